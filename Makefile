@@ -1,0 +1,101 @@
+# One place for every command: people, CI and the tests call these targets. `make help` lists them.
+
+PYTHON ?= python3
+DATA ?= ../shared/data
+BASE ?= HEAD
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.somanet-installed
+REPORT := build/report.md
+
+# The `python` of a DVC stage is the environment's, whatever the caller has activated.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# Nothing that SomaNet starts reports home.
+export MLFLOW_DISABLE_TELEMETRY := true
+export NO_ALBUMENTATIONS_UPDATE := 1
+export DVC_NO_ANALYTICS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup upgrade demo ui test test-real test-slow check lint types typos format repro repro-again \
+	report real clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## Create .venv and install SomaNet with its tools (PYTHON=python3.12 picks another Python)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "SomaNet needs Python 3.11 or newer; '$(PYTHON)' is not. Try: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo 'Installing SomaNet and its libraries into $(VENV): some minutes and 7 GB the first time.'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev,imagenet]'
+	@touch $@
+
+upgrade: setup ## Install the newest allowed version of every dependency
+	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager --editable '.[dev,imagenet]'
+	$(BIN)/python -m pip check
+
+demo: setup ## Set up, run the whole pipeline on simulated data, say where to look
+	$(BIN)/dvc repro
+	@echo
+	@echo 'Done. Look at:'
+	@echo '  reports/comparison.md   the table: every variant, every score, with intervals'
+	@echo '  reports/                the pictures: input, truth, prediction and errors side by side'
+	@echo '  make ui                 every run with its curves, in MLflow'
+
+repro: setup ## Run what has changed in the pipeline on simulated data
+	$(BIN)/dvc repro
+
+repro-again: setup ## Prove that nothing is left to run: fails if any stage would run or does
+	@mkdir -p build
+	@$(BIN)/dvc status --quiet dvc.yaml || { $(BIN)/dvc status dvc.yaml; \
+		echo 'Not reproduced: the stages above have changed.' >&2; exit 1; }
+	$(BIN)/dvc repro >build/repro-again.log 2>&1 || { cat build/repro-again.log; exit 1; }
+	@cat build/repro-again.log
+	@! grep -E '^(Running stage|Stage .* is cached)' build/repro-again.log || { \
+		echo 'A second run must run nothing.' >&2; exit 1; }
+
+real: setup ## Run the pipeline on real data (DATA=folder, ../shared/data unless told)
+	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make real DATA=path" >&2; exit 1; }
+	SOMANET_DATA='$(DATA)' $(BIN)/dvc repro profiles/real/dvc.yaml
+
+report: setup ## Write build/report.md: metrics and parameters against BASE=HEAD, and the comparison
+	@mkdir -p build
+	@set -e; { echo '## Metrics'; echo; $(BIN)/dvc metrics diff --md '$(BASE)'; echo; \
+	   echo '## Parameters'; echo; $(BIN)/dvc params diff --md '$(BASE)'; echo; \
+	   if [ -f reports/comparison.md ]; then echo '## Comparison'; echo; cat reports/comparison.md; fi; } >$(REPORT)
+	@echo "Written: $(REPORT)"
+
+ui: setup ## Open MLflow on this computer only
+	$(BIN)/somanet ui
+
+test: setup ## Run the quick test suite
+	$(BIN)/python -m pytest -m 'not slow and not e2e and not real'
+
+test-real: setup ## Run the quick tests that need the real data (SOMANET_DATA, or ../shared/data)
+	$(BIN)/python -m pytest -m 'real and not slow and not e2e'
+
+test-slow: setup ## Run the slow and end-to-end tests
+	$(BIN)/python -m pytest -m 'slow or e2e'
+
+check: lint types typos ## Run lint, types and typos
+
+lint: setup ## Check style and layout of the code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## Check the type hints
+	$(BIN)/mypy
+
+typos: setup ## Look for misspelt words
+	$(BIN)/typos
+
+format: setup ## Rewrite the code in the house layout
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove caches and build products; .venv, data and runs stay
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find somanet pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,41 @@
+"""Stage `baseline@NETWORK`: score a pretrained network untouched, on held-out nuclei and on neurons."""
+
+import sys
+from pathlib import Path
+
+from somanet.config import load_params
+from somanet.experiments import (
+    Recording,
+    dataset_ref,
+    evaluate_checkpoint,
+    load_items,
+    record_evaluation,
+    stage,
+    write_evaluation,
+)
+
+
+def main(network: str) -> None:
+    params = load_params()
+    source, neurons = Path("data/packed/source"), Path("data/packed/target_val")
+    held_out = load_items(source, split=Path("reports/data/split.csv"), part="test")
+    sets = {"nuclei": (source, held_out), "neurons": (neurons, load_items(neurons))}
+    for name, (path, items) in sets.items():
+        evaluation = evaluate_checkpoint(
+            Path("models/pretrain") / network,
+            items,
+            thresholds=params.evaluate.thresholds,
+            panel_images=params.evaluate.panel_images,
+        )
+        title = f"{network}, pretrained on nuclei, on {name}"
+        write_evaluation({params.seed: evaluation}, Path("reports/baseline") / network / name, title=title)
+        record_evaluation(
+            Path("reports/pretrain") / network / "mlflow_run.json",
+            evaluation,
+            prefix=name,
+            recording=Recording.here("pretrain", network, [dataset_ref(path, f"test on {name}", items)]),
+        )
+
+
+if __name__ == "__main__":
+    stage(main, *sys.argv[1:])

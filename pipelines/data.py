@@ -1,0 +1,80 @@
+"""Stage `data`: the raw archives, simulated or taken from a folder; DVC versions what this writes."""
+
+import shutil
+from pathlib import Path
+
+from somanet.calibration import Calibration
+from somanet.config import DataFolders, SimulatedData, load_params
+from somanet.data.layouts import write_kaggle
+from somanet.data.writers import zip_folder
+from somanet.errors import SomaNetError
+from somanet.experiments import stage
+from somanet.files import atomic_path, make_folder
+from somanet.io.movies import write_movie
+from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
+
+RAW = Path("data/raw")
+CALIBRATION = Calibration(pixel_size_um=1.28, frame_interval_min=12.0)  # as the reference movie
+TRAIN_MOVIES, VAL_MOVIES = 4, 2
+
+
+def simulate(settings: SimulatedData, seed: int) -> None:
+    """Nuclei, neuron crops from movies that training and validation do not share, and one whole movie."""
+    nuclei = simulate_nuclei(
+        n_images=settings.nuclei_images, shape_YX=(settings.nuclei_px, settings.nuclei_px), seed=seed
+    )
+    write_kaggle(RAW / "source.zip", nuclei)
+    for name, n_crops, first, n_movies in (
+        ("target_train", settings.train_crops, 0, TRAIN_MOVIES),
+        ("target_val", settings.val_crops, TRAIN_MOVIES, VAL_MOVIES),
+    ):
+        crops = neuron_crops(n_crops=n_crops, size_px=settings.crop_px, seed=seed, first_movie=first, n_movies=n_movies)
+        write_kaggle(RAW / f"{name}.zip", crops)
+    movie = simulate_movie(
+        seed=seed,
+        n_frames=settings.movie_frames,
+        shape_YX=(settings.movie_px, settings.movie_px),
+        calibration=CALIBRATION,
+    )
+    write_movie(make_folder(RAW / "movies") / "simulated.ome.tif", movie.frames_TYX, movie.calibration)
+
+
+def collect(folders: DataFolders, root: Path) -> None:
+    """Copy archives and movies as they are; a folder of many small files becomes one archive."""
+    for name, source in (
+        ("source", folders.source),
+        ("target_train", folders.target_train),
+        ("target_val", folders.target_val),
+    ):
+        path = _existing(root / source)
+        with atomic_path(RAW / f"{name}.zip") as temporary:
+            if path.is_dir():
+                zip_folder(path, temporary)
+            else:
+                shutil.copyfile(path, temporary)
+    if folders.source_split is not None:
+        with atomic_path(RAW / "source_split.csv") as temporary:
+            shutil.copyfile(_existing(root / folders.source_split), temporary)
+    movies = make_folder(RAW / "movies")
+    for movie in folders.movies:
+        path = _existing(root / movie)
+        with atomic_path(movies / f"{path.parent.name}_{path.name}") as temporary:
+            shutil.copyfile(path, temporary)
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise SomaNetError(f"{path} not found: data.folders names it. Is data.input the right folder?")
+    return path
+
+
+def main() -> None:
+    params = load_params()
+    if params.data.simulated is not None and params.data.kind == "simulated":
+        simulate(params.data.simulated, params.seed)
+    elif params.data.folders is not None:
+        collect(params.data.folders, Path(params.data.input))
+
+
+if __name__ == "__main__":
+    stage(main)

@@ -1,0 +1,50 @@
+"""Stage `finetune@VARIANT`: retrain a pretrained network on neurons, once per seed."""
+
+import sys
+from pathlib import Path
+
+from somanet.config import load_params
+from somanet.experiments import (
+    Recording,
+    dataset_ref,
+    load_items,
+    run_training,
+    stage,
+    start_network,
+    write_training,
+)
+
+TRAIN, VAL = Path("data/packed/target_train"), Path("data/packed/target_val")
+
+
+def main(variant: str) -> None:
+    params = load_params()
+    chosen = params.finetune[variant]
+    start = Path("models/pretrain") / chosen.start
+    train_items, val_items = load_items(TRAIN), load_items(VAL)
+    datasets = [dataset_ref(TRAIN, "training", train_items), dataset_ref(VAL, "validation", val_items)]
+    reports = Path("reports/finetune") / variant
+    results = {}
+    for seed in params.seeds:
+        model, spec, start_sha256 = start_network(
+            params.pretrain[chosen.start].model, seed=seed, checkpoint=start, weights=chosen.weights
+        )
+        if chosen.instances is not None:
+            spec = spec.model_copy(update={"instances": chosen.instances})
+        results[seed] = run_training(
+            model,
+            spec,
+            train_items,
+            val_items,
+            chosen.training,
+            seed=seed,
+            checkpoint=Path("models/finetune") / variant / f"seed{seed}",
+            run_file=reports / "runs" / f"seed{seed}.json",
+            recording=Recording.here("finetune", f"{variant}-seed{seed}", datasets, variant=variant),
+            start_sha256=start_sha256,
+        )
+    write_training(reports, results)
+
+
+if __name__ == "__main__":
+    stage(main, *sys.argv[1:])

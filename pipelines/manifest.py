@@ -1,0 +1,46 @@
+"""Stage `manifest`: decode everything, set apart what cannot be used, pack the rest, decide the split."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from somanet.config import load_params
+from somanet.data.layouts import open_dataset
+from somanet.data.manifest import describe_manifest, pack_dataset
+from somanet.data.movie_manifest import check_movies
+from somanet.data.splits import make_split, read_split, write_split
+from somanet.experiments import stage
+from somanet.io.tables import write_table
+
+RAW, PACKED, REPORTS = Path("data/raw"), Path("data/packed"), Path("reports/data")
+DATASETS = ("source", "target_train", "target_val")
+
+
+def main() -> None:
+    params = load_params()
+    tables = []
+    for name in DATASETS:
+        manifest = pack_dataset(
+            RAW / f"{name}.zip",
+            PACKED / name,
+            overlap_tolerance=params.manifest.max_overlap_fraction,
+            progress=True,
+        )
+        print(f"{name}: {describe_manifest(manifest)}")
+        tables.append(manifest.assign(dataset=name))
+    write_table(REPORTS / "manifest.csv", pd.concat(tables, ignore_index=True))
+    names = open_dataset(PACKED / "source").names
+    given = RAW / "source_split.csv"
+    if given.exists():
+        split = {part: tuple(n for n in ids if n in set(names)) for part, ids in read_split(given).items()}
+    else:
+        split = make_split(names, fractions=params.manifest.fractions.model_dump(), seed=params.seed)
+    write_split(REPORTS / "split.csv", split)
+    print("source split:", ", ".join(f"{part} {len(ids)}" for part, ids in split.items()))
+    movies = check_movies(RAW / "movies")
+    write_table(REPORTS / "movies.csv", movies)
+    print("movies:", describe_manifest(movies))
+
+
+if __name__ == "__main__":
+    stage(main)

@@ -1,0 +1,47 @@
+"""Stage `pretrain@NETWORK`: train a network on nuclei."""
+
+import sys
+from pathlib import Path
+
+from somanet.config import load_params
+from somanet.experiments import (
+    Recording,
+    dataset_ref,
+    load_items,
+    run_training,
+    stage,
+    start_network,
+    write_training,
+)
+
+PACKED = Path("data/packed/source")
+SPLIT = Path("reports/data/split.csv")
+
+
+def main(network: str) -> None:
+    params = load_params()
+    chosen = params.pretrain[network]
+    train_items = load_items(PACKED, split=SPLIT, part="train")
+    val_items = load_items(PACKED, split=SPLIT, part="val")
+    model, spec, _ = start_network(chosen.model, seed=params.seed)
+    reports = Path("reports/pretrain") / network
+    result = run_training(
+        model,
+        spec,
+        train_items,
+        val_items,
+        chosen.training,
+        seed=params.seed,
+        checkpoint=Path("models/pretrain") / network,
+        run_file=reports / "mlflow_run.json",
+        recording=Recording.here(
+            "pretrain",
+            network,
+            [dataset_ref(PACKED, "training", train_items), dataset_ref(PACKED, "validation", val_items)],
+        ),
+    )
+    write_training(reports, {params.seed: result})
+
+
+if __name__ == "__main__":
+    stage(main, *sys.argv[1:])

@@ -1,0 +1,220 @@
+"""`params.yaml` as frozen types: every key is known and in range, or the file is refused with one line."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
+
+from somanet.errors import SomaNetError
+from somanet.segmentation.settings import Fraction, InstanceSettings, ModelSpec, PositiveInt, Settings, TrainSettings
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+"""Names of networks and variants: they become parts of commands and paths, so they are kept plain."""
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+class SimulatedData(Settings):
+    """The embedded default: how much to simulate."""
+
+    nuclei_images: PositiveInt
+    nuclei_px: Annotated[int, Field(ge=64)]
+    train_crops: PositiveInt
+    val_crops: PositiveInt
+    crop_px: Annotated[int, Field(ge=64)]
+    movie_frames: PositiveInt
+    movie_px: Annotated[int, Field(ge=64)]
+
+
+class DataFolders(Settings):
+    """Real data, as paths inside `data.input`."""
+
+    source: str
+    """Nuclei in the Kaggle layout or as image and label pairs: a folder or a zip."""
+    source_split: str | None
+    """CSV image_id,split with train, val and test; none = a seeded split by `manifest.fractions`."""
+    target_train: str
+    target_val: str
+    movies: tuple[str, ...]
+
+
+class DataParams(Settings):
+    """Where the images come from."""
+
+    kind: Literal["simulated", "folders"]
+    input: str
+    """What the data follow from, for DVC to watch: the simulation's code, or the data folder."""
+    simulated: SimulatedData | None = None
+    folders: DataFolders | None = None
+
+    @model_validator(mode="after")
+    def _described(self) -> DataParams:
+        if getattr(self, self.kind) is None:
+            raise ValueError(f"kind is {self.kind!r}, so the section {self.kind!r} must be there")
+        return self
+
+
+class SplitFractions(Settings):
+    """Shares of the source images, by image."""
+
+    train: Fraction
+    val: Fraction
+    test: Fraction
+
+    @model_validator(mode="after")
+    def _whole(self) -> SplitFractions:
+        if abs(self.train + self.val + self.test - 1) > 1e-9:
+            raise ValueError(f"the fractions must sum to 1, found {self.train + self.val + self.test:g}")
+        return self
+
+
+class ManifestParams(Settings):
+    """What is accepted."""
+
+    max_overlap_fraction: Fraction
+    """Masks that overlap by more than this share of the smaller one get their image rejected."""
+    fractions: SplitFractions
+
+
+class PretrainParams(Settings):
+    """A network and its training on nuclei."""
+
+    model: ModelSpec
+    training: TrainSettings
+
+
+class FinetuneParams(Settings):
+    """A named variant: a pretrained network and its retraining on neurons."""
+
+    start: Name
+    """Which network of the `pretrain` section."""
+    weights: Literal["pretrained", "initial", "random"]
+    """`initial`: as that network's own training began (an ImageNet encoder, say); `random`: from scratch."""
+    instances: InstanceSettings | None = None
+    """How this variant's probabilities become labels; none = as its network's."""
+    training: TrainSettings
+
+
+class EvaluateParams(Settings):
+    """How predictions are scored."""
+
+    thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
+    panel_images: PositiveInt
+
+
+class Params(Settings):
+    """One section per stage."""
+
+    root: str
+    """Where the code lies, seen from this file."""
+    seed: Annotated[int, Field(ge=0)]
+    seeds: tuple[Annotated[int, Field(ge=0)], ...]
+    """One fine-tuning per seed; the spread over them is reported."""
+    plotted: Name
+    """The variant whose curves `dvc plots` draws."""
+    data: DataParams
+    manifest: ManifestParams
+    pretrain: dict[Name, PretrainParams]
+    finetune: dict[Name, FinetuneParams]
+    evaluate: EvaluateParams
+
+    @model_validator(mode="after")
+    def _known_starts(self) -> Params:
+        for name, variant in self.finetune.items():
+            if variant.start not in self.pretrain:
+                raise ValueError(f"finetune.{name}.start is {variant.start!r}; pretrain has {sorted(self.pretrain)}")
+        if self.plotted not in self.finetune:
+            raise ValueError(f"plotted is {self.plotted!r}; finetune has {sorted(self.finetune)}")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds must name each seed once, at least one")
+        return self
+
+
+def load_params(path: Path | str = "params.yaml") -> Params:
+    """Read and check a parameter file.
+
+    Raises:
+        SomaNetError: it is missing, no YAML, or a key is unknown, missing or out of range; nearest names are given.
+    """
+    return parse(Params, read_yaml(path), source=str(path))
+
+
+def read_yaml(path: Path | str) -> dict[str, Any]:
+    """A YAML file that holds a mapping."""
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SomaNetError(f"{path} not found. Run from the project's folder, or name the file.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise SomaNetError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise SomaNetError(f"{path} must hold `key: value` lines, found {type(content).__name__}.")
+    return content
+
+
+def parse(kind: type[SettingsT], values: Mapping[str, Any], *, source: str) -> SettingsT:
+    """Check values against a settings type; the first problem becomes one line."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise SomaNetError(f"{source}: {_explain(kind, error)}") from error
+
+
+def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Values with dotted assignments such as `training.epochs=3` applied; the right side is YAML.
+
+    Raises:
+        SomaNetError: an assignment without `=`.
+    """
+    result: dict[str, Any] = {**values}
+    for assignment in assignments:
+        dotted, equals, text = assignment.partition("=")
+        if not equals or not dotted:
+            raise SomaNetError(f"Expected key=value such as training.epochs=3, found {assignment!r}.")
+        *parents, last = dotted.split(".")
+        place = result
+        for parent in parents:
+            child = place.get(parent)
+            place[parent] = {**child} if isinstance(child, Mapping) else {}
+            place = place[parent]
+        place[last] = yaml.safe_load(text)
+    return result
+
+
+def _explain(kind: type[BaseModel], error: ValidationError) -> str:
+    problems = error.errors()
+    # an unknown key explains a missing one, so it goes first
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    location = problem["loc"]
+    dotted = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        known = _keys(kind, location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
+        return f"unknown parameter {dotted!r}. {hint}"
+    if problem["type"] == "missing":
+        return f"parameter {dotted!r} is missing."
+    message = problem["msg"].removeprefix("Value error, ")
+    more = f" ({len(problems) - 1} more problems)" if len(problems) > 1 else ""
+    found = "" if isinstance(problem["input"], dict) else f", found {problem['input']!r}"
+    return f"{dotted or 'the file'}: {message}{found}{more}."
+
+
+def _keys(kind: Any, location: Sequence[int | str]) -> list[str]:
+    """Field names of the settings type at a place inside another."""
+    for part in location:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[str(part)].annotation
+        else:
+            kind = typing.get_args(kind)[-1]
+        options = [arg for arg in typing.get_args(kind) if isinstance(arg, type) and issubclass(arg, BaseModel)]
+        if options and typing.get_origin(kind) is not dict:
+            kind = options[0]
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []

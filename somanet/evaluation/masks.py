@@ -1,0 +1,200 @@
+"""How well label images agree with the truth: pixels, objects, and the kinds of error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from skimage.segmentation import relabel_sequential
+
+from somanet.errors import SomaNetError
+
+Labels = NDArray[np.integer]
+
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+CONTAINED = 0.5
+"""An object that has more than this share of its area inside another is counted as covered by it."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Areas of the objects of two label images and of their intersections, in pixels.
+
+    Attributes:
+        true_px: area of each true object.
+        pred_px: area of each predicted object.
+        shared_px: intersection, true objects x predicted objects.
+    """
+
+    true_px: NDArray[np.int64]
+    pred_px: NDArray[np.int64]
+    shared_px: NDArray[np.int64]
+
+    @property
+    def iou(self) -> NDArray[np.float64]:
+        """Intersection over union of every pair."""
+        union = self.true_px[:, None] + self.pred_px[None, :] - self.shared_px
+        iou: NDArray[np.float64] = self.shared_px / np.maximum(union, 1)
+        return iou
+
+    def matches(self, min_iou: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """One-to-one pairs (true index, predicted index) with IoU >= ``min_iou``: as many as possible, then by IoU.
+
+        From 0.5 up the pairs are unique but for ties at exactly 0.5; below, an optimal assignment is taken.
+        """
+        iou = self.iou
+        if not iou.size:
+            return np.empty(0, np.intp), np.empty(0, np.intp)
+        eligible = iou >= min_iou
+        rows, columns = linear_sum_assignment(-(eligible + iou * eligible / (2 * max(iou.shape))))
+        kept = eligible[rows, columns]
+        return rows[kept], columns[kept]
+
+
+def overlap(labels_true_YX: Labels, labels_pred_YX: Labels) -> Overlap:
+    """Measure two label images of the same shape against each other; ids may have gaps.
+
+    Raises:
+        SomaNetError: the shapes differ.
+    """
+    if labels_true_YX.shape != labels_pred_YX.shape:
+        raise SomaNetError(
+            f"The prediction has shape {labels_pred_YX.shape}, the truth {labels_true_YX.shape}: they must be labels "
+            "of the same image. Was it cropped or resized in between?"
+        )
+    true = relabel_sequential(np.asarray(labels_true_YX))[0].astype(np.int64).ravel()
+    pred = relabel_sequential(np.asarray(labels_pred_YX))[0].astype(np.int64).ravel()
+    n_true, n_pred = int(true.max(initial=0)) + 1, int(pred.max(initial=0)) + 1
+    table = np.bincount(true * n_pred + pred, minlength=n_true * n_pred).reshape(n_true, n_pred)
+    return Overlap(table.sum(1)[1:], table.sum(0)[1:], table[1:, 1:])
+
+
+def on_edge(labels_YX: Labels) -> NDArray[np.bool_]:
+    """Which objects (in order of id) touch the image's edge."""
+    sequential = relabel_sequential(np.asarray(labels_YX))[0]
+    edge = np.concatenate([sequential[0], sequential[-1], sequential[:, 0], sequential[:, -1]])
+    touching = np.zeros(int(sequential.max(initial=0)) + 1, bool)
+    touching[edge] = True
+    return touching[1:]
+
+
+def interior(labels_true_YX: Labels, labels_pred_YX: Labels) -> tuple[Labels, Labels]:
+    """Both label images without the objects that the image's edge cuts.
+
+    A cell cut by the edge may lack a label, or half a cell may look like noise. Dropped are the true objects that
+    touch the edge, the predicted objects that touch it, and the predicted objects that lie mostly inside a dropped
+    true one.
+    """
+    measured = overlap(labels_true_YX, labels_pred_YX)
+    true = relabel_sequential(np.asarray(labels_true_YX))[0]
+    pred = relabel_sequential(np.asarray(labels_pred_YX))[0]
+    drop_true, drop_pred = on_edge(true), on_edge(pred)
+    if measured.shared_px.size:
+        inside = measured.shared_px[drop_true].sum(0) > CONTAINED * measured.pred_px
+        drop_pred = drop_pred | inside
+    keep_true = np.concatenate([[False], ~drop_true])[true]
+    keep_pred = np.concatenate([[False], ~drop_pred])[pred]
+    return np.where(keep_true, true, 0), np.where(keep_pred, pred, 0)
+
+
+def score_image(
+    labels_true_YX: Labels,
+    labels_pred_YX: Labels,
+    *,
+    thresholds: Sequence[float] = THRESHOLDS,
+    noise_area_px: float | None = None,
+) -> dict[str, float]:
+    """Score one image.
+
+    Args:
+        labels_true_YX, labels_pred_YX: label images of the same shape, 0 = background.
+        thresholds: object IoU thresholds; ``tp``, ``fp``, ``fn`` are counted at each.
+        noise_area_px: false objects smaller than this are counted as noise; the median true area of the data set.
+
+    Returns:
+        `iou` of the foregrounds (both empty = 1); `n_true`, `n_pred`; `tp_T`, `fp_T`, `fn_T` per threshold T;
+        `noise_objects` (NaN without ``noise_area_px``); `merges`: predicted objects that cover more than half of each
+        of two or more true ones; `splits`: true objects that so cover two or more predicted ones.
+    """
+    measured = overlap(labels_true_YX, labels_pred_YX)
+    true, pred = np.asarray(labels_true_YX) > 0, np.asarray(labels_pred_YX) > 0
+    union = int(np.count_nonzero(true | pred))
+    row: dict[str, float] = {
+        "iou": np.count_nonzero(true & pred) / union if union else 1.0,
+        "n_true": len(measured.true_px),
+        "n_pred": len(measured.pred_px),
+    }
+    for threshold in thresholds:
+        n = len(measured.matches(threshold)[0])
+        row[f"tp_{threshold:g}"] = n
+        row[f"fp_{threshold:g}"] = len(measured.pred_px) - n
+        row[f"fn_{threshold:g}"] = len(measured.true_px) - n
+    matched = measured.matches(thresholds[0])[1]
+    unmatched = np.setdiff1d(np.arange(len(measured.pred_px)), matched)
+    row["noise_objects"] = (
+        math.nan if noise_area_px is None else int((measured.pred_px[unmatched] < noise_area_px).sum())
+    )
+    covers_true = measured.shared_px > CONTAINED * measured.true_px[:, None]
+    covers_pred = measured.shared_px > CONTAINED * measured.pred_px[None, :]
+    row["merges"] = int((covers_true.sum(0) >= 2).sum())
+    row["splits"] = int((covers_pred.sum(1) >= 2).sum())
+    return row
+
+
+def size_ratios(labels_true_YX: Labels, labels_pred_YX: Labels, *, min_iou: float = THRESHOLDS[0]) -> list[float]:
+    """Predicted over true area of every matched object; below 1 the masks come out too small."""
+    measured = overlap(labels_true_YX, labels_pred_YX)
+    rows, columns = measured.matches(min_iou)
+    return [float(r) for r in measured.pred_px[columns] / measured.true_px[rows]]
+
+
+def ratio(numerator: float, denominator: float) -> float:
+    """A quotient that is NaN where it is undefined, never 0."""
+    return numerator / denominator if denominator else math.nan
+
+
+def object_scores(tp: float, fp: float, fn: float) -> dict[str, float]:
+    """Precision, recall, F1 and accuracy = TP/(TP+FP+FN), the DSB2018 and StarDist "AP"."""
+    return {
+        "precision": ratio(tp, tp + fp),
+        "recall": ratio(tp, tp + fn),
+        "f1": ratio(2 * tp, 2 * tp + fp + fn),
+        "accuracy": ratio(tp, tp + fp + fn),
+    }
+
+
+def pool(
+    columns: Mapping[str, NDArray[np.float64]],
+    ratios: Sequence[Sequence[float]],
+    *,
+    thresholds: Sequence[float],
+) -> dict[str, float]:
+    """Scores of a data set from its images' scores: `iou` is the mean over images, object scores count all objects.
+
+    Args:
+        columns: the rows of :func:`score_image` as columns.
+        ratios: :func:`size_ratios` of the same images.
+        thresholds: as given to :func:`score_image`.
+    """
+    sums = {name: float(values.sum()) for name, values in columns.items()}
+
+    def at(threshold: float) -> dict[str, float]:
+        return object_scores(*(sums[f"{kind}_{threshold:g}"] for kind in ("tp", "fp", "fn")))
+
+    n_images = len(ratios)
+    accuracies = {f"ap_{threshold:g}": at(threshold)["accuracy"] for threshold in thresholds}
+    everyone = [ratio for image in ratios for ratio in image]
+    return {
+        "iou": sums["iou"] / n_images,
+        **at(thresholds[0]),
+        **accuracies,
+        "mean_ap": sum(accuracies.values()) / len(accuracies),
+        "size_bias": float(np.median(everyone)) if everyone else math.nan,
+        "noise_per_image": sums["noise_objects"] / n_images,
+        "merges_per_image": sums["merges"] / n_images,
+        "splits_per_image": sums["splits"] / n_images,
+    }

@@ -1,0 +1,125 @@
+"""Writing files so that a crash leaves the old content or the new, never a part; and naming content by hash."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from somanet.errors import SomaNetError
+
+
+def _explain(error: OSError, path: Path) -> SomaNetError:
+    """Turn an operating-system error into a line that says what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SomaNetError(
+            f"Cannot write {path}: the disk is full. Nothing was changed; free some space and run again."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return SomaNetError(f"Cannot write {path}: permission denied or read-only folder. Choose another --output.")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return SomaNetError(f"Cannot write {path}: a file is in the way of a folder, or a folder of a file.")
+    return SomaNetError(f"Cannot write {path}: {error.strerror or error}.")
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder and its parents; a refusal is a :class:`SomaNetError`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _explain(error, path) from error
+    return path
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
+
+    The temporary name keeps the suffix, for writers that choose a format by it. Works for files and folders
+    (a folder replaces an existing one).
+
+    Raises:
+        SomaNetError: the disk is full, the folder is not writable, or a name is in the way.
+    """
+    path = Path(path)
+    make_folder(path.parent)
+    temporary = path.parent / f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}"
+    try:
+        yield temporary
+        if temporary.is_dir():
+            _replace_folder(temporary, path)
+        else:
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+    except OSError as error:
+        raise _explain(error, path) from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    """Swap a folder in: the old one is moved aside first and deleted only when the new one is in place."""
+    if not path.exists():
+        new.replace(path)
+        return
+    aside = path.parent / f".{path.name}.{secrets.token_hex(4)}.old"
+    path.replace(aside)
+    try:
+        new.replace(path)
+    except OSError:
+        aside.replace(path)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text atomically, with Unix line ends on every system."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write JSON atomically, keys in the given order. NaN becomes ``null``: JSON knows no NaN."""
+    write_text(path, json.dumps(_nan_to_none(value), indent=2) + "\n")
+
+
+def _nan_to_none(value: Any) -> Any:
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, dict):
+        return {str(key): _nan_to_none(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nan_to_none(item) for item in value]
+    return value
+
+
+def sha256_file(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, read in blocks."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_tree(path: Path | str) -> str:
+    """SHA-256 of a file, or of a folder's relative names and contents in name order (hidden files left out)."""
+    path = Path(path)
+    if path.is_file():
+        return sha256_file(path)
+    digest = hashlib.sha256()
+    files = [p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")]
+    for file in sorted(files, key=lambda p: p.relative_to(path).as_posix()):
+        digest.update(file.relative_to(path).as_posix().encode() + b"\0" + sha256_file(file).encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The only code that opens image, movie and table files."""

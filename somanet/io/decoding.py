@@ -1,0 +1,189 @@
+"""Bytes of a PNG, TIFF or JPEG to pixels, with every defect found and named."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import imagecodecs
+import numpy as np
+import tifffile
+
+from somanet.errors import SomaNetError
+from somanet.io.completeness import JPEG_MAGIC, PNG_MAGIC, TIFF_MAGICS, jpeg_cut, png_cut, tiff_cut
+from somanet.io.problems import FileProblem
+from somanet.io.tiff_scale import tiff_calibration
+
+IMAGE_DTYPES = ("uint8", "uint16", "float32")
+MAX_PIXELS = 1 << 28
+"""16384 × 16384: a larger claim in a header is damage or an attack, and would fill the memory."""
+
+
+def decode_image(data: bytes, source: str) -> np.ndarray:
+    """:func:`read_image` for bytes, for example from a zip; ``source`` names them in messages."""
+    array = _decode(data, source)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        channels = array.shape[-1] if array.ndim == 3 else array.shape
+        raise FileProblem(
+            f"{source}: expected a grey, RGB or RGBA image, found {channels} channels. Split or merge the "
+            "channels "
+            "(Fiji: Image > Color) and save again.",
+            "wrong shape",
+        )
+    if array.dtype.name not in IMAGE_DTYPES:
+        raise FileProblem(
+            f"{source}: expected {', '.join(IMAGE_DTYPES)} pixels, found {array.dtype.name}. "
+            "Convert it to 16-bit or 32-bit float (Fiji: Image > Type).",
+            "wrong type",
+        )
+    if array.dtype.kind == "f":
+        check_finite(array, source)
+    return array
+
+
+def decode_labels(data: bytes, source: str) -> np.ndarray:
+    """:func:`read_labels` for bytes, for example from a zip; ``source`` names them in messages."""
+    if data.startswith(JPEG_MAGIC):
+        raise FileProblem(f"{source}: a JPEG cannot hold labels, its compression alters ids. Save TIFF.", "wrong type")
+    array = _decode(data, source)
+    if array.ndim != 2:
+        raise FileProblem(
+            f"{source}: expected one label image (height × width), found shape {array.shape}. "
+            "Is it a coloured overlay? Save the label image itself.",
+            "wrong shape",
+        )
+    return as_labels(array, source)
+
+
+def as_labels(array: np.ndarray, source: str) -> np.ndarray:
+    """Check that values are object ids, and return them as int32.
+
+    Raises:
+        FileProblem: fractions, NaN, negative ids or ids past 2³¹.
+    """
+    if array.dtype.kind == "f":
+        check_finite(array, source)
+        if not np.array_equal(array, np.rint(array)):
+            raise FileProblem(
+                f"{source}: expected object ids (whole numbers), found fractions such as "
+                f"{array[array != np.rint(array)][0]:g}. Is it a probability map? Threshold and label it "
+                "first.",
+                "wrong type",
+            )
+    elif array.dtype.kind not in "uib":
+        raise FileProblem(f"{source}: expected object ids (whole numbers), found {array.dtype.name}.", "wrong type")
+    if array.size and (array.min() < 0 or array.max() > np.iinfo(np.int32).max):
+        raise FileProblem(
+            f"{source}: expected object ids of 0 to 2147483647, found {array.min():g} to {array.max():g}. "
+            "Relabel the objects from 1.",
+            "wrong type",
+        )
+    return array.astype(np.int32)
+
+
+def check_finite(array: np.ndarray, source: str) -> None:
+    """Refuse NaN and infinity: they spread through every later mean.
+
+    Raises:
+        FileProblem: with the number of such pixels.
+    """
+    bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    if bad:
+        raise FileProblem(
+            f"{source}: expected finite pixels, found {bad} NaN or infinite of {array.size}. A registration "
+            "or a "
+            "division upstream leaves these at borders; crop them or set them to the background.",
+            "not finite",
+        )
+
+
+def pixel_size_um(data: bytes, source: str) -> float | None:
+    """µm per pixel if the bytes are a TIFF that says so, else None (PNG and JPEG give a printer's)."""
+    if not data.startswith(TIFF_MAGICS):
+        return None
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        return tiff_calibration(tiff, source).pixel_size_um
+
+
+def _decode(data: bytes, source: str) -> np.ndarray:
+    """Pixels of a PNG, TIFF or JPEG, checked for completeness, in native byte order."""
+    if not data:
+        raise FileProblem(
+            f"{source}: the file is empty (0 bytes). Was a copy interrupted? Fetch it again.", "truncated"
+        )
+    if data.startswith(PNG_MAGIC):
+        cut, kind = png_cut(data), "PNG"
+    elif data.startswith(JPEG_MAGIC):
+        cut, kind = jpeg_cut(data), "JPEG"
+    elif data.startswith(TIFF_MAGICS):
+        cut, kind = tiff_cut(io.BytesIO(data), len(data)), "TIFF"
+    else:
+        pointer = data.startswith(b"version https://git-lfs")
+        raise FileProblem(
+            f"{source}: expected a PNG, TIFF or JPEG image, found a file that starts with {data[:8]!r}. "
+            + (
+                "It is a Git LFS pointer: `git lfs pull` fetches the image."
+                if pointer
+                else "Convert it to PNG or TIFF."
+            ),
+            "not an image",
+        )
+    if cut:
+        raise FileProblem(
+            f"{source}: the {kind} is truncated: {cut}. Was a copy or download interrupted? Fetch it again.",
+            "truncated",
+        )
+    try:
+        if kind == "TIFF":
+            return _decode_tiff(data, source)
+        if kind == "JPEG":
+            return _decode_jpeg(data, source)
+        width, height = struct.unpack_from(">II", data, 16)
+        _check_size(width, height, source)
+        return np.asarray(imagecodecs.png_decode(data))
+    except SomaNetError:
+        raise
+    except Exception as error:  # each decoder has its own exceptions, and damaged bytes reach most of them
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FileProblem(
+            f"{source}: the {kind} is damaged and cannot be decoded ({reason}). Fetch it again."
+        ) from error
+
+
+def _check_size(width: int, height: int, source: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise FileProblem(
+            f"{source}: the header claims {height} × {width} pixels, over the limit of {MAX_PIXELS}. "
+            "Is the file damaged? If not, crop or tile it.",
+            "too large",
+        )
+
+
+def _decode_jpeg(data: bytes, source: str) -> np.ndarray:
+    array = np.asarray(imagecodecs.jpeg8_decode(data))
+    if array.ndim == 3 and array.shape[2] == 4:
+        raise FileProblem(f"{source}: expected a grey or RGB JPEG, found CMYK. Save it as PNG in RGB.", "wrong type")
+    return array
+
+
+def _decode_tiff(data: bytes, source: str) -> np.ndarray:
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        series = tiff.series[0]
+        if len(tiff.series) > 1 and tiff.series[1].shape == series.shape:
+            raise FileProblem(
+                f"{source}: expected one image, found {len(tiff.series)}. Is it a movie? Open it as one.",
+                "wrong shape",
+            )
+        axes, shape = series.axes, series.shape
+        if axes not in ("YX", "YXS", "SYX"):
+            sizes = ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))
+            raise FileProblem(
+                f"{source}: expected one grey or colour image, found axes {sizes}. "
+                "Is it a movie or a stack? Open it as a movie, or save one plane.",
+                "wrong shape",
+            )
+        _check_size(shape[axes.index("X")], shape[axes.index("Y")], source)
+        array = series.asarray()
+        if axes == "SYX":
+            array = np.moveaxis(array, 0, -1)
+        return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))

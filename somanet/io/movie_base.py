@@ -1,0 +1,115 @@
+"""What every movie offers, whatever its container."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from somanet.calibration import FileCalibration
+from somanet.errors import SomaNetError
+from somanet.io.decoding import check_finite
+from somanet.io.problems import FileProblem
+
+
+class Movie(ABC):
+    """An open movie of one channel, read one frame at a time; memory does not grow with its length.
+
+    Use it as a context manager. It is a sequence of frames, but ``frame(t)`` is what to call.
+
+    Attributes:
+        path: the file or zarr folder.
+        n_frames: number of time points, at least 1.
+        shape_YX: height and width of a frame in pixels.
+        dtype: number type of a frame, native byte order.
+        file_calibration: what the file says of its scale.
+    """
+
+    path: Path
+    n_frames: int
+    shape_YX: tuple[int, int]
+    dtype: np.dtype
+    file_calibration: FileCalibration
+
+    def frame(self, t: int) -> np.ndarray:
+        """Frame ``t`` (0 is the first) as a YX array the caller owns.
+
+        Raises:
+            IndexError: ``t`` is not in 0 … n_frames − 1.
+            FileProblem: the frame is truncated, damaged, or holds NaN or infinity.
+        """
+        if not 0 <= t < self.n_frames:
+            raise IndexError(f"{self.path}: frame {t} of {self.n_frames} (0 to {self.n_frames - 1})")
+        try:
+            frame = self._read(t)
+        except SomaNetError:
+            raise
+        except Exception as error:  # container libraries raise their own kinds on damaged data
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise FileProblem(
+                f"{self.path}: frame {t} of {self.n_frames} cannot be decoded ({reason}). Fetch the file again."
+            ) from error
+        if frame.shape != self.shape_YX:
+            raise FileProblem(
+                f"{self.path}: frame {t} is {frame.shape}, frame 0 is {self.shape_YX}. Export the movie anew.",
+                "wrong shape",
+            )
+        if self.dtype.kind == "f":
+            check_finite(frame, f"{self.path}, frame {t}")
+        return frame
+
+    @abstractmethod
+    def _read(self, t: int) -> np.ndarray:
+        """Decode one frame."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file; frames can't be read afterwards."""
+
+    def __len__(self) -> int:
+        return self.n_frames
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self.frame(t) for t in range(self.n_frames))
+
+    def __getitem__(self, t: int) -> np.ndarray:
+        return self.frame(t)
+
+    def __enter__(self) -> Movie:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def choose_channel(names: tuple[str, ...], channel: int | str | None, source: str) -> int:
+    """The index of the wanted channel.
+
+    Args:
+        names: the file's channels in order.
+        channel: a name (upper or lower case), an index from 0, or None if there is only one.
+        source: the file, for messages.
+
+    Raises:
+        FileProblem: several channels and no choice, or a choice the file lacks.
+    """
+    listed = ", ".join(name if name == str(i) else f"{i} ({name})" for i, name in enumerate(names))
+    if channel is None:
+        if len(names) == 1:
+            return 0
+        raise FileProblem(
+            f"{source}: expected one channel, found {len(names)}: {listed}. Choose the somas' one with --channel.",
+            "wrong shape",
+        )
+    by_name = {name.lower(): index for index, name in enumerate(names)}
+    index = by_name.get(str(channel).strip().lower())
+    if index is None and str(channel).strip().isdecimal():
+        index = int(channel)
+    if index is None or not 0 <= index < len(names):
+        raise FileProblem(f"{source}: there is no channel {channel}; the file has {listed}.", "wrong shape")
+    return index

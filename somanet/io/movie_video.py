@@ -1,0 +1,97 @@
+"""Movies in AVI and MP4. Their frame rate is for playback and says nothing of the microscope's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from somanet.calibration import FileCalibration
+from somanet.io.movie_base import Movie, choose_channel
+from somanet.io.problems import FileProblem
+
+_COLOURS = ("red", "green", "blue")
+
+
+class VideoMovie(Movie):
+    """A video decoded in order; going back decodes again from the start (see :class:`Movie`).
+
+    Without a channel the luma is read: video stores even grey movies as colour, so colour cannot be told
+    apart.
+    Lossy compression has altered the grey levels; prefer the microscope's own file.
+    """
+
+    def __init__(self, path: Path, channel: int | str | None) -> None:
+        self.path = path
+        try:
+            self._container = av.open(str(path))
+        except (av.error.FFmpegError, OSError) as error:
+            raise FileProblem(
+                f"{path}: expected a video, which cannot be opened ({error}). Is it truncated, or of "
+                "another format? "
+                "Export the movie as TIFF."
+            ) from error
+        try:
+            self._open(channel)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _open(self, channel: int | str | None) -> None:
+        if not self._container.streams.video:
+            raise FileProblem(f"{self.path}: the file has no video stream. Export the movie as TIFF.", "not an image")
+        self._stream = self._container.streams.video[0]
+        announced = self._stream.frames
+        try:
+            self.n_frames = sum(1 for packet in self._container.demux(self._stream) if packet.size)
+        except av.error.FFmpegError as error:
+            raise FileProblem(f"{self.path}: the video is damaged ({error}). Fetch it again.", "truncated") from error
+        if not self.n_frames or announced > self.n_frames:
+            raise FileProblem(
+                f"{self.path}: the video is truncated: expected {announced or 'some'} frames, found "
+                f"{self.n_frames}. "
+                "Fetch it again.",
+                "truncated",
+            )
+        colour = None if channel is None else choose_channel(_COLOURS, channel, str(self.path))
+        deep = any(component.bits > 8 for component in self._stream.format.components)
+        self._colour = colour
+        self._format = ("gray16le" if deep else "gray") if colour is None else ("rgb48le" if deep else "rgb24")
+        self.dtype = np.dtype(np.uint16 if deep else np.uint8)
+        self.shape_YX = (self._stream.height, self._stream.width)
+        self.file_calibration = FileCalibration()
+        self._next = 0
+        self._frames = self._from_start()
+
+    def _from_start(self) -> Iterator[av.VideoFrame]:
+        self._container.seek(0, stream=self._stream)
+        self._next = 0
+        return self._container.decode(self._stream)
+
+    def _read(self, t: int) -> np.ndarray:
+        if t < self._next:
+            # Seeking into a video lands on key frames only; counting from the start is always right.
+            self._frames = self._from_start()
+        try:
+            while self._next < t:
+                next(self._frames)
+                self._next += 1
+            frame = next(self._frames)
+            self._next += 1
+        except (StopIteration, av.error.FFmpegError) as error:
+            # The decoder is spent; the next call starts afresh.
+            reached, self._next = self._next, self.n_frames + 1
+            raise FileProblem(
+                f"{self.path}: the video is damaged: expected {self.n_frames} frames, decoding stops at "
+                f"{reached}. "
+                "Fetch it again.",
+                "truncated",
+            ) from error
+        array = frame.to_ndarray(format=self._format)
+        return np.ascontiguousarray(array if self._colour is None else array[..., self._colour])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()

@@ -1,0 +1,134 @@
+"""Movies in zarr: one array, or an OME-Zarr image (0.4 and 0.5) with axes, units and scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from somanet.calibration import FileCalibration
+from somanet.io.movie_base import Movie, choose_channel
+from somanet.io.problems import FileProblem
+from somanet.io.scale import to_minutes, to_um
+
+MARKERS = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+
+
+class ZarrMovie(Movie):
+    """A zarr array read one time point at a time (see :class:`Movie`).
+
+    A chunk that is absent reads as the fill value: zarr leaves out empty chunks on purpose, so a lost chunk
+    cannot be
+    told from an empty one. ``check_movie`` notes blank frames.
+    """
+
+    def __init__(self, path: Path, channel: int | str | None) -> None:
+        self.path = path
+        try:
+            node = zarr.open(str(path), mode="r")
+        except Exception as error:  # zarr raises many kinds on damaged metadata
+            raise FileProblem(f"{path}: expected a zarr array or OME-Zarr image, found neither ({error}).") from error
+        if isinstance(node, zarr.Array):
+            image = _Image(node, _array_axes(node), {}, ())
+        else:
+            image = _multiscale(node, path)
+        self._array = image.array
+        self._layout(image.axes, image.channels, channel)
+        self.dtype = self._array.dtype.newbyteorder("=")
+        if self.dtype.kind not in "uif":
+            raise FileProblem(f"{path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
+        y_um, x_um, interval = (image.scale.get(axis) for axis in "yxt")
+        if y_um and x_um and abs(y_um - x_um) > 0.01 * max(y_um, x_um):
+            raise FileProblem(
+                f"{path}: expected square pixels, found {x_um:g} µm wide by {y_um:g} µm high. Resample the movie.",
+                "wrong shape",
+            )
+        self.file_calibration = FileCalibration(x_um, interval)
+
+    def _layout(self, axes: tuple[str, ...], names: tuple[str, ...], channel: int | str | None) -> None:
+        sizes = dict(zip(axes, self._array.shape, strict=True))
+        described = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
+        if set(axes) - set("tczyx") or not {"t", "y", "x"} <= set(axes):
+            raise FileProblem(
+                f"{self.path}: expected axes t, y and x, found {described}. Name the axes in the metadata, "
+                "or save TYX.",
+                "wrong shape",
+            )
+        if sizes.get("z", 1) > 1:
+            raise FileProblem(
+                f"{self.path}: expected a movie, found a Z stack ({described}). Project it.", "wrong shape"
+            )
+        n_channels = sizes.get("c", 1)
+        if len(names) != n_channels:
+            names = tuple(str(index) for index in range(n_channels))
+        self._axes, self._channel = axes, choose_channel(names, channel, str(self.path))
+        self.n_frames, self.shape_YX = sizes["t"], (sizes["y"], sizes["x"])
+        if not all(self._array.shape):
+            raise FileProblem(f"{self.path}: the array is empty ({described}).", "wrong shape")
+
+    def _read(self, t: int) -> np.ndarray:
+        position: dict[str, int | slice] = {"t": t, "c": self._channel, "z": 0}
+        plane = np.asarray(self._array[tuple(position.get(axis, slice(None)) for axis in self._axes)])
+        if self._axes.index("x") < self._axes.index("y"):
+            plane = plane.T
+        return np.ascontiguousarray(plane.astype(self.dtype, copy=False))
+
+    def close(self) -> None:
+        """Nothing to close: zarr opens each chunk anew."""
+
+
+@dataclass(frozen=True)
+class _Image:
+    """A zarr image: its array, axis names, step per axis in µm or minutes, and channel names."""
+
+    array: Any
+    axes: tuple[str, ...]
+    scale: dict[str, float | None]
+    channels: tuple[str, ...]
+
+
+def _array_axes(array: Any) -> tuple[str, ...]:
+    """Axis names of a bare array: its own if it has them, else TYX for three dimensions."""
+    named = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+    if named and all(named):
+        return tuple({"time": "t", "channel": "c"}.get(str(name).lower(), str(name).lower()) for name in named)
+    return ("t", "y", "x") if array.ndim == 3 else tuple(f"axis{i}" for i in range(array.ndim))
+
+
+def _multiscale(group: zarr.Group, path: Path) -> _Image:
+    """The full-resolution level of an OME-Zarr image."""
+    attributes: dict[str, Any] = dict(group.attrs)
+    ome: dict[str, Any] = attributes.get("ome", attributes)
+    try:
+        image = ome["multiscales"][0]
+        dataset = image["datasets"][0]
+        array = group[dataset["path"]]
+        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image.get("axes", "tczyx")]
+        steps = [1.0] * len(axes)
+        scaled = False
+        for transform in [
+            *dataset.get("coordinateTransformations", ()),
+            *image.get("coordinateTransformations", ()),
+        ]:
+            if transform.get("type") == "scale":
+                steps = [a * float(b) for a, b in zip(steps, transform["scale"], strict=True)]
+                scaled = True
+        names = tuple(axis["name"].lower() for axis in axes)
+        labels = [c.get("label") for c in ome.get("omero", {}).get("channels", ())]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        arrays = ", ".join(sorted(name for name, _ in group.arrays())) or "none"
+        raise FileProblem(
+            f"{path}: expected OME-Zarr metadata (multiscales with axes and a scale), found a group without "
+            "valid ones; "
+            f"its arrays: {arrays}. Open one of them by its own path."
+        ) from error
+    if not isinstance(array, zarr.Array) or array.ndim != len(axes):
+        raise FileProblem(f"{path}: the OME-Zarr metadata and the array '{dataset['path']}' do not fit.", "wrong shape")
+    scale: dict[str, float | None] = {}
+    for axis, name, step in zip(axes, names, steps, strict=True):
+        unit = str(axis.get("unit", ""))
+        scale[name] = (to_minutes if name == "t" else to_um)(step, unit) if scaled else None
+    return _Image(array, names, scale, tuple(str(label or i) for i, label in enumerate(labels)))

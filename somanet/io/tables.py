@@ -1,0 +1,98 @@
+"""CSV tables: the same table always gives the same bytes, so that hashes tell whether results changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from somanet.errors import SomaNetError
+from somanet.files import atomic_path
+from somanet.schema import Column, Schema, check_columns
+
+FLOAT_FORMAT = "%.9g"
+"""Nine digits: finer than any measurement here, coarse enough to hide the last bits that differ between "
+"machines."""
+
+
+def write_table(path: Path | str, df: pd.DataFrame, schema: Schema | None = None) -> None:
+    """Write a table as CSV, atomically, without its index.
+
+    Args:
+        path: the CSV file.
+        df: the table; NaN and unknown values become empty cells.
+        schema: if given, its columns are required and come first, in its order.
+
+    Raises:
+        SomaNetError: a column is missing, or the disk refuses.
+    """
+    if schema is not None:
+        check_columns(df, schema, str(path))
+        df = df[[*schema.names, *(name for name in df.columns if name not in schema.names)]]
+    with atomic_path(path) as temporary:
+        df.to_csv(temporary, index=False, float_format=FLOAT_FORMAT, lineterminator="\n", encoding="utf-8")
+
+
+def read_table(path: Path | str, schema: Schema) -> pd.DataFrame:
+    """Read a CSV table and give its columns their number types.
+
+    Args:
+        path: the CSV file.
+        schema: what it should hold. Further columns are kept, as pandas reads them.
+
+    Returns:
+        The table, rows in file order. A name such as `NA`, `null` or `007` stays the text it is.
+
+    Raises:
+        SomaNetError: missing or empty file, no CSV, missing columns, or a cell that is no number (which, and
+        where).
+    """
+    path = Path(path)
+    names = {column.name for column in schema.columns}
+    numeric = [column.name for column in schema.columns if column.dtype != "string"]
+    try:
+        header = pd.read_csv(path, nrows=0, encoding="utf-8-sig")
+        check_columns(header, schema, str(path))
+        # Pandas takes ids such as "NA" for missing unless told otherwise; numbers are converted below.
+        df = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(names, "str"),
+            keep_default_na=False,
+            na_values={name: ["", "nan", "NaN"] for name in [*numeric, *(set(header.columns) - names)]},
+            encoding="utf-8-sig",
+        )
+    except FileNotFoundError as error:
+        raise SomaNetError(f"{path}: no such {schema.name} table. Check the path, or run the stage before.") from error
+    except OSError as error:
+        raise SomaNetError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except pd.errors.EmptyDataError as error:
+        raise SomaNetError(
+            f"{path}: expected a {schema.name} table with {list(schema.names)}, found an empty file."
+        ) from error
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise SomaNetError(
+            f"{path}: expected a CSV table in UTF-8, which it is not ({error}). Save it as CSV."
+        ) from error
+    for column in schema.columns:
+        df[column.name] = _convert(df[column.name], column, path)
+    return df
+
+
+def _convert(values: pd.Series, column: Column, path: Path) -> pd.Series:
+    if column.dtype == "string":
+        return values
+    numbers = pd.to_numeric(values, errors="coerce")
+    wrong = numbers.isna() & values.notna()
+    if column.dtype != "float64":
+        wrong |= numbers.notna() & (numbers % 1 != 0)
+    if column.dtype == "int64":
+        wrong |= numbers.isna()
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        # Line 1 is the header.
+        kind = "number" if column.dtype == "float64" else "whole number"
+        found = "" if pd.isna(values.iloc[row]) else values.iloc[row]
+        raise SomaNetError(
+            f"{path}, line {row + 2}: expected a {kind} in '{column.name}', found '{found}'. Correct it."
+        )
+    return numbers.astype(column.dtype)

@@ -1,0 +1,135 @@
+"""The physical scale in a TIFF: OME-XML, ImageJ's description, or plain resolution tags."""
+
+from __future__ import annotations
+
+import statistics
+import xml.etree.ElementTree as ET
+from fractions import Fraction
+from typing import Any
+
+import tifffile
+
+from somanet.calibration import FileCalibration
+from somanet.io.problems import FileProblem
+from somanet.io.scale import exact, interval_in_text, to_minutes, to_um
+
+COARSEST_PRINT_FREE_UM = 20.0
+"""Resolution in inch or cm coarser than this is a printer's (1200 dpi is 21 µm), not a microscope's."""
+SQUARE_TOLERANCE = 0.01
+IRREGULAR_TOLERANCE = 0.1
+_PLAIN_UNITS = {2: "inch", 3: "cm"}
+
+
+def tiff_calibration(tiff: tifffile.TiffFile, source: str) -> FileCalibration:
+    """What a TIFF says of its scale.
+
+    Args:
+        tiff: the open file.
+        source: its name, for messages.
+
+    Returns:
+        µm per pixel and minutes per frame; None for what is missing, zero, infinite, in pixels, or a
+        printer's
+        resolution. Frame rates for playback (ImageJ's ``fps``) are not physical and are ignored.
+
+    Raises:
+        FileProblem: the pixels are not square, or the OME-XML is broken.
+    """
+    if tiff.ome_metadata:
+        return _ome(ome_root(tiff.ome_metadata, source), source)
+    x, y = _resolution(tiff, "XResolution"), _resolution(tiff, "YResolution")
+    if tiff.is_imagej and tiff.imagej_metadata is not None:
+        header: dict[str, Any] = tiff.imagej_metadata
+        unit = str(header.get("unit", ""))
+        x_um, y_um = _from_resolution(x, unit), _from_resolution(y, str(header.get("yunit", unit)))
+        interval = to_minutes(header.get("finterval"), str(header.get("tunit", "sec")))
+        if interval is None:
+            interval = interval_in_text(str(header.get("Info", "")))
+        return FileCalibration(_square(x_um, y_um, source), interval)
+    tag = tiff.pages.first.tags.get("ResolutionUnit")
+    unit = _PLAIN_UNITS.get(int(tag.value), "") if tag is not None else ""
+    return FileCalibration(_square(_from_resolution(x, unit), _from_resolution(y, unit), source), None)
+
+
+def _resolution(tiff: tifffile.TiffFile, name: str) -> Fraction | None:
+    """Pixels per unit from a resolution tag."""
+    tag = tiff.pages.first.tags.get(name)
+    if tag is None:
+        return None
+    try:
+        numerator, denominator = tag.value
+        return Fraction(int(numerator), int(denominator)) or None
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _from_resolution(pixels_per_unit: Fraction | None, unit: str) -> float | None:
+    if pixels_per_unit is None or pixels_per_unit <= 0:
+        return None
+    size = to_um(1 / pixels_per_unit, unit)
+    printed = to_um(1, unit) in (to_um(1, "inch"), to_um(1, "cm"))
+    return None if size is None or (printed and size > COARSEST_PRINT_FREE_UM) else size
+
+
+def _square(x_um: float | None, y_um: float | None, source: str) -> float | None:
+    if x_um is not None and y_um is not None and abs(x_um - y_um) > SQUARE_TOLERANCE * max(x_um, y_um):
+        raise FileProblem(
+            f"{source}: expected square pixels, found {x_um:g} µm wide by {y_um:g} µm high. Distances would "
+            "be wrong; "
+            "check the metadata or resample the movie (Fiji: Image > Scale).",
+            "wrong shape",
+        )
+    return x_um
+
+
+def ome_root(xml: str, source: str) -> ET.Element:
+    """The root of OME-XML, namespaces removed.
+
+    Raises:
+        FileProblem: the XML does not parse, or defines entities (no OME file does; some attacks do).
+    """
+    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
+        raise FileProblem(f"{source}: its OME-XML defines entities, which no microscope writes. Export the file anew.")
+    try:
+        root = ET.fromstring(xml.encode("utf-8"))
+    except ET.ParseError as error:
+        raise FileProblem(f"{source}: its OME-XML does not parse ({error}). Export the file anew.") from error
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return root
+
+
+def _ome(root: ET.Element, source: str) -> FileCalibration:
+    pixels = root.find("./Image/Pixels")
+    if pixels is None:
+        return FileCalibration()
+    x_um = to_um(pixels.get("PhysicalSizeX"), pixels.get("PhysicalSizeXUnit", "µm"))
+    y_um = to_um(pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeYUnit", "µm"))
+    interval = to_minutes(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
+    return FileCalibration(_square(x_um, y_um, source), interval or _from_plane_times(pixels))
+
+
+def _from_plane_times(pixels: ET.Element) -> float | None:
+    """Median step of the planes' DeltaT; None if a step is over 10 % off: no one interval fits."""
+    times: dict[int, float] = {}
+    for plane in pixels.iter("Plane"):
+        if plane.get("TheC", "0") == "0" and plane.get("TheZ", "0") == "0":
+            value, unit = plane.get("DeltaT"), plane.get("DeltaTUnit", "s")
+            # The first plane's time is rightly 0, which `to_minutes` would take for unknown.
+            if value is not None and exact(value) is None:
+                times[int(plane.get("TheT", "0"))] = 0.0
+            elif value is not None and (minutes := to_minutes(value, unit)) is not None:
+                times[int(plane.get("TheT", "0"))] = minutes
+    steps = [times[t + 1] - times[t] for t in times if t + 1 in times]
+    if not steps:
+        return None
+    median = statistics.median(steps)
+    if median <= 0 or max(abs(step - median) for step in steps) > IRREGULAR_TOLERANCE * median:
+        return None
+    return median
+
+
+def ome_channel_names(xml: str, source: str) -> tuple[str, ...]:
+    """Names of the channels in OME-XML; an unnamed channel is called by its number."""
+    channels = ome_root(xml, source).findall("./Image[1]/Pixels/Channel")
+    return tuple(channel.get("Name") or str(index) for index, channel in enumerate(channels))

@@ -1,0 +1,58 @@
+"""The one door to MLflow: its environment is set here, before its first import."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ENVIRONMENT = {
+    # MLflow reports usage from its first import on.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # A model that someone sends must not be able to run code when it is loaded.
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    # MLflow waits 7 retries of up to 120 s each for a server that is down; training must not stand still so
+    # long.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # MLflow imports GitPython, which complains at length on a machine without git.
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def set_environment() -> None:
+    """Set MLflow's switches; a value that the user has set stands."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def load_mlflow() -> Any:
+    """Import MLflow (about 2 s the first time) with its switches set."""
+    set_environment()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecation notes of MLflow's own dependencies
+        import mlflow
+    for name in ("mlflow.system_metrics", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # It prints the traceback of every database error before raising it; ours become one line.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    return mlflow
+
+
+def open_client(root: Path | str) -> MlflowClient:
+    """A client of the project's store, which is created at first use.
+
+    Raises:
+        SomaNetError: the store cannot be opened.
+    """
+    from somanet.mlops.store import ensure_store
+
+    uri = ensure_store(Path(root))
+    client: MlflowClient = load_mlflow().MlflowClient(uri)
+    return client

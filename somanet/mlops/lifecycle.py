@@ -1,0 +1,128 @@
+"""How runs end when a process does not: termination signals, and runs that dead processes left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from somanet.mlops.client import open_client
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PID, HOST, PROCESS_START, ENDED_BY = (
+    "somanet.pid",
+    "somanet.host",
+    "somanet.process_start",
+    "somanet.ended_by",
+)
+_START_TOLERANCE_S = 2.0
+
+
+class Terminated(SystemExit):
+    """SIGTERM arrived: a batch system, ``docker stop`` or a shutdown ends the process. Exit status 143."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
+
+
+@contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Turn SIGTERM into :class:`Terminated` inside a block, so that ``finally`` runs; main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    owner = os.getpid()
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != owner:
+            # A forked DataLoader worker inherits the handler; its end must not end the run.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the clearing up
+        raise Terminated
+
+    previous = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous if previous is not None else signal.SIG_DFL)
+
+
+def status_of(error: BaseException | None) -> str:
+    """MLflow's word for how a run ended."""
+    if error is None or (isinstance(error, SystemExit) and not error.code):
+        return "FINISHED"
+    return "KILLED" if isinstance(error, KeyboardInterrupt | Terminated) else "FAILED"
+
+
+def process_tags() -> dict[str, str]:
+    """Who runs this run. The start time tells a process from a later one with the same number."""
+    import psutil
+
+    start = psutil.Process().create_time()
+    return {PID: str(os.getpid()), HOST: socket.gethostname(), PROCESS_START: f"{start:.2f}"}
+
+
+def owner_is_alive(tags: Mapping[str, str]) -> bool:
+    """Whether the process in a run's tags still lives; a run of another host or unmarked counts as alive."""
+    import psutil
+
+    if tags.get(HOST) != socket.gethostname():
+        return True
+    try:
+        process = psutil.Process(int(tags[PID]))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return abs(process.create_time() - float(tags[PROCESS_START])) <= _START_TOLERANCE_S
+    except psutil.NoSuchProcess:
+        return False
+    except (KeyError, ValueError, psutil.Error):
+        return True
+
+
+def reap_stale_runs(root: Path | str, *, keep: str | None = None) -> list[str]:
+    """End runs that are RUNNING although their process is gone, as KILLED; returns their ids.
+
+    Args:
+        root: the project.
+        keep: the run that is about to be resumed.
+
+    Raises:
+        SomaNetError: the store cannot be opened.
+    """
+    return reap(open_client(root), keep=keep)
+
+
+def reap(client: MlflowClient, *, keep: str | None = None) -> list[str]:
+    """:func:`reap_stale_runs` on an open client."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    mine = f"attributes.status = 'RUNNING' AND tags.`{HOST}` = '{socket.gethostname()}'"
+    reaped = []
+    for run in client.search_runs(experiments, mine, max_results=1000):
+        run_id = run.info.run_id
+        if run_id == keep or owner_is_alive(run.data.tags):
+            continue
+        client.set_tag(run_id, ENDED_BY, f"reaped: process {run.data.tags[PID]} was gone")
+        client.set_terminated(run_id, "KILLED", end_time=_last_sign(client, run_id, run.data.metrics))
+        reaped.append(run_id)
+    return reaped
+
+
+def _last_sign(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> int | None:
+    """When the run last logged something, in ms: the best guess of its end (now could be days later)."""
+    # System metrics come every few seconds and are the freshest; one key of each kind is enough.
+    keys = [
+        *[key for key in metrics if key.startswith("system/")][:1],
+        *[k for k in metrics if k[:7] != "system/"][:1],
+    ]
+    times = [metric.timestamp for key in keys for metric in client.get_metric_history(run_id, key)[-1:]]
+    return max(times, default=None)

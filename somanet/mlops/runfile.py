@@ -1,0 +1,113 @@
+"""``mlflow_run.json`` beside a checkpoint: which run made it.
+
+A stage that DVC restores from its run cache starts no process and gets no MLflow run; the file comes back
+with the checkpoint and still names the run that trained it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from somanet.errors import SomaNetError
+from somanet.files import write_json
+from somanet.mlops.client import open_client
+from somanet.mlops.spool import first_line, outage_errors
+from somanet.mlops.store import public_uri, tracking_uri
+from somanet.mlops.tracked import TrackedRun
+
+RUN_FILE = "mlflow_run.json"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as the store has it.
+
+    Attributes:
+        run_id: MLflow's id.
+        name: the run's name.
+        experiment: the experiment's name.
+        status: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``.
+        started: when it first started, in UTC.
+        params: settings, flat.
+        metrics: the last value of each metric.
+        tags: tags, provenance among them.
+        datasets: data set name to digest.
+    """
+
+    run_id: str
+    name: str
+    experiment: str
+    status: str
+    started: datetime
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    datasets: Mapping[str, str]
+
+
+def write_run_file(path: Path | str, run: TrackedRun) -> None:
+    """Write which run this is, without machine paths: as an output of a stage, the file is committed."""
+    write_json(
+        path,
+        {
+            "run_id": run.run_id,
+            "experiment": run.experiment,
+            "tracking_uri": public_uri(tracking_uri(run.root), run.root),
+            "started": run.started.isoformat(timespec="seconds"),
+        },
+    )
+
+
+def run_id_from(run: Path | str) -> str:
+    """A run id from the id itself, a ``mlflow_run.json``, or the folder that holds one.
+
+    Raises:
+        SomaNetError: the file does not name a run.
+    """
+    path = Path(run)
+    if path.is_dir():
+        path = path / RUN_FILE
+    if path.suffix != ".json":
+        return str(run)
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["run_id"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SomaNetError(
+            f"{path} does not name an MLflow run ({first_line(error)}) Was it written by the train stage? "
+            "`dvc repro` rebuilds it."
+        ) from error
+
+
+def read_run(run: Path | str, *, root: Path | str) -> RunRecord:
+    """Look a run up by its id, its ``mlflow_run.json``, or the folder that holds one.
+
+    Raises:
+        SomaNetError: the file names no run, or the store does not have it.
+    """
+    root = Path(root).resolve()
+    run_id = run_id_from(run)
+    client = open_client(root)
+    try:
+        found = client.get_run(run_id)
+        experiment = client.get_experiment(found.info.experiment_id).name
+    except outage_errors() as error:
+        raise SomaNetError(
+            f"The run {run_id} is not in {public_uri(tracking_uri(root), root)}: {first_line(error)} A "
+            "checkpoint that came from elsewhere (`dvc pull`) brings its run's id, not the run."
+        ) from error
+    inputs = found.inputs.dataset_inputs if found.inputs else ()
+    return RunRecord(
+        run_id=run_id,
+        name=found.info.run_name or "",
+        experiment=experiment,
+        status=found.info.status,
+        started=datetime.fromtimestamp(found.info.start_time / 1000, tz=UTC),
+        params=dict(found.data.params),
+        metrics=dict(found.data.metrics),
+        tags=dict(found.data.tags),
+        datasets={one.dataset.name: one.dataset.digest for one in inputs},
+    )

@@ -1,0 +1,134 @@
+"""Columns, number types and units of the tables that pass between stages: every stored name is here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from somanet.errors import SomaNetError
+
+Dtype = Literal["string", "int64", "Int64", "float64"]
+"""``Int64`` is a whole number that may be unknown; ``float64`` may be NaN; ``string`` may be empty."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, number type, unit ("" if it has none) and meaning."""
+
+    name: str
+    dtype: Dtype
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A table's name and columns, in the order they are written."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    def frame(self, rows: list[dict[str, object]]) -> pd.DataFrame:
+        """A table of rows with this schema's columns, order and number types, even of no rows."""
+        table = pd.DataFrame(rows, columns=list(self.names))
+        return table.astype({column.name: _pandas_dtype(column.dtype) for column in self.columns})
+
+
+def _pandas_dtype(dtype: Dtype) -> str:
+    return "str" if dtype == "string" else dtype
+
+
+_IDENTITY = (
+    Column("name", "string", "", "the image's or movie's id"),
+    Column("path", "string", "", "file, relative to the data set"),
+    Column("sha256", "string", "", "hash of the file's bytes"),
+)
+_VERDICT = (
+    Column("status", "string", "", "accepted | rejected"),
+    Column("reason", "string", "", "why rejected, one of a few fixed words; empty if accepted"),
+    Column("note", "string", "", "details, and defects that did not lead to rejection"),
+)
+
+MANIFEST = Schema(
+    "manifest",
+    (
+        *_IDENTITY,
+        Column("height_px", "Int64", "px", "rows of the image"),
+        Column("width_px", "Int64", "px", "columns of the image"),
+        Column("channels", "Int64", "", "1 grey, 3 RGB, 4 RGBA"),
+        Column("dtype", "string", "", "number type of the pixels"),
+        Column("pixel_size_um", "float64", "µm", "scale in the file's metadata; NaN if it has none"),
+        Column("n_objects", "Int64", "", "labelled objects; unknown if there are no labels"),
+        Column("overlap_px", "Int64", "px", "pixels that more than one mask claims"),
+        *_VERDICT,
+    ),
+)
+MOVIE_MANIFEST = Schema(
+    "movie manifest",
+    (
+        *_IDENTITY,
+        Column("n_frames", "Int64", "", "time points"),
+        Column("height_px", "Int64", "px", "rows of a frame"),
+        Column("width_px", "Int64", "px", "columns of a frame"),
+        Column("dtype", "string", "", "number type of the pixels"),
+        Column("pixel_size_um", "float64", "µm", "scale in the file's metadata; NaN if it has none"),
+        Column("frame_interval_min", "float64", "min", "time from frame to frame in the metadata; NaN if none"),
+        *_VERDICT,
+    ),
+)
+SPLIT = Schema(
+    "split",
+    (
+        Column("image_id", "string", "", "name of the image in its data set"),
+        Column("split", "string", "", "train, val, test, …"),
+    ),
+)
+TRACKS = Schema(
+    "tracks",
+    (
+        Column("track_id", "int64", "", "the cell; equal to its value in label images"),
+        Column("frame", "int64", "", "frame number from 0"),
+        Column("t_h", "float64", "h", "time since frame 0"),
+        Column("y_px", "float64", "px", "row of the soma's centre"),
+        Column("x_px", "float64", "px", "column of the soma's centre"),
+        Column("y_um", "float64", "µm", "y_px times the pixel size"),
+        Column("x_um", "float64", "µm", "x_px times the pixel size"),
+    ),
+)
+SALTATIONS = Schema(
+    "saltations",
+    (
+        Column("track_id", "int64", "", "the cell"),
+        Column("start_h", "float64", "h", "start, since frame 0"),
+        Column("end_h", "float64", "h", "end, since frame 0"),
+        Column("length_um", "float64", "µm", "net displacement from start to end"),
+        Column("speed_um_per_h", "float64", "µm/h", "length over duration"),
+    ),
+)
+
+
+def check_columns(df: pd.DataFrame, schema: Schema, source: str) -> None:
+    """Refuse a table that lacks columns; further columns are welcome.
+
+    Args:
+        df: the table.
+        schema: what it should hold.
+        source: where it came from, for the message.
+
+    Raises:
+        SomaNetError: naming the missing columns and those found.
+    """
+    missing = [name for name in schema.names if name not in df.columns]
+    if missing:
+        found = [str(name) for name in df.columns]
+        raise SomaNetError(
+            f"{source}: the {schema.name} table lacks {missing}; it has {found}. "
+            "Was it written by an older stage, or is it another table? `dvc repro` rebuilds it."
+        )

@@ -1,0 +1,1 @@
+"""Networks that find somas: building, training, storing and applying them."""

@@ -1,0 +1,121 @@
+"""Networks on disk: a folder with `model.safetensors` and `config.json`, whole or absent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from somanet.errors import SomaNetError
+from somanet.files import atomic_path, sha256_file, write_json
+from somanet.segmentation.settings import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network and what is known of it.
+
+    Attributes:
+        model: in evaluation mode, on the CPU.
+        spec: how it was built and how images enter it.
+        sha256: of the weights file.
+        metadata: training settings, scores, provenance, as written at training.
+    """
+
+    model: nn.Module
+    spec: ModelSpec
+    sha256: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(folder: Path | str, model: nn.Module, spec: ModelSpec, metadata: Mapping[str, Any]) -> str:
+    """Write a checkpoint folder atomically, replacing one that is there; give the weights' SHA-256."""
+    from safetensors.torch import save_file
+
+    # contiguous in the default layout, so that equal weights give equal bytes whatever the training layout was
+    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()}
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        save_file(tensors, temporary / WEIGHTS)
+        digest = sha256_file(temporary / WEIGHTS)
+        config = {
+            "format": FORMAT,
+            "model": spec.model_dump(mode="json"),
+            "weights": {"file": WEIGHTS, "sha256": digest},
+            **metadata,
+        }
+        write_json(temporary / CONFIG, config)
+    return digest
+
+
+def read_config(folder: Path | str) -> dict[str, Any]:
+    """The checkpoint's `config.json` as written.
+
+    Raises:
+        SomaNetError: the folder or the file is missing or not a checkpoint's.
+    """
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise SomaNetError(
+            f"No checkpoint at {folder}: expected a folder with {CONFIG} and {WEIGHTS}, as `somanet train` writes."
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        version, digest = config["format"], config["weights"]["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SomaNetError(
+            f"{path} is not a checkpoint's config.json ({error}). Was it edited or cut short?"
+        ) from error
+    if version != FORMAT or not isinstance(digest, str):
+        raise SomaNetError(f"{path} has checkpoint format {version}, expected {FORMAT}: use the SomaNet that wrote it.")
+    return dict(config)
+
+
+def load_checkpoint(folder: Path | str) -> Checkpoint:
+    """Read a checkpoint and verify its weights.
+
+    Raises:
+        SomaNetError: it is missing, its weights do not have the recorded SHA-256, or they do not fit the network.
+    """
+    from safetensors.torch import load_file
+
+    from somanet.segmentation.models import build_model
+
+    folder = Path(folder)
+    config = read_config(folder)
+    try:
+        spec = ModelSpec.model_validate(config["model"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SomaNetError(
+            f"{folder / CONFIG} describes a network this SomaNet cannot build: "
+            f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
+        ) from error
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise SomaNetError(f"The checkpoint {folder} lacks {WEIGHTS}. Was it copied whole? `dvc pull` restores it.")
+    digest = sha256_file(weights)
+    if digest != config["weights"]["sha256"]:
+        raise SomaNetError(
+            f"The weights in {folder} are not those its {CONFIG} names: expected sha256 "
+            f"{config['weights']['sha256'][:12]}…, found {digest[:12]}…. The file is damaged or was replaced; "
+            "`dvc checkout` or a new training restores it."
+        )
+    model = build_model(spec, load_encoder_weights=False)
+    try:
+        model.load_state_dict(load_file(weights))
+    except RuntimeError as error:
+        raise SomaNetError(f"The weights in {folder} do not fit its network: {str(error).splitlines()[0]}") from error
+    metadata = {key: value for key, value in config.items() if key not in ("format", "model", "weights")}
+    return Checkpoint(model.eval(), spec, digest, metadata)

@@ -1,0 +1,107 @@
+"""How an image enters a network, and what the network is asked for. One home for both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import find_boundaries
+
+from somanet.errors import SomaNetError
+from somanet.segmentation.settings import ModelSpec
+
+Float32 = NDArray[np.float32]
+
+_LOG_CONTRAST = 50.0  # asinh(50 x): lifts a soma at 2 % of the brightest pixel to 30 % of the range
+
+
+def to_unit(image: NDArray[np.generic]) -> NDArray[np.generic]:
+    """An image as three channels on a known range: uint8 as stored, other types as float32 from 0 to 1.
+
+    Types other than uint8 are scaled by the image's own 0.1 and 99.95 percentiles, so this must see the whole image,
+    not a crop of it.
+
+    Args:
+        image: YX or YXC with C = 1, 3 or 4 (alpha is dropped), any real dtype.
+
+    Returns:
+        YXC with C = 3.
+
+    Raises:
+        SomaNetError: not a 2-D image with 1, 3 or 4 channels, or an empty one.
+    """
+    if image.size == 0 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] not in (1, 3, 4)):
+        raise SomaNetError(
+            f"Expected a 2-D image (Y, X) or (Y, X, C) with 1, 3 or 4 channels, found shape {image.shape}. "
+            "Pick a channel, frame or plane first."
+        )
+    if image.ndim == 2:
+        image = image[..., None]
+    image = image[..., :3]
+    if image.shape[-1] == 1:
+        image = np.repeat(image, 3, axis=-1)
+    if image.dtype == np.uint8:
+        return image
+    values = image.astype(np.float32)
+    low, high = np.percentile(values, (0.1, 99.95))
+    unit: Float32 = np.clip((values - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32)
+    return unit
+
+
+def unit_to_input(image_YXC: NDArray[np.generic], spec: ModelSpec) -> Float32:
+    """The network's input CYX float32 from what :func:`to_unit` gives."""
+    unit = image_YXC.astype(np.float32)
+    if image_YXC.dtype == np.uint8:
+        unit /= np.float32(255)
+    if spec.input == "contrasts":
+        return _contrasts(_intensity(unit))
+    if spec.in_channels == 1:
+        unit = unit.mean(axis=-1, keepdims=True)
+    return np.ascontiguousarray(unit.transpose(2, 0, 1))
+
+
+def to_input(image: NDArray[np.generic], spec: ModelSpec) -> Float32:
+    """Turn an image as stored into the network's input CYX float32, about 0 to 1; errors as :func:`to_unit`."""
+    return unit_to_input(to_unit(image), spec)
+
+
+def _intensity(unit_YXC: Float32) -> Float32:
+    """One brightness per pixel, objects bright: the strongest channel, or the inverted mean on a bright background."""
+    grey: Float32 = unit_YXC.mean(axis=-1)
+    p5, p50, p95 = np.percentile(grey[::2, ::2], (5, 50, 95))
+    if p95 - p50 < p50 - p5 and p50 > 0.3:  # dark tail on a bright background: stained tissue, bright field
+        return -grey
+    strongest: Float32 = unit_YXC.max(axis=-1)
+    return strongest
+
+
+def _contrasts(intensity_YX: Float32) -> Float32:
+    """The same intensity linear, square-rooted and on a near-logarithmic scale: 3 x Y x X, each 0 to 1."""
+    low, high = np.percentile(intensity_YX, (1.0, 99.9))
+    linear = np.clip((intensity_YX - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32)
+    near_log = np.arcsinh(_LOG_CONTRAST * linear) / np.arcsinh(_LOG_CONTRAST)
+    return np.stack([linear, np.sqrt(linear), near_log]).astype(np.float32)
+
+
+def make_targets(labels_YX: NDArray[np.integer], outputs: Sequence[str]) -> Float32:
+    """What the network should answer for a label image.
+
+    `soma` is the foreground. `boundary` is the rim of every object, inside it and one or two pixels wide, so that
+    touching somas keep separate cores.
+
+    Returns:
+        CYX float32 of 0 and 1, C in the order of ``outputs``.
+    """
+    maps = {"soma": lambda: labels_YX > 0, "boundary": lambda: _rim(labels_YX)}
+    return np.stack([maps[name]() for name in outputs]).astype(np.float32)
+
+
+def _rim(labels_YX: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """The inner contour of every object, one pixel wider where that leaves a core."""
+    contour = find_boundaries(labels_YX, mode="inner")
+    wide: NDArray[np.bool_] = ndimage.binary_dilation(contour) & (labels_YX > 0)
+    core = np.bincount(labels_YX[~wide].ravel(), minlength=int(labels_YX.max()) + 1) > 0
+    thin = (~core)[labels_YX] & (labels_YX > 0)  # objects too small for a wide rim keep the thin one
+    return np.where(thin, contour, wide)

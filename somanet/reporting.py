@@ -24,13 +24,13 @@ class Row:
         name: network or variant.
         what: in words.
         metrics: as `metrics.json` of its evaluation.
-        training: as `training.json`.
+        training: as `training.json`, if known.
     """
 
     name: str
     what: str
     metrics: Mapping[str, Any]
-    training: Mapping[str, Any]
+    training: Mapping[str, Any] | None = None
 
 
 def write_comparison(rows: Sequence[Row], nuclei: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
@@ -47,8 +47,8 @@ def write_comparison(rows: Sequence[Row], nuclei: Mapping[str, Mapping[str, Any]
             row.name: {
                 **{name: row.metrics[name] for name in (*SHOWN, "size_bias", "noise_per_image")},
                 "n_images": row.metrics["n_images"],
-                "n_seeds": row.metrics["n_seeds"],
-                "trainable_parameters": row.training["trainable_parameters"],
+                "n_seeds": row.metrics.get("n_seeds", 1),
+                **({"trainable_parameters": row.training["trainable_parameters"]} if row.training else {}),
             }
             for row in rows
         },
@@ -81,16 +81,19 @@ def comparison_markdown(rows: Sequence[Row], nuclei: Mapping[str, Mapping[str, A
         _line("network", *(_title(name) for name in SHOWN)),
         _line(*["---"] * (len(SHOWN) + 1)),
         *(_line(row.name, *(_cell(row.metrics["interior"], name) for name in SHOWN)) for row in rows),
-        "",
-        "Held-out nuclei:",
-        "",
-        _line("network", "images", *(_title(name) for name in SHOWN)),
-        _line(*["---"] * (len(SHOWN) + 2)),
-        *(
-            _line(name, str(metrics["n_images"]), *(_cell(metrics, score) for score in SHOWN))
-            for name, metrics in nuclei.items()
-        ),
     ]
+    if nuclei:
+        lines += [
+            "",
+            "Held-out nuclei:",
+            "",
+            _line("network", "images", *(_title(name) for name in SHOWN)),
+            _line(*["---"] * (len(SHOWN) + 2)),
+            *(
+                _line(name, str(metrics["n_images"]), *(_cell(metrics, score) for score in SHOWN))
+                for name, metrics in nuclei.items()
+            ),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -98,12 +101,12 @@ def _row(row: Row) -> str:
     return _line(
         row.name,
         row.what,
-        str(row.metrics["n_seeds"]),
+        str(row.metrics.get("n_seeds", 1)),
         *(_cell(row.metrics, name) for name in SHOWN),
         _plain(row.metrics["size_bias"]),
         _plain(row.metrics["noise_per_image"]),
-        f"{row.training['trainable_parameters']:,}",
-        f"{row.training['seconds_per_seed']:.0f} s",
+        f"{row.training['trainable_parameters']:,}" if row.training else "–",
+        f"{row.training['seconds_per_seed']:.0f} s" if row.training else "–",
     )
 
 
@@ -134,6 +137,6 @@ def _cell(metrics: Mapping[str, Any], name: str) -> str:
     if value is None:
         return "–"
     low, high = _interval(metrics, name)
-    spread = metrics["spread_over_seeds"][name]
+    spread = metrics.get("spread_over_seeds", {}).get(name)
     seeds = f" ± {spread:.2f}" if spread is not None else ""
     return f"{value:.2f}{seeds} [{low:.2f}, {high:.2f}]"

@@ -46,15 +46,18 @@ class Scores:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the scores flat, `ap` as threshold -> value, and the intervals beside them."""
-        values = dict(self.values)
-        ap = {f"{t:g}": values.pop(f"ap_{t:g}") for t in self.thresholds}
         return {
-            **values,
-            "ap": ap,
+            **_nested(self.values),
             "n_images": len(self.per_image),
             "n_objects": int(self.per_image["n_true"].sum()),
             "interval95": {key: list(bounds) for key, bounds in self.intervals.items()},
         }
+
+
+def _nested(values: Mapping[str, float]) -> dict[str, Any]:
+    """Scores for JSON, with `ap` as threshold -> value."""
+    ap = {name.removeprefix("ap_"): value for name, value in values.items() if name.startswith("ap_")}
+    return {**{name: value for name, value in values.items() if not name.startswith("ap_")}, "ap": ap}
 
 
 def score_dataset(
@@ -119,7 +122,7 @@ class SeedScores:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            **self.values,
+            **_nested(self.values),
             "n_images": self.n_images,
             "n_seeds": self.n_seeds,
             "spread_over_seeds": dict(self.spread),

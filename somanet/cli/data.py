@@ -1,0 +1,95 @@
+"""`somanet simulate` and `somanet data …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from somanet.errors import SomaNetError
+
+app = typer.Typer(help="Look at data sets and movies before using them.", no_args_is_help=True)
+
+
+def simulate(
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    nuclei: Annotated[int, typer.Option(min=0, help="Nucleus images.")] = 16,
+    crops: Annotated[int, typer.Option(min=0, help="Labelled neuron crops of 256 px.")] = 8,
+    frames: Annotated[int, typer.Option(min=0, help="Frames of the neuron movie; 0 = no movie.")] = 64,
+    size_px: Annotated[int, typer.Option(min=64, help="Height and width of the movie.")] = 512,
+    pixel_size_um: Annotated[float, typer.Option(help="Micrometres per pixel of the movie.")] = 1.28,
+    frame_interval_min: Annotated[float, typer.Option(help="Minutes per frame of the movie.")] = 12.0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same data.")] = 0,
+) -> None:
+    """Write simulated nuclei, neuron crops and a neuron movie with its true labels, tracks and saltations."""
+    from somanet import plots
+    from somanet.calibration import Calibration
+    from somanet.data.layouts import write_kaggle
+    from somanet.experiments import save_figure
+    from somanet.files import make_folder
+    from somanet.io.images import write_labels
+    from somanet.io.movies import write_movie
+    from somanet.io.tables import write_table
+    from somanet.schema import SALTATIONS, TRACKS
+    from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
+
+    calibration = Calibration(pixel_size_um, frame_interval_min)
+    make_folder(output)
+    if nuclei:
+        write_kaggle(output / "nuclei.zip", simulate_nuclei(n_images=nuclei, shape_YX=(256, 256), seed=seed))
+        typer.echo(f"{output / 'nuclei.zip'}: {nuclei} images, Kaggle layout")
+    if crops:
+        write_kaggle(output / "crops.zip", neuron_crops(n_crops=crops, size_px=256, seed=seed))
+        typer.echo(f"{output / 'crops.zip'}: {crops} labelled crops, Kaggle layout")
+    if frames:
+        movie = simulate_movie(seed=seed, n_frames=frames, shape_YX=(size_px, size_px), calibration=calibration)
+        write_movie(output / "movie.ome.tif", movie.frames_TYX, calibration)
+        write_labels(output / "movie_truth_labels.tif", movie.labels_TYX)
+        write_table(output / "movie_truth_tracks.csv", movie.tracks, TRACKS)
+        write_table(output / "movie_truth_saltations.csv", movie.saltations, SALTATIONS)
+        save_figure(plots.outlines(movie.frames_TYX[0], movie.labels_TYX[0]), output / "movie_first_frame.png")
+        typer.echo(
+            f"{output / 'movie.ome.tif'}: {frames} frames, {movie.tracks['track_id'].nunique()} cells, "
+            f"{len(movie.saltations)} saltations; truth in movie_truth_*, a look in movie_first_frame.png"
+        )
+    typer.echo(f"Next: somanet data check {output / 'crops.zip'}")
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="Data set (folder or zip), movie, or folder of movies.")],
+    output: Annotated[Path | None, typer.Option(help="Write the manifest as CSV.")] = None,
+    strict: Annotated[bool, typer.Option(help="Exit with status 1 if anything was rejected.")] = False,
+) -> None:
+    """Decode everything, count objects, and name whatever cannot be used and why."""
+    from somanet.data.manifest import check_dataset, describe_manifest
+    from somanet.data.movie_manifest import check_movies
+    from somanet.io.movies import MOVIE_SUFFIXES
+    from somanet.io.tables import write_table
+
+    movies = path.suffix.lower() in MOVIE_SUFFIXES or (path.is_dir() and _holds_movies(path))
+    manifest = check_movies(path) if movies else check_dataset(path, progress=True)
+    typer.echo(describe_manifest(manifest))
+    rejected = manifest[manifest["status"] == "rejected"]
+    for row in rejected.head(20).to_dict("records"):
+        typer.echo(f"  {row['name']}: {row['note'] or row['reason']}")
+    if output is not None:
+        write_table(output, manifest)
+        typer.echo(f"Written: {output}")
+    if len(rejected) == len(manifest) or (strict and len(rejected)):
+        raise SomaNetError(f"{path}: {len(rejected)} of {len(manifest)} were rejected; the reasons stand above.")
+
+
+def _holds_movies(folder: Path) -> bool:
+    """Whether a folder's own files are movies: no Kaggle or pairs layout, and a file with several frames."""
+    from somanet.io.movies import MOVIE_SUFFIXES, open_movie
+
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() in MOVIE_SUFFIXES and not file.name.startswith("."):
+            try:
+                with open_movie(file) as movie:
+                    return movie.n_frames > 1
+            except SomaNetError:
+                return file.suffix.lower() not in (".tif", ".tiff")
+    return False

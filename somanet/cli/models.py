@@ -1,0 +1,139 @@
+"""`somanet train` and `somanet finetune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from somanet.errors import SomaNetError
+
+if TYPE_CHECKING:
+    from somanet.data.layouts import LabelledImage
+
+Data = Annotated[Path, typer.Argument(help="Labelled images: Kaggle layout (folder or zip) or image and label pairs.")]
+Output = Annotated[Path, typer.Option(help="Checkpoint folder to write.")]
+Val = Annotated[Path | None, typer.Option(help="Validation images; else --split, else a seeded fifth of DATA.")]
+Split = Annotated[Path | None, typer.Option(help="CSV image_id,split with train and val.")]
+ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file that --network or --variant refers to.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.epochs=3, model.encoder=resnet18, …"),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same weights on a CPU.")]
+Experiment = Annotated[str, typer.Option(help="MLflow experiment.")]
+
+
+def train(
+    data: Data,
+    output: Output,
+    val: Val = None,
+    split: Split = None,
+    network: Annotated[str | None, typer.Option(help="A network of params.yaml's `pretrain` section.")] = None,
+    params: ParamsFile = Path("params.yaml"),
+    assignments: Set = None,
+    seed: Seed = 0,
+    experiment: Experiment = "train",
+) -> None:
+    """Train a network on labelled images. Without --network: the paper's U-Net and default settings."""
+    from somanet.config import PretrainParams, override, parse
+    from somanet.experiments import start_network
+
+    values = _section(params, "pretrain", network) if network else {"model": {}, "training": {}}
+    chosen = parse(PretrainParams, override(values, assignments or ()), source="settings")
+    model, spec, _ = start_network(chosen.model, seed=seed)
+    _run(model, spec, chosen.training, data, val, split, output, seed, experiment, network or spec.architecture, None)
+
+
+def finetune(
+    data: Data,
+    output: Output,
+    start: Annotated[Path, typer.Option(help="Checkpoint folder to begin with.")],
+    val: Val = None,
+    split: Split = None,
+    variant: Annotated[str | None, typer.Option(help="A variant of params.yaml's `finetune` section.")] = None,
+    params: ParamsFile = Path("params.yaml"),
+    blocks: Annotated[str | None, typer.Option(help="Blocks from the output to retrain: a number or 'all'.")] = None,
+    assignments: Set = None,
+    seed: Seed = 0,
+    experiment: Experiment = "finetune",
+) -> None:
+    """Retrain a network's last blocks, or all of it, on other labelled images."""
+    from somanet.config import FinetuneParams, override, parse
+    from somanet.experiments import start_network
+
+    defaults: dict[str, Any] = {"start": "checkpoint", "weights": "pretrained", "training": {"trainable_blocks": 3}}
+    values = _section(params, "finetune", variant) if variant else defaults
+    extra = [f"training.trainable_blocks={blocks}"] if blocks is not None else []
+    chosen = parse(FinetuneParams, override(values, [*(assignments or ()), *extra]), source="settings")
+    from somanet.segmentation.settings import ModelSpec
+
+    model, spec, sha256 = start_network(ModelSpec(), seed=seed, checkpoint=start, weights=chosen.weights)
+    if chosen.instances is not None:
+        spec = spec.model_copy(update={"instances": chosen.instances})
+    _run(model, spec, chosen.training, data, val, split, output, seed, experiment, variant or output.name, sha256)
+
+
+def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) -> dict[str, Any]:
+    from somanet.config import read_yaml
+
+    named = read_yaml(params).get(section, {})
+    if name not in named:
+        raise SomaNetError(f"{params} has no {section}.{name}; it has {', '.join(sorted(named))}.")
+    return dict(named[name])
+
+
+def _run(
+    model: Any,
+    spec: Any,
+    settings: Any,
+    data: Path,
+    val: Path | None,
+    split: Path | None,
+    output: Path,
+    seed: int,
+    experiment: str,
+    name: str,
+    start_sha256: str | None,
+) -> None:
+    from somanet.experiments import Recording, dataset_ref, run_training, write_training
+
+    train_items, val_items = _items(data, val, split, seed)
+    references = [dataset_ref(data, "training", train_items), dataset_ref(val or data, "validation", val_items)]
+    result = run_training(
+        model,
+        spec,
+        train_items,
+        val_items,
+        settings,
+        seed=seed,
+        checkpoint=output,
+        run_file=output.parent / f"{output.name}_report" / "mlflow_run.json",
+        recording=Recording.here(experiment, name, references),
+        start_sha256=start_sha256,
+    )
+    write_training(output.parent / f"{output.name}_report", {seed: result})
+    typer.echo(
+        f"Written: {output} (network), {output}_report/ (curves, history, MLflow run)\n"
+        f"Next: somanet predict IMAGES --model {output} --output labels"
+    )
+
+
+def _items(
+    data: Path, val: Path | None, split: Path | None, seed: int
+) -> tuple[list[LabelledImage], list[LabelledImage]]:
+    """Training and validation images, from two data sets or by a split of one."""
+    from somanet.data.layouts import open_dataset
+    from somanet.data.splits import make_split, read_split
+
+    if val is not None and split is not None:
+        raise SomaNetError("Give --val or --split, not both: each says which images validate.")
+    dataset = open_dataset(data)
+    if val is not None:
+        return list(dataset), list(open_dataset(val))
+    if split is not None:
+        parts = read_split(split, names=dataset.names)
+    else:
+        parts = make_split(dataset.names, fractions={"train": 0.8, "val": 0.2}, seed=seed)
+    return [dataset.load(n) for n in parts.get("train", ())], [dataset.load(n) for n in parts.get("val", ())]

@@ -1,0 +1,42 @@
+"""`somanet ui`, `somanet sync` and `somanet doctor`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from somanet.errors import SomaNetError
+
+
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this computer.")] = 5000) -> None:
+    """Open MLflow's page of this project's runs, on this computer only."""
+    from somanet.mlops import serve_ui
+    from somanet.provenance import project_root
+
+    typer.echo("Starting MLflow (some seconds); Ctrl-C stops it.")
+    serve_ui(project_root(), port=port, ready=lambda url: typer.echo(f"Open {url}"))
+
+
+def sync() -> None:
+    """Send to MLflow what was kept aside while the tracking server was away."""
+    from somanet.mlops import replay_spool
+    from somanet.provenance import project_root
+
+    sent = replay_spool(project_root())
+    typer.echo("\n".join(f"{run}: {n} records" for run, n in sent.items()) or "Nothing was waiting.")
+
+
+def doctor() -> None:
+    """Check this installation, machine and project; say what is missing and what to do."""
+    from somanet.doctor import diagnose
+
+    marks = {"ok": "ok     ", "warn": "warning", "missing": "MISSING"}
+    checks = diagnose()
+    for check in checks:
+        typer.echo(f"{marks[check.status]}  {check.name}: {check.detail}")
+        if check.remedy:
+            typer.echo(f"         → {check.remedy}")
+    missing = [check.name for check in checks if check.status == "missing"]
+    if missing:
+        raise SomaNetError(f"Needed and not there: {', '.join(missing)}.")

@@ -9,11 +9,25 @@ from somanet.data.layouts import open_dataset
 from somanet.data.manifest import describe_manifest, pack_dataset
 from somanet.data.movie_manifest import check_movies
 from somanet.data.splits import make_split, read_split, write_split
+from somanet.errors import SomaNetError
 from somanet.experiments import stage
 from somanet.io.tables import write_table
 
 RAW, PACKED, REPORTS = Path("data/raw"), Path("data/packed"), Path("reports/data")
 DATASETS = ("source", "target_train", "target_val")
+
+
+def refuse_leaks(manifest: pd.DataFrame) -> None:
+    """An image that trains must not validate."""
+    accepted = manifest[manifest["status"] == "accepted"]
+    name_of = {part: rows.set_index("sha256")["name"] for part, rows in accepted.groupby("dataset")}
+    shared = name_of["target_train"].index.intersection(name_of["target_val"].index)
+    if len(shared):
+        raise SomaNetError(
+            f"{len(shared)} images are in both target_train and target_val, such as "
+            f"{name_of['target_val'][shared[0]]}. "
+            "Scores on them would be too good: remove them from one of the two."
+        )
 
 
 def main() -> None:
@@ -28,7 +42,9 @@ def main() -> None:
         )
         print(f"{name}: {describe_manifest(manifest)}")
         tables.append(manifest.assign(dataset=name))
-    write_table(REPORTS / "manifest.csv", pd.concat(tables, ignore_index=True))
+    manifest = pd.concat(tables, ignore_index=True)
+    write_table(REPORTS / "manifest.csv", manifest)
+    refuse_leaks(manifest)
     names = open_dataset(PACKED / "source").names
     given = RAW / "source_split.csv"
     if given.exists():

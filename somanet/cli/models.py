@@ -97,8 +97,9 @@ def _run(
     name: str,
     start_sha256: str | None,
 ) -> None:
-    from somanet.experiments import Recording, dataset_ref, run_training, write_training
+    from somanet.experiments import Recording, dataset_ref, is_main_process, run_training, write_training
 
+    _check_replaceable(output)
     train_items, val_items = _items(data, val, split, seed)
     references = [dataset_ref(data, "training", train_items), dataset_ref(val or data, "validation", val_items)]
     result = run_training(
@@ -113,11 +114,25 @@ def _run(
         recording=Recording.here(experiment, name, references),
         start_sha256=start_sha256,
     )
+    if not is_main_process():
+        return
     write_training(output.parent / f"{output.name}_report", {seed: result})
     typer.echo(
         f"Written: {output} (network), {output}_report/ (curves, history, MLflow run)\n"
         f"Next: somanet predict IMAGES --model {output} --output labels"
     )
+
+
+def _check_replaceable(output: Path) -> None:
+    """Refuse, before the training and not after it, an output that cannot be written or is no checkpoint's place."""
+    from somanet.files import make_folder
+    from somanet.segmentation.checkpoint import CONFIG, WEIGHTS
+
+    if output.exists() and not (output.is_dir() and {p.name for p in output.iterdir()} <= {CONFIG, WEIGHTS}):
+        raise SomaNetError(
+            f"{output} holds other things than a checkpoint, which would replace it: choose another --output."
+        )
+    make_folder(output.parent)
 
 
 def _items(

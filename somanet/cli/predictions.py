@@ -103,6 +103,10 @@ def compare(
         content = read_json(file)
         if not isinstance(content, dict) or "interval95" not in content:
             raise SomaNetError(f"{file} holds no scores. Expected a file that `somanet evaluate` wrote.")
+        if "interior" not in content:
+            raise SomaNetError(
+                f"{file} was scored with --ignore-edge. Score it without, for both tables of a comparison."
+            )
         rows.append(Row(name, "", content))
     names = [row.name for row in rows]
     if len(set(names)) != len(names):

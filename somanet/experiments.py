@@ -14,7 +14,7 @@ import pandas as pd
 from somanet.data.layouts import LabelledImage
 from somanet.files import make_folder, write_json
 from somanet.io.tables import write_table
-from somanet.mlops import DatasetRef, TrackedRun, run_id_from, track_run, write_run_file
+from somanet.mlops import DatasetRef, ServedModel, TrackedRun, run_id_from, track_run, write_run_file
 from somanet.provenance import project_root
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from somanet.evaluation.scores import Scores
     from somanet.segmentation.training import Epoch, TrainingResult
 
+SERVING_CODE = Path(__file__).with_name("serving.py")
 EVALUATION_SEED = 0  # of the bootstrap, so that equal predictions give equal intervals
 
 
@@ -177,9 +178,7 @@ def run_training(
         from somanet import plots
 
         run.log_figure(plots.curves(history), "curves.png")
-        import numpy as np
-
-        run.log_model(result.model, np.zeros((2, spec.in_channels, 64, 96), np.float32), checkpoint=checkpoint)
+        run.log_model(ServedModel(checkpoint, SERVING_CODE, spec.in_channels, len(spec.outputs)))
         write_run_file(run_file, run)
     state_file.unlink(missing_ok=True)
     resumed_run.unlink(missing_ok=True)

@@ -175,7 +175,7 @@ def test_the_architecture_rule_can_fail(part: str, name: str, allowed: bool) -> 
 
 def test_only_their_own_homes_know_mlflow_and_the_image_readers() -> None:
     homes = {
-        "mlflow": "somanet/mlops/",
+        "mlflow": ("somanet/mlops/", "somanet/serving.py"),  # MLflow itself runs the latter
         "tifffile": "somanet/io/",
         "av": "somanet/io/",
         "zarr": "somanet/io/",

@@ -5,7 +5,7 @@ Importing it is cheap; MLflow is imported by the first call that needs it.
 
 from somanet.mlops.datasets import DatasetRef
 from somanet.mlops.lifecycle import Terminated, reap_stale_runs, sigterm_raises
-from somanet.mlops.models import load_logged_model
+from somanet.mlops.models import ServedModel, load_logged_model, logged_checkpoint
 from somanet.mlops.run import track_run
 from somanet.mlops.runfile import RunRecord, read_run, run_id_from, write_run_file
 from somanet.mlops.spool import pending_runs, replay_spool
@@ -16,10 +16,12 @@ from somanet.mlops.ui import serve_ui
 __all__ = [
     "DatasetRef",
     "RunRecord",
+    "ServedModel",
     "Terminated",
     "TrackedRun",
     "ensure_store",
     "load_logged_model",
+    "logged_checkpoint",
     "pending_runs",
     "read_run",
     "reap_stale_runs",

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somanet.errors import SomaNetError
-from somanet.mlops.models import ExportFailed, log_torch_model, save_weights
+from somanet.mlops.models import ServedModel, log_served_model
 from somanet.mlops.spool import first_line, keep, pending_runs, replay_run, send
 from somanet.mlops.store import artifacts_folder
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
@@ -111,36 +110,24 @@ class TrackedRun:
             table.to_csv(target, index=False, lineterminator="\n")
             self.log_file(target, "tables")
 
-    def log_model(
-        self,
-        model: torch.nn.Module,
-        example_input: Any,
-        name: str = "model",
-        *,
-        checkpoint: Path | str | None = None,
-    ) -> str | None:
-        """Log a network for serving; its ``models:/`` address, or ``None`` with one warning if that fails.
+    def log_model(self, served: ServedModel, name: str = "model") -> str | None:
+        """Log a network for serving; its ``models:/`` address, or ``None`` with one warning if the store is away.
+
+        The checkpoint folder is stored under ``checkpoint/`` of the run in any case.
 
         Args:
-            model: maps images_NCHW to one tensor NCHW.
-            example_input: any images_NCHW; only the number of channels is used.
+            served: checkpoint, serving code and channels.
             name: the model's name in the run.
-            checkpoint: the weights of record (safetensors and config), stored under ``checkpoint/`` in any
-                case. Without it they are written from ``model`` if the export fails.
         """
         from mlflow.exceptions import MlflowException
 
-        if checkpoint is not None:
-            self.log_file(checkpoint, "checkpoint")
+        self.log_file(served.checkpoint, "checkpoint")
         try:
-            return log_torch_model(self._client, self.run_id, self.experiment_id, model, example_input, name=name)
-        except (ExportFailed, MlflowException, OSError) as error:
-            if checkpoint is None:
-                with tempfile.TemporaryDirectory(prefix="somanet-weights-") as scratch:
-                    self.log_file(save_weights(model, Path(scratch) / "checkpoint"))
+            return log_served_model(self._client, self.run_id, self.experiment_id, served, name=name)
+        except (MlflowException, OSError) as error:
             _log.warning(
-                "The network was not logged as an MLflow model: %s Its weights (safetensors) are in the "
-                "run's checkpoint/ and nothing else is affected.",
+                "The network was not logged as an MLflow model: %s Its checkpoint is in the run's checkpoint/ and "
+                "nothing else is affected.",
                 first_line(error),
             )
             return None

@@ -29,11 +29,9 @@ def main(variant: str) -> None:
         model, spec, start_sha256 = start_network(
             params.pretrain[chosen.start].model, seed=seed, checkpoint=start, weights=chosen.weights
         )
-        if chosen.instances is not None:
-            spec = spec.model_copy(update={"instances": chosen.instances})
         results[seed] = run_training(
             model,
-            spec,
+            chosen.adapt(spec),
             train_items,
             val_items,
             chosen.training,

@@ -96,9 +96,16 @@ class FinetuneParams(Settings):
     """Which network of the `pretrain` section."""
     weights: Literal["pretrained", "initial", "random"]
     """`initial`: as that network's own training began (an ImageNet encoder, say); `random`: from scratch."""
+    input: Literal["rgb", "contrasts", "background"] | None = None
+    """How images enter this variant's network; none = as its start's."""
     instances: InstanceSettings | None = None
     """How this variant's probabilities become labels; none = as its network's."""
     training: TrainSettings
+
+    def adapt(self, spec: ModelSpec) -> ModelSpec:
+        """The start's spec with what this variant changes."""
+        changes = {"input": self.input, "instances": self.instances}
+        return spec.model_copy(update={name: value for name, value in changes.items() if value is not None})
 
 
 class EvaluateParams(Settings):
@@ -106,6 +113,12 @@ class EvaluateParams(Settings):
 
     thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
     panel_images: PositiveInt
+
+    @model_validator(mode="after")
+    def _ascending(self) -> EvaluateParams:
+        if not self.thresholds or list(self.thresholds) != sorted(set(self.thresholds)):
+            raise ValueError(f"thresholds must ascend, at least one, found {list(self.thresholds)}")
+        return self
 
 
 class Params(Settings):
@@ -181,10 +194,15 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
         *parents, last = dotted.split(".")
         place = result
         for parent in parents:
-            child = place.get(parent)
-            place[parent] = {**child} if isinstance(child, Mapping) else {}
+            child = place.get(parent) or {}
+            if not isinstance(child, Mapping):
+                raise SomaNetError(f"{assignment!r}: {parent!r} is {child!r}, which has no settings of its own.")
+            place[parent] = {**child}
             place = place[parent]
-        place[last] = yaml.safe_load(text)
+        try:
+            place[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SomaNetError(f"{assignment!r}: {text!r} is no YAML value. Check brackets and quotes.") from error
     return result
 
 
@@ -193,7 +211,8 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
     # an unknown key explains a missing one, so it goes first
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     location = problem["loc"]
-    dotted = ".".join(str(part) for part in location)
+    # pydantic adds the names of a union's members, such as constrained-int, which are no keys
+    dotted = ".".join(str(part) for part in location if not str(part).startswith(("constrained-", "literal[")))
     if problem["type"] == "extra_forbidden":
         known = _keys(kind, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1)

@@ -53,7 +53,7 @@ class Recording:
 
 
 def is_main_process() -> bool:
-    """Whether this process writes files: the first of those that `accelerate launch` starts, or the only one."""
+    """Whether this process writes files: the first of those that `torchrun` starts, or the only one."""
     return os.environ.get("RANK", "0") == "0"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
+import numbers
 import os
 import secrets
 import shutil
@@ -90,17 +92,21 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write JSON atomically, keys in the given order. NaN becomes ``null``: JSON knows no NaN."""
-    write_text(path, json.dumps(_nan_to_none(value), indent=2) + "\n")
+    """Write JSON atomically, keys in the given order. NaN and infinity become ``null``, which JSON lacks."""
+    write_text(path, json.dumps(_plain(value), indent=2) + "\n")
 
 
-def _nan_to_none(value: Any) -> Any:
-    if isinstance(value, float) and value != value:
-        return None
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): _nan_to_none(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_nan_to_none(item) for item in value]
+        return [_plain(item) for item in value]
     return value
 
 
@@ -119,7 +125,11 @@ def sha256_tree(path: Path | str) -> str:
     if path.is_file():
         return sha256_file(path)
     digest = hashlib.sha256()
-    files = [p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")]
+    files = [p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path))]
     for file in sorted(files, key=lambda p: p.relative_to(path).as_posix()):
         digest.update(file.relative_to(path).as_posix().encode() + b"\0" + sha256_file(file).encode() + b"\n")
     return digest.hexdigest()
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

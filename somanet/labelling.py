@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from somanet.data.layouts import open_dataset
 from somanet.errors import SomaNetError
 from somanet.files import make_folder, sha256_tree, write_json
-from somanet.io.images import read_image, read_labels, write_labels
+from somanet.io.images import IMAGE_SUFFIXES, read_image, read_labels, write_labels
 from somanet.io.movies import MOVIE_SUFFIXES, VIDEO_SUFFIXES, open_movie
 from somanet.io.problems import FileProblem
 
@@ -85,11 +85,11 @@ def _n_frames(path: Path) -> int:
 
 
 def _in_folder(folder: Path) -> list[Input]:
-    movies = [f for f in sorted(folder.iterdir()) if f.suffix.lower() in VIDEO_SUFFIXES or f.suffix == ".zarr"]
-    files = [f for f in folder.iterdir() if f.is_file() and f.suffix.lower() in MOVIE_SUFFIXES]
-    if movies or any(_n_frames(f) > 1 for f in files):  # a folder of movies, perhaps with images among them
-        images = [f for f in sorted(folder.iterdir()) if f.suffix.lower() in (*LABEL_SUFFIXES, ".jpg", ".jpeg")]
-        return [_file(f) for f in sorted({*movies, *images}) if not f.name.startswith(".")]
+    files = [f for f in sorted(folder.iterdir()) if not f.name.startswith(".")]
+    movies = [f for f in files if f.suffix.lower() in MOVIE_SUFFIXES and (f.is_file() or f.suffix == ".zarr")]
+    if any(f.suffix.lower() not in LABEL_SUFFIXES or _n_frames(f) > 1 for f in movies):
+        images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]  # perhaps among the movies
+        return [_file(f) for f in sorted({*movies, *images})]
     return _in_dataset(folder)
 
 
@@ -161,7 +161,7 @@ def pair_predictions(
     """(name, true labels, predicted labels) of every true image.
 
     Raises:
-        SomaNetError: the folder is missing, or a true image has no prediction.
+        SomaNetError: the folder is missing, or a true image has no prediction of its size.
     """
     if not predictions.is_dir():
         raise SomaNetError(f"No folder {predictions}. `somanet predict … --output {predictions}` writes it.")
@@ -173,4 +173,10 @@ def pair_predictions(
             "predictions of the same images?"
         )
     for name, labels in truth.items():
-        yield name, labels, read_labels(files[name])
+        predicted = read_labels(files[name])
+        if predicted.shape != labels.shape:
+            raise SomaNetError(
+                f"{files[name]} has {predicted.shape[0]} × {predicted.shape[1]} px, the truth of {name!r} "
+                f"{labels.shape[0]} × {labels.shape[1]}. Was one of them cropped or resized?"
+            )
+        yield name, labels, predicted

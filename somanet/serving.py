@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
-import mlflow
 import numpy as np
-from mlflow.pyfunc import PythonModel
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns of its own type hints
+    import mlflow
+    from mlflow.pyfunc.model import PythonModel
 
 
-class Network(PythonModel):  # type: ignore[misc]
+class Network(PythonModel):
     """A network from its checkpoint folder. Inputs are those of `somanet.segmentation.inputs.to_input`, in batches."""
 
     def load_context(self, context: Any) -> None:

@@ -70,9 +70,19 @@ def finetune(
     from somanet.segmentation.settings import ModelSpec
 
     model, spec, sha256 = start_network(ModelSpec(), seed=seed, checkpoint=start, weights=chosen.weights)
-    if chosen.instances is not None:
-        spec = spec.model_copy(update={"instances": chosen.instances})
-    _run(model, spec, chosen.training, data, val, split, output, seed, experiment, variant or output.name, sha256)
+    _run(
+        model,
+        chosen.adapt(spec),
+        chosen.training,
+        data,
+        val,
+        split,
+        output,
+        seed,
+        experiment,
+        variant or output.name,
+        sha256,
+    )
 
 
 def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) -> dict[str, Any]:

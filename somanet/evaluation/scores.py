@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.errors import SomaNetError
-from somanet.evaluation.masks import THRESHOLDS, Labels, interior, pool, score_image, size_ratios
+from somanet.evaluation.masks import THRESHOLDS, Labels, interior, overlap, pool, score_image, size_ratios
 
 MAIN_SCORES = ("iou", "precision", "recall", "f1", "accuracy", "mean_ap", "size_bias")
 RESAMPLES = 2000
@@ -81,6 +81,7 @@ def score_dataset(
     images = []
     for name, true, pred in pairs:
         try:
+            overlap(true, pred)  # the shapes fit
             images.append((name, *(interior(true, pred) if ignore_edge else (true, pred))))
         except SomaNetError as error:
             raise SomaNetError(f"{name}: {error}") from error

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -67,7 +69,6 @@ def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, serv
 
 
 def _save(served: ServedModel, folder: Path, description: Any) -> None:
-    import mlflow.pyfunc
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -75,9 +76,8 @@ def _save(served: ServedModel, folder: Path, description: Any) -> None:
     def images(n_channels: int) -> Schema:
         return Schema([TensorSpec(np.dtype("float32"), (-1, n_channels, -1, -1))])
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's advice on type hints, which the tensor signature replaces
-        mlflow.pyfunc.save_model(
+    with _quiet_pyfunc() as pyfunc:
+        pyfunc.save_model(
             str(folder),
             python_model=str(served.code),
             artifacts={CHECKPOINT: str(served.checkpoint)},
@@ -86,6 +86,16 @@ def _save(served: ServedModel, folder: Path, description: Any) -> None:
             # Given, since inferring them takes 10 s in another process and misses packages.
             pip_requirements=[f"{package}=={_version(package)}" for package in _REQUIREMENTS],
         )
+
+
+@contextmanager
+def _quiet_pyfunc() -> Iterator[Any]:
+    """`mlflow.pyfunc` without its advice on type hints and examples, for which the tensor signature stands."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc
+
+        yield mlflow.pyfunc
 
 
 def _version(package: str) -> str:
@@ -102,14 +112,15 @@ def load_logged_model(uri: str, root: Path | str) -> PyFuncModel:
     Raises:
         SomaNetError: the store has no such model.
     """
-    from mlflow.pyfunc import load_model
-
-    return load_model(str(_download(uri, root)))
+    with _quiet_pyfunc() as pyfunc:
+        model: PyFuncModel = pyfunc.load_model(str(_download(uri, root)))
+    return model
 
 
 def logged_checkpoint(uri: str, root: Path | str) -> Path:
     """The checkpoint folder of a logged model, for whoever wants the network itself; errors as above."""
-    return _download(uri, root) / "artifacts" / CHECKPOINT
+    [folder] = (_download(uri, root) / "artifacts").iterdir()  # MLflow keeps the folder's own name
+    return folder
 
 
 def _download(uri: str, root: Path | str) -> Path:

@@ -50,6 +50,8 @@ def elastic(*, alpha: float = PAPER_ALPHA, sigma: float = PAPER_SIGMA, probabili
         interpolation=cv2.INTER_LINEAR,
         mask_interpolation=cv2.INTER_NEAREST,
         border_mode=cv2.BORDER_REFLECT_101,
+        # Simard's noise; the default is divided by its own maximum, which makes it weaker the larger the image is
+        noise_distribution="uniform",
         p=probability,
     )
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal
 
 import torch
 from torch import nn
 
 from somanet.errors import SomaNetError
+
+PROBE_PX = 128  # side of the blank image that shows the order; some decoders pool to a fixed size and need this much
 
 
 @dataclass(frozen=True)
@@ -27,59 +30,60 @@ class Block:
 def blocks_from_output(model: nn.Module, *, in_channels: int = 3) -> list[Block]:
     """The network's blocks, the one nearest the output first.
 
-    A block is a child of the network, its encoder or its decoder; lists of blocks count one by one. In the paper's
-    U-Net: head, the last double convolution, its transposed convolution, the double convolution before, …
-    The order is that in which the blocks finish in a forward pass.
+    A block is a child of the network, its encoder or its decoder; containers whose children run one by one count child
+    by child. In the paper's U-Net: head, the last double convolution, its transposed convolution, the double
+    convolution before, … The order is that in which the blocks finish in a forward pass; parts that take no share in
+    it (an encoder's classifier) come last.
     """
-    candidates = _candidates(model)
-    finished: dict[str, int] = {}
-    clock = iter(range(10**9))
-    hooks = [
-        module.register_forward_hook(lambda *_, name=name: finished.__setitem__(name, next(clock)))
-        for name, module in candidates
-    ]
-    was_training = model.training
-    model.eval()  # so that this pass moves no batch-norm statistics
-    try:
-        with torch.no_grad():
-            device = next(model.parameters()).device
-            model(torch.zeros(1, in_channels, 64, 64, device=device))
-    finally:
-        for hook in hooks:
-            hook.remove()
-        model.train(was_training)
-    ran = [(name, module) for name, module in candidates if name in finished]
-    covered = {id(p) for _, module in ran for p in module.parameters()}
-    missed = [name for name, p in model.named_parameters() if id(p) not in covered]
-    if missed:
-        raise SomaNetError(f"Cannot order the blocks of this architecture: {missed[0]} belongs to none.")
-    ran.sort(key=lambda item: finished[item[0]], reverse=True)
-    return [Block(name, module) for name, module in ran]
-
-
-def _candidates(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Children with parameters; containers that never run as a whole, and encoder and decoder, are opened."""
-    found: list[tuple[str, nn.Module]] = []
+    finished = _finishing_order(model, in_channels)
+    ran: list[tuple[int, Block]] = []
+    unused: list[Block] = []
 
     def visit(module: nn.Module, prefix: str) -> None:
         for name, child in module.named_children():
             path = f"{prefix}{name}"
             if not any(True for _ in child.parameters()):
                 continue
-            opened = isinstance(child, nn.ModuleList | nn.ModuleDict)
-            if opened or path in (
-                "encoder",
-                "decoder",
-                "encoder.model",
-                "encoder.model.blocks",
-                "decoder.blocks",
-            ):
+            if path in finished and path not in _OPENED:
+                ran.append((finished[path], Block(path, child)))
+            elif any(other.startswith(f"{path}.") for other in finished):
                 visit(child, f"{path}.")
             else:
-                found.append((path, child))
+                unused.append(Block(path, child))
 
     visit(model, "")
-    return found
+    covered = {id(p) for block in (*unused, *(block for _, block in ran)) for p in block.module.parameters()}
+    loose = [name for name, parameter in model.named_parameters() if id(parameter) not in covered]
+    if loose:
+        raise SomaNetError(f"Cannot order the blocks of this network: {loose[0]} belongs to none.")
+    ran.sort(key=lambda item: item[0], reverse=True)
+    return [*(block for _, block in ran), *unused]
+
+
+_OPENED = ("encoder", "decoder", "encoder.model", "encoder.features")
+
+
+def _finishing_order(model: nn.Module, in_channels: int) -> dict[str, int]:
+    """Which modules a forward pass runs as a whole, by name, and when each finishes last."""
+    finished: dict[str, int] = {}
+    clock = count()
+    hooks = [
+        module.register_forward_hook(lambda *_, name=name: finished.__setitem__(name, next(clock)))
+        for name, module in model.named_modules()
+        if name
+    ]
+    was_training = {module: module.training for module in model.modules()}
+    model.eval()  # so that this pass moves no batch-norm statistics
+    try:
+        with torch.no_grad():
+            device = next(model.parameters()).device
+            model(torch.zeros(1, in_channels, PROBE_PX, PROBE_PX, device=device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, training in was_training.items():
+            module.training = training
+    return finished
 
 
 def freeze_all_but_last(model: nn.Module, n_blocks: int | Literal["all"], *, in_channels: int = 3) -> list[str]:
@@ -90,9 +94,10 @@ def freeze_all_but_last(model: nn.Module, n_blocks: int | Literal["all"], *, in_
     Raises:
         SomaNetError: the network has fewer blocks.
     """
-    blocks = blocks_from_output(model, in_channels=in_channels)
     if n_blocks == "all":
-        n_blocks = len(blocks)
+        model.requires_grad_(True)
+        return [name for name, child in model.named_children() if any(True for _ in child.parameters())]
+    blocks = blocks_from_output(model, in_channels=in_channels)
     if n_blocks > len(blocks):
         raise SomaNetError(
             f"trainable_blocks is {n_blocks}, but the network has {len(blocks)} blocks: "

@@ -50,10 +50,10 @@ def save_checkpoint(folder: Path | str, model: nn.Module, spec: ModelSpec, metad
         save_file(tensors, temporary / WEIGHTS)
         digest = sha256_file(temporary / WEIGHTS)
         config = {
+            **metadata,
             "format": FORMAT,
             "model": spec.model_dump(mode="json"),
             "weights": {"file": WEIGHTS, "sha256": digest},
-            **metadata,
         }
         write_json(temporary / CONFIG, config)
     return digest
@@ -72,7 +72,7 @@ def read_config(folder: Path | str) -> dict[str, Any]:
         )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        version, digest = config["format"], config["weights"]["sha256"]
+        version, digest, _ = config["format"], config["weights"]["sha256"], config["model"]
     except (ValueError, KeyError, TypeError) as error:
         raise SomaNetError(
             f"{path} is not a checkpoint's config.json ({error}). Was it edited or cut short?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from somanet.segmentation.settings import ModelSpec
 
 Float32 = NDArray[np.float32]
 
+_BELOW_BACKGROUND = 0.02  # shadows darker than the background keep a little of their depth
+_TAIL_RATIO = 1.25
 _LOG_CONTRAST = 50.0  # asinh(50 x): lifts a soma at 2 % of the brightest pixel to 30 % of the range
 
 
@@ -50,13 +53,45 @@ def to_unit(image: NDArray[np.generic]) -> NDArray[np.generic]:
     return unit
 
 
-def unit_to_input(image_YXC: NDArray[np.generic], spec: ModelSpec) -> Float32:
-    """The network's input CYX float32 from what :func:`to_unit` gives."""
-    unit = image_YXC.astype(np.float32)
-    if image_YXC.dtype == np.uint8:
-        unit /= np.float32(255)
-    if spec.input == "contrasts":
-        return _contrasts(_intensity(unit))
+@dataclass(frozen=True)
+class Exposure:
+    """What an image as a whole says about its brightness; training measures it before cutting and augmenting.
+
+    Attributes:
+        inverted: bright background, dark objects.
+        low, high: the range of intensities that matters, its 1 and 99.9 percentiles.
+        background: the commonest intensity of the darker half.
+    """
+
+    inverted: bool
+    low: float
+    high: float
+    background: float
+
+
+def measure_exposure(image_YXC: NDArray[np.generic]) -> Exposure:
+    """Measure an image that :func:`to_unit` gave."""
+    unit_YXC = _scaled(image_YXC)
+    p5, p50, p95 = np.percentile(unit_YXC.mean(axis=-1)[::2, ::2], (5, 50, 95))
+    # a long dark tail on a bright background: stained tissue, bright field
+    inverted = bool(p50 > 0.3 and p50 - p5 > _TAIL_RATIO * (p95 - p50))
+    intensity_YX = _intensity(unit_YXC, inverted=inverted)
+    low, high = (float(q) for q in np.percentile(intensity_YX, (1.0, 99.9)))
+    return Exposure(inverted, low, high, _background(intensity_YX))
+
+
+def unit_to_input(image_YXC: NDArray[np.generic], spec: ModelSpec, exposure: Exposure | None = None) -> Float32:
+    """The network's input CYX float32 from what :func:`to_unit` gives.
+
+    Args:
+        image_YXC: an image or a part of one.
+        spec: says which channels are made.
+        exposure: of the whole image; none measures ``image_YXC`` itself.
+    """
+    unit = _scaled(image_YXC)
+    if spec.input != "rgb":
+        exposure = exposure or measure_exposure(image_YXC)
+        return _contrasts(unit, exposure, from_background=spec.input == "background")
     if spec.in_channels == 1:
         unit = unit.mean(axis=-1, keepdims=True)
     return np.ascontiguousarray(unit.transpose(2, 0, 1))
@@ -67,22 +102,38 @@ def to_input(image: NDArray[np.generic], spec: ModelSpec) -> Float32:
     return unit_to_input(to_unit(image), spec)
 
 
-def _intensity(unit_YXC: Float32) -> Float32:
+def _scaled(image_YXC: NDArray[np.generic]) -> Float32:
+    unit = image_YXC.astype(np.float32)
+    return unit / np.float32(255) if image_YXC.dtype == np.uint8 else unit
+
+
+def _intensity(unit_YXC: Float32, *, inverted: bool) -> Float32:
     """One brightness per pixel, objects bright: the strongest channel, or the inverted mean on a bright background."""
-    grey: Float32 = unit_YXC.mean(axis=-1)
-    p5, p50, p95 = np.percentile(grey[::2, ::2], (5, 50, 95))
-    if p95 - p50 < p50 - p5 and p50 > 0.3:  # dark tail on a bright background: stained tissue, bright field
-        return -grey
-    strongest: Float32 = unit_YXC.max(axis=-1)
-    return strongest
+    intensity: Float32 = -unit_YXC.mean(axis=-1) if inverted else unit_YXC.max(axis=-1)
+    return intensity
 
 
-def _contrasts(intensity_YX: Float32) -> Float32:
-    """The same intensity linear, square-rooted and on a near-logarithmic scale: 3 x Y x X, each 0 to 1."""
-    low, high = np.percentile(intensity_YX, (1.0, 99.9))
-    linear = np.clip((intensity_YX - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32)
-    near_log = np.arcsinh(_LOG_CONTRAST * linear) / np.arcsinh(_LOG_CONTRAST)
+def _contrasts(unit_YXC: Float32, exposure: Exposure, *, from_background: bool) -> Float32:
+    """The same intensity linear, square-rooted and on a near-logarithmic scale: 3 x Y x X, each about 0 to 1."""
+    intensity = _intensity(unit_YXC, inverted=exposure.inverted)
+    linear = np.clip((intensity - exposure.low) / max(exposure.high - exposure.low, 1e-6), 0, 1)
+    above = linear
+    if from_background:
+        span = max(exposure.high - exposure.background, 1e-6)
+        above = np.clip((intensity - exposure.background) / span, -_BELOW_BACKGROUND, 1)
+    near_log = np.arcsinh(_LOG_CONTRAST * above) / np.arcsinh(_LOG_CONTRAST)
     return np.stack([linear, np.sqrt(linear), near_log]).astype(np.float32)
+
+
+def _background(intensity_YX: Float32) -> float:
+    """The commonest brightness of the darker half: the mode of its smoothed histogram."""
+    low, middle = (float(q) for q in np.percentile(intensity_YX, (0.5, 50)))
+    if middle <= low:
+        return middle
+    # a little beyond the median, so that a mode at the median has two sides
+    counts, edges = np.histogram(intensity_YX, bins=64, range=(low, middle + (middle - low) / 8))
+    mode = int(np.argmax(ndimage.gaussian_filter1d(counts.astype(float), 2)))
+    return float(edges[mode] + edges[mode + 1]) / 2
 
 
 def make_targets(labels_YX: NDArray[np.integer], outputs: Sequence[str]) -> Float32:

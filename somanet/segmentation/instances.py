@@ -59,9 +59,11 @@ def _drop_small(labels: NDArray[np.integer], min_px: int) -> NDArray[np.integer]
 
 
 def _renumber(labels: NDArray[np.integer]) -> NDArray[np.int32]:
-    present = np.bincount(labels.ravel()) > 0
-    present[0] = False
-    ids = np.zeros(present.size, np.int32)
-    ids[present] = np.arange(1, int(present.sum()) + 1)
+    """Ids 1…n in the order in which a scan meets the objects."""
+    present, first = np.unique(labels, return_index=True)
+    first = first[present > 0]
+    present = present[present > 0]
+    ids = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
+    ids[present[np.argsort(first)]] = np.arange(1, len(present) + 1)
     renumbered: NDArray[np.int32] = ids[labels]
     return renumbered

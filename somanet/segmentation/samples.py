@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError
 from somanet.segmentation.augment import Augmenter, online_augmentation, paper_expansion
-from somanet.segmentation.inputs import make_targets, to_unit, unit_to_input
+from somanet.segmentation.inputs import make_targets, measure_exposure, to_unit, unit_to_input
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 
 
@@ -32,6 +32,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         self.items = [LabelledImage(item.name, to_unit(item.image), item.labels) for item in items]
         if settings.augment.mode == "paper":
             self.items = paper_expansion(self.items, seed=seed)
+        self._exposures = [None if spec.input == "rgb" else measure_exposure(item.image) for item in self.items]
         self.epoch = 0
         self._spec, self._settings, self._seed = spec, settings, seed
         self._augment: Augmenter | None = None
@@ -50,13 +51,14 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
         """The sample at a place of this epoch's order."""
-        item = self.items[self.order()[position]]
+        number = self.order()[position]
+        item = self.items[number]
         rng = np.random.default_rng([self._seed, self.epoch, position])
         image, labels = fit_square(item.image, item.labels, self._settings, rng)
         if self._augment is not None:
             image, labels = self._augment(image, labels, seed=int(rng.integers(2**31)))
         return (
-            torch.from_numpy(unit_to_input(image, self._spec)),
+            torch.from_numpy(unit_to_input(image, self._spec, self._exposures[number])),
             torch.from_numpy(make_targets(labels, self._spec.outputs)),
         )
 
@@ -86,7 +88,7 @@ def fit_square(
     size = settings.size_px
     if settings.fit == "resize" and image.shape[:2] != (size, size):
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
-        resized = cv2.resize(labels.astype(np.float32), (size, size), interpolation=cv2.INTER_NEAREST)
+        resized = cv2.resize(labels.astype(np.float32), (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
         return image, resized.astype(np.int32)
     height, width = labels.shape
     pad_y, pad_x = max(size - height, 0), max(size - width, 0)

@@ -47,8 +47,10 @@ class ModelSpec(Settings):
     in_channels: Literal[1, 3] = 3
     outputs: tuple[Output, ...] = ("soma",)
     """Output channels, in order."""
-    input: Literal["rgb", "contrasts"] = "rgb"
-    """`rgb`: the channels as stored. `contrasts`: one intensity at three contrasts, for a wide brightness range."""
+    input: Literal["rgb", "contrasts", "background"] = "rgb"
+    """`rgb`: the channels as stored. `contrasts`: one intensity linear, square-rooted and near-logarithmic, for a wide
+    brightness range. `background`: the same, but the near-logarithmic one counts from the background's brightness
+    instead of the darkest pixels', so that a dim soma on a bright background keeps its contrast."""
     instances: InstanceSettings = InstanceSettings()
 
     @model_validator(mode="after")
@@ -59,8 +61,8 @@ class ModelSpec(Settings):
             raise ValueError("paper-unet has fixed widths: encoder, encoder_weights, decoder_channels must be null")
         if self.architecture != "paper-unet" and not self.encoder:
             raise ValueError(f"architecture {self.architecture!r} needs an encoder, e.g. tu-mobilenetv3_small_100")
-        if self.input == "contrasts" and self.in_channels != 3:
-            raise ValueError("input 'contrasts' makes three channels: in_channels must be 3")
+        if self.input != "rgb" and self.in_channels != 3:
+            raise ValueError(f"input {self.input!r} makes three channels: in_channels must be 3")
         return self
 
 

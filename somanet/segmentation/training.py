@@ -111,7 +111,7 @@ def train(
 ) -> TrainingResult:
     """Train a network and keep the weights of the epoch with the best validation IoU.
 
-    Runs on CPU, CUDA or MPS, and on several GPUs when started by `accelerate launch`; `batch_size` is then shared
+    Runs on CPU, CUDA or MPS, and on several GPUs when started by `torchrun`; `batch_size` is then shared
     between the processes. On a CPU the same seed gives the same weights.
 
     Args:
@@ -256,11 +256,17 @@ def _accelerator(settings: TrainSettings) -> Accelerator:
         raise SomaNetError(
             f"precision {settings.precision} on a CPU is many times slower than float32. Use precision: float32."
         )
-    return Accelerator(
+    accelerator = Accelerator(
         cpu=on_cpu,
         mixed_precision="no" if settings.precision == "float32" else settings.precision,
         dataloader_config=DataLoaderConfiguration(split_batches=True),  # batch_size means the same on 1 or 4 GPUs
     )
+    if settings.batch_size % accelerator.num_processes:
+        raise SomaNetError(
+            f"batch_size {settings.batch_size} cannot be shared by {accelerator.num_processes} processes: "
+            "choose a multiple of their number."
+        )
+    return accelerator
 
 
 def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
@@ -294,7 +300,9 @@ def _average(model: nn.Module, settings: TrainSettings) -> AveragedModel | None:
 
 def _stopped_early(state: _State, settings: TrainSettings) -> bool:
     patience = settings.early_stopping_epochs
-    return patience is not None and state.best_epoch > 0 and state.epoch - state.best_epoch >= patience
+    if patience is None or not state.history or math.isnan(state.history[-1]["val_iou"]):
+        return False  # only a validated epoch can show that nothing got better
+    return state.best_epoch > 0 and state.epoch - state.best_epoch >= patience
 
 
 def _agree(accelerator: Accelerator, values: list[float]) -> list[float]:
@@ -330,5 +338,7 @@ def _restore(path: Path, model: nn.Module, optimizer: Any, scheduler: Any, avera
             average.load_state_dict(weights)
         state = _State(**saved)
     except Exception as error:  # whatever is wrong with the file, the remedy is the same
-        raise SomaNetError(f"Cannot resume from {path} ({error}). Delete it to start this training afresh.") from error
+        raise SomaNetError(
+            f"Cannot resume from {path} ({str(error).splitlines()[0]}). Delete it to start this training afresh."
+        ) from error
     return state

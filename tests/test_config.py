@@ -1,0 +1,227 @@
+"""params.yaml: what is in the repository loads; every misspelling, gap and excess is one line with a way out."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from somanet.config import Params, load_params, override, parse, read_yaml
+from somanet.errors import SomaNetError
+from somanet.segmentation.settings import AugmentSettings, InstanceSettings, TrainSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+PROFILES = sorted(path.parent for path in (ROOT / "profiles").glob("*/params.yaml"))
+
+
+def values(*assignments: str) -> dict[str, Any]:
+    """The default parameters with changes."""
+    return override(read_yaml(ROOT / "params.yaml"), assignments)
+
+
+def load(*assignments: str) -> Params:
+    return parse(Params, values(*assignments), source="params.yaml")
+
+
+# What the repository holds
+
+
+def test_the_default_is_simulated_and_complete() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert params.data.kind == "simulated"
+    assert params.root == "."
+    assert {"paper", "compact"} <= set(params.pretrain)
+    assert params.finetune["paper_last3"].training.trainable_blocks == 3
+    assert params.finetune["paper_last3"].training.augment.mode == "paper"
+
+
+def test_there_are_profiles() -> None:
+    assert PROFILES
+
+
+@pytest.mark.parametrize("folder", PROFILES, ids=lambda path: path.name)
+def test_every_profile_loads_and_runs_the_same_graph(folder: Path) -> None:
+    params = load_params(folder / "params.yaml")
+    assert (folder / params.root).resolve() == ROOT
+    assert (folder / "dvc.yaml").read_bytes() == (ROOT / "dvc.yaml").read_bytes()
+
+
+def test_every_section_is_a_stage_or_read_by_one() -> None:
+    stages = set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
+    assert {"data", "manifest", "pretrain", "finetune", "evaluate"} <= stages & set(Params.model_fields)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("sed=3", "unknown parameter 'sed'. Did you mean 'seed'?"),
+        ("zzz=3", "unknown parameter 'zzz'. Known: root, seed, seeds"),
+        ("data.simulated.nuclei_image=3", "'data.simulated.nuclei_image'. Did you mean 'nuclei_images'?"),
+        ("pretrain.paper.training.learning_rat=0.1", "Did you mean 'learning_rate'?"),
+        ("pretrain.paper.model.instances.thresholdd=0.3", "Did you mean 'threshold'?"),
+        ("finetune.compact_all.instances.thresholdd=0.3", "Did you mean 'threshold'?"),
+        ("finetune.paper_last3.training.augment.mod=online", "Did you mean 'mode'?"),
+        ("evaluate.thresholdss=[0.5]", "Did you mean 'thresholds'?"),
+        ("manifest.fractions.validation=0.1", "unknown parameter 'manifest.fractions.validation'"),
+    ],
+)
+def test_an_unknown_key_gets_its_nearest(assignment: str, words: str) -> None:
+    with pytest.raises(SomaNetError) as error:
+        load(assignment)
+    assert words in str(error.value)
+    assert str(error.value).startswith("params.yaml: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("seed=-1", "seed: Input should be greater than or equal to 0, found -1"),
+        ("seeds=[]", "seeds must name each seed once, at least one"),
+        ("seeds=[1, 1]", "seeds must name each seed once"),
+        ("pretrain.paper.training.epochs=0", "pretrain.paper.training.epochs: Input should be greater than 0, found 0"),
+        ("pretrain.paper.training.learning_rate=-1", "learning_rate: Input should be greater than 0"),
+        ("pretrain.paper.training.size_px=100", "size_px: Input should be a multiple of 32, found 100"),
+        ("pretrain.paper.training.loss=hinge", "loss: Input should be 'bce', 'bce+dice', 'focal' or 'tversky'"),
+        ("finetune.paper_last3.training.trainable_blocks=0", "trainable_blocks"),
+        ("pretrain.paper.model.encoder=resnet18", "paper-unet has fixed widths"),
+        ("pretrain.compact.model.encoder=null", "needs an encoder"),
+        ("manifest.max_overlap_fraction=1.5", "less than or equal to 1, found 1.5"),
+        ("manifest.fractions.train=0.9", "manifest.fractions: the fractions must sum to 1, found 1.2"),
+        ("data.kind=folders", "data: kind is 'folders', so the section 'folders' must be there"),
+        ("data.simulated.crop_px=8", "data.simulated.crop_px"),
+        ("finetune.paper_last3.start=papr", "finetune.paper_last3.start is 'papr'; pretrain has ['compact', 'paper']"),
+        ("plotted=nothing", "plotted is 'nothing'; finetune has"),
+        ("evaluate.thresholds=[0.5, 1.5]", "evaluate.thresholds.1: Input should be less than 1, found 1.5"),
+    ],
+)
+def test_a_value_out_of_range(assignment: str, words: str) -> None:
+    with pytest.raises(SomaNetError) as error:
+        load(assignment)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["Paper", "paper-2", "2paper", "p/../x", "a b"])
+def test_a_name_must_be_plain(name: str) -> None:
+    """It becomes part of commands and paths."""
+    broken = values()
+    broken["pretrain"] = {**broken["pretrain"], name: broken["pretrain"]["paper"]}
+    with pytest.raises(SomaNetError, match="should match pattern"):
+        parse(Params, broken, source="params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [(None, "seed"), (None, "evaluate"), ("data", "input"), ("manifest", "fractions")]
+)
+def test_a_missing_key(section: str | None, key: str) -> None:
+    broken = copy.deepcopy(values())
+    del (broken[section] if section else broken)[key]
+    dotted = f"{section}.{key}" if section else key
+    with pytest.raises(SomaNetError, match=f"parameter '{dotted}' is missing"):
+        parse(Params, broken, source="params.yaml")
+
+
+def test_an_unknown_key_is_told_before_the_gap_it_leaves() -> None:
+    broken = values()
+    broken["sede"] = broken.pop("seed")
+    with pytest.raises(SomaNetError, match=r"unknown parameter 'sede'\. Did you mean 'seed'"):
+        parse(Params, broken, source="params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1", "cannot be read as YAML"),
+        ("- 1\n- 2\n", "must hold `key: value` lines, found list"),
+        ("", "found NoneType"),
+        ("just words", "found str"),
+    ],
+)
+def test_what_is_no_parameter_file(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(SomaNetError, match=words) as error:
+        load_params(tmp_path / "params.yaml")
+    assert "\n" not in str(error.value)
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes(b"seed: \xff\xfe")
+    with pytest.raises(SomaNetError, match="cannot be read as YAML"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(SomaNetError, match=r"nowhere\.yaml not found. Run from the project's folder"):
+        load_params(tmp_path / "nowhere.yaml")
+
+
+def test_parameters_are_frozen() -> None:
+    params = load()
+    with pytest.raises(ValidationError, match="frozen"):
+        params.seed = 3  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        params.pretrain["paper"].training.epochs = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        (AugmentSettings, {"scale_range": (1.2, 0.8)}),
+        (AugmentSettings, {"noise_probability": 1.1}),
+        (InstanceSettings, {"threshold": -0.1}),
+        (TrainSettings, {"ema_decay": 1.0}),
+        (TrainSettings, {"workers": 17}),
+        (TrainSettings, {"size_px": 0}),
+    ],
+)
+def test_settings_know_their_ranges(kind: type, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        kind(**wrong)
+    kind()
+
+
+# Overrides
+
+
+def test_an_override_changes_one_value_and_copies_the_rest() -> None:
+    before = read_yaml(ROOT / "params.yaml")
+    kept = copy.deepcopy(before)
+    after = override(before, ["finetune.paper_last3.training.epochs=3", "seeds=[1, 2]"])
+    assert before == kept
+    assert after["finetune"]["paper_last3"]["training"]["epochs"] == 3
+    assert after["finetune"]["compact_all"] == before["finetune"]["compact_all"]
+    params = parse(Params, after, source="params.yaml")
+    assert params.seeds == (1, 2)
+    assert params.finetune["paper_last3"].training.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("0.5", 0.5), ("null", None), ("true", True), ("[1, 2]", [1, 2]), ("{b: 1}", {"b": 1}), ("", None)],
+)
+def test_the_right_side_is_yaml(text: str, value: object) -> None:
+    assert override({}, [f"a.b={text}"]) == {"a": {"b": value}}
+
+
+def test_the_right_side_may_hold_an_equals_sign_and_later_assignments_win() -> None:
+    assert override({}, ["a=b=c"]) == {"a": "b=c"}
+    assert override({"a": 1}, ["a=2", "a=3"]) == {"a": 3}
+
+
+def test_a_power_of_ten_is_a_number() -> None:
+    """YAML 1.1 reads 1e-3 as words; the settings read it as a number all the same."""
+    assert load("pretrain.paper.training.learning_rate=1e-3").pretrain["paper"].training.learning_rate == 0.001
+
+
+@pytest.mark.parametrize("assignment", ["training.epochs", "=3", ""])
+def test_an_assignment_that_is_none(assignment: str) -> None:
+    with pytest.raises(SomaNetError, match=r"Expected key=value such as training\.epochs=3"):
+        override({}, [assignment])

@@ -1,0 +1,223 @@
+"""Files: the old content or the new, never a part; errors one can act on; hashes that name content."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from somanet.errors import SomaNetError
+from somanet.files import atomic_path, make_folder, sha256_file, sha256_tree, write_json, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+# Files
+
+
+def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "b" / "c.txt", "somas: é\n")
+    assert (tmp_path / "a" / "b" / "c.txt").read_bytes() == "somas: é\n".encode()
+    assert names(tmp_path) == ["a", "a/b", "a/b/c.txt"]
+
+
+def test_a_writer_sees_the_suffix_and_readers_the_old_content(tmp_path: Path) -> None:
+    target = tmp_path / "image.tif"
+    target.write_text("old")
+    with atomic_path(target) as temporary:
+        temporary.write_text("new")
+        assert temporary.suffix == ".tif"
+        assert temporary.parent == tmp_path
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+    assert names(tmp_path) == ["image.tif"]
+
+
+@pytest.mark.parametrize("error", [ValueError("half way"), KeyboardInterrupt(), SomaNetError("no")])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: BaseException) -> None:
+    target = tmp_path / "scores.json"
+    target.write_text("old")
+
+    def fail() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("ne")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["scores.json"]
+
+
+# Folders
+
+
+def fill(folder: Path, **files: str) -> None:
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+def test_a_folder_replaces_a_folder_whole(tmp_path: Path) -> None:
+    fill(tmp_path / "network", weights="old", extra="old")
+    with atomic_path(tmp_path / "network") as temporary:
+        fill(temporary, weights="new")
+        assert (tmp_path / "network" / "weights").read_text() == "old"
+    assert (tmp_path / "network" / "weights").read_text() == "new"
+    assert names(tmp_path) == ["network", "network/weights"]
+
+
+def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    fill(tmp_path / "network", weights="old")
+
+    def fail() -> None:
+        with atomic_path(tmp_path / "network") as temporary:
+            fill(temporary, weights="ne")
+            raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        fail()
+    assert (tmp_path / "network" / "weights").read_text() == "old"
+    assert names(tmp_path) == ["network", "network/weights"]
+
+
+def test_a_swap_that_fails_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second move, the new folder's, is refused by the disk."""
+    fill(tmp_path / "network", weights="old")
+    replace = Path.replace
+
+    def refuse_the_new(self: Path, target: Path) -> Path:
+        if ".part" in self.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_the_new)
+    with pytest.raises(SomaNetError, match="disk is full"), atomic_path(tmp_path / "network") as temporary:
+        fill(temporary, weights="new")
+    assert (tmp_path / "network" / "weights").read_text() == "old"
+    assert names(tmp_path) == ["network", "network/weights"]
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "the disk is full. Nothing was changed; free some space"),
+        (errno.EDQUOT, "the disk is full"),
+        (errno.EACCES, "permission denied or read-only folder. Choose another"),
+        (errno.EROFS, "permission denied or read-only folder"),
+        (errno.ENOTDIR, "in the way"),
+        (errno.EIO, os.strerror(errno.EIO)),
+    ],
+)
+def test_what_the_system_refuses_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    target = tmp_path / "out.json"
+    target.write_text("old")
+
+    def refuse(self: Path, *_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(SomaNetError, match=words) as error:
+        write_json(target, {"iou": 0.5})
+    monkeypatch.undo()
+    assert str(target) in str(error.value)
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["out.json"]
+
+
+def test_a_full_disk_after_part_of_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(SomaNetError, match="disk is full"):
+        write_text(tmp_path / "a.txt", "text")
+    assert names(tmp_path) == []
+
+
+def test_names_that_are_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SomaNetError, match="a file is in the way of a folder"):
+        write_text(tmp_path / "file" / "a.txt", "text")
+    with pytest.raises(SomaNetError, match="a file is in the way of a folder"):
+        make_folder(tmp_path / "file")
+    with pytest.raises(SomaNetError, match="in the way"):
+        write_text(tmp_path / "folder", "text")
+    assert names(tmp_path) == ["file", "folder"]
+
+
+def test_a_folder_without_permission(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(SomaNetError, match="permission denied"):
+        write_text(tmp_path / "locked" / "a.txt", "text")
+
+
+# JSON
+
+
+def test_json_has_null_for_nan_and_keeps_its_order(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"z": math.nan, "a": (1, [math.nan, 0.1]), 3: {"deep": math.nan}, "t": "µm"})
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text) == {"z": None, "a": [1, [None, 0.1]], "3": {"deep": None}, "t": "µm"}
+    assert list(json.loads(text)) == ["z", "a", "3", "t"]
+    assert text.endswith("}\n")
+
+
+@settings(max_examples=20)
+@given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), st.lists))
+def test_json_reads_back(tmp_path_factory: pytest.TempPathFactory, value: object) -> None:
+    path = tmp_path_factory.mktemp("json") / "a.json"
+    write_json(path, {"value": value})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"value": value}
+
+
+# Hashes
+
+
+def test_a_files_hash_is_its_bytes(tmp_path: Path) -> None:
+    data = random.Random(0).randbytes(3 * (1 << 20) + 17)  # more than one block
+    (tmp_path / "a.bin").write_bytes(data)
+    assert sha256_file(tmp_path / "a.bin") == sha256_tree(tmp_path / "a.bin") == hashlib.sha256(data).hexdigest()
+
+
+TREE = {"b/x.txt": "1", "a.txt": "2", "b.txt": "3", "b/c/y.txt": "4", "B.txt": "5"}
+
+
+def tree(folder: Path, files: dict[str, str]) -> str:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return sha256_tree(folder)
+
+
+def test_a_folders_hash_is_its_names_and_contents_whatever_their_order(tmp_path: Path) -> None:
+    digest = tree(tmp_path / "one", TREE)
+    assert tree(tmp_path / "two", dict(reversed(TREE.items()))) == digest
+    assert tree(tmp_path / "more", {**TREE, "c.txt": ""}) != digest
+    assert tree(tmp_path / "less", {name: text for name, text in TREE.items() if name != "B.txt"}) != digest
+    assert tree(tmp_path / "edited", {**TREE, "a.txt": "3"}) != digest
+    assert tree(tmp_path / "renamed", {name.replace("y", "z"): text for name, text in TREE.items()}) != digest
+    assert tree(tmp_path / "swapped", {**TREE, "a.txt": "3", "b.txt": "2"}) != digest
+
+
+def test_hidden_files_have_no_say(tmp_path: Path) -> None:
+    digest = tree(tmp_path, TREE)
+    assert tree(tmp_path, {"b/.DS_Store": "x", ".gitignore": "y"}) == digest

@@ -1,0 +1,261 @@
+"""Tracks against the truth: the community's scores by py-ctcmetrics, on label movies, folders and points."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from somanet.errors import SomaNetError
+from somanet.evaluation.masks import Labels, overlap, ratio
+
+METRICS = ("DET", "SEG", "TRA", "LNK", "HOTA", "IDF1")
+MATCH_UM = 8.0
+MIN_REFERENCE_FRAMES = 10
+FOLLOWED_SHARE = 0.8
+
+Pairs = list[list[int]]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Which reference and predicted track meet in each frame: the input of every score.
+
+    Attributes:
+        reference, predicted: ids in each frame.
+        pairs: matched (reference id, predicted id) in each frame.
+        iou: intersection over union of each pair; NaN for points.
+    """
+
+    reference: Pairs
+    predicted: Pairs
+    pairs: list[list[tuple[int, int]]]
+    iou: list[list[float]]
+
+
+def match_masks(labels_true: Iterable[Labels], labels_pred: Iterable[Labels]) -> Matches:
+    """Match two label movies, value = track id, by the challenge's rule: more than half of the true mask is covered.
+
+    Args:
+        labels_true: YX label images; one frame at a time is in memory.
+        labels_pred: as many, of the same shapes.
+
+    Raises:
+        SomaNetError: the movies differ in length or shape.
+    """
+    matches = Matches([], [], [], [])
+    for true_YX, pred_YX in zip_longest(labels_true, labels_pred):
+        if true_YX is None or pred_YX is None:
+            shorter = "truth" if true_YX is None else "prediction"
+            raise SomaNetError(
+                f"The {shorter} ends after {len(matches.pairs)} frames; expected two label movies of one length."
+            )
+        measured = overlap(true_YX, pred_YX)
+        true, pred = (np.setdiff1d(labels, 0) for labels in (true_YX, pred_YX))
+        rows, columns = np.nonzero(measured.shared_px > 0.5 * measured.true_px[:, None])
+        matches.reference.append(true.tolist())
+        matches.predicted.append(pred.tolist())
+        matches.pairs.append(list(zip(true[rows].tolist(), pred[columns].tolist(), strict=True)))
+        matches.iou.append(measured.iou[rows, columns].tolist())
+    return matches
+
+
+def match_points(
+    reference: pd.DataFrame,
+    predicted: pd.DataFrame,
+    *,
+    max_distance_um: float = MATCH_UM,
+    min_reference_frames: int = MIN_REFERENCE_FRAMES,
+) -> Matches:
+    """Match two tables of tracks frame by frame: one to one, as many as possible, then as near as possible.
+
+    Reference tracks of fewer frames are on an ignore list: they need not be found, and what is found there, and matches
+    no counted track, is left out rather than held to be false.
+
+    Args:
+        reference, predicted: ``track_id``, ``frame``, ``y_um``, ``x_um``.
+        max_distance_um: pairs lie at most this far apart.
+        min_reference_frames: shorter reference tracks are ignored.
+
+    Raises:
+        SomaNetError: columns are missing, or a distance that is not positive.
+    """
+    for name, table in (("reference", reference), ("predicted", predicted)):
+        missing = [column for column in ("track_id", "frame", "y_um", "x_um") if column not in table.columns]
+        if missing:
+            raise SomaNetError(f"The {name} tracks lack {missing}; they have {list(table.columns)}.")
+    if not (math.isfinite(max_distance_um) and max_distance_um > 0):
+        raise SomaNetError(f"max_distance_um must be a positive length, found {max_distance_um}.")
+    counted = reference.groupby("track_id")["frame"].transform("count") >= min_reference_frames
+    matches = Matches([], [], [], [])
+    n_frames = 1 + max(int(table["frame"].max()) if len(table) else -1 for table in (reference, predicted))
+    for t in range(n_frames):
+        true, short = (reference[(reference["frame"] == t) & which] for which in (counted, ~counted))
+        pred = predicted[predicted["frame"] == t]
+        pairs = _nearest(true, pred, max_distance_um)
+        rest = pred[~pred["track_id"].isin([b for _, b in pairs])]
+        ignored = {b for _, b in _nearest(short, rest, max_distance_um)}
+        matches.reference.append(sorted(true["track_id"].tolist()))
+        matches.predicted.append(sorted(set(pred["track_id"].tolist()) - ignored))
+        matches.pairs.append(pairs)
+        matches.iou.append([math.nan] * len(pairs))
+    return matches
+
+
+def _nearest(true: pd.DataFrame, pred: pd.DataFrame, max_distance_um: float) -> list[tuple[int, int]]:
+    from scipy.optimize import linear_sum_assignment
+
+    a, b = (table[["y_um", "x_um"]].to_numpy(float) for table in (true, pred))
+    distance = np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1))
+    near = distance <= max_distance_um
+    # Any match is worth more than all the distance there is to save.
+    rows, columns = linear_sum_assignment(np.where(near, distance / max_distance_um / (1 + len(a)), 2.0))
+    ids = zip(true["track_id"].to_numpy()[rows], pred["track_id"].to_numpy()[columns], near[rows, columns], strict=True)
+    return sorted((int(i), int(j)) for i, j, is_near in ids if is_near)
+
+
+def track_scores(matches: Matches, *, followed_share: float = FOLLOWED_SHARE) -> dict[str, float]:
+    """Every score of a prediction.
+
+    Args:
+        matches: from :func:`match_masks` or :func:`match_points`.
+        followed_share: a reference track is followed if one predicted track, and no other, is matched to it, in its
+            first and its last frame and at least this share of its frames.
+
+    Returns:
+        The Cell Tracking Challenge's `DET`, `SEG` (NaN for points), `TRA`, `LNK`, and `HOTA`, `IDF1`, all by
+        py-ctcmetrics, as is `identity_switches`, the number of times a reference track goes on under another id.
+        `precision`, `recall`, `f1` of detections; `followed`, the share of reference tracks; `n_reference_tracks`,
+        `n_predicted_tracks`. Undefined is NaN; a score of nothing found is 0.
+
+    Raises:
+        SomaNetError: the extra `tracking-metrics` is not installed.
+    """
+    n_true, n_pred = (sum(map(len, ids)) for ids in (matches.reference, matches.predicted))
+    found = [set(frame) for frame in matches.pairs]
+    tp_true, tp_pred = (sum(len({pair[side] for pair in pairs}) for pairs in found) for side in (0, 1))
+    precision, recall = ratio(tp_pred, n_pred), ratio(tp_true, n_true)
+    scores = {
+        **_challenge_scores(matches, n_true, n_pred),
+        "precision": precision,
+        "recall": recall,
+        "f1": ratio(2 * precision * recall, precision + recall),
+        "followed": _followed(matches, followed_share),
+        "n_reference_tracks": len({i for frame in matches.reference for i in frame}),
+        "n_predicted_tracks": len({i for frame in matches.predicted for i in frame}),
+    }
+    return {name: float(value) for name, value in scores.items()}
+
+
+def _followed(matches: Matches, share: float) -> float:
+    partners: dict[int, list[int | None]] = {}
+    for reference, pairs in zip(matches.reference, matches.pairs, strict=True):
+        partner = dict(pairs)
+        for i in reference:
+            partners.setdefault(i, []).append(partner.get(i))
+    followed = [
+        ids[0] is not None
+        and ids[0] == ids[-1]
+        and {*ids} <= {ids[0], None}
+        and sum(i is not None for i in ids) >= share * len(ids)
+        for ids in partners.values()
+    ]
+    return ratio(sum(followed), len(followed))
+
+
+def _challenge_scores(matches: Matches, n_true: int, n_pred: int) -> dict[str, float]:
+    calculate = _library()
+    if not n_true or not n_pred:
+        value = math.nan if not n_true else 0.0
+        seg = value if any(map(len, matches.iou)) or not n_true else 0.0
+        return {**dict.fromkeys(METRICS, value), "SEG": seg, "identity_switches": 0 if n_true else math.nan}
+    true_tracks, true_labels = _without_gaps(matches.reference)
+    pred_tracks, pred_labels = _without_gaps(matches.predicted)
+    mapped_true: Pairs = []
+    mapped_pred: Pairs = []
+    for t, pairs in enumerate(matches.pairs):
+        mapped_true.append([true_labels[t][i] for i, _ in pairs])
+        mapped_pred.append([pred_labels[t][j] for _, j in pairs])
+    found: dict[str, Any] = {
+        "labels_ref": [list(labels.values()) for labels in true_labels],
+        "labels_comp": [list(labels.values()) for labels in pred_labels],
+        "mapped_ref": mapped_true,
+        "mapped_comp": mapped_pred,
+        "ious": matches.iou,
+    }
+    masks = not any(math.isnan(value) for frame in matches.iou for value in frame)
+    wanted = [name for name in METRICS if name != "SEG" or masks]
+    # It reports to standard output.
+    with contextlib.redirect_stdout(io.StringIO()):
+        results = calculate(pred_tracks, true_tracks, found, dict(found), [*wanted, "MOTA"], True)
+    scores = {name: results.get(name, math.nan) for name in METRICS}
+    return {**scores, "identity_switches": results["IDSW"]}
+
+
+def _without_gaps(ids: Pairs) -> tuple[NDArray[np.int64], list[dict[int, int]]]:
+    """The challenge's table (label, first, last frame, parent) and, in each frame, id → label.
+
+    Its tracks have no gaps: after one a cell goes on under a new label with the old one as its parent.
+    """
+    rows: list[list[int]] = []
+    current: dict[int, int] = {}
+    labels: list[dict[int, int]] = []
+    for t, frame in enumerate(ids):
+        now: dict[int, int] = {}
+        for i in frame:
+            row = current.get(i)
+            if row is None or rows[row][2] < t - 1:
+                rows.append([len(rows) + 1, t, t, 0 if row is None else row + 1])
+                current[i] = row = len(rows) - 1
+            rows[row][2] = t
+            now[i] = row + 1
+        labels.append(dict(sorted(now.items(), key=lambda item: item[1])))
+    return np.array(rows, np.int64).reshape(-1, 4), labels
+
+
+def _library() -> Callable[..., dict[str, Any]]:
+    try:
+        from ctc_metrics.scripts.evaluate import calculate_metrics
+    except ImportError as error:
+        raise SomaNetError(
+            "Track scores need the library py-ctcmetrics, which is missing: pip install 'somanet[tracking-metrics]'."
+        ) from error
+    return calculate_metrics  # type: ignore[no-any-return]
+
+
+def score_ctc_folders(result: Path | str, reference: Path | str, metrics: Sequence[str] = METRICS) -> dict[str, float]:
+    """Score a Cell Tracking Challenge folder against a reference in the challenge's own layout.
+
+    Args:
+        result: with ``mask000.tif`` … and ``res_track.txt``.
+        reference: with ``TRA/man_track000.tif`` … and ``TRA/man_track.txt``, and ``SEG/man_seg000.tif`` … if SEG is
+            wanted.
+        metrics: which of :data:`METRICS`.
+
+    Raises:
+        SomaNetError: the extra is not installed, an unknown metric, or folders that are no such thing.
+    """
+    _library()
+    from ctc_metrics import evaluate_sequence
+
+    if unknown := sorted(set(metrics) - set(METRICS)):
+        raise SomaNetError(f"There are no scores {unknown}; there are {list(METRICS)}.")
+    for folder, name in ((Path(result), "res_track.txt"), (Path(reference) / "TRA", "man_track.txt")):
+        if not (folder / name).is_file():
+            raise SomaNetError(f"{folder}: expected a Cell Tracking Challenge folder with {name}. Check the path.")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = evaluate_sequence(str(result), str(reference), list(metrics), threads=1)
+    except (AssertionError, OSError, ValueError, KeyError, IndexError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SomaNetError(f"{result}: cannot be scored against {reference} ({reason}).") from error
+    return {name: math.nan if found[name] is None else float(found[name]) for name in metrics}

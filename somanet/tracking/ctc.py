@@ -1,0 +1,156 @@
+"""The Cell Tracking Challenge's result folder: one mask image per frame, and a text file of the tracks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from somanet.calibration import Calibration
+from somanet.errors import SomaNetError
+from somanet.files import atomic_path, make_folder, write_text
+from somanet.io.images import read_labels, write_labels
+from somanet.tracking.detections import Labels, detect_cells
+from somanet.tracking.linking import as_tracks
+from somanet.tracking.points import check_tracks
+from somanet.tracking.relabel import relabel_movie
+
+TABLES = ("res_track.txt", "man_track.txt")
+
+
+def write_ctc(folder: Path | str, labels: Iterable[Labels], tracks: pd.DataFrame) -> None:
+    """Write ``mask000.tif`` … and ``res_track.txt`` (label, first frame, last frame, parent).
+
+    The format's tracks have no gaps: a cell that was missed goes on under a new label, whose parent is the one before.
+
+    Args:
+        folder: replaced if it exists.
+        labels: YX label images, value = track id, one at a time.
+        tracks: ``schema.TRACKS`` columns.
+
+    Raises:
+        SomaNetError: a frame's objects are not the tracks' points of that frame, or the disk refuses.
+    """
+    rows = check_tracks(tracks, "The tracks")
+    ids, frames = rows["track_id"].to_numpy(), rows["frame"].to_numpy()
+    new_cell = np.diff(ids, prepend=-1) != 0
+    new_part = new_cell | (np.diff(frames, prepend=0) != 1)
+    # The first part of a cell keeps its id; the others are numbered after the last one.
+    names = np.where(new_cell, ids, 0)
+    extra = new_part & ~new_cell
+    names[extra] = ids.max(initial=0) + 1 + np.arange(extra.sum())
+    starts = np.flatnonzero(new_part)
+    ends = np.append(starts, len(rows))[1:] - 1
+    of_part = np.repeat(names[starts], ends - starts + 1)
+    parents = [0 if new_cell[s] else int(of_part[s - 1]) for s in starts]
+    lines = [
+        f"{names[s]} {frames[s]} {frames[e]} {parent}\n" for s, e, parent in zip(starts, ends, parents, strict=True)
+    ]
+    parts = pd.DataFrame({"track_id": of_part, "frame": frames, "label": ids})
+    with atomic_path(folder) as temporary:
+        make_folder(temporary)
+        for t, masks in enumerate(relabel_movie(_complete(labels, rows), parts)):
+            write_labels(temporary / f"mask{t:03d}.tif", masks)
+        write_text(temporary / TABLES[0], "".join(sorted(lines, key=lambda line: int(line.split()[0]))))
+
+
+def _complete(labels: Iterable[Labels], tracks: pd.DataFrame) -> Iterator[Labels]:
+    """The label images, refused where they hold an object of no track."""
+    by_frame = {int(str(t)): set(rows["track_id"]) for t, rows in tracks.groupby("frame")}
+    for t, labels_YX in enumerate(labels):
+        unknown = set(np.unique(labels_YX).tolist()) - by_frame.get(t, set()) - {0}
+        if unknown:
+            raise SomaNetError(
+                f"Frame {t} has the labels {sorted(unknown)}, which are no tracks. Relabel the movie by its tracks."
+            )
+        yield labels_YX
+
+
+class CtcMasks(Sequence[NDArray[np.int32]]):
+    """The mask images of a Cell Tracking Challenge folder, read when asked for: a sequence of YX int32 labels.
+
+    Args:
+        folder: with ``mask000.tif`` … (a result) or ``man_track000.tif`` … (a reference).
+
+    Raises:
+        SomaNetError: no such images, or a number is missing.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        folder = Path(folder)
+        found = {
+            int(match[1]): path
+            for path in (folder.iterdir() if folder.is_dir() else ())
+            if (match := re.fullmatch(r"(?:mask|man_track)(\d+)\.tiff?", path.name))
+        }
+        if not found or sorted(found) != list(range(len(found))):
+            lacking = next((t for t in range(len(found) + 1) if t not in found), 0)
+            raise SomaNetError(
+                f"{folder}: expected the images mask000.tif, mask001.tif, … of a Cell Tracking Challenge result; "
+                f"number {lacking} is missing. Is it the right folder, and complete?"
+            )
+        self._paths = [found[t] for t in range(len(found))]
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, t):  # type: ignore[no-untyped-def]
+        """Frame ``t``."""
+        return read_labels(self._paths[t])
+
+
+def read_ctc(folder: Path | str, calibration: Calibration) -> pd.DataFrame:
+    """Read the tracks of a Cell Tracking Challenge folder.
+
+    A track with a single child is one cell that was missed for a while; with several children it divided, and each
+    child is a cell of its own. ``relabel_movie(CtcMasks(folder), tracks)`` is the label movie of these cells.
+
+    Returns:
+        As :func:`somanet.tracking.linking.link_cells`, intensities unknown; ``label`` is the value in the mask image.
+
+    Raises:
+        SomaNetError: a missing or malformed table, or masks that differ from it.
+    """
+    folder = Path(folder)
+    masks = CtcMasks(folder)
+    cells = _cells(folder)
+    detections = detect_cells(masks)
+    rows = list(zip(detections["frame"].tolist(), detections["label"].tolist(), strict=True))
+    listed = {(t, label) for label, (first, last, _) in cells.items() for t in range(first, last + 1)}
+    if wrong := set(rows) ^ listed:
+        t, label = min(wrong)
+        where = "in the table, not in the image" if (t, label) in listed else "in the image, not in the table"
+        raise SomaNetError(f"{folder}: label {label} of frame {t} is {where}. Are they of the same result?")
+    ids = np.array([cells[label][2] for _, label in rows], np.int64)
+    return check_tracks(as_tracks(detections, ids, calibration), str(folder))
+
+
+def _cells(folder: Path) -> dict[int, tuple[int, int, int]]:
+    """Label → first frame, last frame, and the label that names the whole cell."""
+    path = next((folder / name for name in TABLES if (folder / name).is_file()), None)
+    if path is None:
+        raise SomaNetError(f"{folder}: expected {' or '.join(TABLES)}, found neither. Is it the right folder?")
+    parents: dict[int, tuple[int, int, int]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        words = line.split()
+        if not words:
+            continue
+        if len(words) != 4 or not all(word.isdecimal() for word in words) or int(words[0]) in {0, *parents}:
+            raise SomaNetError(
+                f"{path}, line {number}: expected a new label, first frame, last frame and parent, found '{line}'."
+            )
+        label, first, last, parent = map(int, words)
+        parents[label] = (first, last, parent)
+    children = [parent for _, _, parent in parents.values()]
+    cells: dict[int, tuple[int, int, int]] = {}
+    for label in sorted(parents, key=lambda name: parents[name][0]):
+        first, last, parent = parents[label]
+        if parent and (parent not in cells or cells[parent][1] >= first):
+            raise SomaNetError(f"{path}: label {label} has the parent {parent}, which does not end before it.")
+        alone = parent != 0 and children.count(parent) == 1
+        cells[label] = (first, last, cells[parent][2] if alone else label)
+    return cells

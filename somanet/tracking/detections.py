@@ -1,0 +1,128 @@
+"""Label images to a table of somas: where each is, its shape and its light, in pixels and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from somanet.errors import SomaNetError
+
+Labels = NDArray[np.integer]
+
+SHAPE_COLUMNS = {
+    "centroid-0": "y_px",
+    "centroid-1": "x_px",
+    "area": "area_px",
+    "axis_major_length": "major_axis_px",
+    "axis_minor_length": "minor_axis_px",
+    "eccentricity": "eccentricity",
+    "solidity": "solidity",
+    "bbox-0": "top_px",
+    "bbox-1": "left_px",
+    "bbox-2": "bottom_px",
+    "bbox-3": "right_px",
+}
+"""scikit-image's name of each measure, and ours. ``bottom_px`` and ``right_px`` lie one past the last pixel."""
+LIGHT_COLUMNS = ("mean_intensity", "max_intensity", "sum_intensity")
+DETECTION_COLUMNS = ("frame", "label", *SHAPE_COLUMNS.values(), *LIGHT_COLUMNS, "touches_edge")
+_WHOLE = ("frame", "label", "top_px", "left_px", "bottom_px", "right_px", "touches_edge")
+_MISSING = object()
+
+
+def detect_cells(labels: Iterable[Labels], frames: Iterable[NDArray[np.generic]] | None = None) -> pd.DataFrame:
+    """Measure every labelled object of a movie.
+
+    One frame is in memory at a time, so labels and frames may be generators or open movies of any length.
+
+    Args:
+        labels: YX label images in order of time, 0 = background; ids need not agree between frames. An object may
+            have several parts.
+        frames: the movie they belong to, for the intensities; NaN without it.
+
+    Returns:
+        One row per object, by frame and label: ``frame`` (from 0), ``label``, centre ``y_px``, ``x_px`` (a pixel's
+        centre is a whole number), ``area_px``, the axes of the ellipse of equal second moments ``major_axis_px`` and
+        ``minor_axis_px``, ``eccentricity`` (0 = circle), ``solidity`` (area over that of the convex hull), the bounding
+        box ``top_px``, ``left_px``, ``bottom_px``, ``right_px`` (half open), ``mean_intensity``, ``max_intensity``,
+        ``sum_intensity`` in counts, background included, and ``touches_edge`` (0 or 1).
+
+    Raises:
+        SomaNetError: labels that are no 2-D whole numbers, or frames that do not fit the labels.
+    """
+    parts = [_measure(t, labels_YX, image_YX) for t, (labels_YX, image_YX) in enumerate(_side_by_side(labels, frames))]
+    parts = [part for part in parts if len(part)]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(DETECTION_COLUMNS))
+    return table.astype({name: "int64" if name in _WHOLE else "float64" for name in DETECTION_COLUMNS})
+
+
+def _side_by_side(
+    labels: Iterable[Labels], frames: Iterable[NDArray[np.generic]] | None
+) -> Iterator[tuple[Labels, NDArray[np.generic] | None]]:
+    if frames is None:
+        yield from ((np.asarray(labels_YX), None) for labels_YX in labels)
+        return
+    for t, (labels_YX, image_YX) in enumerate(zip_longest(labels, frames, fillvalue=_MISSING)):
+        if labels_YX is _MISSING or image_YX is _MISSING:
+            shorter = "labels" if labels_YX is _MISSING else "frames"
+            raise SomaNetError(
+                f"Labels and frames must be of the same movie, but the {shorter} end after {t}. Is one of them cut off?"
+            )
+        yield np.asarray(labels_YX), np.asarray(image_YX)
+
+
+def _measure(t: int, labels_YX: Labels, image_YX: NDArray[np.generic] | None) -> pd.DataFrame:
+    from skimage.measure import regionprops_table
+
+    check_labels(labels_YX, t)
+    if image_YX is not None and image_YX.shape != labels_YX.shape:
+        raise SomaNetError(
+            f"Frame {t} has shape {image_YX.shape}, its labels {labels_YX.shape}: expected equal shapes. Were the "
+            "labels made from another movie?"
+        )
+    if not labels_YX.any():
+        return pd.DataFrame(columns=list(DETECTION_COLUMNS))
+    # The ids are made small: scikit-image makes a list as long as the largest one.
+    ids, dense = np.unique(labels_YX, return_inverse=True)
+    dense = dense.reshape(labels_YX.shape) + (0 if ids[0] == 0 else 1)
+    ids = ids[ids > 0]
+    measures = regionprops_table(dense, properties=tuple({name.partition("-")[0]: 0 for name in SHAPE_COLUMNS}))
+    table = pd.DataFrame({ours: measures[theirs] for theirs, ours in SHAPE_COLUMNS.items()})
+    table.insert(0, "label", ids)
+    table.insert(0, "frame", t)
+    for name, values in zip(LIGHT_COLUMNS, _light(dense, image_YX, len(ids)), strict=True):
+        table[name] = values
+    height, width = labels_YX.shape
+    table["touches_edge"] = (
+        (table["top_px"] == 0) | (table["left_px"] == 0) | (table["bottom_px"] == height) | (table["right_px"] == width)
+    )
+    return table
+
+
+def _light(dense: NDArray[np.integer], image_YX: NDArray[np.generic] | None, n: int) -> tuple[NDArray[np.float64], ...]:
+    if image_YX is None:
+        unknown = np.full(n, np.nan)
+        return unknown, unknown, unknown
+    inside = dense > 0
+    index, counts = dense[inside] - 1, image_YX[inside].astype(np.float64)
+    total = np.asarray(np.bincount(index, weights=counts, minlength=n), np.float64)
+    mean: NDArray[np.float64] = total / np.bincount(index, minlength=n)
+    largest = np.full(n, -np.inf)
+    np.maximum.at(largest, index, counts)
+    return mean, largest, total
+
+
+def check_labels(labels_YX: Labels, t: int) -> None:
+    """Refuse what is no label image.
+
+    Raises:
+        SomaNetError: not two axes, no whole numbers, or negative ids.
+    """
+    if labels_YX.ndim != 2 or labels_YX.dtype.kind not in "uib" or (labels_YX.size and labels_YX.min() < 0):
+        raise SomaNetError(
+            f"Labels of frame {t}: expected a YX image of whole numbers from 0, found shape {labels_YX.shape}, "
+            f"{labels_YX.dtype}. Give label images, one per frame."
+        )

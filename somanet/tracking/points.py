@@ -1,0 +1,110 @@
+"""Tracks as bare points, as other programs keep them: made into our table, and refused if they make no sense."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from somanet.calibration import Calibration
+from somanet.errors import SomaNetError
+from somanet.schema import TRACKS, check_columns
+
+
+def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: str) -> pd.DataFrame:
+    """The table of tracks of points in pixels.
+
+    Args:
+        points: ``track_id``, ``frame``, ``y_px``, ``x_px``; further columns are kept. Ids of programs that count from
+            0 are all raised by 1, as 0 is the background of label images.
+        calibration: the physical scale.
+        source: where they came from, for messages.
+
+    Returns:
+        ``schema.TRACKS`` columns, then the others, by track and frame.
+
+    Raises:
+        SomaNetError: what :func:`check_tracks` refuses.
+    """
+    shift = 1 if len(points) and points["track_id"].min() == 0 else 0
+    table = points.assign(
+        track_id=points["track_id"].astype("int64") + shift,
+        frame=points["frame"].astype("int64"),
+        t_h=points["frame"].astype("float64") * calibration.frame_interval_h,
+        y_px=points["y_px"].astype("float64"),
+        x_px=points["x_px"].astype("float64"),
+    )
+    table = table.assign(y_um=table["y_px"] * calibration.pixel_size_um, x_um=table["x_px"] * calibration.pixel_size_um)
+    table = table[[*TRACKS.names, *(name for name in table.columns if name not in TRACKS.names)]]
+    return check_tracks(table, source)
+
+
+def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Refuse a table of tracks that cannot be true; else give it back by track and frame.
+
+    Args:
+        tracks: ``schema.TRACKS`` columns at least.
+        source: where it came from, for messages.
+
+    Raises:
+        SomaNetError: missing columns, two points of one track in one frame, ids below 1, frames below 0, or a position
+            or time that is unknown or infinite.
+    """
+    check_columns(tracks, TRACKS, source)
+    twice = tracks.duplicated(["track_id", "frame"])
+    if twice.any():
+        track, frame = tracks.loc[twice, ["track_id", "frame"]].iloc[0]
+        raise SomaNetError(
+            f"{source}: track {track} has two points in frame {frame}; expected one per frame. Remove one of them."
+        )
+    if (tracks["track_id"] < 1).any() or (tracks["frame"] < 0).any():
+        raise SomaNetError(
+            f"{source}: expected track ids from 1 and frames from 0, found {tracks['track_id'].min()} and "
+            f"{tracks['frame'].min()}. Are the columns in another order?"
+        )
+    numbers = tracks[["t_h", "y_px", "x_px", "y_um", "x_um"]]
+    wrong = ~(numbers.abs() < float("inf")).all(axis=1)
+    if wrong.any():
+        track, frame = tracks.loc[wrong, ["track_id", "frame"]].iloc[0]
+        raise SomaNetError(f"{source}: the point of track {track} in frame {frame} lacks a position or time. Give it.")
+    return tracks.sort_values(["track_id", "frame"], ignore_index=True)
+
+
+def steps(tracks: pd.DataFrame) -> list[tuple[int, int]]:
+    """Pairs of row positions, each the next point of the same track, over gaps too; rows by track and frame."""
+    ids = tracks["track_id"].tolist()
+    return [(i, i + 1) for i in range(len(ids) - 1) if ids[i] == ids[i + 1]]
+
+
+def chains(n_nodes: int, edges: list[tuple[int, int]], frames: list[int], source: str) -> list[list[int]]:
+    """The tracks of a graph: every chain of nodes, in order of time; a node alone is a chain.
+
+    Args:
+        n_nodes: nodes are 0 … n − 1.
+        edges: pairs of nodes, in any direction.
+        frames: the frame of each node.
+        source: where it came from, for messages.
+
+    Raises:
+        SomaNetError: a node with two successors or two predecessors, or an edge within one frame.
+    """
+    after: dict[int, int] = {}
+    before: dict[int, int] = {}
+    for pair in edges:
+        first, second = sorted(pair, key=lambda node: frames[node])
+        if frames[first] == frames[second]:
+            raise SomaNetError(f"{source}: an edge joins two points of frame {frames[first]}. Remove it.")
+        if first in after or second in before:
+            kind, node = ("divides", first) if first in after else ("fuses with another", second)
+            raise SomaNetError(
+                f"{source}: a track {kind} in frame {frames[node]}; expected cells that neither divide nor fuse. "
+                "Remove one of the edges there."
+            )
+        after[first], before[second] = second, first
+    found = []
+    for start in range(n_nodes):
+        if start in before:
+            continue
+        chain = [start]
+        while chain[-1] in after:
+            chain.append(after[chain[-1]])
+        found.append(chain)
+    return found

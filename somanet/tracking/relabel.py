@@ -1,0 +1,57 @@
+"""Label images whose values are the cells' identities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from somanet.errors import SomaNetError
+from somanet.tracking.detections import Labels, check_labels
+
+
+def relabel_movie(labels: Iterable[Labels], tracks: pd.DataFrame) -> Iterator[NDArray[np.int32]]:
+    """Rename the objects of each frame to their track; objects of no track become background.
+
+    Frames come out one at a time as they go in; memory does not grow with the movie.
+
+    Args:
+        labels: the YX label images that were linked.
+        tracks: ``track_id``, ``frame`` and ``label``, as :func:`somanet.tracking.linking.link_cells` gives.
+
+    Yields:
+        YX int32, value = track id, 0 = background; a frame of a gap lacks the cell.
+
+    Raises:
+        SomaNetError: columns are missing, a track has a label its frame lacks, or frames after the last label image.
+    """
+    missing = [name for name in ("track_id", "frame", "label") if name not in tracks.columns]
+    if missing:
+        raise SomaNetError(f"The tracks lack {missing}; they have {list(tracks.columns)}. Link the label images first.")
+    by_frame = {int(str(t)): rows for t, rows in tracks.groupby("frame")}
+    t = -1
+    for t, frame in enumerate(labels):
+        labels_YX = np.asarray(frame)
+        check_labels(labels_YX, t)
+        rows = by_frame.pop(t, None)
+        if rows is None:
+            yield np.zeros(labels_YX.shape, np.int32)
+            continue
+        present, index = np.unique(labels_YX, return_inverse=True)
+        wanted = rows["label"].to_numpy()
+        where = np.searchsorted(present, wanted)
+        found = present[np.minimum(where, len(present) - 1)] == wanted
+        if not found.all():
+            raise SomaNetError(
+                f"Frame {t}: the tracks name the labels {wanted[~found].tolist()}, which the image lacks. Were they "
+                "made from other label images?"
+            )
+        names = np.zeros(len(present), np.int32)
+        names[where] = rows["track_id"].to_numpy()
+        yield names[index].reshape(labels_YX.shape)
+    if by_frame:
+        raise SomaNetError(
+            f"The tracks go on to frame {max(by_frame)}, the label images end after {t + 1} frames. Is the file cut?"
+        )

@@ -1,0 +1,78 @@
+"""How far a soma moves from one frame to the next: the scale that linking needs, read from the movie itself."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from somanet.calibration import Calibration
+from somanet.errors import SomaNetError
+
+FASTEST_UM_PER_H = 150.0
+"""Twice the mean speed of an interneuron's nucleokinesis: no soma is linked over a faster step."""
+GAP_H = 0.6
+"""A cell missed for longer than this is taken for another one when it comes back."""
+STEP_QUANTILE = 0.95
+STEP_MARGIN = 2.0
+"""The longest step accepted, over the 95 % quantile of the unambiguous ones: jumps are rarer than rests."""
+
+
+def typical_max_step_um(detections: pd.DataFrame, calibration: Calibration) -> float:
+    """The longest step to accept between two frames, from the movie's own somas.
+
+    Steps are measured where they are beyond doubt: two somas that are each other's nearest in neighbouring frames.
+    Twice their 95 % quantile is taken, but at least one soma radius plus the step of a saltating cell, or a cell that
+    rests for most of the movie would be lost at its first jump; and at most what the fastest cell could do. A longer
+    frame interval therefore gives a longer step.
+
+    Args:
+        detections: as :func:`somanet.tracking.detections.detect_cells` gives.
+        calibration: the physical scale.
+
+    Returns:
+        Micrometres. Without detections the least and the most coincide.
+    """
+    radius_um = 0.0
+    if len(detections):
+        radius_um = math.sqrt(float(detections["area_px"].median()) * calibration.pixel_area_um2 / math.pi)
+    most = radius_um + FASTEST_UM_PER_H * calibration.frame_interval_h
+    least = radius_um + FASTEST_UM_PER_H / 2 * calibration.frame_interval_h
+    steps = mutual_steps_px(detections) * calibration.pixel_size_um
+    if not steps.size:
+        return most
+    return float(np.clip(STEP_MARGIN * np.quantile(steps, STEP_QUANTILE), least, most))
+
+
+def mutual_steps_px(detections: pd.DataFrame) -> NDArray[np.float64]:
+    """Distances between somas of neighbouring frames that are each other's nearest neighbour, in pixels."""
+    from scipy.spatial import KDTree
+
+    centres = {int(str(t)): rows[["y_px", "x_px"]].to_numpy(float) for t, rows in detections.groupby("frame")}
+    trees = {t: KDTree(points) for t, points in centres.items()}
+    steps = [np.empty(0)]
+    for t, points in centres.items():
+        if t + 1 not in centres:
+            continue
+        distance, nearest = trees[t + 1].query(points)
+        back = trees[t].query(centres[t + 1])[1]
+        steps.append(distance[back[nearest] == np.arange(len(points))])
+    return np.concatenate(steps)
+
+
+def typical_max_gap_frames(calibration: Calibration) -> int:
+    """How many frames in a row a cell may be missed: those in 36 minutes, at least 1 and at most 5."""
+    return int(np.clip(round(GAP_H / calibration.frame_interval_h), 1, 5))
+
+
+def check_step(max_step_um: float) -> float:
+    """Refuse a step that is no positive length.
+
+    Raises:
+        SomaNetError: it is not.
+    """
+    if not (math.isfinite(max_step_um) and max_step_um > 0):
+        raise SomaNetError(f"max_step_um must be a positive length, found {max_step_um}. Give micrometres per frame.")
+    return float(max_step_um)

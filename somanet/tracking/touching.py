@@ -1,0 +1,186 @@
+"""Somas that touch keep their own masks, parts of one cell get a common one: before linking, frame by frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.calibration import Calibration
+from somanet.tracking.detections import Labels, check_labels
+from somanet.tracking.pieces import Mask, Soma, masks_of, nearest_px, split_mask
+from somanet.tracking.steps import FASTEST_UM_PER_H, check_step
+
+MIN_APART_H = 0.6
+"""Two masks are two cells, and not one cell in two parts, once they have been apart for this long."""
+PIECE_SHARE = 0.5
+"""A part of a cell, such as its nucleus, is smaller than this share of the movie's median soma."""
+WHOLE_SHARE = 0.75
+"""A mask of at least this share of the median soma is a cell, however short it has been apart."""
+PIECE_GAP_UM = 6.0
+"""It lies at most this far from the rest of its cell: the nucleus trails a soma by 5 to 10 µm, from centre to rim."""
+MERGED_SUM = 0.65
+"""A mask holds several cells if it has at least this share of their areas together …"""
+MERGED_OWN = 1.25
+"""… and is this much larger than the largest of them alone."""
+STILL_MERGED = 0.8
+"""Both bounds shrink to this much while the cells stay merged: a mask that wavers around them is not cut on and off."""
+WHOLE_SUM = 1.35
+"""Parts belong together if their areas add up to at most this much of the cell before."""
+
+Hints = dict[int, dict[int, list[Soma]]]
+
+
+def separate_touching(
+    labels: Sequence[Labels], calibration: Calibration, *, max_step_um: float | None = None
+) -> Iterator[NDArray[np.int32]]:
+    """Split masks that hold several cells, and join masks that are parts of one.
+
+    Somas that touch share one mask for some frames. Its area is then close to the sum of the cells that led to it, one
+    of which has no mask of its own; it is cut so that each pixel goes to the cell that was nearest, measured from the
+    rim of its predicted position. The movie is walked backwards first, so that cells which touch from the first frame
+    and part later are told apart too. When a nucleus leaves its soma before a jump, two masks come from one: a small
+    new mask, close to a cell that lost as much, becomes part of that cell.
+
+    Args:
+        labels: a sequence of YX label images, such as an array or an open movie; 0 = background. It is read three
+            times, two frames at a time in memory.
+        calibration: the physical scale.
+        max_step_um: longest step from one frame to the next; what the fastest cell could do if None.
+
+    Yields:
+        YX int32 label images, ids without meaning between frames. Feed them to ``detect_cells``.
+
+    Raises:
+        SomaNetError: labels that are no 2-D whole numbers.
+    """
+    step_um = FASTEST_UM_PER_H * calibration.frame_interval_h + 10 if max_step_um is None else check_step(max_step_um)
+    areas = np.concatenate([np.empty(0), *(_areas(labels, t) for t in range(len(labels)))])
+    typical = float(np.median(areas)) if areas.size else 0.0
+    backwards = _Walk(calibration, step_um, typical)
+    hints: Hints = {}
+    for t in reversed(range(len(labels))):
+        backwards.advance(_frame(labels, t))
+        if backwards.splits:
+            hints[t] = backwards.splits
+    forwards = _Walk(calibration, step_um, typical)
+    for t in range(len(labels)):
+        yield forwards.advance(_frame(labels, t), hints.get(t))
+
+
+def _frame(labels: Sequence[Labels], t: int) -> NDArray[np.int32]:
+    labels_YX = np.asarray(labels[t])
+    check_labels(labels_YX, t)
+    return labels_YX.astype(np.int32)
+
+
+def _areas(labels: Sequence[Labels], t: int) -> NDArray[np.float64]:
+    counts = np.unique(_frame(labels, t), return_counts=True)
+    return counts[1][counts[0] > 0].astype(float)
+
+
+class _Walk:
+    """The cells of the frame just seen, and how they explain the masks of the next.
+
+    Attributes:
+        splits: the masks cut in the last frame, and the cells each was cut into.
+    """
+
+    def __init__(self, calibration: Calibration, max_step_um: float, typical_area_px: float) -> None:
+        self._max_step_px = max_step_um / calibration.pixel_size_um
+        self._piece_gap_px = PIECE_GAP_UM / calibration.pixel_size_um
+        self._min_age = max(2, math.ceil(MIN_APART_H / calibration.frame_interval_h))
+        self._soma_radius2 = typical_area_px / math.pi
+        self._piece_area_px = PIECE_SHARE * typical_area_px
+        self._whole_area_px = WHOLE_SHARE * typical_area_px
+        self._cells: list[Soma] = []
+        self.splits: dict[int, list[Soma]] = {}
+
+    def advance(self, labels_YX: NDArray[np.int32], hints: dict[int, list[Soma]] | None = None) -> NDArray[np.int32]:
+        """The label image of the next frame, masks split and joined."""
+        masks = masks_of(labels_YX)
+        owner = self._assign(masks)
+        claims = self._merged(masks, owner, labels_YX)
+        for label, apart in (hints or {}).items():
+            if label in masks and len(claims.get(label, [])) < len(apart):
+                claims[label] = apart
+        self.splits = {}
+        cells: list[Soma] = []
+        out = labels_YX.copy()
+        unused = int(labels_YX.max(initial=0)) + 1
+        for label, parts in claims.items():
+            found = split_mask(out, label, parts, first_new=unused)
+            unused += len(parts) - 1
+            cells += found
+            self.splits[label] = found
+        cells += self._whole(masks, owner, claims, out)
+        self._cells = cells
+        return out
+
+    def _assign(self, masks: dict[int, Mask]) -> dict[int, Soma]:
+        """Mask → the one cell it continues: nearest centres, as many as possible."""
+        from scipy.optimize import linear_sum_assignment
+
+        if not masks or not self._cells:
+            return {}
+        old = np.array([cell.centre_yx for cell in self._cells])
+        new = np.array([mask.centre_yx for mask in masks.values()])
+        # Squared, so that two short steps beat a long and none; out of reach costs more than any pairing within it.
+        distance2 = ((old[:, None] - new[None]) ** 2).sum(-1)
+        reach2 = self._max_step_px**2
+        # A cell in two parts stays with the larger: a halved area counts like a step of one soma radius.
+        sizes = np.log2([cell.area_px for cell in self._cells])[:, None] - np.log2([m.area_px for m in masks.values()])
+        cost = distance2 + self._soma_radius2 * np.minimum(sizes**2, 4)
+        rows, columns = linear_sum_assignment(np.where(distance2 <= reach2, cost, 8 * (reach2 + self._soma_radius2)))
+        labels = list(masks)
+        return {labels[j]: self._cells[i] for i, j in zip(rows, columns, strict=True) if distance2[i, j] <= reach2}
+
+    def _merged(
+        self, masks: dict[int, Mask], owner: dict[int, Soma], labels_YX: NDArray[np.int32]
+    ) -> dict[int, list[Soma]]:
+        """Masks that hold cells which have lost their own mask."""
+        owned = {id(cell) for cell in owner.values()}
+        claims: dict[int, list[Soma]] = {}
+        lost = [cell for cell in self._cells if id(cell) not in owned and self._is_established(cell)]
+        for cell in sorted(lost, key=lambda c: -c.area_px):
+            reach = cell.radius_px
+            label = nearest_px(labels_YX, cell.centre_yx, within_px=reach, among=owner.keys())
+            if label is None or not self._is_established(owner[label]):
+                continue
+            together = [*claims.get(label, [owner[label]]), cell]
+            total, largest = sum(c.area_px for c in together), max(c.area_px for c in together)
+            ease = STILL_MERGED if all(c.shared for c in together) else 1.0
+            if masks[label].area_px >= ease * max(MERGED_SUM * total, MERGED_OWN * largest):
+                claims[label] = together
+        return claims
+
+    def _is_established(self, cell: Soma) -> bool:
+        return cell.age >= self._min_age or cell.area_px >= self._whole_area_px
+
+    def _whole(
+        self,
+        masks: dict[int, Mask],
+        owner: dict[int, Soma],
+        claims: dict[int, list[Soma]],
+        out: NDArray[np.int32],
+    ) -> list[Soma]:
+        """Cells with masks of their own; small new masks beside a cell that lost as much become part of it."""
+        rest = {label: mask for label, mask in masks.items() if label not in claims}
+        known = {label: owner[label] for label in rest if label in owner}
+        areas = {label: rest[label].area_px for label in rest}
+        new = sorted((label for label in rest if label not in known), key=lambda label: areas[label])
+        for label in new:
+            if areas[label] >= self._piece_area_px:
+                continue
+            home = nearest_px(out, rest[label].centre_yx, within_px=self._gap_from(rest[label]), among=known.keys())
+            if home is not None and areas[home] + areas[label] <= WHOLE_SUM * known[home].area_px:
+                out[out == label] = home
+                areas[home] += areas.pop(label)
+                rest.pop(label)
+        joined = masks_of(out)
+        return [joined[label].as_cell(known.get(label)) for label in rest]
+
+    def _gap_from(self, mask: Mask) -> float:
+        return self._piece_gap_px + math.sqrt(mask.area_px / math.pi)

@@ -1,0 +1,188 @@
+"""TrackMate's XML: the spots of every frame, and the edges of every track (Fiji, TrackMate 7)."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pandas as pd
+
+from somanet.calibration import Calibration
+from somanet.errors import SomaNetError
+from somanet.files import atomic_path
+from somanet.tracking.points import chains, check_tracks, steps, tracks_from_points
+
+VERSION = "7.11.1"
+DEFAULT_RADIUS_UM = 10.0
+_MICRONS = {"µm", "μm", "um", "micron", "microns", "micrometer", "\\u00b5m"}
+_PIXELS = {"pixel", "pixels", "px"}
+_SPOT_FEATURES = {
+    "POSITION_X": "LENGTH",
+    "POSITION_Y": "LENGTH",
+    "POSITION_Z": "LENGTH",
+    "POSITION_T": "TIME",
+    "FRAME": "NONE",
+    "RADIUS": "LENGTH",
+    "QUALITY": "QUALITY",
+    "VISIBILITY": "NONE",
+}
+_WHOLE = {"FRAME", "VISIBILITY", "SPOT_SOURCE_ID", "SPOT_TARGET_ID", "TRACK_ID", "TRACK_INDEX"}
+
+
+def write_trackmate(
+    path: Path | str, tracks: pd.DataFrame, calibration: Calibration, *, shape_YX: tuple[int, int] | None = None
+) -> None:
+    """Write tracks as a TrackMate file, in µm and h.
+
+    A cell seen in one frame only is a spot without a track there; its id is kept in its name.
+
+    Args:
+        path: the XML file.
+        tracks: ``schema.TRACKS`` columns at least; spots get the radius of ``area_um2`` if it is there.
+        calibration: the physical scale.
+        shape_YX: size of a frame; what holds all points if None.
+
+    Raises:
+        SomaNetError: the tracks make no sense, or the disk refuses.
+    """
+    rows = check_tracks(tracks, "The tracks")
+    root = ET.Element("TrackMate", version=VERSION)
+    model = _add(root, "Model", {"spatialunits": "µm", "timeunits": "h"})
+    features = _add(model, "FeatureDeclarations")
+    edge_features = dict.fromkeys(("SPOT_SOURCE_ID", "SPOT_TARGET_ID"), "NONE")
+    track_features = dict.fromkeys(("TRACK_INDEX", "TRACK_ID"), "NONE")
+    for kind, names in (("Spot", _SPOT_FEATURES), ("Edge", edge_features), ("Track", track_features)):
+        group = _add(features, f"{kind}Features")
+        for name, dimension in names.items():
+            whole = str(name in _WHOLE).lower()
+            words = {"feature": name, "name": name, "shortname": name, "dimension": dimension, "isint": whole}
+            _add(group, "Feature", words)
+    _add_spots(_add(model, "AllSpots", {"nspots": len(rows)}), rows)
+    _add_tracks(model, rows)
+    height, width = shape_YX or (math.ceil(rows[name].max() + 1) if len(rows) else 1 for name in ("y_px", "x_px"))
+    image = {"filename": "", "folder": "", "width": width, "height": height, "nslices": 1}
+    image |= {"nframes": int(rows["frame"].max()) + 1 if len(rows) else 1}
+    image |= {"pixelwidth": calibration.pixel_size_um, "pixelheight": calibration.pixel_size_um, "voxeldepth": 1.0}
+    image |= {"timeinterval": calibration.frame_interval_h}
+    _add(_add(root, "Settings"), "ImageData", image)
+    ET.indent(root)
+    with atomic_path(path) as temporary:
+        ET.ElementTree(root).write(temporary, encoding="UTF-8", xml_declaration=True)
+
+
+def _add(parent: ET.Element, tag: str, words: Mapping[str, object] | None = None) -> ET.Element:
+    return ET.SubElement(parent, tag, {name: str(value) for name, value in (words or {}).items()})
+
+
+def _add_spots(spots: ET.Element, rows: pd.DataFrame) -> None:
+    radii = (rows["area_um2"] / math.pi) ** 0.5 if "area_um2" in rows else pd.Series(DEFAULT_RADIUS_UM, rows.index)
+    columns = (rows["track_id"], rows["frame"], rows["t_h"], rows["y_um"], rows["x_um"], radii)
+    frames: dict[int, ET.Element] = {}
+    for t in sorted(set(rows["frame"].tolist())):
+        frames[t] = _add(spots, "SpotsInFrame", {"frame": t})
+    for spot, (track, t, t_h, y, x, radius) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        words = {"ID": spot, "name": f"track {track}", "QUALITY": 1.0, "POSITION_T": t_h, "FRAME": t}
+        words |= {"POSITION_X": x, "POSITION_Y": y, "POSITION_Z": 0.0, "RADIUS": radius, "VISIBILITY": 1}
+        _add(frames[t], "Spot", words)
+
+
+def _add_tracks(model: ET.Element, rows: pd.DataFrame) -> None:
+    ids = rows["track_id"].tolist()
+    of_track: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for edge in steps(rows):
+        of_track[ids[edge[0]]].append(edge)
+    tracks, kept = _add(model, "AllTracks"), _add(model, "FilteredTracks")
+    for index, (track, edges) in enumerate(of_track.items()):
+        element = _add(tracks, "Track", {"name": f"track {track}", "TRACK_INDEX": index, "TRACK_ID": track})
+        for source, target in edges:
+            _add(element, "Edge", {"SPOT_SOURCE_ID": source, "SPOT_TARGET_ID": target})
+        _add(kept, "TrackID", {"TRACK_ID": track})
+
+
+def read_trackmate(path: Path | str, calibration: Calibration) -> pd.DataFrame:
+    """Read the tracks of a TrackMate file that its filters left.
+
+    Spots of no track are left out, but for cells seen once that :func:`write_trackmate` wrote.
+
+    Args:
+        path: the XML file, with positions in µm or pixels.
+        calibration: the physical scale.
+
+    Raises:
+        SomaNetError: no TrackMate file; another unit or pixel size; a spot that is missing or makes no sense; a cell
+            that divides.
+    """
+    path = Path(path)
+    try:
+        root = ET.parse(path).getroot()
+    except FileNotFoundError as error:
+        raise SomaNetError(f"{path}: no such file. Check the path.") from error
+    except (ET.ParseError, OSError, ValueError) as error:
+        raise SomaNetError(f"{path}: expected a TrackMate XML file, which it is not ({error}).") from error
+    model = root.find("Model")
+    if root.tag != "TrackMate" or model is None or model.find("AllSpots") is None:
+        raise SomaNetError(f"{path}: expected a TrackMate file with a Model and its spots, found <{root.tag}>.")
+    scale = _um_per_unit(root, model, calibration, path)
+    try:
+        spots = {
+            int(spot.attrib["ID"]): (
+                int(float(spot.attrib["FRAME"])),
+                float(spot.attrib["POSITION_Y"]) / scale,
+                float(spot.attrib["POSITION_X"]) / scale,
+                spot.get("name", ""),
+            )
+            for spot in model.iter("Spot")
+        }
+        tracks = {
+            int(track.attrib["TRACK_ID"]): [
+                (int(edge.attrib["SPOT_SOURCE_ID"]), int(edge.attrib["SPOT_TARGET_ID"])) for edge in track.iter("Edge")
+            ]
+            for track in model.iterfind("AllTracks/Track")
+        }
+    except (KeyError, ValueError) as error:
+        raise SomaNetError(f"{path}: a spot, track or edge lacks a number ({error}). Save it anew.") from error
+    if model.find("FilteredTracks") is not None:
+        kept = {track.get("TRACK_ID") for track in model.iterfind("FilteredTracks/TrackID")}
+        tracks = {track: edges for track, edges in tracks.items() if str(track) in kept}
+    points = [
+        (track, *spots[spot][:3]) for track, edges in tracks.items() for spot in _chain(track, edges, spots, path)
+    ]
+    used = {track for track, *_ in points}
+    linked = {spot for track in model.iterfind("AllTracks/Track") for edge in track for spot in edge.attrib.values()}
+    for spot, (frame, y, x, name) in spots.items():
+        own = name.removeprefix("track ")
+        if own != name and own.isdecimal() and str(spot) not in linked and int(own) not in used:
+            points.append((int(own), frame, y, x))
+    table = pd.DataFrame(points, columns=["track_id", "frame", "y_px", "x_px"])
+    return tracks_from_points(table, calibration, str(path))
+
+
+def _chain(
+    track: int, edges: list[tuple[int, int]], spots: dict[int, tuple[int, float, float, str]], path: Path
+) -> list[int]:
+    ids = sorted({spot for edge in edges for spot in edge})
+    if lost := [spot for spot in ids if spot not in spots]:
+        raise SomaNetError(f"{path}: track {track} names the spots {lost}, which the file lacks. Save it anew.")
+    index = {spot: i for i, spot in enumerate(ids)}
+    pairs = [(index[a], index[b]) for a, b in edges]
+    found = chains(len(ids), pairs, [spots[spot][0] for spot in ids], f"{path}, track {track}")
+    return [ids[i] for chain in found for i in chain]
+
+
+def _um_per_unit(root: ET.Element, model: ET.Element, calibration: Calibration, path: Path) -> float:
+    """Units of the file's positions per pixel."""
+    unit = model.get("spatialunits", "pixel").lower()
+    if unit in _PIXELS:
+        return 1.0
+    image = root.find("Settings/ImageData")
+    width = float(image.get("pixelwidth", "nan")) if image is not None else math.nan
+    if unit not in _MICRONS:
+        raise SomaNetError(f"{path}: expected positions in µm or pixels, found '{unit}'. Set the unit in Fiji.")
+    if math.isfinite(width) and not math.isclose(width, calibration.pixel_size_um, rel_tol=1e-4):
+        raise SomaNetError(
+            f"{path}: its pixels are {width} µm wide, the movie's {calibration.pixel_size_um}. Is it of another movie?"
+        )
+    return calibration.pixel_size_um

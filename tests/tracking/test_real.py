@@ -1,0 +1,51 @@
+"""The real movie: its reference masks without their ids, linked, against its reference tracks."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+
+from somanet.calibration import Calibration
+from somanet.evaluation.tracks import match_masks, match_points, track_scores
+from somanet.io.movies import open_movie
+from somanet.tracking.detections import detect_cells
+from somanet.tracking.linking import link_cells
+from somanet.tracking.relabel import relabel_movie
+from somanet.tracking.touching import separate_touching
+
+SCALE = Calibration(pixel_size_um=1.28, frame_interval_min=12.0)
+
+
+def reference(folder: Path) -> pd.DataFrame:
+    table = pd.read_csv(folder / "tracks.csv").rename(columns={"track": "track_id"})
+    return table.assign(y_um=table["y_px"] * SCALE.pixel_size_um, x_um=table["x_px"] * SCALE.pixel_size_um)
+
+
+@pytest.mark.real
+def test_reference_masks_without_ids_give_the_reference_tracks(data_root: Path) -> None:
+    """The ids are forgotten twice: drawn anew in each frame, and lost with the borders between touching somas."""
+    pytest.importorskip("ctc_metrics")
+    folder = data_root / "neuritetracker"
+    with open_movie(folder / "soma_labels.tif") as movie:
+        truth = [np.asarray(frame, np.int32) for frame in movie]
+    with open_movie(folder / "cell_body.tif") as movie:
+        light = list(movie)
+    rng = np.random.default_rng(0)
+    permuted = [np.append(0, rng.permutation(int(frame.max())) + 1).astype(np.int32)[frame] for frame in truth]
+    connected = np.array([ndimage.label(frame > 0)[0] for frame in truth], np.int32)
+    kinds = {"permuted": permuted, "connected": connected, "separated": list(separate_touching(connected, SCALE))}
+    scores = {}
+    for kind, frames in kinds.items():
+        tracks = link_cells(detect_cells(frames, light), SCALE)
+        by_mask = track_scores(match_masks(truth, relabel_movie(frames, tracks)))
+        by_point = track_scores(match_points(reference(folder), tracks, min_reference_frames=20))
+        scores[kind] = (by_mask, by_point)
+        for name, found in (("masks", by_mask), ("points", by_point)):
+            print(kind, name, {key: round(value, 3) for key, value in found.items()})
+    for kind, least in (("permuted", 0.95), ("separated", 0.94)):
+        by_mask, by_point = scores[kind]
+        assert min(by_mask["IDF1"], by_point["IDF1"]) >= least
+        assert min(by_mask["LNK"], by_point["LNK"]) >= least
+    assert scores["separated"][0]["identity_switches"] < scores["connected"][0]["identity_switches"]

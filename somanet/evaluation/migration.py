@@ -1,0 +1,100 @@
+"""Saltations and their statistics against the truth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class EventScores:
+    """How well saltations are found; NaN where undefined.
+
+    Attributes:
+        n_true: true saltations that lie within their track's observed time; those cut by it are not asked for.
+        n_found: found saltations, without those that match a cut one.
+        n_matched: pairs, one to one, that overlap in time.
+        frequency_bias: found over true saltations that start within the observed time, less 1.
+        length_bias: mean length of complete found ones over that of the true ones, less 1.
+    """
+
+    n_true: int
+    n_found: int
+    n_matched: int
+    frequency_bias: float
+    length_bias: float
+
+    @property
+    def recall(self) -> float:
+        """Share of true saltations that have a match; joined ones have one match between them."""
+        return self.n_matched / self.n_true if self.n_true else math.nan
+
+    @property
+    def precision(self) -> float:
+        """Share of found saltations that have a match."""
+        return self.n_matched / self.n_found if self.n_found else math.nan
+
+
+def score_saltations(true: pd.DataFrame, found: pd.DataFrame, observed: pd.DataFrame) -> EventScores:
+    """Compare found saltations with the true ones of the same track ids.
+
+    Args:
+        true: columns of :data:`somanet.schema.SALTATIONS`; saltations outside the observed time may be in it.
+        found: the same, and ``censored`` (empty, start, end or both).
+        observed: one row per track: ``track_id``, ``start_h``, ``end_h``.
+    """
+    window = observed[["track_id", "start_h", "end_h"]].rename(columns={"start_h": "seen_from_h", "end_h": "seen_to_h"})
+    truth = true.merge(window, on="track_id")
+    truth = truth[(truth["start_h"] < truth["seen_to_h"]) & (truth["end_h"] > truth["seen_from_h"])]
+    started = truth["start_h"] >= truth["seen_from_h"]
+    whole = started & (truth["end_h"] <= truth["seen_to_h"])
+    matched = ignored = 0
+    found_by_track = dict(list(found.groupby("track_id")))
+    for track_id, events in truth.groupby("track_id"):
+        if track_id not in found_by_track:
+            continue
+        rows, _ = match_events(events, found_by_track[track_id])
+        is_whole = whole.loc[events.index].to_numpy()[rows]
+        matched += int(is_whole.sum())
+        ignored += int((~is_whole).sum())
+    seen_start = found["censored"].isin(["", "end"]).sum()
+    complete = found[found["censored"] == ""]
+    return EventScores(
+        n_true=int(whole.sum()),
+        n_found=len(found) - ignored,
+        n_matched=matched,
+        frequency_bias=relative_bias(float(seen_start), float(started.sum())),
+        length_bias=relative_bias(_mean(complete["length_um"]), _mean(truth.loc[whole, "length_um"])),
+    )
+
+
+def match_events(true: pd.DataFrame, found: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of true and found events of one track, paired one to one for the longest total overlap in time."""
+    start = np.maximum.outer(true["start_h"].to_numpy(float), found["start_h"].to_numpy(float))
+    end = np.minimum.outer(true["end_h"].to_numpy(float), found["end_h"].to_numpy(float))
+    overlap = np.clip(end - start, 0.0, None)
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    real = overlap[rows, columns] > 0
+    return rows[real], columns[real]
+
+
+def relative_bias(measured: float, true: float) -> float:
+    """Measured over true, less 1; NaN if the truth is 0 or unknown."""
+    return measured / true - 1 if true else math.nan
+
+
+def interval_coverage(low: Floats, high: Floats, *, truth: float) -> float:
+    """Share of intervals that hold the truth, bounds included; an undefined interval does not. NaN without any."""
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    return float(((low <= truth) & (truth <= high)).mean()) if low.size else math.nan
+
+
+def _mean(values: pd.Series) -> float:
+    return float(values.mean()) if len(values) else math.nan

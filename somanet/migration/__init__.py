@@ -1,0 +1,1 @@
+"""Tracks in micrometres and hours in; saltations, directions and statistics with intervals out."""

@@ -1,0 +1,131 @@
+"""Where cells go: circular statistics relative to an axis, persistence of direction, straightness.
+
+Angles are degrees, 0 = +x and 90 = +y (down in the image). They are averaged as vectors, never as numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from somanet.errors import SomaNetError
+from somanet.migration.kinematics import Bools, Floats, Ints, Steps
+
+HALF_TURN = 180.0
+
+
+def headings(displacement_yx: Floats) -> Floats:
+    """(N,) direction in degrees of (N, 2) displacements; NaN for one of length 0."""
+    moved = np.asarray(displacement_yx, np.float64)
+    angle = np.degrees(np.arctan2(moved[:, 0], moved[:, 1]))
+    return np.where((moved != 0).any(axis=1), angle, math.nan)
+
+
+def relative_to(angles_deg: Floats, *, axis_deg: float) -> Floats:
+    """Angles counted from the axis, in [-180, 180)."""
+    return (np.asarray(angles_deg, np.float64) - axis_deg + HALF_TURN) % (2 * HALF_TURN) - HALF_TURN
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Directions of a number of cells or saltations.
+
+    Attributes:
+        n: how many directions.
+        axis_deg: the axis that the user gave.
+        mean_deg: circular mean counted from the axis, in [-180, 180); NaN without directions.
+        resultant: length R of the mean vector, 0 (every way) to 1 (all one way). Random directions give about
+            0.89/√n, so compare R only at like n.
+        along_axis: mean cosine of the angle to the axis: 1 along it, -1 against it, 0 across or at random.
+        rayleigh_p: probability of such an R if directions were random; blind to two opposite directions. It takes
+            directions for independent: give one per cell, as the saltations of one cell are not.
+    """
+
+    n: int
+    axis_deg: float
+    mean_deg: float
+    resultant: float
+    along_axis: float
+    rayleigh_p: float
+
+
+def direction_of(angles_deg: Floats, *, axis_deg: float = 0.0) -> Direction:
+    """Circular mean, resultant length and Rayleigh test of directions; NaNs are left out.
+
+    Args:
+        angles_deg: 0 = +x, 90 = +y (down).
+        axis_deg: direction, for example away from the explant, that angles are counted from.
+    """
+    angles = relative_to(angles_deg, axis_deg=axis_deg)
+    angles = angles[~np.isnan(angles)]
+    if not angles.size:
+        return Direction(0, axis_deg, math.nan, math.nan, math.nan, math.nan)
+    mean = complex(np.exp(1j * np.radians(angles)).mean())
+    length = min(abs(mean), 1.0)
+    p = rayleigh_p(length, n=angles.size)
+    return Direction(angles.size, axis_deg, math.degrees(math.atan2(mean.imag, mean.real)), length, mean.real, p)
+
+
+def rayleigh_p(resultant: float, *, n: int) -> float:
+    """P of the Rayleigh test of uniformity (Zar 2010, equation 27.4): good to 0.01 from about 5 directions on."""
+    summed = n * resultant
+    return min(1.0, math.exp(math.sqrt(max(0.0, 1 + 4 * n + 4 * (n**2 - summed**2))) - (1 + 2 * n)))
+
+
+@dataclass(frozen=True)
+class Autocorrelation:
+    """Mean cosine between the directions of two steps of a cell, by the time between them.
+
+    Attributes:
+        lag_h: times from 0.
+        correlation: 1 at lag 0 and in straight motion; 0 once direction is forgotten; NaN without pairs.
+        n_pairs: pairs of steps; those of one cell overlap and are not independent.
+    """
+
+    lag_h: Floats
+    correlation: Floats
+    n_pairs: Ints
+
+
+def direction_autocorrelation(steps: Steps, *, max_lag: int, use: Bools | None = None) -> Autocorrelation:
+    """Persistence of direction (Gorelik & Gautreau 2014), unlike straightness not biased by track length.
+
+    Noise pulls it down, and between steps at rest to -0.5 at one lag, as a wrong position bends the steps before
+    and after it opposite ways. Give the mobile steps as ``use`` to see the direction of motion only.
+
+    Args:
+        steps: of one movie; pairs across gaps are left out.
+        max_lag: longest lag in frames, at least 0.
+        use: steps that count; all if None.
+    """
+    if max_lag < 0:
+        raise SomaNetError(f"The longest lag must be 0 or more frames, found {max_lag}.")
+    moved = steps.displacement_yx_um
+    length = np.hypot(moved[:, 0], moved[:, 1])
+    counts = ~steps.gap & (length > 0) & (True if use is None else use)
+    unit = np.divide(moved, length[:, None], out=np.zeros_like(moved), where=counts[:, None])
+    correlation, pairs = np.full(max_lag + 1, math.nan), np.zeros(max_lag + 1, np.int64)
+    for lag in range(min(max_lag + 1, len(steps))):
+        a, b = slice(0, len(steps) - lag), slice(lag, None)
+        both = counts[a] & counts[b] & (steps.segment[a] == steps.segment[b])
+        pairs[lag] = both.sum()
+        if pairs[lag]:
+            correlation[lag] = float((unit[a][both] * unit[b][both]).sum() / pairs[lag])
+    return Autocorrelation(np.arange(max_lag + 1, dtype=np.float64) * steps.interval_h, correlation, pairs)
+
+
+def straightness(steps: Steps) -> pd.Series:
+    """Net displacement over path of each track, 0 to 1; NaN if it does not move.
+
+    Biased by sampling: noise and fine motion lengthen the path at short intervals, long intervals and gaps
+    cut its corners, and long tracks turn more. Compare only at one frame interval and duration, and look at
+    :func:`direction_autocorrelation` too.
+    """
+    moved = pd.DataFrame(steps.displacement_yx_um).groupby(steps.track_id).sum()
+    path = pd.Series(steps.length_um).groupby(steps.track_id).sum()
+    net = pd.Series(np.hypot(moved[0].to_numpy(), moved[1].to_numpy()), index=moved.index)
+    # Rounding may take a straight track to 1 + 1e-16.
+    return (net / path.where(path > 0)).clip(upper=1.0).rename("straightness").rename_axis("track_id")

@@ -1,0 +1,230 @@
+"""Steps of tracks, the drift of the stage and the noise of localisation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from somanet.errors import SomaNetError
+from somanet.schema import TRACKS, check_columns
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+NOISE_STEPS = 3 * math.sqrt(2)
+"""A step beyond this many σ is motion: noise alone exceeds it in exp(-4.5) = 1.1 % of steps."""
+FEWEST_IMMOBILE_STEPS = 50
+"""With n steps σ is known to about ± 72 %/√n: 10 % at 50."""
+FEWEST_TRACKS_FOR_DRIFT = 5
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Consecutive displacements of tracks, ordered by track and time; one entry per step.
+
+    Attributes:
+        track_id: the cell.
+        frame: frame at the step's start.
+        start_h, end_h: its times.
+        start_yx_um, end_yx_um: (N, 2) its places.
+        gap: frames are missing within the step; its path is unknown and its time is not observed.
+        segment: number of the gap-free stretch of one track that the step belongs to; a gap has its own.
+    """
+
+    track_id: Ints
+    frame: Ints
+    start_h: Floats
+    end_h: Floats
+    start_yx_um: Floats
+    end_yx_um: Floats
+    gap: Bools
+    segment: Ints
+
+    def __len__(self) -> int:
+        return len(self.track_id)
+
+    @property
+    def duration_h(self) -> Floats:
+        """Δt of each step in h."""
+        return self.end_h - self.start_h
+
+    @property
+    def displacement_yx_um(self) -> Floats:
+        """(N, 2) displacement in µm."""
+        return self.end_yx_um - self.start_yx_um
+
+    @property
+    def length_um(self) -> Floats:
+        """Length of each step in µm; localisation noise makes it longer on average."""
+        return np.asarray(np.hypot(*self.displacement_yx_um.T), np.float64)
+
+    @property
+    def speed_um_per_h(self) -> Floats:
+        """Length over Δt. Grows with the frame rate: noise is divided by an ever shorter time."""
+        return self.length_um / self.duration_h
+
+    @property
+    def interval_h(self) -> float:
+        """The movie's frame interval: median Δt of gap-free steps; NaN without any."""
+        return float(np.median(self.duration_h[~self.gap])) if (~self.gap).any() else math.nan
+
+
+def check_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
+    """The tracks in order of cell and frame.
+
+    Raises:
+        SomaNetError: missing columns, positions or times that are not numbers, a cell twice in a frame, or time
+            that does not go forward.
+    """
+    check_columns(tracks, TRACKS, "tracks")
+    ordered = tracks.sort_values(["track_id", "frame"], kind="stable").reset_index(drop=True)
+    if not np.isfinite(ordered[["t_h", "y_um", "x_um"]].to_numpy(float)).all():
+        raise SomaNetError(
+            "The tracks hold times or positions that are not finite numbers. Leave out frames in which a cell is not "
+            "seen: a missing row is a gap."
+        )
+    twice = ordered.duplicated(["track_id", "frame"])
+    if twice.any():
+        row = ordered[twice].iloc[0]
+        raise SomaNetError(
+            f"Track {row['track_id']:.0f} has more than one position in frame {row['frame']:.0f}; expected one. "
+            "Were tables of several movies joined? Analyse each movie on its own."
+        )
+    same = ordered["track_id"].to_numpy()[1:] == ordered["track_id"].to_numpy()[:-1]
+    if (same & (np.diff(ordered["t_h"].to_numpy(float)) <= 0)).any():
+        raise SomaNetError(
+            "t_h does not grow with frame within a track. It is the time in hours since frame 0: was the frame "
+            "interval 0, or are the times those of another movie?"
+        )
+    return ordered
+
+
+def steps_of(tracks: pd.DataFrame) -> Steps:
+    """Displacements from each position of a track to its next one.
+
+    Args:
+        tracks: :data:`somanet.schema.TRACKS`, any order of rows; a missing frame is a gap.
+
+    Raises:
+        SomaNetError: see :func:`check_tracks`.
+    """
+    ordered = check_tracks(tracks)
+    track, frame = (ordered[name].to_numpy(np.int64) for name in ("track_id", "frame"))
+    time, place = ordered["t_h"].to_numpy(np.float64), ordered[["y_um", "x_um"]].to_numpy(np.float64)
+    first = np.flatnonzero(track[1:] == track[:-1])
+    then = first + 1
+    gap = frame[then] - frame[first] > 1
+    new = np.ones(len(first), bool)
+    new[1:] = (track[first][1:] != track[first][:-1]) | gap[1:] | gap[:-1]
+    return Steps(
+        track_id=track[first],
+        frame=frame[first],
+        start_h=time[first],
+        end_h=time[then],
+        start_yx_um=place[first],
+        end_yx_um=place[then],
+        gap=gap,
+        segment=np.cumsum(new) - 1,
+    )
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Common motion of all cells, taken for that of the stage.
+
+    Attributes:
+        frame: every frame number from the first to the last.
+        shift_yx_um: (T, 2) shift of the scene against the first frame.
+        n_tracks: (T,) tracks that the shift from the previous frame rests on.
+        warnings: in words.
+    """
+
+    frame: Ints
+    shift_yx_um: Floats
+    n_tracks: Ints
+    warnings: tuple[str, ...] = ()
+
+    def removed_from(self, tracks: pd.DataFrame) -> pd.DataFrame:
+        """The tracks with ``y_um`` and ``x_um`` relative to the scene; ``y_px`` and ``x_px`` stay as seen."""
+        if not len(self.frame):
+            return tracks.copy()
+        shift = self.shift_yx_um[tracks["frame"].to_numpy(np.int64) - self.frame[0]]
+        return tracks.assign(y_um=tracks["y_um"] - shift[:, 0], x_um=tracks["x_um"] - shift[:, 1])
+
+
+def drift_of(tracks: pd.DataFrame, *, min_tracks: int = FEWEST_TRACKS_FOR_DRIFT) -> Drift:
+    """Drift of the stage: the median step of all tracks from frame to frame, added up.
+
+    Robust while fewer than half of the cells jump at once. Cells that all migrate the same way at the same time
+    look like drift. The median of n steps has itself noise of 1.25·√2·σ/√n, so below ``min_tracks`` it is left
+    at 0: it would carry the cells' own motion away.
+
+    Args:
+        tracks: :data:`somanet.schema.TRACKS` of one movie.
+        min_tracks: fewest gap-free steps per frame that count.
+    """
+    steps = steps_of(tracks)
+    if tracks.empty:
+        return Drift(np.empty(0, np.int64), np.empty((0, 2)), np.empty(0, np.int64))
+    frames = np.arange(tracks["frame"].min(), tracks["frame"].max() + 1, dtype=np.int64)
+    moves, counts = np.zeros((len(frames), 2)), np.zeros(len(frames), np.int64)
+    table = pd.DataFrame(steps.displacement_yx_um[~steps.gap]).groupby(steps.frame[~steps.gap] + 1 - frames[0])
+    at = np.asarray(list(table.groups), np.int64)
+    counts[at] = table.size().to_numpy()
+    moves[at] = table.median().to_numpy(float)
+    moves[counts < min_tracks] = 0.0
+    few = int((counts[1:] < min_tracks).sum())
+    warnings = (
+        (f"Drift was left at 0 in {few} of {len(frames) - 1} frame steps with fewer than {min_tracks} tracks.",)
+        if few
+        else ()
+    )
+    return Drift(frames, np.cumsum(moves, axis=0), counts, warnings)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How well a cell's centre is known.
+
+    Attributes:
+        sigma_um: standard deviation per axis of one position; NaN where there are no steps.
+        n_immobile: steps it rests on.
+        warnings: in words.
+    """
+
+    sigma_um: float
+    n_immobile: int
+    warnings: tuple[str, ...] = ()
+
+
+def localisation_noise(steps: Steps) -> Noise:
+    """σ per axis from the steps of cells at rest: σ² = median(d²)/(4 ln 2).
+
+    A step between two positions at rest has d²/(4σ²) exponential, with median ln 2. Steps up to 3√2·σ count as
+    at rest; σ and this limit are made to agree by iteration from the shortest quarter. Slow wandering of resting
+    cells counts as noise, and grows with the frame interval.
+    """
+    squared = np.sort(steps.length_um[~steps.gap] ** 2)
+    if not squared.size:
+        return Noise(math.nan, 0, ("The localisation noise is unknown: no cell is seen in two frames in a row.",))
+    sigma = math.sqrt(float(np.quantile(squared, 0.25)) / (4 * math.log(4 / 3)))
+    n = squared.size
+    for _ in range(100):
+        n = int(np.searchsorted(squared, (NOISE_STEPS * sigma) ** 2, side="right"))
+        updated = math.sqrt(float(np.median(squared[:n])) / (4 * math.log(2))) if n else 0.0
+        if math.isclose(updated, sigma, rel_tol=1e-9):
+            break
+        sigma = updated
+    warnings = []
+    if n < FEWEST_IMMOBILE_STEPS:
+        warnings.append(f"The localisation noise rests on {n} steps at rest only; {FEWEST_IMMOBILE_STEPS} give ± 10 %.")
+    if n < 0.5 * squared.size:
+        warnings.append(
+            f"Only {n} of {squared.size} steps are at rest: cells that never stop make the noise look too large."
+        )
+    return Noise(sigma, n, tuple(warnings))

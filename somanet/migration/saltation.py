@@ -1,0 +1,164 @@
+"""Saltations: runs of fast steps with net displacement, the pauses between them, and what sampling hides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from somanet.errors import SomaNetError
+from somanet.migration.kinematics import NOISE_STEPS, Bools, Floats, Ints, Steps
+from somanet.migration.tables import PAUSES, SALTATION_EVENTS
+
+SLOWEST_UM_PER_H = 10.0
+FASTEST_UM_PER_H = 30.0
+LEAST_LENGTH_UM = 5.0
+LEAST_LENGTH_SIGMAS = 4.0
+
+
+def mobile_threshold(sigma_um: float, *, interval_h: Floats | float) -> Floats:
+    """Speed in µm/h above which a step is motion: clip(3√2·σ/Δt, 10, 30).
+
+    The lower bound keeps slow wandering out at long intervals. At the upper bound (3√2·σ > 30 µm/h·Δt, say σ above
+    0.6 µm at 5 min) noise alone makes steps mobile, and only the least length keeps it from being counted.
+    """
+    speed = NOISE_STEPS * sigma_um / np.asarray(interval_h, np.float64)
+    return np.asarray(np.clip(speed, SLOWEST_UM_PER_H, FASTEST_UM_PER_H), np.float64)
+
+
+def least_length(sigma_um: float) -> float:
+    """Shortest net displacement in µm of a saltation: max(5 µm, 4σ)."""
+    return max(LEAST_LENGTH_UM, LEAST_LENGTH_SIGMAS * sigma_um)
+
+
+def mobile_steps(steps: Steps, *, sigma_um: float) -> Bools:
+    """Which steps are faster than :func:`mobile_threshold`; steps across gaps never are."""
+    threshold = mobile_threshold(sigma_um, interval_h=steps.duration_h)
+    return np.asarray((steps.speed_um_per_h > threshold) & ~steps.gap)
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """First and last step of each maximal run of marked steps, and whether a step before and after it is seen."""
+
+    first: Ints
+    last: Ints
+    start_seen: Bools
+    end_seen: Bools
+
+    def kept(self, keep: Bools) -> _Runs:
+        return _Runs(self.first[keep], self.last[keep], self.start_seen[keep], self.end_seen[keep])
+
+    @property
+    def censored(self) -> list[str]:
+        """What is not seen of each run."""
+        words = {(True, True): "", (False, True): "start", (True, False): "end", (False, False): "both"}
+        return [words[bool(a), bool(b)] for a, b in zip(self.start_seen, self.end_seen, strict=True)]
+
+
+def _runs(steps: Steps, marked: Bools) -> _Runs:
+    """Runs of marked steps, none across a gap or from one track to the next."""
+    here = marked & ~steps.gap
+    edge = np.ones(len(steps) + 1, bool)
+    edge[1:-1] = steps.segment[1:] != steps.segment[:-1]
+    opens = here & (edge[:-1] | ~np.roll(here, 1))
+    closes = here & (edge[1:] | ~np.roll(here, -1))
+    first, last = np.flatnonzero(opens), np.flatnonzero(closes)
+    return _Runs(first, last, ~edge[first], ~edge[last + 1])
+
+
+@dataclass(frozen=True)
+class Saltations:
+    """Saltations and pauses of all cells of one movie.
+
+    Attributes:
+        events: :data:`somanet.migration.tables.SALTATION_EVENTS`, in order of cell and time.
+        pauses: :data:`somanet.migration.tables.PAUSES`; with the events they fill the observed time.
+        interval_h: frame interval, for the dead time.
+        min_length_um: shortest net displacement that counted.
+    """
+
+    events: pd.DataFrame
+    pauses: pd.DataFrame
+    interval_h: float
+    min_length_um: float
+
+
+def saltations_of(steps: Steps, mobile: Bools, *, min_length_um: float) -> Saltations:
+    """Maximal runs of mobile steps whose net displacement is at least ``min_length_um``.
+
+    Jumps with no immobile step between them are one event: the longer the frame interval, the fewer and longer the
+    saltations. Durations are whole frame intervals, about one too long, so speeds in motion come out too low.
+    A run that reaches the end of a track or a gap is censored: an incomplete event. Lengths lack what a jump covers
+    in steps that it only partly fills and that stay below the threshold; ``reach_um`` has it, and more noise.
+
+    Args:
+        steps: of one movie.
+        mobile: one entry per step, from :func:`mobile_steps` or :mod:`somanet.migration.hmm`.
+        min_length_um: see :func:`least_length`.
+
+    Raises:
+        SomaNetError: ``mobile`` has another length than the steps.
+    """
+    if len(mobile) != len(steps):
+        raise SomaNetError(f"Expected one mobile flag per step, {len(steps)}, found {len(mobile)}.")
+    runs = _runs(steps, np.asarray(mobile, bool))
+    moved = steps.end_yx_um[runs.last] - steps.start_yx_um[runs.first]
+    long = np.hypot(moved[:, 0], moved[:, 1]) >= min_length_um
+    runs, moved = runs.kept(long), moved[long]
+    length = np.hypot(moved[:, 0], moved[:, 1])
+    start, end = steps.start_h[runs.first], steps.end_h[runs.last]
+    events = pd.DataFrame(
+        {
+            "track_id": steps.track_id[runs.first],
+            "start_h": start,
+            "end_h": end,
+            "length_um": length,
+            "speed_um_per_h": length / (end - start),
+            "direction_deg": np.degrees(np.arctan2(moved[:, 0], moved[:, 1])),
+            "reach_um": np.full(length.size, math.nan),
+            "censored": pd.Series(runs.censored, dtype="str"),
+        },
+        columns=list(SALTATION_EVENTS.names),
+    )
+    whole = runs.start_seen & runs.end_seen
+    reach = steps.end_yx_um[runs.last[whole] + 1] - steps.start_yx_um[runs.first[whole] - 1]
+    events.loc[whole, "reach_um"] = np.hypot(reach[:, 0], reach[:, 1])
+    jumping = np.zeros(len(steps) + 1, np.int64)
+    np.add.at(jumping, runs.first, 1)
+    np.add.at(jumping, runs.last + 1, -1)
+    rests = _runs(steps, np.cumsum(jumping)[:-1] == 0)
+    start, end = steps.start_h[rests.first], steps.end_h[rests.last]
+    pauses = pd.DataFrame(
+        {
+            "track_id": steps.track_id[rests.first],
+            "start_h": start,
+            "end_h": end,
+            "duration_h": end - start,
+            "censored": pd.Series(rests.censored, dtype="str"),
+        },
+        columns=list(PAUSES.names),
+    )
+    return Saltations(events, pauses, steps.interval_h, min_length_um)
+
+
+def mean_pause(*, paused_h: float, n_ends: float) -> float:
+    """Mean pause in h with censoring: time at rest, cut pauses included, over the pause ends that were seen.
+
+    The maximum-likelihood mean of exponential pauses (Kalbfleisch & Prentice 2002, section 3.2). The plain mean of
+    complete pauses is too short, as the track's ends cut the long ones. Cells that never jump do not belong in it.
+    NaN if no pause ends.
+    """
+    return paused_h / n_ends if n_ends else math.nan
+
+
+def dead_time_factor(mean_pause_h: float, *, interval_h: float) -> float:
+    """exp(Δt/m) with m = mean pause - Δt: true over seen saltations where short pauses are missed.
+
+    A pause shorter than about a frame interval joins two saltations into one; a seen pause is about Δt too short
+    at its ends and Δt too long by selection, hence m. NaN where m is not positive: the frames are too far apart.
+    """
+    excess = mean_pause_h - interval_h
+    return math.exp(interval_h / excess) if excess > 0 else math.nan

@@ -1,0 +1,58 @@
+"""Columns and units of the tables that the migration analysis makes."""
+
+from __future__ import annotations
+
+from somanet.schema import SALTATIONS, Column, Schema
+
+SALTATION_EVENTS = Schema(
+    "saltation events",
+    (
+        *SALTATIONS.columns,
+        Column("direction_deg", "float64", "°", "heading of the net displacement: 0 = +x, 90 = +y (down)"),
+        Column("reach_um", "float64", "µm", "net displacement with the step before and after; NaN if censored"),
+        Column("censored", "string", "", "start | end | both: not seen, so length and times are bounds; empty if seen"),
+    ),
+)
+PAUSES = Schema(
+    "pauses",
+    (
+        Column("track_id", "int64", "", "the cell"),
+        Column("start_h", "float64", "h", "start, since frame 0"),
+        Column("end_h", "float64", "h", "end, since frame 0"),
+        Column("duration_h", "float64", "h", "end less start; a lower bound if censored"),
+        Column("censored", "string", "", "start | end | both: not seen, at the track's end or a gap; empty if seen"),
+    ),
+)
+MIGRATION = Schema(
+    "migration",
+    (
+        Column("track_id", "int64", "", "the cell"),
+        Column("start_h", "float64", "h", "first time seen, since frame 0"),
+        Column("end_h", "float64", "h", "last time seen"),
+        Column("n_frames", "int64", "", "frames in which it is seen"),
+        Column("frame_interval_h", "float64", "h", "time between frames, for the dead-time correction"),
+        Column("long_enough", "int64", "", "1 if at least 4 h or 12 frames; only these are summarised"),
+        Column("observed_h", "float64", "h", "observed time without gaps"),
+        Column("path_um", "float64", "µm", "sum of steps; grows with frame rate, as noise counts as travel"),
+        Column("net_um", "float64", "µm", "distance from first to last position"),
+        Column("average_speed_um_per_h", "float64", "µm/h", "sum of gap-free steps over observed time"),
+        Column("velocity_y_um_per_h", "float64", "µm/h", "average velocity, down"),
+        Column("velocity_x_um_per_h", "float64", "µm/h", "average velocity, right"),
+        Column("straightness", "float64", "", "net over path, 0 to 1; falls with frame rate"),
+        Column("direction_deg", "float64", "°", "heading of the net displacement; NaN if it is within noise"),
+        Column("n_saltations", "int64", "", "saltations whose start is seen"),
+        Column("frequency_per_h", "float64", "1/h", "n_saltations over observed time"),
+        Column("frequency_corrected_per_h", "float64", "1/h", "the same times the movie's dead-time factor"),
+        Column("n_complete", "int64", "", "saltations seen from start to end"),
+        Column("complete_um", "float64", "µm", "sum of their lengths"),
+        Column("complete_reach_um", "float64", "µm", "the same with the step before and after each"),
+        Column("complete_h", "float64", "h", "sum of their durations"),
+        Column("mobile_h", "float64", "h", "time in saltations, incomplete ones included"),
+        Column("mean_length_um", "float64", "µm", "mean net displacement of complete saltations"),
+        Column("mean_duration_h", "float64", "h", "mean duration of complete saltations"),
+        Column("mobile_speed_um_per_h", "float64", "µm/h", "sum of lengths over sum of durations"),
+        Column("n_pauses", "int64", "", "pauses seen from start to end"),
+        Column("mean_pause_h", "float64", "h", "their mean; too short, as long ones are cut by the track's ends"),
+        Column("pause_fraction", "float64", "", "1 - mobile_h over observed time"),
+    ),
+)

@@ -1,0 +1,110 @@
+"""Circular statistics, persistence of direction and straightness."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from somanet.errors import SomaNetError
+from somanet.migration.direction import (
+    direction_autocorrelation,
+    direction_of,
+    headings,
+    rayleigh_p,
+    relative_to,
+    straightness,
+)
+from somanet.migration.kinematics import steps_of
+from tests.migration.worlds import along_x, track
+
+
+def test_headings_are_zero_right_and_ninety_down() -> None:
+    np.testing.assert_allclose(headings(np.array([[0, 3], [4, 0], [0, -1], [0, 0]])), [0, 90, 180, math.nan])
+
+
+def test_degrees_are_never_averaged_as_numbers() -> None:
+    """350° and 10° mean 0°, not 180°; R = cos 10°."""
+    found = direction_of(np.array([350.0, 10.0, math.nan]))
+    assert found.n == 2
+    assert found.mean_deg == pytest.approx(0, abs=1e-9)
+    assert found.resultant == pytest.approx(math.cos(math.radians(10)))
+
+
+def test_opposite_directions_have_no_mean_length() -> None:
+    found = direction_of(np.array([90.0, -90.0]), axis_deg=90)
+    assert found.resultant == pytest.approx(0, abs=1e-9)
+    assert found.rayleigh_p == pytest.approx(1)
+
+
+def test_direction_is_counted_from_the_axis() -> None:
+    """Down, along an axis that points down: 0°, cosine 1; right against it: -90°, cosine 0; up: cosine -1."""
+    assert relative_to(np.array([90.0, 0.0, 300.0]), axis_deg=90).tolist() == [0, -90, -150]
+    for angle, along in ((90.0, 1), (0.0, 0), (-90.0, -1)):
+        assert direction_of(np.array([angle]), axis_deg=90).along_axis == pytest.approx(along, abs=1e-9)
+
+
+def test_no_directions_give_nothing() -> None:
+    found = direction_of(np.array([math.nan]))
+    assert found.n == 0
+    assert math.isnan(found.resultant)
+    assert math.isnan(found.rayleigh_p)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 999), turn=st.floats(-720, 720))
+def test_turning_everything_turns_the_mean_only(seed: int, turn: float) -> None:
+    angles = np.random.default_rng(seed).vonmises(0.3, 2.0, 12) * 57.3
+    a, b = direction_of(angles), direction_of(angles + turn, axis_deg=turn)
+    assert b.resultant == pytest.approx(a.resultant)
+    assert relative_to(np.array([b.mean_deg]), axis_deg=a.mean_deg)[0] == pytest.approx(0, abs=1e-6)
+    assert math.radians(a.mean_deg) == pytest.approx(stats.circmean(np.radians(angles), high=np.pi, low=-np.pi))
+
+
+def test_rayleigh_p_is_uniform_at_random_and_small_in_one_direction() -> None:
+    """2000 samples of 10 random directions: P < 0.05 in 100 ± 10 of them; 3 sd are 0.015."""
+    angles = np.random.default_rng(1).uniform(0, 2 * np.pi, (2000, 10))
+    lengths = np.abs(np.exp(1j * angles).mean(axis=1))
+    p = np.array([rayleigh_p(float(r), n=10) for r in lengths])
+    assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.015)
+    assert (p < 0.5).mean() == pytest.approx(0.5, abs=0.035)
+    assert rayleigh_p(1.0, n=10) < 1e-4
+    assert rayleigh_p(0.0, n=10) == 1
+
+
+def test_straightness_of_three_right_and_four_down() -> None:
+    """Path 7, net 5: 5/7. A cell that stands still has none."""
+    values = straightness(steps_of(track([[0, 0], [0, 3], [4, 3]], track_id=4)))
+    assert values.loc[4] == pytest.approx(5 / 7)
+    assert np.isnan(straightness(steps_of(track([[1, 1], [1, 1]]))).loc[1])
+
+
+def test_autocorrelation_of_a_square_walk() -> None:
+    """Right, down, left, up, right ...: 1 at lag 0, 0 at 1, -1 at 2; straight on: 1 at every lag."""
+    square = np.array([[0, 0], [0, 1], [1, 1], [1, 0]] * 3, float)
+    found = direction_autocorrelation(steps_of(track(square, interval_h=0.5)), max_lag=3)
+    np.testing.assert_allclose(found.correlation, [1, 0, -1, 0], atol=1e-12)
+    np.testing.assert_allclose(found.lag_h, [0, 0.5, 1, 1.5])
+    assert found.n_pairs.tolist() == [11, 10, 9, 8]
+    np.testing.assert_allclose(direction_autocorrelation(steps_of(along_x(range(5))), max_lag=2).correlation, 1)
+
+
+def test_autocorrelation_leaves_gaps_and_unused_steps_out() -> None:
+    """Frames 0 1 . 3 4: the two gap-free steps are in different stretches. And lag 9 has no pairs."""
+    steps = steps_of(along_x([0, 1, 3, 4], frames=[0, 1, 3, 4]))
+    found = direction_autocorrelation(steps, max_lag=9)
+    assert found.n_pairs.tolist() == [2] + [0] * 9
+    assert np.isnan(found.correlation[9])
+    assert direction_autocorrelation(steps, max_lag=0, use=np.array([True, True, False])).n_pairs.tolist() == [1]
+    with pytest.raises(SomaNetError, match="0 or more"):
+        direction_autocorrelation(steps, max_lag=-1)
+
+
+def test_noise_at_rest_turns_back() -> None:
+    """Independent positions: a step's wrong end bends both its neighbours, cosine about -0.5 at one lag."""
+    place = np.random.default_rng(0).normal(size=(4000, 2))
+    found = direction_autocorrelation(steps_of(track(place)), max_lag=2)
+    assert -0.55 < found.correlation[1] < -0.35
+    assert found.correlation[2] == pytest.approx(0, abs=0.05)

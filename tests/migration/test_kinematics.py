@@ -1,0 +1,118 @@
+"""Steps, drift and noise: answers derived by hand, and laws."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from somanet.errors import SomaNetError
+from somanet.migration.kinematics import drift_of, localisation_noise, steps_of
+from tests.migration.worlds import along_x, simulated, track
+
+
+def test_steps_of_three_right_and_four_down() -> None:
+    """3 µm right and 4 µm down at 2 frames an hour: lengths 3 and 4, speeds 6 and 8 µm/h."""
+    steps = steps_of(track([[0, 0], [0, 3], [4, 3]], interval_h=0.5))
+    np.testing.assert_allclose(steps.displacement_yx_um, [[0, 3], [4, 0]])
+    np.testing.assert_allclose(steps.length_um, [3, 4])
+    np.testing.assert_allclose(steps.speed_um_per_h, [6, 8])
+    assert steps.interval_h == 0.5
+
+
+def test_a_gap_is_flagged_and_parts_the_track() -> None:
+    """Frames 0 1 . 3 4 of cell 7, 2 3 of cell 9: the step 1 → 3 is a gap, and no step joins the cells."""
+    first = along_x([0, 1, 3, 4], frames=[0, 1, 3, 4], track_id=7)
+    steps = steps_of(pd.concat([along_x([5, 6], frames=[2, 3], track_id=9), first[::-1]]))
+    assert steps.track_id.tolist() == [7, 7, 7, 9]
+    assert steps.gap.tolist() == [False, True, False, False]
+    assert steps.segment.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(steps.duration_h, [1, 2, 1, 1])
+
+
+def test_a_track_of_one_position_has_no_step() -> None:
+    assert len(steps_of(along_x([5]))) == 0
+    assert np.isnan(steps_of(along_x([5])).interval_h)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 999), angle=st.floats(0, 6.28), shift=st.floats(-1e3, 1e3), faster=st.sampled_from([0.5, 3.0])
+)
+def test_rotation_and_translation_change_no_length_and_time_scales_speed(
+    seed: int, angle: float, shift: float, faster: float
+) -> None:
+    place = np.random.default_rng(seed).normal(0, 5, (9, 2)).cumsum(axis=0)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    old, new = steps_of(track(place)), steps_of(track(place @ turn.T + shift, interval_h=1 / faster))
+    np.testing.assert_allclose(new.length_um, old.length_um, atol=1e-8)
+    np.testing.assert_allclose(new.speed_um_per_h, old.speed_um_per_h * faster, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda t: t.drop(columns="y_um"), "lacks"),
+        (lambda t: pd.concat([t, t[:1]]), "more than one position in frame 0"),
+        (lambda t: t.assign(x_um=np.nan), "not finite"),
+        (lambda t: t.assign(t_h=0.0), "does not grow"),
+    ],
+)
+def test_bad_tracks_are_refused(broken, message: str) -> None:
+    good = along_x([0, 1, 2])
+    steps_of(good)
+    with pytest.raises(SomaNetError, match=message):
+        steps_of(broken(good))
+
+
+def drifting(n_cells: int) -> pd.DataFrame:
+    """Cells 10 µm apart on a stage that moves 2 µm down and 1 µm left per frame; cell 1 jumps 30 µm right."""
+    places = [np.array([[10.0 * i, 0.0]]) + np.arange(4)[:, None] * [2.0, -1.0] for i in range(n_cells)]
+    places[0] = places[0] + np.array([0, 0, 30, 30])[:, None] * [0.0, 1.0]
+    return pd.concat([track(p, track_id=i + 1) for i, p in enumerate(places)], ignore_index=True)
+
+
+def test_drift_is_the_median_step_and_is_taken_off() -> None:
+    drift = drift_of(drifting(6))
+    np.testing.assert_allclose(drift.shift_yx_um, np.arange(4)[:, None] * [2.0, -1.0])
+    assert drift.n_tracks.tolist() == [0, 6, 6, 6]
+    assert drift.warnings == ()
+    tracks = drifting(6)
+    still = drift.removed_from(tracks)
+    np.testing.assert_allclose(still.loc[still.track_id == 2, ["y_um", "x_um"]], [[10, 0]] * 4)
+    np.testing.assert_allclose(still.loc[still.track_id == 1, "x_um"], [0, 0, 30, 30])
+    pd.testing.assert_frame_equal(tracks, drifting(6))
+
+
+def test_too_few_tracks_have_no_drift() -> None:
+    """With one track its own motion would be the drift, and it would stand still."""
+    drift = drift_of(drifting(2))
+    assert not drift.shift_yx_um.any()
+    assert "3 of 3 frame steps" in drift.warnings[0]
+    assert drift_of(drifting(2)[:0]).removed_from(drifting(2)[:0]).empty
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 999), dy=st.floats(-50, 50), dx=st.floats(-50, 50))
+def test_drift_removal_does_not_see_a_steady_push(seed: int, dy: float, dx: float) -> None:
+    tracks, _ = simulated(seed=seed, n_cells=6, hours=2)
+    pushed = tracks.assign(y_um=tracks.y_um + dy * tracks.t_h, x_um=tracks.x_um + dx * tracks.t_h)
+    a, b = (drift_of(t).removed_from(t)[["y_um", "x_um"]] for t in (tracks, pushed))
+    np.testing.assert_allclose(a, b, atol=1e-9)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.8])
+def test_noise_of_resting_cells_is_found_among_jumps(sigma: float) -> None:
+    """About 2300 resting steps: 3 sd of the estimate are 4.5 %."""
+    tracks, _ = simulated(seed=3, sigma_um=sigma)
+    noise = localisation_noise(steps_of(tracks))
+    assert noise.sigma_um == pytest.approx(sigma, rel=0.06)
+    assert noise.warnings == ()
+
+
+def test_noise_warns_of_few_steps_and_of_cells_that_never_rest() -> None:
+    assert "steps at rest only" in localisation_noise(steps_of(along_x([0, 0.1, 0]))).warnings[0]
+    assert np.isnan(localisation_noise(steps_of(along_x([0]))).sigma_um)
+    jumpy = np.cumsum(np.r_[np.full(70, 0.1), 10.0 + np.arange(120)])
+    noise = localisation_noise(steps_of(along_x(jumpy)))
+    assert any("never stop" in w for w in noise.warnings)

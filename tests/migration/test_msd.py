@@ -1,0 +1,92 @@
+"""Mean squared displacement and the persistent walk."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from somanet.errors import SomaNetError
+from somanet.migration.msd import Msd, PersistentWalk, fit_persistent_walk, msd_of
+from tests.migration.worlds import along_x, track
+
+
+def test_msd_of_a_straight_walk_is_the_square_of_the_distance() -> None:
+    """2 µm per half hour: 4, 16, 36 µm² at 0.5, 1, 1.5 h from 8, 7, 6 pairs."""
+    found = msd_of(along_x(2 * np.arange(9), interval_h=0.5), max_lag=3)
+    np.testing.assert_allclose(found.lag_h, [0.5, 1, 1.5])
+    np.testing.assert_allclose(found.msd_um2, [4, 16, 36])
+    assert found.n_pairs.tolist() == [8, 7, 6]
+
+
+def test_pairs_across_a_gap_count() -> None:
+    """Frames 0 1 . 3: lag 1 has one pair (0, 1), lag 2 (1, 3), lag 3 (0, 3)."""
+    found = msd_of(along_x([0, 1, 3], frames=[0, 1, 3]), max_lag=9)
+    assert found.n_pairs.tolist() == [1, 1, 1]
+    np.testing.assert_allclose(found.msd_um2, [1, 4, 9])
+
+
+def test_no_steps_no_curve_and_bad_lags_are_refused() -> None:
+    assert msd_of(along_x([1])).lag_h.size == 0
+    with pytest.raises(SomaNetError, match="at least 1 frame"):
+        msd_of(along_x([1, 2]), max_lag=0)
+    with pytest.raises(SomaNetError, match="usable lags"):
+        fit_persistent_walk(msd_of(along_x([1, 2, 3])))
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 999), angle=st.floats(0, 6.28))
+def test_turning_and_shifting_change_nothing(seed: int, angle: float) -> None:
+    place = np.random.default_rng(seed).normal(size=(20, 2)).cumsum(axis=0)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    a, b = msd_of(track(place)), msd_of(track(place @ turn.T + 7))
+    np.testing.assert_allclose(a.msd_um2, b.msd_um2, rtol=1e-9)
+
+
+@settings(max_examples=8, deadline=None)
+@given(speed=st.floats(3, 60), persistence=st.floats(0.4, 2), sigma=st.floats(0.1, 0.8))
+def test_the_fit_returns_the_curve_it_is_given(speed: float, persistence: float, sigma: float) -> None:
+    lag = np.arange(1, 61) * 0.1
+    curve = PersistentWalk(speed, persistence, sigma).msd_um2(lag)
+    found = fit_persistent_walk(Msd(lag, curve, np.full(60, 100)), sigma_um=sigma)
+    assert found.speed_um_per_h == pytest.approx(speed, rel=0.01)
+    assert found.persistence_h == pytest.approx(persistence, rel=0.01)
+    np.testing.assert_allclose(fit_persistent_walk(Msd(lag, curve, np.full(60, 100))).msd_um2(lag), curve, rtol=0.01)
+
+
+def test_limits_of_the_curve() -> None:
+    """τ << P: S²τ², straight motion; τ >> P: 2S²Pτ, diffusion; noise adds 4σ²."""
+    assert PersistentWalk(10, 1e3, 0).msd_um2(np.array([0.1]))[0] == pytest.approx(1, rel=1e-3)
+    assert PersistentWalk(10, 1e-3, 0).msd_um2(np.array([10.0]))[0] == pytest.approx(2, rel=1e-3)
+    assert PersistentWalk(10, 1, 0.5).msd_um2(np.zeros(1))[0] == pytest.approx(1)
+
+
+def persistent_tracks(speed: float, persistence: float, sigma: float):
+    """40 walks of an Ornstein-Uhlenbeck velocity, <v²> = speed², 200 frames of 6 min in substeps of 0.6 min."""
+    rng = np.random.default_rng(2)
+    dt = 0.01
+    v = rng.normal(0, speed / math.sqrt(2), (40, 2))
+    places = [np.zeros((40, 2))]
+    keep = math.exp(-dt / persistence)
+    for _ in range(2000):
+        places.append(places[-1] + v * dt)
+        v = keep * v + math.sqrt(1 - keep**2) * rng.normal(0, speed / math.sqrt(2), (40, 2))
+    seen = np.array(places)[::10] + rng.normal(0, sigma, (201, 40, 2))
+    return [track(seen[:, i], interval_h=0.1, track_id=i) for i in range(40)]
+
+
+def test_simulated_persistent_walkers_are_recovered() -> None:
+    found = fit_persistent_walk(msd_of(pd.concat(persistent_tracks(20, 0.5, 0.4)), max_lag=30), sigma_um=0.4)
+    assert found.speed_um_per_h == pytest.approx(20, rel=0.07)
+    assert found.persistence_h == pytest.approx(0.5, rel=0.15)
+    assert found.warnings == ()
+
+
+def test_unresolved_persistence_is_said() -> None:
+    lag = np.arange(1, 20) * 1.0
+    fast = fit_persistent_walk(Msd(lag, 4 * lag, np.full(19, 9)), sigma_um=0.1)
+    assert "shorter than the shortest lag" in fast.warnings[0]
+    straight = fit_persistent_walk(Msd(lag, 4 * lag**2, np.full(19, 9)), sigma_um=0.1)
+    assert "longer than the longest lag" in straight.warnings[0]

@@ -1,0 +1,47 @@
+"""Tracks drawn by hand, and simulated ones with known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from somanet.simulation.motion import simulate_path, soma_positions
+from somanet.simulation.settings import NeuronSettings
+
+STEADY = NeuronSettings(motile_fraction=1.0, pause_jitter_um=0.0)
+
+
+def track(yx, *, interval_h=1.0, track_id=1, frames=None):
+    """One track through (y, x) places in µm; pixels of 2 µm."""
+    place = np.asarray(yx, float)
+    frame = np.arange(len(place)) if frames is None else np.asarray(frames)
+    return pd.DataFrame(
+        {
+            "track_id": track_id,
+            "frame": frame,
+            "t_h": frame * interval_h,
+            "y_px": place[:, 0] / 2,
+            "x_px": place[:, 1] / 2,
+            "y_um": place[:, 0],
+            "x_um": place[:, 1],
+        }
+    )
+
+
+def along_x(x, **options):
+    """One track that moves in x only."""
+    return track(np.stack([np.zeros(len(x)), np.asarray(x, float)], axis=1), **options)
+
+
+def simulated(*, seed, n_cells=40, hours=12.0, interval_h=1 / 6, sigma_um=0.5, settings=STEADY):
+    """Tracks and true saltations."""
+    rng = np.random.default_rng(seed)
+    t_h = np.arange(round(hours / interval_h) + 1) * interval_h
+    tracks, truth = [], []
+    for cell in range(1, n_cells + 1):
+        path = simulate_path(rng, rng.uniform(0, 500, 2), duration_h=hours, settings=settings)
+        place = soma_positions(rng, path, t_h, settings=settings) + rng.normal(0, sigma_um, (t_h.size, 2))
+        tracks.append(track(place, interval_h=interval_h, track_id=cell))
+        events = {"start_h": path.starts_h, "end_h": path.ends_h, "length_um": path.lengths_um}
+        truth.append(pd.DataFrame({"track_id": cell, **events, "speed_um_per_h": path.speeds_um_per_h}))
+    return pd.concat(tracks, ignore_index=True), pd.concat(truth, ignore_index=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from somanet.config import load_params
 from somanet.experiments import read_json, stage
+from somanet.mlops import run_id_from
 from somanet.reporting import Row, write_comparison
 
 REPORTS = Path("reports")
@@ -17,6 +18,7 @@ def main() -> None:
             what="trained on nuclei, untouched",
             metrics=read_json(REPORTS / "baseline" / network / "neurons" / "metrics.json"),
             training=read_json(REPORTS / "pretrain" / network / "training.json"),
+            runs={params.seed: run_id_from(REPORTS / "pretrain" / network)},
         )
         for network in params.pretrain
     ]
@@ -33,6 +35,10 @@ def main() -> None:
                 what=f"{what}, {'all layers' if blocks == 'all' else f'last {blocks} blocks'}",
                 metrics=read_json(REPORTS / "evaluate" / variant / "metrics.json"),
                 training=read_json(REPORTS / "finetune" / variant / "training.json"),
+                runs={
+                    seed: run_id_from(REPORTS / "finetune" / variant / "runs" / f"seed{seed}.json")
+                    for seed in params.seeds
+                },
             )
         )
     nuclei = {

@@ -17,6 +17,9 @@ from typing import Any
 
 from somanet.errors import SomaNetError
 
+# How libraries that write by themselves (safetensors, torch) word what the system told them
+_FAILED_WRITES = ("No space left", "StorageFull", "File too large", "FileTooLarge", "write failed", "unexpected pos")
+
 
 def _explain(error: OSError, path: Path) -> SomaNetError:
     """Turn an operating-system error into a line that says what to do."""
@@ -63,6 +66,13 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             temporary.replace(path)
     except OSError as error:
         raise _explain(error, path) from error
+    except Exception as error:
+        if not isinstance(error, SomaNetError) and any(words in str(error) for words in _FAILED_WRITES):
+            raise SomaNetError(
+                f"Cannot write {path}: the disk is full or the file is larger than allowed. Nothing was changed; free "
+                "some space and run again."
+            ) from error
+        raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,14 @@ class Row:
         what: in words.
         metrics: as `metrics.json` of its evaluation.
         training: as `training.json`, if known.
+        runs: MLflow run ids of the trainings, by seed, if known.
     """
 
     name: str
     what: str
     metrics: Mapping[str, Any]
     training: Mapping[str, Any] | None = None
+    runs: Mapping[int, str] = field(default_factory=dict)
 
 
 def write_comparison(rows: Sequence[Row], nuclei: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
@@ -94,6 +96,9 @@ def comparison_markdown(rows: Sequence[Row], nuclei: Mapping[str, Mapping[str, A
                 for name, metrics in nuclei.items()
             ),
         ]
+    if any(row.runs for row in rows):
+        lines += ["", "MLflow runs:", "", _line("network", "seed: run"), _line("---", "---")]
+        lines += [_line(row.name, ", ".join(f"{seed}: `{run}`" for seed, run in row.runs.items())) for row in rows]
     return "\n".join(lines) + "\n"
 
 

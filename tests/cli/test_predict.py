@@ -1,0 +1,144 @@
+"""The contract for scripts: what goes in, what `OUT/<name>.tif` holds. The network knows the right answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from somanet.calibration import Calibration
+from somanet.data.layouts import write_kaggle, write_pairs
+from somanet.io.images import write_image
+from somanet.io.movies import write_movie
+from tests.worlds import TWO_SOMAS, draw, photograph, scene, somanet
+
+THREE_SOMAS = """
+    ..a.......
+    .........b
+    ....c....b
+    .........b
+    ..........
+"""  # 40 × 80 px: neither side is a multiple of what the network halves
+
+
+def predict(bright: Path, *inputs: object, cwd: Path) -> dict[str, np.ndarray]:
+    """Label the inputs; the label files by name, as stored."""
+    assert somanet("predict", *inputs, "--model", bright, "--output", "out", cwd=cwd) is None
+    return {file.stem: tifffile.imread(file) for file in sorted((cwd / "out").glob("*.tif"))}
+
+
+def same_objects(found: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether two label images hold the same objects, under whatever numbers."""
+    pairs = np.unique(np.stack([found.ravel(), labels.ravel()]), axis=1)
+    one_to_one = pairs.shape[1] == len(np.unique(found)) == len(np.unique(labels))
+    return found.shape == labels.shape and one_to_one and np.array_equal(found > 0, labels > 0)
+
+
+def test_the_comparison_of_labels_can_fail() -> None:
+    labels = draw(TWO_SOMAS)
+    assert same_objects(labels * 7, labels)
+    assert not same_objects((labels > 0).astype(int), labels)  # merged
+    assert not same_objects(np.roll(labels, 1), labels)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "image"),
+    [
+        (".png", photograph(draw(THREE_SOMAS))),
+        (".png", np.stack([photograph(draw(THREE_SOMAS))] * 3, axis=-1)),
+        (".png", np.stack([photograph(draw(THREE_SOMAS))] * 3 + [np.full((40, 80), 255, np.uint8)], axis=-1)),
+        (".png", photograph(draw(THREE_SOMAS), np.uint16)),
+        (".tif", photograph(draw(THREE_SOMAS), np.uint16)),
+        (".tif", photograph(draw(THREE_SOMAS)).astype(np.float32) / 1000),
+    ],
+    ids=["grey PNG", "RGB PNG", "RGBA PNG", "16-bit PNG", "16-bit TIFF", "float TIFF"],
+)
+def test_a_single_image(bright: Path, tmp_path: Path, suffix: str, image: np.ndarray) -> None:
+    """3 somas, 40 × 80 px; the file is an unsigned 16-bit TIFF with 0 as background and ids 1, 2, 3."""
+    write_image(tmp_path / f"cells.one{suffix}", image)
+    found = predict(bright, f"cells.one{suffix}", cwd=tmp_path)
+    assert list(found) == ["cells.one"]
+    labels = found["cells.one"]
+    assert labels.dtype == np.uint16
+    assert np.unique(labels).tolist() == [0, 1, 2, 3]
+    assert same_objects(labels, draw(THREE_SOMAS))
+
+
+def test_a_folder_of_images_of_different_sizes(bright: Path, tmp_path: Path) -> None:
+    worlds = {"a": TWO_SOMAS, "b": THREE_SOMAS, "dark": "....\n...."}
+    (tmp_path / "in").mkdir()
+    for name, world in worlds.items():
+        write_image(tmp_path / "in" / f"{name}.{'png' if name == 'a' else 'tif'}", photograph(draw(world)))
+    (tmp_path / "in" / "notes.txt").write_text("looked at by nobody")
+    (tmp_path / "in" / "._a.png").write_bytes(b"\0\5\26\7 what macOS leaves")
+    found = predict(bright, "in", cwd=tmp_path)
+    assert list(found) == ["a", "b", "dark"]
+    assert all(same_objects(found[name], draw(world)) for name, world in worlds.items())
+    told = json.loads((tmp_path / "out" / "predictions.json").read_text(encoding="utf-8"))
+    assert [(one["file"], one["n_objects"]) for one in told["labels"]] == [("a.tif", 2), ("b.tif", 3), ("dark.tif", 0)]
+
+
+@pytest.mark.parametrize("path", ["kaggle", "kaggle.zip", "pairs"])
+def test_a_data_set(bright: Path, tmp_path: Path, path: str) -> None:
+    """`<id>/images/<id>.png` → `OUT/<id>.tif`; the masks beside are not inputs."""
+    items = [scene("x1"), scene("x2", THREE_SOMAS)]
+    (write_pairs if path == "pairs" else write_kaggle)(tmp_path / path, items)
+    found = predict(bright, path, cwd=tmp_path)
+    assert list(found) == ["x1", "x2"]
+    assert all(same_objects(found[item.name], item.labels) for item in items)
+
+
+def test_a_kaggle_folder_without_masks(bright: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "test" / "id7" / "images" / "id7.png", photograph(draw(TWO_SOMAS)))
+    assert same_objects(predict(bright, "test", cwd=tmp_path)["id7"], draw(TWO_SOMAS))
+
+
+MOVIE_TYX = np.stack([draw(TWO_SOMAS), np.roll(draw(TWO_SOMAS), 8, axis=1), np.zeros((64, 96), np.int32)])
+
+
+@pytest.mark.parametrize("name", ["movie.tif", "movie.ome.tif"])
+def test_a_movie_becomes_a_label_movie(bright: Path, tmp_path: Path, name: str) -> None:
+    """3 frames TYX: 2 somas, 2 somas, an empty one; each frame's ids start at 1."""
+    frames = photograph(MOVIE_TYX, np.uint16)
+    frames[2, 0, 0] = 60_000  # a frame is scaled by itself: a hot pixel keeps the empty one dark
+    write_movie(tmp_path / name, frames, Calibration(1.28, 12.0))
+    [labels] = predict(bright, name, cwd=tmp_path).values()
+    assert labels.shape == (3, 64, 96)
+    assert labels.dtype == np.uint16
+    assert all(same_objects(labels[t], MOVIE_TYX[t]) for t in range(2))
+    with tifffile.TiffFile(next((tmp_path / "out").glob("*.tif"))) as tiff:
+        assert tiff.series[0].axes == "TYX"
+
+
+def test_a_folder_with_movies_and_images(bright: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_image(tmp_path / "in" / "still.png", photograph(draw(THREE_SOMAS)))
+    write_movie(tmp_path / "in" / "a.tif", photograph(MOVIE_TYX[:2], np.uint16), Calibration(1.28, 12.0))
+    tifffile.imwrite(tmp_path / "in" / "large.btf", photograph(MOVIE_TYX[:2]), bigtiff=True, metadata={"axes": "TYX"})
+    found = predict(bright, "in", cwd=tmp_path)
+    assert {name: labels.shape for name, labels in found.items()} == {
+        "a": (2, 64, 96), "large": (2, 64, 96), "still": (40, 80),
+    }  # fmt: skip
+
+
+def test_many_objects_need_32_bits(bright: Path, tmp_path: Path) -> None:
+    """Every second pixel of every second row: 260² = 67,600 somas of one pixel are more than 16 bits can number."""
+    dots = np.zeros((520, 520), np.uint8)
+    dots[::2, ::2] = 250
+    write_image(tmp_path / "dots.png", dots)
+    labels = predict(bright, "dots.png", cwd=tmp_path)["dots"]
+    assert labels.dtype == np.uint32
+    assert labels.max() == 67_600
+    assert np.array_equal(labels > 0, dots > 0)
+
+
+def test_several_inputs_at_once_and_again(bright: Path, tmp_path: Path) -> None:
+    write_kaggle(tmp_path / "set.zip", [scene("x1")])
+    write_image(tmp_path / "b.tif", photograph(draw(THREE_SOMAS)))
+    assert list(predict(bright, "set.zip", "b.tif", cwd=tmp_path)) == ["b", "x1"]
+    before = (tmp_path / "out" / "b.tif").read_bytes()
+    predict(bright, "set.zip", "b.tif", cwd=tmp_path)
+    assert (tmp_path / "out" / "b.tif").read_bytes() == before

@@ -1,0 +1,98 @@
+"""A copy of the tree as a project of its own, with parameters so small that the whole graph runs in minutes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+Change = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Project:
+    """A checkout and one profile in it."""
+
+    root: Path
+    profile: Path
+    environment: dict[str, str] = field(repr=False)
+
+    def run(self, *command: str, ok: bool = True, cwd: Path | None = None) -> str:
+        """A command in the profile's folder, unless another is given; everything it printed."""
+        done = subprocess.run(
+            command, cwd=cwd or self.profile, env=self.environment, capture_output=True, text=True, check=False
+        )
+        output = done.stdout + done.stderr
+        assert (done.returncode == 0) is ok, output[-6000:]
+        return output
+
+    def dvc(self, *arguments: str, ok: bool = True) -> str:
+        return self.run(sys.executable, "-m", "dvc", *arguments, ok=ok)
+
+    def repro(self) -> set[str]:
+        """`dvc repro`; the stages that a process was started for."""
+        lines = self.dvc("repro").splitlines()
+        return {line.split("'")[1] for line in lines if line.startswith("Running stage")}
+
+    def change(self, change: Change) -> None:
+        """Edit the parameter file."""
+        file = self.profile / "params.yaml"
+        params = yaml.safe_load(file.read_text(encoding="utf-8"))
+        change(params)
+        file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def recorded(self, path: str) -> str:
+        """The md5 that DVC has in the profile's lock for an output or dependency."""
+        lock = yaml.safe_load((self.profile / "dvc.lock").read_text(encoding="utf-8"))
+        entries = [e for s in lock["stages"].values() for kind in ("outs", "deps") for e in s.get(kind, [])]
+        [md5] = {entry["md5"] for entry in entries if entry["path"] == path}
+        return str(md5)
+
+
+def shrink(params: dict[str, Any], networks: dict[str, str], variants: dict[str, str]) -> None:
+    """Keep some networks and variants (name → new name) and make every training as small as it can be."""
+    params["pretrain"] = {new: params["pretrain"][old] for old, new in networks.items()}
+    params["finetune"] = {new: params["finetune"][old] for old, new in variants.items()}
+    for one in (*params["pretrain"].values(), *params["finetune"].values()):
+        one["training"] = {**one["training"], "epochs": 2, "size_px": 64, "batch_size": 4}
+        if "samples_per_epoch" in one["training"]:
+            one["training"]["samples_per_epoch"] = 4
+    params["plotted"] = next(iter(params["finetune"]))
+    params["evaluate"] = {"thresholds": [0.5, 0.9], "panel_images": 2}
+
+
+def copy_tree(folder: Path, profile: str) -> Project:
+    """What a commit of this working tree would hold, as a repository of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith("tests/"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder),  # the copy's code, not that of the checkout
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }
+    project = Project(folder, folder / profile, environment)
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "copy"]):
+        project.run("git", *command, cwd=folder)
+    return project
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
+    return lambda profile: copy_tree(tmp_path_factory.mktemp("checkout") / "project", profile)

@@ -1,0 +1,172 @@
+"""`dvc repro` as a newcomer runs it: the default profile on simulated data, from nothing to the comparison.
+
+The tests stand in the order in which a person would do these things, and share one project.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from somanet.io.images import read_image
+from somanet.mlops import read_run
+from somanet.mlops.client import open_client
+from tests.pipelines.conftest import Project, shrink
+from tests.worlds import mlflow_may_warn
+
+pytestmark = pytest.mark.e2e
+
+STAGES = {
+    *("data", "manifest", "pretrain@paper", "pretrain@compact", "baseline@paper", "baseline@compact"),
+    *("finetune@last3", "finetune@all", "evaluate@last3", "evaluate@all", "compare"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _mlflow_may_warn():
+    with mlflow_may_warn():
+        yield
+
+
+def small(params: dict[str, Any]) -> None:
+    """12 nuclei images, 6 + 6 crops, a movie of 4 frames; both networks, one variant of each."""
+    shrink(params, {"paper": "paper", "compact": "compact"}, {"paper_last3": "last3", "compact_all": "all"})
+    sizes = {"nuclei_images": 12, "nuclei_px": 64, "train_crops": 6, "val_crops": 6, "crop_px": 64}
+    params["data"]["simulated"] = {**sizes, "movie_frames": 4, "movie_px": 64}
+
+
+@pytest.fixture(scope="module")
+def project(checkout: Callable[[str], Project]) -> Project:
+    """The default profile, run once."""
+    project = checkout(".")
+    project.change(small)
+    assert project.repro() == STAGES
+    return project
+
+
+def run_ids(project: Project) -> set[str]:
+    client = open_client(project.root)
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    return {run.info.run_id for run in client.search_runs(experiments, max_results=1000)}
+
+
+def test_a_second_run_runs_nothing(project: Project) -> None:
+    assert project.repro() == set()
+    assert "up to date" in project.dvc("status", "dvc.yaml")
+
+
+def test_the_comparison_is_complete(project: Project) -> None:
+    text = (project.profile / "reports/comparison.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
+    four = ["network", "---", "baseline: paper", "baseline: compact", "last3", "all"]
+    assert rows == [*four, *four, "network", "---", "paper", "compact"]
+    assert "from paper, last 3 blocks" in text
+    assert "from compact, all layers" in text
+    assert read_image(project.profile / "reports/comparison.png").ndim == 3
+    scores = json.loads((project.profile / "reports/comparison.json").read_text(encoding="utf-8"))
+    assert {name: row["n_images"] for name, row in scores.items()} == dict.fromkeys(four[2:], 6)
+
+
+def test_no_report_holds_a_path_of_this_machine(project: Project) -> None:
+    texts = [p for p in (project.profile / "reports").rglob("*") if p.suffix in (".md", ".json", ".csv")]
+    assert len(texts) > 10
+    files = [*texts, project.profile / "dvc.lock", *(project.profile / "models").rglob("*.json")]
+    assert [p for p in files if str(project.root) in p.read_text(encoding="utf-8")] == []
+
+
+def test_every_training_is_one_finished_run_with_its_scores(project: Project) -> None:
+    runs = {
+        "paper": ("pretrain", "reports/pretrain/paper/mlflow_run.json"),
+        "compact": ("pretrain", "reports/pretrain/compact/mlflow_run.json"),
+        "last3-seed0": ("finetune", "reports/finetune/last3/runs/seed0.json"),
+        "all-seed0": ("finetune", "reports/finetune/all/runs/seed0.json"),
+    }
+    assert len(run_ids(project)) == len(runs)  # evaluations are recorded in the run of their training
+    head = project.run("git", "rev-parse", "HEAD").strip()
+    for name, (experiment, file) in runs.items():
+        run = read_run(project.profile / file, root=project.root)
+        assert (run.name, run.experiment, run.status) == (name, experiment, "FINISHED")
+        assert run.tags["mlflow.source.git.commit"] == head
+        assert run.tags["git.dirty"] == "true"  # params.yaml differs from the commit
+        assert {"neurons_iou", "best_val_iou", "train_loss"} <= set(run.metrics)
+
+
+def test_mlflow_knows_the_data_by_dvc_s_hash(project: Project) -> None:
+    pretrained = read_run(project.profile / "reports/pretrain/paper/mlflow_run.json", root=project.root)
+    assert pretrained.datasets["source"] == project.recorded("data/packed/source")
+    tuned = read_run(project.profile / "reports/finetune/last3/runs/seed0.json", root=project.root)
+    assert tuned.datasets == {name: project.recorded(f"data/packed/{name}") for name in ("target_train", "target_val")}
+    assert all(digest.endswith(".dir") for digest in tuned.datasets.values())
+
+
+def test_dvc_shows_metrics_and_plots(project: Project) -> None:
+    shown = json.loads(project.dvc("metrics", "show", "--json").splitlines()[0])[""]["data"]
+    files = {name: content for name, content in shown.items() if not name.startswith("profiles/")}
+    assert len(files) == 7  # 2 networks on 2 data sets, 2 variants, the comparison
+    assert 0 <= files["reports/evaluate/last3/metrics.json"]["data"]["iou"] <= 1
+    project.dvc("plots", "show", "--out", "build/plots")
+    page = (project.profile / "build/plots/index.html").read_text(encoding="utf-8")
+    assert "Validation IoU when fine-tuning" in page
+    history = pd.read_csv(project.profile / "reports/finetune/last3/history.csv")
+    assert history["epoch"].tolist() == [1, 2]
+
+
+def test_a_misspelt_parameter_stops_with_one_line(project: Project) -> None:
+    """DVC finds the changed section, the stage finds the key that it does not know."""
+    before = (project.profile / "params.yaml").read_text(encoding="utf-8")
+
+    def misspell(params: dict[str, Any]) -> None:
+        params["finetune"]["last3"]["training"]["learning_rates"] = 0.1
+
+    project.change(misspell)
+    output = project.dvc("repro", ok=False)
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert errors == [
+        "error: params.yaml: unknown parameter 'finetune.last3.training.learning_rates'. Did you mean 'learning_rate'?"
+    ]
+    assert "Traceback" not in output
+    (project.profile / "params.yaml").write_text(before)
+    # DVC removed the outputs of the stage before it failed
+    assert project.repro() <= {"finetune@last3", "evaluate@last3", "compare"}
+    assert project.repro() == set()
+
+
+def test_deleted_outputs_come_back_from_the_cache_and_keep_their_runs(project: Project) -> None:
+    """As on another computer: reports come with git, `dvc checkout` brings networks and data, nothing runs."""
+    before = run_ids(project)
+    file = project.profile / "reports/pretrain/paper/mlflow_run.json"
+    weights = project.profile / "models/pretrain/paper/model.safetensors"
+    named, content = file.read_text(encoding="utf-8"), weights.read_bytes()
+    for path in ("models", "data/packed", "data/raw"):
+        shutil.rmtree(project.profile / path)
+    project.dvc("checkout", "dvc.yaml")
+    assert project.repro() == set()
+    assert weights.read_bytes() == content
+    assert file.read_text(encoding="utf-8") == named
+    assert run_ids(project) == before
+    assert read_run(file, root=project.root).name == "paper"
+
+
+def test_one_variant_s_parameter_runs_that_variant_again(project: Project) -> None:
+    def slower(params: dict[str, Any]) -> None:
+        params["finetune"]["last3"]["training"]["learning_rate"] = 5e-4
+
+    project.change(slower)
+    assert project.repro() == {"finetune@last3", "evaluate@last3", "compare"}
+    run = read_run(project.profile / "reports/finetune/last3/runs/seed0.json", root=project.root)
+    assert run.params["training.learning_rate"] == "0.0005"
+
+
+def test_repro_alone_restores_what_was_deleted(project: Project) -> None:
+    """Last, as it would leave a new run behind if it failed."""
+    file = project.profile / "reports/finetune/last3/runs/seed0.json"
+    named = file.read_text(encoding="utf-8")
+    for path in ("models/finetune/last3", "reports/finetune/last3"):
+        shutil.rmtree(project.profile / path)
+    assert project.repro() == set()
+    assert file.read_text(encoding="utf-8") == named

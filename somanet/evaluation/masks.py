@@ -167,16 +167,22 @@ def object_scores(tp: float, fp: float, fn: float) -> dict[str, float]:
     }
 
 
+def count_columns(thresholds: Sequence[float]) -> tuple[str, ...]:
+    """The columns of :func:`score_image` that :func:`pool` needs."""
+    objects = [f"{kind}_{threshold:g}" for threshold in thresholds for kind in ("tp", "fp", "fn")]
+    return ("iou", "noise_objects", "merges", "splits", *objects)
+
+
 def pool(
     columns: Mapping[str, NDArray[np.float64]],
-    ratios: Sequence[Sequence[float]],
+    ratios: Sequence[Sequence[float] | NDArray[np.float64]],
     *,
     thresholds: Sequence[float],
 ) -> dict[str, float]:
     """Scores of a data set from its images' scores: `iou` is the mean over images, object scores count all objects.
 
     Args:
-        columns: the rows of :func:`score_image` as columns.
+        columns: the rows of :func:`score_image` as columns, at least :func:`count_columns`.
         ratios: :func:`size_ratios` of the same images.
         thresholds: as given to :func:`score_image`.
     """
@@ -187,13 +193,13 @@ def pool(
 
     n_images = len(ratios)
     accuracies = {f"ap_{threshold:g}": at(threshold)["accuracy"] for threshold in thresholds}
-    everyone = [ratio for image in ratios for ratio in image]
+    everyone = np.concatenate([np.empty(0), *ratios])
     return {
         "iou": sums["iou"] / n_images,
         **at(thresholds[0]),
         **accuracies,
         "mean_ap": sum(accuracies.values()) / len(accuracies),
-        "size_bias": float(np.median(everyone)) if everyone else math.nan,
+        "size_bias": float(np.median(everyone)) if everyone.size else math.nan,
         "noise_per_image": sums["noise_objects"] / n_images,
         "merges_per_image": sums["merges"] / n_images,
         "splits_per_image": sums["splits"] / n_images,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.errors import SomaNetError
-from somanet.evaluation.masks import THRESHOLDS, Labels, interior, overlap, pool, score_image, size_ratios
+from somanet.evaluation.masks import (
+    THRESHOLDS,
+    Labels,
+    count_columns,
+    interior,
+    overlap,
+    pool,
+    score_image,
+    size_ratios,
+)
 
 MAIN_SCORES = ("iou", "precision", "recall", "f1", "accuracy", "mean_ap", "size_bias")
 RESAMPLES = 2000
@@ -39,10 +49,17 @@ class Scores:
 
     def pooled(self, index: NDArray[np.intp]) -> dict[str, float]:
         """The scores of some of the images, given by row; a row may come more than once."""
-        columns = {
-            name: self.per_image[name].to_numpy(float)[index] for name in self.per_image.columns if name != "name"
-        }
-        return pool(columns, [self.ratios[i] for i in index], thresholds=self.thresholds)
+        columns = {name: values[index] for name, values in self._columns.items()}
+        return pool(columns, [self._ratios[i] for i in index], thresholds=self.thresholds)
+
+    @cached_property
+    def _columns(self) -> dict[str, NDArray[np.float64]]:
+        """What :func:`pool` sums up, as arrays once: the bootstrap asks thousands of times."""
+        return {name: self.per_image[name].to_numpy(float) for name in count_columns(self.thresholds)}
+
+    @cached_property
+    def _ratios(self) -> list[NDArray[np.float64]]:
+        return [np.asarray(image, float) for image in self.ratios]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the scores flat, `ap` as threshold -> value, and the intervals beside them."""

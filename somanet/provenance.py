@@ -120,11 +120,16 @@ def collect(root: Path | str, *, device: str | None = None) -> Provenance:
     )
 
 
+# What a running pipeline rewrites by itself. With these counted, every stage but the first would be called dirty, and
+# the flag would say nothing about the code and parameters that it is there for.
+_RESULTS = (":(exclude,top,glob)**/dvc.lock", ":(exclude,top,glob)**/reports/**")
+
+
 def _git_state(root: Path) -> tuple[dict[str, str], str | None]:
     """Commit, branch and dirty flag with one git call, and a note where git cannot say."""
     try:
         done = subprocess.run(
-            ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
+            ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", ".", *_RESULTS],
             cwd=root,
             # Only look: without this, status takes the index lock and can disturb a git command beside it.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},

@@ -166,3 +166,17 @@ def test_importing_and_collecting_are_cheap() -> None:
     start = time.perf_counter()
     collect(root)
     assert time.perf_counter() - start < 2.0
+
+
+def test_results_that_a_pipeline_rewrites_do_not_make_the_code_dirty(project: Path) -> None:
+    for name in ("dvc.lock", "profiles/real/dvc.lock", "reports/comparison.md", "src/model.py"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("before\n")
+    for command in (["add", "-f", "."], ["commit", "-qm", "results"]):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *command], cwd=project, check=True)
+    assert collect(project).git_dirty is False
+    for name in ("dvc.lock", "profiles/real/dvc.lock", "reports/comparison.md"):
+        (project / name).write_text("after\n")
+    assert collect(project).git_dirty is False
+    (project / "src/model.py").write_text("after\n")
+    assert collect(project).git_dirty is True

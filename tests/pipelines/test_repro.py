@@ -64,7 +64,10 @@ def test_the_comparison_is_complete(project: Project) -> None:
     text = (project.profile / "reports/comparison.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
     four = ["network", "---", "baseline: paper", "baseline: compact", "last3", "all"]
-    assert rows == [*four, *four, "network", "---", "paper", "compact"]
+    assert rows == [*four, *four, "network", "---", "paper", "compact", *four]
+    for file in ("pretrain/paper/mlflow_run.json", "finetune/last3/runs/seed0.json"):
+        run = json.loads((project.profile / "reports" / file).read_text(encoding="utf-8"))["run_id"]
+        assert f"0: `{run}`" in text
     assert "from paper, last 3 blocks" in text
     assert "from compact, all layers" in text
     assert read_image(project.profile / "reports/comparison.png").ndim == 3
@@ -107,7 +110,7 @@ def test_mlflow_knows_the_data_by_dvc_s_hash(project: Project) -> None:
 def test_dvc_shows_metrics_and_plots(project: Project) -> None:
     shown = json.loads(project.dvc("metrics", "show", "--json").splitlines()[0])[""]["data"]
     files = {name: content for name, content in shown.items() if not name.startswith("profiles/")}
-    assert len(files) == 7  # 2 networks on 2 data sets, 2 variants, the comparison
+    assert len(files) == 11  # 2 networks on 2 data sets, 2 variants, 4 trainings, the comparison
     assert 0 <= files["reports/evaluate/last3/metrics.json"]["data"]["iou"] <= 1
     project.dvc("plots", "show", "--out", "build/plots")
     page = (project.profile / "build/plots/index.html").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade demo ui test test-real test-slow check lint types typos format repro repro-again \
-	report real profiles clean
+	report real bundled-model profiles clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,17 @@ real: setup ## Run the pipeline on real data (DATA=folder, ../shared/data unless
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make real DATA=path" >&2; exit 1; }
 	@ln -sfn "$$(cd '$(DATA)' && pwd)" profiles/real/input
 	$(BIN)/dvc repro profiles/real/dvc.yaml
+
+bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=folder): half an hour on 2 cores
+	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make bundled-model DATA=path" >&2; exit 1; }
+	$(BIN)/somanet simulate --output build/bundled/sim --nuclei 0 --crops 32 --frames 0 --seed 1000
+	$(BIN)/somanet simulate --output build/bundled/val --nuclei 0 --crops 8 --frames 0 --seed 2000
+	$(BIN)/somanet train '$(DATA)/dsb2018/stage1_train.zip' --split '$(DATA)/dsb2018/split.csv' \
+		--params somanet/model/recipe.yaml --network nuclei --output build/bundled/nuclei --experiment bundled
+	$(BIN)/somanet finetune '$(DATA)/soma/train' build/bundled/sim/crops.zip --val build/bundled/val/crops.zip \
+		--params somanet/model/recipe.yaml --variant neurons --start build/bundled/nuclei \
+		--output build/bundled/neurons --experiment bundled
+	$(BIN)/somanet export build/bundled/neurons --output somanet/model
 
 profiles: ## Copy the graph (dvc.yaml) into every profile
 	@for folder in profiles/*/; do cp dvc.yaml "$$folder"; done

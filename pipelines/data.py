@@ -3,14 +3,18 @@
 import shutil
 from pathlib import Path
 
+from somanet.analysis.source import movie_name
 from somanet.calibration import Calibration
 from somanet.config import DataFolders, SimulatedData, load_params
 from somanet.data.layouts import write_kaggle
 from somanet.data.writers import zip_folder
 from somanet.errors import SomaNetError
 from somanet.experiments import stage
-from somanet.files import atomic_path, make_folder
+from somanet.files import atomic_path, make_folder, write_json
+from somanet.io.label_movies import write_label_movie
 from somanet.io.movies import write_movie
+from somanet.io.tables import write_table
+from somanet.schema import SALTATIONS, TRACKS
 from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
 
 RAW = Path("data/raw")
@@ -37,10 +41,22 @@ def simulate(settings: SimulatedData, seed: int) -> None:
         calibration=CALIBRATION,
     )
     write_movie(make_folder(RAW / "movies") / "simulated.ome.tif", movie.frames_TYX, movie.calibration)
+    truth = make_folder(RAW / "references" / "simulated")
+    write_table(truth / "tracks.csv", movie.tracks, TRACKS)
+    write_table(truth / "saltations.csv", movie.saltations, SALTATIONS)
+    write_label_movie(
+        truth / "labels.tif",
+        movie.labels_TYX,
+        n_frames=settings.movie_frames,
+        shape_YX=(settings.movie_px, settings.movie_px),
+        largest_id=int(movie.labels_TYX.max()),
+        calibration=CALIBRATION,
+    )
+    write_json(RAW / "movies.json", {"simulated": {"file": "simulated.ome.tif"}})
 
 
 def collect(folders: DataFolders, root: Path) -> None:
-    """Copy archives and movies as they are; a folder of many small files becomes one archive."""
+    """Copy archives, movies and references as they are; a folder of many small files becomes one archive."""
     for name, source in (
         ("source", folders.source),
         ("target_train", folders.target_train),
@@ -53,13 +69,29 @@ def collect(folders: DataFolders, root: Path) -> None:
             else:
                 shutil.copyfile(path, temporary)
     if folders.source_split is not None:
-        with atomic_path(RAW / "source_split.csv") as temporary:
-            shutil.copyfile(_existing(root / folders.source_split), temporary)
-    movies = make_folder(RAW / "movies")
+        _copy(root / folders.source_split, RAW / "source_split.csv")
+    about = {}
     for movie in folders.movies:
-        path = _existing(root / movie)
-        with atomic_path(movies / f"{path.parent.name}_{path.name}") as temporary:
-            shutil.copyfile(path, temporary)
+        path = Path(movie.file)
+        name = f"{path.parent.name}_{path.name}"
+        _copy(root / movie.file, RAW / "movies" / name)
+        about[movie_name(Path(name))] = {
+            "file": name,
+            **movie.model_dump(include={"channel", "pixel_size_um", "frame_interval_min"}, exclude_none=True),
+        }
+        for reference, target in ((movie.reference_tracks, "tracks"), (movie.reference_labels, "labels")):
+            if reference is not None:
+                folder = RAW / "references" / movie_name(Path(name))
+                _copy(root / reference, folder / f"{target}{Path(reference).suffix}")
+    write_json(RAW / "movies.json", about)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        if source.is_dir():
+            shutil.copytree(source, temporary)
+        else:
+            shutil.copyfile(_existing(source), temporary)
 
 
 def _existing(path: Path) -> Path:

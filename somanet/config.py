@@ -12,7 +12,9 @@ import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from somanet.errors import SomaNetError
+from somanet.migration.settings import MigrateSettings
 from somanet.segmentation.settings import Fraction, InstanceSettings, ModelSpec, PositiveInt, Settings, TrainSettings
+from somanet.tracking.settings import TrackSettings
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """Names of networks and variants: they become parts of commands and paths, so they are kept plain."""
@@ -32,6 +34,20 @@ class SimulatedData(Settings):
     movie_px: Annotated[int, Field(ge=64)]
 
 
+class MovieEntry(Settings):
+    """A movie, and what is known of it, as paths inside `data.input`."""
+
+    file: str
+    channel: str | None = None
+    pixel_size_um: Annotated[float, Field(gt=0)] | None = None
+    """Where the file does not say."""
+    frame_interval_min: Annotated[float, Field(gt=0)] | None = None
+    reference_tracks: str | None = None
+    """CSV of true or trusted tracks, to score with: `track,frame,y_px,x_px`, or any format of tracks."""
+    reference_labels: str | None = None
+    """Label movie, value = track id, to score with."""
+
+
 class DataFolders(Settings):
     """Real data, as paths inside `data.input`."""
 
@@ -41,7 +57,7 @@ class DataFolders(Settings):
     """CSV image_id,split with train, val and test; none = a seeded split by `manifest.fractions`."""
     target_train: str
     target_val: str
-    movies: tuple[str, ...]
+    movies: tuple[MovieEntry, ...]
 
 
 class DataParams(Settings):
@@ -121,6 +137,26 @@ class EvaluateParams(Settings):
         return self
 
 
+class SegmentParams(Settings):
+    """Which network labels the movies."""
+
+    model: str
+    """Checkpoint folder, seen from the parameter file."""
+
+
+class ReportParams(Settings):
+    """What people look at."""
+
+    overlay: bool
+
+
+class AnalysisParams(Settings):
+    """How a movie is analysed once its somas are found."""
+
+    track: TrackSettings
+    migrate: MigrateSettings
+
+
 class Params(Settings):
     """One section per stage."""
 
@@ -136,6 +172,10 @@ class Params(Settings):
     pretrain: dict[Name, PretrainParams]
     finetune: dict[Name, FinetuneParams]
     evaluate: EvaluateParams
+    segment: SegmentParams
+    track: TrackSettings
+    migrate: MigrateSettings
+    report: ReportParams
 
     @model_validator(mode="after")
     def _known_starts(self) -> Params:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from somanet.cli import data, models, predictions, project
+from somanet.cli import analyze, data, models, predictions, project, tracks
 from somanet.errors import SomaNetError
 
 app = typer.Typer(
@@ -16,13 +16,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("analyze")(analyze.analyze)
 app.command("simulate")(data.simulate)
 app.add_typer(data.app, name="data")
 app.command("train")(models.train)
 app.command("finetune")(models.finetune)
+app.command("export")(models.export)
 app.command("predict")(predictions.predict)
 app.command("evaluate")(predictions.evaluate)
 app.command("compare")(predictions.compare)
+app.add_typer(tracks.app, name="tracks")
 app.command("ui")(project.ui)
 app.command("sync")(project.sync)
 app.command("doctor")(project.doctor)

@@ -12,7 +12,15 @@ from somanet.errors import SomaNetError
 if TYPE_CHECKING:
     from somanet.data.layouts import LabelledImage
 
-Data = Annotated[Path, typer.Argument(help="Labelled images: Kaggle layout (folder or zip) or image and label pairs.")]
+    LabelledSet = tuple[Path, list[LabelledImage]]
+
+Data = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="DATA...",
+        help="Labelled images, one or more sets: Kaggle layout (folder or zip) or image and label pairs.",
+    ),
+]
 Output = Annotated[Path, typer.Option(help="Checkpoint folder to write.")]
 Val = Annotated[Path | None, typer.Option(help="Validation images; else --split, else a seeded fifth of DATA.")]
 Split = Annotated[Path | None, typer.Option(help="CSV image_id,split with train and val.")]
@@ -85,6 +93,22 @@ def finetune(
     )
 
 
+def export(
+    model: Annotated[Path, typer.Argument(help="Checkpoint folder, as train and finetune write it.")],
+    output: Annotated[Path, typer.Option(help="Folder for the network to hand on.")],
+) -> None:
+    """Write a network in half the bytes, with the name of the run that trained it, for others to use."""
+    from somanet.exporting import export_half
+    from somanet.mlops import find_run
+    from somanet.provenance import project_root
+    from somanet.segmentation.checkpoint import WEIGHTS, read_config
+
+    sha256 = read_config(model)["weights"]["sha256"]
+    export_half(model, output, mlflow_run=find_run({"weights_sha256": sha256}, root=project_root()))
+    size_mb = (output / WEIGHTS).stat().st_size / 1e6
+    typer.echo(f"Written: {output} ({size_mb:.1f} MB)\nNext: somanet analyze MOVIE --model {output} --output results")
+
+
 def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) -> dict[str, Any]:
     from somanet.config import read_yaml
 
@@ -98,7 +122,7 @@ def _run(
     model: Any,
     spec: Any,
     settings: Any,
-    data: Path,
+    data: list[Path],
     val: Path | None,
     split: Path | None,
     output: Path,
@@ -110,8 +134,10 @@ def _run(
     from somanet.experiments import Recording, dataset_ref, is_main_process, run_training, write_training
 
     _check_replaceable(output)
-    train_items, val_items = _items(data, val, split, seed)
-    references = [dataset_ref(data, "training", train_items), dataset_ref(val or data, "validation", val_items)]
+    training, validation = _sets(data, val, split, seed)
+    references = [dataset_ref(path, "training", items) for path, items in training]
+    references += [dataset_ref(path, "validation", items) for path, items in validation]
+    train_items, val_items = ([item for _, items in sets for item in items] for sets in (training, validation))
     result = run_training(
         model,
         spec,
@@ -145,20 +171,26 @@ def _check_replaceable(output: Path) -> None:
     make_folder(output.parent)
 
 
-def _items(
-    data: Path, val: Path | None, split: Path | None, seed: int
-) -> tuple[list[LabelledImage], list[LabelledImage]]:
-    """Training and validation images, from two data sets or by a split of one."""
+def _sets(
+    data: list[Path], val: Path | None, split: Path | None, seed: int
+) -> tuple[list[LabelledSet], list[LabelledSet]]:
+    """Training and validation images of each set: all of them and another set's, or a split of each."""
     from somanet.data.layouts import open_dataset
     from somanet.data.splits import make_split, read_split
 
     if val is not None and split is not None:
         raise SomaNetError("Give --val or --split, not both: each says which images validate.")
-    dataset = open_dataset(data)
+    if split is not None and len(data) > 1:
+        raise SomaNetError(f"--split names the images of one set, found {len(data)}. Give --val, or neither.")
+    sets = [(path, open_dataset(path)) for path in data]
     if val is not None:
-        return list(dataset), list(open_dataset(val))
-    if split is not None:
-        parts = read_split(split, names=dataset.names)
-    else:
-        parts = make_split(dataset.names, fractions={"train": 0.8, "val": 0.2}, seed=seed)
-    return [dataset.load(n) for n in parts.get("train", ())], [dataset.load(n) for n in parts.get("val", ())]
+        return [(path, list(dataset)) for path, dataset in sets], [(val, list(open_dataset(val)))]
+    fractions = {"train": 0.8, "val": 0.2}
+    training: list[LabelledSet] = []
+    validation: list[LabelledSet] = []
+    for path, dataset in sets:
+        names = dataset.names
+        parts = read_split(split, names=names) if split else make_split(names, fractions=fractions, seed=seed)
+        training.append((path, [dataset.load(name) for name in parts.get("train", ())]))
+        validation.append((path, [dataset.load(name) for name in parts.get("val", ())]))
+    return training, validation

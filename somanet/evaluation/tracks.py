@@ -173,7 +173,7 @@ def _followed(matches: Matches, share: float) -> float:
 
 
 def _challenge_scores(matches: Matches, n_true: int, n_pred: int) -> dict[str, float]:
-    calculate = _library()
+    calculate, of_whole_cells = _library()
     if not n_true or not n_pred:
         value = math.nan if not n_true else 0.0
         seg = value if any(map(len, matches.iou)) or not n_true else 0.0
@@ -186,19 +186,41 @@ def _challenge_scores(matches: Matches, n_true: int, n_pred: int) -> dict[str, f
         mapped_true.append([true_labels[t][i] for i, _ in pairs])
         mapped_pred.append([pred_labels[t][j] for _, j in pairs])
     found: dict[str, Any] = {
-        "labels_ref": [list(labels.values()) for labels in true_labels],
-        "labels_comp": [list(labels.values()) for labels in pred_labels],
-        "mapped_ref": mapped_true,
-        "mapped_comp": mapped_pred,
-        "ious": matches.iou,
+        "labels_ref": _arrays(labels.values() for labels in true_labels),
+        "labels_comp": _arrays(labels.values() for labels in pred_labels),
+        "mapped_ref": _arrays(mapped_true),
+        "mapped_comp": _arrays(mapped_pred),
+        "ious": [*matches.iou, []],
     }
     masks = not any(math.isnan(value) for frame in matches.iou for value in frame)
-    wanted = [name for name in METRICS if name != "SEG" or masks]
+    # Without a single step there is no link to score.
+    links = any(last > first or parent for _, first, last, parent in true_tracks.tolist())
+    wanted = ["DET", "TRA", "MOTA", *(["SEG"] if masks else []), *(["LNK"] if links else [])]
     # It reports to standard output.
     with contextlib.redirect_stdout(io.StringIO()):
-        results = calculate(pred_tracks, true_tracks, found, dict(found), [*wanted, "MOTA"], True)
+        results = calculate(pred_tracks, true_tracks, found, dict(found), wanted, True)
+    # Asked for these, `calculate` fails at a frame without reference cells; asked directly, the library does not.
+    true_cells, pred_cells = _numbered(matches.reference), _numbered(matches.predicted)
+    whole = {
+        "labels_ref": _arrays([true_cells[i] for i in frame] for frame in matches.reference),
+        "labels_comp": _arrays([pred_cells[j] for j in frame] for frame in matches.predicted),
+        "mapped_ref": _arrays([true_cells[i] for i, _ in pairs] for pairs in matches.pairs),
+        "mapped_comp": _arrays([pred_cells[j] for _, j in pairs] for pairs in matches.pairs),
+    }
+    for measure in of_whole_cells:
+        results |= measure(**whole)
     scores = {name: results.get(name, math.nan) for name in METRICS}
     return {**scores, "identity_switches": results["IDSW"]}
+
+
+def _arrays(frames: Iterable[Iterable[int]]) -> list[NDArray[np.int64]]:
+    """One array per frame, and one empty frame more: the library takes whole numbers only, and at least two frames."""
+    return [*(np.array(list(frame), np.int64) for frame in frames), np.empty(0, np.int64)]
+
+
+def _numbered(ids: Pairs) -> dict[int, int]:
+    """Id → its number from 1: the library makes tables as long as the largest."""
+    return {i: number for number, i in enumerate(sorted({i for frame in ids for i in frame}), start=1)}
 
 
 def _without_gaps(ids: Pairs) -> tuple[NDArray[np.int64], list[dict[int, int]]]:
@@ -222,14 +244,16 @@ def _without_gaps(ids: Pairs) -> tuple[NDArray[np.int64], list[dict[int, int]]]:
     return np.array(rows, np.int64).reshape(-1, 4), labels
 
 
-def _library() -> Callable[..., dict[str, Any]]:
+def _library() -> tuple[Callable[..., dict[str, Any]], tuple[Callable[..., dict[str, Any]], ...]]:
+    """What computes the challenge's scores, and what computes those of whole cells (HOTA, IDF1)."""
     try:
+        from ctc_metrics.metrics import hota, idf1
         from ctc_metrics.scripts.evaluate import calculate_metrics
     except ImportError as error:
         raise SomaNetError(
             "Track scores need the library py-ctcmetrics, which is missing: pip install 'somanet[tracking-metrics]'."
         ) from error
-    return calculate_metrics  # type: ignore[no-any-return]
+    return calculate_metrics, (hota, idf1)
 
 
 def score_ctc_folders(result: Path | str, reference: Path | str, metrics: Sequence[str] = METRICS) -> dict[str, float]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from somanet.io.decoding import check_finite
 from somanet.io.problems import FileProblem
 
 
-class Movie(ABC):
+class Movie(Sequence[Any]):
     """An open movie of one channel, read one frame at a time; memory does not grow with its length.
 
     Use it as a context manager. It is a sequence of frames, but ``frame(t)`` is what to call.
@@ -26,6 +27,7 @@ class Movie(ABC):
         shape_YX: height and width of a frame in pixels.
         dtype: number type of a frame, native byte order.
         file_calibration: what the file says of its scale.
+        truncated: the file breaks off, and only the frames before the cut are here.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class Movie(ABC):
     shape_YX: tuple[int, int]
     dtype: np.dtype
     file_calibration: FileCalibration
+    truncated: bool = False
 
     def frame(self, t: int) -> np.ndarray:
         """Frame ``t`` (0 is the first) as a YX array the caller owns.
@@ -75,8 +78,9 @@ class Movie(ABC):
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self.frame(t) for t in range(self.n_frames))
 
-    def __getitem__(self, t: int) -> np.ndarray:
-        return self.frame(t)
+    def __getitem__(self, t):  # type: ignore[no-untyped-def]
+        """Frame ``t``; the frames of a slice as a list."""
+        return [self.frame(i) for i in range(*t.indices(self.n_frames))] if isinstance(t, slice) else self.frame(t)
 
     def __enter__(self) -> Movie:
         return self

@@ -24,13 +24,14 @@ TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv")
 MOVIE_SUFFIXES = (*TIFF_SUFFIXES, *VIDEO_SUFFIXES, ".zarr")
 
-_CLASSIC_LIMIT = (1 << 32) - (1 << 20)
+CLASSIC_TIFF_BYTES = (1 << 32) - (1 << 20)
+"""What a TIFF without 64-bit offsets holds, less room for its headers."""
 _IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
 _OME_DTYPES = (*_IMAGEJ_DTYPES, "int8", "int16", "int32", "uint32")
 _MAX_RATIONAL = (1 << 32) - 1
 
 
-def open_movie(path: Path | str, *, channel: int | str | None = None) -> Movie:
+def open_movie(path: Path | str, *, channel: int | str | None = None, allow_truncated: bool = False) -> Movie:
     """Open a movie for reading one frame at a time.
 
     Args:
@@ -38,6 +39,8 @@ def open_movie(path: Path | str, *, channel: int | str | None = None) -> Movie:
         channel: name or index (from 0) of the channel; needed where a TIFF or zarr has several, RGB
         included. For a
             video, red, green or blue; without it the grey value.
+        allow_truncated: open a TIFF that breaks off all the same, as the frames before the cut; the movie is then
+            marked ``truncated``.
 
     Returns:
         The movie, a context manager. ``file_calibration`` has what the file says of its scale.
@@ -62,6 +65,11 @@ def open_movie(path: Path | str, *, channel: int | str | None = None) -> Movie:
     if path.suffix.lower() in TIFF_SUFFIXES:
         from somanet.io.movie_tiff import TiffMovie
 
+        if allow_truncated:
+            from somanet.io.movie_cut_tiff import CutTiffMovie, is_cut
+
+            if is_cut(path):
+                return CutTiffMovie(path, channel)
         return TiffMovie(path, channel)
     raise FileProblem(
         f"{path}: expected a movie ({', '.join(MOVIE_SUFFIXES)}), found the suffix '{path.suffix}'. "
@@ -119,17 +127,18 @@ def _write(
             f"Cannot write {path}: {'OME' if ome else 'ImageJ'} TIFF has no {first.dtype.name} pixels; "
             f"it has {', '.join(_OME_DTYPES if ome else _IMAGEJ_DTYPES)}. Convert the frames."
         )
-    if not ome and n_bytes > _CLASSIC_LIMIT:
+    if not ome and n_bytes > CLASSIC_TIFF_BYTES:
         raise SomaNetError(
             f"Cannot write {path}: {n_bytes / 1e9:.1f} GB is more than an ImageJ TIFF holds (4.3 GB). Name it .ome.tif."
         )
-    options: dict[str, Any] = _ome_options(scale, n_frames, first) if ome else _imagej_options(scale)
-    kind: dict[str, Any] = {"ome": True, "bigtiff": n_bytes > _CLASSIC_LIMIT} if ome else {"imagej": True}
+    options: dict[str, Any] = ome_options(scale, n_frames, first) if ome else imagej_options(scale)
+    kind: dict[str, Any] = {"ome": True, "bigtiff": n_bytes > CLASSIC_TIFF_BYTES} if ome else {"imagej": True}
     with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, **kind) as tiff:
         tiff.write(frames, shape=(n_frames, *first.shape), dtype=first.dtype, photometric="minisblack", **options)
 
 
-def _imagej_options(scale: Calibration | FileCalibration) -> dict[str, Any]:
+def imagej_options(scale: Calibration | FileCalibration) -> dict[str, Any]:
+    """Arguments of tifffile for an ImageJ TYX stack of a known scale."""
     metadata: dict[str, Any] = {"axes": "TYX"}
     options: dict[str, Any] = {"metadata": metadata}
     if scale.pixel_size_um is not None:
@@ -145,7 +154,8 @@ def _imagej_options(scale: Calibration | FileCalibration) -> dict[str, Any]:
     return options
 
 
-def _ome_options(scale: Calibration | FileCalibration, n_frames: int, first: np.ndarray) -> dict[str, Any]:
+def ome_options(scale: Calibration | FileCalibration, n_frames: int, first: np.ndarray) -> dict[str, Any]:
+    """Arguments of tifffile for an OME TYX stack of a known scale."""
     identity = f"{n_frames} {first.shape} {first.dtype} {scale}"
     # tifffile would put in a random id; equal movies should be equal files, for DVC's hashes.
     metadata: dict[str, Any] = {"axes": "TYX", "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, identity))}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from somanet.errors import SomaNetError
 from somanet.migration.direction import headings, straightness
-from somanet.migration.hmm import fit_motion_model, mobile_steps_by_model
+from somanet.migration.hmm import MotionModel, fit_motion_model, mobile_steps_by_model
 from somanet.migration.kinematics import (
     Drift,
     Noise,
@@ -24,17 +24,19 @@ from somanet.migration.kinematics import (
 from somanet.migration.saltation import (
     FASTEST_UM_PER_H,
     Saltations,
-    dead_time_factor,
     least_length,
-    mean_pause,
     mobile_steps,
     mobile_threshold,
     saltations_of,
 )
+from somanet.migration.sampling import sampling_sums, true_jumps
 from somanet.migration.tables import MIGRATION
 
 LEAST_HOURS = 4.0
 LEAST_FRAMES = 12
+MOST_HIDDEN = 0.1
+LEAST_MODEL_NOISE_UM = 0.01
+"""Cells that rest exactly (drawn tracks, positions in whole pixels) show no noise, and the model divides by it."""
 # Times come from whole frames: 24 intervals of 10 min are 4 h whatever their sum's last digit.
 ROUNDING_H = 1e-9
 
@@ -92,11 +94,14 @@ def migration_of(
     warnings = [*(drift.warnings if remove_drift else ()), *noise.warnings]
     mobile = np.zeros(len(steps), bool)
     threshold = math.nan
+    resolution = Resolution(noise.sigma_um)
     if (~steps.gap).any():
         threshold = float(mobile_threshold(noise.sigma_um, interval_h=steps.interval_h))
+        resolution = Resolution(noise.sigma_um, threshold * steps.interval_h, threshold * steps.interval_h)
         if detector == "model":
-            model = fit_motion_model(steps, sigma_um=noise.sigma_um)
+            model = fit_motion_model(steps, sigma_um=max(noise.sigma_um, LEAST_MODEL_NOISE_UM))
             mobile = mobile_steps_by_model(steps, model)
+            resolution = Resolution.of_model(model, interval_h=steps.interval_h)
             warnings += model.warnings
         else:
             mobile = mobile_steps(steps, sigma_um=noise.sigma_um)
@@ -106,16 +111,49 @@ def migration_of(
                     f"{FASTEST_UM_PER_H:g} µm/h at this frame interval: short saltations may be noise."
                 )
     found = saltations_of(steps, mobile, min_length_um=least_length(noise.sigma_um))
-    return Migration(cell_table(still, steps, found), found, steps, drift, noise, threshold, tuple(warnings))
+    cells = cell_table(still, steps, found, resolution)
+    return Migration(cells, found, steps, drift, noise, threshold, tuple(warnings))
 
 
-def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Resolution:
+    """Which steps a detector tells apart, for the correction.
+
+    Attributes:
+        sigma_um: localisation noise per axis.
+        mobile_step_um: length from which a step beside a jump is held to be motion; NaN without steps.
+        rest_step_um: length up to which a step alone between two jumps is held to be rest; 0 if none is.
+    """
+
+    sigma_um: float
+    mobile_step_um: float = math.nan
+    rest_step_um: float = math.nan
+
+    @classmethod
+    def of_model(cls, model: MotionModel, *, interval_h: float) -> Resolution:
+        """Lengths at which motion and rest are equally likely: the states' densities times the chances to change."""
+        rest = 2 * model.sigma_um**2
+        motion = rest + (model.spread_um_per_h * interval_h) ** 2
+        density = math.log(motion / rest)
+        beside_jump = math.log((1 - model.start_chance) / (1 - model.stop_chance))
+        alone = math.log(model.stop_chance * model.start_chance) - 2 * math.log(1 - model.stop_chance)
+        steps = [math.sqrt(max(2 * (density + odds) / (1 / rest - 1 / motion), 0.0)) for odds in (beside_jump, alone)]
+        return cls(model.sigma_um, steps[0], min(steps))
+
+    @property
+    def first_rest_step(self) -> int:
+        """First step of a pause that is sure to be seen: the second where noise hides a tenth of lone ones or more."""
+        hidden = math.exp(-((self.rest_step_um / self.sigma_um) ** 2) / 4) if self.sigma_um > 0 else 0.0
+        return 2 if hidden > MOST_HIDDEN else 1
+
+
+def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resolution: Resolution) -> pd.DataFrame:
     """One row per cell: :data:`somanet.migration.tables.MIGRATION`; undefined numbers are NaN.
 
     A saltation counts in the frequency if its start is seen: counting those cut at both ends of a track would
     count D/T too many. The start has to follow a step at rest, so that Δt/T are missed (4 % at 10 min in 4 h).
     Incomplete saltations are in the observed and the mobile time, and not in lengths, durations and pauses.
-    One cell has few pauses, so its dead-time factor is that of the movie.
+    One cell has few pauses, so the share of them that shows is taken from the movie.
     """
     ordered = check_tracks(tracks)
     by_cell = ordered.groupby("track_id", sort=True)
@@ -134,6 +172,11 @@ def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations) -> pd
     free = step[~step["gap"]]
     observed = total(free["h"], free["id"])
     table["observed_h"] = observed
+    table["noise_um"] = resolution.sigma_um
+    table["mobile_step_um"], table["rest_step_um"] = resolution.mobile_step_um, resolution.rest_step_um
+    table = table.join(
+        sampling_sums(steps, saltations, cells=cells, long=cells[long], first_step=resolution.first_rest_step)
+    )
     table["path_um"] = total(step["um"], step["id"])
     table["net_um"] = np.hypot(ends["y_um"], ends["x_um"])
     table["average_speed_um_per_h"] = _over(total(free["um"], free["id"]), observed)
@@ -152,11 +195,7 @@ def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations) -> pd
     mobile = total(events["duration_h"], events["track_id"])
     table["n_saltations"] = n
     table["frequency_per_h"] = _over(n, observed)
-    jumping = n > 0
-    pause = mean_pause(paused_h=float((observed - mobile)[jumping].sum()), n_ends=float(n[jumping].sum()))
-    table["frequency_corrected_per_h"] = corrected_frequency(table["frequency_per_h"], pause, steps.interval_h)
     table["n_complete"] = n_complete
-    table["complete_reach_um"] = total(complete["reach_um"], complete["track_id"])
     table["complete_um"], table["complete_h"], table["mobile_h"] = complete_um, complete_h, mobile
     table["mean_length_um"] = _over(complete_um, n_complete)
     table["mean_duration_h"] = _over(complete_h, n_complete)
@@ -166,14 +205,13 @@ def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations) -> pd
     table["n_pauses"] = total(pd.Series(1, index=pauses.index), pauses["track_id"])
     table["mean_pause_h"] = _over(total(pauses["duration_h"], pauses["track_id"]), table["n_pauses"])
     table["pause_fraction"] = 1 - _over(mobile, observed)
+    jumps = true_jumps(table, np.ones((1, len(table))))
+    per_seen = float(jumps.started[0] / n.sum()) if n.sum() else math.nan
+    table["frequency_corrected_per_h"] = (_over(n, table["exposed_h"]) * per_seen).where(
+        n != 0, table["frequency_per_h"]
+    )
     rows = table.reset_index()[list(MIGRATION.names)]
     return rows.astype({column.name: column.dtype for column in MIGRATION.columns})
-
-
-def corrected_frequency(frequency: pd.Series, mean_pause_h: float, interval_h: float) -> pd.Series:
-    """Frequency times the dead-time factor; one of 0 stays 0 where no pause ends and the factor is unknown."""
-    factor = dead_time_factor(mean_pause_h, interval_h=interval_h)
-    return (frequency * factor).where(frequency != 0, 0.0)
 
 
 def _over(numerator: pd.Series, denominator: pd.Series) -> pd.Series:

@@ -142,23 +142,3 @@ def saltations_of(steps: Steps, mobile: Bools, *, min_length_um: float) -> Salta
         columns=list(PAUSES.names),
     )
     return Saltations(events, pauses, steps.interval_h, min_length_um)
-
-
-def mean_pause(*, paused_h: float, n_ends: float) -> float:
-    """Mean pause in h with censoring: time at rest, cut pauses included, over the pause ends that were seen.
-
-    The maximum-likelihood mean of exponential pauses (Kalbfleisch & Prentice 2002, section 3.2). The plain mean of
-    complete pauses is too short, as the track's ends cut the long ones. Cells that never jump do not belong in it.
-    NaN if no pause ends.
-    """
-    return paused_h / n_ends if n_ends else math.nan
-
-
-def dead_time_factor(mean_pause_h: float, *, interval_h: float) -> float:
-    """exp(Δt/m) with m = mean pause - Δt: true over seen saltations where short pauses are missed.
-
-    A pause shorter than about a frame interval joins two saltations into one; a seen pause is about Δt too short
-    at its ends and Δt too long by selection, hence m. NaN where m is not positive: the frames are too far apart.
-    """
-    excess = mean_pause_h - interval_h
-    return math.exp(interval_h / excess) if excess > 0 else math.nan

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from somanet.errors import SomaNetError
+from somanet.migration.sampling import true_jumps
 from somanet.migration.tables import MIGRATION
 from somanet.schema import check_columns
 
@@ -24,8 +25,7 @@ LONGEST_INTERVAL_H = 10 / 60
 FEWEST_EVENTS = 20
 FEWEST_DONORS = 3
 MOST_UNDEFINED = 0.05
-# Tells 10 min from 11 min, not 10 min from the 10.003 min that a microscope writes.
-INTERVAL_DIGITS = 2
+MOST_CUT = 0.5
 UNITS = {
     "frequency_per_h": "1/h",
     "frequency_corrected_per_h": "1/h",
@@ -33,6 +33,7 @@ UNITS = {
     "mean_length_corrected_um": "µm",
     "mean_duration_h": "h",
     "mobile_speed_um_per_h": "µm/h",
+    "mobile_speed_corrected_um_per_h": "µm/h",
     "mean_pause_h": "h",
     "pause_fraction": "",
     "average_speed_um_per_h": "µm/h",
@@ -91,8 +92,7 @@ def _json(value: float) -> float | None:
 def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
     """The numbers of :data:`UNITS` of weighted cells: ratios of sums, so that long tracks count for their length.
 
-    The corrected length is not in the published rule: as many saltations as are joined make the seen ones longer, so
-    their mean reach is divided by the dead-time factor. In simulation it stays within 5 % from 5 to 30 min frames.
+    The corrected ones are those of :func:`somanet.migration.sampling.true_jumps`, what frames hide undone.
 
     Args:
         cells: :data:`somanet.migration.tables.MIGRATION`.
@@ -107,24 +107,16 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
 
     n, observed = total(cells["n_saltations"]), total(cells["observed_h"])
     paused = (cells["observed_h"] - cells["mobile_h"]).where(cells["n_saltations"] > 0, 0.0)
-    corrected = np.zeros_like(n)
-    minutes = cells["frame_interval_h"].mul(60).round(INTERVAL_DIGITS).to_numpy(float)
-    for minute in np.unique(minutes[~np.isnan(minutes)]):
-        chosen = minutes == minute
-        events = total(np.where(chosen, cells["n_saltations"], 0))
-        delay = float(minute) / 60
-        excess = _over(total(np.where(chosen, paused, 0)), events) - delay
-        factor = np.exp(delay / np.where(excess > 0, excess, math.nan))
-        corrected += np.where(events > 0, events * factor, 0.0)
+    jumps = true_jumps(cells, weights)
     known = cells["straightness"].notna()
     return {
         "frequency_per_h": _over(n, observed),
-        "frequency_corrected_per_h": _over(corrected, observed),
+        "frequency_corrected_per_h": _over(jumps.started, total(cells["exposed_h"])),
         "mean_length_um": _over(total(cells["complete_um"]), total(cells["n_complete"])),
-        "mean_length_corrected_um": _over(total(cells["complete_reach_um"]), total(cells["n_complete"]))
-        * _over(n, corrected),
+        "mean_length_corrected_um": _over(jumps.travel_um, jumps.whole),
         "mean_duration_h": _over(total(cells["complete_h"]), total(cells["n_complete"])),
         "mobile_speed_um_per_h": _over(total(cells["complete_um"]), total(cells["complete_h"])),
+        "mobile_speed_corrected_um_per_h": _over(jumps.path_um, jumps.moving_h),
         "mean_pause_h": _over(total(paused), n),
         "pause_fraction": 1 - _over(total(cells["mobile_h"]), observed),
         "average_speed_um_per_h": _over(
@@ -248,7 +240,12 @@ def sampling_warnings(cells: pd.DataFrame) -> tuple[str, ...]:
             f"Only {complete} of {started} saltations are seen to their end: short tracks lose the long ones, so "
             "lengths are too small."
         )
-    undefined = pooled_numbers(used, np.ones((1, len(used))))["frequency_corrected_per_h"]
-    if started and np.isnan(undefined).any():
+    jumps = true_jumps(used, np.ones((1, len(used))))
+    if started and np.isnan(jumps.started).any():
         warnings.append("Pauses are hardly longer than the frame interval: the frequency cannot be corrected.")
+    elif jumps.cut[0] > MOST_CUT:
+        warnings.append(
+            "Jumps are hardly faster than the speed that noise allows to see: they are found in pieces, too many and "
+            "too short. Use a longer frame interval, a sharper image or the model."
+        )
     return tuple(warnings)

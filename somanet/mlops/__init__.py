@@ -8,6 +8,7 @@ from somanet.mlops.lifecycle import Terminated, reap_stale_runs, sigterm_raises
 from somanet.mlops.models import ServedModel, load_logged_model, logged_checkpoint
 from somanet.mlops.run import track_run
 from somanet.mlops.runfile import RunRecord, read_run, run_id_from, write_run_file
+from somanet.mlops.search import find_run
 from somanet.mlops.spool import pending_runs, replay_spool
 from somanet.mlops.store import ensure_store, tracking_uri
 from somanet.mlops.tracked import TrackedRun
@@ -20,6 +21,7 @@ __all__ = [
     "Terminated",
     "TrackedRun",
     "ensure_store",
+    "find_run",
     "load_logged_model",
     "logged_checkpoint",
     "pending_runs",

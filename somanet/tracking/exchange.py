@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from somanet.calibration import Calibration
+from somanet.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration
+from somanet.errors import SomaNetError
 from somanet.io.tables import read_table, write_table
 from somanet.schema import TRACKS, Column, Schema
 from somanet.tracking.ctc import CtcMasks, read_ctc, write_ctc
@@ -21,12 +25,20 @@ __all__ = [
     "read_geff",
     "read_napari",
     "read_trackmate",
+    "scale_of_tracks",
+    "table_columns",
     "write_csv",
     "write_ctc",
     "write_geff",
     "write_napari",
     "write_trackmate",
 ]
+
+POINT_COLUMNS = ("frame", "y_px", "x_px")
+GIVE_SCALE = "Give it: --movie MOVIE, or --pixel-size-um and --frame-interval-min."
+ROUNDING_PX = 0.1
+"""A table rounded in a spreadsheet still agrees with its pixels; a corrected soma has moved by more."""
+ROUNDING_SHARE = 1e-3
 
 NAPARI = Schema(
     "napari tracks",
@@ -48,13 +60,95 @@ def write_csv(path: Path | str, tracks: pd.DataFrame) -> None:
     write_table(path, check_tracks(tracks, "The tracks"), TRACKS)
 
 
-def read_csv(path: Path | str) -> pd.DataFrame:
-    """Read our own table of tracks, perhaps corrected by hand.
+def read_csv(path: Path | str, calibration: Calibration | None = None) -> pd.DataFrame:
+    """Read our own table of tracks, perhaps corrected by hand, or a plain one of points in pixels.
+
+    Args:
+        path: a CSV file with ``track_id`` (or ``track``), ``frame``, ``y_px``, ``x_px``. The physical columns ``t_h``,
+            ``y_um`` and ``x_um`` follow from the scale: what is there is checked, what lacks is computed.
+        calibration: the physical scale; needed only where a physical column lacks.
+
+    Returns:
+        ``schema.TRACKS`` columns, then the others, by track and frame.
 
     Raises:
-        SomaNetError: missing file or columns, cells that are no numbers, two points of one track in one frame.
+        SomaNetError: missing file or columns, cells that are no numbers, two points of one track in one frame, physical
+            columns that contradict the pixels, or no scale where it is needed.
     """
-    return check_tracks(read_table(path, TRACKS), str(path))
+    columns = table_columns(path)
+    track = "track" if "track" in columns and "track_id" not in columns else "track_id"
+    lacking = [name for name in (track, *POINT_COLUMNS) if name not in columns]
+    if lacking:
+        raise SomaNetError(
+            f"{path}: expected a table of tracks with the columns track_id, {', '.join(POINT_COLUMNS)} (or "
+            f"napari's {', '.join(NAPARI.names)}); it lacks {lacking} and has {columns}. Rename them if they are there."
+        )
+    known = [replace(column, name=track) if column.name == "track_id" else column for column in TRACKS.columns]
+    schema = Schema(TRACKS.name, tuple(column for column in known if column.name in columns))
+    points = read_table(path, schema).rename(columns={track: "track_id"})
+    _check_scale(points, calibration or scale_of_tracks(points), str(path))
+    physical = [name for name in TRACKS.names[1:] if name not in columns]
+    if not physical:
+        return check_tracks(points, str(path))
+    if calibration is None:
+        raise SomaNetError(f"{path}: it lacks {physical}, which follow from the physical scale. {GIVE_SCALE}")
+    return tracks_from_points(points, calibration, str(path))
+
+
+def table_columns(path: Path | str) -> list[str]:
+    """The columns of a CSV file.
+
+    Raises:
+        SomaNetError: missing or empty file, or no CSV; also one whose columns are not separated by commas.
+    """
+    columns = [str(name) for name in read_table(path, Schema(TRACKS.name, ())).columns]
+    if len(columns) == 1 and (mark := next((mark for mark in ";\t" if mark in columns[0]), None)):
+        name = "semicolons" if mark == ";" else "tabs"
+        raise SomaNetError(
+            f"{path}: expected columns separated by commas, found {name}. Save it with commas, and decimal points."
+        )
+    return columns
+
+
+def scale_of_tracks(tracks: pd.DataFrame) -> FileCalibration:
+    """What a table of tracks says of its scale, by the medians of µm per pixel and of hours per frame.
+
+    Args:
+        tracks: some or all of the columns of ``schema.TRACKS``.
+
+    Returns:
+        Seven digits; None where nothing tells, as for the interval in a table of frame 0 only.
+    """
+    pixel = _median([tracks[um] / tracks[px] for um, px in (("y_um", "y_px"), ("x_um", "x_px")) if um in tracks])
+    hours = _median([tracks["t_h"] / tracks["frame"]] if "t_h" in tracks else [])
+    return FileCalibration(pixel, None if hours is None else float(f"{hours * MINUTES_PER_HOUR:.7g}"))
+
+
+def _median(ratios: list[pd.Series]) -> float | None:
+    values = pd.concat(ratios) if ratios else pd.Series(dtype="float64")
+    value = float(values[np.isfinite(values) & (values > 0)].median())
+    return float(f"{value:.7g}") if math.isfinite(value) else None
+
+
+def _check_scale(points: pd.DataFrame, scale: Calibration | FileCalibration, source: str) -> None:
+    """Refuse points whose physical columns are not their pixels and frames times the scale, to a tenth of a pixel."""
+    interval_h = None if scale.frame_interval_min is None else scale.frame_interval_min / MINUTES_PER_HOUR
+    for column, per, of in (
+        ("y_um", scale.pixel_size_um, "y_px"),
+        ("x_um", scale.pixel_size_um, "x_px"),
+        ("t_h", interval_h, "frame"),
+    ):
+        if column not in points or per is None:
+            continue
+        wrong = (points[column] / per - points[of]).abs() > ROUNDING_PX + ROUNDING_SHARE * points[of].abs()
+        if wrong.any():
+            row = points[wrong].iloc[0]
+            raise SomaNetError(
+                f"{source}: track {row['track_id']:.0f} has {column} = {row[column]:g} in frame {row['frame']:.0f}, "
+                f"but {of} = {row[of]:g} at {per:.7g} each is {row[of] * per:g} ({wrong.sum()} of {len(points)} "
+                "points differ). Is it of another movie, or was one of the two corrected alone? "
+                "Without the columns t_h, y_um and x_um they are computed anew."
+            )
 
 
 def write_napari(path: Path | str, tracks: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ def link_cells(
     overlap_weight: float = OVERLAP_WEIGHT,
     shape_weight: float = SHAPE_WEIGHT,
     intensity_weight: float = INTENSITY_WEIGHT,
+    blank_frames: Collection[int] = (),
 ) -> pd.DataFrame:
     """Give every soma an identity over time. Cells enter, leave and are missed; they neither divide nor fuse.
 
@@ -53,6 +55,8 @@ def link_cells(
         overlap_weight: w_o. The three weights are relative to a step of full length, which costs 1.
         shape_weight: w_s.
         intensity_weight: w_i.
+        blank_frames: frames that show nothing. They do not count as missed, so cells are followed through any number
+            of them; the reach grows with the time that passes.
 
     Returns:
         ``schema.TRACKS`` columns (µm, h), then ``label`` (the value in its label image), ``area_um2``,
@@ -67,7 +71,7 @@ def link_cells(
     step = typical_max_step_um(ordered, calibration) if max_step_um is None else check_step(max_step_um)
     gap = typical_max_gap_frames(calibration) if max_gap_frames is None else max_gap_frames
     weights = (overlap_weight, shape_weight, intensity_weight)
-    ids = _identities(ordered, calibration, step, gap, weights)
+    ids = _identities(ordered, calibration, step, gap, weights, frozenset(blank_frames))
     counts = np.bincount(ids, minlength=1)
     kept = np.flatnonzero(counts >= min_frames)
     numbers = np.zeros(len(counts), np.int64)
@@ -97,6 +101,7 @@ def _identities(
     max_step_um: float,
     max_gap_frames: int,
     weights: tuple[float, float, float],
+    blank_frames: frozenset[int],
 ) -> NDArray[np.int64]:
     """Track number (from 0, in order of first row) of every row of detections sorted by frame."""
     if detections.empty:
@@ -105,8 +110,10 @@ def _identities(
 
     features = _features(detections, calibration)
     frames = detections["frame"].to_numpy()
-    first = int(frames[0])
-    bounds = np.searchsorted(frames, np.arange(first, int(frames[-1]) + 2))
+    present = set(frames.tolist())
+    # laptrack counts missed frames by places in this list, so blank frames have none.
+    seen = [t for t in range(int(frames[0]), int(frames[-1]) + 1) if t in present or t not in blank_frames]
+    bounds = np.append(np.searchsorted(frames, seen), len(frames))
     coords = [features[start:stop] for start, stop in itertools.pairwise(bounds)]
     # Every pair within reach costs less than this: the step alone decides what is possible, the cost what is best.
     cutoff = 1.0 + sum(weights) + 1e-6

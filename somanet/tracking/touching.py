@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,11 @@ Hints = dict[int, dict[int, list[Soma]]]
 
 
 def separate_touching(
-    labels: Sequence[Labels], calibration: Calibration, *, max_step_um: float | None = None
+    labels: Sequence[Labels],
+    calibration: Calibration,
+    *,
+    max_step_um: float | None = None,
+    blank_frames: Collection[int] = (),
 ) -> Iterator[NDArray[np.int32]]:
     """Split masks that hold several cells, and join masks that are parts of one.
 
@@ -49,6 +53,7 @@ def separate_touching(
             times, two frames at a time in memory.
         calibration: the physical scale.
         max_step_um: longest step from one frame to the next; what the fastest cell could do if None.
+        blank_frames: frames that show nothing; the cells after them are compared with those before.
 
     Yields:
         YX int32 label images, ids without meaning between frames. Feed them to ``detect_cells``.
@@ -61,13 +66,15 @@ def separate_touching(
     typical = float(np.median(areas)) if areas.size else 0.0
     backwards = _Walk(calibration, step_um, typical)
     hints: Hints = {}
-    for t in reversed(range(len(labels))):
+    seen = [t for t in range(len(labels)) if t not in blank_frames]
+    for t in reversed(seen):
         backwards.advance(_frame(labels, t))
         if backwards.splits:
             hints[t] = backwards.splits
     forwards = _Walk(calibration, step_um, typical)
     for t in range(len(labels)):
-        yield forwards.advance(_frame(labels, t), hints.get(t))
+        frame = _frame(labels, t)
+        yield frame if t in blank_frames else forwards.advance(frame, hints.get(t))
 
 
 def _frame(labels: Sequence[Labels], t: int) -> NDArray[np.int32]:

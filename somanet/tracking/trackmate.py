@@ -33,7 +33,12 @@ _WHOLE = {"FRAME", "VISIBILITY", "SPOT_SOURCE_ID", "SPOT_TARGET_ID", "TRACK_ID",
 
 
 def write_trackmate(
-    path: Path | str, tracks: pd.DataFrame, calibration: Calibration, *, shape_YX: tuple[int, int] | None = None
+    path: Path | str,
+    tracks: pd.DataFrame,
+    calibration: Calibration,
+    *,
+    shape_YX: tuple[int, int] | None = None,
+    movie: Path | str | None = None,
 ) -> None:
     """Write tracks as a TrackMate file, in µm and h.
 
@@ -44,6 +49,7 @@ def write_trackmate(
         tracks: ``schema.TRACKS`` columns at least; spots get the radius of ``area_um2`` if it is there.
         calibration: the physical scale.
         shape_YX: size of a frame; what holds all points if None.
+        movie: what TrackMate opens behind the tracks, there or beside the XML file; a black background if None.
 
     Raises:
         SomaNetError: the tracks make no sense, or the disk refuses.
@@ -63,11 +69,17 @@ def write_trackmate(
     _add_spots(_add(model, "AllSpots", {"nspots": len(rows)}), rows)
     _add_tracks(model, rows)
     height, width = shape_YX or (math.ceil(rows[name].max() + 1) if len(rows) else 1 for name in ("y_px", "x_px"))
-    image = {"filename": "", "folder": "", "width": width, "height": height, "nslices": 1}
+    folder, name = ("", "") if movie is None else (str(Path(movie).resolve().parent), Path(movie).name)
+    image = {"filename": name, "folder": folder, "width": width, "height": height, "nslices": 1}
     image |= {"nframes": int(rows["frame"].max()) + 1 if len(rows) else 1}
     image |= {"pixelwidth": calibration.pixel_size_um, "pixelheight": calibration.pixel_size_um, "voxeldepth": 1.0}
     image |= {"timeinterval": calibration.frame_interval_h}
-    _add(_add(root, "Settings"), "ImageData", image)
+    settings = _add(root, "Settings")
+    _add(settings, "ImageData", image)
+    # TrackMate opens no file without these, empty though they are.
+    _add(settings, "InitialSpotFilter", {"feature": "QUALITY", "value": 0.0, "isabove": "true"})
+    _add(settings, "SpotFilterCollection")
+    _add(settings, "TrackFilterCollection")
     ET.indent(root)
     with atomic_path(path) as temporary:
         ET.ElementTree(root).write(temporary, encoding="UTF-8", xml_declaration=True)

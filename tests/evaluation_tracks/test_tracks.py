@@ -91,6 +91,19 @@ def test_nothing_found_is_0_and_nothing_to_find_is_undefined() -> None:
     assert all(math.isnan(no_truth[name]) for name in (*METRICS, "recall", "followed", "identity_switches"))
 
 
+def test_frames_without_cells_and_a_single_frame() -> None:
+    """A reference that begins late, and one without any step, which has no links to score."""
+    empty = np.zeros_like(TRUTH[:2])
+    late = np.concatenate([empty, TRUTH])
+    assert {name: track_scores(match_masks(late, late))[name] for name in METRICS} == dict.fromkeys(METRICS, 1.0)
+    false = np.concatenate([empty, TRUTH])
+    false[0] = TRUTH[0]
+    assert track_scores(match_masks(late, false))["precision"] == pytest.approx(7 / 9)
+    single = track_scores(match_masks(TRUTH[:1], TRUTH[:1]))
+    assert math.isnan(single.pop("LNK"))
+    assert {single[name] for name in METRICS if name != "LNK"} == {1.0}
+
+
 def test_movies_that_differ() -> None:
     with pytest.raises(SomaNetError, match="prediction ends after 3"):
         masks(TRUTH[:3])

@@ -1,7 +1,5 @@
 """The rule: a drawn world whose events are known, laws, and the truth of the simulation."""
 
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,9 +10,7 @@ from somanet.errors import SomaNetError
 from somanet.evaluation.migration import score_saltations
 from somanet.migration.kinematics import localisation_noise, steps_of
 from somanet.migration.saltation import (
-    dead_time_factor,
     least_length,
-    mean_pause,
     mobile_steps,
     mobile_threshold,
     saltations_of,
@@ -124,17 +120,9 @@ def test_laws_of_the_rule(moves, angle: float, missing: int) -> None:
     assert found.events.censored.tolist() == turned.events.censored.tolist()
 
 
-def test_dead_time_factor() -> None:
-    """Mean pause 1 h, frames 0.2 h apart: exp(0.2/0.8). Undefined where pauses are no longer than a frame."""
-    assert dead_time_factor(1.0, interval_h=0.2) == pytest.approx(math.exp(0.25))
-    assert math.isnan(dead_time_factor(0.2, interval_h=0.2))
-    assert mean_pause(paused_h=12, n_ends=4) == 3
-    assert math.isnan(mean_pause(paused_h=12, n_ends=0))
-
-
 @pytest.mark.parametrize(("interval_min", "least_recall", "most_length"), [(5, 0.92, 0.08), (10, 0.84, 0.16)])
 def test_truth_of_the_simulation_is_found(interval_min: float, least_recall: float, most_length: float) -> None:
-    """About 420 events of 25 µm (science: recall 0.98 and 0.89): 2 sd of recall are 0.03, of frequency 8 %."""
+    """About 420 events of 25 µm (science: recall 0.98 and 0.89): 2 sd of recall are 0.03."""
     tracks, truth = simulated(seed=5, n_cells=60, interval_h=interval_min / 60)
     steps = steps_of(tracks)
     sigma = localisation_noise(steps).sigma_um
@@ -144,8 +132,4 @@ def test_truth_of_the_simulation_is_found(interval_min: float, least_recall: flo
     assert scores.recall > least_recall
     assert scores.precision > 0.98
     assert 0 <= scores.length_bias < most_length
-    n_ends = found.pauses.censored.isin(["", "start"]).sum()
-    pause = mean_pause(paused_h=found.pauses.duration_h.sum(), n_ends=float(n_ends))
-    factor = dead_time_factor(pause, interval_h=steps.interval_h)
-    assert abs((1 + scores.frequency_bias) * factor - 1) < 0.1
     assert (1 + scores.frequency_bias) < 1

@@ -27,6 +27,15 @@ def cells(frequencies, *, hours=10.0, **columns) -> pd.DataFrame:
             "n_complete": 5,
             "complete_um": 100.0,
             "complete_reach_um": 100.0,
+            "exposed_h": hours,
+            "complete_weight": 5.0,
+            "weighted_reach_um": 100.0,
+            "mobile_step_um": 1.0,
+            "rest_step_um": 1.0,
+            "noise_um": 0.1,
+            "n_rest_steps": 20,
+            "n_rest_ends": 1,
+            "turn_cosine": 0.0,
             "complete_h": 1.25,
             "mobile_h": 0.25 * f * hours,
         }
@@ -45,7 +54,11 @@ def jumper(track_id=1):
 def test_numbers_of_a_drawn_cell() -> None:
     """12 steps of 0.5 h: 6 h. Two complete saltations, 40 µm in 1 h and 30 µm in 0.5 h; one complete pause of 2 h.
 
-    Paused 4.5 h, of which 3 - pause ends - are two: mean pause (6 - 1.5)/2 = 2.25 h with censoring.
+    Paused 4.5 h with two pause ends: mean pause (6 - 1.5)/2 = 2.25 h with censoring.
+    Of the pauses after a saltation, 4 and 2 steps long, 3 first and second steps are followed, none by a jump: no
+    pause seems to hide, and the frequency lacks the first half hour only, in which no start would be seen: 2/5.5.
+    The saltations could lie at 4.5 and 5 of 6 h: weights 6/4.5 and 6/5. Threshold 5 µm a step, 1.5 steps and 35 µm
+    each: v = (35 - 10)/0.5 = 50 µm a step; the noise of 0.1 µm takes 2·0.01/50 µm off the reach.
     Path 70, net 50 at atan2(30, 40) = 36.9°.
     """
     result = migration_of(jumper(), sigma_um=0.1)
@@ -53,7 +66,8 @@ def test_numbers_of_a_drawn_cell() -> None:
     expected = {
         "n_frames": 13, "observed_h": 6, "path_um": 70, "net_um": 50, "average_speed_um_per_h": 70 / 6,
         "velocity_x_um_per_h": 40 / 6, "velocity_y_um_per_h": 5, "straightness": 5 / 7, "direction_deg": 36.87,
-        "n_saltations": 2, "frequency_per_h": 1 / 3, "frequency_corrected_per_h": math.exp(0.5 / 1.75) / 3,
+        "n_saltations": 2, "frequency_per_h": 1 / 3, "frequency_corrected_per_h": 2 / 5.5,
+        "exposed_h": 5.5, "complete_weight": 6 / 4.5 + 1.2, "n_rest_steps": 3, "n_rest_ends": 0, "n_turns": 1,
         "n_complete": 2, "mean_length_um": 35, "mean_duration_h": 0.75, "mobile_speed_um_per_h": 70 / 1.5,
         "n_pauses": 1, "mean_pause_h": 2, "pause_fraction": 0.75, "mobile_h": 1.5, "long_enough": 1,
     }  # fmt: skip
@@ -62,7 +76,9 @@ def test_numbers_of_a_drawn_cell() -> None:
     assert result.threshold_um_per_h == 10
     numbers = summarize(result.cells).numbers
     assert numbers["mean_pause_h"].value == pytest.approx(2.25)
-    assert numbers["mean_length_corrected_um"].value == pytest.approx(35 * math.exp(-0.5 / 1.75))
+    length = (40 * 6 / 4.5 + 30 * 1.2) / (6 / 4.5 + 1.2)
+    assert numbers["mean_length_corrected_um"].value == pytest.approx(length + 2 * 0.01 / 50)
+    assert numbers["mobile_speed_corrected_um_per_h"].value == pytest.approx(100, rel=1e-4)
 
 
 def test_a_cell_cut_while_jumping_counts_its_start_only() -> None:
@@ -164,7 +180,8 @@ def test_movies_of_two_frame_intervals_are_corrected_each_by_its_own() -> None:
         ({"frame_interval_h": 0.25}, "15 min apart"),
         ({"n_complete": 1}, "complete saltations"),
         ({"n_complete": 3, "n_saltations": 9}, "seen to their end"),
-        ({"mobile_h": 9.9}, "cannot be corrected"),
+        ({"n_rest_ends": 20}, "cannot be corrected"),
+        ({"mobile_step_um": 8.0}, "found in pieces"),
         ({"movie": "a"}, "One movie only"),
         ({"donor": "d", "movie": list("aaaabbbbcc")}, "not for other donors"),
         ({"movie": list("aaaaabbbbb")}, "Two movies only"),

@@ -182,6 +182,16 @@ def test_trackmate_is_in_micrometres_and_hours(tmp_path: Path) -> None:
     assert len(list(root.iter("Edge"))) == 3
 
 
+def test_trackmate_finds_what_it_opens_no_file_without(tmp_path: Path) -> None:
+    """Filters, and the movie to show behind the tracks."""
+    write_trackmate(tmp_path / "t.xml", table(POINTS), SCALE, movie=tmp_path / "movie.tif")
+    settings = part(ET.parse(tmp_path / "t.xml").getroot(), "Settings")
+    found = {child.tag for child in settings}
+    assert found == {"ImageData", "InitialSpotFilter", "SpotFilterCollection", "TrackFilterCollection"}
+    image = part(settings, "ImageData").attrib
+    assert Path(image["folder"], image["filename"]) == (tmp_path / "movie.tif").resolve()
+
+
 def test_filtered_tracks_and_loose_spots_stay_out(tmp_path: Path) -> None:
     def change(root: ET.Element) -> None:
         part(root, "Model/FilteredTracks").remove(part(root, "Model/FilteredTracks/TrackID[@TRACK_ID='9']"))

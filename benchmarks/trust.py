@@ -1,0 +1,108 @@
+"""How far to trust each number: the full grid of simulated experiments, its tables and pictures.
+
+python benchmarks/trust.py --model models/finetune/compact_all/seed0 --output docs
+python benchmarks/trust.py --skip-movies --output docs         # tracks alone: about half an hour
+python benchmarks/trust.py --draw --output docs                # the page again from the tables of the last run
+
+Writes tracks.csv and movies.csv to the folder of --tables after each condition, and goes on from there when it is
+started again; then OUTPUT/images/trust_*.png and the tables of OUTPUT/trust.md. Without --model the chain starts from
+the true masks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+
+from somanet.experiments import save_figure
+from somanet.files import write_text
+from somanet.io.tables import write_table
+from somanet.trust import figures, tables
+from somanet.trust.conditions import (
+    CHECKED_AT_MIN,
+    INTERVALS_MIN,
+    MovieCondition,
+    TrackCondition,
+    donor_conditions,
+    factor_conditions,
+    interval_conditions,
+    movie_factors,
+    movie_intervals,
+)
+from somanet.trust.movies import network_masks, score_movies
+from somanet.trust.tracks import score_condition
+
+MOVIE_INTERVALS_MIN = (5.0, 10.0, 20.0)
+Condition = TypeVar("Condition", TrackCondition, MovieCondition)
+
+
+def score_all(conditions: Iterable[Condition], score: Callable[[Condition], pd.DataFrame], path: Path) -> pd.DataFrame:
+    """The table of all conditions; those that the file has are not scored again."""
+    parts = [pd.read_csv(path, dtype={"movie": str})] if path.exists() else []
+    done = {(row.factor, row.level, row.interval_min) for part in parts for row in part.itertuples()}
+    for condition in conditions:
+        if (condition.factor, condition.level, condition.interval_min) not in done:
+            parts.append(score(condition))
+            write_table(path, pd.concat(parts, ignore_index=True))
+            print(f"{condition.factor}: {condition.level}, {condition.interval_min:g} min", flush=True)  # noqa: T201
+    return pd.concat(parts, ignore_index=True)
+
+
+def score_tracks(path: Path, *, replicates: int) -> pd.DataFrame:
+    """Tracks alone: frame intervals with all replicates, everything else with a third of them."""
+    base = TrackCondition()
+    intervals = interval_conditions(base, intervals_min=INTERVALS_MIN)
+    others = [
+        *donor_conditions(base, intervals_min=CHECKED_AT_MIN),
+        *factor_conditions(base, intervals_min=CHECKED_AT_MIN),
+    ]
+    score_all(intervals, lambda condition: score_condition(condition, replicates=replicates), path)
+    return score_all(others, lambda condition: score_condition(condition, replicates=replicates // 3), path)
+
+
+def main() -> None:
+    """Score, draw and fill the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="folder of trust.md and images/")
+    parser.add_argument("--model", type=Path, help="folder of the network; true masks if not given")
+    parser.add_argument("--tables", type=Path, default=Path("build/trust"), help="folder of the tables")
+    parser.add_argument("--replicates", type=int, default=200, help="experiments per frame interval")
+    parser.add_argument("--movies", type=int, default=3, help="per condition")
+    parser.add_argument("--frames", type=int, default=64, help="per movie")
+    parser.add_argument("--skip-tracks", action="store_true")
+    parser.add_argument("--skip-movies", action="store_true")
+    parser.add_argument("--draw", action="store_true", help="only draw what the tables have")
+    arguments = parser.parse_args()
+    tracks_csv, movies_csv = (arguments.tables / name for name in ("tracks.csv", "movies.csv"))
+    if not (arguments.skip_tracks or arguments.draw):
+        score_tracks(tracks_csv, replicates=arguments.replicates)
+    if not (arguments.skip_movies or arguments.draw):
+        segment = network_masks(arguments.model) if arguments.model else None
+        base = replace(MovieCondition(), n_frames=arguments.frames)
+        conditions = [*movie_intervals(base, intervals_min=MOVIE_INTERVALS_MIN), *movie_factors(base)]
+        score_all(conditions, lambda one: score_movies(one, segment, movies=arguments.movies), movies_csv)
+    filled: dict[str, str] = {}
+    if tracks_csv.exists():
+        tracks = pd.read_csv(tracks_csv)
+        for name, draw in figures.FIGURES_OF_TRACKS.items():
+            save_figure(draw(tracks), arguments.output / "images" / f"trust_{name}.png")
+        filled |= {
+            "sampling": tables.sampling_markdown(tracks),
+            "robustness": tables.robustness_markdown(tracks),
+            "donors": tables.donors_markdown(tracks),
+        }
+    if movies_csv.exists():
+        movies = pd.read_csv(movies_csv, dtype={"movie": str})
+        save_figure(figures.chain(movies), arguments.output / "images" / "trust_chain.png")
+        filled["movies"] = tables.movies_markdown(movies)
+    page = arguments.output / "trust.md"
+    write_text(page, tables.fill(page.read_text(encoding="utf-8"), filled))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Stage `migrate`: saltations, pauses, directions and statistics of every movie's cells."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from somanet.analysis import names
+from somanet.analysis.project import project_movies
+from somanet.analysis.scores import reference_numbers
+from somanet.analysis.steps import migrate_movie, read_facts
+from somanet.config import load_params
+from somanet.experiments import say, stage
+from somanet.files import write_json
+from somanet.io.tables import write_table
+
+RAW, TRACKS, MIGRATION, REPORTS = (Path(p) for p in ("data/raw", "data/tracks", "data/migration", "reports/migrate"))
+SHOWN = ("frequency_per_h", "frequency_corrected_per_h", "mean_length_um", "mean_length_corrected_um")
+
+
+def main() -> None:
+    params = load_params()
+    metrics, events = {}, []
+    for movie in project_movies(RAW):
+        tracks, folder = TRACKS / movie.name, MIGRATION / movie.name
+        measures = migrate_movie(tracks, folder, params.migrate)
+        metrics[movie.name] = read_facts(folder / names.SUMMARY)
+        if reference := reference_numbers(movie, tracks, params.migrate):
+            metrics[movie.name]["reference"] = reference
+        events.append(measures.migration.saltations.events.assign(movie=movie.name))
+        numbers = {name: round(measures.summary.numbers[name].value, 3) for name in SHOWN}
+        say(f"{movie.name}: {measures.summary.n_cells} cells, {measures.summary.n_events} saltations, {numbers}")
+    write_json(REPORTS / "metrics.json", metrics)
+    write_table(REPORTS / "saltations.csv", pd.concat(events, ignore_index=True))
+
+
+if __name__ == "__main__":
+    stage(main)

@@ -1,0 +1,50 @@
+"""Stage `report`: the page and the video of every movie, and its MLflow run below the network's."""
+
+import shutil
+from pathlib import Path
+
+from somanet.analysis import names
+from somanet.analysis.manifest import hashes_of, provenance_of
+from somanet.analysis.movie import overlay_movie, report_movie
+from somanet.analysis.network import about_network
+from somanet.analysis.project import project_movies
+from somanet.analysis.recording import RECORDED, record_movie
+from somanet.analysis.steps import read_facts, read_tracks_of
+from somanet.config import load_params
+from somanet.experiments import read_json, stage
+from somanet.files import make_folder, write_json
+from somanet.migration.measures import measure_movie
+from somanet.provenance import project_root
+
+RAW, TRACKS, MIGRATION, OUT = (Path(p) for p in ("data/raw", "data/tracks", "data/migration", "reports/movies"))
+
+
+def main() -> None:
+    params = load_params()
+    root = project_root()
+    scores = read_json(Path("reports/track/metrics.json"))
+    for movie in project_movies(RAW):
+        tracks, folder = TRACKS / movie.name, make_folder(OUT / movie.name)
+        measures = measure_movie(read_tracks_of(tracks), **params.migrate.model_dump())
+        sha256 = read_facts(tracks / names.SEGMENTATION)["model_sha256"]
+        model = about_network(Path(params.segment.model), sha256, root)
+        provenance = provenance_of(tracks, params.migrate, model=model)
+        report_movie(movie.source, tracks, folder, measures, provenance)
+        if params.report.overlay:
+            overlay_movie(movie.source, tracks, folder)
+        for file in (tracks / names.TRACKS, *(MIGRATION / movie.name).iterdir()):
+            shutil.copyfile(file, folder / file.name)
+        write_json(folder / names.MANIFEST, {**provenance, "files": hashes_of(folder)})
+        record_movie(
+            provenance,
+            read_facts(folder / names.SUMMARY),
+            {kind: value for kind, value in scores[movie.name].items() if isinstance(value, dict)},
+            movie=movie.source.path,
+            files=[folder / name for name in RECORDED],
+            root=root,
+            run_file=folder / "mlflow_run.json",
+        )
+
+
+if __name__ == "__main__":
+    stage(main)

@@ -1,0 +1,24 @@
+"""Stage `segment`: the somas of every frame of every movie, by one network."""
+
+from pathlib import Path
+
+from somanet.analysis.project import project_movies
+from somanet.analysis.steps import segment_movie
+from somanet.config import load_params
+from somanet.experiments import say, stage
+from somanet.files import make_folder
+from somanet.segmentation.checkpoint import load_checkpoint
+
+RAW, MASKS = Path("data/raw"), Path("data/masks")
+
+
+def main() -> None:
+    params = load_params()
+    checkpoint = load_checkpoint(params.segment.model)
+    for movie in project_movies(RAW):
+        found = segment_movie(movie.source, checkpoint, make_folder(MASKS / movie.name))
+        say(f"{movie.name}: {found['n_objects']} objects in {len(found['objects_per_frame'])} frames")
+
+
+if __name__ == "__main__":
+    stage(main)

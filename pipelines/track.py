@@ -1,0 +1,32 @@
+"""Stage `track`: identities over time, scored where a movie has a reference."""
+
+from pathlib import Path
+
+from somanet.analysis.project import project_movies
+from somanet.analysis.scores import score_tracks
+from somanet.analysis.steps import copy_facts, track_movie
+from somanet.config import load_params
+from somanet.experiments import say, stage
+from somanet.files import write_json
+
+RAW, MASKS, TRACKS = Path("data/raw"), Path("data/masks"), Path("data/tracks")
+
+
+def main() -> None:
+    params = load_params()
+    metrics = {}
+    for movie in project_movies(RAW):
+        masks, folder = MASKS / movie.name, TRACKS / movie.name
+        found = track_movie(movie.source, masks, folder, params.track)
+        copy_facts(masks, folder)
+        say(f"{movie.name}: {found['n_tracks']} tracks, {found['n_points']} points")
+        metrics[movie.name] = {
+            "n_tracks": found["n_tracks"],
+            "n_points": found["n_points"],
+            **score_tracks(movie, folder),
+        }
+    write_json("reports/track/metrics.json", metrics)
+
+
+if __name__ == "__main__":
+    stage(main)

@@ -1,0 +1,57 @@
+"""Where the numbers of a folder of results come from: movie, network, parameters, code, and every file's hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import somanet
+from somanet.analysis import names
+from somanet.analysis.steps import read_facts
+from somanet.files import sha256_tree
+from somanet.migration.settings import MigrateSettings
+from somanet.provenance import collect
+
+CODE = Path(somanet.__file__).resolve().parents[1]
+"""The code that runs, whatever folder the user works in: its commit is the one that made the numbers."""
+
+
+def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """All that decided a folder's numbers, from what the steps left in it; the same again for the same inputs.
+
+    Args:
+        folder: with `movie.json`, `segmentation.json` and `tracking.json`.
+        settings: of the measurement.
+        model: what is known of the network beside its hash, such as the MLflow run that trained it.
+    """
+    movie, segmentation, tracking = (read_facts(folder / name) for name in names.STEP_FILES)
+    code = collect(CODE)
+    network = {
+        "sha256": segmentation.get("model_sha256"),
+        "spec": segmentation.get("model"),
+        **(model or {}),
+    }
+    return {
+        "somanet": somanet.__version__,
+        "input": movie,
+        "blank_frames": segmentation["blank_frames"],
+        **({"model": network} if network["sha256"] else {"tracks_from": segmentation.get("tracks_from")}),
+        "parameters": {"track": tracking.get("settings"), "migrate": settings.model_dump(mode="json")},
+        "code": {
+            "commit": code.git_commit,
+            "uncommitted_changes": code.git_dirty,
+            "versions": dict(code.versions),
+            "platform": code.platform,
+            "notes": list(code.notes),
+        },
+    }
+
+
+def hashes_of(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a folder of results, by name; the manifest itself left out."""
+    return {
+        path.name: sha256_tree(path)
+        for path in sorted(folder.iterdir())
+        if path.name[0] != "." and path.name != names.MANIFEST
+    }

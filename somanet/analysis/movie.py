@@ -1,0 +1,173 @@
+"""One movie, all four steps: what `somanet analyze` does with a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from somanet.analysis import names
+from somanet.analysis.folder import staged
+from somanet.analysis.manifest import hashes_of, provenance_of
+from somanet.analysis.source import MovieSource
+from somanet.analysis.steps import (
+    migrate_movie,
+    open_labels,
+    read_facts,
+    read_tracks_of,
+    scale_of,
+    segment_movie,
+    take_tracks,
+    track_movie,
+)
+from somanet.files import make_folder, write_json
+from somanet.migration.measures import Measures
+from somanet.migration.settings import MigrateSettings
+from somanet.tracking.settings import TrackSettings
+
+if TYPE_CHECKING:
+    from somanet.segmentation.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network to segment with, and what is known of it for the manifest."""
+
+    checkpoint: Checkpoint
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How movies are analysed.
+
+    Attributes:
+        track, migrate: settings of these steps.
+        report, overlay: write `report.html` and `overlay.mp4`.
+        exports: further formats of the tracks, of :data:`somanet.tracking.formats.FORMATS`.
+    """
+
+    track: TrackSettings = field(default_factory=TrackSettings)
+    migrate: MigrateSettings = field(default_factory=MigrateSettings)
+    report: bool = True
+    overlay: bool = True
+    exports: Sequence[str] = ()
+
+
+def analyze_movie(
+    source: MovieSource,
+    output: Path,
+    *,
+    network: Network | None,
+    tracks_file: Path | None = None,
+    options: Options | None = None,
+) -> Measures:
+    """From a movie to its folder of results; all of it is written, or nothing.
+
+    Args:
+        source: the movie.
+        output: the folder; results of an analysis before are replaced.
+        network: finds the somas; not needed with tracks.
+        tracks_file: tracks made or corrected elsewhere, used instead of finding them.
+        options: see :class:`Options`.
+
+    Raises:
+        SomaNetError: the movie or the tracks cannot be used, or the output cannot be written.
+    """
+    options = options or Options()
+    with staged(output) as folder:
+        if tracks_file is not None:
+            take_tracks(source, tracks_file, folder)
+        elif network is not None:
+            segment_movie(source, network.checkpoint, folder)
+            track_movie(source, folder, folder, options.track)
+            (folder / names.MASKS).unlink()
+        measures = migrate_movie(folder, folder, options.migrate)
+        about = None if network is None or tracks_file is not None else network.about
+        provenance = provenance_of(folder, options.migrate, model=about)
+        if options.report:
+            report_movie(source, folder, folder, measures, provenance)
+        if options.overlay:
+            overlay_movie(source, folder, folder)
+        for kind in options.exports:
+            export_tracks(source, folder, kind)
+        for name in names.STEP_FILES:
+            (folder / name).unlink()
+        write_json(folder / names.MANIFEST, {**provenance, "files": hashes_of(folder)})
+    return measures
+
+
+def report_movie(
+    source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures, provenance: dict[str, Any]
+) -> None:
+    """Write `report.html`: player, plots, numbers, warnings and provenance in one file."""
+    from somanet.report import ReportInput, write_report
+
+    facts = read_facts(tracks_folder / names.MOVIE)
+    with source.open() as movie, open_labels(tracks_folder) as labels:
+        content = ReportInput(
+            title=facts["movie"],
+            calibration=scale_of(facts),
+            frames=movie,
+            labels=labels,
+            tracks=read_tracks_of(tracks_folder),
+            measures=measures,
+            warnings=measures.warnings,
+            notes=notes_of(tracks_folder),
+            provenance=provenance,
+        )
+        write_report(make_folder(folder) / names.REPORT, content)
+
+
+def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path) -> None:
+    """Write `overlay.mp4`: the movie with outlines and trails."""
+    from somanet.report import write_overlay
+
+    calibration = scale_of(read_facts(tracks_folder / names.MOVIE))
+    with source.open() as movie, open_labels(tracks_folder) as labels:
+        path = make_folder(folder) / names.OVERLAY
+        write_overlay(path, movie, labels, read_tracks_of(tracks_folder), calibration=calibration)
+
+
+def notes_of(folder: Path) -> tuple[str, ...]:
+    """Facts about a movie that its reader should know, in words."""
+    facts, segmentation, tracking = (read_facts(folder / name) for name in names.STEP_FILES)
+    notes = []
+    if facts["truncated"]:
+        notes.append(f"The file breaks off; the {facts['n_frames']} frames before the cut were analysed.")
+    if blank := segmentation["blank_frames"]:
+        listed = ", ".join(map(str, blank[:8])) + (", …" if len(blank) > 8 else "")
+        notes.append(
+            f"{len(blank)} of {facts['n_frames']} frames show nothing ({listed}, counted from 0); cells were followed "
+            "through them, and their time is not observed."
+        )
+    if not tracking["n_tracks"]:
+        notes.append(
+            "No cell was found. Is it the channel of the somas, and is the pixel size right? A network trained on a "
+            "few labelled crops of this microscope may be needed (somanet finetune)."
+        )
+    if "tracks_from" in segmentation:
+        notes.append(f"The tracks were taken from {segmentation['tracks_from']}; SomaNet did not find them.")
+    return tuple(notes)
+
+
+def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
+    """Write the tracks once more for another program, as `tracks_<kind>`; gives its path."""
+    from somanet.tracking.formats import write_tracks
+
+    facts = read_facts(folder / names.MOVIE)
+    suffix = {"csv": ".csv", "napari": ".csv", "ctc": "", "geff": ".geff", "trackmate": ".xml"}[kind]
+    path = folder / f"tracks_{kind}{suffix}"
+    height, width = facts["shape_YX"]
+    with open_labels(folder) as labels:
+        write_tracks(
+            path,
+            read_tracks_of(folder),
+            scale_of(facts),
+            kind=kind,
+            labels=labels,
+            shape_YX=(height, width),
+            movie=source.path,
+        )
+    return path

@@ -1,0 +1,17 @@
+"""Every file of a movie's results, in one place."""
+
+MOVIE = "movie.json"
+MASKS = "masks.tif"
+SEGMENTATION = "segmentation.json"
+LABELS_TIFF, LABELS_ZARR = "labels.tif", "labels.zarr"
+TRACKS = "tracks.csv"
+TRACKING = "tracking.json"
+SALTATIONS = "saltations.csv"
+PAUSES = "pauses.csv"
+MIGRATION = "migration.csv"
+SUMMARY = "summary.json"
+REPORT = "report.html"
+OVERLAY = "overlay.mp4"
+MANIFEST = "manifest.json"
+STEP_FILES = (MOVIE, SEGMENTATION, TRACKING)
+"""What one step tells the next; the manifest holds it all in the end."""

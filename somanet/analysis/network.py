@@ -1,0 +1,46 @@
+"""The network that an analysis uses: the one that comes with SomaNet, or one of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import somanet
+from somanet.errors import SomaNetError
+
+BUNDLED = Path(somanet.__file__).resolve().parent / "model"
+"""Trained on nuclei, neuron crops and simulated crops; its `README.md` is the model card."""
+
+
+def network_folder(model: Path | None) -> Path:
+    """The checkpoint folder to use.
+
+    Raises:
+        SomaNetError: none was named and none came with this installation.
+    """
+    if model is not None:
+        return model
+    if not (BUNDLED / "config.json").is_file():
+        raise SomaNetError(
+            "This installation has no network of its own. Name one with --model: a folder that `somanet train` or "
+            "`somanet finetune` wrote."
+        )
+    return BUNDLED
+
+
+def about_network(folder: Path, sha256: str, root: Path) -> dict[str, Any]:
+    """What is known of a network beside its hash: its name, its training, and the MLflow run that made it.
+
+    The run is looked for in the project's store, by the hash of the weights; a network from elsewhere may name it.
+    """
+    from somanet.mlops import find_run
+    from somanet.segmentation.checkpoint import read_config
+
+    config = read_config(folder)
+    run = find_run({"weights_sha256": sha256}, root=root)
+    return {
+        "name": "bundled" if folder == BUNDLED else folder.name,
+        "mlflow_run": run or config.get("mlflow_run"),
+        "training": config.get("training"),
+        "start_weights_sha256": config.get("start_weights_sha256"),
+    }

@@ -1,0 +1,52 @@
+"""The movies of a pipeline: which there are, with their scale, and what they are scored against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from somanet.analysis.source import MovieSource
+from somanet.analysis.steps import read_facts
+
+
+@dataclass(frozen=True)
+class ProjectMovie:
+    """One movie of `data/raw`.
+
+    Attributes:
+        source: the movie.
+        reference_tracks, reference_labels, reference_saltations: what is true or trusted of it, if anything.
+    """
+
+    source: MovieSource
+    reference_tracks: Path | None
+    reference_labels: Path | None
+    reference_saltations: Path | None
+
+    @property
+    def name(self) -> str:
+        """Of its results."""
+        return self.source.name
+
+
+def project_movies(raw: Path) -> list[ProjectMovie]:
+    """The movies that stage `data` wrote, in order of their names.
+
+    Raises:
+        SomaNetError: `movies.json` is missing.
+    """
+    found = []
+    for name, about in sorted(read_facts(raw / "movies.json").items()):
+        references = raw / "references" / name
+        by_stem = {path.stem: path for path in references.iterdir()} if references.is_dir() else {}
+        source = MovieSource(
+            raw / "movies" / about["file"],
+            name,
+            about.get("channel"),
+            about.get("pixel_size_um"),
+            about.get("frame_interval_min"),
+        )
+        found.append(
+            ProjectMovie(source, by_stem.get("tracks"), by_stem.get("labels"), by_stem.get("saltations"))
+        )
+    return found

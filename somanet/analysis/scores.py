@@ -1,0 +1,51 @@
+"""A movie's tracks against what is true or trusted of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from somanet.analysis import names
+from somanet.analysis.project import ProjectMovie
+from somanet.analysis.steps import open_labels, read_facts, read_tracks_of, scale_of
+from somanet.evaluation.tracks import match_masks, match_points, track_scores
+from somanet.io.movies import open_movie
+from somanet.migration.measures import measure_movie
+from somanet.migration.settings import MigrateSettings
+from somanet.tracking.formats import read_tracks
+
+MIN_REFERENCE_FRAMES = {"detection": 10, "long": 20}
+"""Shorter reference tracks are ignored: what is matched to them is neither right nor wrong."""
+
+
+def score_tracks(movie: ProjectMovie, folder: Path) -> dict[str, Any]:
+    """Scores of the tracks in a folder of results: by points, and by masks where there are reference labels.
+
+    Returns:
+        Nothing where the movie has no reference.
+    """
+    if movie.reference_tracks is None:
+        return {}
+    calibration = scale_of(read_facts(folder / names.MOVIE))
+    reference = read_tracks(movie.reference_tracks, calibration)
+    found = read_tracks_of(folder)
+    scores: dict[str, Any] = {
+        f"points_{kind}": track_scores(match_points(reference, found, min_reference_frames=least))
+        for kind, least in MIN_REFERENCE_FRAMES.items()
+    }
+    if movie.reference_labels is not None:
+        with open_movie(movie.reference_labels) as truth, open_labels(folder) as labels:
+            if labels is not None:
+                scores["masks"] = track_scores(match_masks(truth, labels))
+    return scores
+
+
+def reference_numbers(movie: ProjectMovie, folder: Path, settings: MigrateSettings) -> dict[str, Any]:
+    """The migration numbers of the reference tracks, measured like the movie's own; nothing without a reference."""
+    if movie.reference_tracks is None:
+        return {}
+    tracks: pd.DataFrame = read_tracks(movie.reference_tracks, scale_of(read_facts(folder / names.MOVIE)))
+    measures = measure_movie(tracks, **settings.model_dump())
+    return {"numbers": measures.summary.as_dict()["numbers"], "n_cells": measures.summary.n_cells}

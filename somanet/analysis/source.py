@@ -1,0 +1,137 @@
+"""The movie to analyse: which file and channel, its scale, and whether it can be analysed at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from somanet.calibration import Calibration
+from somanet.errors import SomaNetError
+from somanet.files import sha256_tree
+from somanet.io.movies import MOVIE_SUFFIXES, Movie, open_movie
+
+FEWEST_FRAMES = 2
+
+
+@dataclass(frozen=True)
+class MovieSource:
+    """One movie file.
+
+    Attributes:
+        path: file or zarr folder.
+        name: of its results; the file's name without suffix unless told otherwise.
+        channel: which one shows the somas, where there are several.
+        pixel_size_um, frame_interval_min: go before the file's own; None takes the file's.
+        allow_truncated: analyse the frames before the cut of a file that breaks off.
+    """
+
+    path: Path
+    name: str
+    channel: str | None = None
+    pixel_size_um: float | None = None
+    frame_interval_min: float | None = None
+    allow_truncated: bool = False
+
+    def open(self) -> Movie:
+        """The movie, for reading.
+
+        Raises:
+            SomaNetError: it cannot be read, or is a still image.
+        """
+        movie = open_movie(self.path, channel=self.channel, allow_truncated=self.allow_truncated)
+        if movie.n_frames < FEWEST_FRAMES:
+            n_frames = movie.n_frames
+            movie.close()
+            raise SomaNetError(
+                f"{self.path}: expected a movie of at least {FEWEST_FRAMES} frames, found {n_frames}. "
+                "Is it a still image? `somanet predict` labels those."
+            )
+        return movie
+
+    def calibration(self, movie: Movie) -> Calibration:
+        """The physical scale.
+
+        Raises:
+            SomaNetError: neither the file nor the caller knows it, or it makes no sense.
+        """
+        try:
+            scale = movie.file_calibration.complete(
+                pixel_size_um=self.pixel_size_um, frame_interval_min=self.frame_interval_min
+            )
+        except SomaNetError as error:
+            raise SomaNetError(f"{self.path}: {error}") from error
+        check_plausible(scale, str(self.path))
+        return scale
+
+    def describe(self) -> dict[str, Any]:
+        """What `movie.json` holds: the file's hash and shape, and the scale that is used."""
+        with self.open() as movie:
+            scale = self.calibration(movie)
+            return {
+                "movie": self.name,
+                "file": self.path.name,
+                "sha256": sha256_tree(self.path),
+                "channel": self.channel,
+                "n_frames": movie.n_frames,
+                "shape_YX": list(movie.shape_YX),
+                "dtype": movie.dtype.name,
+                "pixel_size_um": scale.pixel_size_um,
+                "frame_interval_min": scale.frame_interval_min,
+                "truncated": movie.truncated,
+            }
+
+
+PIXELS_UM = (0.02, 20.0)
+INTERVALS_MIN = (0.05, 240.0)
+
+
+def check_plausible(calibration: Calibration, source: str) -> None:
+    """Refuse a scale at which no soma could be seen to migrate: a unit that was mistaken, most likely.
+
+    Raises:
+        SomaNetError: pixels outside 0.02 to 20 µm, or intervals outside 3 s to 4 h.
+    """
+    for value, (low, high), what, hint in (
+        (calibration.pixel_size_um, PIXELS_UM, "a pixel size of {} µm", "--pixel-size-um"),
+        (calibration.frame_interval_min, INTERVALS_MIN, "a frame interval of {} min", "--frame-interval-min"),
+    ):
+        if not low <= value <= high:
+            raise SomaNetError(
+                f"{source}: {what.format(f'{value:g}')} cannot be right; expected {low:g} to {high:g}. "
+                f"Was the unit mistaken, or is the file's metadata wrong? Give {hint}."
+            )
+
+
+def find_movies(paths: list[Path]) -> list[tuple[Path, str]]:
+    """Movie files behind paths, each with the name of its results; folders give the movies directly in them.
+
+    Raises:
+        SomaNetError: a path is missing or holds no movie, or two movies would share a name.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise SomaNetError(f"{path}: no such file or folder. Check the path.")
+        if path.is_file() or path.suffix == ".zarr" or (path / "zarr.json").exists():
+            files.append(path)
+            continue
+        inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in MOVIE_SUFFIXES and p.name[0] != "."]
+        if not inside:
+            raise SomaNetError(f"{path}: expected movies ({', '.join(MOVIE_SUFFIXES)}), found none. Another folder?")
+        files += inside
+    named: dict[str, Path] = {}
+    for file in files:
+        name = movie_name(file)
+        if name in named:
+            raise SomaNetError(
+                f"Two movies are called {name!r}: {named[name]} and {file}. Rename one, so that their results differ."
+            )
+        named[name] = file
+    return [(file, name) for name, file in named.items()]
+
+
+def movie_name(path: Path) -> str:
+    """The file's name without `.tif`, `.ome.tif` and their like."""
+    stem = path.stem
+    return stem.removesuffix(".ome") if stem.lower().endswith(".ome") else stem

@@ -1,0 +1,270 @@
+"""The four steps from a movie to its results.
+
+Each reads and writes files only, so that a command, a pipeline stage and a corrected table of tracks can begin or end
+anywhere, and every number follows from the files beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from somanet.analysis import names
+from somanet.analysis.source import MovieSource
+from somanet.calibration import Calibration
+from somanet.errors import SomaNetError
+from somanet.files import make_folder, write_json
+from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
+from somanet.io.movies import CLASSIC_TIFF_BYTES, Movie, open_movie
+from somanet.io.tables import read_table, write_table
+from somanet.migration.measures import Measures, measure_movie
+from somanet.migration.settings import MigrateSettings
+from somanet.migration.tables import MIGRATION, PAUSES, SALTATION_EVENTS
+from somanet.schema import TRACKS
+from somanet.tracking.detections import Labels
+from somanet.tracking.exchange import write_csv
+from somanet.tracking.movie import track_masks
+from somanet.tracking.points import check_tracks
+from somanet.tracking.settings import TrackSettings
+from somanet.video import find_blank_frames, segment_frames
+
+if TYPE_CHECKING:
+    from somanet.segmentation.checkpoint import Checkpoint
+
+LARGEST_ID = np.iinfo(np.int32).max
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """A JSON file that a step before wrote.
+
+    Raises:
+        SomaNetError: it is missing or no JSON.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise SomaNetError(f"{path} cannot be read ({error}). Has the step before run?") from error
+
+
+def scale_of(facts: dict[str, Any]) -> Calibration:
+    """The physical scale that `movie.json` names."""
+    return Calibration(facts["pixel_size_um"], facts["frame_interval_min"])
+
+
+def segment_movie(source: MovieSource, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+    """Label the somas of every frame: `movie.json`, `masks.tif` and `segmentation.json`; gives the latter's content.
+
+    Raises:
+        SomaNetError: the movie cannot be read or has no scale.
+    """
+    facts = source.describe()
+    write_json(folder / names.MOVIE, facts)
+    with source.open() as movie:
+        blank = find_blank_frames(tqdm(movie, desc="looking", unit="frame", disable=None, leave=False))
+        frames = tqdm(movie, desc="segmenting", unit="frame", disable=None)
+        counts: list[int] = []
+        masks = segment_frames(checkpoint, frames, blank_frames=blank)
+        write_label_movie(
+            folder / names.MASKS,
+            _counting(masks, counts),
+            n_frames=movie.n_frames,
+            shape_YX=movie.shape_YX,
+            largest_id=LARGEST_UINT16,
+            calibration=scale_of(facts),
+        )
+    segmentation = {
+        "model_sha256": checkpoint.sha256,
+        "model": checkpoint.spec.model_dump(mode="json"),
+        "blank_frames": list(blank),
+        "n_objects": int(np.sum(counts)),
+        "objects_per_frame": counts,
+    }
+    write_json(folder / names.SEGMENTATION, segmentation)
+    return segmentation
+
+
+def _counting(masks: Iterable[Labels], counts: list[int]) -> Iterator[Labels]:
+    for labels_YX in masks:
+        counts.append(int(labels_YX.max(initial=0)))  # numbered without gaps
+        yield labels_YX
+
+
+def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackSettings) -> dict[str, Any]:
+    """Give the somas identities: `tracks.csv`, `labels.tif` (or `.zarr`) and `tracking.json`, whose content it gives.
+
+    Args:
+        source: the movie.
+        masks: folder that :func:`segment_movie` wrote.
+        folder: where to write.
+        settings: of tracking.
+    """
+    calibration = scale_of(read_facts(masks / names.MOVIE))
+    blank = tuple(read_facts(masks / names.SEGMENTATION)["blank_frames"])
+    make_folder(folder)
+    with (
+        source.open() as movie,
+        open_movie(masks / names.MASKS) as mask_movie,
+        tempfile.TemporaryDirectory(dir=folder, prefix=".tracking-") as scratch,
+    ):
+        shape = mask_movie.shape_YX
+        bar = tqdm(total=3, desc="tracking", unit="pass", disable=None)
+
+        def keep(frames: Iterable[Labels]) -> Sequence[Labels]:
+            path = Path(scratch) / "separated.zarr"
+            write_label_movie(
+                path,
+                frames,
+                n_frames=len(mask_movie),
+                shape_YX=shape,
+                largest_id=LARGEST_ID,
+                calibration=calibration,
+            )
+            bar.update()
+            return open_movie(path)
+
+        tracked = track_masks(mask_movie, movie, calibration, settings=settings, blank_frames=blank, keep=keep)
+        bar.update()
+        largest = int(tracked.tracks["track_id"].max()) if len(tracked.tracks) else 0
+        write_labels_of(folder, tracked.labels(), len(mask_movie), shape, largest, calibration)
+        bar.update()
+        bar.close()
+    write_csv(folder / names.TRACKS, tracked.tracks)
+    facts = {
+        "settings": tracked.settings.model_dump(mode="json"),
+        "n_tracks": int(tracked.tracks["track_id"].nunique()),
+        "n_points": len(tracked.tracks),
+        "n_noise_objects": tracked.n_noise,
+        "n_points_in_short_tracks": tracked.n_short,
+    }
+    write_json(folder / names.TRACKING, facts)
+    return facts
+
+
+def write_labels_of(
+    folder: Path,
+    labels: Iterable[Labels],
+    n_frames: int,
+    shape_YX: tuple[int, int],
+    largest_id: int,
+    calibration: Calibration,
+) -> Path:
+    """Write the label movie, as TIFF, or as zarr where it is larger than a TIFF should be; gives its path."""
+    n_bytes = n_frames * shape_YX[0] * shape_YX[1] * (2 if largest_id <= LARGEST_UINT16 else 4)
+    path = folder / (names.LABELS_TIFF if n_bytes < CLASSIC_TIFF_BYTES else names.LABELS_ZARR)
+    write_label_movie(
+        path, labels, n_frames=n_frames, shape_YX=shape_YX, largest_id=largest_id, calibration=calibration
+    )
+    return path
+
+
+@contextmanager
+def open_labels(folder: Path) -> Iterator[Movie | None]:
+    """The label movie of a folder of results; None where the tracks came without one."""
+    for name in (names.LABELS_TIFF, names.LABELS_ZARR):
+        if (folder / name).exists():
+            with open_movie(folder / name) as labels:
+                yield labels
+            return
+    yield None
+
+
+def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[str, Any]:
+    """Take tracks that were made or corrected elsewhere instead of finding them; a CTC folder brings its labels.
+
+    Raises:
+        SomaNetError: the file is no table of tracks, or they lie outside the movie.
+    """
+    from somanet.tracking.ctc import CtcMasks
+    from somanet.tracking.formats import read_tracks, recognise
+    from somanet.tracking.relabel import relabel_movie
+
+    facts = source.describe()
+    write_json(make_folder(folder) / names.MOVIE, facts)
+    calibration = scale_of(facts)
+    kind = recognise(tracks_file)
+    tracks = read_tracks(tracks_file, calibration)
+    _check_inside(tracks, facts, tracks_file)
+    if kind == "ctc":
+        masks = CtcMasks(tracks_file)
+        largest = int(tracks["track_id"].max()) if len(tracks) else 0
+        shape = (int(facts["shape_YX"][0]), int(facts["shape_YX"][1]))
+        write_labels_of(folder, relabel_movie(masks, tracks), len(masks), shape, largest, calibration)
+    write_csv(folder / names.TRACKS, tracks)
+    with source.open() as movie:
+        blank = find_blank_frames(movie)
+    write_json(folder / names.SEGMENTATION, {"blank_frames": list(blank), "tracks_from": tracks_file.name})
+    tracking = {"n_tracks": int(tracks["track_id"].nunique()), "n_points": len(tracks), "format": kind}
+    write_json(folder / names.TRACKING, tracking)
+    return tracking
+
+
+def _check_inside(tracks: pd.DataFrame, facts: dict[str, Any], source: Path) -> None:
+    height, width = facts["shape_YX"]
+    outside = (
+        (tracks["frame"] >= facts["n_frames"])
+        | ~tracks["y_px"].between(-0.5 * height, 1.5 * height)
+        | ~tracks["x_px"].between(-0.5 * width, 1.5 * width)
+    )
+    if outside.any():
+        row = tracks[outside].iloc[0]
+        raise SomaNetError(
+            f"{source}: track {row['track_id']:.0f} is at frame {row['frame']:.0f}, ({row['y_px']:.0f}, "
+            f"{row['x_px']:.0f}) px, outside the movie of {facts['n_frames']} frames, {height} × {width} px. Are they "
+            "tracks of another movie, or in another unit?"
+        )
+
+
+def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) -> Measures:
+    """Measure `tracks.csv`: `saltations.csv`, `pauses.csv`, `migration.csv` and `summary.json`."""
+    facts = read_facts(tracks_folder / names.MOVIE)
+    tracks = read_tracks_of(tracks_folder)
+    measures = measure_movie(tracks, **settings.model_dump())
+    found = measures.migration
+    write_table(make_folder(folder) / names.SALTATIONS, found.saltations.events, SALTATION_EVENTS)
+    write_table(folder / names.PAUSES, found.saltations.pauses, PAUSES)
+    write_table(folder / names.MIGRATION, found.cells, MIGRATION)
+    write_json(folder / names.SUMMARY, summary_of(measures, facts))
+    return measures
+
+
+def read_tracks_of(folder: Path) -> pd.DataFrame:
+    """The tracks of a folder of results."""
+    path = folder / names.TRACKS
+    return check_tracks(read_table(path, TRACKS), str(path))
+
+
+def summary_of(measures: Measures, facts: dict[str, Any]) -> dict[str, Any]:
+    """What `summary.json` holds: the movie's numbers with intervals, by the rule and by the model, and directions."""
+    found = measures.migration
+    return {
+        "movie": facts["movie"],
+        "n_frames": facts["n_frames"],
+        "pixel_size_um": facts["pixel_size_um"],
+        "frame_interval_min": facts["frame_interval_min"],
+        **measures.summary.as_dict(),
+        "model": measures.model_summary.as_dict()["numbers"],
+        "localisation_noise_um": found.noise.sigma_um,
+        "mobile_threshold_um_per_h": found.threshold_um_per_h,
+        "least_saltation_um": found.saltations.min_length_um,
+        "direction_of_cells": asdict(measures.direction),
+        "direction_of_saltations": asdict(measures.saltation_direction),
+        "persistent_walk": asdict(measures.walk) if measures.walk else None,
+        "warnings": list(measures.warnings),
+    }
+
+
+def copy_facts(source: Path, folder: Path) -> None:
+    """Bring the facts of the steps before along, where folders differ."""
+    for name in names.STEP_FILES:
+        if (source / name).exists() and source.resolve() != folder.resolve():
+            shutil.copyfile(source / name, make_folder(folder) / name)

@@ -1,0 +1,146 @@
+"""`somanet analyze`: from movies to the migration of every cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from somanet.errors import SomaNetError
+
+if TYPE_CHECKING:
+    from somanet.analysis.movie import Network, Options
+    from somanet.analysis.source import MovieSource
+    from somanet.migration.measures import Measures
+
+
+def analyze(
+    movies: Annotated[list[Path], typer.Argument(metavar="MOVIE...", help="Movies, or folders of movies.")],
+    output: Annotated[Path, typer.Option(help="Folder for the results; one folder inside per movie if several.")],
+    model: Annotated[Path | None, typer.Option(help="Checkpoint folder; SomaNet's own network unless told.")] = None,
+    pixel_size_um: Annotated[
+        float | None, typer.Option(help="Micrometres per pixel, if the file does not say.")
+    ] = None,
+    frame_interval_min: Annotated[
+        float | None, typer.Option(help="Minutes per frame, if the file does not say.")
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="Channel of the somas: its name, or its number from 0.")] = None,
+    axis_deg: Annotated[float, typer.Option(help="Direction that angles are counted from: 0 right, 90 down.")] = 0.0,
+    tracks: Annotated[
+        Path | None, typer.Option(help="Tracks made or corrected elsewhere (CSV, TrackMate, napari, GEFF, CTC).")
+    ] = None,
+    conditions: Annotated[
+        Path | None, typer.Option(help="CSV movie,donor,group of several movies, for comparisons.")
+    ] = None,
+    reference: Annotated[str | None, typer.Option(help="The group that others are compared with.")] = None,
+    export: Annotated[
+        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
+    ] = None,
+    allow_truncated: Annotated[bool, typer.Option(help="Analyse the frames before the cut of a damaged TIFF.")] = False,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting: track.max_step_um=30, migrate.sigma_um=0.5, …"),
+    ] = None,
+    overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
+    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+) -> None:
+    """Find, follow and measure every cell of a movie: tables, a report to look at, a video."""
+    from somanet.analysis.folder import check_output
+    from somanet.analysis.source import MovieSource, find_movies
+
+    options = _options(axis_deg, assignments or [], export or [], report=report, overlay=overlay)
+    sources = [
+        MovieSource(path, name, channel, pixel_size_um, frame_interval_min, allow_truncated)
+        for path, name in find_movies(movies)
+    ]
+    several = len(sources) > 1 or sources[0].path != movies[0]
+    if tracks is not None and several:
+        raise SomaNetError("--tracks holds the tracks of one movie: name that movie alone.")
+    if conditions is not None and not several:
+        raise SomaNetError("--conditions compares several movies: name them, or their folder.")
+    if reference is not None and conditions is None:
+        raise SomaNetError("--reference names a group of --conditions: give that table too.")
+    table = _conditions(conditions, sources)
+    folders = {source.name: output / source.name if several else output for source in sources}
+    for source in sources:  # before the first hour of work, not after it
+        check_output(folders[source.name])
+        with source.open() as movie:
+            source.calibration(movie)
+    network = None if tracks is not None else _network(model)
+    from somanet.analysis.movie import analyze_movie
+
+    for source in sources:
+        if several:
+            typer.echo(f"{source.name}:")
+        folder = folders[source.name]
+        measures = analyze_movie(source, folder, network=network, tracks_file=tracks, options=options)
+        _say(measures, folder)
+    if several:
+        _study(folders, table, reference, output)
+
+
+def _options(axis_deg: float, assignments: list[str], exports: list[str], *, report: bool, overlay: bool) -> Options:
+    from somanet.analysis.movie import Options
+    from somanet.config import AnalysisParams, override, parse
+    from somanet.tracking.formats import FORMATS
+
+    if unknown := sorted(set(exports) - set(FORMATS)):
+        raise SomaNetError(f"Unknown format {unknown[0]!r} to export; there are {', '.join(FORMATS)}.")
+    values: dict[str, Any] = {"track": {}, "migrate": {"axis_deg": axis_deg}}
+    chosen = parse(AnalysisParams, override(values, assignments), source="settings")
+    return Options(chosen.track, chosen.migrate, report=report, overlay=overlay, exports=tuple(exports))
+
+
+def _conditions(path: Path | None, sources: list[MovieSource]) -> Any:
+    from somanet.analysis.study import read_conditions
+
+    return None if path is None else read_conditions(path, [source.name for source in sources])
+
+
+def _network(model: Path | None) -> Network:
+    from somanet.analysis.movie import Network
+    from somanet.analysis.network import about_network, network_folder
+    from somanet.provenance import project_root
+    from somanet.segmentation.checkpoint import load_checkpoint
+
+    folder = network_folder(model)
+    checkpoint = load_checkpoint(folder)
+    return Network(checkpoint, about_network(folder, checkpoint.sha256, project_root()))
+
+
+def _say(measures: Measures, folder: Path) -> None:
+    """The main numbers, the warnings, and where to look."""
+    numbers = measures.summary.numbers
+    for name, words, unit in (
+        ("frequency_corrected_per_h", "saltations per cell and hour", ""),
+        ("mean_length_corrected_um", "length of a saltation", " µm"),
+        ("mobile_speed_um_per_h", "speed when mobile", " µm/h"),
+        ("average_speed_um_per_h", "average speed", " µm/h"),
+    ):
+        found = numbers[name]
+        if found.value == found.value:
+            typer.echo(f"{words:>30}  {found.value:.3g}{unit}  [{found.low:.3g}, {found.high:.3g}]")
+    n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
+    typer.echo(f"{n_cells} cells seen long enough, {n_short} seen too briefly, {measures.summary.n_events} saltations")
+    for warning in measures.warnings:
+        typer.echo(f"  note: {warning}")
+    typer.echo(f"Written: {folder} ({', '.join(sorted(p.name for p in folder.iterdir() if p.name[0] != '.'))})")
+    if (folder / "report.html").exists():
+        typer.echo(f"Next: open {folder / 'report.html'} in a browser")
+
+
+def _study(folders: dict[str, Path], conditions: Any, reference: str | None, output: Path) -> None:
+    from somanet.analysis.study import comparison_table, gather, write_study
+
+    study = gather(folders, conditions, reference=reference)
+    written = write_study(study, output)
+    for row in comparison_table(study.comparisons).to_dict("records"):
+        verdict = row["problem"] or (
+            f"{row['difference']:+.3g} {row['unit']} [{row['low']:.3g}, {row['high']:.3g}], "
+            f"Hedges' g {row['hedges_g']:.2g}, adjusted p {row['p_adjusted']:.2g}"
+        )
+        typer.echo(f"{row['number']}, {row['group']} against {row['reference']}: {verdict}")
+    for warning in study.summaries["all"].warnings:
+        typer.echo(f"  note: {warning}")
+    typer.echo(f"Written: {', '.join(str(path) for path in written)}")

@@ -1,0 +1,120 @@
+"""Label movies: written frame by frame as compressed TIFF or zarr, read like any movie."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from somanet.calibration import Calibration
+from somanet.errors import SomaNetError
+from somanet.files import atomic_path
+from somanet.io.movies import CLASSIC_TIFF_BYTES, imagej_options, ome_options
+
+LARGEST_UINT16 = np.iinfo(np.uint16).max
+
+
+def write_label_movie(
+    path: Path | str,
+    frames: Iterable[np.ndarray],
+    *,
+    n_frames: int,
+    shape_YX: tuple[int, int],
+    largest_id: int,
+    calibration: Calibration,
+) -> None:
+    """Write a movie of label images atomically, one frame in memory at a time.
+
+    Args:
+        path: ends in .tif (zlib; ImageJ's own kind where it fits, else OME) or .zarr (OME-Zarr 0.5, one chunk per
+            frame, for movies larger than a TIFF should be).
+        frames: YX whole numbers from 0, 0 = background.
+        n_frames: how many there are.
+        shape_YX: of each.
+        largest_id: decides between uint16 and uint32.
+        calibration: the physical scale, stored with them.
+
+    Raises:
+        SomaNetError: another suffix, frames that are not as announced, or the disk refuses.
+    """
+    path = Path(path)
+    dtype = np.dtype(np.uint16 if largest_id <= LARGEST_UINT16 else np.uint32)
+    checked = _checked(frames, n_frames, shape_YX, dtype, path)
+    if path.suffix.lower() in (".tif", ".tiff"):
+        _write_tiff(path, checked, (n_frames, *shape_YX), dtype, calibration)
+    elif path.suffix.lower() == ".zarr":
+        _write_zarr(path, checked, (n_frames, *shape_YX), dtype, calibration)
+    else:
+        raise SomaNetError(f"Cannot write {path}: expected the suffix .tif or .zarr for labels, found '{path.suffix}'.")
+
+
+def _checked(
+    frames: Iterable[np.ndarray], n_frames: int, shape_YX: tuple[int, int], dtype: np.dtype, path: Path
+) -> Iterator[np.ndarray]:
+    count = 0
+    for frame in itertools.islice(frames, n_frames + 1):
+        labels = np.asarray(frame)
+        if count == n_frames or labels.shape != tuple(shape_YX) or labels.dtype.kind not in "uib":
+            raise SomaNetError(
+                f"Cannot write {path}: expected {n_frames} label images of {shape_YX}, found image {count + 1} of "
+                f"{labels.shape}, {labels.dtype}."
+            )
+        if labels.size and (labels.min() < 0 or labels.max() > np.iinfo(dtype).max):
+            raise SomaNetError(
+                f"Cannot write {path}: expected ids of 0 to {np.iinfo(dtype).max}, found {labels.min()} to "
+                f"{labels.max()} in frame {count}."
+            )
+        count += 1
+        yield np.ascontiguousarray(labels.astype(dtype))
+    if count < n_frames:
+        raise SomaNetError(f"Cannot write {path}: expected {n_frames} label images, found {count}.")
+
+
+def _write_tiff(
+    path: Path, frames: Iterator[np.ndarray], shape: tuple[int, ...], dtype: np.dtype, calibration: Calibration
+) -> None:
+    n_bytes = int(np.prod(shape)) * dtype.itemsize
+    # ImageJ's own header makes Fiji show time as time; it has no 32-bit integers and no large files.
+    imagej = dtype == np.uint16 and n_bytes < CLASSIC_TIFF_BYTES
+    kind: dict[str, Any] = {"imagej": True} if imagej else {"ome": True, "bigtiff": n_bytes >= CLASSIC_TIFF_BYTES}
+    first = np.empty(shape[1:], dtype)
+    options = imagej_options(calibration) if imagej else ome_options(calibration, shape[0], first)
+    with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, **kind) as tiff:
+        tiff.write(
+            itertools.islice(frames, shape[0]),
+            shape=shape,
+            dtype=dtype,
+            photometric="minisblack",
+            compression="zlib",
+            **options,
+        )
+        next(frames, None)  # one too many is refused here; tifffile would not mind
+
+
+def _write_zarr(
+    path: Path, frames: Iterator[np.ndarray], shape: tuple[int, ...], dtype: np.dtype, calibration: Calibration
+) -> None:
+    import zarr  # a second that a TIFF user need not wait
+
+    axes: list[dict[str, str]] = [
+        {"name": "t", "type": "time", "unit": "minute"},
+        *({"name": axis, "type": "space", "unit": "micrometer"} for axis in "yx"),
+    ]
+    scale = [calibration.frame_interval_min, calibration.pixel_size_um, calibration.pixel_size_um]
+    image: dict[str, Any] = {
+        "name": path.stem,
+        "axes": axes,
+        "datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}],
+    }
+    with atomic_path(path) as temporary:
+        group = zarr.open_group(str(temporary), mode="w", zarr_format=3)
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
+        array = group.create_array(
+            "0", shape=shape, chunks=(1, *shape[1:]), dtype=dtype, dimension_names=["t", "y", "x"]
+        )
+        for t, frame in enumerate(frames):
+            array[t] = frame

@@ -1,0 +1,121 @@
+"""The frames of a truncated TIFF that lie before the cut, for who asks for them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from somanet.io.completeness import TIFF_MAGICS, tiff_cut
+from somanet.io.movie_base import Movie, choose_channel
+from somanet.io.problems import FileProblem
+from somanet.io.tiff_scale import tiff_calibration
+
+
+def is_cut(path: Path) -> bool:
+    """Whether a TIFF breaks off before its end, by its pages or by ImageJ's count of images."""
+    with path.open("rb") as handle:
+        size = path.stat().st_size
+        if handle.read(4) not in TIFF_MAGICS:
+            return False
+        if tiff_cut(handle, size):
+            return True
+    with _quiet(), tifffile.TiffFile(path) as tiff:
+        page, n_images = tiff.pages.first, _promised(tiff)
+        one_block = len(tiff.pages) == 1 and n_images > 1
+        return one_block and _offset(page) + n_images * page.nbytes > size
+
+
+class CutTiffMovie(Movie):
+    """What is whole of a truncated TIFF with one time axis (see :class:`Movie`).
+
+    Only ImageJ's header, which stands at the beginning, and pages that are whole are believed. A file whose directory
+    of pages is written last (OME-TIFF of some writers) has nothing left to read.
+    """
+
+    truncated = True
+
+    def __init__(self, path: Path, channel: int | str | None) -> None:
+        self.path = path
+        with _quiet():
+            try:
+                self._tiff = tifffile.TiffFile(path)
+            except Exception as error:  # tifffile raises many kinds on damaged headers
+                raise FileProblem(f"{path}: the TIFF is cut within its header ({error}). Fetch it again.") from error
+            try:
+                self._open(channel)
+            except BaseException:
+                self._tiff.close()
+                raise
+
+    def _open(self, channel: int | str | None) -> None:
+        size = self._tiff.filehandle.size
+        first = self._tiff.pages.first
+        header = self._tiff.imagej_metadata or {}
+        if int(header.get("slices", 1)) > 1 or first.samplesperpixel > 1:
+            raise FileProblem(
+                f"{self.path}: the TIFF is truncated and has planes or colours. Fetch it again.", "truncated"
+            )
+        self._block = _offset(first) if len(self._tiff.pages) == 1 and _promised(self._tiff) > 1 else None
+        if self._block is not None:
+            n_images = min((size - self._block) // first.nbytes, _promised(self._tiff))
+        else:
+            n_images = sum(_is_whole(page, size) and page.shape == first.shape for page in self._tiff.pages)
+        self._n_channels = max(int(header.get("channels", 1)), 1)
+        names = tuple(str(index) for index in range(self._n_channels))
+        self._channel = choose_channel(names, channel, str(self.path))
+        self.n_frames = n_images // self._n_channels
+        if self.n_frames < 1:
+            raise FileProblem(
+                f"{self.path}: the TIFF is truncated and no frame before the cut is whole. Fetch it again.", "truncated"
+            )
+        height, width = first.shape
+        self.shape_YX = (height, width)
+        self.dtype = np.dtype(first.dtype).newbyteorder("=")
+        if first.dtype is None or self.dtype.kind not in "uif":
+            raise FileProblem(f"{self.path}: expected grey levels, found {first.dtype} pixels.", "wrong type")
+        self.file_calibration = tiff_calibration(self._tiff, str(self.path))
+
+    def _read(self, t: int) -> np.ndarray:
+        index = t * self._n_channels + self._channel
+        page = self._tiff.pages[0 if self._block is not None else index]
+        if self._block is None:
+            return np.asarray(page.asarray()).astype(self.dtype, copy=False)
+        handle = self._tiff.filehandle
+        handle.seek(self._block + index * page.nbytes)
+        stored = np.dtype(page.dtype).newbyteorder(self._tiff.byteorder)
+        return np.frombuffer(handle.read(page.nbytes), dtype=stored).reshape(self.shape_YX).astype(self.dtype)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._tiff.close()
+
+
+def _promised(tiff: tifffile.TiffFile) -> int:
+    """Images that ImageJ's header counts; 1 without one."""
+    return int((tiff.imagej_metadata or {}).get("images", 1))
+
+
+def _offset(page: tifffile.TiffPage) -> int:
+    return int(page.dataoffsets[0])
+
+
+def _is_whole(page: tifffile.TiffPage | tifffile.TiffFrame, size: int) -> bool:
+    ends = (start + length for start, length in zip(page.dataoffsets, page.databytecounts, strict=True))
+    return max(ends, default=size + 1) <= size
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without tifffile's complaints about the cut, which is known."""
+    logger = logging.getLogger("tifffile")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before

@@ -1,0 +1,111 @@
+"""Everything that is measured of one movie's tracks, in one call: what `analyze`, its report and the pipeline show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from somanet.errors import SomaNetError
+from somanet.migration.cells import Migration, migration_of
+from somanet.migration.direction import Autocorrelation, Direction, direction_autocorrelation, direction_of
+from somanet.migration.msd import Msd, PersistentWalk, fit_persistent_walk, msd_of
+from somanet.migration.saltation import mobile_steps
+from somanet.migration.summary import Summary, long_enough, summarize
+
+LONGEST_AUTOCORRELATION_H = 4.0
+
+
+@dataclass(frozen=True)
+class Measures:
+    """The migration of one movie's cells.
+
+    Attributes:
+        migration: by the rule: cells, saltations, steps, drift, noise.
+        by_model: the same by the hidden Markov model, to compare with.
+        summary: numbers with intervals, by the rule.
+        model_summary: the same by the model.
+        direction: of the cells' net displacements, one per cell that is seen long enough, relative to the axis.
+        saltation_direction: of all saltations; several of one cell are not independent, so its p is too small.
+        autocorrelation: of the direction of mobile steps; None where no step is mobile.
+        msd: mean squared displacement.
+        walk: the persistent random walk fitted to it; None where there are too few lags.
+        axis_deg: the axis that directions are counted from: 0 = +x, 90 = +y (down).
+        warnings: all of them, each once.
+    """
+
+    migration: Migration
+    by_model: Migration
+    summary: Summary
+    model_summary: Summary
+    direction: Direction
+    saltation_direction: Direction
+    autocorrelation: Autocorrelation | None
+    msd: Msd
+    walk: PersistentWalk | None
+    axis_deg: float
+    warnings: tuple[str, ...]
+
+
+def measure_movie(
+    tracks: pd.DataFrame,
+    *,
+    axis_deg: float = 0.0,
+    remove_drift: bool = True,
+    sigma_um: float | None = None,
+    seed: int = 0,
+) -> Measures:
+    """Measure the migration of one movie's cells, by the rule and by the model.
+
+    Args:
+        tracks: :data:`somanet.schema.TRACKS` of one movie; may be empty.
+        axis_deg: direction, for example away from the explant, that angles are counted from.
+        remove_drift: subtract the median step of all tracks first.
+        sigma_um: localisation noise per axis if known.
+        seed: of the bootstrap.
+
+    Raises:
+        SomaNetError: a bad table, or a σ that is not positive.
+    """
+    rule, model = (
+        migration_of(tracks, remove_drift=remove_drift, sigma_um=sigma_um, detector=detector)
+        for detector in ("rule", "model")
+    )
+    summary, model_summary = (summarize(found.cells, seed=seed) for found in (rule, model))
+    still = rule.drift.removed_from(tracks) if remove_drift else tracks
+    msd = msd_of(still)
+    walk = _walk(msd, rule.noise.sigma_um)
+    warnings = [*rule.warnings, *model.warnings, *summary.warnings, *(walk.warnings if walk else ())]
+    return Measures(
+        migration=rule,
+        by_model=model,
+        summary=summary,
+        model_summary=model_summary,
+        direction=direction_of(long_enough(rule.cells)["direction_deg"].to_numpy(float), axis_deg=axis_deg),
+        saltation_direction=direction_of(rule.saltations.events["direction_deg"].to_numpy(float), axis_deg=axis_deg),
+        autocorrelation=_autocorrelation(rule),
+        msd=msd,
+        walk=walk,
+        axis_deg=axis_deg,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _walk(msd: Msd, sigma_um: float) -> PersistentWalk | None:
+    try:
+        return fit_persistent_walk(msd, sigma_um=sigma_um if sigma_um > 0 else None)
+    except SomaNetError:  # too few lags, which a short movie has
+        return None
+
+
+def _autocorrelation(found: Migration) -> Autocorrelation | None:
+    steps = found.steps
+    if not (~steps.gap).any():
+        return None
+    mobile = mobile_steps(steps, sigma_um=found.noise.sigma_um)
+    if not mobile.any():
+        return None
+    lags = round(LONGEST_AUTOCORRELATION_H / steps.interval_h)
+    longest = int(np.clip(lags, 1, max(1, int(np.ptp(steps.frame)))))
+    return direction_autocorrelation(steps, max_lag=longest, use=mobile)

@@ -1,0 +1,31 @@
+"""Runs by what is known of them: for example the run that trained the network with these weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from somanet.mlops.client import open_client
+from somanet.mlops.spool import outage_errors
+from somanet.mlops.store import database_path
+
+
+def find_run(tags: Mapping[str, str], *, root: Path | str) -> str | None:
+    """The newest finished run that has all these tags; None if the store has none, is away, or was never made.
+
+    Looking does not make a store: a folder without one stays as it is.
+    """
+    database = database_path(root)
+    if database is not None and not database.exists() and "MLFLOW_TRACKING_URI" not in os.environ:
+        return None
+    try:
+        client = open_client(root)
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        found = client.search_runs(
+            experiments, f"{condition} and attributes.status = 'FINISHED'", order_by=["start_time DESC"], max_results=1
+        )
+    except outage_errors():
+        return None
+    return str(found[0].info.run_id) if found else None

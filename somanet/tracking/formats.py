@@ -1,0 +1,139 @@
+"""Tracks in any of the formats: recognised by content, read into one table, written by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from somanet.calibration import Calibration, FileCalibration
+from somanet.errors import SomaNetError
+from somanet.schema import TRACKS
+from somanet.tracking.detections import Labels
+from somanet.tracking.exchange import (
+    GIVE_SCALE,
+    read_csv,
+    read_ctc,
+    read_geff,
+    read_napari,
+    read_trackmate,
+    scale_of_tracks,
+    table_columns,
+    write_csv,
+    write_ctc,
+    write_geff,
+    write_napari,
+    write_trackmate,
+)
+from somanet.tracking.recognition import FORMATS, ctc_folder, is_ctc_file, is_geff, recognise
+
+__all__ = ["FORMATS", "format_by_name", "read_tracks", "recognise", "scale_in_file", "write_tracks"]
+
+BY_SUFFIX = {".csv": "csv", ".geff": "geff", ".xml": "trackmate", "": "ctc"}
+_READERS = {"napari": read_napari, "geff": read_geff, "trackmate": read_trackmate}
+
+
+def read_tracks(path: Path | str, calibration: Calibration | None) -> pd.DataFrame:
+    """Read the tracks of any file or folder that :func:`recognise` knows.
+
+    Args:
+        path: the file or folder.
+        calibration: the physical scale. Our own table holds it, and is checked against one that is given; every other
+            format needs it.
+
+    Returns:
+        ``schema.TRACKS`` columns, then what else the format holds, by track and frame.
+
+    Raises:
+        SomaNetError: an unknown format, no scale, and what the readers of the formats refuse.
+    """
+    kind = recognise(path)
+    if kind == "csv":
+        return read_csv(path, calibration)
+    if calibration is None:
+        raise SomaNetError(f"{path}: the physical scale of these tracks ({kind}) is not known. {GIVE_SCALE}")
+    if kind == "ctc":
+        return read_ctc(ctc_folder(path), calibration)
+    return _READERS[kind](path, calibration)
+
+
+def scale_in_file(path: Path | str) -> FileCalibration:
+    """The scale that a file of tracks holds: our own table does, by its physical columns; nothing is read from others.
+
+    Raises:
+        SomaNetError: an unknown format, or what :func:`read_tracks` refuses.
+    """
+    if recognise(path) != "csv" or not set(TRACKS.names) <= set(table_columns(path)):
+        return FileCalibration()
+    return scale_of_tracks(read_csv(path))
+
+
+def format_by_name(path: Path | str) -> str:
+    """The format that a file to be written asks for by its suffix; a folder without one is ``ctc``.
+
+    Raises:
+        SomaNetError: another suffix.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in BY_SUFFIX:
+        raise SomaNetError(
+            f"{path}: expected a file .csv, .xml or .geff, or a folder, found the suffix '{suffix}'. Rename it, or say "
+            f"which of {', '.join(FORMATS)} it shall be."
+        )
+    return BY_SUFFIX[suffix]
+
+
+def write_tracks(
+    path: Path | str,
+    tracks: pd.DataFrame,
+    calibration: Calibration | None,
+    *,
+    kind: str,
+    labels: Iterable[Labels] | None = None,
+    shape_YX: tuple[int, int] | None = None,
+    movie: Path | str | None = None,
+) -> None:
+    """Write tracks in one of the formats, atomically.
+
+    Args:
+        path: the file, or the folder for ``ctc`` and ``geff``; one of that format is replaced.
+        tracks: ``schema.TRACKS`` columns at least.
+        calibration: the physical scale, which ``geff`` and ``trackmate`` store.
+        kind: one of :data:`FORMATS`.
+        labels: for ``ctc``: YX label images, value = track id, one at a time.
+        shape_YX: for ``trackmate``: size of a frame; what holds all points if None.
+        movie: for ``trackmate``: the movie it shows behind the tracks.
+
+    Raises:
+        SomaNetError: another format, no scale or labels where they are needed, a folder of other things in the way,
+            tracks that make no sense, or the disk refuses.
+    """
+    path = Path(path)
+    if kind not in FORMATS:
+        raise SomaNetError(f"There is no format '{kind}' of tracks; there are {', '.join(FORMATS)}.")
+    _check_replaceable(path, kind)
+    if kind == "csv":
+        write_csv(path, tracks)
+    elif kind == "napari":
+        write_napari(path, tracks)
+    elif kind == "ctc":
+        if labels is None:
+            raise SomaNetError(
+                f"{path}: the Cell Tracking Challenge's format keeps the masks. Give the label movie with --labels."
+            )
+        write_ctc(path, labels, tracks)
+    elif calibration is None:
+        raise SomaNetError(f"{path}: this format ({kind}) keeps the physical scale. {GIVE_SCALE}")
+    elif kind == "geff":
+        write_geff(path, tracks, calibration)
+    else:
+        write_trackmate(path, tracks, calibration, shape_YX=shape_YX, movie=movie)
+
+
+def _check_replaceable(path: Path, kind: str) -> None:
+    """Refuse to replace a folder that holds anything but tracks of the same format."""
+    names = [p.name for p in path.iterdir()] if path.is_dir() else []
+    same = is_geff(path) if kind == "geff" else all(map(is_ctc_file, names))
+    if names and not (same and kind in ("ctc", "geff")):
+        raise SomaNetError(f"{path} holds other things, which would be replaced: choose another name.")

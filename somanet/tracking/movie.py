@@ -1,0 +1,140 @@
+"""A movie's masks to its cells: noise removed, touching somas separated, identities over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from somanet.calibration import Calibration
+from somanet.tracking.detections import Labels, check_labels, detect_cells
+from somanet.tracking.linking import link_cells
+from somanet.tracking.relabel import relabel_movie
+from somanet.tracking.settings import TrackSettings
+from somanet.tracking.steps import typical_max_gap_frames, typical_max_step_um
+from somanet.tracking.touching import separate_touching
+
+LEAST_SOMA_UM2 = 20.0
+"""A disk 5 µm across: half the diameter of the smallest interneuron's soma."""
+NOISE_SHARE = 0.2
+"""Objects below this share of the movie's median soma are noise."""
+
+Keep = Callable[[Iterable[Labels]], Sequence[Labels]]
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """The cells of one movie.
+
+    Attributes:
+        tracks: :data:`somanet.schema.TRACKS` and shape and intensity columns; ``label`` is the value in ``masks``.
+        masks: the label frames that were linked.
+        settings: as asked for, with what the movie itself decided filled in.
+        n_noise: objects left out for their size.
+        n_short: detections left out because their track is short.
+    """
+
+    tracks: pd.DataFrame
+    masks: Sequence[Labels]
+    settings: TrackSettings
+    n_noise: int
+    n_short: int
+
+    def labels(self) -> Iterator[NDArray[np.int32]]:
+        """YX int32 frames, value = track id, 0 = background; one in memory at a time."""
+        return relabel_movie(self.masks, self.tracks)
+
+
+def track_masks(
+    masks: Sequence[Labels],
+    frames: Sequence[NDArray[np.generic]],
+    calibration: Calibration,
+    *,
+    settings: TrackSettings | None = None,
+    blank_frames: Collection[int] = (),
+    keep: Keep = list,
+) -> Tracked:
+    """Find the cells in a movie's masks.
+
+    Args:
+        masks: YX label images, 0 = background, ids without meaning between frames. Read several times.
+        frames: the movie, for the intensities.
+        calibration: the physical scale.
+        settings: what to use instead of what the movie says.
+        blank_frames: frames that show nothing: cells are followed through them, and they do not count as missed.
+        keep: where the separated masks go, as memory must not grow with the movie: takes the frames one by one and
+            gives them back as a sequence. A list unless told otherwise.
+
+    Raises:
+        SomaNetError: masks that are no label images, masks and frames that do not fit, or a setting out of range.
+    """
+    asked = settings or TrackSettings()
+    areas = _areas_px(masks)
+    least_um2 = asked.min_soma_area_um2
+    if least_um2 is None:
+        typical = float(np.median(areas)) * calibration.pixel_area_um2 if areas.size else 0.0
+        least_um2 = max(LEAST_SOMA_UM2, NOISE_SHARE * typical)
+    least_px = least_um2 / calibration.pixel_area_um2
+    large = _WithoutNoise(masks, least_px)
+    separated: Sequence[Labels] = large
+    if asked.separate_touching:
+        separated = keep(
+            separate_touching(large, calibration, max_step_um=asked.max_step_um, blank_frames=blank_frames)
+        )
+    detections = detect_cells(separated, frames)
+    step_um = asked.max_step_um or typical_max_step_um(detections, calibration)
+    gap_frames = typical_max_gap_frames(calibration)
+    if asked.max_gap_h is not None:
+        gap_frames = math.floor(asked.max_gap_h / calibration.frame_interval_h + 1e-9)
+    min_frames = max(2, math.ceil(asked.min_track_h / calibration.frame_interval_h - 1e-9))
+    tracks = link_cells(
+        detections,
+        calibration,
+        max_step_um=step_um,
+        max_gap_frames=gap_frames,
+        min_frames=min_frames,
+        overlap_weight=asked.overlap_weight,
+        shape_weight=asked.shape_weight,
+        intensity_weight=asked.intensity_weight,
+        blank_frames=blank_frames,
+    )
+    used = asked.model_copy(
+        update={
+            "min_soma_area_um2": least_um2,
+            "max_step_um": step_um,
+            "max_gap_h": gap_frames * calibration.frame_interval_h,
+        }
+    )
+    return Tracked(tracks, separated, used, int((areas < least_px).sum()), len(detections) - len(tracks))
+
+
+def _areas_px(masks: Sequence[Labels]) -> NDArray[np.int64]:
+    """Area of every object of every frame."""
+    parts = [np.empty(0, np.int64)]
+    for t in range(len(masks)):
+        labels_YX = np.asarray(masks[t])
+        check_labels(labels_YX, t)
+        counts = np.unique(labels_YX[labels_YX > 0], return_counts=True)[1]
+        parts.append(counts.astype(np.int64))
+    return np.concatenate(parts)
+
+
+class _WithoutNoise(Sequence[Labels]):
+    """The masks without objects below a size, made when asked for."""
+
+    def __init__(self, masks: Sequence[Labels], least_px: float) -> None:
+        self._masks, self._least_px = masks, least_px
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def __getitem__(self, t):  # type: ignore[no-untyped-def]
+        """Frame ``t``."""
+        labels_YX = np.asarray(self._masks[t])
+        ids, index, counts = np.unique(labels_YX, return_inverse=True, return_counts=True)
+        names = np.where(counts >= self._least_px, ids, 0)
+        return names[index].reshape(labels_YX.shape)

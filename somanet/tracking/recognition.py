@@ -1,0 +1,93 @@
+"""Which format a file or folder of tracks has, by its content."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from somanet.errors import SomaNetError
+from somanet.tracking.ctc import TABLES
+from somanet.tracking.exchange import NAPARI, table_columns
+
+FORMATS = ("csv", "napari", "ctc", "geff", "trackmate")
+_MASK = re.compile(r"(?:mask|man_track)\d+\.tiff?")
+_ZARR_METADATA = ("zarr.json", ".zattrs")
+
+
+def recognise(path: Path | str) -> str:
+    """The format of a file or folder of tracks, one of :data:`FORMATS`, by its content.
+
+    ``csv`` is our own table, or a plain one of points in pixels (see :func:`somanet.tracking.exchange.read_csv`).
+
+    Raises:
+        SomaNetError: there is nothing, or nothing of these.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _kind_of_folder(path)
+    if not path.exists():
+        raise SomaNetError(f"{path}: no such file or folder of tracks. Check the path.")
+    if path.suffix.lower() == ".xml" or _begins_with(path, b"<"):
+        return _kind_of_xml(path)
+    return "napari" if set(NAPARI.names) <= set(table_columns(path)) else "csv"
+
+
+def _begins_with(path: Path, mark: bytes) -> bool:
+    try:
+        with path.open("rb") as handle:
+            return handle.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(mark)
+    except OSError as error:
+        raise SomaNetError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def _kind_of_xml(path: Path) -> str:
+    try:
+        root = next(ET.iterparse(path, events=("start",)))[1].tag
+    except (ET.ParseError, OSError, StopIteration) as error:
+        raise SomaNetError(f"{path}: expected a TrackMate XML file, which it is not ({error}).") from error
+    if root == "Tracks":
+        raise SomaNetError(
+            f"{path}: expected TrackMate's own file, found its export of bare tracks. Use the Save button of TrackMate."
+        )
+    if root != "TrackMate":
+        raise SomaNetError(f"{path}: expected a TrackMate XML file, found <{root}>. Is it another file?")
+    return "trackmate"
+
+
+def _kind_of_folder(folder: Path) -> str:
+    inner = ctc_folder(folder)
+    if any(is_ctc_file(p.name) for p in inner.iterdir()):
+        return "ctc"
+    if is_geff(folder):
+        return "geff"
+    found = sorted(p.name for p in folder.iterdir())
+    listed = ", ".join(found[:4]) + (", …" if len(found) > 4 else "")
+    raise SomaNetError(
+        f"{folder}: expected a Cell Tracking Challenge folder (mask000.tif … and res_track.txt) or a GEFF, found "
+        f"{listed or 'an empty folder'}. Check the path."
+    )
+
+
+def is_geff(folder: Path) -> bool:
+    """Whether a folder is a zarr group with GEFF's metadata."""
+    for file in (folder / name for name in _ZARR_METADATA):
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(content, dict) and "geff" in {**content, **(content.get("attributes") or {})}:
+            return True
+    return False
+
+
+def is_ctc_file(name: str) -> bool:
+    """Whether a file of this name is a part of a Cell Tracking Challenge folder."""
+    return name in TABLES or _MASK.fullmatch(name) is not None
+
+
+def ctc_folder(path: Path | str) -> Path:
+    """Where the masks of a Cell Tracking Challenge folder lie: of a reference in its part ``TRA``, else in itself."""
+    inner = Path(path) / "TRA"
+    return inner if inner.is_dir() else Path(path)

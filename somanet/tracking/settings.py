@@ -1,0 +1,31 @@
+"""What can be set about tracking, in physical units; `None` is read from the movie itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from somanet.tracking.linking import INTENSITY_WEIGHT, OVERLAP_WEIGHT, SHAPE_WEIGHT
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+class TrackSettings(BaseModel):
+    """How masks become cells with an identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_soma_area_um2: Annotated[float, Field(ge=0)] | None = None
+    """Smaller objects are noise; none = a fifth of the movie's median soma, at least 20 µm² (5 µm across)."""
+    max_step_um: Annotated[float, Field(gt=0)] | None = None
+    """Longest step from one frame to the next; none = from the movie's own steps."""
+    max_gap_h: Annotated[float, Field(ge=0)] | None = None
+    """Longest time for which a cell may be missed; none = 36 minutes, at least one frame and at most five."""
+    min_track_h: Annotated[float, Field(ge=0)] = 0.5
+    """Tracks seen for less, or in one frame only, are noise."""
+    separate_touching: bool = True
+    """Give somas that share a mask for some frames masks of their own, and join the parts of one cell."""
+    overlap_weight: Weight = OVERLAP_WEIGHT
+    shape_weight: Weight = SHAPE_WEIGHT
+    intensity_weight: Weight = INTENSITY_WEIGHT

@@ -1,0 +1,1 @@
+"""How far each number can be trusted: whole analyses of simulated cells, scored against what is true of them."""

@@ -1,0 +1,105 @@
+"""Which movie, at which scale; everything that cannot be analysed is refused before the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from somanet.analysis.source import MovieSource, check_plausible, find_movies, movie_name
+from somanet.calibration import Calibration, FileCalibration
+from somanet.errors import SomaNetError
+from tests.analysis.worlds import HEIGHT, N_FRAMES, SCALE, WIDTH, frames_TYX, save_movie
+
+
+@pytest.mark.parametrize(
+    ("name", "short"), [("a.tif", "a"), ("a.ome.tif", "a"), ("a.b.tiff", "a.b"), ("a.zarr", "a"), ("ome.tif", "ome")]
+)
+def test_movies_are_called_by_their_file(name: str, short: str) -> None:
+    assert movie_name(Path("x") / name) == short
+
+
+def test_a_movie_is_described(tmp_path: Path) -> None:
+    path = save_movie(tmp_path / "a.ome.tif")
+    facts = MovieSource(path, "a").describe()
+    assert (facts["n_frames"], facts["shape_YX"]) == (N_FRAMES, [HEIGHT, WIDTH])
+    assert (facts["pixel_size_um"], facts["frame_interval_min"]) == (2.0, 20.0)
+    assert len(facts["sha256"]) == 64
+    assert not facts["truncated"]
+
+
+def test_a_given_scale_goes_before_the_file_s(tmp_path: Path) -> None:
+    path = save_movie(tmp_path / "a.tif")
+    source = MovieSource(path, "a", pixel_size_um=0.5)
+    with source.open() as movie:
+        assert source.calibration(movie) == Calibration(0.5, SCALE.frame_interval_min)
+
+
+def test_an_unknown_scale_names_the_file_and_what_to_give(tmp_path: Path) -> None:
+    path = save_movie(tmp_path / "a.tif", scale=FileCalibration(1.0, None))
+    with pytest.raises(SomaNetError, match=r"a\.tif: .*--frame-interval-min") as error:
+        MovieSource(path, "a").describe()
+    assert "--pixel-size-um" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("scale", "option"),
+    [
+        (Calibration(1e-3, 10), "--pixel-size-um"),
+        (Calibration(1280.0, 10), "--pixel-size-um"),
+        (Calibration(1.28, 0.012), "--frame-interval-min"),
+        (Calibration(1.28, 720.0), "--frame-interval-min"),
+    ],
+)
+def test_a_scale_in_the_wrong_unit_is_refused(scale: Calibration, option: str) -> None:
+    with pytest.raises(SomaNetError, match=option):
+        check_plausible(scale, "a.tif")
+
+
+def test_a_plausible_scale_passes() -> None:
+    check_plausible(Calibration(1.28, 12.0), "a.tif")
+
+
+def test_a_still_image_is_refused(tmp_path: Path) -> None:
+    path = save_movie(tmp_path / "still.tif", frames_TYX(1))
+    with pytest.raises(SomaNetError, match=r"at least 2 frames, found 1.*somanet predict"):
+        MovieSource(path, "still").open()
+
+
+def test_folders_give_their_movies(tmp_path: Path) -> None:
+    for name in ("b.tif", "a.ome.tif", "notes.txt", ".hidden.tif"):
+        (tmp_path / name).write_bytes(b"x")
+    found = find_movies([tmp_path])
+    assert [name for _, name in found] == ["a", "b"]
+    assert find_movies([tmp_path / "b.tif"]) == [(tmp_path / "b.tif", "b")]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [([], "found none"), (["a.tif", "a.ome.tif"], "Two movies are called 'a'")],
+)
+def test_folders_that_cannot_be_analysed_are_refused(tmp_path: Path, names: list[str], words: str) -> None:
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(SomaNetError, match=words):
+        find_movies([tmp_path])
+
+
+def test_a_missing_movie_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SomaNetError, match="no such file"):
+        find_movies([tmp_path / "a.tif"])
+
+
+def test_a_zarr_folder_is_one_movie(tmp_path: Path) -> None:
+    from somanet.io.label_movies import write_label_movie
+
+    write_label_movie(
+        tmp_path / "m.zarr",
+        np.zeros((2, 4, 5), np.int32),
+        n_frames=2,
+        shape_YX=(4, 5),
+        largest_id=1,
+        calibration=SCALE,
+    )
+    assert find_movies([tmp_path / "m.zarr"]) == [(tmp_path / "m.zarr", "m")]

@@ -1,0 +1,58 @@
+"""A movie with known cells, and results of movies made from known tracks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from somanet.analysis import names
+from somanet.analysis.steps import migrate_movie
+from somanet.calibration import Calibration, FileCalibration
+from somanet.files import make_folder, write_json
+from somanet.io.movies import write_movie
+from somanet.io.tables import write_table
+from somanet.migration.settings import MigrateSettings
+from somanet.schema import TRACKS
+
+SCALE = Calibration(2.0, 20.0)
+N_FRAMES, HEIGHT, WIDTH = 14, 64, 96
+"""14 frames of 20 min are 4 h 20 min: long enough."""
+
+
+def frames_TYX(n_frames: int = N_FRAMES, *, jump_at: int = 6, side: int = 11) -> np.ndarray:
+    """Two bright squares of 22 µm on grey; the first rests and jumps by 15 px = 30 µm, the second stays."""
+    frames = np.full((n_frames, HEIGHT, WIDTH), 200, np.uint16)
+    half = side // 2
+    for t in range(n_frames):
+        for y, x in ((16, 20 + (15 if t >= jump_at else 0)), (45, 70)):
+            frames[t, y - half : y + half + 1, x - half : x + half + 1] = 3000
+    return frames
+
+
+def save_movie(path: Path, frames: np.ndarray | None = None, scale: Calibration | FileCalibration = SCALE) -> Path:
+    write_movie(path, frames_TYX() if frames is None else frames, scale)
+    return path
+
+
+def tracks(n_cells: int, *, seed: int, jumps: int, n_frames: int = 60) -> pd.DataFrame:
+    """Cells that jump by 20 µm within one 10 min step, `jumps` times at chance, and jitter by 0.3 µm else."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for cell in range(1, n_cells + 1):
+        at = np.sort(rng.choice(np.arange(2, n_frames - 2, 3), jumps, replace=False))
+        x = 20.0 * np.searchsorted(at, np.arange(n_frames), side="right") + rng.normal(0, 0.3, n_frames)
+        y = 40.0 * cell + rng.normal(0, 0.3, n_frames)
+        rows += [(cell, t, t / 6, y[t], x[t], y[t], x[t]) for t in range(n_frames)]
+    return pd.DataFrame(rows, columns=list(TRACKS.names))
+
+
+def save_results(folder: Path, table: pd.DataFrame) -> Path:
+    """What an analysis leaves of a movie's tracks."""
+    make_folder(folder)
+    facts = {"movie": folder.name, "n_frames": 60, "pixel_size_um": 1.0, "frame_interval_min": 10.0}
+    write_json(folder / names.MOVIE, facts)
+    write_table(folder / names.TRACKS, table, TRACKS)
+    migrate_movie(folder, folder, MigrateSettings(remove_drift=False))
+    return folder

@@ -31,7 +31,7 @@ def main() -> None:
         provenance = provenance_of(tracks, params.migrate, model=model)
         report_movie(movie.source, tracks, folder, measures, provenance)
         if params.report.overlay:
-            overlay_movie(movie.source, tracks, folder)
+            overlay_movie(movie.source, tracks, folder, measures)
         for file in (tracks / names.TRACKS, *(MIGRATION / movie.name).iterdir()):
             shutil.copyfile(file, folder / file.name)
         write_json(folder / names.MANIFEST, {**provenance, "files": hashes_of(folder)})

@@ -114,7 +114,7 @@ def collect(root: Path | str, *, device: str | None = None) -> Provenance:
         params_sha256=_digest(root / "params.yaml"),
         versions=dict(_versions()),
         platform=platform.platform(),
-        n_cpus=_n_cpus(),
+        n_cpus=available_processors(),
         device=device or _loaded_torch_device(),
         notes=(note,) if note else (),
     )
@@ -189,7 +189,8 @@ def _own_version() -> str:
     return __version__
 
 
-def _n_cpus() -> int:
+def available_processors() -> int:
+    """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from somanet.provenance import available_processors
 
 if TYPE_CHECKING:
     from somanet.segmentation.checkpoint import Checkpoint
@@ -15,6 +19,8 @@ Frame = NDArray[np.generic]
 
 BLANK_CONTRAST = 0.05
 """A frame whose contrast is below this share of the movie's usual one shows nothing: lamp off, shutter closed."""
+MOST_WORKERS = 4
+"""Each holds a frame's activations, some 0.2 GB per megapixel."""
 SAMPLED = (slice(None, None, 2), slice(None, None, 2))
 
 
@@ -36,24 +42,47 @@ def find_blank_frames(frames: Iterable[Frame]) -> tuple[int, ...]:
 
 
 def segment_frames(
-    checkpoint: Checkpoint, frames: Iterable[Frame], *, blank_frames: Collection[int] = ()
+    checkpoint: Checkpoint,
+    frames: Iterable[Frame],
+    *,
+    blank_frames: Collection[int] = (),
+    workers: int | None = None,
 ) -> Iterator[NDArray[np.int32]]:
     """Label the somas of every frame.
 
-    Frames larger than a tile are answered in overlapping tiles. Memory does not grow with the movie.
+    Frames larger than a tile are answered in overlapping tiles. Memory does not grow with the movie. Several frames are
+    worked on at once, each by one thread: on two cores that is as fast as two threads for one frame on an idle machine
+    and five times faster beside another busy process, for which threads that share a frame wait at every layer; and the
+    sums do not depend on the number of cores.
 
     Args:
         checkpoint: the network.
         frames: YX frames of one size.
         blank_frames: get no labels: a network asked about noise alone may find anything in it.
+        workers: frames at once; one per processor, at most :data:`MOST_WORKERS`, if None.
 
     Yields:
         YX int32, 0 = background, ids without meaning between frames.
     """
+    import torch
+
     from somanet.segmentation.prediction import predict_labels
 
-    for t, frame in enumerate(frames):
+    def label(t: int, frame: Frame) -> NDArray[np.int32]:
         if t in blank_frames:
-            yield np.zeros(frame.shape, np.int32)
-        else:
-            yield predict_labels(checkpoint.model, frame, checkpoint.spec)
+            return np.zeros(frame.shape, np.int32)
+        return predict_labels(checkpoint.model, frame, checkpoint.spec)
+
+    workers = workers or min(available_processors(), MOST_WORKERS)
+    threads_before = torch.get_num_threads()
+    pending: deque[Future[NDArray[np.int32]]] = deque()
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for t, frame in enumerate(frames):
+                pending.append(pool.submit(label, t, frame))
+                if len(pending) > workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+    finally:
+        torch.set_num_threads(threads_before)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from somanet.segmentation.checkpoint import Checkpoint
 from somanet.segmentation.settings import ModelSpec
@@ -49,16 +50,25 @@ def test_every_frame_is_labelled_and_blank_ones_are_not(checkpoint: Checkpoint) 
     assert {labels.dtype.name for labels in found} == {"int32"}
 
 
-def test_frames_are_asked_for_one_at_a_time(checkpoint: Checkpoint) -> None:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_few_frames_are_asked_for_ahead(checkpoint: Checkpoint, workers: int) -> None:
     asked: list[int] = []
 
     def frames() -> Iterator[np.ndarray]:
-        for t in range(4):
+        for t in range(9):
             asked.append(t)
             yield SHOWN
 
-    labels = segment_frames(checkpoint, frames())
-    next(labels)
-    assert asked == [0]
-    next(labels)
-    assert asked == [0, 1]
+    labels = segment_frames(checkpoint, frames(), workers=workers)
+    for n_given in (1, 2):
+        next(labels)
+        assert len(asked) == n_given + workers
+    assert sum(1 for _ in labels) == 7
+
+
+def test_the_number_of_workers_changes_nothing(checkpoint: Checkpoint) -> None:
+    frames = [np.roll(SHOWN, 5 * t, axis=1) for t in range(6)]
+    before = torch.get_num_threads()
+    one, four = (list(segment_frames(checkpoint, frames, workers=n)) for n in (1, 4))
+    np.testing.assert_array_equal(one, four)
+    assert torch.get_num_threads() == before

@@ -89,7 +89,7 @@ def analyze_movie(
         if options.report:
             report_movie(source, folder, folder, measures, provenance)
         if options.overlay:
-            overlay_movie(source, folder, folder)
+            overlay_movie(source, folder, folder, measures)
         for kind in options.exports:
             export_tracks(source, folder, kind)
         for name in names.STEP_FILES:
@@ -120,14 +120,15 @@ def report_movie(
         write_report(make_folder(folder) / names.REPORT, content)
 
 
-def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path) -> None:
-    """Write `overlay.mp4`: the movie with outlines and trails."""
+def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures) -> None:
+    """Write `overlay.mp4`: the movie with outlines and trails, cells that saltate in another colour."""
     from somanet.report import write_overlay
 
     calibration = scale_of(read_facts(tracks_folder / names.MOVIE))
     with source.open() as movie, open_labels(tracks_folder) as labels:
         path = make_folder(folder) / names.OVERLAY
-        write_overlay(path, movie, labels, read_tracks_of(tracks_folder), calibration=calibration)
+        events = measures.migration.saltations.events
+        write_overlay(path, movie, labels, read_tracks_of(tracks_folder), calibration=calibration, saltations=events)
 
 
 def notes_of(folder: Path) -> tuple[str, ...]:

@@ -46,7 +46,5 @@ def project_movies(raw: Path) -> list[ProjectMovie]:
             about.get("pixel_size_um"),
             about.get("frame_interval_min"),
         )
-        found.append(
-            ProjectMovie(source, by_stem.get("tracks"), by_stem.get("labels"), by_stem.get("saltations"))
-        )
+        found.append(ProjectMovie(source, by_stem.get("tracks"), by_stem.get("labels"), by_stem.get("saltations")))
     return found

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.calibration import Calibration
-from somanet.tracking.detections import Labels, check_labels, detect_cells
+from somanet.tracking.detections import Labels, check_labels, detect_cells, objects_of
 from somanet.tracking.linking import link_cells
 from somanet.tracking.relabel import relabel_movie
 from somanet.tracking.settings import TrackSettings
@@ -118,8 +118,8 @@ def _areas_px(masks: Sequence[Labels]) -> NDArray[np.int64]:
     for t in range(len(masks)):
         labels_YX = np.asarray(masks[t])
         check_labels(labels_YX, t)
-        counts = np.unique(labels_YX[labels_YX > 0], return_counts=True)[1]
-        parts.append(counts.astype(np.int64))
+        ids, _, counts = objects_of(labels_YX)
+        parts.append(counts[ids > 0])
     return np.concatenate(parts)
 
 
@@ -135,6 +135,5 @@ class _WithoutNoise(Sequence[Labels]):
     def __getitem__(self, t):  # type: ignore[no-untyped-def]
         """Frame ``t``."""
         labels_YX = np.asarray(self._masks[t])
-        ids, index, counts = np.unique(labels_YX, return_inverse=True, return_counts=True)
-        names = np.where(counts >= self._least_px, ids, 0)
-        return names[index].reshape(labels_YX.shape)
+        ids, index, counts = objects_of(labels_YX)
+        return np.where(counts >= self._least_px, ids, 0)[index]

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.errors import SomaNetError
-from somanet.tracking.detections import Labels, check_labels
+from somanet.tracking.detections import Labels, check_labels, objects_of
 
 
 def relabel_movie(labels: Iterable[Labels], tracks: pd.DataFrame) -> Iterator[NDArray[np.int32]]:
@@ -39,7 +39,7 @@ def relabel_movie(labels: Iterable[Labels], tracks: pd.DataFrame) -> Iterator[ND
         if rows is None:
             yield np.zeros(labels_YX.shape, np.int32)
             continue
-        present, index = np.unique(labels_YX, return_inverse=True)
+        present, index, _ = objects_of(labels_YX)
         wanted = rows["label"].to_numpy()
         where = np.searchsorted(present, wanted)
         found = present[np.minimum(where, len(present) - 1)] == wanted
@@ -50,7 +50,7 @@ def relabel_movie(labels: Iterable[Labels], tracks: pd.DataFrame) -> Iterator[ND
             )
         names = np.zeros(len(present), np.int32)
         names[where] = rows["track_id"].to_numpy()
-        yield names[index].reshape(labels_YX.shape)
+        yield names[index]
     if by_frame:
         raise SomaNetError(
             f"The tracks go on to frame {max(by_frame)}, the label images end after {t + 1} frames. Is the file cut?"

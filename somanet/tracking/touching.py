@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.calibration import Calibration
-from somanet.tracking.detections import Labels, check_labels
+from somanet.tracking.detections import Labels, check_labels, objects_of
 from somanet.tracking.pieces import Mask, Soma, masks_of, nearest_px, split_mask
 from somanet.tracking.steps import FASTEST_UM_PER_H, check_step
 
@@ -84,8 +84,8 @@ def _frame(labels: Sequence[Labels], t: int) -> NDArray[np.int32]:
 
 
 def _areas(labels: Sequence[Labels], t: int) -> NDArray[np.float64]:
-    counts = np.unique(_frame(labels, t), return_counts=True)
-    return counts[1][counts[0] > 0].astype(float)
+    ids, _, counts = objects_of(_frame(labels, t))
+    return counts[ids > 0].astype(float)
 
 
 class _Walk:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from scipy import stats
 from somanet.calibration import Calibration
 from somanet.evaluation.migration import score_saltations
 from somanet.migration.cells import migration_of
+from somanet.migration.kinematics import Bools, Floats
 from somanet.migration.saltation import LEAST_LENGTH_UM
 from somanet.migration.summary import Summary, summarize
 from somanet.simulation.motion import CellPath, simulate_path, soma_positions
@@ -160,15 +160,7 @@ def score_condition(
     return pd.DataFrame(rows)
 
 
-def score_conditions(
-    conditions: Iterable[TrackCondition], *, replicates: int, seed: int = 0, resamples: int = RESAMPLES
-) -> Iterable[pd.DataFrame]:
-    """The table of each condition, one after the other: the whole grid takes minutes."""
-    for condition in conditions:
-        yield score_condition(condition, replicates=replicates, seed=seed, resamples=resamples)
-
-
-def bias_of(values: np.ndarray[tuple[int], np.dtype[np.float64]], *, truth: float) -> dict[str, float]:
+def bias_of(values: Floats, *, truth: float) -> dict[str, float]:
     """Mean of the defined values, and its relative bias with a 95 % interval; NaN where undefined."""
     known = values[np.isfinite(values)]
     if not known.size:
@@ -185,7 +177,7 @@ def bias_of(values: np.ndarray[tuple[int], np.dtype[np.float64]], *, truth: floa
     }
 
 
-def coverage_of(held: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> dict[str, float]:
+def coverage_of(held: Bools) -> dict[str, float]:
     """Share of intervals that hold the truth, with Wilson's 95 % interval of that share."""
     if not held.size:
         return dict.fromkeys(("coverage", "coverage_low", "coverage_high"), math.nan)
@@ -193,6 +185,6 @@ def coverage_of(held: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> dict[str, f
     return {"coverage": float(held.mean()), "coverage_low": float(interval.low), "coverage_high": float(interval.high)}
 
 
-def _median(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+def _median(values: Floats) -> float:
     known = values[np.isfinite(values)]
     return float(np.median(known)) if known.size else math.nan

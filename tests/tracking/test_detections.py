@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from somanet.errors import SomaNetError
-from somanet.tracking.detections import DETECTION_COLUMNS, detect_cells
+from somanet.tracking.detections import DETECTION_COLUMNS, LARGEST_COUNTED_ID, detect_cells, objects_of
 from tests.tracking.worlds import draw
 
 # T = 2, Y = 4, X = 6: a 2x3 block, and in frame 1 one pixel in the corner.
@@ -88,3 +88,14 @@ def test_bad_input_gets_one_line(labels: np.ndarray, frames: np.ndarray | None, 
     with pytest.raises(SomaNetError, match=words) as caught:
         detect_cells(labels, frames)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("offset", [0, 1, LARGEST_COUNTED_ID])
+def test_objects_are_counted_as_numpy_does(offset: int) -> None:
+    """Also without background, and with ids too large to count by."""
+    labels = np.random.default_rng(0).integers(0, 9, (7, 11)).astype(np.int64) * 3 + offset
+    ids, index, areas = objects_of(labels)
+    expected, counts = np.unique(labels, return_counts=True)
+    np.testing.assert_array_equal(ids, expected)
+    np.testing.assert_array_equal(areas, counts)
+    np.testing.assert_array_equal(ids[index], labels)

@@ -1,7 +1,7 @@
 """How far to trust each number: the full grid of simulated experiments, its tables and pictures.
 
-python benchmarks/trust.py --model models/finetune/compact_all/seed0 --output docs
-python benchmarks/trust.py --skip-movies --output docs         # tracks alone: about half an hour
+python benchmarks/trust.py --model somanet/model --output docs
+python benchmarks/trust.py --skip-movies --output docs         # tracks alone: a quarter of an hour
 python benchmarks/trust.py --draw --output docs                # the page again from the tables of the last run
 
 Writes tracks.csv and movies.csv to the folder of --tables after each condition, and goes on from there when it is
@@ -49,7 +49,7 @@ def score_all(conditions: Iterable[Condition], score: Callable[[Condition], pd.D
         if (condition.factor, condition.level, condition.interval_min) not in done:
             parts.append(score(condition))
             write_table(path, pd.concat(parts, ignore_index=True))
-            print(f"{condition.factor}: {condition.level}, {condition.interval_min:g} min", flush=True)  # noqa: T201
+            print(f"{condition.factor}: {condition.level}, {condition.interval_min:g} min", flush=True)
     return pd.concat(parts, ignore_index=True)
 
 
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="folder of the network; true masks if not given")
     parser.add_argument("--tables", type=Path, default=Path("build/trust"), help="folder of the tables")
     parser.add_argument("--replicates", type=int, default=200, help="experiments per frame interval")
-    parser.add_argument("--movies", type=int, default=3, help="per condition")
+    parser.add_argument("--movies", type=int, default=2, help="per condition")
     parser.add_argument("--frames", type=int, default=64, help="per movie")
     parser.add_argument("--skip-tracks", action="store_true")
     parser.add_argument("--skip-movies", action="store_true")

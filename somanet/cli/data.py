@@ -81,6 +81,34 @@ def check(
         raise SomaNetError(f"{path}: {len(rejected)} of {len(manifest)} were rejected; the reasons stand above.")
 
 
+@app.command()
+def select(
+    path: Annotated[Path, typer.Argument(help="Data set (folder or zip).")],
+    output: Annotated[Path, typer.Option(help="Folder for the chosen images.")],
+    count: Annotated[int, typer.Option(min=1, help="How many images.")],
+    split: Annotated[Path | None, typer.Option(help="CSV image_id,split to choose from.")] = None,
+    part: Annotated[str, typer.Option(help="Which part of the split.")] = "train",
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same images.")] = 0,
+) -> None:
+    """Choose some images of a data set at random, for example to mix them into another training."""
+    import numpy as np
+
+    from somanet.data.layouts import open_dataset
+    from somanet.data.manifest import describe_manifest, pack_dataset
+    from somanet.data.splits import read_split
+
+    names = list(open_dataset(path).names)
+    if split is not None:
+        names = list(read_split(split, names=tuple(names)).get(part, ()))
+    if len(names) < count:
+        raise SomaNetError(
+            f"{path}: expected at least {count} images to choose from, found {len(names)}. Ask for fewer."
+        )
+    chosen = np.random.default_rng(seed).choice(sorted(names), count, replace=False)
+    typer.echo(describe_manifest(pack_dataset(path, output, names=sorted(chosen.tolist()))))
+    typer.echo(f"Written: {output}\nNext: somanet train {output} --output MODEL")
+
+
 def _holds_movies(folder: Path) -> bool:
     """Whether a folder's own files are movies: no Kaggle or pairs layout, and a file with several frames."""
     from somanet.io.movies import MOVIE_SUFFIXES, open_movie

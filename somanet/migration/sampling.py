@@ -6,10 +6,9 @@ more than u in it, which takes the share f = u/v of a step. Then
 - a jump of duration D fills D + 1 - 2f mobile steps on average: each end adds half a step less f;
 - a pause shows if it leaves a step with less than f of motion. Pauses that end at the rate r show with the chance P of
   :func:`shown_share`; the others join two jumps, so that a saltation holds 1/P jumps on average;
-- a seen pause ends in its next step with the chance 1 - exp(-r), whatever went before.
-
-- a reach is too short by 2·σ²/v: an end that the threshold cuts off was held to be at rest, which the noise of the
-  position that the reach begins with made likelier in the direction of the jump.
+- a seen pause ends in its next step with the chance 1 - exp(-r), whatever went before;
+- a reach is 2·σ²/v too short: the more noise shortens the step that a jump begins in, the likelier it counts as rest,
+  and the reach starts at that step's first position, which then errs towards the jump; likewise at the end.
 
 r is taken from the first two steps of the seen pauses, not from the mean pause: it is the short pauses that hide, and
 long ones say little about them unless all pauses end at one rate. f is taken from the saltations' own mean reach and
@@ -184,7 +183,7 @@ def sampling_sums(
     whole = saltations.events[saltations.events["censored"] == ""]
     available = stretches.loc[stretches["track_id"].isin(long), "h"].to_numpy(float)
     duration = (whole["end_h"] - whole["start_h"]).to_numpy(float)
-    places = np.clip(available - duration[:, None] - steps.interval_h, 0.0, None).sum(axis=1)
+    places = _room(available, duration + steps.interval_h)
     weight = pd.Series(_over(np.full(places.shape, available.sum()), places), index=whole.index)
     table["complete_weight"] = _per_cell(weight, whole["track_id"], cells)
     table["complete_reach_um"] = _per_cell(whole["reach_um"], whole["track_id"], cells)
@@ -208,6 +207,14 @@ def sampling_sums(
         pd.Series(np.cos(turn), index=events.index).where(pair, 0.0), events["track_id"], cells
     )
     return table
+
+
+def _room(available: Floats, needed: Floats) -> Floats:
+    """Σ max(0, available - needed) over all stretches, each needed time; sorted, as large movies have 10⁴ of both."""
+    ordered = np.sort(available)
+    above = np.append(np.cumsum(ordered[::-1])[::-1], 0.0)
+    first = np.searchsorted(ordered, needed, side="right")
+    return np.asarray(np.maximum(above[first] - (len(ordered) - first) * needed, 0.0), np.float64)
 
 
 def _per_cell(values: pd.Series, track_id: pd.Series, cells: pd.Index) -> pd.Series:

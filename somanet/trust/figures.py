@@ -30,9 +30,10 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _percent(ax: Axes, axis: str = "y") -> None:
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, MultipleLocator
 
     target = ax.yaxis if axis == "y" else ax.xaxis
+    target.set_major_locator(MultipleLocator(0.2))
     target.set_major_formatter(
         FuncFormatter(lambda value, _: f"{100 * value:+.0f} %".replace("-", "−") if value else "0")
     )
@@ -121,7 +122,7 @@ def robustness(tracks: pd.DataFrame) -> Figure:
         ax.set_axisbelow(True)
         _percent(ax, "x")
         _plain(ax)
-    figure.axes[1].legend(frameon=True, fontsize=9, loc="lower right", framealpha=1, edgecolor="0.85")
+    figure.axes[0].legend(frameon=False, fontsize=9, loc="upper right")
     return figure
 
 
@@ -134,12 +135,12 @@ def chain(movies: pd.DataFrame) -> Figure:
     table = movies[movies["movie"] == "all"]
     names = [f"{row.factor}: {row.level}" for row in table.itertuples()]
     place = np.arange(len(names))
-    figure = _figure(13, 0.42 * len(names) + 1.5)
-    tracking, found, frequency, length = figure.subplots(1, 4, sharey=True, width_ratios=[1.2, 1, 1, 1])
+    rows_inch = max(0.42 * len(names), 1.6)
+    figure = _figure(13, rows_inch + 2.3)
+    tracking, found, frequency, length = figure.subplots(1, 4, sharey=True, width_ratios=[1.1, 1, 1.2, 1.2])
     for name, marker in zip(TRACKING_SHOWN, "os^vDP", strict=True):
         tracking.plot(table[name], place, marker, markersize=5, alpha=0.85, label=name, linestyle="none")
     tracking.set_title("tracking scores", fontsize=11)
-    tracking.legend(frameon=False, fontsize=8, loc="best", ncols=2)
     for source, colour in (("perfect", "0.6"), ("chain", CORRECTED)):
         label = {"perfect": "true positions", "chain": "whole chain"}[source]
         for score, marker in (("recall", "o"), ("precision", "D")):
@@ -152,16 +153,19 @@ def chain(movies: pd.DataFrame) -> Figure:
                 ax.plot(one[column], np.full(len(one), row + shift), "o", color=colour, markersize=3, alpha=0.45)
             ax.plot(table[column], place + shift, "o", color=colour, markersize=6.5, label=label)
     found.set_title("saltations found", fontsize=11)
-    found.legend(frameon=False, fontsize=8, loc="best")
     for ax, quantity in ((frequency, "frequency"), (length, "length")):
         ax.axvspan(-TOLERANCE[quantity], TOLERANCE[quantity], color=TARGET, alpha=0.12, linewidth=0)
         ax.axvline(0, color="0.5", linewidth=0.8)
         ax.set_title(f"corrected {quantity}: bias", fontsize=11)
         ax.set_xlim(-0.5, 0.5)
         _percent(ax, "x")
-    frequency.legend(frameon=False, fontsize=8, loc="best")
     tracking.set_yticks(place, names)
     tracking.set_ylim(len(names) - 0.4, -0.6)
+    for ax in (tracking, found):
+        ax.set_xlim(right=1.015)
+    for ax, columns in ((tracking, 3), (found, 1), (frequency, 1)):
+        below = (0.5, -0.4 / rows_inch)
+        ax.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=below, ncols=columns)
     for ax in (tracking, found, frequency, length):
         ax.grid(axis="y", color="0.92")
         ax.set_axisbelow(True)

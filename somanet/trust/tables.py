@@ -36,7 +36,9 @@ def _track_table(tracks: pd.DataFrame, names: list[str]) -> str:
     head += [text for quantity in QUANTITIES for text in (f"{quantity}: bias", "covered")]
     lines = [_line(*head), _line(*["---"] * len(head))]
     for key, rows in tracks.groupby(names, sort=False):
-        cells = [f"{value:g} min" if isinstance(value, float) else str(value) for value in key]
+        cells = [
+            f"{value:g} min" if name == "interval_min" else str(value) for name, value in zip(names, key, strict=True)
+        ]
         first = rows.iloc[0]
         cells += [_share(first["recall"]), _share(first["precision"])]
         for quantity in QUANTITIES:

@@ -224,7 +224,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory, lab: Path) -> Path:
     save_movie(folder / "one.tif", frames[:1])
     save_movie(folder / "no_scale.tif", scale=FileCalibration())
     save_movie(folder / "nonsense.tif", scale=FileCalibration(2000.0, 20.0))
-    tifffile.imwrite(folder / "rgb.tif", np.stack([frames.astype(np.uint8)] * 3, -1), photometric="rgb")
+    tifffile.imwrite(folder / "rgb.tif", np.stack([(frames // 15).astype(np.uint8)] * 3, -1), photometric="rgb")
     tifffile.imwrite(
         folder / "two.tif", np.stack([frames, frames], 1), imagej=True, metadata={"axes": "TCYX", "finterval": 600}
     )

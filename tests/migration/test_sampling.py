@@ -5,12 +5,14 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from somanet.migration.cells import Resolution, migration_of
 from somanet.migration.hmm import MotionModel
 from somanet.migration.kinematics import steps_of
 from somanet.migration.saltation import mobile_steps, saltations_of
-from somanet.migration.sampling import sampling_sums, shown_share, true_jumps
+from somanet.migration.sampling import _room, sampling_sums, shown_share, true_jumps
 from somanet.migration.summary import pooled_numbers
 from tests.migration.worlds import along_x, simulated, track
 
@@ -150,3 +152,14 @@ def test_the_rate_of_ending_is_taken_from_later_steps_if_asked() -> None:
     found = saltations_of(steps, mobile_steps(steps, sigma_um=0.1), min_length_um=5)
     row = sampling_sums(steps, found, cells=pd.Index([1]), long=pd.Index([1]), first_step=2).loc[1]
     assert (row.n_rest_steps, row.n_rest_ends) == (1 + 2, 1)
+
+
+@given(
+    st.lists(st.floats(0, 50), max_size=8),
+    st.lists(st.floats(0, 60), max_size=8),
+)
+def test_the_room_for_a_saltation_is_summed_over_all_stretches(available: list[float], needed: list[float]) -> None:
+    """The sorted sums are those of every pair."""
+    stretches, times = np.array(available), np.array(needed)
+    expected = [sum(max(0.0, a - n) for a in available) for n in needed]
+    np.testing.assert_allclose(_room(stretches, times), expected, atol=1e-9)

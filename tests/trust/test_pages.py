@@ -60,6 +60,8 @@ def test_a_table_says_as_seen_and_corrected() -> None:
         "| rule | 5 min | 0.88 | 1.00 | −13 % → 0 % | 0.50 → 0.95 | −13 % → 0 % | 0.50 → 0.95 | – → 0 % | 0.50 → 0.95 |"
     )
     assert {line.count("|") for line in lines} == {11}
+    # A table read from a file has whole minutes as whole numbers.
+    assert sampling_markdown(tracks().astype({"interval_min": "int64"})).splitlines() == lines
 
 
 def test_other_worlds_and_donors_have_tables_of_their_own() -> None:

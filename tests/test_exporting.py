@@ -1,0 +1,67 @@
+"""A network to hand on: half the bytes, the same labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from somanet.analysis.network import BUNDLED, network_folder
+from somanet.errors import SomaNetError
+from somanet.exporting import export_half
+from somanet.files import sha256_file
+from somanet.segmentation.checkpoint import load_checkpoint, read_config
+from somanet.segmentation.prediction import predict_labels
+from somanet.simulation import neuron_crops
+from tests.worlds import TWO_SOMAS, draw, photograph, save_bright_network
+
+
+def test_an_exported_network_answers_the_same(tmp_path: Path) -> None:
+    source = save_bright_network(tmp_path / "model")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "README.md").write_text("a card")
+    digest = export_half(source, tmp_path / "out", mlflow_run="abc")
+    image = photograph(draw(TWO_SOMAS))
+    before, after = load_checkpoint(source), load_checkpoint(tmp_path / "out")
+    np.testing.assert_array_equal(
+        predict_labels(before.model, image, before.spec), predict_labels(after.model, image, after.spec)
+    )
+    assert after.sha256 == digest != before.sha256
+    config = read_config(tmp_path / "out")
+    assert config["mlflow_run"] == "abc"
+    assert config["weights"]["exported_from"] == sha256_file(source / "model.safetensors")
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (source, tmp_path / "out")]
+    assert sizes[1] < 0.55 * sizes[0]
+    assert (tmp_path / "out" / "README.md").read_text() == "a card"
+
+
+def test_a_damaged_network_is_not_exported(tmp_path: Path) -> None:
+    source = save_bright_network(tmp_path / "model")
+    weights = source / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(SomaNetError, match="sha256"):
+        export_half(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_network_that_comes_along_is_small_and_finds_somas() -> None:
+    """Crops of simulated movies that it was not trained on; a soma is found if its centre lies in an object."""
+    assert network_folder(None) == BUNDLED
+    assert (BUNDLED / "model.safetensors").stat().st_size < 8e6
+    checkpoint = load_checkpoint(BUNDLED)
+    assert checkpoint.metadata["mlflow_run"]
+    found = n_true = 0
+    for crop in neuron_crops(n_crops=3, size_px=160, seed=77):
+        labels = predict_labels(checkpoint.model, crop.image, checkpoint.spec)
+        for soma in np.setdiff1d(crop.labels, 0):
+            n_true += 1
+            found += bool(np.mean(labels[crop.labels == soma] > 0) > 0.5)
+    assert found >= 0.7 * n_true > 3
+
+
+def test_an_installation_without_a_network_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("somanet.analysis.network.BUNDLED", tmp_path)
+    with pytest.raises(SomaNetError, match="--model"):
+        network_folder(None)
+    assert network_folder(tmp_path / "mine") == tmp_path / "mine"

@@ -42,7 +42,7 @@ demo: setup ## Set up, run the whole pipeline on simulated data, say where to lo
 	@echo
 	@echo 'Done. Look at:'
 	@echo '  reports/comparison.md   the table: every variant, every score, with intervals'
-	@echo '  reports/                the pictures: input, truth, prediction and errors side by side'
+	@echo '  reports/movies/         the movie: report.html, overlay.mp4, every table'
 	@echo '  make ui                 every run with its curves, in MLflow'
 
 repro: setup ## Run what has changed in the pipeline on simulated data
@@ -68,7 +68,10 @@ bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=fol
 	$(BIN)/somanet simulate --output build/bundled/val --nuclei 0 --crops 8 --frames 0 --seed 2000
 	$(BIN)/somanet train '$(DATA)/dsb2018/stage1_train.zip' --split '$(DATA)/dsb2018/split.csv' \
 		--params somanet/model/recipe.yaml --network nuclei --output build/bundled/nuclei --experiment bundled
-	$(BIN)/somanet finetune '$(DATA)/soma/train' build/bundled/sim/crops.zip --val build/bundled/val/crops.zip \
+	$(BIN)/somanet data select '$(DATA)/dsb2018/stage1_train.zip' --split '$(DATA)/dsb2018/split.csv' --part train \
+		--count 32 --output build/bundled/some_nuclei
+	$(BIN)/somanet finetune '$(DATA)/soma/train' '$(DATA)/soma/train' build/bundled/sim/crops.zip \
+		build/bundled/some_nuclei --val build/bundled/val/crops.zip \
 		--params somanet/model/recipe.yaml --variant neurons --start build/bundled/nuclei \
 		--output build/bundled/neurons --experiment bundled
 	$(BIN)/somanet export build/bundled/neurons --output somanet/model

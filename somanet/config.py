@@ -19,6 +19,9 @@ from somanet.tracking.settings import TrackSettings
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """Names of networks and variants: they become parts of commands and paths, so they are kept plain."""
 
+PooledScore = Literal["iou", "precision", "recall", "f1", "accuracy", "mean_ap"]
+"""Scores of a data set that are better when higher, and that its per-image table gives."""
+
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
@@ -150,11 +153,46 @@ class ReportParams(Settings):
     overlay: bool
 
 
+class PromoteParams(Settings):
+    """When a network replaces the champion, see :func:`somanet.promotion.rule.decide`."""
+
+    evaluation: Name
+    """Name of the recorded scores to compare: the pipeline's are `neurons`."""
+    metric: PooledScore
+    """Must be better: the 95 % bootstrap interval of the paired difference over images lies above 0."""
+    min_images: PositiveInt
+    """On fewer images nothing is decided."""
+    tolerances: dict[PooledScore, Annotated[float, Field(ge=0)]]
+    """Other scores, and by how much each may be worse."""
+
+
 class AnalysisParams(Settings):
     """How a movie is analysed once its somas are found."""
 
     track: TrackSettings
     migrate: MigrateSettings
+
+
+Minutes = Annotated[float, Field(gt=0)]
+
+
+class TrustParams(Settings):
+    """How far each number can be trusted, measured on simulated cells: the small version of `benchmarks/trust.py`."""
+
+    intervals_min: tuple[Minutes, ...] = Field(min_length=1)
+    """Frame intervals of the tracks-only experiments."""
+    replicates: Annotated[int, Field(ge=2)]
+    """Experiments per frame interval and detector."""
+    cells: PositiveInt
+    hours: Annotated[float, Field(ge=4)]
+    """Length of a tracks-only movie."""
+    model: str
+    """Folder of the network that segments the simulated movies."""
+    movies: PositiveInt
+    movie_intervals_min: tuple[Minutes, ...] = Field(min_length=1)
+    movie_frames: Annotated[int, Field(ge=12)]
+    movie_px: Annotated[int, Field(ge=64)]
+    """Height of a simulated movie; the width is an eighth more."""
 
 
 class Params(Settings):
@@ -176,6 +214,8 @@ class Params(Settings):
     track: TrackSettings
     migrate: MigrateSettings
     report: ReportParams
+    trust: TrustParams
+    promote: PromoteParams
 
     @model_validator(mode="after")
     def _known_starts(self) -> Params:

@@ -233,25 +233,48 @@ def dvc_digest(path: Path | str, root: Path | str) -> str | None:
 
 def _dvc_entries(target: Path, root: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
     """Recorded outputs, then dependencies, each with the folder that its path is relative to."""
-    pointer = _load_yaml(target.with_name(target.name + ".dvc"))
+    pointer = load_yaml(target.with_name(target.name + ".dvc"))
     yield from ((entry, target.parent / pointer.get("wdir", ".")) for entry in _entries(pointer, "outs"))
     folders = [folder for folder in target.parents if folder == root or root in folder.parents]
-    locks: list[tuple[Mapping[str, Any], Path]] = []
-    for folder in folders:
-        stages = _load_yaml(folder / "dvc.lock").get("stages")
-        if not isinstance(stages, Mapping):
-            continue
-        declared = _load_yaml(folder / "dvc.yaml").get("stages") or {}
-        for name, stage in stages.items():
-            # The lock's paths are relative to the stage's wdir, which only dvc.yaml tells; `train@a` is of
-            # `train`.
-            about = declared.get(name) or declared.get(str(name).split("@")[0]) or {}
-            about = about.get("do", about) if isinstance(about, Mapping) else {}
-            wdir = about.get("wdir", ".") if isinstance(about, Mapping) else "."
-            if isinstance(stage, Mapping):
-                locks.append((stage, folder / str(wdir)))
+    locks = [stage for folder in folders for stage in locked_stages(folder)]
     for kind in ("outs", "deps"):
-        yield from ((entry, base) for stage, base in locks for entry in _entries(stage, kind))
+        yield from ((entry, stage.folder) for stage in locks for entry in stage.entries(kind))
+
+
+@dataclass(frozen=True)
+class LockedStage:
+    """What ``dvc.lock`` says of a stage.
+
+    Attributes:
+        name: such as ``evaluate@paper``.
+        folder: that its paths are relative to.
+        content: ``cmd``, ``deps``, ``params``, ``outs`` as recorded.
+    """
+
+    name: str
+    folder: Path
+    content: Mapping[str, Any]
+
+    def entries(self, kind: str) -> list[Mapping[str, Any]]:
+        """The recorded ``deps`` or ``outs``, with ``path``, ``md5`` and ``size``."""
+        return _entries(self.content, kind)
+
+
+def locked_stages(folder: Path) -> list[LockedStage]:
+    """The stages in a folder's ``dvc.lock``; none where there is no such file."""
+    stages = load_yaml(folder / "dvc.lock").get("stages")
+    if not isinstance(stages, Mapping):
+        return []
+    declared = load_yaml(folder / "dvc.yaml").get("stages") or {}
+    found = []
+    for name, stage in stages.items():
+        # The lock's paths are relative to the stage's wdir, which only dvc.yaml tells; `train@a` is of `train`.
+        about = declared.get(name) or declared.get(str(name).split("@")[0]) or {}
+        about = about.get("do", about) if isinstance(about, Mapping) else {}
+        wdir = about.get("wdir", ".") if isinstance(about, Mapping) else "."
+        if isinstance(stage, Mapping):
+            found.append(LockedStage(str(name), folder / str(wdir), stage))
+    return found
 
 
 def _entries(stage: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
@@ -259,7 +282,7 @@ def _entries(stage: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
     return [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
 
 
-def _load_yaml(path: Path) -> Mapping[str, Any]:
+def load_yaml(path: Path) -> Mapping[str, Any]:
     """A YAML mapping; empty for a file that is missing or unreadable (a merge conflict, say)."""
     try:
         text = path.read_text(encoding="utf-8")

@@ -7,19 +7,25 @@ from typing import Any
 
 import somanet
 from somanet.errors import SomaNetError
+from somanet.mlops import find_run, resolve_checkpoint
+from somanet.provenance import project_root
 
 BUNDLED = Path(somanet.__file__).resolve().parent / "model"
 """Trained on nuclei, neuron crops and simulated crops; its `README.md` is the model card."""
 
 
-def network_folder(model: Path | None) -> Path:
+def network_folder(model: Path | str | None) -> Path:
     """The checkpoint folder to use.
 
+    Args:
+        model: a folder, or any name that :func:`somanet.mlops.resolve_checkpoint` takes: an MLflow run, an alias such
+            as `champion`, an address.
+
     Raises:
-        SomaNetError: none was named and none came with this installation.
+        SomaNetError: none was named and none came with this installation, or no network has that name.
     """
     if model is not None:
-        return model
+        return resolve_checkpoint(model, root=project_root())
     if not (BUNDLED / "config.json").is_file():
         raise SomaNetError(
             "This installation has no network of its own. Name one with --model: a folder that `somanet train` or "
@@ -33,13 +39,12 @@ def about_network(folder: Path, sha256: str, root: Path) -> dict[str, Any]:
 
     The run is looked for in the project's store, by the hash of the weights; a network from elsewhere may name it.
     """
-    from somanet.mlops import find_run
     from somanet.segmentation.checkpoint import read_config
 
     config = read_config(folder)
     run = find_run({"weights_sha256": sha256}, root=root)
     return {
-        "name": "bundled" if folder == BUNDLED else folder.name,
+        "name": "bundled" if folder.resolve() == BUNDLED else folder.resolve().name,
         "mlflow_run": run or config.get("mlflow_run"),
         "training": config.get("training"),
         "start_weights_sha256": config.get("start_weights_sha256"),

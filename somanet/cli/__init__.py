@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from somanet.cli import analyze, data, models, predictions, project, tracks
+from somanet.cli import analyze, compare, data, lineage, models, predictions, project, promotion, tracks
 from somanet.errors import SomaNetError
 
 app = typer.Typer(
@@ -24,8 +24,10 @@ app.command("finetune")(models.finetune)
 app.command("export")(models.export)
 app.command("predict")(predictions.predict)
 app.command("evaluate")(predictions.evaluate)
-app.command("compare")(predictions.compare)
+app.command("compare")(compare.compare)
 app.add_typer(tracks.app, name="tracks")
+app.command("trace")(lineage.trace)
+app.command("promote")(promotion.promote)
 app.command("ui")(project.ui)
 app.command("sync")(project.sync)
 app.command("doctor")(project.doctor)

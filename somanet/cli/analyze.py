@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def analyze(
     movies: Annotated[list[Path], typer.Argument(metavar="MOVIE...", help="Movies, or folders of movies.")],
     output: Annotated[Path, typer.Option(help="Folder for the results; one folder inside per movie if several.")],
-    model: Annotated[Path | None, typer.Option(help="Checkpoint folder; SomaNet's own network unless told.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Checkpoint folder, run id, alias (champion) or URI; SomaNet's own network unless told."),
+    ] = None,
     pixel_size_um: Annotated[
         float | None, typer.Option(help="Micrometres per pixel, if the file does not say.")
     ] = None,
@@ -98,7 +101,7 @@ def _conditions(path: Path | None, sources: list[MovieSource]) -> Any:
     return None if path is None else read_conditions(path, [source.name for source in sources])
 
 
-def _network(model: Path | None) -> Network:
+def _network(model: str | None) -> Network:
     from somanet.analysis.movie import Network
     from somanet.analysis.network import about_network, network_folder
     from somanet.provenance import project_root
@@ -120,9 +123,11 @@ def _say(measures: Measures, folder: Path) -> None:
     ):
         found = numbers[name]
         if found.value == found.value:
-            typer.echo(f"{words:>30}  {found.value:.3g}{unit}  [{found.low:.3g}, {found.high:.3g}]")
+            interval = f"  [{found.low:.3g}, {found.high:.3g}]" if found.low == found.low else ""
+            typer.echo(f"{words:>30}  {found.value:.3g}{unit}{interval}")
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
-    typer.echo(f"{n_cells} cells seen long enough, {n_short} seen too briefly, {measures.summary.n_events} saltations")
+    n_events = measures.summary.n_events
+    typer.echo(f"cells seen long enough: {n_cells}, too briefly: {n_short}; saltations: {n_events}")
     for warning in measures.warnings:
         typer.echo(f"  note: {warning}")
     typer.echo(f"Written: {folder} ({', '.join(sorted(p.name for p in folder.iterdir() if p.name[0] != '.'))})")

@@ -57,7 +57,7 @@ def train(
 def finetune(
     data: Data,
     output: Output,
-    start: Annotated[Path, typer.Option(help="Checkpoint folder to begin with.")],
+    start: Annotated[str, typer.Option(help="Network to begin with: folder, run id, alias (champion) or URI.")],
     val: Val = None,
     split: Split = None,
     variant: Annotated[str | None, typer.Option(help="A variant of params.yaml's `finetune` section.")] = None,
@@ -75,9 +75,11 @@ def finetune(
     values = _section(params, "finetune", variant) if variant else defaults
     extra = [f"training.trainable_blocks={blocks}"] if blocks is not None else []
     chosen = parse(FinetuneParams, override(values, [*(assignments or ()), *extra]), source="settings")
+    from somanet.analysis.network import network_folder
     from somanet.segmentation.settings import ModelSpec
 
-    model, spec, sha256 = start_network(ModelSpec(), seed=seed, checkpoint=start, weights=chosen.weights)
+    checkpoint = network_folder(start)
+    model, spec, sha256 = start_network(ModelSpec(), seed=seed, checkpoint=checkpoint, weights=chosen.weights)
     _run(
         model,
         chosen.adapt(spec),
@@ -94,17 +96,19 @@ def finetune(
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="Checkpoint folder, as train and finetune write it.")],
+    model: Annotated[str, typer.Argument(help="Checkpoint folder, run id, alias (champion) or URI.")],
     output: Annotated[Path, typer.Option(help="Folder for the network to hand on.")],
 ) -> None:
     """Write a network in half the bytes, with the name of the run that trained it, for others to use."""
+    from somanet.analysis.network import network_folder
     from somanet.exporting import export_half
     from somanet.mlops import find_run
     from somanet.provenance import project_root
     from somanet.segmentation.checkpoint import WEIGHTS, read_config
 
-    sha256 = read_config(model)["weights"]["sha256"]
-    export_half(model, output, mlflow_run=find_run({"weights_sha256": sha256}, root=project_root()))
+    checkpoint = network_folder(model)
+    sha256 = read_config(checkpoint)["weights"]["sha256"]
+    export_half(checkpoint, output, mlflow_run=find_run({"weights_sha256": sha256}, root=project_root()))
     size_mb = (output / WEIGHTS).stat().st_size / 1e6
     typer.echo(f"Written: {output} ({size_mb:.1f} MB)\nNext: somanet analyze MOVIE --model {output} --output results")
 

@@ -1,15 +1,20 @@
-"""`somanet predict`, `somanet evaluate` and `somanet compare`."""
+"""`somanet predict` and `somanet evaluate`."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from somanet.errors import SomaNetError
 
-Model = Annotated[Path, typer.Option("--model", help="Checkpoint folder, as train and finetune write it.")]
+if TYPE_CHECKING:
+    from somanet.data.layouts import LabelledImage
+    from somanet.experiments import Evaluation
+
+Model = Annotated[str, typer.Option("--model", help="Checkpoint folder, run id, alias (champion) or URI.")]
 
 
 def predict(
@@ -22,13 +27,14 @@ def predict(
     from tqdm import tqdm
 
     from somanet import plots
+    from somanet.analysis.network import network_folder
     from somanet.experiments import save_figure
     from somanet.io.images import read_labels
     from somanet.labelling import find_inputs, predict_files
     from somanet.segmentation.checkpoint import load_checkpoint
 
     found = find_inputs(inputs)
-    checkpoint = load_checkpoint(model)
+    checkpoint = load_checkpoint(network_folder(model))
     total = 0
     for item, n_objects in tqdm(predict_files(checkpoint, found, output), total=len(found), unit="image", disable=None):
         total += n_objects
@@ -43,10 +49,16 @@ def evaluate(
     truth: Annotated[Path, typer.Option(help="Labelled data set (Kaggle or pairs layout) or folder of label images.")],
     output: Annotated[Path, typer.Option(help="JSON file to write.")],
     predictions: Annotated[Path | None, typer.Option(help="Folder of label images.")] = None,
-    model: Annotated[Path | None, typer.Option(help="Or a checkpoint folder, to predict TRUTH's images first.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Or a network, to predict TRUTH's images first: folder, run id, alias (champion) or URI."),
+    ] = None,
     per_image: Annotated[Path | None, typer.Option(help="Also write one row per image as CSV.")] = None,
     panels: Annotated[
         Path | None, typer.Option(help="With --model: also draw input, truth, prediction, errors.")
+    ] = None,
+    record: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --model: also add the scores to its MLflow run, as NAME.")
     ] = None,
     ignore_edge: Annotated[bool, typer.Option(help="Leave out objects that the image's edge cuts.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
@@ -57,7 +69,7 @@ def evaluate(
     """
     from somanet.evaluation.scores import score_dataset
     from somanet.experiments import evaluate_checkpoint, save_figure
-    from somanet.files import write_json
+    from somanet.files import sha256_tree, write_json
     from somanet.io.tables import write_table
     from somanet.labelling import pair_predictions, read_truth
 
@@ -65,21 +77,35 @@ def evaluate(
         raise SomaNetError("Give either --predictions FOLDER or --model FOLDER.")
     if panels is not None and model is None:
         raise SomaNetError("--panels needs the images, which --predictions does not have: give --model.")
+    if record is not None and model is None:
+        raise SomaNetError("--record adds the scores to the run that trained the network: give --model.")
     if model is not None:
+        from somanet.analysis.network import network_folder
         from somanet.data.layouts import open_dataset
         from somanet.evaluation.masks import THRESHOLDS
 
-        evaluation = evaluate_checkpoint(model, list(open_dataset(truth)), thresholds=THRESHOLDS, panel_images=8)
+        checkpoint = network_folder(model)
+        run_id = _run_of(checkpoint, record) if record is not None else ""
+        items = list(open_dataset(truth))
+        evaluation = evaluate_checkpoint(checkpoint, items, thresholds=THRESHOLDS, panel_images=8)
         everything, interior = evaluation.everything, evaluation.interior
         if panels is not None:
             save_figure(evaluation.figure, panels)
             typer.echo(f"Written: {panels}")
+        if record is not None:
+            _record(run_id, evaluation, record, truth, items)
+        source = _network_scored(checkpoint)
     elif predictions is not None:
         pairs = list(pair_predictions(predictions, read_truth(truth)))
         everything = score_dataset(pairs, seed=seed)
         interior = score_dataset(pairs, ignore_edge=True, seed=seed)
+        source = _labels_scored(predictions)
     scores, other = (interior, everything) if ignore_edge else (everything, interior)
-    write_json(output, {**scores.as_dict(), "everything" if ignore_edge else "interior": other.as_dict()})
+    sources = {**source, "truth": {"name": truth.name, "sha256": sha256_tree(truth)}}
+    write_json(
+        output,
+        {**scores.as_dict(), "everything" if ignore_edge else "interior": other.as_dict(), "provenance": sources},
+    )
     if per_image is not None:
         write_table(per_image, scores.per_image)
     for name in ("iou", "precision", "recall", "accuracy", "mean_ap", "size_bias"):
@@ -88,29 +114,50 @@ def evaluate(
     typer.echo(f"Written: {output} ({len(scores.per_image)} images)")
 
 
-def compare(
-    metrics: Annotated[list[Path], typer.Argument(help="metrics.json files, or folders that hold one.")],
-    output: Annotated[Path, typer.Option(help="Folder for comparison.json, .md and .png.")],
-) -> None:
-    """Put the scores of several networks side by side, as a table and a picture."""
-    from somanet.experiments import read_json
-    from somanet.reporting import Row, write_comparison
+def _network_scored(checkpoint: Path) -> dict[str, Any]:
+    """Where scores of a network come from."""
+    from somanet import __version__
+    from somanet.segmentation.checkpoint import read_config
 
-    rows = []
-    for path in metrics:
-        file = path / "metrics.json" if path.is_dir() else path
-        name = file.parent.name if file.stem == "metrics" and file.parent.name else file.stem
-        content = read_json(file)
-        if not isinstance(content, dict) or "interval95" not in content:
-            raise SomaNetError(f"{file} holds no scores. Expected a file that `somanet evaluate` wrote.")
-        if "interior" not in content:
-            raise SomaNetError(
-                f"{file} was scored with --ignore-edge. Score it without, for both tables of a comparison."
-            )
-        rows.append(Row(name, "", content))
-    names = [row.name for row in rows]
-    if len(set(names)) != len(names):
-        raise SomaNetError(f"Two files have one name ({', '.join(names)}): rename them, so that the table tells which.")
-    write_comparison(rows, {}, output)
-    typer.echo((output / "comparison.md").read_text(encoding="utf-8"))
-    typer.echo(f"Written: {output}/comparison.md, comparison.json, comparison.png")
+    return {"somanet": __version__, "model_sha256": read_config(checkpoint)["weights"]["sha256"]}
+
+
+def _labels_scored(folder: Path) -> dict[str, Any]:
+    """Where scores of label images come from: the images, and the network if SomaNet made them."""
+    import json
+
+    from somanet import __version__
+    from somanet.files import sha256_tree
+
+    try:
+        told = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))["model_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):  # labels of another program
+        told = None
+    labels = {"name": folder.name, "sha256": sha256_tree(folder)}
+    return {"somanet": __version__, "model_sha256": told, "predictions": labels}
+
+
+def _run_of(checkpoint: Path, name: str) -> str:
+    """The run to add scores to; asked for before the work, not after it."""
+    from somanet.mlops import find_run
+    from somanet.provenance import project_root
+    from somanet.segmentation.checkpoint import read_config
+
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise SomaNetError(f"--record is {name!r}; expected small letters, digits and _, such as neurons.")
+    weights = read_config(checkpoint)["weights"]["sha256"]
+    run_id = find_run({"weights_sha256": weights}, root=project_root())
+    if run_id is None:
+        raise SomaNetError(
+            f"No finished run here trained the weights {weights[:12]}… of {checkpoint.name}: there is nothing to add "
+            "the scores to. Leave --record out, or run in the project that trained it."
+        )
+    return run_id
+
+
+def _record(run_id: str, evaluation: Evaluation, name: str, truth: Path, items: list[LabelledImage]) -> None:
+    from somanet.experiments import Recording, dataset_ref, record_evaluation
+
+    recording = Recording.here("evaluate", name, [dataset_ref(truth, f"test on {name}", items)])
+    record_evaluation(Path(run_id), evaluation, prefix=name, recording=recording)
+    typer.echo(f"Recorded: {name}_… in run {run_id}")

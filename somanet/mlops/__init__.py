@@ -3,35 +3,69 @@
 Importing it is cheap; MLflow is imported by the first call that needs it.
 """
 
+from somanet.mlops.artifacts import add_files, read_tables
 from somanet.mlops.datasets import DatasetRef
 from somanet.mlops.lifecycle import Terminated, reap_stale_runs, sigterm_raises
+from somanet.mlops.listing import finished_runs, read_runs
 from somanet.mlops.models import ServedModel, load_logged_model, logged_checkpoint
+from somanet.mlops.registry import (
+    Version,
+    list_aliases,
+    list_run_tables,
+    read_run_table,
+    read_version,
+    register_run,
+    set_alias,
+    set_version_tags,
+    version_by_alias,
+    version_of_run,
+)
+from somanet.mlops.resolve import resolve_checkpoint, run_checkpoint
 from somanet.mlops.run import track_run
-from somanet.mlops.runfile import RunRecord, read_run, run_id_from, write_run_file
+from somanet.mlops.runfile import RunInput, RunRecord, read_run, run_id_from, write_run_file
 from somanet.mlops.search import find_run
 from somanet.mlops.spool import pending_runs, replay_spool
-from somanet.mlops.store import ensure_store, tracking_uri
+from somanet.mlops.store import ensure_store, store_exists, tracking_uri
 from somanet.mlops.tracked import TrackedRun
 from somanet.mlops.ui import serve_ui
 
 __all__ = [
     "DatasetRef",
+    "RunInput",
     "RunRecord",
     "ServedModel",
     "Terminated",
     "TrackedRun",
+    "Version",
+    "add_files",
     "ensure_store",
     "find_run",
+    "finished_runs",
+    "list_aliases",
+    "list_run_tables",
     "load_logged_model",
     "logged_checkpoint",
     "pending_runs",
     "read_run",
+    "read_run_table",
+    "read_runs",
+    "read_tables",
+    "read_version",
     "reap_stale_runs",
+    "register_run",
     "replay_spool",
+    "resolve_checkpoint",
+    "run_checkpoint",
     "run_id_from",
+    "run_tables",
     "serve_ui",
+    "set_alias",
+    "set_version_tags",
     "sigterm_raises",
+    "store_exists",
     "track_run",
     "tracking_uri",
+    "version_by_alias",
+    "version_of_run",
     "write_run_file",
 ]

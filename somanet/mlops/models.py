@@ -7,6 +7,8 @@ busy for minutes without end, and other graphs fixed an axis without a word.
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
 
 from somanet.errors import SomaNetError
 from somanet.mlops.spool import first_line, outage_errors
@@ -106,7 +109,8 @@ def load_logged_model(uri: str, root: Path | str) -> PyFuncModel:
     """Load a network that :meth:`TrackedRun.log_model` wrote; ``predict(images_NCHW float32)`` gives logits NCHW.
 
     Args:
-        uri: ``models:/<model id>``, ``runs:/<run id>/<name>``, or ``models:/<registered name>@<alias>``.
+        uri: ``models:/<model id>``, ``runs:/<run id>/<name>``, ``models:/<registered name>@<alias>`` or
+            ``models:/<registered name>/<version>``.
         root: the project.
 
     Raises:
@@ -119,13 +123,21 @@ def load_logged_model(uri: str, root: Path | str) -> PyFuncModel:
 
 def logged_checkpoint(uri: str, root: Path | str) -> Path:
     """The checkpoint folder of a logged model, for whoever wants the network itself; errors as above."""
-    [folder] = (_download(uri, root) / "artifacts").iterdir()  # MLflow keeps the folder's own name
-    return folder
+    return checkpoint_within(_download(uri, root), uri)
+
+
+def checkpoint_within(folder: Path, model: str) -> Path:
+    """The checkpoint among a model's files: MLflow keeps the folder's own name, below `artifacts/`.
+
+    Raises:
+        SomaNetError: it holds none.
+    """
+    for config in (*folder.glob("config.json"), *folder.glob("*/config.json"), *folder.glob("artifacts/*/config.json")):
+        return config.parent
+    raise SomaNetError(f"The model {model} holds no checkpoint of SomaNet. Was it logged by another program?")
 
 
 def _download(uri: str, root: Path | str) -> Path:
-    from mlflow.artifacts import download_artifacts
-
     from somanet.mlops.client import open_client
 
     client = open_client(root)
@@ -135,7 +147,22 @@ def _download(uri: str, root: Path | str) -> Path:
         raise SomaNetError(f"The model {uri} cannot be found: {first_line(error)}") from error
     # Resolved here, since MLflow looks `models:/` up in its global store whatever store it is told, and
     # setting the global store writes MLFLOW_TRACKING_URI into the environment for the rest of the process.
-    return Path(download_artifacts(artifact_uri=location, tracking_uri=client.tracking_uri))
+    return fetch(location, client)
+
+
+def fetch(location: str, client: MlflowClient) -> Path:
+    """Files of the store as a local folder: in their place where that is local, else copied until Python ends."""
+    from mlflow.artifacts import download_artifacts
+
+    local = urlparse(location).scheme in ("", "file")
+    place = None if local else tempfile.mkdtemp(prefix="somanet-model-")
+    if place is not None:
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+    try:
+        found = download_artifacts(artifact_uri=location, tracking_uri=client.tracking_uri, dst_path=place)
+    except outage_errors() as error:
+        raise SomaNetError(f"The files of a model cannot be read from the store: {first_line(error)}") from error
+    return Path(found)
 
 
 def _location(client: MlflowClient, uri: str) -> str:
@@ -144,6 +171,9 @@ def _location(client: MlflowClient, uri: str) -> str:
     if scheme == "models" and "@" in rest:
         name, _, alias = rest.partition("@")
         return str(client.get_model_version_download_uri(name, client.get_model_version_by_alias(name, alias).version))
+    if scheme == "models" and "/" in rest:
+        name, _, version = rest.rpartition("/")
+        return str(client.get_model_version_download_uri(name, version))
     if scheme == "models":
         return str(client.get_logged_model(rest).artifact_location)
     run_id, _, name = rest.partition("/")

@@ -11,15 +11,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from somanet.errors import SomaNetError
 from somanet.files import write_json
 from somanet.mlops.client import open_client
 from somanet.mlops.spool import first_line, outage_errors
-from somanet.mlops.store import public_uri, tracking_uri
+from somanet.mlops.store import public_uri, store_exists, tracking_uri
 from somanet.mlops.tracked import TrackedRun
 
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Run
+
 RUN_FILE = "mlflow_run.json"
+
+
+@dataclass(frozen=True)
+class RunInput:
+    """A data set as a run recorded it.
+
+    Attributes:
+        name: what the run calls it.
+        digest: its hash.
+        kind: of the digest: ``given``, ``dvc-md5`` or ``sha256-36``.
+        context: what it was used for.
+        uri: its path, seen from the project; only its name if it lies outside.
+    """
+
+    name: str
+    digest: str
+    kind: str
+    context: str
+    uri: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +59,9 @@ class RunRecord:
         metrics: the last value of each metric.
         tags: tags, provenance among them.
         datasets: data set name to digest.
+        inputs: the data sets with everything that is known of them.
+        deleted: whether somebody deleted it, or its experiment, in MLflow.
+        artifact_uri: where its files lie.
     """
 
     run_id: str
@@ -47,6 +73,9 @@ class RunRecord:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     datasets: Mapping[str, str]
+    inputs: tuple[RunInput, ...] = ()
+    deleted: bool = False
+    artifact_uri: str = ""
 
 
 def write_run_file(path: Path | str, run: TrackedRun) -> None:
@@ -90,6 +119,11 @@ def read_run(run: Path | str, *, root: Path | str) -> RunRecord:
     """
     root = Path(root).resolve()
     run_id = run_id_from(run)
+    if not store_exists(root):
+        raise SomaNetError(
+            f"The run {run_id} is not in {public_uri(tracking_uri(root), root)}: there is no such store. Was the run "
+            "recorded elsewhere (MLFLOW_TRACKING_URI), or in another project's folder?"
+        )
     client = open_client(root)
     try:
         found = client.get_run(run_id)
@@ -99,15 +133,33 @@ def read_run(run: Path | str, *, root: Path | str) -> RunRecord:
             f"The run {run_id} is not in {public_uri(tracking_uri(root), root)}: {first_line(error)} A "
             "checkpoint that came from elsewhere (`dvc pull`) brings its run's id, not the run."
         ) from error
-    inputs = found.inputs.dataset_inputs if found.inputs else ()
+    return record_of(found, experiment)
+
+
+def record_of(run: Run, experiment: str) -> RunRecord:
+    """A run of MLflow's, of the experiment of that name, as a record."""
+    inputs = run.inputs.dataset_inputs if run.inputs else ()
     return RunRecord(
-        run_id=run_id,
-        name=found.info.run_name or "",
+        run_id=run.info.run_id,
+        name=run.info.run_name or "",
         experiment=experiment,
-        status=found.info.status,
-        started=datetime.fromtimestamp(found.info.start_time / 1000, tz=UTC),
-        params=dict(found.data.params),
-        metrics=dict(found.data.metrics),
-        tags=dict(found.data.tags),
+        status=run.info.status,
+        started=datetime.fromtimestamp(run.info.start_time / 1000, tz=UTC),
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        tags=dict(run.data.tags),
         datasets={one.dataset.name: one.dataset.digest for one in inputs},
+        inputs=tuple(_input(one) for one in inputs),
+        deleted=run.info.lifecycle_stage != "active",
+        artifact_uri=run.info.artifact_uri or "",
     )
+
+
+def _input(found: DatasetInput) -> RunInput:
+    tags = {tag.key: tag.value for tag in found.tags}
+    try:
+        uri = str(json.loads(found.dataset.source)["uri"])
+    except (ValueError, KeyError, TypeError):  # logged by other code than ours
+        uri = ""
+    kind, context = tags.get("somanet.digest_kind", ""), tags.get("mlflow.data.context", "")
+    return RunInput(found.dataset.name, found.dataset.digest, kind, context, uri)

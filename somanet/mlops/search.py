@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from somanet.mlops.client import open_client
 from somanet.mlops.spool import outage_errors
-from somanet.mlops.store import database_path
+from somanet.mlops.store import store_exists
 
 
 def find_run(tags: Mapping[str, str], *, root: Path | str) -> str | None:
@@ -16,8 +15,7 @@ def find_run(tags: Mapping[str, str], *, root: Path | str) -> str | None:
 
     Looking does not make a store: a folder without one stays as it is.
     """
-    database = database_path(root)
-    if database is not None and not database.exists() and "MLFLOW_TRACKING_URI" not in os.environ:
+    if not store_exists(root):
         return None
     try:
         client = open_client(root)

@@ -34,6 +34,12 @@ def artifacts_folder(root: Path | str) -> Path | None:
     return database.parent / "artifacts" if database else None
 
 
+def store_exists(root: Path | str) -> bool:
+    """Whether there is a store to look into. Looking does not make one: a folder without a store stays as it is."""
+    database = database_path(root)
+    return database is None or database.exists()
+
+
 def ensure_store(root: Path | str) -> str:
     """Create the SQLite store at first use, check it afterwards, and return its address.
 

@@ -68,6 +68,11 @@ def shrink(params: dict[str, Any], networks: dict[str, str], variants: dict[str,
         if "samples_per_epoch" in one["training"]:
             one["training"]["samples_per_epoch"] = 4
     params["plotted"] = next(iter(params["finetune"]))
+    if not params["segment"]["model"].startswith(".."):  # the default labels its movie with a variant of its own
+        params["segment"]["model"] = f"models/finetune/{list(params['finetune'])[-1]}/seed0"
+        params["trust"]["model"] = params["segment"]["model"]
+    tiny = {"intervals_min": [10], "replicates": 2, "cells": 4, "hours": 4, "movie_frames": 12, "movie_px": 64}
+    params["trust"] = {**params["trust"], **tiny}
     params["evaluate"] = {"thresholds": [0.5, 0.9], "panel_images": 2}
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from somanet.calibration import Calibration
+from somanet.calibration import Calibration, FileCalibration
 from somanet.data.layouts import write_kaggle, write_pairs
+from somanet.io.images import write_labels
 from somanet.io.movies import write_movie
 from somanet.mlops import read_run
 from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
@@ -40,9 +41,14 @@ def write_data(folder: Path, params: dict[str, Any]) -> None:
     crops = neuron_crops(n_crops=3, size_px=64, seed=1, first_movie=2, n_movies=2)
     write_pairs(folder / named["target_val"], crops)
     for seed, movie in enumerate(named["movies"]):
-        simulated = simulate_movie(seed=seed, n_frames=3, shape_YX=(64, 80), calibration=SCALE)
-        (folder / movie).parent.mkdir(parents=True, exist_ok=True)
-        write_movie(folder / movie, simulated.frames_TYX, SCALE)
+        simulated = simulate_movie(seed=seed, n_frames=4, shape_YX=(64, 80), calibration=SCALE)
+        (folder / movie["file"]).parent.mkdir(parents=True, exist_ok=True)
+        scale = FileCalibration() if "pixel_size_um" in movie else SCALE
+        write_movie(folder / movie["file"], simulated.frames_TYX, scale)
+        if "reference_tracks" in movie:
+            tracks = simulated.tracks.rename(columns={"track_id": "track"})[["track", "frame", "y_px", "x_px"]]
+            tracks.to_csv(folder / movie["reference_tracks"], index=False)
+            write_labels(folder / movie["reference_labels"], simulated.labels_TYX)
 
 
 def small(params: dict[str, Any]) -> None:
@@ -61,7 +67,8 @@ def project(checkout: Callable[[str], Project], tmp_path_factory: pytest.TempPat
     project.change(lambda params: write_data(data, params))
     (project.profile / "input").symlink_to(data)
     assert project.repro() == {
-        *("data", "manifest", "pretrain@paper", "baseline@paper", "finetune@last3", "evaluate@last3", "compare")
+        *("data", "manifest", "pretrain@paper", "baseline@paper", "finetune@last3", "evaluate@last3", "compare"),
+        *("segment", "track", "migrate", "report", "trust"),
     }
     return project
 
@@ -81,7 +88,22 @@ def test_movies_are_described_with_their_scale(project: Project) -> None:
     movies = pd.read_csv(project.profile / "reports/data/movies.csv")
     assert len(movies) == 2
     assert set(movies["status"]) == {"accepted"}
-    assert set(movies["pixel_size_um"]) == {1.28}
+    assert movies["pixel_size_um"].dropna().tolist() == [1.28]  # the other file has none; data.folders gives it
+
+
+def test_movies_are_analysed_with_the_network_that_comes_with_somanet(project: Project) -> None:
+    """The scale comes from the file or from the parameters; movies with a reference are scored."""
+    scales = {}
+    for folder in (project.profile / "reports/movies").iterdir():
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        scales[manifest["input"]["movie"]] = manifest["input"]["pixel_size_um"]
+        assert manifest["model"]["name"] == "bundled"
+        run = read_run(folder, root=project.root)
+        assert (run.experiment, run.status) == ("movies", "FINISHED")  # its training is in no store here
+    assert scales == {"neuritetracker_cell_body": 1.28, "mitocheck_movie": 0.645}
+    scores = json.loads((project.profile / "reports/track/metrics.json").read_text(encoding="utf-8"))
+    assert set(scores["neuritetracker_cell_body"]) > {"points_detection", "masks"}
+    assert set(scores["mitocheck_movie"]) == {"n_tracks", "n_points"}
 
 
 def test_every_seed_has_a_network_and_a_run_and_the_spread_is_told(project: Project) -> None:

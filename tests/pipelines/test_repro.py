@@ -24,6 +24,7 @@ pytestmark = pytest.mark.e2e
 STAGES = {
     *("data", "manifest", "pretrain@paper", "pretrain@compact", "baseline@paper", "baseline@compact"),
     *("finetune@last3", "finetune@all", "evaluate@last3", "evaluate@all", "compare"),
+    *("segment", "track", "migrate", "report", "trust"),
 }
 
 
@@ -34,10 +35,10 @@ def _mlflow_may_warn():
 
 
 def small(params: dict[str, Any]) -> None:
-    """12 nuclei images, 6 + 6 crops, a movie of 4 frames; both networks, one variant of each."""
+    """12 nuclei images, 6 + 6 crops, a movie of 14 frames; both networks, one variant of each."""
     shrink(params, {"paper": "paper", "compact": "compact"}, {"paper_last3": "last3", "compact_all": "all"})
     sizes = {"nuclei_images": 12, "nuclei_px": 64, "train_crops": 6, "val_crops": 6, "crop_px": 64}
-    params["data"]["simulated"] = {**sizes, "movie_frames": 4, "movie_px": 64}
+    params["data"]["simulated"] = {**sizes, "movie_frames": 14, "movie_px": 64}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,8 @@ def test_every_training_is_one_finished_run_with_its_scores(project: Project) ->
         "last3-seed0": ("finetune", "reports/finetune/last3/runs/seed0.json"),
         "all-seed0": ("finetune", "reports/finetune/all/runs/seed0.json"),
     }
-    assert len(run_ids(project)) == len(runs)  # evaluations are recorded in the run of their training
+    # Evaluations are recorded in the run of their training; the movie has a run of its own.
+    assert len(run_ids(project)) == len(runs) + 1
     head = project.run("git", "rev-parse", "HEAD").strip()
     for name, (experiment, file) in runs.items():
         run = read_run(project.profile / file, root=project.root)
@@ -107,10 +109,30 @@ def test_mlflow_knows_the_data_by_dvc_s_hash(project: Project) -> None:
     assert all(digest.endswith(".dir") for digest in tuned.datasets.values())
 
 
+def test_the_movie_is_a_run_below_its_network_s(project: Project) -> None:
+    """Scored against the simulation's truth, and named with the hash of the weights that labelled it."""
+    results = project.profile / "reports/movies/simulated"
+    movie = read_run(results, root=project.root)
+    trained = read_run(project.profile / "reports/finetune/all/runs/seed0.json", root=project.root)
+    assert (movie.name, movie.experiment, movie.status) == ("movie simulated", "finetune", "FINISHED")
+    assert movie.tags["mlflow.parentRunId"] == trained.run_id
+    assert movie.tags["network_sha256"] == trained.tags["weights_sha256"]
+    assert movie.params["track.min_track_h"] == "0.5"
+    assert {"migration_n_cells", "tracks_points_detection_recall", "tracks_masks_TRA"} <= set(movie.metrics)
+    manifest = json.loads((results / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["model"]["mlflow_run"] == trained.run_id
+    named = {p.name for p in results.iterdir()} - {"manifest.json", "mlflow_run.json"}
+    assert set(manifest["files"]) == named >= {"report.html", "overlay.mp4", "tracks.csv", "summary.json"}
+    scores = json.loads((project.profile / "reports/track/metrics.json").read_text(encoding="utf-8"))
+    assert set(scores["simulated"]) == {"n_tracks", "n_points", "points_detection", "points_long", "masks"}
+    numbers = json.loads((project.profile / "reports/migrate/metrics.json").read_text(encoding="utf-8"))
+    assert {"numbers", "n_cells"} == set(numbers["simulated"]["reference"])
+
+
 def test_dvc_shows_metrics_and_plots(project: Project) -> None:
     shown = json.loads(project.dvc("metrics", "show", "--json").splitlines()[0])[""]["data"]
     files = {name: content for name, content in shown.items() if not name.startswith("profiles/")}
-    assert len(files) == 11  # 2 networks on 2 data sets, 2 variants, 4 trainings, the comparison
+    assert len(files) == 14  # 2 networks on 2 data sets, 2 variants, 4 trainings; comparison, tracks, migration, trust
     assert 0 <= files["reports/evaluate/last3/metrics.json"]["data"]["iou"] <= 1
     project.dvc("plots", "show", "--out", "build/plots")
     page = (project.profile / "build/plots/index.html").read_text(encoding="utf-8")
@@ -153,6 +175,12 @@ def test_deleted_outputs_come_back_from_the_cache_and_keep_their_runs(project: P
     assert file.read_text(encoding="utf-8") == named
     assert run_ids(project) == before
     assert read_run(file, root=project.root).name == "paper"
+
+
+def test_a_setting_of_tracking_runs_from_there(project: Project) -> None:
+    project.change(lambda params: params["track"].update(min_track_h=1.0))
+    assert project.repro() <= {"track", "migrate", "report"}  # what follows only if the tracks differ
+    assert project.repro() == set()
 
 
 def test_one_variant_s_parameter_runs_that_variant_again(project: Project) -> None:

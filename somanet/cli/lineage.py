@@ -1,0 +1,22 @@
+"""`somanet trace`: from a file back to the hashes of the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def trace(
+    file: Annotated[Path, typer.Argument(help="A table, figure, network, report, manifest or scores of this project.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Tell where a file comes from: stage or analysis, MLflow run, network, data; what is missing, what has changed."""
+    import json
+
+    from somanet.lineage.chain import chain_text
+    from somanet.lineage.trace import trace as trace_file
+
+    chain = trace_file(file)
+    typer.echo(json.dumps(chain.as_dict(), indent=2) if as_json else chain_text(chain))

@@ -1,0 +1,115 @@
+"""Many runs at once: by their ids, or all finished ones of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from somanet.errors import SomaNetError
+from somanet.mlops.client import open_client
+from somanet.mlops.runfile import RunRecord, record_of
+from somanet.mlops.spool import first_line, outage_errors
+from somanet.mlops.store import public_uri, store_exists, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_PAGE = 1000
+_IDS_PER_SEARCH = 200  # they go into one line of SQL
+
+
+def read_runs(run_ids: Sequence[str], *, root: Path | str) -> list[RunRecord]:
+    """Runs by their ids, in the given order.
+
+    Raises:
+        SomaNetError: the store is missing or does not answer; a run is unknown or deleted.
+    """
+    client = _open_existing(root)
+    try:
+        experiments = {one.experiment_id: one.name for one in client.search_experiments()}
+        found: dict[str, RunRecord] = {}
+        for first in range(0, len(run_ids), _IDS_PER_SEARCH):
+            ids = ", ".join(f"'{run_id}'" for run_id in run_ids[first : first + _IDS_PER_SEARCH])
+            found |= {run.run_id: run for run in _pages(client, experiments, f"attributes.run_id IN ({ids})")}
+        for run_id in run_ids:
+            if run_id not in found:
+                _say_why_not(client, run_id, Path(root).resolve())
+    except outage_errors() as error:
+        raise _unreachable(Path(root).resolve(), error) from error
+    return [found[run_id] for run_id in run_ids]
+
+
+def finished_runs(experiment: str, *, root: Path | str) -> list[RunRecord]:
+    """All finished runs of an experiment, the oldest first.
+
+    Raises:
+        SomaNetError: the store is missing or does not answer; the experiment is unknown or deleted.
+    """
+    client = _open_existing(root)
+    try:
+        known = client.get_experiment_by_name(experiment)
+        if known is None:
+            names = ", ".join(sorted(one.name for one in client.search_experiments()))
+            raise SomaNetError(f"There is no experiment {experiment!r} in the tracking store; it has {names}.")
+        if known.lifecycle_stage != "active":
+            raise SomaNetError(
+                f"The experiment {experiment!r} was deleted in MLflow. Bring it back with "
+                f"`mlflow experiments restore --experiment-id {known.experiment_id}`."
+            )
+        return list(_pages(client, {known.experiment_id: experiment}, "attributes.status = 'FINISHED'"))
+    except outage_errors() as error:
+        raise _unreachable(Path(root).resolve(), error) from error
+
+
+def _open_existing(root: Path | str) -> MlflowClient:
+    """A client of the store; looking for runs does not make one."""
+    if not store_exists(root):
+        raise SomaNetError(
+            "There are no runs here: the project has no mlruns/mlflow.db yet. Start in the project that made the runs, "
+            "or set MLFLOW_TRACKING_URI to the store that has them."
+        )
+    return open_client(root)
+
+
+def _pages(client: MlflowClient, experiments: dict[str, str], condition: str) -> Iterator[RunRecord]:
+    token = None
+    while True:
+        page = client.search_runs(
+            list(experiments), condition, order_by=["start_time ASC"], max_results=_PAGE, page_token=token
+        )
+        for run in page:
+            yield record_of(run, experiments[run.info.experiment_id])
+        token = page.token
+        if not token:
+            return
+
+
+def _say_why_not(client: MlflowClient, run_id: str, root: Path) -> NoReturn:
+    """Why the search did not find a run: unknown, deleted, or in a deleted experiment."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise SomaNetError(
+            f"There is no run {run_id} in {public_uri(tracking_uri(root), root)}. Was mlruns/ deleted, or was it "
+            "recorded elsewhere (MLFLOW_TRACKING_URI)? A run's id that comes with a checkpoint does not bring the run."
+        ) from error
+    # Deleting an experiment deletes its runs with it.
+    experiment = client.get_experiment(run.info.experiment_id)
+    if experiment.lifecycle_stage != "active":
+        raise SomaNetError(
+            f"The run {run_id} belongs to the experiment {experiment.name!r}, which was deleted in MLflow. Bring it back "
+            f"with `mlflow experiments restore --experiment-id {experiment.experiment_id}`."
+        )
+    raise SomaNetError(f"The run {run_id} was deleted in MLflow: `mlflow runs restore --run-id {run_id}`.")
+
+
+def _unreachable(root: Path, error: BaseException) -> SomaNetError:
+    return SomaNetError(
+        f"The tracking store {public_uri(tracking_uri(root), root)} does not answer: {first_line(error)} Is "
+        "MLFLOW_TRACKING_URI right and the server up?"
+    )

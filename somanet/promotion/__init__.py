@@ -1,0 +1,1 @@
+"""Which network is the champion: the rule, and the registry that remembers why."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -119,43 +119,6 @@ def _curve(ax: Axes, history: pd.DataFrame, quantity: str) -> None:
     ax.set_ylabel({"loss": "loss", "iou": "IoU of the foreground"}[quantity])
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
-
-
-def comparison(scores: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> Figure:
-    """Scores of every variant with their intervals.
-
-    Args:
-        scores: variant -> score name -> (value, low, high).
-    """
-    names = list(scores)
-    quantities = list(next(iter(scores.values())))
-    figure = _figure(2.6 * len(quantities) + 1.6, 0.42 * len(names) + 1.1)
-    places = np.arange(len(names))[::-1]
-    for index, (ax, quantity) in enumerate(
-        zip(figure.subplots(1, len(quantities), sharey=True, squeeze=False)[0], quantities, strict=True)
-    ):
-        table = np.array([scores[name][quantity] for name in names], float)
-        value, low, high = table.T
-        ax.hlines(places, low, high, color="0.7", linewidth=3)
-        ax.plot(value, places, "o", color="tab:green")
-        for place, number in zip(places, value, strict=True):
-            if np.isfinite(number):
-                ax.annotate(
-                    f"{number:.2f}",
-                    (number, place),
-                    xytext=(0, 5),
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=8,
-                )
-        ax.set_xlim(-0.03, 1.03)
-        ax.set_ylim(-0.6, len(names) - 0.3)
-        ax.set_title(quantity, fontsize=10)
-        ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.tick_params(left=False)
-        if index == 0:
-            ax.set_yticks(places, names)
-    return figure
 
 
 def groups(

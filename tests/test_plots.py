@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from somanet.plots import FALSE, HIT, MISSED, coloured_labels, comparison, curves, display, errors, outlines, panels
+from somanet.plots import FALSE, HIT, MISSED, coloured_labels, curves, display, errors, outlines, panels
 
 LABELS = np.zeros((20, 30), np.int32)
 LABELS[3:9, 4:14], LABELS[12:18, 20:27] = 1, 2
@@ -128,24 +128,6 @@ def test_curves_of_several_seeds_have_one_legend() -> None:
     loss, _ = figure.get_axes()
     assert len(loss.lines) == 6
     assert len(loss.get_legend().get_texts()) == 2
-    drawn(figure)
-
-
-def test_a_comparison_shows_every_variant_and_score() -> None:
-    figure = comparison(
-        {
-            "baseline": {"iou": (0.1, 0.05, 0.2), "precision": (math.nan, math.nan, math.nan)},
-            "retrained": {"iou": (0.5, 0.4, 0.6), "precision": (0.9, 0.8, 1.0)},
-        }
-    )
-    iou, precision = figure.get_axes()
-    assert [iou.get_title(), precision.get_title()] == ["iou", "precision"]
-    assert [text.get_text() for text in iou.get_yticklabels()] == ["baseline", "retrained"]
-    [points] = iou.lines
-    assert list(points.get_xdata()) == [0.1, 0.5]
-    assert list(points.get_ydata()) == [1, 0]  # the first on top
-    assert [text.get_text() for text in iou.texts] == ["0.10", "0.50"]
-    assert [text.get_text() for text in precision.texts] == ["0.90"]  # what is undefined has no number
     drawn(figure)
 
 

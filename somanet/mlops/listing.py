@@ -116,8 +116,8 @@ def _say_why_not(client: MlflowClient, run_id: str, root: Path) -> NoReturn:
     experiment = client.get_experiment(run.info.experiment_id)
     if experiment.lifecycle_stage != "active":
         raise SomaNetError(
-            f"The run {run_id} belongs to the experiment {experiment.name!r}, which was deleted in MLflow. Bring it back "
-            f"with `mlflow experiments restore --experiment-id {experiment.experiment_id}`."
+            f"The run {run_id} belongs to the experiment {experiment.name!r}, which was deleted in MLflow. Bring it "
+            f"back with `mlflow experiments restore --experiment-id {experiment.experiment_id}`."
         )
     raise SomaNetError(f"The run {run_id} was deleted in MLflow: `mlflow runs restore --run-id {run_id}`.")
 

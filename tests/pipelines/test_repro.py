@@ -65,7 +65,8 @@ def test_the_comparison_is_complete(project: Project) -> None:
     text = (project.profile / "reports/comparison.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
     four = ["network", "---", "baseline: paper", "baseline: compact", "last3", "all"]
-    assert rows == [*four, *four, "network", "---", "paper", "compact", *four]
+    # Scores, differences on the same images, scores without edge objects, nuclei, runs
+    assert rows == [*four, *four, *four, "network", "---", "paper", "compact", *four]
     for file in ("pretrain/paper/mlflow_run.json", "finetune/last3/runs/seed0.json"):
         run = json.loads((project.profile / "reports" / file).read_text(encoding="utf-8"))["run_id"]
         assert f"0: `{run}`" in text
@@ -74,6 +75,9 @@ def test_the_comparison_is_complete(project: Project) -> None:
     assert read_image(project.profile / "reports/comparison.png").ndim == 3
     scores = json.loads((project.profile / "reports/comparison.json").read_text(encoding="utf-8"))
     assert {name: row["n_images"] for name, row in scores.items()} == dict.fromkeys(four[2:], 6)
+    [reference] = [name for name, row in scores.items() if "difference" not in row]
+    assert f"Differences from **{reference}**" in text
+    assert {row["difference"]["from"] for name, row in scores.items() if name != reference} == {reference}
 
 
 def test_no_report_holds_a_path_of_this_machine(project: Project) -> None:

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from somanet.data.layouts import LabelledImage
     from somanet.experiments import Evaluation
 
-Model = Annotated[str, typer.Option("--model", help="Checkpoint folder, run id, alias (champion) or URI.")]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", help="Checkpoint folder, run id, alias (champion) or URI; SomaNet's own unless told."),
+]
 
 
 def predict(
     inputs: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Images, movies, data sets.")],
-    model: Model,
     output: Annotated[Path, typer.Option(help="Folder for the label images.")],
+    model: Model = None,
     pictures: Annotated[bool, typer.Option(help="Also write <name>.png with the outlines drawn.")] = False,
 ) -> None:
     """Label the somas of images: OUTPUT/<name>.tif, 0 = background, one number per soma."""

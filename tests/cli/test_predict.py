@@ -142,3 +142,15 @@ def test_several_inputs_at_once_and_again(bright: Path, tmp_path: Path) -> None:
     before = (tmp_path / "out" / "b.tif").read_bytes()
     predict(bright, "set.zip", "b.tif", cwd=tmp_path)
     assert (tmp_path / "out" / "b.tif").read_bytes() == before
+
+
+def test_without_a_model_the_one_that_comes_along_answers(tmp_path: Path) -> None:
+    from somanet.analysis.network import BUNDLED
+    from somanet.files import sha256_file
+    from somanet.simulation import neuron_crops
+
+    [crop] = neuron_crops(n_crops=1, size_px=96, seed=5)
+    write_image(tmp_path / "crop.png", crop.image)
+    assert somanet("predict", "crop.png", "--output", "labels", cwd=tmp_path) is None
+    told = json.loads((tmp_path / "labels" / "predictions.json").read_text(encoding="utf-8"))
+    assert told["model_sha256"] == sha256_file(BUNDLED / "model.safetensors")

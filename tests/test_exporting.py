@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from somanet.analysis.network import BUNDLED, network_folder
+from somanet.config import FinetuneParams, PretrainParams, parse, read_yaml
 from somanet.errors import SomaNetError
 from somanet.exporting import export_half
 from somanet.files import sha256_file
@@ -58,6 +59,15 @@ def test_the_network_that_comes_along_is_small_and_finds_somas() -> None:
             n_true += 1
             found += bool(np.mean(labels[crop.labels == soma] > 0) > 0.5)
     assert found >= 0.7 * n_true > 3
+
+
+def test_the_network_that_comes_along_was_made_by_its_recipe() -> None:
+    recipe = read_yaml(BUNDLED / "recipe.yaml")
+    nuclei = parse(PretrainParams, recipe["pretrain"]["nuclei"], source="recipe")
+    neurons = parse(FinetuneParams, recipe["finetune"]["neurons"], source="recipe")
+    config = read_config(BUNDLED)
+    assert config["training"] == {**neurons.training.model_dump(mode="json"), "seed": 0}
+    assert config["model"] == neurons.adapt(nuclei.model).model_dump(mode="json")
 
 
 def test_an_installation_without_a_network_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,14 +72,21 @@ class Provenance:
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The folder that holds ``mlruns/``: ``DVC_ROOT``, else the nearest parent with ``dvc.yaml`` or ``.git``.
+    """The folder that holds ``mlruns/``: ``DVC_ROOT``, else the nearest parent with ``.dvc`` or ``.git``.
+
+    A profile, which has a ``dvc.yaml`` of its own inside the project, belongs to the project, as for DVC. Without
+    either, the nearest parent with ``dvc.yaml``, else the folder itself.
 
     ``dvc exp run --temp`` and ``--queue`` run in a copy that is deleted afterwards, and set ``DVC_ROOT`` to
     the real project; a store derived from the working folder would vanish with the copy.
     """
     if root := os.environ.get("DVC_ROOT"):
         return Path(root).resolve()
-    return _nearest_project(start or Path.cwd())
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / ".dvc").is_dir() or (folder / ".git").exists():
+            return folder
+    return _nearest_project(start)
 
 
 def working_tree(root: Path) -> Path:

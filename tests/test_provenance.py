@@ -86,13 +86,23 @@ def test_what_dvc_tells_a_stage(project: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_project_is_the_nearest_parent(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile has its own graph and belongs to the project around it; a project within one has its own `.dvc`."""
     inner = project / "sub" / "deep"
     inner.mkdir(parents=True)
     assert project_root(inner) == project
     (project / "sub" / "dvc.yaml").write_text("")
+    assert project_root(inner) == project
+    (project / "sub" / ".dvc").mkdir()
     assert project_root(inner) == project / "sub"
     monkeypatch.chdir(inner)
     assert project_root() == project / "sub"
+
+
+def test_a_graph_without_a_repository_is_a_project(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    assert project_root(tmp_path / "deep") == tmp_path / "deep"
+    (tmp_path / "dvc.yaml").write_text("")
+    assert project_root(tmp_path / "deep") == tmp_path
 
 
 def test_a_dvc_experiment_runs_in_a_copy_but_belongs_to_the_project(

@@ -28,19 +28,10 @@ def trace(path: Path | str, *, root: Path | None = None) -> Chain:
         SomaNetError: there is no such file, or nothing here knows where it comes from.
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100 - a link stays a link: DVC records paths as they are written
-    walk = _Walk(root.resolve() if root is not None else project_of(path), path)
+    walk = _Walk(root.resolve() if root is not None else project_root(path.parent), path)
     first = walk.file(path)
     links = (first, *(link for link in walk.links.values() if link.id != first.id))
     return Chain(_in_order(links), walk.code)
-
-
-def project_of(path: Path) -> Path:
-    """The project that a file lies in: where `.dvc` or `.git` is, else `dvc.yaml`; else the working folder's."""
-    for marks in ((".dvc", ".git"), ("dvc.yaml",)):
-        for folder in path.parents:
-            if any((folder / mark).exists() for mark in marks):
-                return folder
-    return project_root()
 
 
 def _in_order(links: tuple[Link, ...]) -> tuple[Link, ...]:

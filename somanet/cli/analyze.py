@@ -116,9 +116,9 @@ def _say(measures: Measures, folder: Path) -> None:
     """The main numbers, the warnings, and where to look."""
     numbers = measures.summary.numbers
     for name, words, unit in (
-        ("frequency_corrected_per_h", "saltations per cell and hour", ""),
-        ("mean_length_corrected_um", "length of a saltation", " µm"),
-        ("mobile_speed_um_per_h", "speed when mobile", " µm/h"),
+        ("frequency_corrected_per_h", "saltations per hour, corrected", ""),
+        ("mean_length_corrected_um", "their length, corrected", " µm"),
+        ("mobile_speed_corrected_um_per_h", "speed when mobile, corrected", " µm/h"),
         ("average_speed_um_per_h", "average speed", " µm/h"),
     ):
         found = numbers[name]

@@ -154,6 +154,30 @@ def test_a_movie_in_which_nothing_is_found_has_empty_tables_and_a_page_that_says
         assert not any(frame.any() for frame in labels)
 
 
+def test_a_label_movie_larger_than_a_tiff_should_be_is_zarr(
+    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same labels, and a smaller movie's file of an analysis before does not stay beside it."""
+    arguments = (
+        "analyze",
+        lab / "movie.ome.tif",
+        "--output",
+        tmp_path / "out",
+        "--model",
+        lab / "model",
+        "--no-overlay",
+    )
+    assert somanet(*arguments, cwd=lab) is None
+    monkeypatch.setattr("somanet.analysis.steps.CLASSIC_TIFF_BYTES", 1000)
+    assert somanet(*arguments, cwd=lab) is None
+    assert not (tmp_path / "out" / "labels.tif").exists()
+    with open_movie(tmp_path / "out" / "labels.zarr") as large, open_movie(lab / "out" / "labels.tif") as small:
+        assert large.file_calibration == small.file_calibration
+        np.testing.assert_array_equal(np.stack(list(large)), np.stack(list(small)))
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert "labels.zarr" in manifest["files"]
+
+
 def test_black_frames_are_tracked_through_and_reported(lab: Path, tmp_path: Path) -> None:
     frames = frames_TYX(20)
     frames[8:13] = 0

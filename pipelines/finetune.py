@@ -9,6 +9,7 @@ from somanet.experiments import (
     dataset_ref,
     load_items,
     run_training,
+    several_trainings,
     stage,
     start_network,
     write_training,
@@ -21,27 +22,30 @@ def main(variant: str) -> None:
     params = load_params()
     chosen = params.finetune[variant]
     start = Path("models/pretrain") / chosen.start
-    train_items, val_items = load_items(TRAIN), load_items(VAL)
+    train_items, val_items = load_items(TRAIN)[: chosen.images], load_items(VAL)
     datasets = [dataset_ref(TRAIN, "training", train_items), dataset_ref(VAL, "validation", val_items)]
     reports = Path("reports/finetune") / variant
     results = {}
-    for seed in params.seeds:
-        model, spec, start_sha256 = start_network(
-            params.pretrain[chosen.start].model, seed=seed, checkpoint=start, weights=chosen.weights
-        )
-        results[seed] = run_training(
-            model,
-            chosen.adapt(spec),
-            train_items,
-            val_items,
-            chosen.training,
-            seed=seed,
-            checkpoint=Path("models/finetune") / variant / f"seed{seed}",
-            run_file=reports / "runs" / f"seed{seed}.json",
-            recording=Recording.here("finetune", f"{variant}-seed{seed}", datasets, variant=variant),
-            start_sha256=start_sha256,
-        )
-    write_training(reports, results)
+    with several_trainings() as finished:
+        for seed in params.seeds:
+            model, spec, start_sha256 = start_network(
+                params.pretrain[chosen.start].model, seed=seed, checkpoint=start, weights=chosen.weights
+            )
+            results[seed] = run_training(
+                model,
+                chosen.adapt(spec),
+                train_items,
+                val_items,
+                chosen.training,
+                seed=seed,
+                checkpoint=Path("models/finetune") / variant / f"seed{seed}",
+                run_file=reports / "runs" / f"seed{seed}.json",
+                recording=Recording.here("finetune", f"{variant}-seed{seed}", datasets, variant=variant),
+                start_sha256=start_sha256,
+                score_training_images=True,
+                finished=finished,
+            )
+        write_training(reports, results)
 
 
 if __name__ == "__main__":

@@ -119,6 +119,8 @@ class FinetuneParams(Settings):
     """How images enter this variant's network; none = as its start's."""
     instances: InstanceSettings | None = None
     """How this variant's probabilities become labels; none = as its network's."""
+    images: PositiveInt | None = None
+    """Train on the first so many images only; none = on all."""
     training: TrainSettings
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:

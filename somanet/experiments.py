@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from somanet.data.layouts import LabelledImage
-from somanet.files import make_folder, write_json
+from somanet.files import make_folder, write_json, write_text
 from somanet.io.tables import write_table
 from somanet.mlops import DatasetRef, ServedModel, TrackedRun, run_id_from, track_run, write_run_file
 from somanet.provenance import project_root
@@ -100,10 +101,13 @@ def run_training(
     run_file: Path,
     recording: Recording,
     start_sha256: str | None = None,
+    score_training_images: bool = False,
+    finished: list[Path] | None = None,
 ) -> TrainingResult:
     """Train, write the checkpoint, and record everything in one MLflow run.
 
-    A training that was killed goes on where it stopped, in the same run.
+    A training that was killed goes on where it stopped, in the same run; one that is done already, among several of
+    which a later one was killed, is only written out again.
 
     Args:
         model, spec, train_items, val_items, settings, seed: see :func:`somanet.segmentation.training.train`.
@@ -111,6 +115,8 @@ def run_training(
         run_file: JSON to write with the run's id.
         recording: where to record.
         start_sha256: weights the training began with, if not random.
+        score_training_images: whether the result has the IoU of the training images as they are.
+        finished: of :func:`several_trainings`, which keeps what is done until all is.
     """
     from somanet.segmentation.training import train, training_key
 
@@ -125,6 +131,21 @@ def run_training(
         "seed": seed,
     }
     tags = {**recording.tags, "start_weights_sha256": start_sha256 or "random"}
+    done_run = state_file.with_suffix(".done.json")
+
+    def finish(result: TrainingResult) -> tuple[TrainingResult, str]:
+        """The result with what was asked for, and the SHA-256 of the checkpoint that is written."""
+        if score_training_images:
+            result = _with_training_images(result, spec, train_items, settings)
+        return result, _save_result(result, spec, settings, seed, checkpoint, start_sha256)
+
+    if done_run.exists() and state_file.exists():
+        result, _ = finish(train(model, spec, train_items, val_items, settings, seed=seed, state_file=state_file))
+        say(f"{recording.name}: trained already, before another training was interrupted")
+        write_text(run_file, done_run.read_text(encoding="utf-8"))
+        if finished is not None:
+            finished.append(state_file)
+        return result
     resuming = run_id_from(resumed_run) if resumed_run.exists() and state_file.exists() else None
     with track_run(
         recording.name,
@@ -152,17 +173,7 @@ def run_training(
             f"{result.trainable_parameters:,} parameters in {', '.join(result.trainable_blocks[:4])}"
             f"{', …' if len(result.trainable_blocks) > 4 else ''}"
         )
-        metadata = {
-            "training": {**settings.model_dump(mode="json"), "seed": seed},
-            "start_weights_sha256": start_sha256,
-            "trainable_blocks": list(result.trainable_blocks),
-            "trainable_parameters": result.trainable_parameters,
-            "best_epoch": result.best_epoch,
-            "best_val_iou": round(result.best_val_iou, 6),
-        }
-        from somanet.segmentation.checkpoint import save_checkpoint
-
-        digest = save_checkpoint(checkpoint, result.model, spec, metadata)
+        result, digest = finish(result)
         run.set_tags({"weights_sha256": digest, "trainable_blocks": ", ".join(result.trainable_blocks)})
         run.log_metrics(
             {
@@ -171,6 +182,7 @@ def run_training(
                 "trainable_parameters": result.trainable_parameters,
                 "parameters": sum(p.numel() for p in result.model.parameters()),
                 "train_seconds": result.seconds,
+                **({"train_images_iou": result.train_images_iou} if score_training_images else {}),
             }
         )
         history = history_table(result)
@@ -180,9 +192,61 @@ def run_training(
         run.log_figure(plots.curves(history), "curves.png")
         run.log_model(ServedModel(checkpoint, SERVING_CODE, spec.in_channels, len(spec.outputs)))
         write_run_file(run_file, run)
-    state_file.unlink(missing_ok=True)
-    resumed_run.unlink(missing_ok=True)
+    if finished is None:
+        _forget(state_file)
+    else:
+        write_text(done_run, run_file.read_text(encoding="utf-8"))
+        finished.append(state_file)
     return result
+
+
+@contextmanager
+def several_trainings() -> Iterator[list[Path]]:
+    """Give to each :func:`run_training` of a stage: if one is killed, those before it need not run again.
+
+    DVC deletes a stage's outputs before it runs, so a finished training's state is kept until the block ends well.
+    """
+    finished: list[Path] = []
+    yield finished
+    for state_file in finished:
+        _forget(state_file)
+
+
+def _forget(state_file: Path) -> None:
+    for path in (state_file, state_file.with_suffix(".json"), state_file.with_suffix(".done.json")):
+        path.unlink(missing_ok=True)
+
+
+def _with_training_images(
+    result: TrainingResult, spec: ModelSpec, items: Sequence[LabelledImage], settings: TrainSettings
+) -> TrainingResult:
+    from somanet.segmentation.losses import make_loss
+    from somanet.segmentation.training import validate
+
+    _, iou = validate(result.model, spec, items, make_loss(settings.loss))
+    return replace(result, train_images_iou=iou)
+
+
+def _save_result(
+    result: TrainingResult,
+    spec: ModelSpec,
+    settings: TrainSettings,
+    seed: int,
+    checkpoint: Path,
+    start_sha256: str | None,
+) -> str:
+    """Write the checkpoint; gives its weights' SHA-256."""
+    from somanet.segmentation.checkpoint import save_checkpoint
+
+    metadata = {
+        "training": {**settings.model_dump(mode="json"), "seed": seed},
+        "start_weights_sha256": start_sha256,
+        "trainable_blocks": list(result.trainable_blocks),
+        "trainable_parameters": result.trainable_parameters,
+        "best_epoch": result.best_epoch,
+        "best_val_iou": round(result.best_val_iou, 6),
+    }
+    return save_checkpoint(checkpoint, result.model, spec, metadata)
 
 
 def _report(epoch: Epoch, settings: TrainSettings, run: TrackedRun) -> None:
@@ -208,17 +272,23 @@ def history_table(result: TrainingResult) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one checkpoint on one data set, with every object and without those the image's edge cuts."""
+    """Scores of one checkpoint on one data set, with every object and without those the image's edge cuts.
+
+    ``mpx_per_s``: megapixels labelled per second on this machine, beside the work that it happened to have.
+    """
 
     everything: Scores
     interior: Scores
     figure: Any
+    mpx_per_s: float
 
 
 def evaluate_checkpoint(
     checkpoint: Path, items: Sequence[LabelledImage], *, thresholds: Sequence[float], panel_images: int
 ) -> Evaluation:
     """Predict every image with a checkpoint and score the labels; the figure shows the first images."""
+    import time
+
     from tqdm import tqdm
 
     from somanet import plots
@@ -227,10 +297,13 @@ def evaluate_checkpoint(
     from somanet.segmentation.prediction import predict_labels
 
     loaded = load_checkpoint(checkpoint)
+    predict_labels(loaded.model, items[0].image, loaded.spec)  # the first call prepares kernels: not timed
+    began = time.perf_counter()
     predicted = [
         predict_labels(loaded.model, item.image, loaded.spec)
         for item in tqdm(items, desc="predicting", unit="image", disable=None)
     ]
+    mpx_per_s = sum(item.labels.size for item in items) / 1e6 / (time.perf_counter() - began)
     pairs = [(item.name, item.labels, labels) for item, labels in zip(items, predicted, strict=True)]
     examples = [
         (item.name, item.image, item.labels, labels)
@@ -240,6 +313,7 @@ def evaluate_checkpoint(
         everything=score_dataset(pairs, thresholds=thresholds, seed=EVALUATION_SEED),
         interior=score_dataset(pairs, thresholds=thresholds, ignore_edge=True, seed=EVALUATION_SEED),
         figure=plots.panels(examples),
+        mpx_per_s=mpx_per_s,
     )
 
 
@@ -260,6 +334,7 @@ def write_evaluation(evaluations: Mapping[int, Evaluation], output: Path, *, tit
             str(seed): {name: evaluation.everything.values[name] for name in MAIN_SCORES}
             for seed, evaluation in evaluations.items()
         },
+        "inference_mpx_per_s": round(sum(e.mpx_per_s for e in evaluations.values()) / len(evaluations), 2),
     }
     tables = [evaluation.everything.per_image.assign(seed=seed) for seed, evaluation in evaluations.items()]
     write_json(output / "metrics.json", metrics)
@@ -296,6 +371,7 @@ def record_evaluation(run_file: Path, evaluation: Evaluation, *, prefix: str, re
     ) as run:
         values = evaluation.everything.values
         run.log_metrics({f"{prefix}_{name}": value for name, value in values.items() if value == value})
+        run.log_metrics({"inference_mpx_per_s": evaluation.mpx_per_s})
         inside = evaluation.interior.values
         run.log_metrics(
             {f"{prefix}_interior_{k}": inside[k] for k in ("iou", "precision", "accuracy") if inside[k] == inside[k]}
@@ -348,6 +424,7 @@ def write_training(folder: Path, results: Mapping[int, TrainingResult]) -> None:
     history = pd.concat(tables, ignore_index=True)
     write_table(folder / "history.csv", history)
     first = next(iter(results.values()))
+    train_ious = {str(seed): result.train_images_iou for seed, result in results.items()}
     write_json(
         folder / "training.json",
         {
@@ -355,6 +432,7 @@ def write_training(folder: Path, results: Mapping[int, TrainingResult]) -> None:
             "trainable_parameters": first.trainable_parameters,
             "best_epochs": {str(seed): result.best_epoch for seed, result in results.items()},
             "seconds_per_seed": round(sum(r.seconds for r in results.values()) / len(results), 1),
+            **({"train_images_iou": train_ious} if all(iou == iou for iou in train_ious.values()) else {}),
         },
     )
     save_figure(plots.curves(history), folder / "curves.png")

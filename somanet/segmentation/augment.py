@@ -56,15 +56,19 @@ def elastic(*, alpha: float = PAPER_ALPHA, sigma: float = PAPER_SIGMA, probabili
     )
 
 
-def paper_expansion(items: Sequence[LabelledImage], *, seed: int) -> list[LabelledImage]:
-    """The paper's fixed expansion: each image as it is, mirrored left to right, and elastically deformed.
+def paper_expansion(items: Sequence[LabelledImage], settings: AugmentSettings, *, seed: int) -> list[LabelledImage]:
+    """The paper's fixed expansion: each image as it is, mirrored, and elastically deformed.
 
-    32 images become 96. Unlike the authors' code, the mirror leaves the colour channels in order and the elastic
-    transform (alpha 34, sigma 4) really moves pixels.
+    32 images become 96. Unlike the authors' code, the default mirror leaves the colour channels in order and the
+    elastic transform (alpha 34, sigma 4) really moves pixels: they called it with the two exchanged.
     """
     import albumentations as A
 
-    kinds = {"mirrored": Augmenter([A.HorizontalFlip(p=1.0)]), "elastic": Augmenter([elastic()])}
+    mirror = [A.HorizontalFlip(p=1.0)]
+    if settings.mirror == "every-axis":
+        mirror += [A.VerticalFlip(p=1.0), A.Lambda(image=_reverse_channels, p=1.0)]
+    deform = elastic(alpha=settings.elastic_alpha, sigma=settings.elastic_sigma)
+    kinds = {"mirrored": Augmenter(mirror), "elastic": Augmenter([deform])}
     expanded = list(items)
     for kind, augment in kinds.items():
         for index, item in enumerate(items):
@@ -107,6 +111,10 @@ def online_augmentation(settings: AugmentSettings) -> Augmenter:
             recolour,
         ]
     )
+
+
+def _reverse_channels(image: NDArray[np.generic], **_: object) -> NDArray[np.generic]:
+    return np.ascontiguousarray(image[..., ::-1])
 
 
 def _to_green(image: NDArray[np.generic], **_: object) -> NDArray[np.generic]:

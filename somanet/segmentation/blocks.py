@@ -109,6 +109,23 @@ def freeze_all_but_last(model: nn.Module, n_blocks: int | Literal["all"], *, in_
     return [block.name for block in blocks[:n_blocks]]
 
 
+def freeze_all_but_last_tensors(model: nn.Module, n_tensors: int) -> list[str]:
+    """Freeze every parameter tensor but the last ``n_tensors`` in order of definition; give the trainable ones' names.
+
+    What the authors' code did to retrain "the last three layers" with 12 tensors: it splits a layer, here the last
+    transposed convolution, whose kernel stays frozen while its batch norm is trained.
+
+    Raises:
+        SomaNetError: the network has fewer tensors.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    if n_tensors > len(names):
+        raise SomaNetError(f"trainable_tensors is {n_tensors}, but the network has {len(names)}. Use a smaller number.")
+    for number, (_, parameter) in enumerate(model.named_parameters()):
+        parameter.requires_grad_(number >= len(names) - n_tensors)
+    return names[len(names) - n_tensors :]
+
+
 def set_training_mode(model: nn.Module) -> None:
     """Put the network in training mode, but leave wholly frozen layers in evaluation mode.
 

@@ -31,7 +31,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
             raise SomaNetError("There are no training images. Were all of them rejected? See the manifest.")
         self.items = [LabelledImage(item.name, to_unit(item.image), item.labels) for item in items]
         if settings.augment.mode == "paper":
-            self.items = paper_expansion(self.items, seed=seed)
+            self.items = paper_expansion(self.items, settings.augment, seed=seed)
         self._exposures = [None if spec.input == "rgb" else measure_exposure(item.image) for item in self.items]
         self.epoch = 0
         self._spec, self._settings, self._seed = spec, settings, seed

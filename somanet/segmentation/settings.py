@@ -80,6 +80,8 @@ class AugmentSettings(Settings):
     """Brightness, contrast and gamma."""
     noise_probability: Fraction = 0.3
     blur_probability: Fraction = 0.2
+    mirror: Literal["horizontal", "every-axis"] = "horizontal"
+    """Of mode `paper`. `every-axis`, as the authors' code did: upside down, left to right, and the colours reversed."""
     recolour_probability: Fraction = 0.0
     """Grey to single colour and back: for `rgb` inputs from microscopes with and without pseudo-colour."""
 
@@ -114,6 +116,9 @@ class TrainSettings(Settings):
     """Decay per step of an exponential moving average of the weights, which is then what is scored and kept."""
     trainable_blocks: PositiveInt | Literal["all"] = "all"
     """Blocks counted from the output that are trained; the others, batch-norm statistics included, stay as they are."""
+    trainable_tensors: PositiveInt | None = None
+    """Instead of blocks, as the authors' code did: the last so many parameter tensors are trained, and every
+    batch norm's statistics move, frozen or not. For measuring what that changes."""
     early_stopping_epochs: PositiveInt | None = None
     """Stop after so many epochs without a better validation IoU."""
     validate_every: PositiveInt = 1
@@ -121,3 +126,9 @@ class TrainSettings(Settings):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     workers: Annotated[int, Field(ge=0, le=16)] = 0
+
+    @model_validator(mode="after")
+    def _one_freezing(self) -> TrainSettings:
+        if self.trainable_tensors is not None and self.trainable_blocks != "all":
+            raise ValueError("trainable_tensors stands instead of trainable_blocks: leave trainable_blocks at 'all'")
+        return self

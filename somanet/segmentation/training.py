@@ -20,7 +20,7 @@ from tqdm import tqdm
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError
 from somanet.files import atomic_path
-from somanet.segmentation.blocks import freeze_all_but_last, set_training_mode
+from somanet.segmentation.blocks import freeze_all_but_last, freeze_all_but_last_tensors, set_training_mode
 from somanet.segmentation.inputs import make_targets, to_input
 from somanet.segmentation.instances import foreground, sigmoid
 from somanet.segmentation.losses import Loss, make_loss
@@ -64,7 +64,9 @@ class TrainingResult:
     trainable_blocks: tuple[str, ...]
     trainable_parameters: int
     seconds: float
-    """Wall time of the epochs run by this process."""
+    """Wall time of all epochs, also of those that an interrupted process ran before."""
+    train_images_iou: float = math.nan
+    """Mean foreground IoU of the whole training images as they are, where it was asked for."""
 
 
 @dataclass
@@ -76,6 +78,7 @@ class _State:
     best_iou: float = -math.inf
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 def training_key(
@@ -133,7 +136,7 @@ def train(
     cv2.setNumThreads(0)  # its threads would fight torch's for the same cores
     if not val_items:
         raise SomaNetError("There are no validation images: the best epoch could not be chosen. Check the split.")
-    trainable = freeze_all_but_last(model, settings.trainable_blocks, in_channels=spec.in_channels)
+    trainable = _freeze(model, spec, settings)
     accelerator = _accelerator(settings)
     samples = TrainingSamples(train_items, spec, settings, seed=seed)
     loader: Any = DataLoader(
@@ -150,7 +153,7 @@ def train(
         state = _restore(state_file, model, optimizer, scheduler, average)
     runner, optimizer, loader = accelerator.prepare(model, optimizer, loader)
     loss_function = make_loss(settings.loss)
-    started = time.perf_counter()
+    epoch_began = time.perf_counter()
     main = accelerator.is_main_process
     bar = tqdm(
         total=settings.epochs * len(loader),
@@ -163,7 +166,10 @@ def train(
         while state.epoch < settings.epochs and not _stopped_early(state, settings):
             samples.epoch = state.epoch + 1
             torch.manual_seed((seed * 1_000_003 + samples.epoch) % 2**63)  # dropout; so that a resumed epoch repeats
-            set_training_mode(model)
+            if settings.trainable_tensors is None:
+                set_training_mode(model)
+            else:
+                model.train()  # the statistics of frozen layers move, as in the authors' code
             losses, ious = [], []
             for inputs_NCHW, targets_NCHW in loader:
                 inputs_NCHW = inputs_NCHW.contiguous(memory_format=torch.channels_last)
@@ -199,6 +205,8 @@ def train(
                 state.best_weights = {name: v.detach().cpu().clone() for name, v in scored.state_dict().items()}
             record = Epoch(state.epoch, train_loss, train_iou, val_loss, val_iou, float(scheduler.get_last_lr()[0]))
             state.history.append(record.as_dict())
+            epoch_began, previous = time.perf_counter(), epoch_began
+            state.seconds += epoch_began - previous
             if main and state_file is not None:
                 _save(state_file, state, model, optimizer, scheduler, average)
             if main and on_epoch is not None:
@@ -213,7 +221,7 @@ def train(
         best_val_iou=state.best_iou,
         trainable_blocks=tuple(trainable),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        seconds=time.perf_counter() - started,
+        seconds=state.seconds,
     )
 
 
@@ -240,6 +248,13 @@ def _batch_iou(logits_NCHW: Tensor, targets_NCHW: Tensor, spec: ModelSpec) -> fl
     union = (predicted | truth).flatten(1).sum(1)
     overlap = (predicted & truth).flatten(1).sum(1)
     return float(torch.where(union > 0, overlap / union.clamp(min=1), 1.0).mean())
+
+
+def _freeze(model: nn.Module, spec: ModelSpec, settings: TrainSettings) -> list[str]:
+    """Names of what is trained: blocks, or tensors."""
+    if settings.trainable_tensors is not None:
+        return freeze_all_but_last_tensors(model, settings.trainable_tensors)
+    return freeze_all_but_last(model, settings.trainable_blocks, in_channels=spec.in_channels)
 
 
 def _accelerator(settings: TrainSettings) -> Accelerator:

@@ -9,6 +9,7 @@ from somanet.data.layouts import LabelledImage
 from somanet.segmentation.augment import Augmenter, elastic, online_augmentation, paper_expansion
 from somanet.segmentation.settings import AugmentSettings
 
+PAPER = AugmentSettings(mode="paper")
 EVERYTHING = AugmentSettings(
     mode="online",
     elastic_probability=1,
@@ -103,7 +104,7 @@ def test_image_and_labels_are_deformed_alike(seed: int) -> None:
 def test_thirty_two_become_ninety_six() -> None:
     """Here 2 become 6: as they are, mirrored, elastic, each with its own name."""
     items = [blobs("a"), blobs("b")]
-    expanded = paper_expansion(items, seed=3)
+    expanded = paper_expansion(items, PAPER, seed=3)
     assert [item.name for item in expanded] == ["a", "b", "a_mirrored", "b_mirrored", "a_elastic", "b_elastic"]
     assert expanded[:2] == items
     for item in expanded:
@@ -115,14 +116,33 @@ def test_thirty_two_become_ninety_six() -> None:
 def test_the_mirror_is_left_to_right_and_leaves_the_channels() -> None:
     rng = np.random.default_rng(0)
     item = LabelledImage("a", rng.integers(0, 255, (64, 96, 3), np.uint8), rng.integers(0, 9, (64, 96), np.int32))
-    mirrored = paper_expansion([item], seed=0)[1]
+    mirrored = paper_expansion([item], PAPER, seed=0)[1]
     np.testing.assert_array_equal(mirrored.image, item.image[:, ::-1])
     np.testing.assert_array_equal(mirrored.labels, item.labels[:, ::-1])
 
 
+def test_the_authors_mirror_turns_the_image_round_and_reverses_its_colours() -> None:
+    rng = np.random.default_rng(0)
+    item = LabelledImage("a", rng.integers(0, 255, (64, 96, 3), np.uint8), rng.integers(0, 9, (64, 96), np.int32))
+    mirrored = paper_expansion([item], AugmentSettings(mode="paper", mirror="every-axis"), seed=0)[1]
+    np.testing.assert_array_equal(mirrored.image, item.image[::-1, ::-1, ::-1])
+    np.testing.assert_array_equal(mirrored.labels, item.labels[::-1, ::-1])
+
+
+def test_the_expansions_elastic_transform_follows_its_settings() -> None:
+    """As the authors called it, alpha and sigma exchanged, it leaves nearly every pixel as it is."""
+    item = blobs()
+    moved, unmoved = (
+        paper_expansion([item], AugmentSettings(mode="paper", elastic_alpha=a, elastic_sigma=s), seed=0)[-1]
+        for a, s in ((34, 4), (4, 34))
+    )
+    changed = [np.count_nonzero(e.labels != item.labels) for e in (unmoved, moved)]
+    assert 10 * changed[0] < changed[1]
+
+
 def test_every_image_is_deformed_in_its_own_way_by_the_seed() -> None:
     def elastic_images(seed: int) -> list[np.ndarray]:
-        return [item.image for item in paper_expansion([blobs("a"), blobs("b")], seed=seed)[-2:]]
+        return [item.image for item in paper_expansion([blobs("a"), blobs("b")], PAPER, seed=seed)[-2:]]
 
     first, again, other = elastic_images(1), elastic_images(1), elastic_images(2)
     np.testing.assert_array_equal(first, again)
@@ -134,7 +154,7 @@ def test_every_image_is_deformed_in_its_own_way_by_the_seed() -> None:
 def test_the_originals_are_left_alone() -> None:
     item = blobs()
     before = item.image.copy(), item.labels.copy()
-    paper_expansion([item], seed=0)
+    paper_expansion([item], PAPER, seed=0)
     online_augmentation(EVERYTHING)(item.image[:96, :96], item.labels[:96, :96], seed=0)
     np.testing.assert_array_equal(item.image, before[0])
     np.testing.assert_array_equal(item.labels, before[1])

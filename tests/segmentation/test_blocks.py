@@ -9,7 +9,12 @@ import torch
 from torch import nn
 
 from somanet.errors import SomaNetError
-from somanet.segmentation.blocks import blocks_from_output, freeze_all_but_last, set_training_mode
+from somanet.segmentation.blocks import (
+    blocks_from_output,
+    freeze_all_but_last,
+    freeze_all_but_last_tensors,
+    set_training_mode,
+)
 from somanet.segmentation.models import build_model
 from somanet.segmentation.settings import ModelSpec
 from somanet.segmentation.unet import PaperUNet
@@ -100,6 +105,20 @@ def test_plain_training_mode_would_let_frozen_statistics_drift() -> None:
     model.train()
     take_steps(model)
     assert {"down1.1.running_mean", "down1.1.running_var"} <= moved(before, model)
+
+
+def test_the_authors_twelve_tensors_leave_the_deconvolutions_kernel_frozen() -> None:
+    model = paper_unet()
+    names = freeze_all_but_last_tensors(model, 12)
+    assert len(names) == 12
+    last_three = {n for n, _ in model.named_parameters() if n.partition(".")[0] in ("head", "up1", "upsample1")}
+    assert last_three - set(names) == {"upsample1.0.weight", "upsample1.0.bias"}
+    assert {n for n, p in model.named_parameters() if p.requires_grad} == set(names)
+
+
+def test_more_tensors_than_there_are() -> None:
+    with pytest.raises(SomaNetError, match="trainable_tensors is 999, but the network has 90"):
+        freeze_all_but_last_tensors(PaperUNet(), 999)
 
 
 def test_a_pretrained_encoder_stays_frozen_too() -> None:

@@ -169,6 +169,23 @@ def test_frozen_blocks_come_out_as_they_went_in(items: list[LabelledImage]) -> N
 # Optimisation
 
 
+def test_tensors_instead_of_blocks_train_as_the_authors_did(items: list[LabelledImage]) -> None:
+    """Only the last tensors change, and the statistics of every layer."""
+    model = paper_unet()
+    before = weights(model)
+    result = run(model, items, settings(trainable_tensors=12))
+    assert len(result.trainable_blocks) == 12
+    after = weights(result.model)
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    statistics = {name for name in before if "running" in name or "num_batches" in name}
+    assert changed == set(result.trainable_blocks) | statistics
+
+
+def test_tensors_and_blocks_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="stands instead of trainable_blocks"):
+        TrainSettings(trainable_tensors=12, trainable_blocks=3)
+
+
 def test_it_learns_one_simple_image(draw_discs: Any) -> None:
     item = draw_discs("one", (64, 96), [(30, 40, 12)])
     choice = settings(epochs=12, samples_per_epoch=4, batch_size=2, size_px=64, learning_rate=0.01)

@@ -3,6 +3,7 @@
 PYTHON ?= python3
 DATA ?= ../shared/data
 BASE ?= HEAD
+PIPELINE ?= dvc.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.somanet-installed
@@ -18,7 +19,7 @@ export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade demo ui test test-real test-slow check lint types typos format repro repro-again \
-	report real bundled-model profiles clean
+	base base-key report study real bundled-model profiles clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -45,17 +46,20 @@ demo: setup ## Set up, run the whole pipeline on simulated data, say where to lo
 	@echo '  reports/movies/         the movie: report.html, overlay.mp4, every table'
 	@echo '  make ui                 every run with its curves, in MLflow'
 
-repro: setup ## Run what has changed in the pipeline on simulated data
-	$(BIN)/dvc repro
+repro: setup ## Run what has changed in the pipeline on simulated data (TIMED=1 records how long stages take)
+	$(if $(TIMED),$(BIN)/python -m somanet.pull_request repro,$(BIN)/dvc repro)
 
-repro-again: setup ## Prove that nothing is left to run: fails if any stage would run or does
+repro-again: setup ## Prove that nothing is left to run (PIPELINE=file, dvc.yaml unless told): fails if a stage would
 	@mkdir -p build
-	@$(BIN)/dvc status --quiet dvc.yaml || { $(BIN)/dvc status dvc.yaml; \
+	@$(BIN)/dvc status --quiet '$(PIPELINE)' || { $(BIN)/dvc status '$(PIPELINE)'; \
 		echo 'Not reproduced: the stages above have changed.' >&2; exit 1; }
-	$(BIN)/dvc repro >build/repro-again.log 2>&1 || { cat build/repro-again.log; exit 1; }
+	$(BIN)/dvc repro '$(PIPELINE)' >build/repro-again.log 2>&1 || { cat build/repro-again.log; exit 1; }
 	@cat build/repro-again.log
 	@! grep -E '^(Running stage|Stage .* is cached)' build/repro-again.log || { \
 		echo 'A second run must run nothing.' >&2; exit 1; }
+
+study: setup ## Run the paper's study on simulated data, resuming where it stopped: profiles/study/reports/study.md
+	$(BIN)/somanet study paper
 
 real: setup ## Run the pipeline on real data (DATA=folder, ../shared/data unless told)
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make real DATA=path" >&2; exit 1; }
@@ -79,12 +83,14 @@ bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=fol
 profiles: ## Copy the graph (dvc.yaml) into every profile
 	@for folder in profiles/*/; do cp dvc.yaml "$$folder"; done
 
-report: setup ## Write build/report.md: metrics and parameters against BASE=HEAD, and the comparison
-	@mkdir -p build
-	@set -e; { echo '## Metrics'; echo; $(BIN)/dvc metrics diff --md '$(BASE)'; echo; \
-	   echo '## Parameters'; echo; $(BIN)/dvc params diff --md '$(BASE)'; echo; \
-	   if [ -f reports/comparison.md ]; then echo '## Comparison'; echo; cat reports/comparison.md; fi; } >$(REPORT)
-	@echo "Written: $(REPORT)"
+base: setup ## Run the pipeline of BASE=HEAD beside this one, in build/base, for `make report` to compare with
+	$(BIN)/python -m somanet.pull_request base --base '$(BASE)'
+
+base-key: setup ## Print what the results of BASE=HEAD depend on: their commit, the machine, the libraries
+	@$(BIN)/python -m somanet.pull_request key --base '$(BASE)'
+
+report: setup ## Write build/report.md: what this branch does to scores, metrics and times, against BASE=HEAD
+	$(BIN)/python -m somanet.pull_request report --base '$(BASE)' --output $(REPORT)
 
 ui: setup ## Open MLflow on this computer only
 	$(BIN)/somanet ui

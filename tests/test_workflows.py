@@ -1,10 +1,12 @@
 """The workflows, checked without GitHub: valid, safe with untrusted pull requests, and true to the Makefile.
 
-Each rule is a function that returns complaints, so that the tests can also show each rule failing.
+Each rule is a function that returns complaints, so that the tests can also show each rule failing. What the comment
+workflow runs is run here as well, with a `gh` that only notes what it is asked.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -72,6 +74,12 @@ def safety_complaints(workflow: dict[str, Any]) -> list[str]:
     scopes = [workflow.get("permissions")] + [job.get("permissions") for job in workflow["jobs"].values()]
     runs_untrusted_code = not triggers <= TRUSTED_TRIGGERS
     checks_out = any("actions/checkout" in step.get("uses", "") for step in steps(workflow))
+    pushed = [
+        step
+        for job in workflow["jobs"].values()
+        if job.get("if") == "github.event_name == 'push'"
+        for step in job.get("steps", [])
+    ]
 
     if "pull_request_target" in triggers:
         complaints.append("pull_request_target gives strangers' code our token")
@@ -86,6 +94,8 @@ def safety_complaints(workflow: dict[str, Any]) -> list[str]:
         if "${{" in step.get("run", ""):
             complaints.append(f"expression inside a script, pass it through env: {step['run']}")
         uses = step.get("uses", "")
+        if re.match(r"actions/cache(/save)?@", uses) and runs_untrusted_code and step not in pushed:
+            complaints.append("a cache is written where a pull request's code can run")
         if uses and not re.search(r"@(v\d+|[0-9a-f]{40})$", uses):
             complaints.append(f"action without a pinned major version: {uses}")
         if "actions/checkout" in uses and step.get("with", {}).get("persist-credentials") is not False:
@@ -158,6 +168,8 @@ def test_workflow_is_safe_with_untrusted_pull_requests(path: Path) -> None:
         ("make test", 'echo "${{ github.head_ref }}"', "expression inside a script"),
         ("checkout@v6", "checkout@main", "pinned major version"),
         ("persist-credentials: false", "fetch-depth: 0", "token on disk"),
+        ("- run: make test", "- uses: actions/cache@v5", "cache is written"),
+        ("- run: make test", "- uses: actions/cache/save@v5", "cache is written"),
     ],
 )
 def test_each_safety_rule_can_fail(old: str, new: str, complaint: str) -> None:
@@ -183,7 +195,7 @@ def test_only_the_comment_workflow_may_write() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [*WORKFLOWS, ROOT / ".ci" / "run", ROOT / "README.md", ROOT / "CONTRIBUTING.md"],
+    [*WORKFLOWS, ROOT / ".ci" / "run", ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "ci.md"],
     ids=lambda path: path.name,
 )
 def test_every_make_target_that_is_named_exists(path: Path) -> None:
@@ -211,7 +223,18 @@ def test_named_targets_are_found(tmp_path: Path, name: str, text: str, expected:
 def test_ci_uses_the_commands_that_people_use() -> None:
     """CI that runs its own commands drifts from what a contributor can run."""
     named = set().union(*map(targets_named_in, WORKFLOWS))
-    assert {"setup", "test", "check", "repro", "repro-again", "report", "test-slow"} <= named
+    assert {
+        "setup",
+        "test",
+        "check",
+        "repro",
+        "repro-again",
+        "base",
+        "base-key",
+        "report",
+        "test-slow",
+        "study",
+    } <= named
     assert "test" in targets_named_in(ROOT / ".ci" / "run")
 
 
@@ -219,3 +242,169 @@ def test_every_target_is_explained_by_make_help() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = set(re.findall(r"^  make (\S+) +\S", done.stdout, flags=re.MULTILINE))
     assert listed == makefile_targets((ROOT / "Makefile").read_text(encoding="utf-8"))
+
+
+# The results that pull requests compare with
+
+
+def test_a_pull_request_reads_what_main_has_left() -> None:
+    """Restored and saved are the same files under the same key, which names commit, machine and libraries."""
+    jobs = load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    [restored] = [step for step in jobs["repro"]["steps"] if "cache/restore" in step.get("uses", "")]
+    [saved] = [step for step in jobs["results"]["steps"] if "cache/save" in step.get("uses", "")]
+    assert restored["with"] == saved["with"]
+    for name, step in (("repro", restored), ("results", saved)):
+        before = jobs[name]["steps"][: jobs[name]["steps"].index(step)]
+        [naming] = [earlier for earlier in before if earlier.get("id") == "base"]
+        assert "make --silent base-key" in naming["run"]
+    assert (jobs["repro"]["if"], jobs["results"]["if"]) == (
+        "github.event_name != 'push'",
+        "github.event_name == 'push'",
+    )
+
+
+def test_the_branch_starts_from_an_empty_cache() -> None:
+    """DVC's cache of main would hide what a change of undeclared code does: nothing is restored before the run."""
+    steps_of = load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]["repro"]["steps"]
+    names = [step.get("run", step.get("uses", "")) for step in steps_of]
+    assert names.index("make repro TIMED=1") < min(i for i, name in enumerate(names) if "cache/restore" in name)
+
+
+# The comment
+
+
+def comment_step(name: str) -> str:
+    """The script of a step of the comment workflow."""
+    workflow = load((ROOT / ".github" / "workflows" / "pr-comment.yml").read_text(encoding="utf-8"))
+    [script] = [step["run"] for step in steps(workflow) if step["name"] == name]
+    return str(script)
+
+
+def run_step(name: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a step as GitHub does, with the `gh` that lies in the folder."""
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-e", "-c", comment_step(name)],
+        cwd=folder,
+        env={"PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def comment_text(folder: Path, report: bytes) -> str:
+    """What is left of a report."""
+    (folder / "report").mkdir()
+    (folder / "report" / "report.md").write_bytes(report)
+    done = run_step("Leave text and tables", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return (folder / "text.md").read_text(encoding="utf-8")
+
+
+def test_a_report_of_ours_is_shown_as_it_is(tmp_path: Path) -> None:
+    page = (
+        "**1 of 2 networks changed; worse: `a`.**\n\n| network | IoU | Δ |\n| --- | --- | --- |\n"
+        "| a | 0.65 → 0.55 | −0.10 [−0.20, 0.00], p 0.031 |\n\n"
+        "<details>\n<summary>Time: 4 s</summary>\n\nreports/a: 1\n\n</details>\n"
+    )
+    assert comment_text(tmp_path, page.encode()).strip() == page.strip()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("@octocat", "@\u2060octocat"),
+        ("see #12 and GH-12, not # 12", "see #\u206012 and GH\u2060-12, not # 12"),
+        ("[click](https://evil.example)", "[click]\u2060(https:\u2060//evil.example)"),
+        ("![](https://evil.example/x.png)", "![]\u2060(https:\u2060//evil.example/x.png)"),
+        ("[x][1]\n[1]: //evil.example", "[x]\u2060[1]\n[1]\u2060: //evil.example"),
+        ("www.evil.example", "www\u2060.evil.example"),
+        ("<img src=x onerror=y>", "&lt;img src=x onerror=y>"),
+        ("<details open><summary>", "&lt;details open><summary>"),
+        ("<!-- hidden", "&lt;!-- hidden"),
+        ("&commat;octocat &#64;octocat", "&amp;commat;octocat &amp;#\u206064;octocat"),
+        ("  /merge", "  \u2060/merge"),
+        ("a\u202eb\u200bc\x1b[31m\x00\r", "abc[31m"),
+        ("<details>\n<details>", "<details>\n<details>\n</details>\n</details>"),
+    ],
+)
+def test_what_github_would_make_more_of_is_broken(tmp_path: Path, given: str, expected: str) -> None:
+    assert comment_text(tmp_path, given.encode()).strip("\n ") == expected.strip(" ")
+
+
+def test_bytes_that_are_no_text_are_left_out(tmp_path: Path) -> None:
+    assert comment_text(tmp_path, b"a\xff\xfe b\xc3") == "a b\n"
+
+
+@pytest.mark.parametrize(
+    "line", ["<" * 99, "@#1" * 33, "<details>" * 11, "word " * 20], ids=["tag", "mention", "fold", "word"]
+)
+def test_the_longest_report_fits_in_a_comment(tmp_path: Path, line: str) -> None:
+    """20 MB of text, however much longer it gets by being made harmless, is cut at the end of a line."""
+    text = comment_text(tmp_path, f"{line}\n".encode() * 200_000)
+    assert len(text) < 65_536 - 500  # the line above it
+    kept, end = text.strip().split("\n\n", 1)
+    assert end.startswith("Cut here")
+    assert len(set(kept.splitlines())) == 1
+
+
+GH = """\
+#!/bin/sh
+echo "gh $*" >> asked
+case "$1 $2" in
+  "run download") {download} ;;
+  "api --method") echo "{number}" ;;
+esac
+"""
+
+
+def fake_gh(folder: Path, *, download: str = "exit 1", number: str = "") -> None:
+    gh = folder / "gh"
+    gh.write_text(GH.format(download=download, number=number), encoding="utf-8")
+    gh.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("download", "found"),
+    [
+        ("mkdir report && echo text > report/report.md", True),
+        ("exit 1", False),
+        ("mkdir report", False),
+        ("mkdir report && ln -s /etc/passwd report/report.md", False),
+        ("mkdir -p report/report.md", False),
+        ("mkdir elsewhere && echo text > elsewhere/report.md && ln -s elsewhere report", False),
+    ],
+)
+def test_only_a_plain_file_is_taken_from_the_artifact(tmp_path: Path, download: str, found: bool) -> None:
+    fake_gh(tmp_path, download=download)
+    done = run_step("Fetch the report", tmp_path, RUN_ID="7", GITHUB_OUTPUT=str(tmp_path / "output"))
+    assert done.returncode == 0
+    assert (tmp_path / "output").exists() is found
+
+
+def test_the_comment_goes_to_the_pull_request_of_the_commit_that_ran(tmp_path: Path) -> None:
+    fake_gh(tmp_path, number="42")
+    (tmp_path / "text.md").write_text("all of it\n", encoding="utf-8")
+    environment = {
+        "GH_REPO": "some/repo",
+        "HEAD_OWNER": "anna",
+        "HEAD_BRANCH": "a branch; echo x",
+        "HEAD_SHA": "c0ffee",
+        "RUN_ID": "7",
+        "GITHUB_SERVER_URL": "https://github.com",
+    }
+    done = run_step("Post it", tmp_path, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
+    assert asked[0].startswith("gh api --method GET repos/some/repo/pulls -f state=open -f head=anna:a branch; echo x")
+    assert asked[1] == "gh pr comment 42 --edit-last --create-if-none --body-file body.md"
+    body = (tmp_path / "body.md").read_text(encoding="utf-8")
+    first = "Pipeline on simulated data at `c0ffee` ([run](https://github.com/some/repo/actions/runs/7)), as written by"
+    assert body == f"{first} this pull request's own code.\n\nall of it\n"
+    # No open pull request with this commit: nothing is posted.
+    (tmp_path / "asked").unlink()
+    fake_gh(tmp_path, number="")
+    done = run_step("Post it", tmp_path, **environment)
+    assert "nothing to post" in done.stdout
+    assert "comment" not in (tmp_path / "asked").read_text(encoding="utf-8")

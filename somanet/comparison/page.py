@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from somanet.comparison import cells
 from somanet.comparison.networks import SCORES, Network, title
-from somanet.comparison.pairing import ALPHA, Difference, Pairing
+from somanet.comparison.pairing import ALPHA, Pairing
 from somanet.comparison.statistics import MAX_EXACT
 
 
@@ -48,9 +49,9 @@ def _scores(networks: Sequence[Network], data: str) -> list[str]:
         f"{images}. Every figure is the mean over seeds; brackets: 95 %",
         "bootstrap interval over images; ±: standard deviation over seeds. Objects match at IoU ≥ 0.5.",
         "",
-        *_table(
+        *cells.table(
             [*head, "Mpx / s"] if timed else head,
-            [[*_row(n), _plain(n.cost.inference_mpx_per_s, ".2f")] if timed else _row(n) for n in networks],
+            [[*_row(n), cells.plain(n.cost.inference_mpx_per_s, ".2f")] if timed else _row(n) for n in networks],
         ),
     ]
 
@@ -61,26 +62,26 @@ def _row(network: Network) -> list[str]:
         network.name,
         network.what,
         str(metrics.get("n_seeds", 1)),
-        *(_cell(metrics, name) for name in SCORES),
-        _plain(metrics["size_bias"], ".2f"),
-        _plain(metrics["noise_per_image"], ".2f"),
-        _plain(cost.trainable_parameters, ",.0f"),
-        _plain(cost.train_seconds, ".0f", " s"),
+        *(cells.score(metrics, name) for name in SCORES),
+        cells.plain(metrics["size_bias"], ".2f"),
+        cells.plain(metrics["noise_per_image"], ".2f"),
+        cells.plain(cost.trainable_parameters, ",.0f"),
+        cells.plain(cost.train_seconds, ".0f", " s"),
     ]
 
 
 def _paired(networks: Sequence[Network], pairing: Pairing) -> list[str]:
-    n_images, n_others = len(pairing.images), len(pairing.names) - 1
+    n_images, n_others, differences = len(pairing.images), len(pairing.names) - 1, pairing.differences
     alone = [network.name for network in networks if network.name not in pairing.names]
     reason = f"the best mean {title(pairing.deciding)} here" if pairing.chosen else "as named"
     rows = [
         [
             name,
             *(
-                "reference" if name == pairing.reference else _difference(pairing.differences[name][score], n_images)
+                "reference" if name == pairing.reference else cells.difference(differences[name][score], n_images)
                 for score in SCORES
             ),
-            f"{_plain(pairing.mean_rank(name), '.1f')} ± {_plain(pairing.rank_spread(name), '.1f')}",
+            f"{cells.plain(pairing.mean_rank(name), '.1f')} ± {cells.plain(pairing.rank_spread(name), '.1f')}",
         ]
         for name in pairing.names
     ]
@@ -93,7 +94,7 @@ def _paired(networks: Sequence[Network], pairing: Pairing) -> list[str]:
         *(["The reference won on these same images, so differences lean its way."] if pairing.chosen else []),
         *([f"Without scores of single images, so not in this table: {', '.join(alone)}."] if alone else []),
         "",
-        *_table(["network", *(f"Δ {title(score)}" for score in SCORES), "rank"], rows),
+        *cells.table(["network", *(f"Δ {title(score)}" for score in SCORES), "rank"], rows),
     ]
 
 
@@ -104,18 +105,6 @@ def _power(n_images: int, n_others: int) -> str:
     least = min(1.0, n_others * 2 / 2**n_images)
     words = f"{n_images} image{'s' * (n_images > 1)}: no corrected p can be below {least:.2g}"
     return f"{words}, whatever the networks do." if least >= ALPHA else f"{words}."
-
-
-def _difference(difference: Difference, n_images: int) -> str:
-    if math.isnan(difference.value):
-        return "–"
-    text = _signed(difference.value)
-    if math.isfinite(difference.low):
-        text += f" [{_signed(difference.low)}, {_signed(difference.high)}]"
-    text += f", p {difference.p_holm:.2g}"
-    if difference.n_images < n_images:
-        text += f" ({difference.n_images} images)"
-    return f"**{text}**" if difference.p_holm < ALPHA else text
 
 
 def _why_not_paired(networks: Sequence[Network]) -> list[str]:
@@ -133,55 +122,23 @@ def _interior(networks: Sequence[Network]) -> list[str]:
     return [
         "Without objects that touch the image's edge, on either side:",
         "",
-        *_table(
+        *cells.table(
             ["network", *map(title, SCORES)],
-            [[n.name, *(_cell(n.metrics["interior"], name) for name in SCORES)] for n in networks],
+            [[n.name, *(cells.score(n.metrics["interior"], name) for name in SCORES)] for n in networks],
         ),
     ]
 
 
 def _nuclei(nuclei: Mapping[str, Mapping[str, Any]]) -> list[str]:
     rows = [
-        [name, str(metrics["n_images"]), *(_cell(metrics, score) for score in SCORES)]
+        [name, str(metrics["n_images"]), *(cells.score(metrics, score) for score in SCORES)]
         for name, metrics in nuclei.items()
     ]
-    return ["Held-out nuclei:", "", *_table(["network", "images", *map(title, SCORES)], rows)] if rows else []
+    return ["Held-out nuclei:", "", *cells.table(["network", "images", *map(title, SCORES)], rows)] if rows else []
 
 
 def _runs(networks: Sequence[Network]) -> list[str]:
     if not any(network.runs for network in networks):
         return []
     rows = [[n.name, ", ".join(f"{seed}: `{run}`" for seed, run in n.runs.items())] for n in networks]
-    return ["MLflow runs:", "", *_table(["network", "seed: run"], rows)]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
-
-
-def _defined(value: float | None) -> bool:
-    """JSON's null is an undefined score, as is NaN."""
-    return value is not None and not math.isnan(value)
-
-
-def _plain(value: float | None, form: str, unit: str = "") -> str:
-    return f"{value:{form}}{unit}" if value is not None and not math.isnan(value) else "–"
-
-
-def _signed(value: float) -> str:
-    text = f"{value:+.2f}".replace("-", "−")
-    return text if float(f"{value:.2f}") else "0.00"
-
-
-def _cell(metrics: Mapping[str, Any], name: str) -> str:
-    """A score with its spread over seeds and its interval, as far as they are known."""
-    value = metrics.get(name)
-    if not _defined(value):
-        return "–"
-    spread = metrics.get("spread_over_seeds", {}).get(name)
-    seeds = f" ± {spread:.2f}" if _defined(spread) else ""
-    bounds = metrics.get("interval95", {}).get(name)
-    if bounds is None:
-        return f"{value:.2f}{seeds}"
-    low, high = (math.nan if bound is None else bound for bound in bounds)
-    return f"{value:.2f}{seeds} [{low:.2f}, {high:.2f}]"
+    return ["MLflow runs:", "", *cells.table(["network", "seed: run"], rows)]

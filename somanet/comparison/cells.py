@@ -1,0 +1,57 @@
+"""Cells of the comparison's Markdown tables: numbers, scores with their intervals, paired differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from somanet.comparison.pairing import ALPHA, Difference
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table."""
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def plain(value: float | None, form: str, unit: str = "") -> str:
+    """A number in a format, `–` for an undefined one: NaN, or JSON's null."""
+    return f"{value:{form}}{unit}" if value is not None and not math.isnan(value) else "–"
+
+
+def signed(value: float) -> str:
+    """A difference with two decimals and its sign, which 0.00 has not."""
+    text = f"{value:+.2f}".replace("-", "−")
+    return text if float(f"{value:.2f}") else "0.00"
+
+
+def score(metrics: Mapping[str, Any], name: str) -> str:
+    """A score of `metrics.json` with its spread over seeds and its interval, as far as they are known."""
+    value = metrics.get(name)
+    if value is None or math.isnan(value):
+        return "–"
+    spread = metrics.get("spread_over_seeds", {}).get(name)
+    seeds = f" ± {spread:.2f}" if spread is not None and not math.isnan(spread) else ""
+    bounds = metrics.get("interval95", {}).get(name)
+    if bounds is None:
+        return f"{value:.2f}{seeds}"
+    low, high = (math.nan if bound is None else bound for bound in bounds)
+    return f"{value:.2f}{seeds} [{low:.2f}, {high:.2f}]"
+
+
+def difference(found: Difference, n_images: int) -> str:
+    """A paired difference with its interval and corrected p, bold if p is below :data:`ALPHA`.
+
+    Args:
+        found: the difference.
+        n_images: of the whole comparison; how many count is said where they are fewer.
+    """
+    if math.isnan(found.value):
+        return "–"
+    text = signed(found.value)
+    if math.isfinite(found.low):
+        text += f" [{signed(found.low)}, {signed(found.high)}]"
+    text += f", p {found.p_holm:.2g}"
+    if found.n_images < n_images:
+        text += f" ({found.n_images} images)"
+    return f"**{text}**" if found.p_holm < ALPHA else text

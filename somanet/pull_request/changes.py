@@ -1,0 +1,98 @@
+"""Every network of two sides: the same, different (by how much, on the same images), new, removed or not scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from somanet.comparison.networks import SCORES, Network
+from somanet.comparison.pairing import ALPHA, Difference, pair_networks
+from somanet.comparison.statistics import holm
+from somanet.errors import SomaNetError
+from somanet.pull_request.sides import Side
+
+Status = Literal["same", "changed", "unpaired", "new", "removed", "absent"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of a network from base to head.
+
+    Attributes:
+        name: of the network.
+        status: `same`: every image has the same scores; `changed`: see `differences`; `unpaired`: changed, but not to
+            be compared image by image; `new`, `removed`: only head's, only the base's parameters have it; `absent`: a
+            side has no scores of it.
+        base, head: the two sides' scores, where there are some.
+        differences: score -> head minus base on the same images; p corrected for the networks that changed.
+        n_images: how many images were compared.
+        why: of `unpaired` and `absent`.
+    """
+
+    name: str
+    status: Status
+    base: Network | None = None
+    head: Network | None = None
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+    n_images: int = 0
+    why: str = ""
+
+    def verdict(self, scores: Sequence[str]) -> str:
+        """`better`, `worse`, `mixed` or nothing: where corrected p is below :data:`ALPHA` in one of the scores."""
+        signs = {self.differences[score].value > 0 for score in scores if self._certain(score)}
+        return {(): "", (True,): "better", (False,): "worse"}.get(tuple(signs), "mixed")
+
+    def _certain(self, score: str) -> bool:
+        return score in self.differences and self.differences[score].p_holm < ALPHA
+
+
+def compare_sides(base: Side, head: Side) -> list[Change]:
+    """The networks of both sides, head's in its order first, then those that it no longer has."""
+    names = list(dict.fromkeys([*_names(head), *_names(base)]))
+    return _correct([_compare(name, base, head) for name in names])
+
+
+def _names(side: Side) -> list[str]:
+    return sorted([*side.networks, *side.absent], key=lambda name: not name.startswith("baseline: "))
+
+
+def _compare(name: str, base: Side, head: Side) -> Change:
+    old, new = base.networks.get(name), head.networks.get(name)
+    if name not in _names(base):
+        return Change(name, "new", head=new, why=head.absent.get(name, ""))
+    if name not in _names(head):
+        return Change(name, "removed", base=old)
+    if old is None or new is None:
+        whys = [f"{who}: {side.absent[name]}" for who, side in (("base", base), ("head", head)) if name in side.absent]
+        return Change(name, "absent", base=old, head=new, why="; ".join(whys))
+    return _compare_scored(name, old, new)
+
+
+def _compare_scored(name: str, old: Network, new: Network) -> Change:
+    if old.per_image is None or new.per_image is None:
+        if all(old.metrics.get(score) == new.metrics.get(score) for score in SCORES):
+            return Change(name, "same", old, new)
+        lacking = "base" if old.per_image is None else "head"
+        return Change(name, "unpaired", old, new, why=f"{lacking} has no scores of single images")
+    if old.per_image.equals(new.per_image):
+        return Change(name, "same", old, new, n_images=len(new.per_image))
+    try:
+        pairing = pair_networks([replace(old, name="base"), replace(new, name="head")], reference="base")
+    except SomaNetError as error:
+        return Change(name, "unpaired", old, new, why=str(error))
+    assert pairing is not None  # both know their images' scores
+    return Change(name, "changed", old, new, pairing.differences["head"], len(pairing.images))
+
+
+def _correct(changes: Sequence[Change]) -> list[Change]:
+    """Holm's correction within each score over the networks that changed; those that are the same are no trials."""
+    corrected = {change.name: dict(change.differences) for change in changes}
+    tested = [change for change in changes if change.status == "changed"]
+    for score in SCORES:
+        p = holm(np.array([change.differences[score].p for change in tested]))
+        for change, value in zip(tested, p, strict=True):
+            corrected[change.name][score] = replace(change.differences[score], p_holm=float(value))
+    return [replace(change, differences=corrected[change.name]) for change in changes]

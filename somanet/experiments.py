@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from somanet.data.layouts import LabelledImage
-from somanet.files import make_folder, write_json, write_text
+from somanet.files import make_folder, remove_leftovers, write_json, write_text
 from somanet.io.tables import write_table
-from somanet.mlops import DatasetRef, ServedModel, TrackedRun, run_id_from, track_run, write_run_file
+from somanet.mlops import (
+    TRAINING,
+    DatasetRef,
+    ServedModel,
+    TrackedRun,
+    interrupted_run,
+    run_id_from,
+    track_run,
+    write_run_file,
+)
 from somanet.provenance import project_root
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 
@@ -103,6 +114,8 @@ def run_training(
     start_sha256: str | None = None,
     score_training_images: bool = False,
     finished: list[Path] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    run_id: str | None = None,
 ) -> TrainingResult:
     """Train, write the checkpoint, and record everything in one MLflow run.
 
@@ -117,6 +130,8 @@ def run_training(
         start_sha256: weights the training began with, if not random.
         score_training_images: whether the result has the IoU of the training images as they are.
         finished: of :func:`several_trainings`, which keeps what is done until all is.
+        on_epoch: called after every recorded epoch; :class:`somanet.mlops.StoppedEarly` from it ends the run well.
+        run_id: the run to go on in where no saved state names one: this training was cut in its first epoch.
     """
     from somanet.segmentation.training import train, training_key
 
@@ -130,7 +145,7 @@ def run_training(
         "training": settings.model_dump(mode="json"),
         "seed": seed,
     }
-    tags = {**recording.tags, "start_weights_sha256": start_sha256 or "random"}
+    tags = {**recording.tags, "start_weights_sha256": start_sha256 or "random", TRAINING: key}
     done_run = state_file.with_suffix(".done.json")
 
     def finish(result: TrainingResult) -> tuple[TrainingResult, str]:
@@ -146,7 +161,17 @@ def run_training(
         if finished is not None:
             finished.append(state_file)
         return result
-    resuming = run_id_from(resumed_run) if resumed_run.exists() and state_file.exists() else None
+    if not state_file.exists():  # deleted, or the end of a process that was killed while it cleared up
+        done_run.unlink(missing_ok=True)
+    resuming = None if resumed_run.exists() and state_file.exists() else run_id
+    resuming = resuming or interrupted_run(
+        key,
+        note=resumed_run,
+        has_state=state_file.exists(),
+        experiment=recording.experiment,
+        name=recording.name,
+        root=recording.root,
+    )
     with track_run(
         recording.name,
         experiment=recording.experiment,
@@ -157,6 +182,10 @@ def run_training(
         run_id=resuming,
     ) as run:
         write_run_file(resumed_run, run)
+        for path in (state_file, checkpoint):  # only now is it certain that no other process writes them
+            remove_leftovers(path)
+        if state_file.exists():
+            _report_saved_epochs(state_file, run, lambda epoch: _report(epoch, settings, run, on_epoch))
         say(f"{recording.name}: {len(train_items)} training and {len(val_items)} validation images, seed {seed}")
         result = train(
             model,
@@ -166,7 +195,7 @@ def run_training(
             settings,
             seed=seed,
             state_file=state_file,
-            on_epoch=lambda epoch: _report(epoch, settings, run),
+            on_epoch=lambda epoch: _report(epoch, settings, run, on_epoch),
         )
         say(
             f"{recording.name}: best epoch {result.best_epoch}, validation IoU {result.best_val_iou:.3f}; trained "
@@ -174,6 +203,7 @@ def run_training(
             f"{', …' if len(result.trainable_blocks) > 4 else ''}"
         )
         result, digest = finish(result)
+        run.log_epochs(map(_numbers, result.history))  # those that a kill, or a full disk, kept from being recorded
         run.set_tags({"weights_sha256": digest, "trainable_blocks": ", ".join(result.trainable_blocks)})
         run.log_metrics(
             {
@@ -213,7 +243,8 @@ def several_trainings() -> Iterator[list[Path]]:
 
 
 def _forget(state_file: Path) -> None:
-    for path in (state_file, state_file.with_suffix(".json"), state_file.with_suffix(".done.json")):
+    # In this order: what says that a training is done must not outlive its state, nor the state the note of its run.
+    for path in (state_file.with_suffix(".done.json"), state_file, state_file.with_suffix(".json")):
         path.unlink(missing_ok=True)
 
 
@@ -249,13 +280,44 @@ def _save_result(
     return save_checkpoint(checkpoint, result.model, spec, metadata)
 
 
-def _report(epoch: Epoch, settings: TrainSettings, run: TrackedRun) -> None:
-    row = epoch.as_dict()
-    number = int(row.pop("epoch"))
-    row = {name: value for name, value in row.items() if value == value}
+def forget_trainings(root: Path, run_ids: Collection[str]) -> None:
+    """Remove the saved state of these runs' trainings: they will not go on."""
+    for file in (root / "mlruns" / "resume").glob("*.json"):
+        if run_id_from(file) in run_ids:
+            _forget(file.with_name(f"{file.name.partition('.')[0]}.pt"))
+
+
+def _report_saved_epochs(state_file: Path, run: TrackedRun, report: Callable[[Epoch], None]) -> None:
+    """A kill between saving an epoch and recording it must not lose the record; a second one changes nothing."""
+    import torch
+
+    from somanet.segmentation.training import Epoch
+
+    try:
+        rows = torch.load(state_file, map_location="cpu", weights_only=True)["history"]
+    except Exception:  # the training that reads the state next says what is wrong with it
+        return
+    epochs = [Epoch.from_dict(row) for row in rows]
+    run.log_epochs(map(_numbers, epochs[:-1]))  # missing ones only where the run is new or the disk was full
+    for last in epochs[-1:]:
+        report(last)
+
+
+def _numbers(epoch: Epoch) -> tuple[int, dict[str, float]]:
+    """An epoch's number and its defined values."""
+    row = {name: value for name, value in epoch.as_dict().items() if value == value}
+    return int(row.pop("epoch")), row
+
+
+def _report(
+    epoch: Epoch, settings: TrainSettings, run: TrackedRun, then: Callable[[Epoch], None] | None = None
+) -> None:
+    number, row = _numbers(epoch)
     run.log_epoch(number, row)
     val = f", validation loss {row['val_loss']:.4f}, IoU {row['val_iou']:.3f}" if "val_iou" in row else ""
     say(f"  epoch {number}/{settings.epochs}: loss {row['train_loss']:.4f}, IoU {row['train_iou']:.3f}{val}")
+    if then is not None:
+        then(epoch)
 
 
 def say(line: str) -> None:
@@ -315,6 +377,15 @@ def evaluate_checkpoint(
         figure=plots.panels(examples),
         mpx_per_s=mpx_per_s,
     )
+
+
+def predict_all(checkpoint: Path, items: Sequence[LabelledImage]) -> list[NDArray[np.int32]]:
+    """The label image of every item by one checkpoint."""
+    from somanet.segmentation.checkpoint import load_checkpoint
+    from somanet.segmentation.prediction import predict_labels
+
+    loaded = load_checkpoint(checkpoint)
+    return [predict_labels(loaded.model, item.image, loaded.spec) for item in items]
 
 
 def write_evaluation(evaluations: Mapping[int, Evaluation], output: Path, *, title: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import json
@@ -10,8 +11,10 @@ import numbers
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,9 @@ def _explain(error: OSError, path: Path) -> SomaNetError:
             f"Cannot write {path}: the disk is full. Nothing was changed; free some space and run again."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return SomaNetError(f"Cannot write {path}: permission denied or read-only folder. Choose another --output.")
+        return SomaNetError(
+            f"Cannot write {path}: permission denied or read-only folder. Choose another place, or make it writable."
+        )
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
         return SomaNetError(f"Cannot write {path}: a file is in the way of a folder, or a folder of a file.")
     return SomaNetError(f"Cannot write {path}: {error.strerror or error}.")
@@ -80,11 +85,25 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(path: Path | str) -> None:
+    """Remove what killed writers of ``path`` left beside it. Only where no other process can be writing it."""
+    path = Path(path)
+    code = "[0-9a-f]" * 8
+    for name in (f".{escape(path.stem)}.{code}.part{escape(path.suffix)}", f".{escape(path.name)}.{code}.old"):
+        for leftover in path.parent.glob(name):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
 def _replace_folder(new: Path, path: Path) -> None:
-    """Swap a folder in: the old one is moved aside first and deleted only when the new one is in place."""
+    """Put a folder in another's place; at no moment is there none, where the system can exchange two names."""
     if not path.exists():
         new.replace(path)
         return
+    if _exchange(new, path):
+        return  # the caller removes what now lies under the temporary name: the old folder
     aside = path.parent / f".{path.name}.{secrets.token_hex(4)}.old"
     path.replace(aside)
     try:
@@ -93,6 +112,18 @@ def _replace_folder(new: Path, path: Path) -> None:
         aside.replace(path)
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step; whether the system and the file system can (Linux, on local disks)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):  # an old C library
+        return False
+    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of <fcntl.h> and <linux/fs.h>
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -18,7 +18,7 @@ HIT, MISSED, FALSE = (0.16, 0.63, 0.35), (0.20, 0.45, 0.90), (0.90, 0.25, 0.20)
 """Colours of agreement, of truth that was missed, and of prediction that is false."""
 
 
-def _figure(width: float, height: float) -> Figure:
+def blank(width: float, height: float) -> Figure:
     """A figure outside pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ def panels(
     examples: Sequence[tuple[str, NDArray[np.generic], NDArray[np.integer], NDArray[np.integer]]],
 ) -> Figure:
     """Input, truth, prediction and errors side by side, one example (name, image, truth, prediction) per row."""
-    figure = _figure(12, 3.15 * len(examples))
+    figure = blank(12, 3.15 * len(examples))
     axes = figure.subplots(len(examples), 4, squeeze=False)
     for row, (name, image, truth, prediction) in zip(axes, examples, strict=True):
         pictures = [
@@ -88,7 +88,7 @@ def outlines(image: NDArray[np.generic], labels_YX: NDArray[np.integer]) -> Figu
     picture = display(image)
     picture[find_boundaries(labels_YX, mode="outer")] = (1.0, 0.35, 0.1)
     height, width = labels_YX.shape
-    figure = _figure(8, 8 * height / width)
+    figure = blank(8, 8 * height / width)
     ax = figure.subplots()
     ax.imshow(picture, interpolation="nearest")
     ax.set_axis_off()
@@ -97,7 +97,7 @@ def outlines(image: NDArray[np.generic], labels_YX: NDArray[np.integer]) -> Figu
 
 def curves(history: pd.DataFrame) -> Figure:
     """Loss and IoU against the epoch, training and validation; one line per seed where there are several."""
-    figure = _figure(9, 3.4)
+    figure = blank(9, 3.4)
     for ax, quantity in zip(figure.subplots(1, 2), ("loss", "iou"), strict=True):
         _curve(ax, history, quantity)
     return figure
@@ -131,7 +131,7 @@ def groups(
     """
     n_columns = min(len(comparisons), 3)
     n_rows = -(-len(comparisons) // n_columns)
-    figure = _figure(3.2 * n_columns, 3.0 * n_rows)
+    figure = blank(3.2 * n_columns, 3.0 * n_rows)
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for ax, (number, unit, names, donors) in zip(axes, comparisons, strict=False):
         for place, (group, colour) in enumerate(zip(names, ("0.45", "tab:green"), strict=True)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from somanet.experiments import (
     read_json,
     record_evaluation,
     run_training,
+    several_trainings,
     stage,
     start_network,
     write_evaluation,
@@ -33,6 +35,7 @@ from somanet.experiments import (
 from somanet.io.images import read_image
 from somanet.mlops import load_logged_model, read_run, track_run, write_run_file
 from somanet.mlops.client import open_client
+from somanet.segmentation import training
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 from tests.worlds import make_project, mlflow_may_warn, save_bright_network, scene
 
@@ -194,6 +197,57 @@ def test_a_failed_training_is_a_failed_run_and_leaves_no_checkpoint(project: Pat
     [last] = client.search_runs([client.get_experiment_by_name("pretrain").experiment_id], max_results=1)
     assert last.info.status == "FAILED"
     assert (weights_sha256(project / "model") if (project / "model").exists() else None) == before
+
+
+def test_a_seed_that_is_done_survives_the_killing_of_a_later_one(project: Path, tmp_path: Path) -> None:
+    """DVC deletes the stage's outputs before it runs again: both come back, the first without a single step."""
+    items = load_items(project / "nuclei")
+    steps_taken: list[str] = []
+
+    def train_seed(seed: int, finished: list[Path]):
+        model, spec, _ = start_network(ModelSpec(), seed=seed)
+        return run_training(
+            model,
+            spec,
+            items[:3],
+            items[3:],
+            SETTINGS,
+            seed=seed,
+            checkpoint=tmp_path / f"model{seed}",
+            run_file=tmp_path / f"run{seed}.json",
+            recording=Recording(project, "several", f"seed{seed}"),
+            score_training_images=True,
+            finished=finished,
+        )
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with several_trainings() as finished:
+        first = train_seed(1, finished)
+        run_id, digest = read_run(tmp_path / "run1.json", root=project).run_id, weights_sha256(tmp_path / "model1")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training, "validate", fail)
+            with pytest.raises(KeyboardInterrupt):
+                train_seed(2, finished)
+        finished.clear()  # as if the process had ended here
+    for path in (tmp_path / "model1", tmp_path / "run1.json"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    with pytest.MonkeyPatch.context() as patch, several_trainings() as finished:
+        step = torch.optim.Adam.step
+        patch.setattr(torch.optim.Adam, "step", lambda *args: (steps_taken.append("step"), step(*args))[1])
+        again = train_seed(1, finished)
+        assert steps_taken == []
+        train_seed(2, finished)
+        assert len(steps_taken) == 4  # 2 epochs of 3 images in batches of 2
+    assert weights_sha256(tmp_path / "model1") == digest
+    assert read_run(tmp_path / "run1.json", root=project).run_id == run_id
+    assert (again.history, again.seconds) == (first.history, first.seconds)
+    assert again.train_images_iou == first.train_images_iou >= 0
+    assert steps(project, run_id, "val_iou") == [1, 2]
+    left = [path.name for path in (project / "mlruns" / "resume").iterdir()]
+    assert [name for name in left if name.endswith((".pt", ".done.json"))] == []
 
 
 TRAIN = """

@@ -8,6 +8,8 @@ import json
 import math
 import os
 import random
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from somanet.errors import SomaNetError
-from somanet.files import atomic_path, make_folder, sha256_file, sha256_tree, write_json, write_text
+from somanet.files import atomic_path, make_folder, remove_leftovers, sha256_file, sha256_tree, write_json, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -92,7 +94,8 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> Non
 
 
 def test_a_swap_that_fails_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second move, the new folder's, is refused by the disk."""
+    """The second move, the new folder's, is refused by the disk; on a system that cannot exchange two names."""
+    monkeypatch.setattr("somanet.files._exchange", lambda one, other: False)
     fill(tmp_path / "network", weights="old")
     replace = Path.replace
 
@@ -106,6 +109,45 @@ def test_a_swap_that_fails_puts_the_old_folder_back(tmp_path: Path, monkeypatch:
         fill(temporary, weights="new")
     assert (tmp_path / "network" / "weights").read_text() == "old"
     assert names(tmp_path) == ["network", "network/weights"]
+
+
+def test_a_folder_is_there_at_every_moment_of_its_replacement(tmp_path: Path) -> None:
+    """A reader beside 100 replacements sees the old or the new network, never none and never a mixture."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux exchanges two names in one step")
+    target = tmp_path / "network"
+    fill(target, weights="0")
+    stop, seen = threading.Event(), []
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                seen.append(target.stat().st_ino)
+            except FileNotFoundError:
+                seen.append(None)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(100):
+        with atomic_path(target) as temporary:
+            fill(temporary, weights=str(number))
+    stop.set()
+    reader.join()
+    assert None not in seen
+    assert len(seen) > 100
+    assert names(tmp_path) == ["network", "network/weights"]
+
+
+def test_only_what_a_killed_writer_left_of_this_very_path_is_removed(tmp_path: Path) -> None:
+    left = [".state.0123abcd.part.pt", ".state.pt.0123abcd.old"]
+    others = [".state.xyz.part.pt", ".state2.0123abcd.part.pt", "state.pt", ".state.0123abcd.part.json"]
+    for name in (*left, *others):
+        (tmp_path / name).write_text("x")
+    (tmp_path / ".model.0123abcd.part").mkdir()
+    remove_leftovers(tmp_path / "state.pt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, ".model.0123abcd.part"])
+    remove_leftovers(tmp_path / "model")
+    assert not (tmp_path / ".model.0123abcd.part").exists()
 
 
 # Errors

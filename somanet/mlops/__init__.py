@@ -5,9 +5,10 @@ Importing it is cheap; MLflow is imported by the first call that needs it.
 
 from somanet.mlops.artifacts import add_files, read_tables
 from somanet.mlops.datasets import DatasetRef
-from somanet.mlops.lifecycle import Terminated, reap_stale_runs, sigterm_raises
-from somanet.mlops.listing import finished_runs, read_runs
+from somanet.mlops.lifecycle import StoppedEarly, Terminated, reap_stale_runs, settle_run, sigterm_raises
+from somanet.mlops.listing import child_runs, finished_runs, read_runs
 from somanet.mlops.models import ServedModel, load_logged_model, logged_checkpoint
+from somanet.mlops.nesting import adopt_runs
 from somanet.mlops.registry import (
     Version,
     list_aliases,
@@ -21,6 +22,7 @@ from somanet.mlops.registry import (
     version_of_run,
 )
 from somanet.mlops.resolve import resolve_checkpoint, run_checkpoint
+from somanet.mlops.resume import TRAINING, interrupted_run
 from somanet.mlops.run import track_run
 from somanet.mlops.runfile import RunInput, RunRecord, read_run, run_id_from, write_run_file
 from somanet.mlops.search import find_run
@@ -30,17 +32,22 @@ from somanet.mlops.tracked import TrackedRun
 from somanet.mlops.ui import serve_ui
 
 __all__ = [
+    "TRAINING",
     "DatasetRef",
     "RunInput",
     "RunRecord",
     "ServedModel",
+    "StoppedEarly",
     "Terminated",
     "TrackedRun",
     "Version",
     "add_files",
+    "adopt_runs",
+    "child_runs",
     "ensure_store",
     "find_run",
     "finished_runs",
+    "interrupted_run",
     "list_aliases",
     "list_run_tables",
     "load_logged_model",
@@ -57,10 +64,10 @@ __all__ = [
     "resolve_checkpoint",
     "run_checkpoint",
     "run_id_from",
-    "run_tables",
     "serve_ui",
     "set_alias",
     "set_version_tags",
+    "settle_run",
     "sigterm_raises",
     "store_exists",
     "track_run",

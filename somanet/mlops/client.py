@@ -17,10 +17,12 @@ ENVIRONMENT = {
     # A model that someone sends must not be able to run code when it is loaded.
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     # MLflow waits 7 retries of up to 120 s each for a server that is down; training must not stand still so
-    # long.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # long: the spool is our way to try again.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # With a server, it prints where a run can be seen, at the end of each.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # MLflow imports GitPython, which complains at length on a machine without git.
     "GIT_PYTHON_REFRESH": "quiet",
 }

@@ -67,7 +67,7 @@ def explain(error: Exception, path: Path) -> SomaNetError:
             f"{path} is not an SQLite database, or it is damaged. Move it away (a new one is created), or "
             "point MLFLOW_TRACKING_URI elsewhere."
         )
-    if "full" in text:
+    if "is full" in text or "No space left" in text:
         return SomaNetError(f"The MLflow database {path} cannot be written: the disk is full. Free some space.")
     return SomaNetError(f"The MLflow database {path} cannot be used: {text.splitlines()[0] if text else error!r}.")
 

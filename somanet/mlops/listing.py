@@ -1,4 +1,4 @@
-"""Many runs at once: by their ids, or all finished ones of an experiment."""
+"""Many runs at once: by their ids, all finished ones of an experiment, or those below a run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from somanet.errors import SomaNetError
 from somanet.mlops.client import open_client
+from somanet.mlops.missing import get_run, restore_experiment, why_not_active
 from somanet.mlops.runfile import RunRecord, record_of
 from somanet.mlops.spool import first_line, outage_errors
 from somanet.mlops.store import public_uri, store_exists, tracking_uri
@@ -57,9 +58,24 @@ def finished_runs(experiment: str, *, root: Path | str) -> list[RunRecord]:
         if known.lifecycle_stage != "active":
             raise SomaNetError(
                 f"The experiment {experiment!r} was deleted in MLflow. Bring it back with "
-                f"`mlflow experiments restore --experiment-id {known.experiment_id}`."
+                f"{restore_experiment(known, Path(root).resolve())}."
             )
         return _pages(client, {known.experiment_id: experiment}, "attributes.status = 'FINISHED'")
+    except outage_errors() as error:
+        raise _unreachable(Path(root).resolve(), error) from error
+
+
+def child_runs(parent_run_id: str, *, root: Path | str) -> list[RunRecord]:
+    """The runs below a run, in its experiment, the oldest first.
+
+    Raises:
+        SomaNetError: the store is missing or does not answer; the run is unknown or deleted.
+    """
+    [parent] = read_runs([parent_run_id], root=root)
+    client = _open_existing(root)
+    try:
+        experiment_id = client.get_run(parent.run_id).info.experiment_id
+        return _pages(client, {experiment_id: parent.experiment}, f"tags.`mlflow.parentRunId` = '{parent.run_id}'")
     except outage_errors() as error:
         raise _unreachable(Path(root).resolve(), error) from error
 
@@ -101,25 +117,13 @@ def _collector_paused() -> Iterator[None]:
 
 def _say_why_not(client: MlflowClient, run_id: str, root: Path) -> NoReturn:
     """Why the search did not find a run: unknown, deleted, or in a deleted experiment."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
+    run = get_run(client, run_id)
+    if run is None:
         raise SomaNetError(
             f"There is no run {run_id} in {public_uri(tracking_uri(root), root)}. Was mlruns/ deleted, or was it "
             "recorded elsewhere (MLFLOW_TRACKING_URI)? A run's id that comes with a checkpoint does not bring the run."
-        ) from error
-    # Deleting an experiment deletes its runs with it.
-    experiment = client.get_experiment(run.info.experiment_id)
-    if experiment.lifecycle_stage != "active":
-        raise SomaNetError(
-            f"The run {run_id} belongs to the experiment {experiment.name!r}, which was deleted in MLflow. Bring it "
-            f"back with `mlflow experiments restore --experiment-id {experiment.experiment_id}`."
         )
-    raise SomaNetError(f"The run {run_id} was deleted in MLflow: `mlflow runs restore --run-id {run_id}`.")
+    raise SomaNetError(why_not_active(client, run, root) or f"The run {run_id} is there, but the search missed it.")
 
 
 def _unreachable(root: Path, error: BaseException) -> SomaNetError:

@@ -31,6 +31,10 @@ CHECKPOINT = "checkpoint"
 """Name of the checkpoint folder among the model's artifacts."""
 
 
+class NotSaved(SomaNetError):
+    """A network that MLflow's form cannot hold."""
+
+
 @dataclass(frozen=True)
 class ServedModel:
     """What MLflow needs to serve a network.
@@ -49,26 +53,62 @@ class ServedModel:
 
 
 def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, served: ServedModel, *, name: str) -> str:
-    """Log a network and return its ``models:/`` address. Batch size, height and width stay free."""
+    """Log a network, unless the run has it already, and return its ``models:/`` address.
+
+    Batch size, height and width stay free. A model that a killed process did not finish is deleted.
+
+    Raises:
+        NotSaved: the network cannot be brought into MLflow's form; the store was not asked.
+    """
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
-    with tempfile.TemporaryDirectory(prefix="somanet-model-") as scratch:
-        folder = Path(scratch) / "model"
-        description = Model(artifact_path=name, run_id=run_id)
-        _save(served, folder, description)
-        # Registered only now, so that a failed save leaves no empty model in the list.
-        logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id)
-        description.model_id = logged.model_id
-        description.save(folder / "MLmodel")
-        try:
-            client.log_model_artifacts(logged.model_id, str(folder))
-        except outage_errors():
-            client.finalize_logged_model(logged.model_id, "FAILED")
-            raise
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-    return f"models:/{logged.model_id}"
+    ready = _ready_model(client, run_id, experiment_id, name)
+    if ready is None:
+        with tempfile.TemporaryDirectory(prefix="somanet-model-") as scratch:
+            folder = Path(scratch) / "model"
+            description = Model(artifact_path=name, run_id=run_id)
+            try:
+                _save(served, folder, description)
+            except outage_errors() as error:
+                raise NotSaved(f"The network was not logged as an MLflow model: {first_line(error)}") from error
+            # Registered only now, so that a failed save leaves no empty model in the list.
+            ready = client.create_logged_model(experiment_id, name=name, source_run_id=run_id).model_id
+            description.model_id = ready
+            description.save(folder / "MLmodel")
+            client.log_model_artifacts(ready, str(folder))
+        client.finalize_logged_model(ready, "READY")
+    if ready not in _outputs(client, run_id):
+        client.log_outputs(run_id, [LoggedModelOutput(ready, 0)])
+    return f"models:/{ready}"
+
+
+def logged_model_of(client: MlflowClient, run_id: str, experiment_id: str, name: str) -> str | None:
+    """The ``models:/`` address of a run's model of that name, if it has one and the store answers."""
+    try:
+        ready = _ready_model(client, run_id, experiment_id, name)
+    except outage_errors():
+        return None
+    return None if ready is None else f"models:/{ready}"
+
+
+def _ready_model(client: MlflowClient, run_id: str, experiment_id: str, name: str) -> str | None:
+    """The id of the run's model of that name, if it is whole; others of it are deleted."""
+    from mlflow.entities import LoggedModelStatus
+
+    whole = None
+    wanted = f"name = '{name}' AND source_run_id = '{run_id}'"
+    for model in client.search_logged_models([experiment_id], filter_string=wanted):
+        if whole is None and model.status == LoggedModelStatus.READY:
+            whole = str(model.model_id)
+        else:
+            client.delete_logged_model(model.model_id)
+    return whole
+
+
+def _outputs(client: MlflowClient, run_id: str) -> list[str]:
+    outputs = client.get_run(run_id).outputs
+    return [output.model_id for output in (outputs.model_outputs if outputs else [])]
 
 
 def _save(served: ServedModel, folder: Path, description: Any) -> None:

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import getpass
-import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somanet.errors import SomaNetError
 from somanet.mlops.client import open_client
 from somanet.mlops.context import project_tags
+from somanet.mlops.database import explain
 from somanet.mlops.datasets import DatasetRef, log_datasets
+from somanet.mlops.experiments import describe_experiment
 from somanet.mlops.lifecycle import ENDED_BY, owner_is_alive, process_tags, reap, sigterm_raises, status_of
+from somanet.mlops.machine import machine_metrics
+from somanet.mlops.missing import get_run, remove_experiment, restore_experiment, why_not_active
 from somanet.mlops.params import flatten, long_values
-from somanet.mlops.spool import first_line, outage_errors
-from somanet.mlops.store import artifacts_folder, public_uri, tracking_uri
+from somanet.mlops.spool import first_line, outage_errors, replay_run
+from somanet.mlops.store import artifacts_folder, database_path, public_uri, tracking_uri
 from somanet.mlops.tracked import TrackedRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-SAMPLE_EVERY_S = 5.0
-SAMPLES_PER_POINT = 3
-"""System metrics: one point per 15 s. A tiny run gets a few, and a run of a day stays below 100,000 rows."""
-
 _PARAMS_PER_BATCH = 100
-_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -68,19 +66,23 @@ def track_run(
     """
     root = Path(root).resolve()
     client = open_client(root)
-    with sigterm_raises():
+    try:
+        reap(client, root, keep=run_id)
+    except outage_errors() as error:
+        raise _unreachable(root, error) from error
+    with sigterm_raises(hold=True) as release_sigterm:
         try:
-            reap(client, keep=run_id)
             if run_id is None:
                 run = _start(client, name, experiment, root, tags or {}, parent_run_id)
             else:
                 run = _resume(client, run_id, flatten(params or {}), tags or {}, root)
+            tracked = TrackedRun(client, run, experiment=experiment, root=root, resumed=run_id is not None)
         except outage_errors() as error:
             raise _unreachable(root, error) from error
-        tracked = TrackedRun(client, run, experiment=experiment, root=root, resumed=run_id is not None)
         error_inside: BaseException | None = None
         try:
-            with _system_metrics(tracked, root, resumed=run_id is not None) if system_metrics else _nothing():
+            release_sigterm()  # not before, or the run would stay open
+            with _machine_metrics(tracked) if system_metrics else nullcontext():
                 _describe(client, tracked, params or {}, datasets, root)
                 yield tracked
         except BaseException as error:
@@ -90,7 +92,13 @@ def track_run(
             tracked.end(status_of(error_inside))
 
 
-def _unreachable(root: Path, error: BaseException) -> SomaNetError:
+def _machine_metrics(tracked: TrackedRun) -> AbstractContextManager[None]:
+    return machine_metrics(tracked.outbox, first_step=tracked.next_machine_step)
+
+
+def _unreachable(root: Path, error: Exception) -> SomaNetError:
+    if database := database_path(root):
+        return explain(error, database)
     return SomaNetError(
         f"The tracking store {public_uri(tracking_uri(root), root)} does not answer: {first_line(error)} "
         "Is MLFLOW_TRACKING_URI right and the server up? Unset it to record locally."
@@ -130,39 +138,38 @@ def _experiment_id(client: MlflowClient, name: str, root: Path) -> str:
         # started.
         place = None if folder is None else f"{folder.as_posix()}/{''.join(c if c.isalnum() else '-' for c in name)}"
         try:
-            return client.create_experiment(name, artifact_location=place)
+            created = client.create_experiment(name, artifact_location=place)
         except MlflowException:
             found = client.get_experiment_by_name(name)  # another process was a moment faster
             if found is None:
                 raise
+        else:
+            describe_experiment(client, name, created)
+            return created
     if found.lifecycle_stage != "active":
         raise SomaNetError(
-            f"The experiment {name!r} was deleted in MLflow. Bring it back with "
-            f"`mlflow experiments restore --experiment-id {found.experiment_id}`, or choose another name."
+            f"The experiment {name!r} was deleted in MLflow. Bring it back with {restore_experiment(found, root)}, "
+            f"remove it for good with {remove_experiment(found, root)}, or choose another name."
         )
+    describe_experiment(client, name, found.experiment_id, found.tags)
     return str(found.experiment_id)
 
 
 def _resume(client: MlflowClient, run_id: str, params: Mapping[str, str], tags: Mapping[str, Any], root: Path) -> Run:
     """Check that a run can go on, before anything of it is touched."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
+    run = get_run(client, run_id)
+    if run is None:
         raise SomaNetError(
             f"The run {run_id} to resume is not in {public_uri(tracking_uri(root), root)}. Was mlruns/ "
             "deleted, or was it recorded elsewhere (MLFLOW_TRACKING_URI)? Start a new run instead."
-        ) from error
-    if run.info.lifecycle_stage != "active":
-        raise SomaNetError(
-            f"The run {run_id} to resume was deleted in MLflow: `mlflow runs restore --run-id {run_id}`."
         )
+    if reason := why_not_active(client, run, root):
+        raise SomaNetError(reason)
     if run.info.status == "RUNNING" and owner_is_alive(run.data.tags):
         owner = f"process {run.data.tags.get('somanet.pid', '?')} on {run.data.tags.get('somanet.host', '?')}"
         raise SomaNetError(f"The run {run_id} is still being written by {owner}. Wait for it or stop it, then resume.")
+    replay_run(client, root, run_id)  # what waits comes before what is new, and what is there need not be sent again
+    run = client.get_run(run_id)
     old = run.data.params
     differing = [f"{key}: {old[key]!r}, now {value!r}" for key, value in params.items() if old.get(key, value) != value]
     if differing:
@@ -207,33 +214,3 @@ def _describe(
         log_datasets(client, tracked.run_id, datasets, root)
     except outage_errors() as error:
         raise _unreachable(root, error) from error
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def _system_metrics(tracked: TrackedRun, root: Path, *, resumed: bool) -> Iterator[None]:
-    """MLflow's monitor thread, at our interval unless MLflow's own variables give another."""
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-    monitor: Any = None
-    make_monitor: Any = SystemMetricsMonitor
-    try:
-        monitor = make_monitor(
-            tracked.run_id,
-            SAMPLE_EVERY_S,
-            SAMPLES_PER_POINT,
-            resume_logging=resumed,
-            tracking_uri=tracking_uri(root),
-        )
-        monitor.start()
-    except Exception as error:  # a nicety must not stop the work; psutil fails in many ways in odd containers
-        _log.warning("System metrics are not recorded: %s", first_line(error))
-    try:
-        yield
-    finally:
-        if monitor is not None:
-            monitor.finish()

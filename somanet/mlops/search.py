@@ -10,8 +10,8 @@ from somanet.mlops.spool import outage_errors
 from somanet.mlops.store import store_exists
 
 
-def find_run(tags: Mapping[str, str], *, root: Path | str) -> str | None:
-    """The newest finished run that has all these tags; None if the store has none, is away, or was never made.
+def find_run(tags: Mapping[str, str], *, root: Path | str, finished: bool = True) -> str | None:
+    """The newest (finished) run that has all these tags; None if the store has none, is away, or was never made.
 
     Looking does not make a store: a folder without one stays as it is.
     """
@@ -21,9 +21,8 @@ def find_run(tags: Mapping[str, str], *, root: Path | str) -> str | None:
         client = open_client(root)
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-        found = client.search_runs(
-            experiments, f"{condition} and attributes.status = 'FINISHED'", order_by=["start_time DESC"], max_results=1
-        )
+        condition += " and attributes.status = 'FINISHED'" if finished else ""
+        found = client.search_runs(experiments, condition, order_by=["start_time DESC"], max_results=1)
     except outage_errors():
         return None
     return str(found[0].info.run_id) if found else None

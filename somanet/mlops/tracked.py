@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somanet.errors import SomaNetError
-from somanet.mlops.models import ServedModel, log_served_model
-from somanet.mlops.spool import first_line, keep, pending_runs, replay_run, send
+from somanet.mlops.machine import PREFIX
+from somanet.mlops.models import NotSaved, ServedModel, logged_model_of
+from somanet.mlops.outbox import Outbox
 from somanet.mlops.store import artifacts_folder
 
 if TYPE_CHECKING:
@@ -20,15 +21,14 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-RETRY_AFTER_S = 60.0
 _log = logging.getLogger(__name__)
 
 
 class TrackedRun:
     """An MLflow run that is open for writing; made by :func:`somanet.mlops.track_run`.
 
-    If the store stops answering, records are kept in ``mlruns/spool`` and sent when it is back, or later by
-    :func:`somanet.mlops.replay_spool`. The work around it never fails for that.
+    If the store stops answering or gets slow, records are kept in ``mlruns/spool`` and sent when it is back, or later
+    by :func:`somanet.mlops.replay_spool`. The work around it never fails for that, and hardly waits.
 
     Attributes:
         run_id: MLflow's id.
@@ -36,6 +36,8 @@ class TrackedRun:
         experiment_id: the experiment's id.
         root: the project.
         started: when the run was first started, in UTC.
+        outbox: the way to the store.
+        next_machine_step: number of the next point of system metrics.
     """
 
     def __init__(self, client: MlflowClient, run: Run, *, experiment: str, root: Path, resumed: bool) -> None:
@@ -44,39 +46,56 @@ class TrackedRun:
         self.experiment_id: str = run.info.experiment_id
         self.root = root
         self.started = datetime.fromtimestamp(run.info.start_time / 1000, tz=UTC)
+        self.outbox = Outbox(client, root, self.run_id)
+        self.next_machine_step = 0
         self._client = client
-        self._retry_at = 0.0
-        self._warned = False
         self._last_values: dict[str, float] = dict(run.data.metrics)
-        self._last_steps: dict[str, int] = {}
+        self._steps: dict[str, set[int]] = {}
         if resumed:
-            for key in self._last_values:
-                if not key.startswith("system/"):
-                    history = client.get_metric_history(self.run_id, key)
-                    self._last_steps[key] = max(metric.step for metric in history)
+            self._read_steps()
+
+    def _read_steps(self) -> None:
+        """Which steps of each metric the store has; of system metrics only the last."""
+        for key in self._last_values:
+            machine = key.startswith(PREFIX)
+            if machine and self.next_machine_step:
+                continue
+            steps = {metric.step for metric in self._client.get_metric_history(self.run_id, key)}
+            if machine:
+                self.next_machine_step = max(steps, default=-1) + 1
+            else:
+                self._steps[key] = steps
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Log the metrics of one epoch; values that the run has from this or a later epoch are left out."""
-        new = {key: value for key, value in metrics.items() if epoch > self._last_steps.get(key, -1)}
-        self._log_metrics(new, epoch)
-        self._last_steps |= dict.fromkeys(new, epoch)
+        """Log the metrics of one epoch, once: values that the run has from this epoch are left out."""
+        new = {key: value for key, value in metrics.items() if epoch not in self._steps.get(key, ())}
+        if self._log_metrics(new, epoch):
+            for key in new:
+                self._steps.setdefault(key, set()).add(epoch)
+
+    def log_epochs(self, epochs: Iterable[tuple[int, Mapping[str, float]]]) -> None:
+        """Log what is missing of these epochs: a process may be killed between saving an epoch and logging it."""
+        for epoch, metrics in epochs:
+            self.log_epoch(epoch, metrics)
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Log final scores, once: a value that the run already shows is not sent again."""
         new = {key: value for key, value in metrics.items() if not _same(self._last_values.get(key), value)}
         for key, value in new.items():
-            self._log_metrics({key: value}, self._last_steps.get(key, 0))
+            self._log_metrics({key: value}, max(self._steps.get(key, ()), default=0))
 
-    def _log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+    def _log_metrics(self, metrics: Mapping[str, float], step: int) -> bool:
+        """Whether the store or the spool has them now."""
         now_ms = int(time.time() * 1000)
         rows = [[key, float(value), now_ms, step] for key, value in metrics.items()]
-        if rows:
-            self._deliver({"kind": "metrics", "rows": rows})
-            self._last_values |= {key: float(value) for key, value in metrics.items()}
+        if rows and self.outbox.deliver({"kind": "metrics", "rows": rows}) == "lost":
+            return False
+        self._last_values |= {key: float(value) for key, value in metrics.items()}
+        return True
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags; later values replace earlier ones."""
-        self._deliver({"kind": "tags", "tags": {key: str(value) for key, value in tags.items()}})
+        self.outbox.deliver({"kind": "tags", "tags": {key: str(value) for key, value in tags.items()}})
 
     def log_file(self, path: Path | str, folder: str | None = None) -> None:
         """Store a file or a folder as it is."""
@@ -86,7 +105,7 @@ class TrackedRun:
         artifacts = artifacts_folder(self.root)
         if artifacts is not None and artifacts.is_relative_to(path.resolve()):
             raise SomaNetError(f"Cannot log {path}: it contains the MLflow store itself. Choose a folder inside.")
-        self._deliver({"kind": "artifact", "path": str(path), "folder": folder})
+        self.outbox.deliver({"kind": "artifact", "path": str(path), "folder": folder})
 
     def log_figure(self, figure: Any, name: str) -> None:
         """Store a matplotlib figure (PNG unless the name says otherwise) or a file as ``figures/<name>``."""
@@ -111,62 +130,35 @@ class TrackedRun:
             self.log_file(target, "tables")
 
     def log_model(self, served: ServedModel, name: str = "model") -> str | None:
-        """Log a network for serving; its ``models:/`` address, or ``None`` with one warning if the store is away.
+        """Log a network for serving, once; its ``models:/`` address, or ``None`` if it could not be sent yet.
 
-        The checkpoint folder is stored under ``checkpoint/`` of the run in any case.
+        The checkpoint folder is stored under ``checkpoint/`` of the run in any case. A network that MLflow's form
+        cannot hold is one warning.
 
         Args:
             served: checkpoint, serving code and channels.
             name: the model's name in the run.
         """
-        from mlflow.exceptions import MlflowException
-
         self.log_file(served.checkpoint, "checkpoint")
+        record = {
+            "kind": "model",
+            "experiment_id": self.experiment_id,
+            "name": name,
+            "path": str(served.checkpoint),
+            "code": str(served.code),
+            "in_channels": served.in_channels,
+            "out_channels": served.out_channels,
+        }
         try:
-            return log_served_model(self._client, self.run_id, self.experiment_id, served, name=name)
-        except (MlflowException, OSError) as error:
-            _log.warning(
-                "The network was not logged as an MLflow model: %s Its checkpoint is in the run's checkpoint/ and "
-                "nothing else is affected.",
-                first_line(error),
-            )
-            return None
+            if self.outbox.deliver(record) == "sent":
+                return logged_model_of(self._client, self.run_id, self.experiment_id, name)
+        except NotSaved as error:
+            _log.warning("%s Its checkpoint is in the run's checkpoint/ and nothing else is affected.", error)
+        return None
 
     def end(self, status: str) -> None:
         """Close the run; :func:`track_run` calls this."""
-        self._retry_at = 0.0  # the last chance to hand over what waits
-        self._deliver({"kind": "end", "status": status, "time_ms": int(time.time() * 1000)})
-
-    def _deliver(self, record: dict[str, Any]) -> None:
-        """Send a record, or keep it for later; older records that wait go first, so that the order stands."""
-        from mlflow.exceptions import MlflowException
-
-        record = {"run_id": self.run_id, **record}
-        if time.monotonic() < self._retry_at:
-            self._keep(record)
-            return
-        try:
-            if self.run_id in pending_runs(self.root):
-                replay_run(self._client, self.root, self.run_id)
-            send(self._client, record)
-        except (SomaNetError, MlflowException, OSError) as error:
-            if isinstance(error, MlflowException) and error.error_code == "INVALID_PARAMETER_VALUE":
-                raise SomaNetError(f"MLflow refuses a record of run {self.run_id}: {first_line(error)}") from error
-            self._retry_at = time.monotonic() + RETRY_AFTER_S
-            self._keep(record)
-            if not self._warned:
-                _log.warning(
-                    "The tracking store does not answer (%s) The work goes on; records wait in mlruns/spool "
-                    "and are sent when it is back.",
-                    first_line(error),
-                )
-                self._warned = True
-
-    def _keep(self, record: dict[str, Any]) -> None:
-        try:
-            keep(self.root, record)
-        except (SomaNetError, OSError) as error:  # disk full as well: still no reason to stop the work
-            _log.warning("A record of run %s is lost: %s", self.run_id, first_line(error))
+        self.outbox.close({"kind": "end", "status": status, "time_ms": int(time.time() * 1000)})
 
 
 def _same(old: float | None, new: float) -> bool:

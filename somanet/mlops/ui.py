@@ -16,6 +16,7 @@ from pathlib import Path
 
 from somanet.errors import SomaNetError
 from somanet.mlops.client import ENVIRONMENT
+from somanet.mlops.experiments import describe_experiments
 from somanet.mlops.lifecycle import sigterm_raises
 from somanet.mlops.store import artifacts_folder, database_path, ensure_store, public_uri
 
@@ -54,6 +55,7 @@ def running_ui(root: Path | str, *, port: int) -> Iterator[tuple[str, subprocess
         shown = public_uri(uri, Path(root).resolve())
         raise SomaNetError(f"MLFLOW_TRACKING_URI names a server, which has a page of its own: open {shown}.")
     _refuse_taken(port)
+    describe_experiments(root)
     artifacts = artifacts_folder(root)
     database = database_path(root)
     command = [

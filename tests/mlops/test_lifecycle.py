@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from somanet.mlops import context, lifecycle
+from somanet.mlops import context, lifecycle, reap_stale_runs
+from somanet.mlops.client import open_client
 from somanet.mlops.lifecycle import Terminated, owner_is_alive, process_tags, sigterm_raises
+from somanet.mlops.spool import keep
 from somanet.provenance import collect
 
 
@@ -24,6 +26,50 @@ def test_sigterm_becomes_an_exception_and_the_old_handler_returns() -> None:
     assert cleared_up
     assert caught.value.code == 143
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_signal_that_is_held_back_arrives_when_it_is_let_in() -> None:
+    reached = []
+    with pytest.raises(Terminated), sigterm_raises(hold=True) as release:  # noqa: PT012
+        os.kill(os.getpid(), signal.SIGTERM)
+        reached.append("what must not be cut")
+        release()
+        reached.append("what may")
+    assert reached == ["what must not be cut"]
+
+
+def test_without_a_signal_letting_in_changes_nothing_and_later_ones_come_at_once() -> None:
+    with pytest.raises(Terminated), sigterm_raises(hold=True) as release:  # noqa: PT012
+        release()
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("went on")
+
+
+def test_a_signal_that_was_held_back_from_what_failed_is_not_forgotten() -> None:
+    arrived = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: arrived.append(number))
+    try:
+        with pytest.raises(ValueError, match="by itself"), sigterm_raises(hold=True):  # noqa: PT012
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise ValueError("by itself")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert arrived == [signal.SIGTERM]
+
+
+def test_a_run_whose_end_waits_in_the_spool_is_not_killed(root: Path) -> None:
+    """Its process finished its work while the store was away, and is gone: the records say how it ended."""
+    client = open_client(root)
+    gone = {**process_tags(), lifecycle.PID: "999999999"}
+    finished, cut = (client.create_run("0", tags=gone).info.run_id for _ in range(2))
+    keep(root, {"run_id": finished, "kind": "metrics", "rows": [["loss", 0.5, 1, 1]]})
+    keep(root, {"run_id": finished, "kind": "end", "status": "FINISHED", "time_ms": 5})
+    keep(root, {"run_id": cut, "kind": "metrics", "rows": [["loss", 0.5, 1, 1]]})
+    assert reap_stale_runs(root) == [cut]
+    runs = {name: client.get_run(run_id) for name, run_id in (("finished", finished), ("cut", cut))}
+    assert {name: run.info.status for name, run in runs.items()} == {"finished": "FINISHED", "cut": "KILLED"}
+    assert lifecycle.ENDED_BY not in runs["finished"].data.tags
+    assert [run.data.metrics for run in runs.values()] == [{"loss": 0.5}] * 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")

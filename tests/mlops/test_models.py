@@ -71,6 +71,22 @@ def test_a_logged_model_is_found_by_run_and_by_alias(root: Path, served: ServedM
     assert "MLFLOW_TRACKING_URI" not in os.environ  # loading leaves no trace
 
 
+def test_a_model_is_logged_once_and_one_that_was_cut_short_is_replaced(root: Path, served: ServedModel) -> None:
+    """Killed while its files were stored, then after it was whole; logging again makes one whole model of it."""
+    client = open_client(root)
+    with track_run("a", experiment="e", root=root, system_metrics=False) as run:
+        client.create_logged_model(run.experiment_id, name="model", source_run_id=run.run_id)
+        first = run.log_model(served)
+        again = run.log_model(served)
+        other = run.log_model(served, name="other")
+    assert first == again != other
+    models = client.search_logged_models([run.experiment_id])
+    assert {f"models:/{model.model_id}" for model in models} == {first, other}
+    assert {model.status for model in models} == {"READY"}
+    outputs = client.get_run(run.run_id).outputs.model_outputs
+    assert [f"models:/{output.model_id}" for output in outputs] == [first, other]
+
+
 def test_a_model_that_cannot_be_logged_is_one_warning_and_keeps_its_checkpoint(
     root: Path, served: ServedModel, caplog: pytest.LogCaptureFixture
 ) -> None:

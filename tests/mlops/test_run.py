@@ -10,14 +10,15 @@ import pytest
 from somanet.errors import SomaNetError
 from somanet.mlops import (
     DatasetRef,
+    outbox,
     pending_runs,
     read_run,
     reap_stale_runs,
     replay_spool,
+    spool,
     track_run,
     write_run_file,
 )
-from somanet.mlops import tracked as tracked_module
 from somanet.mlops.client import open_client
 from somanet.mlops.params import MAX_VALUE, flatten
 
@@ -123,6 +124,33 @@ def test_resuming_repeats_nothing(root: Path) -> None:
     assert record.tags["somanet.resumed"] == "2"
 
 
+def test_epochs_that_are_missing_are_filled_in(root: Path) -> None:
+    """2 and 4 of 1 to 4 were never recorded; of 3 one value is missing."""
+    with quick(root) as run:
+        run.log_epoch(1, {"loss": 1.0, "iou": 0.1})
+        run.log_epoch(3, {"loss": 3.0})
+    with quick(root, run_id=run.run_id) as again:
+        for _ in range(2):
+            again.log_epochs((n, {"loss": float(n), "iou": n / 10}) for n in range(1, 5))
+    assert sorted(history(root, run.run_id, "loss")) == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
+    assert sorted(history(root, run.run_id, "iou")) == [(1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4)]
+    assert read_run(run.run_id, root=root).metrics == {"loss": 4.0, "iou": 0.4}
+
+
+def test_what_waits_is_sent_before_a_run_goes_on(root: Path) -> None:
+    """Epochs 1 and 2 and that it was killed wait: they neither come twice nor end the run that goes on."""
+    with quick(root) as run:
+        pass
+    for step in (1, 2):
+        spool.keep(root, {"run_id": run.run_id, "kind": "metrics", "rows": [["loss", 0.5, 1000 + step, step]]})
+    spool.keep(root, {"run_id": run.run_id, "kind": "end", "status": "KILLED", "time_ms": 2000})
+    with quick(root, run_id=run.run_id) as again:
+        again.log_epochs((n, {"loss": 0.5}) for n in range(1, 4))
+        assert read_run(run.run_id, root=root).status == "RUNNING"
+    assert history(root, run.run_id, "loss") == [(1, 0.5), (2, 0.5), (3, 0.5)]
+    assert read_run(run.run_id, root=root).status == "FINISHED"
+
+
 def test_resuming_with_other_parameters_is_refused_and_changes_nothing(root: Path) -> None:
     with quick(root, params=SETTINGS) as run:
         pass
@@ -152,8 +180,13 @@ def test_a_deleted_experiment_is_one_line(root: Path) -> None:
     with quick(root) as run:
         pass
     open_client(root).delete_experiment(run.experiment_id)
-    with pytest.raises(SomaNetError, match="mlflow experiments restore"), quick(root):
+    with (
+        pytest.raises(SomaNetError, match=r"mlflow experiments restore .*mlflow gc .*choose another name"),
+        quick(root),
+    ):
         pass
+    with pytest.raises(SomaNetError, match=r"belongs to the experiment 'unit tests', which was deleted .*restore"):
+        quick(root, run_id=run.run_id).__enter__()
 
 
 def test_a_child_run_names_its_parent(root: Path) -> None:
@@ -235,20 +268,22 @@ def test_an_outage_loses_nothing_and_stops_nobody(
 
     with caplog.at_level(logging.WARNING, logger="somanet"), quick(root) as run:
         run.log_epoch(0, {"loss": 0.5})
-        real = tracked_module.send
-        monkeypatch.setattr(tracked_module, "send", away)
+        real = spool.send
+        monkeypatch.setattr(outbox, "send", away)
+        monkeypatch.setattr(spool, "send", away)
         run.log_epoch(1, {"loss": 0.25})
         run.log_epoch(2, {"loss": float("nan")})
         run.log_file(note)
         note.unlink()
-        monkeypatch.setattr("somanet.mlops.spool.send", away)
-    assert [record.message.count("does not answer") for record in caplog.records] == [1]
+    outage, end = (record.message for record in caplog.records)
+    assert outage.startswith("The tracking store does not answer or refuses (connection refused.) The work goes on")
+    assert end.startswith(f"4 records of run {run.run_id} wait in mlruns/spool: `somanet sync` sends them")
     assert history(root, run.run_id, "loss") == [(0, 0.5)]
     assert pending_runs(root) == [run.run_id]
     with pytest.raises(SomaNetError, match="They stay in"):
         replay_spool(root)
 
-    monkeypatch.setattr("somanet.mlops.spool.send", real)
+    monkeypatch.setattr(spool, "send", real)
     assert replay_spool(root) == {run.run_id: 4}
     assert replay_spool(root) == {}
     assert [step for step, _ in history(root, run.run_id, "loss")] == [0, 1, 2]
@@ -259,8 +294,6 @@ def test_an_outage_loses_nothing_and_stops_nobody(
 
 
 def test_a_replayed_row_that_had_arrived_does_not_duplicate(root: Path) -> None:
-    from somanet.mlops import spool
-
     with quick(root) as run:
         pass
     record = {"run_id": run.run_id, "kind": "metrics", "rows": [["loss", 0.5, 1_700_000_000_000, 0]]}

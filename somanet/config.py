@@ -14,6 +14,8 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from somanet.errors import SomaNetError
 from somanet.migration.settings import MigrateSettings
 from somanet.segmentation.settings import Fraction, InstanceSettings, ModelSpec, PositiveInt, Settings, TrainSettings
+from somanet.study.settings import StudyParams
+from somanet.sweep.settings import SweepParams
 from somanet.tracking.settings import TrackSettings
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -218,14 +220,20 @@ class Params(Settings):
     report: ReportParams
     trust: TrustParams
     promote: PromoteParams
+    study: StudyParams
+    sweep: dict[Name, SweepParams] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _known_starts(self) -> Params:
         for name, variant in self.finetune.items():
             if variant.start not in self.pretrain:
                 raise ValueError(f"finetune.{name}.start is {variant.start!r}; pretrain has {sorted(self.pretrain)}")
+        for name, sweep in self.sweep.items():
+            if sweep.base not in self.finetune:
+                raise ValueError(f"sweep.{name}.base is {sweep.base!r}; finetune has {sorted(self.finetune)}")
         if self.plotted not in self.finetune:
             raise ValueError(f"plotted is {self.plotted!r}; finetune has {sorted(self.finetune)}")
+        self.study.check_names(set(self.pretrain), set(self.finetune))
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds must name each seed once, at least one")
         return self

@@ -1,0 +1,198 @@
+"""`somanet sweep`: search hyperparameters over a space declared in params.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from somanet.errors import SomaNetError
+
+if TYPE_CHECKING:
+    from somanet.config import Params
+    from somanet.sweep.report import Report
+    from somanet.sweep.settings import SweepParams
+
+_PACKED, _STARTS = Path("data/packed/target_train"), Path("models/pretrain")
+
+
+def sweep(
+    name: Annotated[str, typer.Argument(help="A sweep of params.yaml's `sweep` section.")],
+    params: Annotated[Path, typer.Option(help="The parameter file.")] = Path("params.yaml"),
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, instead of those in the file.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Start no trial after so many minutes.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Trials side by side: processes of this computer, or of --scheduler's.")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler to use: tcp://host:8786.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A labelled set instead of the pipeline's training neurons.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="Network to begin with, instead of the pipeline's.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the report; else reports/sweeps/NAME.")] = None,
+    write_back: Annotated[
+        str | None, typer.Option(help="Write the best settings into the file as this variant.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Let --write-back replace another variant of that name.")] = False,
+    restart: Annotated[bool, typer.Option(help="Forget this study's trials; MLflow keeps their runs.")] = False,
+) -> None:
+    """Search hyperparameters: each trial is a training and an MLflow run. The same command goes on after a kill."""
+    from somanet.config import load_params, read_yaml
+
+    _check_installed("optuna", "sweeps")
+    if workers is not None or scheduler is not None:
+        _check_installed("distributed", "cluster")
+    loaded = load_params(params)
+    if name not in loaded.sweep:
+        known = ", ".join(sorted(loaded.sweep)) or "none: declare one in a `sweep:` section"
+        raise SomaNetError(f"{params} has no sweep.{name}; it has {known}.")
+    chosen = loaded.sweep[name]
+    base = read_yaml(params)["finetune"][chosen.base]
+    _check_write_back(write_back)
+    folder = params.resolve().parent
+    from somanet.provenance import project_root
+
+    root = project_root(folder)
+    source = f"{params}: sweep.{name}.space"
+    from somanet.sweep.plan import plan_sweep
+    from somanet.sweep.space import read_space
+
+    read_space(chosen, base, source=source)  # a mistake in the file is said before one about files that are missing
+    job = plan_sweep(
+        name,
+        chosen,
+        base,
+        starts=_starts(chosen, loaded, folder, start),
+        data=_labelled(folder, data),
+        seed=loaded.seed,
+        thresholds=loaded.evaluate.thresholds,
+        root=root,
+        source=source,
+    )
+    from somanet.sweep.run import run_sweep
+
+    place = output or folder / "reports" / "sweeps" / name
+    go = partial(
+        run_sweep, job, place, trials=trials or chosen.trials, minutes=minutes or chosen.minutes, restart=restart
+    )
+    report = _run(go, workers, scheduler, root)
+    _tell(report)
+    if write_back is not None:
+        from somanet.sweep.winner import winning_variant, write_variant
+
+        assert report.best is not None  # _tell has seen to it
+        changed = write_variant(
+            params,
+            write_back,
+            winning_variant(base, report, job.space),
+            comment=f"`somanet sweep {name}`: {report.metric} {report.best.value:.4f} on held-out training neurons",
+            force=force,
+        )
+        typer.echo(f"{'Written' if changed else 'There already'}: finetune.{write_back} in {params}")
+    only_seeds = set(chosen.space) == {"seed"}
+    typer.echo(f"Next: {_next_step(name, params, folder, write_back, data, start, only_seeds=only_seeds)}")
+
+
+def _run(go: Callable[..., Report], workers: int | None, scheduler: str | None, root: Path) -> Report:
+    from contextlib import ExitStack
+
+    from somanet.sweep.cluster import existing_cluster, local_cluster, run_on_cluster
+
+    with ExitStack() as stack:
+        if scheduler is not None:
+            client = stack.enter_context(existing_cluster(scheduler))
+        elif workers is not None:
+            client = stack.enter_context(local_cluster(workers, root))
+        else:
+            return go()
+        return go(execute=partial(run_on_cluster, client, at_once=workers))
+
+
+def _check_installed(module: str, extra: str) -> None:
+    if find_spec(module) is None:
+        raise SomaNetError(f"This needs {module}, which is not installed: pip install 'somanet[{extra}]'.")
+
+
+def _check_write_back(name: str | None) -> None:
+    import re
+
+    if name is not None and not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise SomaNetError(f"--write-back {name!r}: a variant's name is made of small letters, digits and _.")
+
+
+def _starts(sweep: SweepParams, params: Params, folder: Path, given: str | None) -> dict[str, Path]:
+    """Name of each start that a trial may have -> its checkpoint."""
+    base = params.finetune[sweep.base]
+    axis = sweep.space.get("start")
+    if given is not None:
+        from somanet.analysis.network import network_folder
+
+        if axis is not None:
+            raise SomaNetError("--start names one network, but the space varies `start`. Leave one of them out.")
+        return {base.start: network_folder(given)}
+    names = [base.start] if axis is None else [str(choice) for choice in axis.choices or ()]
+    unknown = sorted(set(names) - set(params.pretrain))
+    if unknown:
+        raise SomaNetError(f"The space's start {unknown[0]!r} is no network; pretrain has {sorted(params.pretrain)}.")
+    folders = {name: folder / _STARTS / name for name in names}
+    missing = [name for name, place in folders.items() if not (place / "config.json").is_file()]
+    if missing:
+        stages = " ".join(f"pretrain@{name}" for name in missing)
+        raise SomaNetError(
+            f"{folders[missing[0]]} not found: the sweep begins with that network. Run `dvc repro manifest {stages}` "
+            "first, or name one with --start."
+        )
+    return folders
+
+
+def _labelled(folder: Path, given: Path | None) -> Path:
+    if given is None and not (folder / _PACKED).is_dir():
+        raise SomaNetError(
+            f"{folder / _PACKED} not found: the sweep trains on these neurons. Run `dvc repro manifest` first, or name "
+            "a labelled set with --data."
+        )
+    return given or folder / _PACKED
+
+
+def _tell(report: Report) -> None:
+    counts = ", ".join(f"{number} {word}" for word, number in report.counts.items() if number)
+    if report.best is None:
+        why = f" The latest failed because: {report.problem}" if report.problem else ""
+        raise SomaNetError(f"No trial is complete ({counts or 'none was started'}), see {report.folder}.{why}")
+    settings = "\n".join(f"  {name}: {value}" for name, value in report.best.values.items())
+    one = report.best
+    which = f"trial {one.trials[0]}" if one.spread is None else f"mean of trials {', '.join(map(str, one.trials))}"
+    spread = f", standard deviation {one.spread:.4f}" if one.spread is not None else ""
+    typer.echo(
+        f"Best: {which}, {report.metric} {one.value:.4f}{spread} on held-out training neurons ({counts})\n"
+        f"{settings}{chr(10) if settings else ''}"
+        f"Written: {report.folder} (trials.csv, sweep.json, pictures)\nMLflow run: {report.parent_run_id}"
+    )
+
+
+def _next_step(
+    name: str,
+    params: Path,
+    folder: Path,
+    variant: str | None,
+    data: Path | None,
+    start: str | None,
+    *,
+    only_seeds: bool,
+) -> str:
+    """What confirms the winner, or how to keep it."""
+    if variant is None:
+        where = f" --params {params}" if params != Path("params.yaml") else ""
+        outside = (f" --data {data}" if data else "") + (f" --start {start}" if start else "")
+        return "somanet ui" if only_seeds else f"somanet sweep {name}{where}{outside} --write-back NAME, or somanet ui"
+    if data is not None or start is not None:
+        more = f" --start {start}" if start else " --start NETWORK"
+        return (
+            f"somanet finetune {data or 'CROPS'}{more} --params {params} --variant {variant} --output models/{variant}"
+        )
+    there = "" if folder == Path.cwd() else f"cd {params.parent} && "
+    return f"{there}dvc repro finetune@{variant} evaluate@{variant} compare"

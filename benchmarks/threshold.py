@@ -7,12 +7,10 @@ somanet evaluate --predictions build/threshold --truth DATASET --output build/th
 import argparse
 from pathlib import Path
 
-import numpy as np
-from scipy import ndimage
-from skimage.morphology import disk, opening
-
 from somanet.data.layouts import open_dataset
 from somanet.io.images import write_labels
+from somanet.study.settings import ThresholdSettings
+from somanet.study.threshold import threshold_labels
 
 
 def main() -> None:
@@ -23,14 +21,10 @@ def main() -> None:
     parser.add_argument("--radius", type=int, default=4, help="of the opening's disk in pixels; 0 = none")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
+    settings = ThresholdSettings(threshold=arguments.threshold, opening_radius_px=arguments.radius)
     dataset = open_dataset(arguments.dataset)
     for name in dataset.names:
-        image = dataset.load_image(name)
-        intensity = image if image.ndim == 2 else image[..., :3].max(axis=-1)
-        mask = intensity >= arguments.threshold
-        if arguments.radius:
-            mask = opening(mask, disk(arguments.radius))
-        write_labels(arguments.output / f"{name}.tif", ndimage.label(mask)[0].astype(np.int32))
+        write_labels(arguments.output / f"{name}.tif", threshold_labels(dataset.load_image(name), settings))
 
 
 if __name__ == "__main__":

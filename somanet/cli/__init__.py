@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from somanet.cli import analyze, compare, data, lineage, models, predictions, project, promotion, tracks
+from somanet.cli import analyze, compare, data, lineage, models, predictions, project, promotion, study, sweep, tracks
 from somanet.errors import SomaNetError
 
 app = typer.Typer(
@@ -21,11 +21,13 @@ app.command("simulate")(data.simulate)
 app.add_typer(data.app, name="data")
 app.command("train")(models.train)
 app.command("finetune")(models.finetune)
+app.command("sweep")(sweep.sweep)
 app.command("export")(models.export)
 app.command("predict")(predictions.predict)
 app.command("evaluate")(predictions.evaluate)
 app.command("compare")(compare.compare)
 app.add_typer(tracks.app, name="tracks")
+app.command("study")(study.study)
 app.command("trace")(lineage.trace)
 app.command("promote")(promotion.promote)
 app.command("ui")(project.ui)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from somanet.engines import EngineName
 from somanet.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def analyze(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any setting: track.max_step_um=30, migrate.sigma_um=0.5, …"),
     ] = None,
+    engine: Annotated[EngineName, typer.Option(help="What computes; auto is the fastest installed.")] = "auto",
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
@@ -70,7 +72,7 @@ def analyze(
         check_output(folders[source.name])
         with source.open() as movie:
             source.calibration(movie)
-    network = None if tracks is not None else _network(model)
+    network = None if tracks is not None else _network(model, engine)
     from somanet.analysis.movie import analyze_movie
 
     for source in sources:
@@ -101,15 +103,20 @@ def _conditions(path: Path | None, sources: list[MovieSource]) -> Any:
     return None if path is None else read_conditions(path, [source.name for source in sources])
 
 
-def _network(model: str | None) -> Network:
+def _network(model: str | None, engine: EngineName) -> Network:
     from somanet.analysis.movie import Network
     from somanet.analysis.network import about_network, network_folder
+    from somanet.engines import with_engine
     from somanet.provenance import project_root
     from somanet.segmentation.checkpoint import load_checkpoint
+    from somanet.video import usual_workers
 
     folder = network_folder(model)
     checkpoint = load_checkpoint(folder)
-    return Network(checkpoint, about_network(folder, checkpoint.sha256, project_root()))
+    answering = with_engine(checkpoint, engine, at_once=usual_workers())
+    for note in answering.notes:
+        typer.echo(f"note: {note}", err=True)
+    return Network(answering.checkpoint, about_network(folder, checkpoint.sha256, project_root()))
 
 
 def _say(measures: Measures, folder: Path) -> None:

@@ -96,21 +96,49 @@ def finetune(
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="Checkpoint folder, run id, alias (champion) or URI.")],
-    output: Annotated[Path, typer.Option(help="Folder for the network to hand on.")],
+    output: Annotated[Path, typer.Option(help="Folder (safetensors, openvino) or file (.onnx; .zip of bioimageio).")],
+    model: Annotated[
+        str | None,
+        typer.Argument(help="Checkpoint folder, run id, alias (champion) or URI; SomaNet's own network unless told."),
+    ] = None,
+    to: Annotated[
+        Literal["safetensors", "onnx", "openvino", "bioimageio"],
+        typer.Option("--format", help="A checkpoint of half the bytes; or a file for other programs."),
+    ] = "safetensors",
+    author: Annotated[list[str] | None, typer.Option(help="Of a bioimageio package; once for each.")] = None,
+    licence: Annotated[str | None, typer.Option("--license", help="Of a bioimageio package: CC-BY-4.0, …")] = None,
 ) -> None:
-    """Write a network in half the bytes, with the name of the run that trained it, for others to use."""
-    from somanet.analysis.network import network_folder
-    from somanet.exporting import export_half
+    """Write a network for others, with the name of the run that trained it, and prove that it answers alike."""
+    from somanet import exporting
+    from somanet.analysis.network import BUNDLED, network_folder
     from somanet.mlops import find_run
     from somanet.provenance import project_root
-    from somanet.segmentation.checkpoint import WEIGHTS, read_config
+    from somanet.segmentation.checkpoint import read_config
 
     checkpoint = network_folder(model)
     sha256 = read_config(checkpoint)["weights"]["sha256"]
-    export_half(checkpoint, output, mlflow_run=find_run({"weights_sha256": sha256}, root=project_root()))
-    size_mb = (output / WEIGHTS).stat().st_size / 1e6
-    typer.echo(f"Written: {output} ({size_mb:.1f} MB)\nNext: somanet analyze MOVIE --model {output} --output results")
+    run = find_run({"weights_sha256": sha256}, root=project_root()) or read_config(checkpoint).get("mlflow_run")
+    if to == "safetensors":
+        exporting.export_half(checkpoint, output, mlflow_run=run)
+        typer.echo(f"Written: {output} ({_megabytes(output):.1f} MB)")
+        typer.echo(f"Next: somanet analyze MOVIE --model {output} --output results")
+        return
+    if to == "onnx":
+        difference = exporting.export_onnx(checkpoint, output, mlflow_run=run)
+    elif to == "openvino":
+        difference = exporting.export_openvino(checkpoint, output, mlflow_run=run)
+    else:
+        own = checkpoint.resolve() == BUNDLED
+        name = "SomaNet network" if own else f"SomaNet network {checkpoint.resolve().name}"
+        author, licence = (author or ["SomaNet contributors"], licence or "MIT") if own else (author, licence)
+        card = exporting.make_card(checkpoint, name=name, authors=author or (), licence=licence)
+        difference = exporting.export_bioimageio(checkpoint, output, card=card, mlflow_run=run)
+    typer.echo(f"Written: {output} ({_megabytes(output):.1f} MB); its answers differ from torch's by {difference:.1g}")
+
+
+def _megabytes(path: Path) -> float:
+    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+    return sum(file.stat().st_size for file in files) / 1e6
 
 
 def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) -> dict[str, Any]:
@@ -135,28 +163,38 @@ def _run(
     name: str,
     start_sha256: str | None,
 ) -> None:
-    from somanet.experiments import Recording, dataset_ref, is_main_process, run_training, write_training
+    from somanet.experiments import (
+        Recording,
+        dataset_ref,
+        is_main_process,
+        run_training,
+        several_trainings,
+        write_training,
+    )
 
     _check_replaceable(output)
     training, validation = _sets(data, val, split, seed)
     references = [dataset_ref(path, "training", items) for path, items in training]
     references += [dataset_ref(path, "validation", items) for path, items in validation]
     train_items, val_items = ([item for _, items in sets for item in items] for sets in (training, validation))
-    result = run_training(
-        model,
-        spec,
-        train_items,
-        val_items,
-        settings,
-        seed=seed,
-        checkpoint=output,
-        run_file=output.parent / f"{output.name}_report" / "mlflow_run.json",
-        recording=Recording.here(experiment, name, references),
-        start_sha256=start_sha256,
-    )
-    if not is_main_process():
-        return
-    write_training(output.parent / f"{output.name}_report", {seed: result})
+    report = output.parent / f"{output.name}_report"
+    with several_trainings() as finished:  # so that a kill before the report is written costs no second training
+        result = run_training(
+            model,
+            spec,
+            train_items,
+            val_items,
+            settings,
+            seed=seed,
+            checkpoint=output,
+            run_file=report / "mlflow_run.json",
+            recording=Recording.here(experiment, name, references),
+            start_sha256=start_sha256,
+            finished=finished,
+        )
+        if not is_main_process():
+            return
+        write_training(report, {seed: result})
     typer.echo(
         f"Written: {output} (network), {output}_report/ (curves, history, MLflow run)\n"
         f"Next: somanet predict IMAGES --model {output} --output labels"

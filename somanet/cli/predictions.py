@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from somanet.engines import EngineName
 from somanet.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -25,21 +26,28 @@ def predict(
     output: Annotated[Path, typer.Option(help="Folder for the label images.")],
     model: Model = None,
     pictures: Annotated[bool, typer.Option(help="Also write <name>.png with the outlines drawn.")] = False,
+    engine: Annotated[EngineName, typer.Option(help="What computes; auto is the fastest installed.")] = "auto",
 ) -> None:
     """Label the somas of images: OUTPUT/<name>.tif, 0 = background, one number per soma."""
     from tqdm import tqdm
 
     from somanet import plots
     from somanet.analysis.network import network_folder
+    from somanet.engines import with_engine
     from somanet.experiments import save_figure
     from somanet.io.images import read_labels
     from somanet.labelling import find_inputs, predict_files
+    from somanet.provenance import available_processors
     from somanet.segmentation.checkpoint import load_checkpoint
 
     found = find_inputs(inputs)
-    checkpoint = load_checkpoint(network_folder(model))
+    answering = with_engine(load_checkpoint(network_folder(model)), engine, threads=available_processors())
+    for note in answering.notes:
+        typer.echo(f"note: {note}", err=True)
     total = 0
-    for item, n_objects in tqdm(predict_files(checkpoint, found, output), total=len(found), unit="image", disable=None):
+    for item, n_objects in tqdm(
+        predict_files(answering.checkpoint, found, output), total=len(found), unit="image", disable=None
+    ):
         total += n_objects
         if pictures and item.read is not None:
             figure = plots.outlines(item.read(), read_labels(output / f"{item.name}.tif"))

@@ -68,12 +68,27 @@ def shrink(params: dict[str, Any], networks: dict[str, str], variants: dict[str,
         if "samples_per_epoch" in one["training"]:
             one["training"]["samples_per_epoch"] = 4
     params["plotted"] = next(iter(params["finetune"]))
+    shrink_study(params["study"], networks, variants)
+    params["sweep"] = {}
     if not params["segment"]["model"].startswith(".."):  # the default labels its movie with a variant of its own
         params["segment"]["model"] = f"models/finetune/{list(params['finetune'])[-1]}/seed0"
         params["trust"]["model"] = params["segment"]["model"]
     tiny = {"intervals_min": [10], "replicates": 2, "cells": 4, "hours": 4, "movie_frames": 12, "movie_px": 64}
     params["trust"] = {**params["trust"], **tiny}
     params["evaluate"] = {"thresholds": [0.5, 0.9], "panel_images": 2}
+
+
+def shrink_study(study: dict[str, Any], networks: dict[str, str], variants: dict[str, str]) -> None:
+    """Keep the rows of what is left, under its new name."""
+    for section in study["sections"]:
+        rows = [row for row in section["rows"] if row.get("variant") in variants or row.get("network") in networks]
+        for row in rows:
+            row.update(
+                {kind: new[row[kind]] for kind, new in (("variant", variants), ("network", networks)) if kind in row}
+            )
+        section["rows"] = rows
+    study["sections"] = [section for section in study["sections"] if section["rows"]]
+    study["reference"] = next(row["variant"] for s in study["sections"] for row in s["rows"] if "variant" in row)
 
 
 def copy_tree(folder: Path, profile: str) -> Project:

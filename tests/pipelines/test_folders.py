@@ -68,7 +68,7 @@ def project(checkout: Callable[[str], Project], tmp_path_factory: pytest.TempPat
     (project.profile / "input").symlink_to(data)
     assert project.repro() == {
         *("data", "manifest", "pretrain@paper", "baseline@paper", "finetune@last3", "evaluate@last3", "compare"),
-        *("segment", "track", "migrate", "report", "trust"),
+        *("study", "segment", "track", "migrate", "report", "trust"),
     }
     return project
 

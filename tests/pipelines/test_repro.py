@@ -6,6 +6,7 @@ The tests stand in the order in which a person would do these things, and share 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 STAGES = {
     *("data", "manifest", "pretrain@paper", "pretrain@compact", "baseline@paper", "baseline@compact"),
-    *("finetune@last3", "finetune@all", "evaluate@last3", "evaluate@all", "compare"),
+    *("finetune@last3", "finetune@all", "evaluate@last3", "evaluate@all", "compare", "study"),
     *("segment", "track", "migrate", "report", "trust"),
 }
 
@@ -94,8 +95,8 @@ def test_every_training_is_one_finished_run_with_its_scores(project: Project) ->
         "last3-seed0": ("finetune", "reports/finetune/last3/runs/seed0.json"),
         "all-seed0": ("finetune", "reports/finetune/all/runs/seed0.json"),
     }
-    # Evaluations are recorded in the run of their training; the movie has a run of its own.
-    assert len(run_ids(project)) == len(runs) + 1
+    # Evaluations are recorded in the run of their training; the movie and the study have a run of their own.
+    assert len(run_ids(project)) == len(runs) + 2
     head = project.run("git", "rev-parse", "HEAD").strip()
     for name, (experiment, file) in runs.items():
         run = read_run(project.profile / file, root=project.root)
@@ -133,10 +134,28 @@ def test_the_movie_is_a_run_below_its_network_s(project: Project) -> None:
     assert {"numbers", "n_cells"} == set(numbers["simulated"]["reference"])
 
 
+def test_the_study_is_one_page_and_one_run_over_all_its_trainings(project: Project) -> None:
+    page = (project.profile / "reports/study.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
+    assert rows[:7] == ["row", "---", "baseline: paper", "last3", "row", "---", "baseline: compact"]
+    numbers = json.loads((project.profile / "reports/study.json").read_text(encoding="utf-8"))
+    scores = json.loads((project.profile / "reports/evaluate/last3/metrics.json").read_text(encoding="utf-8"))
+    assert numbers["last3"]["iou"] == scores["iou"]
+    assert set(numbers["all"]["iou_from_reference"]) == {"value", "low", "high"}
+    pictures = {path.name for path in (project.profile / "reports/study").iterdir()}
+    assert pictures == {"loss_final.png", "panels.png"}  # the others compare runs that this profile lacks
+    [parent] = re.findall(r"children of the run `([0-9a-f]{32})`", page)
+    study = read_run(parent, root=project.root)
+    assert (study.experiment, study.status) == ("finetune", "FINISHED")
+    for file in ("pretrain/paper/mlflow_run.json", "finetune/last3/runs/seed0.json", "finetune/all/runs/seed0.json"):
+        assert read_run(project.profile / "reports" / file, root=project.root).tags["mlflow.parentRunId"] == parent
+
+
 def test_dvc_shows_metrics_and_plots(project: Project) -> None:
     shown = json.loads(project.dvc("metrics", "show", "--json").splitlines()[0])[""]["data"]
     files = {name: content for name, content in shown.items() if not name.startswith("profiles/")}
-    assert len(files) == 14  # 2 networks on 2 data sets, 2 variants, 4 trainings; comparison, tracks, migration, trust
+    # 2 networks on 2 data sets, 2 variants, 4 trainings; comparison, study, tracks, migration, trust
+    assert len(files) == 15
     assert 0 <= files["reports/evaluate/last3/metrics.json"]["data"]["iou"] <= 1
     project.dvc("plots", "show", "--out", "build/plots")
     page = (project.profile / "build/plots/index.html").read_text(encoding="utf-8")
@@ -161,7 +180,7 @@ def test_a_misspelt_parameter_stops_with_one_line(project: Project) -> None:
     assert "Traceback" not in output
     (project.profile / "params.yaml").write_text(before)
     # DVC removed the outputs of the stage before it failed
-    assert project.repro() <= {"finetune@last3", "evaluate@last3", "compare"}
+    assert project.repro() <= {"finetune@last3", "evaluate@last3", "compare", "study"}
     assert project.repro() == set()
 
 
@@ -192,7 +211,7 @@ def test_one_variant_s_parameter_runs_that_variant_again(project: Project) -> No
         params["finetune"]["last3"]["training"]["learning_rate"] = 5e-4
 
     project.change(slower)
-    assert project.repro() == {"finetune@last3", "evaluate@last3", "compare"}
+    assert project.repro() == {"finetune@last3", "evaluate@last3", "compare", "study"}
     run = read_run(project.profile / "reports/finetune/last3/runs/seed0.json", root=project.root)
     assert run.params["training.learning_rate"] == "0.0005"
 

@@ -1,0 +1,46 @@
+"""The study in MLflow: one run that holds its table and pictures, and that its trainings' runs are children of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from somanet.mlops import adopt_runs, find_run, track_run
+from somanet.study.results import Result
+
+KEY = "somanet.study"
+"""Tag of the parent run: a hash of its children, so that a study that changed nothing is recorded once."""
+
+
+def record_study(
+    title: str, results: Mapping[str, Result], files: Sequence[Path], *, experiment: str, root: Path
+) -> str:
+    """Record the study; gives the id of its run.
+
+    Its children keep what they are; they gain the tag by which MLflow nests them. Those that this store lacks, such
+    as those of results that came from a remote cache, stay out.
+
+    Args:
+        title: of the study.
+        results: row name → its result.
+        files: its table and pictures, for the run's artifacts.
+        experiment: where the trainings are recorded; MLflow nests runs of one experiment.
+        root: the project.
+    """
+    children = sorted({run for result in results.values() for run in result.network.runs.values()})
+    key = hashlib.sha256("\n".join([title, *children]).encode()).hexdigest()[:20]
+    known = find_run({KEY: key}, root=root)
+    metrics = {}
+    for name, result in results.items():
+        plain = name.replace(": ", "_")
+        for score in ("iou", "precision", "accuracy"):
+            value = result.network.metrics[score]  # null where nothing was predicted: there is no precision
+            if value is not None and value == value:
+                metrics[f"{plain}/{score}"] = value
+    with track_run(title, experiment=experiment, root=root, tags={KEY: key}, run_id=known, system_metrics=False) as run:
+        run.log_metrics(metrics)
+        for file in files:
+            run.log_file(file, "study")
+        adopt_runs(run.run_id, children, root=root)
+    return run.run_id

@@ -1,0 +1,67 @@
+"""The study's run in MLflow, and its trainings below it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from somanet.errors import SomaNetError
+from somanet.mlops import adopt_runs, read_run, track_run
+from somanet.study.recording import record_study
+from tests.study.worlds import small_study
+from tests.worlds import make_project, mlflow_may_warn
+
+
+@pytest.fixture(autouse=True)
+def _mlflow_may_warn():
+    with mlflow_may_warn():
+        yield
+
+
+@pytest.fixture
+def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path / "project", tmp_path_factory.getbasetemp())
+
+
+def train(root: Path, name: str) -> str:
+    with track_run(name, experiment="finetune", root=root, system_metrics=False) as run:
+        run.log_metrics({"iou": 0.5})
+    return run.run_id
+
+
+def test_one_run_holds_all_and_a_second_time_it_is_the_same(project: Path) -> None:
+    _, results, _ = small_study()
+    trained = {name: train(project, name) for name in ("best", "other")}
+    lost = "0" * 32  # trained elsewhere
+    results = {
+        name: replace(result, network=replace(result.network, runs={0: trained.get(name, lost)}))
+        for name, result in results.items()
+    }
+    undefined = {**results["fast"].network.metrics, "precision": None}  # nothing was predicted
+    results["fast"] = replace(results["fast"], network=replace(results["fast"].network, metrics=undefined))
+    picture = project / "loss.png"
+    picture.write_bytes(b"picture")
+    first, second = (record_study("A study", results, [picture], experiment="finetune", root=project) for _ in range(2))
+    assert first == second
+    study = read_run(first, root=project)
+    assert (study.name, study.status, study.experiment) == ("A study", "FINISHED", "finetune")
+    assert study.metrics["other/iou"] == pytest.approx(0.8)
+    assert "fast/precision" not in study.metrics
+    assert study.metrics["baseline_n/iou"] == pytest.approx(0.2)
+    assert {read_run(run, root=project).tags["mlflow.parentRunId"] for run in trained.values()} == {first}
+
+    retrained = train(project, "best again")
+    results["best"] = replace(results["best"], network=replace(results["best"].network, runs={0: retrained}))
+    third = record_study("A study", results, [], experiment="finetune", root=project)
+    assert third != first
+    assert read_run(retrained, root=project).tags["mlflow.parentRunId"] == third
+
+
+def test_runs_that_the_store_lacks_are_left_out_and_a_parent_must_be_there(project: Path) -> None:
+    parent, child = train(project, "parent"), train(project, "child")
+    assert adopt_runs(parent, [child, "0" * 32], root=project) == [child]
+    with pytest.raises(SomaNetError, match=re.escape(f"cannot become parts of {'0' * 32}")):
+        adopt_runs("0" * 32, [child], root=project)

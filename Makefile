@@ -19,7 +19,7 @@ export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade demo ui test test-real test-slow check lint types typos format repro repro-again \
-	base base-key report study real bundled-model profiles clean
+	base base-key report study real bundled-model bioimageio profiles clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,13 @@ bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=fol
 		--params somanet/model/recipe.yaml --variant neurons --start build/bundled/nuclei \
 		--output build/bundled/neurons --experiment bundled
 	$(BIN)/somanet export build/bundled/neurons --output somanet/model
+
+bioimageio: setup ## Export the network that comes along for Fiji and QuPath, and run the BioImage Model Zoo's own test
+	@test -x build/bioimageio/bin/bioimageio || { $(PYTHON) -m venv build/bioimageio && \
+		build/bioimageio/bin/python -m pip install --disable-pip-version-check --quiet \
+		'bioimageio.core>=0.11' 'pydantic<2.14' onnxruntime; }
+	$(BIN)/somanet export --format bioimageio --output build/somanet_bioimageio.zip
+	build/bioimageio/bin/bioimageio test build/somanet_bioimageio.zip
 
 profiles: ## Copy the graph (dvc.yaml) into every profile
 	@for folder in profiles/*/; do cp dvc.yaml "$$folder"; done

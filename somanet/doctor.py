@@ -185,7 +185,9 @@ def _store(root: Path) -> Check:
     except SomaNetError as error:
         return Check("mlflow store", "missing", str(error), "See the message.")
     if waiting := pending_runs(root):
-        return Check("mlflow store", "warn", f"{shown}; records of {len(waiting)} runs wait", "Send them: replay.")
+        return Check(
+            "mlflow store", "warn", f"{shown}; records of {len(waiting)} runs wait", "`somanet sync` sends them."
+        )
     return Check("mlflow store", "ok", f"{shown}, {database.stat().st_size / 1e6:.1f} MB")
 
 

@@ -127,6 +127,7 @@ def predict_files(checkpoint: Checkpoint, inputs: Sequence[Input], output: Path)
         yield item, n_objects
     sources = {path.name: sha256_tree(path) for path in dict.fromkeys(item.path for item in inputs)}
     from somanet import __version__
+    from somanet.engines import engine_of
 
     write_json(
         output / "predictions.json",
@@ -134,6 +135,7 @@ def predict_files(checkpoint: Checkpoint, inputs: Sequence[Input], output: Path)
             "somanet": __version__,
             "model_sha256": checkpoint.sha256,
             "model": checkpoint.spec.model_dump(mode="json"),
+            "engine": engine_of(checkpoint.model),
             "inputs_sha256": sources,
             "labels": written,
         },

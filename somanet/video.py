@@ -24,6 +24,11 @@ MOST_WORKERS = 4
 SAMPLED = (slice(None, None, 2), slice(None, None, 2))
 
 
+def usual_workers() -> int:
+    """Frames that are segmented at once on this machine: one per processor, at most :data:`MOST_WORKERS`."""
+    return min(available_processors(), MOST_WORKERS)
+
+
 def find_blank_frames(frames: Iterable[Frame]) -> tuple[int, ...]:
     """Numbers of frames that show nothing: constant, or with hardly any contrast beside the movie's other frames.
 
@@ -73,7 +78,7 @@ def segment_frames(
             return np.zeros(frame.shape, np.int32)
         return predict_labels(checkpoint.model, frame, checkpoint.spec)
 
-    workers = workers or min(available_processors(), MOST_WORKERS)
+    workers = workers or usual_workers()
     threads_before = torch.get_num_threads()
     pending: deque[Future[NDArray[np.int32]]] = deque()
     try:

@@ -30,6 +30,7 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
     network = {
         "sha256": segmentation.get("model_sha256"),
         "spec": segmentation.get("model"),
+        "engine": segmentation.get("engine"),
         **(model or {}),
     }
     return {

@@ -22,9 +22,11 @@ def network_folder(model: Path | str | None) -> Path:
             as `champion`, an address.
 
     Raises:
-        SomaNetError: none was named and none came with this installation, or no network has that name.
+        SomaNetError: none was named and none came with this installation, no network has that name, or a file was
+            named instead of a folder.
     """
     if model is not None:
+        _refuse_files(Path(model))
         return resolve_checkpoint(model, root=project_root())
     if not (BUNDLED / "config.json").is_file():
         raise SomaNetError(
@@ -32,6 +34,22 @@ def network_folder(model: Path | str | None) -> Path:
             "`somanet finetune` wrote."
         )
     return BUNDLED
+
+
+def _refuse_files(path: Path) -> None:
+    """A file is no checkpoint: say what it is and what to name instead."""
+    if not path.is_file():
+        return
+    kinds = {".onnx": "an ONNX file", ".xml": "an OpenVINO file", ".zip": "a zip, such as a bioimage.io package"}
+    if path.suffix.lower() in kinds:
+        raise SomaNetError(
+            f"{path} is {kinds[path.suffix.lower()]}, made for other programs; expected the checkpoint folder that it "
+            "was exported from. SomaNet makes its own ONNX of a checkpoint: --engine onnxruntime."
+        )
+    raise SomaNetError(
+        f"{path} is a file; expected the checkpoint folder that `somanet train` wrote, with config.json and "
+        f"model.safetensors{f': {path.parent}' if path.name in ('model.safetensors', 'config.json') else ''}."
+    )
 
 
 def about_network(folder: Path, sha256: str, root: Path) -> dict[str, Any]:

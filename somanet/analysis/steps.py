@@ -22,6 +22,7 @@ from tqdm import tqdm
 from somanet.analysis import names
 from somanet.analysis.source import MovieSource
 from somanet.calibration import Calibration
+from somanet.engines import engine_of
 from somanet.errors import SomaNetError
 from somanet.files import make_folder, write_json
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
@@ -85,6 +86,7 @@ def segment_movie(source: MovieSource, checkpoint: Checkpoint, folder: Path) -> 
     segmentation = {
         "model_sha256": checkpoint.sha256,
         "model": checkpoint.spec.model_dump(mode="json"),
+        "engine": engine_of(checkpoint.model),
         "blank_frames": list(blank),
         "n_objects": int(np.sum(counts)),
         "objects_per_frame": counts,

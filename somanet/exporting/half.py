@@ -1,4 +1,4 @@
-"""A network to hand on: half the bytes, and the name of the run that trained it inside."""
+"""A checkpoint in half the bytes, with the name of the run that trained it inside."""
 
 from __future__ import annotations
 

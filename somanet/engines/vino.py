@@ -1,0 +1,60 @@
+"""OpenVINO."""
+
+from __future__ import annotations
+
+import sys
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from somanet.engines.engine import Float32
+
+if TYPE_CHECKING:
+    from openvino import Model
+
+
+def import_openvino() -> Any:
+    """OpenVINO without its telemetry: importing it tells Google Analytics, unless that package is not there."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # makes importing it an ImportError
+    import openvino
+
+    return openvino
+
+
+class OpenVinoEngine:
+    """A graph in OpenVINO on the processor, in float32.
+
+    Args:
+        model: an ONNX model's bytes, or OpenVINO's own.
+        threads: that one call uses.
+        at_once: calls that run side by side; further ones wait.
+    """
+
+    name = "openvino"
+
+    def __init__(self, model: bytes | Model, *, threads: int = 1, at_once: int = 1) -> None:
+        openvino = import_openvino()
+        self.version: str = openvino.__version__.partition("-")[0]
+        core = openvino.Core()
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",  # some processors' default is bf16: three digits
+            "NUM_STREAMS": at_once,
+            "INFERENCE_NUM_THREADS": at_once * threads,
+            "ENABLE_CPU_PINNING": False,  # two processes would pin their threads to the same cores
+        }
+        graph = core.read_model(model) if isinstance(model, bytes) else model
+        compiled = core.compile_model(graph, "CPU", settings)
+        self.precision = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(at_once):
+            self._idle.put(compiled.create_infer_request())
+
+    def logits(self, images_NCHW: Float32) -> Float32:
+        """See :meth:`somanet.engines.engine.Engine.logits`."""
+        request = self._idle.get()
+        try:
+            answer: Float32 = request.infer([np.ascontiguousarray(images_NCHW)])[0]
+        finally:
+            self._idle.put(request)
+        return answer

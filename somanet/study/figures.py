@@ -43,7 +43,9 @@ def loss_figures(results: Mapping[str, Result]) -> dict[str, Figure]:
 
 
 def _losses(quantity: str, results: Sequence[Result]) -> Figure:
-    figure = plots.blank(5.2, 3.4)
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+    figure = plots.blank(5.2, 4.2)
     ax = figure.subplots()
     for result, colour in zip(results, ("tab:orange", "tab:green", "tab:blue"), strict=False):
         assert result.history is not None
@@ -51,11 +53,15 @@ def _losses(quantity: str, results: Sequence[Result]) -> Figure:
         ax.plot(table.index, table.mean(axis=1), color=colour, label=_label(quantity, result))
         ax.fill_between(table.index, table.min(axis=1), table.max(axis=1), color=colour, alpha=0.2, linewidth=0)
     ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch")
     ax.set_ylabel("training loss")
     ax.set_title(f"Training loss {TITLES[quantity]}", fontsize=10)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False)
+    figure.legend(loc="outside lower center", frameon=False)
     return figure
 
 

@@ -83,16 +83,21 @@ def _how_to_read(params: StudyParams, n_images: int, seeds: int, n_others: int) 
         "all objects count.\n\n"
         "The paper's numbers are of its own images and budget, so only the order of its rows can be compared.\n\n"
         f"Δ: difference from **{params.reference}** on the same images, seeds averaged first, with its interval; "
-        f"**bold**: the interval excludes 0. p: paired sign-flip test, corrected by Holm's method for {n_others} "
-        f"comparisons{_least_p(n_images, n_others)}."
+        f"**bold**: the interval excludes 0. {_about_p(n_images, n_others)}"
     )
 
 
-def _least_p(n_images: int, n_others: int) -> str:
-    least = min(1.0, n_others * 2 / 2**n_images)
-    if least < ALPHA:
-        return ""
-    return f" (with {n_images} images none can be below {least:.2g}: go by the intervals)"
+def _about_p(n_images: int, n_others: int) -> str:
+    if _tells(n_images, n_others):
+        return f"p: paired sign-flip test, corrected by Holm's method for {n_others} comparisons."
+    return (
+        f"No p: {n_images} images cannot give one below {ALPHA:g} in {n_others} comparisons, whatever the networks do."
+    )
+
+
+def _tells(n_images: int, n_others: int) -> bool:
+    """Whether a sign-flip test on so many images can reach the level at all, corrected for so many comparisons."""
+    return bool(n_others * 2.0 ** (1 - n_images) < ALPHA)
 
 
 def _row(result: Result, reference: str, pairing: Pairing) -> list[str]:
@@ -114,13 +119,13 @@ def _row(result: Result, reference: str, pairing: Pairing) -> list[str]:
         cells.plain(paper.val_iou, ".2f"),
         cells.score(metrics, "precision"),
         cells.score(metrics, "accuracy"),
-        "reference" if result.row.variant == reference else _difference(pairing.differences[result.row.name]["iou"]),
+        "reference" if result.row.variant == reference else _difference(pairing, result.row.name),
     ]
 
 
 def _threshold_row(threshold: Network, pairing: Pairing) -> list[str]:
     scores = [cells.score(threshold.metrics, name) for name in ("iou", "precision", "recall", "accuracy")]
-    return [threshold.name, threshold.what, *scores, _difference(pairing.differences[threshold.name]["iou"])]
+    return [threshold.name, threshold.what, *scores, _difference(pairing, threshold.name)]
 
 
 def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairing, against_rule: Pairing) -> str:
@@ -146,15 +151,19 @@ def _sources(results: Mapping[str, Result], parent_run: str | None) -> str:
     return "\n\n".join(block for block in ("## MLflow runs", parent, _table(("row", "seed: run"), rows)) if block)
 
 
-def _difference(difference: Difference) -> str:
-    if math.isnan(difference.value):
+def _difference(pairing: Pairing, name: str) -> str:
+    found = pairing.differences[name]["iou"]
+    if math.isnan(found.value):
         return "–"
-    text = f"{_interval(difference)}, p {difference.p_holm:.2g}"
-    return f"**{text}**" if difference.low > 0 or difference.high < 0 else text
+    text = _interval(found)
+    if _tells(len(pairing.images), len(pairing.names) - 1):
+        text += f", p {found.p_holm:.2g}"
+    return f"**{text}**" if found.low > 0 or found.high < 0 else text
 
 
-def _interval(difference: Difference) -> str:
-    return f"{cells.signed(difference.value)} [{cells.signed(difference.low)}, {cells.signed(difference.high)}]"
+def _interval(found: Difference) -> str:
+    value, low, high = (f"{round(x, 3) + 0.0:+.3f}" for x in (found.value, found.low, found.high))
+    return f"{value} [{low}, {high}]".replace("-", "−")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -61,10 +61,10 @@ def test_differences_are_those_of_the_same_images(written: Path) -> None:
     p or more, so that Holm's step gives the largest one 4 × or less.
     """
     page = (written / "study.md").read_text(encoding="utf-8")
-    assert cells(page, "other")[-1] == "**+0.30 [+0.30, +0.30], p 0.031**"
-    assert cells(page, "baseline: n")[-1] == "**−0.30 [−0.30, −0.30], p 0.031**"
+    assert cells(page, "other")[-1] == "**+0.300 [+0.300, +0.300], p 0.031**"
+    assert cells(page, "baseline: n")[-1] == "**−0.300 [−0.300, −0.300], p 0.031**"
     difference = cells(page, "fast")[-1]
-    assert difference.startswith("0.00 [−0.")
+    assert difference.startswith("+0.000 [−0.")
     assert difference.endswith(", p 1")
     numbers = json.loads((written / "study.json").read_text(encoding="utf-8"))
     assert numbers["other"]["iou_from_reference"]["value"] == pytest.approx(0.3)
@@ -77,8 +77,8 @@ def test_the_best_row_is_held_against_the_threshold(written: Path) -> None:
     """0.8 against 0.6 on seven images and 0.9 on one: +0.1625 on average, better on 7 of 8."""
     page = (written / "study.md").read_text(encoding="utf-8")
     [verdict] = [line for line in page.splitlines() if line.startswith("**other** has the best IoU")]
-    assert "from threshold and opening by +0.16 [" in verdict
-    assert "from best by +0.30 [+0.30, +0.30]" in verdict
+    assert "from threshold and opening by +0.163 [" in verdict
+    assert "from best by +0.300 [+0.300, +0.300]" in verdict
     assert "better than threshold and opening on 7 of 8 images" in verdict
     numbers = json.loads((written / "study.json").read_text(encoding="utf-8"))
     assert numbers["other"]["iou_from_threshold"]["value"] == pytest.approx(0.1625)
@@ -99,7 +99,7 @@ def test_loss_curves_are_the_mean_over_seeds_within_their_range() -> None:
     [ax] = loss_figures(results)["learning_rate"].axes
     high, best = ax.lines
     np.testing.assert_allclose(best.get_ydata(), [1.0, 0.3])
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    labels = [text.get_text() for text in ax.figure.legends[0].get_texts()]
     assert labels == ["0.01: val IoU 0.50 (paper 0.25)", "0.001: val IoU 0.50 (paper 0.50)"]
     band = ax.collections[1].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((0.2, 1.0))

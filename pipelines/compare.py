@@ -24,13 +24,14 @@ def main() -> None:
         for network in params.pretrain
     ]
     for variant, chosen in params.finetune.items():
-        blocks = chosen.training.trainable_blocks
+        blocks, tensors = chosen.training.trainable_blocks, chosen.training.trainable_tensors
         start = {
             "random": "from scratch",
             "initial": f"as {chosen.start} began",
             "pretrained": f"from {chosen.start}",
         }[chosen.weights]
-        what = f"{start}, {'all layers' if blocks == 'all' else f'last {blocks} blocks'}"
+        some = f"last {tensors} tensors" if tensors is not None else f"last {blocks} block{'s' * (blocks != 1)}"
+        what = f"{start}, {'all layers' if blocks == 'all' and tensors is None else some}"
         networks.append(read_variant(variant, REPORTS, what=what))
     nuclei = {
         network: read_json(REPORTS / "baseline" / network / "nuclei" / "metrics.json") for network in params.pretrain

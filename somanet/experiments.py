@@ -282,8 +282,14 @@ def _save_result(
 
 def forget_trainings(root: Path, run_ids: Collection[str]) -> None:
     """Remove the saved state of these runs' trainings: they will not go on."""
+    from somanet.errors import SomaNetError
+
     for file in (root / "mlruns" / "resume").glob("*.json"):
-        if run_id_from(file) in run_ids:
+        try:
+            run_id = run_id_from(file)
+        except SomaNetError:  # another training, beside this process, has just cleared its own up
+            continue
+        if run_id in run_ids:
             _forget(file.with_name(f"{file.name.partition('.')[0]}.pt"))
 
 

@@ -8,14 +8,17 @@ import json
 import math
 import os
 import random
+import shutil
 import sys
-import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from somanet import files
 from somanet.errors import SomaNetError
 from somanet.files import atomic_path, make_folder, remove_leftovers, sha256_file, sha256_tree, write_json, write_text
 
@@ -111,30 +114,29 @@ def test_a_swap_that_fails_puts_the_old_folder_back(tmp_path: Path, monkeypatch:
     assert names(tmp_path) == ["network", "network/weights"]
 
 
-def test_a_folder_is_there_at_every_moment_of_its_replacement(tmp_path: Path) -> None:
-    """A reader beside 100 replacements sees the old or the new network, never none and never a mixture."""
+def test_a_folder_is_there_at_every_moment_of_its_replacement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks between any two steps sees the old or the new network; also after a kill between them."""
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux exchanges two names in one step")
     target = tmp_path / "network"
-    fill(target, weights="0")
-    stop, seen = threading.Event(), []
+    fill(target, weights="old")
+    seen = []
 
-    def read() -> None:
-        while not stop.is_set():
-            try:
-                seen.append(target.stat().st_ino)
-            except FileNotFoundError:
-                seen.append(None)
+    def watched(step: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            result = step(*arguments, **options)
+            seen.append((target / "weights").read_text())
+            return result
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    for number in range(100):
-        with atomic_path(target) as temporary:
-            fill(temporary, weights=str(number))
-    stop.set()
-    reader.join()
-    assert None not in seen
-    assert len(seen) > 100
+        return call
+
+    monkeypatch.setattr(Path, "replace", watched(Path.replace))
+    monkeypatch.setattr("somanet.files._exchange", watched(files._exchange))
+    monkeypatch.setattr("somanet.files.shutil.rmtree", watched(shutil.rmtree))
+    with atomic_path(target) as temporary:
+        fill(temporary, weights="new")
+        seen.append((target / "weights").read_text())
+    assert seen == ["old", "new", "new"]
     assert names(tmp_path) == ["network", "network/weights"]
 
 

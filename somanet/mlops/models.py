@@ -11,7 +11,7 @@ import atexit
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -24,6 +24,7 @@ from somanet.mlops.spool import first_line, outage_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
     from mlflow.pyfunc import PyFuncModel
 
 _REQUIREMENTS = ("mlflow", "numpy", "torch", "segmentation-models-pytorch")
@@ -63,7 +64,12 @@ def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, serv
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
-    ready = _ready_model(client, run_id, experiment_id, name)
+    ready = None
+    for model in _models_of(client, run_id, experiment_id, name):
+        if ready is None and _is_ready(model):
+            ready = str(model.model_id)
+        else:
+            client.delete_logged_model(model.model_id)
     if ready is None:
         with tempfile.TemporaryDirectory(prefix="somanet-model-") as scratch:
             folder = Path(scratch) / "model"
@@ -86,24 +92,22 @@ def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, serv
 def logged_model_of(client: MlflowClient, run_id: str, experiment_id: str, name: str) -> str | None:
     """The ``models:/`` address of a run's model of that name, if it has one and the store answers."""
     try:
-        ready = _ready_model(client, run_id, experiment_id, name)
+        models = _models_of(client, run_id, experiment_id, name)
     except outage_errors():
         return None
-    return None if ready is None else f"models:/{ready}"
+    return next((f"models:/{model.model_id}" for model in models if _is_ready(model)), None)
 
 
-def _ready_model(client: MlflowClient, run_id: str, experiment_id: str, name: str) -> str | None:
-    """The id of the run's model of that name, if it is whole; others of it are deleted."""
+def _models_of(client: MlflowClient, run_id: str, experiment_id: str, name: str) -> Sequence[LoggedModel]:
+    wanted = f"name = '{name}' AND source_run_id = '{run_id}'"
+    found: Sequence[LoggedModel] = client.search_logged_models([experiment_id], filter_string=wanted)
+    return found
+
+
+def _is_ready(model: LoggedModel) -> bool:
     from mlflow.entities import LoggedModelStatus
 
-    whole = None
-    wanted = f"name = '{name}' AND source_run_id = '{run_id}'"
-    for model in client.search_logged_models([experiment_id], filter_string=wanted):
-        if whole is None and model.status == LoggedModelStatus.READY:
-            whole = str(model.model_id)
-        else:
-            client.delete_logged_model(model.model_id)
-    return whole
+    return bool(model.status == LoggedModelStatus.READY)
 
 
 def _outputs(client: MlflowClient, run_id: str) -> list[str]:

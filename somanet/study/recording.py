@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from somanet.mlops import adopt_runs, find_run, track_run
 from somanet.study.results import Result
 
@@ -31,16 +33,19 @@ def record_study(
     children = sorted({run for result in results.values() for run in result.network.runs.values()})
     key = hashlib.sha256("\n".join([title, *children]).encode()).hexdigest()[:20]
     known = find_run({KEY: key}, root=root)
-    metrics = {}
-    for name, result in results.items():
-        plain = name.replace(": ", "_")
-        for score in ("iou", "precision", "accuracy"):
-            value = result.network.metrics[score]  # null where nothing was predicted: there is no precision
-            if value is not None and value == value:
-                metrics[f"{plain}/{score}"] = value
     with track_run(title, experiment=experiment, root=root, tags={KEY: key}, run_id=known, system_metrics=False) as run:
-        run.log_metrics(metrics)
+        run.log_table(_table(results), "study.csv")
         for file in files:
             run.log_file(file, "study")
         adopt_runs(run.run_id, children, root=root)
     return run.run_id
+
+
+def _table(results: Mapping[str, Result]) -> pd.DataFrame:
+    """A row per network: as metrics of the parent, so many numbers would bury its children's in MLflow's page."""
+    scores = ("iou", "precision", "recall", "accuracy", "mean_ap")
+    rows = [
+        {"row": name, **{score: result.network.metrics[score] for score in scores}, "train_iou": result.train_iou}
+        for name, result in results.items()
+    ]
+    return pd.DataFrame(rows)

@@ -49,6 +49,10 @@ def history(table: pd.DataFrame, metric: str) -> Figure:
 
 def slices(table: pd.DataFrame, space: Space, metric: str) -> Figure:
     """One panel per setting: the metric against its values, later trials darker."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    later = ListedColormap(colormaps["Blues"](np.linspace(0.25, 1, 256)))  # the palest would not show on white
     complete = table[table["state"] == "complete"]
     columns = min(len(space), _PER_ROW)
     rows = -(-len(space) // columns)
@@ -57,9 +61,8 @@ def slices(table: pd.DataFrame, space: Space, metric: str) -> Figure:
     points = None
     for ax, one in zip(panels, space, strict=False):
         places = _places(ax, one, complete)
-        points = ax.scatter(
-            places, complete[metric], c=complete["trial"], cmap="Blues", vmin=-len(table) / 2, edgecolor=BLUE
-        )
+        points = ax.scatter(places, complete[metric], c=complete["trial"], cmap=later, edgecolor=BLUE)
+        points.set_clim(0, max(int(table["trial"].max()), 1))
         ax.set_xlabel(one.name, fontsize=8)
         _tidy(ax)
     for ax in panels[: len(space) : columns]:

@@ -149,7 +149,7 @@ def test_a_deleted_run_is_called_that(base: tuple[Path, dict[str, str]]) -> None
     root, _ = base
     run = write_run(root, "old", {}, experiment="t")
     open_client(root).delete_run(run)
-    with pytest.raises(SomaNetError, match=f"was deleted in MLflow: `mlflow runs restore --run-id {run}`"):
+    with pytest.raises(SomaNetError, match=f"was deleted in MLflow.*mlflow runs restore --run-id {run}`"):
         gather([run], root=root)
 
 
@@ -157,7 +157,7 @@ def test_a_deleted_run_is_called_that(base: tuple[Path, dict[str, str]]) -> None
     ("experiment", "words"),
     [
         ("fintune", "no experiment 'fintune' in the tracking store; it has .*finetune.*pretrain"),
-        ("gone", "'gone' was deleted in MLflow. Bring it back with `mlflow experiments restore"),
+        ("gone", "'gone' was deleted in MLflow. Bring it back with `.*mlflow experiments restore --experiment-id"),
         ("Default", "'Default' has no finished run"),
     ],
 )

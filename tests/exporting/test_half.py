@@ -14,6 +14,7 @@ from somanet.exporting import export_half
 from somanet.files import sha256_file
 from somanet.segmentation.checkpoint import load_checkpoint, read_config
 from somanet.segmentation.prediction import predict_labels
+from somanet.segmentation.settings import TrainSettings
 from somanet.simulation import neuron_crops
 from tests.worlds import TWO_SOMAS, draw, photograph, save_bright_network
 
@@ -66,7 +67,11 @@ def test_the_network_that_comes_along_was_made_by_its_recipe() -> None:
     nuclei = parse(PretrainParams, recipe["pretrain"]["nuclei"], source="recipe")
     neurons = parse(FinetuneParams, recipe["finetune"]["neurons"], source="recipe")
     config = read_config(BUNDLED)
-    assert config["training"] == {**neurons.training.model_dump(mode="json"), "seed": 0}
+    # Settings that came later are as they were when there were none: at their defaults.
+    assert parse(TrainSettings, {k: v for k, v in config["training"].items() if k != "seed"}, source="config") == (
+        neurons.training
+    )
+    assert config["training"]["seed"] == 0
     assert config["model"] == neurons.adapt(nuclei.model).model_dump(mode="json")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from somanet.errors import SomaNetError
-from somanet.mlops import adopt_runs, read_run, track_run
+from somanet.mlops import adopt_runs, read_run, read_tables, track_run
 from somanet.study.recording import record_study
 from tests.study.worlds import small_study
 from tests.worlds import make_project, mlflow_may_warn
@@ -48,9 +48,10 @@ def test_one_run_holds_all_and_a_second_time_it_is_the_same(project: Path) -> No
     assert first == second
     study = read_run(first, root=project)
     assert (study.name, study.status, study.experiment) == ("A study", "FINISHED", "finetune")
-    assert study.metrics["other/iou"] == pytest.approx(0.8)
-    assert "fast/precision" not in study.metrics
-    assert study.metrics["baseline_n/iou"] == pytest.approx(0.2)
+    [(_, tables)] = read_tables([study], suffix=".csv", root=project)
+    table = tables["study"].set_index("row")
+    assert table["iou"].round(6).to_dict() == {"baseline: n": 0.2, "best": 0.5, "fast": 0.5, "other": 0.8}
+    assert table["precision"].isna().to_dict() == {"baseline: n": False, "best": False, "fast": True, "other": False}
     assert {read_run(run, root=project).tags["mlflow.parentRunId"] for run in trained.values()} == {first}
 
     retrained = train(project, "best again")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import runpy
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +21,7 @@ from optuna.trial import TrialState
 from somanet.errors import SomaNetError
 from somanet.experiments import read_json
 from somanet.mlops import read_run
-from somanet.mlops.lifecycle import PID
+from somanet.mlops.lifecycle import PID, owner_is_alive
 from somanet.sweep.cluster import existing_cluster, run_on_cluster
 from somanet.sweep.owners import owner_of
 from somanet.sweep.study import open_study
@@ -126,11 +131,13 @@ def test_the_slurm_example_makes_a_job_script(tmp_path: Path, monkeypatch: pytes
 def test_a_killed_worker_loses_no_trial(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Two workers, four trials; the process of a running trial is killed twice: all four end well, each run once."""
     project = make_sweep_project(tmp_path / "project", tmp_path_factory.getbasetemp(), rates=sweep_values())
-    process = start_sweep(project, "rates", "--workers", "2")
-    for _ in range(2):
-        os.kill(worker_in_training(project, process), signal.SIGKILL)
-        time.sleep(1)
-    output, _ = process.communicate(timeout=600)
+    with start_sweep(project, "rates", "--workers", "2") as process:
+        try:
+            for _ in range(2):
+                os.kill(worker_in_training(project, process), signal.SIGKILL)
+            output, _ = process.communicate(timeout=600)
+        finally:
+            process.kill()
     assert process.returncode == 0, output
     [folder] = (project / "mlruns/sweeps").glob("rates-*")
     trials = open_study(folder, folder.name).trials()
@@ -144,13 +151,62 @@ def test_a_killed_worker_loses_no_trial(tmp_path: Path, tmp_path_factory: pytest
     assert (folder / "trial_0000/training.log").read_text().count("epoch 3/3") >= 1
 
 
+@contextlib.contextmanager
+def dask_cluster(folder: Path) -> Iterator[str]:
+    """A scheduler and one worker that were there before the sweep; the scheduler's address."""
+    dask = [sys.executable, "-W", "ignore", "-m", "dask"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    where = ["--scheduler-file", str(folder / "scheduler.json")]
+    schedule = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", *where]
+    work = [*dask, "worker", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1", *where]
+    with contextlib.ExitStack() as stack:
+        for command in (schedule, work):
+            process = stack.enter_context(
+                subprocess.Popen(
+                    command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+            )
+            stack.callback(process.kill)
+        while not (folder / "scheduler.json").exists():
+            assert process.poll() is None
+            time.sleep(0.2)
+        yield json.loads((folder / "scheduler.json").read_text())["address"]
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_waits_for_what_its_workers_still_run(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SIGKILL for the sweep, not for the worker, which ends its trial: the next start counts it and runs the rest."""
+    project = make_sweep_project(tmp_path / "project", tmp_path_factory.getbasetemp(), rates=sweep_values(trials=3))
+    (tmp_path / "dask").mkdir()
+    with dask_cluster(tmp_path / "dask") as address:
+        with start_sweep(project, "rates", "--scheduler", address) as process:
+            worker = worker_in_training(project, process)
+            process.kill()
+        with start_sweep(project, "rates", "--scheduler", address) as process:
+            output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
+    [folder] = (project / "mlruns/sweeps").glob("rates-*")
+    trials = open_study(folder, folder.name).trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
+    assert {int(owner_of(trial)[PID]) for trial in trials} == {worker}
+    parent = read_run(read_json(project / "reports/sweeps/rates/sweep.json")["mlflow_run"], root=project)
+    children = runs_below(project, parent.run_id)
+    assert sorted((run.tags["optuna.trial"], run.status) for run in children) == [(n, "FINISHED") for n in "012"]
+    assert all(steps(project, run.run_id) == [1, 2, 3] for run in children)
+    assert (folder / "trial_0000/training.log").read_text().count("epoch 2/3") == 1  # it was not begun again
+
+
 def worker_in_training(project: Path, sweep: Any) -> int:
     """The process that has a trial of which an epoch is recorded, but not the last."""
     for _ in range(1200):
         assert sweep.poll() is None, sweep.communicate()[0]
         for folder in (project / "mlruns/sweeps").glob("rates-*"):
             for trial in open_study(folder, folder.name).trials():
-                if trial.state == TrialState.RUNNING and 1 <= (trial.last_step or 0) < 3 and owner_of(trial):
-                    return int(owner_of(trial)[PID])
+                owner = owner_of(trial)
+                half_way = trial.state == TrialState.RUNNING and 1 <= (trial.last_step or 0) < 3
+                if half_way and owner and owner_is_alive(owner):
+                    return int(owner[PID])
         time.sleep(0.1)
     raise AssertionError("no trial began")

@@ -17,7 +17,7 @@ from somanet.mlops import read_run
 from tests.sweep.worlds import make_sweep_project, runs_below, start_sweep, steps, sweep_values
 
 pytestmark = pytest.mark.slow
-TRIALS, EPOCHS = 4, 3
+TRIALS, EPOCHS = 3, 3
 ITS_OWN = ["seconds", "mlflow_runs"]
 
 
@@ -63,7 +63,9 @@ def check_runs(project: Path, trials: int) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = make_sweep_project(
-        tmp_path_factory.mktemp("undisturbed") / "project", tmp_path_factory.getbasetemp(), rates=sweep_values()
+        tmp_path_factory.mktemp("undisturbed") / "project",
+        tmp_path_factory.getbasetemp(),
+        rates=sweep_values(trials=TRIALS),
     )
     finish(start_sweep(project, "rates"))
     check_runs(project, TRIALS)
@@ -75,7 +77,9 @@ def test_a_sweep_killed_at_random_points_ends_the_same(
     seed: int, undisturbed: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Four times SIGKILL or SIGTERM up to two seconds after some line, then once to the end."""
-    project = make_sweep_project(tmp_path / "project", tmp_path_factory.getbasetemp(), rates=sweep_values())
+    project = make_sweep_project(
+        tmp_path / "project", tmp_path_factory.getbasetemp(), rates=sweep_values(trials=TRIALS)
+    )
     chance = random.Random(seed)
     for _ in range(4):
         process = start_sweep(project, "rates")

@@ -286,8 +286,9 @@ class Power(BaseException):
     """The power fails: nothing is cleared up in the study."""
 
 
-@pytest.mark.parametrize("error", [Power, Terminated, KeyboardInterrupt])
-@pytest.mark.parametrize(("at_trial", "at_epoch"), [(0, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize(
+    ("error", "at_trial", "at_epoch"), [(Power, 0, 1), (Terminated, 1, 2), (KeyboardInterrupt, 2, 3), (Power, 2, 1)]
+)
 def test_a_trial_that_was_cut_goes_on_under_its_number(
     error: type[BaseException], at_trial: int, at_epoch: int, project: Path, trainings: Trainings
 ) -> None:

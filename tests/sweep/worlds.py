@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,13 +44,18 @@ def sweep_values(**changes: Any) -> dict[str, Any]:
     return {"base": "tiny", "trials": 4, "space": RATES, **changes}
 
 
+@cache
+def _params() -> dict[str, Any]:
+    return read_yaml(ROOT / "params.yaml")
+
+
 def make_sweep_project(folder: Path, base: Path, **sweeps: Mapping[str, Any]) -> Path:
     """A project as the stages `manifest` and `pretrain` leave it: packed neurons, a network, and its sweeps."""
     project = make_project(folder, base)
-    params = read_yaml(ROOT / "params.yaml")
+    params = copy.deepcopy(_params())
     params["finetune"]["tiny"] = TINY
     params["sweep"] = dict(sweeps)
-    (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (project / "params.yaml").write_text(yaml.dump(params, Dumper=yaml.CSafeDumper, sort_keys=False))
     write_pairs(project / "data/packed/target_train", [scene(name) for name in "abcdefgh"])
     save_bright_network(project / "models/pretrain/paper")
     return project

@@ -15,7 +15,8 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this co
     from somanet.provenance import project_root
 
     typer.echo("Starting MLflow (some seconds); Ctrl-C stops it.")
-    serve_ui(project_root(), port=port, ready=lambda url: typer.echo(f"Open {url}"))
+    hint = "The first time, switch to `Model training` at the top left, then choose an experiment (docs/mlflow.md)."
+    serve_ui(project_root(), port=port, ready=lambda url: typer.echo(f"Open {url}\n{hint}"))
 
 
 def sync() -> None:

@@ -102,10 +102,12 @@ report: setup ## Write build/report.md: what this branch does to scores, metrics
 ui: setup ## Open MLflow on this computer only
 	$(BIN)/somanet ui
 
-# Apart: once all of tests/engines has run in a process, a SIGTERM that it sends itself, as other tests do, can crash it.
+# Apart: in a process that OpenVINO has computed in, a SIGTERM that it sends itself, as other tests do, can crash it.
+ENGINE_TESTS := tests/engines tests/exporting tests/cli/test_engines.py
+
 test: setup ## Run the quick test suite
-	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' --ignore tests/engines
-	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' tests/engines
+	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(ENGINE_TESTS:%=--ignore %)
+	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(ENGINE_TESTS)
 
 test-real: setup ## Run the quick tests that need the real data (SOMANET_DATA, or ../shared/data)
 	$(BIN)/python -m pytest -m 'real and not slow and not e2e'

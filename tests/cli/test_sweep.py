@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from somanet.config import load_params
-from tests.sweep.worlds import Trainings, make_sweep_project, sweep_values, use_formula
+from somanet.config import load_params, parse, read_yaml
+from somanet.sweep.settings import SweepParams
+from somanet.sweep.space import read_space
+from tests.sweep.worlds import ROOT, Trainings, make_sweep_project, sweep_values, use_formula
+from tests.test_readme import commands, problem_with, somanet_arguments
 from tests.worlds import somanet
 
 SPACE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
@@ -127,6 +131,24 @@ def test_sweeps_need_their_extra(project: Path, monkeypatch: pytest.MonkeyPatch)
     assert somanet("sweep", "rates", cwd=project) == (
         "error: This needs optuna, which is not installed: pip install 'somanet[sweeps]'."
     )
+
+
+@pytest.mark.parametrize("guide", ["docs/sweeps.md", "examples/slurm/README.md"])
+def test_the_commands_of_the_guides_are_accepted(guide: str) -> None:
+    given = [somanet_arguments(line) for line in commands((ROOT / guide).read_text(encoding="utf-8"))]
+    sweeps = [arguments for arguments in given if arguments]
+    assert sweeps
+    assert [problem for arguments in sweeps if (problem := problem_with(arguments))] == []
+
+
+def test_the_sweeps_of_the_guide_are_possible() -> None:
+    """Its first YAML block is a whole section; the second one goes below it."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/sweeps.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    first, second = (yaml.safe_load(block) for block in blocks)
+    raw = read_yaml(ROOT / "params.yaml")
+    for sweep in (first["sweep"]["rates"], second["seeds"]):
+        chosen = parse(SweepParams, sweep, source="docs/sweeps.md")
+        assert read_space(chosen, raw["finetune"][chosen.base], source="docs/sweeps.md")
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ from somanet.video import segment_frames, usual_workers
 ENGINES = ("torch", "onnxruntime", "openvino")
 REAL_MOVIE = Path("../shared/data/neuritetracker/cell_body.tif")
 SIDE_PX = 1024
-ROUNDS = 4
+ROUNDS = 3
 CORES = available_processors()
 Row = dict[str, Any]
 Frames = list[np.ndarray]
@@ -307,94 +307,73 @@ def table(rows: Sequence[Row], columns: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
+MOVIE_COLUMNS = {
+    "engine": "{engine}",
+    "s to start": "{start_s:.1f}",
+    "s for the movie": "{seconds:.1f}",
+    "processor s": "{processor_s:.1f}",
+    "Mpx/s": "{mpx_per_s:.2f}",
+    "peak MB": "{peak_mb:.0f}",
+    "somas": "{somas}",
+    "IoU with torch's: mean": "{mean_iou:.4f}",
+    "least": "{least_iou:.4f}",
+}
+ARRANGEMENT_COLUMNS = {
+    "engine": "{engine}",
+    "frames": "{how}",
+    "s": "{seconds:.2f}",
+    "processor s": "{processor_s:.2f}",
+    "Mpx/s": "{mpx_per_s:.2f}",
+}
+IMAGE_COLUMNS = {
+    "network": "{network}",
+    "engine": "{engine}",
+    "threads": "{threads}",
+    "ms": "{ms:.0f}",
+    "processor ms": "{processor_ms:.0f}",
+    "Mpx/s": "{mpx_per_s:.2f}",
+    "GFLOP/s": "{gflops:.0f}",
+    "of peak": "{share_of_peak:.0%}",
+    "largest difference of a logit": "{largest_difference:.1e}",
+}
+INTEGER_COLUMNS = {
+    "engine": "{engine}",
+    "precision": "{precision}",
+    "ms": "{ms:.0f}",
+    "processor ms": "{processor_ms:.0f}",
+    "IoU with torch's: mean": "{mean_iou:.4f}",
+    "least": "{least_iou:.4f}",
+}
+
+
 def page(found: Row) -> str:
     """All tables as Markdown."""
-    about, peak = found["machine"], found["peak_gflops"]
-    peaks = ", ".join(f"{value:.0f} on {threads} thread{'s' * (threads > 1)}" for threads, value in peak.items())
-    load = f"{found['load_before']:.1f} before, {found['load_after']:.1f} after"
+    about, outside = found["machine"], found["outside_the_network_ms"]
+    peaks = ", ".join(f"{value:.0f} (threads: {threads})" for threads, value in found["peak_gflops"].items())
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    outside = found["outside_the_network_ms"]
-    return f"""# Engines
-
-{about["processor"]}, {about["cores"]} cores, {about["widest_instructions"]}; {
-        versions
-    }. Float32 GFLOP/s of a matrix product:
-{peaks}. Load average {load}. Movie: {found["movie"]}. Network: {found["model"]}. {
-        found["seconds"]:.0f} s for all of this.
-
-## A movie, as `somanet analyze` segments it
-
-{
-        table(
-            found["whole_movie"],
-            {
-                "engine": "{engine}",
-                "s to start": "{start_s:.1f}",
-                f"s for {found['whole_movie'][0]['frames']} frames": "{seconds:.1f}",
-                "processor s": "{processor_s:.1f}",
-                "Mpx/s": "{mpx_per_s:.2f}",
-                "peak MB": "{peak_mb:.0f}",
-                "somas": "{somas}",
-                "IoU with torch's: mean": "{mean_iou:.4f}",
-                "least": "{least_iou:.4f}",
-            },
-        )
-    }
-
-Of a frame's processor time, preparing it takes {outside["prepare"]:.0f} ms and labelling it {
-        outside["label"]:.0f} ms with any
-engine.
-
-## How to ask
-
-{
-        table(
-            found["arrangements"],
-            {
-                "engine": "{engine}",
-                "frames": "{how}",
-                "s": "{seconds:.2f}",
-                "processor s": "{processor_s:.2f}",
-                "Mpx/s": "{mpx_per_s:.2f}",
-            },
-        )
-    }
-
-## One image of 3 × {SIDE_PX} × {SIDE_PX}
-
-{
-        table(
-            found["one_image"],
-            {
-                "network": "{network}",
-                "engine": "{engine}",
-                "threads": "{threads}",
-                "ms": "{ms:.0f}",
-                "processor ms": "{processor_ms:.0f}",
-                "Mpx/s": "{mpx_per_s:.2f}",
-                "GFLOP/s": "{gflops:.0f}",
-                "of peak": "{share_of_peak:.0%}",
-                "largest difference of a logit": "{largest_difference:.1e}",
-            },
-        )
-    }
-
-## 8-bit integers, one frame, one thread
-
-{
-        table(
-            found["integers"],
-            {
-                "engine": "{engine}",
-                "precision": "{precision}",
-                "ms": "{ms:.0f}",
-                "processor ms": "{processor_ms:.0f}",
-                "IoU with torch's: mean": "{mean_iou:.4f}",
-                "least": "{least_iou:.4f}",
-            },
-        )
-    }
-"""
+    lines = [
+        "# Engines",
+        f"{about['processor']}, {about['cores']} cores, {about['widest_instructions']}; {versions}.",
+        f"Movie: {found['movie']}. Network: {found['model']}, weights {found['model_sha256'][:12]}.",
+        (
+            f"Float32 GFLOP/s of a matrix product: {peaks}. Load average {found['load_before']:.1f} before, "
+            f"{found['load_after']:.1f} after. All of this took {found['seconds']:.0f} s, of processor time "
+            f"{found['processor_s']:.0f} s."
+        ),
+        "## A movie, as `somanet analyze` segments it",
+        table(found["whole_movie"], MOVIE_COLUMNS),
+        (
+            f"With any engine, preparing a frame takes {outside['prepare']:.0f} ms of processor time and labelling it "
+            f"{outside['label']:.0f} ms."
+        ),
+        "## How to ask: eight frames",
+        table(found["arrangements"], ARRANGEMENT_COLUMNS),
+        f"## One image of 3 × {SIDE_PX} × {SIDE_PX} px",
+        table(found["one_image"], IMAGE_COLUMNS),
+        "## 8-bit integers: one frame, one thread",
+        table(found["integers"], INTEGER_COLUMNS),
+    ]
+    return "\n\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -425,9 +404,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found["whole_movie"] = whole_movie(arguments.model, movie, Path(folder))
     found["outside_the_network_ms"] = outside_the_network(checkpoint, frames[0])
-    found["arrangements"] = arrangements(checkpoint, frames[:16])
+    found["arrangements"] = arrangements(checkpoint, frames[:8])
     found["one_image"] = one_image({"this": checkpoint, "paper-unet": paper_unet()}, found["peak_gflops"])
     found["integers"] = integers(checkpoint, frames)
+    spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    found["processor_s"] = sum(usage.ru_utime + usage.ru_stime for usage in spent)
     found |= {"load_after": os.getloadavg()[0], "seconds": time.perf_counter() - began}
     write_json(arguments.output / "engines.json", found)
     write_text(arguments.output / "engines.md", page(found))

@@ -135,7 +135,8 @@ def test_sweeps_need_their_extra(project: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("guide", ["docs/sweeps.md", "examples/slurm/README.md"])
 def test_the_commands_of_the_guides_are_accepted(guide: str) -> None:
-    given = [somanet_arguments(line) for line in commands((ROOT / guide).read_text(encoding="utf-8"))]
+    text = re.sub(r"^ {3}", "", (ROOT / guide).read_text(encoding="utf-8"), flags=re.MULTILINE)  # blocks in lists
+    given = [somanet_arguments(line) for line in commands(text)]
     sweeps = [arguments for arguments in given if arguments]
     assert sweeps
     assert [problem for arguments in sweeps if (problem := problem_with(arguments))] == []

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
-FASTEST_FIRST: tuple[EngineName, ...] = ("openvino", "onnxruntime")
-"""As measured: docs/engines.md."""
+FASTEST_FIRST: tuple[EngineName, ...] = ("onnxruntime", "openvino")
+"""As fast as each other, measured in docs/engines.md; a process with OpenVINO may not survive SIGTERM in order."""
 EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx"}
 PACKAGES = {"openvino": ("openvino", "onnx"), "onnxruntime": ("onnxruntime", "onnx")}
 

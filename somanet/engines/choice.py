@@ -64,7 +64,7 @@ def with_engine(
     installed = [name for name in FASTEST_FIRST if not missing_packages(name)]
     if not installed:
         note = (
-            "segmenting with torch: the faster engines are not installed (pip install 'somanet[openvino]': about twice "
+            "segmenting with torch: the faster engines are not installed (pip install 'somanet[onnx]': about twice "
             "the speed)"
         )
         return Answering(checkpoint, "torch", (note,))

@@ -39,10 +39,10 @@ def need(*engines: str) -> None:
 
 def test_auto_takes_the_fastest_that_is_installed(without: Any) -> None:
     need("openvino", "onnxruntime")
-    assert with_engine(bright_checkpoint()).engine == "openvino"
-    without("openvino")
+    assert with_engine(bright_checkpoint()).engine == "onnxruntime"
+    without("onnxruntime")
     answering = with_engine(bright_checkpoint())
-    assert (answering.engine, answering.notes) == ("onnxruntime", ())
+    assert (answering.engine, answering.notes) == ("openvino", ())
 
 
 def test_auto_without_any_says_so_and_names_what_to_install(without: Any) -> None:
@@ -51,7 +51,7 @@ def test_auto_without_any_says_so_and_names_what_to_install(without: Any) -> Non
     answering = with_engine(checkpoint)
     assert (answering.engine, answering.checkpoint) == ("torch", checkpoint)
     [note] = answering.notes
-    assert "somanet[openvino]" in note
+    assert "somanet[onnx]" in note
 
 
 @pytest.mark.parametrize(("name", "extra"), [("openvino", "openvino"), ("onnxruntime", "onnx")])
@@ -77,21 +77,21 @@ def test_auto_falls_to_torch_and_says_why(model: torch.nn.Module) -> None:
     answering = with_engine(checkpoint)
     assert (answering.engine, answering.checkpoint) == ("torch", checkpoint)
     assert [note.partition(":")[0] for note in answering.notes] == [
-        "not segmenting with openvino", "not segmenting with onnxruntime", "segmenting with torch",
+        "not segmenting with onnxruntime", "not segmenting with openvino", "segmenting with torch",
     ]  # fmt: skip
 
 
 def test_an_engine_that_does_not_agree_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     need("openvino", "onnxruntime")
-    from somanet.engines.vino import OpenVinoEngine
+    from somanet.engines.ort import OnnxRuntimeEngine
 
-    right = OpenVinoEngine.logits
-    monkeypatch.setattr(OpenVinoEngine, "logits", lambda self, images: right(self, images) + np.float32(0.01))
+    right = OnnxRuntimeEngine.logits
+    monkeypatch.setattr(OnnxRuntimeEngine, "logits", lambda self, images: right(self, images) + np.float32(0.01))
     answering = with_engine(bright_checkpoint())
-    assert answering.engine == "onnxruntime"
+    assert answering.engine == "openvino"
     assert "does not agree with torch" in answering.notes[0]
     with pytest.raises(SomaNetError, match="does not agree"):
-        with_engine(bright_checkpoint(), "openvino")
+        with_engine(bright_checkpoint(), "onnxruntime")
 
 
 def test_an_unknown_engine_is_refused() -> None:

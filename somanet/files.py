@@ -13,7 +13,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,10 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
-        else:
+        elif temporary.exists():
+            # A failed writer may still have it open: until that is closed, deleting alone would free no space.
+            with suppress(OSError):
+                os.truncate(temporary, 0)
             temporary.unlink(missing_ok=True)
 
 

@@ -194,6 +194,19 @@ def test_a_full_disk_after_part_of_the_bytes(tmp_path: Path, monkeypatch: pytest
     assert names(tmp_path) == []
 
 
+def test_a_failed_write_gives_its_space_back_though_the_file_is_still_open(tmp_path: Path) -> None:
+    """As a library leaves it whose writer lives in the error's traceback: what follows, the run's end, needs room."""
+    handle = None
+    with pytest.raises(SomaNetError, match="disk is full"), atomic_path(tmp_path / "state.pt") as temporary:  # noqa: PT012
+        handle = temporary.open("wb", buffering=0)
+        handle.write(bytes(100_000))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert handle is not None
+    assert os.fstat(handle.fileno()).st_size == 0
+    handle.close()
+    assert names(tmp_path) == []
+
+
 def test_names_that_are_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder").mkdir()

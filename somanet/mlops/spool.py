@@ -59,7 +59,10 @@ def outage_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
 
 def first_line(error: BaseException) -> str:
     """An error's first line, for a message of one line."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    lines = [
+        one for one in str(error).strip().splitlines() if not one.startswith("(raised as a result of")
+    ]  # SQLAlchemy
+    line = (lines or [type(error).__name__])[0][:300]
     return line if line.endswith(".") else line + "."
 
 

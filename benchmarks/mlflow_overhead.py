@@ -53,17 +53,17 @@ class Watch:
 
 def watch_mlflow() -> Watch:
     """Time everything of a training that is done for MLflow."""
-    from somanet import experiments
+    from somanet.experiments import training
     from somanet.mlops import machine
     from somanet.mlops.tracked import TrackedRun
 
     watch = Watch()
     for name in CALLS:
         setattr(TrackedRun, name, watch.timed(name, getattr(TrackedRun, name)))
-    experiments.interrupted_run = watch.timed("look for an interrupted run", experiments.interrupted_run)
-    experiments.write_run_file = watch.timed("note the run", experiments.write_run_file)
+    training.interrupted_run = watch.timed("look for an interrupted run", training.interrupted_run)
+    training.write_run_file = watch.timed("note the run", training.write_run_file)
     machine.Outbox.deliver = watch.timed("send (part of the above, and system metrics)", machine.Outbox.deliver)
-    original = experiments.track_run
+    original = training.track_run
 
     @contextmanager
     def track_run(*arguments: Any, **options: Any) -> Iterator[Any]:
@@ -74,7 +74,7 @@ def watch_mlflow() -> Watch:
         with watch.running("end the run"):
             context.__exit__(None, None, None)
 
-    experiments.track_run = track_run
+    training.track_run = track_run
     return watch
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from somanet.comparison.artefact import FILES
 from somanet.config import Params, load_params
 from somanet.experiments import load_items, predict_all, stage
 from somanet.provenance import project_root
@@ -24,7 +25,12 @@ def main() -> None:
     }
     figures = write_figures(results, shown, predictions, REPORTS / "study")
     parent = record_study(
-        params.study.title, results, [path for _, path in figures], experiment="finetune", root=project_root()
+        params.study.title,
+        results,
+        [path for _, path in figures],
+        [REPORTS / name for name in FILES],
+        experiment="finetune",
+        root=project_root(),
     )
     write_study(params.study, results, threshold, REPORTS, figures=figures, parent_run=parent)
     print(f"Written: {REPORTS / 'study.md'}, study.json and the pictures in {REPORTS / 'study'}; MLflow run {parent}")

@@ -19,13 +19,10 @@ HIT, MISSED, FALSE = (0.16, 0.63, 0.35), (0.20, 0.45, 0.90), (0.90, 0.25, 0.20)
 
 
 def blank(width: float, height: float) -> Figure:
-    """A figure outside pyplot's global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """A figure of so many inches, outside pyplot's global state."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def display(image: NDArray[np.generic]) -> NDArray[np.float64]:

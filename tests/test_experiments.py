@@ -253,16 +253,16 @@ def test_a_seed_that_is_done_survives_the_killing_of_a_later_one(project: Path, 
 TRAIN = """
 import sys, time
 from pathlib import Path
-from somanet import experiments
+from somanet.experiments import training
 from tests.test_experiments import SETTINGS, train_here
 stop_after = sys.argv[2]
-say = experiments.say
+say = training.say
 def say_and_wait(line):
     say(line)
     sys.stdout.flush()
     if f"epoch {stop_after}/" in line:
         time.sleep(600)
-experiments.say = say_and_wait
+training.say = say_and_wait
 train_here(Path(sys.argv[1]), SETTINGS.model_copy(update={"epochs": 4, "schedule": "cosine", "ema_decay": 0.5}))
 """
 
@@ -389,6 +389,20 @@ def test_an_evaluation_joins_the_run_of_its_training(project: Path, evaluation, 
     assert joined.params == {"a": "1"}
     assert joined.metrics["neurons_precision"] == joined.metrics["neurons_interior_precision"] == 0.75
     assert artifacts(project, run.run_id) == {"tables/neurons_per_image.csv", "figures/neurons_panels.png"}
+
+
+def test_a_model_s_own_page_shows_its_settings_and_scores(project: Path, trained, evaluation, tmp_path: Path) -> None:
+    run = read_run(project / "report", root=project)
+    recording = Recording(project, "pretrain", "small")
+    record_evaluation(project / "report" / "mlflow_run.json", evaluation, prefix="page", recording=recording)
+    client = open_client(project)
+    [logged] = client.get_run(run.run_id).outputs.model_outputs
+    model = client.get_logged_model(logged.model_id)
+    assert model.params["training.learning_rate"] == "0.002"
+    shown = {metric.key: metric.value for metric in model.metrics}
+    assert shown["page_iou"] == evaluation.everything.values["iou"]
+    assert read_run(project / "report", root=project).metrics["page_iou"] == shown["page_iou"]
+    assert "train_loss" not in shown
 
 
 def test_an_evaluation_of_a_run_from_elsewhere_gets_a_run_of_its_own(project: Path, evaluation, tmp_path: Path) -> None:

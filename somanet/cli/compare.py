@@ -23,6 +23,9 @@ def compare(
     ] = None,
     variants: Annotated[bool, typer.Option("--variants", help="All variants in reports/evaluate.")] = False,
     experiment: Annotated[str | None, typer.Option(help="All finished runs of this MLflow experiment.")] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="RUN", help="All finished runs below this MLflow run: a study or a sweep.")
+    ] = None,
     reference: Annotated[str | None, typer.Option(help="Network to compare with; the best unless told.")] = None,
     score: Annotated[
         str, typer.Option(help="Score that decides and ranks: iou, precision, recall, accuracy, mean_ap.")
@@ -44,7 +47,13 @@ def compare(
     if log_to is not None:
         read_run(log_to, root=root)  # asked for before the work, not after it
     found = gather(
-        sources or [], root=root, variants=variants, experiment=experiment, scored_on=scored_on, best_by=score
+        sources or [],
+        root=root,
+        variants=variants,
+        experiment=experiment,
+        study=study,
+        scored_on=scored_on,
+        best_by=score,
     )
     files = write_comparison(found.networks, output, reference=reference, deciding=score, notes=found.notes)
     if len(found.networks) <= SHOWN_IN_FULL:

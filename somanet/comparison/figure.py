@@ -13,6 +13,7 @@ import numpy as np
 
 from somanet.comparison.networks import Cost, Network, title
 from somanet.comparison.pairing import ALPHA, Difference, Pairing
+from somanet.plots import blank
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,14 +38,12 @@ def comparison_figure(networks: Sequence[Network], pairing: Pairing | None = Non
         networks: what is compared.
         pairing: the same networks image by image.
     """
-    from matplotlib.figure import Figure
-
     shown = _shown(networks, pairing)
     others = _scattered([n.name for n in shown], pairing) if pairing else []
     rows_inch = 0.36 * len(shown) + 1.2
     scatter_rows = -(-len(others) // _PER_ROW)
     heights = [rows_inch] * (2 if pairing else 1) + [2.45 * scatter_rows + 0.3] * bool(scatter_rows)
-    figure = Figure(figsize=(13 if pairing else 10, sum(heights) + 0.25 * len(heights)), layout="constrained")
+    figure = blank(13 if pairing else 10, sum(heights) + 0.25 * len(heights))
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     titled = f": the best {len(shown)} of {len(networks)} networks" if len(shown) < len(networks) else ""
     _scores(parts[0], shown, pairing, titled)

@@ -37,10 +37,11 @@ def gather(
     reports: Path = REPORTS,
     variants: bool = False,
     experiment: str | None = None,
+    study: str | None = None,
     scored_on: str | None = None,
     best_by: str = DECIDING,
 ) -> Gathered:
-    """Everything that was named, in the order: files and variants, runs, the experiment's runs.
+    """Everything that was named, in the order: files and variants, runs, the experiment's runs, the study's.
 
     Args:
         sources: metrics files, folders that hold one, `mlflow_run.json` files or their folders, run ids, variants.
@@ -48,8 +49,9 @@ def gather(
         reports: its reports, whose `evaluate/` holds the variants.
         variants: also take all variants.
         experiment: also take all its finished runs that have an evaluation.
+        study: also take those below this run, which is a study or a sweep.
         scored_on: see :func:`somanet.comparison.runs.networks_of_runs`.
-        best_by: an experiment's networks come with the best in this score first.
+        best_by: an experiment's or study's networks come with the best in this score first.
 
     Raises:
         SomaNetError: something named is not there or holds no scores, or nothing was named.
@@ -75,11 +77,13 @@ def gather(
             )
         found += [read_variant(name, reports) for name in names]
     notes: list[str] = []
-    if run_ids or experiment is not None:
-        runs, notes = _from_store(run_ids, experiment, root, scored_on, best_by)
+    if run_ids or experiment is not None or study is not None:
+        runs, notes = _from_store(run_ids, experiment, study, root, scored_on, best_by)
         found += runs
     if not found:
-        raise SomaNetError("Nothing to compare: name metrics files, folders, run ids, --variants or --experiment NAME.")
+        raise SomaNetError(
+            "Nothing to compare: name metrics files, folders, run ids, --variants, --study RUN or --experiment NAME."
+        )
     check_names(found)
     return Gathered(found, notes)
 
@@ -188,20 +192,28 @@ def _unknown(source: str, variants: Sequence[str]) -> str:
 
 
 def _from_store(
-    run_ids: Sequence[str], experiment: str | None, root: Path, scored_on: str | None, best_by: str
+    run_ids: Sequence[str],
+    experiment: str | None,
+    study: str | None,
+    root: Path,
+    scored_on: str | None,
+    best_by: str,
 ) -> tuple[list[Network], list[str]]:
     from somanet.comparison.runs import networks_of_runs
-    from somanet.mlops import finished_runs, read_runs
+    from somanet.mlops import child_runs, finished_runs, read_runs
 
     named = read_runs(list(dict.fromkeys(run_ids)), root=root) if run_ids else []
     networks: list[Network] = []
     if named:
         networks, _ = networks_of_runs(named, root=root, scored_on=scored_on)
-    if experiment is None:
+    if experiment is None and study is None:
         return networks, []
-    runs = [run for run in finished_runs(experiment, root=root) if run.run_id not in run_ids]
+    found = finished_runs(experiment, root=root) if experiment is not None else []
+    found += [run for run in child_runs(study, root=root) if run.status == "FINISHED"] if study is not None else []
+    runs = list({run.run_id: run for run in found if run.run_id not in run_ids}.values())
     if not runs and not networks:
-        raise SomaNetError(f"The experiment {experiment!r} has no finished run to compare.")
+        place = f"The experiment {experiment!r} has" if experiment is not None else f"Below the run {study} there is"
+        raise SomaNetError(f"{place} no finished run to compare.")
     more, left_out = networks_of_runs(runs, root=root, scored_on=scored_on, skip_unscored=True)
     more.sort(key=lambda network: _best_first(network, best_by))
     shown = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")

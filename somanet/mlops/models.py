@@ -79,7 +79,8 @@ def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, serv
             except outage_errors() as error:
                 raise NotSaved(f"The network was not logged as an MLflow model: {first_line(error)}") from error
             # Registered only now, so that a failed save leaves no empty model in the list.
-            ready = client.create_logged_model(experiment_id, name=name, source_run_id=run_id).model_id
+            params = client.get_run(run_id).data.params  # for the model's own page
+            ready = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, params=params).model_id
             description.model_id = ready
             description.save(folder / "MLmodel")
             client.log_model_artifacts(ready, str(folder))

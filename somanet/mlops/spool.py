@@ -86,7 +86,9 @@ def send(client: MlflowClient, record: Mapping[str, Any]) -> None:
     if kind == "metrics":
         rows = record["rows"]
         for first in range(0, len(rows), _BATCH):
-            batch = [Metric(key, value, time_ms, step) for key, value, time_ms, step in rows[first : first + _BATCH]]
+            batch = [
+                Metric(*row) for row in rows[first : first + _BATCH]
+            ]  # key, value, time, step, perhaps a model's id
             client.log_batch(run_id, metrics=batch)
     elif kind == "tags":
         client.log_batch(run_id, tags=[RunTag(key, value) for key, value in record["tags"].items()])

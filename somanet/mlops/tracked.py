@@ -78,16 +78,23 @@ class TrackedRun:
         for epoch, metrics in epochs:
             self.log_epoch(epoch, metrics)
 
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Log final scores, once: a value that the run already shows is not sent again."""
-        new = {key: value for key, value in metrics.items() if not _same(self._last_values.get(key), value)}
-        for key, value in new.items():
-            self._log_metrics({key: value}, max(self._steps.get(key, ()), default=0))
+    def log_metrics(self, metrics: Mapping[str, float], *, of_model: str | None = None) -> None:
+        """Log final scores, once: a value that the run already shows is not sent again.
 
-    def _log_metrics(self, metrics: Mapping[str, float], step: int) -> bool:
+        Args:
+            metrics: name → value.
+            of_model: name of the run's logged network whose page shows them too, if it has it.
+        """
+        new = {key: value for key, value in metrics.items() if not _same(self._last_values.get(key), value)}
+        model = logged_model_of(self._client, self.run_id, self.experiment_id, of_model) if of_model and new else None
+        for key, value in new.items():
+            self._log_metrics({key: value}, max(self._steps.get(key, ()), default=0), model)
+
+    def _log_metrics(self, metrics: Mapping[str, float], step: int, model: str | None = None) -> bool:
         """Whether the store or the spool has them now."""
         now_ms = int(time.time() * 1000)
-        rows = [[key, float(value), now_ms, step] for key, value in metrics.items()]
+        of_model = [model.removeprefix("models:/")] if model else []
+        rows = [[key, float(value), now_ms, step, *of_model] for key, value in metrics.items()]
         if rows and self.outbox.deliver({"kind": "metrics", "rows": rows}) == "lost":
             return False
         self._last_values |= {key: float(value) for key, value in metrics.items()}

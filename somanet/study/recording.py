@@ -16,7 +16,13 @@ KEY = "somanet.study"
 
 
 def record_study(
-    title: str, results: Mapping[str, Result], files: Sequence[Path], *, experiment: str, root: Path
+    title: str,
+    results: Mapping[str, Result],
+    pictures: Sequence[Path],
+    comparison: Sequence[Path],
+    *,
+    experiment: str,
+    root: Path,
 ) -> str:
     """Record the study; gives the id of its run.
 
@@ -26,7 +32,8 @@ def record_study(
     Args:
         title: of the study.
         results: row name → its result.
-        files: its table and pictures, for the run's artifacts.
+        pictures: its own, for the run's artifacts.
+        comparison: the files of the comparison of the same networks, as `somanet compare --log-to` stores them.
         experiment: where the trainings are recorded; MLflow nests runs of one experiment.
         root: the project.
     """
@@ -35,8 +42,9 @@ def record_study(
     known = find_run({KEY: key}, root=root)
     with track_run(title, experiment=experiment, root=root, tags={KEY: key}, run_id=known, system_metrics=False) as run:
         run.log_table(_table(results), "study.csv")
-        for file in files:
-            run.log_file(file, "study")
+        for folder, files in (("study", pictures), ("comparison", comparison)):
+            for file in files:
+                run.log_file(file, folder)
         adopt_runs(run.run_id, children, root=root)
     return run.run_id
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from somanet.plots import blank
 from somanet.sweep.space import Dimension, Space
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def history(table: pd.DataFrame, metric: str) -> Figure:
     """Every trial's value in order, the best so far as a line, and where trials were stopped or failed."""
     from matplotlib.ticker import MaxNLocator
 
-    figure = _figure(8, 3.6)
+    figure = blank(8, 3.6)
     ax = figure.subplots()
     complete = table[table["state"] == "complete"]
     if len(complete):
@@ -56,7 +57,7 @@ def slices(table: pd.DataFrame, space: Space, metric: str) -> Figure:
     complete = table[table["state"] == "complete"]
     columns = min(len(space), _PER_ROW)
     rows = -(-len(space) // columns)
-    figure = _figure(3.4 * columns + 0.8, 2.8 * rows)
+    figure = blank(3.4 * columns + 0.8, 2.8 * rows)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     points = None
     for ax, one in zip(panels, space, strict=False):
@@ -76,7 +77,7 @@ def slices(table: pd.DataFrame, space: Space, metric: str) -> Figure:
 
 def importance(shares: Mapping[str, float]) -> Figure:
     """Share of the metric's variance that each setting explains."""
-    figure = _figure(6.4, 0.38 * len(shares) + 1.1)
+    figure = blank(6.4, 0.38 * len(shares) + 1.1)
     ax = figure.subplots()
     names = sorted(shares, key=lambda name: shares[name])
     ax.barh(names, [shares[name] for name in names], color=BLUE, height=0.6)
@@ -104,12 +105,6 @@ def _places(ax: Axes, one: Dimension, complete: pd.DataFrame) -> list[float]:
 def _words(metric: str) -> str:
     names = {"val_iou": "IoU", "iou": "IoU of the labels", "f1": "F1", "mean_ap": "mean AP"}
     return f"{names.get(metric, metric)}, held-out neurons"
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _tidy(ax: Axes) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from somanet.plots import blank
 from somanet.trust.conditions import BASE
 from somanet.trust.truth import QUANTITIES
 
@@ -21,12 +22,6 @@ TARGET_COVERAGE = (0.90, 0.98)
 TOLERANCE = {"frequency": 0.10, "length": 0.15, "speed": 0.15}
 """Bias that is within the aim; coverage has its own."""
 TRACKING_SHOWN = ("DET", "SEG", "TRA", "LNK", "HOTA", "IDF1")
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _percent(ax: Axes, axis: str = "y") -> None:
@@ -47,7 +42,7 @@ def _plain(ax: Axes) -> None:
 def sampling(tracks: pd.DataFrame) -> Figure:
     """Bias and coverage of each quantity against the frame interval, by the rule: as seen and corrected."""
     table = tracks[(tracks["factor"] == BASE) & (tracks["detector"] == "rule")]
-    figure = _figure(11, 6)
+    figure = blank(11, 6)
     axes = figure.subplots(2, len(QUANTITIES), sharex=True, sharey="row")
     for column, quantity in enumerate(QUANTITIES):
         bias, coverage = axes[0, column], axes[1, column]
@@ -81,7 +76,7 @@ def _line(ax: Axes, rows: pd.DataFrame, value: str, colour: str, label: str) -> 
 def events(tracks: pd.DataFrame) -> Figure:
     """Recall and precision of saltations against the frame interval, by both detectors."""
     table = tracks[(tracks["factor"] == BASE) & (tracks["quantity"] == "frequency") & (tracks["kind"] == "raw")]
-    figure = _figure(6.2, 3.6)
+    figure = blank(6.2, 3.6)
     ax = figure.subplots()
     for detector, style in (("rule", "o-"), ("model", "s--")):
         rows = table[table["detector"] == detector].sort_values("interval_min")
@@ -104,7 +99,7 @@ def robustness(tracks: pd.DataFrame) -> Figure:
     table = pd.concat([base[base["interval_min"].isin(intervals)].assign(factor="base"), other])
     table = table[(table["kind"] == "corrected")].assign(name=table["factor"] + ": " + table["level"])
     names = list(dict.fromkeys(table["name"]))
-    figure = _figure(11, 0.36 * len(names) + 1.2)
+    figure = blank(11, 0.36 * len(names) + 1.2)
     quantities = ("frequency", "length")
     for ax, quantity in zip(figure.subplots(1, 2, sharey=True), quantities, strict=True):
         ax.axvspan(-TOLERANCE[quantity], TOLERANCE[quantity], color=TARGET, alpha=0.12, linewidth=0)
@@ -136,7 +131,7 @@ def chain(movies: pd.DataFrame) -> Figure:
     names = [f"{row.factor}: {row.level}" for row in table.itertuples()]
     place = np.arange(len(names))
     rows_inch = max(0.42 * len(names), 1.6)
-    figure = _figure(13, rows_inch + 2.3)
+    figure = blank(13, rows_inch + 2.3)
     tracking, found, frequency, length = figure.subplots(1, 4, sharey=True, width_ratios=[1.1, 1, 1.2, 1.2])
     for name, marker in zip(TRACKING_SHOWN, "os^vDP", strict=True):
         tracking.plot(table[name], place, marker, markersize=5, alpha=0.85, label=name, linestyle="none")

@@ -145,6 +145,21 @@ def test_runs_that_cannot_be_compared(base: tuple[Path, dict[str, str]], key: st
         gather([ids.get(key, key)], root=root)
 
 
+def test_a_study_is_what_lies_below_its_run(base: tuple[Path, dict[str, str]]) -> None:
+    """Its two finished runs are compared; an unfinished one, and what lies beside them, are not."""
+    root, _ = base
+    parent, table = write_run(root, "study", {}, experiment="s"), {"neurons": image_table([0.5] * 5)}
+    below = {"mlflow.parentRunId": parent}
+    for name in ("one", "two"):
+        write_run(root, name, table, experiment="s", tags=below)
+    write_run(root, "beside", table, experiment="s")
+    unfinished = write_run(root, "unfinished", table, experiment="s", tags=below)
+    open_client(root).set_terminated(unfinished, "KILLED")
+    assert sorted(network.name for network in gather([], root=root, study=parent).networks) == ["one", "two"]
+    with pytest.raises(SomaNetError, match=f"Below the run {unfinished} there is no finished run to compare"):
+        gather([], root=root, study=unfinished)
+
+
 def test_a_deleted_run_is_called_that(base: tuple[Path, dict[str, str]]) -> None:
     root, _ = base
     run = write_run(root, "old", {}, experiment="t")

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from somanet.errors import SomaNetError
-from somanet.mlops import adopt_runs, read_run, read_tables, track_run
+from somanet.mlops import adopt_runs, read_run, read_tables
+from somanet.mlops.client import open_client
 from somanet.study.recording import record_study
+from tests.comparison.worlds import write_run
 from tests.study.worlds import small_study
 from tests.worlds import make_project, mlflow_may_warn
 
@@ -27,9 +29,7 @@ def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(root: Path, name: str) -> str:
-    with track_run(name, experiment="finetune", root=root, system_metrics=False) as run:
-        run.log_metrics({"iou": 0.5})
-    return run.run_id
+    return write_run(root, name, {}, experiment="finetune")
 
 
 def test_one_run_holds_all_and_a_second_time_it_is_the_same(project: Path) -> None:
@@ -44,10 +44,18 @@ def test_one_run_holds_all_and_a_second_time_it_is_the_same(project: Path) -> No
     results["fast"] = replace(results["fast"], network=replace(results["fast"].network, metrics=undefined))
     picture = project / "loss.png"
     picture.write_bytes(b"picture")
-    first, second = (record_study("A study", results, [picture], experiment="finetune", root=project) for _ in range(2))
+    page, client = project / "comparison.md", open_client(project)
+    page.write_text("table")
+    first, second = (
+        record_study("A study", results, [picture], [page], experiment="finetune", root=project) for _ in range(2)
+    )
     assert first == second
     study = read_run(first, root=project)
     assert (study.name, study.status, study.experiment) == ("A study", "FINISHED", "finetune")
+    stored = [
+        entry.path for folder in ("study", "comparison") for entry in open_client(project).list_artifacts(first, folder)
+    ]
+    assert stored == ["study/loss.png", "comparison/comparison.md"]
     [(_, tables)] = read_tables([study], suffix=".csv", root=project)
     table = tables["study"].set_index("row")
     assert table["iou"].round(6).to_dict() == {"baseline: n": 0.2, "best": 0.5, "fast": 0.5, "other": 0.8}
@@ -56,7 +64,7 @@ def test_one_run_holds_all_and_a_second_time_it_is_the_same(project: Path) -> No
 
     retrained = train(project, "best again")
     results["best"] = replace(results["best"], network=replace(results["best"].network, runs={0: retrained}))
-    third = record_study("A study", results, [], experiment="finetune", root=project)
+    third = record_study("A study", results, [], [], experiment="finetune", root=project)
     assert third != first
     assert read_run(retrained, root=project).tags["mlflow.parentRunId"] == third
 

@@ -1,0 +1,39 @@
+"""Training and evaluation as recorded experiments: files for DVC and people, the same facts for MLflow."""
+
+from somanet.experiments.evaluation import (
+    EVALUATION_SEED,
+    Evaluation,
+    evaluate_checkpoint,
+    predict_all,
+    record_evaluation,
+    write_evaluation,
+)
+from somanet.experiments.recording import Recording, dataset_ref, is_main_process
+from somanet.experiments.reports import history_table, read_json, save_figure, write_training
+from somanet.experiments.running import load_items, say, stage
+from somanet.experiments.state import forget_trainings, several_trainings
+from somanet.experiments.training import SERVING_CODE, run_training, start_network
+
+__all__ = [
+    "EVALUATION_SEED",
+    "SERVING_CODE",
+    "Evaluation",
+    "Recording",
+    "dataset_ref",
+    "evaluate_checkpoint",
+    "forget_trainings",
+    "history_table",
+    "is_main_process",
+    "load_items",
+    "predict_all",
+    "read_json",
+    "record_evaluation",
+    "run_training",
+    "save_figure",
+    "say",
+    "several_trainings",
+    "stage",
+    "start_network",
+    "write_evaluation",
+    "write_training",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
-import tarfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,9 +84,9 @@ def export_results(root: Path, commit: str, folder: Path) -> None:
     make_folder(folder)
     paths = [path for path in tracked if path]
     if paths:
-        archive = _run(root, "archive", "--format=tar", commit, "--", *paths)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
+        archive = _run(root, "archive", "--format=zip", commit, "--", *paths)
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            opened.extractall(folder)  # drops absolute paths and `..`, and makes no links
 
 
 def clone_at(root: Path, commit: str, folder: Path) -> None:

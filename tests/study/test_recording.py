@@ -52,9 +52,7 @@ def test_one_run_holds_all_and_a_second_time_it_is_the_same(project: Path) -> No
     assert first == second
     study = read_run(first, root=project)
     assert (study.name, study.status, study.experiment) == ("A study", "FINISHED", "finetune")
-    stored = [
-        entry.path for folder in ("study", "comparison") for entry in open_client(project).list_artifacts(first, folder)
-    ]
+    stored = [entry.path for part in ("study", "comparison") for entry in client.list_artifacts(first, part)]
     assert stored == ["study/loss.png", "comparison/comparison.md"]
     [(_, tables)] = read_tables([study], suffix=".csv", root=project)
     table = tables["study"].set_index("row")

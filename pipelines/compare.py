@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from somanet.comparison.artefact import write_comparison
-from somanet.comparison.sources import read_scores, read_variant
+from somanet.comparison.sources import read_baseline, read_variant
 from somanet.config import load_params
 from somanet.experiments import read_json, stage
-from somanet.mlops import run_id_from
 
 REPORTS = Path("reports")
 
@@ -14,13 +13,7 @@ REPORTS = Path("reports")
 def main() -> None:
     params = load_params()
     networks = [
-        read_scores(
-            REPORTS / "baseline" / network / "neurons",
-            name=f"baseline: {network}",
-            what="trained on nuclei, untouched",
-            training=read_json(REPORTS / "pretrain" / network / "training.json"),
-            runs={params.seed: run_id_from(REPORTS / "pretrain" / network)},
-        )
+        read_baseline(network, REPORTS, seed=params.seed, what="trained on nuclei, untouched")
         for network in params.pretrain
     ]
     for variant, chosen in params.finetune.items():

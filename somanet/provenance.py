@@ -31,6 +31,10 @@ PACKAGES = (
 )
 """Distributions whose version can change a number; ``python`` is added beside them."""
 
+NO_RESULTS = tuple(f":(exclude,top,glob)**/{name}" for name in ("dvc.lock", "reports/**", ".gitignore"))
+"""Paths for git that leave out what a running pipeline rewrites by itself. With these counted, every stage but the
+first would be called dirty, and the flag would say nothing about the code and parameters that it is there for."""
+
 _GIT_TIMEOUT_S = 20
 
 
@@ -41,7 +45,7 @@ class Provenance:
     Attributes:
         git_commit: full commit hash of the working tree that runs.
         git_branch: branch name; ``None`` on a detached head.
-        git_dirty: tracked files differ from the commit (untracked files do not count).
+        git_dirty: tracked files differ from the commit (untracked files and a pipeline's results do not count).
         dvc_stage: the stage DVC is running, as ``DVC_STAGE`` tells it.
         dvc_experiment: the experiment's name, as ``DVC_EXP_NAME`` tells it; only under ``dvc exp run``.
         dvc_lock_sha256: digest of ``dvc.lock``: the state of every input and output.
@@ -127,16 +131,11 @@ def collect(root: Path | str, *, device: str | None = None) -> Provenance:
     )
 
 
-# What a running pipeline rewrites by itself. With these counted, every stage but the first would be called dirty, and
-# the flag would say nothing about the code and parameters that it is there for.
-_RESULTS = (":(exclude,top,glob)**/dvc.lock", ":(exclude,top,glob)**/reports/**")
-
-
 def _git_state(root: Path) -> tuple[dict[str, str], str | None]:
     """Commit, branch and dirty flag with one git call, and a note where git cannot say."""
     try:
         done = subprocess.run(
-            ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", ".", *_RESULTS],
+            ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", ".", *NO_RESULTS],
             cwd=root,
             # Only look: without this, status takes the index lock and can disturb a git command beside it.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
@@ -213,6 +212,18 @@ def _loaded_torch_device() -> str | None:
         return "mps" if torch.backends.mps.is_available() else "cpu"
     except (AttributeError, RuntimeError):  # torch half imported, or a driver that does not answer
         return None
+
+
+def dvc_command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """How DVC is started: the command, and the environment in which stages run a folder's code with this Python.
+
+    Args:
+        folder: whose code the stages run, whatever the caller's PYTHONPATH says.
+        arguments: of `dvc`.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    own = {"PATH": path, "PYTHONPATH": str(folder.resolve()), "DVC_NO_ANALYTICS": "1"}
+    return [sys.executable, "-m", "dvc", *arguments], {**os.environ, **own}
 
 
 def dvc_digest(path: Path | str, root: Path | str) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from somanet.config import Params, load_params, override, parse, read_yaml
+from somanet.config import Params, load_params, override, parse, read_yaml, with_setting
 from somanet.errors import SomaNetError
 from somanet.segmentation.settings import AugmentSettings, InstanceSettings, TrainSettings
 
@@ -225,3 +225,12 @@ def test_a_power_of_ten_is_a_number() -> None:
 def test_an_assignment_that_is_none(assignment: str) -> None:
     with pytest.raises(SomaNetError, match=r"Expected key=value such as training\.epochs=3"):
         override({}, [assignment])
+
+
+def test_a_setting_is_changed_by_its_dotted_name_and_the_given_values_stay() -> None:
+    values = {"training": {"epochs": 3, "augment": None}, "start": "paper"}
+    changed = with_setting(values, "training.augment.mode", "none")
+    assert changed == {"training": {"epochs": 3, "augment": {"mode": "none"}}, "start": "paper"}
+    assert values["training"] == {"epochs": 3, "augment": None}
+    with pytest.raises(SomaNetError, match=r"'start.weights': 'start' is 'paper', which has no settings of its own"):
+        with_setting(values, "start.weights", 1)

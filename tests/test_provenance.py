@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from somanet import provenance
-from somanet.provenance import collect, dvc_digest, project_root, working_tree
+from somanet.provenance import collect, dvc_command, dvc_digest, project_root, working_tree
 
 MD5 = "0123456789abcdef0123456789abcdef"
 
@@ -179,14 +179,31 @@ def test_importing_and_collecting_are_cheap() -> None:
 
 
 def test_results_that_a_pipeline_rewrites_do_not_make_the_code_dirty(project: Path) -> None:
-    for name in ("dvc.lock", "profiles/real/dvc.lock", "reports/comparison.md", "src/model.py"):
+    for name in ("dvc.lock", "profiles/real/dvc.lock", "reports/comparison.md", "data/.gitignore", "src/model.py"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text("before\n")
     for command in (["add", "-f", "."], ["commit", "-qm", "results"]):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *command], cwd=project, check=True)
     assert collect(project).git_dirty is False
-    for name in ("dvc.lock", "profiles/real/dvc.lock", "reports/comparison.md"):
+    for name in ("dvc.lock", "profiles/real/dvc.lock", "reports/comparison.md", "data/.gitignore"):
         (project / name).write_text("after\n")
     assert collect(project).git_dirty is False
     (project / "src/model.py").write_text("after\n")
     assert collect(project).git_dirty is True
+
+
+def test_dvc_runs_with_this_python_and_the_folder_s_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage's `python` is the one that runs this, `somanet` the folder's own; the rest is as it was."""
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    monkeypatch.setenv("KEPT", "yes")
+    (tmp_path / "somanet.py").write_text("")
+    command, environment = dvc_command(tmp_path / "." / "..", "repro", "study")
+    assert command == [sys.executable, "-m", "dvc", "repro", "study"]
+    assert environment["PYTHONPATH"] == str(tmp_path.parent)
+    assert (environment["KEPT"], environment["DVC_NO_ANALYTICS"]) == ("yes", "1")
+    _, environment = dvc_command(tmp_path, "repro")
+    code = "import sys, somanet; print(sys.executable); print(somanet.__file__)"
+    done = subprocess.run(["python", "-c", code], env=environment, cwd="/", capture_output=True, text=True, check=True)
+    python, package = done.stdout.splitlines()
+    assert Path(python).parent == Path(sys.executable).parent
+    assert package == str(tmp_path / "somanet.py")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,10 +41,11 @@ def sweep(
 ) -> None:
     """Search hyperparameters: each trial is a training and an MLflow run. The same command goes on after a kill."""
     from somanet.config import load_params, read_yaml
+    from somanet.extras import require
 
-    _check_installed("optuna", "sweeps")
+    require("sweeps", purpose="somanet sweep")
     if workers is not None or scheduler is not None:
-        _check_installed("distributed", "cluster")
+        require("cluster", purpose="A cluster (--workers, --scheduler)")
     loaded = load_params(params)
     if name not in loaded.sweep:
         known = ", ".join(sorted(loaded.sweep)) or "none: declare one in a `sweep:` section"
@@ -77,7 +77,12 @@ def sweep(
 
     place = output or folder / "reports" / "sweeps" / name
     go = partial(
-        run_sweep, job, place, trials=trials or chosen.trials, minutes=minutes or chosen.minutes, restart=restart
+        run_sweep,
+        job,
+        place,
+        trials=trials or chosen.trials,
+        minutes=chosen.minutes if minutes is None else minutes,
+        restart=restart,
     )
     report = _run(go, workers, scheduler, root)
     _tell(report)
@@ -110,11 +115,6 @@ def _run(go: Callable[..., Report], workers: int | None, scheduler: str | None, 
         else:
             return go()
         return go(execute=partial(run_on_cluster, client, at_once=workers))
-
-
-def _check_installed(module: str, extra: str) -> None:
-    if find_spec(module) is None:
-        raise SomaNetError(f"This needs {module}, which is not installed: pip install 'somanet[{extra}]'.")
 
 
 def _check_write_back(name: str | None) -> None:

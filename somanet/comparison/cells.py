@@ -19,10 +19,10 @@ def plain(value: float | None, form: str, unit: str = "") -> str:
     return f"{value:{form}}{unit}" if value is not None and not math.isnan(value) else "–"
 
 
-def signed(value: float) -> str:
-    """A difference with two decimals and its sign, which 0.00 has not."""
-    text = f"{value:+.2f}".replace("-", "−")
-    return text if float(f"{value:.2f}") else "0.00"
+def signed(value: float, digits: int = 2) -> str:
+    """A difference with its sign, which 0.00 has not."""
+    text = f"{value:+.{digits}f}".replace("-", "−")
+    return text if float(f"{value:.{digits}f}") else f"{0:.{digits}f}"
 
 
 def score(metrics: Mapping[str, Any], name: str) -> str:
@@ -39,6 +39,14 @@ def score(metrics: Mapping[str, Any], name: str) -> str:
     return f"{value:.2f}{seeds} [{low:.2f}, {high:.2f}]"
 
 
+def interval(found: Difference, digits: int = 2) -> str:
+    """A paired difference with its interval, as far as it is known."""
+    text = signed(found.value, digits)
+    if math.isfinite(found.low):
+        text += f" [{signed(found.low, digits)}, {signed(found.high, digits)}]"
+    return text
+
+
 def difference(found: Difference, n_images: int) -> str:
     """A paired difference with its interval and corrected p, bold if p is below :data:`ALPHA`.
 
@@ -48,10 +56,7 @@ def difference(found: Difference, n_images: int) -> str:
     """
     if math.isnan(found.value):
         return "–"
-    text = signed(found.value)
-    if math.isfinite(found.low):
-        text += f" [{signed(found.low)}, {signed(found.high)}]"
-    text += f", p {found.p_holm:.2g}"
+    text = f"{interval(found)}, p {found.p_holm:.2g}"
     if found.n_images < n_images:
         text += f" ({found.n_images} images)"
     return f"**{text}**" if found.p_holm < ALPHA else text

@@ -9,7 +9,7 @@ from typing import Any
 from somanet.comparison import cells
 from somanet.comparison.networks import SCORES, Network, title
 from somanet.comparison.pairing import ALPHA, Pairing
-from somanet.comparison.statistics import MAX_EXACT
+from somanet.comparison.statistics import MAX_EXACT, least_p
 
 
 def comparison_markdown(
@@ -102,7 +102,7 @@ def _power(n_images: int, n_others: int) -> str:
     """What so many images can show at most."""
     if n_images > MAX_EXACT:
         return f"{n_images} images."
-    least = min(1.0, n_others * 2 / 2**n_images)
+    least = least_p(n_images, n_others)
     words = f"{n_images} image{'s' * (n_images > 1)}: no corrected p can be below {least:.2g}"
     return f"{words}, whatever the networks do." if least >= ALPHA else f"{words}."
 

@@ -60,7 +60,7 @@ def _shared_data(tables: Mapping[str, Tables]) -> str:
         found = ", ".join(sorted(set.union(*every)))
         raise SomaNetError(
             f"The runs were scored on different data ({found}), none of which all have. --scored-on picks one, and "
-            "with --experiment leaves out the runs without it."
+            "with --experiment or --study leaves out the runs without it."
         )
     return shared.pop() if shared else ""
 

@@ -155,6 +155,34 @@ def read_variant(name: str, reports: Path = REPORTS, *, what: str = "") -> Netwo
     )
 
 
+BASELINE = "baseline: "
+"""Begins the name of a pretrained network that is scored untouched."""
+
+
+def read_baseline(network: str, reports: Path = REPORTS, *, seed: int, what: str) -> Network:
+    """A pretrained network untouched, on the neurons: `baseline/` has its scores, `pretrain/` its training.
+
+    Args:
+        network: of the section `pretrain`.
+        reports: the project's reports.
+        seed: of its training.
+        what: in words.
+
+    Raises:
+        SomaNetError: its scores or its training are not there or not whole.
+    """
+    from somanet.mlops import run_id_from
+
+    trained = reports / "pretrain" / network
+    return read_scores(
+        reports / "baseline" / network / "neurons",
+        name=f"{BASELINE}{network}",
+        what=what,
+        training=read_json(trained / "training.json"),
+        runs={seed: run_id_from(trained)},
+    )
+
+
 def variant_names(reports: Path = REPORTS) -> tuple[str, ...]:
     """The variants that have scores, by name."""
     return tuple(sorted(file.parent.name for file in (reports / "evaluate").glob("*/metrics.json")))

@@ -96,6 +96,12 @@ def sign_flip_p(differences_VN: Floats, *, seed: int, drawn_patterns: int = DRAW
     return np.where(defined_VN.any(axis=1), as_far_V / n_patterns, np.nan)
 
 
+def least_p(n_images: int, n_comparisons: int) -> float:
+    """The smallest p that :func:`sign_flip_p` can give for so many images, corrected by Holm's method; at most 1."""
+    smallest = 2 / 2**n_images if n_images <= MAX_EXACT else 1 / DRAWN_PATTERNS
+    return min(1.0, n_comparisons * smallest)
+
+
 def holm(p: Floats) -> Floats:
     """P values corrected for many comparisons: the chance of even one false alarm stays below the level.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
+from somanet.extras import missing, require
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
-FASTEST_FIRST: tuple[EngineName, ...] = ("onnxruntime", "openvino")
+FastName = Literal["openvino", "onnxruntime"]
+FASTEST_FIRST: tuple[FastName, ...] = ("onnxruntime", "openvino")
 """As fast as each other, measured in docs/engines.md; a process with OpenVINO may not survive SIGTERM in order."""
-EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx"}
-PACKAGES = {"openvino": ("openvino", "onnx"), "onnxruntime": ("onnxruntime", "onnx")}
+EXTRAS: dict[FastName, str] = {"openvino": "openvino", "onnxruntime": "onnx"}
+"""Engine → the extra that brings it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def with_engine(
         return Answering(checkpoint, "torch")
     if wanted != "auto":
         return Answering(_answered_by(checkpoint, wanted, threads, at_once), wanted)
-    installed = [name for name in FASTEST_FIRST if not missing_packages(name)]
+    installed = [name for name in FASTEST_FIRST if not missing(EXTRAS[name])]
     if not installed:
         note = (
             "segmenting with torch: the faster engines are not installed (pip install 'somanet[onnx]': about twice "
@@ -79,21 +80,14 @@ def with_engine(
 
 def engine_of(model: nn.Module) -> dict[str, Any]:
     """What computes a network's answers, for the record of a result: name, version, precision."""
-    import torch
-
+    from somanet.engines.eager import EagerEngine
     from somanet.engines.module import EngineModule
 
-    if isinstance(model, EngineModule):
-        return {"name": model.engine.name, "version": model.engine.version, "precision": "float32"}
-    return {"name": "torch", "version": str(torch.__version__), "precision": "float32"}
+    engine: Engine = model.engine if isinstance(model, EngineModule) else EagerEngine(model)
+    return {"name": engine.name, "version": engine.version, "precision": engine.precision}
 
 
-def missing_packages(name: str) -> tuple[str, ...]:
-    """The packages that an engine needs and that are not installed."""
-    return tuple(package for package in PACKAGES[name] if importlib.util.find_spec(package) is None)
-
-
-def _answered_by(checkpoint: Checkpoint, name: EngineName, threads: int, at_once: int) -> Checkpoint:
+def _answered_by(checkpoint: Checkpoint, name: FastName, threads: int, at_once: int) -> Checkpoint:
     from somanet.engines.graph import check_agreement
     from somanet.engines.module import EngineModule
 
@@ -102,20 +96,13 @@ def _answered_by(checkpoint: Checkpoint, name: EngineName, threads: int, at_once
     return dataclasses.replace(checkpoint, model=EngineModule(engine))
 
 
-def make_engine(checkpoint: Checkpoint, name: EngineName, *, threads: int = 1, at_once: int = 1) -> Engine:
+def make_engine(checkpoint: Checkpoint, name: FastName, *, threads: int = 1, at_once: int = 1) -> Engine:
     """An engine for a checkpoint, not yet compared with torch; arguments and errors as :func:`with_engine`."""
-    from somanet.engines.eager import EagerEngine
     from somanet.engines.graph import to_onnx
     from somanet.engines.ort import OnnxRuntimeEngine
     from somanet.engines.vino import OpenVinoEngine
 
-    if name == "torch":
-        return EagerEngine(checkpoint.model)
-    if missing := missing_packages(name):
-        raise SomaNetError(
-            f"The engine {name} is not installed: {' and '.join(missing)} not found. pip install "
-            f"'somanet[{EXTRAS[name]}]', or use --engine torch."
-        )
+    require(EXTRAS[name], purpose=f"--engine {name}", otherwise=", or use --engine torch")
     onnx_model = to_onnx(checkpoint.model, checkpoint.spec.in_channels)
     try:
         if name == "openvino":
@@ -123,8 +110,10 @@ def make_engine(checkpoint: Checkpoint, name: EngineName, *, threads: int = 1, a
         return OnnxRuntimeEngine(onnx_model, threads=threads)
     except ImportError as error:
         raise SomaNetError(
-            f"The engine {name} is installed but cannot be loaded: {error}. Install it anew, or use --engine torch."
+            f"The engine {name} is installed but cannot be loaded: {first_line(error)} Install it anew, or use "
+            "--engine torch."
         ) from error
     except Exception as error:  # each runtime has exceptions of its own for a graph that it cannot take
-        reason = (str(error).splitlines() or ["no reason given"])[0]
-        raise SomaNetError(f"The engine {name} cannot run this network: {reason[:200]}. Use --engine torch.") from error
+        raise SomaNetError(
+            f"The engine {name} cannot run this network: {first_line(error)} Use --engine torch."
+        ) from error

@@ -11,27 +11,27 @@ if TYPE_CHECKING:
 
 
 class EagerEngine:
-    """The network itself, in evaluation mode.
+    """The network itself, in evaluation mode, in the memory layout that convolutions are faster in.
 
     Args:
         model: images NCHW to logits NCHW.
-        channels_last: the memory layout that convolutions are faster in; false is what torch does when not asked.
     """
 
     name = "torch"
 
-    def __init__(self, model: nn.Module, *, channels_last: bool = True) -> None:
+    def __init__(self, model: nn.Module) -> None:
         import torch
 
-        self.version: str = torch.__version__
-        self._model = model.eval()
-        self._layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.version = str(torch.__version__)
+        found = {str(weights.dtype).removeprefix("torch.") for weights in model.parameters()}
+        self.precision = "+".join(sorted(found or {"float32"}))  # without weights, the images decide
+        self._model = model
 
     def logits(self, images_NCHW: Float32) -> Float32:
         """See :meth:`somanet.engines.engine.Engine.logits`."""
         import torch
 
         with torch.inference_mode():
-            batch = torch.from_numpy(images_NCHW).contiguous(memory_format=self._layout)
-            answer: Float32 = self._model(batch).numpy()
+            batch = torch.from_numpy(images_NCHW).contiguous(memory_format=torch.channels_last)
+            answer: Float32 = self._model.eval()(batch).numpy()
         return answer

@@ -23,6 +23,11 @@ class Engine(Protocol):
         """Of the library that computes."""
         ...
 
+    @property
+    def precision(self) -> str:
+        """Number types of what it runs, as found there: `float32`, or with others, such as `float32+int8`."""
+        ...
+
     def logits(self, images_NCHW: Float32) -> Float32:
         """Logits NCHW of the same height and width, which must be multiples of 32."""
         ...

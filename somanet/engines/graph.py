@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from somanet.engines.eager import EagerEngine
 from somanet.engines.engine import Float32
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,9 +62,8 @@ def to_onnx(model: nn.Module, channels: int, *, output: str = OUTPUT) -> bytes:
                 dynamic_axes={INPUT: free, output: free},
             )
         except Exception as error:  # the exporter raises what each operation's rule raises
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise SomaNetError(
-                f"This network cannot be written as ONNX (opset {OPSET}): {reason[:200]}. It runs with torch "
+                f"This network cannot be written as ONNX (opset {OPSET}): {first_line(error)} It runs with torch "
                 "(--engine torch); another encoder may be exportable."
             ) from error
     content: bytes = buffer.getvalue()
@@ -96,19 +96,16 @@ def check_agreement(run: Callable[[Float32], Float32], model: nn.Module, channel
     Raises:
         SomaNetError: it is above :data:`TOLERANCE`, or the graph does not take an image of another size.
     """
-    import torch
-
+    reference = EagerEngine(model)
     largest = 0.0
     for images in _example_images(channels):
-        with torch.inference_mode():
-            expected = model.eval()(torch.from_numpy(images)).numpy()
+        expected = reference.logits(images)
         try:
             found = run(images)
         except Exception as error:  # each runtime has its own
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise SomaNetError(
-                f"{who} does not answer for {_size(images)}: {reason[:200]}. The network keeps a size of its own and "
-                "cannot be exported; it runs with torch (--engine torch)."
+                f"{who} does not answer for {_size(images)}: {first_line(error)} The network keeps a size of its own "
+                "and cannot be exported; it runs with torch (--engine torch)."
             ) from error
         if found.shape != expected.shape:
             raise SomaNetError(

@@ -20,6 +20,7 @@ class OnnxRuntimeEngine:
         import onnxruntime
 
         self.version: str = onnxruntime.__version__
+        self.precision = _number_types(onnx_model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -33,3 +34,14 @@ class OnnxRuntimeEngine:
         """See :meth:`somanet.engines.engine.Engine.logits`."""
         answer: Float32 = self._session.run(None, {INPUT: images_NCHW})[0]
         return answer
+
+
+def _number_types(onnx_model: bytes) -> str:
+    """Of the images and the weights, which are what the runtime multiplies on a processor."""
+    import onnx
+
+    graph = onnx.load_model_from_string(onnx_model).graph
+    found = {entry.type.tensor_type.elem_type for entry in graph.input}
+    found |= {weights.data_type for weights in graph.initializer if len(weights.dims) > 1}
+    found.discard(onnx.TensorProto.INT64)  # sizes and places
+    return "+".join(sorted(onnx.helper.tensor_dtype_to_np_dtype(number).name for number in found))

@@ -13,6 +13,10 @@ from somanet.engines.engine import Float32
 if TYPE_CHECKING:
     from openvino import Model
 
+_TELLING = ("Input", "Convolution", "Deconvolution", "FullyConnected", "MatMul")
+"""Steps of a compiled network whose number types say how precise it is: the images and the multiplications."""
+_NUMPY_NAMES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "u8": "uint8", "i8": "int8"}
+
 
 def import_openvino() -> Any:
     """OpenVINO without its telemetry: importing it tells Google Analytics, unless that package is not there."""
@@ -45,7 +49,7 @@ class OpenVinoEngine:
         }
         graph = core.read_model(model) if isinstance(model, bytes) else model
         compiled = core.compile_model(graph, "CPU", settings)
-        self.precision = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        self.precision = _number_types(compiled)
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(at_once):
             self._idle.put(compiled.create_infer_request())
@@ -58,3 +62,10 @@ class OpenVinoEngine:
         finally:
             self._idle.put(request)
         return answer
+
+
+def _number_types(compiled: Any) -> str:
+    """Of the images and the multiplications, as the compiled network does them."""
+    steps = [step.get_rt_info() for step in compiled.get_runtime_model().get_ops()]
+    found = {step["runtimePrecision"].astype(str) for step in steps if step["layerType"].astype(str) in _TELLING}
+    return "+".join(sorted(_NUMPY_NAMES.get(name, name) for name in found))

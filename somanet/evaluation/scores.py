@@ -160,7 +160,7 @@ def average_seeds(scores: Sequence[Scores], *, seed: int = 0) -> SeedScores:
 
     def mean(index: NDArray[np.intp]) -> dict[str, float]:
         rows = [s.pooled(index) for s in scores]
-        return {key: _mean([row[key] for row in rows]) for key in rows[0]}
+        return {key: mean_of_defined([row[key] for row in rows]) for key in rows[0]}
 
     values = pd.DataFrame([dict(s.values) for s in scores])
     return SeedScores(
@@ -172,8 +172,8 @@ def average_seeds(scores: Sequence[Scores], *, seed: int = 0) -> SeedScores:
     )
 
 
-def _mean(values: Sequence[float]) -> float:
-    """Mean of the defined values: a seed without any prediction has no precision."""
+def mean_of_defined(values: Sequence[float]) -> float:
+    """Mean of the values that are not NaN: a seed without any prediction has no precision."""
     defined = [v for v in values if not math.isnan(v)]
     return sum(defined) / len(defined) if defined else math.nan
 

@@ -6,8 +6,10 @@ from somanet.experiments.evaluation import (
     evaluate_checkpoint,
     predict_all,
     record_evaluation,
+    score_both,
     write_evaluation,
 )
+from somanet.experiments.images import choose_images, unlabelled_images
 from somanet.experiments.recording import Recording, dataset_ref, is_main_process
 from somanet.experiments.reports import history_table, read_json, save_figure, write_training
 from somanet.experiments.running import load_items, say, stage
@@ -19,6 +21,7 @@ __all__ = [
     "SERVING_CODE",
     "Evaluation",
     "Recording",
+    "choose_images",
     "dataset_ref",
     "evaluate_checkpoint",
     "forget_trainings",
@@ -31,9 +34,11 @@ __all__ = [
     "run_training",
     "save_figure",
     "say",
+    "score_both",
     "several_trainings",
     "stage",
     "start_network",
+    "unlabelled_images",
     "write_evaluation",
     "write_training",
 ]

@@ -46,7 +46,6 @@ def evaluate_checkpoint(
     from tqdm import tqdm
 
     from somanet import plots
-    from somanet.evaluation.scores import score_dataset
     from somanet.segmentation.checkpoint import load_checkpoint
     from somanet.segmentation.prediction import predict_labels
 
@@ -63,11 +62,27 @@ def evaluate_checkpoint(
         (item.name, item.image, item.labels, labels)
         for item, labels in list(zip(items, predicted, strict=True))[:panel_images]
     ]
-    return Evaluation(
-        everything=score_dataset(pairs, thresholds=thresholds, seed=EVALUATION_SEED),
-        interior=score_dataset(pairs, thresholds=thresholds, ignore_edge=True, seed=EVALUATION_SEED),
-        figure=plots.panels(examples),
-        mpx_per_s=mpx_per_s,
+    everything, interior = score_both(pairs, thresholds=thresholds)
+    return Evaluation(everything, interior, figure=plots.panels(examples), mpx_per_s=mpx_per_s)
+
+
+def score_both(
+    pairs: Sequence[tuple[str, NDArray[np.integer], NDArray[np.integer]]],
+    *,
+    thresholds: Sequence[float] | None = None,
+    seed: int = EVALUATION_SEED,
+) -> tuple[Scores, Scores]:
+    """Scores of (name, truth, prediction) label images with every object, and without those the image's edge cuts.
+
+    Objects match at ``thresholds`` of IoU; none = those of :mod:`somanet.evaluation.masks`.
+    """
+    from somanet.evaluation.masks import THRESHOLDS
+    from somanet.evaluation.scores import score_dataset
+
+    levels = THRESHOLDS if thresholds is None else thresholds
+    return (
+        score_dataset(pairs, thresholds=levels, seed=seed),
+        score_dataset(pairs, thresholds=levels, ignore_edge=True, seed=seed),
     )
 
 

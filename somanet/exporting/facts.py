@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Any
-
-from somanet.errors import SomaNetError
 
 if TYPE_CHECKING:
     from somanet.segmentation.checkpoint import Checkpoint
@@ -76,21 +73,3 @@ def postprocessing(spec: ModelSpec) -> str:
     else:
         words += "Each connected component is one soma."
     return words + (f" Objects below {settings.min_area_px} px are dropped." if settings.min_area_px else "")
-
-
-def require(*packages: str, extra: str, purpose: str) -> None:
-    """Refuse before the work what an optional package is missing for.
-
-    Raises:
-        SomaNetError: it names the extra to install.
-    """
-    missing = [name for name in packages if not _found(name)]
-    if missing:
-        raise SomaNetError(f"{purpose} needs {' and '.join(missing)}, not found here: pip install 'somanet[{extra}]'.")
-
-
-def _found(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # the package that it would be part of
-        return False

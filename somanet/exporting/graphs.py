@@ -9,7 +9,8 @@ from somanet.engines.graph import OPSET, check_agreement, to_onnx
 from somanet.engines.ort import OnnxRuntimeEngine
 from somanet.engines.vino import OpenVinoEngine, import_openvino
 from somanet.errors import SomaNetError
-from somanet.exporting.facts import facts_of, require
+from somanet.exporting.facts import facts_of
+from somanet.extras import require
 from somanet.files import atomic_path, write_json
 from somanet.segmentation.checkpoint import load_checkpoint
 
@@ -33,7 +34,7 @@ def export_onnx(checkpoint: Path, output: Path, *, mlflow_run: str | None = None
     """
     if output.suffix != ".onnx":
         raise SomaNetError(f"--output {output}: an ONNX network is one file; give a name that ends in .onnx.")
-    require("onnx", "onnxruntime", extra="onnx", purpose="--format onnx")
+    require("onnx", purpose="--format onnx")
     import onnx
 
     loaded = load_checkpoint(checkpoint)
@@ -59,7 +60,7 @@ def export_openvino(checkpoint: Path, output: Path, *, mlflow_run: str | None = 
     names = {"network.xml", "network.bin", "somanet.json"}
     if output.exists() and not (output.is_dir() and {path.name for path in output.iterdir()} <= names):
         raise SomaNetError(f"{output} holds other things than an OpenVINO network, which would replace it.")
-    require("onnx", "openvino", extra="openvino", purpose="--format openvino")
+    require("openvino", purpose="--format openvino")
     openvino = import_openvino()
 
     loaded = load_checkpoint(checkpoint)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from somanet.files import atomic_path, make_folder, sha256_file, write_json
 from somanet.segmentation.checkpoint import CONFIG, WEIGHTS, load_checkpoint, read_config
+from somanet.segmentation.serves import SECTION, Serves
 
 
-def export_half(checkpoint: Path, output: Path, *, mlflow_run: str | None = None) -> str:
+def export_half(checkpoint: Path, output: Path, *, mlflow_run: str | None = None, serves: Serves | None = None) -> str:
     """Write a checkpoint with 16-bit weights; loading it makes them 32-bit again. Gives the new weights' SHA-256.
 
     Weights lose their digits beyond the third, which moves probabilities by about 1e-3. Files beside the two of the
@@ -18,6 +19,7 @@ def export_half(checkpoint: Path, output: Path, *, mlflow_run: str | None = None
         checkpoint: the folder of a trained network.
         output: folder to write the two files into.
         mlflow_run: the run that trained it.
+        serves: what it was made for; none keeps what the checkpoint says.
 
     Raises:
         SomaNetError: the checkpoint is missing or damaged, or the output cannot be written.
@@ -35,5 +37,6 @@ def export_half(checkpoint: Path, output: Path, *, mlflow_run: str | None = None
         save_file(tensors, temporary)
     digest = sha256_file(output / WEIGHTS)
     weights = {"file": WEIGHTS, "sha256": digest, "exported_from": loaded.sha256, "precision": "float16"}
-    write_json(output / CONFIG, {**config, "weights": weights, "mlflow_run": mlflow_run})
+    told = {} if serves is None else {SECTION: serves.model_dump(mode="json")}
+    write_json(output / CONFIG, {**config, **told, "weights": weights, "mlflow_run": mlflow_run})
     return digest

@@ -14,7 +14,8 @@ from somanet.engines.graph import INPUT, OPSET, check_agreement, to_onnx
 from somanet.engines.ort import OnnxRuntimeEngine
 from somanet.errors import SomaNetError
 from somanet.exporting.card import Card
-from somanet.exporting.facts import postprocessing, require
+from somanet.exporting.facts import postprocessing
+from somanet.extras import require
 from somanet.files import atomic_path
 from somanet.segmentation.checkpoint import Checkpoint, load_checkpoint
 
@@ -50,7 +51,7 @@ def export_bioimageio(checkpoint: Path, output: Path, *, card: Card, mlflow_run:
     """
     if output.suffix != ".zip":
         raise SomaNetError(f"--output {output}: a bioimage.io package is one file; give a name that ends in .zip.")
-    require("bioimageio.spec", "onnx", "onnxruntime", extra="bioimageio", purpose="--format bioimageio")
+    require("bioimageio", purpose="--format bioimageio")
     from somanet.exporting.prepared import PreparedNetwork
 
     loaded = load_checkpoint(checkpoint)

@@ -11,7 +11,7 @@ from somanet.errors import SomaNetError
 from somanet.files import sha256_tree
 from somanet.lineage.chain import Link
 from somanet.lineage.hashes import LARGEST_BYTES, Hashes
-from somanet.mlops import RunInput, RunRecord, find_run, read_run, version_of_run
+from somanet.mlops import PARENT, RunInput, RunRecord, find_run, read_run, version_of_run
 from somanet.provenance import dvc_digest
 
 ELSEWHERE = "in this project's store (MLFLOW_TRACKING_URI names another)"
@@ -108,7 +108,7 @@ class RunLinks:
         if then and self.commit and then != self.commit:
             changed.append(f"it ran the code of commit {then}; the project is now at {self.commit}")
         origins = [self._data(one) for one in record.inputs]
-        if parent := tags.get("mlflow.parentRunId"):
+        if parent := tags.get(PARENT):
             origins.append(self.run(parent))
         if (weights := tags.get("network_sha256")) and f"network {weights}" not in self._seen:
             origins.append(self.network(weights))

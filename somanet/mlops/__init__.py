@@ -8,7 +8,7 @@ from somanet.mlops.datasets import DatasetRef
 from somanet.mlops.lifecycle import StoppedEarly, Terminated, reap_stale_runs, settle_run, sigterm_raises
 from somanet.mlops.listing import child_runs, finished_runs, read_runs
 from somanet.mlops.models import ServedModel, load_logged_model, logged_checkpoint
-from somanet.mlops.nesting import adopt_runs
+from somanet.mlops.nesting import PARENT, adopt_runs
 from somanet.mlops.registry import (
     Version,
     list_aliases,
@@ -32,6 +32,7 @@ from somanet.mlops.tracked import TrackedRun
 from somanet.mlops.ui import serve_ui
 
 __all__ = [
+    "PARENT",
     "TRAINING",
     "DatasetRef",
     "RunInput",

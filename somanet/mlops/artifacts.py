@@ -10,10 +10,10 @@ from urllib.parse import unquote, urlparse
 
 import pandas as pd
 
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 from somanet.mlops.client import open_client
 from somanet.mlops.runfile import RunRecord, read_run
-from somanet.mlops.spool import first_line, outage_errors
+from somanet.mlops.spool import outage_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib import metadata, util
 from pathlib import Path
 
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 
 LOCK_WAIT_S = 5.0
 _LOCATIONS = (
@@ -69,7 +69,7 @@ def explain(error: Exception, path: Path) -> SomaNetError:
         )
     if "is full" in text or "No space left" in text:
         return SomaNetError(f"The MLflow database {path} cannot be written: the disk is full. Free some space.")
-    return SomaNetError(f"The MLflow database {path} cannot be used: {text.splitlines()[0] if text else error!r}.")
+    return SomaNetError(f"The MLflow database {path} cannot be used: {first_line(error)}")
 
 
 def check_database(path: Path, *, wait_s: float = LOCK_WAIT_S, write: bool = True) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from somanet.errors import first_line
 from somanet.mlops.client import open_client
-from somanet.mlops.spool import first_line, outage_errors
+from somanet.mlops.spool import outage_errors
 from somanet.mlops.views import Section, View, view_tags
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 from somanet.mlops.client import open_client
-from somanet.mlops.spool import first_line, has_end, outage_errors, replay_run, waiting
+from somanet.mlops.machine import PREFIX
+from somanet.mlops.spool import has_end, outage_errors, replay_run, waiting
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -175,8 +176,8 @@ def _last_sign(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) 
     """When the run last logged something, in ms: the best guess of its end (now could be days later)."""
     # System metrics come every few seconds and are the freshest; one key of each kind is enough.
     keys = [
-        *[key for key in metrics if key.startswith("system/")][:1],
-        *[k for k in metrics if k[:7] != "system/"][:1],
+        *[key for key in metrics if key.startswith(PREFIX)][:1],
+        *[key for key in metrics if not key.startswith(PREFIX)][:1],
     ]
     times = [metric.timestamp for key in keys for metric in client.get_metric_history(run_id, key)[-1:]]
     return max(times, default=None)

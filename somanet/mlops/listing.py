@@ -6,14 +6,15 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from somanet.errors import SomaNetError
 from somanet.mlops.client import open_client
-from somanet.mlops.missing import get_run, restore_experiment, why_not_active
+from somanet.mlops.missing import get_run, not_here, restore_experiment, why_not_active
+from somanet.mlops.nesting import PARENT
 from somanet.mlops.runfile import RunRecord, record_of
-from somanet.mlops.spool import first_line, outage_errors
-from somanet.mlops.store import public_uri, store_exists, tracking_uri
+from somanet.mlops.spool import outage_errors
+from somanet.mlops.store import store_exists, unreachable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,16 +31,17 @@ def read_runs(run_ids: Sequence[str], *, root: Path | str) -> list[RunRecord]:
     """
     client = _open_existing(root)
     try:
-        experiments = {one.experiment_id: one.name for one in client.search_experiments()}
+        experiments = _experiments(client)
         found: dict[str, RunRecord] = {}
         for first in range(0, len(run_ids), _IDS_PER_SEARCH):
             ids = ", ".join(f"'{run_id}'" for run_id in run_ids[first : first + _IDS_PER_SEARCH])
             found |= {run.run_id: run for run in _pages(client, experiments, f"attributes.run_id IN ({ids})")}
         for run_id in run_ids:
             if run_id not in found:
-                _say_why_not(client, run_id, Path(root).resolve())
+                _check_active(client, run_id, root)
+                raise SomaNetError(f"The run {run_id} is there, but the search missed it.")
     except outage_errors() as error:
-        raise _unreachable(Path(root).resolve(), error) from error
+        raise unreachable(root, error) from error
     return [found[run_id] for run_id in run_ids]
 
 
@@ -62,22 +64,23 @@ def finished_runs(experiment: str, *, root: Path | str) -> list[RunRecord]:
             )
         return _pages(client, {known.experiment_id: experiment}, "attributes.status = 'FINISHED'")
     except outage_errors() as error:
-        raise _unreachable(Path(root).resolve(), error) from error
+        raise unreachable(root, error) from error
 
 
 def child_runs(parent_run_id: str, *, root: Path | str) -> list[RunRecord]:
-    """The runs below a run, in its experiment, the oldest first.
+    """The runs below a run, of whatever experiment, the oldest first.
 
     Raises:
         SomaNetError: the store is missing or does not answer; the run is unknown or deleted.
     """
-    [parent] = read_runs([parent_run_id], root=root)
     client = _open_existing(root)
     try:
-        experiment_id = client.get_run(parent.run_id).info.experiment_id
-        return _pages(client, {experiment_id: parent.experiment}, f"tags.`mlflow.parentRunId` = '{parent.run_id}'")
+        found = _pages(client, _experiments(client), f"tags.`{PARENT}` = '{parent_run_id}'")
+        if not found:
+            _check_active(client, parent_run_id, root)
+        return found
     except outage_errors() as error:
-        raise _unreachable(Path(root).resolve(), error) from error
+        raise unreachable(root, error) from error
 
 
 def _open_existing(root: Path | str) -> MlflowClient:
@@ -88,6 +91,11 @@ def _open_existing(root: Path | str) -> MlflowClient:
             "or set MLFLOW_TRACKING_URI to the store that has them."
         )
     return open_client(root)
+
+
+def _experiments(client: MlflowClient) -> dict[str, str]:
+    """Id -> name of all that are not deleted."""
+    return {one.experiment_id: one.name for one in client.search_experiments()}
 
 
 def _pages(client: MlflowClient, experiments: dict[str, str], condition: str) -> list[RunRecord]:
@@ -115,19 +123,8 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _say_why_not(client: MlflowClient, run_id: str, root: Path) -> NoReturn:
-    """Why the search did not find a run: unknown, deleted, or in a deleted experiment."""
+def _check_active(client: MlflowClient, run_id: str, root: Path | str) -> None:
+    """Refuse a run that no search can find: unknown, deleted, or in a deleted experiment."""
     run = get_run(client, run_id)
-    if run is None:
-        raise SomaNetError(
-            f"There is no run {run_id} in {public_uri(tracking_uri(root), root)}. Was mlruns/ deleted, or was it "
-            "recorded elsewhere (MLFLOW_TRACKING_URI)? A run's id that comes with a checkpoint does not bring the run."
-        )
-    raise SomaNetError(why_not_active(client, run, root) or f"The run {run_id} is there, but the search missed it.")
-
-
-def _unreachable(root: Path, error: BaseException) -> SomaNetError:
-    return SomaNetError(
-        f"The tracking store {public_uri(tracking_uri(root), root)} does not answer: {first_line(error)} Is "
-        "MLFLOW_TRACKING_URI right and the server up?"
-    )
+    if reason := not_here(run_id, root) if run is None else why_not_active(client, run, Path(root).resolve()):
+        raise SomaNetError(reason)

@@ -28,6 +28,15 @@ def get_run(client: MlflowClient, run_id: str) -> Run | None:
         raise
 
 
+def not_here(run_id: str, root: Path | str) -> str:
+    """What to say of a run that the store does not have."""
+    root = Path(root).resolve()
+    return (
+        f"The run {run_id} is not in {public_uri(tracking_uri(root), root)}. Was it removed, or recorded elsewhere "
+        "(MLFLOW_TRACKING_URI; a checkpoint brings its run's id, not the run)?"
+    )
+
+
 def why_not_active(client: MlflowClient, run: Run, root: Path) -> str | None:
     """Why a run cannot be written to, with the command that brings it back; None if it can."""
     # Deleting an experiment deletes its runs with it, and restoring it restores them.

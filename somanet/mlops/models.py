@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from somanet.errors import SomaNetError
-from somanet.mlops.spool import first_line, outage_errors
+from somanet.errors import SomaNetError, first_line
+from somanet.mlops.spool import outage_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,8 +53,8 @@ class ServedModel:
     out_channels: int
 
 
-def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, served: ServedModel, *, name: str) -> str:
-    """Log a network, unless the run has it already, and return its ``models:/`` address.
+def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, served: ServedModel, *, name: str) -> None:
+    """Log a network, unless the run has it already.
 
     Batch size, height and width stay free. A model that a killed process did not finish is deleted.
 
@@ -87,7 +87,6 @@ def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, serv
         client.finalize_logged_model(ready, "READY")
     if ready not in _outputs(client, run_id):
         client.log_outputs(run_id, [LoggedModelOutput(ready, 0)])
-    return f"models:/{ready}"
 
 
 def logged_model_of(client: MlflowClient, run_id: str, experiment_id: str, name: str) -> str | None:

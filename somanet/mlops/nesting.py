@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 from somanet.mlops.client import open_client
-from somanet.mlops.spool import first_line, outage_errors
+from somanet.mlops.spool import outage_errors
 
 PARENT = "mlflow.parentRunId"
+"""Tag of a run: the id of the run that it is a part of. MLflow's page nests by it."""
 
 
 def adopt_runs(parent_run_id: str, run_ids: Sequence[str], *, root: Path | str) -> list[str]:

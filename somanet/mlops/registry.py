@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 from somanet.mlops.client import open_client
 from somanet.mlops.models import CHECKPOINT, fetch
-from somanet.mlops.spool import first_line, outage_errors
+from somanet.mlops.spool import outage_errors
 from somanet.mlops.store import store_exists
 
 if TYPE_CHECKING:

@@ -6,13 +6,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 from somanet.files import sha256_file
 from somanet.mlops.client import open_client
+from somanet.mlops.missing import get_run, not_here, why_not_active
 from somanet.mlops.models import CHECKPOINT, checkpoint_within, fetch, logged_checkpoint
+from somanet.mlops.nesting import PARENT
 from somanet.mlops.registry import REGISTERED, list_aliases
-from somanet.mlops.spool import first_line, outage_errors
-from somanet.mlops.store import public_uri, store_exists, tracking_uri
+from somanet.mlops.spool import outage_errors
+from somanet.mlops.store import public_uri, store_exists, tracking_uri, unreachable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -96,25 +98,16 @@ def find_active_run(client: MlflowClient, run_id: str, root: Path | str) -> Run:
     Raises:
         SomaNetError: it is not.
     """
-    store = public_uri(tracking_uri(root), Path(root).resolve())
+    root = Path(root).resolve()
     try:
-        run = client.get_run(run_id)
-        experiment = client.get_experiment(run.info.experiment_id)
+        run = get_run(client, run_id)
+        reason = None if run is None else why_not_active(client, run, root)
     except outage_errors() as error:
-        raise SomaNetError(
-            f"The run {run_id} is not in {store}: {first_line(error)} Was it recorded elsewhere (MLFLOW_TRACKING_URI), "
-            "or was mlruns/ deleted? `somanet ui` shows the runs there are."
-        ) from error
-    if experiment.lifecycle_stage != "active":
-        raise SomaNetError(
-            f"The experiment {experiment.name!r} of run {run_id} was deleted in MLflow. Bring it back with "
-            f"`MLFLOW_TRACKING_URI={store} mlflow experiments restore --experiment-id {experiment.experiment_id}`."
-        )
-    if run.info.lifecycle_stage != "active":
-        raise SomaNetError(
-            f"The run {run_id} was deleted in MLflow. Bring it back with "
-            f"`MLFLOW_TRACKING_URI={store} mlflow runs restore --run-id {run_id}`."
-        )
+        raise unreachable(root, error) from error
+    if run is None:
+        raise SomaNetError(f"{not_here(run_id, root)} `somanet ui` shows the runs there are.")
+    if reason is not None:
+        raise SomaNetError(reason)
     return run
 
 
@@ -126,7 +119,7 @@ def _whose_network(run: Run) -> str:
     """What to name instead of a run that trained nothing."""
     if trained_by := run.data.tags.get("trained_by"):
         return f"It scored the network of run {trained_by}: name that one."
-    if parent := run.data.tags.get("mlflow.parentRunId"):
+    if parent := run.data.tags.get(PARENT):
         return f"It is a part of run {parent}: name that one."
     return "Was its training killed before the end? The same training command goes on with it."
 

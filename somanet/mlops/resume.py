@@ -9,10 +9,10 @@ from somanet.errors import SomaNetError
 from somanet.mlops.client import open_client
 from somanet.mlops.lifecycle import owner_is_alive
 from somanet.mlops.machine import PREFIX
-from somanet.mlops.missing import get_run, why_not_active
+from somanet.mlops.missing import get_run, not_here, why_not_active
 from somanet.mlops.runfile import run_id_from
-from somanet.mlops.spool import first_line, outage_errors
-from somanet.mlops.store import public_uri, store_exists, tracking_uri
+from somanet.mlops.spool import outage_errors
+from somanet.mlops.store import store_exists, unreachable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -48,24 +48,17 @@ def interrupted_run(
             return _noted(client, run_id_from(note), note, root) if has_state else _fresh(client, run_id_from(note))
         return _tagged(client, training, experiment, name)
     except outage_errors() as error:
-        raise SomaNetError(
-            f"The tracking store {public_uri(tracking_uri(root), root)} does not answer: {first_line(error)} "
-            "Is MLFLOW_TRACKING_URI right and the server up?"
-        ) from error
+        raise unreachable(root, error) from error
 
 
 def _noted(client: MlflowClient, run_id: str, note: Path, root: Path) -> str:
     run = get_run(client, run_id)
-    if run is None:
-        reason = (
-            f"The run {run_id} of this interrupted training is not in {public_uri(tracking_uri(root), root)}. Was it "
-            "removed, or recorded elsewhere (MLFLOW_TRACKING_URI)?"
-        )
-    else:
-        reason = why_not_active(client, run, root) or ""
-    if reason:
+    if reason := not_here(run_id, root) if run is None else why_not_active(client, run, root):
         shown = note.relative_to(root) if note.is_relative_to(root) else note
-        raise SomaNetError(f"{reason} Deleting {shown} goes on in a new run, which gets all epochs.")
+        raise SomaNetError(
+            f"{reason} An interrupted training belongs to it. Deleting {shown} goes on in a new run, which gets all "
+            "epochs."
+        )
     return run_id
 
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from somanet.errors import SomaNetError
 from somanet.mlops.client import open_client
 from somanet.mlops.context import project_tags
-from somanet.mlops.database import explain
 from somanet.mlops.datasets import DatasetRef, log_datasets
 from somanet.mlops.experiments import describe_experiment
 from somanet.mlops.lifecycle import ENDED_BY, owner_is_alive, process_tags, reap, sigterm_raises, status_of
 from somanet.mlops.machine import machine_metrics
-from somanet.mlops.missing import get_run, remove_experiment, restore_experiment, why_not_active
+from somanet.mlops.missing import get_run, not_here, remove_experiment, restore_experiment, why_not_active
+from somanet.mlops.nesting import PARENT
 from somanet.mlops.params import flatten, long_values
-from somanet.mlops.spool import first_line, outage_errors, replay_run
-from somanet.mlops.store import artifacts_folder, database_path, public_uri, tracking_uri
+from somanet.mlops.spool import outage_errors, replay_run
+from somanet.mlops.store import artifacts_folder, unreachable
 from somanet.mlops.tracked import TrackedRun
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def track_run(
     try:
         reap(client, root, keep=run_id)
     except outage_errors() as error:
-        raise _unreachable(root, error) from error
+        raise unreachable(root, error) from error
     with sigterm_raises(hold=True) as release_sigterm:
         try:
             if run_id is None:
@@ -78,7 +78,7 @@ def track_run(
                 run = _resume(client, run_id, flatten(params or {}), tags or {}, root)
             tracked = TrackedRun(client, run, experiment=experiment, root=root, resumed=run_id is not None)
         except outage_errors() as error:
-            raise _unreachable(root, error) from error
+            raise unreachable(root, error) from error
         error_inside: BaseException | None = None
         try:
             release_sigterm()  # not before, or the run would stay open
@@ -96,15 +96,6 @@ def _machine_metrics(tracked: TrackedRun) -> AbstractContextManager[None]:
     return machine_metrics(tracked.outbox, first_step=tracked.next_machine_step)
 
 
-def _unreachable(root: Path, error: Exception) -> SomaNetError:
-    if database := database_path(root):
-        return explain(error, database)
-    return SomaNetError(
-        f"The tracking store {public_uri(tracking_uri(root), root)} does not answer: {first_line(error)} "
-        "Is MLFLOW_TRACKING_URI right and the server up? Unset it to record locally."
-    )
-
-
 def _start(
     client: MlflowClient, name: str, experiment: str, root: Path, tags: Mapping[str, Any], parent: str | None
 ) -> Run:
@@ -113,7 +104,7 @@ def _start(
         # The name only: the full path says more of the machine than of the work.
         "mlflow.source.name": Path(sys.argv[0] or "python").name,
         "mlflow.source.type": "LOCAL",
-        **({"mlflow.parentRunId": parent} if parent else {}),
+        **({PARENT: parent} if parent else {}),
         **project_tags(root),
         **process_tags(),
         **{key: str(value) for key, value in tags.items()},
@@ -159,10 +150,7 @@ def _resume(client: MlflowClient, run_id: str, params: Mapping[str, str], tags: 
     """Check that a run can go on, before anything of it is touched."""
     run = get_run(client, run_id)
     if run is None:
-        raise SomaNetError(
-            f"The run {run_id} to resume is not in {public_uri(tracking_uri(root), root)}. Was mlruns/ "
-            "deleted, or was it recorded elsewhere (MLFLOW_TRACKING_URI)? Start a new run instead."
-        )
+        raise SomaNetError(f"{not_here(run_id, root)} It cannot be resumed: start a new run instead.")
     if reason := why_not_active(client, run, root):
         raise SomaNetError(reason)
     if run.info.status == "RUNNING" and owner_is_alive(run.data.tags):
@@ -213,4 +201,4 @@ def _describe(
             client.log_text(tracked.run_id, text, f"params/{key.replace('/', '_')}.txt")
         log_datasets(client, tracked.run_id, datasets, root)
     except outage_errors() as error:
-        raise _unreachable(root, error) from error
+        raise unreachable(root, error) from error

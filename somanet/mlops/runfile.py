@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 from somanet.files import write_json
 from somanet.mlops.client import open_client
-from somanet.mlops.spool import first_line, outage_errors
-from somanet.mlops.store import public_uri, store_exists, tracking_uri
+from somanet.mlops.missing import get_run, not_here
+from somanet.mlops.spool import outage_errors
+from somanet.mlops.store import public_uri, store_exists, tracking_uri, unreachable
 from somanet.mlops.tracked import TrackedRun
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ def run_id_from(run: Path | str) -> str:
         return str(json.loads(path.read_text(encoding="utf-8"))["run_id"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SomaNetError(
-            f"{path} does not name an MLflow run ({first_line(error)}) Was it written by the train stage? "
-            "`dvc repro` rebuilds it."
+            f"{path} does not name an MLflow run: {first_line(error)} Expected the run_id that a stage (pretrain, "
+            "finetune) wrote. `dvc repro` rebuilds it."
         ) from error
 
 
@@ -115,24 +116,20 @@ def read_run(run: Path | str, *, root: Path | str) -> RunRecord:
     """Look a run up by its id, its ``mlflow_run.json``, or the folder that holds one.
 
     Raises:
-        SomaNetError: the file names no run, or the store does not have it.
+        SomaNetError: the file names no run, or the store does not have it or does not answer.
     """
     root = Path(root).resolve()
     run_id = run_id_from(run)
     if not store_exists(root):
-        raise SomaNetError(
-            f"The run {run_id} is not in {public_uri(tracking_uri(root), root)}: there is no such store. Was the run "
-            "recorded elsewhere (MLFLOW_TRACKING_URI), or in another project's folder?"
-        )
+        raise SomaNetError(f"{not_here(run_id, root)} There is no such store yet: start in the project of the run.")
     client = open_client(root)
     try:
-        found = client.get_run(run_id)
+        found = get_run(client, run_id)
+        if found is None:
+            raise SomaNetError(not_here(run_id, root))
         experiment = client.get_experiment(found.info.experiment_id).name
     except outage_errors() as error:
-        raise SomaNetError(
-            f"The run {run_id} is not in {public_uri(tracking_uri(root), root)}: {first_line(error)} A "
-            "checkpoint that came from elsewhere (`dvc pull`) brings its run's id, not the run."
-        ) from error
+        raise unreachable(root, error) from error
     return record_of(found, experiment)
 
 

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 from somanet.files import make_folder, write_text
 from somanet.mlops.client import open_client
-from somanet.mlops.missing import UNKNOWN, get_run, why_not_active
+from somanet.mlops.missing import UNKNOWN, get_run, not_here, why_not_active
 from somanet.mlops.store import public_uri, tracking_uri
 
 if TYPE_CHECKING:
@@ -55,15 +55,6 @@ def outage_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
     from mlflow.exceptions import MlflowException
 
     return (*others, MlflowException, OSError)  # errors of requests are OSErrors
-
-
-def first_line(error: BaseException) -> str:
-    """An error's first line, for a message of one line."""
-    lines = [
-        one for one in str(error).strip().splitlines() if not one.startswith("(raised as a result of")
-    ]  # SQLAlchemy
-    line = (lines or [type(error).__name__])[0][:300]
-    return line if line.endswith(".") else line + "."
 
 
 def waiting(root: Path | str, run_id: str) -> list[Path]:
@@ -281,10 +272,7 @@ def _explain(client: MlflowClient, root: Path, run_id: str, error: Exception) ->
         except outage_errors() as away:
             return _away(root, run_id, n, away)
         if run is None:
-            return RunRefused(
-                f"The run {run_id}, for which {n} records wait, is not in {public_uri(tracking_uri(root), root)}. Was "
-                f"it removed for good, or MLFLOW_TRACKING_URI changed? Deleting {folder} gives the records up."
-            )
+            return RunRefused(f"{not_here(run_id, root)} Deleting {folder} gives up the {n} records that wait for it.")
         if reason is not None:
             return RunRefused(f"{reason} Then `somanet sync` sends the {n} records that wait in {folder}.")
         return RunRefused(

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 from somanet.files import make_folder
 from somanet.mlops.client import load_mlflow
 from somanet.mlops.database import check_database, explain, relocate
@@ -78,6 +78,17 @@ def public_uri(uri: str, root: Path) -> str:
         return f"sqlite:///{path.relative_to(root).as_posix()}" if inside else f"sqlite:///<outside>/{path.name}"
     scheme, separator, rest = uri.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def unreachable(root: Path | str, error: Exception) -> SomaNetError:
+    """One line for a store that does not answer: a server that is away, or a file that cannot be used."""
+    root = Path(root).resolve()
+    if database := database_path(root):
+        return explain(error, database)
+    return SomaNetError(
+        f"The tracking store {public_uri(tracking_uri(root), root)} does not answer: {first_line(error)} Is "
+        "MLFLOW_TRACKING_URI right and the server up? Unset it to use the project's own store."
+    )
 
 
 def _create_once(database: Path, artifacts: Path) -> None:

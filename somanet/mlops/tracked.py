@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,8 +88,11 @@ class TrackedRun:
         """
         new = {key: value for key, value in metrics.items() if not _same(self._last_values.get(key), value)}
         model = logged_model_of(self._client, self.run_id, self.experiment_id, of_model) if of_model and new else None
+        by_step: dict[int, dict[str, float]] = defaultdict(dict)  # one call for each step, since calls cost time
         for key, value in new.items():
-            self._log_metrics({key: value}, max(self._steps.get(key, ()), default=0), model)
+            by_step[max(self._steps.get(key, ()), default=0)][key] = value
+        for step, values in by_step.items():
+            self._log_metrics(values, step, model)
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int, model: str | None = None) -> bool:
         """Whether the store or the spool has them now."""
@@ -136,8 +140,8 @@ class TrackedRun:
             table.to_csv(target, index=False, lineterminator="\n")
             self.log_file(target, "tables")
 
-    def log_model(self, served: ServedModel, name: str = "model") -> str | None:
-        """Log a network for serving, once; its ``models:/`` address, or ``None`` if it could not be sent yet.
+    def log_model(self, served: ServedModel, name: str = "model") -> None:
+        """Log a network for serving, once.
 
         The checkpoint folder is stored under ``checkpoint/`` of the run in any case. A network that MLflow's form
         cannot hold is one warning.
@@ -157,11 +161,9 @@ class TrackedRun:
             "out_channels": served.out_channels,
         }
         try:
-            if self.outbox.deliver(record) == "sent":
-                return logged_model_of(self._client, self.run_id, self.experiment_id, name)
+            self.outbox.deliver(record)
         except NotSaved as error:
             _log.warning("%s Its checkpoint is in the run's checkpoint/ and nothing else is affected.", error)
-        return None
 
     def end(self, status: str) -> None:
         """Close the run; :func:`track_run` calls this."""

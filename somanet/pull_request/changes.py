@@ -10,6 +10,7 @@ import numpy as np
 
 from somanet.comparison.networks import SCORES, Network
 from somanet.comparison.pairing import ALPHA, Difference, pair_networks
+from somanet.comparison.sources import BASELINE
 from somanet.comparison.statistics import holm
 from somanet.errors import SomaNetError
 from somanet.pull_request.sides import Side
@@ -56,7 +57,7 @@ def compare_sides(base: Side, head: Side) -> list[Change]:
 
 
 def _names(side: Side) -> list[str]:
-    return sorted([*side.networks, *side.absent], key=lambda name: not name.startswith("baseline: "))
+    return sorted([*side.networks, *side.absent], key=lambda name: not name.startswith(BASELINE))
 
 
 def _compare(name: str, base: Side, head: Side) -> Change:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import md5
 from pathlib import Path
 from typing import Any, Literal
 
 from somanet.errors import SomaNetError
 from somanet.files import make_folder, write_text
-from somanet.provenance import locked_stages
+from somanet.lineage.hashes import Hashes, cache_object
+from somanet.provenance import dvc_command, locked_stages
 
 
 def stale_stages(folder: Path) -> tuple[str, ...]:
@@ -55,13 +53,11 @@ def fetch_per_image(root: Path, folder: Path) -> None:
         for out in stage.entries("outs")
         if Path(str(out["path"])).name == "per_image.csv"
     }
-    if not wanted:
-        return
-    cache = Path(_dvc(root, "cache", "dir").strip())
+    hashes = Hashes(root)
     for path, digest in wanted.items():
-        cached = cache / "files" / "md5" / digest[:2] / digest[2:]
+        cached = cache_object(digest, root)
         # DVC itself hands over a damaged file without a word.
-        if cached.is_file() and md5(cached.read_bytes(), usedforsecurity=False).hexdigest() == digest:
+        if cached.is_file() and hashes.md5(cached) == digest:
             make_folder((folder / path).parent)
             shutil.copyfile(cached, folder / path)
 
@@ -128,14 +124,8 @@ def _git(folder: Path, *arguments: str) -> None:
 
 
 def _dvc(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=folder,
-        env={**os.environ, "DVC_NO_ANALYTICS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command, environment = dvc_command(folder, *arguments)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
         raise SomaNetError(f"`dvc {arguments[0]}` failed: {said[0].removeprefix('ERROR: ')}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from somanet.comparison import cells
 from somanet.comparison.networks import Network, title
 from somanet.comparison.pairing import ALPHA
-from somanet.comparison.statistics import MAX_EXACT
+from somanet.comparison.statistics import MAX_EXACT, least_p
 from somanet.pull_request import markdown
 from somanet.pull_request.changes import Change
 from somanet.pull_request.dvc_state import Changed
@@ -148,7 +148,7 @@ def _reading(changed: Iterable[Change]) -> list[str]:
     n_images = [change.n_images for change in changed]
     if not n_images:
         return []
-    n, least = max(n_images), min(1.0, len(n_images) * 2 / 2 ** max(n_images))
+    n, least = max(n_images), least_p(max(n_images), len(n_images))
     holm = f", corrected by Holm's method for the {len(n_images)} networks that changed" if len(n_images) > 1 else ""
     return [
         "",

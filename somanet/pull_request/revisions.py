@@ -10,6 +10,7 @@ from pathlib import Path
 
 from somanet.errors import SomaNetError
 from somanet.files import make_folder
+from somanet.provenance import NO_RESULTS
 
 RESULTS = ("params.yaml", "dvc.yaml", "dvc.lock", "reports")
 """What git holds of a pipeline's results, and what they follow from."""
@@ -46,9 +47,7 @@ def read_head(root: Path) -> Head:
         SomaNetError: there is no commit, or no git.
     """
     commit, *parents = _git(root, "rev-list", "--parents", "--max-count=1", "HEAD").split()
-    # A pipeline that ran has rewritten these itself.
-    written = (":!*dvc.lock", ":!*reports/*", ":!*.gitignore")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *written)
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *NO_RESULTS)
     return Head(commit, tuple(parents), bool(changed.strip()))
 
 

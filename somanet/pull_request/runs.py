@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +13,7 @@ from typing import Any
 from somanet.errors import SomaNetError
 from somanet.experiments import read_json
 from somanet.files import make_folder, write_json
+from somanet.provenance import dvc_command
 from somanet.pull_request.machine import this_machine
 from somanet.pull_request.revisions import read_head
 
@@ -66,16 +65,15 @@ def run_pipeline(folder: Path, *, tell: Callable[[str], None], own_store: bool =
     make_folder(record.parent)
     record.unlink(missing_ok=True)
     head = read_head(folder)
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1"}
-    # A stage's `python` is the one that runs this.
-    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    command, environment = dvc_command(folder, "repro")
+    environment["PYTHONUNBUFFERED"] = "1"
     if own_store:
         environment.pop("MLFLOW_TRACKING_URI", None)
     stages: dict[str, float] = {}
     failed = error = running = None
     began = since = time.monotonic()
     with subprocess.Popen(
-        [sys.executable, "-m", "dvc", "repro"],
+        command,
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from somanet.comparison.networks import Network
-from somanet.comparison.sources import read_scores
+from somanet.comparison.sources import BASELINE, read_scores
 from somanet.errors import SomaNetError
 from somanet.provenance import load_yaml
 from somanet.pull_request.dvc_state import fetch_per_image, stale_stages
@@ -132,5 +132,5 @@ def _declared(folder: Path) -> Iterator[tuple[str, str, Path]]:
     for kind, stage, part in (("pretrain", "baseline", "neurons"), ("finetune", "evaluate", "")):
         keys = params.get(kind)
         for key in keys if isinstance(keys, Collection) else ():
-            name = f"baseline: {key}" if kind == "pretrain" else str(key)
+            name = f"{BASELINE}{key}" if kind == "pretrain" else str(key)
             yield name, f"{stage}@{key}", folder / "reports" / stage / str(key) / part

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from somanet.comparison import cells
 from somanet.comparison.networks import Network
-from somanet.comparison.pairing import ALPHA, Difference, Pairing
+from somanet.comparison.pairing import ALPHA, Pairing
+from somanet.comparison.statistics import least_p
 from somanet.study.paper import PAPER, PaperResult
 from somanet.study.results import THRESHOLD, Result
 from somanet.study.settings import StudyParams
 
+_DIGITS = 3  # differences between settings are small
 HEAD = (
     "row",
     "what",
@@ -97,7 +99,7 @@ def _about_p(n_images: int, n_others: int) -> str:
 
 def _tells(n_images: int, n_others: int) -> bool:
     """Whether a sign-flip test on so many images can reach the level at all, corrected for so many comparisons."""
-    return bool(n_others * 2.0 ** (1 - n_images) < ALPHA)
+    return least_p(n_images, n_others) < ALPHA
 
 
 def _row(result: Result, reference: str, pairing: Pairing) -> list[str]:
@@ -132,9 +134,9 @@ def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairin
     """The best row against the reference without learning and against the study's reference, on the same images."""
     best = max(results, key=lambda name: results[name].network.metrics["iou"])
     rule = against_rule.differences[best]["iou"]
-    parts = [f"from {THRESHOLD} by {_interval(rule)}"]
+    parts = [f"from {THRESHOLD} by {cells.interval(rule, _DIGITS)}"]
     if best != params.reference:
-        parts.append(f"from {params.reference} by {_interval(pairing.differences[best]['iou'])}")
+        parts.append(f"from {params.reference} by {cells.interval(pairing.differences[best]['iou'], _DIGITS)}")
     wins = int((pairing.of(best, "iou") > pairing.of(THRESHOLD, "iou")).sum())
     return (
         f"**{best}** has the best IoU. It differs {' and '.join(parts)} (95 % interval), and is better than "
@@ -155,15 +157,11 @@ def _difference(pairing: Pairing, name: str) -> str:
     found = pairing.differences[name]["iou"]
     if math.isnan(found.value):
         return "–"
-    text = _interval(found)
+    text = cells.interval(found, _DIGITS)
     if _tells(len(pairing.images), len(pairing.names) - 1):
         text += f", p {found.p_holm:.2g}"
-    return f"**{text}**" if found.low > 0 or found.high < 0 else text
-
-
-def _interval(found: Difference) -> str:
-    value, low, high = (f"{round(x, 3) + 0.0:+.3f}" for x in (found.value, found.low, found.high))
-    return f"{value} [{low}, {high}]".replace("-", "−")
+    # As printed, so that what looks like 0 is not called different from it.
+    return f"**{text}**" if round(found.low, _DIGITS) > 0 or round(found.high, _DIGITS) < 0 else text
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from somanet.errors import SomaNetError
+from somanet.provenance import dvc_command
 
 SIMULATED, REAL = Path("profiles/study"), Path("profiles/real")
 
@@ -50,11 +49,8 @@ def run_profile(root: Path, profile: Path, *, stage: str = "study") -> None:
     Raises:
         SomaNetError: a stage failed or was stopped; what was finished before it is kept.
     """
-    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    # A stage's `python` is this one, whatever is activated.
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
-    target = f"{(profile / 'dvc.yaml').relative_to(root)}:{stage}"
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro", target], cwd=root, env=environment, check=False)
+    command, environment = dvc_command(root, "repro", f"{(profile / 'dvc.yaml').relative_to(root)}:{stage}")
+    done = subprocess.run(command, cwd=root, env=environment, check=False)
     if done.returncode != 0:
         raise SomaNetError(
             f"The study stopped at the stage named above (exit status {done.returncode}). The same command goes on "

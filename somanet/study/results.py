@@ -10,12 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from somanet.comparison.networks import Network
-from somanet.comparison.sources import read_scores, read_variant
+from somanet.comparison.sources import read_baseline, read_variant
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError
-from somanet.experiments import EVALUATION_SEED, read_json
+from somanet.experiments import EVALUATION_SEED, read_json, score_both
 from somanet.io.tables import read_table
-from somanet.mlops import run_id_from
 from somanet.schema import Column, Schema
 from somanet.segmentation.settings import TrainSettings
 from somanet.study.settings import StudyRow, ThresholdSettings
@@ -70,14 +69,7 @@ def read_result(row: StudyRow, reports: Path, *, seed: int, settings: Mapping[st
         SomaNetError: a report is missing or not whole.
     """
     if row.variant is None:
-        network = read_scores(
-            reports / "baseline" / str(row.network) / "neurons",
-            name=row.name,
-            what=row.what,
-            training=read_json(reports / "pretrain" / str(row.network) / "training.json"),
-            runs={seed: run_id_from(reports / "pretrain" / str(row.network))},
-        )
-        return Result(row, network)
+        return Result(row, read_baseline(str(row.network), reports, seed=seed, what=row.what))
     network = read_variant(row.variant, reports, what=row.what)
     folder = reports / "finetune" / row.variant
     ious = read_json(folder / "training.json").get("train_images_iou")
@@ -105,13 +97,12 @@ def threshold_network(
         settings: the threshold and the opening.
         thresholds: at which IoU objects match.
     """
-    from somanet.evaluation.scores import average_seeds, score_dataset
+    from somanet.evaluation.scores import average_seeds
     from somanet.study.threshold import threshold_all
 
     predicted = threshold_all(items, settings)
     pairs = [(item.name, item.labels, labels) for item, labels in zip(items, predicted, strict=True)]
-    whole = score_dataset(pairs, thresholds=thresholds, seed=EVALUATION_SEED)
-    inside = score_dataset(pairs, thresholds=thresholds, ignore_edge=True, seed=EVALUATION_SEED)
+    whole, inside = score_both(pairs, thresholds=thresholds)
     return Network(
         name=THRESHOLD,
         what=f"no learning: grey value {settings.threshold:g}, disk of {settings.opening_radius_px} px",

@@ -11,10 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 from somanet.files import make_folder
 from somanet.mlops import Terminated, reap_stale_runs
-from somanet.mlops.spool import first_line
 from somanet.sweep.owners import trial_folder
 from somanet.sweep.trial import Job, run_trial
 

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from somanet.errors import SomaNetError
-from somanet.experiments import dataset_ref, load_items, read_json, say
+from somanet.experiments import dataset_ref, read_json, say
 from somanet.files import make_folder
 from somanet.mlops import Terminated, TrackedRun, find_run, run_id_from, track_run, write_run_file
 from somanet.sweep.owners import runs_elsewhere
@@ -25,7 +25,7 @@ from somanet.sweep.proposals import complete_proposal, propose
 from somanet.sweep.recording import EXPERIMENT, STUDY, WORDS, children, settle
 from somanet.sweep.report import Report, best_of, write_report
 from somanet.sweep.study import Study, quiet_optuna
-from somanet.sweep.trial import REASON, STOP_FILE, Job, fail, run_trial
+from somanet.sweep.trial import REASON, STOP_FILE, Job, fail, items_of, run_trial
 
 GIVE_UP_AFTER = 5
 """Trials that fail one after the other: the fault is then not theirs."""
@@ -192,7 +192,7 @@ def _parent_run(job: Job) -> Iterator[TrackedRun]:
         write_facts(job, secrets.token_hex(8))
     token = str(read_json(facts)["token"])
     known = run_id_from(run_file) if run_file.exists() else find_run({_TOKEN: token}, root=job.root, finished=False)
-    items = {item.name: item for item in load_items(job.data)}
+    items = items_of(job.data, job.data_sha256)
     with track_run(
         f"sweep {job.name}",
         experiment=EXPERIMENT,

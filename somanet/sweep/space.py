@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from somanet.config import FinetuneParams, parse
+from somanet.config import FinetuneParams, parse, with_setting
 from somanet.errors import SomaNetError
 from somanet.sweep.settings import SEED, Axis, SweepParams
 
@@ -118,14 +118,8 @@ def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
     """A variant with some of its settings, by dotted names, changed; a seed is no setting and is left out."""
     result = {**base}
     for dotted, value in values.items():
-        if dotted == SEED:
-            continue
-        *parents, last = dotted.split(".")
-        place = result
-        for parent in parents:
-            place[parent] = {**(place.get(parent) or {})}
-            place = place[parent]
-        place[last] = value
+        if dotted != SEED:
+            result = with_setting(result, dotted, value)
     return result
 
 

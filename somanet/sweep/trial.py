@@ -17,10 +17,11 @@ from optuna.trial import TrialState
 
 from somanet.config import FinetuneParams, parse
 from somanet.data.layouts import LabelledImage
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 from somanet.experiments import (
     Evaluation,
     Recording,
+    choose_images,
     dataset_ref,
     evaluate_checkpoint,
     load_items,
@@ -29,8 +30,8 @@ from somanet.experiments import (
     several_trainings,
     start_network,
 )
-from somanet.mlops import StoppedEarly, Terminated, run_id_from
-from somanet.mlops.spool import first_line, outage_errors
+from somanet.mlops import PARENT, StoppedEarly, Terminated, run_id_from
+from somanet.mlops.spool import outage_errors
 from somanet.mlops.store import database_path
 from somanet.segmentation.settings import ModelSpec
 from somanet.sweep.owners import DEAD_AFTER_S, claim, heartbeat, is_mine, trial_folder
@@ -120,7 +121,12 @@ def content_sha256(items: list[LabelledImage]) -> str:
 
 
 @lru_cache(maxsize=1)
-def _items(data: Path, sha256: str) -> Mapping[str, LabelledImage]:
+def items_of(data: Path, sha256: str) -> Mapping[str, LabelledImage]:
+    """The labelled images by name, read once per process.
+
+    Raises:
+        SomaNetError: they are no longer those with this hash.
+    """
     items = load_items(data)
     if content_sha256(items) != sha256:
         raise SomaNetError(f"{data} has changed since this sweep began. Start it again: a new study begins.")
@@ -196,16 +202,17 @@ def _train(job: Job, study: Study, number: int, started: float) -> None:
     """Train once per seed, score, and tell the study the mean of the metric."""
     values = values_of(job.space, study.trial(number).params)
     variant = parse(FinetuneParams, with_values(job.base, values), source=f"trial {number}")
-    items = _items(job.data, job.data_sha256)
-    train_items = [items[name] for name in job.train_names][: variant.images]
+    items = items_of(job.data, job.data_sha256)
     held_items = [items[name] for name in job.held_out]
-    references = [dataset_ref(job.data, "training", train_items), dataset_ref(job.data, "held-out", held_items)]
     folder = trial_folder(job.folder, number)
     runs = children(job.parent_run_id, job.root).get(number, ())
     seeds = job.seeds(values)
     ious, evaluations, run_files = [], [], []
     with several_trainings() as finished:
         for seed in seeds:
+            train_names = choose_images(job.train_names, variant.images, drawn=variant.images_drawn, seed=seed)
+            train_items = [items[name] for name in train_names]
+            references = [dataset_ref(job.data, "training", train_items), dataset_ref(job.data, "held-out", held_items)]
             begun = run_of(runs, seed)
             if begun is not None:
                 release(begun, job.root)
@@ -215,7 +222,7 @@ def _train(job: Job, study: Study, number: int, started: float) -> None:
                 EXPERIMENT,
                 f"{job.name}-{number:04d}" + (f"-seed{seed}" if len(seeds) > 1 else ""),
                 references,
-                {"mlflow.parentRunId": job.parent_run_id, "sweep": job.name, **child_tags(job.key, number, seed)},
+                {PARENT: job.parent_run_id, "sweep": job.name, **child_tags(job.key, number, seed)},
             )
             model, spec, sha256 = start_network(
                 ModelSpec(), seed=seed, checkpoint=job.starts[variant.start], weights=variant.weights
@@ -253,10 +260,11 @@ def _train(job: Job, study: Study, number: int, started: float) -> None:
 
 
 def _mean_scores(evaluations: list[Evaluation]) -> dict[str, float]:
-    from somanet.evaluation.scores import MAIN_SCORES
+    """Over the seeds; a score is undefined only where it is so for all of them."""
+    from somanet.evaluation.scores import MAIN_SCORES, mean_of_defined
 
     values = [evaluation.everything.values for evaluation in evaluations]
-    return {name: sum(one[name] for one in values) / len(values) for name in MAIN_SCORES}
+    return {name: mean_of_defined([one[name] for one in values]) for name in MAIN_SCORES}
 
 
 def _hook(job: Job, study: Study, number: int, epochs: int, *, prunes: bool) -> Callable[[Epoch], None]:

@@ -74,7 +74,7 @@ def test_the_files_are_stored_in_a_run(project: Path, capsys: pytest.CaptureFixt
         (["--variants", "--score", "dice"], "There is no score 'dice'"),
         (["--variants", "--log-to", "f" * 32], f"The run {'f' * 32} is not in sqlite:///mlruns/mlflow.db"),
         (["--experiment", "sweeps"], "There is no experiment 'sweeps'"),
-        (["--study", "f" * 32], f"There is no run {'f' * 32} in sqlite:///mlruns/mlflow.db"),
+        (["--study", "f" * 32], f"The run {'f' * 32} is not in sqlite:///mlruns/mlflow.db"),
         (["lite9"], "lite9 not found: it is no file or folder"),
         ([], "Nothing to compare"),
     ],

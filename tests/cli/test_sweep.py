@@ -40,6 +40,13 @@ def change(project: Path, **sweep: Any) -> None:
     (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
+def test_no_minutes_start_no_trial(project: Path, trainings: Trainings) -> None:
+    error = somanet("sweep", "rates", "--minutes", "0", cwd=project)
+    assert error is not None
+    assert "No trial is complete (none was started)" in error
+    assert trainings.begun == []
+
+
 def test_the_winner_becomes_a_variant(project: Path, trainings: Trainings, capsys: pytest.CaptureFixture[str]) -> None:
     before = (project / "params.yaml").read_text()
     assert somanet("sweep", "rates", cwd=project) is None
@@ -127,9 +134,13 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(project: Path, 
 
 
 def test_sweeps_need_their_extra(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("somanet.cli.sweep.find_spec", lambda _: None)
+    monkeypatch.setattr("somanet.extras.missing", lambda extra: (f"a package of {extra}",))
     assert somanet("sweep", "rates", cwd=project) == (
-        "error: This needs optuna, which is not installed: pip install 'somanet[sweeps]'."
+        "error: somanet sweep needs a package of sweeps, not found here: pip install 'somanet[sweeps]'."
+    )
+    monkeypatch.setattr("somanet.extras.missing", lambda extra: ("distributed",) if extra == "cluster" else ())
+    assert somanet("sweep", "rates", "--workers", "2", cwd=project) == (
+        "error: A cluster (--workers, --scheduler) needs distributed, not found here: pip install 'somanet[cluster]'."
     )
 
 

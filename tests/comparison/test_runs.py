@@ -134,7 +134,7 @@ def test_a_run_file_names_its_run_and_a_folder_too(base: tuple[Path, dict[str, s
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("f" * 32, "There is no run f{32} in sqlite:///mlruns/mlflow.db"),
+        ("f" * 32, r"The run f{32} is not in sqlite:///mlruns/mlflow\.db"),
         ("bare", r"The run sweep \(.*\) \(FINISHED\) has no evaluation: expected its artifact tables/<data>_per_image"),
         ("lost", "belongs to the experiment 'gone', which was deleted in MLflow. Bring it back"),
     ],

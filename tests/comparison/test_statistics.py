@@ -15,6 +15,7 @@ from somanet.comparison.statistics import (
     MAX_EXACT,
     bootstrap_counts,
     holm,
+    least_p,
     mean_intervals,
     ranks,
     sign_flip_p,
@@ -138,3 +139,12 @@ def test_ranks_start_at_the_best_and_ties_share() -> None:
     """Image 1: 0.9 > 0.5 = 0.5. Image 2: the second network is undefined and leaves two ranks."""
     scores = np.array([[0.5, 0.1], [0.9, math.nan], [0.5, 0.2]])
     np.testing.assert_array_equal(ranks(scores), [[2.5, 2], [1, math.nan], [2.5, 1]])
+
+
+def test_the_least_p_is_that_of_images_which_all_agree() -> None:
+    """5 images of one sign: 2 of 2^5 patterns, times 3 comparisons. Beyond 14 images patterns are drawn."""
+    agreeing = np.ones((1, 5))
+    assert least_p(5, 1) == sign_flip_p(agreeing, seed=0)[0] == 2 / 32
+    assert least_p(5, 3) == pytest.approx(6 / 32)
+    assert least_p(2, 9) == 1
+    assert least_p(40, 1) == sign_flip_p(np.ones((1, 40)), seed=0)[0] == 1 / 20_000

@@ -107,11 +107,15 @@ def test_many_threads_may_ask_at_once(engine: str) -> None:
             np.testing.assert_array_equal(one, other)
 
 
-def test_openvino_computes_in_float32() -> None:
-    pytest.importorskip("openvino")
-    from somanet.engines.vino import OpenVinoEngine
+def test_every_engine_computes_the_bundled_network_in_float32(engine: str, bundled: Checkpoint) -> None:
+    assert EagerEngine(bundled.model).precision == make_engine(bundled, engine).precision == "float32"
 
-    assert OpenVinoEngine(to_onnx(bright_checkpoint().model, 3)).precision == "f32"
+
+def test_another_precision_is_told() -> None:
+    """The number types are those of the weights that are there, not of those that were expected."""
+    whole = torch.nn.Conv2d(3, 1, 1)
+    assert EagerEngine(whole).precision == "float32"
+    assert EagerEngine(torch.nn.Sequential(whole, torch.nn.Conv2d(1, 2, 1).half())).precision == "float16+float32"
 
 
 # The checks can fail

@@ -14,6 +14,7 @@ import torch
 
 from somanet.engines import ENGINES, choice, engine_of, with_engine
 from somanet.errors import SomaNetError
+from somanet.extras import PACKAGES
 from somanet.segmentation.checkpoint import Checkpoint
 from somanet.segmentation.settings import ModelSpec
 from tests.engines.worlds import FAST, FixedSize, WithoutOnnx, bright_checkpoint
@@ -57,7 +58,7 @@ def test_auto_without_any_says_so_and_names_what_to_install(without: Any) -> Non
 @pytest.mark.parametrize(("name", "extra"), [("openvino", "openvino"), ("onnxruntime", "onnx")])
 def test_an_engine_that_is_missing_names_its_extra(without: Any, name: Any, extra: str) -> None:
     without(name)
-    with pytest.raises(SomaNetError, match=rf"{name} is not installed: .*somanet\[{extra}\].*--engine torch"):
+    with pytest.raises(SomaNetError, match=rf"--engine {name} needs {name}, .*somanet\[{extra}\].*--engine torch"):
         with_engine(bright_checkpoint(), name)
 
 
@@ -121,4 +122,5 @@ def test_openvino_is_imported_without_its_telemetry() -> None:
 
 
 def test_every_fast_engine_has_an_extra_and_its_packages() -> None:
-    assert set(choice.EXTRAS) == set(choice.PACKAGES) == set(choice.FASTEST_FIRST) == set(FAST)
+    assert set(choice.EXTRAS) == set(choice.FASTEST_FIRST) == set(FAST)
+    assert {name: PACKAGES[extra] for name, extra in choice.EXTRAS.items()} == FAST

@@ -26,7 +26,7 @@ def graph() -> bytes:
 
 def test_a_network_of_two_brightnesses_bears_it(graph: bytes) -> None:
     """Logits are -8 and 8; an activation has 256 steps from 0 to 0.9, so 20 times it is right within 0.1 or so."""
-    from somanet.engines.int8 import quantise
+    from benchmarks.engines.int8 import quantise
     from somanet.engines.ort import OnnxRuntimeEngine
 
     before = logging.root.level
@@ -38,8 +38,24 @@ def test_a_network_of_two_brightnesses_bears_it(graph: bytes) -> None:
     np.testing.assert_array_equal(found > 0, expected > 0)
 
 
+@pytest.mark.parametrize("name", list(FAST))
+def test_its_precision_is_told(graph: bytes, name: str) -> None:
+    """By what the runtime was given or made of it, though the engine is asked for float32 in the same way."""
+    for package in FAST[name]:
+        pytest.importorskip(package)
+    from benchmarks.engines.int8 import quantise
+    from somanet.engines.ort import OnnxRuntimeEngine
+    from somanet.engines.vino import OpenVinoEngine
+
+    make = {"onnxruntime": OnnxRuntimeEngine, "openvino": OpenVinoEngine}[name]
+    assert make(graph).precision == "float32"
+    found = make(quantise(graph, [IMAGES])).precision.split("+")
+    assert "float32" in found  # the images
+    assert {"int8", "uint8"} & set(found)
+
+
 def test_only_named_layers_are_changed(graph: bytes) -> None:
-    from somanet.engines.int8 import quantise
+    from benchmarks.engines.int8 import quantise
 
     assert len(quantise(graph, [IMAGES], parts=("/down1/",))) > 0.95 * len(graph)
     with pytest.raises(SomaNetError, match="No convolution has /decoder/ in its name"):
@@ -47,7 +63,7 @@ def test_only_named_layers_are_changed(graph: bytes) -> None:
 
 
 def test_nothing_to_scale_to_is_refused(graph: bytes) -> None:
-    from somanet.engines.int8 import quantise
+    from benchmarks.engines.int8 import quantise
 
     with pytest.raises(SomaNetError, match="found none"):
         quantise(graph, [])

@@ -12,7 +12,6 @@ import pytest
 from somanet.engines.eager import EagerEngine
 from somanet.errors import SomaNetError
 from somanet.exporting import export_onnx, export_openvino, graphs
-from somanet.exporting.facts import require
 from somanet.files import sha256_file
 from somanet.segmentation.checkpoint import load_checkpoint
 from tests.worlds import save_bright_network
@@ -119,9 +118,3 @@ def test_a_folder_of_other_things_stays(tmp_path: Path) -> None:
     with pytest.raises(SomaNetError, match="holds other things"):
         export_openvino(tmp_path / "model", tmp_path / "album")
     assert (tmp_path / "album" / "thesis.doc").exists()
-
-
-def test_a_missing_package_names_its_extra() -> None:
-    require("numpy", extra="none", purpose="this")
-    with pytest.raises(SomaNetError, match=r"--format x needs no_such_package and no\.such, .*somanet\[onnx\]"):
-        require("no_such_package", "numpy", "no.such", extra="onnx", purpose="--format x")

@@ -14,9 +14,10 @@ from somanet.exporting import export_half
 from somanet.files import sha256_file
 from somanet.segmentation.checkpoint import load_checkpoint, read_config
 from somanet.segmentation.prediction import predict_labels
+from somanet.segmentation.serves import Serves
 from somanet.segmentation.settings import TrainSettings
 from somanet.simulation import neuron_crops
-from tests.worlds import TWO_SOMAS, draw, photograph, save_bright_network
+from tests.worlds import TWO_SOMAS, draw, photograph, save_bright_network, somanet
 
 
 def test_an_exported_network_answers_the_same(tmp_path: Path) -> None:
@@ -36,6 +37,37 @@ def test_an_exported_network_answers_the_same(tmp_path: Path) -> None:
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (source, tmp_path / "out")]
     assert sizes[1] < 0.55 * sizes[0]
     assert (tmp_path / "out" / "README.md").read_text() == "a card"
+
+
+def test_what_a_network_serves_is_told_kept_and_changed(tmp_path: Path) -> None:
+    source = save_bright_network(tmp_path / "model")
+    told = Serves(modality="fluorescence", diameter_px=(8, 48))
+    export_half(source, tmp_path / "a", serves=told)
+    export_half(tmp_path / "a", tmp_path / "b")
+    assert [load_checkpoint(tmp_path / name).serves for name in ("model", "a", "b")] == [Serves(), told, told]
+    command = ("export", "a", "--output", "c", "--diameters", "10-30.5")
+    assert somanet(*command, cwd=tmp_path) is None
+    assert load_checkpoint(tmp_path / "c").serves == Serves(modality="fluorescence", diameter_px=(10, 30.5))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            "--diameters 48-8",
+            "--diameters 48-8: expected the smallest and the largest diameter in pixels, such as 8-48",
+        ),
+        ("--diameters 20", "expected the smallest and the largest"),
+        ("--diameters small-large", "expected the smallest and the largest"),
+        ("--modality fluorescence --format onnx", "are written into a checkpoint"),
+    ],
+)
+def test_what_makes_no_sense_is_not_written(tmp_path: Path, options: str, words: str) -> None:
+    save_bright_network(tmp_path / "model")
+    error = somanet("export", "model", "--output", "out", *options.split(), cwd=tmp_path)
+    assert error is not None
+    assert words in error
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_network_is_not_exported(tmp_path: Path) -> None:

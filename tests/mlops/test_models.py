@@ -10,7 +10,7 @@ import torch
 
 from somanet.errors import SomaNetError
 from somanet.experiments import SERVING_CODE
-from somanet.mlops import ServedModel, load_logged_model, logged_checkpoint, read_run, track_run
+from somanet.mlops import ServedModel, TrackedRun, load_logged_model, logged_checkpoint, read_run, track_run
 from somanet.mlops.client import open_client
 from somanet.segmentation.checkpoint import load_checkpoint, save_checkpoint
 from somanet.segmentation.models import build_model
@@ -25,14 +25,21 @@ def served(tmp_path: Path) -> ServedModel:
     return ServedModel(tmp_path / "paper", SERVING_CODE, 3, 2)
 
 
+def model_of(root: Path, run: TrackedRun, name: str = "model") -> str:
+    """The address of the run's only whole network of that name."""
+    models = open_client(root).search_logged_models([run.experiment_id], filter_string=f"name = '{name}'")
+    [model] = [one for one in models if (one.source_run_id, one.status) == (run.run_id, "READY")]
+    return f"models:/{model.model_id}"
+
+
 def files_of(root: Path, run_id: str, folder: str | None = None) -> list[str]:
     return sorted(Path(entry.path).name for entry in open_client(root).list_artifacts(run_id, folder))
 
 
 def test_a_logged_model_predicts_at_any_size(root: Path, served: ServedModel) -> None:
     with track_run("a", experiment="e", root=root, system_metrics=False) as run:
-        uri = run.log_model(served)
-    assert uri is not None
+        run.log_model(served)
+    uri = model_of(root, run)
     loaded = load_logged_model(uri, root)
     model = load_checkpoint(served.checkpoint).model
     for n, height, width in [(1, 128, 160), (3, 64, 32), (2, 64, 96)]:
@@ -55,8 +62,8 @@ def test_a_logged_model_predicts_at_any_size(root: Path, served: ServedModel) ->
 
 def test_a_logged_model_is_found_by_run_and_by_alias(root: Path, served: ServedModel) -> None:
     with track_run("a", experiment="e", root=root, system_metrics=False) as run:
-        uri = run.log_model(served)
-    assert uri is not None
+        run.log_model(served)
+    uri = model_of(root, run)
     client = open_client(root)
     client.create_registered_model("soma")
     logged = client.get_logged_model(uri.removeprefix("models:/"))
@@ -76,10 +83,12 @@ def test_a_model_is_logged_once_and_one_that_was_cut_short_is_replaced(root: Pat
     client = open_client(root)
     with track_run("a", experiment="e", root=root, system_metrics=False) as run:
         client.create_logged_model(run.experiment_id, name="model", source_run_id=run.run_id)
-        first = run.log_model(served)
-        again = run.log_model(served)
-        other = run.log_model(served, name="other")
-    assert first == again != other
+        run.log_model(served)
+        first = model_of(root, run)
+        run.log_model(served)
+        run.log_model(served, name="other")
+    assert model_of(root, run) == first
+    other = model_of(root, run, "other")
     models = client.search_logged_models([run.experiment_id])
     assert {f"models:/{model.model_id}" for model in models} == {first, other}
     assert {model.status for model in models} == {"READY"}
@@ -92,7 +101,7 @@ def test_a_model_that_cannot_be_logged_is_one_warning_and_keeps_its_checkpoint(
 ) -> None:
     broken = ServedModel(served.checkpoint, served.code.with_name("no_such_file.py"), 3, 2)
     with caplog.at_level(logging.WARNING), track_run("a", experiment="e", root=root, system_metrics=False) as run:
-        assert run.log_model(broken) is None
+        run.log_model(broken)
     [warning] = [record for record in caplog.records if record.name.startswith("somanet")]
     assert "was not logged as an MLflow model" in warning.message
     assert "\n" not in warning.message

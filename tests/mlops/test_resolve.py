@@ -33,7 +33,9 @@ def store(template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
             with track_run(name, experiment=experiment, root=root, system_metrics=False) as run:
                 run.set_tags({"weights_sha256": sha256})
                 if name == "bright":
-                    runs["model"] = str(run.log_model(ServedModel(checkpoint, SERVING_CODE, 3, 1)))
+                    run.log_model(ServedModel(checkpoint, SERVING_CODE, 3, 1))
+                    [logged] = open_client(root).search_logged_models([run.experiment_id])
+                    runs["model"] = f"models:/{logged.model_id}"
                 else:
                     run.log_file(checkpoint, "checkpoint")
             runs[name] = run.run_id
@@ -85,7 +87,10 @@ def test_a_folder_wins_and_a_path_stays_a_path(
         ("{empty}", r"run [0-9a-f]{{32}} \(empty, FINISHED\) has no checkpoint\. Was its training killed"),
         ("{scores}", "It scored the network of run {bright}: name that one"),
         ("{movie}", "It is a part of run {bright}: name that one"),
-        ("{deleted}", r"The experiment 'gone' of run .* was deleted in MLflow\. Bring it back with .*--experiment-id"),
+        (
+            "{deleted}",
+            r"belongs to the experiment 'gone', which was deleted in MLflow\. Bring it back with .*--experiment-id",
+        ),
         ("{damaged}", "The weights of run {damaged} are not those that were recorded: expected sha256"),
         ("champoin", r"no such alias of the registered model 'somanet'; it has champion \(version 1\)\."),
         ("models:/somanet@challenger", "cannot be found"),

@@ -3,9 +3,11 @@ from __future__ import annotations
 import logging
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from somanet.errors import SomaNetError
 from somanet.mlops import (
@@ -135,6 +137,26 @@ def test_epochs_that_are_missing_are_filled_in(root: Path) -> None:
     assert sorted(history(root, run.run_id, "loss")) == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
     assert sorted(history(root, run.run_id, "iou")) == [(1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4)]
     assert read_run(run.run_id, root=root).metrics == {"loss": 4.0, "iou": 0.4}
+
+
+def test_final_scores_are_sent_in_one_call_for_each_step(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss ends at epoch 2, where its last value is corrected; three scores have no epoch; one is known already."""
+    steps: list[set[int]] = []
+    send = MlflowClient.log_batch
+
+    def counted(client: MlflowClient, run_id: str, *rows: Any, **more: Any) -> Any:
+        steps.append({metric.step for metric in more["metrics"]})
+        return send(client, run_id, *rows, **more)
+
+    with quick(root) as run:
+        for epoch in (1, 2):
+            run.log_epoch(epoch, {"loss": 1 / epoch})
+        run.log_metrics({"known": 1.0})
+        monkeypatch.setattr(MlflowClient, "log_batch", counted)
+        run.log_metrics({"iou": 0.5, "loss": 0.25, "known": 1.0, "dice": 0.75, "f1": 0.5})
+        monkeypatch.undo()
+    assert sorted(steps, key=min) == [{0}, {2}]
+    assert read_run(run.run_id, root=root).metrics == {"loss": 0.25, "known": 1, "iou": 0.5, "dice": 0.75, "f1": 0.5}
 
 
 def test_what_waits_is_sent_before_a_run_goes_on(root: Path) -> None:

@@ -38,6 +38,15 @@ def test_a_public_address_has_no_machine_path(uri: str, shown: str) -> None:
     assert store.public_uri(uri, Path("/a/project")) == shown
 
 
+def test_what_does_not_answer_is_called_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = OSError("database is locked")
+    assert "mlflow.db is locked by another process" in str(store.unreachable(tmp_path, error))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@example.org/mlflow")
+    assert str(store.unreachable(tmp_path, error)).startswith(
+        "The tracking store https://example.org/mlflow does not answer: database is locked. Is MLFLOW_TRACKING_URI"
+    )
+
+
 def test_a_folder_as_store_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path))
     with pytest.raises(SomaNetError, match="need a database or a server"):

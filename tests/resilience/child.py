@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 PRELOAD = [
     "albumentations", "matplotlib.figure", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
-    "segmentation_models_pytorch", "skimage.measure", "somanet.cli.models", "somanet.experiments", "somanet.mlops",
+    "segmentation_models_pytorch", "skimage.measure", "somanet.cli.training", "somanet.experiments", "somanet.mlops",
     "somanet.plots", "somanet.segmentation.training", "torch",
 ]  # fmt: skip
 
@@ -98,7 +98,7 @@ def run_command(
 
 def install(stop: Stop) -> None:
     """Let it happen when the function is called."""
-    holder, attribute = _find(stop.function)
+    holder, attribute = find(stop.function)
     original: Callable[..., Any] = getattr(holder, attribute)
     calls = 0
 
@@ -124,8 +124,12 @@ def install(stop: Stop) -> None:
     setattr(holder, attribute, stopping)
 
 
-def _find(function: str) -> tuple[Any, str]:
-    """The module or class that holds a function, and its name there."""
+def find(function: str) -> tuple[Any, str]:
+    """The module or class that holds a function, and its name there.
+
+    Raises:
+        AttributeError: there is no such function; a renamed one must not leave a test that stops nowhere.
+    """
     path, _, attribute = function.rpartition(".")
     parts = path.split(".")
     for n in range(len(parts), 0, -1):
@@ -135,5 +139,6 @@ def _find(function: str) -> tuple[Any, str]:
             continue
         for part in parts[n:]:
             holder = getattr(holder, part)
+        getattr(holder, attribute)
         return holder, attribute
     raise ModuleNotFoundError(function)

@@ -76,7 +76,7 @@ TERMINATED = {
     "an epoch is saved, but not recorded": Stop("somanet.experiments.training._report", call=2, number=signal.SIGTERM),
     "an epoch is being recorded": Stop(f"{CLIENT}.log_batch", call=3, number=signal.SIGTERM),
     "the network is half written": Stop("safetensors.torch.save_file", moment="after", number=signal.SIGTERM),
-    "everything is recorded": Stop("somanet.experiments.TrackedRun.log_model", moment="after", number=signal.SIGTERM),
+    "everything is recorded": Stop("somanet.mlops.tracked.TrackedRun.log_model", moment="after", number=signal.SIGTERM),
 }
 
 

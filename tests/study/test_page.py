@@ -64,7 +64,7 @@ def test_differences_are_those_of_the_same_images(written: Path) -> None:
     assert cells(page, "other")[-1] == "**+0.300 [+0.300, +0.300], p 0.031**"
     assert cells(page, "baseline: n")[-1] == "**−0.300 [−0.300, −0.300], p 0.031**"
     difference = cells(page, "fast")[-1]
-    assert difference.startswith("+0.000 [−0.")
+    assert difference.startswith("0.000 [−0.")
     assert difference.endswith(", p 1")
     numbers = json.loads((written / "study.json").read_text(encoding="utf-8"))
     assert numbers["other"]["iou_from_reference"]["value"] == pytest.approx(0.3)

@@ -1,18 +1,26 @@
-"""8-bit integers in place of float32: faster, and not the same answers. For measurement and for networks that bear it.
-
-No `--engine` uses it: on the network that comes along it changes too many labels (docs/engines.md).
-"""
+"""8-bit integers in place of float32: faster, and not the same answers. To be measured only: no `--engine` uses it."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from benchmarks.engines.movie import Frames, compare_labels
+from benchmarks.engines.timing import ROUNDS, Row, best_of_rounds
+from somanet.engines.eager import EagerEngine
 from somanet.engines.engine import Float32
-from somanet.engines.graph import INPUT
+from somanet.engines.graph import INPUT, to_onnx
+from somanet.engines.ort import OnnxRuntimeEngine
+from somanet.engines.vino import OpenVinoEngine
 from somanet.errors import SomaNetError
+from somanet.segmentation.checkpoint import Checkpoint
+from somanet.segmentation.inputs import to_input
+from somanet.segmentation.instances import probabilities_to_labels, sigmoid
 
 
 def quantise(onnx_model: bytes, images: Sequence[Float32], *, parts: Sequence[str] = ()) -> bytes:
@@ -66,3 +74,36 @@ def quantise(onnx_model: bytes, images: Sequence[Float32], *, parts: Sequence[st
         finally:
             logging.root.setLevel(before)
         return (folder / "int8.onnx").read_bytes()
+
+
+def integers(checkpoint: Checkpoint, frames: Frames) -> list[Row]:
+    """Float32 and 8-bit integers in both runtimes, scaled on every eighth frame, scored on the frames between."""
+    spec = checkpoint.spec
+
+    def prepare(frame: np.ndarray) -> np.ndarray:
+        one = to_input(frame, spec)
+        return np.pad(one, ((0, 0), (0, -one.shape[1] % 32), (0, -one.shape[2] % 32)), mode="symmetric")[None]
+
+    def label(logits: np.ndarray, frame: np.ndarray) -> np.ndarray:
+        cut = logits[0, :, : frame.shape[0], : frame.shape[1]]
+        return probabilities_to_labels(sigmoid(cut), spec.outputs, spec.instances)
+
+    tested = frames[4::8]
+    graph = to_onnx(checkpoint.model, spec.in_channels)
+    crops = [np.ascontiguousarray(prepare(frame)[:, :, :256, :256]) for frame in frames[::8]]
+    graphs = {"float32": graph, "int8": quantise(graph, crops)}
+    if b"/decoder/" in graph:
+        graphs["int8 in the decoder"] = quantise(graph, crops, parts=("/decoder/",))
+    expected = [label(EagerEngine(checkpoint.model).logits(prepare(frame)), frame) for frame in tested]
+    calls: dict[Any, Callable[[], object]] = {}
+    labels: dict[Any, list[np.ndarray]] = {}
+    image = prepare(tested[0])
+    for precision, content in graphs.items():
+        for engine in (OnnxRuntimeEngine(content), OpenVinoEngine(content)):
+            labels[engine.name, precision] = [label(engine.logits(prepare(frame)), frame) for frame in tested]
+            calls[engine.name, precision] = lambda engine=engine: engine.logits(image)
+    return [
+        {"engine": name, "precision": precision, "ms": 1000 * wall, "processor_ms": 1000 * cpu}
+        | compare_labels(np.stack(expected), np.stack(labels[name, precision]))
+        for (name, precision), (wall, cpu) in best_of_rounds(calls, ROUNDS).items()
+    ]

@@ -1,0 +1,140 @@
+"""The frames of a movie: whole, as `somanet analyze` segments it, and eight of them asked for in several ways."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.engines.timing import CORES, Row, best_of_rounds, timed, with_threads
+from somanet.analysis.network import network_folder
+from somanet.engines import EngineName, with_engine
+from somanet.io.movies import open_movie
+from somanet.segmentation.checkpoint import Checkpoint, load_checkpoint
+from somanet.segmentation.inputs import to_input
+from somanet.segmentation.instances import probabilities_to_labels, sigmoid
+from somanet.segmentation.prediction import predict_labels
+from somanet.video import segment_frames, usual_workers
+
+ENGINES: tuple[EngineName, ...] = ("torch", "onnxruntime", "openvino")
+Frames = list[np.ndarray]
+
+
+def read_frames(movie: Path | None) -> Frames:
+    """The frames of a movie, or simulated ones."""
+    if movie is not None:
+        with open_movie(movie) as opened:
+            return list(opened)
+    from somanet.calibration import Calibration
+    from somanet.simulation import simulate_movie
+
+    simulated = simulate_movie(seed=0, n_frames=64, shape_YX=(512, 640), calibration=Calibration(1.28, 12.0))
+    return list(simulated.frames_TYX)
+
+
+def in_batches(checkpoint: Checkpoint, frames: Frames, size: int) -> Iterator[np.ndarray]:
+    """Labels of frames that are asked for several at a time."""
+    for some in (frames[start : start + size] for start in range(0, len(frames), size)):
+        inputs = [to_input(frame, checkpoint.spec) for frame in some]
+        height, width = inputs[0].shape[1:]
+        pads = ((0, 0), (0, -height % 32), (0, -width % 32))
+        batch = torch.from_numpy(np.stack([np.pad(one, pads, mode="symmetric") for one in inputs]))
+        with torch.inference_mode():
+            answer = checkpoint.model(batch.contiguous(memory_format=torch.channels_last)).numpy()
+        for logits in answer[:, :, :height, :width]:
+            yield probabilities_to_labels(sigmoid(logits), checkpoint.spec.outputs, checkpoint.spec.instances)
+
+
+def arrangements(checkpoint: Checkpoint, frames: Frames) -> list[Row]:
+    """The same frames, asked side by side, one by one and in batches."""
+    calls: dict[Any, Callable[[], object]] = {}
+    for name in ENGINES:
+        beside = with_engine(checkpoint, name, at_once=CORES).checkpoint
+        alone = with_engine(checkpoint, name, threads=CORES).checkpoint
+        calls[name, f"{CORES} at once, 1 thread each"] = lambda c=beside: list(segment_frames(c, frames, workers=CORES))
+        calls[name, f"one at a time, {CORES} threads"] = with_threads(
+            CORES, lambda c=alone: [predict_labels(c.model, frame, c.spec) for frame in frames]
+        )
+        calls[name, f"batches of 4, {CORES} threads"] = with_threads(
+            CORES, lambda c=alone: list(in_batches(c, frames, 4))
+        )
+    pixels = sum(frame.size for frame in frames)
+    return [
+        {"engine": name, "how": how, "seconds": wall, "processor_s": cpu, "mpx_per_s": pixels / wall / 1e6}
+        for (name, how), (wall, cpu) in best_of_rounds(calls, 2).items()
+    ]
+
+
+def outside_the_network(checkpoint: Checkpoint, frame: np.ndarray) -> Row:
+    """Processor milliseconds of a frame that no engine changes: its preparation, and labels from probabilities."""
+    spec = checkpoint.spec
+    labels = predict_labels(checkpoint.model, frame, spec)
+    maps = np.stack([np.where(labels > 0, 0.9, 0.1)] * len(spec.outputs)).astype(np.float32)
+    calls = {
+        "prepare": lambda: to_input(frame, spec),
+        "label": lambda: probabilities_to_labels(maps, spec.outputs, spec.instances),
+    }
+    return {name: 1000 * cpu for name, (_, cpu) in best_of_rounds(calls, 5).items()}
+
+
+def whole_movie(model: str | None, movie: Path | None, folder: Path) -> list[Row]:
+    """A whole movie as `somanet analyze` segments it, each engine in a process of its own; labels against torch's."""
+    rows = []
+    expected = None
+    for engine in ENGINES:
+        command = [sys.executable, "-m", "benchmarks.engines", "--worker", engine, "--folder", str(folder)]
+        command += ["--movie", str(movie)] if movie else []
+        command += ["--model", model] if model else []
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        row: Row = json.loads(done.stdout.splitlines()[-1])
+        labels = np.load(folder / f"{engine}.npy")
+        expected = labels if expected is None else expected
+        rows.append(row | compare_labels(expected, labels))
+    return rows
+
+
+def work(engine: EngineName, model: str | None, movie: Path | None, folder: Path) -> None:
+    """Segment one movie; prints what it took as JSON."""
+    frames = read_frames(movie)
+    checkpoint = load_checkpoint(network_folder(model))
+    before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    begun = time.perf_counter()
+    answering = with_engine(checkpoint, engine, at_once=usual_workers())
+    start = time.perf_counter() - begun
+    labels: list[np.ndarray] = []
+    wall, cpu = timed(lambda: labels.extend(segment_frames(answering.checkpoint, frames)))
+    np.save(folder / f"{engine}.npy", np.stack(labels))
+    pixels = sum(frame.size for frame in frames)
+    print(
+        json.dumps(
+            {
+                "engine": engine,
+                "frames": len(frames),
+                "start_s": start,
+                "seconds": wall,
+                "processor_s": cpu,
+                "mpx_per_s": pixels / wall / 1e6,
+                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "before_mb": before_mb,
+            }
+        )
+    )
+
+
+def compare_labels(expected_TYX: np.ndarray, found_TYX: np.ndarray) -> Row:
+    """Each expected soma against the one that covers most of it: the mean and least IoU."""
+    ious = []
+    for expected, found in zip(expected_TYX, found_TYX, strict=True):
+        for soma in range(1, int(expected.max()) + 1):
+            mask = expected == soma
+            other = np.bincount(found[mask]).argmax()
+            ious.append(float(np.sum(mask & (found == other)) / np.sum(mask | (found == other))) if other else 0.0)
+    return {"somas": len(ious), "mean_iou": float(np.mean(ious)), "least_iou": float(np.min(ious))}

@@ -19,7 +19,7 @@ export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade demo ui test test-real test-slow check lint types typos format repro repro-again \
-	base base-key report study real bundled-model bioimageio profiles clean
+	base base-key report study real bundled-model bioimageio peers yolo profiles clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -78,7 +78,7 @@ bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=fol
 		build/bundled/some_nuclei --val build/bundled/val/crops.zip \
 		--params somanet/model/recipe.yaml --variant neurons --start build/bundled/nuclei \
 		--output build/bundled/neurons --experiment bundled
-	$(BIN)/somanet export build/bundled/neurons --output somanet/model
+	$(BIN)/somanet export build/bundled/neurons --output somanet/model --modality fluorescence --diameters 12-40
 
 bioimageio: setup ## Export the network that comes along for Fiji and QuPath, and run the BioImage Model Zoo's own test
 	@test -x build/bioimageio/bin/bioimageio || { $(PYTHON) -m venv build/bioimageio && \
@@ -86,6 +86,23 @@ bioimageio: setup ## Export the network that comes along for Fiji and QuPath, an
 		'bioimageio.core>=0.11' 'pydantic<2.14' onnxruntime; }
 	$(BIN)/somanet export --format bioimageio --output build/somanet_bioimageio.zip
 	build/bioimageio/bin/bioimageio test build/somanet_bioimageio.zip
+
+peers: setup ## Run SomaNet beside the paper's U-Net and other programs (DATA=folder, ARGS=options): build/peers.md
+	@test -d '$(DATA)/dsb2018' || echo "There is no '$(DATA)/dsb2018': simulated images instead." >&2
+	@if test -d '$(DATA)/dsb2018'; then set -- --data '$(DATA)'; fi; \
+		$(BIN)/python -m benchmarks.peers --install "$$@" $(ARGS)
+
+# libreyolo brings another OpenCV, so it has an environment of its own, which borrows .venv's torch: 250 MB instead of 7 GB.
+YOLO := build/yolo/venv
+SITE_PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
+BUDGET ?= 1800
+
+yolo: setup ## Train a YOLO detector as long as SomaNet (BUDGET=seconds, DATA=folder, ARGS=options): build/yolo/yolo.md
+	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make yolo DATA=path" >&2; exit 1; }
+	@test -x $(YOLO)/bin/libreyolo || { $(BIN)/python -m venv $(YOLO) && $(BIN)/python -c '$(SITE_PACKAGES)' \
+		> "$$($(YOLO)/bin/python -c '$(SITE_PACKAGES)')/borrowed.pth" && \
+		$(YOLO)/bin/python -m pip install --disable-pip-version-check --quiet 'libreyolo==1.6.0'; }
+	$(BIN)/python -m benchmarks.yolo --data '$(DATA)' --budget-s '$(BUDGET)' $(ARGS)
 
 profiles: ## Copy the graph (dvc.yaml) into every profile
 	@for folder in profiles/*/; do cp dvc.yaml "$$folder"; done

@@ -6,6 +6,7 @@ from pathlib import Path
 from somanet.config import load_params
 from somanet.experiments import (
     Recording,
+    choose_images,
     dataset_ref,
     load_items,
     run_training,
@@ -22,12 +23,13 @@ def main(variant: str) -> None:
     params = load_params()
     chosen = params.finetune[variant]
     start = Path("models/pretrain") / chosen.start
-    train_items, val_items = load_items(TRAIN)[: chosen.images], load_items(VAL)
-    datasets = [dataset_ref(TRAIN, "training", train_items), dataset_ref(VAL, "validation", val_items)]
+    labelled, val_items = load_items(TRAIN), load_items(VAL)
     reports = Path("reports/finetune") / variant
     results = {}
     with several_trainings() as finished:
         for seed in params.seeds:
+            train_items = choose_images(labelled, chosen.images, drawn=chosen.images_drawn, seed=seed)
+            datasets = [dataset_ref(TRAIN, "training", train_items), dataset_ref(VAL, "validation", val_items)]
             model, spec, start_sha256 = start_network(
                 params.pretrain[chosen.start].model, seed=seed, checkpoint=start, weights=chosen.weights
             )

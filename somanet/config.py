@@ -122,7 +122,9 @@ class FinetuneParams(Settings):
     instances: InstanceSettings | None = None
     """How this variant's probabilities become labels; none = as its network's."""
     images: PositiveInt | None = None
-    """Train on the first so many images only; none = on all."""
+    """Train on so many of the images only; none = on all."""
+    images_drawn: Literal["first", "by_seed"] = "first"
+    """`by_seed`: each seed draws its own, nested: those of `images: 2` are among those of `images: 4`."""
     training: TrainSettings
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
@@ -281,19 +283,27 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
         dotted, equals, text = assignment.partition("=")
         if not equals or not dotted:
             raise SomaNetError(f"Expected key=value such as training.epochs=3, found {assignment!r}.")
-        *parents, last = dotted.split(".")
-        place = result
-        for parent in parents:
-            child = place.get(parent) or {}
-            if not isinstance(child, Mapping):
-                raise SomaNetError(f"{assignment!r}: {parent!r} is {child!r}, which has no settings of its own.")
-            place[parent] = {**child}
-            place = place[parent]
         try:
-            place[last] = yaml.safe_load(text)
+            value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise SomaNetError(f"{assignment!r}: {text!r} is no YAML value. Check brackets and quotes.") from error
+        result = with_setting(result, dotted, value)
     return result
+
+
+def with_setting(values: Mapping[str, Any], dotted: str, value: Any) -> dict[str, Any]:
+    """Nested values with one of them, named like `training.epochs`, changed; what was given stays as it is.
+
+    Raises:
+        SomaNetError: a part of the name is a value and not a section.
+    """
+    first, _, rest = dotted.partition(".")
+    if not rest:
+        return {**values, first: value}
+    section = values.get(first) or {}
+    if not isinstance(section, Mapping):
+        raise SomaNetError(f"{dotted!r}: {first!r} is {section!r}, which has no settings of its own.")
+    return {**values, first: with_setting(section, rest, value)}
 
 
 def _explain(kind: type[BaseModel], error: ValidationError) -> str:

@@ -13,7 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from somanet.engines.choice import EXTRAS, FASTEST_FIRST
 from somanet.errors import SomaNetError
+from somanet.extras import missing
 from somanet.mlops.database import check_database
 from somanet.mlops.spool import pending_runs
 from somanet.mlops.store import database_path, public_uri, tracking_uri
@@ -44,7 +46,7 @@ class Check:
 
 
 def diagnose(root: Path | str | None = None) -> list[Check]:
-    """Look at Python, packages, device, DVC, the MLflow store, the data and the disk; never raises.
+    """Look at Python, packages, device, engines, DVC, the MLflow store, the data and the disk; never raises.
 
     Only the device costs time, since torch has to be imported for it (2 to 3 s).
     """
@@ -53,6 +55,7 @@ def diagnose(root: Path | str | None = None) -> list[Check]:
         ("python", lambda: [_python()]),
         ("packages", lambda: _packages(project)),
         ("device", lambda: [_device()]),
+        ("engines", lambda: [_engines()]),
         ("dvc", lambda: [_dvc(project)]),
         ("mlflow store", lambda: [_store(project)]),
         ("data", lambda: [_data(project)]),
@@ -150,6 +153,26 @@ def _device() -> Check:
         remedy = "Is the driver too old for this torch? `python -m torch.utils.collect_env` tells."
         return Check("device", "warn", "cpu, although an NVIDIA driver is installed", remedy)
     return Check("device", "ok", f"cpu with {torch.get_num_threads()} threads")
+
+
+def _engines() -> Check:
+    """What can compute a network's answers, and which one `--engine auto` takes."""
+    lacking = {name: missing(EXTRAS[name]) for name in FASTEST_FIRST}
+    usable = [name for name in FASTEST_FIRST if not lacking[name]]
+    there = [name for name in FASTEST_FIRST if name not in lacking[name]]  # an engine is named as its package
+    parts = [_version(name) + (f" without {', '.join(lacking[name])}" if lacking[name] else "") for name in there]
+    detail = ", ".join([*parts, _version("torch")])
+    if not usable:
+        remedy = f"`pip install 'somanet[{EXTRAS[FASTEST_FIRST[0]]}]'` brings a faster one."
+        return Check("engines", "warn", f"{detail}; auto takes torch", remedy)
+    return Check("engines", "ok", f"{detail}; auto takes {usable[0]} where it agrees with torch")
+
+
+def _version(name: str) -> str:
+    try:
+        return f"{name} {metadata.version(name)}"
+    except metadata.PackageNotFoundError:  # of a distribution with another name, such as onnxruntime-gpu
+        return name
 
 
 def _dvc(root: Path) -> Check:

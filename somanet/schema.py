@@ -90,6 +90,17 @@ SPLIT = Schema(
         Column("split", "string", "", "train, val, test, …"),
     ),
 )
+BOXES = Schema(
+    "boxes",
+    (
+        Column("image", "string", "", "name of the image; of a movie's frame, its number"),
+        Column("x0_px", "float64", "px", "left edge; a pixel in column 3 spans 3 to 4"),
+        Column("y0_px", "float64", "px", "upper edge"),
+        Column("x1_px", "float64", "px", "right edge"),
+        Column("y1_px", "float64", "px", "lower edge"),
+        Column("score", "float64", "", "confidence, from 0 to 1"),
+    ),
+)
 TRACKS = Schema(
     "tracks",
     (

@@ -52,6 +52,7 @@ def segment_frames(
     *,
     blank_frames: Collection[int] = (),
     workers: int | None = None,
+    rescale: float = 1.0,
 ) -> Iterator[NDArray[np.int32]]:
     """Label the somas of every frame.
 
@@ -65,18 +66,19 @@ def segment_frames(
         frames: YX frames of one size.
         blank_frames: get no labels: a network asked about noise alone may find anything in it.
         workers: frames at once; one per processor, at most :data:`MOST_WORKERS`, if None.
+        rescale: factor by which the network sees frames resized; labels have the frames' own size.
 
     Yields:
         YX int32, 0 = background, ids without meaning between frames.
     """
     import torch
 
-    from somanet.segmentation.prediction import predict_labels
+    from somanet.segmentation.rescaling import predict_labels_rescaled
 
     def label(t: int, frame: Frame) -> NDArray[np.int32]:
         if t in blank_frames:
             return np.zeros(frame.shape, np.int32)
-        return predict_labels(checkpoint.model, frame, checkpoint.spec)
+        return predict_labels_rescaled(checkpoint.model, frame, checkpoint.spec, factor=rescale)
 
     workers = workers or usual_workers()
     threads_before = torch.get_num_threads()

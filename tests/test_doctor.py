@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from somanet import doctor
+from somanet import doctor, extras
 from somanet.doctor import Check, diagnose
 
 
@@ -33,6 +33,7 @@ def test_every_question_has_an_answer(project: Path) -> None:
         "package torch",
         "package mlflow",
         "device",
+        "engines",
         "dvc",
         "mlflow store",
         "data",
@@ -64,6 +65,33 @@ def test_versions_are_compared(project: Path, monkeypatch: pytest.MonkeyPatch) -
     assert look(project, "package not-there-at-all").status == "missing"
     extra = look(project, "optional onnx-not-there (onnx)")
     assert (extra.status, extra.remedy) == ("warn", "`pip install 'somanet[onnx]'`")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "status", "words"),
+    [
+        ((), "ok", "onnxruntime {onnxruntime}, openvino {openvino}, torch {torch}; auto takes onnxruntime where it"),
+        (("onnxruntime",), "ok", "openvino {openvino}, torch {torch}; auto takes openvino where it agrees"),
+        (("onnx",), "warn", "onnxruntime {onnxruntime} without onnx, openvino {openvino} without onnx, torch {torch};"),
+        (("onnxruntime", "openvino", "onnx"), "warn", "torch {torch}; auto takes torch"),
+    ],
+)
+def test_the_engines(
+    project: Path, monkeypatch: pytest.MonkeyPatch, lacking: tuple[str, ...], status: str, words: str
+) -> None:
+    """What auto takes is what `with_engine` would: the first of its order of which no package is missing."""
+    monkeypatch.setattr(extras, "_found", lambda name: name not in lacking)
+    versions = {name: f"{number}.0" for number, name in enumerate(("onnxruntime", "openvino", "torch"), 1)}
+    monkeypatch.setattr(doctor.metadata, "version", lambda name: versions.get(name, "0"))
+    found = look(project, "engines")
+    assert found.status == status
+    assert found.detail.startswith(words.format(**versions))
+    assert ("somanet[onnx]" in found.remedy) is (status == "warn")
+
+
+def test_an_engine_of_another_distribution_has_no_version() -> None:
+    assert doctor._version("torch") == f"torch {metadata.version('torch')}"
+    assert doctor._version("not-there-at-all") == "not-there-at-all"
 
 
 def test_nothing_says_what_is_needed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

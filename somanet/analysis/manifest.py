@@ -37,8 +37,13 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
         "somanet": somanet.__version__,
         "input": movie,
         "blank_frames": segmentation["blank_frames"],
+        "median_diameter_px": segmentation.get("median_diameter_px"),
         **({"model": network} if network["sha256"] else {"tracks_from": segmentation.get("tracks_from")}),
-        "parameters": {"track": tracking.get("settings"), "migrate": settings.model_dump(mode="json")},
+        "parameters": {
+            "segment": {name: segmentation[name] for name in ("rescale", "any_modality") if name in segmentation},
+            "track": tracking.get("settings"),
+            "migrate": settings.model_dump(mode="json"),
+        },
         "code": {
             "commit": code.git_commit,
             "uncommitted_changes": code.git_dirty,

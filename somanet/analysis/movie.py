@@ -46,6 +46,8 @@ class Options:
         track, migrate: settings of these steps.
         report, overlay: write `report.html` and `overlay.mp4`.
         exports: further formats of the tracks, of :data:`somanet.tracking.formats.FORMATS`.
+        rescale: factor by which the network sees frames resized.
+        any_modality: analyse also a movie of a kind that the network was not made for.
     """
 
     track: TrackSettings = field(default_factory=TrackSettings)
@@ -53,6 +55,8 @@ class Options:
     report: bool = True
     overlay: bool = True
     exports: Sequence[str] = ()
+    rescale: float = 1.0
+    any_modality: bool = False
 
 
 def analyze_movie(
@@ -80,7 +84,9 @@ def analyze_movie(
         if tracks_file is not None:
             take_tracks(source, tracks_file, folder)
         elif network is not None:
-            segment_movie(source, network.checkpoint, folder)
+            segment_movie(
+                source, network.checkpoint, folder, rescale=options.rescale, any_modality=options.any_modality
+            )
             track_movie(source, folder, folder, options.track)
             (folder / names.MASKS).unlink()
         measures = migrate_movie(folder, folder, options.migrate)
@@ -92,9 +98,10 @@ def analyze_movie(
             overlay_movie(source, folder, folder, measures)
         for kind in options.exports:
             export_tracks(source, folder, kind)
+        notes = notes_of(folder)
         for name in names.STEP_FILES:
             (folder / name).unlink()
-        write_json(folder / names.MANIFEST, {**provenance, "files": hashes_of(folder)})
+        write_json(folder / names.MANIFEST, {**provenance, "notes": list(notes), "files": hashes_of(folder)})
     return measures
 
 
@@ -148,9 +155,27 @@ def notes_of(folder: Path) -> tuple[str, ...]:
             "No cell was found. Is it the channel of the somas, and is the pixel size right? A network trained on a "
             "few labelled crops of this microscope may be needed (somanet finetune)."
         )
+    if note := _note_on_sizes(segmentation):
+        notes.append(note)
+    if segmentation.get("any_modality"):
+        notes.append("The network was asked whatever kind of microscopy this is (--any-modality).")
     if "tracks_from" in segmentation:
         notes.append(f"The tracks were taken from {segmentation['tracks_from']}; SomaNet did not find them.")
     return tuple(notes)
+
+
+def _note_on_sizes(segmentation: dict[str, Any]) -> str | None:
+    from somanet.segmentation.diameters import size_note
+    from somanet.segmentation.serves import Serves
+
+    if "serves" not in segmentation:
+        return None
+    median, again = (
+        float("nan") if segmentation[name] is None else float(segmentation[name])
+        for name in ("median_diameter_px", "diameter_seen_smaller_px")
+    )
+    serves = Serves.model_validate(segmentation["serves"])
+    return size_note(median, serves, factor=segmentation["rescale"], again_px=again)
 
 
 def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from somanet.calibration import Calibration
 from somanet.errors import SomaNetError
 from somanet.files import sha256_tree
 from somanet.io.movies import MOVIE_SUFFIXES, Movie, open_movie
+
+if TYPE_CHECKING:
+    from somanet.segmentation.serves import Serves
 
 FEWEST_FRAMES = 2
 
@@ -24,6 +30,7 @@ class MovieSource:
         channel: which one shows the somas, where there are several.
         pixel_size_um, frame_interval_min: go before the file's own; None takes the file's.
         allow_truncated: analyse the frames before the cut of a file that breaks off.
+        z: the focal plane, from 0, where there are several, or `max` for their maximum projection.
     """
 
     path: Path
@@ -32,6 +39,7 @@ class MovieSource:
     pixel_size_um: float | None = None
     frame_interval_min: float | None = None
     allow_truncated: bool = False
+    z: str | None = None
 
     def open(self) -> Movie:
         """The movie, for reading.
@@ -39,7 +47,7 @@ class MovieSource:
         Raises:
             SomaNetError: it cannot be read, or is a still image.
         """
-        movie = open_movie(self.path, channel=self.channel, allow_truncated=self.allow_truncated)
+        movie = open_movie(self.path, channel=self.channel, z=self.z, allow_truncated=self.allow_truncated)
         if movie.n_frames < FEWEST_FRAMES:
             n_frames = movie.n_frames
             movie.close()
@@ -48,6 +56,13 @@ class MovieSource:
                 "Is it a still image? `somanet predict` labels those."
             )
         return movie
+
+    def sample(self) -> list[NDArray[Any]]:
+        """The first, the middle and the last frame."""
+        from somanet.segmentation.modality import sampled_frames
+
+        with self.open() as movie:
+            return sampled_frames(movie)
 
     def calibration(self, movie: Movie) -> Calibration:
         """The physical scale.
@@ -73,6 +88,7 @@ class MovieSource:
                 "file": self.path.name,
                 "sha256": sha256_tree(self.path),
                 "channel": self.channel,
+                "z": self.z,
                 "n_frames": movie.n_frames,
                 "shape_YX": list(movie.shape_YX),
                 "dtype": movie.dtype.name,
@@ -80,6 +96,17 @@ class MovieSource:
                 "frame_interval_min": scale.frame_interval_min,
                 "truncated": movie.truncated,
             }
+
+
+def check_served(sources: Sequence[MovieSource], serves: Serves) -> None:
+    """Refuse movies of a kind that a network was not made for, before the work.
+
+    Raises:
+        SomaNetError: it names the first, says what was seen, and what to do.
+    """
+    from somanet.segmentation.modality import Shown, check_modality
+
+    check_modality([Shown(str(source.path), source.sample) for source in sources], serves)
 
 
 PIXELS_UM = (0.02, 20.0)

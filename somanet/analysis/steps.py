@@ -20,7 +20,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from somanet.analysis import names
-from somanet.analysis.source import MovieSource
+from somanet.analysis.sizes import FoundSizes
+from somanet.analysis.source import MovieSource, check_served
 from somanet.calibration import Calibration
 from somanet.engines import engine_of
 from somanet.errors import SomaNetError
@@ -62,43 +63,60 @@ def scale_of(facts: dict[str, Any]) -> Calibration:
     return Calibration(facts["pixel_size_um"], facts["frame_interval_min"])
 
 
-def segment_movie(source: MovieSource, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+def segment_movie(
+    source: MovieSource,
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    rescale: float = 1.0,
+    any_modality: bool = False,
+) -> dict[str, Any]:
     """Label the somas of every frame: `movie.json`, `masks.tif` and `segmentation.json`; gives the latter's content.
 
+    Args:
+        source: the movie.
+        checkpoint: the network.
+        folder: where to write.
+        rescale: factor by which the network sees frames resized; masks have the frames' own size.
+        any_modality: label also a movie of a kind that the network was not made for.
+
     Raises:
-        SomaNetError: the movie cannot be read or has no scale.
+        SomaNetError: the movie cannot be read, has no scale, or is of a kind that the network was not made for.
     """
+    if not any_modality:
+        check_served([source], checkpoint.serves)
     facts = source.describe()
     write_json(folder / names.MOVIE, facts)
     with source.open() as movie:
         blank = find_blank_frames(tqdm(movie, desc="looking", unit="frame", disable=None, leave=False))
         frames = tqdm(movie, desc="segmenting", unit="frame", disable=None)
-        counts: list[int] = []
-        masks = segment_frames(checkpoint, frames, blank_frames=blank)
+        sizes = FoundSizes(movie.n_frames, blank)
+        masks = segment_frames(checkpoint, frames, blank_frames=blank, rescale=rescale)
         write_label_movie(
             folder / names.MASKS,
-            _counting(masks, counts),
+            sizes.watch(masks),
             n_frames=movie.n_frames,
             shape_YX=movie.shape_YX,
             largest_id=LARGEST_UINT16,
             calibration=scale_of(facts),
         )
+        again_px = sizes.again_px(checkpoint, movie, rescale=rescale)
+    counts = sizes.counts()
     segmentation = {
         "model_sha256": checkpoint.sha256,
         "model": checkpoint.spec.model_dump(mode="json"),
+        "serves": checkpoint.serves.model_dump(mode="json"),
         "engine": engine_of(checkpoint.model),
+        "rescale": rescale,
+        "any_modality": any_modality,
         "blank_frames": list(blank),
-        "n_objects": int(np.sum(counts)),
+        "n_objects": sum(counts),
         "objects_per_frame": counts,
+        "median_diameter_px": sizes.median_px(),
+        "diameter_seen_smaller_px": again_px,
     }
     write_json(folder / names.SEGMENTATION, segmentation)
     return segmentation
-
-
-def _counting(masks: Iterable[Labels], counts: list[int]) -> Iterator[Labels]:
-    for labels_YX in masks:
-        counts.append(int(labels_YX.max(initial=0)))  # numbered without gaps
-        yield labels_YX
 
 
 def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackSettings) -> dict[str, Any]:

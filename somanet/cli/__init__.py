@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from somanet.cli import analyze, compare, data, lineage, models, predictions, project, promotion, study, sweep, tracks
+from somanet.cli import (
+    analyze,
+    compare,
+    data,
+    lineage,
+    models,
+    predictions,
+    project,
+    promotion,
+    study,
+    sweep,
+    tracks,
+    training,
+)
 from somanet.errors import SomaNetError
 
 app = typer.Typer(
@@ -19,8 +32,8 @@ app = typer.Typer(
 app.command("analyze")(analyze.analyze)
 app.command("simulate")(data.simulate)
 app.add_typer(data.app, name="data")
-app.command("train")(models.train)
-app.command("finetune")(models.finetune)
+app.command("train")(training.train)
+app.command("finetune")(training.finetune)
 app.command("sweep")(sweep.sweep)
 app.command("export")(models.export)
 app.command("predict")(predictions.predict)

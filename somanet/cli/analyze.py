@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +31,20 @@ def analyze(
         float | None, typer.Option(help="Minutes per frame, if the file does not say.")
     ] = None,
     channel: Annotated[str | None, typer.Option(help="Channel of the somas: its name, or its number from 0.")] = None,
+    z: Annotated[
+        str | None, typer.Option(help="Of a Z stack: a plane's number from 0, or max for the brightest of all.")
+    ] = None,
+    rescale: Annotated[
+        float | None,
+        typer.Option(help="Show the network frames resized by this factor: 0.5 for somas twice too large."),
+    ] = None,
+    diameter: Annotated[
+        float | None, typer.Option(help="Instead of --rescale: the somas' diameter in pixels of the movie.")
+    ] = None,
+    any_modality: Annotated[
+        bool,
+        typer.Option("--any-modality", help="Analyse also what the network was not made for, such as bright field."),
+    ] = False,
     axis_deg: Annotated[float, typer.Option(help="Direction that angles are counted from: 0 right, 90 down.")] = 0.0,
     tracks: Annotated[
         Path | None, typer.Option(help="Tracks made or corrected elsewhere (CSV, TrackMate, napari, GEFF, CTC).")
@@ -52,11 +67,11 @@ def analyze(
 ) -> None:
     """Find, follow and measure every cell of a movie: tables, a report to look at, a video."""
     from somanet.analysis.folder import check_output
-    from somanet.analysis.source import MovieSource, find_movies
+    from somanet.analysis.source import MovieSource, check_served, find_movies
 
     options = _options(axis_deg, assignments or [], export or [], report=report, overlay=overlay)
     sources = [
-        MovieSource(path, name, channel, pixel_size_um, frame_interval_min, allow_truncated)
+        MovieSource(path, name, channel, pixel_size_um, frame_interval_min, allow_truncated, z)
         for path, name in find_movies(movies)
     ]
     several = len(sources) > 1 or sources[0].path != movies[0]
@@ -73,6 +88,14 @@ def analyze(
         with source.open() as movie:
             source.calibration(movie)
     network = None if tracks is not None else _network(model, engine)
+    if network is not None:
+        from somanet.segmentation.serves import rescaling_factor
+
+        serves = network.checkpoint.serves
+        factor = rescaling_factor(serves, rescale=rescale, diameter_px=diameter)
+        options = dataclasses.replace(options, rescale=factor, any_modality=any_modality)
+        if not any_modality:
+            check_served(sources, serves)
     from somanet.analysis.movie import analyze_movie
 
     for source in sources:
@@ -120,7 +143,10 @@ def _network(model: str | None, engine: EngineName) -> Network:
 
 
 def _say(measures: Measures, folder: Path) -> None:
-    """The main numbers, the warnings, and where to look."""
+    """The main numbers, the notes and warnings, and where to look."""
+    from somanet.analysis.names import MANIFEST
+    from somanet.analysis.steps import read_facts
+
     numbers = measures.summary.numbers
     for name, words, unit in (
         ("frequency_corrected_per_h", "saltations per hour, corrected", ""),
@@ -135,8 +161,8 @@ def _say(measures: Measures, folder: Path) -> None:
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
     n_events = measures.summary.n_events
     typer.echo(f"cells seen long enough: {n_cells}, too briefly: {n_short}; saltations: {n_events}")
-    for warning in measures.warnings:
-        typer.echo(f"  note: {warning}")
+    for note in (*read_facts(folder / MANIFEST)["notes"], *measures.warnings):
+        typer.echo(f"  note: {note}")
     typer.echo(f"Written: {folder} ({', '.join(sorted(p.name for p in folder.iterdir() if p.name[0] != '.'))})")
     if (folder / "report.html").exists():
         typer.echo(f"Next: open {folder / 'report.html'} in a browser")

@@ -109,6 +109,46 @@ def select(
     typer.echo(f"Written: {output}\nNext: somanet train {output} --output MODEL")
 
 
+@app.command()
+def yolo(
+    path: Annotated[Path, typer.Argument(help="Labelled data set (folder or zip).")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    split: Annotated[Path | None, typer.Option(help="CSV image_id,split; a tenth becomes val without it.")] = None,
+    tile_px: Annotated[
+        int | None, typer.Option(min=32, help="Cut larger images into squares, so that objects keep their size.")
+    ] = None,
+    outlines: Annotated[bool, typer.Option("--outlines", help="Polygons, for programs that learn masks.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the tenth.")] = 0,
+) -> None:
+    """Write a data set for YOLO detectors: 8-bit pictures, a text file of boxes for each, and data.yaml."""
+    from collections.abc import Iterable, Iterator
+
+    import numpy as np
+
+    from somanet.data.layouts import LabelledImage, open_dataset
+    from somanet.data.splits import make_split, read_split
+    from somanet.data.yolo import cut_tiles, write_yolo
+    from somanet.segmentation.inputs import to_unit
+
+    dataset = open_dataset(path)
+    if split is not None:
+        parts = read_split(split, names=dataset.names)
+    else:
+        parts = make_split(dataset.names, fractions={"train": 0.9, "val": 0.1}, seed=seed)
+
+    def pictures(names: Iterable[str]) -> Iterator[LabelledImage]:
+        for name in names:
+            item = dataset.load(name)
+            unit = to_unit(item.image)
+            image = unit if unit.dtype == np.uint8 else (unit * 255).round().astype(np.uint8)
+            eight_bit = LabelledImage(name, image, item.labels)
+            yield from [eight_bit] if tile_px is None else cut_tiles(eight_bit, size_px=tile_px)
+
+    written = write_yolo(output, {part: pictures(names) for part, names in parts.items()}, outlines=outlines)
+    counts = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
+    typer.echo(f"Written: {output} ({counts} images)\nNext: libreyolo train --model yolo9-t --data {written}")
+
+
 def _holds_movies(folder: Path) -> bool:
     """Whether a folder's own files are movies: no Kaggle or pairs layout, and a file with several frames."""
     from somanet.io.movies import MOVIE_SUFFIXES, open_movie

@@ -26,6 +26,22 @@ def predict(
     output: Annotated[Path, typer.Option(help="Folder for the label images.")],
     model: Model = None,
     pictures: Annotated[bool, typer.Option(help="Also write <name>.png with the outlines drawn.")] = False,
+    channel: Annotated[
+        str | None, typer.Option(help="Channel of the somas in a TIFF, zarr or video: its name, or its number from 0.")
+    ] = None,
+    z: Annotated[
+        str | None, typer.Option(help="Of a Z stack: a plane's number from 0, or max for the brightest of all.")
+    ] = None,
+    rescale: Annotated[
+        float | None,
+        typer.Option(help="Show the network images resized by this factor: 0.5 for somas twice too large."),
+    ] = None,
+    diameter: Annotated[
+        float | None, typer.Option(help="Instead of --rescale: the somas' diameter in pixels of the image.")
+    ] = None,
+    any_modality: Annotated[
+        bool, typer.Option("--any-modality", help="Label also what the network was not made for, such as bright field.")
+    ] = False,
     engine: Annotated[EngineName, typer.Option(help="What computes; auto is the fastest installed.")] = "auto",
 ) -> None:
     """Label the somas of images: OUTPUT/<name>.tif, 0 = background, one number per soma."""
@@ -36,22 +52,27 @@ def predict(
     from somanet.engines import with_engine
     from somanet.experiments import save_figure
     from somanet.io.images import read_labels
-    from somanet.labelling import find_inputs, predict_files
+    from somanet.labelling import Choice, Labelled, find_inputs, notes_on, predict_files
     from somanet.provenance import available_processors
     from somanet.segmentation.checkpoint import load_checkpoint
+    from somanet.segmentation.serves import rescaling_factor
 
-    found = find_inputs(inputs)
-    answering = with_engine(load_checkpoint(network_folder(model)), engine, threads=available_processors())
+    found = find_inputs(inputs, Choice(channel, z))
+    checkpoint = load_checkpoint(network_folder(model))
+    factor = rescaling_factor(checkpoint.serves, rescale=rescale, diameter_px=diameter)
+    answering = with_engine(checkpoint, engine, threads=available_processors())
     for note in answering.notes:
         typer.echo(f"note: {note}", err=True)
-    total = 0
-    for item, n_objects in tqdm(
-        predict_files(answering.checkpoint, found, output), total=len(found), unit="image", disable=None
-    ):
-        total += n_objects
-        if pictures and item.read is not None:
-            figure = plots.outlines(item.read(), read_labels(output / f"{item.name}.tif"))
-            save_figure(figure, output / "pictures" / f"{item.name}.png")
+    steps = predict_files(answering.checkpoint, found, output, rescale=factor, any_modality=any_modality)
+    labelled: list[Labelled] = []
+    for one in tqdm(steps, total=len(found), unit="image", disable=None):
+        labelled.append(one)
+        if pictures and one.item.read is not None:
+            figure = plots.outlines(one.item.read(), read_labels(output / f"{one.item.name}.tif"))
+            save_figure(figure, output / "pictures" / f"{one.item.name}.png")
+    total = sum(one.n_objects for one in labelled)
+    for note in notes_on(labelled, checkpoint.serves, factor=factor):
+        typer.echo(f"note: {note}", err=True)
     typer.echo(f"Written: {len(found)} label images with {total} somas to {output}, and predictions.json")
     typer.echo(f"Next: somanet evaluate --predictions {output} --truth FOLDER --output metrics.json")
 
@@ -78,8 +99,7 @@ def evaluate(
 
     The scores without edge-cut objects stand under `interior` in any case.
     """
-    from somanet.evaluation.scores import score_dataset
-    from somanet.experiments import evaluate_checkpoint, save_figure
+    from somanet.experiments import evaluate_checkpoint, save_figure, score_both
     from somanet.files import sha256_tree, write_json
     from somanet.io.tables import write_table
     from somanet.labelling import pair_predictions, read_truth
@@ -108,8 +128,7 @@ def evaluate(
         source = _network_scored(checkpoint)
     elif predictions is not None:
         pairs = list(pair_predictions(predictions, read_truth(truth)))
-        everything = score_dataset(pairs, seed=seed)
-        interior = score_dataset(pairs, ignore_edge=True, seed=seed)
+        everything, interior = score_both(pairs, seed=seed)
         source = _labels_scored(predictions)
     scores, other = (interior, everything) if ignore_edge else (everything, interior)
     sources = {**source, "truth": {"name": truth.name, "sha256": sha256_tree(truth)}}

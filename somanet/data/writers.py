@@ -38,11 +38,11 @@ def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
     from somanet.data.layouts import open_dataset
 
     path = Path(path)
-    _check_replaceable(path, lambda child: child.name in _PAIRS_CONTENT)
+    check_replaceable(path, lambda child: child.name in _PAIRS_CONTENT)
     with atomic_path(path) as folder:
         (folder / "images").mkdir(parents=True)
         (folder / "labels").mkdir()
-        for item in _checked(items, path):
+        for item in check_items(items, path):
             suffix = ".png" if item.image.dtype == np.uint8 else ".tif"
             write_image(folder / "images" / f"{item.name}{suffix}", item.image)
             write_labels(folder / "labels" / f"{item.name}.tif", item.labels)
@@ -75,7 +75,7 @@ def write_kaggle(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
             _write_kaggle_folder(Path(folder), items, path)
             zip_folder(Path(folder), archive)
     else:
-        _check_replaceable(path, lambda child: (child / "images").is_dir())
+        check_replaceable(path, lambda child: (child / "images").is_dir())
         with atomic_path(path) as folder_path:
             folder_path.mkdir()
             _write_kaggle_folder(folder_path, items, path)
@@ -83,7 +83,7 @@ def write_kaggle(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
 
 
 def _write_kaggle_folder(folder: Path, items: Iterable[LabelledImage], path: Path) -> None:
-    for item in _checked(items, path):
+    for item in check_items(items, path):
         write_image(folder / item.name / "images" / f"{item.name}.png", item.image)
         (folder / item.name / "masks").mkdir()
         ids = np.unique(item.labels[item.labels > 0])
@@ -105,7 +105,8 @@ def zip_folder(folder: Path, archive: Path) -> None:
             target.writestr(info, b"" if file.is_dir() else file.read_bytes())
 
 
-def _checked(items: Iterable[LabelledImage], path: Path) -> Iterator[LabelledImage]:
+def check_items(items: Iterable[LabelledImage], path: Path) -> Iterator[LabelledImage]:
+    """The items one by one; a name that is no file name or comes twice, or labels that do not fit, are refused."""
     seen: set[str] = set()
     for item in items:
         name = item.name
@@ -124,7 +125,7 @@ def _checked(items: Iterable[LabelledImage], path: Path) -> Iterator[LabelledIma
         raise SomaNetError(f"Cannot write {path}: expected at least one image, found none.")
 
 
-def _check_replaceable(path: Path, ours: object) -> None:
+def check_replaceable(path: Path, ours: object) -> None:
     """Replacing a folder deletes what is in it: do so only where all of it is an older data set."""
     if not path.is_dir():
         return

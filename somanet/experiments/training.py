@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from numpy.typing import NDArray
 
 from somanet.data.layouts import LabelledImage
 from somanet.experiments.recording import Recording, is_main_process
@@ -66,6 +69,7 @@ def run_training(
     checkpoint: Path,
     run_file: Path,
     recording: Recording,
+    unlabelled: Sequence[NDArray[Any]] = (),
     start_sha256: str | None = None,
     score_training_images: bool = False,
     finished: list[Path] | None = None,
@@ -78,7 +82,8 @@ def run_training(
     which a later one was killed, is only written out again.
 
     Args:
-        model, spec, train_items, val_items, settings, seed: see :func:`somanet.segmentation.training.train`.
+        model, spec, train_items, val_items, settings, seed, unlabelled: see
+            :func:`somanet.segmentation.training.train`.
         checkpoint: folder to write.
         run_file: JSON to write with the run's id.
         recording: where to record.
@@ -88,12 +93,18 @@ def run_training(
         on_epoch: called after every recorded epoch; :class:`somanet.mlops.StoppedEarly` from it ends the run well.
         run_id: the run to go on in where no saved state names one: this training was cut in its first epoch.
     """
-    from somanet.segmentation.training import train, training_key
+    from somanet.segmentation.mean_teacher import check_unlabelled
+    from somanet.segmentation.saved_state import training_key
+    from somanet.segmentation.training import train
 
-    key = training_key(model, spec, train_items, val_items, settings, seed=seed)
+    check_unlabelled(settings, unlabelled)
+    key = training_key(model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled)
     state_file = make_folder(recording.root / "mlruns" / "resume") / f"{key}.pt"
+    go_on = partial(
+        train, model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled, state_file=state_file
+    )
     if not is_main_process():
-        return train(model, spec, train_items, val_items, settings, seed=seed, state_file=state_file, progress=False)
+        return go_on(progress=False)
     resumed_run = state_file.with_suffix(".json")
     params = {
         "model": spec.model_dump(mode="json"),
@@ -110,7 +121,7 @@ def run_training(
         return result, _save_result(result, spec, settings, seed, checkpoint, start_sha256)
 
     if done_run.exists() and state_file.exists():
-        result, _ = finish(train(model, spec, train_items, val_items, settings, seed=seed, state_file=state_file))
+        result, _ = finish(go_on())
         say(f"{recording.name}: trained already, before another training was interrupted")
         write_text(run_file, done_run.read_text(encoding="utf-8"))
         if finished is not None:
@@ -141,17 +152,12 @@ def run_training(
             remove_leftovers(path)
         if state_file.exists():
             _report_saved_epochs(state_file, run, lambda epoch: _report(epoch, settings, run, on_epoch))
-        say(f"{recording.name}: {len(train_items)} training and {len(val_items)} validation images, seed {seed}")
-        result = train(
-            model,
-            spec,
-            train_items,
-            val_items,
-            settings,
-            seed=seed,
-            state_file=state_file,
-            on_epoch=lambda epoch: _report(epoch, settings, run, on_epoch),
+        without = f", {len(unlabelled)} unlabelled" if unlabelled else ""
+        say(
+            f"{recording.name}: {len(train_items)} training{without} and {len(val_items)} validation images, "
+            f"seed {seed}"
         )
+        result = go_on(on_epoch=lambda epoch: _report(epoch, settings, run, on_epoch))
         say(
             f"{recording.name}: best epoch {result.best_epoch}, validation IoU {result.best_val_iou:.3f}; trained "
             f"{result.trainable_parameters:,} parameters in {', '.join(result.trainable_blocks[:4])}"
@@ -189,9 +195,9 @@ def _with_training_images(
     result: TrainingResult, spec: ModelSpec, items: Sequence[LabelledImage], settings: TrainSettings
 ) -> TrainingResult:
     from somanet.segmentation.losses import make_loss
-    from somanet.segmentation.training import validate
+    from somanet.segmentation.validation import validate
 
-    _, iou = validate(result.model, spec, items, make_loss(settings.loss))
+    _, iou = validate(result.model, spec, items, make_loss(settings.loss, spec.outputs))
     return replace(result, train_images_iou=iou)
 
 

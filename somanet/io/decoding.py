@@ -179,7 +179,7 @@ def _decode_tiff(data: bytes, source: str) -> np.ndarray:
             sizes = ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))
             raise FileProblem(
                 f"{source}: expected one grey or colour image, found axes {sizes}. "
-                "Is it a movie or a stack? Open it as a movie, or save one plane.",
+                "Is it a movie or a stack? `somanet predict` takes --channel and --z; or save one plane.",
                 "wrong shape",
             )
         _check_size(shape[axes.index("X")], shape[axes.index("Y")], source)

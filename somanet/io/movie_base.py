@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from somanet.calibration import FileCalibration
 from somanet.errors import SomaNetError
 from somanet.io.decoding import check_finite
-from somanet.io.problems import FileProblem
+from somanet.io.problems import FileProblem, StackProblem
 
 
 class Movie(Sequence[Any]):
@@ -28,6 +28,7 @@ class Movie(Sequence[Any]):
         dtype: number type of a frame, native byte order.
         file_calibration: what the file says of its scale.
         truncated: the file breaks off, and only the frames before the cut are here.
+        unnamed: the file does not say what its pages are, and they were taken for time points.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Movie(Sequence[Any]):
     dtype: np.dtype
     file_calibration: FileCalibration
     truncated: bool = False
+    unnamed: bool = False
 
     def frame(self, t: int) -> np.ndarray:
         """Frame ``t`` (0 is the first) as a YX array the caller owns.
@@ -117,3 +119,44 @@ def choose_channel(names: tuple[str, ...], channel: int | str | None, source: st
     if index is None or not 0 <= index < len(names):
         raise FileProblem(f"{source}: there is no channel {channel}; the file has {listed}.", "wrong shape")
     return index
+
+
+def choose_planes(n_planes: int, z: int | str | None, source: str, *, described: str) -> range:
+    """Which focal planes make a frame: one, or all for a projection.
+
+    Args:
+        n_planes: the file's planes; 1 where it has no Z axis.
+        z: a plane's number from 0; `max` for all of them; None if there is only one.
+        source: the file, for messages.
+        described: its axes, for messages.
+
+    Raises:
+        StackProblem: several planes and no choice.
+        FileProblem: a choice that the file lacks.
+    """
+    if z is None:
+        if n_planes == 1:
+            return range(1)
+        raise StackProblem(
+            f"{source}: expected a 2-D image or movie, found a Z stack of {n_planes} planes ({described}). `somanet "
+            "predict` and `analyze` take --z max (each pixel's brightest plane) or --z 0 (one plane, counted from 0). "
+            f"If the planes are time points, swap them in Fiji (Image > Properties: slices 1, frames {n_planes})."
+        )
+    wanted = str(z).strip().lower()
+    if wanted == "max":
+        return range(n_planes)
+    if not wanted.isdecimal():
+        raise FileProblem(f"{source}: expected --z max or a plane's number from 0, found {z!r}.", "wrong shape")
+    if int(wanted) >= n_planes:
+        there = f"planes 0 to {n_planes - 1}" if n_planes > 1 else "no Z axis, only plane 0"
+        raise FileProblem(f"{source}: there is no plane {wanted}; the file has {there} ({described}).", "wrong shape")
+    return range(int(wanted), int(wanted) + 1)
+
+
+def project(planes: Iterable[np.ndarray]) -> np.ndarray:
+    """The largest value of each pixel over planes YX; two of them in memory at a time."""
+    each = iter(planes)
+    brightest = next(each)
+    for plane in each:
+        brightest = np.maximum(brightest, plane)
+    return brightest

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
-from somanet.io.movie_base import Movie, choose_channel
+from somanet.io.movie_base import Movie, choose_channel, choose_planes
 from somanet.io.problems import FileProblem
 from somanet.io.tiff_scale import tiff_calibration
 
@@ -39,8 +39,9 @@ class CutTiffMovie(Movie):
 
     truncated = True
 
-    def __init__(self, path: Path, channel: int | str | None) -> None:
+    def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
         self.path = path
+        choose_planes(1, z, str(path), described="a truncated TIFF, of which only time points are read")
         with _quiet():
             try:
                 self._tiff = tifffile.TiffFile(path)

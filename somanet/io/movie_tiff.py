@@ -9,18 +9,18 @@ import numpy as np
 import tifffile
 
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
-from somanet.io.movie_base import Movie, choose_channel
+from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
 from somanet.io.problems import FileProblem
 from somanet.io.tiff_scale import ome_channel_names, tiff_calibration
 
 _COLOURS = ("red", "green", "blue", "alpha")
-_TIME_AXES = "TIQ"  # time, and the two letters tifffile gives to pages in an unnamed order
+_UNNAMED_AXES = "IQ"  # the two letters that tifffile gives to pages in an unnamed order
 
 
 class TiffMovie(Movie):
     """A TIFF read page by page (see :class:`Movie`)."""
 
-    def __init__(self, path: Path, channel: int | str | None) -> None:
+    def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
         self.path = path
         _check_whole(path)
         try:
@@ -28,12 +28,12 @@ class TiffMovie(Movie):
         except Exception as error:  # tifffile raises many kinds on damaged headers
             raise FileProblem(f"{path}: the TIFF cannot be read ({error}). Fetch it again.") from error
         try:
-            self._open(channel)
+            self._open(channel, z)
         except BaseException:
             self._tiff.close()
             raise
 
-    def _open(self, channel: int | str | None) -> None:
+    def _open(self, channel: int | str | None, z: int | str | None) -> None:
         all_series = self._tiff.series
         series = all_series[0]
         # Writers that append page by page without a common header give one series per frame.
@@ -49,29 +49,25 @@ class TiffMovie(Movie):
             )
         axes, shape = series.axes, series.shape
         if self._page_per_series:
-            axes, shape = "T" + axes, (len(all_series), *shape)
+            axes, shape = "I" + axes, (len(all_series), *shape)
         self._series, self._all_series = series, all_series
-        self._layout(axes, shape, channel)
+        self._layout(axes, shape, channel, z)
         self._check_announced(axes, shape)
         self.dtype = series.dtype.newbyteorder("=")
         if self.dtype.kind not in "uif":
             raise FileProblem(f"{self.path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
         self.file_calibration = tiff_calibration(self._tiff, str(self.path))
 
-    def _layout(self, axes: str, shape: tuple[int, ...], channel: int | str | None) -> None:
-        """Find which axis is which; sets the shape, the number of frames and the chosen channel."""
+    def _layout(self, axes: str, shape: tuple[int, ...], channel: int | str | None, z: int | str | None) -> None:
+        """Find which axis is which; sets the shape, the number of frames, the chosen channel and planes."""
+        described = ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))
+        unnamed = [axis for axis in axes if axis in _UNNAMED_AXES]
+        if len(unnamed) == 1 and "T" not in axes:
+            as_planes = z is not None and "Z" not in axes
+            axes = axes.replace(unnamed[0], "Z" if as_planes else "T")
+            self.unnamed = not as_planes
         sizes = dict(zip(axes, shape, strict=True))
-        described = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
-        if sizes.get("Z", 1) > 1:
-            advice = (
-                "If these are time points, swap them in Fiji (Image > Properties: slices 1, "
-                f"frames {sizes['Z']}) and save; if they are focal planes, project them (Image > Stacks > Z "
-                "Project)."
-            )
-            raise FileProblem(f"{self.path}: expected a movie, found a Z stack ({described}). {advice}", "wrong shape")
-        times = [axis for axis in axes if axis in _TIME_AXES]
-        others = [axis for axis in axes if axis not in _TIME_AXES + "CSYXZ"]
-        if len(times) > 1 or others or not {"Y", "X"} <= set(axes):
+        if set(axes) - set("TCSYXZ") or not {"Y", "X"} <= set(axes):
             raise FileProblem(
                 f"{self.path}: expected time, height and width, found axes {described}. Save it as an "
                 "ImageJ or OME "
@@ -79,8 +75,9 @@ class TiffMovie(Movie):
                 "wrong shape",
             )
         self.shape_YX = (sizes["Y"], sizes["X"])
-        self.n_frames = sizes[times[0]] if times else 1
-        self._axes, self._sizes, self._time = axes, sizes, times[0] if times else ""
+        self.n_frames = sizes.get("T", 1)
+        self._axes, self._sizes = axes, sizes
+        self._planes = choose_planes(sizes.get("Z", 1), z, str(self.path), described=described)
         self._colour, self._channel = 0, 0
         if sizes.get("S", 1) > 1 and sizes.get("C", 1) > 1:
             raise FileProblem(f"{self.path}: expected channels or RGB, found both ({described}).", "wrong shape")
@@ -110,12 +107,16 @@ class TiffMovie(Movie):
             )
 
     def _read(self, t: int) -> np.ndarray:
+        return project(self._read_plane(t, z) for z in self._planes)
+
+    def _read_plane(self, t: int, z: int) -> np.ndarray:
         if self._page_per_series:
-            return np.asarray(self._all_series[t].asarray()).astype(self.dtype, copy=False)
+            # the series are time points or planes, and the other number is 0
+            return np.asarray(self._all_series[max(t, z)].asarray()).astype(self.dtype, copy=False)
         if self._series.dataoffset is not None and "S" not in self._axes:
             # One uncompressed block, often behind a single page: ImageJ's files over 4 GB have no others.
-            return self._read_block(self._series.dataoffset, self._index(t, self._page_axes()))
-        page = self._series.pages[self._index(t, self._page_axes())]
+            return self._read_block(self._series.dataoffset, self._index(t, z, self._page_axes()))
+        page = self._series.pages[self._index(t, z, self._page_axes())]
         if page is None:
             raise FileProblem(f"{self.path}: frame {t} lies in another file of the set, which is missing.", "missing")
         plane = page.asarray()
@@ -128,8 +129,8 @@ class TiffMovie(Movie):
         """The axes that run over pages: all but height, width and colour."""
         return "".join(axis for axis in self._axes if axis not in "YXS")
 
-    def _index(self, t: int, axes: str) -> int:
-        position = {self._time: t, "C": self._channel}
+    def _index(self, t: int, z: int, axes: str) -> int:
+        position = {"T": t, "Z": z, "C": self._channel}
         index = 0
         for axis in axes:
             index = index * self._sizes[axis] + position.get(axis, 0)

@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from somanet.calibration import FileCalibration
-from somanet.io.movie_base import Movie, choose_channel
+from somanet.io.movie_base import Movie, choose_channel, choose_planes
 from somanet.io.problems import FileProblem
 
 _COLOURS = ("red", "green", "blue")
@@ -23,8 +23,9 @@ class VideoMovie(Movie):
     Lossy compression has altered the grey levels; prefer the microscope's own file.
     """
 
-    def __init__(self, path: Path, channel: int | str | None) -> None:
+    def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
         self.path = path
+        choose_planes(1, z, str(path), described="a video")
         try:
             self._container = av.open(str(path))
         except (av.error.FFmpegError, OSError) as error:

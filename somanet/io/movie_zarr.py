@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 
 from somanet.calibration import FileCalibration
-from somanet.io.movie_base import Movie, choose_channel
+from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
 from somanet.io.problems import FileProblem
 from somanet.io.scale import to_minutes, to_um
 
@@ -25,18 +25,19 @@ class ZarrMovie(Movie):
     told from an empty one. ``check_movie`` notes blank frames.
     """
 
-    def __init__(self, path: Path, channel: int | str | None) -> None:
+    def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
         self.path = path
         try:
             node = zarr.open(str(path), mode="r")
         except Exception as error:  # zarr raises many kinds on damaged metadata
             raise FileProblem(f"{path}: expected a zarr array or OME-Zarr image, found neither ({error}).") from error
         if isinstance(node, zarr.Array):
-            image = _Image(node, _array_axes(node), {}, ())
+            axes, self.unnamed = _array_axes(node, "t" if z is None else "z")
+            image = _Image(node, axes, {}, ())
         else:
             image = _multiscale(node, path)
         self._array = image.array
-        self._layout(image.axes, image.channels, channel)
+        self._layout(image.axes, image.channels, channel, z)
         self.dtype = self._array.dtype.newbyteorder("=")
         if self.dtype.kind not in "uif":
             raise FileProblem(f"{path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
@@ -48,29 +49,31 @@ class ZarrMovie(Movie):
             )
         self.file_calibration = FileCalibration(x_um, interval)
 
-    def _layout(self, axes: tuple[str, ...], names: tuple[str, ...], channel: int | str | None) -> None:
+    def _layout(
+        self, axes: tuple[str, ...], names: tuple[str, ...], channel: int | str | None, z: int | str | None
+    ) -> None:
         sizes = dict(zip(axes, self._array.shape, strict=True))
         described = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
-        if set(axes) - set("tczyx") or not {"t", "y", "x"} <= set(axes):
+        if set(axes) - set("tczyx") or not {"y", "x"} <= set(axes):
             raise FileProblem(
                 f"{self.path}: expected axes t, y and x, found {described}. Name the axes in the metadata, "
                 "or save TYX.",
                 "wrong shape",
             )
-        if sizes.get("z", 1) > 1:
-            raise FileProblem(
-                f"{self.path}: expected a movie, found a Z stack ({described}). Project it.", "wrong shape"
-            )
+        self._planes = choose_planes(sizes.get("z", 1), z, str(self.path), described=described)
         n_channels = sizes.get("c", 1)
         if len(names) != n_channels:
             names = tuple(str(index) for index in range(n_channels))
         self._axes, self._channel = axes, choose_channel(names, channel, str(self.path))
-        self.n_frames, self.shape_YX = sizes["t"], (sizes["y"], sizes["x"])
+        self.n_frames, self.shape_YX = sizes.get("t", 1), (sizes["y"], sizes["x"])
         if not all(self._array.shape):
             raise FileProblem(f"{self.path}: the array is empty ({described}).", "wrong shape")
 
     def _read(self, t: int) -> np.ndarray:
-        position: dict[str, int | slice] = {"t": t, "c": self._channel, "z": 0}
+        return project(self._read_plane(t, z) for z in self._planes)
+
+    def _read_plane(self, t: int, z: int) -> np.ndarray:
+        position: dict[str, int | slice] = {"t": t, "c": self._channel, "z": z}
         plane = np.asarray(self._array[tuple(position.get(axis, slice(None)) for axis in self._axes)])
         if self._axes.index("x") < self._axes.index("y"):
             plane = plane.T
@@ -90,12 +93,15 @@ class _Image:
     channels: tuple[str, ...]
 
 
-def _array_axes(array: Any) -> tuple[str, ...]:
-    """Axis names of a bare array: its own if it has them, else TYX for three dimensions."""
+def _array_axes(array: Any, first: str) -> tuple[tuple[str, ...], bool]:
+    """Axis names of a bare array, and whether they are a guess: its own if it has them, else ``first``, y and x."""
     named = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     if named and all(named):
-        return tuple({"time": "t", "channel": "c"}.get(str(name).lower(), str(name).lower()) for name in named)
-    return ("t", "y", "x") if array.ndim == 3 else tuple(f"axis{i}" for i in range(array.ndim))
+        known = {"time": "t", "channel": "c"}
+        return tuple(known.get(str(name).lower(), str(name).lower()) for name in named), False
+    if array.ndim == 3:
+        return (first, "y", "x"), first == "t"
+    return tuple(f"axis{i}" for i in range(array.ndim)), False
 
 
 def _multiscale(group: zarr.Group, path: Path) -> _Image:

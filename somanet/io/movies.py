@@ -31,7 +31,13 @@ _OME_DTYPES = (*_IMAGEJ_DTYPES, "int8", "int16", "int32", "uint32")
 _MAX_RATIONAL = (1 << 32) - 1
 
 
-def open_movie(path: Path | str, *, channel: int | str | None = None, allow_truncated: bool = False) -> Movie:
+def open_movie(
+    path: Path | str,
+    *,
+    channel: int | str | None = None,
+    z: int | str | None = None,
+    allow_truncated: bool = False,
+) -> Movie:
     """Open a movie for reading one frame at a time.
 
     Args:
@@ -39,6 +45,8 @@ def open_movie(path: Path | str, *, channel: int | str | None = None, allow_trun
         channel: name or index (from 0) of the channel; needed where a TIFF or zarr has several, RGB
         included. For a
             video, red, green or blue; without it the grey value.
+        z: focal plane (from 0) of a Z stack, or `max` for its maximum projection. Pages, or the first axis of a bare
+            zarr array, that the file does not name are planes where this is given, else time points.
         allow_truncated: open a TIFF that breaks off all the same, as the frames before the cut; the movie is then
             marked ``truncated``.
 
@@ -46,7 +54,8 @@ def open_movie(path: Path | str, *, channel: int | str | None = None, allow_trun
         The movie, a context manager. ``file_calibration`` has what the file says of its scale.
 
     Raises:
-        FileProblem: missing, truncated or unreadable file; a Z stack; several channels and no choice.
+        FileProblem: missing, truncated or unreadable file; several channels and no choice.
+        StackProblem: a Z stack and no choice.
     """
     path = Path(path)
     if not path.exists():
@@ -56,12 +65,12 @@ def open_movie(path: Path | str, *, channel: int | str | None = None, allow_trun
         from somanet.io.movie_zarr import MARKERS, ZarrMovie
 
         if path.suffix == ".zarr" or any((path / marker).exists() for marker in MARKERS):
-            return ZarrMovie(path, channel)
+            return ZarrMovie(path, channel, z)
         raise FileProblem(f"{path}: expected a movie file or a zarr folder, found another folder.", "not an image")
     if path.suffix.lower() in VIDEO_SUFFIXES:
         from somanet.io.movie_video import VideoMovie
 
-        return VideoMovie(path, channel)
+        return VideoMovie(path, channel, z)
     if path.suffix.lower() in TIFF_SUFFIXES:
         from somanet.io.movie_tiff import TiffMovie
 
@@ -69,8 +78,8 @@ def open_movie(path: Path | str, *, channel: int | str | None = None, allow_trun
             from somanet.io.movie_cut_tiff import CutTiffMovie, is_cut
 
             if is_cut(path):
-                return CutTiffMovie(path, channel)
-        return TiffMovie(path, channel)
+                return CutTiffMovie(path, channel, z)
+        return TiffMovie(path, channel, z)
     raise FileProblem(
         f"{path}: expected a movie ({', '.join(MOVIE_SUFFIXES)}), found the suffix '{path.suffix}'. "
         "Export it as TIFF (Fiji: File > Save As > Tiff).",

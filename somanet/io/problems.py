@@ -29,3 +29,10 @@ class FileProblem(SomaNetError):
         # The message alone goes to Exception.args, so the error survives pickling by data-loader workers.
         super().__init__(message)
         self.kind: Kind = kind
+
+
+class StackProblem(FileProblem):
+    """A Z stack of which no plane, and no projection, was chosen."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "wrong shape")

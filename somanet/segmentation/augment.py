@@ -56,6 +56,21 @@ def elastic(*, alpha: float = PAPER_ALPHA, sigma: float = PAPER_SIGMA, probabili
     )
 
 
+def zoom(settings: AugmentSettings) -> A.Affine:
+    """Half of the images turned and zoomed; none of them where the range of zoom factors is one number."""
+    import albumentations as A
+
+    low, high = settings.scale_range
+    return A.Affine(
+        scale=(low, high),
+        rotate=(-45, 45),
+        interpolation=cv2.INTER_LINEAR,
+        mask_interpolation=cv2.INTER_NEAREST,
+        border_mode=cv2.BORDER_REFLECT_101,
+        p=0.5 if low < high else 0.0,
+    )
+
+
 def paper_expansion(items: Sequence[LabelledImage], settings: AugmentSettings, *, seed: int) -> list[LabelledImage]:
     """The paper's fixed expansion: each image as it is, mirrored, and elastically deformed.
 
@@ -81,7 +96,6 @@ def online_augmentation(settings: AugmentSettings) -> Augmenter:
     """New changes at every use: flips and quarter turns, elastic, zoom, brightness, gamma, noise and blur."""
     import albumentations as A
 
-    low, high = settings.scale_range
     recolour = A.Lambda(image=_to_green, p=settings.recolour_probability)
     return Augmenter(
         [
@@ -91,14 +105,7 @@ def online_augmentation(settings: AugmentSettings) -> Augmenter:
                 sigma=settings.elastic_sigma,
                 probability=settings.elastic_probability,
             ),
-            A.Affine(
-                scale=(low, high),
-                rotate=(-45, 45),
-                interpolation=cv2.INTER_LINEAR,
-                mask_interpolation=cv2.INTER_NEAREST,
-                border_mode=cv2.BORDER_REFLECT_101,
-                p=0.5 if low < high else 0.0,
-            ),
+            zoom(settings),
             A.OneOf(
                 [
                     A.RandomBrightnessContrast(brightness_limit=0.15, contrast_limit=0.3),
@@ -109,6 +116,28 @@ def online_augmentation(settings: AugmentSettings) -> Augmenter:
             A.GaussNoise(std_range=(0.005, 0.04), p=settings.noise_probability),
             A.GaussianBlur(sigma_limit=(0.3, 1.2), blur_limit=0, p=settings.blur_probability),
             recolour,
+        ]
+    )
+
+
+def plain_view(settings: AugmentSettings) -> Augmenter:
+    """What a teacher sees of a square without labels: flips, turns and zoom, brightness as it is."""
+    import albumentations as A
+
+    return Augmenter([A.SquareSymmetry(p=1.0), zoom(settings)])
+
+
+def strong_view(settings: AugmentSettings) -> Augmenter:
+    """What a student sees of the plain view: every pixel in its place, its brightness changed beyond what is online."""
+    import albumentations as A
+
+    return Augmenter(
+        [
+            A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.5, p=0.8),
+            A.RandomGamma(gamma_limit=(40, 250), p=0.8),
+            A.GaussNoise(std_range=(0.01, 0.08), p=0.5),
+            A.GaussianBlur(sigma_limit=(0.5, 2.0), blur_limit=0, p=0.5),
+            A.Lambda(image=_to_green, p=settings.recolour_probability),
         ]
     )
 

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from somanet.errors import SomaNetError
 from somanet.files import atomic_path, sha256_file, write_json
+from somanet.segmentation.serves import SECTION as SERVES
+from somanet.segmentation.serves import Serves, read_serves
 from somanet.segmentation.settings import ModelSpec
 
 if TYPE_CHECKING:
@@ -31,12 +33,14 @@ class Checkpoint:
         spec: how it was built and how images enter it.
         sha256: of the weights file.
         metadata: training settings, scores, provenance, as written at training.
+        serves: what it was made for.
     """
 
     model: nn.Module
     spec: ModelSpec
     sha256: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    serves: Serves = field(default_factory=Serves)
 
 
 def save_checkpoint(folder: Path | str, model: nn.Module, spec: ModelSpec, metadata: Mapping[str, Any]) -> str:
@@ -102,6 +106,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             f"{folder / CONFIG} describes a network this SomaNet cannot build: "
             f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
         ) from error
+    serves = read_serves(config, str(folder / CONFIG))
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise SomaNetError(f"The checkpoint {folder} lacks {WEIGHTS}. Was it copied whole? `dvc pull` restores it.")
@@ -117,5 +122,5 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         model.load_state_dict(load_file(weights))
     except RuntimeError as error:
         raise SomaNetError(f"The weights in {folder} do not fit its network: {str(error).splitlines()[0]}") from error
-    metadata = {key: value for key, value in config.items() if key not in ("format", "model", "weights")}
-    return Checkpoint(model.eval(), spec, digest, metadata)
+    metadata = {key: value for key, value in config.items() if key not in ("format", "model", "weights", SERVES)}
+    return Checkpoint(model.eval(), spec, digest, metadata, serves)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,13 +141,18 @@ def make_targets(labels_YX: NDArray[np.integer], outputs: Sequence[str]) -> Floa
     """What the network should answer for a label image.
 
     `soma` is the foreground. `boundary` is the rim of every object, inside it and one or two pixels wide, so that
-    touching somas keep separate cores.
+    touching somas keep separate cores. `distance` is each pixel's distance from its own object's rim, as a share of the
+    object's largest, so that somas of every size peak at 1.
 
     Returns:
-        CYX float32 of 0 and 1, C in the order of ``outputs``.
+        CYX float32 from 0 to 1, C in the order of ``outputs``; `soma` and `boundary` are 0 or 1.
     """
-    maps = {"soma": lambda: labels_YX > 0, "boundary": lambda: _rim(labels_YX)}
-    return np.stack([maps[name]() for name in outputs]).astype(np.float32)
+    maps: dict[str, Callable[[NDArray[np.integer]], NDArray[Any]]] = {
+        "soma": lambda labels: labels > 0,
+        "boundary": _rim,
+        "distance": _relative_distance,
+    }
+    return np.stack([maps[name](labels_YX) for name in outputs]).astype(np.float32)
 
 
 def _rim(labels_YX: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -156,3 +162,14 @@ def _rim(labels_YX: NDArray[np.integer]) -> NDArray[np.bool_]:
     core = np.bincount(labels_YX[~wide].ravel(), minlength=int(labels_YX.max()) + 1) > 0
     thin = (~core)[labels_YX] & (labels_YX > 0)  # objects too small for a wide rim keep the thin one
     return np.where(thin, contour, wide)
+
+
+def _relative_distance(labels_YX: NDArray[np.integer]) -> Float32:
+    """Distance from the rim over the object's largest; the rim itself is not 0, so that a thin object has a map too."""
+    contour = find_boundaries(labels_YX, mode="inner")
+    inside = labels_YX > 0
+    distance = np.where(inside, ndimage.distance_transform_edt(~contour) + 1, 0)
+    ids = np.arange(int(labels_YX.max(initial=0)) + 1)
+    largest = np.maximum(ndimage.maximum(distance, labels_YX, ids), 1)
+    relative: Float32 = (distance / largest[labels_YX]).astype(np.float32)
+    return relative

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+DISTANCE_WEIGHT = 2.0  # brings the distance map's loss to the size of the others'
 
 
 def bce(logits: Tensor, targets: Tensor) -> Tensor:
@@ -15,8 +18,29 @@ def bce(logits: Tensor, targets: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, targets)
 
 
-def make_loss(name: str) -> Loss:
-    """A loss by name.
+def distance_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Smooth L1 of the distance map, from 0 at an object's rim to 1 at its middle; small errors count squared."""
+    return DISTANCE_WEIGHT * functional.smooth_l1_loss(torch.sigmoid(logits), targets, beta=0.1)
+
+
+def make_loss(name: str, outputs: Sequence[str] = ("soma",)) -> Loss:
+    """A loss by name, for a network's outputs.
+
+    Outputs that are probabilities are compared by the loss named, a distance map by :func:`distance_loss`, and the two
+    are added.
+    """
+    areas = [number for number, output in enumerate(outputs) if output != "distance"]
+    compare = _area_loss(name)
+    if len(areas) == len(outputs):
+        return compare
+    distance = [number for number, output in enumerate(outputs) if output == "distance"]
+    return lambda logits, targets: (
+        compare(logits[:, areas], targets[:, areas]) + distance_loss(logits[:, distance], targets[:, distance])
+    )
+
+
+def _area_loss(name: str) -> Loss:
+    """A loss for probabilities of areas by name.
 
     `bce`; `bce+dice`: the sum with the soft Dice loss, which weighs objects and background alike (Milletari 2016);
     `focal`: cross entropy with easy pixels down-weighted, gamma 2, alpha 0.25 (Lin 2017); `tversky`: Dice with false

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from somanet.errors import SomaNetError
 from somanet.segmentation.settings import ModelSpec
+from somanet.segmentation.subpixel import subpixel_unet
 from somanet.segmentation.unet import PaperUNet
 
 PAPER_UNET = "paper-unet"
@@ -50,13 +51,17 @@ def build_model(spec: ModelSpec, *, load_encoder_weights: bool = True) -> nn.Mod
         raise SomaNetError(_unknown("architecture", spec.architecture, (PAPER_UNET, *classes)))
     _check_encoder(str(spec.encoder))
     cls = classes[spec.architecture]
-    model: nn.Module = cls(
-        encoder_name=spec.encoder,
-        encoder_weights=None,
-        in_channels=spec.in_channels,
-        classes=len(spec.outputs),
-        **_decoder_widths(cls, spec),
-    )
+    model: nn.Module
+    if spec.head == "subpixel":
+        model = subpixel_unet(str(spec.encoder), spec.in_channels, len(spec.outputs), spec.decoder_channels)
+    else:
+        model = cls(
+            encoder_name=spec.encoder,
+            encoder_weights=None,
+            in_channels=spec.in_channels,
+            classes=len(spec.outputs),
+            **_decoder_widths(cls, spec),
+        )
     if spec.encoder_weights and load_encoder_weights:
         _load_encoder(model, spec)
     return model

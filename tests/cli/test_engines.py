@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 from somanet.analysis.network import BUNDLED
-from somanet.engines.choice import missing_packages
+from somanet.extras import missing
 from somanet.io.images import read_labels, write_image
+from tests.engines.worlds import FAST
 from tests.worlds import TWO_SOMAS, draw, photograph, somanet
 
 LABELS = draw(TWO_SOMAS)
@@ -26,9 +28,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("engine", ["torch", "onnxruntime", "openvino"])
-def test_labels_are_the_same_and_name_their_engine(lab: Path, engine: str) -> None:
-    if engine != "torch" and missing_packages(engine):
+@pytest.mark.parametrize(("engine", "extra"), [("torch", None), ("onnxruntime", "onnx"), ("openvino", "openvino")])
+def test_labels_are_the_same_and_name_their_engine(lab: Path, engine: str, extra: str | None) -> None:
+    if extra and missing(extra):
         pytest.skip(f"{engine} is not installed")
     command = ["predict", "image.tif", "--model", "model", "--output", engine, "--engine", engine]
     assert somanet(*command, cwd=lab) is None
@@ -40,7 +42,7 @@ def test_labels_are_the_same_and_name_their_engine(lab: Path, engine: str) -> No
 def test_an_analysis_names_its_engine(lab: Path) -> None:
     from tests.analysis.worlds import save_movie
 
-    if missing_packages("onnxruntime"):
+    if missing("onnx"):
         pytest.skip("onnxruntime is not installed")
     save_movie(lab / "movie.ome.tif")
     quick = ("--no-report", "--no-overlay", "--engine", "onnxruntime")
@@ -52,7 +54,9 @@ def test_an_analysis_names_its_engine(lab: Path) -> None:
 def test_without_a_fast_engine_a_line_says_so(
     lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("somanet.engines.choice.missing_packages", lambda name: (name,))
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, find=importlib.util.find_spec: None if name in FAST else find(name)
+    )
     assert somanet("predict", "image.tif", "--model", "model", "--output", "auto", cwd=lab) is None
     assert "note: segmenting with torch" in capsys.readouterr().err
     error = somanet("predict", "image.tif", "--model", "model", "--output", "no", "--engine", "openvino", cwd=lab)

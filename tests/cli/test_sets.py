@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from somanet.cli.models import _sets
+from somanet.cli.training import _sets
 from somanet.data.layouts import open_dataset, write_kaggle, write_pairs
 from somanet.errors import SomaNetError
 from tests.worlds import scene, somanet

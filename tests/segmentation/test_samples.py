@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError
-from somanet.segmentation.samples import EpochSampler, TrainingSamples, fit_square
+from somanet.segmentation.samples import EpochSampler, TrainingSamples, UnlabelledSamples, fit_square
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 
 SPEC = ModelSpec(outputs=("soma", "boundary"))
@@ -78,6 +78,38 @@ def test_the_order_changes_from_epoch_to_epoch() -> None:
     assert len(set(orders)) == 4
 
 
+def test_equal_sampling_is_permutations_one_after_another() -> None:
+    """As it has always been: two whole permutations of three images and one of a third, from (seed, epoch) alone."""
+    samples = TrainingSamples([noisy(n) for n in range(3)], SPEC, settings(samples_per_epoch=7), seed=4)
+    samples.epoch = 6
+    rng = np.random.default_rng([4, 6])
+    assert samples.order() == np.concatenate([rng.permutation(3) for _ in range(3)])[:7].tolist()
+
+
+def test_sampling_by_area_draws_large_images_more_often() -> None:
+    """Sides of 1, 2 and 4 training squares: 1 : 2 : 4 by the root of the area; half a square counts as a whole one.
+
+    Of 8000 draws an image of share p has 8000 p, give or take 4 standard deviations sqrt(8000 p (1 - p)).
+    """
+    items = [noisy(n, (side, side)) for n, side in enumerate((32, 64, 128, 22))]
+    samples = TrainingSamples(items, SPEC, settings(sampling="area", samples_per_epoch=8000), seed=0)
+    shares = np.array([1, 2, 4, 1]) / 8
+    counts = np.bincount(samples.order(), minlength=4)
+    assert (abs(counts - 8000 * shares) < 4 * np.sqrt(8000 * shares * (1 - shares))).all()
+
+
+def test_sampling_by_area_follows_from_seed_and_epoch() -> None:
+    items = [noisy(n, (32 * (1 + n), 48)) for n in range(4)]
+
+    def order(seed: int, epoch: int) -> list[int]:
+        samples = TrainingSamples(items, SPEC, settings(sampling="area", samples_per_epoch=20), seed=seed)
+        samples.epoch = epoch
+        return samples.order()
+
+    assert order(3, 2) == order(3, 2)
+    assert len({tuple(order(seed, epoch)) for seed in (3, 4) for epoch in (1, 2)}) == 4
+
+
 def test_samples_are_network_inputs_and_targets() -> None:
     image, targets = TrainingSamples([noisy(0)], SPEC, settings(), seed=0)[0]
     assert image.shape == (3, 32, 32)
@@ -104,6 +136,79 @@ def test_the_range_is_that_of_the_whole_image_not_of_a_crop() -> None:
 def test_no_images() -> None:
     with pytest.raises(SomaNetError, match="no training images"):
         TrainingSamples([], SPEC, settings(), seed=0)
+
+
+# Without labels
+
+
+def frames(n: int = 3, shape_YX: tuple[int, int] = (48, 72)) -> list[np.ndarray]:
+    """16-bit frames with a few bright spots."""
+    images = []
+    for number in range(n):
+        image = np.random.default_rng(number).integers(100, 160, shape_YX).astype(np.uint16)
+        image[10 + number : 30, 20:44] += 900
+        images.append(image)
+    return images
+
+
+def pairs_of(images: list[np.ndarray], epoch: int = 1, *, seed: int = 5, **changes: Any) -> list[torch.Tensor]:
+    samples = UnlabelledSamples(images, changes.pop("spec", SPEC), settings(**changes), seed=seed, n_samples=8)
+    samples.epoch = epoch
+    return [torch.stack(samples[position]) for position in EpochSampler(samples)]
+
+
+@pytest.mark.parametrize("fit", ["crop", "resize"])
+def test_a_pair_without_labels_is_two_inputs_of_one_square(fit: str) -> None:
+    for pair in pairs_of(frames(), fit=fit):
+        assert pair.shape == (2, 3, 32, 32)
+        assert pair.dtype == torch.float32
+        assert float(pair.min()) >= 0
+        assert float(pair.max()) <= 1
+        assert not torch.equal(pair[0], pair[1])
+
+
+def test_a_pair_follows_from_seed_epoch_and_index_alone() -> None:
+    samples = UnlabelledSamples(frames(), SPEC, settings(), seed=5, n_samples=8)
+    samples.epoch = 1
+    for position, expected in reversed(list(enumerate(pairs_of(frames())))):
+        torch.testing.assert_close(torch.stack(samples[position]), expected, rtol=0, atol=0)
+    for other in (pairs_of(frames(), epoch=2), pairs_of(frames(), seed=6)):
+        assert not all(map(torch.equal, pairs_of(frames()), other))
+
+
+def test_the_strong_view_moves_no_pixel() -> None:
+    """A step from dark to bright stays in its place: brightness changes keep the order, blur and noise keep the side.
+
+    Of the 32 x 32 pixels those within 6 px of the edge may blur over it; all others stay on their side of the middle
+    between the two levels, which each view has for itself.
+    """
+    image = np.full((64, 64), 0.25, np.float32)
+    image[:, 32:] = 0.75
+    for plain, strong in pairs_of([image], scale_range_unused=None) if False else pairs_of([image]):
+        flat_plain, flat_strong = plain.mean(0).numpy(), strong.mean(0).numpy()
+        if flat_plain.max() - flat_plain.min() < 0.4:  # the square lies on one side
+            continue
+        bright = flat_plain > (flat_plain.max() + flat_plain.min()) / 2
+        inside = ndimage.distance_transform_cdt(np.pad(bright, 1, mode="edge"))[1:-1, 1:-1] > 6
+        outside = ndimage.distance_transform_cdt(np.pad(~bright, 1, mode="edge"))[1:-1, 1:-1] > 6
+        assert inside.any() or outside.any()
+        if inside.any() and outside.any():
+            assert flat_strong[inside].mean() > flat_strong[outside].mean() + 0.1
+
+
+def test_the_plain_view_keeps_the_brightness() -> None:
+    """Without zoom, the plain view of a whole image is one of its eight turns."""
+    image = frames(1, (32, 32))[0]
+    low, high = np.percentile(image.astype(np.float32), (0.1, 99.95))
+    unit = np.clip((image - low) / (high - low), 0, 1)
+    for plain, _ in pairs_of([image], augment={"scale_range": (1, 1)}):
+        turns = [np.rot90(side, k) for side in (unit, unit[:, ::-1]) for k in range(4)]
+        assert min(abs(plain[0].numpy() - turn).max() for turn in turns) < 1e-5
+
+
+def test_frames_without_labels_take_turns() -> None:
+    samples = UnlabelledSamples(frames(3), SPEC, settings(), seed=0, n_samples=8)
+    assert sorted(np.bincount(samples.order()).tolist()) == [2, 3, 3]
 
 
 # The square

@@ -19,9 +19,11 @@ from torch import nn
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError
 from somanet.segmentation.losses import bce
+from somanet.segmentation.saved_state import training_key
 from somanet.segmentation.settings import ModelSpec, TrainSettings
-from somanet.segmentation.training import Epoch, TrainingResult, train, training_key, validate
+from somanet.segmentation.training import Epoch, TrainingResult, train
 from somanet.segmentation.unet import PaperUNet
+from somanet.segmentation.validation import validate
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ModelSpec()
@@ -279,8 +281,10 @@ def test_a_training_is_named_by_all_that_determines_it(items: list[LabelledImage
         val_items: Sequence[LabelledImage] = items[:1],
         choice: TrainSettings | None = None,
         seed: int = 0,
+        unlabelled: Sequence[np.ndarray] = (),
     ) -> str:
-        return training_key(model or tiny(), spec, train_items, val_items, choice or settings(), seed=seed)
+        choice = choice or settings()
+        return training_key(model or tiny(), spec, train_items, val_items, choice, seed=seed, unlabelled=unlabelled)
 
     brighter = dataclasses.replace(items[1], image=items[1].image + 1)
     relabelled = dataclasses.replace(items[0], labels=items[0].labels * 2)
@@ -293,6 +297,9 @@ def test_a_training_is_named_by_all_that_determines_it(items: list[LabelledImage
         key(val_items=[relabelled]),
         key(choice=settings(epochs=4)),
         key(seed=1),
+        key(unlabelled=[items[0].image]),
+        key(unlabelled=[items[0].image + 1]),
+        key(unlabelled=[items[0].image, items[0].image]),
     ]
     assert len(set(keys)) == len(keys)
     assert key() == keys[0]
@@ -315,7 +322,7 @@ folder = Path(sys.argv[1])
 saved = torch.load(folder / "items.pt", weights_only=True)
 items = [LabelledImage(name, image.numpy(), labels.numpy()) for name, image, labels in saved]
 steps = 0
-count_iou = training._batch_iou
+count_iou = training.batch_iou
 
 def wait_in_the_middle(*arguments):
     global steps
@@ -325,7 +332,7 @@ def wait_in_the_middle(*arguments):
         time.sleep(600)
     return count_iou(*arguments)
 
-training._batch_iou = wait_in_the_middle
+training.batch_iou = wait_in_the_middle
 torch.manual_seed(0)
 model = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 1, 1))
 training.train(

@@ -1,0 +1,67 @@
+"""Quality against speed, one dot per contender."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.peers.scoring import PUBLISHED
+from somanet.plots import blank
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b7079"
+_MARKS = {"classic": ("s", GREY), "somanet": ("o", BLUE), "paper": ("^", ORANGE)}
+_SCORE = "images_mean"
+
+
+def front(rows: Sequence[Mapping[str, Any]], *, real: bool) -> Figure:
+    """Mpx/s (logarithmic) against mean accuracy over IoU 0.5 to 0.9, averaged over images.
+
+    Contenders with random weights have no quality: a line at their speed. StarDist's published quality, of another
+    split, is a hollow mark on its line where the images are real ones.
+
+    Args:
+        rows: contenders as in `peers.json`.
+        real: whether the images are the Data Science Bowl's.
+    """
+    subset = "fluorescence" if any(row["quality"] and "fluorescence" in row["quality"] for row in rows) else "all"
+    figure = blank(9, 5.5)
+    ax = figure.add_subplot()
+    published = {name.lower(): mean for name, _, mean in PUBLISHED}
+
+    def name_dot(text: str, x: float, y: float, colour: str, *, left: bool = False) -> None:
+        offset, side = ((-7, 5), "right") if left else ((7, 5), "left")
+        ax.annotate(text, (x, y), offset, textcoords="offset points", ha=side, size=8, color=colour)
+
+    papers = [row["mpx_per_s"] for row in rows if row["name"].startswith("paper")]
+    lines = 0
+    for row in rows:
+        speed, quality = row["mpx_per_s"], (row["quality"] or {}).get(subset)
+        is_paper = row["name"].startswith("paper")
+        if quality is not None:
+            marker, colour = _MARKS["paper" if is_paper else row["kind"]]
+            ax.plot(speed, quality[_SCORE], marker, color=colour, markersize=8)
+            if not is_paper or speed in (min(papers), max(papers)):  # the engines between lie too close for names
+                left = is_paper and speed == min(papers) != max(papers)
+                name_dot(row["title"], speed, quality[_SCORE], colour, left=left)
+            continue
+        ax.axvline(speed, color=GREY, linewidth=0.8, linestyle=":")
+        height = 0.02 + 0.3 * (lines % 3)  # neighbours' names at different heights
+        where, lines = ax.get_xaxis_transform(), lines + 1
+        ax.text(speed, height, f"{row['title']} ¹", transform=where, rotation=90, size=8, color=GREY, ha="right")
+        if real and row["kind"] in published:
+            ax.plot(speed, published[row["kind"]], "o", color=GREY, markerfacecolor="none", markersize=8)
+            name_dot(f"{row['title']}, published quality", speed, published[row["kind"]], GREY, left=True)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.xaxis.set_minor_formatter("")
+    ax.margins(x=0.12)
+    ax.set_ylim(-0.03, 1)
+    ax.set_xlabel("Mpx/s")
+    images = "grey fluorescence images" if subset == "fluorescence" else "all images"
+    ax.set_ylabel(f"accuracy, mean over IoU 0.5–0.9 and {images}")
+    ax.set_title("Up and to the right is better.  ¹ random weights: speed only", size=9, loc="left")
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,58 @@
+"""Contenders that are networks of SomaNet's: the paper's U-Net and SomaNet's own, through its engines."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.peers.contenders import AS_BUILT, Contender, Loaded
+from benchmarks.peers.measuring import torch_flops
+from somanet.engines import EngineName, engine_of, with_engine
+from somanet.segmentation.checkpoint import Checkpoint, load_checkpoint
+from somanet.segmentation.models import build_model
+from somanet.segmentation.prediction import predict_labels, predict_logits
+from somanet.segmentation.settings import ModelSpec
+
+
+class AsBuilt(nn.Module):
+    """A network that is given its images in the order NCHW, whatever order the caller has them in."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Logits NCHW."""
+        answer: Tensor = self.network(images_NCHW.contiguous(memory_format=torch.contiguous_format))
+        return answer
+
+
+def load_own(contender: Contender, *, threads: int, side_px: int) -> Loaded:
+    """A checkpoint, or the paper's network with random weights, answering through the contender's engine."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    if contender.model is None:
+        checkpoint = Checkpoint(build_model(ModelSpec()).eval(), ModelSpec(), "")
+    else:
+        checkpoint = load_checkpoint(contender.model)
+    spec = checkpoint.spec
+    about: dict[str, Any] = {"model_sha256": checkpoint.sha256, "architecture": spec.architecture}
+    operations = torch_flops(checkpoint.model, (1, spec.in_channels, side_px, side_px))
+    if contender.engine == AS_BUILT:
+        checkpoint = dataclasses.replace(checkpoint, model=AsBuilt(checkpoint.model))
+        about |= {"engine": {"name": AS_BUILT, "version": torch.__version__, "precision": "float32"}}
+    else:
+        answering = with_engine(checkpoint, cast("EngineName", contender.engine), threads=threads)
+        checkpoint = answering.checkpoint
+        about |= {"engine": engine_of(checkpoint.model), "notes": list(answering.notes)}
+    picture = np.random.default_rng(0).random((spec.in_channels, side_px, side_px), dtype=np.float32)
+    return Loaded(
+        label=lambda image: predict_labels(checkpoint.model, image, spec),
+        network=lambda: predict_logits(checkpoint.model, picture),
+        flops=operations,
+        about=about,
+    )

@@ -1,0 +1,264 @@
+"""`somanet train` and `somanet finetune`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from somanet.errors import SomaNetError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from somanet.data.layouts import LabelledImage
+
+    LabelledSet = tuple[Path, list[LabelledImage]]
+
+Data = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="DATA...",
+        help="Labelled images, one or more sets: Kaggle layout (folder or zip) or image and label pairs.",
+    ),
+]
+Output = Annotated[Path, typer.Option(help="Checkpoint folder to write.")]
+Val = Annotated[Path | None, typer.Option(help="Validation images; else --split, else a seeded fifth of DATA.")]
+Split = Annotated[Path | None, typer.Option(help="CSV image_id,split with train and val.")]
+ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file that --network or --variant refers to.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.epochs=3, model.encoder=resnet18, …"),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same weights on a CPU.")]
+Experiment = Annotated[str, typer.Option(help="MLflow experiment.")]
+Unlabelled = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="Images without labels to learn from as well: a movie, or a folder of images."),
+]
+UnlabelledFrames = Annotated[int, typer.Option(min=1, help="Frames of that movie, evenly spread over it.")]
+UnlabelledColumns = Annotated[
+    str | None,
+    typer.Option(metavar="FIRST:END", help="Only x in this range of every image without labels, such as 0:440."),
+]
+UnlabelledChannel = Annotated[str | None, typer.Option(help="Of that movie, where it has several.")]
+
+
+def train(
+    data: Data,
+    output: Output,
+    val: Val = None,
+    split: Split = None,
+    network: Annotated[str | None, typer.Option(help="A network of params.yaml's `pretrain` section.")] = None,
+    params: ParamsFile = Path("params.yaml"),
+    assignments: Set = None,
+    unlabelled: Unlabelled = None,
+    unlabelled_frames: UnlabelledFrames = 32,
+    unlabelled_columns: UnlabelledColumns = None,
+    unlabelled_channel: UnlabelledChannel = None,
+    seed: Seed = 0,
+    experiment: Experiment = "train",
+) -> None:
+    """Train a network on labelled images. Without --network: the paper's U-Net and default settings."""
+    from somanet.config import PretrainParams, override, parse
+    from somanet.experiments import start_network
+
+    others = _Unlabelled(unlabelled, unlabelled_frames, unlabelled_columns, unlabelled_channel)
+    values = _section(params, "pretrain", network) if network else {"model": {}, "training": {}}
+    chosen = parse(PretrainParams, others.in_settings(override(values, assignments or ())), source="settings")
+    model, spec, _ = start_network(chosen.model, seed=seed)
+    _check_replaceable(output)
+    images = _Images(*_sets(data, val, split, seed), others)
+    _run(model, spec, chosen.training, images, output, seed, (experiment, network or spec.architecture))
+
+
+def finetune(
+    data: Data,
+    output: Output,
+    start: Annotated[str, typer.Option(help="Network to begin with: folder, run id, alias (champion) or URI.")],
+    val: Val = None,
+    split: Split = None,
+    variant: Annotated[str | None, typer.Option(help="A variant of params.yaml's `finetune` section.")] = None,
+    params: ParamsFile = Path("params.yaml"),
+    blocks: Annotated[str | None, typer.Option(help="Blocks from the output to retrain: a number or 'all'.")] = None,
+    assignments: Set = None,
+    unlabelled: Unlabelled = None,
+    unlabelled_frames: UnlabelledFrames = 32,
+    unlabelled_columns: UnlabelledColumns = None,
+    unlabelled_channel: UnlabelledChannel = None,
+    seed: Seed = 0,
+    experiment: Experiment = "finetune",
+) -> None:
+    """Retrain a network's last blocks, or all of it, on other labelled images."""
+    from somanet.config import FinetuneParams, override, parse
+    from somanet.experiments import choose_images, start_network
+
+    others = _Unlabelled(unlabelled, unlabelled_frames, unlabelled_columns, unlabelled_channel)
+    defaults: dict[str, Any] = {"start": "checkpoint", "weights": "pretrained", "training": {"trainable_blocks": 3}}
+    values = _section(params, "finetune", variant) if variant else defaults
+    extra = [f"training.trainable_blocks={blocks}"] if blocks is not None else []
+    values = others.in_settings(override(values, [*(assignments or ()), *extra]))
+    chosen = parse(FinetuneParams, values, source="settings")
+    from somanet.analysis.network import network_folder
+    from somanet.segmentation.settings import ModelSpec
+
+    checkpoint = network_folder(start)
+    model, spec, sha256 = start_network(ModelSpec(), seed=seed, checkpoint=checkpoint, weights=chosen.weights)
+    _check_replaceable(output)
+    training, validation = _sets(data, val, split, seed)
+    if chosen.images is not None:
+        if len(training) > 1:
+            raise SomaNetError(f"`images` says how many of one set train, found {len(data)} sets. Leave it out.")
+        [(path, items)] = training
+        training = [(path, choose_images(items, chosen.images, drawn=chosen.images_drawn, seed=seed))]
+    images = _Images(training, validation, others)
+    name = variant or output.name
+    _run(model, chosen.adapt(spec), chosen.training, images, output, seed, (experiment, name), start_sha256=sha256)
+
+
+@dataclass(frozen=True)
+class _Unlabelled:
+    """What was said of images without labels."""
+
+    path: Path | None
+    n_frames: int
+    columns: str | None
+    channel: str | None
+
+    def __post_init__(self) -> None:
+        if self.path is None and (self.columns or self.channel):
+            raise SomaNetError(
+                "--unlabelled-columns and --unlabelled-channel say what of --unlabelled: name it as well."
+            )
+        if self.columns and not re.fullmatch(r"\d+:\d+", self.columns):
+            raise SomaNetError(f"--unlabelled-columns {self.columns}: expected FIRST:END in pixels, such as 0:440.")
+
+    def in_settings(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings with a section for images without labels, where such images are named and they have none."""
+        from somanet.config import with_setting
+
+        if self.path is None or (values.get("training") or {}).get("unlabelled"):
+            return dict(values)
+        return with_setting(values, "training.unlabelled", {})
+
+    def read(self) -> list[NDArray[Any]]:
+        """The images; none where none were named."""
+        from somanet.experiments import unlabelled_images
+
+        if self.path is None:
+            return []
+        first, _, end = (self.columns or "").partition(":")
+        columns = (int(first), int(end)) if self.columns else None
+        return unlabelled_images(self.path, n_frames=self.n_frames, columns=columns, channel=self.channel)
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What a training reads."""
+
+    training: list[LabelledSet]
+    validation: list[LabelledSet]
+    unlabelled: _Unlabelled
+
+
+def _run(
+    model: Any,
+    spec: Any,
+    settings: Any,
+    images: _Images,
+    output: Path,
+    seed: int,
+    experiment_and_name: tuple[str, str],
+    *,
+    start_sha256: str | None = None,
+) -> None:
+    from somanet.experiments import (
+        Recording,
+        dataset_ref,
+        is_main_process,
+        run_training,
+        several_trainings,
+        write_training,
+    )
+    from somanet.mlops import DatasetRef
+
+    references = [dataset_ref(path, "training", items) for path, items in images.training]
+    references += [dataset_ref(path, "validation", items) for path, items in images.validation]
+    train_items, val_items = ([i for _, items in sets for i in items] for sets in (images.training, images.validation))
+    unlabelled, source = images.unlabelled.read(), images.unlabelled.path
+    if source is not None:
+        references.append(DatasetRef(source.name, source.resolve(), context="unlabelled", n_images=len(unlabelled)))
+    report = output.parent / f"{output.name}_report"
+    with several_trainings() as finished:  # so that a kill before the report is written costs no second training
+        result = run_training(
+            model,
+            spec,
+            train_items,
+            val_items,
+            settings,
+            seed=seed,
+            unlabelled=unlabelled,
+            checkpoint=output,
+            run_file=report / "mlflow_run.json",
+            recording=Recording.here(*experiment_and_name, references),
+            start_sha256=start_sha256,
+            finished=finished,
+        )
+        if not is_main_process():
+            return
+        write_training(report, {seed: result})
+    typer.echo(
+        f"Written: {output} (network), {output}_report/ (curves, history, MLflow run)\n"
+        f"Next: somanet predict IMAGES --model {output} --output labels"
+    )
+
+
+def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) -> dict[str, Any]:
+    from somanet.config import read_yaml
+
+    named = read_yaml(params).get(section, {})
+    if name not in named:
+        raise SomaNetError(f"{params} has no {section}.{name}; it has {', '.join(sorted(named))}.")
+    return dict(named[name])
+
+
+def _check_replaceable(output: Path) -> None:
+    """Refuse, before the training and not after it, an output that cannot be written or is no checkpoint's place."""
+    from somanet.files import make_folder
+    from somanet.segmentation.checkpoint import CONFIG, WEIGHTS
+
+    if output.exists() and not (output.is_dir() and {p.name for p in output.iterdir()} <= {CONFIG, WEIGHTS}):
+        raise SomaNetError(
+            f"{output} holds other things than a checkpoint, which would replace it: choose another --output."
+        )
+    make_folder(output.parent)
+
+
+def _sets(
+    data: list[Path], val: Path | None, split: Path | None, seed: int
+) -> tuple[list[LabelledSet], list[LabelledSet]]:
+    """Training and validation images of each set: all of them and another set's, or a split of each."""
+    from somanet.data.layouts import open_dataset
+    from somanet.data.splits import make_split, read_split
+
+    if val is not None and split is not None:
+        raise SomaNetError("Give --val or --split, not both: each says which images validate.")
+    if split is not None and len(data) > 1:
+        raise SomaNetError(f"--split names the images of one set, found {len(data)}. Give --val, or neither.")
+    sets = [(path, open_dataset(path)) for path in data]
+    if val is not None:
+        return [(path, list(dataset)) for path, dataset in sets], [(val, list(open_dataset(val)))]
+    fractions = {"train": 0.8, "val": 0.2}
+    training: list[LabelledSet] = []
+    validation: list[LabelledSet] = []
+    for path, dataset in sets:
+        names = dataset.names
+        parts = read_split(split, names=names) if split else make_split(names, fractions=fractions, seed=seed)
+        training.append((path, [dataset.load(name) for name in parts.get("train", ())]))
+        validation.append((path, [dataset.load(name) for name in parts.get("val", ())]))
+    return training, validation

@@ -1,0 +1,103 @@
+"""How large the somas are that were found, and whether a network was made for such."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.segmentation.serves import Serves
+
+Labels = NDArray[np.integer]
+
+AGAIN = (0.5, 0.25)
+"""How small images are seen again, to find somas that are too large for the network at their own size."""
+
+
+def diameters_px(labels_YX: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Equivalent diameters of the objects in a label image, in pixels: of the circle of the same area."""
+    areas = np.bincount(labels_YX.ravel())[1:]
+    return np.asarray(2 * np.sqrt(areas[areas > 0] / np.pi))
+
+
+def median_or_nan(diameters: NDArray[np.float64]) -> float:
+    """Their median; NaN if there are none."""
+    return float(np.median(diameters)) if diameters.size else float("nan")
+
+
+def look_again(
+    label: Callable[[NDArray[Any], float], Labels], seen: Sequence[tuple[NDArray[Any], Labels]], *, factor: float
+) -> float:
+    """The diameter of somas that a network finds better when it sees them smaller; NaN if there are none.
+
+    A network that sees somas far too large finds pieces of them, of a size that looks right. Seen smaller, it finds
+    the whole: as much area or more, in larger objects. Half and quarter size are tried in turn, as long as the area
+    does not fall.
+
+    Args:
+        label: labels an image seen resized by a factor.
+        seen: a few images, each with the labels that it got.
+        factor: by which they were seen resized.
+
+    Returns:
+        The median, in the images' own pixels.
+    """
+    area = sum(float((labels > 0).sum()) for _, labels in seen)
+    again = float("nan")
+    for smaller in AGAIN:
+        found = [label(image, factor * smaller) for image, _ in seen]
+        now = sum(float((labels > 0).sum()) for labels in found)
+        if now < area:
+            break
+        area = now
+        again = median_or_nan(np.concatenate([diameters_px(labels) for labels in found])) if found else again
+    return again
+
+
+def size_note(median_px: float, serves: Serves, *, factor: float, again_px: float = float("nan")) -> str | None:
+    """What a user should know about the size of the somas that were found, or not found; None if all is well.
+
+    Args:
+        median_px: their median diameter in the image's own pixels; NaN if none was found.
+        serves: of the network.
+        factor: by which the network saw the image resized.
+        again_px: what :func:`look_again` found.
+    """
+    if serves.diameter_px is None:
+        return None
+    low, high = serves.diameter_px
+    known, at = f"the {low:g} to {high:g} px that this network knows", _at(factor)
+    if again_px * factor > high:
+        return f"Seen smaller, the network finds more: somas of {_px(again_px)} px, beyond {known}{at}. " + _way_out(
+            again_px, serves
+        )
+    if np.isnan(median_px):
+        return (
+            f"No soma was found{at}. If somas are larger or smaller than {known}, give the diameter of one in pixels, "
+            "--diameter PX, or the factor to resize by, --rescale FACTOR."
+        )
+    if low <= median_px * factor <= high:
+        return None
+    seen = f", seen as {_px(median_px * factor)} px{at}" if factor != 1 else ""
+    return (
+        f"The somas found are {_px(median_px)} px across (median){seen}, outside {known}: many may be missed, merged "
+        "or cut. " + _way_out(median_px, serves)
+    )
+
+
+def _at(factor: float) -> str:
+    return f" at --rescale {factor:.3g}" if factor != 1 else ""
+
+
+def _way_out(diameter_px: float, serves: Serves) -> str:
+    typical = serves.typical_px or diameter_px
+    return (
+        f"--rescale {typical / diameter_px:.2g} (or --diameter {_px(diameter_px)}) shows them to it at "
+        f"{_px(typical)} px."
+    )
+
+
+def _px(px: float) -> str:
+    return f"{px:.0f}" if px >= 10 else f"{px:.1f}"

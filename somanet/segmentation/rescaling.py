@@ -1,0 +1,88 @@
+"""Images shown to a network larger or smaller than they are, and its answer in the image's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.segmentation.instances import probabilities_to_labels
+from somanet.segmentation.settings import InstanceSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from somanet.segmentation.settings import ModelSpec
+
+Float32 = NDArray[np.float32]
+Answer = Callable[[NDArray[np.generic]], Float32]
+"""An image YX or YXC to maps CYX of the image's size."""
+
+_AS_STORED = ("uint8", "uint16", "float32")
+"""Number types that OpenCV resizes; others become float32, which networks are given in any case."""
+
+
+def resize(image: NDArray[np.generic], shape_YX: tuple[int, int]) -> NDArray[np.generic]:
+    """An image YX or YXC in another size: the mean of the pixels that become one, or linear between pixels.
+
+    Smaller along one axis is smaller: both axes are then averaged.
+    """
+    import cv2
+
+    if image.shape[:2] == shape_YX:
+        return image
+    height, width = shape_YX
+    smaller = height < image.shape[0] or width < image.shape[1]
+    stored = image if image.dtype.name in _AS_STORED else image.astype(np.float32)
+    # cv2.resize drops a last axis of length 1
+    resized = cv2.resize(
+        np.ascontiguousarray(stored), (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    )
+    return resized.reshape(height, width, *image.shape[2:])
+
+
+def answer_rescaled(answer: Answer, image: NDArray[np.generic], factor: float) -> Float32:
+    """Let a network see an image resized by a factor; its maps come back in the image's own size.
+
+    Args:
+        answer: what makes maps for an image, such as :func:`somanet.segmentation.prediction.predict_probabilities`.
+        image: YX or YXC.
+        factor: below 1 the network sees a smaller image; 1 changes nothing.
+
+    Returns:
+        Maps CYX float32, Y and X as the image's.
+    """
+    if factor == 1:
+        return answer(image)
+    height, width = image.shape[:2]
+    seen = resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
+    return np.stack([resize(map_YX, (height, width)) for map_YX in answer(seen)]).astype(np.float32, copy=False)
+
+
+def settings_at(settings: InstanceSettings, factor: float) -> InstanceSettings:
+    """Settings for labels made at an image's own size: areas are meant in the pixels that the network saw."""
+    if factor == 1:
+        return settings
+    areas = {name: round(getattr(settings, name) / factor**2) for name in ("min_seed_px", "min_area_px")}
+    return settings.model_copy(update=areas)
+
+
+def predict_labels_rescaled(
+    model: nn.Module, image: NDArray[np.generic], spec: ModelSpec, *, factor: float
+) -> NDArray[np.int32]:
+    """One label per soma of an image that the network sees resized: YX int32 of the image's own size.
+
+    Args:
+        model: images NCHW to logits NCHW.
+        image: YX or YXC.
+        spec: of the network.
+        factor: by which the image is resized for the network.
+    """
+    from somanet.segmentation.prediction import predict_labels, predict_probabilities
+
+    if factor == 1:
+        return predict_labels(model, image, spec)
+    maps_CYX = answer_rescaled(lambda seen: predict_probabilities(model, seen, spec), image, factor)
+    return probabilities_to_labels(maps_CYX, spec.outputs, settings_at(spec.instances, factor))

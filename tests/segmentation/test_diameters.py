@@ -1,0 +1,81 @@
+"""The size of what was found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from somanet.segmentation.diameters import diameters_px, look_again, median_or_nan, size_note
+from somanet.segmentation.serves import Serves
+from tests.worlds import TWO_SOMAS, draw
+
+
+def test_the_diameter_is_that_of_the_circle_of_the_same_area() -> None:
+    """Squares of 3 × 3 and 2 × 4 cells of 8 px: 576 and 512 px²; an id that is not there counts for nothing."""
+    labels = draw(TWO_SOMAS)
+    expected = [2 * (576 / np.pi) ** 0.5, 2 * (512 / np.pi) ** 0.5]
+    np.testing.assert_allclose(diameters_px(labels), expected)
+    np.testing.assert_allclose(diameters_px(labels * 3), expected)
+    y, x = np.mgrid[:81, :95]
+    [diameter] = diameters_px(((y - 40) ** 2 + (x - 47) ** 2 <= 30**2).astype(np.int32))
+    assert diameter == pytest.approx(60, rel=0.01)
+
+
+def test_nothing_has_no_size() -> None:
+    assert diameters_px(np.zeros((3, 4), np.int32)).size == 0
+    assert np.isnan(median_or_nan(np.zeros(0)))
+
+
+def squares(*sides: int) -> NDArray[np.int32]:
+    """Squares of these sides beside each other, in 100 × 300 px."""
+    labels = np.zeros((100, 300), np.int32)
+    for number, side in enumerate(sides):
+        labels[5 : 5 + side, 60 * number : 60 * number + side] = number + 1
+    return labels
+
+
+IMAGE = np.zeros((100, 300), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("whole", "half", "quarter", "expected"),
+    [
+        ((10, 10, 10), (40,), (40,), 40),  # pieces of one that is found whole when seen smaller
+        ((10, 10, 10), (20,), (40, 40), 40),  # at half size still one piece more
+        ((), (), (50,), 50),  # nothing, unless it is seen much smaller
+        ((10, 10, 10), (17,), (50,), None),  # 289 of 300 px²: not better, and quarter size is not asked any more
+        ((10, 10), (20,), (10,), 20),  # at quarter size things are lost
+        ((10, 10), (10, 10), (), 10),  # the same again: as good
+        ((10, 10), (), (), None),
+    ],
+)
+def test_somas_too_large_are_found_whole_when_seen_smaller(
+    whole: tuple[int, ...], half: tuple[int, ...], quarter: tuple[int, ...], expected: int | None
+) -> None:
+    """Sides of the squares that a network finds at each size; the answer is the side, as a diameter."""
+    answers = {1.0: squares(*half), 0.5: squares(*quarter)}
+    found = look_again(lambda image, factor: answers[factor], [(IMAGE, squares(*whole))], factor=2.0)
+    if expected is None:
+        assert np.isnan(found)
+    else:
+        assert found == pytest.approx(2 * expected / np.pi**0.5)
+
+
+def test_without_images_there_is_nothing_to_see_again() -> None:
+    assert np.isnan(look_again(lambda image, factor: squares(5), [], factor=1.0))
+
+
+SERVES = Serves(diameter_px=(8, 50))  # typically 20 px
+
+
+def test_a_second_look_speaks_only_where_it_finds_what_the_network_does_not_know() -> None:
+    """25 px found, 60 px when seen smaller: 20 / 60 = 0.33; within the range the first look is what counts."""
+    note = size_note(25, SERVES, factor=1, again_px=60)
+    assert note is not None
+    assert note.startswith("Seen smaller, the network finds more: somas of 60 px, beyond the 8 to 50 px")
+    assert "--rescale 0.33 (or --diameter 60)" in note
+    assert size_note(25, SERVES, factor=1, again_px=45) is None
+    assert size_note(25, SERVES, factor=0.5, again_px=60) is None
+    assert size_note(25, Serves(), factor=1, again_px=60) is None
+    assert "No soma was found" in (size_note(float("nan"), SERVES, factor=1, again_px=45) or "")

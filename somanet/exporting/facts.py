@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from somanet.segmentation.peaks import SMOOTHING_PX
+
 if TYPE_CHECKING:
     from somanet.segmentation.checkpoint import Checkpoint
     from somanet.segmentation.settings import ModelSpec
@@ -65,7 +67,12 @@ def postprocessing(spec: ModelSpec) -> str:
     """How probabilities become labels, in words; the code is :mod:`somanet.segmentation.instances`."""
     settings = spec.instances
     words = f"A pixel is soma from probability {settings.threshold:g} on. "
-    if "boundary" in spec.outputs:
+    if "distance" in spec.outputs:
+        words += (
+            f"The distance map, smoothed with a Gaussian of {SMOOTHING_PX:g} px, is flooded from its peaks over the "
+            f"soma pixels; basins are joined unless both peaks are {settings.peak_height:g} above the pass between them."
+        )
+    elif "boundary" in spec.outputs:
         words += (
             f"Cores are connected pixels with soma x (1 - boundary) >= {settings.seed_threshold:g}, of at least "
             f"{settings.min_seed_px} px; a watershed of that product grows them over the soma pixels."

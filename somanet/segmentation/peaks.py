@@ -10,6 +10,8 @@ from skimage.segmentation import watershed
 SMOOTHING_PX = 1.5
 """Standard deviation; without it a network's map has peaks of noise. Chosen on validation images (docs/accuracy.md)."""
 
+NEIGHBOURS = ndimage.generate_binary_structure(2, 1)  # four, as those of components
+
 
 def split_by_distance(
     components: NDArray[np.integer], distance: NDArray[np.float32], peak_height: float
@@ -30,7 +32,7 @@ def split_by_distance(
     """
     inside = components > 0
     height = np.where(inside, ndimage.gaussian_filter(distance, SMOOTHING_PX), 0).astype(np.float32)
-    peaks, _ = ndimage.label(inside & (height == ndimage.maximum_filter(height, size=3)), np.ones((3, 3)))
+    peaks, _ = ndimage.label(inside & (height == ndimage.maximum_filter(height, footprint=NEIGHBOURS)))
     basins = watershed(-height, peaks, mask=inside).astype(np.int32)
     n = int(basins.max(initial=0))
     highest = ndimage.maximum(height, basins, np.arange(n + 1)) if n else np.zeros(1)

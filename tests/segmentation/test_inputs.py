@@ -190,3 +190,18 @@ def test_laws_of_the_rim(labels: np.ndarray) -> None:
     ):
         meet = (a > 0) & (b > 0) & (a != b)
         assert (rim_a & rim_b)[meet].all()
+
+
+def test_the_distance_of_every_object_peaks_at_one() -> None:
+    """A square of 9 px: its rim is 1 px from outside, its middle 5: 1/5 and 1. A bar of 3 px: 1/2 and 1."""
+    labels = np.zeros((21, 34), np.int32)
+    labels[3:12, 4:13] = 1
+    labels[3:12, 13:16] = 2  # touches the square
+    labels[17, 30] = 3  # a single pixel is all middle
+    distance = make_targets(labels, ("soma", "distance"))[1]
+    np.testing.assert_allclose(distance[7, 4:13], np.array([1, 2, 3, 4, 5, 4, 3, 2, 1]) / 5)
+    np.testing.assert_allclose(distance[7, 13:16], [0.5, 1, 0.5])
+    assert distance[17, 30] == 1
+    assert (distance[labels == 0] == 0).all()
+    assert (distance[labels > 0] > 0).all()
+    assert not make_targets(np.zeros((5, 7), np.int32), ("distance",)).any()

@@ -66,3 +66,15 @@ def test_an_image_without_somas_has_a_finite_loss() -> None:
 def test_an_unknown_loss() -> None:
     with pytest.raises(ValueError, match="unknown loss 'hinge'"):
         make_loss("hinge")
+
+
+def test_a_distance_map_adds_its_own_loss_to_that_of_the_areas() -> None:
+    """Smooth L1 with beta 0.1: an error of 0.5 counts 0.5 - 0.05, an error of 0.05 counts 0.05^2 / 0.2; twice."""
+    areas, areas_target = torch.randn(2, 1, 6, 8), (torch.rand(2, 1, 6, 8) > 0.5).float()
+    logits = torch.zeros(2, 1, 6, 8)  # a distance of 0.5
+    far, near = torch.ones(2, 1, 6, 8), torch.full((2, 1, 6, 8), 0.55)
+    alone = float(make_loss("bce")(areas, areas_target))
+    both = make_loss("bce", ("soma", "distance"))
+    for target, expected in ((far, 0.45), (near, 0.0125)):
+        found = float(both(torch.cat([areas, logits], 1), torch.cat([areas_target, target], 1)))
+        assert found == pytest.approx(alone + 2 * expected, rel=1e-5)

@@ -1,0 +1,93 @@
+"""`python -m benchmarks.instances --data ../shared/data`: which output tells touching nuclei apart best.
+
+Trains for about 15 minutes on 2 cores (or takes the weights that an earlier call left), then reads every kind of output
+out on the fluorescence images of the validation part, and on those of the test part with `--part test`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.instances.flows import split_by_flow
+from benchmarks.instances.training import MAPS, SPEC, new_network, train
+from somanet.data.layouts import LabelledImage, open_dataset
+from somanet.data.modality import is_grey_fluorescence
+from somanet.data.splits import read_split
+from somanet.evaluation.scores import score_dataset
+from somanet.files import write_json, write_text
+from somanet.segmentation.inputs import to_input
+from somanet.segmentation.instances import foreground, probabilities_to_labels, sigmoid
+from somanet.segmentation.prediction import predict_logits
+from somanet.segmentation.settings import InstanceSettings
+
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+Labels = NDArray[np.int32]
+
+
+def read_out(kind: str, answer_CYX: NDArray[np.float32], settings: InstanceSettings) -> Labels:
+    """Labels from one kind of output; the soma map is always used."""
+    maps = sigmoid(answer_CYX[: len(MAPS)])
+    if kind == "flow":
+        return split_by_flow(foreground(maps[0], settings), answer_CYX[len(MAPS) :], settings.min_area_px)
+    outputs = ("soma",) if kind == "soma" else ("soma", kind)
+    return probabilities_to_labels(maps[[MAPS.index(name) for name in outputs]], outputs, settings)
+
+
+def main() -> None:
+    """Train or load, score, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with dsb2018/")
+    parser.add_argument("--images", type=int, default=9000, help="squares to train on")
+    parser.add_argument("--part", default="val", choices=("val", "test"))
+    parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--output", type=Path, default=Path("build/instances"))
+    told = parser.parse_args()
+    dataset = open_dataset(told.data / "dsb2018/stage1_train.zip")
+    split = read_split(told.data / "dsb2018/split.csv")
+    weights = told.output / f"network_{told.images}.safetensors"
+    if weights.is_file():
+        from safetensors.torch import load_file
+
+        network = new_network(imagenet=False)
+        network.load_state_dict(load_file(weights))
+        network.eval()
+    else:
+        network = train([dataset.load(name) for name in split["train"]], told.images, weights)
+    items = [item for item in (dataset.load(name) for name in split[told.part]) if is_grey_fluorescence(item.image)]
+    with torch.inference_mode():
+        answers = [predict_logits(network, to_input(item.image, SPEC)) for item in items]
+    settings = InstanceSettings(threshold=told.threshold, min_area_px=15)
+    rows = {kind: score(kind, items, answers, settings) for kind in ("soma", "boundary", "distance", "flow")}
+    head = "| output | accuracy at 0.5 | mean 0.5–0.9 | merges per image | splits per image | ms per Mpx |"
+    lines = [head, "|" + " --- |" * 6]
+    for kind, row in rows.items():
+        shown = (f"{row[name]:.3f}" for name in ("accuracy", "mean_ap"))
+        counts = (f"{row[name]:.2f}" for name in ("merges_per_image", "splits_per_image"))
+        lines.append(f"| {' | '.join((kind, *shown, *counts))} | {row['ms_per_mpx']:.0f} |")
+    page = f"{len(items)} fluorescence images ({told.part}), threshold {told.threshold:g}\n\n" + "\n".join(lines) + "\n"
+    name = f"{told.part}_{told.threshold:g}"
+    write_json(told.output / f"{name}.json", rows)
+    write_text(told.output / f"{name}.md", page)
+    print(f"{page}\nWritten: {told.output / name}.md and .json")
+
+
+def score(
+    kind: str, items: list[LabelledImage], answers: list[NDArray[np.float32]], settings: InstanceSettings
+) -> dict[str, float]:
+    """Scores of one kind of output, with the time that reading it out takes."""
+    began = time.perf_counter()
+    labels = [read_out(kind, answer, settings) for answer in answers]
+    seconds = time.perf_counter() - began
+    pairs = [(item.name, item.labels, found) for item, found in zip(items, labels, strict=True)]
+    values = dict(score_dataset(pairs, thresholds=THRESHOLDS).values)
+    return {**values, "ms_per_mpx": 1e3 * seconds / (sum(item.labels.size for item in items) / 1e6)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""One network that answers soma, boundary, distance and flow at once: the kinds of output share all the rest."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.instances.flows import flow_loss, flow_targets
+from somanet.data.layouts import LabelledImage
+from somanet.segmentation.augment import online_augmentation
+from somanet.segmentation.inputs import make_targets, measure_exposure, to_unit, unit_to_input
+from somanet.segmentation.losses import make_loss
+from somanet.segmentation.models import build_model
+from somanet.segmentation.samples import fit_square
+from somanet.segmentation.settings import AugmentSettings, ModelSpec, TrainSettings
+
+MAPS = ("soma", "boundary", "distance")
+SPEC = ModelSpec(
+    architecture="Unet",
+    encoder="tu-tf_efficientnet_lite0",
+    encoder_weights="imagenet-package",
+    head="subpixel",
+    decoder_channels=(96, 48, 32, 16),
+    outputs=MAPS,
+    input="contrasts",
+)
+SETTINGS = TrainSettings(size_px=256, augment=AugmentSettings(mode="online", scale_range=(0.7, 1.4)))
+BATCH, RATE, DECAY, AVERAGE = 8, 2e-3, 1e-4, 0.99
+
+
+class Squares(Dataset[tuple[Tensor, Tensor]]):
+    """Augmented squares with the targets of every output; large images are drawn more often."""
+
+    def __init__(self, items: Sequence[LabelledImage], n: int) -> None:
+        self.images = [(to_unit(item.image), item.labels) for item in items]
+        self.exposures = [measure_exposure(image) for image, _ in self.images]
+        weights = np.sqrt([max(item.labels.size / SETTINGS.size_px**2, 1) for item in items])
+        self.shares, self.n = weights / weights.sum(), n
+        self.augment = online_augmentation(SETTINGS.augment)
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng([0, position])
+        number = int(rng.choice(len(self.shares), p=self.shares))
+        image, labels = fit_square(*self.images[number], SETTINGS, rng)
+        image, labels = self.augment(image, labels, seed=int(rng.integers(2**31)))
+        targets = np.concatenate([make_targets(labels, MAPS), flow_targets(labels)])
+        return torch.from_numpy(unit_to_input(image, SPEC, self.exposures[number])), torch.from_numpy(targets)
+
+
+def new_network(*, imagenet: bool) -> nn.Module:
+    """The default network with two more outputs, for the flow."""
+    network = build_model(SPEC, load_encoder_weights=imagenet)
+    head = nn.Conv2d(SPEC.decoder_channels[-1] if SPEC.decoder_channels else 16, 4 * (len(MAPS) + 2), 3, padding=1)
+    network.segmentation_head = nn.Sequential(head, nn.PixelShuffle(2))
+    return network
+
+
+def train(items: Sequence[LabelledImage], n_images: int, weights: Path) -> nn.Module:
+    """Train for so many squares and keep the averaged weights as ``weights`` (safetensors)."""
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    network = new_network(imagenet=True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    steps = n_images // BATCH
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
+    warmup = max(1, steps // 20)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / warmup, 1) * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))
+    )
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
+    compare, began, n = make_loss("bce+dice", MAPS), time.perf_counter(), len(MAPS)
+    for step, (inputs, targets) in enumerate(DataLoader(Squares(items, n_images), batch_size=BATCH), start=1):
+        answer = network(inputs.contiguous(memory_format=torch.channels_last))
+        loss = compare(answer[:, :n], targets[:, :n]) + flow_loss(answer[:, n:], targets[:, n:], targets[:, :1])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        average.update_parameters(network)
+        if step % 50 == 0:
+            rate = step * BATCH / (time.perf_counter() - began)
+            print(f"step {step}/{steps}: loss {loss.item():.3f}, {rate:.1f} images/s", flush=True)
+    trained = average.module.eval()
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in trained.state_dict().items()}, weights)
+    return trained

@@ -55,6 +55,13 @@ def test_every_section_is_a_stage_or_read_by_one() -> None:
     assert {"data", "manifest", "pretrain", "finetune", "evaluate"} <= stages & set(Params.model_fields)
 
 
+@pytest.mark.parametrize("folder", PROFILES, ids=lambda path: path.name)
+def test_variants_with_fewer_images_take_the_first_ones(folder: Path) -> None:
+    """Their recorded results do."""
+    variants = load_params(folder / "params.yaml").finetune.values()
+    assert {variant.images_drawn for variant in variants if variant.images is not None} <= {"first"}
+
+
 # What is refused
 
 
@@ -69,6 +76,8 @@ def test_every_section_is_a_stage_or_read_by_one() -> None:
         ("finetune.compact_all.instances.thresholdd=0.3", "Did you mean 'threshold'?"),
         ("finetune.paper_last3.training.augment.mod=online", "Did you mean 'mode'?"),
         ("evaluate.thresholdss=[0.5]", "Did you mean 'thresholds'?"),
+        ("finetune.compact_all.images_draw=first", "Did you mean 'images_drawn'?"),
+        ("finetune.compact_all.training.unlabelled.wait=1", "Did you mean 'weight'?"),
         ("manifest.fractions.validation=0.1", "unknown parameter 'manifest.fractions.validation'"),
     ],
 )

@@ -70,7 +70,7 @@ def postprocessing(spec: ModelSpec) -> str:
     if "distance" in spec.outputs:
         words += (
             f"The distance map, smoothed with a Gaussian of {SMOOTHING_PX:g} px, is flooded from its peaks over the "
-            f"soma pixels; basins are joined unless both peaks are {settings.peak_height:g} above the pass between them."
+            f"soma pixels; basins are joined unless both peaks are {settings.peak_height:g} above the pass between."
         )
     elif "boundary" in spec.outputs:
         words += (

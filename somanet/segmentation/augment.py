@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +24,29 @@ PAPER_SIGMA = 4.0
 
 
 class Augmenter:
-    """Applies an albumentations pipeline to an image and its labels; the same seed gives the same result."""
+    """Applies an albumentations pipeline to an image and its labels; the same seed gives the same result.
 
-    def __init__(self, steps: Sequence[Any]) -> None:
+    Args:
+        steps: the pipeline.
+        independent: whether the steps share one stream of random numbers, so that each acts whatever the others do.
+            Otherwise each step begins with the same numbers: of two steps with probabilities 0.3 and 0.2, the second
+            acts only where the first does.
+    """
+
+    def __init__(self, steps: Sequence[Any], *, independent: bool = False) -> None:
         import albumentations as A
 
         self._compose = A.Compose(list(steps))
+        self._independent = independent
 
     def __call__(
         self, image: NDArray[np.generic], labels_YX: NDArray[np.int32], *, seed: int
     ) -> tuple[NDArray[np.generic], NDArray[np.int32]]:
         """Change an image YXC (uint8 or float32) and its labels YX alike."""
-        self._compose.set_random_seed(seed)
+        if self._independent:
+            self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        else:
+            self._compose.set_random_seed(seed)
         # OpenCV warps no int32; float32 holds ids exactly up to 2^24 and labels are sampled by nearest neighbour
         result = self._compose(image=image, mask=labels_YX.astype(np.float32))
         return result["image"], result["mask"].astype(np.int32)
@@ -116,7 +128,8 @@ def online_augmentation(settings: AugmentSettings) -> Augmenter:
             A.GaussNoise(std_range=(0.005, 0.04), p=settings.noise_probability),
             A.GaussianBlur(sigma_limit=(0.3, 1.2), blur_limit=0, p=settings.blur_probability),
             recolour,
-        ]
+        ],
+        independent=settings.independent,
     )
 
 
@@ -124,7 +137,7 @@ def plain_view(settings: AugmentSettings) -> Augmenter:
     """What a teacher sees of a square without labels: flips, turns and zoom, brightness as it is."""
     import albumentations as A
 
-    return Augmenter([A.SquareSymmetry(p=1.0), zoom(settings)])
+    return Augmenter([A.SquareSymmetry(p=1.0), zoom(settings)], independent=True)
 
 
 def strong_view(settings: AugmentSettings) -> Augmenter:
@@ -138,7 +151,8 @@ def strong_view(settings: AugmentSettings) -> Augmenter:
             A.GaussNoise(std_range=(0.01, 0.08), p=0.5),
             A.GaussianBlur(sigma_limit=(0.5, 2.0), blur_limit=0, p=0.5),
             A.Lambda(image=_to_green, p=settings.recolour_probability),
-        ]
+        ],
+        independent=True,
     )
 
 

@@ -78,6 +78,9 @@ class AugmentSettings(Settings):
 
     mode: Literal["none", "paper", "online"] = "none"
     """`paper`: originals + mirrored + elastic, fixed before training (x3). `online`: new changes every epoch."""
+    independent: bool = False
+    """Of mode `online`: whether each change acts whatever the others do. Without it all begin with the same random
+    numbers, so that a rare one acts only where every commoner one does: less variety, kept for trainings made so."""
     elastic_probability: Fraction = 0.3
     elastic_alpha: PositiveFloat = 34.0
     elastic_sigma: PositiveFloat = 4.0

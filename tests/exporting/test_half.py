@@ -15,7 +15,7 @@ from somanet.files import sha256_file
 from somanet.segmentation.checkpoint import load_checkpoint, read_config
 from somanet.segmentation.prediction import predict_labels
 from somanet.segmentation.serves import Serves
-from somanet.segmentation.settings import TrainSettings
+from somanet.segmentation.settings import ModelSpec, TrainSettings
 from somanet.simulation import neuron_crops
 from tests.worlds import TWO_SOMAS, draw, photograph, save_bright_network, somanet
 
@@ -104,7 +104,7 @@ def test_the_network_that_comes_along_was_made_by_its_recipe() -> None:
         neurons.training
     )
     assert config["training"]["seed"] == 0
-    assert config["model"] == neurons.adapt(nuclei.model).model_dump(mode="json")
+    assert parse(ModelSpec, config["model"], source="config") == neurons.adapt(nuclei.model)
 
 
 def test_an_installation_without_a_network_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

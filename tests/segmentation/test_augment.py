@@ -223,3 +223,51 @@ def test_the_zoom_keeps_to_its_range() -> None:
         round(np.count_nonzero(online_augmentation(settings)(image, labels, seed=seed)[1]) / 400) for seed in range(12)
     }
     assert areas == {1, 4}  # half the samples are left as they are
+
+
+@pytest.mark.parametrize(("independent", "either", "both"), [(True, 150, 50), (False, 100, 100)])
+def test_steps_act_whatever_the_others_do_only_where_they_share_their_numbers(
+    independent: bool, either: int, both: int
+) -> None:
+    """Two mirrorings of 1/2 each in 200 images: both in 50, one in 100; or the same half of the images for both.
+
+    Give or take 4 standard deviations, 4 x sqrt(200 p (1 - p)) < 29.
+    """
+    import albumentations as A
+
+    augment = Augmenter([A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)], independent=independent)
+    labels = np.arange(12, dtype=np.int32).reshape(3, 4)
+    image = np.zeros((3, 4, 3), np.uint8)
+    results = [augment(image, labels, seed=seed)[1] for seed in range(200)]
+    changed = sum(not np.array_equal(result, labels) for result in results)
+    twice = sum(np.array_equal(result, labels[::-1, ::-1]) for result in results)
+    assert abs(changed - either) < 29
+    assert abs(twice - both) < 29
+    assert independent or changed == twice
+
+
+@pytest.mark.parametrize("independent", [True, False])
+def test_online_changes_are_independent_where_that_is_asked_for(independent: bool) -> None:
+    """Elastic and recolouring, each in half of the samples: together in all of these, or in about half of them."""
+    settings = AugmentSettings(
+        mode="online",
+        independent=independent,
+        elastic_probability=0.5,
+        elastic_alpha=300,
+        recolour_probability=0.5,
+        intensity_probability=0,
+        noise_probability=0,
+        blur_probability=0,
+        scale_range=(1, 1),
+    )
+    augment = online_augmentation(settings)
+    item = blobs()
+    turned = [np.rot90(labels, k) for labels in (item.labels, item.labels[:, ::-1]) for k in range(4)]
+    recoloured, deformed = [], []
+    for seed in range(60):
+        image, labels = augment(item.image, item.labels, seed=seed)
+        recoloured.append(not image[..., 0].any())
+        deformed.append(not any(np.array_equal(labels, one) for one in turned))
+    assert 12 < sum(recoloured) < 48
+    assert 12 < sum(deformed) < 48
+    assert (recoloured == deformed) == (not independent)

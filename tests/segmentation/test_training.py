@@ -432,16 +432,17 @@ items = [LabelledImage(name, image.numpy(), labels.numpy()) for name, image, lab
 torch.manual_seed(0)
 model = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 1, 1))
 seen = []
+settings = TrainSettings.model_validate_json((folder / "settings.json").read_text())
 result = train(
-    model, ModelSpec(), items, items[:2],
-    TrainSettings.model_validate_json((folder / "settings.json").read_text()),
+    model, ModelSpec(), items, items[:2], settings, unlabelled=[item.image for item in items if settings.unlabelled],
     seed=5, state_file=folder / "state.pt", progress=False, on_epoch=seen.append,
 )
 size = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 rank = torch.distributed.get_rank() if size > 1 else 0
 torch.save(
     {"weights": result.model.state_dict(), "loss": [e.train_loss for e in result.history],
-     "val_iou": [e.val_iou for e in result.history], "seen": len(seen), "processes": size},
+     "val_iou": [e.val_iou for e in result.history], "consistency": [e.consistency for e in result.history],
+     "seen": len(seen), "processes": size},
     folder / f"rank{rank}.pt",
 )
 if size > 1:
@@ -450,9 +451,12 @@ if size > 1:
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_batch_and_agree_with_one(items: list[LabelledImage], tmp_path: Path) -> None:
+@pytest.mark.parametrize("unlabelled", [None, {"batch_size": 4, "ramp_fraction": 0.5}], ids=["labels", "unlabelled"])
+def test_two_processes_share_a_batch_and_agree_with_one(
+    items: list[LabelledImage], tmp_path: Path, unlabelled: dict[str, float] | None
+) -> None:
     """Without batch norm the mean of two half batches' gradients is the whole batch's: the same but for rounding."""
-    choice = settings(epochs=4, learning_rate=0.01)
+    choice = settings(epochs=4, learning_rate=0.01, ema_decay=0.5 if unlabelled else 0, unlabelled=unlabelled)
     torch.save(
         [(item.name, torch.from_numpy(item.image), torch.from_numpy(item.labels)) for item in items],
         tmp_path / "items.pt",
@@ -477,7 +481,10 @@ def test_two_processes_share_a_batch_and_agree_with_one(items: list[LabelledImag
     assert (first["seen"], second["seen"]) == (4, 0)  # only the main process reports
     assert first["loss"] == second["loss"]
 
-    single = run(tiny(), items, choice, seed=5)
+    frames = [item.image for item in items] if unlabelled else []
+    single = run(tiny(), items, choice, seed=5, unlabelled=frames)
+    if unlabelled:
+        np.testing.assert_allclose(first["consistency"], [epoch.consistency for epoch in single.history], rtol=1e-3)
     np.testing.assert_allclose(first["loss"], [epoch.train_loss for epoch in single.history], rtol=1e-4)
     np.testing.assert_allclose(first["val_iou"], [epoch.val_iou for epoch in single.history], atol=0.02)
     for name, value in single.model.state_dict().items():

@@ -1,0 +1,112 @@
+"""The curve as a table and as a picture, from the per-image scores of the finished trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.few_labels.plan import METHODS
+from benchmarks.few_labels.trainings import PARTS
+from somanet.comparison.pooled import pooled_metrics
+from somanet.comparison.statistics import bootstrap_counts, mean_intervals
+from somanet.experiments import EVALUATION_SEED
+from somanet.plots import blank
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCORES = {"iou": "IoU", "precision": "precision", "accuracy": "accuracy"}
+_COLOURS = {"plain": "#6b7079", "simulated": "#D55E00", "teacher": "#0072B2", "both": "#009E73"}
+_TITLES = {"everything": "Every object", "interior": "Without objects that a crop's edge cuts"}
+
+
+def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row per part, number of crops and method: mean over seeds, spread over seeds, intervals over images.
+
+    `gain` is the mean over images and seeds of the IoU minus `plain`'s, with the same crops and seeds; where seeds of
+    one of the two are missing, only those that both have count, and without any it is missing too.
+
+    Args:
+        results: rows of :func:`benchmarks.few_labels.trainings.train_and_score` with method, crops and seed.
+    """
+    n_images = results["name"].nunique()
+    counts = bootstrap_counts(n_images, seed=EVALUATION_SEED)
+    rows = []
+    tables: dict[tuple[str, int, str], dict[int, pd.DataFrame]] = {}
+    for group, table in results.sort_values("name", kind="stable").groupby(["part", "crops", "method", "seed"]):
+        part, crops, method, seed = cast("tuple[str, int, str, int]", group)
+        tables.setdefault((part, crops, method), {})[seed] = table
+    order = {method.name: place for place, method in enumerate(METHODS)}
+    for part, crops, method in sorted(tables, key=lambda key: (PARTS.index(key[0]), key[1], order[key[2]])):
+        seeds = tables[part, crops, method]
+        row: dict[str, Any] = {
+            "part": part,
+            "crops": crops,
+            "method": method,
+            **pooled_metrics(list(seeds.values()), counts),
+        }
+        plain = tables.get((part, crops, "plain"), {})
+        shared = [seed for seed in seeds if seed in plain]
+        if method != "plain" and shared:
+            gains = np.mean([seeds[seed]["iou"].to_numpy() - plain[seed]["iou"].to_numpy() for seed in shared], axis=0)
+            low, high = mean_intervals(gains[None], counts)
+            row["gain"] = (float(gains.mean()), float(low[0]), float(high[0]))
+        rows.append(row)
+    return rows
+
+
+def markdown(rows: Sequence[Mapping[str, Any]], facts: Sequence[str]) -> str:
+    """The tables, after lines that say what they were measured on."""
+    words = {method.name: method.what for method in METHODS}
+    lines = [*facts, ""]
+    for part in PARTS:
+        lines += [
+            f"**{_TITLES[part]}**",
+            "",
+            _line("crops", "", *SCORES.values(), "IoU − labelled crops only", "seeds"),
+        ]
+        lines.append(_line(*["---"] * (len(SCORES) + 4)))
+        for row in (row for row in rows if row["part"] == part):
+            scores = [_score(row, name) for name in SCORES]
+            gain = _gain(row["gain"]) if "gain" in row else ""
+            lines.append(_line(row["crops"], words[row["method"]], *scores, gain, row["n_seeds"]))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Scores of every object against the number of labelled crops; bars are one standard deviation over seeds."""
+    shown = pd.DataFrame([row for row in rows if row["part"] == PARTS[0]])
+    figure = blank(11, 3.8)
+    for ax, (score, title) in zip(figure.subplots(1, len(SCORES)), SCORES.items(), strict=True):
+        for place, method in enumerate(METHODS):
+            line = shown[shown["method"] == method.name]
+            beside = line["crops"].to_numpy(float) * 2 ** ((place - 1.5) * 0.06)  # so that bars do not hide each other
+            spread = [spreads[score] for spreads in line["spread_over_seeds"]]
+            colour = _COLOURS[method.name]
+            ax.errorbar(beside, line[score], spread, color=colour, marker="o", ms=4, capsize=2, label=method.what)
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(sorted(shown["crops"].unique()), [f"{crops:g}" for crops in sorted(shown["crops"].unique())])
+        ax.set_xlabel("labelled crops")
+        ax.set_ylabel(title)
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _score(row: Mapping[str, Any], name: str) -> str:
+    low, high = row["interval95"][name]
+    spread = row["spread_over_seeds"][name]
+    return f"{row[name]:.3f}{f' ± {spread:.3f}' if spread == spread else ''} [{low:.3f}, {high:.3f}]"
+
+
+def _gain(gain: tuple[float, float, float]) -> str:
+    value, low, high = (f"{round(number, 3) + 0.0:+.3f}".replace("-", "−") for number in gain)  # no −0.000
+    return f"{value} [{low}, {high}]"
+
+
+def _line(*values: object) -> str:
+    return f"| {' | '.join(map(str, values))} |"

@@ -1,0 +1,130 @@
+"""What is trained: which crops, with which help, how long, and the name that a finished training has in the table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from somanet.config import FinetuneParams, override, parse, with_setting
+from somanet.data.layouts import LabelledImage
+from somanet.experiments import choose_images
+
+SIZES = (2, 4, 8, 16, 32)
+SEEDS = (0, 1, 2)
+
+BUDGET = {
+    "training.epochs": 5,
+    "training.samples_per_epoch": 160,
+    "training.batch_size": 8,
+    "training.size_px": 128,
+    "training.validate_every": 5,  # once, at the end: no epoch is chosen on the crops that are reported
+    "training.early_stopping_epochs": None,
+    "images": None,
+}
+"""Of every training, whatever the recipe says: 100 steps of 8 squares of 128 px."""
+UNLABELLED = {"training.unlabelled.batch_size": 8}
+"""Beside the labelled squares of each step."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What helps the labelled crops."""
+
+    name: str
+    what: str
+    simulated: bool = False
+    unlabelled: bool = False
+
+
+METHODS = (
+    Method("plain", "labelled crops only"),
+    Method("simulated", "+ simulated crops", simulated=True),
+    Method("teacher", "+ unlabelled frames, mean teacher", unlabelled=True),
+    Method("both", "+ both", simulated=True, unlabelled=True),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training."""
+
+    method: Method
+    crops: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class World:
+    """All data of the curve.
+
+    Attributes:
+        labelled: from which each seed draws its own crops.
+        held_out: what is scored; seen by no training.
+        simulated: crops of simulated movies.
+        unlabelled: frames without labels, as stored, none of them where the held-out crops come from.
+        start: checkpoint that every training begins with.
+        start_sha256: of its weights.
+    """
+
+    labelled: Sequence[LabelledImage]
+    held_out: Sequence[LabelledImage]
+    simulated: Sequence[LabelledImage]
+    unlabelled: Sequence[NDArray[Any]]
+    start: Path
+    start_sha256: str
+
+    def train_items(self, cell: Cell) -> list[LabelledImage]:
+        """The cell's labelled crops; with simulated ones, each so often that both kinds are drawn about alike."""
+        crops = choose_images(self.labelled, cell.crops, drawn="by_seed", seed=cell.seed)
+        if not cell.method.simulated:
+            return crops
+        return crops * max(1, len(self.simulated) // len(crops)) + list(self.simulated)
+
+    def frames(self, cell: Cell) -> Sequence[NDArray[Any]]:
+        """The cell's images without labels."""
+        return self.unlabelled if cell.method.unlabelled else ()
+
+
+def cells(methods: Sequence[Method], sizes: Sequence[int], seeds: Sequence[int]) -> list[Cell]:
+    """All trainings, a whole curve for one seed after another: cut short, it is a curve with fewer seeds."""
+    return [Cell(method, crops, seed) for seed in seeds for crops in sizes for method in methods]
+
+
+def recipe(variant: Mapping[str, Any], assignments: Sequence[str], method: Method) -> FinetuneParams:
+    """A variant's settings within the curve's budget, and with the teacher where the method has one.
+
+    Args:
+        variant: of a parameter file's `finetune` section.
+        assignments: `key=value`, which come last.
+        method: what helps.
+    """
+    values: dict[str, Any] = dict(variant)
+    for name, value in {**BUDGET, **UNLABELLED}.items():
+        values = with_setting(values, name, value)
+    values = override(values, assignments)
+    if not method.unlabelled:
+        values = with_setting(values, "training.unlabelled", None)
+    return parse(FinetuneParams, values, source="settings")
+
+
+def content_of(world: World) -> str:
+    """SHA-256 of all data and of the weights that the trainings begin with."""
+    digest = hashlib.sha256(world.start_sha256.encode())
+    for item in (*world.labelled, *world.held_out, *world.simulated):
+        digest.update(f"{item.name}{item.image.shape}{item.image.dtype}".encode())
+        digest.update(item.image.tobytes() + item.labels.tobytes())
+    for frame in world.unlabelled:
+        digest.update(f"{frame.shape}{frame.dtype}".encode() + frame.tobytes())
+    return digest.hexdigest()
+
+
+def key_of(cell: Cell, settings: FinetuneParams, content: str) -> str:
+    """Names a training by all that decides it, so that a table's row is not taken for another's."""
+    facts = [cell.method.name, cell.crops, cell.seed, settings.model_dump(mode="json"), content]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]

@@ -1,0 +1,58 @@
+"""One training of the curve, scored on the held-out crops; and how long it will take, measured before."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pandas as pd
+
+from benchmarks.few_labels.plan import Cell, World
+from somanet.config import FinetuneParams
+from somanet.experiments import score_both, start_network
+from somanet.segmentation.prediction import predict_labels
+from somanet.segmentation.settings import ModelSpec, TrainSettings
+from somanet.segmentation.training import train
+
+THRESHOLD = 0.5
+PARTS = ("everything", "interior")
+"""With every object, and without those that a crop's edge cuts."""
+
+
+def train_and_score(cell: Cell, world: World, settings: FinetuneParams) -> pd.DataFrame:
+    """A row per held-out crop and part: what :func:`somanet.evaluation.masks.score_image` gives, and `seconds`."""
+    began = time.perf_counter()
+    model, spec, _ = start_network(ModelSpec(), seed=cell.seed, checkpoint=world.start, weights=settings.weights)
+    spec = settings.adapt(spec)
+    train(
+        model,
+        spec,
+        world.train_items(cell),
+        world.held_out,
+        settings.training,
+        seed=cell.seed,
+        unlabelled=world.frames(cell),
+        progress=False,
+    )
+    pairs = [(item.name, item.labels, predict_labels(model, item.image, spec)) for item in world.held_out]
+    scores = score_both(pairs, thresholds=(THRESHOLD,))
+    tables = [one.per_image.assign(part=part) for part, one in zip(PARTS, scores, strict=True)]
+    return pd.concat(tables, ignore_index=True).assign(seconds=round(time.perf_counter() - began, 1))
+
+
+def expected_seconds(cell: Cell, world: World, settings: FinetuneParams) -> float:
+    """Of one training with its scoring, from two that are cut short after 2 and 6 steps."""
+    whole = settings.training
+    _seconds(cell, world, settings, 1)  # the first one prepares kernels
+    short, longer = (_seconds(cell, world, settings, steps) for steps in (2, 6))
+    n_steps = whole.epochs * math.ceil((whole.samples_per_epoch or len(world.train_items(cell))) / whole.batch_size)
+    return short + (n_steps - 2) * (longer - short) / 4
+
+
+def _seconds(cell: Cell, world: World, settings: FinetuneParams, steps: int) -> float:
+    began = time.perf_counter()
+    cut: TrainSettings = settings.training.model_copy(
+        update={"epochs": 1, "samples_per_epoch": steps * settings.training.batch_size, "validate_every": 1}
+    )
+    train_and_score(cell, world, settings.model_copy(update={"training": cut}))
+    return time.perf_counter() - began

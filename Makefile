@@ -95,14 +95,15 @@ peers: setup ## Run SomaNet beside the paper's U-Net and other programs (DATA=fo
 # libreyolo brings another OpenCV, so it has an environment of its own, which borrows .venv's torch: 250 MB instead of 7 GB.
 YOLO := build/yolo/venv
 SITE_PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
-BUDGET ?= 1800
+SOMANET_TIMES = $(wildcard build/bundled/*_report/training.json)
 
-yolo: setup ## Train a YOLO detector as long as SomaNet (BUDGET=seconds, DATA=folder, ARGS=options): build/yolo/yolo.md
+yolo: setup ## Train a YOLO detector as long as SomaNet and compare (BUDGET=seconds, DATA=folder, ARGS=options): build/yolo/yolo.md
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make yolo DATA=path" >&2; exit 1; }
 	@test -x $(YOLO)/bin/libreyolo || { $(BIN)/python -m venv $(YOLO) && $(BIN)/python -c '$(SITE_PACKAGES)' \
 		> "$$($(YOLO)/bin/python -c '$(SITE_PACKAGES)')/borrowed.pth" && \
 		$(YOLO)/bin/python -m pip install --disable-pip-version-check --quiet 'libreyolo==1.6.0'; }
-	$(BIN)/python -m benchmarks.yolo --data '$(DATA)' --budget-s '$(BUDGET)' $(ARGS)
+	$(BIN)/python -m benchmarks.yolo --data '$(DATA)' $(if $(BUDGET),--budget-s '$(BUDGET)') \
+		$(if $(SOMANET_TIMES),--somanet-training $(SOMANET_TIMES)) $(ARGS)
 
 profiles: ## Copy the graph (dvc.yaml) into every profile
 	@for folder in profiles/*/; do cp dvc.yaml "$$folder"; done

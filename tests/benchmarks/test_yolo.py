@@ -192,7 +192,7 @@ def test_without_the_environment_a_line_says_what_makes_it(tmp_path: Path) -> No
     [
         (["--skip-training"], "no finished training"),
         ([], "How long"),
-        (["--budget-from", "told.json"], "does not say how long"),
+        (["--somanet-training", "told.json"], "does not say how long"),
         (["--skip-training", "--network", "yolo9-t", "--model", "models/x"], "NAME=FOLDER"),
     ],
 )
@@ -203,6 +203,19 @@ def test_what_cannot_be_done_is_said_before_it_is_tried(
     options = [str(tmp_path / word) if word == "told.json" else word for word in options]
     with pytest.raises(SomaNetError, match=words):
         program.run(program.parse(["--data", str(data), "--output", str(tmp_path / "out"), *options]))
+
+
+def test_the_budget_is_somanets_unless_told(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two trainings of 100 and 20 s make 120."""
+    asked: list[float] = []
+    monkeypatch.setattr(stages, "train", lambda python, yaml, training, run: asked.append(training.budget_s))
+    monkeypatch.setattr(sets, "write_training_set", lambda *arguments, **options: None)
+    for number, seconds in enumerate((100.0, 20.0)):
+        write_json(tmp_path / f"{number}.json", {"seconds_per_seed": seconds})
+    told = ["--somanet-training", str(tmp_path / "0.json"), str(tmp_path / "1.json")]
+    for options in (told, [*told, "--budget-s", "7"]):
+        program.train_networks(program.parse(["--data", str(data), *options]), PYTHON, tmp_path)
+    assert asked == [120.0, 7.0]
 
 
 # The scores
@@ -495,6 +508,20 @@ def test_a_cut_leaves_the_masks_of_the_surest(tmp_path: Path) -> None:
         [[0, 0, 0, 0, 0, 0]],
     ]
     assert len(system.boxes("some", cut=0.5)) == 2
+
+
+def test_boxes_by_the_hundred_are_not_linked(
+    scored: tuple[dict[str, Any], Path], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, output = scored
+    monkeypatch.setattr(scoring, "MOST_LINKED", 1)
+    system = scoring.System("right", output / "right")
+    crowded = scoring.track_system(system, data / sets.MOVIE, tmp_path, cut=0.0)
+    assert crowded == {"boxes_per_frame": len(system.boxes(sets.MOVIE)) / N_FRAMES}
+    assert list(tmp_path.iterdir()) == []
+    table = page.tracking_table({"SomaNet": found["tracking"]["SomaNet"], "right": crowded})
+    assert "| right |" not in table
+    assert "right finds" in table.splitlines()[-1]
 
 
 def test_masks_are_scored_where_two_systems_have_them(scored: tuple[dict[str, Any], Path], data: Path) -> None:

@@ -1,0 +1,1 @@
+"""SomaNet beside a YOLO detector, trained on the same images for the same time: `python -m benchmarks.yolo --help`."""

@@ -1,0 +1,198 @@
+"""SomaNet beside a YOLO detector of libreyolo (MIT), trained on the same images for the same time.
+
+make yolo DATA=../shared/data BUDGET=1800
+python -m benchmarks.yolo --data ../shared/data --budget-s 1800 --network yolo9-t yolox-n
+python -m benchmarks.yolo --data ../shared/data --skip-training --docs docs       # score and draw again, fill the page
+
+Writes OUTPUT/yolo.md, yolo.json and panels.png. A stopped training goes on when the same command is given again; what
+is there already is not made again. libreyolo has an environment of its own: the two meet through files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.yolo import page, sets, stages
+from benchmarks.yolo.scoring import System
+from somanet.analysis.network import network_folder
+from somanet.errors import SomaNetError
+from somanet.experiments import read_json
+from somanet.files import make_folder, write_json, write_text
+from somanet.provenance import available_processors
+from somanet.trust.tables import fill
+
+NETWORKS = ("yolo9-t", "yolox-n", "dfine-n-seg")
+PICTURE = "images/yolo.png"
+WITH_MASKS = ("dfine-n-seg",)
+"""Learns masks, and is no YOLO but a detection transformer: libreyolo's YOLOs learn boxes only."""
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.yolo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the real data")
+    parser.add_argument("--output", type=Path, default=Path("build/yolo"))
+    parser.add_argument("--python", type=Path, help="of the environment with libreyolo; OUTPUT/venv's unless given")
+    parser.add_argument("--network", nargs="+", choices=NETWORKS, help="to train; all that were with --skip-training")
+    parser.add_argument("--budget-s", type=float, help="seconds of training for each network; SomaNet's unless given")
+    parser.add_argument(
+        "--somanet-training", type=Path, nargs="+", metavar="JSON", help="training.json of each of SomaNet's trainings"
+    )
+    parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="beside other work: processor")
+    parser.add_argument("--threads", type=int, default=available_processors(), help="of the training")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--image-px", type=int, default=sets.TILE_PX, help="to which training tiles are scaled")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings of libreyolo's training"
+    )
+    parser.add_argument(
+        "--model", nargs="*", default=[], metavar="NAME=FOLDER", help="more of SomaNet's networks to score"
+    )
+    parser.add_argument("--skip-training", action="store_true", help="use what was trained before")
+    parser.add_argument("--afresh", action="store_true", help="forget data set, trainings and answers first")
+    parser.add_argument("--docs", type=Path, help="folder whose yolo.md and images/yolo.png are filled")
+    return parser.parse_args(arguments)
+
+
+def somanet_seconds(files: Sequence[Path] | None) -> float | None:
+    """How long SomaNet's own trainings took, from the ``training.json`` of each; None where no file is named.
+
+    Raises:
+        SomaNetError: a file does not say.
+    """
+    told = [read_json(path) for path in files or ()]
+    if silent := [str(path) for path, one in zip(files or (), told, strict=True) if "seconds_per_seed" not in one]:
+        raise SomaNetError(
+            f"{silent[0]} does not say how long a training took. Expected the training.json in a folder …_report that "
+            "`somanet train` or `somanet finetune` wrote."
+        )
+    return float(sum(one["seconds_per_seed"] for one in told)) if told else None
+
+
+def somanet_models(given: Sequence[str]) -> dict[str, Path]:
+    """SomaNet's networks by name: the one that comes along first.
+
+    Raises:
+        SomaNetError: one that is not NAME=FOLDER.
+    """
+    models = {"SomaNet": network_folder(None)}
+    for text in given:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise SomaNetError(f"--model is {text!r}; expected NAME=FOLDER, such as nuclei=build/bundled/nuclei.")
+        models[f"SomaNet {name}"] = network_folder(folder)
+    return models
+
+
+def movie_cost(system: System, pictures: Path) -> dict[str, Any]:
+    """What a system's answers for the movie cost; a detector's images had been prepared before."""
+    cost = read_json(system.folder / f"{sets.MOVIE}.json")
+    if system.masks != "own":
+        cost["processor_s"] += read_json(pictures / f"{sets.MOVIE}.json")["processor_s"]
+    return dict(cost)
+
+
+def train_networks(arguments: argparse.Namespace, python: Path, output: Path) -> list[str]:
+    """Train what is asked for, or find what was trained; gives the names."""
+    if arguments.skip_training:
+        finished = sorted(path.parent.name for path in (output / "runs").glob("*/training.json"))
+        if not (arguments.network or finished):
+            raise SomaNetError(f"{output}/runs has no finished training. Run this without --skip-training first.")
+        return list(arguments.network or finished)
+    budget_s = arguments.budget_s or somanet_seconds(arguments.somanet_training)
+    if budget_s is None:
+        raise SomaNetError("How long shall the training take? Give --budget-s, --somanet-training or --skip-training.")
+    networks = list(arguments.network or NETWORKS[:1])
+    for network in networks:
+        training = stages.Training(
+            network,
+            budget_s,
+            arguments.clock,
+            arguments.threads,
+            arguments.batch,
+            arguments.image_px,
+            arguments.seed,
+            tuple(arguments.set),
+        )
+        data_yaml = output / ("outlines" if network in WITH_MASKS else "boxes") / "data.yaml"
+        if not data_yaml.exists():
+            print(f"writing {data_yaml.parent}", flush=True)
+            sets.write_training_set(
+                arguments.data, data_yaml.parent, outlines=network in WITH_MASKS, seed=arguments.seed
+            )
+        stages.train(python, data_yaml, training, output / "runs" / network)
+    return networks
+
+
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All stages; gives what ``yolo.json`` holds."""
+    output = make_folder(arguments.output)
+    python = arguments.python or output / "venv" / "bin" / "python"
+    runs, pictures, answers = (output / name for name in ("runs", "pictures", "answers"))
+    if arguments.afresh:
+        for folder in (output / "boxes", output / "outlines", runs, pictures, answers, output / "tracks"):
+            shutil.rmtree(folder, ignore_errors=True)
+    networks = train_networks(arguments, python, output)
+    wanted = sets.scored_sets(arguments.data)
+    stages.write_all_pictures(wanted, pictures)
+    systems: list[System] = []
+    cost: dict[str, dict[str, Any]] = {}
+    for name, model in somanet_models(arguments.model).items():
+        systems.append(System(name, answers / name.replace(" ", "_"), "own"))
+        cost[name] = {"parameters": stages.predict_with_somanet(model, wanted, systems[-1].folder, threads=1)}
+    seconds = somanet_seconds(arguments.somanet_training)
+    cost["SomaNet"]["training"] = {"wall_s": seconds, "images": sets.samples_of_somanet(arguments.data)}
+    for network in networks:
+        systems.append(System(network, answers / network, "ranked" if network in WITH_MASKS else None))
+        stages.predict(python, runs / network, pictures, systems[-1].folder, threads=1)
+        training = read_json(runs / network / "training.json")
+        cost[network] = {"parameters": training["parameters"], "training": training}
+    for system in systems:
+        cost[system.name] |= movie_cost(system, pictures)
+    scores = stages.score(systems, wanted, arguments.data / sets.MOVIE, output)
+    found = {"machine": {"processors": available_processors(), "kind": platform.machine()}, "cost": cost, **scores}
+    write_json(output / "yolo.json", found)
+    write_page(found, output, arguments.docs)
+    return found
+
+
+def write_page(found: dict[str, Any], output: Path, docs: Path | None) -> None:
+    """The tables as ``yolo.md``, and into the page of a documentation folder with the picture beside it."""
+    tables = {
+        "detection": page.detection_table(found["detection"]),
+        "masks": page.mask_table(found["masks"]),
+        "tracking": page.tracking_table(found["tracking"]),
+        "cost": f"{page.cost_table(found['cost'])}\n\n{page.how_trained(found['cost'], found['machine'])}",
+        "cuts": page.cuts_text(found["cuts"]),
+    }
+    text = "\n\n".join(f"## {name.capitalize()}\n\n{table}" for name, table in tables.items())
+    write_text(output / "yolo.md", f"{text}\n")
+    if docs is not None:
+        place = docs / "yolo.md"
+        picture = {"picture": f"![True boxes, SomaNet's and the detectors']({PICTURE})"}
+        write_text(place, fill(place.read_text(encoding="utf-8"), {**tables, **picture}))
+        make_folder((docs / PICTURE).parent)
+        shutil.copyfile(output / "panels.png", docs / PICTURE)
+
+
+def main() -> None:
+    """Run, or say in one line what is wrong."""
+    arguments = parse(None)
+    try:
+        run(arguments)
+    except SomaNetError as error:
+        sys.exit(f"error: {error}")
+    print(f"Written: {arguments.output}/yolo.md, yolo.json, panels.png")
+
+
+if __name__ == "__main__":
+    main()

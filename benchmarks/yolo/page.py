@@ -1,0 +1,193 @@
+"""What was found, as Markdown tables and as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.evaluation.boxes import Boxes, MatchedBoxes
+from somanet.plots import FALSE, HIT, MISSED, blank, display
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SET_NAMES = {
+    "dsb2018_test": "DSB2018 test",
+    "dsb2018_test_fluorescence": "… its grey fluorescence",
+    "soma_val": "soma/val",
+    "soma_val_interior": "… without those cut by the edge",
+    "neuritetracker": "movie, x ≥ 440",
+    "neuritetracker_interior": "… without those cut by the edge",
+}
+MASK_COLUMNS = {
+    "iou": "IoU of all pixels",
+    "precision": "precision",
+    "recall": "recall",
+    "accuracy": "accuracy",
+    "mean_ap": "mean over IoU 0.5–0.9",
+    "size_bias": "size bias",
+}
+TRACK_COLUMNS = {
+    "recall": "recall",
+    "precision": "precision",
+    "HOTA": "HOTA",
+    "IDF1": "IDF1",
+    "TRA": "TRA",
+    "LNK": "LNK",
+    "followed": "followed end to end",
+    "identity_switches": "identity switches",
+}
+
+
+def detection_table(detection: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Set → system → scores, as Markdown."""
+    head = ("images", "somas", "system", "boxes", "precision", "recall", "F1", "AP50", "Δ AP50", "F1, best cut")
+    lines = [_line(*head), _line(*["---"] * len(head))]
+    for name, systems in detection.items():
+        for number, (system, scores) in enumerate(systems.items()):
+            # Frames of one movie are no independent images.
+            intervals = {} if name.startswith("neuritetracker") else scores["interval95"]
+            lines.append(
+                _line(
+                    SET_NAMES[name] if number == 0 else "",
+                    str(scores["n_true"]) if number == 0 else "",
+                    system,
+                    str(scores["n_predicted"]),
+                    *(_value(scores[score], intervals.get(score)) for score in ("precision", "recall", "f1", "ap")),
+                    _value(scores.get("ap_minus_reference"), intervals.get("ap_minus_reference"), sign="+"),
+                    _value(scores["best_f1"]),
+                )
+            )
+    return "\n".join(lines)
+
+
+def mask_table(masks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Set → system → scores of its masks, as Markdown."""
+    if not masks:
+        return "No network of libreyolo that learns masks was trained."
+    head = ("images", "system", *MASK_COLUMNS.values())
+    lines = [_line(*head), _line(*["---"] * len(head))]
+    for name, systems in masks.items():
+        for number, (system, scores) in enumerate(systems.items()):
+            cells = (_value(scores[column], scores["interval95"][column]) for column in MASK_COLUMNS)
+            lines.append(_line(SET_NAMES[name] if number == 0 else "", system, *cells))
+    return "\n".join(lines)
+
+
+def tracking_table(tracking: Mapping[str, Mapping[str, Any]]) -> str:
+    """System → what was linked → part of the frame → scores, as Markdown; see :func:`.scoring.track_system`."""
+    lines = [_line("part", "system", "linked", *TRACK_COLUMNS.values()), _line(*["---"] * (3 + len(TRACK_COLUMNS)))]
+    crowded = {system: kinds["boxes_per_frame"] for system, kinds in tracking.items() if "boxes_per_frame" in kinds}
+    rows = [
+        (part, system, linked, scores)
+        for system, kinds in tracking.items()
+        if system not in crowded
+        for linked, parts in kinds.items()
+        for part, scores in parts.items()
+    ]
+    for part in dict.fromkeys(row[0] for row in rows):
+        for _, system, linked, scores in (row for row in rows if row[0] == part):
+            cells = [
+                f"{scores[name]:.0f}" if name == "identity_switches" else _value(scores[name]) for name in TRACK_COLUMNS
+            ]
+            lines.append(_line(part, system, linked, *cells))
+    for system, number in crowded.items():
+        lines.append(f"\n{system} finds {number:.0f} boxes per frame, too many to link.")
+    return "\n".join(lines)
+
+
+def cost_table(cost: Mapping[str, Mapping[str, Any]]) -> str:
+    """System → what its training and its answers cost, as Markdown."""
+    head = ("system", "parameters", "trained for (s)", "… of processor time", "samples seen", "ms of processor per Mpx")
+    lines = [_line(*head), _line(*["---"] * len(head))]
+    for system, one in cost.items():
+        training = one.get("training") or {}
+        lines.append(
+            _line(
+                system,
+                _number(one.get("parameters")),
+                _number(training.get("wall_s")),
+                _number(training.get("processor_s")),
+                _number(training.get("images")),
+                _number(1e9 * one["processor_s"] / one["pixels"]),
+            )
+        )
+    return "\n".join(lines)
+
+
+def how_trained(cost: Mapping[str, Mapping[str, Any]], machine: Mapping[str, Any]) -> str:
+    """One line per detector: budget, threads, size and libraries; and on which machine."""
+    lines = [f"On {machine['processors']} processors ({machine['kind']}):"]
+    for system, one in cost.items():
+        training = one.get("training") or {}
+        if "budget_s" in training:
+            settings = training["settings"]
+            lines.append(
+                f"- {system}: {training['budget_s']:g} s of {training['clock']} time, threads {training['threads']}, "
+                f"{settings['imgsz']} px, batches of {settings['batch']}, seed {settings['seed']}; "
+                f"libreyolo {training['libreyolo']}, torch {training['torch']}"
+            )
+    return "\n".join([lines[0], "", *lines[1:]])
+
+
+def cuts_text(cuts: Mapping[str, Mapping[str, Any]]) -> str:
+    """From which confidence on each system's boxes are taken, and how that was chosen, as a list in Markdown."""
+    return "\n".join(f"- {system}: {_value(one['cut'])}, {one['chosen']}" for system, one in cuts.items())
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _value(value: float | None, interval: Sequence[float] | None = None, *, sign: str = "") -> str:
+    if value is None or math.isnan(value):
+        return "–"
+    text = f"{value:{sign}.3f}"
+    if interval is not None and not any(map(math.isnan, interval)):
+        text += f" [{interval[0]:{sign}.2f}, {interval[1]:{sign}.2f}]"
+    return text.replace("-", "−")
+
+
+def panels(
+    examples: Sequence[tuple[str, NDArray[np.generic], Boxes, Mapping[str, tuple[Boxes, MatchedBoxes]]]],
+) -> Figure:
+    """The true boxes and each system's, one example (name, image, true boxes, system → its boxes) per row."""
+    systems = list(examples[0][3])
+    figure = blank(3.6 * (1 + len(systems)), 3.7 * len(examples))
+    axes = figure.subplots(len(examples), 1 + len(systems), squeeze=False)
+    for row, (name, image, true, found) in zip(axes, examples, strict=True):
+        picture = display(image)
+        _draw(row[0], picture, f"{name}: {len(true)} true")
+        _rectangles(row[0], true, "white")
+        for ax, system in zip(row[1:], systems, strict=True):
+            boxes, matched = found[system]
+            right = matched.partner >= 0
+            missed = np.setdiff1d(np.arange(len(true)), matched.partner)
+            _draw(ax, picture, f"{system}: {right.sum()} right, {(~right).sum()} false, {len(missed)} missed")
+            for some, colour in ((true[missed], MISSED), (boxes[~right], FALSE), (boxes[right], HIT)):
+                _rectangles(ax, some, colour)
+    return figure
+
+
+def _draw(ax: Axes, picture: NDArray[np.float64], title: str) -> None:
+    height, width = picture.shape[:2]
+    # Edges of pixels at whole numbers, as those of boxes.
+    ax.imshow(picture, interpolation="nearest", extent=(0, width, height, 0))
+    ax.set_title(title, fontsize=8)
+    ax.set_axis_off()
+
+
+def _rectangles(ax: Axes, boxes: Boxes, colour: Any) -> None:
+    from matplotlib.patches import Rectangle
+
+    for x0, y0, x1, y1 in boxes.tolist():
+        ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=0.9))

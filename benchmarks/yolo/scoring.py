@@ -1,0 +1,191 @@
+"""Scores of every system by the same code: boxes of each set, and tracks of the movie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.yolo.sets import LATER_X_PX, MOVIE, ScoredSet
+from benchmarks.yolo.somas import SIDES
+from somanet.calibration import Calibration
+from somanet.evaluation.boxes import Boxes, MatchedBoxes, best_cut, boxes_of, match_boxes, on_edge, score_boxes
+from somanet.evaluation.scores import bootstrap_intervals, score_dataset
+from somanet.evaluation.tracks import match_points, track_scores
+from somanet.evaluation.windows import Window, confine
+from somanet.io.images import read_labels
+from somanet.io.movies import open_movie
+from somanet.io.tables import read_table
+from somanet.schema import BOXES
+from somanet.tracking.boxes import track_boxes
+from somanet.tracking.exchange import write_csv
+from somanet.tracking.formats import read_tracks
+from somanet.tracking.movie import track_masks
+from somanet.video import find_blank_frames
+
+RESAMPLES = 1000
+USUAL_CUT = 0.25
+"""libreyolo's own, for a detector that finds nothing right in the validation sets."""
+MOST_LINKED = 200
+"""Boxes per frame, some ten times as many as somas: what finds more knows nothing, and would be linked for hours."""
+WINDOWS = {"whole frame": Window(), f"x ≥ {LATER_X_PX}": Window(x_from_px=LATER_X_PX)}
+
+
+@dataclass(frozen=True)
+class System:
+    """Something that finds somas.
+
+    Attributes:
+        name: as the tables say it.
+        folder: of its answers: a CSV for each set and, if it has masks, a folder of label images.
+        masks: `own`: it says itself what a soma is, and its boxes need no cut. `ranked`: a label is the place of its
+            box in the CSV, and a cut leaves some of them. None: it has boxes only.
+    """
+
+    name: str
+    folder: Path
+    masks: Literal["own", "ranked"] | None = None
+
+    def boxes(self, set_name: str, *, cut: float = 0.0) -> pd.DataFrame:
+        """Its boxes of a set from a cut on, ``BOXES`` columns."""
+        table = read_table(self.folder / f"{set_name}.csv", BOXES)
+        return table[table["score"] >= cut]
+
+    def labels(self, set_name: str, names: Sequence[str], *, cut: float) -> list[NDArray[np.int32]]:
+        """Its label images of a set from a cut on; for systems with masks."""
+        if self.masks == "own":
+            return [read_labels(self.folder / set_name / f"{name}.tif") for name in names]
+        counts = self.boxes(set_name, cut=cut)["image"].value_counts()
+        ranked = [(read_labels(self.folder / set_name / f"{name}.png"), int(counts.get(name, 0))) for name in names]
+        return [np.where(labels <= n, labels, 0) for labels, n in ranked]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The true labels of one image, and their boxes."""
+
+    name: str
+    labels: NDArray[np.int32]
+    boxes: Boxes
+
+
+def truths_of(images: ScoredSet) -> list[Truth]:
+    """The truth of a set."""
+    return [Truth(item.name, item.labels, boxes_of(item.labels)) for item in images]
+
+
+def match_set(
+    truths: Sequence[Truth], boxes: pd.DataFrame, *, x_from_px: float = 0.0, interior: bool = False
+) -> list[MatchedBoxes]:
+    """Every image of a set matched.
+
+    Args:
+        truths: the images.
+        boxes: of all of them, ``BOXES`` columns.
+        x_from_px: boxes whose centre lies left of it do not count.
+        interior: nor do those that the image's edge cuts.
+    """
+    by_image = dict(iter(boxes.groupby("image")))
+    matched = []
+    for truth in truths:
+        rows = by_image.get(truth.name, boxes[:0])
+        pred = rows[list(SIDES)].to_numpy(float)
+        out = [_left_of(some, x_from_px) for some in (truth.boxes, pred)]
+        if interior:
+            out = [
+                left | on_edge(some, truth.labels.shape) for left, some in zip(out, (truth.boxes, pred), strict=True)
+            ]
+        scores = rows["score"].to_numpy(float)
+        matched.append(match_boxes(truth.boxes, pred, scores, ignored_true=out[0], ignored_pred=out[1]))
+    return matched
+
+
+def _left_of(boxes: Boxes, x_px: float) -> NDArray[np.bool_]:
+    left: NDArray[np.bool_] = (boxes[:, 0] + boxes[:, 2]) / 2 < x_px
+    return left
+
+
+def choose_cut(system: System, validation: Sequence[tuple[str, Sequence[Truth]]]) -> dict[str, Any]:
+    """The confidence from which on a system's boxes are taken, by the mean F1 of the validation sets."""
+    if system.masks == "own":
+        return {"cut": 0.0, "chosen": "its own: what it labels is a soma"}
+    matched = [match_set(truths, system.boxes(name)) for name, truths in validation]
+    cut, f1 = best_cut(matched)
+    if math.isnan(cut):
+        return {"cut": USUAL_CUT, "chosen": "libreyolo's default, as nothing was right in the validation sets"}
+    return {"cut": cut, "chosen": "best mean F1 of the validation sets", "validation_f1": f1}
+
+
+def score_set(
+    images: Sequence[MatchedBoxes], cut: float, reference: tuple[Sequence[MatchedBoxes], float] | None, *, seed: int
+) -> dict[str, Any]:
+    """Scores with bootstrap intervals over images, and how far they lie from a reference on the same images.
+
+    Args:
+        images: matched images of a system.
+        cut: its cut.
+        reference: the same of the system that it is compared with; None gives no differences.
+        seed: of the bootstrap.
+    """
+
+    def pooled(index: NDArray[np.intp]) -> dict[str, float]:
+        values = score_boxes([images[i] for i in index], min_score=cut)
+        if reference is not None:
+            other = score_boxes([reference[0][i] for i in index], min_score=reference[1])
+            values |= {f"{name}_minus_reference": values[name] - other[name] for name in ("f1", "ap")}
+        return values
+
+    values = pooled(np.arange(len(images)))
+    best = best_cut([images])
+    return {
+        **values,
+        "best_f1": best[1],
+        "interval95": bootstrap_intervals(len(images), pooled, seed=seed, resamples=RESAMPLES),
+        "n_images": len(images),
+        "n_true": sum(int(image.counted_true.sum()) for image in images),
+        "n_predicted": sum(int((image.counted & (image.scores >= cut)).sum()) for image in images),
+    }
+
+
+def score_masks(system: System, truths: Sequence[Truth], set_name: str, *, cut: float) -> dict[str, Any]:
+    """Scores of a system's masks, as `somanet evaluate` has them."""
+    found = system.labels(set_name, [truth.name for truth in truths], cut=cut)
+    pairs = [(truth.name, truth.labels, labels) for truth, labels in zip(truths, found, strict=True)]
+    return score_dataset(pairs).as_dict()
+
+
+def track_system(system: System, movie_folder: Path, tracks_folder: Path, *, cut: float) -> dict[str, Any]:
+    """Tracks of the movie from a system's boxes, and from its masks where it has them, against the reference.
+
+    Writes the tracks; gives scores by what was linked and by part of the frame, or how many boxes per frame there are
+    where they are too many.
+    """
+    with open_movie(movie_folder / "cell_body.tif") as movie:
+        calibration = movie.file_calibration.complete()
+        blank = find_blank_frames(movie)
+        boxes = system.boxes(MOVIE, cut=cut)
+        if len(boxes) > MOST_LINKED * movie.n_frames:
+            return {"boxes_per_frame": len(boxes) / movie.n_frames}
+        boxes = boxes.assign(frame=boxes["image"].astype("int64"))
+        tracks = {"boxes": track_boxes(boxes, movie, calibration, blank_frames=blank)}
+        if system.masks:
+            masks = system.labels(MOVIE, [f"{t:04d}" for t in range(movie.n_frames)], cut=cut)
+            tracks["masks"] = track_masks(masks, movie, calibration, blank_frames=blank).tracks
+    for kind, table in tracks.items():
+        write_csv(tracks_folder / f"{system.name}_{kind}.csv", table)
+    return {kind: _score_tracks(table, movie_folder / "tracks.csv", calibration) for kind, table in tracks.items()}
+
+
+def _score_tracks(tracks: pd.DataFrame, reference: Path, calibration: Calibration) -> dict[str, Any]:
+    true = read_tracks(reference, calibration)
+    matches = match_points(true, tracks)
+    return {
+        name: track_scores(confine(matches, window.points(true), window.points(tracks)))
+        for name, window in WINDOWS.items()
+    }

@@ -1,0 +1,176 @@
+"""What the networks learn from and are asked about: the same images as SomaNet's own network, as it sees them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from somanet.analysis.network import BUNDLED
+from somanet.data.layouts import Dataset, LabelledImage, open_dataset
+from somanet.data.modality import is_grey_fluorescence
+from somanet.data.splits import read_split
+from somanet.data.yolo import cut_tiles, write_yolo
+from somanet.files import atomic_path, write_json
+from somanet.io.images import write_image
+from somanet.io.movies import open_movie
+from somanet.segmentation.inputs import to_input
+from somanet.segmentation.settings import ModelSpec
+from somanet.simulation import neuron_crops
+
+SIM_CROPS, SIM_SEED = 32, 1000
+VAL_CROPS, VAL_SEED = 8, 2000
+"""As in `make bundled-model`."""
+MIX = (1 / 4, 1 / 2, 1 / 4)
+"""Nuclei, real crops and simulated crops in the second part of that training."""
+MOST_TILES = 4
+"""Of one nucleus image, so that the few large ones are no majority."""
+TILE_PX = 256
+LATER_X_PX = 440
+"""No training crop of the movie comes from this column on."""
+MOVIE = "neuritetracker"
+
+
+@dataclass(frozen=True)
+class ScoredSet:
+    """Images that the networks never learn from.
+
+    Attributes:
+        answers: the set whose answers hold those of this one: its own name, or that of the set it is a part of.
+        source: the images with their true labels, one in memory at a time, as often as asked.
+        x_from_px: objects whose centre lies left of it do not count.
+    """
+
+    answers: str
+    source: Iterable[LabelledImage]
+    x_from_px: float = 0.0
+
+    def __iter__(self) -> Iterator[LabelledImage]:
+        return iter(self.source)
+
+
+class _Part:
+    """Some images of a data set."""
+
+    def __init__(self, dataset: Dataset, names: Iterable[str]) -> None:
+        self._dataset, self._names = dataset, tuple(names)
+
+    def __iter__(self) -> Iterator[LabelledImage]:
+        return (self._dataset.load(name) for name in self._names)
+
+
+class _Frames:
+    """A movie's frames with their reference labels, named by number."""
+
+    def __init__(self, movie: Path, labels: Path) -> None:
+        self._movie, self._labels = movie, labels
+
+    def __iter__(self) -> Iterator[LabelledImage]:
+        with open_movie(self._movie) as movie, open_movie(self._labels) as labels:
+            for t, (frame, truth) in enumerate(zip(movie, labels, strict=True)):
+                yield LabelledImage(f"{t:04d}", np.asarray(frame), np.asarray(truth).astype(np.int32))
+
+
+def scored_sets(data: Path) -> dict[str, ScoredSet]:
+    """The sets to score on, and the two (``…_val``) on which a detector's cut is chosen, by name."""
+    nuclei = open_dataset(data / "dsb2018" / "stage1_train.zip")
+    split = read_split(data / "dsb2018" / "split.csv", names=nuclei.names)
+    grey = [name for name in split["test"] if is_grey_fluorescence(nuclei.load_image(name))]
+    crops = open_dataset(data / "soma" / "val")
+    frames = _Frames(data / MOVIE / "cell_body.tif", data / MOVIE / "soma_labels.tif")
+    return {
+        "nuclei_val": ScoredSet("nuclei_val", _Part(nuclei, split["val"])),
+        "crops_val": ScoredSet("crops_val", neuron_crops(n_crops=VAL_CROPS, size_px=TILE_PX, seed=VAL_SEED)),
+        "dsb2018_test": ScoredSet("dsb2018_test", _Part(nuclei, split["test"])),
+        "dsb2018_test_fluorescence": ScoredSet("dsb2018_test", _Part(nuclei, grey)),
+        "soma_val": ScoredSet("soma_val", _Part(crops, crops.names)),
+        MOVIE: ScoredSet(MOVIE, frames, LATER_X_PX),
+    }
+
+
+def prepared(image: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """An image as SomaNet's own network sees it, as 8-bit YXC: linear, square-rooted and near-logarithmic.
+
+    So that a detector that knows 8-bit pictures only is not left with somas that 8 bits cannot show, nor with a
+    background that is bright in some images.
+    """
+    input_CYX = to_input(image, ModelSpec(input="background"))
+    eight_bit: NDArray[np.uint8] = (np.clip(input_CYX, 0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    return eight_bit
+
+
+def samples_seen(recipe: Path, n_nuclei: int) -> tuple[float, float, float]:
+    """How many samples of nuclei, real crops and simulated crops SomaNet's own network learnt from."""
+    settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    [first], [second] = settings["pretrain"].values(), settings["finetune"].values()
+    mixed = second["training"]["epochs"] * second["training"]["samples_per_epoch"]
+    alone = first["training"]["epochs"] * n_nuclei
+    return alone + MIX[0] * mixed, MIX[1] * mixed, MIX[2] * mixed
+
+
+def samples_of_somanet(data: Path) -> float:
+    """How many samples SomaNet's own network learnt from, all together."""
+    split = read_split(data / "dsb2018" / "split.csv")
+    return sum(samples_seen(BUNDLED / "recipe.yaml", len(split["train"])))
+
+
+def training_items(data: Path, *, seed: int) -> tuple[list[LabelledImage], dict[str, int]]:
+    """The images of `make bundled-model`, as the networks see them, and how often each is listed.
+
+    SomaNet's network learns from nuclei first and from a mix with crops then. Here all are mixed from the beginning, in
+    the shares of its samples over both parts: crops are listed so often.
+
+    Args:
+        data: folder of the real data.
+        seed: chooses tiles.
+    """
+    rng = np.random.default_rng(seed)
+    nuclei = open_dataset(data / "dsb2018" / "stage1_train.zip")
+    names = read_split(data / "dsb2018" / "split.csv", names=nuclei.names)["train"]
+    items: list[LabelledImage] = []
+    for item in _Part(nuclei, names):
+        tiles = list(cut_tiles(_prepared_item(item), size_px=TILE_PX))
+        items += [tiles[i] for i in sorted(rng.permutation(len(tiles))[:MOST_TILES].tolist())]
+    real = [_prepared_item(item) for item in open_dataset(data / "soma" / "train")]
+    made = [_prepared_item(item) for item in neuron_crops(n_crops=SIM_CROPS, size_px=TILE_PX, seed=SIM_SEED)]
+    seen = samples_seen(BUNDLED / "recipe.yaml", len(names))
+    repeats: dict[str, int] = {}
+    for crops, samples in ((real, seen[1]), (made, seen[2])):
+        repeats |= {crop.name: max(round(len(items) * samples / seen[0] / len(crops)), 1) for crop in crops}
+    return [*items, *real, *made], repeats
+
+
+def _prepared_item(item: LabelledImage) -> LabelledImage:
+    return LabelledImage(item.name, prepared(item.image), item.labels)
+
+
+def write_training_set(data: Path, folder: Path, *, outlines: bool, seed: int) -> Path:
+    """The data set for the detector, with boxes or with outlines; gives its ``data.yaml``."""
+    items, repeats = training_items(data, seed=seed)
+    crops = neuron_crops(n_crops=VAL_CROPS, size_px=TILE_PX, seed=VAL_SEED)
+    parts = {"train": items, "val": [_prepared_item(item) for item in crops]}
+    return write_yolo(folder, parts, outlines=outlines, repeats=repeats)
+
+
+def write_pictures(images: Iterable[LabelledImage], folder: Path) -> None:
+    """What the detector is asked about, ``FOLDER/<name>.png``, and what preparing it cost, ``FOLDER.json``.
+
+    Nothing where it is there already.
+    """
+    if folder.is_dir():
+        return
+    processor_s, pixels = 0.0, 0
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        for item in images:
+            began = time.process_time()
+            picture = prepared(item.image)
+            processor_s += time.process_time() - began
+            pixels += item.labels.size
+            write_image(temporary / f"{item.name}.png", picture)
+        write_json(folder.with_suffix(".json"), {"processor_s": processor_s, "pixels": pixels})

@@ -1,0 +1,56 @@
+"""SomaNet's answers as boxes with a confidence, in the form in which the detector gives its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from somanet.data.layouts import LabelledImage
+from somanet.evaluation.boxes import boxes_of
+from somanet.files import write_json
+from somanet.io.images import write_labels
+from somanet.io.tables import write_table
+from somanet.schema import BOXES
+from somanet.segmentation.checkpoint import Checkpoint
+from somanet.segmentation.instances import probabilities_to_labels
+from somanet.segmentation.prediction import predict_probabilities
+
+SIDES = ("x0_px", "y0_px", "x1_px", "y1_px")
+
+
+def labels_and_confidence(
+    checkpoint: Checkpoint, image: NDArray[np.generic]
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Somas, and of each in order of id the mean probability of being soma over its pixels."""
+    outputs = checkpoint.spec.outputs
+    probabilities_CYX = predict_probabilities(checkpoint.model, image, checkpoint.spec)
+    labels = probabilities_to_labels(probabilities_CYX, outputs, checkpoint.spec.instances)
+    ids = np.arange(1, int(labels.max(initial=0)) + 1)
+    return labels, np.asarray(ndimage.mean(probabilities_CYX[outputs.index("soma")], labels, ids), float)
+
+
+def predict_somas(checkpoint: Checkpoint, images: Iterable[LabelledImage], output: Path, *, threads: int) -> None:
+    """Write ``OUTPUT.csv`` (boxes), ``OUTPUT.json`` (what they cost) and ``OUTPUT/<name>.tif`` (masks)."""
+    import torch
+
+    torch.set_num_threads(threads)
+    tables = [BOXES.frame([])]
+    cost: dict[str, Any] = {"made_by": checkpoint.sha256, "wall_s": 0.0, "processor_s": 0.0, "pixels": 0}
+    for item in images:
+        began = time.perf_counter(), time.process_time()
+        labels, confidence = labels_and_confidence(checkpoint, item.image)
+        cost["wall_s"] += time.perf_counter() - began[0]
+        cost["processor_s"] += time.process_time() - began[1]
+        cost["pixels"] += labels.size
+        write_labels(output / f"{item.name}.tif", labels)
+        table = pd.DataFrame(boxes_of(labels), columns=list(SIDES))
+        tables.append(table.assign(image=item.name, score=confidence))
+    write_table(output.with_suffix(".csv"), pd.concat([part for part in tables if len(part)] or tables), BOXES)
+    write_json(output.with_suffix(".json"), {**cost, "threads": threads})

@@ -1,0 +1,223 @@
+"""The stages: trainings in the detector's own environment, answers, scores. What is done is not repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.yolo import page, sets
+from benchmarks.yolo.scoring import (
+    System,
+    Truth,
+    choose_cut,
+    match_set,
+    score_masks,
+    score_set,
+    track_system,
+    truths_of,
+)
+from benchmarks.yolo.sets import MOVIE, ScoredSet
+from benchmarks.yolo.somas import SIDES, predict_somas
+from somanet.errors import SomaNetError
+from somanet.experiments import save_figure
+from somanet.files import make_folder, sha256_file, write_json
+from somanet.segmentation.checkpoint import load_checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+MIN_SCORE = 0.001
+"""Less confident boxes are not looked at, as in COCO's own evaluations."""
+VALIDATION = ("nuclei_val", "crops_val")
+INTERIOR = ("soma_val", MOVIE)
+"""Sets whose objects at the edge may lack a label: scored without them, too."""
+MASKED = ("dsb2018_test", "dsb2018_test_fluorescence", "soma_val")
+EXAMPLES = {
+    "nuclei": ("dsb2018_test_fluorescence", 0.5),
+    "many nuclei": ("dsb2018_test", 0.9),
+    "soma/val": ("soma_val", 0.5),
+    "movie, frame": (MOVIE, 0.5),
+}
+"""What the picture shows: of each set the image that lies there when they are ordered by their number of objects."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a detector is trained."""
+
+    network: str
+    budget_s: float
+    clock: str
+    threads: int
+    batch: int
+    image_px: int
+    seed: int
+    settings: tuple[str, ...]
+
+    def arguments(self) -> list[str]:
+        """For `learning.py`."""
+        pairs = {
+            "network": self.network,
+            "budget-s": self.budget_s,
+            "clock": self.clock,
+            "threads": self.threads,
+            "batch": self.batch,
+            "image-px": self.image_px,
+            "seed": self.seed,
+        }
+        return [*(text for name, value in pairs.items() for text in (f"--{name}", str(value))), "--set", *self.settings]
+
+
+def run_apart(python: Path, module: str, *arguments: str, threads: int) -> None:
+    """Run a module of this folder in libreyolo's environment.
+
+    Raises:
+        SomaNetError: there is no such environment, or the module failed.
+    """
+    if not python.is_file():
+        raise SomaNetError(
+            f"There is no environment with libreyolo: {python} not found. `make yolo` makes it; --python names another."
+        )
+    own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    command = [str(python), "-m", f"benchmarks.yolo.{module}", *arguments]
+    done = subprocess.run(command, env={**os.environ, **own}, check=False)
+    if done.returncode:
+        raise SomaNetError(f"libreyolo ended with status {done.returncode}; what it said stands above.")
+
+
+def train(python: Path, data_yaml: Path, training: Training, run: Path) -> None:
+    """Train a detector; a finished training of the same kind is left alone, and one that was stopped goes on."""
+    asked = [sha256_file(data_yaml.with_name("train.txt")), *training.arguments()]
+    asked_file = run / "asked.json"
+    if asked_file.exists() and json.loads(asked_file.read_text(encoding="utf-8")) != asked:
+        shutil.rmtree(run)
+    if (run / "training.json").exists():
+        print(f"{training.network}: trained already", flush=True)
+        return
+    write_json(make_folder(run) / "asked.json", asked)
+    arguments = ["--data", str(data_yaml), "--output", str(run), *training.arguments()]
+    run_apart(python, "learning", *arguments, threads=training.threads)
+
+
+def predict(
+    python: Path, run: Path, pictures: Path, folder: Path, *, threads: int, min_score: float = MIN_SCORE
+) -> None:
+    """A detector's boxes of all sets; what these weights have answered already is left alone."""
+    weights = run / "weights" / "last.pt"
+    if not weights.is_file():
+        raise SomaNetError(f"{run} has no trained network. Run this without --skip-training first.")
+    made_by = sha256_file(weights)
+    for part in sorted(path for path in pictures.iterdir() if path.is_dir()):
+        output = make_folder(folder) / f"{part.name}.csv"
+        if _made_by(output) != made_by:
+            arguments = ("--weights", str(weights), "--pictures", str(part), "--output", str(output))
+            more = ("--made-by", made_by, "--threads", str(threads), "--min-score", str(min_score))
+            run_apart(python, "answering", *arguments, *more, threads=threads)
+            print(f"{run.name}: {part.name}", flush=True)
+
+
+def predict_with_somanet(model: Path, wanted: Mapping[str, ScoredSet], folder: Path, *, threads: int) -> int:
+    """SomaNet's boxes and masks of all sets; gives the number of the network's parameters."""
+    checkpoint = load_checkpoint(model)
+    for name, images in wanted.items():
+        output = make_folder(folder) / name
+        if (
+            name not in VALIDATION
+            and images.answers == name
+            and _made_by(output.with_suffix(".csv")) != checkpoint.sha256
+        ):
+            predict_somas(checkpoint, images, output, threads=threads)
+            print(f"{folder.name}: {name}", flush=True)
+    return sum(parameter.numel() for parameter in checkpoint.model.parameters())
+
+
+def _made_by(boxes: Path) -> str | None:
+    facts = boxes.with_suffix(".json")
+    if not (boxes.exists() and facts.exists()):
+        return None
+    return str(json.loads(facts.read_text(encoding="utf-8")).get("made_by"))
+
+
+def score(systems: Sequence[System], wanted: Mapping[str, ScoredSet], movie: Path, output: Path) -> dict[str, Any]:
+    """Every score of every system; the first is the one that the others are compared with. Draws the picture."""
+    truths = {name: truths_of(images) for name, images in wanted.items()}
+    cuts = {
+        system.name: choose_cut(system, [(name, truths[name]) for name in VALIDATION if name in truths])
+        for system in systems
+    }
+    detection: dict[str, dict[str, Any]] = {}
+    for name in (name for name in wanted if name not in VALIDATION):
+        for interior in (False, True) if name in INTERIOR else (False,):
+            detection[f"{name}_interior" if interior else name] = _score_one(
+                systems, cuts, truths[name], wanted[name], interior=interior
+            )
+            print(f"scored: {name}", flush=True)
+    masked = [system for system in systems if system.masks]
+    masks = {
+        name: {
+            system.name: score_masks(system, truths[name], wanted[name].answers, cut=cuts[system.name]["cut"])
+            for system in masked
+        }
+        for name in MASKED
+        if len(masked) > 1
+    }
+    tracking = {
+        system.name: track_system(system, movie, output / "tracks", cut=cuts[system.name]["cut"]) for system in systems
+    }
+    save_figure(page.panels(_examples(systems, cuts, truths, wanted)), output / "panels.png")
+    return {"cuts": cuts, "detection": detection, "masks": masks, "tracking": tracking}
+
+
+def _score_one(
+    systems: Sequence[System],
+    cuts: Mapping[str, Mapping[str, Any]],
+    truths: Sequence[Truth],
+    images: ScoredSet,
+    *,
+    interior: bool,
+) -> dict[str, Any]:
+    matched = {
+        system.name: match_set(truths, system.boxes(images.answers), x_from_px=images.x_from_px, interior=interior)
+        for system in systems
+    }
+    first = systems[0].name
+    return {
+        name: score_set(
+            pairs,
+            cuts[name]["cut"],
+            None if name == first else (matched[first], cuts[first]["cut"]),
+            seed=0,
+        )
+        for name, pairs in matched.items()
+    }
+
+
+def _examples(
+    systems: Sequence[System],
+    cuts: Mapping[str, Mapping[str, Any]],
+    truths: Mapping[str, Sequence[Truth]],
+    wanted: Mapping[str, ScoredSet],
+) -> list[Any]:
+    examples = []
+    for title, (set_name, place) in EXAMPLES.items():
+        ordered = sorted(truths[set_name], key=lambda truth: (len(truth.boxes), truth.name))
+        truth = ordered[round(place * (len(ordered) - 1))]
+        image = next(item.image for item in wanted[set_name] if item.name == truth.name)
+        found = {}
+        for system in systems:
+            boxes = system.boxes(wanted[set_name].answers, cut=cuts[system.name]["cut"])
+            boxes = boxes[boxes["image"] == truth.name]
+            found[system.name] = (boxes[list(SIDES)].to_numpy(float), match_set([truth], boxes)[0])
+        examples.append((f"{title} {truth.name[:8]}", image, truth.boxes, found))
+    return examples
+
+
+def write_all_pictures(wanted: Mapping[str, ScoredSet], folder: Path) -> None:
+    """The pictures of all sets, as the detector is shown them."""
+    for name, images in wanted.items():
+        if images.answers == name:
+            sets.write_pictures(images, folder / name)

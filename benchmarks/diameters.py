@@ -13,7 +13,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from somanet.analysis.network import network_folder
 from somanet.data.layouts import LabelledImage, open_dataset
@@ -23,8 +22,8 @@ from somanet.evaluation.masks import interior, object_scores, score_image
 from somanet.segmentation.checkpoint import Checkpoint, load_checkpoint
 from somanet.segmentation.diameters import diameters_px, median_or_nan
 from somanet.segmentation.modality import not_fluorescence
-from somanet.segmentation.prediction import predict_labels
-from somanet.segmentation.rescaling import predict_labels_rescaled, resize
+from somanet.segmentation.rescaling import resize
+from somanet.segmentation.segmenter import Segmenter
 
 SIZES_PX = (5, 6.5, 8, 10, 13, 16, 20, 26, 32, 40, 48, 56, 64, 80)
 MOST_PX = 900
@@ -47,12 +46,8 @@ def accuracy(
     checkpoint: Checkpoint, items: list[LabelledImage], *, rescale: float | None = None
 ) -> tuple[float, float]:
     """Accuracy, and the median diameter found; seen at its own size or, if given, rescaled."""
-    found: list[NDArray[np.int32]] = []
-    for item in items:
-        if rescale is None:
-            found.append(predict_labels(checkpoint.model, item.image, checkpoint.spec))
-        else:
-            found.append(predict_labels_rescaled(checkpoint.model, item.image, checkpoint.spec, factor=rescale))
+    segmenter = Segmenter((checkpoint,), rescale=1.0 if rescale is None else rescale)
+    found = [segmenter.labels(item.image) for item in items]
     pairs = [interior(item.labels, labels) for item, labels in zip(items, found, strict=True)]
     counts = [score_image(true, predicted, thresholds=(0.5,)) for true, predicted in pairs]
     tp, fp, fn = (sum(count[f"{kind}_0.5"] for count in counts) for kind in ("tp", "fp", "fn"))

@@ -33,15 +33,16 @@ def run_step(step: str, movie: Path, folder: Path) -> None:
     from somanet.migration.measures import measure_movie
     from somanet.migration.settings import MigrateSettings
     from somanet.segmentation.checkpoint import load_checkpoint
+    from somanet.segmentation.segmenter import Segmenter
     from somanet.tracking.settings import TrackSettings
 
     source = MovieSource(movie, movie_name(movie))
     settings = MigrateSettings()
-    checkpoint = load_checkpoint(network_folder(None)) if step == "segment" else None
+    segmenter = Segmenter((load_checkpoint(network_folder(None)),)) if step == "segment" else None
     measures = measure_movie(steps.read_tracks_of(folder)) if step in ("report", "overlay") else None
     start = time.perf_counter()
-    if checkpoint is not None:
-        steps.segment_movie(source, checkpoint, folder)
+    if segmenter is not None:
+        steps.segment_movie(source, segmenter, folder)
     elif step == "track":
         steps.track_movie(source, folder, folder, TrackSettings())
     elif step == "migrate":

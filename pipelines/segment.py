@@ -8,15 +8,16 @@ from somanet.config import load_params
 from somanet.experiments import say, stage
 from somanet.files import make_folder
 from somanet.segmentation.checkpoint import load_checkpoint
+from somanet.segmentation.segmenter import Segmenter
 
 RAW, MASKS = Path("data/raw"), Path("data/masks")
 
 
 def main() -> None:
     params = load_params()
-    checkpoint = load_checkpoint(params.segment.model)
+    segmenter = Segmenter((load_checkpoint(params.segment.model),), symmetries=params.segment.symmetries)
     for movie in project_movies(RAW):
-        found = segment_movie(movie.source, checkpoint, make_folder(MASKS / movie.name))
+        found = segment_movie(movie.source, segmenter, make_folder(MASKS / movie.name))
         say(f"{movie.name}: {found['n_objects']} objects in {len(found['objects_per_frame'])} frames")
 
 

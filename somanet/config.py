@@ -151,6 +151,8 @@ class SegmentParams(Settings):
 
     model: str
     """Checkpoint folder, seen from the parameter file."""
+    symmetries: Literal[1, 4, 8] = 1
+    """Ways in which it sees each frame, see :class:`somanet.segmentation.segmenter.Segmenter`."""
 
 
 class ReportParams(Settings):

@@ -101,6 +101,26 @@ BOXES = Schema(
         Column("score", "float64", "", "confidence, from 0 to 1"),
     ),
 )
+CONFIDENCE = Column("confidence", "float64", "", "mean calibrated soma probability of its pixels, from 0 to 1")
+"""Also a column of tracks that SomaNet found: NaN where tracking cut or joined what the network found."""
+OBJECT = (
+    Column("label", "int64", "", "its value in the label image"),
+    Column("area_px", "int64", "px²", "pixels"),
+    Column("diameter_px", "float64", "px", "of the circle of the same area"),
+    Column("y_px", "float64", "px", "row of its centre"),
+    Column("x_px", "float64", "px", "column of its centre"),
+    CONFIDENCE,
+)
+_FRAME = "frame number from 0"
+OBJECTS = Schema(
+    "objects",
+    (
+        Column("image", "string", "", "name of the label image, without suffix"),
+        Column("frame", "Int64", "", f"{_FRAME}; unknown for a still image"),
+        *OBJECT,
+    ),
+)
+SOMAS = Schema("somas", (Column("frame", "int64", "", _FRAME), *OBJECT))
 TRACKS = Schema(
     "tracks",
     (

@@ -14,6 +14,7 @@ from somanet.provenance import available_processors
 
 if TYPE_CHECKING:
     from somanet.segmentation.checkpoint import Checkpoint
+    from somanet.segmentation.segmenter import Segmented, Segmenter
 
 Frame = NDArray[np.generic]
 
@@ -52,9 +53,26 @@ def segment_frames(
     *,
     blank_frames: Collection[int] = (),
     workers: int | None = None,
-    rescale: float = 1.0,
 ) -> Iterator[NDArray[np.int32]]:
-    """Label the somas of every frame.
+    """Label the somas of every frame by one network; see :func:`segmented_frames`.
+
+    Yields:
+        YX int32, 0 = background, ids without meaning between frames.
+    """
+    from somanet.segmentation.segmenter import Segmenter
+
+    found = segmented_frames(Segmenter((checkpoint,)), frames, blank_frames=blank_frames, workers=workers)
+    return (one.labels_YX for one in found)
+
+
+def segmented_frames(
+    segmenter: Segmenter,
+    frames: Iterable[Frame],
+    *,
+    blank_frames: Collection[int] = (),
+    workers: int | None = None,
+) -> Iterator[Segmented]:
+    """Label the somas of every frame, with the confidence in each.
 
     Frames larger than a tile are answered in overlapping tiles. Memory does not grow with the movie. Several frames are
     worked on at once, each by one thread: on two cores that is as fast as two threads for one frame on an idle machine
@@ -62,27 +80,26 @@ def segment_frames(
     sums do not depend on the number of cores.
 
     Args:
-        checkpoint: the network.
+        segmenter: the network or networks.
         frames: YX frames of one size.
         blank_frames: get no labels: a network asked about noise alone may find anything in it.
         workers: frames at once; one per processor, at most :data:`MOST_WORKERS`, if None.
-        rescale: factor by which the network sees frames resized; labels have the frames' own size.
 
     Yields:
-        YX int32, 0 = background, ids without meaning between frames.
+        one per frame; ids without meaning between frames.
     """
     import torch
 
-    from somanet.segmentation.rescaling import predict_labels_rescaled
+    from somanet.segmentation.segmenter import Segmented
 
-    def label(t: int, frame: Frame) -> NDArray[np.int32]:
+    def label(t: int, frame: Frame) -> Segmented:
         if t in blank_frames:
-            return np.zeros(frame.shape, np.int32)
-        return predict_labels_rescaled(checkpoint.model, frame, checkpoint.spec, factor=rescale)
+            return Segmented(np.zeros(frame.shape, np.int32), np.empty(0))
+        return segmenter.segment(frame)
 
     workers = workers or usual_workers()
     threads_before = torch.get_num_threads()
-    pending: deque[Future[NDArray[np.int32]]] = deque()
+    pending: deque[Future[Segmented]] = deque()
     try:
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             for t, frame in enumerate(frames):

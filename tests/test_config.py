@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from somanet.config import Params, load_params, override, parse, read_yaml, with_setting
+from somanet.config import Params, SegmentParams, load_params, override, parse, read_yaml, with_setting
 from somanet.errors import SomaNetError
 from somanet.segmentation.settings import AugmentSettings, InstanceSettings, TrainSettings
 
@@ -243,3 +243,13 @@ def test_a_setting_is_changed_by_its_dotted_name_and_the_given_values_stay() -> 
     assert values["training"] == {"epochs": 3, "augment": None}
     with pytest.raises(SomaNetError, match=r"'start.weights': 'start' is 'paper', which has no settings of its own"):
         with_setting(values, "start.weights", 1)
+
+
+@pytest.mark.parametrize(("section", "expected"), [({}, 1), ({"symmetries": 8}, 8)])
+def test_symmetries_of_segmentation_need_not_be_said(section: dict[str, int], expected: int) -> None:
+    assert parse(SegmentParams, {"model": "m", **section}, source="params.yaml").symmetries == expected
+
+
+def test_other_symmetries_are_refused() -> None:
+    with pytest.raises(SomaNetError, match=r"symmetries: Input should be 1, 4 or 8, found 3"):
+        parse(SegmentParams, {"model": "m", "symmetries": 3}, source="params.yaml")

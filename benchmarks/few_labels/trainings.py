@@ -41,12 +41,13 @@ def train_and_score(cell: Cell, world: World, settings: FinetuneParams) -> pd.Da
 
 
 def expected_seconds(cell: Cell, world: World, settings: FinetuneParams) -> float:
-    """Of one training with its scoring, from two that are cut short after 2 and 6 steps."""
+    """Of one training with its scoring, from some that are cut short after 1 and 11 steps."""
     whole = settings.training
     _seconds(cell, world, settings, 1)  # the first one prepares kernels
-    short, longer = (_seconds(cell, world, settings, steps) for steps in (2, 6))
+    # the better of two each: a neighbour's burst of work would else be multiplied by 10
+    short, longer = (min(_seconds(cell, world, settings, steps) for _ in range(2)) for steps in (1, 11))
     n_steps = whole.epochs * math.ceil((whole.samples_per_epoch or len(world.train_items(cell))) / whole.batch_size)
-    return short + (n_steps - 2) * (longer - short) / 4
+    return max(longer, short + (n_steps - 1) * (longer - short) / 10)
 
 
 def _seconds(cell: Cell, world: World, settings: FinetuneParams, steps: int) -> float:

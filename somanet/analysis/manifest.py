@@ -31,8 +31,22 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
         "sha256": segmentation.get("model_sha256"),
         "spec": segmentation.get("model"),
         "engine": segmentation.get("engine"),
+        "temperature": segmentation.get("temperature"),
         **(model or {}),
     }
+    if "ensemble" in segmentation:
+        about = (model or {}).get("ensemble") or [{} for _ in segmentation["ensemble"]]
+        network["ensemble"] = [
+            {
+                "sha256": one["model_sha256"],
+                "spec": one["model"],
+                "engine": one["engine"],
+                "temperature": one["temperature"],
+                **known,
+            }
+            for one, known in zip(segmentation["ensemble"], about, strict=True)
+        ]
+    asked = ("rescale", "symmetries", "any_modality")
     return {
         "somanet": somanet.__version__,
         "input": movie,
@@ -40,7 +54,7 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
         "median_diameter_px": segmentation.get("median_diameter_px"),
         **({"model": network} if network["sha256"] else {"tracks_from": segmentation.get("tracks_from")}),
         "parameters": {
-            "segment": {name: segmentation[name] for name in ("rescale", "any_modality") if name in segmentation},
+            "segment": {name: segmentation[name] for name in asked if name in segmentation},
             "track": tracking.get("settings"),
             "migrate": settings.model_dump(mode="json"),
         },

@@ -27,14 +27,14 @@ from somanet.migration.settings import MigrateSettings
 from somanet.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
-    from somanet.segmentation.checkpoint import Checkpoint
+    from somanet.segmentation.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
 class Network:
-    """The network to segment with, and what is known of it for the manifest."""
+    """The network or networks to segment with, and what is known of them for the manifest."""
 
-    checkpoint: Checkpoint
+    segmenter: Segmenter
     about: dict[str, Any] = field(default_factory=dict)
 
 
@@ -46,7 +46,6 @@ class Options:
         track, migrate: settings of these steps.
         report, overlay: write `report.html` and `overlay.mp4`.
         exports: further formats of the tracks, of :data:`somanet.tracking.formats.FORMATS`.
-        rescale: factor by which the network sees frames resized.
         any_modality: analyse also a movie of a kind that the network was not made for.
     """
 
@@ -55,7 +54,6 @@ class Options:
     report: bool = True
     overlay: bool = True
     exports: Sequence[str] = ()
-    rescale: float = 1.0
     any_modality: bool = False
 
 
@@ -84,9 +82,7 @@ def analyze_movie(
         if tracks_file is not None:
             take_tracks(source, tracks_file, folder)
         elif network is not None:
-            segment_movie(
-                source, network.checkpoint, folder, rescale=options.rescale, any_modality=options.any_modality
-            )
+            segment_movie(source, network.segmenter, folder, any_modality=options.any_modality)
             track_movie(source, folder, folder, options.track)
             (folder / names.MASKS).unlink()
         measures = migrate_movie(folder, folder, options.migrate)

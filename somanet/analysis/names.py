@@ -3,6 +3,7 @@
 MOVIE = "movie.json"
 MASKS = "masks.tif"
 SEGMENTATION = "segmentation.json"
+SOMAS = "somas.csv"
 LABELS_TIFF, LABELS_ZARR = "labels.tif", "labels.zarr"
 TRACKS = "tracks.csv"
 TRACKING = "tracking.json"

@@ -1,14 +1,20 @@
-"""The network that an analysis uses: the one that comes with SomaNet, or one of the user's own."""
+"""The networks that an analysis uses: the one that comes with SomaNet, or those of the user."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import somanet
+from somanet.engines import EngineName, with_engine
 from somanet.errors import SomaNetError
 from somanet.mlops import find_run, resolve_checkpoint
 from somanet.provenance import project_root
+
+if TYPE_CHECKING:
+    from somanet.segmentation.segmenter import Segmenter
 
 BUNDLED = Path(somanet.__file__).resolve().parent / "model"
 """Trained on nuclei, neuron crops and simulated crops; its `README.md` is the model card."""
@@ -34,6 +40,71 @@ def network_folder(model: Path | str | None) -> Path:
             "`somanet finetune` wrote."
         )
     return BUNDLED
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Networks, ready to answer.
+
+    Attributes:
+        segmenter: of all of them.
+        folders: their checkpoints, in the same order.
+        notes: what the user should know of the engines.
+    """
+
+    segmenter: Segmenter
+    folders: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+
+def open_networks(
+    models: Sequence[Path | str] | None,
+    *,
+    engine: EngineName = "auto",
+    symmetries: int = 1,
+    rescale: float | None = None,
+    diameter_px: float | None = None,
+    threads: int = 1,
+    at_once: int = 1,
+) -> Opened:
+    """The network or networks that were named, each answering through an engine.
+
+    Args:
+        models: names as :func:`network_folder` takes them; none = the one that comes with SomaNet.
+        engine, threads, at_once: see :func:`somanet.engines.with_engine`.
+        symmetries: see :class:`somanet.segmentation.segmenter.Segmenter`.
+        rescale, diameter_px: see :func:`somanet.segmentation.serves.rescaling_factor`.
+
+    Raises:
+        SomaNetError: a network cannot be used, the same one was named twice, or they do not go together.
+    """
+    from somanet.segmentation.checkpoint import load_checkpoint
+    from somanet.segmentation.segmenter import Segmenter
+    from somanet.segmentation.serves import rescaling_factor
+
+    folders = tuple(network_folder(model) for model in models or (None,))
+    loaded = tuple(load_checkpoint(folder) for folder in folders)
+    weights = [checkpoint.sha256 for checkpoint in loaded]
+    if twice := next((n for n, sha256 in enumerate(weights) if sha256 in weights[:n]), None):
+        raise SomaNetError(
+            f"{folders[twice]} has the same weights as {folders[weights.index(weights[twice])]}, so their mean says "
+            "nothing new. Name each network once."
+        )
+    factor = rescaling_factor(loaded[0].serves, rescale=rescale, diameter_px=diameter_px)
+    Segmenter(loaded, symmetries, factor)  # what does not go together is refused before engines are made
+    answering = [with_engine(checkpoint, engine, threads=threads, at_once=at_once) for checkpoint in loaded]
+    notes = tuple(dict.fromkeys(note for one in answering for note in one.notes))
+    return Opened(Segmenter(tuple(one.checkpoint for one in answering), symmetries, factor), folders, notes)
+
+
+def about_networks(opened: Opened, root: Path) -> dict[str, Any]:
+    """What :func:`about_network` knows of the first; `ensemble` has what it knows of each, where there are several."""
+    pairs = zip(opened.folders, opened.segmenter.networks, strict=True)
+    each = [about_network(folder, network.sha256, root) for folder, network in pairs]
+    if len(each) == 1:
+        return each[0]
+    told = [{"sha256": n.sha256, **about} for n, about in zip(opened.segmenter.networks, each, strict=True)]
+    return {**each[0], "ensemble": told}
 
 
 def _refuse_files(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How many somas a movie's frames have, and how large they are, measured while the masks are written."""
+"""The somas of a movie's frames, measured while the masks are written: how many, how large, how sure."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.io.movies import Movie
+from somanet.schema import SOMAS
 from somanet.tracking.detections import Labels
 
 if TYPE_CHECKING:
-    from somanet.segmentation.checkpoint import Checkpoint
+    from somanet.segmentation.segmenter import Segmented, Segmenter
 
 
-class FoundSizes:
-    """Diameters of the somas of every frame; of three frames the masks are kept, to be compared with a second look.
+class FoundSomas:
+    """The somas of every frame; of three frames the masks are kept, to be compared with a second look.
 
     Args:
         n_frames: of the movie.
@@ -28,43 +30,46 @@ class FoundSizes:
 
         shown = [t for t in range(n_frames) if t not in blank_frames]
         self._kept: dict[int, Labels | None] = {shown[n]: None for n in sampled(len(shown))}
-        self._diameters: list[NDArray[np.float64]] = []
+        self._frames: list[pd.DataFrame] = []
 
-    def watch(self, masks: Iterable[Labels]) -> Iterator[Labels]:
+    def watch(self, frames: Iterable[Segmented]) -> Iterator[Labels]:
         """The masks as they come, measured on the way."""
-        from somanet.segmentation.diameters import diameters_px
+        from somanet.segmentation.objects import measure_objects
 
-        for t, labels_YX in enumerate(masks):
-            self._diameters.append(diameters_px(labels_YX))
+        for t, found in enumerate(frames):
+            self._frames.append(measure_objects(found).assign(frame=t))
             if t in self._kept:
-                self._kept[t] = labels_YX
-            yield labels_YX
+                self._kept[t] = found.labels_YX
+            yield found.labels_YX
 
     def counts(self) -> list[int]:
         """Somas of every frame."""
-        return [len(found) for found in self._diameters]
+        return [len(found) for found in self._frames]
+
+    def table(self) -> pd.DataFrame:
+        """All of them, :data:`somanet.schema.SOMAS`."""
+        return pd.concat([SOMAS.frame([]), *self._frames], ignore_index=True)
 
     def median_px(self) -> float | None:
         """Their median equivalent diameter; None if there are none."""
         from somanet.segmentation.diameters import median_or_nan
 
-        return _or_none(median_or_nan(np.concatenate(self._diameters)))
+        return _or_none(median_or_nan(self.table()["diameter_px"].to_numpy(float)))
 
-    def again_px(self, checkpoint: Checkpoint, movie: Movie, *, rescale: float) -> float | None:
+    def again_px(self, segmenter: Segmenter, movie: Movie) -> float | None:
         """The diameter of somas that the network finds when it sees three frames smaller; None if it finds no others.
 
         A network that does not say which sizes it knows is not asked.
         """
         from somanet.segmentation.diameters import look_again
-        from somanet.segmentation.rescaling import predict_labels_rescaled
 
         def label(frame: Any, factor: float) -> NDArray[np.int32]:
-            return predict_labels_rescaled(checkpoint.model, frame, checkpoint.spec, factor=factor)
+            return segmenter.at(factor).labels(frame)
 
-        if checkpoint.serves.diameter_px is None:
+        if segmenter.serves.diameter_px is None:
             return None
         seen = [(movie[t], labels) for t, labels in self._kept.items() if labels is not None]
-        return _or_none(look_again(label, seen, factor=rescale))
+        return _or_none(look_again(label, seen, factor=segmenter.rescale))
 
 
 def _or_none(px: float) -> float | None:

@@ -20,10 +20,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from somanet.analysis import names
-from somanet.analysis.sizes import FoundSizes
+from somanet.analysis.sizes import FoundSomas
 from somanet.analysis.source import MovieSource, check_served
 from somanet.calibration import Calibration
-from somanet.engines import engine_of
+from somanet.engines import record_of
 from somanet.errors import SomaNetError
 from somanet.files import make_folder, write_json
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
@@ -32,16 +32,17 @@ from somanet.io.tables import read_table, write_table
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.settings import MigrateSettings
 from somanet.migration.tables import MIGRATION, PAUSES, SALTATION_EVENTS
-from somanet.schema import TRACKS
+from somanet.schema import CONFIDENCE, SOMAS, TRACKS
+from somanet.tracking.confidence import confidence_of_tracks
 from somanet.tracking.detections import Labels
 from somanet.tracking.exchange import write_csv
 from somanet.tracking.movie import track_masks
 from somanet.tracking.points import check_tracks
 from somanet.tracking.settings import TrackSettings
-from somanet.video import find_blank_frames, segment_frames
+from somanet.video import find_blank_frames, segmented_frames
 
 if TYPE_CHECKING:
-    from somanet.segmentation.checkpoint import Checkpoint
+    from somanet.segmentation.segmenter import Segmenter
 
 LARGEST_ID = np.iinfo(np.int32).max
 
@@ -65,54 +66,53 @@ def scale_of(facts: dict[str, Any]) -> Calibration:
 
 def segment_movie(
     source: MovieSource,
-    checkpoint: Checkpoint,
+    segmenter: Segmenter,
     folder: Path,
     *,
-    rescale: float = 1.0,
     any_modality: bool = False,
 ) -> dict[str, Any]:
-    """Label the somas of every frame: `movie.json`, `masks.tif` and `segmentation.json`; gives the latter's content.
+    """Label the somas of every frame: `movie.json`, `masks.tif`, `somas.csv` and `segmentation.json`.
 
     Args:
         source: the movie.
-        checkpoint: the network.
+        segmenter: the network or networks.
         folder: where to write.
-        rescale: factor by which the network sees frames resized; masks have the frames' own size.
         any_modality: label also a movie of a kind that the network was not made for.
+
+    Returns:
+        What `segmentation.json` holds.
 
     Raises:
         SomaNetError: the movie cannot be read, has no scale, or is of a kind that the network was not made for.
     """
     if not any_modality:
-        check_served([source], checkpoint.serves)
+        check_served([source], segmenter.serves)
     facts = source.describe()
     write_json(folder / names.MOVIE, facts)
     with source.open() as movie:
         blank = find_blank_frames(tqdm(movie, desc="looking", unit="frame", disable=None, leave=False))
         frames = tqdm(movie, desc="segmenting", unit="frame", disable=None)
-        sizes = FoundSizes(movie.n_frames, blank)
-        masks = segment_frames(checkpoint, frames, blank_frames=blank, rescale=rescale)
+        somas = FoundSomas(movie.n_frames, blank)
+        found = segmented_frames(segmenter, frames, blank_frames=blank)
         write_label_movie(
             folder / names.MASKS,
-            sizes.watch(masks),
+            somas.watch(found),
             n_frames=movie.n_frames,
             shape_YX=movie.shape_YX,
             largest_id=LARGEST_UINT16,
             calibration=scale_of(facts),
         )
-        again_px = sizes.again_px(checkpoint, movie, rescale=rescale)
-    counts = sizes.counts()
+        again_px = somas.again_px(segmenter, movie)
+    write_table(folder / names.SOMAS, somas.table(), SOMAS)
+    counts = somas.counts()
     segmentation = {
-        "model_sha256": checkpoint.sha256,
-        "model": checkpoint.spec.model_dump(mode="json"),
-        "serves": checkpoint.serves.model_dump(mode="json"),
-        "engine": engine_of(checkpoint.model),
-        "rescale": rescale,
+        **record_of(segmenter),
+        "serves": segmenter.serves.model_dump(mode="json"),
         "any_modality": any_modality,
         "blank_frames": list(blank),
         "n_objects": sum(counts),
         "objects_per_frame": counts,
-        "median_diameter_px": sizes.median_px(),
+        "median_diameter_px": somas.median_px(),
         "diameter_seen_smaller_px": again_px,
     }
     write_json(folder / names.SEGMENTATION, segmentation)
@@ -121,6 +121,8 @@ def segment_movie(
 
 def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackSettings) -> dict[str, Any]:
     """Give the somas identities: `tracks.csv`, `labels.tif` (or `.zarr`) and `tracking.json`, whose content it gives.
+
+    Tracks have the network's confidence in each detection, unless the masks came without `somas.csv`.
 
     Args:
         source: the movie.
@@ -158,7 +160,12 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
         write_labels_of(folder, tracked.labels(), len(mask_movie), shape, largest, calibration)
         bar.update()
         bar.close()
-    write_csv(folder / names.TRACKS, tracked.tracks)
+        tracks = tracked.tracks
+        if (masks / names.SOMAS).exists():
+            somas = read_table(masks / names.SOMAS, SOMAS)
+            confidence = confidence_of_tracks(tracks, tracked.masks, mask_movie, somas)
+            tracks = tracks.assign(**{CONFIDENCE.name: confidence})
+    write_csv(folder / names.TRACKS, tracks)
     facts = {
         "settings": tracked.settings.model_dump(mode="json"),
         "n_tracks": int(tracked.tracks["track_id"].nunique()),

@@ -8,6 +8,7 @@ import typer
 
 from somanet.cli import (
     analyze,
+    calibration,
     compare,
     data,
     lineage,
@@ -36,6 +37,7 @@ app.command("train")(training.train)
 app.command("finetune")(training.finetune)
 app.command("sweep")(sweep.sweep)
 app.command("export")(models.export)
+app.command("calibrate")(calibration.calibrate)
 app.command("predict")(predictions.predict)
 app.command("evaluate")(predictions.evaluate)
 app.command("compare")(compare.compare)

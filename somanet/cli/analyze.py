@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from somanet.cli.predictions import Model, Symmetries
 from somanet.engines import EngineName
 from somanet.errors import SomaNetError
 
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 def analyze(
     movies: Annotated[list[Path], typer.Argument(metavar="MOVIE...", help="Movies, or folders of movies.")],
     output: Annotated[Path, typer.Option(help="Folder for the results; one folder inside per movie if several.")],
-    model: Annotated[
-        str | None,
-        typer.Option(help="Checkpoint folder, run id, alias (champion) or URI; SomaNet's own network unless told."),
-    ] = None,
+    model: Model = None,
+    symmetries: Symmetries = 1,
     pixel_size_um: Annotated[
         float | None, typer.Option(help="Micrometres per pixel, if the file does not say.")
     ] = None,
@@ -69,7 +67,9 @@ def analyze(
     from somanet.analysis.folder import check_output
     from somanet.analysis.source import MovieSource, check_served, find_movies
 
-    options = _options(axis_deg, assignments or [], export or [], report=report, overlay=overlay)
+    options = _options(
+        axis_deg, assignments or [], export or [], report=report, overlay=overlay, any_modality=any_modality
+    )
     sources = [
         MovieSource(path, name, channel, pixel_size_um, frame_interval_min, allow_truncated, z)
         for path, name in find_movies(movies)
@@ -87,15 +87,11 @@ def analyze(
         check_output(folders[source.name])
         with source.open() as movie:
             source.calibration(movie)
-    network = None if tracks is not None else _network(model, engine)
-    if network is not None:
-        from somanet.segmentation.serves import rescaling_factor
-
-        serves = network.checkpoint.serves
-        factor = rescaling_factor(serves, rescale=rescale, diameter_px=diameter)
-        options = dataclasses.replace(options, rescale=factor, any_modality=any_modality)
+    network = None
+    if tracks is None:
+        network = _network(model, engine, symmetries, rescale=rescale, diameter_px=diameter)
         if not any_modality:
-            check_served(sources, serves)
+            check_served(sources, network.segmenter.serves)
     from somanet.analysis.movie import analyze_movie
 
     for source in sources:
@@ -108,7 +104,15 @@ def analyze(
         _study(folders, table, reference, output)
 
 
-def _options(axis_deg: float, assignments: list[str], exports: list[str], *, report: bool, overlay: bool) -> Options:
+def _options(
+    axis_deg: float,
+    assignments: list[str],
+    exports: list[str],
+    *,
+    report: bool,
+    overlay: bool,
+    any_modality: bool,
+) -> Options:
     from somanet.analysis.movie import Options
     from somanet.config import AnalysisParams, override, parse
     from somanet.tracking.formats import FORMATS
@@ -117,7 +121,14 @@ def _options(axis_deg: float, assignments: list[str], exports: list[str], *, rep
         raise SomaNetError(f"Unknown format {unknown[0]!r} to export; there are {', '.join(FORMATS)}.")
     values: dict[str, Any] = {"track": {}, "migrate": {"axis_deg": axis_deg}}
     chosen = parse(AnalysisParams, override(values, assignments), source="settings")
-    return Options(chosen.track, chosen.migrate, report=report, overlay=overlay, exports=tuple(exports))
+    return Options(
+        chosen.track,
+        chosen.migrate,
+        report=report,
+        overlay=overlay,
+        exports=tuple(exports),
+        any_modality=any_modality,
+    )
 
 
 def _conditions(path: Path | None, sources: list[MovieSource]) -> Any:
@@ -126,20 +137,30 @@ def _conditions(path: Path | None, sources: list[MovieSource]) -> Any:
     return None if path is None else read_conditions(path, [source.name for source in sources])
 
 
-def _network(model: str | None, engine: EngineName) -> Network:
+def _network(
+    models: list[str] | None,
+    engine: EngineName,
+    symmetries: int,
+    *,
+    rescale: float | None,
+    diameter_px: float | None,
+) -> Network:
     from somanet.analysis.movie import Network
-    from somanet.analysis.network import about_network, network_folder
-    from somanet.engines import with_engine
+    from somanet.analysis.network import about_networks, open_networks
     from somanet.provenance import project_root
-    from somanet.segmentation.checkpoint import load_checkpoint
     from somanet.video import usual_workers
 
-    folder = network_folder(model)
-    checkpoint = load_checkpoint(folder)
-    answering = with_engine(checkpoint, engine, at_once=usual_workers())
-    for note in answering.notes:
+    opened = open_networks(
+        models,
+        engine=engine,
+        symmetries=symmetries,
+        rescale=rescale,
+        diameter_px=diameter_px,
+        at_once=usual_workers(),
+    )
+    for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
-    return Network(answering.checkpoint, about_network(folder, checkpoint.sha256, project_root()))
+    return Network(opened.segmenter, about_networks(opened, project_root()))
 
 
 def _say(measures: Measures, folder: Path) -> None:

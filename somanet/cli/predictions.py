@@ -14,10 +14,18 @@ from somanet.errors import SomaNetError
 if TYPE_CHECKING:
     from somanet.data.layouts import LabelledImage
     from somanet.experiments import Evaluation
+    from somanet.segmentation.segmenter import Segmenter
 
 Model = Annotated[
-    str | None,
-    typer.Option("--model", help="Checkpoint folder, run id, alias (champion) or URI; SomaNet's own unless told."),
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="Checkpoint folder, run id, alias (champion) or URI; SomaNet's own unless told. Several: their mean.",
+    ),
+]
+Symmetries = Annotated[
+    int,
+    typer.Option("--symmetries", help="Average the answers for each image upright (1), also mirrored (4), turned (8)."),
 ]
 
 
@@ -25,6 +33,7 @@ def predict(
     inputs: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Images, movies, data sets.")],
     output: Annotated[Path, typer.Option(help="Folder for the label images.")],
     model: Model = None,
+    symmetries: Symmetries = 1,
     pictures: Annotated[bool, typer.Option(help="Also write <name>.png with the outlines drawn.")] = False,
     channel: Annotated[
         str | None, typer.Option(help="Channel of the somas in a TIFF, zarr or video: its name, or its number from 0.")
@@ -44,26 +53,32 @@ def predict(
     ] = False,
     engine: Annotated[EngineName, typer.Option(help="What computes; auto is the fastest installed.")] = "auto",
 ) -> None:
-    """Label the somas of images: OUTPUT/<name>.tif, 0 = background, one number per soma."""
+    """Label the somas of images: OUTPUT/<name>.tif, 0 = background, one number per soma; objects.csv has a row of each.
+
+    Its `confidence` is the mean calibrated soma probability of the object's pixels.
+    """
     from tqdm import tqdm
 
     from somanet import plots
-    from somanet.analysis.network import network_folder
-    from somanet.engines import with_engine
+    from somanet.analysis.network import open_networks
     from somanet.experiments import save_figure
     from somanet.io.images import read_labels
     from somanet.labelling import Choice, Labelled, find_inputs, notes_on, predict_files
     from somanet.provenance import available_processors
-    from somanet.segmentation.checkpoint import load_checkpoint
-    from somanet.segmentation.serves import rescaling_factor
 
     found = find_inputs(inputs, Choice(channel, z))
-    checkpoint = load_checkpoint(network_folder(model))
-    factor = rescaling_factor(checkpoint.serves, rescale=rescale, diameter_px=diameter)
-    answering = with_engine(checkpoint, engine, threads=available_processors())
-    for note in answering.notes:
+    opened = open_networks(
+        model,
+        engine=engine,
+        symmetries=symmetries,
+        rescale=rescale,
+        diameter_px=diameter,
+        threads=available_processors(),
+    )
+    for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
-    steps = predict_files(answering.checkpoint, found, output, rescale=factor, any_modality=any_modality)
+    segmenter = opened.segmenter
+    steps = predict_files(segmenter, found, output, any_modality=any_modality)
     labelled: list[Labelled] = []
     for one in tqdm(steps, total=len(found), unit="image", disable=None):
         labelled.append(one)
@@ -71,9 +86,9 @@ def predict(
             figure = plots.outlines(one.item.read(), read_labels(output / f"{one.item.name}.tif"))
             save_figure(figure, output / "pictures" / f"{one.item.name}.png")
     total = sum(one.n_objects for one in labelled)
-    for note in notes_on(labelled, checkpoint.serves, factor=factor):
+    for note in notes_on(labelled, segmenter.serves, factor=segmenter.rescale):
         typer.echo(f"note: {note}", err=True)
-    typer.echo(f"Written: {len(found)} label images with {total} somas to {output}, and predictions.json")
+    typer.echo(f"Written: {len(found)} label images with {total} somas to {output}, objects.csv and predictions.json")
     typer.echo(f"Next: somanet evaluate --predictions {output} --truth FOLDER --output metrics.json")
 
 
@@ -82,9 +97,13 @@ def evaluate(
     output: Annotated[Path, typer.Option(help="JSON file to write.")],
     predictions: Annotated[Path | None, typer.Option(help="Folder of label images.")] = None,
     model: Annotated[
-        str | None,
-        typer.Option(help="Or a network, to predict TRUTH's images first: folder, run id, alias (champion) or URI."),
+        list[str] | None,
+        typer.Option(
+            help="Or a network, to predict TRUTH's images first: folder, run id, alias (champion) or URI. Several: "
+            "their mean."
+        ),
     ] = None,
+    symmetries: Symmetries = 1,
     per_image: Annotated[Path | None, typer.Option(help="Also write one row per image as CSV.")] = None,
     panels: Annotated[
         Path | None, typer.Option(help="With --model: also draw input, truth, prediction, errors.")
@@ -99,33 +118,37 @@ def evaluate(
 
     The scores without edge-cut objects stand under `interior` in any case.
     """
-    from somanet.experiments import evaluate_checkpoint, save_figure, score_both
+    from somanet.experiments import evaluate_segmenter, save_figure, score_both
     from somanet.files import sha256_tree, write_json
     from somanet.io.tables import write_table
     from somanet.labelling import pair_predictions, read_truth
 
-    if (predictions is None) == (model is None):
+    if (predictions is None) == (not model):
         raise SomaNetError("Give either --predictions FOLDER or --model FOLDER.")
-    if panels is not None and model is None:
+    if panels is not None and not model:
         raise SomaNetError("--panels needs the images, which --predictions does not have: give --model.")
-    if record is not None and model is None:
-        raise SomaNetError("--record adds the scores to the run that trained the network: give --model.")
-    if model is not None:
-        from somanet.analysis.network import network_folder
+    if symmetries != 1 and not model:
+        raise SomaNetError("--symmetries says how a network sees the images: give --model.")
+    if record is not None and (not model or len(model) > 1 or symmetries != 1):
+        raise SomaNetError(
+            "--record adds a network's own scores to the run that trained it: give one --model, without --symmetries."
+        )
+    if model:
+        from somanet.analysis.network import open_networks
         from somanet.data.layouts import open_dataset
         from somanet.evaluation.masks import THRESHOLDS
 
-        checkpoint = network_folder(model)
-        run_id = _run_of(checkpoint, record) if record is not None else ""
+        opened = open_networks(model, engine="torch", symmetries=symmetries)
+        run_id = _run_of(opened.folders[0], record) if record is not None else ""
         items = list(open_dataset(truth))
-        evaluation = evaluate_checkpoint(checkpoint, items, thresholds=THRESHOLDS, panel_images=8)
+        evaluation = evaluate_segmenter(opened.segmenter, items, thresholds=THRESHOLDS, panel_images=8)
         everything, interior = evaluation.everything, evaluation.interior
         if panels is not None:
             save_figure(evaluation.figure, panels)
             typer.echo(f"Written: {panels}")
         if record is not None:
             _record(run_id, evaluation, record, truth, items)
-        source = _network_scored(checkpoint)
+        source = _networks_scored(opened.segmenter)
     elif predictions is not None:
         pairs = list(pair_predictions(predictions, read_truth(truth)))
         everything, interior = score_both(pairs, seed=seed)
@@ -144,12 +167,14 @@ def evaluate(
     typer.echo(f"Written: {output} ({len(scores.per_image)} images)")
 
 
-def _network_scored(checkpoint: Path) -> dict[str, Any]:
-    """Where scores of a network come from."""
+def _networks_scored(segmenter: Segmenter) -> dict[str, Any]:
+    """Where scores of networks come from."""
     from somanet import __version__
-    from somanet.segmentation.checkpoint import read_config
+    from somanet.engines import record_of
 
-    return {"somanet": __version__, "model_sha256": read_config(checkpoint)["weights"]["sha256"]}
+    told = record_of(segmenter)
+    kept = ("model_sha256", "symmetries", "ensemble")
+    return {"somanet": __version__} | {name: told[name] for name in kept if name in told}
 
 
 def _labels_scored(folder: Path) -> dict[str, Any]:

@@ -4,5 +4,6 @@
 """
 
 from somanet.engines.choice import ENGINES, Answering, EngineName, engine_of, with_engine
+from somanet.engines.record import record_of
 
-__all__ = ["ENGINES", "Answering", "EngineName", "engine_of", "with_engine"]
+__all__ = ["ENGINES", "Answering", "EngineName", "engine_of", "record_of", "with_engine"]

@@ -22,6 +22,7 @@ from somanet.mlops import read_run, run_id_from, track_run
 
 if TYPE_CHECKING:
     from somanet.evaluation.scores import Scores
+    from somanet.segmentation.segmenter import Segmenter
 
 EVALUATION_SEED = 0  # of the bootstrap, so that equal predictions give equal intervals
 
@@ -43,19 +44,24 @@ def evaluate_checkpoint(
     checkpoint: Path, items: Sequence[LabelledImage], *, thresholds: Sequence[float], panel_images: int
 ) -> Evaluation:
     """Predict every image with a checkpoint and score the labels; the figure shows the first images."""
+    from somanet.segmentation.checkpoint import load_checkpoint
+    from somanet.segmentation.segmenter import Segmenter
+
+    segmenter = Segmenter((load_checkpoint(checkpoint),))
+    return evaluate_segmenter(segmenter, items, thresholds=thresholds, panel_images=panel_images)
+
+
+def evaluate_segmenter(
+    segmenter: Segmenter, items: Sequence[LabelledImage], *, thresholds: Sequence[float], panel_images: int
+) -> Evaluation:
+    """Predict every image and score the labels; the figure shows the first images."""
     from tqdm import tqdm
 
     from somanet import plots
-    from somanet.segmentation.checkpoint import load_checkpoint
-    from somanet.segmentation.prediction import predict_labels
 
-    loaded = load_checkpoint(checkpoint)
-    predict_labels(loaded.model, items[0].image, loaded.spec)  # the first call prepares kernels: not timed
+    segmenter.labels(items[0].image)  # the first call prepares kernels: not timed
     began = time.perf_counter()
-    predicted = [
-        predict_labels(loaded.model, item.image, loaded.spec)
-        for item in tqdm(items, desc="predicting", unit="image", disable=None)
-    ]
+    predicted = [segmenter.labels(item.image) for item in tqdm(items, desc="predicting", unit="image", disable=None)]
     mpx_per_s = sum(item.labels.size for item in items) / 1e6 / (time.perf_counter() - began)
     pairs = [(item.name, item.labels, labels) for item, labels in zip(items, predicted, strict=True)]
     examples = [
@@ -89,10 +95,10 @@ def score_both(
 def predict_all(checkpoint: Path, items: Sequence[LabelledImage]) -> list[NDArray[np.int32]]:
     """The label image of every item by one checkpoint."""
     from somanet.segmentation.checkpoint import load_checkpoint
-    from somanet.segmentation.prediction import predict_labels
+    from somanet.segmentation.segmenter import Segmenter
 
-    loaded = load_checkpoint(checkpoint)
-    return [predict_labels(loaded.model, item.image, loaded.spec) for item in items]
+    segmenter = Segmenter((load_checkpoint(checkpoint),))
+    return [segmenter.labels(item.image) for item in items]
 
 
 def write_evaluation(evaluations: Mapping[int, Evaluation], output: Path, *, title: str) -> dict[str, Any]:

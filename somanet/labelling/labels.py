@@ -1,4 +1,4 @@
-"""A network's label images of files, one by one."""
+"""Label images of files, one by one, and a table of their objects."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.files import make_folder, sha256_tree, write_json
 from somanet.io.images import write_labels
+from somanet.io.tables import write_table
 from somanet.labelling.inputs import Input
+from somanet.schema import OBJECTS
 
 if TYPE_CHECKING:
-    from somanet.segmentation.checkpoint import Checkpoint
+    from somanet.segmentation.segmenter import Segmenter
+
+OBJECTS_FILE, RECORD_FILE = "objects.csv", "predictions.json"
 
 
 class Labelled(NamedTuple):
@@ -38,53 +43,58 @@ class Labelled(NamedTuple):
 
 
 def predict_files(
-    checkpoint: Checkpoint,
+    segmenter: Segmenter,
     inputs: Sequence[Input],
     output: Path,
     *,
-    rescale: float = 1.0,
     any_modality: bool = False,
 ) -> Iterator[Labelled]:
     """Label inputs one by one as `<output>/<name>.tif`.
 
-    Afterwards `<output>/predictions.json` says which network and inputs the labels came from.
+    Afterwards `<output>/objects.csv` has a row per soma of every image and frame, and `<output>/predictions.json` says
+    which networks and inputs the labels came from.
 
     Args:
-        checkpoint: the network.
+        segmenter: the network or networks.
         inputs: what to label.
         output: folder to write into.
-        rescale: factor by which the network sees images resized; labels have the images' own size.
         any_modality: label also what the network was not made for.
 
     Raises:
         SomaNetError: the network was not made for some input (nothing is written then), an input cannot be read, or
             the output cannot be written. Labels written before stay.
     """
-    from somanet.segmentation.diameters import diameters_px, look_again, median_or_nan
+    from somanet.segmentation.diameters import look_again, median_or_nan
     from somanet.segmentation.modality import Shown, check_modality, sampled
-    from somanet.segmentation.rescaling import predict_labels_rescaled
+    from somanet.segmentation.objects import measure_objects
 
-    def label(image: NDArray[Any], factor: float = rescale) -> NDArray[np.int32]:
-        return predict_labels_rescaled(checkpoint.model, image, checkpoint.spec, factor=factor)
+    def label(image: NDArray[Any], factor: float) -> NDArray[np.int32]:
+        return segmenter.at(factor).labels(image)
 
     if not any_modality:
-        check_modality([Shown(_named(item), item.images) for item in inputs], checkpoint.serves)
-    written = []
+        check_modality([Shown(_named(item), item.images) for item in inputs], segmenter.serves)
+    written, tables = [], [OBJECTS.frame([])]
     seen: list[tuple[NDArray[Any], NDArray[Any]]]
-    looked_at = sampled(len(inputs)) if checkpoint.serves.diameter_px is not None else ()
+    looked_at = sampled(len(inputs)) if segmenter.serves.diameter_px is not None else ()
     for number, item in enumerate(inputs):
         if item.read is not None:
             image = item.read()
-            labels = label(image)
-            diameters = diameters_px(labels)
+            found = segmenter.segment(image)
+            labels = found.labels_YX
+            objects = measure_objects(found).assign(frame=np.nan)
             seen = [(image, labels)]
         else:
             with item.choice.open(item.path) as movie:
-                frames = [label(frame).astype(np.uint16) for frame in movie]
+                frames, rows = [], []
+                for t, found in enumerate(map(segmenter.segment, movie)):
+                    frames.append(found.labels_YX.astype(np.uint16))
+                    rows.append(measure_objects(found).assign(frame=t))
                 seen = [(movie[t], frames[t]) for t in sampled(len(frames))]
             labels = np.stack(frames).astype(np.int32)
-            diameters = np.concatenate([diameters_px(frame) for frame in frames])
-        again = look_again(label, seen, factor=rescale) if number in looked_at else float("nan")
+            objects = pd.concat(rows, ignore_index=True)
+        diameters = objects["diameter_px"].to_numpy(float)
+        tables.append(objects.assign(image=item.name).astype({"frame": "Int64"}))
+        again = look_again(label, seen, factor=segmenter.rescale) if number in looked_at else float("nan")
         make_folder(output)  # not before there is something to write
         write_labels(output / f"{item.name}.tif", labels)
         median = median_or_nan(diameters)
@@ -101,16 +111,14 @@ def predict_files(
         yield Labelled(item, diameters, again)
     sources = {path.name: sha256_tree(path) for path in dict.fromkeys(item.path for item in inputs)}
     from somanet import __version__
-    from somanet.engines import engine_of
+    from somanet.engines import record_of
 
+    write_table(output / OBJECTS_FILE, pd.concat(tables, ignore_index=True), OBJECTS)
     write_json(
-        output / "predictions.json",
+        output / RECORD_FILE,
         {
             "somanet": __version__,
-            "model_sha256": checkpoint.sha256,
-            "model": checkpoint.spec.model_dump(mode="json"),
-            "engine": engine_of(checkpoint.model),
-            "rescale": rescale,
+            **record_of(segmenter),
             "any_modality": any_modality,
             "inputs_sha256": sources,
             "labels": written,

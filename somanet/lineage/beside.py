@@ -70,6 +70,7 @@ class Beside:
                     start=model.get("start_weights_sha256"),
                 )
             )
+            made_from += self._others(model, "sha256")
         if (folder / RUN_FILE).is_file():
             made_from.append(self.runs.run(run_id_from(folder / RUN_FILE)))
         now = collect(CODE).git_commit
@@ -87,7 +88,7 @@ class Beside:
         told = read_object(folder / PREDICTIONS)
         if not {"somanet", "model_sha256", "labels", "inputs_sha256"} <= set(told):
             return []
-        made_from = [self.runs.network(told["model_sha256"])]
+        made_from = [self.runs.network(told["model_sha256"]), *self._others(told, "model_sha256")]
         inputs = told["inputs_sha256"].items()
         made_from += [self.keep(Link("data", str(name), {"sha256": sha256})) for name, sha256 in inputs]
         facts = {"somanet": told["somanet"], "n_images": len(told["labels"])}
@@ -124,6 +125,7 @@ class Beside:
         if not isinstance(told, dict) or not {"somanet", "model_sha256", "truth"} <= set(told):
             return []
         made_from = [self.runs.network(told["model_sha256"])] if told["model_sha256"] else []
+        made_from += self._others(told, "model_sha256")
         for used_for in ("truth", "predictions"):
             if about := told.get(used_for):
                 facts = {"sha256": about["sha256"], "used_for": used_for}
@@ -131,6 +133,18 @@ class Beside:
         missing = () if told["model_sha256"] else ("the label images came without a record of the network",)
         facts = {"somanet": told["somanet"]}
         return [self.keep(Link("scores", self.runs.shown(path), facts, tuple(made_from), missing))]
+
+    def _others(self, told: dict[str, Any], key: str) -> list[str]:
+        """The networks that answered beside the first, where several did."""
+        return [
+            self.runs.network(
+                one[key],
+                name=str(one.get("name") or ""),
+                run_id=one.get("mlflow_run"),
+                start=one.get("start_weights_sha256"),
+            )
+            for one in told.get("ensemble", [])[1:]
+        ]
 
     def _compare(self, path: Path, recorded: str, where: str) -> None:
         now = sha256_tree(path) if path.exists() else "gone"

@@ -15,6 +15,8 @@ from somanet.files import atomic_path, sha256_file, write_json
 from somanet.segmentation.serves import SECTION as SERVES
 from somanet.segmentation.serves import Serves, read_serves
 from somanet.segmentation.settings import ModelSpec
+from somanet.segmentation.temperature import SECTION as CALIBRATION
+from somanet.segmentation.temperature import Temperature, read_temperature
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,6 +36,7 @@ class Checkpoint:
         sha256: of the weights file.
         metadata: training settings, scores, provenance, as written at training.
         serves: what it was made for.
+        calibration: how its soma probabilities become true ones; none if that was never measured.
     """
 
     model: nn.Module
@@ -41,6 +44,12 @@ class Checkpoint:
     sha256: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     serves: Serves = field(default_factory=Serves)
+    calibration: Temperature | None = None
+
+    @property
+    def temperature(self) -> float:
+        """By which soma logits are divided to be calibrated; 1 where it was never measured."""
+        return 1.0 if self.calibration is None else self.calibration.temperature
 
 
 def save_checkpoint(folder: Path | str, model: nn.Module, spec: ModelSpec, metadata: Mapping[str, Any]) -> str:
@@ -107,6 +116,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
         ) from error
     serves = read_serves(config, str(folder / CONFIG))
+    calibration = read_temperature(config, str(folder / CONFIG))
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise SomaNetError(f"The checkpoint {folder} lacks {WEIGHTS}. Was it copied whole? `dvc pull` restores it.")
@@ -122,5 +132,6 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         model.load_state_dict(load_file(weights))
     except RuntimeError as error:
         raise SomaNetError(f"The weights in {folder} do not fit its network: {str(error).splitlines()[0]}") from error
-    metadata = {key: value for key, value in config.items() if key not in ("format", "model", "weights", SERVES)}
-    return Checkpoint(model.eval(), spec, digest, metadata, serves)
+    known = ("format", "model", "weights", SERVES, CALIBRATION)
+    metadata = {key: value for key, value in config.items() if key not in known}
+    return Checkpoint(model.eval(), spec, digest, metadata, serves, calibration)

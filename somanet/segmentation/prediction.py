@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from somanet.segmentation.inputs import to_input
-from somanet.segmentation.instances import probabilities_to_labels, sigmoid
+from somanet.segmentation.instances import sigmoid
 from somanet.segmentation.settings import ModelSpec
 
 Float32 = NDArray[np.float32]
@@ -21,16 +21,20 @@ OVERLAP_PX = 128  # about the reach of the networks' view that matters
 def predict_probabilities(
     model: nn.Module, image: NDArray[np.generic], spec: ModelSpec, *, tile_px: int = TILE_PX
 ) -> Float32:
-    """Probability of every output at every pixel: CYX float32.
+    """Probability of every output at every pixel: CYX float32; tiles as in :func:`answer_input`."""
+    return answer_input(model, to_input(image, spec), n_outputs=len(spec.outputs), tile_px=tile_px)
 
-    Images larger than ``tile_px`` are answered in overlapping tiles, blended with weights that fall towards a tile's
+
+def answer_input(model: nn.Module, input_CYX: Float32, *, n_outputs: int, tile_px: int = TILE_PX) -> Float32:
+    """Probability of every output at every pixel of a network input: CYX float32.
+
+    Inputs larger than ``tile_px`` are answered in overlapping tiles, blended with weights that fall towards a tile's
     edge, so that memory does not grow with the image.
     """
-    input_CYX = to_input(image, spec)
     _, height, width = input_CYX.shape
     if height <= tile_px and width <= tile_px:
         return sigmoid(predict_logits(model, input_CYX))
-    total = np.zeros((len(spec.outputs), height, width), np.float32)
+    total = np.zeros((n_outputs, height, width), np.float32)
     weight_sum = np.zeros((height, width), np.float32)
     for y in _starts(height, tile_px):
         for x in _starts(width, tile_px):
@@ -43,8 +47,10 @@ def predict_probabilities(
 
 
 def predict_labels(model: nn.Module, image: NDArray[np.generic], spec: ModelSpec) -> NDArray[np.int32]:
-    """One label per soma: YX int32, 0 = background."""
-    return probabilities_to_labels(predict_probabilities(model, image, spec), spec.outputs, spec.instances)
+    """One label per soma by one network, as :class:`somanet.segmentation.segmenter.Segmenter`: YX int32."""
+    from somanet.segmentation.segmenter import Segmenter
+
+    return Segmenter.of(model, spec).labels(image)
 
 
 def predict_logits(model: nn.Module, input_CYX: Float32) -> Float32:

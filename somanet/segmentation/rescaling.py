@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.segmentation.instances import probabilities_to_labels
 from somanet.segmentation.settings import InstanceSettings
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from somanet.segmentation.settings import ModelSpec
 
 Float32 = NDArray[np.float32]
 Answer = Callable[[NDArray[np.generic]], Float32]
@@ -67,22 +60,3 @@ def settings_at(settings: InstanceSettings, factor: float) -> InstanceSettings:
         return settings
     areas = {name: round(getattr(settings, name) / factor**2) for name in ("min_seed_px", "min_area_px")}
     return settings.model_copy(update=areas)
-
-
-def predict_labels_rescaled(
-    model: nn.Module, image: NDArray[np.generic], spec: ModelSpec, *, factor: float
-) -> NDArray[np.int32]:
-    """One label per soma of an image that the network sees resized: YX int32 of the image's own size.
-
-    Args:
-        model: images NCHW to logits NCHW.
-        image: YX or YXC.
-        spec: of the network.
-        factor: by which the image is resized for the network.
-    """
-    from somanet.segmentation.prediction import predict_labels, predict_probabilities
-
-    if factor == 1:
-        return predict_labels(model, image, spec)
-    maps_CYX = answer_rescaled(lambda seen: predict_probabilities(model, seen, spec), image, factor)
-    return probabilities_to_labels(maps_CYX, spec.outputs, settings_at(spec.instances, factor))

@@ -12,6 +12,7 @@ from somanet.analysis.source import MovieSource
 from somanet.calibration import Calibration
 from somanet.evaluation.tracks import match_points, track_scores
 from somanet.segmentation.checkpoint import load_checkpoint
+from somanet.segmentation.segmenter import Segmenter
 from somanet.tracking.formats import read_tracks
 
 SCALE = Calibration(1.28, 12.0)
@@ -23,7 +24,7 @@ UNSEEN_FROM_PX = 440
 def test_the_real_movie_is_followed(data_root: Path, tmp_path: Path) -> None:
     folder = data_root / "neuritetracker"
     source = MovieSource(folder / "cell_body.tif", "cell_body")
-    network = Network(load_checkpoint(network_folder(None)))
+    network = Network(Segmenter((load_checkpoint(network_folder(None)),)))
     analyze_movie(source, tmp_path / "out", network=network, options=Options(report=False, overlay=False))
     found = read_tracks(tmp_path / "out" / "tracks.csv", None)
     reference = read_tracks(folder / "tracks.csv", SCALE)

@@ -133,12 +133,12 @@ def rows(method: str, seed: int, ious: tuple[float, float], tp: tuple[int, int],
 def test_means_are_over_seeds_and_gains_over_equal_seeds() -> None:
     """plain: seeds of mean IoU 0.5 and 0.7, 6 and 8 of 8 objects found, 2 false ones in the first.
 
-    Mean 0.6, spread sqrt(2 x 0.1²) = 0.1414; precision (6/8 + 1)/2, accuracy (6/10 + 1)/2. Teacher has seed 0 only:
-    0.1 better in crop a and 0.3 in b.
+    Mean 0.6, spread sqrt(2 x 0.1²) = 0.1414; precision (6/8 + 1)/2, accuracy (6/10 + 1)/2. Teacher has seed 1 only:
+    0.1 better in crop a and 0.2 in b.
     """
     table = pd.concat(
         [
-            rows("teacher", 0, (0.5, 0.9), (4, 4)),
+            rows("teacher", 1, (0.7, 1.0), (4, 4)),
             rows("plain", 1, (0.6, 0.8), (4, 4)),
             rows("plain", 0, (0.4, 0.6), (2, 4), fp=2),
         ]
@@ -152,7 +152,7 @@ def test_means_are_over_seeds_and_gains_over_equal_seeds() -> None:
     assert plain["accuracy"] == pytest.approx((6 / 10 + 1) / 2)
     assert (plain["n_seeds"], teacher["n_seeds"]) == (2, 1)
     assert "gain" not in plain
-    assert teacher["gain"] == pytest.approx((0.2, 0.1, 0.3))  # two crops: the interval ends at one of them
+    assert teacher["gain"] == pytest.approx((0.15, 0.1, 0.2))  # two crops: the interval ends at one of them
 
 
 def test_the_table_and_the_picture_show_what_is_there() -> None:

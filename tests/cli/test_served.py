@@ -185,7 +185,7 @@ def test_any_modality_is_labelled_when_asked(lab: Path, tmp_path: Path) -> None:
     command = ("analyze", "bright.tif", "--model", "fluorescence", "--output", tmp_path / "movie", *QUICK)
     assert somanet(*command, "--any-modality", cwd=lab) is None
     manifest = json.loads((tmp_path / "movie" / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["parameters"]["segment"] == {"rescale": 1.0, "any_modality": True}
+    assert manifest["parameters"]["segment"] == {"rescale": 1.0, "symmetries": 1, "any_modality": True}
     assert any("--any-modality" in note for note in manifest["notes"])
 
 

@@ -10,6 +10,7 @@ from somanet.data.layouts import write_kaggle
 from somanet.labelling import Labelled, find_inputs, notes_on, predict_files
 from somanet.labelling.inputs import Input
 from somanet.segmentation.checkpoint import load_checkpoint
+from somanet.segmentation.segmenter import Segmenter
 from somanet.segmentation.serves import Serves
 from tests.worlds import save_bright_network, scene
 
@@ -18,7 +19,7 @@ def test_labels_come_one_by_one(tmp_path: Path) -> None:
     """A caller that stops early has what was labelled so far, and no list that claims more."""
     write_kaggle(tmp_path / "set.zip", [scene("a"), scene("b")])
     checkpoint = load_checkpoint(save_bright_network(tmp_path / "model"))
-    steps = predict_files(checkpoint, find_inputs([tmp_path / "set.zip"]), tmp_path / "out")
+    steps = predict_files(Segmenter((checkpoint,)), find_inputs([tmp_path / "set.zip"]), tmp_path / "out")
     first = next(steps)
     assert (first.item.name, first.n_objects) == ("a", 2)
     assert [f.name for f in (tmp_path / "out").iterdir()] == ["a.tif"]

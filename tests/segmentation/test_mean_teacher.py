@@ -186,6 +186,25 @@ def test_an_interrupted_training_ends_the_same(
     assert_same(resumed, run(items, frames, choice))
 
 
+def test_the_weight_rises_over_the_whole_training_and_not_in_every_epoch(
+    items: list[LabelledImage], frames: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six samples in batches of two, four epochs: steps 0 to 11; a training that goes on after two epochs, 6 to 11."""
+    steps: list[int] = []
+    weight = MeanTeacher.weight
+    monkeypatch.setattr(MeanTeacher, "weight", lambda self, step: (steps.append(step), weight(self, step))[1])
+    state_file = tmp_path / "state.pt"
+
+    def stop(epoch: Epoch) -> None:
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(items, frames, state_file=state_file, on_epoch=stop)
+    run(items, frames, state_file=state_file)
+    assert steps == list(range(12))
+
+
 def test_the_history_has_the_difference_from_the_teacher(items: list[LabelledImage], frames: list[np.ndarray]) -> None:
     """A mean of squared differences of probabilities; a training without such images has no such column."""
     history = run(items, frames).history

@@ -13,7 +13,8 @@ from somanet.segmentation.diameters import diameters_px
 from somanet.segmentation.instances import probabilities_to_labels
 from somanet.segmentation.models import build_model
 from somanet.segmentation.prediction import predict_labels
-from somanet.segmentation.rescaling import answer_rescaled, predict_labels_rescaled, resize, settings_at
+from somanet.segmentation.rescaling import answer_rescaled, resize, settings_at
+from somanet.segmentation.segmenter import Segmenter
 from somanet.segmentation.settings import InstanceSettings, ModelSpec
 from tests.worlds import TWO_SOMAS, bright_network, draw, photograph
 
@@ -115,7 +116,7 @@ def test_a_networks_labels_come_in_the_images_size(factor: float, colour: bool) 
     image = photograph(labels)
     if colour:
         image = np.stack([image] * 3, axis=-1)
-    found = predict_labels_rescaled(bright_network(), image, ModelSpec(), factor=factor)
+    found = Segmenter.of(bright_network(), ModelSpec()).at(factor).labels(image)
     assert found.shape == labels.shape
     assert found.max() == 2
     assert np.mean((found > 0) != (labels > 0)) < 0.01
@@ -125,6 +126,4 @@ def test_a_factor_of_one_changes_nothing() -> None:
     spec = ModelSpec(outputs=("soma", "boundary"))
     model = build_model(spec).eval()
     image = np.random.default_rng(1).integers(0, 65535, (41, 67)).astype(np.uint16)
-    np.testing.assert_array_equal(
-        predict_labels_rescaled(model, image, spec, factor=1), predict_labels(model, image, spec)
-    )
+    np.testing.assert_array_equal(Segmenter.of(model, spec).at(1).labels(image), predict_labels(model, image, spec))

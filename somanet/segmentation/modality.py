@@ -22,6 +22,8 @@ BRIGHT = 0.3
 TAIL_PERCENT, TAIL_RATIO = 0.2, 2.0
 """Dark objects on a bright background may be few: the darkest pixels are then twice as far from the median as the
 brightest, although 5 % of all pixels, which an exposure is measured by, are background too."""
+DETAIL_SHARE = 12
+"""Of the longer side: what is smaller than about this share counts as a detail."""
 STAIN_RATIO, STAIN_RMS = 0.03, 0.004
 MERGE_RATIO, MERGE_RMS = 0.2, 0.02
 """How far colours leave the line of one colour: as a share of the spread along it, and of the whole range. On a bright
@@ -42,11 +44,23 @@ def not_fluorescence(image: NDArray[np.generic]) -> str | None:
     if middle > BRIGHT and ratio > STAIN_RATIO and spread > STAIN_RMS:
         return "colours on a bright background, as of stained tissue"
     few_and_dark = middle > BRIGHT and middle - low > TAIL_RATIO * (high - middle)
-    if measure_exposure(unit_YXC).inverted or few_and_dark:
+    if (measure_exposure(unit_YXC).inverted or few_and_dark) and _details_are_dark(brightness):
         return "dark objects on a bright background, as in bright field or stained tissue"
     if ratio > MERGE_RATIO and spread > MERGE_RMS:
         return "several colours on a dark background, as of merged channels"
     return None
+
+
+def _details_are_dark(brightness_YX: NDArray[np.floating]) -> bool:
+    """Whether small things are darker than what surrounds them, however light falls on the whole.
+
+    Corners in the shade make a long dark tail too, in fluorescence as well.
+    """
+    from scipy import ndimage
+
+    surroundings = ndimage.gaussian_filter(brightness_YX.astype(np.float32), max(brightness_YX.shape) / DETAIL_SHARE)
+    low, middle, high = np.percentile(brightness_YX - surroundings, (TAIL_PERCENT, 50, 100 - TAIL_PERCENT))
+    return bool(middle - low > high - middle)
 
 
 def _second_colour(unit_YXC: NDArray[np.generic]) -> tuple[float, float]:

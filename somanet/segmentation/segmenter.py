@@ -164,4 +164,4 @@ def _mean(arrays: Iterable[Float32]) -> Float32:
     total, n = next(rest), 1
     for array in rest:
         total, n = total + array, n + 1
-    return total if n == 1 else total / np.float32(n + 1)
+    return total if n == 1 else total / np.float32(n)

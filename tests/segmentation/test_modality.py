@@ -15,6 +15,7 @@ from somanet.data.layouts import open_dataset
 from somanet.data.splits import read_split
 from somanet.errors import SomaNetError
 from somanet.io.movies import open_movie
+from somanet.segmentation.inputs import measure_exposure, to_unit
 from somanet.segmentation.modality import Shown, check_modality, not_fluorescence, sampled, sampled_frames
 from somanet.segmentation.serves import Serves
 from somanet.simulation import neuron_crops
@@ -169,3 +170,20 @@ def test_real_movies_are_fluorescence(data_root: Path, movie: str) -> None:
 def test_real_crops_are_fluorescence(data_root: Path, part: str) -> None:
     dataset = open_dataset(data_root / "soma" / part)
     assert [name for name in dataset.names if not_fluorescence(dataset.load_image(name))] == []
+
+
+def test_shaded_corners_are_no_bright_field() -> None:
+    """Light falls off towards the corners, so the dark tail is long; but what is small in the picture is bright."""
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[:96, :150]
+    shade = 1 - 0.25 * (((y - 48) / 48) ** 2 + ((x - 75) / 75) ** 2) ** 2  # 0 in the corners
+    image = 4000 * shade + rng.normal(0, 60, shade.shape)
+    for cy, cx in ((30, 40), (60, 90), (40, 120)):
+        image[(y - cy) ** 2 + (x - cx) ** 2 <= 16] += 1500
+    image = np.clip(image, 0, 65535).astype(np.uint16)
+    assert measure_exposure(to_unit(image)).inverted  # it looks like bright field at first
+    assert not_fluorescence(image) is None
+    dark = np.clip(4000 * shade + rng.normal(0, 60, shade.shape), 0, 65535)
+    for cy, cx in ((30, 40), (60, 90), (40, 120)):
+        dark[(y - cy) ** 2 + (x - cx) ** 2 <= 16] -= 1500
+    assert "dark objects" in (not_fluorescence(np.clip(dark, 0, 65535).astype(np.uint16)) or "")

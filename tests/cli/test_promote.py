@@ -207,7 +207,7 @@ def test_a_network_without_the_pipeline_is_scored_into_its_run_and_promoted(
     assert "Not better with 95 % confidence: iou 1.0000 against 1.0000" in str(promote(project, runs["best"]))
     for arguments, words in (
         (["--model", "best", "--record", "Not A Name"], "expected small letters"),
-        (["--predictions", "val", "--record", "drawn"], "--record adds the scores to the run"),
+        (["--predictions", "val", "--record", "drawn"], "--record adds a network's own scores to the run"),
     ):
         assert words in str(somanet("evaluate", *arguments, "--truth", "val.zip", "--output", "m.json", cwd=project))
 

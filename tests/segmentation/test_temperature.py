@@ -74,7 +74,7 @@ def test_cross_entropy_is_minus_the_mean_log_probability() -> None:
 
 def test_a_network_that_is_always_right_or_knows_nothing_has_no_temperature() -> None:
     truth = np.arange(600).reshape(20, 30) % 3 == 0
-    with pytest.raises(SomaNetError, match="right about every pixel"):
+    with pytest.raises(SomaNetError, match="network is right about every pixel"):
         fit_temperature([np.where(truth, 0.8, 0.2).astype(np.float32)], [truth])
     nearly, hardly = (np.where(truth, 0.5 + d, 0.5 - d).astype(np.float32) for d in (1e-3, 0.4))
     nearly[0, 0] = 0.4999  # one pixel in 600

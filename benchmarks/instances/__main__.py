@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from benchmarks.instances.flows import split_by_flow
 from benchmarks.instances.training import MAPS, SPEC, new_network, train
 from somanet.data.layouts import LabelledImage, open_dataset
-from somanet.data.modality import is_grey_fluorescence
 from somanet.data.splits import read_split
 from somanet.evaluation.scores import score_dataset
 from somanet.files import write_json, write_text
 from somanet.segmentation.inputs import to_input
 from somanet.segmentation.instances import foreground, probabilities_to_labels, sigmoid
+from somanet.segmentation.modality import not_fluorescence
 from somanet.segmentation.prediction import predict_logits
 from somanet.segmentation.settings import InstanceSettings
 
@@ -59,7 +59,7 @@ def main() -> None:
         network.eval()
     else:
         network = train([dataset.load(name) for name in split["train"]], told.images, weights)
-    items = [item for item in (dataset.load(name) for name in split[told.part]) if is_grey_fluorescence(item.image)]
+    items = [item for item in (dataset.load(name) for name in split[told.part]) if not_fluorescence(item.image) is None]
     with torch.inference_mode():
         answers = [predict_logits(network, to_input(item.image, SPEC)) for item in items]
     settings = InstanceSettings(threshold=told.threshold, min_area_px=15)

@@ -32,10 +32,10 @@ from benchmarks.peers.scoring import score_subsets
 from benchmarks.peers.session import Found, Session
 from somanet.analysis.network import BUNDLED
 from somanet.data.layouts import LabelledImage
-from somanet.data.modality import is_grey_fluorescence
 from somanet.errors import SomaNetError
 from somanet.files import atomic_path, write_json, write_text
 from somanet.provenance import available_processors, collect
+from somanet.segmentation.modality import not_fluorescence
 
 
 def read_arguments() -> argparse.Namespace:
@@ -90,7 +90,7 @@ def quality_of(contender: Contender, items: list[LabelledImage], folder: Path) -
     if len(files) != len(items):
         return None
     pairs = [(item.name, item.labels, np.load(file)) for item, file in zip(items, files, strict=True)]
-    return score_subsets(pairs, {item.name: is_grey_fluorescence(item.image) for item in items})
+    return score_subsets(pairs, {item.name: not_fluorescence(item.image) is None for item in items})
 
 
 def main() -> None:
@@ -134,7 +134,7 @@ def main() -> None:
         "images": {
             "source": describe(arguments.data),
             "count": len(items),
-            "fluorescence": sum(is_grey_fluorescence(item.image) for item in items),
+            "fluorescence": sum(not_fluorescence(item.image) is None for item in items),
             "mpx": sum(item.labels.size for item in items) / 1e6,
         },
         "session": {

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from somanet.analysis.network import BUNDLED
 from somanet.data.layouts import Dataset, LabelledImage, open_dataset
-from somanet.data.modality import is_grey_fluorescence
 from somanet.data.splits import read_split
 from somanet.data.yolo import cut_tiles, write_yolo
 from somanet.files import atomic_path, write_json
 from somanet.io.images import write_image
 from somanet.io.movies import open_movie
 from somanet.segmentation.inputs import to_input
+from somanet.segmentation.modality import not_fluorescence
 from somanet.segmentation.settings import ModelSpec
 from somanet.simulation import neuron_crops
 
@@ -80,7 +80,7 @@ def scored_sets(data: Path) -> dict[str, ScoredSet]:
     """The sets to score on, and the two (``…_val``) on which a detector's cut is chosen, by name."""
     nuclei = open_dataset(data / "dsb2018" / "stage1_train.zip")
     split = read_split(data / "dsb2018" / "split.csv", names=nuclei.names)
-    grey = [name for name in split["test"] if is_grey_fluorescence(nuclei.load_image(name))]
+    grey = [name for name in split["test"] if not_fluorescence(nuclei.load_image(name)) is None]
     crops = open_dataset(data / "soma" / "val")
     frames = _Frames(data / MOVIE / "cell_body.tif", data / MOVIE / "soma_labels.tif")
     return {

@@ -40,9 +40,9 @@ def staged(output: Path) -> Iterator[Path]:
         folder = Path(name)
         yield folder
         make_folder(output)
-        of_some = {names.LABELS_TIFF, names.LABELS_ZARR, names.OVERLAY, names.REPORT, names.SOMAS}
+        optional = {names.LABELS_TIFF, names.LABELS_ZARR, names.OVERLAY, names.REPORT, names.SOMAS}
         for path in output.iterdir():
-            if path.name in of_some and not (folder / path.name).exists():
+            if path.name in optional and not (folder / path.name).exists():
                 _remove(path)  # of an analysis before, which this one does not describe
         for path in sorted(folder.iterdir()):
             if path.name[0] == ".":

@@ -27,25 +27,11 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
     """
     movie, segmentation, tracking = (read_facts(folder / name) for name in names.STEP_FILES)
     code = collect(CODE)
-    network = {
-        "sha256": segmentation.get("model_sha256"),
-        "spec": segmentation.get("model"),
-        "engine": segmentation.get("engine"),
-        "temperature": segmentation.get("temperature"),
-        **(model or {}),
-    }
+    network = {**_network(segmentation), **(model or {})}
     if "ensemble" in segmentation:
         about = (model or {}).get("ensemble") or [{} for _ in segmentation["ensemble"]]
-        network["ensemble"] = [
-            {
-                "sha256": one["model_sha256"],
-                "spec": one["model"],
-                "engine": one["engine"],
-                "temperature": one["temperature"],
-                **known,
-            }
-            for one, known in zip(segmentation["ensemble"], about, strict=True)
-        ]
+        pairs = zip(segmentation["ensemble"], about, strict=True)
+        network["ensemble"] = [{**_network(one), **known} for one, known in pairs]
     asked = ("rescale", "symmetries", "any_modality")
     return {
         "somanet": somanet.__version__,
@@ -66,6 +52,12 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
             "notes": list(code.notes),
         },
     }
+
+
+def _network(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A network as `segmentation.json` tells of it; all None where tracks came from elsewhere."""
+    known_as = {"sha256": "model_sha256", "spec": "model", "engine": "engine", "temperature": "temperature"}
+    return {name: told.get(key) for name, key in known_as.items()}
 
 
 def hashes_of(folder: Path) -> dict[str, str]:

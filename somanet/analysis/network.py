@@ -103,8 +103,7 @@ def about_networks(opened: Opened, root: Path) -> dict[str, Any]:
     each = [about_network(folder, network.sha256, root) for folder, network in pairs]
     if len(each) == 1:
         return each[0]
-    told = [{"sha256": n.sha256, **about} for n, about in zip(opened.segmenter.networks, each, strict=True)]
-    return {**each[0], "ensemble": told}
+    return {**each[0], "ensemble": each}
 
 
 def _refuse_files(path: Path) -> None:

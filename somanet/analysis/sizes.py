@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from somanet.io.movies import Movie
 from somanet.schema import SOMAS
@@ -50,27 +48,14 @@ class FoundSomas:
         """All of them, :data:`somanet.schema.SOMAS`."""
         return pd.concat([SOMAS.frame([]), *self._frames], ignore_index=True)
 
-    def median_px(self) -> float | None:
-        """Their median equivalent diameter; None if there are none."""
+    def median_px(self) -> float:
+        """Their median equivalent diameter; NaN if there are none."""
         from somanet.segmentation.diameters import median_or_nan
 
-        return _or_none(median_or_nan(self.table()["diameter_px"].to_numpy(float)))
+        return median_or_nan(self.table()["diameter_px"].to_numpy(float))
 
-    def again_px(self, segmenter: Segmenter, movie: Movie) -> float | None:
-        """The diameter of somas that the network finds when it sees three frames smaller; None if it finds no others.
-
-        A network that does not say which sizes it knows is not asked.
-        """
+    def again_px(self, segmenter: Segmenter, movie: Movie) -> float:
+        """The diameter of somas found when three frames are seen smaller, see :func:`look_again`; NaN if there are none."""
         from somanet.segmentation.diameters import look_again
 
-        def label(frame: Any, factor: float) -> NDArray[np.int32]:
-            return segmenter.at(factor).labels(frame)
-
-        if segmenter.serves.diameter_px is None:
-            return None
-        seen = [(movie[t], labels) for t, labels in self._kept.items() if labels is not None]
-        return _or_none(look_again(label, seen, factor=segmenter.rescale))
-
-
-def _or_none(px: float) -> float | None:
-    return round(px, 2) if px == px else None
+        return look_again(segmenter, [(movie[t], labels) for t, labels in self._kept.items() if labels is not None])

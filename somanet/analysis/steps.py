@@ -112,8 +112,8 @@ def segment_movie(
         "blank_frames": list(blank),
         "n_objects": sum(counts),
         "objects_per_frame": counts,
-        "median_diameter_px": somas.median_px(),
-        "diameter_seen_smaller_px": again_px,
+        "median_diameter_px": round(somas.median_px(), 2),
+        "diameter_seen_smaller_px": round(again_px, 2),
     }
     write_json(folder / names.SEGMENTATION, segmentation)
     return segmentation

@@ -95,11 +95,11 @@ def select(
 
     from somanet.data.layouts import open_dataset
     from somanet.data.manifest import describe_manifest, pack_dataset
-    from somanet.data.splits import read_split
+    from somanet.data.splits import read_part
 
-    names = list(open_dataset(path).names)
+    names = open_dataset(path).names
     if split is not None:
-        names = list(read_split(split, names=tuple(names)).get(part, ()))
+        names = read_part(split, part, names=names)
     if len(names) < count:
         raise SomaNetError(
             f"{path}: expected at least {count} images to choose from, found {len(names)}. Ask for fewer."

@@ -59,6 +59,18 @@ def read_split(path: Path | str, *, names: Iterable[str] | None = None) -> dict[
     return _by_split(of)
 
 
+def read_part(path: Path | str, part: str, *, names: Iterable[str]) -> tuple[str, ...]:
+    """The images of one part of a split.
+
+    Raises:
+        SomaNetError: as :func:`read_split`, or there is no such part.
+    """
+    parts = read_split(path, names=names)
+    if part not in parts:
+        raise SomaNetError(f"{path} has no part {part!r}; it has {', '.join(parts)}.")
+    return parts[part]
+
+
 def make_split(
     names: Iterable[str],
     *,

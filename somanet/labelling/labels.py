@@ -68,14 +68,11 @@ def predict_files(
     from somanet.segmentation.modality import Shown, check_modality, sampled
     from somanet.segmentation.objects import measure_objects
 
-    def label(image: NDArray[Any], factor: float) -> NDArray[np.int32]:
-        return segmenter.at(factor).labels(image)
-
     if not any_modality:
         check_modality([Shown(_named(item), item.images) for item in inputs], segmenter.serves)
     written, tables = [], [OBJECTS.frame([])]
     seen: list[tuple[NDArray[Any], NDArray[Any]]]
-    looked_at = sampled(len(inputs)) if segmenter.serves.diameter_px is not None else ()
+    looked_at = sampled(len(inputs))
     for number, item in enumerate(inputs):
         if item.read is not None:
             image = item.read()
@@ -94,10 +91,9 @@ def predict_files(
             objects = pd.concat(rows, ignore_index=True)
         diameters = objects["diameter_px"].to_numpy(float)
         tables.append(objects.assign(image=item.name).astype({"frame": "Int64"}))
-        again = look_again(label, seen, factor=segmenter.rescale) if number in looked_at else float("nan")
+        again = look_again(segmenter, seen) if number in looked_at else float("nan")
         make_folder(output)  # not before there is something to write
         write_labels(output / f"{item.name}.tif", labels)
-        median = median_or_nan(diameters)
         written.append(
             {
                 "file": f"{item.name}.tif",
@@ -105,7 +101,7 @@ def predict_files(
                 "channel": item.choice.channel,
                 "z": item.choice.z,
                 "n_objects": len(diameters),
-                "median_diameter_px": round(median, 2) if median == median else None,
+                "median_diameter_px": round(median_or_nan(diameters), 2),
             }
         )
         yield Labelled(item, diameters, again)

@@ -6,17 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from somanet.errors import SomaNetError
 from somanet.files import atomic_path, sha256_file, write_json
 from somanet.segmentation.serves import SECTION as SERVES
-from somanet.segmentation.serves import Serves, read_serves
-from somanet.segmentation.settings import ModelSpec
+from somanet.segmentation.serves import Serves
+from somanet.segmentation.settings import ModelSpec, Settings
 from somanet.segmentation.temperature import SECTION as CALIBRATION
-from somanet.segmentation.temperature import Temperature, read_temperature
+from somanet.segmentation.temperature import Temperature
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 FORMAT = 1
+
+_Section = TypeVar("_Section", bound=Settings)
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,8 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             f"{folder / CONFIG} describes a network this SomaNet cannot build: "
             f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
         ) from error
-    serves = read_serves(config, str(folder / CONFIG))
-    calibration = read_temperature(config, str(folder / CONFIG))
+    serves = _section(folder, config, SERVES, Serves, "what its network was made for") or Serves()
+    calibration = _section(folder, config, CALIBRATION, Temperature, "what `somanet calibrate` writes")
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise SomaNetError(f"The checkpoint {folder} lacks {WEIGHTS}. Was it copied whole? `dvc pull` restores it.")
@@ -135,3 +137,20 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     known = ("format", "model", "weights", SERVES, CALIBRATION)
     metadata = {key: value for key, value in config.items() if key not in known}
     return Checkpoint(model.eval(), spec, digest, metadata, serves, calibration)
+
+
+def _section(
+    folder: Path, config: Mapping[str, Any], name: str, kind: type[_Section], expected: str
+) -> _Section | None:
+    """A section that a configuration need not have; None if it has none."""
+    if name not in config:
+        return None
+    try:
+        return kind.model_validate(config[name])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([name, *map(str, first["loc"])])
+        raise SomaNetError(
+            f"{folder / CONFIG}: expected in {where} {expected}, found something else: {first['msg']}. Was it edited, "
+            "or written by a newer SomaNet?"
+        ) from error

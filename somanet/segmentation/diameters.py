@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somanet.segmentation.serves import Serves
+
+if TYPE_CHECKING:
+    from somanet.segmentation.segmenter import Segmenter
 
 Labels = NDArray[np.integer]
 
@@ -27,27 +30,27 @@ def median_or_nan(diameters: NDArray[np.float64]) -> float:
     return float(np.median(diameters)) if diameters.size else float("nan")
 
 
-def look_again(
-    label: Callable[[NDArray[Any], float], Labels], seen: Sequence[tuple[NDArray[Any], Labels]], *, factor: float
-) -> float:
+def look_again(segmenter: Segmenter, seen: Sequence[tuple[NDArray[Any], Labels]]) -> float:
     """The diameter of somas that a network finds better when it sees them smaller; NaN if there are none.
 
     A network that sees somas far too large finds pieces of them, of a size that looks right. Seen smaller, it finds
     the whole: as much area or more, in larger objects. Half and quarter size are tried in turn, as long as the area
-    does not fall.
+    does not fall. A network that does not say which sizes it knows is not asked.
 
     Args:
-        label: labels an image seen resized by a factor.
+        segmenter: the network or networks.
         seen: a few images, each with the labels that it got.
-        factor: by which they were seen resized.
 
     Returns:
         The median, in the images' own pixels.
     """
-    area = sum(float((labels > 0).sum()) for _, labels in seen)
     again = float("nan")
+    if segmenter.serves.diameter_px is None:
+        return again
+    area = sum(float((labels > 0).sum()) for _, labels in seen)
     for smaller in AGAIN:
-        found = [label(image, factor * smaller) for image, _ in seen]
+        resized = segmenter.at(segmenter.rescale * smaller)
+        found = [resized.labels(image) for image, _ in seen]
         now = sum(float((labels > 0).sum()) for labels in found)
         if now < area:
             break

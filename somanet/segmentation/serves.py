@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from somanet.errors import SomaNetError
 from somanet.segmentation.settings import PositiveFloat, Settings
@@ -33,23 +32,6 @@ class Serves(Settings):
     def typical_px(self) -> float | None:
         """The size to bring somas to: the middle of the range by ratio; None if the range is unknown."""
         return None if self.diameter_px is None else (self.diameter_px[0] * self.diameter_px[1]) ** 0.5
-
-
-def read_serves(config: Mapping[str, Any], source: str) -> Serves:
-    """The section of a checkpoint's configuration; without it the network serves everything.
-
-    Raises:
-        SomaNetError: the section is not one that this SomaNet knows.
-    """
-    try:
-        return Serves.model_validate(config.get(SECTION) or {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([SECTION, *map(str, first["loc"])])
-        raise SomaNetError(
-            f"{source}: expected in {where} what its network was made for, found something else: {first['msg']}. Was "
-            "it edited, or written by a newer SomaNet?"
-        ) from error
 
 
 def rescaling_factor(serves: Serves, *, rescale: float | None, diameter_px: float | None) -> float:

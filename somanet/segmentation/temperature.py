@@ -8,12 +8,12 @@ as the network gives them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from somanet.errors import SomaNetError
 from somanet.segmentation.instances import sigmoid
@@ -43,25 +43,6 @@ class Temperature(Settings):
     ece_before: Fraction
     ece_after: Fraction
     """Expected calibration error, see :func:`expected_calibration_error`."""
-
-
-def read_temperature(config: Mapping[str, Any], source: str) -> Temperature | None:
-    """The section of a checkpoint's configuration; None if it has none.
-
-    Raises:
-        SomaNetError: the section is not one that this SomaNet knows.
-    """
-    if SECTION not in config:
-        return None
-    try:
-        return Temperature.model_validate(config[SECTION])
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([SECTION, *map(str, first["loc"])])
-        raise SomaNetError(
-            f"{source}: expected in {where} what `somanet calibrate` writes, found something else: {first['msg']}. "
-            "Run it again."
-        ) from error
 
 
 def to_logits(probabilities: Float32) -> Float32:

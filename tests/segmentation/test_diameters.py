@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from somanet.segmentation.diameters import diameters_px, look_again, median_or_nan, size_note
+from somanet.segmentation.segmenter import Segmenter
 from somanet.segmentation.serves import Serves
 from tests.worlds import TWO_SOMAS, draw
 
@@ -36,6 +40,26 @@ def squares(*sides: int) -> NDArray[np.int32]:
 
 
 IMAGE = np.zeros((100, 300), np.uint8)
+SERVES = Serves(diameter_px=(8, 50))  # typically 20 px
+
+
+@dataclass(frozen=True)
+class Told:
+    """A segmenter whose labels are told beforehand, by the factor that it sees images at."""
+
+    answers: dict[float, NDArray[np.int32]]
+    rescale: float
+    serves: Serves
+
+    def at(self, rescale: float) -> Told:
+        return replace(self, rescale=rescale)
+
+    def labels(self, image: NDArray[Any]) -> NDArray[np.int32]:
+        return self.answers[self.rescale]
+
+
+def segmenter(answers: dict[float, NDArray[np.int32]], *, rescale: float = 1.0, serves: Serves = SERVES) -> Segmenter:
+    return cast("Segmenter", Told(answers, rescale, serves))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +79,7 @@ def test_somas_too_large_are_found_whole_when_seen_smaller(
 ) -> None:
     """Sides of the squares that a network finds at each size; the answer is the side, as a diameter."""
     answers = {1.0: squares(*half), 0.5: squares(*quarter)}
-    found = look_again(lambda image, factor: answers[factor], [(IMAGE, squares(*whole))], factor=2.0)
+    found = look_again(segmenter(answers, rescale=2.0), [(IMAGE, squares(*whole))])
     if expected is None:
         assert np.isnan(found)
     else:
@@ -63,10 +87,14 @@ def test_somas_too_large_are_found_whole_when_seen_smaller(
 
 
 def test_without_images_there_is_nothing_to_see_again() -> None:
-    assert np.isnan(look_again(lambda image, factor: squares(5), [], factor=1.0))
+    assert np.isnan(look_again(segmenter({0.5: squares(5), 0.25: squares(5)}), []))
 
 
-SERVES = Serves(diameter_px=(8, 50))  # typically 20 px
+def test_a_network_that_names_no_sizes_is_not_asked() -> None:
+    """It has no answers, and would fail if it were."""
+    assert np.isnan(look_again(segmenter({}, serves=Serves()), [(IMAGE, squares(10))]))
+    with pytest.raises(KeyError):
+        look_again(segmenter({}), [(IMAGE, squares(10))])
 
 
 def test_a_second_look_speaks_only_where_it_finds_what_the_network_does_not_know() -> None:

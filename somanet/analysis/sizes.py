@@ -55,7 +55,7 @@ class FoundSomas:
         return median_or_nan(self.table()["diameter_px"].to_numpy(float))
 
     def again_px(self, segmenter: Segmenter, movie: Movie) -> float:
-        """The diameter of somas found when three frames are seen smaller, see :func:`look_again`; NaN if there are none."""
+        """Of somas that are found when three frames are seen smaller; NaN if there are none."""
         from somanet.segmentation.diameters import look_again
 
         return look_again(segmenter, [(movie[t], labels) for t, labels in self._kept.items() if labels is not None])

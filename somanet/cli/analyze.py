@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somanet.cli.predictions import Model, Symmetries
+from somanet.cli.options import AnyModality, Channel, Diameter, Engine, Models, Plane, Rescale, Symmetries
 from somanet.engines import EngineName
 from somanet.errors import SomaNetError
 
@@ -20,32 +20,33 @@ if TYPE_CHECKING:
 def analyze(
     movies: Annotated[list[Path], typer.Argument(metavar="MOVIE...", help="Movies, or folders of movies.")],
     output: Annotated[Path, typer.Option(help="Folder for the results; one folder inside per movie if several.")],
-    model: Model = None,
-    symmetries: Symmetries = 1,
     pixel_size_um: Annotated[
         float | None, typer.Option(help="Micrometres per pixel, if the file does not say.")
     ] = None,
     frame_interval_min: Annotated[
         float | None, typer.Option(help="Minutes per frame, if the file does not say.")
     ] = None,
-    channel: Annotated[str | None, typer.Option(help="Channel of the somas: its name, or its number from 0.")] = None,
-    z: Annotated[
-        str | None, typer.Option(help="Of a Z stack: a plane's number from 0, or max for the brightest of all.")
-    ] = None,
-    rescale: Annotated[
-        float | None,
-        typer.Option(help="Show the network frames resized by this factor: 0.5 for somas twice too large."),
-    ] = None,
-    diameter: Annotated[
-        float | None, typer.Option(help="Instead of --rescale: the somas' diameter in pixels of the movie.")
-    ] = None,
-    any_modality: Annotated[
-        bool,
-        typer.Option("--any-modality", help="Analyse also what the network was not made for, such as bright field."),
+    channel: Channel = None,
+    z: Plane = None,
+    allow_truncated: Annotated[
+        bool, typer.Option("--allow-truncated", help="Analyse the frames before the cut of a damaged TIFF.")
     ] = False,
-    axis_deg: Annotated[float, typer.Option(help="Direction that angles are counted from: 0 right, 90 down.")] = 0.0,
+    model: Models = None,
+    diameter: Diameter = None,
+    rescale: Rescale = None,
+    symmetries: Symmetries = 1,
+    any_modality: AnyModality = False,
+    engine: Engine = "auto",
     tracks: Annotated[
-        Path | None, typer.Option(help="Tracks made or corrected elsewhere (CSV, TrackMate, napari, GEFF, CTC).")
+        Path | None,
+        typer.Option(
+            help="Instead of a network: tracks made or corrected elsewhere (CSV, TrackMate, napari, GEFF, CTC)."
+        ),
+    ] = None,
+    axis_deg: Annotated[float, typer.Option(help="Direction that angles are counted from: 0 right, 90 down.")] = 0.0,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting: track.max_step_um=30, migrate.sigma_um=0.5, …"),
     ] = None,
     conditions: Annotated[
         Path | None, typer.Option(help="CSV movie,donor,group of several movies, for comparisons.")
@@ -54,12 +55,6 @@ def analyze(
     export: Annotated[
         list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
     ] = None,
-    allow_truncated: Annotated[bool, typer.Option(help="Analyse the frames before the cut of a damaged TIFF.")] = False,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting: track.max_step_um=30, migrate.sigma_um=0.5, …"),
-    ] = None,
-    engine: Annotated[EngineName, typer.Option(help="What computes; auto is the fastest installed.")] = "auto",
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:

@@ -7,26 +7,26 @@ from typing import Annotated
 
 import typer
 
+from somanet.cli.options import OneModel
 from somanet.errors import SomaNetError
 
 
 def calibrate(
-    data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Labelled images the network did not learn.")],
+    data: Annotated[
+        list[Path], typer.Argument(metavar="DATA...", help="Labelled images that the network did not learn from.")
+    ],
     output: Annotated[Path, typer.Option(help="Folder for the calibrated checkpoint; the network's own is allowed.")],
-    model: Annotated[
-        str | None,
-        typer.Option(help="Checkpoint folder, run id, alias (champion) or URI; SomaNet's own network unless told."),
-    ] = None,
+    model: OneModel = None,
     split: Annotated[Path | None, typer.Option(help="CSV image_id,split of one data set: use only a part.")] = None,
     part: Annotated[str, typer.Option(help="Which part of --split.")] = "val",
 ) -> None:
-    """Fit a network's temperature: how sure it says it is becomes how often it is right. Labels do not change.
+    """Make a network's probabilities true: of pixels given 0.8, 8 in 10 are soma. Labels do not change.
 
-    Weights stay as they are; `config.json` gets the section `calibration`.
+    One number, the temperature, is fitted. `config.json` gets it as section `calibration`; weights stay as they are.
     """
     from somanet.analysis.network import network_folder
     from somanet.data.layouts import open_dataset
-    from somanet.data.splits import read_split
+    from somanet.data.splits import read_part
     from somanet.segmentation.calibrating import calibrate_checkpoint
 
     if split is not None and len(data) > 1:
@@ -34,12 +34,7 @@ def calibrate(
     items = []
     for path in data:
         dataset = open_dataset(path)
-        names = dataset.names
-        if split is not None:
-            parts = read_split(split, names=names)
-            if part not in parts:
-                raise SomaNetError(f"{split} has no part {part!r}; it has {', '.join(sorted(parts))}.")
-            names = parts[part]
+        names = dataset.names if split is None else read_part(split, part, names=dataset.names)
         items += [dataset.load(name) for name in names]
     found = calibrate_checkpoint(network_folder(model), items, output)
     typer.echo(f"temperature {found.temperature:.3g}, from {found.images} images")

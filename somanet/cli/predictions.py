@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somanet.engines import EngineName
+from somanet.cli.options import AnyModality, Channel, Diameter, Engine, Models, Plane, Rescale, Symmetries
 from somanet.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -16,46 +16,23 @@ if TYPE_CHECKING:
     from somanet.experiments import Evaluation
     from somanet.segmentation.segmenter import Segmenter
 
-Model = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model",
-        help="Checkpoint folder, run id, alias (champion) or URI; SomaNet's own unless told. Several: their mean.",
-    ),
-]
-Symmetries = Annotated[
-    int,
-    typer.Option("--symmetries", help="Average the answers for each image upright (1), also mirrored (4), turned (8)."),
-]
-
 
 def predict(
     inputs: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Images, movies, data sets.")],
     output: Annotated[Path, typer.Option(help="Folder for the label images.")],
-    model: Model = None,
+    channel: Channel = None,
+    z: Plane = None,
+    model: Models = None,
+    diameter: Diameter = None,
+    rescale: Rescale = None,
     symmetries: Symmetries = 1,
+    any_modality: AnyModality = False,
+    engine: Engine = "auto",
     pictures: Annotated[bool, typer.Option(help="Also write <name>.png with the outlines drawn.")] = False,
-    channel: Annotated[
-        str | None, typer.Option(help="Channel of the somas in a TIFF, zarr or video: its name, or its number from 0.")
-    ] = None,
-    z: Annotated[
-        str | None, typer.Option(help="Of a Z stack: a plane's number from 0, or max for the brightest of all.")
-    ] = None,
-    rescale: Annotated[
-        float | None,
-        typer.Option(help="Show the network images resized by this factor: 0.5 for somas twice too large."),
-    ] = None,
-    diameter: Annotated[
-        float | None, typer.Option(help="Instead of --rescale: the somas' diameter in pixels of the image.")
-    ] = None,
-    any_modality: Annotated[
-        bool, typer.Option("--any-modality", help="Label also what the network was not made for, such as bright field.")
-    ] = False,
-    engine: Annotated[EngineName, typer.Option(help="What computes; auto is the fastest installed.")] = "auto",
 ) -> None:
-    """Label the somas of images: OUTPUT/<name>.tif, 0 = background, one number per soma; objects.csv has a row of each.
+    """Label the somas of images: OUTPUT/<name>.tif, 0 = background, one number per soma.
 
-    Its `confidence` is the mean calibrated soma probability of the object's pixels.
+    OUTPUT/objects.csv has a row for each soma: size, place, and how sure the network is of it, from 0 to 1.
     """
     from tqdm import tqdm
 

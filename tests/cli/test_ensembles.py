@@ -240,7 +240,7 @@ def test_calibrate_writes_a_temperature_that_predict_uses(
     [
         (("set",), "right about every pixel"),
         (("set", "set", "--split", "split.csv"), "--split names the images of one set, found 2"),
-        (("set", "--split", "split.csv", "--part", "other"), "has no part 'other'; it has test, val"),
+        (("set", "--split", "split.csv", "--part", "other"), "has no part 'other'; it has val, test"),
         (("nowhere",), "nowhere"),
     ],
 )

@@ -72,3 +72,6 @@ def test_more_images_than_there_are_is_refused(folder: Path, tmp_path: Path) -> 
     assert message is not None
     assert "at least 2 images to choose from, found 1" in message
     assert not (tmp_path / "o").exists()
+    message = somanet("data", "select", folder / "a.zip", *arguments[:2], "--part", "v", *arguments[4:], cwd=tmp_path)
+    assert message is not None
+    assert "has no part 'v'; it has train, val" in message

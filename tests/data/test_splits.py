@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from somanet.data.splits import make_split, read_split, write_split
+from somanet.data.splits import make_split, read_part, read_split, write_split
 from somanet.errors import SomaNetError
 
 FRACTIONS = {"train": 0.7, "val": 0.2, "test": 0.1}
@@ -41,6 +41,13 @@ def test_laws_by_movie(movies: list[int], seed: int, as_map: bool) -> None:
     assert all(seen)
     assert sum(map(len, seen)) == len(set.union(*seen)) == len(set(movies))
     assert sorted(name for part in split.values() for name in part) == sorted(names)
+
+
+def test_a_part_is_read_or_missed(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("image_id,split\nb,test\na,val\nc,val\n")
+    assert read_part(tmp_path / "split.csv", "val", names="abcd") == ("a", "c")
+    with pytest.raises(SomaNetError, match=r"split\.csv has no part 'train'; it has val, test\.$"):
+        read_part(tmp_path / "split.csv", "train", names="abcd")
 
 
 def test_the_seed_matters() -> None:

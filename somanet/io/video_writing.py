@@ -48,7 +48,7 @@ def _encode(temporary: Path, path: Path, frames: Iterable[NDArray[np.uint8]], ra
     import av
 
     shape: tuple[int, ...] | None = None
-    # bitexact leaves out the library's version: equal frames give equal files, but for pictures below some 60 px.
+    # bitexact leaves out the library's version; even so x264 now and then chooses otherwise in a byte or two.
     with av.open(str(temporary), "w", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=rate, options={**_OPTIONS, "g": str(max(1, round(rate)))})
         stream.pix_fmt = "yuv420p"

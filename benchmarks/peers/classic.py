@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.scoring import quick_mean_accuracy
 from somanet.data.layouts import LabelledImage
+from somanet.labelling.thresholds import mean_accuracy
 from somanet.segmentation.inputs import measure_exposure, to_unit
 from somanet.study.settings import ThresholdSettings
 from somanet.study.threshold import threshold_labels
@@ -75,6 +75,6 @@ def choose(method: str, items: Sequence[LabelledImage]) -> Mapping[str, float]:
     """The settings with the best mean accuracy over IoU 0.5 to 0.9, all objects counted together."""
 
     def score(settings: Mapping[str, float]) -> float:
-        return quick_mean_accuracy([(item.labels, METHODS[method](item.image, **settings)) for item in items])
+        return mean_accuracy([(item.labels, METHODS[method](item.image, **settings)) for item in items])
 
     return max(choices(method), key=score)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.evaluation.masks import THRESHOLDS, Labels, ratio, score_image
+from somanet.evaluation.masks import Labels
 from somanet.evaluation.scores import Scores, bootstrap_intervals, score_dataset
 
 Pair = tuple[str, Labels, Labels]
@@ -73,16 +73,6 @@ def per_image_accuracies(scores: Scores) -> NDArray[np.float64]:
         everything = tp + fp + fn
         columns.append(np.divide(tp, everything, out=np.full(len(tp), np.nan), where=everything > 0))
     return np.stack(columns, axis=1)
-
-
-def quick_mean_accuracy(pairs: Sequence[tuple[Labels, Labels]]) -> float:
-    """`pooled_mean` without intervals, for choosing settings."""
-    rows = [score_image(true, pred, thresholds=THRESHOLDS) for true, pred in pairs]
-    values = []
-    for threshold in THRESHOLDS:
-        tp, fp, fn = (sum(row[f"{kind}_{threshold:g}"] for row in rows) for kind in ("tp", "fp", "fn"))
-        values.append(ratio(tp, tp + fp + fn))
-    return float(np.mean(values))
 
 
 def _mean(values: NDArray[np.float64]) -> float:

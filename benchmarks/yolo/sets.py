@@ -109,7 +109,7 @@ def samples_seen(recipe: Path, n_nuclei: int) -> tuple[float, float, float]:
     settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
     [first], [second] = settings["pretrain"].values(), settings["finetune"].values()
     mixed = second["training"]["epochs"] * second["training"]["samples_per_epoch"]
-    alone = first["training"]["epochs"] * n_nuclei
+    alone = first["training"]["epochs"] * first["training"].get("samples_per_epoch", n_nuclei)
     return alone + MIX[0] * mixed, MIX[1] * mixed, MIX[2] * mixed
 
 

@@ -19,14 +19,18 @@ def calibrate(
     model: OneModel = None,
     split: Annotated[Path | None, typer.Option(help="CSV image_id,split of one data set: use only a part.")] = None,
     part: Annotated[str, typer.Option(help="Which part of --split.")] = "val",
+    threshold: Annotated[
+        bool, typer.Option("--threshold", help="Also choose the threshold whose labels agree best: masks change size.")
+    ] = False,
 ) -> None:
-    """Make a network's probabilities true: of pixels given 0.8, 8 in 10 are soma. Labels do not change.
+    """Make a network's probabilities true: of pixels given 0.8, 8 in 10 are soma. Labels stay without --threshold.
 
     One number, the temperature, is fitted. `config.json` gets it as section `calibration`; weights stay as they are.
     """
     from somanet.analysis.network import network_folder
     from somanet.data.layouts import open_dataset
     from somanet.data.splits import read_part
+    from somanet.labelling.thresholds import choose_threshold
     from somanet.segmentation.calibrating import calibrate_checkpoint
 
     if split is not None and len(data) > 1:
@@ -40,4 +44,9 @@ def calibrate(
     typer.echo(f"temperature {found.temperature:.3g}, from {found.images} images")
     typer.echo(f"cross entropy per pixel  {found.nll_before:.4f} before, {found.nll_after:.4f} after")
     typer.echo(f"calibration error        {found.ece_before:.4f} before, {found.ece_after:.4f} after")
+    if threshold:
+        before, now = choose_threshold(output, items)
+        typer.echo(f"threshold                {before.threshold:g} before, {now.threshold:g} now")
+        typer.echo(f"accuracy, IoU 0.5 to 0.9 {before.accuracy:.3f} before, {now.accuracy:.3f} now")
+        typer.echo(f"found / true area        {before.size_bias:.2f} before, {now.size_bias:.2f} now")
     typer.echo(f"Written: {output}")

@@ -102,6 +102,8 @@ def test_crops_are_listed_in_the_shares_of_somanets_training(
     assert len(items) == 12 + 3 + 4
     assert Counter(repeats.values()) == {4: 3, 2: 4}
     assert sets.samples_of_somanet(data) == 60
+    recipe.write_text(recipe.read_text().replace("{epochs: 2}", "{epochs: 2, samples_per_epoch: 40}"))
+    assert sets.samples_seen(recipe, 6) == (24 + 80 - 12, 24, 12)
 
 
 def test_the_bundled_recipe_says_how_much_was_learnt_from() -> None:

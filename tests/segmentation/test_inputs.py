@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
+from skimage.segmentation import find_boundaries
 
 from somanet.errors import SomaNetError
-from somanet.segmentation.inputs import make_targets, to_input, to_unit, unit_to_input
+from somanet.segmentation.inputs import contour, make_targets, to_input, to_unit, unit_to_input
 from somanet.segmentation.settings import ModelSpec
 
 RGB, GREY, CONTRASTS = ModelSpec(), ModelSpec(in_channels=1), ModelSpec(input="contrasts")
@@ -190,6 +192,16 @@ def test_laws_of_the_rim(labels: np.ndarray) -> None:
     ):
         meet = (a > 0) & (b > 0) & (a != b)
         assert (rim_a & rim_b)[meet].all()
+
+
+@given(hnp.arrays(np.int32, (12, 17), elements=st.integers(0, 5)))
+def test_contour_and_distance_are_those_of_independent_libraries(labels: np.ndarray) -> None:
+    inner = find_boundaries(labels, mode="inner")
+    np.testing.assert_array_equal(contour(labels), inner)
+    far = ndimage.distance_transform_edt(~inner) + 1
+    largest = ndimage.maximum(far, labels, np.arange(labels.max() + 1))
+    expected = np.where(labels > 0, far / largest[labels], 0)
+    np.testing.assert_array_equal(make_targets(labels, ("distance",))[0], expected.astype(np.float32))
 
 
 def test_the_distance_of_every_object_peaks_at_one() -> None:

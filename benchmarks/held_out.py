@@ -1,0 +1,257 @@
+"""What networks are worth on images that none of them learnt from, and what their confidence is worth there.
+
+python -m benchmarks.held_out --data ../shared/data                                    # the network that comes along
+python -m benchmarks.held_out --data ../shared/data --nuclei NAME=FOLDER --somas NAME=FOLDER NAME=FOLDER
+
+Networks of one NAME are trainings with different seeds: their scores are averaged. `--nuclei` are scored on the test
+part of the Data Science Bowl's images; `--somas` on the crops of `soma/val` and on all frames of the same movie from
+which no crop was taken, where x >= 440. Writes OUTPUT/held_out.md and held_out.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.peers.page import table
+from benchmarks.peers.scoring import score_subsets
+from somanet.analysis.network import network_folder
+from somanet.data.layouts import LabelledImage, open_dataset
+from somanet.data.splits import read_split
+from somanet.engines import with_engine
+from somanet.errors import SomaNetError
+from somanet.evaluation.masks import interior, overlap, ratio
+from somanet.evaluation.scores import SeedScores, average_seeds, score_dataset
+from somanet.files import make_folder, write_json, write_text
+from somanet.io.movies import open_movie
+from somanet.provenance import available_processors
+from somanet.segmentation.checkpoint import load_checkpoint
+from somanet.segmentation.modality import not_fluorescence
+from somanet.segmentation.segmenter import Segmented, Segmenter
+
+X_FROM_PX = 440
+"""No training crop comes from this column on."""
+BINS = (0.0, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Of the confidence."""
+COLUMNS = {
+    "iou": "IoU",
+    "precision": "precision",
+    "recall": "recall",
+    "accuracy": "accuracy",
+    "mean_ap": "mean 0.5–0.9",
+    "size_bias": "size bias",
+    "noise_per_image": "noise per image",
+}
+Answers = list[tuple[LabelledImage, Segmented]]
+
+
+def frames_never_cropped(data: Path) -> Iterator[LabelledImage]:
+    """Frames of the movie of which `soma/` has no crop, whole, with the reference labels."""
+    crops = [*open_dataset(data / "soma" / "train").names, *open_dataset(data / "soma" / "val").names]
+    cropped = {int(found[1]) for name in crops if (found := re.match(r"t(\d+)_", name))}
+    folder = data / "neuritetracker"
+    with open_movie(folder / "cell_body.tif") as movie, open_movie(folder / "soma_labels.tif") as labels:
+        for t, (frame, truth) in enumerate(zip(movie, labels, strict=True)):
+            if t not in cropped:
+                yield LabelledImage(f"t{t:02d}", np.asarray(frame), np.asarray(truth).astype(np.int32))
+
+
+def cut(answers: Answers, x_from_px: int) -> list[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
+    """(name, true, found) of the images' right part."""
+    return [(item.name, item.labels[:, x_from_px:], found.labels_YX[:, x_from_px:]) for item, found in answers]
+
+
+def right_and_sure(answers: Answers, x_from_px: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Of every object found whole in the right part: whether it matches a soma at IoU 0.5, and its confidence."""
+    right: list[NDArray[np.bool_]] = []
+    sure: list[NDArray[np.float64]] = []
+    for (_, true, found), (_, segmented) in zip(cut(answers, x_from_px), answers, strict=True):
+        kept_true, kept_found = interior(true, found)
+        counted = np.unique(found[kept_found > 0])  # relabelled by `interior`, in the order of the ids
+        matched = overlap(kept_true, kept_found).matches(0.5)[1]
+        right.append(np.isin(np.arange(len(counted)), matched))
+        sure.append(segmented.confidence[counted - 1])
+    return np.concatenate(right), np.concatenate(sure)
+
+
+def reliability(right: NDArray[np.bool_], sure: NDArray[np.float64]) -> dict[str, Any]:
+    """How often objects of a confidence are right, and how well confidence tells right from wrong ones.
+
+    `ranked`: the chance that a right object is surer than a wrong one (the area under the ROC curve); NaN without both.
+    """
+    place = np.clip(np.digitize(sure, BINS) - 1, 0, len(BINS) - 2)
+    bins = [
+        {
+            "from": BINS[number],
+            "to": BINS[number + 1],
+            "objects": int((place == number).sum()),
+            "right": ratio(float(right[place == number].sum()), float((place == number).sum())),
+            "confidence": ratio(float(sure[place == number].sum()), float((place == number).sum())),
+        }
+        for number in range(len(BINS) - 1)
+    ]
+    wins = np.sign(sure[right][:, None] - sure[~right][None, :])
+    return {"bins": bins, "ranked": float((wins.mean() + 1) / 2) if wins.size else float("nan")}
+
+
+def named(given: Sequence[str]) -> dict[str, list[Path]]:
+    """Checkpoints by name from NAME=FOLDER, a name as often as it has seeds.
+
+    Raises:
+        SomaNetError: one that is not NAME=FOLDER, or no checkpoint.
+    """
+    found: dict[str, list[Path]] = {}
+    for text in given:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise SomaNetError(f"{text!r} is not NAME=FOLDER, such as neurons=models/finetune/neurons/seed_0.")
+        found.setdefault(name, []).append(network_folder(folder))
+    return found or {"bundled": [network_folder(None)]}
+
+
+def answers_of(folder: Path, items: Sequence[LabelledImage], *, symmetries: int) -> Answers:
+    """What a network says of images."""
+    network = with_engine(load_checkpoint(folder), threads=available_processors()).checkpoint
+    segmenter = Segmenter((network,), symmetries=symmetries)
+    return [(item, segmenter.segment(item.image)) for item in items]
+
+
+def nuclei_rows(data: Path, folders: Mapping[str, Sequence[Path]], *, symmetries: int) -> dict[str, Any]:
+    """Network → subset → scores of the test part; the mean over seeds of each score."""
+    dataset = open_dataset(data / "dsb2018" / "stage1_train.zip")
+    items = [dataset.load(name) for name in read_split(data / "dsb2018" / "split.csv")["test"]]
+    fluorescent = {item.name: not_fluorescence(item.image) is None for item in items}
+    rows: dict[str, Any] = {}
+    for name, seeds in folders.items():
+        scored = []
+        for folder in seeds:
+            answers = answers_of(folder, items, symmetries=symmetries)
+            pairs = [(item.name, item.labels, found.labels_YX) for item, found in answers]
+            scored.append(score_subsets(pairs, fluorescent))
+            print(f"nuclei: {folder}", flush=True)
+        rows[name] = {subset: _mean([one[subset] for one in scored]) for subset in scored[0]}
+    return rows
+
+
+def _mean(scores: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    return {key: float(np.mean([one[key] for one in scores])) for key in scores[0] if key != "interval95"}
+
+
+def soma_rows(data: Path, folders: Mapping[str, Sequence[Path]], *, symmetries: int) -> dict[str, Any]:
+    """Set → network → scores, averaged over seeds; and network → reliability of the confidence in both sets."""
+    crops = open_dataset(data / "soma" / "val")
+    sets = {"soma/val": ([crops.load(name) for name in crops.names], 0)}
+    sets["later frames, x ≥ 440"] = (list(frames_never_cropped(data)), X_FROM_PX)
+    scores: dict[str, dict[str, Any]] = {}
+    sure: dict[str, list[tuple[NDArray[np.bool_], NDArray[np.float64]]]] = {}
+    for title, (items, x_from_px) in sets.items():
+        for name, seeds in folders.items():
+            answers = [answers_of(folder, items, symmetries=symmetries) for folder in seeds]
+            for words, ignore_edge in (("", False), (", without those cut by the edge", True)):
+                each = [score_dataset(cut(one, x_from_px), ignore_edge=ignore_edge) for one in answers]
+                scores.setdefault(f"{title}{words}", {})[name] = average_seeds(each)
+            sure.setdefault(name, []).extend(right_and_sure(one, x_from_px) for one in answers)
+            print(f"{title}: {name}", flush=True)
+    return {
+        "scores": scores,
+        "confidence": {
+            name: reliability(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+            for name, found in sure.items()
+        },
+        "somas": {
+            title: [len(items), sum(len(np.unique(item.labels[:, x:])) - 1 for item in items)]
+            for title, (items, x) in sets.items()
+        },
+    }
+
+
+def nuclei_table(rows: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """As Markdown."""
+    heads = ("network", "images", "IoU", "accuracy 0.5", "mean 0.5–0.9", "per image: 0.5", "mean 0.5–0.9")
+    keys = ("iou", "pooled_0.5", "pooled_mean", "images_0.5", "images_mean")
+    cells = [
+        [name, f"{subset} ({scores['n_images']:.0f})", *(f"{scores[key]:.3f}" for key in keys)]
+        for name, subsets in rows.items()
+        for subset, scores in subsets.items()
+    ]
+    return table(heads, cells)
+
+
+def soma_table(scores: Mapping[str, Mapping[str, SeedScores]]) -> str:
+    """As Markdown: mean over seeds ± standard deviation over seeds."""
+    cells = [
+        [
+            title,
+            name,
+            str(found.n_seeds),
+            *(
+                f"{found.values[key]:.3f}" + (f" ± {found.spread[key]:.3f}" if found.n_seeds > 1 else "")
+                for key in COLUMNS
+            ),
+        ]
+        for title, networks in scores.items()
+        for name, found in networks.items()
+    ]
+    return table(("images", "network", "seeds", *COLUMNS.values()), cells)
+
+
+def confidence_table(confidence: Mapping[str, Mapping[str, Any]]) -> str:
+    """As Markdown: of objects with such a confidence, the share that is right."""
+    bins = [f"{low:g}–{high:g}" for low, high in pairwise(BINS)]
+    cells = [
+        [
+            name,
+            *(f"{one['right']:.2f} of {one['objects']}" if one["objects"] else "–" for one in found["bins"]),
+            f"{found['ranked']:.2f}",
+        ]
+        for name, found in confidence.items()
+    ]
+    return table(("confidence", *bins, "ranked"), cells)
+
+
+def main() -> None:
+    """Score, write."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.held_out", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with dsb2018/, soma/ and neuritetracker/")
+    parser.add_argument("--nuclei", nargs="*", default=[], metavar="NAME=FOLDER", help="networks for nuclei")
+    parser.add_argument("--somas", nargs="*", default=[], metavar="NAME=FOLDER", help="networks for somas")
+    parser.add_argument("--symmetries", type=int, default=1, help="1, 4 or 8 ways in which an image is seen")
+    parser.add_argument("--output", type=Path, default=Path("build"))
+    given = parser.parse_args()
+    nuclei = nuclei_rows(given.data, named(given.nuclei), symmetries=given.symmetries)
+    somas = soma_rows(given.data, named(given.somas), symmetries=given.symmetries)
+    about = "; ".join(f"{title}: {images} images, {n} somas" for title, (images, n) in somas["somas"].items())
+    text = "\n\n".join(
+        (
+            "DSB2018, test part:",
+            nuclei_table(nuclei),
+            f"{about}:",
+            soma_table(somas["scores"]),
+            "Objects that are right (IoU ≥ 0.5), by confidence:",
+            confidence_table(somas["confidence"]),
+        )
+    )
+    plain = {title: {name: one.as_dict() for name, one in row.items()} for title, row in somas["scores"].items()}
+    write_json(
+        make_folder(given.output) / "held_out.json",
+        {"nuclei": nuclei, "somas": plain, "confidence": somas["confidence"], "symmetries": given.symmetries},
+    )
+    write_text(given.output / "held_out.md", f"{text}\n")
+    print(f"{text}\n\nWritten: {given.output}/held_out.md, held_out.json")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SomaNetError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,99 @@
+"""Scores on later frames and unseen places: what is counted there, and what confidence is compared with."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import held_out
+from somanet.calibration import Calibration
+from somanet.data.layouts import LabelledImage, write_pairs
+from somanet.errors import SomaNetError
+from somanet.io.movies import write_movie
+from somanet.segmentation.segmenter import Segmented
+from tests.worlds import save_bright_network
+
+SHAPE = (40, 60)
+SCALE = Calibration(pixel_size_um=1.0, frame_interval_min=10.0)
+
+
+def labels(**boxes: tuple[slice, slice]) -> np.ndarray:
+    drawn = np.zeros(SHAPE, np.int32)
+    for number, box in enumerate(boxes.values(), start=1):
+        drawn[box] = number
+    return drawn
+
+
+def test_only_whole_objects_of_the_right_part_count() -> None:
+    """Of five found: one lies left, one is cut by x = 20, one is right, one false, one touches the image's edge."""
+    true = labels(left=np.s_[2:8, 2:8], cut=np.s_[10:16, 15:25], right=np.s_[10:20, 30:40])
+    found = labels(
+        left=np.s_[2:8, 2:8],
+        cut=np.s_[10:16, 15:25],
+        right=np.s_[11:20, 30:40],
+        false=np.s_[25:30, 30:40],
+        edge=np.s_[30:40, 50:60],
+    )
+    item = LabelledImage("a", np.zeros(SHAPE, np.uint8), true)
+    answers = [(item, Segmented(found, np.array([0.1, 0.2, 0.9, 0.6, 0.3])))]
+    right, sure = held_out.right_and_sure(answers, 20)
+    assert right.tolist() == [True, False]
+    assert sure.tolist() == [0.9, 0.6]
+
+
+def test_reliability_counts_by_bin_and_ranks_pairs() -> None:
+    """Right: 0.95, 0.85, 0.65; wrong: 0.85, 0.55. Of six pairs the right one is surer in 4, as sure in 1: 4.5 / 6."""
+    right = np.array([True, True, True, False, False])
+    found = held_out.reliability(right, np.array([0.95, 0.85, 0.65, 0.85, 0.55]))
+    assert [one["objects"] for one in found["bins"]] == [1, 1, 0, 2, 1]
+    assert [one["right"] for one in found["bins"] if one["objects"]] == [0, 1, 0.5, 1]
+    assert math.isnan(found["bins"][2]["right"])
+    assert found["ranked"] == pytest.approx(4.5 / 6)
+    assert math.isnan(held_out.reliability(right[:3], np.ones(3))["ranked"])
+    assert held_out.reliability(right[:3], np.ones(3))["bins"][-1]["objects"] == 3, "1 is in the last bin"
+
+
+def test_names_may_come_once_per_seed(tmp_path: Path) -> None:
+    for seed in "01":
+        save_bright_network(tmp_path / seed)
+    assert held_out.named([f"mine={tmp_path / seed}" for seed in "01"]) == {"mine": [tmp_path / "0", tmp_path / "1"]}
+    assert list(held_out.named([])) == ["bundled"]
+    with pytest.raises(SomaNetError, match="not NAME=FOLDER"):
+        held_out.named(["mine"])
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A movie of four frames whose somas the bright network finds, with crops of frames 1 and 2."""
+    true = labels(left=np.s_[5:15, 5:15], right=np.s_[20:32, 30:44])
+    frames = [np.where(true > 0, 220, 20).astype(np.uint8) for _ in range(4)]
+    (tmp_path / "neuritetracker").mkdir()
+    write_movie(tmp_path / "neuritetracker" / "cell_body.tif", frames, SCALE)
+    write_movie(tmp_path / "neuritetracker" / "soma_labels.tif", [true.astype(np.uint16)] * 4, SCALE)
+    crop = np.repeat(frames[0][..., None], 3, axis=-1)
+    write_pairs(tmp_path / "soma" / "train", [LabelledImage("t01_y000_x000", crop, true)])
+    write_pairs(tmp_path / "soma" / "val", [LabelledImage("t02_y000_x440", crop, true)])
+    return tmp_path
+
+
+def test_frames_with_a_crop_are_left_out(data: Path) -> None:
+    assert [item.name for item in held_out.frames_never_cropped(data)] == ["t00", "t03"]
+
+
+def test_a_network_is_scored_in_both_sets(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that finds exactly what is there, twice as if of two seeds: all is right, nothing is spread."""
+    monkeypatch.setattr(held_out, "X_FROM_PX", 20)
+    network = save_bright_network(tmp_path / "network")
+    found = held_out.soma_rows(data, {"mine": [network, network]}, symmetries=1)
+    assert found["somas"] == {"soma/val": [1, 2], "later frames, x ≥ 440": [2, 2]}
+    for networks in found["scores"].values():
+        assert networks["mine"].values["accuracy"] == 1
+        assert networks["mine"].values["size_bias"] == 1
+        assert networks["mine"].spread["iou"] == 0
+    bins = found["confidence"]["mine"]["bins"]
+    assert sum(one["objects"] for one in bins) == 2 * (2 + 2)
+    assert "1.000 ± 0.000" in held_out.soma_table(found["scores"])
+    assert "1.00 of 8" in held_out.confidence_table(found["confidence"])

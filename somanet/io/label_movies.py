@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from somanet.calibration import Calibration
+from somanet.calibration import Calibration, FileCalibration
 from somanet.errors import SomaNetError
 from somanet.files import atomic_path
 from somanet.io.movies import CLASSIC_TIFF_BYTES, imagej_options, ome_options
+
+Scale = Calibration | FileCalibration
 
 LARGEST_UINT16 = np.iinfo(np.uint16).max
 
@@ -25,7 +27,7 @@ def write_label_movie(
     n_frames: int,
     shape_YX: tuple[int, int],
     largest_id: int,
-    calibration: Calibration,
+    calibration: Scale,
 ) -> None:
     """Write a movie of label images atomically, one frame in memory at a time.
 
@@ -36,7 +38,7 @@ def write_label_movie(
         n_frames: how many there are.
         shape_YX: of each.
         largest_id: decides between uint16 and uint32.
-        calibration: the physical scale, stored with them.
+        calibration: the physical scale, stored with them; what a file does not say stays unsaid.
 
     Raises:
         SomaNetError: another suffix, frames that are not as announced, or the disk refuses.
@@ -75,14 +77,18 @@ def _checked(
 
 
 def _write_tiff(
-    path: Path, frames: Iterator[np.ndarray], shape: tuple[int, ...], dtype: np.dtype, calibration: Calibration
+    path: Path,
+    frames: Iterator[np.ndarray],
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    scale: Scale,
 ) -> None:
     n_bytes = int(np.prod(shape)) * dtype.itemsize
     # ImageJ's own header makes Fiji show time as time; it has no 32-bit integers and no large files.
     imagej = dtype == np.uint16 and n_bytes < CLASSIC_TIFF_BYTES
     kind: dict[str, Any] = {"imagej": True} if imagej else {"ome": True, "bigtiff": n_bytes >= CLASSIC_TIFF_BYTES}
     first = np.empty(shape[1:], dtype)
-    options = imagej_options(calibration) if imagej else ome_options(calibration, shape[0], first)
+    options = imagej_options(scale) if imagej else ome_options(scale, shape[0], first)
     with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, **kind) as tiff:
         tiff.write(
             itertools.islice(frames, shape[0]),
@@ -96,19 +102,30 @@ def _write_tiff(
 
 
 def _write_zarr(
-    path: Path, frames: Iterator[np.ndarray], shape: tuple[int, ...], dtype: np.dtype, calibration: Calibration
+    path: Path,
+    frames: Iterator[np.ndarray],
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    scale: Scale,
 ) -> None:
     import zarr  # a second that a TIFF user need not wait
 
-    axes: list[dict[str, str]] = [
-        {"name": "t", "type": "time", "unit": "minute"},
-        *({"name": axis, "type": "space", "unit": "micrometer"} for axis in "yx"),
-    ]
-    scale = [calibration.frame_interval_min, calibration.pixel_size_um, calibration.pixel_size_um]
+    units = [("t", "time", "minute", scale.frame_interval_min)]
+    units += [(axis, "space", "micrometer", scale.pixel_size_um) for axis in "yx"]
     image: dict[str, Any] = {
         "name": path.stem,
-        "axes": axes,
-        "datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}],
+        "axes": [
+            {"name": name, "type": kind} | ({"unit": unit} if step is not None else {})
+            for name, kind, unit, step in units
+        ],
+        "datasets": [
+            {
+                "path": "0",
+                "coordinateTransformations": [
+                    {"type": "scale", "scale": [1.0 if step is None else step for *_, step in units]}
+                ],
+            }
+        ],
     }
     with atomic_path(path) as temporary:
         group = zarr.open_group(str(temporary), mode="w", zarr_format=3)

@@ -10,14 +10,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.files import make_folder, sha256_tree, write_json
+from somanet.files import sha256_tree, write_json
 from somanet.io.images import write_labels
+from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.tables import write_table
 from somanet.labelling.inputs import Input
 from somanet.schema import OBJECTS
 
 if TYPE_CHECKING:
     from somanet.segmentation.segmenter import Segmenter
+
+Seen = tuple[NDArray[Any], NDArray[Any]]
+"""An image and its labels."""
 
 OBJECTS_FILE, RECORD_FILE = "objects.csv", "predictions.json"
 
@@ -66,34 +70,17 @@ def predict_files(
     """
     from somanet.segmentation.diameters import look_again, median_or_nan
     from somanet.segmentation.modality import Shown, check_modality, sampled
-    from somanet.segmentation.objects import measure_objects
 
     if not any_modality:
         check_modality([Shown(_named(item), item.images) for item in inputs], segmenter.serves)
     written, tables = [], [OBJECTS.frame([])]
-    seen: list[tuple[NDArray[Any], NDArray[Any]]]
     looked_at = sampled(len(inputs))
     for number, item in enumerate(inputs):
-        if item.read is not None:
-            image = item.read()
-            found = segmenter.segment(image)
-            labels = found.labels_YX
-            objects = measure_objects(found).assign(frame=np.nan)
-            seen = [(image, labels)]
-        else:
-            with item.choice.open(item.path) as movie:
-                frames, rows = [], []
-                for t, found in enumerate(map(segmenter.segment, movie)):
-                    frames.append(found.labels_YX.astype(np.uint16))
-                    rows.append(measure_objects(found).assign(frame=t))
-                seen = [(movie[t], frames[t]) for t in sampled(len(frames))]
-            labels = np.stack(frames).astype(np.int32)
-            objects = pd.concat(rows, ignore_index=True)
+        label = _label_movie if item.read is None else _label_image
+        objects, seen = label(segmenter, item, output / f"{item.name}.tif")
         diameters = objects["diameter_px"].to_numpy(float)
         tables.append(objects.assign(image=item.name).astype({"frame": "Int64"}))
         again = look_again(segmenter, seen) if number in looked_at else float("nan")
-        make_folder(output)  # not before there is something to write
-        write_labels(output / f"{item.name}.tif", labels)
         written.append(
             {
                 "file": f"{item.name}.tif",
@@ -120,6 +107,46 @@ def predict_files(
             "labels": written,
         },
     )
+
+
+def _label_image(segmenter: Segmenter, item: Input, path: Path) -> tuple[pd.DataFrame, list[Seen]]:
+    """Write an image's labels; gives its objects, and the image with its labels."""
+    from somanet.segmentation.objects import measure_objects
+
+    assert item.read is not None
+    image = item.read()
+    found = segmenter.segment(image)
+    write_labels(path, found.labels_YX)
+    return measure_objects(found).assign(frame=np.nan), [(image, found.labels_YX)]
+
+
+def _label_movie(segmenter: Segmenter, item: Input, path: Path) -> tuple[pd.DataFrame, list[Seen]]:
+    """Write a movie's labels, one frame in memory at a time; gives its objects, and a few frames with their labels."""
+    from somanet.segmentation.modality import sampled
+    from somanet.segmentation.objects import measure_objects
+
+    rows: list[pd.DataFrame] = []
+    seen: list[Seen] = []
+    with item.choice.open(item.path) as movie:
+        looked_at = sampled(movie.n_frames)
+
+        def labelled() -> Iterator[NDArray[np.int32]]:
+            for t, frame in enumerate(movie):
+                found = segmenter.segment(frame)
+                rows.append(measure_objects(found).assign(frame=t))
+                if t in looked_at:
+                    seen.append((frame, found.labels_YX))
+                yield found.labels_YX
+
+        write_label_movie(
+            path,
+            labelled(),
+            n_frames=movie.n_frames,
+            shape_YX=movie.shape_YX,
+            largest_id=LARGEST_UINT16,
+            calibration=movie.file_calibration,
+        )
+    return pd.concat(rows, ignore_index=True), seen
 
 
 def _named(item: Input) -> str:

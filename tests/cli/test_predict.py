@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from somanet.calibration import Calibration
+from somanet.calibration import Calibration, FileCalibration
 from somanet.data.layouts import write_kaggle, write_pairs
 from somanet.io.images import write_image
-from somanet.io.movies import write_movie
+from somanet.io.movies import open_movie, write_movie
+from somanet.segmentation.segmenter import Segmented, Segmenter
 from tests.worlds import TWO_SOMAS, draw, photograph, scene, somanet
 
 THREE_SOMAS = """
@@ -109,8 +111,34 @@ def test_a_movie_becomes_a_label_movie(bright: Path, tmp_path: Path, name: str) 
     assert labels.shape == (3, 64, 96)
     assert labels.dtype == np.uint16
     assert all(same_objects(labels[t], MOVIE_TYX[t]) for t in range(2))
-    with tifffile.TiffFile(next((tmp_path / "out").glob("*.tif"))) as tiff:
+    written = next((tmp_path / "out").glob("*.tif"))
+    with tifffile.TiffFile(written) as tiff:
         assert tiff.series[0].axes == "TYX"
+    with open_movie(written) as movie:
+        assert movie.file_calibration == FileCalibration(1.28, 12.0)
+
+
+def test_labels_of_a_movie_are_written_while_it_is_read(
+    bright: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 40 frames, no more than the three looked at again and the one at hand are held when the last one is asked."""
+    write_movie(
+        tmp_path / "a.tif", photograph(np.repeat(MOVIE_TYX[:1], 40, axis=0), np.uint16), Calibration(1.28, 12.0)
+    )
+    held: list[int] = []
+    alive: list[weakref.ref] = []
+    segment = Segmenter.segment
+
+    def watched(self: Segmenter, image: np.ndarray) -> Segmented:
+        held.append(sum(ref() is not None for ref in alive))
+        found = segment(self, image)
+        alive.append(weakref.ref(found.labels_YX))
+        return found
+
+    monkeypatch.setattr(Segmenter, "segment", watched)
+    [labels] = predict(bright, "a.tif", cwd=tmp_path).values()
+    assert labels.shape == (40, 64, 96)
+    assert max(held) <= 3 + 2
 
 
 def test_a_folder_with_movies_and_images(bright: Path, tmp_path: Path) -> None:

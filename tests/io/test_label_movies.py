@@ -88,3 +88,14 @@ def test_other_frames_than_announced_leave_nothing(
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SomaNetError, match=r"\.tif or \.zarr"):
         write(tmp_path / "labels.png")
+
+
+@pytest.mark.parametrize("name", ["labels.tif", "labels.zarr"])
+def test_a_scale_that_nobody_knows_stays_unsaid(tmp_path: Path, name: str) -> None:
+    frames = np.ones((3, 5, 8), np.uint16)
+    path = tmp_path / name
+    write_label_movie(
+        path, frames, n_frames=3, shape_YX=(5, 8), largest_id=1, calibration=FileCalibration(pixel_size_um=0.5)
+    )
+    with open_movie(path) as movie:
+        assert movie.file_calibration == FileCalibration(pixel_size_um=0.5)

@@ -1,0 +1,100 @@
+"""How long a detector learns, and what is said before it is tried."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import benchmarks.yolo.__main__ as program
+from benchmarks.yolo import learning, sets, stages
+from somanet.errors import SomaNetError
+from somanet.files import write_json
+from tests.benchmarks.yolo.worlds import PYTHON
+
+
+def test_the_schedule_follows_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A budget of 40 s, of which 10 were spent before; libreyolo's schedule has 1000 steps."""
+    now = 100.0
+    monkeypatch.setattr(learning.time, "perf_counter", lambda: now)
+    clock = learning.Clock(40.0, "wall", {"wall_s": 10.0, "processor_s": 0.0})
+    schedule = learning.ByTime(SimpleNamespace(total_iters=1000, update_lr=lambda step: step / 10), clock)
+    assert schedule.update_lr(77) == 25.0  # nothing runs yet
+    clock.start()
+    now = 115.0
+    assert clock.share() == 25 / 40
+    assert schedule.update_lr(77) == 62.5
+    assert schedule.update_momentum(77) is None
+    now = 1000.0
+    assert schedule.update_lr(77) == 100.0  # not beyond the end
+
+
+def test_batches_end_with_the_budget_and_mosaics_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each batch takes 3 s of 30: the tenth is the last; at 27 s, before it, the mosaics go."""
+    now = 0.0
+    monkeypatch.setattr(learning.time, "perf_counter", lambda: now)
+    events: list[str] = []
+    loader = learning.UntilSpent(
+        [([0] * 4,)] * 99,
+        learning.Clock(30.0, "wall", {}),
+        lambda n: events.append(f"{n}"),
+        lambda: events.append("calm"),
+    )
+    assert len(loader) == 99
+    for _ in loader:
+        now += 3
+    assert events == ["4"] * 9 + ["calm", "4"]
+    assert list(loader) == []
+
+
+def test_a_training_is_repeated_only_if_it_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "train.txt").write_text("a.png\n")
+    run = tmp_path / "runs" / "yolo9-t"
+    asked: list[str] = []
+
+    def trained(python: Path, *arguments: str, threads: int) -> None:
+        asked.append(arguments[arguments.index("--budget-s") + 1])
+        write_json(run / "training.json", {})
+
+    monkeypatch.setattr(stages, "run_apart", trained)
+    for budget_s in (5.0, 5.0, 6.0):
+        training = stages.Training("yolo9-t", budget_s, "wall", 1, 16, 256, 0, ())
+        stages.train(PYTHON, tmp_path / "data.yaml", training, run)
+    assert asked == ["5.0", "6.0"]
+
+
+def test_without_the_environment_a_line_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(SomaNetError, match="make yolo"):
+        stages.run_apart(tmp_path / "python", "learning", threads=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--skip-training"], "no finished training"),
+        ([], "How long"),
+        (["--somanet-training", "told.json"], "does not say how long"),
+        (["--skip-training", "--network", "yolo9-t", "--model", "models/x"], "NAME=FOLDER"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_it_is_tried(
+    data: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
+    write_json(tmp_path / "told.json", {"seconds": 3})
+    options = [str(tmp_path / word) if word == "told.json" else word for word in options]
+    with pytest.raises(SomaNetError, match=words):
+        program.run(program.parse(["--data", str(data), "--output", str(tmp_path / "out"), *options]))
+
+
+def test_the_budget_is_somanets_unless_told(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two trainings of 100 and 20 s make 120."""
+    asked: list[float] = []
+    monkeypatch.setattr(stages, "train", lambda python, yaml, training, run: asked.append(training.budget_s))
+    monkeypatch.setattr(sets, "write_training_set", lambda *arguments, **options: None)
+    for number, seconds in enumerate((100.0, 20.0)):
+        write_json(tmp_path / f"{number}.json", {"seconds_per_seed": seconds})
+    told = ["--somanet-training", str(tmp_path / "0.json"), str(tmp_path / "1.json")]
+    for options in (told, [*told, "--budget-s", "7"]):
+        program.train_networks(program.parse(["--data", str(data), *options]), PYTHON, tmp_path)
+    assert asked == [120.0, 7.0]

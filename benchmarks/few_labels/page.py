@@ -84,6 +84,8 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
     for ax, (score, title) in zip(figure.subplots(1, len(SCORES)), SCORES.items(), strict=True):
         for place, method in enumerate(METHODS):
             line = shown[shown["method"] == method.name]
+            if line.empty:
+                continue
             beside = line["crops"].to_numpy(float) * 2 ** ((place - 1.5) * 0.06)  # so that bars do not hide each other
             spread = [spreads[score] for spreads in line["spread_over_seeds"]]
             colour = _COLOURS[method.name]

@@ -69,11 +69,18 @@ def quantise(onnx_model: bytes, images: Sequence[Float32], *, parts: Sequence[st
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                reduce_range=not sums_in_32_bits(),
                 nodes_to_quantize=chosen,
             )
         finally:
             logging.root.setLevel(before)
         return (folder / "int8.onnx").read_bytes()
+
+
+def sums_in_32_bits() -> bool:
+    """Whether the processor adds 8-bit products in 32 bits; others overflow 16, unless weights have 7 bits."""
+    facts = Path("/proc/cpuinfo")
+    return facts.is_file() and "vnni" in facts.read_text(encoding="utf-8", errors="replace")
 
 
 def integers(checkpoint: Checkpoint, frames: Frames) -> list[Row]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.peers.page import table
 from benchmarks.peers.scoring import score_subsets
+from benchmarks.yolo.sets import LATER_X_PX, MOVIE, Frames
 from somanet.analysis.network import network_folder
 from somanet.data.layouts import LabelledImage, open_dataset
 from somanet.data.splits import read_split
@@ -31,14 +32,11 @@ from somanet.errors import SomaNetError
 from somanet.evaluation.masks import interior, overlap, ratio
 from somanet.evaluation.scores import SeedScores, average_seeds, score_dataset
 from somanet.files import make_folder, write_json, write_text
-from somanet.io.movies import open_movie
 from somanet.provenance import available_processors
 from somanet.segmentation.checkpoint import load_checkpoint
 from somanet.segmentation.modality import not_fluorescence
 from somanet.segmentation.segmenter import Segmented, Segmenter
 
-X_FROM_PX = 440
-"""No training crop comes from this column on."""
 BINS = (0.0, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Of the confidence."""
 COLUMNS = {
@@ -57,11 +55,8 @@ def frames_never_cropped(data: Path) -> Iterator[LabelledImage]:
     """Frames of the movie of which `soma/` has no crop, whole, with the reference labels."""
     crops = [*open_dataset(data / "soma" / "train").names, *open_dataset(data / "soma" / "val").names]
     cropped = {int(found[1]) for name in crops if (found := re.match(r"t(\d+)_", name))}
-    folder = data / "neuritetracker"
-    with open_movie(folder / "cell_body.tif") as movie, open_movie(folder / "soma_labels.tif") as labels:
-        for t, (frame, truth) in enumerate(zip(movie, labels, strict=True)):
-            if t not in cropped:
-                yield LabelledImage(f"t{t:02d}", np.asarray(frame), np.asarray(truth).astype(np.int32))
+    frames = Frames(data / MOVIE / "cell_body.tif", data / MOVIE / "soma_labels.tif")
+    return (frame for frame in frames if int(frame.name) not in cropped)
 
 
 def cut(answers: Answers, x_from_px: int) -> list[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
@@ -149,7 +144,7 @@ def soma_rows(data: Path, folders: Mapping[str, Sequence[Path]], *, symmetries: 
     """Set → network → scores, averaged over seeds; and network → reliability of the confidence in both sets."""
     crops = open_dataset(data / "soma" / "val")
     sets = {"soma/val": ([crops.load(name) for name in crops.names], 0)}
-    sets["later frames, x ≥ 440"] = (list(frames_never_cropped(data)), X_FROM_PX)
+    sets["later frames, x ≥ 440"] = (list(frames_never_cropped(data)), LATER_X_PX)
     scores: dict[str, dict[str, Any]] = {}
     sure: dict[str, list[tuple[NDArray[np.bool_], NDArray[np.float64]]]] = {}
     for title, (items, x_from_px) in sets.items():

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.data.layouts import LabelledImage
-from somanet.labelling.thresholds import mean_accuracy
+from somanet.evaluation.scores import score_dataset
 from somanet.segmentation.inputs import measure_exposure, to_unit
 from somanet.study.settings import ThresholdSettings
 from somanet.study.threshold import threshold_labels
@@ -75,6 +75,7 @@ def choose(method: str, items: Sequence[LabelledImage]) -> Mapping[str, float]:
     """The settings with the best mean accuracy over IoU 0.5 to 0.9, all objects counted together."""
 
     def score(settings: Mapping[str, float]) -> float:
-        return mean_accuracy([(item.labels, METHODS[method](item.image, **settings)) for item in items])
+        pairs = ((item.name, item.labels, METHODS[method](item.image, **settings)) for item in items)
+        return score_dataset(pairs, intervals=False).values["mean_ap"]
 
     return max(choices(method), key=score)

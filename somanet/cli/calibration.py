@@ -30,8 +30,7 @@ def calibrate(
     from somanet.analysis.network import network_folder
     from somanet.data.layouts import open_dataset
     from somanet.data.splits import read_part
-    from somanet.labelling.thresholds import choose_threshold
-    from somanet.segmentation.calibrating import calibrate_checkpoint
+    from somanet.labelling.calibrating import calibrate_checkpoint
 
     if split is not None and len(data) > 1:
         raise SomaNetError(f"--split names the images of one set, found {len(data)}. Leave it out, or name one set.")
@@ -40,12 +39,12 @@ def calibrate(
         dataset = open_dataset(path)
         names = dataset.names if split is None else read_part(split, part, names=dataset.names)
         items += [dataset.load(name) for name in names]
-    found = calibrate_checkpoint(network_folder(model), items, output)
+    done = calibrate_checkpoint(network_folder(model), items, output, choose_threshold=threshold)
+    found = done.temperature
     typer.echo(f"temperature {found.temperature:.3g}, from {found.images} images")
     typer.echo(f"cross entropy per pixel  {found.nll_before:.4f} before, {found.nll_after:.4f} after")
     typer.echo(f"calibration error        {found.ece_before:.4f} before, {found.ece_after:.4f} after")
-    if threshold:
-        before, now = choose_threshold(output, items)
+    if (before := done.before) and (now := done.now):
         typer.echo(f"threshold                {before.threshold:g} before, {now.threshold:g} now")
         typer.echo(f"accuracy, IoU 0.5 to 0.9 {before.accuracy:.3f} before, {now.accuracy:.3f} now")
         typer.echo(f"found / true area        {before.size_bias:.2f} before, {now.size_bias:.2f} now")

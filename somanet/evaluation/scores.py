@@ -82,6 +82,7 @@ def score_dataset(
     *,
     thresholds: Sequence[float] = THRESHOLDS,
     ignore_edge: bool = False,
+    intervals: bool = True,
     seed: int = 0,
 ) -> Scores:
     """Score predictions against the truth.
@@ -90,6 +91,7 @@ def score_dataset(
         pairs: (name, true labels YX, predicted labels YX) of every image.
         thresholds: object IoU thresholds, ascending.
         ignore_edge: leave out objects that the image's edge cuts, see :func:`somanet.evaluation.masks.interior`.
+        intervals: whether to resample for intervals, which takes most of the time.
         seed: of the bootstrap.
 
     Raises:
@@ -116,7 +118,7 @@ def score_dataset(
     return replace(
         scores,
         values=scores.pooled(np.arange(len(table))),
-        intervals=bootstrap_intervals(len(table), scores.pooled, seed=seed),
+        intervals=bootstrap_intervals(len(table), scores.pooled, seed=seed) if intervals else {},
     )
 
 

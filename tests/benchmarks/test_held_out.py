@@ -80,12 +80,12 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_frames_with_a_crop_are_left_out(data: Path) -> None:
-    assert [item.name for item in held_out.frames_never_cropped(data)] == ["t00", "t03"]
+    assert [item.name for item in held_out.frames_never_cropped(data)] == ["0000", "0003"]
 
 
 def test_a_network_is_scored_in_both_sets(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that finds exactly what is there, twice as if of two seeds: all is right, nothing is spread."""
-    monkeypatch.setattr(held_out, "X_FROM_PX", 20)
+    monkeypatch.setattr(held_out, "LATER_X_PX", 20)
     network = save_bright_network(tmp_path / "network")
     found = held_out.soma_rows(data, {"mine": [network, network]}, symmetries=1)
     assert found["somas"] == {"soma/val": [1, 2], "later frames, x ≥ 440": [2, 2]}

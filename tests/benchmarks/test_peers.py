@@ -22,7 +22,6 @@ from benchmarks.peers.session import Session, better
 from benchmarks.peers.training import reached
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError
-from somanet.labelling.thresholds import mean_accuracy
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,7 +57,6 @@ def test_the_mean_is_over_the_thresholds_that_an_object_reaches() -> None:
     assert "fluorescence" not in found
     assert found["all"]["pooled_mean"] == pytest.approx(3 / 5)
     assert found["all"]["images_mean"] == pytest.approx(3 / 5)
-    assert mean_accuracy([pair[1:]]) == pytest.approx(3 / 5)
 
 
 def test_an_image_without_any_object_has_no_accuracy_and_changes_no_mean() -> None:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from somanet.data.layouts import LabelledImage, write_pairs
 from somanet.errors import SomaNetError
-from somanet.files import sha256_file
-from somanet.labelling.thresholds import CANDIDATES, at_thresholds, choose_threshold
-from somanet.segmentation.checkpoint import load_checkpoint
+from somanet.labelling.thresholds import CANDIDATES, at_thresholds, best_threshold
 from somanet.segmentation.settings import ModelSpec
-from tests.worlds import save_bright_network, somanet
 
 SHAPE = (96, 160)
 CENTRES = ((40, 40), (50, 110))
@@ -50,57 +43,14 @@ def test_the_accuracy_is_best_at_the_level_of_the_truth() -> None:
     assert math.isnan(scored[0.8].size_bias), "(0.2 / 0.7)² matches nothing"
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> tuple[Path, LabelledImage]:
-    """A network that finds what is brighter than half, and a picture whose somas end at 94 of 255.
-
-    Its probability sigmoid(20 (b − 0.5)) is 0.20 at b = 0.431 and 0.25 at b = 0.445, where masks agree with these somas
-    by (0.569 / 0.631)² = 0.81 and (0.555 / 0.631)² = 0.77: only at the lowest candidate is IoU 0.8 passed.
-    """
-    grey = (cones() * 255).round().astype(np.uint8)
-    picture = np.repeat(grey[..., None], 3, axis=-1)
-    return save_bright_network(tmp_path / "model"), LabelledImage("cones", picture, somas(94 / 255))
-
-
-def test_the_network_gets_the_threshold_and_keeps_the_rest(world: tuple[Path, LabelledImage]) -> None:
-    folder, item = world
-    weights, config = sha256_file(folder / "model.safetensors"), json.loads((folder / "config.json").read_text())
-    before, now = choose_threshold(folder, [item])
-    assert (before.threshold, now.threshold) == (0.5, 0.2)
-    assert before.accuracy < now.accuracy == 4 / 5
-    assert before.size_bias < now.size_bias <= 1
-    assert load_checkpoint(folder).spec.instances.threshold == 0.2
-    config["model"]["instances"] = {**config["model"]["instances"], "threshold": 0.2}
-    assert json.loads((folder / "config.json").read_text()) == config
-    assert sha256_file(folder / "model.safetensors") == weights
-
-
-def test_of_equal_thresholds_the_nearest_is_kept(world: tuple[Path, LabelledImage]) -> None:
-    """A step from black to white: every threshold gives the same labels."""
-    folder, item = world
-    step = np.where(item.labels[..., None] > 0, np.uint8(255), np.uint8(0)).repeat(3, axis=-1)
-    before, now = choose_threshold(folder, [LabelledImage("step", step, item.labels)])
+def test_of_equal_thresholds_the_nearest_is_kept() -> None:
+    """A step from 0 to 1: every threshold gives the same labels."""
+    step = (somas(0.3) > 0).astype(np.float32)
+    before, now = best_threshold([step[None]], [somas(0.3)], ModelSpec())
     assert before == now
     assert now.threshold == 0.5
 
 
-def test_a_network_that_finds_nothing_is_refused_and_unchanged(world: tuple[Path, LabelledImage]) -> None:
-    folder, item = world
-    before = (folder / "config.json").read_bytes()
+def test_where_nothing_is_found_no_threshold_is_best() -> None:
     with pytest.raises(SomaNetError, match="No threshold suits"):
-        choose_threshold(folder, [LabelledImage("dark", np.zeros_like(item.image), item.labels)])
-    assert (folder / "config.json").read_bytes() == before
-
-
-def test_calibrate_chooses_a_threshold_when_asked(
-    world: tuple[Path, LabelledImage], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder, item = world
-    write_pairs(tmp_path / "set", [item])
-    shutil.copytree(folder, tmp_path / "plain")
-    for output, more in (("plain", ()), ("chosen", ("--threshold",))):
-        assert somanet("calibrate", "set", "--model", folder, "--output", output, *more, cwd=tmp_path) is None
-    assert "0.5 before, 0.2 now" in capsys.readouterr().out
-    assert load_checkpoint(tmp_path / "plain").spec.instances.threshold == 0.5
-    assert load_checkpoint(tmp_path / "chosen").spec.instances.threshold == 0.2
-    assert load_checkpoint(folder).spec.instances.threshold == 0.5
+        best_threshold([np.zeros((1, *SHAPE), np.float32)], [somas(0.3)], ModelSpec())

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from somanet.errors import SomaNetError
-from somanet.files import sha256_file
-from somanet.segmentation.calibrating import calibrate_checkpoint
 from somanet.segmentation.checkpoint import load_checkpoint, save_checkpoint
 from somanet.segmentation.instances import sigmoid
 from somanet.segmentation.settings import ModelSpec
@@ -21,7 +18,7 @@ from somanet.segmentation.temperature import (
     fit_temperature,
     to_logits,
 )
-from tests.worlds import LabelledImage, bright_network, scene
+from tests.worlds import bright_network
 
 
 def drawn(factor: float, seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -88,37 +85,6 @@ def test_a_network_that_is_always_right_or_knows_nothing_has_no_temperature() ->
         fit_temperature([np.where(truth, 0.2, 0.8).astype(np.float32)], [truth])
     with pytest.raises(SomaNetError, match="No images"):
         fit_temperature([], [])
-
-
-@pytest.fixture
-def harder() -> list[LabelledImage]:
-    """A dim soma that the bright network (logit = 20 (brightness − 0.5)) takes for background, among bright ones."""
-    first, second = scene("a"), scene("b")
-    dim = second.image.copy()
-    dim[second.labels == 1] = 102  # logit −2, and true
-    return [first, LabelledImage("b", dim, second.labels)]
-
-
-def test_a_checkpoint_is_calibrated_in_place_or_as_a_copy(tmp_path: Path, harder: list[LabelledImage]) -> None:
-    before = save_checkpoint(tmp_path / "model", bright_network(), ModelSpec(), {"training": {"epochs": 3}})
-    (tmp_path / "model" / "README.md").write_text("card")
-    config = json.loads((tmp_path / "model" / "config.json").read_text())
-    found = calibrate_checkpoint(tmp_path / "model", harder, tmp_path / "copy")
-    assert json.loads((tmp_path / "model" / "config.json").read_text()) == config
-    assert found.nll_after < found.nll_before
-    copy = load_checkpoint(tmp_path / "copy")
-    assert (copy.sha256, copy.calibration, copy.temperature) == (before, found, found.temperature)
-    assert copy.metadata == {"training": {"epochs": 3}}  # what a network trained from it takes along
-    assert load_checkpoint(tmp_path / "model").temperature == 1
-    assert calibrate_checkpoint(tmp_path / "model", harder, tmp_path / "model") == found
-    assert {f.name for f in (tmp_path / "model").iterdir()} == {"README.md", "config.json", "model.safetensors"}
-    assert sha256_file(tmp_path / "model" / "model.safetensors") == before
-    assert json.loads((tmp_path / "model" / "config.json").read_text()) == {
-        **config,
-        "calibration": found.model_dump(),
-    }
-    # fitted again, it is the same: the temperature is of the network, not of its calibrated answers
-    assert calibrate_checkpoint(tmp_path / "copy", harder, tmp_path / "again") == found
 
 
 @pytest.mark.parametrize(

@@ -28,17 +28,16 @@ def run_step(step: str, movie: Path, folder: Path) -> None:
     from somanet.analysis import movie as whole
     from somanet.analysis import steps
     from somanet.analysis.manifest import provenance_of
-    from somanet.analysis.network import network_folder
+    from somanet.analysis.network import open_networks
     from somanet.analysis.source import MovieSource, movie_name
     from somanet.migration.measures import measure_movie
     from somanet.migration.settings import MigrateSettings
-    from somanet.segmentation.checkpoint import load_checkpoint
-    from somanet.segmentation.segmenter import Segmenter
     from somanet.tracking.settings import TrackSettings
+    from somanet.video import usual_workers
 
     source = MovieSource(movie, movie_name(movie))
     settings = MigrateSettings()
-    segmenter = Segmenter((load_checkpoint(network_folder(None)),)) if step == "segment" else None
+    segmenter = open_networks(None, at_once=usual_workers()).segmenter if step == "segment" else None
     measures = measure_movie(steps.read_tracks_of(folder)) if step in ("report", "overlay") else None
     start = time.perf_counter()
     if segmenter is not None:

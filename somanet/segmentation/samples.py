@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Sized
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -15,8 +16,10 @@ from torch.utils.data import Dataset, Sampler
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError
 from somanet.segmentation.augment import Augmenter, online_augmentation, paper_expansion, plain_view, strong_view
-from somanet.segmentation.inputs import make_targets, measure_exposure, to_unit, unit_to_input
+from somanet.segmentation.inputs import Exposure, make_targets, measure_exposure, to_unit, unit_to_input
 from somanet.segmentation.settings import ModelSpec, TrainSettings
+
+_DARKER_ELSEWHERE = 0.1  # of the crop's range: 0.12 between crops of a real movie and their frames
 
 
 class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
@@ -29,6 +32,11 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, items: Sequence[LabelledImage], spec: ModelSpec, settings: TrainSettings, *, seed: int) -> None:
         if not items:
             raise SomaNetError("There are no training images. Were all of them rejected? See the manifest.")
+        if spec.input == "rgb" and settings.augment.brighter_elsewhere > 1:
+            raise SomaNetError(
+                f"augment.brighter_elsewhere is {settings.augment.brighter_elsewhere:g}, which input 'rgb' does not have: "
+                "its brightness is as stored. Set it to 1, or use input contrasts or background."
+            )
         self.items = [LabelledImage(item.name, to_unit(item.image), item.labels) for item in items]
         if settings.augment.mode == "paper":
             self.items = paper_expansion(self.items, settings.augment, seed=seed)
@@ -60,8 +68,11 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         image, labels = fit_square(item.image, item.labels, self._settings, rng)
         if self._augment is not None:
             image, labels = self._augment(image, labels, seed=int(rng.integers(2**31)))
+        exposure = self._exposures[number]
+        if exposure is not None:
+            exposure = widened(exposure, self._settings.augment.brighter_elsewhere, rng)
         return (
-            torch.from_numpy(unit_to_input(image, self._spec, self._exposures[number])),
+            torch.from_numpy(unit_to_input(image, self._spec, exposure)),
             torch.from_numpy(make_targets(labels, self._spec.outputs)),
         )
 
@@ -109,6 +120,17 @@ def in_turns(n_images: int, n_samples: int, rng: np.random.Generator) -> list[in
     """Image numbers, each as often as the others give or take one: permutations, one after another."""
     rounds = -(-n_samples // n_images)
     return [int(i) for i in np.concatenate([rng.permutation(n_images) for _ in range(rounds)])[:n_samples]]
+
+
+def widened(exposure: Exposure, brighter_elsewhere: float, rng: np.random.Generator) -> Exposure:
+    """The exposure of a larger image that a crop might be from, see `AugmentSettings.brighter_elsewhere`."""
+    if brighter_elsewhere == 1:
+        return exposure
+    span = exposure.high - exposure.low
+    factor = brighter_elsewhere ** rng.uniform()
+    return replace(
+        exposure, low=exposure.low - _DARKER_ELSEWHERE * span * rng.uniform(), high=exposure.low + factor * span
+    )
 
 
 class EpochSampler(Sampler[int]):

@@ -94,6 +94,10 @@ class AugmentSettings(Settings):
     """Of mode `paper`. `every-axis`, as the authors' code did: upside down, left to right, and the colours reversed."""
     recolour_probability: Fraction = 0.0
     """Grey to single colour and back: for `rgb` inputs from microscopes with and without pseudo-colour."""
+    brighter_elsewhere: Annotated[float, Field(ge=1)] = 1.0
+    """Training images that are crops: the whole image's brightest pixels may be up to so many times as far above the
+    crop's darkest as the crop's own are, and its darkest a tenth of the crop's range below them. Without it, a dim soma
+    is seen only beside its crop's neighbours, never beside the brightest of the whole frame. Not for input `rgb`."""
 
     @model_validator(mode="after")
     def _ordered(self) -> AugmentSettings:

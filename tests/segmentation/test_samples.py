@@ -14,7 +14,8 @@ from scipy import ndimage
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError
 from somanet.segmentation.augment import strong_view
-from somanet.segmentation.samples import EpochSampler, TrainingSamples, UnlabelledSamples, fit_square
+from somanet.segmentation.inputs import Exposure, measure_exposure, to_unit, unit_to_input
+from somanet.segmentation.samples import EpochSampler, TrainingSamples, UnlabelledSamples, fit_square, widened
 from somanet.segmentation.settings import AugmentSettings, ModelSpec, TrainSettings
 
 SPEC = ModelSpec(outputs=("soma", "boundary"))
@@ -133,6 +134,48 @@ def test_the_range_is_that_of_the_whole_image_not_of_a_crop() -> None:
     item = LabelledImage("a", image, np.zeros((96, 128), np.int32))
     samples = TrainingSamples([item] * 6, SPEC, settings(), seed=1)
     assert min(float(samples[position][0].max()) for position in range(6)) == 0
+
+
+@given(seed=st.integers(0, 2**31), low=st.floats(-1, 0.5), span=st.floats(0.01, 1), factor=st.floats(1, 8))
+def test_a_larger_images_range_holds_the_crops(seed: int, low: float, span: float, factor: float) -> None:
+    crop = Exposure(inverted=low < 0, low=low, high=low + span, background=low + span / 3)
+    larger = widened(crop, factor, np.random.default_rng(seed))
+    assert crop.high - 1e-9 <= larger.high <= low + factor * span + 1e-9
+    assert low - 0.1 * span - 1e-9 <= larger.low <= low
+    assert (larger.background, larger.inverted) == (crop.background, crop.inverted)
+    if factor == 1:
+        assert larger == crop
+
+
+@pytest.mark.parametrize("kind", ["contrasts", "background"])
+def test_a_crop_is_seen_as_part_of_a_frame_with_a_brighter_soma(kind: Any) -> None:
+    """A frame's crop without its brightest soma enters the network darker than the crop alone: training shows both."""
+    rng = np.random.default_rng(3)
+    crop = np.full((32, 32), 0.2) + rng.normal(0, 0.01, (32, 32))
+    crop[8:20, 10:24] += 0.1
+    frame = np.hstack([crop, np.full((32, 40), 0.2)])
+    frame[6:26, 44:66] = 0.6
+    frame, crop = (np.repeat((255 * image).astype(np.uint8)[..., None], 3, axis=-1) for image in (frame, crop))
+    spec = ModelSpec(input=kind)
+    in_frame = unit_to_input(crop, spec, measure_exposure(to_unit(frame)))[:, 10:18, 12:22].mean(axis=(1, 2))
+    item = LabelledImage("crop", crop, np.zeros((32, 32), np.int32))
+
+    def seen(factor: float) -> np.ndarray[Any, Any]:
+        samples = TrainingSamples(
+            [item], spec, settings(samples_per_epoch=60, augment={"brighter_elsewhere": factor}), seed=1
+        )
+        return np.stack([s[:3, 10:18, 12:22].mean(dim=(1, 2)).numpy() for s in epoch_of(samples, 1)])
+
+    assert (seen(1.0) > in_frame + 0.05).all()
+    several = seen(4.0)
+    assert (several.min(axis=0) < in_frame).all()
+    assert (several.max(axis=0) > in_frame + 0.05).all()
+    np.testing.assert_array_equal(several, seen(4.0))
+
+
+def test_colours_as_stored_have_no_range_to_widen() -> None:
+    with pytest.raises(SomaNetError, match=r"brighter_elsewhere is 2.*rgb.*contrasts or background"):
+        TrainingSamples([noisy(1)], ModelSpec(), settings(augment={"brighter_elsewhere": 2}), seed=0)
 
 
 def test_no_images() -> None:

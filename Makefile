@@ -66,7 +66,7 @@ real: setup ## Run the pipeline on real data (DATA=folder, ../shared/data unless
 	@ln -sfn "$$(cd '$(DATA)' && pwd)" profiles/real/input
 	$(BIN)/dvc repro profiles/real/dvc.yaml
 
-bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=folder): half an hour on 2 cores
+bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=folder): two hours on 2 cores, far less on a GPU
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make bundled-model DATA=path" >&2; exit 1; }
 	$(BIN)/somanet simulate --output build/bundled/sim --nuclei 0 --crops 32 --frames 0 --seed 1000
 	$(BIN)/somanet simulate --output build/bundled/val --nuclei 0 --crops 8 --frames 0 --seed 2000
@@ -78,6 +78,8 @@ bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=fol
 		build/bundled/some_nuclei --val build/bundled/val/crops.zip \
 		--params somanet/model/recipe.yaml --variant neurons --start build/bundled/nuclei \
 		--output build/bundled/neurons --experiment bundled
+	$(BIN)/somanet calibrate '$(DATA)/soma/val' build/bundled/val/crops.zip --threshold \
+		--model build/bundled/neurons --output build/bundled/neurons
 	$(BIN)/somanet export build/bundled/neurons --output somanet/model --modality fluorescence --diameters 12-40
 
 bioimageio: setup ## Export the network that comes along for Fiji and QuPath, and run the BioImage Model Zoo's own test

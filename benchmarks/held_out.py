@@ -119,10 +119,12 @@ def answers_of(folder: Path, items: Sequence[LabelledImage], *, symmetries: int)
     return [(item, segmenter.segment(item.image)) for item in items]
 
 
-def nuclei_rows(data: Path, folders: Mapping[str, Sequence[Path]], *, symmetries: int) -> dict[str, Any]:
-    """Network → subset → scores of the test part; the mean over seeds of each score."""
+def nuclei_rows(
+    data: Path, folders: Mapping[str, Sequence[Path]], *, symmetries: int, part: str = "test"
+) -> dict[str, Any]:
+    """Network → subset → scores of a part of the images; the mean over seeds of each score."""
     dataset = open_dataset(data / "dsb2018" / "stage1_train.zip")
-    items = [dataset.load(name) for name in read_split(data / "dsb2018" / "split.csv")["test"]]
+    items = [dataset.load(name) for name in read_split(data / "dsb2018" / "split.csv")[part]]
     fluorescent = {item.name: not_fluorescence(item.image) is None for item in items}
     rows: dict[str, Any] = {}
     for name, seeds in folders.items():
@@ -220,15 +222,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with dsb2018/, soma/ and neuritetracker/")
     parser.add_argument("--nuclei", nargs="*", default=[], metavar="NAME=FOLDER", help="networks for nuclei")
     parser.add_argument("--somas", nargs="*", default=[], metavar="NAME=FOLDER", help="networks for somas")
+    parser.add_argument("--part", choices=("test", "val"), default="test", help="of the nuclei; val is for choosing")
     parser.add_argument("--symmetries", type=int, default=1, help="1, 4 or 8 ways in which an image is seen")
     parser.add_argument("--output", type=Path, default=Path("build"))
     given = parser.parse_args()
-    nuclei = nuclei_rows(given.data, named(given.nuclei), symmetries=given.symmetries)
+    nuclei = nuclei_rows(given.data, named(given.nuclei), symmetries=given.symmetries, part=given.part)
     somas = soma_rows(given.data, named(given.somas), symmetries=given.symmetries)
     about = "; ".join(f"{title}: {images} images, {n} somas" for title, (images, n) in somas["somas"].items())
     text = "\n\n".join(
         (
-            "DSB2018, test part:",
+            f"DSB2018, {given.part} part:",
             nuclei_table(nuclei),
             f"{about}:",
             soma_table(somas["scores"]),
@@ -239,7 +242,13 @@ def main() -> None:
     plain = {title: {name: one.as_dict() for name, one in row.items()} for title, row in somas["scores"].items()}
     write_json(
         make_folder(given.output) / "held_out.json",
-        {"nuclei": nuclei, "somas": plain, "confidence": somas["confidence"], "symmetries": given.symmetries},
+        {
+            "nuclei": nuclei,
+            "somas": plain,
+            "confidence": somas["confidence"],
+            "symmetries": given.symmetries,
+            "part": given.part,
+        },
     )
     write_text(given.output / "held_out.md", f"{text}\n")
     print(f"{text}\n\nWritten: {given.output}/held_out.md, held_out.json")

@@ -48,6 +48,13 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def make_readable(path: Path) -> None:
+    """Give a file the mode that any new file gets; safetensors hides those that it writes from colleagues (600)."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.

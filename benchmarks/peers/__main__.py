@@ -60,7 +60,7 @@ def read_arguments() -> argparse.Namespace:
     group.add_argument("--recorded", type=Path, help="peers.json of a session whose training of the paper's is taken")
     group.add_argument("--paper-recipe", type=Path, default=Path("profiles/real/params.yaml"))
     group.add_argument("--paper-network", default="paper")
-    group.add_argument("--recipe", type=Path, default=Path("somanet/model/recipe.yaml"))
+    group.add_argument("--recipe", type=Path, default=Path("benchmarks/peers/race.yaml"))
     group.add_argument("--network", default="nuclei")
     group.add_argument("--train-images", type=int, help="all unless told")
     group.add_argument("--train-val-images", type=int, help="all unless told")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from somanet.files import atomic_path, make_folder, sha256_file, write_json
+from somanet.files import atomic_path, make_folder, make_readable, sha256_file, write_json
 from somanet.segmentation.checkpoint import CONFIG, WEIGHTS, load_checkpoint, read_config
 from somanet.segmentation.serves import SECTION, Serves
 
@@ -35,6 +35,7 @@ def export_half(checkpoint: Path, output: Path, *, mlflow_run: str | None = None
     make_folder(output)
     with atomic_path(output / WEIGHTS) as temporary:
         save_file(tensors, temporary)
+        make_readable(temporary)
     digest = sha256_file(output / WEIGHTS)
     weights = {"file": WEIGHTS, "sha256": digest, "exported_from": loaded.sha256, "precision": "float16"}
     told = {} if serves is None else {SECTION: serves.model_dump(mode="json")}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from somanet.errors import SomaNetError
-from somanet.files import atomic_path, sha256_file, write_json
+from somanet.files import atomic_path, make_readable, sha256_file, write_json
 from somanet.segmentation.serves import SECTION as SERVES
 from somanet.segmentation.serves import Serves
 from somanet.segmentation.settings import ModelSpec, Settings
@@ -63,6 +63,7 @@ def save_checkpoint(folder: Path | str, model: nn.Module, spec: ModelSpec, metad
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         save_file(tensors, temporary / WEIGHTS)
+        make_readable(temporary / WEIGHTS)
         digest = sha256_file(temporary / WEIGHTS)
         config = {
             **metadata,

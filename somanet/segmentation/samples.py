@@ -34,8 +34,8 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
             raise SomaNetError("There are no training images. Were all of them rejected? See the manifest.")
         if spec.input == "rgb" and settings.augment.brighter_elsewhere > 1:
             raise SomaNetError(
-                f"augment.brighter_elsewhere is {settings.augment.brighter_elsewhere:g}, which input 'rgb' does not have: "
-                "its brightness is as stored. Set it to 1, or use input contrasts or background."
+                f"augment.brighter_elsewhere is {settings.augment.brighter_elsewhere:g}, but input 'rgb' takes "
+                "brightness as stored: there is no range to widen. Set it to 1, or use input contrasts or background."
             )
         self.items = [LabelledImage(item.name, to_unit(item.image), item.labels) for item in items]
         if settings.augment.mode == "paper":

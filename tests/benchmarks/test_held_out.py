@@ -11,6 +11,7 @@ import pytest
 from benchmarks import held_out
 from somanet.calibration import Calibration
 from somanet.data.layouts import LabelledImage, write_pairs
+from somanet.data.writers import write_kaggle
 from somanet.errors import SomaNetError
 from somanet.io.movies import write_movie
 from somanet.segmentation.segmenter import Segmented
@@ -77,6 +78,25 @@ def data(tmp_path: Path) -> Path:
     write_pairs(tmp_path / "soma" / "train", [LabelledImage("t01_y000_x000", crop, true)])
     write_pairs(tmp_path / "soma" / "val", [LabelledImage("t02_y000_x440", crop, true)])
     return tmp_path
+
+
+def test_nuclei_are_scored_on_the_part_that_is_asked_for(tmp_path: Path) -> None:
+    """The validation image holds two nuclei that the network finds, the test image one that is too dark for it."""
+    true = labels(left=np.s_[5:15, 5:15], right=np.s_[20:32, 30:44])
+    bright, dark = (
+        np.repeat(np.where(true > 0, value, 20).astype(np.uint8)[..., None], 3, axis=-1) for value in (220, 60)
+    )
+    folder = tmp_path / "dsb2018"
+    folder.mkdir()
+    write_kaggle(folder / "stage1_train.zip", [LabelledImage("a", bright, true), LabelledImage("b", dark, true)])
+    (folder / "split.csv").write_text("image_id,split\na,val\nb,test\n")
+    network = {"mine": [save_bright_network(tmp_path / "network")]}
+    scores = {
+        part: held_out.nuclei_rows(tmp_path, network, symmetries=1, part=part)["mine"] for part in ("val", "test")
+    }
+    assert scores["val"]["all"]["pooled_0.5"] == 1
+    assert scores["test"]["all"]["pooled_0.5"] == 0
+    assert "| mine | all (1) | 1.000 |" in held_out.nuclei_table({"mine": scores["val"]})
 
 
 def test_frames_with_a_crop_are_left_out(data: Path) -> None:

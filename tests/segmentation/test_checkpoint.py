@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from somanet.errors import SomaNetError
+from somanet.exporting.half import export_half
 from somanet.files import sha256_file
 from somanet.segmentation.checkpoint import load_checkpoint, read_config, save_checkpoint
 from somanet.segmentation.models import build_model
@@ -78,6 +80,14 @@ def test_a_network_is_replaced_whole(folder: Path) -> None:
 
 class Unwritable:
     """No JSON."""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_colleagues_may_read_a_network(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "new").write_text("of the usual mode")
+    export_half(folder, tmp_path / "exported")
+    for path in (folder, tmp_path / "exported"):
+        assert {file.stat().st_mode for file in path.iterdir()} == {(tmp_path / "new").stat().st_mode}
 
 
 def test_a_save_that_fails_leaves_the_old_network(folder: Path) -> None:

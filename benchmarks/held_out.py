@@ -3,7 +3,8 @@
 python -m benchmarks.held_out --data ../shared/data                                    # the network that comes along
 python -m benchmarks.held_out --data ../shared/data --nuclei NAME=FOLDER --somas NAME=FOLDER NAME=FOLDER
 
-Networks of one NAME are trainings with different seeds: their scores are averaged. `--nuclei` are scored on the test
+Networks of one NAME are trainings with different seeds: their scores are averaged. NAME=FOLDER+FOLDER is an ensemble:
+its networks' probabilities are averaged. `--nuclei` are scored on the test
 part of the Data Science Bowl's images; `--somas` on the crops of `soma/val` and on all frames of the same movie from
 which no crop was taken, where x >= 440. Writes OUTPUT/held_out.md and held_out.json.
 """
@@ -49,6 +50,8 @@ COLUMNS = {
     "noise_per_image": "noise per image",
 }
 Answers = list[tuple[LabelledImage, Segmented]]
+Networks = Mapping[str, Sequence[tuple[Path, ...]]]
+"""By name: for each seed the checkpoints that answer together."""
 
 
 def frames_never_cropped(data: Path) -> Iterator[LabelledImage]:
@@ -97,43 +100,42 @@ def reliability(right: NDArray[np.bool_], sure: NDArray[np.float64]) -> dict[str
     return {"bins": bins, "ranked": float((wins.mean() + 1) / 2) if wins.size else float("nan")}
 
 
-def named(given: Sequence[str]) -> dict[str, list[Path]]:
-    """Checkpoints by name from NAME=FOLDER, a name as often as it has seeds.
+def named(given: Sequence[str]) -> dict[str, list[tuple[Path, ...]]]:
+    """Checkpoints by name from NAME=FOLDER or NAME=FOLDER+FOLDER, a name as often as it has seeds.
 
     Raises:
         SomaNetError: one that is not NAME=FOLDER, or no checkpoint.
     """
-    found: dict[str, list[Path]] = {}
+    found: dict[str, list[tuple[Path, ...]]] = {}
     for text in given:
-        name, equals, folder = text.partition("=")
-        if not (name and equals and folder):
+        name, equals, folders = text.partition("=")
+        if not (name and equals and folders):
             raise SomaNetError(f"{text!r} is not NAME=FOLDER, such as neurons=models/finetune/neurons/seed_0.")
-        found.setdefault(name, []).append(network_folder(folder))
-    return found or {"bundled": [network_folder(None)]}
+        found.setdefault(name, []).append(tuple(map(network_folder, folders.split("+"))))
+    return found or {"bundled": [(network_folder(None),)]}
 
 
-def answers_of(folder: Path, items: Sequence[LabelledImage], *, symmetries: int) -> Answers:
-    """What a network says of images."""
-    network = with_engine(load_checkpoint(folder), threads=available_processors()).checkpoint
-    segmenter = Segmenter((network,), symmetries=symmetries)
+def answers_of(folders: Sequence[Path], items: Sequence[LabelledImage], *, symmetries: int) -> Answers:
+    """What a network says of images, or several together."""
+    threads = available_processors()
+    networks = [with_engine(load_checkpoint(folder), threads=threads).checkpoint for folder in folders]
+    segmenter = Segmenter(tuple(networks), symmetries=symmetries)
     return [(item, segmenter.segment(item.image)) for item in items]
 
 
-def nuclei_rows(
-    data: Path, folders: Mapping[str, Sequence[Path]], *, symmetries: int, part: str = "test"
-) -> dict[str, Any]:
+def nuclei_rows(data: Path, networks: Networks, *, symmetries: int, part: str = "test") -> dict[str, Any]:
     """Network → subset → scores of a part of the images; the mean over seeds of each score."""
     dataset = open_dataset(data / "dsb2018" / "stage1_train.zip")
     items = [dataset.load(name) for name in read_split(data / "dsb2018" / "split.csv")[part]]
     fluorescent = {item.name: not_fluorescence(item.image) is None for item in items}
     rows: dict[str, Any] = {}
-    for name, seeds in folders.items():
+    for name, seeds in networks.items():
         scored = []
-        for folder in seeds:
-            answers = answers_of(folder, items, symmetries=symmetries)
+        for folders in seeds:
+            answers = answers_of(folders, items, symmetries=symmetries)
             pairs = [(item.name, item.labels, found.labels_YX) for item, found in answers]
             scored.append(score_subsets(pairs, fluorescent))
-            print(f"nuclei: {folder}", flush=True)
+            print(f"nuclei: {' + '.join(map(str, folders))}", flush=True)
         rows[name] = {subset: _mean([one[subset] for one in scored]) for subset in scored[0]}
     return rows
 
@@ -142,7 +144,7 @@ def _mean(scores: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {key: float(np.mean([one[key] for one in scores])) for key in scores[0] if key != "interval95"}
 
 
-def soma_rows(data: Path, folders: Mapping[str, Sequence[Path]], *, symmetries: int) -> dict[str, Any]:
+def soma_rows(data: Path, networks: Networks, *, symmetries: int) -> dict[str, Any]:
     """Set → network → scores, averaged over seeds; and network → reliability of the confidence in both sets."""
     crops = open_dataset(data / "soma" / "val")
     sets = {"soma/val": ([crops.load(name) for name in crops.names], 0)}
@@ -150,8 +152,8 @@ def soma_rows(data: Path, folders: Mapping[str, Sequence[Path]], *, symmetries: 
     scores: dict[str, dict[str, Any]] = {}
     sure: dict[str, list[tuple[NDArray[np.bool_], NDArray[np.float64]]]] = {}
     for title, (items, x_from_px) in sets.items():
-        for name, seeds in folders.items():
-            answers = [answers_of(folder, items, symmetries=symmetries) for folder in seeds]
+        for name, seeds in networks.items():
+            answers = [answers_of(folders, items, symmetries=symmetries) for folders in seeds]
             for words, ignore_edge in (("", False), (", without those cut by the edge", True)):
                 each = [score_dataset(cut(one, x_from_px), ignore_edge=ignore_edge) for one in answers]
                 scores.setdefault(f"{title}{words}", {})[name] = average_seeds(each)

@@ -60,7 +60,10 @@ def test_reliability_counts_by_bin_and_ranks_pairs() -> None:
 def test_names_may_come_once_per_seed(tmp_path: Path) -> None:
     for seed in "01":
         save_bright_network(tmp_path / seed)
-    assert held_out.named([f"mine={tmp_path / seed}" for seed in "01"]) == {"mine": [tmp_path / "0", tmp_path / "1"]}
+    assert held_out.named([f"mine={tmp_path / seed}" for seed in "01"]) == {
+        "mine": [(tmp_path / "0",), (tmp_path / "1",)]
+    }
+    assert held_out.named([f"both={tmp_path / '0'}+{tmp_path / '1'}"]) == {"both": [(tmp_path / "0", tmp_path / "1")]}
     assert list(held_out.named([])) == ["bundled"]
     with pytest.raises(SomaNetError, match="not NAME=FOLDER"):
         held_out.named(["mine"])
@@ -90,7 +93,7 @@ def test_nuclei_are_scored_on_the_part_that_is_asked_for(tmp_path: Path) -> None
     folder.mkdir()
     write_kaggle(folder / "stage1_train.zip", [LabelledImage("a", bright, true), LabelledImage("b", dark, true)])
     (folder / "split.csv").write_text("image_id,split\na,val\nb,test\n")
-    network = {"mine": [save_bright_network(tmp_path / "network")]}
+    network = {"mine": [(save_bright_network(tmp_path / "network"),)]}
     scores = {
         part: held_out.nuclei_rows(tmp_path, network, symmetries=1, part=part)["mine"] for part in ("val", "test")
     }
@@ -107,7 +110,7 @@ def test_a_network_is_scored_in_both_sets(data: Path, tmp_path: Path, monkeypatc
     """A network that finds exactly what is there, twice as if of two seeds: all is right, nothing is spread."""
     monkeypatch.setattr(held_out, "LATER_X_PX", 20)
     network = save_bright_network(tmp_path / "network")
-    found = held_out.soma_rows(data, {"mine": [network, network]}, symmetries=1)
+    found = held_out.soma_rows(data, {"mine": [(network,), (network, network)]}, symmetries=1)
     assert found["somas"] == {"soma/val": [1, 2], "later frames, x ≥ 440": [2, 2]}
     for networks in found["scores"].values():
         assert networks["mine"].values["accuracy"] == 1

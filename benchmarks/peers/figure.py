@@ -32,9 +32,10 @@ def front(rows: Sequence[Mapping[str, Any]], *, real: bool) -> Figure:
     published = {name.lower(): mean for name, _, mean in PUBLISHED}
 
     def name_dot(text: str, x: float, y: float, colour: str, *, left: bool = False) -> None:
-        offset, side = ((-7, 5), "right") if left else ((7, 5), "left")
+        offset, side = ((-7, 5), "right") if left else ((7, -11), "left")
         ax.annotate(text, (x, y), offset, textcoords="offset points", ha=side, size=8, color=colour)
 
+    ours: list[tuple[float, float, str]] = []
     papers = [row["mpx_per_s"] for row in rows if row["name"].startswith("paper")]
     lines = 0
     for row in rows:
@@ -43,7 +44,9 @@ def front(rows: Sequence[Mapping[str, Any]], *, real: bool) -> Figure:
         if quality is not None:
             marker, colour = _MARKS["paper" if is_paper else row["kind"]]
             ax.plot(speed, quality[_SCORE], marker, color=colour, markersize=8)
-            if not is_paper or speed in (min(papers), max(papers)):  # the engines between lie too close for names
+            if colour == BLUE:
+                ours.append((quality[_SCORE], speed, row["title"]))
+            elif not is_paper or speed in (min(papers), max(papers)):  # the engines between lie too close for names
                 left = is_paper and speed == min(papers) != max(papers)
                 name_dot(row["title"], speed, quality[_SCORE], colour, left=left)
             continue
@@ -58,10 +61,25 @@ def front(rows: Sequence[Mapping[str, Any]], *, real: bool) -> Figure:
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.xaxis.set_minor_formatter("")
     ax.margins(x=0.12)
-    ax.set_ylim(-0.03, 1)
+    scores = [row["quality"][subset][_SCORE] for row in rows if (row["quality"] or {}).get(subset)]
+    ax.set_ylim(max(min(scores, default=0.0) - 0.1, -0.03), min(max(scores, default=0.9) + 0.15, 1.0))
+    fastest = max((speed for _, speed, _ in ours), default=1.0)
+    ours.sort()
+    for (score, speed, title), y in zip(ours, spread([score for score, _, _ in ours], gap=0.028), strict=True):
+        ax.plot((speed, 1.5 * fastest), (score, y), color=BLUE, linewidth=0.5)
+        ax.text(1.55 * fastest, y, title, size=8, color=BLUE, va="center")
     ax.set_xlabel("Mpx/s")
     images = "grey fluorescence images" if subset == "fluorescence" else "all images"
     ax.set_ylabel(f"accuracy, mean over IoU 0.5–0.9 and {images}")
     ax.set_title("Up and to the right is better.  ¹ random weights: speed only", size=9, loc="left")
     ax.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def spread(heights: Sequence[float], *, gap: float) -> list[float]:
+    """Heights in ascending order moved apart, so that none is closer than ``gap`` to the next; their middle stays."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + gap) if placed else height)
+    shift = (sum(heights) - sum(placed)) / max(len(placed), 1)
+    return [height + shift for height in placed]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from benchmarks.peers.figure import spread
 def test_names_keep_their_order_their_distance_and_their_middle(heights: list[float], gap: float) -> None:
     placed = spread(heights, gap=gap)
     assert len(placed) == len(heights)
-    assert all(high - low >= gap - 1e-9 for low, high in zip(placed, placed[1:], strict=False))
+    assert all(high - low >= gap - 1e-9 for low, high in itertools.pairwise(placed))
     assert sum(placed) == pytest.approx(sum(heights))
 
 

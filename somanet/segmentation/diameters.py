@@ -18,6 +18,9 @@ Labels = NDArray[np.integer]
 AGAIN = (0.5, 0.25)
 """How small images are seen again, to find somas that are too large for the network at their own size."""
 
+PIECES_KEPT = 0.5
+"""Share of what was found that lies in what is found when seen smaller, if that is the whole of the same somas."""
+
 
 def diameters_px(labels_YX: NDArray[np.integer]) -> NDArray[np.float64]:
     """Equivalent diameters of the objects in a label image, in pixels: of the circle of the same area."""
@@ -34,8 +37,8 @@ def look_again(segmenter: Segmenter, seen: Sequence[tuple[NDArray[Any], Labels]]
     """The diameter of somas that a network finds better when it sees them smaller; NaN if there are none.
 
     A network that sees somas far too large finds pieces of them, of a size that looks right. Seen smaller, it finds
-    the whole: as much area or more, in larger objects. Half and quarter size are tried in turn, as long as the area
-    does not fall. A network that does not say which sizes it knows is not asked.
+    the whole: as much area or more, in larger objects that hold the pieces. Half and quarter size are tried in turn, as
+    long as the area does not fall. A network that does not say which sizes it knows is not asked.
 
     Args:
         segmenter: the network or networks.
@@ -47,16 +50,22 @@ def look_again(segmenter: Segmenter, seen: Sequence[tuple[NDArray[Any], Labels]]
     again = float("nan")
     if segmenter.serves.diameter_px is None:
         return again
-    area = sum(float((labels > 0).sum()) for _, labels in seen)
+    first = [labels > 0 for _, labels in seen]
+    area = _area(first)
     for smaller in AGAIN:
         resized = segmenter.at(segmenter.rescale * smaller)
         found = [resized.labels(image) for image, _ in seen]
-        now = sum(float((labels > 0).sum()) for labels in found)
-        if now < area:
+        now = [labels > 0 for labels in found]
+        kept = _area([one & other for one, other in zip(first, now, strict=True)])
+        if _area(now) < area or kept < PIECES_KEPT * _area(first):
             break
-        area = now
+        area = _area(now)
         again = median_or_nan(np.concatenate([diameters_px(labels) for labels in found])) if found else again
     return again
+
+
+def _area(foregrounds: Sequence[NDArray[np.bool_]]) -> float:
+    return float(sum(np.count_nonzero(foreground) for foreground in foregrounds))
 
 
 def size_note(median_px: float, serves: Serves, *, factor: float, again_px: float = float("nan")) -> str | None:

@@ -32,10 +32,11 @@ def test_nothing_has_no_size() -> None:
 
 
 def squares(*sides: int) -> NDArray[np.int32]:
-    """Squares of these sides beside each other, in 100 × 300 px."""
+    """Squares of these sides side by side from the left edge on, in 100 × 300 px, so that small lie in large ones."""
     labels = np.zeros((100, 300), np.int32)
     for number, side in enumerate(sides):
-        labels[5 : 5 + side, 60 * number : 60 * number + side] = number + 1
+        x = sum(sides[:number])
+        labels[5 : 5 + side, x : x + side] = number + 1
     return labels
 
 
@@ -84,6 +85,14 @@ def test_somas_too_large_are_found_whole_when_seen_smaller(
         assert np.isnan(found)
     else:
         assert found == pytest.approx(2 * expected / np.pi**0.5)
+
+
+def test_what_is_found_elsewhere_is_not_the_whole_of_the_pieces() -> None:
+    """A large dim spot that a network takes for a soma when it sees it smaller, beside somas that were well found."""
+    spot = np.roll(squares(60), 150, axis=1)
+    assert np.isnan(look_again(segmenter({0.5: spot, 0.25: spot}), [(IMAGE, squares(20, 20))]))
+    both = np.where(spot > 0, 9, squares(20, 20))
+    assert look_again(segmenter({0.5: both, 0.25: spot}), [(IMAGE, squares(20, 20))]) == pytest.approx(40 / np.pi**0.5)
 
 
 def test_without_images_there_is_nothing_to_see_again() -> None:

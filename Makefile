@@ -78,6 +78,9 @@ bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=fol
 		build/bundled/some_nuclei --val build/bundled/val/crops.zip \
 		--params somanet/model/recipe.yaml --variant neurons --start build/bundled/nuclei \
 		--output build/bundled/neurons --experiment bundled
+	$(BIN)/somanet simulate --output build/bundled/touching --nuclei 0 --crops 64 --frames 0 --seed 3000
+	$(BIN)/somanet calibrate build/bundled/touching/crops.zip --peak-height \
+		--model build/bundled/neurons --output build/bundled/neurons
 	$(BIN)/somanet calibrate '$(DATA)/soma/val' build/bundled/val/crops.zip --threshold \
 		--model build/bundled/neurons --output build/bundled/neurons
 	$(BIN)/somanet export build/bundled/neurons --output somanet/model --modality fluorescence --diameters 12-40

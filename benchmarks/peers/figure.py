@@ -44,7 +44,7 @@ def front(rows: Sequence[Mapping[str, Any]], *, real: bool) -> Figure:
         if quality is not None:
             marker, colour = _MARKS["paper" if is_paper else row["kind"]]
             ax.plot(speed, quality[_SCORE], marker, color=colour, markersize=8)
-            if colour == BLUE:
+            if row["kind"] == "somanet" and not is_paper:
                 ours.append((quality[_SCORE], speed, row["title"]))
             elif not is_paper or speed in (min(papers), max(papers)):  # the engines between lie too close for names
                 left = is_paper and speed == min(papers) != max(papers)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from somanet.cli.options import OneModel
 from somanet.errors import SomaNetError
+
+if TYPE_CHECKING:
+    from somanet.labelling.choosing import Setting
 
 
 def calibrate(
@@ -22,8 +25,12 @@ def calibrate(
     threshold: Annotated[
         bool, typer.Option("--threshold", help="Also choose the threshold whose labels agree best: masks change size.")
     ] = False,
+    peak_height: Annotated[
+        bool,
+        typer.Option("--peak-height", help="Also choose what parts two somas that touch, by which labels agree best."),
+    ] = False,
 ) -> None:
-    """Make a network's probabilities true: of pixels given 0.8, 8 in 10 are soma. Labels stay without --threshold.
+    """Make a network's probabilities true: of pixels given 0.8, 8 in 10 are soma. Labels stay without the options.
 
     One number, the temperature, is fitted. `config.json` gets it as section `calibration`; weights stay as they are.
     """
@@ -39,13 +46,17 @@ def calibrate(
         dataset = open_dataset(path)
         names = dataset.names if split is None else read_part(split, part, names=dataset.names)
         items += [dataset.load(name) for name in names]
-    done = calibrate_checkpoint(network_folder(model), items, output, choose_threshold=threshold)
+    wanted: dict[Setting, bool] = {"threshold": threshold, "peak_height": peak_height}
+    settings = [setting for setting, asked in wanted.items() if asked]
+    done = calibrate_checkpoint(network_folder(model), items, output, settings=settings)
     found = done.temperature
     typer.echo(f"temperature {found.temperature:.3g}, from {found.images} images")
     typer.echo(f"cross entropy per pixel  {found.nll_before:.4f} before, {found.nll_after:.4f} after")
     typer.echo(f"calibration error        {found.ece_before:.4f} before, {found.ece_after:.4f} after")
-    if (before := done.before) and (now := done.now):
-        typer.echo(f"threshold                {before.threshold:g} before, {now.threshold:g} now")
+    for setting, (before, now) in done.chosen.items():
+        typer.echo(f"{setting:<24} {before.value:g} before, {now.value:g} now")
         typer.echo(f"accuracy, IoU 0.5 to 0.9 {before.accuracy:.3f} before, {now.accuracy:.3f} now")
         typer.echo(f"found / true area        {before.size_bias:.2f} before, {now.size_bias:.2f} now")
+        typer.echo(f"split somas per image    {before.splits:.2f} before, {now.splits:.2f} now")
+        typer.echo(f"merged somas per image   {before.merges:.2f} before, {now.merges:.2f} now")
     typer.echo(f"Written: {output}")

@@ -19,7 +19,7 @@ from somanet.segmentation.augment import Augmenter, online_augmentation, paper_e
 from somanet.segmentation.inputs import Exposure, make_targets, measure_exposure, to_unit, unit_to_input
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 
-_DARKER_ELSEWHERE = 0.1  # of the crop's range: 0.12 between crops of a real movie and their frames
+_DARKER_ELSEWHERE = 0.1  # of the crop's range; benchmarks/exposure.py: 0.11 between crops and their frames
 
 
 class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):

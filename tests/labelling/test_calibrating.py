@@ -1,4 +1,4 @@
-"""A checkpoint that is calibrated: its temperature, and the threshold if asked."""
+"""A checkpoint that is calibrated: its temperature, and its settings if asked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from somanet.files import sha256_file
 from somanet.labelling.calibrating import calibrate_checkpoint
 from somanet.segmentation.checkpoint import load_checkpoint, save_checkpoint
 from somanet.segmentation.settings import ModelSpec
-from tests.labelling.test_thresholds import cones, somas
+from tests.labelling.test_choosing import cones, somas
 from tests.worlds import bright_network, save_bright_network, scene, somanet
 
 
@@ -64,11 +64,9 @@ def world(tmp_path: Path) -> tuple[Path, LabelledImage]:
 def test_the_network_gets_the_threshold_and_keeps_the_rest(world: tuple[Path, LabelledImage], tmp_path: Path) -> None:
     folder, item = world
     weights, config = sha256_file(folder / "model.safetensors"), json.loads((folder / "config.json").read_text())
-    found = calibrate_checkpoint(folder, [item], tmp_path / "copy", choose_threshold=True)
-    before, now = found.before, found.now
-    assert before is not None
-    assert now is not None
-    assert (before.threshold, now.threshold) == (0.5, 0.2)
+    found = calibrate_checkpoint(folder, [item], tmp_path / "copy", settings=["threshold"])
+    before, now = found.chosen["threshold"]
+    assert (before.value, now.value) == (0.5, 0.2)
     assert before.accuracy < now.accuracy == 4 / 5
     assert before.size_bias < now.size_bias <= 1
     assert load_checkpoint(tmp_path / "copy").spec.instances.threshold == 0.2
@@ -86,7 +84,7 @@ def test_a_network_that_no_threshold_suits_is_refused_and_nothing_written(
     folder, item = world
     with pytest.raises(SomaNetError, match="No threshold suits"):
         calibrate_checkpoint(
-            folder, [LabelledImage("wide", item.image, somas(0.01))], tmp_path / "copy", choose_threshold=True
+            folder, [LabelledImage("wide", item.image, somas(0.01))], tmp_path / "copy", settings=["threshold"]
         )
     assert not (tmp_path / "copy").exists()
 
@@ -102,3 +100,13 @@ def test_calibrate_chooses_a_threshold_when_asked(
     assert load_checkpoint(tmp_path / "plain").spec.instances.threshold == 0.5
     assert load_checkpoint(tmp_path / "chosen").spec.instances.threshold == 0.2
     assert load_checkpoint(folder).spec.instances.threshold == 0.5
+
+
+def test_calibrate_refuses_a_setting_that_the_network_does_not_use(
+    world: tuple[Path, LabelledImage], tmp_path: Path
+) -> None:
+    folder, item = world
+    write_pairs(tmp_path / "set", [item])
+    refused = somanet("calibrate", "set", "--model", folder, "--output", "new", "--peak-height", cwd=tmp_path)
+    assert refused == "error: peak_height is of networks with the output 'distance'; this one has soma."
+    assert not (tmp_path / "new").exists()

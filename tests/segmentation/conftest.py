@@ -34,3 +34,10 @@ def draw_discs() -> DrawDiscs:
         return LabelledImage(name, (noise + 180 * (labels > 0)[..., None]).astype(np.uint8), labels)
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def items(draw_discs: DrawDiscs) -> list[LabelledImage]:
+    """Four images of one or two discs, to train on."""
+    places = [[(12, 14, 7)], [(20, 30, 9), (8, 44, 5)], [(25, 12, 6)], [(15, 40, 8)]]
+    return [draw_discs(f"image{n}", (40, 56), discs) for n, discs in enumerate(places)]

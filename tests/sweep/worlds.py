@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from matplotlib.figure import Figure
@@ -27,6 +28,8 @@ from somanet.mlops.client import open_client
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 from somanet.segmentation.training import Epoch
 from somanet.sweep.plan import plan_sweep
+from somanet.sweep.report import Report
+from somanet.sweep.run import run_sweep
 from somanet.sweep.settings import SweepParams
 from somanet.sweep.trial import Job
 from tests.worlds import make_project, save_bright_network, scene
@@ -212,3 +215,15 @@ def start_sweep(project: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def go(project: Path, job: Job, trials: int | None = 3, **how: Any) -> Report:
+    return run_sweep(job, project / "reports/sweeps/rates", trials=trials, minutes=how.pop("minutes", None), **how)
+
+
+def states(job: Job) -> list[str]:
+    return [trial.state.name for trial in job.open().trials()]
+
+
+def table(project: Path) -> pd.DataFrame:
+    return pd.read_csv(project / "reports/sweeps/rates/trials.csv")

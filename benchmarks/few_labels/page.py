@@ -95,7 +95,8 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
         ax.set_xlabel("labelled crops")
         ax.set_ylabel(title)
         ax.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(handles), frameon=False)
     return figure
 
 

@@ -171,6 +171,8 @@ def test_the_table_and_the_picture_show_what_is_there() -> None:
     assert "| −0.050 [−0.100, +0.000] | 2 |" in text
     figure = draw(summary)
     assert [ax.get_ylabel() for ax in figure.axes] == ["IoU", "precision", "accuracy"]
+    [legend] = figure.legends  # beside the panels: it would hide bars
+    assert [text.get_text() for text in legend.get_texts()] == ["labelled crops only", "+ both"]
 
 
 # The command

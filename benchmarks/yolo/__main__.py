@@ -51,6 +51,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--image-px", type=int, default=sets.TILE_PX, help="to which training tiles are scaled")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="of the training, as torch names it: cpu, cuda, mps")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings of libreyolo's training"
     )
@@ -121,6 +122,7 @@ def train_networks(arguments: argparse.Namespace, python: Path, output: Path) ->
             arguments.batch,
             arguments.image_px,
             arguments.seed,
+            arguments.device,
             tuple(arguments.set),
         )
         data_yaml = output / ("outlines" if network in WITH_MASKS else "boxes") / "data.yaml"

@@ -157,7 +157,9 @@ def train(arguments: argparse.Namespace) -> None:
     module = importlib.import_module(f"libreyolo.models.{network.family}.trainer")
     setattr(module, network.trainer, timed_trainer(getattr(module, network.trainer), clock, state, state_file))
     make = getattr(importlib.import_module(f"libreyolo.models.{network.family}.model"), network.model)
-    model = make(str(last) if resumed else None, size=network.size, nb_classes=1, device="cpu", task=network.task)
+    model = make(
+        str(last) if resumed else None, size=network.size, nb_classes=1, device=arguments.device, task=network.task
+    )
     settings: dict[str, Any] = {
         "epochs": SCHEDULE_EPOCHS,
         "warmup_epochs": round(WARMUP * SCHEDULE_EPOCHS),
@@ -165,7 +167,7 @@ def train(arguments: argparse.Namespace) -> None:
         "batch": arguments.batch,
         "imgsz": arguments.image_px,
         "seed": arguments.seed,
-        "device": "cpu",
+        "device": arguments.device,
         "workers": 0,
         "amp": False,
         "val": False,
@@ -192,11 +194,16 @@ def train(arguments: argparse.Namespace) -> None:
             "budget_s": arguments.budget_s,
             "clock": arguments.clock,
             "threads": torch.get_num_threads(),
-            "machine": platform.machine(),
+            "machine": machine(arguments.device),
             "settings": {name: value for name, value in settings.items() if name not in PLACES},
             **state,
         },
     )
+
+
+def machine(device: str) -> str:
+    """Where it was trained: the graphics card by its name, or the kind of processor."""
+    return str(torch.cuda.get_device_name(device)) if device.startswith("cuda") else platform.machine()
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
@@ -226,6 +233,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--image-px", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="of libreyolo's settings, as JSON")
     arguments = parser.parse_args()
     quieten(arguments.threads)

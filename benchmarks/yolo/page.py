@@ -121,16 +121,16 @@ def cost_table(cost: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def how_trained(cost: Mapping[str, Mapping[str, Any]], machine: Mapping[str, Any]) -> str:
-    """One line per detector: budget, threads, size and libraries; and on which machine."""
-    lines = [f"On {machine['processors']} processors ({machine['kind']}):"]
+    """Where the answers were given, and a line per detector: where and how long it learnt, size and libraries."""
+    lines = [f"Answers on {machine['processors']} processors ({machine['kind']})."]
     for system, one in cost.items():
         training = one.get("training") or {}
         if "budget_s" in training:
             settings = training["settings"]
             lines.append(
-                f"- {system}: {training['budget_s']:g} s of {training['clock']} time, threads {training['threads']}, "
-                f"{settings['imgsz']} px, batches of {settings['batch']}, seed {settings['seed']}; "
-                f"libreyolo {training['libreyolo']}, torch {training['torch']}"
+                f"- {system}: {training['budget_s']:g} s of {training['clock']} time on {training['machine']}, "
+                f"threads {training['threads']}, {settings['imgsz']} px, batches of {settings['batch']}, "
+                f"seed {settings['seed']}; libreyolo {training['libreyolo']}, torch {training['torch']}"
             )
     return "\n".join([lines[0], "", *lines[1:]])
 

@@ -56,6 +56,7 @@ class Training:
     batch: int
     image_px: int
     seed: int
+    device: str
     settings: tuple[str, ...]
 
     def arguments(self) -> list[str]:
@@ -68,6 +69,7 @@ class Training:
             "batch": self.batch,
             "image-px": self.image_px,
             "seed": self.seed,
+            "device": self.device,
         }
         return [*(text for name, value in pairs.items() for text in (f"--{name}", str(value))), "--set", *self.settings]
 

@@ -42,7 +42,7 @@ def test_libreyolo_trains_for_a_time_goes_on_and_answers(network: str, tmp_path:
     size_px, rate = (256, 0.0002) if masked else (64, 0.02)
     told = []
     for budget_s in (3, 8):
-        training = stages.Training(network, budget_s, "processor", 1, 2, size_px, 0, (f"lr0={rate}",))
+        training = stages.Training(network, budget_s, "processor", 1, 2, size_px, 0, "cpu", (f"lr0={rate}",))
         stages.run_apart(
             PYTHON, "learning", "--data", str(yaml), "--output", str(tmp_path / "run"), *training.arguments(), threads=1
         )

@@ -87,6 +87,7 @@ def test_the_page_has_a_place_for_every_table(tmp_path: Path, scored: tuple[dict
     found, output = scored
     (tmp_path / "yolo.md").write_text((ROOT / "docs" / "yolo.md").read_text(encoding="utf-8"), encoding="utf-8")
     training = {"wall_s": 9.0, "budget_s": 8.0, "clock": "wall", "threads": 2, "libreyolo": "1", "torch": "2"}
+    training["machine"] = "NVIDIA H200"
     training["settings"] = {"imgsz": 256, "batch": 16, "seed": 0}
     answering = {"parameters": 5, "processor_s": 2.0, "pixels": 1000}
     cost = {
@@ -98,7 +99,7 @@ def test_the_page_has_a_place_for_every_table(tmp_path: Path, scored: tuple[dict
     for table in (
         "| SomaNet | 5 | – | – | 7 | 2,000,000 |",
         "| right | 5 | 9 | – | – | 2,000,000 |",
-        "- right: 8 s of wall time, threads 2, 256 px, batches of 16, seed 0; libreyolo 1, torch 2",
+        "- right: 8 s of wall time on NVIDIA H200, threads 2, 256 px, batches of 16, seed 0; libreyolo 1, torch 2",
         "| whole frame |",
         "| soma/val |",
         "- SomaNet: 0.000",

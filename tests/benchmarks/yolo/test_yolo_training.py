@@ -59,7 +59,7 @@ def test_a_training_is_repeated_only_if_it_is_another(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(stages, "run_apart", trained)
     for budget_s in (5.0, 5.0, 6.0):
-        training = stages.Training("yolo9-t", budget_s, "wall", 1, 16, 256, 0, ())
+        training = stages.Training("yolo9-t", budget_s, "wall", 1, 16, 256, 0, "cpu", ())
         stages.train(PYTHON, tmp_path / "data.yaml", training, run)
     assert asked == ["5.0", "6.0"]
 

@@ -69,10 +69,13 @@ def _drop_small(labels: NDArray[np.integer], min_px: int) -> NDArray[np.integer]
 
 def renumber(labels: NDArray[np.integer]) -> NDArray[np.int32]:
     """Ids 1…n in the order in which a scan meets the objects."""
-    present, first = np.unique(labels, return_index=True)
-    first = first[present > 0]
-    present = present[present > 0]
-    ids = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
-    ids[present[np.argsort(first)]] = np.arange(1, len(present) + 1)
+    places = np.flatnonzero(labels)
+    met = labels.ravel()[places]
+    first = np.full(int(labels.max(initial=0)) + 1, labels.size)
+    first[met[::-1]] = places[::-1]  # backwards: what is written last stays
+    first[0] = labels.size
+    present = np.flatnonzero(first < labels.size)
+    ids = np.zeros(len(first), np.int32)
+    ids[present[np.argsort(first[present])]] = np.arange(1, len(present) + 1)
     renumbered: NDArray[np.int32] = ids[labels]
     return renumbered

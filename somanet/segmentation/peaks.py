@@ -32,11 +32,11 @@ def split_by_distance(
     """
     inside = components > 0
     height = np.where(inside, ndimage.gaussian_filter(distance, SMOOTHING_PX), 0).astype(np.float32)
-    peaks, _ = ndimage.label(inside & (height == ndimage.maximum_filter(height, footprint=NEIGHBOURS)))
+    peaks, n_peaks = ndimage.label(inside & (height == ndimage.maximum_filter(height, footprint=NEIGHBOURS)))
     basins = watershed(-height, peaks, mask=inside).astype(np.int32)
-    n = int(basins.max(initial=0))
-    highest = ndimage.maximum(height, basins, np.arange(n + 1)) if n else np.zeros(1)
-    joined = _join(*_passes(basins, height), np.asarray(highest, np.float64), peak_height)
+    highest = np.zeros(n_peaks + 1)
+    highest[peaks[peaks > 0]] = height[peaks > 0]  # a basin is flooded from its peak downwards
+    joined = _join(*_passes(basins, height), highest, peak_height)
     labels: NDArray[np.int32] = joined[basins]
     return labels
 

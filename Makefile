@@ -66,12 +66,12 @@ real: setup ## Run the pipeline on real data (DATA=folder, ../shared/data unless
 	@ln -sfn "$$(cd '$(DATA)' && pwd)" profiles/real/input
 	$(BIN)/dvc repro profiles/real/dvc.yaml
 
-bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=folder): two hours on 2 cores, far less on a GPU
+bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=folder, TRAIN=options of its first lesson): hours on 2 cores, minutes on a GPU
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make bundled-model DATA=path" >&2; exit 1; }
 	$(BIN)/somanet simulate --output build/bundled/sim --nuclei 0 --crops 32 --frames 0 --seed 1000
 	$(BIN)/somanet simulate --output build/bundled/val --nuclei 0 --crops 8 --frames 0 --seed 2000
 	$(BIN)/somanet train '$(DATA)/dsb2018/stage1_train.zip' --split '$(DATA)/dsb2018/split.csv' \
-		--params somanet/model/recipe.yaml --network nuclei --output build/bundled/nuclei --experiment bundled
+		--params somanet/model/recipe.yaml --network nuclei --output build/bundled/nuclei --experiment bundled $(TRAIN)
 	$(BIN)/somanet data select '$(DATA)/dsb2018/stage1_train.zip' --split '$(DATA)/dsb2018/split.csv' --part train \
 		--count 32 --output build/bundled/some_nuclei
 	$(BIN)/somanet finetune '$(DATA)/soma/train' '$(DATA)/soma/train' build/bundled/sim/crops.zip \

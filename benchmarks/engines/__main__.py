@@ -34,6 +34,7 @@ def main() -> None:
         "python -m benchmarks.engines", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--movie", type=Path, help=f"default {REAL_MOVIE} where it is, else simulated frames")
+    parser.add_argument("--simulated", action="store_true", help="simulated frames, whatever lies beside")
     parser.add_argument("--model", help="network; SomaNet's own unless told")
     parser.add_argument("--output", type=Path, default=Path("build"))
     parser.add_argument("--worker", choices=ENGINES, help=argparse.SUPPRESS)
@@ -42,7 +43,7 @@ def main() -> None:
     if arguments.worker:
         work(arguments.worker, arguments.model, arguments.movie, arguments.folder)
         return
-    movie = arguments.movie or (REAL_MOVIE if REAL_MOVIE.exists() else None)
+    movie = arguments.movie or (REAL_MOVIE if REAL_MOVIE.exists() and not arguments.simulated else None)
     began, load_before = time.perf_counter(), os.getloadavg()[0]
     checkpoint = load_checkpoint(network_folder(arguments.model))
     frames = read_frames(movie)

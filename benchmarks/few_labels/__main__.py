@@ -32,7 +32,7 @@ from somanet.provenance import available_processors
 from somanet.segmentation.checkpoint import read_config
 from somanet.simulation import neuron_crops
 
-SIMULATED_SEED = 3000  # of no other command here
+SIMULATED_SEED = 3000  # not that of the crops which the network that comes along learns from
 CROP_PX = 256
 
 

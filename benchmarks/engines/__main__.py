@@ -33,8 +33,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "python -m benchmarks.engines", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--movie", type=Path, help=f"default {REAL_MOVIE} where it is, else simulated frames")
-    parser.add_argument("--simulated", action="store_true", help="simulated frames, whatever lies beside")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--movie", type=Path, help=f"default {REAL_MOVIE} where it is, else simulated frames")
+    source.add_argument("--simulated", action="store_true", help="simulated frames, whatever lies beside")
     parser.add_argument("--model", help="network; SomaNet's own unless told")
     parser.add_argument("--output", type=Path, default=Path("build"))
     parser.add_argument("--worker", choices=ENGINES, help=argparse.SUPPRESS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
@@ -69,13 +70,7 @@ def _drop_small(labels: NDArray[np.integer], min_px: int) -> NDArray[np.integer]
 
 def renumber(labels: NDArray[np.integer]) -> NDArray[np.int32]:
     """Ids 1…n in the order in which a scan meets the objects."""
-    places = np.flatnonzero(labels)
-    met = labels.ravel()[places]
-    first = np.full(int(labels.max(initial=0)) + 1, labels.size)
-    first[met[::-1]] = places[::-1]  # backwards: what is written last stays
-    first[0] = labels.size
-    present = np.flatnonzero(first < labels.size)
-    ids = np.zeros(len(first), np.int32)
-    ids[present[np.argsort(first[present])]] = np.arange(1, len(present) + 1)
-    renumbered: NDArray[np.int32] = ids[labels]
+    inside = labels > 0
+    renumbered = np.zeros(labels.shape, np.int32)
+    renumbered[inside] = pd.factorize(labels[inside])[0] + 1
     return renumbered

@@ -102,13 +102,18 @@ def test_nothing_is_no_soma() -> None:
 
 @given(MAPS, SETTINGS, st.booleans())
 def test_laws(maps: np.ndarray, settings: InstanceSettings, with_boundary: bool) -> None:
-    """Labels only on the foreground and, but for small objects, on all of it; 1…n; each connected and large enough."""
+    """Labels only on the foreground and, but for small objects, on all of it; 1…n in the order in which a scan meets
+    them; each connected and large enough.
+    """
     outputs = BOTH if with_boundary else ("soma",)
     labels = probabilities_to_labels(maps[: len(outputs)], outputs, settings)
     mask = maps[0] >= settings.threshold
     assert not (labels > 0)[~mask].any()
     if settings.min_area_px <= 1:
         np.testing.assert_array_equal(labels > 0, mask)
+    present, first = np.unique(labels[labels > 0], return_index=True)
+    assert present.tolist() == list(range(1, labels.max() + 1))
+    assert (np.diff(first) > 0).all()
     areas = np.bincount(labels.ravel())[1:]
     assert (areas >= max(settings.min_area_px, 1)).all()
     for number in range(1, labels.max() + 1):

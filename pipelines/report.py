@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from somanet.analysis import names
-from somanet.analysis.manifest import hashes_of, provenance_of
+from somanet.analysis.manifest import provenance_of
 from somanet.analysis.movie import overlay_movie, report_movie
 from somanet.analysis.network import about_network
 from somanet.analysis.project import project_movies
@@ -15,6 +15,7 @@ from somanet.experiments import read_json, stage
 from somanet.files import make_folder, write_json
 from somanet.migration.measures import measure_movie
 from somanet.provenance import project_root
+from somanet.results import hashes_of
 
 RAW, TRACKS, MIGRATION, OUT = (Path(p) for p in ("data/raw", "data/tracks", "data/migration", "reports/movies"))
 
@@ -34,7 +35,7 @@ def main() -> None:
             overlay_movie(movie.source, tracks, folder, measures)
         for file in (tracks / names.TRACKS, *(MIGRATION / movie.name).iterdir()):
             shutil.copyfile(file, folder / file.name)
-        write_json(folder / names.MANIFEST, {**provenance, "files": hashes_of(folder)})
+        write_json(folder / names.MANIFEST, {**provenance, "files": hashes_of(folder, names.RESULTS)})
         record_movie(
             provenance,
             read_facts(folder / names.SUMMARY),

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import hashlib
 import json
 import math
 import numbers
 import os
-import secrets
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 from typing import Any
 
+from somanet import guard
 from somanet.errors import SomaNetError
+from somanet.swapping import free_name, remove, remove_leftovers, replace_folder, temporary_path
 
 # How libraries that write by themselves (safetensors, torch) word what the system told them
 _FAILED_WRITES = ("No space left", "StorageFull", "File too large", "FileTooLarge", "write failed", "unexpected pos")
 
 
-def _explain(error: OSError, path: Path) -> SomaNetError:
+def explain(error: OSError, path: Path) -> SomaNetError:
     """Turn an operating-system error into a line that says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SomaNetError(
@@ -33,6 +30,10 @@ def _explain(error: OSError, path: Path) -> SomaNetError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return SomaNetError(
             f"Cannot write {path}: permission denied or read-only folder. Choose another place, or make it writable."
+        )
+    if error.errno == errno.ENAMETOOLONG:
+        return SomaNetError(
+            f"Cannot write {path}: the name is longer than the file system allows. Choose a shorter one."
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
         return SomaNetError(f"Cannot write {path}: a file is in the way of a folder, or a folder of a file.")
@@ -44,7 +45,7 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _explain(error, path) from error
+        raise explain(error, path) from error
     return path
 
 
@@ -56,20 +57,29 @@ def make_readable(path: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
+def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
 
     The temporary name keeps the suffix, for writers that choose a format by it. Works for files and folders
     (a folder replaces an existing one).
 
+    Args:
+        path: what to write.
+        updates: ``path`` is changed on purpose, by a command that reads it: a variant is added to a parameter file.
+
     Raises:
-        SomaNetError: the disk is full, the folder is not writable, or a name is in the way.
+        SomaNetError: ``path`` is read by the command at work or was not written by SomaNet
+            (:mod:`somanet.guard`), the disk is full, the folder is not writable, or a name is in the way.
     """
     path = Path(path)
+    if not updates:
+        guard.check_write(path)
     make_folder(path.parent)
-    temporary = path.parent / f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}"
+    remove_leftovers(path.parent)
+    temporary = temporary_path(path)
     try:
         yield temporary
+        guard.note_writing(temporary, path)
         if temporary.is_dir():
             _replace_folder(temporary, path)
         else:
@@ -77,7 +87,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
                 os.fsync(handle.fileno())
             temporary.replace(path)
     except OSError as error:
-        raise _explain(error, path) from error
+        raise explain(error, path) from error
     except Exception as error:
         if not isinstance(error, SomaNetError) and any(words in str(error) for words in _FAILED_WRITES):
             raise SomaNetError(
@@ -87,7 +97,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         raise
     finally:
         if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
+            remove(temporary)
         elif temporary.exists():
             # A failed writer may still have it open: until that is closed, deleting alone would free no space.
             with suppress(OSError):
@@ -95,56 +105,24 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(path: Path | str) -> None:
-    """Remove what killed writers of ``path`` left beside it. Only where no other process can be writing it."""
-    path = Path(path)
-    code = "[0-9a-f]" * 8
-    for name in (f".{escape(path.stem)}.{code}.part{escape(path.suffix)}", f".{escape(path.name)}.{code}.old"):
-        for leftover in path.parent.glob(name):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
-
-
 def _replace_folder(new: Path, path: Path) -> None:
-    """Put a folder in another's place; at no moment is there none, where the system can exchange two names."""
-    if not path.exists():
-        new.replace(path)
-        return
-    if _exchange(new, path):
-        return  # the caller removes what now lies under the temporary name: the old folder
-    aside = path.parent / f".{path.name}.{secrets.token_hex(4)}.old"
-    path.replace(aside)
-    try:
-        new.replace(path)
-    except OSError:
-        aside.replace(path)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+    """Put a folder in another's place. With --replace a folder of others is kept under another name."""
+    if path.exists() and guard.replacing() and not guard.is_known(path):
+        path.rename(free_name(path, "before"))
+    old = replace_folder(new, path)
+    if old is not None:
+        remove(old)
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step; whether the system and the file system can (Linux, on local disks)."""
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        rename = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError):  # an old C library
-        return False
-    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of <fcntl.h> and <linux/fs.h>
-    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
-
-
-def write_text(path: Path | str, text: str) -> None:
-    """Write UTF-8 text atomically, with Unix line ends on every system."""
-    with atomic_path(path) as temporary:
+def write_text(path: Path | str, text: str, *, updates: bool = False) -> None:
+    """Write UTF-8 text atomically, with Unix line ends on every system; ``updates`` as for :func:`atomic_path`."""
+    with atomic_path(path, updates=updates) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path | str, value: Any) -> None:
+def write_json(path: Path | str, value: Any, *, updates: bool = False) -> None:
     """Write JSON atomically, keys in the given order. NaN and infinity become ``null``, which JSON lacks."""
-    write_text(path, json.dumps(_plain(value), indent=2) + "\n")
+    write_text(path, json.dumps(_plain(value), indent=2) + "\n", updates=updates)
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,7 @@ import math
 import os
 import random
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from somanet import files
+from somanet import swapping
 from somanet.errors import SomaNetError
-from somanet.files import atomic_path, make_folder, remove_leftovers, sha256_file, sha256_tree, write_json, write_text
+from somanet.files import atomic_path, make_folder, sha256_file, sha256_tree, write_json, write_text
+from somanet.processes import owner_mark
 
 
 def names(folder: Path) -> list[str]:
@@ -98,7 +100,7 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> Non
 
 def test_a_swap_that_fails_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second move, the new folder's, is refused by the disk; on a system that cannot exchange two names."""
-    monkeypatch.setattr("somanet.files._exchange", lambda one, other: False)
+    monkeypatch.setattr("somanet.swapping._exchange", lambda one, other: False)
     fill(tmp_path / "network", weights="old")
     replace = Path.replace
 
@@ -131,8 +133,8 @@ def test_a_folder_is_there_at_every_moment_of_its_replacement(tmp_path: Path, mo
         return call
 
     monkeypatch.setattr(Path, "replace", watched(Path.replace))
-    monkeypatch.setattr("somanet.files._exchange", watched(files._exchange))
-    monkeypatch.setattr("somanet.files.shutil.rmtree", watched(shutil.rmtree))
+    monkeypatch.setattr("somanet.swapping._exchange", watched(swapping._exchange))
+    monkeypatch.setattr("somanet.swapping.shutil.rmtree", watched(shutil.rmtree))
     with atomic_path(target) as temporary:
         fill(temporary, weights="new")
         seen.append((target / "weights").read_text())
@@ -140,16 +142,46 @@ def test_a_folder_is_there_at_every_moment_of_its_replacement(tmp_path: Path, mo
     assert names(tmp_path) == ["network", "network/weights"]
 
 
-def test_only_what_a_killed_writer_left_of_this_very_path_is_removed(tmp_path: Path) -> None:
-    left = [".state.0123abcd.part.pt", ".state.pt.0123abcd.old"]
-    others = [".state.xyz.part.pt", ".state2.0123abcd.part.pt", "state.pt", ".state.0123abcd.part.json"]
+def test_what_dead_writers_left_in_a_folder_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
+    """Left by a process that is dead: removed. By this one, by one of another machine, by a person: it stays."""
+    dead = subprocess.run(
+        [sys.executable, "-c", "from somanet.processes import owner_mark; print(owner_mark())"],
+        cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    mine = owner_mark()
+    elsewhere = dead.replace(dead[:6], "0" * 6)
+    # the number of a process that lives, given again after the one that began at another time died
+    again = mine.rpartition("-")[0] + "-100"
+    left = [f".state.{dead}.0123abcd.part.pt", f".a.b.c.{dead}.0123abcd.part", f".state.{again}.0123abcd.part.pt"]
+    others = [
+        *(f".state.{mine}.0123abcd.part.pt", f".state.{elsewhere}.0123abcd.part.pt", ".state.xyz.part.pt"),
+        *("state.pt", f".state.{dead}.part.pt", ".state.0123abcd.part.pt"),
+    ]
     for name in (*left, *others):
         (tmp_path / name).write_text("x")
-    (tmp_path / ".model.0123abcd.part").mkdir()
-    remove_leftovers(tmp_path / "state.pt")
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, ".model.0123abcd.part"])
-    remove_leftovers(tmp_path / "model")
-    assert not (tmp_path / ".model.0123abcd.part").exists()
+    (tmp_path / f".model.{dead}.0123abcd.part").mkdir()
+    (tmp_path / f".model.{dead}.0123abcd.part" / "weights").write_text("half")
+    fill(tmp_path / f".network.{dead}.0123abcd.old", weights="set aside")
+    fill(tmp_path / f".there.{dead}.0123abcd.old", weights="old")
+    fill(tmp_path / "there", weights="new")
+    write_text(tmp_path / "new.txt", "x")
+    assert names(tmp_path) == sorted([*others, "network", "network/weights", "there", "there/weights", "new.txt"])
+    assert (tmp_path / "network" / "weights").read_text() == "set aside"
+    assert (tmp_path / "there" / "weights").read_text() == "new"
+
+
+@pytest.mark.parametrize("length", [1, 200, 255])
+def test_a_name_of_any_length_that_the_file_system_takes(tmp_path: Path, length: int) -> None:
+    """The hidden name is as long as is allowed and no longer; letters of two bytes are cut whole."""
+    name = ("é" * (length // 2) + "e" * (length % 2))[: -len(".csv")] + ".csv" if length > 4 else "e"
+    for _ in range(2):
+        write_text(tmp_path / name, "x")
+    assert names(tmp_path) == [name]
+
+
+def test_a_name_that_is_too_long_is_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(SomaNetError, match="longer than the file system allows"):
+        write_text(tmp_path / ("e" * 256), "x")
 
 
 # Errors

@@ -9,7 +9,6 @@ from typing import Any
 import somanet
 from somanet.analysis import names
 from somanet.analysis.steps import read_facts
-from somanet.files import sha256_tree
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance import collect
 
@@ -58,12 +57,3 @@ def _network(told: Mapping[str, Any]) -> dict[str, Any]:
     """A network as `segmentation.json` tells of it; all None where tracks came from elsewhere."""
     known_as = {"sha256": "model_sha256", "spec": "model", "engine": "engine", "temperature": "temperature"}
     return {name: told.get(key) for name, key in known_as.items()}
-
-
-def hashes_of(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a folder of results, by name; the manifest itself left out."""
-    return {
-        path.name: sha256_tree(path)
-        for path in sorted(folder.iterdir())
-        if path.name[0] != "." and path.name != names.MANIFEST
-    }

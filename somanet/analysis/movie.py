@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somanet.analysis import names
-from somanet.analysis.folder import staged
-from somanet.analysis.manifest import hashes_of, provenance_of
+from somanet.analysis.manifest import provenance_of
 from somanet.analysis.source import MovieSource
 from somanet.analysis.steps import (
     migrate_movie,
@@ -22,8 +21,11 @@ from somanet.analysis.steps import (
     track_movie,
 )
 from somanet.files import make_folder, write_json
+from somanet.guard import reading
+from somanet.labelling.movie import listed
 from somanet.migration.measures import Measures
 from somanet.migration.settings import MigrateSettings
+from somanet.results import hashes_of, result_folder
 from somanet.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
@@ -56,6 +58,10 @@ class Options:
     exports: Sequence[str] = ()
     any_modality: bool = False
 
+    def files(self) -> tuple[str, ...]:
+        """Every name that an analysis may write."""
+        return (*names.ALL, *(names.EXPORTS[kind] for kind in self.exports))
+
 
 def analyze_movie(
     source: MovieSource,
@@ -69,7 +75,7 @@ def analyze_movie(
 
     Args:
         source: the movie.
-        output: the folder; results of an analysis before are replaced.
+        output: the folder; results of an analysis before are replaced, and what a person keeps there stays.
         network: finds the somas; not needed with tracks.
         tracks_file: tracks made or corrected elsewhere, used instead of finding them.
         options: see :class:`Options`.
@@ -78,7 +84,10 @@ def analyze_movie(
         SomaNetError: the movie or the tracks cannot be used, or the output cannot be written.
     """
     options = options or Options()
-    with staged(output) as folder:
+    with (
+        reading(source.path, tracks_file),
+        result_folder(output, names.RESULTS, writes=options.files()) as folder,
+    ):
         if tracks_file is not None:
             take_tracks(source, tracks_file, folder)
         elif network is not None:
@@ -97,7 +106,9 @@ def analyze_movie(
         notes = notes_of(folder)
         for name in names.STEP_FILES:
             (folder / name).unlink()
-        write_json(folder / names.MANIFEST, {**provenance, "notes": list(notes), "files": hashes_of(folder)})
+        write_json(
+            folder / names.MANIFEST, {**provenance, "notes": list(notes), "files": hashes_of(folder, names.RESULTS)}
+        )
     return measures
 
 
@@ -141,10 +152,9 @@ def notes_of(folder: Path) -> tuple[str, ...]:
     if facts["truncated"]:
         notes.append(f"The file breaks off; the {facts['n_frames']} frames before the cut were analysed.")
     if blank := segmentation["blank_frames"]:
-        listed = ", ".join(map(str, blank[:8])) + (", …" if len(blank) > 8 else "")
         notes.append(
-            f"{len(blank)} of {facts['n_frames']} frames show nothing ({listed}, counted from 0); cells were followed "
-            "through them, and their time is not observed."
+            f"{len(blank)} of {facts['n_frames']} frames show nothing ({listed(blank)}, counted from 0); cells were "
+            "followed through them, and their time is not observed."
         )
     if not tracking["n_tracks"]:
         notes.append(
@@ -179,8 +189,7 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
     from somanet.tracking.formats import write_tracks
 
     facts = read_facts(folder / names.MOVIE)
-    suffix = {"csv": ".csv", "napari": ".csv", "ctc": "", "geff": ".geff", "trackmate": ".xml"}[kind]
-    path = folder / f"tracks_{kind}{suffix}"
+    path = folder / names.EXPORTS[kind]
     height, width = facts["shape_YX"]
     with open_labels(folder) as labels:
         write_tracks(

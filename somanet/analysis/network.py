@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import somanet
 from somanet.engines import EngineName, with_engine
 from somanet.errors import SomaNetError
+from somanet.guard import protect
 from somanet.mlops import find_run, resolve_checkpoint
 from somanet.provenance import project_root
 
@@ -21,7 +22,7 @@ BUNDLED = Path(somanet.__file__).resolve().parent / "model"
 
 
 def network_folder(model: Path | str | None) -> Path:
-    """The checkpoint folder to use.
+    """The checkpoint folder to use; the command at work will not write there.
 
     Args:
         model: a folder, or any name that :func:`somanet.mlops.resolve_checkpoint` takes: an MLflow run, an alias such
@@ -33,13 +34,13 @@ def network_folder(model: Path | str | None) -> Path:
     """
     if model is not None:
         _refuse_files(Path(model))
-        return resolve_checkpoint(model, root=project_root())
+        return protect(resolve_checkpoint(model, root=project_root()))
     if not (BUNDLED / "config.json").is_file():
         raise SomaNetError(
             "This installation has no network of its own. Name one with --model: a folder that `somanet train` or "
             "`somanet finetune` wrote."
         )
-    return BUNDLED
+    return protect(BUNDLED)
 
 
 @dataclass(frozen=True)

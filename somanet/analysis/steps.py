@@ -20,7 +20,6 @@ import pandas as pd
 from tqdm import tqdm
 
 from somanet.analysis import names
-from somanet.analysis.sizes import FoundSomas
 from somanet.analysis.source import MovieSource, check_served
 from somanet.calibration import Calibration
 from somanet.engines import record_of
@@ -29,6 +28,7 @@ from somanet.files import make_folder, write_json
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import CLASSIC_TIFF_BYTES, Movie, open_movie
 from somanet.io.tables import read_table, write_table
+from somanet.labelling.movie import label_movie
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.settings import MigrateSettings
 from somanet.migration.tables import MIGRATION, PAUSES, SALTATION_EVENTS
@@ -39,7 +39,7 @@ from somanet.tracking.exchange import write_csv
 from somanet.tracking.movie import track_masks
 from somanet.tracking.points import check_tracks
 from somanet.tracking.settings import TrackSettings
-from somanet.video import find_blank_frames, segmented_frames
+from somanet.video import find_blank_frames
 
 if TYPE_CHECKING:
     from somanet.segmentation.segmenter import Segmenter
@@ -85,35 +85,25 @@ def segment_movie(
     Raises:
         SomaNetError: the movie cannot be read, has no scale, or is of a kind that the network was not made for.
     """
+    from somanet.segmentation.diameters import median_or_nan
+
     if not any_modality:
         check_served([source], segmenter.serves)
     facts = source.describe()
     write_json(folder / names.MOVIE, facts)
     with source.open() as movie:
-        blank = find_blank_frames(tqdm(movie, desc="looking", unit="frame", disable=None, leave=False))
-        frames = tqdm(movie, desc="segmenting", unit="frame", disable=None)
-        somas = FoundSomas(movie.n_frames, blank)
-        found = segmented_frames(segmenter, frames, blank_frames=blank)
-        write_label_movie(
-            folder / names.MASKS,
-            somas.watch(found),
-            n_frames=movie.n_frames,
-            shape_YX=movie.shape_YX,
-            largest_id=LARGEST_UINT16,
-            calibration=scale_of(facts),
-        )
-        again_px = somas.again_px(segmenter, movie)
-    write_table(folder / names.SOMAS, somas.table(), SOMAS)
-    counts = somas.counts()
+        found = label_movie(segmenter, movie, folder / names.MASKS, calibration=scale_of(facts))
+    write_table(folder / names.SOMAS, found.somas, SOMAS)
+    median_px = median_or_nan(found.somas["diameter_px"].to_numpy(float))
     segmentation = {
         **record_of(segmenter),
         "serves": segmenter.serves.model_dump(mode="json"),
         "any_modality": any_modality,
-        "blank_frames": list(blank),
-        "n_objects": sum(counts),
-        "objects_per_frame": counts,
-        "median_diameter_px": round(somas.median_px(), 2),
-        "diameter_seen_smaller_px": round(again_px, 2),
+        "blank_frames": list(found.blank_frames),
+        "n_objects": sum(found.counts),
+        "objects_per_frame": found.counts,
+        "median_diameter_px": round(median_px, 2),
+        "diameter_seen_smaller_px": round(found.again_px, 2),
     }
     write_json(folder / names.SEGMENTATION, segmentation)
     return segmentation

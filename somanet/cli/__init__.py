@@ -21,6 +21,7 @@ from somanet.cli import (
     tracks,
     training,
 )
+from somanet.cli.guarding import guarding
 from somanet.errors import SomaNetError
 
 app = typer.Typer(
@@ -30,24 +31,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command("analyze")(analyze.analyze)
-app.command("simulate")(data.simulate)
+app.command("analyze")(guarding(analyze.analyze))
+app.command("simulate")(guarding(data.simulate))
 app.add_typer(data.app, name="data")
-app.command("train")(training.train)
-app.command("finetune")(training.finetune)
-app.command("sweep")(sweep.sweep)
-app.command("export")(models.export)
-app.command("calibrate")(calibration.calibrate)
-app.command("predict")(predictions.predict)
-app.command("evaluate")(predictions.evaluate)
-app.command("compare")(compare.compare)
+app.command("train")(guarding(training.train, beside=("_report",)))
+app.command("finetune")(guarding(training.finetune, beside=("_report",)))
+app.command("sweep")(guarding(sweep.sweep))
+app.command("export")(guarding(models.export))
+app.command("calibrate")(guarding(calibration.calibrate))
+app.command("predict")(guarding(predictions.predict))
+app.command("evaluate")(guarding(predictions.evaluate))
+app.command("compare")(guarding(compare.compare))
 app.add_typer(tracks.app, name="tracks")
-app.command("study")(study.study)
-app.command("trace")(lineage.trace)
-app.command("promote")(promotion.promote)
-app.command("ui")(project.ui)
-app.command("sync")(project.sync)
-app.command("doctor")(project.doctor)
+app.command("study")(guarding(study.study))
+app.command("trace")(guarding(lineage.trace))
+app.command("promote")(guarding(promotion.promote))
+app.command("ui")(guarding(project.ui))
+app.command("sync")(guarding(project.sync))
+app.command("doctor")(guarding(project.doctor))
 
 
 def main() -> None:

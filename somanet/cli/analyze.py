@@ -59,8 +59,9 @@ def analyze(
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
     """Find, follow and measure every cell of a movie: tables, a report to look at, a video."""
-    from somanet.analysis.folder import check_output
+    from somanet.analysis.names import RESULTS
     from somanet.analysis.source import MovieSource, check_served, find_movies
+    from somanet.results import check_results
 
     options = _options(
         axis_deg, assignments or [], export or [], report=report, overlay=overlay, any_modality=any_modality
@@ -79,7 +80,7 @@ def analyze(
     table = _conditions(conditions, sources)
     folders = {source.name: output / source.name if several else output for source in sources}
     for source in sources:  # before the first hour of work, not after it
-        check_output(folders[source.name])
+        check_results(folders[source.name], RESULTS, writes=options.files())
         with source.open() as movie:
             source.calibration(movie)
     network = None

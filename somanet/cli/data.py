@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from somanet.cli.guarding import guarding
 from somanet.errors import SomaNetError
 
 app = typer.Typer(help="Look at data sets and movies before using them.", no_args_is_help=True)
@@ -57,6 +58,7 @@ def simulate(
 
 
 @app.command()
+@guarding
 def check(
     path: Annotated[Path, typer.Argument(help="Data set (folder or zip), movie, or folder of movies.")],
     output: Annotated[Path | None, typer.Option(help="Write the manifest as CSV.")] = None,
@@ -82,6 +84,7 @@ def check(
 
 
 @app.command()
+@guarding
 def select(
     path: Annotated[Path, typer.Argument(help="Data set (folder or zip).")],
     output: Annotated[Path, typer.Option(help="Folder for the chosen images.")],
@@ -110,6 +113,7 @@ def select(
 
 
 @app.command()
+@guarding
 def yolo(
     path: Annotated[Path, typer.Argument(help="Labelled data set (folder or zip).")],
     output: Annotated[Path, typer.Option(help="Folder to write.")],

@@ -41,16 +41,22 @@ def predict(
     from somanet.experiments import save_figure
     from somanet.io.images import read_labels
     from somanet.labelling import Choice, Labelled, find_inputs, notes_on, predict_files
+    from somanet.labelling.labels import LABELS, PICTURES
     from somanet.provenance import available_processors
+    from somanet.results import check_results
+    from somanet.video import usual_workers
 
     found = find_inputs(inputs, Choice(channel, z))
+    check_results(output, LABELS)
+    movies = any(item.read is None for item in found)  # their frames are worked on side by side, images one by one
     opened = open_networks(
         model,
         engine=engine,
         symmetries=symmetries,
         rescale=rescale,
         diameter_px=diameter,
-        threads=available_processors(),
+        threads=1 if movies else available_processors(),
+        at_once=usual_workers() if movies else 1,
     )
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
@@ -60,8 +66,8 @@ def predict(
     for one in tqdm(steps, total=len(found), unit="image", disable=None):
         labelled.append(one)
         if pictures and one.item.read is not None:
-            figure = plots.outlines(one.item.read(), read_labels(output / f"{one.item.name}.tif"))
-            save_figure(figure, output / "pictures" / f"{one.item.name}.png")
+            figure = plots.outlines(one.item.read(), read_labels(one.path))
+            save_figure(figure, one.path.parent / PICTURES / f"{one.item.name}.png")
     total = sum(one.n_objects for one in labelled)
     for note in notes_on(labelled, segmenter.serves, factor=segmenter.rescale):
         typer.echo(f"note: {note}", err=True)
@@ -110,6 +116,7 @@ def evaluate(
         raise SomaNetError(
             "--record adds a network's own scores to the run that trained it: give one --model, without --symmetries."
         )
+    truth_sha256 = sha256_tree(truth)
     if model:
         from somanet.analysis.network import open_networks
         from somanet.data.layouts import open_dataset
@@ -127,11 +134,11 @@ def evaluate(
             _record(run_id, evaluation, record, truth, items)
         source = _networks_scored(opened.segmenter)
     elif predictions is not None:
+        source = _labels_scored(predictions)
         pairs = list(pair_predictions(predictions, read_truth(truth)))
         everything, interior = score_both(pairs, seed=seed)
-        source = _labels_scored(predictions)
     scores, other = (interior, everything) if ignore_edge else (everything, interior)
-    sources = {**source, "truth": {"name": truth.name, "sha256": sha256_tree(truth)}}
+    sources = {**source, "truth": {"name": truth.name, "sha256": truth_sha256}}
     write_json(
         output,
         {**scores.as_dict(), "everything" if ignore_edge else "interior": other.as_dict(), "provenance": sources},

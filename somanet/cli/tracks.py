@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from somanet.cli.guarding import guarding
 from somanet.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ COUNTS = ("identity_switches",)
 
 
 @app.command("convert")
+@guarding
 def convert(
     source: Annotated[Path, typer.Argument(help="Tracks: CSV, TrackMate XML, GEFF, or a challenge folder.")],
     destination: Annotated[Path, typer.Argument(help=".csv, .xml (TrackMate), .geff, or a folder (challenge).")],
@@ -63,6 +65,7 @@ def convert(
 
 
 @app.command("score")
+@guarding
 def score(
     result: Annotated[Path, typer.Argument(help="Tracks in any format.")],
     reference: Annotated[Path, typer.Argument(help="The truth: tracks in any format, or a CSV track,frame,y_px,x_px.")],

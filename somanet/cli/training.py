@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from somanet.errors import SomaNetError
+from somanet.guard import check_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +74,7 @@ def train(
     values = _section(params, "pretrain", network) if network else {"model": {}, "training": {}}
     chosen = parse(PretrainParams, others.in_settings(override(values, assignments or ())), source="settings")
     model, spec, _ = start_network(chosen.model, seed=seed)
-    _check_replaceable(output)
+    check_write(output)
     images = _Images(*_sets(data, val, split, seed), others)
     _run(model, spec, chosen.training, images, output, seed, (experiment, network or spec.architecture))
 
@@ -109,7 +111,7 @@ def finetune(
 
     checkpoint = network_folder(start)
     model, spec, sha256 = start_network(ModelSpec(), seed=seed, checkpoint=checkpoint, weights=chosen.weights)
-    _check_replaceable(output)
+    check_write(output)
     training, validation = _sets(data, val, split, seed)
     if chosen.images is not None:
         if len(training) > 1:
@@ -185,6 +187,7 @@ def _run(
         several_trainings,
         write_training,
     )
+    from somanet.files import atomic_path
     from somanet.mlops import DatasetRef
 
     references = [dataset_ref(path, "training", items) for path, items in images.training]
@@ -193,8 +196,10 @@ def _run(
     unlabelled, source = images.unlabelled.read(), images.unlabelled.path
     if source is not None:
         references.append(DatasetRef(source.name, source.resolve(), context="unlabelled", n_images=len(unlabelled)))
-    report = output.parent / f"{output.name}_report"
-    with several_trainings() as finished:  # so that a kill before the report is written costs no second training
+    place = output.parent / f"{output.name}_report"
+    # several_trainings, so that a kill before the report is in its place costs no second training
+    with several_trainings() as finished, contextlib.ExitStack() as stack:
+        report = stack.enter_context(atomic_path(place)) if is_main_process() else place
         result = run_training(
             model,
             spec,
@@ -225,18 +230,6 @@ def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) 
     if name not in named:
         raise SomaNetError(f"{params} has no {section}.{name}; it has {', '.join(sorted(named))}.")
     return dict(named[name])
-
-
-def _check_replaceable(output: Path) -> None:
-    """Refuse, before the training and not after it, an output that cannot be written or is no checkpoint's place."""
-    from somanet.files import make_folder
-    from somanet.segmentation.checkpoint import CONFIG, WEIGHTS
-
-    if output.exists() and not (output.is_dir() and {p.name for p in output.iterdir()} <= {CONFIG, WEIGHTS}):
-        raise SomaNetError(
-            f"{output} holds other things than a checkpoint, which would replace it: choose another --output."
-        )
-    make_folder(output.parent)
 
 
 def _sets(

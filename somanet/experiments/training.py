@@ -15,7 +15,7 @@ from somanet.experiments.recording import Recording, is_main_process
 from somanet.experiments.reports import history_table
 from somanet.experiments.running import say
 from somanet.experiments.state import forget
-from somanet.files import make_folder, remove_leftovers, write_text
+from somanet.files import make_folder, write_text
 from somanet.mlops import TRAINING, ServedModel, TrackedRun, interrupted_run, track_run, write_run_file
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 
@@ -148,8 +148,6 @@ def run_training(
         run_id=resuming,
     ) as run:
         write_run_file(resumed_run, run)
-        for path in (state_file, checkpoint):  # only now is it certain that no other process writes them
-            remove_leftovers(path)
         if state_file.exists():
             _report_saved_epochs(state_file, run, lambda epoch: _report(epoch, settings, run, on_epoch))
         without = f", {len(unlabelled)} unlabelled" if unlabelled else ""

@@ -51,7 +51,8 @@ def read_table(path: Path | str, schema: Schema) -> pd.DataFrame:
     names = {column.name for column in schema.columns}
     numeric = [column.name for column in schema.columns if column.dtype != "string"]
     try:
-        header = pd.read_csv(path, nrows=0, encoding="utf-8-sig")
+        # Pandas would unpack a zip by its name; what is inside is no table that the user named.
+        header = pd.read_csv(path, nrows=0, encoding="utf-8-sig", compression=None)
         check_columns(header, schema, str(path))
         # Pandas takes ids such as "NA" for missing unless told otherwise; numbers are converted below.
         df = pd.read_csv(
@@ -60,6 +61,7 @@ def read_table(path: Path | str, schema: Schema) -> pd.DataFrame:
             keep_default_na=False,
             na_values={name: ["", "nan", "NaN"] for name in [*numeric, *(set(header.columns) - names)]},
             encoding="utf-8-sig",
+            compression=None,
         )
     except FileNotFoundError as error:
         raise SomaNetError(f"{path}: no such {schema.name} table. Check the path, or run the stage before.") from error

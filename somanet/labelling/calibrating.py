@@ -59,8 +59,9 @@ def calibrate_checkpoint(
     config: dict[str, Any] = {**read_config(checkpoint), SECTION: temperature.model_dump(mode="json")}
     if settings:
         config["model"] = {**config["model"], "instances": spec.instances.model_dump(mode="json")}
-    if make_folder(output).resolve() != checkpoint.resolve():
+    own = make_folder(output).resolve() == checkpoint.resolve()
+    if not own:
         with atomic_path(output / WEIGHTS) as temporary:
             shutil.copyfile(checkpoint / WEIGHTS, temporary)
-    write_json(output / CONFIG, config)
+    write_json(output / CONFIG, config, updates=own)
     return found

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.files import sha256_tree, write_json
+from somanet.guard import reading
 from somanet.io.images import write_labels
-from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.tables import write_table
 from somanet.labelling.inputs import Input
+from somanet.labelling.movie import label_movie
+from somanet.results import Kind, hashes_of, result_folder
 from somanet.schema import OBJECTS
 
 if TYPE_CHECKING:
     from somanet.segmentation.segmenter import Segmenter
 
-Seen = tuple[NDArray[Any], NDArray[Any]]
-"""An image and its labels."""
-
-OBJECTS_FILE, RECORD_FILE = "objects.csv", "predictions.json"
+OBJECTS_FILE, PICTURES = "objects.csv", "pictures"
+LABELS = Kind(record="predictions.json", what="label images of SomaNet")
 
 
 class Labelled(NamedTuple):
@@ -31,14 +31,19 @@ class Labelled(NamedTuple):
 
     Attributes:
         item: the input.
+        path: of the label image, in a folder that moves to its place when all are done; what is put into its
+            :data:`PICTURES` moves along.
         diameters_px: of its somas, in its own pixels; of a movie, of all frames.
         again_px: of somas that are found when it is seen smaller, see
             :func:`somanet.segmentation.diameters.look_again`; NaN if there are none or this was not asked.
+        blank_frames: of a movie, frames that show nothing and were given no labels.
     """
 
     item: Input
+    path: Path
     diameters_px: NDArray[np.float64]
     again_px: float = float("nan")
+    blank_frames: tuple[int, ...] = ()
 
     @property
     def n_objects(self) -> int:
@@ -53,100 +58,93 @@ def predict_files(
     *,
     any_modality: bool = False,
 ) -> Iterator[Labelled]:
-    """Label inputs one by one as `<output>/<name>.tif`.
+    """Label inputs one by one as `<output>/<name>.tif`; the folder appears when all are done, or not at all.
 
-    Afterwards `<output>/objects.csv` has a row per soma of every image and frame, and `<output>/predictions.json` says
-    which networks and inputs the labels came from.
+    `<output>/objects.csv` has a row per soma of every image and frame, and `<output>/predictions.json` says which
+    networks and inputs, hashed before the work, the labels came from.
 
     Args:
         segmenter: the network or networks.
         inputs: what to label.
-        output: folder to write into.
+        output: folder to write; labels of a prediction before are replaced, and what a person keeps there stays.
         any_modality: label also what the network was not made for.
 
     Raises:
-        SomaNetError: the network was not made for some input (nothing is written then), an input cannot be read, or
-            the output cannot be written. Labels written before stay.
+        SomaNetError: the network was not made for some input, an input cannot be read, the output holds other things
+            or what is read here, or cannot be written. Nothing is changed then.
     """
-    from somanet.segmentation.diameters import look_again, median_or_nan
-    from somanet.segmentation.modality import Shown, check_modality, sampled
-
-    if not any_modality:
-        check_modality([Shown(_named(item), item.images) for item in inputs], segmenter.serves)
-    written, tables = [], [OBJECTS.frame([])]
-    looked_at = sampled(len(inputs))
-    for number, item in enumerate(inputs):
-        label = _label_movie if item.read is None else _label_image
-        objects, seen = label(segmenter, item, output / f"{item.name}.tif")
-        diameters = objects["diameter_px"].to_numpy(float)
-        tables.append(objects.assign(image=item.name).astype({"frame": "Int64"}))
-        again = look_again(segmenter, seen) if number in looked_at else float("nan")
-        written.append(
-            {
-                "file": f"{item.name}.tif",
-                "input": item.path.name,
-                "channel": item.choice.channel,
-                "z": item.choice.z,
-                "n_objects": len(diameters),
-                "median_diameter_px": round(median_or_nan(diameters), 2),
-            }
-        )
-        yield Labelled(item, diameters, again)
-    sources = {path.name: sha256_tree(path) for path in dict.fromkeys(item.path for item in inputs)}
     from somanet import __version__
     from somanet.engines import record_of
+    from somanet.segmentation.diameters import median_or_nan
+    from somanet.segmentation.modality import Shown, check_modality, sampled
 
-    write_table(output / OBJECTS_FILE, pd.concat(tables, ignore_index=True), OBJECTS)
-    write_json(
-        output / RECORD_FILE,
-        {
-            "somanet": __version__,
-            **record_of(segmenter),
-            "any_modality": any_modality,
-            "inputs_sha256": sources,
-            "labels": written,
-        },
-    )
+    paths = list(dict.fromkeys(item.path for item in inputs))
+    writes = (*(_file_of(item) for item in inputs), OBJECTS_FILE, PICTURES)
+    with reading(*paths), result_folder(output, LABELS, writes=writes) as folder:
+        if not any_modality:
+            check_modality([Shown(_named(item), item.images) for item in inputs], segmenter.serves)
+        sources = {path.name: sha256_tree(path) for path in paths}
+        written, tables = [], [OBJECTS.frame([])]
+        looked_at = sampled(len(inputs))
+        for number, item in enumerate(inputs):
+            label = _label_movie if item.read is None else _label_image
+            found = label(segmenter, item, folder / _file_of(item), again=number in looked_at)
+            diameters = found.objects["diameter_px"].to_numpy(float)
+            tables.append(found.objects.assign(image=item.name).astype({"frame": "Int64"}))
+            written.append(
+                {
+                    "file": _file_of(item),
+                    "input": item.path.name,
+                    "channel": item.choice.channel,
+                    "z": item.choice.z,
+                    "n_objects": len(diameters),
+                    "median_diameter_px": round(median_or_nan(diameters), 2),
+                    "blank_frames": list(found.blank_frames),
+                }
+            )
+            yield Labelled(item, folder / _file_of(item), diameters, found.again_px, found.blank_frames)
+        write_table(folder / OBJECTS_FILE, pd.concat(tables, ignore_index=True), OBJECTS)
+        write_json(
+            folder / LABELS.record,
+            {
+                "somanet": __version__,
+                **record_of(segmenter),
+                "any_modality": any_modality,
+                "inputs_sha256": sources,
+                "labels": written,
+                "files": hashes_of(folder, LABELS),
+            },
+        )
 
 
-def _label_image(segmenter: Segmenter, item: Input, path: Path) -> tuple[pd.DataFrame, list[Seen]]:
-    """Write an image's labels; gives its objects, and the image with its labels."""
+def _file_of(item: Input) -> str:
+    return f"{item.name}.tif"
+
+
+class _Found(NamedTuple):
+    """The objects of an input, with the number of their frame, and what :class:`Labelled` has of it."""
+
+    objects: pd.DataFrame
+    again_px: float
+    blank_frames: tuple[int, ...] = ()
+
+
+def _label_image(segmenter: Segmenter, item: Input, path: Path, *, again: bool) -> _Found:
+    from somanet.segmentation.diameters import look_again
     from somanet.segmentation.objects import measure_objects
 
     assert item.read is not None
     image = item.read()
     found = segmenter.segment(image)
     write_labels(path, found.labels_YX)
-    return measure_objects(found).assign(frame=np.nan), [(image, found.labels_YX)]
+    again_px = look_again(segmenter, [(image, found.labels_YX)]) if again else float("nan")
+    return _Found(measure_objects(found).assign(frame=np.nan), again_px)
 
 
-def _label_movie(segmenter: Segmenter, item: Input, path: Path) -> tuple[pd.DataFrame, list[Seen]]:
-    """Write a movie's labels, one frame in memory at a time; gives its objects, and a few frames with their labels."""
-    from somanet.segmentation.modality import sampled
-    from somanet.segmentation.objects import measure_objects
-
-    rows: list[pd.DataFrame] = []
-    seen: list[Seen] = []
+def _label_movie(segmenter: Segmenter, item: Input, path: Path, *, again: bool) -> _Found:
     with item.choice.open(item.path) as movie:
-        looked_at = sampled(movie.n_frames)
-
-        def labelled() -> Iterator[NDArray[np.int32]]:
-            for t, frame in enumerate(movie):
-                found = segmenter.segment(frame)
-                rows.append(measure_objects(found).assign(frame=t))
-                if t in looked_at:
-                    seen.append((frame, found.labels_YX))
-                yield found.labels_YX
-
-        write_label_movie(
-            path,
-            labelled(),
-            n_frames=movie.n_frames,
-            shape_YX=movie.shape_YX,
-            largest_id=LARGEST_UINT16,
-            calibration=movie.file_calibration,
-        )
-    return pd.concat(rows, ignore_index=True), seen
+        found = label_movie(segmenter, movie, path, calibration=movie.file_calibration)
+    return _Found(found.somas, found.again_px if again else float("nan"), found.blank_frames)
 
 
 def _named(item: Input) -> str:

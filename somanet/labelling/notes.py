@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from somanet.labelling.labels import Labelled
+from somanet.labelling.movie import listed
 
 if TYPE_CHECKING:
     from somanet.segmentation.serves import Serves
 
 
 def notes_on(labelled: Sequence[Labelled], serves: Serves, *, factor: float) -> Iterator[str]:
-    """Notes, a sentence or two each: pages that were taken for time points, somas of another size than the network's.
+    """Notes, a sentence or two each: pages taken for time points, blank frames, somas of another size than expected.
 
     Args:
         labelled: everything that was labelled.
@@ -25,6 +26,12 @@ def notes_on(labelled: Sequence[Labelled], serves: Serves, *, factor: float) -> 
         yield (
             f"{movies[0].path}{_and_others(movies)}: the file does not say what its pages are; they were taken for "
             "time points. If they are focal planes, give --z max or --z 0."
+        )
+    if blank := [one for one in labelled if one.blank_frames]:
+        frames = blank[0].blank_frames
+        yield (
+            f"{blank[0].item.path}{_and_others(blank)}: {len(frames)} frames show nothing and were given no labels "
+            f"({listed(frames)}, counted from 0)."
         )
     none_found = not any(one.n_objects for one in labelled)
     # an image without somas among others is no news

@@ -16,6 +16,7 @@ from somanet.errors import SomaNetError, first_line
 from somanet.mlops.client import open_client
 from somanet.mlops.machine import PREFIX
 from somanet.mlops.spool import has_end, outage_errors, replay_run, waiting
+from somanet.processes import is_alive, started_at
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,7 +27,6 @@ PID, HOST, PROCESS_START, ENDED_BY = (
     "somanet.process_start",
     "somanet.ended_by",
 )
-_START_TOLERANCE_S = 2.0
 _REPLAY_S = 60.0
 """What waits for a dead run is sent for so long at most before the next run begins."""
 
@@ -92,26 +92,16 @@ def status_of(error: BaseException | None) -> str:
 
 def process_tags() -> dict[str, str]:
     """Who runs this run. The start time tells a process from a later one with the same number."""
-    import psutil
-
-    start = psutil.Process().create_time()
-    return {PID: str(os.getpid()), HOST: socket.gethostname(), PROCESS_START: f"{start:.2f}"}
+    return {PID: str(os.getpid()), HOST: socket.gethostname(), PROCESS_START: f"{started_at():.2f}"}
 
 
 def owner_is_alive(tags: Mapping[str, str]) -> bool:
     """Whether the process in a run's tags still lives; a run of another host or unmarked counts as alive."""
-    import psutil
-
     if tags.get(HOST) != socket.gethostname():
         return True
     try:
-        process = psutil.Process(int(tags[PID]))
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return abs(process.create_time() - float(tags[PROCESS_START])) <= _START_TOLERANCE_S
-    except psutil.NoSuchProcess:
-        return False
-    except (KeyError, ValueError, psutil.Error):
+        return is_alive(int(tags[PID]), float(tags[PROCESS_START]))
+    except (KeyError, ValueError):
         return True
 
 

@@ -74,7 +74,7 @@ def write_variant(params: Path, name: str, variant: Mapping[str, Any], *, commen
             f"{params}: the variant cannot be added without changing something else (an anchor in {_SECTION}.{name}?). "
             f"Add it by hand:\n{block}"
         )
-    with atomic_path(params) as temporary:
+    with atomic_path(params, updates=True) as temporary:
         temporary.write_text(changed, encoding="utf-8", newline="")
         load_params(temporary)
     return True

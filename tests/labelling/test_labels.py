@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 
 from somanet.data.layouts import write_kaggle
+from somanet.files import sha256_file
 from somanet.labelling import Labelled, find_inputs, notes_on, predict_files
 from somanet.labelling.inputs import Input
 from somanet.segmentation.checkpoint import load_checkpoint
@@ -16,22 +18,39 @@ from tests.worlds import save_bright_network, scene
 
 
 def test_labels_come_one_by_one(tmp_path: Path) -> None:
-    """A caller that stops early has what was labelled so far, and no list that claims more."""
+    """Each can be looked at when it is there; the folder has its place only with all of them."""
     write_kaggle(tmp_path / "set.zip", [scene("a"), scene("b")])
     checkpoint = load_checkpoint(save_bright_network(tmp_path / "model"))
     steps = predict_files(Segmenter((checkpoint,)), find_inputs([tmp_path / "set.zip"]), tmp_path / "out")
     first = next(steps)
     assert (first.item.name, first.n_objects) == ("a", 2)
-    assert [f.name for f in (tmp_path / "out").iterdir()] == ["a.tif"]
+    assert first.path.is_file()
+    assert not (tmp_path / "out").exists()  # it appears when all is done
     assert [labelled.item.name for labelled in steps] == ["b"]
-    assert (tmp_path / "out" / "predictions.json").is_file()
+    written = {"a.tif", "b.tif", "objects.csv", "predictions.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == written
+    record = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert set(record["files"]) == written - {"predictions.json"}
+    assert record["inputs_sha256"] == {"set.zip": sha256_file(tmp_path / "set.zip")}
+
+
+def test_a_prediction_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    write_kaggle(tmp_path / "set.zip", [scene("a"), scene("b")])
+    checkpoint = load_checkpoint(save_bright_network(tmp_path / "model"))
+    steps = predict_files(Segmenter((checkpoint,)), find_inputs([tmp_path / "set.zip"]), tmp_path / "out")
+    next(steps)
+    steps.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"set.zip", "model"}
 
 
 SERVES = Serves(diameter_px=(8, 50))  # typically 20 px
 
 
-def labelled(name: str, *diameters: float, unnamed: bool = False, again: float = float("nan")) -> Labelled:
-    return Labelled(Input(name, Path(f"{name}.tif"), None, unnamed=unnamed), np.array(diameters), again)
+def labelled(
+    name: str, *diameters: float, unnamed: bool = False, again: float = float("nan"), blank: tuple[int, ...] = ()
+) -> Labelled:
+    item = Input(name, Path(f"{name}.tif"), None, unnamed=unnamed)
+    return Labelled(item, Path("out") / item.path, np.array(diameters), again, blank)
 
 
 def notes(*each: Labelled, factor: float = 1.0) -> list[str]:
@@ -74,3 +93,10 @@ def test_nothing_found_is_told_with_the_way_out() -> None:
 def test_pages_that_were_taken_for_time_points_are_told_once() -> None:
     [note] = notes(labelled("a", 20, unnamed=True), labelled("b", 20, unnamed=True), labelled("c", 20))
     assert note.startswith("a.tif and 1 more: the file does not say what its pages are")
+
+
+def test_frames_that_show_nothing_are_told() -> None:
+    [note] = notes(labelled("a", 20), labelled("b", 20, blank=tuple(range(10))))
+    assert note == (
+        "b.tif: 10 frames show nothing and were given no labels (0, 1, 2, 3, 4, 5, 6, 7, …, counted from 0)."
+    )

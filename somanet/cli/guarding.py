@@ -1,0 +1,56 @@
+"""What every command that writes has in common: inputs are safe from it, and what SomaNet did not write is, too."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from somanet.guard import guarded
+
+OUTPUTS = frozenset({"output", "destination", "per_image", "panels"})
+"""Parameters of commands that say where to write; every other path is read."""
+
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Outputs may replace what SomaNet did not write, or what was changed since.")
+]
+
+
+def guarding(command: Callable[..., None], *, beside: tuple[str, ...] = ()) -> Callable[..., None]:
+    """A command that runs :func:`somanet.guard.guarded`; with the option `--replace`, where it has an output.
+
+    Args:
+        command: a function of typer.
+        beside: endings of further outputs: `_report` for what is written to `<output>_report`.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    writes = bool(OUTPUTS & set(signature.parameters))
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> None:
+        replace = values.pop("replace", False)
+        outputs = [path for name in OUTPUTS & set(values) for path in _paths(values[name])]
+        outputs += [path.parent / f"{path.name}{ending}" for path in list(outputs) for ending in beside]
+        inputs = [path for name, value in values.items() if name not in OUTPUTS for path in _paths(value)]
+        with guarded(inputs=inputs, outputs=outputs, replace=replace):
+            command(**values)
+
+    parameters = list(signature.parameters.values())
+    if writes:
+        parameters.append(
+            inspect.Parameter("replace", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Replace)
+        )
+    # Typer reads both.
+    vars(wrapped)["__signature__"] = signature.replace(parameters=parameters)
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapped
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    for one in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(one, Path):
+            yield one

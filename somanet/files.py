@@ -79,12 +79,13 @@ def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
     temporary = temporary_path(path)
     try:
         yield temporary
-        guard.note_writing(temporary, path)
         if temporary.is_dir():
+            guard.note_writing(temporary, path)
             _replace_folder(temporary, path)
         else:
             with temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
+            guard.note_writing(temporary, path)
             temporary.replace(path)
     except OSError as error:
         raise explain(error, path) from error

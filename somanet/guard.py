@@ -86,7 +86,7 @@ def guarded(*, inputs: Iterable[Path] = (), outputs: Sequence[Path] = (), replac
         for path in outputs:
             check_not_read(path)
             check_writable(path)
-            if _is(stat.S_ISREG, path):
+            if path.suffix and _is(stat.S_ISREG, path):  # without a suffix it is a folder that the command writes
                 _check_known(path)
         yield
     finally:
@@ -156,7 +156,9 @@ def check_writable(path: Path) -> None:
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
     if place != path.absolute() and not _is(stat.S_ISDIR, place):
-        raise SomaNetError(f"Cannot write {path}: {place} is a file; expected a folder. Choose another place.")
+        raise SomaNetError(
+            f"Cannot write {path}: a file is in the way of a folder, {place}. Choose another place, or rename it."
+        )
     if not os.access(place, os.W_OK):
         raise SomaNetError(
             f"Cannot write {path}: permission denied or read-only folder. Choose another place, or make it writable."

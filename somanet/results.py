@@ -63,7 +63,9 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
     guard.check_not_read(output)
     guard.check_writable(output)
     if output.exists() and not output.is_dir():
-        raise SomaNetError(f"{output} is a file; expected a folder for the results. Choose another --output.")
+        raise SomaNetError(
+            f"Cannot write {output}: a file is in the way of the results' folder. Choose another --output."
+        )
     if not output.is_dir():
         return
     remove_leftovers(output)

@@ -20,6 +20,7 @@ from tests.worlds import somanet
 
 TABLES = ("tracks.csv", "saltations.csv", "pauses.csv", "migration.csv", "summary.json")
 QUICK = ("--no-report", "--no-overlay")
+EXPORTS = [word for kind in ("napari", "ctc", "geff", "trackmate") for word in ("--export", kind)]
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(bright, folder / "model")
     save_movie(folder / "movie.ome.tif")
-    exports = [word for kind in ("napari", "ctc", "geff", "trackmate") for word in ("--export", kind)]
-    assert somanet("analyze", "movie.ome.tif", "--output", "out", "--model", "model", *exports, cwd=folder) is None
+    assert somanet("analyze", "movie.ome.tif", "--output", "out", "--model", "model", *EXPORTS, cwd=folder) is None
     return folder
 
 
@@ -83,7 +83,7 @@ def test_the_manifest_says_where_the_numbers_come_from(lab: Path) -> None:
 def test_the_same_inputs_give_the_same_bytes(lab: Path) -> None:
     before = {name: (lab / "out" / name).read_bytes() for name in (*TABLES, "labels.tif", "report.html")}
     (lab / "out" / "notes.txt").write_text("mine")
-    assert somanet("analyze", "movie.ome.tif", "--output", "out", "--model", "model", cwd=lab) is None
+    assert somanet("analyze", "movie.ome.tif", "--output", "out", "--model", "model", *EXPORTS, cwd=lab) is None
     assert {name: (lab / "out" / name).read_bytes() for name in before} == before
     assert (lab / "out" / "notes.txt").read_text() == "mine"
 

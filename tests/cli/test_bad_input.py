@@ -21,6 +21,7 @@ import torch
 from somanet.calibration import FileCalibration
 from somanet.data.layouts import write_kaggle, write_pairs
 from somanet.errors import SomaNetError
+from somanet.guard import check_write, guarded
 from somanet.io.images import write_image, write_labels
 from somanet.io.movies import open_movie
 from somanet.mlops import database
@@ -128,8 +129,8 @@ TRAIN = [
     pytest.param("no such device", "set.zip --set training.device=cuda", "device is 'cuda', which this machine",
                  marks=pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")),
     ("a file in the way", "set.zip --output file/sub", "a file is in the way"),
-    ("a file as output", "set.zip --output file", "holds other things than a checkpoint"),
-    ("a folder of other things", "set.zip --output album", "holds other things than a checkpoint"),
+    ("a file as output", "set.zip --output file", "was not written by SomaNet .* would be replaced"),
+    ("a folder of other things", "set.zip --output album", "holds things that SomaNet did not write"),
 ]  # fmt: skip
 FINETUNE = [
     ("no checkpoint", "set.zip --start nothing_in_it", "No checkpoint at"),
@@ -239,13 +240,16 @@ def test_two_files_of_one_name_cannot_be_compared(bad: Path, tmp_path: Path) -> 
 
 
 def test_an_older_checkpoint_is_replaced_and_only_that(chain: Path, tmp_path: Path) -> None:
-    """The rule that protects other folders lets a training be repeated."""
-    from somanet.cli.training import _check_replaceable
-
-    _check_replaceable(chain / "models" / "nuclei")
+    """The rule that protects other folders lets a training be repeated; also where an own file lies beside its report."""
     (tmp_path / "empty").mkdir()
-    _check_replaceable(tmp_path / "empty")
-    _check_replaceable(tmp_path / "new" / "model")
+    for place in (
+        chain / "models" / "nuclei",
+        chain / "models" / "nuclei_report",
+        tmp_path / "empty",
+        tmp_path / "new",
+    ):
+        with guarded(outputs=[place]):
+            check_write(place)
 
 
 # A disk that is full, a store that refuses
@@ -318,15 +322,19 @@ def test_a_tracking_store_that_is_a_folder(project: Path, tmp_path: Path, monkey
     assert "MLflow 3.13 and later need a database" in error_of(["train", "set.zip", "--output", "out"], project)
 
 
-def test_labels_written_before_a_bad_image_stay_whole(bad: Path, tmp_path: Path) -> None:
-    """What a long job has done before the bad file is kept; nothing says that it was finished."""
-    for name, source in (("a.png", "good.png"), ("b.png", "cut.png")):
+def test_a_bad_image_among_good_ones_leaves_the_labels_of_before(bad: Path, tmp_path: Path) -> None:
+    """Labels of other images beside a list that lacks them would be half a result."""
+    for name, source in (("a.png", "good.png"), ("b.png", "good.png")):
         shutil.copyfile(bad / source, tmp_path / name)
-    error = somanet("predict", "a.png", "b.png", "--model", bad / "model", "--output", "out", cwd=tmp_path)
+    command = ("predict", "a.png", "b.png", "--model", bad / "model", "--output", "out")
+    assert somanet(*command, cwd=tmp_path) is None
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    shutil.copyfile(bad / "cut.png", tmp_path / "b.png")
+    error = somanet(*command, cwd=tmp_path)
     assert error is not None
     assert "b.png: the PNG is truncated" in error
-    assert [file.name for file in (tmp_path / "out").iterdir()] == ["a.tif"]
-    assert np.array_equal(tifffile.imread(tmp_path / "out" / "a.tif") > 0, LABELS > 0)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "out"]
 
 
 # Missing calibration

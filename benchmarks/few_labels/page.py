@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.few_labels.plan import METHODS
 from benchmarks.few_labels.trainings import PARTS
-from somanet.comparison.pooled import pooled_metrics
-from somanet.comparison.statistics import bootstrap_counts, mean_intervals
+from somanet.evaluation.image_tables import image_values, pooled_metrics
+from somanet.evaluation.paired import paired_differences, same_images
+from somanet.evaluation.resampling import bootstrap_counts
 from somanet.experiments import EVALUATION_SEED
 from somanet.plots import blank
 
@@ -26,8 +26,8 @@ _TITLES = {"everything": "Every object", "interior": "Without objects that a cro
 def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
     """One row per part, number of crops and method: mean over seeds, spread over seeds, intervals over images.
 
-    `gain` is the mean over images and seeds of the IoU minus `plain`'s, with the same crops and seeds; where seeds of
-    one of the two are missing, only those that both have count, and without any it is missing too.
+    `gain` is the paired difference of the IoU from `plain`'s, with the same crops and seeds; where seeds of one of the
+    two are missing, only those that both have count, and without any it is missing too.
 
     Args:
         results: rows of :func:`benchmarks.few_labels.trainings.train_and_score` with method, crops and seed.
@@ -46,14 +46,14 @@ def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
             "part": part,
             "crops": crops,
             "method": method,
-            **pooled_metrics(list(seeds.values()), counts),
+            **pooled_metrics(image_values(pd.concat(seeds.values()), method), counts),
         }
         plain = tables.get((part, crops, "plain"), {})
         shared = [seed for seed in seeds if seed in plain]
         if method != "plain" and shared:
-            gains = np.mean([seeds[seed]["iou"].to_numpy() - plain[seed]["iou"].to_numpy() for seed in shared], axis=0)
-            low, high = mean_intervals(gains[None], counts)
-            row["gain"] = (float(gains.mean()), float(low[0]), float(high[0]))
+            both = {name: pd.concat([of[seed] for seed in shared]) for name, of in ((method, seeds), ("plain", plain))}
+            gain = paired_differences(same_images(both), "plain", scores=["iou"], seed=EVALUATION_SEED)[method]["iou"]
+            row["gain"] = (gain.value, gain.low, gain.high)
         rows.append(row)
     return rows
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from somanet.comparison.pairing import ALPHA, Difference
+from somanet.evaluation.paired import ALPHA, Difference
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -47,16 +47,9 @@ def interval(found: Difference, digits: int = 2) -> str:
     return text
 
 
-def difference(found: Difference, n_images: int) -> str:
-    """A paired difference with its interval and corrected p, bold if p is below :data:`ALPHA`.
-
-    Args:
-        found: the difference.
-        n_images: of the whole comparison; how many count is said where they are fewer.
-    """
+def difference(found: Difference) -> str:
+    """A paired difference with its interval and corrected p, bold if p is below :data:`ALPHA`."""
     if math.isnan(found.value):
         return "–"
     text = f"{interval(found)}, p {found.p_holm:.2g}"
-    if found.n_images < n_images:
-        text += f" ({found.n_images} images)"
     return f"**{text}**" if found.p_holm < ALPHA else text

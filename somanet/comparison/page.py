@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from somanet.comparison import cells
-from somanet.comparison.networks import SCORES, Network, title
-from somanet.comparison.pairing import ALPHA, Pairing
-from somanet.comparison.statistics import MAX_EXACT, least_p
+from somanet.comparison.networks import Network, title
+from somanet.comparison.pairing import Pairing
+from somanet.evaluation.image_tables import SCORES
+from somanet.evaluation.paired import ALPHA
+from somanet.evaluation.resampling import MAX_EXACT, least_p
 
 
 def comparison_markdown(
@@ -73,12 +75,12 @@ def _row(network: Network) -> list[str]:
 def _paired(networks: Sequence[Network], pairing: Pairing) -> list[str]:
     n_images, n_others, differences = len(pairing.images), len(pairing.names) - 1, pairing.differences
     alone = [network.name for network in networks if network.name not in pairing.names]
-    reason = f"the best mean {title(pairing.deciding)} here" if pairing.chosen else "as named"
+    reason = f"the best {title(pairing.deciding)} here" if pairing.chosen else "as named"
     rows = [
         [
             name,
             *(
-                "reference" if name == pairing.reference else cells.difference(differences[name][score], n_images)
+                "reference" if name == pairing.reference else cells.difference(differences[name][score])
                 for score in SCORES
             ),
             f"{cells.plain(pairing.mean_rank(name), '.1f')} ± {cells.plain(pairing.rank_spread(name), '.1f')}",
@@ -86,10 +88,10 @@ def _paired(networks: Sequence[Network], pairing: Pairing) -> list[str]:
         for name in pairing.names
     ]
     return [
-        f"Differences from **{pairing.reference}** ({reason}), image by image, seeds averaged first. Brackets: 95 %",
-        "bootstrap interval over images; p: paired sign-flip test, corrected by Holm's method for the",
-        f"{n_others} network{'s' * (n_others > 1)} of a column; **bold**: p < {ALPHA:g}. {_power(n_images, n_others)}",
-        "Object scores are those of single images: their differences are not those of the table above. Rank: by",
+        f"Differences from **{pairing.reference}** ({reason}) in the scores of the table above. Brackets: 95 %",
+        "bootstrap interval, for which the same images are drawn for both; p: permutation test that exchanges what",
+        f"both made of the same images, corrected by Holm's method for the {n_others} network{'s' * (n_others > 1)} of",
+        f"a column; **bold**: p < {ALPHA:g}. {_power(n_images, n_others)} Rank: of each image by itself, by",
         f"{title(pairing.deciding)}, mean ± standard deviation over images, 1 is best.",
         *(["The reference won on these same images, so differences lean its way."] if pairing.chosen else []),
         *([f"Without scores of single images, so not in this table: {', '.join(alone)}."] if alone else []),

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from somanet.comparison import cells
 from somanet.comparison.networks import Network
-from somanet.comparison.pairing import ALPHA, Pairing
-from somanet.comparison.statistics import least_p
+from somanet.comparison.pairing import Pairing
+from somanet.evaluation.paired import ALPHA
+from somanet.evaluation.resampling import least_p
 from somanet.study.paper import PAPER, PaperResult
 from somanet.study.results import THRESHOLD, Result
 from somanet.study.settings import StudyParams
@@ -84,21 +85,21 @@ def _how_to_read(params: StudyParams, n_images: int, seeds: int, n_others: int) 
         "IoU: of the training images as they are; val IoU: foreground, mean over images. Objects match at IoU ≥ 0.5; "
         "all objects count.\n\n"
         "The paper's numbers are of its own images and budget, so only the order of its rows can be compared.\n\n"
-        f"Δ: difference from **{params.reference}** on the same images, seeds averaged first, with its interval; "
+        f"Δ: difference of val IoU from **{params.reference}** on the same images, with its interval; "
         f"**bold**: the interval excludes 0. {_about_p(n_images, n_others)}"
     )
 
 
 def _about_p(n_images: int, n_others: int) -> str:
     if _tells(n_images, n_others):
-        return f"p: paired sign-flip test, corrected by Holm's method for {n_others} comparisons."
+        return f"p: paired permutation test, corrected by Holm's method for {n_others} comparisons."
     return (
         f"No p: {n_images} images cannot give one below {ALPHA:g} in {n_others} comparisons, whatever the networks do."
     )
 
 
 def _tells(n_images: int, n_others: int) -> bool:
-    """Whether a sign-flip test on so many images can reach the level at all, corrected for so many comparisons."""
+    """Whether a permutation test on so many images can reach the level at all, corrected for so many comparisons."""
     return least_p(n_images, n_others) < ALPHA
 
 
@@ -137,10 +138,10 @@ def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairin
     parts = [f"from {THRESHOLD} by {cells.interval(rule, _DIGITS)}"]
     if best != params.reference:
         parts.append(f"from {params.reference} by {cells.interval(pairing.differences[best]['iou'], _DIGITS)}")
-    wins = int((pairing.of(best, "iou") > pairing.of(THRESHOLD, "iou")).sum())
+    wins = int((pairing.of(best) > pairing.of(THRESHOLD)).sum())
     return (
         f"**{best}** has the best IoU. It differs {' and '.join(parts)} (95 % interval), and is better than "
-        f"{THRESHOLD} on {wins} of {rule.n_images} images."
+        f"{THRESHOLD} on {wins} of {len(pairing.images)} images."
     )
 
 

@@ -13,6 +13,7 @@ from somanet.evaluation.image_tables import image_values, pooled_metrics
 from somanet.evaluation.paired import paired_differences, same_images
 from somanet.evaluation.resampling import bootstrap_counts
 from somanet.experiments import EVALUATION_SEED
+from somanet.markdown import table
 from somanet.plots import blank
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
     counts = bootstrap_counts(n_images, seed=EVALUATION_SEED)
     rows = []
     tables: dict[tuple[str, int, str], dict[int, pd.DataFrame]] = {}
-    for group, table in results.sort_values("name", kind="stable").groupby(["part", "crops", "method", "seed"]):
+    for group, scored in results.sort_values("name", kind="stable").groupby(["part", "crops", "method", "seed"]):
         part, crops, method, seed = cast("tuple[str, int, str, int]", group)
-        tables.setdefault((part, crops, method), {})[seed] = table
+        tables.setdefault((part, crops, method), {})[seed] = scored
     order = {method.name: place for place, method in enumerate(METHODS)}
     for part, crops, method in sorted(tables, key=lambda key: (PARTS.index(key[0]), key[1], order[key[2]])):
         seeds = tables[part, crops, method]
@@ -62,18 +63,20 @@ def markdown(rows: Sequence[Mapping[str, Any]], facts: Sequence[str]) -> str:
     """The tables, after lines that say what they were measured on."""
     words = {method.name: method.what for method in METHODS}
     lines = [*facts, ""]
+    head = ["crops", "", *SCORES.values(), "IoU − labelled crops only", "seeds"]
     for part in PARTS:
-        lines += [
-            f"**{_TITLES[part]}**",
-            "",
-            _line("crops", "", *SCORES.values(), "IoU − labelled crops only", "seeds"),
+        cells = [
+            [
+                f"{row['crops']}",
+                words[row["method"]],
+                *(_score(row, name) for name in SCORES),
+                _gain(row["gain"]) if "gain" in row else "",
+                f"{row['n_seeds']}",
+            ]
+            for row in rows
+            if row["part"] == part
         ]
-        lines.append(_line(*["---"] * (len(SCORES) + 4)))
-        for row in (row for row in rows if row["part"] == part):
-            scores = [_score(row, name) for name in SCORES]
-            gain = _gain(row["gain"]) if "gain" in row else ""
-            lines.append(_line(row["crops"], words[row["method"]], *scores, gain, row["n_seeds"]))
-        lines.append("")
+        lines += [f"**{_TITLES[part]}**", "", table(head, cells), ""]
     return "\n".join(lines)
 
 
@@ -109,7 +112,3 @@ def _score(row: Mapping[str, Any], name: str) -> str:
 def _gain(gain: tuple[float, float, float]) -> str:
     value, low, high = (f"{round(number, 3) + 0.0:+.3f}".replace("-", "−") for number in gain)  # no −0.000
     return f"{value} [{low}, {high}]"
-
-
-def _line(*values: object) -> str:
-    return f"| {' | '.join(map(str, values))} |"

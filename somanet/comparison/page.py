@@ -12,6 +12,7 @@ from somanet.comparison.pairing import Pairing
 from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import MAX_EXACT, least_p
+from somanet.markdown import table
 
 
 def comparison_markdown(
@@ -51,7 +52,7 @@ def _scores(networks: Sequence[Network], data: str) -> list[str]:
         f"{images}. Every figure is the mean over seeds; brackets: 95 %",
         "bootstrap interval over images; ±: standard deviation over seeds. Objects match at IoU ≥ 0.5.",
         "",
-        *cells.table(
+        table(
             [*head, "Mpx / s"] if timed else head,
             [[*_row(n), cells.plain(n.cost.inference_mpx_per_s, ".2f")] if timed else _row(n) for n in networks],
         ),
@@ -96,7 +97,7 @@ def _paired(networks: Sequence[Network], pairing: Pairing) -> list[str]:
         *(["The reference won on these same images, so differences lean its way."] if pairing.chosen else []),
         *([f"Without scores of single images, so not in this table: {', '.join(alone)}."] if alone else []),
         "",
-        *cells.table(["network", *(f"Δ {title(score)}" for score in SCORES), "rank"], rows),
+        table(["network", *(f"Δ {title(score)}" for score in SCORES), "rank"], rows),
     ]
 
 
@@ -124,7 +125,7 @@ def _interior(networks: Sequence[Network]) -> list[str]:
     return [
         "Without objects that touch the image's edge, on either side:",
         "",
-        *cells.table(
+        table(
             ["network", *map(title, SCORES)],
             [[n.name, *(cells.score(n.metrics["interior"], name) for name in SCORES)] for n in networks],
         ),
@@ -136,11 +137,11 @@ def _nuclei(nuclei: Mapping[str, Mapping[str, Any]]) -> list[str]:
         [name, str(metrics["n_images"]), *(cells.score(metrics, score) for score in SCORES)]
         for name, metrics in nuclei.items()
     ]
-    return ["Held-out nuclei:", "", *cells.table(["network", "images", *map(title, SCORES)], rows)] if rows else []
+    return ["Held-out nuclei:", "", table(["network", "images", *map(title, SCORES)], rows)] if rows else []
 
 
 def _runs(networks: Sequence[Network]) -> list[str]:
     if not any(network.runs for network in networks):
         return []
     rows = [[n.name, ", ".join(f"{seed}: `{run}`" for seed, run in n.runs.items())] for n in networks]
-    return ["MLflow runs:", "", *cells.table(["network", "seed: run"], rows)]
+    return ["MLflow runs:", "", table(["network", "seed: run"], rows)]

@@ -9,6 +9,7 @@ from somanet.comparison import cells
 from somanet.comparison.networks import Network, title
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import MAX_EXACT, least_p
+from somanet.markdown import table
 from somanet.pull_request import markdown
 from somanet.pull_request.changes import Change
 from somanet.pull_request.dvc_state import Changed
@@ -137,7 +138,7 @@ def _scores(changes: Sequence[Change]) -> list[str]:
     if not changes:
         return ["No network has scores on either side."]
     head = ["network", *(part for score in SHOWN for part in (title(score), f"Δ {title(score)}"))]
-    lines = ["### Scores on the validation neurons", "", *cells.table(head, [_row(change) for change in changes])]
+    lines = ["### Scores on the validation neurons", "", table(head, [_row(change) for change in changes])]
     lines += _reading(change for change in changes if change.status == "changed")
     reasons = [f"- {markdown.cell(change.name)}: {markdown.cell(change.why)}" for change in changes if change.why]
     return [*lines, *(["", "Not compared:", "", *reasons] if reasons else [])]

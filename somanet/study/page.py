@@ -10,6 +10,7 @@ from somanet.comparison.networks import Network
 from somanet.comparison.pairing import Pairing
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import least_p
+from somanet.markdown import table
 from somanet.study.paper import PAPER, PaperResult
 from somanet.study.results import THRESHOLD, Result
 from somanet.study.settings import StudyParams
@@ -64,10 +65,10 @@ def study_markdown(
     ]
     for section in params.sections:
         rows = [_row(results[row.name], params.reference, pairing) for row in section.rows]
-        blocks += [f"## {section.title}", _table(HEAD, rows)]
+        blocks += [f"## {section.title}", table(HEAD, rows)]
     blocks += [
         "## Without learning",
-        _table(
+        table(
             ("reference", "what", "IoU", "precision", "recall", "accuracy", f"Δ IoU from {params.reference}"),
             [_threshold_row(threshold, pairing)],
         ),
@@ -151,7 +152,7 @@ def _sources(results: Mapping[str, Result], parent_run: str | None) -> str:
         for name, result in results.items()
     ]
     parent = f"All of them are children of the run `{parent_run}`." if parent_run else ""
-    return "\n\n".join(block for block in ("## MLflow runs", parent, _table(("row", "seed: run"), rows)) if block)
+    return "\n\n".join(block for block in ("## MLflow runs", parent, table(("row", "seed: run"), rows)) if block)
 
 
 def _difference(pairing: Pairing, name: str) -> str:
@@ -163,7 +164,3 @@ def _difference(pairing: Pairing, name: str) -> str:
         text += f", p {found.p_holm:.2g}"
     # As printed, so that what looks like 0 is not called different from it.
     return f"**{text}**" if round(found.low, _DIGITS) > 0 or round(found.high, _DIGITS) < 0 else text
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(cells.table(head, rows))

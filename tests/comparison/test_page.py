@@ -16,6 +16,7 @@ from somanet.errors import SomaNetError
 from somanet.evaluation.image_tables import SCORES
 from somanet.io.images import read_image
 from tests.comparison.worlds import image_table, metrics, network
+from tests.markdown_tables import unpadded
 
 NETWORKS = [
     Network("baseline", "untouched", metrics(0.25)),
@@ -31,7 +32,7 @@ def tables(text: str) -> list[list[list[str]]]:
     """The Markdown tables of a text, as rows of cells."""
     found: list[list[list[str]]] = []
     inside = False
-    for line in text.splitlines():
+    for line in unpadded(text).splitlines():
         if line.startswith("|"):
             if not inside:
                 found.append([])

@@ -163,9 +163,9 @@ def exchange_p(
     sizes_VK = np.array([_size(one, scores) + _size(reference, scores) for one in networks])
     least_VK = np.abs(observed_VK) - _TIE * sizes_VK
     as_far_VK, defined_VK = (np.full(observed_VK.shape, 0 if n_images <= MAX_EXACT else 1) for _ in range(2))
-    for block_PN in exchange_patterns(n_images, seed=seed, drawn_patterns=drawn_patterns):
+    for exchanged in exchange_patterns(n_images, seed=seed, drawn_patterns=drawn_patterns):
         for row, (ours_CSN, theirs_CSN) in enumerate(pairs):
-            moved_CSP = (theirs_CSN - ours_CSN) @ block_PN.T
+            moved_CSP = (theirs_CSN - ours_CSN) @ exchanged.T
             sums = ours_CSN.sum(axis=2)[..., None] + moved_CSP, theirs_CSN.sum(axis=2)[..., None] - moved_CSP
             first_PK, second_PK = (reference.seed_means(scores, sums_CSP) for sums_CSP in sums)
             distance_PK = np.abs(first_PK - second_PK)

@@ -19,6 +19,7 @@ from somanet.data.layouts import LabelledImage, open_dataset
 from somanet.data.splits import read_split
 from somanet.engines import with_engine
 from somanet.evaluation.masks import interior, object_scores, score_image
+from somanet.markdown import table
 from somanet.segmentation.checkpoint import Checkpoint, load_checkpoint
 from somanet.segmentation.diameters import diameters_px, median_or_nan
 from somanet.segmentation.modality import not_fluorescence
@@ -69,8 +70,7 @@ def main() -> None:
         "nuclei": [item for name in test if not not_fluorescence((item := nuclei.load(name)).image)][:MOST_IMAGES],
         "neurons": [somas.load(name) for name in somas.names],
     }
-    print("| set | median diameter (px) | accuracy | found (px) | accuracy with --rescale to 20 px |")
-    print("| --- | --- | --- | --- | --- |")
+    rows = []
     for name, items in sets.items():
         for size in SIZES_PX:
             shown = [
@@ -78,7 +78,9 @@ def main() -> None:
             ]
             plain, diameter = accuracy(checkpoint, shown)
             again, _ = accuracy(checkpoint, shown, rescale=20 / size)
-            print(f"| {name} | {size:g} | {plain:.3f} | {diameter:.1f} | {again:.3f} |", flush=True)
+            rows.append([name, f"{size:g}", f"{plain:.3f}", f"{diameter:.1f}", f"{again:.3f}"])
+    head = ["set", "median diameter (px)", "accuracy", "found (px)", "accuracy with --rescale to 20 px"]
+    print(table(head, rows))
 
 
 if __name__ == "__main__":

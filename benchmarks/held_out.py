@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.page import table
 from benchmarks.peers.scoring import score_subsets
 from benchmarks.yolo.sets import LATER_X_PX, MOVIE, Frames
 from somanet.analysis.network import network_folder
@@ -33,6 +32,7 @@ from somanet.errors import SomaNetError
 from somanet.evaluation.masks import interior, overlap, ratio
 from somanet.evaluation.scores import SeedScores, average_seeds, score_dataset
 from somanet.files import make_folder, write_json, write_text
+from somanet.markdown import table
 from somanet.provenance import available_processors
 from somanet.segmentation.checkpoint import load_checkpoint
 from somanet.segmentation.modality import not_fluorescence

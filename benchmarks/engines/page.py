@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.engines.image import SIDE_PX
 from benchmarks.engines.timing import Row
+from somanet.markdown import table
 
 MOVIE_COLUMNS = {
     "engine": "{engine}",
@@ -46,11 +47,9 @@ INTEGER_COLUMNS = {
 }
 
 
-def table(rows: Sequence[Row], columns: dict[str, str]) -> str:
-    """Markdown: the column's heading, by key and format."""
-    lines = ["| " + " | ".join(columns) + " |", "| " + " | ".join(["---"] * len(columns)) + " |"]
-    lines += ["| " + " | ".join(column.format(**row) for column in columns.values()) + " |" for row in rows]
-    return "\n".join(lines)
+def _rows(rows: Sequence[Row], columns: dict[str, str]) -> str:
+    """A table of rows; columns: heading → key and format."""
+    return table(list(columns), [[column.format(**row) for column in columns.values()] for row in rows])
 
 
 def page(found: Row) -> str:
@@ -68,16 +67,16 @@ def page(found: Row) -> str:
             f"{found['processor_s']:.0f} s."
         ),
         "## A movie, as `somanet analyze` segments it",
-        table(found["whole_movie"], MOVIE_COLUMNS),
+        _rows(found["whole_movie"], MOVIE_COLUMNS),
         (
             f"With any engine, preparing a frame takes {outside['prepare']:.0f} ms of processor time and labelling it "
             f"{outside['label']:.0f} ms."
         ),
         "## How to ask: eight frames",
-        table(found["arrangements"], ARRANGEMENT_COLUMNS),
+        _rows(found["arrangements"], ARRANGEMENT_COLUMNS),
         f"## One image of 3 × {SIDE_PX} × {SIDE_PX} px",
-        table(found["one_image"], IMAGE_COLUMNS),
+        _rows(found["one_image"], IMAGE_COLUMNS),
         "## 8-bit integers: one frame, one thread",
-        table(found["integers"], INTEGER_COLUMNS),
+        _rows(found["integers"], INTEGER_COLUMNS),
     ]
     return "\n\n".join(lines) + "\n"

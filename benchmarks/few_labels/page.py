@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.few_labels.plan import METHODS
 from benchmarks.few_labels.trainings import PARTS
-from somanet.comparison.pooled import pooled_metrics
-from somanet.comparison.statistics import bootstrap_counts, mean_intervals
+from somanet.evaluation.image_tables import image_values, pooled_metrics
+from somanet.evaluation.paired import paired_differences, same_images
+from somanet.evaluation.resampling import bootstrap_counts
 from somanet.experiments import EVALUATION_SEED
+from somanet.markdown import table
 from somanet.plots import blank
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ _TITLES = {"everything": "Every object", "interior": "Without objects that a cro
 def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
     """One row per part, number of crops and method: mean over seeds, spread over seeds, intervals over images.
 
-    `gain` is the mean over images and seeds of the IoU minus `plain`'s, with the same crops and seeds; where seeds of
-    one of the two are missing, only those that both have count, and without any it is missing too.
+    `gain` is the paired difference of the IoU from `plain`'s, with the same crops and seeds; where seeds of one of the
+    two are missing, only those that both have count, and without any it is missing too.
 
     Args:
         results: rows of :func:`benchmarks.few_labels.trainings.train_and_score` with method, crops and seed.
@@ -36,9 +37,9 @@ def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
     counts = bootstrap_counts(n_images, seed=EVALUATION_SEED)
     rows = []
     tables: dict[tuple[str, int, str], dict[int, pd.DataFrame]] = {}
-    for group, table in results.sort_values("name", kind="stable").groupby(["part", "crops", "method", "seed"]):
+    for group, scored in results.sort_values("name", kind="stable").groupby(["part", "crops", "method", "seed"]):
         part, crops, method, seed = cast("tuple[str, int, str, int]", group)
-        tables.setdefault((part, crops, method), {})[seed] = table
+        tables.setdefault((part, crops, method), {})[seed] = scored
     order = {method.name: place for place, method in enumerate(METHODS)}
     for part, crops, method in sorted(tables, key=lambda key: (PARTS.index(key[0]), key[1], order[key[2]])):
         seeds = tables[part, crops, method]
@@ -46,14 +47,14 @@ def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
             "part": part,
             "crops": crops,
             "method": method,
-            **pooled_metrics(list(seeds.values()), counts),
+            **pooled_metrics(image_values(pd.concat(seeds.values()), method), counts),
         }
         plain = tables.get((part, crops, "plain"), {})
         shared = [seed for seed in seeds if seed in plain]
         if method != "plain" and shared:
-            gains = np.mean([seeds[seed]["iou"].to_numpy() - plain[seed]["iou"].to_numpy() for seed in shared], axis=0)
-            low, high = mean_intervals(gains[None], counts)
-            row["gain"] = (float(gains.mean()), float(low[0]), float(high[0]))
+            both = {name: pd.concat([of[seed] for seed in shared]) for name, of in ((method, seeds), ("plain", plain))}
+            gain = paired_differences(same_images(both), "plain", scores=["iou"], seed=EVALUATION_SEED)[method]["iou"]
+            row["gain"] = (gain.value, gain.low, gain.high)
         rows.append(row)
     return rows
 
@@ -62,18 +63,20 @@ def markdown(rows: Sequence[Mapping[str, Any]], facts: Sequence[str]) -> str:
     """The tables, after lines that say what they were measured on."""
     words = {method.name: method.what for method in METHODS}
     lines = [*facts, ""]
+    head = ["crops", "", *SCORES.values(), "IoU − labelled crops only", "seeds"]
     for part in PARTS:
-        lines += [
-            f"**{_TITLES[part]}**",
-            "",
-            _line("crops", "", *SCORES.values(), "IoU − labelled crops only", "seeds"),
+        cells = [
+            [
+                f"{row['crops']}",
+                words[row["method"]],
+                *(_score(row, name) for name in SCORES),
+                _gain(row["gain"]) if "gain" in row else "",
+                f"{row['n_seeds']}",
+            ]
+            for row in rows
+            if row["part"] == part
         ]
-        lines.append(_line(*["---"] * (len(SCORES) + 4)))
-        for row in (row for row in rows if row["part"] == part):
-            scores = [_score(row, name) for name in SCORES]
-            gain = _gain(row["gain"]) if "gain" in row else ""
-            lines.append(_line(row["crops"], words[row["method"]], *scores, gain, row["n_seeds"]))
-        lines.append("")
+        lines += [f"**{_TITLES[part]}**", "", table(head, cells), ""]
     return "\n".join(lines)
 
 
@@ -109,7 +112,3 @@ def _score(row: Mapping[str, Any], name: str) -> str:
 def _gain(gain: tuple[float, float, float]) -> str:
     value, low, high = (f"{round(number, 3) + 0.0:+.3f}".replace("-", "−") for number in gain)  # no −0.000
     return f"{value} [{low}, {high}]"
-
-
-def _line(*values: object) -> str:
-    return f"| {' | '.join(map(str, values))} |"

@@ -20,6 +20,7 @@ from somanet.data.layouts import LabelledImage, open_dataset
 from somanet.data.splits import read_split
 from somanet.evaluation.scores import score_dataset
 from somanet.files import write_json, write_text
+from somanet.markdown import table
 from somanet.segmentation.inputs import to_input
 from somanet.segmentation.instances import foreground, probabilities_to_labels, sigmoid
 from somanet.segmentation.modality import not_fluorescence
@@ -64,13 +65,13 @@ def main() -> None:
         answers = [predict_logits(network, to_input(item.image, SPEC)) for item in items]
     settings = InstanceSettings(threshold=told.threshold, min_area_px=15)
     rows = {kind: score(kind, items, answers, settings) for kind in ("soma", "boundary", "distance", "flow")}
-    head = "| output | accuracy at 0.5 | mean 0.5–0.9 | merges per image | splits per image | ms per Mpx |"
-    lines = [head, "|" + " --- |" * 6]
+    head = ["output", "accuracy at 0.5", "mean 0.5–0.9", "merges per image", "splits per image", "ms per Mpx"]
+    lines = []
     for kind, row in rows.items():
         shown = (f"{row[name]:.3f}" for name in ("accuracy", "mean_ap"))
         counts = (f"{row[name]:.2f}" for name in ("merges_per_image", "splits_per_image"))
-        lines.append(f"| {' | '.join((kind, *shown, *counts))} | {row['ms_per_mpx']:.0f} |")
-    page = f"{len(items)} fluorescence images ({told.part}), threshold {told.threshold:g}\n\n" + "\n".join(lines) + "\n"
+        lines.append([kind, *shown, *counts, f"{row['ms_per_mpx']:.0f}"])
+    page = f"{len(items)} fluorescence images ({told.part}), threshold {told.threshold:g}\n\n{table(head, lines)}\n"
     name = f"{told.part}_{told.threshold:g}"
     write_json(told.output / f"{name}.json", rows)
     write_text(told.output / f"{name}.md", page)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.peers.scoring import PUBLISHED, SUBSETS
+from somanet.markdown import table
 
 Row = Mapping[str, Any]
 REFERENCE = "paper"
@@ -174,9 +175,3 @@ def number(value: float | None, form: str) -> str:
 def significant(value: float, digits: int) -> str:
     """So many digits that mean something, and no exponent."""
     return "–" if math.isnan(value) else f"{float(f'{value:.{digits}g}'):g}"
-
-
-def table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """Markdown."""
-    lines = [heads, ["---"] * len(heads), *cells]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

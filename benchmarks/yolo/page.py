@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.evaluation.boxes import Boxes, MatchedBoxes
+from somanet.markdown import table
 from somanet.plots import FALSE, HIT, MISSED, blank, display
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ TRACK_COLUMNS = {
 def detection_table(detection: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Set → system → scores, as Markdown."""
     head = ("images", "somas", "system", "boxes", "precision", "recall", "F1", "AP50", "Δ AP50", "F1, best cut")
-    lines = [_line(*head), _line(*["---"] * len(head))]
+    rows: list[list[str]] = []
     for name, systems in detection.items():
         for number, (system, scores) in enumerate(systems.items()):
             # Frames of one movie are no independent images.
             intervals = {} if name.startswith("neuritetracker") else scores["interval95"]
-            lines.append(
-                _line(
+            rows.append(
+                [
                     SET_NAMES[name] if number == 0 else "",
                     str(scores["n_true"]) if number == 0 else "",
                     system,
@@ -61,9 +62,9 @@ def detection_table(detection: Mapping[str, Mapping[str, Mapping[str, Any]]]) ->
                     *(_value(scores[score], intervals.get(score)) for score in ("precision", "recall", "f1", "ap")),
                     _value(scores.get("ap_minus_reference"), intervals.get("ap_minus_reference"), sign="+"),
                     _value(scores["best_f1"]),
-                )
+                ]
             )
-    return "\n".join(lines)
+    return table(head, rows)
 
 
 def mask_table(masks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
@@ -71,17 +72,17 @@ def mask_table(masks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     if not masks:
         return "No network of libreyolo that learns masks was trained."
     head = ("images", "system", *MASK_COLUMNS.values())
-    lines = [_line(*head), _line(*["---"] * len(head))]
+    rows: list[list[str]] = []
     for name, systems in masks.items():
         for number, (system, scores) in enumerate(systems.items()):
             cells = (_value(scores[column], scores["interval95"][column]) for column in MASK_COLUMNS)
-            lines.append(_line(SET_NAMES[name] if number == 0 else "", system, *cells))
-    return "\n".join(lines)
+            rows.append([SET_NAMES[name] if number == 0 else "", system, *cells])
+    return table(head, rows)
 
 
 def tracking_table(tracking: Mapping[str, Mapping[str, Any]]) -> str:
     """System → what was linked → part of the frame → scores, as Markdown; see :func:`.scoring.track_system`."""
-    lines = [_line("part", "system", "linked", *TRACK_COLUMNS.values()), _line(*["---"] * (3 + len(TRACK_COLUMNS)))]
+    lines: list[list[str]] = []
     crowded = {system: kinds["boxes_per_frame"] for system, kinds in tracking.items() if "boxes_per_frame" in kinds}
     rows = [
         (part, system, linked, scores)
@@ -95,29 +96,28 @@ def tracking_table(tracking: Mapping[str, Mapping[str, Any]]) -> str:
             cells = [
                 f"{scores[name]:.0f}" if name == "identity_switches" else _value(scores[name]) for name in TRACK_COLUMNS
             ]
-            lines.append(_line(part, system, linked, *cells))
-    for system, number in crowded.items():
-        lines.append(f"\n{system} finds {number:.0f} boxes per frame, too many to link.")
-    return "\n".join(lines)
+            lines.append([part, system, linked, *cells])
+    left_out = [f"\n{name} finds {number:.0f} boxes per frame, too many to link." for name, number in crowded.items()]
+    return "\n".join([table(("part", "system", "linked", *TRACK_COLUMNS.values()), lines), *left_out])
 
 
 def cost_table(cost: Mapping[str, Mapping[str, Any]]) -> str:
     """System → what its training and its answers cost, as Markdown."""
     head = ("system", "parameters", "trained for (s)", "… of processor time", "samples seen", "ms of processor per Mpx")
-    lines = [_line(*head), _line(*["---"] * len(head))]
+    rows: list[list[str]] = []
     for system, one in cost.items():
         training = one.get("training") or {}
-        lines.append(
-            _line(
+        rows.append(
+            [
                 system,
                 _number(one.get("parameters")),
                 _number(training.get("wall_s")),
                 _number(training.get("processor_s")),
                 _number(training.get("images")),
                 _number(1e9 * one["processor_s"] / one["pixels"]),
-            )
+            ]
         )
-    return "\n".join(lines)
+    return table(head, rows)
 
 
 def how_trained(cost: Mapping[str, Mapping[str, Any]], machine: Mapping[str, Any]) -> str:
@@ -138,10 +138,6 @@ def how_trained(cost: Mapping[str, Mapping[str, Any]], machine: Mapping[str, Any
 def cuts_text(cuts: Mapping[str, Mapping[str, Any]]) -> str:
     """From which confidence on each system's boxes are taken, and how that was chosen, as a list in Markdown."""
     return "\n".join(f"- {system}: {_value(one['cut'])}, {one['chosen']}" for system, one in cuts.items())
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _number(value: float | None) -> str:

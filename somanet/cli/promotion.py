@@ -52,7 +52,7 @@ def promote(
 def _say(done: Promotion, *, dry_run: bool) -> None:
     for name, found in done.decision.differences.items():
         typer.echo(
-            f"{name:>10}  {found.champion:.3f} → {found.candidate:.3f}  {found.difference:+.3f} "
+            f"{name:>10}  {found.reference_score:.3f} → {found.score:.3f}  {found.value:+.3f} "
             f"[{found.low:+.3f}, {found.high:+.3f}]"
         )
     who = f"run {done.run.run_id} ({done.run.name})"

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from somanet.comparison.figure import comparison_figure
-from somanet.comparison.networks import SCORES, SPEED, Network
+from somanet.comparison.networks import SPEED, Network
 from somanet.comparison.page import comparison_markdown
 from somanet.comparison.pairing import DECIDING, Pairing, pair_networks
 from somanet.errors import SomaNetError
+from somanet.evaluation.image_tables import SCORES
+from somanet.evaluation.paired import Difference
 from somanet.experiments import save_figure
 from somanet.files import write_json, write_text
 
@@ -80,9 +82,13 @@ def _numbers(network: Network, pairing: Pairing | None) -> dict[str, Any]:
     if pairing is not None and network.name in pairing.differences:
         numbers["difference"] = {
             "from": pairing.reference,
-            **{score: vars(difference) for score, difference in pairing.differences[network.name].items()},
+            **{score: _of_difference(found) for score, found in pairing.differences[network.name].items()},
         }
     return numbers
+
+
+def _of_difference(found: Difference) -> dict[str, float]:
+    return {name: getattr(found, name) for name in ("value", "low", "high", "p", "p_holm")}
 
 
 def _whole(value: float) -> float | int:

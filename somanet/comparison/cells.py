@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from somanet.comparison.pairing import ALPHA, Difference
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a Markdown table."""
-    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+from somanet.evaluation.paired import ALPHA, Difference
 
 
 def plain(value: float | None, form: str, unit: str = "") -> str:
@@ -47,16 +42,9 @@ def interval(found: Difference, digits: int = 2) -> str:
     return text
 
 
-def difference(found: Difference, n_images: int) -> str:
-    """A paired difference with its interval and corrected p, bold if p is below :data:`ALPHA`.
-
-    Args:
-        found: the difference.
-        n_images: of the whole comparison; how many count is said where they are fewer.
-    """
+def difference(found: Difference) -> str:
+    """A paired difference with its interval and corrected p, bold if p is below :data:`ALPHA`."""
     if math.isnan(found.value):
         return "–"
     text = f"{interval(found)}, p {found.p_holm:.2g}"
-    if found.n_images < n_images:
-        text += f" ({found.n_images} images)"
     return f"**{text}**" if found.p_holm < ALPHA else text

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from somanet.comparison.networks import Cost, Network, title
-from somanet.comparison.pairing import ALPHA, Difference, Pairing
+from somanet.comparison.pairing import Pairing
+from somanet.evaluation.paired import ALPHA, Difference
 from somanet.plots import blank
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def _scatters(part: SubFigure, names: Sequence[str], pairing: Pairing) -> None:
     rows = -(-len(names) // _PER_ROW)
     axes = part.subplots(rows, _PER_ROW, sharex=True, sharey=True, squeeze=False)
     for ax, name in zip(axes.ravel(), names, strict=False):
-        x, y = pairing.of(pairing.reference, pairing.deciding), pairing.of(name, pairing.deciding)
+        x, y = pairing.of(pairing.reference), pairing.of(name)
         ax.plot([0, 1], [0, 1], color=GREY, linewidth=1)
         for chosen, colour, marker in ((y > x, BLUE, "^"), (y < x, ORANGE, "v"), (y == x, GREY, "o")):
             ax.plot(x[chosen], y[chosen], marker, color=colour, markersize=6, alpha=0.75, markeredgecolor="white")

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from somanet.errors import SomaNetError
 
-SCORES = ("iou", "precision", "recall", "accuracy", "mean_ap")  # the last is in no table, its counts are
-"""Scores that have intervals and paired differences; all are better when higher."""
 TITLES = {"iou": "IoU", "mean_ap": "mean AP 0.5–0.9"}
 SPEED = "inference_mpx_per_s"
 """Megapixels per second that a network labels, where a run or a file says so."""
@@ -60,85 +55,6 @@ class Network:
 def title(score: str) -> str:
     """A score's name for people."""
     return TITLES.get(score, score)
-
-
-def thresholds(per_image: pd.DataFrame) -> tuple[str, ...]:
-    """The object IoU thresholds that a per-image table was scored at, as its columns write them, ascending."""
-    found = {match[1] for name in per_image.columns if (match := re.fullmatch(r"tp_([\d.]+)", str(name)))}
-    return tuple(sorted(found, key=float))
-
-
-def image_scores(per_image: pd.DataFrame, source: str) -> pd.DataFrame:
-    """:data:`SCORES` of every image, averaged over seeds, in the order of the images' names.
-
-    A seed in which a score is undefined is left out of that image's mean: where nothing is predicted there is no
-    precision.
-
-    Args:
-        per_image: as `per_image.csv`.
-        source: where it came from, for the message.
-
-    Returns:
-        Index: image; columns: :data:`SCORES` and `n_true`, the objects of its truth.
-
-    Raises:
-        SomaNetError: columns are missing, an image stands there twice, or seeds were scored on different images.
-    """
-    check_columns_of(per_image, source)
-    images, places = np.unique(per_image["name"].astype(str).to_numpy(), return_inverse=True)
-    seeds = per_image["seed"].to_numpy() if "seed" in per_image else np.zeros(len(per_image))
-    _check_seeds(places, seeds, len(images), source)
-    accuracies = [_accuracy(per_image, level) for level in thresholds(per_image)]
-    columns = {name: per_image[name].to_numpy(float) for name in (*SCORES[:-1], "n_true")}
-    columns["mean_ap"] = np.mean(accuracies, axis=0)
-    return pd.DataFrame(
-        {name: _mean_by(places, columns[name], len(images)) for name in (*SCORES, "n_true")}, index=images
-    )
-
-
-def check_columns_of(per_image: pd.DataFrame, source: str, *further: str) -> None:
-    """Refuse a per-image table that lacks columns.
-
-    Args:
-        per_image: as `per_image.csv`.
-        source: where it came from, for the message.
-        further: columns that are needed besides those of :func:`image_scores`.
-
-    Raises:
-        SomaNetError: naming the missing columns.
-    """
-    counts = [f"{kind}_{level}" for level in thresholds(per_image) or ("0.5",) for kind in ("tp", "fp", "fn")]
-    missing = [name for name in ("name", "n_true", *SCORES[:-1], *counts, *further) if name not in per_image]
-    if missing:
-        raise SomaNetError(
-            f"{source}: the per-image table lacks {missing}. Was it written by `somanet evaluate --per-image` or the "
-            "stage evaluate?"
-        )
-
-
-def _check_seeds(places: NDArray[np.intp], seeds: NDArray[np.generic], n_images: int, source: str) -> None:
-    numbers = np.unique(seeds, return_inverse=True)[1]
-    times = np.bincount(numbers * n_images + places)
-    if (times > 1).any():
-        raise SomaNetError(f"{source}: the per-image table has an image twice for one seed. Score it again.")
-    if times.size % n_images or (times == 0).any():
-        raise SomaNetError(f"{source}: its seeds were scored on different images. Score them all on one data set.")
-
-
-def _accuracy(per_image: pd.DataFrame, level: str) -> NDArray[np.float64]:
-    """TP/(TP+FP+FN) of every row at a threshold; NaN where there is no object on either side."""
-    found, false, missed = (per_image[f"{kind}_{level}"].to_numpy(float) for kind in ("tp", "fp", "fn"))
-    share: NDArray[np.float64] = found / np.where(found + false + missed > 0, found + false + missed, np.nan)
-    return share
-
-
-def _mean_by(places: NDArray[np.intp], values: NDArray[np.float64], n_places: int) -> NDArray[np.float64]:
-    """Mean of the defined values at each place."""
-    defined = np.isfinite(values)
-    n = np.bincount(places[defined], minlength=n_places)
-    sums = np.bincount(places[defined], weights=values[defined], minlength=n_places)
-    means: NDArray[np.float64] = sums / np.where(n > 0, n, np.nan)
-    return means
 
 
 def check_names(networks: Sequence[Network]) -> None:

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from somanet.comparison import cells
-from somanet.comparison.networks import SCORES, Network, title
-from somanet.comparison.pairing import ALPHA, Pairing
-from somanet.comparison.statistics import MAX_EXACT, least_p
+from somanet.comparison.networks import Network, title
+from somanet.comparison.pairing import Pairing
+from somanet.evaluation.image_tables import SCORES
+from somanet.evaluation.paired import ALPHA
+from somanet.evaluation.resampling import MAX_EXACT, least_p
+from somanet.markdown import table
 
 
 def comparison_markdown(
@@ -49,7 +52,7 @@ def _scores(networks: Sequence[Network], data: str) -> list[str]:
         f"{images}. Every figure is the mean over seeds; brackets: 95 %",
         "bootstrap interval over images; ±: standard deviation over seeds. Objects match at IoU ≥ 0.5.",
         "",
-        *cells.table(
+        table(
             [*head, "Mpx / s"] if timed else head,
             [[*_row(n), cells.plain(n.cost.inference_mpx_per_s, ".2f")] if timed else _row(n) for n in networks],
         ),
@@ -73,12 +76,12 @@ def _row(network: Network) -> list[str]:
 def _paired(networks: Sequence[Network], pairing: Pairing) -> list[str]:
     n_images, n_others, differences = len(pairing.images), len(pairing.names) - 1, pairing.differences
     alone = [network.name for network in networks if network.name not in pairing.names]
-    reason = f"the best mean {title(pairing.deciding)} here" if pairing.chosen else "as named"
+    reason = f"the best {title(pairing.deciding)} here" if pairing.chosen else "as named"
     rows = [
         [
             name,
             *(
-                "reference" if name == pairing.reference else cells.difference(differences[name][score], n_images)
+                "reference" if name == pairing.reference else cells.difference(differences[name][score])
                 for score in SCORES
             ),
             f"{cells.plain(pairing.mean_rank(name), '.1f')} ± {cells.plain(pairing.rank_spread(name), '.1f')}",
@@ -86,15 +89,15 @@ def _paired(networks: Sequence[Network], pairing: Pairing) -> list[str]:
         for name in pairing.names
     ]
     return [
-        f"Differences from **{pairing.reference}** ({reason}), image by image, seeds averaged first. Brackets: 95 %",
-        "bootstrap interval over images; p: paired sign-flip test, corrected by Holm's method for the",
-        f"{n_others} network{'s' * (n_others > 1)} of a column; **bold**: p < {ALPHA:g}. {_power(n_images, n_others)}",
-        "Object scores are those of single images: their differences are not those of the table above. Rank: by",
+        f"Differences from **{pairing.reference}** ({reason}) in the scores of the table above. Brackets: 95 %",
+        "bootstrap interval, for which the same images are drawn for both; p: permutation test that exchanges what",
+        f"both made of the same images, corrected by Holm's method for the {n_others} network{'s' * (n_others > 1)} of",
+        f"a column; **bold**: p < {ALPHA:g}. {_power(n_images, n_others)} Rank: of each image by itself, by",
         f"{title(pairing.deciding)}, mean ± standard deviation over images, 1 is best.",
         *(["The reference won on these same images, so differences lean its way."] if pairing.chosen else []),
         *([f"Without scores of single images, so not in this table: {', '.join(alone)}."] if alone else []),
         "",
-        *cells.table(["network", *(f"Δ {title(score)}" for score in SCORES), "rank"], rows),
+        table(["network", *(f"Δ {title(score)}" for score in SCORES), "rank"], rows),
     ]
 
 
@@ -122,7 +125,7 @@ def _interior(networks: Sequence[Network]) -> list[str]:
     return [
         "Without objects that touch the image's edge, on either side:",
         "",
-        *cells.table(
+        table(
             ["network", *map(title, SCORES)],
             [[n.name, *(cells.score(n.metrics["interior"], name) for name in SCORES)] for n in networks],
         ),
@@ -134,11 +137,11 @@ def _nuclei(nuclei: Mapping[str, Mapping[str, Any]]) -> list[str]:
         [name, str(metrics["n_images"]), *(cells.score(metrics, score) for score in SCORES)]
         for name, metrics in nuclei.items()
     ]
-    return ["Held-out nuclei:", "", *cells.table(["network", "images", *map(title, SCORES)], rows)] if rows else []
+    return ["Held-out nuclei:", "", table(["network", "images", *map(title, SCORES)], rows)] if rows else []
 
 
 def _runs(networks: Sequence[Network]) -> list[str]:
     if not any(network.runs for network in networks):
         return []
     rows = [[n.name, ", ".join(f"{seed}: `{run}`" for seed, run in n.runs.items())] for n in networks]
-    return ["MLflow runs:", "", *cells.table(["network", "seed: run"], rows)]
+    return ["MLflow runs:", "", table(["network", "seed: run"], rows)]

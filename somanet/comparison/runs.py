@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from somanet.comparison.networks import SPEED, Cost, Network, check_columns_of
-from somanet.comparison.pooled import pooled_metrics
-from somanet.comparison.statistics import Floats, bootstrap_counts
+from somanet.comparison.networks import SPEED, Cost, Network
 from somanet.errors import SomaNetError
+from somanet.evaluation.image_tables import check_columns, image_values, pooled_metrics
+from somanet.evaluation.resampling import Floats, bootstrap_counts
 from somanet.experiments import EVALUATION_SEED
 from somanet.mlops import RunRecord, read_tables
 
@@ -108,7 +108,7 @@ def _seed(run: RunRecord) -> int | None:
 def _network(group: Sequence[tuple[RunRecord, pd.DataFrame]], data: str, counts: dict[int, Floats]) -> Network:
     runs, tables = [run for run, _ in group], [table for _, table in group]
     for table in tables:
-        check_columns_of(table, _words(runs[0]), "noise_objects")
+        check_columns(table, _words(runs[0]), "noise_objects")
     images = [tuple(table["name"]) for table in tables]
     if len(set(images)) > 1:
         raise SomaNetError(
@@ -122,19 +122,20 @@ def _network(group: Sequence[tuple[RunRecord, pd.DataFrame]], data: str, counts:
         place if number is None else number: run.run_id
         for place, (number, run) in enumerate(zip(numbers, runs, strict=True))
     }
+    per_image = pd.concat(
+        [table.assign(seed=seed) for seed, table in zip(seeds, tables, strict=True)], ignore_index=True
+    )
     return Network(
         name=_name(runs[0]),
         what=runs[0].experiment,
         metrics={
-            **pooled_metrics(tables, counts[n_images]),
+            **pooled_metrics(image_values(per_image, _words(runs[0])), counts[n_images]),
             "size_bias": _mean_metric(runs, f"{data}_size_bias"),
             "interior": {
                 score: _mean_metric(runs, f"{data}_interior_{score}") for score in ("iou", "precision", "accuracy")
             },
         },
-        per_image=pd.concat(
-            [table.assign(seed=seed) for seed, table in zip(seeds, tables, strict=True)], ignore_index=True
-        ),
+        per_image=per_image,
         cost=Cost(
             train_seconds=_mean_metric(runs, "train_seconds"),
             trainable_parameters=_mean_metric(runs, "trainable_parameters"),

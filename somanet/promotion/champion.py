@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from somanet.errors import SomaNetError
+from somanet.evaluation.paired import Difference
 from somanet.mlops import (
     RunRecord,
     Version,
@@ -169,7 +170,7 @@ def _register(
         REASON: decision.reason,
         "promotion.at": datetime.now(UTC).isoformat(timespec="seconds"),
         "promotion.rule": json.dumps(asdict(rule)),
-        "promotion.numbers": json.dumps({name: asdict(value) for name, value in decision.differences.items()}),
+        "promotion.numbers": json.dumps({name: _numbers(found) for name, found in decision.differences.items()}),
         "promotion.n_images": str(decision.n_images),
         "promotion.commit": code.git_commit or "unknown",
         "promotion.against": champion.number if champion else "",
@@ -181,3 +182,14 @@ def _register(
     if to == CHAMPION and CHALLENGER in version.aliases:
         set_alias(CHALLENGER, None, root)
     return version.number
+
+
+def _numbers(found: Difference) -> dict[str, float]:
+    return {
+        "candidate": found.score,
+        "champion": found.reference_score,
+        "difference": found.value,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
+    }

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import numpy as np
-
-from somanet.comparison.networks import SCORES, Network
-from somanet.comparison.pairing import ALPHA, Difference, pair_networks
+from somanet.comparison.networks import Network
 from somanet.comparison.sources import BASELINE
-from somanet.comparison.statistics import holm
 from somanet.errors import SomaNetError
+from somanet.evaluation.image_tables import SCORES
+from somanet.evaluation.paired import ALPHA, Difference, corrected, paired_differences, same_images
 from somanet.pull_request.sides import Side
 
 Status = Literal["same", "changed", "unpaired", "new", "removed", "absent"]
@@ -25,8 +23,8 @@ class Change:
     Attributes:
         name: of the network.
         status: `same`: every image has the same scores; `changed`: see `differences`; `unpaired`: changed, but not to
-            be compared image by image; `new`, `removed`: only head's, only the base's parameters have it; `absent`: a
-            side has no scores of it.
+            be compared on the same images; `new`, `removed`: only head's, only the base's parameters have it;
+            `absent`: a side has no scores of it.
         base, head: the two sides' scores, where there are some.
         differences: score -> head minus base on the same images; p corrected for the networks that changed.
         n_images: how many images were compared.
@@ -81,19 +79,13 @@ def _compare_scored(name: str, old: Network, new: Network) -> Change:
     if old.per_image.equals(new.per_image):
         return Change(name, "same", old, new, n_images=len(new.per_image))
     try:
-        pairing = pair_networks([replace(old, name="base"), replace(new, name="head")], reference="base")
+        values = same_images({"base": old.per_image, "head": new.per_image})
     except SomaNetError as error:
         return Change(name, "unpaired", old, new, why=str(error))
-    assert pairing is not None  # both know their images' scores
-    return Change(name, "changed", old, new, pairing.differences["head"], len(pairing.images))
+    return Change(name, "changed", old, new, paired_differences(values, "base")["head"], len(values["base"].images))
 
 
 def _correct(changes: Sequence[Change]) -> list[Change]:
-    """Holm's correction within each score over the networks that changed; those that are the same are no trials."""
-    corrected = {change.name: dict(change.differences) for change in changes}
-    tested = [change for change in changes if change.status == "changed"]
-    for score in SCORES:
-        p = holm(np.array([change.differences[score].p for change in tested]))
-        for change, value in zip(tested, p, strict=True):
-            corrected[change.name][score] = replace(change.differences[score], p_holm=float(value))
-    return [replace(change, differences=corrected[change.name]) for change in changes]
+    """P corrected over the networks that changed; those that are the same are no trials."""
+    found = corrected({change.name: change.differences for change in changes if change.status == "changed"})
+    return [replace(change, differences=found.get(change.name, change.differences)) for change in changes]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from somanet.comparison import cells
 from somanet.comparison.networks import Network, title
-from somanet.comparison.pairing import ALPHA
-from somanet.comparison.statistics import MAX_EXACT, least_p
+from somanet.evaluation.paired import ALPHA
+from somanet.evaluation.resampling import MAX_EXACT, least_p
+from somanet.markdown import table
 from somanet.pull_request import markdown
 from somanet.pull_request.changes import Change
 from somanet.pull_request.dvc_state import Changed
@@ -137,7 +138,7 @@ def _scores(changes: Sequence[Change]) -> list[str]:
     if not changes:
         return ["No network has scores on either side."]
     head = ["network", *(part for score in SHOWN for part in (title(score), f"Δ {title(score)}"))]
-    lines = ["### Scores on the validation neurons", "", *cells.table(head, [_row(change) for change in changes])]
+    lines = ["### Scores on the validation neurons", "", table(head, [_row(change) for change in changes])]
     lines += _reading(change for change in changes if change.status == "changed")
     reasons = [f"- {markdown.cell(change.name)}: {markdown.cell(change.why)}" for change in changes if change.why]
     return [*lines, *(["", "Not compared:", "", *reasons] if reasons else [])]
@@ -152,10 +153,9 @@ def _reading(changed: Iterable[Change]) -> list[str]:
     holm = f", corrected by Holm's method for the {len(n_images)} networks that changed" if len(n_images) > 1 else ""
     return [
         "",
-        "Δ: head minus base on the same images, seeds averaged first; brackets: 95 % bootstrap interval over images;",
-        f"p: paired sign-flip test{holm}; **bold**: p < {ALPHA:g}.",
+        "Δ: head minus base; brackets: 95 % bootstrap interval, for which the same images are drawn for both;",
+        f"p: permutation test that exchanges both sides' results on the same images{holm}; **bold**: p < {ALPHA:g}.",
         f"{markdown.count(n, 'image')}" + (f": p cannot be below {least:.2g}." if n <= MAX_EXACT else "."),
-        "Object scores count all objects together, their Δ the scores of single images.",
     ]
 
 
@@ -170,7 +170,7 @@ def _pair(change: Change, score: str) -> tuple[str, str]:
     if change.status in ("new", "removed"):
         return (new if change.status == "new" else old), change.status
     found = change.differences.get(score)
-    return f"{old} → {new}", cells.difference(found, change.n_images) if found else "–"
+    return f"{old} → {new}", cells.difference(found) if found else "–"
 
 
 def _value(network: Network | None, score: str) -> str:

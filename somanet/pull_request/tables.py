@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from somanet.comparison import cells
+from somanet.markdown import table
 from somanet.pull_request import markdown
 from somanet.pull_request.dvc_state import Changed
 from somanet.pull_request.runs import PipelineRun
@@ -27,9 +27,9 @@ def params_table(params: Sequence[Changed] | str) -> list[str]:
     # All of a network that is new or removed is one row.
     groups = _groups(params, lambda change: ".".join(change.name.split(".")[:2]))
     rows = [[markdown.cell(row.name), _shown(row.old), _shown(row.new)] for row in _rows(groups, "parameters")]
-    table = _long_table(["parameter", "base", "head"], rows)
-    few = ["### Parameters", "", *table]
-    return few if len(rows) <= 10 else markdown.folded(f"Parameters: {len(params)} changed", table)
+    lines = _long_table(["parameter", "base", "head"], rows)
+    few = ["### Parameters", "", *lines]
+    return few if len(rows) <= 10 else markdown.folded(f"Parameters: {len(params)} changed", lines)
 
 
 def metrics_table(metrics: Sequence[Changed] | str) -> list[str]:
@@ -48,8 +48,8 @@ def metrics_table(metrics: Sequence[Changed] | str) -> list[str]:
     note = ["", f"Left out: {left_out} that say the same in more detail, or times."] if left_out else []
     of = list(dict.fromkeys("/".join(_of(file).split("/")[:2]).split("/")[-1] for file in groups))
     where = ", ".join(map(markdown.cell, of[:8])) + (" …" if len(of) > 8 else "")
-    table = _long_table(["of", "metric", "base", "head", "Δ"], rows)
-    return markdown.folded(f"Metrics: {len(shown)} changed, of {where}", [*table, *note])
+    lines = _long_table(["of", "metric", "base", "head", "Δ"], rows)
+    return markdown.folded(f"Metrics: {len(shown)} changed, of {where}", [*lines, *note])
 
 
 def _worth_a_row(change: Changed) -> bool:
@@ -98,7 +98,7 @@ def stages_table(head: PipelineRun | None, base: PipelineRun | None) -> list[str
     rows = [[f"`{markdown.code(name)}`", *(_seconds(run.stages.get(name)) for run in runs.values())] for name in names]
     rows.append(["all", *(_seconds(run.seconds) for run in runs.values())])
     total = ", ".join(f"{word} {_minutes(run.seconds)}" for word, run in runs.items())
-    return markdown.folded(f"Time of the stages: {total}", cells.table(["stage", *runs], rows))
+    return markdown.folded(f"Time of the stages: {total}", [table(["stage", *runs], rows)])
 
 
 def _longest_first(runs: Iterable[PipelineRun]) -> list[PipelineRun]:
@@ -107,7 +107,7 @@ def _longest_first(runs: Iterable[PipelineRun]) -> list[PipelineRun]:
 
 def _long_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     more = len(rows) - MAX_ROWS
-    return [*cells.table(head, rows[:MAX_ROWS]), *(["", f"… and {more} more."] if more > 0 else [])]
+    return [table(head, rows[:MAX_ROWS]), *(["", f"… and {more} more."] if more > 0 else [])]
 
 
 def _shown(value: Any) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from somanet.comparison import cells
 from somanet.comparison.networks import Network
-from somanet.comparison.pairing import ALPHA, Pairing
-from somanet.comparison.statistics import least_p
+from somanet.comparison.pairing import Pairing
+from somanet.evaluation.paired import ALPHA
+from somanet.evaluation.resampling import least_p
+from somanet.markdown import table
 from somanet.study.paper import PAPER, PaperResult
 from somanet.study.results import THRESHOLD, Result
 from somanet.study.settings import StudyParams
@@ -63,10 +65,10 @@ def study_markdown(
     ]
     for section in params.sections:
         rows = [_row(results[row.name], params.reference, pairing) for row in section.rows]
-        blocks += [f"## {section.title}", _table(HEAD, rows)]
+        blocks += [f"## {section.title}", table(HEAD, rows)]
     blocks += [
         "## Without learning",
-        _table(
+        table(
             ("reference", "what", "IoU", "precision", "recall", "accuracy", f"Δ IoU from {params.reference}"),
             [_threshold_row(threshold, pairing)],
         ),
@@ -84,21 +86,21 @@ def _how_to_read(params: StudyParams, n_images: int, seeds: int, n_others: int) 
         "IoU: of the training images as they are; val IoU: foreground, mean over images. Objects match at IoU ≥ 0.5; "
         "all objects count.\n\n"
         "The paper's numbers are of its own images and budget, so only the order of its rows can be compared.\n\n"
-        f"Δ: difference from **{params.reference}** on the same images, seeds averaged first, with its interval; "
+        f"Δ: difference of val IoU from **{params.reference}** on the same images, with its interval; "
         f"**bold**: the interval excludes 0. {_about_p(n_images, n_others)}"
     )
 
 
 def _about_p(n_images: int, n_others: int) -> str:
     if _tells(n_images, n_others):
-        return f"p: paired sign-flip test, corrected by Holm's method for {n_others} comparisons."
+        return f"p: paired permutation test, corrected by Holm's method for {n_others} comparisons."
     return (
         f"No p: {n_images} images cannot give one below {ALPHA:g} in {n_others} comparisons, whatever the networks do."
     )
 
 
 def _tells(n_images: int, n_others: int) -> bool:
-    """Whether a sign-flip test on so many images can reach the level at all, corrected for so many comparisons."""
+    """Whether a permutation test on so many images can reach the level at all, corrected for so many comparisons."""
     return least_p(n_images, n_others) < ALPHA
 
 
@@ -137,10 +139,10 @@ def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairin
     parts = [f"from {THRESHOLD} by {cells.interval(rule, _DIGITS)}"]
     if best != params.reference:
         parts.append(f"from {params.reference} by {cells.interval(pairing.differences[best]['iou'], _DIGITS)}")
-    wins = int((pairing.of(best, "iou") > pairing.of(THRESHOLD, "iou")).sum())
+    wins = int((pairing.of(best) > pairing.of(THRESHOLD)).sum())
     return (
         f"**{best}** has the best IoU. It differs {' and '.join(parts)} (95 % interval), and is better than "
-        f"{THRESHOLD} on {wins} of {rule.n_images} images."
+        f"{THRESHOLD} on {wins} of {len(pairing.images)} images."
     )
 
 
@@ -150,7 +152,7 @@ def _sources(results: Mapping[str, Result], parent_run: str | None) -> str:
         for name, result in results.items()
     ]
     parent = f"All of them are children of the run `{parent_run}`." if parent_run else ""
-    return "\n\n".join(block for block in ("## MLflow runs", parent, _table(("row", "seed: run"), rows)) if block)
+    return "\n\n".join(block for block in ("## MLflow runs", parent, table(("row", "seed: run"), rows)) if block)
 
 
 def _difference(pairing: Pairing, name: str) -> str:
@@ -162,7 +164,3 @@ def _difference(pairing: Pairing, name: str) -> str:
         text += f", p {found.p_holm:.2g}"
     # As printed, so that what looks like 0 is not called different from it.
     return f"**{text}**" if round(found.low, _DIGITS) > 0 or round(found.high, _DIGITS) < 0 else text
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(cells.table(head, rows))

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from somanet.errors import SomaNetError
+from somanet.markdown import table
 from somanet.trust.conditions import BASE
 from somanet.trust.truth import QUANTITIES
 
@@ -34,7 +35,7 @@ def _track_table(tracks: pd.DataFrame, names: list[str]) -> str:
     titles = {"interval_min": "frames", "level": "", "factor": "changed", "detector": "detector"}
     head = [*(titles[name] for name in names), "recall", "precision"]
     head += [text for quantity in QUANTITIES for text in (f"{quantity}: bias", "covered")]
-    lines = [_line(*head), _line(*["---"] * len(head))]
+    lines: list[list[str]] = []
     for key, rows in tracks.groupby(names, sort=False):
         cells = [
             f"{value:g} min" if name == "interval_min" else str(value) for name, value in zip(names, key, strict=True)
@@ -49,8 +50,8 @@ def _track_table(tracks: pd.DataFrame, names: list[str]) -> str:
                 f"{_percent(raw['bias'])} → {_percent(corrected['bias'])}",
                 f"{_share(raw['coverage'])} → {_share(corrected['coverage'])}",
             ]
-        lines.append(_line(*cells))
-    return "\n".join(lines)
+        lines.append(cells)
+    return table(head, lines)
 
 
 def movies_markdown(movies: pd.DataFrame) -> str:
@@ -58,7 +59,7 @@ def movies_markdown(movies: pd.DataFrame) -> str:
     scores = ["DET", "SEG", "TRA", "LNK", "HOTA", "IDF1"]
     head = ["changed", "", *scores, "identity switches", "saltations: recall", "precision"]
     head += ["frequency, corrected", "length, corrected"]
-    lines = [_line(*head), _line(*["---"] * len(head))]
+    lines: list[list[str]] = []
     for row in movies[movies["movie"] == "all"].to_dict("records"):
         cells = [str(row["factor"]), str(row["level"]), *(_share(row[name]) for name in scores)]
         cells += [f"{row['identity_switches']:.1f}"]
@@ -68,8 +69,8 @@ def movies_markdown(movies: pd.DataFrame) -> str:
         for quantity in ("frequency", "length"):
             chain, perfect = (_percent(row[f"{source}_{quantity}_corrected_bias"]) for source in ("chain", "perfect"))
             cells.append(f"{chain} ({perfect})")
-        lines.append(_line(*cells))
-    return "\n".join(lines)
+        lines.append(cells)
+    return table(head, lines)
 
 
 def fill(page: str, tables: Mapping[str, str]) -> str:
@@ -78,7 +79,7 @@ def fill(page: str, tables: Mapping[str, str]) -> str:
     Raises:
         SomaNetError: the page has no such place.
     """
-    for name, table in tables.items():
+    for name, filled in tables.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
         before, found, rest = page.partition(start)
         _, closed, after = rest.partition(end)
@@ -86,7 +87,7 @@ def fill(page: str, tables: Mapping[str, str]) -> str:
             raise SomaNetError(
                 f"The page has no place for a table: expected {start.strip()} and {end} on their own lines."
             )
-        page = f"{before}{start}{table}\n{end}{after}"
+        page = f"{before}{start}{filled}\n{end}{after}"
     return page
 
 
@@ -108,10 +109,6 @@ def headline(tracks: pd.DataFrame, movies: pd.DataFrame) -> dict[str, Any]:
 
 def _json(value: float) -> float | None:
     return round(float(value), 6) if math.isfinite(value) else None
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _share(value: float) -> str:

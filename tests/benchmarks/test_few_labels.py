@@ -21,6 +21,7 @@ from somanet.config import read_yaml
 from somanet.data.layouts import LabelledImage, write_pairs
 from somanet.errors import SomaNetError
 from somanet.io.movies import write_movie
+from tests.markdown_tables import unpadded
 from tests.worlds import save_bright_network, scene
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,7 +166,7 @@ def test_the_table_and_the_picture_show_what_is_there() -> None:
             ]
         )
     )
-    text = markdown(summary, ["Measured."])
+    text = unpadded(markdown(summary, ["Measured."]))
     assert text.startswith("Measured.\n")
     assert "| 2 | labelled crops only | 0.500 [0.400, 0.600] | 1.000 [1.000, 1.000] | 0.750 [" in text
     assert "| −0.050 [−0.100, +0.000] | 2 |" in text
@@ -225,7 +226,7 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_table(
     ]  # fmt: skip
     interrupted = pd.read_csv(data / "out/results.csv")
     assert (data / "out/few_labels.png").stat().st_size > 1000
-    assert (data / "out/few_labels.md").read_text(encoding="utf-8").count("| 2 | + both |") == 2
+    assert unpadded((data / "out/few_labels.md").read_text(encoding="utf-8")).count("| 2 | + both |") == 2
 
     run(data, monkeypatch, *methods)  # nothing is left
     assert len(began) == 5

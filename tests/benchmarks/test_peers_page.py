@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.peers.page import REFERENCE, number, page, significant
 from benchmarks.peers.scoring import score_subsets
 from tests.benchmarks.test_peers import squares
+from tests.markdown_tables import unpadded
 
 
 def row(name: str, mpx_per_s: float, **other: Any) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def found(rows: list[dict[str, Any]], **other: Any) -> dict[str, Any]:
 
 
 def cells(text: str, title: str) -> list[list[str]]:
-    return [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith(f"| {title}")]
+    return [line.strip("| ").split(" | ") for line in unpadded(text).splitlines() if line.startswith(f"| {title}")]
 
 
 def test_speed_is_given_as_a_multiple_of_the_papers() -> None:

@@ -121,7 +121,7 @@ def test_the_first_becomes_champion_without_a_rival_and_a_better_one_replaces_it
             r"Not promoted: run {worse} \(worse\)\. Not better with 95 % confidence: iou 0\.5000 against 0\.6000",
         ),
         ("noisy", "but others are worse than tolerated: precision 0.6667 against 0.8000, tolerated 0.02"),
-        ("fewer", "scored on different images: 7 and 8, 1 of them not shared, such as 'image7'"),
+        ("fewer", r"scored on different images \(7 and 8\): only the champion has image7\. .* --record` does so"),
         ("unscored", "has no evaluation 'neurons'; it has none at all.*--model {unscored}.*--record neurons"),
         ("stopped", "is KILLED, expected FINISHED"),
         ("first", "is the champion already"),

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from somanet.comparison.artefact import FILES, write_comparison
-from somanet.comparison.networks import SCORES, Cost, Network
+from somanet.comparison.networks import Cost, Network
 from somanet.comparison.page import comparison_markdown
 from somanet.comparison.pairing import pair_networks
 from somanet.errors import SomaNetError
+from somanet.evaluation.image_tables import SCORES
 from somanet.io.images import read_image
 from tests.comparison.worlds import image_table, metrics, network
+from tests.markdown_tables import unpadded
 
 NETWORKS = [
     Network("baseline", "untouched", metrics(0.25)),
@@ -30,7 +32,7 @@ def tables(text: str) -> list[list[list[str]]]:
     """The Markdown tables of a text, as rows of cells."""
     found: list[list[list[str]]] = []
     inside = False
-    for line in text.splitlines():
+    for line in unpadded(text).splitlines():
         if line.startswith("|"):
             if not inside:
                 found.append([])
@@ -98,7 +100,7 @@ def test_differences_have_a_table() -> None:
     assert head == ["network", "Δ IoU", "Δ precision", "Δ recall", "Δ accuracy", "Δ mean AP 0.5–0.9", "rank"]
     assert low == ["low", "**−0.10 [−0.10, −0.10], p 0.0078**", *["0.00 [0.00, 0.00], p 1"] * 4, "2.0 ± 0.0"]
     assert high == ["high", *["reference"] * 5, "1.0 ± 0.0"]
-    assert "Differences from **high** (the best mean IoU here)" in text
+    assert "Differences from **high** (the best IoU here)" in text
     assert "8 images: no corrected p can be below 0.0078." in text
     assert "The reference won on these same images" in text
     named = comparison_markdown(PAIRED, pair_networks(PAIRED, reference="low"))
@@ -120,10 +122,12 @@ def test_who_has_no_table_is_named() -> None:
     assert [row[0] for row in tables(text)[1][2:]] == ["low", "high"]
 
 
-def test_what_is_undefined_on_some_images_says_on_how_many() -> None:
+def test_an_image_without_predictions_counts_with_its_somas() -> None:
+    """1 of 4 found on every other image, without false ones: recall 4/32 against 16/32; the precision is still 1."""
     networks = [PAIRED[1], Network("gaps", "", metrics(0.4, n_images=8), image_table(EIGHT, tp=[0, 1] * 4))]
-    precision = tables(comparison_markdown(networks, pair_networks(networks)))[1][3][2]
-    assert precision == "0.00 [0.00, 0.00], p 1 (4 images)"
+    row = tables(comparison_markdown(networks, pair_networks(networks)))[1][3]
+    assert row[2] == "0.00 [0.00, 0.00], p 1"
+    assert row[3].startswith("**−0.38 [")
 
 
 @pytest.mark.parametrize("networks", [NETWORKS, NETWORKS[:1], NETWORKS[2:], PAIRED], ids=["3", "1", "undefined", "2"])
@@ -152,7 +156,7 @@ def test_numbers_are_flat_for_dvc(tmp_path: Path) -> None:
     assert set(difference) == {"from", *SCORES}
     assert difference["iou"] == {
         "value": pytest.approx(-0.1), "low": pytest.approx(-0.1), "high": pytest.approx(-0.1),
-        "p": 2 / 2**8, "p_holm": 2 / 2**8, "n_images": 8,
+        "p": 2 / 2**8, "p_holm": 2 / 2**8,
     }  # fmt: skip
     assert (written["low"]["mean_rank"], written["low"]["rank_spread"]) == (2, 0)
 

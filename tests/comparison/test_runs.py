@@ -13,10 +13,10 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from somanet.comparison.artefact import write_comparison
-from somanet.comparison.networks import SCORES
 from somanet.comparison.pairing import pair_networks
 from somanet.comparison.sources import gather
 from somanet.errors import SomaNetError
+from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.scores import average_seeds
 from somanet.files import write_json
 from somanet.mlops.client import open_client

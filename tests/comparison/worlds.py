@@ -8,22 +8,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from somanet.comparison.networks import SCORES, Network
+from somanet.comparison.networks import Network
 from somanet.data.layouts import LabelledImage
+from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.scores import Scores, score_dataset
 
 THRESHOLDS = (0.5, 0.7)
 
 
-def image_table(iou: Sequence[float], *, tp: Sequence[int] | None = None, n_true: int = 4) -> pd.DataFrame:
+def image_table(
+    iou: Sequence[float], *, tp: Sequence[int] | None = None, n_true: int | NDArray[np.integer] = 4
+) -> pd.DataFrame:
     """Images by number: their IoU, and of ``n_true`` somas so many found at both thresholds, without false ones."""
     found = np.array(tp if tp is not None else [2] * len(iou))
     table = pd.DataFrame({"name": [f"image{i:02d}" for i in range(len(iou))], "iou": list(iou), "n_true": n_true})
     for threshold in THRESHOLDS:
         table[f"tp_{threshold:g}"], table[f"fp_{threshold:g}"], table[f"fn_{threshold:g}"] = found, 0, n_true - found
     precision = np.where(found > 0, 1.0, np.nan)
-    share = found / n_true if n_true else np.full(len(iou), np.nan)
+    share = found / np.where(np.asarray(n_true) > 0, n_true, np.nan)
     return table.assign(noise_objects=0, precision=precision, recall=share, f1=0.0, accuracy=share)
 
 

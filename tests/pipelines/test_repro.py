@@ -17,6 +17,7 @@ import pytest
 from somanet.io.images import read_image
 from somanet.mlops import read_run
 from somanet.mlops.client import open_client
+from tests.markdown_tables import unpadded
 from tests.pipelines.conftest import Project, shrink
 from tests.worlds import mlflow_may_warn
 
@@ -63,7 +64,7 @@ def test_a_second_run_runs_nothing(project: Project) -> None:
 
 
 def test_the_comparison_is_complete(project: Project) -> None:
-    text = (project.profile / "reports/comparison.md").read_text(encoding="utf-8")
+    text = unpadded((project.profile / "reports/comparison.md").read_text(encoding="utf-8"))
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
     four = ["network", "---", "baseline: paper", "baseline: compact", "last3", "all"]
     # Scores, differences on the same images, scores without edge objects, nuclei, runs
@@ -135,7 +136,7 @@ def test_the_movie_is_a_run_below_its_network_s(project: Project) -> None:
 
 
 def test_the_study_is_one_page_and_one_run_over_all_its_trainings(project: Project) -> None:
-    page = (project.profile / "reports/study.md").read_text(encoding="utf-8")
+    page = unpadded((project.profile / "reports/study.md").read_text(encoding="utf-8"))
     rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
     assert rows[:7] == ["row", "---", "baseline: paper", "last3", "row", "---", "baseline: compact"]
     numbers = json.loads((project.profile / "reports/study.json").read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from somanet.errors import SomaNetError
-from somanet.promotion.rule import Rule, compare, decide
+from somanet.promotion.rule import Rule, decide
 
 RULE = Rule("neurons", "iou", {"precision": 0.02}, 5)
 
@@ -48,8 +48,8 @@ def test_better_on_every_image_is_better() -> None:
     decision = decide(table([iou + 0.05 for iou in LEVELS]), table(LEVELS), RULE)
     assert decision.accepted
     found = decision.differences["iou"]
-    assert (found.difference, found.low, found.high) == pytest.approx((0.05, 0.05, 0.05))
-    assert found.champion == pytest.approx(np.mean(LEVELS))
+    assert (found.value, found.low, found.high) == pytest.approx((0.05, 0.05, 0.05))
+    assert found.reference_score == pytest.approx(np.mean(LEVELS))
     assert decision.n_images == 8
 
 
@@ -71,7 +71,7 @@ def test_equal_networks_change_nothing() -> None:
 def test_one_lucky_image_is_not_enough() -> None:
     """+0.4 on one of 8 images, 0 elsewhere: a third of the resamples (7/8)^8 lacks it, so the interval begins at 0."""
     decision = decide(table([LEVELS[0] + 0.4, *LEVELS[1:]]), table(LEVELS), RULE)
-    assert decision.differences["iou"].difference == pytest.approx(0.05)
+    assert decision.differences["iou"].value == pytest.approx(0.05)
     assert decision.differences["iou"].low == 0
     assert not decision.accepted
 
@@ -81,7 +81,7 @@ def test_another_score_must_not_be_worse_than_tolerated(fp: int, accepted: bool)
     """Precision 8/10 against 8/11: 0.073 worse, and 0.02 are tolerated."""
     decision = decide(table([iou + 0.05 for iou in LEVELS], fp=fp), table(LEVELS), RULE)
     assert decision.accepted is accepted
-    assert decision.differences["precision"].difference == pytest.approx(8 / (8 + fp) - 0.8)
+    assert decision.differences["precision"].value == pytest.approx(8 / (8 + fp) - 0.8)
     if not accepted:
         assert "precision 0.7273 against 0.8000, tolerated 0.02" in decision.reason
     wide = Rule("neurons", "iou", {"precision": 0.08}, 5)
@@ -104,10 +104,19 @@ def test_few_images_decide_nothing() -> None:
 @pytest.mark.parametrize(
     ("champion", "words"),
     [
-        (table(LEVELS[:-1]), "scored on different images: 8 and 7, 1 of them not shared, such as 'image7'"),
-        (table(LEVELS, names=list("abcdefgh")), "different images: 8 and 8, 16 of them not shared"),
-        (table(LEVELS).assign(n_true=9), "different truths: 'image0' has 10 somas in one and 9 in the other"),
-        (table(LEVELS).rename(columns={"tp_0.5": "tp_0.6"}), "different thresholds"),
+        (
+            table(LEVELS[:-1]),
+            r"different images \(8 and 7\): only the candidate has image7\. .* `somanet evaluate --record` does so",
+        ),
+        (
+            table(LEVELS, names=list("abcdefgh")),
+            r"different images \(8 and 8\): only the candidate has image0, .* and 3 more; only the champion has a, b",
+        ),
+        (
+            table(LEVELS).assign(n_true=9),
+            "the candidate and the champion .* different truths: image image0 has 10 true somas in the one and 9",
+        ),
+        (table(LEVELS).rename(columns=lambda name: name.replace("0.5", "0.6")), "thresholds 0.5, the champion at 0.6"),
         (table(LEVELS).drop(columns="iou"), r"lacks \['iou'\]"),
     ],
 )
@@ -118,9 +127,11 @@ def test_what_cannot_be_compared_is_refused(champion: pd.DataFrame, words: str) 
 
 def test_the_scores_are_those_of_the_evaluation() -> None:
     """A score that tables do not give, such as the size of matched objects, is named as such."""
-    found = compare(table(LEVELS), table(LEVELS), ("iou", "precision", "recall", "f1", "accuracy", "mean_ap"))
-    assert {name: round(value.candidate, 4) for name, value in found.items()} == {
+    tolerances = dict.fromkeys(("precision", "recall", "f1", "accuracy", "mean_ap", "merges_per_image"), 0.0)
+    found = decide(table(LEVELS), table(LEVELS), Rule("neurons", "iou", tolerances, 5)).differences
+    assert {name: round(value.score, 4) for name, value in found.items()} == {
         "iou": 0.6, "precision": 0.8, "recall": 0.8, "f1": 0.8, "accuracy": 0.6667, "mean_ap": 0.6667,
+        "merges_per_image": 0,
     }  # fmt: skip
-    with pytest.raises(SomaNetError, match="names 'size_bias', which per-image tables do not give"):
-        compare(table(LEVELS), table(LEVELS), ("size_bias",))
+    with pytest.raises(SomaNetError, match="names 'size_bias', which per-image tables do not give; there are iou, "):
+        decide(table(LEVELS), table(LEVELS), Rule("neurons", "size_bias", {}, 5))

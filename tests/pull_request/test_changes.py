@@ -27,14 +27,14 @@ def test_equal_scores_of_every_image_are_the_same() -> None:
 
 
 def test_a_change_is_measured_on_the_same_images() -> None:
-    """Six images, each 0.1 better: the mean is + 0.1 in every resample, and 2 of the 2^6 sign patterns are as far."""
+    """Six images, each 0.1 better: the mean is + 0.1 in every resample, and 2 of the 2^6 patterns are as far."""
     [found] = changes([network("a", BEFORE)], [network("a", BETTER)]).values()
     assert found.status == "changed"
     difference = found.differences["iou"]
     assert (difference.value, difference.low, difference.high) == pytest.approx((0.1, 0.1, 0.1))
     assert difference.p == difference.p_holm == 2 / 2**6
     assert found.verdict(SHOWN) == "better"
-    # The objects were not touched: no difference, and any pattern of signs is as far.
+    # The objects were not touched: no difference, and any pattern is as far.
     assert (found.differences["accuracy"].value, found.differences["accuracy"].p) == (0, 1)
 
 

@@ -15,6 +15,7 @@ from somanet.pull_request.page import MAX_LENGTH, Report, report_markdown
 from somanet.pull_request.sides import Side
 from somanet.pull_request.tables import MAX_ROWS
 from tests.comparison.worlds import network
+from tests.markdown_tables import unpadded
 from tests.pull_request.worlds import a_run, side
 
 BEFORE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
@@ -34,7 +35,7 @@ def report(base: Side, head: Side, **changed: Any) -> str:
         metrics=[],
         comparison=None,
     )
-    return report_markdown(replace(whole, **changed))
+    return unpadded(report_markdown(replace(whole, **changed)))
 
 
 def row(page: str, name: str) -> list[str]:

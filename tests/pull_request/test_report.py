@@ -11,6 +11,7 @@ import yaml
 
 from somanet.errors import SomaNetError
 from somanet.pull_request.report import write_report
+from tests.markdown_tables import unpadded
 from tests.pull_request.worlds import commit, git, repro
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def report(project: Path, base: str = "HEAD~1") -> str:
     output = project / "build" / "report.md"
     write_report(project, base=base, output=output)
-    return output.read_text(encoding="utf-8")
+    return unpadded(output.read_text(encoding="utf-8"))
 
 
 def row(page: str, name: str) -> str:

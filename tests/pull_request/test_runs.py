@@ -14,6 +14,7 @@ from somanet.pull_request.machine import this_machine
 from somanet.pull_request.report import write_report
 from somanet.pull_request.runs import RECORD, PipelineRun, last_run, run_pipeline
 from somanet.pull_request.sides import BASE, run_base
+from tests.markdown_tables import unpadded
 from tests.pull_request.worlds import a_run, commit, git
 
 SLOW_GRAPH = """\
@@ -101,7 +102,7 @@ def test_the_base_runs_beside_the_branch_and_once(project: Path) -> None:
 
     run_pipeline(project, tell=quiet)
     write_report(project, base="HEAD~1", output=project / "build/report.md")
-    page = (project / "build/report.md").read_text(encoding="utf-8")
+    page = unpadded((project / "build/report.md").read_text(encoding="utf-8"))
     assert "Both sides ran on one kind of machine with the same libraries." in page
     assert "| tuned | 0.35 → 0.55 | **+0.20 [+0.20, +0.20], p 0.031** |" in page
     assert "Time of the stages: head " in page
@@ -155,7 +156,7 @@ def test_a_base_that_fails_is_said_and_the_branch_is_reported(project: Path) -> 
     run_pipeline(project, tell=quiet)
     assert run_base(project, broken, tell=quiet).failed == "compare"
     write_report(project, base="HEAD~1", output=project / "build/report.md")
-    page = (project / "build/report.md").read_text(encoding="utf-8")
+    page = unpadded((project / "build/report.md").read_text(encoding="utf-8"))
     assert "**Base's pipeline failed in stage `compare`.**" in page
     assert "| tuned | 0.35 → 0.55 | **+0.20 [+0.20, +0.20], p 0.031** |" in page
     assert "The base's pipeline has not run to its end." in page

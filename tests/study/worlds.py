@@ -66,5 +66,5 @@ def small_study() -> tuple[StudyParams, dict[str, Result], Network]:
         result(fast, [0.3] * 4 + [0.7] * 4, learning_rate=1e-2),
         result(other, [0.8] * 8),
     ]
-    threshold = network("threshold and opening", [0.6] * 7 + [0.9])
+    threshold = network("threshold and opening", [0.6] * 7 + [0.92])
     return params, {one.row.name: one for one in results}, threshold

@@ -17,6 +17,7 @@ from somanet.trust.tables import (
     robustness_markdown,
     sampling_markdown,
 )
+from tests.markdown_tables import unpadded
 
 
 def tracks() -> pd.DataFrame:
@@ -54,24 +55,24 @@ def movies() -> pd.DataFrame:
 
 
 def test_a_table_says_as_seen_and_corrected() -> None:
-    lines = sampling_markdown(tracks()).splitlines()
+    lines = unpadded(sampling_markdown(tracks())).splitlines()
     assert len(lines) == 2 + 4
     assert lines[2] == (
         "| rule | 5 min | 0.88 | 1.00 | −13 % → 0 % | 0.50 → 0.95 | −13 % → 0 % | 0.50 → 0.95 | – → 0 % | 0.50 → 0.95 |"
     )
     assert {line.count("|") for line in lines} == {11}
     # A table read from a file has whole minutes as whole numbers.
-    assert sampling_markdown(tracks().astype({"interval_min": "int64"})).splitlines() == lines
+    assert unpadded(sampling_markdown(tracks().astype({"interval_min": "int64"}))).splitlines() == lines
 
 
 def test_other_worlds_and_donors_have_tables_of_their_own() -> None:
-    assert "| noise | 1 µm | 10 min |" in robustness_markdown(tracks())
+    assert "| noise | 1 µm | 10 min |" in unpadded(robustness_markdown(tracks()))
     assert "donors" not in robustness_markdown(tracks())
-    assert "| 4 donors | 10 min |" in donors_markdown(tracks())
+    assert "| 4 donors | 10 min |" in unpadded(donors_markdown(tracks()))
 
 
 def test_the_chain_stands_beside_the_true_positions() -> None:
-    line = movies_markdown(movies()).splitlines()[2]
+    line = unpadded(movies_markdown(movies())).splitlines()[2]
     assert line.endswith("| 1.5 | 0.80 (0.80) | 0.80 (0.80) | −7 % (+1 %) | −7 % (+1 %) |")
 
 

@@ -20,6 +20,7 @@ from somanet.io.tables import read_table, write_table
 from somanet.schema import BOXES
 from somanet.trust.tables import fill
 from tests.benchmarks.yolo.worlds import N_FRAMES, ROOT, answers
+from tests.markdown_tables import unpadded
 
 
 def test_right_boxes_score_1_and_wrong_ones_0(scored: tuple[dict[str, Any], Path]) -> None:
@@ -69,7 +70,7 @@ def test_true_boxes_and_true_masks_track_alike(scored: tuple[dict[str, Any], Pat
 
 def test_tables_say_what_is_defined(scored: tuple[dict[str, Any], Path]) -> None:
     found, _ = scored
-    lines = page.detection_table(found["detection"]).splitlines()
+    lines = unpadded(page.detection_table(found["detection"])).splitlines()
     assert len(lines) == 2 + 3 * len(page.SET_NAMES)
     assert len({line.count("|") for line in lines}) == 1
     [right] = [line for line in lines if line.startswith("| soma/val |")]
@@ -95,7 +96,7 @@ def test_the_page_has_a_place_for_every_table(tmp_path: Path, scored: tuple[dict
         "right": {**answering, "training": training},
     }
     program.write_page({**found, "cost": cost, "machine": {"processors": 2, "kind": "x"}}, output, tmp_path)
-    text = (tmp_path / "yolo.md").read_text(encoding="utf-8")
+    text = unpadded((tmp_path / "yolo.md").read_text(encoding="utf-8"))
     for table in (
         "| SomaNet | 5 | – | – | 7 | 2,000,000 |",
         "| right | 5 | 9 | – | – | 2,000,000 |",
@@ -133,7 +134,7 @@ def test_everything_from_answers_that_are_there(data: Path, tmp_path: Path, monk
     )
     assert set(found["cost"]) == {"SomaNet", "yolox-n"}
     assert found["cost"]["yolox-n"]["processor_s"] > 1.0  # with the preparation of its pictures
-    assert "| yolox-n | 3 | 9 |" in (output / "yolo.md").read_text(encoding="utf-8")
+    assert "| yolox-n | 3 | 9 |" in unpadded((output / "yolo.md").read_text(encoding="utf-8"))
     assert json.loads((output / "yolo.json").read_text())["detection"]["soma_val"]["yolox-n"]["ap"] == 1
 
 
@@ -161,7 +162,7 @@ def test_boxes_by_the_hundred_are_not_linked(
     crowded = scoring.track_system(system, data / sets.MOVIE, tmp_path, cut=0.0)
     assert crowded == {"boxes_per_frame": len(system.boxes(sets.MOVIE)) / N_FRAMES}
     assert list(tmp_path.iterdir()) == []
-    table = page.tracking_table({"SomaNet": found["tracking"]["SomaNet"], "right": crowded})
+    table = unpadded(page.tracking_table({"SomaNet": found["tracking"]["SomaNet"], "right": crowded}))
     assert "| right |" not in table
     assert "right finds" in table.splitlines()[-1]
 
@@ -174,7 +175,7 @@ def test_masks_are_scored_where_two_systems_have_them(scored: tuple[dict[str, An
     system = scoring.System("SomaNet", output / "SomaNet", "own")
     scores = scoring.score_masks(system, truths, "soma_val", cut=0.0)
     assert (scores["iou"], scores["accuracy"], scores["mean_ap"]) == (1, 1, 1)
-    lines = page.mask_table({"soma_val": {"SomaNet": scores, "other": scores}}).splitlines()
+    lines = unpadded(page.mask_table({"soma_val": {"SomaNet": scores, "other": scores}})).splitlines()
     assert len(lines) == 4
     assert lines[2].startswith("| soma/val | SomaNet | 1.000 [1.00, 1.00] |")
 

@@ -1,0 +1,39 @@
+"""Tables in Markdown: the one place that writes them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import pandas as pd
+
+_DIRECTION = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_BARE_PIPE = re.compile(r"(?<!\\)((?:\\\\)*)\|")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, its columns padded to one width, so that the source can be read too.
+
+    Cells are Markdown: bold and code stay. What would break the table is made harmless, as names in it are a user's:
+    a bar that is not yet escaped, line ends, and control and direction characters.
+
+    Args:
+        head: titles of the columns; a title may be empty or come twice.
+        rows: as many cells each.
+    """
+    width = len(head)
+    frame = pd.DataFrame([list(map(cell, row)) for row in rows], columns=range(width), dtype=object)
+    # Without disable_numparse 0.50 would become 0.5.
+    return str(frame.to_markdown(index=False, headers=list(map(cell, head)), tablefmt="github", disable_numparse=True))
+
+
+def cell(text: str) -> str:
+    """Markdown that stays in its cell: one line, without a bar that ends it."""
+    flat = "".join(" " if _is_control(character) else character for character in text)
+    return _BARE_PIPE.sub(r"\1\\|", " ".join(flat.split()))
+
+
+def _is_control(character: str) -> bool:
+    """Line ends, other controls, and marks that turn the direction of the rest of the page."""
+    return unicodedata.category(character) in ("Cc", "Zl", "Zp") or unicodedata.bidirectional(character) in _DIRECTION

@@ -65,8 +65,9 @@ def train(
     experiment: Experiment = "train",
 ) -> None:
     """Train a network on labelled images. Without --network: the paper's U-Net and default settings."""
-    from somanet.config import PretrainParams, override, parse
+    from somanet.config import PretrainParams
     from somanet.experiments import start_network
+    from somanet.settings import override, parse
 
     others = _Unlabelled(unlabelled, unlabelled_frames, unlabelled_columns, unlabelled_channel)
     values = _section(params, "pretrain", network) if network else {"model": {}, "training": {}}
@@ -95,8 +96,9 @@ def finetune(
     experiment: Experiment = "finetune",
 ) -> None:
     """Retrain a network's last blocks, or all of it, on other labelled images."""
-    from somanet.config import FinetuneParams, override, parse
+    from somanet.config import FinetuneParams
     from somanet.experiments import choose_images, start_network
+    from somanet.settings import override, parse
 
     others = _Unlabelled(unlabelled, unlabelled_frames, unlabelled_columns, unlabelled_channel)
     defaults: dict[str, Any] = {"start": "checkpoint", "weights": "pretrained", "training": {"trainable_blocks": 3}}
@@ -140,7 +142,7 @@ class _Unlabelled:
 
     def in_settings(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The settings with a section for images without labels, where such images are named and they have none."""
-        from somanet.config import with_setting
+        from somanet.settings import with_setting
 
         if self.path is None or (values.get("training") or {}).get("unlabelled"):
             return dict(values)
@@ -219,7 +221,7 @@ def _run(
 
 
 def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) -> dict[str, Any]:
-    from somanet.config import read_yaml
+    from somanet.settings import read_yaml
 
     named = read_yaml(params).get(section, {})
     if name not in named:

@@ -14,9 +14,10 @@ from somanet.errors import SomaNetError
 from somanet.files import atomic_path, make_readable, sha256_file, write_json
 from somanet.segmentation.serves import SECTION as SERVES
 from somanet.segmentation.serves import Serves
-from somanet.segmentation.settings import ModelSpec, Settings
+from somanet.segmentation.settings import ModelSpec
 from somanet.segmentation.temperature import SECTION as CALIBRATION
 from somanet.segmentation.temperature import Temperature
+from somanet.settings import Settings
 
 if TYPE_CHECKING:
     from torch import nn

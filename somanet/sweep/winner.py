@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from somanet.config import load_params, read_yaml
+from somanet.config import load_params
 from somanet.errors import SomaNetError
 from somanet.files import atomic_path
+from somanet.settings import read_yaml
 from somanet.sweep.report import Report
 from somanet.sweep.settings import SEED
 from somanet.sweep.space import Space, with_values

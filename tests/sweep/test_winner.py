@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from somanet.config import load_params, read_yaml
+from somanet.config import load_params
 from somanet.errors import SomaNetError
+from somanet.settings import read_yaml
 from somanet.sweep.report import Best, Report
 from somanet.sweep.space import Dimension
 from somanet.sweep.winner import winning_variant, write_variant

@@ -1,4 +1,9 @@
-"""The best trial's settings as a named variant of `params.yaml`: lines are added, and every other byte stays."""
+"""The best trial's settings as a named variant of `params.yaml`: lines are added, and every other byte stays.
+
+By line numbers and not by ruamel.yaml's round trip, which does not keep the file: it pulls braces up that stand on the
+line below their name, loses Windows line ends and other indents, and takes the comment above a section for the end of
+the variant before it, so that a new variant comes below that comment and a replaced one takes it along.
+"""
 
 from __future__ import annotations
 

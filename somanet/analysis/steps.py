@@ -6,7 +6,6 @@ anywhere, and every number follows from the files beside it.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +24,7 @@ from somanet.analysis.source import MovieSource, check_served
 from somanet.calibration import Calibration
 from somanet.engines import record_of
 from somanet.errors import SomaNetError
-from somanet.files import make_folder, write_json
+from somanet.files import make_folder, read_json, write_json
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import CLASSIC_TIFF_BYTES, Movie, open_movie
 from somanet.io.tables import read_table, write_table
@@ -48,15 +47,12 @@ LARGEST_ID = np.iinfo(np.int32).max
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """A JSON file that a step before wrote.
+    """What a step before wrote of its results.
 
     Raises:
-        SomaNetError: it is missing or no JSON.
+        SomaNetError: as :func:`somanet.files.read_json`.
     """
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise SomaNetError(f"{path} cannot be read ({error}). Has the step before run?") from error
+    return read_json(path, expected="what the step before wrote of a movie")
 
 
 def scale_of(facts: dict[str, Any]) -> Calibration:

@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from somanet.errors import SomaNetError
-from somanet.experiments import dataset_ref, read_json, say
-from somanet.files import make_folder
+from somanet.experiments import dataset_ref, say
+from somanet.files import make_folder, read_json
 from somanet.mlops import Terminated, TrackedRun, find_run, run_id_from, track_run, write_run_file
 from somanet.sweep.owners import runs_elsewhere
 from somanet.sweep.plan import FACTS, below, budget, write_facts
@@ -190,7 +190,7 @@ def _parent_run(job: Job) -> Iterator[TrackedRun]:
     facts, run_file = job.folder / FACTS, job.folder / _PARENT
     if not facts.exists():
         write_facts(job, secrets.token_hex(8))
-    token = str(read_json(facts)["token"])
+    token = str(read_json(facts, expected="what names a sweep's study", keys=("token",))["token"])
     known = run_id_from(run_file) if run_file.exists() else find_run({_TOKEN: token}, root=job.root, finished=False)
     items = items_of(job.data, job.data_sha256)
     with track_run(

@@ -153,7 +153,7 @@ COMPARE = [
     ("missing", "nowhere.json", "nowhere.json not found"),
     ("folder without metrics", "nothing_in_it", "metrics.json not found"),
     ("no scores", "empty.json", "holds no scores"),
-    ("a list", "list.json", "holds no scores"),
+    ("a list", "list.json", "list.json holds a list; expected scores that `somanet evaluate` wrote"),
     ("cut short", "cut.json", "is not JSON"),
     ("an image", "good.png", "is not JSON"),
     ("without edge objects only", "edge.json", "was scored with --ignore-edge"),

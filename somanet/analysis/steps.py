@@ -31,12 +31,11 @@ from somanet.io.tables import read_table, write_table
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.settings import MigrateSettings
 from somanet.migration.tables import MIGRATION, PAUSES, SALTATION_EVENTS
-from somanet.schema import CONFIDENCE, SOMAS, TRACKS
+from somanet.schema import CONFIDENCE, SOMAS, TRACKS, check_tracks
 from somanet.tracking.confidence import confidence_of_tracks
 from somanet.tracking.detections import Labels
 from somanet.tracking.exchange import write_csv
 from somanet.tracking.movie import track_masks
-from somanet.tracking.points import check_tracks
 from somanet.tracking.settings import TrackSettings
 from somanet.video import find_blank_frames, segmented_frames
 

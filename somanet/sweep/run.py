@@ -86,7 +86,7 @@ def run_sweep(
             job = below(job, run.run_id)
             settle(study.trials(), children(run.run_id, job.root), job.root)
             with tqdm(
-                total=total, initial=len(_over(study)), desc=f"sweep {job.name}", unit="trial", disable=None
+                total=total, initial=len(_finished(study)), desc=f"sweep {job.name}", unit="trial", disable=None
             ) as bar:
                 course = _Course(job, study, run, bar, total, minutes)
                 try:
@@ -145,7 +145,7 @@ class _Course:
         best = best_of(self.study.trials(), self.job.space)
         say(_line(trial, best.value if best else None, self.job))
         if best is not None:
-            self.run.log_epoch(len(_over(self.study)), {f"best_{self.job.sweep.metric}": best.value})
+            self.run.log_epoch(len(_finished(self.study)), {f"best_{self.job.sweep.metric}": best.value})
         self.bar.update()
         self.failures = self.failures + 1 if trial.state == TrialState.FAIL else 0
         if self.failures >= GIVE_UP_AFTER:
@@ -216,7 +216,7 @@ def _parent_run(job: Job) -> Iterator[TrackedRun]:
         yield run
 
 
-def _over(study: Study) -> list[FrozenTrial]:
+def _finished(study: Study) -> list[FrozenTrial]:
     return [trial for trial in study.trials() if trial.state.is_finished()]
 
 
@@ -228,7 +228,7 @@ def _situation(job: Job, study: Study, total: int | None) -> str:
         cut = [t.number for t in trials if t.state == TrialState.RUNNING and not runs_elsewhere(t, job.folder)]
         goes_on = f"; trial {', '.join(map(str, cut))}, cut short, goes on" if cut else ""
         of = f" of {total}" if total is not None else ""
-        return f"Sweep {job.name}: study {job.key} goes on, {len(_over(study))}{of} trials done{goes_on}. {images}."
+        return f"Sweep {job.name}: study {job.key} goes on, {len(_finished(study))}{of} trials done{goes_on}. {images}."
     others = sorted(one.name for one in job.folder.parent.glob(f"{job.name}-*") if one.name != job.key)
     new = f" (base, space, data or hold-out differ from those of {', '.join(others)})" if others else ""
     return f"Sweep {job.name}: a new study, {job.key}{new}. {images}."

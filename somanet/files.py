@@ -163,11 +163,8 @@ def _plain(value: Any) -> Any:
 
 def sha256_file(path: Path | str) -> str:
     """SHA-256 of a file's bytes, read in blocks."""
-    digest = hashlib.sha256()
     with Path(path).open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def sha256_tree(path: Path | str) -> str:

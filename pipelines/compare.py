@@ -5,7 +5,8 @@ from pathlib import Path
 from somanet.comparison.artefact import write_comparison
 from somanet.comparison.sources import read_baseline, read_variant
 from somanet.config import load_params
-from somanet.experiments import read_json, stage
+from somanet.experiments import stage
+from somanet.files import read_json
 
 REPORTS = Path("reports")
 
@@ -27,7 +28,10 @@ def main() -> None:
         what = f"{start}, {'all layers' if blocks == 'all' and tensors is None else some}"
         networks.append(read_variant(variant, REPORTS, what=what))
     nuclei = {
-        network: read_json(REPORTS / "baseline" / network / "nuclei" / "metrics.json") for network in params.pretrain
+        network: read_json(
+            REPORTS / "baseline" / network / "nuclei" / "metrics.json", expected="the scores that stage baseline wrote"
+        )
+        for network in params.pretrain
     }
     write_comparison(networks, REPORTS, data="Validation neurons", nuclei=nuclei)
     print(f"Written: {REPORTS / 'comparison.md'}, comparison.json, comparison.png")

@@ -11,8 +11,8 @@ from somanet.analysis.project import project_movies
 from somanet.analysis.recording import RECORDED, record_movie
 from somanet.analysis.steps import read_facts, read_tracks_of
 from somanet.config import load_params
-from somanet.experiments import read_json, stage
-from somanet.files import make_folder, write_json
+from somanet.experiments import stage
+from somanet.files import make_folder, read_json, write_json
 from somanet.migration.measures import measure_movie
 from somanet.provenance import project_root
 from somanet.results import hashes_of
@@ -23,7 +23,7 @@ RAW, TRACKS, MIGRATION, OUT = (Path(p) for p in ("data/raw", "data/tracks", "dat
 def main() -> None:
     params = load_params()
     root = project_root()
-    scores = read_json(Path("reports/track/metrics.json"))
+    scores = read_json(Path("reports/track/metrics.json"), expected="the scores that stage track wrote")
     for movie in project_movies(RAW):
         tracks, folder = TRACKS / movie.name, make_folder(OUT / movie.name)
         measures = measure_movie(read_tracks_of(tracks), **params.migrate.model_dump())

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
-import typing
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from somanet.errors import SomaNetError
 from somanet.migration.settings import MigrateSettings
-from somanet.segmentation.settings import Fraction, InstanceSettings, ModelSpec, PositiveInt, Settings, TrainSettings
+from somanet.segmentation.settings import InstanceSettings, ModelSpec, TrainSettings
+from somanet.settings import (
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Settings,
+    parse,
+    read_yaml,
+)
 from somanet.study.settings import StudyParams
 from somanet.sweep.settings import SweepParams
 from somanet.tracking.settings import TrackSettings
@@ -23,8 +28,6 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 PooledScore = Literal["iou", "precision", "recall", "f1", "accuracy", "mean_ap"]
 """Scores of a data set that are better when higher, and that its per-image table gives."""
-
-SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
 class SimulatedData(Settings):
@@ -44,9 +47,9 @@ class MovieEntry(Settings):
 
     file: str
     channel: str | None = None
-    pixel_size_um: Annotated[float, Field(gt=0)] | None = None
+    pixel_size_um: PositiveFloat | None = None
     """Where the file does not say."""
-    frame_interval_min: Annotated[float, Field(gt=0)] | None = None
+    frame_interval_min: PositiveFloat | None = None
     reference_tracks: str | None = None
     """CSV of true or trusted tracks, to score with: `track,frame,y_px,x_px`, or any format of tracks."""
     reference_labels: str | None = None
@@ -170,7 +173,7 @@ class PromoteParams(Settings):
     """Must be better: the 95 % bootstrap interval of the paired difference over images lies above 0."""
     min_images: PositiveInt
     """On fewer images nothing is decided."""
-    tolerances: dict[PooledScore, Annotated[float, Field(ge=0)]]
+    tolerances: dict[PooledScore, NonNegativeFloat]
     """Other scores, and by how much each may be worse."""
 
 
@@ -181,13 +184,10 @@ class AnalysisParams(Settings):
     migrate: MigrateSettings
 
 
-Minutes = Annotated[float, Field(gt=0)]
-
-
 class TrustParams(Settings):
     """How far each number can be trusted, measured on simulated cells: the small version of `benchmarks/trust.py`."""
 
-    intervals_min: tuple[Minutes, ...] = Field(min_length=1)
+    intervals_min: tuple[PositiveFloat, ...] = Field(min_length=1)
     """Frame intervals of the tracks-only experiments."""
     replicates: Annotated[int, Field(ge=2)]
     """Experiments per frame interval and detector."""
@@ -197,7 +197,7 @@ class TrustParams(Settings):
     model: str
     """Folder of the network that segments the simulated movies."""
     movies: PositiveInt
-    movie_intervals_min: tuple[Minutes, ...] = Field(min_length=1)
+    movie_intervals_min: tuple[PositiveFloat, ...] = Field(min_length=1)
     movie_frames: Annotated[int, Field(ge=12)]
     movie_px: Annotated[int, Field(ge=64)]
     """Height of a simulated movie; the width is an eighth more."""
@@ -208,8 +208,8 @@ class Params(Settings):
 
     root: str
     """Where the code lies, seen from this file."""
-    seed: Annotated[int, Field(ge=0)]
-    seeds: tuple[Annotated[int, Field(ge=0)], ...]
+    seed: NonNegativeInt
+    seeds: tuple[NonNegativeInt, ...]
     """One fine-tuning per seed; the spread over them is reported."""
     plotted: Name
     """The variant whose curves `dvc plots` draws."""
@@ -250,92 +250,3 @@ def load_params(path: Path | str = "params.yaml") -> Params:
         SomaNetError: it is missing, no YAML, or a key is unknown, missing or out of range; nearest names are given.
     """
     return parse(Params, read_yaml(path), source=str(path))
-
-
-def read_yaml(path: Path | str) -> dict[str, Any]:
-    """A YAML file that holds a mapping."""
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SomaNetError(f"{path} not found. Run from the project's folder, or name the file.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise SomaNetError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise SomaNetError(f"{path} must hold `key: value` lines, found {type(content).__name__}.")
-    return content
-
-
-def parse(kind: type[SettingsT], values: Mapping[str, Any], *, source: str) -> SettingsT:
-    """Check values against a settings type; the first problem becomes one line."""
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise SomaNetError(f"{source}: {_explain(kind, error)}") from error
-
-
-def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    """Values with dotted assignments such as `training.epochs=3` applied; the right side is YAML.
-
-    Raises:
-        SomaNetError: an assignment without `=`.
-    """
-    result: dict[str, Any] = {**values}
-    for assignment in assignments:
-        dotted, equals, text = assignment.partition("=")
-        if not equals or not dotted:
-            raise SomaNetError(f"Expected key=value such as training.epochs=3, found {assignment!r}.")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SomaNetError(f"{assignment!r}: {text!r} is no YAML value. Check brackets and quotes.") from error
-        result = with_setting(result, dotted, value)
-    return result
-
-
-def with_setting(values: Mapping[str, Any], dotted: str, value: Any) -> dict[str, Any]:
-    """Nested values with one of them, named like `training.epochs`, changed; what was given stays as it is.
-
-    Raises:
-        SomaNetError: a part of the name is a value and not a section.
-    """
-    first, _, rest = dotted.partition(".")
-    if not rest:
-        return {**values, first: value}
-    section = values.get(first) or {}
-    if not isinstance(section, Mapping):
-        raise SomaNetError(f"{dotted!r}: {first!r} is {section!r}, which has no settings of its own.")
-    return {**values, first: with_setting(section, rest, value)}
-
-
-def _explain(kind: type[BaseModel], error: ValidationError) -> str:
-    problems = error.errors()
-    # an unknown key explains a missing one, so it goes first
-    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    location = problem["loc"]
-    # pydantic adds the names of a union's members, such as constrained-int, which are no keys
-    dotted = ".".join(str(part) for part in location if not str(part).startswith(("constrained-", "literal[")))
-    if problem["type"] == "extra_forbidden":
-        known = _keys(kind, location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
-        return f"unknown parameter {dotted!r}. {hint}"
-    if problem["type"] == "missing":
-        return f"parameter {dotted!r} is missing."
-    message = problem["msg"].removeprefix("Value error, ")
-    more = f" ({len(problems) - 1} more problems)" if len(problems) > 1 else ""
-    found = "" if isinstance(problem["input"], dict) else f", found {problem['input']!r}"
-    return f"{dotted or 'the file'}: {message}{found}{more}."
-
-
-def _keys(kind: Any, location: Sequence[int | str]) -> list[str]:
-    """Field names of the settings type at a place inside another."""
-    for part in location:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(part)].annotation
-        else:
-            kind = typing.get_args(kind)[-1]
-        options = [arg for arg in typing.get_args(kind) if isinstance(arg, type) and issubclass(arg, BaseModel)]
-        if options and typing.get_origin(kind) is not dict:
-            kind = options[0]
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []

@@ -8,13 +8,13 @@ import json
 import math
 import numbers
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from somanet import guard
-from somanet.errors import SomaNetError
+from somanet.errors import SomaNetError, first_line
 from somanet.swapping import free_name, remove, remove_leftovers, replace_folder, temporary_path
 
 # How libraries that write by themselves (safetensors, torch) word what the system told them
@@ -142,11 +142,8 @@ def _plain(value: Any) -> Any:
 
 def sha256_file(path: Path | str) -> str:
     """SHA-256 of a file's bytes, read in blocks."""
-    digest = hashlib.sha256()
     with Path(path).open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def sha256_tree(path: Path | str) -> str:
@@ -163,3 +160,59 @@ def sha256_tree(path: Path | str) -> str:
 
 def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
+
+
+_LARGEST_JSON_BYTES = 256 << 20
+"""What SomaNet writes has kilobytes: anything larger than this is another file, and would fill the memory."""
+
+
+def read_json(path: Path | str, *, expected: str, keys: Collection[str] = ()) -> dict[str, Any]:
+    """The JSON object that a file holds.
+
+    Args:
+        path: the file.
+        expected: what it should be, for messages: `the scores that somanet evaluate wrote`.
+        keys: what the object must have.
+
+    Raises:
+        SomaNetError: the file is missing, far too large, no JSON object in UTF-8, nested too deeply, or lacks a key.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if not path.is_dir() and not path.is_file():
+            raise SomaNetError(f"{path} is a device or a pipe; expected {expected}. Name a file.")
+        if size > _LARGEST_JSON_BYTES:
+            raise SomaNetError(
+                f"{path} has {size / 1e6:.0f} MB; expected {expected}, a small file. Is it another one? Check the path."
+            )
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SomaNetError(
+            f"{path} not found; expected {expected}. Has the stage that writes it run? `dvc repro` runs a pipeline's."
+        ) from error
+    except OSError as error:
+        raise SomaNetError(
+            f"{path} cannot be read ({error.strerror or error}); expected {expected}. Check the path and permissions."
+        ) from error
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON; brackets in brackets
+        why = "nested too deeply" if isinstance(error, RecursionError) else first_line(error).removesuffix(".")
+        raise SomaNetError(
+            f"{path} is not JSON ({why}); expected {expected}. Was it edited or cut short? Write it again: `dvc repro` "
+            "rebuilds what a pipeline made."
+        ) from error
+    if not isinstance(content, dict):
+        raise SomaNetError(f"{path} holds a {type(content).__name__}; expected {expected}. Is it another file?")
+    if lacking := [key for key in keys if key not in content]:
+        raise SomaNetError(
+            f"{path} lacks {', '.join(lacking)}; expected {expected}. Was it edited, or written by another version?"
+        )
+    return content
+
+
+def json_object(path: Path | str) -> dict[str, Any]:
+    """The JSON object that a file holds; empty for a file that holds none, of which nothing is expected."""
+    try:
+        return read_json(path, expected="a JSON object")
+    except SomaNetError:
+        return {}

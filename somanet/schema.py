@@ -163,3 +163,46 @@ def check_columns(df: pd.DataFrame, schema: Schema, source: str) -> None:
             f"{source}: the {schema.name} table lacks {missing}; it has {found}. "
             "Was it written by an older stage, or is it another table? `dvc repro` rebuilds it."
         )
+
+
+def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Refuse a table of tracks that cannot be true; else give it back by track and frame.
+
+    Args:
+        tracks: :data:`TRACKS` columns at least, rows in any order.
+        source: where it came from, for messages.
+
+    Raises:
+        SomaNetError: missing columns, two points of one track in one frame, ids below 1, frames below 0, a position or
+            time that is unknown or infinite, or time that does not go forward.
+    """
+    check_columns(tracks, TRACKS, source)
+    twice = tracks.duplicated(["track_id", "frame"])
+    if twice.any():
+        track, frame = tracks.loc[twice, ["track_id", "frame"]].iloc[0]
+        raise SomaNetError(
+            f"{source}: track {track:.0f} has two points in frame {frame:.0f}; expected one per frame. Remove one of "
+            "them. Were tables of several movies joined? Each movie has its own."
+        )
+    if (tracks["track_id"] < 1).any() or (tracks["frame"] < 0).any():
+        raise SomaNetError(
+            f"{source}: expected track ids from 1 and frames from 0, found {tracks['track_id'].min()} and "
+            f"{tracks['frame'].min()}. Are the columns in another order?"
+        )
+    numbers = tracks[["t_h", "y_px", "x_px", "y_um", "x_um"]]
+    wrong = ~(numbers.abs() < float("inf")).all(axis=1)
+    if wrong.any():
+        track, frame = tracks.loc[wrong, ["track_id", "frame"]].iloc[0]
+        raise SomaNetError(
+            f"{source}: the point of track {track:.0f} in frame {frame:.0f} lacks a position or time. Give it, or "
+            "leave the row out: a missing row is a gap."
+        )
+    ordered = tracks.sort_values(["track_id", "frame"], ignore_index=True)
+    still = (ordered["track_id"].diff() == 0) & (ordered["t_h"].diff() <= 0)
+    if still.any():
+        track, frame = ordered.loc[still, ["track_id", "frame"]].iloc[0]
+        raise SomaNetError(
+            f"{source}: t_h does not grow with frame within a track (track {track:.0f}, frame {frame:.0f}). It is the "
+            "time in hours since frame 0: was the frame interval 0, or are the times those of another movie?"
+        )
+    return ordered

@@ -10,9 +10,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from somanet.config import Params, SegmentParams, load_params, override, parse, read_yaml, with_setting
+from somanet.config import Params, SegmentParams, load_params
 from somanet.errors import SomaNetError
 from somanet.segmentation.settings import AugmentSettings, InstanceSettings, TrainSettings
+from somanet.settings import override, parse, read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = sorted(path.parent for path in (ROOT / "profiles").glob("*/params.yaml"))
@@ -118,6 +119,32 @@ def test_a_value_out_of_range(assignment: str, words: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("pretrain.paper.training.learning_rate=.inf", "learning_rate: Input should be a finite number, found inf"),
+        ("pretrain.paper.training.learning_rate=.nan", "learning_rate: Input should be a finite number, found nan"),
+        ("pretrain.paper.training.learning_rate=1.0e+300", "largest number that networks compute with, found 1e+300"),
+        ("pretrain.paper.training.learning_rate=1e300", "largest number that networks compute with, found '1e300'"),
+        ("finetune.paper_last3.training.augment.scale_range=[0.5, 1.0e+300]", "augment.scale_range: Input should be"),
+        ("track.max_step_um=.inf", "track.max_step_um: Input should be a finite number, found inf"),
+        ("migrate.sigma_um=1.0e+300", "migrate.sigma_um: Input should be at most 3.4e+38"),
+        ("trust.intervals_min=[5, .inf]", "trust.intervals_min.1: Input should be a finite number, found inf"),
+        ("study.threshold.threshold=.inf", "study.threshold.threshold: Input should be a finite number"),
+        ("promote.tolerances.recall=.inf", "promote.tolerances.recall: Input should be a finite number"),
+        ("sweep.rates.space={a: {low: 1, high: .inf}}", "sweep.rates.space.a.high: Input should be a finite number"),
+        ("sweep.rates.space={a: [1, .inf]}", "sweep.rates.space.a.choices: Input should be a finite number"),
+        ("trust.movie_frames=.inf", "trust.movie_frames: Input should be a finite number"),
+        ("seed=" + "9" * 30, "seed: Input should be at most 9.2e+18"),
+    ],
+)
+def test_a_number_beyond_any_use(assignment: str, words: str) -> None:
+    with pytest.raises(SomaNetError) as error:
+        load(assignment)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("name", ["Paper", "paper-2", "2paper", "p/../x", "a b"])
 def test_a_name_must_be_plain(name: str) -> None:
     """It becomes part of commands and paths."""
@@ -152,6 +179,9 @@ def test_an_unknown_key_is_told_before_the_gap_it_leaves() -> None:
         ("- 1\n- 2\n", "must hold `key: value` lines, found list"),
         ("", "found NoneType"),
         ("just words", "found str"),
+        ("a: 2024-13-45", "cannot be read as YAML: month must be in 1..12"),
+        ("a: " + "9" * 5000, "cannot be read as YAML: Exceeds the limit"),
+        ("a: " + "[" * 5000, "cannot be read as YAML: it is nested too deeply"),
     ],
 )
 def test_what_is_no_parameter_file(tmp_path: Path, text: str, words: str) -> None:
@@ -197,52 +227,9 @@ def test_settings_know_their_ranges(kind: type, wrong: dict[str, Any]) -> None:
     kind()
 
 
-# Overrides
-
-
-def test_an_override_changes_one_value_and_copies_the_rest() -> None:
-    before = read_yaml(ROOT / "params.yaml")
-    kept = copy.deepcopy(before)
-    after = override(before, ["finetune.paper_last3.training.epochs=3", "seeds=[1, 2]"])
-    assert before == kept
-    assert after["finetune"]["paper_last3"]["training"]["epochs"] == 3
-    assert after["finetune"]["compact_all"] == before["finetune"]["compact_all"]
-    params = parse(Params, after, source="params.yaml")
-    assert params.seeds == (1, 2)
-    assert params.finetune["paper_last3"].training.epochs == 3
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("3", 3), ("0.5", 0.5), ("null", None), ("true", True), ("[1, 2]", [1, 2]), ("{b: 1}", {"b": 1}), ("", None)],
-)
-def test_the_right_side_is_yaml(text: str, value: object) -> None:
-    assert override({}, [f"a.b={text}"]) == {"a": {"b": value}}
-
-
-def test_the_right_side_may_hold_an_equals_sign_and_later_assignments_win() -> None:
-    assert override({}, ["a=b=c"]) == {"a": "b=c"}
-    assert override({"a": 1}, ["a=2", "a=3"]) == {"a": 3}
-
-
 def test_a_power_of_ten_is_a_number() -> None:
     """YAML 1.1 reads 1e-3 as words; the settings read it as a number all the same."""
     assert load("pretrain.paper.training.learning_rate=1e-3").pretrain["paper"].training.learning_rate == 0.001
-
-
-@pytest.mark.parametrize("assignment", ["training.epochs", "=3", ""])
-def test_an_assignment_that_is_none(assignment: str) -> None:
-    with pytest.raises(SomaNetError, match=r"Expected key=value such as training\.epochs=3"):
-        override({}, [assignment])
-
-
-def test_a_setting_is_changed_by_its_dotted_name_and_the_given_values_stay() -> None:
-    values = {"training": {"epochs": 3, "augment": None}, "start": "paper"}
-    changed = with_setting(values, "training.augment.mode", "none")
-    assert changed == {"training": {"epochs": 3, "augment": {"mode": "none"}}, "start": "paper"}
-    assert values["training"] == {"epochs": 3, "augment": None}
-    with pytest.raises(SomaNetError, match=r"'start.weights': 'start' is 'paper', which has no settings of its own"):
-        with_setting(values, "start.weights", 1)
 
 
 @pytest.mark.parametrize(("section", "expected"), [({}, 1), ({"symmetries": 8}, 8)])

@@ -23,7 +23,6 @@ from somanet.experiments import (
     evaluate_checkpoint,
     history_table,
     load_items,
-    read_json,
     record_evaluation,
     run_training,
     several_trainings,
@@ -430,14 +429,6 @@ def test_a_part_of_a_split_is_loaded(project: Path, tmp_path: Path) -> None:
              for part in ("train", "val", "test")}  # fmt: skip
     assert names == {"train": ["a", "c"], "val": ["b"], "test": []}
     assert len(load_items(project / "nuclei")) == 4
-
-
-def test_a_missing_or_broken_report_says_what_rebuilds_it(tmp_path: Path) -> None:
-    with pytest.raises(SomaNetError, match=r"metrics\.json not found"):
-        read_json(tmp_path / "metrics.json")
-    (tmp_path / "metrics.json").write_text("{")
-    with pytest.raises(SomaNetError, match="is not JSON"):
-        read_json(tmp_path / "metrics.json")
 
 
 def test_a_stage_ends_with_one_line() -> None:

@@ -21,7 +21,16 @@ from hypothesis import strategies as st
 
 from somanet import swapping
 from somanet.errors import SomaNetError
-from somanet.files import atomic_path, make_folder, sha256_file, sha256_tree, write_json, write_text
+from somanet.files import (
+    atomic_path,
+    json_object,
+    make_folder,
+    read_json,
+    sha256_file,
+    sha256_tree,
+    write_json,
+    write_text,
+)
 from somanet.processes import owner_mark
 
 
@@ -276,6 +285,57 @@ def test_json_reads_back(tmp_path_factory: pytest.TempPathFactory, value: object
     path = tmp_path_factory.mktemp("json") / "a.json"
     write_json(path, {"value": value})
     assert json.loads(path.read_text(encoding="utf-8")) == {"value": value}
+
+
+BROKEN: dict[str, tuple[bytes | None, str]] = {
+    "missing": (None, r"a.json not found; expected scores. Has the stage that writes it run\? `dvc repro`"),
+    "empty": (
+        b"",
+        r"is not JSON \(Expecting value: line 1 column 1 \(char 0\)\); expected scores. Was it edited or cut",
+    ),
+    "cut short": (b'{"iou": 0.', "is not JSON .*expected scores"),
+    "no UTF-8": (b'{"iou": "\xff"}', "is not JSON .*can't decode byte 0xff.*expected scores"),
+    "an endless number": (b'{"iou": ' + b"9" * 5000 + b"}", "is not JSON .*expected scores"),
+    "nested": (b"[" * 100_000, r"is not JSON \(nested too deeply\); expected scores"),
+    "a list": (b"[1, 2]", r"holds a list; expected scores. Is it another file\?"),
+    "a number": (b"3.5", "holds a float; expected scores"),
+    "lacks keys": (b'{"iou": 1, "f1": 1}', r"lacks recall, precision; expected scores. Was it edited, or written by"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), BROKEN.values(), ids=BROKEN)
+def test_a_json_file_that_is_not_what_it_should_be(content: bytes | None, words: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(SomaNetError, match=words) as error:
+        read_json(tmp_path / "a.json", expected="scores", keys=("recall", "iou", "precision"))
+    assert "\n" not in str(error.value)
+    whole = content is not None and content.startswith(b'{"iou": 1,')
+    assert json_object(tmp_path / "a.json") == ({"iou": 1, "f1": 1} if whole else {})
+
+
+def test_a_json_object_is_read_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"z": {"µ": [1, null]}, "a": 0.1}', encoding="utf-8")
+    expected = {"z": {"µ": [1, None]}, "a": 0.1}
+    assert read_json(tmp_path / "a.json", expected="scores", keys=("a",)) == expected
+    assert json_object(tmp_path / "a.json") == expected
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 300 MB without content on the disk: reading it would take its memory."""
+    with (tmp_path / "a.json").open("wb") as handle:
+        handle.truncate(300_000_000)
+    monkeypatch.setattr(Path, "read_text", None)
+    with pytest.raises(SomaNetError, match=r"a\.json has 300 MB; expected scores, a small file"):
+        read_json(tmp_path / "a.json", expected="scores")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(SomaNetError, match=r"a\.json is a device or a pipe; expected scores"):
+        read_json(tmp_path / "a.json", expected="scores")
+    with pytest.raises(SomaNetError, match=r"cannot be read \(Is a directory\); expected scores"):
+        read_json(tmp_path, expected="scores")
 
 
 # Hashes

@@ -166,7 +166,7 @@ def test_damaged_notes_make_files_unknown_and_break_nothing(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda place: place.write_text("x"), "is a file; expected a folder"),
+        (lambda place: place.write_text("x"), "a file is in the way of a folder"),
         (lambda place: None, None),
     ],
 )

@@ -243,7 +243,7 @@ def test_a_place_of_other_things_is_refused_before_the_work(tmp_path: Path) -> N
     make(thesis, "1", replace=True)
     assert content(thesis) == {"manifest.json": "1", "tracks.csv": "1", "chapter.doc": "years"}
     (tmp_path / "file").write_text("x")
-    with pytest.raises(SomaNetError, match="is a file"):
+    with pytest.raises(SomaNetError, match="a file is in the way"):
         check_results(tmp_path / "file", KIND)
     (tmp_path / "empty").mkdir()
     check_results(tmp_path / "empty", KIND)

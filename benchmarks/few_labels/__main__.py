@@ -22,7 +22,7 @@ import torch
 from benchmarks.few_labels.page import draw, markdown, summarise
 from benchmarks.few_labels.plan import METHODS, SEEDS, SIZES, Cell, World, cells, content_of, key_of, recipe
 from benchmarks.few_labels.trainings import PARTS, expected_seconds, train_and_score
-from somanet.config import FinetuneParams, read_yaml
+from somanet.config import FinetuneParams
 from somanet.data.layouts import open_dataset, write_pairs
 from somanet.errors import SomaNetError
 from somanet.experiments import load_items, save_figure, unlabelled_images
@@ -30,6 +30,7 @@ from somanet.files import write_text
 from somanet.io.tables import write_table
 from somanet.provenance import available_processors
 from somanet.segmentation.checkpoint import read_config
+from somanet.settings import read_yaml
 from somanet.simulation import neuron_crops
 
 SIMULATED_SEED = 3000  # not that of the crops which the network that comes along learns from

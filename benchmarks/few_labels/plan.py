@@ -11,9 +11,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from somanet.config import FinetuneParams, override, parse, with_setting
+from somanet.config import FinetuneParams
 from somanet.data.layouts import LabelledImage
 from somanet.experiments import choose_images
+from somanet.settings import override, parse, with_setting
 
 SIZES = (2, 4, 8, 16, 32)
 SEEDS = (0, 1, 2)

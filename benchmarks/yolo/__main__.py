@@ -22,11 +22,11 @@ from benchmarks.yolo import page, sets, stages
 from benchmarks.yolo.scoring import System
 from somanet.analysis.network import network_folder
 from somanet.errors import SomaNetError
-from somanet.experiments import read_json
-from somanet.files import make_folder, write_json, write_text
+from somanet.files import make_folder, read_json, write_json, write_text
 from somanet.provenance import available_processors
 from somanet.trust.tables import fill
 
+RECORD = "what an earlier part of the benchmark wrote"
 NETWORKS = ("yolo9-t", "yolox-n", "dfine-n-seg")
 PICTURE = "images/yolo.png"
 WITH_MASKS = ("dfine-n-seg",)
@@ -70,7 +70,7 @@ def somanet_seconds(files: Sequence[Path] | None) -> float | None:
     Raises:
         SomaNetError: a file does not say.
     """
-    told = [read_json(path) for path in files or ()]
+    told = [read_json(path, expected=RECORD) for path in files or ()]
     if silent := [str(path) for path, one in zip(files or (), told, strict=True) if "seconds_per_seed" not in one]:
         raise SomaNetError(
             f"{silent[0]} does not say how long a training took. Expected the training.json in a folder …_report that "
@@ -96,9 +96,9 @@ def somanet_models(given: Sequence[str]) -> dict[str, Path]:
 
 def movie_cost(system: System, pictures: Path) -> dict[str, Any]:
     """What a system's answers for the movie cost; a detector's images had been prepared before."""
-    cost = read_json(system.folder / f"{sets.MOVIE}.json")
+    cost = read_json(system.folder / f"{sets.MOVIE}.json", expected=RECORD)
     if system.masks != "own":
-        cost["processor_s"] += read_json(pictures / f"{sets.MOVIE}.json")["processor_s"]
+        cost["processor_s"] += read_json(pictures / f"{sets.MOVIE}.json", expected=RECORD)["processor_s"]
     return dict(cost)
 
 
@@ -156,7 +156,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     for network in networks:
         systems.append(System(network, answers / network, "ranked" if network in WITH_MASKS else None))
         stages.predict(python, runs / network, pictures, systems[-1].folder, threads=1)
-        training = read_json(runs / network / "training.json")
+        training = read_json(runs / network / "training.json", expected=RECORD)
         cost[network] = {"parameters": training["parameters"], "training": training}
     for system in systems:
         cost[system.name] |= movie_cost(system, pictures)

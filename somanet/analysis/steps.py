@@ -6,7 +6,6 @@ anywhere, and every number follows from the files beside it.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +23,7 @@ from somanet.analysis.source import MovieSource, check_served
 from somanet.calibration import Calibration
 from somanet.engines import record_of
 from somanet.errors import SomaNetError
-from somanet.files import make_folder, write_json
+from somanet.files import make_folder, read_json, write_json
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import CLASSIC_TIFF_BYTES, Movie, open_movie
 from somanet.io.tables import read_table, write_table
@@ -32,12 +31,11 @@ from somanet.labelling.movie import label_movie
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.settings import MigrateSettings
 from somanet.migration.tables import MIGRATION, PAUSES, SALTATION_EVENTS
-from somanet.schema import CONFIDENCE, SOMAS, TRACKS
+from somanet.schema import CONFIDENCE, SOMAS, TRACKS, check_tracks
 from somanet.tracking.confidence import confidence_of_tracks
 from somanet.tracking.detections import Labels
 from somanet.tracking.exchange import write_csv
 from somanet.tracking.movie import track_masks
-from somanet.tracking.points import check_tracks
 from somanet.tracking.settings import TrackSettings
 from somanet.video import find_blank_frames
 
@@ -48,15 +46,12 @@ LARGEST_ID = np.iinfo(np.int32).max
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """A JSON file that a step before wrote.
+    """What a step before wrote of its results.
 
     Raises:
-        SomaNetError: it is missing or no JSON.
+        SomaNetError: as :func:`somanet.files.read_json`.
     """
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise SomaNetError(f"{path} cannot be read ({error}). Has the step before run?") from error
+    return read_json(path, expected="what the step before wrote of a movie")
 
 
 def scale_of(facts: dict[str, Any]) -> Calibration:

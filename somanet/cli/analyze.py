@@ -110,7 +110,8 @@ def _options(
     any_modality: bool,
 ) -> Options:
     from somanet.analysis.movie import Options
-    from somanet.config import AnalysisParams, override, parse
+    from somanet.config import AnalysisParams
+    from somanet.settings import override, parse
     from somanet.tracking.formats import FORMATS
 
     if unknown := sorted(set(exports) - set(FORMATS)):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -43,3 +47,39 @@ AnyModality = Annotated[
     typer.Option("--any-modality", help="Work also on what a network was not made for, such as bright field."),
 ]
 Engine = Annotated[EngineName, typer.Option(help="What computes; auto is the fastest installed.")]
+
+
+def with_options(kind: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the fields of a dataclass as options, so that several commands share them.
+
+    Args:
+        kind: a dataclass whose fields typer knows how to read.
+
+    Returns:
+        A decorator of a function whose first argument is a `kind` and whose others are options of its own.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    shared = {
+        one.name: inspect.Parameter(
+            one.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if one.default is MISSING else one.default,
+            annotation=hints[one.name],
+        )
+        for one in fields(kind)
+    }
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            command(kind(**{name: values.pop(name) for name in shared}), **values)
+
+        required = [one for one in shared.values() if one.default is inspect.Parameter.empty]
+        parameters = [*required, *own, *(one for one in shared.values() if one not in required)]  # as --help lists them
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        return run
+
+    return decorate

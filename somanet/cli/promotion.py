@@ -40,9 +40,10 @@ def promote(
         raise SomaNetError("Expected a RUN to promote, or --roll-back. `somanet ui` shows the runs.")
     if reason is not None:
         raise SomaNetError("--reason goes with --roll-back: a promotion's reason comes from the rule.")
-    from somanet.config import PromoteParams, parse, read_yaml
+    from somanet.config import PromoteParams
     from somanet.promotion.champion import promote as promote_run
     from somanet.promotion.rule import Rule
+    from somanet.settings import parse, read_yaml
 
     chosen = parse(PromoteParams, read_yaml(params).get("promote") or {}, source=f"{params}, section promote")
     done = promote_run(run, root=project_root(), rule=Rule(**chosen.model_dump()), to=to, dry_run=dry_run)

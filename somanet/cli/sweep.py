@@ -40,8 +40,9 @@ def sweep(
     restart: Annotated[bool, typer.Option(help="Forget this study's trials; MLflow keeps their runs.")] = False,
 ) -> None:
     """Search hyperparameters: each trial is a training and an MLflow run. The same command goes on after a kill."""
-    from somanet.config import load_params, read_yaml
+    from somanet.config import load_params
     from somanet.extras import require
+    from somanet.settings import read_yaml
 
     require("sweeps", purpose="somanet sweep")
     if workers is not None or scheduler is not None:

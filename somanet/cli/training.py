@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from somanet.cli.options import with_options
 from somanet.errors import SomaNetError
 from somanet.guard import check_write
 
@@ -22,105 +23,106 @@ if TYPE_CHECKING:
 
     LabelledSet = tuple[Path, list[LabelledImage]]
 
-Data = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="DATA...",
-        help="Labelled images, one or more sets: Kaggle layout (folder or zip) or image and label pairs.",
-    ),
-]
-Output = Annotated[Path, typer.Option(help="Checkpoint folder to write.")]
-Val = Annotated[Path | None, typer.Option(help="Validation images; else --split, else a seeded fifth of DATA.")]
-Split = Annotated[Path | None, typer.Option(help="CSV image_id,split with train and val.")]
-ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file that --network or --variant refers to.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.epochs=3, model.encoder=resnet18, …"),
-]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same weights on a CPU.")]
-Experiment = Annotated[str, typer.Option(help="MLflow experiment.")]
-Unlabelled = Annotated[
-    Path | None,
-    typer.Option(metavar="PATH", help="Images without labels to learn from as well: a movie, or a folder of images."),
-]
-UnlabelledFrames = Annotated[int, typer.Option(min=1, help="Frames of that movie, evenly spread over it.")]
-UnlabelledColumns = Annotated[
-    str | None,
-    typer.Option(metavar="FIRST:END", help="Only x in this range of every image without labels, such as 0:440."),
-]
-UnlabelledChannel = Annotated[str | None, typer.Option(help="Of that movie, where it has several.")]
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What `train` and `finetune` are both told."""
+
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATA...",
+            help="Labelled images, one or more sets: Kaggle layout (folder or zip) or image and label pairs.",
+        ),
+    ]
+    output: Annotated[Path, typer.Option(help="Checkpoint folder to write.")]
+    val: Annotated[Path | None, typer.Option(help="Validation images; else --split, else a seeded fifth of DATA.")] = (
+        None
+    )
+    split: Annotated[Path | None, typer.Option(help="CSV image_id,split with train and val.")] = None
+    params: Annotated[Path, typer.Option("--params", help="Parameter file that --network or --variant refers to.")] = (
+        Path("params.yaml")
+    )
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.epochs=3, model.encoder=resnet18, …"),
+    ] = None
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Images without labels to learn from as well: a movie, or a folder of images."
+        ),
+    ] = None
+    unlabelled_frames: Annotated[int, typer.Option(min=1, help="Frames of that movie, evenly spread over it.")] = 32
+    unlabelled_columns: Annotated[
+        str | None,
+        typer.Option(metavar="FIRST:END", help="Only x in this range of every image without labels, such as 0:440."),
+    ] = None
+    unlabelled_channel: Annotated[str | None, typer.Option(help="Of that movie, where it has several.")] = None
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same weights on a CPU.")] = 0
+    experiment: Annotated[str | None, typer.Option(help="MLflow experiment; the command's name unless told.")] = None
+
+    def without_labels(self) -> _Unlabelled:
+        """The images without labels."""
+        return _Unlabelled(self.unlabelled, self.unlabelled_frames, self.unlabelled_columns, self.unlabelled_channel)
 
 
+@with_options(TrainingOptions)
 def train(
-    data: Data,
-    output: Output,
-    val: Val = None,
-    split: Split = None,
+    options: TrainingOptions,
+    *,
     network: Annotated[str | None, typer.Option(help="A network of params.yaml's `pretrain` section.")] = None,
-    params: ParamsFile = Path("params.yaml"),
-    assignments: Set = None,
-    unlabelled: Unlabelled = None,
-    unlabelled_frames: UnlabelledFrames = 32,
-    unlabelled_columns: UnlabelledColumns = None,
-    unlabelled_channel: UnlabelledChannel = None,
-    seed: Seed = 0,
-    experiment: Experiment = "train",
 ) -> None:
     """Train a network on labelled images. Without --network: the paper's U-Net and default settings."""
-    from somanet.config import PretrainParams, override, parse
+    from somanet.config import PretrainParams
     from somanet.experiments import start_network
+    from somanet.settings import override, parse
 
-    others = _Unlabelled(unlabelled, unlabelled_frames, unlabelled_columns, unlabelled_channel)
-    values = _section(params, "pretrain", network) if network else {"model": {}, "training": {}}
-    chosen = parse(PretrainParams, others.in_settings(override(values, assignments or ())), source="settings")
-    model, spec, _ = start_network(chosen.model, seed=seed)
-    check_write(output)
-    images = _Images(*_sets(data, val, split, seed), others)
-    _run(model, spec, chosen.training, images, output, seed, (experiment, network or spec.architecture))
+    others = options.without_labels()
+    values = _section(options.params, "pretrain", network) if network else {"model": {}, "training": {}}
+    values = others.in_settings(override(values, options.assignments or ()))
+    chosen = parse(PretrainParams, values, source="settings")
+    model, spec, _ = start_network(chosen.model, seed=options.seed)
+    check_write(options.output)
+    images = _Images(*_sets(options.data, options.val, options.split, options.seed), others)
+    _run(model, spec, chosen.training, images, options, (options.experiment or "train", network or spec.architecture))
 
 
+@with_options(TrainingOptions)
 def finetune(
-    data: Data,
-    output: Output,
+    options: TrainingOptions,
+    *,
     start: Annotated[str, typer.Option(help="Network to begin with: folder, run id, alias (champion) or URI.")],
-    val: Val = None,
-    split: Split = None,
     variant: Annotated[str | None, typer.Option(help="A variant of params.yaml's `finetune` section.")] = None,
-    params: ParamsFile = Path("params.yaml"),
     blocks: Annotated[str | None, typer.Option(help="Blocks from the output to retrain: a number or 'all'.")] = None,
-    assignments: Set = None,
-    unlabelled: Unlabelled = None,
-    unlabelled_frames: UnlabelledFrames = 32,
-    unlabelled_columns: UnlabelledColumns = None,
-    unlabelled_channel: UnlabelledChannel = None,
-    seed: Seed = 0,
-    experiment: Experiment = "finetune",
 ) -> None:
     """Retrain a network's last blocks, or all of it, on other labelled images."""
-    from somanet.config import FinetuneParams, override, parse
+    from somanet.config import FinetuneParams
     from somanet.experiments import choose_images, start_network
+    from somanet.settings import override, parse
 
-    others = _Unlabelled(unlabelled, unlabelled_frames, unlabelled_columns, unlabelled_channel)
+    others = options.without_labels()
     defaults: dict[str, Any] = {"start": "checkpoint", "weights": "pretrained", "training": {"trainable_blocks": 3}}
-    values = _section(params, "finetune", variant) if variant else defaults
+    values = _section(options.params, "finetune", variant) if variant else defaults
     extra = [f"training.trainable_blocks={blocks}"] if blocks is not None else []
-    values = others.in_settings(override(values, [*(assignments or ()), *extra]))
+    values = others.in_settings(override(values, [*(options.assignments or ()), *extra]))
     chosen = parse(FinetuneParams, values, source="settings")
     from somanet.analysis.network import network_folder
     from somanet.segmentation.settings import ModelSpec
 
+    seed = options.seed
     checkpoint = network_folder(start)
     model, spec, sha256 = start_network(ModelSpec(), seed=seed, checkpoint=checkpoint, weights=chosen.weights)
-    check_write(output)
-    training, validation = _sets(data, val, split, seed)
+    check_write(options.output)
+    training, validation = _sets(options.data, options.val, options.split, seed)
     if chosen.images is not None:
         if len(training) > 1:
-            raise SomaNetError(f"`images` says how many of one set train, found {len(data)} sets. Leave it out.")
+            raise SomaNetError(f"`images` says how many of one set train, found {len(training)} sets. Leave it out.")
         [(path, items)] = training
         training = [(path, choose_images(items, chosen.images, drawn=chosen.images_drawn, seed=seed))]
     images = _Images(training, validation, others)
-    name = variant or output.name
-    _run(model, chosen.adapt(spec), chosen.training, images, output, seed, (experiment, name), start_sha256=sha256)
+    named = (options.experiment or "finetune", variant or options.output.name)
+    _run(model, chosen.adapt(spec), chosen.training, images, options, named, start_sha256=sha256)
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class _Unlabelled:
 
     def in_settings(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The settings with a section for images without labels, where such images are named and they have none."""
-        from somanet.config import with_setting
+        from somanet.settings import with_setting
 
         if self.path is None or (values.get("training") or {}).get("unlabelled"):
             return dict(values)
@@ -173,8 +175,7 @@ def _run(
     spec: Any,
     settings: Any,
     images: _Images,
-    output: Path,
-    seed: int,
+    options: TrainingOptions,
     experiment_and_name: tuple[str, str],
     *,
     start_sha256: str | None = None,
@@ -196,6 +197,7 @@ def _run(
     unlabelled, source = images.unlabelled.read(), images.unlabelled.path
     if source is not None:
         references.append(DatasetRef(source.name, source.resolve(), context="unlabelled", n_images=len(unlabelled)))
+    output, seed = options.output, options.seed
     place = output.parent / f"{output.name}_report"
     # several_trainings, so that a kill before the report is in its place costs no second training
     with several_trainings() as finished, contextlib.ExitStack() as stack:
@@ -224,7 +226,7 @@ def _run(
 
 
 def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) -> dict[str, Any]:
-    from somanet.config import read_yaml
+    from somanet.settings import read_yaml
 
     named = read_yaml(params).get(section, {})
     if name not in named:

@@ -14,12 +14,13 @@ import pandas as pd
 from somanet.comparison.networks import SPEED, Cost, Network, check_names
 from somanet.comparison.pairing import DECIDING
 from somanet.errors import SomaNetError
-from somanet.experiments import read_json
+from somanet.files import read_json
 from somanet.io.tables import read_table
 from somanet.schema import Column, Schema
 
 PER_IMAGE = Schema("per-image scores", (Column("name", "string", "", "the image"),))
 REPORTS = Path("reports")
+TRAINING = "the training.json of a training"
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def read_scores(
         SomaNetError: the file is not there or holds no scores of a whole evaluation.
     """
     file = path / "metrics.json" if path.is_dir() else path
-    content = read_json(file)
-    if not isinstance(content, dict) or "interval95" not in content:
+    content = read_json(file, expected="scores that `somanet evaluate` wrote")
+    if "interval95" not in content:
         raise SomaNetError(f"{file} holds no scores. Expected a file that `somanet evaluate` wrote.")
     if "interior" not in content:
         raise SomaNetError(f"{file} was scored with --ignore-edge. Score it without, for both tables of a comparison.")
@@ -145,12 +146,13 @@ def read_variant(name: str, reports: Path = REPORTS, *, what: str = "") -> Netwo
     training = trained / "training.json"
     runs = {}
     for file in sorted((trained / "runs").glob("seed*.json")):
-        runs[int(file.stem.removeprefix("seed"))] = str(read_json(file).get("run_id"))
+        named = read_json(file, expected="the MLflow run of a training")
+        runs[int(file.stem.removeprefix("seed"))] = str(named.get("run_id"))
     return read_scores(
         reports / "evaluate" / name,
         name=name,
         what=what,
-        training=read_json(training) if training.exists() else None,
+        training=read_json(training, expected=TRAINING) if training.exists() else None,
         runs=dict(sorted(runs.items())),
     )
 
@@ -178,7 +180,7 @@ def read_baseline(network: str, reports: Path = REPORTS, *, seed: int, what: str
         reports / "baseline" / network / "neurons",
         name=f"{BASELINE}{network}",
         what=what,
-        training=read_json(trained / "training.json"),
+        training=read_json(trained / "training.json", expected=TRAINING),
         runs={seed: run_id_from(trained)},
     )
 
@@ -206,8 +208,8 @@ def _run_id(source: str) -> str | None:
     if path.is_dir():
         return run_id_from(path) if (path / RUN_FILE).exists() and not (path / "metrics.json").exists() else None
     if path.exists():
-        content = read_json(path)
-        return run_id_from(path) if isinstance(content, dict) and "run_id" in content else None
+        named = read_json(path, expected="scores that `somanet evaluate` wrote, or the run_id of an MLflow run")
+        return run_id_from(path) if "run_id" in named else None
     return source if re.fullmatch(r"[0-9a-f]{32}", source) else None
 
 

@@ -12,7 +12,7 @@ from somanet.experiments.evaluation import (
 )
 from somanet.experiments.images import choose_images, unlabelled_images
 from somanet.experiments.recording import Recording, dataset_ref, is_main_process
-from somanet.experiments.reports import history_table, read_json, save_figure, write_training
+from somanet.experiments.reports import history_table, save_figure, write_training
 from somanet.experiments.running import load_items, say, stage
 from somanet.experiments.state import forget_trainings, several_trainings
 from somanet.experiments.training import SERVING_CODE, run_training, start_network
@@ -31,7 +31,6 @@ __all__ = [
     "is_main_process",
     "load_items",
     "predict_all",
-    "read_json",
     "record_evaluation",
     "run_training",
     "save_figure",

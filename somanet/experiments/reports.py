@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from somanet.errors import SomaNetError
 from somanet.files import atomic_path, write_json
 from somanet.io.tables import write_table
 
@@ -48,13 +46,3 @@ def save_figure(figure: Any, path: Path) -> None:
     """Write a figure as PNG, atomically; equal figures give equal bytes."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, metadata={"Software": None})
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file written by a stage before."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SomaNetError(f"{path} not found. Has the stage that writes it run? `dvc repro` runs it.") from error
-    except ValueError as error:
-        raise SomaNetError(f"{path} is not JSON ({error}). `dvc repro` rebuilds it.") from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import somanet
-from somanet.files import sha256_tree
+from somanet.files import json_object, sha256_tree
 from somanet.lineage.chain import Link
 from somanet.lineage.pipeline import names_a_run
 from somanet.lineage.runs import RunLinks
@@ -49,7 +48,7 @@ class Beside:
 
     def _analysis(self, path: Path, folder: Path) -> list[str]:
         """A folder of results of one movie, or a file of it."""
-        manifest = read_object(folder / MANIFEST)
+        manifest = json_object(folder / MANIFEST)
         if not {"somanet", "input", "files", "code"} <= set(manifest):
             return []
         files: dict[str, str] = manifest["files"]
@@ -85,7 +84,7 @@ class Beside:
 
     def _predictions(self, path: Path, folder: Path) -> list[str]:
         """Label images that `somanet predict` wrote, their pictures, or their folder."""
-        told = read_object(folder / PREDICTIONS)
+        told = json_object(folder / PREDICTIONS)
         if not {"somanet", "model_sha256", "labels", "inputs_sha256"} <= set(told):
             return []
         made_from = [self.runs.network(told["model_sha256"]), *self._others(told, "model_sha256")]
@@ -98,7 +97,7 @@ class Beside:
         """A checkpoint folder or a file of it."""
         if folder not in (path, path.parent):
             return []
-        config = read_object(folder / CONFIG)
+        config = json_object(folder / CONFIG)
         weights = config.get("weights")
         if not isinstance(weights, dict) or not isinstance(weights.get("sha256"), str):
             return []
@@ -121,7 +120,7 @@ class Beside:
 
     def _scores(self, path: Path) -> list[str]:
         """What `somanet evaluate` wrote."""
-        told = read_object(path).get("provenance")
+        told = json_object(path).get("provenance")
         if not isinstance(told, dict) or not {"somanet", "model_sha256", "truth"} <= set(told):
             return []
         made_from = [self.runs.network(told["model_sha256"])] if told["model_sha256"] else []
@@ -156,12 +155,3 @@ def _run_beside(checkpoint: Path) -> str | None:
     """The run that `somanet train` named in the report folder beside the network."""
     file = checkpoint.with_name(f"{checkpoint.name}_report") / RUN_FILE
     return run_id_from(file) if file.is_file() and names_a_run(file) else None
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; empty for what is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -1,15 +1,17 @@
-"""Hashes as DVC computes them, without DVC: to tell whether a file or folder is still what `dvc.lock` recorded."""
+"""Hashes by DVC's own code: to tell whether a file or folder is still what `dvc.lock` recorded."""
 
 from __future__ import annotations
 
-import configparser
-import fnmatch
-import hashlib
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dvc.ignore import DvcIgnoreFilter
 
 LARGEST_BYTES = 1 << 30
 """What is larger is not read just to be compared: seconds per look."""
@@ -25,7 +27,6 @@ class Hashes:
 
     root: Path
     _known: dict[Path, str | None] = field(default_factory=dict)
-    _patterns: tuple[str, ...] | None = None
 
     def md5(self, path: Path) -> str | None:
         """As DVC names the content; a folder's ends in `.dir`. None for what is too large to read in passing.
@@ -38,48 +39,46 @@ class Hashes:
         return self._known[path]
 
     def _file(self, path: Path) -> str | None:
-        if path.stat().st_size > LARGEST_BYTES:
-            return None
-        return _md5(path)
+        return None if path.stat().st_size > LARGEST_BYTES else _md5(path)
 
     def _folder(self, folder: Path) -> str | None:
-        files = sorted(self._files(folder), key=lambda path: path.relative_to(folder).as_posix())
+        from dvc_data.hashfile.hash_info import HashInfo
+        from dvc_data.hashfile.tree import Tree
+
+        folder = Path(_spelt_out(folder))
+        files = list(self._files(folder))
         if sum(path.stat().st_size for path in files) > LARGEST_BYTES:
             return None
-        listed = [{"md5": _md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
-        text = json.dumps(listed, sort_keys=True)
-        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+        tree = Tree()
+        for path in files:
+            tree.add(path.relative_to(folder).parts, None, HashInfo("md5", _md5(path)))
+        tree.digest()
+        return str(tree.oid)
 
     def _files(self, folder: Path) -> Iterator[Path]:
-        for place, folders, names in os.walk(folder, followlinks=True):
-            folders[:] = [name for name in folders if not self._ignored(name, folder=True)]
-            yield from (Path(place) / name for name in names if not self._ignored(name, folder=False))
+        """What DVC counts to a folder: nothing that `.dvcignore` names, and nothing behind a link to another folder."""
+        from dvc.fs import localfs
 
-    def _ignored(self, name: str, *, folder: bool) -> bool:
-        """By the patterns of `.dvcignore` that name files or folders wherever they lie."""
-        if self._patterns is None:
-            try:
-                lines = (self.root / ".dvcignore").read_text(encoding="utf-8").splitlines()
-            except OSError:
-                lines = []
-            self._patterns = (
-                ".git/",
-                ".hg/",
-                ".dvc/",
-                *(line.strip() for line in lines if line.strip()[:1] not in "#!"),
-            )
-        return any(
-            fnmatch.fnmatchcase(name, pattern.rstrip("/")) and (folder or not pattern.endswith("/"))
-            for pattern in self._patterns
-        )
+        for place, _, names in self._ignore.walk(localfs, str(folder)):
+            yield from (Path(place) / name for name in names)
+
+    @cached_property
+    def _ignore(self) -> DvcIgnoreFilter:
+        from dvc.fs import localfs
+        from dvc.ignore import DvcIgnoreFilter
+
+        return DvcIgnoreFilter(localfs, _spelt_out(self.root))
+
+
+def _spelt_out(path: Path) -> str:
+    """As DVC compares paths, part by part: absolute, without `..`, and links as they are."""
+    return os.path.normpath(path.absolute())
 
 
 def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    from dvc_data.hashfile.hash import file_md5
+
+    return str(file_md5(str(path)))
 
 
 def cache_object(md5: str, root: Path) -> Path:
@@ -88,16 +87,14 @@ def cache_object(md5: str, root: Path) -> Path:
 
 
 def cache_folder(root: Path) -> Path:
-    """DVC's cache: `.dvc/cache`, or where the project's configuration puts it."""
-    for name in ("config.local", "config"):
-        config = configparser.ConfigParser(interpolation=None, strict=False)
-        try:
-            config.read(root / ".dvc" / name, encoding="utf-8")
-            if place := config.get("cache", "dir", fallback=None):
-                return (root / ".dvc" / place).resolve()
-        except (configparser.Error, OSError, UnicodeDecodeError):
-            continue
-    return root / ".dvc" / "cache"
+    """DVC's cache: `.dvc/cache`, or where the configuration of the project, the user or the machine puts it."""
+    from dvc.config import Config, ConfigError
+
+    try:
+        place = Config(dvc_dir=_spelt_out(root / ".dvc"), validate=False)["cache"]["dir"]
+    except (ConfigError, KeyError, TypeError):  # none named, or a file that DVC itself refuses with better words
+        return root / ".dvc" / "cache"
+    return Path(place).resolve()
 
 
 def listed_md5(folder_md5: str, relative: str, root: Path) -> str | None:

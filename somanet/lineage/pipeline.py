@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from somanet.files import json_object
 from somanet.lineage.hashes import Hashes, cache_object, listed_md5
 from somanet.provenance import LockedStage, load_yaml, locked_stages
 
@@ -48,11 +48,7 @@ class Stage:
 
 def names_a_run(path: Path) -> bool:
     """Whether a JSON file is an `mlflow_run.json`, under whatever name."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and {"run_id", "experiment", "tracking_uri"} <= set(content)
+    return {"run_id", "experiment", "tracking_uri"} <= set(json_object(path))
 
 
 def stages_around(path: Path, root: Path) -> list[Stage]:

@@ -16,9 +16,9 @@ from somanet.migration.kinematics import (
     Drift,
     Noise,
     Steps,
-    check_tracks,
     drift_of,
     localisation_noise,
+    over,
     steps_of,
 )
 from somanet.migration.saltation import (
@@ -31,6 +31,7 @@ from somanet.migration.saltation import (
 )
 from somanet.migration.sampling import sampling_sums, true_jumps
 from somanet.migration.tables import MIGRATION
+from somanet.schema import check_tracks
 
 LEAST_HOURS = 4.0
 LEAST_FRAMES = 12
@@ -155,7 +156,7 @@ def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resol
     Incomplete saltations are in the observed and the mobile time, and not in lengths, durations and pauses.
     One cell has few pauses, so the share of them that shows is taken from the movie.
     """
-    ordered = check_tracks(tracks)
+    ordered = check_tracks(tracks, "The tracks")
     by_cell = ordered.groupby("track_id", sort=True)
     table = by_cell.agg(start_h=("t_h", "first"), end_h=("t_h", "last"), n_frames=("frame", "size"))
     ends = by_cell[["y_um", "x_um"]].last() - by_cell[["y_um", "x_um"]].first()
@@ -179,9 +180,9 @@ def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resol
     )
     table["path_um"] = total(step["um"], step["id"])
     table["net_um"] = np.hypot(ends["y_um"], ends["x_um"])
-    table["average_speed_um_per_h"] = _over(total(free["um"], free["id"]), observed)
-    table["velocity_y_um_per_h"] = _over(ends["y_um"], duration)
-    table["velocity_x_um_per_h"] = _over(ends["x_um"], duration)
+    table["average_speed_um_per_h"] = over(total(free["um"], free["id"]), observed)
+    table["velocity_y_um_per_h"] = over(ends["y_um"], duration)
+    table["velocity_x_um_per_h"] = over(ends["x_um"], duration)
     table["straightness"] = straightness(steps).reindex(cells)
     heading = pd.Series(headings(ends.to_numpy(float)), index=cells)
     table["direction_deg"] = heading.where(table["net_um"] >= saltations.min_length_um)
@@ -194,26 +195,21 @@ def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resol
     complete_um, complete_h = (total(complete[name], complete["track_id"]) for name in ("length_um", "duration_h"))
     mobile = total(events["duration_h"], events["track_id"])
     table["n_saltations"] = n
-    table["frequency_per_h"] = _over(n, observed)
+    table["frequency_per_h"] = over(n, observed)
     table["n_complete"] = n_complete
     table["complete_um"], table["complete_h"], table["mobile_h"] = complete_um, complete_h, mobile
-    table["mean_length_um"] = _over(complete_um, n_complete)
-    table["mean_duration_h"] = _over(complete_h, n_complete)
-    table["mobile_speed_um_per_h"] = _over(complete_um, complete_h)
+    table["mean_length_um"] = over(complete_um, n_complete)
+    table["mean_duration_h"] = over(complete_h, n_complete)
+    table["mobile_speed_um_per_h"] = over(complete_um, complete_h)
 
     pauses = saltations.pauses[saltations.pauses["censored"] == ""]
     table["n_pauses"] = total(pd.Series(1, index=pauses.index), pauses["track_id"])
-    table["mean_pause_h"] = _over(total(pauses["duration_h"], pauses["track_id"]), table["n_pauses"])
-    table["pause_fraction"] = 1 - _over(mobile, observed)
+    table["mean_pause_h"] = over(total(pauses["duration_h"], pauses["track_id"]), table["n_pauses"])
+    table["pause_fraction"] = 1 - over(mobile, observed)
     jumps = true_jumps(table, np.ones((1, len(table))))
     per_seen = float(jumps.started[0] / n.sum()) if n.sum() else math.nan
-    table["frequency_corrected_per_h"] = (_over(n, table["exposed_h"]) * per_seen).where(
+    table["frequency_corrected_per_h"] = (over(n, table["exposed_h"]) * per_seen).where(
         n != 0, table["frequency_per_h"]
     )
     rows = table.reset_index()[list(MIGRATION.names)]
     return rows.astype({column.name: column.dtype for column in MIGRATION.columns})
-
-
-def _over(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
-    """A quotient that is NaN where it is undefined, never 0."""
-    return numerator / denominator.where(denominator > 0)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.errors import SomaNetError
-from somanet.schema import TRACKS, check_columns
+from somanet.schema import check_tracks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Numbers = TypeVar("Numbers", Floats, pd.Series)
 
 NOISE_STEPS = 3 * math.sqrt(2)
 """A step beyond this many σ is motion: noise alone exceeds it in exp(-4.5) = 1.1 % of steps."""
@@ -74,34 +75,9 @@ class Steps:
         return float(np.median(self.duration_h[~self.gap])) if (~self.gap).any() else math.nan
 
 
-def check_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
-    """The tracks in order of cell and frame.
-
-    Raises:
-        SomaNetError: missing columns, positions or times that are not numbers, a cell twice in a frame, or time
-            that does not go forward.
-    """
-    check_columns(tracks, TRACKS, "tracks")
-    ordered = tracks.sort_values(["track_id", "frame"], kind="stable").reset_index(drop=True)
-    if not np.isfinite(ordered[["t_h", "y_um", "x_um"]].to_numpy(float)).all():
-        raise SomaNetError(
-            "The tracks hold times or positions that are not finite numbers. Leave out frames in which a cell is not "
-            "seen: a missing row is a gap."
-        )
-    twice = ordered.duplicated(["track_id", "frame"])
-    if twice.any():
-        row = ordered[twice].iloc[0]
-        raise SomaNetError(
-            f"Track {row['track_id']:.0f} has more than one position in frame {row['frame']:.0f}; expected one. "
-            "Were tables of several movies joined? Analyse each movie on its own."
-        )
-    same = ordered["track_id"].to_numpy()[1:] == ordered["track_id"].to_numpy()[:-1]
-    if (same & (np.diff(ordered["t_h"].to_numpy(float)) <= 0)).any():
-        raise SomaNetError(
-            "t_h does not grow with frame within a track. It is the time in hours since frame 0: was the frame "
-            "interval 0, or are the times those of another movie?"
-        )
-    return ordered
+def over(numerator: Numbers, denominator: Numbers) -> Numbers:
+    """A quotient that is NaN where it is undefined, never 0; of two arrays, or of two columns of one table."""
+    return numerator / np.where(denominator > 0, denominator, math.nan)
 
 
 def steps_of(tracks: pd.DataFrame) -> Steps:
@@ -111,9 +87,9 @@ def steps_of(tracks: pd.DataFrame) -> Steps:
         tracks: :data:`somanet.schema.TRACKS`, any order of rows; a missing frame is a gap.
 
     Raises:
-        SomaNetError: see :func:`check_tracks`.
+        SomaNetError: see :func:`somanet.schema.check_tracks`.
     """
-    ordered = check_tracks(tracks)
+    ordered = check_tracks(tracks, "The tracks")
     track, frame = (ordered[name].to_numpy(np.int64) for name in ("track_id", "frame"))
     time, place = ordered["t_h"].to_numpy(np.float64), ordered[["y_um", "x_um"]].to_numpy(np.float64)
     first = np.flatnonzero(track[1:] == track[:-1])

@@ -10,7 +10,8 @@ import pandas as pd
 from scipy.optimize import least_squares
 
 from somanet.errors import SomaNetError
-from somanet.migration.kinematics import Floats, Ints, check_tracks, steps_of
+from somanet.migration.kinematics import Floats, Ints, steps_of
+from somanet.schema import check_tracks
 
 LONGEST_LAG_SHARE = 4
 """Lags up to a quarter of the movie: beyond, few and overlapping pairs make the curve wander (Saxton 1997)."""
@@ -47,7 +48,7 @@ def msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> Msd:
     interval = steps_of(tracks).interval_h
     if math.isnan(interval):
         return Msd(np.empty(0), np.empty(0), np.empty(0, np.int64))
-    ordered = check_tracks(tracks)
+    ordered = check_tracks(tracks, "The tracks")
     frame = ordered["frame"].to_numpy(np.int64)
     row = np.unique(ordered["track_id"], return_inverse=True)[1]
     n_frames = int(np.ptp(frame)) + 1

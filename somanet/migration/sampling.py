@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from somanet.migration.kinematics import Floats, Steps
+from somanet.migration.kinematics import Floats, Steps, over
 from somanet.migration.saltation import Saltations
 
 FIRST_STEPS = 2
@@ -110,7 +110,7 @@ def _sum(parts: list[Floats], n_sets: int) -> Floats:
 def _jumps(sums: dict[str, Floats], interval_h: float) -> Jumps:
     n, n_complete = sums["n_saltations"], sums["n_complete"]
     cut = _cut(sums, interval_h)
-    ends = _over(sums["n_rest_ends"], sums["n_rest_steps"])
+    ends = over(sums["n_rest_ends"], sums["n_rest_steps"])
     shown = _shown(sums, -np.log1p(-np.where(ends < 1, ends, math.nan)), cut)
     joined = np.where(n > 0, 1 / shown, 1.0)
     a = 1 - cut
@@ -118,7 +118,7 @@ def _jumps(sums: dict[str, Floats], interval_h: float) -> Jumps:
     hidden_pause = (a / 2 + 2 * a**2 / 3) / (1 + a / 2)
     straight = joined / (1 + (joined - 1) * _kept_in_turns(sums))
     full_steps = np.maximum(sums["complete_h"] / interval_h - n_complete * (1 - 2 * cut), 0.0)
-    lost = np.nan_to_num(2 * _over(sums["noise_um2"] * full_steps, n_complete * sums["complete_reach_um"]))
+    lost = np.nan_to_num(2 * over(sums["noise_um2"] * full_steps, n_complete * sums["complete_reach_um"]))
     inside = interval_h * (1 - 2 * cut + (joined - 1) * hidden_pause)
     return Jumps(
         started=n * joined,
@@ -135,8 +135,8 @@ def _shown(sums: dict[str, Floats], end_rate: Floats, cut: Floats) -> Floats:
 
     Noise takes such a step beyond it with the chance exp(-u²/(4σ²)); the pause then has to last a step more.
     """
-    lone = np.nan_to_num(_over(sums["lone_um"], sums["threshold_um"]), nan=1.0)
-    squared = _over(sums["lone_um"] ** 2, 4 * sums["noise_um2"] * sums["n_complete"])
+    lone = np.nan_to_num(over(sums["lone_um"], sums["threshold_um"]), nan=1.0)
+    squared = over(sums["lone_um"] ** 2, 4 * sums["noise_um2"] * sums["n_complete"])
     seen = np.where(np.isnan(squared), 1.0, -np.expm1(-np.nan_to_num(squared)))
     longer = np.exp(-end_rate) * shown_share(end_rate, cut)
     return np.asarray(seen * shown_share(end_rate, cut * lone) + (1 - seen) * longer, np.float64)
@@ -148,7 +148,7 @@ def _cut(sums: dict[str, Floats], interval_h: float) -> Floats:
     threshold = sums["threshold_um"]
     beyond = np.maximum(sums["complete_h"] / interval_h - n, 0.0)
     clear = sums["complete_reach_um"] - 2 * threshold
-    share = np.where(n > 0, _over(threshold * beyond, n * clear), 0.0)
+    share = np.where(n > 0, over(threshold * beyond, n * clear), 0.0)
     return np.asarray(np.clip(np.where(clear > 0, share, np.where(n > 0, 1.0, 0.0)), 0.0, 1.0), np.float64)
 
 
@@ -157,7 +157,7 @@ def _kept_in_turns(sums: dict[str, Floats]) -> Floats:
 
     Two equal jumps with the mean cosine C between them reach √(2 + 2C) jumps: the second adds √(2 + 2C) - 1.
     """
-    cosine = np.where(sums["n_turns"] > 0, _over(sums["turn_cosine"], sums["n_turns"]), 1.0)
+    cosine = np.where(sums["n_turns"] > 0, over(sums["turn_cosine"], sums["n_turns"]), 1.0)
     return np.asarray(np.sqrt(2 + 2 * np.clip(cosine, -1, 1)) - 1, np.float64)
 
 
@@ -184,7 +184,7 @@ def sampling_sums(
     available = stretches.loc[stretches["track_id"].isin(long), "h"].to_numpy(float)
     duration = (whole["end_h"] - whole["start_h"]).to_numpy(float)
     places = _room(available, duration + steps.interval_h)
-    weight = pd.Series(_over(np.full(places.shape, available.sum()), places), index=whole.index)
+    weight = pd.Series(over(np.full(places.shape, available.sum()), places), index=whole.index)
     table["complete_weight"] = _per_cell(weight, whole["track_id"], cells)
     table["complete_reach_um"] = _per_cell(whole["reach_um"], whole["track_id"], cells)
     table["weighted_reach_um"] = _per_cell(weight * whole["reach_um"], whole["track_id"], cells)
@@ -219,9 +219,3 @@ def _room(available: Floats, needed: Floats) -> Floats:
 
 def _per_cell(values: pd.Series, track_id: pd.Series, cells: pd.Index) -> pd.Series:
     return values.astype("float64").groupby(track_id).sum().reindex(cells, fill_value=0.0)
-
-
-def _over(numerator: Floats, denominator: Floats) -> Floats:
-    """A quotient that is NaN where it is undefined, never 0."""
-    nothing = np.full(np.shape(denominator), math.nan)
-    return np.asarray(np.divide(numerator, denominator, out=nothing, where=denominator > 0), np.float64)

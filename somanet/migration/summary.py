@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from somanet.errors import SomaNetError
+from somanet.migration.kinematics import over
 from somanet.migration.sampling import true_jumps
 from somanet.migration.tables import MIGRATION
 from somanet.schema import check_columns
@@ -110,26 +111,21 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
     jumps = true_jumps(cells, weights)
     known = cells["straightness"].notna()
     return {
-        "frequency_per_h": _over(n, observed),
-        "frequency_corrected_per_h": _over(jumps.started, total(cells["exposed_h"])),
-        "mean_length_um": _over(total(cells["complete_um"]), total(cells["n_complete"])),
-        "mean_length_corrected_um": _over(jumps.travel_um, jumps.whole),
-        "mean_duration_h": _over(total(cells["complete_h"]), total(cells["n_complete"])),
-        "mobile_speed_um_per_h": _over(total(cells["complete_um"]), total(cells["complete_h"])),
-        "mobile_speed_corrected_um_per_h": _over(jumps.path_um, jumps.moving_h),
-        "mean_pause_h": _over(total(paused), n),
-        "pause_fraction": 1 - _over(total(cells["mobile_h"]), observed),
-        "average_speed_um_per_h": _over(
+        "frequency_per_h": over(n, observed),
+        "frequency_corrected_per_h": over(jumps.started, total(cells["exposed_h"])),
+        "mean_length_um": over(total(cells["complete_um"]), total(cells["n_complete"])),
+        "mean_length_corrected_um": over(jumps.travel_um, jumps.whole),
+        "mean_duration_h": over(total(cells["complete_h"]), total(cells["n_complete"])),
+        "mobile_speed_um_per_h": over(total(cells["complete_um"]), total(cells["complete_h"])),
+        "mobile_speed_corrected_um_per_h": over(jumps.path_um, jumps.moving_h),
+        "mean_pause_h": over(total(paused), n),
+        "pause_fraction": 1 - over(total(cells["mobile_h"]), observed),
+        "average_speed_um_per_h": over(
             total((cells["average_speed_um_per_h"] * cells["observed_h"]).fillna(0.0)), observed
         ),
-        "straightness": _over(total(cells["straightness"].fillna(0.0)), total(known)),
-        "saltating_share": _over(total(cells["n_saltations"] > 0), total(pd.Series(1.0, index=cells.index))),
+        "straightness": over(total(cells["straightness"].fillna(0.0)), total(known)),
+        "saltating_share": over(total(cells["n_saltations"] > 0), total(pd.Series(1.0, index=cells.index))),
     }
-
-
-def _over(numerator: Floats, denominator: Floats) -> Floats:
-    nothing = np.full(np.shape(numerator), math.nan)
-    return np.asarray(np.divide(numerator, denominator, out=nothing, where=denominator > 0), np.float64)
 
 
 def long_enough(cells: pd.DataFrame) -> pd.DataFrame:

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from somanet.errors import SomaNetError, first_line
-from somanet.files import write_json
+from somanet.errors import SomaNetError
+from somanet.files import read_json, write_json
 from somanet.mlops.client import open_client
 from somanet.mlops.missing import get_run, not_here
 from somanet.mlops.spool import outage_errors
@@ -103,13 +103,8 @@ def run_id_from(run: Path | str) -> str:
         path = path / RUN_FILE
     if path.suffix != ".json":
         return str(run)
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["run_id"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SomaNetError(
-            f"{path} does not name an MLflow run: {first_line(error)} Expected the run_id that a stage (pretrain, "
-            "finetune) wrote. `dvc repro` rebuilds it."
-        ) from error
+    expected = "the run_id of an MLflow run that a stage (pretrain, finetune) or a training wrote"
+    return str(read_json(path, expected=expected, keys=("run_id",))["run_id"])
 
 
 def read_run(run: Path | str, *, root: Path | str) -> RunRecord:

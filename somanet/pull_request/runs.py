@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from somanet.errors import SomaNetError
-from somanet.experiments import read_json
-from somanet.files import make_folder, write_json
+from somanet.files import make_folder, read_json, write_json
 from somanet.provenance import dvc_command
 from somanet.pull_request.machine import this_machine
 from somanet.pull_request.revisions import read_head
@@ -115,7 +113,6 @@ def last_run(folder: Path) -> PipelineRun | None:
     if not record.exists():
         return None
     try:
-        content: Any = read_json(record)
-        return PipelineRun(**content)
+        return PipelineRun(**read_json(record, expected="the record of a pipeline's run"))
     except (SomaNetError, TypeError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from somanet.errors import SomaNetError
-from somanet.files import atomic_path, make_readable, sha256_file, write_json
+from somanet.files import atomic_path, make_readable, read_json, sha256_file, write_json
 from somanet.segmentation.serves import SECTION as SERVES
 from somanet.segmentation.serves import Serves
-from somanet.segmentation.settings import ModelSpec, Settings
+from somanet.segmentation.settings import ModelSpec
 from somanet.segmentation.temperature import SECTION as CALIBRATION
 from somanet.segmentation.temperature import Temperature
+from somanet.settings import Settings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -86,16 +86,15 @@ def read_config(folder: Path | str) -> dict[str, Any]:
         raise SomaNetError(
             f"No checkpoint at {folder}: expected a folder with {CONFIG} and {WEIGHTS}, as `somanet train` writes."
         )
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        version, digest, _ = config["format"], config["weights"]["sha256"], config["model"]
-    except (ValueError, KeyError, TypeError) as error:
+    config = read_json(path, expected="a checkpoint's config.json", keys=("format", "weights", "model"))
+    if config["format"] != FORMAT:
         raise SomaNetError(
-            f"{path} is not a checkpoint's config.json ({error}). Was it edited or cut short?"
-        ) from error
-    if version != FORMAT or not isinstance(digest, str):
-        raise SomaNetError(f"{path} has checkpoint format {version}, expected {FORMAT}: use the SomaNet that wrote it.")
-    return dict(config)
+            f"{path} has checkpoint format {config['format']}, expected {FORMAT}: use the SomaNet that wrote it."
+        )
+    weights = config["weights"]
+    if not isinstance(weights, dict) or not isinstance(weights.get("sha256"), str):
+        raise SomaNetError(f"{path} lacks weights.sha256; expected a checkpoint's config.json. Was it edited?")
+    return config
 
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from somanet.errors import SomaNetError
-from somanet.segmentation.settings import PositiveFloat, Settings
+from somanet.settings import PositiveFloat, Settings
 
 SECTION = "serves"
 SMALLEST_FACTOR, LARGEST_FACTOR = 0.05, 8.0

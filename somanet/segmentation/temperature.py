@@ -17,7 +17,7 @@ from pydantic import Field
 
 from somanet.errors import SomaNetError
 from somanet.segmentation.instances import sigmoid
-from somanet.segmentation.settings import Fraction, PositiveFloat, PositiveInt, Settings
+from somanet.settings import Fraction, PositiveFloat, PositiveInt, Settings
 
 SECTION = "calibration"
 LOWEST, HIGHEST = 0.05, 20.0

@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from somanet.comparison.networks import Network
-from somanet.comparison.sources import read_baseline, read_variant
+from somanet.comparison.sources import TRAINING, read_baseline, read_variant
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError
-from somanet.experiments import EVALUATION_SEED, read_json, score_both
+from somanet.experiments import EVALUATION_SEED, score_both
+from somanet.files import read_json
 from somanet.io.tables import read_table
 from somanet.schema import Column, Schema
 from somanet.segmentation.settings import TrainSettings
@@ -72,7 +73,7 @@ def read_result(row: StudyRow, reports: Path, *, seed: int, settings: Mapping[st
         return Result(row, read_baseline(str(row.network), reports, seed=seed, what=row.what))
     network = read_variant(row.variant, reports, what=row.what)
     folder = reports / "finetune" / row.variant
-    ious = read_json(folder / "training.json").get("train_images_iou")
+    ious = read_json(folder / "training.json", expected=TRAINING).get("train_images_iou")
     if not ious:
         raise SomaNetError(
             f"{folder / 'training.json'} lacks train_images_iou: it was written by an older stage. `dvc repro` "

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import Field, model_validator
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
+from somanet.settings import NonNegativeInt, PositiveFloat, Settings
 from somanet.study.paper import PAPER
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StudyRow(_Settings):
+class StudyRow(Settings):
     """A line of the table: a variant, or a pretrained network untouched."""
 
     variant: str | None = None
@@ -39,23 +34,23 @@ class StudyRow(_Settings):
         return self.variant if self.variant is not None else f"baseline: {self.network}"
 
 
-class StudySection(_Settings):
+class StudySection(Settings):
     """Rows that belong together, under a heading."""
 
     title: str
     rows: tuple[StudyRow, ...] = Field(min_length=1)
 
 
-class ThresholdSettings(_Settings):
+class ThresholdSettings(Settings):
     """The reference without learning: a threshold on the strongest channel, an opening, connected components."""
 
-    threshold: Annotated[float, Field(gt=0)]
+    threshold: PositiveFloat
     """In grey values of the image."""
-    opening_radius_px: Annotated[int, Field(ge=0)]
+    opening_radius_px: NonNegativeInt
     """Of the disk; 0 = no opening."""
 
 
-class StudyParams(_Settings):
+class StudyParams(Settings):
     """The table of the study."""
 
     title: str

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from somanet.config import FinetuneParams, parse
+from somanet.config import FinetuneParams
 from somanet.data.splits import make_split
 from somanet.errors import SomaNetError
 from somanet.experiments import load_items
 from somanet.files import sha256_file, write_json
 from somanet.segmentation.checkpoint import WEIGHTS, read_config
+from somanet.settings import parse
 from somanet.sweep.settings import SweepParams
 from somanet.sweep.space import Space, grid_points, read_space
 from somanet.sweep.study import study_key

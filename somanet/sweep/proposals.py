@@ -58,7 +58,11 @@ class RepeatableSampler(BaseSampler):
 
 
 class GridPoints(RandomSampler):
-    """Every combination once, in order: the first that no other trial has."""
+    """Every combination once, in order: the first that no other trial has.
+
+    Optuna's samplers of grids keep no order (GridSampler shuffles, BruteForceSampler draws by chance), and both end a
+    study that runs by ask and tell with a RuntimeError.
+    """
 
     def __init__(self, space: Space) -> None:
         super().__init__(seed=0)
@@ -109,6 +113,7 @@ def complete_proposal(study: Study, number: int, space: Space) -> None:
 
 
 def _fill(trial: Trial, space: Space) -> int:
+    # not ask(fixed_distributions=…), which does the same for new trials only: a cut one has to be completed too
     for one in space:
         distribution = one.distribution()
         if isinstance(distribution, CategoricalDistribution):

@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from somanet.errors import SomaNetError
-from somanet.experiments import dataset_ref, read_json, say
-from somanet.files import make_folder
+from somanet.experiments import dataset_ref, say
+from somanet.files import make_folder, read_json
 from somanet.mlops import Terminated, TrackedRun, find_run, run_id_from, track_run, write_run_file
 from somanet.sweep.owners import runs_elsewhere
 from somanet.sweep.plan import FACTS, below, budget, write_facts
@@ -86,7 +86,7 @@ def run_sweep(
             job = below(job, run.run_id)
             settle(study.trials(), children(run.run_id, job.root), job.root)
             with tqdm(
-                total=total, initial=len(_over(study)), desc=f"sweep {job.name}", unit="trial", disable=None
+                total=total, initial=len(_finished(study)), desc=f"sweep {job.name}", unit="trial", disable=None
             ) as bar:
                 course = _Course(job, study, run, bar, total, minutes)
                 try:
@@ -145,7 +145,7 @@ class _Course:
         best = best_of(self.study.trials(), self.job.space)
         say(_line(trial, best.value if best else None, self.job))
         if best is not None:
-            self.run.log_epoch(len(_over(self.study)), {f"best_{self.job.sweep.metric}": best.value})
+            self.run.log_epoch(len(_finished(self.study)), {f"best_{self.job.sweep.metric}": best.value})
         self.bar.update()
         self.failures = self.failures + 1 if trial.state == TrialState.FAIL else 0
         if self.failures >= GIVE_UP_AFTER:
@@ -190,7 +190,7 @@ def _parent_run(job: Job) -> Iterator[TrackedRun]:
     facts, run_file = job.folder / FACTS, job.folder / _PARENT
     if not facts.exists():
         write_facts(job, secrets.token_hex(8))
-    token = str(read_json(facts)["token"])
+    token = str(read_json(facts, expected="what names a sweep's study", keys=("token",))["token"])
     known = run_id_from(run_file) if run_file.exists() else find_run({_TOKEN: token}, root=job.root, finished=False)
     items = items_of(job.data, job.data_sha256)
     with track_run(
@@ -216,7 +216,7 @@ def _parent_run(job: Job) -> Iterator[TrackedRun]:
         yield run
 
 
-def _over(study: Study) -> list[FrozenTrial]:
+def _finished(study: Study) -> list[FrozenTrial]:
     return [trial for trial in study.trials() if trial.state.is_finished()]
 
 
@@ -228,7 +228,7 @@ def _situation(job: Job, study: Study, total: int | None) -> str:
         cut = [t.number for t in trials if t.state == TrialState.RUNNING and not runs_elsewhere(t, job.folder)]
         goes_on = f"; trial {', '.join(map(str, cut))}, cut short, goes on" if cut else ""
         of = f" of {total}" if total is not None else ""
-        return f"Sweep {job.name}: study {job.key} goes on, {len(_over(study))}{of} trials done{goes_on}. {images}."
+        return f"Sweep {job.name}: study {job.key} goes on, {len(_finished(study))}{of} trials done{goes_on}. {images}."
     others = sorted(one.name for one in job.folder.parent.glob(f"{job.name}-*") if one.name != job.key)
     new = f" (base, space, data or hold-out differ from those of {', '.join(others)})" if others else ""
     return f"Sweep {job.name}: a new study, {job.key}{new}. {images}."

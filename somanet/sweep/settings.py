@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from somanet.segmentation.settings import PositiveInt, Settings
+from somanet.settings import PositiveFloat, PositiveInt, Settings
 
 SEED = "seed"
 """The one name in a space that is no setting of a variant: the seed of a training."""
@@ -62,7 +62,7 @@ class SweepParams(Settings):
     """Who stops a trial that does badly, by its validation IoU so far."""
     trials: PositiveInt | None = None
     """Trials in all, also over several starts of the command."""
-    minutes: Annotated[float, Field(gt=0)] | None = None
+    minutes: PositiveFloat | None = None
     """No trial is started after so many minutes of the command."""
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.25
     """Share of the training neurons that score the trials, so that the validation neurons stay unseen."""

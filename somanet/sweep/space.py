@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from somanet.config import FinetuneParams, parse, with_setting
+from somanet.config import FinetuneParams
 from somanet.errors import SomaNetError
+from somanet.settings import parse, with_setting
 from somanet.sweep.settings import SEED, Axis, SweepParams
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
 
-from somanet.config import FinetuneParams, parse
+from somanet.config import FinetuneParams
 from somanet.data.layouts import LabelledImage
 from somanet.errors import SomaNetError, first_line
 from somanet.experiments import (
@@ -34,6 +34,7 @@ from somanet.mlops import PARENT, StoppedEarly, Terminated, run_id_from
 from somanet.mlops.spool import outage_errors
 from somanet.mlops.store import database_path
 from somanet.segmentation.settings import ModelSpec
+from somanet.settings import parse
 from somanet.sweep.owners import DEAD_AFTER_S, claim, heartbeat, is_mine, trial_folder
 from somanet.sweep.proposals import make_pruner, make_sampler
 from somanet.sweep.recording import EXPERIMENT, child_tags, children, release, run_of

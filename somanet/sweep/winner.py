@@ -1,4 +1,9 @@
-"""The best trial's settings as a named variant of `params.yaml`: lines are added, and every other byte stays."""
+"""The best trial's settings as a named variant of `params.yaml`: lines are added, and every other byte stays.
+
+By line numbers and not by ruamel.yaml's round trip, which does not keep the file: it pulls braces up that stand on the
+line below their name, loses Windows line ends and other indents, and takes the comment above a section for the end of
+the variant before it, so that a new variant comes below that comment and a replaced one takes it along.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,10 @@ from typing import Any
 
 import yaml
 
-from somanet.config import load_params, read_yaml
+from somanet.config import load_params
 from somanet.errors import SomaNetError
 from somanet.files import atomic_path
+from somanet.settings import read_yaml
 from somanet.sweep.report import Report
 from somanet.sweep.settings import SEED
 from somanet.sweep.space import Space, with_values

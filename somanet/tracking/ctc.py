@@ -14,9 +14,9 @@ from somanet.calibration import Calibration
 from somanet.errors import SomaNetError
 from somanet.files import atomic_path, make_folder, write_text
 from somanet.io.images import read_labels, write_labels
+from somanet.schema import check_tracks
 from somanet.tracking.detections import Labels, detect_cells
 from somanet.tracking.linking import as_tracks
-from somanet.tracking.points import check_tracks
 from somanet.tracking.relabel import relabel_movie
 
 TABLES = ("res_track.txt", "man_track.txt")

@@ -12,10 +12,10 @@ import pandas as pd
 from somanet.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration
 from somanet.errors import SomaNetError
 from somanet.io.tables import read_table, write_table
-from somanet.schema import TRACKS, Column, Schema
+from somanet.schema import TRACKS, Column, Schema, check_tracks
 from somanet.tracking.ctc import CtcMasks, read_ctc, write_ctc
 from somanet.tracking.geffs import read_geff, write_geff
-from somanet.tracking.points import check_tracks, tracks_from_points
+from somanet.tracking.points import tracks_from_points
 from somanet.tracking.trackmate import read_trackmate, write_trackmate
 
 __all__ = [
@@ -55,7 +55,7 @@ def write_csv(path: Path | str, tracks: pd.DataFrame) -> None:
     """Write our own table of tracks, all columns, nine digits.
 
     Raises:
-        SomaNetError: the tracks make no sense (see :func:`somanet.tracking.points.check_tracks`), or the disk refuses.
+        SomaNetError: the tracks make no sense (see :func:`somanet.schema.check_tracks`), or the disk refuses.
     """
     write_table(path, check_tracks(tracks, "The tracks"), TRACKS)
 

@@ -12,7 +12,8 @@ import pandas as pd
 from somanet.calibration import Calibration
 from somanet.errors import SomaNetError
 from somanet.files import atomic_path
-from somanet.tracking.points import chains, check_tracks, steps, tracks_from_points
+from somanet.schema import check_tracks
+from somanet.tracking.points import chains, steps, tracks_from_points
 
 _HOURS = {"second": 1 / 3600, "minute": 1 / 60, "hour": 1.0}
 _MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3}

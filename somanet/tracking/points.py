@@ -6,7 +6,7 @@ import pandas as pd
 
 from somanet.calibration import Calibration
 from somanet.errors import SomaNetError
-from somanet.schema import TRACKS, check_columns
+from somanet.schema import TRACKS, check_tracks
 
 
 def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: str) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: s
         ``schema.TRACKS`` columns, then the others, by track and frame.
 
     Raises:
-        SomaNetError: what :func:`check_tracks` refuses.
+        SomaNetError: what :func:`somanet.schema.check_tracks` refuses.
     """
     shift = 1 if len(points) and points["track_id"].min() == 0 else 0
     table = points.assign(
@@ -35,37 +35,6 @@ def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: s
     table = table.assign(y_um=table["y_px"] * calibration.pixel_size_um, x_um=table["x_px"] * calibration.pixel_size_um)
     table = table[[*TRACKS.names, *(name for name in table.columns if name not in TRACKS.names)]]
     return check_tracks(table, source)
-
-
-def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Refuse a table of tracks that cannot be true; else give it back by track and frame.
-
-    Args:
-        tracks: ``schema.TRACKS`` columns at least.
-        source: where it came from, for messages.
-
-    Raises:
-        SomaNetError: missing columns, two points of one track in one frame, ids below 1, frames below 0, or a position
-            or time that is unknown or infinite.
-    """
-    check_columns(tracks, TRACKS, source)
-    twice = tracks.duplicated(["track_id", "frame"])
-    if twice.any():
-        track, frame = tracks.loc[twice, ["track_id", "frame"]].iloc[0]
-        raise SomaNetError(
-            f"{source}: track {track} has two points in frame {frame}; expected one per frame. Remove one of them."
-        )
-    if (tracks["track_id"] < 1).any() or (tracks["frame"] < 0).any():
-        raise SomaNetError(
-            f"{source}: expected track ids from 1 and frames from 0, found {tracks['track_id'].min()} and "
-            f"{tracks['frame'].min()}. Are the columns in another order?"
-        )
-    numbers = tracks[["t_h", "y_px", "x_px", "y_um", "x_um"]]
-    wrong = ~(numbers.abs() < float("inf")).all(axis=1)
-    if wrong.any():
-        track, frame = tracks.loc[wrong, ["track_id", "frame"]].iloc[0]
-        raise SomaNetError(f"{source}: the point of track {track} in frame {frame} lacks a position or time. Give it.")
-    return tracks.sort_values(["track_id", "frame"], ignore_index=True)
 
 
 def steps(tracks: pd.DataFrame) -> list[tuple[int, int]]:

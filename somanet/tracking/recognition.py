@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from somanet.errors import SomaNetError
+from somanet.files import json_object
 from somanet.tracking.ctc import TABLES
 from somanet.tracking.exchange import NAPARI, table_columns
 
@@ -72,14 +72,8 @@ def _kind_of_folder(folder: Path) -> str:
 
 def is_geff(folder: Path) -> bool:
     """Whether a folder is a zarr group with GEFF's metadata."""
-    for file in (folder / name for name in _ZARR_METADATA):
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(content, dict) and "geff" in {**content, **(content.get("attributes") or {})}:
-            return True
-    return False
+    contents = (json_object(folder / name) for name in _ZARR_METADATA)
+    return any("geff" in content or "geff" in (content.get("attributes") or ()) for content in contents)
 
 
 def is_ctc_file(name: str) -> bool:

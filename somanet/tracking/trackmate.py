@@ -13,7 +13,8 @@ import pandas as pd
 from somanet.calibration import Calibration
 from somanet.errors import SomaNetError
 from somanet.files import atomic_path
-from somanet.tracking.points import chains, check_tracks, steps, tracks_from_points
+from somanet.schema import check_tracks
+from somanet.tracking.points import chains, steps, tracks_from_points
 
 VERSION = "7.11.1"
 DEFAULT_RADIUS_UM = 10.0

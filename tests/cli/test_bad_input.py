@@ -154,7 +154,7 @@ COMPARE = [
     ("missing", "nowhere.json", "nowhere.json not found"),
     ("folder without metrics", "nothing_in_it", "metrics.json not found"),
     ("no scores", "empty.json", "holds no scores"),
-    ("a list", "list.json", "holds no scores"),
+    ("a list", "list.json", "list.json holds a list; expected scores that `somanet evaluate` wrote"),
     ("cut short", "cut.json", "is not JSON"),
     ("an image", "good.png", "is not JSON"),
     ("without edge objects only", "edge.json", "was scored with --ignore-edge"),
@@ -240,7 +240,7 @@ def test_two_files_of_one_name_cannot_be_compared(bad: Path, tmp_path: Path) -> 
 
 
 def test_an_older_checkpoint_is_replaced_and_only_that(chain: Path, tmp_path: Path) -> None:
-    """The rule that protects other folders lets a training be repeated; also where an own file lies beside its report."""
+    """The rule that protects other folders lets a training be repeated."""
     (tmp_path / "empty").mkdir()
     for place in (
         chain / "models" / "nuclei",

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from somanet.config import load_params, parse, read_yaml
+from somanet.config import load_params
+from somanet.settings import parse, read_yaml
 from somanet.sweep.settings import SweepParams
 from somanet.sweep.space import read_space
 from tests.sweep.worlds import ROOT, Trainings, make_sweep_project, sweep_values, use_formula

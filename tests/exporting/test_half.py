@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from somanet.analysis.network import BUNDLED, network_folder
-from somanet.config import FinetuneParams, PretrainParams, parse, read_yaml
+from somanet.config import FinetuneParams, PretrainParams
 from somanet.errors import SomaNetError
 from somanet.exporting import export_half
 from somanet.files import sha256_file
@@ -16,6 +16,7 @@ from somanet.segmentation.checkpoint import load_checkpoint, read_config
 from somanet.segmentation.prediction import predict_labels
 from somanet.segmentation.serves import Serves
 from somanet.segmentation.settings import ModelSpec, TrainSettings
+from somanet.settings import parse, read_yaml
 from somanet.simulation import neuron_crops
 from tests.worlds import TWO_SOMAS, draw, photograph, save_bright_network, somanet
 

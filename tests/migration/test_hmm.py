@@ -53,7 +53,7 @@ def test_fit_recovers_a_chain_of_its_own_kind() -> None:
         for t in range(1, 200):
             mobile[t] = rng.random() < 0.1 if not mobile[t - 1] else rng.random() > 0.3
         sd = np.where(mobile, np.hypot(0.2 * math.sqrt(2), 40 / 10), 0.2 * math.sqrt(2))
-        tracks.append(track((rng.normal(size=(200, 2)) * sd[:, None]).cumsum(axis=0), interval_h=0.1, track_id=i))
+        tracks.append(track((rng.normal(size=(200, 2)) * sd[:, None]).cumsum(axis=0), interval_h=0.1, track_id=i + 1))
     model = fit_motion_model(steps_of(pd.concat(tracks)), sigma_um=0.2)
     assert model.spread_um_per_h == pytest.approx(40, rel=0.04)
     assert model.start_chance == pytest.approx(0.1, rel=0.12)

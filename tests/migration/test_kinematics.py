@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from somanet.errors import SomaNetError
-from somanet.migration.kinematics import drift_of, localisation_noise, steps_of
+from somanet.migration.kinematics import drift_of, localisation_noise, over, steps_of
 from tests.migration.worlds import along_x, simulated, track
 
 
@@ -53,8 +53,8 @@ def test_rotation_and_translation_change_no_length_and_time_scales_speed(
     ("broken", "message"),
     [
         (lambda t: t.drop(columns="y_um"), "lacks"),
-        (lambda t: pd.concat([t, t[:1]]), "more than one position in frame 0"),
-        (lambda t: t.assign(x_um=np.nan), "not finite"),
+        (lambda t: pd.concat([t, t[:1]]), "has two points in frame 0"),
+        (lambda t: t.assign(x_um=np.nan), "lacks a position or time"),
         (lambda t: t.assign(t_h=0.0), "does not grow"),
     ],
 )
@@ -63,6 +63,16 @@ def test_bad_tracks_are_refused(broken, message: str) -> None:
     steps_of(good)
     with pytest.raises(SomaNetError, match=message):
         steps_of(broken(good))
+
+
+def test_a_quotient_is_nan_where_it_is_undefined() -> None:
+    """0/0 and 3/0 are NaN, and so are quotients by less than nothing or by NaN; a table's index stays."""
+    top, bottom = np.array([0.0, 3.0, 6.0, 1.0, 1.0]), np.array([0.0, 0.0, 4.0, -1.0, np.nan])
+    expected = [np.nan, np.nan, 1.5, np.nan, np.nan]
+    np.testing.assert_array_equal(over(top, bottom), expected)
+    cells = pd.Index([3, 5, 7, 9, 11], name="track_id")
+    found = over(pd.Series(top, cells), pd.Series(bottom, cells))
+    pd.testing.assert_series_equal(found, pd.Series(expected, cells))
 
 
 def drifting(n_cells: int) -> pd.DataFrame:

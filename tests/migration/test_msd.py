@@ -74,7 +74,7 @@ def persistent_tracks(speed: float, persistence: float, sigma: float):
         places.append(places[-1] + v * dt)
         v = keep * v + math.sqrt(1 - keep**2) * rng.normal(0, speed / math.sqrt(2), (40, 2))
     seen = np.array(places)[::10] + rng.normal(0, sigma, (201, 40, 2))
-    return [track(seen[:, i], interval_h=0.1, track_id=i) for i in range(40)]
+    return [track(seen[:, i], interval_h=0.1, track_id=i + 1) for i in range(40)]
 
 
 def test_simulated_persistent_walkers_are_recovered() -> None:

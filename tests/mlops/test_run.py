@@ -332,7 +332,7 @@ def test_a_record_that_mlflow_refuses_is_an_error_at_once(root: Path) -> None:
 
 def test_a_run_file_that_names_nothing(root: Path, tmp_path: Path) -> None:
     (tmp_path / "mlflow_run.json").write_text("{}")
-    with pytest.raises(SomaNetError, match="does not name an MLflow run"):
+    with pytest.raises(SomaNetError, match="lacks run_id; expected the run_id of an MLflow run"):
         read_run(tmp_path, root=root)
     with pytest.raises(SomaNetError, match="is not in"):
         read_run("f" * 32, root=root)

@@ -136,8 +136,8 @@ def test_what_is_missing_is_named(folder: Path) -> None:
     ("change", "words"),
     [
         (lambda c: c.update(format=2), "has checkpoint format 2, expected 1"),
-        (lambda c: c.pop("format"), r"not a checkpoint's config\.json"),
-        (lambda c: c.pop("weights"), r"not a checkpoint's config\.json"),
+        (lambda c: c.pop("format"), r"lacks format; expected a checkpoint's config\.json"),
+        (lambda c: c.pop("weights"), r"lacks weights; expected a checkpoint's config\.json"),
         (lambda c: c["model"].update(wedges=3), "cannot build: wedges: Extra inputs"),
         (lambda c: c["model"].update(outputs=["boundary"]), "cannot build: .*must start with 'soma'"),
         (lambda c: c["model"].update(architecture="Unett"), "Did you mean Unet"),
@@ -152,10 +152,12 @@ def test_an_edited_config(folder: Path, change: Callable[[dict[str, Any]], objec
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "\0", '{"format": 1, "weights": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "\0", '{"format": 1, "weights": 3}', '{"format": 1, "weights": 3, "model": {}}', "[" * 9999]
+)
 def test_a_config_that_is_none(folder: Path, text: str) -> None:
     (folder / "config.json").write_text(text)
-    with pytest.raises(SomaNetError, match=r"not a checkpoint's config\.json"):
+    with pytest.raises(SomaNetError, match=r"expected a checkpoint's config\.json"):
         read_config(folder)
 
 

@@ -48,7 +48,7 @@ def test_reports_of_an_older_stage_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_report_names_what_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(SomaNetError, match=r"evaluate/a not found. Has the stage that writes it run"):
+    with pytest.raises(SomaNetError, match=r"evaluate/a not found; expected scores .*Has the stage that writes it run"):
         read_result(ROW, tmp_path, seed=0, settings={})
 
 

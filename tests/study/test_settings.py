@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from somanet.config import Params as AllParams
-from somanet.config import load_params, parse, read_yaml
+from somanet.config import load_params
 from somanet.errors import SomaNetError
+from somanet.settings import parse, read_yaml
 from somanet.study.paper import LOSS_FIGURES, PAPER
 from somanet.study.settings import StudyParams, StudyRow
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from somanet.config import Params, load_params, override, parse, read_yaml
+from somanet.config import Params, load_params
 from somanet.errors import SomaNetError
+from somanet.settings import override, parse, read_yaml
 from somanet.sweep.settings import SweepParams
 from somanet.sweep.space import read_space
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from somanet.config import FinetuneParams, parse
+from somanet.config import FinetuneParams
 from somanet.errors import SomaNetError
+from somanet.settings import parse
 from somanet.sweep.settings import SweepParams
 from somanet.sweep.space import Dimension, grid_points, read_space, setting_names, values_of, with_values
 

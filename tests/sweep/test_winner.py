@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from somanet.config import load_params, read_yaml
+from somanet.config import load_params
 from somanet.errors import SomaNetError
+from somanet.settings import read_yaml
 from somanet.sweep.report import Best, Report
 from somanet.sweep.space import Dimension
 from somanet.sweep.winner import winning_variant, write_variant
@@ -60,6 +62,51 @@ def test_lines_are_added_and_nothing_else_changes(file: Path, tmp_path: Path) ->
     assert loaded.finetune["tuned"].instances.threshold == 0.4
     assert {**read_yaml(params), "finetune": None} == {**read_yaml(file), "finetune": None}
     assert list(read_yaml(params)["finetune"]) == [*read_yaml(file)["finetune"], "tuned"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.parent.name)
+def test_a_round_trip_without_a_change_keeps_every_byte(file: Path, tmp_path: Path) -> None:
+    params = copy(file, tmp_path)
+    for name, variant in read_yaml(file)["finetune"].items():
+        assert not write_variant(params, name, variant, comment=COMMENT, force=True)
+    assert params.read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.parent.name)
+def test_replacing_any_variant_touches_its_own_lines_only(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lines end where the next one is blank or indented by two or less: a name, or a comment that goes before it.
+
+    A variant with an anchor that others use is refused, and nothing is written.
+    """
+    monkeypatch.setattr("somanet.sweep.winner.load_params", lambda _: None)
+    params, before = copy(file, tmp_path), file.read_text(encoding="utf-8")
+    names = list(read_yaml(file)["finetune"])
+    for name in {names[0], names[len(names) // 2], names[-1]}:
+        params.write_text(before, encoding="utf-8")
+        [start] = [found.start() for found in re.finditer(rf"^  {name}:", before, re.MULTILINE)]
+        end = re.compile(r"^(?:  )?\S|^\n", re.MULTILINE).search(before, start + 3)
+        assert end is not None
+        own, kept = before[start : end.start()], before[end.start() :]
+        variant = {"start": "paper", "weights": "random", "training": {"epochs": 77}}
+        if (anchor := re.search(r"&(\w+)", own)) and f"*{anchor[1]}" in kept:
+            with pytest.raises(SomaNetError, match="an anchor in"):
+                write_variant(params, name, variant, comment=COMMENT, force=True)
+            assert params.read_text(encoding="utf-8") == before
+            continue
+        assert write_variant(params, name, variant, comment=COMMENT, force=True)
+        after = params.read_text(encoding="utf-8")
+        assert after.startswith(before[:start])
+        assert after.endswith(kept)
+        assert after[start : len(after) - len(kept)].splitlines() == [
+            f"  {name}:",
+            f"    # {COMMENT}",
+            "    start: paper",
+            "    weights: random",
+            "    training:",
+            "      epochs: 77",
+        ]
 
 
 def test_the_same_winner_again_changes_nothing(tmp_path: Path) -> None:

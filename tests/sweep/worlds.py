@@ -19,7 +19,6 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from somanet.config import read_yaml
 from somanet.data.layouts import write_pairs
 from somanet.experiments import Recording
 from somanet.files import write_json
@@ -27,6 +26,7 @@ from somanet.mlops import RunRecord, TrackedRun, child_runs, track_run, write_ru
 from somanet.mlops.client import open_client
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 from somanet.segmentation.training import Epoch
+from somanet.settings import read_yaml
 from somanet.sweep.plan import plan_sweep
 from somanet.sweep.report import Report
 from somanet.sweep.run import run_sweep

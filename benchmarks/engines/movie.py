@@ -21,7 +21,7 @@ from somanet.io.movies import open_movie
 from somanet.segmentation.checkpoint import Checkpoint, load_checkpoint
 from somanet.segmentation.inputs import to_input
 from somanet.segmentation.instances import probabilities_to_labels, sigmoid
-from somanet.segmentation.prediction import predict_labels
+from somanet.segmentation.segmenter import Segmenter
 from somanet.video import segment_frames, usual_workers
 
 ENGINES: tuple[EngineName, ...] = ("torch", "onnxruntime", "openvino")
@@ -61,7 +61,7 @@ def arrangements(checkpoint: Checkpoint, frames: Frames) -> list[Row]:
         alone = with_engine(checkpoint, name, threads=CORES).checkpoint
         calls[name, f"{CORES} at once, 1 thread each"] = lambda c=beside: list(segment_frames(c, frames, workers=CORES))
         calls[name, f"one at a time, {CORES} threads"] = with_threads(
-            CORES, lambda c=alone: [predict_labels(c.model, frame, c.spec) for frame in frames]
+            CORES, lambda c=alone: [Segmenter.of(c.model, c.spec).labels(frame) for frame in frames]
         )
         calls[name, f"batches of 4, {CORES} threads"] = with_threads(
             CORES, lambda c=alone: list(in_batches(c, frames, 4))
@@ -76,7 +76,7 @@ def arrangements(checkpoint: Checkpoint, frames: Frames) -> list[Row]:
 def outside_the_network(checkpoint: Checkpoint, frame: np.ndarray) -> Row:
     """Processor milliseconds of a frame that no engine changes: its preparation, and labels from probabilities."""
     spec = checkpoint.spec
-    labels = predict_labels(checkpoint.model, frame, spec)
+    labels = Segmenter.of(checkpoint.model, spec).labels(frame)
     maps = np.stack([np.where(labels > 0, 0.9, 0.1)] * len(spec.outputs)).astype(np.float32)
     calls = {
         "prepare": lambda: to_input(frame, spec),

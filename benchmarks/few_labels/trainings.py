@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.few_labels.plan import Cell, World
 from somanet.config import FinetuneParams
 from somanet.experiments import score_both, start_network
-from somanet.segmentation.prediction import predict_labels
+from somanet.segmentation.segmenter import Segmenter
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 from somanet.segmentation.training import train
 
@@ -34,7 +34,7 @@ def train_and_score(cell: Cell, world: World, settings: FinetuneParams) -> pd.Da
         unlabelled=world.frames(cell),
         progress=False,
     )
-    pairs = [(item.name, item.labels, predict_labels(model, item.image, spec)) for item in world.held_out]
+    pairs = [(item.name, item.labels, Segmenter.of(model, spec).labels(item.image)) for item in world.held_out]
     scores = score_both(pairs, thresholds=(THRESHOLD,))
     tables = [one.per_image.assign(part=part) for part, one in zip(PARTS, scores, strict=True)]
     return pd.concat(tables, ignore_index=True).assign(seconds=round(time.perf_counter() - began, 1))

@@ -14,7 +14,8 @@ from benchmarks.peers.measuring import torch_flops
 from somanet.engines import EngineName, engine_of, with_engine
 from somanet.segmentation.checkpoint import Checkpoint, load_checkpoint
 from somanet.segmentation.models import build_model
-from somanet.segmentation.prediction import predict_labels, predict_logits
+from somanet.segmentation.prediction import predict_logits
+from somanet.segmentation.segmenter import Segmenter
 from somanet.segmentation.settings import ModelSpec
 
 
@@ -51,7 +52,7 @@ def load_own(contender: Contender, *, threads: int, side_px: int) -> Loaded:
         about |= {"engine": engine_of(checkpoint.model), "notes": list(answering.notes)}
     picture = np.random.default_rng(0).random((spec.in_channels, side_px, side_px), dtype=np.float32)
     return Loaded(
-        label=lambda image: predict_labels(checkpoint.model, image, spec),
+        label=lambda image: Segmenter.of(checkpoint.model, spec).labels(image),
         network=lambda: predict_logits(checkpoint.model, picture),
         flops=operations,
         about=about,

@@ -46,13 +46,6 @@ def answer_input(model: nn.Module, input_CYX: Float32, *, n_outputs: int, tile_p
     return blended
 
 
-def predict_labels(model: nn.Module, image: NDArray[np.generic], spec: ModelSpec) -> NDArray[np.int32]:
-    """One label per soma by one network, as :class:`somanet.segmentation.segmenter.Segmenter`: YX int32."""
-    from somanet.segmentation.segmenter import Segmenter
-
-    return Segmenter.of(model, spec).labels(image)
-
-
 def predict_logits(model: nn.Module, input_CYX: Float32) -> Float32:
     """Logits CYX of one network input CYX; edges are mirrored up to the network's stride and cut off again."""
     _, height, width = input_CYX.shape

@@ -19,7 +19,7 @@ from somanet.engines.graph import TOLERANCE, check_agreement, to_onnx
 from somanet.errors import SomaNetError
 from somanet.io.movies import open_movie
 from somanet.segmentation.checkpoint import Checkpoint, load_checkpoint
-from somanet.segmentation.prediction import predict_labels
+from somanet.segmentation.segmenter import Segmenter
 from somanet.segmentation.settings import ModelSpec
 from somanet.segmentation.unet import PaperUNet
 from somanet.simulation import neuron_crops
@@ -65,8 +65,8 @@ def test_simulated_somas_are_torchs(engine: str, bundled: Checkpoint) -> None:
     n_somas = 0
     for crop in neuron_crops(n_crops=3, size_px=160, seed=5):
         image = crop.image[:, :128]  # height and width differ, and one is no multiple of 32
-        expected = predict_labels(bundled.model, image[:150], bundled.spec)
-        found = predict_labels(answering.checkpoint.model, image[:150], bundled.spec)
+        expected = Segmenter.of(bundled.model, bundled.spec).labels(image[:150])
+        found = Segmenter.of(answering.checkpoint.model, bundled.spec).labels(image[:150])
         n_somas += int(expected.max())
         assert found.max() == expected.max()
         assert label_iou(expected, found) >= 0.99
@@ -77,7 +77,9 @@ def test_the_papers_network_finds_the_same_somas(engine: str) -> None:
     checkpoint = bright_checkpoint()
     labels = draw(TWO_SOMAS)
     answering = with_engine(checkpoint, engine)
-    np.testing.assert_array_equal(predict_labels(answering.checkpoint.model, photograph(labels), ModelSpec()), labels)
+    np.testing.assert_array_equal(
+        Segmenter.of(answering.checkpoint.model, ModelSpec()).labels(photograph(labels)), labels
+    )
 
 
 @pytest.mark.real

@@ -13,7 +13,7 @@ from somanet.errors import SomaNetError
 from somanet.exporting import export_half
 from somanet.files import sha256_file
 from somanet.segmentation.checkpoint import load_checkpoint, read_config
-from somanet.segmentation.prediction import predict_labels
+from somanet.segmentation.segmenter import Segmenter
 from somanet.segmentation.serves import Serves
 from somanet.segmentation.settings import ModelSpec, TrainSettings
 from somanet.settings import parse, read_yaml
@@ -29,7 +29,7 @@ def test_an_exported_network_answers_the_same(tmp_path: Path) -> None:
     image = photograph(draw(TWO_SOMAS))
     before, after = load_checkpoint(source), load_checkpoint(tmp_path / "out")
     np.testing.assert_array_equal(
-        predict_labels(before.model, image, before.spec), predict_labels(after.model, image, after.spec)
+        Segmenter.of(before.model, before.spec).labels(image), Segmenter.of(after.model, after.spec).labels(image)
     )
     assert after.sha256 == digest != before.sha256
     config = read_config(tmp_path / "out")
@@ -88,7 +88,7 @@ def test_the_network_that_comes_along_is_small_and_finds_somas() -> None:
     assert checkpoint.metadata["mlflow_run"]
     found = n_true = 0
     for crop in neuron_crops(n_crops=3, size_px=160, seed=77):
-        labels = predict_labels(checkpoint.model, crop.image, checkpoint.spec)
+        labels = Segmenter.of(checkpoint.model, checkpoint.spec).labels(crop.image)
         for soma in np.setdiff1d(crop.labels, 0):
             n_true += 1
             found += bool(np.mean(labels[crop.labels == soma] > 0) > 0.5)

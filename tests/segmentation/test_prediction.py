@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from somanet.segmentation import prediction
-from somanet.segmentation.prediction import predict_labels, predict_logits, predict_probabilities
+from somanet.segmentation.prediction import predict_logits, predict_probabilities
+from somanet.segmentation.segmenter import Segmenter
 from somanet.segmentation.settings import InstanceSettings, ModelSpec
 from somanet.segmentation.unet import PaperUNet
 
@@ -127,7 +128,7 @@ def test_labels_from_an_image() -> None:
         model.bias.fill_(-10)
     image = np.zeros((40, 56, 3), np.uint8)
     image[5:12, 6:20], image[20:31, 30:44], image[36, 50] = 255, 200, 255
-    labels = predict_labels(model, image, ModelSpec(instances=InstanceSettings(min_area_px=2)))
+    labels = Segmenter.of(model, ModelSpec(instances=InstanceSettings(min_area_px=2))).labels(image)
     expected = np.zeros((40, 56), np.int32)
     expected[5:12, 6:20], expected[20:31, 30:44] = 1, 2
     np.testing.assert_array_equal(labels, expected)

@@ -12,8 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from somanet.errors import first_line
-from somanet.mlops.client import open_client
-from somanet.mlops.spool import outage_errors
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.views import Section, View, view_tags
 
 if TYPE_CHECKING:

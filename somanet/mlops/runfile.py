@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 from somanet.errors import SomaNetError, first_line
 from somanet.files import write_json
-from somanet.mlops.client import open_client
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.missing import get_run, not_here
-from somanet.mlops.spool import outage_errors
 from somanet.mlops.store import public_uri, store_exists, tracking_uri, unreachable
 from somanet.mlops.tracked import TrackedRun
 

@@ -111,6 +111,15 @@ def run_id_from(run: Path | str) -> str:
         ) from error
 
 
+def names_a_run(path: Path) -> bool:
+    """Whether a JSON file is an `mlflow_run.json`, under whatever name."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"run_id", "experiment", "tracking_uri"} <= set(content)
+
+
 def read_run(run: Path | str, *, root: Path | str) -> RunRecord:
     """Look a run up by its id, its ``mlflow_run.json``, or the folder that holds one.
 

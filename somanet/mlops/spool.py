@@ -6,6 +6,10 @@ Every record is a numbered file of its own, written whole or not at all, and rem
 may be killed while it keeps or sends records, and another one may send while records are being kept: nothing is lost.
 A record that is sent again, because its arrival went unnoticed, changes nothing: MLflow's database recognises a metric
 row, tags and files are replaced by themselves, a model is looked up first.
+
+Records are kept, not derived anew from the files that a training leaves: the load of the machine, the times of epochs
+and how a run ended are in no file, and runs of movies, evaluations, sweeps and studies are no trainings. Files also
+change under their names, so that a late `somanet sync` would give one run the network of the next training.
 """
 
 from __future__ import annotations

@@ -1,16 +1,20 @@
-"""The stages of a `dvc.lock`, which of them made a path, and what of their record no longer holds."""
+"""DVC's records: the stages of a `dvc.lock`, which of them made a path, and what of a record no longer holds."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from somanet.files import json_object
 from somanet.lineage.hashes import Hashes, cache_object, listed_md5
-from somanet.provenance import LockedStage, load_yaml, locked_stages
+from somanet.lineage.records import DatasetNode, FileNode, Node, Record, RunNode, shown
+from somanet.mlops import names_a_run, run_id_from
+from somanet.provenance import LockedStage, dvc_digest, load_yaml, locked_stages
+
+DVC_MD5 = "dvc_md5"
+"""The fact of a file: its hash, as DVC recorded it."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,90 @@ class Stage:
             yield from (path for path in found if path.suffix == ".json" and names_a_run(path))
 
 
-def names_a_run(path: Path) -> bool:
-    """Whether a JSON file is an `mlflow_run.json`, under whatever name."""
-    return {"run_id", "experiment", "tracking_uri"} <= set(json_object(path))
+@dataclass(frozen=True)
+class StageNode(Node):
+    """A stage in a chain.
+
+    Attributes:
+        stage: as recorded.
+        stages: all of its lock, among which those before it are.
+    """
+
+    what: str = field(default="stage", init=False)
+    stage: Stage = field(kw_only=True)
+    stages: Sequence[Stage] = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class PipelineReader:
+    """Reader of `dvc.lock` and of `.dvc` files.
+
+    Attributes:
+        root: the project.
+        hashes: of its files.
+        skip: the traced path, whose hash is compared at its own link and not at its stage.
+    """
+
+    root: Path
+    hashes: Hashes
+    skip: Path
+
+    def read(self, node: Node) -> Record:
+        """The stages that made a file or data set; a stage with its hashes and the stages before it."""
+        match node:
+            case FileNode(path=path):
+                return self._file(path)
+            case DatasetNode(used=used) if used.uri:
+                return Record(origins=self._makers(self.root / used.uri))
+            case StageNode():
+                return self._stage(node)
+        return Record()
+
+    def _file(self, path: Path) -> Record:
+        makers = self._makers(path)
+        pointer = dvc_digest(path, self.root)
+        facts = {DVC_MD5: pointer} if pointer else {}
+        changed = []
+        if path.exists():
+            changed = [text for maker in makers if (text := self._changed(path, maker.stage))]
+            if not makers and pointer and (now := self.hashes.md5(path)) not in (pointer, None):
+                changed.append(f"its md5 is now {now}, DVC has {pointer}")
+        return Record(facts, makers, changed=tuple(changed))
+
+    def _changed(self, path: Path, stage: Stage) -> str | None:
+        """What the file no longer is; the folder that it lies in is compared as a whole at its stage."""
+        recorded = recorded_md5(path, stage, self.root)
+        now = self.hashes.md5(path) if recorded else None
+        return f"its md5 is now {now}, dvc.lock has {recorded}" if now and recorded != now else None
+
+    def _makers(self, path: Path) -> tuple[StageNode, ...]:
+        stages = stages_around(path, self.root)
+        return tuple(self._node(stage, stages) for stage in makers_of(path, stages))
+
+    def _node(self, stage: Stage, stages: Sequence[Stage]) -> StageNode:
+        profile = shown(stage.folder, self.root)
+        name = stage.name if profile == "." else f"{stage.name} in {profile}"
+        return StageNode(name, stage=stage, stages=stages)
+
+    def _stage(self, node: StageNode) -> Record:
+        stage, stages = node.stage, node.stages
+        made = {dep.path: [one for one in makers_of(dep.path, stages) if one.name != stage.name] for dep in stage.deps}
+        origins: list[Node] = [self._node(maker, stages) for makers in made.values() for maker in makers]
+        if not origins:  # the beginning: what it wrote are the raw data
+            origins += [
+                Node("data", out.shown, record=Record({"md5": out.md5, "at": shown(out.path, self.root)}))
+                for out in stage.outs
+            ]
+        origins += [RunNode(run_id_from(file)) for file in stage.run_files()]
+        made_elsewhere = [path for path, makers in made.items() if makers]
+        changed, missing = changes_of(stage, self.hashes, made_elsewhere=made_elsewhere, skip=self.skip)
+        facts = {
+            "command": stage.command,
+            "deps": {entry.shown: entry.md5 for entry in stage.deps},
+            "outs": {entry.shown: entry.md5 for entry in stage.outs},
+            "params": {key: value for values in stage.params.values() for key, value in values.items()},
+        }
+        return Record(facts, tuple(origins), missing=tuple(missing), changed=tuple(changed))
 
 
 def stages_around(path: Path, root: Path) -> list[Stage]:
@@ -80,7 +165,7 @@ def _stage(locked: LockedStage) -> Stage:
     )
 
 
-def makers_of(path: Path, stages: list[Stage]) -> list[Stage]:
+def makers_of(path: Path, stages: Sequence[Stage]) -> list[Stage]:
     """The stages with an output that is the path, holds it, or lies in it."""
     return [
         stage

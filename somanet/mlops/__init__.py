@@ -24,7 +24,7 @@ from somanet.mlops.registry import (
 from somanet.mlops.resolve import resolve_checkpoint, run_checkpoint
 from somanet.mlops.resume import TRAINING, interrupted_run
 from somanet.mlops.run import track_run
-from somanet.mlops.runfile import RunInput, RunRecord, read_run, run_id_from, write_run_file
+from somanet.mlops.runfile import RunInput, RunRecord, names_a_run, read_run, run_id_from, write_run_file
 from somanet.mlops.search import find_run
 from somanet.mlops.spool import pending_runs, replay_spool
 from somanet.mlops.store import ensure_store, store_exists, tracking_uri
@@ -53,6 +53,7 @@ __all__ = [
     "list_run_tables",
     "load_logged_model",
     "logged_checkpoint",
+    "names_a_run",
     "pending_runs",
     "read_run",
     "read_run_table",

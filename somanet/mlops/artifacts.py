@@ -11,9 +11,8 @@ from urllib.parse import unquote, urlparse
 import pandas as pd
 
 from somanet.errors import SomaNetError, first_line
-from somanet.mlops.client import open_client
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.runfile import RunRecord, read_run
-from somanet.mlops.spool import outage_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -1,50 +1,15 @@
-"""The one door to MLflow: its environment is set here, before its first import."""
+"""The one door to MLflow: a client of the project's store, and what it raises when the store does not answer."""
 
 from __future__ import annotations
 
-import logging
-import os
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from somanet.mlops.environment import load_mlflow
+from somanet.mlops.store import ensure_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-ENVIRONMENT = {
-    # MLflow reports usage from its first import on.
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    # A model that someone sends must not be able to run code when it is loaded.
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-    # MLflow waits 7 retries of up to 120 s each for a server that is down; training must not stand still so
-    # long: the spool is our way to try again.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # With a server, it prints where a run can be seen, at the end of each.
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # MLflow imports GitPython, which complains at length on a machine without git.
-    "GIT_PYTHON_REFRESH": "quiet",
-}
-
-
-def set_environment() -> None:
-    """Set MLflow's switches; a value that the user has set stands."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-
-
-def load_mlflow() -> Any:
-    """Import MLflow (about 2 s the first time) with its switches set."""
-    set_environment()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecation notes of MLflow's own dependencies
-        import mlflow
-    for name in ("mlflow.system_metrics", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # It prints the traceback of every database error before raising it; ours become one line.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    return mlflow
 
 
 def open_client(root: Path | str) -> MlflowClient:
@@ -53,8 +18,13 @@ def open_client(root: Path | str) -> MlflowClient:
     Raises:
         SomaNetError: the store cannot be opened.
     """
-    from somanet.mlops.store import ensure_store
-
     uri = ensure_store(Path(root))
     client: MlflowClient = load_mlflow().MlflowClient(uri)
     return client
+
+
+def outage_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """What MLflow raises when its store does not answer, and others."""
+    from mlflow.exceptions import MlflowException
+
+    return (*others, MlflowException, OSError)  # errors of requests are OSErrors

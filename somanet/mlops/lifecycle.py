@@ -13,9 +13,9 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from somanet.errors import SomaNetError, first_line
-from somanet.mlops.client import open_client
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.machine import PREFIX
-from somanet.mlops.spool import has_end, outage_errors, replay_run, waiting
+from somanet.mlops.spool import has_end, replay_run, waiting
 from somanet.processes import is_alive, started_at
 
 if TYPE_CHECKING:

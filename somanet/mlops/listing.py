@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from somanet.errors import SomaNetError
-from somanet.mlops.client import open_client
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.missing import get_run, not_here, restore_experiment, why_not_active
 from somanet.mlops.nesting import PARENT
 from somanet.mlops.runfile import RunRecord, record_of
-from somanet.mlops.spool import outage_errors
 from somanet.mlops.store import store_exists, unreachable
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from somanet.errors import SomaNetError, first_line
+from somanet.mlops.client import outage_errors
 from somanet.mlops.outbox import Outbox
-from somanet.mlops.spool import outage_errors
 
 SAMPLE_EVERY_S = 5.0
 SAMPLES_PER_POINT = 3

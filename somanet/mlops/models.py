@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from somanet.errors import SomaNetError, first_line
-from somanet.mlops.spool import outage_errors
+from somanet.mlops.client import open_client, outage_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -182,8 +182,6 @@ def checkpoint_within(folder: Path, model: str) -> Path:
 
 
 def _download(uri: str, root: Path | str) -> Path:
-    from somanet.mlops.client import open_client
-
     client = open_client(root)
     try:
         location = _location(client, uri)

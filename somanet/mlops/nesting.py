@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from somanet.errors import SomaNetError, first_line
-from somanet.mlops.client import open_client
-from somanet.mlops.spool import outage_errors
+from somanet.mlops.client import open_client, outage_errors
 
 PARENT = "mlflow.parentRunId"
 """Tag of a run: the id of the run that it is a part of. MLflow's page nests by it."""

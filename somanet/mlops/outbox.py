@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from somanet.errors import SomaNetError, first_line
+from somanet.mlops.client import outage_errors
 from somanet.mlops.missing import get_run, why_not_active
 from somanet.mlops.models import NotSaved
-from somanet.mlops.spool import keep, outage_errors, replay_run, send, waiting
+from somanet.mlops.spool import keep, replay_run, send, waiting
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from somanet.errors import SomaNetError, first_line
-from somanet.mlops.client import open_client
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.models import CHECKPOINT, fetch
-from somanet.mlops.spool import outage_errors
 from somanet.mlops.store import store_exists
 
 if TYPE_CHECKING:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from somanet.errors import SomaNetError, first_line
 from somanet.files import sha256_file
-from somanet.mlops.client import open_client
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.missing import get_run, not_here, why_not_active
 from somanet.mlops.models import CHECKPOINT, checkpoint_within, fetch, logged_checkpoint
 from somanet.mlops.nesting import PARENT
 from somanet.mlops.registry import REGISTERED, list_aliases
-from somanet.mlops.spool import outage_errors
 from somanet.mlops.store import public_uri, store_exists, tracking_uri, unreachable
 
 if TYPE_CHECKING:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from somanet.errors import SomaNetError
-from somanet.mlops.client import open_client
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.lifecycle import owner_is_alive
 from somanet.mlops.machine import PREFIX
 from somanet.mlops.missing import get_run, not_here, why_not_active
 from somanet.mlops.runfile import run_id_from
-from somanet.mlops.spool import outage_errors
 from somanet.mlops.store import store_exists, unreachable
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somanet.errors import SomaNetError
-from somanet.mlops.client import open_client
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.context import project_tags
 from somanet.mlops.datasets import DatasetRef, log_datasets
 from somanet.mlops.experiments import describe_experiment
@@ -19,7 +19,7 @@ from somanet.mlops.machine import machine_metrics
 from somanet.mlops.missing import get_run, not_here, remove_experiment, restore_experiment, why_not_active
 from somanet.mlops.nesting import PARENT
 from somanet.mlops.params import flatten, long_values
-from somanet.mlops.spool import outage_errors, replay_run
+from somanet.mlops.spool import replay_run
 from somanet.mlops.store import artifacts_folder, unreachable
 from somanet.mlops.tracked import TrackedRun
 

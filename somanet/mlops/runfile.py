@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from somanet.errors import SomaNetError
-from somanet.files import read_json, write_json
-from somanet.mlops.client import open_client
+from somanet.files import json_object, read_json, write_json
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.missing import get_run, not_here
-from somanet.mlops.spool import outage_errors
 from somanet.mlops.store import public_uri, store_exists, tracking_uri, unreachable
 from somanet.mlops.tracked import TrackedRun
 
@@ -105,6 +104,11 @@ def run_id_from(run: Path | str) -> str:
         return str(run)
     expected = "the run_id of an MLflow run that a stage (pretrain, finetune) or a training wrote"
     return str(read_json(path, expected=expected, keys=("run_id",))["run_id"])
+
+
+def names_a_run(path: Path) -> bool:
+    """Whether a JSON file is an `mlflow_run.json`, under whatever name."""
+    return {"run_id", "experiment", "tracking_uri"} <= set(json_object(path))
 
 
 def read_run(run: Path | str, *, root: Path | str) -> RunRecord:

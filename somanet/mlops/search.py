@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from somanet.mlops.client import open_client
-from somanet.mlops.spool import outage_errors
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.store import store_exists
 
 

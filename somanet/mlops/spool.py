@@ -6,6 +6,10 @@ Every record is a numbered file of its own, written whole or not at all, and rem
 may be killed while it keeps or sends records, and another one may send while records are being kept: nothing is lost.
 A record that is sent again, because its arrival went unnoticed, changes nothing: MLflow's database recognises a metric
 row, tags and files are replaced by themselves, a model is looked up first.
+
+Records are kept, not derived anew from the files that a training leaves: the load of the machine, the times of epochs
+and how a run ended are in no file, and runs of movies, evaluations, sweeps and studies are no trainings. Files also
+change under their names, so that a late `somanet sync` would give one run the network of the next training.
 """
 
 from __future__ import annotations
@@ -23,8 +27,9 @@ from filelock import FileLock, Timeout
 
 from somanet.errors import SomaNetError, first_line
 from somanet.files import make_folder, write_text
-from somanet.mlops.client import open_client
+from somanet.mlops.client import open_client, outage_errors
 from somanet.mlops.missing import UNKNOWN, get_run, not_here, why_not_active
+from somanet.mlops.models import NotSaved, ServedModel, log_served_model
 from somanet.mlops.store import public_uri, tracking_uri
 
 if TYPE_CHECKING:
@@ -50,13 +55,6 @@ def pending_runs(root: Path | str) -> list[str]:
     return sorted({path.parent.name for path in spool_folder(root).glob("*/*.json")})
 
 
-def outage_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
-    """What MLflow raises when its store does not answer, and others."""
-    from mlflow.exceptions import MlflowException
-
-    return (*others, MlflowException, OSError)  # errors of requests are OSErrors
-
-
 def waiting(root: Path | str, run_id: str) -> list[Path]:
     """The records of one run that wait, in order."""
     return sorted((spool_folder(root) / run_id).glob("*.json"))
@@ -70,8 +68,6 @@ def has_end(root: Path | str, run_id: str) -> bool:
 def send(client: MlflowClient, record: Mapping[str, Any]) -> None:
     """Send one record: ``metrics``, ``tags``, ``artifact``, ``model`` or ``end``."""
     from mlflow.entities import Metric, RunTag
-
-    from somanet.mlops.models import ServedModel, log_served_model
 
     run_id, kind = record["run_id"], record["kind"]
     if kind == "metrics":
@@ -248,8 +244,6 @@ def _send_kept(client: MlflowClient, root: Path, files: Sequence[Path], record: 
             f"The records of run {record['run_id']} wait for {record['store']}, but runs are now recorded in {here}. "
             "Set MLFLOW_TRACKING_URI as it was (or unset it), then run `somanet sync`."
         )
-    from somanet.mlops.models import NotSaved
-
     try:
         send(client, record)
     except NotSaved as error:

@@ -9,8 +9,8 @@ from typing import Any
 
 from somanet.errors import SomaNetError, first_line
 from somanet.files import make_folder
-from somanet.mlops.client import load_mlflow
 from somanet.mlops.database import check_database, explain, relocate
+from somanet.mlops.environment import load_mlflow
 
 DATABASE = "mlruns/mlflow.db"
 _CREATE_WAIT_S = 180.0

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from somanet.errors import SomaNetError
-from somanet.mlops.client import ENVIRONMENT
+from somanet.mlops.environment import ENVIRONMENT
 from somanet.mlops.experiments import describe_experiments
 from somanet.mlops.lifecycle import sigterm_raises
 from somanet.mlops.store import artifacts_folder, database_path, ensure_store, public_uri

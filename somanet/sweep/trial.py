@@ -31,7 +31,7 @@ from somanet.experiments import (
     start_network,
 )
 from somanet.mlops import PARENT, StoppedEarly, Terminated, run_id_from
-from somanet.mlops.spool import outage_errors
+from somanet.mlops.client import outage_errors
 from somanet.mlops.store import database_path
 from somanet.segmentation.settings import ModelSpec
 from somanet.settings import parse

@@ -1,0 +1,43 @@
+"""MLflow's first import, behind the environment variables that it must find."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from typing import Any
+
+ENVIRONMENT = {
+    # MLflow reports usage from its first import on.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # A model that someone sends must not be able to run code when it is loaded.
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    # MLflow waits 7 retries of up to 120 s each for a server that is down; training must not stand still so
+    # long: the spool is our way to try again.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # With a server, it prints where a run can be seen, at the end of each.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # MLflow imports GitPython, which complains at length on a machine without git.
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def set_environment() -> None:
+    """Set MLflow's switches; a value that the user has set stands."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def load_mlflow() -> Any:
+    """Import MLflow (about 2 s the first time) with its switches set."""
+    set_environment()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecation notes of MLflow's own dependencies
+        import mlflow
+    for name in ("mlflow.system_metrics", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # It prints the traceback of every database error before raising it; ours become one line.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    return mlflow

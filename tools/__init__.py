@@ -1,0 +1,1 @@
+"""Programs for those who change SomaNet: no command of the package imports them."""

@@ -1,0 +1,135 @@
+"""What differs between two recordings, one line for each file, column, tensor or key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tools.same_numbers.recording import FILES, NUMBERS, fail
+from tools.same_numbers.values import Values, describe, distance, read_parts
+
+AS_ONE = (".safetensors", ".zip")
+"""Files whose parts are so many that those that changed share a line."""
+
+Hashes = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference: the file, the part of it if it is not the whole, and what became of it."""
+
+    file: str
+    part: str | None
+    text: str
+
+    @property
+    def place(self) -> str:
+        """File and part, which an exception names."""
+        return self.file if self.part is None else f"{self.file}:{self.part}"
+
+    def matches(self, pattern: str) -> bool:
+        """Whether a pattern such as `movies/*/migration.csv:turn_*` means it; one without part means the whole file."""
+        return fnmatchcase(self.place, pattern) or fnmatchcase(self.file, pattern)
+
+
+@dataclass(frozen=True)
+class Side:
+    """A recording as read."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    left_out: tuple[str, ...]
+    files: Hashes
+
+    def values(self, file: str) -> dict[str, Values] | None:
+        """The numbers themselves, where the recording still has the file."""
+        path = self.folder / FILES / file
+        return read_parts(path) if path.is_file() else None
+
+
+def read_side(folder: Path) -> Side:
+    """Read a recording."""
+    try:
+        content = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+        return Side(folder, content["about"], tuple(content["left_out"]), content["files"])
+    except (OSError, ValueError, KeyError) as error:
+        fail(f"{folder} holds no {NUMBERS} that can be read ({error}). `record` writes it.")
+
+
+def differences(before: Side, after: Side) -> Iterator[Difference]:
+    """Every difference, in the order of the files' names."""
+    for file in sorted({*before.files, *after.files}):
+        if file not in after.files:
+            place = _same_file(before.files[file], before.files, after.files)
+            yield Difference(file, None, _missing(place))
+        elif file not in before.files:
+            yield Difference(file, None, "an extra file")
+        else:
+            yield from _in_file(file, before, after)
+
+
+def _in_file(file: str, before: Side, after: Side) -> Iterator[Difference]:
+    old, new = before.files[file]["parts"], after.files[file]["parts"]
+    changed = [part for part in old if part in new and old[part] != new[part]]
+    for part in old:
+        if part not in new:
+            yield Difference(file, part, _missing(_same_part(file, part, before.files, after.files)))
+    for part in new:
+        if part not in old:
+            yield Difference(file, part, "extra")
+    if not changed:
+        if old == new and before.files[file]["bytes"] != after.files[file]["bytes"]:
+            yield Difference(file, None, "the same numbers in other bytes: order, format or metadata")
+        return
+    values = before.values(file), after.values(file)
+    if PurePosixPath(file).suffix in AS_ONE:
+        yield Difference(file, None, f"{len(changed)} of {len(old)} parts differ{_most(changed, *values)}")
+        return
+    for part in changed:
+        yield Difference(file, part, _how_far(part, *values))
+
+
+def _missing(now: str | None) -> str:
+    return "missing" if now is None else f"missing; the same numbers are now in {now}"
+
+
+def _how_far(part: str, before: Mapping[str, Values] | None, after: Mapping[str, Values] | None) -> str:
+    if before is None or after is None:
+        return "differs; by how much is unknown without the files of both recordings"
+    return describe(before[part], after[part])
+
+
+def _most(changed: list[str], before: Mapping[str, Values] | None, after: Mapping[str, Values] | None) -> str:
+    """Which of several parts changed most."""
+    if before is None or after is None:
+        return ""
+    apart = {
+        part: float(distance(before[part], after[part]).max(initial=0.0))
+        for part in changed
+        if before[part].shape == after[part].shape
+    }
+    part = max(apart, key=lambda name: apart[name]) if apart else changed[0]
+    return f", most of all {part}: {describe(before[part], after[part])}"
+
+
+def _same_file(lost: Mapping[str, Any], before: Hashes, after: Hashes) -> str | None:
+    """The file, not there before, that has the numbers of a missing one, if it had any."""
+    same = (file for file, now in after.items() if file not in before and now["parts"] == lost["parts"])
+    return next(same, None) if lost["parts"] else None
+
+
+def _same_part(file: str, part: str, before: Hashes, after: Hashes) -> str | None:
+    """Where the values of a missing part are now: under its name in another file of the folder, or renamed."""
+    lost, folder = before[file]["parts"][part], PurePosixPath(file).parent
+    for other, now in after.items():
+        old = before.get(other, {"parts": {}})["parts"]
+        if PurePosixPath(other).parent == folder and part not in old and now["parts"].get(part) == lost:
+            return other
+    renamed = [
+        name for name, value in after[file]["parts"].items() if value == lost and name not in before[file]["parts"]
+    ]
+    return f"{file}:{renamed[0]}" if len(renamed) == 1 else None

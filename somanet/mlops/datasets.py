@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from somanet.errors import SomaNetError
 from somanet.files import sha256_tree
+from somanet.mlops.collisions import insert_rows
 from somanet.provenance import dvc_digest
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def log_datasets(client: MlflowClient, run_id: str, datasets: Sequence[DatasetRe
         tags = [InputTag("mlflow.data.context", ref.context), InputTag("somanet.digest_kind", kind)]
         inputs.append(DatasetInput(dataset, tags))
     if inputs:
-        client.log_inputs(run_id, datasets=inputs)
+        insert_rows(lambda: client.log_inputs(run_id, datasets=inputs), n_rows=len(inputs))
 
 
 def _relative(path: Path | str, root: Path) -> str:

@@ -7,12 +7,14 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from somanet.errors import first_line
 from somanet.mlops.client import open_client, outage_errors
+from somanet.mlops.collisions import insert_rows
 from somanet.mlops.views import Section, View, view_tags
 
 if TYPE_CHECKING:
@@ -141,7 +143,7 @@ def describe_experiment(
     new = {DESCRIPTION: text, **views} if ours else views
     try:
         for key, value in {**new, PAGE: given}.items():
-            client.set_experiment_tag(experiment_id, key, value)
+            insert_rows(partial(client.set_experiment_tag, experiment_id, key, value), n_rows=1)
     except outage_errors() as error:
         _log.warning("The experiment %s was not described in MLflow: %s", name, first_line(error))
 

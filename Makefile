@@ -47,7 +47,7 @@ demo: setup ## Set up, run the whole pipeline on simulated data, say where to lo
 	@echo '  make ui                 every run with its curves, in MLflow'
 
 repro: setup ## Run what has changed in the pipeline on simulated data (TIMED=1 records how long stages take)
-	$(if $(TIMED),$(BIN)/python -m somanet.pull_request repro,$(BIN)/dvc repro)
+	$(if $(TIMED),$(BIN)/python -m tools.pull_request repro,$(BIN)/dvc repro)
 
 repro-again: setup ## Prove that nothing is left to run (PIPELINE=file, dvc.yaml unless told): fails if a stage would
 	@mkdir -p build
@@ -114,19 +114,19 @@ profiles: ## Copy the graph (dvc.yaml) into every profile
 	@for folder in profiles/*/; do cp dvc.yaml "$$folder"; done
 
 base: setup ## Run the pipeline of BASE=HEAD beside this one, in build/base, for `make report` to compare with
-	$(BIN)/python -m somanet.pull_request base --base '$(BASE)'
+	$(BIN)/python -m tools.pull_request base --base '$(BASE)'
 
 base-key: setup ## Print what the results of BASE=HEAD depend on: their commit, the machine, the libraries
-	@$(BIN)/python -m somanet.pull_request key --base '$(BASE)'
+	@$(BIN)/python -m tools.pull_request key --base '$(BASE)'
 
 report: setup ## Write build/report.md: what this branch does to scores, metrics and times, against BASE=HEAD
-	$(BIN)/python -m somanet.pull_request report --base '$(BASE)' --output $(REPORT)
+	$(BIN)/python -m tools.pull_request report --base '$(BASE)' --output $(REPORT)
 
 ui: setup ## Open MLflow on this computer only
 	$(BIN)/somanet ui
 
 # Apart: in a process that OpenVINO has computed in, a SIGTERM that it sends itself, as other tests do, can crash it.
-ENGINE_TESTS := tests/engines tests/exporting tests/cli/test_engines.py
+ENGINE_TESTS := tests/segmentation/engines tests/segmentation/export tests/cli/test_engines.py
 
 test: setup ## Run the quick test suite
 	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(ENGINE_TESTS:%=--ignore %)
@@ -140,9 +140,10 @@ test-slow: setup ## Run the slow and end-to-end tests
 
 check: lint types typos ## Run lint, types and typos
 
-lint: setup ## Check style and layout of the code
+lint: setup ## Check style and layout of the code, and which room imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: setup ## Check the type hints
 	$(BIN)/mypy
@@ -156,4 +157,4 @@ format: setup ## Rewrite the code in the house layout
 
 clean: ## Remove caches and build products; .venv, data and runs stay
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find somanet pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find somanet pipelines tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

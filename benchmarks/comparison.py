@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from somanet.core.markdown import table
 from somanet.evaluation.image_tables import ImageValues
 from somanet.evaluation.paired import ALPHA, bootstrap_interval, exchange_p
 from somanet.evaluation.resampling import Floats, bootstrap_counts, holm
-from somanet.markdown import table
 
 N_IMAGES = (5, 8, 15, 62)
 EXPERIMENTS = 2000

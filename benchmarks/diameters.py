@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from somanet.analysis.network import network_folder
-from somanet.data.layouts import LabelledImage, open_dataset
-from somanet.data.splits import read_split
-from somanet.engines import with_engine
+from somanet.core.markdown import table
 from somanet.evaluation.masks import interior, object_scores, score_image
-from somanet.markdown import table
-from somanet.segmentation.checkpoint import Checkpoint, load_checkpoint
-from somanet.segmentation.diameters import diameters_px, median_or_nan
-from somanet.segmentation.modality import not_fluorescence
-from somanet.segmentation.rescaling import resize
-from somanet.segmentation.segmenter import Segmenter
+from somanet.io.datasets.layouts import LabelledImage, open_dataset
+from somanet.io.datasets.splits import read_split
+from somanet.segmentation.engines import with_engine
+from somanet.segmentation.inference.diameters import diameters_px, median_or_nan
+from somanet.segmentation.inference.modality import not_fluorescence
+from somanet.segmentation.inference.rescaling import resize
+from somanet.segmentation.inference.segmenter import Segmenter
+from somanet.segmentation.network.checkpoint import Checkpoint, load_checkpoint
 
 SIZES_PX = (5, 6.5, 8, 10, 13, 16, 20, 26, 32, 40, 48, 56, 64, 80)
 MOST_PX = 900

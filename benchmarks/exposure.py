@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from somanet.data.layouts import open_dataset
+from somanet.io.datasets.layouts import open_dataset
 from somanet.io.movies import open_movie
-from somanet.segmentation.inputs import measure_exposure, to_unit
+from somanet.segmentation.network.inputs import measure_exposure, to_unit
 
 
 def main() -> None:

@@ -25,18 +25,18 @@ from numpy.typing import NDArray
 from benchmarks.peers.scoring import score_subsets
 from benchmarks.yolo.sets import LATER_X_PX, MOVIE, Frames
 from somanet.analysis.network import network_folder
-from somanet.data.layouts import LabelledImage, open_dataset
-from somanet.data.splits import read_split
-from somanet.engines import with_engine
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
+from somanet.core.files import make_folder, write_json, write_text
+from somanet.core.machine import available_processors
+from somanet.core.markdown import table
 from somanet.evaluation.masks import interior, overlap, ratio
 from somanet.evaluation.scores import SeedScores, average_seeds, score_dataset
-from somanet.files import make_folder, write_json, write_text
-from somanet.markdown import table
-from somanet.provenance import available_processors
-from somanet.segmentation.checkpoint import load_checkpoint
-from somanet.segmentation.modality import not_fluorescence
-from somanet.segmentation.segmenter import Segmented, Segmenter
+from somanet.io.datasets.layouts import LabelledImage, open_dataset
+from somanet.io.datasets.splits import read_split
+from somanet.segmentation.engines import with_engine
+from somanet.segmentation.inference.modality import not_fluorescence
+from somanet.segmentation.inference.segmenter import Segmented, Segmenter
+from somanet.segmentation.network.checkpoint import load_checkpoint
 
 BINS = (0.0, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Of the confidence."""

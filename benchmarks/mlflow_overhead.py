@@ -53,9 +53,9 @@ class Watch:
 
 def watch_mlflow() -> Watch:
     """Time everything of a training that is done for MLflow."""
-    from somanet.experiments import training
-    from somanet.mlops import machine
-    from somanet.mlops.tracked import TrackedRun
+    from somanet.provenance.mlflow import machine
+    from somanet.provenance.mlflow.tracked import TrackedRun
+    from somanet.training.experiments import training
 
     watch = Watch()
     for name in CALLS:
@@ -96,7 +96,7 @@ def main() -> None:
 
         root = Path(folder)
         # In a process of its own, so that importing MLflow stays to be paid here.
-        code = "import sys; from somanet.mlops import ensure_store; ensure_store(sys.argv[1])"
+        code = "import sys; from somanet.provenance.mlflow import ensure_store; ensure_store(sys.argv[1])"
         subprocess.run([sys.executable, "-c", code, folder], check=True, capture_output=True)
         total_s, processor_s, training_s, watch = train(items, arguments.epochs, size, root)
     report(total_s, processor_s, training_s, watch, arguments.epochs)
@@ -104,8 +104,9 @@ def main() -> None:
 
 def train(items: Any, epochs: int, size_px: int, root: Path) -> tuple[float, float, float, Watch]:
     """One recorded training: its seconds by the clock and of the processor, those of its epochs, and MLflow's."""
-    from somanet.experiments import Recording, run_training, start_network
-    from somanet.segmentation.settings import ModelSpec, TrainSettings
+    from somanet.segmentation.network.settings import ModelSpec
+    from somanet.training.experiments import Recording, run_training, start_network
+    from somanet.training.loop.settings import TrainSettings
 
     settings = TrainSettings(epochs=epochs, size_px=size_px, batch_size=8)
     model, spec, _ = start_network(ModelSpec(), seed=0)

@@ -32,8 +32,8 @@ def run_step(step: str, movie: Path, folder: Path) -> None:
     from somanet.analysis.source import MovieSource, movie_name
     from somanet.migration.measures import measure_movie
     from somanet.migration.settings import MigrateSettings
+    from somanet.segmentation.inference.video import usual_workers
     from somanet.tracking.settings import TrackSettings
-    from somanet.video import usual_workers
 
     source = MovieSource(movie, movie_name(movie))
     settings = MigrateSettings()
@@ -90,7 +90,7 @@ def main() -> None:
     if arguments.movie:
         measure(arguments.movie, arguments.movie.name)
     if arguments.simulate:
-        from somanet.calibration import Calibration
+        from somanet.core.calibration import Calibration
         from somanet.io.movies import write_movie
         from somanet.simulation import simulate_movie
 

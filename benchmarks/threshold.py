@@ -7,10 +7,10 @@ somanet evaluate --predictions build/threshold --truth DATASET --output build/th
 import argparse
 from pathlib import Path
 
-from somanet.data.layouts import open_dataset
+from somanet.io.datasets.layouts import open_dataset
 from somanet.io.images import write_labels
-from somanet.study.settings import ThresholdSettings
-from somanet.study.threshold import threshold_labels
+from somanet.training.paper.settings import ThresholdSettings
+from somanet.training.paper.threshold import threshold_labels
 
 
 def main() -> None:

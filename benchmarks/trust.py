@@ -19,11 +19,8 @@ from typing import TypeVar
 
 import pandas as pd
 
-from somanet.experiments import save_figure
-from somanet.files import write_text
-from somanet.io.tables import write_table
-from somanet.trust import figures, tables
-from somanet.trust.conditions import (
+from somanet.analysis.validation import figures, tables
+from somanet.analysis.validation.conditions import (
     CHECKED_AT_MIN,
     INTERVALS_MIN,
     MovieCondition,
@@ -34,8 +31,11 @@ from somanet.trust.conditions import (
     movie_factors,
     movie_intervals,
 )
-from somanet.trust.movies import network_masks, score_movies
-from somanet.trust.tracks import score_condition
+from somanet.analysis.validation.movies import network_masks, score_movies
+from somanet.analysis.validation.tracks import score_condition
+from somanet.core.files import write_text
+from somanet.core.plots import save_figure
+from somanet.io.tables import write_table
 
 MOVIE_INTERVALS_MIN = (5.0, 10.0, 20.0)
 Condition = TypeVar("Condition", TrackCondition, MovieCondition)

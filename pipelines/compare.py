@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from somanet.comparison.artefact import write_comparison
-from somanet.comparison.sources import read_baseline, read_variant
 from somanet.config import load_params
-from somanet.experiments import stage
-from somanet.files import read_json
+from somanet.core.files import read_json
+from somanet.training.comparison.artefact import write_comparison
+from somanet.training.comparison.sources import read_baseline, read_variant
+from somanet.training.experiments import stage
 
 REPORTS = Path("reports")
 

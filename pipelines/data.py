@@ -4,18 +4,17 @@ import shutil
 from pathlib import Path
 
 from somanet.analysis.source import movie_name
-from somanet.calibration import Calibration
 from somanet.config import DataFolders, SimulatedData, load_params
-from somanet.data.layouts import write_kaggle
-from somanet.data.writers import zip_folder
-from somanet.errors import SomaNetError
-from somanet.experiments import stage
-from somanet.files import atomic_path, make_folder, write_json
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path, make_folder, write_json
+from somanet.core.schema import SALTATIONS, TRACKS
+from somanet.io.datasets.writers import write_kaggle, zip_folder
 from somanet.io.label_movies import write_label_movie
 from somanet.io.movies import write_movie
 from somanet.io.tables import write_table
-from somanet.schema import SALTATIONS, TRACKS
 from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
+from somanet.training.experiments import stage
 
 RAW = Path("data/raw")
 CALIBRATION = Calibration(pixel_size_um=1.28, frame_interval_min=12.0)  # as the reference movie

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from somanet.config import load_params
-from somanet.experiments import (
+from somanet.training.experiments import (
     Recording,
     choose_images,
     dataset_ref,

@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 from somanet.config import load_params
-from somanet.data.layouts import open_dataset
-from somanet.data.manifest import describe_manifest, pack_dataset
-from somanet.data.movie_manifest import check_movies
-from somanet.data.splits import make_split, read_split, write_split
-from somanet.errors import SomaNetError
-from somanet.experiments import stage
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import open_dataset
+from somanet.io.datasets.manifest import describe_manifest, pack_dataset
+from somanet.io.datasets.movie_manifest import check_movies
+from somanet.io.datasets.splits import make_split, read_split, write_split
 from somanet.io.tables import write_table
+from somanet.training.experiments import stage
 
 RAW, PACKED, REPORTS = Path("data/raw"), Path("data/packed"), Path("reports/data")
 DATASETS = ("source", "target_train", "target_val")

@@ -9,9 +9,9 @@ from somanet.analysis.project import project_movies
 from somanet.analysis.scores import reference_numbers
 from somanet.analysis.steps import migrate_movie, read_facts
 from somanet.config import load_params
-from somanet.experiments import say, stage
-from somanet.files import write_json
+from somanet.core.files import write_json
 from somanet.io.tables import write_table
+from somanet.training.experiments import say, stage
 
 RAW, TRACKS, MIGRATION, REPORTS = (Path(p) for p in ("data/raw", "data/tracks", "data/migration", "reports/migrate"))
 SHOWN = ("frequency_per_h", "frequency_corrected_per_h", "mean_length_um", "mean_length_corrected_um")

@@ -11,11 +11,11 @@ from somanet.analysis.project import project_movies
 from somanet.analysis.recording import RECORDED, record_movie
 from somanet.analysis.steps import read_facts, read_tracks_of
 from somanet.config import load_params
-from somanet.experiments import stage
-from somanet.files import make_folder, read_json, write_json
+from somanet.core.files import make_folder, read_json, write_json
+from somanet.core.results import hashes_of
 from somanet.migration.measures import measure_movie
-from somanet.provenance import project_root
-from somanet.results import hashes_of
+from somanet.provenance.code import project_root
+from somanet.training.experiments import stage
 
 RAW, TRACKS, MIGRATION, OUT = (Path(p) for p in ("data/raw", "data/tracks", "data/migration", "reports/movies"))
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from somanet.analysis.project import project_movies
 from somanet.analysis.steps import segment_movie
 from somanet.config import load_params
-from somanet.experiments import say, stage
-from somanet.files import make_folder
-from somanet.segmentation.checkpoint import load_checkpoint
-from somanet.segmentation.segmenter import Segmenter
+from somanet.core.files import make_folder
+from somanet.segmentation.inference.segmenter import Segmenter
+from somanet.segmentation.network.checkpoint import load_checkpoint
+from somanet.training.experiments import say, stage
 
 RAW, MASKS = Path("data/raw"), Path("data/masks")
 

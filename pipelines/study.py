@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from somanet.comparison.artefact import FILES
 from somanet.config import Params, load_params
-from somanet.experiments import load_items, predict_all, stage
-from somanet.provenance import project_root
-from somanet.study.artefact import write_figures, write_study
-from somanet.study.recording import record_study
-from somanet.study.results import Result, read_result, threshold_network
+from somanet.provenance.code import project_root
+from somanet.training.comparison.artefact import FILES
+from somanet.training.experiments import load_items, predict_all, stage
+from somanet.training.paper.artefact import write_figures, write_study
+from somanet.training.paper.recording import record_study
+from somanet.training.paper.results import Result, read_result, threshold_network
 
 REPORTS, MODELS = Path("reports"), Path("models")
 

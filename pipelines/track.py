@@ -6,8 +6,8 @@ from somanet.analysis.project import project_movies
 from somanet.analysis.scores import score_tracks
 from somanet.analysis.steps import copy_facts, track_movie
 from somanet.config import load_params
-from somanet.experiments import say, stage
-from somanet.files import write_json
+from somanet.core.files import write_json
+from somanet.training.experiments import say, stage
 
 RAW, MASKS, TRACKS = Path("data/raw"), Path("data/masks"), Path("data/tracks")
 

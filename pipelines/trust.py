@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from somanet.analysis.validation import figures
+from somanet.analysis.validation.conditions import MovieCondition, TrackCondition, interval_conditions, movie_intervals
+from somanet.analysis.validation.movies import network_masks, score_movies
+from somanet.analysis.validation.tables import headline
+from somanet.analysis.validation.tracks import score_condition
 from somanet.config import load_params
-from somanet.experiments import save_figure, stage
-from somanet.files import write_json
+from somanet.core.files import write_json
+from somanet.core.plots import save_figure
 from somanet.io.tables import write_table
-from somanet.trust import figures
-from somanet.trust.conditions import MovieCondition, TrackCondition, interval_conditions, movie_intervals
-from somanet.trust.movies import network_masks, score_movies
-from somanet.trust.tables import headline
-from somanet.trust.tracks import score_condition
+from somanet.training.experiments import stage
 
 REPORTS = Path("reports/trust")
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from somanet.migration.settings import MigrateSettings
-from somanet.segmentation.settings import InstanceSettings, ModelSpec, TrainSettings
-from somanet.settings import (
+from somanet.core.settings import (
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
@@ -19,12 +17,11 @@ from somanet.settings import (
     parse,
     read_yaml,
 )
-from somanet.study.settings import StudyParams
-from somanet.sweep.settings import SweepParams
+from somanet.migration.settings import MigrateSettings
 from somanet.tracking.settings import TrackSettings
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-"""Names of networks and variants: they become parts of commands and paths, so they are kept plain."""
+from somanet.training.paper.settings import StudyParams
+from somanet.training.settings import FinetuneParams, Name, PretrainParams
+from somanet.training.sweep.settings import SweepParams
 
 PooledScore = Literal["iou", "precision", "recall", "f1", "accuracy", "mean_ap"]
 """Scores of a data set that are better when higher, and that its per-image table gives."""
@@ -106,36 +103,6 @@ class ManifestParams(Settings):
     fractions: SplitFractions
 
 
-class PretrainParams(Settings):
-    """A network and its training on nuclei."""
-
-    model: ModelSpec
-    training: TrainSettings
-
-
-class FinetuneParams(Settings):
-    """A named variant: a pretrained network and its retraining on neurons."""
-
-    start: Name
-    """Which network of the `pretrain` section."""
-    weights: Literal["pretrained", "initial", "random"]
-    """`initial`: as that network's own training began (an ImageNet encoder, say); `random`: from scratch."""
-    input: Literal["rgb", "contrasts", "background"] | None = None
-    """How images enter this variant's network; none = as its start's."""
-    instances: InstanceSettings | None = None
-    """How this variant's probabilities become labels; none = as its network's."""
-    images: PositiveInt | None = None
-    """Train on so many of the images only; none = on all."""
-    images_drawn: Literal["first", "by_seed"] = "first"
-    """`by_seed`: each seed draws its own, nested: those of `images: 2` are among those of `images: 4`."""
-    training: TrainSettings
-
-    def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """The start's spec with what this variant changes."""
-        changes = {"input": self.input, "instances": self.instances}
-        return spec.model_copy(update={name: value for name, value in changes.items() if value is not None})
-
-
 class EvaluateParams(Settings):
     """How predictions are scored."""
 
@@ -155,7 +122,7 @@ class SegmentParams(Settings):
     model: str
     """Checkpoint folder, seen from the parameter file."""
     symmetries: Literal[1, 4, 8] = 1
-    """Ways in which it sees each frame, see :class:`somanet.segmentation.segmenter.Segmenter`."""
+    """Ways in which it sees each frame, see :class:`somanet.segmentation.inference.segmenter.Segmenter`."""
 
 
 class ReportParams(Settings):
@@ -165,7 +132,7 @@ class ReportParams(Settings):
 
 
 class PromoteParams(Settings):
-    """When a network replaces the champion, see :func:`somanet.promotion.rule.decide`."""
+    """When a network replaces the champion, see :func:`somanet.training.promotion.rule.decide`."""
 
     evaluation: Name
     """Name of the recorded scores to compare: the pipeline's are `neurons`."""

@@ -11,9 +11,10 @@ import yaml
 from pydantic import ValidationError
 
 from somanet.config import Params, SegmentParams, load_params
-from somanet.errors import SomaNetError
-from somanet.segmentation.settings import AugmentSettings, InstanceSettings, TrainSettings
-from somanet.settings import override, parse, read_yaml
+from somanet.core.errors import SomaNetError
+from somanet.core.settings import override, parse, read_yaml
+from somanet.segmentation.network.settings import InstanceSettings
+from somanet.training.loop.settings import AugmentSettings, TrainSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = sorted(path.parent for path in (ROOT / "profiles").glob("*/params.yaml"))

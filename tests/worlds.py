@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from somanet import cli
-from somanet.data.layouts import LabelledImage
 from somanet.evaluation.scores import bootstrap_intervals
-from somanet.mlops import ensure_store
-from somanet.segmentation.checkpoint import save_checkpoint
-from somanet.segmentation.settings import ModelSpec
-from somanet.segmentation.unet import PaperUNet
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.provenance.mlflow import ensure_store
+from somanet.segmentation.network.checkpoint import save_checkpoint
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.segmentation.network.unet import PaperUNet
 
 SCALE = 8
 TWO_SOMAS = """

@@ -22,8 +22,8 @@ from benchmarks.engines.movie import ENGINES, arrangements, outside_the_network,
 from benchmarks.engines.page import page
 from benchmarks.engines.timing import Row, machine, peak_gflops
 from somanet.analysis.network import network_folder
-from somanet.files import write_json, write_text
-from somanet.segmentation.checkpoint import load_checkpoint
+from somanet.core.files import write_json, write_text
+from somanet.segmentation.network.checkpoint import load_checkpoint
 
 REAL_MOVIE = Path("../shared/data/neuritetracker/cell_body.tif")
 

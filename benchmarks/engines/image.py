@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from benchmarks.engines.timing import CORES, ROUNDS, Row, best_of_rounds, seconds, with_threads
-from somanet.engines.choice import FASTEST_FIRST, make_engine
-from somanet.engines.eager import EagerEngine
-from somanet.engines.engine import Engine, Float32
-from somanet.segmentation.checkpoint import Checkpoint
-from somanet.segmentation.models import build_model
-from somanet.segmentation.settings import ModelSpec
+from somanet.segmentation.engines.choice import FASTEST_FIRST, make_engine
+from somanet.segmentation.engines.eager import EagerEngine
+from somanet.segmentation.engines.engine import Engine, Float32
+from somanet.segmentation.network.checkpoint import Checkpoint
+from somanet.segmentation.network.models import build_model
+from somanet.segmentation.network.settings import ModelSpec
 
 SIDE_PX = 1024
 
@@ -24,7 +24,7 @@ class AsBuilt(EagerEngine):
     """Torch in the memory layout that it takes when nobody asks for another."""
 
     def logits(self, images_NCHW: Float32) -> Float32:
-        """See :meth:`somanet.engines.engine.Engine.logits`."""
+        """See :meth:`somanet.segmentation.engines.engine.Engine.logits`."""
         with torch.inference_mode():
             answer: Float32 = self._model.eval()(torch.from_numpy(images_NCHW)).numpy()
         return answer

@@ -12,15 +12,16 @@ import numpy as np
 
 from benchmarks.engines.movie import Frames, compare_labels
 from benchmarks.engines.timing import ROUNDS, Row, best_of_rounds
-from somanet.engines.eager import EagerEngine
-from somanet.engines.engine import Float32
-from somanet.engines.graph import INPUT, to_onnx
-from somanet.engines.ort import OnnxRuntimeEngine
-from somanet.engines.vino import OpenVinoEngine
-from somanet.errors import SomaNetError
-from somanet.segmentation.checkpoint import Checkpoint
-from somanet.segmentation.inputs import to_input
-from somanet.segmentation.instances import probabilities_to_labels, sigmoid
+from somanet.core.errors import SomaNetError
+from somanet.segmentation.engines.eager import EagerEngine
+from somanet.segmentation.engines.engine import Float32
+from somanet.segmentation.engines.graph import INPUT, to_onnx
+from somanet.segmentation.engines.onnxruntime_engine import OnnxRuntimeEngine
+from somanet.segmentation.engines.openvino_engine import OpenVinoEngine
+from somanet.segmentation.inference.instances import probabilities_to_labels
+from somanet.segmentation.network.checkpoint import Checkpoint
+from somanet.segmentation.network.inputs import to_input
+from somanet.segmentation.network.probabilities import sigmoid
 
 
 def quantise(onnx_model: bytes, images: Sequence[Float32], *, parts: Sequence[str] = ()) -> bytes:
@@ -29,7 +30,7 @@ def quantise(onnx_model: bytes, images: Sequence[Float32], *, parts: Sequence[st
     Both runtimes run it: the scales stand beside the float operations, which they fuse.
 
     Args:
-        onnx_model: from :func:`somanet.engines.graph.to_onnx`.
+        onnx_model: from :func:`somanet.segmentation.engines.graph.to_onnx`.
         images: batches NCHW as they enter the network, such as those it will be used for.
         parts: only convolutions with one of these words in their name, such as ``decoder``; all if empty.
 

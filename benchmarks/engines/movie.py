@@ -16,13 +16,14 @@ import torch
 
 from benchmarks.engines.timing import CORES, Row, best_of_rounds, timed, with_threads
 from somanet.analysis.network import network_folder
-from somanet.engines import EngineName, with_engine
 from somanet.io.movies import open_movie
-from somanet.segmentation.checkpoint import Checkpoint, load_checkpoint
-from somanet.segmentation.inputs import to_input
-from somanet.segmentation.instances import probabilities_to_labels, sigmoid
-from somanet.segmentation.segmenter import Segmenter
-from somanet.video import segment_frames, usual_workers
+from somanet.segmentation.engines import EngineName, with_engine
+from somanet.segmentation.inference.instances import probabilities_to_labels
+from somanet.segmentation.inference.segmenter import Segmenter
+from somanet.segmentation.inference.video import segment_frames, usual_workers
+from somanet.segmentation.network.checkpoint import Checkpoint, load_checkpoint
+from somanet.segmentation.network.inputs import to_input
+from somanet.segmentation.network.probabilities import sigmoid
 
 ENGINES: tuple[EngineName, ...] = ("torch", "onnxruntime", "openvino")
 Frames = list[np.ndarray]
@@ -33,7 +34,7 @@ def read_frames(movie: Path | None) -> Frames:
     if movie is not None:
         with open_movie(movie) as opened:
             return list(opened)
-    from somanet.calibration import Calibration
+    from somanet.core.calibration import Calibration
     from somanet.simulation import simulate_movie
 
     simulated = simulate_movie(seed=0, n_frames=64, shape_YX=(512, 640), calibration=Calibration(1.28, 12.0))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.engines.image import SIDE_PX
 from benchmarks.engines.timing import Row
-from somanet.markdown import table
+from somanet.core.markdown import table
 
 MOVIE_COLUMNS = {
     "engine": "{engine}",

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from somanet.provenance import available_processors
+from somanet.core.machine import available_processors
 
 CORES = available_processors()
 ROUNDS = 3

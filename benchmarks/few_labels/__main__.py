@@ -22,16 +22,18 @@ import torch
 from benchmarks.few_labels.page import draw, markdown, summarise
 from benchmarks.few_labels.plan import METHODS, SEEDS, SIZES, Cell, World, cells, content_of, key_of, recipe
 from benchmarks.few_labels.trainings import PARTS, expected_seconds, train_and_score
-from somanet.config import FinetuneParams
-from somanet.data.layouts import open_dataset, write_pairs
-from somanet.errors import SomaNetError
-from somanet.experiments import load_items, save_figure, unlabelled_images
-from somanet.files import write_text
+from somanet.core.errors import SomaNetError
+from somanet.core.files import write_text
+from somanet.core.machine import available_processors
+from somanet.core.plots import save_figure
+from somanet.core.settings import read_yaml
+from somanet.io.datasets.layouts import open_dataset
+from somanet.io.datasets.writers import write_pairs
 from somanet.io.tables import write_table
-from somanet.provenance import available_processors
-from somanet.segmentation.checkpoint import read_config
-from somanet.settings import read_yaml
+from somanet.segmentation.network.checkpoint import read_config
 from somanet.simulation import neuron_crops
+from somanet.training.experiments import load_items, unlabelled_images
+from somanet.training.settings import FinetuneParams
 
 SIMULATED_SEED = 3000  # not that of the crops which the network that comes along learns from
 CROP_PX = 256

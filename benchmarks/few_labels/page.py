@@ -9,12 +9,12 @@ import pandas as pd
 
 from benchmarks.few_labels.plan import METHODS
 from benchmarks.few_labels.trainings import PARTS
+from somanet.core.markdown import table
+from somanet.core.plots import blank
 from somanet.evaluation.image_tables import image_values, pooled_metrics
 from somanet.evaluation.paired import paired_differences, same_images
 from somanet.evaluation.resampling import bootstrap_counts
-from somanet.experiments import EVALUATION_SEED
-from somanet.markdown import table
-from somanet.plots import blank
+from somanet.training.experiments import EVALUATION_SEED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,10 +11,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from somanet.config import FinetuneParams
-from somanet.data.layouts import LabelledImage
-from somanet.experiments import choose_images
-from somanet.settings import override, parse, with_setting
+from somanet.core.settings import override, parse, with_setting
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.training.experiments import choose_images
+from somanet.training.settings import FinetuneParams
 
 SIZES = (2, 4, 8, 16, 32)
 SEEDS = (0, 1, 2)

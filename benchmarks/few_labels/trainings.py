@@ -8,11 +8,12 @@ import time
 import pandas as pd
 
 from benchmarks.few_labels.plan import Cell, World
-from somanet.config import FinetuneParams
-from somanet.experiments import score_both, start_network
-from somanet.segmentation.segmenter import Segmenter
-from somanet.segmentation.settings import ModelSpec, TrainSettings
-from somanet.segmentation.training import train
+from somanet.segmentation.inference.segmenter import Segmenter
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.experiments import score_both, start_network
+from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.training import train
+from somanet.training.settings import FinetuneParams
 
 THRESHOLD = 0.5
 PARTS = ("everything", "interior")

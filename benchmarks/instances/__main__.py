@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 
 from benchmarks.instances.flows import split_by_flow
 from benchmarks.instances.training import MAPS, SPEC, new_network, train
-from somanet.data.layouts import LabelledImage, open_dataset
-from somanet.data.splits import read_split
+from somanet.core.files import write_json, write_text
+from somanet.core.markdown import table
 from somanet.evaluation.scores import score_dataset
-from somanet.files import write_json, write_text
-from somanet.markdown import table
-from somanet.segmentation.inputs import to_input
-from somanet.segmentation.instances import foreground, probabilities_to_labels, sigmoid
-from somanet.segmentation.modality import not_fluorescence
-from somanet.segmentation.prediction import predict_logits
-from somanet.segmentation.settings import InstanceSettings
+from somanet.io.datasets.layouts import LabelledImage, open_dataset
+from somanet.io.datasets.splits import read_split
+from somanet.segmentation.inference.instances import probabilities_to_labels
+from somanet.segmentation.inference.modality import not_fluorescence
+from somanet.segmentation.network.forward import predict_logits
+from somanet.segmentation.network.inputs import to_input
+from somanet.segmentation.network.probabilities import foreground, sigmoid
+from somanet.segmentation.network.settings import InstanceSettings
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 Labels = NDArray[np.int32]

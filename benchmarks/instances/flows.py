@@ -8,7 +8,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 from torch import Tensor
 
-from somanet.segmentation.instances import renumber
+from somanet.segmentation.inference.instances import renumber
 
 Float32 = NDArray[np.float32]
 STEPS, SLOW_STEPS = 60, 15

@@ -14,13 +14,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.instances.flows import flow_loss, flow_targets
-from somanet.data.layouts import LabelledImage
-from somanet.segmentation.augment import online_augmentation
-from somanet.segmentation.inputs import make_targets, measure_exposure, to_unit, unit_to_input
-from somanet.segmentation.losses import make_loss
-from somanet.segmentation.models import build_model
-from somanet.segmentation.samples import fit_square
-from somanet.segmentation.settings import AugmentSettings, ModelSpec, TrainSettings
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.network.inputs import make_targets, measure_exposure, to_unit, unit_to_input
+from somanet.segmentation.network.models import build_model
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.loop.augment import online_augmentation
+from somanet.training.loop.losses import make_loss
+from somanet.training.loop.samples import fit_square
+from somanet.training.loop.settings import AugmentSettings, TrainSettings
 
 MAPS = ("soma", "boundary", "distance")
 SPEC = ModelSpec(

@@ -31,11 +31,12 @@ from benchmarks.peers.race import race
 from benchmarks.peers.scoring import score_subsets
 from benchmarks.peers.session import Found, Session
 from somanet.analysis.network import BUNDLED
-from somanet.data.layouts import LabelledImage
-from somanet.errors import SomaNetError
-from somanet.files import atomic_path, write_json, write_text
-from somanet.provenance import available_processors, collect
-from somanet.segmentation.modality import not_fluorescence
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path, write_json, write_text
+from somanet.core.machine import available_processors
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.provenance.code import collect
+from somanet.segmentation.inference.modality import not_fluorescence
 
 
 def read_arguments() -> argparse.Namespace:

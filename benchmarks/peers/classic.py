@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.data.layouts import LabelledImage
 from somanet.evaluation.scores import score_dataset
-from somanet.segmentation.inputs import measure_exposure, to_unit
-from somanet.study.settings import ThresholdSettings
-from somanet.study.threshold import threshold_labels
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.network.inputs import measure_exposure, to_unit
+from somanet.training.paper.settings import ThresholdSettings
+from somanet.training.paper.threshold import threshold_labels
 
 Labels = NDArray[np.int32]
 
@@ -51,7 +51,7 @@ def otsu_watershed(image: NDArray[Any], *, sigma_px: float, min_distance_px: int
 
 
 def threshold_opening(image: NDArray[Any], *, threshold: float, opening_radius_px: int) -> Labels:
-    """One grey value for all images, and an opening: see :func:`somanet.study.threshold.threshold_labels`."""
+    """One grey value for all images, and an opening: see :func:`somanet.training.paper.threshold.threshold_labels`."""
     return threshold_labels(image, ThresholdSettings(threshold=threshold, opening_radius_px=opening_radius_px))
 
 

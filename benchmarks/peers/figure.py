@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.peers.scoring import PUBLISHED
-from somanet.plots import blank
+from somanet.core.plots import blank
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from somanet.data.layouts import LabelledImage, open_dataset
-from somanet.data.splits import read_split
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import LabelledImage, open_dataset
+from somanet.io.datasets.splits import read_split
 
 Part = Literal["train", "val", "test"]
 SIMULATED: dict[Part, int] = {"train": 32, "val": 8, "test": 12}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.peers.scoring import PUBLISHED, SUBSETS
-from somanet.markdown import table
+from somanet.core.markdown import table
 
 Row = Mapping[str, Any]
 REFERENCE = "paper"

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.peers.contenders import HERE
 from benchmarks.peers.session import Found, Session
 from benchmarks.peers.training import reached
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 
 def race(arguments: argparse.Namespace, session: Session, folder: Path) -> tuple[Found | None, Path | None]:

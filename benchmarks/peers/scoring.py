@@ -27,7 +27,7 @@ def score_subsets(pairs: Sequence[Pair], fluorescent: Mapping[str, bool]) -> dic
 
     Args:
         pairs: (name, true labels, predicted labels) of every image.
-        fluorescent: by name, see :func:`somanet.segmentation.modality.not_fluorescence`.
+        fluorescent: by name, see :func:`somanet.segmentation.inference.modality.not_fluorescence`.
     """
     parts = {"fluorescence": [pair for pair in pairs if fluorescent[pair[0]]], "all": list(pairs)}
     return {name: both_ways(score_dataset(part)) for name, part in parts.items() if part}

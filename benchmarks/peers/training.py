@@ -12,15 +12,15 @@ import torch
 import yaml
 from torch import nn
 
-from somanet.config import PretrainParams
-from somanet.data.layouts import LabelledImage
-from somanet.errors import SomaNetError
-from somanet.segmentation import training
-from somanet.segmentation.checkpoint import save_checkpoint
-from somanet.segmentation.losses import Loss
-from somanet.segmentation.models import build_model
-from somanet.segmentation.settings import ModelSpec
-from somanet.segmentation.training import Epoch
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.network.checkpoint import save_checkpoint
+from somanet.segmentation.network.models import build_model
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.loop import training
+from somanet.training.loop.losses import Loss
+from somanet.training.loop.training import Epoch
+from somanet.training.settings import PretrainParams
 
 
 class _EnoughError(Exception):

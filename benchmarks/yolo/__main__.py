@@ -21,10 +21,10 @@ from typing import Any
 from benchmarks.yolo import page, sets, stages
 from benchmarks.yolo.scoring import System
 from somanet.analysis.network import network_folder
-from somanet.errors import SomaNetError
-from somanet.files import make_folder, read_json, write_json, write_text
-from somanet.provenance import available_processors
-from somanet.trust.tables import fill
+from somanet.analysis.validation.tables import fill
+from somanet.core.errors import SomaNetError
+from somanet.core.files import make_folder, read_json, write_json, write_text
+from somanet.core.machine import available_processors
 
 RECORD = "what an earlier part of the benchmark wrote"
 NETWORKS = ("yolo9-t", "yolox-n", "dfine-n-seg")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.evaluation.boxes import Boxes, MatchedBoxes
-from somanet.markdown import table
-from somanet.plots import FALSE, HIT, MISSED, blank, display
+from benchmarks.yolo.box_scores import Boxes, MatchedBoxes
+from somanet.core.markdown import table
+from somanet.core.plots import FALSE, HIT, MISSED, blank, display
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

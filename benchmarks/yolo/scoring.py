@@ -12,22 +12,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.yolo.box_scores import Boxes, MatchedBoxes, best_cut, boxes_of, match_boxes, on_edge, score_boxes
+from benchmarks.yolo.box_tracks import track_boxes
 from benchmarks.yolo.sets import LATER_X_PX, MOVIE, ScoredSet
 from benchmarks.yolo.somas import SIDES
-from somanet.calibration import Calibration
-from somanet.evaluation.boxes import Boxes, MatchedBoxes, best_cut, boxes_of, match_boxes, on_edge, score_boxes
+from somanet.core.calibration import Calibration
+from somanet.core.schema import BOXES
 from somanet.evaluation.scores import bootstrap_intervals, score_dataset
 from somanet.evaluation.tracks import match_points, track_scores
 from somanet.evaluation.windows import Window, confine
 from somanet.io.images import read_labels
 from somanet.io.movies import open_movie
 from somanet.io.tables import read_table
-from somanet.schema import BOXES
-from somanet.tracking.boxes import track_boxes
+from somanet.segmentation.inference.video import find_blank_frames
 from somanet.tracking.exchange import write_csv
 from somanet.tracking.formats import read_tracks
 from somanet.tracking.movie import track_masks
-from somanet.video import find_blank_frames
 
 RESAMPLES = 1000
 USUAL_CUT = 0.25

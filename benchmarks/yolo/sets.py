@@ -12,15 +12,15 @@ import yaml
 from numpy.typing import NDArray
 
 from somanet.analysis.network import BUNDLED
-from somanet.data.layouts import Dataset, LabelledImage, open_dataset
-from somanet.data.splits import read_split
-from somanet.data.yolo import cut_tiles, write_yolo
-from somanet.files import atomic_path, write_json
+from somanet.core.files import atomic_path, write_json
+from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
+from somanet.io.datasets.splits import read_split
+from somanet.io.datasets.yolo import cut_tiles, write_yolo
 from somanet.io.images import write_image
 from somanet.io.movies import open_movie
-from somanet.segmentation.inputs import to_input
-from somanet.segmentation.modality import not_fluorescence
-from somanet.segmentation.settings import ModelSpec
+from somanet.segmentation.inference.modality import not_fluorescence
+from somanet.segmentation.network.inputs import to_input
+from somanet.segmentation.network.settings import ModelSpec
 from somanet.simulation import neuron_crops
 
 SIM_CROPS, SIM_SEED = 32, 1000

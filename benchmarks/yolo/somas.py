@@ -12,15 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from somanet.data.layouts import LabelledImage
-from somanet.evaluation.boxes import boxes_of
-from somanet.files import write_json
+from benchmarks.yolo.box_scores import boxes_of
+from somanet.core.files import write_json
+from somanet.core.schema import BOXES
+from somanet.io.datasets.layouts import LabelledImage
 from somanet.io.images import write_labels
 from somanet.io.tables import write_table
-from somanet.schema import BOXES
-from somanet.segmentation.checkpoint import Checkpoint
-from somanet.segmentation.instances import probabilities_to_labels
-from somanet.segmentation.prediction import predict_probabilities
+from somanet.segmentation.inference.instances import probabilities_to_labels
+from somanet.segmentation.inference.prediction import predict_probabilities
+from somanet.segmentation.network.checkpoint import Checkpoint
 
 SIDES = ("x0_px", "y0_px", "x1_px", "y1_px")
 

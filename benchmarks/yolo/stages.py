@@ -24,10 +24,11 @@ from benchmarks.yolo.scoring import (
 )
 from benchmarks.yolo.sets import MOVIE, ScoredSet
 from benchmarks.yolo.somas import SIDES, predict_somas
-from somanet.errors import SomaNetError
-from somanet.experiments import save_figure
-from somanet.files import make_folder, sha256_file, write_json
-from somanet.segmentation.checkpoint import load_checkpoint
+from somanet.core.errors import SomaNetError
+from somanet.core.files import make_folder, write_json
+from somanet.core.hashing import sha256_file
+from somanet.core.plots import save_figure
+from somanet.segmentation.network.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 MIN_SCORE = 0.001

@@ -10,7 +10,7 @@ import somanet
 from somanet.analysis import names
 from somanet.analysis.steps import read_facts
 from somanet.migration.settings import MigrateSettings
-from somanet.provenance import collect
+from somanet.provenance.code import collect
 
 CODE = Path(somanet.__file__).resolve().parents[1]
 """The code that runs, whatever folder the user works in: its commit is the one that made the numbers."""

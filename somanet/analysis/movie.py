@@ -20,16 +20,16 @@ from somanet.analysis.steps import (
     take_tracks,
     track_movie,
 )
-from somanet.files import make_folder, write_json
-from somanet.guard import reading
-from somanet.labelling.movie import listed
+from somanet.core.files import make_folder, write_json
+from somanet.core.guard import reading
+from somanet.core.results import hashes_of, result_folder
 from somanet.migration.measures import Measures
 from somanet.migration.settings import MigrateSettings
-from somanet.results import hashes_of, result_folder
+from somanet.segmentation.inference.movie_labels import listed
 from somanet.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
-    from somanet.segmentation.segmenter import Segmenter
+    from somanet.segmentation.inference.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def report_movie(
     source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures, provenance: dict[str, Any]
 ) -> None:
     """Write `report.html`: player, plots, numbers, warnings and provenance in one file."""
-    from somanet.report import ReportInput, write_report
+    from somanet.analysis.report import ReportInput, write_report
 
     facts = read_facts(tracks_folder / names.MOVIE)
     with source.open() as movie, open_labels(tracks_folder) as labels:
@@ -136,7 +136,7 @@ def report_movie(
 
 def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures) -> None:
     """Write `overlay.mp4`: the movie with outlines and trails, cells that saltate in another colour."""
-    from somanet.report import write_overlay
+    from somanet.analysis.report import write_overlay
 
     calibration = scale_of(read_facts(tracks_folder / names.MOVIE))
     with source.open() as movie, open_labels(tracks_folder) as labels:
@@ -171,8 +171,8 @@ def notes_of(folder: Path) -> tuple[str, ...]:
 
 
 def _note_on_sizes(segmentation: dict[str, Any]) -> str | None:
-    from somanet.segmentation.diameters import size_note
-    from somanet.segmentation.serves import Serves
+    from somanet.segmentation.inference.diameters import size_note
+    from somanet.segmentation.network.serves import Serves
 
     if "serves" not in segmentation:
         return None

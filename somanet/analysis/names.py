@@ -1,6 +1,6 @@
 """Every file of a movie's results, in one place."""
 
-from somanet.results import Kind
+from somanet.core.results import Kind
 
 MOVIE = "movie.json"
 MASKS = "masks.tif"

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import somanet
-from somanet.engines import EngineName, with_engine
-from somanet.errors import SomaNetError
-from somanet.guard import protect
-from somanet.mlops import find_run, resolve_checkpoint
-from somanet.provenance import project_root
+from somanet.core.errors import SomaNetError
+from somanet.core.guard import protect
+from somanet.provenance.code import project_root
+from somanet.provenance.mlflow import find_run, resolve_checkpoint
+from somanet.segmentation.engines import EngineName, with_engine
 
 if TYPE_CHECKING:
-    from somanet.segmentation.segmenter import Segmenter
+    from somanet.segmentation.inference.segmenter import Segmenter
 
 BUNDLED = Path(somanet.__file__).resolve().parent / "model"
 """Trained on nuclei, neuron crops and simulated crops; its `README.md` is the model card."""
@@ -25,8 +25,8 @@ def network_folder(model: Path | str | None) -> Path:
     """The checkpoint folder to use; the command at work will not write there.
 
     Args:
-        model: a folder, or any name that :func:`somanet.mlops.resolve_checkpoint` takes: an MLflow run, an alias such
-            as `champion`, an address.
+        model: a folder, or any name that :func:`somanet.provenance.mlflow.resolve_checkpoint` takes: an MLflow run, an
+            alias such as `champion`, an address.
 
     Raises:
         SomaNetError: none was named and none came with this installation, no network has that name, or a file was
@@ -72,16 +72,16 @@ def open_networks(
 
     Args:
         models: names as :func:`network_folder` takes them; none = the one that comes with SomaNet.
-        engine, threads, at_once: see :func:`somanet.engines.with_engine`.
-        symmetries: see :class:`somanet.segmentation.segmenter.Segmenter`.
-        rescale, diameter_px: see :func:`somanet.segmentation.serves.rescaling_factor`.
+        engine, threads, at_once: see :func:`somanet.segmentation.engines.with_engine`.
+        symmetries: see :class:`somanet.segmentation.inference.segmenter.Segmenter`.
+        rescale, diameter_px: see :func:`somanet.segmentation.inference.rescaling.rescaling_factor`.
 
     Raises:
         SomaNetError: a network cannot be used, the same one was named twice, or they do not go together.
     """
-    from somanet.segmentation.checkpoint import load_checkpoint
-    from somanet.segmentation.segmenter import Segmenter
-    from somanet.segmentation.serves import rescaling_factor
+    from somanet.segmentation.inference.rescaling import rescaling_factor
+    from somanet.segmentation.inference.segmenter import Segmenter
+    from somanet.segmentation.network.checkpoint import load_checkpoint
 
     folders = tuple(network_folder(model) for model in models or (None,))
     loaded = tuple(load_checkpoint(folder) for folder in folders)
@@ -128,7 +128,7 @@ def about_network(folder: Path, sha256: str, root: Path) -> dict[str, Any]:
 
     The run is looked for in the project's store, by the hash of the weights; a network from elsewhere may name it.
     """
-    from somanet.segmentation.checkpoint import read_config
+    from somanet.segmentation.network.checkpoint import read_config
 
     config = read_config(folder)
     run = find_run({"weights_sha256": sha256}, root=root)

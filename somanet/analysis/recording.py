@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from somanet.analysis import names
-from somanet.errors import SomaNetError
-from somanet.mlops import DatasetRef, read_run, track_run, write_run_file
+from somanet.core.errors import SomaNetError
+from somanet.provenance.mlflow import DatasetRef, read_run, track_run, write_run_file
 
 EXPERIMENT = "movies"
 SCORES = ("DET", "SEG", "TRA", "LNK", "HOTA", "IDF1", "precision", "recall", "followed", "identity_switches")

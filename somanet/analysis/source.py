@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
-from somanet.files import sha256_tree
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.core.hashing import sha256_tree
 from somanet.io.movies import MOVIE_SUFFIXES, Movie, open_movie
 
 if TYPE_CHECKING:
-    from somanet.segmentation.serves import Serves
+    from somanet.segmentation.network.serves import Serves
 
 FEWEST_FRAMES = 2
 
@@ -59,7 +59,7 @@ class MovieSource:
 
     def sample(self) -> list[NDArray[Any]]:
         """The first, the middle and the last frame."""
-        from somanet.segmentation.modality import sampled_frames
+        from somanet.segmentation.inference.modality import sampled_frames
 
         with self.open() as movie:
             return sampled_frames(movie)
@@ -104,7 +104,7 @@ def check_served(sources: Sequence[MovieSource], serves: Serves) -> None:
     Raises:
         SomaNetError: it names the first, says what was seen, and what to do.
     """
-    from somanet.segmentation.modality import Shown, check_modality
+    from somanet.segmentation.inference.modality import Shown, check_modality
 
     check_modality([Shown(str(source.path), source.sample) for source in sources], serves)
 

@@ -20,27 +20,27 @@ from tqdm import tqdm
 
 from somanet.analysis import names
 from somanet.analysis.source import MovieSource, check_served
-from somanet.calibration import Calibration
-from somanet.engines import record_of
-from somanet.errors import SomaNetError
-from somanet.files import make_folder, read_json, write_json
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.core.files import make_folder, read_json, write_json
+from somanet.core.schema import CONFIDENCE, SOMAS, TRACKS, check_tracks
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import CLASSIC_TIFF_BYTES, Movie, open_movie
 from somanet.io.tables import read_table, write_table
-from somanet.labelling.movie import label_movie
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.settings import MigrateSettings
 from somanet.migration.tables import MIGRATION, PAUSES, SALTATION_EVENTS
-from somanet.schema import CONFIDENCE, SOMAS, TRACKS, check_tracks
+from somanet.segmentation.inference.movie_labels import label_movie
+from somanet.segmentation.inference.record import record_of
+from somanet.segmentation.inference.video import find_blank_frames
 from somanet.tracking.confidence import confidence_of_tracks
 from somanet.tracking.detections import Labels
 from somanet.tracking.exchange import write_csv
 from somanet.tracking.movie import track_masks
 from somanet.tracking.settings import TrackSettings
-from somanet.video import find_blank_frames
 
 if TYPE_CHECKING:
-    from somanet.segmentation.segmenter import Segmenter
+    from somanet.segmentation.inference.segmenter import Segmenter
 
 LARGEST_ID = np.iinfo(np.int32).max
 
@@ -49,7 +49,7 @@ def read_facts(path: Path) -> dict[str, Any]:
     """What a step before wrote of its results.
 
     Raises:
-        SomaNetError: as :func:`somanet.files.read_json`.
+        SomaNetError: as :func:`somanet.core.files.read_json`.
     """
     return read_json(path, expected="what the step before wrote of a movie")
 
@@ -80,7 +80,7 @@ def segment_movie(
     Raises:
         SomaNetError: the movie cannot be read, has no scale, or is of a kind that the network was not made for.
     """
-    from somanet.segmentation.diameters import median_or_nan
+    from somanet.segmentation.inference.diameters import median_or_nan
 
     if not any_modality:
         check_served([source], segmenter.serves)

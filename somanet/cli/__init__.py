@@ -22,7 +22,7 @@ from somanet.cli import (
     training,
 )
 from somanet.cli.guarding import guarding
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 app = typer.Typer(
     name="somanet",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from somanet.cli.options import AnyModality, Channel, Diameter, Engine, Models, Plane, Rescale, Symmetries
-from somanet.engines import EngineName
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
+from somanet.segmentation.engines import EngineName
 
 if TYPE_CHECKING:
     from somanet.analysis.movie import Network, Options
@@ -61,7 +61,7 @@ def analyze(
     """Find, follow and measure every cell of a movie: tables, a report to look at, a video."""
     from somanet.analysis.names import RESULTS
     from somanet.analysis.source import MovieSource, check_served, find_movies
-    from somanet.results import check_results
+    from somanet.core.results import check_results
 
     options = _options(
         axis_deg, assignments or [], export or [], report=report, overlay=overlay, any_modality=any_modality
@@ -111,7 +111,7 @@ def _options(
 ) -> Options:
     from somanet.analysis.movie import Options
     from somanet.config import AnalysisParams
-    from somanet.settings import override, parse
+    from somanet.core.settings import override, parse
     from somanet.tracking.formats import FORMATS
 
     if unknown := sorted(set(exports) - set(FORMATS)):
@@ -129,7 +129,7 @@ def _options(
 
 
 def _conditions(path: Path | None, sources: list[MovieSource]) -> Any:
-    from somanet.analysis.study import read_conditions
+    from somanet.analysis.cohort import read_conditions
 
     return None if path is None else read_conditions(path, [source.name for source in sources])
 
@@ -144,8 +144,8 @@ def _network(
 ) -> Network:
     from somanet.analysis.movie import Network
     from somanet.analysis.network import about_networks, open_networks
-    from somanet.provenance import project_root
-    from somanet.video import usual_workers
+    from somanet.provenance.code import project_root
+    from somanet.segmentation.inference.video import usual_workers
 
     opened = open_networks(
         models,
@@ -187,7 +187,7 @@ def _say(measures: Measures, folder: Path) -> None:
 
 
 def _study(folders: dict[str, Path], conditions: Any, reference: str | None, output: Path) -> None:
-    from somanet.analysis.study import comparison_table, gather, write_study
+    from somanet.analysis.cohort import comparison_table, gather, write_study
 
     study = gather(folders, conditions, reference=reference)
     written = write_study(study, output)

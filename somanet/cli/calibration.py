@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from somanet.cli.options import OneModel
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
-    from somanet.labelling.choosing import Setting
+    from somanet.segmentation.inference.choosing import Setting
 
 
 def calibrate(
@@ -35,9 +35,9 @@ def calibrate(
     One number, the temperature, is fitted. `config.json` gets it as section `calibration`; weights stay as they are.
     """
     from somanet.analysis.network import network_folder
-    from somanet.data.layouts import open_dataset
-    from somanet.data.splits import read_part
-    from somanet.labelling.calibrating import calibrate_checkpoint
+    from somanet.io.datasets.layouts import open_dataset
+    from somanet.io.datasets.splits import read_part
+    from somanet.segmentation.inference.calibrating import calibrate_checkpoint
 
     if split is not None and len(data) > 1:
         raise SomaNetError(f"--split names the images of one set, found {len(data)}. Leave it out, or name one set.")

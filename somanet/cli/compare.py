@@ -38,10 +38,10 @@ def compare(
     ] = None,
 ) -> None:
     """Networks side by side on the same images: scores, paired differences, ranks and cost."""
-    from somanet.comparison.artefact import write_comparison
-    from somanet.comparison.sources import gather
-    from somanet.mlops import add_files, read_run
-    from somanet.provenance import project_root
+    from somanet.provenance.code import project_root
+    from somanet.provenance.mlflow import add_files, read_run
+    from somanet.training.comparison.artefact import write_comparison
+    from somanet.training.comparison.sources import gather
 
     root = project_root()
     if log_to is not None:

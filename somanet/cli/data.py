@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from somanet.cli.guarding import guarding
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 app = typer.Typer(help="Look at data sets and movies before using them.", no_args_is_help=True)
 
@@ -24,15 +24,15 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same data.")] = 0,
 ) -> None:
     """Write simulated nuclei, neuron crops and a neuron movie with its true labels, tracks and saltations."""
-    from somanet import plots
-    from somanet.calibration import Calibration
-    from somanet.data.layouts import write_kaggle
-    from somanet.experiments import save_figure
-    from somanet.files import make_folder
+    from somanet.core import plots
+    from somanet.core.calibration import Calibration
+    from somanet.core.files import make_folder
+    from somanet.core.plots import save_figure
+    from somanet.core.schema import SALTATIONS, TRACKS
+    from somanet.io.datasets.writers import write_kaggle
     from somanet.io.images import write_labels
     from somanet.io.movies import write_movie
     from somanet.io.tables import write_table
-    from somanet.schema import SALTATIONS, TRACKS
     from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
 
     calibration = Calibration(pixel_size_um, frame_interval_min)
@@ -65,8 +65,8 @@ def check(
     strict: Annotated[bool, typer.Option(help="Exit with status 1 if anything was rejected.")] = False,
 ) -> None:
     """Decode everything, count objects, and name whatever cannot be used and why."""
-    from somanet.data.manifest import check_dataset, describe_manifest
-    from somanet.data.movie_manifest import check_movies
+    from somanet.io.datasets.manifest import check_dataset, describe_manifest
+    from somanet.io.datasets.movie_manifest import check_movies
     from somanet.io.movies import MOVIE_SUFFIXES
     from somanet.io.tables import write_table
 
@@ -96,9 +96,9 @@ def select(
     """Choose some images of a data set at random, for example to mix them into another training."""
     import numpy as np
 
-    from somanet.data.layouts import open_dataset
-    from somanet.data.manifest import describe_manifest, pack_dataset
-    from somanet.data.splits import read_part
+    from somanet.io.datasets.layouts import open_dataset
+    from somanet.io.datasets.manifest import describe_manifest, pack_dataset
+    from somanet.io.datasets.splits import read_part
 
     names = open_dataset(path).names
     if split is not None:
@@ -129,10 +129,10 @@ def yolo(
 
     import numpy as np
 
-    from somanet.data.layouts import LabelledImage, open_dataset
-    from somanet.data.splits import make_split, read_split
-    from somanet.data.yolo import cut_tiles, write_yolo
-    from somanet.segmentation.inputs import to_unit
+    from somanet.io.datasets.layouts import LabelledImage, open_dataset
+    from somanet.io.datasets.splits import make_split, read_split
+    from somanet.io.datasets.yolo import cut_tiles, write_yolo
+    from somanet.segmentation.network.inputs import to_unit
 
     dataset = open_dataset(path)
     if split is not None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from somanet.guard import guarded
+from somanet.core.guard import guarded
 
 OUTPUTS = frozenset({"output", "destination", "per_image", "panels"})
 """Parameters of commands that say where to write; every other path is read."""
@@ -21,7 +21,7 @@ Replace = Annotated[
 
 
 def guarding(command: Callable[..., None], *, beside: tuple[str, ...] = ()) -> Callable[..., None]:
-    """A command that runs :func:`somanet.guard.guarded`; with the option `--replace`, where it has an output.
+    """A command that runs :func:`somanet.core.guard.guarded`; with the option `--replace`, where it has an output.
 
     Args:
         command: a function of typer.

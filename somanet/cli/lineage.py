@@ -15,8 +15,8 @@ def trace(
     """Tell where a file comes from: stage or analysis, MLflow run, network, data; what is missing, what has changed."""
     import json
 
-    from somanet.lineage.chain import chain_text
-    from somanet.lineage.trace import trace as trace_file
+    from somanet.provenance.trace.chain import chain_text
+    from somanet.provenance.trace.trace import trace as trace_file
 
     chain = trace_file(file)
     typer.echo(json.dumps(chain.as_dict(), indent=2) if as_json else chain_text(chain))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
-    from somanet.segmentation.serves import Serves
+    from somanet.segmentation.network.serves import Serves
 
 
 def export(
@@ -35,11 +35,11 @@ def export(
     ] = None,
 ) -> None:
     """Write a network for others, with the name of the run that trained it, and prove that it answers alike."""
-    from somanet import exporting
     from somanet.analysis.network import BUNDLED, network_folder
-    from somanet.mlops import find_run
-    from somanet.provenance import project_root
-    from somanet.segmentation.checkpoint import load_checkpoint, read_config
+    from somanet.provenance.code import project_root
+    from somanet.provenance.mlflow import find_run
+    from somanet.segmentation import export as exporting
+    from somanet.segmentation.network.checkpoint import load_checkpoint, read_config
 
     if to != "safetensors" and (modality or diameters):
         raise SomaNetError("--modality and --diameters are written into a checkpoint: leave --format at safetensors.")
@@ -69,7 +69,7 @@ def _serves(modality: str | None, diameters: str | None, before: Serves) -> Serv
     """What a checkpoint is said to serve: what it said before, with what is told now; None if nothing is."""
     from pydantic import ValidationError
 
-    from somanet.segmentation.serves import Serves
+    from somanet.segmentation.network.serves import Serves
 
     if modality is None and diameters is None:
         return None

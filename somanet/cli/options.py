@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from somanet.engines import EngineName
+from somanet.segmentation.engines import EngineName
 
 _NETWORK = "Checkpoint folder, run id, alias (champion) or URI; SomaNet's own unless told."
 

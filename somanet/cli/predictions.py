@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from somanet.cli.options import AnyModality, Channel, Diameter, Engine, Models, Plane, Rescale, Symmetries
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
-    from somanet.data.layouts import LabelledImage
-    from somanet.experiments import Evaluation
-    from somanet.segmentation.segmenter import Segmenter
+    from somanet.io.datasets.layouts import LabelledImage
+    from somanet.segmentation.inference.segmenter import Segmenter
+    from somanet.training.experiments import Evaluation
 
 
 def predict(
@@ -36,15 +36,16 @@ def predict(
     """
     from tqdm import tqdm
 
-    from somanet import plots
     from somanet.analysis.network import open_networks
-    from somanet.experiments import save_figure
+    from somanet.core import plots
+    from somanet.core.machine import available_processors
+    from somanet.core.plots import save_figure
+    from somanet.core.results import check_results
     from somanet.io.images import read_labels
-    from somanet.labelling import Choice, Labelled, find_inputs, notes_on, predict_files
-    from somanet.labelling.labels import LABELS, PICTURES
-    from somanet.provenance import available_processors
-    from somanet.results import check_results
-    from somanet.video import usual_workers
+    from somanet.segmentation.inference.input_files import Choice, find_inputs
+    from somanet.segmentation.inference.label_files import LABELS, PICTURES, Labelled, predict_files
+    from somanet.segmentation.inference.size_warnings import notes_on
+    from somanet.segmentation.inference.video import usual_workers
 
     found = find_inputs(inputs, Choice(channel, z))
     check_results(output, LABELS)
@@ -101,10 +102,12 @@ def evaluate(
 
     The scores without edge-cut objects stand under `interior` in any case.
     """
-    from somanet.experiments import evaluate_segmenter, save_figure, score_both
-    from somanet.files import sha256_tree, write_json
+    from somanet.core.files import write_json
+    from somanet.core.hashing import sha256_tree
+    from somanet.core.plots import save_figure
     from somanet.io.tables import write_table
-    from somanet.labelling import pair_predictions, read_truth
+    from somanet.segmentation.inference.ground_truth import pair_predictions, read_truth
+    from somanet.training.experiments import evaluate_segmenter, score_both
 
     if (predictions is None) == (not model):
         raise SomaNetError("Give either --predictions FOLDER or --model FOLDER.")
@@ -119,8 +122,8 @@ def evaluate(
     truth_sha256 = sha256_tree(truth)
     if model:
         from somanet.analysis.network import open_networks
-        from somanet.data.layouts import open_dataset
         from somanet.evaluation.masks import THRESHOLDS
+        from somanet.io.datasets.layouts import open_dataset
 
         opened = open_networks(model, engine="torch", symmetries=symmetries)
         run_id = _run_of(opened.folders[0], record) if record is not None else ""
@@ -154,7 +157,7 @@ def evaluate(
 def _networks_scored(segmenter: Segmenter) -> dict[str, Any]:
     """Where scores of networks come from."""
     from somanet import __version__
-    from somanet.engines import record_of
+    from somanet.segmentation.inference.record import record_of
 
     told = record_of(segmenter)
     kept = ("model_sha256", "symmetries", "ensemble")
@@ -166,7 +169,7 @@ def _labels_scored(folder: Path) -> dict[str, Any]:
     import json
 
     from somanet import __version__
-    from somanet.files import sha256_tree
+    from somanet.core.hashing import sha256_tree
 
     try:
         told = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))["model_sha256"]
@@ -178,9 +181,9 @@ def _labels_scored(folder: Path) -> dict[str, Any]:
 
 def _run_of(checkpoint: Path, name: str) -> str:
     """The run to add scores to; asked for before the work, not after it."""
-    from somanet.mlops import find_run
-    from somanet.provenance import project_root
-    from somanet.segmentation.checkpoint import read_config
+    from somanet.provenance.code import project_root
+    from somanet.provenance.mlflow import find_run
+    from somanet.segmentation.network.checkpoint import read_config
 
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise SomaNetError(f"--record is {name!r}; expected small letters, digits and _, such as neurons.")
@@ -195,7 +198,7 @@ def _run_of(checkpoint: Path, name: str) -> str:
 
 
 def _record(run_id: str, evaluation: Evaluation, name: str, truth: Path, items: list[LabelledImage]) -> None:
-    from somanet.experiments import Recording, dataset_ref, record_evaluation
+    from somanet.training.experiments import Recording, dataset_ref, record_evaluation
 
     recording = Recording.here("evaluate", name, [dataset_ref(truth, f"test on {name}", items)])
     record_evaluation(Path(run_id), evaluation, prefix=name, recording=recording)

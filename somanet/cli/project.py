@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this computer.")] = 5000) -> None:
     """Open MLflow's page of this project's runs, on this computer only."""
-    from somanet.mlops import serve_ui
-    from somanet.provenance import project_root
+    from somanet.provenance.code import project_root
+    from somanet.provenance.mlflow import serve_ui
 
     typer.echo("Starting MLflow (some seconds); Ctrl-C stops it.")
     hint = "The first time, switch to `Model training` at the top left, then choose an experiment (docs/mlflow.md)."
@@ -21,8 +21,8 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this co
 
 def sync() -> None:
     """Send to MLflow what was kept aside while the tracking server was away."""
-    from somanet.mlops import replay_spool
-    from somanet.provenance import project_root
+    from somanet.provenance.code import project_root
+    from somanet.provenance.mlflow import replay_spool
 
     sent = replay_spool(project_root())
     typer.echo("\n".join(f"{run}: {n} records" for run, n in sent.items()) or "Nothing was waiting.")
@@ -30,7 +30,7 @@ def sync() -> None:
 
 def doctor() -> None:
     """Check this installation, machine and project; say what is missing and what to do."""
-    from somanet.doctor import diagnose
+    from somanet.cli.doctor import diagnose
 
     marks = {"ok": "ok     ", "warn": "warning", "missing": "MISSING"}
     checks = diagnose()

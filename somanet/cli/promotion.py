@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
-    from somanet.promotion.champion import Promotion
+    from somanet.training.promotion.champion import Promotion
 
 
 def promote(
@@ -29,7 +29,7 @@ def promote(
 
     The rule compares it with the champion on the same images. A refusal says why and exits with 1.
     """
-    from somanet.provenance import project_root
+    from somanet.provenance.code import project_root
 
     if roll_back:
         if run is not None or to != "champion":
@@ -41,9 +41,9 @@ def promote(
     if reason is not None:
         raise SomaNetError("--reason goes with --roll-back: a promotion's reason comes from the rule.")
     from somanet.config import PromoteParams
-    from somanet.promotion.champion import promote as promote_run
-    from somanet.promotion.rule import Rule
-    from somanet.settings import parse, read_yaml
+    from somanet.core.settings import parse, read_yaml
+    from somanet.training.promotion.champion import promote as promote_run
+    from somanet.training.promotion.rule import Rule
 
     chosen = parse(PromoteParams, read_yaml(params).get("promote") or {}, source=f"{params}, section promote")
     done = promote_run(run, root=project_root(), rule=Rule(**chosen.model_dump()), to=to, dry_run=dry_run)
@@ -68,7 +68,7 @@ def _say(done: Promotion, *, dry_run: bool) -> None:
 
 
 def _roll_back(root: Path, reason: str | None, dry_run: bool) -> None:
-    from somanet.promotion.champion import roll_back
+    from somanet.training.promotion.champion import roll_back
 
     now, before, text = roll_back(root=root, reason=reason, dry_run=dry_run)
     typer.echo(text)

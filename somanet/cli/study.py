@@ -20,8 +20,8 @@ def study(
     Half an hour on simulated data, about two hours on the real set, on 2 cores. Stopped, it goes on where it was; done,
     it runs nothing.
     """
-    from somanet.provenance import project_root
-    from somanet.study.pipeline import choose_profile, run_profile
+    from somanet.provenance.code import project_root
+    from somanet.training.paper.pipeline import choose_profile, run_profile
 
     root = project_root()
     profile = choose_profile(root, data)

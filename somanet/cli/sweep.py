@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
     from somanet.config import Params
-    from somanet.sweep.report import Report
-    from somanet.sweep.settings import SweepParams
+    from somanet.training.sweep.report import Report
+    from somanet.training.sweep.settings import SweepParams
 
 _PACKED, _STARTS = Path("data/packed/target_train"), Path("models/pretrain")
 
@@ -41,8 +41,8 @@ def sweep(
 ) -> None:
     """Search hyperparameters: each trial is a training and an MLflow run. The same command goes on after a kill."""
     from somanet.config import load_params
-    from somanet.extras import require
-    from somanet.settings import read_yaml
+    from somanet.core.extras import require
+    from somanet.core.settings import read_yaml
 
     require("sweeps", purpose="somanet sweep")
     if workers is not None or scheduler is not None:
@@ -55,12 +55,12 @@ def sweep(
     base = read_yaml(params)["finetune"][chosen.base]
     _check_write_back(write_back)
     folder = params.resolve().parent
-    from somanet.provenance import project_root
+    from somanet.provenance.code import project_root
 
     root = project_root(folder)
     source = f"{params}: sweep.{name}.space"
-    from somanet.sweep.plan import plan_sweep
-    from somanet.sweep.space import read_space
+    from somanet.training.sweep.plan import plan_sweep
+    from somanet.training.sweep.space import read_space
 
     read_space(chosen, base, source=source)  # a mistake in the file is said before one about files that are missing
     job = plan_sweep(
@@ -74,7 +74,7 @@ def sweep(
         root=root,
         source=source,
     )
-    from somanet.sweep.run import run_sweep
+    from somanet.training.sweep.run import run_sweep
 
     place = output or folder / "reports" / "sweeps" / name
     go = partial(
@@ -88,7 +88,7 @@ def sweep(
     report = _run(go, workers, scheduler, root)
     _tell(report)
     if write_back is not None:
-        from somanet.sweep.winner import winning_variant, write_variant
+        from somanet.training.sweep.winner import winning_variant, write_variant
 
         assert report.best is not None  # _tell has seen to it
         changed = write_variant(
@@ -96,6 +96,7 @@ def sweep(
             write_back,
             winning_variant(base, report, job.space),
             comment=f"`somanet sweep {name}`: {report.metric} {report.best.value:.4f} on held-out training neurons",
+            check=load_params,
             force=force,
         )
         typer.echo(f"{'Written' if changed else 'There already'}: finetune.{write_back} in {params}")
@@ -106,7 +107,7 @@ def sweep(
 def _run(go: Callable[..., Report], workers: int | None, scheduler: str | None, root: Path) -> Report:
     from contextlib import ExitStack
 
-    from somanet.sweep.cluster import existing_cluster, local_cluster, run_on_cluster
+    from somanet.training.sweep.cluster import existing_cluster, local_cluster, run_on_cluster
 
     with ExitStack() as stack:
         if scheduler is not None:

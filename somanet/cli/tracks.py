@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from somanet.cli.guarding import guarding
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
-    from somanet.calibration import Calibration
+    from somanet.core.calibration import Calibration
     from somanet.evaluation.tracks import Matches
     from somanet.evaluation.windows import Window
 
@@ -82,10 +82,10 @@ def score(
     output: Annotated[Path | None, typer.Option(help="JSON file with every number.")] = None,
 ) -> None:
     """Score tracks by their points and, with both label movies, by their masks."""
+    from somanet.core.files import write_json
     from somanet.evaluation.lineages import lineage_scores
     from somanet.evaluation.tracks import match_points, track_scores
     from somanet.evaluation.windows import Window, confine
-    from somanet.files import write_json
     from somanet.io.movies import open_movie
     from somanet.tracking.challenge import CtcCells
     from somanet.tracking.formats import read_tracks, recognise
@@ -127,7 +127,7 @@ def _scale(
     tables: Iterable[Path], pixel_size_um: float | None, frame_interval_min: float | None, movie: Path | None
 ) -> tuple[Calibration | None, tuple[int, int] | None]:
     """The scale that was given, or that a movie or a table of our own holds; and the size of the movie's frames."""
-    from somanet.calibration import Calibration, FileCalibration
+    from somanet.core.calibration import Calibration, FileCalibration
     from somanet.io.movies import open_movie
     from somanet.tracking.formats import scale_in_file
 

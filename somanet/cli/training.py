@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from somanet.cli.options import with_options
-from somanet.errors import SomaNetError
-from somanet.guard import check_write
+from somanet.core.errors import SomaNetError
+from somanet.core.guard import check_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from somanet.data.layouts import LabelledImage
+    from somanet.io.datasets.layouts import LabelledImage
 
     LabelledSet = tuple[Path, list[LabelledImage]]
 
@@ -74,9 +74,9 @@ def train(
     network: Annotated[str | None, typer.Option(help="A network of params.yaml's `pretrain` section.")] = None,
 ) -> None:
     """Train a network on labelled images. Without --network: the paper's U-Net and default settings."""
-    from somanet.config import PretrainParams
-    from somanet.experiments import start_network
-    from somanet.settings import override, parse
+    from somanet.core.settings import override, parse
+    from somanet.training.experiments import start_network
+    from somanet.training.settings import PretrainParams
 
     others = options.without_labels()
     values = _section(options.params, "pretrain", network) if network else {"model": {}, "training": {}}
@@ -97,9 +97,9 @@ def finetune(
     blocks: Annotated[str | None, typer.Option(help="Blocks from the output to retrain: a number or 'all'.")] = None,
 ) -> None:
     """Retrain a network's last blocks, or all of it, on other labelled images."""
-    from somanet.config import FinetuneParams
-    from somanet.experiments import choose_images, start_network
-    from somanet.settings import override, parse
+    from somanet.core.settings import override, parse
+    from somanet.training.experiments import choose_images, start_network
+    from somanet.training.settings import FinetuneParams
 
     others = options.without_labels()
     defaults: dict[str, Any] = {"start": "checkpoint", "weights": "pretrained", "training": {"trainable_blocks": 3}}
@@ -108,7 +108,7 @@ def finetune(
     values = others.in_settings(override(values, [*(options.assignments or ()), *extra]))
     chosen = parse(FinetuneParams, values, source="settings")
     from somanet.analysis.network import network_folder
-    from somanet.segmentation.settings import ModelSpec
+    from somanet.segmentation.network.settings import ModelSpec
 
     seed = options.seed
     checkpoint = network_folder(start)
@@ -144,7 +144,7 @@ class _Unlabelled:
 
     def in_settings(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The settings with a section for images without labels, where such images are named and they have none."""
-        from somanet.settings import with_setting
+        from somanet.core.settings import with_setting
 
         if self.path is None or (values.get("training") or {}).get("unlabelled"):
             return dict(values)
@@ -152,7 +152,7 @@ class _Unlabelled:
 
     def read(self) -> list[NDArray[Any]]:
         """The images; none where none were named."""
-        from somanet.experiments import unlabelled_images
+        from somanet.training.experiments import unlabelled_images
 
         if self.path is None:
             return []
@@ -180,7 +180,9 @@ def _run(
     *,
     start_sha256: str | None = None,
 ) -> None:
-    from somanet.experiments import (
+    from somanet.core.files import atomic_path
+    from somanet.provenance.mlflow import DatasetRef
+    from somanet.training.experiments import (
         Recording,
         dataset_ref,
         is_main_process,
@@ -188,8 +190,6 @@ def _run(
         several_trainings,
         write_training,
     )
-    from somanet.files import atomic_path
-    from somanet.mlops import DatasetRef
 
     references = [dataset_ref(path, "training", items) for path, items in images.training]
     references += [dataset_ref(path, "validation", items) for path, items in images.validation]
@@ -226,7 +226,7 @@ def _run(
 
 
 def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) -> dict[str, Any]:
-    from somanet.settings import read_yaml
+    from somanet.core.settings import read_yaml
 
     named = read_yaml(params).get(section, {})
     if name not in named:
@@ -238,8 +238,8 @@ def _sets(
     data: list[Path], val: Path | None, split: Path | None, seed: int
 ) -> tuple[list[LabelledSet], list[LabelledSet]]:
     """Training and validation images of each set: all of them and another set's, or a split of each."""
-    from somanet.data.layouts import open_dataset
-    from somanet.data.splits import make_split, read_split
+    from somanet.io.datasets.layouts import open_dataset
+    from somanet.io.datasets.splits import make_split, read_split
 
     if val is not None and split is not None:
         raise SomaNetError("Give --val or --split, not both: each says which images validate.")

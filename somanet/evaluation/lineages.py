@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.evaluation.tracks import Matches, Pairs
 
 LINEAGE_METRICS = (

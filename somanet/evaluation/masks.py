@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from skimage.segmentation import relabel_sequential
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 Labels = NDArray[np.integer]
 

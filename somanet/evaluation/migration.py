@@ -46,7 +46,7 @@ def score_saltations(true: pd.DataFrame, found: pd.DataFrame, observed: pd.DataF
     """Compare found saltations with the true ones of the same track ids.
 
     Args:
-        true: columns of :data:`somanet.schema.SALTATIONS`; saltations outside the observed time may be in it.
+        true: columns of :data:`somanet.core.schema.SALTATIONS`; saltations outside the observed time may be in it.
         found: the same, and ``censored`` (empty, start, end or both).
         observed: one row per track: ``track_id``, ``start_h``, ``end_h``.
     """

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.evaluation.image_tables import SCORES, ImageValues, image_values
 from somanet.evaluation.resampling import (
     DRAWN_PATTERNS,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.evaluation.masks import (
     THRESHOLDS,
     Labels,

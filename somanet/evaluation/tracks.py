@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.evaluation.masks import Labels, overlap, ratio
 
 METRICS = ("DET", "SEG", "TRA", "LNK", "HOTA", "IDF1")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.evaluation.masks import Labels
 from somanet.evaluation.tracks import Matches
 

@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.io.completeness import JPEG_MAGIC, PNG_MAGIC, TIFF_MAGICS, jpeg_cut, png_cut, tiff_cut
 from somanet.io.problems import FileProblem
 from somanet.io.tiff_scale import tiff_calibration

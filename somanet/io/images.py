@@ -8,8 +8,8 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from somanet.errors import SomaNetError
-from somanet.files import atomic_path
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path
 from somanet.io.decoding import IMAGE_DTYPES, decode_image, decode_labels
 from somanet.io.problems import FileProblem
 

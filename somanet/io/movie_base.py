@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from somanet.calibration import FileCalibration
-from somanet.errors import SomaNetError
+from somanet.core.calibration import FileCalibration
+from somanet.core.errors import SomaNetError
 from somanet.io.decoding import check_finite
 from somanet.io.problems import FileProblem, StackProblem
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from somanet.calibration import FileCalibration
+from somanet.core.calibration import FileCalibration
 from somanet.io.movie_base import Movie, choose_channel, choose_planes
 from somanet.io.problems import FileProblem
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from somanet.calibration import FileCalibration
+from somanet.core.calibration import FileCalibration
 from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
 from somanet.io.problems import FileProblem
 from somanet.io.scale import to_minutes, to_um

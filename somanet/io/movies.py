@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from somanet.calibration import Calibration, FileCalibration
-from somanet.errors import SomaNetError
-from somanet.files import atomic_path
+from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path
 from somanet.io.movie_base import Movie
 from somanet.io.problems import FileProblem
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 Kind = Literal[
     "missing",

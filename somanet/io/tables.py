@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from somanet.errors import SomaNetError
-from somanet.files import atomic_path
-from somanet.schema import Column, Schema, check_columns
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path
+from somanet.core.schema import Column, Schema, check_columns
 
 FLOAT_FORMAT = "%.9g"
 """Nine digits: finer than any measurement here, coarse enough to hide the last bits that differ between "

@@ -9,7 +9,7 @@ from typing import Any
 
 import tifffile
 
-from somanet.calibration import FileCalibration
+from somanet.core.calibration import FileCalibration
 from somanet.io.problems import FileProblem
 from somanet.io.scale import exact, interval_in_text, to_minutes, to_um
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.errors import SomaNetError
-from somanet.files import atomic_path
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path
 
 # Near the eye's limit at a tenth of the size of the frames; a key frame every second makes scrubbing quick.
 _OPTIONS = {"crf": "20", "preset": "veryfast"}

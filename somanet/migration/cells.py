@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import check_tracks
 from somanet.migration.direction import headings, straightness
 from somanet.migration.hmm import MotionModel, fit_motion_model, mobile_steps_by_model
 from somanet.migration.kinematics import (
@@ -31,7 +32,6 @@ from somanet.migration.saltation import (
 )
 from somanet.migration.sampling import sampling_sums, true_jumps
 from somanet.migration.tables import MIGRATION
-from somanet.schema import check_tracks
 
 LEAST_HOURS = 4.0
 LEAST_FRAMES = 12
@@ -76,7 +76,7 @@ def migration_of(
     """Measure how the cells of one movie migrate.
 
     Args:
-        tracks: :data:`somanet.schema.TRACKS` of one movie.
+        tracks: :data:`somanet.core.schema.TRACKS` of one movie.
         remove_drift: subtract the median step of all tracks first.
         sigma_um: localisation noise per axis if known; measured from steps at rest if None.
         detector: "rule" for the speed threshold, "model" for the hidden Markov model.

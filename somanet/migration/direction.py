@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.migration.kinematics import Bools, Floats, Ints, Steps
 
 HALF_TURN = 180.0

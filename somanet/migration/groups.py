@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.migration.summary import UNITS, long_enough, pooled_numbers
 
 Floats = NDArray[np.float64]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.migration.kinematics import Bools, Floats, Steps
 
 Ints = NDArray[np.intp]

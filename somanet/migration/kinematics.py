@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.schema import check_tracks
+from somanet.core.schema import check_tracks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -84,10 +84,10 @@ def steps_of(tracks: pd.DataFrame) -> Steps:
     """Displacements from each position of a track to its next one.
 
     Args:
-        tracks: :data:`somanet.schema.TRACKS`, any order of rows; a missing frame is a gap.
+        tracks: :data:`somanet.core.schema.TRACKS`, any order of rows; a missing frame is a gap.
 
     Raises:
-        SomaNetError: see :func:`somanet.schema.check_tracks`.
+        SomaNetError: see :func:`somanet.core.schema.check_tracks`.
     """
     ordered = check_tracks(tracks, "The tracks")
     track, frame = (ordered[name].to_numpy(np.int64) for name in ("track_id", "frame"))
@@ -141,7 +141,7 @@ def drift_of(tracks: pd.DataFrame, *, min_tracks: int = FEWEST_TRACKS_FOR_DRIFT)
     at 0: it would carry the cells' own motion away.
 
     Args:
-        tracks: :data:`somanet.schema.TRACKS` of one movie.
+        tracks: :data:`somanet.core.schema.TRACKS` of one movie.
         min_tracks: fewest gap-free steps per frame that count.
     """
     steps = steps_of(tracks)

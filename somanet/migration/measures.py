@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.migration.cells import Migration, migration_of
 from somanet.migration.direction import Autocorrelation, Direction, direction_autocorrelation, direction_of
 from somanet.migration.msd import Msd, PersistentWalk, fit_persistent_walk, msd_of
@@ -59,7 +59,7 @@ def measure_movie(
     """Measure the migration of one movie's cells, by the rule and by the model.
 
     Args:
-        tracks: :data:`somanet.schema.TRACKS` of one movie; may be empty.
+        tracks: :data:`somanet.core.schema.TRACKS` of one movie; may be empty.
         axis_deg: direction, for example away from the explant, that angles are counted from.
         remove_drift: subtract the median step of all tracks first.
         sigma_um: localisation noise per axis if known.

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import check_tracks
 from somanet.migration.kinematics import Floats, Ints, steps_of
-from somanet.schema import check_tracks
 
 LONGEST_LAG_SHARE = 4
 """Lags up to a quarter of the movie: beyond, few and overlapping pairs make the curve wander (Saxton 1997)."""
@@ -37,7 +37,7 @@ def msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> Msd:
     """Mean squared displacement; pairs across a gap count, as both their positions are known.
 
     Args:
-        tracks: :data:`somanet.schema.TRACKS` of one movie, drift removed: drift adds its square times τ².
+        tracks: :data:`somanet.core.schema.TRACKS` of one movie, drift removed: drift adds its square times τ².
         max_lag: longest lag in frames; a quarter of the movie if None.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.migration.kinematics import NOISE_STEPS, Bools, Floats, Ints, Steps
 from somanet.migration.tables import PAUSES, SALTATION_EVENTS
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from somanet.settings import PositiveFloat, Settings
+from somanet.core.settings import PositiveFloat, Settings
 
 
 class MigrateSettings(Settings):

@@ -12,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import check_columns
 from somanet.migration.kinematics import over
 from somanet.migration.sampling import true_jumps
 from somanet.migration.tables import MIGRATION
-from somanet.schema import check_columns
 
 Floats = NDArray[np.float64]
 

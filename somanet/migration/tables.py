@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from somanet.schema import SALTATIONS, Column, Schema
+from somanet.core.schema import SALTATIONS, Column, Schema
 
 SALTATION_EVENTS = Schema(
     "saltation events",

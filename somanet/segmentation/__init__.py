@@ -1,1 +1,1 @@
-"""Networks that find somas: building, training, storing and applying them."""
+"""Images to somas: networks, the engines that compute them, inference, movies, and networks to hand on."""

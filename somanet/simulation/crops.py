@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.calibration import Calibration
-from somanet.data.layouts import LabelledImage
-from somanet.errors import SomaNetError
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import LabelledImage
 from somanet.simulation.neurons import SimulatedMovie, check_seed, check_shape, simulate_movie
 from somanet.simulation.settings import NeuronSettings
 

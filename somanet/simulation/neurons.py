@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
 from somanet.simulation.cells import Cell, random_cells
 from somanet.simulation.motion import stage_drift
 from somanet.simulation.render import render_movie

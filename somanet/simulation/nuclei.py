@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.data.layouts import LabelledImage
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import LabelledImage
 from somanet.simulation.neurons import check_seed, check_shape
 from somanet.simulation.patches import FloatImage, blur
 from somanet.simulation.shapes import coverage, outline, random_blob

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.calibration import Calibration
+from somanet.core.calibration import Calibration
 from somanet.simulation.camera import NUCLEUS_READ_NOISE, bleaching, expose, illumination
 from somanet.simulation.cells import Cell
 from somanet.simulation.patches import blur

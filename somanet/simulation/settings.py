@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 
 def _setting(default: float, doc: str, *, low: float = 0.0, high: float = math.inf, above_low: bool = False) -> Any:

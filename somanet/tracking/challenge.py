@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.calibration import Calibration
+from somanet.core.calibration import Calibration
 from somanet.tracking.ctc import TABLES, CtcMasks, read_ctc
 from somanet.tracking.recognition import ctc_folder
 from somanet.tracking.relabel import relabel_movie

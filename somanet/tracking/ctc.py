@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
-from somanet.files import atomic_path, make_folder, write_text
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path, make_folder, write_text
+from somanet.core.schema import check_tracks
 from somanet.io.images import read_labels, write_labels
-from somanet.schema import check_tracks
 from somanet.tracking.detections import Labels, detect_cells
 from somanet.tracking.linking import as_tracks
 from somanet.tracking.relabel import relabel_movie

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 
 Labels = NDArray[np.integer]
 

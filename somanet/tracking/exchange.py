@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from somanet.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration
-from somanet.errors import SomaNetError
+from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import TRACKS, Column, Schema, check_tracks
 from somanet.io.tables import read_table, write_table
-from somanet.schema import TRACKS, Column, Schema, check_tracks
 from somanet.tracking.ctc import CtcMasks, read_ctc, write_ctc
 from somanet.tracking.geffs import read_geff, write_geff
 from somanet.tracking.points import tracks_from_points
@@ -55,7 +55,7 @@ def write_csv(path: Path | str, tracks: pd.DataFrame) -> None:
     """Write our own table of tracks, all columns, nine digits.
 
     Raises:
-        SomaNetError: the tracks make no sense (see :func:`somanet.schema.check_tracks`), or the disk refuses.
+        SomaNetError: the tracks make no sense (see :func:`somanet.core.schema.check_tracks`), or the disk refuses.
     """
     write_table(path, check_tracks(tracks, "The tracks"), TRACKS)
 

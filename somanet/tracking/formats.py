@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from somanet.calibration import Calibration, FileCalibration
-from somanet.errors import SomaNetError
-from somanet.schema import TRACKS
+from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import TRACKS
 from somanet.tracking.detections import Labels
 from somanet.tracking.exchange import (
     GIVE_SCALE,

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
-from somanet.files import atomic_path
-from somanet.schema import check_tracks
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path
+from somanet.core.schema import check_tracks
 from somanet.tracking.points import chains, steps, tracks_from_points
 
 _HOURS = {"second": 1 / 3600, "minute": 1 / 60, "hour": 1.0}

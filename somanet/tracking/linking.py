@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
-from somanet.schema import TRACKS
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import TRACKS
 from somanet.tracking.detections import DETECTION_COLUMNS
 from somanet.tracking.points import chains
 from somanet.tracking.steps import check_step, typical_max_gap_frames, typical_max_step_um

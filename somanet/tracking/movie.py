@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.calibration import Calibration
+from somanet.core.calibration import Calibration
 from somanet.tracking.detections import Labels, check_labels, detect_cells, objects_of
 from somanet.tracking.linking import link_cells
 from somanet.tracking.relabel import relabel_movie
@@ -31,7 +31,7 @@ class Tracked:
     """The cells of one movie.
 
     Attributes:
-        tracks: :data:`somanet.schema.TRACKS` and shape and intensity columns; ``label`` is the value in ``masks``.
+        tracks: :data:`somanet.core.schema.TRACKS` and shape and intensity columns; ``label`` is the value in ``masks``.
         masks: the label frames that were linked.
         settings: as asked for, with what the movie itself decided filled in.
         n_noise: objects left out for their size.

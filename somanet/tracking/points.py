@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
-from somanet.schema import TRACKS, check_tracks
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import TRACKS, check_tracks
 
 
 def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: str) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: s
         ``schema.TRACKS`` columns, then the others, by track and frame.
 
     Raises:
-        SomaNetError: what :func:`somanet.schema.check_tracks` refuses.
+        SomaNetError: what :func:`somanet.core.schema.check_tracks` refuses.
     """
     shift = 1 if len(points) and points["track_id"].min() == 0 else 0
     table = points.assign(

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from somanet.errors import SomaNetError
-from somanet.files import json_object
+from somanet.core.errors import SomaNetError
+from somanet.core.files import json_object
 from somanet.tracking.ctc import TABLES
 from somanet.tracking.exchange import NAPARI, table_columns
 

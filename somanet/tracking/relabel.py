@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.tracking.detections import Labels, check_labels, objects_of
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from somanet.settings import NonNegativeFloat, PositiveFloat, Settings
+from somanet.core.settings import NonNegativeFloat, PositiveFloat, Settings
 from somanet.tracking.linking import INTENSITY_WEIGHT, OVERLAP_WEIGHT, SHAPE_WEIGHT
 
 

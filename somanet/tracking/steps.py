@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
 
 FASTEST_UM_PER_H = 150.0
 """Twice the mean speed of an interneuron's nucleokinesis: no soma is linked over a faster step."""

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.calibration import Calibration
+from somanet.core.calibration import Calibration
 from somanet.tracking.detections import Labels, check_labels, objects_of
-from somanet.tracking.pieces import Mask, Soma, masks_of, nearest_px, split_mask
+from somanet.tracking.mask_geometry import Mask, Soma, masks_of, nearest_px, split_mask
 from somanet.tracking.steps import FASTEST_UM_PER_H, check_step
 
 MIN_APART_H = 0.6

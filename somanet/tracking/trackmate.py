@@ -10,10 +10,10 @@ from xml.etree import ElementTree as ET
 
 import pandas as pd
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
-from somanet.files import atomic_path
-from somanet.schema import check_tracks
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path
+from somanet.core.schema import check_tracks
 from somanet.tracking.points import chains, steps, tracks_from_points
 
 VERSION = "7.11.1"

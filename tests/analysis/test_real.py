@@ -9,10 +9,10 @@ import pytest
 from somanet.analysis.movie import Network, Options, analyze_movie
 from somanet.analysis.network import network_folder
 from somanet.analysis.source import MovieSource
-from somanet.calibration import Calibration
+from somanet.core.calibration import Calibration
 from somanet.evaluation.tracks import match_points, track_scores
-from somanet.segmentation.checkpoint import load_checkpoint
-from somanet.segmentation.segmenter import Segmenter
+from somanet.segmentation.inference.segmenter import Segmenter
+from somanet.segmentation.network.checkpoint import load_checkpoint
 from somanet.tracking.formats import read_tracks
 
 SCALE = Calibration(1.28, 12.0)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from somanet.analysis.source import MovieSource, check_plausible, find_movies, movie_name
-from somanet.calibration import Calibration, FileCalibration
-from somanet.errors import SomaNetError
+from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.errors import SomaNetError
 from tests.analysis.worlds import HEIGHT, N_FRAMES, SCALE, WIDTH, frames_TYX, save_movie
 
 

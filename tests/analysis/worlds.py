@@ -9,12 +9,12 @@ import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.steps import migrate_movie
-from somanet.calibration import Calibration, FileCalibration
-from somanet.files import make_folder, write_json
+from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.files import make_folder, write_json
+from somanet.core.schema import TRACKS
 from somanet.io.movies import write_movie
 from somanet.io.tables import write_table
 from somanet.migration.settings import MigrateSettings
-from somanet.schema import TRACKS
 
 SCALE = Calibration(2.0, 20.0)
 N_FRAMES, HEIGHT, WIDTH = 14, 64, 96

@@ -16,11 +16,12 @@ from benchmarks.few_labels import trainings
 from benchmarks.few_labels.page import draw, markdown, summarise
 from benchmarks.few_labels.plan import METHODS, SEEDS, SIZES, Cell, World, cells, content_of, key_of, recipe
 from benchmarks.few_labels.trainings import expected_seconds, train_and_score
-from somanet.calibration import FileCalibration
-from somanet.data.layouts import LabelledImage, write_pairs
-from somanet.errors import SomaNetError
+from somanet.core.calibration import FileCalibration
+from somanet.core.errors import SomaNetError
+from somanet.core.settings import read_yaml
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.io.datasets.writers import write_pairs
 from somanet.io.movies import write_movie
-from somanet.settings import read_yaml
 from tests.markdown_tables import unpadded
 from tests.worlds import save_bright_network, scene
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from benchmarks import held_out
-from somanet.calibration import Calibration
-from somanet.data.layouts import LabelledImage, write_pairs
-from somanet.data.writers import write_kaggle
-from somanet.errors import SomaNetError
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.movies import write_movie
-from somanet.segmentation.segmenter import Segmented
+from somanet.segmentation.inference.segmenter import Segmented
 from tests.markdown_tables import unpadded
 from tests.worlds import save_bright_network
 

@@ -19,8 +19,8 @@ from benchmarks.peers.measuring import conv_flops, label_all, rate_seconds
 from benchmarks.peers.scoring import score_subsets
 from benchmarks.peers.session import Session, better
 from benchmarks.peers.training import reached
-from somanet.data.layouts import LabelledImage
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import LabelledImage
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -205,9 +205,9 @@ def test_a_training_ends_at_its_aim_its_recipe_or_its_time(
 ) -> None:
     """Two epochs of two squares; every IoU is above -1 and none reaches 2."""
     from benchmarks.peers.training import read_recipe, train_until
-    from somanet.segmentation import training
-    from somanet.segmentation.checkpoint import load_checkpoint
+    from somanet.segmentation.network.checkpoint import load_checkpoint
     from somanet.simulation import simulate_nuclei
+    from somanet.training.loop import training
 
     text = "pretrain: {tiny: {model: {}, training: {epochs: 2, batch_size: 2, size_px: 32, device: cpu}}}"
     (tmp_path / "recipe.yaml").write_text(text)

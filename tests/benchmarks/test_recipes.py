@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.peers.training import read_recipe
 from somanet.analysis.network import BUNDLED
-from somanet.segmentation.models import build_model
+from somanet.segmentation.network.models import build_model
 
 PEERS = Path(__file__).parents[2] / "benchmarks" / "peers"
 BUNDLED_NUCLEI = read_recipe(BUNDLED / "recipe.yaml", "nuclei")

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import tifffile
 
-from somanet.calibration import FileCalibration
-from somanet.files import sha256_file
+from somanet.core.calibration import FileCalibration
+from somanet.core.hashing import sha256_file
 from somanet.io.movies import open_movie
 from tests.analysis.worlds import HEIGHT, N_FRAMES, WIDTH, frames_TYX, save_movie
 from tests.worlds import somanet

@@ -18,13 +18,13 @@ import pytest
 import tifffile
 import torch
 
-from somanet.calibration import FileCalibration
-from somanet.data.layouts import write_kaggle, write_pairs
-from somanet.errors import SomaNetError
-from somanet.guard import check_write, guarded
+from somanet.core.calibration import FileCalibration
+from somanet.core.errors import SomaNetError
+from somanet.core.guard import check_write, guarded
+from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.movies import open_movie
-from somanet.mlops import database
+from somanet.provenance.mlflow import database
 from tests.worlds import TWO_SOMAS, draw, make_project, mlflow_may_warn, photograph, scene, somanet
 
 LABELS = draw(TWO_SOMAS)
@@ -270,19 +270,19 @@ def test_a_full_disk(project: Path, command: str, monkeypatch: pytest.MonkeyPatc
     def full(*_arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("somanet.files.os.fsync", full)
+    monkeypatch.setattr("somanet.core.files.os.fsync", full)
     assert "the disk is full" in error_of(command.split(), project)
 
 
 TRAIN_WITH_LITTLE_SPACE = """
 import resource, sys
 from somanet import cli
-import somanet.experiments
-original = somanet.experiments.run_training
+import somanet.training.experiments
+original = somanet.training.experiments.run_training
 def run_training(*arguments, **options):
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))  # the weights alone have 8 MB
     return original(*arguments, **options)
-somanet.experiments.run_training = run_training
+somanet.training.experiments.run_training = run_training
 sys.argv = ["somanet", "train", "set.zip", "--output", "out", "--set", "training.epochs=1"]
 cli.main()
 """

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from somanet.io.images import read_labels
-from somanet.mlops import read_run
-from somanet.segmentation.checkpoint import load_checkpoint
+from somanet.provenance.mlflow import read_run
+from somanet.segmentation.network.checkpoint import load_checkpoint
 from tests.worlds import mlflow_may_warn, somanet
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from somanet.files import write_json
+from somanet.core.files import write_json
 from somanet.io.tables import write_table
-from somanet.mlops.client import open_client
-from tests.comparison.worlds import image_table, metrics, write_run
+from somanet.provenance.mlflow.client import open_client
 from tests.test_readme import commands, problem_with, somanet_arguments
+from tests.training.comparison.worlds import image_table, metrics, write_run
 from tests.worlds import make_project, mlflow_may_warn, somanet
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from somanet.analysis.network import BUNDLED
-from somanet.extras import missing
+from somanet.core.extras import missing
 from somanet.io.images import read_labels, write_image
-from tests.engines.worlds import FAST
+from tests.segmentation.engines.worlds import FAST
 from tests.worlds import TWO_SOMAS, draw, photograph, somanet
 
 LABELS = draw(TWO_SOMAS)

@@ -14,17 +14,18 @@ import torch
 
 from somanet.analysis.source import MovieSource
 from somanet.analysis.steps import read_tracks_of, segment_movie, track_movie
-from somanet.calibration import Calibration
-from somanet.data.layouts import LabelledImage, write_pairs
-from somanet.files import sha256_file
+from somanet.core.calibration import Calibration
+from somanet.core.hashing import sha256_file
+from somanet.core.schema import OBJECTS, SOMAS
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.io.datasets.writers import write_pairs
 from somanet.io.images import read_labels, write_image
 from somanet.io.movies import write_movie
-from somanet.lineage.trace import trace
-from somanet.schema import OBJECTS, SOMAS
-from somanet.segmentation.checkpoint import load_checkpoint, save_checkpoint
-from somanet.segmentation.models import build_model
-from somanet.segmentation.segmenter import Segmenter
-from somanet.segmentation.settings import ModelSpec
+from somanet.provenance.trace.trace import trace
+from somanet.segmentation.inference.segmenter import Segmenter
+from somanet.segmentation.network.checkpoint import load_checkpoint, save_checkpoint
+from somanet.segmentation.network.models import build_model
+from somanet.segmentation.network.settings import ModelSpec
 from somanet.tracking.settings import TrackSettings
 from tests.analysis.worlds import N_FRAMES, save_movie
 from tests.worlds import TWO_SOMAS, bright_network, draw, make_project, photograph, scene, somanet

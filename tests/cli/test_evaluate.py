@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from somanet.data.layouts import write_kaggle, write_pairs
+from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import read_image, write_labels
 from tests.worlds import draw, scene, somanet
 

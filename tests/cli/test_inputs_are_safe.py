@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import typer
 
-from somanet.calibration import FileCalibration
 from somanet.cli import app
 from somanet.cli.guarding import OUTPUTS
-from somanet.data.layouts import write_kaggle, write_pairs
-from somanet.files import sha256_file
+from somanet.core.calibration import FileCalibration
+from somanet.core.hashing import sha256_file
+from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.movies import write_movie
 from tests.worlds import TWO_SOMAS, draw, make_project, photograph, scene, somanet

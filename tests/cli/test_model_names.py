@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from somanet.data.layouts import write_kaggle
+from somanet.io.datasets.writers import write_kaggle
 from somanet.io.images import read_labels, write_image
-from somanet.mlops import read_run, register_run, run_id_from, set_alias
-from somanet.segmentation.checkpoint import load_checkpoint
+from somanet.provenance.mlflow import read_run, register_run, run_id_from, set_alias
+from somanet.segmentation.network.checkpoint import load_checkpoint
 from tests.worlds import TWO_SOMAS, draw, make_project, mlflow_may_warn, photograph, scene, somanet
 
 TINY = ("--set", "training.epochs=1", "--set", "training.size_px=32", "--set", "training.learning_rate=1e-6")

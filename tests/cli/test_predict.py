@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from somanet.calibration import Calibration, FileCalibration
-from somanet.data.layouts import write_kaggle, write_pairs
+from somanet.core.calibration import Calibration, FileCalibration
+from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image
 from somanet.io.movies import open_movie, write_movie
-from somanet.segmentation.segmenter import Segmented, Segmenter
-from somanet.video import usual_workers
+from somanet.segmentation.inference.segmenter import Segmented, Segmenter
+from somanet.segmentation.inference.video import usual_workers
 from tests.worlds import TWO_SOMAS, draw, photograph, scene, somanet
 
 THREE_SOMAS = """
@@ -175,7 +175,7 @@ def test_several_inputs_at_once_and_again(bright: Path, tmp_path: Path) -> None:
 
 def test_without_a_model_the_one_that_comes_along_answers(tmp_path: Path) -> None:
     from somanet.analysis.network import BUNDLED
-    from somanet.files import sha256_file
+    from somanet.core.hashing import sha256_file
     from somanet.simulation import neuron_crops
 
     [crop] = neuron_crops(n_crops=1, size_px=96, seed=5)

@@ -13,11 +13,11 @@ import pytest
 import torch
 from mlflow.exceptions import MlflowException
 
-from somanet.data.layouts import write_kaggle
-from somanet.mlops import DatasetRef, list_aliases, read_run, read_version, register_run, track_run
-from somanet.mlops.client import open_client
-from somanet.segmentation.checkpoint import load_checkpoint, save_checkpoint
-from somanet.segmentation.settings import ModelSpec
+from somanet.io.datasets.writers import write_kaggle
+from somanet.provenance.mlflow import DatasetRef, list_aliases, read_run, read_version, register_run, track_run
+from somanet.provenance.mlflow.client import open_client
+from somanet.segmentation.network.checkpoint import load_checkpoint, save_checkpoint
+from somanet.segmentation.network.settings import ModelSpec
 from tests.worlds import bright_network, make_project, mlflow_may_warn, scene, somanet
 
 LEVELS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.3, 0.4, 0.6]

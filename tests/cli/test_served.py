@@ -14,11 +14,11 @@ import tifffile
 import zarr
 
 from somanet.analysis.network import BUNDLED
-from somanet.calibration import Calibration
-from somanet.data.layouts import write_pairs
+from somanet.core.calibration import Calibration
+from somanet.io.datasets.writers import write_pairs
 from somanet.io.images import read_labels, write_image
 from somanet.io.movies import open_movie, write_movie
-from somanet.segmentation.checkpoint import load_checkpoint
+from somanet.segmentation.network.checkpoint import load_checkpoint
 from somanet.simulation import simulate_movie
 from tests.analysis.worlds import N_FRAMES, SCALE, frames_TYX, save_movie
 from tests.worlds import TWO_SOMAS, draw, photograph, scene, somanet

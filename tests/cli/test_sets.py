@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from somanet.cli.training import _sets
-from somanet.data.layouts import open_dataset, write_kaggle, write_pairs
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import open_dataset
+from somanet.io.datasets.writers import write_kaggle, write_pairs
 from tests.worlds import scene, somanet
 
 

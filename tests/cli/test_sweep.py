@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from somanet.config import load_params
-from somanet.settings import parse, read_yaml
-from somanet.sweep.settings import SweepParams
-from somanet.sweep.space import read_space
-from tests.sweep.worlds import ROOT, Trainings, make_sweep_project, sweep_values, use_formula
+from somanet.core.settings import parse, read_yaml
+from somanet.training.sweep.settings import SweepParams
+from somanet.training.sweep.space import read_space
 from tests.test_readme import commands, problem_with, somanet_arguments
+from tests.training.sweep.worlds import ROOT, Trainings, make_sweep_project, sweep_values, use_formula
 from tests.worlds import somanet
 
 SPACE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
@@ -135,11 +135,11 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(project: Path, 
 
 
 def test_sweeps_need_their_extra(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("somanet.extras.missing", lambda extra: (f"a package of {extra}",))
+    monkeypatch.setattr("somanet.core.extras.missing", lambda extra: (f"a package of {extra}",))
     assert somanet("sweep", "rates", cwd=project) == (
         "error: somanet sweep needs a package of sweeps, not found here: pip install 'somanet[sweeps]'."
     )
-    monkeypatch.setattr("somanet.extras.missing", lambda extra: ("distributed",) if extra == "cluster" else ())
+    monkeypatch.setattr("somanet.core.extras.missing", lambda extra: ("distributed",) if extra == "cluster" else ())
     assert somanet("sweep", "rates", "--workers", "2", cwd=project) == (
         "error: A cluster (--workers, --scheduler) needs distributed, not found here: pip install 'somanet[cluster]'."
     )
@@ -167,9 +167,9 @@ def test_the_sweeps_of_the_guide_are_possible() -> None:
 @pytest.mark.slow
 def test_a_real_sweep_with_real_runs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is replaced: networks are built, trained, scored, drawn and recorded."""
-    from somanet.experiments import read_json
-    from somanet.mlops import child_runs
-    from somanet.mlops.client import open_client
+    from somanet.core.files import read_json
+    from somanet.provenance.mlflow import child_runs
+    from somanet.provenance.mlflow.client import open_client
     from tests.worlds import mlflow_may_warn
 
     with mlflow_may_warn():

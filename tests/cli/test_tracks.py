@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from somanet.calibration import Calibration
 from somanet.cli.tracks import app
-from somanet.errors import SomaNetError
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import TRACKS
 from somanet.io.images import write_labels
 from somanet.io.movies import write_movie
-from somanet.schema import TRACKS
 from somanet.tracking.formats import read_tracks, recognise, write_tracks
 from somanet.tracking.points import tracks_from_points
 from tests.tracking.worlds import draw

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from somanet.calibration import FileCalibration
-from somanet.data.layouts import write_pairs
+from somanet.core.calibration import FileCalibration
+from somanet.io.datasets.writers import write_pairs
 from somanet.io.movies import write_movie
-from somanet.mlops import read_run
-from somanet.segmentation.checkpoint import load_checkpoint
+from somanet.provenance.mlflow import read_run
+from somanet.segmentation.network.checkpoint import load_checkpoint
 from tests.worlds import make_project, save_bright_network, scene, somanet
 
 TINY = ("training.size_px=32", "training.epochs=2", "training.samples_per_epoch=4", "training.ema_decay=0.5")

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from somanet.data.layouts import LabelledImage, write_pairs
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.io.datasets.writers import write_pairs
 from somanet.io.images import read_image
 from tests.worlds import scene, somanet
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.evaluation.image_tables import ImageValues
 from somanet.evaluation.paired import (
     Difference,
@@ -27,7 +27,7 @@ from somanet.evaluation.paired import (
 from somanet.evaluation.resampling import MAX_EXACT, bootstrap_counts
 from somanet.evaluation.scores import average_seeds, bootstrap_intervals
 from somanet.simulation import neuron_crops
-from tests.comparison.worlds import scored
+from tests.training.comparison.worlds import scored
 
 COUNTS = ("tp_0.5", "fp_0.5", "fn_0.5")
 Counts = Sequence[tuple[int, int, int]]  # (tp, fp, fn) of every image

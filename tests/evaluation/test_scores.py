@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
+from somanet.core.files import write_json
 from somanet.evaluation import scores as module
 from somanet.evaluation.scores import MAIN_SCORES, Scores, average_seeds, bootstrap_intervals, score_dataset
-from somanet.files import write_json
 
 Pair = tuple[str, np.ndarray, np.ndarray]
 

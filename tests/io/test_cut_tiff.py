@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.io.movies import open_movie
 
 FRAMES = np.random.default_rng(0).integers(0, 999, (7, 20, 30)).astype(np.uint16)

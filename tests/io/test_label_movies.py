@@ -10,8 +10,8 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from somanet.calibration import Calibration, FileCalibration
-from somanet.errors import SomaNetError
+from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.errors import SomaNetError
 from somanet.io import label_movies
 from somanet.io.label_movies import write_label_movie
 from somanet.io.movies import open_movie

@@ -13,8 +13,8 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from somanet.calibration import Calibration, FileCalibration
-from somanet.errors import SomaNetError
+from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.errors import SomaNetError
 from somanet.io.movies import open_movie, write_movie
 from somanet.io.problems import FileProblem
 

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 import zarr
 
-from somanet.calibration import FileCalibration
+from somanet.core.calibration import FileCalibration
 from somanet.io.movie_base import project
 from somanet.io.movies import open_movie, write_movie
 from somanet.io.problems import FileProblem, StackProblem

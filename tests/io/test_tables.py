@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import MANIFEST, SALTATIONS, SPLIT, TRACKS, check_columns
 from somanet.io.tables import read_table, write_table
-from somanet.schema import MANIFEST, SALTATIONS, SPLIT, TRACKS, check_columns
 
 ROW = {"track_id": 3, "frame": 0, "t_h": 0.2, "y_px": 1 / 3, "x_px": 5.0, "y_um": 0.1, "x_um": 1.5}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.migration.hmm import MotionModel, fit_motion_model, mobile_probability, mobile_steps_by_model
 from somanet.migration.kinematics import steps_of
 from somanet.migration.saltation import mobile_steps, saltations_of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.migration.kinematics import drift_of, localisation_noise, over, steps_of
 from tests.migration.worlds import along_x, simulated, track
 

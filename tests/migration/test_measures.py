@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.migration.cells import migration_of
 from somanet.migration.measures import measure_movie
 from somanet.migration.summary import summarize

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.migration.msd import Msd, PersistentWalk, fit_persistent_walk, msd_of
 from tests.migration.worlds import along_x, track
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.evaluation.migration import score_saltations
 from somanet.migration.kinematics import localisation_noise, steps_of
 from somanet.migration.saltation import (

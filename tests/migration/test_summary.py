@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.migration.cells import migration_of
 from somanet.migration.groups import compare_groups
 from somanet.migration.summary import UNITS, long_enough, summarize

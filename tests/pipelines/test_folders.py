@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from somanet.calibration import Calibration, FileCalibration
-from somanet.data.layouts import write_kaggle, write_pairs
+from somanet.core.calibration import Calibration, FileCalibration
+from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_labels
 from somanet.io.movies import write_movie
-from somanet.mlops import read_run
+from somanet.provenance.mlflow import read_run
 from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
 from tests.pipelines.conftest import Project, shrink
 from tests.worlds import mlflow_may_warn

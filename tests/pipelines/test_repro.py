@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from somanet.io.images import read_image
-from somanet.mlops import read_run
-from somanet.mlops.client import open_client
+from somanet.provenance.mlflow import read_run
+from somanet.provenance.mlflow.client import open_client
 from tests.markdown_tables import unpadded
 from tests.pipelines.conftest import Project, shrink
 from tests.worlds import mlflow_may_warn

@@ -19,8 +19,9 @@ from typing import Any, Literal
 
 PRELOAD = [
     "albumentations", "matplotlib.figure", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
-    "segmentation_models_pytorch", "skimage.measure", "somanet.cli.training", "somanet.experiments", "somanet.mlops",
-    "somanet.plots", "somanet.segmentation.training", "torch",
+    "segmentation_models_pytorch", "skimage.measure", "somanet.cli.training",
+    "somanet.training.experiments", "somanet.provenance.mlflow",
+    "somanet.core.plots", "somanet.training.loop.training", "torch",
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from somanet.data.layouts import write_pairs
+from somanet.io.datasets.writers import write_pairs
 from tests.resilience import child
 from tests.resilience.child import Stop
 from tests.worlds import make_project, mlflow_may_warn, scene
@@ -126,7 +126,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, or start it again."""
-        from somanet.mlops.ui import _wait_until_healthy
+        from somanet.provenance.mlflow.ui import _wait_until_healthy
 
         environment = {
             **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -8,8 +8,8 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from somanet.files import sha256_file
-from somanet.mlops.client import open_client
+from somanet.core.hashing import sha256_file
+from somanet.provenance.mlflow.client import open_client
 
 PER_EPOCH = ("train_loss", "train_iou", "val_loss", "val_iou", "learning_rate")
 ONCE = ("best_val_iou", "best_epoch", "trainable_parameters", "parameters", "train_seconds")

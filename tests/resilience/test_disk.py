@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from somanet.mlops.client import open_client
+from somanet.provenance.mlflow.client import open_client
 from tests.resilience.child import Stop
 from tests.resilience.conftest import EPOCHS, ROOT, TRAIN, Start
 from tests.resilience.records import check_whole, files_of, leftovers, only_run
@@ -96,7 +96,7 @@ def test_a_disk_that_takes_nothing_at_all_any_more(
 ) -> None:
     """Neither state nor database nor spool: the last state stands, and the run says afterwards how it ended."""
     disk[1]("size=300m")
-    command = start(TRAIN, cwd=project, stop=Stop("somanet.experiments.training._report", call=2, disk="fill"))
+    command = start(TRAIN, cwd=project, stop=Stop("somanet.training.experiments.training._report", call=2, disk="fill"))
     assert command.end() == 1
     assert command.text.splitlines()[-1].startswith("error: Cannot write ")
     assert "Traceback" not in command.text
@@ -122,8 +122,8 @@ def test_a_disk_that_is_full_for_a_moment(
     """One epoch finds room neither in the database nor in the spool: at the end it is recorded from the state."""
     disk[1]("size=300m")
     stops = [
-        Stop("somanet.experiments.training._report", call=2, disk="fill"),
-        Stop("somanet.experiments.training._report", call=2, moment="after", disk="free"),
+        Stop("somanet.training.experiments.training._report", call=2, disk="fill"),
+        Stop("somanet.training.experiments.training._report", call=2, moment="after", disk="free"),
     ]
     command = start(TRAIN, cwd=project, stop=stops)
     assert command.end() == 0, command.text

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from somanet.mlops.client import open_client
+from somanet.provenance.mlflow.client import open_client
 from tests.resilience.child import Stop
 from tests.resilience.conftest import EPOCHS, ROOT, TRAIN, Start
 from tests.resilience.records import all_runs, check_whole, files_of, only_run
@@ -24,24 +24,24 @@ NewProject = Callable[[str], Path]
 CLIENT = "mlflow.MlflowClient"
 MOMENTS = {
     "the run is started, its id not yet noted": Stop(f"{CLIENT}.create_run", moment="after"),
-    "parameters are described": Stop("somanet.mlops.run._describe"),
-    "the first epoch": Stop("somanet.segmentation.training.validate"),
+    "parameters are described": Stop("somanet.provenance.mlflow.run._describe"),
+    "the first epoch": Stop("somanet.training.loop.training.validate"),
     "a state is half written": Stop("torch.save", call=2, moment="half"),
     "a state is written, but not in its place": Stop("os.fsync", call=3),
-    "an epoch is saved, but not recorded": Stop("somanet.experiments.training._report", call=2),
+    "an epoch is saved, but not recorded": Stop("somanet.training.experiments.training._report", call=2),
     "an epoch is recorded": Stop(f"{CLIENT}.log_batch", call=3, moment="after"),
-    "the last epoch is saved, but not recorded": Stop("somanet.experiments.training._report", call=EPOCHS),
+    "the last epoch is saved, but not recorded": Stop("somanet.training.experiments.training._report", call=EPOCHS),
     "the network is half written": Stop("safetensors.torch.save_file", moment="half"),
-    "the network is in its place": Stop("somanet.segmentation.checkpoint.save_checkpoint", moment="after"),
-    "final numbers are recorded": Stop("somanet.mlops.tracked.TrackedRun.log_metrics", moment="after"),
+    "the network is in its place": Stop("somanet.segmentation.network.checkpoint.save_checkpoint", moment="after"),
+    "final numbers are recorded": Stop("somanet.provenance.mlflow.tracked.TrackedRun.log_metrics", moment="after"),
     "the model is announced": Stop(f"{CLIENT}.create_logged_model", moment="after"),
     "the model's files are stored": Stop(f"{CLIENT}.log_model_artifacts", moment="after"),
     "the model is ready, but not the run's": Stop(f"{CLIENT}.finalize_logged_model", moment="after"),
     "everything is recorded": Stop(f"{CLIENT}.set_terminated"),
     "the run is finished": Stop(f"{CLIENT}.set_terminated", moment="after"),
-    "the training is noted as done": Stop("somanet.experiments.write_training"),
+    "the training is noted as done": Stop("somanet.training.experiments.write_training"),
     "what was done is no longer noted": Stop("pathlib.Path.unlink", name=".done.json", moment="after", call=2),
-    "it begins to clear up": Stop("somanet.experiments.state.forget"),
+    "it begins to clear up": Stop("somanet.training.experiments.state.forget"),
 }  # fmt: skip
 
 
@@ -73,10 +73,14 @@ def test_killed_when(stop: Stop, whole: dict[str, Any], new_project: NewProject,
 
 TERMINATED = {
     "the run is started, its id not yet noted": Stop(f"{CLIENT}.create_run", moment="after", number=signal.SIGTERM),
-    "an epoch is saved, but not recorded": Stop("somanet.experiments.training._report", call=2, number=signal.SIGTERM),
+    "an epoch is saved, but not recorded": Stop(
+        "somanet.training.experiments.training._report", call=2, number=signal.SIGTERM
+    ),
     "an epoch is being recorded": Stop(f"{CLIENT}.log_batch", call=3, number=signal.SIGTERM),
     "the network is half written": Stop("safetensors.torch.save_file", moment="after", number=signal.SIGTERM),
-    "everything is recorded": Stop("somanet.mlops.tracked.TrackedRun.log_model", moment="after", number=signal.SIGTERM),
+    "everything is recorded": Stop(
+        "somanet.provenance.mlflow.tracked.TrackedRun.log_model", moment="after", number=signal.SIGTERM
+    ),
 }
 
 
@@ -146,7 +150,7 @@ def run_script(arguments: list[str], project: Path, output: Path) -> int:
 def test_what_a_killed_process_leaves_is_ended_by_the_next(new_project: NewProject, start: Start) -> None:
     """A training that is never taken up again does not stay RUNNING either."""
     project = new_project("abandoned")
-    start(TRAIN, cwd=project, stop=Stop("somanet.experiments.training._report", call=2)).end()
+    start(TRAIN, cwd=project, stop=Stop("somanet.training.experiments.training._report", call=2)).end()
     client = open_client(project)
     abandoned = only_run(client).info.run_id
     assert client.get_run(abandoned).info.status == "RUNNING"
@@ -159,14 +163,14 @@ def test_what_a_killed_process_leaves_is_ended_by_the_next(new_project: NewProje
 def test_a_state_that_was_deleted_begins_anew_in_a_run_of_its_own(new_project: NewProject, start: Start) -> None:
     """As the message about a damaged state advises; the old run keeps its epochs, and no later kill mixes them up."""
     project = new_project("deleted")
-    start(TRAIN, cwd=project, stop=Stop("somanet.experiments.training._report", call=3)).end()
+    start(TRAIN, cwd=project, stop=Stop("somanet.training.experiments.training._report", call=3)).end()
     [state] = (project / "mlruns" / "resume").glob("*.pt")
     state.write_bytes(state.read_bytes()[:-1000])
     damaged = start(TRAIN, cwd=project)
     assert damaged.end() == 1
     assert "Delete it to start this training afresh" in damaged.text
     state.unlink()
-    start(TRAIN, cwd=project, stop=Stop("somanet.experiments.training._report", call=2)).end()
+    start(TRAIN, cwd=project, stop=Stop("somanet.training.experiments.training._report", call=2)).end()
     assert (command := start(TRAIN, cwd=project)).end() == 0, command.text
     client = open_client(project)
     steps = {run.info.status: [row.step for row in client.get_metric_history(run.info.run_id, "train_loss")]

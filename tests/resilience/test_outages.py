@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from somanet.mlops import pending_runs
-from somanet.mlops.outbox import FREE_S, SHARE
+from somanet.provenance.mlflow import pending_runs
+from somanet.provenance.mlflow.outbox import FREE_S, SHARE
 from tests.resilience.child import Stop
 from tests.resilience.conftest import EPOCHS, TRAIN, Server, Start
 from tests.resilience.proxy import Proxy, refusing, slow, stuck
@@ -198,7 +198,7 @@ def test_a_slow_server_gets_everything_too(case: Case, whole: dict[str, Any], do
 def test_a_training_that_is_killed_during_an_outage(case: Case, whole: dict[str, Any], door: Proxy) -> None:
     """Epochs 2 and 3 wait in the spool, the process dies, the server comes back, the training goes on."""
     door.trouble(refusing(503), call=2)
-    assert case.train(Stop("somanet.experiments.training._report", call=4))[0] == -signal.SIGKILL
+    assert case.train(Stop("somanet.training.experiments.training._report", call=4))[0] == -signal.SIGKILL
     assert len(pending_runs(case.project)) == 1
     status, text = case.train()  # still away: nothing may be started that cannot be recorded
     assert status == 1
@@ -213,7 +213,7 @@ def test_a_training_that_is_killed_during_an_outage(case: Case, whole: dict[str,
 def test_a_training_that_is_terminated_during_an_outage(case: Case, whole: dict[str, Any], door: Proxy) -> None:
     """That it was killed waits too; the next start tells it before it goes on."""
     door.trouble(refusing(503), call=2)
-    status, text = case.train(Stop("somanet.experiments.training._report", call=4, number=signal.SIGTERM))
+    status, text = case.train(Stop("somanet.training.experiments.training._report", call=4, number=signal.SIGTERM))
     assert status == 128 + signal.SIGTERM
     check_told(text)
     door.trouble(None)

@@ -26,10 +26,12 @@ def test_every_stop_is_at_a_function(function: str) -> None:
 
 
 def test_all_stops_are_found() -> None:
-    assert {f"{CLIENT}.log_batch", "os.fsync", "somanet.mlops.tracked.TrackedRun.log_model"} <= named()
+    assert {f"{CLIENT}.log_batch", "os.fsync", "somanet.provenance.mlflow.tracked.TrackedRun.log_model"} <= named()
 
 
-@pytest.mark.parametrize("function", ["somanet.mlops.tracked.TrackedRun.log_network", "somanet.mlops.NoSuchRun.end"])
+@pytest.mark.parametrize(
+    "function", ["somanet.provenance.mlflow.tracked.TrackedRun.log_network", "somanet.provenance.mlflow.NoSuchRun.end"]
+)
 def test_a_function_that_is_gone_is_noticed(function: str) -> None:
     with pytest.raises(AttributeError):
         find(function)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from somanet.mlops.client import open_client
+from somanet.provenance.mlflow.client import open_client
 from tests.resilience.child import Stop
 from tests.resilience.conftest import EPOCHS, TRAIN, Start
 from tests.resilience.records import all_runs, only_run, rows
@@ -90,7 +90,7 @@ def test_an_interrupted_training_whose_experiment_was_deleted(new_project: NewPr
     """Restored, it goes on; or, with the note deleted and another experiment, in a new run with all epochs."""
     project, twin = new_project("restored"), new_project("twin")
     for folder in (project, twin):
-        start(TRAIN, cwd=folder, stop=Stop("somanet.experiments.training._report", call=3)).end()
+        start(TRAIN, cwd=folder, stop=Stop("somanet.training.experiments.training._report", call=3)).end()
         client = open_client(folder)
         client.delete_experiment(only_run(client).info.experiment_id)
         command = start(TRAIN, cwd=folder)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from somanet.data.layouts import LabelledImage
+from somanet.io.datasets.layouts import LabelledImage
 
 DrawDiscs = Callable[..., LabelledImage]
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.simulation import neuron_crops
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
 from somanet.simulation import NeuronSettings, SimulatedMovie, simulate_movie
 
 SCALE = Calibration(pixel_size_um=1.25, frame_interval_min=10.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.simulation import simulate_nuclei
 from somanet.simulation.nuclei import LOOKS
 from somanet.simulation.shapes import Blob, coverage, outline

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.tracking.detections import DETECTION_COLUMNS, LARGEST_COUNTED_ID, detect_cells, objects_of
 from tests.tracking.worlds import draw
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
-from somanet.schema import TRACKS
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import TRACKS
 from somanet.tracking.exchange import (
     CtcMasks,
     read_csv,

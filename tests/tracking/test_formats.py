@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from somanet.calibration import Calibration, FileCalibration
-from somanet.errors import SomaNetError
-from somanet.schema import TRACKS
+from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import TRACKS
 from somanet.tracking.challenge import CtcCells
 from somanet.tracking.exchange import scale_of_tracks
 from somanet.tracking.formats import FORMATS, format_by_name, read_tracks, recognise, scale_in_file, write_tracks

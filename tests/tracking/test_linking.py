@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import TRACKS
 from somanet.evaluation.tracks import match_masks, track_scores
-from somanet.schema import TRACKS
 from somanet.simulation import NeuronSettings, simulate_movie
 from somanet.tracking.detections import detect_cells
 from somanet.tracking.linking import link_cells

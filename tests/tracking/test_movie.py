@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from somanet.calibration import Calibration
+from somanet.core.calibration import Calibration
 from somanet.tracking.detections import Labels, detect_cells
 from somanet.tracking.linking import link_cells
 from somanet.tracking.movie import LEAST_SOMA_UM2, track_masks

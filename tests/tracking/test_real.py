@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
-from somanet.calibration import Calibration
+from somanet.core.calibration import Calibration
 from somanet.evaluation.tracks import match_masks, match_points, track_scores
 from somanet.io.movies import open_movie
 from somanet.tracking.detections import detect_cells

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from somanet.errors import SomaNetError
+from somanet.core.errors import SomaNetError
 from somanet.tracking.relabel import relabel_movie
 from tests.tracking.worlds import draw
 

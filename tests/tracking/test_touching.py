@@ -5,11 +5,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from somanet.calibration import Calibration
-from somanet.errors import SomaNetError
+from somanet.core.calibration import Calibration
+from somanet.core.errors import SomaNetError
 from somanet.tracking.detections import detect_cells
 from somanet.tracking.linking import link_cells
-from somanet.tracking.pieces import Soma, masks_of, nearest_px, split_mask
+from somanet.tracking.mask_geometry import Soma, masks_of, nearest_px, split_mask
 from somanet.tracking.relabel import relabel_movie
 from somanet.tracking.touching import separate_touching
 from tests.tracking.worlds import discs, draw

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.yolo import scoring, sets, stages
-from somanet.calibration import Calibration
-from somanet.data.layouts import write_kaggle
+from somanet.core.calibration import Calibration
+from somanet.io.datasets.writers import write_kaggle
 from somanet.io.images import write_labels
 from somanet.io.movies import write_movie
 from somanet.simulation import simulate_movie, simulate_nuclei

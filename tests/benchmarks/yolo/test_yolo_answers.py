@@ -13,12 +13,12 @@ import pytest
 
 import benchmarks.yolo.__main__ as program
 from benchmarks.yolo import answering, learning, scoring, sets, stages
-from somanet.data.layouts import LabelledImage
-from somanet.data.yolo import write_yolo
-from somanet.evaluation.boxes import boxes_of
-from somanet.files import sha256_file
+from benchmarks.yolo.box_scores import boxes_of
+from somanet.core.hashing import sha256_file
+from somanet.core.schema import BOXES
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.io.datasets.yolo import write_yolo
 from somanet.io.tables import read_table
-from somanet.schema import BOXES
 from tests.benchmarks.yolo.worlds import PYTHON
 
 

@@ -12,13 +12,14 @@ import pytest
 
 import benchmarks.yolo.__main__ as program
 from benchmarks.yolo import page, scoring, sets, stages
-from somanet.errors import SomaNetError
-from somanet.evaluation.boxes import boxes_of
-from somanet.files import sha256_file, write_json
+from benchmarks.yolo.box_scores import boxes_of
+from somanet.analysis.validation.tables import fill
+from somanet.core.errors import SomaNetError
+from somanet.core.files import write_json
+from somanet.core.hashing import sha256_file
+from somanet.core.schema import BOXES
 from somanet.io.images import read_image, write_image
 from somanet.io.tables import read_table, write_table
-from somanet.schema import BOXES
-from somanet.trust.tables import fill
 from tests.benchmarks.yolo.worlds import N_FRAMES, ROOT, answers
 from tests.markdown_tables import unpadded
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.yolo import sets
-from somanet.data.layouts import open_dataset
+from somanet.io.datasets.layouts import open_dataset
 from somanet.io.images import read_image
 from tests.benchmarks.yolo.worlds import N_FRAMES, ROOT, names_of
 

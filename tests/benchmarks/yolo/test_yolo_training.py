@@ -9,8 +9,8 @@ import pytest
 
 import benchmarks.yolo.__main__ as program
 from benchmarks.yolo import learning, sets, stages
-from somanet.errors import SomaNetError
-from somanet.files import write_json
+from somanet.core.errors import SomaNetError
+from somanet.core.files import write_json
 from tests.benchmarks.yolo.worlds import PYTHON
 
 

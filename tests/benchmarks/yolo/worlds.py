@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.yolo import sets
-from somanet.evaluation.boxes import boxes_of
-from somanet.files import write_json
+from benchmarks.yolo.box_scores import boxes_of
+from somanet.core.files import write_json
+from somanet.core.schema import BOXES
 from somanet.io.images import write_labels
 from somanet.io.tables import write_table
-from somanet.schema import BOXES
 
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON = ROOT / "build" / "yolo" / "venv" / "bin" / "python"

@@ -1,0 +1,178 @@
+"""Boxes around objects against the true ones: the same matching and scores for every detector, network or masks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+from skimage.segmentation import relabel_sequential
+
+from somanet.core.errors import SomaNetError
+from somanet.evaluation.masks import Labels, object_scores
+
+Boxes = NDArray[np.float64]
+"""(n, 4): x0, y0, x1, y1 in pixels, half open: a pixel in column 3 spans 3 to 4."""
+
+MIN_IOU = 0.5
+RECALLS = np.linspace(0.0, 1.0, 101)
+"""Where precision is read for the average precision, as COCO does."""
+
+
+@dataclass(frozen=True)
+class MatchedBoxes:
+    """The predicted boxes of one image, each with the true box that it is taken for.
+
+    Attributes:
+        scores: confidence of each predicted box.
+        partner: index of its true box; -1 for none.
+        counted: which predicted boxes count; the others are neither right nor wrong.
+        counted_true: which true boxes count.
+    """
+
+    scores: NDArray[np.float64]
+    partner: NDArray[np.intp]
+    counted: NDArray[np.bool_]
+    counted_true: NDArray[np.bool_]
+
+
+def boxes_of(labels_YX: Labels) -> Boxes:
+    """The bounding box of every object, in order of id; an object of several parts has one box around them all."""
+    slices = [found for found in find_objects(relabel_sequential(np.asarray(labels_YX))[0]) if found is not None]
+    boxes = [(x.start, y.start, x.stop, y.stop) for y, x in slices]
+    return np.array(boxes, np.float64).reshape(-1, 4)
+
+
+def box_iou(one: Boxes, other: Boxes) -> NDArray[np.float64]:
+    """Intersection over union of every pair: (n of one, n of other); 0 where both are empty."""
+    first, last = np.maximum(one[:, None, :2], other[None, :, :2]), np.minimum(one[:, None, 2:], other[None, :, 2:])
+    shared = np.clip(last - first, 0, None).prod(-1)
+    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(-1) for boxes in (one, other)]
+    union = areas[0][:, None] + areas[1][None, :] - shared
+    iou: NDArray[np.float64] = np.where(union > 0, shared / np.where(union > 0, union, 1), 0.0)
+    return iou
+
+
+def on_edge(boxes: Boxes, shape_YX: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which boxes come nearer than a pixel to the image's edge: what they hold may go on outside."""
+    height, width = shape_YX
+    touching: NDArray[np.bool_] = (boxes[:, :2] < 1).any(1) | (boxes[:, 2] > width - 1) | (boxes[:, 3] > height - 1)
+    return touching
+
+
+def match_boxes(
+    true: Boxes,
+    pred: Boxes,
+    scores: NDArray[np.float64],
+    *,
+    min_iou: float = MIN_IOU,
+    ignored_true: NDArray[np.bool_] | None = None,
+    ignored_pred: NDArray[np.bool_] | None = None,
+) -> MatchedBoxes:
+    """Match one image's boxes as COCO does: the most confident first, each to the free true box of largest IoU.
+
+    Args:
+        true: the true boxes.
+        pred: the predicted ones.
+        scores: their confidence; of equal ones the first comes first.
+        min_iou: pairs overlap at least so much.
+        ignored_true: true boxes that need not be found (cut by the edge, for example). They are matched only where no
+            counted one is left, and what is matched to them does not count.
+        ignored_pred: predicted boxes that do not count where they match nothing.
+
+    Raises:
+        SomaNetError: arrays that do not fit each other, or a score that is no number.
+    """
+    if true.shape[1:] != (4,) or pred.shape[1:] != (4,) or scores.shape != (len(pred),):
+        raise SomaNetError(
+            f"Expected boxes of 4 numbers and a score for each predicted one, found {true.shape} true, {pred.shape} "
+            f"predicted and {scores.shape} scores. Were tables of different images joined?"
+        )
+    if not np.isfinite(scores).all():
+        raise SomaNetError("A predicted box has a score that is no number. Was its table edited?")
+    ignored_true = np.zeros(len(true), bool) if ignored_true is None else ignored_true
+    ignored_pred = np.zeros(len(pred), bool) if ignored_pred is None else ignored_pred
+    iou = box_iou(true, pred)
+    free = np.ones(len(true), bool)
+    partner = np.full(len(pred), -1, np.intp)
+    for j in np.argsort(-scores, kind="stable"):
+        near = free & (iou[:, j] >= min_iou)
+        near = near & ~ignored_true if (near & ~ignored_true).any() else near
+        if near.any():
+            partner[j] = int(np.where(near, iou[:, j], -1.0).argmax())
+            free[partner[j]] = False
+    matched = partner >= 0
+    counted = np.where(matched, ~ignored_true[partner] if len(true) else False, ~ignored_pred)
+    return MatchedBoxes(np.asarray(scores, np.float64), partner, counted.astype(bool), ~ignored_true)
+
+
+def score_boxes(images: Sequence[MatchedBoxes], *, min_score: float = 0.0) -> dict[str, float]:
+    """Scores of a data set; all boxes of all images count alike.
+
+    Args:
+        images: from :func:`match_boxes`.
+        min_score: where a detector that gives a confidence is cut off: less confident boxes are none. The average
+            precision does not depend on it, as it looks at every cut.
+
+    Returns:
+        `precision`, `recall`, `f1` from the cut on; `ap`, the average precision; NaN where undefined.
+    """
+    scores, right, n_true = _pooled(images)
+    tp = int((right & (scores >= min_score)).sum())
+    found = int((scores >= min_score).sum())
+    at_cut = object_scores(tp, found - tp, n_true - tp)
+    return {
+        **{name: at_cut[name] for name in ("precision", "recall", "f1")},
+        "ap": average_precision(scores, right, n_true),
+    }
+
+
+def average_precision(scores: NDArray[np.float64], right: NDArray[np.bool_], n_true: int) -> float:
+    """Mean over 101 recalls from 0 to 1 of the best precision at that recall or a larger one; as COCO's AP.
+
+    Recalls that are not reached count 0, so a detector that hides its doubtful boxes has less of it.
+
+    Args:
+        scores: confidence of the predicted boxes of all images.
+        right: which of them are matched.
+        n_true: number of true boxes; NaN is returned for none.
+    """
+    if not n_true:
+        return math.nan
+    hits = right[np.argsort(-scores, kind="stable")]
+    tp = np.cumsum(hits)
+    precision = tp / np.arange(1, len(hits) + 1)
+    best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return float(best[np.searchsorted(tp / n_true, RECALLS, side="left")].mean())
+
+
+def best_cut(sets: Sequence[Sequence[MatchedBoxes]]) -> tuple[float, float]:
+    """The confidence from which on boxes are best taken, by the mean F1 of one or several validation sets.
+
+    Returns:
+        The cut (NaN without a right box anywhere), and the mean F1 there.
+    """
+    pooled = [_pooled(images) for images in sets]
+    cuts = np.unique(np.concatenate([np.empty(0), *(scores[right] for scores, right, _ in pooled)]))
+    if not cuts.size:
+        return math.nan, math.nan
+    total = np.zeros(len(cuts))
+    for scores, right, n_true in pooled:
+        order = np.argsort(scores)
+        # How many boxes, and how many right ones, lie at or above each cut.
+        first = np.searchsorted(scores[order], cuts, side="left")
+        found = len(scores) - first
+        tp = np.append(np.cumsum(right[order][::-1])[::-1], 0)[first]
+        total += 2 * tp / np.maximum(found + n_true, 1)
+    best = int(total.argmax())
+    return float(cuts[best]), float(total[best] / len(pooled))
+
+
+def _pooled(images: Sequence[MatchedBoxes]) -> tuple[NDArray[np.float64], NDArray[np.bool_], int]:
+    """Confidence and rightness of the boxes that count, and the number of true ones that do."""
+    scores = np.concatenate([np.empty(0), *(image.scores[image.counted] for image in images)])
+    right = np.concatenate([np.empty(0, bool), *(image.partner[image.counted] >= 0 for image in images)])
+    return scores, right, sum(int(image.counted_true.sum()) for image in images)

@@ -1,0 +1,48 @@
+"""One display range for a whole movie, so that a cell that fades is seen to fade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.analysis.report.content import Frames
+
+SAMPLED_FRAMES = 12
+SAMPLED_PIXELS = 250_000
+LOW_PERCENT, HIGH_PERCENT = 1.0, 99.8
+
+
+@dataclass(frozen=True)
+class DisplayRange:
+    """Grey values that are shown as black and as white."""
+
+    low: float
+    high: float
+
+    def grey(self, frame_YX: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """The frame for people: brightness spread with a square root, so that dim somas show."""
+        values = np.nan_to_num(frame_YX.astype(np.float32), copy=False)
+        spread = np.clip((values - self.low) / max(self.high - self.low, 1e-9), 0, 1)
+        return np.asarray(np.rint(255 * np.sqrt(spread)), np.uint8)
+
+
+def sampled(n_frames: int, count: int = SAMPLED_FRAMES) -> list[int]:
+    """Numbers of evenly spaced frames, the first and the last among them."""
+    return sorted({round(t) for t in np.linspace(0, n_frames - 1, min(count, n_frames))})
+
+
+def display_range(frames: Frames) -> DisplayRange:
+    """The range of a movie from percentiles of sampled frames; frames of one value (black ones) do not count."""
+    seen = []
+    for t in sampled(len(frames)):
+        values = np.asarray(frames[t]).astype(np.float32).ravel()
+        values = values[:: max(1, values.size // SAMPLED_PIXELS)]
+        values = values[np.isfinite(values)]
+        if values.size and values.min() < values.max():
+            seen.append(values)
+    if not seen:
+        return DisplayRange(0.0, 1.0)
+    low, high = np.percentile(np.concatenate(seen), (LOW_PERCENT, HIGH_PERCENT))
+    return DisplayRange(float(low), float(high))

@@ -1,0 +1,91 @@
+"""What the page's plots show, as numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from somanet.analysis.report.cell_data import short, shorts
+from somanet.migration.direction import Direction
+from somanet.migration.measures import Measures
+from somanet.migration.summary import long_enough
+
+CURVE_POINTS = 80
+
+
+def plots_data(measures: Measures) -> dict[str, Any]:
+    """Directions, distributions, mean squared displacement and autocorrelation; None where there is nothing.
+
+    Distributions are of single events and cells, all of cells seen long enough: complete saltations, complete
+    pauses, and corrected frequencies.
+    """
+    rule = measures.migration
+    cells = long_enough(rule.cells)
+    used = set(cells["track_id"])
+    events, pauses = (
+        table[(table["censored"] == "") & table["track_id"].isin(used)]
+        for table in (rule.saltations.events, rule.saltations.pauses)
+    )
+    return {
+        "directions": {
+            "cells": _directions(cells["direction_deg"].to_numpy(float), measures.direction),
+            "saltations": _directions(
+                rule.saltations.events["direction_deg"].to_numpy(float), measures.saltation_direction
+            ),
+        },
+        "distributions": {
+            "length_um": shorts(events["length_um"]),
+            "speed_um_per_h": shorts(events["speed_um_per_h"]),
+            "pause_h": shorts(pauses["duration_h"]),
+            "frequency_corrected_per_h": [
+                value for value in shorts(cells["frequency_corrected_per_h"]) if value is not None
+            ],
+        },
+        "msd": _msd(measures),
+        "autocorrelation": _autocorrelation(measures),
+    }
+
+
+def _directions(angles_deg: np.ndarray, direction: Direction) -> dict[str, Any]:
+    angles = angles_deg[np.isfinite(angles_deg)]
+    numbers = {name: short(float(value)) for name, value in asdict(direction).items()}
+    return {"angles_deg": shorts(angles), **numbers}
+
+
+def _msd(measures: Measures) -> dict[str, Any] | None:
+    msd, walk = measures.msd, measures.walk
+    good = (msd.n_pairs > 0) & (np.nan_to_num(msd.msd_um2) > 0)
+    if not good.any():
+        return None
+    lag = msd.lag_h[good]
+    data: dict[str, Any] = {
+        "lag_h": shorts(lag),
+        "msd_um2": shorts(msd.msd_um2[good]),
+        "n_pairs": msd.n_pairs[good].tolist(),
+    }
+    sigma = walk.sigma_um if walk else measures.migration.noise.sigma_um
+    data["floor_um2"] = short(4 * sigma**2) if math.isfinite(sigma) else None
+    if walk:
+        at = np.geomspace(lag[0], lag[-1], CURVE_POINTS) if lag.size > 1 else lag
+        data["curve"] = {"lag_h": shorts(at), "msd_um2": shorts(walk.msd_um2(at))}
+        data["walk"] = {
+            "speed_um_per_h": short(walk.speed_um_per_h),
+            "persistence_h": short(walk.persistence_h),
+            "sigma_um": short(walk.sigma_um),
+        }
+    return data
+
+
+def _autocorrelation(measures: Measures) -> dict[str, Any] | None:
+    found = measures.autocorrelation
+    if found is None:
+        return None
+    good = found.n_pairs > 0
+    return {
+        "lag_h": shorts(found.lag_h[good]),
+        "correlation": shorts(found.correlation[good]),
+        "n_pairs": found.n_pairs[good].tolist(),
+    }

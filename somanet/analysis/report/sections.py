@@ -1,0 +1,192 @@
+"""The parts of the page that need no script, as HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from somanet.analysis.report.content import ReportInput
+from somanet.analysis.report.thinning import Thinning
+from somanet.analysis.report.words import HEADLINES, METHODS, MISSING, Headline, estimate_in_words, in_words, label_of
+from somanet.migration.measures import Measures
+from somanet.migration.summary import UNITS, Estimate, Summary
+from somanet.migration.tables import MIGRATION
+
+LEVELS = {
+    "cell": "cells of this movie: it does not speak for other movies or donors",
+    "movie": "movies",
+    "donor": "donors",
+}
+NOTHING_FOUND = (
+    "Look at the movie below: can you see somas? If not, check that the right channel was chosen.",
+    "Check the pixel size: somas of another size than expected are left out.",
+    "Use a network that was trained on images like these, or lower its threshold.",
+    "Cells that are seen in a few frames only are no tracks: a shorter least track length keeps them.",
+)
+
+
+def facts(report: ReportInput, shape_YX: tuple[int, int]) -> str:
+    """Size, duration and number of cells, as list items."""
+    scale, cells = report.calibration, report.measures.migration.cells
+    height, width = shape_YX
+    n_frames = len(report.frames)
+    measured = int(cells["long_enough"].sum())
+    items = {
+        "Field": f"{width * scale.pixel_size_um:.0f} × {height * scale.pixel_size_um:.0f} µm",
+        "Pixel": f"{scale.pixel_size_um:.4g} µm",
+        "Frames": f"{n_frames}, one every {scale.frame_interval_min:.4g} min",
+        "Duration": f"{in_words((n_frames - 1) * scale.frame_interval_h)} h",
+        "Cells": f"{len(cells)}" if measured == len(cells) else f"{len(cells)}, {measured} of them seen long enough",
+        "Saltations": f"{len(report.measures.migration.saltations.events)}",
+    }
+    return "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in items.items())
+
+
+def headline(summary: Summary) -> str:
+    """The numbers at the top, each with its interval, unit and meaning."""
+    return "".join(_card(summary.numbers, item) for item in HEADLINES)
+
+
+def _card(numbers: Mapping[str, Estimate], item: Headline) -> str:
+    percent = item.unit == "%"
+    factor = 100.0 if percent else 1.0
+    corrected = item.name in numbers and bool(item.raw)
+    estimate = numbers[item.name if item.name in numbers else item.raw]
+    value, interval = estimate_in_words(estimate, factor=factor)
+    unit = f'<span class="unit">{escape(item.unit)}</span>' if value != MISSING else ""
+    raw = ""
+    if corrected:
+        raw_value, raw_interval = estimate_in_words(numbers[item.raw])
+        range_ = f' <span class="nowrap">({raw_interval})</span>' if raw_interval != MISSING else ""
+        raw = f'<p class="raw">as seen {raw_value}{range_}</p>'
+    label = f"{item.label}{', corrected' if corrected else ''}"
+    return (
+        f'<article class="card"><h3><button type="button" class="tip" data-tip="{escape(item.meaning)}">'
+        f"{escape(label)}</button></h3>"
+        f'<p class="value"><span class="number">{value}</span> {unit}</p>'
+        f"{_interval_bar(estimate, share=percent)}"
+        f'<p class="interval">95 % interval <span class="nowrap">{interval}</span></p>{raw}</article>'
+    )
+
+
+def _interval_bar(estimate: Estimate, *, share: bool) -> str:
+    """The interval on a line from 0."""
+    if not all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high)):
+        return '<div class="bar" aria-hidden="true"></div>'
+    end = 1.0 if share else max(1.2 * estimate.high, 1e-12)
+    low, value, high = (100 * number / end for number in (estimate.low, estimate.value, estimate.high))
+    return (
+        f'<div class="bar" aria-hidden="true"><i style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
+        f'<b style="left:{value:.1f}%"></b></div>'
+    )
+
+
+def intervals_note(summary: Summary) -> str:
+    """What the intervals speak for, and how many cells and saltations the numbers rest on."""
+    cells = "1 cell" if summary.n_cells == 1 else f"{summary.n_cells} cells"
+    events = "1 saltation" if summary.n_events == 1 else f"{summary.n_events} saltations"
+    events += " that are seen to start"
+    short = f" {summary.n_short} seen too shortly are left out." if summary.n_short else ""
+    interval = f" The 95 % interval resamples {LEVELS[summary.level]}." if summary.n_cells > 1 else ""
+    return escape(f"From {cells} with {events}.{short}{interval}")
+
+
+def settings_note(measures: Measures, shifts_um: list[list[Any]]) -> str:
+    """What the movie itself decided: noise, threshold, least length, drift."""
+    migration = measures.migration
+    noise, threshold = migration.noise, migration.threshold_um_per_h
+    if not math.isfinite(threshold):
+        return ""
+    rests = f" (from {noise.n_immobile} steps at rest)" if noise.n_immobile else ""
+    drift_um = max((math.hypot(y, x) for _, y, x in shifts_um), default=0.0)
+    drift = f" The drift taken off reaches {in_words(drift_um)} µm." if drift_um > 0 else " No drift was taken off."
+    return escape(
+        f"Localisation noise σ = {in_words(noise.sigma_um)} µm{rests}; steps above {in_words(threshold)} µm/h are "
+        f"mobile; a saltation is at least {in_words(migration.saltations.min_length_um)} µm long.{drift}"
+    )
+
+
+def cautions(report: ReportInput) -> str:
+    """Warnings, and what to try if there are no cells; empty if there is nothing to say."""
+    parts = []
+    if not len(report.measures.migration.cells):
+        parts.append(_panel("nothing", "No cells were found", NOTHING_FOUND))
+    if report.warnings:
+        count = "One caution" if len(report.warnings) == 1 else f"{len(report.warnings)} cautions"
+        parts.append(_panel("cautions", f"{count} when reading these numbers", report.warnings))
+    return "".join(parts)
+
+
+def notes(report: ReportInput) -> str:
+    """Facts in words; empty if there are none."""
+    return _panel("notes", "About this movie", report.notes) if report.notes else ""
+
+
+def _panel(kind: str, title: str, lines: tuple[str, ...]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<section class="panel {kind}"><h2>{escape(title)}</h2><ul>{items}</ul></section>'
+
+
+def embedded_note(plan: Thinning, shape_YX: tuple[int, int], n_frames: int) -> str:
+    """How the embedded images differ from the movie; empty if only by compression."""
+    height, width = plan.shape_YX
+    said = []
+    if plan.step > 1:
+        ordinal = {2: "second", 3: "third"}.get(plan.step, f"{plan.step}th")
+        said.append(f"every {ordinal} of {n_frames} frames is embedded")
+    if plan.shape_YX != shape_YX:
+        said.append(f"images are reduced from {shape_YX[1]} × {shape_YX[0]} to {width} × {height} px")
+    if not said:
+        return ""
+    return escape(f"To keep this file small, {' and '.join(said)}. Tracks and numbers are those of the whole movie.")
+
+
+def comparison(rule: Summary, model: Summary) -> str:
+    """Rows of the table that sets the rule beside the model."""
+    rows = []
+    for name, unit in UNITS.items():
+        label, meaning = label_of(name)
+        values = ""
+        for summary in (rule, model):
+            value, interval = estimate_in_words(summary.numbers[name])
+            values += f"<td><b>{value}</b></td><td>{interval if interval != MISSING else ''}</td>"
+        rows.append(
+            f'<tr><th scope="row"><button type="button" class="tip" data-tip="{escape(meaning)}">{escape(label)}'
+            f"</button></th><td>{escape(unit)}</td>{values}</tr>"
+        )
+    return "".join(rows)
+
+
+def definitions() -> str:
+    """Every number in words."""
+    terms = [(term, meaning) for term, meaning in METHODS]
+    terms += [(f"{label_of(name)[0]}{_unit(unit)}", label_of(name)[1]) for name, unit in UNITS.items()]
+    columns = [(column.name, f"{column.meaning}{_unit(column.unit)}") for column in MIGRATION.columns]
+    return (
+        f'<dl class="terms">{_terms(terms)}</dl>'
+        f'<h3>Numbers of one cell</h3><dl class="terms code">{_terms(columns)}</dl>'
+    )
+
+
+def _unit(unit: str) -> str:
+    return f" ({unit})" if unit else ""
+
+
+def _terms(terms: list[tuple[str, str]]) -> str:
+    return "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(meaning)}</dd></div>" for term, meaning in terms)
+
+
+def provenance(value: Any) -> str:
+    """Nested values as nested lists."""
+    if isinstance(value, Mapping):
+        rows = "".join(
+            f"<div><dt>{escape(str(name))}</dt><dd>{provenance(inner)}</dd></div>" for name, inner in value.items()
+        )
+        return f'<dl class="nested">{rows}</dl>' if rows else MISSING
+    if isinstance(value, list | tuple):
+        return f"<ul>{''.join(f'<li>{provenance(inner)}</li>' for inner in value)}</ul>" if value else MISSING
+    if value is None:
+        return MISSING
+    return f"<code>{escape(str(value))}</code>"

@@ -1,0 +1,266 @@
+"""No command writes where it reads, and none replaces what SomaNet did not write.
+
+A command is :func:`guarded`: it names what it reads and where it writes. Whatever is then written through
+:func:`somanet.core.files.atomic_path` is held against that. Outside a guarded command (a DVC stage, whose outputs DVC
+owns, or a library call) only what :func:`reading` names is protected.
+
+What SomaNet wrote is known by content: each output's SHA-256 is noted, before it becomes visible, in a hidden file
+beside it, so that the same command may replace it, on any computer, and a file that a person changed is not taken for
+SomaNet's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from somanet.core.errors import SomaNetError
+from somanet.core.hashing import is_hidden, sha256_file
+
+WRITTEN = ".somanet.jsonl"
+"""A line for each file that a command wrote into the folder: its name, or path from there, and its SHA-256."""
+
+
+class _Inputs:
+    """Files and folders that are read: found by resolved path and by file number, however many there are."""
+
+    def __init__(self, paths: Iterable[Path] = ()) -> None:
+        self._paths: dict[Path, Path] = {}
+        self._numbers: dict[tuple[int, int], Path] = {}
+        for path in paths:
+            self.add(path)
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self._paths.values())
+
+    def add(self, path: Path) -> None:
+        """Add what exists; what does not will be refused by its reader."""
+        if (number := _number(path)) is not None:
+            self._paths[_real(path)] = path
+            self._numbers[number] = path
+
+    def same(self, path: Path) -> Path | None:
+        """The input that a path names, through links and on file systems that ignore case."""
+        number = _number(path)
+        return self._paths.get(_real(path)) or (None if number is None else self._numbers.get(number))
+
+    def around(self, path: Path) -> Path | None:
+        """The input folder that a path lies in."""
+        found = (self.same(folder) for folder in _real(path).parents)
+        return next((folder for folder in found if folder is not None), None)
+
+
+@dataclass
+class _Work:
+    """What the command at work reads and writes."""
+
+    inputs: _Inputs
+    outputs: tuple[Path, ...] = ()
+    replace: bool = False
+
+
+_work: list[_Work] = []
+"""The innermost last. Of the process, not of a thread: what one thread reads another must not overwrite."""
+
+
+@contextmanager
+def guarded(*, inputs: Iterable[Path] = (), outputs: Sequence[Path] = (), replace: bool = False) -> Iterator[None]:
+    """Hold all that a block writes against what it reads and what was there before.
+
+    Args:
+        inputs: files and folders that it reads; in such a folder nothing is written.
+        outputs: files and folders that it writes, or writes into.
+        replace: files of others may be replaced, as the user said.
+
+    Raises:
+        SomaNetError: at once, an output is an input, lies in one, or cannot be written.
+    """
+    work = _Work(_Inputs(inputs), tuple(map(_real, outputs)), replace)
+    _work.append(work)
+    try:
+        for path in outputs:
+            check_not_read(path)
+            check_writable(path)
+            if path.suffix and _is(stat.S_ISREG, path):  # without a suffix it is a folder that the command writes
+                _check_known(path)
+        yield
+    finally:
+        _work.remove(work)
+
+
+@contextmanager
+def reading(*inputs: Path | None) -> Iterator[None]:
+    """Let nothing that a block writes fall on these files and folders; None is left out."""
+    work = _Work(_Inputs(path for path in inputs if path is not None))
+    _work.append(work)
+    try:
+        yield
+    finally:
+        _work.remove(work)
+
+
+def protect(path: Path) -> Path:
+    """Add a file or folder to what the command at work reads, where only the work itself finds out; gives the path."""
+    if _work:
+        _work[0].inputs.add(path)
+    return path
+
+
+def replacing() -> bool:
+    """Whether the user let the command at work replace what SomaNet did not write."""
+    return any(work.replace for work in _work)
+
+
+def inputs_in(folder: Path) -> list[Path]:
+    """What the command at work reads that lies in a folder, however its path is written."""
+    here = _Inputs([folder])
+    return [path for work in _work for path in work.inputs if here.around(path) is not None]
+
+
+def check_write(path: Path) -> None:
+    """Refuse to create or replace a file or folder that is read, or that others made.
+
+    Raises:
+        SomaNetError: it says what is in danger.
+    """
+    check_not_read(path)
+    if _is(stat.S_ISDIR, path) and (inside := inputs_in(path)):
+        raise SomaNetError(
+            f"{path} holds {inside[0]}, which this command reads, and would be replaced. Choose another output."
+        )
+    _check_known(path)
+
+
+def check_not_read(path: Path) -> None:
+    """Refuse an output that is an input, or lies in a folder that is one."""
+    for work in _work:
+        if work.inputs.same(path) is not None:
+            raise SomaNetError(
+                f"{path} is what this command reads, and would be overwritten. Choose another place for the output."
+            )
+        if (folder := work.inputs.around(path)) is not None:
+            raise SomaNetError(
+                f"{path} lies in {folder}, which this command reads: what is written there would be taken for input, "
+                "or replace it. Choose a place outside that folder for the output."
+            )
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before the work and not after it, an output that cannot be written."""
+    place = path.absolute()
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if place != path.absolute() and not _is(stat.S_ISDIR, place):
+        raise SomaNetError(
+            f"Cannot write {path}: a file is in the way of a folder, {place}. Choose another place, or rename it."
+        )
+    if not os.access(place, os.W_OK):
+        raise SomaNetError(
+            f"Cannot write {path}: permission denied or read-only folder. Choose another place, or make it writable."
+        )
+
+
+def note_writing(new: Path, path: Path) -> None:
+    """Note what is about to become visible as ``path``, if it is an output of a guarded command.
+
+    It is noted before and not after, so that what a command killed in between left is known as SomaNet's too.
+    """
+    if not _is_output(path):
+        return
+    files = sorted(file for file in new.rglob("*") if file.is_file()) if new.is_dir() else [new]
+    lines = [
+        json.dumps({"file": (Path(path.name) / file.relative_to(new)).as_posix(), "sha256": sha256_file(file)})
+        for file in files
+    ]
+    # One write at the end, so that two processes do not tear each other's lines; a line that a full disk cut ends here.
+    with (path.parent / WRITTEN).open("a", encoding="utf-8", newline="\n") as notes:
+        notes.write("".join(f"\n{line}" for line in lines))
+
+
+def is_known(path: Path) -> bool:
+    """Whether SomaNet wrote a file, or all files of a folder, and nobody changed them since."""
+    if not path.is_dir():
+        return _file_is_known(path)
+    files = (file for file in path.rglob("*") if not file.is_dir())
+    return all(_file_is_known(file) for file in files if not is_hidden(file.relative_to(path)))
+
+
+def _file_is_known(path: Path) -> bool:
+    if not path.is_file() or path.is_symlink():
+        return False
+    place = path.absolute()
+    noted = {digest for folder in place.parents for digest in _noted(folder, place.relative_to(folder).as_posix())}
+    return bool(noted) and sha256_file(path) in noted
+
+
+def _noted(folder: Path, name: str) -> frozenset[str]:
+    """The hashes of what SomaNet wrote under a name, as a folder's notes have them."""
+    notes = folder / WRITTEN
+    try:
+        state = notes.stat()
+    except OSError:
+        return frozenset()
+    return _read_notes(notes, state.st_mtime_ns, state.st_size).get(name, frozenset())
+
+
+@lru_cache(maxsize=64)
+def _read_notes(notes: Path, _changed_ns: int, _size: int) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    try:
+        lines = notes.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        try:
+            row = json.loads(line)
+            name, digest = str(row["file"]), str(row["sha256"])
+        except (ValueError, TypeError, KeyError, RecursionError):  # cut by a full disk, or somebody else's line
+            continue
+        found[name] = found.get(name, frozenset()) | {digest}
+    return found
+
+
+def _check_known(path: Path) -> None:
+    if _is_output(path) and not replacing() and os.path.lexists(path) and not is_known(path):
+        what = (
+            "holds things that SomaNet did not write, or that were changed since,"
+            if path.is_dir()
+            else ("was not written by SomaNet, or was changed since,")
+        )
+        raise SomaNetError(
+            f"{path} {what} and would be replaced. Choose another output, or give --replace if it may go."
+        )
+
+
+def _is_output(path: Path) -> bool:
+    place = _real(path)
+    return any(place == output or output in place.parents for work in _work for output in work.outputs)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _number(path: Path) -> tuple[int, int] | None:
+    """What the file system knows a file or folder by; None if there is none."""
+    state = _stat(path)
+    return None if state is None else (state.st_dev, state.st_ino)
+
+
+def _is(kind: Callable[[int], bool], path: Path) -> bool:
+    state = _stat(path)
+    return state is not None and kind(state.st_mode)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None also of a path that no system takes, such as one with a name that is too long: its writer explains that."""
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,253 @@
+"""A folder of results: made beside its place, then exchanged whole with the old one.
+
+A failure or a kill leaves the old results or the new, never a mixture. What a person keeps in the folder stays through
+every exchange: files that SomaNet did not write, and those of its own that were changed since, which are kept under
+another name. Where a folder cannot be exchanged, as it is a disk of its own or the user's current folder, complete
+results are put into it under a hidden name, and their files move from there; what a kill leaves to move, the next start
+moves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from somanet.core import guard
+from somanet.core.errors import SomaNetError
+from somanet.core.files import explain, make_folder
+from somanet.core.hashing import sha256_tree
+from somanet.core.swapping import free_name, remove, remove_leftovers, replace_folder, temporary_path
+
+_INCOMING, _OLD = ".somanet-incoming", ".old-"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of results.
+
+    Attributes:
+        record: the JSON file that every such folder has; its `files` maps the name of each other file, or folder, to
+            its SHA-256.
+        what: it is called in messages.
+    """
+
+    record: str
+    what: str
+
+
+def hashes_of(folder: Path, kind: Kind) -> dict[str, str]:
+    """SHA-256 of every file and folder of results, by name, for its record; the record itself left out."""
+    return {
+        path.name: sha256_tree(path)
+        for path in sorted(folder.iterdir())
+        if path.name[0] != "." and path.name != kind.record
+    }
+
+
+def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> None:
+    """Refuse, before the work and not after it, a place where results would harm something.
+
+    Args:
+        output: the folder.
+        kind: of results.
+        writes: names that will be written, as far as they are known.
+
+    Raises:
+        SomaNetError: it is a file, cannot be written, holds other things and no results, or holds results that were
+            changed since or something else under a name that will be written.
+    """
+    guard.check_not_read(output)
+    guard.check_writable(output)
+    if output.exists() and not output.is_dir():
+        raise SomaNetError(
+            f"Cannot write {output}: a file is in the way of the results' folder. Choose another --output."
+        )
+    if not output.is_dir():
+        return
+    remove_leftovers(output)
+    _move_in(output)
+    if not any(output.iterdir()):
+        return
+    recorded = _recorded(output, kind)
+    if recorded is None and not guard.replacing():
+        raise SomaNetError(
+            f"{output} holds other things than {kind.what}, which could be overwritten. Choose a new or empty folder "
+            "for --output; or give --replace, which keeps what is there and adds the results."
+        )
+    known = _unchanged(output, recorded or {})
+    names = {*(recorded or {}), *writes, kind.record}
+    if read := [path for path in guard.inputs_in(output) if _name_in(path, output) in names]:
+        raise SomaNetError(
+            f"{read[0]} is read here, and new results would replace it. Choose another --output, or give the file "
+            "another name first."
+        )
+    changed = sorted(path.name for path in output.iterdir() if path.name in names - known - {kind.record})
+    if changed and not guard.replacing():
+        raise SomaNetError(
+            f"{output / changed[0]} was changed since SomaNet wrote it, or is not SomaNet's, and new results would "
+            "replace it. Choose another --output; or give --replace, which keeps it as "
+            f"{free_name(output / changed[0], 'before').name}."
+        )
+
+
+@contextmanager
+def result_folder(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> Iterator[Path]:
+    """A folder to write results into; when the block succeeds, it takes the place of ``output`` in one step.
+
+    The block writes the record last, with :func:`hashes_of`. When it fails nothing changes.
+
+    Args:
+        output, kind, writes: as for :func:`check_results`.
+
+    Raises:
+        SomaNetError: see :func:`check_results`, or the system refuses.
+    """
+    check_results(output, kind, writes=writes)
+    place = Path(os.path.realpath(output))
+    make_folder(place.parent)
+    whole = not place.is_dir() or _can_be_exchanged(place)
+    if whole:
+        remove_leftovers(place.parent)
+    folder = make_folder(temporary_path(place if whole else place / "results"))
+    try:
+        yield folder
+        for path in folder.iterdir():
+            if path.name[0] == ".":
+                remove(path)  # notes of the work itself
+        try:
+            (_take_place if whole else _fill)(folder, place, kind)
+        except OSError as error:
+            raise explain(error, output) from error
+    finally:
+        remove(folder)
+
+
+def _take_place(folder: Path, place: Path, kind: Kind) -> None:
+    """Exchange old results for new; what else the old folder holds is in both from before until after."""
+    if not place.is_dir():
+        replace_folder(folder, place)
+        return
+    shutil.copymode(place, folder)
+    new = {path.name for path in folder.iterdir()}
+    kept = _carry(place, folder, new, kind)
+    old = replace_folder(folder, place)
+    if old is None:
+        return
+    for name, there in kept.items():  # what was saved there in the meantime
+        if (old / name).exists() and _state(old / name) != _state(place / there):
+            remove(place / there)
+            (old / name).rename(place / there)
+    for path in old.iterdir():
+        if path.name not in kept and not (place / path.name).exists() and path.name not in _recorded_names(old, kind):
+            path.rename(place / path.name)
+    remove(old)
+
+
+def _can_be_exchanged(place: Path) -> bool:
+    here = Path(os.path.realpath(Path.cwd()))
+    return not (place.is_mount() or place == here or place in here.parents)
+
+
+def _fill(folder: Path, place: Path, kind: Kind) -> None:
+    """Put new results into a folder that stays; what was there under their names goes, what a person keeps stays."""
+    recorded = _recorded(place, kind) or {}
+    known = _unchanged(place, recorded)
+    new = {path.name for path in folder.iterdir()}
+    for path in place.iterdir():
+        if path.name in known - new:
+            (folder / f"{_OLD}{path.name}").touch()  # a note that it goes when the new ones come
+        elif path.name in {*recorded, *new} - known - {kind.record}:
+            path.rename(free_name(path, "before"))
+    folder.rename(place / _INCOMING)
+    _move_in(place)
+
+
+def _move_in(place: Path) -> None:
+    """Move results that are complete under :data:`_INCOMING` to where they belong, now or after a kill."""
+    incoming = place / _INCOMING
+    if not incoming.is_dir():
+        return
+    for path in sorted(incoming.iterdir(), key=lambda path: path.suffix == ".json"):
+        old = path.name.startswith(_OLD)
+        target = place / path.name.removeprefix(_OLD)
+        if old or target.is_dir():
+            remove(target)
+        if not old:
+            path.replace(target)
+    remove(incoming)
+
+
+def _carry(place: Path, folder: Path, new: Collection[str], kind: Kind) -> dict[str, str]:
+    """Link what a person keeps among results into the folder of new ones; gives its names there and here."""
+    recorded = _recorded(place, kind) or {}
+    known = _unchanged(place, recorded)
+    kept = {}
+    for path in place.iterdir():
+        if path.name in known or path.name == kind.record:
+            continue
+        target = folder / path.name
+        if path.name in recorded or path.name in new:
+            target = folder / free_name(path, "before").name
+        _link(path, target)
+        kept[path.name] = target.name
+    return kept
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same content under another name, without a copy where the file system can."""
+    if source.is_symlink():
+        target.symlink_to(source.readlink())
+    elif source.is_dir():
+        target.mkdir()
+        shutil.copymode(source, target)
+        for path in source.iterdir():
+            _link(path, target / path.name)
+    else:
+        try:
+            os.link(source, target)
+        except OSError:  # another file system, or one without links
+            shutil.copy2(source, target)
+
+
+def _state(path: Path) -> tuple[object, ...]:
+    """What tells whether a file was saved anew, or a folder's files."""
+    if path.is_dir() and not path.is_symlink():
+        return tuple((p.relative_to(path), *_state(p)) for p in sorted(path.rglob("*")) if not p.is_dir())
+    found = path.lstat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _recorded(output: Path, kind: Kind) -> Mapping[str, str] | None:
+    """The names and hashes that a folder's record has; None if there is no record."""
+    path = output / kind.record
+    if not path.is_file():
+        return None
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        return {str(name): str(digest) for name, digest in files.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}  # of a version before, or damaged: nothing there is known
+
+
+def _recorded_names(output: Path, kind: Kind) -> set[str]:
+    return {*(_recorded(output, kind) or {}), kind.record}
+
+
+def _unchanged(output: Path, recorded: Mapping[str, str]) -> set[str]:
+    """Which of the recorded files are as SomaNet wrote them."""
+    return {
+        name
+        for name, digest in recorded.items()
+        if Path(name).name == name and (output / name).exists() and sha256_tree(output / name) == digest
+    }
+
+
+def _name_in(path: Path, folder: Path) -> str:
+    """The entry of a folder that a path is or lies in."""
+    inside = Path(os.path.realpath(path)).relative_to(os.path.realpath(folder))
+    return inside.parts[0]

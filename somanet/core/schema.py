@@ -1,0 +1,208 @@
+"""Columns, number types and units of the tables that pass between stages: every stored name is here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from somanet.core.errors import SomaNetError
+
+Dtype = Literal["string", "int64", "Int64", "float64"]
+"""``Int64`` is a whole number that may be unknown; ``float64`` may be NaN; ``string`` may be empty."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, number type, unit ("" if it has none) and meaning."""
+
+    name: str
+    dtype: Dtype
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A table's name and columns, in the order they are written."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    def frame(self, rows: list[dict[str, object]]) -> pd.DataFrame:
+        """A table of rows with this schema's columns, order and number types, even of no rows."""
+        table = pd.DataFrame(rows, columns=list(self.names))
+        return table.astype({column.name: _pandas_dtype(column.dtype) for column in self.columns})
+
+
+def _pandas_dtype(dtype: Dtype) -> str:
+    return "str" if dtype == "string" else dtype
+
+
+_IDENTITY = (
+    Column("name", "string", "", "the image's or movie's id"),
+    Column("path", "string", "", "file, relative to the data set"),
+    Column("sha256", "string", "", "hash of the file's bytes"),
+)
+_VERDICT = (
+    Column("status", "string", "", "accepted | rejected"),
+    Column("reason", "string", "", "why rejected, one of a few fixed words; empty if accepted"),
+    Column("note", "string", "", "details, and defects that did not lead to rejection"),
+)
+
+MANIFEST = Schema(
+    "manifest",
+    (
+        *_IDENTITY,
+        Column("height_px", "Int64", "px", "rows of the image"),
+        Column("width_px", "Int64", "px", "columns of the image"),
+        Column("channels", "Int64", "", "1 grey, 3 RGB, 4 RGBA"),
+        Column("dtype", "string", "", "number type of the pixels"),
+        Column("pixel_size_um", "float64", "µm", "scale in the file's metadata; NaN if it has none"),
+        Column("n_objects", "Int64", "", "labelled objects; unknown if there are no labels"),
+        Column("overlap_px", "Int64", "px", "pixels that more than one mask claims"),
+        *_VERDICT,
+    ),
+)
+MOVIE_MANIFEST = Schema(
+    "movie manifest",
+    (
+        *_IDENTITY,
+        Column("n_frames", "Int64", "", "time points"),
+        Column("height_px", "Int64", "px", "rows of a frame"),
+        Column("width_px", "Int64", "px", "columns of a frame"),
+        Column("dtype", "string", "", "number type of the pixels"),
+        Column("pixel_size_um", "float64", "µm", "scale in the file's metadata; NaN if it has none"),
+        Column("frame_interval_min", "float64", "min", "time from frame to frame in the metadata; NaN if none"),
+        *_VERDICT,
+    ),
+)
+SPLIT = Schema(
+    "split",
+    (
+        Column("image_id", "string", "", "name of the image in its data set"),
+        Column("split", "string", "", "train, val, test, …"),
+    ),
+)
+BOXES = Schema(
+    "boxes",
+    (
+        Column("image", "string", "", "name of the image; of a movie's frame, its number"),
+        Column("x0_px", "float64", "px", "left edge; a pixel in column 3 spans 3 to 4"),
+        Column("y0_px", "float64", "px", "upper edge"),
+        Column("x1_px", "float64", "px", "right edge"),
+        Column("y1_px", "float64", "px", "lower edge"),
+        Column("score", "float64", "", "confidence, from 0 to 1"),
+    ),
+)
+CONFIDENCE = Column("confidence", "float64", "", "mean calibrated soma probability of its pixels, from 0 to 1")
+"""Also a column of tracks that SomaNet found: NaN where tracking cut or joined what the network found."""
+OBJECT = (
+    Column("label", "int64", "", "its value in the label image"),
+    Column("area_px", "int64", "px²", "pixels"),
+    Column("diameter_px", "float64", "px", "of the circle of the same area"),
+    Column("y_px", "float64", "px", "row of its centre"),
+    Column("x_px", "float64", "px", "column of its centre"),
+    CONFIDENCE,
+)
+_FRAME = "frame number from 0"
+OBJECTS = Schema(
+    "objects",
+    (
+        Column("image", "string", "", "name of the label image, without suffix"),
+        Column("frame", "Int64", "", f"{_FRAME}; unknown for a still image"),
+        *OBJECT,
+    ),
+)
+SOMAS = Schema("somas", (Column("frame", "int64", "", _FRAME), *OBJECT))
+TRACKS = Schema(
+    "tracks",
+    (
+        Column("track_id", "int64", "", "the cell; equal to its value in label images"),
+        Column("frame", "int64", "", "frame number from 0"),
+        Column("t_h", "float64", "h", "time since frame 0"),
+        Column("y_px", "float64", "px", "row of the soma's centre"),
+        Column("x_px", "float64", "px", "column of the soma's centre"),
+        Column("y_um", "float64", "µm", "y_px times the pixel size"),
+        Column("x_um", "float64", "µm", "x_px times the pixel size"),
+    ),
+)
+SALTATIONS = Schema(
+    "saltations",
+    (
+        Column("track_id", "int64", "", "the cell"),
+        Column("start_h", "float64", "h", "start, since frame 0"),
+        Column("end_h", "float64", "h", "end, since frame 0"),
+        Column("length_um", "float64", "µm", "net displacement from start to end"),
+        Column("speed_um_per_h", "float64", "µm/h", "length over duration"),
+    ),
+)
+
+
+def check_columns(df: pd.DataFrame, schema: Schema, source: str) -> None:
+    """Refuse a table that lacks columns; further columns are welcome.
+
+    Args:
+        df: the table.
+        schema: what it should hold.
+        source: where it came from, for the message.
+
+    Raises:
+        SomaNetError: naming the missing columns and those found.
+    """
+    missing = [name for name in schema.names if name not in df.columns]
+    if missing:
+        found = [str(name) for name in df.columns]
+        raise SomaNetError(
+            f"{source}: the {schema.name} table lacks {missing}; it has {found}. "
+            "Was it written by an older stage, or is it another table? `dvc repro` rebuilds it."
+        )
+
+
+def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Refuse a table of tracks that cannot be true; else give it back by track and frame.
+
+    Args:
+        tracks: :data:`TRACKS` columns at least, rows in any order.
+        source: where it came from, for messages.
+
+    Raises:
+        SomaNetError: missing columns, two points of one track in one frame, ids below 1, frames below 0, a position or
+            time that is unknown or infinite, or time that does not go forward.
+    """
+    check_columns(tracks, TRACKS, source)
+    twice = tracks.duplicated(["track_id", "frame"])
+    if twice.any():
+        track, frame = tracks.loc[twice, ["track_id", "frame"]].iloc[0]
+        raise SomaNetError(
+            f"{source}: track {track:.0f} has two points in frame {frame:.0f}; expected one per frame. Remove one of "
+            "them. Were tables of several movies joined? Each movie has its own."
+        )
+    if (tracks["track_id"] < 1).any() or (tracks["frame"] < 0).any():
+        raise SomaNetError(
+            f"{source}: expected track ids from 1 and frames from 0, found {tracks['track_id'].min()} and "
+            f"{tracks['frame'].min()}. Are the columns in another order?"
+        )
+    numbers = tracks[["t_h", "y_px", "x_px", "y_um", "x_um"]]
+    wrong = ~(numbers.abs() < float("inf")).all(axis=1)
+    if wrong.any():
+        track, frame = tracks.loc[wrong, ["track_id", "frame"]].iloc[0]
+        raise SomaNetError(
+            f"{source}: the point of track {track:.0f} in frame {frame:.0f} lacks a position or time. Give it, or "
+            "leave the row out: a missing row is a gap."
+        )
+    ordered = tracks.sort_values(["track_id", "frame"], ignore_index=True)
+    still = (ordered["track_id"].diff() == 0) & (ordered["t_h"].diff() <= 0)
+    if still.any():
+        track, frame = ordered.loc[still, ["track_id", "frame"]].iloc[0]
+        raise SomaNetError(
+            f"{source}: t_h does not grow with frame within a track (track {track:.0f}, frame {frame:.0f}). It is the "
+            "time in hours since frame 0: was the frame interval 0, or are the times those of another movie?"
+        )
+    return ordered

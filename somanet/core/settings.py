@@ -1,0 +1,161 @@
+"""The base of all settings: frozen types that refuse unknown keys and impossible numbers, read from plain values."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from somanet.core.errors import SomaNetError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+
+SettingsT = TypeVar("SettingsT", bound="Settings")
+
+_LARGEST_FLOAT = 3.4028234663852886e38
+"""Of 32 bits, in which networks and images are computed: what is larger would become infinite there."""
+_LARGEST_INT = 2**63 - 1
+"""Of 64 bits, in which arrays count."""
+
+
+class Settings(BaseModel):
+    """Base of every settings type: immutable; a misspelt key is an error, and so is a number beyond any use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_computed_with(cls, value: Any) -> Any:
+        _check_numbers(value)
+        return value
+
+
+def _check_numbers(value: Any) -> None:
+    """Refuse numbers beyond any use, also inside of lists and mappings whose items have no type of their own."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("Input should be a finite number")
+        if abs(value) > _LARGEST_FLOAT:
+            raise ValueError(
+                f"Input should be at most {_LARGEST_FLOAT:.2g}, the largest number that networks compute with"
+            )
+    elif isinstance(value, int):
+        if abs(value) > _LARGEST_INT:
+            raise ValueError(f"Input should be at most {_LARGEST_INT:.2g}, the largest number that arrays count to")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_numbers(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            _check_numbers(item)
+
+
+def read_yaml(path: Path | str) -> dict[str, Any]:
+    """A YAML file that holds a mapping.
+
+    Raises:
+        SomaNetError: it is missing, no YAML, or holds something else.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SomaNetError(f"{path} not found. Run from the project's folder, or name the file.") from error
+    # ValueError: no UTF-8, or a value that looks like a date or a number and is none, such as 2024-13-45
+    except (yaml.YAMLError, ValueError, OSError) as error:
+        raise SomaNetError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise SomaNetError(f"{path} cannot be read as YAML: it is nested too deeply.") from error
+    if not isinstance(content, dict):
+        raise SomaNetError(f"{path} must hold `key: value` lines, found {type(content).__name__}.")
+    return content
+
+
+def parse(kind: type[SettingsT], values: Mapping[str, Any], *, source: str) -> SettingsT:
+    """Check values against a settings type.
+
+    Raises:
+        SomaNetError: the first problem, with the nearest name for an unknown key.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise SomaNetError(f"{source}: {_explain(kind, error)}") from error
+
+
+def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Values with dotted assignments such as `training.epochs=3` applied; the right side is YAML.
+
+    Raises:
+        SomaNetError: an assignment without `=`.
+    """
+    result: dict[str, Any] = {**values}
+    for assignment in assignments:
+        dotted, equals, text = assignment.partition("=")
+        if not equals or not dotted:
+            raise SomaNetError(f"Expected key=value such as training.epochs=3, found {assignment!r}.")
+        try:
+            value = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise SomaNetError(f"{assignment!r}: {text!r} is no YAML value. Check brackets and quotes.") from error
+        result = with_setting(result, dotted, value)
+    return result
+
+
+def with_setting(values: Mapping[str, Any], dotted: str, value: Any) -> dict[str, Any]:
+    """Nested values with one of them, named like `training.epochs`, changed; what was given stays as it is.
+
+    Raises:
+        SomaNetError: a part of the name is a value and not a section.
+    """
+    first, _, rest = dotted.partition(".")
+    if not rest:
+        return {**values, first: value}
+    section = values.get(first) or {}
+    if not isinstance(section, Mapping):
+        raise SomaNetError(f"{dotted!r}: {first!r} is {section!r}, which has no settings of its own.")
+    return {**values, first: with_setting(section, rest, value)}
+
+
+def _explain(kind: type[BaseModel], error: ValidationError) -> str:
+    problems = error.errors()
+    # an unknown key explains a missing one, so it goes first
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    location = problem["loc"]
+    # pydantic adds the names of a union's members, such as constrained-int, which are no keys
+    parts = [str(part) for part in location if not str(part).startswith(("constrained-", "literal["))]
+    dotted = ".".join(parts[:-1] if parts[-1:] in (["int"], ["float"]) else parts)
+    if problem["type"] == "extra_forbidden":
+        known = _keys(kind, location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
+        return f"unknown parameter {dotted!r}. {hint}"
+    if problem["type"] == "missing":
+        return f"parameter {dotted!r} is missing."
+    message = problem["msg"].removeprefix("Value error, ")
+    more = f" ({len(problems) - 1} more problems)" if len(problems) > 1 else ""
+    found = "" if isinstance(problem["input"], dict) else f", found {problem['input']!r}"
+    return f"{dotted or 'the file'}: {message}{found}{more}."
+
+
+def _keys(kind: Any, location: Sequence[int | str]) -> list[str]:
+    """Field names of the settings type at a place inside another."""
+    for part in location:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[str(part)].annotation
+        else:
+            kind = typing.get_args(kind)[-1]
+        options = [arg for arg in typing.get_args(kind) if isinstance(arg, type) and issubclass(arg, BaseModel)]
+        if options and typing.get_origin(kind) is not dict:
+            kind = options[0]
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []

@@ -1,0 +1,115 @@
+"""How a file or folder becomes visible: written under a hidden name beside its place, then given its name in one step.
+
+The hidden name says which process writes, so that what a dead one left is removed by the next that writes there, and
+what a live one writes is left alone. A folder takes the place of another by exchanging two names where the system can
+(Linux, on local disks). Elsewhere the old one is set aside for a moment; what is found set aside by a dead process is
+put back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import secrets
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from somanet.core.processes import OWNER, mark_is_dead, owner_mark
+
+_LONGEST_NAME = 255
+"""Bytes, on every common file system."""
+
+_HIDDEN = re.compile(
+    rf"\.(?P<name>.*)\.(?P<owner>{OWNER.pattern})\.[0-9a-f]{{8}}\.(?P<kind>part|old)(?:\..*)?", re.DOTALL
+)
+
+_looked_at: set[Path] = set()
+"""Folders in which this process has looked for leftovers."""
+
+
+def temporary_path(path: Path) -> Path:
+    """A hidden name beside ``path`` to write under; the suffix is kept, for writers that choose a format by it."""
+    return _hidden_name(path, "part", path.stem, path.suffix)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what dead processes of this machine left half-written in a folder; looks once per process and folder."""
+    place = Path(os.path.realpath(folder))
+    if place in _looked_at:
+        return
+    _looked_at.add(place)
+    try:
+        found = [(path, match) for path in place.iterdir() if (match := _HIDDEN.fullmatch(path.name))]
+    except OSError:  # whoever writes there will say so
+        return
+    for path, match in found:
+        if not mark_is_dead(match["owner"]):
+            continue
+        target = place / match["name"]
+        if match["kind"] == "old" and not target.exists():
+            with suppress(OSError):  # another process put it back
+                path.rename(target)
+        else:
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there and the system lets us."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def replace_folder(new: Path, path: Path) -> Path | None:
+    """Give a folder its name; gives where the folder that had the name before lies now, if there was one.
+
+    Raises:
+        OSError: the system refused; the old folder has its name then.
+    """
+    if not path.exists():
+        new.replace(path)
+        return None
+    if _exchange(new, path):
+        return new
+    aside = _hidden_name(path, "old", path.name, "")
+    path.replace(aside)
+    try:
+        new.replace(path)
+    except OSError:
+        aside.replace(path)
+        raise
+    return aside
+
+
+def free_name(path: Path, word: str) -> Path:
+    """A name beside ``path`` that nothing has, with a word in it: `tracks.before.csv`, then `tracks.before-2.csv`."""
+    for number in range(1, 1_000_000):
+        other = path.with_name(f"{path.stem}.{word}{f'-{number}' if number > 1 else ''}{path.suffix}")
+        if not os.path.lexists(other):
+            return other
+    raise FileExistsError(path)
+
+
+def _hidden_name(path: Path, kind: str, stem: str, suffix: str) -> Path:
+    tail = f".{owner_mark()}.{secrets.token_hex(4)}.{kind}{suffix}"
+    room = _LONGEST_NAME - len(os.fsencode(tail)) - 1
+    if kind == "part":  # of a file set aside the whole name is needed to put it back
+        stem = os.fsdecode(os.fsencode(stem)[:room])
+    return path.parent / f".{stem}{tail}"
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step; whether the system and the file system can (Linux, on local disks)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):  # an old C library
+        return False
+    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of <fcntl.h> and <linux/fs.h>
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)

@@ -1,0 +1,222 @@
+"""The manifest of a data set: every file decoded, every defect named, what cannot be used set apart."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import MANIFEST
+from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
+from somanet.io.datasets.masks import Masks
+from somanet.io.datasets.writers import write_pairs
+from somanet.io.decoding import decode_image, pixel_size_um
+from somanet.io.problems import FileProblem
+
+OVERLAP_TOLERANCE = 0.05
+
+
+class _Rejected(Exception):
+    def __init__(self, reason: str, note: str) -> None:
+        super().__init__(reason, note)
+        self.reason, self.note = reason, note
+
+
+def check_dataset(
+    path: Path | str,
+    *,
+    overlap_tolerance: float = OVERLAP_TOLERANCE,
+    require_objects: bool = False,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Decode every image and mask of a data set and say which can be used.
+
+    Args:
+        path: a data set (see :func:`~somanet.io.datasets.layouts.open_dataset`).
+        overlap_tolerance: two masks may share this fraction of the smaller; more, and the image is rejected.
+        require_objects: reject images without objects or labels, which otherwise get a note.
+        progress: show a bar, if stderr is a terminal.
+
+    Returns:
+        One row per image in name order, columns of ``schema.MANIFEST``. ``reason`` is one of: truncated,
+        unreadable,
+        not an image, not finite, wrong shape, wrong type, too large (the same after "mask "), empty image,
+        duplicate,
+        overlapping masks, no objects, broken layout.
+
+    Raises:
+        SomaNetError: the path is no data set at all.
+    """
+    dataset = open_dataset(path)
+    found = inspect(dataset, dataset.names, overlap_tolerance, require_objects, progress)
+    return _table([row for row, _ in found], dataset)
+
+
+def pack_dataset(
+    source: Path | str,
+    destination: Path | str,
+    *,
+    names: Collection[str] | None = None,
+    overlap_tolerance: float = OVERLAP_TOLERANCE,
+    require_objects: bool = False,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Check a data set and rewrite its accepted, labelled images in the pairs layout, whole or not at all.
+
+    Args:
+        source: a data set.
+        destination: the new folder.
+        names: only these images; all by default.
+        overlap_tolerance: as in :func:`check_dataset`.
+        require_objects: as in :func:`check_dataset`.
+        progress: show a bar, if stderr is a terminal.
+
+    Returns:
+        The manifest of the source (of ``names``, if given).
+
+    Raises:
+        SomaNetError: unknown names, nothing to pack, or a destination inside the source or around it.
+    """
+    dataset = open_dataset(source)
+    ours, theirs = Path(destination).resolve(), Path(source).resolve()
+    if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+        raise SomaNetError(f"Cannot pack {source} into {destination}: one lies in the other. Choose a folder apart.")
+    wanted = set(dataset.names if names is None else names)
+    unknown = sorted(wanted - set(dataset.names) - set(dataset.broken))
+    if unknown:
+        raise SomaNetError(
+            f"{source}: {len(unknown)} of the names asked for are not in the data set, such as "
+            f"'{unknown[0]}'. "
+            "Does the split belong to another data set?"
+        )
+    chosen = [name for name in dataset.names if name in wanted]
+    rows: list[dict[str, object]] = []
+
+    def accepted() -> Iterator[LabelledImage]:
+        for row, item in inspect(dataset, chosen, overlap_tolerance, require_objects, progress):
+            rows.append(row)
+            if item is not None:
+                yield item
+        if not any(row["status"] == "accepted" and row["n_objects"] is not None for row in rows):
+            raise SomaNetError(f"{source}: none of {len(rows)} images can be packed. `check_dataset` says why.")
+
+    write_pairs(destination, accepted())
+    table = _table(rows, dataset)
+    return table if names is None else table[table["name"].isin(wanted)].reset_index(drop=True)
+
+
+def describe_manifest(manifest: pd.DataFrame) -> str:
+    """The manifest in words: images and objects accepted, what was rejected and why, what was noted."""
+    accepted = manifest[manifest["status"] == "accepted"]
+    rejected = manifest[manifest["status"] == "rejected"]
+    lines = [f"{len(accepted)} of {len(manifest)} accepted"]
+    if "n_objects" in manifest:
+        lines[0] += f", with {int(accepted['n_objects'].sum())} objects"
+    for reason, rows in rejected.groupby("reason"):
+        lines.append(f"rejected, {reason}: {len(rows)} ({rows['name'].iloc[0]}{', …' if len(rows) > 1 else ''})")
+    noted = accepted[accepted["note"] != ""]
+    if len(noted):
+        lines.append(f"accepted with a note: {len(noted)} (first: {noted['name'].iloc[0]}: {noted['note'].iloc[0]})")
+    return "\n".join(lines)
+
+
+def inspect(
+    dataset: Dataset,
+    names: Collection[str],
+    overlap_tolerance: float,
+    require_objects: bool,
+    progress: bool,
+) -> Iterator[tuple[dict[str, object], LabelledImage | None]]:
+    """One manifest row per image and, if it is accepted and labelled, the image; one at a time."""
+    first_of: dict[str, str] = {}
+    for name in tqdm(names, desc="check", unit="image", disable=not (progress and sys.stderr.isatty())):
+        row: dict[str, object] = {"name": name, "path": dataset.image_file(name), "n_objects": None}
+        item: LabelledImage | None = None
+        try:
+            image, pixels = _check_image(dataset, name, row)
+            if pixels in first_of:
+                raise _Rejected("duplicate", f"the same pixels as {first_of[pixels]}")
+            item, note = _check_labels(dataset, name, image, row, overlap_tolerance, require_objects)
+            first_of[pixels] = name
+            row |= {"status": "accepted", "reason": "", "note": note}
+        except _Rejected as rejected:
+            row |= {"status": "rejected", "reason": rejected.reason, "note": rejected.note}
+        yield row, item
+
+
+def _check_image(dataset: Dataset, name: str, row: dict[str, object]) -> tuple[np.ndarray, str]:
+    """Decode an image, fill in its columns, and return it with a hash of its pixels."""
+    source = f"{dataset.path}/{row['path']}"
+    try:
+        data = dataset.image_bytes(name)
+        row["sha256"] = hashlib.sha256(data).hexdigest()
+        image = decode_image(data, source)
+        row |= {"height_px": image.shape[0], "width_px": image.shape[1], "dtype": image.dtype.name}
+        row |= {"channels": 1 if image.ndim == 2 else image.shape[2]}
+        row["pixel_size_um"] = pixel_size_um(data, source)
+    except FileProblem as problem:
+        raise _Rejected(problem.kind, str(problem)) from problem
+    colours = image if image.ndim == 2 else image[..., :3]
+    if colours.min() == colours.max():
+        raise _Rejected("empty image", f"every pixel is {colours.min()}")
+    pixels = hashlib.sha256(f"{image.shape} {image.dtype} ".encode() + image.tobytes()).hexdigest()
+    return image, pixels
+
+
+def _check_labels(
+    dataset: Dataset,
+    name: str,
+    image: np.ndarray,
+    row: dict[str, object],
+    overlap_tolerance: float,
+    require_objects: bool,
+) -> tuple[LabelledImage | None, str]:
+    """Compose the labels, fill in their columns, and return the labelled image and a note."""
+    if not dataset.has_labels(name):
+        if require_objects:
+            raise _Rejected("no objects", "no labels")
+        return None, "no labels"
+    try:
+        masks = dataset.load_masks(name, image.shape)
+    except FileProblem as problem:
+        raise _Rejected(f"mask {problem.kind}", str(problem)) from problem
+    row |= {"n_objects": masks.n_objects, "overlap_px": masks.overlap_px}
+    note = _note(masks)
+    if masks.worst_overlap > overlap_tolerance:
+        raise _Rejected("overlapping masks", note)
+    if not row["n_objects"] and require_objects:
+        raise _Rejected("no objects", note)
+    return LabelledImage(name, image, masks.labels), note
+
+
+def _note(masks: Masks) -> str:
+    parts = []
+    if masks.overlap_px:
+        parts.append(f"{masks.overlap_px} px in two masks, at worst {masks.worst_overlap:.1%} of the smaller")
+    for count, what in (
+        (masks.hidden, "wholly under earlier masks"),
+        (masks.empty, "without foreground"),
+        (masks.grey, "with grey values"),
+    ):
+        if count:
+            parts.append(f"{count} mask{'s' if count > 1 else ''} {what}")
+    if not masks.n_objects:
+        parts.append("no objects")
+    return "; ".join(parts)
+
+
+def _table(rows: list[dict[str, object]], dataset: Dataset) -> pd.DataFrame:
+    """The rows and those of ids whose files form no image, in name order."""
+    broken: list[dict[str, object]] = [
+        {"name": name, "status": "rejected", "reason": "broken layout", "note": why}
+        for name, why in dataset.broken.items()
+    ]
+    texts = ("path", "sha256", "dtype", "reason", "note")
+    table = sorted([*rows, *broken], key=lambda row: str(row["name"]))
+    return MANIFEST.frame([dict.fromkeys(texts, "") | row for row in table])

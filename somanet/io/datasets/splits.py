@@ -1,0 +1,154 @@
+"""Which images train, select and report: read from a table, or drawn without dividing a movie."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import SPLIT
+from somanet.io.tables import read_table, write_table
+
+
+def read_split(path: Path | str, *, names: Iterable[str] | None = None) -> dict[str, tuple[str, ...]]:
+    """Read a split from CSV with the columns ``image_id,split``.
+
+    Args:
+        path: the table.
+        names: the data set's images; if given, an id that is not among them is refused. Images without a
+        split are
+            left out of every split.
+
+    Returns:
+        Split name → image names, both in sorted order (train, val and test first, in that order).
+
+    Raises:
+        SomaNetError: no such table, missing columns, empty cells, an id twice or in two splits, unknown ids.
+    """
+    table = read_table(path, SPLIT)
+    if not len(table):
+        raise SomaNetError(f"{path}: expected one row per image, found none. Was the table cut short?")
+    ids, splits = table["image_id"].tolist(), table["split"].tolist()
+    for number, pair in enumerate(zip(ids, splits, strict=True), start=2):
+        if not all(pair):
+            raise SomaNetError(f"{path}, line {number}: expected an image_id and a split, found an empty cell.")
+    of: dict[str, str] = {}
+    for name, split in zip(ids, splits, strict=True):
+        if name in of and of[name] != split:
+            raise SomaNetError(
+                f"{path}: '{name}' is in '{of[name]}' and in '{split}'. An image on both sides makes scores "
+                "too good; "
+                "keep one row."
+            )
+        if name in of:
+            raise SomaNetError(f"{path}: '{name}' is listed twice in '{split}'. Keep one row.")
+        of[name] = split
+    if names is not None:
+        known = set(names)
+        unknown = sorted(set(of) - known)
+        if unknown:
+            raise SomaNetError(
+                f"{path}: {len(unknown)} of {len(of)} ids are not in the data set, such as '{unknown[0]}'. "
+                "Does the split belong to another data set?"
+            )
+    return _by_split(of)
+
+
+def read_part(path: Path | str, part: str, *, names: Iterable[str]) -> tuple[str, ...]:
+    """The images of one part of a split.
+
+    Raises:
+        SomaNetError: as :func:`read_split`, or there is no such part.
+    """
+    parts = read_split(path, names=names)
+    if part not in parts:
+        raise SomaNetError(f"{path} has no part {part!r}; it has {', '.join(parts)}.")
+    return parts[part]
+
+
+def make_split(
+    names: Iterable[str],
+    *,
+    fractions: Mapping[str, float],
+    seed: int,
+    group: Callable[[str], str] | Mapping[str, str] | None = None,
+) -> dict[str, tuple[str, ...]]:
+    """Draw a split. The result does not depend on the order of the names.
+
+    Groups are shuffled, sorted by falling size, and each goes to the split that lacks most images; every
+    split gets
+    at least one group. With few large groups the shares can be far from the fractions, which is the price of
+    no leak.
+
+    Args:
+        names: the images, unique.
+        fractions: split name → share of the images; the shares sum to 1.
+        seed: of the shuffle.
+        group: the group (movie, donor) of a name; a group is never divided. By default each image is its own.
+
+    Returns:
+        Split name → image names in sorted order.
+
+    Raises:
+        SomaNetError: names twice, shares that do not sum to 1, a name without a group, fewer groups than
+        splits.
+    """
+    names = list(names)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise SomaNetError(f"Cannot split: the name '{twice[0]}' comes twice. Names must be unique.")
+    shares = dict(fractions)
+    if not shares or not all(math.isfinite(f) and f > 0 for f in shares.values()):
+        raise SomaNetError(f"Cannot split by {shares}: expected shares above 0.")
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise SomaNetError(f"Cannot split by {shares}: expected shares that sum to 1, found {sum(shares.values()):g}.")
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        groups[_group_of(name, group)].append(name)
+    if len(groups) < len(shares):
+        raise SomaNetError(
+            f"Cannot split {len(groups)} groups into {len(shares)} parts ({', '.join(shares)}): a group is "
+            "never "
+            "divided. Use fewer parts or more movies."
+        )
+    keys = sorted(groups)
+    order = np.random.default_rng(seed).permutation(len(keys))
+    queue = sorted((keys[i] for i in order), key=lambda key: -len(groups[key]))
+    lacking = {split: share * len(names) for split, share in shares.items()}
+    empty = set(shares)
+    of: dict[str, str] = {}
+    for position, key in enumerate(queue):
+        # The last groups go to parts that have none yet, if they are just enough for them.
+        open_to = [s for s in shares if s in empty] if len(queue) - position <= len(empty) else list(shares)
+        split = max(open_to, key=lambda s: lacking[s])
+        empty.discard(split)
+        lacking[split] -= len(groups[key])
+        of |= dict.fromkeys(groups[key], split)
+    return _by_split(of)
+
+
+def write_split(path: Path | str, split: Mapping[str, Iterable[str]]) -> None:
+    """Write a split as :func:`read_split` reads it, rows in the order of ids."""
+    rows = sorted((name, part) for part, names in split.items() for name in names)
+    write_table(path, pd.DataFrame(rows, columns=list(SPLIT.names)), SPLIT)
+
+
+def _group_of(name: str, group: Callable[[str], str] | Mapping[str, str] | None) -> str:
+    if group is None:
+        return name
+    if callable(group):
+        return group(name)
+    if name not in group:
+        raise SomaNetError(f"Cannot split: no group is given for '{name}'. Every image needs its movie.")
+    return group[name]
+
+
+def _by_split(of: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    usual = ("train", "val", "test")
+    parts = sorted(set(of.values()), key=lambda s: (usual.index(s) if s in usual else len(usual), s))
+    return {part: tuple(sorted(name for name, split in of.items() if split == part)) for part in parts}

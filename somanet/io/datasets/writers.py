@@ -1,0 +1,131 @@
+"""Write data sets whole or not at all, the same images always giving the same bytes."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path
+from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
+from somanet.io.images import write_image, write_labels
+
+_EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date a zip can hold
+_PAIRS_CONTENT = {"images", "labels"}
+
+
+def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
+    """Write ``images/<name>.png`` (uint8) or ``.tif`` (uint16, float32) and ``labels/<name>.tif``.
+
+    Args:
+        path: the folder; an older pairs data set there is replaced, anything else is refused.
+        items: the images, one in memory at a time.
+
+    Returns:
+        The data set as written.
+
+    Raises:
+        SomaNetError: no items, a name that is no file name or comes twice, labels that do not fit their
+        image.
+    """
+    path = Path(path)
+    check_replaceable(path, lambda child: child.name in _PAIRS_CONTENT)
+    with atomic_path(path) as folder:
+        (folder / "images").mkdir(parents=True)
+        (folder / "labels").mkdir()
+        for item in check_items(items, path):
+            suffix = ".png" if item.image.dtype == np.uint8 else ".tif"
+            write_image(folder / "images" / f"{item.name}{suffix}", item.image)
+            write_labels(folder / "labels" / f"{item.name}.tif", item.labels)
+    return open_dataset(path)
+
+
+def write_kaggle(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
+    """Write ``<name>/images/<name>.png`` and ``<name>/masks/soma_01.png`` …: one 0/255 mask per object.
+
+    Args:
+        path: a folder, or a file ending in .zip. An older data set there is replaced, any other folder is
+        refused.
+        items: the images (uint8 or uint16), one in memory at a time.
+
+    Returns:
+        The data set as written.
+
+    Raises:
+        SomaNetError: no items, a name that is no file name or comes twice, labels that do not fit their
+        image, floats.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".zip":
+        with (
+            atomic_path(path) as archive,
+            tempfile.TemporaryDirectory(dir=archive.parent, prefix=".kaggle.") as folder,
+        ):
+            _write_kaggle_folder(Path(folder), items, path)
+            zip_folder(Path(folder), archive)
+    else:
+        check_replaceable(path, lambda child: (child / "images").is_dir())
+        with atomic_path(path) as folder_path:
+            folder_path.mkdir()
+            _write_kaggle_folder(folder_path, items, path)
+    return open_dataset(path)
+
+
+def _write_kaggle_folder(folder: Path, items: Iterable[LabelledImage], path: Path) -> None:
+    for item in check_items(items, path):
+        write_image(folder / item.name / "images" / f"{item.name}.png", item.image)
+        (folder / item.name / "masks").mkdir()
+        ids = np.unique(item.labels[item.labels > 0])
+        # Names of one width, so that the order of names is the order of ids.
+        width = max(2, len(str(len(ids))))
+        for number, label in enumerate(ids, start=1):
+            mask = np.where(item.labels == label, np.uint8(255), np.uint8(0))
+            write_image(folder / item.name / "masks" / f"soma_{number:0{width}d}.png", mask)
+
+
+def zip_folder(folder: Path, archive: Path) -> None:
+    """Zip a folder in name order with fixed dates and rights; PNG is compressed already."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
+        for file in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
+            name = file.relative_to(folder).as_posix() + ("/" if file.is_dir() else "")
+            info = zipfile.ZipInfo(name, _EARLIEST)
+            info.create_system = 3  # Unix, on every system
+            info.external_attr = (0o40755 << 16 | 0x10) if file.is_dir() else 0o100644 << 16
+            target.writestr(info, b"" if file.is_dir() else file.read_bytes())
+
+
+def check_items(items: Iterable[LabelledImage], path: Path) -> Iterator[LabelledImage]:
+    """The items one by one; a name that is no file name or comes twice, or labels that do not fit, are refused."""
+    seen: set[str] = set()
+    for item in items:
+        name = item.name
+        if not name or name.startswith(".") or any(char in '/\\:*?"<>|' or ord(char) < 32 for char in name):
+            raise SomaNetError(f"Cannot write {path}: '{name}' is no file name. Use letters, digits, '_' and '-'.")
+        # Two names that differ in case are one file on macOS and Windows.
+        if name.lower() in seen:
+            raise SomaNetError(f"Cannot write {path}: the name '{name}' comes twice. Names must be unique.")
+        seen.add(name.lower())
+        if item.labels.shape != item.image.shape[:2]:
+            raise SomaNetError(
+                f"Cannot write {path}: the labels of '{name}' are {item.labels.shape}, the image is {item.image.shape}."
+            )
+        yield item
+    if not seen:
+        raise SomaNetError(f"Cannot write {path}: expected at least one image, found none.")
+
+
+def check_replaceable(path: Path, ours: object) -> None:
+    """Replacing a folder deletes what is in it: do so only where all of it is an older data set."""
+    if not path.is_dir():
+        return
+    strangers = [child.name for child in sorted(path.iterdir()) if not (callable(ours) and ours(child))]
+    if strangers:
+        raise SomaNetError(
+            f"Cannot write {path}: the folder holds other things ({', '.join(strangers[:3])}) that would be "
+            "lost. "
+            "Choose a new or empty folder."
+        )

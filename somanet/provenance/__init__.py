@@ -1,0 +1,1 @@
+"""Where a result comes from: code and environment, what DVC and MLflow recorded, and the way back."""

@@ -1,0 +1,80 @@
+"""The only code that knows MLflow: the store, runs, models and the web page.
+
+Importing it is cheap; MLflow is imported by the first call that needs it.
+"""
+
+from somanet.provenance.mlflow.artifacts import add_files, read_tables
+from somanet.provenance.mlflow.datasets import DatasetRef
+from somanet.provenance.mlflow.lifecycle import StoppedEarly, Terminated, reap_stale_runs, settle_run, sigterm_raises
+from somanet.provenance.mlflow.listing import child_runs, finished_runs, read_runs
+from somanet.provenance.mlflow.models import ServedModel, load_logged_model, logged_checkpoint
+from somanet.provenance.mlflow.nesting import PARENT, adopt_runs
+from somanet.provenance.mlflow.registry import (
+    Version,
+    list_aliases,
+    list_run_tables,
+    read_run_table,
+    read_version,
+    register_run,
+    set_alias,
+    set_version_tags,
+    version_by_alias,
+    version_of_run,
+)
+from somanet.provenance.mlflow.resolve import resolve_checkpoint, run_checkpoint
+from somanet.provenance.mlflow.resume import TRAINING, interrupted_run
+from somanet.provenance.mlflow.run import track_run
+from somanet.provenance.mlflow.runfile import RunInput, RunRecord, names_a_run, read_run, run_id_from, write_run_file
+from somanet.provenance.mlflow.search import find_run
+from somanet.provenance.mlflow.spool import pending_runs, replay_spool
+from somanet.provenance.mlflow.store import ensure_store, store_exists, tracking_uri
+from somanet.provenance.mlflow.tracked import TrackedRun
+from somanet.provenance.mlflow.ui import serve_ui
+
+__all__ = [
+    "PARENT",
+    "TRAINING",
+    "DatasetRef",
+    "RunInput",
+    "RunRecord",
+    "ServedModel",
+    "StoppedEarly",
+    "Terminated",
+    "TrackedRun",
+    "Version",
+    "add_files",
+    "adopt_runs",
+    "child_runs",
+    "ensure_store",
+    "find_run",
+    "finished_runs",
+    "interrupted_run",
+    "list_aliases",
+    "list_run_tables",
+    "load_logged_model",
+    "logged_checkpoint",
+    "names_a_run",
+    "pending_runs",
+    "read_run",
+    "read_run_table",
+    "read_runs",
+    "read_tables",
+    "read_version",
+    "reap_stale_runs",
+    "register_run",
+    "replay_spool",
+    "resolve_checkpoint",
+    "run_checkpoint",
+    "run_id_from",
+    "serve_ui",
+    "set_alias",
+    "set_version_tags",
+    "settle_run",
+    "sigterm_raises",
+    "store_exists",
+    "track_run",
+    "tracking_uri",
+    "version_by_alias",
+    "version_of_run",
+    "write_run_file",
+]

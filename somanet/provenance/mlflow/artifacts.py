@@ -1,0 +1,93 @@
+"""Files of runs: tables read in bulk, straight from the folder where the store is local; files added to a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+import pandas as pd
+
+from somanet.core.errors import SomaNetError, first_line
+from somanet.provenance.mlflow.client import open_client, outage_errors
+from somanet.provenance.mlflow.runfile import RunRecord, read_run
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+TABLES = "tables"
+
+
+def read_tables(
+    runs: Sequence[RunRecord], *, suffix: str, root: Path | str
+) -> Iterator[tuple[RunRecord, dict[str, pd.DataFrame]]]:
+    """The tables of runs whose file name ends so, by what stands before it.
+
+    Args:
+        runs: from :func:`somanet.provenance.mlflow.read_runs` or :func:`somanet.provenance.mlflow.finished_runs`.
+        suffix: `_per_image.csv` finds `tables/neurons_per_image.csv` and gives it as `neurons`.
+        root: the project.
+
+    Raises:
+        SomaNetError: a table cannot be read.
+    """
+    client: MlflowClient | None = None
+    for run in runs:
+        folder = local_folder(run.artifact_uri)
+        if folder is not None:
+            yield run, _read_folder(folder / TABLES, suffix, run)
+            continue
+        client = client or open_client(root)
+        with TemporaryDirectory(prefix="somanet-tables-") as scratch:
+            try:
+                wanted = [one.path for one in client.list_artifacts(run.run_id, TABLES) if one.path.endswith(suffix)]
+                for path in wanted:
+                    client.download_artifacts(run.run_id, path, scratch)
+            except outage_errors() as error:
+                raise SomaNetError(f"The tables of run {run.run_id} cannot be fetched: {first_line(error)}") from error
+            yield run, _read_folder(Path(scratch) / TABLES, suffix, run)
+
+
+def add_files(run: Path | str, files: Sequence[Path], folder: str, *, root: Path | str) -> str:
+    """Store files in a folder of a run that may long be finished; gives the run's id.
+
+    Args:
+        run: the run's id, its `mlflow_run.json`, or the folder that holds one.
+        files: what to store; files of the same name are replaced.
+        folder: where in the run.
+        root: the project.
+
+    Raises:
+        SomaNetError: there is no such run, or the store does not take the files.
+    """
+    run_id = read_run(run, root=root).run_id
+    client = open_client(root)
+    try:
+        for file in files:
+            client.log_artifact(run_id, str(file), folder)
+    except outage_errors() as error:
+        raise SomaNetError(f"Run {run_id} does not take {files[0].name}: {first_line(error)}") from error
+    return run_id
+
+
+def local_folder(artifact_uri: str) -> Path | None:
+    """The folder of a run's files, or None where another machine keeps them."""
+    parts = urlparse(artifact_uri)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return Path(artifact_uri) if artifact_uri and "://" not in artifact_uri else None
+
+
+def _read_folder(folder: Path, suffix: str, run: RunRecord) -> dict[str, pd.DataFrame]:
+    tables = {}
+    for file in sorted(folder.glob(f"*{suffix}")):
+        try:
+            # An image may be called NA or 007: a converter leaves names the text they are.
+            tables[file.name.removesuffix(suffix)] = pd.read_csv(file, converters={"name": str})
+        except (OSError, ValueError) as error:
+            raise SomaNetError(
+                f"The table {file.name} of run {run.run_id} cannot be read: {first_line(error)}"
+            ) from error
+    return tables

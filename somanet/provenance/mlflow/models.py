@@ -1,0 +1,227 @@
+"""A trained network in MLflow: its checkpoint and the code that serves it, no pickle, any image size.
+
+The weights of record are the checkpoint's safetensors and config; the MLflow model carries a copy of that folder. A
+traced graph (`pt2`) was tried first: encoders with size-dependent padding (TensorFlow's) kept torch's symbolic shapes
+busy for minutes without end, and other graphs fixed an axis without a word.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from somanet.core.errors import SomaNetError, first_line
+from somanet.provenance.mlflow.client import open_client, outage_errors
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+    from mlflow.pyfunc import PyFuncModel
+
+_REQUIREMENTS = ("mlflow", "numpy", "torch", "segmentation-models-pytorch")
+CHECKPOINT = "checkpoint"
+"""Name of the checkpoint folder among the model's artifacts."""
+
+
+class NotSaved(SomaNetError):
+    """A network that MLflow's form cannot hold."""
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What MLflow needs to serve a network.
+
+    Attributes:
+        checkpoint: folder with safetensors and config.
+        code: Python file that calls `mlflow.models.set_model` on a model reading that folder.
+        in_channels: of images_NCHW.
+        out_channels: of what comes back, NCHW of the same height and width.
+    """
+
+    checkpoint: Path
+    code: Path
+    in_channels: int
+    out_channels: int
+
+
+def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, served: ServedModel, *, name: str) -> None:
+    """Log a network, unless the run has it already.
+
+    Batch size, height and width stay free. A model that a killed process did not finish is deleted.
+
+    Raises:
+        NotSaved: the network cannot be brought into MLflow's form; the store was not asked.
+    """
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
+    ready = None
+    for model in _models_of(client, run_id, experiment_id, name):
+        if ready is None and _is_ready(model):
+            ready = str(model.model_id)
+        else:
+            client.delete_logged_model(model.model_id)
+    if ready is None:
+        with tempfile.TemporaryDirectory(prefix="somanet-model-") as scratch:
+            folder = Path(scratch) / "model"
+            description = Model(artifact_path=name, run_id=run_id)
+            try:
+                _save(served, folder, description)
+            except outage_errors() as error:
+                raise NotSaved(f"The network was not logged as an MLflow model: {first_line(error)}") from error
+            # Registered only now, so that a failed save leaves no empty model in the list.
+            params = client.get_run(run_id).data.params  # for the model's own page
+            ready = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, params=params).model_id
+            description.model_id = ready
+            description.save(folder / "MLmodel")
+            client.log_model_artifacts(ready, str(folder))
+        client.finalize_logged_model(ready, "READY")
+    if ready not in _outputs(client, run_id):
+        client.log_outputs(run_id, [LoggedModelOutput(ready, 0)])
+
+
+def logged_model_of(client: MlflowClient, run_id: str, experiment_id: str, name: str) -> str | None:
+    """The ``models:/`` address of a run's model of that name, if it has one and the store answers."""
+    try:
+        models = _models_of(client, run_id, experiment_id, name)
+    except outage_errors():
+        return None
+    return next((f"models:/{model.model_id}" for model in models if _is_ready(model)), None)
+
+
+def _models_of(client: MlflowClient, run_id: str, experiment_id: str, name: str) -> Sequence[LoggedModel]:
+    wanted = f"name = '{name}' AND source_run_id = '{run_id}'"
+    found: Sequence[LoggedModel] = client.search_logged_models([experiment_id], filter_string=wanted)
+    return found
+
+
+def _is_ready(model: LoggedModel) -> bool:
+    from mlflow.entities import LoggedModelStatus
+
+    return bool(model.status == LoggedModelStatus.READY)
+
+
+def _outputs(client: MlflowClient, run_id: str) -> list[str]:
+    outputs = client.get_run(run_id).outputs
+    return [output.model_id for output in (outputs.model_outputs if outputs else [])]
+
+
+def _save(served: ServedModel, folder: Path, description: Any) -> None:
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    def images(n_channels: int) -> Schema:
+        return Schema([TensorSpec(np.dtype("float32"), (-1, n_channels, -1, -1))])
+
+    with _quiet_pyfunc() as pyfunc:
+        pyfunc.save_model(
+            str(folder),
+            python_model=str(served.code),
+            artifacts={CHECKPOINT: str(served.checkpoint)},
+            signature=ModelSignature(images(served.in_channels), images(served.out_channels)),
+            mlflow_model=description,
+            # Given, since inferring them takes 10 s in another process and misses packages.
+            pip_requirements=[f"{package}=={_version(package)}" for package in _REQUIREMENTS],
+        )
+
+
+@contextmanager
+def _quiet_pyfunc() -> Iterator[Any]:
+    """`mlflow.pyfunc` without its advice on type hints and examples, for which the tensor signature stands."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc
+
+        yield mlflow.pyfunc
+
+
+def _version(package: str) -> str:
+    return metadata.version(package).split("+")[0]  # a local build tag such as +cu130 is on no package index
+
+
+def load_logged_model(uri: str, root: Path | str) -> PyFuncModel:
+    """Load a network that :meth:`TrackedRun.log_model` wrote; ``predict(images_NCHW float32)`` gives logits NCHW.
+
+    Args:
+        uri: ``models:/<model id>``, ``runs:/<run id>/<name>``, ``models:/<registered name>@<alias>`` or
+            ``models:/<registered name>/<version>``.
+        root: the project.
+
+    Raises:
+        SomaNetError: the store has no such model.
+    """
+    with _quiet_pyfunc() as pyfunc:
+        model: PyFuncModel = pyfunc.load_model(str(_download(uri, root)))
+    return model
+
+
+def logged_checkpoint(uri: str, root: Path | str) -> Path:
+    """The checkpoint folder of a logged model, for whoever wants the network itself; errors as above."""
+    return checkpoint_within(_download(uri, root), uri)
+
+
+def checkpoint_within(folder: Path, model: str) -> Path:
+    """The checkpoint among a model's files: MLflow keeps the folder's own name, below `artifacts/`.
+
+    Raises:
+        SomaNetError: it holds none.
+    """
+    for config in (*folder.glob("config.json"), *folder.glob("*/config.json"), *folder.glob("artifacts/*/config.json")):
+        return config.parent
+    raise SomaNetError(f"The model {model} holds no checkpoint of SomaNet. Was it logged by another program?")
+
+
+def _download(uri: str, root: Path | str) -> Path:
+    client = open_client(root)
+    try:
+        location = _location(client, uri)
+    except outage_errors() as error:
+        raise SomaNetError(f"The model {uri} cannot be found: {first_line(error)}") from error
+    # Resolved here, since MLflow looks `models:/` up in its global store whatever store it is told, and
+    # setting the global store writes MLFLOW_TRACKING_URI into the environment for the rest of the process.
+    return fetch(location, client)
+
+
+def fetch(location: str, client: MlflowClient) -> Path:
+    """Files of the store as a local folder: in their place where that is local, else copied until Python ends."""
+    from mlflow.artifacts import download_artifacts
+
+    local = urlparse(location).scheme in ("", "file")
+    place = None if local else tempfile.mkdtemp(prefix="somanet-model-")
+    if place is not None:
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+    try:
+        found = download_artifacts(artifact_uri=location, tracking_uri=client.tracking_uri, dst_path=place)
+    except outage_errors() as error:
+        raise SomaNetError(f"The files of a model cannot be read from the store: {first_line(error)}") from error
+    return Path(found)
+
+
+def _location(client: MlflowClient, uri: str) -> str:
+    """Where the files of a model lie."""
+    scheme, _, rest = uri.partition(":/")
+    if scheme == "models" and "@" in rest:
+        name, _, alias = rest.partition("@")
+        return str(client.get_model_version_download_uri(name, client.get_model_version_by_alias(name, alias).version))
+    if scheme == "models" and "/" in rest:
+        name, _, version = rest.rpartition("/")
+        return str(client.get_model_version_download_uri(name, version))
+    if scheme == "models":
+        return str(client.get_logged_model(rest).artifact_location)
+    run_id, _, name = rest.partition("/")
+    outputs = client.get_run(run_id).outputs
+    for output in reversed(outputs.model_outputs if outputs else []):
+        model = client.get_logged_model(output.model_id)
+        if model.name == name:
+            return str(model.artifact_location)
+    raise SomaNetError(f"The run {run_id} has no model {name!r}. Was it killed before the end?")

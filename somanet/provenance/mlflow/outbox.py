@@ -1,0 +1,140 @@
+"""A run's way to the tracking store: records are sent, or kept for later where sending would hold up the work."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from somanet.core.errors import SomaNetError, first_line
+from somanet.provenance.mlflow.client import outage_errors
+from somanet.provenance.mlflow.missing import get_run, why_not_active
+from somanet.provenance.mlflow.models import NotSaved
+from somanet.provenance.mlflow.spool import keep, replay_run, send, waiting
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+FREE_S = 5.0
+SHARE = 0.02
+"""Sending may take 5 s and 2 % of the time since the run was opened; beyond that, records wait in the spool."""
+FLUSH_S = 60.0
+"""At the end of a run, what waits is sent for so long at most; `somanet sync` sends the rest."""
+
+Outcome = Literal["sent", "kept", "lost"]
+_log = logging.getLogger(__name__)
+
+
+class Outbox:
+    """Sends the records of one run, in order. Threads may share it."""
+
+    def __init__(self, client: MlflowClient, root: Path, run_id: str) -> None:
+        self.root = root
+        self.run_id = run_id
+        self._client = client
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._spent_s = 0.0
+        self._said: set[str] = set()
+
+    def deliver(self, record: Mapping[str, Any]) -> Outcome:
+        """Send a record, or keep it; older records that wait go first.
+
+        Raises:
+            SomaNetError: the store answers and finds the record impossible.
+            NotSaved: the network of a record cannot be brought into MLflow's form.
+        """
+        record = {"run_id": self.run_id, **record}
+        if self._over_budget() or not self._lock.acquire(blocking=False):
+            return self._keep(record)
+        began = time.monotonic()
+        try:
+            return self._send(record)
+        finally:
+            self._spent_s += time.monotonic() - began
+            self._lock.release()
+
+    def close(self, record: Mapping[str, Any]) -> None:
+        """Deliver the last record, and hand over what waits."""
+        record = {"run_id": self.run_id, **record}
+        well = not self._said
+        # Of an ailing store the record is kept first, so that a kill while it is asked loses nothing.
+        outcome = self.deliver(record) if well else self._keep(record)
+        failed_just_now = well and bool(self._said)
+        if outcome != "sent" and not failed_just_now and self._lock.acquire(timeout=FLUSH_S):
+            try:
+                replay_run(self._client, self.root, self.run_id, limit_s=FLUSH_S)
+                if outcome == "lost":
+                    send(self._client, record)
+            except outage_errors(SomaNetError) as error:
+                self._say_away(error)
+            finally:
+                self._lock.release()
+        if n := len(waiting(self.root, self.run_id)):
+            _log.warning(
+                "%d records of run %s wait in mlruns/spool: `somanet sync` sends them when the tracking store is back.",
+                n,
+                self.run_id,
+            )
+
+    def _over_budget(self) -> bool:
+        return self._spent_s > FREE_S + SHARE * (time.monotonic() - self._began)
+
+    def _send(self, record: Mapping[str, Any]) -> Outcome:
+        try:
+            if waiting(self.root, self.run_id):
+                replay_run(self._client, self.root, self.run_id, limit_s=FREE_S)
+                if waiting(self.root, self.run_id):
+                    return self._keep(record)
+            send(self._client, record)
+        except NotSaved:
+            raise
+        except outage_errors(SomaNetError) as error:
+            if getattr(error, "error_code", None) != "INVALID_PARAMETER_VALUE":
+                self._say_away(error)
+            elif reason := self._why_not_active():
+                self._say("away", f"{reason} The work goes on; records wait in mlruns/spool for `somanet sync`.")
+            else:
+                raise SomaNetError(f"MLflow refuses a record of run {self.run_id}: {first_line(error)}") from error
+            return self._keep(record)
+        except BaseException:  # a signal: the record may have arrived or not, and may arrive twice
+            self._keep(record)
+            raise
+        return "sent"
+
+    def _why_not_active(self) -> str | None:
+        """Why the run cannot be written to; None if it can. A deleted one answers as an impossible record does."""
+        try:
+            run = get_run(self._client, self.run_id)
+            if run is None:
+                return f"The run {self.run_id} is no longer in the tracking store."
+            return why_not_active(self._client, run, self.root)
+        except outage_errors() as error:
+            return f"The tracking store does not answer: {first_line(error)}"
+
+    def _keep(self, record: Mapping[str, Any]) -> Outcome:
+        try:
+            keep(self.root, record)
+        except (SomaNetError, OSError) as error:  # disk full as well: still no reason to stop the work
+            self._say(
+                "lost",
+                f"Records of run {self.run_id} cannot be kept either: {first_line(error)} Metrics of epochs are sent "
+                "again from the training's own state when it ends or goes on.",
+            )
+            return "lost"
+        return "kept"
+
+    def _say_away(self, error: Exception) -> None:
+        self._say(
+            "away",
+            f"The tracking store does not answer or refuses ({first_line(error)}) The work goes on; records wait in "
+            "mlruns/spool and are sent when it is back, or by `somanet sync`.",
+        )
+
+    def _say(self, what: str, line: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            _log.warning(line)

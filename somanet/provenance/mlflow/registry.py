@@ -1,0 +1,173 @@
+"""Versions of the project's registered model, with aliases and tags; and the tables that evaluations left in runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from somanet.core.errors import SomaNetError, first_line
+from somanet.provenance.mlflow.client import open_client, outage_errors
+from somanet.provenance.mlflow.models import CHECKPOINT, fetch
+from somanet.provenance.mlflow.store import store_exists
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+REGISTERED = "somanet"
+"""Name of the project's model in MLflow's registry."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of the registered model.
+
+    Attributes:
+        number: counted from 1 by the registry.
+        run_id: the run that trained it.
+        tags: what is known of it, such as why it was promoted.
+        aliases: such as ``champion``.
+    """
+
+    number: str
+    run_id: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+
+
+def list_aliases(root: Path | str) -> dict[str, str]:
+    """Alias → version number; empty where nothing was registered, or where there is no store."""
+    from mlflow.exceptions import MlflowException
+
+    if not store_exists(root):
+        return {}
+    try:
+        found = open_client(root).get_registered_model(REGISTERED).aliases
+        return {alias: str(number) for alias, number in found.items()}  # MLflow types them as text and gives integers
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return {}
+        raise _refused(error) from error
+    except OSError as error:
+        raise _refused(error) from error
+
+
+def version_by_alias(alias: str, root: Path | str) -> Version | None:
+    """The version that an alias points to, if any."""
+    number = list_aliases(root).get(alias)
+    return None if number is None else read_version(number, root)
+
+
+def read_version(number: str, root: Path | str) -> Version:
+    """A version by its number.
+
+    Raises:
+        SomaNetError: it was deleted.
+    """
+    try:
+        found = open_client(root).get_model_version(REGISTERED, number)
+    except outage_errors() as error:
+        raise _refused(error) from error
+    return Version(str(found.version), found.run_id or "", dict(found.tags), tuple(found.aliases))
+
+
+def version_of_run(run_id: str, root: Path | str) -> Version | None:
+    """The newest version that a run's network is registered as, if any."""
+    if not store_exists(root):
+        return None
+    try:
+        found = open_client(root).search_model_versions(f"name = '{REGISTERED}' and run_id = '{run_id}'")
+    except outage_errors() as error:
+        raise _refused(error) from error
+    newest = max((int(version.version) for version in found), default=None)
+    return None if newest is None else read_version(str(newest), root)
+
+
+def register_run(run_id: str, root: Path | str, *, tags: Mapping[str, str]) -> Version:
+    """Register a run's network as a new version, or find the version it is; its tags are set either way."""
+    client = open_client(root)
+    old = version_of_run(run_id, root)
+    try:
+        if old is not None:
+            set_version_tags(old.number, root, tags)
+            return read_version(old.number, root)
+        _ensure_registered(client)
+        created = client.create_model_version(
+            REGISTERED, _files_of(client, client.get_run(run_id)), run_id, tags=dict(tags)
+        )
+    except outage_errors() as error:
+        raise _refused(error) from error
+    return read_version(str(created.version), root)
+
+
+def _ensure_registered(client: MlflowClient) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(REGISTERED, description="Somas in images: the networks of this project.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _files_of(client: MlflowClient, run: Run) -> str:
+    """Where the version's files lie: those of the logged model, which MLflow can serve; else the bare checkpoint."""
+    for output in reversed(run.outputs.model_outputs if run.outputs else []):
+        # Its place and not its address, which the registry would look up in MLflow's global store.
+        return str(client.get_logged_model(output.model_id).artifact_location)
+    return f"{run.info.artifact_uri}/{CHECKPOINT}"
+
+
+def set_version_tags(number: str, root: Path | str, tags: Mapping[str, str]) -> None:
+    """Set tags of a version."""
+    client = open_client(root)
+    try:
+        for key, value in tags.items():
+            client.set_model_version_tag(REGISTERED, number, key, value)
+    except outage_errors() as error:
+        raise _refused(error) from error
+
+
+def set_alias(alias: str, number: str | None, root: Path | str) -> None:
+    """Point an alias at a version, or at none."""
+    client = open_client(root)
+    try:
+        if number is None:
+            client.delete_registered_model_alias(REGISTERED, alias)
+        else:
+            client.set_registered_model_alias(REGISTERED, alias, number)
+    except outage_errors() as error:
+        raise _refused(error) from error
+
+
+def list_run_tables(run_id: str, root: Path | str) -> tuple[str, ...]:
+    """Names of the tables that a run stored."""
+    try:
+        return tuple(Path(entry.path).name for entry in open_client(root).list_artifacts(run_id, "tables"))
+    except outage_errors() as error:
+        raise SomaNetError(f"The tables of run {run_id} cannot be listed: {first_line(error)}") from error
+
+
+def read_run_table(run_id: str, name: str, root: Path | str) -> pd.DataFrame:
+    """A table that :meth:`TrackedRun.log_table` stored.
+
+    Raises:
+        SomaNetError: it cannot be read.
+    """
+    import pandas as pd
+
+    client = open_client(root)
+    try:
+        location = f"{client.get_run(run_id).info.artifact_uri}/tables/{name}"
+        return pd.read_csv(fetch(location, client), converters={"name": str})  # an image may be called 007 or NA
+    except ValueError as error:
+        raise SomaNetError(f"The table {name} of run {run_id} is no table: {first_line(error)}") from error
+    except outage_errors() as error:
+        raise SomaNetError(f"The table {name} of run {run_id} cannot be read: {first_line(error)}") from error
+
+
+def _refused(error: BaseException) -> SomaNetError:
+    return SomaNetError(f"MLflow's registry does not do what was asked: {first_line(error)} Is the store whole and up?")

@@ -1,0 +1,161 @@
+"""``mlflow_run.json`` beside a checkpoint: which run made it.
+
+A stage that DVC restores from its run cache starts no process and gets no MLflow run; the file comes back
+with the checkpoint and still names the run that trained it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from somanet.core.errors import SomaNetError
+from somanet.core.files import json_object, read_json, write_json
+from somanet.provenance.mlflow.client import open_client, outage_errors
+from somanet.provenance.mlflow.missing import get_run, not_here
+from somanet.provenance.mlflow.store import public_uri, store_exists, tracking_uri, unreachable
+from somanet.provenance.mlflow.tracked import TrackedRun
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Run
+
+RUN_FILE = "mlflow_run.json"
+
+
+@dataclass(frozen=True)
+class RunInput:
+    """A data set as a run recorded it.
+
+    Attributes:
+        name: what the run calls it.
+        digest: its hash.
+        kind: of the digest: ``given``, ``dvc-md5`` or ``sha256-36``.
+        context: what it was used for.
+        uri: its path, seen from the project; only its name if it lies outside.
+    """
+
+    name: str
+    digest: str
+    kind: str
+    context: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as the store has it.
+
+    Attributes:
+        run_id: MLflow's id.
+        name: the run's name.
+        experiment: the experiment's name.
+        status: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``.
+        started: when it first started, in UTC.
+        params: settings, flat.
+        metrics: the last value of each metric.
+        tags: tags, provenance among them.
+        datasets: data set name to digest.
+        inputs: the data sets with everything that is known of them.
+        deleted: whether somebody deleted it, or its experiment, in MLflow.
+        artifact_uri: where its files lie.
+    """
+
+    run_id: str
+    name: str
+    experiment: str
+    status: str
+    started: datetime
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    datasets: Mapping[str, str]
+    inputs: tuple[RunInput, ...] = ()
+    deleted: bool = False
+    artifact_uri: str = ""
+
+
+def write_run_file(path: Path | str, run: TrackedRun) -> None:
+    """Write which run this is, without machine paths: as an output of a stage, the file is committed."""
+    write_json(
+        path,
+        {
+            "run_id": run.run_id,
+            "experiment": run.experiment,
+            "tracking_uri": public_uri(tracking_uri(run.root), run.root),
+            "started": run.started.isoformat(timespec="seconds"),
+        },
+    )
+
+
+def run_id_from(run: Path | str) -> str:
+    """A run id from the id itself, a ``mlflow_run.json``, or the folder that holds one.
+
+    Raises:
+        SomaNetError: the file does not name a run.
+    """
+    path = Path(run)
+    if path.is_dir():
+        path = path / RUN_FILE
+    if path.suffix != ".json":
+        return str(run)
+    expected = "the run_id of an MLflow run that a stage (pretrain, finetune) or a training wrote"
+    return str(read_json(path, expected=expected, keys=("run_id",))["run_id"])
+
+
+def names_a_run(path: Path) -> bool:
+    """Whether a JSON file is an `mlflow_run.json`, under whatever name."""
+    return {"run_id", "experiment", "tracking_uri"} <= set(json_object(path))
+
+
+def read_run(run: Path | str, *, root: Path | str) -> RunRecord:
+    """Look a run up by its id, its ``mlflow_run.json``, or the folder that holds one.
+
+    Raises:
+        SomaNetError: the file names no run, or the store does not have it or does not answer.
+    """
+    root = Path(root).resolve()
+    run_id = run_id_from(run)
+    if not store_exists(root):
+        raise SomaNetError(f"{not_here(run_id, root)} There is no such store yet: start in the project of the run.")
+    client = open_client(root)
+    try:
+        found = get_run(client, run_id)
+        if found is None:
+            raise SomaNetError(not_here(run_id, root))
+        experiment = client.get_experiment(found.info.experiment_id).name
+    except outage_errors() as error:
+        raise unreachable(root, error) from error
+    return record_of(found, experiment)
+
+
+def record_of(run: Run, experiment: str) -> RunRecord:
+    """A run of MLflow's, of the experiment of that name, as a record."""
+    inputs = run.inputs.dataset_inputs if run.inputs else ()
+    return RunRecord(
+        run_id=run.info.run_id,
+        name=run.info.run_name or "",
+        experiment=experiment,
+        status=run.info.status,
+        started=datetime.fromtimestamp(run.info.start_time / 1000, tz=UTC),
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        tags=dict(run.data.tags),
+        datasets={one.dataset.name: one.dataset.digest for one in inputs},
+        inputs=tuple(_input(one) for one in inputs),
+        deleted=run.info.lifecycle_stage != "active",
+        artifact_uri=run.info.artifact_uri or "",
+    )
+
+
+def _input(found: DatasetInput) -> RunInput:
+    tags = {tag.key: tag.value for tag in found.tags}
+    try:
+        uri = str(json.loads(found.dataset.source)["uri"])
+    except (ValueError, KeyError, TypeError):  # logged by other code than ours
+        uri = ""
+    kind, context = tags.get("somanet.digest_kind", ""), tags.get("mlflow.data.context", "")
+    return RunInput(found.dataset.name, found.dataset.digest, kind, context, uri)

@@ -1,0 +1,283 @@
+"""When the tracking store is away: records wait in ``mlruns/spool`` and are sent later, in order.
+
+Training must not die of a tracking outage: its own files are the truth, tracking is best effort.
+
+Every record is a numbered file of its own, written whole or not at all, and removed once it has arrived. So a process
+may be killed while it keeps or sends records, and another one may send while records are being kept: nothing is lost.
+A record that is sent again, because its arrival went unnoticed, changes nothing: MLflow's database recognises a metric
+row, tags and files are replaced by themselves, a model is looked up first.
+
+Records are kept, not derived anew from the files that a training leaves: the load of the machine, the times of epochs
+and how a run ended are in no file, and runs of movies, evaluations, sweeps and studies are no trainings. Files also
+change under their names, so that a late `somanet sync` would give one run the network of the next training.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from somanet.core.errors import SomaNetError, first_line
+from somanet.core.files import make_folder, write_text
+from somanet.provenance.mlflow.client import open_client, outage_errors
+from somanet.provenance.mlflow.missing import UNKNOWN, get_run, not_here, why_not_active
+from somanet.provenance.mlflow.models import NotSaved, ServedModel, log_served_model
+from somanet.provenance.mlflow.store import public_uri, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_BATCH = 500
+_LEFT_AFTER_S = 3600.0
+_FILES = {"artifact": ("path",), "model": ("path", "code")}
+"""What a record names that must be copied: it may not live until the record is sent."""
+
+
+class RunRefused(SomaNetError):
+    """The store answers, but does not take this run's records."""
+
+
+def spool_folder(root: Path | str) -> Path:
+    """Where records wait: a folder for each run."""
+    return Path(root).resolve() / "mlruns" / "spool"
+
+
+def pending_runs(root: Path | str) -> list[str]:
+    """Runs with records that wait."""
+    return sorted({path.parent.name for path in spool_folder(root).glob("*/*.json")})
+
+
+def waiting(root: Path | str, run_id: str) -> list[Path]:
+    """The records of one run that wait, in order."""
+    return sorted((spool_folder(root) / run_id).glob("*.json"))
+
+
+def has_end(root: Path | str, run_id: str) -> bool:
+    """Whether the end of a run is among its records that wait."""
+    return any(_read(file)["kind"] == "end" for file in waiting(root, run_id))
+
+
+def send(client: MlflowClient, record: Mapping[str, Any]) -> None:
+    """Send one record: ``metrics``, ``tags``, ``artifact``, ``model`` or ``end``."""
+    from mlflow.entities import Metric, RunTag
+
+    run_id, kind = record["run_id"], record["kind"]
+    if kind == "metrics":
+        rows = record["rows"]
+        for first in range(0, len(rows), _BATCH):
+            batch = [
+                Metric(*row) for row in rows[first : first + _BATCH]
+            ]  # key, value, time, step, perhaps a model's id
+            client.log_batch(run_id, metrics=batch)
+    elif kind == "tags":
+        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in record["tags"].items()])
+    elif kind == "artifact":
+        source, folder = Path(record["path"]), record["folder"]
+        if source.is_dir():
+            client.log_artifacts(run_id, str(source), f"{folder}/{source.name}" if folder else source.name)
+        else:
+            client.log_artifact(run_id, str(source), folder)
+    elif kind == "model":
+        served = ServedModel(Path(record["path"]), Path(record["code"]), record["in_channels"], record["out_channels"])
+        log_served_model(client, run_id, record["experiment_id"], served, name=record["name"])
+    elif kind == "end":
+        client.set_terminated(run_id, record["status"], end_time=record["time_ms"])
+    else:
+        raise ValueError(f"unknown kind of record: {kind}")
+
+
+def keep(root: Path | str, record: Mapping[str, Any]) -> None:
+    """Add a record to those of its run that wait.
+
+    Raises:
+        SomaNetError: it cannot be written, for example on a full disk.
+    """
+    root = Path(root).resolve()
+    folder = make_folder(spool_folder(root) / record["run_id"])
+    number = max((int(path.name.partition("-")[0]) for path in folder.glob("*.json")), default=0) + 1
+    name = f"{number:08d}-{secrets.token_hex(4)}"
+    copies: dict[str, str] = {}
+    try:
+        for key in _FILES.get(record["kind"], ()):
+            copies[key] = _copy(Path(record[key]), make_folder(folder / name / key)).relative_to(folder).as_posix()
+        # The copies first: a record is there when its file is. JSON as Python has it, with NaN and infinity.
+        _write(folder / f"{name}.json", json.dumps({**record, **copies, "store": public_uri(tracking_uri(root), root)}))
+    except BaseException:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        raise
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        write_text(file, text)
+    except SomaNetError:
+        if file.parent.exists():
+            raise
+        write_text(file, text)  # who sent the last record removed the folder at this very moment
+
+
+def _copy(source: Path, folder: Path) -> Path:
+    copy = folder / source.name
+    try:
+        if source.is_dir():
+            shutil.copytree(source, copy)
+        else:
+            shutil.copy2(source, copy)
+    except OSError as error:
+        raise SomaNetError(f"{source} cannot be kept in {folder}: {error.strerror or error}.") from error
+    return copy
+
+
+def replay_spool(root: Path | str) -> dict[str, int]:
+    """Send what waits, in order; the number of records sent for each run.
+
+    Each record is removed once it has arrived, so that a replay which stops half way goes on where it was.
+
+    Raises:
+        SomaNetError: the store is still away, or does not take a run's records; those stay, the others are sent.
+    """
+    if not pending_runs(root):
+        return {}
+    client = open_client(root)
+    sent, refused = {}, []
+    for run_id in pending_runs(root):
+        try:
+            sent[run_id] = replay_run(client, root, run_id)
+        except RunRefused as error:
+            refused.append(str(error))
+    if refused:
+        others = f" (And {len(refused) - 1} more runs.)" if len(refused) > 1 else ""
+        raise SomaNetError(f"{refused[0]}{others}")
+    return sent
+
+
+def replay_run(client: MlflowClient, root: Path | str, run_id: str, *, limit_s: float | None = None) -> int:
+    """Send what waits for one run, if given for so many seconds only; see :func:`replay_spool`."""
+    root = Path(root).resolve()
+    folder = spool_folder(root) / run_id
+    began, n_sent = time.monotonic(), 0
+    with _alone(folder, run_id):
+        while files := waiting(root, run_id):  # again, since more may have been kept in the meantime
+            for group, record in _grouped(files):
+                _send_kept(client, root, group, record)
+                n_sent += len(group)
+                if limit_s is not None and time.monotonic() - began > limit_s:
+                    return n_sent
+        _remove_empty(folder)
+    return n_sent
+
+
+@contextmanager
+def _alone(folder: Path, run_id: str) -> Iterator[None]:
+    """One sender at a time: two would mix up the order."""
+    lock = FileLock(folder / ".lock")
+    try:
+        if folder.is_dir():
+            lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunRefused(f"The records of run {run_id} are being sent by another process. Wait for it.") from error
+    except OSError as error:
+        if folder.is_dir():
+            raise SomaNetError(f"The records in {folder} cannot be sent: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder from which all was sent, and what a killed process left half-kept; not what is being kept."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if path.name != ".lock" and not path.with_suffix(".json").exists() and _age_s(path) > _LEFT_AFTER_S:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (folder / ".lock").unlink(missing_ok=True)
+    with suppress(OSError):  # a new record is there
+        folder.rmdir()
+
+
+def _age_s(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
+
+
+def _grouped(files: Sequence[Path]) -> Iterator[tuple[list[Path], dict[str, Any]]]:
+    """Records with their files; metrics that follow each other become one, since every call costs time."""
+    group: list[Path] = []
+    rows: list[Any] = []
+    last: dict[str, Any] = {}
+    for file in files:
+        record = _read(file)
+        if group and (record["kind"] != "metrics" or len(rows) >= _BATCH or record["store"] != last["store"]):
+            yield group, {**last, "rows": rows}
+            group, rows = [], []
+        if record["kind"] == "metrics":
+            group, rows, last = [*group, file], [*rows, *record["rows"]], record
+        else:
+            yield [file], record
+    if group:
+        yield group, {**last, "rows": rows}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        for key in _FILES.get(record["kind"], ()):
+            record[key] = str(file.parent / record[key])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunRefused(f"{file} is no record ({error}). Was it edited? Move it away to send the others.") from error
+    return record
+
+
+def _send_kept(client: MlflowClient, root: Path, files: Sequence[Path], record: Mapping[str, Any]) -> None:
+    here = public_uri(tracking_uri(root), root)
+    if record["store"] != here:
+        raise RunRefused(
+            f"The records of run {record['run_id']} wait for {record['store']}, but runs are now recorded in {here}. "
+            "Set MLFLOW_TRACKING_URI as it was (or unset it), then run `somanet sync`."
+        )
+    try:
+        send(client, record)
+    except NotSaved as error:
+        raise RunRefused(f"{error} Deleting {files[0]} gives this up and lets the others through.") from error
+    except outage_errors() as error:
+        raise _explain(client, root, record["run_id"], error) from error
+    for file in files:
+        file.unlink()
+        shutil.rmtree(file.with_suffix(""), ignore_errors=True)
+
+
+def _explain(client: MlflowClient, root: Path, run_id: str, error: Exception) -> SomaNetError:
+    """Whether the store is away, or this run of it, and what to do."""
+    folder = f"mlruns/spool/{run_id}"
+    n = len(waiting(root, run_id))
+    if getattr(error, "error_code", None) in UNKNOWN:
+        try:
+            run = get_run(client, run_id)
+            reason = None if run is None else why_not_active(client, run, root)
+        except outage_errors() as away:
+            return _away(root, run_id, n, away)
+        if run is None:
+            return RunRefused(f"{not_here(run_id, root)} Deleting {folder} gives up the {n} records that wait for it.")
+        if reason is not None:
+            return RunRefused(f"{reason} Then `somanet sync` sends the {n} records that wait in {folder}.")
+        return RunRefused(
+            f"MLflow refuses a record of run {run_id}: {first_line(error)} It is {waiting(root, run_id)[0]}: move it "
+            "away to send the others."
+        )
+    return _away(root, run_id, n, error)
+
+
+def _away(root: Path, run_id: str, n: int, error: Exception) -> SomaNetError:
+    return SomaNetError(
+        f"The tracking store {public_uri(tracking_uri(root), root)} does not take the {n} records that wait for run "
+        f"{run_id}: {first_line(error)} They stay in mlruns/spool; run `somanet sync` again when it is back."
+    )

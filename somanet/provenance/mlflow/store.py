@@ -1,0 +1,127 @@
+"""Where runs are recorded: ``MLFLOW_TRACKING_URI``, else an SQLite file in the project's ``mlruns/``."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from somanet.core.errors import SomaNetError, first_line
+from somanet.core.files import make_folder
+from somanet.provenance.mlflow.database import check_database, explain, relocate
+from somanet.provenance.mlflow.environment import load_mlflow
+
+DATABASE = "mlruns/mlflow.db"
+_CREATE_WAIT_S = 180.0
+
+
+def tracking_uri(root: Path | str) -> str:
+    """The store's address: ``MLFLOW_TRACKING_URI`` if set, else ``sqlite:///<root>/mlruns/mlflow.db``."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(Path(root).resolve() / DATABASE).as_posix()}"
+
+
+def database_path(root: Path | str) -> Path | None:
+    """The SQLite file behind the store; ``None`` when a server or another database is chosen."""
+    uri = tracking_uri(root)
+    name = uri.removeprefix("sqlite:///")
+    return None if name == uri or name in ("", ":memory:") else Path(name)
+
+
+def artifacts_folder(root: Path | str) -> Path | None:
+    """Where an SQLite store keeps its files: beside the database. Another store has a place of its own."""
+    database = database_path(root)
+    return database.parent / "artifacts" if database else None
+
+
+def store_exists(root: Path | str) -> bool:
+    """Whether there is a store to look into. Looking does not make one: a folder without a store stays as it is."""
+    database = database_path(root)
+    return database is None or database.exists()
+
+
+def ensure_store(root: Path | str) -> str:
+    """Create the SQLite store at first use, check it afterwards, and return its address.
+
+    The database is built under a temporary name and renamed when complete, by one process at a time: MLflow
+    itself lets first-time processes race (of three, one survived). The project's own store, when it was
+    copied or moved with its folder, is pointed at its own artifacts.
+
+    Raises:
+        SomaNetError: the database is locked, read-only, damaged, or of another MLflow version.
+    """
+    uri = tracking_uri(root)
+    database = database_path(root)
+    if database is None:
+        if "://" not in uri or uri.startswith("file:"):
+            raise SomaNetError(
+                f"MLFLOW_TRACKING_URI is {uri}: a folder. MLflow 3.13 and later need a database or a "
+                "server, for example sqlite:////data/mlflow.db; or unset it to use the project's own "
+                "store."
+            )
+        return uri
+    artifacts = database.parent / "artifacts"
+    if not database.exists():
+        make_folder(database.parent)
+        _create_once(database, artifacts)
+    check_database(database)
+    if database == Path(root).resolve() / DATABASE:
+        relocate(database, artifacts)
+    return uri
+
+
+def public_uri(uri: str, root: Path) -> str:
+    """A store's address without machine paths and passwords: relative to the project, if it lies inside."""
+    if uri.startswith("sqlite:///"):
+        path = Path(uri.removeprefix("sqlite:///"))
+        inside = path.is_relative_to(root)
+        return f"sqlite:///{path.relative_to(root).as_posix()}" if inside else f"sqlite:///<outside>/{path.name}"
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def unreachable(root: Path | str, error: Exception) -> SomaNetError:
+    """One line for a store that does not answer: a server that is away, or a file that cannot be used."""
+    root = Path(root).resolve()
+    if database := database_path(root):
+        return explain(error, database)
+    return SomaNetError(
+        f"The tracking store {public_uri(tracking_uri(root), root)} does not answer: {first_line(error)} Is "
+        "MLFLOW_TRACKING_URI right and the server up? Unset it to use the project's own store."
+    )
+
+
+def _create_once(database: Path, artifacts: Path) -> None:
+    """Build the database behind a lock; whoever waited finds it finished."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(database.with_name(".mlflow.db.lock"))
+    try:
+        with lock.acquire(timeout=_CREATE_WAIT_S):
+            if not database.exists():
+                _create(database, artifacts)
+    except Timeout as error:
+        raise SomaNetError(
+            f"Another process has been creating {database} for {_CREATE_WAIT_S:.0f} s. Is it still alive? "
+            "Stop it, then run again."
+        ) from error
+    except OSError as error:
+        raise explain(PermissionError("readonly"), database) from error
+
+
+def _create(database: Path, artifacts: Path) -> None:
+    load_mlflow()
+    from mlflow.store.tracking import sqlalchemy_store
+
+    temporary = database.with_name(f".{database.stem}.{secrets.token_hex(4)}.part.db")
+    try:
+        make_store: Any = sqlalchemy_store.SqlAlchemyStore
+        store = make_store(f"sqlite:///{temporary.as_posix()}", artifacts.as_posix())
+        # Closing every connection lets SQLite finish the file: it must be complete before it gets its name.
+        store._dispose_engine()
+        # MLflow keeps one engine per address for the life of the process; nobody will ask for this one again.
+        temporary.replace(database)
+    except Exception as error:  # MLflow's, SQLAlchemy's and SQLite's errors share no base class
+        raise explain(error, database) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,57 @@
+"""Plain hashes: of the traced file, and of the data sets that runs used, beside what lies in their place now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from somanet.core.hashing import sha256_tree
+from somanet.provenance.dvc_records import dvc_digest
+from somanet.provenance.mlflow import RunInput
+from somanet.provenance.trace.hashes import LARGEST_BYTES, Hashes
+from somanet.provenance.trace.records import DatasetNode, FileNode, Node, Record
+
+
+@dataclass(frozen=True)
+class DigestReader:
+    """Reader of the files as they are now.
+
+    Attributes:
+        root: the project.
+        hashes: of its files.
+    """
+
+    root: Path
+    hashes: Hashes
+
+    def read(self, node: Node) -> Record:
+        """The SHA-256 of a file, and whether a data set is still the one that a run used."""
+        match node:
+            case FileNode(path=path) if path.exists():
+                return Record({"sha256": sha256_tree(path)})
+            case FileNode():
+                return Record(missing=("the file is not here: `dvc pull` or `dvc checkout` brings it",))
+            case DatasetNode(used=used):
+                return self._dataset(used)
+        return Record()
+
+    def _dataset(self, used: RunInput) -> Record:
+        place = self.root / used.uri
+        if not used.uri or not place.exists():
+            return Record(missing=(f"it is not at {used.uri or 'a known place'} now",))
+        now = self._digest(place, used.kind)
+        if now is None:
+            return Record(missing=("it was not compared with its hash",))
+        if now != used.digest:
+            return Record(changed=(f"{used.uri} is now {now}, the run used {used.digest}",))
+        return Record()
+
+    def _digest(self, place: Path, kind: str) -> str | None:
+        try:
+            if kind == "dvc-md5":
+                return self.hashes.md5(place) or dvc_digest(place, self.root)
+            if kind == "sha256-36" and (place.is_dir() or place.stat().st_size <= LARGEST_BYTES):
+                return sha256_tree(place)[:36]
+        except OSError:
+            return None
+        return None

@@ -1,0 +1,250 @@
+"""DVC's records: the stages of a `dvc.lock`, which of them made a path, and what of a record no longer holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from somanet.provenance.dvc_records import LockedStage, dvc_digest, load_yaml, locked_stages
+from somanet.provenance.mlflow import names_a_run, run_id_from
+from somanet.provenance.trace.hashes import Hashes, cache_object, listed_md5
+from somanet.provenance.trace.records import DatasetNode, FileNode, Node, Record, RunNode, shown
+
+DVC_MD5 = "dvc_md5"
+"""The fact of a file: its hash, as DVC recorded it."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A dependency or an output, as the lock records it.
+
+    Attributes:
+        path: where it lies.
+        shown: as the lock writes it, for people.
+        md5: recorded; none in a lock of another kind of hash.
+    """
+
+    path: Path
+    shown: str
+    md5: str | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as `dvc.lock` records it."""
+
+    name: str
+    folder: Path
+    command: str
+    deps: tuple[Entry, ...]
+    outs: tuple[Entry, ...]
+    params: Mapping[str, Mapping[str, Any]]
+
+    def run_files(self) -> Iterator[Path]:
+        """The files among its outputs that name MLflow runs; they come back from DVC's cache with the rest."""
+        for out in self.outs:
+            found = sorted(out.path.rglob("*.json")) if out.path.is_dir() else [out.path]
+            yield from (path for path in found if path.suffix == ".json" and names_a_run(path))
+
+
+@dataclass(frozen=True)
+class StageNode(Node):
+    """A stage in a chain.
+
+    Attributes:
+        stage: as recorded.
+        stages: all of its lock, among which those before it are.
+    """
+
+    what: str = field(default="stage", init=False)
+    stage: Stage = field(kw_only=True)
+    stages: Sequence[Stage] = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class PipelineReader:
+    """Reader of `dvc.lock` and of `.dvc` files.
+
+    Attributes:
+        root: the project.
+        hashes: of its files.
+        skip: the traced path, whose hash is compared at its own link and not at its stage.
+    """
+
+    root: Path
+    hashes: Hashes
+    skip: Path
+
+    def read(self, node: Node) -> Record:
+        """The stages that made a file or data set; a stage with its hashes and the stages before it."""
+        match node:
+            case FileNode(path=path):
+                return self._file(path)
+            case DatasetNode(used=used) if used.uri:
+                return Record(origins=self._makers(self.root / used.uri))
+            case StageNode():
+                return self._stage(node)
+        return Record()
+
+    def _file(self, path: Path) -> Record:
+        makers = self._makers(path)
+        pointer = dvc_digest(path, self.root)
+        facts = {DVC_MD5: pointer} if pointer else {}
+        changed = []
+        if path.exists():
+            changed = [text for maker in makers if (text := self._changed(path, maker.stage))]
+            if not makers and pointer and (now := self.hashes.md5(path)) not in (pointer, None):
+                changed.append(f"its md5 is now {now}, DVC has {pointer}")
+        return Record(facts, makers, changed=tuple(changed))
+
+    def _changed(self, path: Path, stage: Stage) -> str | None:
+        """What the file no longer is; the folder that it lies in is compared as a whole at its stage."""
+        recorded = recorded_md5(path, stage, self.root)
+        now = self.hashes.md5(path) if recorded else None
+        return f"its md5 is now {now}, dvc.lock has {recorded}" if now and recorded != now else None
+
+    def _makers(self, path: Path) -> tuple[StageNode, ...]:
+        stages = stages_around(path, self.root)
+        return tuple(self._node(stage, stages) for stage in makers_of(path, stages))
+
+    def _node(self, stage: Stage, stages: Sequence[Stage]) -> StageNode:
+        profile = shown(stage.folder, self.root)
+        name = stage.name if profile == "." else f"{stage.name} in {profile}"
+        return StageNode(name, stage=stage, stages=stages)
+
+    def _stage(self, node: StageNode) -> Record:
+        stage, stages = node.stage, node.stages
+        made = {dep.path: [one for one in makers_of(dep.path, stages) if one.name != stage.name] for dep in stage.deps}
+        origins: list[Node] = [self._node(maker, stages) for makers in made.values() for maker in makers]
+        if not origins:  # the beginning: what it wrote are the raw data
+            origins += [
+                Node("data", out.shown, record=Record({"md5": out.md5, "at": shown(out.path, self.root)}))
+                for out in stage.outs
+            ]
+        origins += [RunNode(run_id_from(file)) for file in stage.run_files()]
+        made_elsewhere = [path for path, makers in made.items() if makers]
+        changed, missing = changes_of(stage, self.hashes, made_elsewhere=made_elsewhere, skip=self.skip)
+        facts = {
+            "command": stage.command,
+            "deps": {entry.shown: entry.md5 for entry in stage.deps},
+            "outs": {entry.shown: entry.md5 for entry in stage.outs},
+            "params": {key: value for values in stage.params.values() for key, value in values.items()},
+        }
+        return Record(facts, tuple(origins), missing=tuple(missing), changed=tuple(changed))
+
+
+def stages_around(path: Path, root: Path) -> list[Stage]:
+    """The stages of the nearest `dvc.lock`, from the path's folder up to the project's, that made the path."""
+    for folder in (path, *path.parents):
+        stages = [_stage(locked) for locked in locked_stages(folder)]
+        if makers_of(path, stages):
+            return stages
+        if folder == root:
+            break
+    return []
+
+
+def _stage(locked: LockedStage) -> Stage:
+    def entries(kind: str) -> tuple[Entry, ...]:
+        return tuple(
+            Entry(Path(os.path.normpath(locked.folder / str(one.get("path")))), str(one.get("path")), one.get("md5"))
+            for one in locked.entries(kind)
+        )
+
+    params = locked.content.get("params")
+    return Stage(
+        locked.name,
+        locked.folder,
+        str(locked.content.get("cmd", "")),
+        entries("deps"),
+        entries("outs"),
+        {file: values for file, values in params.items() if isinstance(values, Mapping)} if params else {},
+    )
+
+
+def makers_of(path: Path, stages: Sequence[Stage]) -> list[Stage]:
+    """The stages with an output that is the path, holds it, or lies in it."""
+    return [
+        stage
+        for stage in stages
+        if any(out.path == path or out.path in path.parents or path in out.path.parents for out in stage.outs)
+    ]
+
+
+def changes_of(
+    stage: Stage, hashes: Hashes, *, made_elsewhere: Collection[Path], skip: Path
+) -> tuple[list[str], list[str]]:
+    """What of a stage's record is no longer so, and what is not here to be compared.
+
+    Args:
+        stage: as recorded.
+        hashes: of the files now.
+        made_elsewhere: dependencies that other stages make, which say themselves when these are not here.
+        skip: an output that is compared elsewhere.
+    """
+    changed: list[str] = []
+    absent: list[str] = []
+    cached: list[str] = []
+    unread: list[str] = []
+    for entry, what in [*((one, "dependency") for one in stage.deps), *((one, "output") for one in stage.outs)]:
+        if entry.path == skip or (what == "dependency" and entry.path in made_elsewhere and not entry.path.exists()):
+            continue
+        state = entry_state(entry, hashes)
+        if state == "absent":
+            in_cache = entry.md5 is not None and cache_object(entry.md5, hashes.root).exists()
+            (cached if in_cache else absent).append(entry.shown)
+        elif state == "unread":
+            unread.append(entry.shown)
+        elif state:
+            changed.append(f"its {what} {entry.shown} is now {state}, dvc.lock has {entry.md5}")
+    missing = [f"not here, but in DVC's cache (`dvc checkout` brings it): {', '.join(cached)}"] if cached else []
+    missing += [f"neither here nor in DVC's cache (`dvc pull` or `dvc repro`): {', '.join(absent)}"] if absent else []
+    missing += [f"not compared, as it is too large to read in passing: {', '.join(unread)}"] if unread else []
+    for file, recorded in stage.params.items():
+        now = load_yaml(stage.folder / file)
+        for key, value in recorded.items():
+            found = _lookup(now, str(key))
+            if found != value:
+                changed.append(f"{file}: {key} is now {_differing(value, found)}")
+    return changed, missing
+
+
+def entry_state(entry: Entry, hashes: Hashes) -> str:
+    """`absent`, `unread`, the hash it has now if that differs from the record, or nothing if all is well."""
+    if entry.md5 is None:
+        return ""
+    try:
+        now = hashes.md5(entry.path)
+    except OSError:
+        return "absent"
+    return "unread" if now is None else "" if now == entry.md5 else now
+
+
+def recorded_md5(path: Path, stage: Stage, root: Path) -> str | None:
+    """The recorded md5 of an output, or of a file in one: only DVC's cache lists the files of a folder."""
+    for out in stage.outs:
+        if out.path == path:
+            return out.md5
+        if out.path in path.parents and out.md5:
+            return listed_md5(out.md5, path.relative_to(out.path).as_posix(), root)
+    return None
+
+
+def _lookup(values: Any, dotted: str) -> Any:
+    for part in dotted.split("."):
+        if not isinstance(values, Mapping) or part not in values:
+            return None
+        values = values[part]
+    return values
+
+
+def _differing(before: Any, now: Any, prefix: str = "") -> str:
+    """The first place in which two values differ."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in (*before, *(key for key in now if key not in before)):
+            if before.get(key) != now.get(key):
+                return _differing(before.get(key), now.get(key), f"{prefix}{key}: ")
+    return f"{prefix}{now!r}, dvc.lock has {before!r}"

@@ -1,0 +1,109 @@
+"""Networks and the MLflow runs behind them: from the hash of weights to the run, its data, and where it started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from somanet.core.errors import SomaNetError
+from somanet.provenance.mlflow import PARENT, RunInput, RunRecord, find_run, read_run, version_of_run
+from somanet.provenance.trace.records import DatasetNode, NetworkNode, Node, Record, RunNode
+
+ELSEWHERE = "in this project's store (MLFLOW_TRACKING_URI names another)"
+TAGS = {
+    "commit": "mlflow.source.git.commit",
+    "uncommitted_changes": "git.dirty",
+    "dvc_stage": "dvc.stage",
+    "dvc_lock_sha256": "dvc.lock_sha256",
+    "params_sha256": "params.sha256",
+    "weights_sha256": "weights_sha256",
+    "started_from": "start_weights_sha256",
+    "network_sha256": "network_sha256",
+    "movie_sha256": "movie_sha256",
+}
+
+
+@dataclass
+class RunReader:
+    """Reader of MLflow's store.
+
+    Attributes:
+        root: the project, whose store is read.
+        commit: of the code now.
+    """
+
+    root: Path
+    commit: str | None
+    _runs: dict[str, RunRecord | None] = field(default_factory=dict)
+
+    def read(self, node: Node) -> Record:
+        """The run that trained a network and the network that it started from; a run with its data."""
+        match node:
+            case NetworkNode():
+                return self._network(node)
+            case RunNode(name=run_id):
+                return self._run(run_id)
+        return Record()
+
+    def _network(self, node: NetworkNode) -> Record:
+        run_id = find_run({"weights_sha256": node.name}, root=self.root) or node.run_id
+        run = self._find(run_id) if run_id else None
+        start = node.start or (run.tags.get("start_weights_sha256") if run else None)
+        origins: list[Node] = [RunNode(run_id)] if run_id else []
+        origins += [NetworkNode(start)] if start and start != "random" else []
+        return Record(
+            {"called": node.called or None, "started_from": start},
+            tuple(origins),
+            missing=() if run_id else (f"no run that trained these weights is {ELSEWHERE}",),
+        )
+
+    def _run(self, run_id: str) -> Record:
+        """Its parameters, code and data. A run that is not here is missing."""
+        run = self._find(run_id)
+        if run is None:
+            return Record(missing=(f"the run is not {ELSEWHERE}",))
+        missing = [f"the run is {run.status}, not finished"] if run.status != "FINISHED" else []
+        missing += ["the run was deleted in MLflow"] if run.deleted else []
+        changed = []
+        then = run.tags.get("mlflow.source.git.commit")
+        if then and self.commit and then != self.commit:
+            changed.append(f"it ran the code of commit {then}; the project is now at {self.commit}")
+        parent, weights = run.tags.get(PARENT), run.tags.get("network_sha256")
+        return Record(
+            self._facts(run),
+            (*map(_dataset, run.inputs), *([RunNode(parent)] if parent else [])),
+            # Whoever came here from the network need not go back to it.
+            (NetworkNode(weights),) if weights else (),
+            tuple(missing),
+            tuple(changed),
+        )
+
+    def _facts(self, run: RunRecord) -> Mapping[str, Any]:
+        facts: dict[str, Any] = {
+            "called": run.name,
+            "experiment": run.experiment,
+            "status": run.status,
+            "started": run.started.isoformat(timespec="seconds"),
+            **{key: run.tags.get(tag) for key, tag in TAGS.items()},
+            "versions": {key[8:]: value for key, value in run.tags.items() if key.startswith("version.")},
+            "params": dict(run.params),
+        }
+        if version := version_of_run(run.run_id, self.root):
+            facts["registered"] = ", ".join([f"version {version.number}", *version.aliases])
+            facts["promoted_because"] = version.tags.get("promotion.reason")
+        return facts
+
+    def _find(self, run_id: str) -> RunRecord | None:
+        if run_id not in self._runs:
+            try:
+                self._runs[run_id] = read_run(run_id, root=self.root)
+            except SomaNetError:
+                self._runs[run_id] = None
+        return self._runs[run_id]
+
+
+def _dataset(used: RunInput) -> DatasetNode:
+    facts = {"digest": used.digest, "kind": used.kind, "used_for": used.context, "at": used.uri}
+    return DatasetNode(f"{used.name} {used.digest}", record=Record(facts), used=used)

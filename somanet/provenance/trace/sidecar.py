@@ -1,0 +1,152 @@
+"""The records beside a file: a manifest, a network's config, the record of predictions or of scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import somanet
+from somanet.core.files import json_object
+from somanet.core.hashing import sha256_tree
+from somanet.provenance.code import collect
+from somanet.provenance.mlflow import names_a_run, run_id_from
+from somanet.provenance.trace.records import FileNode, NetworkNode, Node, Record, RunNode, shown
+
+MANIFEST, PREDICTIONS, CONFIG, RUN_FILE = "manifest.json", "predictions.json", "config.json", "mlflow_run.json"
+CODE = Path(somanet.__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class SidecarReader:
+    """Reader of what the commands write beside their results.
+
+    Attributes:
+        root: the project, above which no records are looked for.
+    """
+
+    root: Path
+
+    def read(self, node: Node) -> Record:
+        """What a file was made from, and whether it is still the one in the records."""
+        if not isinstance(node, FileNode) or not node.path.exists():
+            return Record()
+        path, found = node.path, None
+        for folder in (path, *path.parents):
+            if folder.is_dir():
+                found = self._analysis(path, folder) or self._predictions(folder) or self._network(path, folder)
+            if found or folder == self.root:
+                break
+        record = found or Record()
+        if path.suffix == ".json" and path.is_file():
+            record |= self._scores(path) or Record()
+            record |= Record(origins=(RunNode(run_id_from(path)),)) if names_a_run(path) else Record()
+        return record
+
+    def _analysis(self, path: Path, folder: Path) -> Record | None:
+        """Of a folder of results of one movie, or a file of it."""
+        manifest = json_object(folder / MANIFEST)
+        if not {"somanet", "input", "files", "code"} <= set(manifest):
+            return None
+        files: dict[str, str] = manifest["files"]
+        names = list(files) if path == folder else [path.relative_to(folder).parts[0]]
+        if names[0] not in (*files, MANIFEST, RUN_FILE):
+            return None  # something else that was put into the folder
+        movie, model, code = manifest["input"], manifest.get("model") or {}, manifest["code"]
+        facts = {key: value for key, value in movie.items() if key != "movie"}
+        origins = [Node("data", str(movie.get("movie")), record=Record(facts))]
+        if model.get("sha256"):
+            origins += [_described(model), *_others(model)]
+        if (folder / RUN_FILE).is_file():
+            origins.append(RunNode(run_id_from(folder / RUN_FILE)))
+        now = collect(CODE).git_commit
+        moved: tuple[str, ...] = ()
+        if code.get("commit") and now and code["commit"] != now:
+            moved = (f"it ran the code of commit {code['commit']}; the code is now at {now}",)
+        facts = {key: manifest.get(key) for key in ("somanet", "parameters", "tracks_from", "blank_frames")}
+        record = Record({**facts, **code}, tuple(origins), changed=moved)
+        analysis = Node("analysis", shown(folder / MANIFEST, self.root), record=record)
+        changed = (_change(folder / name, files[name], MANIFEST) for name in names if name in files)
+        return Record(origins=(analysis,), changed=tuple(filter(None, changed)))
+
+    def _predictions(self, folder: Path) -> Record | None:
+        """Of label images that `somanet predict` wrote, their pictures, or their folder."""
+        written = json_object(folder / PREDICTIONS)
+        if not {"somanet", "model_sha256", "labels", "inputs_sha256"} <= set(written):
+            return None
+        inputs = written["inputs_sha256"].items()
+        origins = (
+            NetworkNode(written["model_sha256"]),
+            *_others(written, key="model_sha256"),
+            *(Node("data", str(name), record=Record({"sha256": sha256})) for name, sha256 in inputs),
+        )
+        record = Record({"somanet": written["somanet"], "n_images": len(written["labels"])}, origins)
+        return Record(origins=(Node("predictions", shown(folder / PREDICTIONS, self.root), record=record),))
+
+    def _network(self, path: Path, folder: Path) -> Record | None:
+        """Of a checkpoint folder or a file of it."""
+        if folder not in (path, path.parent):
+            return None
+        config = json_object(folder / CONFIG)
+        weights = config.get("weights")
+        if not isinstance(weights, dict) or not isinstance(weights.get("sha256"), str):
+            return None
+        if path != folder and path.name not in (CONFIG, weights.get("file")):
+            return None
+        sha256, source = weights["sha256"], weights.get("exported_from")
+        facts = {
+            **{key: config.get(key) for key in ("model", "training", "trainable_blocks", "best_epoch", "best_val_iou")},
+            "exported_from": source,
+            "precision": weights.get("precision"),
+        }
+        start, run_id = config.get("start_weights_sha256"), config.get("mlflow_run")
+        network: Node
+        if source:
+            trained = NetworkNode(source, run_id=run_id, start=start)
+            network = Node("network", sha256, record=Record({"called": folder.name, **facts}, (trained,)))
+        else:
+            run_id = run_id or _run_beside(folder)
+            network = NetworkNode(sha256, called=folder.name, run_id=run_id, start=start, record=Record(facts))
+        change = _change(folder / str(weights.get("file")), sha256, CONFIG)
+        return Record(origins=(network,), changed=(change,) if change else ())
+
+    def _scores(self, path: Path) -> Record | None:
+        """Of what `somanet evaluate` wrote."""
+        written = json_object(path).get("provenance")
+        if not isinstance(written, dict) or not {"somanet", "model_sha256", "truth"} <= set(written):
+            return None
+        origins: list[Node] = [NetworkNode(written["model_sha256"])] if written["model_sha256"] else []
+        origins += _others(written, key="model_sha256")
+        for used_for in ("truth", "predictions"):
+            if about := written.get(used_for):
+                facts = {"sha256": about["sha256"], "used_for": used_for}
+                origins.append(Node("data", str(about["name"]), record=Record(facts)))
+        missing = () if written["model_sha256"] else ("the label images came without a record of the network",)
+        record = Record({"somanet": written["somanet"]}, tuple(origins), missing=missing)
+        return Record(origins=(Node("scores", shown(path, self.root), record=record),))
+
+
+def _described(written: dict[str, Any], key: str = "sha256") -> NetworkNode:
+    """A network as a record describes it."""
+    return NetworkNode(
+        written[key],
+        called=str(written.get("name") or ""),
+        run_id=written.get("mlflow_run"),
+        start=written.get("start_weights_sha256"),
+    )
+
+
+def _others(written: dict[str, Any], key: str = "sha256") -> list[NetworkNode]:
+    """The networks of an ensemble after its first."""
+    return [_described(one, key) for one in written.get("ensemble", [])[1:]]
+
+
+def _change(path: Path, recorded: str, where: str) -> str | None:
+    now = sha256_tree(path) if path.exists() else "gone"
+    return None if now == recorded else f"{path.name} is now {now}, {where} has {recorded}"
+
+
+def _run_beside(checkpoint: Path) -> str | None:
+    """The run that `somanet train` named in the report folder beside the network."""
+    file = checkpoint.with_name(f"{checkpoint.name}_report") / RUN_FILE
+    return run_id_from(file) if file.is_file() and names_a_run(file) else None

@@ -1,0 +1,119 @@
+"""Which engine computes: the one that was asked for, or the fastest that is installed and agrees with torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from somanet.core.errors import SomaNetError, first_line
+from somanet.core.extras import missing, require
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from somanet.segmentation.engines.engine import Engine
+    from somanet.segmentation.network.checkpoint import Checkpoint
+
+EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+FastName = Literal["openvino", "onnxruntime"]
+FASTEST_FIRST: tuple[FastName, ...] = ("onnxruntime", "openvino")
+"""As fast as each other, measured in docs/engines.md; a process with OpenVINO may not survive SIGTERM in order."""
+EXTRAS: dict[FastName, str] = {"openvino": "openvino", "onnxruntime": "onnx"}
+"""Engine → the extra that brings it."""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A checkpoint that answers through an engine.
+
+    Attributes:
+        checkpoint: as loaded, with another ``model`` where the engine is not torch.
+        engine: the name of what computes.
+        notes: what the user should know, such as why it is not the fastest.
+    """
+
+    checkpoint: Checkpoint
+    engine: str
+    notes: tuple[str, ...] = ()
+
+
+def with_engine(
+    checkpoint: Checkpoint, wanted: EngineName = "auto", *, threads: int = 1, at_once: int = 1
+) -> Answering:
+    """Let an engine compute a checkpoint's answers, after a proof that it agrees with torch.
+
+    The graph is made in memory, within a second, and compared with torch on two small images each time; so no file can
+    be out of date or damaged.
+
+    Args:
+        checkpoint: the network.
+        wanted: `auto` takes the fastest that is installed and agrees, and says so if that is torch.
+        threads: that one answer uses; torch has its own setting.
+        at_once: answers that are computed side by side.
+
+    Raises:
+        SomaNetError: the engine that was asked for is unknown, not installed, or does not agree with torch.
+    """
+    if wanted not in ENGINES:
+        raise SomaNetError(f"Unknown engine {wanted!r}; there are {', '.join(ENGINES)}.")
+    if wanted == "torch":
+        return Answering(checkpoint, "torch")
+    if wanted != "auto":
+        return Answering(_answered_by(checkpoint, wanted, threads, at_once), wanted)
+    installed = [name for name in FASTEST_FIRST if not missing(EXTRAS[name])]
+    if not installed:
+        note = (
+            "segmenting with torch: the faster engines are not installed (pip install 'somanet[onnx]': about twice "
+            "the speed)"
+        )
+        return Answering(checkpoint, "torch", (note,))
+    notes: list[str] = []
+    for name in installed:
+        try:
+            return Answering(_answered_by(checkpoint, name, threads, at_once), name, tuple(notes))
+        except SomaNetError as error:
+            notes.append(f"not segmenting with {name}: {error}")
+    return Answering(checkpoint, "torch", (*notes, "segmenting with torch"))
+
+
+def engine_of(model: nn.Module) -> dict[str, Any]:
+    """What computes a network's answers, for the record of a result: name, version, precision."""
+    from somanet.segmentation.engines.eager import EagerEngine
+    from somanet.segmentation.engines.module import EngineModule
+
+    engine: Engine = model.engine if isinstance(model, EngineModule) else EagerEngine(model)
+    return {"name": engine.name, "version": engine.version, "precision": engine.precision}
+
+
+def _answered_by(checkpoint: Checkpoint, name: FastName, threads: int, at_once: int) -> Checkpoint:
+    from somanet.segmentation.engines.graph import check_agreement
+    from somanet.segmentation.engines.module import EngineModule
+
+    engine = make_engine(checkpoint, name, threads=threads, at_once=at_once)
+    check_agreement(engine.logits, checkpoint.model, checkpoint.spec.in_channels, f"The engine {name}")
+    return dataclasses.replace(checkpoint, model=EngineModule(engine))
+
+
+def make_engine(checkpoint: Checkpoint, name: FastName, *, threads: int = 1, at_once: int = 1) -> Engine:
+    """An engine for a checkpoint, not yet compared with torch; arguments and errors as :func:`with_engine`."""
+    from somanet.segmentation.engines.graph import to_onnx
+    from somanet.segmentation.engines.onnxruntime_engine import OnnxRuntimeEngine
+    from somanet.segmentation.engines.openvino_engine import OpenVinoEngine
+
+    require(EXTRAS[name], purpose=f"--engine {name}", otherwise=", or use --engine torch")
+    onnx_model = to_onnx(checkpoint.model, checkpoint.spec.in_channels)
+    try:
+        if name == "openvino":
+            return OpenVinoEngine(onnx_model, threads=threads, at_once=at_once)
+        return OnnxRuntimeEngine(onnx_model, threads=threads)
+    except ImportError as error:
+        raise SomaNetError(
+            f"The engine {name} is installed but cannot be loaded: {first_line(error)} Install it anew, or use "
+            "--engine torch."
+        ) from error
+    except Exception as error:  # each runtime has exceptions of its own for a graph that it cannot take
+        raise SomaNetError(
+            f"The engine {name} cannot run this network: {first_line(error)} Use --engine torch."
+        ) from error

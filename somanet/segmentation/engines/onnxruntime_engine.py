@@ -1,0 +1,47 @@
+"""ONNX Runtime."""
+
+from __future__ import annotations
+
+from somanet.segmentation.engines.engine import Float32
+from somanet.segmentation.engines.graph import INPUT
+
+
+class OnnxRuntimeEngine:
+    """A graph in ONNX Runtime on the processor, in float32.
+
+    Args:
+        onnx_model: from :func:`somanet.segmentation.engines.graph.to_onnx`.
+        threads: that one call uses; calls may run side by side.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, onnx_model: bytes, *, threads: int = 1) -> None:
+        import onnxruntime
+
+        self.version: str = onnxruntime.__version__
+        self.precision = _number_types(onnx_model)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.use_deterministic_compute = True
+        options.log_severity_level = 4  # what it raises needs no second line
+        # threads that wait for work busily take it from the program beside them
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(onnx_model, options, providers=["CPUExecutionProvider"])
+
+    def logits(self, images_NCHW: Float32) -> Float32:
+        """See :meth:`somanet.segmentation.engines.engine.Engine.logits`."""
+        answer: Float32 = self._session.run(None, {INPUT: images_NCHW})[0]
+        return answer
+
+
+def _number_types(onnx_model: bytes) -> str:
+    """Of the images and the weights, which are what the runtime multiplies on a processor."""
+    import onnx
+
+    graph = onnx.load_model_from_string(onnx_model).graph
+    found = {entry.type.tensor_type.elem_type for entry in graph.input}
+    found |= {weights.data_type for weights in graph.initializer if len(weights.dims) > 1}
+    found.discard(onnx.TensorProto.INT64)  # sizes and places
+    return "+".join(sorted(onnx.helper.tensor_dtype_to_np_dtype(number).name for number in found))

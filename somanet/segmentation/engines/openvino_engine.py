@@ -1,0 +1,71 @@
+"""OpenVINO."""
+
+from __future__ import annotations
+
+import sys
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from somanet.segmentation.engines.engine import Float32
+
+if TYPE_CHECKING:
+    from openvino import Model
+
+_TELLING = ("Input", "Convolution", "Deconvolution", "FullyConnected", "MatMul")
+"""Steps of a compiled network whose number types say how precise it is: the images and the multiplications."""
+_NUMPY_NAMES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "u8": "uint8", "i8": "int8"}
+
+
+def import_openvino() -> Any:
+    """OpenVINO without its telemetry: importing it tells Google Analytics, unless that package is not there."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # makes importing it an ImportError
+    import openvino
+
+    return openvino
+
+
+class OpenVinoEngine:
+    """A graph in OpenVINO on the processor, in float32.
+
+    Args:
+        model: an ONNX model's bytes, or OpenVINO's own.
+        threads: that one call uses.
+        at_once: calls that run side by side; further ones wait.
+    """
+
+    name = "openvino"
+
+    def __init__(self, model: bytes | Model, *, threads: int = 1, at_once: int = 1) -> None:
+        openvino = import_openvino()
+        self.version: str = openvino.__version__.partition("-")[0]
+        core = openvino.Core()
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",  # some processors' default is bf16: three digits
+            "NUM_STREAMS": at_once,
+            "INFERENCE_NUM_THREADS": at_once * threads,
+            "ENABLE_CPU_PINNING": False,  # two processes would pin their threads to the same cores
+        }
+        graph = core.read_model(model) if isinstance(model, bytes) else model
+        compiled = core.compile_model(graph, "CPU", settings)
+        self.precision = _number_types(compiled)
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(at_once):
+            self._idle.put(compiled.create_infer_request())
+
+    def logits(self, images_NCHW: Float32) -> Float32:
+        """See :meth:`somanet.segmentation.engines.engine.Engine.logits`."""
+        request = self._idle.get()
+        try:
+            answer: Float32 = request.infer([np.ascontiguousarray(images_NCHW)])[0]
+        finally:
+            self._idle.put(request)
+        return answer
+
+
+def _number_types(compiled: Any) -> str:
+    """Of the images and the multiplications, as the compiled network does them."""
+    steps = [step.get_rt_info() for step in compiled.get_runtime_model().get_ops()]
+    found = {step["runtimePrecision"].astype(str) for step in steps if step["layerType"].astype(str) in _TELLING}
+    return "+".join(sorted(_NUMPY_NAMES.get(name, name) for name in found))

@@ -1,0 +1,44 @@
+"""A checkpoint in half the bytes, with the name of the run that trained it inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from somanet.core.files import atomic_path, make_folder, make_readable, write_json
+from somanet.core.hashing import sha256_file
+from somanet.segmentation.network.checkpoint import CONFIG, WEIGHTS, load_checkpoint, read_config
+from somanet.segmentation.network.serves import SECTION, Serves
+
+
+def export_half(checkpoint: Path, output: Path, *, mlflow_run: str | None = None, serves: Serves | None = None) -> str:
+    """Write a checkpoint with 16-bit weights; loading it makes them 32-bit again. Gives the new weights' SHA-256.
+
+    Weights lose their digits beyond the third, which moves probabilities by about 1e-3. Files beside the two of the
+    checkpoint stay.
+
+    Args:
+        checkpoint: the folder of a trained network.
+        output: folder to write the two files into.
+        mlflow_run: the run that trained it.
+        serves: what it was made for; none keeps what the checkpoint says.
+
+    Raises:
+        SomaNetError: the checkpoint is missing or damaged, or the output cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    loaded = load_checkpoint(checkpoint)
+    config = read_config(checkpoint)
+    tensors = {
+        name: value.half().contiguous() if value.is_floating_point() else value.contiguous()
+        for name, value in loaded.model.state_dict().items()
+    }
+    make_folder(output)
+    with atomic_path(output / WEIGHTS) as temporary:
+        save_file(tensors, temporary)
+        make_readable(temporary)
+    digest = sha256_file(output / WEIGHTS)
+    weights = {"file": WEIGHTS, "sha256": digest, "exported_from": loaded.sha256, "precision": "float16"}
+    told = {} if serves is None else {SECTION: serves.model_dump(mode="json")}
+    write_json(output / CONFIG, {**config, **told, "weights": weights, "mlflow_run": mlflow_run})
+    return digest

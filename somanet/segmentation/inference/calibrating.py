@@ -1,0 +1,68 @@
+"""A network's temperature and settings, fitted on labelled images and written into its checkpoint's configuration."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from somanet.core.files import atomic_path, make_folder, write_json
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.inference.choosing import Agreement, Setting, choose
+from somanet.segmentation.inference.prediction import predict_probabilities
+from somanet.segmentation.inference.temperature_scaling import fit_temperature
+from somanet.segmentation.network.checkpoint import CONFIG, WEIGHTS, load_checkpoint, read_config
+from somanet.segmentation.network.temperature import SECTION, Temperature
+
+
+class Calibrated(NamedTuple):
+    """What was written into a checkpoint.
+
+    Attributes:
+        temperature: section `calibration`.
+        chosen: setting → how labels agree with the truth before and now.
+    """
+
+    temperature: Temperature
+    chosen: dict[Setting, tuple[Agreement, Agreement]]
+
+
+def calibrate_checkpoint(
+    checkpoint: Path, items: Sequence[LabelledImage], output: Path, *, settings: Sequence[Setting] = ()
+) -> Calibrated:
+    """Fit a network's temperature on labelled images that it did not learn from, and write the network with it.
+
+    The network sees each image upright and at its own size, alone: that is what the temperature is true of.
+
+    Args:
+        checkpoint: the network's folder.
+        items: images with labels.
+        output: folder for the network; its own is allowed, and then only `config.json` changes. Other files there stay.
+        settings: also give it the values of these whose labels agree best with the images, one after the other, see
+            :func:`somanet.segmentation.inference.choosing.choose`.
+
+    Raises:
+        SomaNetError: the network cannot be read, no temperature or value fits, or the output cannot be written;
+            nothing is written but in the last case.
+    """
+    loaded = load_checkpoint(checkpoint)
+    spec = loaded.spec
+    maps = [predict_probabilities(loaded.model, item.image, spec) for item in items]
+    truths = [item.labels for item in items]
+    soma = spec.outputs.index("soma")
+    temperature = fit_temperature([map_CYX[soma] for map_CYX in maps], [labels > 0 for labels in truths])
+    found = Calibrated(temperature, {})
+    for setting in settings:
+        found.chosen[setting] = choose(setting, maps, truths, spec)
+        instances = spec.instances.model_copy(update={setting: found.chosen[setting][1].value})
+        spec = spec.model_copy(update={"instances": instances})
+    config: dict[str, Any] = {**read_config(checkpoint), SECTION: temperature.model_dump(mode="json")}
+    if settings:
+        config["model"] = {**config["model"], "instances": spec.instances.model_dump(mode="json")}
+    own = make_folder(output).resolve() == checkpoint.resolve()
+    if not own:
+        with atomic_path(output / WEIGHTS) as temporary:
+            shutil.copyfile(checkpoint / WEIGHTS, temporary)
+    write_json(output / CONFIG, config, updates=own)
+    return found

@@ -1,0 +1,115 @@
+"""How large the somas are that were found, and whether a network was made for such."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.segmentation.network.serves import Serves
+
+if TYPE_CHECKING:
+    from somanet.segmentation.inference.segmenter import Segmenter
+
+Labels = NDArray[np.integer]
+
+AGAIN = (0.5, 0.25)
+"""How small images are seen again, to find somas that are too large for the network at their own size."""
+
+PIECES_KEPT = 0.5
+"""Share of what was found that lies in what is found when seen smaller, if that is the whole of the same somas."""
+
+
+def diameters_px(labels_YX: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Equivalent diameters of the objects in a label image, in pixels: of the circle of the same area."""
+    areas = np.bincount(labels_YX.ravel())[1:]
+    return np.asarray(2 * np.sqrt(areas[areas > 0] / np.pi))
+
+
+def median_or_nan(diameters: NDArray[np.float64]) -> float:
+    """Their median; NaN if there are none."""
+    return float(np.median(diameters)) if diameters.size else float("nan")
+
+
+def look_again(segmenter: Segmenter, seen: Sequence[tuple[NDArray[Any], Labels]]) -> float:
+    """The diameter of somas that a network finds better when it sees them smaller; NaN if there are none.
+
+    A network that sees somas far too large finds pieces of them, of a size that looks right. Seen smaller, it finds
+    the whole: as much area or more, in larger objects that hold the pieces. Half and quarter size are tried in turn, as
+    long as the area does not fall. A network that does not say which sizes it knows is not asked.
+
+    Args:
+        segmenter: the network or networks.
+        seen: a few images, each with the labels that it got.
+
+    Returns:
+        The median, in the images' own pixels.
+    """
+    again = float("nan")
+    if segmenter.serves.diameter_px is None:
+        return again
+    first = [labels > 0 for _, labels in seen]
+    area = _area(first)
+    for smaller in AGAIN:
+        resized = segmenter.at(segmenter.rescale * smaller)
+        found = [resized.labels(image) for image, _ in seen]
+        now = [labels > 0 for labels in found]
+        kept = _area([one & other for one, other in zip(first, now, strict=True)])
+        if _area(now) < area or kept < PIECES_KEPT * _area(first):
+            break
+        area = _area(now)
+        again = median_or_nan(np.concatenate([diameters_px(labels) for labels in found])) if found else again
+    return again
+
+
+def _area(foregrounds: Sequence[NDArray[np.bool_]]) -> float:
+    return float(sum(np.count_nonzero(foreground) for foreground in foregrounds))
+
+
+def size_note(median_px: float, serves: Serves, *, factor: float, again_px: float = float("nan")) -> str | None:
+    """What a user should know about the size of the somas that were found, or not found; None if all is well.
+
+    Args:
+        median_px: their median diameter in the image's own pixels; NaN if none was found.
+        serves: of the network.
+        factor: by which the network saw the image resized.
+        again_px: what :func:`look_again` found.
+    """
+    if serves.diameter_px is None:
+        return None
+    low, high = serves.diameter_px
+    known, at = f"the {low:g} to {high:g} px that this network knows", _at(factor)
+    if again_px * factor > high:
+        return f"Seen smaller, the network finds more: somas of {_px(again_px)} px, beyond {known}{at}. " + _way_out(
+            again_px, serves
+        )
+    if np.isnan(median_px):
+        return (
+            f"No soma was found{at}. If somas are larger or smaller than {known}, give the diameter of one in pixels, "
+            "--diameter PX, or the factor to resize by, --rescale FACTOR."
+        )
+    if low <= median_px * factor <= high:
+        return None
+    seen = f", seen as {_px(median_px * factor)} px{at}" if factor != 1 else ""
+    return (
+        f"The somas found are {_px(median_px)} px across (median){seen}, outside {known}: many may be missed, merged "
+        "or cut. " + _way_out(median_px, serves)
+    )
+
+
+def _at(factor: float) -> str:
+    return f" at --rescale {factor:.3g}" if factor != 1 else ""
+
+
+def _way_out(diameter_px: float, serves: Serves) -> str:
+    typical = serves.typical_px or diameter_px
+    return (
+        f"--rescale {typical / diameter_px:.2g} (or --diameter {_px(diameter_px)}) shows them to it at "
+        f"{_px(typical)} px."
+    )
+
+
+def _px(px: float) -> str:
+    return f"{px:.0f}" if px >= 10 else f"{px:.1f}"

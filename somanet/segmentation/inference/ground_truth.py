@@ -1,0 +1,57 @@
+"""Label images against the truth, paired by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import open_dataset
+from somanet.io.images import read_labels
+
+LABEL_SUFFIXES = (".tif", ".tiff", ".png")
+
+
+def read_truth(path: Path) -> dict[str, NDArray[np.int32]]:
+    """True label images by name: from a data set with labels, or from a folder of label images.
+
+    Raises:
+        SomaNetError: the path is missing, empty, or a file of it cannot be used.
+    """
+    dataset = open_dataset(path)
+    if dataset.broken:
+        name, why = next(iter(dataset.broken.items()))
+        raise SomaNetError(f"{path}: {len(dataset.broken)} images cannot be scored, such as {name!r}: {why}.")
+    if dataset.has_labels():
+        return {item.name: item.labels for item in dataset}
+    return {name: read_labels(path / dataset.image_file(name)) for name in dataset.names}
+
+
+def pair_predictions(
+    predictions: Path, truth: dict[str, NDArray[np.int32]]
+) -> Iterator[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
+    """(name, true labels, predicted labels) of every true image.
+
+    Raises:
+        SomaNetError: the folder is missing, or a true image has no prediction of its size.
+    """
+    if not predictions.is_dir():
+        raise SomaNetError(f"No folder {predictions}. `somanet predict … --output {predictions}` writes it.")
+    files = {file.stem: file for file in sorted(predictions.iterdir()) if file.suffix.lower() in LABEL_SUFFIXES}
+    missing = sorted(set(truth) - set(files))
+    if missing:
+        raise SomaNetError(
+            f"{predictions} lacks {len(missing)} of {len(truth)} label images, such as {missing[0]}.tif. Are these "
+            "predictions of the same images?"
+        )
+    for name, labels in truth.items():
+        predicted = read_labels(files[name])
+        if predicted.shape != labels.shape:
+            raise SomaNetError(
+                f"{files[name]} has {predicted.shape[0]} × {predicted.shape[1]} px, the truth of {name!r} "
+                f"{labels.shape[0]} × {labels.shape[1]}. Was one of them cropped or resized?"
+            )
+        yield name, labels, predicted

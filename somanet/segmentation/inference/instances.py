@@ -1,0 +1,66 @@
+"""From the network's answer to one label per soma: the only place that thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
+
+from somanet.segmentation.inference.distance_watershed import split_by_distance
+from somanet.segmentation.network.probabilities import foreground
+from somanet.segmentation.network.settings import InstanceSettings
+
+
+def probabilities_to_labels(
+    probabilities_CYX: NDArray[np.float32], outputs: Sequence[str], settings: InstanceSettings
+) -> NDArray[np.int32]:
+    """Label the somas in a probability map.
+
+    Somas that touch are told apart by the distance map where the network has one, else by their boundaries, else not at
+    all. A connected component in which nothing marks a soma stays one soma.
+
+    Returns:
+        labels YX int32, 0 = background, 1…n without gaps, in scan order of the objects.
+    """
+    soma = probabilities_CYX[outputs.index("soma")]
+    components, n_components = ndimage.label(foreground(soma, settings))
+    labels = components.astype(np.int32)
+    if n_components and "distance" in outputs:
+        labels = split_by_distance(components, probabilities_CYX[outputs.index("distance")], settings.peak_height)
+    elif n_components and "boundary" in outputs:
+        labels = _split_by_cores(components, soma * (1 - probabilities_CYX[outputs.index("boundary")]), settings)
+    return renumber(_drop_small(labels, settings.min_area_px))
+
+
+def _split_by_cores(
+    components: NDArray[np.integer], core_probability: NDArray[np.float32], settings: InstanceSettings
+) -> NDArray[np.int32]:
+    """Flood the components from cores that lie apart."""
+    seeds, _ = ndimage.label((components > 0) & (core_probability >= settings.seed_threshold))
+    seeds = _drop_small(seeds, settings.min_seed_px)
+    seeded = np.zeros(int(components.max()) + 1, bool)
+    seeded[np.unique(components[seeds > 0])] = True
+    unseeded = np.where(seeded[components], 0, components)
+    seeds = np.where(seeds > 0, seeds, np.where(unseeded > 0, unseeded + seeds.max(), 0))
+    flooded: NDArray[np.int32] = watershed(-core_probability, seeds, mask=components > 0).astype(np.int32)
+    return flooded
+
+
+def _drop_small(labels: NDArray[np.integer], min_px: int) -> NDArray[np.integer]:
+    if min_px <= 1:
+        return labels
+    keep = np.bincount(labels.ravel()) >= min_px
+    keep[0] = False
+    return np.where(keep[labels], labels, 0)
+
+
+def renumber(labels: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Ids 1…n in the order in which a scan meets the objects."""
+    inside = labels > 0
+    renumbered = np.zeros(labels.shape, np.int32)
+    renumbered[inside] = pd.factorize(labels[inside])[0] + 1
+    return renumbered

@@ -1,0 +1,137 @@
+"""Fluorescence or not: told from an image's brightness and colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.core.errors import SomaNetError
+from somanet.segmentation.network.inputs import measure_exposure, to_unit
+
+if TYPE_CHECKING:
+    from somanet.segmentation.network.serves import Serves
+
+BLOCKS = 64
+"""Colours are compared between block means, so many along the longer side: single pixels are noise in a camera."""
+BRIGHT = 0.3
+"""Median brightness from which a background is bright; no fluorescence image of DSB2018 reaches 0.18."""
+TAIL_PERCENT, TAIL_RATIO = 0.2, 2.0
+"""Dark objects on a bright background may be few: the darkest pixels are then twice as far from the median as the
+brightest, although 5 % of all pixels, which an exposure is measured by, are background too."""
+DETAIL_SHARE = 12
+"""Of the longer side: what is smaller than about this share counts as a detail."""
+STAIN_RATIO, STAIN_RMS = 0.03, 0.004
+MERGE_RATIO, MERGE_RMS = 0.2, 0.02
+"""How far colours leave the line of one colour: as a share of the spread along it, and of the whole range. On a bright
+background any such spread is stain (least in DSB2018: 0.038 and 0.0049); on a dark one JPEG's colour errors reach 0.11
+and 0.011, two merged channels 0.9 and 0.06."""
+
+
+def not_fluorescence(image: NDArray[np.generic]) -> str | None:
+    """What speaks against fluorescence (grey or of one colour, on a dark background), in words; None if nothing.
+
+    Args:
+        image: as :func:`somanet.segmentation.network.inputs.to_unit` takes it; not blank.
+    """
+    unit_YXC = to_unit(image)
+    spread, ratio = _second_colour(unit_YXC)
+    brightness = unit_YXC[::2, ::2].mean(axis=-1) / (255.0 if unit_YXC.dtype == np.uint8 else 1.0)
+    low, middle, high = np.percentile(brightness, (TAIL_PERCENT, 50, 100 - TAIL_PERCENT))
+    if middle > BRIGHT and ratio > STAIN_RATIO and spread > STAIN_RMS:
+        return "colours on a bright background, as of stained tissue"
+    few_and_dark = middle > BRIGHT and middle - low > TAIL_RATIO * (high - middle)
+    if (measure_exposure(unit_YXC).inverted or few_and_dark) and _details_are_dark(brightness):
+        return "dark objects on a bright background, as in bright field or stained tissue"
+    if ratio > MERGE_RATIO and spread > MERGE_RMS:
+        return "several colours on a dark background, as of merged channels"
+    return None
+
+
+def _details_are_dark(brightness_YX: NDArray[np.floating]) -> bool:
+    """Whether small things are darker than what surrounds them, however light falls on the whole.
+
+    Corners in the shade make a long dark tail too, in fluorescence as well.
+    """
+    from scipy import ndimage
+
+    surroundings = ndimage.gaussian_filter(brightness_YX.astype(np.float32), max(brightness_YX.shape) / DETAIL_SHARE)
+    low, middle, high = np.percentile(brightness_YX - surroundings, (TAIL_PERCENT, 50, 100 - TAIL_PERCENT))
+    return bool(middle - low > high - middle)
+
+
+def _second_colour(unit_YXC: NDArray[np.generic]) -> tuple[float, float]:
+    """How far colours leave one straight line from the background's colour.
+
+    Returns:
+        The root mean square of that distance, on the range 0 to 1, and its share of the spread along the line.
+    """
+    import cv2
+
+    height, width = unit_YXC.shape[:2]
+    step = max(1, max(height, width) // BLOCKS)
+    size = (max(1, width // step), max(1, height // step))
+    scale = 255.0 if unit_YXC.dtype == np.uint8 else 1.0
+    blocks = cv2.resize(unit_YXC.astype(np.float32), size, interpolation=cv2.INTER_AREA).reshape(-1, 3) / scale
+    colours = blocks - np.median(blocks, axis=0)
+    along, *across = np.clip(np.linalg.eigvalsh(colours.T @ colours / len(colours))[::-1], 0, None)
+    spread = float(np.sqrt(sum(across)))
+    return spread, spread / max(float(np.sqrt(along)), 1e-6)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Something to label, for the question of its modality.
+
+    Attributes:
+        name: for messages.
+        read: gives a few of its images, YX or YXC.
+    """
+
+    name: str
+    read: Callable[[], Sequence[NDArray[Any]]]
+
+
+def check_modality(shown: Sequence[Shown], serves: Serves) -> None:
+    """Refuse what a network was not made for, before the work.
+
+    Something of several images is refused if most of those that are not blank are no fluorescence.
+
+    Raises:
+        SomaNetError: it names the first, says what was seen, and what to do.
+    """
+    if serves.modality is None:
+        return
+    refused: list[tuple[str, str]] = []
+    for one in shown:
+        images = [image for image in one.read() if image.size and image.min() < image.max()]
+        reasons = [reason for image in images if (reason := not_fluorescence(image))]
+        if 2 * len(reasons) > len(images):
+            refused.append((one.name, reasons[0]))
+    if not refused:
+        return
+    name, reason = refused[0]
+    which = name if len(shown) == 1 else f"{len(refused)} of {len(shown)} inputs, such as {name}"
+    raise SomaNetError(
+        f"{which}: expected fluorescence (grey or one colour, on a dark background), which this network was trained "
+        f"on; found {reason}. {_next_step(reason)}"
+    )
+
+
+def _next_step(reason: str) -> str:
+    if "merged" in reason:
+        return "Give the channel of the somas alone; --any-modality labels the image as it is."
+    return "Name a network trained on such images with --model; --any-modality labels them all the same."
+
+
+def sampled(n: int) -> tuple[int, ...]:
+    """The first, the middle and the last of so many frames or images: enough to tell what kind they are."""
+    return tuple(sorted({0, n // 2, n - 1})) if n else ()
+
+
+def sampled_frames(movie: Sequence[Any]) -> list[NDArray[Any]]:
+    """The first, the middle and the last frame of a movie."""
+    return [movie[t] for t in sampled(len(movie))]

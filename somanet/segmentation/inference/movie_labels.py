@@ -1,0 +1,106 @@
+"""From a movie to its label movie: the one way, for `predict`, `analyze` and the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.schema import SOMAS
+from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
+from somanet.io.movies import Movie
+
+if TYPE_CHECKING:
+    from somanet.segmentation.inference.segmenter import Segmented, Segmenter
+
+Labels = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class LabelledMovie:
+    """What was found while a movie's labels were written.
+
+    Attributes:
+        somas: a row per soma and frame, :data:`somanet.core.schema.SOMAS`.
+        counts: somas of every frame.
+        blank_frames: frames that show nothing and were given no labels.
+        again_px: diameters of somas that are found when three frames are seen smaller, see
+            :func:`somanet.segmentation.inference.diameters.look_again`; NaN if there are none.
+    """
+
+    somas: pd.DataFrame
+    counts: list[int]
+    blank_frames: tuple[int, ...]
+    again_px: float
+
+
+def label_movie(
+    segmenter: Segmenter, movie: Movie, path: Path, *, calibration: Calibration | FileCalibration
+) -> LabelledMovie:
+    """Write the labels of every frame, a few frames in memory at a time.
+
+    Args:
+        segmenter: the network or networks.
+        movie: its frames.
+        path: the label movie to write, 0 = background; ids have no meaning between frames.
+        calibration: what to say of its scale.
+
+    Raises:
+        SomaNetError: a frame cannot be read, or the labels cannot be written.
+    """
+    from tqdm import tqdm
+
+    from somanet.segmentation.inference.diameters import look_again
+    from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
+
+    blank = find_blank_frames(tqdm(movie, desc="looking", unit="frame", disable=None, leave=False))
+    frames = tqdm(movie, desc="segmenting", unit="frame", disable=None)
+    watch = _Watch(movie.n_frames, blank)
+    write_label_movie(
+        path,
+        watch.labels_of(segmented_frames(segmenter, frames, blank_frames=blank)),
+        n_frames=movie.n_frames,
+        shape_YX=movie.shape_YX,
+        largest_id=LARGEST_UINT16,
+        calibration=calibration,
+    )
+    seen = [(movie[t], labels) for t, labels in watch.kept.items() if labels is not None]
+    somas = pd.concat([SOMAS.frame([]), *watch.frames], ignore_index=True)
+    return LabelledMovie(somas, [len(found) for found in watch.frames], blank, look_again(segmenter, seen))
+
+
+def listed(frames: Sequence[int]) -> str:
+    """The numbers of the first few frames, for a sentence."""
+    return ", ".join(map(str, frames[:8])) + (", …" if len(frames) > 8 else "")
+
+
+class _Watch:
+    """Measures the somas of frames on their way to the file; keeps the labels of three, for a second look.
+
+    Args:
+        n_frames: of the movie.
+        blank_frames: show nothing, and are not among the three.
+    """
+
+    def __init__(self, n_frames: int, blank_frames: Collection[int]) -> None:
+        from somanet.segmentation.inference.modality import sampled
+
+        shown = [t for t in range(n_frames) if t not in blank_frames]
+        self.kept: dict[int, Labels | None] = {shown[n]: None for n in sampled(len(shown))}
+        self.frames: list[pd.DataFrame] = []
+
+    def labels_of(self, frames: Iterable[Segmented]) -> Iterator[Labels]:
+        """The labels as they come."""
+        from somanet.segmentation.inference.objects import measure_objects
+
+        for t, found in enumerate(frames):
+            self.frames.append(measure_objects(found).assign(frame=t))
+            if t in self.kept:
+                self.kept[t] = found.labels_YX
+            yield found.labels_YX

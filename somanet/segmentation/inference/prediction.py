@@ -1,0 +1,62 @@
+"""A network's answer for an image of any size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from somanet.segmentation.network.forward import predict_logits
+from somanet.segmentation.network.inputs import to_input
+from somanet.segmentation.network.probabilities import sigmoid
+from somanet.segmentation.network.settings import ModelSpec
+
+Float32 = NDArray[np.float32]
+
+TILE_PX = 1024
+OVERLAP_PX = 128  # about the reach of the networks' view that matters
+
+
+def predict_probabilities(
+    model: nn.Module, image: NDArray[np.generic], spec: ModelSpec, *, tile_px: int = TILE_PX
+) -> Float32:
+    """Probability of every output at every pixel: CYX float32; tiles as in :func:`answer_input`."""
+    return answer_input(model, to_input(image, spec), n_outputs=len(spec.outputs), tile_px=tile_px)
+
+
+def answer_input(model: nn.Module, input_CYX: Float32, *, n_outputs: int, tile_px: int = TILE_PX) -> Float32:
+    """Probability of every output at every pixel of a network input: CYX float32.
+
+    Inputs larger than ``tile_px`` are answered in overlapping tiles, blended with weights that fall towards a tile's
+    edge, so that memory does not grow with the image.
+    """
+    _, height, width = input_CYX.shape
+    if height <= tile_px and width <= tile_px:
+        return sigmoid(predict_logits(model, input_CYX))
+    total = np.zeros((n_outputs, height, width), np.float32)
+    weight_sum = np.zeros((height, width), np.float32)
+    for y in _starts(height, tile_px):
+        for x in _starts(width, tile_px):
+            tile = input_CYX[:, y : y + tile_px, x : x + tile_px]
+            weight = _blend_weight(tile.shape[1], tile.shape[2])
+            total[:, y : y + tile_px, x : x + tile_px] += sigmoid(predict_logits(model, tile)) * weight
+            weight_sum[y : y + tile_px, x : x + tile_px] += weight
+    blended: Float32 = total / weight_sum
+    return blended
+
+
+def _starts(length: int, tile: int) -> list[int]:
+    """First pixels of tiles that cover a length, overlapping by at least ``OVERLAP_PX``; the last ends at the edge."""
+    if length <= tile:
+        return [0]
+    step = tile - min(OVERLAP_PX, tile // 2)
+    return [*range(0, length - tile, step), length - tile]
+
+
+def _blend_weight(height: int, width: int) -> Float32:
+    """A pyramid: 1 in the middle, falling over the overlap towards the edges, never 0."""
+
+    def ramp(n: int) -> Float32:
+        return np.minimum(np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1)) / OVERLAP_PX, 1).astype(np.float32)
+
+    return np.outer(ramp(height), ramp(width))

@@ -1,0 +1,31 @@
+"""What made a result, for its record: networks, engines, and how they were asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from somanet.segmentation.engines.choice import engine_of
+
+if TYPE_CHECKING:
+    from somanet.segmentation.inference.segmenter import Segmenter
+    from somanet.segmentation.network.checkpoint import Checkpoint
+
+
+def record_of(segmenter: Segmenter) -> dict[str, Any]:
+    """Of the first network `model_sha256`, `model`, `engine` and `temperature`; `symmetries` and `rescale`.
+
+    Where several networks answer, `ensemble` has the first four of each, in order, the first one's too.
+    """
+    told = {**_network(segmenter.first), "symmetries": segmenter.symmetries, "rescale": segmenter.rescale}
+    if len(segmenter.networks) > 1:
+        told["ensemble"] = [_network(network) for network in segmenter.networks]
+    return told
+
+
+def _network(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "model_sha256": checkpoint.sha256,
+        "model": checkpoint.spec.model_dump(mode="json"),
+        "engine": engine_of(checkpoint.model),
+        "temperature": checkpoint.temperature,
+    }

@@ -1,0 +1,105 @@
+"""Images shown to a network larger or smaller than they are, and its answer in the image's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.core.errors import SomaNetError
+from somanet.segmentation.network.serves import Serves
+from somanet.segmentation.network.settings import InstanceSettings
+
+Float32 = NDArray[np.float32]
+Answer = Callable[[NDArray[np.generic]], Float32]
+"""An image YX or YXC to maps CYX of the image's size."""
+
+_AS_STORED = ("uint8", "uint16", "float32")
+"""Number types that OpenCV resizes; others become float32, which networks are given in any case."""
+
+
+def resize(image: NDArray[np.generic], shape_YX: tuple[int, int]) -> NDArray[np.generic]:
+    """An image YX or YXC in another size: the mean of the pixels that become one, or linear between pixels.
+
+    Smaller along one axis is smaller: both axes are then averaged.
+    """
+    import cv2
+
+    if image.shape[:2] == shape_YX:
+        return image
+    height, width = shape_YX
+    smaller = height < image.shape[0] or width < image.shape[1]
+    stored = image if image.dtype.name in _AS_STORED else image.astype(np.float32)
+    # cv2.resize drops a last axis of length 1
+    resized = cv2.resize(
+        np.ascontiguousarray(stored), (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    )
+    return resized.reshape(height, width, *image.shape[2:])
+
+
+def answer_rescaled(answer: Answer, image: NDArray[np.generic], factor: float) -> Float32:
+    """Let a network see an image resized by a factor; its maps come back in the image's own size.
+
+    Args:
+        answer: what makes maps for an image, such as
+            :func:`somanet.segmentation.inference.prediction.predict_probabilities`.
+        image: YX or YXC.
+        factor: below 1 the network sees a smaller image; 1 changes nothing.
+
+    Returns:
+        Maps CYX float32, Y and X as the image's.
+    """
+    if factor == 1:
+        return answer(image)
+    height, width = image.shape[:2]
+    seen = resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
+    return np.stack([resize(map_YX, (height, width)) for map_YX in answer(seen)]).astype(np.float32, copy=False)
+
+
+def settings_at(settings: InstanceSettings, factor: float) -> InstanceSettings:
+    """Settings for labels made at an image's own size: areas are meant in the pixels that the network saw."""
+    if factor == 1:
+        return settings
+    areas = {name: round(getattr(settings, name) / factor**2) for name in ("min_seed_px", "min_area_px")}
+    return settings.model_copy(update=areas)
+
+
+SMALLEST_FACTOR, LARGEST_FACTOR = 0.05, 8.0
+"""Of rescaling: beyond them an image has nothing left to see, or fills the memory."""
+
+
+def rescaling_factor(serves: Serves, *, rescale: float | None, diameter_px: float | None) -> float:
+    """The factor by which images are resized for a network.
+
+    Args:
+        serves: of the network.
+        rescale: the factor itself, if given.
+        diameter_px: of the somas in the images, if given instead: they are brought to the network's typical size.
+
+    Returns:
+        1 if neither is given.
+
+    Raises:
+        SomaNetError: both are given, the network does not say which size it knows, or the factor is out of range.
+    """
+    if rescale is not None and diameter_px is not None:
+        raise SomaNetError("Give --rescale or --diameter, not both: each says how the image is resized.")
+    if rescale is None and diameter_px is None:
+        return 1.0
+    told = f"--rescale {rescale:g}" if rescale is not None else f"--diameter {diameter_px:g}"
+    factor = rescale if rescale is not None else 0.0
+    if diameter_px is not None:
+        if serves.typical_px is None:
+            raise SomaNetError(
+                f"{told} needs a network that says which size of soma it was made for, and this one does not: "
+                "give --rescale FACTOR instead."
+            )
+        factor = serves.typical_px / diameter_px if diameter_px > 0 else 0.0
+    if not SMALLEST_FACTOR <= factor <= LARGEST_FACTOR:
+        means = "" if rescale is not None else f", a factor of {factor:.3g}"
+        raise SomaNetError(
+            f"{told}: expected to resize images by {SMALLEST_FACTOR:g} to {LARGEST_FACTOR:g}, found "
+            f"{told.split()[1]}{means}. --rescale is the factor, --diameter the somas' diameter in pixels."
+        )
+    return factor

@@ -1,0 +1,167 @@
+"""From an image to its somas: by one network or several, seen upright or also turned, at its own size or resized."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.core.errors import SomaNetError
+from somanet.segmentation.inference.instances import probabilities_to_labels
+from somanet.segmentation.inference.rescaling import answer_rescaled, settings_at
+from somanet.segmentation.inference.temperature_scaling import calibrated
+from somanet.segmentation.network.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from somanet.segmentation.network.serves import Serves
+    from somanet.segmentation.network.settings import ModelSpec
+
+Float32 = NDArray[np.float32]
+Symmetries = Literal[1, 4, 8]
+
+_TURNS: dict[int, tuple[tuple[bool, int], ...]] = {
+    1: ((False, 0),),
+    4: ((False, 0), (True, 0), (False, 2), (True, 2)),
+    8: tuple((mirrored, quarters) for quarters in range(4) for mirrored in (False, True)),
+}
+"""Ways to see an image: mirrored left to right, then turned by so many quarters."""
+
+
+class Segmented(NamedTuple):
+    """An image's somas.
+
+    Attributes:
+        labels_YX: int32, 0 = background, 1…n without gaps.
+        confidence: of label 1…n, n numbers from 0 to 1: the mean calibrated soma probability of the object's pixels.
+    """
+
+    labels_YX: NDArray[np.int32]
+    confidence: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """What labels images. Every way from an image to labels goes through it.
+
+    Attributes:
+        networks: one or several. Their probabilities are averaged; the first one's settings make labels of them. Images
+            enter each in its own way.
+        symmetries: how many ways each network sees an image: 1 upright; 4 also mirrored along either side and both; 8
+            also turned by a quarter. The answers are turned back and averaged. All outputs here are maps that turn with
+            the image.
+        rescale: factor by which the networks see images resized; labels have the images' own size.
+
+    Raises:
+        SomaNetError: no networks, networks with different outputs, or another number of symmetries.
+    """
+
+    networks: tuple[Checkpoint, ...]
+    symmetries: int = 1
+    rescale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.symmetries not in get_args(Symmetries):
+            raise SomaNetError(
+                f"Expected 1, 4 (mirrored) or 8 (mirrored and turned) symmetries, found {self.symmetries}. Give one of "
+                "these."
+            )
+        if not self.networks:
+            raise SomaNetError("No network to segment with. Name one.")
+        outputs = [network.spec.outputs for network in self.networks]
+        if other := next((o for o in outputs if o != outputs[0]), None):
+            raise SomaNetError(
+                f"Networks whose answers are averaged must give the same maps; one gives {', '.join(outputs[0])}, "
+                f"another {', '.join(other)}. Name networks that were trained with the same outputs."
+            )
+
+    @classmethod
+    def of(cls, model: nn.Module, spec: ModelSpec) -> Segmenter:
+        """One network that is in memory only."""
+        return cls((Checkpoint(model, spec, sha256=""),))
+
+    @property
+    def first(self) -> Checkpoint:
+        """The network whose settings count."""
+        return self.networks[0]
+
+    @property
+    def serves(self) -> Serves:
+        """What it was made for: the first network's, and the kind of microscopy of any."""
+        kinds = [n.serves.modality for n in self.networks if n.serves.modality is not None]
+        return self.first.serves.model_copy(update={"modality": kinds[0]}) if kinds else self.first.serves
+
+    def at(self, rescale: float) -> Segmenter:
+        """The same with images resized by another factor."""
+        return dataclasses.replace(self, rescale=rescale)
+
+    def probabilities(self, image: NDArray[Any]) -> Float32:
+        """Mean probability of every output, CYX float32, of an image YX or YXC."""
+        return _mean(self._maps(image))
+
+    def labels(self, image: NDArray[Any]) -> NDArray[np.int32]:
+        """One label per soma, YX int32, of an image YX or YXC."""
+        return self._to_labels(self.probabilities(image))
+
+    def segment(self, image: NDArray[Any]) -> Segmented:
+        """Labels, and how sure the networks are of each, of an image YX or YXC."""
+        maps = list(self._maps(image))
+        labels_YX = self._to_labels(_mean(maps))
+        soma = self.first.spec.outputs.index("soma")
+        pairs = zip(maps, self.networks, strict=True)
+        sure = _mean(calibrated(map_CYX[soma], network.temperature) for map_CYX, network in pairs)
+        return Segmented(labels_YX, confidence_of(labels_YX, sure))
+
+    def _maps(self, image: NDArray[Any]) -> Iterator[Float32]:
+        """Each network's answer, CYX."""
+        for network in self.networks:
+            yield answer_rescaled(partial(self._answer, network), image, self.rescale)
+
+    def _answer(self, network: Checkpoint, image: NDArray[Any]) -> Float32:
+        """The mean of what a network says of an image seen in every way, CYX."""
+        from somanet.segmentation.inference.prediction import answer_input
+        from somanet.segmentation.network.inputs import to_input
+
+        input_CYX, n_outputs = to_input(image, network.spec), len(network.spec.outputs)  # exposure: once, of the whole
+
+        def seen(mirrored: bool, quarters: int) -> Float32:
+            turned = _turn(input_CYX, mirrored, quarters)
+            return _turn_back(answer_input(network.model, turned, n_outputs=n_outputs), mirrored, quarters)
+
+        return _mean(seen(*turn) for turn in _TURNS[self.symmetries])
+
+    def _to_labels(self, probabilities_CYX: Float32) -> NDArray[np.int32]:
+        settings = settings_at(self.first.spec.instances, self.rescale)
+        return probabilities_to_labels(probabilities_CYX, self.first.spec.outputs, settings)
+
+
+def confidence_of(labels_YX: NDArray[np.integer], probability_YX: Float32) -> NDArray[np.float64]:
+    """Mean probability over the pixels of each label 1…n, which must have no gaps."""
+    areas = np.bincount(labels_YX.ravel())[1:]
+    sums = np.bincount(labels_YX.ravel(), probability_YX.ravel().astype(np.float64))[1:]
+    return np.asarray(sums / areas, np.float64)
+
+
+def _turn(maps_CYX: Float32, mirrored: bool, quarters: int) -> Float32:
+    flipped = np.flip(maps_CYX, axis=2) if mirrored else maps_CYX
+    return np.ascontiguousarray(np.rot90(flipped, quarters, axes=(1, 2)))
+
+
+def _turn_back(maps_CYX: Float32, mirrored: bool, quarters: int) -> Float32:
+    upright = np.rot90(maps_CYX, -quarters, axes=(1, 2))
+    return np.flip(upright, axis=2) if mirrored else upright
+
+
+def _mean(arrays: Iterable[Float32]) -> Float32:
+    """Of arrays of one shape, at least one; of one, that one. An iterator's are held one by one."""
+    rest = iter(arrays)
+    total, n = next(rest), 1
+    for array in rest:
+        total, n = total + array, n + 1
+    return total if n == 1 else total / np.float32(n)

@@ -1,0 +1,53 @@
+"""What a user should know about label images that were just made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from somanet.segmentation.inference.label_files import Labelled
+from somanet.segmentation.inference.movie_labels import listed
+
+if TYPE_CHECKING:
+    from somanet.segmentation.network.serves import Serves
+
+
+def notes_on(labelled: Sequence[Labelled], serves: Serves, *, factor: float) -> Iterator[str]:
+    """Notes, a sentence or two each: pages taken for time points, blank frames, somas of another size than expected.
+
+    Args:
+        labelled: everything that was labelled.
+        serves: what the network was made for.
+        factor: by which it saw images resized.
+    """
+    if movies := [one.item for one in labelled if one.item.unnamed]:
+        yield (
+            f"{movies[0].path}{_and_others(movies)}: the file does not say what its pages are; they were taken for "
+            "time points. If they are focal planes, give --z max or --z 0."
+        )
+    if blank := [one for one in labelled if one.blank_frames]:
+        frames = blank[0].blank_frames
+        yield (
+            f"{blank[0].item.path}{_and_others(blank)}: {len(frames)} frames show nothing and were given no labels "
+            f"({listed(frames)}, counted from 0)."
+        )
+    none_found = not any(one.n_objects for one in labelled)
+    # an image without somas among others is no news
+    asked = [one for one in labelled if one.n_objects or none_found]
+    odd = [(one, note) for one in asked if (note := _note(one, serves, factor))]
+    if odd:
+        one, note = max(odd, key=lambda pair: np.nan_to_num(pair[0].again_px))
+        several = len(labelled) > 1 and not none_found
+        yield f"{len(odd)} of {len(labelled)} inputs, such as {one.item.name!r}: {note}" if several else note
+
+
+def _note(one: Labelled, serves: Serves, factor: float) -> str | None:
+    from somanet.segmentation.inference.diameters import median_or_nan, size_note
+
+    return size_note(median_or_nan(one.diameters_px), serves, factor=factor, again_px=one.again_px)
+
+
+def _and_others(items: Sequence[object]) -> str:
+    return f" and {len(items) - 1} more" if len(items) > 1 else ""

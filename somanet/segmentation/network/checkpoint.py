@@ -1,0 +1,157 @@
+"""Networks on disk: a folder with `model.safetensors` and `config.json`, whole or absent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path, make_readable, read_json, write_json
+from somanet.core.hashing import sha256_file
+from somanet.core.settings import Settings
+from somanet.segmentation.network.serves import SECTION as SERVES
+from somanet.segmentation.network.serves import Serves
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.segmentation.network.temperature import SECTION as CALIBRATION
+from somanet.segmentation.network.temperature import Temperature
+
+if TYPE_CHECKING:
+    from torch import nn
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+FORMAT = 1
+
+_Section = TypeVar("_Section", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network and what is known of it.
+
+    Attributes:
+        model: in evaluation mode, on the CPU.
+        spec: how it was built and how images enter it.
+        sha256: of the weights file.
+        metadata: training settings, scores, provenance, as written at training.
+        serves: what it was made for.
+        calibration: how its soma probabilities become true ones; none if that was never measured.
+    """
+
+    model: nn.Module
+    spec: ModelSpec
+    sha256: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    serves: Serves = field(default_factory=Serves)
+    calibration: Temperature | None = None
+
+    @property
+    def temperature(self) -> float:
+        """By which soma logits are divided to be calibrated; 1 where it was never measured."""
+        return 1.0 if self.calibration is None else self.calibration.temperature
+
+
+def save_checkpoint(folder: Path | str, model: nn.Module, spec: ModelSpec, metadata: Mapping[str, Any]) -> str:
+    """Write a checkpoint folder atomically, replacing one that is there; give the weights' SHA-256."""
+    from safetensors.torch import save_file
+
+    # contiguous in the default layout, so that equal weights give equal bytes whatever the training layout was
+    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()}
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        save_file(tensors, temporary / WEIGHTS)
+        make_readable(temporary / WEIGHTS)
+        digest = sha256_file(temporary / WEIGHTS)
+        config = {
+            **metadata,
+            "format": FORMAT,
+            "model": spec.model_dump(mode="json"),
+            "weights": {"file": WEIGHTS, "sha256": digest},
+        }
+        write_json(temporary / CONFIG, config)
+    return digest
+
+
+def read_config(folder: Path | str) -> dict[str, Any]:
+    """The checkpoint's `config.json` as written.
+
+    Raises:
+        SomaNetError: the folder or the file is missing or not a checkpoint's.
+    """
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise SomaNetError(
+            f"No checkpoint at {folder}: expected a folder with {CONFIG} and {WEIGHTS}, as `somanet train` writes."
+        )
+    config = read_json(path, expected="a checkpoint's config.json", keys=("format", "weights", "model"))
+    if config["format"] != FORMAT:
+        raise SomaNetError(
+            f"{path} has checkpoint format {config['format']}, expected {FORMAT}: use the SomaNet that wrote it."
+        )
+    weights = config["weights"]
+    if not isinstance(weights, dict) or not isinstance(weights.get("sha256"), str):
+        raise SomaNetError(f"{path} lacks weights.sha256; expected a checkpoint's config.json. Was it edited?")
+    return config
+
+
+def load_checkpoint(folder: Path | str) -> Checkpoint:
+    """Read a checkpoint and verify its weights.
+
+    Raises:
+        SomaNetError: it is missing, its weights do not have the recorded SHA-256, or they do not fit the network.
+    """
+    from safetensors.torch import load_file
+
+    from somanet.segmentation.network.models import build_model
+
+    folder = Path(folder)
+    config = read_config(folder)
+    try:
+        spec = ModelSpec.model_validate(config["model"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SomaNetError(
+            f"{folder / CONFIG} describes a network this SomaNet cannot build: "
+            f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
+        ) from error
+    serves = _section(folder, config, SERVES, Serves, "what its network was made for") or Serves()
+    calibration = _section(folder, config, CALIBRATION, Temperature, "what `somanet calibrate` writes")
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise SomaNetError(f"The checkpoint {folder} lacks {WEIGHTS}. Was it copied whole? `dvc pull` restores it.")
+    digest = sha256_file(weights)
+    if digest != config["weights"]["sha256"]:
+        raise SomaNetError(
+            f"The weights in {folder} are not those its {CONFIG} names: expected sha256 "
+            f"{config['weights']['sha256'][:12]}…, found {digest[:12]}…. The file is damaged or was replaced; "
+            "`dvc checkout` or a new training restores it."
+        )
+    model = build_model(spec, load_encoder_weights=False)
+    try:
+        model.load_state_dict(load_file(weights))
+    except RuntimeError as error:
+        raise SomaNetError(f"The weights in {folder} do not fit its network: {str(error).splitlines()[0]}") from error
+    known = ("format", "model", "weights", SERVES, CALIBRATION)
+    metadata = {key: value for key, value in config.items() if key not in known}
+    return Checkpoint(model.eval(), spec, digest, metadata, serves, calibration)
+
+
+def _section(
+    folder: Path, config: Mapping[str, Any], name: str, kind: type[_Section], expected: str
+) -> _Section | None:
+    """A section that a configuration need not have; None if it has none."""
+    if name not in config:
+        return None
+    try:
+        return kind.model_validate(config[name])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([name, *map(str, first["loc"])])
+        raise SomaNetError(
+            f"{folder / CONFIG}: expected in {where} {expected}, found something else: {first['msg']}. Was it edited, "
+            "or written by a newer SomaNet?"
+        ) from error

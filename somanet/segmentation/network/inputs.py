@@ -1,0 +1,191 @@
+"""How an image enters a network, and what the network is asked for. One home for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from somanet.core.errors import SomaNetError
+from somanet.segmentation.network.settings import ModelSpec
+
+Float32 = NDArray[np.float32]
+
+_BELOW_BACKGROUND = 0.02  # shadows darker than the background keep a little of their depth
+_TAIL_RATIO = 1.25
+_LOG_CONTRAST = 50.0  # asinh(50 x): lifts a soma at 2 % of the brightest pixel to 30 % of the range
+
+
+def to_unit(image: NDArray[np.generic]) -> NDArray[np.generic]:
+    """An image as three channels on a known range: uint8 as stored, other types as float32 from 0 to 1.
+
+    Types other than uint8 are scaled by the image's own 0.1 and 99.95 percentiles, so this must see the whole image,
+    not a crop of it.
+
+    Args:
+        image: YX or YXC with C = 1, 3 or 4 (alpha is dropped), any real dtype.
+
+    Returns:
+        YXC with C = 3.
+
+    Raises:
+        SomaNetError: not a 2-D image with 1, 3 or 4 channels, or an empty one.
+    """
+    if image.size == 0 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] not in (1, 3, 4)):
+        raise SomaNetError(
+            f"Expected a 2-D image (Y, X) or (Y, X, C) with 1, 3 or 4 channels, found shape {image.shape}. "
+            "Pick a channel, frame or plane first."
+        )
+    if image.ndim == 2:
+        image = image[..., None]
+    image = image[..., :3]
+    if image.shape[-1] == 1:
+        image = np.repeat(image, 3, axis=-1)
+    if image.dtype == np.uint8:
+        return image
+    values = image.astype(np.float32)
+    low, high = np.percentile(values, (0.1, 99.95))
+    unit: Float32 = np.clip((values - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32)
+    return unit
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What an image as a whole says about its brightness; training measures it before cutting and augmenting.
+
+    Attributes:
+        inverted: bright background, dark objects.
+        low, high: the range of intensities that matters, its 1 and 99.9 percentiles.
+        background: the commonest intensity of the darker half.
+    """
+
+    inverted: bool
+    low: float
+    high: float
+    background: float
+
+
+def measure_exposure(image_YXC: NDArray[np.generic]) -> Exposure:
+    """Measure an image that :func:`to_unit` gave."""
+    unit_YXC = _scaled(image_YXC)
+    p5, p50, p95 = np.percentile(unit_YXC[::2, ::2].mean(axis=-1), (5, 50, 95))
+    # a long dark tail on a bright background: stained tissue, bright field
+    inverted = bool(p50 > 0.3 and p50 - p5 > _TAIL_RATIO * (p95 - p50))
+    intensity_YX = _intensity(unit_YXC, inverted=inverted)
+    low, high = (float(q) for q in np.percentile(intensity_YX, (1.0, 99.9)))
+    return Exposure(inverted, low, high, _background(intensity_YX))
+
+
+def unit_to_input(image_YXC: NDArray[np.generic], spec: ModelSpec, exposure: Exposure | None = None) -> Float32:
+    """The network's input CYX float32 from what :func:`to_unit` gives.
+
+    Args:
+        image_YXC: an image or a part of one.
+        spec: says which channels are made.
+        exposure: of the whole image; none measures ``image_YXC`` itself.
+    """
+    unit = _scaled(image_YXC)
+    if spec.input != "rgb":
+        exposure = exposure or measure_exposure(image_YXC)
+        return _contrasts(unit, exposure, from_background=spec.input == "background")
+    if spec.in_channels == 1:
+        unit = unit.mean(axis=-1, keepdims=True)
+    return np.ascontiguousarray(unit.transpose(2, 0, 1))
+
+
+def to_input(image: NDArray[np.generic], spec: ModelSpec) -> Float32:
+    """Turn an image as stored into the network's input CYX float32, about 0 to 1; errors as :func:`to_unit`."""
+    return unit_to_input(to_unit(image), spec)
+
+
+def _scaled(image_YXC: NDArray[np.generic]) -> Float32:
+    unit = image_YXC.astype(np.float32)
+    return unit / np.float32(255) if image_YXC.dtype == np.uint8 else unit
+
+
+def _intensity(unit_YXC: Float32, *, inverted: bool) -> Float32:
+    """One brightness per pixel, objects bright: the strongest channel, or the inverted mean on a bright background."""
+    intensity: Float32 = -unit_YXC.mean(axis=-1) if inverted else _strongest(unit_YXC)
+    return intensity
+
+
+def _strongest(unit_YXC: Float32) -> Float32:
+    """The largest channel, plane by plane: a maximum along a last axis of three is slow."""
+    return reduce(np.maximum, np.moveaxis(unit_YXC, -1, 0))
+
+
+def _contrasts(unit_YXC: Float32, exposure: Exposure, *, from_background: bool) -> Float32:
+    """The same intensity linear, square-rooted and on a near-logarithmic scale: 3 x Y x X, each about 0 to 1."""
+    intensity = _intensity(unit_YXC, inverted=exposure.inverted)
+    linear = np.clip((intensity - exposure.low) / max(exposure.high - exposure.low, 1e-6), 0, 1)
+    above = linear
+    if from_background:
+        span = max(exposure.high - exposure.background, 1e-6)
+        above = np.clip((intensity - exposure.background) / span, -_BELOW_BACKGROUND, 1)
+    near_log = np.arcsinh(_LOG_CONTRAST * above) / np.arcsinh(_LOG_CONTRAST)
+    return np.stack([linear, np.sqrt(linear), near_log]).astype(np.float32)
+
+
+def _background(intensity_YX: Float32) -> float:
+    """The commonest brightness of the darker half: the mode of its smoothed histogram."""
+    low, middle = (float(q) for q in np.percentile(intensity_YX, (0.5, 50)))
+    if middle <= low:
+        return middle
+    # a little beyond the median, so that a mode at the median has two sides
+    counts, edges = np.histogram(intensity_YX, bins=64, range=(low, middle + (middle - low) / 8))
+    mode = int(np.argmax(ndimage.gaussian_filter1d(counts.astype(float), 2)))
+    return float(edges[mode] + edges[mode + 1]) / 2
+
+
+def make_targets(labels_YX: NDArray[np.integer], outputs: Sequence[str]) -> Float32:
+    """What the network should answer for a label image.
+
+    `soma` is the foreground. `boundary` is the rim of every object, inside it and one or two pixels wide, so that
+    touching somas keep separate cores. `distance` is each pixel's distance from its own object's rim, as a share of the
+    object's largest, so that somas of every size peak at 1.
+
+    Returns:
+        CYX float32 from 0 to 1, C in the order of ``outputs``; `soma` and `boundary` are 0 or 1.
+    """
+    maps: dict[str, Callable[[NDArray[np.integer]], NDArray[Any]]] = {
+        "soma": lambda labels: labels > 0,
+        "boundary": _rim,
+        "distance": _relative_distance,
+    }
+    return np.stack([maps[name](labels_YX) for name in outputs]).astype(np.float32)
+
+
+def contour(labels_YX: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Pixels of an object of which a neighbour above, below, left or right is not: scikit-image's inner boundaries."""
+    edge = np.zeros(labels_YX.shape, bool)
+    changes_Y, changes_X = labels_YX[1:] != labels_YX[:-1], labels_YX[:, 1:] != labels_YX[:, :-1]
+    edge[1:] |= changes_Y
+    edge[:-1] |= changes_Y
+    edge[:, 1:] |= changes_X
+    edge[:, :-1] |= changes_X
+    return edge & (labels_YX > 0)
+
+
+def _rim(labels_YX: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """The inner contour of every object, one pixel wider where that leaves a core."""
+    inner = contour(labels_YX)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    wide: NDArray[np.bool_] = (cv2.dilate(inner.astype(np.uint8), cross) > 0) & (labels_YX > 0)
+    core = np.bincount(labels_YX[~wide].ravel(), minlength=int(labels_YX.max()) + 1) > 0
+    thin = (~core)[labels_YX] & (labels_YX > 0)  # objects too small for a wide rim keep the thin one
+    return np.where(thin, inner, wide)
+
+
+def _relative_distance(labels_YX: NDArray[np.integer]) -> Float32:
+    """Distance from the rim over the object's largest; the rim itself is not 0, so that a thin object has a map too."""
+    distance = np.where(labels_YX > 0, ndimage.distance_transform_edt(~contour(labels_YX)) + 1, 0)
+    largest = np.ones(int(labels_YX.max(initial=0)) + 1)
+    np.maximum.at(largest, labels_YX.ravel(), distance.ravel())
+    relative: Float32 = (distance / largest[labels_YX]).astype(np.float32)
+    return relative

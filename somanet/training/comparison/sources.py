@@ -1,0 +1,255 @@
+"""Networks from what a user names: files, folders, variants of the project's reports, MLflow runs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from somanet.core.errors import SomaNetError
+from somanet.core.files import read_json
+from somanet.core.schema import Column, Schema
+from somanet.io.tables import read_table
+from somanet.training.comparison.networks import SPEED, Cost, Network, check_names
+from somanet.training.comparison.pairing import DECIDING
+
+PER_IMAGE = Schema("per-image scores", (Column("name", "string", "", "the image"),))
+REPORTS = Path("reports")
+TRAINING = "the training.json of a training"
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Networks to compare, and what a reader must know of those that are not among them."""
+
+    networks: Sequence[Network]
+    notes: Sequence[str] = ()
+
+
+def gather(
+    sources: Sequence[str],
+    *,
+    root: Path,
+    reports: Path = REPORTS,
+    variants: bool = False,
+    experiment: str | None = None,
+    study: str | None = None,
+    scored_on: str | None = None,
+    best_by: str = DECIDING,
+) -> Gathered:
+    """Everything that was named, in the order: files and variants, runs, the experiment's runs, the study's.
+
+    Args:
+        sources: metrics files, folders that hold one, `mlflow_run.json` files or their folders, run ids, variants.
+        root: the project, whose tracking store has the runs.
+        reports: its reports, whose `evaluate/` holds the variants.
+        variants: also take all variants.
+        experiment: also take all its finished runs that have an evaluation.
+        study: also take those below this run, which is a study or a sweep.
+        scored_on: see :func:`somanet.training.comparison.runs.networks_of_runs`.
+        best_by: an experiment's or study's networks come with the best in this score first.
+
+    Raises:
+        SomaNetError: something named is not there or holds no scores, or nothing was named.
+    """
+    found: list[Network] = []
+    run_ids: list[str] = []
+    for source in sources:
+        run_id = _run_id(source)
+        if run_id is not None:
+            run_ids.append(run_id)
+        elif not Path(source).exists() and source in variant_names(reports):
+            found.append(read_variant(source, reports))
+        else:
+            if not Path(source).exists():
+                raise SomaNetError(_unknown(source, variant_names(reports)))
+            found.append(read_scores(Path(source)))
+    if variants:
+        names = variant_names(reports)
+        if not names:
+            raise SomaNetError(
+                f"There is no variant in {reports / 'evaluate'}. Start in the folder of a profile, the one with its "
+                "params.yaml; `dvc repro` makes the reports."
+            )
+        found += [read_variant(name, reports) for name in names]
+    notes: list[str] = []
+    if run_ids or experiment is not None or study is not None:
+        runs, notes = _from_store(run_ids, experiment, study, root, scored_on, best_by)
+        found += runs
+    if not found:
+        raise SomaNetError(
+            "Nothing to compare: name metrics files, folders, run ids, --variants, --study RUN or --experiment NAME."
+        )
+    check_names(found)
+    return Gathered(found, notes)
+
+
+def read_scores(
+    path: Path,
+    *,
+    name: str | None = None,
+    what: str = "",
+    training: Mapping[str, Any] | None = None,
+    runs: Mapping[int, str] | None = None,
+) -> Network:
+    """A network from its `metrics.json`, or the folder that holds it, with the per-image table beside it if there is.
+
+    Args:
+        path: the file or folder. Beside `metrics.json` the table is `per_image.csv`; beside another `NAME.json` it is
+            `NAME_per_image.csv`.
+        name: None takes it from the folder, or from a file that is not called metrics.
+        what: in words.
+        training: `training.json` of the trainings.
+        runs: MLflow run ids by seed.
+
+    Raises:
+        SomaNetError: the file is not there or holds no scores of a whole evaluation.
+    """
+    file = path / "metrics.json" if path.is_dir() else path
+    content = read_json(file, expected="scores that `somanet evaluate` wrote")
+    if "interval95" not in content:
+        raise SomaNetError(f"{file} holds no scores. Expected a file that `somanet evaluate` wrote.")
+    if "interior" not in content:
+        raise SomaNetError(f"{file} was scored with --ignore-edge. Score it without, for both tables of a comparison.")
+    whole = file.stem == "metrics" and bool(file.parent.name)
+    return Network(
+        name=name or (file.parent.name if whole else file.stem),
+        what=what,
+        metrics=content,
+        per_image=_table_beside(file),
+        cost=Cost(
+            train_seconds=float((training or {}).get("seconds_per_seed", math.nan)),
+            trainable_parameters=float((training or {}).get("trainable_parameters", math.nan)),
+            inference_mpx_per_s=_number(content.get(SPEED, (training or {}).get(SPEED))),
+        ),
+        runs=runs or {},
+    )
+
+
+def read_variant(name: str, reports: Path = REPORTS, *, what: str = "") -> Network:
+    """A variant of the project's reports: `evaluate/` has its scores, `finetune/` its trainings.
+
+    Args:
+        name: the variant.
+        reports: the project's reports.
+        what: in words.
+
+    Raises:
+        SomaNetError: its scores are not there or not whole.
+    """
+    trained = reports / "finetune" / name
+    training = trained / "training.json"
+    runs = {}
+    for file in sorted((trained / "runs").glob("seed*.json")):
+        named = read_json(file, expected="the MLflow run of a training")
+        runs[int(file.stem.removeprefix("seed"))] = str(named.get("run_id"))
+    return read_scores(
+        reports / "evaluate" / name,
+        name=name,
+        what=what,
+        training=read_json(training, expected=TRAINING) if training.exists() else None,
+        runs=dict(sorted(runs.items())),
+    )
+
+
+BASELINE = "baseline: "
+"""Begins the name of a pretrained network that is scored untouched."""
+
+
+def read_baseline(network: str, reports: Path = REPORTS, *, seed: int, what: str) -> Network:
+    """A pretrained network untouched, on the neurons: `baseline/` has its scores, `pretrain/` its training.
+
+    Args:
+        network: of the section `pretrain`.
+        reports: the project's reports.
+        seed: of its training.
+        what: in words.
+
+    Raises:
+        SomaNetError: its scores or its training are not there or not whole.
+    """
+    from somanet.provenance.mlflow import run_id_from
+
+    trained = reports / "pretrain" / network
+    return read_scores(
+        reports / "baseline" / network / "neurons",
+        name=f"{BASELINE}{network}",
+        what=what,
+        training=read_json(trained / "training.json", expected=TRAINING),
+        runs={seed: run_id_from(trained)},
+    )
+
+
+def variant_names(reports: Path = REPORTS) -> tuple[str, ...]:
+    """The variants that have scores, by name."""
+    return tuple(sorted(file.parent.name for file in (reports / "evaluate").glob("*/metrics.json")))
+
+
+def _table_beside(file: Path) -> pd.DataFrame | None:
+    table = file.with_name("per_image.csv" if file.stem == "metrics" else f"{file.stem}_per_image.csv")
+    return read_table(table, PER_IMAGE) if table.exists() else None
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _run_id(source: str) -> str | None:
+    """The run that is meant, by its id, its `mlflow_run.json` or the folder of one; None for anything else."""
+    from somanet.provenance.mlflow import run_id_from
+    from somanet.provenance.mlflow.runfile import RUN_FILE
+
+    path = Path(source)
+    if path.is_dir():
+        return run_id_from(path) if (path / RUN_FILE).exists() and not (path / "metrics.json").exists() else None
+    if path.exists():
+        named = read_json(path, expected="scores that `somanet evaluate` wrote, or the run_id of an MLflow run")
+        return run_id_from(path) if "run_id" in named else None
+    return source if re.fullmatch(r"[0-9a-f]{32}", source) else None
+
+
+def _unknown(source: str, variants: Sequence[str]) -> str:
+    there = f" (there are {', '.join(variants)})" if variants else ""
+    return (
+        f"{source} not found: it is no file or folder, no run id of 32 hexadecimal digits, and no variant in "
+        f"{REPORTS / 'evaluate'}{there}. Check the spelling."
+    )
+
+
+def _from_store(
+    run_ids: Sequence[str],
+    experiment: str | None,
+    study: str | None,
+    root: Path,
+    scored_on: str | None,
+    best_by: str,
+) -> tuple[list[Network], list[str]]:
+    from somanet.provenance.mlflow import child_runs, finished_runs, read_runs
+    from somanet.training.comparison.runs import networks_of_runs
+
+    named = read_runs(list(dict.fromkeys(run_ids)), root=root) if run_ids else []
+    networks: list[Network] = []
+    if named:
+        networks, _ = networks_of_runs(named, root=root, scored_on=scored_on)
+    if experiment is None and study is None:
+        return networks, []
+    found = finished_runs(experiment, root=root) if experiment is not None else []
+    found += [run for run in child_runs(study, root=root) if run.status == "FINISHED"] if study is not None else []
+    runs = list({run.run_id: run for run in found if run.run_id not in run_ids}.values())
+    if not runs and not networks:
+        place = f"The experiment {experiment!r} has" if experiment is not None else f"Below the run {study} there is"
+        raise SomaNetError(f"{place} no finished run to compare.")
+    more, left_out = networks_of_runs(runs, root=root, scored_on=scored_on, skip_unscored=True)
+    more.sort(key=lambda network: _best_first(network, best_by))
+    shown = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
+    return [*networks, *more], [f"Left out, as they have no evaluation: {shown}."] if left_out else []
+
+
+def _best_first(network: Network, score: str) -> float:
+    value = _number(network.metrics.get(score))
+    return math.inf if math.isnan(value) else -value

@@ -1,0 +1,44 @@
+"""Training and evaluation as recorded experiments: files for DVC and people, the same facts for MLflow."""
+
+from somanet.training.experiments.evaluation import (
+    EVALUATION_SEED,
+    Evaluation,
+    evaluate_checkpoint,
+    evaluate_segmenter,
+    predict_all,
+    record_evaluation,
+    score_both,
+    write_evaluation,
+)
+from somanet.training.experiments.images import choose_images, unlabelled_images
+from somanet.training.experiments.recording import Recording, dataset_ref, is_main_process
+from somanet.training.experiments.reports import history_table, write_training
+from somanet.training.experiments.running import load_items, say, stage
+from somanet.training.experiments.state import forget_trainings, several_trainings
+from somanet.training.experiments.training import SERVING_CODE, run_training, start_network
+
+__all__ = [
+    "EVALUATION_SEED",
+    "SERVING_CODE",
+    "Evaluation",
+    "Recording",
+    "choose_images",
+    "dataset_ref",
+    "evaluate_checkpoint",
+    "evaluate_segmenter",
+    "forget_trainings",
+    "history_table",
+    "is_main_process",
+    "load_items",
+    "predict_all",
+    "record_evaluation",
+    "run_training",
+    "say",
+    "score_both",
+    "several_trainings",
+    "stage",
+    "start_network",
+    "unlabelled_images",
+    "write_evaluation",
+    "write_training",
+]

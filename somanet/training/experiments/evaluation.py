@@ -1,0 +1,161 @@
+"""A checkpoint's scores on a data set: as files of a stage, and in the run that trained it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from somanet.core.errors import SomaNetError
+from somanet.core.files import make_folder, write_json
+from somanet.core.plots import save_figure
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.io.tables import write_table
+from somanet.provenance.mlflow import read_run, run_id_from, track_run
+from somanet.training.experiments.recording import Recording
+
+if TYPE_CHECKING:
+    from somanet.evaluation.scores import Scores
+    from somanet.segmentation.inference.segmenter import Segmenter
+
+EVALUATION_SEED = 0  # of the bootstrap, so that equal predictions give equal intervals
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one checkpoint on one data set, with every object and without those the image's edge cuts.
+
+    ``mpx_per_s``: megapixels labelled per second on this machine, beside the work that it happened to have.
+    """
+
+    everything: Scores
+    interior: Scores
+    figure: Any
+    mpx_per_s: float
+
+
+def evaluate_checkpoint(
+    checkpoint: Path, items: Sequence[LabelledImage], *, thresholds: Sequence[float], panel_images: int
+) -> Evaluation:
+    """Predict every image with a checkpoint and score the labels; the figure shows the first images."""
+    from somanet.segmentation.inference.segmenter import Segmenter
+    from somanet.segmentation.network.checkpoint import load_checkpoint
+
+    segmenter = Segmenter((load_checkpoint(checkpoint),))
+    return evaluate_segmenter(segmenter, items, thresholds=thresholds, panel_images=panel_images)
+
+
+def evaluate_segmenter(
+    segmenter: Segmenter, items: Sequence[LabelledImage], *, thresholds: Sequence[float], panel_images: int
+) -> Evaluation:
+    """Predict every image and score the labels; the figure shows the first images."""
+    from tqdm import tqdm
+
+    from somanet.core import plots
+
+    segmenter.labels(items[0].image)  # the first call prepares kernels: not timed
+    began = time.perf_counter()
+    predicted = [segmenter.labels(item.image) for item in tqdm(items, desc="predicting", unit="image", disable=None)]
+    mpx_per_s = sum(item.labels.size for item in items) / 1e6 / (time.perf_counter() - began)
+    pairs = [(item.name, item.labels, labels) for item, labels in zip(items, predicted, strict=True)]
+    examples = [
+        (item.name, item.image, item.labels, labels)
+        for item, labels in list(zip(items, predicted, strict=True))[:panel_images]
+    ]
+    everything, interior = score_both(pairs, thresholds=thresholds)
+    return Evaluation(everything, interior, figure=plots.panels(examples), mpx_per_s=mpx_per_s)
+
+
+def score_both(
+    pairs: Sequence[tuple[str, NDArray[np.integer], NDArray[np.integer]]],
+    *,
+    thresholds: Sequence[float] | None = None,
+    seed: int = EVALUATION_SEED,
+) -> tuple[Scores, Scores]:
+    """Scores of (name, truth, prediction) label images with every object, and without those the image's edge cuts.
+
+    Objects match at ``thresholds`` of IoU; none = those of :mod:`somanet.evaluation.masks`.
+    """
+    from somanet.evaluation.masks import THRESHOLDS
+    from somanet.evaluation.scores import score_dataset
+
+    levels = THRESHOLDS if thresholds is None else thresholds
+    return (
+        score_dataset(pairs, thresholds=levels, seed=seed),
+        score_dataset(pairs, thresholds=levels, ignore_edge=True, seed=seed),
+    )
+
+
+def predict_all(checkpoint: Path, items: Sequence[LabelledImage]) -> list[NDArray[np.int32]]:
+    """The label image of every item by one checkpoint."""
+    from somanet.segmentation.inference.segmenter import Segmenter
+    from somanet.segmentation.network.checkpoint import load_checkpoint
+
+    segmenter = Segmenter((load_checkpoint(checkpoint),))
+    return [segmenter.labels(item.image) for item in items]
+
+
+def write_evaluation(evaluations: Mapping[int, Evaluation], output: Path, *, title: str) -> dict[str, Any]:
+    """Write `metrics.json`, `per_image.csv` and `panels.png` of one network's seeds on one data set.
+
+    Returns:
+        What `metrics.json` holds: means over seeds, spread and intervals, for all objects and (`interior`) without
+        those the edge cuts; `seeds` has every seed's main scores.
+    """
+    from somanet.evaluation.scores import MAIN_SCORES, average_seeds
+
+    make_folder(output)
+    metrics = {
+        **average_seeds([e.everything for e in evaluations.values()], seed=EVALUATION_SEED).as_dict(),
+        "interior": average_seeds([e.interior for e in evaluations.values()], seed=EVALUATION_SEED).as_dict(),
+        "seeds": {
+            str(seed): {name: evaluation.everything.values[name] for name in MAIN_SCORES}
+            for seed, evaluation in evaluations.items()
+        },
+        "inference_mpx_per_s": round(sum(e.mpx_per_s for e in evaluations.values()) / len(evaluations), 2),
+    }
+    tables = [evaluation.everything.per_image.assign(seed=seed) for seed, evaluation in evaluations.items()]
+    write_json(output / "metrics.json", metrics)
+    write_table(output / "per_image.csv", pd.concat(tables, ignore_index=True))
+    figure = next(iter(evaluations.values())).figure
+    figure.suptitle(f"{title}, seed {next(iter(evaluations))}")
+    save_figure(figure, output / "panels.png")
+    return metrics
+
+
+def record_evaluation(run_file: Path, evaluation: Evaluation, *, prefix: str, recording: Recording) -> None:
+    """Add scores, the per-image table and the panels to the run that trained the checkpoint.
+
+    Where this store does not have that run (the checkpoint came from a cache or a remote), a new run of the
+    experiment `evaluate` refers to it by the tag `trained_by`.
+    """
+    trained_by = run_id_from(run_file)
+    try:
+        run_id: str | None = read_run(trained_by, root=recording.root).run_id
+        experiment, tags = recording.experiment, dict(recording.tags)
+    except SomaNetError:
+        run_id, experiment, tags = None, "evaluate", {**recording.tags, "trained_by": trained_by}
+    with track_run(
+        recording.name,
+        experiment=experiment,
+        root=recording.root,
+        tags=tags,
+        datasets=recording.datasets,
+        run_id=run_id,
+        system_metrics=False,
+    ) as run:
+        inside = evaluation.interior.values
+        scores = {
+            **{f"{prefix}_{name}": value for name, value in evaluation.everything.values.items()},
+            **{f"{prefix}_interior_{name}": inside[name] for name in ("iou", "precision", "accuracy")},
+            "inference_mpx_per_s": evaluation.mpx_per_s,
+        }
+        run.log_metrics({name: value for name, value in scores.items() if value == value}, of_model="model")
+        run.log_table(evaluation.everything.per_image, f"{prefix}_per_image.csv")
+        run.log_figure(evaluation.figure, f"{prefix}_panels.png")

@@ -1,0 +1,256 @@
+"""A training with its checkpoint and its MLflow run, which goes on where it was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from numpy.typing import NDArray
+
+from somanet.core.files import make_folder, write_text
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.provenance.mlflow import TRAINING, ServedModel, TrackedRun, interrupted_run, track_run, write_run_file
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.experiments.recording import Recording, is_main_process
+from somanet.training.experiments.reports import history_table
+from somanet.training.experiments.running import say
+from somanet.training.experiments.state import forget
+from somanet.training.loop.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from somanet.training.loop.training import Epoch, TrainingResult
+
+SERVING_CODE = Path(__file__).parents[2] / "segmentation" / "serving.py"
+
+
+def start_network(
+    spec: ModelSpec,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    weights: Literal["pretrained", "initial", "random"] = "initial",
+) -> tuple[nn.Module, ModelSpec, str | None]:
+    """The network a training begins with, its spec and the SHA-256 of the weights it came from.
+
+    Args:
+        spec: the network, where there is no checkpoint.
+        seed: of the random weights.
+        checkpoint: its architecture is taken.
+        weights: `pretrained`: the checkpoint's; `initial`: those its own training began with (an ImageNet encoder,
+            say); `random`: none of either.
+    """
+    import torch
+
+    from somanet.segmentation.network.checkpoint import load_checkpoint
+    from somanet.segmentation.network.models import build_model
+
+    torch.manual_seed(seed)
+    if checkpoint is not None:
+        loaded = load_checkpoint(checkpoint)
+        if weights == "pretrained":
+            return loaded.model, loaded.spec, loaded.sha256
+        spec = loaded.spec
+    torch.manual_seed(seed)
+    return build_model(spec, load_encoder_weights=weights != "random"), spec, None
+
+
+def run_training(
+    model: nn.Module,
+    spec: ModelSpec,
+    train_items: Sequence[LabelledImage],
+    val_items: Sequence[LabelledImage],
+    settings: TrainSettings,
+    *,
+    seed: int,
+    checkpoint: Path,
+    run_file: Path,
+    recording: Recording,
+    unlabelled: Sequence[NDArray[Any]] = (),
+    start_sha256: str | None = None,
+    score_training_images: bool = False,
+    finished: list[Path] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    run_id: str | None = None,
+) -> TrainingResult:
+    """Train, write the checkpoint, and record everything in one MLflow run.
+
+    A training that was killed goes on where it stopped, in the same run; one that is done already, among several of
+    which a later one was killed, is only written out again.
+
+    Args:
+        model, spec, train_items, val_items, settings, seed, unlabelled: see
+            :func:`somanet.training.loop.training.train`.
+        checkpoint: folder to write.
+        run_file: JSON to write with the run's id.
+        recording: where to record.
+        start_sha256: weights the training began with, if not random.
+        score_training_images: whether the result has the IoU of the training images as they are.
+        finished: of :func:`several_trainings`, which keeps what is done until all is.
+        on_epoch: called after every recorded epoch; :class:`somanet.provenance.mlflow.StoppedEarly` from it ends the
+            run well.
+        run_id: the run to go on in where no saved state names one: this training was cut in its first epoch.
+    """
+    from somanet.training.loop.mean_teacher import check_unlabelled
+    from somanet.training.loop.saved_state import training_key
+    from somanet.training.loop.training import train
+
+    check_unlabelled(settings, unlabelled)
+    key = training_key(model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled)
+    state_file = make_folder(recording.root / "mlruns" / "resume") / f"{key}.pt"
+    go_on = partial(
+        train, model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled, state_file=state_file
+    )
+    if not is_main_process():
+        return go_on(progress=False)
+    resumed_run = state_file.with_suffix(".json")
+    params = {
+        "model": spec.model_dump(mode="json"),
+        "training": settings.model_dump(mode="json"),
+        "seed": seed,
+    }
+    tags = {**recording.tags, "start_weights_sha256": start_sha256 or "random", TRAINING: key}
+    done_run = state_file.with_suffix(".done.json")
+
+    def finish(result: TrainingResult) -> tuple[TrainingResult, str]:
+        """The result with what was asked for, and the SHA-256 of the checkpoint that is written."""
+        if score_training_images:
+            result = _with_training_images(result, spec, train_items, settings)
+        return result, _save_result(result, spec, settings, seed, checkpoint, start_sha256)
+
+    if done_run.exists() and state_file.exists():
+        result, _ = finish(go_on())
+        say(f"{recording.name}: trained already, before another training was interrupted")
+        write_text(run_file, done_run.read_text(encoding="utf-8"))
+        if finished is not None:
+            finished.append(state_file)
+        return result
+    if not state_file.exists():  # deleted, or the end of a process that was killed while it cleared up
+        done_run.unlink(missing_ok=True)
+    resuming = None if resumed_run.exists() and state_file.exists() else run_id
+    resuming = resuming or interrupted_run(
+        key,
+        note=resumed_run,
+        has_state=state_file.exists(),
+        experiment=recording.experiment,
+        name=recording.name,
+        root=recording.root,
+    )
+    with track_run(
+        recording.name,
+        experiment=recording.experiment,
+        root=recording.root,
+        params=params,
+        tags=tags,
+        datasets=recording.datasets,
+        run_id=resuming,
+    ) as run:
+        write_run_file(resumed_run, run)
+        if state_file.exists():
+            _report_saved_epochs(state_file, run, lambda epoch: _report(epoch, settings, run, on_epoch))
+        without = f", {len(unlabelled)} unlabelled" if unlabelled else ""
+        say(
+            f"{recording.name}: {len(train_items)} training{without} and {len(val_items)} validation images, "
+            f"seed {seed}"
+        )
+        result = go_on(on_epoch=lambda epoch: _report(epoch, settings, run, on_epoch))
+        say(
+            f"{recording.name}: best epoch {result.best_epoch}, validation IoU {result.best_val_iou:.3f}; trained "
+            f"{result.trainable_parameters:,} parameters in {', '.join(result.trainable_blocks[:4])}"
+            f"{', …' if len(result.trainable_blocks) > 4 else ''}"
+        )
+        result, digest = finish(result)
+        run.log_epochs(map(_numbers, result.history))  # those that a kill, or a full disk, kept from being recorded
+        run.set_tags({"weights_sha256": digest, "trainable_blocks": ", ".join(result.trainable_blocks)})
+        run.log_metrics(
+            {
+                "best_val_iou": result.best_val_iou,
+                "best_epoch": result.best_epoch,
+                "trainable_parameters": result.trainable_parameters,
+                "parameters": sum(p.numel() for p in result.model.parameters()),
+                "train_seconds": result.seconds,
+                **({"train_images_iou": result.train_images_iou} if score_training_images else {}),
+            }
+        )
+        history = history_table(result)
+        run.log_table(history, "history.csv")
+        from somanet.core import plots
+
+        run.log_figure(plots.curves(history), "curves.png")
+        run.log_model(ServedModel(checkpoint, SERVING_CODE, spec.in_channels, len(spec.outputs)))
+        write_run_file(run_file, run)
+    if finished is None:
+        forget(state_file)
+    else:
+        write_text(done_run, run_file.read_text(encoding="utf-8"))
+        finished.append(state_file)
+    return result
+
+
+def _with_training_images(
+    result: TrainingResult, spec: ModelSpec, items: Sequence[LabelledImage], settings: TrainSettings
+) -> TrainingResult:
+    from somanet.training.loop.losses import make_loss
+    from somanet.training.loop.validation import validate
+
+    _, iou = validate(result.model, spec, items, make_loss(settings.loss, spec.outputs))
+    return replace(result, train_images_iou=iou)
+
+
+def _save_result(
+    result: TrainingResult,
+    spec: ModelSpec,
+    settings: TrainSettings,
+    seed: int,
+    checkpoint: Path,
+    start_sha256: str | None,
+) -> str:
+    """Write the checkpoint; gives its weights' SHA-256."""
+    from somanet.segmentation.network.checkpoint import save_checkpoint
+
+    metadata = {
+        "training": {**settings.model_dump(mode="json"), "seed": seed},
+        "start_weights_sha256": start_sha256,
+        "trainable_blocks": list(result.trainable_blocks),
+        "trainable_parameters": result.trainable_parameters,
+        "best_epoch": result.best_epoch,
+        "best_val_iou": round(result.best_val_iou, 6),
+    }
+    return save_checkpoint(checkpoint, result.model, spec, metadata)
+
+
+def _report_saved_epochs(state_file: Path, run: TrackedRun, report: Callable[[Epoch], None]) -> None:
+    """A kill between saving an epoch and recording it must not lose the record; a second one changes nothing."""
+    import torch
+
+    from somanet.training.loop.training import Epoch
+
+    try:
+        rows = torch.load(state_file, map_location="cpu", weights_only=True)["history"]
+    except Exception:  # the training that reads the state next says what is wrong with it
+        return
+    epochs = [Epoch.from_dict(row) for row in rows]
+    run.log_epochs(map(_numbers, epochs[:-1]))  # missing ones only where the run is new or the disk was full
+    for last in epochs[-1:]:
+        report(last)
+
+
+def _numbers(epoch: Epoch) -> tuple[int, dict[str, float]]:
+    """An epoch's number and its defined values."""
+    row = {name: value for name, value in epoch.as_dict().items() if value == value}
+    return int(row.pop("epoch")), row
+
+
+def _report(
+    epoch: Epoch, settings: TrainSettings, run: TrackedRun, then: Callable[[Epoch], None] | None = None
+) -> None:
+    number, row = _numbers(epoch)
+    run.log_epoch(number, row)
+    val = f", validation loss {row['val_loss']:.4f}, IoU {row['val_iou']:.3f}" if "val_iou" in row else ""
+    say(f"  epoch {number}/{settings.epochs}: loss {row['train_loss']:.4f}, IoU {row['train_iou']:.3f}{val}")
+    if then is not None:
+        then(epoch)

@@ -1,0 +1,171 @@
+"""Training samples: the same square for the same (seed, epoch, index), whatever ran before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Sized
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.network.inputs import Exposure, make_targets, measure_exposure, to_unit, unit_to_input
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.loop.augment import Augmenter, online_augmentation, paper_expansion, plain_view, strong_view
+from somanet.training.loop.settings import TrainSettings
+
+_DARKER_ELSEWHERE = 0.1  # of the crop's range; benchmarks/exposure.py: 0.11 between crops and their frames
+
+
+class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
+    """Squares of ``size_px`` cut from labelled images, augmented, as (input CYX, targets CYX).
+
+    Every random choice follows from (seed, epoch, index) alone, so that a resumed training sees the samples an
+    uninterrupted one would have seen.
+    """
+
+    def __init__(self, items: Sequence[LabelledImage], spec: ModelSpec, settings: TrainSettings, *, seed: int) -> None:
+        if not items:
+            raise SomaNetError("There are no training images. Were all of them rejected? See the manifest.")
+        if spec.input == "rgb" and settings.augment.brighter_elsewhere > 1:
+            raise SomaNetError(
+                f"augment.brighter_elsewhere is {settings.augment.brighter_elsewhere:g}, but input 'rgb' takes "
+                "brightness as stored: there is no range to widen. Set it to 1, or use input contrasts or background."
+            )
+        self.items = [LabelledImage(item.name, to_unit(item.image), item.labels) for item in items]
+        if settings.augment.mode == "paper":
+            self.items = paper_expansion(self.items, settings.augment, seed=seed)
+        self._exposures = [None if spec.input == "rgb" else measure_exposure(item.image) for item in self.items]
+        self.epoch = 0
+        self._spec, self._settings, self._seed = spec, settings, seed
+        self._augment: Augmenter | None = None
+        if settings.augment.mode == "online":
+            self._augment = online_augmentation(settings.augment)
+
+    def __len__(self) -> int:
+        """Samples in one epoch."""
+        return self._settings.samples_per_epoch or len(self.items)
+
+    def order(self) -> list[int]:
+        """Which image each sample of this epoch is cut from: permutations, one after another, or drawn by area."""
+        rng = np.random.default_rng([self._seed, self.epoch])
+        if self._settings.sampling == "area":
+            square = self._settings.size_px**2
+            weights = np.sqrt([max(item.labels.size / square, 1.0) for item in self.items])
+            return [int(i) for i in rng.choice(len(self.items), size=len(self), p=weights / weights.sum())]
+        return in_turns(len(self.items), len(self), rng)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        """The sample at a place of this epoch's order."""
+        number = self.order()[position]
+        item = self.items[number]
+        rng = np.random.default_rng([self._seed, self.epoch, position])
+        image, labels = fit_square(item.image, item.labels, self._settings, rng)
+        if self._augment is not None:
+            image, labels = self._augment(image, labels, seed=int(rng.integers(2**31)))
+        exposure = self._exposures[number]
+        if exposure is not None:
+            exposure = widened(exposure, self._settings.augment.brighter_elsewhere, rng)
+        return (
+            torch.from_numpy(unit_to_input(image, self._spec, exposure)),
+            torch.from_numpy(make_targets(labels, self._spec.outputs)),
+        )
+
+
+class UnlabelledSamples(Dataset[tuple[Tensor, Tensor]]):
+    """Squares of ``size_px`` cut from images without labels, as two inputs CYX: plain, and strongly changed.
+
+    Both show the same pixels in the same places: the turn and zoom of the second are those of the first. Every random
+    choice follows from (seed, epoch, index) alone.
+    """
+
+    def __init__(
+        self, images: Sequence[NDArray[Any]], spec: ModelSpec, settings: TrainSettings, *, seed: int, n_samples: int
+    ) -> None:
+        self._images = [to_unit(image) for image in images]
+        self._exposures = [None if spec.input == "rgb" else measure_exposure(image) for image in self._images]
+        self.epoch = 0
+        self._spec, self._settings, self._seed, self._n_samples = spec, settings, seed, n_samples
+        self._plain, self._strong = plain_view(settings.augment), strong_view(settings.augment)
+
+    def __len__(self) -> int:
+        """Samples in one epoch."""
+        return self._n_samples
+
+    def order(self) -> list[int]:
+        """Which image each sample of this epoch is cut from: permutations, one after another."""
+        return in_turns(len(self._images), len(self), np.random.default_rng([self._seed, self.epoch, 0, 1]))
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        """The sample at a place of this epoch's order."""
+        number = self.order()[position]
+        rng = np.random.default_rng([self._seed, self.epoch, position, 2])  # other numbers than a labelled sample's
+        image = self._images[number]
+        square, nothing = fit_square(image, np.zeros(image.shape[:2], np.int32), self._settings, rng)
+        plain, nothing = self._plain(square, nothing, seed=int(rng.integers(2**31)))
+        strong, _ = self._strong(plain, nothing, seed=int(rng.integers(2**31)))
+        exposure = self._exposures[number]
+        return (
+            torch.from_numpy(unit_to_input(plain, self._spec, exposure)),
+            torch.from_numpy(unit_to_input(strong, self._spec, exposure)),
+        )
+
+
+def in_turns(n_images: int, n_samples: int, rng: np.random.Generator) -> list[int]:
+    """Image numbers, each as often as the others give or take one: permutations, one after another."""
+    rounds = -(-n_samples // n_images)
+    return [int(i) for i in np.concatenate([rng.permutation(n_images) for _ in range(rounds)])[:n_samples]]
+
+
+def widened(exposure: Exposure, brighter_elsewhere: float, rng: np.random.Generator) -> Exposure:
+    """The exposure of a larger image that a crop might be from, see `AugmentSettings.brighter_elsewhere`."""
+    if brighter_elsewhere == 1:
+        return exposure
+    span = exposure.high - exposure.low
+    factor = brighter_elsewhere ** rng.uniform()
+    return replace(
+        exposure, low=exposure.low - _DARKER_ELSEWHERE * span * rng.uniform(), high=exposure.low + factor * span
+    )
+
+
+class EpochSampler(Sampler[int]):
+    """Positions 0…n-1 in order: the shuffling is in the samples' ``order``."""
+
+    def __init__(self, samples: Sized) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        """Samples in one epoch."""
+        return len(self._samples)
+
+    def __iter__(self) -> Iterator[int]:
+        """Positions in one epoch."""
+        return iter(range(len(self._samples)))
+
+
+def fit_square(
+    image: NDArray[Any], labels: NDArray[np.int32], settings: TrainSettings, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Cut (or shrink, with `fit: resize`) an image YXC and its labels YX to the training square.
+
+    Smaller images are mirrored at their edges.
+    """
+    size = settings.size_px
+    if settings.fit == "resize" and image.shape[:2] != (size, size):
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+        resized = cv2.resize(labels.astype(np.float32), (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+        return image, resized.astype(np.int32)
+    height, width = labels.shape
+    pad_y, pad_x = max(size - height, 0), max(size - width, 0)
+    if pad_y or pad_x:
+        image = np.pad(image, ((0, pad_y), (0, pad_x), (0, 0)), mode="symmetric")
+        labels = np.pad(labels, ((0, pad_y), (0, pad_x)), mode="symmetric")
+    y = int(rng.integers(labels.shape[0] - size + 1))
+    x = int(rng.integers(labels.shape[1] - size + 1))
+    return image[y : y + size, x : x + size], labels[y : y + size, x : x + size]

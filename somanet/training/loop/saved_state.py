@@ -1,0 +1,97 @@
+"""What a training is named by, and the state that lets it go on after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.loop.settings import TrainSettings
+
+
+@dataclass
+class State:
+    """All that moves during training; saved after every epoch."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_iou: float = -math.inf
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def stopped_early(self, patience: int | None) -> bool:
+        """Whether so many epochs have passed without a better validation IoU; none = never."""
+        if patience is None or not self.history or math.isnan(self.history[-1]["val_iou"]):
+            return False  # only a validated epoch can show that nothing got better
+        return self.best_epoch > 0 and self.epoch - self.best_epoch >= patience
+
+
+def training_key(
+    model: nn.Module,
+    spec: ModelSpec,
+    train_items: Sequence[LabelledImage],
+    val_items: Sequence[LabelledImage],
+    settings: TrainSettings,
+    *,
+    seed: int,
+    unlabelled: Sequence[NDArray[Any]] = (),
+) -> str:
+    """Name of a training by all that determines it: network, initial weights, data, settings and seed."""
+    digest = hashlib.sha256()
+    digest.update(f"{spec.model_dump_json()}{settings.model_dump_json()}{seed}".encode())
+    for name, value in model.state_dict().items():
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    for item in (*train_items, *val_items):
+        digest.update(item.name.encode() + item.image.tobytes() + item.labels.tobytes())
+    for image in unlabelled:
+        digest.update(f"{image.shape}{image.dtype}".encode() + image.tobytes())
+    return digest.hexdigest()[:20]
+
+
+def save_state(path: Path, state: State, model: nn.Module, optimizer: Any, scheduler: Any, average: Any) -> None:
+    """Write a training's state atomically; ``average`` is the moving average of the weights, or None."""
+    with atomic_path(path) as temporary:
+        torch.save(
+            {
+                **vars(state),
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "scheduler": scheduler.state_dict(),
+                "average": None if average is None else average.state_dict(),
+            },
+            temporary,
+        )
+
+
+def restore_state(path: Path, model: nn.Module, optimizer: Any, scheduler: Any, average: Any) -> State:
+    """Bring a training back to where :func:`save_state` left it: what moves is changed in place.
+
+    Raises:
+        SomaNetError: the file is damaged, or another training's.
+    """
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(saved.pop("model"))
+        optimizer.load_state_dict(saved.pop("optimizer"))
+        scheduler.load_state_dict(saved.pop("scheduler"))
+        weights = saved.pop("average")
+        if average is not None:
+            average.load_state_dict(weights)
+        state = State(**saved)
+    except Exception as error:  # whatever is wrong with the file, the remedy is the same
+        raise SomaNetError(
+            f"Cannot resume from {path} ({str(error).splitlines()[0]}). Delete it to start this training afresh."
+        ) from error
+    return state

@@ -1,0 +1,234 @@
+"""One training loop for every network, device and number of processes; killed and resumed, it ends the same."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.loop.losses import make_loss
+from somanet.training.loop.mean_teacher import MeanTeacher, check_unlabelled
+from somanet.training.loop.optimisation import (
+    begin_epoch,
+    freeze,
+    make_accelerator,
+    make_average,
+    make_optimizer,
+    make_scheduler,
+)
+from somanet.training.loop.samples import EpochSampler, TrainingSamples, UnlabelledSamples
+from somanet.training.loop.saved_state import State, restore_state, save_state
+from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.validation import batch_iou, validate
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training samples gave. Validation figures are NaN in epochs that were not validated."""
+
+    epoch: int
+    train_loss: float
+    train_iou: float
+    val_loss: float
+    val_iou: float
+    learning_rate: float
+    consistency: float = math.nan
+    """Mean squared difference from the teacher; NaN where no unlabelled images took part."""
+
+    def as_dict(self) -> dict[str, float]:
+        """As a table row; `consistency` only where there is one."""
+        return {name: value for name, value in asdict(self).items() if name != "consistency" or value == value}
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, float]) -> Epoch:
+        """From a table row."""
+        return cls(int(row["epoch"]), **{str(name): value for name, value in row.items() if name != "epoch"})
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A finished training; ``model`` has the weights of the best epoch by validation IoU."""
+
+    model: nn.Module
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    best_val_iou: float
+    trainable_blocks: tuple[str, ...]
+    trainable_parameters: int
+    seconds: float
+    """Wall time of all epochs, also of those that an interrupted process ran before."""
+    train_images_iou: float = math.nan
+    """Mean foreground IoU of the whole training images as they are, where it was asked for."""
+
+
+def train(
+    model: nn.Module,
+    spec: ModelSpec,
+    train_items: Sequence[LabelledImage],
+    val_items: Sequence[LabelledImage],
+    settings: TrainSettings,
+    *,
+    seed: int,
+    unlabelled: Sequence[NDArray[Any]] = (),
+    state_file: Path | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    progress: bool = True,
+) -> TrainingResult:
+    """Train a network and keep the weights of the epoch with the best validation IoU.
+
+    Runs on CPU, CUDA or MPS, and on several GPUs when started by `torchrun`; `batch_size` is then shared
+    between the processes. On a CPU the same seed gives the same weights.
+
+    Args:
+        model: changed in place.
+        spec: how images enter it and what it answers.
+        train_items, val_items: labelled images; validation uses them whole.
+        settings: the hyperparameters.
+        seed: decides sample order, crops and augmentation (the initial weights are already in ``model``).
+        unlabelled: further images as stored, which take part as `settings.unlabelled` says.
+        state_file: where progress is saved after every epoch. If it holds the state of an interrupted run of this
+            very training, that run goes on; name it by :func:`somanet.training.loop.saved_state.training_key`.
+            Removed by the caller when done.
+        on_epoch: called after every epoch that this process ran.
+        progress: show a progress bar on a terminal.
+
+    Raises:
+        SomaNetError: no images, a device or precision this machine lacks, or a loss that is no longer finite.
+    """
+    import cv2
+
+    cv2.setNumThreads(0)  # its threads would fight torch's for the same cores
+    if not val_items:
+        raise SomaNetError("There are no validation images: the best epoch could not be chosen. Check the split.")
+    check_unlabelled(settings, unlabelled)
+    trainable = freeze(model, spec, settings)
+    accelerator = make_accelerator(settings)
+    samples = TrainingSamples(train_items, spec, settings, seed=seed)
+    loader: Any = _batches(samples, settings.batch_size, workers=settings.workers)
+    model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer: Any = make_optimizer(model, settings)
+    average = make_average(model, settings)
+    scored = model if average is None else average.module
+    steps_per_epoch = math.ceil(len(samples) / settings.batch_size)
+    total_steps = settings.epochs * steps_per_epoch
+    scheduler = make_scheduler(optimizer, settings, total_steps)
+    state = State()
+    if state_file is not None and state_file.exists():
+        state = restore_state(state_file, model, optimizer, scheduler, average)
+    runner, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+    squares = teacher = pairs = None
+    if settings.unlabelled is not None:
+        n_squares = steps_per_epoch * settings.unlabelled.batch_size
+        squares = UnlabelledSamples(unlabelled, spec, settings, seed=seed, n_samples=n_squares)
+        pairs = accelerator.prepare(_batches(squares, settings.unlabelled.batch_size, workers=settings.workers))
+        teacher = MeanTeacher(scored, settings.unlabelled, total_steps=total_steps)
+    loss_function = make_loss(settings.loss, spec.outputs)
+    epoch_began = time.perf_counter()
+    main = accelerator.is_main_process
+    bar = tqdm(
+        total=settings.epochs * len(loader),
+        initial=state.epoch * len(loader),
+        unit="batch",
+        desc="training",
+        disable=None if progress and main else True,
+    )
+    with bar:
+        while state.epoch < settings.epochs and not state.stopped_early(settings.early_stopping_epochs):
+            samples.epoch = state.epoch + 1
+            torch.manual_seed((seed * 1_000_003 + samples.epoch) % 2**63)  # dropout; so that a resumed epoch repeats
+            begin_epoch(model, settings)
+            losses, ious, differences = [], [], []
+            if squares is not None:
+                squares.epoch = samples.epoch
+            # strict, so that both loaders run to their ends: accelerate keeps hold of one that does not
+            steps = zip(loader, repeat(None, len(loader)) if pairs is None else pairs, strict=True)
+            for step, ((inputs_NCHW, targets_NCHW), views) in enumerate(steps, start=state.epoch * steps_per_epoch):
+                n_labelled = len(inputs_NCHW)
+                if views is not None:  # in one batch, so that batch norm sees both
+                    inputs_NCHW = torch.cat([inputs_NCHW, views[1]])
+                inputs_NCHW = inputs_NCHW.contiguous(memory_format=torch.channels_last)
+                with accelerator.autocast():
+                    logits_NCHW = runner(inputs_NCHW)
+                logits_NCHW, unlabelled_NCHW = logits_NCHW[:n_labelled], logits_NCHW[n_labelled:]
+                loss = labelled_loss = loss_function(logits_NCHW.float(), targets_NCHW)
+                if teacher is not None and views is not None:
+                    with accelerator.autocast():
+                        difference = teacher.loss(unlabelled_NCHW, views[0])
+                    loss = labelled_loss + teacher.weight(step) * difference
+                    differences.append(float(difference.detach()))
+                if not torch.isfinite(loss):
+                    raise SomaNetError(
+                        f"The training loss became {loss.item()} in epoch {samples.epoch}: the learning rate "
+                        f"{settings.learning_rate:g} is probably too high. Lower it or set gradient_clip."
+                    )
+                optimizer.zero_grad()
+                accelerator.backward(loss)
+                if settings.gradient_clip is not None:
+                    accelerator.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+                optimizer.step()
+                scheduler.step()
+                if average is not None:
+                    average.update_parameters(model)
+                losses.append(float(labelled_loss.detach()))
+                ious.append(batch_iou(logits_NCHW.detach(), targets_NCHW, spec))
+                bar.update()
+                bar.set_postfix(epoch=samples.epoch, loss=f"{losses[-1]:.3f}", val_iou=f"{state.best_iou:.3f}")
+            state.epoch += 1
+            val_loss = val_iou = math.nan
+            if main and (state.epoch % settings.validate_every == 0 or state.epoch == settings.epochs):
+                val_loss, val_iou = validate(scored, spec, val_items, loss_function)
+            means = [float(np.mean(values)) if values else math.nan for values in (losses, ious, differences)]
+            val_loss, val_iou, *means = _agree(accelerator, [val_loss, val_iou, *means])
+            if val_iou > state.best_iou:
+                state.best_iou, state.best_epoch = val_iou, state.epoch
+                state.best_weights = {name: v.detach().cpu().clone() for name, v in scored.state_dict().items()}
+            rate = float(scheduler.get_last_lr()[0])
+            record = Epoch(state.epoch, means[0], means[1], val_loss, val_iou, rate, consistency=means[2])
+            state.history.append(record.as_dict())
+            epoch_began, previous = time.perf_counter(), epoch_began
+            state.seconds += epoch_began - previous
+            if main and state_file is not None:
+                save_state(state_file, state, model, optimizer, scheduler, average)
+            if main and on_epoch is not None:
+                on_epoch(record)
+    model.load_state_dict(state.best_weights)
+    model.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    model.eval()
+    return TrainingResult(
+        model=model,
+        history=tuple(Epoch.from_dict(row) for row in state.history),
+        best_epoch=state.best_epoch,
+        best_val_iou=state.best_iou,
+        trainable_blocks=tuple(trainable),
+        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        seconds=state.seconds,
+    )
+
+
+def _batches(samples: TrainingSamples | UnlabelledSamples, batch_size: int, *, workers: int) -> DataLoader[Any]:
+    return DataLoader(samples, batch_size=batch_size, sampler=EpochSampler(samples), num_workers=workers)
+
+
+def _agree(accelerator: Accelerator, values: list[float]) -> list[float]:
+    """Validation figures of the main process for all; training figures averaged over processes."""
+    if accelerator.num_processes == 1:
+        return values
+    stacked: Tensor = accelerator.gather(torch.tensor([values], dtype=torch.float64, device=accelerator.device))
+    return [*stacked[0, :2].tolist(), *stacked[:, 2:].mean(0).tolist()]

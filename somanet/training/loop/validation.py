@@ -1,0 +1,41 @@
+"""How good a network is while it is trained: on whole validation images, and on the squares it is trained with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.network.forward import predict_logits
+from somanet.segmentation.network.inputs import make_targets, to_input
+from somanet.segmentation.network.probabilities import foreground, sigmoid
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.loop.losses import Loss
+
+
+def validate(
+    model: nn.Module, spec: ModelSpec, items: Sequence[LabelledImage], loss_function: Loss
+) -> tuple[float, float]:
+    """Mean loss and mean foreground IoU over whole images (both empty counts 1)."""
+    losses, ious = [], []
+    for item in items:
+        logits_CYX = predict_logits(model, to_input(item.image, spec))
+        targets_CYX = make_targets(item.labels, spec.outputs)
+        losses.append(float(loss_function(torch.from_numpy(logits_CYX)[None], torch.from_numpy(targets_CYX)[None])))
+        predicted = foreground(sigmoid(logits_CYX[0]), spec.instances)
+        truth = item.labels > 0
+        union = np.count_nonzero(predicted | truth)
+        ious.append(np.count_nonzero(predicted & truth) / union if union else 1.0)
+    return float(np.mean(losses)), float(np.mean(ious))
+
+
+def batch_iou(logits_NCHW: Tensor, targets_NCHW: Tensor, spec: ModelSpec) -> float:
+    """Mean foreground IoU of a training batch's images, augmentation and all."""
+    predicted = torch.sigmoid(logits_NCHW[:, 0].float()) >= spec.instances.threshold
+    truth = targets_NCHW[:, 0] > 0.5
+    union = (predicted | truth).flatten(1).sum(1)
+    overlap = (predicted & truth).flatten(1).sum(1)
+    return float(torch.where(union > 0, overlap / union.clamp(min=1), 1.0).mean())

@@ -1,0 +1,166 @@
+"""The study as Markdown: every row beside the paper's own number, and what differs from the reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from somanet.core.markdown import table
+from somanet.evaluation.paired import ALPHA
+from somanet.evaluation.resampling import least_p
+from somanet.training.comparison import cells
+from somanet.training.comparison.networks import Network
+from somanet.training.comparison.pairing import Pairing
+from somanet.training.paper.published import PAPER, PaperResult
+from somanet.training.paper.results import THRESHOLD, Result
+from somanet.training.paper.settings import StudyParams
+
+_DIGITS = 3  # differences between settings are small
+HEAD = (
+    "row",
+    "what",
+    "lr",
+    "batch",
+    "decay",
+    "trained",
+    "epochs",
+    "loss",
+    "train IoU",
+    "val IoU",
+    "paper: loss",
+    "train IoU",
+    "val IoU",
+    "precision",
+    "accuracy",
+    "Δ val IoU",
+)
+
+
+def study_markdown(
+    params: StudyParams,
+    results: Mapping[str, Result],
+    threshold: Network,
+    pairing: Pairing,
+    against_rule: Pairing,
+    *,
+    figures: Sequence[tuple[str, str]],
+    parent_run: str | None,
+) -> str:
+    """The page.
+
+    Args:
+        params: sections and rows.
+        results: row name → its result.
+        threshold: the reference without learning.
+        pairing: all of them image by image, against the study's reference.
+        against_rule: the same, against the reference without learning.
+        figures: (title, path seen from the page).
+        parent_run: the MLflow run that holds the study's runs, if it was recorded.
+    """
+    n_images = threshold.metrics["n_images"]
+    seeds = max(int(result.network.metrics.get("n_seeds", 1)) for result in results.values())
+    blocks = [
+        f"# {params.title}",
+        _how_to_read(params, n_images, seeds, len(pairing.names) - 1),
+    ]
+    for section in params.sections:
+        rows = [_row(results[row.name], params.reference, pairing) for row in section.rows]
+        blocks += [f"## {section.title}", table(HEAD, rows)]
+    blocks += [
+        "## Without learning",
+        table(
+            ("reference", "what", "IoU", "precision", "recall", "accuracy", f"Δ IoU from {params.reference}"),
+            [_threshold_row(threshold, pairing)],
+        ),
+        _verdict(params, results, pairing, against_rule),
+    ]
+    blocks += [f"![{title}]({path})" for title, path in figures]
+    blocks.append(_sources(results, parent_run))
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _how_to_read(params: StudyParams, n_images: int, seeds: int, n_others: int) -> str:
+    return (
+        f"Validation neurons: {n_images} images; mean of {seeds} seed{'s' * (seeds > 1)}, ± standard deviation over "
+        "seeds, brackets: 95 % bootstrap interval over images. Loss: of the last epoch, on training samples. Train "
+        "IoU: of the training images as they are; val IoU: foreground, mean over images. Objects match at IoU ≥ 0.5; "
+        "all objects count.\n\n"
+        "The paper's numbers are of its own images and budget, so only the order of its rows can be compared.\n\n"
+        f"Δ: difference of val IoU from **{params.reference}** on the same images, with its interval; "
+        f"**bold**: the interval excludes 0. {_about_p(n_images, n_others)}"
+    )
+
+
+def _about_p(n_images: int, n_others: int) -> str:
+    if _tells(n_images, n_others):
+        return f"p: paired permutation test, corrected by Holm's method for {n_others} comparisons."
+    return (
+        f"No p: {n_images} images cannot give one below {ALPHA:g} in {n_others} comparisons, whatever the networks do."
+    )
+
+
+def _tells(n_images: int, n_others: int) -> bool:
+    """Whether a permutation test on so many images can reach the level at all, corrected for so many comparisons."""
+    return least_p(n_images, n_others) < ALPHA
+
+
+def _row(result: Result, reference: str, pairing: Pairing) -> list[str]:
+    paper = PAPER[result.row.paper] if result.row.paper else PaperResult("")
+    metrics, training = result.network.metrics, result.training
+    return [
+        result.row.name,
+        result.row.what,
+        "–" if training is None else f"{training.learning_rate:g}",
+        "–" if training is None else str(training.batch_size),
+        "–" if training is None else f"{training.weight_decay:g}",
+        "0" if training is None else f"{result.network.cost.trainable_parameters:,.0f}",
+        "–" if training is None else str(training.epochs),
+        cells.plain(result.last_loss, ".3f"),
+        cells.plain(result.train_iou, ".2f"),
+        cells.score(metrics, "iou"),
+        cells.plain(paper.loss, ".3f"),
+        cells.plain(paper.train_iou, ".2f"),
+        cells.plain(paper.val_iou, ".2f"),
+        cells.score(metrics, "precision"),
+        cells.score(metrics, "accuracy"),
+        "reference" if result.row.variant == reference else _difference(pairing, result.row.name),
+    ]
+
+
+def _threshold_row(threshold: Network, pairing: Pairing) -> list[str]:
+    scores = [cells.score(threshold.metrics, name) for name in ("iou", "precision", "recall", "accuracy")]
+    return [threshold.name, threshold.what, *scores, _difference(pairing, threshold.name)]
+
+
+def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairing, against_rule: Pairing) -> str:
+    """The best row against the reference without learning and against the study's reference, on the same images."""
+    best = max(results, key=lambda name: results[name].network.metrics["iou"])
+    rule = against_rule.differences[best]["iou"]
+    parts = [f"from {THRESHOLD} by {cells.interval(rule, _DIGITS)}"]
+    if best != params.reference:
+        parts.append(f"from {params.reference} by {cells.interval(pairing.differences[best]['iou'], _DIGITS)}")
+    wins = int((pairing.of(best) > pairing.of(THRESHOLD)).sum())
+    return (
+        f"**{best}** has the best IoU. It differs {' and '.join(parts)} (95 % interval), and is better than "
+        f"{THRESHOLD} on {wins} of {len(pairing.images)} images."
+    )
+
+
+def _sources(results: Mapping[str, Result], parent_run: str | None) -> str:
+    rows = [
+        [name, ", ".join(f"{seed}: `{run}`" for seed, run in result.network.runs.items())]
+        for name, result in results.items()
+    ]
+    parent = f"All of them are children of the run `{parent_run}`." if parent_run else ""
+    return "\n\n".join(block for block in ("## MLflow runs", parent, table(("row", "seed: run"), rows)) if block)
+
+
+def _difference(pairing: Pairing, name: str) -> str:
+    found = pairing.differences[name]["iou"]
+    if math.isnan(found.value):
+        return "–"
+    text = cells.interval(found, _DIGITS)
+    if _tells(len(pairing.images), len(pairing.names) - 1):
+        text += f", p {found.p_holm:.2g}"
+    # As printed, so that what looks like 0 is not called different from it.
+    return f"**{text}**" if round(found.low, _DIGITS) > 0 or round(found.high, _DIGITS) < 0 else text

@@ -1,0 +1,104 @@
+"""The rule by which a network replaces the champion: scores of the same images in, a decision with its reasons out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from somanet.core.errors import SomaNetError
+from somanet.evaluation.paired import Difference, paired_differences, same_images
+
+CANDIDATE, CHAMPION = "the candidate", "the champion"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a network replaces the champion.
+
+    Attributes:
+        evaluation: the scores to compare, by the name under which they were recorded, e.g. ``neurons``.
+        metric: must be better: the 95 % bootstrap interval of the paired difference lies above 0.
+        tolerances: other scores, and by how much each may be worse.
+        min_images: on fewer images nothing is decided; a bootstrap over three of them proves nothing.
+    """
+
+    evaluation: str
+    metric: str
+    tolerances: Mapping[str, float]
+    min_images: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a network is promoted, why, and by which numbers.
+
+    Attributes:
+        accepted: whether it is.
+        reason: in words.
+        differences: score → candidate minus champion; empty without a rival.
+        n_images: scored images.
+    """
+
+    accepted: bool
+    reason: str
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+    n_images: int = 0
+
+
+def decide(candidate: pd.DataFrame, champion: pd.DataFrame | None, rule: Rule) -> Decision:
+    """Apply the rule to the per-image tables of two networks.
+
+    Args:
+        candidate: one row per image, as :func:`somanet.evaluation.scores.score_dataset` gives it.
+        champion: the same of the network to replace; none for the first network, which needs no rival.
+        rule: see :class:`Rule`.
+
+    Raises:
+        SomaNetError: the tables are of different images or truths, or lack a score.
+    """
+    n_images = len(candidate)
+    if champion is None:
+        return Decision(True, "The first network: there is no champion to compare it with.", {}, n_images)
+    differences = _compare(candidate, champion, rule)
+    if n_images < rule.min_images:
+        why = f"{n_images} images were scored, and the rule asks for {rule.min_images}"
+        return Decision(False, f"Not decided: {why}.", differences, n_images)
+    main = differences[rule.metric]
+    numbers = f"{rule.metric} {main.score:.4f} against {main.reference_score:.4f}"
+    interval = f"{main.value:+.4f} [{main.low:+.4f}, {main.high:+.4f}] over {n_images} images"
+    if not main.low > 0:  # also where it is undefined
+        reason = f"Not better with 95 % confidence: {numbers}, a difference of {interval}."
+        return Decision(False, reason, differences, n_images)
+    worse = [
+        f"{name} {found.score:.4f} against {found.reference_score:.4f}, tolerated {tolerance:g}"
+        for name, tolerance in rule.tolerances.items()
+        if _is_worse(found := differences[name], tolerance)
+    ]
+    if worse:
+        reason = f"{rule.metric} is better ({interval}), but others are worse than tolerated: {'; '.join(worse)}."
+        return Decision(False, reason, differences, n_images)
+    others = f"; no worse than tolerated in {', '.join(rule.tolerances)}" if rule.tolerances else ""
+    return Decision(True, f"Better: {numbers}, a difference of {interval}{others}.", differences, n_images)
+
+
+def _is_worse(found: Difference, tolerance: float) -> bool:
+    """A score that the candidate lost altogether, such as the precision of no prediction, is worse too."""
+    if math.isnan(found.reference_score):
+        return False
+    return math.isnan(found.score) or found.value < -tolerance - 1e-12
+
+
+def _compare(candidate: pd.DataFrame, champion: pd.DataFrame, rule: Rule) -> dict[str, Difference]:
+    try:
+        values = same_images({CANDIDATE: candidate, CHAMPION: champion})
+    except SomaNetError as error:
+        raise SomaNetError(f"{error} `dvc repro` or `somanet evaluate --record` does so.") from error
+    given = values[CHAMPION].scores
+    if unknown := [name for name in (rule.metric, *rule.tolerances) if name not in given]:
+        raise SomaNetError(
+            f"The rule names {unknown[0]!r}, which per-image tables do not give; there are {', '.join(given)}."
+        )
+    return paired_differences(values, CHAMPION, scores=(rule.metric, *rule.tolerances))[CANDIDATE]

@@ -1,0 +1,150 @@
+"""Trials in other processes, here or on other computers, through Dask: one task per trial, and no scheduler of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from somanet.core.errors import SomaNetError, first_line
+from somanet.core.files import make_folder
+from somanet.provenance.mlflow import Terminated, reap_stale_runs
+from somanet.training.sweep.leases import trial_folder
+from somanet.training.sweep.trial import Job, run_trial
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+RETRIES = 2
+"""Of a task whose process could not do its work; Dask itself moves the tasks of dead workers to others."""
+
+_CONNECT_S = 20
+_ONE_AT_A_TIME = threading.Lock()
+_SINGLE_THREADED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@contextmanager
+def local_cluster(workers: int, root: Path) -> Iterator[Client]:
+    """Worker processes on this computer, reachable from this computer only, one thread each.
+
+    Threads of several trainings would fight for the same cores, so each worker computes on one. Runs of workers that
+    were killed are ended in the project's store when the cluster is closed.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+
+    environment = {f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in _SINGLE_THREADED}
+    make_cluster: Any = LocalCluster
+    make_client: Any = Client
+    try:
+        with (
+            TemporaryDirectory(prefix="somanet-sweep-") as scratch,
+            dask.config.set(environment),
+            make_cluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=0,
+                local_directory=scratch,
+                silence_logs="CRITICAL",
+            ) as cluster,
+            make_client(cluster) as client,
+        ):
+            yield client
+    finally:
+        with contextlib.suppress(SomaNetError):  # a store that is away hears of it at the next start
+            reap_stale_runs(root)
+
+
+@contextmanager
+def existing_cluster(address: str) -> Iterator[Client]:
+    """A cluster that somebody else started: on SLURM, say.
+
+    Raises:
+        SomaNetError: there is none at that address.
+    """
+    from distributed import Client
+
+    make_client: Any = Client
+    try:
+        client = make_client(address, timeout=_CONNECT_S)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise SomaNetError(
+            f"No Dask scheduler answers at {address}: {first_line(error)} Expected an address such as "
+            "tcp://node01:8786, as `dask scheduler` prints it. Is it running, and reachable from here?"
+        ) from error
+    with client:
+        yield client
+
+
+def run_on_cluster(
+    client: Client,
+    job: Job,
+    *,
+    at_once: int | None,
+    next_trial: Callable[[], int | None],
+    ended: Callable[[int, str | None], None],
+) -> None:
+    """Run trials on a cluster's workers until there are no more.
+
+    Args:
+        client: of the cluster.
+        job: the sweep.
+        at_once: trials side by side; None = as many as there are workers at the moment.
+        next_trial: the number of the trial to run next; None if there is none.
+        ended: called with each trial's number when its task is over, and with the reason if Dask gave it up because
+            its workers died again and again.
+
+    Raises:
+        SomaNetError: a worker cannot run trials at all, or the cluster went away.
+    """
+    from distributed import CancelledError, KilledWorker
+    from distributed import wait as untyped_wait
+
+    wait: Any = untyped_wait
+    cluster: Any = client
+
+    pending: dict[Future[None], int] = {}
+    while True:
+        slots = at_once or max(1, len(cluster.nthreads()))
+        while len(pending) < slots and (number := next_trial()) is not None:
+            future = client.submit(run_in_worker, job, number, key=_task_name(job, number), retries=RETRIES)
+            pending[future] = number
+        if not pending:
+            return
+        try:
+            over = wait(list(pending), return_when="FIRST_COMPLETED").done
+        except CancelledError as error:
+            raise SomaNetError(
+                f"The cluster went away while trials ran: {first_line(error)} The same command goes on."
+            ) from error
+        for future in over:
+            number = pending.pop(future)
+            problem = future.exception()
+            if isinstance(problem, KilledWorker):
+                ended(number, "its worker process died again and again: out of memory?")
+            elif problem is not None:
+                raise problem
+            else:
+                ended(number, None)
+
+
+def _task_name(job: Job, number: int) -> str:
+    return f"{job.key}-trial{number}-{os.urandom(4).hex()}"
+
+
+def run_in_worker(job: Job, number: int) -> None:
+    """A task: a trial whose words go to a file, one at a time in a process, as torch has one state per process."""
+    log = make_folder(trial_folder(job.folder, number)) / "training.log"
+    with _ONE_AT_A_TIME, log.open("a", encoding="utf-8") as words, contextlib.redirect_stdout(words):
+        try:
+            run_trial(job, number)
+        except Terminated:  # asked to stop: the trial waits for the next start
+            return

@@ -1,0 +1,110 @@
+"""Which process runs a trial, and whether it is still alive: a trial changes hands only when its process is dead."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+from optuna.trial import FrozenTrial
+
+from somanet.core.files import make_folder
+from somanet.provenance.mlflow.lifecycle import HOST, owner_is_alive, process_tags
+from somanet.training.sweep.study import Study
+
+OWNER = "owner"
+BEAT_EVERY_S = 15.0
+DEAD_AFTER_S = 120.0
+"""How old the last heartbeat of a process on another computer must be; here its process number tells."""
+
+Claim = Literal["mine", "taken", "finished"]
+
+
+def me() -> Mapping[str, str]:
+    """This process, as trials name their owner."""
+    return _tags(os.getpid())
+
+
+@cache
+def _tags(_pid: int) -> Mapping[str, str]:
+    return process_tags()  # once: the start time is counted from the clock, which may be set meanwhile
+
+
+def trial_folder(sweep_folder: Path, number: int) -> Path:
+    """Where a trial keeps its networks."""
+    return sweep_folder / f"trial_{number:04d}"
+
+
+def claim(study: Study, number: int, sweep_folder: Path) -> Claim:
+    """Take a trial that nobody runs; says whose it is now."""
+    with FileLock(sweep_folder / "claims.lock"):
+        trial = study.trial(number)
+        if trial.state.is_finished():
+            return "finished"
+        if runs_elsewhere(trial, sweep_folder):
+            return "taken"
+        study.note(number, OWNER, me())
+        beat(sweep_folder, number)
+    return "mine"
+
+
+def owner_of(trial: FrozenTrial) -> Mapping[str, str]:
+    """Host, process number and start of the process that took the trial last; empty if none did."""
+    owner: Mapping[str, str] = trial.user_attrs.get(OWNER, {})
+    return owner
+
+
+def is_mine(trial: FrozenTrial) -> bool:
+    """Whether this process has it."""
+    return owner_of(trial) == me()
+
+
+def runs_elsewhere(trial: FrozenTrial, sweep_folder: Path) -> bool:
+    """Whether another process, which lives, has the trial."""
+    owner = owner_of(trial)
+    if not owner or is_mine(trial) or trial.state.is_finished():
+        return False
+    if owner.get(HOST) == socket.gethostname():
+        return owner_is_alive(owner)
+    return heartbeat_age_s(sweep_folder, trial.number) < DEAD_AFTER_S
+
+
+def beat(sweep_folder: Path, number: int) -> None:
+    """One sign of life, for other computers."""
+    (make_folder(trial_folder(sweep_folder, number)) / "heartbeat").touch()
+
+
+def heartbeat_age_s(sweep_folder: Path, number: int) -> float:
+    """Seconds since the last sign of life, by the clock of the disk that all share; endless if there is none."""
+    clock = sweep_folder / f".clock-{socket.gethostname()}-{os.getpid()}"
+    clock.touch()
+    try:
+        return clock.stat().st_mtime - (trial_folder(sweep_folder, number) / "heartbeat").stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+    finally:
+        clock.unlink(missing_ok=True)
+
+
+@contextmanager
+def heartbeat(sweep_folder: Path, number: int) -> Iterator[None]:
+    """Signs of life from a thread while a block runs."""
+    stop = threading.Event()
+
+    def keep_beating() -> None:
+        while not stop.wait(BEAT_EVERY_S):
+            beat(sweep_folder, number)
+
+    thread = threading.Thread(target=keep_beating, name=f"heartbeat-{number}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,130 @@
+"""From a sweep's settings, its data and its networks to a job: everything checked before anything is trained."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from somanet.core.errors import SomaNetError
+from somanet.core.files import write_json
+from somanet.core.hashing import sha256_file
+from somanet.core.settings import parse
+from somanet.io.datasets.splits import make_split
+from somanet.segmentation.network.checkpoint import WEIGHTS, read_config
+from somanet.training.experiments import load_items
+from somanet.training.settings import FinetuneParams
+from somanet.training.sweep.settings import SweepParams
+from somanet.training.sweep.space import Space, grid_points, read_space
+from somanet.training.sweep.study import study_key
+from somanet.training.sweep.trial import Job, content_sha256
+
+FACTS = "study.json"
+
+
+def plan_sweep(
+    name: str,
+    sweep: SweepParams,
+    base: Mapping[str, Any],
+    *,
+    starts: Mapping[str, Path],
+    data: Path,
+    seed: int,
+    thresholds: Sequence[float],
+    root: Path,
+    source: str,
+) -> Job:
+    """Check a sweep and name its study.
+
+    Args:
+        name: the sweep's.
+        sweep: its settings.
+        base: the variant that the trials change, as plain values.
+        starts: name of a start -> its checkpoint, of every start that a trial may have.
+        data: the labelled set; a part of it is held out.
+        seed: of the hold-out, the proposals and the first training of a trial.
+        thresholds: object IoU at which kept networks are scored.
+        root: the project.
+        source: where the sweep stands, for messages.
+
+    Raises:
+        SomaNetError: the space is impossible, or there are too few images.
+    """
+    base = _with_instances(sweep, base, starts)
+    space = read_space(sweep, base, source=source)
+    variant = parse(FinetuneParams, base, source=source)
+    items = load_items(data)
+    if len(items) < 2:
+        raise SomaNetError(f"{data} has {len(items)} labelled images; a sweep needs some to train and some to score.")
+    parts = make_split(
+        [item.name for item in items], fractions={"train": 1 - sweep.holdout, "held_out": sweep.holdout}, seed=seed
+    )
+    data_sha256 = content_sha256(items)
+    facts = {
+        "base": variant.model_dump(mode="json", exclude_defaults=True),
+        "starts": {start: sha256_file(folder / WEIGHTS) for start, folder in sorted(starts.items())},
+        "space": {one.name: one.as_dict() for one in space},
+        "data_sha256": data_sha256,
+        "held_out": list(parts["held_out"]),
+        "metric": sweep.metric,
+        "seeds_per_trial": sweep.seeds_per_trial,
+        "seed": seed,
+    }
+    key = study_key(name, facts)
+    return Job(
+        name=name,
+        key=key,
+        root=root,
+        folder=root / "mlruns" / "sweeps" / key,
+        parent_run_id="",
+        data=data.resolve(),
+        data_sha256=data_sha256,
+        train_names=parts["train"],
+        held_out=parts["held_out"],
+        base=base,
+        starts={start: folder.resolve() for start, folder in starts.items()},
+        space=space,
+        sweep=sweep,
+        epochs=_longest(space, variant),
+        seed=seed,
+        thresholds=tuple(thresholds),
+        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
+        host=socket.gethostname(),
+        facts=facts,
+    )
+
+
+def budget(job: Job, trials: int | None) -> int | None:
+    """Trials in all; None if only time ends the sweep."""
+    if job.sweep.sampler != "grid":
+        return trials
+    points = sum(1 for _ in grid_points(job.space))
+    return points if trials is None else min(trials, points)
+
+
+def write_facts(job: Job, token: str) -> None:
+    """Write what makes the study's trials comparable, for people, and a token that tells its parent run."""
+    write_json(job.folder / FACTS, {"sweep": job.name, "token": token, **job.facts})
+
+
+def below(job: Job, parent_run_id: str) -> Job:
+    """The job with its trials below a run."""
+    return replace(job, parent_run_id=parent_run_id)
+
+
+def _with_instances(sweep: SweepParams, base: Mapping[str, Any], starts: Mapping[str, Path]) -> Mapping[str, Any]:
+    """A trial that sets one instance setting keeps the start's others, as the base that names none has them."""
+    if base.get("instances") or not any(name.startswith("instances.") for name in sweep.space):
+        return base
+    start = starts.get(str(base["start"]), next(iter(starts.values())))
+    return {**base, "instances": read_config(start)["model"]["instances"]}
+
+
+def _longest(space: Space, variant: FinetuneParams) -> int:
+    for one in space:
+        if one.name == "training.epochs":
+            return int(max(one.choices) if one.choices is not None else one.high)
+    return variant.training.epochs

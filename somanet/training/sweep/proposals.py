@@ -1,0 +1,127 @@
+"""Who proposes a trial's values and who stops it: repeatable, whatever was killed in between."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from somanet.training.sweep.space import Space, grid_points
+from somanet.training.sweep.study import Study
+
+RANDOM_TRIALS = 6
+"""Trials before TPE's model of what goes well, and the median pruner's of what goes badly, has a say."""
+
+
+class RepeatableSampler(BaseSampler):
+    """A sampler whose random numbers depend on the trial and the parameter, not on what was drawn before.
+
+    Optuna's samplers draw from one stream, which a killed process takes along. Here the trial that a process was
+    about to begin gets the same values from the next process.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+        self._make = make
+        self._seed = seed
+
+    def _sampler(self, trial: FrozenTrial, name: str = "") -> BaseSampler:
+        digest = hashlib.sha256(f"{self._seed} {trial.number} {name}".encode()).digest()
+        return self._make(int.from_bytes(digest[:4], "big"))
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Which parameters are drawn together."""
+        return self._sampler(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draw the parameters that are drawn together."""
+        return self._sampler(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Draw one parameter."""
+        return self._sampler(trial, param_name).sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """What a sampler wants to know of a finished trial."""
+        self._sampler(trial).after_trial(study, trial, state, values)
+
+
+class GridPoints(RandomSampler):
+    """Every combination once, in order: the first that no other trial has.
+
+    Optuna's samplers of grids keep no order (GridSampler shuffles, BruteForceSampler draws by chance), and both end a
+    study that runs by ask and tell with a RuntimeError.
+    """
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(seed=0)
+        self._space = space
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """All of the space."""
+        return {one.name: one.distribution() for one in self._space}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The next combination."""
+        taken = [one.params for one in study.get_trials(deepcopy=False) if one.number != trial.number]
+        return next((point for point in grid_points(self._space) if point not in taken), {})
+
+
+def make_sampler(kind: Literal["tpe", "random", "grid", "cmaes"], space: Space, *, seed: int) -> BaseSampler:
+    """The sampler of that name."""
+    makers: dict[str, Callable[[int], BaseSampler]] = {
+        # Values of trials that still run count as bad ones, so that workers side by side do not try the same.
+        "tpe": lambda s: TPESampler(n_startup_trials=RANDOM_TRIALS, multivariate=True, constant_liar=True, seed=s),
+        "random": lambda s: RandomSampler(seed=s),
+        "cmaes": lambda s: CmaEsSampler(seed=s, warn_independent_sampling=False),
+        "grid": lambda _: GridPoints(space),
+    }
+    return RepeatableSampler(makers[kind], seed)
+
+
+def make_pruner(kind: Literal["none", "median", "hyperband"], *, epochs: int) -> BasePruner:
+    """The pruner of that name, for trainings of up to so many epochs; the first quarter of them is let be."""
+    if kind == "median":
+        return MedianPruner(n_startup_trials=RANDOM_TRIALS, n_warmup_steps=max(1, epochs // 4))
+    if kind == "hyperband":
+        return HyperbandPruner(min_resource=max(1, epochs // 4), max_resource=epochs)
+    return NopPruner()
+
+
+def propose(study: Study, space: Space) -> int:
+    """Begin a trial; gives its number."""
+    return _fill(study.optuna.ask(), space)
+
+
+def complete_proposal(study: Study, number: int, space: Space) -> None:
+    """Propose what a trial still lacks whose process died while it was being proposed."""
+    if set(study.trial(number).params) != {one.name for one in space}:
+        _fill(Trial(study.optuna, study.trial_id(number)), space)
+
+
+def _fill(trial: Trial, space: Space) -> int:
+    # not ask(fixed_distributions=…), which does the same for new trials only: a cut one has to be completed too
+    for one in space:
+        distribution = one.distribution()
+        if isinstance(distribution, CategoricalDistribution):
+            trial.suggest_categorical(one.name, distribution.choices)
+        elif isinstance(distribution, IntDistribution):
+            limits = distribution.low, distribution.high
+            trial.suggest_int(one.name, *limits, step=distribution.step, log=distribution.log)
+        elif isinstance(distribution, FloatDistribution):
+            ends = distribution.low, distribution.high
+            trial.suggest_float(one.name, *ends, step=distribution.step, log=distribution.log)
+    return trial.number

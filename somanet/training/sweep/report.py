@@ -1,0 +1,200 @@
+"""What a sweep found: a table of its trials, the best settings, and three pictures."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from somanet.core.files import make_folder, write_json
+from somanet.core.plots import save_figure
+from somanet.io.tables import write_table
+from somanet.provenance.mlflow import TrackedRun
+from somanet.training.sweep import figures
+from somanet.training.sweep.leases import trial_folder
+from somanet.training.sweep.recording import WORDS
+from somanet.training.sweep.settings import SEED
+from somanet.training.sweep.space import Space, values_of
+from somanet.training.sweep.study import Study
+from somanet.training.sweep.trial import REASON, RUNS, SCORES, SECONDS, Job
+
+TABLE, SUMMARY, HISTORY, IMPORTANCE, SLICES = "trials.csv", "sweep.json", "history.png", "importance.png", "slices.png"
+IMPORTANCE_FROM = 4
+"""Complete trials that importances are computed from at least."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The settings that did best.
+
+    Attributes:
+        trials: those with these settings; several where the seed varies.
+        value: their mean.
+        spread: their standard deviation; None of one trial.
+        values: setting -> value, the seed left out.
+    """
+
+    trials: tuple[int, ...]
+    value: float
+    spread: float | None
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A sweep as it stands.
+
+    Attributes:
+        study: its key.
+        metric: what the trials are ranked by.
+        best: the best settings; None if no trial is complete.
+        counts: state -> trials.
+        folder: of the report's files.
+        parent_run_id: MLflow's id of the sweep's run.
+        problem: why the latest failed trial failed, if any did.
+    """
+
+    study: str
+    metric: str
+    best: Best | None
+    counts: dict[str, int]
+    folder: Path
+    parent_run_id: str
+    problem: str | None
+
+
+def best_of(trials: Sequence[FrozenTrial], space: Space) -> Best | None:
+    """The best settings of the complete trials; where the seed varies, by the mean over seeds.
+
+    A lucky seed does not win: of settings that were tried with several seeds only those with the most complete trials
+    compete.
+    """
+    by_settings = any(one.name == SEED for one in space)
+    groups: dict[str, list[FrozenTrial]] = defaultdict(list)
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE:
+            groups[repr(_settings(trial, space)) if by_settings else str(trial.number)].append(trial)
+    if not groups:
+        return None
+    most = max(len(group) for group in groups.values())
+    means = [_mean(group, space) for group in groups.values() if len(group) >= most]
+    return max(means, key=lambda one: (one.value, -one.trials[0]))
+
+
+def _mean(group: Sequence[FrozenTrial], space: Space) -> Best:
+    values = [float(trial.value or 0) for trial in group]
+    return Best(
+        trials=tuple(trial.number for trial in group),
+        value=statistics.fmean(values),
+        spread=statistics.stdev(values) if len(values) > 1 else None,
+        values=_settings(group[0], space),
+    )
+
+
+def _settings(trial: FrozenTrial, space: Space) -> dict[str, Any]:
+    return {name: value for name, value in values_of(space, trial.params).items() if name != SEED}
+
+
+def trials_table(trials: Sequence[FrozenTrial], space: Space, metric: str) -> pd.DataFrame:
+    """One row per trial: state, metric, values, the kept network's scores on the held-out neurons, cost, run."""
+    rows = []
+    for trial in trials:
+        notes = trial.user_attrs
+        begun = set(trial.params) == {one.name for one in space}
+        values = values_of(space, trial.params) if begun else {}
+        rows.append(
+            {
+                "trial": trial.number,
+                "state": WORDS[trial.state],
+                metric: trial.value if trial.state == TrialState.COMPLETE else None,
+                **{one.name: values.get(one.name) for one in space},
+                **{f"holdout_{name}": value for name, value in notes.get(SCORES, {}).items()},
+                "epochs_seen": max(trial.intermediate_values, default=0),
+                "seconds": notes.get(SECONDS),
+                "mlflow_runs": " ".join(notes.get(RUNS, [])),
+                "reason": notes.get(REASON, ""),
+            }
+        )
+    table = pd.DataFrame(rows)
+    for one in space:  # numbers, words and nothing at all stay what they are
+        table[one.name] = pd.Series([row[one.name] for row in rows], dtype=object)
+    return table
+
+
+def importances(study: Study) -> dict[str, float] | None:
+    """Share of the metric's variance that each setting explains (fANOVA); None where there is too little to say."""
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+    complete = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
+    if len(complete) < IMPORTANCE_FROM or len({trial.value for trial in complete}) < 2:
+        return None
+    varied = [name for name in complete[0].params if len({repr(trial.params[name]) for trial in complete}) > 1]
+    try:
+        return get_param_importances(study.optuna, evaluator=FanovaImportanceEvaluator(seed=0), params=varied)
+    except RuntimeError:  # so few values that every tree of the forest is a single leaf
+        return None
+
+
+def write_report(job: Job, study: Study, output: Path, run: TrackedRun) -> Report:
+    """Write the table, the summary and the pictures, and give them to the sweep's run."""
+    trials = study.trials()
+    best = best_of(trials, job.space)
+    table = trials_table(trials, job.space, job.sweep.metric)
+    shares = importances(study)
+    counts = {word: int((table["state"] == word).sum()) if len(table) else 0 for word in WORDS.values()}
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+    problem = str(failed[-1].user_attrs.get(REASON)) if failed else None
+    report = Report(job.key, job.sweep.metric, best, counts, output, run.run_id, problem)
+    make_folder(output)
+    write_table(output / TABLE, table)
+    write_json(output / SUMMARY, _summary(job, report, shares))
+    run.log_table(table, TABLE)
+    run.log_file(output / SUMMARY)
+    pictures = {HISTORY: figures.history(table, job.sweep.metric)} if len(table) else {}
+    if best is not None:
+        pictures[SLICES] = figures.slices(table, job.space, job.sweep.metric)
+    if shares:
+        pictures[IMPORTANCE] = figures.importance(shares)
+    for name in (HISTORY, SLICES, IMPORTANCE):
+        if name in pictures:
+            save_figure(pictures[name], output / name)
+            run.log_figure(output / name, name)
+        else:
+            (output / name).unlink(missing_ok=True)  # of an earlier study
+    run.set_tags({f"trials.{word}": number for word, number in counts.items()})
+    if best is not None:
+        run.set_tags({"best.trials": ", ".join(map(str, best.trials))})
+        run.set_tags({f"best.{name}": value for name, value in best.values.items()})
+    return report
+
+
+def _summary(job: Job, report: Report, shares: dict[str, float] | None) -> dict[str, Any]:
+    best = report.best
+    networks = []
+    if best is not None:
+        folders = [trial_folder(job.folder, number) for number in best.trials]
+        networks = [one.parent for folder in folders for one in sorted(folder.glob("seed*/config.json"))]
+    return {
+        "sweep": job.name,
+        "study": job.key,
+        "base": job.sweep.base,
+        "sampler": job.sweep.sampler,
+        "pruner": job.sweep.pruner,
+        "metric": job.sweep.metric,
+        "best": None if best is None else {**asdict(best), "networks": [_inside(one, job.root) for one in networks]},
+        "trials": report.counts,
+        "importance": shares,
+        "space": {one.name: one.as_dict() for one in job.space},
+        "images": {"train": len(job.train_names), "held_out": list(job.held_out)},
+        "mlflow_run": report.parent_run_id,
+    }
+
+
+def _inside(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()

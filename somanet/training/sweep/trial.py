@@ -1,0 +1,286 @@
+"""One trial in one process, here or on another computer: claim it, train, score, and tell the study how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optuna.trial import TrialState
+
+from somanet.core.errors import SomaNetError, first_line
+from somanet.core.settings import parse
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.provenance.mlflow import PARENT, StoppedEarly, Terminated, run_id_from
+from somanet.provenance.mlflow.client import outage_errors
+from somanet.provenance.mlflow.store import database_path
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.experiments import (
+    Evaluation,
+    Recording,
+    choose_images,
+    dataset_ref,
+    evaluate_checkpoint,
+    load_items,
+    record_evaluation,
+    run_training,
+    several_trainings,
+    start_network,
+)
+from somanet.training.settings import FinetuneParams
+from somanet.training.sweep.leases import DEAD_AFTER_S, claim, heartbeat, is_mine, trial_folder
+from somanet.training.sweep.proposals import make_pruner, make_sampler
+from somanet.training.sweep.recording import EXPERIMENT, child_tags, children, release, run_of
+from somanet.training.sweep.settings import SEED, SweepParams
+from somanet.training.sweep.space import Space, values_of, with_values
+from somanet.training.sweep.study import Study, open_study, quiet_optuna
+
+if TYPE_CHECKING:
+    from somanet.training.loop.training import Epoch
+
+STOP_FILE = "stop"
+"""In the sweep's folder: asks processes on other computers to put their trial aside after the epoch."""
+
+PRUNED_AT, SCORES, RUNS, SECONDS, REASON = "pruned_at", "scores", "runs", "seconds", "reason"
+_PANELS = 3
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a process needs to run any trial of a sweep.
+
+    Attributes:
+        name: of the sweep.
+        key: of the study.
+        root: the project.
+        folder: of the study, in the project's `mlruns/sweeps`.
+        parent_run_id: MLflow's id of the sweep's run.
+        data: the labelled set.
+        data_sha256: of its images and labels.
+        train_names, held_out: which of them train, and which score.
+        base: the variant that trials change, as plain values.
+        starts: name of a start -> its checkpoint.
+        space: what varies.
+        sweep: the sweep's settings.
+        epochs: of the longest possible training.
+        seed: of proposals, and of the first training of a trial.
+        thresholds: object IoU at which the kept network is scored.
+        tracking_uri: the caller's `MLFLOW_TRACKING_URI`.
+        host: where the sweep was started.
+        facts: what makes the study's trials comparable; its key is their hash.
+    """
+
+    name: str
+    key: str
+    root: Path
+    folder: Path
+    parent_run_id: str
+    data: Path
+    data_sha256: str
+    train_names: tuple[str, ...]
+    held_out: tuple[str, ...]
+    base: Mapping[str, Any]
+    starts: Mapping[str, Path]
+    space: Space
+    sweep: SweepParams
+    epochs: int
+    seed: int
+    thresholds: tuple[float, ...]
+    tracking_uri: str | None
+    host: str
+    facts: Mapping[str, Any]
+
+    def open(self) -> Study:
+        """The study, with the sweep's sampler and pruner."""
+        study = open_study(self.folder, self.key)
+        study.optuna.sampler = make_sampler(self.sweep.sampler, self.space, seed=self.seed)
+        study.optuna.pruner = make_pruner(self.sweep.pruner, epochs=self.epochs)
+        return study
+
+    def seeds(self, values: Mapping[str, Any]) -> list[int]:
+        """One training each."""
+        if SEED in values:
+            return [int(values[SEED])]
+        return [self.seed + number for number in range(self.sweep.seeds_per_trial)]
+
+
+def content_sha256(items: list[LabelledImage]) -> str:
+    """SHA-256 of names, images and labels."""
+    digest = hashlib.sha256()
+    for item in items:
+        digest.update(f"{item.name}{item.image.shape}{item.image.dtype}".encode())
+        digest.update(item.image.tobytes() + item.labels.tobytes())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def items_of(data: Path, sha256: str) -> Mapping[str, LabelledImage]:
+    """The labelled images by name, read once per process.
+
+    Raises:
+        SomaNetError: they are no longer those with this hash.
+    """
+    items = load_items(data)
+    if content_sha256(items) != sha256:
+        raise SomaNetError(f"{data} has changed since this sweep began. Start it again: a new study begins.")
+    return {item.name: item for item in items}
+
+
+def run_trial(job: Job, number: int) -> None:
+    """Run a trial to its end, or what is left of it after a process died; a failed training is recorded as such.
+
+    Raises:
+        SomaNetError: the machine, not the trial, is at fault (a full disk, a store that is away): nothing is
+            recorded, and the trial goes on from its last saved epoch when the sweep is started again.
+    """
+    if job.tracking_uri is not None:
+        os.environ["MLFLOW_TRACKING_URI"] = job.tracking_uri
+    elif job.host != socket.gethostname() and database_path(job.root) is not None:
+        raise SomaNetError(
+            f"Trials run on other computers ({socket.gethostname()}), but MLflow's store is a file, which cannot be "
+            "shared between them. Start `mlflow server` and set MLFLOW_TRACKING_URI to its address."
+        )
+    with quiet_optuna():
+        study = job.open()
+        patience = time.monotonic() + 1.5 * DEAD_AFTER_S
+        while (whose := claim(study, number, job.folder)) == "taken" and time.monotonic() < patience:
+            time.sleep(_POLL_S)
+        if whose != "mine":
+            return
+        with heartbeat(job.folder, number):
+            _run_claimed(job, study, number)
+
+
+def _run_claimed(job: Job, study: Study, number: int) -> None:
+    started = time.perf_counter()
+    try:
+        if PRUNED_AT in study.trial(number).user_attrs:
+            raise StoppedEarly
+        _train(job, study, number, started)
+    except StoppedEarly:
+        study.note(number, SECONDS, round(time.perf_counter() - started, 1))
+        study.optuna.tell(number, state=TrialState.PRUNED)
+    except _TakenOver:
+        return
+    except Exception as error:
+        if _machine_at_fault(error):
+            raise SomaNetError(
+                f"Trial {number} stopped: {first_line(error)} Nothing is lost: the same command goes on from the last "
+                "saved epoch."
+            ) from error
+        fail(study, number, first_line(error))
+
+
+def fail(study: Study, number: int, reason: str) -> None:
+    """Record a trial as failed, unless it has ended."""
+    if not study.trial(number).state.is_finished():
+        study.note(number, REASON, reason)
+        study.optuna.tell(number, state=TrialState.FAIL)
+
+
+class _TakenOver(Exception):
+    """This process stood still for so long that another one took its trial."""
+
+
+def _machine_at_fault(error: BaseException | None) -> bool:
+    """Whether another trial would meet the same: the disk or the tracking store, not the settings."""
+    while error is not None:
+        if isinstance(error, outage_errors()) or "disk is full" in str(error):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _train(job: Job, study: Study, number: int, started: float) -> None:
+    """Train once per seed, score, and tell the study the mean of the metric."""
+    values = values_of(job.space, study.trial(number).params)
+    variant = parse(FinetuneParams, with_values(job.base, values), source=f"trial {number}")
+    items = items_of(job.data, job.data_sha256)
+    held_items = [items[name] for name in job.held_out]
+    folder = trial_folder(job.folder, number)
+    runs = children(job.parent_run_id, job.root).get(number, ())
+    seeds = job.seeds(values)
+    ious, evaluations, run_files = [], [], []
+    with several_trainings() as finished:
+        for seed in seeds:
+            train_names = choose_images(job.train_names, variant.images, drawn=variant.images_drawn, seed=seed)
+            train_items = [items[name] for name in train_names]
+            references = [dataset_ref(job.data, "training", train_items), dataset_ref(job.data, "held-out", held_items)]
+            begun = run_of(runs, seed)
+            if begun is not None:
+                release(begun, job.root)
+            checkpoint, run_file = folder / f"seed{seed}", folder / f"seed{seed}.json"
+            recording = Recording(
+                job.root,
+                EXPERIMENT,
+                f"{job.name}-{number:04d}" + (f"-seed{seed}" if len(seeds) > 1 else ""),
+                references,
+                {PARENT: job.parent_run_id, "sweep": job.name, **child_tags(job.key, number, seed)},
+            )
+            model, spec, sha256 = start_network(
+                ModelSpec(), seed=seed, checkpoint=job.starts[variant.start], weights=variant.weights
+            )
+            result = run_training(
+                model,
+                variant.adapt(spec),
+                train_items,
+                held_items,
+                variant.training,
+                seed=seed,
+                checkpoint=checkpoint,
+                run_file=run_file,
+                recording=recording,
+                start_sha256=sha256,
+                finished=finished,
+                on_epoch=_hook(job, study, number, variant.training.epochs, prunes=seed == seeds[0]),
+                run_id=begun.run_id if begun else None,
+            )
+            evaluation = evaluate_checkpoint(
+                checkpoint, held_items, thresholds=job.thresholds, panel_images=min(_PANELS, len(held_items))
+            )
+            record_evaluation(run_file, evaluation, prefix="holdout", recording=recording)
+            ious.append(result.best_val_iou)
+            evaluations.append(evaluation)
+            run_files.append(run_file)
+        scores = _mean_scores(evaluations)
+        value = sum(ious) / len(ious) if job.sweep.metric == "val_iou" else scores[job.sweep.metric]
+        if math.isnan(value):
+            raise SomaNetError(f"{job.sweep.metric} is undefined: neither the truth nor the network has objects.")
+        study.note(number, SCORES, scores)
+        study.note(number, RUNS, [run_id_from(run_file) for run_file in run_files])
+        study.note(number, SECONDS, round(time.perf_counter() - started, 1))
+        study.optuna.tell(number, value)  # in this block: what was trained is forgotten only when it is told
+
+
+def _mean_scores(evaluations: list[Evaluation]) -> dict[str, float]:
+    """Over the seeds; a score is undefined only where it is so for all of them."""
+    from somanet.evaluation.scores import MAIN_SCORES, mean_of_defined
+
+    values = [evaluation.everything.values for evaluation in evaluations]
+    return {name: mean_of_defined([one[name] for one in values]) for name in MAIN_SCORES}
+
+
+def _hook(job: Job, study: Study, number: int, epochs: int, *, prunes: bool) -> Callable[[Epoch], None]:
+    """Called after every epoch: tells the study, and ends what has no future here."""
+
+    def on_epoch(epoch: Epoch) -> None:
+        if not is_mine(study.trial(number)):
+            raise _TakenOver
+        if prunes and not math.isnan(epoch.val_iou):
+            study.storage.set_trial_intermediate_value(study.trial_id(number), epoch.epoch, epoch.val_iou)
+            # A training that has run to its end costs nothing more.
+            if epoch.epoch < epochs and study.optuna.pruner.prune(study.optuna, study.trial(number)):
+                study.note(number, PRUNED_AT, epoch.epoch)
+                raise StoppedEarly
+        if (job.folder / STOP_FILE).exists():
+            raise Terminated
+
+    return on_epoch

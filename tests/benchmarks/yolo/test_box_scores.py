@@ -1,0 +1,276 @@
+"""Boxes on drawn worlds counted by hand, and against COCO's own program."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.yolo.box_scores import (
+    MatchedBoxes,
+    average_precision,
+    best_cut,
+    box_iou,
+    boxes_of,
+    match_boxes,
+    on_edge,
+    score_boxes,
+)
+from somanet.core.errors import SomaNetError
+
+SMALL, LARGE = (2, 8), (12, 20)
+
+
+def boxes(*sides: tuple[float, float, float, float]) -> np.ndarray:
+    return np.array(sides, float).reshape(-1, 4)
+
+
+def scores(*values: float) -> np.ndarray:
+    return np.array(values, float)
+
+
+def test_boxes_of_a_drawing() -> None:
+    """Ids 2, 5 and 9; 5 has two parts and one box. Columns 1 to 3 are x0 = 1, x1 = 4."""
+    labels = np.array(
+        [
+            [0, 2, 2, 2, 0, 0, 0],
+            [0, 0, 2, 0, 0, 5, 0],
+            [0, 0, 0, 0, 0, 0, 0],
+            [9, 0, 0, 0, 0, 0, 5],
+        ]
+    )
+    np.testing.assert_array_equal(boxes_of(labels), boxes((1, 0, 4, 2), (5, 1, 7, 4), (0, 3, 1, 4)))
+    assert boxes_of(np.zeros((3, 5), int)).shape == (0, 4)
+
+
+def test_iou_of_boxes() -> None:
+    """4 x 4 against the same 2 further right: 8 shared of 24; against what only touches it: nothing."""
+    iou = box_iou(boxes((0, 0, 4, 4)), boxes((2, 0, 6, 4), (4, 0, 8, 4), (0, 0, 4, 4)))
+    np.testing.assert_allclose(iou, [[1 / 3, 0, 1]])
+    assert box_iou(boxes((1, 1, 1, 1)), boxes((1, 1, 1, 1))).item() == 0
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_iou_counts_pixels(seed: int) -> None:
+    """Boxes of whole pixels against masks of them."""
+    rng = np.random.default_rng(seed)
+    some = [_random_boxes(rng, n, (7, 11)) for n in (2, 3)]
+    masks = [[np.zeros((7, 11), bool) for _ in group] for group in some]
+    for group, drawn in zip(some, masks, strict=True):
+        for (x0, y0, x1, y1), mask in zip(group.astype(int), drawn, strict=True):
+            mask[y0:y1, x0:x1] = True
+    expected = [[(a & b).sum() / (a | b).sum() for b in masks[1]] for a in masks[0]]
+    np.testing.assert_allclose(box_iou(*some), expected)
+
+
+def _random_boxes(rng: np.random.Generator, n: int, shape_YX: tuple[int, int]) -> np.ndarray:
+    corners = [np.sort(rng.choice(size + 1, 2, replace=False)) for _ in range(n) for size in shape_YX[::-1]]
+    return np.array(corners, float).reshape(n, 2, 2).transpose(0, 2, 1).reshape(n, 4)
+
+
+def test_the_confident_box_comes_first() -> None:
+    """Both predictions reach the one true box, the second better; the first is surer and has it."""
+    true = boxes((0, 0, 10, 10))
+    pred = boxes((0, 0, 10, 8), (0, 0, 10, 10))
+    assert match_boxes(true, pred, scores(0.9, 0.8)).partner.tolist() == [0, -1]
+    assert match_boxes(true, pred, scores(0.8, 0.9)).partner.tolist() == [-1, 0]
+    # Of two true boxes it takes the nearer one, and the other is left.
+    both = boxes((0, 0, 10, 8), (0, 0, 10, 10))
+    assert match_boxes(both, pred, scores(0.8, 0.9)).partner.tolist() == [0, 1]
+
+
+def test_the_least_overlap_is_enough() -> None:
+    true = boxes((0, 0, 10, 10))
+    assert match_boxes(true, boxes((0, 0, 10, 5)), scores(1)).partner.tolist() == [0]
+    assert match_boxes(true, boxes((0, 0, 10, 4.9)), scores(1)).partner.tolist() == [-1]
+    assert match_boxes(true, boxes((0, 0, 10, 4.9)), scores(1), min_iou=0.49).partner.tolist() == [0]
+
+
+def test_what_is_ignored_is_neither_right_nor_wrong() -> None:
+    """True: a counted box and an ignored one. Found: the counted, the ignored, and one at the edge that is neither."""
+    true = boxes((0, 0, 4, 4), (10, 0, 14, 4))
+    pred = boxes((0, 0, 4, 4), (10, 0, 14, 4), (20, 0, 24, 4))
+    matched = match_boxes(
+        true,
+        pred,
+        scores(0.9, 0.8, 0.7),
+        ignored_true=np.array([False, True]),
+        ignored_pred=np.array([True, False, True]),
+    )
+    assert matched.counted.tolist() == [True, False, False]
+    assert score_boxes([matched]) == {"precision": 1, "recall": 1, "f1": 1, "ap": 1}
+    plain = score_boxes([match_boxes(true, pred, scores(0.9, 0.8, 0.7))])
+    assert (plain["precision"], plain["recall"]) == (2 / 3, 1)
+
+
+def test_a_counted_box_is_preferred_to_a_nearer_ignored_one() -> None:
+    """Predicted like the ignored box (IoU 1), but the counted one (IoU 0.8) is near enough."""
+    true = boxes((0, 0, 10, 10), (0, 0, 10, 8))
+    matched = match_boxes(true, boxes((0, 0, 10, 10)), scores(1), ignored_true=np.array([True, False]))
+    assert matched.partner.tolist() == [1]
+
+
+def test_the_edge() -> None:
+    shape = (20, 30)
+    at = boxes((0.5, 5, 9, 9), (5, 5, 9, 9), (1, 1, 29, 19), (5, 5, 29.5, 9), (5, 5, 9, 20), (5, 0, 9, 9))
+    assert on_edge(at, shape).tolist() == [True, False, False, True, True, True]
+
+
+def test_average_precision_by_hand() -> None:
+    """Right, wrong, right, of 2: precision 1 up to recall 0.5 (51 recalls), 2/3 at the other 50."""
+    right = np.array([True, False, True])
+    assert average_precision(scores(0.9, 0.8, 0.7), right, 2) == pytest.approx((51 + 50 * 2 / 3) / 101)
+    # In another order of rows nothing changes; with a third box that is never found, a third of the recalls is lost.
+    assert average_precision(scores(0.7, 0.9, 0.8), right[[2, 0, 1]], 2) == pytest.approx((51 + 50 * 2 / 3) / 101)
+    assert average_precision(scores(0.9, 0.8, 0.7), right, 3) == pytest.approx((34 + 33 * 2 / 3) / 101)
+
+
+def test_undefined_is_nan_and_nothing_found_is_0() -> None:
+    nothing = match_boxes(boxes(), boxes(), scores())
+    assert all(math.isnan(value) for value in score_boxes([nothing]).values())
+    missed = score_boxes([match_boxes(boxes((0, 0, 4, 4)), boxes(), scores())])
+    assert math.isnan(missed["precision"])
+    assert (missed["recall"], missed["f1"], missed["ap"]) == (0, 0, 0)
+    false = score_boxes([match_boxes(boxes(), boxes((0, 0, 4, 4)), scores(1))])
+    assert (false["precision"], false["f1"]) == (0, 0)
+    assert math.isnan(false["recall"])
+    assert math.isnan(false["ap"])
+    assert all(map(math.isnan, best_cut([[nothing]])))
+
+
+def test_the_cut_changes_precision_and_recall_but_not_the_average() -> None:
+    true = boxes((0, 0, 4, 4), (10, 0, 14, 4))
+    pred = boxes((0, 0, 4, 4), (20, 0, 24, 4), (10, 0, 14, 4))
+    image = match_boxes(true, pred, scores(0.9, 0.5, 0.2))
+    at = {cut: score_boxes([image], min_score=cut) for cut in (0.0, 0.3, 0.6)}
+    assert [(one["precision"], one["recall"]) for one in at.values()] == [(2 / 3, 1), (1 / 2, 1 / 2), (1, 1 / 2)]
+    assert len({one["ap"] for one in at.values()}) == 1
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_only_the_order_of_confidences_matters_to_the_average(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    confidence, right = rng.random(9), rng.random(9) < 0.6
+    n_true = 9 + int(rng.integers(3))
+    assert average_precision(confidence, right, n_true) == average_precision(confidence**3 / 2, right, n_true)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_best_cut_is_the_best(seed: int) -> None:
+    """Against trying every confidence there is, on two sets of unlike sizes, ties included."""
+    rng = np.random.default_rng(seed)
+    sets = [[_random_match(rng) for _ in range(n)] for n in (1, 3)]
+    everywhere = sorted({value for images in sets for image in images for value in image.scores.tolist()})
+    means = [
+        np.mean([np.nan_to_num(score_boxes(images, min_score=cut)["f1"]) for images in sets]) for cut in everywhere
+    ]
+    cut, mean = best_cut(sets)
+    if math.isnan(cut):
+        assert not any((image.partner >= 0).any() for images in sets for image in images)
+    else:
+        assert mean == pytest.approx(max(means))
+        assert mean == pytest.approx(
+            np.mean([np.nan_to_num(score_boxes(images, min_score=cut)["f1"]) for images in sets])
+        )
+
+
+def _random_match(rng: np.random.Generator) -> MatchedBoxes:
+    true, pred = (_random_boxes(rng, int(rng.integers(1, 6)), (6, 9)) for _ in range(2))
+    return match_boxes(true, pred, rng.integers(5, size=len(pred)) / 5, min_iou=0.3)
+
+
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(SomaNetError, match="a score for each"):
+        match_boxes(boxes(), boxes((0, 0, 1, 1)), scores(1, 2))
+    with pytest.raises(SomaNetError, match="no number"):
+        match_boxes(boxes(), boxes((0, 0, 1, 1)), scores(math.nan))
+
+
+# COCO's own program
+
+
+def _world(seed: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Images of small and large true boxes, and predictions that hit, miss, double and invent."""
+    rng = np.random.default_rng(seed)
+    images = []
+    for _ in range(6):
+        corners = rng.uniform(0, 80, (int(rng.integers(12)), 2))
+        sizes = np.array([rng.uniform(*(LARGE if rng.random() < 0.4 else SMALL), 2) for _ in corners]).reshape(-1, 2)
+        true = np.hstack([corners, corners + sizes])
+        copies = true[rng.random(len(true)) < 0.8]
+        near = np.vstack([copies, copies[: len(copies) // 3]]) + rng.normal(0, 0.9, (len(copies) + len(copies) // 3, 4))
+        start = rng.uniform(0, 80, (3, 2))
+        pred = np.vstack([near, np.hstack([start, start + rng.uniform(3, 18, (3, 2))])])
+        pred[:, 2:] = np.maximum(pred[:, 2:], pred[:, :2] + 0.5)
+        images.append((true, pred, rng.permutation(len(pred)) / len(pred) + rng.random() / 1000))
+    return images
+
+
+def _coco_ap(images: list[tuple[np.ndarray, np.ndarray, np.ndarray]], least: float, most: float) -> float:
+    """AP at IoU 0.5 by pycocotools; boxes whose area lies outside are ignored on both sides."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    def rows(sides: np.ndarray) -> list[list[float]]:
+        return [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in sides.tolist()]
+
+    truth: dict[str, Any] = {
+        "info": {},
+        "images": [{"id": n, "width": 100, "height": 100} for n in range(len(images))],
+        "categories": [{"id": 1}],
+        "annotations": [
+            {"image_id": n, "category_id": 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+            for n, (true, _, _) in enumerate(images)
+            for box in rows(true)
+        ],
+    }
+    for number, annotation in enumerate(truth["annotations"], start=1):
+        annotation["id"] = number
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = truth
+        coco.createIndex()
+        answers = coco.loadRes(
+            [
+                {"image_id": n, "category_id": 1, "bbox": box, "score": score}
+                for n, (_, pred, confidence) in enumerate(images)
+                for box, score in zip(rows(pred), confidence.tolist(), strict=True)
+            ]
+        )
+        program = COCOeval(coco, answers, "bbox")
+        program.params.iouThrs = np.array([0.5])
+        program.params.maxDets = [1000]
+        program.params.areaRng = [[least, most]]
+        program.params.areaRngLbl = ["some"]
+        program.evaluate()
+        program.accumulate()
+    return float(program.eval["precision"].mean())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_average_precision_is_that_of_coco(seed: int) -> None:
+    images = _world(seed)
+    ours = score_boxes([match_boxes(*image) for image in images])["ap"]
+    assert ours == pytest.approx(_coco_ap(images, 0, 1e9), abs=1e-9)
+    assert 0.2 < ours < 0.95
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_ignoring_is_that_of_coco(seed: int) -> None:
+    """COCO ignores by size: here all boxes larger than 100 px², true ones and predicted ones that match nothing."""
+    images = _world(seed)
+
+    def large(sides: np.ndarray) -> np.ndarray:
+        return (sides[:, 2:] - sides[:, :2]).prod(1) > 100
+
+    ours = score_boxes(
+        [match_boxes(*image, ignored_true=large(image[0]), ignored_pred=large(image[1])) for image in images]
+    )["ap"]
+    assert ours == pytest.approx(_coco_ap(images, 0, 100), abs=1e-9)
+    assert ours != pytest.approx(_coco_ap(images, 0, 1e9), abs=1e-6)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from somanet.core import extras
+from somanet.core.errors import SomaNetError
+from somanet.core.extras import PACKAGES, missing, require
+
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_what_is_missing_names_its_extra_and_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`json` is there; `no_such` is not, nor what would be a part of it."""
+    monkeypatch.setattr(extras, "PACKAGES", {"whole": ("json",), "torn": ("no_such", "json", "no_such.part")})
+    assert missing("whole") == ()
+    require("whole", purpose="this")
+    assert missing("torn") == ("no_such", "no_such.part")
+    words = "--x needs no_such and no_such.part, not found here: pip install 'somanet[torn]', or go without."
+    with pytest.raises(SomaNetError, match=f"^{re.escape(words)}$"):
+        require("torn", purpose="--x", otherwise=", or go without")
+
+
+@pytest.mark.parametrize("extra", PACKAGES)
+def test_an_extra_brings_its_packages(extra: str) -> None:
+    """By the names that pip knows: each begins with the package's."""
+    brought = {re.split(r"[^\w.-]", line)[0] for line in PROJECT["optional-dependencies"][extra]}
+    assert {name for name in PACKAGES[extra] if name not in brought} == set()
+
+
+def test_nothing_is_imported_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def find(name: str) -> None:
+        asked.append(name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    assert missing("cluster") == tuple(asked) == ("distributed",)

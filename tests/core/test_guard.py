@@ -1,0 +1,194 @@
+"""No command writes where it reads, and none replaces what SomaNet did not write."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path, write_text
+from somanet.core.guard import WRITTEN, guarded, is_known, protect, reading
+
+READ = "is what this command reads"
+
+
+def test_an_input_is_never_written_however_its_path_is_spelt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another spelling, a link to the file, a link to its folder, a hard link, a path relative to elsewhere."""
+    (tmp_path / "raw").mkdir()
+    raw = tmp_path / "raw" / "movie.tif"
+    raw.write_text("pixels")
+    (tmp_path / "link.tif").symlink_to(raw)
+    (tmp_path / "folder").symlink_to(raw.parent)
+    os.link(raw, tmp_path / "hard.tif")
+    monkeypatch.chdir(raw.parent)
+    spellings = [
+        *(raw, tmp_path / "raw" / ".." / "raw" / "movie.tif", tmp_path / "link.tif"),
+        *(tmp_path / "folder" / "movie.tif", tmp_path / "hard.tif", Path("movie.tif")),
+    ]
+    for path in spellings:
+        with reading(raw), pytest.raises(SomaNetError, match=READ):
+            write_text(path, "labels")
+        with pytest.raises(SomaNetError, match=READ), guarded(inputs=[raw], outputs=[path]):
+            pytest.fail("refused before the work")  # pragma: no cover
+    assert raw.read_text() == "pixels"
+    write_text(raw, "afterwards anyone may")
+
+
+def test_a_file_system_that_ignores_case_is_seen_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There ``MOVIE.TIF`` and ``movie.tif`` have one file number, and realpath leaves both as they are spelt."""
+    raw = tmp_path / "movie.tif"
+    raw.write_text("pixels")
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda self, **how: stat(self.with_name(self.name.lower()), **how))
+    with reading(raw), pytest.raises(SomaNetError, match=READ):
+        write_text(tmp_path / "MOVIE.TIF", "labels")
+
+
+def test_in_a_folder_that_is_read_nothing_is_written_nor_over_it(tmp_path: Path) -> None:
+    raw = tmp_path / "data" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "a.png").write_text("pixels")
+    with reading(raw):
+        for place in (raw / "b.tif", raw / "deeper" / "b.tif"):
+            with pytest.raises(SomaNetError, match=f"lies in {raw}, which this command reads"):
+                write_text(place, "labels")
+        with (
+            pytest.raises(SomaNetError, match=r"holds .*raw, which this command reads"),
+            atomic_path(tmp_path / "data"),
+        ):
+            pytest.fail("refused before the work")  # pragma: no cover
+        write_text(tmp_path / "data" / "beside.tif", "labels")
+    assert sorted(path.name for path in raw.iterdir()) == ["a.png"]
+
+
+def test_what_the_work_finds_to_read_is_protected_too_until_its_end(tmp_path: Path) -> None:
+    (tmp_path / "network").mkdir()
+    with guarded(outputs=[tmp_path / "network"]):
+        protect(tmp_path / "network")
+        with pytest.raises(SomaNetError, match="lies in"):
+            write_text(tmp_path / "network" / "config.json", "{}")
+    write_text(tmp_path / "network" / "config.json", "{}")
+
+
+def test_a_command_may_change_what_it_reads_where_that_is_its_purpose(tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    params.write_text("a: 1\n")
+    with guarded(inputs=[params]):
+        write_text(params, "a: 2\n", updates=True)
+    assert params.read_text() == "a: 2\n"
+
+
+def run(output: Path, text: str, *, replace: bool = False) -> None:
+    with guarded(outputs=[output], replace=replace):
+        write_text(output, text)
+
+
+def test_what_somanet_wrote_is_replaced_and_what_it_did_not_write_is_not(tmp_path: Path) -> None:
+    scores = tmp_path / "scores.json"
+    run(scores, "1")
+    run(scores, "2")
+    scores.write_text("a person's remark")
+    with pytest.raises(
+        SomaNetError, match=r"was not written by SomaNet, or was changed since, and would be replaced.*--replace"
+    ):
+        run(scores, "3")
+    assert scores.read_text() == "a person's remark"
+    run(scores, "3", replace=True)
+    run(scores, "4")
+    assert scores.read_text() == "4"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [WRITTEN, "scores.json"]
+
+
+def test_a_copy_elsewhere_is_not_known_and_a_moved_folder_is(tmp_path: Path) -> None:
+    """Notes lie in the folder: they move along with it, to another disk or computer."""
+    run(tmp_path / "a" / "scores.json", "1")
+    (tmp_path / "copy.json").write_text("1")
+    assert not is_known(tmp_path / "copy.json")
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert is_known(tmp_path / "b" / "scores.json")
+
+
+def test_a_folder_that_is_replaced_whole_is_known_by_all_its_files(tmp_path: Path) -> None:
+    def save(replace: bool = False) -> None:
+        with guarded(outputs=[tmp_path / "network"], replace=replace), atomic_path(tmp_path / "network") as folder:
+            (folder / "deeper").mkdir(parents=True)
+            (folder / "deeper" / "weights").write_text("new")
+
+    save()
+    save()
+    (tmp_path / "network" / "notes.txt").write_text("mine")
+    with pytest.raises(SomaNetError, match="holds things that SomaNet did not write"):
+        save()
+    save(replace=True)
+    assert (tmp_path / "network.before" / "notes.txt").read_text() == "mine"
+    assert [path.name for path in (tmp_path / "network").iterdir()] == ["deeper"]
+
+
+def test_an_empty_folder_may_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "network").mkdir()
+    with guarded(outputs=[tmp_path / "network"]), atomic_path(tmp_path / "network") as folder:
+        folder.mkdir()
+        (folder / "weights").write_text("new")
+    assert (tmp_path / "network" / "weights").exists()
+
+
+def test_what_a_kill_between_note_and_rename_left_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the rename the old content is there, after it the new: the note has both."""
+    run(tmp_path / "a.json", "old")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)  # before the rename
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "a.json", "new")
+    monkeypatch.undo()
+    assert (tmp_path / "a.json").read_text() == "old"
+    assert is_known(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("new")  # as after it
+    assert is_known(tmp_path / "a.json")
+
+
+def test_damaged_notes_make_files_unknown_and_break_nothing(tmp_path: Path) -> None:
+    run(tmp_path / "a.json", "1")
+    notes = tmp_path / WRITTEN
+    notes.write_text(notes.read_text()[:-5] + "\n[]\n3\n{\n" + "[" * 100_000)
+    assert not is_known(tmp_path / "a.json")
+    run(tmp_path / "b.json", "1")  # the cut line does not swallow the next
+    assert is_known(tmp_path / "b.json")
+    assert json.loads(notes.read_text().splitlines()[-1])["file"] == "b.json"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda place: place.write_text("x"), "a file is in the way of a folder"),
+        (lambda place: None, None),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, spoil: Callable[[Path], object], words: str | None
+) -> None:
+    spoil(tmp_path / "place")
+    if words is None:
+        with guarded(outputs=[tmp_path / "place" / "deeper" / "out.json"]):
+            return
+    with pytest.raises(SomaNetError, match=words), guarded(outputs=[tmp_path / "place" / "out.json"]):
+        pytest.fail("refused before the work")  # pragma: no cover
+
+
+def test_a_locked_folder_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(SomaNetError, match="permission denied or read-only"), guarded(outputs=[tmp_path / "a" / "b"]):
+        pytest.fail("refused before the work")  # pragma: no cover
+
+
+def test_outside_a_command_everything_may_be_replaced_and_nothing_is_noted(tmp_path: Path) -> None:
+    """A DVC stage: DVC owns its outputs and deletes them before it runs."""
+    (tmp_path / "a.json").write_text("other")
+    write_text(tmp_path / "a.json", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

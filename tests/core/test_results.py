@@ -1,0 +1,282 @@
+"""Results take their place in one step or not at all, whenever they are killed; what a person keeps there stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from somanet.core import guard, swapping
+from somanet.core.errors import SomaNetError
+from somanet.core.files import write_json
+from somanet.core.results import Kind, check_results, hashes_of, result_folder
+
+KIND = Kind(record="manifest.json", what="results of a test")
+
+WRITE = """
+import os, signal, sys
+from pathlib import Path
+from somanet.core.files import write_json
+from somanet.core.guard import guarded
+from somanet.core.results import Kind, hashes_of, result_folder
+
+output, version, kill_at, replace = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4] == "replace"
+kind = Kind(record="manifest.json", what="results of a test")
+count = 0
+STEPS = {"os.rename", "os.remove", "os.rmdir", "os.link", "os.mkdir", "os.truncate", "ctypes.dlsym", "open"}
+
+def step(event, arguments):
+    global count
+    if event in STEPS and not (event == "open" and "w" not in str(arguments[1]) and "a" not in str(arguments[1])):
+        count += 1
+        if count == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+if kill_at:
+    sys.addaudithook(step)
+with guarded(outputs=[output], replace=replace), result_folder(output, kind) as folder:
+    (folder / "tracks.csv").write_text(f"tracks {version}")
+    (folder / f"only_{version}.csv").write_text(version)
+    (folder / "ctc").mkdir()
+    (folder / "ctc" / f"{version}.tif").write_text(version)
+    write_json(folder / kind.record, {"version": version, "files": hashes_of(folder, kind)})
+"""
+
+
+def write(output: Path, version: str, *, kill_at: int = 0, replace: bool = False, cwd: Path | None = None) -> int:
+    """Results of a version in a process of its own, which kills itself before its ``kill_at``-th step on the disk."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE, str(output), version, str(kill_at), "replace" if replace else ""],
+        cwd=cwd, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Every file below a folder with its text; of a record its version."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            json.loads(path.read_text())["version"] if path.name == KIND.record else path.read_text()
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def results_of(version: str) -> dict[str, str]:
+    return {
+        "manifest.json": version,
+        "tracks.csv": f"tracks {version}",
+        f"only_{version}.csv": version,
+        f"ctc/{version}.tif": version,
+    }
+
+
+def make(output: Path, text: str = "1", *, replace: bool = False, **files: str) -> None:
+    """Results in this process: ``tracks.csv`` and what else is named."""
+    with guard.guarded(outputs=[output], replace=replace), result_folder(output, KIND) as folder:
+        for name, value in {"tracks": text, **files}.items():
+            (folder / f"{name}.csv").write_text(value)
+        write_json(folder / KIND.record, {"version": text, "files": hashes_of(folder, KIND)})
+
+
+KEPT = {"notes.txt": "hours of work", "mine/corrections.jsonl": "more hours", ".hidden": "settings"}
+
+
+def keep(output: Path) -> None:
+    """What a person keeps among results."""
+    for name, text in KEPT.items():
+        (output / name).parent.mkdir(exist_ok=True)
+        (output / name).write_text(text)
+
+
+def test_new_results_replace_old_ones_whole_and_leave_what_a_person_keeps(tmp_path: Path) -> None:
+    """Old results that the new ones lack go; the person's stay, and nothing is left beside."""
+    out = tmp_path / "out"
+    write(out, "a")
+    keep(out)
+    write(out, "b")
+    assert content(out) == results_of("b") | KEPT
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("place", ["out", "."])
+def test_a_kill_at_any_step_leaves_old_or_new_and_a_start_that_works(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the current folder (``.``), which cannot be exchanged, only after the next start."""
+    out = tmp_path / "cwd" / "out"
+    write(tmp_path / "template", "a")
+    keep(tmp_path / "template")
+    for kill_at in range(1, 60):
+        shutil.copytree(tmp_path / "template", out)
+        monkeypatch.chdir(out if place == "." else tmp_path / "cwd")
+        killed = write(Path(place), "b", kill_at=kill_at, cwd=Path.cwd())
+        if place != ".":
+            seen = content(out)
+            assert seen in (results_of("a") | KEPT, results_of("b") | KEPT), kill_at
+        swapping._looked_at.clear()  # as in a new process
+        make(Path(place), "c")
+        assert content(out) == {"manifest.json": "c", "tracks.csv": "c"} | KEPT, kill_at
+        assert [path.name for path in out.parent.iterdir()] == ["out"], kill_at
+        monkeypatch.chdir(tmp_path)
+        shutil.rmtree(tmp_path / "cwd")
+        if killed == 0:
+            break
+    else:
+        pytest.fail("the writer takes more steps than were tried")
+    assert kill_at > 10
+
+
+def test_a_kill_between_two_renames_where_names_cannot_be_exchanged_is_undone(tmp_path: Path) -> None:
+    """As on a system without exchange: the old folder is set aside, the process dies, the next start puts it back."""
+    out = tmp_path / "out"
+    make(out, "old")
+    script = (
+        "import os, sys; from pathlib import Path; from somanet.core import swapping\n"
+        "swapping._exchange = lambda one, other: False\n"
+        "new = swapping.temporary_path(Path(sys.argv[1])); new.mkdir()\n"
+        "replace = Path.replace\n"
+        "Path.replace = lambda self, target: os._exit(0) if '.part' in self.name else replace(self, target)\n"
+        "swapping.replace_folder(new, Path(sys.argv[1]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    subprocess.run([sys.executable, "-c", script, str(out)], env=environment, check=True)
+    assert not out.exists()
+    swapping._looked_at.clear()
+    check_results(out, KIND)
+    make(out, "new")
+    assert content(out) == {"manifest.json": "new", "tracks.csv": "new"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_failure_changes_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make(out, "1")
+
+    def fail(place: Path) -> None:
+        with result_folder(place, KIND) as folder:
+            (folder / "tracks.csv").write_text("2")
+            raise ValueError("halfway")
+
+    for place in (out, tmp_path / "new"):
+        with pytest.raises(ValueError, match="halfway"):
+            fail(place)
+    assert content(out) == {"manifest.json": "1", "tracks.csv": "1"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_changed_result_is_refused_and_with_replace_kept(tmp_path: Path) -> None:
+    """A table that a person corrected is not SomaNet's any more; the second time the first copy stays as well."""
+    out = tmp_path / "out"
+    make(out, "1")
+    for number, name in ((1, "tracks.before.csv"), (2, "tracks.before-2.csv")):
+        (out / "tracks.csv").write_text(f"corrected {number}")
+        with pytest.raises(SomaNetError, match=f"was changed since SomaNet wrote it.*keeps it as {name}"):
+            make(out, "2")
+        make(out, "2", replace=True)
+        assert (out / "tracks.csv").read_text() == "2"
+        assert (out / name).read_text() == f"corrected {number}"
+
+
+def test_a_persons_file_under_a_name_that_will_be_written_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make(out, "1")
+    (out / "somas.csv").write_text("mine")
+    check_results(out, KIND)
+    with pytest.raises(SomaNetError, match=r"somas\.csv was changed .* or is not SomaNet's"):
+        check_results(out, KIND, writes=["somas.csv"])
+    make(out, "2", replace=True, somas="new")
+    assert content(out) == {
+        "manifest.json": "2", "tracks.csv": "2", "somas.csv": "new", "somas.before.csv": "mine",
+    }  # fmt: skip
+
+
+def test_what_is_saved_while_results_take_their_place_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person saves a file, by replacing it as editors do, and adds one, just before the folders are exchanged."""
+    out = tmp_path / "out"
+    make(out, "1")
+    (out / "notes.txt").write_text("before")
+    exchange = swapping._exchange
+
+    def save_then_exchange(one: Path, other: Path) -> bool:
+        (out / "saving").write_text("just now")
+        (out / "saving").replace(out / "notes.txt")
+        (out / "added.txt").write_text("just now")
+        return exchange(one, other)
+
+    monkeypatch.setattr(swapping, "_exchange", save_then_exchange)
+    make(out, "2")
+    assert content(out) == {
+        "manifest.json": "2", "tracks.csv": "2", "notes.txt": "just now", "added.txt": "just now",
+    }  # fmt: skip
+
+
+def test_where_there_are_no_links_what_a_person_keeps_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    out = tmp_path / "out"
+    make(out, "1")
+    keep(out)
+    make(out, "2")
+    assert content(out) == {"manifest.json": "2", "tracks.csv": "2"} | KEPT
+
+
+def test_a_place_of_other_things_is_refused_before_the_work(tmp_path: Path) -> None:
+    thesis = tmp_path / "thesis"
+    thesis.mkdir()
+    (thesis / "chapter.doc").write_text("years")
+    with pytest.raises(SomaNetError, match="holds other things than results of a test"):
+        check_results(thesis, KIND)
+    make(thesis, "1", replace=True)
+    assert content(thesis) == {"manifest.json": "1", "tracks.csv": "1", "chapter.doc": "years"}
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(SomaNetError, match="a file is in the way"):
+        check_results(tmp_path / "file", KIND)
+    (tmp_path / "empty").mkdir()
+    check_results(tmp_path / "empty", KIND)
+    check_results(tmp_path / "new" / "deeper", KIND)
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    """Results on another disk, linked into the project."""
+    (tmp_path / "disk" / "results").mkdir(parents=True)
+    (tmp_path / "out").symlink_to(tmp_path / "disk" / "results")
+    for text in "12":
+        make(tmp_path / "out", text)
+        assert (tmp_path / "out").is_symlink()
+        assert content(tmp_path / "disk" / "results") == {"manifest.json": text, "tracks.csv": text}
+
+
+def test_results_that_are_read_are_not_replaced(tmp_path: Path) -> None:
+    """Tracks are corrected in place and analysed into the same folder: refused, or they would be lost. A file of the
+    person's own there is read and stays."""
+    out = tmp_path / "out"
+    make(out, "1")
+    (out / "mine.csv").write_text("corrected")
+    with guard.reading(out / "tracks.csv"), pytest.raises(SomaNetError, match="is read here, and new results would"):
+        check_results(out, KIND)
+    with guard.reading(out / "mine.csv"):
+        make(out, "2")
+    assert content(out) == {"manifest.json": "2", "tracks.csv": "2", "mine.csv": "corrected"}
+
+
+def test_a_damaged_record_makes_nothing_known(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make(out, "1")
+    for text in ("{", "[]", '{"files": 3}', "{}"):
+        (out / KIND.record).write_text(text)
+        with pytest.raises(SomaNetError, match=r"tracks\.csv was changed"):
+            check_results(out, KIND, writes=["tracks.csv"])

@@ -1,0 +1,137 @@
+"""Networks by name. One store: a run with a checkpoint, one without, a child, a scoring, one that was deleted."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from somanet.core.errors import SomaNetError
+from somanet.provenance.mlflow import (
+    ServedModel,
+    register_run,
+    resolve_checkpoint,
+    run_checkpoint,
+    set_alias,
+    track_run,
+)
+from somanet.provenance.mlflow.client import open_client
+from somanet.segmentation.network.checkpoint import load_checkpoint
+from somanet.training.experiments import SERVING_CODE
+from tests.worlds import mlflow_may_warn, save_bright_network
+
+
+def run_of(root: Path, name: str, experiment: str = "e", **tags: str) -> str:
+    with track_run(name, experiment=experiment, root=root, tags=tags, system_metrics=False) as run:
+        pass
+    return run.run_id
+
+
+@pytest.fixture(scope="module")
+def store(template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    root = tmp_path_factory.mktemp("resolve") / "project #1"
+    shutil.copytree(template, root)
+    checkpoint = save_bright_network(root / "bright")
+    sha256 = load_checkpoint(checkpoint).sha256
+    with mlflow_may_warn():
+        runs = {"empty": run_of(root, "empty")}
+        for name, experiment in (("bright", "e"), ("deleted", "gone"), ("damaged", "e")):
+            with track_run(name, experiment=experiment, root=root, system_metrics=False) as run:
+                run.set_tags({"weights_sha256": sha256})
+                if name == "bright":
+                    run.log_model(ServedModel(checkpoint, SERVING_CODE, 3, 1))
+                    [logged] = open_client(root).search_logged_models([run.experiment_id])
+                    runs["model"] = f"models:/{logged.model_id}"
+                else:
+                    run.log_file(checkpoint, "checkpoint")
+            runs[name] = run.run_id
+        runs["scores"] = run_of(root, "scores", trained_by=runs["bright"])
+        with track_run("m", experiment="e", root=root, parent_run_id=runs["bright"], system_metrics=False) as run:
+            pass
+        runs["movie"] = run.run_id
+        register_run(runs["bright"], root, tags={"weights_sha256": sha256})
+        set_alias("champion", "1", root)
+        client = open_client(root)
+        client.delete_experiment(client.get_experiment_by_name("gone").experiment_id)
+        damaged = next((root / "mlruns" / "artifacts" / "e" / runs["damaged"]).rglob("*.safetensors"))
+        damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
+    runs["sha256"] = sha256
+    shutil.rmtree(checkpoint)
+    return root, runs
+
+
+NAMES = ["{bright}", "runs:/{bright}", "runs:/{bright}/checkpoint", "runs:/{bright}/model", "champion"]
+NAMES += ["models:/somanet@champion", "models:/somanet/1", "{model}"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_leads_to_the_weights(store: tuple[Path, dict[str, str]], name: str) -> None:
+    """The folder that was trained is gone; what the store keeps is enough, and is read in its place."""
+    root, runs = store
+    folder = resolve_checkpoint(name.format(**runs), root=root)
+    assert folder.is_relative_to(root / "mlruns")
+    assert folder.name == "bright"
+    assert load_checkpoint(folder).sha256 == runs["sha256"]
+
+
+def test_a_folder_wins_and_a_path_stays_a_path(
+    store: tuple[Path, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, runs = store
+    monkeypatch.chdir(tmp_path)
+    for name in ("champion", runs["bright"]):
+        (tmp_path / name).mkdir()
+        assert resolve_checkpoint(name, root=root) == Path(name)
+    assert resolve_checkpoint("models/none", root=root) == Path("models/none")
+    assert resolve_checkpoint(tmp_path / "none", root=root) == tmp_path / "none"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("0" * 32, r"The run 0{{32}} is not in sqlite:///mlruns/mlflow\.db"),
+        ("{empty}", r"run [0-9a-f]{{32}} \(empty, FINISHED\) has no checkpoint\. Was its training killed"),
+        ("{scores}", "It scored the network of run {bright}: name that one"),
+        ("{movie}", "It is a part of run {bright}: name that one"),
+        (
+            "{deleted}",
+            r"belongs to the experiment 'gone', which was deleted in MLflow\. Bring it back with .*--experiment-id",
+        ),
+        ("{damaged}", "The weights of run {damaged} are not those that were recorded: expected sha256"),
+        ("champoin", r"no such alias of the registered model 'somanet'; it has champion \(version 1\)\."),
+        ("models:/somanet@challenger", "cannot be found"),
+        ("models:/somanet/7", "cannot be found"),
+        ("models:/m-0", "cannot be found"),
+        ("runs:/{bright}/other", "has no model 'other'"),
+    ],
+)
+def test_what_is_not_there_is_one_line(store: tuple[Path, dict[str, str]], name: str, words: str) -> None:
+    root, runs = store
+    with pytest.raises(SomaNetError, match=words.format(**runs)) as error:
+        resolve_checkpoint(name.format(**runs), root=root)
+    assert "\n" not in str(error.value)
+    assert str(root) not in str(error.value)
+
+
+def test_a_deleted_run_can_be_brought_back(store: tuple[Path, dict[str, str]]) -> None:
+    root, runs = store
+    client = open_client(root)
+    client.delete_run(runs["bright"])
+    with pytest.raises(SomaNetError, match=r"was deleted in MLflow\. Bring it back with .*runs restore"):
+        run_checkpoint(runs["bright"], root=root)
+    client.restore_run(runs["bright"])
+    assert run_checkpoint(runs["bright"], root=root).is_dir()
+
+
+def test_without_aliases_the_first_step_is_named(root: Path) -> None:
+    with pytest.raises(SomaNetError, match="it has none yet: `somanet promote RUN`"):
+        resolve_checkpoint("champion", root=root)
+
+
+def test_looking_for_a_network_makes_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("champion", "0" * 32, "runs:/x/model"):
+        with pytest.raises(SomaNetError, match=f"No checkpoint at {name}: expected a folder"):
+            resolve_checkpoint(name, root=tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import signal
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from somanet.core.errors import SomaNetError
+from somanet.provenance.mlflow import serve_ui
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_taken_port_is_one_line(root: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(SomaNetError, match=f"Port {port} .* cannot be used"):
+            serve_ui(root, port=port)
+
+
+def test_a_port_that_does_not_exist_is_one_line(root: Path) -> None:
+    with pytest.raises(SomaNetError, match="cannot be used"):
+        serve_ui(root, port=70_000)
+
+
+def test_a_server_of_its_own_needs_no_page_of_ours(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@tracking.example.org")
+    with pytest.raises(SomaNetError, match=r"open http://tracking.example.org"):
+        serve_ui(root)
+
+
+SERVE = """
+import sys
+from somanet.provenance.mlflow import serve_ui
+serve_ui(sys.argv[1], port=int(sys.argv[2]), ready=lambda url: print(url, flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_the_page_answers_here_only_and_ends_with_all_its_processes(root: Path, start_python, first_line) -> None:
+    port = free_port()
+    process = start_python(SERVE, root, port)
+    url = first_line(process)
+    assert url == f"http://127.0.0.1:{port}"
+    with urllib.request.urlopen(f"{url}/health") as answer:
+        assert answer.read() == b"OK"
+    for host, status in [("127.0.0.1", 200), (f"localhost:{port}", 200), ("evil.example.org", 403)]:
+        request = urllib.request.Request(
+            f"{url}/api/2.0/mlflow/experiments/search?max_results=1", headers={"Host": host}
+        )
+        try:
+            with urllib.request.urlopen(request) as answer:
+                found = answer.status
+        except urllib.error.HTTPError as error:
+            found = error.code
+        assert found == status, host
+    family = psutil.Process(process.pid).children(recursive=True)
+    listening = {c.laddr.ip for member in family for c in member.net_connections() if c.status == "LISTEN"}
+    assert listening == {"127.0.0.1"}
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    assert psutil.wait_procs(family, timeout=5)[1] == []

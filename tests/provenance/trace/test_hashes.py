@@ -1,0 +1,69 @@
+"""Hashes as DVC computes them, and where its cache lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from somanet.provenance.trace.hashes import Hashes, cache_folder, cache_object
+
+
+def test_hashes_are_those_of_dvc(tmp_path: Path) -> None:
+    """DVC itself names a folder of six files, of which the patterns leave a.txt, `ü b.txt`, kept.log and linked.txt.
+
+    In the linked folder there is one more, which DVC does not follow.
+    """
+    from dvc.repo import Repo
+
+    names = ("a.txt", "sub/ü b.txt", "sub/c.pyc", "__pycache__/d.txt", "sub/e.log", "sub/kept.log", "sub/deep/f.tmp")
+    for name in names:
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_text(name)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "g.txt").write_text("g")
+    (tmp_path / "data" / "linked.txt").symlink_to(tmp_path / "elsewhere" / "g.txt")
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / ".dvcignore").write_text("# not these\n__pycache__/\n*.py[cod]\n*.log\n!kept.log\ndata/**/*.tmp\n")
+    with Repo.init(str(tmp_path), no_scm=True) as repo:
+        repo.add([str(tmp_path / "data")])
+    [out] = yaml.safe_load((tmp_path / "data.dvc").read_text())["outs"]
+    assert out["nfiles"] == 4
+    assert Hashes(tmp_path).md5(tmp_path / "data") == out["md5"]
+    assert cache_object(out["md5"], tmp_path).is_file()
+    (tmp_path / "data" / "a.txt").write_text("b")
+    assert Hashes(tmp_path).md5(tmp_path / "data") != out["md5"]
+
+
+def test_hashes_are_those_of_the_lock() -> None:
+    """What the repository's locks record and nobody has changed since has the recorded hash."""
+    root = Path(__file__).resolve().parents[3]
+    hashes, same = Hashes(root), set()
+    for lock in (root / "dvc.lock", *root.glob("profiles/*/dvc.lock")):
+        for stage in yaml.safe_load(lock.read_text())["stages"].values():
+            for entry in (*stage.get("deps", ()), *stage.get("outs", ())):
+                path = lock.parent / entry["path"]
+                if path.exists() and hashes.md5(path) == entry["md5"]:
+                    same.add(entry["md5"])
+    assert len(same) > 10
+
+
+def test_what_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("somanet.provenance.trace.hashes.LARGEST_BYTES", 2)
+    (tmp_path / "f").write_text("abc")
+    assert Hashes(tmp_path).md5(tmp_path / "f") is None
+    assert Hashes(tmp_path).md5(tmp_path) is None
+    with pytest.raises(FileNotFoundError):
+        Hashes(tmp_path).md5(tmp_path / "none")
+
+
+def test_the_cache_may_lie_elsewhere(tmp_path: Path) -> None:
+    assert cache_folder(tmp_path) == tmp_path / ".dvc" / "cache"
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text("[core]\n    analytics = false\n[cache]\n    dir = ../../shared\n")
+    assert cache_folder(tmp_path) == (tmp_path / ".." / "shared").resolve()
+    (tmp_path / ".dvc" / "config.local").write_text("['remote \"x\"']\n    url = y\n[cache]\n    dir = /far\n")
+    assert cache_folder(tmp_path) == Path("/far")
+    (tmp_path / ".dvc" / "config").write_text("no section\n")
+    assert cache_folder(tmp_path) == tmp_path / ".dvc" / "cache"

@@ -1,0 +1,120 @@
+"""A network to hand on: half the bytes, the same labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from somanet.analysis.network import BUNDLED, network_folder
+from somanet.core.errors import SomaNetError
+from somanet.core.hashing import sha256_file
+from somanet.core.settings import parse, read_yaml
+from somanet.segmentation.export import export_half
+from somanet.segmentation.inference.segmenter import Segmenter
+from somanet.segmentation.network.checkpoint import load_checkpoint, read_config
+from somanet.segmentation.network.serves import Serves
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.simulation import neuron_crops
+from somanet.training.loop.settings import TrainSettings
+from somanet.training.settings import FinetuneParams, PretrainParams
+from tests.worlds import TWO_SOMAS, draw, photograph, save_bright_network, somanet
+
+
+def test_an_exported_network_answers_the_same(tmp_path: Path) -> None:
+    source = save_bright_network(tmp_path / "model")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "README.md").write_text("a card")
+    digest = export_half(source, tmp_path / "out", mlflow_run="abc")
+    image = photograph(draw(TWO_SOMAS))
+    before, after = load_checkpoint(source), load_checkpoint(tmp_path / "out")
+    np.testing.assert_array_equal(
+        Segmenter.of(before.model, before.spec).labels(image), Segmenter.of(after.model, after.spec).labels(image)
+    )
+    assert after.sha256 == digest != before.sha256
+    config = read_config(tmp_path / "out")
+    assert config["mlflow_run"] == "abc"
+    assert config["weights"]["exported_from"] == sha256_file(source / "model.safetensors")
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (source, tmp_path / "out")]
+    assert sizes[1] < 0.55 * sizes[0]
+    assert (tmp_path / "out" / "README.md").read_text() == "a card"
+
+
+def test_what_a_network_serves_is_told_kept_and_changed(tmp_path: Path) -> None:
+    source = save_bright_network(tmp_path / "model")
+    told = Serves(modality="fluorescence", diameter_px=(8, 48))
+    export_half(source, tmp_path / "a", serves=told)
+    export_half(tmp_path / "a", tmp_path / "b")
+    assert [load_checkpoint(tmp_path / name).serves for name in ("model", "a", "b")] == [Serves(), told, told]
+    command = ("export", "a", "--output", "c", "--diameters", "10-30.5")
+    assert somanet(*command, cwd=tmp_path) is None
+    assert load_checkpoint(tmp_path / "c").serves == Serves(modality="fluorescence", diameter_px=(10, 30.5))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            "--diameters 48-8",
+            "--diameters 48-8: expected the smallest and the largest diameter in pixels, such as 8-48",
+        ),
+        ("--diameters 20", "expected the smallest and the largest"),
+        ("--diameters small-large", "expected the smallest and the largest"),
+        ("--modality fluorescence --format onnx", "are written into a checkpoint"),
+    ],
+)
+def test_what_makes_no_sense_is_not_written(tmp_path: Path, options: str, words: str) -> None:
+    save_bright_network(tmp_path / "model")
+    error = somanet("export", "model", "--output", "out", *options.split(), cwd=tmp_path)
+    assert error is not None
+    assert words in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_network_is_not_exported(tmp_path: Path) -> None:
+    source = save_bright_network(tmp_path / "model")
+    weights = source / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(SomaNetError, match="sha256"):
+        export_half(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_network_that_comes_along_is_small_and_finds_somas() -> None:
+    """Crops of simulated movies that it was not trained on; a soma is found if its centre lies in an object."""
+    assert network_folder(None) == BUNDLED
+    assert (BUNDLED / "model.safetensors").stat().st_size < 8e6
+    checkpoint = load_checkpoint(BUNDLED)
+    assert checkpoint.metadata["mlflow_run"]
+    found = n_true = 0
+    for crop in neuron_crops(n_crops=3, size_px=160, seed=77):
+        labels = Segmenter.of(checkpoint.model, checkpoint.spec).labels(crop.image)
+        for soma in np.setdiff1d(crop.labels, 0):
+            n_true += 1
+            found += bool(np.mean(labels[crop.labels == soma] > 0) > 0.5)
+    assert found >= 0.7 * n_true > 3
+
+
+def test_the_network_that_comes_along_was_made_by_its_recipe() -> None:
+    recipe = read_yaml(BUNDLED / "recipe.yaml")
+    nuclei = parse(PretrainParams, recipe["pretrain"]["nuclei"], source="recipe")
+    neurons = parse(FinetuneParams, recipe["finetune"]["neurons"], source="recipe")
+    config = read_config(BUNDLED)
+    # Settings that came later are as they were when there were none: at their defaults.
+    assert parse(TrainSettings, {k: v for k, v in config["training"].items() if k != "seed"}, source="config") == (
+        neurons.training
+    )
+    assert config["training"]["seed"] == 0
+    made = parse(ModelSpec, config["model"], source="config")
+    chosen = made.instances.model_dump(include={"threshold", "peak_height"})  # by `somanet calibrate`
+    recipe_spec = neurons.adapt(nuclei.model)
+    instances = recipe_spec.instances.model_copy(update=chosen)
+    assert made == recipe_spec.model_copy(update={"instances": instances})
+
+
+def test_an_installation_without_a_network_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("somanet.analysis.network.BUNDLED", tmp_path)
+    with pytest.raises(SomaNetError, match="--model"):
+        network_folder(None)
+    assert network_folder(tmp_path / "mine") == tmp_path / "mine"

@@ -1,0 +1,113 @@
+"""A checkpoint that is calibrated: its temperature, and its settings if asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from somanet.core.errors import SomaNetError
+from somanet.core.hashing import sha256_file
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.io.datasets.writers import write_pairs
+from somanet.segmentation.inference.calibrating import calibrate_checkpoint
+from somanet.segmentation.network.checkpoint import load_checkpoint, save_checkpoint
+from somanet.segmentation.network.settings import ModelSpec
+from tests.segmentation.inference.test_choosing import cones, somas
+from tests.worlds import bright_network, save_bright_network, scene, somanet
+
+
+@pytest.fixture
+def harder() -> list[LabelledImage]:
+    """A dim soma that the bright network (logit = 20 (brightness − 0.5)) takes for background, among bright ones."""
+    first, second = scene("a"), scene("b")
+    dim = second.image.copy()
+    dim[second.labels == 1] = 102  # logit −2, and true
+    return [first, LabelledImage("b", dim, second.labels)]
+
+
+def test_a_checkpoint_is_calibrated_in_place_or_as_a_copy(tmp_path: Path, harder: list[LabelledImage]) -> None:
+    before = save_checkpoint(tmp_path / "model", bright_network(), ModelSpec(), {"training": {"epochs": 3}})
+    (tmp_path / "model" / "README.md").write_text("card")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    found = calibrate_checkpoint(tmp_path / "model", harder, tmp_path / "copy").temperature
+    assert json.loads((tmp_path / "model" / "config.json").read_text()) == config
+    assert found.nll_after < found.nll_before
+    copy = load_checkpoint(tmp_path / "copy")
+    assert (copy.sha256, copy.calibration, copy.temperature) == (before, found, found.temperature)
+    assert copy.metadata == {"training": {"epochs": 3}}  # what a network trained from it takes along
+    assert load_checkpoint(tmp_path / "model").temperature == 1
+    assert calibrate_checkpoint(tmp_path / "model", harder, tmp_path / "model").temperature == found
+    assert {f.name for f in (tmp_path / "model").iterdir()} == {"README.md", "config.json", "model.safetensors"}
+    assert sha256_file(tmp_path / "model" / "model.safetensors") == before
+    assert json.loads((tmp_path / "model" / "config.json").read_text()) == {
+        **config,
+        "calibration": found.model_dump(),
+    }
+    # fitted again, it is the same: the temperature is of the network, not of its calibrated answers
+    assert calibrate_checkpoint(tmp_path / "copy", harder, tmp_path / "again").temperature == found
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> tuple[Path, LabelledImage]:
+    """A network that finds what is brighter than half, and a picture whose somas end at 94 of 255.
+
+    Its probability sigmoid(20 (b − 0.5)) is 0.20 at b = 0.431 and 0.25 at b = 0.445, where masks agree with these somas
+    by (0.569 / 0.631)² = 0.81 and (0.555 / 0.631)² = 0.77: only at the lowest candidate is IoU 0.8 passed.
+    """
+    grey = (cones() * 255).round().astype(np.uint8)
+    picture = np.repeat(grey[..., None], 3, axis=-1)
+    return save_bright_network(tmp_path / "model"), LabelledImage("cones", picture, somas(94 / 255))
+
+
+def test_the_network_gets_the_threshold_and_keeps_the_rest(world: tuple[Path, LabelledImage], tmp_path: Path) -> None:
+    folder, item = world
+    weights, config = sha256_file(folder / "model.safetensors"), json.loads((folder / "config.json").read_text())
+    found = calibrate_checkpoint(folder, [item], tmp_path / "copy", settings=["threshold"])
+    before, now = found.chosen["threshold"]
+    assert (before.value, now.value) == (0.5, 0.2)
+    assert before.accuracy < now.accuracy == 4 / 5
+    assert before.size_bias < now.size_bias <= 1
+    assert load_checkpoint(tmp_path / "copy").spec.instances.threshold == 0.2
+    assert found.temperature == calibrate_checkpoint(folder, [item], tmp_path / "plain").temperature
+    config["model"]["instances"] = {**config["model"]["instances"], "threshold": 0.2}
+    config["calibration"] = found.temperature.model_dump()
+    assert json.loads((tmp_path / "copy" / "config.json").read_text()) == config
+    assert sha256_file(tmp_path / "copy" / "model.safetensors") == weights
+
+
+def test_a_network_that_no_threshold_suits_is_refused_and_nothing_written(
+    world: tuple[Path, LabelledImage], tmp_path: Path
+) -> None:
+    """Somas as wide as the whole cone: at 0.2 the masks have (0.569 / 0.99)² = 0.33 of their area."""
+    folder, item = world
+    with pytest.raises(SomaNetError, match="No threshold suits"):
+        calibrate_checkpoint(
+            folder, [LabelledImage("wide", item.image, somas(0.01))], tmp_path / "copy", settings=["threshold"]
+        )
+    assert not (tmp_path / "copy").exists()
+
+
+def test_calibrate_chooses_a_threshold_when_asked(
+    world: tuple[Path, LabelledImage], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, item = world
+    write_pairs(tmp_path / "set", [item])
+    for output, more in (("plain", ()), ("chosen", ("--threshold",))):
+        assert somanet("calibrate", "set", "--model", folder, "--output", output, *more, cwd=tmp_path) is None
+    assert "0.5 before, 0.2 now" in capsys.readouterr().out
+    assert load_checkpoint(tmp_path / "plain").spec.instances.threshold == 0.5
+    assert load_checkpoint(tmp_path / "chosen").spec.instances.threshold == 0.2
+    assert load_checkpoint(folder).spec.instances.threshold == 0.5
+
+
+def test_calibrate_refuses_a_setting_that_the_network_does_not_use(
+    world: tuple[Path, LabelledImage], tmp_path: Path
+) -> None:
+    folder, item = world
+    write_pairs(tmp_path / "set", [item])
+    refused = somanet("calibrate", "set", "--model", folder, "--output", "new", "--peak-height", cwd=tmp_path)
+    assert refused == "error: peak_height is of networks with the output 'distance'; this one has soma."
+    assert not (tmp_path / "new").exists()

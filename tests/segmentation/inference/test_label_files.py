@@ -1,0 +1,103 @@
+"""Label images of files, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from somanet.core.hashing import sha256_file
+from somanet.io.datasets.writers import write_kaggle
+from somanet.segmentation.inference.input_files import Input, find_inputs
+from somanet.segmentation.inference.label_files import Labelled, predict_files
+from somanet.segmentation.inference.segmenter import Segmenter
+from somanet.segmentation.inference.size_warnings import notes_on
+from somanet.segmentation.network.checkpoint import load_checkpoint
+from somanet.segmentation.network.serves import Serves
+from tests.worlds import save_bright_network, scene
+
+
+def test_labels_come_one_by_one(tmp_path: Path) -> None:
+    """Each can be looked at when it is there; the folder has its place only with all of them."""
+    write_kaggle(tmp_path / "set.zip", [scene("a"), scene("b")])
+    checkpoint = load_checkpoint(save_bright_network(tmp_path / "model"))
+    steps = predict_files(Segmenter((checkpoint,)), find_inputs([tmp_path / "set.zip"]), tmp_path / "out")
+    first = next(steps)
+    assert (first.item.name, first.n_objects) == ("a", 2)
+    assert first.path.is_file()
+    assert not (tmp_path / "out").exists()  # it appears when all is done
+    assert [labelled.item.name for labelled in steps] == ["b"]
+    written = {"a.tif", "b.tif", "objects.csv", "predictions.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == written
+    record = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert set(record["files"]) == written - {"predictions.json"}
+    assert record["inputs_sha256"] == {"set.zip": sha256_file(tmp_path / "set.zip")}
+
+
+def test_a_prediction_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    write_kaggle(tmp_path / "set.zip", [scene("a"), scene("b")])
+    checkpoint = load_checkpoint(save_bright_network(tmp_path / "model"))
+    steps = predict_files(Segmenter((checkpoint,)), find_inputs([tmp_path / "set.zip"]), tmp_path / "out")
+    next(steps)
+    steps.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"set.zip", "model"}
+
+
+SERVES = Serves(diameter_px=(8, 50))  # typically 20 px
+
+
+def labelled(
+    name: str, *diameters: float, unnamed: bool = False, again: float = float("nan"), blank: tuple[int, ...] = ()
+) -> Labelled:
+    item = Input(name, Path(f"{name}.tif"), None, unnamed=unnamed)
+    return Labelled(item, Path("out") / item.path, np.array(diameters), again, blank)
+
+
+def notes(*each: Labelled, factor: float = 1.0) -> list[str]:
+    return list(notes_on(each, SERVES, factor=factor))
+
+
+def test_somas_of_the_networks_size_need_no_note() -> None:
+    """Medians 8 and 50, the range's ends; an image without somas among others has no size."""
+    assert notes(labelled("a", 8, 8, 3), labelled("b", 50), labelled("empty")) == []
+
+
+def test_somas_of_another_size_are_measured_and_a_factor_is_named() -> None:
+    """Median 60 of 30, 60, 90: 20 / 60 = 0.33."""
+    [note] = notes(labelled("a", 30, 60, 90))
+    assert note.startswith("The somas found are 60 px across (median), outside the 8 to 50 px")
+    assert "--rescale 0.33 (or --diameter 60) shows them to it at 20 px." in note
+    [note] = notes(labelled("a", 20), labelled("b", 4), labelled("c", 5, 5))
+    assert note.startswith("2 of 3 inputs, such as 'b': The somas found are 4.0 px")
+    assert "--rescale 5 " in note
+
+
+def test_the_size_that_counts_is_the_one_that_the_network_saw() -> None:
+    assert notes(labelled("a", 60), factor=1 / 3) == []
+    [note] = notes(labelled("a", 20), factor=4)
+    assert "20 px across (median), seen as 80 px at --rescale 4, outside" in note
+
+
+def test_nothing_found_is_told_with_the_way_out() -> None:
+    [note] = notes(labelled("a"), labelled("b"))
+    assert note.startswith("No soma was found. If somas are larger or smaller than the 8 to 50 px")
+    assert "--diameter PX" in note
+    assert "--rescale FACTOR" in note
+    [note] = notes(labelled("a"), labelled("b", again=70))
+    assert "somas of 70 px" in note
+    [note] = notes(labelled("a"), factor=0.5)
+    assert "No soma was found at --rescale 0.5." in note
+    assert list(notes_on([labelled("a")], Serves(), factor=1)) == []  # what serves everything promises no size
+
+
+def test_pages_that_were_taken_for_time_points_are_told_once() -> None:
+    [note] = notes(labelled("a", 20, unnamed=True), labelled("b", 20, unnamed=True), labelled("c", 20))
+    assert note.startswith("a.tif and 1 more: the file does not say what its pages are")
+
+
+def test_frames_that_show_nothing_are_told() -> None:
+    [note] = notes(labelled("a", 20), labelled("b", 20, blank=tuple(range(10))))
+    assert note == (
+        "b.tif: 10 frames show nothing and were given no labels (0, 1, 2, 3, 4, 5, 6, 7, …, counted from 0)."
+    )

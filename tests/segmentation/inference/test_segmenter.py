@@ -1,0 +1,218 @@
+"""Images to somas by one network or several, seen in one way or more; how sure they are of each."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from somanet.core.errors import SomaNetError
+from somanet.segmentation.inference.objects import measure_objects
+from somanet.segmentation.inference.prediction import TILE_PX, predict_probabilities
+from somanet.segmentation.inference.rescaling import answer_rescaled
+from somanet.segmentation.inference.segmenter import Segmented, Segmenter, confidence_of
+from somanet.segmentation.network.checkpoint import Checkpoint
+from somanet.segmentation.network.models import build_model
+from somanet.segmentation.network.serves import Serves
+from somanet.segmentation.network.settings import InstanceSettings, ModelSpec
+from somanet.segmentation.network.temperature import Temperature
+from tests.worlds import TWO_SOMAS, bright_network, draw, photograph
+
+LABELS = draw(TWO_SOMAS)
+SHAPE = LABELS.shape  # 64 × 96
+RNG_IMAGE = np.random.default_rng(3).integers(0, 255, (45, 70, 3)).astype(np.uint8)
+MEASURED = {"images": 3, "nll_before": 0.2, "nll_after": 0.1, "ece_before": 0.02, "ece_after": 0.01}
+
+
+class Sloping(nn.Module):
+    """Logit = brightness of the first channel − 0.5, plus a slope along each side of what it sees."""
+
+    def __init__(self, slope: float, outputs: int = 1) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.tensor(slope))
+        self.outputs = outputs
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        _, _, height, width = images_NCHW.shape
+        y, x = torch.arange(height)[:, None], torch.arange(width)[None]
+        logits = images_NCHW[:, :1] - 0.5 + self.slope * (y + 2 * x).float()
+        return logits.repeat(1, self.outputs, 1, 1)
+
+
+class Constant(nn.Module):
+    """The same probability everywhere."""
+
+    def __init__(self, probability: float, outputs: int = 1) -> None:
+        super().__init__()
+        self.logit = nn.Parameter(torch.logit(torch.tensor(probability, dtype=torch.float64)).float())
+        self.outputs = outputs
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        n, _, height, width = images_NCHW.shape
+        return self.logit.expand(n, self.outputs, height, width)
+
+
+def network(model: nn.Module, temperature: float | None = None, **spec: object) -> Checkpoint:
+    calibration = None if temperature is None else Temperature(temperature=temperature, **MEASURED)
+    return Checkpoint(model.eval(), ModelSpec(**spec), "0" * 64, calibration=calibration)
+
+
+def turned(array_YX: np.ndarray) -> list[np.ndarray]:
+    """The eight ways to see an array, written out."""
+    a, t = array_YX, array_YX.swapaxes(0, 1)
+    return [a, a[::-1], a[:, ::-1], a[::-1, ::-1], t, t[::-1], t[:, ::-1], t[::-1, ::-1]]
+
+
+@pytest.mark.parametrize("symmetries", [4, 8])
+@pytest.mark.parametrize("image", [photograph(LABELS), RNG_IMAGE], ids=["YX", "YXC"])
+def test_a_network_that_turns_with_the_image_says_the_same(symmetries: int, image: np.ndarray) -> None:
+    """The wire of the bright network sees each pixel alone."""
+    once = Segmenter.of(bright_network(), ModelSpec())
+    often = dataclasses.replace(once, symmetries=symmetries)
+    assert often.probabilities(image).shape == (1, *image.shape[:2])
+    np.testing.assert_allclose(often.probabilities(image), once.probabilities(image), atol=1e-6)
+    np.testing.assert_array_equal(often.labels(image), once.labels(image))
+
+
+@pytest.mark.parametrize("symmetries", [4, 8])
+def test_a_slope_of_the_networks_own_is_averaged_away(symmetries: int) -> None:
+    """An even image, 32 × 64: the mean over flips has the same value at a pixel and at its mirror images."""
+    image = np.full((32, 64), 40, np.uint8)
+    segmenter = Segmenter.of(Sloping(0.02), ModelSpec())
+    once = segmenter.probabilities(image)[0]
+    mean = dataclasses.replace(segmenter, symmetries=symmetries).probabilities(image)[0]
+    assert once[-1, -1] - once[0, 0] > 0.5  # sigmoid(-0.34) against sigmoid(-0.34 + 0.02 (31 + 126))
+    for mirrored in turned(mean)[:4]:
+        np.testing.assert_allclose(mirrored, mean, atol=1e-6)
+    # by hand, at the first pixel: what the network says at the four corners of what it sees, upright and on its side
+    corners = [once[0, 0], once[0, -1], once[-1, 0], once[-1, -1]]
+    if symmetries == 8:
+        y_x = [(0, 0), (0, 31), (63, 0), (63, 31)]
+        level = 40 / 255 - 0.5
+        corners += [1 / (1 + np.exp(-(level + 0.02 * (y + 2 * x)))) for y, x in y_x]
+    assert mean[0, 0] == pytest.approx(np.mean(corners), abs=1e-5)
+
+
+def test_eight_symmetries_are_all_eight() -> None:
+    """Whichever way the image is turned, the mean turns with it, though the network alone does not."""
+    image = np.random.default_rng(0).integers(0, 255, (32, 64)).astype(np.uint8)
+    segmenter = Segmenter.of(Sloping(0.02), ModelSpec())
+    eight = dataclasses.replace(segmenter, symmetries=8)
+    mean = eight.probabilities(image)[0]
+    for seen, expected in zip(turned(image), turned(mean), strict=True):
+        np.testing.assert_allclose(eight.probabilities(np.ascontiguousarray(seen))[0], expected, atol=1e-6)
+    assert not np.allclose(segmenter.probabilities(image.T)[0], segmenter.probabilities(image)[0].T, atol=0.1)
+
+
+def test_large_images_turn_in_tiles() -> None:
+    """One side is longer than a tile: turned, it is the other one."""
+    image = np.zeros((40, TILE_PX + 30), np.uint8)
+    image[10:20, 1000:1020] = 255
+    once = Segmenter.of(bright_network(), ModelSpec())
+    eight = dataclasses.replace(once, symmetries=8)
+    np.testing.assert_allclose(eight.probabilities(image), once.probabilities(image), atol=1e-5)
+
+
+def test_one_network_seen_once_says_what_it_always_said() -> None:
+    spec = ModelSpec(outputs=("soma", "boundary"))
+    model = build_model(spec).eval()
+    found = Segmenter.of(model, spec).probabilities(RNG_IMAGE)
+    np.testing.assert_array_equal(found, predict_probabilities(model, RNG_IMAGE, spec))
+
+
+def test_an_ensemble_says_the_mean() -> None:
+    """0.2, 0.4 and 0.9: 0.5 in every output."""
+    networks = tuple(network(Constant(p, 2), outputs=("soma", "boundary")) for p in (0.2, 0.4, 0.9))
+    found = Segmenter(networks).probabilities(photograph(LABELS))
+    assert found.shape == (2, *SHAPE)
+    np.testing.assert_allclose(found, 0.5, atol=1e-6)
+
+
+def test_the_first_networks_settings_make_the_labels() -> None:
+    """The mean is 0.5 everywhere: one object for a threshold of 0.45, none for 0.55."""
+    low, high = (InstanceSettings(threshold=threshold) for threshold in (0.45, 0.55))
+    networks = (network(Constant(0.3), instances=low), network(Constant(0.7), instances=high))
+    assert Segmenter(networks).labels(photograph(LABELS)).max() == 1
+    assert Segmenter(networks[::-1]).labels(photograph(LABELS)).max() == 0
+
+
+def test_images_enter_each_network_in_its_own_way() -> None:
+    """Brightness 50 of 250: as stored 50 / 255; stretched to the image's own range, 0 at its darkest."""
+    image = np.full((32, 64), 50, np.uint8)
+    image[8:16, 8:24] = 250
+    stored, stretched = network(Sloping(0.0)), network(Sloping(0.0), input="contrasts")
+    each = [Segmenter((one,)).probabilities(image) for one in (stored, stretched)]
+    assert each[0][0, 0, 0] == pytest.approx(1 / (1 + np.exp(0.5 - 50 / 255)), abs=1e-5)
+    assert abs(each[0] - each[1]).max() > 0.02
+    np.testing.assert_allclose(Segmenter((stored, stretched)).probabilities(image), np.mean(each, axis=0), atol=1e-6)
+
+
+def test_resizing_goes_with_symmetries_and_ensembles() -> None:
+    networks = (network(bright_network()), network(Constant(0.2)))
+    image = photograph(LABELS)
+    found = Segmenter(networks, symmetries=8, rescale=0.5)
+    alone = answer_rescaled(lambda seen: predict_probabilities(networks[0].model, seen, ModelSpec()), image, 0.5)
+    np.testing.assert_allclose(found.probabilities(image), (alone + np.float32(0.2)) / 2, atol=1e-5)
+    assert found.at(2.0) == dataclasses.replace(found, rescale=2.0)
+
+
+def test_confidence_is_the_mean_over_the_objects_pixels() -> None:
+    probability = np.where(LABELS == 1, 0.75, 0.1).astype(np.float32)
+    probability[LABELS == 2] = np.tile([0.5, 1.0], np.count_nonzero(LABELS == 2) // 2)
+    np.testing.assert_allclose(confidence_of(LABELS, probability), [0.75, 0.75])
+    assert confidence_of(np.zeros(SHAPE, np.int32), probability).shape == (0,)
+
+
+def test_confidence_is_calibrated_and_labels_are_not() -> None:
+    """Logits of 8 inside and −8 outside, temperature 4: sigmoid(2) = 0.881 inside."""
+    image = photograph(LABELS)  # brightness 0.9 (225 of 255 is 0.882) and 0.098
+    plain, warm = (Segmenter((network(bright_network(), t),)).segment(image) for t in (None, 4.0))
+    logit = 20 * (225 / 255 - 0.5)
+    assert plain.confidence == pytest.approx([1 / (1 + np.exp(-logit))] * 2, abs=1e-5)
+    assert warm.confidence == pytest.approx([1 / (1 + np.exp(-logit / 4))] * 2, abs=1e-4)
+    np.testing.assert_array_equal(plain.labels_YX, warm.labels_YX)
+    np.testing.assert_array_equal(warm.labels_YX > 0, LABELS > 0)
+
+
+def test_each_network_has_its_own_temperature() -> None:
+    """Logits 2 and 4, temperatures 1 and 2: both say sigmoid(2)."""
+    sure = [float(torch.sigmoid(torch.tensor(logit))) for logit in (2.0, 4.0)]
+    found = Segmenter((network(Constant(sure[0])), network(Constant(sure[1]), 2.0))).segment(photograph(LABELS))
+    assert found.confidence == pytest.approx([sure[0]], abs=1e-5)
+
+
+def test_objects_are_rows_with_place_size_and_confidence() -> None:
+    """`a`: rows 1-3 and columns 1-3 of 8 px; `b`: rows 1-4 and columns 8-9."""
+    table = measure_objects(Segmented(LABELS, np.array([0.9, 0.6])))
+    assert table["label"].tolist() == [1, 2]
+    assert table["area_px"].tolist() == [24 * 24, 32 * 16]
+    assert table["diameter_px"].tolist() == pytest.approx([24 * 2 / np.sqrt(np.pi), np.sqrt(32 * 16 * 4 / np.pi)])
+    assert table["y_px"].tolist() == [8 + 23 / 2, 8 + 31 / 2]
+    assert table["x_px"].tolist() == [8 + 23 / 2, 64 + 15 / 2]
+    assert table["confidence"].tolist() == [0.9, 0.6]
+    assert len(measure_objects(Segmented(np.zeros((4, 7), np.int32), np.empty(0)))) == 0
+
+
+def test_any_networks_microscopy_is_what_an_ensemble_serves() -> None:
+    one = network(Constant(0.5))
+    other = dataclasses.replace(one, serves=Serves(modality="fluorescence", diameter_px=(5, 9)))
+    sized = dataclasses.replace(one, serves=Serves(diameter_px=(10, 40)))
+    assert Segmenter((sized, other)).serves == Serves(modality="fluorescence", diameter_px=(10, 40))
+    assert Segmenter((sized, one)).serves == sized.serves
+
+
+@pytest.mark.parametrize("symmetries", [0, 2, 16])
+def test_other_numbers_of_symmetries_are_refused(symmetries: int) -> None:
+    with pytest.raises(SomaNetError, match=f"Expected 1, 4 .* or 8 .* found {symmetries}"):
+        Segmenter((network(Constant(0.5)),), symmetries=symmetries)
+
+
+def test_networks_with_other_outputs_are_refused() -> None:
+    networks = (network(Constant(0.5)), network(Constant(0.5, 2), outputs=("soma", "distance")))
+    with pytest.raises(SomaNetError, match="must give the same maps; one gives soma, another soma, distance"):
+        Segmenter(networks)
+    with pytest.raises(SomaNetError, match="No network"):
+        Segmenter(())

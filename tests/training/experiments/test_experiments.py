@@ -1,0 +1,452 @@
+"""A training or an evaluation with its files and its MLflow run, on drawn images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.io.datasets.writers import write_pairs
+from somanet.io.images import read_image
+from somanet.provenance.mlflow import load_logged_model, read_run, track_run, write_run_file
+from somanet.provenance.mlflow.client import open_client
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.experiments import (
+    Recording,
+    dataset_ref,
+    evaluate_checkpoint,
+    history_table,
+    load_items,
+    record_evaluation,
+    run_training,
+    several_trainings,
+    stage,
+    start_network,
+    write_evaluation,
+    write_training,
+)
+from somanet.training.loop import training
+from somanet.training.loop.settings import TrainSettings
+from tests.worlds import make_project, mlflow_may_warn, save_bright_network, scene
+
+ROOT = Path(__file__).resolve().parents[3]
+SETTINGS = TrainSettings(epochs=2, size_px=32, batch_size=2, loss="bce+dice", learning_rate=2e-3)
+MISSING_B = """
+    ............
+    .aaa........
+    .aaa........
+    .aaa........
+    ............
+    ............
+    ............
+    ............
+"""
+
+
+@pytest.fixture(autouse=True)
+def _mlflow_may_warn():
+    with mlflow_may_warn():
+        yield
+
+
+def make_training_project(folder: Path, base: Path) -> Path:
+    """A repository with a data set that DVC knows."""
+    project = make_project(folder, base)
+    write_pairs(project / "nuclei", [scene(name) for name in "abcd"])
+    (project / "dvc.lock").write_text(
+        "schema: '2.0'\nstages:\n  data:\n    cmd: x\n    outs:\n    - {path: nuclei, md5: " + "0" * 32 + ".dir}\n"
+    )
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["init", "--quiet"], ["add", "dvc.yaml"], [*identity, "commit", "--quiet", "--message", "a"]):
+        subprocess.run(["git", *command], cwd=project, check=True)
+    return project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_training_project(tmp_path_factory.mktemp("experiments") / "project", tmp_path_factory.getbasetemp())
+
+
+def train_here(project: Path, settings: TrainSettings = SETTINGS):
+    items = load_items(project / "nuclei")
+    model, spec, _ = start_network(ModelSpec(), seed=5)
+    datasets = [dataset_ref(project / "nuclei", "training", items[:3])]
+    return run_training(
+        model,
+        spec,
+        items[:3],
+        items[3:],
+        settings,
+        seed=5,
+        checkpoint=project / "model",
+        run_file=project / "report" / "mlflow_run.json",
+        recording=Recording(project, "pretrain", "small", datasets, {"variant": "v1"}),
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(project: Path):
+    with mlflow_may_warn():
+        return train_here(project)
+
+
+def weights_sha256(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def steps(project: Path, run_id: str, metric: str) -> list[int]:
+    return [m.step for m in open_client(project).get_metric_history(run_id, metric)]
+
+
+def artifacts(project: Path, run_id: str) -> set[str]:
+    """The run's files, one folder deep."""
+    client = open_client(project)
+    folders = [entry.path for entry in client.list_artifacts(run_id) if entry.is_dir]
+    return {entry.path for folder in folders for entry in client.list_artifacts(run_id, folder)}
+
+
+def flat(values: dict, prefix: str = "") -> set[str]:
+    """The dotted names of nested settings; an empty value has none below it."""
+    names: set[str] = set()
+    for key, value in values.items():
+        names |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}"}
+    return names
+
+
+# Training
+
+
+def test_a_training_leaves_a_checkpoint_and_no_state(project: Path, trained) -> None:
+    config = json.loads((project / "model" / "config.json").read_text(encoding="utf-8"))
+    assert config["weights"]["sha256"] == weights_sha256(project / "model")
+    assert config["training"] == {**SETTINGS.model_dump(mode="json"), "seed": 5}
+    assert config["best_epoch"] == trained.best_epoch
+    assert config["start_weights_sha256"] is None
+    assert config["trainable_parameters"] == 1_944_529
+    assert list((project / "mlruns" / "resume").iterdir()) == []
+
+
+def test_the_run_has_every_hyperparameter(project: Path, trained) -> None:
+    run = read_run(project / "report", root=project)
+    assert (run.name, run.experiment, run.status) == ("small", "pretrain", "FINISHED")
+    settings = {"model": ModelSpec().model_dump(mode="json"), "training": SETTINGS.model_dump(mode="json"), "seed": 5}
+    assert flat(settings) - set(run.params) == set()
+    assert run.params["training.learning_rate"] == "0.002"
+    assert run.params["training.loss"] == "bce+dice"
+    assert run.params["seed"] == "5"
+
+
+def test_the_run_has_each_epoch_once_and_the_end(project: Path, trained) -> None:
+    run = read_run(project / "report", root=project)
+    for metric in ("train_loss", "train_iou", "val_loss", "val_iou", "learning_rate"):
+        assert steps(project, run.run_id, metric) == [1, 2], metric
+    assert run.metrics["best_val_iou"] == pytest.approx(trained.best_val_iou)
+    assert run.metrics["best_epoch"] == trained.best_epoch
+    assert run.metrics["trainable_parameters"] == run.metrics["parameters"] == 1_944_529
+
+
+def test_the_run_names_its_data_its_code_and_its_weights(project: Path, trained) -> None:
+    run = read_run(project / "report", root=project)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, capture_output=True, text=True, check=True)
+    assert run.datasets == {"nuclei": "0" * 32 + ".dir"}
+    assert run.tags["mlflow.source.git.commit"] == head.stdout.strip()
+    assert run.tags["git.dirty"] == "false"
+    assert run.tags["variant"] == "v1"
+    assert run.tags["start_weights_sha256"] == "random"
+    assert run.tags["weights_sha256"] == weights_sha256(project / "model")
+
+
+def test_the_run_has_the_curves_and_a_model_that_predicts_at_any_size(project: Path, trained) -> None:
+    run_id = read_run(project / "report", root=project).run_id
+    assert artifacts(project, run_id) >= {"tables/history.csv", "figures/curves.png"}
+    [logged] = open_client(project).get_run(run_id).outputs.model_outputs
+    model = load_logged_model(f"models:/{logged.model_id}", project)
+    image_NCHW = np.random.default_rng(0).random((1, 3, 96, 128), np.float32)
+    with torch.inference_mode():
+        expected = trained.model(torch.from_numpy(image_NCHW)).numpy()
+    np.testing.assert_allclose(model.predict(image_NCHW), expected, atol=1e-4)
+
+
+def test_the_files_of_a_stage(project: Path, trained, tmp_path: Path) -> None:
+    write_training(tmp_path, {5: trained, 6: trained})
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history[["seed", "epoch"]].to_numpy().tolist() == [[5, 1], [5, 2], [6, 1], [6, 2]]
+    assert list(history.columns) == [*history_table(trained).columns, "seed"]
+    told = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
+    assert told["best_epochs"] == {"5": trained.best_epoch, "6": trained.best_epoch}
+    assert told["trainable_parameters"] == 1_944_529
+    assert read_image(tmp_path / "curves.png").ndim == 3
+
+
+def test_a_failed_training_is_a_failed_run_and_leaves_no_checkpoint(project: Path) -> None:
+    hopeless = SETTINGS.model_copy(update={"learning_rate": 1e30, "epochs": 3})
+    before = weights_sha256(project / "model") if (project / "model").exists() else None
+    with pytest.raises(SomaNetError, match="learning rate"):
+        train_here(project, hopeless)
+    client = open_client(project)
+    [last] = client.search_runs([client.get_experiment_by_name("pretrain").experiment_id], max_results=1)
+    assert last.info.status == "FAILED"
+    assert (weights_sha256(project / "model") if (project / "model").exists() else None) == before
+
+
+def test_a_seed_that_is_done_survives_the_killing_of_a_later_one(project: Path, tmp_path: Path) -> None:
+    """DVC deletes the stage's outputs before it runs again: both come back, the first without a single step."""
+    items = load_items(project / "nuclei")
+    steps_taken: list[str] = []
+
+    def train_seed(seed: int, finished: list[Path]):
+        model, spec, _ = start_network(ModelSpec(), seed=seed)
+        return run_training(
+            model,
+            spec,
+            items[:3],
+            items[3:],
+            SETTINGS,
+            seed=seed,
+            checkpoint=tmp_path / f"model{seed}",
+            run_file=tmp_path / f"run{seed}.json",
+            recording=Recording(project, "several", f"seed{seed}"),
+            score_training_images=True,
+            finished=finished,
+        )
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with several_trainings() as finished:
+        first = train_seed(1, finished)
+        run_id, digest = read_run(tmp_path / "run1.json", root=project).run_id, weights_sha256(tmp_path / "model1")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training, "validate", fail)
+            with pytest.raises(KeyboardInterrupt):
+                train_seed(2, finished)
+        finished.clear()  # as if the process had ended here
+    for path in (tmp_path / "model1", tmp_path / "run1.json"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    with pytest.MonkeyPatch.context() as patch, several_trainings() as finished:
+        step = torch.optim.Adam.step
+        patch.setattr(torch.optim.Adam, "step", lambda *args: (steps_taken.append("step"), step(*args))[1])
+        again = train_seed(1, finished)
+        assert steps_taken == []
+        train_seed(2, finished)
+        assert len(steps_taken) == 4  # 2 epochs of 3 images in batches of 2
+    assert weights_sha256(tmp_path / "model1") == digest
+    assert read_run(tmp_path / "run1.json", root=project).run_id == run_id
+    assert (again.history, again.seconds) == (first.history, first.seconds)
+    assert again.train_images_iou == first.train_images_iou >= 0
+    assert steps(project, run_id, "val_iou") == [1, 2]
+    left = [path.name for path in (project / "mlruns" / "resume").iterdir()]
+    assert [name for name in left if name.endswith((".pt", ".done.json"))] == []
+
+
+TRAIN = """
+import sys, time
+from pathlib import Path
+from somanet.training.experiments import training
+from tests.training.experiments.test_experiments import SETTINGS, train_here
+stop_after = sys.argv[2]
+say = training.say
+def say_and_wait(line):
+    say(line)
+    sys.stdout.flush()
+    if f"epoch {stop_after}/" in line:
+        time.sleep(600)
+training.say = say_and_wait
+train_here(Path(sys.argv[1]), SETTINGS.model_copy(update={"epochs": 4, "schedule": "cosine", "ema_decay": 0.5}))
+"""
+
+
+def start_training(project: Path, stop_after: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN, str(project), stop_after],
+        cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+
+
+def run_to_the_end(project: Path) -> None:
+    _, errors = (process := start_training(project, "never")).communicate(timeout=300)
+    assert process.returncode == 0, errors
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_in_its_run_and_ends_the_same(tmp_path: Path, tmp_path_factory) -> None:
+    """Killed after epoch 2 of 4 and started again: one run, each epoch once, the weights of an undisturbed one."""
+    killed, undisturbed = (
+        make_training_project(tmp_path / name, tmp_path_factory.getbasetemp()) for name in ("killed", "undisturbed")
+    )
+    process = start_training(killed, "2")
+    assert process.stdout is not None
+    while "epoch 2/4" not in (line := process.stdout.readline()):
+        assert line, process.communicate()[1]
+    process.kill()
+    process.communicate()
+    [state] = (killed / "mlruns" / "resume").glob("*.json")
+    first_run = json.loads(state.read_text(encoding="utf-8"))["run_id"]
+    assert read_run(first_run, root=killed).status == "RUNNING"
+    assert not (killed / "model").exists()
+
+    run_to_the_end(killed)
+    run_to_the_end(undisturbed)
+    assert weights_sha256(killed / "model") == weights_sha256(undisturbed / "model")
+    assert (killed / "model/config.json").read_bytes() == (undisturbed / "model/config.json").read_bytes()
+    run = read_run(killed / "report", root=killed)
+    assert run.run_id == first_run
+    assert run.status == "FINISHED"
+    for metric in ("train_loss", "val_iou"):
+        assert steps(killed, first_run, metric) == [1, 2, 3, 4]
+    twin = read_run(undisturbed / "report", root=undisturbed)
+    for metric in ("train_loss", "val_loss", "best_val_iou"):
+        assert run.metrics[metric] == twin.metrics[metric]
+    assert list((killed / "mlruns" / "resume").iterdir()) == []
+
+
+# Where a training begins
+
+
+def test_where_a_network_begins(tmp_path: Path) -> None:
+    saved = save_bright_network(tmp_path / "model")
+    model, spec, digest = start_network(ModelSpec(), seed=1, checkpoint=saved, weights="pretrained")
+    assert digest == weights_sha256(saved)
+    assert float(model.state_dict()["head.bias"]) == -10
+    fresh = [start_network(spec, seed=seed, checkpoint=saved, weights="random") for seed in (1, 1, 2)]
+    a, b, c = (model.state_dict()["head.weight"] for model, _, _ in fresh)
+    assert a.equal(b)
+    assert not a.equal(c)
+    assert {digest for _, _, digest in fresh} == {None}
+
+
+# Evaluation
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory: pytest.TempPathFactory):
+    """A perfect answer on one image; on the other the network sees a soma where the truth has none."""
+    saved = save_bright_network(tmp_path_factory.mktemp("bright") / "model")
+    right, other = scene("a"), scene("b", MISSING_B)
+    items = [right, LabelledImage("b", right.image, other.labels)]
+    with pytest.MonkeyPatch.context() as patch:
+        from somanet.evaluation.scores import bootstrap_intervals
+
+        patch.setitem(bootstrap_intervals.__kwdefaults__, "resamples", 50)
+        return evaluate_checkpoint(saved, items, thresholds=(0.5, 0.9), panel_images=2)
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    from somanet.evaluation.scores import bootstrap_intervals
+
+    monkeypatch.setitem(bootstrap_intervals.__kwdefaults__, "resamples", 50)
+
+
+def test_the_scores_of_a_checkpoint(evaluation) -> None:
+    """a: 3·3 + 2·4 = 17 of 17 squares; b: 9 of 17. 3 of 4 objects are right: precision 3/4, recall 1."""
+    values = evaluation.everything.values
+    assert values["iou"] == pytest.approx((1 + 9 / 17) / 2)
+    assert (values["precision"], values["recall"], values["accuracy"]) == (0.75, 1.0, 0.75)
+
+
+def test_the_files_of_an_evaluation(evaluation, tmp_path: Path) -> None:
+    returned = write_evaluation({0: evaluation, 1: evaluation}, tmp_path / "out", title="twice")
+    written = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert written == json.loads(json.dumps(returned))
+    assert (written["n_seeds"], written["n_images"]) == (2, 2)
+    assert written["precision"] == 0.75
+    assert written["spread_over_seeds"]["precision"] == 0
+    assert written["interior"]["precision"] == 0.75
+    assert set(written["seeds"]) == {"0", "1"}
+    assert set(written["ap"]) == {"0.5", "0.9"}
+    table = pd.read_csv(tmp_path / "out" / "per_image.csv")
+    assert table[["name", "seed"]].to_numpy().tolist() == [["a", 0], ["b", 0], ["a", 1], ["b", 1]]
+    assert read_image(tmp_path / "out" / "panels.png").ndim == 3
+
+
+def test_one_seed_has_no_spread(evaluation, tmp_path: Path) -> None:
+    assert write_evaluation({3: evaluation}, tmp_path, title="once")["n_seeds"] == 1
+    written = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert set(written["spread_over_seeds"].values()) == {None}
+
+
+def test_an_evaluation_joins_the_run_of_its_training(project: Path, evaluation, tmp_path: Path) -> None:
+    with track_run("v", experiment="finetune", root=project, params={"a": 1}, system_metrics=False) as run:
+        write_run_file(tmp_path / "seed0.json", run)
+    recording = Recording(project, "finetune", "v", tags={"variant": "v"})
+    record_evaluation(tmp_path / "seed0.json", evaluation, prefix="neurons", recording=recording)
+    joined = read_run(tmp_path / "seed0.json", root=project)
+    assert joined.run_id == run.run_id
+    assert joined.status == "FINISHED"
+    assert joined.params == {"a": "1"}
+    assert joined.metrics["neurons_precision"] == joined.metrics["neurons_interior_precision"] == 0.75
+    assert artifacts(project, run.run_id) == {"tables/neurons_per_image.csv", "figures/neurons_panels.png"}
+
+
+def test_a_model_s_own_page_shows_its_settings_and_scores(project: Path, trained, evaluation, tmp_path: Path) -> None:
+    run = read_run(project / "report", root=project)
+    recording = Recording(project, "pretrain", "small")
+    record_evaluation(project / "report" / "mlflow_run.json", evaluation, prefix="page", recording=recording)
+    client = open_client(project)
+    [logged] = client.get_run(run.run_id).outputs.model_outputs
+    model = client.get_logged_model(logged.model_id)
+    assert model.params["training.learning_rate"] == "0.002"
+    shown = {metric.key: metric.value for metric in model.metrics}
+    assert shown["page_iou"] == evaluation.everything.values["iou"]
+    assert read_run(project / "report", root=project).metrics["page_iou"] == shown["page_iou"]
+    assert "train_loss" not in shown
+
+
+def test_an_evaluation_of_a_run_from_elsewhere_gets_a_run_of_its_own(project: Path, evaluation, tmp_path: Path) -> None:
+    (tmp_path / "seed0.json").write_text(json.dumps({"run_id": "f" * 32}))
+    record_evaluation(tmp_path / "seed0.json", evaluation, prefix="neurons", recording=Recording(project, "x", "v"))
+    client = open_client(project)
+    [run] = client.search_runs([client.get_experiment_by_name("evaluate").experiment_id])
+    assert run.data.tags["trained_by"] == "f" * 32
+    assert run.data.metrics["neurons_recall"] == 1.0
+
+
+# The small ones
+
+
+def test_a_data_set_is_described_by_what_was_used_of_it(tmp_path: Path) -> None:
+    """Two images with two somas each of the four in the folder."""
+    reference = dataset_ref(tmp_path / "nuclei", "training", [scene("a"), scene("b")])
+    assert (reference.name, reference.n_images, reference.profile) == ("nuclei", 2, {"n_objects": 4})
+    assert dataset_ref(tmp_path, "x", []).profile == {"n_objects": 0}
+
+
+def test_a_part_of_a_split_is_loaded(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("image_id,split\na,train\nc,train\nb,val\n")
+    names = {part: [i.name for i in load_items(project / "nuclei", split=tmp_path / "split.csv", part=part)]
+             for part in ("train", "val", "test")}  # fmt: skip
+    assert names == {"train": ["a", "c"], "val": ["b"], "test": []}
+    assert len(load_items(project / "nuclei")) == 4
+
+
+def test_a_stage_ends_with_one_line() -> None:
+    def main(name: str) -> None:
+        raise SomaNetError(f"no {name}")
+
+    with pytest.raises(SystemExit) as ended:
+        stage(main, "data")
+    assert ended.value.code == "error: no data"
+    with pytest.raises(ZeroDivisionError):  # a bug is not the user's to mend: it keeps its traceback
+        stage(lambda: print(1 / 0))
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_only_the_first_process_records(rank: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from somanet.training.experiments import is_main_process
+
+    monkeypatch.setenv("RANK", rank)
+    assert is_main_process() is (rank == "0")

@@ -1,0 +1,248 @@
+"""Trainings that were killed, or shared between processes, end as one that was left alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.loop.saved_state import training_key
+from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.training import Epoch
+from tests.training.loop.trainings import SPEC, assert_equal, normed, run, settings, tiny, weights
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# Names and resumption
+
+
+def test_a_training_is_named_by_all_that_determines_it(items: list[LabelledImage]) -> None:
+    def key(
+        model: nn.Module | None = None,
+        spec: ModelSpec = SPEC,
+        train_items: Sequence[LabelledImage] = items[1:],
+        val_items: Sequence[LabelledImage] = items[:1],
+        choice: TrainSettings | None = None,
+        seed: int = 0,
+        unlabelled: Sequence[np.ndarray] = (),
+    ) -> str:
+        choice = choice or settings()
+        return training_key(model or tiny(), spec, train_items, val_items, choice, seed=seed, unlabelled=unlabelled)
+
+    brighter = dataclasses.replace(items[1], image=items[1].image + 1)
+    relabelled = dataclasses.replace(items[0], labels=items[0].labels * 2)
+    keys = [
+        key(),
+        key(model=tiny(1)),
+        key(spec=ModelSpec(input="contrasts")),
+        key(train_items=items[2:]),
+        key(train_items=[brighter, *items[2:]]),
+        key(val_items=[relabelled]),
+        key(choice=settings(epochs=4)),
+        key(seed=1),
+        key(unlabelled=[items[0].image]),
+        key(unlabelled=[items[0].image + 1]),
+        key(unlabelled=[items[0].image, items[0].image]),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key() == keys[0]
+
+
+KILLED_MIDWAY = """
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.training.loop import training
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.loop.settings import TrainSettings
+
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+saved = torch.load(folder / "items.pt", weights_only=True)
+items = [LabelledImage(name, image.numpy(), labels.numpy()) for name, image, labels in saved]
+steps = 0
+count_iou = training.batch_iou
+
+def wait_in_the_middle(*arguments):
+    global steps
+    steps += 1
+    if steps == 6:  # two steps an epoch: the last of the third, its weights moved and not yet saved
+        print("waiting", flush=True)
+        time.sleep(600)
+    return count_iou(*arguments)
+
+training.batch_iou = wait_in_the_middle
+torch.manual_seed(0)
+model = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 1, 1))
+training.train(
+    model, ModelSpec(), items, items[:2],
+    TrainSettings.model_validate_json((folder / "settings.json").read_text()),
+    seed=5, state_file=folder / "state.pt", progress=False,
+)
+"""
+
+
+def test_killed_and_resumed_it_ends_the_same(items: list[LabelledImage], tmp_path: Path) -> None:
+    """SIGKILL in the third epoch of five; the state on disk is the second's; resumed, every bit is the same."""
+    choice = settings(
+        epochs=5,
+        augment={"mode": "online"},
+        loss="bce+dice",
+        optimizer="adamw",
+        schedule="cosine",
+        warmup_fraction=0.2,
+        ema_decay=0.6,
+        gradient_clip=1.0,
+        weight_decay=0.01,
+    )
+    torch.save(
+        [(item.name, torch.from_numpy(item.image), torch.from_numpy(item.labels)) for item in items],
+        tmp_path / "items.pt",
+    )
+    (tmp_path / "settings.json").write_text(choice.model_dump_json())
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED_MIDWAY, str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "waiting\n"
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    state_file = tmp_path / "state.pt"
+    assert torch.load(state_file, weights_only=True)["epoch"] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["items.pt", "settings.json", "state.pt"]
+
+    epochs: list[int] = []
+    resumed = run(
+        normed(), items, choice, seed=5, state_file=state_file, on_epoch=lambda epoch: epochs.append(epoch.epoch)
+    )
+    assert epochs == [3, 4, 5]
+    whole = run(normed(), items, choice, seed=5)
+    assert resumed.history == whole.history
+    assert resumed.best_epoch == whole.best_epoch
+    assert_equal(weights(resumed.model), weights(whole.model))
+
+
+def test_a_finished_training_is_not_run_again(items: list[LabelledImage], tmp_path: Path) -> None:
+    state_file = tmp_path / "state.pt"
+    first = run(tiny(), items, settings(), state_file=state_file)
+    epochs: list[Epoch] = []
+    again = run(tiny(9), items, settings(), state_file=state_file, on_epoch=epochs.append)
+    assert epochs == []
+    assert again.history == first.history
+    assert_equal(weights(again.model), weights(first.model))
+
+
+@pytest.mark.parametrize("damage", ["cut", "not a state"])
+def test_a_state_that_cannot_be_resumed(items: list[LabelledImage], tmp_path: Path, damage: str) -> None:
+    state_file = tmp_path / "state.pt"
+    run(tiny(), items, settings(epochs=1), state_file=state_file)
+    if damage == "cut":
+        state_file.write_bytes(state_file.read_bytes()[:-700])
+    elif damage == "not a state":
+        torch.save({"epoch": 3}, state_file)
+    with pytest.raises(SomaNetError, match=r"Cannot resume from .*state\.pt .*Delete it to start this training afresh"):
+        run(tiny(), items, settings(), state_file=state_file)
+
+
+# Several processes
+
+TWO_PROCESSES = """
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.training import train
+
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+saved = torch.load(folder / "items.pt", weights_only=True)
+items = [LabelledImage(name, image.numpy(), labels.numpy()) for name, image, labels in saved]
+torch.manual_seed(0)
+model = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 1, 1))
+seen = []
+settings = TrainSettings.model_validate_json((folder / "settings.json").read_text())
+result = train(
+    model, ModelSpec(), items, items[:2], settings, unlabelled=[item.image for item in items if settings.unlabelled],
+    seed=5, state_file=folder / "state.pt", progress=False, on_epoch=seen.append,
+)
+size = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+rank = torch.distributed.get_rank() if size > 1 else 0
+torch.save(
+    {"weights": result.model.state_dict(), "loss": [e.train_loss for e in result.history],
+     "val_iou": [e.val_iou for e in result.history], "consistency": [e.consistency for e in result.history],
+     "seen": len(seen), "processes": size},
+    folder / f"rank{rank}.pt",
+)
+if size > 1:
+    torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unlabelled", [None, {"batch_size": 4, "ramp_fraction": 0.5}], ids=["labels", "unlabelled"])
+def test_two_processes_share_a_batch_and_agree_with_one(
+    items: list[LabelledImage], tmp_path: Path, unlabelled: dict[str, float] | None
+) -> None:
+    """Without batch norm the mean of two half batches' gradients is the whole batch's: the same but for rounding."""
+    choice = settings(epochs=4, learning_rate=0.01, ema_decay=0.5 if unlabelled else 0, unlabelled=unlabelled)
+    torch.save(
+        [(item.name, torch.from_numpy(item.image), torch.from_numpy(item.labels)) for item in items],
+        tmp_path / "items.pt",
+    )
+    (tmp_path / "settings.json").write_text(choice.model_dump_json())
+    (tmp_path / "script.py").write_text(TWO_PROCESSES)
+    # on a CPU `accelerate launch --num_processes 2` starts one process only; torchrun starts both
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*launch, str(tmp_path / "script.py"), str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert first["processes"] == 2
+    assert_equal(first["weights"], second["weights"])
+    assert (first["seen"], second["seen"]) == (4, 0)  # only the main process reports
+    assert first["loss"] == second["loss"]
+
+    frames = [item.image for item in items] if unlabelled else []
+    single = run(tiny(), items, choice, seed=5, unlabelled=frames)
+    if unlabelled:
+        np.testing.assert_allclose(first["consistency"], [epoch.consistency for epoch in single.history], rtol=1e-3)
+    np.testing.assert_allclose(first["loss"], [epoch.train_loss for epoch in single.history], rtol=1e-4)
+    np.testing.assert_allclose(first["val_iou"], [epoch.val_iou for epoch in single.history], atol=0.02)
+    for name, value in single.model.state_dict().items():
+        torch.testing.assert_close(first["weights"][name], value, rtol=1e-3, atol=1e-4)

@@ -1,0 +1,74 @@
+"""The study's run in MLflow, and its trainings below it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from somanet.core.errors import SomaNetError
+from somanet.provenance.mlflow import adopt_runs, read_run, read_tables
+from somanet.provenance.mlflow.client import open_client
+from somanet.training.paper.recording import record_study
+from tests.training.comparison.worlds import write_run
+from tests.training.paper.worlds import small_study
+from tests.worlds import make_project, mlflow_may_warn
+
+
+@pytest.fixture(autouse=True)
+def _mlflow_may_warn():
+    with mlflow_may_warn():
+        yield
+
+
+@pytest.fixture
+def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path / "project", tmp_path_factory.getbasetemp())
+
+
+def train(root: Path, name: str) -> str:
+    return write_run(root, name, {}, experiment="finetune")
+
+
+def test_one_run_holds_all_and_a_second_time_it_is_the_same(project: Path) -> None:
+    _, results, _ = small_study()
+    trained = {name: train(project, name) for name in ("best", "other")}
+    lost = "0" * 32  # trained elsewhere
+    results = {
+        name: replace(result, network=replace(result.network, runs={0: trained.get(name, lost)}))
+        for name, result in results.items()
+    }
+    undefined = {**results["fast"].network.metrics, "precision": None}  # nothing was predicted
+    results["fast"] = replace(results["fast"], network=replace(results["fast"].network, metrics=undefined))
+    picture = project / "loss.png"
+    picture.write_bytes(b"picture")
+    page, client = project / "comparison.md", open_client(project)
+    page.write_text("table")
+    first, second = (
+        record_study("A study", results, [picture], [page], experiment="finetune", root=project) for _ in range(2)
+    )
+    assert first == second
+    study = read_run(first, root=project)
+    assert (study.name, study.status, study.experiment) == ("A study", "FINISHED", "finetune")
+    stored = [entry.path for part in ("study", "comparison") for entry in client.list_artifacts(first, part)]
+    assert stored == ["study/loss.png", "comparison/comparison.md"]
+    [(_, tables)] = read_tables([study], suffix=".csv", root=project)
+    table = tables["study"].set_index("row")
+    assert table["iou"].round(6).to_dict() == {"baseline: n": 0.2, "best": 0.5, "fast": 0.5, "other": 0.8}
+    assert table["precision"].isna().to_dict() == {"baseline: n": False, "best": False, "fast": True, "other": False}
+    assert {read_run(run, root=project).tags["mlflow.parentRunId"] for run in trained.values()} == {first}
+
+    retrained = train(project, "best again")
+    results["best"] = replace(results["best"], network=replace(results["best"].network, runs={0: retrained}))
+    third = record_study("A study", results, [], [], experiment="finetune", root=project)
+    assert third != first
+    assert read_run(retrained, root=project).tags["mlflow.parentRunId"] == third
+
+
+def test_runs_that_the_store_lacks_are_left_out_and_a_parent_must_be_there(project: Path) -> None:
+    parent, child = train(project, "parent"), train(project, "child")
+    assert adopt_runs(parent, [child, "0" * 32], root=project) == [child]
+    with pytest.raises(SomaNetError, match=re.escape(f"cannot become parts of {'0' * 32}")):
+        adopt_runs("0" * 32, [child], root=project)

@@ -1,0 +1,212 @@
+"""Trials on Dask workers: what a killed worker had goes on in another, and the SLURM example makes a job script."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import KilledWorker
+from optuna.trial import TrialState
+
+from somanet.core.errors import SomaNetError
+from somanet.core.files import read_json
+from somanet.provenance.mlflow import read_run
+from somanet.provenance.mlflow.lifecycle import PID, owner_is_alive
+from somanet.training.sweep.cluster import existing_cluster, run_on_cluster
+from somanet.training.sweep.leases import owner_of
+from somanet.training.sweep.study import open_study
+from somanet.training.sweep.trial import Job
+from tests.training.sweep.worlds import make_job, make_sweep_project, runs_below, start_sweep, steps, sweep_values
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Future:
+    def __init__(self, problem: BaseException | None) -> None:
+        self.problem = problem
+
+    def exception(self) -> BaseException | None:
+        return self.problem
+
+
+class Cluster:
+    """Workers that answer at once; keeps how many tasks were open at a time."""
+
+    def __init__(self, workers: int, problems: dict[int, BaseException]) -> None:
+        self.workers, self.problems = workers, problems
+        self.open = self.most_open = 0
+
+    def nthreads(self) -> dict[str, int]:
+        return dict.fromkeys(map(str, range(self.workers)), 1)
+
+    def submit(self, _function: object, _job: Job, number: int, *, key: str, retries: int) -> Future:
+        assert f"trial{number}-" in key
+        assert retries > 0
+        self.open += 1
+        self.most_open = max(self.open, self.most_open)
+        return Future(self.problems.get(number))
+
+    def wait(self, futures: list[Future], *, return_when: str) -> Any:
+        assert return_when == "FIRST_COMPLETED"
+        self.open -= 1
+        return type("Done", (), {"done": {futures[0]}})
+
+
+def run_here(
+    monkeypatch: pytest.MonkeyPatch, job: Job, cluster: Cluster, *, at_once: int | None
+) -> list[tuple[int, str | None]]:
+    """Five trials on a cluster that is none."""
+    monkeypatch.setattr("distributed.wait", cluster.wait)
+    numbers, over = iter(range(5)), []
+    client: Any = cluster
+    run_on_cluster(
+        client,
+        job,
+        at_once=at_once,
+        next_trial=lambda: next(numbers, None),
+        ended=lambda number, problem: over.append((number, problem)),
+    )
+    return over
+
+
+@pytest.mark.parametrize(("workers", "at_once", "most"), [(3, None, 3), (3, 2, 2), (0, None, 1), (0, 4, 4)])
+def test_as_many_tasks_as_workers(
+    workers: int, at_once: int | None, most: int, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster that grows with its work has no worker yet: one task must wait for it to begin."""
+    cluster = Cluster(workers, {})
+    over = run_here(monkeypatch, make_job(project), cluster, at_once=at_once)
+    assert sorted(number for number, _ in over) == [0, 1, 2, 3, 4]
+    assert cluster.most_open == most
+
+
+def test_a_trial_that_dask_gives_up_is_a_failed_one(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(1, {2: KilledWorker("task", None, 4)})  # type: ignore[arg-type]
+    over = dict(run_here(monkeypatch, make_job(project), cluster, at_once=1))
+    assert "died again and again" in str(over[2])
+    assert [over[number] for number in (0, 1, 3, 4)] == [None] * 4
+
+
+def test_a_worker_that_cannot_work_at_all_stops_the_sweep(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(1, {0: SomaNetError("MLflow's store is a file")})
+    with pytest.raises(SomaNetError, match="store is a file"):
+        run_here(monkeypatch, make_job(project), cluster, at_once=1)
+
+
+def test_an_address_where_nobody_answers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("somanet.training.sweep.cluster._CONNECT_S", 1)
+    with (
+        pytest.raises(SomaNetError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"),
+        existing_cluster("tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+def test_the_slurm_example_makes_a_job_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its settings are those at its top: one worker of one thread per job, on so many cores."""
+    monkeypatch.chdir(tmp_path)
+    example = runpy.run_path(str(ROOT / "examples/slurm/cluster.py"))
+    with example["make_cluster"]() as cluster:
+        script = cluster.job_script()
+    lines = script.splitlines()
+    assert lines[0] == "#!/usr/bin/env bash"
+    assert f"#SBATCH -p {example['PARTITION']}" in lines
+    assert f"#SBATCH --cpus-per-task={example['CORES']}" in lines
+    assert f"#SBATCH -t {example['HOURS']:02d}:00:00" in lines
+    assert lines.index(example["ACTIVATE"]) < lines.index(f"export OMP_NUM_THREADS={example['CORES']}")
+    assert "--nthreads 1 " in next(line for line in lines if "dask_worker" in line)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_no_trial(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Two workers, four trials; the process of a running trial is killed twice: all four end well, each run once."""
+    project = make_sweep_project(tmp_path / "project", tmp_path_factory.getbasetemp(), rates=sweep_values())
+    with start_sweep(project, "rates", "--workers", "2") as process:
+        try:
+            for _ in range(2):
+                os.kill(worker_in_training(project, process), signal.SIGKILL)
+            output, _ = process.communicate(timeout=600)
+        finally:
+            process.kill()
+    assert process.returncode == 0, output
+    [folder] = (project / "mlruns/sweeps").glob("rates-*")
+    trials = open_study(folder, folder.name).trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4
+    parent = read_run(read_json(project / "reports/sweeps/rates/sweep.json")["mlflow_run"], root=project)
+    children = runs_below(project, parent.run_id)
+    assert sorted(run.tags["optuna.trial"] for run in children) == ["0", "1", "2", "3"]
+    assert {run.status for run in children} == {"FINISHED"}
+    assert all(steps(project, run.run_id) == [1, 2, 3] for run in children)
+    assert any("somanet.resumed" in run.tags and run.tags["somanet.resumed"] != "1" for run in children)
+    assert (folder / "trial_0000/training.log").read_text().count("epoch 3/3") >= 1
+
+
+@contextlib.contextmanager
+def dask_cluster(folder: Path) -> Iterator[str]:
+    """A scheduler and one worker that were there before the sweep; the scheduler's address."""
+    dask = [sys.executable, "-W", "ignore", "-m", "dask"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    where = ["--scheduler-file", str(folder / "scheduler.json")]
+    schedule = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", *where]
+    work = [*dask, "worker", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1", *where]
+    with contextlib.ExitStack() as stack:
+        for command in (schedule, work):
+            process = stack.enter_context(
+                subprocess.Popen(
+                    command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+            )
+            stack.callback(process.kill)
+        while not (folder / "scheduler.json").exists():
+            assert process.poll() is None
+            time.sleep(0.2)
+        yield json.loads((folder / "scheduler.json").read_text())["address"]
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_waits_for_what_its_workers_still_run(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SIGKILL for the sweep, not for the worker, which ends its trial: the next start counts it and runs the rest."""
+    project = make_sweep_project(tmp_path / "project", tmp_path_factory.getbasetemp(), rates=sweep_values(trials=3))
+    (tmp_path / "dask").mkdir()
+    with dask_cluster(tmp_path / "dask") as address:
+        with start_sweep(project, "rates", "--scheduler", address) as process:
+            worker = worker_in_training(project, process)
+            process.kill()
+        with start_sweep(project, "rates", "--scheduler", address) as process:
+            output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
+    [folder] = (project / "mlruns/sweeps").glob("rates-*")
+    trials = open_study(folder, folder.name).trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
+    assert {int(owner_of(trial)[PID]) for trial in trials} == {worker}
+    parent = read_run(read_json(project / "reports/sweeps/rates/sweep.json")["mlflow_run"], root=project)
+    children = runs_below(project, parent.run_id)
+    assert sorted((run.tags["optuna.trial"], run.status) for run in children) == [(n, "FINISHED") for n in "012"]
+    assert all(steps(project, run.run_id) == [1, 2, 3] for run in children)
+    assert (folder / "trial_0000/training.log").read_text().count("epoch 2/3") == 1  # it was not begun again
+
+
+def worker_in_training(project: Path, sweep: Any) -> int:
+    """The process that has a trial of which an epoch is recorded, but not the last."""
+    for _ in range(1200):
+        assert sweep.poll() is None, sweep.communicate()[0]
+        for folder in (project / "mlruns/sweeps").glob("rates-*"):
+            for trial in open_study(folder, folder.name).trials():
+                owner = owner_of(trial)
+                half_way = trial.state == TrialState.RUNNING and 1 <= (trial.last_step or 0) < 3
+                if half_way and owner and owner_is_alive(owner):
+                    return int(owner[PID])
+        time.sleep(0.1)
+    raise AssertionError("no trial began")

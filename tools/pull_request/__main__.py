@@ -1,0 +1,57 @@
+"""The commands behind `make base`, `make base-key`, `make report` and `make repro TIMED=1`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from somanet.core.errors import SomaNetError
+
+app = typer.Typer(name="tools.pull_request", no_args_is_help=True, pretty_exceptions_enable=False)
+BaseOption = Annotated[str, typer.Option("--base", help="Branch, tag or commit to compare with.")]
+
+
+@app.command()
+def repro() -> None:
+    """Run `dvc repro` here and record how long each stage takes."""
+    from tools.pull_request.runs import run_pipeline
+
+    raise typer.Exit(run_pipeline(Path.cwd(), tell=typer.echo).status)
+
+
+@app.command()
+def base(base: BaseOption) -> None:
+    """Run the base's pipeline in build/base, unless it has run there on such a machine already."""
+    from tools.pull_request.revisions import base_commit
+    from tools.pull_request.sides import run_base
+
+    root = Path.cwd()
+    raise typer.Exit(run_base(root, base_commit(root, base), tell=typer.echo).status)
+
+
+@app.command()
+def key(base: BaseOption) -> None:
+    """Print what the base's results depend on, as an output of a GitHub step."""
+    from tools.pull_request.machine import this_machine
+    from tools.pull_request.revisions import base_commit
+
+    typer.echo(f"key=results-{this_machine()}-{base_commit(Path.cwd(), base)}")
+
+
+@app.command()
+def report(base: BaseOption, output: Annotated[Path, typer.Option(help="File to write.")]) -> None:
+    """Write what this branch does to the pipeline's results, as Markdown."""
+    from tools.pull_request.report import write_report
+
+    write_report(Path.cwd(), base=base, output=output)
+    typer.echo(f"Written: {output}")
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except SomaNetError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,132 @@
+"""What DVC knows: which stages have not run, the scores in its cache, and its own tables of what changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from somanet.core.errors import SomaNetError
+from somanet.core.files import make_folder, write_text
+from somanet.provenance.dvc_records import dvc_command, locked_stages
+from somanet.provenance.trace.hashes import Hashes, cache_object
+
+
+def stale_stages(folder: Path) -> tuple[str, ...]:
+    """The stages that `dvc repro` would run, with all that follow from them.
+
+    Raises:
+        SomaNetError: DVC cannot read the pipeline.
+    """
+    stale = list(json.loads(_dvc(folder, "status", "--json", "dvc.yaml") or "{}"))
+    locked = locked_stages(folder)
+    for _ in locked:  # each round goes one stage down
+        outs = [str(out["path"]) for stage in locked if stage.name in stale for out in stage.entries("outs")]
+        stale += [
+            stage.name
+            for stage in locked
+            if stage.name not in stale
+            and any(_overlap(str(dep["path"]), out) for dep in stage.entries("deps") for out in outs)
+        ]
+    return tuple(stale)
+
+
+def _overlap(a: str, b: str) -> bool:
+    return a == b or a.startswith(f"{b}/") or b.startswith(f"{a}/")
+
+
+def fetch_per_image(root: Path, folder: Path) -> None:
+    """Copy the per-image scores that a folder's `dvc.lock` names out of the project's DVC cache, as far as it has them.
+
+    Args:
+        root: the project.
+        folder: is given the files.
+    """
+    wanted = {
+        str(out["path"]): str(out.get("md5"))
+        for stage in locked_stages(folder)
+        for out in stage.entries("outs")
+        if Path(str(out["path"])).name == "per_image.csv"
+    }
+    hashes = Hashes(root)
+    for path, digest in wanted.items():
+        cached = cache_object(digest, root)
+        # DVC itself hands over a damaged file without a word.
+        if cached.is_file() and hashes.md5(cached) == digest:
+            make_folder((folder / path).parent)
+            shutil.copyfile(cached, folder / path)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A metric or parameter that differs; None where a side does not have it."""
+
+    file: str
+    name: str
+    old: Any
+    new: Any
+
+
+def diffs(base: Path, head: Path, *whats: Literal["metrics", "params"]) -> list[list[Changed]]:
+    """What `dvc metrics diff` and `dvc params diff` say of two folders with a pipeline's results.
+
+    DVC compares states of one repository: here a small one made for the purpose, of which nothing is left.
+
+    Args:
+        base, head: each with `params.yaml`, `dvc.yaml`, `dvc.lock` and `reports/`, as far as they are there.
+        whats: which of the two.
+
+    Raises:
+        SomaNetError: DVC cannot read one of the folders.
+    """
+    with tempfile.TemporaryDirectory(prefix="somanet-") as scratch:
+        both = Path(scratch)
+        write_text(both / ".dvc" / "config", "[core]\n    analytics = false\n    check_update = false\n")
+        _copy_results(base, both)
+        _git(both, "init", "--quiet")
+        _git(both, "add", "--force", ".")
+        _git(both, "commit", "--quiet", "--message", "base")
+        _git(both, "rm", "--quiet", "-r", "--ignore-unmatch", "params.yaml", "dvc.yaml", "dvc.lock", "reports")
+        _copy_results(head, both)
+        return [_changed(json.loads(_dvc(both, what, "diff", "--json", "HEAD") or "{}")) for what in whats]
+
+
+def _changed(files: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Changed]:
+    return [
+        Changed(file, name, values.get("old"), values.get("new"))
+        for file, names in files.items()
+        for name, values in names.items()
+    ]
+
+
+def _copy_results(folder: Path, target: Path) -> None:
+    files = [folder / name for name in ("params.yaml", "dvc.yaml", "dvc.lock")]
+    for file in [*files, *sorted((folder / "reports").rglob("*.json"))]:
+        if file.is_file():
+            place = target / file.relative_to(folder)
+            make_folder(place.parent)
+            shutil.copyfile(file, place)
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=somanet", "-c", "user.email=somanet@localhost")
+    subprocess.run(
+        ["git", *identity, "-c", "commit.gpgsign=false", "-c", "core.hooksPath=.git/none", *arguments],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+
+
+def _dvc(folder: Path, *arguments: str) -> str:
+    command, environment = dvc_command(folder, *arguments)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
+        raise SomaNetError(f"`dvc {arguments[0]}` failed: {said[0].removeprefix('ERROR: ')}")
+    return done.stdout

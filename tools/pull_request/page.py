@@ -1,0 +1,181 @@
+"""The report as Markdown: the verdict and the scores in sight, everything else folded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from somanet.core.markdown import table
+from somanet.evaluation.paired import ALPHA
+from somanet.evaluation.resampling import MAX_EXACT, least_p
+from somanet.training.comparison import cells
+from somanet.training.comparison.networks import Network, title
+from tools.pull_request import markdown
+from tools.pull_request.changes import Change
+from tools.pull_request.dvc_state import Changed
+from tools.pull_request.sides import Side
+from tools.pull_request.tables import metrics_table, params_table, stages_table
+
+SHOWN = ("iou", "precision", "accuracy")
+"""Scores in the headline table."""
+MAX_LENGTH = 55_000
+"""Characters of a report; GitHub takes 65,536 in a comment."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a report shows.
+
+    Attributes:
+        head_words, base_words: what the sides are.
+        head, base: their results.
+        same_commit: base and head are one commit and the working tree is clean.
+        same_environment: `pyproject.toml` is the same, so that both would have been installed alike.
+        changes: what became of each network.
+        params, metrics: what changed, or why that is not known.
+        comparison: head's `comparison.md`, or None.
+    """
+
+    head_words: str
+    base_words: str
+    head: Side
+    base: Side
+    same_commit: bool
+    same_environment: bool
+    changes: Sequence[Change]
+    params: Sequence[Changed] | str
+    metrics: Sequence[Changed] | str
+    comparison: str | None
+
+
+def report_markdown(report: Report) -> str:
+    """The report; sections that would make it too long for a comment are left out, the last one first."""
+    sections = [
+        _head(report),
+        _scores(report.changes),
+        params_table(report.params),
+        metrics_table(report.metrics),
+        stages_table(report.head.run, report.base.run),
+        _comparison(report.comparison),
+    ]
+    pages = ["\n".join(section) for section in sections if section]
+    left_out = 0
+    while len("\n\n".join(pages)) > MAX_LENGTH and len(pages) > 1:
+        pages.pop()
+        left_out += 1
+    if left_out:
+        pages.append(f"{markdown.count(left_out, 'section')} left out: too long for a comment.")
+    return "\n\n".join(pages)[:MAX_LENGTH].rstrip() + "\n"
+
+
+def _head(report: Report) -> list[str]:
+    lines = [f"Head: {report.head_words}. Base: {report.base_words}.", ""]
+    lines += [f"**{_verdict(report.changes)}**", ""] if report.changes else []
+    notes = [
+        *_trouble("Head", report.head),
+        *_trouble("Base", report.base),
+        *(["Head and base are the same commit: what differs is what does not repeat itself."] * report.same_commit),
+        *_origin(report),
+    ]
+    return [*lines, *(f"- {note}" for note in notes)]
+
+
+def _verdict(changes: Sequence[Change]) -> str:
+    """One sentence for a reviewer in a hurry."""
+    if all(change.status == "same" for change in changes):
+        who = "The only network scores" if len(changes) == 1 else f"All {len(changes)} networks score"
+        return f"{who} the same on every image."
+    numbers = {
+        status: [change.name for change in changes if change.status == status]
+        for status in ("same", "unpaired", "new", "removed", "absent")
+    }
+    changed = [change for change in changes if change.status == "changed"]
+    by_verdict = {
+        words: [change.name for change in changed if change.verdict(SHOWN) == words]
+        for words in ("better", "worse", "mixed")
+    }
+    parts = [f"{len(changed)} of {markdown.count(len(changes), 'network')} changed"] if changed else []
+    parts += [f"{words}: {_names(found)}" for words, found in by_verdict.items() if found]
+    if changed and not any(by_verdict.values()):
+        parts.append(f"none is better or worse with p < {ALPHA:g}")
+    titles = {"same": "unchanged", "unpaired": "not to be compared image by image", "absent": "without scores"}
+    parts += [f"{titles.get(status, status)}: {_names(found)}" for status, found in numbers.items() if found]
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(markdown.cell(name) for name in names)
+
+
+def _trouble(who: str, side: Side) -> list[str]:
+    """What a reader must know of a side that has not run to its end."""
+    if side.run is not None and side.run.status and not side.whole:
+        where = f"in stage `{markdown.code(side.run.failed)}`" if side.run.failed else "before any stage could be named"
+        said = f" DVC says: `{markdown.code(side.run.error)}`." if side.run.error else ""
+        return [f"**{who}'s pipeline failed {where}.**{said} What had run before is shown."]
+    if side.problem is not None:
+        return [f"**{who}'s pipeline cannot be read.** {markdown.cell(side.problem)}"]
+    if side.stale:
+        more = " …" if len(side.stale) > 8 else ""
+        stages = ", ".join(f"`{markdown.code(stage)}`" for stage in side.stale[:8]) + more
+        return [f"**{who} is not reproduced**: {stages} would run. `make repro` first; their old results are left out."]
+    return []
+
+
+def _origin(report: Report) -> list[str]:
+    head, base = report.head.run, report.base.run
+    if base is None:
+        elsewhere = "maybe from another machine, where trainings end a little differently"
+        return [f"The base's results are those that it has committed, {elsewhere}. `make base` runs it here."]
+    environment = [] if report.same_environment else ["`pyproject.toml` differs: both sides ran with head's libraries."]
+    if head is not None and head.machine == base.machine:
+        return ["Both sides ran on one kind of machine with the same libraries.", *environment]
+    return ["The base ran on this kind of machine with these libraries; of head's run that is not known.", *environment]
+
+
+def _scores(changes: Sequence[Change]) -> list[str]:
+    if not changes:
+        return ["No network has scores on either side."]
+    head = ["network", *(part for score in SHOWN for part in (title(score), f"Δ {title(score)}"))]
+    lines = ["### Scores on the validation neurons", "", table(head, [_row(change) for change in changes])]
+    lines += _reading(change for change in changes if change.status == "changed")
+    reasons = [f"- {markdown.cell(change.name)}: {markdown.cell(change.why)}" for change in changes if change.why]
+    return [*lines, *(["", "Not compared:", "", *reasons] if reasons else [])]
+
+
+def _reading(changed: Iterable[Change]) -> list[str]:
+    """How to read the differences, where there are some."""
+    n_images = [change.n_images for change in changed]
+    if not n_images:
+        return []
+    n, least = max(n_images), least_p(max(n_images), len(n_images))
+    holm = f", corrected by Holm's method for the {len(n_images)} networks that changed" if len(n_images) > 1 else ""
+    return [
+        "",
+        "Δ: head minus base; brackets: 95 % bootstrap interval, for which the same images are drawn for both;",
+        f"p: permutation test that exchanges both sides' results on the same images{holm}; **bold**: p < {ALPHA:g}.",
+        f"{markdown.count(n, 'image')}" + (f": p cannot be below {least:.2g}." if n <= MAX_EXACT else "."),
+    ]
+
+
+def _row(change: Change) -> list[str]:
+    return [markdown.cell(change.name), *(part for score in SHOWN for part in _pair(change, score))]
+
+
+def _pair(change: Change, score: str) -> tuple[str, str]:
+    old, new = (_value(network, score) for network in (change.base, change.head))
+    if change.status == "same":
+        return new, "same"
+    if change.status in ("new", "removed"):
+        return (new if change.status == "new" else old), change.status
+    found = change.differences.get(score)
+    return f"{old} → {new}", cells.difference(found) if found else "–"
+
+
+def _value(network: Network | None, score: str) -> str:
+    return "–" if network is None else cells.plain(network.metrics.get(score), ".2f")
+
+
+def _comparison(page: str | None) -> list[str]:
+    return markdown.folded("Head's networks beside each other", page.strip().splitlines()) if page else []

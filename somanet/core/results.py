@@ -2,8 +2,8 @@
 
 A failure or a kill leaves the old results or the new, never a mixture. What a person keeps in the folder stays through
 every exchange: files that SomaNet did not write, and those of its own that were changed since, which are kept under
-another name. Where a folder cannot be exchanged, as it is a disk of its own or the user's current folder, complete
-results are put into it under a hidden name, and their files move from there; what a kill leaves to move, the next start
+another name. Where a folder cannot be exchanged, as it is a disk of its own, the current folder or inside a locked one,
+complete results are put into it under a hidden name, and their files move from there; what a kill leaves, the next start
 moves.
 """
 
@@ -150,7 +150,8 @@ def _take_place(folder: Path, place: Path, kind: Kind) -> None:
 
 def _can_be_exchanged(place: Path) -> bool:
     here = Path(os.path.realpath(Path.cwd()))
-    return not (place.is_mount() or place == here or place in here.parents)
+    stays = place.is_mount() or place == here or place in here.parents or not os.access(place.parent, os.W_OK)
+    return not stays
 
 
 def _fill(folder: Path, place: Path, kind: Kind) -> None:

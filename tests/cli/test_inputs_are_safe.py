@@ -97,13 +97,14 @@ def check(world: Path, command: str, places: Callable[[str], Iterable[str]], *op
     before = state(world)
     for source in INPUTS:
         (world / "link").symlink_to(world / source)
+        told = []
         for place in places(source):
             line = COMMANDS[command].replace("{in}", source).replace("{out}", place)
-            message = somanet(*line.split(), *options, cwd=world)
-            after = state(world)
-            assert {name: after.get(name) for name in before} == before, f"{line}: {message}"
-            for name in set(after) - set(before):
-                (world / name).unlink()
+            told.append(f"{line}: {somanet(*line.split(), *options, cwd=world)}")
+        after = state(world)
+        assert {name: after.get(name) for name in before} == before, told
+        for name in set(after) - set(before):
+            (world / name).unlink()
         (world / "link").unlink()
 
 

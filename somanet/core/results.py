@@ -3,7 +3,7 @@
 A failure or a kill leaves the old results or the new, never a mixture. What a person keeps in the folder stays through
 every exchange: files that SomaNet did not write, and those of its own that were changed since, which are kept under
 another name. Where a folder cannot be exchanged, as it is a disk of its own, the current folder or inside a locked one,
-complete results are put into it under a hidden name, and their files move from there; what a kill leaves, the next start
+complete results are put into it under a hidden name and their files move from there; what a kill leaves, the next start
 moves.
 """
 

@@ -53,8 +53,6 @@ def convert(
     kind = to or format_by_name(destination)
     if labels is not None and kind != "ctc":
         raise SomaNetError(f"--labels belongs to the format ctc; {destination} becomes {kind}. Leave one of them out.")
-    if source.resolve() == destination.resolve():
-        raise SomaNetError(f"{destination} is the source itself, which would be lost. Choose another name.")
     scale, shape_YX = _scale([source], pixel_size_um, frame_interval_min, movie)
     tracks = read_tracks(source, scale)
     with contextlib.ExitStack() as stack:

@@ -129,7 +129,7 @@ TRAIN = [
     pytest.param("no such device", "set.zip --set training.device=cuda", "device is 'cuda', which this machine",
                  marks=pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")),
     ("a file in the way", "set.zip --output file/sub", "a file is in the way"),
-    ("a file as output", "set.zip --output file", "was not written by SomaNet .* would be replaced"),
+    ("a file as output", "set.zip --output file", "was not written by SomaNet.* would be replaced"),
     ("a folder of other things", "set.zip --output album", "holds things that SomaNet did not write"),
 ]  # fmt: skip
 FINETUNE = [

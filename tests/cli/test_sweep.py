@@ -174,7 +174,7 @@ def test_a_real_sweep_with_real_runs(project: Path, capsys: pytest.CaptureFixtur
 
     with mlflow_may_warn():
         assert somanet("sweep", "rates", cwd=project) is None
-        summary = read_json(project / "reports/sweeps/rates/sweep.json")
+        summary = read_json(project / "reports/sweeps/rates/sweep.json", expected="a sweep's summary")
         children = child_runs(summary["mlflow_run"], root=project)
         client = open_client(project)
         for run in children:

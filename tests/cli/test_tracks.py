@@ -114,7 +114,7 @@ def test_the_movie_gives_trackmate_its_frame(world: Path) -> None:
         ("reference.csv t.csv --pixel-size-um 3 --frame-interval-min 30", "another movie"),
         ("reference.csv t.doc", "suffix '.doc'"),
         ("reference.csv t.csv --to excel", "no format 'excel'"),
-        ("reference.csv reference.csv", "the source itself"),
+        ("reference.csv reference.csv", "is what this command reads"),
         ("reference.csv RES", "--labels"),
         ("reference.csv t.csv --labels reference.tif", "--labels belongs to the format ctc"),
         ("reference.csv RES --labels result.tif", "which are no tracks"),

@@ -175,7 +175,7 @@ def test_bad_points() -> None:
 def folders(tmp_path: Path, pred: np.ndarray) -> tuple[Path, Path]:
     for name, labels in (("RES", pred), ("TRA", TRUTH), ("SEG", TRUTH)):
         rows = [(int(i), t, 0, 0) for t, f in enumerate(labels) for i in np.unique(f[f > 0])]
-        tracks = points(*rows).assign(t_h=0.0, y_px=0.0, x_px=0.0)
+        tracks = points(*rows).assign(t_h=lambda table: 0.2 * table["frame"], y_px=0.0, x_px=0.0)
         folder = tmp_path / ("RES" if name == "RES" else f"GT/{name}")
         write_ctc(folder, labels, tracks)
         if name != "RES":

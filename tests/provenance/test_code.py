@@ -4,7 +4,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -162,21 +161,13 @@ def test_a_lock_with_a_merge_conflict_says_nothing(tmp_path: Path) -> None:
     assert dvc_digest("data", tmp_path) is None
 
 
-def test_importing_and_collecting_are_cheap() -> None:
-    code = (
-        "import sys, time; t = time.perf_counter(); import somanet.provenance.code as p; "
-        "d = time.perf_counter() - t\n"
-        "p.collect('.'); assert not {'torch', 'mlflow', 'dvc', 'numpy'} & set(sys.modules); print(d)"
-    )
+def test_importing_and_collecting_load_nothing_heavy() -> None:
+    """Both happen at the start of every command and stage."""
+    heavy = {"torch", "mlflow", "dvc", "numpy", "pandas", "scipy", "matplotlib", "pydantic"}
+    code = f"import sys; import somanet.provenance.code as p; p.collect('.'); print(*({heavy} & set(sys.modules)))"
     root = Path(__file__).parents[2]
-    fastest = min(
-        float(subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True).stdout)
-        for _ in range(3)
-    )
-    assert fastest < 0.1  # 50 ms on an idle machine
-    start = time.perf_counter()
-    collect(root)
-    assert time.perf_counter() - start < 2.0
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
 
 
 def test_results_that_a_pipeline_rewrites_do_not_make_the_code_dirty(project: Path) -> None:

@@ -142,7 +142,9 @@ def test_a_killed_worker_loses_no_trial(tmp_path: Path, tmp_path_factory: pytest
     [folder] = (project / "mlruns/sweeps").glob("rates-*")
     trials = open_study(folder, folder.name).trials()
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4
-    parent = read_run(read_json(project / "reports/sweeps/rates/sweep.json")["mlflow_run"], root=project)
+    parent = read_run(
+        read_json(project / "reports/sweeps/rates/sweep.json", expected="a sweep's summary")["mlflow_run"], root=project
+    )
     children = runs_below(project, parent.run_id)
     assert sorted(run.tags["optuna.trial"] for run in children) == ["0", "1", "2", "3"]
     assert {run.status for run in children} == {"FINISHED"}
@@ -191,7 +193,9 @@ def test_a_killed_sweep_waits_for_what_its_workers_still_run(
     trials = open_study(folder, folder.name).trials()
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
     assert {int(owner_of(trial)[PID]) for trial in trials} == {worker}
-    parent = read_run(read_json(project / "reports/sweeps/rates/sweep.json")["mlflow_run"], root=project)
+    parent = read_run(
+        read_json(project / "reports/sweeps/rates/sweep.json", expected="a sweep's summary")["mlflow_run"], root=project
+    )
     children = runs_below(project, parent.run_id)
     assert sorted((run.tags["optuna.trial"], run.status) for run in children) == [(n, "FINISHED") for n in "012"]
     assert all(steps(project, run.run_id) == [1, 2, 3] for run in children)

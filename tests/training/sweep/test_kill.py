@@ -50,7 +50,9 @@ def table(project: Path) -> pd.DataFrame:
 
 def check_runs(project: Path, trials: int) -> None:
     """One parent with one child per trial, all finished, every epoch once, nothing left to resume."""
-    parent = read_run(read_json(project / "reports/sweeps/rates/sweep.json")["mlflow_run"], root=project)
+    parent = read_run(
+        read_json(project / "reports/sweeps/rates/sweep.json", expected="a sweep's summary")["mlflow_run"], root=project
+    )
     assert parent.status == "FINISHED"
     children = runs_below(project, parent.run_id)
     assert sorted(int(run.tags["optuna.trial"]) for run in children) == list(range(trials))
@@ -92,6 +94,9 @@ def test_a_sweep_killed_at_random_points_ends_the_same(
     finish(start_sweep(project, "rates"))
     pd.testing.assert_frame_equal(table(project), table(undisturbed))
     assert networks(project) == networks(undisturbed)
-    best, other = (read_json(p / "reports/sweeps/rates/sweep.json")["best"] for p in (project, undisturbed))
+    best, other = (
+        read_json(p / "reports/sweeps/rates/sweep.json", expected="a sweep's summary")["best"]
+        for p in (project, undisturbed)
+    )
     assert best == {**other, "networks": best["networks"]}
     check_runs(project, TRIALS)

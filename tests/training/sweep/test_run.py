@@ -39,7 +39,7 @@ def test_a_sweep_leaves_a_table_a_summary_and_one_run_with_a_child_per_trial(
     assert rows["val_iou"].tolist() == pytest.approx([trial.value for trial in trials])
     assert report.best is not None
     assert report.best.value == pytest.approx(rows["val_iou"].max())
-    summary = read_json(project / "reports/sweeps/rates/sweep.json")
+    summary = read_json(project / "reports/sweeps/rates/sweep.json", expected="a sweep's summary")
     assert summary["best"]["trials"] == [int(rows["val_iou"].idxmax())]
     assert (summary["study"], summary["mlflow_run"]) == (job.key, report.parent_run_id)
 

@@ -50,7 +50,7 @@ def test_the_jump_is_where_it_was_drawn() -> None:
 def test_the_drift_that_was_taken_off_is_told() -> None:
     """Six resting cells on a stage that moves 1 µm down per frame: the shift at frame t is (t, 0) µm."""
     one = worlds.tracks().query("track_id == 1")
-    many = [one.assign(track_id=i, y_um=one["y_um"] + one["frame"], x_um=one["x_um"] + 9 * i) for i in range(6)]
+    many = [one.assign(track_id=i, y_um=one["y_um"] + one["frame"], x_um=one["x_um"] + 9 * i) for i in range(1, 7)]
     table = many[0].iloc[:0]
     for part in many:
         table = part if table.empty else table.merge(part, how="outer")

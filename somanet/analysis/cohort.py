@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.analysis import names
+from somanet.analysis.cell_tables import read_migration
 from somanet.analysis.source import movie_name
 from somanet.core.errors import SomaNetError
 from somanet.core.files import write_json
@@ -17,7 +18,7 @@ from somanet.core.schema import Column, Schema
 from somanet.io.tables import read_table, write_table
 from somanet.migration.groups import Comparison, compare_groups
 from somanet.migration.summary import UNITS, Summary, long_enough, summarize
-from somanet.migration.tables import MIGRATION
+from somanet.migration.tables import CELL_INTERNALS
 
 COMPARED = (
     "frequency_corrected_per_h",
@@ -87,11 +88,11 @@ def gather(folders: Mapping[str, Path], conditions: pd.DataFrame | None, *, refe
         reference: the group that the others are compared with; needed where there are groups to compare.
 
     Raises:
-        SomaNetError: results are missing, or the reference is no group.
+        SomaNetError: results are missing or do not belong together, or the reference is no group.
     """
     tables = []
     for movie, folder in folders.items():
-        cells = read_table(folder / names.MIGRATION, MIGRATION)
+        cells = read_migration(folder)
         cells.insert(0, "movie", movie)
         tables.append(cells)
     cells = pd.concat(tables, ignore_index=True)
@@ -173,12 +174,15 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def write_study(study: Study, output: Path) -> list[Path]:
-    """Write the tables and, with groups, their comparison as a table and a picture; gives the paths."""
+    """Write the tables and, with groups, their comparison as a table and a picture; gives the paths.
+
+    The table of all cells has no internals: those stay in each movie's folder.
+    """
     from somanet.core import plots
     from somanet.core.plots import save_figure
 
     write_table(output / MOVIES, study.movies)
-    write_table(output / CELLS, study.cells)
+    write_table(output / CELLS, study.cells.drop(columns=list(CELL_INTERNALS.names[1:])))
     write_json(output / names.SUMMARY, {group: summary.as_dict() for group, summary in study.summaries.items()})
     written = [output / MOVIES, output / CELLS, output / names.SUMMARY]
     if study.comparisons:

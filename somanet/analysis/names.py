@@ -12,6 +12,7 @@ TRACKING = "tracking.json"
 SALTATIONS = "saltations.csv"
 PAUSES = "pauses.csv"
 MIGRATION = "migration.csv"
+MIGRATION_INTERNALS = "migration_internals.csv"
 SUMMARY = "summary.json"
 REPORT = "report.html"
 OVERLAY = "overlay.mp4"
@@ -29,5 +30,8 @@ EXPORTS = {
 """The tracks once more, for other programs."""
 
 RESULTS = Kind(record=MANIFEST, what="results of an analysis")
-ALL = (SOMAS, LABELS_TIFF, LABELS_ZARR, TRACKS, SALTATIONS, PAUSES, MIGRATION, SUMMARY, REPORT, OVERLAY, MANIFEST)
+ALL = (
+    SOMAS, LABELS_TIFF, LABELS_ZARR, TRACKS, SALTATIONS, PAUSES, MIGRATION, MIGRATION_INTERNALS, SUMMARY, REPORT,
+    OVERLAY, MANIFEST,
+)  # fmt: skip
 """What an analysis writes, or may write, beside :data:`EXPORTS`."""

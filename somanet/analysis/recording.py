@@ -69,5 +69,8 @@ def record_movie(
     return run.run_id
 
 
-RECORDED = (names.TRACKS, names.SALTATIONS, names.MIGRATION, names.SUMMARY, names.REPORT, names.MANIFEST)
+RECORDED = (
+    names.TRACKS, names.SALTATIONS, names.MIGRATION, names.MIGRATION_INTERNALS, names.SUMMARY, names.REPORT,
+    names.MANIFEST,
+)  # fmt: skip
 """The files that a run keeps; label movies and videos stay in DVC's cache."""

@@ -19,6 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from somanet.analysis import names
+from somanet.analysis.cell_tables import write_migration
 from somanet.analysis.source import MovieSource, check_served
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
@@ -29,7 +30,7 @@ from somanet.io.movies import CLASSIC_TIFF_BYTES, Movie, open_movie
 from somanet.io.tables import read_table, write_table
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.settings import MigrateSettings
-from somanet.migration.tables import MIGRATION, PAUSES, SALTATION_EVENTS
+from somanet.migration.tables import PAUSES, SALTATION_EVENTS
 from somanet.segmentation.inference.movie_labels import label_movie
 from somanet.segmentation.inference.record import record_of
 from somanet.segmentation.inference.video import find_blank_frames
@@ -237,14 +238,14 @@ def _check_inside(tracks: pd.DataFrame, facts: dict[str, Any], source: Path) -> 
 
 
 def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) -> Measures:
-    """Measure `tracks.csv`: `saltations.csv`, `pauses.csv`, `migration.csv` and `summary.json`."""
+    """Measure `tracks.csv`: `saltations.csv`, `pauses.csv`, `migration.csv` with its internals, and `summary.json`."""
     facts = read_facts(tracks_folder / names.MOVIE)
     tracks = read_tracks_of(tracks_folder)
     measures = measure_movie(tracks, **settings.model_dump())
     found = measures.migration
     write_table(make_folder(folder) / names.SALTATIONS, found.saltations.events, SALTATION_EVENTS)
     write_table(folder / names.PAUSES, found.saltations.pauses, PAUSES)
-    write_table(folder / names.MIGRATION, found.cells, MIGRATION)
+    write_migration(folder, found.cells)
     write_json(folder / names.SUMMARY, summary_of(measures, facts))
     return measures
 

@@ -23,7 +23,7 @@ PAUSES = Schema(
         Column("censored", "string", "", "start | end | both: not seen, at the track's end or a gap; empty if seen"),
     ),
 )
-MIGRATION = Schema(
+CELL_NUMBERS = Schema(
     "migration",
     (
         Column("track_id", "int64", "", "the cell"),
@@ -31,40 +31,50 @@ MIGRATION = Schema(
         Column("end_h", "float64", "h", "last time seen"),
         Column("n_frames", "int64", "", "frames in which it is seen"),
         Column("frame_interval_h", "float64", "h", "time between frames, for the dead-time correction"),
-        Column("long_enough", "int64", "", "1 if at least 4 h or 12 frames; only these are summarised"),
         Column("observed_h", "float64", "h", "observed time without gaps"),
-        Column("exposed_h", "float64", "h", "the same less a frame interval per stretch: where a start can be seen"),
         Column("path_um", "float64", "µm", "sum of steps; grows with frame rate, as noise counts as travel"),
         Column("net_um", "float64", "µm", "distance from first to last position"),
+        Column("straightness", "float64", "", "net over path, 0 to 1; falls with frame rate"),
         Column("average_speed_um_per_h", "float64", "µm/h", "sum of gap-free steps over observed time"),
         Column("velocity_y_um_per_h", "float64", "µm/h", "average velocity, down"),
         Column("velocity_x_um_per_h", "float64", "µm/h", "average velocity, right"),
-        Column("straightness", "float64", "", "net over path, 0 to 1; falls with frame rate"),
         Column("direction_deg", "float64", "°", "heading of the net displacement; NaN if it is within noise"),
         Column("n_saltations", "int64", "", "saltations whose start is seen"),
         Column("frequency_per_h", "float64", "1/h", "n_saltations over observed time"),
         Column(
-            "frequency_corrected_per_h", "float64", "1/h", "n_saltations over exposed time and the movie's shown share"
+            "frequency_corrected_per_h", "float64", "1/h", "the same, corrected for starts and pauses that frames hide"
         ),
         Column("n_complete", "int64", "", "saltations seen from start to end"),
-        Column("complete_um", "float64", "µm", "sum of their lengths"),
-        Column("complete_reach_um", "float64", "µm", "the same with the step before and after each"),
-        Column("complete_weight", "float64", "", "sum over them of 1 over the chance to be seen from start to end"),
-        Column("weighted_reach_um", "float64", "µm", "sum of weight times reach, for the corrected length"),
-        Column("complete_h", "float64", "h", "sum of their durations"),
-        Column("mobile_h", "float64", "h", "time in saltations, incomplete ones included"),
         Column("mean_length_um", "float64", "µm", "mean net displacement of complete saltations"),
         Column("mean_duration_h", "float64", "h", "mean duration of complete saltations"),
         Column("mobile_speed_um_per_h", "float64", "µm/h", "sum of lengths over sum of durations"),
+        Column("mobile_h", "float64", "h", "time in saltations, incomplete ones included"),
+        Column("n_pauses", "int64", "", "pauses seen from start to end"),
+        Column("mean_pause_h", "float64", "h", "their mean; too short, as long ones are cut by the track's ends"),
+        Column("pause_fraction", "float64", "", "1 - mobile_h over observed time"),
+        Column("long_enough", "int64", "", "1 if at least 4 h or 12 frames; only these are summarised"),
         Column("noise_um", "float64", "µm", "localisation noise per axis, of its movie"),
+    ),
+)
+"""What a reader wants to know of a cell: the track, when it is seen, motion, direction, saltations, pauses, quality."""
+CELL_INTERNALS = Schema(
+    "migration internals",
+    (
+        CELL_NUMBERS.columns[0],
+        Column("exposed_h", "float64", "h", "observed_h less a frame interval per stretch: where starts can be seen"),
+        Column("complete_um", "float64", "µm", "sum of the lengths of complete saltations"),
+        Column("complete_reach_um", "float64", "µm", "the same with the step before and after each"),
+        Column("complete_h", "float64", "h", "sum of the durations of complete saltations"),
+        Column("complete_weight", "float64", "", "sum over them of 1 over the chance to be seen from start to end"),
+        Column("weighted_reach_um", "float64", "µm", "sum of weight times reach, for the corrected length"),
         Column("mobile_step_um", "float64", "µm", "a longer step is motion, at the frame interval; NaN without steps"),
         Column("rest_step_um", "float64", "µm", "a shorter step alone between two jumps is rest; 0 if none is"),
         Column("n_turns", "int64", "", "pairs of saltations in a row"),
         Column("turn_cosine", "float64", "", "sum of the cosines between their directions"),
         Column("n_rest_steps", "int64", "", "early steps of pauses, two each, after which the cell is still seen"),
         Column("n_rest_ends", "int64", "", "such steps after which it jumps"),
-        Column("n_pauses", "int64", "", "pauses seen from start to end"),
-        Column("mean_pause_h", "float64", "h", "their mean; too short, as long ones are cut by the track's ends"),
-        Column("pause_fraction", "float64", "", "1 - mobile_h over observed time"),
     ),
 )
+"""Sums that numbers of several cells, and their correction for what frames hide, are computed from."""
+MIGRATION = Schema("migration", (*CELL_NUMBERS.columns, *CELL_INTERNALS.columns[1:]))
+"""Both, as they are measured and pooled; files have them apart."""

@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 import tifffile
 
+from somanet.analysis.cell_tables import read_migration
 from somanet.core.calibration import FileCalibration
 from somanet.core.hashing import sha256_file
 from somanet.io.movies import open_movie
 from tests.analysis.worlds import HEIGHT, N_FRAMES, WIDTH, frames_TYX, save_movie
 from tests.worlds import somanet
 
-TABLES = ("tracks.csv", "saltations.csv", "pauses.csv", "migration.csv", "summary.json")
+TABLES = ("tracks.csv", "saltations.csv", "pauses.csv", "migration.csv", "migration_internals.csv", "summary.json")
 QUICK = ("--no-report", "--no-overlay")
 EXPORTS = [word for kind in ("napari", "ctc", "geff", "trackmate") for word in ("--export", kind)]
 
@@ -109,7 +110,7 @@ def test_every_exported_format_comes_back_as_the_same_numbers(lab: Path, tmp_pat
     arguments = ("--tracks", lab / "out" / name, *QUICK)
     assert somanet("analyze", lab / "movie.ome.tif", "--output", tmp_path / "o", *arguments, cwd=lab) is None
     columns = ["n_saltations", "observed_h", "complete_um", "net_um"]
-    expected, found = (pd.read_csv(p / "migration.csv")[columns] for p in (lab / "out", tmp_path / "o"))
+    expected, found = (read_migration(p)[columns] for p in (lab / "out", tmp_path / "o"))
     pd.testing.assert_frame_equal(found, expected, rtol=1e-6, atol=1e-6)
     assert (tmp_path / "o" / "labels.tif").exists() is (name == "tracks_ctc")
 
@@ -143,7 +144,7 @@ def test_a_movie_in_which_nothing_is_found_has_empty_tables_and_a_page_that_says
     save_movie(tmp_path / "dark.tif", dark.astype(np.uint16))
     arguments = ("--model", lab / "model", "--set", "track.min_soma_area_um2=50")
     assert somanet("analyze", "dark.tif", "--output", "out", *arguments, cwd=tmp_path) is None
-    for name in ("tracks.csv", "saltations.csv", "migration.csv"):
+    for name in ("tracks.csv", "saltations.csv", "migration.csv", "migration_internals.csv"):
         table = pd.read_csv(tmp_path / "out" / name)
         assert table.empty
         assert "track_id" in table.columns

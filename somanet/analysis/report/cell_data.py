@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from somanet.analysis.report.content import saltating_frames
 from somanet.core.errors import SomaNetError
 from somanet.migration.cells import Migration
-from somanet.migration.tables import MIGRATION
+from somanet.migration.tables import CELL_NUMBERS
 
 PLACE_UNITS_PER_PX = 10
 SPEED_UNITS_PER_UM_PER_H = 10
@@ -39,7 +39,7 @@ def cells_data(tracks: pd.DataFrame, migration: Migration) -> dict[str, Any]:
     """Everything about cells.
 
     Returns:
-        ``numbers``: each column of :data:`somanet.migration.tables.MIGRATION` as a list, one entry per cell.
+        ``numbers``: each column of :data:`somanet.migration.tables.CELL_NUMBERS` as a list, one entry per cell.
         ``area_um2``: median soma area per cell, if the tracks have it.
         ``paths``: per cell, in the same order: ``runs`` of frames ``[first, count]``, positions ``y`` and ``x`` in
         tenths of a pixel, each less the one before, and ``v``, the speed of each step in tenths of µm/h, None across
@@ -52,7 +52,7 @@ def cells_data(tracks: pd.DataFrame, migration: Migration) -> dict[str, Any]:
     if list(index) != sorted(tracks["track_id"].unique()) or len(tracks) != cells["n_frames"].sum():
         raise SomaNetError("The measures are of other tracks than those of the report. Measure these tracks again.")
     data: dict[str, Any] = {
-        "numbers": {column.name: shorts(cells[column.name].to_numpy(float)) for column in MIGRATION.columns},
+        "numbers": {column.name: shorts(cells[column.name].to_numpy(float)) for column in CELL_NUMBERS.columns},
         "paths": _paths(ordered, migration),
         "saltations": _saltations(ordered, migration, index),
         "shifts": _shifts(ordered, migration),

@@ -23,7 +23,7 @@ from somanet.analysis.report.plot_data import plots_data
 from somanet.analysis.report.thinning import LEAST_FRAME_BYTES, MOST_BYTES, PROBED_FRAMES, Thinning, thinning
 from somanet.core.files import atomic_path
 from somanet.core.schema import Column
-from somanet.migration.tables import MIGRATION
+from somanet.migration.tables import CELL_NUMBERS
 
 SCRIPTS = ("core.js", "drawing.js", "player.js", "cells.js", "plots.js")
 SLOT = re.compile(r"\{\{(\w+)\}\}")
@@ -50,7 +50,7 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
     data = {
         "cells": cells_data(report.tracks, report.measures.migration),
         "plots": plots_data(report.measures),
-        "columns": {column.name: _described(column) for column in MIGRATION.columns},
+        "columns": {column.name: _described(column) for column in CELL_NUMBERS.columns},
     }
     shown = display_range(report.frames)
 

@@ -12,7 +12,7 @@ from somanet.analysis.report.thinning import Thinning
 from somanet.analysis.report.words import HEADLINES, METHODS, MISSING, Headline, estimate_in_words, in_words, label_of
 from somanet.migration.measures import Measures
 from somanet.migration.summary import UNITS, Estimate, Summary
-from somanet.migration.tables import MIGRATION
+from somanet.migration.tables import CELL_NUMBERS
 
 LEVELS = {
     "cell": "cells of this movie: it does not speak for other movies or donors",
@@ -163,7 +163,7 @@ def definitions() -> str:
     """Every number in words."""
     terms = [(term, meaning) for term, meaning in METHODS]
     terms += [(f"{label_of(name)[0]}{_unit(unit)}", label_of(name)[1]) for name, unit in UNITS.items()]
-    columns = [(column.name, f"{column.meaning}{_unit(column.unit)}") for column in MIGRATION.columns]
+    columns = [(column.name, f"{column.meaning}{_unit(column.unit)}") for column in CELL_NUMBERS.columns]
     return (
         f'<dl class="terms">{_terms(terms)}</dl>'
         f'<h3>Numbers of one cell</h3><dl class="terms code">{_terms(columns)}</dl>'

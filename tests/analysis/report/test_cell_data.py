@@ -12,7 +12,7 @@ from somanet.analysis.report.cell_data import cells_data, short
 from somanet.analysis.report.plot_data import plots_data
 from somanet.core.errors import SomaNetError
 from somanet.migration.measures import measure_movie
-from somanet.migration.tables import MIGRATION
+from somanet.migration.tables import CELL_NUMBERS
 from tests.analysis.report import worlds
 
 
@@ -44,13 +44,13 @@ def test_the_jump_is_where_it_was_drawn() -> None:
     assert data["saltations"] == [[1, 8, 11, 48, 96, 0, ""]]
     assert data["numbers"]["track_id"] == [worlds.RESTING, worlds.JUMPING, worlds.BRIEF]
     assert data["numbers"]["long_enough"] == [1, 1, 0]
-    assert set(data["numbers"]) == set(MIGRATION.names)
+    assert set(data["numbers"]) == set(CELL_NUMBERS.names)
 
 
 def test_the_drift_that_was_taken_off_is_told() -> None:
     """Six resting cells on a stage that moves 1 µm down per frame: the shift at frame t is (t, 0) µm."""
     one = worlds.tracks().query("track_id == 1")
-    many = [one.assign(track_id=i + 1, y_um=one["y_um"] + one["frame"], x_um=one["x_um"] + 9 * i) for i in range(6)]
+    many = [one.assign(track_id=i, y_um=one["y_um"] + one["frame"], x_um=one["x_um"] + 9 * i) for i in range(1, 7)]
     table = many[0].iloc[:0]
     for part in many:
         table = part if table.empty else table.merge(part, how="outer")

@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.somanet-installed
 REPORT := build/report.md
 
-# The `python` of a DVC stage is the environment's, whatever the caller has activated.
+# DVC stages use the environment's `python`, whatever the caller has activated.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
-# Nothing that SomaNet starts reports home.
+# No telemetry from anything that SomaNet starts.
 export MLFLOW_DISABLE_TELEMETRY := true
 export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
@@ -38,7 +38,7 @@ upgrade: setup ## Install the newest allowed version of every dependency
 	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager --editable '.[dev,imagenet]'
 	$(BIN)/python -m pip check
 
-demo: setup ## Set up, run the whole pipeline on simulated data, say where to look
+demo: setup ## Set up, run the whole pipeline on simulated data, show where to look
 	$(BIN)/dvc repro
 	@echo
 	@echo 'Done. Look at:'
@@ -49,7 +49,7 @@ demo: setup ## Set up, run the whole pipeline on simulated data, say where to lo
 repro: setup ## Run what has changed in the pipeline on simulated data (TIMED=1 records how long stages take)
 	$(if $(TIMED),$(BIN)/python -m tools.pull_request repro,$(BIN)/dvc repro)
 
-repro-again: setup ## Prove that nothing is left to run (PIPELINE=file, dvc.yaml unless told): fails if a stage would
+repro-again: setup ## Prove that nothing is left to run (PIPELINE=file, default dvc.yaml): fails if a stage would run
 	@mkdir -p build
 	@$(BIN)/dvc status --quiet '$(PIPELINE)' || { $(BIN)/dvc status '$(PIPELINE)'; \
 		echo 'Not reproduced: the stages above have changed.' >&2; exit 1; }
@@ -61,12 +61,12 @@ repro-again: setup ## Prove that nothing is left to run (PIPELINE=file, dvc.yaml
 study: setup ## Run the paper's study on simulated data, resuming where it stopped: profiles/study/reports/study.md
 	$(BIN)/somanet study paper
 
-real: setup ## Run the pipeline on real data (DATA=folder, ../shared/data unless told)
+real: setup ## Run the pipeline on real data (DATA=folder, default ../shared/data)
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make real DATA=path" >&2; exit 1; }
 	@ln -sfn "$$(cd '$(DATA)' && pwd)" profiles/real/input
 	$(BIN)/dvc repro profiles/real/dvc.yaml
 
-bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=folder, TRAIN=options of its first lesson): hours on 2 cores, minutes on a GPU
+bundled-model: setup ## Retrain the bundled model (DATA=folder, TRAIN=options for its pretraining): hours on 2 cores, minutes on a GPU
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make bundled-model DATA=path" >&2; exit 1; }
 	$(BIN)/somanet simulate --output build/bundled/sim --nuclei 0 --crops 32 --frames 0 --seed 1000
 	$(BIN)/somanet simulate --output build/bundled/val --nuclei 0 --crops 8 --frames 0 --seed 2000
@@ -85,24 +85,24 @@ bundled-model: setup ## Train the network that comes with SomaNet anew (DATA=fol
 		--model build/bundled/neurons --output build/bundled/neurons
 	$(BIN)/somanet export build/bundled/neurons --output somanet/model --modality fluorescence --diameters 12-40
 
-bioimageio: setup ## Export the network that comes along for Fiji and QuPath, and run the BioImage Model Zoo's own test
+bioimageio: setup ## Export the bundled model for Fiji and QuPath, and run the BioImage Model Zoo's own test
 	@test -x build/bioimageio/bin/bioimageio || { $(PYTHON) -m venv build/bioimageio && \
 		build/bioimageio/bin/python -m pip install --disable-pip-version-check --quiet \
 		'bioimageio.core>=0.11' 'pydantic<2.14' onnxruntime; }
 	$(BIN)/somanet export --format bioimageio --output build/somanet_bioimageio.zip
 	build/bioimageio/bin/bioimageio test build/somanet_bioimageio.zip
 
-peers: setup ## Run SomaNet beside the paper's U-Net and other programs (DATA=folder, ARGS=options): build/peers.md
-	@test -d '$(DATA)/dsb2018' || echo "There is no '$(DATA)/dsb2018': simulated images instead." >&2
+peers: setup ## Compare SomaNet with the paper's U-Net and other programs (DATA=folder, ARGS=options): build/peers.md
+	@test -d '$(DATA)/dsb2018' || echo "There is no '$(DATA)/dsb2018': using simulated images instead." >&2
 	@if test -d '$(DATA)/dsb2018'; then set -- --data '$(DATA)'; fi; \
 		$(BIN)/python -m benchmarks.peers --install "$$@" $(ARGS)
 
-# libreyolo brings another OpenCV, so it has an environment of its own, which borrows .venv's torch: 250 MB instead of 7 GB.
+# libreyolo needs another OpenCV, so it has its own environment, which borrows .venv's torch: 250 MB instead of 7 GB.
 YOLO := build/yolo/venv
 SITE_PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
 SOMANET_TIMES = $(wildcard build/bundled/*_report/training.json)
 
-yolo: setup ## Train a YOLO detector as long as SomaNet and compare (BUDGET=seconds, DATA=folder, ARGS=options): build/yolo/yolo.md
+yolo: setup ## Train a YOLO detector for as long as SomaNet and compare (BUDGET=seconds, DATA=folder, ARGS=options): build/yolo/yolo.md
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make yolo DATA=path" >&2; exit 1; }
 	@test -x $(YOLO)/bin/libreyolo || { $(BIN)/python -m venv $(YOLO) && $(BIN)/python -c '$(SITE_PACKAGES)' \
 		> "$$($(YOLO)/bin/python -c '$(SITE_PACKAGES)')/borrowed.pth" && \
@@ -113,19 +113,19 @@ yolo: setup ## Train a YOLO detector as long as SomaNet and compare (BUDGET=seco
 profiles: ## Copy the graph (dvc.yaml) into every profile
 	@for folder in profiles/*/; do cp dvc.yaml "$$folder"; done
 
-base: setup ## Run the pipeline of BASE=HEAD beside this one, in build/base, for `make report` to compare with
+base: setup ## Run the pipeline of BASE=HEAD in build/base, for `make report` to compare with
 	$(BIN)/python -m tools.pull_request base --base '$(BASE)'
 
 base-key: setup ## Print what the results of BASE=HEAD depend on: their commit, the machine, the libraries
 	@$(BIN)/python -m tools.pull_request key --base '$(BASE)'
 
-report: setup ## Write build/report.md: what this branch does to scores, metrics and times, against BASE=HEAD
+report: setup ## Write build/report.md: changes in scores, metrics and times against BASE=HEAD
 	$(BIN)/python -m tools.pull_request report --base '$(BASE)' --output $(REPORT)
 
 ui: setup ## Open MLflow on this computer only
 	$(BIN)/somanet ui
 
-# Apart: in a process that OpenVINO has computed in, a SIGTERM that it sends itself, as other tests do, can crash it.
+# Separate: a process that has used OpenVINO can crash when it sends itself a SIGTERM, as other tests do.
 ENGINE_TESTS := tests/segmentation/engines tests/segmentation/export tests/cli/test_engines.py
 
 test: setup ## Run the quick test suite
@@ -140,7 +140,7 @@ test-slow: setup ## Run the slow and end-to-end tests
 
 check: lint types typos ## Run lint, types and typos
 
-lint: setup ## Check style and layout of the code, and which room imports which
+lint: setup ## Check style, formatting, and which package imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
@@ -148,13 +148,13 @@ lint: setup ## Check style and layout of the code, and which room imports which
 types: setup ## Check the type hints
 	$(BIN)/mypy
 
-typos: setup ## Look for misspelt words
+typos: setup ## Check spelling
 	$(BIN)/typos
 
-format: setup ## Rewrite the code in the house layout
+format: setup ## Fix style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## Remove caches and build products; .venv, data and runs stay
+clean: ## Remove caches and build products; keep .venv, data and runs
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find somanet pipelines tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

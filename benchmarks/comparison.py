@@ -1,6 +1,6 @@
-"""How far intervals and p values of `somanet compare` can be trusted, on differences whose truth is known.
+"""How reliable the intervals and p values of `somanet compare` are, on differences with known true values.
 
-python benchmarks/comparison.py        # some minutes; prints what docs/comparison.md quotes
+python benchmarks/comparison.py        # some minutes; prints the numbers that docs/comparison.md quotes
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KINDS = ("IoU, normal", "IoU, exponential", "accuracy")
 
 
 def coverage(n_images: int, kind: str) -> float:
-    """Share of experiments whose 95 % interval holds the true difference."""
+    """Share of experiments whose 95 % interval contains the true difference."""
     rng = np.random.default_rng(n_images)
     counts = bootstrap_counts(n_images, seed=0)
     held = 0
@@ -60,7 +60,7 @@ def _values(columns: tuple[str, ...], values_CN: list[Floats]) -> ImageValues:
 
 
 def false_alarms(*, chosen: bool) -> float:
-    """Share of simulations in which one of equal networks seems different from the reference, the best or the first."""
+    """Share of simulations in which one of several equal networks seems to differ from the reference, best or first."""
     rng = np.random.default_rng(0)
     alarms = 0
     for number in range(SIMULATIONS):
@@ -75,7 +75,7 @@ def false_alarms(*, chosen: bool) -> float:
 def main() -> None:
     """Print both tables."""
     rows = [[f"{n_images}", *(f"{coverage(n_images, kind):.0%}" for kind in KINDS)] for n_images in N_IMAGES]
-    print(table(["images", *(f"interval holds the truth: {kind}" for kind in KINDS)], rows))
+    print(table(["images", *(f"interval contains the true value: {kind}" for kind in KINDS)], rows))
     print(f"\nAmong {EQUALS} equal networks on {EQUAL_IMAGES} images some network seems different (p < {ALPHA:g}) in")
     for chosen, words in ((True, "with the best as reference"), (False, "with one named beforehand")):
         print(f"{false_alarms(chosen=chosen):.0%} of simulations {words}")

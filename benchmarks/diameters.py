@@ -1,9 +1,9 @@
-"""How large somas may be for a network: labels of images resized so that their somas have one size after another.
+"""How large somas may be for a network: segmentation of images resized to a series of soma diameters.
 
 python benchmarks/diameters.py ../shared/data [MODEL]
 
 The images are fluorescence images of the Data Science Bowl's test part, and the crops of `soma/val`. Each is resized by
-its own factor, so that the median equivalent diameter of its true somas is the size asked for. Accuracy is
+its own factor, so that the median equivalent diameter of its ground truth somas is the given size. Accuracy is
 TP / (TP + FP + FN) at IoU 0.5, counted over all somas that do not touch an image's edge.
 """
 
@@ -28,12 +28,12 @@ from somanet.segmentation.network.checkpoint import Checkpoint, load_checkpoint
 
 SIZES_PX = (5, 6.5, 8, 10, 13, 16, 20, 26, 32, 40, 48, 56, 64, 80)
 MOST_PX = 900
-"""Longer sides are cut to this after resizing, so that large somas do not take minutes."""
+"""Longer sides are cropped to this after resizing, so that large somas do not take minutes."""
 MOST_IMAGES = 12
 
 
 def resized(item: LabelledImage, factor: float) -> LabelledImage:
-    """An image and its labels in another size; the labels by nearest pixel, and the middle cut out of a large one."""
+    """A resized image and its labels, the labels by nearest neighbour; a large one is cropped to its centre."""
     height, width = (max(1, round(side * factor)) for side in item.labels.shape)
     rows = np.minimum((np.arange(height) + 0.5) / factor, item.labels.shape[0] - 1).astype(int)
     columns = np.minimum((np.arange(width) + 0.5) / factor, item.labels.shape[1] - 1).astype(int)
@@ -46,7 +46,7 @@ def resized(item: LabelledImage, factor: float) -> LabelledImage:
 def accuracy(
     checkpoint: Checkpoint, items: list[LabelledImage], *, rescale: float | None = None
 ) -> tuple[float, float]:
-    """Accuracy, and the median diameter found; seen at its own size or, if given, rescaled."""
+    """Accuracy, and the median predicted diameter; at the image's own size or, if given, rescaled."""
     segmenter = Segmenter((checkpoint,), rescale=1.0 if rescale is None else rescale)
     found = [segmenter.labels(item.image) for item in items]
     pairs = [interior(item.labels, labels) for item, labels in zip(items, found, strict=True)]
@@ -79,7 +79,7 @@ def main() -> None:
             plain, diameter = accuracy(checkpoint, shown)
             again, _ = accuracy(checkpoint, shown, rescale=20 / size)
             rows.append([name, f"{size:g}", f"{plain:.3f}", f"{diameter:.1f}", f"{again:.3f}"])
-    head = ["set", "median diameter (px)", "accuracy", "found (px)", "accuracy with --rescale to 20 px"]
+    head = ["set", "median diameter (px)", "accuracy", "predicted (px)", "accuracy with --rescale to 20 px"]
     print(table(head, rows))
 
 

@@ -1,4 +1,4 @@
-"""How much brighter a crop looks alone than in its frame: what `augment.brighter_elsewhere` makes up for.
+"""How much brighter a crop is by itself than in its frame, for which `augment.brighter_elsewhere` compensates.
 
 python benchmarks/exposure.py ../shared/data          # the crops of soma/train and the movie that they are from
 """
@@ -28,7 +28,7 @@ def main() -> None:
         for crop in crops:
             place = re.fullmatch(r"t(\d+)_y(\d+)_x(\d+)", crop.name)
             if place is None:
-                raise SystemExit(f"{crop.name} does not say where it is from: expected t03_y006_x133.")
+                raise SystemExit(f"{crop.name} does not give its position: expected a name such as t03_y006_x133.")
             t, y, x = map(int, place.groups())
             height, width = crop.labels.shape
             frame = to_unit(movie.frame(t))

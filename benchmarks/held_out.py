@@ -1,6 +1,6 @@
-"""What networks are worth on images that none of them learnt from, and what their confidence is worth there.
+"""Scores of networks on held-out images, and the reliability of their confidence there.
 
-python -m benchmarks.held_out --data ../shared/data                                    # the network that comes along
+python -m benchmarks.held_out --data ../shared/data                                    # the bundled model
 python -m benchmarks.held_out --data ../shared/data --nuclei NAME=FOLDER --somas NAME=FOLDER NAME=FOLDER
 
 Networks of one NAME are trainings with different seeds: their scores are averaged. NAME=FOLDER+FOLDER is an ensemble:
@@ -39,7 +39,7 @@ from somanet.segmentation.inference.segmenter import Segmented, Segmenter
 from somanet.segmentation.network.checkpoint import load_checkpoint
 
 BINS = (0.0, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Of the confidence."""
+"""Bins of the confidence."""
 COLUMNS = {
     "iou": "IoU",
     "precision": "precision",
@@ -51,7 +51,7 @@ COLUMNS = {
 }
 Answers = list[tuple[LabelledImage, Segmented]]
 Networks = Mapping[str, Sequence[tuple[Path, ...]]]
-"""By name: for each seed the checkpoints that answer together."""
+"""By name: for each seed, the checkpoints of its ensemble."""
 
 
 def frames_never_cropped(data: Path) -> Iterator[LabelledImage]:
@@ -63,12 +63,12 @@ def frames_never_cropped(data: Path) -> Iterator[LabelledImage]:
 
 
 def cut(answers: Answers, x_from_px: int) -> list[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
-    """(name, true, found) of the images' right part."""
+    """(name, ground truth, prediction) of the images' right part."""
     return [(item.name, item.labels[:, x_from_px:], found.labels_YX[:, x_from_px:]) for item, found in answers]
 
 
 def right_and_sure(answers: Answers, x_from_px: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Of every object found whole in the right part: whether it matches a soma at IoU 0.5, and its confidence."""
+    """For every object predicted in the right part: whether it matches a soma at IoU 0.5, and its confidence."""
     right: list[NDArray[np.bool_]] = []
     sure: list[NDArray[np.float64]] = []
     for (_, true, found), (_, segmented) in zip(cut(answers, x_from_px), answers, strict=True):
@@ -81,9 +81,9 @@ def right_and_sure(answers: Answers, x_from_px: int) -> tuple[NDArray[np.bool_],
 
 
 def reliability(right: NDArray[np.bool_], sure: NDArray[np.float64]) -> dict[str, Any]:
-    """How often objects of a confidence are right, and how well confidence tells right from wrong ones.
+    """How often objects of a given confidence are correct, and how well confidence separates correct from wrong ones.
 
-    `ranked`: the chance that a right object is surer than a wrong one (the area under the ROC curve); NaN without both.
+    `ranked`: the probability that a correct object is more confident than a wrong one (ROC AUC); NaN without both.
     """
     place = np.clip(np.digitize(sure, BINS) - 1, 0, len(BINS) - 2)
     bins = [
@@ -101,10 +101,10 @@ def reliability(right: NDArray[np.bool_], sure: NDArray[np.float64]) -> dict[str
 
 
 def named(given: Sequence[str]) -> dict[str, list[tuple[Path, ...]]]:
-    """Checkpoints by name from NAME=FOLDER or NAME=FOLDER+FOLDER, a name as often as it has seeds.
+    """Checkpoints by name from NAME=FOLDER or NAME=FOLDER+FOLDER, with a name repeated for each seed.
 
     Raises:
-        SomaNetError: one that is not NAME=FOLDER, or no checkpoint.
+        SomaNetError: an argument is not NAME=FOLDER, or not a checkpoint.
     """
     found: dict[str, list[tuple[Path, ...]]] = {}
     for text in given:
@@ -116,7 +116,7 @@ def named(given: Sequence[str]) -> dict[str, list[tuple[Path, ...]]]:
 
 
 def answers_of(folders: Sequence[Path], items: Sequence[LabelledImage], *, symmetries: int) -> Answers:
-    """What a network says of images, or several together."""
+    """Predictions of a network, or an ensemble, for images."""
     threads = available_processors()
     networks = [with_engine(load_checkpoint(folder), threads=threads).checkpoint for folder in folders]
     segmenter = Segmenter(tuple(networks), symmetries=symmetries)
@@ -124,7 +124,7 @@ def answers_of(folders: Sequence[Path], items: Sequence[LabelledImage], *, symme
 
 
 def nuclei_rows(data: Path, networks: Networks, *, symmetries: int, part: str = "test") -> dict[str, Any]:
-    """Network → subset → scores of a part of the images; the mean over seeds of each score."""
+    """Network → subset → scores on a part of the images; means over seeds."""
     dataset = open_dataset(data / "dsb2018" / "stage1_train.zip")
     items = [dataset.load(name) for name in read_split(data / "dsb2018" / "split.csv")[part]]
     fluorescent = {item.name: not_fluorescence(item.image) is None for item in items}
@@ -203,7 +203,7 @@ def soma_table(scores: Mapping[str, Mapping[str, SeedScores]]) -> str:
 
 
 def confidence_table(confidence: Mapping[str, Mapping[str, Any]]) -> str:
-    """As Markdown: of objects with such a confidence, the share that is right."""
+    """As Markdown: the share of correct objects by confidence."""
     bins = [f"{low:g}–{high:g}" for low, high in pairwise(BINS)]
     cells = [
         [
@@ -224,8 +224,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with dsb2018/, soma/ and neuritetracker/")
     parser.add_argument("--nuclei", nargs="*", default=[], metavar="NAME=FOLDER", help="networks for nuclei")
     parser.add_argument("--somas", nargs="*", default=[], metavar="NAME=FOLDER", help="networks for somas")
-    parser.add_argument("--part", choices=("test", "val"), default="test", help="of the nuclei; val is for choosing")
-    parser.add_argument("--symmetries", type=int, default=1, help="1, 4 or 8 ways in which an image is seen")
+    parser.add_argument(
+        "--part", choices=("test", "val"), default="test", help="part of the nuclei; val is for model selection"
+    )
+    parser.add_argument(
+        "--tta", "--symmetries", dest="symmetries", type=int, default=1, help="test-time augmentation: 1, 4 or 8 views"
+    )
     parser.add_argument("--output", type=Path, default=Path("build"))
     given = parser.parse_args()
     nuclei = nuclei_rows(given.data, named(given.nuclei), symmetries=given.symmetries, part=given.part)
@@ -237,7 +241,7 @@ def main() -> None:
             nuclei_table(nuclei),
             f"{about}:",
             soma_table(somas["scores"]),
-            "Objects that are right (IoU ≥ 0.5), by confidence:",
+            "Correct objects (IoU ≥ 0.5), by confidence:",
             confidence_table(somas["confidence"]),
         )
     )

@@ -2,8 +2,8 @@
 
 python benchmarks/mlflow_overhead.py --epochs 10 --images 40 --size-px 256
 
-Timed are the calls and not two trainings, one recorded and one not: on a computer with other work, two trainings differ
-by more than what is to be measured. Processor time is given beside the clock's, since waiting for other work is no cost
+Calls are timed, rather than two trainings, one recorded and one not: on a loaded computer, two trainings differ
+by more than the overhead. Processor time is given next to wall time, since waiting for other processes is not a cost
 of MLflow. The creation of the store, once per project, is not counted; importing MLflow is.
 """
 
@@ -23,14 +23,14 @@ CALLS = ("log_epoch", "log_epochs", "set_tags", "log_metrics", "log_table", "log
 
 
 class Watch:
-    """Seconds by name: of the clock, and of the processor in this thread."""
+    """Seconds by name: wall time, and processor time of this thread."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0])
 
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
-        """Add what a block takes."""
+        """Add a block's time."""
         clock, processor = time.perf_counter(), time.thread_time()
         try:
             yield
@@ -52,7 +52,7 @@ class Watch:
 
 
 def watch_mlflow() -> Watch:
-    """Time everything of a training that is done for MLflow."""
+    """Time everything that a training does for MLflow."""
     from somanet.provenance.mlflow import machine
     from somanet.provenance.mlflow.tracked import TrackedRun
     from somanet.training.experiments import training
@@ -95,7 +95,7 @@ def main() -> None:
         import subprocess
 
         root = Path(folder)
-        # In a process of its own, so that importing MLflow stays to be paid here.
+        # In its own process, so that the import of MLflow is still timed here.
         code = "import sys; from somanet.provenance.mlflow import ensure_store; ensure_store(sys.argv[1])"
         subprocess.run([sys.executable, "-c", code, folder], check=True, capture_output=True)
         total_s, processor_s, training_s, watch = train(items, arguments.epochs, size, root)
@@ -127,7 +127,7 @@ def train(items: Any, epochs: int, size_px: int, root: Path) -> tuple[float, flo
 
 
 def report(total_s: float, processor_s: float, training_s: float, watch: Watch, epochs: int) -> None:
-    """Print what each part took and its share."""
+    """Print each part's time and share."""
     print(f"\n{'':44}{'calls':>6}{'clock s':>10}{'processor s':>13}")
     for name, (clock, processor, n) in sorted(watch.seconds.items(), key=lambda item: -item[1][0]):
         print(f"{name:44}{n:6.0f}{clock:10.2f}{processor:13.2f}")

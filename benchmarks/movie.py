@@ -1,9 +1,9 @@
-"""How long each step of an analysis takes, and how much memory it needs at its peak; each step in a process of its own.
+"""Time and peak memory of each stage of an analysis, each in its own process.
 
 python benchmarks/movie.py ../shared/data/neuritetracker/cell_body.tif
 python benchmarks/movie.py --simulate 200 2000 --size-px 256
 
-With --simulate a movie of 64 simulated frames is played forwards and backwards until it is as long as asked for.
+With --simulate a movie of 64 simulated frames is played forwards and backwards up to the given length.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SIMULATED_FRAMES = 64
 
 
 def run_step(step: str, movie: Path, folder: Path) -> None:
-    """One step, as `somanet analyze` makes it; prints its seconds after imports and loading, and its peak memory."""
+    """One stage, as in `somanet analyze`; prints its seconds after imports and loading, and its peak memory."""
     from somanet.analysis import movie as whole
     from somanet.analysis import steps
     from somanet.analysis.manifest import provenance_of
@@ -55,7 +55,7 @@ def run_step(step: str, movie: Path, folder: Path) -> None:
 
 
 def ping_pong(frames_TYX: np.ndarray, n_frames: int) -> Iterator[np.ndarray]:
-    """Forwards and backwards, so that no cell jumps at a seam."""
+    """Frame numbers forwards and backwards, so that no cell jumps at a seam."""
     n = len(frames_TYX)
     for t in range(n_frames):
         place = t % (2 * n - 2)
@@ -63,7 +63,7 @@ def ping_pong(frames_TYX: np.ndarray, n_frames: int) -> Iterator[np.ndarray]:
 
 
 def measure(movie: Path, title: str) -> None:
-    """Print a row per step."""
+    """Print a row per stage."""
     total, peak = 0.0, 0.0
     with tempfile.TemporaryDirectory() as folder:
         for step in STEPS:

@@ -1,4 +1,4 @@
-"""The reference without learning: one global threshold, an opening, connected components.
+"""The baseline without learning: one global threshold, an opening, connected components.
 
 python benchmarks/threshold.py DATASET --threshold 70 --radius 4 --output build/threshold
 somanet evaluate --predictions build/threshold --truth DATASET --output build/threshold.json

@@ -1,12 +1,12 @@
-"""How far to trust each number: the full grid of simulated experiments, its tables and pictures.
+"""Validation of each number: the full grid of simulated experiments, its tables and figures.
 
 python benchmarks/trust.py --model somanet/model --output docs
 python benchmarks/trust.py --skip-movies --output docs         # tracks alone: a quarter of an hour
-python benchmarks/trust.py --draw --output docs                # the page again from the tables of the last run
+python benchmarks/trust.py --draw --output docs                # only the page, from the tables of the last run
 
-Writes tracks.csv and movies.csv to the folder of --tables after each condition, and goes on from there when it is
+Writes tracks.csv and movies.csv to the folder of --tables after each condition, and resumes from there when
 started again; then OUTPUT/images/trust_*.png and the tables of OUTPUT/trust.md. Without --model the chain starts from
-the true masks.
+the ground truth masks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Condition = TypeVar("Condition", TrackCondition, MovieCondition)
 
 
 def score_all(conditions: Iterable[Condition], score: Callable[[Condition], pd.DataFrame], path: Path) -> pd.DataFrame:
-    """The table of all conditions; those that the file has are not scored again."""
+    """The table of all conditions; those in the file are not scored again."""
     parts = [pd.read_csv(path, dtype={"movie": str})] if path.exists() else []
     done = {(row.factor, row.level, row.interval_min) for part in parts for row in part.itertuples()}
     for condition in conditions:
@@ -54,7 +54,7 @@ def score_all(conditions: Iterable[Condition], score: Callable[[Condition], pd.D
 
 
 def score_tracks(path: Path, *, replicates: int) -> pd.DataFrame:
-    """Tracks alone: frame intervals with all replicates, everything else with a third of them."""
+    """Tracks alone: frame intervals with all replicates, all others with a third of them."""
     base = TrackCondition()
     intervals = interval_conditions(base, intervals_min=INTERVALS_MIN)
     others = [
@@ -69,14 +69,14 @@ def main() -> None:
     """Score, draw and fill the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder of trust.md and images/")
-    parser.add_argument("--model", type=Path, help="folder of the network; true masks if not given")
+    parser.add_argument("--model", type=Path, help="folder of the network; ground truth masks if not given")
     parser.add_argument("--tables", type=Path, default=Path("build/trust"), help="folder of the tables")
     parser.add_argument("--replicates", type=int, default=200, help="experiments per frame interval")
     parser.add_argument("--movies", type=int, default=2, help="per condition")
     parser.add_argument("--frames", type=int, default=64, help="per movie")
     parser.add_argument("--skip-tracks", action="store_true")
     parser.add_argument("--skip-movies", action="store_true")
-    parser.add_argument("--draw", action="store_true", help="only draw what the tables have")
+    parser.add_argument("--draw", action="store_true", help="only draw from the existing tables")
     arguments = parser.parse_args()
     tracks_csv, movies_csv = (arguments.tables / name for name in ("tracks.csv", "movies.csv"))
     if not (arguments.skip_tracks or arguments.draw):

@@ -1,4 +1,4 @@
-"""Stage `baseline@NETWORK`: score a pretrained network untouched, on held-out nuclei and on neurons."""
+"""Stage `baseline@NETWORK`: score a pretrained network without fine-tuning, on held-out nuclei and on neurons."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage `compare`: every network and variant side by side, in one table and one picture."""
+"""Stage `compare`: every network and variant, in one table and one figure."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ REPORTS = Path("reports")
 def main() -> None:
     params = load_params()
     networks = [
-        read_baseline(network, REPORTS, seed=params.seed, what="trained on nuclei, untouched")
+        read_baseline(network, REPORTS, seed=params.seed, what="trained on nuclei, not fine-tuned")
         for network in params.pretrain
     ]
     for variant, chosen in params.finetune.items():
@@ -29,7 +29,7 @@ def main() -> None:
         networks.append(read_variant(variant, REPORTS, what=what))
     nuclei = {
         network: read_json(
-            REPORTS / "baseline" / network / "nuclei" / "metrics.json", expected="the scores that stage baseline wrote"
+            REPORTS / "baseline" / network / "nuclei" / "metrics.json", expected="scores written by the stage baseline"
         )
         for network in params.pretrain
     }

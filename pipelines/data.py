@@ -1,4 +1,4 @@
-"""Stage `data`: the raw archives, simulated or taken from a folder; DVC versions what this writes."""
+"""Stage `data`: the raw archives, simulated or taken from a folder; DVC versions the outputs."""
 
 import shutil
 from pathlib import Path
@@ -17,12 +17,12 @@ from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
 from somanet.training.experiments import stage
 
 RAW = Path("data/raw")
-CALIBRATION = Calibration(pixel_size_um=1.28, frame_interval_min=12.0)  # as the reference movie
+CALIBRATION = Calibration(pixel_size_um=1.28, frame_interval_min=12.0)  # as in the reference movie
 TRAIN_MOVIES, VAL_MOVIES = 4, 2
 
 
 def simulate(settings: SimulatedData, seed: int) -> None:
-    """Nuclei, neuron crops from movies that training and validation do not share, and one whole movie."""
+    """Nuclei, neuron crops from separate movies for training and validation, and one whole movie."""
     nuclei = simulate_nuclei(
         n_images=settings.nuclei_images, shape_YX=(settings.nuclei_px, settings.nuclei_px), seed=seed
     )
@@ -95,7 +95,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _existing(path: Path) -> Path:
     if not path.exists():
-        raise SomaNetError(f"{path} not found: data.folders names it. Is data.input the right folder?")
+        raise SomaNetError(f"{path}, named in data.folders, not found. Is data.input the right folder?")
     return path
 
 

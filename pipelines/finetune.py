@@ -1,4 +1,4 @@
-"""Stage `finetune@VARIANT`: retrain a pretrained network on neurons, once per seed."""
+"""Stage `finetune@VARIANT`: fine-tune a pretrained network on neurons, once per seed."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage `manifest`: decode everything, set apart what cannot be used, pack the rest, decide the split."""
+"""Stage `manifest`: decode everything, reject what cannot be used, pack the rest, make the split."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ DATASETS = ("source", "target_train", "target_val")
 
 
 def refuse_leaks(manifest: pd.DataFrame) -> None:
-    """An image that trains must not validate."""
+    """Refuse images that are used for both training and validation."""
     accepted = manifest[manifest["status"] == "accepted"]
     name_of = {part: rows.set_index("sha256")["name"] for part, rows in accepted.groupby("dataset")}
     shared = name_of["target_train"].index.intersection(name_of["target_val"].index)
@@ -26,7 +26,7 @@ def refuse_leaks(manifest: pd.DataFrame) -> None:
         raise SomaNetError(
             f"{len(shared)} images are in both target_train and target_val, such as "
             f"{name_of['target_val'][shared[0]]}. "
-            "Scores on them would be too good: remove them from one of the two."
+            "Their scores would be too high: remove them from one of the two."
         )
 
 

@@ -1,4 +1,4 @@
-"""Stage `report`: the page and the video of every movie, and its MLflow run below the network's."""
+"""Stage `report`: the page and the video of every movie, and its MLflow run as a child of the network's."""
 
 import shutil
 from pathlib import Path
@@ -23,7 +23,7 @@ RAW, TRACKS, MIGRATION, OUT = (Path(p) for p in ("data/raw", "data/tracks", "dat
 def main() -> None:
     params = load_params()
     root = project_root()
-    scores = read_json(Path("reports/track/metrics.json"), expected="the scores that stage track wrote")
+    scores = read_json(Path("reports/track/metrics.json"), expected="scores written by the stage track")
     for movie in project_movies(RAW):
         tracks, folder = TRACKS / movie.name, make_folder(OUT / movie.name)
         measures = measure_movie(read_tracks_of(tracks), **params.migrate.model_dump())

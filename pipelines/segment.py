@@ -1,4 +1,4 @@
-"""Stage `segment`: the somas of every frame of every movie, by one network."""
+"""Stage `segment`: the somas in every frame of every movie, by one network."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stage `study`: the paper's study as one page, its rows beside the paper's numbers, and one MLflow run over all."""
+"""Stage `study`: the paper's study as one page, next to the paper's numbers, and one parent MLflow run."""
 
 from pathlib import Path
 
@@ -33,11 +33,11 @@ def main() -> None:
         root=project_root(),
     )
     write_study(params.study, results, threshold, REPORTS, figures=figures, parent_run=parent)
-    print(f"Written: {REPORTS / 'study.md'}, study.json and the pictures in {REPORTS / 'study'}; MLflow run {parent}")
+    print(f"Written: {REPORTS / 'study.md'}, study.json and the figures in {REPORTS / 'study'}; MLflow run {parent}")
 
 
 def networks_to_show(params: Params, results: dict[str, Result]) -> dict[str, Path]:
-    """The untouched networks, the reference and the best row, first seed each."""
+    """The pretrained networks, the reference and the best row, first seed each."""
     best = max(results, key=lambda name: results[name].network.metrics["iou"])
     shown = [name for name, result in results.items() if result.row.variant is None]
     shown += [name for name in dict.fromkeys((params.study.reference, best)) if name not in shown]

@@ -1,4 +1,4 @@
-"""Stage `track`: identities over time, scored where a movie has a reference."""
+"""Stage `track`: tracks of the somas, scored if a movie has a reference."""
 
 from pathlib import Path
 

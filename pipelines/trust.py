@@ -1,4 +1,4 @@
-"""Stage `trust`: simulated experiments through the analysis, scored against the truth; the small version."""
+"""Stage `trust`: analyses of simulated experiments, scored against their ground truth; the small version."""
 
 from pathlib import Path
 

@@ -24,11 +24,11 @@ from somanet.training.settings import FinetuneParams, Name, PretrainParams
 from somanet.training.sweep.settings import SweepParams
 
 PooledScore = Literal["iou", "precision", "recall", "f1", "accuracy", "mean_ap"]
-"""Scores of a data set that are better when higher, and that its per-image table gives."""
+"""Scores of a data set for which higher is better, and which its per-image table has."""
 
 
 class SimulatedData(Settings):
-    """The embedded default: how much to simulate."""
+    """The built-in default: how much to simulate."""
 
     nuclei_images: PositiveInt
     nuclei_px: Annotated[int, Field(ge=64)]
@@ -40,17 +40,17 @@ class SimulatedData(Settings):
 
 
 class MovieEntry(Settings):
-    """A movie, and what is known of it, as paths inside `data.input`."""
+    """A movie and its reference data, as paths inside `data.input`."""
 
     file: str
     channel: str | None = None
     pixel_size_um: PositiveFloat | None = None
-    """Where the file does not say."""
+    """If the file lacks it."""
     frame_interval_min: PositiveFloat | None = None
     reference_tracks: str | None = None
-    """CSV of true or trusted tracks, to score with: `track,frame,y_px,x_px`, or any format of tracks."""
+    """Ground truth or manually annotated tracks for scoring: CSV `track,frame,y_px,x_px`, or any track format."""
     reference_labels: str | None = None
-    """Label movie, value = track id, to score with."""
+    """Label movie for scoring, value = track id."""
 
 
 class DataFolders(Settings):
@@ -66,18 +66,18 @@ class DataFolders(Settings):
 
 
 class DataParams(Settings):
-    """Where the images come from."""
+    """The source of the images."""
 
     kind: Literal["simulated", "folders"]
     input: str
-    """What the data follow from, for DVC to watch: the simulation's code, or the data folder."""
+    """What the data depend on, for DVC to track: the simulation's code, or the data folder."""
     simulated: SimulatedData | None = None
     folders: DataFolders | None = None
 
     @model_validator(mode="after")
     def _described(self) -> DataParams:
         if getattr(self, self.kind) is None:
-            raise ValueError(f"kind is {self.kind!r}, so the section {self.kind!r} must be there")
+            raise ValueError(f"kind is {self.kind!r}, so the section {self.kind!r} is required")
         return self
 
 
@@ -96,10 +96,10 @@ class SplitFractions(Settings):
 
 
 class ManifestParams(Settings):
-    """What is accepted."""
+    """Rules for accepting images."""
 
     max_overlap_fraction: Fraction
-    """Masks that overlap by more than this share of the smaller one get their image rejected."""
+    """An image is rejected if masks overlap by more than this share of the smaller one."""
     fractions: SplitFractions
 
 
@@ -117,16 +117,16 @@ class EvaluateParams(Settings):
 
 
 class SegmentParams(Settings):
-    """Which network labels the movies."""
+    """The network that segments the movies."""
 
     model: str
-    """Checkpoint folder, seen from the parameter file."""
+    """Checkpoint folder, relative to the parameter file."""
     symmetries: Literal[1, 4, 8] = 1
-    """Ways in which it sees each frame, see :class:`somanet.segmentation.inference.segmenter.Segmenter`."""
+    """Test-time augmentation of each frame, see :class:`somanet.segmentation.inference.segmenter.Segmenter`."""
 
 
 class ReportParams(Settings):
-    """What people look at."""
+    """The report and the video of a movie."""
 
     overlay: bool
 
@@ -137,22 +137,22 @@ class PromoteParams(Settings):
     evaluation: Name
     """Name of the recorded scores to compare: the pipeline's are `neurons`."""
     metric: PooledScore
-    """Must be better: the 95 % bootstrap interval of the paired difference over images lies above 0."""
+    """The score that must improve: the 95 % bootstrap interval of the paired difference over images lies above 0."""
     min_images: PositiveInt
-    """On fewer images nothing is decided."""
+    """With fewer images there is no decision."""
     tolerances: dict[PooledScore, NonNegativeFloat]
     """Other scores, and by how much each may be worse."""
 
 
 class AnalysisParams(Settings):
-    """How a movie is analysed once its somas are found."""
+    """How a movie is analysed once its somas are segmented."""
 
     track: TrackSettings
     migrate: MigrateSettings
 
 
 class TrustParams(Settings):
-    """How far each number can be trusted, measured on simulated cells: the small version of `benchmarks/trust.py`."""
+    """Validation of each number on simulated cells: the small version of `benchmarks/trust.py`."""
 
     intervals_min: tuple[PositiveFloat, ...] = Field(min_length=1)
     """Frame intervals of the tracks-only experiments."""
@@ -174,7 +174,7 @@ class Params(Settings):
     """One section per stage."""
 
     root: str
-    """Where the code lies, seen from this file."""
+    """The code's folder, relative to this file."""
     seed: NonNegativeInt
     seeds: tuple[NonNegativeInt, ...]
     """One fine-tuning per seed; the spread over them is reported."""
@@ -206,7 +206,7 @@ class Params(Settings):
             raise ValueError(f"plotted is {self.plotted!r}; finetune has {sorted(self.finetune)}")
         self.study.check_names(set(self.pretrain), set(self.finetune))
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("seeds must name each seed once, at least one")
+            raise ValueError("seeds must have at least one seed, each only once")
         return self
 
 
@@ -214,6 +214,6 @@ def load_params(path: Path | str = "params.yaml") -> Params:
     """Read and check a parameter file.
 
     Raises:
-        SomaNetError: it is missing, no YAML, or a key is unknown, missing or out of range; nearest names are given.
+        SomaNetError: it is missing or not YAML, or a key is unknown (similar names are given), missing or out of range.
     """
     return parse(Params, read_yaml(path), source=str(path))

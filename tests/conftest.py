@@ -1,4 +1,4 @@
-"""What every test shares: quiet libraries, a clean environment, and the way to the real data."""
+"""Shared by all tests: quiet libraries, a clean environment, and the path to the real data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ["DVC_NO_ANALYTICS"] = "1"
-# A test started from a DVC stage, or beside a tracking server, must not write into either.
+# A test started from a DVC stage, or with a tracking server configured, must not write into either.
 for _name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME"):
     os.environ.pop(_name, None)
 
@@ -20,7 +20,7 @@ from hypothesis import settings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# OpenCV's threads fight torch's for the same cores.
+# OpenCV's threads would compete with torch's for the same cores.
 cv2.setNumThreads(0)
 
 # No deadline: the first example often pays for an import. CI draws the same examples every time.

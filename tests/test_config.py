@@ -1,4 +1,4 @@
-"""params.yaml: what is in the repository loads; every misspelling, gap and excess is one line with a way out."""
+"""params.yaml: what is in the repository loads; every misspelt, missing or wrong value is one line with a remedy."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def test_an_unknown_key_gets_its_nearest(assignment: str, words: str) -> None:
     ("assignment", "words"),
     [
         ("seed=-1", "seed: Input should be greater than or equal to 0, found -1"),
-        ("seeds=[]", "seeds must name each seed once, at least one"),
-        ("seeds=[1, 1]", "seeds must name each seed once"),
+        ("seeds=[]", "seeds must have at least one seed, each only once"),
+        ("seeds=[1, 1]", "seeds must have at least one seed, each only once"),
         ("pretrain.paper.training.epochs=0", "pretrain.paper.training.epochs: Input should be greater than 0, found 0"),
         ("pretrain.paper.training.learning_rate=-1", "learning_rate: Input should be greater than 0"),
         ("pretrain.paper.training.size_px=100", "size_px: Input should be a multiple of 32, found 100"),
@@ -106,7 +106,7 @@ def test_an_unknown_key_gets_its_nearest(assignment: str, words: str) -> None:
         ("pretrain.compact.model.encoder=null", "needs an encoder"),
         ("manifest.max_overlap_fraction=1.5", "less than or equal to 1, found 1.5"),
         ("manifest.fractions.train=0.9", "manifest.fractions: the fractions must sum to 1, found 1.2"),
-        ("data.kind=folders", "data: kind is 'folders', so the section 'folders' must be there"),
+        ("data.kind=folders", "data: kind is 'folders', so the section 'folders' is required"),
         ("data.simulated.crop_px=8", "data.simulated.crop_px"),
         ("finetune.paper_last3.start=papr", "finetune.paper_last3.start is 'papr'; pretrain has ['compact', 'paper']"),
         ("plotted=nothing", "plotted is 'nothing'; finetune has"),

@@ -1,4 +1,4 @@
-"""The house rules that no linter knows: what imports what, what importing costs, what the tree may hold."""
+"""House rules that no linter checks: who imports what, the cost of imports, the content of the tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's commands exist as it writes them, and its links lead somewhere."""
+"""The README's commands exist as written, and its links lead somewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def commands(text: str) -> list[str]:
 
 
 def somanet_arguments(command: str) -> list[str] | None:
-    """What follows `somanet` in a command, whatever stands before it; None for other commands."""
+    """The arguments of `somanet` in a command, whatever precedes it; None for other commands."""
     words = shlex.split(command)
     while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
         words = words[1:]

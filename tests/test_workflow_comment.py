@@ -1,4 +1,4 @@
-"""What the comment workflow runs, run here with a `gh` that only notes what it is asked."""
+"""The steps of the comment workflow, run with a fake `gh` that only records its arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def comment_step(name: str) -> str:
 
 
 def run_step(name: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a step as GitHub does, with the `gh` that lies in the folder."""
+    """Run a step as GitHub does, with the `gh` in the folder."""
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         ["bash", "-e", "-c", comment_step(name)],
@@ -32,10 +32,10 @@ def run_step(name: str, folder: Path, **environment: str) -> subprocess.Complete
 
 
 def comment_text(folder: Path, report: bytes) -> str:
-    """What is left of a report."""
+    """The part of a report that is kept."""
     (folder / "report").mkdir()
     (folder / "report" / "report.md").write_bytes(report)
-    done = run_step("Leave text and tables", folder)
+    done = run_step("Keep only text and tables", folder)
     assert (done.returncode, done.stderr) == (0, "")
     return (folder / "text.md").read_text(encoding="utf-8")
 

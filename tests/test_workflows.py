@@ -40,7 +40,7 @@ jobs:
 
 
 def schema_complaints(schema: str, *files: Path) -> str:
-    """What the vendored JSON schema says against the files; empty when they are valid. Needs no network."""
+    """Errors of the files against the vendored JSON schema; empty if valid. Works offline."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
     done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr
@@ -106,7 +106,7 @@ def makefile_targets(makefile: str) -> set[str]:
 
 
 def targets_in_script(script: str) -> set[str]:
-    """The targets that a shell text asks ``make`` for."""
+    """The ``make`` targets in a shell text."""
     found: set[str] = set()
     for line in script.splitlines():
         for call in re.findall(r"(?:^|[\s;&|(])make((?:[ \t]+[^\s;&|#<>()]+)+)", line.partition("#")[0]):
@@ -115,7 +115,7 @@ def targets_in_script(script: str) -> set[str]:
 
 
 def code_in_markdown(text: str) -> str:
-    """Fenced blocks and inline code of a Markdown text: in prose, "make sure" is no command."""
+    """Fenced blocks and inline code of a Markdown text: in prose, "make sure" is not a command."""
     fenced = re.findall(r"^```[^\n]*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     prose = re.sub(r"^```[^\n]*\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     return "\n".join([*fenced, *re.findall(r"`([^`\n]+)`", prose)])
@@ -246,7 +246,7 @@ def test_every_target_is_explained_by_make_help() -> None:
 
 
 def test_a_pull_request_reads_what_main_has_left() -> None:
-    """Restored and saved are the same files under the same key, which names commit, machine and libraries."""
+    """The same files are restored and saved under the same key, made of commit, machine and libraries."""
     jobs = load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
     [restored] = [step for step in jobs["repro"]["steps"] if "cache/restore" in step.get("uses", "")]
     [saved] = [step for step in jobs["results"]["steps"] if "cache/save" in step.get("uses", "")]
@@ -262,7 +262,7 @@ def test_a_pull_request_reads_what_main_has_left() -> None:
 
 
 def test_the_branch_starts_from_an_empty_cache() -> None:
-    """DVC's cache of main would hide what a change of undeclared code does: nothing is restored before the run."""
+    """DVC's cache of main would hide the effect of a change in undeclared code: nothing is restored before the run."""
     steps_of = load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]["repro"]["steps"]
     names = [step.get("run", step.get("uses", "")) for step in steps_of]
     assert names.index("make repro TIMED=1") < min(i for i, name in enumerate(names) if "cache/restore" in name)

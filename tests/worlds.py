@@ -1,4 +1,4 @@
-"""Small worlds with known answers: drawn images, a network whose answer is known, a project with a store."""
+"""Small worlds with known answers: drawn images, a network of known output, a project with a store."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def scene(name: str = "scene", world: str = TWO_SOMAS) -> LabelledImage:
 
 
 def bright_network() -> PaperUNet:
-    """A paper U-Net with one wire through its uppermost level: logit = 20 (brightness − 0.5), whatever lies around."""
+    """A paper U-Net with one wire through its uppermost level: logit = 20 (intensity − 0.5) at each pixel."""
     network = PaperUNet()
     with torch.no_grad():
         for parameter in network.parameters():
@@ -78,7 +78,7 @@ def make_project(folder: Path, base: Path) -> Path:
     template = base / "store_template"
     if not template.exists():
         with warnings.catch_warnings():
-            warnings.simplefilter("default")  # in our code they are errors, not inside MLflow
+            warnings.simplefilter("default")  # errors in SomaNet's code, not inside MLflow
             ensure_store(template)
     shutil.copytree(template, folder)
     (folder / "dvc.yaml").write_text("stages: {}\n")
@@ -87,7 +87,7 @@ def make_project(folder: Path, base: Path) -> Path:
 
 @contextlib.contextmanager
 def mlflow_may_warn() -> Iterator[None]:
-    """Warnings are errors in our code, not inside MLflow, SQLAlchemy and torch's exporter."""
+    """Warnings are errors in SomaNet's code, not inside MLflow, SQLAlchemy and torch's exporter."""
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         yield

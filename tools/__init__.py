@@ -1,1 +1,1 @@
-"""Programs for those who change SomaNet: no command of the package imports them."""
+"""Programs for developers of SomaNet: no command of the package imports them."""

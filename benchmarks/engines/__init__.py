@@ -1,1 +1,1 @@
-"""How fast each engine answers, how it is best asked, and whether its labels are torch's."""
+"""How fast each inference engine is, how it is best called, and whether its labels match torch's."""

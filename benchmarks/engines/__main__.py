@@ -1,10 +1,10 @@
-"""How fast each engine answers, how it is best asked, and whether its labels are torch's; in one session.
+"""How fast each inference engine is, how it is best called, and whether its labels match torch's; in one session.
 
 python -m benchmarks.engines
 python -m benchmarks.engines --movie movie.tif --model models/neurons
 
-Writes build/engines.md and build/engines.json. Repeats are interleaved and the best counts, so that a busy neighbour
-disturbs all alike; beside one, compare processor seconds and ratios. Rates of one thread count processor seconds.
+Writes build/engines.md and build/engines.json. Repeats are interleaved and the best counts, so that other load affects
+all alike; under load, compare processor seconds and ratios. Single-thread rates use processor seconds.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def main() -> None:
         "python -m benchmarks.engines", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--movie", type=Path, help=f"default {REAL_MOVIE} where it is, else simulated frames")
-    source.add_argument("--simulated", action="store_true", help="simulated frames, whatever lies beside")
-    parser.add_argument("--model", help="network; SomaNet's own unless told")
+    source.add_argument("--movie", type=Path, help=f"default: {REAL_MOVIE} if it exists, else simulated frames")
+    source.add_argument("--simulated", action="store_true", help="use simulated frames in any case")
+    parser.add_argument("--model", help="network; default: the bundled model")
     parser.add_argument("--output", type=Path, default=Path("build"))
     parser.add_argument("--worker", choices=ENGINES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)

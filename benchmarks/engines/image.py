@@ -21,7 +21,7 @@ SIDE_PX = 1024
 
 
 class AsBuilt(EagerEngine):
-    """Torch in the memory layout that it takes when nobody asks for another."""
+    """Torch in its default memory layout."""
 
     def logits(self, images_NCHW: Float32) -> Float32:
         """See :meth:`somanet.segmentation.engines.engine.Engine.logits`."""
@@ -31,13 +31,13 @@ class AsBuilt(EagerEngine):
 
 
 def paper_unet() -> Checkpoint:
-    """The paper's network with random weights: for its speed only."""
+    """The paper's network with random weights: for speed only."""
     torch.manual_seed(0)
     return Checkpoint(build_model(ModelSpec()).eval(), ModelSpec(), "")
 
 
 def flops(model: nn.Module, images: np.ndarray) -> int:
-    """Operations of one answer; a multiplication and an addition are two."""
+    """Operations of one forward pass; a multiplication and an addition are two."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter, torch.inference_mode():

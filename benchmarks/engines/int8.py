@@ -1,4 +1,4 @@
-"""8-bit integers in place of float32: faster, and not the same answers. To be measured only: no `--engine` uses it."""
+"""8-bit integers instead of float32: faster, with different outputs. For measuring only: no `--engine` uses it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from somanet.segmentation.network.probabilities import sigmoid
 
 
 def quantise(onnx_model: bytes, images: Sequence[Float32], *, parts: Sequence[str] = ()) -> bytes:
-    """The same graph with 8-bit convolutions, each scaled to the values that it meets in given images.
+    """The same graph with 8-bit convolutions, each scaled to its range of values on given images.
 
-    Both runtimes run it: the scales stand beside the float operations, which they fuse.
+    Both runtimes run it: the scales accompany the float operations, which they fuse.
 
     Args:
         onnx_model: from :func:`somanet.segmentation.engines.graph.to_onnx`.
-        images: batches NCHW as they enter the network, such as those it will be used for.
+        images: batches NCHW as they enter the network, typical of later use.
         parts: only convolutions with one of these words in their name, such as ``decoder``; all if empty.
 
     Raises:
@@ -50,7 +50,9 @@ def quantise(onnx_model: bytes, images: Sequence[Float32], *, parts: Sequence[st
             return None if batch is None else {INPUT: batch}
 
     if not images:
-        raise SomaNetError("Quantising needs images to scale to, found none: give some of those it will be used for.")
+        raise SomaNetError(
+            "Quantising needs images for its scales, found none: give some that are typical of later use."
+        )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "float.onnx").write_bytes(onnx_model)
@@ -58,9 +60,9 @@ def quantise(onnx_model: bytes, images: Sequence[Float32], *, parts: Sequence[st
         convolutions = [node.name for node in onnx.load(folder / "prepared.onnx").graph.node if node.op_type == "Conv"]
         chosen = [conv for conv in convolutions if not parts or any(part in conv for part in parts)]
         if not chosen:
-            raise SomaNetError(f"No convolution has {' or '.join(parts)} in its name; there is {convolutions[0]}, …")
+            raise SomaNetError(f"No convolution has {' or '.join(parts)} in its name; there are {convolutions[0]}, …")
         before = logging.root.level
-        logging.root.setLevel(logging.ERROR)  # it advises, on the root logger, what has been done
+        logging.root.setLevel(logging.ERROR)  # it logs advice, on the root logger, that was followed already
         try:
             quantize_static(
                 folder / "prepared.onnx",

@@ -1,4 +1,4 @@
-"""The frames of a movie: whole, as `somanet analyze` segments it, and eight of them asked for in several ways."""
+"""Frames of a movie: all, as `somanet analyze` segments them, and eight of them segmented in several ways."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_frames(movie: Path | None) -> Frames:
 
 
 def in_batches(checkpoint: Checkpoint, frames: Frames, size: int) -> Iterator[np.ndarray]:
-    """Labels of frames that are asked for several at a time."""
+    """Labels of frames that are segmented in batches."""
     for some in (frames[start : start + size] for start in range(0, len(frames), size)):
         inputs = [to_input(frame, checkpoint.spec) for frame in some]
         height, width = inputs[0].shape[1:]
@@ -55,7 +55,7 @@ def in_batches(checkpoint: Checkpoint, frames: Frames, size: int) -> Iterator[np
 
 
 def arrangements(checkpoint: Checkpoint, frames: Frames) -> list[Row]:
-    """The same frames, asked side by side, one by one and in batches."""
+    """The same frames in parallel, one by one and in batches."""
     calls: dict[Any, Callable[[], object]] = {}
     for name in ENGINES:
         beside = with_engine(checkpoint, name, at_once=CORES).checkpoint
@@ -75,7 +75,7 @@ def arrangements(checkpoint: Checkpoint, frames: Frames) -> list[Row]:
 
 
 def outside_the_network(checkpoint: Checkpoint, frame: np.ndarray) -> Row:
-    """Processor milliseconds of a frame that no engine changes: its preparation, and labels from probabilities."""
+    """Processor milliseconds per frame outside the engine: preparation, and labels from probabilities."""
     spec = checkpoint.spec
     labels = Segmenter.of(checkpoint.model, spec).labels(frame)
     maps = np.stack([np.where(labels > 0, 0.9, 0.1)] * len(spec.outputs)).astype(np.float32)
@@ -87,7 +87,7 @@ def outside_the_network(checkpoint: Checkpoint, frame: np.ndarray) -> Row:
 
 
 def whole_movie(model: str | None, movie: Path | None, folder: Path) -> list[Row]:
-    """A whole movie as `somanet analyze` segments it, each engine in a process of its own; labels against torch's."""
+    """A whole movie as `somanet analyze` segments it, each engine in its own process; labels against torch's."""
     rows = []
     expected = None
     for engine in ENGINES:
@@ -103,7 +103,7 @@ def whole_movie(model: str | None, movie: Path | None, folder: Path) -> list[Row
 
 
 def work(engine: EngineName, model: str | None, movie: Path | None, folder: Path) -> None:
-    """Segment one movie; prints what it took as JSON."""
+    """Segment one movie; print its cost as JSON."""
     frames = read_frames(movie)
     checkpoint = load_checkpoint(network_folder(model))
     before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -131,7 +131,7 @@ def work(engine: EngineName, model: str | None, movie: Path | None, folder: Path
 
 
 def compare_labels(expected_TYX: np.ndarray, found_TYX: np.ndarray) -> Row:
-    """Each expected soma against the one that covers most of it: the mean and least IoU."""
+    """Each expected soma against the one that covers most of it: the mean and minimum IoU."""
     ious = []
     for expected, found in zip(expected_TYX, found_TYX, strict=True):
         for soma in range(1, int(expected.max()) + 1):

@@ -1,4 +1,4 @@
-"""What was measured, as Markdown."""
+"""The measurements as Markdown."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def page(found: Row) -> str:
         "## A movie, as `somanet analyze` segments it",
         _rows(found["whole_movie"], MOVIE_COLUMNS),
         (
-            f"With any engine, preparing a frame takes {outside['prepare']:.0f} ms of processor time and labelling it "
+            f"With any engine, preparing a frame takes {outside['prepare']:.0f} ms of processor time, post-processing "
             f"{outside['label']:.0f} ms."
         ),
-        "## How to ask: eight frames",
+        "## Parallel, one by one, in batches: eight frames",
         _rows(found["arrangements"], ARRANGEMENT_COLUMNS),
         f"## One image of 3 × {SIDE_PX} × {SIDE_PX} px",
         _rows(found["one_image"], IMAGE_COLUMNS),

@@ -1,4 +1,4 @@
-"""What the machine is, and how calls are timed: interleaved, and the best of several rounds counts."""
+"""The machine, and how calls are timed: interleaved, and the best of several rounds counts."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def timed(call: Callable[[], object]) -> tuple[float, float]:
 
 
 def best_of_rounds(calls: dict[Any, Callable[[], object]], rounds: int) -> dict[Any, tuple[float, float]]:
-    """The least seconds and processor seconds of each call, all of them in turn in each round."""
+    """The minimum seconds and processor seconds of each call, with all calls in turn in each round."""
     for call in calls.values():
-        call()  # the first answer chooses kernels
+        call()  # the first call chooses kernels
     found: dict[Any, list[tuple[float, float]]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -37,7 +37,7 @@ def best_of_rounds(calls: dict[Any, Callable[[], object]], rounds: int) -> dict[
 
 
 def with_threads(threads: int, call: Callable[[], object]) -> Callable[[], object]:
-    """The call, with torch set to so many threads."""
+    """The call, with torch set to a number of threads."""
 
     def run() -> object:
         torch.set_num_threads(threads)
@@ -54,12 +54,12 @@ def peak_gflops() -> dict[int, float]:
 
 
 def seconds(best: tuple[float, float], threads: int) -> float:
-    """What a rate is counted by: processor seconds of one thread, which a busy neighbour does not lengthen."""
+    """The time base of a rate: processor seconds for one thread, which other load does not lengthen."""
     return best[1] if threads == 1 else best[0]
 
 
 def machine() -> Row:
-    """What it ran on."""
+    """The machine."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     names = {line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")}
     flags = next((line for line in lines if line.startswith("flags")), "")

@@ -1,1 +1,1 @@
-"""How good a network becomes with few labelled crops, with and without simulated crops and unlabelled frames."""
+"""Scores with few labelled crops, with and without simulated crops and unlabelled frames."""

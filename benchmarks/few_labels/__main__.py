@@ -2,11 +2,11 @@
 
 python -m benchmarks.few_labels --data ../shared/data --start CHECKPOINT --dry-run     # how long it will take
 python -m benchmarks.few_labels --data ../shared/data --start CHECKPOINT --output build/few_labels
-python -m benchmarks.few_labels --data ../shared/data --start CHECKPOINT --draw        # the page again, no training
+python -m benchmarks.few_labels --data ../shared/data --start CHECKPOINT --draw        # only the page, no training
 
-CHECKPOINT is a network that has seen none of DATA/soma and DATA/neuritetracker. Every number of crops is trained with
+CHECKPOINT is a network trained on none of DATA/soma and DATA/neuritetracker. For every number of crops, trainings use
 the labelled crops only, with simulated crops, with unlabelled frames, and with both, each with every seed. Writes
-results.csv after each training and goes on from there when it is started again; then few_labels.md and few_labels.png.
+results.csv after each training and resumes from there when started again; then few_labels.md and few_labels.png.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from somanet.simulation import neuron_crops
 from somanet.training.experiments import load_items, unlabelled_images
 from somanet.training.settings import FinetuneParams
 
-SIMULATED_SEED = 3000  # not that of the crops which the network that comes along learns from
+SIMULATED_SEED = 3000  # not that of the crops that the bundled model was trained on
 CROP_PX = 256
 
 
 def read_arguments() -> argparse.Namespace:
-    """What was asked for."""
+    """The arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with soma/ and neuritetracker/")
     parser.add_argument("--start", type=Path, required=True, help="checkpoint of a network trained on nuclei")
@@ -52,13 +52,13 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--methods", nargs="+", choices=[m.name for m in METHODS], default=[m.name for m in METHODS])
     parser.add_argument("--simulated", type=int, default=32, help="simulated crops")
-    parser.add_argument("--frames", type=int, default=32, help="unlabelled frames of the movie, evenly spread")
+    parser.add_argument("--frames", type=int, default=32, help="unlabelled frames of the movie, evenly spaced")
     parser.add_argument(
-        "--columns", type=int, nargs=2, default=(0, 440), help="of these frames; validation has the rest"
+        "--columns", type=int, nargs=2, default=(0, 440), help="of these frames; the rest is for validation"
     )
     parser.add_argument("--threads", type=int, default=available_processors())
-    parser.add_argument("--dry-run", action="store_true", help="train a few steps and say how long all will take")
-    parser.add_argument("--draw", action="store_true", help="only write the page from what is finished")
+    parser.add_argument("--dry-run", action="store_true", help="train a few steps and estimate the total time")
+    parser.add_argument("--draw", action="store_true", help="only write the page, from finished trainings")
     return parser.parse_args()
 
 
@@ -122,7 +122,7 @@ def main() -> None:
 
 
 def foresee(missing: Iterable[Cell], world: World, settings: dict[str, FinetuneParams]) -> None:
-    """Print how long one training of each method takes here and now, and all that are missing together."""
+    """Print how long one training of each method takes on this machine, and all missing ones together."""
     total = 0.0
     counted: dict[str, list[Cell]] = {}
     for cell in missing:
@@ -131,15 +131,15 @@ def foresee(missing: Iterable[Cell], world: World, settings: dict[str, FinetuneP
         seconds = expected_seconds(group[0], world, settings[name])
         total += seconds * len(group)
         print(f"{name}: {len(group)} trainings of {seconds:.0f} s", flush=True)
-    print(f"all: {total / 60:.0f} min with {torch.get_num_threads()} threads, if the machine stays as busy as it is")
+    print(f"all: {total / 60:.0f} min with {torch.get_num_threads()} threads, if the machine's load stays the same")
 
 
 def facts(arguments: argparse.Namespace, world: World, settings: dict[str, FinetuneParams]) -> list[str]:
-    """What the figures were measured on."""
+    """The setting of the measurements."""
     training = next(iter(settings.values())).training
     measured_on = (
         f"Start {world.start.name} ({world.start_sha256[:12]}), recipe {arguments.variant}; each training "
-        f"{training.epochs} × {training.samples_per_epoch} squares of {training.size_px} px with labels, batches of "
+        f"{training.epochs} × {training.samples_per_epoch} labelled patches of {training.size_px} px, batches of "
         f"{training.batch_size}; {len(world.simulated)} simulated crops; {len(world.unlabelled)} unlabelled frames, "
         f"x from {arguments.columns[0]} to {arguments.columns[1]}; {arguments.threads} threads."
     )

@@ -1,4 +1,4 @@
-"""The curve as a table and as a picture, from the per-image scores of the finished trainings."""
+"""The curve as a table and as a figure, from the per-image scores of the finished trainings."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 SCORES = {"iou": "IoU", "precision": "precision", "accuracy": "accuracy"}
 _COLOURS = {"plain": "#6b7079", "simulated": "#D55E00", "teacher": "#0072B2", "both": "#009E73"}
-_TITLES = {"everything": "Every object", "interior": "Without objects that a crop's edge cuts"}
+_TITLES = {"everything": "Every object", "interior": "Without objects cut by a crop's edge"}
 
 
 def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
     """One row per part, number of crops and method: mean over seeds, spread over seeds, intervals over images.
 
-    `gain` is the paired difference of the IoU from `plain`'s, with the same crops and seeds; where seeds of one of the
-    two are missing, only those that both have count, and without any it is missing too.
+    `gain` is the paired difference of the IoU from `plain`'s, with the same crops and seeds; only seeds
+    that both have count; without any it is missing too.
 
     Args:
         results: rows of :func:`benchmarks.few_labels.trainings.train_and_score` with method, crops and seed.
@@ -60,7 +60,7 @@ def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def markdown(rows: Sequence[Mapping[str, Any]], facts: Sequence[str]) -> str:
-    """The tables, after lines that say what they were measured on."""
+    """The tables, after a description of the setting."""
     words = {method.name: method.what for method in METHODS}
     lines = [*facts, ""]
     head = ["crops", "", *SCORES.values(), "IoU − labelled crops only", "seeds"]
@@ -89,7 +89,7 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
             line = shown[shown["method"] == method.name]
             if line.empty:
                 continue
-            beside = line["crops"].to_numpy(float) * 2 ** ((place - 1.5) * 0.06)  # so that bars do not hide each other
+            beside = line["crops"].to_numpy(float) * 2 ** ((place - 1.5) * 0.06)  # so that bars do not overlap
             spread = [spreads[score] for spreads in line["spread_over_seeds"]]
             colour = _COLOURS[method.name]
             ax.errorbar(beside, line[score], spread, color=colour, marker="o", ms=4, capsize=2, label=method.what)

@@ -1,4 +1,4 @@
-"""What is trained: which crops, with which help, how long, and the name that a finished training has in the table."""
+"""The trainings: crops, additional data, length, and the name of a finished training in the table."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ BUDGET = {
     "training.samples_per_epoch": 160,
     "training.batch_size": 8,
     "training.size_px": 128,
-    "training.validate_every": 5,  # once, at the end: no epoch is chosen on the crops that are reported
+    "training.validate_every": 5,  # once, at the end: no epoch is chosen on the reported crops
     "training.early_stopping_epochs": None,
     "images": None,
 }
-"""Of every training, whatever the recipe says: 100 steps of 8 squares of 128 px."""
+"""Settings of every training, overriding the recipe: 100 steps of 8 patches of 128 px."""
 UNLABELLED = {"training.unlabelled.batch_size": 8}
-"""Beside the labelled squares of each step."""
+"""Unlabelled patches in addition to the labelled ones of each step."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """What helps the labelled crops."""
+    """Data used in addition to the labelled crops."""
 
     name: str
     what: str
@@ -66,11 +66,11 @@ class World:
 
     Attributes:
         labelled: from which each seed draws its own crops.
-        held_out: what is scored; seen by no training.
+        held_out: crops for scoring, in no training.
         simulated: crops of simulated movies.
-        unlabelled: frames without labels, as stored, none of them where the held-out crops come from.
-        start: checkpoint that every training begins with.
-        start_sha256: of its weights.
+        unlabelled: frames without labels, as stored, none from the region of the held-out crops.
+        start: checkpoint that every training starts from.
+        start_sha256: hash of its weights.
     """
 
     labelled: Sequence[LabelledImage]
@@ -81,29 +81,29 @@ class World:
     start_sha256: str
 
     def train_items(self, cell: Cell) -> list[LabelledImage]:
-        """The cell's labelled crops; with simulated ones, each so often that both kinds are drawn about alike."""
+        """The cell's labelled crops; with simulated ones, repeated so that both kinds are drawn about equally often."""
         crops = choose_images(self.labelled, cell.crops, drawn="by_seed", seed=cell.seed)
         if not cell.method.simulated:
             return crops
         return crops * max(1, len(self.simulated) // len(crops)) + list(self.simulated)
 
     def frames(self, cell: Cell) -> Sequence[NDArray[Any]]:
-        """The cell's images without labels."""
+        """The cell's unlabelled images."""
         return self.unlabelled if cell.method.unlabelled else ()
 
 
 def cells(methods: Sequence[Method], sizes: Sequence[int], seeds: Sequence[int]) -> list[Cell]:
-    """All trainings, a whole curve for one seed after another: cut short, it is a curve with fewer seeds."""
+    """All trainings, one whole curve per seed: an interrupted plan is a curve with fewer seeds."""
     return [Cell(method, crops, seed) for seed in seeds for crops in sizes for method in methods]
 
 
 def recipe(variant: Mapping[str, Any], assignments: Sequence[str], method: Method) -> FinetuneParams:
-    """A variant's settings within the curve's budget, and with the teacher where the method has one.
+    """A variant's settings within the curve's budget, with the teacher if the method has one.
 
     Args:
         variant: of a parameter file's `finetune` section.
-        assignments: `key=value`, which come last.
-        method: what helps.
+        assignments: `key=value`, applied last.
+        method: the additional data.
     """
     values: dict[str, Any] = dict(variant)
     for name, value in {**BUDGET, **UNLABELLED}.items():
@@ -115,7 +115,7 @@ def recipe(variant: Mapping[str, Any], assignments: Sequence[str], method: Metho
 
 
 def content_of(world: World) -> str:
-    """SHA-256 of all data and of the weights that the trainings begin with."""
+    """SHA-256 of all data and of the weights that the trainings start from."""
     digest = hashlib.sha256(world.start_sha256.encode())
     for item in (*world.labelled, *world.held_out, *world.simulated):
         digest.update(f"{item.name}{item.image.shape}{item.image.dtype}".encode())
@@ -126,6 +126,6 @@ def content_of(world: World) -> str:
 
 
 def key_of(cell: Cell, settings: FinetuneParams, content: str) -> str:
-    """Names a training by all that decides it, so that a table's row is not taken for another's."""
+    """Key of a training, from everything that determines it, so that rows of the table are not confused."""
     facts = [cell.method.name, cell.crops, cell.seed, settings.model_dump(mode="json"), content]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]

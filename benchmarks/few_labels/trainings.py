@@ -1,4 +1,4 @@
-"""One training of the curve, scored on the held-out crops; and how long it will take, measured before."""
+"""One training of the curve, scored on the held-out crops; and an estimate of its duration."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from somanet.training.settings import FinetuneParams
 
 THRESHOLD = 0.5
 PARTS = ("everything", "interior")
-"""With every object, and without those that a crop's edge cuts."""
+"""With all objects, and without those cut by a crop's edge."""
 
 
 def train_and_score(cell: Cell, world: World, settings: FinetuneParams) -> pd.DataFrame:
-    """A row per held-out crop and part: what :func:`somanet.evaluation.masks.score_image` gives, and `seconds`."""
+    """A row per held-out crop and part: scores of :func:`somanet.evaluation.masks.score_image`, and `seconds`."""
     began = time.perf_counter()
     model, spec, _ = start_network(ModelSpec(), seed=cell.seed, checkpoint=world.start, weights=settings.weights)
     spec = settings.adapt(spec)
@@ -42,10 +42,10 @@ def train_and_score(cell: Cell, world: World, settings: FinetuneParams) -> pd.Da
 
 
 def expected_seconds(cell: Cell, world: World, settings: FinetuneParams) -> float:
-    """Of one training with its scoring, from some that are cut short after 1 and 11 steps."""
+    """Estimated seconds of one training with its scoring, from trainings of 1 and 11 steps."""
     whole = settings.training
-    _seconds(cell, world, settings, 1)  # the first one prepares kernels
-    # the better of two each: a neighbour's burst of work would else be multiplied by 10
+    _seconds(cell, world, settings, 1)  # the first one compiles kernels
+    # the better of two each: a burst of other load would otherwise be multiplied by 10
     short, longer = (min(_seconds(cell, world, settings, steps) for _ in range(2)) for steps in (1, 11))
     n_steps = whole.epochs * math.ceil((whole.samples_per_epoch or len(world.train_items(cell))) / whole.batch_size)
     return max(longer, short + (n_steps - 1) * (longer - short) / 10)

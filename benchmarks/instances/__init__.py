@@ -1,1 +1,1 @@
-"""How touching objects are best told apart: one network with every kind of output, each read out by its own rule."""
+"""How to separate touching objects best: one network with every kind of output, each with its own post-processing."""

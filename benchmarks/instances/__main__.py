@@ -1,7 +1,7 @@
-"""`python -m benchmarks.instances --data ../shared/data`: which output tells touching nuclei apart best.
+"""`python -m benchmarks.instances --data ../shared/data`: which output separates touching nuclei best.
 
-Trains for about 15 minutes on 2 cores (or takes the weights that an earlier call left), then reads every kind of output
-out on the fluorescence images of the validation part, and on those of the test part with `--part test`.
+Trains for about 15 minutes on 2 cores (or takes the weights of an earlier call), then scores the labels from every
+kind of output on the fluorescence images of the validation part, or of the test part with `--part test`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     """Train or load, score, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with dsb2018/")
-    parser.add_argument("--images", type=int, default=9000, help="squares to train on")
+    parser.add_argument("--images", type=int, default=9000, help="patches to train on")
     parser.add_argument("--part", default="val", choices=("val", "test"))
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--output", type=Path, default=Path("build/instances"))
@@ -82,7 +82,7 @@ def main() -> None:
 def score(
     kind: str, items: list[LabelledImage], answers: list[NDArray[np.float32]], settings: InstanceSettings
 ) -> dict[str, float]:
-    """Scores of one kind of output, with the time that reading it out takes."""
+    """Scores of one kind of output, with the time of its post-processing."""
     began = time.perf_counter()
     labels = [read_out(kind, answer, settings) for answer in answers]
     seconds = time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""The kind of output that SomaNet lacks: a field that points to each object's middle (as Cellpose, Stringer 2021)."""
+"""The kind of output that SomaNet lacks: a field that points to each object's centre (Cellpose, Stringer 2021)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def flow_loss(answer: Tensor, target: Tensor, inside: Tensor) -> Tensor:
 
 
 def split_by_flow(inside: NDArray[np.bool_], field: Float32, min_area_px: int) -> NDArray[np.int32]:
-    """Let every pixel drift along the field; pixels that gather at one place are one object."""
+    """Move every pixel along the field; pixels that converge to one point are one object."""
     length = np.hypot(*field) + 1e-6
     unit = field / np.maximum(length, 1e-3) * np.minimum(1.5 * length, 1)
     rows, columns = np.nonzero(inside)

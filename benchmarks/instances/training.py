@@ -1,4 +1,4 @@
-"""One network that answers soma, boundary, distance and flow at once: the kinds of output share all the rest."""
+"""One network with soma, boundary, distance and flow outputs, which share everything else."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BATCH, RATE, DECAY, AVERAGE = 8, 2e-3, 1e-4, 0.99
 
 
 class Squares(Dataset[tuple[Tensor, Tensor]]):
-    """Augmented squares with the targets of every output; large images are drawn more often."""
+    """Augmented patches with the targets of every output; large images are drawn more often."""
 
     def __init__(self, items: Sequence[LabelledImage], n: int) -> None:
         self.images = [(to_unit(item.image), item.labels) for item in items]
@@ -68,7 +68,7 @@ def new_network(*, imagenet: bool) -> nn.Module:
 
 
 def train(items: Sequence[LabelledImage], n_images: int, weights: Path) -> nn.Module:
-    """Train for so many squares and keep the averaged weights as ``weights`` (safetensors)."""
+    """Train on a number of patches and save the averaged weights as ``weights`` (safetensors)."""
     from safetensors.torch import save_file
 
     torch.manual_seed(0)

@@ -1,11 +1,11 @@
 """SomaNet, the paper's U-Net, classical methods and other programs on the same images, in one session on this machine.
 
 make peers DATA=folder                                       # installs the other programs first
-python -m benchmarks.peers --data ../shared/data             # those that are installed
+python -m benchmarks.peers --data ../shared/data             # only installed ones
 python -m benchmarks.peers                                   # simulated images
 
 Writes build/peers.md, build/peers.json and build/peers.png. With --train-minutes, the paper's U-Net is trained first
-(its weights then give its quality), and another network until it is as good.
+(its weights then determine its quality), and another network until it is as good.
 """
 
 from __future__ import annotations
@@ -40,36 +40,40 @@ from somanet.segmentation.inference.modality import not_fluorescence
 
 
 def read_arguments() -> argparse.Namespace:
-    """What was asked for."""
+    """The arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with dsb2018/; simulated images without it")
     parser.add_argument("--output", type=Path, default=Path("build"))
     parser.add_argument("--environments", type=Path, default=Path("build/peers"), help="of the other programs")
-    parser.add_argument("--install", action="store_true", help="make the other programs' environments first")
+    parser.add_argument("--install", action="store_true", help="create the other programs' environments first")
     parser.add_argument("--only", nargs="+", help="names of contenders")
-    parser.add_argument("--model", type=Path, action="append", default=[], help="a further checkpoint to show")
+    parser.add_argument("--model", type=Path, action="append", default=[], help="a further checkpoint to compare")
     parser.add_argument("--paper-model", type=Path, help="checkpoint of the paper's U-Net; without it, speed only")
-    parser.add_argument("--images", type=int, help="test images; all unless told")
-    parser.add_argument("--val-images", type=int, help="for the settings of the classical methods; all unless told")
+    parser.add_argument("--images", type=int, help="number of test images; default: all")
+    parser.add_argument("--val-images", type=int, help="images for tuning the classical methods; default: all")
     parser.add_argument("--threads", type=int, default=available_processors())
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--repeats", type=int, default=3, help="of a network alone, in each round")
-    parser.add_argument("--side", type=int, default=1024, help="of the image for the networks alone; in steps of 32")
-    parser.add_argument("--limit", type=float, default=120, help="seconds of a contender in a round")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of a network alone, in each round")
+    parser.add_argument(
+        "--side", type=int, default=1024, help="side of the image for the networks alone; a multiple of 32"
+    )
+    parser.add_argument("--limit", type=float, default=120, help="maximum seconds of a contender in a round")
     group = parser.add_argument_group("training")
     group.add_argument("--train-minutes", type=float, default=0, help="budget of each training; 0 = no training")
-    group.add_argument("--recorded", type=Path, help="peers.json of a session whose training of the paper's is taken")
+    group.add_argument(
+        "--recorded", type=Path, help="peers.json of a session whose training of the paper's U-Net is used"
+    )
     group.add_argument("--paper-recipe", type=Path, default=Path("profiles/real/params.yaml"))
     group.add_argument("--paper-network", default="paper")
     group.add_argument("--recipe", type=Path, default=Path("benchmarks/peers/race.yaml"))
     group.add_argument("--network", default="nuclei")
-    group.add_argument("--train-images", type=int, help="all unless told")
-    group.add_argument("--train-val-images", type=int, help="all unless told")
+    group.add_argument("--train-images", type=int, help="default: all")
+    group.add_argument("--train-val-images", type=int, help="default: all")
     return parser.parse_args()
 
 
 def row_of(contender: Contender, found: Found, threads: int, quality: Any) -> Found:
-    """A contender's figures, for the page and the picture."""
+    """A contender's numbers, for the page and the figure."""
     seconds = rate_seconds((found["seconds"], found["processor_s"]), threads)
     return {
         "name": contender.name,
@@ -86,7 +90,7 @@ def row_of(contender: Contender, found: Found, threads: int, quality: Any) -> Fo
 
 
 def quality_of(contender: Contender, items: list[LabelledImage], folder: Path) -> Any:
-    """Scores of the labels that a contender left; none where it has none of its own or did not get through."""
+    """Scores of a contender's labels; none if it has no labels or did not finish."""
     files = sorted((folder / contender.name).glob("*.npy"))
     if len(files) != len(items):
         return None

@@ -1,4 +1,4 @@
-"""Segmentation without learning: two methods, each with the settings that are best on validation images."""
+"""Segmentation without learning: two methods, each with its best settings on validation images."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Labels = NDArray[np.int32]
 
 
 def otsu_watershed(image: NDArray[Any], *, sigma_px: float, min_distance_px: int, min_area_px: int) -> Labels:
-    """Otsu's threshold on the smoothed brightness, then a watershed from the peaks of the distance to the background.
+    """Otsu's threshold on the smoothed intensity, then a watershed from the peaks of the distance to the background.
 
-    On a bright background, which SomaNet's own rule finds, dark counts as bright.
+    On a bright background, detected by SomaNet's own rule, intensities are inverted.
 
     Args:
         image: as stored.
-        sigma_px: of the Gaussian, for brightness and distance alike.
-        min_distance_px: between two peaks: about the radius of the smallest object that is to be kept apart.
-        min_area_px: smaller pieces of the mask are dropped.
+        sigma_px: of the Gaussian, for both intensity and distance.
+        min_distance_px: between two peaks: about the radius of the smallest object to separate.
+        min_area_px: smaller components of the mask are dropped.
     """
     from scipy import ndimage
     from skimage.feature import peak_local_max

@@ -1,4 +1,4 @@
-"""Who takes part, where it runs, and what its figures mean."""
+"""The contenders, where they run, and what their numbers mean."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 HERE = "somanet"
-"""The environment that the benchmark itself runs in."""
+"""The environment of the benchmark itself."""
 AS_BUILT = "as built"
-"""Torch layer by layer in the memory order NCHW: what a network gets when nobody asks for more."""
-NETWORK_ONLY = "its own preparation, tiles and network; what turns the network's answer into masks is not counted"
+"""Torch layer by layer in the memory order NCHW, its default."""
+NETWORK_ONLY = "its own preparation, tiles and network; post-processing of the network's output is not included"
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Contender:
     """One way to segment an image.
 
     Attributes:
-        name: of its files.
-        title: for people.
+        name: prefix of its files.
+        title: display name.
         kind: `somanet` (a checkpoint of SomaNet's, or the paper's network), `classic`, or the foreign program's name.
-        environment: whose interpreter runs it.
+        environment: the one whose interpreter runs it.
         model: folder of the checkpoint; none means random weights, so that only the speed counts.
-        engine: for kind `somanet`.
+        engine: inference engine, for kind `somanet`.
         settings: for kind `classic`, as chosen on validation images.
-        note: what a reader of its figures must know.
+        note: remark on its numbers for the reader.
     """
 
     name: str
@@ -42,22 +42,22 @@ class Contender:
 
     @property
     def segments(self) -> bool:
-        """Whether its labels mean something."""
+        """Whether its labels are meaningful."""
         return self.kind == "classic" or self.model is not None
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, and back by ``Contender(**...)``."""
+        """As JSON values, for ``Contender(**...)``."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A contender that can be asked.
+    """A contender ready to run.
 
     Attributes:
-        label: image as stored → labels YX; of a foreign program, its network's answer.
-        network: the network alone, for an image of the measured size; none where there is none.
-        flops: operations of that answer.
+        label: image as stored → labels YX; for another program, its network's output.
+        network: the network alone, for an image of the measured size; none if there is no network.
+        flops: operations of that forward pass.
         about: versions and the like, for the record.
     """
 
@@ -99,12 +99,12 @@ def contenders(
     others: Sequence[Path],
     classic: Mapping[str, Mapping[str, Any]],
 ) -> list[Contender]:
-    """Everybody, in the order of the tables.
+    """All contenders, in the order of the tables.
 
     Args:
         paper: checkpoint of the paper's U-Net; none for random weights.
-        bundled: the network that comes with SomaNet.
-        others: further checkpoints to be shown, through the engine `auto`.
+        bundled: the bundled model.
+        others: further checkpoints to compare, with the engine `auto`.
         classic: settings by method, see :func:`benchmarks.peers.classic.choose`.
     """
     trained = str(paper.resolve()) if paper else None
@@ -117,7 +117,7 @@ def contenders(
     for engine in ("torch", "onnxruntime", "openvino"):
         title = f"Paper's U-Net, {engine}"
         rows.append(Contender(f"paper_{engine}", title, "somanet", model=trained, engine=engine, note=note))
-    rows.append(Contender("somanet", "SomaNet, as it comes", "somanet", model=str(bundled.resolve()), engine="auto"))
+    rows.append(Contender("somanet", "SomaNet, bundled model", "somanet", model=str(bundled.resolve()), engine="auto"))
     for folder in others:
         name = folder.resolve().name
         rows.append(

@@ -1,7 +1,7 @@
-"""Environments of other programs, one each under `build/peers`, since what they need does not go together.
+"""Environments of other programs, one each under `build/peers`, since their requirements conflict.
 
-Each sees the packages of the environment that SomaNet runs in, behind its own: torch is installed once, and it is the
-same torch for everybody.
+Each also has the packages of SomaNet's environment, after its own: torch is installed once, and all use the
+same torch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Environment:
     """Where a contender can run.
 
     Attributes:
-        python: its interpreter; none where there is no such environment.
+        python: its interpreter; none if there is no such environment.
         reason: why there is none.
     """
 
@@ -43,11 +43,11 @@ def find(name: str, folder: Path) -> Environment:
     if reason.exists():
         return Environment(None, reason.read_text(encoding="utf-8").strip())
     python = _python(folder / name)
-    return Environment(python) if python.exists() else Environment(None, "not installed here: `make peers` does it")
+    return Environment(python) if python.exists() else Environment(None, "not installed here: `make peers` installs it")
 
 
 def install(name: str, folder: Path) -> None:
-    """Make an environment that is not there yet; where that fails, keep the reason in place of it."""
+    """Create an environment if it is missing; if that fails, record the reason instead."""
     if find(name, folder).python is not None:
         return
     place = folder / name
@@ -71,7 +71,7 @@ def _python(place: Path) -> Path:
 
 
 def _see_ours(place: Path) -> None:
-    """Let an environment find our packages after its own."""
+    """Let an environment find SomaNet's packages after its own."""
     asked = [str(_python(place)), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     theirs = Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip())
     ours = sysconfig.get_path("purelib")

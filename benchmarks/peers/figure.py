@@ -19,8 +19,8 @@ _SCORE = "images_mean"
 def front(rows: Sequence[Mapping[str, Any]], *, real: bool) -> Figure:
     """Mpx/s (logarithmic) against mean accuracy over IoU 0.5 to 0.9, averaged over images.
 
-    Contenders with random weights have no quality: a line at their speed. StarDist's published quality, of another
-    split, is a hollow mark on its line where the images are real ones.
+    Contenders with random weights have no quality: a line at their speed. StarDist's published quality, on another
+    split, is a hollow mark on its line if the images are real.
 
     Args:
         rows: contenders as in `peers.json`.
@@ -46,7 +46,10 @@ def front(rows: Sequence[Mapping[str, Any]], *, real: bool) -> Figure:
             ax.plot(speed, quality[_SCORE], marker, color=colour, markersize=8)
             if row["kind"] == "somanet" and not is_paper:
                 ours.append((quality[_SCORE], speed, row["title"]))
-            elif not is_paper or speed in (min(papers), max(papers)):  # the engines between lie too close for names
+            elif not is_paper or speed in (
+                min(papers),
+                max(papers),
+            ):  # the engines in between are too close together for names
                 left = is_paper and speed == min(papers) != max(papers)
                 name_dot(row["title"], speed, quality[_SCORE], colour, left=left)
             continue
@@ -77,7 +80,7 @@ def front(rows: Sequence[Mapping[str, Any]], *, real: bool) -> Figure:
 
 
 def spread(heights: Sequence[float], *, gap: float) -> list[float]:
-    """Heights in ascending order moved apart, so that none is closer than ``gap`` to the next; their middle stays."""
+    """Ascending heights moved apart, so that none is closer than ``gap`` to the next; their centre stays."""
     placed: list[float] = []
     for height in heights:
         placed.append(max(height, placed[-1] + gap) if placed else height)

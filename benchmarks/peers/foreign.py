@@ -1,7 +1,7 @@
-"""Other programs with random weights, asked as their own code asks their networks.
+"""Other programs with random weights, run as their own code runs their networks.
 
-Each part runs in an environment of that program's, see :mod:`benchmarks.peers.environments`. Turning an answer into
-masks is left out: how long it takes depends on what the network finds, and a random one finds nothing to measure.
+Each part runs in that program's environment, see :mod:`benchmarks.peers.environments`. Post-processing is left out:
+its time depends on the objects that the network finds, which are meaningless with random weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Answer = Callable[[np.ndarray], object]
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """One brightness per pixel, float32."""
+    """One intensity per pixel, float32."""
     return np.asarray(image if image.ndim == 2 else image[..., :3].mean(axis=-1), np.float32)
 
 
@@ -44,7 +44,7 @@ def stardist(threads: int, side_px: int) -> tuple[Answer, int, dict[str, str]]:
 
 
 def tiles(transforms: Any, side_px: int, tile_px: int, **padding: Any) -> int:
-    """Into how many tiles either Cellpose cuts a square, which it pads first."""
+    """Number of tiles into which either Cellpose cuts a square image, after padding it."""
     top, bottom, left, right = transforms.get_pad_yx(side_px, side_px, **padding)
     padded = np.zeros((1, side_px + top + bottom, side_px + left + right), np.float32)
     cut = transforms.make_tiles(padded, bsize=tile_px)[0]
@@ -58,7 +58,7 @@ def cellpose3(threads: int, side_px: int) -> tuple[Answer, int, dict[str, str]]:
 
     torch.set_num_threads(threads)
     model = models.CellposeModel(gpu=False, pretrained_model=False)
-    fast, model.net.mkldnn = model.net.mkldnn, False  # the copy that is counted has no memory to convert
+    fast, model.net.mkldnn = model.net.mkldnn, False  # the copy used for counting has no memory to convert
     n_tiles = tiles(transforms, side_px, 224)
     operations = torch_flops(model.net, (1, 2, 224, 224)) * n_tiles
     model.net.mkldnn = fast
@@ -73,7 +73,7 @@ def cellpose4(threads: int, side_px: int) -> tuple[Answer, int, dict[str, str]]:
     """Cellpose-SAM: flows and probabilities of an image; tiles of 256 px, eight at a time."""
     import torch
 
-    logging.disable(logging.WARNING)  # it warns of a second network that it can do without
+    logging.disable(logging.WARNING)  # it warns about an optional second network
     from cellpose import core, transforms, vit
 
     torch.set_num_threads(threads)

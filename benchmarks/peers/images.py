@@ -1,4 +1,4 @@
-"""The images of a session: the Data Science Bowl's, or simulated ones where there is no data."""
+"""The images of a session: the Data Science Bowl's, or simulated ones without data."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _SHAPE_YX = (256, 320)
 
 
 def describe(data: Path | None) -> str:
-    """Where the images come from, for people."""
+    """The source of the images, for people."""
     if data is None:
-        return "simulated nuclei: no data folder was given, so the quality says nothing about real images"
+        return "simulated nuclei: no data folder was given, so the quality does not carry over to real images"
     return "Data Science Bowl 2018, stage 1 train, by its split.csv"
 
 
@@ -30,7 +30,7 @@ def load_images(part: Part, data: Path | None, *, count: int | None = None) -> l
     Args:
         part: of the split.
         data: folder with `dsb2018/stage1_train.zip` and `dsb2018/split.csv`; none for simulated images.
-        count: the first so many; none = all.
+        count: number of images to take from the start; none = all.
 
     Raises:
         SomaNetError: the folder lacks these files.
@@ -42,7 +42,7 @@ def load_images(part: Part, data: Path | None, *, count: int | None = None) -> l
     archive, split = data / "dsb2018" / "stage1_train.zip", data / "dsb2018" / "split.csv"
     for file in (archive, split):
         if not file.exists():
-            raise SomaNetError(f"{file} not found: --data names a folder with dsb2018/, see docs/benchmarks.md.")
+            raise SomaNetError(f"{file} not found: give --data a folder with dsb2018/, see docs/benchmarks.md.")
     dataset = open_dataset(archive)
     names = read_split(split, names=dataset.names)[part]
     order = np.random.default_rng(0).permutation(len(names))[:count]

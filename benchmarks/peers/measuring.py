@@ -27,9 +27,9 @@ def timed(call: Callable[[], object]) -> tuple[float, float]:
 
 
 def peak_memory_mb() -> float:
-    """Most memory that this process has held since it began.
+    """Peak memory of this process.
 
-    Not from `getrusage` where Linux tells better: there it counts what the parent held when it started this process.
+    Not from `getrusage` on Linux, where it includes the parent's memory at the time it started this process.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -40,7 +40,7 @@ def peak_memory_mb() -> float:
 
 
 def matrix_product_gflops(threads: int, *, repeats: int = 5) -> float:
-    """Float32 operations per second of torch's matrix product, the best of some: what the machine can do."""
+    """Float32 operations per second of torch's matrix product, the best of several: the machine's peak."""
     import torch
 
     torch.set_num_threads(threads)
@@ -51,7 +51,7 @@ def matrix_product_gflops(threads: int, *, repeats: int = 5) -> float:
 
 
 def rate_seconds(wall_and_processor: Sequence[float], threads: int) -> float:
-    """What a rate counts: processor seconds of one thread, which a busy neighbour does not lengthen; else seconds."""
+    """The time base of a rate: processor seconds for one thread, which other load does not lengthen; else seconds."""
     wall, processor = wall_and_processor
     return processor if threads == 1 else wall
 
@@ -67,7 +67,7 @@ def conv_flops(kernel_shape: Sequence[int], output_shape: Sequence[int]) -> int:
 
 
 def torch_flops(network: nn.Module, shape_NCHW: Sequence[int]) -> int:
-    """Operations of a network's convolutions and matrix products for a batch; nothing is computed for it."""
+    """Operations of a network's convolutions and matrix products for a batch; without computing anything."""
     import copy
 
     import torch
@@ -89,7 +89,7 @@ def label_all(
     """Put images through a contender one by one until the time is up, at least one of them.
 
     Returns:
-        Images, pixels, seconds and processor seconds; and the answers, if they are to be kept.
+        Images, pixels, seconds and processor seconds; and the outputs, if they are kept.
     """
     answers: list[Any] = []
     wall = processor = 0.0

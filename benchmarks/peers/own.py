@@ -1,4 +1,4 @@
-"""Contenders that are networks of SomaNet's: the paper's U-Net and SomaNet's own, through its engines."""
+"""Contenders that are SomaNet networks: the paper's U-Net and the bundled model, with SomaNet's engines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from somanet.segmentation.network.settings import ModelSpec
 
 
 class AsBuilt(nn.Module):
-    """A network that is given its images in the order NCHW, whatever order the caller has them in."""
+    """A network that gets its images in the memory order NCHW, whatever the caller's order."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class AsBuilt(nn.Module):
 
 
 def load_own(contender: Contender, *, threads: int, side_px: int) -> Loaded:
-    """A checkpoint, or the paper's network with random weights, answering through the contender's engine."""
+    """A checkpoint, or the paper's network with random weights, run by the contender's engine."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     if contender.model is None:

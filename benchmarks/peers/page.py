@@ -1,4 +1,4 @@
-"""What was measured, as Markdown."""
+"""The measurements as Markdown."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from somanet.core.markdown import table
 
 Row = Mapping[str, Any]
 REFERENCE = "paper"
-"""Whose speed the others' is given as a multiple of: the paper's U-Net as its authors ran it."""
+"""The contender whose speed is the unit: the paper's U-Net as its authors ran it."""
 
 
 def page(found: Row) -> str:
-    """All of it; every table names what its figures are."""
+    """The whole page; every table defines its numbers."""
     rows: Sequence[Row] = found["contenders"]
     parts = [
         "# Side by side",
@@ -45,8 +45,8 @@ def _about(found: Row) -> str:
         f"{session['peak_gflops']:.0f} GFLOP/s. Load average {session['load_before']:.1f} before, "
         f"{session['load_after']:.1f} after. All of this took {session['seconds']:.0f} s.\n\n"
         f"Images: {images['source']}; {images['count']} of them, {images['mpx']:.1f} Mpx, "
-        f"{images['fluorescence']} of grey fluorescence. Each contender runs in processes of its own, in "
-        f"{session['rounds']} round(s) with the others between; the best round counts."
+        f"{images['fluorescence']} of grey fluorescence. Each contender runs in its own processes, in "
+        f"{session['rounds']} round(s) alternating with the others; the best round counts."
     )
 
 
@@ -68,7 +68,7 @@ def _quality(rows: Sequence[Row], images: Row) -> list[str]:
         f"then averaged, as published figures are ({published}, on StarDist's split of the fluorescence images)."
     )
     if "simulated" in images["source"]:
-        parts.append("These images are simulated: their figures are not comparable with published ones.")
+        parts.append("These images are simulated: their scores are not comparable with published ones.")
     return parts
 
 
@@ -144,15 +144,15 @@ def _training(training: Row) -> list[str]:
     where = f"earlier ({training['recorded']})" if training["recorded"] else "in this session"
     about = (
         f"The paper's U-Net was trained {where} {ENDS[reference['ended']]}. The IoU of its best validated epoch, "
-        f"{reference['val_iou']:.3f}, is the aim. Training images: {reference['images']}, for the other network "
-        f"{other['images']}. Seconds count from the building of the network and include validation, in the epochs that "
-        "each recipe asks for."
+        f"{reference['val_iou']:.3f}, is the target. Training images:  {reference['images']}, for the other network "
+        f"{other['images']}. Seconds count from the creation of the network and include validation, in the epochs "
+        "given by each recipe."
     )
     cells = [["Paper's U-Net, whole training", *_clock(reference), number(reference["val_iou"], ".3f")]]
     if training["reference_first"]:
         first = training["reference_first"]
         cells.append(["Paper's U-Net, first at that IoU", *_clock(first), number(first["val_iou"], ".3f")])
-    end = "first at that IoU" if other["ended"] == "aim" else f"aim not reached {ENDS[other['ended']]}"
+    end = "first at that IoU" if other["ended"] == "aim" else f"target not reached {ENDS[other['ended']]}"
     cells.append([f"{training['title']}, {end}", *_clock(other), number(other["val_iou"], ".3f")])
     parts = [about, table(["", "epochs", "s", "of them validation", "processor s", "validation IoU"], cells)]
     if other["ended"] == "aim":
@@ -168,10 +168,10 @@ def _clock(clock: Row) -> list[str]:
 
 
 def number(value: float | None, form: str) -> str:
-    """A dash for what is undefined."""
+    """A formatted number; a dash if undefined."""
     return "–" if value is None or math.isnan(value) else format(value, form)
 
 
 def significant(value: float, digits: int) -> str:
-    """So many digits that mean something, and no exponent."""
+    """A number with a given number of significant digits, without exponent."""
     return "–" if math.isnan(value) else f"{float(f'{value:.{digits}g}'):g}"

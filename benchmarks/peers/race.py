@@ -13,10 +13,10 @@ from somanet.core.errors import SomaNetError
 
 
 def race(arguments: argparse.Namespace, session: Session, folder: Path) -> tuple[Found | None, Path | None]:
-    """Train what the arguments ask for.
+    """Run the requested trainings.
 
     Returns:
-        What `peers.json` keeps of it, none without a training; and the checkpoint of the paper's U-Net, if any.
+        The record for `peers.json`, none without a training; and the checkpoint of the paper's U-Net, if any.
 
     Raises:
         SomaNetError: the recorded session has no training, or a training failed.
@@ -31,7 +31,7 @@ def race(arguments: argparse.Namespace, session: Session, folder: Path) -> tuple
         reference = _train(arguments, session, folder, "paper", aim=None, checkpoint=trained)
     aim = reference["val_iou"]
     if aim is None or aim != aim:
-        raise SomaNetError("The paper's U-Net was not validated once within --train-minutes: give it more time.")
+        raise SomaNetError("The paper's U-Net was not validated within --train-minutes: raise it.")
     other = _train(arguments, session, folder, "other", aim=aim, checkpoint=None)
     training = {
         "title": f"{arguments.recipe.name}: {arguments.network}",
@@ -48,7 +48,7 @@ def _recorded(file: Path) -> Found:
         found: Found = json.loads(file.read_text(encoding="utf-8"))["training"]["reference"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SomaNetError(
-            f"{file} holds no training of the paper's U-Net: expected the peers.json of a session with --train-minutes."
+            f"{file} has no training of the paper's U-Net: expected the peers.json of a session with --train-minutes."
         ) from error
     return found
 

@@ -1,4 +1,4 @@
-"""Quality, counted both ways: over all objects, and image by image as published figures are."""
+"""Quality, computed in two ways: over all objects, and per image as published scores are."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ PUBLISHED = (
     ("Mask R-CNN", 0.832, 0.594),
     ("PatchPerPix", 0.868, 0.693),
 )
-"""Accuracy at IoU 0.5 and mean over 0.5 to 0.9, averaged over images: what Hirsch, Mais & Kainmueller (PatchPerPix,
-ECCV 2020) give for StarDist's split of the fluorescence images, which is not the split here."""
+"""Accuracy at IoU 0.5 and mean over 0.5 to 0.9, averaged over images, of Hirsch, Mais & Kainmueller
+(PatchPerPix, ECCV 2020) for StarDist's split of the fluorescence images, which is not the split used here."""
 
 
 def score_subsets(pairs: Sequence[Pair], fluorescent: Mapping[str, bool]) -> dict[str, dict[str, Any]]:
-    """Scores of the grey fluorescence images and of all; a subset without an image is left out.
+    """Scores of the grey fluorescence images and of all; an empty subset is left out.
 
     Args:
-        pairs: (name, true labels, predicted labels) of every image.
+        pairs: (name, ground truth labels, predicted labels) of every image.
         fluorescent: by name, see :func:`somanet.segmentation.inference.modality.not_fluorescence`.
     """
     parts = {"fluorescence": [pair for pair in pairs if fluorescent[pair[0]]], "all": list(pairs)}
@@ -37,7 +37,7 @@ def both_ways(scores: Scores) -> dict[str, Any]:
     """The scores of the tables, with 95 % bootstrap intervals over images.
 
     `iou` is the mean over images. `pooled_*`: TP / (TP + FP + FN) with the counts of all images summed. `images_*`:
-    the same of each image, then their mean; an image without true and predicted objects has none and is left out.
+    the same of each image, then their mean; an image without any true or predicted object is left out.
     `*_mean` is over the IoU thresholds 0.5 to 0.9.
     """
     accuracies = per_image_accuracies(scores)
@@ -65,7 +65,7 @@ def both_ways(scores: Scores) -> dict[str, Any]:
 
 
 def per_image_accuracies(scores: Scores) -> NDArray[np.float64]:
-    """TP / (TP + FP + FN) of every image (row) at every IoU threshold (column); NaN where there is no object."""
+    """TP / (TP + FP + FN) of every image (row) at every IoU threshold (column); NaN if there is no object."""
     table = scores.per_image
     columns = []
     for threshold in scores.thresholds:

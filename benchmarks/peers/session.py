@@ -1,4 +1,4 @@
-"""A session: every contender in turn, in a process of its own, several rounds of it."""
+"""A session: every contender in turn, in its own process, in several rounds."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Found = dict[str, Any]
 
 @dataclass
 class Session:
-    """What all contenders share.
+    """The settings that all contenders share.
 
     Attributes:
         environments: folder of the other programs' environments.
-        threads: that each may use, one image at a time.
-        side_px: of the square image that networks are asked for alone.
-        limit_s: seconds after which a contender begins no further image.
-        rounds, repeats: how often everybody comes; how often a network is asked for the square each time.
+        threads: number that each may use, one image at a time.
+        side_px: side of the square image for timing networks alone.
+        limit_s: seconds after which a contender starts no further image.
+        rounds, repeats: number of rounds; number of network runs on the square image in each.
     """
 
     environments: Path
@@ -46,7 +46,7 @@ class Session:
         """One job in a fresh process.
 
         Raises:
-            RuntimeError: there is no such environment, or the process failed; the message says why in one line.
+            RuntimeError: there is no such environment, or the process failed; the message gives the reason in one line.
         """
         place = find(environment, self.environments)
         if place.python is None:
@@ -64,12 +64,12 @@ class Session:
         return found
 
     def measure(self, contenders: Sequence[Contender], images: Sequence[np.ndarray], labels: Path) -> dict[str, Found]:
-        """Rounds of everybody over the same images; the best round of each counts.
+        """Run all contenders in rounds over the same images; the best round of each counts.
 
         Args:
-            contenders: who takes part; those that cannot are put into :attr:`missing`.
+            contenders: the contenders; those that cannot run are put into :attr:`missing`.
             images: as stored.
-            labels: folder for the labels of those whose labels mean something, one folder each.
+            labels: folder for meaningful labels, one subfolder per contender.
         """
         best: dict[str, Found] = {}
         with tempfile.TemporaryDirectory() as name:
@@ -93,7 +93,7 @@ class Session:
         return best
 
     def _measure_one(self, contender: Contender, folder: Path, keep: Path | None) -> Found:
-        """One round of one contender, its labels kept where that is asked for."""
+        """One round of one contender, keeping its labels if requested."""
         if keep is not None:
             keep.mkdir(parents=True)
         job = {
@@ -108,7 +108,7 @@ class Session:
         return self.run(contender.environment, job, folder)
 
     def _variables(self, folder: Path) -> dict[str, str]:
-        """The same threads for everybody, no graphics card, nothing written outside the session's folder."""
+        """The same threads for all, no GPU, nothing written outside the session's folder."""
         count = str(self.threads)
         return {
             **os.environ,
@@ -120,7 +120,7 @@ class Session:
 
 
 def better(old: Found | None, new: Found, threads: int) -> Found:
-    """The faster of two rounds, image set and network each for itself; the memory is the larger one's."""
+    """The faster of two rounds, for image set and network separately; the larger of the two memory peaks."""
     if old is None:
         return new
 
@@ -136,5 +136,5 @@ def better(old: Found | None, new: Found, threads: int) -> Found:
 
 
 def _too_slow(found: Found | None, limit_s: float) -> bool:
-    """One round of it is enough."""
+    """Whether one round is enough."""
     return found is not None and bool(found["seconds"] > limit_s)

@@ -1,4 +1,4 @@
-"""How long a network trains until its validation IoU is that of the paper's U-Net."""
+"""How long a network takes to train to the validation IoU of the paper's U-Net."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from somanet.training.settings import PretrainParams
 
 
 class _EnoughError(Exception):
-    """The aim is reached, or the time is up."""
+    """The target is reached, or the time is up."""
 
 
 @dataclass
 class _Clock:
-    """What has gone by: all of it, and in validation, in seconds and processor seconds."""
+    """Elapsed time, total and in validation, in seconds and processor seconds."""
 
     wall: float
     processor: float
@@ -44,12 +44,12 @@ def read_recipe(file: Path, network: str) -> PretrainParams:
     """A network and its training from the `pretrain` section of a file such as `params.yaml`.
 
     Raises:
-        SomaNetError: the file or the network is not there.
+        SomaNetError: the file or the network does not exist.
     """
     try:
         section = yaml.safe_load(file.read_text(encoding="utf-8"))["pretrain"]
     except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise SomaNetError(f"{file} is no recipe: expected YAML with a section `pretrain` ({error}).") from error
+        raise SomaNetError(f"{file} is not a recipe: expected YAML with a section `pretrain` ({error}).") from error
     if network not in section:
         raise SomaNetError(f"{file} has no network {network!r} under `pretrain`; it has {', '.join(section)}.")
     return PretrainParams.model_validate(section[network])
@@ -65,18 +65,18 @@ def train_until(
     threads: int,
     checkpoint: Path | None = None,
 ) -> dict[str, Any]:
-    """Train from the recipe's start until the aim is reached, the recipe ends, or the time is up.
+    """Train from the recipe's start until the target is reached, the recipe ends, or the time is up.
 
     Args:
         recipe: the network and its settings.
         train_items, val_items: whole images; the validation is SomaNet's own, whichever network it is.
-        budget_s: seconds after which no further epoch begins.
+        budget_s: seconds after which no further epoch starts.
         aim: validation IoU to stop at; none trains to the end.
-        threads: of torch.
-        checkpoint: folder for the network that it ends with.
+        threads: number of torch threads.
+        checkpoint: folder for the final network.
 
     Returns:
-        `epochs` (epoch, seconds and processor seconds since the beginning, seconds of them spent in validation,
+        `epochs` (epoch, seconds and processor seconds since the start, those spent in validation,
         val_iou), `ended` ("aim", "recipe" or "budget"), `val_iou` of the best epoch, and the total of each clock.
     """
     torch.set_num_threads(threads)
@@ -140,5 +140,5 @@ def train_until(
 
 
 def reached(epochs: Sequence[dict[str, float | None]], aim: float) -> dict[str, float | None] | None:
-    """The first epoch whose validation IoU is the aim or better; an epoch without validation has none."""
+    """The first epoch whose validation IoU reaches the target; an epoch without validation has none."""
     return next((row for row in epochs if (row["val_iou"] or 0.0) >= aim), None)

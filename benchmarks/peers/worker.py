@@ -1,4 +1,4 @@
-"""One contender in a process of its own: reads a job, measures, writes what it found beside it.
+"""One contender in its own process: reads a job, measures, writes the results next to it.
 
 python -m benchmarks.peers.worker JOB.json
 """
@@ -17,11 +17,11 @@ from benchmarks.peers.contenders import Contender, Loaded
 from benchmarks.peers.measuring import label_all, matrix_product_gflops, peak_memory_mb, rate_seconds, timed
 
 SLOW_S = 20.0
-"""A network that needs longer for one image is asked once only."""
+"""A network that takes longer than this for one image is run only once."""
 
 
 def load(contender: Contender, *, threads: int, side_px: int) -> Loaded:
-    """What answers for a contender; imports only what its environment has."""
+    """Load a contender; imports only what its environment has."""
     if contender.kind == "classic":
         from benchmarks.peers.classic import METHODS
 
@@ -38,7 +38,7 @@ def load(contender: Contender, *, threads: int, side_px: int) -> Loaded:
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """Label the images, then ask the network alone; memory is that of the first part."""
+    """Segment the images, then run the network alone; memory is that of the first part."""
     threads = job["threads"]
     contender = Contender(**job["contender"])
     images = [np.load(file) for file in sorted(Path(job["images"]).glob("*.npy"))]
@@ -46,7 +46,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     loaded = load(contender, threads=threads, side_px=job["side_px"])
     start_s = time.perf_counter() - began
     first = min(images, key=lambda image: image.size)
-    loaded.label(first)  # the first answer chooses kernels
+    loaded.label(first)  # the first call chooses kernels
     taken, answers = label_all(loaded.label, images, limit_s=job["limit_s"], keep=bool(job["labels"]))
     found: dict[str, Any] = {**taken, "start_s": start_s, "peak_mb": peak_memory_mb(), "about": loaded.about}
     for number, labels in enumerate(answers):

@@ -1,1 +1,1 @@
-"""SomaNet beside a YOLO detector, trained on the same images for the same time: `python -m benchmarks.yolo --help`."""
+"""SomaNet and a YOLO detector, trained on the same images for the same time: `python -m benchmarks.yolo --help`."""

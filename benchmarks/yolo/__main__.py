@@ -1,11 +1,11 @@
-"""SomaNet beside a YOLO detector of libreyolo (MIT), trained on the same images for the same time.
+"""SomaNet compared with a YOLO detector of libreyolo (MIT), trained on the same images for the same time.
 
 make yolo DATA=../shared/data BUDGET=1800
 python -m benchmarks.yolo --data ../shared/data --budget-s 1800 --network yolo9-t yolox-n
 python -m benchmarks.yolo --data ../shared/data --skip-training --docs docs       # score and draw again, fill the page
 
-Writes OUTPUT/yolo.md, yolo.json and panels.png. A stopped training goes on when the same command is given again; what
-is there already is not made again. libreyolo has an environment of its own: the two meet through files.
+Writes OUTPUT/yolo.md, yolo.json and panels.png. The same command resumes a stopped training; existing
+results are not recomputed. libreyolo has its own environment: the two communicate through files.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, read_json, write_json, write_text
 from somanet.core.machine import available_processors
 
-RECORD = "what an earlier part of the benchmark wrote"
+RECORD = "a record from an earlier part of the benchmark"
 NETWORKS = ("yolo9-t", "yolox-n", "dfine-n-seg")
 PICTURE = "images/yolo.png"
 WITH_MASKS = ("dfine-n-seg",)
-"""Learns masks, and is no YOLO but a detection transformer: libreyolo's YOLOs learn boxes only."""
+"""Trains on masks, and is not a YOLO but a detection transformer: libreyolo's YOLOs train on boxes only."""
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -40,16 +40,20 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the real data")
     parser.add_argument("--output", type=Path, default=Path("build/yolo"))
-    parser.add_argument("--python", type=Path, help="of the environment with libreyolo; OUTPUT/venv's unless given")
-    parser.add_argument("--network", nargs="+", choices=NETWORKS, help="to train; all that were with --skip-training")
-    parser.add_argument("--budget-s", type=float, help="seconds of training for each network; SomaNet's unless given")
+    parser.add_argument(
+        "--python", type=Path, help="interpreter of the environment with libreyolo; default: OUTPUT/venv's"
+    )
+    parser.add_argument(
+        "--network", nargs="+", choices=NETWORKS, help="to train; with --skip-training default: all trained ones"
+    )
+    parser.add_argument("--budget-s", type=float, help="training seconds for each network; default: SomaNet's")
     parser.add_argument(
         "--somanet-training", type=Path, nargs="+", metavar="JSON", help="training.json of each of SomaNet's trainings"
     )
-    parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="beside other work: processor")
+    parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="under other load: processor")
     parser.add_argument("--threads", type=int, default=available_processors(), help="of the training")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--image-px", type=int, default=sets.TILE_PX, help="to which training tiles are scaled")
+    parser.add_argument("--image-px", type=int, default=sets.TILE_PX, help="size to which training tiles are scaled")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="of the training, as torch names it: cpu, cuda, mps")
     parser.add_argument(
@@ -58,8 +62,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--model", nargs="*", default=[], metavar="NAME=FOLDER", help="more of SomaNet's networks to score"
     )
-    parser.add_argument("--skip-training", action="store_true", help="use what was trained before")
-    parser.add_argument("--afresh", action="store_true", help="forget data set, trainings and answers first")
+    parser.add_argument("--skip-training", action="store_true", help="use earlier trainings")
+    parser.add_argument("--afresh", action="store_true", help="delete data set, trainings and predictions first")
     parser.add_argument("--docs", type=Path, help="folder whose yolo.md and images/yolo.png are filled")
     return parser.parse_args(arguments)
 
@@ -68,22 +72,22 @@ def somanet_seconds(files: Sequence[Path] | None) -> float | None:
     """How long SomaNet's own trainings took, from the ``training.json`` of each; None where no file is named.
 
     Raises:
-        SomaNetError: a file does not say.
+        SomaNetError: a file lacks the time.
     """
     told = [read_json(path, expected=RECORD) for path in files or ()]
     if silent := [str(path) for path, one in zip(files or (), told, strict=True) if "seconds_per_seed" not in one]:
         raise SomaNetError(
-            f"{silent[0]} does not say how long a training took. Expected the training.json in a folder …_report that "
-            "`somanet train` or `somanet finetune` wrote."
+            f"{silent[0]} lacks the time of a training. Expected the training.json in a folder …_report written by "
+            "`somanet train` or `somanet finetune`."
         )
     return float(sum(one["seconds_per_seed"] for one in told)) if told else None
 
 
 def somanet_models(given: Sequence[str]) -> dict[str, Path]:
-    """SomaNet's networks by name: the one that comes along first.
+    """SomaNet's networks by name, the bundled model first.
 
     Raises:
-        SomaNetError: one that is not NAME=FOLDER.
+        SomaNetError: an argument is not NAME=FOLDER.
     """
     models = {"SomaNet": network_folder(None)}
     for text in given:
@@ -95,7 +99,7 @@ def somanet_models(given: Sequence[str]) -> dict[str, Path]:
 
 
 def movie_cost(system: System, pictures: Path) -> dict[str, Any]:
-    """What a system's answers for the movie cost; a detector's images had been prepared before."""
+    """Cost of a system's predictions for the movie; a detector's images are prepared beforehand."""
     cost = read_json(system.folder / f"{sets.MOVIE}.json", expected=RECORD)
     if system.masks != "own":
         cost["processor_s"] += read_json(pictures / f"{sets.MOVIE}.json", expected=RECORD)["processor_s"]
@@ -103,7 +107,7 @@ def movie_cost(system: System, pictures: Path) -> dict[str, Any]:
 
 
 def train_networks(arguments: argparse.Namespace, python: Path, output: Path) -> list[str]:
-    """Train what is asked for, or find what was trained; gives the names."""
+    """Run the requested trainings, or find earlier ones; return the names."""
     if arguments.skip_training:
         finished = sorted(path.parent.name for path in (output / "runs").glob("*/training.json"))
         if not (arguments.network or finished):
@@ -111,7 +115,7 @@ def train_networks(arguments: argparse.Namespace, python: Path, output: Path) ->
         return list(arguments.network or finished)
     budget_s = arguments.budget_s or somanet_seconds(arguments.somanet_training)
     if budget_s is None:
-        raise SomaNetError("How long shall the training take? Give --budget-s, --somanet-training or --skip-training.")
+        raise SomaNetError("The training needs a time: give --budget-s, --somanet-training or --skip-training.")
     networks = list(arguments.network or NETWORKS[:1])
     for network in networks:
         training = stages.Training(
@@ -136,7 +140,7 @@ def train_networks(arguments: argparse.Namespace, python: Path, output: Path) ->
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """All stages; gives what ``yolo.json`` holds."""
+    """All stages; returns the content of ``yolo.json``."""
     output = make_folder(arguments.output)
     python = arguments.python or output / "venv" / "bin" / "python"
     runs, pictures, answers = (output / name for name in ("runs", "pictures", "answers"))
@@ -168,7 +172,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def write_page(found: dict[str, Any], output: Path, docs: Path | None) -> None:
-    """The tables as ``yolo.md``, and into the page of a documentation folder with the picture beside it."""
+    """The tables as ``yolo.md``, and into the page of a documentation folder with its figure."""
     tables = {
         "detection": page.detection_table(found["detection"]),
         "masks": page.mask_table(found["masks"]),
@@ -180,14 +184,14 @@ def write_page(found: dict[str, Any], output: Path, docs: Path | None) -> None:
     write_text(output / "yolo.md", f"{text}\n")
     if docs is not None:
         place = docs / "yolo.md"
-        picture = {"picture": f"![True boxes, SomaNet's and the detectors']({PICTURE})"}
+        picture = {"picture": f"![Ground truth boxes, SomaNet's and the detectors']({PICTURE})"}
         write_text(place, fill(place.read_text(encoding="utf-8"), {**tables, **picture}))
         make_folder((docs / PICTURE).parent)
         shutil.copyfile(output / "panels.png", docs / PICTURE)
 
 
 def main() -> None:
-    """Run, or say in one line what is wrong."""
+    """Run, or print an error in one line."""
     arguments = parse(None)
     try:
         run(arguments)

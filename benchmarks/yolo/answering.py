@@ -1,4 +1,4 @@
-"""Ask a network of libreyolo about pictures; run by the Python of libreyolo's own environment.
+"""Run a network of libreyolo on images, in the Python of libreyolo's own environment.
 
 python -m benchmarks.yolo.answering --weights last.pt --pictures FOLDER --output boxes.csv --min-score 0.001
 """
@@ -21,14 +21,14 @@ from benchmarks.yolo.learning import quieten, write_json
 STRIDE = 32
 TILE_OVERLAP_PX = 64
 Answer = tuple[np.ndarray, np.ndarray, list[tuple[int, int, np.ndarray]] | None]
-"""Boxes (n, 4), confidences (n,), and of each the mask with the row and column where it begins."""
+"""Boxes (n, 4), confidences (n,), and for each its mask with the row and column of its origin."""
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    """Boxes of every picture of a folder as CSV, the surest of each first, their masks, and what they cost.
+    """Boxes of every image in a folder as CSV, the most confident first, their masks, and their cost.
 
-    Masks lie in ``OUTPUT/<name>.png``, OUTPUT without its suffix: a pixel has the number of the surest box, from 1,
-    whose mask covers it, and 0 where there is none.
+    Masks are in ``OUTPUT/<name>.png``, OUTPUT without its suffix: a pixel has the number, from 1, of the most
+    confident box whose mask covers it, and 0 if there is none.
     """
     from libreyolo import LibreYOLO
 
@@ -82,7 +82,7 @@ def predict(arguments: argparse.Namespace) -> None:
 
 
 def at_once(model: Any, image: np.ndarray, options: dict[str, Any]) -> Answer:
-    """The answer for a whole picture, filled up to whole strides so that objects are as large as in training."""
+    """The prediction for a whole image, padded to whole strides so that objects are as large as in training."""
     height, width = image.shape[:2]
     filled = np.full((-(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE, 3), 114, np.uint8)
     filled[:height, :width] = image
@@ -91,7 +91,7 @@ def at_once(model: Any, image: np.ndarray, options: dict[str, Any]) -> Answer:
 
 
 def in_tiles(model: Any, image: np.ndarray, options: dict[str, Any]) -> Answer:
-    """The answer of a network whose input has one size: in overlapping tiles, each asked for what is nearest to it.
+    """The prediction of a network with a fixed input size: in overlapping tiles, each used for what is nearest to it.
 
     libreyolo's own tiles have no masks.
     """
@@ -114,7 +114,7 @@ def in_tiles(model: Any, image: np.ndarray, options: dict[str, Any]) -> Answer:
 
 
 def tiles(length: int, side: int) -> list[tuple[int, float, float]]:
-    """Where tiles begin along an axis, and the stretch that is nearest to each: from, to."""
+    """Where tiles begin along an axis, and the range that is nearest to each: from, to."""
     if length <= side:
         return [(0, -np.inf, np.inf)]
     n = -(-(length - TILE_OVERLAP_PX) // (side - TILE_OVERLAP_PX))
@@ -124,15 +124,17 @@ def tiles(length: int, side: int) -> list[tuple[int, float, float]]:
 
 
 def main() -> None:
-    """Answer as told."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--made-by", default="", help="kept beside the boxes")
+    parser.add_argument("--made-by", default="", help="stored with the boxes")
     parser.add_argument("--min-score", type=float, required=True)
-    parser.add_argument("--overlap", type=float, default=0.45, help="of boxes that are one; libreyolo's default")
-    parser.add_argument("--most", type=int, default=1000, help="boxes of a picture")
+    parser.add_argument(
+        "--overlap", type=float, default=0.45, help="IoU above which boxes are merged; libreyolo's default"
+    )
+    parser.add_argument("--most", type=int, default=1000, help="maximum number of boxes per image")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     quieten(arguments.threads)

@@ -1,4 +1,4 @@
-"""Boxes around objects against the true ones: the same matching and scores for every detector, network or masks."""
+"""Predicted boxes against ground truth: the same matching and scores for every detector, network or masks."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Boxes = NDArray[np.float64]
 
 MIN_IOU = 0.5
 RECALLS = np.linspace(0.0, 1.0, 101)
-"""Where precision is read for the average precision, as COCO does."""
+"""Recalls at which precision is sampled for the average precision, as in COCO."""
 
 
 @dataclass(frozen=True)
 class MatchedBoxes:
-    """The predicted boxes of one image, each with the true box that it is taken for.
+    """The predicted boxes of one image, each with its matched ground truth box.
 
     Attributes:
         scores: confidence of each predicted box.
-        partner: index of its true box; -1 for none.
+        partner: index of its ground truth box; -1 for none.
         counted: which predicted boxes count; the others are neither right nor wrong.
-        counted_true: which true boxes count.
+        counted_true: which ground truth boxes count.
     """
 
     scores: NDArray[np.float64]
@@ -57,7 +57,7 @@ def box_iou(one: Boxes, other: Boxes) -> NDArray[np.float64]:
 
 
 def on_edge(boxes: Boxes, shape_YX: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which boxes come nearer than a pixel to the image's edge: what they hold may go on outside."""
+    """Which boxes are within a pixel of the image's edge: their objects may continue outside."""
     height, width = shape_YX
     touching: NDArray[np.bool_] = (boxes[:, :2] < 1).any(1) | (boxes[:, 2] > width - 1) | (boxes[:, 3] > height - 1)
     return touching
@@ -72,19 +72,19 @@ def match_boxes(
     ignored_true: NDArray[np.bool_] | None = None,
     ignored_pred: NDArray[np.bool_] | None = None,
 ) -> MatchedBoxes:
-    """Match one image's boxes as COCO does: the most confident first, each to the free true box of largest IoU.
+    """Match one image's boxes as COCO does: the most confident first, each to the free ground truth box of largest IoU.
 
     Args:
-        true: the true boxes.
+        true: the ground truth boxes.
         pred: the predicted ones.
-        scores: their confidence; of equal ones the first comes first.
-        min_iou: pairs overlap at least so much.
-        ignored_true: true boxes that need not be found (cut by the edge, for example). They are matched only where no
-            counted one is left, and what is matched to them does not count.
-        ignored_pred: predicted boxes that do not count where they match nothing.
+        scores: their confidence; ties keep their order.
+        min_iou: minimum IoU of a pair.
+        ignored_true: ground truth boxes that need not be found (cut by the edge, for example). They are matched only
+            if no counted one is left, and boxes matched to them do not count.
+        ignored_pred: predicted boxes that do not count if they match nothing.
 
     Raises:
-        SomaNetError: arrays that do not fit each other, or a score that is no number.
+        SomaNetError: arrays do not fit each other, or a score is not a number.
     """
     if true.shape[1:] != (4,) or pred.shape[1:] != (4,) or scores.shape != (len(pred),):
         raise SomaNetError(
@@ -92,7 +92,7 @@ def match_boxes(
             f"predicted and {scores.shape} scores. Were tables of different images joined?"
         )
     if not np.isfinite(scores).all():
-        raise SomaNetError("A predicted box has a score that is no number. Was its table edited?")
+        raise SomaNetError("A predicted box has a score that is not a number. Was its table edited?")
     ignored_true = np.zeros(len(true), bool) if ignored_true is None else ignored_true
     ignored_pred = np.zeros(len(pred), bool) if ignored_pred is None else ignored_pred
     iou = box_iou(true, pred)
@@ -110,15 +110,15 @@ def match_boxes(
 
 
 def score_boxes(images: Sequence[MatchedBoxes], *, min_score: float = 0.0) -> dict[str, float]:
-    """Scores of a data set; all boxes of all images count alike.
+    """Scores of a data set; all boxes of all images count equally.
 
     Args:
         images: from :func:`match_boxes`.
-        min_score: where a detector that gives a confidence is cut off: less confident boxes are none. The average
-            precision does not depend on it, as it looks at every cut.
+        min_score: confidence threshold of a detector: less confident boxes are dropped. The average
+            precision does not depend on it, as it covers every threshold.
 
     Returns:
-        `precision`, `recall`, `f1` from the cut on; `ap`, the average precision; NaN where undefined.
+        `precision`, `recall`, `f1` at the threshold; `ap`, the average precision; NaN where undefined.
     """
     scores, right, n_true = _pooled(images)
     tp = int((right & (scores >= min_score)).sum())
@@ -133,12 +133,12 @@ def score_boxes(images: Sequence[MatchedBoxes], *, min_score: float = 0.0) -> di
 def average_precision(scores: NDArray[np.float64], right: NDArray[np.bool_], n_true: int) -> float:
     """Mean over 101 recalls from 0 to 1 of the best precision at that recall or a larger one; as COCO's AP.
 
-    Recalls that are not reached count 0, so a detector that hides its doubtful boxes has less of it.
+    Recalls that are not reached count 0, so a detector that omits its doubtful boxes scores lower.
 
     Args:
         scores: confidence of the predicted boxes of all images.
         right: which of them are matched.
-        n_true: number of true boxes; NaN is returned for none.
+        n_true: number of ground truth boxes; NaN is returned for none.
     """
     if not n_true:
         return math.nan
@@ -150,10 +150,10 @@ def average_precision(scores: NDArray[np.float64], right: NDArray[np.bool_], n_t
 
 
 def best_cut(sets: Sequence[Sequence[MatchedBoxes]]) -> tuple[float, float]:
-    """The confidence from which on boxes are best taken, by the mean F1 of one or several validation sets.
+    """The best confidence threshold, by the mean F1 of one or several validation sets.
 
     Returns:
-        The cut (NaN without a right box anywhere), and the mean F1 there.
+        The threshold (NaN without any matched box), and the mean F1 there.
     """
     pooled = [_pooled(images) for images in sets]
     cuts = np.unique(np.concatenate([np.empty(0), *(scores[right] for scores, right, _ in pooled)]))
@@ -162,7 +162,7 @@ def best_cut(sets: Sequence[Sequence[MatchedBoxes]]) -> tuple[float, float]:
     total = np.zeros(len(cuts))
     for scores, right, n_true in pooled:
         order = np.argsort(scores)
-        # How many boxes, and how many right ones, lie at or above each cut.
+        # Numbers of boxes, and of matched ones, at or above each threshold.
         first = np.searchsorted(scores[order], cuts, side="left")
         found = len(scores) - first
         tp = np.append(np.cumsum(right[order][::-1])[::-1], 0)[first]
@@ -172,7 +172,7 @@ def best_cut(sets: Sequence[Sequence[MatchedBoxes]]) -> tuple[float, float]:
 
 
 def _pooled(images: Sequence[MatchedBoxes]) -> tuple[NDArray[np.float64], NDArray[np.bool_], int]:
-    """Confidence and rightness of the boxes that count, and the number of true ones that do."""
+    """Confidence and correctness of the counted boxes, and the number of counted ground truth ones."""
     scores = np.concatenate([np.empty(0), *(image.scores[image.counted] for image in images)])
     right = np.concatenate([np.empty(0, bool), *(image.partner[image.counted] >= 0 for image in images)])
     return scores, right, sum(int(image.counted_true.sum()) for image in images)

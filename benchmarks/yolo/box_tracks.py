@@ -1,4 +1,4 @@
-"""Boxes of a detector to the linker: what a movie's boxes say of its somas, and tracks from them."""
+"""From a detector's boxes to tracks: detections from a movie's boxes, and their linking."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _WHOLE = ("frame", "label", "top_px", "left_px", "bottom_px", "right_px", "touch
 
 
 def detect_boxes(boxes: pd.DataFrame, frames: Iterable[NDArray[np.generic]]) -> pd.DataFrame:
-    """Measure the ellipse that fits into each box, as :func:`somanet.tracking.detections.detect_cells` does a mask.
+    """Measure the ellipse inscribed in each box, as :func:`somanet.tracking.detections.detect_cells` does a mask.
 
-    A box says nothing of its object's outline: of all shapes that touch its four sides the upright ellipse is the
-    plainest. Its area is π/4 of the box's, and its centre the box's.
+    A box does not contain its object's outline: of all shapes that touch its four sides the upright ellipse is the
+    simplest. Its area is π/4 of the box's, and its centre the box's.
 
     Args:
         boxes: ``frame`` (from 0) and the sides ``x0_px``, ``y0_px``, ``x1_px``, ``y1_px``, half open: a pixel in
@@ -35,7 +35,7 @@ def detect_boxes(boxes: pd.DataFrame, frames: Iterable[NDArray[np.generic]]) -> 
         order of the table.
 
     Raises:
-        SomaNetError: missing columns, a box without area, or one in a frame that the movie does not have.
+        SomaNetError: columns are missing, or a box has no area or is in a frame that the movie lacks.
     """
     missing = [name for name in BOX_COLUMNS if name not in boxes.columns]
     if missing:
@@ -61,7 +61,7 @@ def detect_boxes(boxes: pd.DataFrame, frames: Iterable[NDArray[np.generic]]) -> 
 
 
 def _ellipse(box: NDArray[np.float64], image_YX: NDArray[np.generic]) -> dict[str, float]:
-    """The measures of the ellipse in a box; light of those of its pixels that lie in the image."""
+    """The measures of the ellipse in a box; intensity from its pixels inside the image."""
     x0, y0, x1, y1 = box.tolist()
     width, height = x1 - x0, y1 - y0
     long, short = max(width, height), min(width, height)
@@ -72,7 +72,7 @@ def _ellipse(box: NDArray[np.float64], image_YX: NDArray[np.generic]) -> dict[st
         for stop, start, size in zip((y1, x1), (top, left), size_YX, strict=True)
     )
     y, x = np.ogrid[top:bottom, left:right]
-    # A pixel's centre lies half a pixel after its edge.
+    # A pixel's centre is half a pixel after its edge.
     off = ((y + 0.5 - (y0 + y1) / 2) / (height / 2)) ** 2 + ((x + 0.5 - (x0 + x1) / 2) / (width / 2)) ** 2
     patch = image_YX[top:bottom, left:right].astype(np.float64)
     light = patch[off <= 1] if (off <= 1).any() else patch.ravel()
@@ -104,23 +104,23 @@ def track_boxes(
     settings: TrackSettings | None = None,
     blank_frames: Collection[int] = (),
 ) -> pd.DataFrame:
-    """Tracks from boxes alone: :func:`somanet.tracking.movie.track_masks` without what needs masks.
+    """Tracks from boxes alone: :func:`somanet.tracking.movie.track_masks` without the parts that need masks.
 
-    The same noise is left out by its size, and the same linker with the same settings gives identities; somas that
-    share a box stay one.
+    Noise is discarded by size and detections are linked as there, with the same settings; somas that share a
+    box stay one.
 
     Args:
         boxes: as :func:`detect_boxes` takes them.
         frames: the movie, for the intensities.
         calibration: the physical scale.
-        settings: what to use instead of what the movie says; ``separate_touching`` has no meaning here.
-        blank_frames: frames that show nothing.
+        settings: overrides of values estimated from the movie; ``separate_touching`` has no effect here.
+        blank_frames: frames without content.
 
     Returns:
-        The table of tracks, as :func:`somanet.tracking.linking.link_cells` gives it.
+        The table of tracks, as returned by :func:`somanet.tracking.linking.link_cells`.
 
     Raises:
-        SomaNetError: as :func:`detect_boxes`, or a setting out of range.
+        SomaNetError: as in :func:`detect_boxes`, or a setting is out of range.
     """
     asked = settings or TrackSettings()
     detections = detect_boxes(boxes, frames)

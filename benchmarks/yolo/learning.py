@@ -1,9 +1,9 @@
-"""Train a network of libreyolo for a time; run by the Python of libreyolo's own environment.
+"""Train a network of libreyolo for a given time, in the Python of libreyolo's own environment.
 
 python -m benchmarks.yolo.learning --data data.yaml --output FOLDER --network yolo9-t --budget-s 1800
 
-Times are those of the optimisation: from the first batch to the last, decoding and saving included, importing and
-set-up not. This file and `answering.py` are all that knows libreyolo; they speak with the others through files only.
+Times cover the optimisation from the first batch to the last, including decoding and saving, but not imports and
+set-up. Only this file and `answering.py` use libreyolo; they communicate with the others through files only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 
 
 class Network(NamedTuple):
-    """Where libreyolo has a network."""
+    """libreyolo's module and class of a network."""
 
     family: str
     model: str
@@ -38,24 +38,24 @@ NETWORKS = {
     "yolox-n": Network("yolox", "LibreYOLOX", "YOLOXTrainer", "n"),
     "dfine-n-seg": Network("dfine", "LibreDFINE", "DFINETrainer", "n", "segment"),
 }
-"""The two smallest YOLO that it trains, and the smallest network that it trains with masks, which is no YOLO."""
+"""The two smallest YOLOs that it trains, and the smallest network that it trains with masks, which is not a YOLO."""
 SCHEDULE_EPOCHS = 10_000
 """The budget in parts: libreyolo's own schedule runs over these instead of over passes through the data."""
 WARMUP, UNDISTORTED = 0.1, 0.1
-"""Shares of the budget in which the learning rate rises, and, at the end, in which no mosaics are made any more."""
+"""Shares of the budget for the learning rate's warm-up, and, at the end, for training without mosaics."""
 CLOCKS = ("wall_s", "processor_s")
 PLACES = ("project", "name", "exist_ok")
 
 
 class Clock:
-    """What has been spent of a budget, wall or processor seconds, also by processes before this one."""
+    """The part of a budget spent, in wall or processor seconds, including earlier processes."""
 
     def __init__(self, budget_s: float, kind: str, spent: dict[str, float]) -> None:
         self.budget_s, self.kind, self._before = budget_s, kind, spent
         self._began: tuple[float, float] | None = None
 
     def start(self) -> None:
-        """Begin to count, if it does not yet."""
+        """Start counting, if not yet started."""
         if self._began is None:
             self._began = time.perf_counter(), time.process_time()
 
@@ -68,22 +68,22 @@ class Clock:
         }
 
     def share(self) -> float:
-        """Spent share of the budget, from 0; above 1 once it is used up."""
+        """Share of the budget spent, from 0; above 1 once it is used up."""
         return self.spent()[f"{self.kind}_s"] / self.budget_s
 
 
 class ByTime:
-    """A schedule of libreyolo that is told how much of the budget is spent instead of how many steps were made."""
+    """A schedule of libreyolo driven by the share of the budget spent instead of the number of steps."""
 
     def __init__(self, schedule: Any, clock: Clock) -> None:
         self._schedule, self._clock = schedule, clock
 
     def update_lr(self, iters: int) -> float:
-        """Learning rate of now."""
+        """The current learning rate."""
         return float(self._schedule.update_lr(self._now()))
 
     def update_momentum(self, iters: int) -> float | None:
-        """Momentum of now; None where the family has no schedule of it."""
+        """The current momentum; None if the family has no schedule for it."""
         update = getattr(self._schedule, "update_momentum", None)
         return update(self._now()) if callable(update) else None
 
@@ -92,7 +92,7 @@ class ByTime:
 
 
 class UntilSpent:
-    """A data loader that ends when the budget does, and takes the mosaics away shortly before."""
+    """A data loader that ends with the budget, and switches mosaics off shortly before."""
 
     def __init__(self, loader: Any, clock: Clock, count: Callable[[int], None], calm: Callable[[], None]) -> None:
         self._loader, self._clock, self._count, self._calm = loader, clock, count, calm
@@ -135,7 +135,7 @@ def timed_trainer(trainer: type, clock: Clock, state: dict[str, Any], state_file
             return ByTime(super().create_scheduler(iters_per_epoch), clock)
 
         def passed(self, event: Any) -> None:
-            """After each pass through the data, its weights being saved."""
+            """Called after each pass through the data, once its weights are saved."""
             state.update(clock.spent())
             state["passes"] = event.epoch
             state["loss"] = event.train_loss
@@ -147,7 +147,7 @@ def timed_trainer(trainer: type, clock: Clock, state: dict[str, Any], state_file
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train from random weights for a time; a training that was stopped goes on."""
+    """Train from random weights for a given time; a stopped training resumes."""
     network = NETWORKS[arguments.network]
     output: Path = arguments.output
     last, state_file = output / "weights" / "last.pt", output / "spent.json"
@@ -187,7 +187,7 @@ def train(arguments: argparse.Namespace) -> None:
             "network": arguments.network,
             "libreyolo": version("libreyolo"),
             "torch": version("torch"),
-            # YOLOv9's auxiliary branch helps to train and does not answer.
+            # YOLOv9's auxiliary branch is used in training only.
             "parameters": sum(
                 weight.numel() for name, weight in model.model.named_parameters() if not name.startswith("aux")
             ),
@@ -202,12 +202,12 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def machine(device: str) -> str:
-    """Where it was trained: the graphics card by its name, or the kind of processor."""
+    """The training hardware: the GPU's name, or the kind of processor."""
     return str(torch.cuda.get_device_name(device)) if device.startswith("cuda") else platform.machine()
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """JSON, whole or not at all."""
+    """Write JSON atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
@@ -215,14 +215,14 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def quieten(threads: int) -> None:
-    """Warnings only, and so many threads."""
+    """Set logging to warnings only, and the number of threads."""
     logging.disable(logging.INFO)
     torch.set_num_threads(threads)
     cv2.setNumThreads(0)
 
 
 def main() -> None:
-    """Train as told."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)

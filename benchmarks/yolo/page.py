@@ -1,4 +1,4 @@
-"""What was found, as Markdown tables and as a picture."""
+"""The results as Markdown tables and as a figure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def detection_table(detection: Mapping[str, Mapping[str, Mapping[str, Any]]]) ->
     rows: list[list[str]] = []
     for name, systems in detection.items():
         for number, (system, scores) in enumerate(systems.items()):
-            # Frames of one movie are no independent images.
+            # Frames of one movie are not independent images.
             intervals = {} if name.startswith("neuritetracker") else scores["interval95"]
             rows.append(
                 [
@@ -70,7 +70,7 @@ def detection_table(detection: Mapping[str, Mapping[str, Mapping[str, Any]]]) ->
 def mask_table(masks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Set → system → scores of its masks, as Markdown."""
     if not masks:
-        return "No network of libreyolo that learns masks was trained."
+        return "No libreyolo network with masks was trained."
     head = ("images", "system", *MASK_COLUMNS.values())
     rows: list[list[str]] = []
     for name, systems in masks.items():
@@ -102,7 +102,7 @@ def tracking_table(tracking: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def cost_table(cost: Mapping[str, Mapping[str, Any]]) -> str:
-    """System → what its training and its answers cost, as Markdown."""
+    """System → cost of its training and its predictions, as Markdown."""
     head = ("system", "parameters", "trained for (s)", "… of processor time", "samples seen", "ms of processor per Mpx")
     rows: list[list[str]] = []
     for system, one in cost.items():
@@ -121,8 +121,8 @@ def cost_table(cost: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def how_trained(cost: Mapping[str, Mapping[str, Any]], machine: Mapping[str, Any]) -> str:
-    """Where the answers were given, and a line per detector: where and how long it learnt, size and libraries."""
-    lines = [f"Answers on {machine['processors']} processors ({machine['kind']})."]
+    """The hardware for inference, and a line per detector: hardware and time of its training, size and libraries."""
+    lines = [f"Inference on {machine['processors']} processors ({machine['kind']})."]
     for system, one in cost.items():
         training = one.get("training") or {}
         if "budget_s" in training:
@@ -136,7 +136,7 @@ def how_trained(cost: Mapping[str, Mapping[str, Any]], machine: Mapping[str, Any
 
 
 def cuts_text(cuts: Mapping[str, Mapping[str, Any]]) -> str:
-    """From which confidence on each system's boxes are taken, and how that was chosen, as a list in Markdown."""
+    """Each system's confidence threshold, and how it was chosen, as a list in Markdown."""
     return "\n".join(f"- {system}: {_value(one['cut'])}, {one['chosen']}" for system, one in cuts.items())
 
 
@@ -156,7 +156,7 @@ def _value(value: float | None, interval: Sequence[float] | None = None, *, sign
 def panels(
     examples: Sequence[tuple[str, NDArray[np.generic], Boxes, Mapping[str, tuple[Boxes, MatchedBoxes]]]],
 ) -> Figure:
-    """The true boxes and each system's, one example (name, image, true boxes, system → its boxes) per row."""
+    """Ground truth boxes and each system's, one example (name, image, true boxes, system → its boxes) per row."""
     systems = list(examples[0][3])
     figure = blank(3.6 * (1 + len(systems)), 3.7 * len(examples))
     axes = figure.subplots(len(examples), 1 + len(systems), squeeze=False)
@@ -176,7 +176,7 @@ def panels(
 
 def _draw(ax: Axes, picture: NDArray[np.float64], title: str) -> None:
     height, width = picture.shape[:2]
-    # Edges of pixels at whole numbers, as those of boxes.
+    # Pixel edges at whole numbers, like those of boxes.
     ax.imshow(picture, interpolation="nearest", extent=(0, width, height, 0))
     ax.set_title(title, fontsize=8)
     ax.set_axis_off()

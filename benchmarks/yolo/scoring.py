@@ -31,21 +31,21 @@ from somanet.tracking.movie import track_masks
 
 RESAMPLES = 1000
 USUAL_CUT = 0.25
-"""libreyolo's own, for a detector that finds nothing right in the validation sets."""
+"""libreyolo's default, for a detector without a matched box in the validation sets."""
 MOST_LINKED = 200
-"""Boxes per frame, some ten times as many as somas: what finds more knows nothing, and would be linked for hours."""
+"""Maximum boxes per frame, about ten times the number of somas: more would be noise, and take hours to link."""
 WINDOWS = {"whole frame": Window(), f"x ≥ {LATER_X_PX}": Window(x_from_px=LATER_X_PX)}
 
 
 @dataclass(frozen=True)
 class System:
-    """Something that finds somas.
+    """A system that detects somas.
 
     Attributes:
-        name: as the tables say it.
-        folder: of its answers: a CSV for each set and, if it has masks, a folder of label images.
-        masks: `own`: it says itself what a soma is, and its boxes need no cut. `ranked`: a label is the place of its
-            box in the CSV, and a cut leaves some of them. None: it has boxes only.
+        name: its name in the tables.
+        folder: its predictions: a CSV for each set and, if it has masks, a folder of label images.
+        masks: `own`: its boxes need no threshold. `ranked`: a label is the row number of its
+            box in the CSV, and a threshold keeps some of them. None: it has boxes only.
     """
 
     name: str
@@ -53,12 +53,12 @@ class System:
     masks: Literal["own", "ranked"] | None = None
 
     def boxes(self, set_name: str, *, cut: float = 0.0) -> pd.DataFrame:
-        """Its boxes of a set from a cut on, ``BOXES`` columns."""
+        """Its boxes of a set above a threshold, ``BOXES`` columns."""
         table = read_table(self.folder / f"{set_name}.csv", BOXES)
         return table[table["score"] >= cut]
 
     def labels(self, set_name: str, names: Sequence[str], *, cut: float) -> list[NDArray[np.int32]]:
-        """Its label images of a set from a cut on; for systems with masks."""
+        """Its label images of a set above a threshold; for systems with masks."""
         if self.masks == "own":
             return [read_labels(self.folder / set_name / f"{name}.tif") for name in names]
         counts = self.boxes(set_name, cut=cut)["image"].value_counts()
@@ -68,7 +68,7 @@ class System:
 
 @dataclass(frozen=True)
 class Truth:
-    """The true labels of one image, and their boxes."""
+    """The ground truth labels of one image, and their boxes."""
 
     name: str
     labels: NDArray[np.int32]
@@ -76,7 +76,7 @@ class Truth:
 
 
 def truths_of(images: ScoredSet) -> list[Truth]:
-    """The truth of a set."""
+    """The ground truth of a set."""
     return [Truth(item.name, item.labels, boxes_of(item.labels)) for item in images]
 
 
@@ -88,8 +88,8 @@ def match_set(
     Args:
         truths: the images.
         boxes: of all of them, ``BOXES`` columns.
-        x_from_px: boxes whose centre lies left of it do not count.
-        interior: nor do those that the image's edge cuts.
+        x_from_px: boxes with their centre left of it do not count.
+        interior: nor do those cut by the image's edge.
     """
     by_image = dict(iter(boxes.groupby("image")))
     matched = []
@@ -112,25 +112,25 @@ def _left_of(boxes: Boxes, x_px: float) -> NDArray[np.bool_]:
 
 
 def choose_cut(system: System, validation: Sequence[tuple[str, Sequence[Truth]]]) -> dict[str, Any]:
-    """The confidence from which on a system's boxes are taken, by the mean F1 of the validation sets."""
+    """A system's confidence threshold, by the mean F1 of the validation sets."""
     if system.masks == "own":
-        return {"cut": 0.0, "chosen": "its own: what it labels is a soma"}
+        return {"cut": 0.0, "chosen": "none: everything it labels is a soma"}
     matched = [match_set(truths, system.boxes(name)) for name, truths in validation]
     cut, f1 = best_cut(matched)
     if math.isnan(cut):
-        return {"cut": USUAL_CUT, "chosen": "libreyolo's default, as nothing was right in the validation sets"}
+        return {"cut": USUAL_CUT, "chosen": "libreyolo's default, as nothing matched in the validation sets"}
     return {"cut": cut, "chosen": "best mean F1 of the validation sets", "validation_f1": f1}
 
 
 def score_set(
     images: Sequence[MatchedBoxes], cut: float, reference: tuple[Sequence[MatchedBoxes], float] | None, *, seed: int
 ) -> dict[str, Any]:
-    """Scores with bootstrap intervals over images, and how far they lie from a reference on the same images.
+    """Scores with bootstrap intervals over images, and their differences from a reference on the same images.
 
     Args:
         images: matched images of a system.
-        cut: its cut.
-        reference: the same of the system that it is compared with; None gives no differences.
+        cut: its threshold.
+        reference: the same for the reference system; None gives no differences.
         seed: of the bootstrap.
     """
 
@@ -161,10 +161,10 @@ def score_masks(system: System, truths: Sequence[Truth], set_name: str, *, cut: 
 
 
 def track_system(system: System, movie_folder: Path, tracks_folder: Path, *, cut: float) -> dict[str, Any]:
-    """Tracks of the movie from a system's boxes, and from its masks where it has them, against the reference.
+    """Tracks of the movie from a system's boxes, and from its masks if it has any, against the reference.
 
-    Writes the tracks; gives scores by what was linked and by part of the frame, or how many boxes per frame there are
-    where they are too many.
+    Writes the tracks; returns scores by what was linked and by part of the frame, or the number of boxes per frame
+    if there are too many.
     """
     with open_movie(movie_folder / "cell_body.tif") as movie:
         calibration = movie.file_calibration.complete()

@@ -1,4 +1,4 @@
-"""What the networks learn from and are asked about: the same images as SomaNet's own network, as it sees them."""
+"""Training and evaluation images: the same as for SomaNet's bundled model, in the same representation."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ VAL_CROPS, VAL_SEED = 8, 2000
 MIX = (1 / 4, 1 / 2, 1 / 4)
 """Nuclei, real crops and simulated crops in the second part of that training."""
 MOST_TILES = 4
-"""Of one nucleus image, so that the few large ones are no majority."""
+"""Maximum tiles per nucleus image, so that the few large ones do not dominate."""
 TILE_PX = 256
 LATER_X_PX = 440
-"""No training crop of the movie comes from this column on."""
+"""No training crop of the movie lies at or beyond this column."""
 MOVIE = "neuritetracker"
 
 
 @dataclass(frozen=True)
 class ScoredSet:
-    """Images that the networks never learn from.
+    """Images that the networks are never trained on.
 
     Attributes:
-        answers: the set whose answers hold those of this one: its own name, or that of the set it is a part of.
-        source: the images with their true labels, one in memory at a time, as often as asked.
-        x_from_px: objects whose centre lies left of it do not count.
+        answers: the set whose predictions include this one's: its own name, or that of the set it is part of.
+        source: the images with their ground truth labels, one in memory at a time, repeatable.
+        x_from_px: objects with their centre left of it do not count.
     """
 
     answers: str
@@ -77,7 +77,7 @@ class Frames:
 
 
 def scored_sets(data: Path) -> dict[str, ScoredSet]:
-    """The sets to score on, and the two (``…_val``) on which a detector's cut is chosen, by name."""
+    """The sets to score on, and the two (``…_val``) for choosing a detector's threshold, by name."""
     nuclei = open_dataset(data / "dsb2018" / "stage1_train.zip")
     split = read_split(data / "dsb2018" / "split.csv", names=nuclei.names)
     grey = [name for name in split["test"] if not_fluorescence(nuclei.load_image(name)) is None]
@@ -94,9 +94,9 @@ def scored_sets(data: Path) -> dict[str, ScoredSet]:
 
 
 def prepared(image: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """An image as SomaNet's own network sees it, as 8-bit YXC: linear, square-rooted and near-logarithmic.
+    """The input of SomaNet's bundled model, as 8-bit YXC: linear, square root and near-logarithmic.
 
-    So that a detector that knows 8-bit pictures only is not left with somas that 8 bits cannot show, nor with a
+    So a detector limited to 8-bit images loses neither somas that 8 bits cannot resolve, nor gets a
     background that is bright in some images.
     """
     input_CYX = to_input(image, ModelSpec(input="background"))
@@ -105,7 +105,7 @@ def prepared(image: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def samples_seen(recipe: Path, n_nuclei: int) -> tuple[float, float, float]:
-    """How many samples of nuclei, real crops and simulated crops SomaNet's own network learnt from."""
+    """Number of samples of nuclei, real crops and simulated crops that the bundled model was trained on."""
     settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
     [first], [second] = settings["pretrain"].values(), settings["finetune"].values()
     mixed = second["training"]["epochs"] * second["training"]["samples_per_epoch"]
@@ -114,16 +114,16 @@ def samples_seen(recipe: Path, n_nuclei: int) -> tuple[float, float, float]:
 
 
 def samples_of_somanet(data: Path) -> float:
-    """How many samples SomaNet's own network learnt from, all together."""
+    """Total number of samples that the bundled model was trained on."""
     split = read_split(data / "dsb2018" / "split.csv")
     return sum(samples_seen(BUNDLED / "recipe.yaml", len(split["train"])))
 
 
 def training_items(data: Path, *, seed: int) -> tuple[list[LabelledImage], dict[str, int]]:
-    """The images of `make bundled-model`, as the networks see them, and how often each is listed.
+    """The images of `make bundled-model`, in the networks' representation, and how often each is listed.
 
-    SomaNet's network learns from nuclei first and from a mix with crops then. Here all are mixed from the beginning, in
-    the shares of its samples over both parts: crops are listed so often.
+    The bundled model is pretrained on nuclei and fine-tuned on a mix with crops. Here all are mixed from the start, in
+    the shares of its samples over both parts: crops are listed accordingly often.
 
     Args:
         data: folder of the real data.
@@ -150,7 +150,7 @@ def _prepared_item(item: LabelledImage) -> LabelledImage:
 
 
 def write_training_set(data: Path, folder: Path, *, outlines: bool, seed: int) -> Path:
-    """The data set for the detector, with boxes or with outlines; gives its ``data.yaml``."""
+    """Write the data set for the detector, with boxes or with outlines; return its ``data.yaml``."""
     items, repeats = training_items(data, seed=seed)
     crops = neuron_crops(n_crops=VAL_CROPS, size_px=TILE_PX, seed=VAL_SEED)
     parts = {"train": items, "val": [_prepared_item(item) for item in crops]}
@@ -158,9 +158,9 @@ def write_training_set(data: Path, folder: Path, *, outlines: bool, seed: int) -
 
 
 def write_pictures(images: Iterable[LabelledImage], folder: Path) -> None:
-    """What the detector is asked about, ``FOLDER/<name>.png``, and what preparing it cost, ``FOLDER.json``.
+    """Write the detector's input, ``FOLDER/<name>.png``, and the cost of preparing it, ``FOLDER.json``.
 
-    Nothing where it is there already.
+    Existing output is left alone.
     """
     if folder.is_dir():
         return

@@ -1,4 +1,4 @@
-"""SomaNet's answers as boxes with a confidence, in the form in which the detector gives its own."""
+"""SomaNet's predictions as boxes with a confidence, in the detector's format."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SIDES = ("x0_px", "y0_px", "x1_px", "y1_px")
 def labels_and_confidence(
     checkpoint: Checkpoint, image: NDArray[np.generic]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Somas, and of each in order of id the mean probability of being soma over its pixels."""
+    """Somas, and for each, in order of id, the mean soma probability over its pixels."""
     outputs = checkpoint.spec.outputs
     probabilities_CYX = predict_probabilities(checkpoint.model, image, checkpoint.spec)
     labels = probabilities_to_labels(probabilities_CYX, outputs, checkpoint.spec.instances)
@@ -37,7 +37,7 @@ def labels_and_confidence(
 
 
 def predict_somas(checkpoint: Checkpoint, images: Iterable[LabelledImage], output: Path, *, threads: int) -> None:
-    """Write ``OUTPUT.csv`` (boxes), ``OUTPUT.json`` (what they cost) and ``OUTPUT/<name>.tif`` (masks)."""
+    """Write ``OUTPUT.csv`` (boxes), ``OUTPUT.json`` (their cost) and ``OUTPUT/<name>.tif`` (masks)."""
     import torch
 
     torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""The stages: trainings in the detector's own environment, answers, scores. What is done is not repeated."""
+"""The stages: trainings in the detector's own environment, predictions, scores. Finished ones are not repeated."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from somanet.segmentation.network.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 MIN_SCORE = 0.001
-"""Less confident boxes are not looked at, as in COCO's own evaluations."""
+"""Boxes with a lower confidence are ignored, as in COCO's own evaluations."""
 VALIDATION = ("nuclei_val", "crops_val")
 INTERIOR = ("soma_val", MOVIE)
-"""Sets whose objects at the edge may lack a label: scored without them, too."""
+"""Sets whose objects at the edge may lack a label: also scored without them."""
 MASKED = ("dsb2018_test", "dsb2018_test_fluorescence", "soma_val")
 EXAMPLES = {
     "nuclei": ("dsb2018_test_fluorescence", 0.5),
@@ -43,7 +43,7 @@ EXAMPLES = {
     "soma/val": ("soma_val", 0.5),
     "movie, frame": (MOVIE, 0.5),
 }
-"""What the picture shows: of each set the image that lies there when they are ordered by their number of objects."""
+"""The figure's examples: of each set, the image at this quantile of the number of objects."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Training:
     settings: tuple[str, ...]
 
     def arguments(self) -> list[str]:
-        """For `learning.py`."""
+        """As arguments of `learning.py`."""
         pairs = {
             "network": self.network,
             "budget-s": self.budget_s,
@@ -89,17 +89,17 @@ def run_apart(python: Path, module: str, *arguments: str, threads: int) -> None:
     command = [str(python), "-m", f"benchmarks.yolo.{module}", *arguments]
     done = subprocess.run(command, env={**os.environ, **own}, check=False)
     if done.returncode:
-        raise SomaNetError(f"libreyolo ended with status {done.returncode}; what it said stands above.")
+        raise SomaNetError(f"libreyolo ended with status {done.returncode}; see its output above.")
 
 
 def train(python: Path, data_yaml: Path, training: Training, run: Path) -> None:
-    """Train a detector; a finished training of the same kind is left alone, and one that was stopped goes on."""
+    """Train a detector; a finished training of the same kind is kept, a stopped one resumes."""
     asked = [sha256_file(data_yaml.with_name("train.txt")), *training.arguments()]
     asked_file = run / "asked.json"
     if asked_file.exists() and json.loads(asked_file.read_text(encoding="utf-8")) != asked:
         shutil.rmtree(run)
     if (run / "training.json").exists():
-        print(f"{training.network}: trained already", flush=True)
+        print(f"{training.network}: already trained", flush=True)
         return
     write_json(make_folder(run) / "asked.json", asked)
     arguments = ["--data", str(data_yaml), "--output", str(run), *training.arguments()]
@@ -109,7 +109,7 @@ def train(python: Path, data_yaml: Path, training: Training, run: Path) -> None:
 def predict(
     python: Path, run: Path, pictures: Path, folder: Path, *, threads: int, min_score: float = MIN_SCORE
 ) -> None:
-    """A detector's boxes of all sets; what these weights have answered already is left alone."""
+    """A detector's boxes of all sets; existing predictions of these weights are left alone."""
     weights = run / "weights" / "last.pt"
     if not weights.is_file():
         raise SomaNetError(f"{run} has no trained network. Run this without --skip-training first.")
@@ -124,7 +124,7 @@ def predict(
 
 
 def predict_with_somanet(model: Path, wanted: Mapping[str, ScoredSet], folder: Path, *, threads: int) -> int:
-    """SomaNet's boxes and masks of all sets; gives the number of the network's parameters."""
+    """SomaNet's boxes and masks of all sets; returns the number of the network's parameters."""
     checkpoint = load_checkpoint(model)
     for name, images in wanted.items():
         output = make_folder(folder) / name
@@ -146,7 +146,7 @@ def _made_by(boxes: Path) -> str | None:
 
 
 def score(systems: Sequence[System], wanted: Mapping[str, ScoredSet], movie: Path, output: Path) -> dict[str, Any]:
-    """Every score of every system; the first is the one that the others are compared with. Draws the picture."""
+    """Every score of every system; the first is the reference for the others. Draws the figure."""
     truths = {name: truths_of(images) for name, images in wanted.items()}
     cuts = {
         system.name: choose_cut(system, [(name, truths[name]) for name in VALIDATION if name in truths])
@@ -220,7 +220,7 @@ def _examples(
 
 
 def write_all_pictures(wanted: Mapping[str, ScoredSet], folder: Path) -> None:
-    """The pictures of all sets, as the detector is shown them."""
+    """The images of all sets, as the detector's input."""
     for name, images in wanted.items():
         if images.answers == name:
             sets.write_pictures(images, folder / name)

@@ -1,1 +1,1 @@
-"""A movie file in, its folder of results out: segment, track, migrate, report; and several movies side by side."""
+"""From a movie file to its folder of results: segment, track, migrate, report; and several movies as a cohort."""

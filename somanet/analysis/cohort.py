@@ -1,4 +1,4 @@
-"""Several movies side by side: one row per movie, all cells in one table, and groups compared between donors."""
+"""A cohort of movies: one row per movie, all cells in one table, and groups compared between donors."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ COMPARED = (
     "average_speed_um_per_h",
     "saltating_share",
 )
-"""What groups are compared in; drugs change frequency and length apart (Birey 2017, 2022)."""
+"""Quantities in which groups are compared; drugs change frequency and length separately (Birey 2017, 2022)."""
 MOVIES, CELLS, COMPARISON, PICTURE = "movies.csv", "cells.csv", "comparison.csv", "comparison.png"
 CONDITIONS = Schema("conditions", (Column("movie", "string", "", "file name, with or without its suffix"),))
 
 
 @dataclass(frozen=True)
 class Study:
-    """What several movies give together.
+    """The combined results of several movies.
 
     Attributes:
         movies: one row per movie.
         cells: :data:`somanet.migration.tables.MIGRATION` of all movies, with ``movie``, and ``donor`` and ``group`` if
             known.
-        summaries: by group, and of all movies under "all".
-        comparisons: of each group with the reference.
+        summaries: by group, and for all movies under "all".
+        comparisons: each group against the reference.
     """
 
     movies: pd.DataFrame
@@ -52,10 +52,10 @@ class Study:
 
 
 def read_conditions(path: Path, movies: Sequence[str]) -> pd.DataFrame:
-    """What a user says of the movies: ``movie`` and ``donor``, ``group`` or both, one row per movie, in their order.
+    """The user's table of the movies: ``movie`` and ``donor``, ``group`` or both, one row per movie, in their order.
 
     Raises:
-        SomaNetError: columns are missing, a movie has no row or two, or a cell is empty.
+        SomaNetError: columns are missing, a movie has no row or more than one, or a cell is empty.
     """
     table = read_table(path, CONDITIONS)
     known = [name for name in ("donor", "group") if name in table.columns]
@@ -80,15 +80,15 @@ def read_conditions(path: Path, movies: Sequence[str]) -> pd.DataFrame:
 
 
 def gather(folders: Mapping[str, Path], conditions: pd.DataFrame | None, *, reference: str | None = None) -> Study:
-    """Put the results of analysed movies together.
+    """Combine the results of analysed movies.
 
     Args:
         folders: movie name → its folder of results.
-        conditions: from :func:`read_conditions`; without it the movies stand for themselves.
-        reference: the group that the others are compared with; needed where there are groups to compare.
+        conditions: from :func:`read_conditions`; without it the movies have no groups or donors.
+        reference: the group that the others are compared with; needed if there are groups to compare.
 
     Raises:
-        SomaNetError: results are missing or do not belong together, or the reference is no group.
+        SomaNetError: results are missing or do not belong together, or the reference is not a group.
     """
     tables = []
     for movie, folder in folders.items():
@@ -126,7 +126,7 @@ def _row(movie: str, cells: pd.DataFrame) -> dict[str, object]:
 
 def _compare(cells: pd.DataFrame, groups: Sequence[str], reference: str) -> list[Comparison]:
     if reference not in groups:
-        raise SomaNetError(f"There is no group {reference!r} to compare with; there are {', '.join(groups)}.")
+        raise SomaNetError(f"There is no group {reference!r} to compare with. Use one of {', '.join(groups)}.")
     if "donor" not in cells:
         raise SomaNetError(
             "Groups are compared between donors, as cells and movies of one donor are alike: give the conditions a "
@@ -143,7 +143,7 @@ def _compare(cells: pd.DataFrame, groups: Sequence[str], reference: str) -> list
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """One row per number and pair of groups; ``p_adjusted`` is for all rows together (Benjamini & Hochberg 1995)."""
+    """One row per quantity and pair of groups; ``p_adjusted`` covers all rows together (Benjamini & Hochberg 1995)."""
     from scipy.stats import false_discovery_control
 
     rows = []
@@ -174,7 +174,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def write_study(study: Study, output: Path) -> list[Path]:
-    """Write the tables and, with groups, their comparison as a table and a picture; gives the paths.
+    """Write the tables and, with groups, their comparison as a table and a figure; return the paths.
 
     The table of all cells has no internals: those stay in each movie's folder.
     """

@@ -1,4 +1,4 @@
-"""Where the numbers of a folder of results come from: movie, network, parameters, code, and every file's hash."""
+"""Provenance of a folder of results: movie, network, parameters, code, and every file's hash."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import collect
 
 CODE = Path(somanet.__file__).resolve().parents[1]
-"""The code that runs, whatever folder the user works in: its commit is the one that made the numbers."""
+"""Root of the running code, whatever the working folder: its commit is the one that produced the numbers."""
 
 
 def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """All that decided a folder's numbers, from what the steps left in it; the same again for the same inputs.
+    """Everything that determined a folder's numbers, from the files in it; reproducible for the same inputs.
 
     Args:
-        folder: with `movie.json`, `segmentation.json` and `tracking.json`.
-        settings: of the measurement.
-        model: what is known of the network beside its hash, such as the MLflow run that trained it.
+        folder: the results, with `movie.json`, `segmentation.json` and `tracking.json`.
+        settings: for the measurement.
+        model: metadata of the network besides its hash, such as the MLflow run that trained it.
     """
     movie, segmentation, tracking = (read_facts(folder / name) for name in names.STEP_FILES)
     code = collect(CODE)
@@ -54,6 +54,6 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
 
 
 def _network(told: Mapping[str, Any]) -> dict[str, Any]:
-    """A network as `segmentation.json` tells of it; all None where tracks came from elsewhere."""
+    """A network as recorded in `segmentation.json`; all None if tracks came from elsewhere."""
     known_as = {"sha256": "model_sha256", "spec": "model", "engine": "engine", "temperature": "temperature"}
     return {name: told.get(key) for name, key in known_as.items()}

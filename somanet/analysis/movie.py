@@ -1,4 +1,4 @@
-"""One movie, all four steps: what `somanet analyze` does with a file."""
+"""One movie through all four stages: what `somanet analyze` does with a file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Network:
-    """The network or networks to segment with, and what is known of them for the manifest."""
+    """The network or networks to segment with, and their metadata for the manifest."""
 
     segmenter: Segmenter
     about: dict[str, Any] = field(default_factory=dict)
@@ -45,10 +45,10 @@ class Options:
     """How movies are analysed.
 
     Attributes:
-        track, migrate: settings of these steps.
+        track, migrate: settings of these stages.
         report, overlay: write `report.html` and `overlay.mp4`.
         exports: further formats of the tracks, of :data:`somanet.tracking.formats.FORMATS`.
-        any_modality: analyse also a movie of a kind that the network was not made for.
+        any_modality: also analyse a movie outside the network's intended use.
     """
 
     track: TrackSettings = field(default_factory=TrackSettings)
@@ -59,7 +59,7 @@ class Options:
     any_modality: bool = False
 
     def files(self) -> tuple[str, ...]:
-        """Every name that an analysis may write."""
+        """Every file name that an analysis may write."""
         return (*names.ALL, *(names.EXPORTS[kind] for kind in self.exports))
 
 
@@ -71,12 +71,12 @@ def analyze_movie(
     tracks_file: Path | None = None,
     options: Options | None = None,
 ) -> Measures:
-    """From a movie to its folder of results; all of it is written, or nothing.
+    """From a movie to its folder of results; everything is written, or nothing.
 
     Args:
         source: the movie.
-        output: the folder; results of an analysis before are replaced, and what a person keeps there stays.
-        network: finds the somas; not needed with tracks.
+        output: the folder; results of an earlier analysis are replaced, other files in it stay.
+        network: segments the somas; not needed with tracks.
         tracks_file: tracks made or corrected elsewhere, used instead of finding them.
         options: see :class:`Options`.
 
@@ -146,15 +146,15 @@ def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measur
 
 
 def notes_of(folder: Path) -> tuple[str, ...]:
-    """Facts about a movie that its reader should know, in words."""
+    """Notes about a movie for the reader of its report."""
     facts, segmentation, tracking = (read_facts(folder / name) for name in names.STEP_FILES)
     notes = []
     if facts["truncated"]:
-        notes.append(f"The file breaks off; the {facts['n_frames']} frames before the cut were analysed.")
+        notes.append(f"The file is truncated; the {facts['n_frames']} complete frames were analysed.")
     if blank := segmentation["blank_frames"]:
         notes.append(
-            f"{len(blank)} of {facts['n_frames']} frames show nothing ({listed(blank)}, counted from 0); cells were "
-            "followed through them, and their time is not observed."
+            f"{len(blank)} of {facts['n_frames']} frames are blank ({listed(blank)}, counted from 0); cells were "
+            "tracked across them, and they do not count as observed time."
         )
     if not tracking["n_tracks"]:
         notes.append(
@@ -164,7 +164,7 @@ def notes_of(folder: Path) -> tuple[str, ...]:
     if note := _note_on_sizes(segmentation):
         notes.append(note)
     if segmentation.get("any_modality"):
-        notes.append("The network was asked whatever kind of microscopy this is (--any-modality).")
+        notes.append("The network was used without checking the kind of microscopy (--any-modality).")
     if "tracks_from" in segmentation:
         notes.append(f"The tracks were taken from {segmentation['tracks_from']}; SomaNet did not find them.")
     return tuple(notes)
@@ -185,7 +185,7 @@ def _note_on_sizes(segmentation: dict[str, Any]) -> str | None:
 
 
 def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
-    """Write the tracks once more for another program, as `tracks_<kind>`; gives its path."""
+    """Write the tracks in the format of another program, as `tracks_<kind>`; return its path."""
     from somanet.tracking.formats import write_tracks
 
     facts = read_facts(folder / names.MOVIE)

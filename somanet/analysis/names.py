@@ -1,4 +1,4 @@
-"""Every file of a movie's results, in one place."""
+"""The names of all files of a movie's results."""
 
 from somanet.core.results import Kind
 
@@ -18,7 +18,7 @@ REPORT = "report.html"
 OVERLAY = "overlay.mp4"
 MANIFEST = "manifest.json"
 STEP_FILES = (MOVIE, SEGMENTATION, TRACKING)
-"""What one step tells the next; the manifest holds it all in the end."""
+"""Metadata that each stage passes to the next; the manifest collects them."""
 
 EXPORTS = {
     "csv": "tracks_csv.csv",
@@ -27,11 +27,11 @@ EXPORTS = {
     "geff": "tracks_geff.geff",
     "trackmate": "tracks_trackmate.xml",
 }
-"""The tracks once more, for other programs."""
+"""The tracks in the formats of other programs."""
 
 RESULTS = Kind(record=MANIFEST, what="results of an analysis")
 ALL = (
     SOMAS, LABELS_TIFF, LABELS_ZARR, TRACKS, SALTATIONS, PAUSES, MIGRATION, MIGRATION_INTERNALS, SUMMARY, REPORT,
     OVERLAY, MANIFEST,
 )  # fmt: skip
-"""What an analysis writes, or may write, beside :data:`EXPORTS`."""
+"""Files that an analysis writes, or may write, besides :data:`EXPORTS`."""

@@ -1,4 +1,4 @@
-"""The networks that an analysis uses: the one that comes with SomaNet, or those of the user."""
+"""The networks that an analysis uses: the bundled model, or the user's own."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ BUNDLED = Path(somanet.__file__).resolve().parent / "model"
 
 
 def network_folder(model: Path | str | None) -> Path:
-    """The checkpoint folder to use; the command at work will not write there.
+    """The checkpoint folder to use; it is protected from being written to by the running command.
 
     Args:
         model: a folder, or any name that :func:`somanet.provenance.mlflow.resolve_checkpoint` takes: an MLflow run, an
             alias such as `champion`, an address.
 
     Raises:
-        SomaNetError: none was named and none came with this installation, no network has that name, or a file was
-            named instead of a folder.
+        SomaNetError: none was named and this installation has no bundled model, no network has that name,
+            or a file was named instead of a folder.
     """
     if model is not None:
         _refuse_files(Path(model))
         return protect(resolve_checkpoint(model, root=project_root()))
     if not (BUNDLED / "config.json").is_file():
         raise SomaNetError(
-            "This installation has no network of its own. Name one with --model: a folder that `somanet train` or "
-            "`somanet finetune` wrote."
+            "This installation has no bundled model. Name one with --model: a folder written by `somanet train` or "
+            "`somanet finetune`."
         )
     return protect(BUNDLED)
 
 
 @dataclass(frozen=True)
 class Opened:
-    """Networks, ready to answer.
+    """Networks, ready for inference.
 
     Attributes:
-        segmenter: of all of them.
+        segmenter: the segmenter with all of them.
         folders: their checkpoints, in the same order.
-        notes: what the user should know of the engines.
+        notes: messages about the engines for the user.
     """
 
     segmenter: Segmenter
@@ -68,16 +68,16 @@ def open_networks(
     threads: int = 1,
     at_once: int = 1,
 ) -> Opened:
-    """The network or networks that were named, each answering through an engine.
+    """The named network or networks, each run by an engine.
 
     Args:
-        models: names as :func:`network_folder` takes them; none = the one that comes with SomaNet.
+        models: names as :func:`network_folder` takes them; none = the bundled model.
         engine, threads, at_once: see :func:`somanet.segmentation.engines.with_engine`.
         symmetries: see :class:`somanet.segmentation.inference.segmenter.Segmenter`.
         rescale, diameter_px: see :func:`somanet.segmentation.inference.rescaling.rescaling_factor`.
 
     Raises:
-        SomaNetError: a network cannot be used, the same one was named twice, or they do not go together.
+        SomaNetError: a network cannot be used, the same one was named twice, or they do not form an ensemble.
     """
     from somanet.segmentation.inference.rescaling import rescaling_factor
     from somanet.segmentation.inference.segmenter import Segmenter
@@ -88,18 +88,18 @@ def open_networks(
     weights = [checkpoint.sha256 for checkpoint in loaded]
     if twice := next((n for n, sha256 in enumerate(weights) if sha256 in weights[:n]), None):
         raise SomaNetError(
-            f"{folders[twice]} has the same weights as {folders[weights.index(weights[twice])]}, so their mean says "
-            "nothing new. Name each network once."
+            f"{folders[twice]} has the same weights as {folders[weights.index(weights[twice])]}, so averaging them "
+            "adds nothing. Name each network once."
         )
     factor = rescaling_factor(loaded[0].serves, rescale=rescale, diameter_px=diameter_px)
-    Segmenter(loaded, symmetries, factor)  # what does not go together is refused before engines are made
+    Segmenter(loaded, symmetries, factor)  # incompatible networks are refused before engines are built
     answering = [with_engine(checkpoint, engine, threads=threads, at_once=at_once) for checkpoint in loaded]
     notes = tuple(dict.fromkeys(note for one in answering for note in one.notes))
     return Opened(Segmenter(tuple(one.checkpoint for one in answering), symmetries, factor), folders, notes)
 
 
 def about_networks(opened: Opened, root: Path) -> dict[str, Any]:
-    """What :func:`about_network` knows of the first; `ensemble` has what it knows of each, where there are several."""
+    """:func:`about_network` of the first; `ensemble` lists it for each of several."""
     pairs = zip(opened.folders, opened.segmenter.networks, strict=True)
     each = [about_network(folder, network.sha256, root) for folder, network in pairs]
     if len(each) == 1:
@@ -108,25 +108,25 @@ def about_networks(opened: Opened, root: Path) -> dict[str, Any]:
 
 
 def _refuse_files(path: Path) -> None:
-    """A file is no checkpoint: say what it is and what to name instead."""
+    """The error for a file, which is not a checkpoint: what it is and what to name instead."""
     if not path.is_file():
         return
     kinds = {".onnx": "an ONNX file", ".xml": "an OpenVINO file", ".zip": "a zip, such as a bioimage.io package"}
     if path.suffix.lower() in kinds:
         raise SomaNetError(
-            f"{path} is {kinds[path.suffix.lower()]}, made for other programs; expected the checkpoint folder that it "
-            "was exported from. SomaNet makes its own ONNX of a checkpoint: --engine onnxruntime."
+            f"{path} is {kinds[path.suffix.lower()]} for other programs; expected the checkpoint folder that it "
+            "was exported from. SomaNet converts a checkpoint to ONNX itself: --engine onnxruntime."
         )
     raise SomaNetError(
-        f"{path} is a file; expected the checkpoint folder that `somanet train` wrote, with config.json and "
+        f"{path} is a file; expected a checkpoint folder written by `somanet train`, with config.json and "
         f"model.safetensors{f': {path.parent}' if path.name in ('model.safetensors', 'config.json') else ''}."
     )
 
 
 def about_network(folder: Path, sha256: str, root: Path) -> dict[str, Any]:
-    """What is known of a network beside its hash: its name, its training, and the MLflow run that made it.
+    """Metadata of a network besides its hash: its name, its training, and the MLflow run that trained it.
 
-    The run is looked for in the project's store, by the hash of the weights; a network from elsewhere may name it.
+    The run is looked up in the project's store by the hash of the weights; a network from elsewhere may name it.
     """
     from somanet.segmentation.network.checkpoint import read_config
 

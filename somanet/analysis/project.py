@@ -1,4 +1,4 @@
-"""The movies of a pipeline: which there are, with their scale, and what they are scored against."""
+"""The movies of a pipeline, with their scale and their reference data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ProjectMovie:
 
     Attributes:
         source: the movie.
-        reference_tracks, reference_labels, reference_saltations: what is true or trusted of it, if anything.
+        reference_tracks, reference_labels, reference_saltations: its ground truth, or manual annotations, if any.
     """
 
     source: MovieSource
@@ -25,12 +25,12 @@ class ProjectMovie:
 
     @property
     def name(self) -> str:
-        """Of its results."""
+        """The name of its results."""
         return self.source.name
 
 
 def project_movies(raw: Path) -> list[ProjectMovie]:
-    """The movies that stage `data` wrote, in order of their names.
+    """The movies that the stage `data` wrote, sorted by name.
 
     Raises:
         SomaNetError: `movies.json` is missing.

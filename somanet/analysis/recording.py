@@ -1,4 +1,4 @@
-"""An analysed movie as an MLflow run below the run that trained its network."""
+"""An analysed movie as an MLflow run, a child of the run that trained its network."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def record_movie(
     root: Path,
     run_file: Path,
 ) -> str:
-    """Record parameters, numbers, scores and files of one movie; gives the run's id.
+    """Record parameters, numbers, scores and files of one movie; return the run id.
 
-    The run is a child of the run that trained the network, in its experiment, where the store has it; else it stands
-    alone in the experiment `movies` and names the weights.
+    The run is a child of the run that trained the network, in its experiment, if the store has it; otherwise it has no
+    parent, is in the experiment `movies` and names the weights.
 
     Args:
         manifest: from :func:`somanet.analysis.manifest.provenance_of`.
@@ -36,7 +36,7 @@ def record_movie(
         movie: the file, for its hash.
         files: stored with the run.
         root: the project.
-        run_file: JSON to write with the run's id.
+        run_file: JSON file to write the run id to.
     """
     model = manifest.get("model") or {}
     experiment, parent = EXPERIMENT, None
@@ -73,4 +73,4 @@ RECORDED = (
     names.TRACKS, names.SALTATIONS, names.MIGRATION, names.MIGRATION_INTERNALS, names.SUMMARY, names.REPORT,
     names.MANIFEST,
 )  # fmt: skip
-"""The files that a run keeps; label movies and videos stay in DVC's cache."""
+"""The files stored with a run; label movies and videos stay in DVC's cache."""

@@ -1,4 +1,4 @@
-"""A movie's tracks against what is true or trusted of it."""
+"""A movie's tracks against its ground truth or manual annotations."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from somanet.migration.settings import MigrateSettings
 from somanet.tracking.formats import read_tracks
 
 MIN_REFERENCE_FRAMES = {"detection": 10, "long": 20}
-"""Shorter reference tracks are ignored: what is matched to them is neither right nor wrong."""
+"""Shorter reference tracks are ignored: tracks matched to them are neither right nor wrong."""
 
 
 def score_tracks(movie: ProjectMovie, folder: Path) -> dict[str, Any]:
-    """Scores of the tracks in a folder of results: by points, and by masks where there are reference labels.
+    """Scores of the tracks in a folder of results: by points, and by masks if there are reference labels.
 
     Returns:
-        Nothing where the movie has no reference.
+        Empty if the movie has no reference.
     """
     if movie.reference_tracks is None:
         return {}
@@ -43,7 +43,7 @@ def score_tracks(movie: ProjectMovie, folder: Path) -> dict[str, Any]:
 
 
 def reference_numbers(movie: ProjectMovie, folder: Path, settings: MigrateSettings) -> dict[str, Any]:
-    """The migration numbers of the reference tracks, measured like the movie's own; nothing without a reference."""
+    """The migration numbers of the reference tracks, measured like the movie's own; empty without a reference."""
     if movie.reference_tracks is None:
         return {}
     tracks: pd.DataFrame = read_tracks(movie.reference_tracks, scale_of(read_facts(folder / names.MOVIE)))

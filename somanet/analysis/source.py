@@ -1,4 +1,4 @@
-"""The movie to analyse: which file and channel, its scale, and whether it can be analysed at all."""
+"""The movie to analyse: file, channel, scale, and whether it can be analysed at all."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class MovieSource:
 
     Attributes:
         path: file or zarr folder.
-        name: of its results; the file's name without suffix unless told otherwise.
-        channel: which one shows the somas, where there are several.
-        pixel_size_um, frame_interval_min: go before the file's own; None takes the file's.
-        allow_truncated: analyse the frames before the cut of a file that breaks off.
-        z: the focal plane, from 0, where there are several, or `max` for their maximum projection.
+        name: name of its results; by default the file's name without suffix.
+        channel: the one with the somas, if there are several.
+        pixel_size_um, frame_interval_min: override the file's metadata; None takes the file's.
+        allow_truncated: analyse the complete frames of a truncated file.
+        z: the focal plane, from 0, if there are several, or `max` for their maximum projection.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class MovieSource:
     z: str | None = None
 
     def open(self) -> Movie:
-        """The movie, for reading.
+        """Open the movie for reading.
 
         Raises:
             SomaNetError: it cannot be read, or is a still image.
@@ -53,7 +53,7 @@ class MovieSource:
             movie.close()
             raise SomaNetError(
                 f"{self.path}: expected a movie of at least {FEWEST_FRAMES} frames, found {n_frames}. "
-                "Is it a still image? `somanet predict` labels those."
+                "Is it a still image? `somanet predict` segments those."
             )
         return movie
 
@@ -68,7 +68,7 @@ class MovieSource:
         """The physical scale.
 
         Raises:
-            SomaNetError: neither the file nor the caller knows it, or it makes no sense.
+            SomaNetError: neither the file nor the caller gives it, or it is implausible.
         """
         try:
             scale = movie.file_calibration.complete(
@@ -80,7 +80,7 @@ class MovieSource:
         return scale
 
     def describe(self) -> dict[str, Any]:
-        """What `movie.json` holds: the file's hash and shape, and the scale that is used."""
+        """The content of `movie.json`: the file's hash and shape, and the scale used."""
         with self.open() as movie:
             scale = self.calibration(movie)
             return {
@@ -99,10 +99,10 @@ class MovieSource:
 
 
 def check_served(sources: Sequence[MovieSource], serves: Serves) -> None:
-    """Refuse movies of a kind that a network was not made for, before the work.
+    """Refuse movies outside a network's intended use, before any work.
 
     Raises:
-        SomaNetError: it names the first, says what was seen, and what to do.
+        SomaNetError: naming the first one, what was found in it, and what to do.
     """
     from somanet.segmentation.inference.modality import Shown, check_modality
 
@@ -114,7 +114,7 @@ INTERVALS_MIN = (0.05, 240.0)
 
 
 def check_plausible(calibration: Calibration, source: str) -> None:
-    """Refuse a scale at which no soma could be seen to migrate: a unit that was mistaken, most likely.
+    """Refuse a scale at which soma migration could not be observed: most likely a wrong unit.
 
     Raises:
         SomaNetError: pixels outside 0.02 to 20 µm, or intervals outside 3 s to 4 h.
@@ -126,15 +126,15 @@ def check_plausible(calibration: Calibration, source: str) -> None:
         if not low <= value <= high:
             raise SomaNetError(
                 f"{source}: {what.format(f'{value:g}')} cannot be right; expected {low:g} to {high:g}. "
-                f"Was the unit mistaken, or is the file's metadata wrong? Give {hint}."
+                f"Is the unit wrong, or the file's metadata? Give {hint}."
             )
 
 
 def find_movies(paths: list[Path]) -> list[tuple[Path, str]]:
-    """Movie files behind paths, each with the name of its results; folders give the movies directly in them.
+    """Movie files at the given paths, each with the name of its results; folders give the movies directly in them.
 
     Raises:
-        SomaNetError: a path is missing or holds no movie, or two movies would share a name.
+        SomaNetError: a path is missing or has no movie, or two movies would share a name.
     """
     files: list[Path] = []
     for path in paths:
@@ -159,6 +159,6 @@ def find_movies(paths: list[Path]) -> list[tuple[Path, str]]:
 
 
 def movie_name(path: Path) -> str:
-    """The file's name without `.tif`, `.ome.tif` and their like."""
+    """The file's name without `.tif`, `.ome.tif` and the like."""
     stem = path.stem
     return stem.removesuffix(".ome") if stem.lower().endswith(".ome") else stem

@@ -1,7 +1,7 @@
-"""The four steps from a movie to its results.
+"""The four stages from a movie to its results.
 
-Each reads and writes files only, so that a command, a pipeline stage and a corrected table of tracks can begin or end
-anywhere, and every number follows from the files beside it.
+Each reads and writes files only, so that a command, a pipeline stage or a corrected table of tracks can start or stop
+anywhere, and every number follows from the files next to it.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ LARGEST_ID = np.iinfo(np.int32).max
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """What a step before wrote of its results.
+    """The metadata that an earlier stage wrote.
 
     Raises:
-        SomaNetError: as :func:`somanet.core.files.read_json`.
+        SomaNetError: as in :func:`somanet.core.files.read_json`.
     """
-    return read_json(path, expected="what the step before wrote of a movie")
+    return read_json(path, expected="a movie's metadata, written by an earlier stage")
 
 
 def scale_of(facts: dict[str, Any]) -> Calibration:
-    """The physical scale that `movie.json` names."""
+    """The physical scale in `movie.json`."""
     return Calibration(facts["pixel_size_um"], facts["frame_interval_min"])
 
 
@@ -67,19 +67,19 @@ def segment_movie(
     *,
     any_modality: bool = False,
 ) -> dict[str, Any]:
-    """Label the somas of every frame: `movie.json`, `masks.tif`, `somas.csv` and `segmentation.json`.
+    """Segment the somas in every frame: `movie.json`, `masks.tif`, `somas.csv` and `segmentation.json`.
 
     Args:
         source: the movie.
         segmenter: the network or networks.
-        folder: where to write.
-        any_modality: label also a movie of a kind that the network was not made for.
+        folder: the folder to write to.
+        any_modality: also segment a movie outside the network's intended use.
 
     Returns:
-        What `segmentation.json` holds.
+        The content of `segmentation.json`.
 
     Raises:
-        SomaNetError: the movie cannot be read, has no scale, or is of a kind that the network was not made for.
+        SomaNetError: the movie cannot be read, has no scale, or is outside the network's intended use.
     """
     from somanet.segmentation.inference.diameters import median_or_nan
 
@@ -106,15 +106,15 @@ def segment_movie(
 
 
 def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackSettings) -> dict[str, Any]:
-    """Give the somas identities: `tracks.csv`, `labels.tif` (or `.zarr`) and `tracking.json`, whose content it gives.
+    """Track the somas: `tracks.csv`, `labels.tif` (or `.zarr`) and `tracking.json`, whose content is returned.
 
     Tracks have the network's confidence in each detection, unless the masks came without `somas.csv`.
 
     Args:
         source: the movie.
-        masks: folder that :func:`segment_movie` wrote.
-        folder: where to write.
-        settings: of tracking.
+        masks: folder written by :func:`segment_movie`.
+        folder: the folder to write to.
+        settings: for tracking.
     """
     calibration = scale_of(read_facts(masks / names.MOVIE))
     blank = tuple(read_facts(masks / names.SEGMENTATION)["blank_frames"])
@@ -171,7 +171,7 @@ def write_labels_of(
     largest_id: int,
     calibration: Calibration,
 ) -> Path:
-    """Write the label movie, as TIFF, or as zarr where it is larger than a TIFF should be; gives its path."""
+    """Write the label movie as TIFF, or as zarr if it is too large for TIFF; return its path."""
     n_bytes = n_frames * shape_YX[0] * shape_YX[1] * (2 if largest_id <= LARGEST_UINT16 else 4)
     path = folder / (names.LABELS_TIFF if n_bytes < CLASSIC_TIFF_BYTES else names.LABELS_ZARR)
     write_label_movie(
@@ -182,7 +182,7 @@ def write_labels_of(
 
 @contextmanager
 def open_labels(folder: Path) -> Iterator[Movie | None]:
-    """The label movie of a folder of results; None where the tracks came without one."""
+    """The label movie in a folder of results; None if the tracks came without one."""
     for name in (names.LABELS_TIFF, names.LABELS_ZARR):
         if (folder / name).exists():
             with open_movie(folder / name) as labels:
@@ -192,10 +192,10 @@ def open_labels(folder: Path) -> Iterator[Movie | None]:
 
 
 def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[str, Any]:
-    """Take tracks that were made or corrected elsewhere instead of finding them; a CTC folder brings its labels.
+    """Use tracks made or corrected elsewhere instead of tracking; a CTC folder includes its labels.
 
     Raises:
-        SomaNetError: the file is no table of tracks, or they lie outside the movie.
+        SomaNetError: the file is not a table of tracks, or they lie outside the movie.
     """
     from somanet.tracking.ctc import CtcMasks
     from somanet.tracking.formats import read_tracks, recognise
@@ -233,7 +233,7 @@ def _check_inside(tracks: pd.DataFrame, facts: dict[str, Any], source: Path) -> 
         raise SomaNetError(
             f"{source}: track {row['track_id']:.0f} is at frame {row['frame']:.0f}, ({row['y_px']:.0f}, "
             f"{row['x_px']:.0f}) px, outside the movie of {facts['n_frames']} frames, {height} × {width} px. Are they "
-            "tracks of another movie, or in another unit?"
+            "from another movie, or in another unit?"
         )
 
 
@@ -251,13 +251,13 @@ def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) 
 
 
 def read_tracks_of(folder: Path) -> pd.DataFrame:
-    """The tracks of a folder of results."""
+    """The tracks in a folder of results."""
     path = folder / names.TRACKS
     return check_tracks(read_table(path, TRACKS), str(path))
 
 
 def summary_of(measures: Measures, facts: dict[str, Any]) -> dict[str, Any]:
-    """What `summary.json` holds: the movie's numbers with intervals, by the rule and by the model, and directions."""
+    """The content of `summary.json`: numbers with intervals, by the rule and by the model, and directions."""
     found = measures.migration
     return {
         "movie": facts["movie"],
@@ -277,7 +277,7 @@ def summary_of(measures: Measures, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def copy_facts(source: Path, folder: Path) -> None:
-    """Bring the facts of the steps before along, where folders differ."""
+    """Copy the metadata of earlier stages, if the folders differ."""
     for name in names.STEP_FILES:
         if (source / name).exists() and source.resolve() != folder.resolve():
             shutil.copyfile(source / name, make_folder(folder) / name)

@@ -52,7 +52,7 @@ app.command("doctor")(guarding(project.doctor))
 
 
 def main() -> None:
-    """Run the command line; a problem the user can mend is one line on stderr and exit status 1."""
+    """Run the command line; an error the user can fix becomes one line on stderr and exit status 1."""
     try:
         app()
     except SomaNetError as error:

@@ -19,17 +19,13 @@ if TYPE_CHECKING:
 
 def analyze(
     movies: Annotated[list[Path], typer.Argument(metavar="MOVIE...", help="Movies, or folders of movies.")],
-    output: Annotated[Path, typer.Option(help="Folder for the results; one folder inside per movie if several.")],
-    pixel_size_um: Annotated[
-        float | None, typer.Option(help="Micrometres per pixel, if the file does not say.")
-    ] = None,
-    frame_interval_min: Annotated[
-        float | None, typer.Option(help="Minutes per frame, if the file does not say.")
-    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the results; with several movies, a subfolder for each.")],
+    pixel_size_um: Annotated[float | None, typer.Option(help="Micrometres per pixel, if the file lacks it.")] = None,
+    frame_interval_min: Annotated[float | None, typer.Option(help="Minutes per frame, if the file lacks it.")] = None,
     channel: Channel = None,
     z: Plane = None,
     allow_truncated: Annotated[
-        bool, typer.Option("--allow-truncated", help="Analyse the frames before the cut of a damaged TIFF.")
+        bool, typer.Option("--allow-truncated", help="Analyse the complete frames of a truncated TIFF.")
     ] = False,
     model: Models = None,
     diameter: Diameter = None,
@@ -43,22 +39,22 @@ def analyze(
             help="Instead of a network: tracks made or corrected elsewhere (CSV, TrackMate, napari, GEFF, CTC)."
         ),
     ] = None,
-    axis_deg: Annotated[float, typer.Option(help="Direction that angles are counted from: 0 right, 90 down.")] = 0.0,
+    axis_deg: Annotated[float, typer.Option(help="Direction from which angles are measured: 0 right, 90 down.")] = 0.0,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any setting: track.max_step_um=30, migrate.sigma_um=0.5, …"),
     ] = None,
     conditions: Annotated[
-        Path | None, typer.Option(help="CSV movie,donor,group of several movies, for comparisons.")
+        Path | None, typer.Option(help="CSV movie,donor,group for several movies, for comparisons.")
     ] = None,
-    reference: Annotated[str | None, typer.Option(help="The group that others are compared with.")] = None,
+    reference: Annotated[str | None, typer.Option(help="The group that the others are compared with.")] = None,
     export: Annotated[
         list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
     ] = None,
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
-    """Find, follow and measure every cell of a movie: tables, a report to look at, a video."""
+    """Segment, track and measure every cell of a movie: tables, a report for the browser, a video."""
     from somanet.analysis.names import RESULTS
     from somanet.analysis.source import MovieSource, check_served, find_movies
     from somanet.core.results import check_results
@@ -72,14 +68,14 @@ def analyze(
     ]
     several = len(sources) > 1 or sources[0].path != movies[0]
     if tracks is not None and several:
-        raise SomaNetError("--tracks holds the tracks of one movie: name that movie alone.")
+        raise SomaNetError("--tracks has the tracks of one movie: name only that movie.")
     if conditions is not None and not several:
         raise SomaNetError("--conditions compares several movies: name them, or their folder.")
     if reference is not None and conditions is None:
         raise SomaNetError("--reference names a group of --conditions: give that table too.")
     table = _conditions(conditions, sources)
     folders = {source.name: output / source.name if several else output for source in sources}
-    for source in sources:  # before the first hour of work, not after it
+    for source in sources:  # checked before hours of work, not after
         check_results(folders[source.name], RESULTS, writes=options.files())
         with source.open() as movie:
             source.calibration(movie)
@@ -115,7 +111,7 @@ def _options(
     from somanet.tracking.formats import FORMATS
 
     if unknown := sorted(set(exports) - set(FORMATS)):
-        raise SomaNetError(f"Unknown format {unknown[0]!r} to export; there are {', '.join(FORMATS)}.")
+        raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(FORMATS)}.")
     values: dict[str, Any] = {"track": {}, "migrate": {"axis_deg": axis_deg}}
     chosen = parse(AnalysisParams, override(values, assignments), source="settings")
     return Options(
@@ -161,14 +157,14 @@ def _network(
 
 
 def _say(measures: Measures, folder: Path) -> None:
-    """The main numbers, the notes and warnings, and where to look."""
+    """Print the main numbers, the notes and warnings, and where to look next."""
     from somanet.analysis.names import MANIFEST
     from somanet.analysis.steps import read_facts
 
     numbers = measures.summary.numbers
     for name, words, unit in (
         ("frequency_corrected_per_h", "saltations per hour, corrected", ""),
-        ("mean_length_corrected_um", "their length, corrected", " µm"),
+        ("mean_length_corrected_um", "saltation length, corrected", " µm"),
         ("mobile_speed_corrected_um_per_h", "speed when mobile, corrected", " µm/h"),
         ("average_speed_um_per_h", "average speed", " µm/h"),
     ):
@@ -178,7 +174,7 @@ def _say(measures: Measures, folder: Path) -> None:
             typer.echo(f"{words:>30}  {found.value:.3g}{unit}{interval}")
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
     n_events = measures.summary.n_events
-    typer.echo(f"cells seen long enough: {n_cells}, too briefly: {n_short}; saltations: {n_events}")
+    typer.echo(f"cells observed long enough: {n_cells}, too briefly: {n_short}; saltations: {n_events}")
     for note in (*read_facts(folder / MANIFEST)["notes"], *measures.warnings):
         typer.echo(f"  note: {note}")
     typer.echo(f"Written: {folder} ({', '.join(sorted(p.name for p in folder.iterdir() if p.name[0] != '.'))})")

@@ -16,23 +16,28 @@ if TYPE_CHECKING:
 
 def calibrate(
     data: Annotated[
-        list[Path], typer.Argument(metavar="DATA...", help="Labelled images that the network did not learn from.")
+        list[Path], typer.Argument(metavar="DATA...", help="Labelled images that the network was not trained on.")
     ],
-    output: Annotated[Path, typer.Option(help="Folder for the calibrated checkpoint; the network's own is allowed.")],
+    output: Annotated[Path, typer.Option(help="Folder for the calibrated checkpoint; may be the network's own.")],
     model: OneModel = None,
-    split: Annotated[Path | None, typer.Option(help="CSV image_id,split of one data set: use only a part.")] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="CSV image_id,split of one data set, to use only one part.")
+    ] = None,
     part: Annotated[str, typer.Option(help="Which part of --split.")] = "val",
     threshold: Annotated[
-        bool, typer.Option("--threshold", help="Also choose the threshold whose labels agree best: masks change size.")
+        bool,
+        typer.Option("--threshold", help="Also choose the threshold with the most accurate labels: masks change size."),
     ] = False,
     peak_height: Annotated[
         bool,
-        typer.Option("--peak-height", help="Also choose what parts two somas that touch, by which labels agree best."),
+        typer.Option(
+            "--peak-height", help="Also choose the peak height that separates touching somas most accurately."
+        ),
     ] = False,
 ) -> None:
-    """Make a network's probabilities true: of pixels given 0.8, 8 in 10 are soma. Labels stay without the options.
+    """Temperature scaling: of pixels with probability 0.8, 8 in 10 are soma. Labels change only with the options.
 
-    One number, the temperature, is fitted. `config.json` gets it as section `calibration`; weights stay as they are.
+    One number, the temperature, is fitted and stored in `config.json` as `calibration`; the weights are unchanged.
     """
     from somanet.analysis.network import network_folder
     from somanet.io.datasets.layouts import open_dataset
@@ -40,7 +45,7 @@ def calibrate(
     from somanet.segmentation.inference.calibrating import calibrate_checkpoint
 
     if split is not None and len(data) > 1:
-        raise SomaNetError(f"--split names the images of one set, found {len(data)}. Leave it out, or name one set.")
+        raise SomaNetError(f"--split applies to one data set, found {len(data)}. Leave it out, or name one set.")
     items = []
     for path in data:
         dataset = open_dataset(path)
@@ -56,7 +61,7 @@ def calibrate(
     for setting, (before, now) in done.chosen.items():
         typer.echo(f"{setting:<24} {before.value:g} before, {now.value:g} now")
         typer.echo(f"accuracy, IoU 0.5 to 0.9 {before.accuracy:.3f} before, {now.accuracy:.3f} now")
-        typer.echo(f"found / true area        {before.size_bias:.2f} before, {now.size_bias:.2f} now")
+        typer.echo(f"predicted / true area        {before.size_bias:.2f} before, {now.size_bias:.2f} now")
         typer.echo(f"split somas per image    {before.splits:.2f} before, {now.splits:.2f} now")
         typer.echo(f"merged somas per image   {before.merges:.2f} before, {now.merges:.2f} now")
     typer.echo(f"Written: {output}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 SHOWN_IN_FULL = 30
-"""Of more networks the terminal gets no table: the page has it."""
+"""With more networks no table is printed: it is in comparison.md."""
 
 
 def compare(
@@ -24,20 +24,20 @@ def compare(
     variants: Annotated[bool, typer.Option("--variants", help="All variants in reports/evaluate.")] = False,
     experiment: Annotated[str | None, typer.Option(help="All finished runs of this MLflow experiment.")] = None,
     study: Annotated[
-        str | None, typer.Option(metavar="RUN", help="All finished runs below this MLflow run: a study or a sweep.")
+        str | None, typer.Option(metavar="RUN", help="All finished child runs of this MLflow run: a study or a sweep.")
     ] = None,
-    reference: Annotated[str | None, typer.Option(help="Network to compare with; the best unless told.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Network to compare with; default: the best.")] = None,
     score: Annotated[
-        str, typer.Option(help="Score that decides and ranks: iou, precision, recall, accuracy, mean_ap.")
+        str, typer.Option(help="Score for choosing the best and for ranks: iou, precision, recall, accuracy, mean_ap.")
     ] = "iou",
     scored_on: Annotated[
-        str | None, typer.Option(help="Data that runs were scored on, where there are several: neurons, nuclei.")
+        str | None, typer.Option(help="Data that runs were scored on, if there are several: neurons, nuclei.")
     ] = None,
     log_to: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Also store the files in this MLflow run, say a sweep's.")
+        str | None, typer.Option(metavar="RUN", help="Also store the files in this MLflow run, e.g. a sweep's.")
     ] = None,
 ) -> None:
-    """Networks side by side on the same images: scores, paired differences, ranks and cost."""
+    """Compare networks on the same images: scores, paired differences, ranks and cost."""
     from somanet.provenance.code import project_root
     from somanet.provenance.mlflow import add_files, read_run
     from somanet.training.comparison.artefact import write_comparison
@@ -45,7 +45,7 @@ def compare(
 
     root = project_root()
     if log_to is not None:
-        read_run(log_to, root=root)  # asked for before the work, not after it
+        read_run(log_to, root=root)  # checked before the work, not after
     found = gather(
         sources or [],
         root=root,

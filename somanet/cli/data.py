@@ -10,20 +10,20 @@ import typer
 from somanet.cli.guarding import guarding
 from somanet.core.errors import SomaNetError
 
-app = typer.Typer(help="Look at data sets and movies before using them.", no_args_is_help=True)
+app = typer.Typer(help="Check and prepare data sets and movies.", no_args_is_help=True)
 
 
 def simulate(
     output: Annotated[Path, typer.Option(help="Folder to write.")],
-    nuclei: Annotated[int, typer.Option(min=0, help="Nucleus images.")] = 16,
-    crops: Annotated[int, typer.Option(min=0, help="Labelled neuron crops of 256 px.")] = 8,
-    frames: Annotated[int, typer.Option(min=0, help="Frames of the neuron movie; 0 = no movie.")] = 64,
+    nuclei: Annotated[int, typer.Option(min=0, help="Number of nucleus images.")] = 16,
+    crops: Annotated[int, typer.Option(min=0, help="Number of labelled neuron crops of 256 px.")] = 8,
+    frames: Annotated[int, typer.Option(min=0, help="Number of frames of the neuron movie; 0 = no movie.")] = 64,
     size_px: Annotated[int, typer.Option(min=64, help="Height and width of the movie.")] = 512,
     pixel_size_um: Annotated[float, typer.Option(help="Micrometres per pixel of the movie.")] = 1.28,
     frame_interval_min: Annotated[float, typer.Option(help="Minutes per frame of the movie.")] = 12.0,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same data.")] = 0,
 ) -> None:
-    """Write simulated nuclei, neuron crops and a neuron movie with its true labels, tracks and saltations."""
+    """Write simulated nuclei, neuron crops and a neuron movie with ground truth labels, tracks and saltations."""
     from somanet.core import plots
     from somanet.core.calibration import Calibration
     from somanet.core.files import make_folder
@@ -52,7 +52,7 @@ def simulate(
         save_figure(plots.outlines(movie.frames_TYX[0], movie.labels_TYX[0]), output / "movie_first_frame.png")
         typer.echo(
             f"{output / 'movie.ome.tif'}: {frames} frames, {movie.tracks['track_id'].nunique()} cells, "
-            f"{len(movie.saltations)} saltations; truth in movie_truth_*, a look in movie_first_frame.png"
+            f"{len(movie.saltations)} saltations; ground truth in movie_truth_*, preview in movie_first_frame.png"
         )
     typer.echo(f"Next: somanet data check {output / 'crops.zip'}")
 
@@ -64,7 +64,7 @@ def check(
     output: Annotated[Path | None, typer.Option(help="Write the manifest as CSV.")] = None,
     strict: Annotated[bool, typer.Option(help="Exit with status 1 if anything was rejected.")] = False,
 ) -> None:
-    """Decode everything, count objects, and name whatever cannot be used and why."""
+    """Decode everything, count objects, and list what cannot be used and why."""
     from somanet.io.datasets.manifest import check_dataset, describe_manifest
     from somanet.io.datasets.movie_manifest import check_movies
     from somanet.io.movies import MOVIE_SUFFIXES
@@ -80,20 +80,20 @@ def check(
         write_table(output, manifest)
         typer.echo(f"Written: {output}")
     if len(rejected) == len(manifest) or (strict and len(rejected)):
-        raise SomaNetError(f"{path}: {len(rejected)} of {len(manifest)} were rejected; the reasons stand above.")
+        raise SomaNetError(f"{path}: {len(rejected)} of {len(manifest)} were rejected, for the reasons above.")
 
 
 @app.command()
 @guarding
 def select(
     path: Annotated[Path, typer.Argument(help="Data set (folder or zip).")],
-    output: Annotated[Path, typer.Option(help="Folder for the chosen images.")],
-    count: Annotated[int, typer.Option(min=1, help="How many images.")],
-    split: Annotated[Path | None, typer.Option(help="CSV image_id,split to choose from.")] = None,
-    part: Annotated[str, typer.Option(help="Which part of the split.")] = "train",
+    output: Annotated[Path, typer.Option(help="Folder for the selected images.")],
+    count: Annotated[int, typer.Option(min=1, help="Number of images.")],
+    split: Annotated[Path | None, typer.Option(help="CSV image_id,split of the data set.")] = None,
+    part: Annotated[str, typer.Option(help="Part of the split to select from.")] = "train",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same images.")] = 0,
 ) -> None:
-    """Choose some images of a data set at random, for example to mix them into another training."""
+    """Select images of a data set at random, for example to mix them into another training."""
     import numpy as np
 
     from somanet.io.datasets.layouts import open_dataset
@@ -105,7 +105,7 @@ def select(
         names = read_part(split, part, names=names)
     if len(names) < count:
         raise SomaNetError(
-            f"{path}: expected at least {count} images to choose from, found {len(names)}. Ask for fewer."
+            f"{path}: expected at least {count} images to select from, found {len(names)}. Lower --count."
         )
     chosen = np.random.default_rng(seed).choice(sorted(names), count, replace=False)
     typer.echo(describe_manifest(pack_dataset(path, output, names=sorted(chosen.tolist()))))
@@ -117,14 +117,17 @@ def select(
 def yolo(
     path: Annotated[Path, typer.Argument(help="Labelled data set (folder or zip).")],
     output: Annotated[Path, typer.Option(help="Folder to write.")],
-    split: Annotated[Path | None, typer.Option(help="CSV image_id,split; a tenth becomes val without it.")] = None,
+    split: Annotated[Path | None, typer.Option(help="CSV image_id,split; without it a tenth becomes val.")] = None,
     tile_px: Annotated[
-        int | None, typer.Option(min=32, help="Cut larger images into squares, so that objects keep their size.")
+        int | None,
+        typer.Option(
+            min=32, help="Cut larger images into square patches of this side (px), so that objects keep their size."
+        ),
     ] = None,
-    outlines: Annotated[bool, typer.Option("--outlines", help="Polygons, for programs that learn masks.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the tenth.")] = 0,
+    outlines: Annotated[bool, typer.Option("--outlines", help="Polygons, for programs that train on masks.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for drawing the tenth.")] = 0,
 ) -> None:
-    """Write a data set for YOLO detectors: 8-bit pictures, a text file of boxes for each, and data.yaml."""
+    """Write a data set for YOLO detectors: 8-bit images, a text file of boxes for each, and data.yaml."""
     from collections.abc import Iterable, Iterator
 
     import numpy as np

@@ -1,4 +1,4 @@
-"""Is this installation, machine and project fit for work: one line per question, and what to do if not."""
+"""Checks of this installation, machine and project: one line each, with a remedy if needed."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Check:
     """One finding.
 
     Attributes:
-        name: what was looked at.
-        status: ``ok``; ``warn``: works, but not fully; ``missing``: needed and not there.
+        name: what was checked.
+        status: ``ok``; ``warn``: works with limits; ``missing``: required but missing.
         detail: what was found.
-        remedy: what to do; empty if nothing.
+        remedy: what to do; empty if nothing is needed.
     """
 
     name: str
@@ -46,9 +46,9 @@ class Check:
 
 
 def diagnose(root: Path | str | None = None) -> list[Check]:
-    """Look at Python, packages, device, engines, DVC, the MLflow store, the data and the disk; never raises.
+    """Check Python, packages, device, engines, DVC, the MLflow store, the data and the disk; never raises.
 
-    Only the device costs time, since torch has to be imported for it (2 to 3 s).
+    Only the device check takes time, as it imports torch (2 to 3 s).
     """
     project = Path(root).resolve() if root is not None else project_root()
     parts: list[tuple[str, Callable[[], list[Check]]]] = [
@@ -65,7 +65,7 @@ def diagnose(root: Path | str | None = None) -> list[Check]:
     for name, look in parts:
         try:
             found += look()
-        except Exception as error:  # a doctor that crashes on the ill is of no use
+        except Exception as error:  # the doctor must not crash on the problems it looks for
             found.append(Check(name, "warn", f"could not be checked: {type(error).__name__}: {error}"))
     return found
 
@@ -79,7 +79,7 @@ def _python() -> Check:
 
 
 def requirements(root: Path) -> list[str]:
-    """What SomaNet asks for: from the installed package, else from the checkout's ``pyproject.toml``."""
+    """SomaNet's requirements: from the installed package, else from the checkout's ``pyproject.toml``."""
     try:
         if declared := metadata.requires("somanet"):
             return declared
@@ -105,7 +105,7 @@ def _packages(root: Path) -> list[Check]:
             Check(
                 "packages",
                 "warn",
-                "SomaNet is not installed, so nothing says what it needs",
+                "SomaNet is not installed, so its requirements are unknown",
                 "`pip install -e .`",
             )
         ]
@@ -150,16 +150,16 @@ def _device() -> Check:
     if torch.backends.mps.is_available():
         return Check("device", "ok", "mps: Apple graphics")
     if shutil.which("nvidia-smi"):
-        remedy = "Is the driver too old for this torch? `python -m torch.utils.collect_env` tells."
+        remedy = "Is the driver too old for this torch? `python -m torch.utils.collect_env` shows."
         return Check("device", "warn", "cpu, although an NVIDIA driver is installed", remedy)
     return Check("device", "ok", f"cpu with {torch.get_num_threads()} threads")
 
 
 def _engines() -> Check:
-    """What can compute a network's answers, and which one `--engine auto` takes."""
+    """The inference engines, and the one that `--engine auto` takes."""
     lacking = {name: missing(EXTRAS[name]) for name in FASTEST_FIRST}
     usable = [name for name in FASTEST_FIRST if not lacking[name]]
-    there = [name for name in FASTEST_FIRST if name not in lacking[name]]  # an engine is named as its package
+    there = [name for name in FASTEST_FIRST if name not in lacking[name]]  # engines are named after their packages
     parts = [_version(name) + (f" without {', '.join(lacking[name])}" if lacking[name] else "") for name in there]
     detail = ", ".join([*parts, _version("torch")])
     if not usable:
@@ -171,13 +171,13 @@ def _engines() -> Check:
 def _version(name: str) -> str:
     try:
         return f"{name} {metadata.version(name)}"
-    except metadata.PackageNotFoundError:  # of a distribution with another name, such as onnxruntime-gpu
+    except metadata.PackageNotFoundError:  # distributed under another name, such as onnxruntime-gpu
         return name
 
 
 def _dvc(root: Path) -> Check:
     if not (root / ".dvc").is_dir():
-        remedy = "Go to a checkout of the project; `dvc init` starts a new one. Prediction needs neither."
+        remedy = "Run this in a checkout of the project; `dvc init` starts a new one. Prediction needs neither."
         return Check("dvc", "warn", "this folder is not a DVC project", remedy)
     lock = root / ".dvc" / "tmp" / "rwlock"
     if not (root / "dvc.lock").is_file():
@@ -197,19 +197,21 @@ def _store(root: Path) -> Check:
     shown = public_uri(tracking_uri(root), root)
     database = database_path(root)
     if database is None:
-        return Check("mlflow store", "ok", f"{shown}, set by MLFLOW_TRACKING_URI (not asked)")
+        return Check("mlflow store", "ok", f"{shown}, set by MLFLOW_TRACKING_URI (not contacted)")
     try:
         if not database.exists():
             folder = next(parent for parent in database.parents if parent.exists())
             if not os.access(folder, os.W_OK):
-                return Check("mlflow store", "missing", f"{folder} is read-only", "Set MLFLOW_TRACKING_URI elsewhere.")
+                return Check(
+                    "mlflow store", "missing", f"{folder} is read-only", "Set MLFLOW_TRACKING_URI to another store."
+                )
             return Check("mlflow store", "ok", f"{shown}, created by the first run")
         check_database(database, wait_s=1.0)
     except SomaNetError as error:
         return Check("mlflow store", "missing", str(error), "See the message.")
     if waiting := pending_runs(root):
         return Check(
-            "mlflow store", "warn", f"{shown}; records of {len(waiting)} runs wait", "`somanet sync` sends them."
+            "mlflow store", "warn", f"{shown}; records of {len(waiting)} runs are waiting", "`somanet sync` sends them."
         )
     return Check("mlflow store", "ok", f"{shown}, {database.stat().st_size / 1e6:.1f} MB")
 
@@ -223,7 +225,7 @@ def _data(root: Path) -> Check:
         "data",
         "warn",
         f"{where} is missing or empty",
-        "`dvc repro` simulates data, `dvc pull` brings real data.",
+        "`dvc repro` simulates data, `dvc pull` fetches real data.",
     )
 
 
@@ -231,5 +233,5 @@ def _disk(root: Path) -> Check:
     free = shutil.disk_usage(root).free / _GB
     if free >= FREE_DISK_GB:
         return Check("disk", "ok", f"{free:.0f} GB free")
-    remedy = "Free some space: `dvc gc --workspace` removes what no checkout uses."
-    return Check("disk", "warn", f"only {free:.1f} GB free, {FREE_DISK_GB:.0f} GB is comfortable", remedy)
+    remedy = "Free some space: `dvc gc --workspace` removes cached files that the workspace does not use."
+    return Check("disk", "warn", f"only {free:.1f} GB free, {FREE_DISK_GB:.0f} GB is recommended", remedy)

@@ -1,4 +1,4 @@
-"""What every command that writes has in common: inputs are safe from it, and what SomaNet did not write is, too."""
+"""Protection shared by all commands that write: of their inputs, and of files that SomaNet did not write."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import typer
 from somanet.core.guard import guarded
 
 OUTPUTS = frozenset({"output", "destination", "per_image", "panels"})
-"""Parameters of commands that say where to write; every other path is read."""
+"""Parameters that name outputs of commands; every other path is read."""
 
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Outputs may replace what SomaNet did not write, or what was changed since.")
+    bool,
+    typer.Option("--replace", help="Let outputs replace files that SomaNet did not write or that were changed since."),
 ]
 
 
 def guarding(command: Callable[..., None], *, beside: tuple[str, ...] = ()) -> Callable[..., None]:
-    """A command that runs :func:`somanet.core.guard.guarded`; with the option `--replace`, where it has an output.
+    """A command wrapped in :func:`somanet.core.guard.guarded`, with the option `--replace` if it has an output.
 
     Args:
-        command: a function of typer.
-        beside: endings of further outputs: `_report` for what is written to `<output>_report`.
+        command: a typer command function.
+        beside: suffixes of further outputs: `_report` for what is written to `<output>_report`.
     """
     signature = inspect.signature(command, eval_str=True)
     writes = bool(OUTPUTS & set(signature.parameters))

@@ -12,7 +12,7 @@ def trace(
     file: Annotated[Path, typer.Argument(help="A table, figure, network, report, manifest or scores of this project.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Tell where a file comes from: stage or analysis, MLflow run, network, data; what is missing, what has changed."""
+    """Show a file's provenance: stage or analysis, MLflow run, network, data; what is missing, what has changed."""
     import json
 
     from somanet.provenance.trace.chain import chain_text

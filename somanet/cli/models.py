@@ -17,24 +17,28 @@ def export(
     output: Annotated[Path, typer.Option(help="Folder (safetensors, openvino) or file (.onnx; .zip of bioimageio).")],
     model: Annotated[
         str | None,
-        typer.Argument(help="Checkpoint folder, run id, alias (champion) or URI; SomaNet's own network unless told."),
+        typer.Argument(help="Checkpoint folder, run id, alias (champion) or URI; default: the bundled model."),
     ] = None,
     to: Annotated[
         Literal["safetensors", "onnx", "openvino", "bioimageio"],
-        typer.Option("--format", help="A checkpoint of half the bytes; or a file for other programs."),
+        typer.Option("--format", help="A checkpoint of half the size, or a file for other programs."),
     ] = "safetensors",
-    author: Annotated[list[str] | None, typer.Option(help="Of a bioimageio package; once for each.")] = None,
-    licence: Annotated[str | None, typer.Option("--license", help="Of a bioimageio package: CC-BY-4.0, …")] = None,
+    author: Annotated[
+        list[str] | None, typer.Option(help="Author of a bioimageio package; repeat for several.")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option("--license", help="Licence of a bioimageio package: CC-BY-4.0, …")
+    ] = None,
     modality: Annotated[
         Literal["fluorescence"] | None,
-        typer.Option(help="Of a checkpoint: the microscopy it was made for; predict and analyze then refuse others."),
+        typer.Option(help="Intended use of a checkpoint: its microscopy; predict and analyze then refuse others."),
     ] = None,
     diameters: Annotated[
         str | None,
-        typer.Option(metavar="LOW-HIGH", help="Of a checkpoint: diameters (px) of the somas it finds well, as 8-48."),
+        typer.Option(metavar="LOW-HIGH", help="Intended use of a checkpoint: soma diameters (px), as 8-48."),
     ] = None,
 ) -> None:
-    """Write a network for others, with the name of the run that trained it, and prove that it answers alike."""
+    """Export a network, with the name of the run that trained it, and check that its outputs are the same."""
     from somanet.analysis.network import BUNDLED, network_folder
     from somanet.provenance.code import project_root
     from somanet.provenance.mlflow import find_run
@@ -62,11 +66,11 @@ def export(
         author, licence = (author or ["SomaNet contributors"], licence or "MIT") if own else (author, licence)
         card = exporting.make_card(checkpoint, name=name, authors=author or (), licence=licence)
         difference = exporting.export_bioimageio(checkpoint, output, card=card, mlflow_run=run)
-    typer.echo(f"Written: {output} ({_megabytes(output):.1f} MB); its answers differ from torch's by {difference:.1g}")
+    typer.echo(f"Written: {output} ({_megabytes(output):.1f} MB); its outputs differ from torch's by {difference:.1g}")
 
 
 def _serves(modality: str | None, diameters: str | None, before: Serves) -> Serves | None:
-    """What a checkpoint is said to serve: what it said before, with what is told now; None if nothing is."""
+    """The intended use of a checkpoint: the recorded one, updated by the options; None if there is neither."""
     from pydantic import ValidationError
 
     from somanet.segmentation.network.serves import Serves

@@ -1,4 +1,4 @@
-"""Options that several commands have: which network, what of a file it sees, and how."""
+"""Options that several commands share: the network, its input from a file, and inference."""
 
 from __future__ import annotations
 
@@ -12,51 +12,55 @@ import typer
 
 from somanet.segmentation.engines import EngineName
 
-_NETWORK = "Checkpoint folder, run id, alias (champion) or URI; SomaNet's own unless told."
+_NETWORK = "Checkpoint folder, run id, alias (champion) or URI; default: the bundled model."
 
 OneModel = Annotated[str | None, typer.Option("--model", help=_NETWORK)]
 Models = Annotated[
     list[str] | None,
-    typer.Option("--model", help=f"{_NETWORK} Given several times: the mean of their probabilities."),
+    typer.Option("--model", help=f"{_NETWORK} Repeat for an ensemble: the mean of their probabilities."),
 ]
 Symmetries = Annotated[
     int,
     typer.Option(
-        help="Ways that a network sees each image, answers averaged: 1 upright, 4 also mirrored, 8 also turned. Time "
-        "grows likewise."
+        "--tta",
+        "--symmetries",
+        help="Test-time augmentation: the mean prediction over 1 (none), 4 (mirrored) or 8 (also turned) views of each "
+        "image; time grows likewise. --symmetries is the old name, for this version only.",
     ),
 ]
 Channel = Annotated[
     str | None,
-    typer.Option(help="Channel of the somas, where a file has several: its name, or its number from 0."),
+    typer.Option(help="Channel of the somas, if a file has several: its name, or its number from 0."),
 ]
 Plane = Annotated[
     str | None,
-    typer.Option("--z", help="Of a Z stack: a plane's number from 0, or max for each pixel's brightest plane."),
+    typer.Option("--z", help="Of a Z stack: a plane's number from 0, or max for the maximum projection."),
 ]
 Diameter = Annotated[
     float | None,
-    typer.Option(help="The somas' diameter in pixels, where they are much smaller or larger than a network knows."),
+    typer.Option(help="Soma diameter in pixels, if it differs much from a network's intended use: images are resized."),
 ]
 Rescale = Annotated[
     float | None,
-    typer.Option(help="Instead of --diameter: show a network the image resized by this factor, 0.5 for half."),
+    typer.Option(help="Instead of --diameter: resize images by this factor for the network, 0.5 for half."),
 ]
 AnyModality = Annotated[
     bool,
-    typer.Option("--any-modality", help="Work also on what a network was not made for, such as bright field."),
+    typer.Option(
+        "--any-modality", help="Also process microscopy outside a network's intended use, such as bright field."
+    ),
 ]
-Engine = Annotated[EngineName, typer.Option(help="What computes; auto is the fastest installed.")]
+Engine = Annotated[EngineName, typer.Option(help="Inference engine; auto is the fastest installed.")]
 
 
 def with_options(kind: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the fields of a dataclass as options, so that several commands share them.
 
     Args:
-        kind: a dataclass whose fields typer knows how to read.
+        kind: a dataclass whose fields typer can read.
 
     Returns:
-        A decorator of a function whose first argument is a `kind` and whose others are options of its own.
+        A decorator for a function whose first argument is a `kind` and whose others are its own options.
     """
     hints = get_type_hints(kind, include_extras=True)
     shared = {
@@ -77,7 +81,11 @@ def with_options(kind: type) -> Callable[[Callable[..., None]], Callable[..., No
             command(kind(**{name: values.pop(name) for name in shared}), **values)
 
         required = [one for one in shared.values() if one.default is inspect.Parameter.empty]
-        parameters = [*required, *own, *(one for one in shared.values() if one not in required)]  # as --help lists them
+        parameters = [
+            *required,
+            *own,
+            *(one for one in shared.values() if one not in required),
+        ]  # in the order of --help
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {one.name: one.annotation for one in parameters}
         return run

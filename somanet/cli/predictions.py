@@ -28,11 +28,11 @@ def predict(
     symmetries: Symmetries = 1,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
-    pictures: Annotated[bool, typer.Option(help="Also write <name>.png with the outlines drawn.")] = False,
+    pictures: Annotated[bool, typer.Option(help="Also write <name>.png with outlines drawn in.")] = False,
 ) -> None:
-    """Label the somas of images: OUTPUT/<name>.tif, 0 = background, one number per soma.
+    """Segment the somas in images: OUTPUT/<name>.tif, 0 = background, one number per soma.
 
-    OUTPUT/objects.csv has a row for each soma: size, place, and how sure the network is of it, from 0 to 1.
+    OUTPUT/objects.csv has a row for each soma: size, position, and the network's confidence, from 0 to 1.
     """
     from tqdm import tqdm
 
@@ -49,7 +49,7 @@ def predict(
 
     found = find_inputs(inputs, Choice(channel, z))
     check_results(output, LABELS)
-    movies = any(item.read is None for item in found)  # their frames are worked on side by side, images one by one
+    movies = any(item.read is None for item in found)  # frames are processed in parallel, images one by one
     opened = open_networks(
         model,
         engine=engine,
@@ -77,30 +77,32 @@ def predict(
 
 
 def evaluate(
-    truth: Annotated[Path, typer.Option(help="Labelled data set (Kaggle or pairs layout) or folder of label images.")],
+    truth: Annotated[
+        Path, typer.Option(help="Ground truth: labelled data set (Kaggle or pairs layout) or folder of label images.")
+    ],
     output: Annotated[Path, typer.Option(help="JSON file to write.")],
     predictions: Annotated[Path | None, typer.Option(help="Folder of label images.")] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Or a network, to predict TRUTH's images first: folder, run id, alias (champion) or URI. Several: "
-            "their mean."
+            help="Or a network, to segment TRUTH's images first: folder, run id, alias (champion) or URI. Repeat for "
+            "an ensemble."
         ),
     ] = None,
     symmetries: Symmetries = 1,
     per_image: Annotated[Path | None, typer.Option(help="Also write one row per image as CSV.")] = None,
     panels: Annotated[
-        Path | None, typer.Option(help="With --model: also draw input, truth, prediction, errors.")
+        Path | None, typer.Option(help="With --model: also draw input, ground truth, prediction, errors.")
     ] = None,
     record: Annotated[
         str | None, typer.Option(metavar="NAME", help="With --model: also add the scores to its MLflow run, as NAME.")
     ] = None,
-    ignore_edge: Annotated[bool, typer.Option(help="Leave out objects that the image's edge cuts.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    ignore_edge: Annotated[bool, typer.Option(help="Leave out objects cut by the image's edge.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Score label images: IoU, precision, recall, F1, accuracy, AP, size bias, with 95 % intervals over images.
 
-    The scores without edge-cut objects stand under `interior` in any case.
+    The scores without edge-cut objects are always given, under `interior`.
     """
     from somanet.core.files import write_json
     from somanet.core.hashing import sha256_tree
@@ -112,12 +114,12 @@ def evaluate(
     if (predictions is None) == (not model):
         raise SomaNetError("Give either --predictions FOLDER or --model FOLDER.")
     if panels is not None and not model:
-        raise SomaNetError("--panels needs the images, which --predictions does not have: give --model.")
+        raise SomaNetError("--panels needs the images, which --predictions lacks: give --model.")
     if symmetries != 1 and not model:
-        raise SomaNetError("--symmetries says how a network sees the images: give --model.")
+        raise SomaNetError("--tta is test-time augmentation of a network: give --model.")
     if record is not None and (not model or len(model) > 1 or symmetries != 1):
         raise SomaNetError(
-            "--record adds a network's own scores to the run that trained it: give one --model, without --symmetries."
+            "--record adds a network's own scores to the run that trained it: give one --model, without --tta."
         )
     truth_sha256 = sha256_tree(truth)
     if model:
@@ -155,7 +157,7 @@ def evaluate(
 
 
 def _networks_scored(segmenter: Segmenter) -> dict[str, Any]:
-    """Where scores of networks come from."""
+    """Provenance of the scores of networks."""
     from somanet import __version__
     from somanet.segmentation.inference.record import record_of
 
@@ -165,7 +167,7 @@ def _networks_scored(segmenter: Segmenter) -> dict[str, Any]:
 
 
 def _labels_scored(folder: Path) -> dict[str, Any]:
-    """Where scores of label images come from: the images, and the network if SomaNet made them."""
+    """Provenance of the scores of label images: the images, and the network if SomaNet made them."""
     import json
 
     from somanet import __version__
@@ -173,25 +175,25 @@ def _labels_scored(folder: Path) -> dict[str, Any]:
 
     try:
         told = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))["model_sha256"]
-    except (OSError, ValueError, KeyError, TypeError):  # labels of another program
+    except (OSError, ValueError, KeyError, TypeError):  # labels from another program
         told = None
     labels = {"name": folder.name, "sha256": sha256_tree(folder)}
     return {"somanet": __version__, "model_sha256": told, "predictions": labels}
 
 
 def _run_of(checkpoint: Path, name: str) -> str:
-    """The run to add scores to; asked for before the work, not after it."""
+    """The run to add scores to; looked up before the work, not after."""
     from somanet.provenance.code import project_root
     from somanet.provenance.mlflow import find_run
     from somanet.segmentation.network.checkpoint import read_config
 
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise SomaNetError(f"--record is {name!r}; expected small letters, digits and _, such as neurons.")
+        raise SomaNetError(f"--record is {name!r}; expected lower-case letters, digits and _, such as neurons.")
     weights = read_config(checkpoint)["weights"]["sha256"]
     run_id = find_run({"weights_sha256": weights}, root=project_root())
     if run_id is None:
         raise SomaNetError(
-            f"No finished run here trained the weights {weights[:12]}… of {checkpoint.name}: there is nothing to add "
+            f"No finished run here trained the weights {weights[:12]}… of {checkpoint.name}: there is no run to add "
             "the scores to. Leave --record out, or run in the project that trained it."
         )
     return run_id

@@ -10,17 +10,17 @@ from somanet.core.errors import SomaNetError
 
 
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this computer.")] = 5000) -> None:
-    """Open MLflow's page of this project's runs, on this computer only."""
+    """Open the MLflow page with this project's runs, on this computer only."""
     from somanet.provenance.code import project_root
     from somanet.provenance.mlflow import serve_ui
 
-    typer.echo("Starting MLflow (some seconds); Ctrl-C stops it.")
+    typer.echo("Starting MLflow (takes some seconds); Ctrl-C stops it.")
     hint = "The first time, switch to `Model training` at the top left, then choose an experiment (docs/mlflow.md)."
     serve_ui(project_root(), port=port, ready=lambda url: typer.echo(f"Open {url}\n{hint}"))
 
 
 def sync() -> None:
-    """Send to MLflow what was kept aside while the tracking server was away."""
+    """Send MLflow the records that were kept while the tracking server was unreachable."""
     from somanet.provenance.code import project_root
     from somanet.provenance.mlflow import replay_spool
 
@@ -29,7 +29,7 @@ def sync() -> None:
 
 
 def doctor() -> None:
-    """Check this installation, machine and project; say what is missing and what to do."""
+    """Check this installation, machine and project; list what is missing and what to do."""
     from somanet.cli.doctor import diagnose
 
     marks = {"ok": "ok     ", "warn": "warning", "missing": "MISSING"}
@@ -40,4 +40,4 @@ def doctor() -> None:
             typer.echo(f"         → {check.remedy}")
     missing = [check.name for check in checks if check.status == "missing"]
     if missing:
-        raise SomaNetError(f"Needed and not there: {', '.join(missing)}.")
+        raise SomaNetError(f"Required but missing: {', '.join(missing)}. The lines above say what to do.")

@@ -18,22 +18,24 @@ def promote(
         str | None, typer.Argument(help="Run id, mlflow_run.json or its folder, or an alias such as challenger.")
     ] = None,
     to: Annotated[Literal["champion", "challenger"], typer.Option(help="The alias to give.")] = "champion",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, and change nothing.")] = False,
-    roll_back: Annotated[bool, typer.Option("--roll-back", help="Give champion back to the one before.")] = False,
-    reason: Annotated[str | None, typer.Option(help="With --roll-back: why.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide without changing anything.")] = False,
+    roll_back: Annotated[
+        bool, typer.Option("--roll-back", help="Return the alias champion to the version before.")
+    ] = False,
+    reason: Annotated[str | None, typer.Option(help="With --roll-back: the reason.")] = None,
     params: Annotated[Path, typer.Option("--params", help="Parameter file with a section `promote`.")] = Path(
         "params.yaml"
     ),
 ) -> None:
-    """Register a run's network as champion, if the rule of params.yaml's `promote` section agrees.
+    """Register a run's network as champion, if the rule in params.yaml's `promote` section agrees.
 
-    The rule compares it with the champion on the same images. A refusal says why and exits with 1.
+    The rule compares it with the champion on the same images. A refusal gives the reason and exits with 1.
     """
     from somanet.provenance.code import project_root
 
     if roll_back:
         if run is not None or to != "champion":
-            raise SomaNetError("--roll-back is about the champion there is: give it without RUN and --to.")
+            raise SomaNetError("--roll-back applies to the current champion: give it without RUN and --to.")
         _roll_back(project_root(), reason, dry_run)
         return
     if run is None:

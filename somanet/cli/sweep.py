@@ -20,26 +20,28 @@ _PACKED, _STARTS = Path("data/packed/target_train"), Path("models/pretrain")
 
 
 def sweep(
-    name: Annotated[str, typer.Argument(help="A sweep of params.yaml's `sweep` section.")],
+    name: Annotated[str, typer.Argument(help="A sweep in params.yaml's `sweep` section.")],
     params: Annotated[Path, typer.Option(help="The parameter file.")] = Path("params.yaml"),
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, instead of those in the file.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0, help="Start no trial after so many minutes.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Total number of trials, instead of the file's.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Start no trial after this many minutes.")] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Trials side by side: processes of this computer, or of --scheduler's.")
+        int | None, typer.Option(min=1, help="Parallel trials: processes on this computer, or on --scheduler's.")
     ] = None,
     scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler to use: tcp://host:8786.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="A labelled set instead of the pipeline's training neurons.")
     ] = None,
-    start: Annotated[str | None, typer.Option(help="Network to begin with, instead of the pipeline's.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of the report; else reports/sweeps/NAME.")] = None,
+    start: Annotated[str | None, typer.Option(help="Network to start from, instead of the pipeline's.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for the report; default: reports/sweeps/NAME.")] = None,
     write_back: Annotated[
         str | None, typer.Option(help="Write the best settings into the file as this variant.")
     ] = None,
-    force: Annotated[bool, typer.Option(help="Let --write-back replace another variant of that name.")] = False,
-    restart: Annotated[bool, typer.Option(help="Forget this study's trials; MLflow keeps their runs.")] = False,
+    force: Annotated[bool, typer.Option(help="Let --write-back replace another variant with that name.")] = False,
+    restart: Annotated[
+        bool, typer.Option(help="Delete the search's trials and begin again; MLflow keeps their runs.")
+    ] = False,
 ) -> None:
-    """Search hyperparameters: each trial is a training and an MLflow run. The same command goes on after a kill."""
+    """Search hyperparameters: each trial is a training and an MLflow run. The same command resumes after a kill."""
     from somanet.config import load_params
     from somanet.core.extras import require
     from somanet.core.settings import read_yaml
@@ -62,7 +64,7 @@ def sweep(
     from somanet.training.sweep.plan import plan_sweep
     from somanet.training.sweep.space import read_space
 
-    read_space(chosen, base, source=source)  # a mistake in the file is said before one about files that are missing
+    read_space(chosen, base, source=source)  # mistakes in the file are reported before missing files
     job = plan_sweep(
         name,
         chosen,
@@ -90,7 +92,7 @@ def sweep(
     if write_back is not None:
         from somanet.training.sweep.winner import winning_variant, write_variant
 
-        assert report.best is not None  # _tell has seen to it
+        assert report.best is not None  # _tell has checked it
         changed = write_variant(
             params,
             write_back,
@@ -99,7 +101,7 @@ def sweep(
             check=load_params,
             force=force,
         )
-        typer.echo(f"{'Written' if changed else 'There already'}: finetune.{write_back} in {params}")
+        typer.echo(f"{'Written' if changed else 'Already there'}: finetune.{write_back} in {params}")
     only_seeds = set(chosen.space) == {"seed"}
     typer.echo(f"Next: {_next_step(name, params, folder, write_back, data, start, only_seeds=only_seeds)}")
 
@@ -123,11 +125,11 @@ def _check_write_back(name: str | None) -> None:
     import re
 
     if name is not None and not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise SomaNetError(f"--write-back {name!r}: a variant's name is made of small letters, digits and _.")
+        raise SomaNetError(f"--write-back {name!r}: expected lower-case letters, digits and _, such as tuned.")
 
 
 def _starts(sweep: SweepParams, params: Params, folder: Path, given: str | None) -> dict[str, Path]:
-    """Name of each start that a trial may have -> its checkpoint."""
+    """Name -> checkpoint of each start that a trial may use."""
     base = params.finetune[sweep.base]
     axis = sweep.space.get("start")
     if given is not None:
@@ -139,13 +141,15 @@ def _starts(sweep: SweepParams, params: Params, folder: Path, given: str | None)
     names = [base.start] if axis is None else [str(choice) for choice in axis.choices or ()]
     unknown = sorted(set(names) - set(params.pretrain))
     if unknown:
-        raise SomaNetError(f"The space's start {unknown[0]!r} is no network; pretrain has {sorted(params.pretrain)}.")
+        raise SomaNetError(
+            f"The space's start {unknown[0]!r} is not a network; pretrain has {sorted(params.pretrain)}."
+        )
     folders = {name: folder / _STARTS / name for name in names}
     missing = [name for name, place in folders.items() if not (place / "config.json").is_file()]
     if missing:
         stages = " ".join(f"pretrain@{name}" for name in missing)
         raise SomaNetError(
-            f"{folders[missing[0]]} not found: the sweep begins with that network. Run `dvc repro manifest {stages}` "
+            f"{folders[missing[0]]} not found: the sweep starts from that network. Run `dvc repro manifest {stages}` "
             "first, or name one with --start."
         )
     return folders
@@ -163,7 +167,7 @@ def _labelled(folder: Path, given: Path | None) -> Path:
 def _tell(report: Report) -> None:
     counts = ", ".join(f"{number} {word}" for word, number in report.counts.items() if number)
     if report.best is None:
-        why = f" The latest failed because: {report.problem}" if report.problem else ""
+        why = f" Latest failure: {report.problem}" if report.problem else ""
         raise SomaNetError(f"No trial is complete ({counts or 'none was started'}), see {report.folder}.{why}")
     settings = "\n".join(f"  {name}: {value}" for name, value in report.best.values.items())
     one = report.best
@@ -172,7 +176,7 @@ def _tell(report: Report) -> None:
     typer.echo(
         f"Best: {which}, {report.metric} {one.value:.4f}{spread} on held-out training neurons ({counts})\n"
         f"{settings}{chr(10) if settings else ''}"
-        f"Written: {report.folder} (trials.csv, sweep.json, pictures)\nMLflow run: {report.parent_run_id}"
+        f"Written: {report.folder} (trials.csv, sweep.json, figures)\nMLflow run: {report.parent_run_id}"
     )
 
 
@@ -186,7 +190,7 @@ def _next_step(
     *,
     only_seeds: bool,
 ) -> str:
-    """What confirms the winner, or how to keep it."""
+    """The command that confirms the winner, or keeps it."""
     if variant is None:
         where = f" --params {params}" if params != Path("params.yaml") else ""
         outside = (f" --data {data}" if data else "") + (f" --start {start}" if start else "")

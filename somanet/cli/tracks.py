@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from somanet.evaluation.tracks import Matches
     from somanet.evaluation.windows import Window
 
-app = typer.Typer(help="Tracks to and from other programs, and against a reference.", no_args_is_help=True)
+app = typer.Typer(
+    help="Convert tracks to and from other programs; score them against a reference.", no_args_is_help=True
+)
 
 PixelSize = Annotated[float | None, typer.Option(help="Micrometres per pixel.")]
 FrameInterval = Annotated[float | None, typer.Option(help="Minutes per frame.")]
@@ -26,7 +28,7 @@ MovieFile = Annotated[Path | None, typer.Option("--movie", help="Or the movie, t
 
 NEXT = {
     "csv": "somanet analyze MOVIE --tracks {path} --output OUT",
-    "napari": "in napari: viewer.add_tracks(pandas.read_csv('{path}')), over the movie as it is",
+    "napari": "in napari: viewer.add_tracks(pandas.read_csv('{path}')), on top of the movie",
     "ctc": "any program that reads the Cell Tracking Challenge's folders",
     "geff": "any program that reads GEFF; then somanet analyze MOVIE --tracks CORRECTED --output OUT",
     "trackmate": "in Fiji: Plugins > Tracking > Load a TrackMate file; correct, save, and then "
@@ -38,21 +40,27 @@ COUNTS = ("identity_switches",)
 @app.command("convert")
 @guarding
 def convert(
-    source: Annotated[Path, typer.Argument(help="Tracks: CSV, TrackMate XML, GEFF, or a challenge folder.")],
-    destination: Annotated[Path, typer.Argument(help=".csv, .xml (TrackMate), .geff, or a folder (challenge).")],
-    to: Annotated[str | None, typer.Option(help="csv, napari, ctc, geff or trackmate, whatever the suffix.")] = None,
+    source: Annotated[
+        Path, typer.Argument(help="Tracks: CSV, TrackMate XML, GEFF, or a Cell Tracking Challenge folder.")
+    ],
+    destination: Annotated[
+        Path, typer.Argument(help=".csv, .xml (TrackMate), .geff, or a folder (Cell Tracking Challenge).")
+    ],
+    to: Annotated[str | None, typer.Option(help="csv, napari, ctc, geff or trackmate; overrides the suffix.")] = None,
     pixel_size_um: PixelSize = None,
     frame_interval_min: FrameInterval = None,
     movie: MovieFile = None,
     labels: Annotated[Path | None, typer.Option(help="For ctc: the label movie, value = track id.")] = None,
 ) -> None:
-    """Write tracks in the format of another program. What SOURCE is, its content tells."""
+    """Write tracks in the format of another program. SOURCE's format is recognised by its content."""
     from somanet.io.movies import open_movie
     from somanet.tracking.formats import format_by_name, read_tracks, write_tracks
 
     kind = to or format_by_name(destination)
     if labels is not None and kind != "ctc":
-        raise SomaNetError(f"--labels belongs to the format ctc; {destination} becomes {kind}. Leave one of them out.")
+        raise SomaNetError(
+            f"--labels is for the format ctc only; {destination} becomes {kind}. Leave --labels out, or give --to ctc."
+        )
     scale, shape_YX = _scale([source], pixel_size_um, frame_interval_min, movie)
     tracks = read_tracks(source, scale)
     with contextlib.ExitStack() as stack:
@@ -66,13 +74,15 @@ def convert(
 @guarding
 def score(
     result: Annotated[Path, typer.Argument(help="Tracks in any format.")],
-    reference: Annotated[Path, typer.Argument(help="The truth: tracks in any format, or a CSV track,frame,y_px,x_px.")],
+    reference: Annotated[
+        Path, typer.Argument(help="Ground truth: tracks in any format, or a CSV track,frame,y_px,x_px.")
+    ],
     result_labels: Annotated[Path | None, typer.Option(help="Label movie of RESULT, value = track id.")] = None,
     reference_labels: Annotated[Path | None, typer.Option(help="Label movie of REFERENCE.")] = None,
-    max_distance_um: Annotated[float, typer.Option(help="Points further apart are no match.")] = 8.0,
+    max_distance_um: Annotated[float, typer.Option(help="Points further apart do not match.")] = 8.0,
     min_reference_frames: Annotated[int, typer.Option(min=1, help="Shorter reference tracks are ignored.")] = 10,
-    x_from: Annotated[float, typer.Option(help="Score the part of the frame from this column (px) on.")] = 0.0,
-    x_to: Annotated[float | None, typer.Option(help="And below this one.")] = None,
+    x_from: Annotated[float, typer.Option(help="Score only columns (px) from this one on.")] = 0.0,
+    x_to: Annotated[float | None, typer.Option(help="Score only columns (px) below this one.")] = None,
     lineages: Annotated[bool, typer.Option("--lineages", help="Also CHOTA, whole tracks and divisions.")] = False,
     pixel_size_um: PixelSize = None,
     frame_interval_min: FrameInterval = None,
@@ -124,13 +134,13 @@ def score(
 def _scale(
     tables: Iterable[Path], pixel_size_um: float | None, frame_interval_min: float | None, movie: Path | None
 ) -> tuple[Calibration | None, tuple[int, int] | None]:
-    """The scale that was given, or that a movie or a table of our own holds; and the size of the movie's frames."""
+    """The scale, as given, or from a movie or one of SomaNet's tables; and the size of the movie's frames."""
     from somanet.core.calibration import Calibration, FileCalibration
     from somanet.io.movies import open_movie
     from somanet.tracking.formats import scale_in_file
 
     if movie is not None:
-        # Any channel will do: all have one scale.
+        # Any channel will do: all have the same scale.
         with open_movie(movie, channel=0) as opened:
             file, shape_YX = opened.file_calibration, opened.shape_YX
         return file.complete(pixel_size_um=pixel_size_um, frame_interval_min=frame_interval_min), shape_YX
@@ -152,7 +162,7 @@ def _match_masks(true_labels: Iterable[Any], pred_labels: Iterable[Any], window:
 
 
 def _challenge_scores(result: Path, reference: Path) -> dict[str, dict[str, float]]:
-    """The challenge's own scores of its own files, where the reference has its layout."""
+    """The Cell Tracking Challenge's own scores, if the reference has its layout."""
     from somanet.evaluation.tracks import METRICS, score_ctc_folders
 
     root = reference.parent if reference.name == "TRA" else reference

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What `train` and `finetune` are both told."""
+    """Options shared by `train` and `finetune`."""
 
     data: Annotated[
         list[Path],
@@ -36,12 +36,12 @@ class TrainingOptions:
         ),
     ]
     output: Annotated[Path, typer.Option(help="Checkpoint folder to write.")]
-    val: Annotated[Path | None, typer.Option(help="Validation images; else --split, else a seeded fifth of DATA.")] = (
-        None
-    )
+    val: Annotated[
+        Path | None, typer.Option(help="Validation images; default: --split, or a random fifth of DATA.")
+    ] = None
     split: Annotated[Path | None, typer.Option(help="CSV image_id,split with train and val.")] = None
-    params: Annotated[Path, typer.Option("--params", help="Parameter file that --network or --variant refers to.")] = (
-        Path("params.yaml")
+    params: Annotated[Path, typer.Option("--params", help="Parameter file for --network or --variant.")] = Path(
+        "params.yaml"
     )
     assignments: Annotated[
         list[str] | None,
@@ -49,21 +49,19 @@ class TrainingOptions:
     ] = None
     unlabelled: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH", help="Images without labels to learn from as well: a movie, or a folder of images."
-        ),
+        typer.Option(metavar="PATH", help="Unlabelled images to train on as well: a movie, or a folder of images."),
     ] = None
-    unlabelled_frames: Annotated[int, typer.Option(min=1, help="Frames of that movie, evenly spread over it.")] = 32
+    unlabelled_frames: Annotated[int, typer.Option(min=1, help="Number of frames of that movie, evenly spaced.")] = 32
     unlabelled_columns: Annotated[
         str | None,
-        typer.Option(metavar="FIRST:END", help="Only x in this range of every image without labels, such as 0:440."),
+        typer.Option(metavar="FIRST:END", help="Use only x in this range of every unlabelled image, such as 0:440."),
     ] = None
-    unlabelled_channel: Annotated[str | None, typer.Option(help="Of that movie, where it has several.")] = None
+    unlabelled_channel: Annotated[str | None, typer.Option(help="Channel of that movie, if it has several.")] = None
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same weights on a CPU.")] = 0
-    experiment: Annotated[str | None, typer.Option(help="MLflow experiment; the command's name unless told.")] = None
+    experiment: Annotated[str | None, typer.Option(help="MLflow experiment; default: the command's name.")] = None
 
     def without_labels(self) -> _Unlabelled:
-        """The images without labels."""
+        """The unlabelled images."""
         return _Unlabelled(self.unlabelled, self.unlabelled_frames, self.unlabelled_columns, self.unlabelled_channel)
 
 
@@ -71,7 +69,7 @@ class TrainingOptions:
 def train(
     options: TrainingOptions,
     *,
-    network: Annotated[str | None, typer.Option(help="A network of params.yaml's `pretrain` section.")] = None,
+    network: Annotated[str | None, typer.Option(help="A network in params.yaml's `pretrain` section.")] = None,
 ) -> None:
     """Train a network on labelled images. Without --network: the paper's U-Net and default settings."""
     from somanet.core.settings import override, parse
@@ -92,11 +90,13 @@ def train(
 def finetune(
     options: TrainingOptions,
     *,
-    start: Annotated[str, typer.Option(help="Network to begin with: folder, run id, alias (champion) or URI.")],
-    variant: Annotated[str | None, typer.Option(help="A variant of params.yaml's `finetune` section.")] = None,
-    blocks: Annotated[str | None, typer.Option(help="Blocks from the output to retrain: a number or 'all'.")] = None,
+    start: Annotated[str, typer.Option(help="Network to start from: folder, run id, alias (champion) or URI.")],
+    variant: Annotated[str | None, typer.Option(help="A variant in params.yaml's `finetune` section.")] = None,
+    blocks: Annotated[
+        str | None, typer.Option(help="Number of blocks to train, counted from the output, or 'all'.")
+    ] = None,
 ) -> None:
-    """Retrain a network's last blocks, or all of it, on other labelled images."""
+    """Fine-tune a network's last blocks, or all of it, on other labelled images."""
     from somanet.core.settings import override, parse
     from somanet.training.experiments import choose_images, start_network
     from somanet.training.settings import FinetuneParams
@@ -117,7 +117,9 @@ def finetune(
     training, validation = _sets(options.data, options.val, options.split, seed)
     if chosen.images is not None:
         if len(training) > 1:
-            raise SomaNetError(f"`images` says how many of one set train, found {len(training)} sets. Leave it out.")
+            raise SomaNetError(
+                f"`images` limits the images of one training set, found {len(training)} sets. Leave it out."
+            )
         [(path, items)] = training
         training = [(path, choose_images(items, chosen.images, drawn=chosen.images_drawn, seed=seed))]
     images = _Images(training, validation, others)
@@ -127,7 +129,7 @@ def finetune(
 
 @dataclass(frozen=True)
 class _Unlabelled:
-    """What was said of images without labels."""
+    """The options for unlabelled images."""
 
     path: Path | None
     n_frames: int
@@ -136,14 +138,12 @@ class _Unlabelled:
 
     def __post_init__(self) -> None:
         if self.path is None and (self.columns or self.channel):
-            raise SomaNetError(
-                "--unlabelled-columns and --unlabelled-channel say what of --unlabelled: name it as well."
-            )
+            raise SomaNetError("--unlabelled-columns and --unlabelled-channel need --unlabelled: give it as well.")
         if self.columns and not re.fullmatch(r"\d+:\d+", self.columns):
             raise SomaNetError(f"--unlabelled-columns {self.columns}: expected FIRST:END in pixels, such as 0:440.")
 
     def in_settings(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings with a section for images without labels, where such images are named and they have none."""
+        """The settings, with a default section `unlabelled` if such images are named and it is missing."""
         from somanet.core.settings import with_setting
 
         if self.path is None or (values.get("training") or {}).get("unlabelled"):
@@ -151,7 +151,7 @@ class _Unlabelled:
         return with_setting(values, "training.unlabelled", {})
 
     def read(self) -> list[NDArray[Any]]:
-        """The images; none where none were named."""
+        """The images; none if none were named."""
         from somanet.training.experiments import unlabelled_images
 
         if self.path is None:
@@ -163,7 +163,7 @@ class _Unlabelled:
 
 @dataclass(frozen=True)
 class _Images:
-    """What a training reads."""
+    """The inputs of a training."""
 
     training: list[LabelledSet]
     validation: list[LabelledSet]
@@ -199,7 +199,7 @@ def _run(
         references.append(DatasetRef(source.name, source.resolve(), context="unlabelled", n_images=len(unlabelled)))
     output, seed = options.output, options.seed
     place = output.parent / f"{output.name}_report"
-    # several_trainings, so that a kill before the report is in its place costs no second training
+    # several_trainings, so that a kill before the report is written does not cost a second training
     with several_trainings() as finished, contextlib.ExitStack() as stack:
         report = stack.enter_context(atomic_path(place)) if is_main_process() else place
         result = run_training(
@@ -242,9 +242,9 @@ def _sets(
     from somanet.io.datasets.splits import make_split, read_split
 
     if val is not None and split is not None:
-        raise SomaNetError("Give --val or --split, not both: each says which images validate.")
+        raise SomaNetError("Give --val or --split, not both: each defines the validation images.")
     if split is not None and len(data) > 1:
-        raise SomaNetError(f"--split names the images of one set, found {len(data)}. Give --val, or neither.")
+        raise SomaNetError(f"--split applies to one data set, found {len(data)}. Give --val, or neither.")
     sets = [(path, open_dataset(path)) for path in data]
     if val is not None:
         return [(path, list(dataset)) for path, dataset in sets], [(val, list(open_dataset(val)))]

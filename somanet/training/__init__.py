@@ -1,1 +1,1 @@
-"""Networks made: one training, experiments, searches, comparisons, promotion, the paper's study."""
+"""Making networks: the training loop, experiments, searches, comparisons, promotion, the paper's study."""

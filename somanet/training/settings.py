@@ -1,4 +1,4 @@
-"""The trainings of a parameter file: a network on nuclei, and named variants of its retraining on neurons."""
+"""The trainings in a parameter file: pretraining on nuclei, and named variants of fine-tuning on neurons."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from somanet.segmentation.network.settings import InstanceSettings, ModelSpec
 from somanet.training.loop.settings import TrainSettings
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-"""Names of networks and variants: they become parts of commands and paths, so they are kept plain."""
+"""Names of networks and variants: they become parts of commands and paths, so only plain characters are allowed."""
 
 
 class PretrainParams(Settings):
-    """A network and its training on nuclei."""
+    """A network and its pretraining on nuclei."""
 
     model: ModelSpec
     training: TrainSettings
 
 
 class FinetuneParams(Settings):
-    """A named variant: a pretrained network and its retraining on neurons."""
+    """A named variant: a pretrained network and its fine-tuning on neurons."""
 
     start: Name
-    """Which network of the `pretrain` section."""
+    """Name of the network in the `pretrain` section."""
     weights: Literal["pretrained", "initial", "random"]
-    """`initial`: as that network's own training began (an ImageNet encoder, say); `random`: from scratch."""
+    """`initial`: those that network's own training started from (an ImageNet encoder, say); `random`: from scratch."""
     input: Literal["rgb", "contrasts", "background"] | None = None
-    """How images enter this variant's network; none = as its start's."""
+    """How images enter this variant's network; none = as in its start."""
     instances: InstanceSettings | None = None
-    """How this variant's probabilities become labels; none = as its network's."""
+    """How this variant's probabilities become labels; none = as in its start."""
     images: PositiveInt | None = None
-    """Train on so many of the images only; none = on all."""
+    """Number of images to train on; none = all."""
     images_drawn: Literal["first", "by_seed"] = "first"
-    """`by_seed`: each seed draws its own, nested: those of `images: 2` are among those of `images: 4`."""
+    """`by_seed`: each seed draws its own; draws are nested: those of `images: 2` are among those of `images: 4`."""
     training: TrainSettings
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """The start's spec with what this variant changes."""
+        """The start's spec with this variant's changes."""
         changes = {"input": self.input, "instances": self.instances}
         return spec.model_copy(update={name: value for name, value in changes.items() if value is not None})

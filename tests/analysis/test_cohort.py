@@ -90,7 +90,7 @@ def test_groups_need_donors(folders: dict[str, Path], tmp_path: Path) -> None:
     known = read_conditions(conditions(tmp_path, list(folders), columns=("group",)), list(folders))
     with pytest.raises(SomaNetError, match="column 'donor'"):
         gather(folders, known, reference="control")
-    with pytest.raises(SomaNetError, match=r"no group 'wild'.*control, patient"):
+    with pytest.raises(SomaNetError, match=r"no group 'wild'.*Use one of control, patient"):
         gather(folders, known, reference="wild")
 
 

@@ -1,4 +1,4 @@
-"""The real movie, GFP channel alone, with the network that comes along, against tracks from the nucleus channel."""
+"""The real movie, GFP channel alone, with the bundled model, against tracks from the nucleus channel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from somanet.tracking.formats import read_tracks
 
 SCALE = Calibration(1.28, 12.0)
 UNSEEN_FROM_PX = 440
-"""The network was trained on crops of the movie's part left of it."""
+"""The network was trained on crops left of this column."""
 
 
 @pytest.mark.real

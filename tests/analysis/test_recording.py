@@ -1,4 +1,4 @@
-"""An analysed movie in MLflow: below the run that trained its network, where the store has it."""
+"""An analysed movie in MLflow: a child of the run that trained its network, if the store has it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_movie_is_a_child_of_its_network_s_run(project: Path) -> None:
     assert run.params["track.max_step_um"] == "20.0"
     assert run.metrics["migration_n_cells"] == 4
     assert run.metrics["tracks_masks_TRA"] == 0.5
-    assert "tracks_masks_SEG" not in run.metrics  # undefined is no number
+    assert "tracks_masks_SEG" not in run.metrics  # undefined scores are not recorded
     assert set(run.datasets) == {"movie"}
     assert read_run(project / "results", root=project).run_id == run.run_id
 

@@ -1,4 +1,4 @@
-"""Which movie, at which scale; everything that cannot be analysed is refused before the work."""
+"""The movie and its scale; everything that cannot be analysed is refused before any work."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def tracks(n_cells: int, *, seed: int, jumps: int, n_frames: int = 60) -> pd.Dat
 
 
 def save_results(folder: Path, table: pd.DataFrame) -> Path:
-    """What an analysis leaves of a movie's tracks."""
+    """The results of an analysis of a movie's tracks."""
     make_folder(folder)
     facts = {"movie": folder.name, "n_frames": 60, "pixel_size_um": 1.0, "frame_interval_min": 10.0}
     write_json(folder / names.MOVIE, facts)

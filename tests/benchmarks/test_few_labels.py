@@ -1,4 +1,4 @@
-"""The label-efficiency curve: which crops a training gets, what its rows add up to, and that none is repeated."""
+"""The label-efficiency curve: the crops of a training, its summary rows, and that no training is repeated."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_the_table_and_the_picture_show_what_is_there() -> None:
     assert "| −0.050 [−0.100, +0.000] | 2 |" in text
     figure = draw(summary)
     assert [ax.get_ylabel() for ax in figure.axes] == ["IoU", "precision", "accuracy"]
-    [legend] = figure.legends  # beside the panels: it would hide bars
+    [legend] = figure.legends  # outside the panels, where it would hide bars
     assert [text.get_text() for text in legend.get_texts()] == ["labelled crops only", "+ both"]
 
 
@@ -259,7 +259,7 @@ def test_the_expected_time_is_a_line_through_two_measured_ones(monkeypatch: pyte
     [
         (["--draw"], "has none of these trainings"),
         (["--variant", "tinny"], "has no finetune.tinny; it has tiny"),
-        (["--sizes", "99", "--methods", "plain"], "99 training images are to be drawn, but there are 3"),
+        (["--sizes", "99", "--methods", "plain"], "asks for 99 training images, but there are 3"),
         (["--columns", "0", "60"], "found 0:60"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Names beside dots that lie close together."""
+"""Names of dots that are close together."""
 
 from __future__ import annotations
 

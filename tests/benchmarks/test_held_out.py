@@ -1,4 +1,4 @@
-"""Scores on later frames and unseen places: what is counted there, and what confidence is compared with."""
+"""Scores on later frames and unseen regions: what counts there, and the reliability of the confidence."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_only_whole_objects_of_the_right_part_count() -> None:
 
 
 def test_reliability_counts_by_bin_and_ranks_pairs() -> None:
-    """Right: 0.95, 0.85, 0.65; wrong: 0.85, 0.55. Of six pairs the right one is surer in 4, as sure in 1: 4.5 / 6."""
+    """Correct: 0.95, 0.85, 0.65; wrong: 0.85, 0.55. Of six pairs 4 are in order and 1 is a tie: 4.5 / 6."""
     right = np.array([True, True, True, False, False])
     found = held_out.reliability(right, np.array([0.95, 0.85, 0.65, 0.85, 0.55]))
     assert [one["objects"] for one in found["bins"]] == [1, 1, 0, 2, 1]

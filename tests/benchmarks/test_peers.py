@@ -1,4 +1,4 @@
-"""The side-by-side benchmark: what it counts, on worlds small enough to count by hand."""
+"""The comparison with other programs: its numbers, on worlds small enough to count by hand."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_the_first_epoch_that_is_as_good() -> None:
     assert reached(epochs, 0.9) is None
 
 
-# Who takes part
+# Contenders
 
 
 def test_a_network_without_trained_weights_is_there_for_its_speed_only(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_recipe_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("pretrain: {tiny: {}}")
     with pytest.raises(SomaNetError, match="it has tiny"):
         read_recipe(tmp_path / "recipe.yaml", "large")
-    with pytest.raises(SomaNetError, match="is no recipe"):
+    with pytest.raises(SomaNetError, match="is not a recipe"):
         read_recipe(tmp_path / "other.yaml", "tiny")
 
 

@@ -1,4 +1,4 @@
-"""The page of the side-by-side benchmark: what its tables say of a session."""
+"""The page of the comparison with other programs: the tables of a session."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_training_is_given_as_a_share_of_the_papers_time() -> None:
     assert "Share of the paper's time: 0.20; without validation 0.25." in text
     training["contender"] = {**training["contender"], "ended": "budget"}
     text = page(found([row("other", 1.0)], training=training))
-    assert "aim not reached until the time was up" in text
+    assert "target not reached until the time was up" in text
     assert "Share of" not in text
 
 

@@ -1,4 +1,4 @@
-"""Recipes of the benchmarks: what they are compared with is the network that comes along."""
+"""Recipes of the benchmarks: they are compared with the bundled model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_widths_are_trained_alike_and_one_is_the_network_that_comes_along() 
 
 
 def test_the_race_is_run_by_the_network_that_comes_along() -> None:
-    """Validated after every epoch, so that the moment when it is good enough is seen."""
+    """Validated after every epoch, so that the moment when it is good enough is noticed."""
     race = read_recipe(PEERS / "race.yaml", "nuclei")
     assert race.model.model_dump(exclude={"instances"}) == BUNDLED_NUCLEI.model.model_dump(exclude={"instances"})
     assert race.training.validate_every == 1

@@ -1,4 +1,4 @@
-"""Two projects: one that went through the whole chain of commands, one with a network whose answers are known."""
+"""Two projects: one that went through the whole chain of commands, one with a network of known output."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bright(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that takes every pixel brighter than half of the range for a soma."""
+    """A checkpoint that classifies every pixel brighter than half of the range as soma."""
     return save_bright_network(tmp_path_factory.mktemp("bright") / "model")

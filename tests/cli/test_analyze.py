@@ -90,7 +90,7 @@ def test_the_same_inputs_give_the_same_bytes(lab: Path) -> None:
 
 
 def test_corrected_tracks_come_back(lab: Path, tmp_path: Path) -> None:
-    """The second cell's track is cut in two by hand; no network is asked."""
+    """The second cell's track is cut in two by hand; no network is used."""
     table = pd.read_csv(lab / "out" / "tracks.csv")
     table.loc[(table["track_id"] == 2) & (table["frame"] > 6), "track_id"] = 3
     table.to_csv(tmp_path / "corrected.csv", index=False)
@@ -140,7 +140,7 @@ def test_several_movies_are_compared(lab: Path, tmp_path: Path) -> None:
 
 def test_a_movie_in_which_nothing_is_found_has_empty_tables_and_a_page_that_says_so(lab: Path, tmp_path: Path) -> None:
     dark = np.random.default_rng(0).normal(200, 3, (N_FRAMES, HEIGHT, WIDTH))
-    dark[:, 5:7, 5:8] = 60_000  # hot pixels, smaller than any soma; the network's threshold is half their brightness
+    dark[:, 5:7, 5:8] = 60_000  # hot pixels, smaller than any soma; the network's threshold is half their intensity
     save_movie(tmp_path / "dark.tif", dark.astype(np.uint16))
     arguments = ("--model", lab / "model", "--set", "track.min_soma_area_um2=50")
     assert somanet("analyze", "dark.tif", "--output", "out", *arguments, cwd=tmp_path) is None
@@ -158,7 +158,7 @@ def test_a_movie_in_which_nothing_is_found_has_empty_tables_and_a_page_that_says
 def test_a_label_movie_larger_than_a_tiff_should_be_is_zarr(
     lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same labels, and a smaller movie's file of an analysis before does not stay beside it."""
+    """The same labels, and an earlier analysis' file of a smaller movie does not stay next to them."""
     arguments = (
         "analyze",
         lab / "movie.ome.tif",
@@ -191,7 +191,7 @@ def test_black_frames_are_tracked_through_and_reported(lab: Path, tmp_path: Path
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["blank_frames"] == [8, 9, 10, 11, 12]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "5 of 20 frames show nothing" in page
+    assert "5 of 20 frames are blank" in page
 
 
 def test_the_frames_before_a_cut_are_analysed_when_asked(lab: Path, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_bad_tracks_are_refused(lab: Path, tmp_path: Path, how: str, words: str)
 
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory, lab: Path) -> Path:
-    """What cannot be analysed, each in a file of its own, beside a movie that can."""
+    """Files that cannot be analysed, and a movie that can."""
     folder = tmp_path_factory.mktemp("bad")
     shutil.copytree(lab / "model", folder / "model")
     frames = frames_TYX()
@@ -286,7 +286,7 @@ SCALE = ("--pixel-size-um", "2", "--frame-interval-min", "20")
         (["good.tif", "--output", "other"], "holds other things"),
         (["good.tif", "--set", "track.max_steps=3"], "Did you mean 'max_step_um'"),
         (["good.tif", "--set", "track.max_step_um=-3"], "track.max_step_um"),
-        (["good.tif", "--export", "excel"], "Unknown format 'excel'"),
+        (["good.tif", "--export", "excel"], "Unknown export format 'excel'"),
         (["good.tif", "--conditions", "conditions.csv"], "several movies"),
         (["good.tif", "--reference", "a"], "--conditions"),
         (["good.tif", "no_scale.tif"], "no_scale.tif"),

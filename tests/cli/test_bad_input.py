@@ -1,4 +1,4 @@
-"""Bad input gets one line, an exit code that is not 0, and nothing half-written."""
+"""Bad input gets one line, a non-zero exit code, and nothing half-written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ONE_EPOCH = ("--set", "training.epochs=1", "--set", "training.size_px=32")
 
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
-    """One folder with everything that can be wrong, beside what is right."""
+    """One folder with everything that can be wrong, and valid files."""
     folder = tmp_path_factory.mktemp("bad")
     write_image(folder / "good.png", IMAGE)
     write_image(folder / "good.tif", IMAGE)
@@ -236,7 +236,7 @@ def test_two_files_of_one_name_cannot_be_compared(bad: Path, tmp_path: Path) -> 
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "same.json").write_text('{"interval95": {}, "interior": {}}')
     error = error_of(["compare", "x/same.json", "y/same.json", "--output", "out"], tmp_path)
-    assert "Two files have one name" in error
+    assert "Two networks share a name" in error
 
 
 def test_an_older_checkpoint_is_replaced_and_only_that(chain: Path, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_an_older_checkpoint_is_replaced_and_only_that(chain: Path, tmp_path: Pa
             check_write(place)
 
 
-# A disk that is full, a store that refuses
+# A full disk, a store that refuses
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_a_tracking_store_that_is_a_folder(project: Path, tmp_path: Path, monkey
 
 
 def test_a_bad_image_among_good_ones_leaves_the_labels_of_before(bad: Path, tmp_path: Path) -> None:
-    """Labels of other images beside a list that lacks them would be half a result."""
+    """Labels of other images without their rows in the table would be half a result."""
     for name, source in (("a.png", "good.png"), ("b.png", "good.png")):
         shutil.copyfile(bad / source, tmp_path / name)
     command = ("predict", "a.png", "b.png", "--model", bad / "model", "--output", "out")
@@ -351,7 +351,7 @@ def test_a_movie_without_a_scale(bad: Path) -> None:
 
 
 def test_a_given_scale_goes_before_the_file_s() -> None:
-    """The person at the microscope knows better than the header."""
+    """The user's values override the file's metadata."""
     scale = FileCalibration(2.0, 30.0).complete(pixel_size_um=1.0)
     assert (scale.pixel_area_um2, scale.frame_interval_h) == (1.0, 0.5)
     for wrong in (0.0, -1.0, float("nan"), float("inf")):

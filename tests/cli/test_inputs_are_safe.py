@@ -1,4 +1,4 @@
-"""Whatever a command is told to write, and where, its inputs stay as they were."""
+"""Whatever a command writes, and where, its inputs stay as they were."""
 
 from __future__ import annotations
 

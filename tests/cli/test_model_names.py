@@ -28,7 +28,7 @@ def _mlflow_may_warn() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def trained(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """A project that retrained the bright network a little, and lost its folder: the run's id and the weights' hash."""
+    """A project that fine-tuned the bright network, and lost its folder: the run's id and the weights' hash."""
     root = make_project(tmp_path_factory.mktemp("names") / "project", tmp_path_factory.getbasetemp())
     write_kaggle(root / "set.zip", [scene("a"), scene("b"), scene("c")])
     write_image(root / "cells.png", photograph(draw(TWO_SOMAS)))
@@ -46,7 +46,7 @@ def trained(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 @pytest.mark.parametrize("name", ["{run}", "runs:/{run}/model", "champion"])
 def test_a_network_is_rebuilt_from_its_run_alone(trained: tuple[Path, str, str], name: str, tmp_path: Path) -> None:
-    """The labels are those that the deleted folder gave: two somas, pixel by pixel."""
+    """The labels are those of the deleted checkpoint: two somas, pixel by pixel."""
     root, run_id, sha256 = trained
     model = name.format(run=run_id)
     assert somanet("predict", "cells.png", "--model", model, "--output", tmp_path, cwd=root) is None

@@ -1,4 +1,4 @@
-"""Options that several commands share: each has them all beside its own, and gets them as one value."""
+"""Options that several commands share: each has them in addition to its own, and gets them as one value."""
 
 from __future__ import annotations
 

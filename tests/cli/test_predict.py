@@ -1,4 +1,4 @@
-"""The contract for scripts: what goes in, what `OUT/<name>.tif` holds. The network knows the right answer."""
+"""The contract for scripts: what goes in, what `OUT/<name>.tif` holds. The network's output is known."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ THREE_SOMAS = """
 
 
 def predict(bright: Path, *inputs: object, cwd: Path) -> dict[str, np.ndarray]:
-    """Label the inputs; the label files by name, as stored."""
+    """Segment the inputs; the label files by name, as stored."""
     assert somanet("predict", *inputs, "--model", bright, "--output", "out", cwd=cwd) is None
     return {file.stem: tifffile.imread(file) for file in sorted((cwd / "out").glob("*.tif"))}
 

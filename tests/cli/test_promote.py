@@ -180,8 +180,8 @@ def test_rolling_back_goes_to_the_one_before(project: Path, runs: dict[str, str]
     assert [read_version(number, project).tags["rollback.reason"] for number in ("2", "3")] == [reason] * 2
     assert promote(project, "--roll-back") is None
     assert list_aliases(project) == {"champion": "1"}
-    assert "is the first champion: there is none before it" in str(promote(project, "--roll-back"))
-    # Once more a candidate: the same version, judged anew against the champion there is now.
+    assert "is the first champion: there is no earlier one" in str(promote(project, "--roll-back"))
+    # A candidate again: the same version, compared with the current champion.
     assert promote(project, runs["best"]) is None
     assert list_aliases(project) == {"champion": "3"}
     assert read_version("3", project).tags["promotion.previous_champion"] == "1"
@@ -189,7 +189,7 @@ def test_rolling_back_goes_to_the_one_before(project: Path, runs: dict[str, str]
 
 def test_other_data_under_the_same_names_are_noticed(project: Path, runs: dict[str, str]) -> None:
     assert promote(project, runs["here"]) is None
-    assert "was scored on other data than the champion's" in str(promote(project, runs["there"]))
+    assert "was not scored on the data of the champion's" in str(promote(project, runs["there"]))
     assert promote(project, runs["better"]) is None  # the hash of its data was not recorded
 
 
@@ -206,7 +206,7 @@ def test_a_network_without_the_pipeline_is_scored_into_its_run_and_promoted(
     assert promote(project, runs["unscored"]) is None
     assert "Not better with 95 % confidence: iou 1.0000 against 1.0000" in str(promote(project, runs["best"]))
     for arguments, words in (
-        (["--model", "best", "--record", "Not A Name"], "expected small letters"),
+        (["--model", "best", "--record", "Not A Name"], "expected lower-case letters"),
         (["--predictions", "val", "--record", "drawn"], "--record adds a network's own scores to the run"),
     ):
         assert words in str(somanet("evaluate", *arguments, "--truth", "val.zip", "--output", "m.json", cwd=project))

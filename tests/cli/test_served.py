@@ -1,4 +1,4 @@
-"""What a network was not made for: one line and nothing written, or labels with a note, as `somanet` users see it."""
+"""Input outside a network's intended use: one line and nothing written, or labels with a note."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ QUICK = ("--no-report", "--no-overlay", "--engine", "torch")
 
 
 def inverted(frames: np.ndarray) -> np.ndarray:
-    """Dark cells on a bright ground."""
+    """Dark cells on a bright background."""
     return (60_000 - 15 * frames.astype(int)).astype(np.uint16)
 
 
 def says(source: Path, folder: Path, **serves: object) -> None:
-    """A copy of a checkpoint that says what it was made for."""
+    """A copy of a checkpoint with an intended use."""
     shutil.copytree(source, folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps({**config, "serves": serves}))
@@ -44,7 +44,7 @@ def says(source: Path, folder: Path, **serves: object) -> None:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
-    """Networks that promise something or nothing, and what they may be asked about."""
+    """Networks with and without an intended use, and inputs for them."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(bright, folder / "anything")
     says(bright, folder / "fluorescence", modality="fluorescence", diameter_px=[8, 50])
@@ -260,7 +260,7 @@ def test_a_movie_in_which_nothing_is_found_says_what_to_try(
     assert "No soma was found." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
-# The network that comes along
+# The bundled model
 
 
 def test_the_bundled_network_says_what_it_serves() -> None:

@@ -48,7 +48,7 @@ def test_a_split_is_of_one_set(folder: Path) -> None:
     training, validation = _sets([folder / "a.zip"], None, folder / "split.csv", seed=0)
     assert names(training) == [["a0", "a1", "a2"]]
     assert names(validation) == [["a3"]]
-    with pytest.raises(SomaNetError, match="one set, found 2"):
+    with pytest.raises(SomaNetError, match="one data set, found 2"):
         _sets([folder / "a.zip", folder / "b"], None, folder / "split.csv", seed=0)
     with pytest.raises(SomaNetError, match="not both"):
         _sets([folder / "a.zip"], folder / "v", folder / "split.csv", seed=0)
@@ -71,7 +71,7 @@ def test_more_images_than_there_are_is_refused(folder: Path, tmp_path: Path) -> 
     arguments = ("--split", folder / "split.csv", "--part", "val", "--output", tmp_path / "o", "--count", 2)
     message = somanet("data", "select", folder / "a.zip", *arguments, cwd=tmp_path)
     assert message is not None
-    assert "at least 2 images to choose from, found 1" in message
+    assert "at least 2 images to select from, found 1" in message
     assert not (tmp_path / "o").exists()
     message = somanet("data", "select", folder / "a.zip", *arguments[:2], "--part", "v", *arguments[4:], cwd=tmp_path)
     assert message is not None

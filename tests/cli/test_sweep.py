@@ -1,4 +1,4 @@
-"""`somanet sweep` as a user runs it: its answers, its mistakes in one line, and the winner in params.yaml."""
+"""`somanet sweep` as a user runs it: its output, errors in one line, and the winner in params.yaml."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_the_winner_becomes_a_variant(project: Path, trainings: Trainings, capsy
     before = (project / "params.yaml").read_text()
     assert somanet("sweep", "rates", cwd=project) is None
     said = capsys.readouterr().out
-    assert "Sweep rates: a new study" in said
-    assert "6 neuron images train, 2 held out of them score" in said
+    assert "Sweep rates: new study" in said
+    assert "6 neuron images for training, 2 held out for scoring" in said
     assert "Best: trial " in said
     assert "MLflow run: parent" in said
     assert said.rstrip().endswith("Next: somanet sweep rates --write-back NAME, or somanet ui")
@@ -70,7 +70,7 @@ def test_the_winner_becomes_a_variant(project: Path, trainings: Trainings, capsy
     assert tuned.training.model_copy(update={"learning_rate": tiny.training.learning_rate}) == tiny.training
 
     assert "--force" in str(somanet("sweep", "rates", "--write-back", "paper_last3", cwd=project))
-    assert "small letters" in str(somanet("sweep", "rates", "--write-back", "Tuned!", cwd=project))
+    assert "lower-case letters" in str(somanet("sweep", "rates", "--write-back", "Tuned!", cwd=project))
 
 
 def test_a_grid_over_seeds(project: Path, trainings: Trainings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +105,7 @@ def test_outside_of_the_pipeline(project: Path, trainings: Trainings, capsys: py
         (["rates"], {"space": {"training.learning_rate": {"low": 0, "high": 1, "log": True}}}, "must lie above 0"),
         (["rates"], {"base": "tinny"}, "sweep.rates.base is 'tinny'; finetune has"),
         (["rates"], {"trials": None}, "needs trials or minutes"),
-        (["rates"], {"space": {"start": ["paper", "nowhere"]}}, "start 'nowhere' is no network"),
+        (["rates"], {"space": {"start": ["paper", "nowhere"]}}, "start 'nowhere' is not a network"),
         (["rates", "--start", "x"], {"space": {"start": ["paper"]}}, "--start names one network, but the space varies"),
         (["rates", "--data", "nowhere"], {}, "nowhere"),
         (["rates", "--params", "none.yaml"], {}, "none.yaml not found"),

@@ -36,7 +36,7 @@ def tracks_of(labels: np.ndarray) -> pd.DataFrame:
 
 
 def swapped() -> np.ndarray:
-    """The cells under other names from frame 2 on, and a false one in frame 0 at x = 3."""
+    """The cells with swapped ids from frame 2 on, and a false one in frame 0 at x = 3."""
     labels = CELLS.copy()
     labels[2:] = np.choose(CELLS[2:], [0, 2, 1])
     labels[0, 0, 3] = 7
@@ -88,7 +88,7 @@ def world(tmp_path: Path) -> Path:
 def test_there_and_back(
     name: str, options: tuple[str, ...], kind: str, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Our own table needs no scale, what comes back does: given, or from the movie."""
+    """SomaNet's own table needs no scale, other formats do: given, or from the movie."""
     if kind == "geff":
         pytest.importorskip("geff")
     monkeypatch.chdir(world)
@@ -116,7 +116,7 @@ def test_the_movie_gives_trackmate_its_frame(world: Path) -> None:
         ("reference.csv t.csv --to excel", "no format 'excel'"),
         ("reference.csv reference.csv", "is what this command reads"),
         ("reference.csv RES", "--labels"),
-        ("reference.csv t.csv --labels reference.tif", "--labels belongs to the format ctc"),
+        ("reference.csv t.csv --labels reference.tif", "--labels is for the format ctc only"),
         ("reference.csv RES --labels result.tif", "which are no tracks"),
         ("reference.csv album --labels reference.tif", "holds other things"),
         ("nowhere.csv t.csv", "no such file"),
@@ -155,7 +155,7 @@ def test_a_reference_against_itself(world: Path) -> None:
 
 
 def test_known_errors(world: Path) -> None:
-    """Both cells change names once; of 8 detections 7 are right; each of 7 cells is found."""
+    """Both cells switch ids once; of 8 detections 7 are correct; each of 7 cells is found."""
     pytest.importorskip("ctc_metrics")
     options = ("--min-reference-frames", 1, "--output", world / "m.json")
     run("score", world / "result.csv", world / "reference.csv", *options)

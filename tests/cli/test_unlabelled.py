@@ -1,4 +1,4 @@
-"""`somanet finetune … --unlabelled`: a movie's frames take part, are on record, and what makes no sense is one line."""
+"""`somanet finetune … --unlabelled`: a movie's frames are used and recorded, and invalid options give one line."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_some_of_the_images_can_be_drawn(project: Path, capsys: pytest.CaptureFi
         "finetune", "crops", "crops", "--val", "crops", "--start", "model", *drawn, "--output", "models/d", cwd=project
     )
     assert error is not None
-    assert "`images` says how many of one set train, found 2 sets" in error
+    assert "`images` limits the images of one training set, found 2 sets" in error
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_some_of_the_images_can_be_drawn(project: Path, capsys: pytest.CaptureFi
             "needs a moving average of the weights as its teacher: set ema_decay",
         ),
         ([], (*TINY, "training.unlabelled.weight=2"), "but there are no images without labels. Give some"),
-        (["--unlabelled-columns", "0:50"], TINY, "say what of --unlabelled: name it as well"),
-        (["--unlabelled-channel", "1"], TINY, "say what of --unlabelled: name it as well"),
+        (["--unlabelled-columns", "0:50"], TINY, "need --unlabelled: give it as well"),
+        (["--unlabelled-channel", "1"], TINY, "need --unlabelled: give it as well"),
         (["--unlabelled", "movie.tif", "--unlabelled-columns", "0-50"], TINY, "0-50: expected FIRST:END in pixels"),
         (["--unlabelled", "movie.tif", "--unlabelled-columns", "0:71"], TINY, "within 0:70, its width, found 0:71"),
         (["--unlabelled", "nowhere.tif"], TINY, "nowhere.tif"),

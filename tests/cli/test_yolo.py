@@ -1,4 +1,4 @@
-"""`somanet data yolo`: a labelled set becomes what a YOLO program trains on."""
+"""`somanet data yolo`: a labelled set becomes training data for a YOLO program."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def test_killed_again_and_again_at_random(seed: int, tmp_path: Path, new_project
 def reached(output: Path, epoch: int, epochs: int) -> bool:
     """Whether an epoch, or a later one, was reported."""
     text = output.read_text(encoding="utf-8")
-    return any(f"epoch {n}/{epochs}" in text for n in range(epoch, epochs + 1)) or "trained already" in text
+    return any(f"epoch {n}/{epochs}" in text for n in range(epoch, epochs + 1)) or "already trained" in text
 
 
 def start_script(arguments: list[str], project: Path, output: Path) -> subprocess.Popen[bytes]:
@@ -168,7 +168,7 @@ def test_a_state_that_was_deleted_begins_anew_in_a_run_of_its_own(new_project: N
     state.write_bytes(state.read_bytes()[:-1000])
     damaged = start(TRAIN, cwd=project)
     assert damaged.end() == 1
-    assert "Delete it to start this training afresh" in damaged.text
+    assert "Delete it to start this training over" in damaged.text
     state.unlink()
     start(TRAIN, cwd=project, stop=Stop("somanet.training.experiments.training._report", call=2)).end()
     assert (command := start(TRAIN, cwd=project)).end() == 0, command.text

@@ -1,4 +1,4 @@
-"""Two recordings side by side: what counts as a difference, how it is said, and what recording runs and keeps."""
+"""Two recordings: what counts as a difference, its message, and what recording runs and keeps."""
 
 from __future__ import annotations
 
@@ -311,7 +311,7 @@ def test_an_unknown_part_and_a_folder_that_is_in_use_are_refused(tmp_path: Path)
     done = CliRunner().invoke(app, ["record", str(tmp_path / "new"), "--part", "label"])
     assert (done.exit_code, done.output.strip()) == (
         1,
-        "error: there is no part 'label' to record; there are simulation, pipeline, trainings, labels, movies.",
+        "error: there is no part 'label' to record; use some of simulation, pipeline, trainings, labels, movies.",
     )
     assert CliRunner().invoke(app, ["record", str(tmp_path)]).exit_code == 1
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -1,1 +1,1 @@
-"""What a branch does to the pipeline's results: both sides run on one machine, compared, in one Markdown report."""
+"""A branch's effect on the pipeline's results: both sides run on one machine and compared in one Markdown report."""

@@ -24,7 +24,7 @@ def repro() -> None:
 
 @app.command()
 def base(base: BaseOption) -> None:
-    """Run the base's pipeline in build/base, unless it has run there on such a machine already."""
+    """Run the base's pipeline in build/base, unless it has already run there on the same kind of machine."""
     from tools.pull_request.revisions import base_commit
     from tools.pull_request.sides import run_base
 
@@ -34,7 +34,7 @@ def base(base: BaseOption) -> None:
 
 @app.command()
 def key(base: BaseOption) -> None:
-    """Print what the base's results depend on, as an output of a GitHub step."""
+    """Print a key of everything the base's results depend on, as an output of a GitHub step."""
     from tools.pull_request.machine import this_machine
     from tools.pull_request.revisions import base_commit
 
@@ -43,7 +43,7 @@ def key(base: BaseOption) -> None:
 
 @app.command()
 def report(base: BaseOption, output: Annotated[Path, typer.Option(help="File to write.")]) -> None:
-    """Write what this branch does to the pipeline's results, as Markdown."""
+    """Write this branch's effect on the pipeline's results, as Markdown."""
     from tools.pull_request.report import write_report
 
     write_report(Path.cwd(), base=base, output=output)

@@ -1,4 +1,4 @@
-"""Every network of two sides: the same, different (by how much, on the same images), new, removed or not scored."""
+"""Every network of both sides: same, changed (by how much, on the same images), new, removed or not scored."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Status = Literal["same", "changed", "unpaired", "new", "removed", "absent"]
 
 @dataclass(frozen=True)
 class Change:
-    """What became of a network from base to head.
+    """How a network changed from base to head.
 
     Attributes:
-        name: of the network.
-        status: `same`: every image has the same scores; `changed`: see `differences`; `unpaired`: changed, but not to
-            be compared on the same images; `new`, `removed`: only head's, only the base's parameters have it;
-            `absent`: a side has no scores of it.
-        base, head: the two sides' scores, where there are some.
+        name: the network's name.
+        status: `same`: every image has the same scores; `changed`: see `differences`; `unpaired`: changed, but not
+            comparable on the same images; `new`, `removed`: only in head's, only in the base's parameters;
+            `absent`: a side has no scores for it.
+        base, head: the two sides' scores, if any.
         differences: score -> head minus base on the same images; p corrected for the networks that changed.
-        n_images: how many images were compared.
-        why: of `unpaired` and `absent`.
+        n_images: number of images compared.
+        why: reason for `unpaired` and `absent`.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Change:
     why: str = ""
 
     def verdict(self, scores: Sequence[str]) -> str:
-        """`better`, `worse`, `mixed` or nothing: where corrected p is below :data:`ALPHA` in one of the scores."""
+        """`better`, `worse`, `mixed` or nothing, by the scores with corrected p below :data:`ALPHA`."""
         signs = {self.differences[score].value > 0 for score in scores if self._certain(score)}
         return {(): "", (True,): "better", (False,): "worse"}.get(tuple(signs), "mixed")
 
@@ -49,7 +49,7 @@ class Change:
 
 
 def compare_sides(base: Side, head: Side) -> list[Change]:
-    """The networks of both sides, head's in its order first, then those that it no longer has."""
+    """The networks of both sides: first head's, in its order, then those that it no longer has."""
     names = list(dict.fromkeys([*_names(head), *_names(base)]))
     return _correct([_compare(name, base, head) for name in names])
 
@@ -75,7 +75,7 @@ def _compare_scored(name: str, old: Network, new: Network) -> Change:
         if all(old.metrics.get(score) == new.metrics.get(score) for score in SCORES):
             return Change(name, "same", old, new)
         lacking = "base" if old.per_image is None else "head"
-        return Change(name, "unpaired", old, new, why=f"{lacking} has no scores of single images")
+        return Change(name, "unpaired", old, new, why=f"{lacking} has no per-image scores")
     if old.per_image.equals(new.per_image):
         return Change(name, "same", old, new, n_images=len(new.per_image))
     try:
@@ -86,6 +86,6 @@ def _compare_scored(name: str, old: Network, new: Network) -> Change:
 
 
 def _correct(changes: Sequence[Change]) -> list[Change]:
-    """P corrected over the networks that changed; those that are the same are no trials."""
+    """P corrected over the networks that changed; unchanged ones do not count as tests."""
     found = corrected({change.name: change.differences for change in changes if change.status == "changed"})
     return [replace(change, differences=found.get(change.name, change.differences)) for change in changes]

@@ -1,4 +1,4 @@
-"""What DVC knows: which stages have not run, the scores in its cache, and its own tables of what changed."""
+"""DVC's state: stages that have not run, scores in its cache, and its own tables of changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from somanet.provenance.trace.hashes import Hashes, cache_object
 
 
 def stale_stages(folder: Path) -> tuple[str, ...]:
-    """The stages that `dvc repro` would run, with all that follow from them.
+    """The stages that `dvc repro` would run, with all that depend on them.
 
     Raises:
         SomaNetError: DVC cannot read the pipeline.
@@ -41,11 +41,11 @@ def _overlap(a: str, b: str) -> bool:
 
 
 def fetch_per_image(root: Path, folder: Path) -> None:
-    """Copy the per-image scores that a folder's `dvc.lock` names out of the project's DVC cache, as far as it has them.
+    """Copy the per-image scores in a folder's `dvc.lock` out of the project's DVC cache, where available.
 
     Args:
         root: the project.
-        folder: is given the files.
+        folder: the folder to copy to.
     """
     wanted = {
         str(out["path"]): str(out.get("md5"))
@@ -56,7 +56,7 @@ def fetch_per_image(root: Path, folder: Path) -> None:
     hashes = Hashes(root)
     for path, digest in wanted.items():
         cached = cache_object(digest, root)
-        # DVC itself hands over a damaged file without a word.
+        # DVC itself would return a damaged file without an error.
         if cached.is_file() and hashes.md5(cached) == digest:
             make_folder((folder / path).parent)
             shutil.copyfile(cached, folder / path)
@@ -64,7 +64,7 @@ def fetch_per_image(root: Path, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Changed:
-    """A metric or parameter that differs; None where a side does not have it."""
+    """A metric or parameter that differs; None if a side lacks it."""
 
     file: str
     name: str
@@ -73,12 +73,12 @@ class Changed:
 
 
 def diffs(base: Path, head: Path, *whats: Literal["metrics", "params"]) -> list[list[Changed]]:
-    """What `dvc metrics diff` and `dvc params diff` say of two folders with a pipeline's results.
+    """The output of `dvc metrics diff` and `dvc params diff` for two folders with a pipeline's results.
 
-    DVC compares states of one repository: here a small one made for the purpose, of which nothing is left.
+    DVC compares states of one repository: here a small temporary one.
 
     Args:
-        base, head: each with `params.yaml`, `dvc.yaml`, `dvc.lock` and `reports/`, as far as they are there.
+        base, head: each with `params.yaml`, `dvc.yaml`, `dvc.lock` and `reports/`, as far as they exist.
         whats: which of the two.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What decides the last digits of a training beside its code: the processor and the libraries."""
+"""What affects the last digits of a training besides its code: the processor and the libraries."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def this_machine() -> str:
-    """A name for this kind of machine: equal where equal code gives equal numbers, as far as can be told beforehand.
+    """A name for this kind of machine: equal if equal code should give equal numbers, as far as can be predicted.
 
     Processor model and number, threads as limited by OMP_NUM_THREADS, and the versions of Python and of the
-    libraries that can change a number. Two processors of one model in two places have one name.
+    libraries that can change a number. Two processors of the same model in different places have the same name.
     """
     here = collect(Path.cwd())
     versions = {name: version for name, version in here.versions.items() if name != "somanet"}

@@ -1,4 +1,4 @@
-"""Pieces of a page that others' words are put into: what a branch calls its networks must not become markup."""
+"""Building blocks of a page with foreign text: a branch's names for its networks must not become markup."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 
 def folded(summary: str, lines: Sequence[str]) -> list[str]:
-    """Lines that a reader unfolds; GitHub needs the empty ones to see a table."""
+    """Lines in a folded section; GitHub needs the empty ones to recognise a table."""
     return ["<details>", f"<summary>{summary}</summary>", "", *lines, "", "</details>"]
 
 
 def cell(text: str) -> str:
-    """Text that stays in its table cell and is no markup."""
+    """Text that stays within its table cell and is not markup."""
     flat = " ".join(text.split())
     for character in "\\|*<`[]":
         flat = flat.replace(character, f"\\{character}")

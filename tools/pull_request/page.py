@@ -1,4 +1,4 @@
-"""The report as Markdown: the verdict and the scores in sight, everything else folded."""
+"""The report as Markdown: the verdict and the scores visible, everything else folded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tools.pull_request.tables import metrics_table, params_table, stages_table
 SHOWN = ("iou", "precision", "accuracy")
 """Scores in the headline table."""
 MAX_LENGTH = 55_000
-"""Characters of a report; GitHub takes 65,536 in a comment."""
+"""Maximum characters of a report; GitHub allows 65,536 in a comment."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Report:
     """Everything that a report shows.
 
     Attributes:
-        head_words, base_words: what the sides are.
+        head_words, base_words: descriptions of the sides.
         head, base: their results.
         same_commit: base and head are one commit and the working tree is clean.
-        same_environment: `pyproject.toml` is the same, so that both would have been installed alike.
-        changes: what became of each network.
-        params, metrics: what changed, or why that is not known.
+        same_environment: `pyproject.toml` is the same, so that both have the same requirements.
+        changes: how each network changed.
+        params, metrics: what changed, or why that is unknown.
         comparison: head's `comparison.md`, or None.
     """
 
@@ -49,7 +49,7 @@ class Report:
 
 
 def report_markdown(report: Report) -> str:
-    """The report; sections that would make it too long for a comment are left out, the last one first."""
+    """The report; sections are left out, last one first, until it fits in a comment."""
     sections = [
         _head(report),
         _scores(report.changes),
@@ -74,7 +74,7 @@ def _head(report: Report) -> list[str]:
     notes = [
         *_trouble("Head", report.head),
         *_trouble("Base", report.base),
-        *(["Head and base are the same commit: what differs is what does not repeat itself."] * report.same_commit),
+        *(["Head and base are the same commit: any difference is a lack of reproducibility."] * report.same_commit),
         *_origin(report),
     ]
     return [*lines, *(f"- {note}" for note in notes)]
@@ -98,7 +98,7 @@ def _verdict(changes: Sequence[Change]) -> str:
     parts += [f"{words}: {_names(found)}" for words, found in by_verdict.items() if found]
     if changed and not any(by_verdict.values()):
         parts.append(f"none is better or worse with p < {ALPHA:g}")
-    titles = {"same": "unchanged", "unpaired": "not to be compared image by image", "absent": "without scores"}
+    titles = {"same": "unchanged", "unpaired": "not comparable image by image", "absent": "without scores"}
     parts += [f"{titles.get(status, status)}: {_names(found)}" for status, found in numbers.items() if found]
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
@@ -109,7 +109,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _trouble(who: str, side: Side) -> list[str]:
-    """What a reader must know of a side that has not run to its end."""
+    """Warnings about a side that has not run to its end."""
     if side.run is not None and side.run.status and not side.whole:
         where = f"in stage `{markdown.code(side.run.failed)}`" if side.run.failed else "before any stage could be named"
         said = f" DVC says: `{markdown.code(side.run.error)}`." if side.run.error else ""
@@ -119,19 +119,21 @@ def _trouble(who: str, side: Side) -> list[str]:
     if side.stale:
         more = " …" if len(side.stale) > 8 else ""
         stages = ", ".join(f"`{markdown.code(stage)}`" for stage in side.stale[:8]) + more
-        return [f"**{who} is not reproduced**: {stages} would run. `make repro` first; their old results are left out."]
+        return [
+            f"**{who} is not reproduced**: {stages} would run. Run `make repro` first; their old results are left out."
+        ]
     return []
 
 
 def _origin(report: Report) -> list[str]:
     head, base = report.head.run, report.base.run
     if base is None:
-        elsewhere = "maybe from another machine, where trainings end a little differently"
-        return [f"The base's results are those that it has committed, {elsewhere}. `make base` runs it here."]
+        elsewhere = "perhaps from another machine, where trainings end slightly differently"
+        return [f"The base's results are its committed ones, {elsewhere}. `make base` runs it here."]
     environment = [] if report.same_environment else ["`pyproject.toml` differs: both sides ran with head's libraries."]
     if head is not None and head.machine == base.machine:
-        return ["Both sides ran on one kind of machine with the same libraries.", *environment]
-    return ["The base ran on this kind of machine with these libraries; of head's run that is not known.", *environment]
+        return ["Both sides ran on the same kind of machine with the same libraries.", *environment]
+    return ["The base ran on this kind of machine with these libraries; for head's run that is unknown.", *environment]
 
 
 def _scores(changes: Sequence[Change]) -> list[str]:
@@ -145,7 +147,7 @@ def _scores(changes: Sequence[Change]) -> list[str]:
 
 
 def _reading(changed: Iterable[Change]) -> list[str]:
-    """How to read the differences, where there are some."""
+    """How to read the differences, if any."""
     n_images = [change.n_images for change in changed]
     if not n_images:
         return []
@@ -153,8 +155,8 @@ def _reading(changed: Iterable[Change]) -> list[str]:
     holm = f", corrected by Holm's method for the {len(n_images)} networks that changed" if len(n_images) > 1 else ""
     return [
         "",
-        "Δ: head minus base; brackets: 95 % bootstrap interval, for which the same images are drawn for both;",
-        f"p: permutation test that exchanges both sides' results on the same images{holm}; **bold**: p < {ALPHA:g}.",
+        "Δ: head minus base; brackets: 95 % bootstrap interval, resampling the same images for both;",
+        f"p: permutation test that swaps both sides' results per image{holm}; **bold**: p < {ALPHA:g}.",
         f"{markdown.count(n, 'image')}" + (f": p cannot be below {least:.2g}." if n <= MAX_EXACT else "."),
     ]
 
@@ -178,4 +180,4 @@ def _value(network: Network | None, score: str) -> str:
 
 
 def _comparison(page: str | None) -> list[str]:
-    return markdown.folded("Head's networks beside each other", page.strip().splitlines()) if page else []
+    return markdown.folded("Comparison of head's networks", page.strip().splitlines()) if page else []

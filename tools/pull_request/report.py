@@ -19,7 +19,7 @@ def write_report(root: Path, *, base: str, output: Path) -> None:
 
     Args:
         root: the project, the top of a git working tree.
-        base: branch, tag or commit; the commit where the two histories part is compared with.
+        base: branch, tag or commit; the merge base with it is compared.
         output: the file to write.
 
     Raises:
@@ -45,7 +45,7 @@ def write_report(root: Path, *, base: str, output: Path) -> None:
 
 
 def _differences(base: Side, head: Side) -> tuple[list[Changed] | str, list[Changed] | str]:
-    """Parameters and metrics that changed, or why that is not known."""
+    """Parameters and metrics that changed, or why that is unknown."""
     unfinished = [who for who, side in (("Head's", head), ("The base's", base)) if not side.whole]
     try:
         if unfinished:

@@ -13,7 +13,7 @@ from somanet.core.files import make_folder
 from somanet.provenance.code import NO_RESULTS
 
 RESULTS = ("params.yaml", "dvc.yaml", "dvc.lock", "reports")
-"""What git holds of a pipeline's results, and what they follow from."""
+"""A pipeline's results in git, and what they depend on."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Head:
 
     Attributes:
         commit: its full hash.
-        parents: of the commit; two for a merge, the branch that was merged into first.
-        dirty: tracked files differ from the commit, results left out.
+        parents: the commit's parents; two for a merge, first the branch merged into.
+        dirty: whether tracked files, without results, differ from the commit.
     """
 
     commit: str
@@ -32,7 +32,7 @@ class Head:
 
     @property
     def words(self) -> str:
-        """For a reader; a pull request is checked out as its merge into the base."""
+        """A description for readers; a pull request is checked out as its merge into the base."""
         dirty = " with uncommitted changes" if self.dirty else ""
         if len(self.parents) == 2:
             into, merged = self.parents
@@ -52,7 +52,7 @@ def read_head(root: Path) -> Head:
 
 
 def base_commit(root: Path, name: str) -> str:
-    """The commit in which the working tree's history and that of `name` part: what came later is not this branch's.
+    """The merge base of the working tree and `name`: later commits of `name` are not this branch's.
 
     Args:
         root: the repository.
@@ -73,12 +73,12 @@ def base_commit(root: Path, name: str) -> str:
     except SomaNetError:
         raise SomaNetError(
             f"HEAD and {name} have no commit in common, so there is nothing to compare with. Is the clone shallow? "
-            "`git fetch --unshallow` brings the whole history."
+            "`git fetch --unshallow` fetches the whole history."
         ) from None
 
 
 def export_results(root: Path, commit: str, folder: Path) -> None:
-    """Write :data:`RESULTS` as a commit has them into a folder, as far as it has them."""
+    """Write a commit's :data:`RESULTS` into a folder, as far as it has them."""
     tracked = _git(root, "ls-tree", "-r", "--name-only", "-z", commit, "--", *RESULTS).split("\0")
     make_folder(folder)
     paths = [path for path in tracked if path]
@@ -89,10 +89,10 @@ def export_results(root: Path, commit: str, folder: Path) -> None:
 
 
 def clone_at(root: Path, commit: str, folder: Path) -> None:
-    """A clone of the repository at a commit; it shares no cache, index or branch with it.
+    """A clone of the repository at a commit, without a shared cache, index or branch.
 
     Raises:
-        SomaNetError: git refuses.
+        SomaNetError: git fails.
     """
     make_folder(folder.parent)
     _git(root, "clone", "--quiet", "--no-checkout", "--local", str(root), str(folder))
@@ -100,7 +100,7 @@ def clone_at(root: Path, commit: str, folder: Path) -> None:
 
 
 def same_file(root: Path, commit: str, path: str) -> bool:
-    """Whether a file of the working tree is that of the commit."""
+    """Whether a file in the working tree equals that of the commit."""
     try:
         return _run(root, "show", f"{commit}:{path}") == (root / path).read_bytes()
     except (SomaNetError, OSError):
@@ -108,7 +108,7 @@ def same_file(root: Path, commit: str, path: str) -> bool:
 
 
 def short(commit: str) -> str:
-    """The beginning of a hash, as people quote it."""
+    """The short form of a hash."""
     return commit[:9]
 
 

@@ -1,4 +1,4 @@
-"""One run of a pipeline, with the time of each stage, and where it failed if it did."""
+"""One run of a pipeline, with the time of each stage, and the stage that failed, if any."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tools.pull_request.revisions import read_head
 RECORD = Path("build/run.json")
 """Where a folder's last run is recorded; `build/` is in neither git nor DVC."""
 
-# What `dvc repro` says of a stage. A stage ends where DVC speaks of the next one.
+# Output of `dvc repro` about a stage. A stage ends where the output about the next one begins.
 _SAYS = re.compile(
     r"(?P<running>Running stage )'(?P<a>[^']+)':"
     r"|Stage '[^']+' (?:is cached|didn't change)"
@@ -34,11 +34,11 @@ class PipelineRun:
     Attributes:
         commit, dirty: what ran, see :class:`tools.pull_request.revisions.Head`.
         machine: what it ran on, see :func:`tools.pull_request.machine.this_machine`.
-        status: exit status of DVC, 0 for a pipeline that is done.
+        status: exit status of DVC, 0 for a finished pipeline.
         failed: the stage that failed; None if none did or DVC did not get that far.
-        error: what DVC said of a failure.
-        seconds: of the whole run.
-        stages: seconds of every stage that ran, in the order in which they did.
+        error: DVC's message about a failure.
+        seconds: duration of the whole run.
+        stages: seconds of every stage that ran, in order.
     """
 
     commit: str
@@ -55,9 +55,9 @@ def run_pipeline(folder: Path, *, tell: Callable[[str], None], own_store: bool =
     """`dvc repro` in a folder, with that folder's code, recorded in its `build/run.json`.
 
     Args:
-        folder: of a `dvc.yaml`, the top of a git working tree.
-        tell: is given every line of output.
-        own_store: record MLflow runs in the folder even where `MLFLOW_TRACKING_URI` names a server.
+        folder: has a `dvc.yaml`, and is the top of a git working tree.
+        tell: called with every line of output.
+        own_store: record MLflow runs in the folder even if `MLFLOW_TRACKING_URI` names a server.
     """
     record = folder / RECORD
     make_folder(record.parent)
@@ -108,7 +108,7 @@ def run_pipeline(folder: Path, *, tell: Callable[[str], None], own_store: bool =
 
 
 def last_run(folder: Path) -> PipelineRun | None:
-    """What the folder's `build/run.json` says; None where there is none, or none that can be read."""
+    """The record in the folder's `build/run.json`; None if it is missing or unreadable."""
     record = folder / RECORD
     if not record.exists():
         return None

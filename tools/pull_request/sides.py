@@ -1,4 +1,4 @@
-"""A side of the comparison: a folder with a pipeline's results, and how far they are what its code gives."""
+"""A side of the comparison: a folder with a pipeline's results, and whether they are up to date with its code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.pull_request.revisions import clone_at, export_results, read_head, sh
 from tools.pull_request.runs import PipelineRun, last_run, run_pipeline
 
 BASE = Path("build/base")
-"""Where the base's pipeline runs, seen from the project."""
+"""Folder of the base's pipeline, relative to the project."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Side:
 
     Attributes:
         folder: holds `params.yaml`, `dvc.yaml`, `dvc.lock` and `reports/`.
-        run: of this commit on this machine, from which they are; None for results of unknown make.
-        stale: stages that have not run with this code and these parameters, and all that follow from them.
+        run: the run, of this commit on this machine, that made them; None for results of unknown origin.
+        stale: stages that have not run with this code and these parameters, and all that depend on them.
         problem: why DVC cannot read the pipeline; None if it can.
         networks: name -> its scores, in the order of `params.yaml`.
-        absent: name of a network of `params.yaml` that has no scores -> why.
+        absent: name of a network in `params.yaml` without scores -> reason.
     """
 
     folder: Path
@@ -47,20 +47,20 @@ class Side:
 
 
 def head_side(root: Path) -> Side:
-    """The working tree's results, as they lie in its `reports/`."""
+    """The working tree's results, from its `reports/`."""
     run = last_run(root)
     return _read(root, run if run is not None and run.commit == read_head(root).commit else None, check=True)
 
 
 def base_side(root: Path, commit: str, scratch: Path) -> Side:
-    """The base's results: of its run in `build/base` if there was one, else those that it has committed.
+    """The base's results: from its run in `build/base` if there is one, else its committed ones.
 
-    The scores of single images are in no commit; they are taken from DVC's cache if it has them.
+    Per-image scores are not committed; they are taken from DVC's cache if it has them.
 
     Args:
         root: the project.
         commit: full hash of the base.
-        scratch: an empty folder, used where committed results are taken.
+        scratch: an empty folder, used for committed results.
     """
     run = last_run(root / BASE)
     if run is not None and _fits(run, commit):
@@ -71,19 +71,19 @@ def base_side(root: Path, commit: str, scratch: Path) -> Side:
 
 
 def run_base(root: Path, commit: str, *, tell: Callable[[str], None]) -> PipelineRun:
-    """Run the pipeline of a commit in `build/base`, from an empty cache, unless it has run there already.
+    """Run the pipeline of a commit in `build/base`, from an empty cache, unless it has already run there.
 
-    Whatever else lies in that folder is replaced. A pipeline that fails is a result as well, and recorded.
+    Other content of that folder is replaced. A failed pipeline is also a result, and recorded.
 
     Args:
         root: the project.
         commit: full hash.
-        tell: is given every line of output.
+        tell: called with every line of output.
     """
     folder = root / BASE
     run = last_run(folder)
     if run is not None and _fits(run, commit) and run.status == 0:
-        tell(f"{short(commit)} has run on such a machine already: {BASE}")
+        tell(f"{short(commit)} has already run on this kind of machine: {BASE}")
         return run
     if folder.exists():
         shutil.rmtree(folder)
@@ -127,7 +127,7 @@ def _read_network(name: str, scores: Path, *, has_run: bool) -> Network | str:
 
 
 def _declared(folder: Path) -> Iterator[tuple[str, str, Path]]:
-    """Name, scoring stage and scores of every network of `params.yaml`, read as plain YAML: its keys may be old."""
+    """Name, scoring stage and scores of every network in `params.yaml`, read as plain YAML: its keys may be old."""
     params = load_yaml(folder / "params.yaml")
     for kind, stage, part in (("pretrain", "baseline", "neurons"), ("finetune", "evaluate", "")):
         keys = params.get(kind)

@@ -13,18 +13,18 @@ from tools.pull_request.runs import PipelineRun
 
 MAX_ROWS = 60
 
-# Parts of the scores' files that say the same again in more detail, or say how long something took.
+# Parts of the scores' files that repeat others in more detail, or are times.
 _REPEATED = {"interval95", "spread_over_seeds", "seeds", "interior", "ap"}
 _TIMES = {"seconds_per_seed", "train_seconds", "inference_mpx_per_s"}
 
 
 def params_table(params: Sequence[Changed] | str) -> list[str]:
-    """Parameters that changed, in sight if they are few; a text says why they are not known."""
+    """Parameters that changed, folded if there are many; a text gives the reason why they are unknown."""
     if isinstance(params, str):
         return markdown.folded("Parameters: not compared", [markdown.cell(params)])
     if not params:
         return ["Parameters: none changed."]
-    # All of a network that is new or removed is one row.
+    # A new or removed network is one row.
     groups = _groups(params, lambda change: ".".join(change.name.split(".")[:2]))
     rows = [[markdown.cell(row.name), _shown(row.old), _shown(row.new)] for row in _rows(groups, "parameters")]
     lines = _long_table(["parameter", "base", "head"], rows)
@@ -33,7 +33,7 @@ def params_table(params: Sequence[Changed] | str) -> list[str]:
 
 
 def metrics_table(metrics: Sequence[Changed] | str) -> list[str]:
-    """Metrics that changed, without those that repeat others; a text says why they are not known."""
+    """Metrics that changed, without those that repeat others; a text gives the reason why they are unknown."""
     if isinstance(metrics, str):
         return markdown.folded("Metrics: not compared", [markdown.cell(metrics)])
     shown = [change for change in metrics if _worth_a_row(change)]
@@ -45,7 +45,7 @@ def metrics_table(metrics: Sequence[Changed] | str) -> list[str]:
         for row in _rows(groups, "metrics")
     ]
     left_out = len(metrics) - len(shown)
-    note = ["", f"Left out: {left_out} that say the same in more detail, or times."] if left_out else []
+    note = ["", f"Left out: {left_out} that repeat these in more detail, or are times."] if left_out else []
     of = list(dict.fromkeys("/".join(_of(file).split("/")[:2]).split("/")[-1] for file in groups))
     where = ", ".join(map(markdown.cell, of[:8])) + (" …" if len(of) > 8 else "")
     lines = _long_table(["of", "metric", "base", "head", "Δ"], rows)
@@ -60,7 +60,7 @@ def _worth_a_row(change: Changed) -> bool:
 
 
 def _of(file: str) -> str:
-    """What a metrics file is of: its folder, or itself where it is not called metrics."""
+    """The name of a metrics file: its folder's, or its own if it is not called metrics."""
     return file.removeprefix("reports/").removesuffix("/metrics.json").removesuffix(".json")
 
 
@@ -72,7 +72,7 @@ def _groups(changes: Sequence[Changed], group: Callable[[Changed], str]) -> dict
 
 
 def _rows(groups: Mapping[str, Sequence[Changed]], nouns: str) -> Iterator[Changed]:
-    """One row each, but one for a whole group that only one side has."""
+    """One row each, but a single one for a whole group that only one side has."""
     for name, group in groups.items():
         old, new = (all(value is None for value in side) for side in zip(*((c.old, c.new) for c in group), strict=True))
         if len(group) > 2 and (old or new):
@@ -90,7 +90,7 @@ def _step(change: Changed) -> str:
 
 
 def stages_table(head: PipelineRun | None, base: PipelineRun | None) -> list[str]:
-    """How long each stage took on either side; a stage without a time did not have to run."""
+    """Duration of each stage on either side; a stage without a time did not need to run."""
     runs = {word: run for word, run in (("head", head), ("base", base)) if run is not None}
     names = list(dict.fromkeys(name for run in _longest_first(runs.values()) for name in run.stages))
     if not names:

@@ -22,7 +22,7 @@ PARTS = {
 }
 
 app = typer.Typer(
-    help="Prove that a change of the code changed no number.",
+    help="Prove that a code change changed no number.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -37,19 +37,19 @@ def record(
         Path | None, typer.Option(envvar="SOMANET_DATA", help="Real data, with soma/val and neuritetracker.")
     ] = None,
     part: Annotated[
-        list[str] | None, typer.Option(help=f"Only these of {', '.join(PARTS)}; the first runs always.")
+        list[str] | None, typer.Option(help=f"Only these of {', '.join(PARTS)}; the first always runs.")
     ] = None,
 ) -> None:
     """Run a checkout's own commands on seeded data; keep every number they write, with its hash."""
     if unknown := sorted(set(part or ()) - set(PARTS)):
-        fail(f"there is no part {unknown[0]!r} to record; there are {', '.join(PARTS)}.")
+        fail(f"there is no part {unknown[0]!r} to record; use some of {', '.join(PARTS)}.")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        fail(f"{output} is there already. Choose another folder, or remove it.")
+        fail(f"{output} already exists. Choose another folder, or remove it.")
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="same_numbers.") as scratch:
         recording = Recording(checkout.resolve(), Path(scratch).resolve(), data)
         recording.check_code()
-        (recording.scratch / ".dvc").mkdir()  # what makes a folder a project, with an MLflow store of its own
+        (recording.scratch / ".dvc").mkdir()  # makes the folder a project with its own MLflow store
         for name, run in PARTS.items():
             if part is None or name in (*part, "simulation"):
                 run(recording)
@@ -66,11 +66,13 @@ def compare(
     after: Annotated[Path, typer.Argument(help="Recording of the new code.")],
     excepted: Annotated[
         list[str] | None,
-        typer.Option("--except", metavar="FILE[:PART]", help="Differences that are meant; * stands for anything."),
+        typer.Option("--except", metavar="FILE[:PART]", help="Intended differences; * stands for anything."),
     ] = None,
-    because: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Why, one for each --except.")] = None,
+    because: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="The reason, one for each --except.")
+    ] = None,
 ) -> None:
-    """Print a line for each difference; the status is 1 if there is any that was not excepted."""
+    """Print a line for each difference; the status is 1 if any is not covered by --except."""
     patterns, reasons = excepted or [], because or []
     if len(patterns) != len(reasons):
         fail(f"found {len(patterns)} --except and {len(reasons)} --because: give a reason for each exception.")

@@ -1,4 +1,4 @@
-"""What differs between two recordings, one line for each file, column, tensor or key."""
+"""The differences between two recordings, one line for each file, column, tensor or key."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tools.same_numbers.recording import FILES, NUMBERS, fail
 from tools.same_numbers.values import Values, describe, distance, read_parts
 
 AS_ONE = (".safetensors", ".zip")
-"""Files whose parts are so many that those that changed share a line."""
+"""Files with so many parts that all changed ones share a line."""
 
 Hashes = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference: the file, the part of it if it is not the whole, and what became of it."""
+    """One difference: the file, the part of it unless it is the whole file, and how it changed."""
 
     file: str
     part: str | None
@@ -28,17 +28,17 @@ class Difference:
 
     @property
     def place(self) -> str:
-        """File and part, which an exception names."""
+        """File and part, in the form that an exception names."""
         return self.file if self.part is None else f"{self.file}:{self.part}"
 
     def matches(self, pattern: str) -> bool:
-        """Whether a pattern such as `movies/*/migration.csv:turn_*` means it; one without part means the whole file."""
+        """Whether a pattern such as `movies/*/migration.csv:turn_*` matches; without a part it means the whole file."""
         return fnmatchcase(self.place, pattern) or fnmatchcase(self.file, pattern)
 
 
 @dataclass(frozen=True)
 class Side:
-    """A recording as read."""
+    """A recording read from disk."""
 
     folder: Path
     about: Mapping[str, Any]
@@ -46,7 +46,7 @@ class Side:
     files: Hashes
 
     def values(self, file: str) -> dict[str, Values] | None:
-        """The numbers themselves, where the recording still has the file."""
+        """The numbers themselves, if the recording still has the file."""
         path = self.folder / FILES / file
         return read_parts(path) if path.is_file() else None
 
@@ -61,7 +61,7 @@ def read_side(folder: Path) -> Side:
 
 
 def differences(before: Side, after: Side) -> Iterator[Difference]:
-    """Every difference, in the order of the files' names."""
+    """Every difference, sorted by file name."""
     for file in sorted({*before.files, *after.files}):
         if file not in after.files:
             place = _same_file(before.files[file], before.files, after.files)
@@ -104,7 +104,7 @@ def _how_far(part: str, before: Mapping[str, Values] | None, after: Mapping[str,
 
 
 def _most(changed: list[str], before: Mapping[str, Values] | None, after: Mapping[str, Values] | None) -> str:
-    """Which of several parts changed most."""
+    """The part that changed most."""
     if before is None or after is None:
         return ""
     apart = {
@@ -117,13 +117,13 @@ def _most(changed: list[str], before: Mapping[str, Values] | None, after: Mappin
 
 
 def _same_file(lost: Mapping[str, Any], before: Hashes, after: Hashes) -> str | None:
-    """The file, not there before, that has the numbers of a missing one, if it had any."""
+    """The new file that has the numbers of a missing one, if any."""
     same = (file for file, now in after.items() if file not in before and now["parts"] == lost["parts"])
     return next(same, None) if lost["parts"] else None
 
 
 def _same_part(file: str, part: str, before: Hashes, after: Hashes) -> str | None:
-    """Where the values of a missing part are now: under its name in another file of the folder, or renamed."""
+    """Where the values of a missing part are now: under the same name in another file of the folder, or renamed."""
     lost, folder = before[file]["parts"][part], PurePosixPath(file).parent
     for other, now in after.items():
         old = before.get(other, {"parts": {}})["parts"]

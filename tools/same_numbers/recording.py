@@ -1,4 +1,4 @@
-"""A checkout whose commands run in a scratch folder, and the numbers they write, kept with their hashes."""
+"""A checkout's commands run in a scratch folder, and their numbers kept with hashes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tools.same_numbers.values import digest, read_parts
 
 NUMBERS, FILES = "numbers.json", "files"
 READ = (".csv", ".json", ".safetensors", ".tif", ".zip")
-"""Files that hold numbers; pages, pictures and videos show them again."""
+"""Files with numbers; pages, images and videos only repeat them."""
 NO_RESULTS = ("manifest.json", "predictions.json", "config.json", "mlflow_run.json", "seed*.json")
-"""Files that say where results come from."""
+"""Files with provenance."""
 VERSIONS = ("numpy", "scipy", "torch", "onnxruntime", "openvino")
 """Packages whose version can change a number by itself."""
 
@@ -41,10 +41,10 @@ class Recording:
     """One recording while it runs.
 
     Attributes:
-        checkout: whose code runs.
+        checkout: the tree whose code runs.
         scratch: the folder in which it runs.
-        data: real data, if there are any.
-        left_out: what could not be recorded for want of it.
+        data: real data, if any.
+        left_out: what could not be recorded for lack of data.
     """
 
     checkout: Path
@@ -53,7 +53,7 @@ class Recording:
     left_out: list[str] = field(default_factory=list)
 
     def python(self, *arguments: str | Path) -> str:
-        """Run the interpreter in the scratch folder; gives its output, and ends everything where it fails."""
+        """Run the interpreter in the scratch folder; return its output, and exit if it fails."""
         command = [sys.executable, *map(str, arguments)]
         done = subprocess.run(
             command, cwd=self.scratch, env=self._environment(), capture_output=True, text=True, check=False
@@ -64,7 +64,7 @@ class Recording:
         return done.stdout
 
     def run(self, title: str, *arguments: str | Path) -> None:
-        """Run the interpreter and say how long it took."""
+        """Run the interpreter and print its time."""
         start = time.perf_counter()
         self.python(*arguments)
         typer.echo(f"{time.perf_counter() - start:7.1f} s  {title}")
@@ -75,26 +75,26 @@ class Recording:
         self.run(f"somanet {arguments[0]} → {output}", "-m", "somanet", *arguments)
 
     def real(self, name: str) -> Path | None:
-        """A file or folder of the real data; one that is not there is noted as left out."""
+        """A file or folder of the real data; a missing one is noted as left out."""
         if self.data is not None and (self.data / name).exists():
             return (self.data / name).resolve()
         self.left_out.append(f"{name} is not in {self.data}" if self.data else f"{name}, as there is no --data")
         return None
 
     def check_code(self) -> None:
-        """Refuse to record other code than the checkout's, such as that of an editable installation."""
+        """Refuse to record code other than the checkout's, such as that of an editable installation."""
         found = Path(self.python("-c", "import somanet; print(somanet.__file__)").strip())
         if not found.is_relative_to(self.checkout):
             fail(f"expected the code of {self.checkout}, found {found}. Does --checkout name a checkout of SomaNet?")
 
     def bundled(self) -> Path:
-        """The folder of the bundled model, as the profile of the real data names it."""
+        """The folder of the bundled model, from the profile for real data."""
         profile = self.checkout / "profiles" / "real"
         model = str(read_yaml(profile / "params.yaml")["segment"]["model"])
         return (profile / model).resolve()
 
     def keep(self, folder: Path) -> None:
-        """Copy every file of results from the scratch folder, and leave the rest."""
+        """Copy every result file from the scratch folder, without the rest."""
         for path in sorted(self.scratch.rglob("*")):
             name = path.relative_to(self.scratch)
             passed = name.parts[0] == "mlruns" or any(part.startswith(".") for part in name.parts)
@@ -105,25 +105,25 @@ class Recording:
                 shutil.copyfile(path, folder / name)
 
     def _environment(self) -> dict[str, str]:
-        """Of the commands: the checkout's code, two threads of a processor, no store or stage from outside."""
+        """Environment of the commands: the checkout's code, two threads, no outside store or stage."""
         outside = ("MLFLOW_", "DVC_", "PYTHON")
         own = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
         quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "NO_ALBUMENTATIONS_UPDATE": "1", "MPLBACKEND": "Agg"}
         code = {"PYTHONPATH": str(self.checkout), "PYTHONDONTWRITEBYTECODE": "1"}
-        # The number of threads decides in which order sums are taken; waiting ones leave the processor to others.
+        # The number of threads determines the order of summation; waiting threads yield the processor.
         processor = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
         return {**own, **quiet, **code, **processor}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping."""
+    """Read a YAML file with a mapping."""
     return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def write_numbers(output: Path, *, left_out: Sequence[str] = ()) -> int:
-    """Write `numbers.json`: the hash of every file that a recording kept and of every part of it; gives their number.
+    """Write `numbers.json`: the hash of every recorded file and of every part of it; return the number of files.
 
-    The bytes of JSON files have no hash: times and messages among their numbers may change.
+    JSON files have no hash of their bytes: times and messages in them may change.
     """
     kept = output / FILES
     files = {

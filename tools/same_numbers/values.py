@@ -1,4 +1,4 @@
-"""The numbers in a file of results as named arrays, their hashes, and how far two of them lie apart."""
+"""The numbers in a result file as named arrays, their hashes, and their differences."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from safetensors.numpy import load_file
 Values = NDArray[Any]
 
 TIMES = re.compile(r"seconds|_per_s$")
-"""Keys in JSON of which no two runs agree."""
+"""JSON keys that differ between any two runs."""
 
 
 def read_parts(path: Path) -> dict[str, Values]:
     """Every named array of a file: columns, tensors, the pixels, the members of an archive, the numbers of a JSON file.
 
-    A column is numbers where each of its cells is one or empty, else text. In JSON only numbers count, as its text is
+    A column is numeric if each of its cells is a number or empty, else text. In JSON only numbers count, as its text is
     messages, names and hashes; lists of numbers are one array, other keys are joined by dots.
 
     Raises:
-        ValueError: the suffix is none that is known.
+        ValueError: the suffix is unknown.
     """
     if path.suffix == ".csv":
         table = pd.read_csv(path, dtype="str", keep_default_na=False)
@@ -55,7 +55,7 @@ def digest(values: Values) -> str:
 
 
 def describe(before: Values, after: Values) -> str:
-    """How far two arrays of different hashes lie apart, in words."""
+    """The difference between two arrays of different hashes, as text."""
     if before.shape != after.shape:
         return f"{_size(before)} → {_size(after)}"
     if before.dtype != after.dtype:
@@ -108,7 +108,7 @@ def _numbers(value: Any, name: str) -> Iterator[tuple[str, Values]]:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether a JSON value is a number, a truth value, or the null that stands for NaN."""
+    """Whether a JSON value is a number, a boolean, or the null that stands for NaN."""
     return value is None or isinstance(value, int | float)
 
 

@@ -1,4 +1,4 @@
-"""What a recording runs: SomaNet's commands and the stages of its pipeline, on little data and for a few steps."""
+"""The workload of a recording: SomaNet's commands and pipeline stages, on little data and for a few steps."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import yaml
 from tools.same_numbers.recording import Recording, read_yaml
 
 SHORT = {"epochs": 2, "samples_per_epoch": 16, "validate_every": 2, "device": "cpu"}
-"""Settings of every training: a few steps, and the weights after the last of them."""
+"""Settings of every training: a few steps, and the weights after the last one."""
 SMALL = {
     "data": {"simulated": {"nuclei_images": 20, "train_crops": 8, "val_crops": 4, "movie_frames": 24, "movie_px": 256}},
     "trust": {"replicates": 3, "cells": 12, "movie_frames": 24, "movie_px": 192},
 }
 """Settings of the pipeline, for minutes instead of an hour."""
 NO_NUMBERS = ("report",)
-"""Stages that only show what those before them found."""
+"""Stages that only present earlier results."""
 REAL_IMAGES, REAL_MOVIE, REAL_TRACKS = "soma/val", "neuritetracker/cell_body.tif", "neuritetracker/tracks.csv"
 REAL_SCALE = ("--pixel-size-um", "1.28", "--frame-interval-min", "12")
 
 
 def simulation(recording: Recording) -> None:
-    """Small data sets and a movie, which the other parts use too."""
+    """Small data sets and a movie, also used by the other parts."""
     recording.somanet("simulate", "--output", "simulated", "--nuclei", "12", "--frames", "40", "--size-px", "256")
 
 
@@ -40,7 +40,7 @@ def pipeline(recording: Recording) -> None:
 
 
 def stages(graph: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """Name and arguments of each stage's command, once for each key where there are several."""
+    """Name and arguments of each stage's command, once per key if it has several."""
     for name, stage in graph.items():
         if name in NO_NUMBERS:
             continue
@@ -72,7 +72,7 @@ def trainings(recording: Recording) -> None:
 
 
 def start_at(origin: str, network: str) -> tuple[str, str]:
-    """The option that begins a fine-tuning with a network trained before."""
+    """The option that starts a fine-tuning from a network trained before."""
     return "--start", f"trainings/{origin}/{network}"
 
 
@@ -83,10 +83,10 @@ def variants(params: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 
 
 def new_variants(params: Mapping[str, Any], known: set[str]) -> dict[str, str]:
-    """The network that a variant starts from, of those variants that have a setting which no one had before.
+    """The start network of each variant with a setting that no earlier one had.
 
-    A learning rate of another size is no new setting, a key or a word is. So a dozen variants stand for all ways
-    through the code; which settings are known is kept in `known`.
+    A different number is not a new setting, a new key or word is. So a dozen variants cover all paths
+    through the code; known settings are collected in `known`.
     """
     for settings in params["pretrain"].values():
         known |= words(settings)
@@ -99,7 +99,7 @@ def new_variants(params: Mapping[str, Any], known: set[str]) -> dict[str, str]:
 
 
 def words(value: Any, key: str = "") -> set[str]:
-    """Every key of nested settings with what it is set to, where that is no number; the name of the start left out."""
+    """Every key of nested settings with its value, unless a number; without the name of the start."""
     if isinstance(value, Mapping):
         return {word for name, one in value.items() if name != "start" for word in words(one, f"{key}.{name}")}
     if isinstance(value, list):
@@ -108,7 +108,7 @@ def words(value: Any, key: str = "") -> set[str]:
 
 
 def labels(recording: Recording) -> None:
-    """Labels by the bundled model in three ways, two of them scored and compared: of real images, if there are any."""
+    """Labels by the bundled model in three ways, two of them scored and compared; on real images, if any."""
     real = recording.real(REAL_IMAGES)
     name, images = ("real", real) if real else ("simulated", recording.scratch / "simulated" / "crops.zip")
     tta = ("--engine", "torch", "--symmetries", "4", "--rescale", "1.5")

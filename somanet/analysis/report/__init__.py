@@ -1,4 +1,4 @@
-"""One analysed movie as a page that needs nothing but a browser, and as a video with the cells drawn in.
+"""One analysed movie as a page that needs only a browser, and as a video with the cells drawn in.
 
 Names are loaded on first use, so that importing the package costs nothing.
 """

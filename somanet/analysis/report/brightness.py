@@ -1,4 +1,4 @@
-"""One display range for a whole movie, so that a cell that fades is seen to fade."""
+"""One display range for a whole movie, so that fading cells remain visible as such."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ LOW_PERCENT, HIGH_PERCENT = 1.0, 99.8
 
 @dataclass(frozen=True)
 class DisplayRange:
-    """Grey values that are shown as black and as white."""
+    """The grey values displayed as black and as white."""
 
     low: float
     high: float
 
     def grey(self, frame_YX: NDArray[np.generic]) -> NDArray[np.uint8]:
-        """The frame for people: brightness spread with a square root, so that dim somas show."""
+        """The frame for display: intensities with a square root, so that dim somas are visible."""
         values = np.nan_to_num(frame_YX.astype(np.float32), copy=False)
         spread = np.clip((values - self.low) / max(self.high - self.low, 1e-9), 0, 1)
         return np.asarray(np.rint(255 * np.sqrt(spread)), np.uint8)
 
 
 def sampled(n_frames: int, count: int = SAMPLED_FRAMES) -> list[int]:
-    """Numbers of evenly spaced frames, the first and the last among them."""
+    """Numbers of evenly spaced frames, including the first and the last."""
     return sorted({round(t) for t in np.linspace(0, n_frames - 1, min(count, n_frames))})
 
 
 def display_range(frames: Frames) -> DisplayRange:
-    """The range of a movie from percentiles of sampled frames; frames of one value (black ones) do not count."""
+    """The range of a movie from percentiles of sampled frames; constant frames (black ones) do not count."""
     seen = []
     for t in sampled(len(frames)):
         values = np.asarray(frames[t]).astype(np.float32).ravel()

@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 
 
 def short(value: float, *, digits: int = DIGITS) -> float | int | None:
-    """A number of so many significant digits; None, which JSON has, for NaN, which it has not."""
+    """A number with ``digits`` significant digits; None for NaN, which JSON lacks."""
     if not math.isfinite(value):
         return None
     rounded = float(f"{value:.{digits}g}")
@@ -42,15 +42,15 @@ def cells_data(tracks: pd.DataFrame, migration: Migration) -> dict[str, Any]:
         ``numbers``: each column of :data:`somanet.migration.tables.CELL_NUMBERS` as a list, one entry per cell.
         ``area_um2``: median soma area per cell, if the tracks have it.
         ``paths``: per cell, in the same order: ``runs`` of frames ``[first, count]``, positions ``y`` and ``x`` in
-        tenths of a pixel, each less the one before, and ``v``, the speed of each step in tenths of µm/h, None across
+        tenths of a pixel, each minus the previous one, and ``v``, the speed of each step in tenths of µm/h, None across
         gaps. ``saltations``: ``[cell, first frame, last frame, µm, µm/h, °, censored]``, cell counted from 0.
-        ``shifts``: ``[frame, y, x]`` in µm, what was taken off the positions for the drift of the stage.
+        ``shifts``: ``[frame, y, x]`` in µm, stage drift subtracted from the positions.
     """
     cells = migration.cells
     index = {int(track): i for i, track in enumerate(cells["track_id"])}
     ordered = tracks.sort_values(["track_id", "frame"], kind="stable")
     if list(index) != sorted(tracks["track_id"].unique()) or len(tracks) != cells["n_frames"].sum():
-        raise SomaNetError("The measures are of other tracks than those of the report. Measure these tracks again.")
+        raise SomaNetError("The measures do not belong to the report's tracks. Measure these tracks again.")
     data: dict[str, Any] = {
         "numbers": {column.name: shorts(cells[column.name].to_numpy(float)) for column in CELL_NUMBERS.columns},
         "paths": _paths(ordered, migration),
@@ -83,7 +83,7 @@ def _paths(ordered: pd.DataFrame, migration: Migration) -> list[dict[str, Any]]:
 
 
 def _shifts(ordered: pd.DataFrame, migration: Migration) -> list[list[Any]]:
-    """The drift that the steps are free of: places in the table less those of the steps."""
+    """The drift that was removed: positions in the table minus those of the steps."""
     steps = migration.steps
     track = ordered["track_id"].to_numpy(np.int64)
     first = np.flatnonzero(track[1:] == track[:-1])
@@ -95,7 +95,7 @@ def _shifts(ordered: pd.DataFrame, migration: Migration) -> list[list[Any]]:
 
 
 def _runs(frames: Ints) -> list[list[int]]:
-    """Whole numbers in order as ``[first, count]`` of each stretch without a gap."""
+    """Sorted integers as ``[first, count]`` of each run without a gap."""
     breaks = np.flatnonzero(np.diff(frames) > 1) + 1
     return [[int(run[0]), len(run)] for run in np.split(frames, breaks)]
 

@@ -1,4 +1,4 @@
-// The chosen cell: its speed, path and numbers; and the table of all cells.
+// The selected cell: its speed, path and numbers; and the table of all cells.
 
 const traceBox = byId("trace"), MARGIN = { left: 46, right: 12, top: 20, bottom: 34 };
 const order = CELLS.map((cell) => cell.index); // as sorted in the table
@@ -95,7 +95,7 @@ traceBox.addEventListener("pointerdown", (e) => { seeking = true; traceBox.setPo
 traceBox.addEventListener("pointermove", (e) => { if (seeking) seek(e); });
 for (const end of ["pointerup", "pointercancel"]) traceBox.addEventListener(end, () => { seeking = false; });
 
-// A path in µm in a box of equal scales: pieces by state, a dot where it starts, one where it is now.
+// A path in µm with equal scales: segments by state, a dot at its start, one at the current position.
 function drawPath() {
   const box = byId("path"), cell = CELLS[state.cell], size = 190, rim = 16;
   box.replaceChildren();
@@ -132,19 +132,19 @@ function drawNumbers() {
   const box = byId("cell-numbers"), cell = CELLS[state.cell];
   box.replaceChildren();
   byId("cell").classList.toggle("empty", !cell);
-  byId("cell-title").textContent = cell ? `Cell ${cell.id}` : "No cell chosen";
+  byId("cell-title").textContent = cell ? `Cell ${cell.id}` : "No cell selected";
   if (!cell) {
     byId("cell-facts").textContent = N_CELLS ? "Click a cell in the movie or in the table." : "There are no cells in this movie.";
     return;
   }
-  const short = cell.long ? "" : " Too short a track: not in the numbers above.";
+  const short = cell.long ? "" : " Its track is too short: not included in the numbers above.";
   byId("cell-facts").textContent = `Seen from ${words(NUMBERS.start_h[cell.index])} to ${words(NUMBERS.end_h[cell.index])} h, in ${NUMBERS.n_frames[cell.index]} frames.${short}`;
   const add = (label, tipText, value, unit) => box.append(element("div", {}, [
     element("dt", {}, element("button", { type: "button", class: "tip", "data-tip": tipText }, label)),
     element("dd", {}, [element("b", {}, value), value === DASH ? "" : ` ${unit}`]),
   ]));
   for (const [column, label] of Object.entries(LABELS)) add(label, meaning(column), valueOf(column, cell.index), unitOf(column));
-  if (DATA.cells.area_um2) add("Soma area", "Median area of its outline.", words(DATA.cells.area_um2[cell.index]), "µm²");
+  if (DATA.cells.area_um2) add("Soma area", "Median area within its outline.", words(DATA.cells.area_um2[cell.index]), "µm²");
 }
 
 // The table
@@ -179,7 +179,7 @@ function buildTable() {
     rows[cell.index] = row;
   }
   const short = CELLS.filter((cell) => !cell.long).length;
-  byId("cells-note").textContent = !N_CELLS ? "No cells." : `Click a heading to sort, a row to choose.${short ? ` Grey: ${short} seen for less than 4 h and 12 frames, not in the summary.` : ""}`;
+  byId("cells-note").textContent = !N_CELLS ? "No cells." : `Click a heading to sort, a row to select.${short ? ` Grey: ${short} observed for less than 4 h and 12 frames, not in the summary.` : ""}`;
   sortTable();
 }
 function sortTable() {

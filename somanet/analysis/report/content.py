@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""The content of a report."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class ReportInput:
 
     Attributes:
         title: the movie's name.
-        calibration: its scale.
+        calibration: its physical scale.
         frames: YX images of any real number type, read one at a time: an open movie or an array.
         labels: YX label images, value = track id, read one at a time; None if the tracks came from elsewhere, and
             cells are then drawn as circles.
-        tracks: :data:`somanet.core.schema.TRACKS`; ``area_um2`` and further columns are welcome.
-        measures: of these tracks.
-        warnings: what weakens the numbers, in words.
-        notes: facts, in words.
+        tracks: :data:`somanet.core.schema.TRACKS`; ``area_um2`` and further columns are optional.
+        measures: results for these tracks.
+        warnings: sentences about what weakens the numbers.
+        notes: sentences about the movie.
         provenance: nested plain values: hashes, versions, parameters.
     """
 
@@ -65,21 +65,23 @@ def check_movie(frames: Frames, labels: Frames | None, tracks: pd.DataFrame) -> 
     if labels is not None:
         if len(labels) != n_frames:
             raise SomaNetError(
-                f"Expected one label image per frame, {n_frames}, found {len(labels)}. Are they of another movie?"
+                f"Expected one label image per frame, {n_frames}, found {len(labels)}. Are they from another movie?"
             )
         found = _shape(labels[0], "label images")
         if found != shape:
-            raise SomaNetError(f"Expected label images of {shape}, found {found}. Are they of another movie?")
+            raise SomaNetError(f"Expected label images of {shape}, found {found}. Are they from another movie?")
     last = int(tracks["frame"].max()) if len(tracks) else 0
     if last >= n_frames:
-        raise SomaNetError(f"The tracks reach frame {last}, the movie ends at {n_frames - 1}. Are they of another one?")
+        raise SomaNetError(
+            f"The tracks reach frame {last}, the movie ends at {n_frames - 1}. Are they from another one?"
+        )
     return n_frames, shape
 
 
 def _shape(image: np.ndarray, name: str) -> tuple[int, int]:
     shape = np.shape(image)
     if len(shape) != 2:
-        raise SomaNetError(f"Expected {name} of one channel (YX), found the shape {shape}. Choose a channel.")
+        raise SomaNetError(f"Expected {name} of one channel (YX), found shape {shape}. Choose a channel.")
     return int(shape[0]), int(shape[1])
 
 

@@ -1,4 +1,4 @@
-// What all parts of the page share: the data, the state, and small helpers.
+// Shared by all parts of the page: the data, the state, and small helpers.
 
 const byId = (id) => document.getElementById(id);
 const DATA = JSON.parse(byId("data").textContent);
@@ -41,7 +41,7 @@ function rowAt(cell, frame) {
 }
 const seenAt = (cell, frame) => { const row = rowAt(cell, frame); return row >= 0 && cell.frames[row] === frame ? row : -1; };
 const jumpsAt = (cell, frame) => cell.saltations.some((s) => s.first <= frame && frame <= s.last);
-// Micrometres from the first position, the drift of the stage taken off: (y, x).
+// Micrometres from the first position, without stage drift: (y, x).
 function fromOrigin(cell) {
   const at = (i) => {
     const shift = SHIFT.get(cell.frames[i]) || [0, 0];
@@ -75,10 +75,10 @@ function choose(index, { seek = false } = {}) {
   state.cell = index;
   if (index >= 0 && seek && seenAt(CELLS[index], frameNow()) < 0) showTime(hours(CELLS[index].frames[0]));
   tell("cell");
-  byId("announce").textContent = index < 0 ? "No cell chosen" : `Cell ${CELLS[index].id}: ${CELLS[index].saltations.length} saltations`;
+  byId("announce").textContent = index < 0 ? "No cell selected" : `Cell ${CELLS[index].id}: ${CELLS[index].saltations.length} saltations`;
 }
 
-// Numbers in words: three significant digits.
+// Numbers as text: three significant digits.
 function words(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
   if (value === 0) return "0";
@@ -86,7 +86,7 @@ function words(value, digits = 3) {
   return value.toFixed(places).replace("-", "−");
 }
 
-// A tick of an axis: no more digits than it needs.
+// An axis tick label: no more digits than needed.
 const plain = (v) => (Math.abs(v) >= 1e5 ? v.toExponential(0) : String(Number(v.toPrecision(6)))).replace("-", "−");
 
 function element(tag, attributes = {}, children = []) {
@@ -99,7 +99,7 @@ function element(tag, attributes = {}, children = []) {
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => tell("theme"));
 
-// Size a canvas to its box in device pixels; returns a context that counts in CSS pixels.
+// Size a canvas to its box in device pixels; returns a context in CSS pixels.
 function fitted(canvas) {
   const ratio = window.devicePixelRatio || 1;
   const width = canvas.clientWidth, height = canvas.clientHeight;
@@ -113,7 +113,7 @@ function fitted(canvas) {
   return { context, width, height };
 }
 
-// One floating note for everything with data-tip: pointer, focus or tap.
+// One tooltip for everything with data-tip: pointer, focus or tap.
 const tip = byId("tip");
 function showTip(target) {
   tip.textContent = target.dataset.tip;

@@ -1,4 +1,4 @@
-// The movie: its images, and what is drawn on them.
+// The movie: its images, and the drawing on them.
 
 const stage = byId("stage"), imageCanvas = byId("image"), overlayCanvas = byId("overlay");
 const [ROWS, COLUMNS] = MOVIE.shape_YX;
@@ -9,7 +9,7 @@ const TRAIL_FRAMES = 20, TRAIL_BANDS = 4, CACHED_PIXELS = 48e6;
 stage.style.aspectRatio = `${COLUMNS} / ${ROWS}`;
 stage.style.setProperty("--shape", COLUMNS / ROWS);
 
-// Frames are decoded when they are needed; the last few stay.
+// Frames are decoded on demand; the last few are cached.
 const frames = new Map();
 function frameAt(shown) {
   let frame = frames.get(shown);
@@ -129,7 +129,7 @@ function addPolygon(path, points, scale, left, top) {
   for (let i = 0; i < points.length; i += 2) path[i ? "lineTo" : "moveTo"](left + points[i + 1] * scale, top + points[i] * scale);
   path.closePath();
 }
-// Without label images a cell is a circle of its soma's area, or of 7 µm radius.
+// Without label images a cell is drawn as a circle with its soma's area, or with 7 µm radius.
 function circlesAt(frame) {
   const circles = [];
   for (const cell of CELLS) {
@@ -173,7 +173,7 @@ function drawChosen(context, place) {
   drawCorners(context, left + x * scale, top + y * scale, reach * scale + 6);
   label(context, place, cell, row, true);
 }
-// The corners of a square: seen on any ground, and they hide nothing.
+// The corners of a square: visible on any background without hiding anything.
 function drawCorners(context, x, y, reach) {
   const arm = reach * 0.4, corners = new Path2D();
   for (const [a, b] of [[-1, -1], [-1, 1], [1, 1], [1, -1]]) {

@@ -1,4 +1,4 @@
-"""Label images as polygons of whole numbers."""
+"""Label images as polygons with integer coordinates."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Polygon = NDArray[np.int32]
 def outlines(
     labels_YX: NDArray[np.integer], *, tolerance_units: float = TOLERANCE_UNITS
 ) -> list[tuple[int, list[Polygon]]]:
-    """Outer outlines of every label, in order; a label in several pieces has several.
+    """Outer outlines of every label, in order; a label in several parts has several.
 
     Args:
         labels_YX: 0 = background.
-        tolerance_units: how far a simplified outline may be from the exact one, in half pixels.
+        tolerance_units: maximum distance of a simplified outline from the exact one, in half pixels.
 
     Returns:
         (label, polygons). Polygons are (N, 2) ``(y, x)`` in half pixels from the image's corner: ``(c + 0.5) / 2``

@@ -22,7 +22,7 @@ from somanet.io.video_writing import write_video
 SMALLEST_SIDE_PX, LARGEST_SIDE_PX, LARGEST_FACTOR = 1280, 1920, 4.0
 TRAIL_FRAMES = 15
 RESTING, SALTATING, INK = (86, 180, 233), (255, 176, 0), (255, 255, 255)
-"""Blue and orange tell apart for every kind of colour vision (Okabe and Ito)."""
+"""Blue and orange are distinguishable with every kind of colour vision (Okabe and Ito)."""
 CIRCLE_RADIUS_UM = 7.0
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 SUBPIXEL_BITS = 4
@@ -42,10 +42,10 @@ def write_overlay(
 ) -> None:
     """Write the movie as an MP4 with every cell's outline, trail and number; one frame is in memory at a time.
 
-    Small movies are enlarged, so that numbers can be read, and large ones reduced, so that every player shows them.
+    Small movies are enlarged, so that numbers are legible, and large ones reduced, so that every player can show them.
 
     Args:
-        path: ends in .mp4.
+        path: file name ending in .mp4.
         frames: YX images.
         labels: YX label images, value = track id; circles are drawn if None.
         tracks: :data:`somanet.core.schema.TRACKS`.
@@ -71,7 +71,7 @@ def write_overlay(
 
 
 def jumping_by_frame(tracks: pd.DataFrame, saltations: pd.DataFrame | None) -> dict[int, set[int]]:
-    """Which cells are in a saltation, by frame."""
+    """The saltating cells of each frame."""
     jumping: dict[int, set[int]] = {}
     if saltations is not None:
         for track, first, last in saltating_frames(saltations, tracks).itertuples(index=False):
@@ -82,7 +82,7 @@ def jumping_by_frame(tracks: pd.DataFrame, saltations: pd.DataFrame | None) -> d
 
 @dataclass
 class _Scene:
-    """What is drawn on the frames; trails grow from frame to frame."""
+    """Drawing on the frames; trails grow from frame to frame."""
 
     factor: float
     calibration: Calibration
@@ -119,7 +119,7 @@ class _Scene:
         return picture
 
     def _at(self, y_px: float, x_px: float) -> tuple[float, float]:
-        """Where a place of the movie lies on the picture, ``(x, y)`` as OpenCV counts: from pixel centres."""
+        """A movie position on the enlarged frame, ``(x, y)`` in OpenCV's convention: from pixel centres."""
         return (x_px + 0.5) * self.factor - 0.5, (y_px + 0.5) * self.factor - 0.5
 
     def _colour(self, cell: int, t: int) -> tuple[int, int, int]:
@@ -170,12 +170,12 @@ class _Scene:
 
 
 def nice_length_um(at_most_um: float) -> float:
-    """The largest 1, 2 or 5 times a power of ten that is not longer."""
+    """The largest 1, 2 or 5 times a power of ten that does not exceed a length."""
     power = 10.0 ** math.floor(math.log10(at_most_um))
     return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= at_most_um * (1 + 1e-9))
 
 
 def _write(picture: Picture, text: str, corner: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:
-    """Text with a dark rim, readable on any ground."""
+    """Text with a dark rim, legible on any background."""
     cv2.putText(picture, text, corner, FONT, size, (0, 0, 0), 3, cv2.LINE_AA)
     cv2.putText(picture, text, corner, FONT, size, colour, 1, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""The page: one file that a browser shows without network, written frame by frame."""
+"""The page: one file that a browser shows offline, written frame by frame."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Progress = Callable[[int, int], None]
 def write_report(path: Path | str, report: ReportInput, *, progress: Progress | None = None) -> None:
     """Write the report of one movie as one HTML file; equal input gives equal bytes.
 
-    One frame is in memory at a time. Large and long movies are embedded smaller and thinned, so that the file stays
-    below 40 MB; the page says so.
+    One frame is in memory at a time. Large and long movies are embedded smaller and with fewer frames, so that the file
+    stays below 40 MB; a note on the page says so.
 
     Args:
         path: the file, replaced if it exists.
-        report: what it shows.
+        report: its content.
         progress: called with the number of frames written and the number to write.
 
     Raises:
@@ -61,7 +61,7 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
     room = max(LEAST_FRAME_BYTES, MOST_BYTES - len(_json(data)))
     plan = thinning(report.frames, shown, outline_bytes=outline_bytes, room_bytes=room)
     data["movie"] = _movie(report, plan, n_frames, shape)
-    # A reduced image shows less than the outlines' whole detail.
+    # A reduced image does not need the outlines' full detail.
     tolerance = TOLERANCE_UNITS * max(shape) / max(plan.shape_YX)
     script = _script()
     slots: dict[str, str | Iterator[str]] = {
@@ -88,7 +88,7 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
 
 
 def _filled(template: str, slots: dict[str, str | Iterator[str]]) -> Iterator[str]:
-    """The template with its ``{{slots}}`` filled, once: what is filled in is not looked into again."""
+    """The template with its ``{{slots}}`` filled in one pass: slots in the inserted text are not filled."""
     for number, part in enumerate(SLOT.split(template)):
         content = part if number % 2 == 0 else slots[part]
         if isinstance(content, str):
@@ -106,7 +106,7 @@ def _script() -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
+    """JSON that cannot close the script element that contains it."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 

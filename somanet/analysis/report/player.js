@@ -1,9 +1,9 @@
-// The movie: playing, zoom, choosing a cell, keys.
+// The movie: playback, zoom, selecting a cell, keys.
 
 const scrub = byId("scrub"), LARGEST_ZOOM = 16;
 scrub.max = MOVIE.frames.length - 1;
 
-// How many cells saltate, above the slider.
+// Number of saltating cells, above the slider.
 const busy = MOVIE.frames.map((t) => CELLS.reduce((sum, cell) => sum + jumpsAt(cell, t), 0));
 byId("busiest").textContent = N_CELLS ? `· bars: saltating cells, up to ${Math.max(...busy)}` : "";
 function drawRaster() {
@@ -26,7 +26,7 @@ function tellTime() {
 on("shown", () => { tellTime(); drawRaster(); draw(); });
 on("cell theme", () => { drawRaster(); draw(); });
 
-// Playing: a frame is shown when its time has come and it is decoded.
+// Playback: a frame is shown once it is due and decoded.
 let playing = false, due = 0;
 function play(wanted) {
   playing = wanted && FRAMES.length > 1;
@@ -142,7 +142,7 @@ const KEYS = {
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey) return;
   if (e.key === "Escape" && !tip.hidden) return hideTip();
-  // Sliders, lists and tables have keys of their own, and buttons have the space bar.
+  // Sliders, lists and tables have their own keys, and buttons use the space bar.
   const own = e.target.closest("input[type=range], select, .table-box") && !["[", "]", "Escape"].includes(e.key);
   if (own || (e.key === " " && e.target.closest("button, input, summary"))) return;
   if (KEYS[e.key]) { e.preventDefault(); KEYS[e.key](); }

@@ -1,4 +1,4 @@
-"""What the page's plots show, as numbers."""
+"""The data of the page's plots."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CURVE_POINTS = 80
 
 
 def plots_data(measures: Measures) -> dict[str, Any]:
-    """Directions, distributions, mean squared displacement and autocorrelation; None where there is nothing.
+    """Directions, distributions, mean squared displacement and autocorrelation; None where there is no data.
 
-    Distributions are of single events and cells, all of cells seen long enough: complete saltations, complete
-    pauses, and corrected frequencies.
+    Distributions are over single events and cells, only from cells observed long enough: complete saltations,
+    complete pauses, and corrected frequencies.
     """
     rule = measures.migration
     cells = long_enough(rule.cells)

@@ -11,7 +11,7 @@ function figure(title, drawing, note, wide = false) {
 }
 const nothing = (why) => element("p", { class: "nothing-to-show" }, why);
 
-// A frame with axes; returns the drawing and the ways from numbers to places.
+// A frame with axes; returns the drawing and the functions from values to positions.
 function axes({ x: [x0, x1], y: [y0, y1], xLabel, yLabel, log = false, label }) {
   const left = 52, right = 14, top = 14, bottom = 42;
   const svg = element("svg", { viewBox: `0 0 ${WIDE} ${TALL}`, role: "img", "aria-label": label });
@@ -45,8 +45,8 @@ const line = (points, toX, toY) => points.map(([x, y], i) => `${i ? "L" : "M"}${
 // Tracks from a common origin
 function originPlot() {
   if (!N_CELLS) return void figure("Paths from a common start", nothing("No cells."));
-  const canvas = element("canvas", { class: "square", role: "img", "aria-label": "Paths of all cells, each from the same point; click one to choose its cell" });
-  figure("Paths from a common start", canvas, "As seen in the movie, right is right; the drift of the stage is taken off. Orange: saltations. Click one to choose its cell.");
+  const canvas = element("canvas", { class: "square", role: "img", "aria-label": "Paths of all cells, each from the same point; click one to select its cell" });
+  figure("Paths from a common start", canvas, "Oriented as in the movie; stage drift is removed. Orange: saltations. Click a path to select its cell.");
   let reach = 10;
   for (const cell of CELLS) for (const [y, x] of fromOrigin(cell)) reach = Math.max(reach, Math.abs(y), Math.abs(x));
   reach *= 1.08;
@@ -101,10 +101,10 @@ function originPlot() {
   new ResizeObserver(draw).observe(canvas);
 }
 
-// Directions: a petal's area is its share, so its radius goes with the root.
+// Directions: a petal's area is its share, so its radius scales with the square root.
 function rose(title, directions, kind, note) {
   const n = directions.n || 0;
-  if (!n) return void figure(title, nothing("No direction is known: nothing moved further than the noise."));
+  if (!n) return void figure(title, nothing("No directions: nothing moved further than the noise."));
   const SECTORS = 16, size = 320, middle = size / 2, most = 112, turn = (2 * Math.PI) / SECTORS;
   const counts = new Array(SECTORS).fill(0);
   for (const angle of directions.angles_deg) counts[((Math.round((angle / 360) * SECTORS) % SECTORS) + SECTORS) % SECTORS]++;
@@ -146,7 +146,7 @@ function rose(title, directions, kind, note) {
 
 function histogram(title, values, unit, kind, note) {
   const all = values.filter((v) => v !== null);
-  if (!all.length) return void figure(title, nothing("None seen from start to end."));
+  if (!all.length) return void figure(title, nothing("None observed from start to end."));
   const top = Math.max(...all), marks = ticks(0, top || 1, 12), width = marks.length > 1 ? marks[1] - marks[0] : top || 1;
   const bins = Math.max(1, Math.ceil(top / width + 1e-9)), counts = new Array(bins).fill(0);
   for (const v of all) counts[Math.min(bins - 1, Math.floor(v / width + 1e-9))]++;
@@ -165,7 +165,7 @@ function histogram(title, values, unit, kind, note) {
 
 function msdPlot() {
   const msd = PLOTS.msd;
-  if (!msd) return void figure("Mean squared displacement", nothing("No cell is seen in two frames in a row."));
+  if (!msd) return void figure("Mean squared displacement", nothing("No cell was detected in two consecutive frames."));
   const all = [...msd.msd_um2, ...(msd.curve ? msd.curve.msd_um2 : []), ...(msd.floor_um2 ? [msd.floor_um2] : [])].filter((v) => v > 0);
   const last = msd.lag_h.at(-1), first = msd.lag_h[0];
   const { svg, toX, toY } = axes({ x: [first / 1.25, last * 1.25], y: [Math.min(...all) / 1.6, Math.max(...all) * 1.6], xLabel: "lag τ (h)", yLabel: "MSD (µm²)", log: true, label: "Mean squared displacement by lag, on logarithmic axes" });
@@ -177,7 +177,7 @@ function msdPlot() {
   msd.lag_h.forEach((h, i) => svg.append(element("circle", { cx: toX(h), cy: toY(msd.msd_um2[i]), r: 3.5, class: "dot" }, element("title", {}, `${words(h)} h: ${words(msd.msd_um2[i])} µm², ${msd.n_pairs[i]} pairs`))));
   const walk = msd.walk;
   figure("Mean squared displacement", svg, walk
-    ? `Line: persistent random walk, speed S = ${words(walk.speed_um_per_h)} µm/h, persistence P = ${words(walk.persistence_h)} h, noise σ = ${words(walk.sigma_um)} µm. Cells that jump are no persistent walkers: S mixes pauses and jumps.`
+    ? `Line: persistent random walk, speed S = ${words(walk.speed_um_per_h)} µm/h, persistence P = ${words(walk.persistence_h)} h, noise σ = ${words(walk.sigma_um)} µm. Saltating cells are not persistent walkers: S mixes pauses and jumps.`
     : "Too few lags for the persistent random walk.");
 }
 
@@ -189,20 +189,20 @@ function autocorrelationPlot() {
   svg.append(element("line", { x1: toX(0), x2: toX(last), y1: toY(0), y2: toY(0), class: "base" }));
   svg.append(element("path", { d: line(found.lag_h.map((h, i) => [h, found.correlation[i]]), toX, toY), class: "curve" }));
   found.lag_h.forEach((h, i) => svg.append(element("circle", { cx: toX(h), cy: toY(found.correlation[i]), r: 3.5, class: "dot" }, element("title", {}, `${words(h)} h: ${words(found.correlation[i])}, ${found.n_pairs[i]} pairs`))));
-  figure("Persistence of direction", svg, "Mobile steps only. 1: the same way; 0: the direction is forgotten. Unlike straightness it does not hang on the length of a track.");
+  figure("Persistence of direction", svg, "Mobile steps only. 1: same direction; 0: direction is lost. Unlike straightness, it does not depend on track length.");
 }
 
 originPlot();
 rose("Direction of cells", PLOTS.directions.cells, "resting", "One per cell, first to last position; area shows the count. Arrow: mean vector of length R. Dashed: the axis.");
-rose("Direction of saltations", PLOTS.directions.saltations, "jumping", "Several of one cell are not independent, so that p is too small.");
-histogram("Length of saltations", PLOTS.distributions.length_um, "µm", "jumping", "Complete ones.");
-histogram("Speed of saltations", PLOTS.distributions.speed_um_per_h, "µm/h", "jumping", "Length over duration of complete ones.");
-histogram("Pauses", PLOTS.distributions.pause_h, "h", "resting", "Seen from start to end: long ones are missing, as tracks end.");
+rose("Direction of saltations", PLOTS.directions.saltations, "jumping", "Saltations of one cell are not independent, so p is too small.");
+histogram("Length of saltations", PLOTS.distributions.length_um, "µm", "jumping", "Complete saltations.");
+histogram("Speed of saltations", PLOTS.distributions.speed_um_per_h, "µm/h", "jumping", "Length over duration of complete saltations.");
+histogram("Pauses", PLOTS.distributions.pause_h, "h", "resting", "Observed from start to end; long pauses are under-represented, as tracks end.");
 histogram("Saltation frequency of cells", PLOTS.distributions.frequency_corrected_per_h, "1/h", "jumping", "Corrected, one per cell.");
 msdPlot();
 autocorrelationPlot();
 
-// Begin with the liveliest cell.
+// Start with the most active cell.
 let liveliest = -1;
 for (const cell of CELLS) if (liveliest < 0 || cell.long - CELLS[liveliest].long > 0 || (cell.long === CELLS[liveliest].long && cell.saltations.length > CELLS[liveliest].saltations.length)) liveliest = cell.index;
 choose(liveliest);

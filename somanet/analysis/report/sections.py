@@ -1,4 +1,4 @@
-"""The parts of the page that need no script, as HTML."""
+"""The parts of the page that need no JavaScript, as HTML."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from somanet.migration.summary import UNITS, Estimate, Summary
 from somanet.migration.tables import CELL_NUMBERS
 
 LEVELS = {
-    "cell": "cells of this movie: it does not speak for other movies or donors",
+    "cell": "cells of this movie: it does not generalise to other movies or donors",
     "movie": "movies",
     "donor": "donors",
 }
 NOTHING_FOUND = (
     "Look at the movie below: can you see somas? If not, check that the right channel was chosen.",
-    "Check the pixel size: somas of another size than expected are left out.",
+    "Check the pixel size: objects of unexpected size are discarded.",
     "Use a network that was trained on images like these, or lower its threshold.",
-    "Cells that are seen in a few frames only are no tracks: a shorter least track length keeps them.",
+    "Cells detected in only a few frames are not kept as tracks: lower the minimum track length to keep them.",
 )
 
 
@@ -38,7 +38,9 @@ def facts(report: ReportInput, shape_YX: tuple[int, int]) -> str:
         "Pixel": f"{scale.pixel_size_um:.4g} µm",
         "Frames": f"{n_frames}, one every {scale.frame_interval_min:.4g} min",
         "Duration": f"{in_words((n_frames - 1) * scale.frame_interval_h)} h",
-        "Cells": f"{len(cells)}" if measured == len(cells) else f"{len(cells)}, {measured} of them seen long enough",
+        "Cells": f"{len(cells)}"
+        if measured == len(cells)
+        else f"{len(cells)}, {measured} of them observed long enough",
         "Saltations": f"{len(report.measures.migration.saltations.events)}",
     }
     return "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in items.items())
@@ -84,24 +86,24 @@ def _interval_bar(estimate: Estimate, *, share: bool) -> str:
 
 
 def intervals_note(summary: Summary) -> str:
-    """What the intervals speak for, and how many cells and saltations the numbers rest on."""
+    """What the intervals represent, and how many cells and saltations the numbers are based on."""
     cells = "1 cell" if summary.n_cells == 1 else f"{summary.n_cells} cells"
     events = "1 saltation" if summary.n_events == 1 else f"{summary.n_events} saltations"
-    events += " that are seen to start"
-    short = f" {summary.n_short} seen too shortly are left out." if summary.n_short else ""
+    events += " with an observed start"
+    short = f" {summary.n_short} observed too briefly are left out." if summary.n_short else ""
     interval = f" The 95 % interval resamples {LEVELS[summary.level]}." if summary.n_cells > 1 else ""
     return escape(f"From {cells} with {events}.{short}{interval}")
 
 
 def settings_note(measures: Measures, shifts_um: list[list[Any]]) -> str:
-    """What the movie itself decided: noise, threshold, least length, drift."""
+    """Settings derived from the movie itself: noise, threshold, minimum length, drift."""
     migration = measures.migration
     noise, threshold = migration.noise, migration.threshold_um_per_h
     if not math.isfinite(threshold):
         return ""
     rests = f" (from {noise.n_immobile} steps at rest)" if noise.n_immobile else ""
     drift_um = max((math.hypot(y, x) for _, y, x in shifts_um), default=0.0)
-    drift = f" The drift taken off reaches {in_words(drift_um)} µm." if drift_um > 0 else " No drift was taken off."
+    drift = f" Drift of up to {in_words(drift_um)} µm was removed." if drift_um > 0 else " No drift was removed."
     return escape(
         f"Localisation noise σ = {in_words(noise.sigma_um)} µm{rests}; steps above {in_words(threshold)} µm/h are "
         f"mobile; a saltation is at least {in_words(migration.saltations.min_length_um)} µm long.{drift}"
@@ -109,7 +111,7 @@ def settings_note(measures: Measures, shifts_um: list[list[Any]]) -> str:
 
 
 def cautions(report: ReportInput) -> str:
-    """Warnings, and what to try if there are no cells; empty if there is nothing to say."""
+    """Warnings, and what to try if there are no cells; empty if neither applies."""
     parts = []
     if not len(report.measures.migration.cells):
         parts.append(_panel("nothing", "No cells were found", NOTHING_FOUND))
@@ -120,7 +122,7 @@ def cautions(report: ReportInput) -> str:
 
 
 def notes(report: ReportInput) -> str:
-    """Facts in words; empty if there are none."""
+    """Notes about the movie; empty if there are none."""
     return _panel("notes", "About this movie", report.notes) if report.notes else ""
 
 
@@ -140,11 +142,11 @@ def embedded_note(plan: Thinning, shape_YX: tuple[int, int], n_frames: int) -> s
         said.append(f"images are reduced from {shape_YX[1]} × {shape_YX[0]} to {width} × {height} px")
     if not said:
         return ""
-    return escape(f"To keep this file small, {' and '.join(said)}. Tracks and numbers are those of the whole movie.")
+    return escape(f"To keep this file small, {' and '.join(said)}. Tracks and numbers are from the whole movie.")
 
 
 def comparison(rule: Summary, model: Summary) -> str:
-    """Rows of the table that sets the rule beside the model."""
+    """Rows of the table that compares the rule with the model."""
     rows = []
     for name, unit in UNITS.items():
         label, meaning = label_of(name)
@@ -160,7 +162,7 @@ def comparison(rule: Summary, model: Summary) -> str:
 
 
 def definitions() -> str:
-    """Every number in words."""
+    """Definitions of all numbers."""
     terms = [(term, meaning) for term, meaning in METHODS]
     terms += [(f"{label_of(name)[0]}{_unit(unit)}", label_of(name)[1]) for name, unit in UNITS.items()]
     columns = [(column.name, f"{column.meaning}{_unit(column.unit)}") for column in CELL_NUMBERS.columns]

@@ -1,4 +1,4 @@
-"""How large, how sharp and how many the embedded images may be for the page to stay small."""
+"""Size, quality and number of the embedded images, so that the page stays small."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from somanet.analysis.report.content import Frames
 
 MOST_BYTES = 38_000_000
 LEAST_FRAME_BYTES = 8_000_000
-"""Room that the frames get even beside very many cells."""
+"""Bytes that the frames get even with very many cells."""
 CHOICES = ((1600, 85), (1280, 85), (1024, 85), (1024, 75), (832, 75), (640, 70))
-"""Longest side in px and JPEG quality, from the best."""
+"""Longest side in px and JPEG quality, best first."""
 PROBED_FRAMES = 5
 BASE64 = 4 / 3
 MARGIN = 1.1
-"""The probed frames may be the simpler ones."""
+"""Margin, as the probed frames may be simpler than others."""
 
 
 @dataclass(frozen=True)
 class Thinning:
-    """What is embedded.
+    """How the movie is embedded.
 
     Attributes:
         shape_YX: of the images.
         quality: of the JPEGs, 0 to 100.
         frames: numbers of the embedded frames.
-        step: every how manieth frame that is.
+        step: distance between embedded frames.
     """
 
     shape_YX: tuple[int, int]
@@ -48,13 +48,13 @@ class Thinning:
 def thinning(
     frames: Frames, shown: DisplayRange, *, outline_bytes: Callable[[float], float], room_bytes: float
 ) -> Thinning:
-    """The best images that fit: first smaller ones, then fewer.
+    """The best images that fit: first reduced in size, then in number.
 
     Args:
         frames: the movie.
-        shown: grey values that are shown.
-        outline_bytes: what the outlines of one frame take where images are reduced by a factor.
-        room_bytes: what all frames may take.
+        shown: the range of grey values to display.
+        outline_bytes: size of one frame's outlines, given the factor by which images are reduced.
+        room_bytes: maximum size of all frames.
     """
     n_frames = len(frames)
     probes = [np.asarray(frames[t]) for t in sampled(n_frames, PROBED_FRAMES)]
@@ -73,7 +73,7 @@ def thinning(
 
 
 def _jpeg(frame_YX: NDArray[np.generic], shown: DisplayRange, shape_YX: tuple[int, int], quality: int) -> bytes:
-    # Brightness is averaged before its root is taken, so that small bright things stay bright.
+    # Intensities are averaged before their square root is taken, so that small bright objects stay bright.
     image = frame_YX.astype(np.float32)
     if image.shape != shape_YX:
         image = np.asarray(cv2.resize(image, shape_YX[::-1], interpolation=cv2.INTER_AREA), np.float32)

@@ -1,4 +1,4 @@
-"""What every number of the report means, for a reader who was not there when it was defined."""
+"""Definitions of the report's numbers, for readers new to them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Headline:
-    """A number at the top of the page: which one of the summary, its label, unit and meaning.
+    """A number at the top of the page: its name in the summary, label, unit and meaning.
 
-    ``raw`` is the same number without correction, shown below it, and in its place where there is no corrected one.
+    ``raw`` is the uncorrected number, shown below it, or in its place if there is no corrected one.
     """
 
     name: str
@@ -31,37 +31,37 @@ HEADLINES = (
         "Saltation frequency",
         "per hour",
         "How often a cell starts a saltation (a jump of its soma) per hour of observation, corrected for pauses that "
-        "are too short for the frame interval to show.",
+        "are too short to be resolved at this frame interval.",
         raw="frequency_per_h",
     ),
     Headline(
         "mean_length_corrected_um",
         "Saltation length",
         "µm",
-        "How far the soma gets in one saltation, from start to end, corrected for neighbouring saltations that the "
-        "frame interval joins into one.",
+        "Distance that the soma covers in one saltation, from start to end, corrected for successive saltations that "
+        "the frame interval merges into one.",
         raw="mean_length_um",
     ),
     Headline(
         "mobile_speed_corrected_um_per_h",
         "Speed when mobile",
         "µm/h",
-        "How fast the soma is while it saltates: length over duration of saltations seen from start to end, corrected "
-        "for durations that whole frames make too long.",
+        "Speed of the soma during saltations: length over duration of saltations observed from start to end, corrected "
+        "for durations overestimated by rounding to whole frames.",
         raw="mobile_speed_um_per_h",
     ),
     Headline(
         "mean_pause_h",
         "Pause",
         "h",
-        "How long the soma rests between saltations: the resting time of cells that saltate, over the saltations that "
-        "ended a rest.",
+        "Time that the soma rests between saltations: the resting time of cells that saltate, over the number of "
+        "saltations that ended a rest.",
     ),
     Headline(
         "saltating_share",
         "Saltating cells",
         "%",
-        "Share of cells that start at least one saltation while they are watched; it grows with the time of watching.",
+        "Share of cells that start at least one saltation while observed; it grows with the observation time.",
     ),
     Headline(
         "average_speed_um_per_h",
@@ -73,7 +73,7 @@ HEADLINES = (
 )
 
 NUMBER_LABELS = {
-    "frequency_per_h": ("Frequency, as seen", "Saltations whose start is seen, over the observed time."),
+    "frequency_per_h": ("Frequency, as seen", "Saltations with an observed start, over the observed time."),
     "frequency_corrected_per_h": ("Frequency, corrected", HEADLINES[0].meaning),
     "mean_length_um": ("Length, as seen", "Mean net displacement of complete saltations."),
     "mean_length_corrected_um": ("Length, corrected", HEADLINES[1].meaning),
@@ -81,7 +81,7 @@ NUMBER_LABELS = {
     "mobile_speed_um_per_h": ("Speed when mobile, as seen", "Length of complete saltations over their duration."),
     "mobile_speed_corrected_um_per_h": ("Speed when mobile, corrected", HEADLINES[2].meaning),
     "mean_pause_h": ("Pause", HEADLINES[3].meaning),
-    "pause_fraction": ("Share of time in pauses", "One less the time in saltations over the observed time."),
+    "pause_fraction": ("Share of time in pauses", "One minus the time in saltations over the observed time."),
     "average_speed_um_per_h": ("Average speed", HEADLINES[5].meaning),
     "straightness": (
         "Straightness",
@@ -98,38 +98,38 @@ METHODS = (
     (
         "Step",
         (
-            "What a soma moves from one frame to the next, after the drift of the stage (the median step of all cells) "
-            "is taken off. Steps across missing frames are not counted."
+            "Displacement of a soma from one frame to the next, after removing the stage drift (the median step of "
+            "all cells). Steps across missing frames are not counted."
         ),
     ),
     (
         "Localisation noise σ",
-        "How far a measured centre lies from the true one, per axis; from steps at rest: σ² = median(d²)/(4 ln 2).",
+        "Standard deviation of measured centres per axis; from steps at rest: σ² = median(d²)/(4 ln 2).",
     ),
     ("Mobile step", "A step faster than the threshold: 3√2·σ over the frame interval, kept within 10 and 30 µm/h."),
     (
         "Saltation",
-        "A run of mobile steps that is as long as can be and ends at least 5 µm (or 4σ, if more) from where it began.",
+        "A maximal run of mobile steps that ends at least 5 µm (or 4σ, if more) from where it began.",
     ),
     (
         "Incomplete saltation",
-        "One whose start or end is not seen: it counts in the time observed, and not in lengths, speeds and pauses.",
+        "One whose start or end is not observed: it counts towards observed time, not lengths, speeds or pauses.",
     ),
     (
         "Corrected",
         (
-            "A pause that is too short to leave a resting step joins two saltations into one, and whole frames make "
-            "saltations look longer in time. Corrected numbers undo both; how soon the seen pauses end tells how many "
-            "are hidden."
+            "A pause too short to leave a resting step merges two saltations into one, and whole frames make "
+            "saltations appear to last longer. Corrected numbers undo both; the lengths of the observed pauses show "
+            "how many are hidden."
         ),
     ),
     (
         "95 % interval",
-        "From a bootstrap of whole donors, movies or cells, whichever is the highest level with two or more.",
+        "Bootstrap over whole donors, movies or cells, whichever is the highest level with two or more.",
     ),
     ("Model", "A hidden Markov model with a resting and a mobile state, fitted to all cells of the movie."),
 )
-"""Terms that the numbers rest on."""
+"""Terms used in the definitions."""
 
 
 def label_of(name: str) -> tuple[str, str]:
@@ -145,7 +145,7 @@ def in_words(value: float, *, digits: int = 3) -> str:
 
 
 def decimals(values: Sequence[float], *, digits: int = 3) -> int:
-    """How many decimals show the largest of the values to so many digits; at most 4."""
+    """Number of decimals that show the largest of the values to ``digits`` digits; at most 4."""
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     if not largest:
         return 0
@@ -153,7 +153,7 @@ def decimals(values: Sequence[float], *, digits: int = 3) -> int:
 
 
 def estimate_in_words(estimate: Estimate, *, factor: float = 1.0) -> tuple[str, str]:
-    """Value and interval of one number with the same decimals: ``("26.9", "25.0 to 28.8")``."""
+    """Value and interval of one number with the same number of decimals: ``("26.9", "25.0 to 28.8")``."""
     value, low, high = (factor * number for number in (estimate.value, estimate.low, estimate.high))
     places = decimals([value])
     written = [f"{number:.{places}f}" if math.isfinite(number) else MISSING for number in (value, low, high)]

@@ -1,1 +1,1 @@
-"""How far each number can be trusted: whole analyses of simulated cells, scored against what is true of them."""
+"""Validation of each number: whole analyses of simulated cells, scored against their ground truth."""

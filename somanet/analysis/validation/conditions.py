@@ -1,4 +1,4 @@
-"""Which simulated experiments are analysed: a base, and one thing changed at a time."""
+"""The simulated experiments to analyse: a base condition, and variations of one factor at a time."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class TrackCondition:
     """One kind of experiment on tracks alone: cells that never touch, leave or are lost.
 
     Attributes:
-        factor: what differs from the base, in words.
-        level: how, in words.
+        factor: short name of what differs from the base.
+        level: short name of its value.
         interval_min: between frames.
         noise_um: localisation noise per axis.
-        n_cells: per movie.
-        hours: that a movie lasts.
-        detector: of saltations.
-        n_donors: with movies each; 1 for one movie whose cells are the units.
-        n_movies: of a donor.
+        n_cells: cells per movie.
+        hours: duration of a movie.
+        detector: detector of saltations.
+        n_donors: number of donors, each with movies; 1 for one movie whose cells are the units.
+        n_movies: movies per donor.
         donor_cv: spread (log-normal) of the donors' mean pause and of their mean length.
-        pause_cv: spread of a cell's pauses: 1 is exponential, less is more regular, more is in bursts.
-        settings: how cells move.
+        pause_cv: spread of a cell's pauses: 1 is exponential, less is more regular, more is bursty.
+        settings: motion of the cells.
     """
 
     factor: str = BASE
@@ -109,12 +109,12 @@ class MovieCondition:
     """One kind of simulated movie for the whole chain.
 
     Attributes:
-        factor, level: what differs from the base, in words.
+        factor, level: short names of what differs from the base, and of its value.
         interval_min: between frames.
-        n_frames: of a movie.
+        n_frames: frames per movie.
         side_px: height; the width is an eighth more.
-        pixel_size_um: of a pixel.
-        settings: how it looks and how cells move.
+        pixel_size_um: size of a pixel.
+        settings: appearance, and motion of the cells.
     """
 
     factor: str = BASE
@@ -127,12 +127,12 @@ class MovieCondition:
 
     @property
     def shape_YX(self) -> tuple[int, int]:
-        """Height and width; not equal, so that swapped axes would show."""
+        """Height and width; unequal, so that swapped axes would be noticed."""
         return self.side_px, self.side_px * 9 // 8
 
 
 def movie_intervals(base: MovieCondition, *, intervals_min: Sequence[float]) -> list[MovieCondition]:
-    """The base at each frame interval, its number of frames kept."""
+    """The base at each frame interval, with the same number of frames."""
     return [replace(base, interval_min=minutes, level=f"{minutes:g} min") for minutes in intervals_min]
 
 

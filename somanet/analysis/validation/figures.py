@@ -1,4 +1,4 @@
-"""The tables of trust as pictures."""
+"""The validation tables as figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RAW, CORRECTED, TARGET = "#b0602a", "#1f6f8b", "#2a9d5c"
 COLOURS = ("#8ecae6", "#1f6f8b", "#0b2f4a")
 TARGET_COVERAGE = (0.90, 0.98)
 TOLERANCE = {"frequency": 0.10, "length": 0.15, "speed": 0.15}
-"""Bias that is within the aim; coverage has its own."""
+"""Bias within the target; coverage has its own."""
 TRACKING_SHOWN = ("DET", "SEG", "TRA", "LNK", "HOTA", "IDF1")
 
 
@@ -61,8 +61,8 @@ def sampling(tracks: pd.DataFrame) -> Figure:
         _percent(bias)
         _plain(bias)
         _plain(coverage)
-    axes[0, 0].set_ylabel("bias (shade: aim)")
-    axes[1, 0].set_ylabel("share of 95 % intervals\nthat hold the truth (shade: aim)")
+    axes[0, 0].set_ylabel("bias (shaded: target)")
+    axes[1, 0].set_ylabel("share of 95 % intervals with\nthe true value (shaded: target)")
     axes[0, 0].legend(frameon=False, loc="lower left", fontsize=9)
     return figure
 
@@ -92,7 +92,7 @@ def events(tracks: pd.DataFrame) -> Figure:
 
 
 def robustness(tracks: pd.DataFrame) -> Figure:
-    """Bias of the corrected frequency and length in other worlds than the base, at some frame intervals."""
+    """Bias of the corrected frequency and length in conditions other than the base, at some frame intervals."""
     base = tracks[(tracks["factor"] == BASE) & (tracks["detector"] == "rule")].assign(level="")
     other = tracks[tracks["factor"] != BASE]
     intervals = sorted(other["interval_min"].unique())
@@ -109,7 +109,7 @@ def robustness(tracks: pd.DataFrame) -> Figure:
             place = np.array([names.index(name) for name in rows["name"]]) + 0.22 * (number - (len(intervals) - 1) / 2)
             ax.hlines(place, rows["bias_low"], rows["bias_high"], color=colour, linewidth=2.2, alpha=0.6)
             ax.plot(rows["bias"], place, "o", color=colour, markersize=4.5, label=f"{minutes:g} min frames")
-        ax.set_title(f"corrected {quantity}: bias (shade: aim)", fontsize=11)
+        ax.set_title(f"corrected {quantity}: bias (shaded: target)", fontsize=11)
         ax.set_yticks(range(len(names)), [name.removesuffix(": ") for name in names])
         ax.set_ylim(len(names) - 0.4, -0.6)
         ax.set_xlim(-0.45, 0.45)
@@ -126,7 +126,7 @@ def _shades(n: int) -> Sequence[str]:
 
 
 def chain(movies: pd.DataFrame) -> Figure:
-    """The whole chain by condition: tracking scores, saltations, and biases beside those of the true positions."""
+    """The whole chain by condition: tracking scores, saltations, and biases next to those from the true positions."""
     table = movies[movies["movie"] == "all"]
     names = [f"{row.factor}: {row.level}" for row in table.itertuples()]
     place = np.arange(len(names))
@@ -169,4 +169,4 @@ def chain(movies: pd.DataFrame) -> Figure:
 
 
 FIGURES_OF_TRACKS = {"sampling": sampling, "events": events, "robustness": robustness}
-"""Name of a picture → what draws it from the table of tracks."""
+"""Name of a figure → the function that draws it from the table of tracks."""

@@ -1,4 +1,4 @@
-"""The whole chain on simulated movies: images → masks → tracks → saltations, against what is true of the cells."""
+"""The whole chain on simulated movies: images → masks → tracks → saltations, against the ground truth."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from somanet.tracking.movie import track_masks
 
 Labels = NDArray[np.integer]
 Segment = Callable[[Sequence[NDArray[np.generic]]], Iterator[Labels]]
-"""The frames of a movie to their label images, 0 = background, ids without meaning between frames."""
+"""From the frames of a movie to their label images, 0 = background, with ids unrelated between frames."""
 
 TRACK_SCORES = ("DET", "SEG", "TRA", "LNK", "HOTA", "IDF1", "identity_switches", "precision", "recall", "followed")
 SOURCES = ("perfect", "chain")
-"""Whose saltations: those in the true positions, which show what frames hide, and those in the chain's tracks."""
+"""Sources of saltations: the true positions, which show the effect of the frame interval, and the chain's tracks."""
 UNMATCHED = 1_000_000
 """Added to the ids of tracks that match no cell, so that their saltations match none."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """Saltations found in tracks of one movie: the cells, and the counts of ``score_saltations``."""
+    """Saltations found in the tracks of one movie: the cells, and the counts from ``score_saltations``."""
 
     cells: pd.DataFrame
     n_true: int
@@ -51,9 +51,9 @@ class ChainResult:
 
     Attributes:
         tracking: :data:`TRACK_SCORES` of its tracks.
-        jumps: true ones that start while their cell is in view: ``length_um``, ``duration_h``.
-        in_view_h: that cells are in view, summed.
-        found: by :data:`SOURCES`.
+        jumps: ground truth jumps that start while their cell is in view: ``length_um``, ``duration_h``.
+        in_view_h: total time that cells are in view.
+        found: saltations by :data:`SOURCES`.
     """
 
     tracking: dict[str, float]
@@ -74,7 +74,7 @@ def simulate(condition: MovieCondition, *, seed: int) -> SimulatedMovie:
 
 
 def true_masks(movie: SimulatedMovie, *, seed: int = 0) -> Segment:
-    """A perfect segmentation of this movie: its true masks, with ids that mean nothing between frames."""
+    """A perfect segmentation of this movie: its ground truth masks, with ids unrelated between frames."""
     rng = np.random.default_rng(seed)
 
     def segment(frames: Sequence[NDArray[np.generic]]) -> Iterator[Labels]:
@@ -91,7 +91,7 @@ def network_masks(folder: Path | str) -> Segment:
     """The segmentation of a saved network.
 
     Raises:
-        SomaNetError: the folder holds no network.
+        SomaNetError: the folder has no network.
     """
     from somanet.segmentation.inference.video import segment_frames
     from somanet.segmentation.network.checkpoint import load_checkpoint
@@ -101,16 +101,16 @@ def network_masks(folder: Path | str) -> Segment:
 
 
 def run_chain(movie: SimulatedMovie, segment: Segment) -> ChainResult:
-    """Segment, track and measure one movie, and measure the true positions beside it.
+    """Segment, track and measure one movie, and measure the true positions as well.
 
     Raises:
-        SomaNetError: the segmentation gives no label images or not one per frame, or py-ctcmetrics is not installed.
+        SomaNetError: the segmentation does not return one label image per frame, or py-ctcmetrics is not installed.
     """
     frames = list(movie.frames_TYX)
     masks = list(segment(frames))
     if len(masks) != len(frames):
         raise SomaNetError(
-            f"The segmentation gave {len(masks)} label images for {len(frames)} frames; expected one each."
+            f"The segmentation returned {len(masks)} label images for {len(frames)} frames; expected one per frame."
         )
     tracked = track_masks(masks, frames, movie.calibration)
     matches = match_masks(movie.labels_TYX, tracked.labels())
@@ -132,7 +132,7 @@ def run_chain(movie: SimulatedMovie, segment: Segment) -> ChainResult:
 
 
 def true_ids(matches: Matches) -> dict[int, int]:
-    """Predicted track → the true one that it matches in more than half of its frames; others are left out."""
+    """Predicted track → the ground truth track that it matches in over half of its frames; others are left out."""
     frames = Counter(i for frame in matches.predicted for i in frame)
     pairs = Counter((j, i) for frame in matches.pairs for i, j in frame)
     return {predicted: true for (predicted, true), n in pairs.items() if 2 * n > frames[predicted]}
@@ -159,9 +159,9 @@ def chain_scores(results: Sequence[ChainResult]) -> dict[str, float]:
     """Scores of one or several movies of one condition together.
 
     Returns:
-        Mean :data:`TRACK_SCORES`; ``n_jumps``, true ones that start in view; for ``perfect`` and ``chain`` the
+        Mean :data:`TRACK_SCORES`; ``n_jumps``, ground truth jumps that start in view; for ``perfect`` and ``chain`` the
         ``_recall`` and ``_precision`` of saltations and the ``_bias`` of each quantity, ``_raw`` and ``_corrected``,
-        against the jumps of these very cells.
+        against the jumps of these same cells.
     """
     jumps = pd.concat([result.jumps for result in results], ignore_index=True)
     hours = sum(result.in_view_h for result in results)
@@ -189,13 +189,13 @@ def chain_scores(results: Sequence[ChainResult]) -> dict[str, float]:
 
 
 def score_movies(condition: MovieCondition, segment: Segment | None, *, movies: int, seed: int = 0) -> pd.DataFrame:
-    """Scores of a condition: one row per movie, and a row ``all`` of them together.
+    """Scores of a condition: one row per movie, and a row ``all`` for them together.
 
     Args:
-        condition: what is simulated.
-        segment: the segmentation; true masks if None.
-        movies: how many.
-        seed: of the first one.
+        condition: the simulated condition.
+        segment: the segmentation; ground truth masks if None.
+        movies: number of movies.
+        seed: seed of the first one.
     """
     results = []
     for i in range(movies):

@@ -1,4 +1,4 @@
-"""The tables of trust in Markdown, and their headline numbers."""
+"""The validation tables in Markdown, and their headline numbers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DONORS = "donors"
 
 
 def sampling_markdown(tracks: pd.DataFrame) -> str:
-    """The base at each frame interval, both detectors: bias (as seen → corrected) and coverage of the corrected."""
+    """The base at each frame interval, both detectors: bias (as seen → corrected), coverage of the corrected."""
     return _track_table(tracks[tracks["factor"] == BASE], ["detector", "interval_min"])
 
 
 def robustness_markdown(tracks: pd.DataFrame) -> str:
-    """Other worlds than the base."""
+    """Conditions other than the base."""
     return _track_table(tracks[~tracks["factor"].isin([BASE, DONORS])], ["factor", "level", "interval_min"])
 
 
@@ -77,7 +77,7 @@ def fill(page: str, tables: Mapping[str, str]) -> str:
     """A page with its tables replaced, each between ``<!-- name -->`` and ``<!-- end name -->``.
 
     Raises:
-        SomaNetError: the page has no such place.
+        SomaNetError: the page lacks these markers.
     """
     for name, filled in tables.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
@@ -92,7 +92,7 @@ def fill(page: str, tables: Mapping[str, str]) -> str:
 
 
 def headline(tracks: pd.DataFrame, movies: pd.DataFrame) -> dict[str, Any]:
-    """The numbers that a change of the code should not make worse: base conditions of tracks and of movies."""
+    """The numbers that a code change should not make worse: base conditions of tracks and of movies."""
     base = tracks[(tracks["factor"] == BASE) & (tracks["detector"] == "rule")]
     found: dict[str, Any] = {"tracks": {}, "movies": {}}
     for minutes, rows in base.groupby("interval_min"):

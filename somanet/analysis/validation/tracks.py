@@ -1,4 +1,4 @@
-"""Tracks alone: simulated experiments, analysed as a user would, against the truth of their population."""
+"""Tracks alone: simulated experiments, analysed as a user would, against the true values of their population."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def simulate_tracks(
 
     Returns:
         :data:`somanet.core.schema.TRACKS`, a pixel being 1 µm, and :data:`somanet.core.schema.SALTATIONS`; jumps
-        outside the movie are in it.
+        outside the movie are included.
     """
     interval_h = Calibration(1.0, condition.interval_min).frame_interval_h
     t_h = np.arange(round(condition.hours / interval_h) + 1, dtype=np.float64) * interval_h
@@ -52,7 +52,7 @@ def simulate_tracks(
 
 
 def with_pause_spread(path: CellPath, *, mean_h: float, cv: float) -> CellPath:
-    """The same jumps with gamma pauses in place of exponential ones, each at the quantile of the old one."""
+    """The same jumps with gamma pauses instead of exponential ones, each at the quantile of the original."""
     if cv == 1 or path.starts_h.size < 2:
         return path
     old = path.starts_h[1:] - path.ends_h[:-1]
@@ -70,13 +70,13 @@ def with_pause_spread(path: CellPath, *, mean_h: float, cv: float) -> CellPath:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is found in one experiment; track ids are unique in it.
+    """The results of one experiment; its track ids are unique.
 
     Attributes:
-        summary: of all its cells.
+        summary: summary of all its cells.
         cells: with ``donor`` and ``movie``.
-        events: found saltations.
-        jumps: true ones.
+        events: detected saltations.
+        jumps: ground truth jumps.
     """
 
     summary: Summary
@@ -103,7 +103,7 @@ def run_experiment(condition: TrackCondition, *, seed: int, resamples: int = RES
 
 
 def _joined(tables: list[pd.DataFrame], *, step: int) -> pd.DataFrame:
-    """One table; ids of each next movie go on where the last one's end."""
+    """One table; the ids of each movie continue those of the previous one."""
     moved = [table.assign(track_id=table["track_id"] + i * step) for i, table in enumerate(tables)]
     return pd.concat(moved, ignore_index=True)
 
@@ -114,15 +114,15 @@ def score_condition(
     """Bias, coverage, recall and precision of one condition.
 
     Args:
-        condition: what is simulated.
-        replicates: experiments.
-        seed: of the first one.
-        resamples: of each experiment's bootstrap.
+        condition: the simulated condition.
+        replicates: number of experiments.
+        seed: seed of the first one.
+        resamples: number of bootstrap resamples per experiment.
 
     Returns:
         One row per quantity, as seen (``raw``) and ``corrected``: ``truth``, mean ``estimate``, its relative ``bias``
         with the 95 % interval that the replicates leave, ``coverage`` (share of the experiments' 95 % intervals that
-        hold the truth) with its own, ``half_width`` (median half width of those intervals over the truth), ``defined``
+        contain the true value) with its own, ``half_width`` (median half width of those over ``truth``), ``defined``
         (share of experiments with a number), and the condition's ``recall`` and ``precision``.
     """
     experiments = [run_experiment(condition, seed=seed + i, resamples=resamples) for i in range(replicates)]
@@ -178,7 +178,7 @@ def bias_of(values: Floats, *, truth: float) -> dict[str, float]:
 
 
 def coverage_of(held: Bools) -> dict[str, float]:
-    """Share of intervals that hold the truth, with Wilson's 95 % interval of that share."""
+    """Share of intervals that contain the true value, with Wilson's 95 % interval of that share."""
     if not held.size:
         return dict.fromkeys(("coverage", "coverage_low", "coverage_high"), math.nan)
     interval = stats.binomtest(int(held.sum()), held.size).proportion_ci(method="wilson")

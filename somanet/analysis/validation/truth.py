@@ -1,4 +1,4 @@
-"""What is true of a simulated population: the numbers that intervals should hold."""
+"""The true values of a simulated population, which intervals should contain."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
     "length": ("mean_length_um", "mean_length_corrected_um"),
     "speed": ("mobile_speed_um_per_h", "mobile_speed_corrected_um_per_h"),
 }
-"""What is measured: the number of a summary as seen, and corrected."""
+"""Quantity → its uncorrected and corrected names in a summary."""
 
 
 def true_numbers(condition: TrackCondition) -> dict[str, float]:
     """Frequency, length and speed of saltations over all donors, cells and times.
 
-    A jump below 5 µm is no saltation. A donor counts by its saltations in length and speed, as in pooled numbers.
+    A jump below 5 µm is not a saltation. Length and speed weight donors by their saltations, as in pooled numbers.
     """
     spread = np.linspace(-4, 4, 41) if condition.donor_cv > 0 else np.zeros(1)
     weight = np.exp(-(spread**2) / 2) / np.exp(-(spread**2) / 2).sum()
@@ -41,7 +41,7 @@ def true_numbers(condition: TrackCondition) -> dict[str, float]:
 def donor_settings(condition: TrackCondition, *, pause_z: float, length_z: float) -> NeuronSettings:
     """One donor's cells: mean pause and mean length z spreads from the mean donor's."""
     cells, cv = condition.settings, condition.donor_cv
-    # Settings are checked on creation, so only what differs is made anew.
+    # Settings are validated on creation, so only those that differ are created anew.
     if cv == 0:
         return cells
     return NeuronSettings(
@@ -54,14 +54,14 @@ def donor_settings(condition: TrackCondition, *, pause_z: float, length_z: float
 
 
 def _frequency_and_length(cells: NeuronSettings) -> tuple[float, float]:
-    """Saltations per hour, one per mean cycle of the cells that move and long enough, and their mean length."""
+    """Saltations per hour (one per mean cycle of moving cells, if long enough) and their mean length."""
     cycle_h = cells.pause_mean_h + cells.jump_length_um / _speed(cells)
     per_h, mean_um, cv = cells.motile_fraction / cycle_h, cells.jump_length_um, cells.jump_length_cv
     if cv < 1e-6:
         return per_h * (mean_um >= LEAST_LENGTH_UM), mean_um
     shape, scale = 1 / cv**2, mean_um * cv**2
     long = float(stats.gamma.sf(LEAST_LENGTH_UM, shape, scale=scale))
-    # x times a gamma's density is a gamma's of one shape more.
+    # x times a gamma density is proportional to a gamma density with shape + 1.
     beyond = float(stats.gamma.sf(LEAST_LENGTH_UM, shape + 1, scale=scale))
     return per_h * long, mean_um * beyond / long
 

@@ -1,1 +1,1 @@
-"""Networks side by side, on the same images: scores, paired differences, ranks and cost, as one artefact."""
+"""Networks compared on the same images: scores, paired differences, ranks and cost, as one artefact."""

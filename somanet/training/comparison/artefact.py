@@ -29,19 +29,19 @@ def write_comparison(
     nuclei: Mapping[str, Mapping[str, Any]] | None = None,
     notes: Sequence[str] = (),
 ) -> list[Path]:
-    """Write `comparison.json`, `comparison.md` and `comparison.png`; gives their paths.
+    """Write `comparison.json`, `comparison.md` and `comparison.png`; return their paths.
 
     Equal scores give equal bytes.
 
     Args:
-        networks: what is compared, all scored on the same images.
-        folder: where.
+        networks: the networks to compare, all scored on the same images.
+        folder: the folder to write to.
         reference, deciding: see :func:`somanet.training.comparison.pairing.pair_networks`.
         data, nuclei: see :func:`somanet.training.comparison.page.comparison_markdown`.
-        notes: further sentences for the page.
+        notes: further sentences to add to the page.
 
     Raises:
-        SomaNetError: the networks were not scored on the same images, or there is no such reference or score.
+        SomaNetError: the networks were not scored on the same images, or the reference or score does not exist.
     """
     pairing = pair_networks(networks, reference=reference, deciding=deciding)
     _check_numbers_of_images(networks)
@@ -54,7 +54,7 @@ def write_comparison(
 
 
 def comparison_numbers(networks: Sequence[Network], pairing: Pairing | None) -> dict[str, dict[str, Any]]:
-    """Network -> its numbers, each under a name of its own, as `dvc metrics diff` compares them."""
+    """Network -> its numbers, each under its own name, as `dvc metrics diff` compares them."""
     return {network.name: _numbers(network, pairing) for network in networks}
 
 
@@ -96,12 +96,12 @@ def _whole(value: float) -> float | int:
 
 
 def _check_numbers_of_images(networks: Sequence[Network]) -> None:
-    """Where single images are not known, at least their number must agree."""
+    """Without per-image scores, at least the number of images must agree."""
     first, *others = networks
     for network in others:
         a, b = first.metrics["n_images"], network.metrics["n_images"]
         if a != b:
             raise SomaNetError(
-                f"{first.name} was scored on {a} images, {network.name} on {b}: their scores cannot stand side by "
-                "side. Score both on one data set."
+                f"{first.name} was scored on {a} images, {network.name} on {b}: their scores cannot be "
+                "compared. Score both on the same data set."
             )

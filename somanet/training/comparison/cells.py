@@ -10,18 +10,18 @@ from somanet.evaluation.paired import ALPHA, Difference
 
 
 def plain(value: float | None, form: str, unit: str = "") -> str:
-    """A number in a format, `–` for an undefined one: NaN, or JSON's null."""
+    """A formatted number; `–` where it is undefined: NaN, or JSON's null."""
     return f"{value:{form}}{unit}" if value is not None and not math.isnan(value) else "–"
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """A difference with its sign, which 0.00 has not."""
+    """A difference with its sign; 0.00 has none."""
     text = f"{value:+.{digits}f}".replace("-", "−")
     return text if float(f"{value:.{digits}f}") else f"{0:.{digits}f}"
 
 
 def score(metrics: Mapping[str, Any], name: str) -> str:
-    """A score of `metrics.json` with its spread over seeds and its interval, as far as they are known."""
+    """A score of `metrics.json` with its spread over seeds and its interval, where known."""
     value = metrics.get(name)
     if value is None or math.isnan(value):
         return "–"
@@ -35,7 +35,7 @@ def score(metrics: Mapping[str, Any], name: str) -> str:
 
 
 def interval(found: Difference, digits: int = 2) -> str:
-    """A paired difference with its interval, as far as it is known."""
+    """A paired difference with its interval, where known."""
     text = signed(found.value, digits)
     if math.isfinite(found.low):
         text += f" [{signed(found.low, digits)}, {signed(found.high, digits)}]"

@@ -1,6 +1,6 @@
-"""The comparison as a picture: scores, differences, ranks, cost, and every image of the best against the reference.
+"""The comparison as a figure: scores, differences, ranks, cost, and the best networks against the reference per image.
 
-Colours are those of Okabe and Ito, which colour-blind people tell apart; signs and shapes say the same again.
+Colours are from Okabe and Ito's colour-blind safe palette; signs and shapes repeat what the colours encode.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _PER_ROW = 6
 BLUE, ORANGE, GREY, INK = "#0072B2", "#D55E00", "#8a8f98", "#2b2f36"
 _BAND = "#f1f3f6"
 _PAPER = {"facecolor": "white", "alpha": 0.65, "linewidth": 0, "pad": 0.6}
-"""Behind numbers that a line runs through."""
+"""Background of numbers that a line would cross."""
 
 
 def comparison_figure(networks: Sequence[Network], pairing: Pairing | None = None) -> Figure:
-    """Scores of all networks with their intervals; with a pairing also differences, ranks and single images.
+    """Scores of all networks with their intervals; with a pairing also differences, ranks and per-image scores.
 
-    Of more than :data:`MAX_NETWORKS` the best are shown, and the reference.
+    With more than :data:`MAX_NETWORKS`, only the best and the reference are shown.
 
     Args:
-        networks: what is compared.
-        pairing: the same networks image by image.
+        networks: the networks to compare.
+        pairing: the same networks, compared image by image.
     """
     shown = _shown(networks, pairing)
     others = _scattered([n.name for n in shown], pairing) if pairing else []
@@ -86,7 +86,7 @@ def _scores(part: SubFigure, networks: Sequence[Network], pairing: Pairing | Non
 
 
 def _ranks(ax: Axes, names: Sequence[str], pairing: Pairing) -> None:
-    """Every image's rank as a pale dot, the larger the more images have it; the mean with its interval."""
+    """Ranks as pale dots, larger where more images share the rank; the mean with its interval."""
     from matplotlib.ticker import MaxNLocator
 
     for place, name in enumerate(names):
@@ -143,8 +143,8 @@ def _beside(ax: Axes, x: float, place: int, text: str) -> None:
 
 
 def _cost(ax: Axes, networks: Sequence[Network]) -> None:
-    """Time of one training and how many parameters it could change."""
-    seconds = np.array([max(n.cost.train_seconds, 1.0) for n in networks])  # one resumed for its last moment has 0
+    """Time of one training and its number of trainable parameters."""
+    seconds = np.array([max(n.cost.train_seconds, 1.0) for n in networks])  # a training resumed at its very end has 0
     known = np.isfinite(seconds)
     if not known.any():
         ax.set_visible(False)
@@ -156,7 +156,7 @@ def _cost(ax: Axes, networks: Sequence[Network]) -> None:
         if known[place]:
             _beside(ax, seconds[place], place, _cost_in_words(network.cost))
     low, high = float(seconds[known].min()), float(seconds[known].max())
-    # The words take about half of the width.
+    # The text takes about half of the width.
     ax.set_xlim(low / 2, 4 * high**2 / low if high > 2 * low else 8 * high)
     ax.set_title("one training (s)", fontsize=11)
 
@@ -184,7 +184,7 @@ def _scattered(shown: Sequence[str], pairing: Pairing) -> list[str]:
 
 
 def _scatters(part: SubFigure, names: Sequence[str], pairing: Pairing) -> None:
-    """Every image: the reference's score across, the other's upwards; above the diagonal the other is better."""
+    """One dot per image: the reference's score on x, the other's on y; above the diagonal the other is better."""
     rows = -(-len(names) // _PER_ROW)
     axes = part.subplots(rows, _PER_ROW, sharex=True, sharey=True, squeeze=False)
     for ax, name in zip(axes.ravel(), names, strict=False):
@@ -203,11 +203,11 @@ def _scatters(part: SubFigure, names: Sequence[str], pairing: Pairing) -> None:
     for ax in axes.ravel()[len(names) :]:
         ax.set_visible(False)
     words = title(pairing.deciding)
-    part.suptitle(f"{words} of each image: of {_short(pairing.reference)} across, of the other upwards", fontsize=12)
+    part.suptitle(f"{words} per image: {_short(pairing.reference)} on x, the other network on y", fontsize=12)
 
 
 def _row_of_axes(part: SubFigure, names: Sequence[str], pairing: Pairing | None, columns: int) -> list[Axes]:
-    """Axes that share the networks as their rows, the first on top."""
+    """Axes whose rows are the networks, the first on top."""
     axes: list[Axes] = list(part.subplots(1, columns, sharey=True, squeeze=False)[0])
     for ax in axes:
         for place in range(0, len(names), 2):
@@ -227,7 +227,7 @@ def _short(name: str) -> str:
 
 
 def _number(value: float | None) -> float:
-    """JSON's null is an undefined score."""
+    """A score as a float; JSON's null is an undefined score."""
     return math.nan if value is None else value
 
 

@@ -1,4 +1,4 @@
-"""What is compared: one network, its scores, its scores image by image, and what it cost."""
+"""One network in a comparison: its scores, its per-image scores, and its cost."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from somanet.core.errors import SomaNetError
 
 TITLES = {"iou": "IoU", "mean_ap": "mean AP 0.5–0.9"}
 SPEED = "inference_mpx_per_s"
-"""Megapixels per second that a network labels, where a run or a file says so."""
+"""Metric: megapixels segmented per second, where a run or a file has it."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network costs; NaN where it was not recorded.
+    """The cost of a network; NaN where it was not recorded.
 
     Attributes:
-        train_seconds: of one training, on the machine and beside the work that it happened to have.
-        trainable_parameters: how many the training could change.
-        inference_mpx_per_s: megapixels labelled per second.
+        train_seconds: of one training, on whatever machine and under whatever load it ran.
+        trainable_parameters: number of parameters that were trained.
+        inference_mpx_per_s: megapixels segmented per second.
     """
 
     train_seconds: float = math.nan
@@ -33,13 +33,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class Network:
-    """One line of a comparison.
+    """One row of a comparison.
 
     Attributes:
         name: network or variant.
-        what: in words.
-        metrics: as `metrics.json` of its evaluation: means over seeds.
-        per_image: as `per_image.csv`: a row per image, and per seed where there are several; None if unknown.
+        what: short description.
+        metrics: content of its evaluation's `metrics.json`: means over seeds.
+        per_image: content of `per_image.csv`: a row per image, and per seed where there are several; None if unknown.
         cost: see :class:`Cost`.
         runs: MLflow run ids of the trainings, by seed, if known.
     """
@@ -53,12 +53,12 @@ class Network:
 
 
 def title(score: str) -> str:
-    """A score's name for people."""
+    """A score's display name."""
     return TITLES.get(score, score)
 
 
 def check_names(networks: Sequence[Network]) -> None:
-    """Refuse two networks of one name: the table would not tell which is which.
+    """Refuse two networks of the same name, which a table could not tell apart.
 
     Raises:
         SomaNetError: naming them.
@@ -66,4 +66,6 @@ def check_names(networks: Sequence[Network]) -> None:
     names = [network.name for network in networks]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise SomaNetError(f"Two files have one name ({', '.join(twice)}): rename them, so that the table tells which.")
+        raise SomaNetError(
+            f"Two networks share a name ({', '.join(twice)}): rename the files, so that the table tells them apart."
+        )

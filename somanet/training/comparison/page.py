@@ -1,4 +1,4 @@
-"""The comparison as Markdown: scores, paired differences, and where the figures come from."""
+"""The comparison as Markdown: scores, paired differences, and the MLflow runs behind them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def comparison_markdown(
     """The comparison as Markdown tables.
 
     Args:
-        networks: what is compared.
-        pairing: the same networks image by image; None if their images' scores are not known.
-        data: what the images are, in words.
+        networks: the networks to compare.
+        pairing: the same networks, compared image by image; None if they have no per-image scores.
+        data: short description of the images.
         nuclei: network -> its `metrics.json` on held-out nuclei.
-        notes: further sentences for the reader.
+        notes: further sentences to add to the page.
     """
     sections = [
         _scores(networks, data),
@@ -49,7 +49,7 @@ def _scores(networks: Sequence[Network], data: str) -> list[str]:
     timed = any(math.isfinite(network.cost.inference_mpx_per_s) for network in networks)
     head = ["network", "what", "seeds", *map(title, SCORES), "size bias", "noise / image", "trained", "time / seed"]
     return [
-        f"{images}. Every figure is the mean over seeds; brackets: 95 %",
+        f"{images}. Values are means over seeds; brackets: 95 %",
         "bootstrap interval over images; ±: standard deviation over seeds. Objects match at IoU ≥ 0.5.",
         "",
         table(
@@ -90,19 +90,19 @@ def _paired(networks: Sequence[Network], pairing: Pairing) -> list[str]:
     ]
     return [
         f"Differences from **{pairing.reference}** ({reason}) in the scores of the table above. Brackets: 95 %",
-        "bootstrap interval, for which the same images are drawn for both; p: permutation test that exchanges what",
-        f"both made of the same images, corrected by Holm's method for the {n_others} network{'s' * (n_others > 1)} of",
-        f"a column; **bold**: p < {ALPHA:g}. {_power(n_images, n_others)} Rank: of each image by itself, by",
+        "bootstrap interval, resampling the same images for both; p: permutation test that swaps the two networks'",
+        f"results per image, corrected by Holm's method for the {n_others} network{'s' * (n_others > 1)} of",
+        f"a column; **bold**: p < {ALPHA:g}. {_power(n_images, n_others)} Rank: per image, by",
         f"{title(pairing.deciding)}, mean ± standard deviation over images, 1 is best.",
-        *(["The reference won on these same images, so differences lean its way."] if pairing.chosen else []),
-        *([f"Without scores of single images, so not in this table: {', '.join(alone)}."] if alone else []),
+        *(["The reference was chosen on these images, so differences favour it."] if pairing.chosen else []),
+        *([f"Not in this table, for lack of per-image scores: {', '.join(alone)}."] if alone else []),
         "",
         table(["network", *(f"Δ {title(score)}" for score in SCORES), "rank"], rows),
     ]
 
 
 def _power(n_images: int, n_others: int) -> str:
-    """What so many images can show at most."""
+    """The smallest p that so many images can give."""
     if n_images > MAX_EXACT:
         return f"{n_images} images."
     least = least_p(n_images, n_others)
@@ -116,14 +116,14 @@ def _why_not_paired(networks: Sequence[Network]) -> list[str]:
     lacking = [network.name for network in networks if network.per_image is None]
     names = ", ".join(lacking[:5]) + (" …" if len(lacking) > 5 else "")
     return [
-        f"Differences on the same images are not shown: there are no scores of single images of {names}.",
+        f"Paired differences are not shown: there are no per-image scores of {names}.",
         "`somanet evaluate --per-image` writes them.",
     ]
 
 
 def _interior(networks: Sequence[Network]) -> list[str]:
     return [
-        "Without objects that touch the image's edge, on either side:",
+        "Without ground truth and predicted objects that touch the image's edge:",
         "",
         table(
             ["network", *map(title, SCORES)],

@@ -1,6 +1,6 @@
-"""Networks side by side on the same images: which is the reference, differences from it, ranks.
+"""Networks compared on the same images: the reference, differences from it, ranks.
 
-What a difference is, :mod:`somanet.evaluation.paired` says.
+Differences are defined in :mod:`somanet.evaluation.paired`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Pairing:
         names: the networks, in the order given.
         images: the images, in the order of their names.
         reference: the network that the others are compared with.
-        chosen: whether it was taken for being the best on these images, rather than named beforehand.
-        deciding: the score that decides what is best, and that ranks are of.
-        differences: network -> score -> difference from the reference; the reference itself is not in it.
-        image_scores: networks × images, the deciding score of each image by itself, averaged over seeds.
+        chosen: whether it was picked as the best on these images, rather than named beforehand.
+        deciding: the score that decides which network is best, and that ranks are based on.
+        differences: network -> score -> difference from the reference, without the reference itself.
+        image_scores: networks × images, the deciding score per image, averaged over seeds.
         ranks: networks × images, 1 = best in the deciding score.
         rank_intervals: network -> 95 % bootstrap interval of the mean rank.
     """
@@ -58,7 +58,7 @@ class Pairing:
         return float(values.std(ddof=1)) if values.size > 1 else math.nan
 
     def of(self, name: str) -> Floats:
-        """A network's deciding score of every image by itself."""
+        """A network's deciding score per image."""
         row: Floats = self.image_scores[self.names.index(name)]
         return row
 
@@ -71,11 +71,11 @@ class Pairing:
 def pair_networks(
     networks: Sequence[Network], *, reference: str | None = None, deciding: str = DECIDING, seed: int = SEED
 ) -> Pairing | None:
-    """Compare networks with a reference on the same images; None if fewer than two of them know their images' scores.
+    """Compare networks with a reference on the same images; None if fewer than two of them have per-image scores.
 
     Args:
         networks: what to compare; those without per-image scores are left out.
-        reference: name of the network to compare with; None takes the best in the deciding score.
+        reference: name of the network to compare with; None takes the best by the deciding score.
         deciding: one of :data:`~somanet.evaluation.image_tables.SCORES`.
         seed: of the resampling.
 
@@ -83,7 +83,7 @@ def pair_networks(
         SomaNetError: an unknown reference or score, or networks that were not scored on the same images.
     """
     if deciding not in SCORES:
-        raise SomaNetError(f"There is no score {deciding!r} to compare by; there are {', '.join(SCORES)}.")
+        raise SomaNetError(f"There is no score {deciding!r} to compare by. Use one of {', '.join(SCORES)}.")
     check_names(networks)
     tables = {n.name: n.per_image for n in networks if n.per_image is not None}
     _check_reference(reference, [n.name for n in networks], list(tables))
@@ -109,7 +109,7 @@ def pair_networks(
 
 
 def _best(scores: Sequence[float]) -> int:
-    """The place of the highest score; the first of equals, and where all are undefined."""
+    """Index of the highest score; the first of ties, and the first where all are undefined."""
     return max(range(len(scores)), key=lambda place: -math.inf if math.isnan(scores[place]) else scores[place])
 
 
@@ -121,7 +121,7 @@ def _check_reference(reference: str | None, names: Sequence[str], scored: Sequen
             f"The reference {reference!r} has no per-image scores, so nothing can be paired with it. "
             "`somanet evaluate --per-image` writes them."
         )
-    raise SomaNetError(f"There is no network {reference!r} to compare with; there are {_some(names)}.")
+    raise SomaNetError(f"There is no network {reference!r} to compare with. Use one of {_some(names)}.")
 
 
 def _some(names: Sequence[object], n: int = 5) -> str:

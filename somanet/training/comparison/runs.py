@@ -1,4 +1,4 @@
-"""Networks from MLflow runs: seeds of one training together, scores from the per-image tables that runs hold."""
+"""Networks from MLflow runs: seeds of one training grouped, scores from the runs' per-image tables."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Tables = Mapping[str, pd.DataFrame]
 def networks_of_runs(
     runs: Sequence[RunRecord], *, root: Path, scored_on: str | None = None, skip_unscored: bool = False
 ) -> tuple[list[Network], list[str]]:
-    """The networks that runs trained, and the names of runs without an evaluation.
+    """The networks trained by the runs, and the names of runs without an evaluation.
 
-    Runs that differ in nothing but their seed are one network. Where a seed comes twice (a training repeated by other
-    code, say), they are not: each run is a network of its own.
+    Runs that differ only in their seed are one network. Where a seed occurs twice (a training repeated with other
+    code, say), each run is a network of its own.
 
     Args:
         runs: finished or not.
         root: the project.
-        scored_on: name of the data that scores are of, as the stages call it: `neurons`, `nuclei`; None takes the only
+        scored_on: name of the scored data, as the stages call it: `neurons`, `nuclei`; None takes the only
             one that all runs have.
         skip_unscored: leave out runs without an evaluation, instead of refusing them.
 
@@ -59,8 +59,8 @@ def _shared_data(tables: Mapping[str, Tables]) -> str:
     if every and not shared:
         found = ", ".join(sorted(set.union(*every)))
         raise SomaNetError(
-            f"The runs were scored on different data ({found}), none of which all have. --scored-on picks one, and "
-            "with --experiment or --study leaves out the runs without it."
+            f"The runs were scored on different data ({found}), with none in common. --scored-on picks one, and "
+            "with --experiment or --study skips the runs without it."
         )
     return shared.pop() if shared else ""
 
@@ -79,7 +79,7 @@ def _words(run: RunRecord) -> str:
 
 
 def _groups(scored: Sequence[tuple[RunRecord, pd.DataFrame]]) -> list[list[tuple[RunRecord, pd.DataFrame]]]:
-    """Runs that differ in nothing but their seed, by seed."""
+    """Runs that differ only in their seed, by seed."""
     groups: dict[object, list[tuple[RunRecord, pd.DataFrame]]] = {}
     for run, table in scored:
         settings = tuple(sorted((key, value) for key, value in run.params.items() if key != "seed"))
@@ -99,7 +99,7 @@ def _name(run: RunRecord) -> str:
 
 
 def _seed(run: RunRecord) -> int | None:
-    """From the settings, or from the name where an evaluation was recorded apart from its training."""
+    """From the settings, or from the name where an evaluation was recorded separately from its training."""
     named = re.search(r"-seed(\d+)$", run.name)
     text = run.params.get("seed") or (named[1] if named else "")
     return int(text) if text.isdecimal() else None
@@ -112,7 +112,7 @@ def _network(group: Sequence[tuple[RunRecord, pd.DataFrame]], data: str, counts:
     images = [tuple(table["name"]) for table in tables]
     if len(set(images)) > 1:
         raise SomaNetError(
-            f"The seeds of {_name(runs[0])} were scored on different images: `dvc repro` scores them anew."
+            f"The seeds of {_name(runs[0])} were scored on different images: `dvc repro` scores them again."
         )
     n_images = len(images[0])
     if n_images not in counts:
@@ -151,7 +151,7 @@ def _mean_metric(runs: Sequence[RunRecord], name: str) -> float:
 
 
 def _with_single_names(networks: Sequence[Network]) -> list[Network]:
-    """Networks of one name gain the beginning of their run's id."""
+    """Networks that share a name get the beginning of their run id appended."""
     names = [network.name for network in networks]
     return [
         Network(**{**vars(n), "name": f"{n.name} ({next(iter(n.runs.values()))[:8]})"})

@@ -1,4 +1,4 @@
-"""Networks from what a user names: files, folders, variants of the project's reports, MLflow runs."""
+"""Networks from the sources a user names: files, folders, variants in the project's reports, MLflow runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TRAINING = "the training.json of a training"
 
 @dataclass(frozen=True)
 class Gathered:
-    """Networks to compare, and what a reader must know of those that are not among them."""
+    """Networks to compare, and notes about those left out."""
 
     networks: Sequence[Network]
     notes: Sequence[str] = ()
@@ -42,7 +42,7 @@ def gather(
     scored_on: str | None = None,
     best_by: str = DECIDING,
 ) -> Gathered:
-    """Everything that was named, in the order: files and variants, runs, the experiment's runs, the study's.
+    """All named networks, in this order: files and variants, runs, the experiment's runs, the study's.
 
     Args:
         sources: metrics files, folders that hold one, `mlflow_run.json` files or their folders, run ids, variants.
@@ -50,12 +50,12 @@ def gather(
         reports: its reports, whose `evaluate/` holds the variants.
         variants: also take all variants.
         experiment: also take all its finished runs that have an evaluation.
-        study: also take those below this run, which is a study or a sweep.
+        study: also take the children of this run, which is a study or a sweep.
         scored_on: see :func:`somanet.training.comparison.runs.networks_of_runs`.
-        best_by: an experiment's or study's networks come with the best in this score first.
+        best_by: the score by which an experiment's or study's networks are sorted, best first.
 
     Raises:
-        SomaNetError: something named is not there or holds no scores, or nothing was named.
+        SomaNetError: a source does not exist or has no scores, or nothing was named.
     """
     found: list[Network] = []
     run_ids: list[str] = []
@@ -73,8 +73,8 @@ def gather(
         names = variant_names(reports)
         if not names:
             raise SomaNetError(
-                f"There is no variant in {reports / 'evaluate'}. Start in the folder of a profile, the one with its "
-                "params.yaml; `dvc repro` makes the reports."
+                f"There is no variant in {reports / 'evaluate'}. Run this in the folder of a profile, which has a "
+                "params.yaml; `dvc repro` writes the reports."
             )
         found += [read_variant(name, reports) for name in names]
     notes: list[str] = []
@@ -97,25 +97,27 @@ def read_scores(
     training: Mapping[str, Any] | None = None,
     runs: Mapping[int, str] | None = None,
 ) -> Network:
-    """A network from its `metrics.json`, or the folder that holds it, with the per-image table beside it if there is.
+    """A network from its `metrics.json`, or the folder that holds it, with the per-image table next to it, if any.
 
     Args:
-        path: the file or folder. Beside `metrics.json` the table is `per_image.csv`; beside another `NAME.json` it is
+        path: the file or folder. Next to `metrics.json` the table is `per_image.csv`; next to another `NAME.json` it is
             `NAME_per_image.csv`.
-        name: None takes it from the folder, or from a file that is not called metrics.
-        what: in words.
+        name: None takes the folder's name, or that of a file not called metrics.
+        what: short description.
         training: `training.json` of the trainings.
         runs: MLflow run ids by seed.
 
     Raises:
-        SomaNetError: the file is not there or holds no scores of a whole evaluation.
+        SomaNetError: the file is missing or does not hold the scores of a complete evaluation.
     """
     file = path / "metrics.json" if path.is_dir() else path
     content = read_json(file, expected="scores that `somanet evaluate` wrote")
     if "interval95" not in content:
-        raise SomaNetError(f"{file} holds no scores. Expected a file that `somanet evaluate` wrote.")
+        raise SomaNetError(f"{file} holds no scores. Expected a file written by `somanet evaluate`.")
     if "interior" not in content:
-        raise SomaNetError(f"{file} was scored with --ignore-edge. Score it without, for both tables of a comparison.")
+        raise SomaNetError(
+            f"{file} was scored with --ignore-edge. Score it without: a comparison has a table for each."
+        )
     whole = file.stem == "metrics" and bool(file.parent.name)
     return Network(
         name=name or (file.parent.name if whole else file.stem),
@@ -132,15 +134,15 @@ def read_scores(
 
 
 def read_variant(name: str, reports: Path = REPORTS, *, what: str = "") -> Network:
-    """A variant of the project's reports: `evaluate/` has its scores, `finetune/` its trainings.
+    """A variant from the project's reports: `evaluate/` has its scores, `finetune/` its trainings.
 
     Args:
         name: the variant.
         reports: the project's reports.
-        what: in words.
+        what: short description.
 
     Raises:
-        SomaNetError: its scores are not there or not whole.
+        SomaNetError: its scores are missing or incomplete.
     """
     trained = reports / "finetune" / name
     training = trained / "training.json"
@@ -158,20 +160,20 @@ def read_variant(name: str, reports: Path = REPORTS, *, what: str = "") -> Netwo
 
 
 BASELINE = "baseline: "
-"""Begins the name of a pretrained network that is scored untouched."""
+"""Prefix of the name of a pretrained network scored without fine-tuning."""
 
 
 def read_baseline(network: str, reports: Path = REPORTS, *, seed: int, what: str) -> Network:
-    """A pretrained network untouched, on the neurons: `baseline/` has its scores, `pretrain/` its training.
+    """A pretrained network without fine-tuning, on the neurons: `baseline/` has its scores, `pretrain/` its training.
 
     Args:
-        network: of the section `pretrain`.
+        network: its name in the section `pretrain`.
         reports: the project's reports.
         seed: of its training.
-        what: in words.
+        what: short description.
 
     Raises:
-        SomaNetError: its scores or its training are not there or not whole.
+        SomaNetError: its scores or its training are missing or incomplete.
     """
     from somanet.provenance.mlflow import run_id_from
 
@@ -200,7 +202,7 @@ def _number(value: object) -> float:
 
 
 def _run_id(source: str) -> str | None:
-    """The run that is meant, by its id, its `mlflow_run.json` or the folder of one; None for anything else."""
+    """The run id, given directly, by `mlflow_run.json` or by the folder of one; None for anything else."""
     from somanet.provenance.mlflow import run_id_from
     from somanet.provenance.mlflow.runfile import RUN_FILE
 
@@ -216,7 +218,7 @@ def _run_id(source: str) -> str | None:
 def _unknown(source: str, variants: Sequence[str]) -> str:
     there = f" (there are {', '.join(variants)})" if variants else ""
     return (
-        f"{source} not found: it is no file or folder, no run id of 32 hexadecimal digits, and no variant in "
+        f"{source} not found: it is not a file or folder, a run id of 32 hexadecimal digits, or a variant in "
         f"{REPORTS / 'evaluate'}{there}. Check the spelling."
     )
 

@@ -9,21 +9,21 @@ from somanet.evaluation.resampling import Floats, percentile_interval
 
 
 def ranks(scores_VN: Floats) -> Floats:
-    """Each image's order of the networks, 1 = highest score; equal scores share the mean rank, NaN has none."""
+    """Rank of each network per image, 1 = highest score; ties share the mean rank, NaN has none."""
     ranked: Floats = pd.DataFrame(scores_VN).rank(axis=0, ascending=False, method="average").to_numpy(float)
     return ranked
 
 
 def mean_intervals(values_VN: Floats, counts_RN: Floats) -> tuple[Floats, Floats]:
-    """95 % percentile bootstrap intervals (Efron 1979) of the means over images of what is defined.
+    """95 % percentile bootstrap intervals (Efron 1979) of the means over images with defined values.
 
     Args:
         values_VN: networks × images.
-        counts_RN: see :func:`somanet.evaluation.resampling.bootstrap_counts`; the same images are drawn for all.
+        counts_RN: see :func:`somanet.evaluation.resampling.bootstrap_counts`; all networks share the draws.
 
     Returns:
-        Lower and upper bound of each network; NaN where fewer than two images have a value: one image says nothing
-        of how images differ.
+        Lower and upper bound of each network; NaN where fewer than two images have a value: one image does not
+        show how images differ.
     """
     defined_VN = np.isfinite(values_VN)
     n_drawn = counts_RN @ defined_VN.T.astype(float) if not defined_VN.all() else float(values_VN.shape[1])

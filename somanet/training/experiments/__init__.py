@@ -1,4 +1,4 @@
-"""Training and evaluation as recorded experiments: files for DVC and people, the same facts for MLflow."""
+"""Training and evaluation as recorded experiments: files for DVC and people, the same records in MLflow."""
 
 from somanet.training.experiments.evaluation import (
     EVALUATION_SEED,

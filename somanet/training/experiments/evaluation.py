@@ -1,4 +1,4 @@
-"""A checkpoint's scores on a data set: as files of a stage, and in the run that trained it."""
+"""A checkpoint's scores on a data set: as a stage's files, and in the run that trained it."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ EVALUATION_SEED = 0  # of the bootstrap, so that equal predictions give equal in
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one checkpoint on one data set, with every object and without those the image's edge cuts.
+    """Scores of one checkpoint on one data set, with every object and without those cut by the image's edge.
 
-    ``mpx_per_s``: megapixels labelled per second on this machine, beside the work that it happened to have.
+    ``mpx_per_s``: megapixels segmented per second on this machine, under its load at the time.
     """
 
     everything: Scores
@@ -59,7 +59,7 @@ def evaluate_segmenter(
 
     from somanet.core import plots
 
-    segmenter.labels(items[0].image)  # the first call prepares kernels: not timed
+    segmenter.labels(items[0].image)  # the first call compiles kernels: not timed
     began = time.perf_counter()
     predicted = [segmenter.labels(item.image) for item in tqdm(items, desc="predicting", unit="image", disable=None)]
     mpx_per_s = sum(item.labels.size for item in items) / 1e6 / (time.perf_counter() - began)
@@ -78,9 +78,9 @@ def score_both(
     thresholds: Sequence[float] | None = None,
     seed: int = EVALUATION_SEED,
 ) -> tuple[Scores, Scores]:
-    """Scores of (name, truth, prediction) label images with every object, and without those the image's edge cuts.
+    """Scores of (name, ground truth, prediction) label images, with all objects and without those cut by the edge.
 
-    Objects match at ``thresholds`` of IoU; none = those of :mod:`somanet.evaluation.masks`.
+    Objects match at the IoU ``thresholds``; none = those of :mod:`somanet.evaluation.masks`.
     """
     from somanet.evaluation.masks import THRESHOLDS
     from somanet.evaluation.scores import score_dataset
@@ -93,7 +93,7 @@ def score_both(
 
 
 def predict_all(checkpoint: Path, items: Sequence[LabelledImage]) -> list[NDArray[np.int32]]:
-    """The label image of every item by one checkpoint."""
+    """The label image that one checkpoint predicts for each item."""
     from somanet.segmentation.inference.segmenter import Segmenter
     from somanet.segmentation.network.checkpoint import load_checkpoint
 
@@ -105,8 +105,8 @@ def write_evaluation(evaluations: Mapping[int, Evaluation], output: Path, *, tit
     """Write `metrics.json`, `per_image.csv` and `panels.png` of one network's seeds on one data set.
 
     Returns:
-        What `metrics.json` holds: means over seeds, spread and intervals, for all objects and (`interior`) without
-        those the edge cuts; `seeds` has every seed's main scores.
+        The content of `metrics.json`: means over seeds, spread and intervals, for all objects and (`interior`) without
+        those cut by the edge; `seeds` has each seed's main scores.
     """
     from somanet.evaluation.scores import MAIN_SCORES, average_seeds
 
@@ -132,7 +132,7 @@ def write_evaluation(evaluations: Mapping[int, Evaluation], output: Path, *, tit
 def record_evaluation(run_file: Path, evaluation: Evaluation, *, prefix: str, recording: Recording) -> None:
     """Add scores, the per-image table and the panels to the run that trained the checkpoint.
 
-    Where this store does not have that run (the checkpoint came from a cache or a remote), a new run of the
+    If the store lacks that run (the checkpoint came from a cache or a remote), a new run of the
     experiment `evaluate` refers to it by the tag `trained_by`.
     """
     trained_by = run_id_from(run_file)

@@ -1,4 +1,4 @@
-"""Which images a training sees: some of the labelled ones, and others that have no labels."""
+"""The images of a training: a selection of the labelled ones, and others without labels."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Item = TypeVar("Item")
 def choose_images(items: Sequence[Item], n: int | None, *, drawn: Literal["first", "by_seed"], seed: int) -> list[Item]:
     """All images, the first ``n`` of them, or ``n`` drawn by ``seed``.
 
-    What a seed draws is nested: its first 2 are among its first 4, and so on, so that a curve over the number of
-    images adds images and exchanges none.
+    A seed's draws are nested: its first 2 are among its first 4, and so on, so that a curve over the number of
+    images only adds images and never swaps any.
 
     Raises:
-        SomaNetError: more are to be drawn than there are.
+        SomaNetError: ``n`` exceeds the number of images.
     """
     if n is None or drawn == "first":
         return list(items[:n])
     if n > len(items):
-        raise SomaNetError(f"{n} training images are to be drawn, but there are {len(items)}. Lower `images`.")
+        raise SomaNetError(f"`images` asks for {n} training images, but there are {len(items)}. Lower `images`.")
     order = np.random.default_rng(seed).permutation(len(items))
     return [items[int(number)] for number in order[:n]]
 
@@ -34,15 +34,15 @@ def choose_images(items: Sequence[Item], n: int | None, *, drawn: Literal["first
 def unlabelled_images(
     path: Path, *, n_frames: int, columns: tuple[int, int] | None = None, channel: str | None = None
 ) -> list[NDArray[Any]]:
-    """Images without labels, as stored: frames of a movie, evenly spread over it, or every image of a folder or zip.
+    """Images without labels, as stored: evenly spaced frames of a movie, or every image of a folder or zip.
 
     Args:
-        path: movie file, zarr folder, or a data set as :func:`somanet.io.datasets.layouts.open_dataset` knows it;
+        path: movie file, zarr folder, or a data set that :func:`somanet.io.datasets.layouts.open_dataset` reads;
             labels are not read.
-        n_frames: how many frames of a movie; all where it has fewer.
-        columns: use x from the first of these to before the second only, in every image. What validates or tests
-            a network must not lie in it.
-        channel: of a movie with several.
+        n_frames: number of frames to take from a movie; all if it has fewer.
+        columns: use only x from the first of these up to, not including, the second, in every image. Keep
+            validation and test images out of this range.
+        channel: to use of a movie with several.
 
     Raises:
         SomaNetError: no such file, no images, or columns that an image lacks.
@@ -62,7 +62,7 @@ def _read(path: Path, n_frames: int, channel: str | None) -> list[tuple[str, NDA
             numbers = np.linspace(0, movie.n_frames - 1, min(n_frames, movie.n_frames)).round().astype(int)
             return [(f"{path}, frame {number}", movie.frame(int(number))) for number in numbers]
     if channel is not None:
-        raise SomaNetError(f"{path} is no movie: a channel can be chosen of a movie only.")
+        raise SomaNetError(f"{path} is not a movie: a channel can be chosen for a movie only. Leave the channel out.")
     dataset = open_dataset(path)
     return [(f"{path}, {name}", dataset.load_image(name)) for name in dataset.names]
 

@@ -1,4 +1,4 @@
-"""Where an experiment is recorded, on which data, by which process."""
+"""Where an experiment is recorded, with which data, by which process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Recording:
 
     Attributes:
         root: the project, whose `mlruns/` holds the store and the state of unfinished trainings.
-        experiment: MLflow's experiment, e.g. `pretrain`.
+        experiment: the MLflow experiment, e.g. `pretrain`.
         name: the run's name, e.g. the variant and its seed.
         datasets: the data used.
         tags: further tags.
@@ -32,16 +32,16 @@ class Recording:
 
     @classmethod
     def here(cls, experiment: str, name: str, datasets: Sequence[DatasetRef], **tags: str) -> Recording:
-        """In the project that the working folder lies in."""
+        """In the project that contains the working folder."""
         return cls(project_root(), experiment, name, datasets, tags)
 
 
 def dataset_ref(path: Path, context: str, items: Sequence[LabelledImage]) -> DatasetRef:
-    """A data set for MLflow, with the hash that DVC knows it by."""
+    """A data set for MLflow, with its DVC hash."""
     n_objects = int(sum(len(set(item.labels.flat)) - (0 in item.labels) for item in items))
     return DatasetRef(path.name, path.resolve(), context=context, n_images=len(items), profile={"n_objects": n_objects})
 
 
 def is_main_process() -> bool:
-    """Whether this process writes files: the first of those that `torchrun` starts, or the only one."""
+    """Whether this process writes files: the first of those started by `torchrun`, or the only one."""
     return os.environ.get("RANK", "0") == "0"

@@ -1,4 +1,4 @@
-"""Files of a stage: figures, tables and JSON, for people and for the stages after it."""
+"""A stage's files: figures, tables and JSON, for people and for later stages."""
 
 from __future__ import annotations
 

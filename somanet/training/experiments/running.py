@@ -1,4 +1,4 @@
-"""A stage as a process: what it reads, what it says, how it fails."""
+"""A stage as a process: its input, its progress lines, its errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from somanet.io.datasets.layouts import LabelledImage
 
 
 def stage(main: Callable[..., None], *arguments: str) -> None:
-    """Run a pipeline stage: a problem the user can mend is one line on stderr and exit status 1."""
+    """Run a pipeline stage: an error the user can fix becomes one line on stderr and exit status 1."""
     try:
         main(*arguments)
     except SomaNetError as error:
@@ -19,7 +19,7 @@ def stage(main: Callable[..., None], *arguments: str) -> None:
 
 
 def say(line: str) -> None:
-    """A line of progress that does not tear a progress bar."""
+    """Print a line of progress without breaking a progress bar."""
     from tqdm import tqdm
 
     tqdm.write(line)

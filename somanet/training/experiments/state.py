@@ -1,6 +1,6 @@
-"""Saved states of trainings that are not done, or done beside others that are not: `mlruns/resume/KEY.*`.
+"""Saved states of unfinished trainings, and of finished ones in an unfinished group: `mlruns/resume/KEY.*`.
 
-`KEY.pt` is the state after the last epoch, `KEY.json` names its MLflow run, `KEY.done.json` says that it is done.
+`KEY.pt` is the state after the last epoch, `KEY.json` names its MLflow run, `KEY.done.json` marks it as finished.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from somanet.provenance.mlflow import run_id_from
 
 @contextmanager
 def several_trainings() -> Iterator[list[Path]]:
-    """Give to each :func:`run_training` of a stage: if one is killed, those before it need not run again.
+    """A list to pass to each :func:`run_training` of a stage: if one is killed, those before it need not run again.
 
-    DVC deletes a stage's outputs before it runs, so a finished training's state is kept until the block ends well.
+    DVC deletes a stage's outputs before it runs, so a finished training's state is kept until the block succeeds.
     """
     finished: list[Path] = []
     yield finished
@@ -26,18 +26,18 @@ def several_trainings() -> Iterator[list[Path]]:
 
 
 def forget_trainings(root: Path, run_ids: Collection[str]) -> None:
-    """Remove the saved state of these runs' trainings: they will not go on."""
+    """Remove the saved state of these runs' trainings: they will not be resumed."""
     for file in (root / "mlruns" / "resume").glob("*.json"):
         try:
             run_id = run_id_from(file)
-        except SomaNetError:  # another training, beside this process, has just cleared its own up
+        except SomaNetError:  # another process has just removed its own
             continue
         if run_id in run_ids:
             forget(file.with_name(f"{file.name.partition('.')[0]}.pt"))
 
 
 def forget(state_file: Path) -> None:
-    """Remove all that is kept of a training."""
-    # In this order: what says that a training is done must not outlive its state, nor the state the note of its run.
+    """Remove all saved files of a training."""
+    # In this order: the mark of a finished training must not outlive its state, nor the state the note of its run.
     for path in (state_file.with_suffix(".done.json"), state_file, state_file.with_suffix(".json")):
         path.unlink(missing_ok=True)

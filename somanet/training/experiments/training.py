@@ -1,4 +1,4 @@
-"""A training with its checkpoint and its MLflow run, which goes on where it was killed."""
+"""A training with its checkpoint and its MLflow run; a killed training resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def start_network(
     checkpoint: Path | None = None,
     weights: Literal["pretrained", "initial", "random"] = "initial",
 ) -> tuple[nn.Module, ModelSpec, str | None]:
-    """The network a training begins with, its spec and the SHA-256 of the weights it came from.
+    """The network a training starts from, its spec, and the SHA-256 of the checkpoint's weights.
 
     Args:
-        spec: the network, where there is no checkpoint.
-        seed: of the random weights.
-        checkpoint: its architecture is taken.
-        weights: `pretrained`: the checkpoint's; `initial`: those its own training began with (an ImageNet encoder,
-            say); `random`: none of either.
+        spec: the network, if there is no checkpoint.
+        seed: for the random weights.
+        checkpoint: provides the architecture.
+        weights: `pretrained`: the checkpoint's; `initial`: those its own training started from (an ImageNet encoder,
+            say); `random`: neither.
     """
     import torch
 
@@ -79,21 +79,21 @@ def run_training(
 ) -> TrainingResult:
     """Train, write the checkpoint, and record everything in one MLflow run.
 
-    A training that was killed goes on where it stopped, in the same run; one that is done already, among several of
-    which a later one was killed, is only written out again.
+    A killed training resumes where it stopped, in the same run. One that is already finished, in a group in which
+    a later one was killed, is only written out again.
 
     Args:
         model, spec, train_items, val_items, settings, seed, unlabelled: see
             :func:`somanet.training.loop.training.train`.
         checkpoint: folder to write.
-        run_file: JSON to write with the run's id.
+        run_file: JSON file to write the run id to.
         recording: where to record.
-        start_sha256: weights the training began with, if not random.
-        score_training_images: whether the result has the IoU of the training images as they are.
-        finished: of :func:`several_trainings`, which keeps what is done until all is.
-        on_epoch: called after every recorded epoch; :class:`somanet.provenance.mlflow.StoppedEarly` from it ends the
-            run well.
-        run_id: the run to go on in where no saved state names one: this training was cut in its first epoch.
+        start_sha256: of the weights the training starts from, if not random.
+        score_training_images: whether to compute the IoU of the training images, without augmentation.
+        finished: from :func:`several_trainings`, which keeps finished trainings until all are done.
+        on_epoch: called after every recorded epoch; :class:`somanet.provenance.mlflow.StoppedEarly` raised in it ends
+            the run normally.
+        run_id: the run to continue where no saved state names one: this training was killed in its first epoch.
     """
     from somanet.training.loop.mean_teacher import check_unlabelled
     from somanet.training.loop.saved_state import training_key
@@ -117,19 +117,19 @@ def run_training(
     done_run = state_file.with_suffix(".done.json")
 
     def finish(result: TrainingResult) -> tuple[TrainingResult, str]:
-        """The result with what was asked for, and the SHA-256 of the checkpoint that is written."""
+        """The result, with training scores if requested, and the SHA-256 of the checkpoint written."""
         if score_training_images:
             result = _with_training_images(result, spec, train_items, settings)
         return result, _save_result(result, spec, settings, seed, checkpoint, start_sha256)
 
     if done_run.exists() and state_file.exists():
         result, _ = finish(go_on())
-        say(f"{recording.name}: trained already, before another training was interrupted")
+        say(f"{recording.name}: already trained, before another training was interrupted")
         write_text(run_file, done_run.read_text(encoding="utf-8"))
         if finished is not None:
             finished.append(state_file)
         return result
-    if not state_file.exists():  # deleted, or the end of a process that was killed while it cleared up
+    if not state_file.exists():  # deleted, or left by a process killed during its cleanup
         done_run.unlink(missing_ok=True)
     resuming = None if resumed_run.exists() and state_file.exists() else run_id
     resuming = resuming or interrupted_run(
@@ -164,7 +164,7 @@ def run_training(
             f"{', …' if len(result.trainable_blocks) > 4 else ''}"
         )
         result, digest = finish(result)
-        run.log_epochs(map(_numbers, result.history))  # those that a kill, or a full disk, kept from being recorded
+        run.log_epochs(map(_numbers, result.history))  # those that a kill or a full disk kept from being recorded
         run.set_tags({"weights_sha256": digest, "trainable_blocks": ", ".join(result.trainable_blocks)})
         run.log_metrics(
             {
@@ -209,7 +209,7 @@ def _save_result(
     checkpoint: Path,
     start_sha256: str | None,
 ) -> str:
-    """Write the checkpoint; gives its weights' SHA-256."""
+    """Write the checkpoint; return its weights' SHA-256."""
     from somanet.segmentation.network.checkpoint import save_checkpoint
 
     metadata = {
@@ -224,14 +224,14 @@ def _save_result(
 
 
 def _report_saved_epochs(state_file: Path, run: TrackedRun, report: Callable[[Epoch], None]) -> None:
-    """A kill between saving an epoch and recording it must not lose the record; a second one changes nothing."""
+    """Record the saved epochs: a kill between saving and recording must lose none, and recording twice is harmless."""
     import torch
 
     from somanet.training.loop.training import Epoch
 
     try:
         rows = torch.load(state_file, map_location="cpu", weights_only=True)["history"]
-    except Exception:  # the training that reads the state next says what is wrong with it
+    except Exception:  # the training that reads the state next reports what is wrong with it
         return
     epochs = [Epoch.from_dict(row) for row in rows]
     run.log_epochs(map(_numbers, epochs[:-1]))  # missing ones only where the run is new or the disk was full

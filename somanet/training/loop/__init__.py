@@ -1,1 +1,1 @@
-"""One training: samples, losses, epochs, and the state from which it goes on."""
+"""One training: samples, losses, epochs, and the state from which it resumes."""

@@ -1,4 +1,4 @@
-"""Changing a training image and its labels together, with albumentations."""
+"""Augmentation of a training image together with its labels, with albumentations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # before its import: it would ask the network for a version
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # before its import, which would look for a newer version online
 
 import cv2
 import numpy as np
@@ -28,9 +28,9 @@ class Augmenter:
 
     Args:
         steps: the pipeline.
-        independent: whether the steps share one stream of random numbers, so that each acts whatever the others do.
-            Otherwise each step begins with the same numbers: of two steps with probabilities 0.3 and 0.2, the second
-            acts only where the first does.
+        independent: whether the steps share one stream of random numbers, so that they are applied independently.
+            Otherwise each step starts from the same numbers: of two steps with probabilities 0.3 and 0.2, the second
+            is applied only where the first is.
     """
 
     def __init__(self, steps: Sequence[Any], *, independent: bool = False) -> None:
@@ -42,12 +42,12 @@ class Augmenter:
     def __call__(
         self, image: NDArray[np.generic], labels_YX: NDArray[np.int32], *, seed: int
     ) -> tuple[NDArray[np.generic], NDArray[np.int32]]:
-        """Change an image YXC (uint8 or float32) and its labels YX alike."""
+        """Augment an image YXC (uint8 or float32) and its labels YX in the same way."""
         if self._independent:
             self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         else:
             self._compose.set_random_seed(seed)
-        # OpenCV warps no int32; float32 holds ids exactly up to 2^24 and labels are sampled by nearest neighbour
+        # OpenCV cannot warp int32; float32 holds ids up to 2^24 exactly, and labels are sampled by nearest neighbour
         result = self._compose(image=image, mask=labels_YX.astype(np.float32))
         return result["image"], result["mask"].astype(np.int32)
 
@@ -62,14 +62,14 @@ def elastic(*, alpha: float = PAPER_ALPHA, sigma: float = PAPER_SIGMA, probabili
         interpolation=cv2.INTER_LINEAR,
         mask_interpolation=cv2.INTER_NEAREST,
         border_mode=cv2.BORDER_REFLECT_101,
-        # Simard's noise; the default is divided by its own maximum, which makes it weaker the larger the image is
+        # Simard's noise; the default is divided by its own maximum, so it would be weaker in larger images
         noise_distribution="uniform",
         p=probability,
     )
 
 
 def zoom(settings: AugmentSettings) -> A.Affine:
-    """Half of the images turned and zoomed; none of them where the range of zoom factors is one number."""
+    """Rotates and zooms half of the images; none if the range of zoom factors is a single number."""
     import albumentations as A
 
     low, high = settings.scale_range
@@ -84,10 +84,10 @@ def zoom(settings: AugmentSettings) -> A.Affine:
 
 
 def paper_expansion(items: Sequence[LabelledImage], settings: AugmentSettings, *, seed: int) -> list[LabelledImage]:
-    """The paper's fixed expansion: each image as it is, mirrored, and elastically deformed.
+    """The paper's fixed expansion: each image unchanged, mirrored, and elastically deformed.
 
     32 images become 96. Unlike the authors' code, the default mirror leaves the colour channels in order and the
-    elastic transform (alpha 34, sigma 4) really moves pixels: they called it with the two exchanged.
+    elastic transform (alpha 34, sigma 4) really moves pixels: theirs was called with the two swapped.
     """
     import albumentations as A
 
@@ -105,13 +105,13 @@ def paper_expansion(items: Sequence[LabelledImage], settings: AugmentSettings, *
 
 
 def online_augmentation(settings: AugmentSettings) -> Augmenter:
-    """New changes at every use: flips and quarter turns, elastic, zoom, brightness, gamma, noise and blur."""
+    """Random at every use: flips and quarter turns, elastic, zoom, brightness, gamma, noise and blur."""
     import albumentations as A
 
     recolour = A.Lambda(image=_to_green, p=settings.recolour_probability)
     return Augmenter(
         [
-            A.SquareSymmetry(p=1.0),  # the eight flips and quarter turns; needs a square
+            A.SquareSymmetry(p=1.0),  # the eight flips and quarter turns; needs a square patch
             elastic(
                 alpha=settings.elastic_alpha,
                 sigma=settings.elastic_sigma,
@@ -134,14 +134,14 @@ def online_augmentation(settings: AugmentSettings) -> Augmenter:
 
 
 def plain_view(settings: AugmentSettings) -> Augmenter:
-    """What a teacher sees of a square without labels: flips, turns and zoom, brightness as it is."""
+    """The teacher's view of an unlabelled patch: flips, turns and zoom, intensities unchanged."""
     import albumentations as A
 
     return Augmenter([A.SquareSymmetry(p=1.0), zoom(settings)], independent=True)
 
 
 def strong_view(settings: AugmentSettings) -> Augmenter:
-    """What a student sees of the plain view: every pixel in its place, its brightness changed beyond what is online."""
+    """The student's view, made from the plain one: same geometry, intensities changed more than in mode `online`."""
     import albumentations as A
 
     return Augmenter(
@@ -161,7 +161,7 @@ def _reverse_channels(image: NDArray[np.generic], **_: object) -> NDArray[np.gen
 
 
 def _to_green(image: NDArray[np.generic], **_: object) -> NDArray[np.generic]:
-    """Grey shown as GFP: only the green channel left."""
+    """Grey shown as GFP: only the green channel is kept."""
     green = np.zeros_like(image)
     green[..., 1] = image.max(axis=-1)
     return green

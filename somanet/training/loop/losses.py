@@ -1,4 +1,4 @@
-"""What training minimises. Every loss takes logits and targets NCHW and averages over output channels."""
+"""Losses. Each takes logits and targets NCHW and averages over output channels."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def bce(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def distance_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Smooth L1 of the distance map, from 0 at an object's rim to 1 at its middle; small errors count squared."""
+    """Smooth L1 of the distance map, from 0 at an object's rim to 1 at its centre; small errors count squared."""
     return DISTANCE_WEIGHT * functional.smooth_l1_loss(torch.sigmoid(logits), targets, beta=0.1)
 
 
 def make_loss(name: str, outputs: Sequence[str] = ("soma",)) -> Loss:
     """A loss by name, for a network's outputs.
 
-    Outputs that are probabilities are compared by the loss named, a distance map by :func:`distance_loss`, and the two
+    Probability outputs use the named loss, a distance map :func:`distance_loss`; the two
     are added.
     """
     areas = [number for number, output in enumerate(outputs) if output != "distance"]
@@ -40,7 +40,7 @@ def make_loss(name: str, outputs: Sequence[str] = ("soma",)) -> Loss:
 
 
 def _area_loss(name: str) -> Loss:
-    """A loss for probabilities of areas by name.
+    """A loss for probability maps, by name.
 
     `bce`; `bce+dice`: the sum with the soft Dice loss, which weighs objects and background alike (Milletari 2016);
     `focal`: cross entropy with easy pixels down-weighted, gamma 2, alpha 0.25 (Lin 2017); `tversky`: Dice with false

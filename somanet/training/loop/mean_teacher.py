@@ -1,7 +1,7 @@
-"""Learning from squares without labels: a network answers a strongly changed one as its moving average answers it.
+"""Learning from unlabelled patches: on a strongly augmented one the network must match its own moving average.
 
-Mean teacher (Tarvainen & Valpola 2017), for probability maps: the student is the network that is trained, the teacher
-the moving average of its weights. What both see has the same geometry: their answers compare pixel by pixel.
+Mean teacher (Tarvainen & Valpola 2017), for probability maps: the student is the network being trained, the teacher
+the moving average of its weights. Both views have the same geometry, so their outputs compare pixel by pixel.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from somanet.training.loop.settings import TrainSettings, UnlabelledSettings
 
 
 def check_unlabelled(settings: TrainSettings, unlabelled: Sequence[NDArray[Any]]) -> None:
-    """Images without labels and the settings that use them must come together.
+    """Check that unlabelled images and the settings that use them are given together.
 
     Raises:
-        SomaNetError: one came without the other.
+        SomaNetError: one is given without the other.
     """
     if settings.unlabelled is not None and not unlabelled:
         raise SomaNetError(
@@ -37,16 +37,16 @@ def check_unlabelled(settings: TrainSettings, unlabelled: Sequence[NDArray[Any]]
 
 
 class MeanTeacher:
-    """What the teacher asks of the student, and how much it counts."""
+    """The consistency loss between student and teacher, and its weight."""
 
     def __init__(self, teacher: nn.Module, settings: UnlabelledSettings, *, total_steps: int) -> None:
         self._teacher, self._settings = teacher, settings
         self._ramp_steps = settings.ramp_fraction * total_steps
 
     def weight(self, step: int) -> float:
-        """Of the consistency loss in a step, the first being 0: exp(-5 (1 - t)²) of its full size (Laine & Aila 2017).
+        """Weight of the consistency loss in a step, from 0: exp(-5 (1 - t)²) of its full size (Laine & Aila 2017).
 
-        The teacher is not to be believed before it has learnt: the weight begins below 1 % and is full after
+        The teacher is unreliable early in training: the weight starts below 1 % and is full after
         `ramp_fraction` of all steps.
         """
         t = min(step / self._ramp_steps, 1.0) if self._ramp_steps > 0 else 1.0
@@ -56,8 +56,8 @@ class MeanTeacher:
         """Mean squared difference between the student's probabilities and the teacher's, over pixels and outputs.
 
         Args:
-            student_logits_NCHW: for the strongly changed squares; gradients flow here only.
-            plain_NCHW: the same squares as inputs without that change.
+            student_logits_NCHW: for the strongly augmented patches; gradients flow only here.
+            plain_NCHW: the same patches as inputs without that augmentation.
         """
         with torch.no_grad():
             answer = torch.sigmoid(self._teacher(plain_NCHW.contiguous(memory_format=torch.channels_last)).float())

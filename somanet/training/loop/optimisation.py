@@ -1,4 +1,4 @@
-"""What a training moves, how fast and on which device: frozen blocks, optimiser, learning rate, moving average."""
+"""Optimisation: device, frozen blocks, optimiser, learning rate, moving average."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
     """The device, its precision, and how processes share a batch.
 
     Raises:
-        SomaNetError: this machine lacks the device or the precision, or a batch cannot be shared evenly.
+        SomaNetError: this machine lacks the device or the precision, or a batch cannot be split evenly.
     """
     from accelerate import Accelerator
     from accelerate.utils import DataLoaderConfiguration
@@ -40,34 +40,34 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
     accelerator = Accelerator(
         cpu=on_cpu,
         mixed_precision="no" if settings.precision == "float32" else settings.precision,
-        dataloader_config=DataLoaderConfiguration(split_batches=True),  # batch_size means the same on 1 or 4 GPUs
+        dataloader_config=DataLoaderConfiguration(split_batches=True),  # batch_size is the total, on 1 or 4 GPUs
     )
     for part in (settings, settings.unlabelled):
         if part is not None and part.batch_size % accelerator.num_processes:
             raise SomaNetError(
-                f"batch_size {part.batch_size} cannot be shared by {accelerator.num_processes} processes: "
+                f"batch_size {part.batch_size} cannot be split evenly over {accelerator.num_processes} processes: "
                 "choose a multiple of their number."
             )
     return accelerator
 
 
 def freeze(model: nn.Module, spec: ModelSpec, settings: TrainSettings) -> list[str]:
-    """Freeze what is not to be trained; gives the names of what is: blocks, or tensors."""
+    """Freeze what is not trained; return the names of the trained blocks or tensors."""
     if settings.trainable_tensors is not None:
         return freeze_all_but_last_tensors(model, settings.trainable_tensors)
     return freeze_all_but_last(model, settings.trainable_blocks, in_channels=spec.in_channels)
 
 
 def begin_epoch(model: nn.Module, settings: TrainSettings) -> None:
-    """Put the network into training mode, as far as it is trained."""
+    """Put the trained parts of the network into training mode."""
     if settings.trainable_tensors is None:
         set_training_mode(model)
     else:
-        model.train()  # the statistics of frozen layers move, as in the authors' code
+        model.train()  # statistics of frozen layers are updated too, as in the authors' code
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """The optimiser of the parameters that are not frozen."""
+    """The optimiser for the parameters that are not frozen."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     kind: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
     return kind(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -76,7 +76,7 @@ def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Opt
 def make_scheduler(
     optimizer: torch.optim.Optimizer, settings: TrainSettings, total_steps: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """The learning rate of every step: a linear rise, then constant or half a cosine down to zero."""
+    """The learning rate schedule: linear warm-up, then constant or half a cosine down to zero."""
     warmup = round(settings.warmup_fraction * total_steps)
 
     def factor(step: int) -> float:
@@ -90,7 +90,7 @@ def make_scheduler(
 
 
 def make_average(model: nn.Module, settings: TrainSettings) -> AveragedModel | None:
-    """A moving average of weights and batch-norm statistics; none where `ema_decay` is 0."""
+    """A moving average of weights and batch-norm statistics; none if `ema_decay` is 0."""
     if settings.ema_decay == 0:
         return None
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=True)

@@ -1,4 +1,4 @@
-"""Training samples: the same square for the same (seed, epoch, index), whatever ran before."""
+"""Training samples: the same patch for the same (seed, epoch, index), whatever ran before."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _DARKER_ELSEWHERE = 0.1  # of the crop's range; benchmarks/exposure.py: 0.11 bet
 
 
 class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
-    """Squares of ``size_px`` cut from labelled images, augmented, as (input CYX, targets CYX).
+    """Square patches of side ``size_px`` cut from labelled images, augmented, as (input CYX, targets CYX).
 
-    Every random choice follows from (seed, epoch, index) alone, so that a resumed training sees the samples an
-    uninterrupted one would have seen.
+    Every random choice follows from (seed, epoch, index) alone, so that a resumed training gets the same samples as
+    an uninterrupted one.
     """
 
     def __init__(self, items: Sequence[LabelledImage], spec: ModelSpec, settings: TrainSettings, *, seed: int) -> None:
@@ -36,7 +36,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         if spec.input == "rgb" and settings.augment.brighter_elsewhere > 1:
             raise SomaNetError(
                 f"augment.brighter_elsewhere is {settings.augment.brighter_elsewhere:g}, but input 'rgb' takes "
-                "brightness as stored: there is no range to widen. Set it to 1, or use input contrasts or background."
+                "intensities as stored: there is no range to widen. Set it to 1, or use input contrasts or background."
             )
         self.items = [LabelledImage(item.name, to_unit(item.image), item.labels) for item in items]
         if settings.augment.mode == "paper":
@@ -53,7 +53,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         return self._settings.samples_per_epoch or len(self.items)
 
     def order(self) -> list[int]:
-        """Which image each sample of this epoch is cut from: permutations, one after another, or drawn by area."""
+        """The image that each sample of this epoch is cut from: successive permutations, or drawn by area."""
         rng = np.random.default_rng([self._seed, self.epoch])
         if self._settings.sampling == "area":
             square = self._settings.size_px**2
@@ -62,7 +62,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         return in_turns(len(self.items), len(self), rng)
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
-        """The sample at a place of this epoch's order."""
+        """The sample at a position in this epoch's order."""
         number = self.order()[position]
         item = self.items[number]
         rng = np.random.default_rng([self._seed, self.epoch, position])
@@ -79,9 +79,9 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
 
 
 class UnlabelledSamples(Dataset[tuple[Tensor, Tensor]]):
-    """Squares of ``size_px`` cut from images without labels, as two inputs CYX: plain, and strongly changed.
+    """Square patches of side ``size_px`` cut from unlabelled images, as two inputs CYX: plain, and strongly augmented.
 
-    Both show the same pixels in the same places: the turn and zoom of the second are those of the first. Every random
+    Both have the same geometry: the second is turned and zoomed like the first. Every random
     choice follows from (seed, epoch, index) alone.
     """
 
@@ -99,13 +99,13 @@ class UnlabelledSamples(Dataset[tuple[Tensor, Tensor]]):
         return self._n_samples
 
     def order(self) -> list[int]:
-        """Which image each sample of this epoch is cut from: permutations, one after another."""
+        """The image that each sample of this epoch is cut from: successive permutations."""
         return in_turns(len(self._images), len(self), np.random.default_rng([self._seed, self.epoch, 0, 1]))
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
-        """The sample at a place of this epoch's order."""
+        """The sample at a position in this epoch's order."""
         number = self.order()[position]
-        rng = np.random.default_rng([self._seed, self.epoch, position, 2])  # other numbers than a labelled sample's
+        rng = np.random.default_rng([self._seed, self.epoch, position, 2])  # not the numbers of a labelled sample
         image = self._images[number]
         square, nothing = fit_square(image, np.zeros(image.shape[:2], np.int32), self._settings, rng)
         plain, nothing = self._plain(square, nothing, seed=int(rng.integers(2**31)))
@@ -118,13 +118,13 @@ class UnlabelledSamples(Dataset[tuple[Tensor, Tensor]]):
 
 
 def in_turns(n_images: int, n_samples: int, rng: np.random.Generator) -> list[int]:
-    """Image numbers, each as often as the others give or take one: permutations, one after another."""
+    """Image numbers as successive permutations: each occurs equally often, give or take one."""
     rounds = -(-n_samples // n_images)
     return [int(i) for i in np.concatenate([rng.permutation(n_images) for _ in range(rounds)])[:n_samples]]
 
 
 def widened(exposure: Exposure, brighter_elsewhere: float, rng: np.random.Generator) -> Exposure:
-    """The exposure of a larger image that a crop might be from, see `AugmentSettings.brighter_elsewhere`."""
+    """The exposure of a larger image that a crop might come from, see `AugmentSettings.brighter_elsewhere`."""
     if brighter_elsewhere == 1:
         return exposure
     span = exposure.high - exposure.low
@@ -135,7 +135,7 @@ def widened(exposure: Exposure, brighter_elsewhere: float, rng: np.random.Genera
 
 
 class EpochSampler(Sampler[int]):
-    """Positions 0…n-1 in order: the shuffling is in the samples' ``order``."""
+    """Positions 0…n-1 in order: the samples' ``order`` does the shuffling."""
 
     def __init__(self, samples: Sized) -> None:
         self._samples = samples
@@ -152,9 +152,9 @@ class EpochSampler(Sampler[int]):
 def fit_square(
     image: NDArray[Any], labels: NDArray[np.int32], settings: TrainSettings, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """Cut (or shrink, with `fit: resize`) an image YXC and its labels YX to the training square.
+    """Cut (or shrink, with `fit: resize`) an image YXC and its labels YX to a square training patch.
 
-    Smaller images are mirrored at their edges.
+    Smaller images are padded by mirroring at their edges.
     """
     size = settings.size_px
     if settings.fit == "resize" and image.shape[:2] != (size, size):

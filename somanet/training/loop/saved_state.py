@@ -1,4 +1,4 @@
-"""What a training is named by, and the state that lets it go on after a kill."""
+"""A training's key, and the saved state from which it resumes after a kill."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from somanet.training.loop.settings import TrainSettings
 
 @dataclass
 class State:
-    """All that moves during training; saved after every epoch."""
+    """Everything that changes during training; saved after every epoch."""
 
     epoch: int = 0
     best_epoch: int = 0
@@ -32,9 +32,9 @@ class State:
     seconds: float = 0.0
 
     def stopped_early(self, patience: int | None) -> bool:
-        """Whether so many epochs have passed without a better validation IoU; none = never."""
+        """Whether ``patience`` epochs have passed without a better validation IoU; none = never."""
         if patience is None or not self.history or math.isnan(self.history[-1]["val_iou"]):
-            return False  # only a validated epoch can show that nothing got better
+            return False  # only a validated epoch can show a lack of improvement
         return self.best_epoch > 0 and self.epoch - self.best_epoch >= patience
 
 
@@ -48,7 +48,7 @@ def training_key(
     seed: int,
     unlabelled: Sequence[NDArray[Any]] = (),
 ) -> str:
-    """Name of a training by all that determines it: network, initial weights, data, settings and seed."""
+    """Hash of everything that determines a training: network, initial weights, data, settings and seed."""
     digest = hashlib.sha256()
     digest.update(f"{spec.model_dump_json()}{settings.model_dump_json()}{seed}".encode())
     for name, value in model.state_dict().items():
@@ -76,10 +76,10 @@ def save_state(path: Path, state: State, model: nn.Module, optimizer: Any, sched
 
 
 def restore_state(path: Path, model: nn.Module, optimizer: Any, scheduler: Any, average: Any) -> State:
-    """Bring a training back to where :func:`save_state` left it: what moves is changed in place.
+    """Restore, in place, the state that :func:`save_state` wrote.
 
     Raises:
-        SomaNetError: the file is damaged, or another training's.
+        SomaNetError: the file is damaged, or belongs to another training.
     """
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
@@ -92,6 +92,6 @@ def restore_state(path: Path, model: nn.Module, optimizer: Any, scheduler: Any, 
         state = State(**saved)
     except Exception as error:  # whatever is wrong with the file, the remedy is the same
         raise SomaNetError(
-            f"Cannot resume from {path} ({str(error).splitlines()[0]}). Delete it to start this training afresh."
+            f"Cannot resume from {path} ({str(error).splitlines()[0]}). Delete it to start this training over."
         ) from error
     return state

@@ -1,4 +1,4 @@
-"""What can be set about a training: what is optimised, on which changes of which images, and for how long."""
+"""The settings of a training: optimisation, augmentation, images, and length."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class AugmentSettings(Settings):
     """Random changes to a training image and its labels. Probabilities are per sample."""
 
     mode: Literal["none", "paper", "online"] = "none"
-    """`paper`: originals + mirrored + elastic, fixed before training (x3). `online`: new changes every epoch."""
+    """`paper`: originals + mirrored + elastic, fixed before training (x3). `online`: drawn anew every epoch."""
     independent: bool = False
-    """Of mode `online`: whether each change acts whatever the others do. Without it all begin with the same random
-    numbers, so that a rare one acts only where every commoner one does: less variety, kept for trainings made so."""
+    """For mode `online`: apply each change independently of the others. Without it all start from the same random
+    numbers, so that a rare one acts only where every commoner one does: less variety, kept for existing trainings."""
     elastic_probability: Fraction = 0.3
     elastic_alpha: PositiveFloat = 34.0
     elastic_sigma: PositiveFloat = 4.0
@@ -27,13 +27,13 @@ class AugmentSettings(Settings):
     noise_probability: Fraction = 0.3
     blur_probability: Fraction = 0.2
     mirror: Literal["horizontal", "every-axis"] = "horizontal"
-    """Of mode `paper`. `every-axis`, as the authors' code did: upside down, left to right, and the colours reversed."""
+    """For mode `paper`. `every-axis`, as in the authors' code: upside down, left to right, and the colours reversed."""
     recolour_probability: Fraction = 0.0
-    """Grey to single colour and back: for `rgb` inputs from microscopes with and without pseudo-colour."""
+    """Grey to single colour: for `rgb` inputs from microscopes with and without pseudo-colour."""
     brighter_elsewhere: Annotated[float, Field(ge=1)] = 1.0
-    """Training images that are crops: the whole image's brightest pixels may be up to so many times as far above the
-    crop's darkest as the crop's own are, and its darkest a tenth of the crop's range below them. Without it, a dim soma
-    is seen only beside its crop's neighbours, never beside the brightest of the whole frame. Not for input `rgb`."""
+    """For training images that are crops: the whole image's brightest pixels may be up to this many times as far above
+    the crop's darkest as the crop's own are, and its darkest a tenth of the crop's range below them. Without it, a dim
+    soma is only ever scaled by its crop's neighbours, never by the frame's brightest. Not for input `rgb`."""
 
     @model_validator(mode="after")
     def _ordered(self) -> AugmentSettings:
@@ -43,16 +43,16 @@ class AugmentSettings(Settings):
 
 
 class UnlabelledSettings(Settings):
-    """How images without labels take part, see :mod:`somanet.training.loop.mean_teacher`."""
+    """How unlabelled images are used, see :mod:`somanet.training.loop.mean_teacher`."""
 
     weight: PositiveFloat = 10.0
-    """Of the mean squared difference of the two answers, beside the loss on labels."""
+    """Weight of the mean squared difference of the two outputs, added to the loss on labels."""
     batch_size: PositiveInt = 4
-    """Squares without labels in each step, beside `batch_size` with labels."""
+    """Unlabelled patches in each step, in addition to `batch_size` labelled ones."""
     ramp_fraction: Fraction = 0.3
-    """Share of all steps in which the weight rises as exp(-5 (1 - t)²), t from 0 to 1 (Laine & Aila 2017)."""
+    """Share of all steps over which the weight rises as exp(-5 (1 - t)²), t from 0 to 1 (Laine & Aila 2017)."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)] | None = None
-    """Only pixels count where the teacher holds soma or background for at least so probable; none = every pixel."""
+    """Count only pixels where the teacher's probability of soma or background is at least this; none = every pixel."""
 
 
 class TrainSettings(Settings):
@@ -62,33 +62,33 @@ class TrainSettings(Settings):
     samples_per_epoch: PositiveInt | None = None
     """Images drawn per epoch; none = each image once."""
     sampling: Literal["equal", "area"] = "equal"
-    """How often each image is drawn: all alike, or by the square root of its area, so that a large image of hundreds of
-    somas is seen more often than a small one."""
+    """How often each image is drawn: all equally, or by the square root of its area, so that a large image with many
+    somas is drawn more often than a small one."""
     batch_size: PositiveInt = 8
     size_px: Annotated[int, Field(ge=32, multiple_of=32)] = 256
-    """Side of the square that the network is trained on."""
+    """Side of the square patches that the network is trained on."""
     fit: Literal["crop", "resize"] = "crop"
-    """How an image of another size becomes that square."""
+    """How an image of another size becomes such a patch."""
     loss: Literal["bce", "bce+dice", "focal", "tversky"] = "bce"
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: PositiveFloat = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_fraction: Fraction = 0.0
-    """Share of all steps in which the learning rate rises linearly from zero."""
+    """Share of all steps over which the learning rate rises linearly from zero."""
     gradient_clip: PositiveFloat | None = None
     """Largest gradient norm; none = no clipping."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Decay per step of an exponential moving average of the weights, which is then what is scored and kept."""
+    """Decay per step of an exponential moving average of the weights, which is then scored and kept."""
     unlabelled: UnlabelledSettings | None = None
-    """How images without labels take part; needs such images and `ema_decay`. None = they don't."""
+    """How unlabelled images are used; needs such images and `ema_decay`. None = not at all."""
     trainable_blocks: PositiveInt | Literal["all"] = "all"
-    """Blocks counted from the output that are trained; the others, batch-norm statistics included, stay as they are."""
+    """Number of blocks to train, counted from the output; the others, batch-norm statistics included, are frozen."""
     trainable_tensors: PositiveInt | None = None
-    """Instead of blocks, as the authors' code did: the last so many parameter tensors are trained, and every
-    batch norm's statistics move, frozen or not. For measuring what that changes."""
+    """Instead of blocks, as in the authors' code: the number of last parameter tensors to train, with every
+    batch norm's statistics updated, frozen or not. For measuring what that changes."""
     early_stopping_epochs: PositiveInt | None = None
-    """Stop after so many epochs without a better validation IoU."""
+    """Stop after this many epochs without a better validation IoU."""
     validate_every: PositiveInt = 1
     augment: AugmentSettings = AugmentSettings()
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -98,7 +98,7 @@ class TrainSettings(Settings):
     @model_validator(mode="after")
     def _one_freezing(self) -> TrainSettings:
         if self.trainable_tensors is not None and self.trainable_blocks != "all":
-            raise ValueError("trainable_tensors stands instead of trainable_blocks: leave trainable_blocks at 'all'")
+            raise ValueError("trainable_tensors replaces trainable_blocks: leave trainable_blocks at 'all'")
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""One training loop for every network, device and number of processes; killed and resumed, it ends the same."""
+"""One training loop for every network, device and number of processes; a resumed training gives the same weights."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training samples gave. Validation figures are NaN in epochs that were not validated."""
+    """The result of one pass over the training samples. Validation values are NaN in epochs without validation."""
 
     epoch: int
     train_loss: float
@@ -50,10 +50,10 @@ class Epoch:
     val_iou: float
     learning_rate: float
     consistency: float = math.nan
-    """Mean squared difference from the teacher; NaN where no unlabelled images took part."""
+    """Mean squared difference from the teacher; NaN without unlabelled images."""
 
     def as_dict(self) -> dict[str, float]:
-        """As a table row; `consistency` only where there is one."""
+        """As a table row; `consistency` only if defined."""
         return {name: value for name, value in asdict(self).items() if name != "consistency" or value == value}
 
     @classmethod
@@ -73,9 +73,9 @@ class TrainingResult:
     trainable_blocks: tuple[str, ...]
     trainable_parameters: int
     seconds: float
-    """Wall time of all epochs, also of those that an interrupted process ran before."""
+    """Wall time of all epochs, including those run before an interruption."""
     train_images_iou: float = math.nan
-    """Mean foreground IoU of the whole training images as they are, where it was asked for."""
+    """Mean foreground IoU of the whole training images without augmentation, if requested."""
 
 
 def train(
@@ -98,15 +98,15 @@ def train(
 
     Args:
         model: changed in place.
-        spec: how images enter it and what it answers.
+        spec: its inputs and outputs.
         train_items, val_items: labelled images; validation uses them whole.
         settings: the hyperparameters.
         seed: decides sample order, crops and augmentation (the initial weights are already in ``model``).
-        unlabelled: further images as stored, which take part as `settings.unlabelled` says.
+        unlabelled: further images as stored, used as `settings.unlabelled` specifies.
         state_file: where progress is saved after every epoch. If it holds the state of an interrupted run of this
-            very training, that run goes on; name it by :func:`somanet.training.loop.saved_state.training_key`.
-            Removed by the caller when done.
-        on_epoch: called after every epoch that this process ran.
+            training, that run is resumed; name it by :func:`somanet.training.loop.saved_state.training_key`.
+            The caller removes it when done.
+        on_epoch: called after every epoch that this process runs.
         progress: show a progress bar on a terminal.
 
     Raises:
@@ -114,9 +114,9 @@ def train(
     """
     import cv2
 
-    cv2.setNumThreads(0)  # its threads would fight torch's for the same cores
+    cv2.setNumThreads(0)  # its threads would compete with torch's for the same cores
     if not val_items:
-        raise SomaNetError("There are no validation images: the best epoch could not be chosen. Check the split.")
+        raise SomaNetError("There are no validation images, so the best epoch cannot be chosen. Check the split.")
     check_unlabelled(settings, unlabelled)
     trainable = freeze(model, spec, settings)
     accelerator = make_accelerator(settings)
@@ -157,7 +157,7 @@ def train(
             losses, ious, differences = [], [], []
             if squares is not None:
                 squares.epoch = samples.epoch
-            # strict, so that both loaders run to their ends: accelerate keeps hold of one that does not
+            # strict, so that both loaders run to their ends: accelerate keeps a reference to one that does not
             steps = zip(loader, repeat(None, len(loader)) if pairs is None else pairs, strict=True)
             for step, ((inputs_NCHW, targets_NCHW), views) in enumerate(steps, start=state.epoch * steps_per_epoch):
                 n_labelled = len(inputs_NCHW)
@@ -227,7 +227,7 @@ def _batches(samples: TrainingSamples | UnlabelledSamples, batch_size: int, *, w
 
 
 def _agree(accelerator: Accelerator, values: list[float]) -> list[float]:
-    """Validation figures of the main process for all; training figures averaged over processes."""
+    """Validation values of the main process for all; training values averaged over processes."""
     if accelerator.num_processes == 1:
         return values
     stacked: Tensor = accelerator.gather(torch.tensor([values], dtype=torch.float64, device=accelerator.device))

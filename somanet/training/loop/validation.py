@@ -1,4 +1,4 @@
-"""How good a network is while it is trained: on whole validation images, and on the squares it is trained with."""
+"""Scores during training: on whole validation images, and on the training patches."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def validate(
 
 
 def batch_iou(logits_NCHW: Tensor, targets_NCHW: Tensor, spec: ModelSpec) -> float:
-    """Mean foreground IoU of a training batch's images, augmentation and all."""
+    """Mean foreground IoU of a training batch's patches, with augmentation."""
     predicted = torch.sigmoid(logits_NCHW[:, 0].float()) >= spec.instances.threshold
     truth = targets_NCHW[:, 0] > 0.5
     union = (predicted | truth).flatten(1).sum(1)

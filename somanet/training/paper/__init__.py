@@ -1,1 +1,1 @@
-"""The paper's study: its runs and what goes beyond them, beside the numbers that it reports."""
+"""The paper's study: its runs and further ones, next to the numbers that the paper reports."""

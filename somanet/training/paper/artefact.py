@@ -1,4 +1,4 @@
-"""The study's files: its table, its numbers for `dvc metrics`, and its pictures."""
+"""The study's files: its table, its numbers for `dvc metrics`, and its figures."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def write_figures(
     predictions: Mapping[str, Sequence[NDArray[np.int32]]],
     folder: Path,
 ) -> list[tuple[str, Path]]:
-    """Write the pictures into a folder; gives (title, path) of each."""
+    """Write the figures into a folder; return (title, path) of each."""
     make_folder(folder)
     written = []
     for name, figure in loss_figures(results).items():
         save_figure(figure, folder / f"loss_{name}.png")
         written.append((f"Training loss {TITLES[name]}", folder / f"loss_{name}.png"))
     save_figure(panels_figure(items, predictions), folder / "panels.png")
-    written.append(("Input, truth and predictions", folder / "panels.png"))
+    written.append(("Input, ground truth and predictions", folder / "panels.png"))
     return written
 
 
@@ -47,7 +47,7 @@ def write_study(
     figures: Sequence[tuple[str, Path]],
     parent_run: str | None,
 ) -> list[Path]:
-    """Write `study.md` and `study.json`; gives their paths.
+    """Write `study.md` and `study.json`; return their paths.
 
     Raises:
         SomaNetError: the rows were not scored on the same images.
@@ -55,7 +55,7 @@ def write_study(
     networks = [*(result.network for result in results.values()), threshold]
     pairing = pair_networks(networks, reference=params.reference)
     against_rule = pair_networks(networks, reference=THRESHOLD)
-    assert pairing is not None, "every row has its images' scores"
+    assert pairing is not None, "every row has per-image scores"
     assert against_rule is not None
     shown = [(title, path.relative_to(reports).as_posix()) for title, path in figures]
     page = study_markdown(params, results, threshold, pairing, against_rule, figures=shown, parent_run=parent_run)
@@ -67,7 +67,7 @@ def write_study(
 
 
 def _numbers(network: Network, result: Result | None, pairing: Pairing, against_rule: Pairing) -> dict[str, Any]:
-    """Flat enough for `dvc metrics diff`."""
+    """A row's numbers, flat enough for `dvc metrics diff`."""
     numbers: dict[str, Any] = {
         name: network.metrics[name]
         for name in ("iou", "precision", "recall", "accuracy", "mean_ap", "size_bias", "noise_per_image")

@@ -1,4 +1,4 @@
-"""The study's pictures: training losses as the paper compares them, and input, truth and predictions side by side."""
+"""The study's figures: training losses as compared in the paper; input, ground truth and predictions side by side."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ TITLES = {
 
 
 def loss_figures(results: Mapping[str, Result]) -> dict[str, Figure]:
-    """The paper's four comparisons of training losses, those of which at least two runs (one for the last) are there.
+    """The paper's four comparisons of training losses, where at least two of the runs (one for the last) exist.
 
     Args:
         results: row name → its result, with its history.
 
     Returns:
-        Figure's name → figure: the mean over seeds as a line, the range of the seeds as a band.
+        Name → figure: the mean over seeds as a line, the range over seeds as a band.
     """
     by_paper = {result.row.paper: result for result in results.values() if result.row.paper}
     figures = {}
@@ -72,11 +72,11 @@ def _label(quantity: str, result: Result) -> str:
 
 
 def panels_figure(items: Sequence[LabelledImage], predictions: Mapping[str, Sequence[NDArray[np.int32]]]) -> Figure:
-    """Input, truth and the predictions of several networks, one image per row.
+    """Input, ground truth and the predictions of several networks, one image per row.
 
     Args:
         items: labelled images.
-        predictions: what each is called → its label image of every item.
+        predictions: display name → its label image of each item.
     """
     n_columns = 2 + len(predictions)
     figure = plots.blank(2.6 * n_columns, 2.75 * len(items))
@@ -84,7 +84,7 @@ def panels_figure(items: Sequence[LabelledImage], predictions: Mapping[str, Sequ
     for row, (number, item) in zip(axes, enumerate(items), strict=True):
         pictures = {
             "input": plots.display(item.image),
-            f"truth: {_count(item.labels)}": plots.coloured_labels(item.labels),
+            f"ground truth: {_count(item.labels)}": plots.coloured_labels(item.labels),
         }
         for name, labels in predictions.items():
             pictures[f"{name}: {_count(labels[number])}"] = plots.coloured_labels(labels[number])

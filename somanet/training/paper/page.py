@@ -1,4 +1,4 @@
-"""The study as Markdown: every row beside the paper's own number, and what differs from the reference."""
+"""The study as Markdown: every row next to the paper's number, with its difference from the reference."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def study_markdown(
     Args:
         params: sections and rows.
         results: row name → its result.
-        threshold: the reference without learning.
-        pairing: all of them image by image, against the study's reference.
-        against_rule: the same, against the reference without learning.
-        figures: (title, path seen from the page).
+        threshold: the baseline without learning.
+        pairing: all of them, image by image, against the study's reference.
+        against_rule: the same, against the baseline without learning.
+        figures: (title, path relative to the page).
         parent_run: the MLflow run that holds the study's runs, if it was recorded.
     """
     n_images = threshold.metrics["n_images"]
@@ -82,10 +82,10 @@ def study_markdown(
 def _how_to_read(params: StudyParams, n_images: int, seeds: int, n_others: int) -> str:
     return (
         f"Validation neurons: {n_images} images; mean of {seeds} seed{'s' * (seeds > 1)}, ± standard deviation over "
-        "seeds, brackets: 95 % bootstrap interval over images. Loss: of the last epoch, on training samples. Train "
-        "IoU: of the training images as they are; val IoU: foreground, mean over images. Objects match at IoU ≥ 0.5; "
+        "seeds, brackets: 95 % bootstrap interval over images. Loss: last epoch, on training samples. Train "
+        "IoU: on the unaugmented training images; val IoU: foreground, mean over images. Objects match at IoU ≥ 0.5; "
         "all objects count.\n\n"
-        "The paper's numbers are of its own images and budget, so only the order of its rows can be compared.\n\n"
+        "The paper's numbers are for its own images and budget, so only the order of its rows is comparable.\n\n"
         f"Δ: difference of val IoU from **{params.reference}** on the same images, with its interval; "
         f"**bold**: the interval excludes 0. {_about_p(n_images, n_others)}"
     )
@@ -94,13 +94,11 @@ def _how_to_read(params: StudyParams, n_images: int, seeds: int, n_others: int) 
 def _about_p(n_images: int, n_others: int) -> str:
     if _tells(n_images, n_others):
         return f"p: paired permutation test, corrected by Holm's method for {n_others} comparisons."
-    return (
-        f"No p: {n_images} images cannot give one below {ALPHA:g} in {n_others} comparisons, whatever the networks do."
-    )
+    return f"No p: {n_images} images cannot give one below {ALPHA:g} in {n_others} comparisons, whatever the scores."
 
 
 def _tells(n_images: int, n_others: int) -> bool:
-    """Whether a permutation test on so many images can reach the level at all, corrected for so many comparisons."""
+    """Whether a permutation test can reach the level at all with so many images and comparisons."""
     return least_p(n_images, n_others) < ALPHA
 
 
@@ -133,7 +131,7 @@ def _threshold_row(threshold: Network, pairing: Pairing) -> list[str]:
 
 
 def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairing, against_rule: Pairing) -> str:
-    """The best row against the reference without learning and against the study's reference, on the same images."""
+    """The best row against the baseline without learning and against the study's reference, on the same images."""
     best = max(results, key=lambda name: results[name].network.metrics["iou"])
     rule = against_rule.differences[best]["iou"]
     parts = [f"from {THRESHOLD} by {cells.interval(rule, _DIGITS)}"]
@@ -141,7 +139,7 @@ def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairin
         parts.append(f"from {params.reference} by {cells.interval(pairing.differences[best]['iou'], _DIGITS)}")
     wins = int((pairing.of(best) > pairing.of(THRESHOLD)).sum())
     return (
-        f"**{best}** has the best IoU. It differs {' and '.join(parts)} (95 % interval), and is better than "
+        f"**{best}** has the best IoU. It differs {' and '.join(parts)} (95 % interval) and is better than "
         f"{THRESHOLD} on {wins} of {len(pairing.images)} images."
     )
 
@@ -151,7 +149,7 @@ def _sources(results: Mapping[str, Result], parent_run: str | None) -> str:
         [name, ", ".join(f"{seed}: `{run}`" for seed, run in result.network.runs.items())]
         for name, result in results.items()
     ]
-    parent = f"All of them are children of the run `{parent_run}`." if parent_run else ""
+    parent = f"All are children of the run `{parent_run}`." if parent_run else ""
     return "\n\n".join(block for block in ("## MLflow runs", parent, table(("row", "seed: run"), rows)) if block)
 
 
@@ -162,5 +160,5 @@ def _difference(pairing: Pairing, name: str) -> str:
     text = cells.interval(found, _DIGITS)
     if _tells(len(pairing.images), len(pairing.names) - 1):
         text += f", p {found.p_holm:.2g}"
-    # As printed, so that what looks like 0 is not called different from it.
+    # Rounded as printed, so that a bound shown as 0 does not count as different from it.
     return f"**{text}**" if round(found.low, _DIGITS) > 0 or round(found.high, _DIGITS) < 0 else text

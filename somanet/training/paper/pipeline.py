@@ -1,4 +1,4 @@
-"""Running a study's profile with DVC: what is done already is not done again, a stopped study goes on."""
+"""Running a study's profile with DVC: finished stages are skipped, and a stopped study resumes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def choose_profile(root: Path, data: Path | None) -> Path:
 
     Args:
         root: the project's checkout.
-        data: folder of real data, laid out as the real profile's `data.folders` say; None simulates.
+        data: folder of real data with the layout in the real profile's `data.folders`; None simulates.
 
     Raises:
-        SomaNetError: `root` is no checkout with these profiles, or the data folder is missing.
+        SomaNetError: `root` is not a checkout with these profiles, or the data folder is missing.
     """
     profile = root / (SIMULATED if data is None else REAL)
     if not (profile / "dvc.yaml").exists():
@@ -36,7 +36,7 @@ def choose_profile(root: Path, data: Path | None) -> Path:
 
 def _link(link: Path, target: Path) -> None:
     if link.exists() and not link.is_symlink():
-        raise SomaNetError(f"{link} is no link: expected nothing there, or a link to a data folder. Move it away.")
+        raise SomaNetError(f"{link} is not a link: expected nothing there, or a link to a data folder. Move it away.")
     new = link.with_name(f".{link.name}.part")
     new.unlink(missing_ok=True)
     new.symlink_to(target, target_is_directory=True)
@@ -44,15 +44,15 @@ def _link(link: Path, target: Path) -> None:
 
 
 def run_profile(root: Path, profile: Path, *, stage: str = "study") -> None:
-    """`dvc repro` of a profile's stage and all that it needs; output goes to the terminal.
+    """`dvc repro` of a profile's stage and its dependencies; output goes to the terminal.
 
     Raises:
-        SomaNetError: a stage failed or was stopped; what was finished before it is kept.
+        SomaNetError: a stage failed or was stopped; finished stages are kept.
     """
     command, environment = dvc_command(root, "repro", f"{(profile / 'dvc.yaml').relative_to(root)}:{stage}")
     done = subprocess.run(command, cwd=root, env=environment, check=False)
     if done.returncode != 0:
         raise SomaNetError(
-            f"The study stopped at the stage named above (exit status {done.returncode}). The same command goes on "
-            "where it stopped: finished trainings, and the epochs of the unfinished one, are kept."
+            f"The study stopped at the stage named above (exit status {done.returncode}). The same command resumes "
+            "there: finished trainings, and the epochs of the unfinished one, are kept."
         )

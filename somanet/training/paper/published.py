@@ -1,6 +1,6 @@
-"""What the paper reports (Schaepe & Agrawal 2019), on its own images: 32 training and 5 validation crops.
+"""The paper's results (Schaepe & Agrawal 2019), on its own images: 32 training and 5 validation crops.
 
-Training loss is the binary cross entropy at the end; IoU is that of the foreground. None = not reported.
+Training loss is the final binary cross entropy; IoU is foreground IoU. None = not reported.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ class PaperResult:
     """One result of the paper.
 
     Attributes:
-        what: in the paper's words.
-        epochs: of its training.
-        loss: training loss at the end.
+        what: description, in the paper's words.
+        epochs: number of epochs trained.
+        loss: final training loss.
         train_iou, val_iou: on its training and validation images.
     """
 
@@ -48,4 +48,4 @@ LOSS_FIGURES: Mapping[str, tuple[str, ...]] = {
     "weight_decay": ("run 6", "run 1", "run 7"),
     "final": ("run 1",),
 }
-"""The paper's four figures of training losses, and the runs each of them compares."""
+"""The paper's four figures of training losses, and the runs that each compares."""

@@ -1,4 +1,4 @@
-"""The study in MLflow: one run that holds its table and pictures, and that its trainings' runs are children of."""
+"""The study in MLflow: a parent run with its table and figures; the trainings' runs are its children."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from somanet.provenance.mlflow import adopt_runs, find_run, track_run
 from somanet.training.paper.results import Result
 
 KEY = "somanet.study"
-"""Tag of the parent run: a hash of its children, so that a study that changed nothing is recorded once."""
+"""Tag of the parent run: a hash of its children, so that an unchanged study is recorded once."""
 
 
 def record_study(
@@ -24,17 +24,17 @@ def record_study(
     experiment: str,
     root: Path,
 ) -> str:
-    """Record the study; gives the id of its run.
+    """Record the study; return the id of its run.
 
-    Its children keep what they are; they gain the tag by which MLflow nests them. Those that this store lacks, such
-    as those of results that came from a remote cache, stay out.
+    Its children stay unchanged but for the tag by which MLflow nests them. Runs that this store lacks, such
+    as those of results from a remote cache, are left out.
 
     Args:
         title: of the study.
         results: row name → its result.
-        pictures: its own, for the run's artifacts.
-        comparison: the files of the comparison of the same networks, as `somanet compare --log-to` stores them.
-        experiment: where the trainings are recorded; MLflow nests runs of one experiment.
+        pictures: the study's figures, for the run's artifacts.
+        comparison: files of the comparison of the same networks, as stored by `somanet compare --log-to`.
+        experiment: that of the trainings; MLflow nests runs only within an experiment.
         root: the project.
     """
     children = sorted({run for result in results.values() for run in result.network.runs.values()})
@@ -50,7 +50,7 @@ def record_study(
 
 
 def _table(results: Mapping[str, Result]) -> pd.DataFrame:
-    """A row per network: as metrics of the parent, so many numbers would bury its children's in MLflow's page."""
+    """A row per network. As metrics of the parent, so many numbers would bury its children's in MLflow's page."""
     scores = ("iou", "precision", "recall", "accuracy", "mean_ap")
     rows = [
         {"row": name, **{score: result.network.metrics[score] for score in scores}, "train_iou": result.train_iou}

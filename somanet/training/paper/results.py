@@ -1,4 +1,4 @@
-"""The study's results, gathered from the reports of the stages before."""
+"""The study's results, gathered from the reports of earlier stages."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Result:
     """A row of the study.
 
     Attributes:
-        row: what it is.
+        row: its definition.
         network: its scores on the validation neurons, cost and run ids.
-        training: its settings; None for a network untouched.
-        history: one row per seed and epoch; None for a network untouched.
-        train_iou: mean over seeds of the IoU of its training images as they are; NaN if not known.
+        training: its settings; None without fine-tuning.
+        history: one row per seed and epoch; None without fine-tuning.
+        train_iou: mean over seeds of the IoU of its training images without augmentation; NaN if unknown.
     """
 
     row: StudyRow
@@ -51,7 +51,7 @@ class Result:
 
     @property
     def last_loss(self) -> float:
-        """Training loss of the last epoch, mean over seeds; NaN for a network untouched."""
+        """Training loss of the last epoch, mean over seeds; NaN without fine-tuning."""
         if self.history is None:
             return math.nan
         return float(self.history.groupby("seed")["train_loss"].last().mean())
@@ -61,13 +61,13 @@ def read_result(row: StudyRow, reports: Path, *, seed: int, settings: Mapping[st
     """A row's result from the reports of the stages `pretrain`, `baseline`, `finetune` and `evaluate`.
 
     Args:
-        row: which.
+        row: the row's definition.
         reports: the profile's reports.
         seed: of the pretraining.
         settings: variant → its training.
 
     Raises:
-        SomaNetError: a report is missing or not whole.
+        SomaNetError: a report is missing or incomplete.
     """
     if row.variant is None:
         return Result(row, read_baseline(str(row.network), reports, seed=seed, what=row.what))
@@ -91,12 +91,12 @@ def read_result(row: StudyRow, reports: Path, *, seed: int, settings: Mapping[st
 def threshold_network(
     items: Sequence[LabelledImage], settings: ThresholdSettings, thresholds: Sequence[float]
 ) -> Network:
-    """The reference without learning, scored like the networks.
+    """The baseline without learning, scored like the networks.
 
     Args:
         items: the validation neurons.
         settings: the threshold and the opening.
-        thresholds: at which IoU objects match.
+        thresholds: IoU at which objects match.
     """
     from somanet.evaluation.scores import average_seeds
     from somanet.training.paper.threshold import threshold_all

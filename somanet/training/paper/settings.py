@@ -1,4 +1,4 @@
-"""What can be set about the study: which rows its table has, in which order, and what they are compared with."""
+"""The study's settings: the rows of its table, their order, and what they are compared with."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from somanet.training.paper.published import PAPER
 
 
 class StudyRow(Settings):
-    """A line of the table: a variant, or a pretrained network untouched."""
+    """A row of the table: a variant, or a pretrained network without fine-tuning."""
 
     variant: str | None = None
-    """Of the section `finetune`."""
+    """A name in the section `finetune`."""
     network: str | None = None
-    """Of the section `pretrain`."""
+    """A name in the section `pretrain`."""
     what: str
-    """In words."""
+    """Short description."""
     paper: str | None = None
-    """The paper's result that stands beside it, a key of :data:`somanet.training.paper.published.PAPER`."""
+    """The paper's corresponding result, a key of :data:`somanet.training.paper.published.PAPER`."""
 
     @model_validator(mode="after")
     def _one_source(self) -> StudyRow:
         if (self.variant is None) == (self.network is None):
-            raise ValueError("expected variant or network, one of the two")
+            raise ValueError("expected either variant or network")
         if self.paper is not None and self.paper not in PAPER:
             raise ValueError(f"paper is {self.paper!r}; the paper's results are {', '.join(PAPER)}")
         return self
 
     @property
     def name(self) -> str:
-        """As the table calls it."""
+        """The row's name in the table."""
         return self.variant if self.variant is not None else f"baseline: {self.network}"
 
 
@@ -42,12 +42,12 @@ class StudySection(Settings):
 
 
 class ThresholdSettings(Settings):
-    """The reference without learning: a threshold on the strongest channel, an opening, connected components."""
+    """The baseline without learning: a threshold on the strongest channel, an opening, connected components."""
 
     threshold: PositiveFloat
-    """In grey values of the image."""
+    """In the image's grey values."""
     opening_radius_px: NonNegativeInt
-    """Of the disk; 0 = no opening."""
+    """Radius of the disk; 0 = no opening."""
 
 
 class StudyParams(Settings):
@@ -66,7 +66,7 @@ class StudyParams(Settings):
         if twice:
             raise ValueError(f"sections name {', '.join(twice)} more than once")
         if self.reference not in [row.variant for row in self.rows]:
-            raise ValueError(f"reference is {self.reference!r}, which is no variant of the sections")
+            raise ValueError(f"reference is {self.reference!r}, which is not a variant in the sections")
         return self
 
     @property
@@ -75,10 +75,10 @@ class StudyParams(Settings):
         return tuple(row for section in self.sections for row in section.rows)
 
     def check_names(self, networks: set[str], variants: set[str]) -> None:
-        """Refuse rows that the sections `pretrain` and `finetune` lack.
+        """Refuse rows that are missing in the sections `pretrain` and `finetune`.
 
         Raises:
-            ValueError: naming the row and what there is.
+            ValueError: naming the row and the names available.
         """
         for row in self.rows:
             there, name, section = (

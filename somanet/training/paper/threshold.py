@@ -1,4 +1,4 @@
-"""The reference without learning: one global threshold, an opening, connected components."""
+"""The baseline without learning: one global threshold, an opening, connected components."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from somanet.training.paper.settings import ThresholdSettings
 
 
 def threshold_labels(image: NDArray[np.generic], settings: ThresholdSettings) -> NDArray[np.int32]:
-    """Objects of an image YX or YXC: where its strongest channel reaches the threshold, small bits opened away.
+    """Objects of an image YX or YXC: where its strongest channel reaches the threshold, after an opening.
 
     Returns:
-        Label image YX, 0 = background, in the image's own grey values and pixels.
+        Label image YX, 0 = background.
     """
     from scipy import ndimage
     from skimage.morphology import disk, opening

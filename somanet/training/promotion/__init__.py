@@ -1,1 +1,1 @@
-"""Which network is the champion: the rule, and the registry that remembers why."""
+"""Which network is the champion: the rule, and its record in the registry."""

@@ -1,4 +1,4 @@
-"""Promotion in the registry: what the rule decides becomes an alias, and its reason and numbers become tags."""
+"""Promotion in the registry: the rule's decision sets an alias, its reason and numbers become tags."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Promotion:
     """What a promotion does, or would do.
 
     Attributes:
-        run: the run whose network it is about.
+        run: the run of the candidate network.
         to: the alias.
-        decision: of the rule.
+        decision: the rule's decision.
         champion: the champion so far, if any.
-        version: number of the version that has the alias now; none if nothing was changed.
+        version: number of the version that now has the alias; none if nothing was changed.
     """
 
     run: RunRecord
@@ -55,15 +55,15 @@ class Promotion:
 def promote(run: Path | str, *, root: Path, rule: Rule, to: Alias = CHAMPION, dry_run: bool = False) -> Promotion:
     """Register a run's network and, where the rule agrees, give it an alias.
 
-    A challenger needs a comparison with the champion, not a win over it. The alias moves last, so that a failure
-    before leaves everything as it was.
+    A challenger needs a comparison with the champion, not a win over it. The alias moves last, so that an earlier
+    failure changes nothing.
 
     Args:
         run: a run id, a ``mlflow_run.json``, the folder that holds one, or an alias of the registered model.
         root: the project.
         rule: see :class:`somanet.training.promotion.rule.Rule`.
         to: the alias to give.
-        dry_run: decide, and change nothing.
+        dry_run: decide without changing anything.
 
     Raises:
         SomaNetError: the run is unknown, unfinished, deleted, has no checkpoint or no evaluation; it is the champion
@@ -76,7 +76,7 @@ def promote(run: Path | str, *, root: Path, rule: Rule, to: Alias = CHAMPION, dr
             f"Run {record.run_id} ({record.name}) is the champion already (version {champion.number}). Name "
             "another run."
         )
-    run_checkpoint(record.run_id, root=root)  # there, and with the weights that the run recorded
+    run_checkpoint(record.run_id, root=root)  # checks that it exists and has the recorded weights
     table = f"{rule.evaluation}_per_image.csv"
     candidate = read_run_table(record.run_id, _evaluated(record.run_id, table, root), root)
     rival = None
@@ -95,21 +95,21 @@ def promote(run: Path | str, *, root: Path, rule: Rule, to: Alias = CHAMPION, dr
 
 
 def roll_back(*, root: Path, reason: str | None = None, dry_run: bool = False) -> tuple[Version, Version, str]:
-    """Give the champion's alias back to the version that had it before.
+    """Return the champion's alias to the version that had it before.
 
     Returns:
-        The version that loses the alias, the one that gets it, and the reason that both carry as a tag.
+        The version that loses the alias, the one that gets it, and the reason, which becomes a tag of both.
 
     Raises:
-        SomaNetError: there is no champion, or none before it.
+        SomaNetError: there is no champion, or no earlier one.
     """
     now = version_by_alias(CHAMPION, root)
     if now is None:
         raise SomaNetError("There is no champion to roll back. `somanet promote RUN` makes the first.")
     if not now.tags.get(PREVIOUS):
         raise SomaNetError(
-            f"Version {now.number} is the first champion: there is none before it to go back to. `somanet promote RUN` "
-            "makes another the champion."
+            f"Version {now.number} is the first champion: there is no earlier one to return to. `somanet promote RUN` "
+            "makes another network the champion."
         )
     before = read_version(now.tags[PREVIOUS], root)
     text = f"Rolled back from version {now.number} to {before.number}: {reason or 'no reason was given'}."
@@ -128,7 +128,7 @@ def _candidate(run: Path | str, root: Path) -> RunRecord:
     if record.status != "FINISHED":
         raise SomaNetError(
             f"Run {record.run_id} ({record.name}) is {record.status}, expected FINISHED: a training that was stopped "
-            "has no network to promote. The same training command goes on with it."
+            "has no network to promote. The same training command resumes it."
         )
     return record
 
@@ -147,7 +147,7 @@ def _evaluated(run_id: str, table: str, root: Path) -> str:
 
 
 def _refuse_other_data(candidate: RunRecord, champion: RunRecord, evaluation: str) -> None:
-    """Images of one name can differ between data sets; their hashes, where both are of one kind, tell."""
+    """Refuse runs scored on different data: equal image names do not prove equal images, but hashes do."""
     ours, theirs = (
         {(one.kind, one.digest) for one in run.inputs if one.context == f"test on {evaluation}"}
         for run in (candidate, champion)
@@ -155,7 +155,7 @@ def _refuse_other_data(candidate: RunRecord, champion: RunRecord, evaluation: st
     if ours and theirs and {kind for kind, _ in ours} == {kind for kind, _ in theirs} and not ours & theirs:
         (_, mine), (_, other) = min(ours), min(theirs)
         raise SomaNetError(
-            f"Run {candidate.run_id} was scored on other data than the champion's run {champion.run_id}: {mine[:12]}… "
+            f"Run {candidate.run_id} was not scored on the data of the champion's run {champion.run_id}: {mine[:12]}… "
             f"and {other[:12]}…. Score both on the same images (`dvc repro`, or `somanet evaluate --record`)."
         )
 

@@ -1,4 +1,4 @@
-"""The rule by which a network replaces the champion: scores of the same images in, a decision with its reasons out."""
+"""The rule by which a network replaces the champion, from scores on the same images to a decision with reasons."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Rule:
     """When a network replaces the champion.
 
     Attributes:
-        evaluation: the scores to compare, by the name under which they were recorded, e.g. ``neurons``.
-        metric: must be better: the 95 % bootstrap interval of the paired difference lies above 0.
+        evaluation: name under which the scores to compare were recorded, e.g. ``neurons``.
+        metric: the score that must improve: the 95 % bootstrap interval of the paired difference lies above 0.
         tolerances: other scores, and by how much each may be worse.
-        min_images: on fewer images nothing is decided; a bootstrap over three of them proves nothing.
+        min_images: with fewer images there is no decision; a bootstrap over three of them proves nothing.
     """
 
     evaluation: str
@@ -36,10 +36,10 @@ class Decision:
     """Whether a network is promoted, why, and by which numbers.
 
     Attributes:
-        accepted: whether it is.
-        reason: in words.
+        accepted: whether it is promoted.
+        reason: as a sentence.
         differences: score → candidate minus champion; empty without a rival.
-        n_images: scored images.
+        n_images: number of scored images.
     """
 
     accepted: bool
@@ -53,23 +53,23 @@ def decide(candidate: pd.DataFrame, champion: pd.DataFrame | None, rule: Rule) -
 
     Args:
         candidate: one row per image, as :func:`somanet.evaluation.scores.score_dataset` gives it.
-        champion: the same of the network to replace; none for the first network, which needs no rival.
+        champion: the same for the network to replace; none for the first network, which needs no rival.
         rule: see :class:`Rule`.
 
     Raises:
-        SomaNetError: the tables are of different images or truths, or lack a score.
+        SomaNetError: the tables are for different images or ground truth, or lack a score.
     """
     n_images = len(candidate)
     if champion is None:
         return Decision(True, "The first network: there is no champion to compare it with.", {}, n_images)
     differences = _compare(candidate, champion, rule)
     if n_images < rule.min_images:
-        why = f"{n_images} images were scored, and the rule asks for {rule.min_images}"
+        why = f"{n_images} images were scored, and the rule requires {rule.min_images}"
         return Decision(False, f"Not decided: {why}.", differences, n_images)
     main = differences[rule.metric]
     numbers = f"{rule.metric} {main.score:.4f} against {main.reference_score:.4f}"
     interval = f"{main.value:+.4f} [{main.low:+.4f}, {main.high:+.4f}] over {n_images} images"
-    if not main.low > 0:  # also where it is undefined
+    if not main.low > 0:  # true also where it is undefined
         reason = f"Not better with 95 % confidence: {numbers}, a difference of {interval}."
         return Decision(False, reason, differences, n_images)
     worse = [
@@ -85,7 +85,7 @@ def decide(candidate: pd.DataFrame, champion: pd.DataFrame | None, rule: Rule) -
 
 
 def _is_worse(found: Difference, tolerance: float) -> bool:
-    """A score that the candidate lost altogether, such as the precision of no prediction, is worse too."""
+    """Whether a score is worse than tolerated; an undefined one, such as the precision of no prediction, is."""
     if math.isnan(found.reference_score):
         return False
     return math.isnan(found.score) or found.value < -tolerance - 1e-12
@@ -99,6 +99,6 @@ def _compare(candidate: pd.DataFrame, champion: pd.DataFrame, rule: Rule) -> dic
     given = values[CHAMPION].scores
     if unknown := [name for name in (rule.metric, *rule.tolerances) if name not in given]:
         raise SomaNetError(
-            f"The rule names {unknown[0]!r}, which per-image tables do not give; there are {', '.join(given)}."
+            f"The rule names {unknown[0]!r}, which per-image tables do not have. Use one of {', '.join(given)}."
         )
     return paired_differences(values, CHAMPION, scores=(rule.metric, *rule.tolerances))[CANDIDATE]

@@ -1,4 +1,4 @@
-"""Trials in other processes, here or on other computers, through Dask: one task per trial, and no scheduler of ours."""
+"""Trials in other processes, here or on other computers, through Dask: one task per trial."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 RETRIES = 2
-"""Of a task whose process could not do its work; Dask itself moves the tasks of dead workers to others."""
+"""Of a task whose worker failed; Dask itself reassigns the tasks of dead workers."""
 
 _CONNECT_S = 20
 _ONE_AT_A_TIME = threading.Lock()
@@ -32,8 +32,8 @@ _SINGLE_THREADED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 def local_cluster(workers: int, root: Path) -> Iterator[Client]:
     """Worker processes on this computer, reachable from this computer only, one thread each.
 
-    Threads of several trainings would fight for the same cores, so each worker computes on one. Runs of workers that
-    were killed are ended in the project's store when the cluster is closed.
+    Threads of several trainings would compete for the same cores, so each worker uses one. Runs of killed workers
+    are ended in the project's store when the cluster is closed.
     """
     import dask
     from distributed import Client, LocalCluster
@@ -59,16 +59,16 @@ def local_cluster(workers: int, root: Path) -> Iterator[Client]:
         ):
             yield client
     finally:
-        with contextlib.suppress(SomaNetError):  # a store that is away hears of it at the next start
+        with contextlib.suppress(SomaNetError):  # an unreachable store is updated at the next start
             reap_stale_runs(root)
 
 
 @contextmanager
 def existing_cluster(address: str) -> Iterator[Client]:
-    """A cluster that somebody else started: on SLURM, say.
+    """A cluster that is already running: on SLURM, say.
 
     Raises:
-        SomaNetError: there is none at that address.
+        SomaNetError: there is no cluster at that address.
     """
     from distributed import Client
 
@@ -77,7 +77,7 @@ def existing_cluster(address: str) -> Iterator[Client]:
         client = make_client(address, timeout=_CONNECT_S)
     except (OSError, TimeoutError, ValueError) as error:
         raise SomaNetError(
-            f"No Dask scheduler answers at {address}: {first_line(error)} Expected an address such as "
+            f"No Dask scheduler responds at {address}: {first_line(error)} Expected an address such as "
             "tcp://node01:8786, as `dask scheduler` prints it. Is it running, and reachable from here?"
         ) from error
     with client:
@@ -95,15 +95,15 @@ def run_on_cluster(
     """Run trials on a cluster's workers until there are no more.
 
     Args:
-        client: of the cluster.
+        client: the cluster's client.
         job: the sweep.
-        at_once: trials side by side; None = as many as there are workers at the moment.
+        at_once: number of parallel trials; None = the current number of workers.
         next_trial: the number of the trial to run next; None if there is none.
-        ended: called with each trial's number when its task is over, and with the reason if Dask gave it up because
-            its workers died again and again.
+        ended: called with each trial's number when its task is over, and with the reason if Dask gave up because
+            its workers kept dying.
 
     Raises:
-        SomaNetError: a worker cannot run trials at all, or the cluster went away.
+        SomaNetError: a worker cannot run trials at all, or the connection to the cluster was lost.
     """
     from distributed import CancelledError, KilledWorker
     from distributed import wait as untyped_wait
@@ -123,13 +123,13 @@ def run_on_cluster(
             over = wait(list(pending), return_when="FIRST_COMPLETED").done
         except CancelledError as error:
             raise SomaNetError(
-                f"The cluster went away while trials ran: {first_line(error)} The same command goes on."
+                f"The connection to the cluster was lost during trials: {first_line(error)} The same command resumes."
             ) from error
         for future in over:
             number = pending.pop(future)
             problem = future.exception()
             if isinstance(problem, KilledWorker):
-                ended(number, "its worker process died again and again: out of memory?")
+                ended(number, "its worker process kept dying: out of memory?")
             elif problem is not None:
                 raise problem
             else:
@@ -141,10 +141,10 @@ def _task_name(job: Job, number: int) -> str:
 
 
 def run_in_worker(job: Job, number: int) -> None:
-    """A task: a trial whose words go to a file, one at a time in a process, as torch has one state per process."""
+    """A Dask task: a trial with its output in a file. One per process at a time, as torch's state is per process."""
     log = make_folder(trial_folder(job.folder, number)) / "training.log"
     with _ONE_AT_A_TIME, log.open("a", encoding="utf-8") as words, contextlib.redirect_stdout(words):
         try:
             run_trial(job, number)
-        except Terminated:  # asked to stop: the trial waits for the next start
+        except Terminated:  # stopped on request: the trial waits for the next start
             return

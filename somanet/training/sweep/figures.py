@@ -1,6 +1,6 @@
-"""A sweep in pictures: values as they came, what each setting does to them, and how much each setting matters.
+"""A sweep's figures: values in order, their dependence on each setting, and each setting's importance.
 
-Colours are those of Okabe and Ito, which colour-blind people tell apart; shapes say the same again.
+Colours are from Okabe and Ito's colour-blind safe palette; shapes repeat what the colours encode.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PER_ROW = 3
 
 
 def history(table: pd.DataFrame, metric: str) -> Figure:
-    """Every trial's value in order, the best so far as a line, and where trials were stopped or failed."""
+    """Every trial's value in order, the best so far as a line, and the trials that were stopped or failed."""
     from matplotlib.ticker import MaxNLocator
 
     figure = blank(8, 3.6)
@@ -53,7 +53,7 @@ def slices(table: pd.DataFrame, space: Space, metric: str) -> Figure:
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
-    later = ListedColormap(colormaps["Blues"](np.linspace(0.25, 1, 256)))  # the palest would not show on white
+    later = ListedColormap(colormaps["Blues"](np.linspace(0.25, 1, 256)))  # the palest would be invisible on white
     complete = table[table["state"] == "complete"]
     columns = min(len(space), _PER_ROW)
     rows = -(-len(space) // columns)
@@ -90,7 +90,7 @@ def importance(shares: Mapping[str, float]) -> Figure:
 
 
 def _places(ax: Axes, one: Dimension, complete: pd.DataFrame) -> list[float]:
-    """Where a setting's values lie on the axis: numbers as they are, others side by side."""
+    """A setting's values as axis positions: numbers as they are, others evenly spaced."""
     values = list(complete[one.name])
     if one.choices is None:
         if one.log:

@@ -1,4 +1,4 @@
-"""Which process runs a trial, and whether it is still alive: a trial changes hands only when its process is dead."""
+"""Leases: which process runs a trial, and whether it is alive; a trial changes hands only when its process is dead."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from somanet.training.sweep.study import Study
 OWNER = "owner"
 BEAT_EVERY_S = 15.0
 DEAD_AFTER_S = 120.0
-"""How old the last heartbeat of a process on another computer must be; here its process number tells."""
+"""Age of the last heartbeat after which a process on another computer counts as dead; here its process id decides."""
 
 Claim = Literal["mine", "taken", "finished"]
 
 
 def me() -> Mapping[str, str]:
-    """This process, as trials name their owner."""
+    """This process, as recorded in a trial's lease."""
     return _tags(os.getpid())
 
 
 @cache
 def _tags(_pid: int) -> Mapping[str, str]:
-    return process_tags()  # once: the start time is counted from the clock, which may be set meanwhile
+    return process_tags()  # once: the start time depends on the clock, which may be set meanwhile
 
 
 def trial_folder(sweep_folder: Path, number: int) -> Path:
-    """Where a trial keeps its networks."""
+    """The folder of a trial's networks."""
     return sweep_folder / f"trial_{number:04d}"
 
 
 def claim(study: Study, number: int, sweep_folder: Path) -> Claim:
-    """Take a trial that nobody runs; says whose it is now."""
+    """Take a trial's lease if it is free; return who holds it now."""
     with FileLock(sweep_folder / "claims.lock"):
         trial = study.trial(number)
         if trial.state.is_finished():
@@ -55,18 +55,18 @@ def claim(study: Study, number: int, sweep_folder: Path) -> Claim:
 
 
 def owner_of(trial: FrozenTrial) -> Mapping[str, str]:
-    """Host, process number and start of the process that took the trial last; empty if none did."""
+    """Host, process id and start time of the process that last took the lease; empty if none did."""
     owner: Mapping[str, str] = trial.user_attrs.get(OWNER, {})
     return owner
 
 
 def is_mine(trial: FrozenTrial) -> bool:
-    """Whether this process has it."""
+    """Whether this process holds the lease."""
     return owner_of(trial) == me()
 
 
 def runs_elsewhere(trial: FrozenTrial, sweep_folder: Path) -> bool:
-    """Whether another process, which lives, has the trial."""
+    """Whether another live process holds the lease."""
     owner = owner_of(trial)
     if not owner or is_mine(trial) or trial.state.is_finished():
         return False
@@ -76,12 +76,12 @@ def runs_elsewhere(trial: FrozenTrial, sweep_folder: Path) -> bool:
 
 
 def beat(sweep_folder: Path, number: int) -> None:
-    """One sign of life, for other computers."""
+    """Write one heartbeat, for other computers."""
     (make_folder(trial_folder(sweep_folder, number)) / "heartbeat").touch()
 
 
 def heartbeat_age_s(sweep_folder: Path, number: int) -> float:
-    """Seconds since the last sign of life, by the clock of the disk that all share; endless if there is none."""
+    """Seconds since the last heartbeat, by the clock of the shared disk; infinite if there is none."""
     clock = sweep_folder / f".clock-{socket.gethostname()}-{os.getpid()}"
     clock.touch()
     try:
@@ -94,7 +94,7 @@ def heartbeat_age_s(sweep_folder: Path, number: int) -> float:
 
 @contextmanager
 def heartbeat(sweep_folder: Path, number: int) -> Iterator[None]:
-    """Signs of life from a thread while a block runs."""
+    """Write heartbeats from a thread while a block runs."""
     stop = threading.Event()
 
     def keep_beating() -> None:

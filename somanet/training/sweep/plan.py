@@ -1,4 +1,4 @@
-"""From a sweep's settings, its data and its networks to a job: everything checked before anything is trained."""
+"""From a sweep's settings, data and networks to a job, with everything checked before any training."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def plan_sweep(
     root: Path,
     source: str,
 ) -> Job:
-    """Check a sweep and name its study.
+    """Check a sweep and name its Optuna study.
 
     Args:
-        name: the sweep's.
+        name: the sweep's name.
         sweep: its settings.
         base: the variant that the trials change, as plain values.
-        starts: name of a start -> its checkpoint, of every start that a trial may have.
-        data: the labelled set; a part of it is held out.
-        seed: of the hold-out, the proposals and the first training of a trial.
-        thresholds: object IoU at which kept networks are scored.
+        starts: name -> checkpoint of every start that a trial may use.
+        data: the labelled set; part of it is held out.
+        seed: for the hold-out, the proposals and the first training of a trial.
+        thresholds: object IoU at which networks are scored.
         root: the project.
-        source: where the sweep stands, for messages.
+        source: where the sweep is defined, for messages.
 
     Raises:
         SomaNetError: the space is impossible, or there are too few images.
@@ -58,7 +58,9 @@ def plan_sweep(
     variant = parse(FinetuneParams, base, source=source)
     items = load_items(data)
     if len(items) < 2:
-        raise SomaNetError(f"{data} has {len(items)} labelled images; a sweep needs some to train and some to score.")
+        raise SomaNetError(
+            f"{data} has {len(items)} labelled images; a sweep needs some for training and some for scoring."
+        )
     parts = make_split(
         [item.name for item in items], fractions={"train": 1 - sweep.holdout, "held_out": sweep.holdout}, seed=seed
     )
@@ -98,7 +100,7 @@ def plan_sweep(
 
 
 def budget(job: Job, trials: int | None) -> int | None:
-    """Trials in all; None if only time ends the sweep."""
+    """Total number of trials; None if only time ends the sweep."""
     if job.sweep.sampler != "grid":
         return trials
     points = sum(1 for _ in grid_points(job.space))
@@ -106,17 +108,17 @@ def budget(job: Job, trials: int | None) -> int | None:
 
 
 def write_facts(job: Job, token: str) -> None:
-    """Write what makes the study's trials comparable, for people, and a token that tells its parent run."""
+    """Write what makes the Optuna study's trials comparable, and a token that identifies its parent run."""
     write_json(job.folder / FACTS, {"sweep": job.name, "token": token, **job.facts})
 
 
 def below(job: Job, parent_run_id: str) -> Job:
-    """The job with its trials below a run."""
+    """The job with its trials as children of a run."""
     return replace(job, parent_run_id=parent_run_id)
 
 
 def _with_instances(sweep: SweepParams, base: Mapping[str, Any], starts: Mapping[str, Path]) -> Mapping[str, Any]:
-    """A trial that sets one instance setting keeps the start's others, as the base that names none has them."""
+    """Let a trial that sets one instance setting keep the start's others, like a base that names none."""
     if base.get("instances") or not any(name.startswith("instances.") for name in sweep.space):
         return base
     start = starts.get(str(base["start"]), next(iter(starts.values())))

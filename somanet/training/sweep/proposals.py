@@ -1,4 +1,4 @@
-"""Who proposes a trial's values and who stops it: repeatable, whatever was killed in between."""
+"""Samplers and pruners: reproducible, whatever was killed in between."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from somanet.training.sweep.space import Space, grid_points
 from somanet.training.sweep.study import Study
 
 RANDOM_TRIALS = 6
-"""Trials before TPE's model of what goes well, and the median pruner's of what goes badly, has a say."""
+"""Trials before TPE's model and the median pruner take effect."""
 
 
 class RepeatableSampler(BaseSampler):
-    """A sampler whose random numbers depend on the trial and the parameter, not on what was drawn before.
+    """A sampler whose random numbers depend on the trial and the parameter, not on earlier draws.
 
-    Optuna's samplers draw from one stream, which a killed process takes along. Here the trial that a process was
+    Optuna's samplers draw from one stream, which is lost when a process is killed. Here the trial that a process was
     about to begin gets the same values from the next process.
     """
 
@@ -35,7 +35,7 @@ class RepeatableSampler(BaseSampler):
         return self._make(int.from_bytes(digest[:4], "big"))
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Which parameters are drawn together."""
+        """The parameters that are drawn together."""
         return self._sampler(trial).infer_relative_search_space(study, trial)
 
     def sample_relative(
@@ -53,14 +53,14 @@ class RepeatableSampler(BaseSampler):
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """What a sampler wants to know of a finished trial."""
+        """Pass a finished trial to the sampler."""
         self._sampler(trial).after_trial(study, trial, state, values)
 
 
 class GridPoints(RandomSampler):
-    """Every combination once, in order: the first that no other trial has.
+    """Every combination once, in order: the next that no other trial has.
 
-    Optuna's samplers of grids keep no order (GridSampler shuffles, BruteForceSampler draws by chance), and both end a
+    Optuna's grid samplers keep no order (GridSampler shuffles, BruteForceSampler draws at random), and both end a
     study that runs by ask and tell with a RuntimeError.
     """
 
@@ -69,7 +69,7 @@ class GridPoints(RandomSampler):
         self._space = space
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """All of the space."""
+        """The whole space."""
         return {one.name: one.distribution() for one in self._space}
 
     def sample_relative(
@@ -81,9 +81,9 @@ class GridPoints(RandomSampler):
 
 
 def make_sampler(kind: Literal["tpe", "random", "grid", "cmaes"], space: Space, *, seed: int) -> BaseSampler:
-    """The sampler of that name."""
+    """The sampler with this name."""
     makers: dict[str, Callable[[int], BaseSampler]] = {
-        # Values of trials that still run count as bad ones, so that workers side by side do not try the same.
+        # Running trials count as bad ones, so that parallel workers do not try the same values.
         "tpe": lambda s: TPESampler(n_startup_trials=RANDOM_TRIALS, multivariate=True, constant_liar=True, seed=s),
         "random": lambda s: RandomSampler(seed=s),
         "cmaes": lambda s: CmaEsSampler(seed=s, warn_independent_sampling=False),
@@ -93,7 +93,7 @@ def make_sampler(kind: Literal["tpe", "random", "grid", "cmaes"], space: Space, 
 
 
 def make_pruner(kind: Literal["none", "median", "hyperband"], *, epochs: int) -> BasePruner:
-    """The pruner of that name, for trainings of up to so many epochs; the first quarter of them is let be."""
+    """The pruner with this name, for trainings of up to ``epochs``; it stops none in the first quarter of them."""
     if kind == "median":
         return MedianPruner(n_startup_trials=RANDOM_TRIALS, n_warmup_steps=max(1, epochs // 4))
     if kind == "hyperband":
@@ -102,18 +102,18 @@ def make_pruner(kind: Literal["none", "median", "hyperband"], *, epochs: int) ->
 
 
 def propose(study: Study, space: Space) -> int:
-    """Begin a trial; gives its number."""
+    """Begin a trial; return its number."""
     return _fill(study.optuna.ask(), space)
 
 
 def complete_proposal(study: Study, number: int, space: Space) -> None:
-    """Propose what a trial still lacks whose process died while it was being proposed."""
+    """Propose the missing values of a trial whose process died during its proposal."""
     if set(study.trial(number).params) != {one.name for one in space}:
         _fill(Trial(study.optuna, study.trial_id(number)), space)
 
 
 def _fill(trial: Trial, space: Space) -> int:
-    # not ask(fixed_distributions=…), which does the same for new trials only: a cut one has to be completed too
+    # not ask(fixed_distributions=…), which is for new trials only: an interrupted one has to be completed too
     for one in space:
         distribution = one.distribution()
         if isinstance(distribution, CategoricalDistribution):

@@ -1,4 +1,4 @@
-"""A sweep in MLflow: one parent run, and below it one run per training, whose end agrees with the study."""
+"""A sweep in MLflow: one parent run with a child run per training, whose status agrees with the Optuna study."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ Children = Mapping[int, Sequence[RunRecord]]
 
 
 def child_tags(study: str, number: int, seed: int) -> dict[str, str]:
-    """What tells whose run it is."""
+    """Tags that identify a training's run."""
     return {STUDY: study, TRIAL: str(number), TRIAL_SEED: str(seed), STATE: "running"}
 
 
 def children(parent_run_id: str, root: Path) -> Children:
-    """The trainings' runs; none where the store does not answer, which must not stop a sweep."""
+    """The trainings' runs; none if the store does not respond, which must not stop a sweep."""
     found: dict[int, list[RunRecord]] = defaultdict(list)
     try:
         for run in child_runs(parent_run_id, root=root):
             if run.experiment == EXPERIMENT and TRIAL in run.tags:
                 found[int(run.tags[TRIAL])].append(run)
     except SomaNetError as error:
-        _log.warning("The sweep's runs are not looked up: %s", error)
+        _log.warning("The sweep's runs could not be looked up: %s", error)
     return found
 
 
@@ -52,25 +52,25 @@ def run_of(runs: Sequence[RunRecord], seed: int) -> RunRecord | None:
 
 
 def settle(trials: Sequence[FrozenTrial], known: Children, root: Path) -> None:
-    """Make the runs of finished trials end as their trials did, and remove saved states that nobody needs.
+    """Give the runs of finished trials the status of their trials, and remove saved states no longer needed.
 
-    What a killed process could not say any more is said here; what is right already is left alone.
+    This completes the records of killed processes; correct records are left alone.
     """
     over = [trial for trial in trials if trial.state.is_finished()]
     forget_trainings(root, {run.run_id for trial in over for run in known.get(trial.number, ())})
     for trial in over:
         state, status = WORDS[trial.state], _ENDS[trial.state]
         for run in known.get(trial.number, ()):
-            # Of several trainings of a failed trial, those that went well stay FINISHED.
+            # Successful trainings of a failed trial stay FINISHED.
             wrong = run.status != status and not (status == "FAILED" and run.status == "FINISHED")
             if run.tags.get(STATE) != state or wrong:
                 try:
                     settle_run(run.run_id, status=status if wrong else None, tags={STATE: state}, root=root)
                 except SomaNetError as error:
-                    _log.warning("%s Starting the sweep again settles it.", error)
+                    _log.warning("%s Starting the sweep again completes its record.", error)
 
 
 def release(run: RunRecord, root: Path) -> None:
-    """End the run of a process that is known to be dead, so that another can go on with it."""
+    """End the run of a process that is known to be dead, so that another can resume it."""
     if run.status == "RUNNING":
         settle_run(run.run_id, status="KILLED", tags={}, root=root)

@@ -1,4 +1,4 @@
-"""What a sweep found: a table of its trials, the best settings, and three pictures."""
+"""A sweep's results: a table of its trials, the best settings, and three figures."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from somanet.training.sweep.trial import REASON, RUNS, SCORES, SECONDS, Job
 
 TABLE, SUMMARY, HISTORY, IMPORTANCE, SLICES = "trials.csv", "sweep.json", "history.png", "importance.png", "slices.png"
 IMPORTANCE_FROM = 4
-"""Complete trials that importances are computed from at least."""
+"""Minimum number of complete trials for computing importances."""
 
 
 @dataclass(frozen=True)
 class Best:
-    """The settings that did best.
+    """The best settings.
 
     Attributes:
-        trials: those with these settings; several where the seed varies.
+        trials: those with these settings; several if the seed varies.
         value: their mean.
-        spread: their standard deviation; None of one trial.
-        values: setting -> value, the seed left out.
+        spread: their standard deviation; None for one trial.
+        values: setting -> value, without the seed.
     """
 
     trials: tuple[int, ...]
@@ -48,16 +48,16 @@ class Best:
 
 @dataclass(frozen=True)
 class Report:
-    """A sweep as it stands.
+    """The current state of a sweep.
 
     Attributes:
-        study: its key.
+        study: key of its Optuna study.
         metric: what the trials are ranked by.
         best: the best settings; None if no trial is complete.
-        counts: state -> trials.
-        folder: of the report's files.
-        parent_run_id: MLflow's id of the sweep's run.
-        problem: why the latest failed trial failed, if any did.
+        counts: state -> number of trials.
+        folder: folder of the report's files.
+        parent_run_id: MLflow run id of the sweep.
+        problem: reason for the latest failed trial, if any.
     """
 
     study: str
@@ -70,9 +70,9 @@ class Report:
 
 
 def best_of(trials: Sequence[FrozenTrial], space: Space) -> Best | None:
-    """The best settings of the complete trials; where the seed varies, by the mean over seeds.
+    """The best settings of the complete trials; if the seed varies, by the mean over seeds.
 
-    A lucky seed does not win: of settings that were tried with several seeds only those with the most complete trials
+    A lucky seed does not win: if settings were tried with several seeds, only those with the most complete trials
     compete.
     """
     by_settings = any(one.name == SEED for one in space)
@@ -102,7 +102,7 @@ def _settings(trial: FrozenTrial, space: Space) -> dict[str, Any]:
 
 
 def trials_table(trials: Sequence[FrozenTrial], space: Space, metric: str) -> pd.DataFrame:
-    """One row per trial: state, metric, values, the kept network's scores on the held-out neurons, cost, run."""
+    """One row per trial: state, metric, values, the network's scores on the held-out neurons, cost, run."""
     rows = []
     for trial in trials:
         notes = trial.user_attrs
@@ -122,13 +122,13 @@ def trials_table(trials: Sequence[FrozenTrial], space: Space, metric: str) -> pd
             }
         )
     table = pd.DataFrame(rows)
-    for one in space:  # numbers, words and nothing at all stay what they are
+    for one in space:  # numbers, strings and None keep their types
         table[one.name] = pd.Series([row[one.name] for row in rows], dtype=object)
     return table
 
 
 def importances(study: Study) -> dict[str, float] | None:
-    """Share of the metric's variance that each setting explains (fANOVA); None where there is too little to say."""
+    """Share of the metric's variance that each setting explains (fANOVA); None with too few trials."""
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     complete = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
@@ -137,12 +137,12 @@ def importances(study: Study) -> dict[str, float] | None:
     varied = [name for name in complete[0].params if len({repr(trial.params[name]) for trial in complete}) > 1]
     try:
         return get_param_importances(study.optuna, evaluator=FanovaImportanceEvaluator(seed=0), params=varied)
-    except RuntimeError:  # so few values that every tree of the forest is a single leaf
+    except RuntimeError:  # too few values: every tree of the forest is a single leaf
         return None
 
 
 def write_report(job: Job, study: Study, output: Path, run: TrackedRun) -> Report:
-    """Write the table, the summary and the pictures, and give them to the sweep's run."""
+    """Write the table, the summary and the figures, and log them to the sweep's run."""
     trials = study.trials()
     best = best_of(trials, job.space)
     table = trials_table(trials, job.space, job.sweep.metric)
@@ -166,7 +166,7 @@ def write_report(job: Job, study: Study, output: Path, run: TrackedRun) -> Repor
             save_figure(pictures[name], output / name)
             run.log_figure(output / name, name)
         else:
-            (output / name).unlink(missing_ok=True)  # of an earlier study
+            (output / name).unlink(missing_ok=True)  # from an earlier study
     run.set_tags({f"trials.{word}": number for word, number in counts.items()})
     if best is not None:
         run.set_tags({"best.trials": ", ".join(map(str, best.trials))})

@@ -1,4 +1,4 @@
-"""A sweep from start to end: resumed where it was cut, run in this process or elsewhere, recorded in one MLflow run."""
+"""A sweep from start to end: resumed where it stopped, run in this process or elsewhere, recorded in one MLflow run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from somanet.training.sweep.study import Study, quiet_optuna
 from somanet.training.sweep.trial import REASON, STOP_FILE, Job, fail, items_of, run_trial
 
 GIVE_UP_AFTER = 5
-"""Trials that fail one after the other: the fault is then not theirs."""
+"""Number of consecutive failed trials after which the cause must lie elsewhere."""
 
 _POLL_S = 1.0
 _TOKEN = "somanet.sweep"  # noqa: S105 - a tag's name
@@ -36,18 +36,18 @@ _PARENT = "mlflow_run.json"
 
 
 class Execute(Protocol):
-    """How trials are run: here one after the other, or on a cluster."""
+    """How trials are run: here one after another, or on a cluster."""
 
     def __call__(
         self, job: Job, *, next_trial: Callable[[], int | None], ended: Callable[[int, str | None], None]
     ) -> None:
-        """Run what `next_trial` names until it names none, and call `ended` after each."""
+        """Run the trials that `next_trial` returns until it returns none, and call `ended` after each."""
 
 
 def in_this_process(
     job: Job, *, next_trial: Callable[[], int | None], ended: Callable[[int, str | None], None]
 ) -> None:
-    """One trial after the other."""
+    """Run one trial after another."""
     while (number := next_trial()) is not None:
         run_trial(job, number)
         ended(number, None)
@@ -62,18 +62,18 @@ def run_sweep(
     restart: bool = False,
     execute: Execute = in_this_process,
 ) -> Report:
-    """Run a sweep, or what is left of it, and write its report.
+    """Run a sweep, or the rest of it, and write its report.
 
     Args:
         job: from :func:`somanet.training.sweep.plan.plan_sweep`.
-        output: folder of the report.
-        trials: how many in all, those of earlier starts included; None = until the time is over.
+        output: folder for the report.
+        trials: total number, including those of earlier starts; None = until the time is up.
         minutes: after which no further trial is started; None = no limit.
-        restart: forget the study's trials first.
-        execute: who runs the trials.
+        restart: delete the Optuna study's trials first.
+        execute: how the trials are run.
 
     Raises:
-        SomaNetError: the sweep runs already, trials fail one after the other, or the machine is at fault.
+        SomaNetError: the sweep is already running, several trials in a row fail, or the machine is at fault.
     """
     with _only_one(job), quiet_optuna():
         if restart:
@@ -99,7 +99,7 @@ def run_sweep(
 
 @dataclass
 class _Course:
-    """The trials of one start of a sweep, and what ends them."""
+    """The trials of one start of a sweep, and its stopping rules."""
 
     job: Job
     study: Study
@@ -112,7 +112,7 @@ class _Course:
     failures: int = 0
 
     def follow(self, execute: Execute) -> None:
-        """Until all is done, trials of processes that still run elsewhere included."""
+        """Run until all is done, including trials of processes still running elsewhere."""
         while True:
             execute(self.job, next_trial=self.next_trial, ended=self.ended)
             if not any(runs_elsewhere(trial, self.job.folder) for trial in self._running()):
@@ -120,7 +120,7 @@ class _Course:
             time.sleep(_POLL_S)
 
     def next_trial(self) -> int | None:
-        """A trial that was cut, else a new one, else none."""
+        """An interrupted trial, else a new one, else none."""
         for trial in self._running():
             if trial.number not in self.in_flight and not runs_elsewhere(trial, self.job.folder):
                 complete_proposal(self.study, trial.number, self.job.space)
@@ -134,12 +134,12 @@ class _Course:
         return number
 
     def ended(self, number: int, problem: str | None) -> None:
-        """Take note of a trial that is over, one way or the other."""
+        """Record the end of a trial."""
         self.in_flight.discard(number)
         if problem is not None:
             fail(self.study, number, problem)
         trial = self.study.trial(number)
-        if not trial.state.is_finished():  # another process has it, and goes on
+        if not trial.state.is_finished():  # another process holds its lease and continues
             return
         settle([trial], children(self.run.run_id, self.job.root), self.job.root)
         best = best_of(self.study.trials(), self.job.space)
@@ -160,14 +160,14 @@ class _Course:
 
 @contextmanager
 def _only_one(job: Job) -> Iterator[None]:
-    """One process proposes trials; the lock goes with it, however it ends."""
+    """Only one process proposes trials; its lock is released however it ends."""
     lock = FileLock(make_folder(job.folder.parent) / f".{job.key}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise SomaNetError(
-            f"The sweep {job.name} ({job.key}) is running already in another process. Wait for it or stop it; for "
-            "trials side by side start it once with --workers."
+            f"The sweep {job.name} ({job.key}) is already running in another process. Wait for it or stop it; for "
+            "parallel trials start it once with --workers."
         ) from error
     try:
         yield
@@ -186,11 +186,11 @@ def _forget(job: Job) -> None:
 
 @contextmanager
 def _parent_run(job: Job) -> Iterator[TrackedRun]:
-    """The sweep's own run: that of its first start, gone on with, or a new one."""
+    """The sweep's own run: resumed from its first start, or a new one."""
     facts, run_file = job.folder / FACTS, job.folder / _PARENT
     if not facts.exists():
         write_facts(job, secrets.token_hex(8))
-    token = str(read_json(facts, expected="what names a sweep's study", keys=("token",))["token"])
+    token = str(read_json(facts, expected="the record of a sweep's Optuna study", keys=("token",))["token"])
     known = run_id_from(run_file) if run_file.exists() else find_run({_TOKEN: token}, root=job.root, finished=False)
     items = items_of(job.data, job.data_sha256)
     with track_run(
@@ -221,17 +221,19 @@ def _finished(study: Study) -> list[FrozenTrial]:
 
 
 def _situation(job: Job, study: Study, total: int | None) -> str:
-    """One line: which study this is, and how far it has come."""
-    images = f"{len(job.train_names)} neuron images train, {len(job.held_out)} held out of them score"
+    """One line: the Optuna study and its progress."""
+    images = f"{len(job.train_names)} neuron images for training, {len(job.held_out)} held out for scoring"
     trials = study.trials()
     if trials:
         cut = [t.number for t in trials if t.state == TrialState.RUNNING and not runs_elsewhere(t, job.folder)]
-        goes_on = f"; trial {', '.join(map(str, cut))}, cut short, goes on" if cut else ""
+        goes_on = f"; resuming interrupted trial {', '.join(map(str, cut))}" if cut else ""
         of = f" of {total}" if total is not None else ""
-        return f"Sweep {job.name}: study {job.key} goes on, {len(_finished(study))}{of} trials done{goes_on}. {images}."
+        return (
+            f"Sweep {job.name}: resuming study {job.key}, {len(_finished(study))}{of} trials done{goes_on}. {images}."
+        )
     others = sorted(one.name for one in job.folder.parent.glob(f"{job.name}-*") if one.name != job.key)
-    new = f" (base, space, data or hold-out differ from those of {', '.join(others)})" if others else ""
-    return f"Sweep {job.name}: a new study, {job.key}{new}. {images}."
+    new = f" (base, space, data or held-out set differ from {', '.join(others)})" if others else ""
+    return f"Sweep {job.name}: new study {job.key}{new}. {images}."
 
 
 def _line(trial: FrozenTrial, best: float | None, job: Job) -> str:

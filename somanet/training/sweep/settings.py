@@ -1,4 +1,4 @@
-"""What can be set about a sweep: which settings vary and how far, who proposes them, and how long."""
+"""The settings of a sweep: what varies and over which range, sampler, pruner, and length."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 from somanet.core.settings import PositiveFloat, PositiveInt, Settings
 
 SEED = "seed"
-"""The one name in a space that is no setting of a variant: the seed of a training."""
+"""The one name in a space that is not a setting of a variant: the seed of a training."""
 
 Metric = Literal["val_iou", "iou", "f1", "accuracy", "mean_ap"]
-"""What a trial is ranked by, on the held-out neurons: the best epoch's IoU, or a score of the kept network's labels."""
+"""Ranks trials, on the held-out neurons: the best epoch's IoU, or a score of the resulting network's labels."""
 
 
 class Axis(Settings):
@@ -22,7 +22,7 @@ class Axis(Settings):
     low: int | float | None = None
     high: int | float | None = None
     log: bool = False
-    """Every factor counts the same: for learning rates and the like."""
+    """Log scale: for learning rates and the like."""
     step: Annotated[int | float, Field(gt=0)] | None = None
 
     @model_validator(mode="before")
@@ -36,7 +36,7 @@ class Axis(Settings):
             if self.low is not None or self.high is not None or self.log or self.step is not None:
                 raise ValueError("a list of choices has no low, high, log or step")
             if not self.choices or len({repr(choice) for choice in self.choices}) != len(self.choices):
-                raise ValueError("the choices must name each value once, at least one")
+                raise ValueError("choices must have at least one value, each only once")
             return self
         if self.low is None or self.high is None:
             raise ValueError("expected a list of values, or a range with low and high")
@@ -57,20 +57,20 @@ class SweepParams(Settings):
     base: str
     """The variant of the `finetune` section that the trials change."""
     sampler: Literal["tpe", "random", "grid", "cmaes"] = "tpe"
-    """Who proposes: a model of what went well so far, chance, every combination, or an evolution strategy."""
+    """Proposes values: a model of the good trials so far, at random, every combination, or an evolution strategy."""
     pruner: Literal["none", "median", "hyperband"] = "none"
-    """Who stops a trial that does badly, by its validation IoU so far."""
+    """Stops poor trials by their validation IoU so far."""
     trials: PositiveInt | None = None
-    """Trials in all, also over several starts of the command."""
+    """Total number of trials, over all starts of the command."""
     minutes: PositiveFloat | None = None
-    """No trial is started after so many minutes of the command."""
+    """No trial is started after the command has run for this many minutes."""
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    """Share of the training neurons that score the trials, so that the validation neurons stay unseen."""
+    """Share of the training neurons used for scoring trials, so that the validation neurons stay unseen."""
     metric: Metric = "val_iou"
     seeds_per_trial: PositiveInt = 1
-    """Trainings per trial; the mean over them counts."""
+    """Trainings per trial; their mean counts."""
     space: dict[str, Axis] = Field(min_length=1)
-    """Dotted name of a variant's setting, or `seed` -> the values it may take."""
+    """Dotted name of a variant's setting, or `seed` -> its possible values."""
 
     @model_validator(mode="after")
     def _consistent(self) -> SweepParams:
@@ -83,7 +83,7 @@ class SweepParams(Settings):
         if self.sampler == "cmaes":
             listed = [name for name, axis in self.space.items() if axis.choices is not None]
             if listed:
-                raise ValueError(f"cmaes moves through ranges; {listed[0]!r} is a list: use tpe")
+                raise ValueError(f"cmaes needs ranges; {listed[0]!r} is a list: use tpe")
             if len(self.space) < 2:
                 raise ValueError("cmaes needs at least two settings: use tpe")
         if SEED in self.space and self.seeds_per_trial > 1:

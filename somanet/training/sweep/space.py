@@ -1,4 +1,4 @@
-"""The search space: checked against the settings' own types before anything is trained, and handed to Optuna."""
+"""The search space: checked against the settings' own types before any training, and passed to Optuna."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 Scalar = bool | int | float | str | None
 
 _CHECK_AT_MOST = 1000
-"""Values of a stepped range that are tried on the settings' type; of a longer one the ends and the middle."""
+"""Maximum number of a stepped range's values to check against the settings' type; of more, the ends and the middle."""
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One setting and the values it may take, as the settings' type reads them.
+    """One setting and its possible values, as parsed by the settings' type.
 
     Attributes:
         name: dotted name of a variant's setting, or `seed`.
         choices: the values; None for a range.
-        low, high, step, log: of a range.
+        low, high, step, log: definition of a range.
     """
 
     name: str
@@ -45,15 +45,15 @@ class Dimension:
 
     @property
     def integer(self) -> bool:
-        """Whether a range has whole numbers only."""
+        """Whether a range consists of integers only."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def labels(self) -> tuple[Scalar, ...]:
-        """The choices as Optuna takes them: other than plain values become JSON."""
+        """The choices for Optuna: values that are not plain become JSON."""
         return tuple(_label(choice) for choice in self.choices or ())
 
     def distribution(self) -> BaseDistribution:
-        """For Optuna."""
+        """As an Optuna distribution."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         if self.choices is not None:
@@ -63,13 +63,13 @@ class Dimension:
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def value_of(self, proposed: Any) -> Any:
-        """The setting's value behind what Optuna proposed."""
+        """The setting's value for Optuna's proposal."""
         if self.choices is None:
             return proposed
         return self.choices[self.labels().index(proposed)]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON and for the name of the study."""
+        """As plain values, for JSON and for the name of the Optuna study."""
         if self.choices is not None:
             return {"choices": list(self.choices)}
         return {"low": self.low, "high": self.high, "step": self.step, "log": self.log}
@@ -83,12 +83,12 @@ Space = tuple[Dimension, ...]
 
 
 def read_space(sweep: SweepParams, base: Mapping[str, Any], *, source: str) -> Space:
-    """The dimensions of a sweep, each value of them accepted by the settings' type.
+    """The dimensions of a sweep, with every value accepted by the settings' type.
 
     Args:
         sweep: its settings.
         base: the variant that the trials change, as plain values.
-        source: where the sweep stands, for messages.
+        source: where the sweep is defined, for messages.
 
     Raises:
         SomaNetError: a name is unknown, or a value of a list or range is refused.
@@ -97,7 +97,7 @@ def read_space(sweep: SweepParams, base: Mapping[str, Any], *, source: str) -> S
     for name in sweep.space:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]!r}?" if near else "Names are as in a finetune variant: training.epochs, …."
+            hint = f"Did you mean {near[0]!r}?" if near else "Use names as in a finetune variant: training.epochs, …."
             raise SomaNetError(f"{source}: unknown parameter {name!r}. {hint}")
     space = tuple(_dimension(name, axis, base, source) for name, axis in sweep.space.items())
     if sweep.sampler == "grid":
@@ -116,7 +116,7 @@ def setting_names(kind: type[BaseModel] = FinetuneParams, prefix: str = "") -> l
 
 
 def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A variant with some of its settings, by dotted names, changed; a seed is no setting and is left out."""
+    """A variant with some settings, by dotted names, changed; a seed is not a setting and is left out."""
     result = {**base}
     for dotted, value in values.items():
         if dotted != SEED:
@@ -125,12 +125,12 @@ def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
 
 
 def values_of(space: Space, proposed: Mapping[str, Any]) -> dict[str, Any]:
-    """Setting -> value, of a trial's proposed parameters."""
+    """Setting -> value, from a trial's proposed parameters."""
     return {one.name: one.value_of(proposed[one.name]) for one in space}
 
 
 def grid_points(space: Space) -> Iterator[dict[str, Any]]:
-    """Every combination of a grid as Optuna takes it, the last dimension fastest."""
+    """Every combination of a grid, in Optuna's form, the last dimension fastest."""
     for labels in itertools.product(*(one.labels() for one in space)):
         yield {one.name: label for one, label in zip(space, labels, strict=True)}
 
@@ -148,7 +148,7 @@ def _dimension(name: str, axis: Axis, base: Mapping[str, Any], source: str) -> D
     if isinstance(low, int) and isinstance(high, int) and step is not None and int(step) == step:
         step = int(step)
     if step is not None:
-        high = low + int((high - low) / step + 1e-9) * step  # the last value that steps reach
+        high = low + int((high - low) / step + 1e-9) * step  # the last value that the steps reach
     dimension = Dimension(name, low=low, high=high, step=step, log=axis.log)
     for value in _samples(dimension):
         read(value)
@@ -156,7 +156,7 @@ def _dimension(name: str, axis: Axis, base: Mapping[str, Any], source: str) -> D
 
 
 def _read(name: str, value: Any, base: Mapping[str, Any], source: str) -> Any:
-    """A value as the settings' type understands it."""
+    """A value as parsed by the settings' type."""
     if name == SEED:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise SomaNetError(f"{source}: seed must be a whole number from 0, found {value!r}.")

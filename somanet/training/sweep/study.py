@@ -1,4 +1,4 @@
-"""The Optuna study of a sweep: a journal file that several processes append to, and that survives their deaths."""
+"""The Optuna study of a sweep: a journal file that several processes append to, and that survives their crashes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ JOURNAL = "journal.log"
 
 
 def study_key(name: str, facts: Mapping[str, Any]) -> str:
-    """Name of a study: the sweep's, and a hash of all that makes its trials comparable."""
+    """Name of an Optuna study: the sweep's name and a hash of everything that makes its trials comparable."""
     return f"{name}-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:10]}"
 
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Optuna neither prints a line per trial nor warns about its experimental parts."""
+    """Keep Optuna from printing a line per trial and from warning about its experimental parts."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -42,7 +42,7 @@ def quiet_optuna() -> Iterator[None]:
 
 
 class _SystemLock(JournalFileOpenLock):
-    """The operating system's file lock: gone with the process that held it, so a killed worker blocks nobody."""
+    """The operating system's file lock: released when its process ends, so a killed worker blocks nobody."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
@@ -58,36 +58,36 @@ class _SystemLock(JournalFileOpenLock):
 
 @dataclass(frozen=True)
 class Study:
-    """An open study.
+    """An open Optuna study.
 
     Attributes:
-        optuna: Optuna's view of it.
-        storage: where it is kept.
+        optuna: the Optuna object.
+        storage: its Optuna storage.
     """
 
     optuna: optuna.Study
     storage: JournalStorage
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials as they are now, by number."""
+        """The current state of all trials, by number."""
         return self.optuna.get_trials(deepcopy=False)
 
     def trial(self, number: int) -> FrozenTrial:
-        """One trial as it is now."""
+        """The current state of one trial."""
         return self.storage.get_trial(self.trial_id(number))
 
     def trial_id(self, number: int) -> int:
-        """What the storage calls a trial."""
+        """The storage's id of a trial."""
         study_id = self.storage.get_study_id_from_name(self.optuna.study_name)
         return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
     def note(self, number: int, key: str, value: Any) -> None:
-        """Keep something with an open trial."""
+        """Store a user attribute of an open trial."""
         self.storage.set_trial_user_attr(self.trial_id(number), key, value)
 
 
 def open_study(folder: Path, key: str) -> Study:
-    """Open a study's journal, or start it.
+    """Open an Optuna study's journal, or create it.
 
     Raises:
         SomaNetError: the journal is damaged, or the file system has no locks.
@@ -112,7 +112,7 @@ def open_study(folder: Path, key: str) -> Study:
 
 
 def _mend(journal: Path) -> None:
-    """Cut off a last line that a full disk or a power cut left without its end: what comes next would join it."""
+    """Cut off a last line left incomplete by a full disk or a power cut: the next line would be appended to it."""
     if not journal.exists():
         return
     content = journal.read_bytes()

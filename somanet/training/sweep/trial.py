@@ -1,4 +1,4 @@
-"""One trial in one process, here or on another computer: claim it, train, score, and tell the study how it ended."""
+"""One trial in one process, here or on another computer: claim it, train, score, and report to the Optuna study."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from somanet.training.loop.training import Epoch
 
 STOP_FILE = "stop"
-"""In the sweep's folder: asks processes on other computers to put their trial aside after the epoch."""
+"""In the sweep's folder: makes processes on other computers pause their trial after the current epoch."""
 
 PRUNED_AT, SCORES, RUNS, SECONDS, REASON = "pruned_at", "scores", "runs", "seconds", "reason"
 _PANELS = 3
@@ -55,27 +55,27 @@ _POLL_S = 1.0
 
 @dataclass(frozen=True)
 class Job:
-    """All that a process needs to run any trial of a sweep.
+    """Everything that a process needs to run any trial of a sweep.
 
     Attributes:
-        name: of the sweep.
-        key: of the study.
+        name: the sweep's name.
+        key: the Optuna study's key.
         root: the project.
-        folder: of the study, in the project's `mlruns/sweeps`.
-        parent_run_id: MLflow's id of the sweep's run.
+        folder: the Optuna study's folder, in the project's `mlruns/sweeps`.
+        parent_run_id: MLflow run id of the sweep.
         data: the labelled set.
-        data_sha256: of its images and labels.
-        train_names, held_out: which of them train, and which score.
+        data_sha256: hash of its images and labels.
+        train_names, held_out: images for training, and for scoring.
         base: the variant that trials change, as plain values.
-        starts: name of a start -> its checkpoint.
-        space: what varies.
+        starts: name -> checkpoint of each start.
+        space: the search space.
         sweep: the sweep's settings.
-        epochs: of the longest possible training.
-        seed: of proposals, and of the first training of a trial.
-        thresholds: object IoU at which the kept network is scored.
+        epochs: length of the longest possible training.
+        seed: for proposals, and for the first training of a trial.
+        thresholds: object IoU at which networks are scored.
         tracking_uri: the caller's `MLFLOW_TRACKING_URI`.
         host: where the sweep was started.
-        facts: what makes the study's trials comparable; its key is their hash.
+        facts: what makes the Optuna study's trials comparable; its key is their hash.
     """
 
     name: str
@@ -99,14 +99,14 @@ class Job:
     facts: Mapping[str, Any]
 
     def open(self) -> Study:
-        """The study, with the sweep's sampler and pruner."""
+        """The Optuna study, with the sweep's sampler and pruner."""
         study = open_study(self.folder, self.key)
         study.optuna.sampler = make_sampler(self.sweep.sampler, self.space, seed=self.seed)
         study.optuna.pruner = make_pruner(self.sweep.pruner, epochs=self.epochs)
         return study
 
     def seeds(self, values: Mapping[str, Any]) -> list[int]:
-        """One training each."""
+        """The seeds of a trial, one training each."""
         if SEED in values:
             return [int(values[SEED])]
         return [self.seed + number for number in range(self.sweep.seeds_per_trial)]
@@ -126,20 +126,22 @@ def items_of(data: Path, sha256: str) -> Mapping[str, LabelledImage]:
     """The labelled images by name, read once per process.
 
     Raises:
-        SomaNetError: they are no longer those with this hash.
+        SomaNetError: their hash has changed.
     """
     items = load_items(data)
     if content_sha256(items) != sha256:
-        raise SomaNetError(f"{data} has changed since this sweep began. Start it again: a new study begins.")
+        raise SomaNetError(
+            f"{data} has changed since this sweep began. Start the sweep again: that begins a new study."
+        )
     return {item.name: item for item in items}
 
 
 def run_trial(job: Job, number: int) -> None:
-    """Run a trial to its end, or what is left of it after a process died; a failed training is recorded as such.
+    """Run a trial, or the rest of it after its process died; a failed training is recorded as such.
 
     Raises:
-        SomaNetError: the machine, not the trial, is at fault (a full disk, a store that is away): nothing is
-            recorded, and the trial goes on from its last saved epoch when the sweep is started again.
+        SomaNetError: the machine, not the trial, is at fault (a full disk, an unreachable store): nothing is
+            recorded, and the trial resumes from its last saved epoch when the sweep is started again.
     """
     if job.tracking_uri is not None:
         os.environ["MLFLOW_TRACKING_URI"] = job.tracking_uri
@@ -173,7 +175,7 @@ def _run_claimed(job: Job, study: Study, number: int) -> None:
     except Exception as error:
         if _machine_at_fault(error):
             raise SomaNetError(
-                f"Trial {number} stopped: {first_line(error)} Nothing is lost: the same command goes on from the last "
+                f"Trial {number} stopped: {first_line(error)} Nothing is lost: the same command resumes from the last "
                 "saved epoch."
             ) from error
         fail(study, number, first_line(error))
@@ -187,11 +189,11 @@ def fail(study: Study, number: int, reason: str) -> None:
 
 
 class _TakenOver(Exception):
-    """This process stood still for so long that another one took its trial."""
+    """This process was suspended for so long that another one took its lease."""
 
 
 def _machine_at_fault(error: BaseException | None) -> bool:
-    """Whether another trial would meet the same: the disk or the tracking store, not the settings."""
+    """Whether another trial would fail in the same way: the disk or the tracking store, not the settings."""
     while error is not None:
         if isinstance(error, outage_errors()) or "disk is full" in str(error):
             return True
@@ -200,7 +202,7 @@ def _machine_at_fault(error: BaseException | None) -> bool:
 
 
 def _train(job: Job, study: Study, number: int, started: float) -> None:
-    """Train once per seed, score, and tell the study the mean of the metric."""
+    """Train once per seed, score, and report the metric's mean to the Optuna study."""
     values = values_of(job.space, study.trial(number).params)
     variant = parse(FinetuneParams, with_values(job.base, values), source=f"trial {number}")
     items = items_of(job.data, job.data_sha256)
@@ -253,15 +255,17 @@ def _train(job: Job, study: Study, number: int, started: float) -> None:
         scores = _mean_scores(evaluations)
         value = sum(ious) / len(ious) if job.sweep.metric == "val_iou" else scores[job.sweep.metric]
         if math.isnan(value):
-            raise SomaNetError(f"{job.sweep.metric} is undefined: neither the truth nor the network has objects.")
+            raise SomaNetError(
+                f"{job.sweep.metric} is undefined: neither the ground truth nor the prediction has objects."
+            )
         study.note(number, SCORES, scores)
         study.note(number, RUNS, [run_id_from(run_file) for run_file in run_files])
         study.note(number, SECONDS, round(time.perf_counter() - started, 1))
-        study.optuna.tell(number, value)  # in this block: what was trained is forgotten only when it is told
+        study.optuna.tell(number, value)  # in this block: saved states are removed only once it is reported
 
 
 def _mean_scores(evaluations: list[Evaluation]) -> dict[str, float]:
-    """Over the seeds; a score is undefined only where it is so for all of them."""
+    """Means over the seeds; a score is undefined only if it is for all of them."""
     from somanet.evaluation.scores import MAIN_SCORES, mean_of_defined
 
     values = [evaluation.everything.values for evaluation in evaluations]
@@ -269,14 +273,14 @@ def _mean_scores(evaluations: list[Evaluation]) -> dict[str, float]:
 
 
 def _hook(job: Job, study: Study, number: int, epochs: int, *, prunes: bool) -> Callable[[Epoch], None]:
-    """Called after every epoch: tells the study, and ends what has no future here."""
+    """A function called after every epoch: it reports to the Optuna study, and stops the training if need be."""
 
     def on_epoch(epoch: Epoch) -> None:
         if not is_mine(study.trial(number)):
             raise _TakenOver
         if prunes and not math.isnan(epoch.val_iou):
             study.storage.set_trial_intermediate_value(study.trial_id(number), epoch.epoch, epoch.val_iou)
-            # A training that has run to its end costs nothing more.
+            # A finished training costs nothing more.
             if epoch.epoch < epochs and study.optuna.pruner.prune(study.optuna, study.trial(number)):
                 study.note(number, PRUNED_AT, epoch.epoch)
                 raise StoppedEarly

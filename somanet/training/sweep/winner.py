@@ -1,8 +1,8 @@
-"""The best trial's settings as a named variant of `params.yaml`: lines are added, and every other byte stays.
+"""The best trial's settings as a named variant in `params.yaml`: lines are added, and every other byte stays.
 
-By line numbers and not by ruamel.yaml's round trip, which does not keep the file: it pulls braces up that stand on the
-line below their name, loses Windows line ends and other indents, and takes the comment above a section for the end of
-the variant before it, so that a new variant comes below that comment and a replaced one takes it along.
+By line numbers and not by ruamel.yaml's round trip, which does not keep the file: it pulls up braces that stand on the
+line below their name, loses Windows line ends and unusual indents, and attaches the comment above a section to the
+variant before it, so that a new variant lands below that comment and a replaced one removes it.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ def write_variant(
     check: Callable[[Path], object],
     force: bool = False,
 ) -> bool:
-    """Add a variant to the `finetune` section of a parameter file; says whether the file changed.
+    """Add a variant to the `finetune` section of a parameter file; return whether the file changed.
 
     Text is added and nothing is rewritten, so comments and layout stay. The new file is read and checked as a whole
-    before it takes the old one's place.
+    before it replaces the old one.
 
     Args:
         params: the file.
-        name: of the variant.
-        variant: its plain values.
-        comment: one line that goes above its settings.
+        name: the variant's name.
+        variant: its settings, as plain values.
+        comment: one line to put above its settings.
         check: reads a whole parameter file and refuses one that would not load.
-        force: replace another variant of that name.
+        force: replace another variant with that name.
 
     Raises:
         SomaNetError: another variant has that name, the section is not written in lines, or the result would not load.
@@ -69,9 +69,9 @@ def write_variant(
         return False
     if name in old and not force:
         raise SomaNetError(
-            f"{params} has another variant {_SECTION}.{name} already. Choose another name, or --force to replace it."
+            f"{params} already has another variant {_SECTION}.{name}. Choose another name, or --force to replace it."
         )
-    text = params.read_bytes().decode("utf-8")  # with the line ends that it has
+    text = params.read_bytes().decode("utf-8")  # keeping its line ends
     lines = text.splitlines(keepends=True)
     section = _section_of(text, params)
     indent = " " * section.start_mark.column
@@ -97,21 +97,21 @@ def write_variant(
 def _content(text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:  # an anchor went that is used below
+    except yaml.YAMLError:  # an anchor was removed that is used below
         return None
 
 
 def _section_of(text: str, params: Path) -> yaml.MappingNode:
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert isinstance(root, yaml.MappingNode)  # read_yaml has seen to it
+    assert isinstance(root, yaml.MappingNode)  # read_yaml has checked it
     for key, value in root.value:
         if key.value == _SECTION and isinstance(value, yaml.MappingNode) and value.value and not value.flow_style:
             return value
-    raise SomaNetError(f"{params} has no {_SECTION} section written in lines, one variant below the other.")
+    raise SomaNetError(f"{params} has no {_SECTION} section in block style, one variant below the other. Write it so.")
 
 
 def _place(section: yaml.MappingNode, name: str, lines: list[str]) -> tuple[int, int]:
-    """First and last line (exclusive) to replace: those of the variant, or none behind the section's last one."""
+    """First and last line (exclusive) to replace: those of the variant, or none after the section's last one."""
     for key, value in section.value:
         if key.value == name:
             return key.start_mark.line, _end_of(value, lines)
@@ -120,8 +120,8 @@ def _place(section: yaml.MappingNode, name: str, lines: list[str]) -> tuple[int,
 
 
 def _end_of(node: yaml.Node, lines: list[str]) -> int:
-    """The line behind a value, without the comments and blank lines that belong to what follows."""
-    # A block's end mark is the start of what follows; that of a scalar or of braces lies on its own last line.
+    """The line after a value, without the comments and blank lines that belong to what follows."""
+    # A block's end mark is the start of what follows; that of a scalar or of braces is on its own last line.
     end = node.end_mark.line + (1 if node.end_mark.column > 0 and not _is_block(node) else 0)
     end = min(max(end, node.start_mark.line + 1), len(lines))
     while end > node.start_mark.line + 1 and lines[end - 1].split("#")[0].strip() == "":
@@ -134,7 +134,7 @@ def _is_block(node: yaml.Node) -> bool:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Settings one below the other, lists in one line, nothing by reference."""
+    """Settings one below the other, lists on one line, no references."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to through two pipes in its own protocol: no further library is needed."""
+"""A headless Chromium, controlled through two pipes in its own protocol: no further library is needed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def chromium() -> str | None:
 
 
 class Page:
-    """One page of a Chromium of its own; ``problems`` and ``requests`` collect what it says and loads.
+    """One page in its own Chromium; ``problems`` and ``requests`` collect its messages and what it loads.
 
     Use it as a context manager.
     """
@@ -102,7 +102,7 @@ class Page:
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._from], [], [], max(0.0, until - time.monotonic()))
             if not ready:
-                raise TimeoutError("Chromium does not answer")
+                raise TimeoutError("Chromium does not respond")
             block = os.read(self._from, 1 << 16)
             if not block:
                 raise RuntimeError("Chromium has ended")
@@ -142,7 +142,7 @@ class Page:
             time.sleep(0.02)
 
     def click(self, x: float, y: float) -> None:
-        """A click at a place of the window."""
+        """A click at a position in the window."""
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             button = {"button": "left", "clickCount": 1} if kind != "mouseMoved" else {}
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button)
@@ -153,7 +153,7 @@ class Page:
         self.send("Input.dispatchKeyEvent", type="keyUp", key=key)
 
     def box(self, selector: str) -> dict[str, float]:
-        """Where an element is in the window, scrolled to if need be: left, top, width, height."""
+        """An element's position in the window, scrolled to if need be: left, top, width, height."""
         return dict(
             self.run(
                 f"(() => {{ const e = document.querySelector({json.dumps(selector)});"

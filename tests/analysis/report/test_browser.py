@@ -1,4 +1,4 @@
-"""The page in a browser: it plays, cells can be chosen everywhere, time can be sought, and nothing goes wrong."""
+"""The page in a browser: playback, selecting cells everywhere, seeking in time, and no errors."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_click_on_a_cell_chooses_it_everywhere(page: Page) -> None:
     seek(page, 4)
     click_at(page, worlds.BRIEF, 4)
     assert page.text("#cell-title") == f"Cell {worlds.BRIEF}"
-    assert "Too short" in page.text("#cell-facts")
+    assert "too short" in page.text("#cell-facts")
     click_at(page, worlds.JUMPING, 4)
     assert page.text("#cell-title") == f"Cell {worlds.JUMPING}"
     assert page.text("#cells tr[aria-current] th") == str(worlds.JUMPING)
@@ -88,7 +88,7 @@ def test_outlines_lie_where_the_cells_are(page: Page, away: tuple[int, int], cho
     """A cell's square reaches 2 px from its centre; beyond 14 px of the screen only its outline catches a click."""
     seek(page, 4)
     click_at(page, worlds.RESTING, 4, away)
-    assert page.text("#cell-title") == (f"Cell {worlds.RESTING}" if chosen else "No cell chosen")
+    assert page.text("#cell-title") == (f"Cell {worlds.RESTING}" if chosen else "No cell selected")
 
 
 def test_a_click_on_the_trace_goes_to_its_time(page: Page) -> None:
@@ -109,9 +109,9 @@ def test_keys_step_choose_and_zoom(page: Page) -> None:
     page.press("ArrowLeft")
     assert frame(page) == 5
     page.press("Escape")
-    assert page.text("#cell-title") == "No cell chosen"
+    assert page.text("#cell-title") == "No cell selected"
     page.press("]")
-    assert page.text("#cell-title") != "No cell chosen"
+    assert page.text("#cell-title") != "No cell selected"
     page.press("+")
     assert page.run("document.getElementById('stage').classList.contains('zoomed')")
     page.press("0")

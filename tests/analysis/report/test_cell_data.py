@@ -62,7 +62,7 @@ def test_the_drift_that_was_taken_off_is_told() -> None:
 
 def test_measures_of_other_tracks_are_refused() -> None:
     table = worlds.tracks()
-    with pytest.raises(SomaNetError, match="other tracks"):
+    with pytest.raises(SomaNetError, match="do not belong to the report's tracks"):
         cells_data(table[table["track_id"] != worlds.BRIEF], worlds.report().measures.migration)
 
 

@@ -1,4 +1,4 @@
-"""Brightness, and what is embedded when room is scarce."""
+"""Display range, and the embedded images when room is scarce."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_quarter_of_the_range_is_shown_at_half_brightness() -> None:
 
 
 def test_black_frames_do_not_darken_the_movie() -> None:
-    """Half of the frames are 0: without them the range starts at the ground's 500, not at 0."""
+    """Half of the frames are 0: without them the range starts at the background's 500, not at 0."""
     movie = worlds.frames()
     movie[::2] = 0
     assert display_range(movie).low > 499

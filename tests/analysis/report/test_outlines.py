@@ -26,7 +26,7 @@ def test_an_outline_runs_along_the_outer_edge_of_its_pixels() -> None:
 
 
 def test_labels_keep_their_numbers_and_pieces() -> None:
-    """Label 2 is two pixels apart: two pieces; 3 is missing."""
+    """Label 2 is two separate pixels: two parts; 3 is missing."""
     found = {label: len(polygons) for label, polygons in outlines(draw(WORLD, scale=1))}
     assert found == {1: 1, 2: 2, 4: 1}
 

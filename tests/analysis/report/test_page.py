@@ -1,4 +1,4 @@
-"""The page as a file: what it holds, what it never holds."""
+"""The page as a file: what it must and must not contain."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_the_numbers_are_on_the_page_without_the_script(tmp_path: Path) -> None:
     report = worlds.report(notes=("Frame 3 is black.",))
     parts = written(tmp_path / "a.html", report)
     words = " ".join(parts.texts)
-    for line in (*report.warnings, *report.notes, "3, 2 of them seen long enough", "4.83 h", "160 × 96 µm", "0123"):
+    for line in (*report.warnings, *report.notes, "3, 2 of them observed long enough", "4.83 h", "160 × 96 µm", "0123"):
         assert line in words
     value, interval = estimate_in_words(report.measures.summary.numbers["average_speed_um_per_h"])
     assert f"95 % interval  {interval}".split()[-1] in words

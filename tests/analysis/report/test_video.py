@@ -1,4 +1,4 @@
-"""Videos: what is written is what a player shows."""
+"""Videos: a player shows what was written."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_odd_sizes_get_one_more_row_and_column(tmp_path: Path) -> None:
 
 
 def test_equal_frames_give_equal_pictures(tmp_path: Path) -> None:
-    """The files of one second run are near equal only: x264 now and then chooses otherwise in a byte or two."""
+    """A second run's files are only nearly equal: x264 sometimes differs in a byte or two."""
     for name in "ab":
         write_video(tmp_path / f"{name}.mp4", flat(rows=68, columns=100), fps=5)
     pairs = list(zip(shown(tmp_path / "a.mp4"), shown(tmp_path / "b.mp4"), strict=True))

@@ -1,4 +1,4 @@
-"""A small movie with known answers: one cell rests, one jumps once, one is seen briefly."""
+"""A small movie with known results: one cell rests, one jumps once, one is visible briefly."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def labels() -> np.ndarray:
 
 
 def frames() -> np.ndarray:
-    """Cells of 4000 on a ground that brightens to the right from 500, so that no frame is of one value."""
+    """Cells of 4000 on a background that increases to the right from 500, so that no frame is constant."""
     ground = np.broadcast_to(np.linspace(500, 900, COLUMNS), (N_FRAMES, ROWS, COLUMNS))
     return np.where(labels() > 0, 4000, ground).astype(np.uint16)
 
@@ -75,7 +75,7 @@ def report(**changes: object) -> ReportInput:
 
 
 def empty_report(**changes: object) -> ReportInput:
-    """The same movie in which nothing was found."""
+    """The same movie without any detected cells."""
     nothing = TRACKS.frame([])
     measures = measure_movie(nothing)
     return report(tracks=nothing, measures=measures, warnings=measures.warnings, **changes)

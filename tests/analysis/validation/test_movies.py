@@ -1,4 +1,4 @@
-"""The chain on small movies: perfect masks give the truth, spoilt ones are seen, and the scores add up."""
+"""The chain on small movies: perfect masks give the true values, damaged ones are noticed, and the scores add up."""
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ def test_true_masks_are_the_truth_without_its_names(movie) -> None:
         np.testing.assert_array_equal(labels_YX > 0, true_YX > 0)
         pairs = np.unique(np.stack([labels_YX, true_YX]).reshape(2, -1), axis=1)
         assert pairs.shape[1] == len(np.unique(true_YX))
-    # A name that meant the cell would make tracking trivial.
+    # An id that identified the cell would make tracking trivial.
     assert any((a != b).any() for a, b in zip(masks, movie.labels_TYX, strict=True))
 
 

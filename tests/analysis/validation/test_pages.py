@@ -1,4 +1,4 @@
-"""Tables and pictures of trust: what they say of drawn numbers."""
+"""Validation tables and figures of made-up numbers."""
 
 import json
 
@@ -94,7 +94,7 @@ def test_the_headline_is_json_without_nan() -> None:
 
 
 def test_pictures_show_every_condition() -> None:
-    """One line per kind in each panel; a row per world; movies as dots of their own beside the row of all."""
+    """One line per kind in each panel; a row per condition; movies as separate dots in the row of their condition."""
     sampling = figures.sampling(tracks())
     assert len(sampling.axes) == 6
     assert [line.get_label() for line in sampling.axes[0].lines[1:]] == ["as seen", "corrected"]

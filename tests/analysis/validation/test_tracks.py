@@ -1,4 +1,4 @@
-"""Bias and coverage: on drawn numbers, and of a small experiment."""
+"""Bias and coverage: on made-up numbers, and of a small experiment."""
 
 import math
 
@@ -39,7 +39,7 @@ def test_coverage_is_a_share_with_its_own_interval() -> None:
 
 
 def test_a_condition_gives_a_row_per_quantity_as_seen_and_corrected() -> None:
-    """10 min frames hide about one saltation in eight: the seen frequency is low, the corrected one is nearer."""
+    """10 min frames hide about one saltation in eight: the raw frequency is low, the corrected one is closer."""
     table = score_condition(TrackCondition(n_cells=40, hours=8), replicates=4, resamples=60)
     assert table[["quantity", "kind"]].to_numpy().tolist() == [
         [quantity, kind] for quantity in ("frequency", "length", "speed") for kind in ("raw", "corrected")

@@ -1,4 +1,4 @@
-"""What is true of a population, against hand-derived values and a simulated crowd."""
+"""The true values of a population, against hand-derived ones and a simulation of many cells."""
 
 from dataclasses import replace
 
@@ -79,7 +79,7 @@ def test_an_experiment_has_donors_with_movies_and_ids_of_its_own() -> None:
     assert sorted(found.cells["track_id"]) == list(range(1, 13))
     assert found.cells.groupby("donor")["movie"].nunique().to_dict() == {"d0": 2, "d1": 2}
     assert found.summary.level == "donor"
-    # Of cells that never move there are no jumps.
+    # Cells that never move have no jumps.
     assert set(found.events["track_id"]) <= set(found.jumps["track_id"]) <= set(range(1, 13))
     assert max(found.jumps["track_id"]) > 9
     assert found.cells.equals(run_experiment(condition, seed=3, resamples=50).cells)

@@ -1,4 +1,4 @@
-"""Simulated data in the place of the real data, and three systems scored on it."""
+"""Simulated data instead of the real data, and three systems scored on it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def scored(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    """Three systems: the truth with its masks, the truth as boxes, and boxes far from anything."""
+    """Three systems: ground truth masks, ground truth boxes, and boxes far from anything."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("SIM_CROPS", 4), ("VAL_CROPS", 2), ("TILE_PX", 64)):
             patch.setattr(sets, name, value)

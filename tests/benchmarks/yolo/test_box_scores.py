@@ -75,7 +75,7 @@ def _random_boxes(rng: np.random.Generator, n: int, shape_YX: tuple[int, int]) -
 
 
 def test_the_confident_box_comes_first() -> None:
-    """Both predictions reach the one true box, the second better; the first is surer and has it."""
+    """Both predictions match the one true box, the second better; the first is more confident and gets it."""
     true = boxes((0, 0, 10, 10))
     pred = boxes((0, 0, 10, 8), (0, 0, 10, 10))
     assert match_boxes(true, pred, scores(0.9, 0.8)).partner.tolist() == [0, -1]
@@ -188,7 +188,7 @@ def _random_match(rng: np.random.Generator) -> MatchedBoxes:
 def test_arrays_that_do_not_fit_are_refused() -> None:
     with pytest.raises(SomaNetError, match="a score for each"):
         match_boxes(boxes(), boxes((0, 0, 1, 1)), scores(1, 2))
-    with pytest.raises(SomaNetError, match="no number"):
+    with pytest.raises(SomaNetError, match="not a number"):
         match_boxes(boxes(), boxes((0, 0, 1, 1)), scores(math.nan))
 
 

@@ -45,7 +45,7 @@ def test_the_ellipse_in_a_box() -> None:
 
 
 def test_discs_and_their_boxes_measure_alike() -> None:
-    """A disc is the ellipse in its box: centre, box and light agree, area and axes within a pixel's rim."""
+    """A disc is the ellipse in its box: centre, box and intensity agree, area and axes within a pixel's rim."""
     labels = discs(SHAPE, (12, 14, 7.4), (28, 40, 9.4))
     frame = (np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE) % 251).astype(np.uint16)
     masks = detect_cells([labels], [frame])
@@ -57,7 +57,7 @@ def test_discs_and_their_boxes_measure_alike() -> None:
 
 
 def test_boxes_that_reach_beyond_the_frame() -> None:
-    """A detector may say −1.5 or 61: the light is of what is there, and the box touches the edge."""
+    """A detector may give −1.5 or 61: the intensity is of the pixels inside, and the box touches the edge."""
     frame = np.full(SHAPE, 5, np.uint16)
     found = detect_boxes(table((0, -1.5, 4, 6, 9), (0, 50, 30, 61, 41)), [frame])
     assert found["touches_edge"].tolist() == [1, 1]

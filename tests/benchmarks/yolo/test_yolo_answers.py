@@ -1,4 +1,4 @@
-"""A detector's answers: in tiles, from an environment of its own, and by libreyolo itself where it is there."""
+"""A detector's predictions: in tiles, from its own environment, and by libreyolo itself if installed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.benchmarks.yolo.worlds import PYTHON
 @pytest.mark.slow
 @pytest.mark.parametrize("network", sorted(learning.NETWORKS))
 def test_libreyolo_trains_for_a_time_goes_on_and_answers(network: str, tmp_path: Path) -> None:
-    """Three seconds, then five more of the same training; then boxes, and masks where it has them, in the picture."""
+    """Three seconds, then five more of the same training; then boxes, and masks if it has them, in the image."""
     if not PYTHON.is_file():
         pytest.skip("no environment with libreyolo: make yolo")
     masked = network in program.WITH_MASKS
@@ -96,7 +96,7 @@ def test_tiles_of_an_answer_cover_everything_once(length: int, n: int) -> None:
 
 
 def test_a_network_of_one_size_answers_in_tiles() -> None:
-    """A network that finds one bright square of 10 px wherever it is, in a picture of 64 x 150 with tiles of 96.
+    """A network that finds one bright square of 10 px wherever it is, in an image of 64 x 150 with tiles of 96.
 
     The tiles begin at columns 0, 27 and 54 and meet at 61.5 and 88.5. The square at column 80 is in all three, and the
     second's; the one at 20 is the first's alone.

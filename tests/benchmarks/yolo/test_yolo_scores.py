@@ -1,4 +1,4 @@
-"""Scores, tables and the page, of systems whose answers are known."""
+"""Scores, tables and the page, of systems with known predictions."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_the_page_has_a_place_for_every_table(tmp_path: Path, scored: tuple[dict
 
 
 def test_everything_from_answers_that_are_there(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A finished training whose weights have answered: nothing is asked of libreyolo, and all is scored."""
+    """A finished training with existing predictions: libreyolo is not run, and all is scored."""
     output = tmp_path / "out"
     weights = output / "runs" / "yolox-n" / "weights" / "last.pt"
     weights.parent.mkdir(parents=True)
@@ -134,13 +134,13 @@ def test_everything_from_answers_that_are_there(data: Path, tmp_path: Path, monk
         program.parse(["--data", str(data), "--output", str(output), "--skip-training", "--python", "none"])
     )
     assert set(found["cost"]) == {"SomaNet", "yolox-n"}
-    assert found["cost"]["yolox-n"]["processor_s"] > 1.0  # with the preparation of its pictures
+    assert found["cost"]["yolox-n"]["processor_s"] > 1.0  # with the preparation of its images
     assert "| yolox-n | 3 | 9 |" in unpadded((output / "yolo.md").read_text(encoding="utf-8"))
     assert json.loads((output / "yolo.json").read_text())["detection"]["soma_val"]["yolox-n"]["ap"] == 1
 
 
 def test_somanets_answers_are_its_masks_boxes(data: Path, tmp_path: Path) -> None:
-    """The network that comes along, on crops: one box with a confidence for every label."""
+    """The bundled model on crops: one box with a confidence for every label."""
     wanted = {name: one for name, one in sets.scored_sets(data).items() if name == "soma_val"}
     assert stages.predict_with_somanet(ROOT / "somanet" / "model", wanted, tmp_path, threads=1) > 1e6
     table = read_table(tmp_path / "soma_val.csv", BOXES)
@@ -171,7 +171,7 @@ def test_boxes_by_the_hundred_are_not_linked(
 def test_masks_are_scored_where_two_systems_have_them(scored: tuple[dict[str, Any], Path], data: Path) -> None:
     found, output = scored
     assert found["masks"] == {}
-    assert "No network" in page.mask_table(found["masks"])
+    assert "No libreyolo network" in page.mask_table(found["masks"])
     truths = scoring.truths_of(sets.scored_sets(data)["soma_val"])
     system = scoring.System("SomaNet", output / "SomaNet", "own")
     scores = scoring.score_masks(system, truths, "soma_val", cut=0.0)
@@ -182,7 +182,7 @@ def test_masks_are_scored_where_two_systems_have_them(scored: tuple[dict[str, An
 
 
 def test_a_cut_leaves_the_masks_of_the_surest(tmp_path: Path) -> None:
-    """Labels are places in the table: from 0.5 on there are two boxes in a, none in b."""
+    """Labels are rows of the table: from 0.5 on there are two boxes in a, none in b."""
     table = pd.DataFrame(
         [("a", 0, 0, 2, 2, 0.9), ("a", 2, 0, 4, 2, 0.6), ("a", 4, 0, 6, 2, 0.2), ("b", 0, 0, 1, 1, 0.1)],
         columns=list(BOXES.names),

@@ -1,4 +1,4 @@
-"""What is learnt from, and what is asked about."""
+"""Training and evaluation images of the detector."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_crops_are_listed_in_the_shares_of_somanets_training(
 ) -> None:
     """Two passes of 6 nuclei, then 3 of 16 samples: 12 + 12 nuclei, 24 real, 12 simulated.
 
-    The set has 12 tiles of nuclei (6 images of 64 x 96, 2 squares each): each stands for 2 samples, so of the 3 real
+    The set has 12 tiles of nuclei (6 images of 64 x 96, 2 tiles each): each stands for 2 samples, so of the 3 real
     crops with 8 samples each every one is listed 4 times, and of the 4 simulated with 3 each 1 or 2 times.
     """
     recipe = tmp_path / "recipe.yaml"
@@ -64,7 +64,7 @@ def test_pictures_are_what_somanet_sees(data: Path, tmp_path: Path) -> None:
     sets.write_pictures(wanted[sets.MOVIE], tmp_path / "movie")
     picture = read_image(tmp_path / "movie" / "0003.png")
     assert (picture.shape, picture.dtype) == ((96, 600, 3), np.uint8)
-    assert (picture[..., 1] >= picture[..., 0]).all()  # the square root of a share lies above it
+    assert (picture[..., 1] >= picture[..., 0]).all()  # the square root of a value below 1 is larger
     labels = next(item.labels for item in wanted[sets.MOVIE] if item.name == "0003")
     assert picture[labels > 0, 2].mean() > 2 * picture[labels == 0, 2].mean()
     assert json.loads((tmp_path / "movie.json").read_text())["pixels"] == N_FRAMES * 96 * 600

@@ -1,4 +1,4 @@
-"""How long a detector learns, and what is said before it is tried."""
+"""The time of a detector's training, and errors before it starts."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def test_without_the_environment_a_line_says_what_makes_it(tmp_path: Path) -> No
     ("options", "words"),
     [
         (["--skip-training"], "no finished training"),
-        ([], "How long"),
-        (["--somanet-training", "told.json"], "does not say how long"),
+        ([], "The training needs a time"),
+        (["--somanet-training", "told.json"], "lacks the time of a training"),
         (["--skip-training", "--network", "yolo9-t", "--model", "models/x"], "NAME=FOLDER"),
     ],
 )

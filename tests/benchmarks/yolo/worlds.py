@@ -1,4 +1,4 @@
-"""What the tests of the YOLO comparison share."""
+"""Shared by the tests of the YOLO comparison."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def names_of(part: str, data: Path) -> set[str]:
 def answers(
     wanted: dict[str, sets.ScoredSet], folder: Path, change: Callable[[np.ndarray], np.ndarray], *, masks: bool = False
 ) -> None:
-    """Answers made of the truth, changed."""
+    """Predictions made from the ground truth, changed."""
     for name, images in wanted.items():
         if images.answers == name:
             rows = [BOXES.frame([])]

@@ -1,4 +1,4 @@
-"""What became of each network: every status, and the numbers of those that changed."""
+"""The status of each network, and the numbers of those that changed."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ def test_other_images_are_not_paired_and_the_reason_is_given() -> None:
 
 
 def test_without_scores_of_single_images_nothing_is_paired() -> None:
-    """Equal scores are still equal; times beside the scores do not count."""
+    """Equal scores stay equal; times next to the scores do not count."""
     before, after = (replace(network("a", iou), per_image=None) for iou in (BEFORE, BETTER))
     [found] = changes([before], [after]).values()
-    assert (found.status, found.why) == ("unpaired", "base has no scores of single images")
+    assert (found.status, found.why) == ("unpaired", "base has no per-image scores")
     quicker = replace(before, metrics={**before.metrics, "inference_mpx_per_s": 9.0})
     [found] = changes([before], [quicker]).values()
     assert found.status == "same"

@@ -70,7 +70,7 @@ def test_the_headline_table() -> None:
         (
             side(network("a", BEFORE)),
             side(network("a", BEFORE[1:])),
-            "Not to be compared image by image: a.",
+            "Not comparable image by image: a.",
         ),
         (side(network("a", BEFORE)), side(absent={"a": "has not run"}), "Without scores: a."),
     ],
@@ -102,7 +102,7 @@ def test_a_failed_pipeline_is_said() -> None:
     assert "**Base's pipeline failed in stage `evaluate@a`.**" in page
     assert "`failed to reproduce 'evaluate@a': exited with 1`" in page
     assert "Head's pipeline" not in page
-    # What failed once and has run since, by whatever command, is no trouble.
+    # A stage that failed once and has run since, by whatever command, is fine.
     assert "failed" not in report(replace(half, stale=()), side(network("a", BEFORE)))
 
 
@@ -116,10 +116,10 @@ def test_an_unreadable_and_an_unreproduced_pipeline_are_said() -> None:
 @pytest.mark.parametrize(
     ("base", "head", "words"),
     [
-        (None, a_run(), "those that it has committed"),
-        (a_run(), a_run(), "Both sides ran on one kind of machine with the same libraries."),
-        (a_run(), a_run(machine="elsewhere"), "of head's run that is not known"),
-        (a_run(), None, "of head's run that is not known"),
+        (None, a_run(), "its committed ones"),
+        (a_run(), a_run(), "Both sides ran on the same kind of machine with the same libraries."),
+        (a_run(), a_run(machine="elsewhere"), "for head's run that is unknown"),
+        (a_run(), None, "for head's run that is unknown"),
     ],
 )
 def test_where_the_numbers_come_from_is_said(base: Any, head: Any, words: str) -> None:

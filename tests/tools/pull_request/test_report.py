@@ -1,4 +1,4 @@
-"""The whole way on a small project in git and DVC: both sides, what DVC says, the page."""
+"""The whole report on a small project in git and DVC: both sides, DVC's output, the page."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_branch_against_its_base(project: Path) -> None:
     assert "| evaluate/tuned | iou | 0.35 | 0.55 | +0.2 |" in page
     assert "evaluate/kept" not in page
     assert "All of them: born, gone, kept, tuned" in page
-    assert "those that it has committed" in page
+    assert "its committed ones" in page
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_nothing_of_it_stays_behind(project: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["gone", "altered"])
 def test_a_base_without_a_cache_is_not_paired(project: Path, damage: str) -> None:
-    """The base's scores of single images are in DVC's cache alone: gone, or damaged, they are not made up."""
+    """The base's per-image scores are only in DVC's cache: if gone or damaged, they are not made up."""
     lock = yaml.safe_load(git(project, "show", "HEAD~1:dvc.lock"))
     [digest] = [out["md5"] for out in lock["stages"]["evaluate@tuned"]["outs"] if out["path"].endswith(".csv")]
     cached = project / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
@@ -70,7 +70,7 @@ def test_a_base_without_a_cache_is_not_paired(project: Path, damage: str) -> Non
         cached.write_text(text.replace("image00", "image99"), encoding="utf-8")
     page = report(project)
     assert row(page, "tuned").startswith("| tuned | 0.35 → 0.55 | – |")
-    assert "- tuned: base has no scores of single images" in page
+    assert "- tuned: base has no per-image scores" in page
 
 
 @pytest.mark.slow

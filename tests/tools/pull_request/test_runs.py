@@ -1,4 +1,4 @@
-"""Runs of a real, small pipeline: how long, what failed, with whose code, and the base beside the branch."""
+"""Runs of a real, small pipeline: times, failures, whose code runs, and the base next to the branch."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ def test_the_base_runs_beside_the_branch_and_once(project: Path) -> None:
     assert (project / BASE / "reports/evaluate/tuned/per_image.csv").exists()
     lines: list[str] = []
     assert run_base(project, base, tell=lines.append) == run
-    assert lines == [f"{base[:9]} has run on such a machine already: {BASE}"]
+    assert lines == [f"{base[:9]} has already run on this kind of machine: {BASE}"]
 
     run_pipeline(project, tell=quiet)
     write_report(project, base="HEAD~1", output=project / "build/report.md")
     page = unpadded((project / "build/report.md").read_text(encoding="utf-8"))
-    assert "Both sides ran on one kind of machine with the same libraries." in page
+    assert "Both sides ran on the same kind of machine with the same libraries." in page
     assert "| tuned | 0.35 → 0.55 | **+0.20 [+0.20, +0.20], p 0.031** |" in page
     assert "Time of the stages: head " in page
 
@@ -123,7 +123,7 @@ def test_the_base_runs_beside_the_branch_and_once(project: Path) -> None:
 def test_a_folder_is_believed_by_its_record(
     project: Path, monkeypatch: pytest.MonkeyPatch, record: dict[str, object] | None, runs: int
 ) -> None:
-    """Results of this commit, this machine and a run that came to its end are taken; any others are made anew."""
+    """Results of this commit, this machine and a finished run are used; any others are recomputed."""
     base = git(project, "rev-parse", "HEAD~1")
     ran: list[Path] = []
 

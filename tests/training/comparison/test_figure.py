@@ -1,4 +1,4 @@
-"""The picture: the right panels, marks and words."""
+"""The figure: the right panels, marks and texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HIGH = network("high", EIGHT)
 
 
 def drawn(figure: Figure) -> bytes:
-    """Drawing it is what shows missing letters and layouts that do not fit: both are warnings, so errors."""
+    """Drawing warns about missing glyphs and layouts that do not fit, and warnings are errors."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=50)
     return buffer.getvalue()
@@ -36,7 +36,7 @@ def test_without_pairs_it_shows_scores_with_their_intervals() -> None:
     axes = figure.get_axes()
     assert [ax.get_title() for ax in axes] == ["IoU", "precision", "accuracy"]
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["one", "silent"]
-    assert [text.get_text() for text in axes[0].texts] == ["0.10"]  # nothing is written where nothing is known
+    assert [text.get_text() for text in axes[0].texts] == ["0.10"]  # no text for unknown values
     drawn(figure)
 
 

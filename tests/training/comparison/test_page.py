@@ -87,9 +87,9 @@ def test_without_nuclei_there_are_two_tables() -> None:
     assert len(tables(text)) == 2
     assert text.startswith("Validation neurons: 5 images.")
     assert text.endswith("\n\nA last word.\n")
-    assert "no scores of single images of baseline, tuned, silent." in text
+    assert "no per-image scores of baseline, tuned, silent." in text
     assert comparison_markdown(NETWORKS[:1]).startswith("5 images.")
-    assert "single images" not in comparison_markdown(NETWORKS[:1])
+    assert "per-image scores" not in comparison_markdown(NETWORKS[:1])
 
 
 def test_differences_have_a_table() -> None:
@@ -102,7 +102,7 @@ def test_differences_have_a_table() -> None:
     assert high == ["high", *["reference"] * 5, "1.0 ± 0.0"]
     assert "Differences from **high** (the best IoU here)" in text
     assert "8 images: no corrected p can be below 0.0078." in text
-    assert "The reference won on these same images" in text
+    assert "The reference was chosen on these images" in text
     named = comparison_markdown(PAIRED, pair_networks(PAIRED, reference="low"))
     assert "Differences from **low** (as named)" in named
     assert "won" not in named
@@ -118,7 +118,7 @@ def test_the_page_says_what_few_images_cannot_show() -> None:
 def test_who_has_no_table_is_named() -> None:
     networks = [*PAIRED, Network("bare", "", metrics(0.5, n_images=8))]
     text = comparison_markdown(networks, pair_networks(networks))
-    assert "Without scores of single images, so not in this table: bare." in text
+    assert "Not in this table, for lack of per-image scores: bare." in text
     assert [row[0] for row in tables(text)[1][2:]] == ["low", "high"]
 
 

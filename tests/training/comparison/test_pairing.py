@@ -119,13 +119,13 @@ def test_what_cannot_be_paired_is_named(other: pd.DataFrame, words: str) -> None
 
 
 def test_unknown_references_and_scores() -> None:
-    with pytest.raises(SomaNetError, match="no network 'z' to compare with; there are a, b"):
+    with pytest.raises(SomaNetError, match=r"no network 'z' to compare with\. Use one of a, b"):
         pair_networks([A, B], reference="z")
     with pytest.raises(SomaNetError, match="'u' has no per-image scores"):
         pair_networks([A, B, Network("u", "", metrics(0.9, n_images=4))], reference="u")
-    with pytest.raises(SomaNetError, match=r"no score 'dice' to compare by; there are iou, precision"):
+    with pytest.raises(SomaNetError, match=r"no score 'dice' to compare by\. Use one of iou, precision"):
         pair_networks([A, B], deciding="dice")
-    with pytest.raises(SomaNetError, match=r"Two files have one name \(a\)"):
+    with pytest.raises(SomaNetError, match=r"Two networks share a name \(a\)"):
         pair_networks([A, A])
 
 

@@ -76,7 +76,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, evaluations: list) -> tuple[P
 
 
 def test_seeds_of_one_training_are_one_network(base: tuple[Path, dict[str, str]], evaluations: list) -> None:
-    """Its figures are those that the stage evaluate writes: values, spread and intervals."""
+    """Its scores are those that the stage evaluate writes: values, spread and intervals."""
     root, ids = base
     [network] = gather([ids["seed1"], ids["seed0"]], root=root).networks
     assert (network.name, network.what, network.runs) == ("all", "finetune", {0: ids["seed0"], 1: ids["seed1"]})
@@ -147,7 +147,7 @@ def test_runs_that_cannot_be_compared(base: tuple[Path, dict[str, str]], key: st
 
 
 def test_a_study_is_what_lies_below_its_run(base: tuple[Path, dict[str, str]]) -> None:
-    """Its two finished runs are compared; an unfinished one, and what lies beside them, are not."""
+    """Its two finished runs are compared; an unfinished one, and runs outside it, are not."""
     root, _ = base
     parent, table = write_run(root, "study", {}, experiment="s"), {"neurons": image_table([0.5] * 5)}
     below = {"mlflow.parentRunId": parent}

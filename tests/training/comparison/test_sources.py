@@ -1,4 +1,4 @@
-"""What a user can name: files, folders, variants."""
+"""Sources that a user can name: files, folders, variants."""
 
 from __future__ import annotations
 
@@ -59,9 +59,12 @@ def test_words_and_speed_come_along(project: Path) -> None:
 @pytest.mark.parametrize(
     ("sources", "words"),
     [
-        (["lite9"], r"lite9 not found: .*no run id of 32 .*no variant in reports/evaluate \(there are all, last3\)"),
+        (
+            ["lite9"],
+            r"lite9 not found: .*not .* a run id of 32 .*or a variant in reports/evaluate \(there are all, last3\)",
+        ),
         ([], "Nothing to compare"),
-        (["all", "reports/evaluate/all"], r"Two files have one name \(all\)"),
+        (["all", "reports/evaluate/all"], r"Two networks share a name \(all\)"),
         (["0" * 32], "no mlruns/mlflow.db yet"),
     ],
 )
@@ -73,5 +76,5 @@ def test_what_is_not_there_is_named(project: Path, sources: list[str], words: st
 
 def test_a_folder_without_reports_has_no_variants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SomaNetError, match=r"no variant in reports/evaluate\. Start in the folder of a profile"):
+    with pytest.raises(SomaNetError, match=r"no variant in reports/evaluate\. Run this in the folder of a profile"):
         gather([], root=tmp_path, variants=True)

@@ -22,7 +22,7 @@ differences = hnp.arrays(
 
 
 def test_intervals_are_those_of_the_evaluation() -> None:
-    """The same draws as :func:`bootstrap_intervals`, so that a table and its file tell the same interval."""
+    """The same draws as :func:`bootstrap_intervals`, so that a table and its file have the same interval."""
     values = np.random.default_rng(0).normal(size=7)
     expected = bootstrap_intervals(7, lambda index: {"mean": float(values[index].mean())}, seed=5, resamples=300)
     low, high = mean_intervals(values[None], bootstrap_counts(7, seed=5, resamples=300))
@@ -36,7 +36,7 @@ def test_a_constant_difference_has_an_interval_of_no_width() -> None:
 
 
 def test_one_image_has_no_interval() -> None:
-    """It says nothing of how images differ; the same with one defined value among three."""
+    """One image does not show how images differ; the same with one defined value among three."""
     for row in ([0.3], [0.3, math.nan, math.nan]):
         low, high = mean_intervals(np.array([row]), bootstrap_counts(len(row), seed=0))
         assert np.isnan([low, high]).all()

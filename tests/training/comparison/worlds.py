@@ -1,4 +1,4 @@
-"""Per-image tables and evaluations that are made up number by number."""
+"""Made-up per-image tables and evaluations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THRESHOLDS = (0.5, 0.7)
 def image_table(
     iou: Sequence[float], *, tp: Sequence[int] | None = None, n_true: int | NDArray[np.integer] = 4
 ) -> pd.DataFrame:
-    """Images by number: their IoU, and of ``n_true`` somas so many found at both thresholds, without false ones."""
+    """Numbered images: their IoU, and how many of ``n_true`` somas are found at both thresholds, without false ones."""
     found = np.array(tp if tp is not None else [2] * len(iou))
     table = pd.DataFrame({"name": [f"image{i:02d}" for i in range(len(iou))], "iou": list(iou), "n_true": n_true})
     for threshold in THRESHOLDS:
@@ -47,7 +47,7 @@ def metrics(value: float | None, *, spread: float | None = None, n_seeds: int = 
 
 
 def network(name: str, iou: Sequence[float], **arguments: Any) -> Network:
-    """A network of which the images' IoU are known."""
+    """A network with given per-image IoU."""
     value = float(np.mean(iou))
     return Network(name, "", metrics(value, n_images=len(iou)), image_table(iou, **arguments))
 
@@ -80,7 +80,7 @@ def write_run(
     tags: Mapping[str, str] | None = None,
     values: Mapping[str, float] | None = None,
 ) -> str:
-    """A finished run with its tables; gives its id."""
+    """A finished run with its tables; returns its id."""
     from somanet.provenance.mlflow import track_run
 
     with track_run(name, experiment=experiment, root=root, params=params, tags=tags, system_metrics=False) as run:

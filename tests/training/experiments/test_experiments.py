@@ -61,7 +61,7 @@ def _mlflow_may_warn():
 
 
 def make_training_project(folder: Path, base: Path) -> Path:
-    """A repository with a data set that DVC knows."""
+    """A repository with a data set tracked by DVC."""
     project = make_project(folder, base)
     write_pairs(project / "nuclei", [scene(name) for name in "abcd"])
     (project / "dvc.lock").write_text(
@@ -333,7 +333,7 @@ def test_where_a_network_begins(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory: pytest.TempPathFactory):
-    """A perfect answer on one image; on the other the network sees a soma where the truth has none."""
+    """A perfect prediction on one image; on the other the network predicts a soma that the ground truth lacks."""
     saved = save_bright_network(tmp_path_factory.mktemp("bright") / "model")
     right, other = scene("a"), scene("b", MISSING_B)
     items = [right, LabelledImage("b", right.image, other.labels)]
@@ -440,7 +440,7 @@ def test_a_stage_ends_with_one_line() -> None:
     with pytest.raises(SystemExit) as ended:
         stage(main, "data")
     assert ended.value.code == "error: no data"
-    with pytest.raises(ZeroDivisionError):  # a bug is not the user's to mend: it keeps its traceback
+    with pytest.raises(ZeroDivisionError):  # a bug is not a user error: it keeps its traceback
         stage(lambda: print(1 / 0))
 
 

@@ -1,4 +1,4 @@
-"""Which images a training sees: nested draws by seed, frames spread over a movie, only the columns that were told."""
+"""The images of a training: nested draws by seed, evenly spaced frames of a movie, only the given columns."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_first_ones_are_the_same_for_every_seed(n: int | None, expected: lis
 
 
 def test_more_cannot_be_drawn_than_there_are() -> None:
-    with pytest.raises(SomaNetError, match="33 training images are to be drawn, but there are 32"):
+    with pytest.raises(SomaNetError, match="asks for 33 training images, but there are 32"):
         choose_images(ITEMS, 33, drawn="by_seed", seed=0)
 
 
@@ -78,12 +78,12 @@ def test_columns_that_an_image_lacks(movie: Path, columns: tuple[int, int]) -> N
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:
-    """All of them, each with its own size; a channel is a movie's."""
+    """All of them, each with its own size; only movies have channels."""
     for number in range(3):
         write_image(tmp_path / f"image{number}.png", np.full((8 + number, 12), number, np.uint8))
     images = unlabelled_images(tmp_path, n_frames=2)
     assert [(image.shape, int(image[0, 0])) for image in images] == [((8, 12), 0), ((9, 12), 1), ((10, 12), 2)]
-    with pytest.raises(SomaNetError, match="no movie: a channel can be chosen of a movie only"):
+    with pytest.raises(SomaNetError, match="not a movie: a channel can be chosen for a movie only"):
         unlabelled_images(tmp_path, n_frames=2, channel="0")
 
 

@@ -30,7 +30,7 @@ NOTHING_BUT_FLIPS = AugmentSettings(
 def displacement_px(*, alpha: float, sigma: float, seed: int) -> np.ndarray:
     """How far an elastic transform fetches each pixel from, away from the edges: (y, x) x Y x X.
 
-    The image is its own coordinates, so that what arrives at a pixel says where it came from.
+    The image is its own coordinates, so that a pixel's value is where it came from.
     """
     coordinates = np.stack([*np.mgrid[:128, :160], np.zeros((128, 160))], axis=-1).astype(np.float32)
     warped, _ = Augmenter([elastic(alpha=alpha, sigma=sigma)])(
@@ -69,7 +69,7 @@ def test_the_papers_elastic_transform_moves_pixels(seed: int) -> None:
 
 
 def test_alpha_and_sigma_are_not_swapped() -> None:
-    """Swapped, as the authors called it, nothing would move that an eye or a network sees."""
+    """Swapped, as in the authors' call, no visible displacement would remain."""
     intended, swapped = (displacement_px(alpha=a, sigma=s, seed=0) for a, s in ((34, 4), (4, 34)))
     assert np.sqrt(np.mean(intended**2)) > 15 * np.sqrt(np.mean(swapped**2))
 
@@ -160,7 +160,7 @@ def test_the_originals_are_left_alone() -> None:
     np.testing.assert_array_equal(item.labels, before[1])
 
 
-# New changes at every use
+# Random at every use
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32"])
@@ -170,7 +170,7 @@ def test_online_changes_follow_the_seed(kind: str) -> None:
     labels = item.labels[:96, :96]
     augment = online_augmentation(EVERYTHING)
     first = augment(image, labels, seed=7)
-    augment(image, labels, seed=8)  # what ran in between has no say
+    augment(image, labels, seed=8)  # other calls in between have no effect
     again = augment(image, labels, seed=7)
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])

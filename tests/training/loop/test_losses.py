@@ -1,6 +1,6 @@
 """Losses against their formulas, on four pixels.
 
-Logits 0, ln 3, -ln 3, ln 9 are probabilities 0.5, 0.75, 0.25, 0.9; the truth is 1, 1, 0, 0.
+Logits 0, ln 3, -ln 3, ln 9 are probabilities 0.5, 0.75, 0.25, 0.9; the ground truth is 1, 1, 0, 0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from somanet.training.loop.losses import make_loss
 
 LOGITS = torch.tensor([0, math.log(3), -math.log(3), math.log(9)]).reshape(1, 1, 1, 4)
 TRUTH = torch.tensor([1.0, 1, 0, 0]).reshape(1, 1, 1, 4)
-RIGHT = (0.5, 0.75, 0.75, 0.1)  # probability given to what is true
+RIGHT = (0.5, 0.75, 0.75, 0.1)  # probability of the true class
 BCE = -sum(math.log(p) for p in RIGHT) / 4
 DICE = 1 - 2 * (0.5 + 0.75) / (0.5 + 0.75 + 0.25 + 0.9 + 2)  # 1 - 2 |P·T| / (|P| + |T|)
 FOCAL = -sum(a * (1 - p) ** 2 * math.log(p) for a, p in zip((0.25, 0.25, 0.75, 0.75), RIGHT, strict=True)) / 4

@@ -1,4 +1,4 @@
-"""Images without labels: what the teacher asks, how much it counts, and that a training with it repeats and resumes."""
+"""Unlabelled images: the teacher's loss, its weight, and that a training with it is reproducible and resumes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPEC = ModelSpec(outputs=("soma", "boundary", "distance"), architecture="Unet", 
 
 
 class Fixed(nn.Module):
-    """Answers the same probabilities at every pixel, whatever it sees."""
+    """Outputs the same probabilities at every pixel, whatever the input."""
 
     def __init__(self, *probabilities: float) -> None:
         super().__init__()
@@ -64,14 +64,14 @@ def test_only_the_student_learns() -> None:
 
 @pytest.mark.parametrize(("soma", "counts"), [(0.9, True), (0.8, True), (0.7, False), (0.3, False), (0.1, True)])
 def test_pixels_where_the_teacher_is_unsure_count_nothing(soma: float, counts: bool) -> None:
-    """From 0.8 on, of soma or of background; the other outputs go with the soma's certainty."""
+    """Probabilities of soma or background from 0.8 on; the other outputs use the soma's confidence."""
     loss = asks(soma, 0.5, 0.2, confidence=0.8 - 1e-6).loss(logits(0.6), PLAIN)
     expected = ((soma - 0.6) ** 2 + 0.01 + 0.16) / 3 if counts else 0.0
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-4, abs=1e-9)
 
 
 def test_unsure_pixels_do_not_make_the_others_weigh_more() -> None:
-    """Half of the pixels sure: half of the loss."""
+    """Half of the pixels confident: half of the loss."""
     teacher = asks(0.9, confidence=0.8)
     teacher._teacher = nn.Identity()
     answer = torch.logit(torch.tensor([0.9, 0.6])).view(1, 1, 1, 2)
@@ -161,7 +161,7 @@ def test_the_same_seed_gives_the_same_weights(items: list[LabelledImage], frames
 
 
 def test_what_takes_no_part_changes_nothing(items: list[LabelledImage], frames: list[np.ndarray]) -> None:
-    """The images matter, and so does their weight; the labelled squares are those of a training without them."""
+    """The images matter, and so does their weight; the labelled patches are those of a training without them."""
     first = run(items, frames)
     brighter = [frame + np.uint16(7) * (frame > frame.mean()) for frame in frames]
     assert run(items, brighter).history != first.history
@@ -190,7 +190,7 @@ def test_an_interrupted_training_ends_the_same(
 def test_the_weight_rises_over_the_whole_training_and_not_in_every_epoch(
     items: list[LabelledImage], frames: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Six samples in batches of two, four epochs: steps 0 to 11; a training that goes on after two epochs, 6 to 11."""
+    """Six samples in batches of two, four epochs: steps 0 to 11; a training that resumes after two epochs, 6 to 11."""
     steps: list[int] = []
     weight = MeanTeacher.weight
     monkeypatch.setattr(MeanTeacher, "weight", lambda self, step: (steps.append(step), weight(self, step))[1])
@@ -218,7 +218,7 @@ def test_the_history_has_the_difference_from_the_teacher(items: list[LabelledIma
 
 
 def test_a_strong_pull_keeps_the_student_at_its_teacher(items: list[LabelledImage], frames: list[np.ndarray]) -> None:
-    """The heavier the difference weighs, the smaller it ends."""
+    """The larger the weight of the difference, the smaller it ends."""
     ends = []
     for weight in (1e-6, 300.0):
         choice = settings(epochs=10, learning_rate=0.01, unlabelled={"batch_size": 3, "weight": weight})

@@ -1,4 +1,4 @@
-"""Trainings that were killed, or shared between processes, end as one that was left alone."""
+"""Trainings that were killed, or shared between processes, end like an undisturbed one."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_a_state_that_cannot_be_resumed(items: list[LabelledImage], tmp_path: Pa
         state_file.write_bytes(state_file.read_bytes()[:-700])
     elif damage == "not a state":
         torch.save({"epoch": 3}, state_file)
-    with pytest.raises(SomaNetError, match=r"Cannot resume from .*state\.pt .*Delete it to start this training afresh"):
+    with pytest.raises(SomaNetError, match=r"Cannot resume from .*state\.pt .*Delete it to start this training over"):
         run(tiny(), items, settings(), state_file=state_file)
 
 

@@ -1,4 +1,4 @@
-"""Training samples: the same for the same (seed, epoch, index); every image has its turn; labels follow the image."""
+"""Training samples: the same for the same (seed, epoch, index); every image is drawn; labels follow the image."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_the_order_changes_from_epoch_to_epoch() -> None:
 
 
 def test_equal_sampling_is_permutations_one_after_another() -> None:
-    """As it has always been: two whole permutations of three images and one of a third, from (seed, epoch) alone."""
+    """Two whole permutations of three images and one of a third, from (seed, epoch) alone."""
     samples = TrainingSamples([noisy(n) for n in range(3)], SPEC, settings(samples_per_epoch=7), seed=4)
     samples.epoch = 6
     rng = np.random.default_rng([4, 6])
@@ -91,7 +91,7 @@ def test_equal_sampling_is_permutations_one_after_another() -> None:
 
 
 def test_sampling_by_area_draws_large_images_more_often() -> None:
-    """Sides of 1, 2 and 4 training squares: 1 : 2 : 4 by the root of the area; half a square counts as a whole one.
+    """Sides of 1, 2 and 4 training patches: 1 : 2 : 4 by the root of the area; half a patch counts as a whole one.
 
     Of 8000 draws an image of share p has 8000 p, give or take 4 standard deviations sqrt(8000 p (1 - p)).
     """
@@ -150,7 +150,7 @@ def test_a_larger_images_range_holds_the_crops(seed: int, low: float, span: floa
 
 @pytest.mark.parametrize("kind", ["contrasts", "background"])
 def test_a_crop_is_seen_as_part_of_a_frame_with_a_brighter_soma(kind: Any) -> None:
-    """A frame's crop without its brightest soma enters the network darker than the crop alone: training shows both."""
+    """A frame's crop without its brightest soma enters the network darker than the crop alone: training has both."""
     rng = np.random.default_rng(3)
     crop = np.full((32, 32), 0.2) + rng.normal(0, 0.01, (32, 32))
     crop[8:20, 10:24] += 0.1
@@ -232,7 +232,7 @@ def test_the_strong_view_is_hardly_ever_the_plain_one() -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_strong_view_moves_no_pixel(seed: int) -> None:
-    """Of all shifts by up to 2 px of a cloudy picture, and its turns, none fits the changed one as well as itself."""
+    """Of all shifts by up to 2 px of a cloudy image, and its turns, none fits the augmented one as well as itself."""
     rng = np.random.default_rng(seed)
     clouds = ndimage.gaussian_filter(rng.normal(size=(48, 48)), 2)
     unit = ((clouds - clouds.min()) / np.ptp(clouds)).astype(np.float32)
@@ -260,7 +260,7 @@ def test_frames_without_labels_take_turns() -> None:
     assert sorted(np.bincount(samples.order()).tolist()) == [2, 3, 3]
 
 
-# The square
+# The patch
 
 
 @given(st.integers(0, 10**6))
@@ -274,7 +274,7 @@ def test_a_crop_is_a_piece_of_the_image_with_its_labels(seed: int) -> None:
 
 
 def test_crops_reach_every_corner() -> None:
-    """48 x 72 to 32: seventeen places down, forty-one across."""
+    """48 x 72 to 32: seventeen positions down, forty-one across."""
     item = marked()
     rng = np.random.default_rng(0)
     places = {tuple(fit_square(item.image, item.labels, settings(), rng)[0][0, 0, :2]) for _ in range(6000)}
@@ -296,7 +296,7 @@ def test_a_small_image_is_mirrored_at_its_edges() -> None:
 
 @pytest.mark.parametrize("shape_YX", [(64, 96), (32, 48), (20, 24), (32, 32)])
 def test_resizing_keeps_image_and_labels_together(shape_YX: tuple[int, int]) -> None:
-    """The pixel that a label came from lies within one pixel of where its colours say."""
+    """The pixel that a label came from is within one pixel of that encoded by its colours."""
     item = marked(shape_YX=shape_YX)
     image, labels = fit_square(item.image, item.labels, settings(fit="resize"), np.random.default_rng(0))
     assert image.shape == (32, 32, 3)

@@ -25,7 +25,7 @@ def paper_unet(seed: int = 0) -> nn.Module:
 
 
 def inverted(item: LabelledImage) -> LabelledImage:
-    """A truth that training moves away from: every pixel but the somas'."""
+    """Ground truth that training moves away from: every pixel but the somas'."""
     return LabelledImage(item.name, item.image, (item.labels == 0).astype(np.int32))
 
 
@@ -41,7 +41,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(items: list[LabelledIm
         epochs=2, augment={"mode": mode}, loss="bce+dice", ema_decay=0.5, schedule="cosine", gradient_clip=1.0
     )
     first = run(network(), items, choice, seed=3)
-    torch.rand(5)  # what the process drew before has no say
+    torch.rand(5)  # earlier draws of the process have no effect
     again = run(network(), items, choice, seed=3)
     assert_equal(weights(first.model), weights(again.model))
     assert first.history == again.history
@@ -61,7 +61,7 @@ def test_helper_processes_change_nothing(items: list[LabelledImage]) -> None:
 
 
 def test_the_best_epochs_weights_are_kept(items: list[LabelledImage]) -> None:
-    """Scored against the opposite of what it is taught, the network is best early and ever worse later."""
+    """Scored against the opposite of its training labels, the network is best early and ever worse later."""
     model, seen = tiny(), {}
     result = run(
         model,
@@ -135,7 +135,7 @@ def test_tensors_instead_of_blocks_train_as_the_authors_did(items: list[Labelled
 
 
 def test_tensors_and_blocks_exclude_each_other() -> None:
-    with pytest.raises(ValueError, match="stands instead of trainable_blocks"):
+    with pytest.raises(ValueError, match="replaces trainable_blocks"):
         TrainSettings(trainable_tensors=12, trainable_blocks=3)
 
 
@@ -177,7 +177,7 @@ def test_validation_may_be_rarer(items: list[LabelledImage]) -> None:
 
 
 def test_validation_scores_whole_images(draw_discs: Any) -> None:
-    """A network that answers 0.5 everywhere: loss ln 2; IoU the soma's share; 1 where it and the truth are empty."""
+    """A network with output 0.5 everywhere: loss ln 2; IoU the soma's share; 1 if it and the ground truth are empty."""
     model = tiny()
     for p in model.parameters():
         nn.init.zeros_(p)

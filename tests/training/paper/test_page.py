@@ -1,4 +1,4 @@
-"""The page, the numbers and the pictures of a study whose every result is made up."""
+"""The page, the numbers and the figures of a study with made-up results."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_what_cannot_be_run_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(SomaNetError, match=r"There is no folder .*nowhere"):
         choose_profile(root, tmp_path / "nowhere")
     (root / "profiles/real/input").mkdir()
-    with pytest.raises(SomaNetError, match="input is no link"):
+    with pytest.raises(SomaNetError, match="input is not a link"):
         choose_profile(root, tmp_path)
 
 
@@ -50,7 +50,7 @@ def test_a_stopped_study_says_that_it_goes_on(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(pipeline.subprocess, "run", run)
     with pytest.raises(
-        SomaNetError, match=r"stopped at the stage named above \(exit status 1\). The same command goes"
+        SomaNetError, match=r"stopped at the stage named above \(exit status 1\)\. The same command resumes"
     ):
         run_profile(root, root / "profiles/study")
     assert commands[0][1:] == ["-m", "dvc", "repro", "profiles/study/dvc.yaml:study"]

@@ -1,4 +1,4 @@
-"""Results read from the reports of stages, and what is said when one is missing."""
+"""Results read from the reports of stages, and the message when one is missing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_missing_report_names_what_makes_it(tmp_path: Path) -> None:
 
 
 def test_the_threshold_is_scored_like_a_network() -> None:
-    """The drawn somas are all that is bright: every score is 1. A threshold above them finds nothing: IoU 0."""
+    """Only the drawn somas are bright: every score is 1. A threshold above them finds nothing: IoU 0."""
     items = [scene("a"), scene("b")]
     right, nothing = (
         threshold_network(items, ThresholdSettings(threshold=t, opening_radius_px=0), (0.5,)) for t in (200, 256)

@@ -39,8 +39,8 @@ def test_rows_are_named_as_the_comparison_names_them() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"what": "nothing"}, "expected variant or network"),
-        ({"variant": "a", "network": "n", "what": "both"}, "expected variant or network"),
+        ({"what": "nothing"}, "expected either variant or network"),
+        ({"variant": "a", "network": "n", "what": "both"}, "expected either variant or network"),
         ({"variant": "a", "what": "x", "paper": "run 8"}, "paper is 'run 8'; the paper's results are baseline, one"),
     ],
 )
@@ -52,7 +52,7 @@ def test_a_row_has_one_source(row: dict[str, str], message: str) -> None:
 def test_a_row_twice_and_a_reference_that_is_no_row() -> None:
     with pytest.raises(ValueError, match="name a more than once"):
         study(*ROWS, ROWS[1])
-    with pytest.raises(ValueError, match="reference is 'b', which is no variant"):
+    with pytest.raises(ValueError, match="reference is 'b', which is not a variant"):
         study(*ROWS, reference="b")
 
 

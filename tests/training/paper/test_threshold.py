@@ -1,4 +1,4 @@
-"""The reference without learning, on an image drawn by hand."""
+"""The baseline without learning, on an image drawn by hand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_opening_takes_thin_things_away() -> None:
 
 @pytest.mark.parametrize("kind", ["grey", "rgba"])
 def test_grey_images_and_opacity(kind: str) -> None:
-    """An opacity of 255 everywhere is no brightness."""
+    """An opacity of 255 everywhere is not an intensity."""
     grey = image().max(axis=-1)
     other = grey if kind == "grey" else np.dstack([image(), np.full((40, 60), 255, np.uint8)])
     settings = ThresholdSettings(threshold=100, opening_radius_px=0)

@@ -1,4 +1,4 @@
-"""Results that are made up number by number."""
+"""Made-up results."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def result(row: StudyRow, iou: Sequence[float], **settings: object) -> Result:
 
 
 def small_study() -> tuple[StudyParams, dict[str, Result], Network]:
-    """A network untouched, the paper's best, its higher learning rate and a better network, on 8 images."""
+    """A network without fine-tuning, the paper's best, its higher learning rate and a better network, on 8 images."""
     params = StudyParams.model_validate(
         {
             "title": "A study",

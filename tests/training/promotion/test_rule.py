@@ -1,4 +1,4 @@
-"""The rule of promotion on tables whose answer is known."""
+"""The rule of promotion on tables with known outcomes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_pairs_are_what_is_compared() -> None:
     """In another order of rows the same images are still the same images: 0.05 better, and surely so."""
     candidate = table([iou + 0.05 for iou in LEVELS]).iloc[::-1]
     assert decide(candidate, table(LEVELS), RULE).differences["iou"].low == pytest.approx(0.05)
-    # The same numbers on unpaired images are no proof: the images' own spread hides it.
+    # The same numbers on unpaired images prove nothing: the spread of the images hides the difference.
     shuffled = table([iou + 0.05 for iou in LEVELS[3:] + LEVELS[:3]])
     assert not decide(shuffled, table(LEVELS), RULE).accepted
 
@@ -98,7 +98,7 @@ def test_a_score_that_is_lost_altogether_is_worse() -> None:
 def test_few_images_decide_nothing() -> None:
     decision = decide(table([0.9] * 4), table([0.5] * 4), RULE)
     assert not decision.accepted
-    assert "4 images were scored, and the rule asks for 5" in decision.reason
+    assert "4 images were scored, and the rule requires 5" in decision.reason
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_what_cannot_be_compared_is_refused(champion: pd.DataFrame, words: str) 
 
 
 def test_the_scores_are_those_of_the_evaluation() -> None:
-    """A score that tables do not give, such as the size of matched objects, is named as such."""
+    """A score that tables do not have, such as the size of matched objects, is reported as such."""
     tolerances = dict.fromkeys(("precision", "recall", "f1", "accuracy", "mean_ap", "merges_per_image"), 0.0)
     found = decide(table(LEVELS), table(LEVELS), Rule("neurons", "iou", tolerances, 5)).differences
     assert {name: round(value.score, 4) for name, value in found.items()} == {
         "iou": 0.6, "precision": 0.8, "recall": 0.8, "f1": 0.8, "accuracy": 0.6667, "mean_ap": 0.6667,
         "merges_per_image": 0,
     }  # fmt: skip
-    with pytest.raises(SomaNetError, match="names 'size_bias', which per-image tables do not give; there are iou, "):
+    with pytest.raises(SomaNetError, match=r"names 'size_bias', which per-image tables do not have\. Use one of iou, "):
         decide(table(LEVELS), table(LEVELS), Rule("neurons", "size_bias", {}, 5))

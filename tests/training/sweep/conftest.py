@@ -1,4 +1,4 @@
-"""A project per test, with MLflow's store, and trainings that take no time."""
+"""A project per test, with an MLflow store, and instant trainings."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> Trainings:
-    """Trainings that take no time, and no MLflow."""
+    """Instant trainings, without MLflow."""
     return use_formula(monkeypatch, recorded=False)
 
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Trainings:
-    """The same, in MLflow."""
+    """The same, with MLflow."""
     return use_formula(monkeypatch, recorded=True)

@@ -28,7 +28,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def wait_for(process: subprocess.Popen[str], words: str) -> list[str]:
-    """What the process says up to a line with these words, or all of it."""
+    """The output of the process up to a line with these words, or all of it."""
     assert process.stdout is not None
     said = []
     while line := process.stdout.readline():

@@ -1,4 +1,4 @@
-"""A trial changes hands only when its process is dead: on this computer by its number, elsewhere by its heartbeat."""
+"""A trial changes hands only when its process is dead: here by its process id, elsewhere by its heartbeat."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def study(tmp_path: Path) -> Study:
 
 @pytest.fixture
 def neighbour(study: Study, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A living process that has the trial."""
+    """A live process that holds the lease."""
     command = [sys.executable, "-c", CLAIM_AND_WAIT, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -90,7 +90,7 @@ def test_a_living_process_keeps_its_trial_and_a_killed_one_loses_it(
 
 
 def test_another_process_with_the_same_number_is_another(study: Study, tmp_path: Path) -> None:
-    """This process lives, but it did not start when the owner did."""
+    """This process is alive, but its start time is not that in the lease."""
     study.note(0, OWNER, {**me(), PROCESS_START: "1000.00"})
     assert not runs_elsewhere(study.trial(0), tmp_path)
     assert claim(study, 0, tmp_path) == "mine"

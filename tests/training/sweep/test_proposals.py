@@ -100,7 +100,7 @@ def test_a_grid_visits_each_combination_once_also_with_workers_side_by_side(tmp_
 
 
 def test_tpe_learns(tmp_path: Path) -> None:
-    """The value is x, and chance would have log10(x) at -1.5 on average: the later half lies far above."""
+    """The value is x, and random draws have a mean log10(x) of -1.5: the later half is far above."""
     study = study_in(tmp_path, "tpe")
     for _ in range(30):
         number = propose(study, MIXED)
@@ -110,7 +110,7 @@ def test_tpe_learns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["none", "median", "hyperband"])
 def test_a_pruner_stops_what_is_far_behind(kind: Any, tmp_path: Path) -> None:
-    """Eight trials climb to 0.9 in 8 epochs, four are stuck at 0.1: only with a pruner are some of these stopped."""
+    """Eight trials rise to 0.9 in 8 epochs, four are stuck at 0.1: only with a pruner are some of these stopped."""
     study = study_in(tmp_path, "random")
     study.optuna.pruner = make_pruner(kind, epochs=8)
     stopped = []
@@ -128,4 +128,4 @@ def test_a_pruner_stops_what_is_far_behind(kind: Any, tmp_path: Path) -> None:
             study.optuna.tell(number, 0.9 if good else 0.1)
     bad = [epoch for good, epoch in stopped if not good]
     assert bool(bad) == (kind != "none")
-    assert all(epoch >= 2 for epoch in bad)  # the first quarter is let be
+    assert all(epoch >= 2 for epoch in bad)  # none is stopped in the first quarter

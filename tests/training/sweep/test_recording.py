@@ -14,7 +14,7 @@ def run_in(root: Path, experiment: str, parent: str | None = None, **tags: str) 
 
 
 def test_trainings_are_the_runs_below_a_sweep_in_its_experiment(project: Path) -> None:
-    """Two seeds of trial 3; beside them a run of another experiment, one that is no trial, and one of another sweep."""
+    """Two seeds of trial 3; beside them a run of another experiment, one without a trial, and one of another sweep."""
     parent = run_in(project, EXPERIMENT)
     seeds = [run_in(project, EXPERIMENT, parent, **child_tags("key", 3, seed)) for seed in (0, 1)]
     run_in(project, "finetune", parent, **child_tags("key", 3, 0))

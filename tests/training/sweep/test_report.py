@@ -1,4 +1,4 @@
-"""What a sweep says of its trials: the best settings, the table, and pictures that can be drawn."""
+"""A sweep's report on its trials: the best settings, the table, and figures that can be drawn."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_table_has_the_values_behind_the_proposals(tmp_path: Path) -> None:
 
 
 def rated_study(folder: Path, values: list[float]) -> Study:
-    """Trials whose value is what their first setting is, whatever the second."""
+    """Trials whose value equals their first setting, whatever the second."""
     space = (Dimension("a", choices=(0, 1)), Dimension("b", choices=(0, 1)))
     study = open_study(folder, "key")
     for number, value in enumerate(values):
@@ -127,7 +127,7 @@ def table(states: list[str]) -> pd.DataFrame:
 
 @pytest.mark.parametrize("states", [["complete"] * 6, ["complete", "pruned", "failed", "running"], ["failed"]])
 def test_the_pictures_can_be_drawn(states: list[str]) -> None:
-    """Drawing shows missing letters and layouts that do not fit: both are warnings, so errors."""
+    """Drawing warns about missing glyphs and layouts that do not fit, and warnings are errors."""
     drawn = [figures.history(table(states), "val_iou"), figures.slices(table(states), SPACE, "val_iou")]
     for figure in (*drawn, figures.importance({"training.learning_rate": 0.7, "input": 0.3})):
         buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""A sweep that was cut, stopped or asked to stop goes on as if nothing had been, with trainings that take no time."""
+"""A sweep that was killed or stopped resumes as if nothing had happened, with instant trainings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.training.sweep.worlds import Trainings, go, make_job, runs_below, sta
 
 
 class Power(BaseException):
-    """The power fails: nothing is cleared up in the study."""
+    """The power fails: nothing is cleaned up in the Optuna study."""
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_trial_of_a_living_process_is_waited_for_and_not_taken(
 
 
 def test_what_a_killed_process_could_not_say_is_said_at_the_next_start(project: Path, recorded: Trainings) -> None:
-    """The study knows that trial 1 was pruned; its run is still open, and its saved state still there."""
+    """In the Optuna study trial 1 is pruned; its run is still open, and its saved state still exists."""
     job = make_job(project)
     report = go(project, job, trials=1)
     study = job.open()

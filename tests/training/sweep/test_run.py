@@ -1,4 +1,4 @@
-"""A sweep with trainings that take no time: its budget, and what becomes of each trial."""
+"""A sweep with instant trainings: its budget, and the outcome of each trial."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WIDE = {"training.learning_rate": {"low": 1e-5, "high": 1e-1, "log": True}}
 def test_a_sweep_leaves_a_table_a_summary_and_one_run_with_a_child_per_trial(
     project: Path, recorded: Trainings
 ) -> None:
-    """The best of the trials is the one whose rate the formula likes best."""
+    """The best of the trials is the one whose rate is best in the formula."""
     job = make_job(project)
     report = go(project, job)
     trials = job.open().trials()
@@ -102,7 +102,7 @@ def test_a_changed_space_or_base_is_another_study(project: Path, trainings: Trai
     assert make_job(project, metric="f1").key != first.key
     assert make_job(project, trials=9, minutes=3, pruner="median").key == first.key  # the budget changes no trial
     go(project, other, trials=1)
-    assert f"differ from those of {first.key}" in capsys.readouterr().out
+    assert f"differ from {first.key}" in capsys.readouterr().out
 
 
 # Grids and seeds
@@ -222,17 +222,17 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(project: Path, recorded: 
 
     recorded.before_epoch = full
     job = make_job(project)
-    with pytest.raises(SomaNetError, match=r"Trial 1 stopped: .*disk is full.*the same command goes on"):
+    with pytest.raises(SomaNetError, match=r"Trial 1 stopped: .*disk is full.*the same command resumes"):
         go(project, job)
     assert states(job) == ["COMPLETE", "RUNNING"]
     recorded.before_epoch = lambda *_: None
     report = go(project, job)
     assert states(job) == ["COMPLETE"] * 3
-    assert len(runs_below(project, report.parent_run_id)) == 3  # the same run went on
+    assert len(runs_below(project, report.parent_run_id)) == 3  # the same run was resumed
 
 
 def test_minutes_end_a_sweep(project: Path, trainings: Trainings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each trial takes 40 s: of one minute the second begins at 40 s and is not cut, a third would begin at 80 s."""
+    """Each trial takes 40 s: of one minute, the second starts at 40 s and is not cut, a third would start at 80 s."""
     now = [1000.0]
     monkeypatch.setattr(running, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
@@ -254,7 +254,7 @@ def test_one_sweep_runs_once_at_a_time(project: Path, trainings: Trainings) -> N
     (project / "mlruns/sweeps").mkdir()
     with (
         FileLock(project / f"mlruns/sweeps/.{job.key}.lock"),
-        pytest.raises(SomaNetError, match="is running already in another process"),
+        pytest.raises(SomaNetError, match="is already running in another process"),
     ):
         go(project, job)
 

@@ -1,4 +1,4 @@
-"""What a `sweep:` section may say, and the one line that everything else gets."""
+"""Valid `sweep:` sections, and the one-line error for everything else."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_a_list_and_a_range_are_told_apart() -> None:
         ({"metric": "val_loss"}, "metric: Input should be 'val_iou'"),
         ({"tirals": 3}, "unknown parameter 'tirals'. Did you mean 'trials'?"),
         ({"space": {}}, "space: "),
-        ({"space": {"a": []}}, "space.a: the choices must name each value once"),
-        ({"space": {"a": [1, 1]}}, "space.a: the choices must name each value once"),
+        ({"space": {"a": []}}, "space.a: choices must have at least one value, each only once"),
+        ({"space": {"a": [1, 1]}}, "space.a: choices must have at least one value, each only once"),
         ({"space": {"a": {"low": 1}}}, "space.a: expected a list of values, or a range with low and high"),
         ({"space": {"a": {"lwo": 1, "high": 2}}}, "unknown parameter 'space.a.lwo'. Did you mean 'low'?"),
         ({"space": {"a": {"low": 2, "high": 1}}}, "space.a: low must be below high, found low 2 and high 1"),
@@ -65,7 +65,7 @@ def test_a_list_and_a_range_are_told_apart() -> None:
         ({"space": {"a": {"low": 1, "high": 2, "step": 3}}}, "step 3 is longer than the range"),
         ({"space": {"a": {"choices": [1], "low": 2}}}, "a list of choices has no low, high, log or step"),
         ({"sampler": "grid", "space": {"a": {"low": 1, "high": 2}}}, "a grid needs lists or ranges with a step; 'a'"),
-        ({"sampler": "cmaes", "space": {"a": [1, 2], "b": {"low": 1, "high": 2}}}, "cmaes moves through ranges; 'a'"),
+        ({"sampler": "cmaes", "space": {"a": [1, 2], "b": {"low": 1, "high": 2}}}, "cmaes needs ranges; 'a'"),
         ({"sampler": "cmaes", "space": {"b": {"low": 1, "high": 2}}}, "cmaes needs at least two settings"),
         ({"seeds_per_trial": 2, "space": {"seed": [0, 1]}}, "seed is in the space, so seeds_per_trial must be 1"),
     ],

@@ -1,4 +1,4 @@
-"""The space in the settings' own types: nothing is proposed that the training would refuse."""
+"""The space in the settings' own types: no proposal would be refused by the training."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_names_are_those_of_a_variant() -> None:
         ("instances.min_area", "Did you mean 'instances.min_area_px'?"),
         ("sede", "Did you mean 'seed'?"),
         ("training.augment", "unknown parameter 'training.augment'"),
-        ("zzzzzzzz", "Names are as in a finetune variant"),
+        ("zzzzzzzz", "Use names as in a finetune variant"),
     ],
 )
 def test_an_unknown_name_gets_its_nearest(name: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""The journal survives what kills its writers."""
+"""The journal survives crashes of its writers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_study_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
 
 
 def test_a_line_without_its_end_is_cut_off_and_nothing_else(tmp_path: Path) -> None:
-    """A full disk or a power cut leaves half a line; what comes next must not join it."""
+    """A full disk or a power cut leaves half a line; the next line must not be appended to it."""
     begin(tmp_path, 2)
     whole = (tmp_path / JOURNAL).read_bytes()
     (tmp_path / JOURNAL).write_bytes(whole + b'{"op_code": 4, "wor')

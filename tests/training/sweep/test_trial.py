@@ -1,4 +1,4 @@
-"""What a trial makes of the scores of its seeds."""
+"""How a trial combines the scores of its seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projects with drawn neurons and small sweeps, and a training that takes no time and whose answer is a formula."""
+"""Projects with drawn neurons and small sweeps, and an instant training whose result is a formula."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def formula(settings: TrainSettings, epoch: int) -> float:
 
 
 class Paper:
-    """Instead of a sweep's MLflow run: keeps what it is told."""
+    """Instead of a sweep's MLflow run: keeps what is logged."""
 
     run_id = "parent"
 
@@ -114,13 +114,13 @@ class Paper:
 
 
 class Trainings:
-    """Instead of real ones: epochs in no time.
+    """Instead of real trainings: instant epochs.
 
     Attributes:
         recorded: whether in MLflow, as real ones are.
         before_epoch: called with the run's name, the epoch and the settings; may raise.
-        parent: what the sweep's run was told, unless it is recorded.
-        begun: names of the runs that were begun, in order.
+        parent: what was logged to the sweep's run, unless it is recorded.
+        begun: names of the runs that were started, in order.
         seeds: of each training.
     """
 
@@ -179,7 +179,7 @@ class Trainings:
 
 
 def use_formula(patch: pytest.MonkeyPatch, *, recorded: bool) -> Trainings:
-    """No network is built, trained or scored, and unless recorded nothing is drawn or given to MLflow."""
+    """No network is built, trained or scored, and unless recorded nothing is drawn or logged to MLflow."""
     trainings = Trainings(recorded=recorded)
     scores = dict.fromkeys(("iou", "precision", "recall", "f1", "accuracy", "mean_ap", "size_bias"), 0.5)
     patch.setattr("somanet.training.sweep.trial.start_network", lambda spec, **_: (None, spec, "0" * 64))

@@ -21,12 +21,13 @@ BUNDLED = Path(somanet.__file__).resolve().parent / "model"
 """Trained on nuclei, neuron crops and simulated crops; its `README.md` is the model card."""
 
 
-def network_folder(model: Path | str | None) -> Path:
+def network_folder(model: Path | str | None, *, updates: bool = False) -> Path:
     """The checkpoint folder to use; it is protected from being written to by the running command.
 
     Args:
         model: a folder, or any name that :func:`somanet.provenance.mlflow.resolve_checkpoint` takes: an MLflow run, an
             alias such as `champion`, an address.
+        updates: the command may change it; it is not protected.
 
     Raises:
         SomaNetError: none was named and this installation has no bundled model, no network has that name,
@@ -34,7 +35,8 @@ def network_folder(model: Path | str | None) -> Path:
     """
     if model is not None:
         _refuse_files(Path(model))
-        return protect(resolve_checkpoint(model, root=project_root()))
+        folder = resolve_checkpoint(model, root=project_root())
+        return folder if updates else protect(folder)
     if not (BUNDLED / "config.json").is_file():
         raise SomaNetError(
             "This installation has no bundled model. Name one with --model: a folder written by `somanet train` or "

@@ -7,7 +7,6 @@ anywhere, and every number follows from the files next to it.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,6 +24,7 @@ from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, read_json, write_json
 from somanet.core.schema import CONFIDENCE, SOMAS, TRACKS, check_tracks
+from somanet.core.swapping import scratch_folder
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import CLASSIC_TIFF_BYTES, Movie, open_movie
 from somanet.io.tables import read_table, write_table
@@ -122,13 +122,13 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
     with (
         source.open() as movie,
         open_movie(masks / names.MASKS) as mask_movie,
-        tempfile.TemporaryDirectory(dir=folder, prefix=".tracking-") as scratch,
+        scratch_folder(folder / "tracking") as scratch,
     ):
         shape = mask_movie.shape_YX
         bar = tqdm(total=3, desc="tracking", unit="pass", disable=None)
 
         def keep(frames: Iterable[Labels]) -> Sequence[Labels]:
-            path = Path(scratch) / "separated.zarr"
+            path = scratch / "separated.zarr"
             write_label_movie(
                 path,
                 frames,

@@ -31,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command("analyze")(guarding(analyze.analyze))
+app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
 app.command("simulate")(guarding(data.simulate))
 app.add_typer(data.app, name="data")
 app.command("train")(guarding(training.train, beside=("_report",)))

@@ -177,7 +177,7 @@ def _say(measures: Measures, folder: Path) -> None:
     typer.echo(f"cells observed long enough: {n_cells}, too briefly: {n_short}; saltations: {n_events}")
     for note in (*read_facts(folder / MANIFEST)["notes"], *measures.warnings):
         typer.echo(f"  note: {note}")
-    typer.echo(f"Written: {folder} ({', '.join(sorted(p.name for p in folder.iterdir() if p.name[0] != '.'))})")
+    typer.echo(f"Written: {folder} ({', '.join(sorted(read_facts(folder / MANIFEST)['files']))})")
     if (folder / "report.html").exists():
         typer.echo(f"Next: open {folder / 'report.html'} in a browser")
 

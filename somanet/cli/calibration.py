@@ -53,7 +53,7 @@ def calibrate(
         items += [dataset.load(name) for name in names]
     wanted: dict[Setting, bool] = {"threshold": threshold, "peak_height": peak_height}
     settings = [setting for setting, asked in wanted.items() if asked]
-    done = calibrate_checkpoint(network_folder(model), items, output, settings=settings)
+    done = calibrate_checkpoint(network_folder(model, updates=True), items, output, settings=settings)
     found = done.temperature
     typer.echo(f"temperature {found.temperature:.3g}, from {found.images} images")
     typer.echo(f"cross entropy per pixel  {found.nll_before:.4f} before, {found.nll_after:.4f} after")

@@ -13,6 +13,9 @@ from somanet.core.errors import SomaNetError
 app = typer.Typer(help="Check and prepare data sets and movies.", no_args_is_help=True)
 
 
+_TRUTHS = ("labels.tif", "tracks.csv", "saltations.csv")
+
+
 def simulate(
     output: Annotated[Path, typer.Option(help="Folder to write.")],
     nuclei: Annotated[int, typer.Option(min=0, help="Number of nucleus images.")] = 16,
@@ -27,6 +30,7 @@ def simulate(
     from somanet.core import plots
     from somanet.core.calibration import Calibration
     from somanet.core.files import make_folder
+    from somanet.core.guard import check_write
     from somanet.core.plots import save_figure
     from somanet.core.schema import SALTATIONS, TRACKS
     from somanet.io.datasets.writers import write_kaggle
@@ -36,6 +40,10 @@ def simulate(
     from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
 
     calibration = Calibration(pixel_size_um, frame_interval_min)
+    of_movie = ("movie.ome.tif", "movie_first_frame.png", *(f"movie_truth_{name}" for name in _TRUTHS))
+    parts = ((nuclei, ("nuclei.zip",)), (crops, ("crops.zip",)), (frames, of_movie))
+    for name in (name for number, names in parts if number for name in names):
+        check_write(output / name)  # all, before the first is written
     make_folder(output)
     if nuclei:
         write_kaggle(output / "nuclei.zip", simulate_nuclei(n_images=nuclei, shape_YX=(256, 256), seed=seed))

@@ -21,12 +21,15 @@ Replace = Annotated[
 ]
 
 
-def guarding(command: Callable[..., None], *, beside: tuple[str, ...] = ()) -> Callable[..., None]:
+def guarding(
+    command: Callable[..., None], *, beside: tuple[str, ...] = (), shallow: tuple[str, ...] = ()
+) -> Callable[..., None]:
     """A command wrapped in :func:`somanet.core.guard.guarded`, with the option `--replace` if it has an output.
 
     Args:
         command: a typer command function.
         beside: suffixes of further outputs: `_report` for what is written to `<output>_report`.
+        shallow: parameters that name folders of which only the files are read, so that outputs may lie in them.
     """
     signature = inspect.signature(command, eval_str=True)
     writes = bool(OUTPUTS & set(signature.parameters))
@@ -36,9 +39,13 @@ def guarding(command: Callable[..., None], *, beside: tuple[str, ...] = ()) -> C
         replace = values.pop("replace", False)
         outputs = [path for name in OUTPUTS & set(values) for path in _paths(values[name])]
         outputs += [path.parent / f"{path.name}{ending}" for path in list(outputs) for ending in beside]
-        inputs = [path for name, value in values.items() if name not in OUTPUTS for path in _paths(value)]
-        with guarded(inputs=inputs, outputs=outputs, replace=replace):
+        read = {name: list(_paths(value)) for name, value in values.items() if name not in OUTPUTS}
+        folders = [path for name in shallow for path in read.pop(name, [])]
+        inputs = [path for paths in read.values() for path in paths]
+        with guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace) as kept:
             command(**values)
+            for path in kept:
+                typer.echo(f"Kept: {path}, what was there before")
 
     parameters = list(signature.parameters.values())
     if writes:

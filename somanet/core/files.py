@@ -85,6 +85,7 @@ def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
             with temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
             guard.note_writing(temporary, path)
+            _keep_unknown(path)
             temporary.replace(path)
     except OSError as error:
         raise explain(error, path) from error
@@ -105,10 +106,15 @@ def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def _keep_unknown(path: Path) -> None:
+    """Keep under another name what --replace allows to be replaced and SomaNet did not write."""
+    if guard.is_foreign(path):
+        path.rename(guard.keep(free_name(path, "before")))
+
+
 def _replace_folder(new: Path, path: Path) -> None:
-    """Put a folder in another's place. With --replace a folder of others is kept under another name."""
-    if path.exists() and guard.replacing() and not guard.is_known(path):
-        path.rename(free_name(path, "before"))
+    """Put a folder in another's place."""
+    _keep_unknown(path)
     old = replace_folder(new, path)
     if old is not None:
         remove(old)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from somanet.core.hashing import is_hidden, sha256_file
 
 WRITTEN = ".somanet.jsonl"
 """A line for each file that a command wrote into the folder: its name, or path from there, and its SHA-256."""
+WRITTEN_BY = ".somanet.{}.jsonl"
+"""The same of one user, by number, in a folder where another user's notes cannot be added to."""
 
 
 class _Inputs:
@@ -33,17 +35,20 @@ class _Inputs:
     def __init__(self, paths: Iterable[Path] = ()) -> None:
         self._paths: dict[Path, Path] = {}
         self._numbers: dict[tuple[int, int], Path] = {}
+        self._shallow: set[Path] = set()
         for path in paths:
             self.add(path)
 
     def __iter__(self) -> Iterator[Path]:
         return iter(self._paths.values())
 
-    def add(self, path: Path) -> None:
-        """Add what exists; what does not will be refused by its reader."""
+    def add(self, path: Path, *, shallow: bool = False) -> None:
+        """Add what exists; what does not will be refused by its reader. Folders inside a shallow one are not read."""
         if (number := _number(path)) is not None:
             self._paths[_real(path)] = path
             self._numbers[number] = path
+            if shallow:
+                self._shallow.add(path)
 
     def same(self, path: Path) -> Path | None:
         """The input that a path names, through links and on file systems that ignore case."""
@@ -53,7 +58,7 @@ class _Inputs:
     def around(self, path: Path) -> Path | None:
         """The input folder that a path lies in."""
         found = (self.same(folder) for folder in _real(path).parents)
-        return next((folder for folder in found if folder is not None), None)
+        return next((folder for folder in found if folder is not None and folder not in self._shallow), None)
 
 
 @dataclass
@@ -63,6 +68,7 @@ class _Work:
     inputs: _Inputs
     outputs: tuple[Path, ...] = ()
     replace: bool = False
+    kept: list[Path] = field(default_factory=list)
 
 
 _work: list[_Work] = []
@@ -70,18 +76,30 @@ _work: list[_Work] = []
 
 
 @contextmanager
-def guarded(*, inputs: Iterable[Path] = (), outputs: Sequence[Path] = (), replace: bool = False) -> Iterator[None]:
+def guarded(
+    *,
+    inputs: Iterable[Path] = (),
+    shallow: Iterable[Path] = (),
+    outputs: Sequence[Path] = (),
+    replace: bool = False,
+) -> Iterator[list[Path]]:
     """Hold all that a block writes against what it reads and what was there before.
 
     Args:
         inputs: files and folders that it reads; in such a folder nothing is written.
+        shallow: folders of which it reads the files, but not the folders inside, in which it may write.
         outputs: files and folders that it writes, or writes into.
         replace: files of others may be replaced, as the user said.
+
+    Yields:
+        where what was replaced so is kept; grows while the block works.
 
     Raises:
         SomaNetError: at once, an output is an input, lies in one, or cannot be written.
     """
     work = _Work(_Inputs(inputs), tuple(map(_real, outputs)), replace)
+    for path in shallow:
+        work.inputs.add(path, shallow=True)
     _work.append(work)
     try:
         for path in outputs:
@@ -89,7 +107,7 @@ def guarded(*, inputs: Iterable[Path] = (), outputs: Sequence[Path] = (), replac
             check_writable(path)
             if path.suffix and _is(stat.S_ISREG, path):  # without a suffix it is a folder that the command writes
                 _check_known(path)
-        yield
+        yield work.kept
     finally:
         _work.remove(work)
 
@@ -109,12 +127,26 @@ def protect(path: Path) -> Path:
     """Add a file or folder to what the command at work reads, where only the work itself finds out; gives the path."""
     if _work:
         _work[0].inputs.add(path)
+        for output in _work[0].outputs:
+            check_not_read(output)
     return path
 
 
 def replacing() -> bool:
     """Whether the user let the command at work replace what SomaNet did not write."""
     return any(work.replace for work in _work)
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether there is something at an output that SomaNet did not write, and --replace lets it go."""
+    return replacing() and _is_output(path) and os.path.lexists(path) and not is_known(path)
+
+
+def keep(place: Path) -> Path:
+    """Note where something that is replaced is kept, for the user to be told; gives the place."""
+    if _work:
+        _work[0].kept.append(place)
+    return place
 
 
 def inputs_in(folder: Path) -> list[Path]:
@@ -173,14 +205,28 @@ def note_writing(new: Path, path: Path) -> None:
     """
     if not _is_output(path):
         return
-    files = sorted(file for file in new.rglob("*") if file.is_file()) if new.is_dir() else [new]
-    lines = [
-        json.dumps({"file": (Path(path.name) / file.relative_to(new)).as_posix(), "sha256": sha256_file(file)})
-        for file in files
-    ]
+    if not new.is_dir():
+        _add_notes(path.parent, {path.name: sha256_file(new)})
+        return
+    # Of a folder the notes lie in it, so that they move and are copied with it.
+    files = sorted(file for file in new.rglob("*") if file.is_file() and not is_hidden(file.relative_to(new)))
+    _add_notes(new, {file.relative_to(new).as_posix(): sha256_file(file) for file in files})
+
+
+def _add_notes(folder: Path, digests: Mapping[str, str]) -> None:
+    fresh = {name: digest for name, digest in digests.items() if digest not in _noted(folder, name)}
+    lines = "".join(f"\n{json.dumps({'file': name, 'sha256': digest})}" for name, digest in fresh.items())
+    if not lines:
+        return
     # One write at the end, so that two processes do not tear each other's lines; a line that a full disk cut ends here.
-    with (path.parent / WRITTEN).open("a", encoding="utf-8", newline="\n") as notes:
-        notes.write("".join(f"\n{line}" for line in lines))
+    for name in (WRITTEN, WRITTEN_BY.format(_user())):
+        try:
+            with (folder / name).open("a", encoding="utf-8", newline="\n") as notes:
+                notes.write(lines)
+            return
+        except PermissionError:  # another user's
+            if name != WRITTEN:
+                raise
 
 
 def is_known(path: Path) -> bool:
@@ -201,12 +247,15 @@ def _file_is_known(path: Path) -> bool:
 
 def _noted(folder: Path, name: str) -> frozenset[str]:
     """The hashes of what SomaNet wrote under a name, as a folder's notes have them."""
-    notes = folder / WRITTEN
-    try:
-        state = notes.stat()
-    except OSError:
-        return frozenset()
-    return _read_notes(notes, state.st_mtime_ns, state.st_size).get(name, frozenset())
+    found: frozenset[str] = frozenset()
+    for notes in (folder / WRITTEN, folder / WRITTEN_BY.format(_user())):
+        if (state := _stat(notes)) is not None:
+            found |= _read_notes(notes, state.st_mtime_ns, state.st_size).get(name, frozenset())
+    return found
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
 
 
 @lru_cache(maxsize=64)

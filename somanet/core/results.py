@@ -19,11 +19,11 @@ from pathlib import Path
 
 from somanet.core import guard
 from somanet.core.errors import SomaNetError
-from somanet.core.files import explain, make_folder
+from somanet.core.files import explain, json_object, make_folder, write_json
 from somanet.core.hashing import sha256_tree
-from somanet.core.swapping import free_name, remove, remove_leftovers, replace_folder, temporary_path
+from somanet.core.swapping import free_name, holds_mounts, remove, remove_leftovers, replace_folder, temporary_path
 
-_INCOMING, _OLD = ".somanet-incoming", ".old-"
+_INCOMING, _PLAN = ".somanet-incoming", ".plan.json"
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,17 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
     if not any(output.iterdir()):
         return
     recorded = _recorded(output, kind)
+    if locked := _unreadable(output):
+        raise SomaNetError(
+            f"{locked} cannot be read, and could not be kept among new results. Make it readable, move it away, or "
+            "choose another --output."
+        )
     if recorded is None and not guard.replacing():
         raise SomaNetError(
             f"{output} holds other things than {kind.what}, which could be overwritten. Choose a new or empty folder "
             "for --output; or give --replace, which keeps what is there and adds the results."
         )
-    known = _unchanged(output, recorded or {})
+    known = set(_unchanged(output, recorded or {}))
     names = {*(recorded or {}), *writes, kind.record}
     if read := [path for path in guard.inputs_in(output) if _name_in(path, output) in names]:
         raise SomaNetError(
@@ -88,9 +93,10 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
         )
     changed = sorted(path.name for path in output.iterdir() if path.name in names - known - {kind.record})
     if changed and not guard.replacing():
+        why = "was changed since SomaNet wrote it" if changed[0] in (recorded or {}) else "was not written by SomaNet"
         raise SomaNetError(
-            f"{output / changed[0]} was changed since SomaNet wrote it, or is not SomaNet's, and new results would "
-            "replace it. Choose another --output; or give --replace, which keeps it as "
+            f"{output / changed[0]} {why}, and new results would replace it. Choose another --output; or give "
+            "--replace, which keeps it as "
             f"{free_name(output / changed[0], 'before').name}."
         )
 
@@ -123,6 +129,8 @@ def result_folder(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
             (_take_place if whole else _fill)(folder, place, kind)
         except OSError as error:
             raise explain(error, output) from error
+    except SomaNetError as error:  # of a file inside: the user knows the folder by its own name
+        raise SomaNetError(str(error).replace(str(folder), str(output))) from error
     finally:
         remove(folder)
 
@@ -134,10 +142,14 @@ def _take_place(folder: Path, place: Path, kind: Kind) -> None:
         return
     shutil.copymode(place, folder)
     new = {path.name for path in folder.iterdir()}
-    kept = _carry(place, folder, new, kind)
+    known = _unchanged(place, _recorded(place, kind) or {})
+    kept = _carry(place, folder, new, known, kind)
     old = replace_folder(folder, place)
     if old is None:
         return
+    for name, state in known.items():  # what was corrected after it was found to be as SomaNet wrote it
+        if (old / name).exists() and _state(old / name) != state:
+            (old / name).rename(guard.keep(free_name(place / name, "before")))
     for name, there in kept.items():  # what was saved there in the meantime
         if (old / name).exists() and _state(old / name) != _state(place / there):
             remove(place / there)
@@ -149,51 +161,63 @@ def _take_place(folder: Path, place: Path, kind: Kind) -> None:
 
 
 def _can_be_exchanged(place: Path) -> bool:
+    """Whether a folder can be given up for another: not what the user stands in, nor what others have put there."""
     here = Path(os.path.realpath(Path.cwd()))
-    stays = place.is_mount() or place == here or place in here.parents or not os.access(place.parent, os.W_OK)
-    return not stays
+    if place == here or place in here.parents or not os.access(place.parent, os.W_OK) or holds_mounts(place):
+        return False
+    me = os.getuid() if hasattr(os, "getuid") else 0
+    return me == 0 or all(path.lstat().st_uid == me for path in place.rglob("*"))
 
 
 def _fill(folder: Path, place: Path, kind: Kind) -> None:
     """Put new results into a folder that stays; what was there under their names goes, what a person keeps stays."""
-    recorded = _recorded(place, kind) or {}
-    known = _unchanged(place, recorded)
-    new = {path.name for path in folder.iterdir()}
-    for path in place.iterdir():
-        if path.name in known - new:
-            (folder / f"{_OLD}{path.name}").touch()  # a note that it goes when the new ones come
-        elif path.name in {*recorded, *new} - known - {kind.record}:
-            path.rename(free_name(path, "before"))
+    known = _unchanged(place, _recorded(place, kind) or {})
+    goes = {name: sha256_tree(place / name) for name in known}
+    if (place / kind.record).exists():
+        goes[kind.record] = sha256_tree(place / kind.record)
+    write_json(folder / _PLAN, {"goes": goes, "comes": sorted(path.name for path in folder.iterdir())})
     folder.rename(place / _INCOMING)
     _move_in(place)
 
 
 def _move_in(place: Path) -> None:
-    """Move results that are complete under :data:`_INCOMING` to where they belong, now or after a kill."""
+    """Move results that are complete under :data:`_INCOMING` to where they belong, now or after a kill.
+
+    What they replace goes only as long as it is what the plan says; anything else is kept under another name.
+    """
     incoming = place / _INCOMING
-    if not incoming.is_dir():
+    plan = json_object(incoming / _PLAN)
+    goes, comes = plan.get("goes"), plan.get("comes")
+    if not isinstance(goes, dict) or not isinstance(comes, list):  # no plan, no results of ours
         return
-    for path in sorted(incoming.iterdir(), key=lambda path: path.suffix == ".json"):
-        old = path.name.startswith(_OLD)
-        target = place / path.name.removeprefix(_OLD)
-        if old or target.is_dir():
-            remove(target)
-        if not old:
-            path.replace(target)
+    names = {str(name) for name in (*goes, *comes) if Path(str(name)).name == name}
+    try:
+        for name in sorted(names):
+            target, waits = place / name, os.path.lexists(incoming / name)
+            if name in comes and not waits:  # moved in before the kill
+                continue
+            unchanged = target.exists() and sha256_tree(target) == goes.get(name)
+            if unchanged:
+                remove(target)
+            elif waits and os.path.lexists(target):
+                target.rename(guard.keep(free_name(target, "before")))
+            if waits:
+                (incoming / name).replace(target)
+    except FileNotFoundError:  # another process moves the same results in
+        return
     remove(incoming)
 
 
-def _carry(place: Path, folder: Path, new: Collection[str], kind: Kind) -> dict[str, str]:
+def _carry(place: Path, folder: Path, new: Collection[str], known: Collection[str], kind: Kind) -> dict[str, str]:
     """Link what a person keeps among results into the folder of new ones; gives its names there and here."""
     recorded = _recorded(place, kind) or {}
-    known = _unchanged(place, recorded)
     kept = {}
     for path in place.iterdir():
         if path.name in known or path.name == kind.record:
             continue
         target = folder / path.name
         if path.name in recorded or path.name in new:
-            target = folder / free_name(path, "before").name
+            target = folder / guard.keep(free_name(path, "before")).name
         _link(path, target)
         kept[path.name] = target.name
     return kept
@@ -239,13 +263,25 @@ def _recorded_names(output: Path, kind: Kind) -> set[str]:
     return {*(_recorded(output, kind) or {}), kind.record}
 
 
-def _unchanged(output: Path, recorded: Mapping[str, str]) -> set[str]:
-    """Which of the recorded files are as SomaNet wrote them."""
-    return {
-        name
-        for name, digest in recorded.items()
-        if Path(name).name == name and (output / name).exists() and sha256_tree(output / name) == digest
-    }
+def _unchanged(output: Path, recorded: Mapping[str, str]) -> dict[str, tuple[object, ...]]:
+    """Which of the recorded files are as SomaNet wrote them, each with what tells a later change."""
+    found = {}
+    for name, digest in recorded.items():
+        path = output / name
+        if Path(name).name == name and path.exists():
+            state = _state(path)  # before its bytes: a change in between is one
+            if sha256_tree(path) == digest:
+                found[name] = state
+    return found
+
+
+def _unreadable(output: Path) -> Path | None:
+    """An entry of a folder of results that cannot be linked or copied, such as another user's private file."""
+    if hasattr(os, "getuid") and os.getuid() != 0:
+        for path in output.rglob("*"):
+            if path.is_file() and path.stat().st_uid != os.getuid() and not os.access(path, os.R_OK):
+                return path
+    return None
 
 
 def _name_in(path: Path, folder: Path) -> str:

@@ -14,7 +14,8 @@ import re
 import secrets
 import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from somanet.core.processes import OWNER, mark_is_dead, owner_mark
@@ -56,13 +57,37 @@ def remove_leftovers(folder: Path) -> None:
             remove(path)
 
 
+@contextmanager
+def scratch_folder(beside: Path) -> Iterator[Path]:
+    """A folder for intermediate files, on the same disk as ``beside``; removed afterwards, or by the next start."""
+    folder = temporary_path(beside)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        remove(folder)
+
+
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there and the system lets us."""
+    """Remove a file or a folder, if it is there and the system lets us; never what is mounted in it."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        if not holds_mounts(path):
+            shutil.rmtree(path, ignore_errors=True)
         return
     with suppress(OSError):
         path.unlink(missing_ok=True)
+
+
+def holds_mounts(folder: Path) -> bool:
+    """Whether another file system is mounted on a folder or somewhere in it; bind mounts count."""
+    place = os.path.realpath(folder)
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:  # not Linux
+        return Path(place).is_mount() or any(path.is_mount() for path in Path(place).rglob("*"))
+    # The fifth field is the place, with spaces and the like as octal numbers.
+    mounts = (re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), line.split(" ")[4]) for line in lines)
+    return any(mount == place or mount.startswith(f"{place.rstrip('/')}/") for mount in mounts)
 
 
 def replace_folder(new: Path, path: Path) -> Path | None:

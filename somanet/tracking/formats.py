@@ -133,7 +133,7 @@ def write_tracks(
 
 def _check_replaceable(path: Path, kind: str) -> None:
     """Refuse to replace a folder that holds anything but tracks of the same format."""
-    names = [p.name for p in path.iterdir()] if path.is_dir() else []
+    names = [p.name for p in path.iterdir() if p.name[0] != "."] if path.is_dir() else []
     same = is_geff(path) if kind == "geff" else all(map(is_ctc_file, names))
     if names and not (same and kind in ("ctc", "geff")):
         raise SomaNetError(f"{path} holds other things, which would be replaced: choose another name.")

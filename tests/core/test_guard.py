@@ -6,12 +6,13 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, write_text
-from somanet.core.guard import WRITTEN, guarded, is_known, protect, reading
+from somanet.core.guard import WRITTEN, check_write, guarded, is_known, protect, reading
 
 READ = "is what this command reads"
 
@@ -67,10 +68,12 @@ def test_in_a_folder_that_is_read_nothing_is_written_nor_over_it(tmp_path: Path)
 
 def test_what_the_work_finds_to_read_is_protected_too_until_its_end(tmp_path: Path) -> None:
     (tmp_path / "network").mkdir()
-    with guarded(outputs=[tmp_path / "network"]):
+    with guarded(outputs=[tmp_path / "scores"]):
         protect(tmp_path / "network")
         with pytest.raises(SomaNetError, match="lies in"):
             write_text(tmp_path / "network" / "config.json", "{}")
+    with guarded(outputs=[tmp_path / "network"]), pytest.raises(SomaNetError, match=READ):
+        protect(tmp_path / "network")  # refused at once, and not when it is written
     write_text(tmp_path / "network" / "config.json", "{}")
 
 
@@ -100,7 +103,8 @@ def test_what_somanet_wrote_is_replaced_and_what_it_did_not_write_is_not(tmp_pat
     run(scores, "3", replace=True)
     run(scores, "4")
     assert scores.read_text() == "4"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [WRITTEN, "scores.json"]
+    assert (tmp_path / "scores.before.json").read_text() == "a person's remark"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [WRITTEN, "scores.before.json", "scores.json"]
 
 
 def test_a_copy_elsewhere_is_not_known_and_a_moved_folder_is(tmp_path: Path) -> None:
@@ -112,7 +116,47 @@ def test_a_copy_elsewhere_is_not_known_and_a_moved_folder_is(tmp_path: Path) -> 
     assert is_known(tmp_path / "b" / "scores.json")
 
 
-def test_a_folder_that_is_replaced_whole_is_known_by_all_its_files(tmp_path: Path) -> None:
+def test_the_user_is_told_where_it_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("mine")
+    with guarded(outputs=[tmp_path / "a.json"], replace=True) as kept:
+        write_text(tmp_path / "a.json", "new")
+        assert kept == [tmp_path / "a.before.json"]
+
+
+def test_notes_do_not_grow_when_the_same_is_written_again(tmp_path: Path) -> None:
+    for text in "121212":
+        run(tmp_path / "a.json", text)
+    assert len((tmp_path / WRITTEN).read_text().split()) == 2 * 4  # two lines of two names and two values
+
+
+def test_in_a_folder_of_another_users_notes_there_are_own_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may write everywhere, so the refusal is made here."""
+    run(tmp_path / "theirs.json", "1")
+    opened = Path.open
+
+    def refuse(self: Path, mode: str = "r", **options: Any) -> Any:
+        if self.name == WRITTEN and mode == "a":
+            raise PermissionError(13, "another user's")
+        return opened(self, mode, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    run(tmp_path / "mine.json", "1")
+    run(tmp_path / "mine.json", "2")
+    assert is_known(tmp_path / "mine.json")
+    assert is_known(tmp_path / "theirs.json")
+
+
+def test_of_some_folders_only_the_files_are_read(tmp_path: Path) -> None:
+    """Movies in a folder, results in another one inside: the movies stay safe, and so does the folder itself."""
+    (tmp_path / "movie.tif").write_text("pixels")
+    with guarded(shallow=[tmp_path], inputs=[tmp_path / "movie.tif"], outputs=[tmp_path / "results"]):
+        write_text(tmp_path / "results" / "tracks.csv", "1")
+        for place in (tmp_path, tmp_path / "movie.tif"):
+            with pytest.raises(SomaNetError, match=READ):
+                check_write(place)
+
+
+def test_a_folder_that_is_replaced_whole_is_known_by_all_its_files_and_wherever_it_is_moved(tmp_path: Path) -> None:
     def save(replace: bool = False) -> None:
         with guarded(outputs=[tmp_path / "network"], replace=replace), atomic_path(tmp_path / "network") as folder:
             (folder / "deeper").mkdir(parents=True)
@@ -120,12 +164,15 @@ def test_a_folder_that_is_replaced_whole_is_known_by_all_its_files(tmp_path: Pat
 
     save()
     save()
+    (tmp_path / "network").rename(tmp_path / "elsewhere")
+    assert is_known(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").rename(tmp_path / "network")
     (tmp_path / "network" / "notes.txt").write_text("mine")
     with pytest.raises(SomaNetError, match="holds things that SomaNet did not write"):
         save()
     save(replace=True)
     assert (tmp_path / "network.before" / "notes.txt").read_text() == "mine"
-    assert [path.name for path in (tmp_path / "network").iterdir()] == ["deeper"]
+    assert {path.name for path in (tmp_path / "network").iterdir()} == {"deeper", WRITTEN}
 
 
 def test_an_empty_folder_may_be_replaced(tmp_path: Path) -> None:

@@ -136,6 +136,70 @@ def test_a_kill_at_any_step_leaves_old_or_new_and_a_start_that_works(
     assert kill_at > 10
 
 
+def test_what_a_person_does_after_a_kill_is_not_moved_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill leaves results half moved into the current folder; a table there is corrected before the next start."""
+    out = tmp_path / "out"
+    write(out, "a")
+    monkeypatch.chdir(out)
+    for kill_at in range(1, 60):
+        assert write(Path(), "b", kill_at=kill_at, cwd=out) != 0, "no kill left anything to move"
+        if (out / ".somanet-incoming" / "tracks.csv").exists():
+            break
+    (out / "tracks.csv").write_text("corrected")
+    swapping._looked_at.clear()
+    with guard.guarded(outputs=[out]):
+        check_results(out, KIND)
+    assert content(out) == results_of("b") | {"tracks.before.csv": "corrected"}
+
+
+def test_a_folder_of_that_name_without_a_plan_is_a_persons(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make(out)
+    (out / ".somanet-incoming").mkdir()
+    (out / ".somanet-incoming" / "tracks.csv").write_text("mine")
+    make(out, "2")
+    assert content(out)["tracks.csv"] == "2"
+    assert content(out)[".somanet-incoming/tracks.csv"] == "mine"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or os.getuid() != 0, reason="only root may mount")
+def test_what_is_mounted_in_a_folder_of_results_is_not_touched(tmp_path: Path) -> None:
+    """A disk that is mounted there, seen under a name with a space; also under --replace and at the removal itself."""
+    out, disk = tmp_path / "out", tmp_path / "disk"
+    make(out, "1")
+    disk.mkdir()
+    (disk / "raw.tif").write_text("pixels")
+    (out / "my disk").mkdir()
+    if subprocess.run(["mount", "--bind", disk, out / "my disk"], check=False, capture_output=True).returncode:
+        pytest.skip("this system mounts nothing")
+    try:
+        make(out, "2")
+        make(out, "3", replace=True)
+        swapping.remove(out)
+        assert (disk / "raw.tif").read_text() == "pixels"
+        assert content(out) == {"manifest.json": "3", "tracks.csv": "3", "my disk/raw.tif": "pixels"}
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "out"]
+    finally:
+        subprocess.run(["umount", out / "my disk"], check=True)
+
+
+def test_what_is_corrected_while_results_take_their_place_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the table was found to be as SomaNet wrote it, and before the folders are exchanged."""
+    out = tmp_path / "out"
+    make(out, "1")
+    exchange = swapping._exchange
+
+    def correct_then_exchange(one: Path, other: Path) -> bool:
+        (out / "tracks.csv").write_text("corrected")
+        return exchange(one, other)
+
+    monkeypatch.setattr(swapping, "_exchange", correct_then_exchange)
+    make(out, "2")
+    assert content(out) == {"manifest.json": "2", "tracks.csv": "2", "tracks.before.csv": "corrected"}
+
+
 def test_a_kill_between_two_renames_where_names_cannot_be_exchanged_is_undone(tmp_path: Path) -> None:
     """As on a system without exchange: the old folder is set aside, the process dies, the next start puts it back."""
     out = tmp_path / "out"
@@ -192,7 +256,7 @@ def test_a_persons_file_under_a_name_that_will_be_written_is_refused(tmp_path: P
     make(out, "1")
     (out / "somas.csv").write_text("mine")
     check_results(out, KIND)
-    with pytest.raises(SomaNetError, match=r"somas\.csv was changed .* or is not SomaNet's"):
+    with pytest.raises(SomaNetError, match=r"somas\.csv was not written by SomaNet"):
         check_results(out, KIND, writes=["somas.csv"])
     make(out, "2", replace=True, somas="new")
     assert content(out) == {
@@ -278,5 +342,5 @@ def test_a_damaged_record_makes_nothing_known(tmp_path: Path) -> None:
     make(out, "1")
     for text in ("{", "[]", '{"files": 3}', "{}"):
         (out / KIND.record).write_text(text)
-        with pytest.raises(SomaNetError, match=r"tracks\.csv was changed"):
+        with pytest.raises(SomaNetError, match=r"tracks\.csv was not written by SomaNet"):
             check_results(out, KIND, writes=["tracks.csv"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +10,8 @@ import numpy as np
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
+from somanet.core.hashing import is_hidden
+from somanet.core.swapping import scratch_folder
 from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
 from somanet.io.images import write_image, write_labels
 
@@ -63,10 +64,10 @@ def write_kaggle(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
     if path.suffix.lower() == ".zip":
         with (
             atomic_path(path) as archive,
-            tempfile.TemporaryDirectory(dir=archive.parent, prefix=".kaggle.") as folder,
+            scratch_folder(path.parent / "kaggle") as folder,
         ):
-            _write_kaggle_folder(Path(folder), items, path)
-            zip_folder(Path(folder), archive)
+            _write_kaggle_folder(folder, items, path)
+            zip_folder(folder, archive)
     else:
         check_replaceable(path, lambda child: (child / "images").is_dir())
         with atomic_path(path) as folder_path:
@@ -122,7 +123,11 @@ def check_replaceable(path: Path, ours: object) -> None:
     """Replacing a folder deletes what is in it: do so only where all of it is an older data set."""
     if not path.is_dir():
         return
-    strangers = [child.name for child in sorted(path.iterdir()) if not (callable(ours) and ours(child))]
+    strangers = [
+        child.name
+        for child in sorted(path.iterdir())
+        if not (is_hidden(Path(child.name)) or (callable(ours) and ours(child)))
+    ]
     if strangers:
         raise SomaNetError(
             f"Cannot write {path}: the folder holds other things ({', '.join(strangers[:3])}) that would be "

@@ -141,9 +141,9 @@ FINETUNE = [
 ]
 EVALUATE = [
     ("missing truth", "--predictions part --truth nowhere", "no such data set"),
-    ("missing folder", "--predictions nowhere --truth set.zip", "No folder .*nowhere"),
+    ("missing folder", "--predictions nowhere --truth set.zip", "nowhere is not a folder"),
     ("missing prediction", "--predictions part --truth set.zip", r"lacks 1 of 3 label images, such as c\.tif"),
-    ("wrong size", "--predictions small --truth set.zip", r"a\.tif has 56 × 96 px, the truth of 'a' 64 × 96"),
+    ("wrong size", "--predictions small --truth set.zip", r"a\.tif has 56 × 96 px, the ground truth of 'a' 64 × 96"),
     ("mismatch in the truth", "--predictions part --truth mismatch", "found 56 × 96"),
     ("neither", "--truth set.zip", "either --predictions FOLDER or --model FOLDER"),
     ("both", "--truth set.zip --predictions part --model model", "either --predictions FOLDER or --model FOLDER"),

@@ -144,14 +144,14 @@ def test_a_folder_is_there_at_every_moment_of_its_replacement(tmp_path: Path, mo
 
 
 def test_what_dead_writers_left_in_a_folder_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
-    """Left by a process that is dead: removed. By this one, by one of another machine, by a person: it stays."""
+    """Left by a dead process: removed. Left by this one, by one of another machine, or by a person: kept."""
     dead = subprocess.run(
         [sys.executable, "-c", "from somanet.core.processes import owner_mark; print(owner_mark())"],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     mine = owner_mark()
     elsewhere = dead.replace(dead[:6], "0" * 6)
-    # the number of a process that lives, given again after the one that began at another time died
+    # the id of a live process, reused after the one with the other start time died
     again = mine.rpartition("-")[0] + "-100"
     left = [f".state.{dead}.0123abcd.part.pt", f".a.b.c.{dead}.0123abcd.part", f".state.{again}.0123abcd.part.pt"]
     others = [

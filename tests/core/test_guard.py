@@ -57,7 +57,7 @@ def test_in_a_folder_that_is_read_nothing_is_written_nor_over_it(tmp_path: Path)
             with pytest.raises(SomaNetError, match=f"lies in {raw}, which this command reads"):
                 write_text(place, "labels")
         with (
-            pytest.raises(SomaNetError, match=r"holds .*raw, which this command reads"),
+            pytest.raises(SomaNetError, match=r"contains .*raw, which this command reads"),
             atomic_path(tmp_path / "data"),
         ):
             pytest.fail("refused before the work")  # pragma: no cover

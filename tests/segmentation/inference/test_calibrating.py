@@ -1,4 +1,4 @@
-"""A checkpoint that is calibrated: its temperature, and its settings if asked."""
+"""Calibration of a checkpoint: its temperature, and its settings if wanted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.worlds import bright_network, save_bright_network, scene, somanet
 
 @pytest.fixture
 def harder() -> list[LabelledImage]:
-    """A dim soma that the bright network (logit = 20 (brightness − 0.5)) takes for background, among bright ones."""
+    """A dim soma that the bright network (logit = 20 (intensity − 0.5)) takes for background, among bright ones."""
     first, second = scene("a"), scene("b")
     dim = second.image.copy()
     dim[second.labels == 1] = 102  # logit −2, and true
@@ -52,7 +52,7 @@ def test_a_checkpoint_is_calibrated_in_place_or_as_a_copy(tmp_path: Path, harder
 
 @pytest.fixture
 def world(tmp_path: Path) -> tuple[Path, LabelledImage]:
-    """A network that finds what is brighter than half, and a picture whose somas end at 94 of 255.
+    """A network that detects pixels above half the range, and an image whose somas end at an intensity of 94 of 255.
 
     Its probability sigmoid(20 (b − 0.5)) is 0.20 at b = 0.431 and 0.25 at b = 0.445, where masks agree with these somas
     by (0.569 / 0.631)² = 0.81 and (0.555 / 0.631)² = 0.77: only at the lowest candidate is IoU 0.8 passed.

@@ -238,7 +238,7 @@ def test_small_somas_are_noted_too(lab: Path, tmp_path: Path, capsys: pytest.Cap
     write_image(tmp_path / "small.png", photograph(draw(TWO_SOMAS.replace("b", "."), scale=2)))
     command = ("predict", "small.png", "--model", lab / "fluorescence", "--output", "out", "--engine", "torch")
     assert somanet(*command, cwd=tmp_path) is None
-    assert "The somas found are 6.8 px across (median), outside the 8 to 50 px" in capsys.readouterr().err
+    assert "The detected somas are 6.8 px across (median), outside the 8 to 50 px" in capsys.readouterr().err
 
 
 def test_a_movie_in_which_nothing_is_found_says_what_to_try(
@@ -255,9 +255,9 @@ def test_a_movie_in_which_nothing_is_found_says_what_to_try(
     command = ("analyze", "dark.tif", "--model", "model", "--output", "out", "--no-overlay", "--engine", "torch")
     assert somanet(*command, cwd=tmp_path) is None
     out = capsys.readouterr().out
-    assert "note: No soma was found. If somas are larger or smaller than the 8 to 50 px" in out
+    assert "note: No soma was detected. If somas are larger or smaller than the 8 to 50 px" in out
     assert "No cell was found" in out
-    assert "No soma was found." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "No soma was detected." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 # The network that comes along

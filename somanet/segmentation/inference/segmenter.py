@@ -69,8 +69,8 @@ class Segmenter:
     def __post_init__(self) -> None:
         if self.symmetries not in get_args(Symmetries):
             raise SomaNetError(
-                f"Expected 1, 4 (flips) or 8 (flips and turns) test-time augmentations, found {self.symmetries}. Give one of "
-                "these."
+                f"Expected 1, 4 (flips) or 8 (flips and turns) test-time augmentations, found {self.symmetries}. Give "
+                "one of these."
             )
         if not self.networks:
             raise SomaNetError("Expected at least one network to segment with, found none. Name one.")

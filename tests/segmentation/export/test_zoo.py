@@ -52,7 +52,7 @@ def test_it_says_what_it_is(package: Path) -> None:
     assert answer["axes"][1]["channel_names"] == ["soma"]
     with zipfile.ZipFile(package) as archive:
         text = archive.read("README.md").decode()
-    assert "from probability 0.5 on" in text
+    assert "its probability is at least 0.5" in text
     assert "three channels from 0 to 255" in text
 
 

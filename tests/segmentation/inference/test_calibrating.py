@@ -37,7 +37,7 @@ def test_a_checkpoint_is_calibrated_in_place_or_as_a_copy(tmp_path: Path, harder
     assert found.nll_after < found.nll_before
     copy = load_checkpoint(tmp_path / "copy")
     assert (copy.sha256, copy.calibration, copy.temperature) == (before, found, found.temperature)
-    assert copy.metadata == {"training": {"epochs": 3}}  # what a network trained from it takes along
+    assert copy.metadata == {"training": {"epochs": 3}}  # inherited by networks fine-tuned from it
     assert load_checkpoint(tmp_path / "model").temperature == 1
     assert calibrate_checkpoint(tmp_path / "model", harder, tmp_path / "model").temperature == found
     assert {f.name for f in (tmp_path / "model").iterdir()} == {"README.md", "config.json", "model.safetensors"}
@@ -46,7 +46,7 @@ def test_a_checkpoint_is_calibrated_in_place_or_as_a_copy(tmp_path: Path, harder
         **config,
         "calibration": found.model_dump(),
     }
-    # fitted again, it is the same: the temperature is of the network, not of its calibrated answers
+    # fitted again, it is the same: the temperature is fitted to the raw outputs, not to calibrated ones
     assert calibrate_checkpoint(tmp_path / "copy", harder, tmp_path / "again").temperature == found
 
 
@@ -109,5 +109,7 @@ def test_calibrate_refuses_a_setting_that_the_network_does_not_use(
     folder, item = world
     write_pairs(tmp_path / "set", [item])
     refused = somanet("calibrate", "set", "--model", folder, "--output", "new", "--peak-height", cwd=tmp_path)
-    assert refused == "error: peak_height is of networks with the output 'distance'; this one has soma."
+    assert refused == (
+        "error: peak_height needs a network with the output 'distance'; this one has soma. Choose other settings."
+    )
     assert not (tmp_path / "new").exists()

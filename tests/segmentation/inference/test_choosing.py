@@ -82,5 +82,5 @@ def test_what_parts_two_somas_is_as_deep_as_the_truth_asks(true_somas: int, expe
 
 
 def test_a_network_without_a_distance_map_has_no_peaks() -> None:
-    with pytest.raises(SomaNetError, match="peak_height is of networks with the output 'distance'; this one has soma"):
+    with pytest.raises(SomaNetError, match="peak_height needs a network with the output 'distance'; this one has soma"):
         choose("peak_height", [cones()[None]], [somas(0.3)], ModelSpec())

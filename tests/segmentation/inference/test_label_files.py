@@ -66,10 +66,10 @@ def test_somas_of_the_networks_size_need_no_note() -> None:
 def test_somas_of_another_size_are_measured_and_a_factor_is_named() -> None:
     """Median 60 of 30, 60, 90: 20 / 60 = 0.33."""
     [note] = notes(labelled("a", 30, 60, 90))
-    assert note.startswith("The somas found are 60 px across (median), outside the 8 to 50 px")
+    assert note.startswith("The detected somas are 60 px across (median), outside the 8 to 50 px")
     assert "--rescale 0.33 (or --diameter 60) brings them to 20 px." in note
     [note] = notes(labelled("a", 20), labelled("b", 4), labelled("c", 5, 5))
-    assert note.startswith("2 of 3 inputs, such as 'b': The somas found are 4.0 px")
+    assert note.startswith("2 of 3 inputs, such as 'b': The detected somas are 4.0 px")
     assert "--rescale 5 " in note
 
 
@@ -81,13 +81,13 @@ def test_the_size_that_counts_is_the_one_that_the_network_saw() -> None:
 
 def test_nothing_found_is_told_with_the_way_out() -> None:
     [note] = notes(labelled("a"), labelled("b"))
-    assert note.startswith("No soma was found. If somas are larger or smaller than the 8 to 50 px")
+    assert note.startswith("No soma was detected. If somas are larger or smaller than the 8 to 50 px")
     assert "--diameter PX" in note
     assert "--rescale FACTOR" in note
     [note] = notes(labelled("a"), labelled("b", again=70))
     assert "somas of 70 px" in note
     [note] = notes(labelled("a"), factor=0.5)
-    assert "No soma was found at --rescale 0.5." in note
+    assert "No soma was detected at --rescale 0.5." in note
     assert list(notes_on([labelled("a")], Serves(), factor=1)) == []  # without a range there is no warning
 
 

@@ -88,12 +88,12 @@ def test_a_large_disk_is_found_where_the_network_knows_small_ones() -> None:
     factor=st.floats(0.25, 4), y=st.floats(45, 85), x=st.floats(45, 140),
 )  # fmt: skip
 def test_an_object_keeps_its_place_and_size(factor: float, y: float, x: float) -> None:
-    """A disk of 40 px, wherever it lies and however large it was seen."""
+    """A disk of 40 px, wherever it lies and whatever the factor."""
     image = disk((131, 187), (y, x), 40)
     bright = answer_rescaled(lambda seen: (seen > 125).astype(np.float32)[None], image, factor)
     labels = probabilities_to_labels(bright, ["soma"], InstanceSettings())
     [diameter] = diameters_px(labels)
-    within = 1 + 0.6 / factor  # a network's mask is good to about half a pixel of what it saw
+    within = 1 + 0.6 / factor  # a network's mask is accurate to about half a pixel of its input
     assert diameter == pytest.approx(40, abs=2 * within)
     assert ndimage.center_of_mass(labels) == pytest.approx((y, x), abs=within)
 

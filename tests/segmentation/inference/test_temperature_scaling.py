@@ -93,6 +93,6 @@ def test_a_network_that_is_always_right_or_knows_nothing_has_no_temperature() ->
 )
 def test_a_damaged_section_is_refused(tmp_path: Path, section: object, said: str) -> None:
     save_checkpoint(tmp_path / "model", bright_network(), ModelSpec(), {"calibration": section})
-    with pytest.raises(SomaNetError, match=f"{said} what `somanet calibrate` writes") as error:
+    with pytest.raises(SomaNetError, match=f"expected what `somanet calibrate` writes in {said}") as error:
         load_checkpoint(tmp_path / "model")
     assert "\n" not in str(error.value)

@@ -49,8 +49,8 @@ def test_a_checkpoint_that_says_nothing_serves_everything(tmp_path: Path) -> Non
     [
         ({"modality": "x-ray"}, "serves.modality"),
         ({"modalities": "fluorescence"}, "serves.modalities"),
-        ({"diameter_px": [50, 8]}, "expected in serves"),
-        ("everything", "expected in serves"),
+        ({"diameter_px": [50, 8]}, "expected the intended use of its network in serves"),
+        ("everything", "expected the intended use of its network in serves"),
     ],
 )
 def test_a_section_of_another_kind_is_refused(tmp_path: Path, section: object, where: str) -> None:

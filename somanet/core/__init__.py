@@ -1,1 +1,1 @@
-"""What every room stands on: errors, files, units, tables, settings, figures, the machine."""
+"""The foundation of every other package: errors, files, units, tables, settings, figures, the machine."""

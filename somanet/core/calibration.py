@@ -1,4 +1,4 @@
-"""Pixels to micrometres, frames to hours: here and nowhere else, and without defaults."""
+"""Conversion of pixels to micrometres and frames to hours: only here, and without defaults."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Calibration:
 
 @dataclass(frozen=True)
 class FileCalibration:
-    """What a file says of its scale; ``None`` where it says nothing."""
+    """The scale in a file's metadata; ``None`` where it is missing."""
 
     pixel_size_um: float | None = None
     frame_interval_min: float | None = None
 
     def complete(self, *, pixel_size_um: float | None = None, frame_interval_min: float | None = None) -> Calibration:
-        """The full scale, a given value going before the file's own.
+        """The full scale; a value given here overrides the file's own.
 
         Raises:
             SomaNetError: neither the file nor the caller gives a value, or a value is not positive.
@@ -65,6 +65,6 @@ class FileCalibration:
         if missing or pixel is None or interval is None:
             raise SomaNetError(
                 f"The physical scale is unknown: the file's metadata lacks it and {' and '.join(missing)} "
-                "was not given. Look it up in the microscope's settings and give it."
+                "was not given. Look it up in the microscope's settings and pass it."
             )
         return Calibration(pixel, interval)

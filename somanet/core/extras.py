@@ -1,4 +1,4 @@
-"""Optional packages: which extra of the installation brings them, and whether they are there."""
+"""Optional packages: which extra installs them, and whether they are present."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGES = {
     "sweeps": ("optuna",),
     "cluster": ("distributed",),
 }
-"""Extra of `pyproject.toml` → the packages of it that nothing of it works without."""
+"""Extra of `pyproject.toml` → its indispensable packages."""
 
 
 def missing(extra: str) -> tuple[str, ...]:
@@ -22,15 +22,15 @@ def missing(extra: str) -> tuple[str, ...]:
 
 
 def require(extra: str, *, purpose: str, otherwise: str = "") -> None:
-    """Refuse before the work what an optional package is missing for.
+    """Fail before any work is done if an optional package is missing.
 
     Args:
-        extra: that brings the packages.
-        purpose: what needs them, as the user asked for it.
+        extra: the extra that installs the packages.
+        purpose: what needs them, in the user's terms.
         otherwise: what the user can do instead of installing them, such as ``, or use --engine torch``.
 
     Raises:
-        SomaNetError: it names the packages and the extra to install.
+        SomaNetError: packages are missing; the message names them and the extra to install.
     """
     if lacking := missing(extra):
         raise SomaNetError(
@@ -41,5 +41,5 @@ def require(extra: str, *, purpose: str, otherwise: str = "") -> None:
 def _found(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # the package that it would be part of
+    except ModuleNotFoundError:  # its parent package is missing
         return False

@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old content or the new, never a part; and naming content by hash."""
+"""Write files so that a crash leaves either the old content or the new, never part of it; read small JSON files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from somanet.core import guard
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.swapping import free_name, remove, remove_leftovers, replace_folder, temporary_path
 
-# How libraries that write by themselves (safetensors, torch) word what the system told them
+# How libraries that do their own writing (safetensors, torch) word the system's errors
 _FAILED_WRITES = ("No space left", "StorageFull", "File too large", "FileTooLarge", "write failed", "unexpected pos")
 
 
 def explain(error: OSError, path: Path) -> SomaNetError:
-    """Turn an operating-system error into a line that says what to do."""
+    """Turn an operating-system error into a one-line message with the next step."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SomaNetError(
             f"Cannot write {path}: the disk is full. Nothing was changed; free some space and run again."
@@ -35,12 +35,15 @@ def explain(error: OSError, path: Path) -> SomaNetError:
             f"Cannot write {path}: the name is longer than the file system allows. Choose a shorter one."
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return SomaNetError(f"Cannot write {path}: a file is in the way of a folder, or a folder of a file.")
+        return SomaNetError(
+            f"Cannot write {path}: a file is in the way of a folder, or a folder in the way of a file. Choose another "
+            "place, or rename it."
+        )
     return SomaNetError(f"Cannot write {path}: {error.strerror or error}.")
 
 
 def make_folder(path: Path) -> Path:
-    """Create a folder and its parents; a refusal is a :class:`SomaNetError`."""
+    """Create a folder and its parents; a system error becomes a :class:`SomaNetError`."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -49,7 +52,7 @@ def make_folder(path: Path) -> Path:
 
 
 def make_readable(path: Path) -> None:
-    """Give a file the mode that any new file gets; safetensors hides those that it writes from colleagues (600)."""
+    """Give a file the mode of any new file; safetensors writes files that colleagues cannot read (600)."""
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
@@ -57,18 +60,18 @@ def make_readable(path: Path) -> None:
 
 @contextmanager
 def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
+    """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
 
-    The temporary name keeps the suffix, for writers that choose a format by it. Works for files and folders
+    The temporary name keeps the suffix, for writers that choose the format by it. Works for files and folders
     (a folder replaces an existing one).
 
     Args:
         path: what to write.
-        updates: ``path`` is changed on purpose, by a command that reads it: a variant is added to a parameter file.
+        updates: the command reads ``path`` and changes it on purpose, such as adding a variant to a parameter file.
 
     Raises:
-        SomaNetError: ``path`` is read by the command at work or was not written by SomaNet
-            (:mod:`somanet.core.guard`), the disk is full, the folder is not writable, or a name is in the way.
+        SomaNetError: the running command reads ``path``, SomaNet did not write it (:mod:`somanet.core.guard`), the
+            disk is full, the folder is not writable, or a file is in the way of a folder.
     """
     path = Path(path)
     if not updates:
@@ -100,7 +103,7 @@ def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
         if temporary.is_dir():
             remove(temporary)
         elif temporary.exists():
-            # A failed writer may still have it open: until that is closed, deleting alone would free no space.
+            # A failed writer may still hold it open, and until it is closed deleting alone frees no space.
             with suppress(OSError):
                 os.truncate(temporary, 0)
             temporary.unlink(missing_ok=True)
@@ -121,13 +124,13 @@ def _replace_folder(new: Path, path: Path) -> None:
 
 
 def write_text(path: Path | str, text: str, *, updates: bool = False) -> None:
-    """Write UTF-8 text atomically, with Unix line ends on every system; ``updates`` as for :func:`atomic_path`."""
+    """Write UTF-8 text atomically, with Unix line endings on every system; ``updates`` as for :func:`atomic_path`."""
     with atomic_path(path, updates=updates) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path | str, value: Any, *, updates: bool = False) -> None:
-    """Write JSON atomically, keys in the given order. NaN and infinity become ``null``, which JSON lacks."""
+    """Write JSON atomically, keys in the given order. NaN and infinity, which JSON lacks, become ``null``."""
     write_text(path, json.dumps(_plain(value), indent=2) + "\n", updates=updates)
 
 
@@ -146,19 +149,19 @@ def _plain(value: Any) -> Any:
 
 
 _LARGEST_JSON_BYTES = 256 << 20
-"""What SomaNet writes has kilobytes: anything larger than this is another file, and would fill the memory."""
+"""SomaNet's JSON files are kilobytes in size; anything larger is some other file and would fill the memory."""
 
 
 def read_json(path: Path | str, *, expected: str, keys: Collection[str] = ()) -> dict[str, Any]:
-    """The JSON object that a file holds.
+    """The JSON object in a file.
 
     Args:
         path: the file.
         expected: what it should be, for messages: `the scores that somanet evaluate wrote`.
-        keys: what the object must have.
+        keys: keys that the object must have.
 
     Raises:
-        SomaNetError: the file is missing, far too large, no JSON object in UTF-8, nested too deeply, or lacks a key.
+        SomaNetError: the file is missing, far too large, not a JSON object in UTF-8, nested too deeply, or lacks a key.
     """
     path = Path(path)
     try:
@@ -172,17 +175,17 @@ def read_json(path: Path | str, *, expected: str, keys: Collection[str] = ()) ->
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SomaNetError(
-            f"{path} not found; expected {expected}. Has the stage that writes it run? `dvc repro` runs a pipeline's."
+            f"{path} not found; expected {expected}. Has the stage that writes it run? `dvc repro` runs the pipeline."
         ) from error
     except OSError as error:
         raise SomaNetError(
             f"{path} cannot be read ({error.strerror or error}); expected {expected}. Check the path and permissions."
         ) from error
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON; brackets in brackets
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON; brackets within brackets
         why = "nested too deeply" if isinstance(error, RecursionError) else first_line(error).removesuffix(".")
         raise SomaNetError(
             f"{path} is not JSON ({why}); expected {expected}. Was it edited or cut short? Write it again: `dvc repro` "
-            "rebuilds what a pipeline made."
+            "rebuilds pipeline outputs."
         ) from error
     if not isinstance(content, dict):
         raise SomaNetError(f"{path} holds a {type(content).__name__}; expected {expected}. Is it another file?")
@@ -194,7 +197,7 @@ def read_json(path: Path | str, *, expected: str, keys: Collection[str] = ()) ->
 
 
 def json_object(path: Path | str) -> dict[str, Any]:
-    """The JSON object that a file holds; empty for a file that holds none, of which nothing is expected."""
+    """The JSON object in a file; empty if there is none, for files that need not hold one."""
     try:
         return read_json(path, expected="a JSON object")
     except SomaNetError:

@@ -1,12 +1,12 @@
-"""No command writes where it reads, and none replaces what SomaNet did not write.
+"""No command overwrites its own input or replaces a file that SomaNet did not write.
 
-A command is :func:`guarded`: it names what it reads and where it writes. Whatever is then written through
-:func:`somanet.core.files.atomic_path` is held against that. Outside a guarded command (a DVC stage, whose outputs DVC
-owns, or a library call) only what :func:`reading` names is protected.
+A command is :func:`guarded`: it declares what it reads and where it writes. Everything then written through
+:func:`somanet.core.files.atomic_path` is checked against that. Outside a guarded command (a DVC stage, whose outputs
+DVC owns, or a library call) only what :func:`reading` names is protected.
 
-What SomaNet wrote is known by content: each output's SHA-256 is noted, before it becomes visible, in a hidden file
-beside it, so that the same command may replace it, on any computer, and a file that a person changed is not taken for
-SomaNet's.
+SomaNet recognises its own files by content: the SHA-256 of each output is recorded in a hidden file beside it before
+the output becomes visible. The same command may then replace it, on any computer, and a file that a person edited is
+not mistaken for SomaNet's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WRITTEN_BY = ".somanet.{}.jsonl"
 
 
 class _Inputs:
-    """Files and folders that are read: found by resolved path and by file number, however many there are."""
+    """The files and folders that are read, found by resolved path or by inode, in constant time."""
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
         self._paths: dict[Path, Path] = {}
@@ -51,7 +51,7 @@ class _Inputs:
                 self._shallow.add(path)
 
     def same(self, path: Path) -> Path | None:
-        """The input that a path names, through links and on file systems that ignore case."""
+        """The input that a path refers to, also through links and on case-insensitive file systems."""
         number = _number(path)
         return self._paths.get(_real(path)) or (None if number is None else self._numbers.get(number))
 
@@ -63,7 +63,7 @@ class _Inputs:
 
 @dataclass
 class _Work:
-    """What the command at work reads and writes."""
+    """What the running command reads and writes."""
 
     inputs: _Inputs
     outputs: tuple[Path, ...] = ()
@@ -72,7 +72,7 @@ class _Work:
 
 
 _work: list[_Work] = []
-"""The innermost last. Of the process, not of a thread: what one thread reads another must not overwrite."""
+"""The innermost last. Per process, not per thread: no thread may overwrite what another one reads."""
 
 
 @contextmanager
@@ -89,13 +89,13 @@ def guarded(
         inputs: files and folders that it reads; in such a folder nothing is written.
         shallow: folders of which it reads the files, but not the folders inside, in which it may write.
         outputs: files and folders that it writes, or writes into.
-        replace: files of others may be replaced, as the user said.
+        replace: the user allowed replacing files that SomaNet did not write.
 
     Yields:
         where what was replaced so is kept; grows while the block works.
 
     Raises:
-        SomaNetError: at once, an output is an input, lies in one, or cannot be written.
+        SomaNetError: on entry: an output is an input, lies in one, or cannot be written.
     """
     work = _Work(_Inputs(inputs), tuple(map(_real, outputs)), replace)
     for path in shallow:
@@ -105,7 +105,7 @@ def guarded(
         for path in outputs:
             check_not_read(path)
             check_writable(path)
-            if path.suffix and _is(stat.S_ISREG, path):  # without a suffix it is a folder that the command writes
+            if path.suffix and _is(stat.S_ISREG, path):  # without a suffix the output is a folder
                 _check_known(path)
         yield work.kept
     finally:
@@ -114,7 +114,7 @@ def guarded(
 
 @contextmanager
 def reading(*inputs: Path | None) -> Iterator[None]:
-    """Let nothing that a block writes fall on these files and folders; None is left out."""
+    """Refuse to overwrite these files and folders within a block; None is ignored."""
     work = _Work(_Inputs(path for path in inputs if path is not None))
     _work.append(work)
     try:
@@ -124,7 +124,7 @@ def reading(*inputs: Path | None) -> Iterator[None]:
 
 
 def protect(path: Path) -> Path:
-    """Add a file or folder to what the command at work reads, where only the work itself finds out; gives the path."""
+    """Add a file or folder to the inputs of the running command, if it is only found during the work; returns it."""
     if _work:
         _work[0].inputs.add(path)
         for output in _work[0].outputs:
@@ -133,7 +133,7 @@ def protect(path: Path) -> Path:
 
 
 def replacing() -> bool:
-    """Whether the user let the command at work replace what SomaNet did not write."""
+    """Whether the user allowed the running command to replace files that SomaNet did not write."""
     return any(work.replace for work in _work)
 
 
@@ -150,21 +150,21 @@ def keep(place: Path) -> Path:
 
 
 def inputs_in(folder: Path) -> list[Path]:
-    """What the command at work reads that lies in a folder, however its path is written."""
+    """The inputs of the running command that lie in a folder, however the paths are written."""
     here = _Inputs([folder])
     return [path for work in _work for path in work.inputs if here.around(path) is not None]
 
 
 def check_write(path: Path) -> None:
-    """Refuse to create or replace a file or folder that is read, or that others made.
+    """Refuse to create or replace a file or folder that is an input, or that SomaNet did not write.
 
     Raises:
-        SomaNetError: it says what is in danger.
+        SomaNetError: naming the file at risk.
     """
     check_not_read(path)
     if _is(stat.S_ISDIR, path) and (inside := inputs_in(path)):
         raise SomaNetError(
-            f"{path} holds {inside[0]}, which this command reads, and would be replaced. Choose another output."
+            f"{path} contains {inside[0]}, which this command reads, and would be replaced. Choose another output."
         )
     _check_known(path)
 
@@ -174,23 +174,23 @@ def check_not_read(path: Path) -> None:
     for work in _work:
         if work.inputs.same(path) is not None:
             raise SomaNetError(
-                f"{path} is what this command reads, and would be overwritten. Choose another place for the output."
+                f"{path} is an input of this command and would be overwritten. Choose another place for the output."
             )
         if (folder := work.inputs.around(path)) is not None:
             raise SomaNetError(
-                f"{path} lies in {folder}, which this command reads: what is written there would be taken for input, "
+                f"{path} lies in {folder}, which this command reads: output written there would be taken for input, "
                 "or replace it. Choose a place outside that folder for the output."
             )
 
 
 def check_writable(path: Path) -> None:
-    """Refuse, before the work and not after it, an output that cannot be written."""
+    """Refuse an output that cannot be written, before the work rather than after it."""
     place = path.absolute()
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
     if place != path.absolute() and not _is(stat.S_ISDIR, place):
         raise SomaNetError(
-            f"Cannot write {path}: a file is in the way of a folder, {place}. Choose another place, or rename it."
+            f"Cannot write {path}: a file is in the way of a folder: {place}. Choose another place, or rename it."
         )
     if not os.access(place, os.W_OK):
         raise SomaNetError(
@@ -199,9 +199,9 @@ def check_writable(path: Path) -> None:
 
 
 def note_writing(new: Path, path: Path) -> None:
-    """Note what is about to become visible as ``path``, if it is an output of a guarded command.
+    """Record what is about to become visible as ``path``, if it is an output of a guarded command.
 
-    It is noted before and not after, so that what a command killed in between left is known as SomaNet's too.
+    It is recorded before, not after, so that files left by a command killed in between are recognised as SomaNet's too.
     """
     if not _is_output(path):
         return
@@ -230,7 +230,7 @@ def _add_notes(folder: Path, digests: Mapping[str, str]) -> None:
 
 
 def is_known(path: Path) -> bool:
-    """Whether SomaNet wrote a file, or all files of a folder, and nobody changed them since."""
+    """Whether SomaNet wrote a file, or all files of a folder, and nobody has changed them since."""
     if not path.is_dir():
         return _file_is_known(path)
     files = (file for file in path.rglob("*") if not file.is_dir())
@@ -269,7 +269,7 @@ def _read_notes(notes: Path, _changed_ns: int, _size: int) -> dict[str, frozense
         try:
             row = json.loads(line)
             name, digest = str(row["file"]), str(row["sha256"])
-        except (ValueError, TypeError, KeyError, RecursionError):  # cut by a full disk, or somebody else's line
+        except (ValueError, TypeError, KeyError, RecursionError):  # cut by a full disk, or a foreign line
             continue
         found[name] = found.get(name, frozenset()) | {digest}
     return found
@@ -278,12 +278,12 @@ def _read_notes(notes: Path, _changed_ns: int, _size: int) -> dict[str, frozense
 def _check_known(path: Path) -> None:
     if _is_output(path) and not replacing() and os.path.lexists(path) and not is_known(path):
         what = (
-            "holds things that SomaNet did not write, or that were changed since,"
+            "contains files that SomaNet did not write, or that were changed since,"
             if path.is_dir()
             else ("was not written by SomaNet, or was changed since,")
         )
         raise SomaNetError(
-            f"{path} {what} and would be replaced. Choose another output, or give --replace if it may go."
+            f"{path} {what} and would be replaced. Choose another output, or give --replace to allow it."
         )
 
 
@@ -297,7 +297,7 @@ def _real(path: Path) -> Path:
 
 
 def _number(path: Path) -> tuple[int, int] | None:
-    """What the file system knows a file or folder by; None if there is none."""
+    """Device and inode of a file or folder; None if there is none."""
     state = _stat(path)
     return None if state is None else (state.st_dev, state.st_ino)
 
@@ -308,7 +308,7 @@ def _is(kind: Callable[[int], bool], path: Path) -> bool:
 
 
 def _stat(path: Path) -> os.stat_result | None:
-    """None also of a path that no system takes, such as one with a name that is too long: its writer explains that."""
+    """None also for an impossible path, such as one with too long a name: its writer explains the problem."""
     try:
         return path.stat()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Content named by its SHA-256."""
+"""SHA-256 of files and folders."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def sha256_tree(path: Path | str) -> str:
 
 
 def is_hidden(path: Path) -> bool:
-    """Whether a part of a relative path begins with a dot: a system's own files, and notes of SomaNet."""
+    """Whether a part of a relative path begins with a dot: system files, and SomaNet's own records."""
     return any(part.startswith(".") for part in path.parts)

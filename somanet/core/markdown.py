@@ -1,4 +1,4 @@
-"""Tables in Markdown: the one place that writes them."""
+"""Markdown tables: the only place that writes them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _BARE_PIPE = re.compile(r"(?<!\\)((?:\\\\)*)\|")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its columns padded to one width, so that the source can be read too.
+    """A Markdown table with its columns padded to one width, so that the source is readable too.
 
-    Cells are Markdown: bold and code stay. What would break the table is made harmless, as names in it are a user's:
-    a bar that is not yet escaped, line ends, and control and direction characters.
+    Cells are Markdown: bold and code stay. Since cells may hold names chosen by users, whatever would break the table
+    is neutralised: unescaped bars, line breaks, and control and direction characters.
 
     Args:
-        head: titles of the columns; a title may be empty or come twice.
-        rows: as many cells each.
+        head: column titles; a title may be empty or occur twice.
+        rows: one cell per column each.
     """
     width = len(head)
     frame = pd.DataFrame([list(map(cell, row)) for row in rows], columns=range(width), dtype=object)
@@ -29,11 +29,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def cell(text: str) -> str:
-    """Markdown that stays in its cell: one line, without a bar that ends it."""
+    """Markdown that stays in its cell: one line, with bars escaped."""
     flat = "".join(" " if _is_control(character) else character for character in text)
     return _BARE_PIPE.sub(r"\1\\|", " ".join(flat.split()))
 
 
 def _is_control(character: str) -> bool:
-    """Line ends, other controls, and marks that turn the direction of the rest of the page."""
+    """Line breaks, other control characters, and marks that reverse the direction of the following text."""
     return unicodedata.category(character) in ("Cc", "Zl", "Zp") or unicodedata.bidirectional(character) in _DIRECTION

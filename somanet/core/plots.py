@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HIT, MISSED, FALSE = (0.16, 0.63, 0.35), (0.20, 0.45, 0.90), (0.90, 0.25, 0.20)
-"""Colours of agreement, of truth that was missed, and of prediction that is false."""
+"""Colours of true positives, of missed ground truth (false negatives) and of false positives."""
 
 
 def blank(width: float, height: float) -> Figure:
-    """A figure of so many inches, outside pyplot's global state."""
+    """A figure of the given size in inches, outside pyplot's global state."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def display(image: NDArray[np.generic]) -> NDArray[np.float64]:
-    """An image for people, YXC 0 to 1: brightness spread with a square root, so that dim somas show."""
+    """An image for display, YXC 0 to 1: square root of the intensity, so that dim somas are visible."""
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=-1)
     values = image[..., :3].astype(float)
@@ -39,7 +39,7 @@ def display(image: NDArray[np.generic]) -> NDArray[np.float64]:
 
 
 def coloured_labels(labels_YX: NDArray[np.integer]) -> NDArray[np.float64]:
-    """One colour per object on black; neighbours in number differ most."""
+    """One colour per object on black; consecutive ids differ most."""
     from matplotlib import colormaps
 
     hues = (labels_YX * 0.381966) % 1.0  # steps of the golden angle
@@ -49,7 +49,7 @@ def coloured_labels(labels_YX: NDArray[np.integer]) -> NDArray[np.float64]:
 
 
 def errors(labels_true_YX: NDArray[np.integer], labels_pred_YX: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Agreement green, missed truth blue, false prediction red; outlines of the true objects white."""
+    """True positives green, false negatives blue, false positives red; outlines of the ground-truth objects white."""
     true, pred = labels_true_YX > 0, labels_pred_YX > 0
     colours = np.zeros((*true.shape, 3))
     colours[true & pred], colours[true & ~pred], colours[~true & pred] = HIT, MISSED, FALSE
@@ -60,7 +60,7 @@ def errors(labels_true_YX: NDArray[np.integer], labels_pred_YX: NDArray[np.integ
 def panels(
     examples: Sequence[tuple[str, NDArray[np.generic], NDArray[np.integer], NDArray[np.integer]]],
 ) -> Figure:
-    """Input, truth, prediction and errors side by side, one example (name, image, truth, prediction) per row."""
+    """Input, ground truth, prediction and errors, one example (name, image, ground truth, prediction) per row."""
     figure = blank(12, 3.15 * len(examples))
     axes = figure.subplots(len(examples), 4, squeeze=False)
     for row, (name, image, truth, prediction) in zip(axes, examples, strict=True):
@@ -72,9 +72,9 @@ def panels(
         ]
         titles = [
             name if len(name) <= 24 else f"{name[:10]}…{name[-10:]}",
-            f"truth: {len(np.unique(truth[truth > 0]))}",
+            f"ground truth: {len(np.unique(truth[truth > 0]))}",
             f"prediction: {len(np.unique(prediction[prediction > 0]))}",
-            "green right, blue missed, red false",
+            "green correct, blue missed, red false",
         ]
         for ax, picture, title in zip(row, pictures, titles, strict=True):
             ax.imshow(picture, interpolation="nearest")
@@ -96,7 +96,7 @@ def outlines(image: NDArray[np.generic], labels_YX: NDArray[np.integer]) -> Figu
 
 
 def curves(history: pd.DataFrame) -> Figure:
-    """Loss and IoU against the epoch, training and validation; one line per seed where there are several."""
+    """Training and validation loss and IoU per epoch; one line per seed if there are several."""
     figure = blank(9, 3.4)
     for ax, quantity in zip(figure.subplots(1, 2), ("loss", "iou"), strict=True):
         _curve(ax, history, quantity)
@@ -124,10 +124,11 @@ def _curve(ax: Axes, history: pd.DataFrame, quantity: str) -> None:
 def groups(
     comparisons: Sequence[tuple[str, str, tuple[str, str], pd.DataFrame]],
 ) -> Figure:
-    """One panel per compared number: a dot for each donor, a bar for each group's mean.
+    """One panel per compared quantity: a dot for each donor, a bar for each group's mean.
 
     Args:
-        comparisons: number, unit, (reference, group), and the donors' values (columns ``group``, ``donor``, ``value``).
+        comparisons: quantity, unit, (reference, group), and the donors' values (columns ``group``, ``donor``,
+            ``value``).
     """
     n_columns = min(len(comparisons), 3)
     n_rows = -(-len(comparisons) // n_columns)

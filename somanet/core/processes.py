@@ -1,4 +1,4 @@
-"""Which process this is, and whether another one still lives: who owns a file that is being written, a run, a trial."""
+"""Identify processes and check whether they are alive: which one writes a file, or works on a run or a trial."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from functools import cache
 from pathlib import Path
 
 _START_TOLERANCE_S = 2.0
-"""The start is counted from the computer's start by a clock that may be set meanwhile."""
+"""Start times are computed from the boot time, by a clock that may have been adjusted in the meantime."""
 
 OWNER = re.compile(r"(?P<machine>[0-9a-f]{6})-(?P<pid>\d+)-(?P<start>\d+)")
-"""How :func:`owner_mark` looks within a file name."""
+"""The pattern of an :func:`owner_mark` within a file name."""
 
 
 def started_at(pid: int | None = None) -> float:
-    """When a process began, in seconds since 1970; this one unless told.
+    """Start time of a process in seconds since 1970; by default of this one.
 
     Raises:
-        psutil.NoSuchProcess: there is none of that number.
+        psutil.NoSuchProcess: no process has that id.
     """
     import psutil
 
@@ -28,10 +28,10 @@ def started_at(pid: int | None = None) -> float:
 
 
 def is_alive(pid: int, started_s: float) -> bool:
-    """Whether the process of this machine with that number and start still lives.
+    """Whether the process of this machine with that id and start time is still alive.
 
-    A number is given again to later processes; the start tells them apart. Where nothing can be found out about a
-    process, which is somebody else's then, it counts as alive.
+    Process ids are reused; the start time tells the processes apart. A process that may not be inspected, because it
+    belongs to another user, counts as alive.
     """
     import psutil
 
@@ -47,7 +47,7 @@ def is_alive(pid: int, started_s: float) -> bool:
 
 
 def owner_mark() -> str:
-    """This process in a form that a file name can carry: machine, process number, start in hundredths of a second."""
+    """This process as part of a file name: machine, process id, start time in hundredths of a second."""
     return _mark(os.getpid())
 
 
@@ -66,7 +66,7 @@ def _mark(pid: int) -> str:
 
 @cache
 def _machine() -> str:
-    """Of the place where process numbers mean the same: a computer, or a container on it."""
+    """Id of the process namespace: a computer, or a container on it."""
     try:
         numbers = str(Path("/proc/self/ns/pid").readlink())
     except OSError:  # not Linux

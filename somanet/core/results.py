@@ -1,4 +1,4 @@
-"""A folder of results: made beside its place, then exchanged whole with the old one.
+"""A folder of results: written beside its destination, then swapped with the old folder as a whole.
 
 A failure or a kill leaves the old results or the new, never a mixture. What a person keeps in the folder stays through
 every exchange: files that SomaNet did not write, and those of its own that were changed since, which are kept under
@@ -33,7 +33,7 @@ class Kind:
     Attributes:
         record: the JSON file that every such folder has; its `files` maps the name of each other file, or folder, to
             its SHA-256.
-        what: it is called in messages.
+        what: its name in messages.
     """
 
     record: str
@@ -41,7 +41,7 @@ class Kind:
 
 
 def hashes_of(folder: Path, kind: Kind) -> dict[str, str]:
-    """SHA-256 of every file and folder of results, by name, for its record; the record itself left out."""
+    """SHA-256 of every file and folder of results, by name, for the record; without the record itself."""
     return {
         path.name: sha256_tree(path)
         for path in sorted(folder.iterdir())
@@ -50,22 +50,22 @@ def hashes_of(folder: Path, kind: Kind) -> dict[str, str]:
 
 
 def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> None:
-    """Refuse, before the work and not after it, a place where results would harm something.
+    """Refuse an output folder where results would do damage, before the work rather than after it.
 
     Args:
         output: the folder.
-        kind: of results.
+        kind: the kind of results.
         writes: names that will be written, as far as they are known.
 
     Raises:
-        SomaNetError: it is a file, cannot be written, holds other things and no results, or holds results that were
-            changed since or something else under a name that will be written.
+        SomaNetError: it is a file, cannot be written, contains other files but no results, or contains edited results
+            or a foreign file under a name that will be written.
     """
     guard.check_not_read(output)
     guard.check_writable(output)
     if output.exists() and not output.is_dir():
         raise SomaNetError(
-            f"Cannot write {output}: a file is in the way of the results' folder. Choose another --output."
+            f"Cannot write {output}: a file is in the way of the results folder. Choose another --output."
         )
     if not output.is_dir():
         return
@@ -81,15 +81,15 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
         )
     if recorded is None and not guard.replacing():
         raise SomaNetError(
-            f"{output} holds other things than {kind.what}, which could be overwritten. Choose a new or empty folder "
+            f"{output} contains files other than {kind.what}, which could be overwritten. Choose a new or empty folder "
             "for --output; or give --replace, which keeps what is there and adds the results."
         )
     known = set(_unchanged(output, recorded or {}))
     names = {*(recorded or {}), *writes, kind.record}
     if read := [path for path in guard.inputs_in(output) if _name_in(path, output) in names]:
         raise SomaNetError(
-            f"{read[0]} is read here, and new results would replace it. Choose another --output, or give the file "
-            "another name first."
+            f"{read[0]} is an input, and new results would replace it. Choose another --output, or rename the file "
+            "first."
         )
     changed = sorted(path.name for path in output.iterdir() if path.name in names - known - {kind.record})
     if changed and not guard.replacing():
@@ -103,15 +103,15 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
 
 @contextmanager
 def result_folder(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> Iterator[Path]:
-    """A folder to write results into; when the block succeeds, it takes the place of ``output`` in one step.
+    """Yield a folder to write results into; when the block succeeds, it replaces ``output`` in one step.
 
-    The block writes the record last, with :func:`hashes_of`. When it fails nothing changes.
+    The block writes the record last, with :func:`hashes_of`. If it fails, nothing changes.
 
     Args:
         output, kind, writes: as for :func:`check_results`.
 
     Raises:
-        SomaNetError: see :func:`check_results`, or the system refuses.
+        SomaNetError: as for :func:`check_results`, or the folder cannot be written.
     """
     check_results(output, kind, writes=writes)
     place = Path(os.path.realpath(output))
@@ -124,7 +124,7 @@ def result_folder(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
         yield folder
         for path in folder.iterdir():
             if path.name[0] == ".":
-                remove(path)  # notes of the work itself
+                remove(path)  # records of this run's own writing
         try:
             (_take_place if whole else _fill)(folder, place, kind)
         except OSError as error:
@@ -136,7 +136,7 @@ def result_folder(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
 
 
 def _take_place(folder: Path, place: Path, kind: Kind) -> None:
-    """Exchange old results for new; what else the old folder holds is in both from before until after."""
+    """Swap old results for new; other files of the old folder are in both throughout the swap."""
     if not place.is_dir():
         replace_folder(folder, place)
         return
@@ -224,7 +224,7 @@ def _carry(place: Path, folder: Path, new: Collection[str], known: Collection[st
 
 
 def _link(source: Path, target: Path) -> None:
-    """The same content under another name, without a copy where the file system can."""
+    """Put the same content under another name, without a copy if the file system supports it."""
     if source.is_symlink():
         target.symlink_to(source.readlink())
     elif source.is_dir():
@@ -240,7 +240,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _state(path: Path) -> tuple[object, ...]:
-    """What tells whether a file was saved anew, or a folder's files."""
+    """A state that changes whenever a file, or a file of a folder, is saved again."""
     if path.is_dir() and not path.is_symlink():
         return tuple((p.relative_to(path), *_state(p)) for p in sorted(path.rglob("*")) if not p.is_dir())
     found = path.lstat()
@@ -248,7 +248,7 @@ def _state(path: Path) -> tuple[object, ...]:
 
 
 def _recorded(output: Path, kind: Kind) -> Mapping[str, str] | None:
-    """The names and hashes that a folder's record has; None if there is no record."""
+    """The names and hashes in a folder's record; None if there is no record."""
     path = output / kind.record
     if not path.is_file():
         return None
@@ -256,7 +256,7 @@ def _recorded(output: Path, kind: Kind) -> Mapping[str, str] | None:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         return {str(name): str(digest) for name, digest in files.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}  # of a version before, or damaged: nothing there is known
+        return {}  # from an older version, or damaged: nothing in it is known
 
 
 def _recorded_names(output: Path, kind: Kind) -> set[str]:
@@ -285,6 +285,6 @@ def _unreadable(output: Path) -> Path | None:
 
 
 def _name_in(path: Path, folder: Path) -> str:
-    """The entry of a folder that a path is or lies in."""
+    """The entry of a folder that a path is, or lies in."""
     inside = Path(os.path.realpath(path)).relative_to(os.path.realpath(folder))
     return inside.parts[0]

@@ -1,4 +1,4 @@
-"""Columns, number types and units of the tables that pass between stages: every stored name is here."""
+"""Columns, data types and units of the tables that pass between stages: every stored name is defined here."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pandas as pd
 from somanet.core.errors import SomaNetError
 
 Dtype = Literal["string", "int64", "Int64", "float64"]
-"""``Int64`` is a whole number that may be unknown; ``float64`` may be NaN; ``string`` may be empty."""
+"""``Int64`` is an integer that may be missing; ``float64`` may be NaN; ``string`` may be empty."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, number type, unit ("" if it has none) and meaning."""
+    """One column: its name, data type, unit ("" if it has none) and meaning."""
 
     name: str
     dtype: Dtype
@@ -36,7 +36,7 @@ class Schema:
         return tuple(column.name for column in self.columns)
 
     def frame(self, rows: list[dict[str, object]]) -> pd.DataFrame:
-        """A table of rows with this schema's columns, order and number types, even of no rows."""
+        """A table of rows with this schema's columns, order and data types, even without rows."""
         table = pd.DataFrame(rows, columns=list(self.names))
         return table.astype({column.name: _pandas_dtype(column.dtype) for column in self.columns})
 
@@ -102,7 +102,7 @@ BOXES = Schema(
     ),
 )
 CONFIDENCE = Column("confidence", "float64", "", "mean calibrated soma probability of its pixels, from 0 to 1")
-"""Also a column of tracks that SomaNet found: NaN where tracking cut or joined what the network found."""
+"""Also a column of SomaNet's own tracks: NaN where tracking split or merged the network's objects."""
 OBJECT = (
     Column("label", "int64", "", "its value in the label image"),
     Column("area_px", "int64", "px²", "pixels"),
@@ -146,11 +146,11 @@ SALTATIONS = Schema(
 
 
 def check_columns(df: pd.DataFrame, schema: Schema, source: str) -> None:
-    """Refuse a table that lacks columns; further columns are welcome.
+    """Refuse a table that lacks columns; additional columns are allowed.
 
     Args:
         df: the table.
-        schema: what it should hold.
+        schema: the expected columns.
         source: where it came from, for the message.
 
     Raises:
@@ -161,20 +161,20 @@ def check_columns(df: pd.DataFrame, schema: Schema, source: str) -> None:
         found = [str(name) for name in df.columns]
         raise SomaNetError(
             f"{source}: the {schema.name} table lacks {missing}; it has {found}. "
-            "Was it written by an older stage, or is it another table? `dvc repro` rebuilds it."
+            "Was it written by an older version, or is it another table? `dvc repro` rebuilds it."
         )
 
 
 def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Refuse a table of tracks that cannot be true; else give it back by track and frame.
+    """Refuse an impossible table of tracks; otherwise return it sorted by track and frame.
 
     Args:
         tracks: :data:`TRACKS` columns at least, rows in any order.
         source: where it came from, for messages.
 
     Raises:
-        SomaNetError: missing columns, two points of one track in one frame, ids below 1, frames below 0, a position or
-            time that is unknown or infinite, or time that does not go forward.
+        SomaNetError: missing columns, two points of one track in one frame, ids below 1, frames below 0, a missing or
+            infinite position or time, or time that does not increase.
     """
     check_columns(tracks, TRACKS, source)
     twice = tracks.duplicated(["track_id", "frame"])
@@ -182,12 +182,12 @@ def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
         track, frame = tracks.loc[twice, ["track_id", "frame"]].iloc[0]
         raise SomaNetError(
             f"{source}: track {track:.0f} has two points in frame {frame:.0f}; expected one per frame. Remove one of "
-            "them. Were tables of several movies joined? Each movie has its own."
+            "them. Were the tables of several movies joined? Each movie needs its own."
         )
     if (tracks["track_id"] < 1).any() or (tracks["frame"] < 0).any():
         raise SomaNetError(
             f"{source}: expected track ids from 1 and frames from 0, found {tracks['track_id'].min()} and "
-            f"{tracks['frame'].min()}. Are the columns in another order?"
+            f"{tracks['frame'].min()}. Are the columns in a different order?"
         )
     numbers = tracks[["t_h", "y_px", "x_px", "y_um", "x_um"]]
     wrong = ~(numbers.abs() < float("inf")).all(axis=1)
@@ -202,7 +202,7 @@ def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
     if still.any():
         track, frame = ordered.loc[still, ["track_id", "frame"]].iloc[0]
         raise SomaNetError(
-            f"{source}: t_h does not grow with frame within a track (track {track:.0f}, frame {frame:.0f}). It is the "
-            "time in hours since frame 0: was the frame interval 0, or are the times those of another movie?"
+            f"{source}: t_h does not increase with frame within a track (track {track:.0f}, frame {frame:.0f}). It is "
+            "the time in hours since frame 0: was the frame interval 0, or are the times from another movie?"
         )
     return ordered

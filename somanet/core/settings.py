@@ -23,13 +23,13 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
 _LARGEST_FLOAT = 3.4028234663852886e38
-"""Of 32 bits, in which networks and images are computed: what is larger would become infinite there."""
+"""Of float32, in which networks and images are computed: anything larger would become infinite."""
 _LARGEST_INT = 2**63 - 1
-"""Of 64 bits, in which arrays count."""
+"""Of int64, with which arrays count."""
 
 
 class Settings(BaseModel):
-    """Base of every settings type: immutable; a misspelt key is an error, and so is a number beyond any use."""
+    """Base of every settings type: immutable; misspelt keys and absurdly large numbers are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -41,7 +41,7 @@ class Settings(BaseModel):
 
 
 def _check_numbers(value: Any) -> None:
-    """Refuse numbers beyond any use, also inside of lists and mappings whose items have no type of their own."""
+    """Refuse absurdly large numbers, also inside lists and mappings whose items have no declared type."""
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError("Input should be a finite number")
@@ -61,17 +61,17 @@ def _check_numbers(value: Any) -> None:
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
-    """A YAML file that holds a mapping.
+    """The mapping in a YAML file.
 
     Raises:
-        SomaNetError: it is missing, no YAML, or holds something else.
+        SomaNetError: the file is missing, is not YAML, or holds something other than a mapping.
     """
     path = Path(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SomaNetError(f"{path} not found. Run from the project's folder, or name the file.") from error
-    # ValueError: no UTF-8, or a value that looks like a date or a number and is none, such as 2024-13-45
+    # ValueError: not UTF-8, or a value that looks like a date or a number but is not one, such as 2024-13-45
     except (yaml.YAMLError, ValueError, OSError) as error:
         raise SomaNetError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
@@ -85,7 +85,7 @@ def parse(kind: type[SettingsT], values: Mapping[str, Any], *, source: str) -> S
     """Check values against a settings type.
 
     Raises:
-        SomaNetError: the first problem, with the nearest name for an unknown key.
+        SomaNetError: naming the first problem, with the nearest known name for an unknown key.
     """
     try:
         return kind.model_validate(values)
@@ -107,16 +107,16 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
         try:
             value = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise SomaNetError(f"{assignment!r}: {text!r} is no YAML value. Check brackets and quotes.") from error
+            raise SomaNetError(f"{assignment!r}: {text!r} is not valid YAML. Check brackets and quotes.") from error
         result = with_setting(result, dotted, value)
     return result
 
 
 def with_setting(values: Mapping[str, Any], dotted: str, value: Any) -> dict[str, Any]:
-    """Nested values with one of them, named like `training.epochs`, changed; what was given stays as it is.
+    """A copy of nested values with one of them, named like `training.epochs`, changed.
 
     Raises:
-        SomaNetError: a part of the name is a value and not a section.
+        SomaNetError: a part of the name is a value, not a section.
     """
     first, _, rest = dotted.partition(".")
     if not rest:
@@ -132,7 +132,7 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
     # an unknown key explains a missing one, so it goes first
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     location = problem["loc"]
-    # pydantic adds the names of a union's members, such as constrained-int, which are no keys
+    # pydantic adds the names of a union's members, such as constrained-int, which are not keys
     parts = [str(part) for part in location if not str(part).startswith(("constrained-", "literal["))]
     dotted = ".".join(parts[:-1] if parts[-1:] in (["int"], ["float"]) else parts)
     if problem["type"] == "extra_forbidden":
@@ -149,7 +149,7 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
 
 
 def _keys(kind: Any, location: Sequence[int | str]) -> list[str]:
-    """Field names of the settings type at a place inside another."""
+    """Field names of the settings type at a location inside another."""
     for part in location:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             kind = kind.model_fields[str(part)].annotation

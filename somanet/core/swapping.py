@@ -1,9 +1,9 @@
-"""How a file or folder becomes visible: written under a hidden name beside its place, then given its name in one step.
+"""Atomic replacement of files and folders: written under a hidden name beside the target, then renamed in one step.
 
-The hidden name says which process writes, so that what a dead one left is removed by the next that writes there, and
-what a live one writes is left alone. A folder takes the place of another by exchanging two names where the system can
-(Linux, on local disks). Elsewhere the old one is set aside for a moment; what is found set aside by a dead process is
-put back.
+The hidden name identifies the writing process: the next process that writes there removes what a dead one left behind
+and leaves a live one's files alone. A folder replaces another by exchanging the two names where the system supports it
+(Linux, on local disks). Elsewhere the old folder is set aside for a moment; one that a dead process set aside is put
+back.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ _HIDDEN = re.compile(
 )
 
 _looked_at: set[Path] = set()
-"""Folders in which this process has looked for leftovers."""
+"""Folders that this process has already searched for leftovers."""
 
 
 def temporary_path(path: Path) -> Path:
-    """A hidden name beside ``path`` to write under; the suffix is kept, for writers that choose a format by it."""
+    """A hidden name beside ``path`` to write to; the suffix is kept, for writers that choose the format by it."""
     return _hidden_name(path, "part", path.stem, path.suffix)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what dead processes of this machine left half-written in a folder; looks once per process and folder."""
+    """Remove half-written files of this machine's dead processes from a folder; once per process and folder."""
     place = Path(os.path.realpath(folder))
     if place in _looked_at:
         return
     _looked_at.add(place)
     try:
         found = [(path, match) for path in place.iterdir() if (match := _HIDDEN.fullmatch(path.name))]
-    except OSError:  # whoever writes there will say so
+    except OSError:  # the write itself will report it
         return
     for path, match in found:
         if not mark_is_dead(match["owner"]):
@@ -91,10 +91,10 @@ def holds_mounts(folder: Path) -> bool:
 
 
 def replace_folder(new: Path, path: Path) -> Path | None:
-    """Give a folder its name; gives where the folder that had the name before lies now, if there was one.
+    """Rename a folder to ``path``; returns the new place of the folder that had this name before, if there was one.
 
     Raises:
-        OSError: the system refused; the old folder has its name then.
+        OSError: the system refused; the old folder keeps its name.
     """
     if not path.exists():
         new.replace(path)
@@ -112,7 +112,7 @@ def replace_folder(new: Path, path: Path) -> Path | None:
 
 
 def free_name(path: Path, word: str) -> Path:
-    """A name beside ``path`` that nothing has, with a word in it: `tracks.before.csv`, then `tracks.before-2.csv`."""
+    """An unused name beside ``path`` with a word in it: `tracks.before.csv`, then `tracks.before-2.csv`."""
     for number in range(1, 1_000_000):
         other = path.with_name(f"{path.stem}.{word}{f'-{number}' if number > 1 else ''}{path.suffix}")
         if not os.path.lexists(other):
@@ -123,13 +123,13 @@ def free_name(path: Path, word: str) -> Path:
 def _hidden_name(path: Path, kind: str, stem: str, suffix: str) -> Path:
     tail = f".{owner_mark()}.{secrets.token_hex(4)}.{kind}{suffix}"
     room = _LONGEST_NAME - len(os.fsencode(tail)) - 1
-    if kind == "part":  # of a file set aside the whole name is needed to put it back
+    if kind == "part":  # a folder set aside needs its whole name to be put back
         stem = os.fsdecode(os.fsencode(stem)[:room])
     return path.parent / f".{stem}{tail}"
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step; whether the system and the file system can (Linux, on local disks)."""
+    """Exchange two names in one step; returns False where the system or file system cannot (Linux local disks can)."""
     if not sys.platform.startswith("linux"):
         return False
     try:

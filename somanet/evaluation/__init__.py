@@ -1,1 +1,1 @@
-"""Scores against the truth."""
+"""Scores against the ground truth."""

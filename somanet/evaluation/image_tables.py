@@ -1,6 +1,6 @@
-"""Scores of a data set from its per-image table, for any number of draws of the images in one matrix product.
+"""Scores of a data set from its per-image table, for any number of resamples of the images in one matrix product.
 
-The definitions are those of :func:`somanet.evaluation.masks.pool`. Sizes of matched objects are in no table, so
+The definitions are those of :func:`somanet.evaluation.masks.pool`. The tables lack the sizes of matched objects, so
 `size_bias` is not among the scores.
 """
 
@@ -19,26 +19,26 @@ from somanet.core.errors import SomaNetError
 from somanet.evaluation.resampling import Floats, percentile_interval
 
 SCORES = ("iou", "precision", "recall", "accuracy", "mean_ap")
-"""Scores that comparisons show; all are better when higher."""
+"""Scores shown in comparisons; higher is better for all of them."""
 _MEANS = {
     "iou": "iou",
     "noise_per_image": "noise_objects",
     "merges_per_image": "merges",
     "splits_per_image": "splits",
 }
-"""Scores that are means over images, and their columns; all others are ratios of counts of all images together."""
+"""Scores that are means over images, and their columns; all others are ratios of counts pooled over all images."""
 
 
 @dataclass(frozen=True)
 class ImageValues:
-    """What the scores of a data set are made of, image by image.
+    """The per-image values from which the scores of a data set are computed.
 
     Attributes:
-        images: their names.
-        n_true: objects of each image's truth.
+        images: names of the images.
+        n_true: number of ground-truth objects in each image.
         columns: names of the values.
         values_CSN: columns × seeds × images.
-        thresholds: object IoU thresholds as the columns write them, ascending.
+        thresholds: object IoU thresholds as written in the column names, ascending.
     """
 
     images: tuple[str, ...]
@@ -54,23 +54,23 @@ class ImageValues:
 
     @property
     def scores(self) -> tuple[str, ...]:
-        """The scores that these values give."""
+        """The scores that can be computed from these values."""
         means = tuple(name for name, column in _MEANS.items() if column in self.columns)
         aps = tuple(f"ap_{level}" for level in self.thresholds)
         return (*means, "precision", "recall", "f1", "accuracy", *aps, "mean_ap")
 
     def sums(self, weights_RN: Floats) -> Floats:
-        """Columns × seeds × draws: sums over the images, each as often as its weight says."""
+        """Columns × seeds × resamples: sums over the images, each with its weight."""
         sums: Floats = self.values_CSN @ weights_RN.T
         return sums
 
     def score(self, name: str, sums_CSR: Floats, *, n_images: int | None = None) -> Floats:
-        """A score of each seed and draw; NaN where undefined, such as the precision of no prediction.
+        """A score of each seed and resample; NaN where undefined, such as the precision without predictions.
 
         Args:
             name: one of :attr:`scores`.
             sums_CSR: see :meth:`sums`.
-            n_images: of a draw; None: as many as there are.
+            n_images: number of images per resample; None: all of them.
         """
         if name in _MEANS:
             means: Floats = sums_CSR[self.columns.index(_MEANS[name])] / (n_images or len(self.images))
@@ -86,11 +86,11 @@ class ImageValues:
         return _ratio(tp, tp + fp + fn if wrong is None else tp + wrong)
 
     def of_images(self, name: str) -> Floats:
-        """A score of every image by itself, mean over the seeds in which it is defined."""
+        """A score of every single image, mean over the seeds in which it is defined."""
         return mean_of_defined(self.score(name, self.values_CSN, n_images=1))
 
     def seed_means(self, names: Sequence[str], sums_CSR: Floats) -> Floats:
-        """Draws × scores: means over the seeds in which a score is defined."""
+        """Resamples × scores: means over the seeds in which a score is defined."""
         return np.column_stack([mean_of_defined(self.score(name, sums_CSR)) for name in names])
 
 
@@ -98,12 +98,12 @@ def image_values(per_image: pd.DataFrame, source: str, *, by_name: bool = False)
     """A per-image table as arrays.
 
     Args:
-        per_image: as `per_image.csv`: a row per image, and per seed where there are several.
+        per_image: as `per_image.csv`: a row per image, and per seed if there are several.
         source: where it came from, for the message.
-        by_name: whether to bring the images into the order of their names, instead of keeping the table's.
+        by_name: sort the images by name, instead of keeping the table's order.
 
     Raises:
-        SomaNetError: columns are missing, an image stands there twice, or seeds were scored on different images.
+        SomaNetError: columns are missing, an image occurs twice, or seeds were scored on different images.
     """
     check_columns(per_image, source)
     places, images = pd.factorize(per_image["name"].astype(str), sort=by_name)
@@ -125,7 +125,7 @@ def image_values(per_image: pd.DataFrame, source: str, *, by_name: bool = False)
 
 
 def thresholds(per_image: pd.DataFrame) -> tuple[str, ...]:
-    """The object IoU thresholds that a per-image table was scored at, as its columns write them, ascending."""
+    """The object IoU thresholds of a per-image table, as written in its column names, ascending."""
     found = {match[1] for name in per_image.columns if (match := re.fullmatch(r"tp_([\d.]+)", str(name)))}
     return tuple(sorted(found, key=float))
 
@@ -136,7 +136,7 @@ def check_columns(per_image: pd.DataFrame, source: str, *further: str) -> None:
     Args:
         per_image: as `per_image.csv`.
         source: where it came from, for the message.
-        further: columns that are needed besides those that every data set's scores need.
+        further: columns needed in addition to those that all scores need.
 
     Raises:
         SomaNetError: naming the missing columns.
@@ -145,8 +145,8 @@ def check_columns(per_image: pd.DataFrame, source: str, *further: str) -> None:
     missing = [name for name in dict.fromkeys(("name", "n_true", "iou", *further, *counts)) if name not in per_image]
     if missing:
         raise SomaNetError(
-            f"{source}: the per-image table lacks {missing}. Was it written by `somanet evaluate --per-image` or the "
-            "stage evaluate?"
+            f"{source}: the per-image table lacks {missing}. Was it written by `somanet evaluate --per-image` or by "
+            "the stage evaluate?"
         )
 
 
@@ -159,10 +159,10 @@ def _check_seeds(places: NDArray[np.intp], numbers: NDArray[np.intp], n_images: 
 
 
 def pooled_metrics(table: ImageValues, counts_RN: Floats) -> dict[str, Any]:
-    """Mean over seeds, spread and intervals, under the names that `metrics.json` has.
+    """Mean over seeds, spread and intervals, under the names in `metrics.json`.
 
     Args:
-        table: the images in the order in which they were scored, which the draws of the intervals are of.
+        table: the images in the order in which they were scored, to which the resamples refer.
         counts_RN: see :func:`somanet.evaluation.resampling.bootstrap_counts`.
     """
     names = [*SCORES, "noise_per_image"]
@@ -179,7 +179,7 @@ def pooled_metrics(table: ImageValues, counts_RN: Floats) -> dict[str, Any]:
 
 
 def mean_of_defined(values_SR: Floats) -> Floats:
-    """Mean over the first axis of the values that are defined; NaN where none is."""
+    """Mean of the defined values over the first axis; NaN where there are none."""
     if len(values_SR) == 1:
         only: Floats = values_SR[0]
         return only

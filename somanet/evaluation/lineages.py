@@ -1,4 +1,4 @@
-"""Tracks against the truth, as lineages: CHOTA, whole tracks and divisions, all computed by traccuracy."""
+"""Tracks against the ground truth as lineages: CHOTA, complete tracks and divisions, all computed by traccuracy."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ def lineage_scores(
     mothers_true: Mapping[int, int] | None = None,
     mothers_pred: Mapping[int, int] | None = None,
 ) -> dict[str, float]:
-    """The scores that traccuracy has beyond those of :func:`somanet.evaluation.tracks.track_scores`.
+    """Scores of traccuracy in addition to those of :func:`somanet.evaluation.tracks.track_scores`.
 
-    The matching is ours, so that all scores of a prediction speak of the same pairs. A step over missed frames counts
-    as the way between them (traccuracy's relaxed skips), but for CHOTA, which has no such steps. Where one mask covers
-    several cells, all scores but CHOTA take the cell it overlaps best.
+    The matching is SomaNet's, so that all scores of a prediction refer to the same pairs. An edge over missed frames
+    counts as the path between them (traccuracy's relaxed skips), except in CHOTA, which has no such edges. If one mask
+    covers several cells, all scores but CHOTA use the cell it overlaps best.
 
     Args:
         matches: from :func:`somanet.evaluation.tracks.match_masks` or ``match_points``.
-        mothers_true: cell → the cell it came from by division; none divides if None.
-        mothers_pred: the same of the prediction.
+        mothers_true: cell → the mother cell it divided from; without divisions if None.
+        mothers_pred: the same for the prediction.
 
     Returns:
         `CHOTA` (Cell HOTA: like HOTA, and a cell's ancestors and descendants count as its track);
-        `link_precision`, `link_recall`, `link_f1` of steps from a frame to the next; `track_purity` and
-        `target_effectiveness`, the share of steps of the predicted and of the reference tracks that their best partner
+        `link_precision`, `link_recall`, `link_f1` of links from one frame to the next; `track_purity` and
+        `target_effectiveness`, the share of links of the predicted and of the reference tracks that their best partner
         has; `complete_tracks`, the share of reference tracks without any error; `division_precision`,
-        `division_recall`, `division_f1` of divisions in the right frame with both daughters right,
+        `division_recall`, `division_f1` of divisions in the correct frame with both daughters correct,
         `division_f1_within_1_frame`; the number of divisions. Undefined is NaN.
 
     Raises:
@@ -88,7 +88,7 @@ def lineage_scores(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without progress bars, and warnings of what is undefined."""
+    """Suppress progress bars and warnings about undefined scores."""
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
@@ -108,7 +108,7 @@ def _library() -> ModuleType:
 
 
 def _one_to_one(matches: Matches) -> Matches:
-    """Of the cells that one mask covers, the one of the best overlap."""
+    """Keep only the best-overlapping of the cells that one mask covers."""
     single = Matches(matches.reference, matches.predicted, [], [])
     for pairs, iou in zip(matches.pairs, matches.iou, strict=True):
         best = {}
@@ -128,9 +128,9 @@ def _compute(
     *,
     relaxed: bool = True,
 ) -> dict[str, Any]:
-    """One metric, on graphs of its own: traccuracy notes errors in the graphs it is given."""
+    """One metric, on its own graphs: traccuracy records errors in the graphs that it is given."""
     true, true_nodes = _graph(library, matches.reference, mothers[0], first=0)
-    # traccuracy tells the graphs apart by their nodes, so no two share a number.
+    # traccuracy distinguishes the graphs by their nodes, so no number may occur in both.
     pred, pred_nodes = _graph(library, matches.predicted, mothers[1], first=len(true_nodes))
     mapping = [(true_nodes[t, i], pred_nodes[t, j]) for t, pairs in enumerate(matches.pairs) for i, j in pairs]
     matched = library.matchers.Matched(true, pred, mapping, {"name": "SomaNet"})

@@ -1,4 +1,4 @@
-"""How well label images agree with the truth: pixels, objects, and the kinds of error."""
+"""Agreement of label images with the ground truth: pixels, objects, and the kinds of error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Labels = NDArray[np.integer]
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 CONTAINED = 0.5
-"""An object that has more than this share of its area inside another is counted as covered by it."""
+"""An object with more than this share of its area inside another counts as covered by it."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Overlap:
     """Areas of the objects of two label images and of their intersections, in pixels.
 
     Attributes:
-        true_px: area of each true object.
+        true_px: area of each ground-truth object.
         pred_px: area of each predicted object.
-        shared_px: intersection, true objects x predicted objects.
+        shared_px: intersection, ground-truth objects x predicted objects.
     """
 
     true_px: NDArray[np.int64]
@@ -44,7 +44,7 @@ class Overlap:
     def matches(self, min_iou: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """One-to-one pairs (true index, predicted index) with IoU >= ``min_iou``: as many as possible, then by IoU.
 
-        From 0.5 up the pairs are unique but for ties at exactly 0.5; below, an optimal assignment is taken.
+        From 0.5 up the pairs are unique except for ties at exactly 0.5; below, they are an optimal assignment.
         """
         iou = self.iou
         if not iou.size:
@@ -56,15 +56,15 @@ class Overlap:
 
 
 def overlap(labels_true_YX: Labels, labels_pred_YX: Labels) -> Overlap:
-    """Measure two label images of the same shape against each other; ids may have gaps.
+    """Measure the overlap of two label images of the same shape; ids may have gaps.
 
     Raises:
         SomaNetError: the shapes differ.
     """
     if labels_true_YX.shape != labels_pred_YX.shape:
         raise SomaNetError(
-            f"The prediction has shape {labels_pred_YX.shape}, the truth {labels_true_YX.shape}: they must be labels "
-            "of the same image. Was it cropped or resized in between?"
+            f"The prediction has shape {labels_pred_YX.shape}, the ground truth {labels_true_YX.shape}: expected "
+            "labels of the same image. Was it cropped or resized in between?"
         )
     true = relabel_sequential(np.asarray(labels_true_YX))[0].astype(np.int64).ravel()
     pred = relabel_sequential(np.asarray(labels_pred_YX))[0].astype(np.int64).ravel()
@@ -74,7 +74,7 @@ def overlap(labels_true_YX: Labels, labels_pred_YX: Labels) -> Overlap:
 
 
 def on_edge(labels_YX: Labels) -> NDArray[np.bool_]:
-    """Which objects (in order of id) touch the image's edge."""
+    """Which objects (in order of id) touch the image border."""
     sequential = relabel_sequential(np.asarray(labels_YX))[0]
     edge = np.concatenate([sequential[0], sequential[-1], sequential[:, 0], sequential[:, -1]])
     touching = np.zeros(int(sequential.max(initial=0)) + 1, bool)
@@ -83,11 +83,10 @@ def on_edge(labels_YX: Labels) -> NDArray[np.bool_]:
 
 
 def interior(labels_true_YX: Labels, labels_pred_YX: Labels) -> tuple[Labels, Labels]:
-    """Both label images without the objects that the image's edge cuts.
+    """Both label images without the objects cut by the image border.
 
-    A cell cut by the edge may lack a label, or half a cell may look like noise. Dropped are the true objects that
-    touch the edge, the predicted objects that touch it, and the predicted objects that lie mostly inside a dropped
-    true one.
+    A cell cut by the border may lack a label, or half a cell may look like noise. Ground-truth objects that touch the
+    border are dropped, and so are predicted objects that touch it or lie mostly inside a dropped ground-truth object.
     """
     measured = overlap(labels_true_YX, labels_pred_YX)
     true = relabel_sequential(np.asarray(labels_true_YX))[0]
@@ -113,12 +112,12 @@ def score_image(
     Args:
         labels_true_YX, labels_pred_YX: label images of the same shape, 0 = background.
         thresholds: object IoU thresholds; ``tp``, ``fp``, ``fn`` are counted at each.
-        noise_area_px: false objects smaller than this are counted as noise; the median true area of the data set.
+        noise_area_px: false positives smaller than this count as noise; the median true area of the data set.
 
     Returns:
         `iou` of the foregrounds (both empty = 1); `n_true`, `n_pred`; `tp_T`, `fp_T`, `fn_T` per threshold T;
         `noise_objects` (NaN without ``noise_area_px``); `merges`: predicted objects that cover more than half of each
-        of two or more true ones; `splits`: true objects that so cover two or more predicted ones.
+        of two or more true ones; `splits`: true objects that cover two or more predicted ones in the same way.
     """
     measured = overlap(labels_true_YX, labels_pred_YX)
     true, pred = np.asarray(labels_true_YX) > 0, np.asarray(labels_pred_YX) > 0
@@ -146,7 +145,7 @@ def score_image(
 
 
 def size_ratios(labels_true_YX: Labels, labels_pred_YX: Labels, *, min_iou: float = THRESHOLDS[0]) -> list[float]:
-    """Predicted over true area of every matched object; below 1 the masks come out too small."""
+    """Predicted over true area of every matched object; below 1 the masks are too small."""
     measured = overlap(labels_true_YX, labels_pred_YX)
     rows, columns = measured.matches(min_iou)
     return [float(r) for r in measured.pred_px[columns] / measured.true_px[rows]]
@@ -179,7 +178,7 @@ def pool(
     *,
     thresholds: Sequence[float],
 ) -> dict[str, float]:
-    """Scores of a data set from its images' scores: `iou` is the mean over images, object scores count all objects.
+    """Scores of a data set from those of its images: `iou` is the mean over images, object scores pool all objects.
 
     Args:
         columns: the rows of :func:`score_image` as columns, at least :func:`count_columns`.

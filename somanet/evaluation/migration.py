@@ -1,4 +1,4 @@
-"""Saltations and their statistics against the truth."""
+"""Saltations and their statistics against the ground truth."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class EventScores:
-    """How well saltations are found; NaN where undefined.
+    """How well saltations are detected; NaN where undefined.
 
     Attributes:
-        n_true: true saltations that lie within their track's observed time; those cut by it are not asked for.
-        n_found: found saltations, without those that match a cut one.
-        n_matched: pairs, one to one, that overlap in time.
-        frequency_bias: found over true saltations that start within the observed time, less 1.
-        length_bias: mean length of complete found ones over that of the true ones, less 1.
+        n_true: true saltations entirely within their track's observed time; those cut off by it do not count.
+        n_found: detected saltations, without those that match a cut-off one.
+        n_matched: one-to-one pairs that overlap in time.
+        frequency_bias: detected over true saltations that start within the observed time, minus 1.
+        length_bias: mean length of complete detected ones over that of the true ones, minus 1.
     """
 
     n_true: int
@@ -33,20 +33,20 @@ class EventScores:
 
     @property
     def recall(self) -> float:
-        """Share of true saltations that have a match; joined ones have one match between them."""
+        """Share of true saltations that have a match; merged ones share a single match."""
         return self.n_matched / self.n_true if self.n_true else math.nan
 
     @property
     def precision(self) -> float:
-        """Share of found saltations that have a match."""
+        """Share of detected saltations that have a match."""
         return self.n_matched / self.n_found if self.n_found else math.nan
 
 
 def score_saltations(true: pd.DataFrame, found: pd.DataFrame, observed: pd.DataFrame) -> EventScores:
-    """Compare found saltations with the true ones of the same track ids.
+    """Compare detected saltations with the true ones of the same track ids.
 
     Args:
-        true: columns of :data:`somanet.core.schema.SALTATIONS`; saltations outside the observed time may be in it.
+        true: columns of :data:`somanet.core.schema.SALTATIONS`; may include saltations outside the observed time.
         found: the same, and ``censored`` (empty, start, end or both).
         observed: one row per track: ``track_id``, ``start_h``, ``end_h``.
     """
@@ -76,7 +76,7 @@ def score_saltations(true: pd.DataFrame, found: pd.DataFrame, observed: pd.DataF
 
 
 def match_events(true: pd.DataFrame, found: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows of true and found events of one track, paired one to one for the longest total overlap in time."""
+    """Rows of true and detected events of one track, paired one to one for the longest total overlap in time."""
     start = np.maximum.outer(true["start_h"].to_numpy(float), found["start_h"].to_numpy(float))
     end = np.minimum.outer(true["end_h"].to_numpy(float), found["end_h"].to_numpy(float))
     overlap = np.clip(end - start, 0.0, None)
@@ -86,12 +86,12 @@ def match_events(true: pd.DataFrame, found: pd.DataFrame) -> tuple[NDArray[np.in
 
 
 def relative_bias(measured: float, true: float) -> float:
-    """Measured over true, less 1; NaN if the truth is 0 or unknown."""
+    """Measured over true value, minus 1; NaN if the true value is 0 or unknown."""
     return measured / true - 1 if true else math.nan
 
 
 def interval_coverage(low: Floats, high: Floats, *, truth: float) -> float:
-    """Share of intervals that hold the truth, bounds included; an undefined interval does not. NaN without any."""
+    """Share of intervals that contain the true value, bounds included; undefined ones do not. NaN without intervals."""
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     return float(((low <= truth) & (truth <= high)).mean()) if low.size else math.nan
 

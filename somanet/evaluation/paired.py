@@ -1,8 +1,8 @@
-"""By how much two networks differ on the same images: the one definition, wherever networks are compared.
+"""Paired differences between two networks on the same images: the one definition for every comparison.
 
-The difference of a score is the difference of the two data sets' scores as they are reported: the IoU is a mean over
-images, object scores count the objects of all images together, and trainings that differ in their seed are averaged.
-Interval and p are of that same number; both ask what other images might have shown, not what other trainings might.
+The difference in a score is the difference of the two scores as reported for the data set: the IoU is a mean over
+images, object scores pool the objects of all images, and trainings that differ in their seed are averaged. Interval
+and p refer to that same number; both account for the variation between images, not between trainings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from somanet.evaluation.resampling import (
 SEED = 0  # of the resampling, so that equal scores give equal files
 ALPHA = 0.05
 _TIE = 1e-9
-"""Statistics that differ by less than this share of the scores' size are equal: it is above the rounding of sums
+"""Statistics that differ by less than this share of the scores' size are ties: it is above the rounding of sums
 (2e-16 per image), and below any difference that matters."""
 
 
@@ -38,11 +38,11 @@ class Difference:
     """One score of two networks on the same images; NaN where undefined.
 
     Attributes:
-        score, reference_score: of the data set, as they are reported: means over seeds.
+        score, reference_score: scores of the data set as reported: means over seeds.
         value: ``score`` − ``reference_score``.
         low, high: its 95 % interval, see :func:`bootstrap_interval`.
         p: two-sided, see :func:`exchange_p`.
-        p_holm: corrected for all networks that are compared with the reference in this score.
+        p_holm: p corrected for all networks that are compared with the reference in this score.
     """
 
     score: float
@@ -57,22 +57,22 @@ class Difference:
 def paired_differences(
     tables: Mapping[str, ImageValues], reference: str, *, scores: Sequence[str] = SCORES, seed: int = SEED
 ) -> dict[str, dict[str, Difference]]:
-    """Network → score → difference from the reference, which is not among them.
+    """Network → score → difference from the reference, which is itself left out.
 
     Args:
         tables: network → its images' values, see :func:`same_images`.
         reference: one of the networks.
-        scores: which, by their names in `metrics.json`.
-        seed: of the resampling.
+        scores: names of the scores in `metrics.json`.
+        seed: seed of the resampling.
 
     Raises:
-        SomaNetError: the tables do not give a score.
+        SomaNetError: a score cannot be computed from the tables.
     """
     theirs = tables[reference]
     values = {name: ours for name, ours in tables.items() if name != reference}
     if unknown := [score for score in scores if score not in theirs.scores]:
         raise SomaNetError(
-            f"The per-image tables do not give {unknown[0]!r}; they give {', '.join(theirs.scores)}. Name one of these."
+            f"The per-image tables do not have {unknown[0]!r}; they have {', '.join(theirs.scores)}. Name one of these."
         )
     counts = bootstrap_counts(len(theirs.images), seed=seed)
     p_VK = exchange_p(list(values.values()), theirs, scores, seed=seed)
@@ -86,7 +86,7 @@ def paired_differences(
 
 
 def corrected(found: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[str, Difference]]:
-    """The same with p corrected by Holm's method within each score, over these networks and no others."""
+    """The same with p corrected by Holm's method within each score, over these networks only."""
     scores = next(iter(found.values()), {})
     p_holm = {score: holm(np.array([one[score].p for one in found.values()])) for score in scores}
     return {
@@ -96,7 +96,7 @@ def corrected(found: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[s
 
 
 def dataset_scores(table: ImageValues, scores: Sequence[str]) -> Floats:
-    """Scores of all images together, means over seeds, as they are reported."""
+    """Scores of all images together, means over seeds, as reported."""
     every_image_once = np.ones((1, len(table.images)))
     scores_K: Floats = table.seed_means(scores, table.sums(every_image_once))[0]
     return scores_K
@@ -108,13 +108,13 @@ def bootstrap_interval(
     """95 % percentile bootstrap intervals (Efron 1979) of differences: each resample draws the same images for both.
 
     Args:
-        ours, theirs: of the same images.
-        scores: which.
+        ours, theirs: values of the same images.
+        scores: names of the scores.
         counts_RN: see :func:`somanet.evaluation.resampling.bootstrap_counts`.
 
     Returns:
         Lower and upper bounds. Resamples in which a score is undefined are left out. NaN where fewer than two images
-        define the score of a network: one image says nothing of how images differ.
+        define the score of a network: a single image does not show how images vary.
     """
     drawn_RK = ours.seed_means(scores, ours.sums(counts_RN)) - theirs.seed_means(scores, theirs.sums(counts_RN))
     low_K, high_K = percentile_interval(drawn_RK)
@@ -123,7 +123,7 @@ def bootstrap_interval(
 
 
 def _n_defining(table: ImageValues, score: str) -> int:
-    """How many images by themselves define a score, in whichever seed."""
+    """Number of images in which a score is defined on its own, in any seed."""
     return int(np.isfinite(table.of_images(score)).sum())
 
 
@@ -137,22 +137,21 @@ def exchange_p(
 ) -> Floats:
     """Two-sided p of the paired permutation test that networks and reference are exchangeable on every image.
 
-    If they are, what they made of an image could as well be the other's (Fisher 1935). The statistic is the reported
-    difference, computed anew with the results of some images exchanged; p is the share of such patterns in which it
-    lies at least as far from 0 as observed. Of a mean over images this is the sign-flip test, and the same as
-    `scipy.stats.permutation_test`, except that statistics that are equal but for the rounding of their sums are ties.
-    Up to :data:`~somanet.evaluation.resampling.MAX_EXACT` images all patterns are counted, so that n images which all
-    say the same give 2/2^n. Beyond, patterns are drawn, and the observed one counts among them (Phipson and Smyth
-    2010), so that p is never 0. Patterns that leave a score undefined are left out.
+    Under the null hypothesis their results on an image could be swapped (Fisher 1935). The statistic is the reported
+    difference, recomputed with the results of some images exchanged; p is the share of such patterns in which it is at
+    least as far from 0 as observed. For a mean over images this is the sign-flip test, the same as
+    `scipy.stats.permutation_test`, except that statistics that differ only by the rounding of their sums are ties.
+    Up to :data:`~somanet.evaluation.resampling.MAX_EXACT` images all patterns are enumerated, so that n images that all
+    agree give 2/2^n. Beyond, patterns are drawn at random, and the observed one is counted among them (Phipson and
+    Smyth 2010), so that p is never 0. Patterns in which a score is undefined are left out.
 
-    Seeds are exchanged in their order; where one has fewer, its seeds are taken again from the first, until both come
-    out even.
+    Seeds are exchanged in order; if one side has fewer, its seeds are repeated from the first until both sides match.
 
     Args:
-        networks, reference: of the same images.
-        scores: which.
-        seed: of the drawn patterns.
-        drawn_patterns: how many, the observed one included.
+        networks, reference: values of the same images.
+        scores: names of the scores.
+        seed: seed of the drawn patterns.
+        drawn_patterns: number of patterns, including the observed one.
 
     Returns:
         Networks × scores; NaN where the difference is undefined.
@@ -176,27 +175,27 @@ def exchange_p(
 
 
 def _even_seeds(ours_CSN: Floats, theirs_CSN: Floats) -> tuple[Floats, Floats]:
-    """Both with as many seeds, each of them as often as the others, so that the means over seeds stay."""
+    """Both with the same number of seeds, each repeated equally often, so that means over seeds are unchanged."""
     ours, theirs = ours_CSN.shape[1], theirs_CSN.shape[1]
     places = np.arange(math.lcm(ours, theirs))
     return ours_CSN[:, places % ours], theirs_CSN[:, places % theirs]
 
 
 def _size(table: ImageValues, scores: Sequence[str]) -> Floats:
-    """Scores of the values without their signs: what the rounding of a sum is relative to."""
+    """Scores of the absolute values, to which the rounding of a sum is relative."""
     return dataset_scores(replace(table, values_CSN=np.abs(table.values_CSN)), scores)
 
 
 def same_images(tables: Mapping[str, pd.DataFrame]) -> dict[str, ImageValues]:
-    """Per-image tables as arrays, with the images in the order of their names and the columns that all have.
+    """Per-image tables as arrays, with the images sorted by name and the columns that all tables have.
 
     Args:
-        tables: network → its table, as :func:`somanet.evaluation.scores.score_dataset` gives it; a column `seed` tells
-            several trainings apart.
+        tables: network → its table, as from :func:`somanet.evaluation.scores.score_dataset`; a column `seed`
+            distinguishes several trainings.
 
     Raises:
-        SomaNetError: a table is not whole, or of other images, truths or thresholds than the first; the message names
-            what differs.
+        SomaNetError: a table is incomplete, or has other images, another ground truth or other thresholds than the
+            first; the message names the difference.
     """
     values = {name: image_values(table, name, by_name=True) for name, table in tables.items()}
     (first, expected), *others = values.items()
@@ -207,7 +206,7 @@ def same_images(tables: Mapping[str, pd.DataFrame]) -> dict[str, ImageValues]:
             raise SomaNetError(
                 f"{first} was scored at the IoU thresholds {', '.join(expected.thresholds)}, {name} at "
                 f"{', '.join(found.thresholds)}: their mean AP and object scores are different measures. Score both in "
-                "one way."
+                "the same way."
             )
     shared = [column for column in expected.columns if all(column in found.columns for found in values.values())]
     return {name: found.only(shared) for name, found in values.items()}
@@ -222,13 +221,13 @@ def _check_images(first: str, expected: ImageValues, name: str, found: ImageValu
         parts = [f"only {who} has {_some(only)}" for who, only in ((first, only_first), (name, only_here)) if only]
         raise SomaNetError(
             f"{first} and {name} were scored on different images ({len(expected.images)} and {len(found.images)}): "
-            f"{'; '.join(parts)}. Differences are taken on the same images: score both on one data set."
+            f"{'; '.join(parts)}. Differences need the same images: score both on one data set."
         )
     for image, one, other in zip(expected.images, expected.n_true, found.n_true, strict=True):
         if one != other:
             raise SomaNetError(
-                f"{first} and {name} were scored against different truths: image {image} has {one:g} true somas in the "
-                f"one and {other:g} in the other. Score both on one data set."
+                f"{first} and {name} were scored against different ground truths: image {image} has {one:g} true somas "
+                f"in one and {other:g} in the other. Score both on one data set."
             )
 
 

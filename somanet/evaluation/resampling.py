@@ -1,4 +1,4 @@
-"""Resampling of images: bootstrap draws, patterns of a paired permutation test, and Holm's correction."""
+"""Resampling of images: the bootstrap, patterns of a paired permutation test, and Holm's correction."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from somanet.evaluation.scores import RESAMPLES
 Floats = NDArray[np.float64]
 
 MAX_EXACT = 14
-"""Up to so many images every pattern is counted (2^14 = 16,384); beyond, patterns are drawn."""
+"""Up to this number of images all patterns are enumerated (2^14 = 16,384); beyond, they are drawn at random."""
 DRAWN_PATTERNS = 20_000
-_BLOCK = 2048  # patterns at a time: memory stays at some megabytes however many there are
+_BLOCK = 2048  # patterns at a time, so that memory stays at a few megabytes
 
 
 def bootstrap_counts(n_images: int, *, seed: int, resamples: int = RESAMPLES) -> Floats:
-    """How often each resample holds each image, resamples × images.
+    """How often each resample contains each image, resamples × images.
 
-    The draws are those of :func:`somanet.evaluation.scores.bootstrap_intervals` with the same seed.
+    The resamples are those of :func:`somanet.evaluation.scores.bootstrap_intervals` with the same seed.
     """
     drawn = np.random.default_rng(seed).integers(n_images, size=(resamples, n_images))
     cells = np.arange(resamples)[:, None] * n_images + drawn
@@ -34,16 +34,16 @@ def percentile_interval(drawn_RV: Floats) -> tuple[Floats, Floats]:
         low, high = np.quantile(drawn_RV, (0.025, 0.975), axis=0)
     else:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a column without any value gives NaN, as it should
+            warnings.simplefilter("ignore", RuntimeWarning)  # a column without any value gives NaN, as intended
             low, high = np.nanquantile(drawn_RV, (0.025, 0.975), axis=0)
     return low, high
 
 
 def exchange_patterns(n_images: int, *, seed: int, drawn_patterns: int = DRAWN_PATTERNS) -> Iterator[Floats]:
-    """On which images two networks are exchanged: blocks of patterns × images, 1 = exchanged.
+    """Yield on which images two networks are exchanged: blocks of patterns × images, 1 = exchanged.
 
-    Up to :data:`MAX_EXACT` images all 2^n patterns come once. Beyond, ``drawn_patterns`` − 1 come at random, which
-    leave one place for the observed pattern.
+    Up to :data:`MAX_EXACT` images each of the 2^n patterns occurs once. Beyond, ``drawn_patterns`` − 1 are drawn at
+    random, which leaves one for the observed pattern.
     """
     exact = n_images <= MAX_EXACT
     n_patterns = 2**n_images if exact else drawn_patterns - 1
@@ -57,16 +57,16 @@ def exchange_patterns(n_images: int, *, seed: int, drawn_patterns: int = DRAWN_P
 
 
 def least_p(n_images: int, n_comparisons: int) -> float:
-    """The smallest p that a permutation test of so many images can give, corrected by Holm's method; at most 1."""
+    """The smallest p of a permutation test with this many images, corrected by Holm's method; at most 1."""
     smallest = 2 / 2**n_images if n_images <= MAX_EXACT else 1 / DRAWN_PATTERNS
     return min(1.0, n_comparisons * smallest)
 
 
 def holm(p: Floats) -> Floats:
-    """P values corrected for many comparisons: the chance of even one false alarm stays below the level.
+    """P values corrected for multiple comparisons: the probability of any false positive stays below the level.
 
     The step-down method of Holm (1979, Scand. J. Statist. 6, 65–70): the smallest of m values times m, the next times
-    m − 1 and so on, never below the one before, at most 1. NaNs stay and do not count.
+    m − 1 and so on, never below the previous one, at most 1. NaNs are kept and not counted.
     """
     corrected = np.full(p.shape, np.nan)
     order = np.argsort(p)[: int(np.isfinite(p).sum())]  # NaN sorts last

@@ -1,4 +1,4 @@
-"""Scores of a data set with intervals, as the files and tables that people read."""
+"""Scores of a data set with intervals, for files and tables."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Scores:
     Attributes:
         values: `iou` (mean over images), `precision`, `recall`, `f1`, `accuracy`, `ap_T`, `mean_ap`, `size_bias`,
             `noise_per_image`, `merges_per_image`, `splits_per_image`; NaN where undefined.
-        intervals: 95 % percentile bootstrap intervals over images, of the same keys. With few images they are crude.
-        per_image: one row per image: name and what :func:`score_image` gives, plus its own object scores.
+        intervals: 95 % percentile bootstrap intervals over images, with the same keys. With few images they are crude.
+        per_image: one row per image: name and the values of :func:`score_image`, plus its own object scores.
         ratios: per image, predicted over true area of the matched objects.
-        thresholds: object IoU thresholds; precision to accuracy are at the first.
+        thresholds: object IoU thresholds; precision, recall, F1 and accuracy are at the first.
     """
 
     values: Mapping[str, float]
@@ -48,13 +48,13 @@ class Scores:
     thresholds: tuple[float, ...]
 
     def pooled(self, index: NDArray[np.intp]) -> dict[str, float]:
-        """The scores of some of the images, given by row; a row may come more than once."""
+        """The scores of some of the images, given by row; a row may occur more than once."""
         columns = {name: values[index] for name, values in self._columns.items()}
         return pool(columns, [self._ratios[i] for i in index], thresholds=self.thresholds)
 
     @cached_property
     def _columns(self) -> dict[str, NDArray[np.float64]]:
-        """What :func:`pool` sums up, as arrays once: the bootstrap asks thousands of times."""
+        """The columns that :func:`pool` sums, converted to arrays once: the bootstrap needs them thousands of times."""
         return {name: self.per_image[name].to_numpy(float) for name in count_columns(self.thresholds)}
 
     @cached_property
@@ -85,27 +85,27 @@ def score_dataset(
     intervals: bool = True,
     seed: int = 0,
 ) -> Scores:
-    """Score predictions against the truth.
+    """Score predictions against the ground truth.
 
     Args:
-        pairs: (name, true labels YX, predicted labels YX) of every image.
+        pairs: (name, ground-truth labels YX, predicted labels YX) of every image.
         thresholds: object IoU thresholds, ascending.
-        ignore_edge: leave out objects that the image's edge cuts, see :func:`somanet.evaluation.masks.interior`.
-        intervals: whether to resample for intervals, which takes most of the time.
-        seed: of the bootstrap.
+        ignore_edge: leave out objects cut by the image border, see :func:`somanet.evaluation.masks.interior`.
+        intervals: whether to compute bootstrap intervals, which takes most of the time.
+        seed: seed of the bootstrap.
 
     Raises:
-        SomaNetError: there are no images, or a prediction has another shape than its truth.
+        SomaNetError: there are no images, or a prediction differs in shape from its ground truth.
     """
     images = []
     for name, true, pred in pairs:
         try:
-            overlap(true, pred)  # the shapes fit
+            overlap(true, pred)  # checks the shapes
             images.append((name, *(interior(true, pred) if ignore_edge else (true, pred))))
         except SomaNetError as error:
             raise SomaNetError(f"{name}: {error}") from error
     if not images:
-        raise SomaNetError("There is nothing to score: no image has both a truth and a prediction.")
+        raise SomaNetError("There is nothing to score: no image has both a ground truth and a prediction.")
     areas = np.concatenate([np.unique(true[true > 0], return_counts=True)[1] for _, true, _ in images])
     noise_area = float(np.median(areas)) if areas.size else None
     rows = [
@@ -130,7 +130,7 @@ class SeedScores:
         values: mean over the seeds.
         spread: standard deviation over the seeds (n - 1); NaN for one seed.
         intervals: 95 % bootstrap intervals over images of the mean over seeds.
-        n_images, n_seeds: how many.
+        n_images, n_seeds: number of images and of seeds.
     """
 
     values: Mapping[str, float]
@@ -151,14 +151,14 @@ class SeedScores:
 
 
 def average_seeds(scores: Sequence[Scores], *, seed: int = 0) -> SeedScores:
-    """Average trainings over their seeds; each resample takes the same images for all of them.
+    """Average trainings over their seeds; each resample uses the same images for all of them.
 
     Raises:
         SomaNetError: the trainings were scored on different images.
     """
     names = [tuple(s.per_image["name"]) for s in scores]
     if len(set(names)) != 1:
-        raise SomaNetError("Scores can be averaged only over the same images; these are of different ones.")
+        raise SomaNetError("Scores can be averaged only over the same images; these are from different ones.")
 
     def mean(index: NDArray[np.intp]) -> dict[str, float]:
         rows = [s.pooled(index) for s in scores]
@@ -192,8 +192,8 @@ def bootstrap_intervals(
     Args:
         n: number of units.
         statistic: values from an array of unit indices, drawn with replacement. NaNs are left out of the quantiles.
-        seed: of the resampling.
-        resamples: how many.
+        seed: seed of the resampling.
+        resamples: number of resamples.
     """
     rng = np.random.default_rng(seed)
     drawn = pd.DataFrame([dict(statistic(rng.integers(n, size=n))) for _ in range(resamples)])

@@ -1,4 +1,4 @@
-"""Tracks against the truth: the community's scores by py-ctcmetrics, on label movies, folders and points."""
+"""Tracks against the ground truth: the standard scores by py-ctcmetrics, on label movies, folders and points."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Pairs = list[list[int]]
 
 @dataclass(frozen=True)
 class Matches:
-    """Which reference and predicted track meet in each frame: the input of every score.
+    """Which reference and predicted tracks match in each frame: the input of every score.
 
     Attributes:
         reference, predicted: ids in each frame.
@@ -47,7 +47,7 @@ def match_masks(labels_true: Iterable[Labels], labels_pred: Iterable[Labels]) ->
 
     Args:
         labels_true: YX label images; one frame at a time is in memory.
-        labels_pred: as many, of the same shapes.
+        labels_pred: the same number, of the same shapes.
 
     Raises:
         SomaNetError: the movies differ in length or shape.
@@ -57,7 +57,7 @@ def match_masks(labels_true: Iterable[Labels], labels_pred: Iterable[Labels]) ->
         if true_YX is None or pred_YX is None:
             shorter = "truth" if true_YX is None else "prediction"
             raise SomaNetError(
-                f"The {shorter} ends after {len(matches.pairs)} frames; expected two label movies of one length."
+                f"The {shorter} ends after {len(matches.pairs)} frames; expected two label movies of the same length."
             )
         measured = overlap(true_YX, pred_YX)
         true, pred = (np.setdiff1d(labels, 0) for labels in (true_YX, pred_YX))
@@ -78,13 +78,13 @@ def match_points(
 ) -> Matches:
     """Match two tables of tracks frame by frame: one to one, as many as possible, then as near as possible.
 
-    Reference tracks of fewer frames are on an ignore list: they need not be found, and what is found there, and matches
-    no counted track, is left out rather than held to be false.
+    Shorter reference tracks are ignored: they need not be detected, and detections there that match no counted track
+    are left out rather than counted as false positives.
 
     Args:
         reference, predicted: ``track_id``, ``frame``, ``y_um``, ``x_um``.
-        max_distance_um: pairs lie at most this far apart.
-        min_reference_frames: shorter reference tracks are ignored.
+        max_distance_um: maximum distance of a pair.
+        min_reference_frames: reference tracks with fewer frames are ignored.
 
     Raises:
         SomaNetError: columns are missing, or a distance that is not positive.
@@ -117,25 +117,25 @@ def _nearest(true: pd.DataFrame, pred: pd.DataFrame, max_distance_um: float) -> 
     a, b = (table[["y_um", "x_um"]].to_numpy(float) for table in (true, pred))
     distance = np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1))
     near = distance <= max_distance_um
-    # Any match is worth more than all the distance there is to save.
+    # Any match outweighs all the distance that could be saved.
     rows, columns = linear_sum_assignment(np.where(near, distance / max_distance_um / (1 + len(a)), 2.0))
     ids = zip(true["track_id"].to_numpy()[rows], pred["track_id"].to_numpy()[columns], near[rows, columns], strict=True)
     return sorted((int(i), int(j)) for i, j, is_near in ids if is_near)
 
 
 def track_scores(matches: Matches, *, followed_share: float = FOLLOWED_SHARE) -> dict[str, float]:
-    """Every score of a prediction.
+    """All scores of a prediction.
 
     Args:
         matches: from :func:`match_masks` or :func:`match_points`.
         followed_share: a reference track is followed if one predicted track, and no other, is matched to it, in its
-            first and its last frame and at least this share of its frames.
+            first and its last frame and in at least this share of its frames.
 
     Returns:
         The Cell Tracking Challenge's `DET`, `SEG` (NaN for points), `TRA`, `LNK`, and `HOTA`, `IDF1`, all by
-        py-ctcmetrics, as is `identity_switches`, the number of times a reference track goes on under another id.
+        py-ctcmetrics, as is `identity_switches`, the number of times a reference track continues under another id.
         `precision`, `recall`, `f1` of detections; `followed`, the share of reference tracks; `n_reference_tracks`,
-        `n_predicted_tracks`. Undefined is NaN; a score of nothing found is 0.
+        `n_predicted_tracks`. Undefined is NaN; without any detection scores are 0.
 
     Raises:
         SomaNetError: the extra `tracking-metrics` is not installed.
@@ -193,13 +193,13 @@ def _challenge_scores(matches: Matches, n_true: int, n_pred: int) -> dict[str, f
         "ious": [*matches.iou, []],
     }
     masks = not any(math.isnan(value) for frame in matches.iou for value in frame)
-    # Without a single step there is no link to score.
+    # Without two consecutive points there is no link to score.
     links = any(last > first or parent for _, first, last, parent in true_tracks.tolist())
     wanted = ["DET", "TRA", "MOTA", *(["SEG"] if masks else []), *(["LNK"] if links else [])]
-    # It reports to standard output.
+    # It prints to standard output.
     with contextlib.redirect_stdout(io.StringIO()):
         results = calculate(pred_tracks, true_tracks, found, dict(found), wanted, True)
-    # Asked for these, `calculate` fails at a frame without reference cells; asked directly, the library does not.
+    # For these, `calculate` fails at a frame without reference cells; the library's own functions do not.
     true_cells, pred_cells = _numbered(matches.reference), _numbered(matches.predicted)
     whole = {
         "labels_ref": _arrays([true_cells[i] for i in frame] for frame in matches.reference),
@@ -214,19 +214,19 @@ def _challenge_scores(matches: Matches, n_true: int, n_pred: int) -> dict[str, f
 
 
 def _arrays(frames: Iterable[Iterable[int]]) -> list[NDArray[np.int64]]:
-    """One array per frame, and one empty frame more: the library takes whole numbers only, and at least two frames."""
+    """One array per frame, plus an empty frame: the library takes integers only, and at least two frames."""
     return [*(np.array(list(frame), np.int64) for frame in frames), np.empty(0, np.int64)]
 
 
 def _numbered(ids: Pairs) -> dict[int, int]:
-    """Id → its number from 1: the library makes tables as long as the largest."""
+    """Id → consecutive number from 1: the library makes tables as long as the largest id."""
     return {i: number for number, i in enumerate(sorted({i for frame in ids for i in frame}), start=1)}
 
 
 def _without_gaps(ids: Pairs) -> tuple[NDArray[np.int64], list[dict[int, int]]]:
     """The challenge's table (label, first, last frame, parent) and, in each frame, id → label.
 
-    Its tracks have no gaps: after one a cell goes on under a new label with the old one as its parent.
+    Its tracks have no gaps: after a gap a cell continues under a new label with the old one as its parent.
     """
     rows: list[list[int]] = []
     current: dict[int, int] = {}
@@ -245,7 +245,7 @@ def _without_gaps(ids: Pairs) -> tuple[NDArray[np.int64], list[dict[int, int]]]:
 
 
 def _library() -> tuple[Callable[..., dict[str, Any]], tuple[Callable[..., dict[str, Any]], ...]]:
-    """What computes the challenge's scores, and what computes those of whole cells (HOTA, IDF1)."""
+    """The functions for the challenge's scores, and for the identity scores (HOTA, IDF1)."""
     try:
         from ctc_metrics.metrics import hota, idf1
         from ctc_metrics.scripts.evaluate import calculate_metrics
@@ -260,13 +260,13 @@ def score_ctc_folders(result: Path | str, reference: Path | str, metrics: Sequen
     """Score a Cell Tracking Challenge folder against a reference in the challenge's own layout.
 
     Args:
-        result: with ``mask000.tif`` … and ``res_track.txt``.
-        reference: with ``TRA/man_track000.tif`` … and ``TRA/man_track.txt``, and ``SEG/man_seg000.tif`` … if SEG is
-            wanted.
-        metrics: which of :data:`METRICS`.
+        result: folder with ``mask000.tif`` … and ``res_track.txt``.
+        reference: folder with ``TRA/man_track000.tif`` … and ``TRA/man_track.txt``, and ``SEG/man_seg000.tif`` … for
+            SEG.
+        metrics: some of :data:`METRICS`.
 
     Raises:
-        SomaNetError: the extra is not installed, an unknown metric, or folders that are no such thing.
+        SomaNetError: the extra is not installed, an unknown metric, or not folders of the challenge.
     """
     _library()
     from ctc_metrics import evaluate_sequence

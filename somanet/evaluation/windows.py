@@ -1,4 +1,4 @@
-"""Scores of a part of the frame: what lies in it, and matches confined to it."""
+"""Scores of a part of the frame: the objects in it, and matches restricted to it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from somanet.evaluation.masks import Labels
 from somanet.evaluation.tracks import Matches
 
 Inside = list[set[int]]
-"""The ids that lie inside, in each frame; frames after the last are empty."""
+"""The ids inside, in each frame; frames after the last are empty."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Columns of the frame, from ``x_from_px`` on and below ``x_to_px``."""
+    """Columns of the frame, from ``x_from_px`` (included) to ``x_to_px`` (excluded)."""
 
     x_from_px: float = 0.0
     x_to_px: float = math.inf
@@ -58,13 +58,13 @@ class Window:
 
 
 def confine(matches: Matches, reference: Inside, predicted: Inside) -> Matches:
-    """The matches of a part of the frame.
+    """The matches in a part of the frame.
 
-    A pair belongs where its reference lies, so that no pair is cut in two at the border; what was found and matches
-    nothing belongs where it lies itself. Tracks count with their frames inside.
+    A pair belongs where its reference lies, so that the border cuts no pair; an unmatched detection belongs where it
+    lies itself. Tracks count with their frames inside.
 
     Args:
-        matches: of whole frames.
+        matches: matches of whole frames.
         reference, predicted: the ids inside, in each frame.
     """
     confined = Matches([], [], [], [])

@@ -1,4 +1,4 @@
-"""Is the file whole? Decoders forgive a missing tail (grey rows, fewer pages); a measurement must not."""
+"""Is the file complete? Decoders tolerate a missing tail (grey rows, fewer pages); a measurement must not."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TAG_OFFSETS, _TAG_COUNTS = (273, 324), (279, 325)  # strips, tiles
 _TAG_TYPES = {3: "H", 4: "I", 16: "Q"}
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
-_FIRST_PRIVATE_TAG = 32768  # microscopes' own tags are left alone: some hold offsets that were never right
+_FIRST_PRIVATE_TAG = 32768  # microscopes' private tags are ignored: some hold invalid offsets
 
 
 def png_cut(data: bytes) -> str | None:
-    """Where a PNG breaks off, or None if its chunks run to IEND (libpng is content without it)."""
+    """Where a PNG breaks off, or None if its chunks run to IEND (libpng accepts files without it)."""
     position, size = len(PNG_MAGIC), len(data)
     while position + 8 <= size:
         length, kind = struct.unpack_from(">I4s", data, position)

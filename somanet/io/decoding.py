@@ -1,4 +1,4 @@
-"""Bytes of a PNG, TIFF or JPEG to pixels, with every defect found and named."""
+"""Decode the bytes of a PNG, TIFF or JPEG, and detect and name every defect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from somanet.io.tiff_scale import tiff_calibration
 
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
 MAX_PIXELS = 1 << 28
-"""16384 × 16384: a larger claim in a header is damage or an attack, and would fill the memory."""
+"""16384 × 16384: a larger size in a header means damage or an attack, and would fill the memory."""
 
 
 def decode_image(data: bytes, source: str) -> np.ndarray:
@@ -25,8 +25,7 @@ def decode_image(data: bytes, source: str) -> np.ndarray:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         channels = array.shape[-1] if array.ndim == 3 else array.shape
         raise FileProblem(
-            f"{source}: expected a grey, RGB or RGBA image, found {channels} channels. Split or merge the "
-            "channels "
+            f"{source}: expected a grey, RGB or RGBA image, found {channels} channels. Split or merge the channels "
             "(Fiji: Image > Color) and save again.",
             "wrong shape",
         )
@@ -44,7 +43,7 @@ def decode_image(data: bytes, source: str) -> np.ndarray:
 def decode_labels(data: bytes, source: str) -> np.ndarray:
     """:func:`read_labels` for bytes, for example from a zip; ``source`` names them in messages."""
     if data.startswith(JPEG_MAGIC):
-        raise FileProblem(f"{source}: a JPEG cannot hold labels, its compression alters ids. Save TIFF.", "wrong type")
+        raise FileProblem(f"{source}: a JPEG cannot hold labels: compression alters ids. Save as TIFF.", "wrong type")
     array = _decode(data, source)
     if array.ndim != 2:
         raise FileProblem(
@@ -66,8 +65,8 @@ def as_labels(array: np.ndarray, source: str) -> np.ndarray:
         if not np.array_equal(array, np.rint(array)):
             raise FileProblem(
                 f"{source}: expected object ids (whole numbers), found fractions such as "
-                f"{array[array != np.rint(array)][0]:g}. Is it a probability map? Threshold and label it "
-                "first.",
+                f"{array[array != np.rint(array)][0]:g}. Is it a probability map? Threshold it and label its "
+                "objects first.",
                 "wrong type",
             )
     elif array.dtype.kind not in "uib":
@@ -90,15 +89,14 @@ def check_finite(array: np.ndarray, source: str) -> None:
     bad = int(array.size - np.count_nonzero(np.isfinite(array)))
     if bad:
         raise FileProblem(
-            f"{source}: expected finite pixels, found {bad} NaN or infinite of {array.size}. A registration "
-            "or a "
-            "division upstream leaves these at borders; crop them or set them to the background.",
+            f"{source}: expected finite pixels, found {bad} NaN or infinite of {array.size}. Registration or division "
+            "upstream leaves these at borders; crop them or set them to the background.",
             "not finite",
         )
 
 
 def pixel_size_um(data: bytes, source: str) -> float | None:
-    """µm per pixel if the bytes are a TIFF that says so, else None (PNG and JPEG give a printer's)."""
+    """µm per pixel if the bytes are a TIFF with a scale, else None (PNG and JPEG hold a print resolution)."""
     if not data.startswith(TIFF_MAGICS):
         return None
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
@@ -153,7 +151,7 @@ def _decode(data: bytes, source: str) -> np.ndarray:
 def _check_size(width: int, height: int, source: str) -> None:
     if width * height > MAX_PIXELS:
         raise FileProblem(
-            f"{source}: the header claims {height} × {width} pixels, over the limit of {MAX_PIXELS}. "
+            f"{source}: the header states {height} × {width} pixels, over the limit of {MAX_PIXELS}. "
             "Is the file damaged? If not, crop or tile it.",
             "too large",
         )

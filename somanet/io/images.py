@@ -27,8 +27,7 @@ def read_image(path: Path | str) -> np.ndarray:
         YX (grey) or YXC (C = 3 or 4, RGB order); uint8, uint16 or float32.
 
     Raises:
-        FileProblem: the file is missing, truncated, unreadable, no image, a stack or movie, of another
-        number type,
+        FileProblem: the file is missing, truncated, unreadable, not an image, a stack or movie, of another data type,
             or holds NaN or infinity.
     """
     return decode_image(_read_bytes(Path(path)), str(path))
@@ -38,8 +37,7 @@ def read_labels(path: Path | str) -> np.ndarray:
     """One label image.
 
     Args:
-        path: a TIFF or PNG whose pixel values are object ids. Whole numbers stored as float (Fiji does) are
-        accepted.
+        path: a TIFF or PNG whose pixel values are object ids. Integers stored as float (as Fiji does) are accepted.
 
     Returns:
         YX int32, 0 = background.
@@ -58,7 +56,7 @@ def write_image(path: Path | str, image: np.ndarray) -> None:
         image: YX or YXC (C = 3 or 4).
 
     Raises:
-        SomaNetError: the suffix, shape or number type does not fit, or the disk refuses.
+        SomaNetError: the suffix, shape or data type is not supported, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in (".png", ".tif", ".tiff"):
@@ -83,7 +81,7 @@ def encode_png(image: np.ndarray, source: str) -> bytes:
     """PNG bytes of a uint8 or uint16 image, YX or YXC; the same pixels always give the same bytes.
 
     Raises:
-        SomaNetError: the shape or number type does not fit PNG.
+        SomaNetError: PNG does not support the shape or data type.
     """
     _check_writable(image, ("uint8", "uint16"), source)
     return bytes(imagecodecs.png_encode(np.ascontiguousarray(image)))
@@ -107,7 +105,7 @@ def write_labels(path: Path | str, labels: np.ndarray) -> None:
         labels: YX or TYX integers, 0 = background. Stored as uint16 where ids fit, else uint32.
 
     Raises:
-        SomaNetError: the suffix, shape or values do not fit, or the disk refuses.
+        SomaNetError: the suffix, shape or values are not supported, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in (".tif", ".tiff"):
@@ -126,7 +124,7 @@ def write_labels(path: Path | str, labels: np.ndarray) -> None:
             labels.astype(dtype),
             photometric="minisblack",
             compression="zlib",
-            # ImageJ's own header makes Fiji show time as time; it has no 32-bit integers.
+            # With ImageJ's own header Fiji shows time as time; the format has no 32-bit integers.
             imagej=dtype == np.uint16,
             metadata={"axes": "TYX" if labels.ndim == 3 else "YX"},
         )

@@ -32,16 +32,16 @@ def write_label_movie(
     """Write a movie of label images atomically, one frame in memory at a time.
 
     Args:
-        path: ends in .tif (zlib; ImageJ's own kind where it fits, else OME) or .zarr (OME-Zarr 0.5, one chunk per
-            frame, for movies larger than a TIFF should be).
-        frames: YX whole numbers from 0, 0 = background.
-        n_frames: how many there are.
-        shape_YX: of each.
+        path: ends in .tif (zlib; ImageJ's format where it fits, else OME) or .zarr (OME-Zarr 0.5, one chunk per
+            frame, for movies too large for a TIFF).
+        frames: YX integers from 0, 0 = background.
+        n_frames: number of frames.
+        shape_YX: shape of each frame.
         largest_id: decides between uint16 and uint32.
-        calibration: the physical scale, stored with them; what a file does not say stays unsaid.
+        calibration: the physical scale, stored with them; missing values are left out.
 
     Raises:
-        SomaNetError: another suffix, frames that are not as announced, or the disk refuses.
+        SomaNetError: another suffix, frames other than announced, or the file cannot be written.
     """
     path = Path(path)
     dtype = np.dtype(np.uint16 if largest_id <= LARGEST_UINT16 else np.uint32)
@@ -84,7 +84,7 @@ def _write_tiff(
     scale: Scale,
 ) -> None:
     n_bytes = int(np.prod(shape)) * dtype.itemsize
-    # ImageJ's own header makes Fiji show time as time; it has no 32-bit integers and no large files.
+    # With ImageJ's own header Fiji shows time as time; the format has no 32-bit integers and no large files.
     imagej = dtype == np.uint16 and n_bytes < CLASSIC_TIFF_BYTES
     kind: dict[str, Any] = {"imagej": True} if imagej else {"ome": True, "bigtiff": n_bytes >= CLASSIC_TIFF_BYTES}
     first = np.empty(shape[1:], dtype)
@@ -98,7 +98,7 @@ def _write_tiff(
             compression="zlib",
             **options,
         )
-        next(frames, None)  # one too many is refused here; tifffile would not mind
+        next(frames, None)  # a surplus frame is refused here; tifffile would ignore it
 
 
 def _write_zarr(
@@ -108,7 +108,7 @@ def _write_zarr(
     dtype: np.dtype,
     scale: Scale,
 ) -> None:
-    import zarr  # a second that a TIFF user need not wait
+    import zarr  # takes a second, which TIFF users are spared
 
     units = [("t", "time", "minute", scale.frame_interval_min)]
     units += [(axis, "space", "micrometer", scale.pixel_size_um) for axis in "yx"]

@@ -1,4 +1,4 @@
-"""What every movie offers, whatever its container."""
+"""The interface of every movie, whatever its container."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from somanet.io.problems import FileProblem, StackProblem
 class Movie(Sequence[Any]):
     """An open movie of one channel, read one frame at a time; memory does not grow with its length.
 
-    Use it as a context manager. It is a sequence of frames, but ``frame(t)`` is what to call.
+    Use it as a context manager. It is a sequence of frames, but prefer ``frame(t)``.
 
     Attributes:
         path: the file or zarr folder.
         n_frames: number of time points, at least 1.
         shape_YX: height and width of a frame in pixels.
-        dtype: number type of a frame, native byte order.
-        file_calibration: what the file says of its scale.
-        truncated: the file breaks off, and only the frames before the cut are here.
-        unnamed: the file does not say what its pages are, and they were taken for time points.
+        dtype: data type of a frame, native byte order.
+        file_calibration: the scale in the file's metadata.
+        truncated: the file breaks off, and only the frames before the cut are available.
+        unnamed: the file does not name the axis of its pages, and they were taken for time points.
     """
 
     path: Path
@@ -47,12 +47,12 @@ class Movie(Sequence[Any]):
             FileProblem: the frame is truncated, damaged, or holds NaN or infinity.
         """
         if not 0 <= t < self.n_frames:
-            raise IndexError(f"{self.path}: frame {t} of {self.n_frames} (0 to {self.n_frames - 1})")
+            raise IndexError(f"{self.path}: expected a frame from 0 to {self.n_frames - 1}, found {t}")
         try:
             frame = self._read(t)
         except SomaNetError:
             raise
-        except Exception as error:  # container libraries raise their own kinds on damaged data
+        except Exception as error:  # container libraries raise their own exceptions on damaged data
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise FileProblem(
                 f"{self.path}: frame {t} of {self.n_frames} cannot be decoded ({reason}). Fetch the file again."
@@ -72,7 +72,7 @@ class Movie(Sequence[Any]):
 
     @abstractmethod
     def close(self) -> None:
-        """Close the file; frames can't be read afterwards."""
+        """Close the file; frames cannot be read afterwards."""
 
     def __len__(self) -> int:
         return self.n_frames
@@ -98,18 +98,18 @@ def choose_channel(names: tuple[str, ...], channel: int | str | None, source: st
 
     Args:
         names: the file's channels in order.
-        channel: a name (upper or lower case), an index from 0, or None if there is only one.
+        channel: a name (case-insensitive), an index from 0, or None if there is only one.
         source: the file, for messages.
 
     Raises:
-        FileProblem: several channels and no choice, or a choice the file lacks.
+        FileProblem: several channels and no choice, or a channel that the file lacks.
     """
     listed = ", ".join(name if name == str(i) else f"{i} ({name})" for i, name in enumerate(names))
     if channel is None:
         if len(names) == 1:
             return 0
         raise FileProblem(
-            f"{source}: expected one channel, found {len(names)}: {listed}. Choose the somas' one with --channel.",
+            f"{source}: expected one channel, found {len(names)}: {listed}. Choose that of the somas with --channel.",
             "wrong shape",
         )
     by_name = {name.lower(): index for index, name in enumerate(names)}
@@ -132,7 +132,7 @@ def choose_planes(n_planes: int, z: int | str | None, source: str, *, described:
 
     Raises:
         StackProblem: several planes and no choice.
-        FileProblem: a choice that the file lacks.
+        FileProblem: a plane that the file lacks.
     """
     if z is None:
         if n_planes == 1:
@@ -154,7 +154,7 @@ def choose_planes(n_planes: int, z: int | str | None, source: str, *, described:
 
 
 def project(planes: Iterable[np.ndarray]) -> np.ndarray:
-    """The largest value of each pixel over planes YX; two of them in memory at a time."""
+    """Maximum projection of planes YX; two of them in memory at a time."""
     each = iter(planes)
     brightest = next(each)
     for plane in each:

@@ -1,4 +1,4 @@
-"""The frames of a truncated TIFF that lie before the cut, for who asks for them."""
+"""The frames of a truncated TIFF before the cut, on request."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def is_cut(path: Path) -> bool:
 
 
 class CutTiffMovie(Movie):
-    """What is whole of a truncated TIFF with one time axis (see :class:`Movie`).
+    """The complete frames of a truncated TIFF with one time axis (see :class:`Movie`).
 
-    Only ImageJ's header, which stands at the beginning, and pages that are whole are believed. A file whose directory
-    of pages is written last (OME-TIFF of some writers) has nothing left to read.
+    Only ImageJ's header, which is at the beginning, and complete pages are trusted. A file whose page directory is
+    written last (OME-TIFF of some writers) has nothing left to read.
     """
 
     truncated = True
@@ -45,7 +45,7 @@ class CutTiffMovie(Movie):
         with _quiet():
             try:
                 self._tiff = tifffile.TiffFile(path)
-            except Exception as error:  # tifffile raises many kinds on damaged headers
+            except Exception as error:  # tifffile raises many exceptions on damaged headers
                 raise FileProblem(f"{path}: the TIFF is cut within its header ({error}). Fetch it again.") from error
             try:
                 self._open(channel)
@@ -97,7 +97,7 @@ class CutTiffMovie(Movie):
 
 
 def _promised(tiff: tifffile.TiffFile) -> int:
-    """Images that ImageJ's header counts; 1 without one."""
+    """Number of images according to ImageJ's header; 1 without one."""
     return int((tiff.imagej_metadata or {}).get("images", 1))
 
 
@@ -112,7 +112,7 @@ def _is_whole(page: tifffile.TiffPage | tifffile.TiffFrame, size: int) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without tifffile's complaints about the cut, which is known."""
+    """Silence tifffile's warnings about the cut, which is known."""
     logger = logging.getLogger("tifffile")
     before = logger.disabled
     logger.disabled = True

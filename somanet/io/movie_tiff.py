@@ -25,7 +25,7 @@ class TiffMovie(Movie):
         _check_whole(path)
         try:
             self._tiff = tifffile.TiffFile(path)
-        except Exception as error:  # tifffile raises many kinds on damaged headers
+        except Exception as error:  # tifffile raises many exceptions on damaged headers
             raise FileProblem(f"{path}: the TIFF cannot be read ({error}). Fetch it again.") from error
         try:
             self._open(channel, z)
@@ -36,7 +36,7 @@ class TiffMovie(Movie):
     def _open(self, channel: int | str | None, z: int | str | None) -> None:
         all_series = self._tiff.series
         series = all_series[0]
-        # Writers that append page by page without a common header give one series per frame.
+        # Writers that append page by page without a common header produce one series per frame.
         self._page_per_series = len(all_series) > 1 and all(
             s.axes == "YX" and s.shape == series.shape and s.dtype == series.dtype for s in all_series
         )
@@ -69,8 +69,7 @@ class TiffMovie(Movie):
         sizes = dict(zip(axes, shape, strict=True))
         if set(axes) - set("TCSYXZ") or not {"Y", "X"} <= set(axes):
             raise FileProblem(
-                f"{self.path}: expected time, height and width, found axes {described}. Save it as an "
-                "ImageJ or OME "
+                f"{self.path}: expected time, height and width, found axes {described}. Save it as an ImageJ or OME "
                 "TIFF with one time axis.",
                 "wrong shape",
             )
@@ -92,7 +91,7 @@ class TiffMovie(Movie):
             self._channel = choose_channel(names, channel, str(self.path))
 
     def _check_announced(self, axes: str, shape: tuple[int, ...]) -> None:
-        """Compare with what ImageJ's header promises, and with the bytes a contiguous block needs."""
+        """Compare with the count in ImageJ's header, and with the bytes that a contiguous block needs."""
         header = self._tiff.imagej_metadata if self._tiff.is_imagej else None
         found = math.prod(size for axis, size in zip(axes, shape, strict=True) if axis not in "YXS")
         promised = int(header.get("images", 1)) if header else 1
@@ -100,8 +99,7 @@ class TiffMovie(Movie):
         size = self._tiff.filehandle.size
         if promised > found or (offset is not None and offset + self._series.nbytes > size):
             raise FileProblem(
-                f"{self.path}: the TIFF is truncated: its header promises {max(promised, found)} images and "
-                "the file "
+                f"{self.path}: the TIFF is truncated: its header announces {max(promised, found)} images and the file "
                 f"ends at byte {size} before the last of them. Fetch it again.",
                 "truncated",
             )
@@ -126,7 +124,7 @@ class TiffMovie(Movie):
         return np.ascontiguousarray(plane.reshape(self.shape_YX).astype(self.dtype, copy=False))
 
     def _page_axes(self) -> str:
-        """The axes that run over pages: all but height, width and colour."""
+        """The axes over pages: all but height, width and colour."""
         return "".join(axis for axis in self._axes if axis not in "YXS")
 
     def _index(self, t: int, z: int, axes: str) -> int:
@@ -150,7 +148,7 @@ class TiffMovie(Movie):
 
 
 def _check_whole(path: Path) -> None:
-    """Refuse a file that is empty, no TIFF, or cut, before tifffile makes the best of it."""
+    """Refuse a file that is empty, not a TIFF, or truncated: tifffile would open parts of it without an error."""
     try:
         with path.open("rb") as handle:
             size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""Movies in AVI and MP4. Their frame rate is for playback and says nothing of the microscope's."""
+"""Movies in AVI and MP4. Their frame rate is for playback and unrelated to the microscope's frame interval."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ _COLOURS = ("red", "green", "blue")
 class VideoMovie(Movie):
     """A video decoded in order; going back decodes again from the start (see :class:`Movie`).
 
-    Without a channel the luma is read: video stores even grey movies as colour, so colour cannot be told
-    apart.
+    Without a channel the luma is read: video stores even grey movies as colour, so the two cannot be told apart.
     Lossy compression has altered the grey levels; prefer the microscope's own file.
     """
 
@@ -30,8 +29,7 @@ class VideoMovie(Movie):
             self._container = av.open(str(path))
         except (av.error.FFmpegError, OSError) as error:
             raise FileProblem(
-                f"{path}: expected a video, which cannot be opened ({error}). Is it truncated, or of "
-                "another format? "
+                f"{path}: expected a video, but it cannot be opened ({error}). Is it truncated, or in another format? "
                 "Export the movie as TIFF."
             ) from error
         try:
@@ -73,7 +71,7 @@ class VideoMovie(Movie):
 
     def _read(self, t: int) -> np.ndarray:
         if t < self._next:
-            # Seeking into a video lands on key frames only; counting from the start is always right.
+            # Seeking into a video lands on key frames only; counting from the start is always exact.
             self._frames = self._from_start()
         try:
             while self._next < t:
@@ -82,7 +80,7 @@ class VideoMovie(Movie):
             frame = next(self._frames)
             self._next += 1
         except (StopIteration, av.error.FFmpegError) as error:
-            # The decoder is spent; the next call starts afresh.
+            # The decoder is exhausted; the next call starts from the beginning.
             reached, self._next = self._next, self.n_frames + 1
             raise FileProblem(
                 f"{self.path}: the video is damaged: expected {self.n_frames} frames, decoding stops at "

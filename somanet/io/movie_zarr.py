@@ -20,16 +20,15 @@ MARKERS = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 class ZarrMovie(Movie):
     """A zarr array read one time point at a time (see :class:`Movie`).
 
-    A chunk that is absent reads as the fill value: zarr leaves out empty chunks on purpose, so a lost chunk
-    cannot be
-    told from an empty one. ``check_movie`` notes blank frames.
+    A missing chunk reads as the fill value: zarr omits empty chunks on purpose, so a lost chunk cannot be told from an
+    empty one. ``check_movie`` notes blank frames.
     """
 
     def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
         self.path = path
         try:
             node = zarr.open(str(path), mode="r")
-        except Exception as error:  # zarr raises many kinds on damaged metadata
+        except Exception as error:  # zarr raises many exceptions on damaged metadata
             raise FileProblem(f"{path}: expected a zarr array or OME-Zarr image, found neither ({error}).") from error
         if isinstance(node, zarr.Array):
             axes, self.unnamed = _array_axes(node, "t" if z is None else "z")
@@ -56,8 +55,8 @@ class ZarrMovie(Movie):
         described = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
         if set(axes) - set("tczyx") or not {"y", "x"} <= set(axes):
             raise FileProblem(
-                f"{self.path}: expected axes t, y and x, found {described}. Name the axes in the metadata, "
-                "or save TYX.",
+                f"{self.path}: expected axes t, y and x, found {described}. Name the axes in the metadata, or save "
+                "TYX.",
                 "wrong shape",
             )
         self._planes = choose_planes(sizes.get("z", 1), z, str(self.path), described=described)
@@ -94,7 +93,7 @@ class _Image:
 
 
 def _array_axes(array: Any, first: str) -> tuple[tuple[str, ...], bool]:
-    """Axis names of a bare array, and whether they are a guess: its own if it has them, else ``first``, y and x."""
+    """Axis names of a bare array, and whether they are guessed: its own if it has any, else ``first``, y and x."""
     named = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     if named and all(named):
         known = {"time": "t", "channel": "c"}
@@ -127,12 +126,11 @@ def _multiscale(group: zarr.Group, path: Path) -> _Image:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         arrays = ", ".join(sorted(name for name, _ in group.arrays())) or "none"
         raise FileProblem(
-            f"{path}: expected OME-Zarr metadata (multiscales with axes and a scale), found a group without "
-            "valid ones; "
-            f"its arrays: {arrays}. Open one of them by its own path."
+            f"{path}: expected OME-Zarr metadata (multiscales with axes and a scale), found a group without valid "
+            f"metadata; its arrays: {arrays}. Open one of them by its own path."
         ) from error
     if not isinstance(array, zarr.Array) or array.ndim != len(axes):
-        raise FileProblem(f"{path}: the OME-Zarr metadata and the array '{dataset['path']}' do not fit.", "wrong shape")
+        raise FileProblem(f"{path}: the OME-Zarr metadata do not fit the array '{dataset['path']}'.", "wrong shape")
     scale: dict[str, float | None] = {}
     for axis, name, step in zip(axes, names, steps, strict=True):
         unit = str(axis.get("unit", ""))

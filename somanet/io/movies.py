@@ -25,7 +25,7 @@ VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv")
 MOVIE_SUFFIXES = (*TIFF_SUFFIXES, *VIDEO_SUFFIXES, ".zarr")
 
 CLASSIC_TIFF_BYTES = (1 << 32) - (1 << 20)
-"""What a TIFF without 64-bit offsets holds, less room for its headers."""
+"""The capacity of a TIFF without 64-bit offsets, minus room for its headers."""
 _IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
 _OME_DTYPES = (*_IMAGEJ_DTYPES, "int8", "int16", "int32", "uint32")
 _MAX_RATIONAL = (1 << 32) - 1
@@ -42,16 +42,15 @@ def open_movie(
 
     Args:
         path: TIFF (plain, ImageJ, OME), AVI or MP4, or a zarr folder (TYX array or OME-Zarr image).
-        channel: name or index (from 0) of the channel; needed where a TIFF or zarr has several, RGB
-        included. For a
+        channel: name or index (from 0) of the channel; required if a TIFF or zarr has several, RGB included. For a
             video, red, green or blue; without it the grey value.
-        z: focal plane (from 0) of a Z stack, or `max` for its maximum projection. Pages, or the first axis of a bare
-            zarr array, that the file does not name are planes where this is given, else time points.
-        allow_truncated: open a TIFF that breaks off all the same, as the frames before the cut; the movie is then
-            marked ``truncated``.
+        z: focal plane (from 0) of a Z stack, or `max` for its maximum projection. Unnamed pages, or an unnamed first
+            axis of a bare zarr array, are planes if this is given, else time points.
+        allow_truncated: also open a truncated TIFF, as the frames before the cut; the movie is then marked
+            ``truncated``.
 
     Returns:
-        The movie, a context manager. ``file_calibration`` has what the file says of its scale.
+        The movie, a context manager. ``file_calibration`` has the scale in the file's metadata.
 
     Raises:
         FileProblem: missing, truncated or unreadable file; several channels and no choice.
@@ -60,7 +59,7 @@ def open_movie(
     path = Path(path)
     if not path.exists():
         raise FileProblem(f"{path}: no such file. Check the path.", "missing")
-    # The readers are imported here: PyAV and zarr take a second that a TIFF user need not wait.
+    # The readers are imported here: PyAV and zarr take a second, which TIFF users are spared.
     if path.is_dir():
         from somanet.io.movie_zarr import MARKERS, ZarrMovie
 
@@ -92,15 +91,14 @@ def write_movie(path: Path | str, frames_TYX: Iterable[np.ndarray], calibration:
 
     Args:
         path: ends in .ome.tif (OME-TIFF) or .tif (ImageJ; up to 4 GB; uint8, uint16 or float32).
-        frames_TYX: an array, an open movie, or any iterable of YX frames of one shape and number type. One
-        without
-            a length is spooled to a temporary file first, as the header comes before the frames.
-        calibration: the scale. It reads back as the same number (in an ImageJ TIFF: up to 9 decimals are
-        exact, longer
+        frames_TYX: an array, an open movie, or any iterable of YX frames of one shape and data type. One without a
+            length is spooled to a temporary file first, as the header comes before the frames.
+        calibration: the scale. It reads back as the same number (in an ImageJ TIFF: up to 9 decimals are exact, longer
             ones within 1e-9).
 
     Raises:
-        SomaNetError: no frames, frames that differ, a number type or size the format lacks, a refusing disk.
+        SomaNetError: no frames, frames that differ, a data type or size that the format lacks, or the file cannot be
+            written.
     """
     path = Path(path)
     name = path.name.lower()
@@ -147,14 +145,14 @@ def _write(
 
 
 def imagej_options(scale: Calibration | FileCalibration) -> dict[str, Any]:
-    """Arguments of tifffile for an ImageJ TYX stack of a known scale."""
+    """Arguments of tifffile for an ImageJ TYX stack with a known scale."""
     metadata: dict[str, Any] = {"axes": "TYX"}
     options: dict[str, Any] = {"metadata": metadata}
     if scale.pixel_size_um is not None:
         if not 1e-7 < scale.pixel_size_um < 1e7:
             raise SomaNetError(f"Cannot write a pixel size of {scale.pixel_size_um} µm. Check its unit.")
         ratio = 1 / Fraction(repr(scale.pixel_size_um))
-        # Both halves of a TIFF rational are 32-bit: bound whichever is larger.
+        # Numerator and denominator of a TIFF rational are 32-bit: bound whichever is larger.
         ratio = ratio.limit_denominator(int(_MAX_RATIONAL / max(float(ratio), 1.0)) - 1)
         options["resolution"] = ((ratio.numerator, ratio.denominator),) * 2
         metadata["unit"] = "um"
@@ -164,9 +162,9 @@ def imagej_options(scale: Calibration | FileCalibration) -> dict[str, Any]:
 
 
 def ome_options(scale: Calibration | FileCalibration, n_frames: int, first: np.ndarray) -> dict[str, Any]:
-    """Arguments of tifffile for an OME TYX stack of a known scale."""
+    """Arguments of tifffile for an OME TYX stack with a known scale."""
     identity = f"{n_frames} {first.shape} {first.dtype} {scale}"
-    # tifffile would put in a random id; equal movies should be equal files, for DVC's hashes.
+    # tifffile would insert a random id; equal movies should be equal files, for DVC's hashes.
     metadata: dict[str, Any] = {"axes": "TYX", "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, identity))}
     if scale.pixel_size_um is not None:
         for axis in "XY":

@@ -1,4 +1,4 @@
-"""What can be wrong with a file, in words a table can be grouped by."""
+"""Problems with files, in fixed words by which a table can be grouped."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class FileProblem(SomaNetError):
     """
 
     def __init__(self, message: str, kind: Kind = "unreadable") -> None:
-        # The message alone goes to Exception.args, so the error survives pickling by data-loader workers.
+        # Only the message goes into Exception.args, so that the error survives pickling by data-loader workers.
         super().__init__(message)
         self.kind: Kind = kind
 
 
 class StackProblem(FileProblem):
-    """A Z stack of which no plane, and no projection, was chosen."""
+    """A Z stack without a chosen plane or projection."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "wrong shape")

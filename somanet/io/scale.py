@@ -44,7 +44,7 @@ _MIN_NAMES = {
 
 
 def _unit(text: str, factors: dict[str, Fraction], names: dict[str, str]) -> Fraction | None:
-    """The factor of a unit as programs spell it: `micron`, `um`, `Hours`; None if unknown."""
+    """The factor of a unit in any spelling that programs use: `micron`, `um`, `Hours`; None if unknown."""
     unit = text.strip().lower().replace("\\u00b5", "µ").replace("\u03bc", "µ").rstrip(".")
     for candidate in (unit, unit.removesuffix("s")):
         candidate = names.get(candidate, candidate)
@@ -65,12 +65,12 @@ def exact(value: object) -> Fraction | None:
 
 
 def to_um(value: object, unit: str) -> float | None:
-    """A length in µm; None if the unit is no length ("pixel") or the value is not positive and finite."""
+    """A length in µm; None if the unit is not a length ("pixel") or the value is not positive and finite."""
     return _convert(value, _unit(unit, _UM_PER_UNIT, _UM_NAMES))
 
 
 def to_minutes(value: object, unit: str) -> float | None:
-    """A duration in minutes; None if the unit is no time or the value is not positive and finite."""
+    """A duration in minutes; None if the unit is not a time or the value is not positive and finite."""
     return _convert(value, _unit(unit, _MIN_PER_UNIT, _MIN_NAMES))
 
 

@@ -1,4 +1,4 @@
-"""CSV tables: the same table always gives the same bytes, so that hashes tell whether results changed."""
+"""CSV tables: equal tables give equal bytes, so that hashes show whether results changed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from somanet.core.files import atomic_path
 from somanet.core.schema import Column, Schema, check_columns
 
 FLOAT_FORMAT = "%.9g"
-"""Nine digits: finer than any measurement here, coarse enough to hide the last bits that differ between "
-"machines."""
+"""Nine digits: finer than any measurement here, coarse enough to hide the last bits, which differ between machines."""
 
 
 def write_table(path: Path | str, df: pd.DataFrame, schema: Schema | None = None) -> None:
@@ -20,11 +19,11 @@ def write_table(path: Path | str, df: pd.DataFrame, schema: Schema | None = None
 
     Args:
         path: the CSV file.
-        df: the table; NaN and unknown values become empty cells.
+        df: the table; NaN and missing values become empty cells.
         schema: if given, its columns are required and come first, in its order.
 
     Raises:
-        SomaNetError: a column is missing, or the disk refuses.
+        SomaNetError: a column is missing, or the file cannot be written.
     """
     if schema is not None:
         check_columns(df, schema, str(path))
@@ -34,27 +33,27 @@ def write_table(path: Path | str, df: pd.DataFrame, schema: Schema | None = None
 
 
 def read_table(path: Path | str, schema: Schema) -> pd.DataFrame:
-    """Read a CSV table and give its columns their number types.
+    """Read a CSV table and convert its columns to their data types.
 
     Args:
         path: the CSV file.
-        schema: what it should hold. Further columns are kept, as pandas reads them.
+        schema: the expected columns. Further columns are kept, as pandas reads them.
 
     Returns:
-        The table, rows in file order. A name such as `NA`, `null` or `007` stays the text it is.
+        The table, rows in file order. A name such as `NA`, `null` or `007` stays text.
 
     Raises:
-        SomaNetError: missing or empty file, no CSV, missing columns, or a cell that is no number (which, and
-        where).
+        SomaNetError: missing or empty file, not CSV, missing columns, or a cell that is not a number (named with its
+            line).
     """
     path = Path(path)
     names = {column.name for column in schema.columns}
     numeric = [column.name for column in schema.columns if column.dtype != "string"]
     try:
-        # Pandas would unpack a zip by its name; what is inside is no table that the user named.
+        # Pandas would unpack a zip by its name, and read a table that the user did not name.
         header = pd.read_csv(path, nrows=0, encoding="utf-8-sig", compression=None)
         check_columns(header, schema, str(path))
-        # Pandas takes ids such as "NA" for missing unless told otherwise; numbers are converted below.
+        # By default pandas reads ids such as "NA" as missing; numbers are converted below.
         df = pd.read_csv(
             path,
             dtype=dict.fromkeys(names, "str"),
@@ -64,7 +63,9 @@ def read_table(path: Path | str, schema: Schema) -> pd.DataFrame:
             compression=None,
         )
     except FileNotFoundError as error:
-        raise SomaNetError(f"{path}: no such {schema.name} table. Check the path, or run the stage before.") from error
+        raise SomaNetError(
+            f"{path}: no such {schema.name} table. Check the path, or run the previous stage."
+        ) from error
     except OSError as error:
         raise SomaNetError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except pd.errors.EmptyDataError as error:
@@ -73,7 +74,7 @@ def read_table(path: Path | str, schema: Schema) -> pd.DataFrame:
         ) from error
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise SomaNetError(
-            f"{path}: expected a CSV table in UTF-8, which it is not ({error}). Save it as CSV."
+            f"{path}: expected a CSV table in UTF-8, found something else ({error}). Save it as CSV."
         ) from error
     for column in schema.columns:
         df[column.name] = _convert(df[column.name], column, path)

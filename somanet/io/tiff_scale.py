@@ -14,22 +14,21 @@ from somanet.io.problems import FileProblem
 from somanet.io.scale import exact, interval_in_text, to_minutes, to_um
 
 COARSEST_PRINT_FREE_UM = 20.0
-"""Resolution in inch or cm coarser than this is a printer's (1200 dpi is 21 µm), not a microscope's."""
+"""A resolution in inch or cm coarser than this is for printing (1200 dpi is 21 µm), not a microscope's."""
 SQUARE_TOLERANCE = 0.01
 IRREGULAR_TOLERANCE = 0.1
 _PLAIN_UNITS = {2: "inch", 3: "cm"}
 
 
 def tiff_calibration(tiff: tifffile.TiffFile, source: str) -> FileCalibration:
-    """What a TIFF says of its scale.
+    """The scale in a TIFF's metadata.
 
     Args:
         tiff: the open file.
         source: its name, for messages.
 
     Returns:
-        µm per pixel and minutes per frame; None for what is missing, zero, infinite, in pixels, or a
-        printer's
+        µm per pixel and minutes per frame; None for values that are missing, zero, infinite, in pixels, or a print
         resolution. Frame rates for playback (ImageJ's ``fps``) are not physical and are ignored.
 
     Raises:
@@ -74,8 +73,7 @@ def _from_resolution(pixels_per_unit: Fraction | None, unit: str) -> float | Non
 def _square(x_um: float | None, y_um: float | None, source: str) -> float | None:
     if x_um is not None and y_um is not None and abs(x_um - y_um) > SQUARE_TOLERANCE * max(x_um, y_um):
         raise FileProblem(
-            f"{source}: expected square pixels, found {x_um:g} µm wide by {y_um:g} µm high. Distances would "
-            "be wrong; "
+            f"{source}: expected square pixels, found {x_um:g} µm wide by {y_um:g} µm high. Distances would be wrong; "
             "check the metadata or resample the movie (Fiji: Image > Scale).",
             "wrong shape",
         )
@@ -89,11 +87,11 @@ def ome_root(xml: str, source: str) -> ET.Element:
         FileProblem: the XML does not parse, or defines entities (no OME file does; some attacks do).
     """
     if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
-        raise FileProblem(f"{source}: its OME-XML defines entities, which no microscope writes. Export the file anew.")
+        raise FileProblem(f"{source}: its OME-XML defines entities, which no microscope writes. Export the file again.")
     try:
         root = ET.fromstring(xml.encode("utf-8"))
     except ET.ParseError as error:
-        raise FileProblem(f"{source}: its OME-XML does not parse ({error}). Export the file anew.") from error
+        raise FileProblem(f"{source}: its OME-XML does not parse ({error}). Export the file again.") from error
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
     return root
@@ -110,12 +108,12 @@ def _ome(root: ET.Element, source: str) -> FileCalibration:
 
 
 def _from_plane_times(pixels: ET.Element) -> float | None:
-    """Median step of the planes' DeltaT; None if a step is over 10 % off: no one interval fits."""
+    """Median interval of the planes' DeltaT; None if one is over 10 % off: the intervals are irregular."""
     times: dict[int, float] = {}
     for plane in pixels.iter("Plane"):
         if plane.get("TheC", "0") == "0" and plane.get("TheZ", "0") == "0":
             value, unit = plane.get("DeltaT"), plane.get("DeltaTUnit", "s")
-            # The first plane's time is rightly 0, which `to_minutes` would take for unknown.
+            # The first plane's time is 0, which `to_minutes` would take for unknown.
             if value is not None and exact(value) is None:
                 times[int(plane.get("TheT", "0"))] = 0.0
             elif value is not None and (minutes := to_minutes(value, unit)) is not None:
@@ -130,6 +128,6 @@ def _from_plane_times(pixels: ET.Element) -> float | None:
 
 
 def ome_channel_names(xml: str, source: str) -> tuple[str, ...]:
-    """Names of the channels in OME-XML; an unnamed channel is called by its number."""
+    """Names of the channels in OME-XML; an unnamed channel is named by its number."""
     channels = ome_root(xml, source).findall("./Image[1]/Pixels/Channel")
     return tuple(channel.get("Name") or str(index) for index, channel in enumerate(channels))

@@ -1,4 +1,4 @@
-"""Write videos that every player and browser shows."""
+"""Write videos that every player and browser can play."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 
-# Near the eye's limit at a tenth of the size of the frames; a key frame every second makes scrubbing quick.
+# Visually near-lossless at a tenth of the size of the frames; a key frame every second makes scrubbing quick.
 _OPTIONS = {"crf": "20", "preset": "veryfast"}
 _LARGEST_DENOMINATOR = 1001
 
@@ -23,19 +23,19 @@ def write_video(path: Path | str, frames: Iterable[NDArray[np.uint8]], *, fps: f
 
     Args:
         path: ends in .mp4.
-        frames: YXC uint8, C = 3 (RGB), all of one shape. Odd sizes get one more row or column, a copy of the last,
-            as the format has even ones only.
+        frames: YXC uint8, C = 3 (RGB), all of one shape. Odd sizes are padded with a copy of the last row or column,
+            as the format requires even ones.
         fps: frames shown per second.
 
     Raises:
-        SomaNetError: another suffix, no frames, frames that are not as expected, or the disk refuses.
+        SomaNetError: another suffix, no frames, unexpected frames, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".mp4":
         raise SomaNetError(f"Cannot write {path}: expected the suffix .mp4, found '{path.suffix}'.")
     if not (math.isfinite(fps) and fps > 0):
         raise SomaNetError(f"Cannot write {path}: frames per second must be a positive number, found {fps}.")
-    import av  # half a second that a caller without a video need not wait
+    import av  # takes half a second, which callers without a video are spared
 
     try:
         with atomic_path(path) as temporary:
@@ -48,7 +48,7 @@ def _encode(temporary: Path, path: Path, frames: Iterable[NDArray[np.uint8]], ra
     import av
 
     shape: tuple[int, ...] | None = None
-    # bitexact leaves out the library's version; even so x264 now and then chooses otherwise in a byte or two.
+    # bitexact leaves out the library's version; even so x264's output occasionally differs in a byte or two.
     with av.open(str(temporary), "w", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=rate, options={**_OPTIONS, "g": str(max(1, round(rate)))})
         stream.pix_fmt = "yuv420p"

@@ -1,1 +1,1 @@
-"""Where a result comes from: code and environment, what DVC and MLflow recorded, and the way back."""
+"""Provenance of results: code and environment, the records of DVC and MLflow, and tracing them back."""

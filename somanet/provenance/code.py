@@ -1,7 +1,7 @@
-"""What produced a result: the code, the parameters, the data's hashes, the packages and the machine.
+"""What produced a result: the code, the parameters, the hashes of the data, the packages and the machine.
 
 Everything here is read from files and package metadata. Nothing heavy is imported, so that every command can
-afford it (importing torch only to learn its version costs 2.4 s and 500 MB).
+afford it (importing torch only for its version costs 2.4 s and 500 MB).
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ PACKAGES = (
     "mlflow",
     "dvc",
 )
-"""Distributions whose version can change a number; ``python`` is added beside them."""
+"""Distributions whose version can change a number; ``python`` is recorded as well."""
 
 NO_RESULTS = tuple(f":(exclude,top,glob)**/{name}" for name in ("dvc.lock", "reports/**", ".gitignore"))
-"""Paths for git that leave out what a running pipeline rewrites by itself. With these counted, every stage but the
-first would be called dirty, and the flag would say nothing about the code and parameters that it is there for."""
+"""Git path specs that exclude what a running pipeline rewrites itself. Otherwise every stage but the first would count
+as dirty, and the flag would carry no information about code and parameters."""
 
 _GIT_TIMEOUT_S = 20
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a result comes from. ``None`` means unknown; ``notes`` says why.
+    """The provenance of a result. ``None`` means unknown; ``notes`` gives the reasons.
 
     Attributes:
-        git_commit: full commit hash of the working tree that runs.
+        git_commit: full commit hash of the working tree in use.
         git_branch: branch name; ``None`` on a detached head.
         git_dirty: tracked files differ from the commit (untracked files and a pipeline's results do not count).
-        dvc_stage: the stage DVC is running, as ``DVC_STAGE`` tells it.
-        dvc_experiment: the experiment's name, as ``DVC_EXP_NAME`` tells it; only under ``dvc exp run``.
+        dvc_stage: the stage that DVC is running, from ``DVC_STAGE``.
+        dvc_experiment: the experiment's name, from ``DVC_EXP_NAME``; only under ``dvc exp run``.
         dvc_lock_sha256: digest of ``dvc.lock``: the state of every input and output.
         params_sha256: digest of ``params.yaml``.
         versions: package name to version, ``None`` for a package that is not installed.
         platform: operating system, machine and C library in one line.
         n_cpus: processors that this process may use.
-        device: what the arrays are computed on; only known once torch is loaded or the caller says it.
-        notes: reasons for what is unknown.
+        device: the device used for computing; known only once torch is loaded or if the caller passes it.
+        notes: why values are unknown.
     """
 
     git_commit: str | None
@@ -79,8 +79,8 @@ class Provenance:
 def project_root(start: Path | None = None) -> Path:
     """The folder that holds ``mlruns/``: ``DVC_ROOT``, else the nearest parent with ``.dvc`` or ``.git``.
 
-    A profile, which has a ``dvc.yaml`` of its own inside the project, belongs to the project, as for DVC. Without
-    either, the nearest parent with ``dvc.yaml``, else the folder itself.
+    A profile, which has its own ``dvc.yaml`` inside the project, belongs to the project, as for DVC. Without either,
+    it is the nearest parent with ``dvc.yaml``, else the folder itself.
 
     ``dvc exp run --temp`` and ``--queue`` run in a copy that is deleted afterwards, and set ``DVC_ROOT`` to
     the real project; a store derived from the working folder would vanish with the copy.
@@ -95,7 +95,7 @@ def project_root(start: Path | None = None) -> Path:
 
 
 def working_tree(root: Path) -> Path:
-    """The folder whose code and parameters run: ``root``, or the copy that a DVC experiment runs in."""
+    """The folder whose code and parameters are in use: ``root``, or the copy that a DVC experiment runs in."""
     return _nearest_project(Path.cwd()) if os.environ.get("DVC_ROOT") else root
 
 
@@ -111,8 +111,8 @@ def collect(root: Path | str, *, device: str | None = None) -> Provenance:
     """Describe the code, parameters and environment at ``root``; never fails.
 
     Args:
-        root: the working tree that runs (see :func:`working_tree`).
-        device: what the caller computes on; without it, torch is asked if it is loaded already.
+        root: the working tree in use (see :func:`working_tree`).
+        device: the caller's device; by default torch's, if torch is already loaded.
     """
     root = Path(root)
     git, note = _git_state(root)
@@ -133,12 +133,12 @@ def collect(root: Path | str, *, device: str | None = None) -> Provenance:
 
 
 def _git_state(root: Path) -> tuple[dict[str, str], str | None]:
-    """Commit, branch and dirty flag with one git call, and a note where git cannot say."""
+    """Commit, branch and dirty flag with one git call, and a note if git fails."""
     try:
         done = subprocess.run(
             ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", ".", *NO_RESULTS],
             cwd=root,
-            # Only look: without this, status takes the index lock and can disturb a git command beside it.
+            # Read-only: otherwise status takes the index lock and can disturb a concurrent git command.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
             capture_output=True,
             text=True,
@@ -147,7 +147,7 @@ def _git_state(root: Path) -> tuple[dict[str, str], str | None]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return {}, f"git could not be asked: {error}"
+        return {}, f"git could not be run: {error}"
     if done.returncode:
         return {}, f"git: {(done.stderr.strip().splitlines() or ['unknown error'])[0]}"
     state = {"dirty": "false"}
@@ -177,8 +177,8 @@ def _digest(path: Path) -> str | None:
 
 @cache
 def _versions() -> tuple[tuple[str, str | None], ...]:
-    """Versions from package metadata; one look per process: an installation does not change under it."""
-    from importlib import metadata  # 25 ms, which importing this module should not cost
+    """Versions from package metadata; read once per process, as an installation does not change meanwhile."""
+    from importlib import metadata  # takes 25 ms, which importing this module should not cost
 
     found: list[tuple[str, str | None]] = [("python", platform.python_version())]
     for name in PACKAGES:
@@ -204,5 +204,5 @@ def _loaded_torch_device() -> str | None:
         if torch.cuda.is_available():
             return f"cuda: {torch.cuda.get_device_name(0)}"
         return "mps" if torch.backends.mps.is_available() else "cpu"
-    except (AttributeError, RuntimeError):  # torch half imported, or a driver that does not answer
+    except (AttributeError, RuntimeError):  # torch half imported, or a driver that does not respond
         return None

@@ -1,4 +1,4 @@
-"""What DVC has recorded of stages and data, read from its own files, and how its command is started."""
+"""DVC's records of stages and data, read from its own files, and how its command is started."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def dvc_command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str
     """How DVC is started: the command, and the environment in which stages run a folder's code with this Python.
 
     Args:
-        folder: whose code the stages run, whatever the caller's PYTHONPATH says.
-        arguments: of `dvc`.
+        folder: the folder whose code the stages run, whatever the caller's PYTHONPATH.
+        arguments: arguments of `dvc`.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     own = {"PATH": path, "PYTHONPATH": str(folder.resolve()), "DVC_NO_ANALYTICS": "1"}
@@ -25,7 +25,7 @@ def dvc_command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str
 def dvc_digest(path: Path | str, root: Path | str) -> str | None:
     """The md5 that DVC recorded for a file or folder (a folder's ends in ``.dir``), else ``None``.
 
-    It is looked up, not computed: first ``<path>.dvc``, then outputs, then dependencies in the ``dvc.lock``
+    It is looked up, not computed: first in ``<path>.dvc``, then in outputs, then in dependencies of the ``dvc.lock``
     files from the path's folder up to ``root``. A file whose size no longer matches the record has changed
     since and gives ``None``; a folder's content is not checked.
     """
@@ -57,11 +57,11 @@ def _dvc_entries(target: Path, root: Path) -> Iterator[tuple[Mapping[str, Any], 
 
 @dataclass(frozen=True)
 class LockedStage:
-    """What ``dvc.lock`` says of a stage.
+    """A stage's entry in ``dvc.lock``.
 
     Attributes:
-        name: such as ``evaluate@paper``.
-        folder: that its paths are relative to.
+        name: name such as ``evaluate@paper``.
+        folder: the folder to which its paths are relative.
         content: ``cmd``, ``deps``, ``params``, ``outs`` as recorded.
     """
 
@@ -82,7 +82,7 @@ def locked_stages(folder: Path) -> list[LockedStage]:
     declared = load_yaml(folder / "dvc.yaml").get("stages") or {}
     found = []
     for name, stage in stages.items():
-        # The lock's paths are relative to the stage's wdir, which only dvc.yaml tells; `train@a` is of `train`.
+        # The lock's paths are relative to the stage's wdir, which only dvc.yaml has; `train@a` belongs to `train`.
         about = declared.get(name) or declared.get(str(name).split("@")[0]) or {}
         about = about.get("do", about) if isinstance(about, Mapping) else {}
         wdir = about.get("wdir", ".") if isinstance(about, Mapping) else "."
@@ -105,7 +105,7 @@ def load_yaml(path: Path) -> Mapping[str, Any]:
     import yaml
 
     try:
-        # The C loader is ten times faster, and safe; S506 only knows safe_load.
+        # The C loader is ten times faster, and safe; S506 only recognises safe_load.
         value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except yaml.YAMLError:
         return {}

@@ -1,1 +1,1 @@
-"""Images to somas: networks, the engines that compute them, inference, movies, and networks to hand on."""
+"""Segmentation of somas: networks, the engines that run them, inference on images and movies, and export."""

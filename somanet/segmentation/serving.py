@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MLflow warns of its own type hints
+    warnings.simplefilter("ignore")  # MLflow warns about its own type hints
     import mlflow
     from mlflow.pyfunc.model import PythonModel
 
@@ -22,7 +22,7 @@ class Network(PythonModel):
 
         self.checkpoint = load_checkpoint(context.artifacts["checkpoint"])
 
-    # A bare np.ndarray is the one array hint that MLflow takes without making a signature of it.
+    # A bare np.ndarray is the only array hint from which MLflow does not derive a signature.
     def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> np.ndarray:
         """Logits NCHW of images_NCHW, both float32, of any height and width."""
         from somanet.segmentation.network.forward import predict_logits

@@ -1,1 +1,1 @@
-"""Label images in, cells with an identity out: detections, linking, touching somas, and files of other programs."""
+"""Tracking of cells in label images: detections, linking, touching somas, and files of other programs."""

@@ -1,4 +1,4 @@
-"""A Cell Tracking Challenge folder as cells: its labels joined over gaps, and which cell came from which."""
+"""A Cell Tracking Challenge folder as cells: its labels joined over gaps, and the lineage of each cell."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from somanet.tracking.relabel import relabel_movie
 
 
 class CtcCells:
-    """The label movie of a Cell Tracking Challenge folder, value = cell, read frame by frame as often as wanted.
+    """The label movie of a Cell Tracking Challenge folder, value = cell, read frame by frame, also repeatedly.
 
-    In the files a cell that was missed goes on under a new label; here it keeps its first.
+    In the files a cell that was missed continues under a new label; here it keeps its first.
 
     Args:
-        folder: of a result, or of a reference with its part ``TRA``.
-        calibration: the physical scale; without it the µm and h of ``tracks`` mean nothing.
+        folder: folder of a result, or of a reference with its subfolder ``TRA``.
+        calibration: the physical scale; without it the µm and h of ``tracks`` are meaningless.
 
     Attributes:
-        tracks: as :func:`somanet.tracking.ctc.read_ctc` gives.
-        mothers: cell → the cell it came from by division.
+        tracks: as from :func:`somanet.tracking.ctc.read_ctc`.
+        mothers: cell → the mother cell it divided from.
 
     Raises:
-        SomaNetError: as :func:`somanet.tracking.ctc.read_ctc`.
+        SomaNetError: as for :func:`somanet.tracking.ctc.read_ctc`.
     """
 
     def __init__(self, folder: Path | str, calibration: Calibration | None = None) -> None:

@@ -1,4 +1,4 @@
-"""How sure a network was of each detection of a track."""
+"""The network's confidence in each detection of a track."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def confidence_of_tracks(
 ) -> NDArray[np.float64]:
     """The network's confidence in each point of a table of tracks.
 
-    A detection that tracking cut out of an object, or joined of several, is none that the network judged: NaN.
+    A detection that tracking split from an object, or merged from several, has no network confidence: NaN.
 
     Args:
-        tracks: with ``frame`` and ``label``, the value in ``linked``.
+        tracks: table with ``frame`` and ``label``, the value in ``linked``.
         linked: the label frames that were linked.
         masks: the network's own label frames.
         somas: ``frame``, ``label`` (the value in ``masks``) and ``confidence`` of the network's objects.
@@ -41,7 +41,7 @@ def confidence_of_tracks(
 
 
 def _same_objects(linked_YX: Labels, mask_YX: Labels) -> dict[int, int]:
-    """Labels of the first image whose pixels are exactly one object of the second, and that object's label."""
+    """Labels of the first image whose pixels are exactly those of an object in the second, and that object's label."""
     linked_ids, linked, linked_px = objects_of(linked_YX)
     mask_ids, mask, mask_px = objects_of(mask_YX)
     inside = (linked_YX > 0) & (mask_YX > 0)

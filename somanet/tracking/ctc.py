@@ -25,7 +25,7 @@ TABLES = ("res_track.txt", "man_track.txt")
 def write_ctc(folder: Path | str, labels: Iterable[Labels], tracks: pd.DataFrame) -> None:
     """Write ``mask000.tif`` … and ``res_track.txt`` (label, first frame, last frame, parent).
 
-    The format's tracks have no gaps: a cell that was missed goes on under a new label, whose parent is the one before.
+    The format's tracks have no gaps: a cell that was missed continues under a new label, whose parent is the old one.
 
     Args:
         folder: replaced if it exists.
@@ -33,7 +33,7 @@ def write_ctc(folder: Path | str, labels: Iterable[Labels], tracks: pd.DataFrame
         tracks: ``schema.TRACKS`` columns.
 
     Raises:
-        SomaNetError: a frame's objects are not the tracks' points of that frame, or the disk refuses.
+        SomaNetError: a frame's objects differ from the tracks' points in that frame, or the files cannot be written.
     """
     rows = check_tracks(tracks, "The tracks")
     ids, frames = rows["track_id"].to_numpy(), rows["frame"].to_numpy()
@@ -59,22 +59,22 @@ def write_ctc(folder: Path | str, labels: Iterable[Labels], tracks: pd.DataFrame
 
 
 def _complete(labels: Iterable[Labels], tracks: pd.DataFrame) -> Iterator[Labels]:
-    """The label images, refused where they hold an object of no track."""
+    """Pass the label images through; refuse objects that belong to no track."""
     by_frame = {int(str(t)): set(rows["track_id"]) for t, rows in tracks.groupby("frame")}
     for t, labels_YX in enumerate(labels):
         unknown = set(np.unique(labels_YX).tolist()) - by_frame.get(t, set()) - {0}
         if unknown:
             raise SomaNetError(
-                f"Frame {t} has the labels {sorted(unknown)}, which are no tracks. Relabel the movie by its tracks."
+                f"Frame {t} has the labels {sorted(unknown)}, which no track has. Relabel the movie by its tracks."
             )
         yield labels_YX
 
 
 class CtcMasks(Sequence[NDArray[np.int32]]):
-    """The mask images of a Cell Tracking Challenge folder, read when asked for: a sequence of YX int32 labels.
+    """The mask images of a Cell Tracking Challenge folder, read on demand: a sequence of YX int32 labels.
 
     Args:
-        folder: with ``mask000.tif`` … (a result) or ``man_track000.tif`` … (a reference).
+        folder: folder with ``mask000.tif`` … (a result) or ``man_track000.tif`` … (a reference).
 
     Raises:
         SomaNetError: no such images, or a number is missing.
@@ -107,10 +107,11 @@ def read_ctc(folder: Path | str, calibration: Calibration) -> pd.DataFrame:
     """Read the tracks of a Cell Tracking Challenge folder.
 
     A track with a single child is one cell that was missed for a while; with several children it divided, and each
-    child is a cell of its own. ``relabel_movie(CtcMasks(folder), tracks)`` is the label movie of these cells.
+    child is a separate cell. ``relabel_movie(CtcMasks(folder), tracks)`` is the label movie of these cells.
 
     Returns:
-        As :func:`somanet.tracking.linking.link_cells`, intensities unknown; ``label`` is the value in the mask image.
+        As from :func:`somanet.tracking.linking.link_cells`, without intensities; ``label`` is the value in the mask
+        image.
 
     Raises:
         SomaNetError: a missing or malformed table, or masks that differ from it.
@@ -124,13 +125,13 @@ def read_ctc(folder: Path | str, calibration: Calibration) -> pd.DataFrame:
     if wrong := set(rows) ^ listed:
         t, label = min(wrong)
         where = "in the table, not in the image" if (t, label) in listed else "in the image, not in the table"
-        raise SomaNetError(f"{folder}: label {label} of frame {t} is {where}. Are they of the same result?")
+        raise SomaNetError(f"{folder}: label {label} of frame {t} is {where}. Do they belong to the same result?")
     ids = np.array([cells[label][2] for _, label in rows], np.int64)
     return check_tracks(as_tracks(detections, ids, calibration), str(folder))
 
 
 def _cells(folder: Path) -> dict[int, tuple[int, int, int]]:
-    """Label → first frame, last frame, and the label that names the whole cell."""
+    """Label → first frame, last frame, and the label that identifies the whole cell."""
     path = next((folder / name for name in TABLES if (folder / name).is_file()), None)
     if path is None:
         raise SomaNetError(f"{folder}: expected {' or '.join(TABLES)}, found neither. Is it the right folder?")

@@ -1,4 +1,4 @@
-"""Label images to a table of somas: where each is, its shape and its light, in pixels and counts."""
+"""Label images to a table of somas: position, shape and intensity of each, in pixels and counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHAPE_COLUMNS = {
     "bbox-2": "bottom_px",
     "bbox-3": "right_px",
 }
-"""scikit-image's name of each measure, and ours. ``bottom_px`` and ``right_px`` lie one past the last pixel."""
+"""scikit-image's name of each property, and ours. ``bottom_px`` and ``right_px`` lie one past the last pixel."""
 LIGHT_COLUMNS = ("mean_intensity", "max_intensity", "sum_intensity")
 DETECTION_COLUMNS = ("frame", "label", *SHAPE_COLUMNS.values(), *LIGHT_COLUMNS, "touches_edge")
 _WHOLE = ("frame", "label", "top_px", "left_px", "bottom_px", "right_px", "touches_edge")
@@ -42,7 +42,7 @@ def detect_cells(labels: Iterable[Labels], frames: Iterable[NDArray[np.generic]]
     Args:
         labels: YX label images in order of time, 0 = background; ids need not agree between frames. An object may
             have several parts.
-        frames: the movie they belong to, for the intensities; NaN without it.
+        frames: the movie they belong to, for the intensities, which are NaN without it.
 
     Returns:
         One row per object, by frame and label: ``frame`` (from 0), ``label``, centre ``y_px``, ``x_px`` (a pixel's
@@ -52,7 +52,7 @@ def detect_cells(labels: Iterable[Labels], frames: Iterable[NDArray[np.generic]]
         ``sum_intensity`` in counts, background included, and ``touches_edge`` (0 or 1).
 
     Raises:
-        SomaNetError: labels that are no 2-D whole numbers, or frames that do not fit the labels.
+        SomaNetError: labels that are not 2-D integers, or frames that do not fit the labels.
     """
     parts = [_measure(t, labels_YX, image_YX) for t, (labels_YX, image_YX) in enumerate(_side_by_side(labels, frames))]
     parts = [part for part in parts if len(part)]
@@ -70,7 +70,7 @@ def _side_by_side(
         if labels_YX is _MISSING or image_YX is _MISSING:
             shorter = "labels" if labels_YX is _MISSING else "frames"
             raise SomaNetError(
-                f"Labels and frames must be of the same movie, but the {shorter} end after {t}. Is one of them cut off?"
+                f"Labels and frames must belong to the same movie, but the {shorter} end after {t}. Is one truncated?"
             )
         yield np.asarray(labels_YX), np.asarray(image_YX)
 
@@ -86,7 +86,7 @@ def _measure(t: int, labels_YX: Labels, image_YX: NDArray[np.generic] | None) ->
         )
     if not labels_YX.any():
         return pd.DataFrame(columns=list(DETECTION_COLUMNS))
-    # The ids are made small: scikit-image makes a list as long as the largest one.
+    # The ids are renumbered: scikit-image makes a list as long as the largest one.
     ids, dense, _ = objects_of(labels_YX)
     dense = dense + (0 if ids[0] == 0 else 1)
     ids = ids[ids > 0]
@@ -117,9 +117,9 @@ def _light(dense: NDArray[np.integer], image_YX: NDArray[np.generic] | None, n: 
 
 
 def objects_of(labels_YX: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The ids in a label image in order, background included if there is any; each pixel's place among them; areas.
+    """The sorted ids in a label image, background included if there is any; each pixel's index among them; areas.
 
-    Counting is ten times faster than numpy's sorting, which is left to ids too large to count by.
+    Counting is ten times faster than numpy's sorting, which is used only for ids too large to count.
     """
     if not labels_YX.size or labels_YX.max() > LARGEST_COUNTED_ID:
         ids, index, counts = np.unique(labels_YX, return_inverse=True, return_counts=True)
@@ -132,13 +132,13 @@ def objects_of(labels_YX: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64],
 
 
 def check_labels(labels_YX: Labels, t: int) -> None:
-    """Refuse what is no label image.
+    """Refuse an array that is not a label image.
 
     Raises:
-        SomaNetError: not two axes, no whole numbers, or negative ids.
+        SomaNetError: not two axes, not integers, or negative ids.
     """
     if labels_YX.ndim != 2 or labels_YX.dtype.kind not in "uib" or (labels_YX.size and labels_YX.min() < 0):
         raise SomaNetError(
-            f"Labels of frame {t}: expected a YX image of whole numbers from 0, found shape {labels_YX.shape}, "
+            f"Labels of frame {t}: expected a YX image of integers from 0, found shape {labels_YX.shape}, "
             f"{labels_YX.dtype}. Give label images, one per frame."
         )

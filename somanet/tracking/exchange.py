@@ -1,4 +1,4 @@
-"""Tracks to and from the files of other programs: one name per format, and the two kinds of CSV."""
+"""Tracks to and from the files of other programs: the names of the formats, and the two kinds of CSV."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = [
 POINT_COLUMNS = ("frame", "y_px", "x_px")
 GIVE_SCALE = "Give it: --movie MOVIE, or --pixel-size-um and --frame-interval-min."
 ROUNDING_PX = 0.1
-"""A table rounded in a spreadsheet still agrees with its pixels; a corrected soma has moved by more."""
+"""A table rounded by a spreadsheet still agrees with its pixels; a corrected soma has moved by more."""
 ROUNDING_SHARE = 1e-3
 
 NAPARI = Schema(
@@ -52,28 +52,29 @@ NAPARI = Schema(
 
 
 def write_csv(path: Path | str, tracks: pd.DataFrame) -> None:
-    """Write our own table of tracks, all columns, nine digits.
+    """Write SomaNet's own table of tracks, all columns, nine digits.
 
     Raises:
-        SomaNetError: the tracks make no sense (see :func:`somanet.core.schema.check_tracks`), or the disk refuses.
+        SomaNetError: the tracks are invalid (see :func:`somanet.core.schema.check_tracks`), or the file cannot be
+            written.
     """
     write_table(path, check_tracks(tracks, "The tracks"), TRACKS)
 
 
 def read_csv(path: Path | str, calibration: Calibration | None = None) -> pd.DataFrame:
-    """Read our own table of tracks, perhaps corrected by hand, or a plain one of points in pixels.
+    """Read SomaNet's own table of tracks, possibly corrected by hand, or a plain table of points in pixels.
 
     Args:
         path: a CSV file with ``track_id`` (or ``track``), ``frame``, ``y_px``, ``x_px``. The physical columns ``t_h``,
-            ``y_um`` and ``x_um`` follow from the scale: what is there is checked, what lacks is computed.
-        calibration: the physical scale; needed only where a physical column lacks.
+            ``y_um`` and ``x_um`` follow from the scale: existing ones are checked, missing ones computed.
+        calibration: the physical scale; needed only if a physical column is missing.
 
     Returns:
         ``schema.TRACKS`` columns, then the others, by track and frame.
 
     Raises:
-        SomaNetError: missing file or columns, cells that are no numbers, two points of one track in one frame, physical
-            columns that contradict the pixels, or no scale where it is needed.
+        SomaNetError: missing file or columns, cells that are not numbers, two points of one track in one frame,
+            physical columns that contradict the pixels, or no scale where it is needed.
     """
     columns = table_columns(path)
     track = "track" if "track" in columns and "track_id" not in columns else "track_id"
@@ -81,7 +82,7 @@ def read_csv(path: Path | str, calibration: Calibration | None = None) -> pd.Dat
     if lacking:
         raise SomaNetError(
             f"{path}: expected a table of tracks with the columns track_id, {', '.join(POINT_COLUMNS)} (or "
-            f"napari's {', '.join(NAPARI.names)}); it lacks {lacking} and has {columns}. Rename them if they are there."
+            f"napari's {', '.join(NAPARI.names)}); it lacks {lacking} and has {columns}. Rename columns if needed."
         )
     known = [replace(column, name=track) if column.name == "track_id" else column for column in TRACKS.columns]
     schema = Schema(TRACKS.name, tuple(column for column in known if column.name in columns))
@@ -91,7 +92,7 @@ def read_csv(path: Path | str, calibration: Calibration | None = None) -> pd.Dat
     if not physical:
         return check_tracks(points, str(path))
     if calibration is None:
-        raise SomaNetError(f"{path}: it lacks {physical}, which follow from the physical scale. {GIVE_SCALE}")
+        raise SomaNetError(f"{path} lacks {physical}, which follow from the physical scale. {GIVE_SCALE}")
     return tracks_from_points(points, calibration, str(path))
 
 
@@ -99,7 +100,7 @@ def table_columns(path: Path | str) -> list[str]:
     """The columns of a CSV file.
 
     Raises:
-        SomaNetError: missing or empty file, or no CSV; also one whose columns are not separated by commas.
+        SomaNetError: missing or empty file, or not CSV; also one whose columns are not separated by commas.
     """
     columns = [str(name) for name in read_table(path, Schema(TRACKS.name, ())).columns]
     if len(columns) == 1 and (mark := next((mark for mark in ";\t" if mark in columns[0]), None)):
@@ -111,13 +112,13 @@ def table_columns(path: Path | str) -> list[str]:
 
 
 def scale_of_tracks(tracks: pd.DataFrame) -> FileCalibration:
-    """What a table of tracks says of its scale, by the medians of µm per pixel and of hours per frame.
+    """The scale of a table of tracks, from the medians of µm per pixel and of hours per frame.
 
     Args:
         tracks: some or all of the columns of ``schema.TRACKS``.
 
     Returns:
-        Seven digits; None where nothing tells, as for the interval in a table of frame 0 only.
+        The scale to seven digits; None where it cannot be inferred, such as the interval in a table of frame 0 only.
     """
     pixel = _median([tracks[um] / tracks[px] for um, px in (("y_um", "y_px"), ("x_um", "x_px")) if um in tracks])
     hours = _median([tracks["t_h"] / tracks["frame"]] if "t_h" in tracks else [])
@@ -131,7 +132,7 @@ def _median(ratios: list[pd.Series]) -> float | None:
 
 
 def _check_scale(points: pd.DataFrame, scale: Calibration | FileCalibration, source: str) -> None:
-    """Refuse points whose physical columns are not their pixels and frames times the scale, to a tenth of a pixel."""
+    """Refuse points whose physical columns differ from pixels and frames times the scale by over a tenth of a pixel."""
     interval_h = None if scale.frame_interval_min is None else scale.frame_interval_min / MINUTES_PER_HOUR
     for column, per, of in (
         ("y_um", scale.pixel_size_um, "y_px"),
@@ -146,16 +147,16 @@ def _check_scale(points: pd.DataFrame, scale: Calibration | FileCalibration, sou
             raise SomaNetError(
                 f"{source}: track {row['track_id']:.0f} has {column} = {row[column]:g} in frame {row['frame']:.0f}, "
                 f"but {of} = {row[of]:g} at {per:.7g} each is {row[of] * per:g} ({wrong.sum()} of {len(points)} "
-                "points differ). Is it of another movie, or was one of the two corrected alone? "
-                "Without the columns t_h, y_um and x_um they are computed anew."
+                "points differ). Is the scale that of another movie, or was only one of the two columns corrected? "
+                "Without the columns t_h, y_um and x_um they are recomputed."
             )
 
 
 def write_napari(path: Path | str, tracks: pd.DataFrame) -> None:
-    """Write ``track_id,t,y,x`` in frames and pixels: the data of a napari tracks layer, over the movie as it is.
+    """Write ``track_id,t,y,x`` in frames and pixels: the data of a napari tracks layer over the unscaled movie.
 
     Raises:
-        SomaNetError: as :func:`write_csv`.
+        SomaNetError: as for :func:`write_csv`.
     """
     tracks = check_tracks(tracks, "The tracks")
     columns = {"track_id": "track_id", "frame": "t", "y_px": "y", "x_px": "x"}
@@ -166,7 +167,7 @@ def read_napari(path: Path | str, calibration: Calibration) -> pd.DataFrame:
     """Read ``track_id,t,y,x`` in frames and pixels; further columns are kept.
 
     Raises:
-        SomaNetError: as :func:`read_csv`.
+        SomaNetError: as for :func:`read_csv`.
     """
     points = read_table(path, NAPARI).rename(columns={"t": "frame", "y": "y_px", "x": "x_px"})
     return tracks_from_points(points, calibration, str(path))

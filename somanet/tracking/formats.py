@@ -39,30 +39,30 @@ def read_tracks(path: Path | str, calibration: Calibration | None) -> pd.DataFra
 
     Args:
         path: the file or folder.
-        calibration: the physical scale. Our own table holds it, and is checked against one that is given; every other
-            format needs it.
+        calibration: the physical scale. SomaNet's own table contains it, and is checked against this one if given;
+            every other format needs it.
 
     Returns:
-        ``schema.TRACKS`` columns, then what else the format holds, by track and frame.
+        ``schema.TRACKS`` columns, then those specific to the format, by track and frame.
 
     Raises:
-        SomaNetError: an unknown format, no scale, and what the readers of the formats refuse.
+        SomaNetError: an unknown format, no scale, or an error of the format's reader.
     """
     kind = recognise(path)
     if kind == "csv":
         return read_csv(path, calibration)
     if calibration is None:
-        raise SomaNetError(f"{path}: the physical scale of these tracks ({kind}) is not known. {GIVE_SCALE}")
+        raise SomaNetError(f"{path}: the physical scale of these tracks ({kind}) is unknown. {GIVE_SCALE}")
     if kind == "ctc":
         return read_ctc(ctc_folder(path), calibration)
     return _READERS[kind](path, calibration)
 
 
 def scale_in_file(path: Path | str) -> FileCalibration:
-    """The scale that a file of tracks holds: our own table does, by its physical columns; nothing is read from others.
+    """The scale of a file of tracks: SomaNet's own table has it in its physical columns; from others none is read.
 
     Raises:
-        SomaNetError: an unknown format, or what :func:`read_tracks` refuses.
+        SomaNetError: an unknown format, or as for :func:`read_tracks`.
     """
     if recognise(path) != "csv" or not set(TRACKS.names) <= set(table_columns(path)):
         return FileCalibration()
@@ -70,7 +70,7 @@ def scale_in_file(path: Path | str) -> FileCalibration:
 
 
 def format_by_name(path: Path | str) -> str:
-    """The format that a file to be written asks for by its suffix; a folder without one is ``ctc``.
+    """The output format, by the suffix of the path; ``ctc`` for a folder without a suffix.
 
     Raises:
         SomaNetError: another suffix.
@@ -78,8 +78,8 @@ def format_by_name(path: Path | str) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in BY_SUFFIX:
         raise SomaNetError(
-            f"{path}: expected a file .csv, .xml or .geff, or a folder, found the suffix '{suffix}'. Rename it, or say "
-            f"which of {', '.join(FORMATS)} it shall be."
+            f"{path}: expected a file .csv, .xml or .geff, or a folder, found the suffix '{suffix}'. Rename it, or "
+            f"give the format: {', '.join(FORMATS)}."
         )
     return BY_SUFFIX[suffix]
 
@@ -102,16 +102,16 @@ def write_tracks(
         calibration: the physical scale, which ``geff`` and ``trackmate`` store.
         kind: one of :data:`FORMATS`.
         labels: for ``ctc``: YX label images, value = track id, one at a time.
-        shape_YX: for ``trackmate``: size of a frame; what holds all points if None.
-        movie: for ``trackmate``: the movie it shows behind the tracks.
+        shape_YX: for ``trackmate``: size of a frame; the smallest that contains all points if None.
+        movie: for ``trackmate``: the movie that it displays behind the tracks.
 
     Raises:
-        SomaNetError: another format, no scale or labels where they are needed, a folder of other things in the way,
-            tracks that make no sense, or the disk refuses.
+        SomaNetError: another format, no scale or labels where they are needed, a folder with other files in the way,
+            invalid tracks, or the files cannot be written.
     """
     path = Path(path)
     if kind not in FORMATS:
-        raise SomaNetError(f"There is no format '{kind}' of tracks; there are {', '.join(FORMATS)}.")
+        raise SomaNetError(f"There is no track format '{kind}'; there are {', '.join(FORMATS)}.")
     _check_replaceable(path, kind)
     if kind == "csv":
         write_csv(path, tracks)
@@ -120,11 +120,11 @@ def write_tracks(
     elif kind == "ctc":
         if labels is None:
             raise SomaNetError(
-                f"{path}: the Cell Tracking Challenge's format keeps the masks. Give the label movie with --labels."
+                f"{path}: the Cell Tracking Challenge format includes the masks. Give the label movie with --labels."
             )
         write_ctc(path, labels, tracks)
     elif calibration is None:
-        raise SomaNetError(f"{path}: this format ({kind}) keeps the physical scale. {GIVE_SCALE}")
+        raise SomaNetError(f"{path}: this format ({kind}) stores the physical scale. {GIVE_SCALE}")
     elif kind == "geff":
         write_geff(path, tracks, calibration)
     else:
@@ -132,8 +132,8 @@ def write_tracks(
 
 
 def _check_replaceable(path: Path, kind: str) -> None:
-    """Refuse to replace a folder that holds anything but tracks of the same format."""
+    """Refuse to replace a folder that contains anything but tracks of the same format."""
     names = [p.name for p in path.iterdir() if p.name[0] != "."] if path.is_dir() else []
     same = is_geff(path) if kind == "geff" else all(map(is_ctc_file, names))
     if names and not (same and kind in ("ctc", "geff")):
-        raise SomaNetError(f"{path} holds other things, which would be replaced: choose another name.")
+        raise SomaNetError(f"{path} contains other files, which would be replaced. Choose another name.")

@@ -1,4 +1,4 @@
-"""GEFF, the Graph Exchange File Format: a zarr folder of points and of the steps between them."""
+"""GEFF, the Graph Exchange File Format: a zarr folder of points and of the edges between them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _DERIVED = ("frame", "t_h", "y_px", "x_px", "y_um", "x_um")
 def write_geff(path: Path | str, tracks: pd.DataFrame, calibration: Calibration) -> None:
     """Write tracks as a GEFF folder.
 
-    Nodes carry ``t`` (frame), ``y`` and ``x`` (pixels), ``track_id`` and every further number column; the axes carry
-    the scale to minutes and micrometres. A step over missed frames is one edge.
+    Nodes have ``t`` (frame), ``y`` and ``x`` (pixels), ``track_id`` and every further numeric column; the axes have the
+    scale to minutes and micrometres. A displacement over missed frames is one edge.
 
     Args:
         path: the folder, replaced if it exists.
@@ -32,7 +32,7 @@ def write_geff(path: Path | str, tracks: pd.DataFrame, calibration: Calibration)
         calibration: the physical scale.
 
     Raises:
-        SomaNetError: the extra ``geff`` is not installed, the tracks make no sense, or the disk refuses.
+        SomaNetError: the extra ``geff`` is not installed, the tracks are invalid, or the folder cannot be written.
     """
     geff = _library()
     rows = check_tracks(tracks, "The tracks")
@@ -58,24 +58,26 @@ def write_geff(path: Path | str, tracks: pd.DataFrame, calibration: Calibration)
 
 
 def read_geff(path: Path | str, calibration: Calibration) -> pd.DataFrame:
-    """Read tracks from a GEFF folder; further number columns of the nodes are kept.
+    """Read tracks from a GEFF folder; further numeric properties of the nodes are kept.
 
-    Each chain of edges is a cell. It keeps its ``track_id`` where all its nodes agree on one and no other chain has
-    it; otherwise cells are numbered in the order of their first frame.
+    Each chain of edges is a cell. It keeps its ``track_id`` if all its nodes agree on one and no other chain has it;
+    otherwise cells are numbered in the order of their first frame.
 
     Args:
         path: the folder.
         calibration: the physical scale, for axes that are not in pixels and frames, and for the table.
 
     Raises:
-        SomaNetError: the extra ``geff`` is not installed; no GEFF; axes other than t, y, x; a cell that divides.
+        SomaNetError: the extra ``geff`` is not installed; not a GEFF; axes other than t, y, x; a cell that divides.
     """
     geff = _library()
     try:
         graph = geff.core_io.read_to_memory(str(path))
-    except Exception as error:  # zarr, pydantic and geff raise their own kinds
+    except Exception as error:  # zarr, pydantic and geff raise their own exceptions
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SomaNetError(f"{path}: expected a GEFF folder, which it is not ({reason}). Check the path.") from error
+        raise SomaNetError(
+            f"{path}: expected a GEFF folder, found something else ({reason}). Check the path."
+        ) from error
     columns = {
         name: values["values"]
         for name, values in graph["node_props"].items()
@@ -86,7 +88,10 @@ def read_geff(path: Path | str, calibration: Calibration) -> pd.DataFrame:
         points[column] = points.pop(name) * scale / unit
     frames = points["frame"].round()
     if not np.allclose(points["frame"], frames, atol=1e-3):
-        raise SomaNetError(f"{path}: its times are no whole numbers of frames of {calibration.frame_interval_min} min.")
+        raise SomaNetError(
+            f"{path}: its times are not multiples of the frame interval of {calibration.frame_interval_min} min. Check "
+            "the interval."
+        )
     points["frame"] = frames.astype("int64")
     index = {node: i for i, node in enumerate(graph["node_ids"].tolist())}
     edges = [(index[a], index[b]) for a, b in graph["edge_ids"].tolist()]

@@ -1,4 +1,4 @@
-"""Somas to tracks: the cheapest set of steps from frame to frame, then over missed frames (LAP, Jaqaman 2008)."""
+"""Linking of somas to tracks: the cheapest assignment from frame to frame, then over gaps (LAP, Jaqaman 2008)."""
 
 from __future__ import annotations
 
@@ -40,31 +40,33 @@ def link_cells(
 ) -> pd.DataFrame:
     """Give every soma an identity over time. Cells enter, leave and are missed; they neither divide nor fuse.
 
-    The cost of a step is ``(d / d_max)² + w_o (1 − IoU) + w_s s + w_i i``: distance d over the greatest allowed, the
+    The cost of a link is ``(d / d_max)² + w_o (1 − IoU) + w_s s + w_i i``: distance d over the maximum allowed, the
     overlap of the two bounding boxes, the change of shape ``s = min(1, log2(area ratio)² + log2(ratio of the major
-    axes)²)`` and of light ``i = min(1, log2(ratio of mean intensities)²)``, so that a doubling counts in full. Light
-    is left out where it is unknown. Each frame is linked to the next by the cheapest assignment; then ends are joined
-    to later starts over missed frames, where ``d_max`` grows with the square root of the time, as in a random walk.
+    axes)²)`` and of intensity ``i = min(1, log2(ratio of mean intensities)²)``, so that a doubling costs the full
+    weight. Unknown intensities are left out. Each frame is linked to the next by the cheapest assignment; then track
+    ends are joined to later starts over missed frames, where ``d_max`` grows with the square root of the time, as in a
+    random walk.
 
     Args:
-        detections: as :func:`somanet.tracking.detections.detect_cells` gives, pixels.
+        detections: as from :func:`somanet.tracking.detections.detect_cells`, pixels.
         calibration: the physical scale.
-        max_step_um: longest step from one frame to the next; from the movie's own steps if None.
-        max_gap_frames: most frames in a row in which a cell may be missed (0 = none); those in 36 min if None.
-        min_frames: shorter tracks are left out as noise.
-        overlap_weight: w_o. The three weights are relative to a step of full length, which costs 1.
+        max_step_um: longest displacement from one frame to the next; from the movie's own displacements if None.
+        max_gap_frames: maximum number of consecutive frames in which a cell may be missed (0 = none); those in 36 min
+            if None.
+        min_frames: shorter tracks are dropped as noise.
+        overlap_weight: w_o. The three weights are relative to a displacement of maximum length, which costs 1.
         shape_weight: w_s.
         intensity_weight: w_i.
-        blank_frames: frames that show nothing. They do not count as missed, so cells are followed through any number
-            of them; the reach grows with the time that passes.
+        blank_frames: blank frames. They do not count as missed, so cells are followed through any number of them; the
+            maximum distance grows with the elapsed time.
 
     Returns:
         ``schema.TRACKS`` columns (µm, h), then ``label`` (the value in its label image), ``area_um2``,
         ``major_axis_um``, ``minor_axis_um`` and the other columns of the detections. By track and frame; tracks
-        are numbered from 1 in the order of their first frame and label. Equal input gives equal output.
+        are numbered from 1 in the order of their first frame and label. Deterministic.
 
     Raises:
-        SomaNetError: missing columns, two detections with one frame and label, or a value out of range.
+        SomaNetError: missing columns, two detections with the same frame and label, or a value out of range.
     """
     _check(detections, min_frames, max_gap_frames, (overlap_weight, shape_weight, intensity_weight))
     ordered = detections.sort_values(["frame", "label"], ignore_index=True)
@@ -86,7 +88,7 @@ def _check(detections: pd.DataFrame, min_frames: int, max_gap_frames: int | None
     twice = detections.duplicated(["frame", "label"])
     if twice.any():
         frame, label = detections.loc[twice, ["frame", "label"]].iloc[0]
-        raise SomaNetError(f"Label {label} of frame {frame} is there twice. Were two tables of detections joined?")
+        raise SomaNetError(f"Label {label} of frame {frame} occurs twice. Were two tables of detections joined?")
     if min_frames < 1 or (max_gap_frames is not None and max_gap_frames < 0):
         raise SomaNetError(
             f"min_frames must be at least 1 and max_gap_frames at least 0, found {min_frames} and {max_gap_frames}."
@@ -111,11 +113,11 @@ def _identities(
     features = _features(detections, calibration)
     frames = detections["frame"].to_numpy()
     present = set(frames.tolist())
-    # laptrack counts missed frames by places in this list, so blank frames have none.
+    # laptrack counts missed frames by positions in this list, so blank frames are not in it.
     seen = [t for t in range(int(frames[0]), int(frames[-1]) + 1) if t in present or t not in blank_frames]
     bounds = np.append(np.searchsorted(frames, seen), len(frames))
     coords = [features[start:stop] for start, stop in itertools.pairwise(bounds)]
-    # Every pair within reach costs less than this: the step alone decides what is possible, the cost what is best.
+    # Every pair within reach costs less: the displacement alone decides what is possible, the cost what is best.
     cutoff = 1.0 + sum(weights) + 1e-6
     metric = _step_cost(max_step_um, weights)
     tracker = LapTrack(
@@ -125,7 +127,7 @@ def _identities(
         track_end_cost=cutoff,
         gap_closing_metric=metric,
         gap_closing_cutoff=cutoff if max_gap_frames else False,
-        # laptrack counts the step itself.
+        # laptrack counts the link itself as well.
         gap_closing_max_frame_count=max_gap_frames + 1,
         segment_start_cost=cutoff,
         segment_end_cost=cutoff,

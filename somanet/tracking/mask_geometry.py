@@ -1,4 +1,4 @@
-"""Masks as places and sizes: measuring them, finding the nearest, and cutting one between several cells."""
+"""Geometry of masks: centres and areas, the nearest mask, and splitting one between several cells."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEW_AREA_WEIGHT = 0.3
-"""A cell's area follows its masks slowly, so that one bad mask does not count."""
+"""A cell's area follows its masks slowly, so that a single bad mask has little effect."""
 
 
 @dataclass(frozen=True)
 class Soma:
-    """A cell as last seen.
+    """A cell as last detected.
 
     Attributes:
         centre_yx: centre in pixels.
         area_px: its usual area, a running mean.
-        age: frames it has been seen with an identity of its own.
+        age: number of frames in which it had a mask of its own.
         shared: in the last frame it shared a mask with another cell.
     """
 
@@ -31,7 +31,7 @@ class Soma:
 
     @property
     def radius_px(self) -> float:
-        """Radius of the circle of its area."""
+        """Radius of a circle of the same area."""
         return math.sqrt(self.area_px / math.pi)
 
 
@@ -43,7 +43,7 @@ class Mask:
     area_px: float
 
     def as_cell(self, before: Soma | None) -> Soma:
-        """The cell it shows: a new one, or the one before a frame older."""
+        """The cell with this mask: a new one, or the previous one, a frame older."""
         if before is None:
             return Soma(self.centre_yx, self.area_px, 1)
         area = before.area_px + NEW_AREA_WEIGHT * (self.area_px - before.area_px)
@@ -51,7 +51,7 @@ class Mask:
 
 
 def masks_of(labels_YX: NDArray[np.int32]) -> dict[int, Mask]:
-    """Every object of a label image by its id, in order of ids."""
+    """Every object of a label image by id, in order of ids."""
     ys, xs = np.nonzero(labels_YX)
     if not len(ys):
         return {}
@@ -63,7 +63,7 @@ def masks_of(labels_YX: NDArray[np.int32]) -> dict[int, Mask]:
 def nearest_px(
     labels_YX: NDArray[np.int32], centre_yx: tuple[float, float], *, within_px: float, among: Collection[int]
 ) -> int | None:
-    """The object whose nearest pixel is closest to a point; None if there is none within reach."""
+    """The object with the pixel closest to a point; None if there is none within reach."""
     height, width = labels_YX.shape
     cy, cx = centre_yx
     top, bottom = max(0, math.floor(cy - within_px)), min(height, math.ceil(cy + within_px) + 1)
@@ -78,20 +78,20 @@ def nearest_px(
 
 
 def split_mask(labels_YX: NDArray[np.int32], label: int, cells: list[Soma], *, first_new: int) -> list[Soma]:
-    """Cut one object between the cells that it holds, in place.
+    """Split one object between the cells that share it, in place.
 
-    The cells are moved together until their common centre is the mask's. A pixel goes to the cell with the smallest
-    power distance, the squared distance from its centre less its squared radius: the border of two overlapping circles
-    runs through where they cross, and a small cell beside a large one keeps its size.
+    The cells are shifted together until their common centre is that of the mask. A pixel goes to the cell with the
+    smallest power distance, the squared distance from its centre minus its squared radius: the border of two
+    overlapping circles runs through their intersections, and a small cell beside a large one keeps its size.
 
     Args:
-        labels_YX: the label image, changed.
+        labels_YX: the label image, modified.
         label: the object; its first cell keeps this id.
-        cells: as last seen.
-        first_new: ids for the others, from here.
+        cells: as last detected.
+        first_new: first id for the others.
 
     Returns:
-        The cells as they are now, those that got pixels; their areas stay as they were, as the cut is a guess.
+        The updated cells that received pixels; their areas do not change, as the split is a guess.
     """
     ys, xs = np.nonzero(labels_YX == label)
     centres = np.array([cell.centre_yx for cell in cells])

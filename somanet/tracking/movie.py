@@ -1,4 +1,4 @@
-"""A movie's masks to its cells: noise removed, touching somas separated, identities over time."""
+"""From a movie's masks to its cells: remove noise, separate touching somas, link over time."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Tracked:
     Attributes:
         tracks: :data:`somanet.core.schema.TRACKS` and shape and intensity columns; ``label`` is the value in ``masks``.
         masks: the label frames that were linked.
-        settings: as asked for, with what the movie itself decided filled in.
-        n_noise: objects left out for their size.
-        n_short: detections left out because their track is short.
+        settings: the given settings, completed by values that were estimated from the movie.
+        n_noise: number of objects dropped because of their size.
+        n_short: number of detections dropped because their track is short.
     """
 
     tracks: pd.DataFrame
@@ -61,16 +61,16 @@ def track_masks(
     """Find the cells in a movie's masks.
 
     Args:
-        masks: YX label images, 0 = background, ids without meaning between frames. Read several times.
+        masks: YX label images, 0 = background; ids have no meaning between frames. Read several times.
         frames: the movie, for the intensities.
         calibration: the physical scale.
-        settings: what to use instead of what the movie says.
-        blank_frames: frames that show nothing: cells are followed through them, and they do not count as missed.
-        keep: where the separated masks go, as memory must not grow with the movie: takes the frames one by one and
-            gives them back as a sequence. A list unless told otherwise.
+        settings: values to use instead of those estimated from the movie.
+        blank_frames: blank frames: cells are followed through them, and they do not count as missed.
+        keep: stores the separated masks, so that memory need not grow with the movie: takes the frames one by one and
+            returns them as a sequence. By default a list.
 
     Raises:
-        SomaNetError: masks that are no label images, masks and frames that do not fit, or a setting out of range.
+        SomaNetError: masks that are not label images, masks and frames that do not fit, or a setting out of range.
     """
     asked = settings or TrackSettings()
     areas = _areas_px(masks)
@@ -89,7 +89,7 @@ def track_masks(
 
 
 def least_soma_um2(areas_px: NDArray[np.number], calibration: Calibration, asked: TrackSettings) -> float:
-    """The area below which an object is noise: as asked for, or by the movie's median object."""
+    """The area below which an object is noise: as set, or derived from the movie's median object."""
     if asked.min_soma_area_um2 is not None:
         return asked.min_soma_area_um2
     typical = float(np.median(areas_px)) * calibration.pixel_area_um2 if areas_px.size else 0.0
@@ -99,7 +99,7 @@ def least_soma_um2(areas_px: NDArray[np.number], calibration: Calibration, asked
 def link_detections(
     detections: pd.DataFrame, calibration: Calibration, asked: TrackSettings, blank_frames: Collection[int]
 ) -> tuple[pd.DataFrame, TrackSettings]:
-    """Tracks of detections, and the settings with the step and gap that the movie itself decided filled in."""
+    """Tracks of detections, and the settings completed by the displacement and gap estimated from the movie."""
     step_um = asked.max_step_um or typical_max_step_um(detections, calibration)
     gap_frames = typical_max_gap_frames(calibration)
     if asked.max_gap_h is not None:
@@ -131,7 +131,7 @@ def _areas_px(masks: Sequence[Labels]) -> NDArray[np.int64]:
 
 
 class _WithoutNoise(Sequence[Labels]):
-    """The masks without objects below a size, made when asked for."""
+    """The masks without objects below a size, computed on demand."""
 
     def __init__(self, masks: Sequence[Labels], least_px: float) -> None:
         self._masks, self._least_px = masks, least_px

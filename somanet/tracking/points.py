@@ -1,4 +1,4 @@
-"""Tracks as bare points, as other programs keep them: made into our table, and refused if they make no sense."""
+"""Tracks as bare points, as other programs store them: validated and converted to SomaNet's table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: s
         ``schema.TRACKS`` columns, then the others, by track and frame.
 
     Raises:
-        SomaNetError: what :func:`somanet.core.schema.check_tracks` refuses.
+        SomaNetError: as for :func:`somanet.core.schema.check_tracks`.
     """
     shift = 1 if len(points) and points["track_id"].min() == 0 else 0
     table = points.assign(
@@ -38,13 +38,13 @@ def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: s
 
 
 def steps(tracks: pd.DataFrame) -> list[tuple[int, int]]:
-    """Pairs of row positions, each the next point of the same track, over gaps too; rows by track and frame."""
+    """Pairs of positions of consecutive rows of the same track, also over gaps; rows by track and frame."""
     ids = tracks["track_id"].tolist()
     return [(i, i + 1) for i in range(len(ids) - 1) if ids[i] == ids[i + 1]]
 
 
 def chains(n_nodes: int, edges: list[tuple[int, int]], frames: list[int], source: str) -> list[list[int]]:
-    """The tracks of a graph: every chain of nodes, in order of time; a node alone is a chain.
+    """The tracks of a graph: every chain of nodes, in order of time; a single node is a chain.
 
     Args:
         n_nodes: nodes are 0 … n − 1.

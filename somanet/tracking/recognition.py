@@ -1,4 +1,4 @@
-"""Which format a file or folder of tracks has, by its content."""
+"""Recognise the format of a file or folder of tracks by its content."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _ZARR_METADATA = ("zarr.json", ".zattrs")
 def recognise(path: Path | str) -> str:
     """The format of a file or folder of tracks, one of :data:`FORMATS`, by its content.
 
-    ``csv`` is our own table, or a plain one of points in pixels (see :func:`somanet.tracking.exchange.read_csv`).
+    ``csv`` is SomaNet's own table, or a plain table of points in pixels (see
+    :func:`somanet.tracking.exchange.read_csv`).
 
     Raises:
-        SomaNetError: there is nothing, or nothing of these.
+        SomaNetError: the path is missing, or has none of these formats.
     """
     path = Path(path)
     if path.is_dir():
@@ -46,10 +47,12 @@ def _kind_of_xml(path: Path) -> str:
     try:
         root = next(ET.iterparse(path, events=("start",)))[1].tag
     except (ET.ParseError, OSError, StopIteration) as error:
-        raise SomaNetError(f"{path}: expected a TrackMate XML file, which it is not ({error}).") from error
+        raise SomaNetError(
+            f"{path}: expected a TrackMate XML file, but it cannot be read as XML ({error}). Save it again."
+        ) from error
     if root == "Tracks":
         raise SomaNetError(
-            f"{path}: expected TrackMate's own file, found its export of bare tracks. Use the Save button of TrackMate."
+            f"{path}: expected TrackMate's own file, found its export of bare tracks. Use TrackMate's Save button."
         )
     if root != "TrackMate":
         raise SomaNetError(f"{path}: expected a TrackMate XML file, found <{root}>. Is it another file?")
@@ -77,11 +80,11 @@ def is_geff(folder: Path) -> bool:
 
 
 def is_ctc_file(name: str) -> bool:
-    """Whether a file of this name is a part of a Cell Tracking Challenge folder."""
+    """Whether a file of this name belongs to a Cell Tracking Challenge folder."""
     return name in TABLES or _MASK.fullmatch(name) is not None
 
 
 def ctc_folder(path: Path | str) -> Path:
-    """Where the masks of a Cell Tracking Challenge folder lie: of a reference in its part ``TRA``, else in itself."""
+    """The folder with the masks of a Cell Tracking Challenge folder: ``TRA`` in a reference, else the folder itself."""
     inner = Path(path) / "TRA"
     return inner if inner.is_dir() else Path(path)

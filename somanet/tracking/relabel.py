@@ -13,19 +13,20 @@ from somanet.tracking.detections import Labels, check_labels, objects_of
 
 
 def relabel_movie(labels: Iterable[Labels], tracks: pd.DataFrame) -> Iterator[NDArray[np.int32]]:
-    """Rename the objects of each frame to their track; objects of no track become background.
+    """Relabel the objects of each frame by their track; objects without a track become background.
 
-    Frames come out one at a time as they go in; memory does not grow with the movie.
+    Frames are processed one at a time; memory does not grow with the movie.
 
     Args:
         labels: the YX label images that were linked.
-        tracks: ``track_id``, ``frame`` and ``label``, as :func:`somanet.tracking.linking.link_cells` gives.
+        tracks: ``track_id``, ``frame`` and ``label``, as from :func:`somanet.tracking.linking.link_cells`.
 
     Yields:
         YX int32, value = track id, 0 = background; a frame of a gap lacks the cell.
 
     Raises:
-        SomaNetError: columns are missing, a track has a label its frame lacks, or frames after the last label image.
+        SomaNetError: columns are missing, a track has a label that its frame lacks, or frames beyond the last label
+            image.
     """
     missing = [name for name in ("track_id", "frame", "label") if name not in tracks.columns]
     if missing:
@@ -45,13 +46,13 @@ def relabel_movie(labels: Iterable[Labels], tracks: pd.DataFrame) -> Iterator[ND
         found = present[np.minimum(where, len(present) - 1)] == wanted
         if not found.all():
             raise SomaNetError(
-                f"Frame {t}: the tracks name the labels {wanted[~found].tolist()}, which the image lacks. Were they "
-                "made from other label images?"
+                f"Frame {t}: the tracks refer to the labels {wanted[~found].tolist()}, which the image lacks. Were "
+                "they made from other label images?"
             )
         names = np.zeros(len(present), np.int32)
         names[where] = rows["track_id"].to_numpy()
         yield names[index]
     if by_frame:
         raise SomaNetError(
-            f"The tracks go on to frame {max(by_frame)}, the label images end after {t + 1} frames. Is the file cut?"
+            f"The tracks extend to frame {max(by_frame)}, the label images end after {t + 1} frames. Is the file cut?"
         )

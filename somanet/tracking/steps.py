@@ -1,4 +1,4 @@
-"""How far a soma moves from one frame to the next: the scale that linking needs, read from the movie itself."""
+"""Displacements of somas from one frame to the next: the length scale of linking, estimated from the movie."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 
 FASTEST_UM_PER_H = 150.0
-"""Twice the mean speed of an interneuron's nucleokinesis: no soma is linked over a faster step."""
+"""Twice the mean speed of an interneuron's nucleokinesis: no soma is linked over a faster displacement."""
 GAP_H = 0.6
-"""A cell missed for longer than this is taken for another one when it comes back."""
+"""A cell missed for longer than this counts as a new one when it reappears."""
 STEP_QUANTILE = 0.95
 STEP_MARGIN = 2.0
-"""The longest step accepted, over the 95 % quantile of the unambiguous ones: jumps are rarer than rests."""
+"""The longest accepted displacement over the 95 % quantile of unambiguous ones: jumps are rarer than rests."""
 
 
 def typical_max_step_um(detections: pd.DataFrame, calibration: Calibration) -> float:
-    """The longest step to accept between two frames, from the movie's own somas.
+    """The longest displacement to accept between two frames, from the movie's own somas.
 
-    Steps are measured where they are beyond doubt: two somas that are each other's nearest in neighbouring frames.
-    Twice their 95 % quantile is taken, but at least one soma radius plus the step of a saltating cell, or a cell that
-    rests for most of the movie would be lost at its first jump; and at most what the fastest cell could do. A longer
-    frame interval therefore gives a longer step.
+    Displacements are measured where they are unambiguous: between two somas that are each other's nearest in
+    neighbouring frames. The result is twice their 95 % quantile, but at least one soma radius plus the displacement of
+    a saltating cell, or a cell that rests for most of the movie would be lost at its first jump; and at most that of
+    the fastest cell. A longer frame interval therefore gives a longer displacement.
 
     Args:
-        detections: as :func:`somanet.tracking.detections.detect_cells` gives.
+        detections: as from :func:`somanet.tracking.detections.detect_cells`.
         calibration: the physical scale.
 
     Returns:
-        Micrometres. Without detections the least and the most coincide.
+        Micrometres. Without detections the lower and the upper bound coincide.
     """
     radius_um = 0.0
     if len(detections):
@@ -63,15 +63,15 @@ def mutual_steps_px(detections: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def typical_max_gap_frames(calibration: Calibration) -> int:
-    """How many frames in a row a cell may be missed: those in 36 minutes, at least 1 and at most 5."""
+    """Maximum number of consecutive frames in which a cell may be missed: those in 36 minutes, from 1 to 5."""
     return int(np.clip(round(GAP_H / calibration.frame_interval_h), 1, 5))
 
 
 def check_step(max_step_um: float) -> float:
-    """Refuse a step that is no positive length.
+    """Refuse a maximum displacement that is not a positive length.
 
     Raises:
-        SomaNetError: it is not.
+        SomaNetError: it is not positive.
     """
     if not (math.isfinite(max_step_um) and max_step_um > 0):
         raise SomaNetError(f"max_step_um must be a positive length, found {max_step_um}. Give micrometres per frame.")

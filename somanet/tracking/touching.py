@@ -1,4 +1,4 @@
-"""Somas that touch keep their own masks, parts of one cell get a common one: before linking, frame by frame."""
+"""Before linking, frame by frame: split masks that touching somas share, and merge the parts of one cell."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from somanet.tracking.mask_geometry import Mask, Soma, masks_of, nearest_px, spl
 from somanet.tracking.steps import FASTEST_UM_PER_H, check_step
 
 MIN_APART_H = 0.6
-"""Two masks are two cells, and not one cell in two parts, once they have been apart for this long."""
+"""Two masks count as two cells, not one cell in two parts, once they have been apart for this long."""
 PIECE_SHARE = 0.5
 """A part of a cell, such as its nucleus, is smaller than this share of the movie's median soma."""
 WHOLE_SHARE = 0.75
 """A mask of at least this share of the median soma is a cell, however short it has been apart."""
 PIECE_GAP_UM = 6.0
-"""It lies at most this far from the rest of its cell: the nucleus trails a soma by 5 to 10 µm, from centre to rim."""
+"""Such a part is at most this far from the rest of its cell: a nucleus trails a soma by 5 to 10 µm, centre to rim."""
 MERGED_SUM = 0.65
-"""A mask holds several cells if it has at least this share of their areas together …"""
+"""A mask contains several cells if it has at least this share of their total area …"""
 MERGED_OWN = 1.25
-"""… and is this much larger than the largest of them alone."""
+"""… and is this much larger than the largest of them."""
 STILL_MERGED = 0.8
-"""Both bounds shrink to this much while the cells stay merged: a mask that wavers around them is not cut on and off."""
+"""Both bounds shrink by this factor while the cells stay merged, so that a fluctuating mask is split consistently."""
 WHOLE_SUM = 1.35
-"""Parts belong together if their areas add up to at most this much of the cell before."""
+"""Parts belong together if their areas add up to at most this multiple of the previous cell's area."""
 
 Hints = dict[int, dict[int, list[Soma]]]
 
@@ -40,26 +40,26 @@ def separate_touching(
     max_step_um: float | None = None,
     blank_frames: Collection[int] = (),
 ) -> Iterator[NDArray[np.int32]]:
-    """Split masks that hold several cells, and join masks that are parts of one.
+    """Split masks that contain several cells, and merge masks that are parts of one.
 
-    Somas that touch share one mask for some frames. Its area is then close to the sum of the cells that led to it, one
-    of which has no mask of its own; it is cut so that each pixel goes to the cell that was nearest, measured from the
-    rim of its predicted position. The movie is walked backwards first, so that cells which touch from the first frame
-    and part later are told apart too. When a nucleus leaves its soma before a jump, two masks come from one: a small
-    new mask, close to a cell that lost as much, becomes part of that cell.
+    Touching somas share one mask for some frames. Its area is then close to the sum of the cells before, one of which
+    has lost its own mask; it is split so that each pixel goes to the nearest cell, measured from the rim at its
+    predicted position. The movie is first traversed backwards, so that cells that touch from the first frame and part
+    later are separated too. When a nucleus leaves its soma before a jump, one mask becomes two: a small new mask, close
+    to a cell that lost as much area, becomes part of that cell.
 
     Args:
         labels: a sequence of YX label images, such as an array or an open movie; 0 = background. It is read three
             times, two frames at a time in memory.
         calibration: the physical scale.
-        max_step_um: longest step from one frame to the next; what the fastest cell could do if None.
-        blank_frames: frames that show nothing; the cells after them are compared with those before.
+        max_step_um: longest displacement from one frame to the next; that of the fastest cell if None.
+        blank_frames: blank frames; the cells after them are compared with those before.
 
     Yields:
-        YX int32 label images, ids without meaning between frames. Feed them to ``detect_cells``.
+        YX int32 label images; ids have no meaning between frames. Feed them to ``detect_cells``.
 
     Raises:
-        SomaNetError: labels that are no 2-D whole numbers.
+        SomaNetError: labels that are not 2-D integers.
     """
     step_um = FASTEST_UM_PER_H * calibration.frame_interval_h + 10 if max_step_um is None else check_step(max_step_um)
     areas = np.concatenate([np.empty(0), *(_areas(labels, t) for t in range(len(labels)))])
@@ -89,10 +89,10 @@ def _areas(labels: Sequence[Labels], t: int) -> NDArray[np.float64]:
 
 
 class _Walk:
-    """The cells of the frame just seen, and how they explain the masks of the next.
+    """The cells of the last frame, and how they explain the masks of the next.
 
     Attributes:
-        splits: the masks cut in the last frame, and the cells each was cut into.
+        splits: the masks split in the last frame, and the resulting cells of each.
     """
 
     def __init__(self, calibration: Calibration, max_step_um: float, typical_area_px: float) -> None:
@@ -106,7 +106,7 @@ class _Walk:
         self.splits: dict[int, list[Soma]] = {}
 
     def advance(self, labels_YX: NDArray[np.int32], hints: dict[int, list[Soma]] | None = None) -> NDArray[np.int32]:
-        """The label image of the next frame, masks split and joined."""
+        """The label image of the next frame, with masks split and merged."""
         masks = masks_of(labels_YX)
         owner = self._assign(masks)
         claims = self._merged(masks, owner, labels_YX)
@@ -134,10 +134,10 @@ class _Walk:
             return {}
         old = np.array([cell.centre_yx for cell in self._cells])
         new = np.array([mask.centre_yx for mask in masks.values()])
-        # Squared, so that two short steps beat a long and none; out of reach costs more than any pairing within it.
+        # Squared, so that two short moves beat a long one and none; out of reach costs more than any pairing within.
         distance2 = ((old[:, None] - new[None]) ** 2).sum(-1)
         reach2 = self._max_step_px**2
-        # A cell in two parts stays with the larger: a halved area counts like a step of one soma radius.
+        # A cell in two parts stays with the larger: a halved area counts like a move of one soma radius.
         sizes = np.log2([cell.area_px for cell in self._cells])[:, None] - np.log2([m.area_px for m in masks.values()])
         cost = distance2 + self._soma_radius2 * np.minimum(sizes**2, 4)
         rows, columns = linear_sum_assignment(np.where(distance2 <= reach2, cost, 8 * (reach2 + self._soma_radius2)))
@@ -147,7 +147,7 @@ class _Walk:
     def _merged(
         self, masks: dict[int, Mask], owner: dict[int, Soma], labels_YX: NDArray[np.int32]
     ) -> dict[int, list[Soma]]:
-        """Masks that hold cells which have lost their own mask."""
+        """Masks that contain cells which have lost their own mask."""
         owned = {id(cell) for cell in owner.values()}
         claims: dict[int, list[Soma]] = {}
         lost = [cell for cell in self._cells if id(cell) not in owned and self._is_established(cell)]
@@ -173,7 +173,7 @@ class _Walk:
         claims: dict[int, list[Soma]],
         out: NDArray[np.int32],
     ) -> list[Soma]:
-        """Cells with masks of their own; small new masks beside a cell that lost as much become part of it."""
+        """Cells with masks of their own; small new masks beside a cell that lost as much area become part of it."""
         rest = {label: mask for label, mask in masks.items() if label not in claims}
         known = {label: owner[label] for label in rest if label in owner}
         areas = {label: rest[label].area_px for label in rest}

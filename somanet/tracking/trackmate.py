@@ -43,17 +43,18 @@ def write_trackmate(
 ) -> None:
     """Write tracks as a TrackMate file, in µm and h.
 
-    A cell seen in one frame only is a spot without a track there; its id is kept in its name.
+    A cell detected in a single frame is a spot without a track there; its id is kept in its name.
 
     Args:
         path: the XML file.
         tracks: ``schema.TRACKS`` columns at least; spots get the radius of ``area_um2`` if it is there.
         calibration: the physical scale.
-        shape_YX: size of a frame; what holds all points if None.
-        movie: what TrackMate opens behind the tracks, there or beside the XML file; a black background if None.
+        shape_YX: size of a frame; the smallest that contains all points if None.
+        movie: the movie that TrackMate opens behind the tracks, there or beside the XML file; a black background if
+            None.
 
     Raises:
-        SomaNetError: the tracks make no sense, or the disk refuses.
+        SomaNetError: the tracks are invalid, or the file cannot be written.
     """
     rows = check_tracks(tracks, "The tracks")
     root = ET.Element("TrackMate", version=VERSION)
@@ -77,7 +78,7 @@ def write_trackmate(
     image |= {"timeinterval": calibration.frame_interval_h}
     settings = _add(root, "Settings")
     _add(settings, "ImageData", image)
-    # TrackMate opens no file without these, empty though they are.
+    # TrackMate does not open a file without these elements, although they are empty.
     _add(settings, "InitialSpotFilter", {"feature": "QUALITY", "value": 0.0, "isabove": "true"})
     _add(settings, "SpotFilterCollection")
     _add(settings, "TrackFilterCollection")
@@ -116,17 +117,16 @@ def _add_tracks(model: ET.Element, rows: pd.DataFrame) -> None:
 
 
 def read_trackmate(path: Path | str, calibration: Calibration) -> pd.DataFrame:
-    """Read the tracks of a TrackMate file that its filters left.
+    """Read the tracks of a TrackMate file that passed its filters.
 
-    Spots of no track are left out, but for cells seen once that :func:`write_trackmate` wrote.
+    Spots without a track are dropped, except for single-frame cells written by :func:`write_trackmate`.
 
     Args:
         path: the XML file, with positions in µm or pixels.
         calibration: the physical scale.
 
     Raises:
-        SomaNetError: no TrackMate file; another unit or pixel size; a spot that is missing or makes no sense; a cell
-            that divides.
+        SomaNetError: not a TrackMate file; another unit or pixel size; a missing or invalid spot; a cell that divides.
     """
     path = Path(path)
     try:
@@ -134,7 +134,9 @@ def read_trackmate(path: Path | str, calibration: Calibration) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise SomaNetError(f"{path}: no such file. Check the path.") from error
     except (ET.ParseError, OSError, ValueError) as error:
-        raise SomaNetError(f"{path}: expected a TrackMate XML file, which it is not ({error}).") from error
+        raise SomaNetError(
+            f"{path}: expected a TrackMate XML file, but it cannot be read as XML ({error}). Save it again."
+        ) from error
     model = root.find("Model")
     if root.tag != "TrackMate" or model is None or model.find("AllSpots") is None:
         raise SomaNetError(f"{path}: expected a TrackMate file with a Model and its spots, found <{root.tag}>.")
@@ -156,7 +158,7 @@ def read_trackmate(path: Path | str, calibration: Calibration) -> pd.DataFrame:
             for track in model.iterfind("AllTracks/Track")
         }
     except (KeyError, ValueError) as error:
-        raise SomaNetError(f"{path}: a spot, track or edge lacks a number ({error}). Save it anew.") from error
+        raise SomaNetError(f"{path}: a spot, track or edge lacks a number ({error}). Save it again.") from error
     if model.find("FilteredTracks") is not None:
         kept = {track.get("TRACK_ID") for track in model.iterfind("FilteredTracks/TrackID")}
         tracks = {track: edges for track, edges in tracks.items() if str(track) in kept}
@@ -178,7 +180,7 @@ def _chain(
 ) -> list[int]:
     ids = sorted({spot for edge in edges for spot in edge})
     if lost := [spot for spot in ids if spot not in spots]:
-        raise SomaNetError(f"{path}: track {track} names the spots {lost}, which the file lacks. Save it anew.")
+        raise SomaNetError(f"{path}: track {track} refers to the spots {lost}, which the file lacks. Save it again.")
     index = {spot: i for i, spot in enumerate(ids)}
     pairs = [(index[a], index[b]) for a, b in edges]
     found = chains(len(ids), pairs, [spots[spot][0] for spot in ids], f"{path}, track {track}")
@@ -196,6 +198,6 @@ def _um_per_unit(root: ET.Element, model: ET.Element, calibration: Calibration, 
         raise SomaNetError(f"{path}: expected positions in µm or pixels, found '{unit}'. Set the unit in Fiji.")
     if math.isfinite(width) and not math.isclose(width, calibration.pixel_size_um, rel_tol=1e-4):
         raise SomaNetError(
-            f"{path}: its pixels are {width} µm wide, the movie's {calibration.pixel_size_um}. Is it of another movie?"
+            f"{path}: its pixels are {width} µm wide, the movie's {calibration.pixel_size_um}. Is it for another movie?"
         )
     return calibration.pixel_size_um

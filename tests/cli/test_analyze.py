@@ -283,7 +283,7 @@ SCALE = ("--pixel-size-um", "2", "--frame-interval-min", "20")
         (["nan.tif"], "frame 5"),
         (["sizes.tif", *SCALE], "sizes.tif"),
         (["good.tif", "--model", "nowhere"], "No checkpoint"),
-        (["good.tif", "--output", "other"], "holds other things"),
+        (["good.tif", "--output", "other"], "contains files other than"),
         (["good.tif", "--set", "track.max_steps=3"], "Did you mean 'max_step_um'"),
         (["good.tif", "--set", "track.max_step_um=-3"], "track.max_step_um"),
         (["good.tif", "--export", "excel"], "Unknown export format 'excel'"),

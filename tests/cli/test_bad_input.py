@@ -121,7 +121,7 @@ TRAIN = [
     ("misspelt section", "set.zip --set trainings.epochs=1", "unknown parameter 'trainings'. Did you mean 'training'"),
     ("no value", "set.zip --set training.epochs", "Expected key=value such as training.epochs=3"),
     ("out of range", "set.zip --set training.batch_size=0", "training.batch_size: .* greater than 0, found 0"),
-    ("no YAML", "set.zip --set training.epochs=[1", "is no YAML value"),
+    ("no YAML", "set.zip --set training.epochs=[1", "is not valid YAML"),
     ("unknown network", "set.zip --network papr --params params.yaml", "has no pretrain.papr; it has paper"),
     ("no parameter file", "set.zip --network paper --params nowhere.yaml", "nowhere.yaml not found"),
     ("both --val and --split", "set.zip --val set.zip --split s.csv", "Give --val or --split, not both"),
@@ -130,7 +130,7 @@ TRAIN = [
                  marks=pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")),
     ("a file in the way", "set.zip --output file/sub", "a file is in the way"),
     ("a file as output", "set.zip --output file", "was not written by SomaNet.* would be replaced"),
-    ("a folder of other things", "set.zip --output album", "holds things that SomaNet did not write"),
+    ("a folder of other things", "set.zip --output album", "contains files that SomaNet did not write"),
 ]  # fmt: skip
 FINETUNE = [
     ("no checkpoint", "set.zip --start nothing_in_it", "No checkpoint at"),
@@ -141,9 +141,9 @@ FINETUNE = [
 ]
 EVALUATE = [
     ("missing truth", "--predictions part --truth nowhere", "no such data set"),
-    ("missing folder", "--predictions nowhere --truth set.zip", "No folder .*nowhere"),
+    ("missing folder", "--predictions nowhere --truth set.zip", "nowhere is not a folder"),
     ("missing prediction", "--predictions part --truth set.zip", r"lacks 1 of 3 label images, such as c\.tif"),
-    ("wrong size", "--predictions small --truth set.zip", r"a\.tif has 56 × 96 px, the truth of 'a' 64 × 96"),
+    ("wrong size", "--predictions small --truth set.zip", r"a\.tif has 56 × 96 px, the ground truth of 'a' 64 × 96"),
     ("mismatch in the truth", "--predictions part --truth mismatch", "found 56 × 96"),
     ("neither", "--truth set.zip", "either --predictions FOLDER or --model FOLDER"),
     ("both", "--truth set.zip --predictions part --model model", "either --predictions FOLDER or --model FOLDER"),

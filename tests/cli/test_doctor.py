@@ -108,7 +108,7 @@ def test_the_store(project: Path) -> None:
     connection.close()
     broken = look(project, "mlflow store")
     assert broken.status == "missing"
-    assert "not a finished MLflow store" in broken.detail
+    assert "not a complete MLflow store" in broken.detail
 
 
 def test_dvc(project: Path) -> None:

@@ -178,11 +178,14 @@ ANALYZE = ("analyze", "movie.ome.tif", "--output", "none")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--model", "model", "--tta", 3), "Expected 1, 4 (mirrored) or 8 (mirrored and turned)"),
+        (
+            ("--model", "model", "--tta", 3),
+            "Expected 1, 4 (flips) or 8 (flips and turns) test-time augmentations",
+        ),
         (("--model", "model", "--model", "damaged"), "The weights in damaged are not those its config.json names"),
         (
             ("--model", "model", "--model", "distance"),
-            "the same maps; one gives soma, another soma, distance",
+            "the same outputs; one has soma, another soma, distance",
         ),
         (("--model", "model", "--model", "other", "--model", "model"), "model has the same weights as model"),
         (("--model", "model", "--model", "nowhere"), "nowhere"),

@@ -36,7 +36,7 @@ def inverted(frames: np.ndarray) -> np.ndarray:
 
 
 def says(source: Path, folder: Path, **serves: object) -> None:
-    """A copy of a checkpoint with an intended use."""
+    """A copy of a checkpoint that states its intended use."""
     shutil.copytree(source, folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps({**config, "serves": serves}))
@@ -85,7 +85,7 @@ REFUSED = [
     ("predict stack.tif --z 3", r"there is no plane 3; the file has planes 0 to 2 \(Z=3, Y=64, X=96\)\."),
     ("predict stack.tif --z mean", "expected --z max or a plane's number from 0, found 'mean'"),
     ("predict movie.tif --z 1", "there is no plane 1; the file has no Z axis, only plane 0"),
-    ("predict good.tif brightfield.png --z max", "chooses within TIFF, zarr and video files, found .png"),
+    ("predict good.tif brightfield.png --z max", "applies to TIFF, zarr and video files, found .png"),
     ("predict set --z max", "found a data set"),
     ("predict nameless.tif", "expected one grey or colour image, found axes Q=2, Q=3, Y=64, X=96"),
     ("predict nameless.zarr", "Name the axes in the metadata"),
@@ -112,11 +112,11 @@ REFUSED = [
         (f"{command} {options}", words)
         for command in ("predict good.tif", "analyze movie.tif")
         for options, words in (
-            ("--rescale 0", r"--rescale 0: expected to resize images by 0\.05 to 8"),
+            ("--rescale 0", r"--rescale 0: expected to rescale images by 0\.05 to 8"),
             ("--rescale 20", "found 20"),
             ("--diameter 2", "found 2, a factor of 10"),
             ("--diameter 20 --rescale 2", "Give --rescale or --diameter, not both"),
-            ("--diameter 20 --model anything", "needs a network that says which size"),
+            ("--diameter 20 --model anything", "needs a network with a known range of soma diameters"),
         )
     ),
 ]
@@ -172,7 +172,7 @@ def test_a_movie_of_stacks_is_analysed_as_its_projection(lab: Path, tmp_path: Pa
 def test_pages_that_may_be_planes_are_noted(lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ("predict", "pages.tif", "--model", "anything", "--output", tmp_path / "out", "--engine", "torch")
     assert somanet(*command, cwd=lab) is None
-    assert "note: pages.tif: the file does not say what its pages are" in capsys.readouterr().err
+    assert "note: pages.tif: the file does not name the axis of its pages" in capsys.readouterr().err
     assert tifffile.imread(tmp_path / "out" / "pages.tif").shape == PLANES.shape
 
 
@@ -214,7 +214,7 @@ def test_somas_of_another_size_are_noted(
     given = [*command.split(), "--model", lab / "fluorescence", "--output", "out", "--engine", "torch"]
     assert somanet(*given, cwd=large(tmp_path)) is None
     told = capsys.readouterr()
-    assert "note: Seen smaller, the network finds more: somas of 81 px" in told.out + told.err
+    assert "note: In downscaled images the network detects more: somas of 81 px" in told.out + told.err
     assert "--rescale 0.25 (or --diameter 81)" in told.out + told.err
     for option in ("--rescale=0.25", "--diameter=81"):
         assert somanet(*given, option, cwd=tmp_path) is None
@@ -238,7 +238,7 @@ def test_small_somas_are_noted_too(lab: Path, tmp_path: Path, capsys: pytest.Cap
     write_image(tmp_path / "small.png", photograph(draw(TWO_SOMAS.replace("b", "."), scale=2)))
     command = ("predict", "small.png", "--model", lab / "fluorescence", "--output", "out", "--engine", "torch")
     assert somanet(*command, cwd=tmp_path) is None
-    assert "The somas found are 6.8 px across (median), outside the 8 to 50 px" in capsys.readouterr().err
+    assert "The detected somas are 6.8 px across (median), outside the 8 to 50 px" in capsys.readouterr().err
 
 
 def test_a_movie_in_which_nothing_is_found_says_what_to_try(
@@ -255,9 +255,9 @@ def test_a_movie_in_which_nothing_is_found_says_what_to_try(
     command = ("analyze", "dark.tif", "--model", "model", "--output", "out", "--no-overlay", "--engine", "torch")
     assert somanet(*command, cwd=tmp_path) is None
     out = capsys.readouterr().out
-    assert "note: No soma was found. If somas are larger or smaller than the 8 to 50 px" in out
+    assert "note: No soma was detected. If somas are larger or smaller than the 8 to 50 px" in out
     assert "No cell was found" in out
-    assert "No soma was found." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "No soma was detected." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 # The bundled model

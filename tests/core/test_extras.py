@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text
 
 
 def test_what_is_missing_names_its_extra_and_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`json` is there; `no_such` is not, nor what would be a part of it."""
+    """`json` is installed; `no_such` is not, nor is any submodule of it."""
     monkeypatch.setattr(extras, "PACKAGES", {"whole": ("json",), "torn": ("no_such", "json", "no_such.part")})
     assert missing("whole") == ()
     require("whole", purpose="this")
@@ -27,7 +27,7 @@ def test_what_is_missing_names_its_extra_and_another_way(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("extra", PACKAGES)
 def test_an_extra_brings_its_packages(extra: str) -> None:
-    """By the names that pip knows: each begins with the package's."""
+    """By pip's names: each begins with the package's name."""
     brought = {re.split(r"[^\w.-]", line)[0] for line in PROJECT["optional-dependencies"][extra]}
     assert {name for name in PACKAGES[extra] if name not in brought} == set()
 

@@ -1,4 +1,4 @@
-"""Files: the old content or the new, never a part; errors one can act on; hashes that name content."""
+"""Files: the old content or the new, never a part; actionable errors; hashes of content."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> Non
 
 
 def test_a_swap_that_fails_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second move, the new folder's, is refused by the disk; on a system that cannot exchange two names."""
+    """The disk refuses the second move, that of the new folder, on a system that cannot exchange two names."""
     monkeypatch.setattr("somanet.core.swapping._exchange", lambda one, other: False)
     fill(tmp_path / "network", weights="old")
     replace = Path.replace
@@ -118,7 +118,7 @@ def test_a_swap_that_fails_puts_the_old_folder_back(tmp_path: Path, monkeypatch:
 
 
 def test_a_folder_is_there_at_every_moment_of_its_replacement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever looks between any two steps sees the old or the new network; also after a kill between them."""
+    """A reader between any two steps finds the old or the new network; also after a kill between them."""
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux exchanges two names in one step")
     target = tmp_path / "network"
@@ -144,14 +144,14 @@ def test_a_folder_is_there_at_every_moment_of_its_replacement(tmp_path: Path, mo
 
 
 def test_what_dead_writers_left_in_a_folder_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
-    """Left by a process that is dead: removed. By this one, by one of another machine, by a person: it stays."""
+    """Left by a dead process: removed. Left by this one, by one of another machine, or by a person: kept."""
     dead = subprocess.run(
         [sys.executable, "-c", "from somanet.core.processes import owner_mark; print(owner_mark())"],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     mine = owner_mark()
     elsewhere = dead.replace(dead[:6], "0" * 6)
-    # the number of a process that lives, given again after the one that began at another time died
+    # the id of a live process, reused after the one with the other start time died
     again = mine.rpartition("-")[0] + "-100"
     left = [f".state.{dead}.0123abcd.part.pt", f".a.b.c.{dead}.0123abcd.part", f".state.{again}.0123abcd.part.pt"]
     others = [
@@ -173,7 +173,7 @@ def test_what_dead_writers_left_in_a_folder_is_removed_by_the_next_and_nothing_e
 
 @pytest.mark.parametrize("length", [1, 200, 255])
 def test_a_name_of_any_length_that_the_file_system_takes(tmp_path: Path, length: int) -> None:
-    """The hidden name is as long as is allowed and no longer; letters of two bytes are cut whole."""
+    """The hidden name is as long as allowed and no longer; two-byte characters are dropped whole."""
     name = ("é" * (length // 2) + "e" * (length % 2))[: -len(".csv")] + ".csv" if length > 4 else "e"
     for _ in range(2):
         write_text(tmp_path / name, "x")
@@ -228,7 +228,7 @@ def test_a_full_disk_after_part_of_the_bytes(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_failed_write_gives_its_space_back_though_the_file_is_still_open(tmp_path: Path) -> None:
-    """As a library leaves it whose writer lives in the error's traceback: what follows, the run's end, needs room."""
+    """As left by a library whose writer stays alive in the error's traceback: the end of the run needs the space."""
     handle = None
     with pytest.raises(SomaNetError, match="disk is full"), atomic_path(tmp_path / "state.pt") as temporary:  # noqa: PT012
         handle = temporary.open("wb", buffering=0)
@@ -314,7 +314,7 @@ def test_a_json_object_is_read_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of 300 MB without content on the disk: reading it would take its memory."""
+    """A sparse file of 300 MB: reading it would fill the memory."""
     with (tmp_path / "a.json").open("wb") as handle:
         handle.truncate(300_000_000)
     monkeypatch.setattr(Path, "read_text", None)

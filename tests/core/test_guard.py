@@ -1,4 +1,4 @@
-"""No command writes where it reads, and none replaces what SomaNet did not write."""
+"""No command overwrites its own input or replaces a file that SomaNet did not write."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, write_text
 from somanet.core.guard import WRITTEN, check_write, guarded, is_known, protect, reading
 
-READ = "is what this command reads"
+READ = "is an input of this command"
 
 
 def test_an_input_is_never_written_however_its_path_is_spelt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By another spelling, a link to the file, a link to its folder, a hard link, a path relative to elsewhere."""
+    """By another spelling, a link to the file, a link to its folder, a hard link, a path relative to another folder."""
     (tmp_path / "raw").mkdir()
     raw = tmp_path / "raw" / "movie.tif"
     raw.write_text("pixels")
@@ -40,7 +40,7 @@ def test_an_input_is_never_written_however_its_path_is_spelt(tmp_path: Path, mon
 
 
 def test_a_file_system_that_ignores_case_is_seen_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There ``MOVIE.TIF`` and ``movie.tif`` have one file number, and realpath leaves both as they are spelt."""
+    """There ``MOVIE.TIF`` and ``movie.tif`` share an inode, and realpath leaves both spellings as they are."""
     raw = tmp_path / "movie.tif"
     raw.write_text("pixels")
     stat = Path.stat
@@ -58,7 +58,7 @@ def test_in_a_folder_that_is_read_nothing_is_written_nor_over_it(tmp_path: Path)
             with pytest.raises(SomaNetError, match=f"lies in {raw}, which this command reads"):
                 write_text(place, "labels")
         with (
-            pytest.raises(SomaNetError, match=r"holds .*raw, which this command reads"),
+            pytest.raises(SomaNetError, match=r"contains .*raw, which this command reads"),
             atomic_path(tmp_path / "data"),
         ):
             pytest.fail("refused before the work")  # pragma: no cover
@@ -108,7 +108,7 @@ def test_what_somanet_wrote_is_replaced_and_what_it_did_not_write_is_not(tmp_pat
 
 
 def test_a_copy_elsewhere_is_not_known_and_a_moved_folder_is(tmp_path: Path) -> None:
-    """Notes lie in the folder: they move along with it, to another disk or computer."""
+    """The records lie in the folder and move with it, to another disk or computer."""
     run(tmp_path / "a" / "scores.json", "1")
     (tmp_path / "copy.json").write_text("1")
     assert not is_known(tmp_path / "copy.json")
@@ -168,7 +168,7 @@ def test_a_folder_that_is_replaced_whole_is_known_by_all_its_files_and_wherever_
     assert is_known(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").rename(tmp_path / "network")
     (tmp_path / "network" / "notes.txt").write_text("mine")
-    with pytest.raises(SomaNetError, match="holds things that SomaNet did not write"):
+    with pytest.raises(SomaNetError, match="contains files that SomaNet did not write"):
         save()
     save(replace=True)
     assert (tmp_path / "network.before" / "notes.txt").read_text() == "mine"
@@ -184,7 +184,7 @@ def test_an_empty_folder_may_be_replaced(tmp_path: Path) -> None:
 
 
 def test_what_a_kill_between_note_and_rename_left_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the rename the old content is there, after it the new: the note has both."""
+    """Before the rename the old content is there, after it the new: the record has both."""
     run(tmp_path / "a.json", "old")
 
     def killed(*_: object) -> None:
@@ -235,7 +235,7 @@ def test_a_locked_folder_is_refused_before_the_work(tmp_path: Path, monkeypatch:
 
 
 def test_outside_a_command_everything_may_be_replaced_and_nothing_is_noted(tmp_path: Path) -> None:
-    """A DVC stage: DVC owns its outputs and deletes them before it runs."""
+    """A DVC stage: DVC owns the outputs and deletes them before the stage runs."""
     (tmp_path / "a.json").write_text("other")
     write_text(tmp_path / "a.json", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

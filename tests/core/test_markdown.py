@@ -1,4 +1,4 @@
-"""Tables whose cells are what a user named."""
+"""Tables whose cells hold names chosen by users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from somanet.core.markdown import cell, table
 
 
 def read(markdown: str) -> list[list[str]]:
-    """The cells as a reader of Markdown splits them: a backslash escapes what follows it, a bar ends a cell.
+    """The cells as a Markdown parser splits them: a backslash escapes the next character, a bar ends a cell.
 
     See https://github.github.com/gfm/#tables-extension-.
     """
@@ -57,7 +57,7 @@ def test_what_would_break_a_table_is_made_harmless(text: str, shown: str) -> Non
 @given(st.lists(st.lists(st.text(max_size=8), min_size=2, max_size=2), min_size=1, max_size=4))
 @settings(max_examples=60, deadline=None)
 def test_any_text_stays_in_its_cell(rows: list[list[str]]) -> None:
-    """Every line has two cells, all are there, and no character is left that ends a line."""
+    """Every line has two cells, none is missing, and no line-breaking character is left."""
     markdown = table(["a", "b"], rows)
     assert len(markdown.splitlines()) == 2 + len(rows)
     assert {len(row) for row in read(markdown)} == {2}

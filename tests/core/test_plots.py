@@ -1,4 +1,4 @@
-"""Figures: the right panels, shapes, colours and words."""
+"""Figures: the right panels, shapes, colours and labels."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_flat_image_can_be_shown() -> None:
 
 
 def test_dim_somas_are_lifted_by_a_root() -> None:
-    """A ramp 0…1: a quarter of the range is shown at half brightness."""
+    """A ramp 0…1: a quarter of the range is displayed at half intensity."""
     picture = display(np.repeat(np.linspace(0, 1, 1001)[None], 9, axis=0))
     assert picture[0, 250, 0] == pytest.approx(0.5, abs=0.01)
 
@@ -80,7 +80,7 @@ def test_panels_show_four_pictures_per_example() -> None:
     axes = figure.get_axes()
     assert len(axes) == 8
     titles = [ax.get_title() for ax in axes]
-    assert titles[:4] == ["first", "truth: 2", "prediction: 0", "green right, blue missed, red false"]
+    assert titles[:4] == ["first", "ground truth: 2", "prediction: 0", "green correct, blue missed, red false"]
     assert titles[4] == "a_name_of_…h_too_long"[:10] + "…" + long[-10:]
     assert titles[6] == "prediction: 2"
     assert all(ax.images[0].get_array().shape[:2] == (20, 30) for ax in axes)

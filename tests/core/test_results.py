@@ -1,4 +1,4 @@
-"""Results take their place in one step or not at all, whenever they are killed; what a person keeps there stays."""
+"""Results appear in one step or not at all, whenever the process is killed; a person's files there stay."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ with guarded(outputs=[output], replace=replace), result_folder(output, kind) as 
 
 
 def write(output: Path, version: str, *, kill_at: int = 0, replace: bool = False, cwd: Path | None = None) -> int:
-    """Results of a version in a process of its own, which kills itself before its ``kill_at``-th step on the disk."""
+    """Write results of a version in a separate process, which kills itself before its ``kill_at``-th disk operation."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", WRITE, str(output), version, str(kill_at), "replace" if replace else ""],
@@ -61,7 +61,7 @@ def write(output: Path, version: str, *, kill_at: int = 0, replace: bool = False
 
 
 def content(folder: Path) -> dict[str, str]:
-    """Every file below a folder with its text; of a record its version."""
+    """Every file below a folder with its text; for a record, its version."""
     return {
         path.relative_to(folder).as_posix(): (
             json.loads(path.read_text())["version"] if path.name == KIND.record else path.read_text()
@@ -81,7 +81,7 @@ def results_of(version: str) -> dict[str, str]:
 
 
 def make(output: Path, text: str = "1", *, replace: bool = False, **files: str) -> None:
-    """Results in this process: ``tracks.csv`` and what else is named."""
+    """Write results in this process: ``tracks.csv`` and the named files."""
     with guard.guarded(outputs=[output], replace=replace), result_folder(output, KIND) as folder:
         for name, value in {"tracks": text, **files}.items():
             (folder / f"{name}.csv").write_text(value)
@@ -92,14 +92,14 @@ KEPT = {"notes.txt": "hours of work", "mine/corrections.jsonl": "more hours", ".
 
 
 def keep(output: Path) -> None:
-    """What a person keeps among results."""
+    """A person's files among the results."""
     for name, text in KEPT.items():
         (output / name).parent.mkdir(exist_ok=True)
         (output / name).write_text(text)
 
 
 def test_new_results_replace_old_ones_whole_and_leave_what_a_person_keeps(tmp_path: Path) -> None:
-    """Old results that the new ones lack go; the person's stay, and nothing is left beside."""
+    """Old results without a new version are removed; the person's files stay, and nothing is left beside the folder."""
     out = tmp_path / "out"
     write(out, "a")
     keep(out)
@@ -112,7 +112,7 @@ def test_new_results_replace_old_ones_whole_and_leave_what_a_person_keeps(tmp_pa
 def test_a_kill_at_any_step_leaves_old_or_new_and_a_start_that_works(
     tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the current folder (``.``), which cannot be exchanged, only after the next start."""
+    """For the current folder (``.``), which cannot be swapped, only after the next start."""
     out = tmp_path / "cwd" / "out"
     write(tmp_path / "template", "a")
     keep(tmp_path / "template")
@@ -201,7 +201,7 @@ def test_what_is_corrected_while_results_take_their_place_stays(
 
 
 def test_a_kill_between_two_renames_where_names_cannot_be_exchanged_is_undone(tmp_path: Path) -> None:
-    """As on a system without exchange: the old folder is set aside, the process dies, the next start puts it back."""
+    """Without name exchange: the old folder is set aside, the process dies, the next start puts it back."""
     out = tmp_path / "out"
     make(out, "old")
     script = (
@@ -239,7 +239,7 @@ def test_a_failure_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_changed_result_is_refused_and_with_replace_kept(tmp_path: Path) -> None:
-    """A table that a person corrected is not SomaNet's any more; the second time the first copy stays as well."""
+    """A table that a person corrected is no longer SomaNet's; the second time the first copy is kept as well."""
     out = tmp_path / "out"
     make(out, "1")
     for number, name in ((1, "tracks.before.csv"), (2, "tracks.before-2.csv")):
@@ -265,7 +265,7 @@ def test_a_persons_file_under_a_name_that_will_be_written_is_refused(tmp_path: P
 
 
 def test_what_is_saved_while_results_take_their_place_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person saves a file, by replacing it as editors do, and adds one, just before the folders are exchanged."""
+    """A person saves a file, by replacing it as editors do, and adds one, just before the folders are swapped."""
     out = tmp_path / "out"
     make(out, "1")
     (out / "notes.txt").write_text("before")
@@ -302,7 +302,7 @@ def test_a_place_of_other_things_is_refused_before_the_work(tmp_path: Path) -> N
     thesis = tmp_path / "thesis"
     thesis.mkdir()
     (thesis / "chapter.doc").write_text("years")
-    with pytest.raises(SomaNetError, match="holds other things than results of a test"):
+    with pytest.raises(SomaNetError, match="contains files other than results of a test"):
         check_results(thesis, KIND)
     make(thesis, "1", replace=True)
     assert content(thesis) == {"manifest.json": "1", "tracks.csv": "1", "chapter.doc": "years"}
@@ -330,7 +330,7 @@ def test_results_that_are_read_are_not_replaced(tmp_path: Path) -> None:
     out = tmp_path / "out"
     make(out, "1")
     (out / "mine.csv").write_text("corrected")
-    with guard.reading(out / "tracks.csv"), pytest.raises(SomaNetError, match="is read here, and new results would"):
+    with guard.reading(out / "tracks.csv"), pytest.raises(SomaNetError, match="is an input, and new results would"):
         check_results(out, KIND)
     with guard.reading(out / "mine.csv"):
         make(out, "2")

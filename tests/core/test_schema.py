@@ -1,4 +1,4 @@
-"""Tables of tracks: in order, and refused with the reason if they cannot be true."""
+"""Tables of tracks: sorted, and refused with the reason if they are impossible."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_no_tracks_are_tracks() -> None:
         (lambda t: t.assign(frame=t["frame"] - 1), "expected track ids from 1 and frames from 0, found 1 and -1"),
         (lambda t: t.assign(x_px=t["x_px"].where(t["frame"] != 1)), "point of track 1 in frame 1 lacks a position"),
         (lambda t: t.assign(t_h=float("inf")), "point of track 2 in frame 2 lacks a position or time"),
-        (lambda t: t.assign(t_h=0.5), r"t_h does not grow with frame within a track \(track 1, frame 1\)"),
-        (lambda t: t.assign(t_h=-t["t_h"]), "t_h does not grow with frame within a track"),
+        (lambda t: t.assign(t_h=0.5), r"t_h does not increase with frame within a track \(track 1, frame 1\)"),
+        (lambda t: t.assign(t_h=-t["t_h"]), "t_h does not increase with frame within a track"),
     ],
 )
 def test_tracks_that_cannot_be_true(change: Callable[[pd.DataFrame], pd.DataFrame], words: str) -> None:

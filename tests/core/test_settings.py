@@ -19,7 +19,7 @@ from somanet.training.sweep.settings import SweepParams
 
 
 class Lens(Settings):
-    """A world of one setting of every shape."""
+    """One setting of every kind."""
 
     zoom: float = 1.0
     turns: int = 0
@@ -92,7 +92,7 @@ def test_the_right_side_may_hold_an_equals_sign_and_later_assignments_win() -> N
 
 @pytest.mark.parametrize("text", ["[1", "{a: 1", "2024-13-45", "9" * 5000, "[" * 5000])
 def test_a_right_side_that_is_no_yaml(text: str) -> None:
-    with pytest.raises(SomaNetError, match=r"is no YAML value\. Check brackets and quotes") as error:
+    with pytest.raises(SomaNetError, match=r"is not valid YAML\. Check brackets and quotes") as error:
         override({}, [f"a={text}"])
     assert "\n" not in str(error.value)
 

@@ -1,4 +1,4 @@
-"""Scores from per-image tables: the same as those of the evaluation, whatever images are drawn."""
+"""Scores from per-image tables: the same as those of the evaluation, for any resample of images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def table(rows: list[dict[str, float]], **columns: object) -> pd.DataFrame:
 @given(st.lists(st.tuples(image, st.integers(0, 3)), min_size=1, max_size=5))
 @settings(max_examples=50, deadline=None)
 def test_a_draw_has_the_scores_that_the_evaluation_gives_it(drawn: list[tuple[dict[str, float], int]]) -> None:
-    """An image that comes three times weighs three times; the evaluation has it three times in its rows."""
+    """An image that is drawn three times has three times the weight; the evaluation has it in three rows."""
     rows, weights = [row for row, _ in drawn], np.array([times for _, times in drawn], float)
     if not weights.sum():
         weights += 1
@@ -54,7 +54,7 @@ def test_scores_of_single_images() -> None:
     assert mean_ap[0] == 0.5
     assert math.isnan(mean_ap[1])
     assert values.of_images("iou").tolist() == [0.5, 0]
-    assert "noise_per_image" not in values.scores  # the table does not know it
+    assert "noise_per_image" not in values.scores  # the table lacks it
 
 
 def test_seeds_and_images_find_their_places() -> None:

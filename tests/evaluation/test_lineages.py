@@ -63,7 +63,7 @@ class TestTraccuracy:
         assert scores["n_predicted_divisions"] == 1
 
     def test_a_division_that_is_none(self) -> None:
-        """Cells that stand still, of which one is said to be the other's child."""
+        """Cells that stand still, one of which is declared the other's child."""
         truth = draw("""
         1....2  1....2  1....2
         1....2  1....2  1....2
@@ -90,7 +90,7 @@ class TestTraccuracy:
         assert scores["CHOTA"] == pytest.approx(math.sqrt(3 / 9))
 
     def test_a_gap_is_no_error_of_links(self) -> None:
-        """One of 6 points is missed and bridged: the way between is the same, the point is not."""
+        """One of 6 points is missed and bridged: the path is the same, the point is not."""
         truth = points(*((1, t, 0.0) for t in range(6)))
         pred = truth[truth["frame"] != 3]
         scores = lineage_scores(match_points(truth, pred, min_reference_frames=1))

@@ -1,4 +1,4 @@
-"""Segmentation scores on drawn worlds whose answer is counted by hand, and against brute force."""
+"""Segmentation scores on drawn worlds with results counted by hand, and against brute force."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_false_object_as_large_as_the_median_is_no_noise() -> None:
 
 
 def test_shapes_that_differ() -> None:
-    with pytest.raises(SomaNetError, match=r"shape \(7, 5\), the truth \(5, 7\)"):
+    with pytest.raises(SomaNetError, match=r"shape \(7, 5\), the ground truth \(5, 7\)"):
         overlap(np.zeros((5, 7), np.int32), np.zeros((7, 5), np.int32))
 
 
@@ -228,7 +228,7 @@ def test_the_truth_scores_full_marks(true: np.ndarray) -> None:
 
 
 def test_what_the_edge_cuts_is_left_out() -> None:
-    """1 is cut, with all that is predicted mostly inside it; prediction 8 is cut; 3 and its rival stay."""
+    """1 is cut, with all predictions mostly inside it; prediction 8 is cut; 3 and its partner stay."""
     true = drawn(
         """
         111...22.

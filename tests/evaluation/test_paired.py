@@ -1,4 +1,4 @@
-"""Paired differences: worked out by hand, against exact arithmetic and scipy, and in simulations with known truth."""
+"""Paired differences: by hand, against exact arithmetic and scipy, and in simulations with known ground truth."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Counts = Sequence[tuple[int, int, int]]  # (tp, fp, fn) of every image
 
 
 def objects(counts: Counts, iou: Sequence[float] | None = None, *, seed: int = 0) -> pd.DataFrame:
-    """A per-image table at one threshold; the truth has as many objects as were found and missed."""
+    """A per-image table at one threshold; the ground truth has as many objects as were detected and missed."""
     tp, fp, fn = np.array(counts).T
     names = [f"image{place:02d}" for place in range(len(tp))]
     table = pd.DataFrame({"name": names, "iou": 0.5 if iou is None else iou, "n_true": tp + fn, "seed": seed})
@@ -42,7 +42,7 @@ def objects(counts: Counts, iou: Sequence[float] | None = None, *, seed: int = 0
 
 
 def ious(values: Sequence[float], *, seed: int = 0) -> pd.DataFrame:
-    """A table of images that differ in their IoU only."""
+    """A table of images that differ only in their IoU."""
     return objects([(1, 0, 1)] * len(values), values, seed=seed)
 
 
@@ -54,7 +54,7 @@ def difference(ours: pd.DataFrame, theirs: pd.DataFrame, score: str) -> Differen
 
 
 def test_it_is_the_difference_of_the_reported_scores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole evaluations, of two seeds and of three: what `metrics.json` says of the one minus the other."""
+    """Whole evaluations, of two seeds and of three: the difference of the scores in their `metrics.json`."""
     monkeypatch.setitem(bootstrap_intervals.__kwdefaults__, "resamples", 2)  # intervals are not what is tested here
     crops = neuron_crops(n_crops=5, size_px=64, seed=0, n_movies=1)
     evaluations = {"a": [scored(crops, seed=seed) for seed in (0, 1)], "b": [scored(crops, seed=s) for s in (2, 3, 4)]}
@@ -113,7 +113,7 @@ def test_two_images_have_three_resamples() -> None:
 
 
 def test_one_image_has_no_interval() -> None:
-    """It says nothing of how images differ; the same where one image alone defines a score: here the precision."""
+    """It does not show how images vary; the same if only one image defines a score: here the precision."""
     single = difference(ious([0.7]), ious([0.5]), "iou")
     assert (single.value, single.p) == (pytest.approx(0.2), 1)
     assert np.isnan([single.low, single.high]).all()
@@ -125,19 +125,19 @@ def test_one_image_has_no_interval() -> None:
 
 
 def ease_of(rng: np.random.Generator, n_images: int) -> np.ndarray:
-    """How easily the objects of each image are found, and how many there are."""
+    """How easily the objects of each image are detected, and their number."""
     return np.array([rng.uniform(0.2, 1, n_images), rng.integers(1, 20, n_images)])
 
 
 def simulated(rng: np.random.Generator, share: float, false: float, ease: np.ndarray) -> Counts:
-    """Each object is found with a chance of ``share`` times its image's ease."""
+    """Each object is detected with a probability of ``share`` times its image's ease."""
     n_true = ease[1].astype(int)
     tp = rng.binomial(n_true, share * ease[0])
     return np.column_stack([tp, rng.poisson(false, len(n_true)), n_true - tp]).tolist()
 
 
 def values_of(counts: Counts) -> ImageValues:
-    """The same as a table of :func:`objects` gives, without making one."""
+    """The same values as from a table of :func:`objects`, without making one."""
     values = np.array(counts, float)
     images = tuple(f"image{place:02d}" for place in range(len(values)))
     return ImageValues(images, values[:, 0] + values[:, 2], COUNTS, values.T[:, None], ("0.5",))
@@ -174,7 +174,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 @pytest.mark.parametrize("n", [1, 2, 5, 8, MAX_EXACT])
 @pytest.mark.parametrize("amount", [0.1, -0.3])
 def test_images_that_all_differ_by_one_amount(n: int, amount: float) -> None:
-    """Only none and all exchanged lie as far from 0: p = 2/2^n."""
+    """Only with none or all exchanged is it as far from 0: p = 2/2^n."""
     assert difference(ious([0.4 + amount] * n), ious([0.4] * n), "iou").p == 2 / 2**n
 
 
@@ -201,7 +201,7 @@ def test_where_the_difference_is_undefined_so_is_p() -> None:
     precision = found["a"]["precision"]
     assert np.isnan([precision.value, precision.low, precision.high, precision.p, precision.p_holm]).all()
     assert (precision.reference_score, found["a"]["recall"].value) == (1, -0.5)
-    assert found["c"]["precision"].p_holm == 1  # the undefined one is no trial
+    assert found["c"]["precision"].p_holm == 1  # the undefined one does not count as a comparison
 
 
 def test_patterns_that_leave_a_score_undefined_are_left_out() -> None:
@@ -216,7 +216,7 @@ def test_patterns_that_leave_a_score_undefined_are_left_out() -> None:
 def exact_p(
     ours: Sequence[Fraction | tuple[int, int]], theirs: Sequence[Fraction | tuple[int, int]]
 ) -> Fraction | None:
-    """By counting all patterns in rational numbers, for means of numbers and for ratios of sums (part, whole)."""
+    """By enumerating all patterns in rational numbers, for means of numbers and for ratios of sums (part, whole)."""
 
     def total(values: Sequence[Fraction | tuple[int, int]]) -> Fraction | None:
         if isinstance(values[0], Fraction):
@@ -302,7 +302,7 @@ def test_drawn_patterns_agree_with_scipy_and_are_never_0() -> None:
 
 
 def test_alike_networks_are_seldom_called_different() -> None:
-    """Both find an object with the same chance: p ≤ 0.05 in at most 5 % of 400 experiments (± 1.1 %), and not never."""
+    """Both detect an object with the same probability: p ≤ 0.05 in at most 5 % of 400 experiments, but in some."""
     rng = np.random.default_rng(1)
     alarms = 0
     for _ in range(400):
@@ -353,7 +353,7 @@ def test_the_other_way_round_it_is_its_negative(rows: list[tuple[int, int, int, 
 
 
 def test_p_is_corrected_within_a_score_over_the_networks() -> None:
-    """b − a: 2/2^5 for IoU, and 1 for the objects; with a second network that is alike, Holm doubles the first."""
+    """b − a: 2/2^5 for IoU, and 1 for the objects; with a second, identical network Holm doubles the first."""
     tables = same_images({"a": ious([0.5] * 5), "b": ious([0.6] * 5), "c": ious([0.5] * 5)})
     found = paired_differences(tables, "a")
     assert (found["b"]["iou"].p, found["b"]["iou"].p_holm) == (2 / 32, 4 / 32)
@@ -366,5 +366,5 @@ def test_only_columns_that_all_tables_have_are_compared() -> None:
     """An older table lacks the merges."""
     tables = same_images({"old": ious([0.5] * 3), "new": ious([0.6] * 3).assign(merges=1)})
     assert "merges_per_image" not in tables["new"].scores
-    with pytest.raises(SomaNetError, match="do not give 'merges_per_image'; they give iou, precision, recall"):
+    with pytest.raises(SomaNetError, match="do not have 'merges_per_image'; they have iou, precision, recall"):
         paired_differences(tables, "old", scores=["merges_per_image"])

@@ -1,4 +1,4 @@
-"""Scores of a data set: counted by hand, their intervals sane and repeatable, averaged over seeds like for like."""
+"""Scores of a data set: counted by hand, with sane and reproducible intervals, averaged over seeds."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_nothing_to_score() -> None:
 
 @pytest.mark.parametrize("ignore_edge", [False, True])
 def test_a_prediction_of_another_shape(ignore_edge: bool) -> None:
-    with pytest.raises(SomaNetError, match=r"shape \(7, 5\), the truth \(5, 7\)"):
+    with pytest.raises(SomaNetError, match=r"shape \(7, 5\), the ground truth \(5, 7\)"):
         score_dataset([HIT, ("odd", EMPTY[1], EMPTY[2].T)], ignore_edge=ignore_edge)
 
 
@@ -132,7 +132,7 @@ def test_the_interval_of_a_mean_is_about_two_standard_errors() -> None:
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
-    """Of 95 % intervals of 60 means of 40 values, some 57 hold the truth."""
+    """Of 95 % intervals of 60 means of 40 values, some 57 contain the true mean."""
     rng = np.random.default_rng(2)
     covered = 0
     for trial in range(60):

@@ -61,7 +61,7 @@ def test_a_switch() -> None:
 
 
 def test_missed_and_false() -> None:
-    """Cell 2 is never found (3 of 7 points), and 3 is false in all 4 frames: precision 4/8, recall 4/7."""
+    """Cell 2 is never detected (3 of 7 points), and 3 is false in all 4 frames: precision 4/8, recall 4/7."""
     pred = np.where(TRUTH == 1, 1, 0)
     pred[:, 2, 4] = 3
     scores = masks(pred)
@@ -92,7 +92,7 @@ def test_nothing_found_is_0_and_nothing_to_find_is_undefined() -> None:
 
 
 def test_frames_without_cells_and_a_single_frame() -> None:
-    """A reference that begins late, and one without any step, which has no links to score."""
+    """A reference that begins late, and one without any link to score."""
     empty = np.zeros_like(TRUTH[:2])
     late = np.concatenate([empty, TRUTH])
     assert {name: track_scores(match_masks(late, late))[name] for name in METRICS} == dict.fromkeys(METRICS, 1.0)
@@ -124,7 +124,7 @@ def test_matching_distance_is_in_micrometres_and_inclusive() -> None:
 
 
 def test_short_reference_tracks_are_ignored() -> None:
-    """Track 2 has 9 frames: what is found there is neither right nor wrong; what is found elsewhere is wrong."""
+    """Track 2 has 9 frames: detections there are neither true nor false; detections elsewhere are false."""
     truth = pd.concat([line(1, 0, range(12)), line(2, 50, range(9))])
     pred = pd.concat([line(1, 1, range(12)), line(2, 51, range(9)), line(3, 90, range(4))])
     scores = track_scores(match_points(truth, pred))

@@ -1,4 +1,4 @@
-"""A part of the frame: what lies in it, and pairs that its border does not cut."""
+"""A part of the frame: the objects in it, and pairs that its border does not cut."""
 
 import math
 

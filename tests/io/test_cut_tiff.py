@@ -1,4 +1,4 @@
-"""A truncated TIFF: refused, or opened as the frames before the cut when asked for."""
+"""A truncated TIFF: refused, or opened as the frames before the cut on request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cut(folder: Path, keep: float, frames: np.ndarray = FRAMES, **how: Any) -> P
     [(IMAGEJ, 3), ({**IMAGEJ, "compression": "zlib"}, 2), ({"compression": "zlib", "metadata": None}, 2)],
 )
 def test_the_frames_before_the_cut_are_there(tmp_path: Path, how: dict[str, Any], least: int) -> None:
-    """55 % of the bytes hold 3 of 7 frames, one less where directories stand between them."""
+    """55 % of the bytes hold 3 of 7 frames, one fewer if directories lie between them."""
     path = cut(tmp_path, 0.55, **how)
     with pytest.raises(SomaNetError, match="truncated"):
         open_movie(path)

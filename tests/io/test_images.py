@@ -1,4 +1,4 @@
-"""Images: what is written is read back; every defect is one clear line."""
+"""Images: read back as written; every defect is one clear line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Label movies: what is written comes back, frame by frame, with its scale."""
+"""Label movies: read back as written, frame by frame, with the scale."""
 
 from __future__ import annotations
 

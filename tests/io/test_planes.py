@@ -21,7 +21,7 @@ VALUES = np.random.default_rng(0).permutation(T * Z * C * Y * X).reshape(T, Z, C
 
 
 def save(path: Path, axes: str) -> Path:
-    """The values in an order of axes."""
+    """The values in a given order of axes."""
     array = np.ascontiguousarray(np.moveaxis(VALUES, range(5), [axes.index(axis) for axis in "TZCYX"]))
     if path.suffix == ".zarr":
         names = list(axes.lower())

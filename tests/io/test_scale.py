@@ -1,4 +1,4 @@
-"""Units as the world's programs spell them."""
+"""Units in the spellings of common programs."""
 
 from __future__ import annotations
 

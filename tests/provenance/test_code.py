@@ -37,7 +37,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_commit_branch_and_dirt(project: Path) -> None:
-    """An untracked file is no dirt, a changed tracked one is."""
+    """An untracked file does not count as dirty, a changed tracked one does."""
     (project / "new.txt").write_text("untracked")
     clean = collect(project)
     assert (clean.git_commit, clean.git_branch, clean.git_dirty) == (
@@ -72,7 +72,7 @@ def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     found = collect(tmp_path)
     assert found.git_commit is None
-    assert "git could not be asked" in found.notes[0]
+    assert "git could not be run" in found.notes[0]
 
 
 def test_what_dvc_tells_a_stage(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ stages:
     (tmp_path / "movies").mkdir()
     (tmp_path / "movies" / "a.tif.dvc").write_text(f"outs:\n- md5: {md5(5)}\n  path: a.tif\n")
     (tmp_path / "raw.zip").write_text("abc")
-    assert dvc_digest("data/train", tmp_path) == md5(2) + ".dir"  # an output is fresher than a dependency
+    assert dvc_digest("data/train", tmp_path) == md5(2) + ".dir"  # an output is more recent than a dependency
     assert len(md5(2) + ".dir") == 36
     assert dvc_digest(tmp_path / "data" / "train", tmp_path) == md5(2) + ".dir"
     assert dvc_digest("raw.zip", tmp_path) == md5(1)

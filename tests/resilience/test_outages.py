@@ -89,7 +89,7 @@ def whole(kept: dict[str, Any], new_project: NewProject, door: Proxy, server: Se
 
 def check_told(text: str) -> int:
     """The outage is told once, with the way out; gives how many records wait."""
-    assert text.count("The tracking store does not answer or refuses") == 1
+    assert text.count("The tracking store does not respond or refuses") == 1
     [told] = re.findall(r"(\d+) records of run \w+ wait in mlruns/spool: `somanet sync` sends them", text)
     assert "Traceback" not in text
     return int(told)
@@ -105,7 +105,7 @@ def test_the_server_dies_and_stays_dead(case: Case, whole: dict[str, Any], door:
     status, text = case.run("sync")
     assert status == 1
     [line] = text.splitlines()
-    assert re.match(rf"error: The tracking store http://.* does not take the {n_waiting} records that wait", line)
+    assert re.match(rf"error: The tracking store http://.* does not accept the {n_waiting} waiting records", line)
 
     door.trouble(None)
     server.start()
@@ -202,7 +202,7 @@ def test_a_training_that_is_killed_during_an_outage(case: Case, whole: dict[str,
     assert len(pending_runs(case.project)) == 1
     status, text = case.train()  # still away: nothing may be started that cannot be recorded
     assert status == 1
-    assert "does not answer" in text.splitlines()[-1]
+    assert "does not respond" in text.splitlines()[-1]
     door.trouble(None)
     status, text = case.train()
     assert status == 0, text
@@ -248,7 +248,7 @@ def test_a_run_that_was_deleted_meanwhile(case: Case, whole: dict[str, Any], doo
     status, text = case.train()
     assert status == 0, text
     run_id = pending_runs(case.project)[0]
-    assert f"Bring it back with `mlflow runs restore --run-id {run_id}`" in text
+    assert f"Restore it with `mlflow runs restore --run-id {run_id}`" in text
     status, text = case.run("sync")
     assert status == 1
     assert re.fullmatch(r"error: The run \w+ was deleted in MLflow\. .* Then `somanet sync` sends the \d+ .*\n", text)

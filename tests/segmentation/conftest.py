@@ -1,4 +1,4 @@
-"""What the network tests share: one thread, so that sums have one order, and small drawn images."""
+"""Fixtures of the network tests: one thread, so that sums have one order, and small drawn images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Confidence of the network's objects, found again in tracks: not where tracking cut or joined them."""
+"""Confidence of the network's objects in tracks: not where tracking split or merged them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 from somanet.tracking.confidence import confidence_of_tracks
 
-# frame 0: 1 and 2 kept under other names; frame 1: 1 cut into 7 and 8, 2 and 3 joined to 9, 4 dropped, 5 kept
+# frame 0: 1 and 2 kept under other ids; frame 1: 1 split into 7 and 8, 2 and 3 merged to 9, 4 dropped, 5 kept
 MASKS = [
     np.array([[1, 1, 0, 2, 2], [0, 0, 0, 2, 0], [0, 0, 0, 0, 0]]),
     np.array([[1, 1, 0, 2, 2], [1, 1, 0, 3, 3], [4, 0, 0, 0, 5]]),

@@ -1,4 +1,4 @@
-"""Detections: what a table says of objects that are drawn here."""
+"""Detections: the table of objects that are drawn here."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_the_world_is_as_drawn() -> None:
 
 
 def test_place_size_and_light() -> None:
-    """Block rows 1-2, columns 1-3: centre (1.5, 2), area 6; its pixels shine y + 10 x: mean 21.5, max 32, sum 129."""
+    """Rows 1-2, columns 1-3: centre (1.5, 2), area 6; intensity y + 10 x: mean 21.5, max 32, sum 129."""
     y, x = np.indices((4, 6))
     light = (y + 10 * x).astype(np.uint16)
     table = detect_cells(WORLD, [light, light])
@@ -61,7 +61,7 @@ def test_nothing_is_an_empty_table_with_types(n_frames: int) -> None:
 
 
 def test_frames_are_asked_for_one_at_a_time() -> None:
-    """A generator that counts how far it was read before each frame was measured."""
+    """A generator that records how far it was read before each frame was measured."""
     alive = []
 
     def frames():
@@ -76,8 +76,8 @@ def test_frames_are_asked_for_one_at_a_time() -> None:
 @pytest.mark.parametrize(
     ("labels", "frames", "words"),
     [
-        (np.ones((2, 4, 6)), None, "whole numbers"),
-        (-WORLD, None, "whole numbers"),
+        (np.ones((2, 4, 6)), None, "integers"),
+        (-WORLD, None, "integers"),
         (WORLD[0], None, "YX image"),
         (WORLD, np.zeros((2, 6, 4)), "equal shapes"),
         (WORLD, np.zeros((1, 4, 6)), "frames end after 1"),

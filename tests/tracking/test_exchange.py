@@ -1,4 +1,4 @@
-"""Files of other programs: what goes out comes back, and what makes no sense is refused in one line."""
+"""Files of other programs: round trips, and invalid files refused in one line."""
 
 import sys
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def table(points: list[tuple[int, int, float, float]]) -> pd.DataFrame:
     return tracks_from_points(frame, SCALE, "the test")
 
 
-# Track 2 has a gap in frame 2, track 5 is seen once, ids have holes.
+# Track 2 has a gap in frame 2, track 5 is detected once, ids have gaps.
 POINTS = [
     (2, 0, 1.5, 20.25),
     (2, 1, 2.5, 21.0),
@@ -183,7 +183,7 @@ def test_trackmate_is_in_micrometres_and_hours(tmp_path: Path) -> None:
 
 
 def test_trackmate_finds_what_it_opens_no_file_without(tmp_path: Path) -> None:
-    """Filters, and the movie to show behind the tracks."""
+    """Filters, and the movie to display behind the tracks."""
     write_trackmate(tmp_path / "t.xml", table(POINTS), SCALE, movie=tmp_path / "movie.tif")
     settings = part(ET.parse(tmp_path / "t.xml").getroot(), "Settings")
     found = {child.tag for child in settings}

@@ -1,4 +1,4 @@
-"""One door to every format: what it is, what comes back, and what is refused in one line."""
+"""One interface to every format: recognition, round trips, and errors in one line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_what_a_format_needs(tmp_path: Path) -> None:
     for kind in ("geff", "trackmate"):
         path = tmp_path / NAME[kind]
         assert "scale" in error_of(lambda path=path, kind=kind: write_tracks(path, cells(), None, kind=kind))
-    assert "no format 'xlsx'" in error_of(lambda: write_tracks(tmp_path / "t.xlsx", cells(), SCALE, kind="xlsx"))
+    assert "no track format 'xlsx'" in error_of(lambda: write_tracks(tmp_path / "t.xlsx", cells(), SCALE, kind="xlsx"))
     assert "'.xlsx'" in error_of(lambda: format_by_name("t.xlsx"))
     assert list(tmp_path.iterdir()) == []
 
@@ -104,7 +104,7 @@ def test_a_folder_of_other_things_is_not_replaced(kind: str, tmp_path: Path) -> 
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "thesis.doc").write_text("years of work")
     error = error_of(lambda: write_tracks(tmp_path / "album", cells(), SCALE, kind=kind, labels=CELLS))
-    assert "holds other things" in error
+    assert "contains other files" in error
     assert (tmp_path / "album" / "thesis.doc").read_text() == "years of work"
 
 
@@ -125,7 +125,7 @@ def test_the_same_format_is_replaced(kind: str, tmp_path: Path) -> None:
         ("t.csv", "track\tframe\ty_px\tx_px\n1\t0\t2\t3\n", "found tabs"),
         ("t.csv", "track,frame,y_px,x_px\n1,0,2,3\n1,0,4,5\n", "track 1 has two points in frame 0"),
         ("t.csv", "track,frame,y_px,x_px\n1,0,2,3\n1,one,4,5\n", "line 3: expected a whole number in 'frame'"),
-        ("t.xml", "track_id,t", "which it is not"),
+        ("t.xml", "track_id,t", "cannot be read as XML"),
         ("t.xml", "<html/>", "found <html>"),
         ("t.xml", "<Tracks/>", "export of bare tracks"),
         ("t.tif", "II*\0\xff\xfe", "expected a CSV table"),

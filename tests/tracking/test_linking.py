@@ -1,4 +1,4 @@
-"""Linking: toy worlds whose answer can be seen, laws of identity, and a simulated movie."""
+"""Linking: toy worlds with obvious results, laws of identity, and a simulated movie."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ def linked(labels: NDArray[np.int32], **options: float) -> list[list[tuple[int, 
 
 
 def forget(labels: NDArray[np.int32], seed: int = 0) -> list[NDArray[np.int32]]:
-    """The same objects under ids that are drawn anew in every frame."""
+    """The same objects with random ids in every frame."""
     rng = np.random.default_rng(seed)
     frames = []
     for frame in labels:

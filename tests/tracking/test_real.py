@@ -25,7 +25,7 @@ def reference(folder: Path) -> pd.DataFrame:
 
 @pytest.mark.real
 def test_reference_masks_without_ids_give_the_reference_tracks(data_root: Path) -> None:
-    """The ids are forgotten twice: drawn anew in each frame, and lost with the borders between touching somas."""
+    """The ids are discarded in two ways: redrawn in each frame, and lost with the borders between touching somas."""
     pytest.importorskip("ctc_metrics")
     folder = data_root / "neuritetracker"
     with open_movie(folder / "soma_labels.tif") as movie:

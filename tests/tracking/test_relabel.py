@@ -1,4 +1,4 @@
-"""Label movies by track: renamed, streamed, and refused where tracks and images disagree."""
+"""Label movies by track: relabelled, streamed, and refused where tracks and images disagree."""
 
 import numpy as np
 import pandas as pd
@@ -41,9 +41,9 @@ def test_frames_come_as_they_are_asked_for() -> None:
     ("labels", "tracks", "words"),
     [
         (LABELS, TRACKS.assign(label=[7, 5, 2]), r"\[2\]"),
-        (LABELS[:2], TRACKS, "go on to frame 2"),
+        (LABELS[:2], TRACKS, "extend to frame 2"),
         (LABELS, TRACKS.drop(columns="label"), r"lack \['label'\]"),
-        (LABELS * 1.0, TRACKS, "whole numbers"),
+        (LABELS * 1.0, TRACKS, "integers"),
     ],
 )
 def test_disagreement(labels: np.ndarray, tracks: pd.DataFrame, words: str) -> None:

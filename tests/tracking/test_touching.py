@@ -20,7 +20,7 @@ RADIUS = 9.0
 
 
 def connected(labels_YX: NDArray[np.int32]) -> NDArray[np.int32]:
-    """What a network without borders sees: touching somas are one object."""
+    """The output of a network without borders: touching somas are one object."""
     return ndimage.label(labels_YX > 0)[0].astype(np.int32)
 
 
@@ -138,7 +138,7 @@ def test_input_is_left_alone_and_results_are_equal() -> None:
 
 
 def test_no_labels() -> None:
-    with pytest.raises(SomaNetError, match="whole numbers"):
+    with pytest.raises(SomaNetError, match="integers"):
         list(separate_touching(np.zeros((3, 20, 30)), SCALE))
 
 

@@ -51,7 +51,7 @@ class Dataset:
         self._entries: dict[str, Entry] = listing.entries
 
     def load(self, name: str) -> LabelledImage:
-        """One image with its labels. Of overlapping masks the first in name order keeps the shared pixels.
+        """One image with its labels. Where masks overlap, the first in name order keeps the shared pixels.
 
         Raises:
             SomaNetError: no such name, no labels, or a file that cannot be used.
@@ -60,7 +60,7 @@ class Dataset:
         return LabelledImage(name, image, self.load_masks(name, image.shape).labels)
 
     def load_image(self, name: str) -> np.ndarray:
-        """One image alone, YX or YXC; also where there are no labels.
+        """One image alone, YX or YXC; labels are not needed.
 
         Raises:
             SomaNetError: no such name, or a file that cannot be used.
@@ -68,7 +68,7 @@ class Dataset:
         return decode_image(self.image_bytes(name), self._source.label(self.image_file(name)))
 
     def has_labels(self, name: str | None = None) -> bool:
-        """Whether an image has labels (one known to hold no object has); without a name, whether all have."""
+        """Whether an image has labels (also if they contain no object); without a name, whether all have."""
         names = self.names if name is None else (name,)
         return all(self._entry(n).label is not None or self._entry(n).masks is not None for n in names)
 
@@ -81,14 +81,14 @@ class Dataset:
         return self._source.read(self.image_file(name))
 
     def load_masks(self, name: str, shape: tuple[int, ...]) -> Masks:
-        """The labels of one image, with overlaps and other defects on record.
+        """The labels of one image, with a record of overlaps and other defects.
 
         Args:
             name: the image's id.
             shape: the image's shape, whose height and width the labels must have.
 
         Raises:
-            SomaNetError: no labels, a file that cannot be used, or another shape.
+            SomaNetError: no labels, a file that cannot be used, or a different shape.
         """
         entry = self._entry(name)
         shape_YX = (shape[0], shape[1])
@@ -105,8 +105,7 @@ class Dataset:
         if labels.shape != shape_YX:
             raise FileProblem(
                 f"{source}: expected labels of {shape_YX[0]} × {shape_YX[1]} px like the image, found "
-                f"{labels.shape[0]} × {labels.shape[1]}. Is it another image's label, or was one of them "
-                "resized?",
+                f"{labels.shape[0]} × {labels.shape[1]}. Does it belong to another image, or was one of them resized?",
                 "wrong shape",
             )
         return Masks(labels)
@@ -131,11 +130,10 @@ def open_dataset(path: Path | str) -> Dataset:
         path: a folder or zip, possibly with one wrapping folder, of
 
             - Kaggle: ``<id>/images/<id>.png`` and ``<id>/masks/*.png``, one mask per object;
-            - pairs: ``images/<name>.png|tif`` and ``labels/<name>.tif`` (or ``masks/``), or ``<name>.tif``
-            beside
+            - pairs: ``images/<name>.png|tif`` and ``labels/<name>.tif`` (or ``masks/``), or ``<name>.tif`` beside
               ``<name>_labels.tif``.
 
-            Without any masks or labels it is a data set for prediction.
+            A data set without masks or labels is for prediction.
 
     Raises:
         SomaNetError: no such path, no images, several data sets in one, or a zip that is damaged or unsafe.

@@ -1,4 +1,4 @@
-"""The manifest of a data set: every file decoded, every defect named, what cannot be used set apart."""
+"""The manifest of a data set: every file decoded, every defect named, unusable images rejected."""
 
 from __future__ import annotations
 
@@ -35,23 +35,21 @@ def check_dataset(
     require_objects: bool = False,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Decode every image and mask of a data set and say which can be used.
+    """Decode every image and mask of a data set and report which can be used.
 
     Args:
         path: a data set (see :func:`~somanet.io.datasets.layouts.open_dataset`).
-        overlap_tolerance: two masks may share this fraction of the smaller; more, and the image is rejected.
+        overlap_tolerance: two masks may share this fraction of the smaller one; beyond it the image is rejected.
         require_objects: reject images without objects or labels, which otherwise get a note.
         progress: show a bar, if stderr is a terminal.
 
     Returns:
-        One row per image in name order, columns of ``schema.MANIFEST``. ``reason`` is one of: truncated,
-        unreadable,
-        not an image, not finite, wrong shape, wrong type, too large (the same after "mask "), empty image,
-        duplicate,
+        One row per image in name order, columns of ``schema.MANIFEST``. ``reason`` is one of: truncated, unreadable,
+        not an image, not finite, wrong shape, wrong type, too large (the same after "mask "), empty image, duplicate,
         overlapping masks, no objects, broken layout.
 
     Raises:
-        SomaNetError: the path is no data set at all.
+        SomaNetError: the path is not a data set.
     """
     dataset = open_dataset(path)
     found = inspect(dataset, dataset.names, overlap_tolerance, require_objects, progress)
@@ -81,18 +79,17 @@ def pack_dataset(
         The manifest of the source (of ``names``, if given).
 
     Raises:
-        SomaNetError: unknown names, nothing to pack, or a destination inside the source or around it.
+        SomaNetError: unknown names, nothing to pack, or source and destination that contain each other.
     """
     dataset = open_dataset(source)
     ours, theirs = Path(destination).resolve(), Path(source).resolve()
     if ours == theirs or ours in theirs.parents or theirs in ours.parents:
-        raise SomaNetError(f"Cannot pack {source} into {destination}: one lies in the other. Choose a folder apart.")
+        raise SomaNetError(f"Cannot pack {source} into {destination}: one lies in the other. Choose a separate folder.")
     wanted = set(dataset.names if names is None else names)
     unknown = sorted(wanted - set(dataset.names) - set(dataset.broken))
     if unknown:
         raise SomaNetError(
-            f"{source}: {len(unknown)} of the names asked for are not in the data set, such as "
-            f"'{unknown[0]}'. "
+            f"{source}: {len(unknown)} of the requested names are not in the data set, such as '{unknown[0]}'. "
             "Does the split belong to another data set?"
         )
     chosen = [name for name in dataset.names if name in wanted]
@@ -112,7 +109,7 @@ def pack_dataset(
 
 
 def describe_manifest(manifest: pd.DataFrame) -> str:
-    """The manifest in words: images and objects accepted, what was rejected and why, what was noted."""
+    """A summary of the manifest: accepted images and objects, rejected images with reasons, notes."""
     accepted = manifest[manifest["status"] == "accepted"]
     rejected = manifest[manifest["status"] == "rejected"]
     lines = [f"{len(accepted)} of {len(manifest)} accepted"]
@@ -133,7 +130,7 @@ def inspect(
     require_objects: bool,
     progress: bool,
 ) -> Iterator[tuple[dict[str, object], LabelledImage | None]]:
-    """One manifest row per image and, if it is accepted and labelled, the image; one at a time."""
+    """Yield one manifest row per image, with the image if it is accepted and labelled; one at a time."""
     first_of: dict[str, str] = {}
     for name in tqdm(names, desc="check", unit="image", disable=not (progress and sys.stderr.isatty())):
         row: dict[str, object] = {"name": name, "path": dataset.image_file(name), "n_objects": None}
@@ -212,7 +209,7 @@ def _note(masks: Masks) -> str:
 
 
 def _table(rows: list[dict[str, object]], dataset: Dataset) -> pd.DataFrame:
-    """The rows and those of ids whose files form no image, in name order."""
+    """The rows, with those of ids whose files do not form an image, in name order."""
     broken: list[dict[str, object]] = [
         {"name": name, "status": "rejected", "reason": "broken layout", "note": why}
         for name, why in dataset.broken.items()

@@ -1,4 +1,4 @@
-"""One mask per object → one label image, with every overlap on record."""
+"""One mask per object → one label image, with a record of every overlap."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from somanet.io.problems import FileProblem
 
 @dataclass(frozen=True)
 class Masks:
-    """A label image and what was found while composing it.
+    """A label image and the defects found while composing it.
 
     Attributes:
         labels: YX int32, 0 = background, 1..n in the order of the masks.
         overlap_px: pixels claimed by more than one mask; the earlier mask keeps them.
-        worst_overlap: the largest overlap of two masks as a fraction of the smaller; 1 is a mask given twice.
-        hidden: masks of which nothing is left, all their pixels being claimed by earlier ones.
+        worst_overlap: the largest overlap of two masks as a fraction of the smaller one; 1 for a duplicate mask.
+        hidden: masks with no pixels left, as earlier ones claim them all.
         empty: masks without a foreground pixel.
         grey: masks with values besides 0 and their maximum; every value above 0 counts as foreground.
     """
@@ -45,7 +45,7 @@ def compose_masks(masks: Iterable[tuple[str, np.ndarray]], shape_YX: tuple[int, 
         shape_YX: the image's height and width.
 
     Raises:
-        FileProblem: a mask's shape is not the image's.
+        FileProblem: a mask's shape differs from the image's.
     """
     labels = np.zeros(shape_YX, np.int32)
     areas = [0]
@@ -54,7 +54,7 @@ def compose_masks(masks: Iterable[tuple[str, np.ndarray]], shape_YX: tuple[int, 
         if mask.shape[:2] != shape_YX:
             raise FileProblem(
                 f"{source}: expected a mask of {shape_YX[0]} × {shape_YX[1]} px like its image, found "
-                f"{mask.shape[0]} × {mask.shape[1]}. Is it another image's mask, or was one of them resized?",
+                f"{mask.shape[0]} × {mask.shape[1]}. Does it belong to another image, or was one of them resized?",
                 "wrong shape",
             )
         # Work in the object's box alone: a mask is mostly background, and a data set has tens of thousands.
@@ -83,5 +83,5 @@ def compose_masks(masks: Iterable[tuple[str, np.ndarray]], shape_YX: tuple[int, 
 
 
 def _bytes(levels: np.ndarray) -> np.ndarray:
-    """A uint8 image with the same foreground, as OpenCV's box search wants it."""
+    """A uint8 image with the same foreground, as OpenCV's bounding box needs it."""
     return levels if levels.dtype == np.uint8 else (levels > 0).view(np.uint8)

@@ -26,10 +26,8 @@ def check_movies(path: Path | str, *, channel: int | str | None = None, progress
         progress: show a bar, if stderr is a terminal.
 
     Returns:
-        One row per movie in name order, columns of ``schema.MOVIE_MANIFEST``. ``reason`` is one of:
-        truncated,
-        unreadable, not an image, not finite, wrong shape, wrong type, empty movie, duplicate. The note
-        counts blank
+        One row per movie in name order, columns of ``schema.MOVIE_MANIFEST``. ``reason`` is one of: truncated,
+        unreadable, not an image, not finite, wrong shape, wrong type, empty movie, duplicate. The note counts blank
         frames and frames equal to the one before, which a stalled camera leaves.
 
     Raises:
@@ -42,7 +40,7 @@ def check_movies(path: Path | str, *, channel: int | str | None = None, progress
     if path.is_dir() and path.suffix != ".zarr" and not any((path / m).exists() for m in ("zarr.json", ".zattrs")):
         files = sorted(p for p in path.iterdir() if p.suffix.lower() in MOVIE_SUFFIXES and p.name[0] != ".")
         if not files:
-            raise SomaNetError(f"{path}: expected movies ({', '.join(MOVIE_SUFFIXES)}), found none. Another folder?")
+            raise SomaNetError(f"{path}: expected movies ({', '.join(MOVIE_SUFFIXES)}), found none. Check the path.")
     first_of: dict[str, str] = {}
     rows = []
     for file in tqdm(files, desc="check", unit="movie", disable=not (progress and sys.stderr.isatty())):

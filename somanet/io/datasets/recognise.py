@@ -1,4 +1,4 @@
-"""Which layout a list of file names follows."""
+"""Recognise the layout of a data set from its file names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def recognise(source: Source) -> Listing:
     """Find the layout by content.
 
     Raises:
-        SomaNetError: no images, several data sets in one, or two images of one name.
+        SomaNetError: no images, several data sets in one, or two images with the same name.
     """
     files = [PurePosixPath(name) for name in source.files]
     files = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
@@ -75,7 +75,7 @@ def _unique(files: list[PurePosixPath], source: Source) -> list[PurePosixPath]:
     for file in files:
         if file.stem in stems:
             raise SomaNetError(
-                f"{source.path}: '{stems[file.stem]}' and '{file}' have one name. Remove or rename one of them."
+                f"{source.path}: '{stems[file.stem]}' and '{file}' have the same name. Remove or rename one of them."
             )
         stems[file.stem] = file
     return files
@@ -93,7 +93,7 @@ def _kaggle(source: Source, files: Iterable[PurePosixPath], root: PurePosixPath)
     entries, broken = {}, {}
     for name in sorted(images.keys() | masks.keys()):
         if len(images[name]) == 1:
-            # A masks folder without masks says that there are no objects; no folder says nothing.
+            # An empty masks folder means that there are no objects; without a folder the image is unlabelled.
             labelled = str(root / name / "masks") in source.folders
             entries[name] = Entry(images[name][0], masks=tuple(sorted(masks[name])) if labelled else None)
         else:

@@ -17,7 +17,7 @@ from somanet.io.problems import FileProblem
 MAX_RATIO = 200
 MAX_ENTRY_BYTES = 4 << 30
 _SMALL = 64 << 20
-"""Below this a high ratio is harmless (an empty label image in a zip reaches 1000), above it it is a bomb."""
+"""Below this size a high ratio is harmless (a zipped empty label image reaches 1000); above it, it is a zip bomb."""
 
 
 class Source(ABC):
@@ -25,8 +25,8 @@ class Source(ABC):
 
     Attributes:
         path: the folder or zip.
-        files: names of all files, sorted; hidden files and macOS leftovers left out.
-        folders: names of all folders that the source knows of.
+        files: names of all files, sorted, without hidden files and macOS leftovers.
+        folders: names of all known folders.
     """
 
     path: Path
@@ -42,15 +42,15 @@ class Source(ABC):
         """
 
     def label(self, name: str) -> str:
-        """The file as messages name it."""
+        """The file's name in messages."""
         return f"{self.path}/{name}"
 
 
 def open_source(path: Path | str) -> Source:
-    """A folder, or a zip whose every name stays inside it.
+    """Open a folder, or a zip in which no name leads outside.
 
     Raises:
-        SomaNetError: no such path, no zip, an empty zip, or one that is unsafe to open.
+        SomaNetError: no such path, not a zip, an empty zip, or one that is unsafe to open.
     """
     path = Path(path)
     if path.is_dir():
@@ -141,7 +141,7 @@ class ZipSource(Source):
         return SomaNetError(f"{self.path}: refused as unsafe: {what}. Get the data from a source you trust.")
 
     def _archive(self) -> zipfile.ZipFile:
-        # A handle shared with a forked worker would share its file position, too.
+        # A handle shared with a forked worker would also share its file position.
         if self._handle is None or self._handle[0] != os.getpid():
             self._handle = (os.getpid(), zipfile.ZipFile(self.path))
         return self._handle[1]
@@ -158,5 +158,5 @@ class ZipSource(Source):
 
 
 def _ignored(name: str) -> bool:
-    """Whether a file or folder is a system's leftover, not data."""
+    """Whether a file or folder is a leftover of the operating system, not data."""
     return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")

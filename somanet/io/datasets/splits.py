@@ -1,4 +1,4 @@
-"""Which images train, select and report: read from a table, or drawn without dividing a movie."""
+"""Splits into training, validation and test images: read from a table, or drawn without dividing a movie."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ def read_split(path: Path | str, *, names: Iterable[str] | None = None) -> dict[
 
     Args:
         path: the table.
-        names: the data set's images; if given, an id that is not among them is refused. Images without a
-        split are
-            left out of every split.
+        names: the data set's images; if given, an id that is not among them is refused. Images without a split are
+            left out.
 
     Returns:
         Split name → image names, both in sorted order (train, val and test first, in that order).
 
     Raises:
-        SomaNetError: no such table, missing columns, empty cells, an id twice or in two splits, unknown ids.
+        SomaNetError: no such table, missing columns, empty cells, a duplicate id or one in two splits, unknown ids.
     """
     table = read_table(path, SPLIT)
     if not len(table):
@@ -41,9 +40,8 @@ def read_split(path: Path | str, *, names: Iterable[str] | None = None) -> dict[
     for name, split in zip(ids, splits, strict=True):
         if name in of and of[name] != split:
             raise SomaNetError(
-                f"{path}: '{name}' is in '{of[name]}' and in '{split}'. An image on both sides makes scores "
-                "too good; "
-                "keep one row."
+                f"{path}: '{name}' is in '{of[name]}' and in '{split}'. An image in both inflates the scores; keep one "
+                "row."
             )
         if name in of:
             raise SomaNetError(f"{path}: '{name}' is listed twice in '{split}'. Keep one row.")
@@ -80,28 +78,25 @@ def make_split(
 ) -> dict[str, tuple[str, ...]]:
     """Draw a split. The result does not depend on the order of the names.
 
-    Groups are shuffled, sorted by falling size, and each goes to the split that lacks most images; every
-    split gets
-    at least one group. With few large groups the shares can be far from the fractions, which is the price of
-    no leak.
+    Groups are shuffled, sorted by decreasing size, and each goes to the split that lacks most images; every split gets
+    at least one group. With few large groups the shares can be far from the fractions: the price of avoiding leakage.
 
     Args:
         names: the images, unique.
         fractions: split name → share of the images; the shares sum to 1.
-        seed: of the shuffle.
-        group: the group (movie, donor) of a name; a group is never divided. By default each image is its own.
+        seed: seed of the shuffle.
+        group: the group (movie, donor) of a name; a group is never divided. By default each image is a group.
 
     Returns:
         Split name → image names in sorted order.
 
     Raises:
-        SomaNetError: names twice, shares that do not sum to 1, a name without a group, fewer groups than
-        splits.
+        SomaNetError: duplicate names, shares that do not sum to 1, a name without a group, fewer groups than splits.
     """
     names = list(names)
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise SomaNetError(f"Cannot split: the name '{twice[0]}' comes twice. Names must be unique.")
+        raise SomaNetError(f"Cannot split: the name '{twice[0]}' occurs twice. Names must be unique.")
     shares = dict(fractions)
     if not shares or not all(math.isfinite(f) and f > 0 for f in shares.values()):
         raise SomaNetError(f"Cannot split by {shares}: expected shares above 0.")
@@ -112,8 +107,7 @@ def make_split(
         groups[_group_of(name, group)].append(name)
     if len(groups) < len(shares):
         raise SomaNetError(
-            f"Cannot split {len(groups)} groups into {len(shares)} parts ({', '.join(shares)}): a group is "
-            "never "
+            f"Cannot split {len(groups)} groups into {len(shares)} parts ({', '.join(shares)}): a group is never "
             "divided. Use fewer parts or more movies."
         )
     keys = sorted(groups)
@@ -133,7 +127,7 @@ def make_split(
 
 
 def write_split(path: Path | str, split: Mapping[str, Iterable[str]]) -> None:
-    """Write a split as :func:`read_split` reads it, rows in the order of ids."""
+    """Write a split for :func:`read_split`, rows sorted by id."""
     rows = sorted((name, part) for part, names in split.items() for name in names)
     write_table(path, pd.DataFrame(rows, columns=list(SPLIT.names)), SPLIT)
 

@@ -1,4 +1,4 @@
-"""Write data sets whole or not at all, the same images always giving the same bytes."""
+"""Write data sets atomically and deterministically: the same images always give the same bytes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
     """Write ``images/<name>.png`` (uint8) or ``.tif`` (uint16, float32) and ``labels/<name>.tif``.
 
     Args:
-        path: the folder; an older pairs data set there is replaced, anything else is refused.
+        path: the folder; an older data set in the pairs layout is replaced, anything else is refused.
         items: the images, one in memory at a time.
 
     Returns:
         The data set as written.
 
     Raises:
-        SomaNetError: no items, a name that is no file name or comes twice, labels that do not fit their
-        image.
+        SomaNetError: no items, a name that is invalid or occurs twice, labels that do not fit their image.
     """
     path = Path(path)
     check_replaceable(path, lambda child: child.name in _PAIRS_CONTENT)
@@ -49,16 +48,14 @@ def write_kaggle(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
     """Write ``<name>/images/<name>.png`` and ``<name>/masks/soma_01.png`` …: one 0/255 mask per object.
 
     Args:
-        path: a folder, or a file ending in .zip. An older data set there is replaced, any other folder is
-        refused.
+        path: a folder, or a file ending in .zip. An older data set there is replaced, any other folder is refused.
         items: the images (uint8 or uint16), one in memory at a time.
 
     Returns:
         The data set as written.
 
     Raises:
-        SomaNetError: no items, a name that is no file name or comes twice, labels that do not fit their
-        image, floats.
+        SomaNetError: no items, a name that is invalid or occurs twice, labels that do not fit their image, floats.
     """
     path = Path(path)
     if path.suffix.lower() == ".zip":
@@ -81,7 +78,7 @@ def _write_kaggle_folder(folder: Path, items: Iterable[LabelledImage], path: Pat
         write_image(folder / item.name / "images" / f"{item.name}.png", item.image)
         (folder / item.name / "masks").mkdir()
         ids = np.unique(item.labels[item.labels > 0])
-        # Names of one width, so that the order of names is the order of ids.
+        # Names of equal length, so that the order of names is the order of ids.
         width = max(2, len(str(len(ids))))
         for number, label in enumerate(ids, start=1):
             mask = np.where(item.labels == label, np.uint8(255), np.uint8(0))
@@ -89,7 +86,7 @@ def _write_kaggle_folder(folder: Path, items: Iterable[LabelledImage], path: Pat
 
 
 def zip_folder(folder: Path, archive: Path) -> None:
-    """Zip a folder in name order with fixed dates and rights; PNG is compressed already."""
+    """Zip a folder in name order with fixed dates and permissions; uncompressed, as PNG is compressed already."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
         for file in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
             name = file.relative_to(folder).as_posix() + ("/" if file.is_dir() else "")
@@ -100,15 +97,17 @@ def zip_folder(folder: Path, archive: Path) -> None:
 
 
 def check_items(items: Iterable[LabelledImage], path: Path) -> Iterator[LabelledImage]:
-    """The items one by one; a name that is no file name or comes twice, or labels that do not fit, are refused."""
+    """Yield the items one by one; refuse invalid or duplicate names, and labels that do not fit."""
     seen: set[str] = set()
     for item in items:
         name = item.name
         if not name or name.startswith(".") or any(char in '/\\:*?"<>|' or ord(char) < 32 for char in name):
-            raise SomaNetError(f"Cannot write {path}: '{name}' is no file name. Use letters, digits, '_' and '-'.")
+            raise SomaNetError(
+                f"Cannot write {path}: '{name}' is not a valid file name. Use letters, digits, '_' and '-'."
+            )
         # Two names that differ in case are one file on macOS and Windows.
         if name.lower() in seen:
-            raise SomaNetError(f"Cannot write {path}: the name '{name}' comes twice. Names must be unique.")
+            raise SomaNetError(f"Cannot write {path}: the name '{name}' occurs twice. Names must be unique.")
         seen.add(name.lower())
         if item.labels.shape != item.image.shape[:2]:
             raise SomaNetError(
@@ -120,7 +119,7 @@ def check_items(items: Iterable[LabelledImage], path: Path) -> Iterator[Labelled
 
 
 def check_replaceable(path: Path, ours: object) -> None:
-    """Replacing a folder deletes what is in it: do so only where all of it is an older data set."""
+    """Refuse to replace a folder, which deletes its content, unless all of it is an older data set."""
     if not path.is_dir():
         return
     strangers = [
@@ -130,7 +129,6 @@ def check_replaceable(path: Path, ours: object) -> None:
     ]
     if strangers:
         raise SomaNetError(
-            f"Cannot write {path}: the folder holds other things ({', '.join(strangers[:3])}) that would be "
-            "lost. "
+            f"Cannot write {path}: the folder contains other files ({', '.join(strangers[:3])}) that would be lost. "
             "Choose a new or empty folder."
         )

@@ -1,4 +1,4 @@
-"""Labelled images as a data set for YOLO detectors: pictures, a text file of objects for each, and ``data.yaml``."""
+"""Labelled images as a data set for YOLO detectors: images, a text file of objects for each, and ``data.yaml``."""
 
 from __future__ import annotations
 
@@ -29,21 +29,22 @@ def write_yolo(
 ) -> Path:
     """Write ``images/<part>/<name>.png``, ``labels/<part>/<name>.txt``, ``<part>.txt`` and ``data.yaml``.
 
-    A label file has one line ``0 x y width height`` per object, or ``0 x y x y …`` around it, in shares of the image;
-    there is one class. ``<part>.txt`` lists the pictures of a part, which YOLO programs read in place of the folder.
+    A label file has one line ``0 x y width height`` per object, or its outline ``0 x y x y …``, as fractions of the
+    image size; there is one class. ``<part>.txt`` lists the images of a part, which YOLO programs read instead of the
+    folder.
 
     Args:
         path: the folder; an older data set of this kind is replaced, anything else is refused.
         parts: train, val, test, …: the images of each, uint8 YX or YXC, one in memory at a time.
-        outlines: a polygon around each object instead of its box, for programs that learn masks.
-        repeats: how often an image is listed, and so seen in each pass; once unless named.
+        outlines: write a polygon around each object instead of its box, for instance segmentation.
+        repeats: how often an image is listed, and so used per epoch; once if missing.
 
     Returns:
         The path of ``data.yaml``.
 
     Raises:
-        SomaNetError: a part without images, names that are no file names or come twice, labels that do not fit, images
-            that are not 8-bit.
+        SomaNetError: a part without images, invalid or duplicate names, labels that do not fit, images that are not
+            8-bit.
     """
     path = Path(path)
     check_replaceable(path, lambda child: child.name in _CONTENT or child.suffix == ".txt")
@@ -66,7 +67,7 @@ def write_yolo(
 
 
 def box_lines(labels_YX: np.ndarray) -> Iterator[str]:
-    """``class x_centre y_centre width height`` of every object in order of id, in shares of width and height."""
+    """``class x_centre y_centre width height`` of every object in order of id, as fractions of width and height."""
     height, width = labels_YX.shape
     for found in find_objects(relabel_sequential(labels_YX)[0]):
         y, x = found
@@ -80,33 +81,34 @@ def box_lines(labels_YX: np.ndarray) -> Iterator[str]:
 
 
 def outline_lines(labels_YX: np.ndarray) -> Iterator[str]:
-    """``class x y x y …`` around every object in order of id, along the edges of its pixels, in shares.
+    """The outline ``class x y x y …`` of every object in order of id, along its pixels' edges, as fractions.
 
-    Of an object of several parts the one with the longest outline; holes are filled.
+    Of an object in several parts, only the part with the longest outline is written; holes are filled.
     """
     height, width = labels_YX.shape
     sequential = relabel_sequential(labels_YX)[0]
     for number, found in enumerate(find_objects(sequential), start=1):
         y, x = found
         filled = np.pad(sequential[y, x] == number, 1).astype(np.float64)
-        # Half way between pixels: the contour of a pixel in column 3 goes from 3 to 4, one is taken off for the rim.
+        # Halfway between pixels: the contour of a pixel in column 3 goes from 3 to 4; the padding takes off another 1.
         outline = max(find_contours(filled, 0.5), key=len) - 0.5
         points = (f"{(x.start + px) / width:.8f} {(y.start + py) / height:.8f}" for py, px in outline.tolist())
         yield " ".join(["0", *points])
 
 
 def cut_tiles(item: LabelledImage, *, size_px: int, min_visible: float = 0.25) -> Iterator[LabelledImage]:
-    """An image in squares of one size, so that its objects keep theirs: detectors shrink what is larger.
+    """Cut an image into square tiles of one size, so that objects keep their size: detectors shrink larger images.
 
-    The squares overlap as little as covering the image allows. An image that is smaller along an axis is not filled up.
+    The tiles overlap as little as possible while covering the image. An image that is smaller along an axis is not
+    padded.
 
     Args:
         item: the image.
-        size_px: side of a square.
-        min_visible: an object of which a square holds a smaller share has no label there.
+        size_px: side of a tile.
+        min_visible: an object with a smaller share of its area in a tile has no label there.
 
     Yields:
-        Tiles named ``<name>_y<row>_x<column>``; the image itself where it fits into one.
+        Tiles named ``<name>_y<row>_x<column>``; the image itself if it fits into one tile.
     """
     height, width = item.labels.shape
     if height <= size_px and width <= size_px:
@@ -122,7 +124,7 @@ def cut_tiles(item: LabelledImage, *, size_px: int, min_visible: float = 0.25) -
 
 
 def _starts(length: int, size: int) -> list[int]:
-    """First pixels of as few squares as cover a length, spread evenly."""
+    """First pixels of as few tiles as cover a length, spread evenly."""
     if length <= size:
         return [0]
     return [int(start) for start in np.linspace(0, length - size, -(-length // size)).round()]
@@ -131,8 +133,8 @@ def _starts(length: int, size: int) -> list[int]:
 def _rgb(item: LabelledImage, path: Path) -> np.ndarray:
     if item.image.dtype != np.uint8:
         raise SomaNetError(
-            f"Cannot write {path}: '{item.name}' is {item.image.dtype.name}, and YOLO programs read 8-bit pictures. "
-            "Choose the range of brightness that matters and convert it."
+            f"Cannot write {path}: '{item.name}' is {item.image.dtype.name}, and YOLO programs read 8-bit images. "
+            "Choose the relevant intensity range and convert it."
         )
     image = item.image if item.image.ndim == 3 else item.image[..., None]
     return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]

@@ -1,4 +1,4 @@
-"""Files of runs: tables read in bulk, straight from the folder where the store is local; files added to a run."""
+"""Files of runs: read tables in bulk, directly from the folder if the store is local; add files to a run."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ TABLES = "tables"
 def read_tables(
     runs: Sequence[RunRecord], *, suffix: str, root: Path | str
 ) -> Iterator[tuple[RunRecord, dict[str, pd.DataFrame]]]:
-    """The tables of runs whose file name ends so, by what stands before it.
+    """The tables of runs whose file names have a suffix, by the rest of the name.
 
     Args:
         runs: from :func:`somanet.provenance.mlflow.read_runs` or :func:`somanet.provenance.mlflow.finished_runs`.
-        suffix: `_per_image.csv` finds `tables/neurons_per_image.csv` and gives it as `neurons`.
+        suffix: `_per_image.csv` finds `tables/neurons_per_image.csv` and returns it as `neurons`.
         root: the project.
 
     Raises:
@@ -51,16 +51,16 @@ def read_tables(
 
 
 def add_files(run: Path | str, files: Sequence[Path], folder: str, *, root: Path | str) -> str:
-    """Store files in a folder of a run that may long be finished; gives the run's id.
+    """Store files in a folder of a run, which may be long finished; returns the run's id.
 
     Args:
         run: the run's id, its `mlflow_run.json`, or the folder that holds one.
-        files: what to store; files of the same name are replaced.
-        folder: where in the run.
+        files: files to store; files of the same name are replaced.
+        folder: folder within the run.
         root: the project.
 
     Raises:
-        SomaNetError: there is no such run, or the store does not take the files.
+        SomaNetError: there is no such run, or the store does not accept the files.
     """
     run_id = read_run(run, root=root).run_id
     client = open_client(root)
@@ -68,12 +68,12 @@ def add_files(run: Path | str, files: Sequence[Path], folder: str, *, root: Path
         for file in files:
             client.log_artifact(run_id, str(file), folder)
     except outage_errors() as error:
-        raise SomaNetError(f"Run {run_id} does not take {files[0].name}: {first_line(error)}") from error
+        raise SomaNetError(f"{files[0].name} cannot be added to run {run_id}: {first_line(error)}") from error
     return run_id
 
 
 def local_folder(artifact_uri: str) -> Path | None:
-    """The folder of a run's files, or None where another machine keeps them."""
+    """The folder of a run's files, or None if they are on another machine."""
     parts = urlparse(artifact_uri)
     if parts.scheme == "file":
         return Path(unquote(parts.path))
@@ -84,7 +84,7 @@ def _read_folder(folder: Path, suffix: str, run: RunRecord) -> dict[str, pd.Data
     tables = {}
     for file in sorted(folder.glob(f"*{suffix}")):
         try:
-            # An image may be called NA or 007: a converter leaves names the text they are.
+            # An image may be called NA or 007: with a converter names stay text.
             tables[file.name.removesuffix(suffix)] = pd.read_csv(file, converters={"name": str})
         except (OSError, ValueError) as error:
             raise SomaNetError(

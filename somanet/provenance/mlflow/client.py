@@ -1,4 +1,4 @@
-"""The one door to MLflow: a client of the project's store, and what it raises when the store does not answer."""
+"""The only access to MLflow: a client of the project's store, and the errors it raises in an outage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_client(root: Path | str) -> MlflowClient:
 
 
 def outage_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
-    """What MLflow raises when its store does not answer, and others."""
+    """The exceptions that MLflow raises when its store does not respond, and others."""
     from mlflow.exceptions import MlflowException
 
     return (*others, MlflowException, OSError)  # errors of requests are OSErrors

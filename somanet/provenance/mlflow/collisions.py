@@ -1,7 +1,7 @@
-"""Rows that several processes add to the store at the same moment, such as the data set of trainings started together.
+"""Rows that several processes add to the store at once, such as the shared data set of trainings started together.
 
-MLflow looks which rows are there and inserts the others. Of two processes that insert the same row, the database
-refuses the later one, and undoes all of its call: nothing is half-written, and the same call can be made again.
+MLflow checks which rows exist and inserts the others. If two processes insert the same row, the database rejects the
+later one and rolls back its whole call: nothing is half-written, and the same call can be repeated.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 _REFUSED = "BAD_REQUEST"
-"""MLflow's code for what the database refuses; of a server it is all that comes through."""
+"""MLflow's code for rows that the database rejects; from a server nothing more specific arrives."""
 
 
 def insert_rows(call: Callable[[], object], *, n_rows: int) -> None:
-    """Make a call to MLflow that inserts the rows which are not there yet, again while other processes insert them too.
+    """Make an MLflow call that inserts missing rows, and repeat it while other processes insert them too.
 
-    A refusal means that another process has inserted one of the rows in the meantime. Starting runs removes no row, so
-    that after as many refusals as rows all of them are there, and one more refusal has another reason.
+    A rejection means that another process has inserted one of the rows in the meantime. Starting runs removes no rows,
+    so after as many rejections as rows all of them exist, and one more rejection has another reason.
 
     Args:
-        call: of MLflow's client; it must leave alone what is there already.
+        call: a call of MLflow's client that leaves existing rows alone.
         n_rows: how many rows other processes may be inserting.
 
     Raises:
-        MlflowException: the store does not answer, or refuses for another reason.
+        MlflowException: the store does not respond, or rejects the call for another reason.
     """
     from mlflow.exceptions import MlflowException
 

@@ -1,7 +1,7 @@
-"""Provenance as MLflow tags; also a plug-in, so that runs which other code starts carry them too.
+"""Provenance as MLflow tags; also a plug-in, so that runs started by other code have them too.
 
-MLflow by itself looks for the git commit beside the main script, which for a console script lies in the
-virtual environment, and it never tells whether the tree was dirty.
+MLflow itself looks for the git commit beside the main script, which for a console script lies in the virtual
+environment, and it never records whether the tree was dirty.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from somanet.provenance.code import Provenance, collect, project_root, working_t
 
 
 def provenance_tags(provenance: Provenance) -> dict[str, str]:
-    """What is known of a result's origin, as tags; unknown values are left out."""
+    """The provenance of a result as tags; unknown values are left out."""
     found = {
         "mlflow.source.git.commit": provenance.git_commit,
         "mlflow.source.git.branch": provenance.git_branch,
@@ -30,15 +30,15 @@ def provenance_tags(provenance: Provenance) -> dict[str, str]:
 
 
 def project_tags(root: Path) -> dict[str, str]:
-    """The tags of what runs now: the working tree of a DVC experiment, else ``root``."""
+    """The tags of the current code: the working tree of a DVC experiment, else ``root``."""
     return provenance_tags(collect(working_tree(root)))
 
 
 class SomaNetRunContext:
-    """MLflow's ``run_context_provider`` plug-in (it asks for these two methods, not for a base class)."""
+    """MLflow's ``run_context_provider`` plug-in (it needs these two methods, but no base class)."""
 
     def in_context(self) -> bool:
-        """Only inside a project: elsewhere MLflow's own tags say as much."""
+        """Only inside a project: elsewhere MLflow's own tags suffice."""
         root = project_root()
         return (root / "dvc.yaml").is_file() or (root / ".git").exists()
 

@@ -1,7 +1,7 @@
-"""Reading MLflow's SQLite file without MLflow: is it usable, is it ours, where does it think it lies.
+"""Check MLflow's SQLite file without MLflow: is it usable, is it an MLflow store, where was it created.
 
-MLflow answers a wrong database with a traceback of SQLAlchemy or alembic; the checks here take a millisecond
-and give one line. They need only the standard library, so that ``somanet doctor`` can afford them too.
+MLflow responds to an unsuitable database with a traceback of SQLAlchemy or alembic; the checks here take a
+millisecond and give one line. They need only the standard library, so that ``somanet doctor`` can afford them too.
 """
 
 from __future__ import annotations
@@ -31,10 +31,9 @@ def open_database(path: Path, *, writable: bool = False, wait_s: float = LOCK_WA
     """Open an existing SQLite file.
 
     Raises:
-        SomaNetError: it is locked, read-only, or no database.
+        SomaNetError: it is locked, read-only, or not a database.
     """
-    # The path goes into a URI: `?` and `#` in a folder's name would end it early, so it is quoted by
-    # as_uri().
+    # The path goes into a URI: `?` and `#` in a folder's name would end it early, so as_uri() quotes it.
     mode = "rw" if writable else "ro"
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=wait_s)
@@ -59,7 +58,7 @@ def explain(error: Exception, path: Path) -> SomaNetError:
         )
     if "readonly" in text or "read-only" in text or "unable to open" in text or "Permission denied" in text:
         return SomaNetError(
-            f"The MLflow database {path} cannot be written: its file or folder is read-only. Make it "
+            f"The MLflow database {path} cannot be written: the file or its folder is read-only. Make it "
             "writable, or point MLFLOW_TRACKING_URI elsewhere."
         )
     if "not a database" in text or "malformed" in text or "disk image" in text:
@@ -73,17 +72,16 @@ def explain(error: Exception, path: Path) -> SomaNetError:
 
 
 def check_database(path: Path, *, wait_s: float = LOCK_WAIT_S, write: bool = True) -> None:
-    """Refuse a database that MLflow could not use: locked, read-only, damaged, or of another MLflow version.
+    """Refuse a database that MLflow could not use: locked, read-only, damaged, or from another MLflow version.
 
     Raises:
-        SomaNetError: one line with what was found, what was expected and what to do.
+        SomaNetError: one line with what was found, what was expected and the next step.
     """
     if write and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise explain(PermissionError("readonly"), path)
     with open_database(path, writable=write, wait_s=wait_s) as connection:
         if write:
-            # Takes and gives back the write lock: the only way to learn of a lock or of a read-only file
-            # system.
+            # Takes and releases the write lock: the only way to detect a lock or a read-only file system.
             connection.execute("BEGIN IMMEDIATE")
             connection.rollback()
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")}
@@ -93,7 +91,7 @@ def check_database(path: Path, *, wait_s: float = LOCK_WAIT_S, write: bool = Tru
     known, newest = known_revisions()
     if found is None or "experiments" not in tables:
         raise SomaNetError(
-            f"{path} is an SQLite database, but not a finished MLflow store: it has {len(tables)} tables "
+            f"{path} is an SQLite database, but not a complete MLflow store: it has {len(tables)} tables "
             "and no MLflow version. Move it away (a new one is created), or point MLFLOW_TRACKING_URI "
             "elsewhere."
         )
@@ -113,7 +111,7 @@ def check_database(path: Path, *, wait_s: float = LOCK_WAIT_S, write: bool = Tru
 
 
 def known_revisions() -> tuple[frozenset[str], str | None]:
-    """Schema revisions that the installed MLflow knows, and the newest, read from its migration scripts."""
+    """The schema revisions of the installed MLflow, and the newest one, read from its migration scripts."""
     spec = util.find_spec("mlflow")  # locates the package without importing it
     if spec is None or spec.origin is None:
         return frozenset(), None
@@ -129,11 +127,11 @@ def known_revisions() -> tuple[frozenset[str], str | None]:
 
 
 def relocate(path: Path, artifacts: Path) -> bool:
-    """Point a moved or copied store at its own artifacts; whether anything had to change.
+    """Point a moved or copied store at its own artifacts; returns whether anything had to change.
 
     MLflow writes absolute artifact folders into the database. After a project folder is renamed or copied
-    they lead to the old place: pages without pictures, or a copy that writes into the original. The default
-    experiment, which the store's creation placed in ``<artifacts>/0``, tells where the store was.
+    they point to the old location: pages without pictures, or a copy that writes into the original. The default
+    experiment, whose artifacts were in ``<artifacts>/0`` at the store's creation, shows where the store was.
     """
     with open_database(path) as connection:
         row = connection.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
@@ -141,7 +139,7 @@ def relocate(path: Path, artifacts: Path) -> bool:
     if row is None or not row[0] or not row[0].endswith("/0"):
         return False
     old = row[0].removesuffix("/0")
-    if old == here or not old.endswith("/mlruns/artifacts"):  # a place that somebody chose is left alone
+    if old == here or not old.endswith("/mlruns/artifacts"):  # a location chosen by the user is left alone
         return False
     with open_database(path, writable=True) as connection:
         for table, column in _LOCATIONS:

@@ -1,4 +1,4 @@
-"""Which data a run saw, under the hash that DVC knows it by."""
+"""The data sets of a run, identified by DVC's hashes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 MAX_DIGEST = 36
-"""MLflow's limit; the digest that DVC gives a folder (32 hexadecimal digits and ``.dir``) just fits."""
+"""MLflow's limit; DVC's digest of a folder (32 hexadecimal digits and ``.dir``) just fits."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class DatasetRef:
     """A data set as a run used it.
 
     Attributes:
-        name: what to call it, for example ``nuclei``.
+        name: its name, for example ``nuclei``.
         path: file or folder, absolute or relative to the project.
-        digest: its hash; without one, DVC's record is used, else the SHA-256 of the content is computed.
-        context: what it was used for: ``training``, ``validation``, ``test``.
+        digest: its hash; by default DVC's record is used, else the SHA-256 of the content is computed.
+        context: its role: ``training``, ``validation``, ``test``.
         n_images: number of images used.
         profile: further numbers that describe it.
     """
@@ -55,7 +55,7 @@ class DatasetRef:
         if not path.exists():
             raise SomaNetError(
                 f"The data set {self.name!r} is neither at {self.path} nor known to DVC. "
-                "Is the path right? `dvc pull` or `dvc repro` brings the data."
+                "Is the path right? `dvc pull` or `dvc repro` restores the data."
             )
         return sha256_tree(path)[:MAX_DIGEST], "sha256-36"
 
@@ -86,6 +86,6 @@ def log_datasets(client: MlflowClient, run_id: str, datasets: Sequence[DatasetRe
 
 
 def _relative(path: Path | str, root: Path) -> str:
-    """The path from the project, which means the same on another machine; only a name if outside."""
+    """The path relative to the project, which is valid on other machines too; only the name if outside."""
     target = Path(os.path.normpath(root / path))
     return target.relative_to(root).as_posix() if target.is_relative_to(root) else target.name

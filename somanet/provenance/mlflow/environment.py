@@ -1,4 +1,4 @@
-"""MLflow's first import, behind the environment variables that it must find."""
+"""MLflow's first import, after setting the environment variables that it needs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 ENVIRONMENT = {
     # MLflow reports usage from its first import on.
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # A model that someone sends must not be able to run code when it is loaded.
+    # A model from somebody else must not be able to run code when it is loaded.
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-    # MLflow waits 7 retries of up to 120 s each for a server that is down; training must not stand still so
-    # long: the spool is our way to try again.
+    # MLflow waits for 7 retries of up to 120 s each if a server is down; training must not stall that long: the
+    # spool is our way of retrying.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # With a server, it prints where a run can be seen, at the end of each.
+    # With a server, it prints the address of every run at its end.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # MLflow imports GitPython, which complains at length on a machine without git.
     "GIT_PYTHON_REFRESH": "quiet",
@@ -25,7 +25,7 @@ ENVIRONMENT = {
 
 
 def set_environment() -> None:
-    """Set MLflow's switches; a value that the user has set stands."""
+    """Set MLflow's switches; values set by the user take precedence."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
@@ -38,6 +38,6 @@ def load_mlflow() -> Any:
         import mlflow
     for name in ("mlflow.system_metrics", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It prints the traceback of every database error before raising it; ours become one line.
+    # It logs the traceback of every database error before raising it; ours become one line.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return mlflow

@@ -1,4 +1,4 @@
-"""What MLflow's page says of each experiment: a description, and views with the columns and charts that matter."""
+"""Description and saved views of each experiment on MLflow's page, with the relevant columns and charts."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "mlflow.note.content"
 PAGE = "somanet.page"
-"""Tag: hashes of the views and the description that the experiment was given, so that what people change or delete
-stays so."""
+"""Tag: hashes of the views and the description that SomaNet wrote, so that changes and deletions by users persist."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Page:
-    """What an experiment's page shows.
+    """The content of an experiment's page.
 
     Attributes:
-        title: what its runs are and which number decides: the first line, all that the page shows unfolded.
-        text: more.
-        views: the most important first.
+        title: what its runs are and which metric decides: the first line, the only one visible when folded.
+        text: further description.
+        views: saved views, the most important first.
     """
 
     title: str
@@ -88,47 +87,47 @@ PAGES: Mapping[str, Page] = MappingProxyType(
     {
         "pretrain": Page(
             "Networks trained on stained nuclei; **nuclei_iou** decides.",
-            "One run per network: its training, and its scores, untouched, on held-out nuclei (`nuclei_…`) and on "
-            "neurons (`neurons_…`).",
+            "One run per network: its training, and its scores without fine-tuning on held-out nuclei (`nuclei_…`) and "
+            "on neurons (`neurons_…`).",
             (
                 View("Scores", (*_scores("nuclei")[:3], *_scores("neurons")[:3], "train_seconds"), _SETTINGS),
                 _charts("nuclei"),
             ),
         ),
         "finetune": Page(
-            "Networks retrained on neuron somas; **neurons_iou** decides.",
+            "Networks fine-tuned on neuron somas; **neurons_iou** decides.",
             "One run per variant and seed: its training, and its scores on the validation images (`neurons_…`). A "
             "study is the parent of its trainings, a training the parent of the movies that its network segmented.",
             (_table("neurons"), _nested("neurons"), _charts("neurons", group_by="variant"), _parallel("neurons")),
         ),
         "sweep": Page(
             "Hyperparameter searches; **holdout_iou** compares trials.",
-            "One parent run per search, whose parameter `metric` says what it went by; below it one run per trial and "
+            "One parent run per search, whose parameter `metric` names its objective; below it one run per trial and "
             "seed, scored on training images that the search held out (`holdout_…`).",
             (_table("holdout"), _nested("holdout"), _charts("holdout"), _parallel("holdout")),
         ),
         "movies": Page(
             "Analysed movies whose network was trained elsewhere.",
-            "One run per movie: its migration, and scores of its tracks (`tracks_…`) where the truth is known.",
+            "One run per movie: its migration, and scores of its tracks (`tracks_…`) if there is a ground truth.",
             (View("Migration", _MOVIES, ("pixel_size_um", "frame_interval_min"), nested=True),),
         ),
     }
 )
-"""By experiment; others, which users name, are left as they are."""
+"""By experiment; others, named by users, are left as they are."""
 
 
 def describe_experiment(
     client: MlflowClient, name: str, experiment_id: str, tags: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Give one of the project's experiments its description and views, once; what it has of its own stays.
+    """Give one of the project's experiments its description and views, once; existing ones of the user are kept.
 
-    A store that refuses them is one warning: the runs matter more than how they are shown.
+    If the store rejects them, there is only a warning: the runs matter more than their presentation.
 
     Args:
-        client: of the store.
-        name: of the experiment; unknown ones are left alone.
+        client: client of the store.
+        name: name of the experiment; unknown ones are left alone.
         experiment_id: its id.
-        tags: those it has.
+        tags: its present tags.
     """
     page = PAGES.get(name)
     if page is None:
@@ -145,7 +144,7 @@ def describe_experiment(
         for key, value in {**new, PAGE: given}.items():
             insert_rows(partial(client.set_experiment_tag, experiment_id, key, value), n_rows=1)
     except outage_errors() as error:
-        _log.warning("The experiment %s was not described in MLflow: %s", name, first_line(error))
+        _log.warning("The experiment %s got no description in MLflow: %s", name, first_line(error))
 
 
 def _hash(text: str) -> str:
@@ -153,12 +152,12 @@ def _hash(text: str) -> str:
 
 
 def describe_experiments(root: Path | str) -> None:
-    """Describe all experiments of a store, as :func:`describe_experiment` does: it may be older than their pages."""
+    """Run :func:`describe_experiment` for all experiments of a store, which may be older than the descriptions."""
     client = open_client(root)
     try:
         found = client.search_experiments()
     except outage_errors() as error:
-        _log.warning("The experiments were not described in MLflow: %s", first_line(error))
+        _log.warning("The experiments got no descriptions in MLflow: %s", first_line(error))
         return
     for experiment in found:
         describe_experiment(client, experiment.name, experiment.experiment_id, experiment.tags)

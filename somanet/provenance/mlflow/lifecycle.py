@@ -1,4 +1,4 @@
-"""How runs end when a process does not: termination signals, and runs that dead processes left behind."""
+"""The end of runs whose process does not end normally: termination signals, and runs left by dead processes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PID, HOST, PROCESS_START, ENDED_BY = (
     "somanet.ended_by",
 )
 _REPLAY_S = 60.0
-"""What waits for a dead run is sent for so long at most before the next run begins."""
+"""Maximum time for sending a dead run's pending records before the next run begins."""
 
 
 class Terminated(SystemExit):
@@ -39,7 +39,7 @@ class Terminated(SystemExit):
 
 
 class StoppedEarly(Exception):
-    """Work that was ended on purpose, such as a training that can no longer win: its run is FINISHED."""
+    """Work that was stopped on purpose, such as a training that can no longer win: its run is FINISHED."""
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def sigterm_raises(*, hold: bool = False) -> Iterator[Callable[[], None]]:
     """Turn SIGTERM into :class:`Terminated` inside a block, so that ``finally`` runs; main thread only.
 
     Args:
-        hold: keep a signal back until the block calls the function that it is given, for a part that must not be cut.
+        hold: defer a signal until the block calls the yielded function, for a part that must not be interrupted.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
@@ -58,13 +58,13 @@ def sigterm_raises(*, hold: bool = False) -> Iterator[Callable[[], None]]:
     def handler(_number: int, _frame: FrameType | None) -> None:
         nonlocal arrived
         if os.getpid() != owner:
-            # A forked DataLoader worker inherits the handler; its end must not end the run.
+            # A forked DataLoader worker inherits the handler; its termination must not end the run.
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
             return
         arrived = True
         if not holding:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the clearing up
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
             raise Terminated
 
     def release() -> None:
@@ -79,24 +79,24 @@ def sigterm_raises(*, hold: bool = False) -> Iterator[Callable[[], None]]:
         yield release
     finally:
         signal.signal(signal.SIGTERM, previous if previous is not None else signal.SIG_DFL)
-        if arrived and holding:  # the part failed by itself
+        if arrived and holding:  # the protected part failed on its own
             os.kill(os.getpid(), signal.SIGTERM)
 
 
 def status_of(error: BaseException | None) -> str:
-    """MLflow's word for how a run ended."""
+    """MLflow's status for the way a run ended."""
     if error is None or isinstance(error, StoppedEarly) or (isinstance(error, SystemExit) and not error.code):
         return "FINISHED"
     return "KILLED" if isinstance(error, KeyboardInterrupt | Terminated) else "FAILED"
 
 
 def process_tags() -> dict[str, str]:
-    """Who runs this run. The start time tells a process from a later one with the same number."""
+    """Tags of the process that writes a run. The start time distinguishes it from a later process with the same id."""
     return {PID: str(os.getpid()), HOST: socket.gethostname(), PROCESS_START: f"{started_at():.2f}"}
 
 
 def owner_is_alive(tags: Mapping[str, str]) -> bool:
-    """Whether the process in a run's tags still lives; a run of another host or unmarked counts as alive."""
+    """Whether the process in a run's tags is still alive; a run of another host or without tags counts as alive."""
     if tags.get(HOST) != socket.gethostname():
         return True
     try:
@@ -106,7 +106,7 @@ def owner_is_alive(tags: Mapping[str, str]) -> bool:
 
 
 def reap_stale_runs(root: Path | str, *, keep: str | None = None) -> list[str]:
-    """End runs that are RUNNING although their process is gone, as KILLED; returns their ids.
+    """End runs that are RUNNING although their process is gone as KILLED; returns their ids.
 
     Args:
         root: the project.
@@ -119,10 +119,10 @@ def reap_stale_runs(root: Path | str, *, keep: str | None = None) -> list[str]:
 
 
 def settle_run(run_id: str, *, status: str | None, tags: Mapping[str, str], root: Path | str) -> None:
-    """Say of a run of another process, which is gone, how it ended; without a status only tag it.
+    """Record how a run of another process, which is gone, ended; without a status only tag it.
 
     Raises:
-        SomaNetError: the store does not take it.
+        SomaNetError: the store does not accept it.
     """
     client = open_client(root)
     try:
@@ -133,11 +133,11 @@ def settle_run(run_id: str, *, status: str | None, tags: Mapping[str, str], root
             ended = run.info.end_time or _last_sign(client, run_id, run.data.metrics)
             client.set_terminated(run_id, status, end_time=ended)
     except outage_errors() as error:
-        raise SomaNetError(f"Run {run_id} cannot be settled: {first_line(error)}") from error
+        raise SomaNetError(f"The end of run {run_id} cannot be recorded: {first_line(error)}") from error
 
 
 def reap(client: MlflowClient, root: Path, *, keep: str | None = None) -> list[str]:
-    """:func:`reap_stale_runs` on an open client. What waits for such a run is sent first: it may say how it ended."""
+    """:func:`reap_stale_runs` on an open client. Pending records are sent first: they may contain the run's end."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     mine = f"attributes.status = 'RUNNING' AND tags.`{HOST}` = '{socket.gethostname()}'"
     reaped = []
@@ -152,19 +152,19 @@ def reap(client: MlflowClient, root: Path, *, keep: str | None = None) -> list[s
 
 
 def _ended_in_spool(client: MlflowClient, root: Path, run_id: str) -> bool:
-    """Whether the end of a run was among the records that waited, and has now arrived or is still waiting."""
+    """Whether the end of a run was among its pending records, and has now been sent or is still pending."""
     if not waiting(root, run_id):
         return False
     try:
         replay_run(client, root, run_id, limit_s=_REPLAY_S)
-    except SomaNetError:  # `somanet sync` says why
+    except SomaNetError:  # `somanet sync` reports the reason
         return has_end(root, run_id)
     return has_end(root, run_id) or client.get_run(run_id).info.status != "RUNNING"
 
 
 def _last_sign(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> int | None:
-    """When the run last logged something, in ms: the best guess of its end (now could be days later)."""
-    # System metrics come every few seconds and are the freshest; one key of each kind is enough.
+    """When the run last logged anything, in ms: the best estimate of its end (now could be days later)."""
+    # System metrics arrive every few seconds and are the most recent; one key of each kind is enough.
     keys = [
         *[key for key in metrics if key.startswith(PREFIX)][:1],
         *[key for key in metrics if not key.startswith(PREFIX)][:1],

@@ -1,4 +1,4 @@
-"""Many runs at once: by their ids, all finished ones of an experiment, or those below a run."""
+"""Many runs at once: by their ids, all finished ones of an experiment, or the children of a run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _PAGE = 1000
-_IDS_PER_SEARCH = 200  # they go into one line of SQL
+_IDS_PER_SEARCH = 200  # they go into one SQL statement
 
 
 def read_runs(run_ids: Sequence[str], *, root: Path | str) -> list[RunRecord]:
     """Runs by their ids, in the given order.
 
     Raises:
-        SomaNetError: the store is missing or does not answer; a run is unknown or deleted.
+        SomaNetError: the store is missing or does not respond; a run is unknown or deleted.
     """
     client = _open_existing(root)
     try:
@@ -38,17 +38,17 @@ def read_runs(run_ids: Sequence[str], *, root: Path | str) -> list[RunRecord]:
         for run_id in run_ids:
             if run_id not in found:
                 _check_active(client, run_id, root)
-                raise SomaNetError(f"The run {run_id} is there, but the search missed it.")
+                raise SomaNetError(f"The run {run_id} exists, but MLflow's search missed it. Try again.")
     except outage_errors() as error:
         raise unreachable(root, error) from error
     return [found[run_id] for run_id in run_ids]
 
 
 def finished_runs(experiment: str, *, root: Path | str) -> list[RunRecord]:
-    """All finished runs of an experiment, the oldest first.
+    """All finished runs of an experiment, oldest first.
 
     Raises:
-        SomaNetError: the store is missing or does not answer; the experiment is unknown or deleted.
+        SomaNetError: the store is missing or does not respond; the experiment is unknown or deleted.
     """
     client = _open_existing(root)
     try:
@@ -58,7 +58,7 @@ def finished_runs(experiment: str, *, root: Path | str) -> list[RunRecord]:
             raise SomaNetError(f"There is no experiment {experiment!r} in the tracking store; it has {names}.")
         if known.lifecycle_stage != "active":
             raise SomaNetError(
-                f"The experiment {experiment!r} was deleted in MLflow. Bring it back with "
+                f"The experiment {experiment!r} was deleted in MLflow. Restore it with "
                 f"{restore_experiment(known, Path(root).resolve())}."
             )
         return _pages(client, {known.experiment_id: experiment}, "attributes.status = 'FINISHED'")
@@ -67,10 +67,10 @@ def finished_runs(experiment: str, *, root: Path | str) -> list[RunRecord]:
 
 
 def child_runs(parent_run_id: str, *, root: Path | str) -> list[RunRecord]:
-    """The runs below a run, of whatever experiment, the oldest first.
+    """The child runs of a run, in any experiment, oldest first.
 
     Raises:
-        SomaNetError: the store is missing or does not answer; the run is unknown or deleted.
+        SomaNetError: the store is missing or does not respond; the run is unknown or deleted.
     """
     client = _open_existing(root)
     try:
@@ -83,17 +83,17 @@ def child_runs(parent_run_id: str, *, root: Path | str) -> list[RunRecord]:
 
 
 def _open_existing(root: Path | str) -> MlflowClient:
-    """A client of the store; looking for runs does not make one."""
+    """A client of an existing store; looking for runs does not create one."""
     if not store_exists(root):
         raise SomaNetError(
-            "There are no runs here: the project has no mlruns/mlflow.db yet. Start in the project that made the runs, "
+            "There are no runs here: the project has no mlruns/mlflow.db yet. Run from the project that made the runs, "
             "or set MLFLOW_TRACKING_URI to the store that has them."
         )
     return open_client(root)
 
 
 def _experiments(client: MlflowClient) -> dict[str, str]:
-    """Id -> name of all that are not deleted."""
+    """Id -> name of all experiments that are not deleted."""
     return {one.experiment_id: one.name for one in client.search_experiments()}
 
 
@@ -112,7 +112,7 @@ def _pages(client: MlflowClient, experiments: dict[str, str], condition: str) ->
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector off rows that all stay: of 500 runs (40,000 rows) it takes 1.1 of 1.5 s."""
+    """Pause the garbage collector, as all rows are kept: for 500 runs (40,000 rows) it takes 1.1 of 1.5 s."""
     was_on = gc.isenabled()
     gc.disable()
     try:

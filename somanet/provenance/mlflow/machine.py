@@ -1,6 +1,6 @@
-"""What the machine does while a run is open: processor, memory, disk, network, graphics card.
+"""System metrics while a run is open: processor, memory, disk, network, graphics card.
 
-MLflow's own thread for this stops for good at the first outage; this one goes through the run's outbox.
+MLflow's own thread for this stops for good at the first outage; this one uses the run's outbox.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from somanet.provenance.mlflow.outbox import Outbox
 
 SAMPLE_EVERY_S = 5.0
 SAMPLES_PER_POINT = 3
-"""One point per 15 s. A tiny run gets a few, and a run of a day stays below 100,000 rows."""
+"""One point per 15 s. A tiny run gets a few, and a day-long run stays below 100,000 rows."""
 
 PREFIX = "system/"
-"""MLflow's page puts names that begin so onto a tab of their own."""
+"""MLflow's page puts names with this prefix on a separate tab."""
 
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
 def machine_metrics(outbox: Outbox, *, first_step: int) -> Iterator[None]:
-    """Record the machine's load in a thread while a block runs, at our interval unless MLflow's variables say another.
+    """Record the machine's load in a thread while a block runs, at our interval unless MLflow's variables set another.
 
     Args:
-        outbox: of the run.
-        first_step: number of the first point; a resumed run goes on counting.
+        outbox: the run's outbox.
+        first_step: number of the first point; a resumed run continues counting.
     """
     stop = threading.Event()
     thread: threading.Thread | None = None
@@ -43,7 +43,7 @@ def machine_metrics(outbox: Outbox, *, first_step: int) -> Iterator[None]:
         arguments = (_monitors(), outbox, first_step, stop, every_s, n_samples)
         thread = threading.Thread(target=_watch, args=arguments, name="machine-metrics", daemon=True)
         thread.start()
-    except Exception as error:  # a nicety must not stop the work; psutil fails in many ways in odd containers
+    except Exception as error:  # optional metrics must not stop the work; psutil fails in many ways in odd containers
         _log.warning("System metrics are not recorded: %s", first_line(error))
     try:
         yield
@@ -67,7 +67,7 @@ def _monitors() -> list[Any]:
         try:
             monitors.append(card())
             break
-        except Exception as error:  # no such card, or no library to read it: each raises its own kind
+        except Exception as error:  # no such card, or no library to read it: each raises its own exception
             _log.debug("%s: %s", card.__name__, first_line(error))
     return monitors
 

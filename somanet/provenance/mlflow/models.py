@@ -1,8 +1,8 @@
 """A trained network in MLflow: its checkpoint and the code that serves it, no pickle, any image size.
 
-The weights of record are the checkpoint's safetensors and config; the MLflow model carries a copy of that folder. A
-traced graph (`pt2`) was tried first: encoders with size-dependent padding (TensorFlow's) kept torch's symbolic shapes
-busy for minutes without end, and other graphs fixed an axis without a word.
+The authoritative weights are the checkpoint's safetensors and config; the MLflow model contains a copy of that folder.
+A traced graph (`pt2`) was tried first: with size-dependent padding (TensorFlow's encoders) torch's symbolic shapes ran
+for minutes without end, and other graphs silently fixed an axis.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CHECKPOINT = "checkpoint"
 
 
 class NotSaved(SomaNetError):
-    """A network that MLflow's form cannot hold."""
+    """A network that cannot be stored as an MLflow model."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class ServedModel:
     Attributes:
         checkpoint: folder with safetensors and config.
         code: Python file that calls `mlflow.models.set_model` on a model reading that folder.
-        in_channels: of images_NCHW.
-        out_channels: of what comes back, NCHW of the same height and width.
+        in_channels: channels of images_NCHW.
+        out_channels: channels of the output, NCHW of the same height and width.
     """
 
     checkpoint: Path
@@ -56,10 +56,10 @@ class ServedModel:
 def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, served: ServedModel, *, name: str) -> None:
     """Log a network, unless the run has it already.
 
-    Batch size, height and width stay free. A model that a killed process did not finish is deleted.
+    Batch size, height and width stay variable. A model left incomplete by a killed process is deleted.
 
     Raises:
-        NotSaved: the network cannot be brought into MLflow's form; the store was not asked.
+        NotSaved: the network cannot be stored as an MLflow model; the store was not contacted.
     """
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
@@ -78,7 +78,7 @@ def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, serv
                 _save(served, folder, description)
             except outage_errors() as error:
                 raise NotSaved(f"The network was not logged as an MLflow model: {first_line(error)}") from error
-            # Registered only now, so that a failed save leaves no empty model in the list.
+            # Created only now, so that a failed save leaves no empty model in the list.
             params = client.get_run(run_id).data.params  # for the model's own page
             ready = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, params=params).model_id
             description.model_id = ready
@@ -90,7 +90,7 @@ def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, serv
 
 
 def logged_model_of(client: MlflowClient, run_id: str, experiment_id: str, name: str) -> str | None:
-    """The ``models:/`` address of a run's model of that name, if it has one and the store answers."""
+    """The ``models:/`` address of a run's model of that name, if it has one and the store responds."""
     try:
         models = _models_of(client, run_id, experiment_id, name)
     except outage_errors():
@@ -130,14 +130,14 @@ def _save(served: ServedModel, folder: Path, description: Any) -> None:
             artifacts={CHECKPOINT: str(served.checkpoint)},
             signature=ModelSignature(images(served.in_channels), images(served.out_channels)),
             mlflow_model=description,
-            # Given, since inferring them takes 10 s in another process and misses packages.
+            # Listed explicitly: inferring them takes 10 s in another process and misses packages.
             pip_requirements=[f"{package}=={_version(package)}" for package in _REQUIREMENTS],
         )
 
 
 @contextmanager
 def _quiet_pyfunc() -> Iterator[Any]:
-    """`mlflow.pyfunc` without its advice on type hints and examples, for which the tensor signature stands."""
+    """`mlflow.pyfunc` without its advice on type hints and examples, which the tensor signature replaces."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow.pyfunc
@@ -166,7 +166,7 @@ def load_logged_model(uri: str, root: Path | str) -> PyFuncModel:
 
 
 def logged_checkpoint(uri: str, root: Path | str) -> Path:
-    """The checkpoint folder of a logged model, for whoever wants the network itself; errors as above."""
+    """The checkpoint folder of a logged model, for access to the network itself; errors as above."""
     return checkpoint_within(_download(uri, root), uri)
 
 
@@ -174,11 +174,11 @@ def checkpoint_within(folder: Path, model: str) -> Path:
     """The checkpoint among a model's files: MLflow keeps the folder's own name, below `artifacts/`.
 
     Raises:
-        SomaNetError: it holds none.
+        SomaNetError: there is none.
     """
     for config in (*folder.glob("config.json"), *folder.glob("*/config.json"), *folder.glob("artifacts/*/config.json")):
         return config.parent
-    raise SomaNetError(f"The model {model} holds no checkpoint of SomaNet. Was it logged by another program?")
+    raise SomaNetError(f"The model {model} contains no SomaNet checkpoint. Was it logged by another program?")
 
 
 def _download(uri: str, root: Path | str) -> Path:
@@ -187,13 +187,13 @@ def _download(uri: str, root: Path | str) -> Path:
         location = _location(client, uri)
     except outage_errors() as error:
         raise SomaNetError(f"The model {uri} cannot be found: {first_line(error)}") from error
-    # Resolved here, since MLflow looks `models:/` up in its global store whatever store it is told, and
+    # Resolved here, since MLflow looks up `models:/` in its global store whatever store it is given, and
     # setting the global store writes MLFLOW_TRACKING_URI into the environment for the rest of the process.
     return fetch(location, client)
 
 
 def fetch(location: str, client: MlflowClient) -> Path:
-    """Files of the store as a local folder: in their place where that is local, else copied until Python ends."""
+    """Files of the store as a local folder: in place if that is local, else a temporary copy until Python exits."""
     from mlflow.artifacts import download_artifacts
 
     local = urlparse(location).scheme in ("", "file")
@@ -208,7 +208,7 @@ def fetch(location: str, client: MlflowClient) -> Path:
 
 
 def _location(client: MlflowClient, uri: str) -> str:
-    """Where the files of a model lie."""
+    """Location of a model's files."""
     scheme, _, rest = uri.partition(":/")
     if scheme == "models" and "@" in rest:
         name, _, alias = rest.partition("@")

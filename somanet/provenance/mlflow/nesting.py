@@ -1,4 +1,4 @@
-"""Runs that become parts of another: a study's trainings, which were there before it."""
+"""Make existing runs children of another: a study's trainings, which existed before it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from somanet.core.errors import SomaNetError, first_line
 from somanet.provenance.mlflow.client import open_client, outage_errors
 
 PARENT = "mlflow.parentRunId"
-"""Tag of a run: the id of the run that it is a part of. MLflow's page nests by it."""
+"""Tag of a run: the id of its parent run, by which MLflow's page nests runs."""
 
 
 def adopt_runs(parent_run_id: str, run_ids: Sequence[str], *, root: Path | str) -> list[str]:
-    """Make runs children of another, as MLflow's page nests them; gives those that the store has.
+    """Make runs children of another, as MLflow's page nests them; returns those that the store has.
 
     A run has one parent: that of the last call.
 
     Raises:
-        SomaNetError: the store has no such parent, or does not answer.
+        SomaNetError: the store has no such parent, or does not respond.
     """
     from mlflow.exceptions import MlflowException
 
@@ -35,5 +35,5 @@ def adopt_runs(parent_run_id: str, run_ids: Sequence[str], *, root: Path | str) 
             else:
                 adopted.append(run_id)
     except outage_errors() as error:
-        raise SomaNetError(f"The runs cannot become parts of {parent_run_id}: {first_line(error)}") from error
+        raise SomaNetError(f"The runs cannot become children of {parent_run_id}: {first_line(error)}") from error
     return adopted

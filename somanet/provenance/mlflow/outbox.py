@@ -1,4 +1,4 @@
-"""A run's way to the tracking store: records are sent, or kept for later where sending would hold up the work."""
+"""A run's channel to the tracking store: records are sent, or kept for later if sending would delay the work."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 FREE_S = 5.0
 SHARE = 0.02
-"""Sending may take 5 s and 2 % of the time since the run was opened; beyond that, records wait in the spool."""
+"""Sending may take 5 s plus 2 % of the time since the run was opened; beyond that, records wait in the spool."""
 FLUSH_S = 60.0
-"""At the end of a run, what waits is sent for so long at most; `somanet sync` sends the rest."""
+"""Maximum time for sending pending records at the end of a run; `somanet sync` sends the rest."""
 
 Outcome = Literal["sent", "kept", "lost"]
 _log = logging.getLogger(__name__)
 
 
 class Outbox:
-    """Sends the records of one run, in order. Threads may share it."""
+    """Sends the records of one run, in order. Thread-safe."""
 
     def __init__(self, client: MlflowClient, root: Path, run_id: str) -> None:
         self.root = root
@@ -41,11 +41,11 @@ class Outbox:
         self._said: set[str] = set()
 
     def deliver(self, record: Mapping[str, Any]) -> Outcome:
-        """Send a record, or keep it; older records that wait go first.
+        """Send a record, or keep it; older pending records go first.
 
         Raises:
-            SomaNetError: the store answers and finds the record impossible.
-            NotSaved: the network of a record cannot be brought into MLflow's form.
+            SomaNetError: the store responds and rejects the record.
+            NotSaved: the network of a record cannot be stored as an MLflow model.
         """
         record = {"run_id": self.run_id, **record}
         if self._over_budget() or not self._lock.acquire(blocking=False):
@@ -58,10 +58,10 @@ class Outbox:
             self._lock.release()
 
     def close(self, record: Mapping[str, Any]) -> None:
-        """Deliver the last record, and hand over what waits."""
+        """Deliver the last record and all pending ones."""
         record = {"run_id": self.run_id, **record}
         well = not self._said
-        # Of an ailing store the record is kept first, so that a kill while it is asked loses nothing.
+        # If the store is failing, the record is kept first, so that a kill while sending loses nothing.
         outcome = self.deliver(record) if well else self._keep(record)
         failed_just_now = well and bool(self._said)
         if outcome != "sent" and not failed_just_now and self._lock.acquire(timeout=FLUSH_S):
@@ -100,29 +100,29 @@ class Outbox:
             else:
                 raise SomaNetError(f"MLflow refuses a record of run {self.run_id}: {first_line(error)}") from error
             return self._keep(record)
-        except BaseException:  # a signal: the record may have arrived or not, and may arrive twice
+        except BaseException:  # a signal: the record may or may not have arrived, and may be sent twice
             self._keep(record)
             raise
         return "sent"
 
     def _why_not_active(self) -> str | None:
-        """Why the run cannot be written to; None if it can. A deleted one answers as an impossible record does."""
+        """Why the run cannot be written to; None if it can. MLflow reports a deleted run like an invalid record."""
         try:
             run = get_run(self._client, self.run_id)
             if run is None:
                 return f"The run {self.run_id} is no longer in the tracking store."
             return why_not_active(self._client, run, self.root)
         except outage_errors() as error:
-            return f"The tracking store does not answer: {first_line(error)}"
+            return f"The tracking store does not respond: {first_line(error)}"
 
     def _keep(self, record: Mapping[str, Any]) -> Outcome:
         try:
             keep(self.root, record)
-        except (SomaNetError, OSError) as error:  # disk full as well: still no reason to stop the work
+        except (SomaNetError, OSError) as error:  # the disk is full as well: still no reason to stop the work
             self._say(
                 "lost",
                 f"Records of run {self.run_id} cannot be kept either: {first_line(error)} Metrics of epochs are sent "
-                "again from the training's own state when it ends or goes on.",
+                "again from the training's own state when it ends or is resumed.",
             )
             return "lost"
         return "kept"
@@ -130,7 +130,7 @@ class Outbox:
     def _say_away(self, error: Exception) -> None:
         self._say(
             "away",
-            f"The tracking store does not answer or refuses ({first_line(error)}) The work goes on; records wait in "
+            f"The tracking store does not respond or refuses ({first_line(error)}) The work goes on; records wait in "
             "mlruns/spool and are sent when it is back, or by `somanet sync`.",
         )
 

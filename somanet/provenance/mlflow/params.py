@@ -1,4 +1,4 @@
-"""Settings as MLflow parameters: flat, short, and the same text for the same value on every start."""
+"""Settings as MLflow parameters: flat, short, and always the same text for the same value."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_VALUE = 6000
-"""MLflow's limit for a parameter's text; a longer one would be cut without a trace."""
+"""MLflow's limit for a parameter's text; a longer one would be truncated silently."""
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested settings as dotted keys: ``{"train": {"lr": 0.1}}`` gives ``{"train.lr": "0.1"}``.
 
-    Lists become JSON. A value beyond MLflow's limit keeps its beginning and gains its SHA-256, so that two
+    Lists become JSON. A value beyond MLflow's limit keeps its beginning, followed by its SHA-256, so that two
     long values still differ; :func:`long_values` has the full text.
     """
     return {key: _shorten(text) for key, text in _texts(params, prefix).items()}
@@ -29,8 +29,7 @@ def long_values(params: Mapping[str, Any]) -> dict[str, str]:
 def _texts(params: Mapping[str, Any], prefix: str) -> dict[str, str]:
     flat: dict[str, str] = {}
     for name, value in params.items():
-        # MLflow takes letters, digits and _-./: and space in a name; a path-like `//` or leading `/` it
-        # refuses.
+        # MLflow accepts letters, digits, _-./: and spaces in a name, but no path-like `//` or leading `/`.
         key = prefix + (re.sub(r"[^\w\-. ]", "_", str(name)) or "_")
         if isinstance(value, Mapping) and value:
             flat |= _texts(value, f"{key}.")

@@ -1,4 +1,4 @@
-"""Versions of the project's registered model, with aliases and tags; and the tables that evaluations left in runs."""
+"""Versions of the project's registered model, with aliases and tags; and tables that evaluations stored in runs."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Version:
     Attributes:
         number: counted from 1 by the registry.
         run_id: the run that trained it.
-        tags: what is known of it, such as why it was promoted.
-        aliases: such as ``champion``.
+        tags: its tags, such as why it was promoted.
+        aliases: its aliases, such as ``champion``.
     """
 
     number: str
@@ -46,7 +46,7 @@ def list_aliases(root: Path | str) -> dict[str, str]:
         return {}
     try:
         found = open_client(root).get_registered_model(REGISTERED).aliases
-        return {alias: str(number) for alias, number in found.items()}  # MLflow types them as text and gives integers
+        return {alias: str(number) for alias, number in found.items()}  # MLflow declares text and returns integers
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return {}
@@ -75,7 +75,7 @@ def read_version(number: str, root: Path | str) -> Version:
 
 
 def version_of_run(run_id: str, root: Path | str) -> Version | None:
-    """The newest version that a run's network is registered as, if any."""
+    """The newest version of a run's network, if it is registered."""
     if not store_exists(root):
         return None
     try:
@@ -87,7 +87,7 @@ def version_of_run(run_id: str, root: Path | str) -> Version | None:
 
 
 def register_run(run_id: str, root: Path | str, *, tags: Mapping[str, str]) -> Version:
-    """Register a run's network as a new version, or find the version it is; its tags are set either way."""
+    """Register a run's network as a new version, or find its existing one; the tags are set either way."""
     client = open_client(root)
     old = version_of_run(run_id, root)
     try:
@@ -114,7 +114,7 @@ def _ensure_registered(client: MlflowClient) -> None:
 
 
 def _files_of(client: MlflowClient, run: Run) -> str:
-    """Where the version's files lie: those of the logged model, which MLflow can serve; else the bare checkpoint."""
+    """Location of the version's files: the logged model, which MLflow can serve; else the bare checkpoint."""
     for output in reversed(run.outputs.model_outputs if run.outputs else []):
         # Its place and not its address, which the registry would look up in MLflow's global store.
         return str(client.get_logged_model(output.model_id).artifact_location)
@@ -164,10 +164,10 @@ def read_run_table(run_id: str, name: str, root: Path | str) -> pd.DataFrame:
         location = f"{client.get_run(run_id).info.artifact_uri}/tables/{name}"
         return pd.read_csv(fetch(location, client), converters={"name": str})  # an image may be called 007 or NA
     except ValueError as error:
-        raise SomaNetError(f"The table {name} of run {run_id} is no table: {first_line(error)}") from error
+        raise SomaNetError(f"The table {name} of run {run_id} is not CSV: {first_line(error)}") from error
     except outage_errors() as error:
         raise SomaNetError(f"The table {name} of run {run_id} cannot be read: {first_line(error)}") from error
 
 
 def _refused(error: BaseException) -> SomaNetError:
-    return SomaNetError(f"MLflow's registry does not do what was asked: {first_line(error)} Is the store whole and up?")
+    return SomaNetError(f"MLflow's registry refused the request: {first_line(error)} Is the store intact and running?")

@@ -22,21 +22,22 @@ if TYPE_CHECKING:
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 ALIAS = re.compile(r"[A-Za-z][\w-]*")
 WEIGHTS_TAG = "weights_sha256"
-"""Of runs and of registered versions: what the weights of the network must hash to."""
+"""Tag of runs and registered versions: the SHA-256 that the weights must have."""
 
 
 def resolve_checkpoint(model: Path | str, *, root: Path | str) -> Path:
-    """The local checkpoint folder behind a name; whoever loads it verifies its weights against its config.
+    """The local checkpoint folder behind a name; loading it verifies its weights against its config.
 
-    An existing folder wins over everything else of its name. Anything that looks like a path is given back as it is.
+    An existing folder takes precedence over anything else with its name. Anything that looks like a path is returned
+    unchanged.
 
     Args:
         model: a folder, a run id, an alias such as ``champion``, ``runs:/ID``, ``runs:/ID/model``,
             ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``models:/m-ID``.
-        root: the project, whose store is asked.
+        root: the project whose store is used.
 
     Raises:
-        SomaNetError: the store has no such run, alias or model, it was deleted or holds no checkpoint, or the weights
+        SomaNetError: the store has no such run, alias or model, it was deleted or has no checkpoint, or the weights
             are not those that were recorded.
     """
     path, name = Path(model), str(model)
@@ -48,7 +49,7 @@ def resolve_checkpoint(model: Path | str, *, root: Path | str) -> Path:
     if not store_exists(root):
         raise SomaNetError(
             f"No checkpoint at {name}: expected a folder that `somanet train` wrote; or, for a run, an alias or an "
-            f"address, a store of runs, found none at {public_uri(tracking_uri(root), Path(root).resolve())}. Run "
+            f"address, a tracking store, found none at {public_uri(tracking_uri(root), Path(root).resolve())}. Run "
             "from the project's folder, or set MLFLOW_TRACKING_URI."
         )
     if RUN_ID.fullmatch(name):
@@ -86,16 +87,16 @@ def run_checkpoint(run_id: str, *, root: Path | str) -> Path:
             _verify(folder, expected, f"run {run_id}")
             return folder
     raise SomaNetError(
-        f"The {_describe(run)} has {len(found)} checkpoints ({', '.join(found)}), none with the weights that it "
-        f"recorded ({str(expected)[:12]}…). Name a folder instead."
+        f"The {_describe(run)} has {len(found)} checkpoints ({', '.join(found)}), none with the recorded weights "
+        f"({str(expected)[:12]}…). Name a folder instead."
     )
 
 
 def find_active_run(client: MlflowClient, run_id: str, root: Path | str) -> Run:
-    """A run that is there and not deleted.
+    """A run that exists and was not deleted.
 
     Raises:
-        SomaNetError: it is not.
+        SomaNetError: it is missing or was deleted.
     """
     root = Path(root).resolve()
     try:
@@ -104,7 +105,7 @@ def find_active_run(client: MlflowClient, run_id: str, root: Path | str) -> Run:
     except outage_errors() as error:
         raise unreachable(root, error) from error
     if run is None:
-        raise SomaNetError(f"{not_here(run_id, root)} `somanet ui` shows the runs there are.")
+        raise SomaNetError(f"{not_here(run_id, root)} `somanet ui` shows all runs.")
     if reason is not None:
         raise SomaNetError(reason)
     return run
@@ -115,12 +116,12 @@ def _describe(run: Run) -> str:
 
 
 def _whose_network(run: Run) -> str:
-    """What to name instead of a run that trained nothing."""
+    """The run to name instead of one that trained nothing."""
     if trained_by := run.data.tags.get("trained_by"):
         return f"It scored the network of run {trained_by}: name that one."
     if parent := run.data.tags.get(PARENT):
-        return f"It is a part of run {parent}: name that one."
-    return "Was its training killed before the end? The same training command goes on with it."
+        return f"It is a child of run {parent}: name that one."
+    return "Was its training killed before the end? The same training command resumes it."
 
 
 def _require_alias(alias: str, root: Path | str) -> None:
@@ -130,12 +131,12 @@ def _require_alias(alias: str, root: Path | str) -> None:
     listed = ", ".join(f"{name} (version {version})" for name, version in sorted(known.items()))
     raise SomaNetError(
         f"No checkpoint at {alias}: there is no such folder, and no such alias of the registered model {REGISTERED!r}; "
-        + (f"it has {listed}." if known else "it has none yet: `somanet promote RUN` gives it the first.")
+        + (f"it has {listed}." if known else "it has none yet: `somanet promote RUN` sets the first.")
     )
 
 
 def _recorded_sha256(client: MlflowClient, uri: str) -> str | None:
-    """What the weights behind an address must hash to, where the version or its run says it."""
+    """The recorded SHA-256 of the weights behind an address, if the version or its run has one."""
     scheme, _, rest = uri.partition(":/")
     source: Any
     try:

@@ -1,4 +1,4 @@
-"""In which run an interrupted training goes on."""
+"""The run in which an interrupted training is resumed."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 TRAINING = "somanet.training"
-"""Tag of a run: the name of its training, by all that determines it."""
+"""Tag of a run: the name of its training, derived from all that determines it."""
 
 
 def interrupted_run(
     training: str, *, note: Path, has_state: bool, experiment: str, name: str, root: Path
 ) -> str | None:
-    """The run in which an interrupted training goes on; None if there is none and a new one is to be started.
+    """The run in which an interrupted training is resumed; None if a new one must be started.
 
-    A process may be killed between the start of its run and the note of the run's id: such a run is found by its tag.
-    Without a saved state, only a run without epochs is taken, since the training begins again.
+    A process may be killed after the start of its run and before the run's id is written: such a run is found by its
+    tag. Without a saved state, only a run without epochs is used, since the training starts over.
 
     Args:
         training: its name, as in the tag.
-        note: the file that names the run, if its process came so far.
+        note: the file that names the run, if its process got that far.
         has_state: whether the training's state was saved.
-        experiment, name: of the run.
+        experiment, name: experiment and name of the run.
         root: the project.
 
     Raises:
-        SomaNetError: the store does not answer, or no longer has the run of a saved state.
+        SomaNetError: the store does not respond, or no longer has the run of a saved state.
     """
     if not store_exists(root):
         return None

@@ -1,4 +1,4 @@
-"""One MLflow run around a piece of work: started or resumed, described, fed, and ended whatever happens."""
+"""One MLflow run around a block of work: started or resumed, described, logged to, and always ended."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def track_run(
         params: settings, nested or flat.
         tags: further tags; provenance is added to them.
         datasets: the data used, with their DVC hashes.
-        run_id: a run to go on with: missing parameters are added, epochs that it has are not sent again.
-        parent_run_id: the run that this one is a part of, such as a sweep.
+        run_id: a run to resume: missing parameters are added, its existing epochs are not sent again.
+        parent_run_id: the parent run, such as a sweep.
         system_metrics: record processor, memory, disk and graphics card every 15 s.
 
     Raises:
-        SomaNetError: the store cannot be opened or does not answer; the run to resume is unknown, still
+        SomaNetError: the store cannot be opened or does not respond; the run to resume is unknown, still
             running, or had other parameters; a data set is missing.
     """
     root = Path(root).resolve()
@@ -101,7 +101,7 @@ def _start(
 ) -> Run:
     all_tags = {
         "mlflow.user": _user(),
-        # The name only: the full path says more of the machine than of the work.
+        # The name only: the full path says more about the machine than about the work.
         "mlflow.source.name": Path(sys.argv[0] or "python").name,
         "mlflow.source.type": "LOCAL",
         **({PARENT: parent} if parent else {}),
@@ -125,13 +125,12 @@ def _experiment_id(client: MlflowClient, name: str, root: Path) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         folder = artifacts_folder(root)
-        # Without a place of its own, an experiment's files would go to ./mlruns of wherever the process
-        # started.
+        # By default an experiment's files would go to ./mlruns in the process's working folder.
         place = None if folder is None else f"{folder.as_posix()}/{''.join(c if c.isalnum() else '-' for c in name)}"
         try:
             created = client.create_experiment(name, artifact_location=place)
         except MlflowException:
-            found = client.get_experiment_by_name(name)  # another process was a moment faster
+            found = client.get_experiment_by_name(name)  # another process was slightly faster
             if found is None:
                 raise
         else:
@@ -139,15 +138,15 @@ def _experiment_id(client: MlflowClient, name: str, root: Path) -> str:
             return created
     if found.lifecycle_stage != "active":
         raise SomaNetError(
-            f"The experiment {name!r} was deleted in MLflow. Bring it back with {restore_experiment(found, root)}, "
-            f"remove it for good with {remove_experiment(found, root)}, or choose another name."
+            f"The experiment {name!r} was deleted in MLflow. Restore it with {restore_experiment(found, root)}, "
+            f"remove it permanently with {remove_experiment(found, root)}, or choose another name."
         )
     describe_experiment(client, name, found.experiment_id, found.tags)
     return str(found.experiment_id)
 
 
 def _resume(client: MlflowClient, run_id: str, params: Mapping[str, str], tags: Mapping[str, Any], root: Path) -> Run:
-    """Check that a run can go on, before anything of it is touched."""
+    """Check that a run can be resumed, before anything of it is changed."""
     run = get_run(client, run_id)
     if run is None:
         raise SomaNetError(f"{not_here(run_id, root)} It cannot be resumed: start a new run instead.")
@@ -156,7 +155,7 @@ def _resume(client: MlflowClient, run_id: str, params: Mapping[str, str], tags: 
     if run.info.status == "RUNNING" and owner_is_alive(run.data.tags):
         owner = f"process {run.data.tags.get('somanet.pid', '?')} on {run.data.tags.get('somanet.host', '?')}"
         raise SomaNetError(f"The run {run_id} is still being written by {owner}. Wait for it or stop it, then resume.")
-    replay_run(client, root, run_id)  # what waits comes before what is new, and what is there need not be sent again
+    replay_run(client, root, run_id)  # pending records come before new ones, and need not be sent again
     run = client.get_run(run_id)
     old = run.data.params
     differing = [f"{key}: {old[key]!r}, now {value!r}" for key, value in params.items() if old.get(key, value) != value]
@@ -169,7 +168,7 @@ def _resume(client: MlflowClient, run_id: str, params: Mapping[str, str], tags: 
     now = project_tags(root)
     n_resumed = int(run.data.tags.get("somanet.resumed", "0")) + 1
     changes = {
-        # The tags of the first start stay; what the resumed part ran with stands beside them.
+        # The tags of the first start are kept; those of the resumed part are added beside them.
         **{f"resumed.{n_resumed}.{key}": now[key] for key in ("mlflow.source.git.commit", "git.dirty") if key in now},
         **process_tags(),
         **{key: str(value) for key, value in tags.items()},

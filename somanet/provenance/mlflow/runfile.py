@@ -1,6 +1,6 @@
-"""``mlflow_run.json`` beside a checkpoint: which run made it.
+"""``mlflow_run.json`` beside a checkpoint: the run that made it.
 
-A stage that DVC restores from its run cache starts no process and gets no MLflow run; the file comes back
+A stage that DVC restores from its run cache starts no process and gets no MLflow run; the file is restored
 with the checkpoint and still names the run that trained it.
 """
 
@@ -31,11 +31,11 @@ class RunInput:
     """A data set as a run recorded it.
 
     Attributes:
-        name: what the run calls it.
+        name: its name in the run.
         digest: its hash.
-        kind: of the digest: ``given``, ``dvc-md5`` or ``sha256-36``.
-        context: what it was used for.
-        uri: its path, seen from the project; only its name if it lies outside.
+        kind: kind of digest: ``given``, ``dvc-md5`` or ``sha256-36``.
+        context: its role.
+        uri: its path relative to the project; only its name if it lies outside.
     """
 
     name: str
@@ -47,7 +47,7 @@ class RunInput:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as the store has it.
+    """A run as recorded in the store.
 
     Attributes:
         run_id: MLflow's id.
@@ -59,9 +59,9 @@ class RunRecord:
         metrics: the last value of each metric.
         tags: tags, provenance among them.
         datasets: data set name to digest.
-        inputs: the data sets with everything that is known of them.
-        deleted: whether somebody deleted it, or its experiment, in MLflow.
-        artifact_uri: where its files lie.
+        inputs: the data sets with all recorded details.
+        deleted: whether it, or its experiment, was deleted in MLflow.
+        artifact_uri: location of its files.
     """
 
     run_id: str
@@ -79,7 +79,7 @@ class RunRecord:
 
 
 def write_run_file(path: Path | str, run: TrackedRun) -> None:
-    """Write which run this is, without machine paths: as an output of a stage, the file is committed."""
+    """Write the run's identity, without machine paths: as an output of a stage, the file is committed."""
     write_json(
         path,
         {
@@ -115,12 +115,12 @@ def read_run(run: Path | str, *, root: Path | str) -> RunRecord:
     """Look a run up by its id, its ``mlflow_run.json``, or the folder that holds one.
 
     Raises:
-        SomaNetError: the file names no run, or the store does not have it or does not answer.
+        SomaNetError: the file names no run, or the store does not have it or does not respond.
     """
     root = Path(root).resolve()
     run_id = run_id_from(run)
     if not store_exists(root):
-        raise SomaNetError(f"{not_here(run_id, root)} There is no such store yet: start in the project of the run.")
+        raise SomaNetError(f"{not_here(run_id, root)} There is no such store yet: start in the run's project.")
     client = open_client(root)
     try:
         found = get_run(client, run_id)
@@ -133,7 +133,7 @@ def read_run(run: Path | str, *, root: Path | str) -> RunRecord:
 
 
 def record_of(run: Run, experiment: str) -> RunRecord:
-    """A run of MLflow's, of the experiment of that name, as a record."""
+    """An MLflow run of the named experiment as a record."""
     inputs = run.inputs.dataset_inputs if run.inputs else ()
     return RunRecord(
         run_id=run.info.run_id,

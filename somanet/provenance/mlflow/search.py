@@ -1,4 +1,4 @@
-"""Runs by what is known of them: for example the run that trained the network with these weights."""
+"""Find runs by their tags: for example the run that trained the network with these weights."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from somanet.provenance.mlflow.store import store_exists
 
 
 def find_run(tags: Mapping[str, str], *, root: Path | str, finished: bool = True) -> str | None:
-    """The newest (finished) run that has all these tags; None if the store has none, is away, or was never made.
+    """The newest (finished) run with all these tags; None if there is none, or if the store is away or missing.
 
-    Looking does not make a store: a folder without one stays as it is.
+    Searching does not create a store: a folder without one stays as it is.
     """
     if not store_exists(root):
         return None

@@ -1,15 +1,15 @@
-"""When the tracking store is away: records wait in ``mlruns/spool`` and are sent later, in order.
+"""For outages of the tracking store: records wait in ``mlruns/spool`` and are sent later, in order.
 
-Training must not die of a tracking outage: its own files are the truth, tracking is best effort.
+A tracking outage must not stop a training: its own files are authoritative, tracking is best effort.
 
-Every record is a numbered file of its own, written whole or not at all, and removed once it has arrived. So a process
-may be killed while it keeps or sends records, and another one may send while records are being kept: nothing is lost.
-A record that is sent again, because its arrival went unnoticed, changes nothing: MLflow's database recognises a metric
-row, tags and files are replaced by themselves, a model is looked up first.
+Every record is a separate numbered file, written atomically, and removed once it has arrived. A process may therefore
+be killed while it keeps or sends records, and another one may send while records are being kept: nothing is lost. A
+record that is sent again, because its arrival went unnoticed, changes nothing: MLflow's database recognises a metric
+row, tags and files replace themselves, a model is looked up first.
 
-Records are kept, not derived anew from the files that a training leaves: the load of the machine, the times of epochs
-and how a run ended are in no file, and runs of movies, evaluations, sweeps and studies are no trainings. Files also
-change under their names, so that a late `somanet sync` would give one run the network of the next training.
+Records are kept rather than reconstructed from a training's files: the load of the machine, the times of epochs and
+how a run ended are in no file, and runs of movies, evaluations, sweeps and studies are not trainings. Files are also
+overwritten under the same name, so that a late `somanet sync` would give one run the network of the next training.
 """
 
 from __future__ import annotations
@@ -38,30 +38,30 @@ if TYPE_CHECKING:
 _BATCH = 500
 _LEFT_AFTER_S = 3600.0
 _FILES = {"artifact": ("path",), "model": ("path", "code")}
-"""What a record names that must be copied: it may not live until the record is sent."""
+"""Files named by a record that must be copied: they may be gone when the record is sent."""
 
 
 class RunRefused(SomaNetError):
-    """The store answers, but does not take this run's records."""
+    """The store responds, but does not accept this run's records."""
 
 
 def spool_folder(root: Path | str) -> Path:
-    """Where records wait: a folder for each run."""
+    """The folder of pending records, with a folder for each run."""
     return Path(root).resolve() / "mlruns" / "spool"
 
 
 def pending_runs(root: Path | str) -> list[str]:
-    """Runs with records that wait."""
+    """Runs with pending records."""
     return sorted({path.parent.name for path in spool_folder(root).glob("*/*.json")})
 
 
 def waiting(root: Path | str, run_id: str) -> list[Path]:
-    """The records of one run that wait, in order."""
+    """The pending records of one run, in order."""
     return sorted((spool_folder(root) / run_id).glob("*.json"))
 
 
 def has_end(root: Path | str, run_id: str) -> bool:
-    """Whether the end of a run is among its records that wait."""
+    """Whether the end of a run is among its pending records."""
     return any(_read(file)["kind"] == "end" for file in waiting(root, run_id))
 
 
@@ -75,7 +75,7 @@ def send(client: MlflowClient, record: Mapping[str, Any]) -> None:
         for first in range(0, len(rows), _BATCH):
             batch = [
                 Metric(*row) for row in rows[first : first + _BATCH]
-            ]  # key, value, time, step, perhaps a model's id
+            ]  # key, value, time, step, optionally a model's id
             client.log_batch(run_id, metrics=batch)
     elif kind == "tags":
         client.log_batch(run_id, tags=[RunTag(key, value) for key, value in record["tags"].items()])
@@ -95,7 +95,7 @@ def send(client: MlflowClient, record: Mapping[str, Any]) -> None:
 
 
 def keep(root: Path | str, record: Mapping[str, Any]) -> None:
-    """Add a record to those of its run that wait.
+    """Add a record to the pending ones of its run.
 
     Raises:
         SomaNetError: it cannot be written, for example on a full disk.
@@ -108,7 +108,7 @@ def keep(root: Path | str, record: Mapping[str, Any]) -> None:
     try:
         for key in _FILES.get(record["kind"], ()):
             copies[key] = _copy(Path(record[key]), make_folder(folder / name / key)).relative_to(folder).as_posix()
-        # The copies first: a record is there when its file is. JSON as Python has it, with NaN and infinity.
+        # The copies first: a record exists once its file does. Python's JSON, with NaN and infinity.
         _write(folder / f"{name}.json", json.dumps({**record, **copies, "store": public_uri(tracking_uri(root), root)}))
     except BaseException:
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -121,7 +121,7 @@ def _write(file: Path, text: str) -> None:
     except SomaNetError:
         if file.parent.exists():
             raise
-        write_text(file, text)  # who sent the last record removed the folder at this very moment
+        write_text(file, text)  # the sender of the last record removed the folder at this very moment
 
 
 def _copy(source: Path, folder: Path) -> Path:
@@ -137,12 +137,12 @@ def _copy(source: Path, folder: Path) -> Path:
 
 
 def replay_spool(root: Path | str) -> dict[str, int]:
-    """Send what waits, in order; the number of records sent for each run.
+    """Send pending records in order; returns the number sent for each run.
 
-    Each record is removed once it has arrived, so that a replay which stops half way goes on where it was.
+    Each record is removed once it has arrived, so that an interrupted replay continues where it stopped.
 
     Raises:
-        SomaNetError: the store is still away, or does not take a run's records; those stay, the others are sent.
+        SomaNetError: the store is still away, or does not accept a run's records; those are kept, the others are sent.
     """
     if not pending_runs(root):
         return {}
@@ -160,12 +160,12 @@ def replay_spool(root: Path | str) -> dict[str, int]:
 
 
 def replay_run(client: MlflowClient, root: Path | str, run_id: str, *, limit_s: float | None = None) -> int:
-    """Send what waits for one run, if given for so many seconds only; see :func:`replay_spool`."""
+    """Send the pending records of one run, with an optional time limit in seconds; see :func:`replay_spool`."""
     root = Path(root).resolve()
     folder = spool_folder(root) / run_id
     began, n_sent = time.monotonic(), 0
     with _alone(folder, run_id):
-        while files := waiting(root, run_id):  # again, since more may have been kept in the meantime
+        while files := waiting(root, run_id):  # repeated, since more may have been kept in the meantime
             for group, record in _grouped(files):
                 _send_kept(client, root, group, record)
                 n_sent += len(group)
@@ -177,7 +177,7 @@ def replay_run(client: MlflowClient, root: Path | str, run_id: str, *, limit_s: 
 
 @contextmanager
 def _alone(folder: Path, run_id: str) -> Iterator[None]:
-    """One sender at a time: two would mix up the order."""
+    """Allow one sender at a time: two would mix up the order."""
     lock = FileLock(folder / ".lock")
     try:
         if folder.is_dir():
@@ -194,14 +194,14 @@ def _alone(folder: Path, run_id: str) -> Iterator[None]:
 
 
 def _remove_empty(folder: Path) -> None:
-    """Remove a folder from which all was sent, and what a killed process left half-kept; not what is being kept."""
+    """Remove a folder whose records were all sent, with half-kept files of a killed process; not those being kept."""
     if not folder.is_dir():
         return
     for path in folder.iterdir():
         if path.name != ".lock" and not path.with_suffix(".json").exists() and _age_s(path) > _LEFT_AFTER_S:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     (folder / ".lock").unlink(missing_ok=True)
-    with suppress(OSError):  # a new record is there
+    with suppress(OSError):  # a new record has arrived
         folder.rmdir()
 
 
@@ -210,7 +210,7 @@ def _age_s(path: Path) -> float:
 
 
 def _grouped(files: Sequence[Path]) -> Iterator[tuple[list[Path], dict[str, Any]]]:
-    """Records with their files; metrics that follow each other become one, since every call costs time."""
+    """Records with their files; consecutive metrics are combined, since every call costs time."""
     group: list[Path] = []
     rows: list[Any] = []
     last: dict[str, Any] = {}
@@ -233,7 +233,9 @@ def _read(file: Path) -> dict[str, Any]:
         for key in _FILES.get(record["kind"], ()):
             record[key] = str(file.parent / record[key])
     except (ValueError, KeyError, TypeError) as error:
-        raise RunRefused(f"{file} is no record ({error}). Was it edited? Move it away to send the others.") from error
+        raise RunRefused(
+            f"{file} is not a valid record ({error}). Was it edited? Move it away to send the others."
+        ) from error
     return record
 
 
@@ -247,7 +249,7 @@ def _send_kept(client: MlflowClient, root: Path, files: Sequence[Path], record: 
     try:
         send(client, record)
     except NotSaved as error:
-        raise RunRefused(f"{error} Deleting {files[0]} gives this up and lets the others through.") from error
+        raise RunRefused(f"{error} Deleting {files[0]} discards this record and lets the others through.") from error
     except outage_errors() as error:
         raise _explain(client, root, record["run_id"], error) from error
     for file in files:
@@ -256,7 +258,7 @@ def _send_kept(client: MlflowClient, root: Path, files: Sequence[Path], record: 
 
 
 def _explain(client: MlflowClient, root: Path, run_id: str, error: Exception) -> SomaNetError:
-    """Whether the store is away, or this run of it, and what to do."""
+    """The error for a store that is away, or a run that is missing from it, with the next step."""
     folder = f"mlruns/spool/{run_id}"
     n = len(waiting(root, run_id))
     if getattr(error, "error_code", None) in UNKNOWN:
@@ -266,7 +268,7 @@ def _explain(client: MlflowClient, root: Path, run_id: str, error: Exception) ->
         except outage_errors() as away:
             return _away(root, run_id, n, away)
         if run is None:
-            return RunRefused(f"{not_here(run_id, root)} Deleting {folder} gives up the {n} records that wait for it.")
+            return RunRefused(f"{not_here(run_id, root)} Deleting {folder} discards its {n} waiting records.")
         if reason is not None:
             return RunRefused(f"{reason} Then `somanet sync` sends the {n} records that wait in {folder}.")
         return RunRefused(
@@ -278,6 +280,6 @@ def _explain(client: MlflowClient, root: Path, run_id: str, error: Exception) ->
 
 def _away(root: Path, run_id: str, n: int, error: Exception) -> SomaNetError:
     return SomaNetError(
-        f"The tracking store {public_uri(tracking_uri(root), root)} does not take the {n} records that wait for run "
+        f"The tracking store {public_uri(tracking_uri(root), root)} does not accept the {n} waiting records of run "
         f"{run_id}: {first_line(error)} They stay in mlruns/spool; run `somanet sync` again when it is back."
     )

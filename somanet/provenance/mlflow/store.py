@@ -22,20 +22,20 @@ def tracking_uri(root: Path | str) -> str:
 
 
 def database_path(root: Path | str) -> Path | None:
-    """The SQLite file behind the store; ``None`` when a server or another database is chosen."""
+    """The SQLite file of the store; ``None`` for a server or another database."""
     uri = tracking_uri(root)
     name = uri.removeprefix("sqlite:///")
     return None if name == uri or name in ("", ":memory:") else Path(name)
 
 
 def artifacts_folder(root: Path | str) -> Path | None:
-    """Where an SQLite store keeps its files: beside the database. Another store has a place of its own."""
+    """The artifact folder of an SQLite store, beside the database; None for another store, which has its own."""
     database = database_path(root)
     return database.parent / "artifacts" if database else None
 
 
 def store_exists(root: Path | str) -> bool:
-    """Whether there is a store to look into. Looking does not make one: a folder without a store stays as it is."""
+    """Whether there is a store. The check does not create one: a folder without a store stays as it is."""
     database = database_path(root)
     return database is None or database.exists()
 
@@ -44,11 +44,11 @@ def ensure_store(root: Path | str) -> str:
     """Create the SQLite store at first use, check it afterwards, and return its address.
 
     The database is built under a temporary name and renamed when complete, by one process at a time: MLflow
-    itself lets first-time processes race (of three, one survived). The project's own store, when it was
-    copied or moved with its folder, is pointed at its own artifacts.
+    itself lets processes race at first use (of three, one survived). If the project's own store was copied or
+    moved with its folder, it is pointed at its own artifacts.
 
     Raises:
-        SomaNetError: the database is locked, read-only, damaged, or of another MLflow version.
+        SomaNetError: the database is locked, read-only, damaged, or from another MLflow version.
     """
     uri = tracking_uri(root)
     database = database_path(root)
@@ -81,18 +81,18 @@ def public_uri(uri: str, root: Path) -> str:
 
 
 def unreachable(root: Path | str, error: Exception) -> SomaNetError:
-    """One line for a store that does not answer: a server that is away, or a file that cannot be used."""
+    """One line for a store that does not respond: a server that is away, or a file that cannot be used."""
     root = Path(root).resolve()
     if database := database_path(root):
         return explain(error, database)
     return SomaNetError(
-        f"The tracking store {public_uri(tracking_uri(root), root)} does not answer: {first_line(error)} Is "
+        f"The tracking store {public_uri(tracking_uri(root), root)} does not respond: {first_line(error)} Is "
         "MLFLOW_TRACKING_URI right and the server up? Unset it to use the project's own store."
     )
 
 
 def _create_once(database: Path, artifacts: Path) -> None:
-    """Build the database behind a lock; whoever waited finds it finished."""
+    """Build the database under a lock; a process that waited finds it complete."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(database.with_name(".mlflow.db.lock"))
@@ -102,7 +102,7 @@ def _create_once(database: Path, artifacts: Path) -> None:
                 _create(database, artifacts)
     except Timeout as error:
         raise SomaNetError(
-            f"Another process has been creating {database} for {_CREATE_WAIT_S:.0f} s. Is it still alive? "
+            f"Another process has been creating {database} for {_CREATE_WAIT_S:.0f} s. Is it still running? "
             "Stop it, then run again."
         ) from error
     except OSError as error:
@@ -117,9 +117,9 @@ def _create(database: Path, artifacts: Path) -> None:
     try:
         make_store: Any = sqlalchemy_store.SqlAlchemyStore
         store = make_store(f"sqlite:///{temporary.as_posix()}", artifacts.as_posix())
-        # Closing every connection lets SQLite finish the file: it must be complete before it gets its name.
+        # Closing every connection lets SQLite finish the file: it must be complete before it is renamed.
         store._dispose_engine()
-        # MLflow keeps one engine per address for the life of the process; nobody will ask for this one again.
+        # MLflow keeps one engine per address for the life of the process; this one is not needed again.
         temporary.replace(database)
     except Exception as error:  # MLflow's, SQLAlchemy's and SQLite's errors share no base class
         raise explain(error, database) from error

@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 class TrackedRun:
     """An MLflow run that is open for writing; made by :func:`somanet.provenance.mlflow.track_run`.
 
-    If the store stops answering or gets slow, records are kept in ``mlruns/spool`` and sent when it is back, or later
-    by :func:`somanet.provenance.mlflow.replay_spool`. The work around it never fails for that, and hardly waits.
+    If the store stops responding or gets slow, records are kept in ``mlruns/spool`` and sent when it is back, or later
+    by :func:`somanet.provenance.mlflow.replay_spool`. The surrounding work never fails because of it, and hardly waits.
 
     Attributes:
         run_id: MLflow's id.
@@ -37,7 +37,7 @@ class TrackedRun:
         experiment_id: the experiment's id.
         root: the project.
         started: when the run was first started, in UTC.
-        outbox: the way to the store.
+        outbox: the channel to the store.
         next_machine_step: number of the next point of system metrics.
     """
 
@@ -56,7 +56,7 @@ class TrackedRun:
             self._read_steps()
 
     def _read_steps(self) -> None:
-        """Which steps of each metric the store has; of system metrics only the last."""
+        """Read which steps of each metric the store has; of system metrics only the last."""
         for key in self._last_values:
             machine = key.startswith(PREFIX)
             if machine and self.next_machine_step:
@@ -68,34 +68,34 @@ class TrackedRun:
                 self._steps[key] = steps
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Log the metrics of one epoch, once: values that the run has from this epoch are left out."""
+        """Log the metrics of one epoch, once: values that the run already has for this epoch are left out."""
         new = {key: value for key, value in metrics.items() if epoch not in self._steps.get(key, ())}
         if self._log_metrics(new, epoch):
             for key in new:
                 self._steps.setdefault(key, set()).add(epoch)
 
     def log_epochs(self, epochs: Iterable[tuple[int, Mapping[str, float]]]) -> None:
-        """Log what is missing of these epochs: a process may be killed between saving an epoch and logging it."""
+        """Log missing metrics of these epochs: a process may be killed between saving an epoch and logging it."""
         for epoch, metrics in epochs:
             self.log_epoch(epoch, metrics)
 
     def log_metrics(self, metrics: Mapping[str, float], *, of_model: str | None = None) -> None:
-        """Log final scores, once: a value that the run already shows is not sent again.
+        """Log final scores, once: a value that the run already has is not sent again.
 
         Args:
             metrics: name → value.
-            of_model: name of the run's logged network whose page shows them too, if it has it.
+            of_model: name of the run's logged network whose page shows them too, if there is one.
         """
         new = {key: value for key, value in metrics.items() if not _same(self._last_values.get(key), value)}
         model = logged_model_of(self._client, self.run_id, self.experiment_id, of_model) if of_model and new else None
-        by_step: dict[int, dict[str, float]] = defaultdict(dict)  # one call for each step, since calls cost time
+        by_step: dict[int, dict[str, float]] = defaultdict(dict)  # one call per step, since calls cost time
         for key, value in new.items():
             by_step[max(self._steps.get(key, ()), default=0)][key] = value
         for step, values in by_step.items():
             self._log_metrics(values, step, model)
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int, model: str | None = None) -> bool:
-        """Whether the store or the spool has them now."""
+        """Log metrics; returns whether the store or the spool has them now."""
         now_ms = int(time.time() * 1000)
         of_model = [model.removeprefix("models:/")] if model else []
         rows = [[key, float(value), now_ms, step, *of_model] for key, value in metrics.items()]
@@ -115,11 +115,11 @@ class TrackedRun:
             raise SomaNetError(f"Cannot log {path}: there is no such file.")
         artifacts = artifacts_folder(self.root)
         if artifacts is not None and artifacts.is_relative_to(path.resolve()):
-            raise SomaNetError(f"Cannot log {path}: it contains the MLflow store itself. Choose a folder inside.")
+            raise SomaNetError(f"Cannot log {path}: it contains the MLflow store itself. Choose a subfolder.")
         self.outbox.deliver({"kind": "artifact", "path": str(path), "folder": folder})
 
     def log_figure(self, figure: Any, name: str) -> None:
-        """Store a matplotlib figure (PNG unless the name says otherwise) or a file as ``figures/<name>``."""
+        """Store a matplotlib figure (PNG unless the name has another suffix) or a file as ``figures/<name>``."""
         with tempfile.TemporaryDirectory(prefix="somanet-figure-") as scratch:
             target = Path(scratch) / name
             if isinstance(figure, str | Path):
@@ -143,8 +143,8 @@ class TrackedRun:
     def log_model(self, served: ServedModel, name: str = "model") -> None:
         """Log a network for serving, once.
 
-        The checkpoint folder is stored under ``checkpoint/`` of the run in any case. A network that MLflow's form
-        cannot hold is one warning.
+        The checkpoint folder is stored under ``checkpoint/`` of the run in any case. If the network cannot be stored as
+        an MLflow model, there is only a warning.
 
         Args:
             served: checkpoint, serving code and channels.

@@ -31,11 +31,11 @@ def serve_ui(root: Path | str, *, port: int = 5000, ready: Callable[[str], None]
     Args:
         root: the project.
         port: TCP port on the loopback interface.
-        ready: called with the page's address once it answers.
+        ready: called with the page's address once it responds.
 
     Raises:
-        SomaNetError: the port is taken, the store cannot be opened or has a page of its own, or the server
-            ends.
+        SomaNetError: the port is in use, the store cannot be opened or is a server with its own page, or the server
+            exits.
     """
     with sigterm_raises(), running_ui(root, port=port) as (url, server):
         if ready is not None:
@@ -44,16 +44,16 @@ def serve_ui(root: Path | str, *, port: int = 5000, ready: Callable[[str], None]
             status = server.wait()
         except KeyboardInterrupt:
             return
-        raise SomaNetError(f"The MLflow server ended by itself with status {status}. Its messages are above.")
+        raise SomaNetError(f"The MLflow server exited on its own with status {status}. Its messages are above.")
 
 
 @contextmanager
 def running_ui(root: Path | str, *, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A running server, as its address and process; it is stopped with its children when the block ends."""
+    """Run a server and yield its address and process; it is stopped with its children when the block ends."""
     uri = ensure_store(root)
     if uri.startswith(("http://", "https://", "databricks")):
         shown = public_uri(uri, Path(root).resolve())
-        raise SomaNetError(f"MLFLOW_TRACKING_URI names a server, which has a page of its own: open {shown}.")
+        raise SomaNetError(f"MLFLOW_TRACKING_URI names a server, which has its own page: open {shown}.")
     _refuse_taken(port)
     describe_experiments(root)
     artifacts = artifacts_folder(root)
@@ -80,8 +80,8 @@ def running_ui(root: Path | str, *, port: int) -> Iterator[tuple[str, subprocess
         env={**ENVIRONMENT, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         # MLflow puts ./mlruns and ./mlartifacts where it is started.
         cwd=database.parent if database is not None else None,
-        stdout=2,  # its chatter goes to stderr; stdout is the caller's
-        start_new_session=True,  # one group to stop, and Ctrl-C reaches us alone
+        stdout=2,  # its output goes to stderr; stdout is the caller's
+        start_new_session=True,  # one group to stop, and Ctrl-C reaches only us
     )
     url = f"http://{HOST}:{port}"
     try:
@@ -106,12 +106,12 @@ def _refuse_taken(port: int) -> None:
 
 def _wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_WAIT_S
-    # A proxy in the environment must not be asked for our own machine.
+    # A proxy in the environment must not be used for the local machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise SomaNetError(
-                f"The MLflow server ended at its start with status {server.returncode}. Its messages are "
+                f"The MLflow server exited at startup with status {server.returncode}. Its messages are "
                 "above; `somanet doctor` checks the store."
             )
         try:
@@ -121,11 +121,11 @@ def _wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:
         except (urllib.error.URLError, OSError):
             pass  # not up yet
         time.sleep(0.2)
-    raise SomaNetError(f"The MLflow server did not answer at {url} within {START_WAIT_S:.0f} s. Try again.")
+    raise SomaNetError(f"The MLflow server did not respond at {url} within {START_WAIT_S:.0f} s. Try again.")
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server and its workers: politely first, then by force."""
+    """Stop the server and its workers: SIGTERM first, then SIGKILL."""
     _signal_group(server, signal.SIGTERM)
     try:
         server.wait(_STOP_WAIT_S)

@@ -1,6 +1,6 @@
-"""Saved views of an experiment in MLflow's page: which columns in which order, and which charts.
+"""Saved views of an experiment on MLflow's page: which columns in which order, and which charts.
 
-By default the page shows no metric and no parameter as a column, and a chart of every metric in alphabetical order.
+By default the page shows no metric or parameter as a column, and a chart of every metric in alphabetical order.
 A view is a tag of the experiment; the page lists it under *Views*, and a link opens it.
 """
 
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 TAG = "mlflow.sharedViewState."
-"""Before a view's key: the name of its tag."""
+"""Prefix of a view's key in the name of its tag."""
 
 _NAME = "attributes.`Run Name`"
 """The page's own column, wide enough for the name of a nested run."""
 
 _REST = ("Model metrics", "System metrics")
-"""The page's own names for the sections of charts that nobody asked for; a view folds them up."""
+"""The page's own sections for the remaining charts; a view folds them up."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Section:
     Attributes:
         title: the heading.
         kind: `BAR` shows last values, `LINE` values over epochs, `PARALLEL` each run as a line through its parameters.
-        metrics: one chart each.
-        parameters: axes of `PARALLEL`, all numeric: the page leaves out runs that have another value there.
+        metrics: one chart per metric.
+        parameters: axes of `PARALLEL`, all numeric: the page leaves out runs with a non-numeric value.
     """
 
     title: str
@@ -40,15 +40,15 @@ class Section:
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at an experiment's runs.
+    """A saved view of an experiment's runs.
 
     Attributes:
-        name: what the page calls it.
+        name: its name on the page.
         metrics: columns; the first ranks the runs, and runs without it, such as a study's own, are left out.
-        parameters: columns behind them.
-        sections: charts, if it is to be looked at as charts.
-        group_by: a tag; columns and charts then show the mean of the runs that have the same value of it.
-        nested: not ranked but by date, the newest first: only so the page shows runs below those they are part of.
+        parameters: columns after them.
+        sections: charts, for a view of charts.
+        group_by: a tag; columns and charts then show the mean of the runs with the same value.
+        nested: sorted by date, newest first, instead of ranked: only then the page nests runs below their parents.
     """
 
     name: str
@@ -60,13 +60,13 @@ class View:
 
     @property
     def key(self) -> str:
-        """What a link calls it."""
+        """Its key in links."""
         return f"somanet-{self.name.lower().replace(' ', '-')}"
 
     def link(self, experiment_id: str) -> str:
         """Its address within the page.
 
-        The page's default mode is for language models and forgets the other one, so the link asks for it.
+        The page's default mode is for language models and does not remember the other one, so the link selects it.
         """
         charts = "&compareRunsMode=CHART" if self.sections else ""
         return f"#/experiments/{experiment_id}/runs?viewStateShareKey={self.key}{charts}&workflowType=machine_learning"
@@ -75,14 +75,14 @@ class View:
 def view_tags(views: Sequence[View]) -> dict[str, str]:
     """Tags of the experiment that make the page list these views, in this order."""
     tags = {}
-    for age, view in enumerate(reversed(views)):  # the page lists the newest first
+    for age, view in enumerate(reversed(views)):  # the page lists newest first
         named = {"name": view.name, "createdAt": age, "updatedAt": age, "state": json.dumps(_state(view))}
         tags[f"{TAG}{view.key}"] = json.dumps(named)
     return tags
 
 
 def _state(view: View) -> dict[str, Any]:
-    """What the page remembers of a view; what is not said stays at its default."""
+    """The page's stored state of a view; omitted entries keep their defaults."""
     columns = [_column("metrics", key) for key in view.metrics] + [_column("params", key) for key in view.parameters]
     rank = _column("metrics", view.metrics[0])
     state: dict[str, Any] = {
@@ -101,7 +101,7 @@ def _state(view: View) -> dict[str, Any]:
         state["compareRunSections"] = [_section(one.title, one.kind) for one in view.sections]
         state["compareRunSections"] += [_section(title, None) for title in _REST]
         state["compareRunCharts"] = [_chart(one, metric) for one in view.sections for metric in one.metrics]
-        state["isAccordionReordered"] = True  # or the page sorts the sections by name
+        state["isAccordionReordered"] = True  # otherwise the page sorts the sections by name
     return state
 
 
@@ -110,7 +110,7 @@ def _column(kind: Literal["metrics", "params"], key: str) -> str:
 
 
 def _width(key: str) -> int:
-    """Pixels in which a column's name can be read, and a number with six digits."""
+    """Width in pixels that fits a column's name and a number with six digits."""
     return max(90, 7 * len(key) + 44)
 
 
@@ -154,4 +154,4 @@ _LINE = {
     "useGlobalXaxisKey": True,
     "useGlobalLineSmoothing": True,
 }
-"""A line chart as the page makes it; it does not draw one that lacks any of these."""
+"""The settings of a line chart on the page, which does not draw a chart that lacks any of them."""

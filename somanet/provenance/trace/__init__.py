@@ -1,1 +1,1 @@
-"""From a table, figure, network or report back to the hashes of the data: what made it, and what has changed since."""
+"""Trace a table, figure, network or report back to the hashes of its data: what made it, and what changed since."""

@@ -1,4 +1,4 @@
-"""A file's chain of origin, and its text: one block per link, what is missing and what has changed in plain words."""
+"""The provenance chain of a file, and its text: one block per link, with missing and changed items in plain words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 SHOWN = 8
 """Characters of a hash in the text; the JSON has all of them."""
 WIDTH = 240
-"""Characters of a line of facts; the JSON has all of them."""
+"""Characters of a line of metadata; the JSON has all of them."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Link:
 
     Attributes:
         what: ``file``, ``analysis``, ``predictions``, ``scores``, ``stage``, ``network``, ``run`` or ``data``.
-        name: tells it from others of its kind.
-        facts: what is recorded of it: hashes, parameters, versions, commit.
-        made_from: the links that it was made from, by their ids.
-        missing: what should be here and is not.
-        changed: what is no longer as it was recorded.
+        name: distinguishes it from others of its kind.
+        facts: its recorded metadata: hashes, parameters, versions, commit.
+        made_from: ids of the links that it was made from.
+        missing: what should be here but is not.
+        changed: what no longer matches its record.
     """
 
     what: str
@@ -34,7 +34,7 @@ class Link:
 
     @property
     def id(self) -> str:
-        """How other links name this one."""
+        """Its id, by which other links refer to it."""
         return f"{self.what} {self.name}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -52,11 +52,11 @@ class Link:
 
 @dataclass(frozen=True)
 class Chain:
-    """A file and everything behind it, from the file on.
+    """A file and everything it was made from.
 
     Attributes:
         links: the file first, its raw data last.
-        code: commit, uncommitted changes and versions of the code that looks now.
+        code: commit, uncommitted changes and versions of the code that runs the trace.
     """
 
     links: tuple[Link, ...]
@@ -64,12 +64,12 @@ class Chain:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Of all links, each with its link's id."""
+        """Entries of all links, each with its link's id."""
         return tuple(f"{link.id}: {text}" for link in self.links for text in link.missing)
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """Of all links, each with its link's id."""
+        """Entries of all links, each with its link's id."""
         return tuple(f"{link.id}: {text}" for link in self.links for text in link.changed)
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,12 +84,12 @@ class Chain:
 
 
 def chain_text(chain: Chain) -> str:
-    """The chain for people."""
+    """The chain as readable text."""
     blocks = ["\n".join(_block(link)) for link in chain.links]
     n_changed, n_missing = len(chain.changed), len(chain.missing)
-    verdict = f"Changed since (!): {n_changed}." if n_changed else "What could be checked is as it was recorded."
+    verdict = f"Changed since (!): {n_changed}." if n_changed else "Everything that could be checked is as recorded."
     if n_missing:
-        verdict += f" Not here, or not checked (?): {n_missing}."
+        verdict += f" Missing or not checked (?): {n_missing}."
     return "\n\n".join([*blocks, verdict])
 
 

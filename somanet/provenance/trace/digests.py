@@ -1,4 +1,4 @@
-"""Plain hashes: of the traced file, and of the data sets that runs used, beside what lies in their place now."""
+"""Plain hashes: of the traced file, and of the data sets of runs, compared with the present files."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from somanet.provenance.trace.records import DatasetNode, FileNode, Node, Record
 
 @dataclass(frozen=True)
 class DigestReader:
-    """Reader of the files as they are now.
+    """Reader of the present files.
 
     Attributes:
         root: the project.
-        hashes: of its files.
+        hashes: hashes of its files.
     """
 
     root: Path
     hashes: Hashes
 
     def read(self, node: Node) -> Record:
-        """The SHA-256 of a file, and whether a data set is still the one that a run used."""
+        """The SHA-256 of a file, and whether a data set is unchanged since a run used it."""
         match node:
             case FileNode(path=path) if path.exists():
                 return Record({"sha256": sha256_tree(path)})
             case FileNode():
-                return Record(missing=("the file is not here: `dvc pull` or `dvc checkout` brings it",))
+                return Record(missing=("the file is missing: `dvc pull` or `dvc checkout` restores it",))
             case DatasetNode(used=used):
                 return self._dataset(used)
         return Record()
@@ -38,7 +38,7 @@ class DigestReader:
     def _dataset(self, used: RunInput) -> Record:
         place = self.root / used.uri
         if not used.uri or not place.exists():
-            return Record(missing=(f"it is not at {used.uri or 'a known place'} now",))
+            return Record(missing=(f"it is no longer at {used.uri or 'a known place'}",))
         now = self._digest(place, used.kind)
         if now is None:
             return Record(missing=("it was not compared with its hash",))

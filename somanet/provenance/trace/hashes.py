@@ -1,4 +1,4 @@
-"""Hashes by DVC's own code: to tell whether a file or folder is still what `dvc.lock` recorded."""
+"""Hashes computed by DVC's own code, to check files and folders against `dvc.lock`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dvc.ignore import DvcIgnoreFilter
 
 LARGEST_BYTES = 1 << 30
-"""What is larger is not read just to be compared: seconds per look."""
+"""Anything larger is not read just for a comparison, which would take seconds."""
 
 
 @dataclass
@@ -29,10 +29,10 @@ class Hashes:
     _known: dict[Path, str | None] = field(default_factory=dict)
 
     def md5(self, path: Path) -> str | None:
-        """As DVC names the content; a folder's ends in `.dir`. None for what is too large to read in passing.
+        """DVC's hash of the content; a folder's ends in `.dir`. None for content too large to read just for this.
 
         Raises:
-            OSError: it is not there or cannot be read.
+            OSError: it is missing or cannot be read.
         """
         if path not in self._known:
             self._known[path] = self._folder(path) if path.is_dir() else self._file(path)
@@ -56,7 +56,7 @@ class Hashes:
         return str(tree.oid)
 
     def _files(self, folder: Path) -> Iterator[Path]:
-        """What DVC counts to a folder: nothing that `.dvcignore` names, and nothing behind a link to another folder."""
+        """The files that DVC counts: without those in `.dvcignore`, and without links to other folders."""
         from dvc.fs import localfs
 
         for place, _, names in self._ignore.walk(localfs, str(folder)):
@@ -71,7 +71,7 @@ class Hashes:
 
 
 def _spelt_out(path: Path) -> str:
-    """As DVC compares paths, part by part: absolute, without `..`, and links as they are."""
+    """The form in which DVC compares paths: absolute, without `..`, links not resolved."""
     return os.path.normpath(path.absolute())
 
 
@@ -82,23 +82,23 @@ def _md5(path: Path) -> str:
 
 
 def cache_object(md5: str, root: Path) -> Path:
-    """Where DVC's cache keeps the content of a hash."""
+    """The location in DVC's cache of the content of a hash."""
     return cache_folder(root) / "files" / "md5" / md5[:2] / md5[2:]
 
 
 def cache_folder(root: Path) -> Path:
-    """DVC's cache: `.dvc/cache`, or where the configuration of the project, the user or the machine puts it."""
+    """DVC's cache: `.dvc/cache`, or as configured for the project, the user or the machine."""
     from dvc.config import Config, ConfigError
 
     try:
         place = Config(dvc_dir=_spelt_out(root / ".dvc"), validate=False)["cache"]["dir"]
-    except (ConfigError, KeyError, TypeError):  # none named, or a file that DVC itself refuses with better words
+    except (ConfigError, KeyError, TypeError):  # none configured, or a broken file, which DVC itself explains better
         return root / ".dvc" / "cache"
     return Path(place).resolve()
 
 
 def listed_md5(folder_md5: str, relative: str, root: Path) -> str | None:
-    """The md5 of one file of a folder, from the folder's list in DVC's cache; None if it is not there."""
+    """The md5 of one file in a folder, from the folder's list in DVC's cache; None if it is not there."""
     try:
         listed = json.loads(cache_object(folder_md5, root).read_text(encoding="utf-8"))
         return next((str(entry["md5"]) for entry in listed if entry["relpath"] == relative), None)

@@ -1,4 +1,4 @@
-"""DVC's records: the stages of a `dvc.lock`, which of them made a path, and what of a record no longer holds."""
+"""DVC's records: the stages of a `dvc.lock`, which of them made a path, and which records no longer match."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from somanet.provenance.trace.hashes import Hashes, cache_object, listed_md5
 from somanet.provenance.trace.records import DatasetNode, FileNode, Node, Record, RunNode, shown
 
 DVC_MD5 = "dvc_md5"
-"""The fact of a file: its hash, as DVC recorded it."""
+"""Metadata key of a file: its hash as recorded by DVC."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A dependency or an output, as the lock records it.
+    """A dependency or an output as recorded in the lock.
 
     Attributes:
-        path: where it lies.
-        shown: as the lock writes it, for people.
-        md5: recorded; none in a lock of another kind of hash.
+        path: its location.
+        shown: its path as written in the lock, for display.
+        md5: the recorded hash; None in a lock with another kind of hash.
     """
 
     path: Path
@@ -34,7 +34,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage as `dvc.lock` records it."""
+    """A stage as recorded in `dvc.lock`."""
 
     name: str
     folder: Path
@@ -44,7 +44,7 @@ class Stage:
     params: Mapping[str, Mapping[str, Any]]
 
     def run_files(self) -> Iterator[Path]:
-        """The files among its outputs that name MLflow runs; they come back from DVC's cache with the rest."""
+        """The outputs that name MLflow runs; DVC's cache restores them with the rest."""
         for out in self.outs:
             found = sorted(out.path.rglob("*.json")) if out.path.is_dir() else [out.path]
             yield from (path for path in found if path.suffix == ".json" and names_a_run(path))
@@ -55,8 +55,8 @@ class StageNode(Node):
     """A stage in a chain.
 
     Attributes:
-        stage: as recorded.
-        stages: all of its lock, among which those before it are.
+        stage: the stage as recorded.
+        stages: all stages of its lock, including those before it.
     """
 
     what: str = field(default="stage", init=False)
@@ -70,8 +70,8 @@ class PipelineReader:
 
     Attributes:
         root: the project.
-        hashes: of its files.
-        skip: the traced path, whose hash is compared at its own link and not at its stage.
+        hashes: hashes of its files.
+        skip: the traced path, whose hash is compared at its own link rather than at its stage.
     """
 
     root: Path
@@ -101,7 +101,7 @@ class PipelineReader:
         return Record(facts, makers, changed=tuple(changed))
 
     def _changed(self, path: Path, stage: Stage) -> str | None:
-        """What the file no longer is; the folder that it lies in is compared as a whole at its stage."""
+        """How the file differs from its record; its folder is compared as a whole at its stage."""
         recorded = recorded_md5(path, stage, self.root)
         now = self.hashes.md5(path) if recorded else None
         return f"its md5 is now {now}, dvc.lock has {recorded}" if now and recorded != now else None
@@ -119,7 +119,7 @@ class PipelineReader:
         stage, stages = node.stage, node.stages
         made = {dep.path: [one for one in makers_of(dep.path, stages) if one.name != stage.name] for dep in stage.deps}
         origins: list[Node] = [self._node(maker, stages) for makers in made.values() for maker in makers]
-        if not origins:  # the beginning: what it wrote are the raw data
+        if not origins:  # the first stage: its outputs are the raw data
             origins += [
                 Node("data", out.shown, record=Record({"md5": out.md5, "at": shown(out.path, self.root)}))
                 for out in stage.outs
@@ -166,7 +166,7 @@ def _stage(locked: LockedStage) -> Stage:
 
 
 def makers_of(path: Path, stages: Sequence[Stage]) -> list[Stage]:
-    """The stages with an output that is the path, holds it, or lies in it."""
+    """The stages with an output that is the path, contains it, or lies in it."""
     return [
         stage
         for stage in stages
@@ -177,12 +177,12 @@ def makers_of(path: Path, stages: Sequence[Stage]) -> list[Stage]:
 def changes_of(
     stage: Stage, hashes: Hashes, *, made_elsewhere: Collection[Path], skip: Path
 ) -> tuple[list[str], list[str]]:
-    """What of a stage's record is no longer so, and what is not here to be compared.
+    """What no longer matches a stage's record, and what is missing and cannot be compared.
 
     Args:
-        stage: as recorded.
-        hashes: of the files now.
-        made_elsewhere: dependencies that other stages make, which say themselves when these are not here.
+        stage: the stage as recorded.
+        hashes: hashes of the present files.
+        made_elsewhere: outputs of other stages, which report them themselves if they are missing.
         skip: an output that is compared elsewhere.
     """
     changed: list[str] = []
@@ -200,9 +200,9 @@ def changes_of(
             unread.append(entry.shown)
         elif state:
             changed.append(f"its {what} {entry.shown} is now {state}, dvc.lock has {entry.md5}")
-    missing = [f"not here, but in DVC's cache (`dvc checkout` brings it): {', '.join(cached)}"] if cached else []
+    missing = [f"not here, but in DVC's cache (`dvc checkout` restores it): {', '.join(cached)}"] if cached else []
     missing += [f"neither here nor in DVC's cache (`dvc pull` or `dvc repro`): {', '.join(absent)}"] if absent else []
-    missing += [f"not compared, as it is too large to read in passing: {', '.join(unread)}"] if unread else []
+    missing += [f"not compared, as it is too large to read for this: {', '.join(unread)}"] if unread else []
     for file, recorded in stage.params.items():
         now = load_yaml(stage.folder / file)
         for key, value in recorded.items():
@@ -213,7 +213,7 @@ def changes_of(
 
 
 def entry_state(entry: Entry, hashes: Hashes) -> str:
-    """`absent`, `unread`, the hash it has now if that differs from the record, or nothing if all is well."""
+    """`absent`, `unread`, the present hash if it differs from the record, or an empty string if it matches."""
     if entry.md5 is None:
         return ""
     try:
@@ -224,7 +224,7 @@ def entry_state(entry: Entry, hashes: Hashes) -> str:
 
 
 def recorded_md5(path: Path, stage: Stage, root: Path) -> str | None:
-    """The recorded md5 of an output, or of a file in one: only DVC's cache lists the files of a folder."""
+    """The recorded md5 of an output, or of a file in one, which only DVC's cache lists."""
     for out in stage.outs:
         if out.path == path:
             return out.md5

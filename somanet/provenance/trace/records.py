@@ -1,4 +1,4 @@
-"""What the walk to a file's origin goes over: nodes, what the records hold of each, and who reads the records."""
+"""The data of a trace: nodes, their records, and the interface of the readers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from somanet.provenance.mlflow import RunInput
 
 @dataclass(frozen=True)
 class Record:
-    """What is recorded of a node.
+    """The record of a node.
 
     Attributes:
-        facts: hashes, parameters, versions, commit.
+        facts: metadata: hashes, parameters, versions, commit.
         origins: what it was made from, in this order.
-        unless_visited: what it was also made from, left out where the chain has it already.
-        missing: what should be here and is not.
-        changed: what is no longer as it was recorded.
+        unless_visited: further origins, left out if they are already in the chain.
+        missing: what should be here but is not.
+        changed: what no longer matches its record.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Record:
     changed: tuple[str, ...] = ()
 
     def __or__(self, more: Record) -> Record:
-        """Both records of one node, this one's part first."""
+        """Combine two records of one node, this one first."""
         return Record(
             {**self.facts, **more.facts},
             (*self.origins, *more.origins),
@@ -41,12 +41,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Node:
-    """Something that a chain can hold: its kind, its name, and what the record that names it holds of it.
+    """A node of a chain: its kind, its name, and what is known of it from the record that names it.
 
     Attributes:
         what: ``file``, ``analysis``, ``predictions``, ``scores``, ``stage``, ``network``, ``run`` or ``data``.
-        name: tells it from others of its kind.
-        record: what needs no further reading.
+        name: distinguishes it from others of its kind.
+        record: the part of its record that is already known.
     """
 
     what: str
@@ -55,13 +55,13 @@ class Node:
 
     @property
     def id(self) -> str:
-        """How the chain names it."""
+        """Its id in the chain."""
         return f"{self.what} {self.name}"
 
 
 @dataclass(frozen=True)
 class FileNode(Node):
-    """The file or folder that is traced; its name is for people."""
+    """The traced file or folder; its name is for display."""
 
     what: str = field(default="file", init=False)
     path: Path = field(kw_only=True)
@@ -79,9 +79,9 @@ class NetworkNode(Node):
     """Trained weights; its name is their SHA-256.
 
     Attributes:
-        called: the network's name for people.
-        run_id: the run that a file names; taken where the store knows the weights of none.
-        start: SHA-256 of the weights that its training began with, where a file has it.
+        called: the network's display name.
+        run_id: the run named by a file; used if the store has no run with these weights.
+        start: SHA-256 of the weights that its training started from, if recorded in a file.
     """
 
     what: str = field(default="network", init=False)
@@ -95,7 +95,7 @@ class DatasetNode(Node):
     """A data set that a run used.
 
     Attributes:
-        used: what the run recorded of it.
+        used: the run's record of it.
     """
 
     what: str = field(default="data", init=False)
@@ -106,9 +106,9 @@ class Reader(Protocol):
     """Reads one kind of record."""
 
     def read(self, node: Node) -> Record:
-        """What its records hold of a node; an empty record if they hold nothing."""
+        """The record of a node; empty if there is none."""
 
 
 def shown(path: Path, root: Path) -> str:
-    """A path for people and other machines: from the project on; only the name if outside."""
+    """A path for display and for other machines: relative to the project; only the name if outside."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name

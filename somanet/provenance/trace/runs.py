@@ -1,4 +1,4 @@
-"""Networks and the MLflow runs behind them: from the hash of weights to the run, its data, and where it started."""
+"""Networks and their MLflow runs: from the hash of the weights to the run, its data, and its starting weights."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class RunReader:
     """Reader of MLflow's store.
 
     Attributes:
-        root: the project, whose store is read.
-        commit: of the code now.
+        root: the project whose store is read.
+        commit: present commit of the code.
     """
 
     root: Path
@@ -60,7 +60,7 @@ class RunReader:
         )
 
     def _run(self, run_id: str) -> Record:
-        """Its parameters, code and data. A run that is not here is missing."""
+        """Parameters, code and data of a run; one that is not in the store is missing."""
         run = self._find(run_id)
         if run is None:
             return Record(missing=(f"the run is not {ELSEWHERE}",))
@@ -74,7 +74,7 @@ class RunReader:
         return Record(
             self._facts(run),
             (*map(_dataset, run.inputs), *([RunNode(parent)] if parent else [])),
-            # Whoever came here from the network need not go back to it.
+            # A trace that came from the network need not return to it.
             (NetworkNode(weights),) if weights else (),
             tuple(missing),
             tuple(changed),

@@ -1,4 +1,4 @@
-"""The records beside a file: a manifest, a network's config, the record of predictions or of scores."""
+"""Sidecar files: a manifest, a network's config, the record of predictions or of scores."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ CODE = Path(somanet.__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class SidecarReader:
-    """Reader of what the commands write beside their results.
+    """Reader of the sidecar files that the commands write beside their results.
 
     Attributes:
-        root: the project, above which no records are looked for.
+        root: the project, above which no records are searched for.
     """
 
     root: Path
 
     def read(self, node: Node) -> Record:
-        """What a file was made from, and whether it is still the one in the records."""
+        """What a file was made from, and whether it still matches its record."""
         if not isinstance(node, FileNode) or not node.path.exists():
             return Record()
         path, found = node.path, None
@@ -44,7 +44,7 @@ class SidecarReader:
         return record
 
     def _analysis(self, path: Path, folder: Path) -> Record | None:
-        """Of a folder of results of one movie, or a file of it."""
+        """The record of the results folder of a movie, or of a file in it."""
         manifest = json_object(folder / MANIFEST)
         if not {"somanet", "input", "files", "code"} <= set(manifest):
             return None
@@ -70,7 +70,7 @@ class SidecarReader:
         return Record(origins=(analysis,), changed=tuple(filter(None, changed)))
 
     def _predictions(self, folder: Path) -> Record | None:
-        """Of label images that `somanet predict` wrote, their pictures, or their folder."""
+        """The record of label images from `somanet predict`, their pictures, or their folder."""
         written = json_object(folder / PREDICTIONS)
         if not {"somanet", "model_sha256", "labels", "inputs_sha256"} <= set(written):
             return None
@@ -84,7 +84,7 @@ class SidecarReader:
         return Record(origins=(Node("predictions", shown(folder / PREDICTIONS, self.root), record=record),))
 
     def _network(self, path: Path, folder: Path) -> Record | None:
-        """Of a checkpoint folder or a file of it."""
+        """The record of a checkpoint folder or a file in it."""
         if folder not in (path, path.parent):
             return None
         config = json_object(folder / CONFIG)
@@ -111,7 +111,7 @@ class SidecarReader:
         return Record(origins=(network,), changed=(change,) if change else ())
 
     def _scores(self, path: Path) -> Record | None:
-        """Of what `somanet evaluate` wrote."""
+        """The record of scores from `somanet evaluate`."""
         written = json_object(path).get("provenance")
         if not isinstance(written, dict) or not {"somanet", "model_sha256", "truth"} <= set(written):
             return None
@@ -121,13 +121,13 @@ class SidecarReader:
             if about := written.get(used_for):
                 facts = {"sha256": about["sha256"], "used_for": used_for}
                 origins.append(Node("data", str(about["name"]), record=Record(facts)))
-        missing = () if written["model_sha256"] else ("the label images came without a record of the network",)
+        missing = () if written["model_sha256"] else ("the label images have no record of the network",)
         record = Record({"somanet": written["somanet"]}, tuple(origins), missing=missing)
         return Record(origins=(Node("scores", shown(path, self.root), record=record),))
 
 
 def _described(written: dict[str, Any], key: str = "sha256") -> NetworkNode:
-    """A network as a record describes it."""
+    """A network as described in a record."""
     return NetworkNode(
         written[key],
         called=str(written.get("name") or ""),

@@ -1,4 +1,4 @@
-"""The walk from a file to the data: what made it, what that was made from, and so on."""
+"""Trace a file back to its data: what made it, what that was made from, and so on."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from somanet.provenance.trace.sidecar import SidecarReader
 
 
 def trace(path: Path | str, *, root: Path | None = None) -> Chain:
-    """Everything that is known here of a file's origin, back to the hashes of the data.
+    """The known provenance of a file, back to the hashes of the data.
 
     Args:
         path: a file or folder that this project made: a table, figure, network, report, manifest, scores.
-        root: the project; else the one that the file lies in, else that of the working folder.
+        root: the project; by default the one that contains the file, else that of the working folder.
 
     Raises:
-        SomaNetError: there is no such file, or no record here has it.
+        SomaNetError: there is no such file, or it has no record here.
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100 - a link stays a link: DVC records paths as they are written
     root = root.resolve() if root is not None else project_root(path.parent)
@@ -54,8 +54,8 @@ class Tracer:
     """Walks from a node to everything that it was made from, and reads each node once.
 
     Args:
-        readers: of the records; what several of them have of one node is joined in this order, and then with the
-            record that named the node.
+        readers: readers of the records; what several of them have on one node is combined in this order, and then with
+            the record that named the node.
     """
 
     def __init__(self, readers: Sequence[Reader]) -> None:
@@ -75,10 +75,10 @@ class Tracer:
         self._visited.add(node.id)
         record = self._read(node)
         made_from = []
-        others = (one for one in record.unless_visited if one.id not in self._visited)  # by then, not now
+        others = (one for one in record.unless_visited if one.id not in self._visited)  # evaluated lazily, on purpose
         for origin in chain(record.origins, others):
             self._visit(origin)
-            if origin.id in self._links:  # else a way back: a training that changed no weight starts from its own
+            if origin.id in self._links:  # else a cycle: a training that changed no weight starts from itself
                 made_from.append(origin.id)
         self._links[node.id] = Link(
             node.what, node.name, record.facts, tuple(dict.fromkeys(made_from)), record.missing, record.changed
@@ -92,18 +92,18 @@ class Tracer:
 
 
 def _beginning(file: Link, path: Path) -> Link:
-    """The link of a file that nothing here made: DVC has its hash, or nobody knows it.
+    """The link of a file without a recorded origin: at most DVC has its hash.
 
     Raises:
-        SomaNetError: nobody knows it.
+        SomaNetError: there is no record of it at all.
     """
     if DVC_MD5 in file.facts:
-        origin = "DVC knows its hash, and nothing here made it: the chain begins here"
+        origin = "DVC has its hash, and nothing here made it: the chain begins here"
         return replace(file, facts={**file.facts, "origin": origin})
     if not path.exists():
         raise SomaNetError(f"{path} not found, and no dvc.lock names it. Check the path.")
     raise SomaNetError(
-        f"Nothing here tells where {file.name} comes from: it is no output in dvc.lock, no network, and in no "
+        f"The origin of {file.name} is not recorded here: it is no output in dvc.lock, no network, and in no "
         "folder with a manifest.json or predictions.json. Was it moved away from them, or did another program "
         "make it?"
     )

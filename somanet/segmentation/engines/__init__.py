@@ -1,6 +1,6 @@
-"""What computes a network's answer: torch as the reference, ONNX Runtime and OpenVINO as faster ones that agree.
+"""Inference engines: torch as the reference, ONNX Runtime and OpenVINO as faster ones that agree with it.
 
-:func:`with_engine` gives a checkpoint that answers through an engine; everything that takes a checkpoint takes it.
+:func:`with_engine` returns a checkpoint that runs on an engine and can be used wherever a checkpoint is expected.
 """
 
 from somanet.segmentation.engines.choice import ENGINES, Answering, EngineName, engine_of, with_engine

@@ -1,4 +1,4 @@
-"""Which engine computes: the one that was asked for, or the fastest that is installed and agrees with torch."""
+"""Choice of the inference engine: the requested one, or the fastest that is installed and agrees with torch."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 FastName = Literal["openvino", "onnxruntime"]
 FASTEST_FIRST: tuple[FastName, ...] = ("onnxruntime", "openvino")
-"""As fast as each other, measured in docs/engines.md; a process with OpenVINO may not survive SIGTERM in order."""
+"""Equally fast, see docs/engines.md; ordered so because OpenVINO can prevent an orderly end after SIGTERM."""
 EXTRAS: dict[FastName, str] = {"openvino": "openvino", "onnxruntime": "onnx"}
-"""Engine → the extra that brings it."""
+"""Engine → the extra that installs it."""
 
 
 @dataclass(frozen=True)
 class Answering:
-    """A checkpoint that answers through an engine.
+    """A checkpoint that runs on an engine.
 
     Attributes:
         checkpoint: as loaded, with another ``model`` where the engine is not torch.
-        engine: the name of what computes.
-        notes: what the user should know, such as why it is not the fastest.
+        engine: its name.
+        notes: messages for the user, such as why it is not the fastest engine.
     """
 
     checkpoint: Checkpoint
@@ -42,19 +42,19 @@ class Answering:
 def with_engine(
     checkpoint: Checkpoint, wanted: EngineName = "auto", *, threads: int = 1, at_once: int = 1
 ) -> Answering:
-    """Let an engine compute a checkpoint's answers, after a proof that it agrees with torch.
+    """Run a checkpoint on an engine, after checking that the engine agrees with torch.
 
-    The graph is made in memory, within a second, and compared with torch on two small images each time; so no file can
-    be out of date or damaged.
+    The graph is built in memory, within a second, and compared with torch on two small images each time, so that no
+    file can be out of date or damaged.
 
     Args:
         checkpoint: the network.
-        wanted: `auto` takes the fastest that is installed and agrees, and says so if that is torch.
-        threads: that one answer uses; torch has its own setting.
-        at_once: answers that are computed side by side.
+        wanted: `auto` takes the fastest that is installed and agrees, with a note if that is torch.
+        threads: threads per inference call; torch has its own setting.
+        at_once: number of concurrent inference calls.
 
     Raises:
-        SomaNetError: the engine that was asked for is unknown, not installed, or does not agree with torch.
+        SomaNetError: the requested engine is unknown, not installed, or does not agree with torch.
     """
     if wanted not in ENGINES:
         raise SomaNetError(f"Unknown engine {wanted!r}; there are {', '.join(ENGINES)}.")
@@ -79,7 +79,7 @@ def with_engine(
 
 
 def engine_of(model: nn.Module) -> dict[str, Any]:
-    """What computes a network's answers, for the record of a result: name, version, precision."""
+    """The engine that a network runs on, for the record of a result: name, version, precision."""
     from somanet.segmentation.engines.eager import EagerEngine
     from somanet.segmentation.engines.module import EngineModule
 
@@ -110,10 +110,10 @@ def make_engine(checkpoint: Checkpoint, name: FastName, *, threads: int = 1, at_
         return OnnxRuntimeEngine(onnx_model, threads=threads)
     except ImportError as error:
         raise SomaNetError(
-            f"The engine {name} is installed but cannot be loaded: {first_line(error)} Install it anew, or use "
+            f"The engine {name} is installed but cannot be loaded: {first_line(error)} Reinstall it, or use "
             "--engine torch."
         ) from error
-    except Exception as error:  # each runtime has exceptions of its own for a graph that it cannot take
+    except Exception as error:  # each runtime raises its own exceptions for unsupported graphs
         raise SomaNetError(
             f"The engine {name} cannot run this network: {first_line(error)} Use --engine torch."
         ) from error

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class EagerEngine:
-    """The network itself, in evaluation mode, in the memory layout that convolutions are faster in.
+    """The network itself, in evaluation mode, in the memory layout in which convolutions are fastest.
 
     Args:
         model: images NCHW to logits NCHW.

@@ -1,4 +1,4 @@
-"""What an engine is."""
+"""The interface of an inference engine."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ Float32 = NDArray[np.float32]
 
 
 class Engine(Protocol):
-    """Computes one network. Several threads may ask at the same time."""
+    """Runs one network; safe to call from several threads at once."""
 
     @property
     def name(self) -> str:
-        """As `--engine` takes it."""
+        """The name that `--engine` takes."""
         ...
 
     @property
     def version(self) -> str:
-        """Of the library that computes."""
+        """Version of the library that runs the network."""
         ...
 
     @property
     def precision(self) -> str:
-        """Number types of what it runs, as found there: `float32`, or with others, such as `float32+int8`."""
+        """Data types of the running network, as found in it: `float32`, or several, such as `float32+int8`."""
         ...
 
     def logits(self, images_NCHW: Float32) -> Float32:

@@ -1,4 +1,4 @@
-"""A network as an ONNX graph, and the proof that whoever runs the graph gives the network's own answers."""
+"""A network as an ONNX graph, and the check that running the graph gives the network's own outputs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 OPSET = 17
-"""Old enough for programs of 2022 and later, new enough for what the networks use."""
+"""Old enough for programs of 2022 and later, new enough for the operations of the networks."""
 INPUT, OUTPUT = "images", "logits"
 TOLERANCE = 1e-4
 """Largest difference of a logit, absolute and relative, between the network and its graph."""
 CHECKED_SHAPES = ((2, 128, 160), (1, 192, 128))
-"""Batch, height, width: a graph that holds a size of its example as a constant fails one of them."""
+"""Batch, height, width: a graph with a size of its example baked in as a constant fails one of them."""
 
 
 def to_onnx(model: nn.Module, channels: int, *, output: str = OUTPUT) -> bytes:
@@ -35,9 +35,9 @@ def to_onnx(model: nn.Module, channels: int, *, output: str = OUTPUT) -> bytes:
     It is traced: torch's newer exporter solves for the sizes symbolically, which took minutes for a U-Net.
 
     Args:
-        model: images NCHW to an answer NCHW of the same height and width.
-        channels: of the images.
-        output: name of the answer.
+        model: images NCHW to an output NCHW of the same height and width.
+        channels: channels of the images.
+        output: name of the output.
 
     Raises:
         SomaNetError: the network has an operation that ONNX lacks.
@@ -48,7 +48,7 @@ def to_onnx(model: nn.Module, channels: int, *, output: str = OUTPUT) -> bytes:
     free = {0: "batch", 2: "height", 3: "width"}
     buffer: Any = io.BytesIO()
     with warnings.catch_warnings(), _silence():
-        # of the exporter's age, and of values that become constants, which agreement on two sizes refutes or shows
+        # about the exporter's age, and about values that become constants: the check on two sizes would reveal those
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
@@ -61,7 +61,7 @@ def to_onnx(model: nn.Module, channels: int, *, output: str = OUTPUT) -> bytes:
                 output_names=[output],
                 dynamic_axes={INPUT: free, output: free},
             )
-        except Exception as error:  # the exporter raises what each operation's rule raises
+        except Exception as error:  # the exporter passes on whatever an operation's export rule raises
             raise SomaNetError(
                 f"This network cannot be written as ONNX (opset {OPSET}): {first_line(error)} It runs with torch "
                 "(--engine torch); another encoder may be exportable."
@@ -72,7 +72,7 @@ def to_onnx(model: nn.Module, channels: int, *, output: str = OUTPUT) -> bytes:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Nothing on stdout, not even from compiled code: the exporter prints the whole graph when it fails."""
+    """Silence stdout, even of compiled code: the exporter prints the whole graph when it fails."""
     sys.stdout.flush()
     kept = os.dup(1)
     try:
@@ -85,16 +85,16 @@ def _silence() -> Iterator[None]:
 
 
 def check_agreement(run: Callable[[Float32], Float32], model: nn.Module, channels: int, who: str) -> float:
-    """The largest difference between a graph's answers and the network's, on images of two sizes.
+    """The largest difference between the outputs of a graph and of the network, on images of two sizes.
 
     Args:
-        run: asks the graph.
-        model: the network, asked in torch.
-        channels: of the images.
-        who: for the error.
+        run: runs the graph.
+        model: the network, run in torch.
+        channels: channels of the images.
+        who: the graph's name in error messages.
 
     Raises:
-        SomaNetError: it is above :data:`TOLERANCE`, or the graph does not take an image of another size.
+        SomaNetError: it exceeds :data:`TOLERANCE`, or the graph does not accept images of another size.
     """
     reference = EagerEngine(model)
     largest = 0.0
@@ -104,13 +104,13 @@ def check_agreement(run: Callable[[Float32], Float32], model: nn.Module, channel
             found = run(images)
         except Exception as error:  # each runtime has its own
             raise SomaNetError(
-                f"{who} does not answer for {_size(images)}: {first_line(error)} The network keeps a size of its own "
+                f"{who} fails for {_size(images)}: {first_line(error)} The network has a fixed image size built in "
                 "and cannot be exported; it runs with torch (--engine torch)."
             ) from error
         if found.shape != expected.shape:
             raise SomaNetError(
-                f"{who} does not answer for {_size(images)} in that size: expected {expected.shape}, found "
-                f"{found.shape}. The network keeps a size of its own and cannot be exported; it runs with torch "
+                f"{who} returns the wrong size for {_size(images)}: expected {expected.shape}, found {found.shape}. "
+                "The network has a fixed image size built in and cannot be exported; it runs with torch "
                 "(--engine torch)."
             )
         if not np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE):
@@ -124,7 +124,7 @@ def check_agreement(run: Callable[[Float32], Float32], model: nn.Module, channel
 
 
 def _example_images(channels: int) -> Iterator[Float32]:
-    """Noise around a dark background with bright squares, about 0 to 1."""
+    """Bright squares on a dark, noisy background, about 0 to 1."""
     rng = np.random.default_rng(0)
     for batch, height, width in CHECKED_SHAPES:
         images = rng.normal(0.2, 0.03, (batch, channels, height, width))

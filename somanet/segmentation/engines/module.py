@@ -1,4 +1,4 @@
-"""An engine in the place of a network, so that padding, tiles and thresholds stay where they are."""
+"""An engine as a torch module, so that padding, tiling and thresholds work unchanged."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from somanet.segmentation.engines.engine import Engine
 
 
 class EngineModule(nn.Module):
-    """Answers image batches NCHW through an engine. It has nothing to train, and evaluation is its only mode."""
+    """Runs image batches NCHW on an engine. It has no trainable parameters and is always in evaluation mode."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self.engine = engine
-        # whoever asks a network for its device asks its first parameter
+        # a network's device is found by its first parameter
         self.nothing = nn.Parameter(torch.empty(0), requires_grad=False)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:

@@ -7,11 +7,11 @@ from somanet.segmentation.engines.graph import INPUT
 
 
 class OnnxRuntimeEngine:
-    """A graph in ONNX Runtime on the processor, in float32.
+    """A graph in ONNX Runtime on the CPU, in float32.
 
     Args:
         onnx_model: from :func:`somanet.segmentation.engines.graph.to_onnx`.
-        threads: that one call uses; calls may run side by side.
+        threads: threads per call; calls may run concurrently.
     """
 
     name = "onnxruntime"
@@ -26,7 +26,7 @@ class OnnxRuntimeEngine:
         options.inter_op_num_threads = 1
         options.use_deterministic_compute = True
         options.log_severity_level = 4  # what it raises needs no second line
-        # threads that wait for work busily take it from the program beside them
+        # busy-waiting threads take processor time from other programs
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(onnx_model, options, providers=["CPUExecutionProvider"])
 
@@ -37,7 +37,7 @@ class OnnxRuntimeEngine:
 
 
 def _number_types(onnx_model: bytes) -> str:
-    """Of the images and the weights, which are what the runtime multiplies on a processor."""
+    """Data types of the images and the weights, which the runtime multiplies on a CPU."""
     import onnx
 
     graph = onnx.load_model_from_string(onnx_model).graph

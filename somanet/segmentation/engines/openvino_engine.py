@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from openvino import Model
 
 _TELLING = ("Input", "Convolution", "Deconvolution", "FullyConnected", "MatMul")
-"""Steps of a compiled network whose number types say how precise it is: the images and the multiplications."""
+"""Operations of a compiled network whose data types give its precision: the images and the multiplications."""
 _NUMPY_NAMES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "u8": "uint8", "i8": "int8"}
 
 
 def import_openvino() -> Any:
-    """OpenVINO without its telemetry: importing it tells Google Analytics, unless that package is not there."""
+    """OpenVINO without its telemetry: importing it notifies Google Analytics, unless that package is missing."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # makes importing it an ImportError
     import openvino
 
@@ -27,12 +27,12 @@ def import_openvino() -> Any:
 
 
 class OpenVinoEngine:
-    """A graph in OpenVINO on the processor, in float32.
+    """A graph in OpenVINO on the CPU, in float32.
 
     Args:
         model: an ONNX model's bytes, or OpenVINO's own.
-        threads: that one call uses.
-        at_once: calls that run side by side; further ones wait.
+        threads: threads per call.
+        at_once: calls that run concurrently; further ones wait.
     """
 
     name = "openvino"
@@ -42,7 +42,7 @@ class OpenVinoEngine:
         self.version: str = openvino.__version__.partition("-")[0]
         core = openvino.Core()
         settings = {
-            "INFERENCE_PRECISION_HINT": "f32",  # some processors' default is bf16: three digits
+            "INFERENCE_PRECISION_HINT": "f32",  # some processors default to bf16: three digits
             "NUM_STREAMS": at_once,
             "INFERENCE_NUM_THREADS": at_once * threads,
             "ENABLE_CPU_PINNING": False,  # two processes would pin their threads to the same cores
@@ -65,7 +65,7 @@ class OpenVinoEngine:
 
 
 def _number_types(compiled: Any) -> str:
-    """Of the images and the multiplications, as the compiled network does them."""
+    """Data types of the images and the multiplications in the compiled network."""
     steps = [step.get_rt_info() for step in compiled.get_runtime_model().get_ops()]
     found = {step["runtimePrecision"].astype(str) for step in steps if step["layerType"].astype(str) in _TELLING}
     return "+".join(sorted(_NUMPY_NAMES.get(name, name) for name in found))

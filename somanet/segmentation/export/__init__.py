@@ -1,4 +1,4 @@
-"""Networks to hand on: to users of SomaNet, to programs that run ONNX or OpenVINO, to Fiji and QuPath."""
+"""Export of networks: for users of SomaNet, for programs that run ONNX or OpenVINO, for Fiji and QuPath."""
 
 from somanet.segmentation.export.card import make_card
 from somanet.segmentation.export.graphs import export_onnx, export_openvino

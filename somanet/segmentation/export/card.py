@@ -1,4 +1,4 @@
-"""What a network's package says of itself in words."""
+"""The model card of an exported network."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from somanet.core.errors import SomaNetError
 from somanet.segmentation.network.checkpoint import read_config
 
 CARD = "README.md"
-"""Beside a checkpoint's two files: its model card."""
+"""The model card beside a checkpoint's two files."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """The words of a package.
+    """The model card of a package.
 
     Attributes:
         name: 5 to 128 letters, digits, spaces, dashes, underscores and brackets.
         description: one sentence.
         authors: names.
         licence: SPDX identifier such as MIT or CC-BY-4.0.
-        text: Markdown: what the network was made from, for what, and how good it is.
+        text: Markdown: training data, intended use and accuracy of the network.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Card:
 
 
 def make_card(checkpoint: Path, *, name: str, authors: Sequence[str], licence: str | None) -> Card:
-    """The card of a checkpoint: the model card beside it, else what its `config.json` tells of its training.
+    """The card of a checkpoint: the model card beside it, else a summary of the training in its `config.json`.
 
     Raises:
-        SomaNetError: nobody is named as author, or no licence, and nobody but the author can choose them.
+        SomaNetError: authors or licence are missing, which only the author can choose.
     """
     if not authors or not licence:
         raise SomaNetError(
-            "A package for others names its authors and its licence: give --author NAME, once for each, and --license, "
-            "such as CC-BY-4.0."
+            "A package for others must name its authors and its licence: give --author NAME, once for each, and "
+            "--license, such as CC-BY-4.0."
         )
     file = checkpoint / CARD
     text = file.read_text(encoding="utf-8") if file.is_file() else _told_by(read_config(checkpoint), name)
@@ -61,11 +61,11 @@ def _told_by(config: dict[str, Any], name: str) -> str:
             "",
             "## Validation",
             "",
-            f"IoU on the validation images of its training: {config['best_val_iou']:.3f}.",
+            f"IoU on its validation images: {config['best_val_iou']:.3f}.",
         ]
     return "\n".join(lines) + "\n"
 
 
 def _without_local_links(text: str) -> str:
-    """Markdown in which links to neighbouring files, which a package does not bring along, are plain words."""
+    """Markdown with links to neighbouring files, which a package does not include, replaced by their text."""
     return re.sub(r"!?\[([^\]]*)\]\((?!https?://)[^)]*\)", r"\1", text)

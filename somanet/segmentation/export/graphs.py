@@ -1,4 +1,4 @@
-"""A checkpoint as an ONNX or OpenVINO file that runs without SomaNet and torch, proven to answer alike."""
+"""A checkpoint as an ONNX or OpenVINO file that runs without SomaNet and torch, checked to give the same outputs."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from somanet.segmentation.network.checkpoint import load_checkpoint
 def export_onnx(checkpoint: Path, output: Path, *, mlflow_run: str | None = None) -> float:
     """Write a checkpoint as one ONNX file: images NCHW to logits, free batch, height and width.
 
-    The file's metadata say what goes in, how the answer becomes labels, and which weights these are.
+    The file's metadata describe its input, how its output becomes labels, and which weights it holds.
 
     Args:
         checkpoint: the folder of a trained network.
         output: file to write.
-        mlflow_run: the run that trained it.
+        mlflow_run: id of the run that trained it.
 
     Returns:
         The largest difference of a logit between the written file, run by ONNX Runtime, and torch.
 
     Raises:
-        SomaNetError: the checkpoint is damaged, the network cannot be exported faithfully, the output is no .onnx or
-            cannot be written, or the packages are not installed.
+        SomaNetError: the checkpoint is damaged, the network cannot be exported faithfully, the output does not end in
+            .onnx or cannot be written, or the packages are not installed.
     """
     if output.suffix != ".onnx":
         raise SomaNetError(f"--output {output}: an ONNX network is one file; give a name that ends in .onnx.")
@@ -55,11 +55,14 @@ def export_onnx(checkpoint: Path, output: Path, *, mlflow_run: str | None = None
 def export_openvino(checkpoint: Path, output: Path, *, mlflow_run: str | None = None) -> float:
     """Write a checkpoint as a folder for OpenVINO: `network.xml`, `network.bin` in float32, and `somanet.json`.
 
-    Arguments, result and errors as :func:`export_onnx`; the output is a folder, which must be new or such a one.
+    Arguments, result and errors as for :func:`export_onnx`; the output must be a new folder or an older export.
     """
     names = {"network.xml", "network.bin", "somanet.json"}
     if output.exists() and not (output.is_dir() and {path.name for path in output.iterdir()} <= names):
-        raise SomaNetError(f"{output} holds other things than an OpenVINO network, which would replace it.")
+        raise SomaNetError(
+            f"{output} contains files other than an OpenVINO network, which would be replaced. Choose a new folder for "
+            "--output."
+        )
     require("openvino", purpose="--format openvino")
     openvino = import_openvino()
 

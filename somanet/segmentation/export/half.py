@@ -1,4 +1,4 @@
-"""A checkpoint in half the bytes, with the name of the run that trained it inside."""
+"""A checkpoint in half the bytes, with the id of the run that trained it inside."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from somanet.segmentation.network.serves import SECTION, Serves
 
 
 def export_half(checkpoint: Path, output: Path, *, mlflow_run: str | None = None, serves: Serves | None = None) -> str:
-    """Write a checkpoint with 16-bit weights; loading it makes them 32-bit again. Gives the new weights' SHA-256.
+    """Write a checkpoint with 16-bit weights; loading it makes them 32-bit again. Returns the new weights' SHA-256.
 
-    Weights lose their digits beyond the third, which moves probabilities by about 1e-3. Files beside the two of the
-    checkpoint stay.
+    Weights keep about three digits, which changes probabilities by about 1e-3. Files beside the two of the checkpoint
+    are kept.
 
     Args:
         checkpoint: the folder of a trained network.
         output: folder to write the two files into.
-        mlflow_run: the run that trained it.
-        serves: what it was made for; none keeps what the checkpoint says.
+        mlflow_run: id of the run that trained it.
+        serves: its intended use; None keeps the checkpoint's own.
 
     Raises:
         SomaNetError: the checkpoint is missing or damaged, or the output cannot be written.

@@ -1,4 +1,4 @@
-"""What a network's file says of itself to whoever runs it without SomaNet."""
+"""Metadata in an exported network, for users who run it without SomaNet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PREPROCESSING = {
 
 
 def facts_of(checkpoint: Checkpoint, *, mlflow_run: str | None, opset: int) -> dict[str, Any]:
-    """Where the weights come from, what goes in, what comes out and how it becomes labels."""
+    """The origin of the weights, the input, the output, and how the output becomes labels."""
     from somanet import __version__
 
     spec = checkpoint.spec
@@ -44,7 +44,7 @@ def facts_of(checkpoint: Checkpoint, *, mlflow_run: str | None, opset: int) -> d
             "axes": "NCHW",
             "dtype": "float32",
             "channels": spec.in_channels,
-            "height_and_width": "any multiples of 32; mirror the edges up to it",
+            "height_and_width": "any multiples of 32; pad other sizes by mirroring the edges",
             "kind": spec.input,
             "preprocessing": _preprocessing(spec),
         },
@@ -66,11 +66,11 @@ def _preprocessing(spec: ModelSpec) -> str:
 def postprocessing(spec: ModelSpec) -> str:
     """How probabilities become labels, in words; the code is :mod:`somanet.segmentation.inference.instances`."""
     settings = spec.instances
-    words = f"A pixel is soma from probability {settings.threshold:g} on. "
+    words = f"A pixel is soma if its probability is at least {settings.threshold:g}. "
     if "distance" in spec.outputs:
         words += (
             f"The distance map, smoothed with a Gaussian of {SMOOTHING_PX:g} px, is flooded from its peaks over the "
-            f"soma pixels; basins are joined unless both peaks are {settings.peak_height:g} above the pass between."
+            f"soma pixels; basins are merged unless both peaks are {settings.peak_height:g} above the pass between."
         )
     elif "boundary" in spec.outputs:
         words += (

@@ -1,4 +1,4 @@
-"""A network with its preprocessing inside, for programs that cannot prepare an image as SomaNet does."""
+"""A network with its preprocessing inside, for programs that cannot preprocess an image as SomaNet does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor, nn
 
-# their home is training's; equality with it is tested
+# defined where training uses them; equality is tested
 from somanet.segmentation.network.inputs import _BELOW_BACKGROUND, _LOG_CONTRAST, _TAIL_RATIO
 from somanet.segmentation.network.settings import ModelSpec
 
@@ -15,16 +15,16 @@ BINS = 64
 
 
 class PreparedNetwork(nn.Module):
-    """Images as a microscope gives them, NCHW float32, to probabilities NCHW of the same size.
+    """Raw microscope images, NCHW float32, to probabilities NCHW of the same size.
 
-    What :func:`somanet.segmentation.network.inputs.to_input` does to an image that is not 8-bit, in operations that a
-    graph can hold. Percentiles are of each image of the batch as it comes: a program that cuts it into tiles changes
-    them.
+    It does what :func:`somanet.segmentation.network.inputs.to_input` does to an image that is not 8-bit, in operations
+    that a graph supports. Percentiles are computed over each image of the batch as given: a program that cuts it into
+    tiles changes them.
 
     Args:
-        network: prepared images to logits.
-        spec: of the network. Images have 3 channels from 0 to 255 for the input `rgb` (1 where the network takes one),
-            else 1 channel in any unit.
+        network: preprocessed images to logits.
+        spec: the network's specification. Images have 3 channels from 0 to 255 for the input `rgb` (1 if the network
+            takes one), else 1 channel in any unit.
     """
 
     def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
@@ -75,12 +75,12 @@ class PreparedNetwork(nn.Module):
 
 
 def _asinh(x: Tensor) -> Tensor:
-    """The exporter knows no asinh."""
+    """The exporter does not support asinh."""
     return x.sign() * (x.abs() + (x * x + 1).sqrt()).log()
 
 
 def _ordered(images_N1HW: Tensor) -> Tensor:
-    """The values of each image in rising order, N x pixels."""
+    """The values of each image in ascending order, N x pixels."""
     return images_N1HW.flatten(1).sort(dim=1).values
 
 
@@ -89,7 +89,7 @@ def _spread(values_N1: Tensor) -> Tensor:
 
 
 def _percentile(ordered_NP: Tensor, percent: float) -> Tensor:
-    """Linearly interpolated between neighbours, as numpy does, N1; the number of pixels stays free in a graph."""
+    """Percentile with linear interpolation, as numpy's, N1; the graph keeps the number of pixels variable."""
     last = torch.as_tensor(ordered_NP.shape[1]) - 1
     position = last.double() * (percent / 100)
     below = position.floor()

@@ -26,29 +26,28 @@ if TYPE_CHECKING:
 
 OUTPUT = "probabilities"
 SMALLEST_PX, STEP_PX, HALO_PX = 192, 32, 64
-"""Image sides are 192, 224, 256 … px; of a tile, 64 px at each edge are what its neighbours answer better."""
+"""Image sides are 192, 224, 256 … px; 64 px at each edge of a tile are predicted better by its neighbours."""
 TEST_SHAPE_YX = (224, 288)
 
 
 def export_bioimageio(checkpoint: Path, output: Path, *, card: Card, mlflow_run: str | None = None) -> float:
-    """Write a checkpoint as one zip: ONNX with the preprocessing inside, test image and answer, documentation.
+    """Write a checkpoint as one zip: ONNX with the preprocessing inside, test input and output, documentation.
 
-    Images go in as they are; probabilities come out, one channel each. What
-    :mod:`somanet.segmentation.inference.instances` does after that is left to the program, and told in the
-    documentation.
+    Raw images go in; probabilities come out, one channel each. The post-processing of
+    :mod:`somanet.segmentation.inference.instances` is left to the program and described in the documentation.
 
     Args:
         checkpoint: the folder of a trained network.
         output: zip to write.
-        card: what it says of itself.
-        mlflow_run: the run that trained it.
+        card: its model card.
+        mlflow_run: id of the run that trained it.
 
     Returns:
         The largest difference of a probability between the written network, run by ONNX Runtime, and torch.
 
     Raises:
         SomaNetError: the checkpoint is damaged, the network cannot be exported faithfully, the card breaks a rule of
-            the zoo, the output is no .zip or cannot be written, or the packages are not installed.
+            the zoo, the output does not end in .zip or cannot be written, or the packages are not installed.
     """
     if output.suffix != ".zip":
         raise SomaNetError(f"--output {output}: a bioimage.io package is one file; give a name that ends in .zip.")
@@ -71,12 +70,12 @@ def export_bioimageio(checkpoint: Path, output: Path, *, card: Card, mlflow_run:
 
 
 def image_channels(spec: ModelSpec) -> int:
-    """Channels of the images that a package takes: one intensity, or the colours where the network knows them."""
+    """Channels of the images that a package takes: one intensity, or the colours if the network uses them."""
     return spec.in_channels if spec.input == "rgb" else 1
 
 
 def _write_examples(folder: Path, network: Any, channels: int) -> None:
-    """A simulated image with torch's answer, as arrays NCYX, and as a picture side by side."""
+    """A simulated image and torch's output, as arrays NCYX and as a picture side by side."""
     import torch
 
     from somanet.core.calibration import Calibration
@@ -104,9 +103,9 @@ def _documentation(card: Card, loaded: Checkpoint) -> str:
 ## In other programs
 
 Images: {takes}, sides of {SMALLEST_PX} px or more and multiples of {STEP_PX}. The preprocessing is inside the network:
-do not normalise. Brightness is measured on the image as it comes; where a program cuts it into tiles, use large ones.
+do not normalise. Intensities are measured on the image as given; if a program cuts it into tiles, use large ones.
 
-Answer: probabilities, channels {", ".join(loaded.spec.outputs)}. {postprocessing(loaded.spec)}
+Output: probabilities, channels {", ".join(loaded.spec.outputs)}. {postprocessing(loaded.spec)}
 
 Weights SHA-256 of the SomaNet checkpoint: `{loaded.sha256}`.
 """
@@ -118,7 +117,7 @@ def _save_package(folder: Path, output: Path, card: Card, loaded: Checkpoint, ml
         warnings.simplefilter("ignore")  # the zoo's advice, such as a longer documentation
         from bioimageio.spec import ValidationContext, save_bioimageio_package
 
-        # files are looked at, the network is not asked for anything
+        # checks the files without running the network
         with ValidationContext(root=folder, perform_io_checks=True, disable_cache=True):
             description = _describe(folder, card, loaded, mlflow_run)
             save_bioimageio_package(description, output_path=output)
@@ -155,7 +154,7 @@ def _describe(folder: Path, card: Card, loaded: Checkpoint, mlflow_run: str | No
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise SomaNetError(f"The zoo's rules refuse this package: {where}: {first['msg']}.") from error
+        raise SomaNetError(f"The zoo's rules do not allow this package: {where}: {first['msg']}.") from error
 
 
 def _input(folder: Path, spec: ModelSpec) -> InputTensorDescr:
@@ -166,7 +165,7 @@ def _input(folder: Path, spec: ModelSpec) -> InputTensorDescr:
     names = ["red", "green", "blue"] if image_channels(spec) == 3 else ["intensity"]
     return v0_5.InputTensorDescr(
         id=v0_5.TensorId(INPUT),
-        description="microscope images as they are",
+        description="raw microscope images",
         axes=[
             v0_5.BatchAxis(),
             v0_5.ChannelAxis(channel_names=[v0_5.Identifier(name) for name in names]),

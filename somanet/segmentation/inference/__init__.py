@@ -1,1 +1,1 @@
-"""From images to labels: networks applied, their probabilities made into somas, files in and files out."""
+"""Inference: from images to probabilities to labels, and from files to label files."""

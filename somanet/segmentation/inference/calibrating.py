@@ -1,4 +1,4 @@
-"""A network's temperature and settings, fitted on labelled images and written into its checkpoint's configuration."""
+"""Fit a network's temperature and settings on labelled images and write them into its checkpoint's configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Calibrated(NamedTuple):
 
     Attributes:
         temperature: section `calibration`.
-        chosen: setting → how labels agree with the truth before and now.
+        chosen: setting → agreement of the labels with the ground truth before and after.
     """
 
     temperature: Temperature
@@ -31,20 +31,20 @@ class Calibrated(NamedTuple):
 def calibrate_checkpoint(
     checkpoint: Path, items: Sequence[LabelledImage], output: Path, *, settings: Sequence[Setting] = ()
 ) -> Calibrated:
-    """Fit a network's temperature on labelled images that it did not learn from, and write the network with it.
+    """Fit a network's temperature on labelled images that it was not trained on, and write the network with it.
 
-    The network sees each image upright and at its own size, alone: that is what the temperature is true of.
+    Images are neither rescaled nor augmented, and no ensemble is used: the temperature holds for that case.
 
     Args:
         checkpoint: the network's folder.
         items: images with labels.
-        output: folder for the network; its own is allowed, and then only `config.json` changes. Other files there stay.
-        settings: also give it the values of these whose labels agree best with the images, one after the other, see
+        output: folder for the network; its own is allowed, and then only `config.json` changes. Other files are kept.
+        settings: settings to choose as well, one after the other, by how well labels agree with the ground truth, see
             :func:`somanet.segmentation.inference.choosing.choose`.
 
     Raises:
-        SomaNetError: the network cannot be read, no temperature or value fits, or the output cannot be written;
-            nothing is written but in the last case.
+        SomaNetError: the network cannot be read, no temperature or value fits (nothing is written then), or the
+            output cannot be written.
     """
     loaded = load_checkpoint(checkpoint)
     spec = loaded.spec

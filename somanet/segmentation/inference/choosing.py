@@ -1,4 +1,4 @@
-"""How a network's probabilities should become labels: settings chosen by how well labels agree with labelled images."""
+"""Choose post-processing settings by how well the resulting labels agree with the ground truth."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from somanet.segmentation.inference.instances import probabilities_to_labels
 from somanet.segmentation.network.settings import ModelSpec
 
 Setting = Literal["threshold", "peak_height"]
-"""Of :class:`somanet.segmentation.network.settings.InstanceSettings`: how large masks are, and what parts two that
-touch."""
+"""Fields of :class:`somanet.segmentation.network.settings.InstanceSettings`: the size of masks, and what separates two
+that touch."""
 CANDIDATES: dict[Setting, tuple[float, ...]] = {
     "threshold": tuple(round(0.2 + 0.05 * number, 2) for number in range(13)),
     "peak_height": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
@@ -24,13 +24,13 @@ CANDIDATES: dict[Setting, tuple[float, ...]] = {
 
 
 class Agreement(NamedTuple):
-    """How labels made with one value of a setting agree with the truth.
+    """How labels made with one value of a setting agree with the ground truth.
 
     Attributes:
-        value: of the setting.
+        value: value of the setting.
         accuracy: TP / (TP + FP + FN) over all objects, mean over IoU 0.5 to 0.9.
-        size_bias: median ratio of found to true area; NaN where nothing matches.
-        splits, merges: true somas in several pieces, and labels that hold several somas, per image.
+        size_bias: median ratio of predicted to true area; NaN where nothing matches.
+        splits, merges: true somas split into several labels, and labels that cover several somas, per image.
     """
 
     value: float
@@ -47,7 +47,7 @@ def agreements(
     spec: ModelSpec,
     values: Sequence[float] | None = None,
 ) -> list[Agreement]:
-    """Scores of a network's probability maps CYX for each value of a setting, in their order; none: `CANDIDATES`."""
+    """Scores of a network's probability maps CYX for each value of a setting, in order; None: :data:`CANDIDATES`."""
     found = []
     for value in CANDIDATES[setting] if values is None else values:
         settings = spec.instances.model_copy(update={setting: value})
@@ -62,20 +62,21 @@ def agreements(
 def choose(
     setting: Setting, maps: Sequence[NDArray[np.float32]], truths: Sequence[Labels], spec: ModelSpec
 ) -> tuple[Agreement, Agreement]:
-    """The network's own value of a setting, and the one with the best accuracy; of equals, the nearest to its own.
+    """The network's own value of a setting, and the most accurate one; among equals, the nearest to its own.
 
     Args:
-        setting: which; the others stay as they are.
+        setting: the setting to choose; the others stay as they are.
         maps: the network's probability maps CYX.
-        truths: labels YX of the same images.
-        spec: of the network.
+        truths: ground-truth labels YX of the same images.
+        spec: the network's specification.
 
     Raises:
-        SomaNetError: nothing is found right with any value, or the network does not use the setting.
+        SomaNetError: nothing is detected correctly with any value, or the network does not use the setting.
     """
     if setting == "peak_height" and "distance" not in spec.outputs:
         raise SomaNetError(
-            f"peak_height is of networks with the output 'distance'; this one has {', '.join(spec.outputs)}."
+            f"peak_height needs a network with the output 'distance'; this one has {', '.join(spec.outputs)}. Choose "
+            "other settings."
         )
     own: float = getattr(spec.instances, setting)
     nearest_first = sorted({own, *CANDIDATES[setting]}, key=lambda value: abs(value - own))
@@ -83,7 +84,7 @@ def choose(
     best = max(scored, key=lambda one: one.accuracy)
     if not best.accuracy > 0:
         raise SomaNetError(
-            f"No {setting} suits this network: it finds none of the somas of these images at IoU 0.5. Expected images "
-            "of the kind that it was trained on."
+            f"No {setting} suits this network: it detects none of the somas in these images at IoU 0.5. Expected "
+            "images of the kind it was trained on."
         )
     return scored[0], best

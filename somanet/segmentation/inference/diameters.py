@@ -1,4 +1,4 @@
-"""How large the somas are that were found, and whether a network was made for such."""
+"""The size of the detected somas, and whether it is within the network's intended use."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
 Labels = NDArray[np.integer]
 
 AGAIN = (0.5, 0.25)
-"""How small images are seen again, to find somas that are too large for the network at their own size."""
+"""Factors by which images are downscaled again, to detect somas that are too large for the network at full size."""
 
 PIECES_KEPT = 0.5
-"""Share of what was found that lies in what is found when seen smaller, if that is the whole of the same somas."""
+"""Share of the first detections that the downscaled ones cover if these are the same somas, but whole."""
 
 
 def diameters_px(labels_YX: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Equivalent diameters of the objects in a label image, in pixels: of the circle of the same area."""
+    """Equivalent diameters of the objects in a label image, in pixels: those of circles of the same area."""
     areas = np.bincount(labels_YX.ravel())[1:]
     return np.asarray(2 * np.sqrt(areas[areas > 0] / np.pi))
 
 
 def median_or_nan(diameters: NDArray[np.float64]) -> float:
-    """Their median; NaN if there are none."""
+    """The median; NaN if there are none."""
     return float(np.median(diameters)) if diameters.size else float("nan")
 
 
 def look_again(segmenter: Segmenter, seen: Sequence[tuple[NDArray[Any], Labels]]) -> float:
-    """The diameter of somas that a network finds better when it sees them smaller; NaN if there are none.
+    """The diameter of somas that a network detects better in downscaled images; NaN if there are none.
 
-    A network that sees somas far too large finds pieces of them, of a size that looks right. Seen smaller, it finds
-    the whole: as much area or more, in larger objects that hold the pieces. Half and quarter size are tried in turn, as
-    long as the area does not fall. A network that does not say which sizes it knows is not asked.
+    In somas far larger than those of its training, a network detects fragments of a plausible size. In a downscaled
+    image it detects the whole: as much area or more, in larger objects that contain the fragments. Half and quarter
+    size are tried in turn, as long as the area does not shrink. Networks without a known size range are not tested.
 
     Args:
         segmenter: the network or networks.
-        seen: a few images, each with the labels that it got.
+        seen: a few images, each with its predicted labels.
 
     Returns:
         The median, in the images' own pixels.
@@ -69,33 +69,34 @@ def _area(foregrounds: Sequence[NDArray[np.bool_]]) -> float:
 
 
 def size_note(median_px: float, serves: Serves, *, factor: float, again_px: float = float("nan")) -> str | None:
-    """What a user should know about the size of the somas that were found, or not found; None if all is well.
+    """A message about the size of the detected somas, or that there are none; None if all is well.
 
     Args:
-        median_px: their median diameter in the image's own pixels; NaN if none was found.
-        serves: of the network.
-        factor: by which the network saw the image resized.
-        again_px: what :func:`look_again` found.
+        median_px: their median diameter in the image's own pixels; NaN if none was detected.
+        serves: intended use of the network.
+        factor: the factor by which the image was rescaled.
+        again_px: result of :func:`look_again`.
     """
     if serves.diameter_px is None:
         return None
     low, high = serves.diameter_px
-    known, at = f"the {low:g} to {high:g} px that this network knows", _at(factor)
+    known, at = f"the {low:g} to {high:g} px that this network was trained for", _at(factor)
     if again_px * factor > high:
-        return f"Seen smaller, the network finds more: somas of {_px(again_px)} px, beyond {known}{at}. " + _way_out(
-            again_px, serves
+        return (
+            f"In downscaled images the network detects more: somas of {_px(again_px)} px, beyond {known}{at}. "
+            + _way_out(again_px, serves)
         )
     if np.isnan(median_px):
         return (
-            f"No soma was found{at}. If somas are larger or smaller than {known}, give the diameter of one in pixels, "
-            "--diameter PX, or the factor to resize by, --rescale FACTOR."
+            f"No soma was detected{at}. If somas are larger or smaller than {known}, give the diameter of one in "
+            "pixels, --diameter PX, or the factor to rescale by, --rescale FACTOR."
         )
     if low <= median_px * factor <= high:
         return None
-    seen = f", seen as {_px(median_px * factor)} px{at}" if factor != 1 else ""
+    seen = f", {_px(median_px * factor)} px{at}" if factor != 1 else ""
     return (
-        f"The somas found are {_px(median_px)} px across (median){seen}, outside {known}: many may be missed, merged "
-        "or cut. " + _way_out(median_px, serves)
+        f"The detected somas are {_px(median_px)} px across (median){seen}, outside {known}: many may be missed, "
+        "merged or split. " + _way_out(median_px, serves)
     )
 
 
@@ -105,10 +106,7 @@ def _at(factor: float) -> str:
 
 def _way_out(diameter_px: float, serves: Serves) -> str:
     typical = serves.typical_px or diameter_px
-    return (
-        f"--rescale {typical / diameter_px:.2g} (or --diameter {_px(diameter_px)}) shows them to it at "
-        f"{_px(typical)} px."
-    )
+    return f"--rescale {typical / diameter_px:.2g} (or --diameter {_px(diameter_px)}) brings them to {_px(typical)} px."
 
 
 def _px(px: float) -> str:

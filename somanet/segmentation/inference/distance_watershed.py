@@ -1,4 +1,4 @@
-"""Somas that touch, told apart where a distance map has several peaks."""
+"""Separate touching somas where a distance map has several peaks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 SMOOTHING_PX = 1.5
-"""Standard deviation; without it a network's map has peaks of noise. Chosen on validation images (docs/accuracy.md)."""
+"""Standard deviation; without smoothing a map has noise peaks. Chosen on validation images (docs/accuracy.md)."""
 
 NEIGHBOURS = ndimage.generate_binary_structure(2, 1)  # four, as those of components
 
@@ -18,9 +18,9 @@ def split_by_distance(
 ) -> NDArray[np.int32]:
     """Split connected components where the distance map falls by ``peak_height`` between two of its peaks.
 
-    Every local maximum floods its basin; then basins are joined, over the highest pass first, unless both are higher
-    than the pass by ``peak_height`` (the dynamics of a peak: Grimaud 1992). This gives what a watershed from h-maxima
-    gives, without the reconstruction of the whole image, which takes ten times as long.
+    Every local maximum floods its basin; then basins are merged, over the highest pass first, unless both peaks are
+    higher than the pass by ``peak_height`` (the dynamics of a peak: Grimaud 1992). The result is that of a watershed
+    from h-maxima, without the reconstruction of the whole image, which takes ten times as long.
 
     Args:
         components: YX, 0 = background.
@@ -44,7 +44,7 @@ def split_by_distance(
 def _passes(
     basins: NDArray[np.int32], height: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Pairs of basins that touch, and the height of the pass between them: the highest way from one to the other."""
+    """Pairs of touching basins, and the height of the pass between them: the highest path from one to the other."""
     firsts, seconds, levels = [], [], []
     for here, there in (
         (np.s_[:-1, :], np.s_[1:, :]),
@@ -69,7 +69,7 @@ def _join(
     highest: NDArray[np.float64],
     peak_height: float,
 ) -> NDArray[np.int32]:
-    """For each basin, the one that it ends up in."""
+    """For each basin, the one that it is merged into."""
     owner = np.arange(len(highest))
     peak = highest.copy()
 

@@ -1,4 +1,4 @@
-"""Label images against the truth, paired by name."""
+"""Pairs of ground-truth and predicted label images, by name."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 
 
 def read_truth(path: Path) -> dict[str, NDArray[np.int32]]:
-    """True label images by name: from a data set with labels, or from a folder of label images.
+    """Ground-truth label images by name: from a data set with labels, or from a folder of label images.
 
     Raises:
-        SomaNetError: the path is missing, empty, or a file of it cannot be used.
+        SomaNetError: the path is missing or empty, or one of its files cannot be used.
     """
     dataset = open_dataset(path)
     if dataset.broken:
@@ -33,13 +33,13 @@ def read_truth(path: Path) -> dict[str, NDArray[np.int32]]:
 def pair_predictions(
     predictions: Path, truth: dict[str, NDArray[np.int32]]
 ) -> Iterator[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
-    """(name, true labels, predicted labels) of every true image.
+    """(name, ground-truth labels, predicted labels) of every ground-truth image.
 
     Raises:
-        SomaNetError: the folder is missing, or a true image has no prediction of its size.
+        SomaNetError: the folder is missing, or a ground-truth image has no prediction of its size.
     """
     if not predictions.is_dir():
-        raise SomaNetError(f"No folder {predictions}. `somanet predict … --output {predictions}` writes it.")
+        raise SomaNetError(f"{predictions} is not a folder. `somanet predict … --output {predictions}` writes it.")
     files = {file.stem: file for file in sorted(predictions.iterdir()) if file.suffix.lower() in LABEL_SUFFIXES}
     missing = sorted(set(truth) - set(files))
     if missing:
@@ -51,7 +51,7 @@ def pair_predictions(
         predicted = read_labels(files[name])
         if predicted.shape != labels.shape:
             raise SomaNetError(
-                f"{files[name]} has {predicted.shape[0]} × {predicted.shape[1]} px, the truth of {name!r} "
+                f"{files[name]} has {predicted.shape[0]} × {predicted.shape[1]} px, the ground truth of {name!r} "
                 f"{labels.shape[0]} × {labels.shape[1]}. Was one of them cropped or resized?"
             )
         yield name, labels, predicted

@@ -1,4 +1,4 @@
-"""What is to be labelled: the images and movies behind paths."""
+"""Inputs of a prediction: the images and movies at the given paths."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from somanet.io.movies import MOVIE_SUFFIXES, VIDEO_SUFFIXES, Movie, open_movie
 from somanet.io.problems import FileProblem, StackProblem
 
 _STILL_SUFFIXES = (".tif", ".tiff", ".png")
-"""A folder of these alone may be a data set."""
+"""A folder with only such files may be a data set."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What of a file is meant, where it has several; errors and meaning as :func:`somanet.io.movies.open_movie`.
+    """The chosen channel or plane of a file with several; errors and meaning as :func:`somanet.io.movies.open_movie`.
 
     Attributes:
         channel: name or number from 0.
@@ -36,21 +36,21 @@ class Choice:
         return open_movie(path, channel=self.channel, z=self.z)
 
     def options(self) -> str:
-        """As the user gave them; empty if nothing was chosen."""
+        """The options as the user gave them; empty if nothing was chosen."""
         given = (("--channel", self.channel), ("--z", self.z))
         return " ".join(f"{option} {value}" for option, value in given if value is not None)
 
 
 @dataclass(frozen=True)
 class Input:
-    """One image or movie to label.
+    """One image or movie to segment.
 
     Attributes:
-        name: of the label file, without suffix.
+        name: name of the label file, without suffix.
         path: where it comes from.
-        read: gives the image YX or YXC; none for a movie, which is read by frames.
-        choice: what of the file is meant.
-        unnamed: a movie whose file does not say that its pages are time points.
+        read: returns the image YX or YXC; None for a movie, which is read frame by frame.
+        choice: the chosen channel and plane.
+        unnamed: a movie whose file does not state that its pages are time points.
     """
 
     name: str
@@ -70,15 +70,15 @@ class Input:
 
 
 def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Input]:
-    """Images and movies behind paths: files, folders, and data sets in the Kaggle or pairs layout (folder or zip).
+    """Images and movies at paths: files, folders, and data sets in the Kaggle or pairs layout (folder or zip).
 
     Args:
-        paths: what to label.
-        choice: of a channel or plane, in TIFF, zarr and video files.
+        paths: what to segment.
+        choice: a channel or plane of TIFF, zarr and video files.
 
     Raises:
-        SomaNetError: a path is missing or holds no images, a file is a Z stack of which no plane was chosen, the
-            choice is not one that a file offers, or two inputs would share a name.
+        SomaNetError: a path is missing or holds no images, a file is a Z stack and no plane was chosen, a file lacks
+            the chosen channel or plane, or two inputs would share a name.
     """
     choice = choice or Choice()
     inputs: list[Input] = []
@@ -96,7 +96,7 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
         if item.name in by_name:
             raise SomaNetError(
                 f"Two inputs are called {item.name!r}: {by_name[item.name].path} and {item.path}. Their labels would "
-                "overwrite each other; label them into two folders."
+                "overwrite each other; write them to two folders."
             )
         by_name[item.name] = item
     return inputs
@@ -106,12 +106,12 @@ def _file(path: Path, choice: Choice) -> Input:
     if path.suffix.lower() not in MOVIE_SUFFIXES:
         if choice != Choice():
             raise SomaNetError(
-                f"{path}: {choice.options()} chooses within TIFF, zarr and video files, found "
-                f"{path.suffix or 'none of them'}. Label it without, or save what is meant as TIFF."
+                f"{path}: {choice.options()} applies to TIFF, zarr and video files, found "
+                f"{path.suffix or 'none of them'}. Leave the option out, or save the channel or plane as TIFF."
             )
         return Input(path.stem, path, lambda: read_image(path))
     n_frames, unnamed = _frames(path, choice)
-    # one frame of a stack, a channel or a zarr folder is an image that only the movie's reader gives
+    # one frame of a stack, a channel or a zarr folder is an image that only the movie reader can read
     if n_frames == 1 and (choice != Choice() or path.is_dir()):
         return Input(path.stem, path, lambda: _first_frame(path, choice), choice)
     if n_frames > 1 or path.suffix.lower() in VIDEO_SUFFIXES:
@@ -125,7 +125,7 @@ def _first_frame(path: Path, choice: Choice) -> NDArray[Any]:
 
 
 def _frames(path: Path, choice: Choice) -> tuple[int, bool]:
-    """Frames of a movie file, and whether it does not say so; 1 for what only the image reader understands (RGB)."""
+    """Number of frames in a movie file, and whether its axes are unnamed; 1 if only the image reader reads it (RGB)."""
     try:
         with choice.open(path) as movie:
             return movie.n_frames, movie.unnamed and movie.n_frames > 1
@@ -151,7 +151,7 @@ def _in_folder(folder: Path, choice: Choice) -> list[Input]:
 def _in_dataset(path: Path, choice: Choice) -> list[Input]:
     if choice != Choice():
         raise SomaNetError(
-            f"{path}: {choice.options()} chooses within TIFF, zarr and video files, found a data set. Label it without."
+            f"{path}: {choice.options()} applies to TIFF, zarr and video files, found a data set. Leave the option out."
         )
     dataset = open_dataset(path)
     return [Input(name, path, lambda name=name: dataset.load_image(name)) for name in dataset.names]  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""From the network's answer to one label per soma: the only place that thresholds."""
+"""Post-processing of probabilities to one label per soma: the only place that thresholds."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def probabilities_to_labels(
 ) -> NDArray[np.int32]:
     """Label the somas in a probability map.
 
-    Somas that touch are told apart by the distance map where the network has one, else by their boundaries, else not at
-    all. A connected component in which nothing marks a soma stays one soma.
+    Touching somas are separated by the distance map if the network has one, else by their boundaries, else not at all.
+    A connected component without any peak or core stays one soma.
 
     Returns:
         labels YX int32, 0 = background, 1…n without gaps, in scan order of the objects.
@@ -39,7 +39,7 @@ def probabilities_to_labels(
 def _split_by_cores(
     components: NDArray[np.integer], core_probability: NDArray[np.float32], settings: InstanceSettings
 ) -> NDArray[np.int32]:
-    """Flood the components from cores that lie apart."""
+    """Flood the components from separate cores."""
     seeds, _ = ndimage.label((components > 0) & (core_probability >= settings.seed_threshold))
     seeds = _drop_small(seeds, settings.min_seed_px)
     seeded = np.zeros(int(components.max()) + 1, bool)
@@ -59,7 +59,7 @@ def _drop_small(labels: NDArray[np.integer], min_px: int) -> NDArray[np.integer]
 
 
 def renumber(labels: NDArray[np.integer]) -> NDArray[np.int32]:
-    """Ids 1…n in the order in which a scan meets the objects."""
+    """Renumber objects 1…n in scan order."""
     inside = labels > 0
     renumbered = np.zeros(labels.shape, np.int32)
     renumbered[inside] = pd.factorize(labels[inside])[0] + 1

@@ -1,4 +1,4 @@
-"""Label images of files, one by one, and a table of their objects."""
+"""Predict label images of files, one by one, and a table of their objects."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ LABELS = Kind(record="predictions.json", what="label images of SomaNet")
 
 
 class Labelled(NamedTuple):
-    """An input whose label image is written.
+    """An input whose label image has been written.
 
     Attributes:
         item: the input.
-        path: of the label image, in a folder that moves to its place when all are done; what is put into its
-            :data:`PICTURES` moves along.
-        diameters_px: of its somas, in its own pixels; of a movie, of all frames.
-        again_px: of somas that are found when it is seen smaller, see
-            :func:`somanet.segmentation.inference.diameters.look_again`; NaN if there are none or this was not asked.
-        blank_frames: of a movie, frames that show nothing and were given no labels.
+        path: the label image, in a folder that moves to its destination when all are done, together with its subfolder
+            :data:`PICTURES`.
+        diameters_px: diameters of its somas, in its own pixels; in a movie, of all frames.
+        again_px: diameter of somas that are detected in the downscaled image, see
+            :func:`somanet.segmentation.inference.diameters.look_again`; NaN if there are none or this was not tested.
+        blank_frames: blank frames of a movie, which get no labels.
     """
 
     item: Input
@@ -48,7 +48,7 @@ class Labelled(NamedTuple):
 
     @property
     def n_objects(self) -> int:
-        """Somas, of all frames."""
+        """Number of somas in all frames."""
         return len(self.diameters_px)
 
 
@@ -59,20 +59,20 @@ def predict_files(
     *,
     any_modality: bool = False,
 ) -> Iterator[Labelled]:
-    """Label inputs one by one as `<output>/<name>.tif`; the folder appears when all are done, or not at all.
+    """Segment inputs one by one into `<output>/<name>.tif`; the folder appears when all are done, or not at all.
 
-    `<output>/objects.csv` has a row per soma of every image and frame, and `<output>/predictions.json` says which
-    networks and inputs, hashed before the work, the labels came from.
+    `<output>/objects.csv` has a row per soma of every image and frame, and `<output>/predictions.json` records the
+    networks and the inputs, hashed before the work.
 
     Args:
         segmenter: the network or networks.
-        inputs: what to label.
-        output: folder to write; labels of a prediction before are replaced, and what a person keeps there stays.
-        any_modality: label also what the network was not made for.
+        inputs: what to segment.
+        output: folder to write; labels of an earlier prediction are replaced, and a person's own files are kept.
+        any_modality: also segment images outside the network's intended use.
 
     Raises:
-        SomaNetError: the network was not made for some input, an input cannot be read, the output holds other things
-            or what is read here, or cannot be written. Nothing is changed then.
+        SomaNetError: an input is outside the network's intended use or cannot be read, or the output contains other
+            files or inputs, or cannot be written. Nothing is changed then.
     """
     from somanet import __version__
     from somanet.segmentation.inference.diameters import median_or_nan
@@ -123,7 +123,7 @@ def _file_of(item: Input) -> str:
 
 
 class _Found(NamedTuple):
-    """The objects of an input, with the number of their frame, and what :class:`Labelled` has of it."""
+    """The objects of an input, with their frame number, and values for :class:`Labelled`."""
 
     objects: pd.DataFrame
     again_px: float
@@ -149,5 +149,5 @@ def _label_movie(segmenter: Segmenter, item: Input, path: Path, *, again: bool) 
 
 
 def _named(item: Input) -> str:
-    """An input in a message: its path, and which image of a data set it is."""
+    """An input in a message: its path, and its name within a data set."""
     return str(item.path) if item.path.stem == item.name else f"{item.name!r} of {item.path}"

@@ -1,4 +1,4 @@
-"""Fluorescence or not: told from an image's brightness and colours."""
+"""Whether an image is fluorescence, judged by its intensities and colours."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from somanet.segmentation.network.serves import Serves
 
 BLOCKS = 64
-"""Colours are compared between block means, so many along the longer side: single pixels are noise in a camera."""
+"""Number of blocks along the longer side, whose mean colours are compared: single pixels are camera noise."""
 BRIGHT = 0.3
-"""Median brightness from which a background is bright; no fluorescence image of DSB2018 reaches 0.18."""
+"""Median intensity from which a background counts as bright; no fluorescence image of DSB2018 reaches 0.18."""
 TAIL_PERCENT, TAIL_RATIO = 0.2, 2.0
 """Dark objects on a bright background may be few: the darkest pixels are then twice as far from the median as the
-brightest, although 5 % of all pixels, which an exposure is measured by, are background too."""
+brightest, although the darkest 5 % of pixels, by which an exposure is measured, are still background."""
 DETAIL_SHARE = 12
-"""Of the longer side: what is smaller than about this share counts as a detail."""
+"""Share of the longer side: anything smaller counts as a detail."""
 STAIN_RATIO, STAIN_RMS = 0.03, 0.004
 MERGE_RATIO, MERGE_RMS = 0.2, 0.02
-"""How far colours leave the line of one colour: as a share of the spread along it, and of the whole range. On a bright
-background any such spread is stain (least in DSB2018: 0.038 and 0.0049); on a dark one JPEG's colour errors reach 0.11
-and 0.011, two merged channels 0.9 and 0.06."""
+"""How far colours deviate from the line of one colour: as a share of the spread along it, and of the whole range. On a
+bright background any such spread is stain (least in DSB2018: 0.038 and 0.0049); on a dark one JPEG's colour errors
+reach 0.11 and 0.011, two merged channels 0.9 and 0.06."""
 
 
 def not_fluorescence(image: NDArray[np.generic]) -> str | None:
-    """What speaks against fluorescence (grey or of one colour, on a dark background), in words; None if nothing.
+    """Why an image is not fluorescence (grey or one colour, on a dark background); None if it may be.
 
     Args:
         image: as :func:`somanet.segmentation.network.inputs.to_unit` takes it; not blank.
@@ -52,9 +52,9 @@ def not_fluorescence(image: NDArray[np.generic]) -> str | None:
 
 
 def _details_are_dark(brightness_YX: NDArray[np.floating]) -> bool:
-    """Whether small things are darker than what surrounds them, however light falls on the whole.
+    """Whether details are darker than their surroundings, whatever the illumination.
 
-    Corners in the shade make a long dark tail too, in fluorescence as well.
+    Vignetting also makes a long dark tail, in fluorescence too.
     """
     from scipy import ndimage
 
@@ -64,7 +64,7 @@ def _details_are_dark(brightness_YX: NDArray[np.floating]) -> bool:
 
 
 def _second_colour(unit_YXC: NDArray[np.generic]) -> tuple[float, float]:
-    """How far colours leave one straight line from the background's colour.
+    """How far colours deviate from one straight line through the background's colour.
 
     Returns:
         The root mean square of that distance, on the range 0 to 1, and its share of the spread along the line.
@@ -84,11 +84,11 @@ def _second_colour(unit_YXC: NDArray[np.generic]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Shown:
-    """Something to label, for the question of its modality.
+    """An input whose modality is checked.
 
     Attributes:
-        name: for messages.
-        read: gives a few of its images, YX or YXC.
+        name: its name in messages.
+        read: returns a few of its images, YX or YXC.
     """
 
     name: str
@@ -96,12 +96,12 @@ class Shown:
 
 
 def check_modality(shown: Sequence[Shown], serves: Serves) -> None:
-    """Refuse what a network was not made for, before the work.
+    """Refuse inputs outside a network's intended use, before the work.
 
-    Something of several images is refused if most of those that are not blank are no fluorescence.
+    An input with several images is refused if most of its non-blank images are not fluorescence.
 
     Raises:
-        SomaNetError: it names the first, says what was seen, and what to do.
+        SomaNetError: naming the first such input, the reason, and the next step.
     """
     if serves.modality is None:
         return
@@ -123,12 +123,12 @@ def check_modality(shown: Sequence[Shown], serves: Serves) -> None:
 
 def _next_step(reason: str) -> str:
     if "merged" in reason:
-        return "Give the channel of the somas alone; --any-modality labels the image as it is."
-    return "Name a network trained on such images with --model; --any-modality labels them all the same."
+        return "Give the channel of the somas alone; --any-modality segments the image as it is."
+    return "Name a network trained on such images with --model; --any-modality segments them anyway."
 
 
 def sampled(n: int) -> tuple[int, ...]:
-    """The first, the middle and the last of so many frames or images: enough to tell what kind they are."""
+    """Indices of the first, the middle and the last of n frames or images: enough to tell their modality."""
     return tuple(sorted({0, n // 2, n - 1})) if n else ()
 
 

@@ -1,4 +1,4 @@
-"""From a movie to its label movie: the one way, for `predict`, `analyze` and the pipeline."""
+"""From a movie to its label movie: the one implementation for `predict`, `analyze` and the pipeline."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Labels = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class LabelledMovie:
-    """What was found while a movie's labels were written.
+    """Results gathered while a movie's labels were written.
 
     Attributes:
         somas: a row per soma and frame, :data:`somanet.core.schema.SOMAS`.
-        counts: somas of every frame.
-        blank_frames: frames that show nothing and were given no labels.
-        again_px: diameters of somas that are found when three frames are seen smaller, see
+        counts: number of somas in every frame.
+        blank_frames: blank frames, which get no labels.
+        again_px: diameter of somas that are detected in three downscaled frames, see
             :func:`somanet.segmentation.inference.diameters.look_again`; NaN if there are none.
     """
 
@@ -49,7 +49,7 @@ def label_movie(
         segmenter: the network or networks.
         movie: its frames.
         path: the label movie to write, 0 = background; ids have no meaning between frames.
-        calibration: what to say of its scale.
+        calibration: the scale to store with it.
 
     Raises:
         SomaNetError: a frame cannot be read, or the labels cannot be written.
@@ -76,16 +76,16 @@ def label_movie(
 
 
 def listed(frames: Sequence[int]) -> str:
-    """The numbers of the first few frames, for a sentence."""
+    """The numbers of the first few frames, for a message."""
     return ", ".join(map(str, frames[:8])) + (", …" if len(frames) > 8 else "")
 
 
 class _Watch:
-    """Measures the somas of frames on their way to the file; keeps the labels of three, for a second look.
+    """Measures the somas of frames on their way to the file; keeps the labels of three frames for the size check.
 
     Args:
-        n_frames: of the movie.
-        blank_frames: show nothing, and are not among the three.
+        n_frames: length of the movie.
+        blank_frames: blank frames, which are not among the three.
     """
 
     def __init__(self, n_frames: int, blank_frames: Collection[int]) -> None:
@@ -96,7 +96,7 @@ class _Watch:
         self.frames: list[pd.DataFrame] = []
 
     def labels_of(self, frames: Iterable[Segmented]) -> Iterator[Labels]:
-        """The labels as they come."""
+        """Pass the labels through."""
         from somanet.segmentation.inference.objects import measure_objects
 
         for t, found in enumerate(frames):

@@ -1,4 +1,4 @@
-"""The objects of a label image as rows of a table: place, size, confidence."""
+"""The objects of a label image as rows of a table: position, size, confidence."""
 
 from __future__ import annotations
 

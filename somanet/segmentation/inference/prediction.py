@@ -1,4 +1,4 @@
-"""A network's answer for an image of any size."""
+"""A network's prediction for an image of any size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from somanet.segmentation.network.settings import ModelSpec
 Float32 = NDArray[np.float32]
 
 TILE_PX = 1024
-OVERLAP_PX = 128  # about the reach of the networks' view that matters
+OVERLAP_PX = 128  # about the networks' effective receptive field
 
 
 def predict_probabilities(
@@ -27,7 +27,7 @@ def predict_probabilities(
 def answer_input(model: nn.Module, input_CYX: Float32, *, n_outputs: int, tile_px: int = TILE_PX) -> Float32:
     """Probability of every output at every pixel of a network input: CYX float32.
 
-    Inputs larger than ``tile_px`` are answered in overlapping tiles, blended with weights that fall towards a tile's
+    Inputs larger than ``tile_px`` are predicted in overlapping tiles, blended with weights that fall towards a tile's
     edge, so that memory does not grow with the image.
     """
     _, height, width = input_CYX.shape

@@ -1,4 +1,4 @@
-"""What made a result, for its record: networks, engines, and how they were asked."""
+"""How a result was made, for its record: networks, engines and inference settings."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def record_of(segmenter: Segmenter) -> dict[str, Any]:
-    """Of the first network `model_sha256`, `model`, `engine` and `temperature`; `symmetries` and `rescale`.
+    """`model_sha256`, `model`, `engine` and `temperature` of the first network; `symmetries` and `rescale`.
 
-    Where several networks answer, `ensemble` has the first four of each, in order, the first one's too.
+    For an ensemble, `ensemble` has the first four of each network, in order, including the first.
     """
     told = {**_network(segmenter.first), "symmetries": segmenter.symmetries, "rescale": segmenter.rescale}
     if len(segmenter.networks) > 1:

@@ -1,4 +1,4 @@
-"""Images shown to a network larger or smaller than they are, and its answer in the image's own size."""
+"""Inference on rescaled images, with outputs in the image's own size."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Answer = Callable[[NDArray[np.generic]], Float32]
 """An image YX or YXC to maps CYX of the image's size."""
 
 _AS_STORED = ("uint8", "uint16", "float32")
-"""Number types that OpenCV resizes; others become float32, which networks are given in any case."""
+"""Data types that OpenCV resizes; others become float32, which networks take in any case."""
 
 
 def resize(image: NDArray[np.generic], shape_YX: tuple[int, int]) -> NDArray[np.generic]:
-    """An image YX or YXC in another size: the mean of the pixels that become one, or linear between pixels.
+    """An image YX or YXC in another size: area averaging when shrinking, linear interpolation when enlarging.
 
-    Smaller along one axis is smaller: both axes are then averaged.
+    If either axis shrinks, both are averaged.
     """
     import cv2
 
@@ -39,13 +39,13 @@ def resize(image: NDArray[np.generic], shape_YX: tuple[int, int]) -> NDArray[np.
 
 
 def answer_rescaled(answer: Answer, image: NDArray[np.generic], factor: float) -> Float32:
-    """Let a network see an image resized by a factor; its maps come back in the image's own size.
+    """Predict on an image rescaled by a factor; the maps are returned in the image's own size.
 
     Args:
-        answer: what makes maps for an image, such as
+        answer: computes maps for an image, such as
             :func:`somanet.segmentation.inference.prediction.predict_probabilities`.
         image: YX or YXC.
-        factor: below 1 the network sees a smaller image; 1 changes nothing.
+        factor: below 1 the image is downscaled; 1 changes nothing.
 
     Returns:
         Maps CYX float32, Y and X as the image's.
@@ -58,7 +58,7 @@ def answer_rescaled(answer: Answer, image: NDArray[np.generic], factor: float) -
 
 
 def settings_at(settings: InstanceSettings, factor: float) -> InstanceSettings:
-    """Settings for labels made at an image's own size: areas are meant in the pixels that the network saw."""
+    """Settings for labels at an image's own size: areas in the settings are in pixels of the rescaled image."""
     if factor == 1:
         return settings
     areas = {name: round(getattr(settings, name) / factor**2) for name in ("min_seed_px", "min_area_px")}
@@ -66,25 +66,26 @@ def settings_at(settings: InstanceSettings, factor: float) -> InstanceSettings:
 
 
 SMALLEST_FACTOR, LARGEST_FACTOR = 0.05, 8.0
-"""Of rescaling: beyond them an image has nothing left to see, or fills the memory."""
+"""Limits of rescaling: beyond them an image has no detail left, or fills the memory."""
 
 
 def rescaling_factor(serves: Serves, *, rescale: float | None, diameter_px: float | None) -> float:
-    """The factor by which images are resized for a network.
+    """The factor by which images are rescaled for a network.
 
     Args:
-        serves: of the network.
+        serves: intended use of the network.
         rescale: the factor itself, if given.
-        diameter_px: of the somas in the images, if given instead: they are brought to the network's typical size.
+        diameter_px: diameter of the somas in the images, if given instead: they are brought to the network's typical
+            size.
 
     Returns:
-        1 if neither is given.
+        The factor; 1 if neither is given.
 
     Raises:
-        SomaNetError: both are given, the network does not say which size it knows, or the factor is out of range.
+        SomaNetError: both are given, the network's size range is unknown, or the factor is out of range.
     """
     if rescale is not None and diameter_px is not None:
-        raise SomaNetError("Give --rescale or --diameter, not both: each says how the image is resized.")
+        raise SomaNetError("Give --rescale or --diameter, not both: each sets the factor by which images are rescaled.")
     if rescale is None and diameter_px is None:
         return 1.0
     told = f"--rescale {rescale:g}" if rescale is not None else f"--diameter {diameter_px:g}"
@@ -92,14 +93,14 @@ def rescaling_factor(serves: Serves, *, rescale: float | None, diameter_px: floa
     if diameter_px is not None:
         if serves.typical_px is None:
             raise SomaNetError(
-                f"{told} needs a network that says which size of soma it was made for, and this one does not: "
-                "give --rescale FACTOR instead."
+                f"{told} needs a network with a known range of soma diameters, and this one has none: give "
+                "--rescale FACTOR instead."
             )
         factor = serves.typical_px / diameter_px if diameter_px > 0 else 0.0
     if not SMALLEST_FACTOR <= factor <= LARGEST_FACTOR:
         means = "" if rescale is not None else f", a factor of {factor:.3g}"
         raise SomaNetError(
-            f"{told}: expected to resize images by {SMALLEST_FACTOR:g} to {LARGEST_FACTOR:g}, found "
+            f"{told}: expected to rescale images by {SMALLEST_FACTOR:g} to {LARGEST_FACTOR:g}, found "
             f"{told.split()[1]}{means}. --rescale is the factor, --diameter the somas' diameter in pixels."
         )
     return factor

@@ -1,4 +1,4 @@
-"""From an image to its somas: by one network or several, seen upright or also turned, at its own size or resized."""
+"""Segmentation of an image, by one network or an ensemble, with test-time augmentation and rescaling if wanted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TURNS: dict[int, tuple[tuple[bool, int], ...]] = {
     4: ((False, 0), (True, 0), (False, 2), (True, 2)),
     8: tuple((mirrored, quarters) for quarters in range(4) for mirrored in (False, True)),
 }
-"""Ways to see an image: mirrored left to right, then turned by so many quarters."""
+"""Test-time augmentations: mirrored left to right or not, then rotated by a number of quarter turns."""
 
 
 class Segmented(NamedTuple):
@@ -39,7 +39,8 @@ class Segmented(NamedTuple):
 
     Attributes:
         labels_YX: int32, 0 = background, 1…n without gaps.
-        confidence: of label 1…n, n numbers from 0 to 1: the mean calibrated soma probability of the object's pixels.
+        confidence: n numbers from 0 to 1 for the labels 1…n: the mean calibrated soma probability of the object's
+            pixels.
     """
 
     labels_YX: NDArray[np.int32]
@@ -48,18 +49,17 @@ class Segmented(NamedTuple):
 
 @dataclass(frozen=True)
 class Segmenter:
-    """What labels images. Every way from an image to labels goes through it.
+    """Segments images. Every path from an image to labels goes through it.
 
     Attributes:
-        networks: one or several. Their probabilities are averaged; the first one's settings make labels of them. Images
-            enter each in its own way.
-        symmetries: how many ways each network sees an image: 1 upright; 4 also mirrored along either side and both; 8
-            also turned by a quarter. The answers are turned back and averaged. All outputs here are maps that turn with
-            the image.
-        rescale: factor by which the networks see images resized; labels have the images' own size.
+        networks: one, or an ensemble: several networks whose probabilities are averaged. The first one's settings turn
+            them into labels. Images are preprocessed for each network in its own way.
+        symmetries: number of test-time augmentations (TTA): 1 none; 4 flips along each axis and both; 8 also quarter
+            turns. The outputs are transformed back and averaged, as all of them are maps that turn with the image.
+        rescale: factor by which images are rescaled for the networks; labels have the images' own size.
 
     Raises:
-        SomaNetError: no networks, networks with different outputs, or another number of symmetries.
+        SomaNetError: no networks, networks with different outputs, or another number of test-time augmentations.
     """
 
     networks: tuple[Checkpoint, ...]
@@ -69,36 +69,36 @@ class Segmenter:
     def __post_init__(self) -> None:
         if self.symmetries not in get_args(Symmetries):
             raise SomaNetError(
-                f"Expected 1, 4 (mirrored) or 8 (mirrored and turned) symmetries, found {self.symmetries}. Give one of "
-                "these."
+                f"Expected 1, 4 (flips) or 8 (flips and turns) test-time augmentations, found {self.symmetries}. Give "
+                "one of these."
             )
         if not self.networks:
-            raise SomaNetError("No network to segment with. Name one.")
+            raise SomaNetError("Expected at least one network to segment with, found none. Name one.")
         outputs = [network.spec.outputs for network in self.networks]
         if other := next((o for o in outputs if o != outputs[0]), None):
             raise SomaNetError(
-                f"Networks whose answers are averaged must give the same maps; one gives {', '.join(outputs[0])}, "
-                f"another {', '.join(other)}. Name networks that were trained with the same outputs."
+                f"The networks of an ensemble must have the same outputs; one has {', '.join(outputs[0])}, another "
+                f"{', '.join(other)}. Name networks that were trained with the same outputs."
             )
 
     @classmethod
     def of(cls, model: nn.Module, spec: ModelSpec) -> Segmenter:
-        """One network that is in memory only."""
+        """A single network that exists in memory only."""
         return cls((Checkpoint(model, spec, sha256=""),))
 
     @property
     def first(self) -> Checkpoint:
-        """The network whose settings count."""
+        """The network whose settings are used."""
         return self.networks[0]
 
     @property
     def serves(self) -> Serves:
-        """What it was made for: the first network's, and the kind of microscopy of any."""
+        """The intended use: the first network's, with the modality of any that has one."""
         kinds = [n.serves.modality for n in self.networks if n.serves.modality is not None]
         return self.first.serves.model_copy(update={"modality": kinds[0]}) if kinds else self.first.serves
 
     def at(self, rescale: float) -> Segmenter:
-        """The same with images resized by another factor."""
+        """The same with images rescaled by another factor."""
         return dataclasses.replace(self, rescale=rescale)
 
     def probabilities(self, image: NDArray[Any]) -> Float32:
@@ -110,7 +110,7 @@ class Segmenter:
         return self._to_labels(self.probabilities(image))
 
     def segment(self, image: NDArray[Any]) -> Segmented:
-        """Labels, and how sure the networks are of each, of an image YX or YXC."""
+        """Labels of an image YX or YXC, and the confidence in each."""
         maps = list(self._maps(image))
         labels_YX = self._to_labels(_mean(maps))
         soma = self.first.spec.outputs.index("soma")
@@ -119,16 +119,16 @@ class Segmenter:
         return Segmented(labels_YX, confidence_of(labels_YX, sure))
 
     def _maps(self, image: NDArray[Any]) -> Iterator[Float32]:
-        """Each network's answer, CYX."""
+        """Each network's output, CYX."""
         for network in self.networks:
             yield answer_rescaled(partial(self._answer, network), image, self.rescale)
 
     def _answer(self, network: Checkpoint, image: NDArray[Any]) -> Float32:
-        """The mean of what a network says of an image seen in every way, CYX."""
+        """A network's mean output over all test-time augmentations of an image, CYX."""
         from somanet.segmentation.inference.prediction import answer_input
         from somanet.segmentation.network.inputs import to_input
 
-        input_CYX, n_outputs = to_input(image, network.spec), len(network.spec.outputs)  # exposure: once, of the whole
+        input_CYX, n_outputs = to_input(image, network.spec), len(network.spec.outputs)  # exposure: of the whole image
 
         def seen(mirrored: bool, quarters: int) -> Float32:
             turned = _turn(input_CYX, mirrored, quarters)
@@ -159,7 +159,7 @@ def _turn_back(maps_CYX: Float32, mirrored: bool, quarters: int) -> Float32:
 
 
 def _mean(arrays: Iterable[Float32]) -> Float32:
-    """Of arrays of one shape, at least one; of one, that one. An iterator's are held one by one."""
+    """Mean of at least one array of one shape; a single one is returned as it is. Iterators are consumed one by one."""
     rest = iter(arrays)
     total, n = next(rest), 1
     for array in rest:

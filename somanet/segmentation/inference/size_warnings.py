@@ -1,4 +1,4 @@
-"""What a user should know about label images that were just made."""
+"""Warnings about freshly predicted label images."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 
 def notes_on(labelled: Sequence[Labelled], serves: Serves, *, factor: float) -> Iterator[str]:
-    """Notes, a sentence or two each: pages taken for time points, blank frames, somas of another size than expected.
+    """Warnings, a sentence or two each: pages taken for time points, blank frames, somas of an unexpected size.
 
     Args:
-        labelled: everything that was labelled.
-        serves: what the network was made for.
-        factor: by which it saw images resized.
+        labelled: everything that was segmented.
+        serves: the network's intended use.
+        factor: the factor by which images were rescaled.
     """
     if movies := [one.item for one in labelled if one.item.unnamed]:
         yield (
-            f"{movies[0].path}{_and_others(movies)}: the file does not say what its pages are; they were taken for "
+            f"{movies[0].path}{_and_others(movies)}: the file does not name the axis of its pages; they were taken for "
             "time points. If they are focal planes, give --z max or --z 0."
         )
     if blank := [one for one in labelled if one.blank_frames]:
         frames = blank[0].blank_frames
         yield (
-            f"{blank[0].item.path}{_and_others(blank)}: {len(frames)} frames show nothing and were given no labels "
+            f"{blank[0].item.path}{_and_others(blank)}: {len(frames)} blank frames got no labels "
             f"({listed(frames)}, counted from 0)."
         )
     none_found = not any(one.n_objects for one in labelled)
-    # an image without somas among others is no news
+    # a single image without somas among others is not worth a warning
     asked = [one for one in labelled if one.n_objects or none_found]
     odd = [(one, note) for one in asked if (note := _note(one, serves, factor))]
     if odd:

@@ -1,8 +1,8 @@
-"""Probabilities that mean what they say: one number that divides a network's soma logits, fitted on labelled images.
+"""Calibrated probabilities: one number that divides a network's soma logits, fitted on labelled images.
 
 Temperature scaling, Guo et al. 2017, "On Calibration of Modern Neural Networks", for the soma output of every pixel.
-It changes how sure a network says it is, never which pixels or objects it finds: labels are made of the probabilities
-as the network gives them.
+It changes a network's confidence, never which pixels or objects it detects: labels are made from the uncalibrated
+probabilities.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from somanet.segmentation.network.probabilities import sigmoid
 from somanet.segmentation.network.temperature import Temperature
 
 LOWEST, HIGHEST = 0.05, 20.0
-"""Of a temperature. A fit that ends there has not found one."""
+"""Limits of a temperature. A fit that ends at one of them has failed."""
 SUREST = 1e-7
-"""A float32 probability says no more than that it is so close to 0 or 1."""
+"""A float32 probability cannot be resolved more closely to 0 or 1."""
 ECE_BINS = 15
 
 Float32 = NDArray[np.float32]
 
 
 def to_logits(probabilities: Float32) -> Float32:
-    """The logits of probabilities, those beyond 1e-7 from 0 or 1 cut off there."""
+    """The logits of probabilities, which are clipped to 1e-7 from 0 and 1."""
     inside = np.clip(probabilities, SUREST, 1 - SUREST).astype(np.float64)
     logits: Float32 = np.log(inside / (1 - inside)).astype(np.float32)
     return logits
 
 
 def calibrated(soma_probability: Float32, temperature: float) -> Float32:
-    """Soma probabilities of a network, calibrated; a temperature of 1 changes nothing."""
+    """Calibrated soma probabilities of a network; a temperature of 1 changes nothing."""
     if temperature == 1:
         return soma_probability
     return sigmoid(to_logits(soma_probability) / np.float32(temperature))
 
 
 def fit_temperature(soma_probabilities: Sequence[Float32], truths: Sequence[NDArray[np.bool_]]) -> Temperature:
-    """Fit the temperature to labelled images by the least cross entropy; every pixel counts alike.
+    """Fit the temperature to labelled images by minimal cross entropy; every pixel counts alike.
 
     Args:
-        soma_probabilities: of the network, one YX per image.
-        truths: whether each pixel belongs to a soma, in the same order and sizes.
+        soma_probabilities: the network's predictions, one YX per image.
+        truths: ground truth: whether each pixel belongs to a soma, in the same order and sizes.
 
     Raises:
         SomaNetError: there are no images, or no temperature from 0.05 to 20 is best: the network is right about every
@@ -54,7 +54,7 @@ def fit_temperature(soma_probabilities: Sequence[Float32], truths: Sequence[NDAr
     from scipy.optimize import minimize_scalar
 
     if not soma_probabilities:
-        raise SomaNetError("No images to calibrate with; expected labelled images that the network did not learn from.")
+        raise SomaNetError("No images to calibrate with; expected labelled images that the network was not trained on.")
     logits = to_logits(np.concatenate([p.ravel() for p in soma_probabilities]))
     truth = np.concatenate([t.ravel() for t in truths])
 
@@ -90,21 +90,21 @@ _RIGHT = "right about every pixel"
 def _no_temperature(n_images: int, network_is: str) -> str:
     return (
         f"No temperature from {LOWEST:g} to {HIGHEST:g} fits these images ({n_images}): the network is {network_is}. "
-        "Calibrate with more images, which it did not learn from, or look at its scores first."
+        "Calibrate with more images that it was not trained on, or look at its scores first."
     )
 
 
 def cross_entropy(logits: Float32, truth: NDArray[np.bool_]) -> float:
-    """Mean cross entropy of logits with what is true, in nats."""
+    """Mean cross entropy of logits against the ground truth, in nats."""
     # log(1 + exp(-z)) where true, log(1 + exp(z)) where not
     return float(np.logaddexp(0, np.where(truth, -logits, logits)).mean(dtype=np.float64))
 
 
 def expected_calibration_error(probability: Float32, truth: NDArray[np.bool_]) -> float:
-    """How far probabilities lie from frequencies.
+    """How far probabilities deviate from observed frequencies.
 
-    Over 15 equal bins of the probability: the distance of its mean from the share of pixels that are true, averaged
-    with each bin weighted by its pixels (Guo et al. 2017, equation 3, for the probability of a soma).
+    Over 15 equal bins of the probability: the distance of its mean from the share of true soma pixels, averaged with
+    each bin weighted by its pixels (Guo et al. 2017, equation 3, for the probability of a soma).
     """
     bins = np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
     said = np.bincount(bins.ravel(), probability.ravel().astype(np.float64), ECE_BINS)

@@ -1,4 +1,4 @@
-"""Movies to label images: which frames show anything, and every frame's somas, one frame in memory at a time."""
+"""Movies to label images: detect blank frames and segment every other frame, one in memory at a time."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 Frame = NDArray[np.generic]
 
 BLANK_CONTRAST = 0.05
-"""A frame whose contrast is below this share of the movie's usual one shows nothing: lamp off, shutter closed."""
+"""A frame is blank if its contrast is below this share of the movie's usual one: lamp off, shutter closed."""
 MOST_WORKERS = 4
-"""Each holds a frame's activations, some 0.2 GB per megapixel."""
+"""Each worker holds a frame's activations, some 0.2 GB per megapixel."""
 SAMPLED = (slice(None, None, 2), slice(None, None, 2))
 
 
 def usual_workers() -> int:
-    """Frames that are segmented at once on this machine: one per processor, at most :data:`MOST_WORKERS`."""
+    """Number of frames segmented at once on this machine: one per processor, at most :data:`MOST_WORKERS`."""
     return min(available_processors(), MOST_WORKERS)
 
 
 def find_blank_frames(frames: Iterable[Frame]) -> tuple[int, ...]:
-    """Numbers of frames that show nothing: constant, or with hardly any contrast beside the movie's other frames.
+    """Numbers of blank frames: constant, or with hardly any contrast compared with the movie's other frames.
 
-    Contrast is the distance from the median to the 99.9 percentile. A movie that shows nothing anywhere is blank in
-    its constant frames only: noise is all that there is to compare with.
+    Contrast is the distance from the median to the 99.9 percentile. In an empty movie only constant frames are blank,
+    as there is only noise to compare with.
     """
     contrasts, constant = [], []
     for frame in frames:
@@ -54,7 +54,7 @@ def segment_frames(
     blank_frames: Collection[int] = (),
     workers: int | None = None,
 ) -> Iterator[NDArray[np.int32]]:
-    """Label the somas of every frame by one network; see :func:`segmented_frames`.
+    """Segment the somas of every frame with one network; see :func:`segmented_frames`.
 
     Yields:
         YX int32, 0 = background, ids without meaning between frames.
@@ -72,21 +72,21 @@ def segmented_frames(
     blank_frames: Collection[int] = (),
     workers: int | None = None,
 ) -> Iterator[Segmented]:
-    """Label the somas of every frame, with the confidence in each.
+    """Segment the somas of every frame, with the confidence in each.
 
-    Frames larger than a tile are answered in overlapping tiles. Memory does not grow with the movie. Several frames are
-    worked on at once, each by one thread: on two cores that is as fast as two threads for one frame on an idle machine
-    and five times faster beside another busy process, for which threads that share a frame wait at every layer; and the
-    sums do not depend on the number of cores.
+    Frames larger than a tile are predicted in overlapping tiles. Memory does not grow with the movie. Several frames
+    are processed at once, each by one thread: on two cores that is as fast as two threads per frame on an idle machine,
+    and five times faster beside another busy process, for which threads that share a frame would wait at every layer;
+    and sums do not depend on the number of cores.
 
     Args:
         segmenter: the network or networks.
         frames: YX frames of one size.
-        blank_frames: get no labels: a network asked about noise alone may find anything in it.
+        blank_frames: frames that get no labels: a network may predict anything on pure noise.
         workers: frames at once; one per processor, at most :data:`MOST_WORKERS`, if None.
 
     Yields:
-        one per frame; ids without meaning between frames.
+        One per frame; ids have no meaning between frames.
     """
     import torch
 

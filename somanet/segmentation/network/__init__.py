@@ -1,1 +1,1 @@
-"""Networks that find somas: what they are, what enters them, how they are stored, one pass."""
+"""Networks that segment somas: architectures, inputs, checkpoints and the forward pass."""

@@ -32,8 +32,8 @@ def blocks_from_output(model: nn.Module, *, in_channels: int = 3) -> list[Block]
 
     A block is a child of the network, its encoder or its decoder; containers whose children run one by one count child
     by child. In the paper's U-Net: head, the last double convolution, its transposed convolution, the double
-    convolution before, … The order is that in which the blocks finish in a forward pass; parts that take no share in
-    it (an encoder's classifier) come last.
+    convolution before, … The order is that in which the blocks finish in a forward pass; parts that do not take part
+    in it (an encoder's classifier) come last.
     """
     finished = _finishing_order(model, in_channels)
     ran: list[tuple[int, Block]] = []
@@ -87,9 +87,9 @@ def _finishing_order(model: nn.Module, in_channels: int) -> dict[str, int]:
 
 
 def freeze_all_but_last(model: nn.Module, n_blocks: int | Literal["all"], *, in_channels: int = 3) -> list[str]:
-    """Freeze every block but the last ``n_blocks`` before the output; give the trainable blocks' names.
+    """Freeze every block but the last ``n_blocks`` before the output; returns the trainable blocks' names.
 
-    Frozen means no gradient and, with :func:`set_training_mode`, no moving batch-norm statistics.
+    Frozen means no gradient and, with :func:`set_training_mode`, fixed batch-norm statistics.
 
     Raises:
         SomaNetError: the network has fewer blocks.
@@ -110,9 +110,9 @@ def freeze_all_but_last(model: nn.Module, n_blocks: int | Literal["all"], *, in_
 
 
 def freeze_all_but_last_tensors(model: nn.Module, n_tensors: int) -> list[str]:
-    """Freeze every parameter tensor but the last ``n_tensors`` in order of definition; give the trainable ones' names.
+    """Freeze all parameter tensors but the last ``n_tensors`` in definition order; returns the trainable ones' names.
 
-    What the authors' code did to retrain "the last three layers" with 12 tensors: it splits a layer, here the last
+    This is how the authors' code retrained "the last three layers", with 12 tensors: it splits a layer, here the last
     transposed convolution, whose kernel stays frozen while its batch norm is trained.
 
     Raises:
@@ -129,7 +129,7 @@ def freeze_all_but_last_tensors(model: nn.Module, n_tensors: int) -> list[str]:
 def set_training_mode(model: nn.Module) -> None:
     """Put the network in training mode, but leave wholly frozen layers in evaluation mode.
 
-    A frozen batch norm in training mode would still move its running statistics.
+    A frozen batch norm in training mode would still update its running statistics.
     """
     model.train()
     for module in model.modules():

@@ -31,15 +31,15 @@ _Section = TypeVar("_Section", bound=Settings)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network and what is known of it.
+    """A trained network and its metadata.
 
     Attributes:
         model: in evaluation mode, on the CPU.
-        spec: how it was built and how images enter it.
-        sha256: of the weights file.
+        spec: how it is built and how images are preprocessed for it.
+        sha256: hash of the weights file.
         metadata: training settings, scores, provenance, as written at training.
-        serves: what it was made for.
-        calibration: how its soma probabilities become true ones; none if that was never measured.
+        serves: its intended use.
+        calibration: temperature scaling of its soma probabilities; None if it was never fitted.
     """
 
     model: nn.Module
@@ -51,15 +51,15 @@ class Checkpoint:
 
     @property
     def temperature(self) -> float:
-        """By which soma logits are divided to be calibrated; 1 where it was never measured."""
+        """The number by which soma logits are divided to calibrate them; 1 if it was never fitted."""
         return 1.0 if self.calibration is None else self.calibration.temperature
 
 
 def save_checkpoint(folder: Path | str, model: nn.Module, spec: ModelSpec, metadata: Mapping[str, Any]) -> str:
-    """Write a checkpoint folder atomically, replacing one that is there; give the weights' SHA-256."""
+    """Write a checkpoint folder atomically, replacing an older one; returns the weights' SHA-256."""
     from safetensors.torch import save_file
 
-    # contiguous in the default layout, so that equal weights give equal bytes whatever the training layout was
+    # contiguous in the default layout, so that equal weights give equal bytes whatever the layout in training
     tensors = {name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()}
     with atomic_path(folder) as temporary:
         temporary.mkdir()
@@ -80,7 +80,7 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     """The checkpoint's `config.json` as written.
 
     Raises:
-        SomaNetError: the folder or the file is missing or not a checkpoint's.
+        SomaNetError: the folder or the file is missing, or is not a checkpoint's.
     """
     path = Path(folder) / CONFIG
     if not path.is_file():
@@ -118,7 +118,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             f"{folder / CONFIG} describes a network this SomaNet cannot build: "
             f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
         ) from error
-    serves = _section(folder, config, SERVES, Serves, "what its network was made for") or Serves()
+    serves = _section(folder, config, SERVES, Serves, "the intended use of its network") or Serves()
     calibration = _section(folder, config, CALIBRATION, Temperature, "what `somanet calibrate` writes")
     weights = folder / WEIGHTS
     if not weights.is_file():
@@ -143,7 +143,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
 def _section(
     folder: Path, config: Mapping[str, Any], name: str, kind: type[_Section], expected: str
 ) -> _Section | None:
-    """A section that a configuration need not have; None if it has none."""
+    """An optional section of a configuration; None if it is missing."""
     if name not in config:
         return None
     try:
@@ -152,6 +152,6 @@ def _section(
         first = error.errors()[0]
         where = ".".join([name, *map(str, first["loc"])])
         raise SomaNetError(
-            f"{folder / CONFIG}: expected in {where} {expected}, found something else: {first['msg']}. Was it edited, "
+            f"{folder / CONFIG}: expected {expected} in {where}, found something else: {first['msg']}. Was it edited, "
             "or written by a newer SomaNet?"
         ) from error

@@ -1,4 +1,4 @@
-"""One pass of a network: the logits of an input of any size."""
+"""The forward pass: logits of an input of any size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STRIDE = 32  # every network here halves its input up to five times
 
 
 def predict_logits(model: nn.Module, input_CYX: Float32) -> Float32:
-    """Logits CYX of one network input CYX; edges are mirrored up to the network's stride and cut off again."""
+    """Logits CYX of one network input CYX, padded to the network's stride by mirroring and cropped afterwards."""
     _, height, width = input_CYX.shape
     pad_y, pad_x = -height % STRIDE, -width % STRIDE
     padded = np.pad(input_CYX, ((0, 0), (0, pad_y), (0, pad_x)), mode="symmetric")

@@ -1,4 +1,4 @@
-"""How an image enters a network, and what the network is asked for. One home for both."""
+"""Inputs and targets of a network: preprocessing of images, and target maps from labels."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def to_unit(image: NDArray[np.generic]) -> NDArray[np.generic]:
 
 @dataclass(frozen=True)
 class Exposure:
-    """What an image as a whole says about its brightness; training measures it before cutting and augmenting.
+    """Intensity statistics of a whole image; training measures them before cutting patches and augmenting.
 
     Attributes:
         inverted: bright background, dark objects.
-        low, high: the range of intensities that matters, its 1 and 99.9 percentiles.
-        background: the commonest intensity of the darker half.
+        low, high: the relevant range of intensities, the 1 and 99.9 percentiles.
+        background: the most frequent intensity of the darker half.
     """
 
     inverted: bool
@@ -72,7 +72,7 @@ class Exposure:
 
 
 def measure_exposure(image_YXC: NDArray[np.generic]) -> Exposure:
-    """Measure an image that :func:`to_unit` gave."""
+    """Measure an image from :func:`to_unit`."""
     unit_YXC = _scaled(image_YXC)
     p5, p50, p95 = np.percentile(unit_YXC[::2, ::2].mean(axis=-1), (5, 50, 95))
     # a long dark tail on a bright background: stained tissue, bright field
@@ -83,12 +83,12 @@ def measure_exposure(image_YXC: NDArray[np.generic]) -> Exposure:
 
 
 def unit_to_input(image_YXC: NDArray[np.generic], spec: ModelSpec, exposure: Exposure | None = None) -> Float32:
-    """The network's input CYX float32 from what :func:`to_unit` gives.
+    """The network's input CYX float32 from an image of :func:`to_unit`.
 
     Args:
         image_YXC: an image or a part of one.
-        spec: says which channels are made.
-        exposure: of the whole image; none measures ``image_YXC`` itself.
+        spec: defines the channels.
+        exposure: statistics of the whole image; None measures ``image_YXC`` itself.
     """
     unit = _scaled(image_YXC)
     if spec.input != "rgb":
@@ -110,7 +110,7 @@ def _scaled(image_YXC: NDArray[np.generic]) -> Float32:
 
 
 def _intensity(unit_YXC: Float32, *, inverted: bool) -> Float32:
-    """One brightness per pixel, objects bright: the strongest channel, or the inverted mean on a bright background."""
+    """One intensity per pixel, objects bright: the strongest channel, or the inverted mean on a bright background."""
     intensity: Float32 = -unit_YXC.mean(axis=-1) if inverted else _strongest(unit_YXC)
     return intensity
 
@@ -133,7 +133,7 @@ def _contrasts(unit_YXC: Float32, exposure: Exposure, *, from_background: bool) 
 
 
 def _background(intensity_YX: Float32) -> float:
-    """The commonest brightness of the darker half: the mode of its smoothed histogram."""
+    """The most frequent intensity of the darker half: the mode of its smoothed histogram."""
     low, middle = (float(q) for q in np.percentile(intensity_YX, (0.5, 50)))
     if middle <= low:
         return middle
@@ -144,7 +144,7 @@ def _background(intensity_YX: Float32) -> float:
 
 
 def make_targets(labels_YX: NDArray[np.integer], outputs: Sequence[str]) -> Float32:
-    """What the network should answer for a label image.
+    """The target maps for a label image.
 
     `soma` is the foreground. `boundary` is the rim of every object, inside it and one or two pixels wide, so that
     touching somas keep separate cores. `distance` is each pixel's distance from its own object's rim, as a share of the
@@ -162,7 +162,7 @@ def make_targets(labels_YX: NDArray[np.integer], outputs: Sequence[str]) -> Floa
 
 
 def contour(labels_YX: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Pixels of an object of which a neighbour above, below, left or right is not: scikit-image's inner boundaries."""
+    """Pixels of an object with a neighbour above, below, left or right outside it: scikit-image's inner boundaries."""
     edge = np.zeros(labels_YX.shape, bool)
     changes_Y, changes_X = labels_YX[1:] != labels_YX[:-1], labels_YX[:, 1:] != labels_YX[:, :-1]
     edge[1:] |= changes_Y
@@ -183,7 +183,7 @@ def _rim(labels_YX: NDArray[np.integer]) -> NDArray[np.bool_]:
 
 
 def _relative_distance(labels_YX: NDArray[np.integer]) -> Float32:
-    """Distance from the rim over the object's largest; the rim itself is not 0, so that a thin object has a map too."""
+    """Distance from the rim over the object's largest; not 0 at the rim, so that thin objects have a map too."""
     distance = np.where(labels_YX > 0, ndimage.distance_transform_edt(~contour(labels_YX)) + 1, 0)
     largest = np.ones(int(labels_YX.max(initial=0)) + 1)
     np.maximum.at(largest, labels_YX.ravel(), distance.ravel())

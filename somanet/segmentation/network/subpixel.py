@@ -1,4 +1,4 @@
-"""A U-Net that answers for every pixel without computing at every pixel."""
+"""A U-Net that predicts every pixel without computing at full resolution."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def subpixel_unet(
     """An smp U-Net without its last decoder level, with a sub-pixel convolution as its head.
 
     The last level of a U-Net convolves twice at full resolution, with no skip connection to gain detail from, and takes
-    a third of the time. Here a 3x3 convolution at half the resolution gives four logits per class and place, which are
-    laid out as 2 x 2 pixels (Shi et al. 2016, https://arxiv.org/abs/1609.05158).
+    a third of the time. Here a 3x3 convolution at half the resolution gives four logits per class and position, which
+    are rearranged into 2 x 2 pixels (Shi et al. 2016, https://arxiv.org/abs/1609.05158).
 
     Args:
-        encoder: as smp names it; random weights.
-        in_channels: of the image.
+        encoder: smp's name of it; weights are random.
+        in_channels: channels of the image.
         classes: logits per pixel.
-        decoder_channels: widths of the four levels, deepest first; none = smp's own.
+        decoder_channels: widths of the four levels, deepest first; None = smp's own.
 
     Returns:
-        a network from images NCHW to logits N x classes x H x W.
+        A network from images NCHW to logits N x classes x H x W.
 
     Raises:
         SomaNetError: there are not four decoder widths.

@@ -1,4 +1,4 @@
-"""The temperature of a network's soma logits, as its checkpoint keeps it."""
+"""The temperature of a network's soma logits, as stored in its checkpoint."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Temperature(Settings):
     """Section `calibration` of a checkpoint's `config.json`."""
 
     temperature: PositiveFloat
-    """Soma logits are divided by it: above 1 the network was too sure."""
+    """Soma logits are divided by it; above 1 the network was overconfident."""
     images: PositiveInt
-    """Labelled images that it was fitted on."""
+    """Number of labelled images that it was fitted on."""
     nll_before: Nats
     nll_after: Nats
     """Cross entropy per pixel of those images."""

@@ -21,7 +21,8 @@ def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
 def _upsample(in_channels: int, out_channels: int) -> nn.Sequential:
     """2x2 transposed convolution, batch norm, ReLU; twice the size.
 
-    The paper does not name this batch norm, but its parameter count does: without it 480 parameters are missing.
+    The paper does not mention this batch norm, but its parameter count implies it: without it 480 parameters are
+    missing.
     """
     return nn.Sequential(
         nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2),

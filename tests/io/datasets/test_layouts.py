@@ -162,7 +162,7 @@ def test_several_data_sets_and_twin_names(tmp_path: Path) -> None:
         open_dataset(tmp_path / "sets")
     write_image(tmp_path / "twins" / "a.png", ITEMS[0].image)
     write_image(tmp_path / "twins" / "a.tif", ITEMS[0].image)
-    with pytest.raises(SomaNetError, match="one name"):
+    with pytest.raises(SomaNetError, match="the same name"):
         open_dataset(tmp_path / "twins")
 
 
@@ -172,7 +172,7 @@ def test_what_cannot_be_written(tmp_path: Path, write: object) -> None:
     odd = LabelledImage("a", ITEMS[0].image, np.zeros((X, Y), np.int32))
     for items, words in (
         ([], "found none"),
-        ([item("../a")], "no file name"),
+        ([item("../a")], "is not a valid file name"),
         ([item("a"), item("A")], "twice"),
         ([odd], "the labels of 'a'"),
     ):
@@ -188,7 +188,7 @@ def test_what_cannot_be_written(tmp_path: Path, write: object) -> None:
 
 
 def test_overlaps_are_recorded_and_erase_nothing() -> None:
-    """Two 4 × 4 masks share 4 × 1 px: a quarter of either; the first keeps them. The third is hidden."""
+    """Two 4 × 4 masks share 4 × 1 px, a quarter of each; the first keeps them. The third is hidden."""
     first, second, hidden, empty = (np.zeros((Y, X), np.uint8) for _ in range(4))
     first[2:6, 3:7] = 255
     second[2:6, 6:10] = 255

@@ -1,4 +1,4 @@
-"""Data sets for YOLO detectors: what the files say, computed by hand, and what is refused."""
+"""Data sets for YOLO detectors: the content of the files, computed by hand, and what is refused."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_an_older_set_is_replaced_and_other_things_are_kept(tmp_path: Path) -> N
     ("items", "words"),
     [
         ([], "at least one image"),
-        ([item("a"), item("A")], "comes twice"),
-        ([item("a/b")], "no file name"),
+        ([item("a"), item("A")], "occurs twice"),
+        ([item("a/b")], "is not a valid file name"),
         ([LabelledImage("a", np.zeros((3, 5), np.uint16), np.zeros((3, 5), np.int32))], "uint16"),
     ],
 )
@@ -94,7 +94,7 @@ def test_what_makes_no_data_set_is_refused_and_leaves_nothing(
 
 
 def test_tiles_cover_the_image_and_keep_its_pixels() -> None:
-    """10 x 20 in squares of 8: rows 0 and 2; columns 0, 6 and 12."""
+    """10 x 20 in tiles of 8: rows 0 and 2; columns 0, 6 and 12."""
     whole = item()
     seen = np.zeros((HEIGHT, WIDTH), int)
     names = []
@@ -109,7 +109,7 @@ def test_tiles_cover_the_image_and_keep_its_pixels() -> None:
 
 
 def test_a_sliver_of_an_object_has_no_label() -> None:
-    """Object 3 spans columns 4 to 11: squares of 8 from 0, 6 and 12 hold 4, 6 and 0 of its 8 columns."""
+    """Object 3 spans columns 4 to 11: tiles of 8 from 0, 6 and 12 hold 4, 6 and 0 of its 8 columns."""
     tiles = {tile.name: tile for tile in cut_tiles(item(), size_px=8, min_visible=0.6)}
     assert [3 in tiles[f"a_y0_x{x}"].labels for x in (0, 6, 12)] == [False, True, False]
     loose = {tile.name: tile for tile in cut_tiles(item(), size_px=8, min_visible=0.5)}

@@ -100,7 +100,7 @@ def test_a_store_that_refuses_is_one_warning(root: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING):
         describe_experiment(Refusing(), "finetune", experiment_id)  # type: ignore[arg-type]
     [record] = caplog.records
-    assert record.getMessage() == "The experiment finetune was not described in MLflow: Permission denied."
+    assert record.getMessage() == "The experiment finetune got no description in MLflow: Permission denied."
     assert tags_of(root, "finetune") == {}
 
 

@@ -21,7 +21,7 @@ def test_sigterm_becomes_an_exception_and_the_old_handler_returns() -> None:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)  # a second signal does not disturb the clearing up
+            os.kill(os.getpid(), signal.SIGTERM)  # a second signal does not disturb the cleanup
             cleared_up = True
     assert cleared_up
     assert caught.value.code == 143
@@ -58,7 +58,7 @@ def test_a_signal_that_was_held_back_from_what_failed_is_not_forgotten() -> None
 
 
 def test_a_run_whose_end_waits_in_the_spool_is_not_killed(root: Path) -> None:
-    """Its process finished its work while the store was away, and is gone: the records say how it ended."""
+    """Its process finished its work while the store was away, and is gone: the records contain its end."""
     client = open_client(root)
     gone = {**process_tags(), lifecycle.PID: "999999999"}
     finished, cut = (client.create_run("0", tags=gone).info.run_id for _ in range(2))

@@ -1,4 +1,4 @@
-"""Many runs at once, and what is said where the store cannot be asked."""
+"""Many runs at once, and the messages when the store cannot be used."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ READERS: list[Callable[[Path], object]] = [
 def test_a_database_that_is_locked_is_not_called_a_server(
     root: Path, read: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Locked between the check at its opening and the question."""
+    """Locked between the check at its opening and the query."""
 
     def locked(*_: object, **__: object) -> None:
         raise MlflowException("(sqlite3.OperationalError) database is locked\nand much more")

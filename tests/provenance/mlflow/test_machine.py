@@ -1,4 +1,4 @@
-"""Points of the machine's load: through the outbox, counted on, and no reason to fail."""
+"""System metrics: sent through the outbox, numbered consecutively, and never a reason to fail."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_a_logged_model_is_found_by_run_and_by_alias(root: Path, served: ServedM
 
 
 def test_a_model_is_logged_once_and_one_that_was_cut_short_is_replaced(root: Path, served: ServedModel) -> None:
-    """Killed while its files were stored, then after it was whole; logging again makes one whole model of it."""
+    """Killed while its files were stored, then after it was complete; logging again leaves one complete model."""
     client = open_client(root)
     with track_run("a", experiment="e", root=root, system_metrics=False) as run:
         client.create_logged_model(run.experiment_id, name="model", source_run_id=run.run_id)

@@ -1,4 +1,4 @@
-"""How long sending may hold up the work, and what becomes of a record that is not sent."""
+"""How long sending may delay the work, and what happens to a record that is not sent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def record(step: int) -> dict[str, Any]:
 
 
 class Clock:
-    """Time passes only where a test says so."""
+    """A clock that only the test advances."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -104,7 +104,7 @@ def test_a_signal_while_a_record_is_sent_keeps_it(tmp_path: Path, monkeypatch: p
 
 
 def test_a_run_deleted_meanwhile_is_no_impossible_record(root: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """MLflow has one code for both; the work goes on only where the run is gone."""
+    """MLflow has one code for both; the work continues only if the run is gone."""
     client = open_client(root)
     run_id = client.create_run("0").info.run_id
     box = Outbox(client, root, run_id)
@@ -114,7 +114,7 @@ def test_a_run_deleted_meanwhile_is_no_impossible_record(root: Path, caplog: pyt
     client.delete_run(run_id)
     with caplog.at_level(logging.WARNING):
         assert box.deliver(record(1)) == "kept"
-    assert "was deleted in MLflow. Bring it back with `MLFLOW_TRACKING_URI=" in caplog.text
+    assert "was deleted in MLflow. Restore it with `MLFLOW_TRACKING_URI=" in caplog.text
     client.restore_run(run_id)
     assert box.deliver(record(2)) == "sent"
     assert [m.step for m in client.get_metric_history(run_id, "loss")] == [1, 2]

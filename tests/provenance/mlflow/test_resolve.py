@@ -67,7 +67,7 @@ NAMES += ["models:/somanet@champion", "models:/somanet/1", "{model}"]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_leads_to_the_weights(store: tuple[Path, dict[str, str]], name: str) -> None:
-    """The folder that was trained is gone; what the store keeps is enough, and is read in its place."""
+    """The trained folder is gone; the store's copy suffices and is read in place."""
     root, runs = store
     folder = resolve_checkpoint(name.format(**runs), root=root)
     assert folder.is_relative_to(root / "mlruns")
@@ -93,10 +93,10 @@ def test_a_folder_wins_and_a_path_stays_a_path(
         ("0" * 32, r"The run 0{{32}} is not in sqlite:///mlruns/mlflow\.db"),
         ("{empty}", r"run [0-9a-f]{{32}} \(empty, FINISHED\) has no checkpoint\. Was its training killed"),
         ("{scores}", "It scored the network of run {bright}: name that one"),
-        ("{movie}", "It is a part of run {bright}: name that one"),
+        ("{movie}", "It is a child of run {bright}: name that one"),
         (
             "{deleted}",
-            r"belongs to the experiment 'gone', which was deleted in MLflow\. Bring it back with .*--experiment-id",
+            r"belongs to the experiment 'gone', which was deleted in MLflow\. Restore it with .*--experiment-id",
         ),
         ("{damaged}", "The weights of run {damaged} are not those that were recorded: expected sha256"),
         ("champoin", r"no such alias of the registered model 'somanet'; it has champion \(version 1\)\."),
@@ -118,7 +118,7 @@ def test_a_deleted_run_can_be_brought_back(store: tuple[Path, dict[str, str]]) -
     root, runs = store
     client = open_client(root)
     client.delete_run(runs["bright"])
-    with pytest.raises(SomaNetError, match=r"was deleted in MLflow\. Bring it back with .*runs restore"):
+    with pytest.raises(SomaNetError, match=r"was deleted in MLflow\. Restore it with .*runs restore"):
         run_checkpoint(runs["bright"], root=root)
     client.restore_run(runs["bright"])
     assert run_checkpoint(runs["bright"], root=root).is_dir()

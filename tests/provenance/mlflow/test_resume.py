@@ -1,4 +1,4 @@
-"""Which run an interrupted training goes on in."""
+"""The run in which an interrupted training is resumed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def find(root: Path, *, has_state: bool = False, **changes: Any) -> str | None:
 
 @pytest.fixture
 def killed(root: Path) -> str:
-    """A run without epochs that a signal ended before its id was noted."""
+    """A run without epochs that a signal ended before its id was written."""
     with (
         pytest.raises(KeyboardInterrupt),
         track_run("small", experiment="e", root=root, tags={TRAINING: KEY}, system_metrics=False) as run,

@@ -105,7 +105,7 @@ def test_how_the_block_ends_is_how_the_run_ends(root: Path, error: BaseException
 
 
 def test_resuming_repeats_nothing(root: Path) -> None:
-    """Epochs 0 to 2, killed; the checkpoint was of epoch 1, so 2 is computed again: it stands once."""
+    """Epochs 0 to 2, killed; the checkpoint was from epoch 1, so 2 is computed again: it appears once."""
     with pytest.raises(KeyboardInterrupt), quick(root, params=SETTINGS) as first:  # noqa: PT012
         for epoch in range(3):
             first.log_epoch(epoch, {"loss": 1.0 / (epoch + 1)})
@@ -160,7 +160,7 @@ def test_final_scores_are_sent_in_one_call_for_each_step(root: Path, monkeypatch
 
 
 def test_what_waits_is_sent_before_a_run_goes_on(root: Path) -> None:
-    """Epochs 1 and 2 and that it was killed wait: they neither come twice nor end the run that goes on."""
+    """Epochs 1 and 2 and the KILLED status are pending: they neither appear twice nor end the resumed run."""
     with quick(root) as run:
         pass
     for step in (1, 2):
@@ -279,7 +279,7 @@ def test_system_metrics_are_recorded(root: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_outage_loses_nothing_and_stops_nobody(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """The store is away from epoch 1 to the end of the run: the replay makes it as if nothing had been."""
+    """The store is away from epoch 1 to the end of the run: the replay leaves no trace of the outage."""
     from mlflow.exceptions import MlflowException
 
     note = tmp_path / "note.txt"
@@ -298,7 +298,7 @@ def test_an_outage_loses_nothing_and_stops_nobody(
         run.log_file(note)
         note.unlink()
     outage, end = (record.message for record in caplog.records)
-    assert outage.startswith("The tracking store does not answer or refuses (connection refused.) The work goes on")
+    assert outage.startswith("The tracking store does not respond or refuses (connection refused.) The work goes on")
     assert end.startswith(f"4 records of run {run.run_id} wait in mlruns/spool: `somanet sync` sends them")
     assert history(root, run.run_id, "loss") == [(0, 0.5)]
     assert pending_runs(root) == [run.run_id]

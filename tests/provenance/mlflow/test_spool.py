@@ -1,4 +1,4 @@
-"""Records that wait: kept whole, sent in order, each once, whoever keeps and sends at the same time."""
+"""Pending records: kept whole, sent in order, each once, whichever processes keep and send at the same time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUN = "a" * 32
 
 
 class Store:
-    """A client that writes down what it is sent; `before` is called first."""
+    """A client that records what it is sent; `before` is called first."""
 
     def __init__(self, before: Callable[[], None] = lambda: None) -> None:
         self.got: list[Any] = []
@@ -94,7 +94,7 @@ def test_many_rows_go_in_few_calls_of_a_size_that_mlflow_takes(tmp_path: Path) -
 
 
 def test_what_is_kept_while_others_are_sent_is_sent_too(tmp_path: Path) -> None:
-    """A training keeps a record at the moment at which `somanet sync` sends the one before."""
+    """A training keeps a record while `somanet sync` sends the previous one."""
     late = [metrics(2), tags(a="2"), END]
     keep(tmp_path, metrics(1))
     store = Store(lambda: keep(tmp_path, late.pop(0)) if late else None)
@@ -113,14 +113,14 @@ def test_a_replay_that_fails_half_way_goes_on_where_it_was(tmp_path: Path) -> No
     for record in (metrics(1), tags(a="1"), tags(b="2"), END):
         keep(tmp_path, record)
     store = Store(answer)
-    with pytest.raises(SomaNetError, match=r"does not take the 2 records that wait for run a+: gone\. They stay"):
+    with pytest.raises(SomaNetError, match=r"does not accept the 2 waiting records of run a+: gone\. They stay"):
         replay_run(store, tmp_path, RUN)
     assert replay_run(store, tmp_path, RUN) == 2
     assert store.got == [[("loss", 0.5, 1)], {"a": "1"}, {"b": "2"}, "FINISHED"]
 
 
 def test_a_replay_keeps_to_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three records of 10 s each, 15 s given: two are sent."""
+    """Three records of 10 s each, a limit of 15 s: two are sent."""
     now = [0.0]
     monkeypatch.setattr(spool.time, "monotonic", lambda: now[0])
 
@@ -175,7 +175,7 @@ def test_a_record_that_was_edited_is_named(tmp_path: Path) -> None:
     keep(tmp_path, END)
     file = waiting(tmp_path, RUN)[0]
     file.write_text(json.dumps([1]))
-    with pytest.raises(RunRefused, match=rf"{file.name} is no record"):
+    with pytest.raises(RunRefused, match=rf"{file.name} is not a valid record"):
         replay_run(Store(), tmp_path, RUN)
 
 
@@ -187,7 +187,7 @@ def test_one_run_that_is_refused_does_not_hold_up_the_others(root: Path) -> None
     for run_id in ("0" * 32, there, "f" * 32):
         keep(root, {**tags(a="1"), "run_id": run_id})
     with pytest.raises(
-        SomaNetError, match=r"The run 0{32} is not in .* gives up the 1 records that wait for it\. \(And 1 more runs"
+        SomaNetError, match=r"The run 0{32} is not in .* discards its 1 waiting records\. \(And 1 more runs"
     ):
         replay_spool(root)
     assert pending_runs(root) == ["0" * 32, "f" * 32]

@@ -44,7 +44,7 @@ def test_what_does_not_answer_is_called_what_it_is(tmp_path: Path, monkeypatch: 
     assert "mlflow.db is locked by another process" in str(store.unreachable(tmp_path, error))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@example.org/mlflow")
     assert str(store.unreachable(tmp_path, error)).startswith(
-        "The tracking store https://example.org/mlflow does not answer: database is locked. Is MLFLOW_TRACKING_URI"
+        "The tracking store https://example.org/mlflow does not respond: database is locked. Is MLFLOW_TRACKING_URI"
     )
 
 
@@ -132,12 +132,12 @@ def test_another_programs_database_is_refused(root: Path) -> None:
     with sqlite3.connect(database(root)) as connection:
         connection.execute("CREATE TABLE cats (name TEXT)")
     connection.close()
-    with pytest.raises(SomaNetError, match="not a finished MLflow store: it has 1 tables"):
+    with pytest.raises(SomaNetError, match="not a complete MLflow store: it has 1 tables"):
         ensure_store(root)
 
 
 def test_a_read_only_folder_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests may run as root, who may write everywhere: the system's answer is played."""
+    """The tests may run as root, who may write everywhere: the system's response is simulated."""
     monkeypatch.setattr("somanet.provenance.mlflow.database.os.access", lambda path, mode: False)
     with pytest.raises(SomaNetError, match="read-only"):
         ensure_store(root)
@@ -174,7 +174,7 @@ def test_six_processes_may_be_the_first_at_once(tmp_path: Path, start_python) ->
     processes = [start_python(FIRST_USE, tmp_path, name, len(names), *experiments) for name in names]
     outputs = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0] * len(names), outputs
-    assert not any("not described" in text for _, text in outputs), outputs
+    assert not any("got no description" in text for _, text in outputs), outputs
     client = open_client(tmp_path)
     for name in experiments:
         experiment = client.get_experiment_by_name(name)

@@ -14,14 +14,14 @@ RANKED = View("Scores", ("a_iou", "seconds"), ("training.rate",))
 
 
 def state_of(view: View) -> dict[str, Any]:
-    """A view as the page reads it."""
+    """A view as parsed by the page."""
     [saved] = view_tags([view]).values()
     state: dict[str, Any] = json.loads(json.loads(saved)["state"])
     return state
 
 
 def test_the_store_understands_what_a_view_asks_for(root: Path) -> None:
-    """The page hands filter and order to the store: these runs come back, in this order."""
+    """The page passes filter and order to the store, which returns these runs in this order."""
     for name, iou in [("worse", 0.0), ("better", 0.9), ("unscored", None)]:
         with track_run(name, experiment="unit tests", root=root, system_metrics=False) as run:
             run.log_metrics({"seconds": 1.0} if iou is None else {"a_iou": iou})

@@ -1,4 +1,4 @@
-"""A pipeline as its stages left it, and files that the commands wrote in it: made once, copied for each test."""
+"""A finished pipeline, and files that the commands wrote in it: made once, copied for each test."""
 
 from __future__ import annotations
 

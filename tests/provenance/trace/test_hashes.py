@@ -1,4 +1,4 @@
-"""Hashes as DVC computes them, and where its cache lies."""
+"""Hashes as computed by DVC, and the location of its cache."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_hashes_are_those_of_dvc(tmp_path: Path) -> None:
 
 
 def test_hashes_are_those_of_the_lock() -> None:
-    """What the repository's locks record and nobody has changed since has the recorded hash."""
+    """Files recorded in the repository's locks and unchanged since have the recorded hash."""
     root = Path(__file__).resolve().parents[3]
     hashes, same = Hashes(root), set()
     for lock in (root / "dvc.lock", *root.glob("profiles/*/dvc.lock")):

@@ -1,4 +1,4 @@
-"""Back through a pipeline of three stages, by a dvc.lock whose hashes are DVC's."""
+"""Tracing back through a pipeline of three stages, by a dvc.lock with DVC's hashes."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def test_what_has_changed_since_is_said(project: Path, file: str, text: str, tra
     ("gone", "traced", "words"),
     [
         ("mlruns", "reports/metrics.json", "the run is not in this project's store"),
-        ("data", "reports/metrics.json", "stage data: not here, but in DVC's cache (`dvc checkout` brings it): data"),
+        ("data", "reports/metrics.json", "stage data: not here, but in DVC's cache (`dvc checkout` restores it): data"),
         ("models", "reports/metrics.json", "stage train@mine: not here, but in DVC's cache"),
         (
             "reports/runs",
             "reports/metrics.json",
             "neither here nor in DVC's cache (`dvc pull` or `dvc repro`): reports/",
         ),
-        ("reports/metrics.json", "reports/metrics.json", "the file is not here"),
+        ("reports/metrics.json", "reports/metrics.json", "the file is missing"),
     ],
 )
 def test_what_is_missing_is_said(project: Path, runs: dict[str, str], gone: str, traced: str, words: str) -> None:
@@ -74,7 +74,7 @@ def test_what_is_missing_is_said(project: Path, runs: dict[str, str], gone: str,
     assert any(words in one for one in chain.missing), chain.missing
     if gone == "mlruns":
         assert f"run {runs['mine']}" in {one.id for one in chain.links}  # named by the file that DVC restores
-        assert not (project / "mlruns").exists()  # looking makes no store
+        assert not (project / "mlruns").exists()  # tracing creates no store
 
 
 def test_an_input_is_where_the_chain_begins(project: Path) -> None:

@@ -25,7 +25,7 @@ def test_a_network_leads_to_its_run_and_to_what_it_started_from(project: Path, r
 
 
 def test_data_that_a_run_used_and_that_changed(project: Path) -> None:
-    """DVC's lock may follow the new data; the run's own digest still tells."""
+    """DVC's lock may follow the new data; the run's own digest still shows the change."""
     (project / "data" / "a.csv").write_text("9")
     write_lock(project)
     changed = trace(project / "models" / "seed0").changed
@@ -53,7 +53,7 @@ def _at(commit: str) -> Any:
 
 
 def test_a_training_that_changed_no_weight_does_not_lead_back_to_itself(project: Path) -> None:
-    """Its run says that the weights started from themselves; a movie's run leads to it through the weights."""
+    """Its run records that the weights started from themselves; a movie's run leads to it through the weights."""
     weights = "c" * 64
     with track_run("still", experiment="finetune", root=project, system_metrics=False) as training:
         training.set_tags({"weights_sha256": weights, "start_weights_sha256": weights})

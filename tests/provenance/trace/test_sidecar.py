@@ -1,4 +1,4 @@
-"""Files of the commands, by the records that these write beside them."""
+"""Files of the commands, by their sidecar files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_file_of_an_analysis(lab: Path, runs: dict[str, str], name: str) -> No
 
 
 def test_a_table_that_was_edited(lab: Path, tmp_path: Path) -> None:
-    """Copied as a whole, an analysis tells of itself wherever it lies; networks are named, their runs elsewhere."""
+    """Copied as a whole, an analysis can be traced anywhere; networks are named, their runs are elsewhere."""
     shutil.copytree(lab / "out", tmp_path / "out")
     assert trace(tmp_path / "out", root=lab).changed == ()
     with (tmp_path / "out" / "migration.csv").open("a") as file:

@@ -33,7 +33,7 @@ class Drawn:
 
 
 def walk(drawing: str) -> dict[str, str]:
-    """The chain of a: its links in their order, each with those that it was made from."""
+    """The chain of a: its links in order, each with those that it was made from."""
     links = Tracer([Drawn(drawing)]).links(Node("data", "a"))
     return {link.name: "".join(one.removeprefix("data ") for one in link.made_from) for link in links}
 
@@ -72,7 +72,8 @@ def test_each_node_is_read_once_and_its_records_are_joined_in_the_order_of_the_r
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("stranger.csv", "Nothing here tells where stranger"), ("none.csv", "none.csv not found")]
+    ("name", "words"),
+    [("stranger.csv", "The origin of stranger.csv is not recorded here"), ("none.csv", "none.csv not found")],
 )
 def test_a_file_of_unknown_origin_is_one_line(project: Path, name: str, words: str) -> None:
     (project / "stranger.csv").write_text("1")
@@ -86,7 +87,7 @@ def test_the_command_prints_text_or_json(project: Path, capsys: pytest.CaptureFi
     text = capsys.readouterr().out
     assert text.startswith("reports/metrics.json\n    sha256: ")
     assert "\nstage train@mine\n    command: python train.py mine\n" in text
-    assert text.rstrip().endswith("What could be checked is as it was recorded.")
+    assert text.rstrip().endswith("Everything that could be checked is as recorded.")
     assert somanet("trace", "reports/metrics.json", "--json", cwd=project) is None
     told = json.loads(capsys.readouterr().out)
     assert told["file"] == "reports/metrics.json"

@@ -20,7 +20,7 @@ def link(chain: Chain, what: str) -> dict[str, Any]:
 
 
 def kinds(chain: Chain) -> list[str]:
-    """What the links are, from the file on."""
+    """The ids of the links, starting with the file."""
     return [one.what for one in chain.links]
 
 

@@ -1,4 +1,4 @@
-"""Every engine gives torch's answers: the same logits, the same somas, however it is asked."""
+"""Every engine gives torch's outputs: the same logits, the same somas, however it is called."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_every_engine_computes_the_bundled_network_in_float32(engine: str, bundl
 
 
 def test_another_precision_is_told() -> None:
-    """The number types are those of the weights that are there, not of those that were expected."""
+    """The data types are those of the actual weights, not of the expected ones."""
     whole = torch.nn.Conv2d(3, 1, 1)
     assert EagerEngine(whole).precision == "float32"
     assert EagerEngine(torch.nn.Sequential(whole, torch.nn.Conv2d(1, 2, 1).half())).precision == "float16+float32"
@@ -144,7 +144,7 @@ def test_another_answer_is_no_agreement() -> None:
 
 def test_a_network_that_keeps_its_example_size_is_refused(engine: str) -> None:
     checkpoint = Checkpoint(FixedSize().eval(), ModelSpec(), "0" * 64)
-    with pytest.raises(SomaNetError, match=r"does not answer for 1 image of 192 × 128 px.*keeps a size of its own"):
+    with pytest.raises(SomaNetError, match=r"for 1 image of 192 × 128 px.*has a fixed image size built in"):
         with_engine(checkpoint, engine)
 
 

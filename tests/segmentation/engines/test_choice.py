@@ -1,4 +1,4 @@
-"""Which engine is taken, what is said about it, and what is refused."""
+"""Which engine is chosen, the notes about it, and what is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.segmentation.engines.worlds import FAST, FixedSize, WithoutOnnx, brig
 
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let packages be missing."""
+    """Make packages appear to be missing."""
 
     def hide(*names: str) -> None:
         find = importlib.util.find_spec

@@ -1,4 +1,4 @@
-"""Integers in place of floats: close where the network bears it, never the default."""
+"""Int8 quantisation: close where the network tolerates it, never the default."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_network_of_two_brightnesses_bears_it(graph: bytes) -> None:
 
 @pytest.mark.parametrize("name", list(FAST))
 def test_its_precision_is_told(graph: bytes, name: str) -> None:
-    """By what the runtime was given or made of it, though the engine is asked for float32 in the same way."""
+    """By what the runtime actually runs, although the engine requests float32 in the same way."""
     for package in FAST[name]:
         pytest.importorskip(package)
     from benchmarks.engines.int8 import quantise

@@ -1,4 +1,4 @@
-"""Which networks can be computed by another engine: the lists of docs/engines.md."""
+"""Which networks can run on another engine: the lists in docs/engines.md."""
 
 from __future__ import annotations
 

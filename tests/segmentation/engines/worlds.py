@@ -14,12 +14,12 @@ FAST = {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")
 
 
 def bright_checkpoint() -> Checkpoint:
-    """Takes every pixel brighter than half of the range for a soma."""
+    """Classifies every pixel above half of the intensity range as soma."""
     return Checkpoint(bright_network().eval(), ModelSpec(), "0" * 64)
 
 
 class FixedSize(torch.nn.Module):
-    """Reshapes by the numbers of its first image, as some encoders do."""
+    """Reshapes with the size of its example image baked in, as some encoders do."""
 
     def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
         n, channels, height, width = (int(side) for side in images_NCHW.shape)
@@ -27,7 +27,7 @@ class FixedSize(torch.nn.Module):
 
 
 class WithoutOnnx(torch.nn.Module):
-    """Uses an operation that the exporter does not know."""
+    """Uses an operation that the exporter does not support."""
 
     def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
         return torch.asinh(images_NCHW)[:, :1]

@@ -1,4 +1,4 @@
-"""ONNX and OpenVINO files: they say what they are, and answer as the checkpoint does."""
+"""ONNX and OpenVINO files: their metadata, and outputs equal to the checkpoint's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 def facts_in(kind: str, path: Path) -> dict[str, Any]:
-    """What the file says of itself."""
+    """The file's metadata."""
     if kind == "onnx":
         import onnx
 
@@ -45,7 +45,7 @@ def facts_in(kind: str, path: Path) -> dict[str, Any]:
 
 
 def run(kind: str, path: Path, images: np.ndarray) -> np.ndarray:
-    """Ask the file without anything of SomaNet."""
+    """Run the file without SomaNet."""
     if kind == "onnx":
         import onnxruntime
 
@@ -71,12 +71,12 @@ def test_the_file_answers_as_the_checkpoint(tmp_path: Path, kind: str) -> None:
     assert facts["mlflow_run"] == "abc"
     assert facts["input"]["kind"] == "rgb"
     assert facts["output"]["channels"] == ["soma"]
-    assert "from probability 0.5 on" in facts["output"]["postprocessing"]
+    assert "its probability is at least 0.5" in facts["output"]["postprocessing"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["model", name])
 
 
 def test_a_file_that_answers_otherwise_is_not_kept(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The graph is swapped for one of other weights before it is written; the check after writing must see it."""
+    """The graph is swapped for one with other weights before it is written; the check after writing must notice."""
     import torch
 
     source = save_bright_network(tmp_path / "model")
@@ -115,6 +115,6 @@ def test_an_onnx_file_is_called_so(tmp_path: Path) -> None:
 def test_a_folder_of_other_things_stays(tmp_path: Path) -> None:
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "thesis.doc").write_text("years of work")
-    with pytest.raises(SomaNetError, match="holds other things"):
+    with pytest.raises(SomaNetError, match="contains files other than an OpenVINO network"):
         export_openvino(tmp_path / "model", tmp_path / "album")
     assert (tmp_path / "album" / "thesis.doc").exists()

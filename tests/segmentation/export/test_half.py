@@ -1,4 +1,4 @@
-"""A network to hand on: half the bytes, the same labels."""
+"""Export with 16-bit weights: half the bytes, the same labels."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_damaged_network_is_not_exported(tmp_path: Path) -> None:
 
 
 def test_the_network_that_comes_along_is_small_and_finds_somas() -> None:
-    """Crops of simulated movies that it was not trained on; a soma is found if its centre lies in an object."""
+    """Crops of simulated movies that it was not trained on; a soma is detected if its centre lies in an object."""
     assert network_folder(None) == BUNDLED
     assert (BUNDLED / "model.safetensors").stat().st_size < 8e6
     checkpoint = load_checkpoint(BUNDLED)
@@ -101,7 +101,7 @@ def test_the_network_that_comes_along_was_made_by_its_recipe() -> None:
     nuclei = parse(PretrainParams, recipe["pretrain"]["nuclei"], source="recipe")
     neurons = parse(FinetuneParams, recipe["finetune"]["neurons"], source="recipe")
     config = read_config(BUNDLED)
-    # Settings that came later are as they were when there were none: at their defaults.
+    # Settings that were introduced later are at their defaults.
     assert parse(TrainSettings, {k: v for k, v in config["training"].items() if k != "seed"}, source="config") == (
         neurons.training
     )

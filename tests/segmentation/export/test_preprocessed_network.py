@@ -1,4 +1,4 @@
-"""The preprocessing inside the network is the one of training."""
+"""The preprocessing inside the network is the same as in training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.worlds import TWO_SOMAS, draw
 
 
 class Seen(torch.nn.Module):
-    """A network whose probabilities are the very input that it sees, if that is between 0 and 1."""
+    """A network whose probabilities equal its input, if that is between 0 and 1."""
 
     def forward(self, prepared_NCHW: torch.Tensor) -> torch.Tensor:
         return torch.logit(prepared_NCHW.clamp(1e-6, 1 - 1e-6))

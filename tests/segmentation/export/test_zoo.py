@@ -1,4 +1,4 @@
-"""A bioimage.io package: complete, in the zoo's words, and passing the zoo's own test."""
+"""A bioimage.io package: complete, valid, and passing the zoo's own test."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_it_says_what_it_is(package: Path) -> None:
     assert answer["axes"][1]["channel_names"] == ["soma"]
     with zipfile.ZipFile(package) as archive:
         text = archive.read("README.md").decode()
-    assert "from probability 0.5 on" in text
+    assert "its probability is at least 0.5" in text
     assert "three channels from 0 to 255" in text
 
 
 def test_its_test_image_gives_its_test_answer(package: Path) -> None:
-    """The network's logit is 20 (brightness − 0.5) of three equal channels, but for the ε of its batch norms."""
+    """The network's logit is 20 (intensity − 0.5) of three equal channels, but for the ε of its batch norms."""
     import onnxruntime
 
     with zipfile.ZipFile(package) as archive:
@@ -82,7 +82,7 @@ def test_the_zoos_rules_are_kept(tmp_path: Path) -> None:
     source = save_bright_network(tmp_path / "model")
     for words, licence, name in (("license", "home-made", "Bright pixels"), ("name", "MIT", "Bright/pixels")):
         card = make_card(source, name=name, authors=["S. Cajal"], licence=licence)
-        with pytest.raises(SomaNetError, match=f"The zoo's rules refuse this package: {words}"):
+        with pytest.raises(SomaNetError, match=f"The zoo's rules do not allow this package: {words}"):
             export_bioimageio(source, tmp_path / "package.zip", card=card)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

@@ -1,4 +1,4 @@
-"""A checkpoint that is calibrated: its temperature, and its settings if asked."""
+"""Calibration of a checkpoint: its temperature, and its settings if wanted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.worlds import bright_network, save_bright_network, scene, somanet
 
 @pytest.fixture
 def harder() -> list[LabelledImage]:
-    """A dim soma that the bright network (logit = 20 (brightness − 0.5)) takes for background, among bright ones."""
+    """A dim soma that the bright network (logit = 20 (intensity − 0.5)) takes for background, among bright ones."""
     first, second = scene("a"), scene("b")
     dim = second.image.copy()
     dim[second.labels == 1] = 102  # logit −2, and true
@@ -37,7 +37,7 @@ def test_a_checkpoint_is_calibrated_in_place_or_as_a_copy(tmp_path: Path, harder
     assert found.nll_after < found.nll_before
     copy = load_checkpoint(tmp_path / "copy")
     assert (copy.sha256, copy.calibration, copy.temperature) == (before, found, found.temperature)
-    assert copy.metadata == {"training": {"epochs": 3}}  # what a network trained from it takes along
+    assert copy.metadata == {"training": {"epochs": 3}}  # inherited by networks fine-tuned from it
     assert load_checkpoint(tmp_path / "model").temperature == 1
     assert calibrate_checkpoint(tmp_path / "model", harder, tmp_path / "model").temperature == found
     assert {f.name for f in (tmp_path / "model").iterdir()} == {"README.md", "config.json", "model.safetensors"}
@@ -46,13 +46,13 @@ def test_a_checkpoint_is_calibrated_in_place_or_as_a_copy(tmp_path: Path, harder
         **config,
         "calibration": found.model_dump(),
     }
-    # fitted again, it is the same: the temperature is of the network, not of its calibrated answers
+    # fitted again, it is the same: the temperature is fitted to the raw outputs, not to calibrated ones
     assert calibrate_checkpoint(tmp_path / "copy", harder, tmp_path / "again").temperature == found
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> tuple[Path, LabelledImage]:
-    """A network that finds what is brighter than half, and a picture whose somas end at 94 of 255.
+    """A network that detects pixels above half the range, and an image whose somas end at an intensity of 94 of 255.
 
     Its probability sigmoid(20 (b − 0.5)) is 0.20 at b = 0.431 and 0.25 at b = 0.445, where masks agree with these somas
     by (0.569 / 0.631)² = 0.81 and (0.555 / 0.631)² = 0.77: only at the lowest candidate is IoU 0.8 passed.
@@ -109,5 +109,7 @@ def test_calibrate_refuses_a_setting_that_the_network_does_not_use(
     folder, item = world
     write_pairs(tmp_path / "set", [item])
     refused = somanet("calibrate", "set", "--model", folder, "--output", "new", "--peak-height", cwd=tmp_path)
-    assert refused == "error: peak_height is of networks with the output 'distance'; this one has soma."
+    assert refused == (
+        "error: peak_height needs a network with the output 'distance'; this one has soma. Choose other settings."
+    )
     assert not (tmp_path / "new").exists()

@@ -1,4 +1,4 @@
-"""The settings that suit a network: cones of which a known level is the soma, peaks of a known height."""
+"""Choosing a network's settings: cones of which a known level is the soma, peaks of a known height."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def peaks(depth: float) -> np.ndarray:
 
 @pytest.mark.parametrize(("true_somas", "expected"), [(1, 0.3), (2, 0.1)])
 def test_what_parts_two_somas_is_as_deep_as_the_truth_asks(true_somas: int, expected: float) -> None:
-    """Peaks 0.25 above the pass: two somas up to a height of 0.2, one from 0.3 on; of equals the nearest to 0.1."""
+    """Peaks 0.25 above the pass: two somas up to a height of 0.2, one from 0.3 on; among equals the nearest to 0.1."""
     spec = ModelSpec(outputs=("soma", "distance"))
     truth = np.zeros((64, 128), np.int32)
     truth[24:40, 16:112] = 1
@@ -82,5 +82,5 @@ def test_what_parts_two_somas_is_as_deep_as_the_truth_asks(true_somas: int, expe
 
 
 def test_a_network_without_a_distance_map_has_no_peaks() -> None:
-    with pytest.raises(SomaNetError, match="peak_height is of networks with the output 'distance'; this one has soma"):
+    with pytest.raises(SomaNetError, match="peak_height needs a network with the output 'distance'; this one has soma"):
         choose("peak_height", [cones()[None]], [somas(0.3)], ModelSpec())

@@ -1,4 +1,4 @@
-"""The size of what was found."""
+"""The size of the detected somas."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SERVES = Serves(diameter_px=(8, 50))  # typically 20 px
 
 @dataclass(frozen=True)
 class Told:
-    """A segmenter whose labels are told beforehand, by the factor that it sees images at."""
+    """A segmenter with predefined labels for each rescaling factor."""
 
     answers: dict[float, NDArray[np.int32]]
     rescale: float
@@ -66,10 +66,10 @@ def segmenter(answers: dict[float, NDArray[np.int32]], *, rescale: float = 1.0, 
 @pytest.mark.parametrize(
     ("whole", "half", "quarter", "expected"),
     [
-        ((10, 10, 10), (40,), (40,), 40),  # pieces of one that is found whole when seen smaller
-        ((10, 10, 10), (20,), (40, 40), 40),  # at half size still one piece more
-        ((), (), (50,), 50),  # nothing, unless it is seen much smaller
-        ((10, 10, 10), (17,), (50,), None),  # 289 of 300 px²: not better, and quarter size is not asked any more
+        ((10, 10, 10), (40,), (40,), 40),  # fragments of one that is detected whole in the downscaled image
+        ((10, 10, 10), (20,), (40, 40), 40),  # at half size still one fragment too many
+        ((), (), (50,), 50),  # nothing, except at quarter size
+        ((10, 10, 10), (17,), (50,), None),  # 289 of 300 px²: not better, so quarter size is not tried
         ((10, 10), (20,), (10,), 20),  # at quarter size things are lost
         ((10, 10), (10, 10), (), 10),  # the same again: as good
         ((10, 10), (), (), None),
@@ -78,7 +78,7 @@ def segmenter(answers: dict[float, NDArray[np.int32]], *, rescale: float = 1.0, 
 def test_somas_too_large_are_found_whole_when_seen_smaller(
     whole: tuple[int, ...], half: tuple[int, ...], quarter: tuple[int, ...], expected: int | None
 ) -> None:
-    """Sides of the squares that a network finds at each size; the answer is the side, as a diameter."""
+    """Sides of the squares that a network detects at each size; the result is the side, as a diameter."""
     answers = {1.0: squares(*half), 0.5: squares(*quarter)}
     found = look_again(segmenter(answers, rescale=2.0), [(IMAGE, squares(*whole))])
     if expected is None:
@@ -88,7 +88,7 @@ def test_somas_too_large_are_found_whole_when_seen_smaller(
 
 
 def test_what_is_found_elsewhere_is_not_the_whole_of_the_pieces() -> None:
-    """A large dim spot that a network takes for a soma when it sees it smaller, beside somas that were well found."""
+    """A large dim spot that a network takes for a soma in the downscaled image, beside well-segmented somas."""
     spot = np.roll(squares(60), 150, axis=1)
     assert np.isnan(look_again(segmenter({0.5: spot, 0.25: spot}), [(IMAGE, squares(20, 20))]))
     both = np.where(spot > 0, 9, squares(20, 20))
@@ -100,19 +100,19 @@ def test_without_images_there_is_nothing_to_see_again() -> None:
 
 
 def test_a_network_that_names_no_sizes_is_not_asked() -> None:
-    """It has no answers, and would fail if it were."""
+    """It has no outputs, and would fail if it were run."""
     assert np.isnan(look_again(segmenter({}, serves=Serves()), [(IMAGE, squares(10))]))
     with pytest.raises(KeyError):
         look_again(segmenter({}), [(IMAGE, squares(10))])
 
 
 def test_a_second_look_speaks_only_where_it_finds_what_the_network_does_not_know() -> None:
-    """25 px found, 60 px when seen smaller: 20 / 60 = 0.33; within the range the first look is what counts."""
+    """25 px detected, 60 px in the downscaled image: 20 / 60 = 0.33; within the range the first result counts."""
     note = size_note(25, SERVES, factor=1, again_px=60)
     assert note is not None
-    assert note.startswith("Seen smaller, the network finds more: somas of 60 px, beyond the 8 to 50 px")
+    assert note.startswith("In downscaled images the network detects more: somas of 60 px, beyond the 8 to 50 px")
     assert "--rescale 0.33 (or --diameter 60)" in note
     assert size_note(25, SERVES, factor=1, again_px=45) is None
     assert size_note(25, SERVES, factor=0.5, again_px=60) is None
     assert size_note(25, Serves(), factor=1, again_px=60) is None
-    assert "No soma was found" in (size_note(float("nan"), SERVES, factor=1, again_px=45) or "")
+    assert "No soma was detected" in (size_note(float("nan"), SERVES, factor=1, again_px=45) or "")

@@ -1,4 +1,4 @@
-"""Touching somas, told apart by the peaks of a distance map."""
+"""Touching somas, separated by the peaks of a distance map."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def disks(*circles: tuple[float, float, float]) -> np.ndarray:
 
 
 def perfect_maps(labels: np.ndarray) -> np.ndarray:
-    """What a perfect network answers."""
+    """The output of a perfect network."""
     return make_targets(labels, ("soma", "distance"))
 
 

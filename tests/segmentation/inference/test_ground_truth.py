@@ -1,4 +1,4 @@
-"""Label images against the truth."""
+"""Pairs of ground-truth and predicted label images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_an_empty_image_of_a_kaggle_set_is_a_truth_too(tmp_path: Path) -> None:
 
 
 def test_a_truth_with_a_broken_image_is_refused(tmp_path: Path) -> None:
-    """Left out silently, the scores would be of fewer images than the person thinks."""
+    """If it were left out silently, the scores would cover fewer images than the user expects."""
     write_kaggle(tmp_path / "set", [scene("a"), scene("b")])
     (tmp_path / "set" / "b" / "images" / "b.png").unlink()
     with pytest.raises(SomaNetError, match="1 images cannot be scored, such as 'b'"):

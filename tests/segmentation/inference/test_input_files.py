@@ -1,4 +1,4 @@
-"""What counts as an input."""
+"""Which files and folders count as inputs."""
 
 from __future__ import annotations
 
@@ -168,5 +168,5 @@ def test_what_offers_no_choice_says_so(tmp_path: Path, name: str) -> None:
     write_image(tmp_path / "still.png", IMAGE)
     write_kaggle(tmp_path / "set.zip", [scene("a")])
     write_pairs(tmp_path / "set", [scene("a")])
-    with pytest.raises(SomaNetError, match=r"--channel 1 --z max chooses within TIFF, zarr and video"):
+    with pytest.raises(SomaNetError, match=r"--channel 1 --z max applies to TIFF, zarr and video"):
         find_inputs([tmp_path / name], Choice("1", "max"))

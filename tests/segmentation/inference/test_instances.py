@@ -103,8 +103,8 @@ def test_nothing_is_no_soma() -> None:
 
 @given(MAPS, SETTINGS, st.booleans())
 def test_laws(maps: np.ndarray, settings: InstanceSettings, with_boundary: bool) -> None:
-    """Labels only on the foreground and, but for small objects, on all of it; 1…n in the order in which a scan meets
-    them; each connected and large enough.
+    """Labels cover only the foreground and, but for small objects, all of it; 1…n in scan order; each connected and
+    large enough.
     """
     outputs = BOTH if with_boundary else ("soma",)
     labels = probabilities_to_labels(maps[: len(outputs)], outputs, settings)

@@ -1,4 +1,4 @@
-"""Label images of files, and what is said of them."""
+"""Label images of files, and the warnings about them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.worlds import save_bright_network, scene
 
 
 def test_labels_come_one_by_one(tmp_path: Path) -> None:
-    """Each can be looked at when it is there; the folder has its place only with all of them."""
+    """Each label image is complete as soon as it is there; the folder appears only with all of them."""
     write_kaggle(tmp_path / "set.zip", [scene("a"), scene("b")])
     checkpoint = load_checkpoint(save_bright_network(tmp_path / "model"))
     steps = predict_files(Segmenter((checkpoint,)), find_inputs([tmp_path / "set.zip"]), tmp_path / "out")
@@ -66,38 +66,36 @@ def test_somas_of_the_networks_size_need_no_note() -> None:
 def test_somas_of_another_size_are_measured_and_a_factor_is_named() -> None:
     """Median 60 of 30, 60, 90: 20 / 60 = 0.33."""
     [note] = notes(labelled("a", 30, 60, 90))
-    assert note.startswith("The somas found are 60 px across (median), outside the 8 to 50 px")
-    assert "--rescale 0.33 (or --diameter 60) shows them to it at 20 px." in note
+    assert note.startswith("The detected somas are 60 px across (median), outside the 8 to 50 px")
+    assert "--rescale 0.33 (or --diameter 60) brings them to 20 px." in note
     [note] = notes(labelled("a", 20), labelled("b", 4), labelled("c", 5, 5))
-    assert note.startswith("2 of 3 inputs, such as 'b': The somas found are 4.0 px")
+    assert note.startswith("2 of 3 inputs, such as 'b': The detected somas are 4.0 px")
     assert "--rescale 5 " in note
 
 
 def test_the_size_that_counts_is_the_one_that_the_network_saw() -> None:
     assert notes(labelled("a", 60), factor=1 / 3) == []
     [note] = notes(labelled("a", 20), factor=4)
-    assert "20 px across (median), seen as 80 px at --rescale 4, outside" in note
+    assert "20 px across (median), 80 px at --rescale 4, outside" in note
 
 
 def test_nothing_found_is_told_with_the_way_out() -> None:
     [note] = notes(labelled("a"), labelled("b"))
-    assert note.startswith("No soma was found. If somas are larger or smaller than the 8 to 50 px")
+    assert note.startswith("No soma was detected. If somas are larger or smaller than the 8 to 50 px")
     assert "--diameter PX" in note
     assert "--rescale FACTOR" in note
     [note] = notes(labelled("a"), labelled("b", again=70))
     assert "somas of 70 px" in note
     [note] = notes(labelled("a"), factor=0.5)
-    assert "No soma was found at --rescale 0.5." in note
-    assert list(notes_on([labelled("a")], Serves(), factor=1)) == []  # what serves everything promises no size
+    assert "No soma was detected at --rescale 0.5." in note
+    assert list(notes_on([labelled("a")], Serves(), factor=1)) == []  # without a range there is no warning
 
 
 def test_pages_that_were_taken_for_time_points_are_told_once() -> None:
     [note] = notes(labelled("a", 20, unnamed=True), labelled("b", 20, unnamed=True), labelled("c", 20))
-    assert note.startswith("a.tif and 1 more: the file does not say what its pages are")
+    assert note.startswith("a.tif and 1 more: the file does not name the axis of its pages")
 
 
 def test_frames_that_show_nothing_are_told() -> None:
     [note] = notes(labelled("a", 20), labelled("b", 20, blank=tuple(range(10))))
-    assert note == (
-        "b.tif: 10 frames show nothing and were given no labels (0, 1, 2, 3, 4, 5, 6, 7, …, counted from 0)."
-    )
+    assert note == ("b.tif: 10 blank frames got no labels (0, 1, 2, 3, 4, 5, 6, 7, …, counted from 0).")

@@ -109,7 +109,7 @@ def test_a_refusal_says_what_was_expected_found_and_can_be_done() -> None:
 
 
 def test_a_movie_is_what_most_of_its_frames_are() -> None:
-    """Blank frames have no say; nor has a flash that turns one frame of three around."""
+    """Blank frames do not count; nor does a flash that inverts one frame of three."""
     inverted, blank = 255 - GREY // 2, np.full_like(GREY, 200)
     check_modality([shown("flash.tif", GREY, inverted, GREY)], FLUORESCENT)
     check_modality([shown("dark.tif", blank, blank, blank)], FLUORESCENT)
@@ -129,7 +129,7 @@ def test_of_nothing_nothing_is_looked_at() -> None:
 
 
 def kind_of(image: Image) -> str:
-    """Of an image of the Data Science Bowl, where this was seen to be right by eye: only stained ones have colours."""
+    """On Data Science Bowl images, checked by eye: only stained ones have colours."""
     brightness = image[..., :3].max(axis=-1)
     if (brightness != image[..., :3].min(axis=-1)).any():
         return "stained"
@@ -160,7 +160,7 @@ def test_the_data_science_bowls_images(data_root: Path, part: str, expected: dic
 @pytest.mark.real
 @pytest.mark.parametrize("movie", ["neuritetracker/cell_body.tif", "neuritetracker/nucleus.tif", "mitocheck/movie.tif"])
 def test_real_movies_are_fluorescence(data_root: Path, movie: str) -> None:
-    """Every frame, not only the three that are looked at."""
+    """Every frame, not only the three that are sampled."""
     with open_movie(data_root / movie) as frames:
         assert [t for t, frame in enumerate(frames) if not_fluorescence(frame)] == []
 
@@ -173,7 +173,7 @@ def test_real_crops_are_fluorescence(data_root: Path, part: str) -> None:
 
 
 def test_shaded_corners_are_no_bright_field() -> None:
-    """Light falls off towards the corners, so the dark tail is long; but what is small in the picture is bright."""
+    """Vignetting makes a long dark tail, but the details of the image are bright."""
     rng = np.random.default_rng(4)
     y, x = np.mgrid[:96, :150]
     shade = 1 - 0.25 * (((y - 48) / 48) ** 2 + ((x - 75) / 75) ** 2) ** 2  # 0 in the corners

@@ -1,4 +1,4 @@
-"""Prediction: the answer has the image's size, whatever it is, and tiles do not show."""
+"""Prediction: the output has the image's size, whatever it is, and tiles leave no seams."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPEC = ModelSpec()
 
 
 def convolution(side: int, seed: int = 0) -> nn.Module:
-    """One convolution that sees ``side`` pixels."""
+    """One convolution with a receptive field of ``side`` pixels."""
     torch.manual_seed(seed)
     return nn.Conv2d(3, 1, side, padding=side // 2)
 
@@ -33,7 +33,7 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 @given(height=st.integers(1, 70), width=st.integers(1, 70))
 def test_any_size_is_answered_at_its_size(height: int, width: int) -> None:
-    """A network that only looks at its own pixel shows that nothing is shifted."""
+    """A network with a receptive field of one pixel shows that nothing is shifted."""
     model = convolution(1)
     image = picture(height, width)
     with torch.no_grad():
@@ -55,7 +55,7 @@ def test_a_deep_network_answers_any_size() -> None:
 
 @given(height=st.integers(20, 150), width=st.integers(20, 150))
 def test_tiles_cover_every_pixel(height: int, width: int) -> None:
-    """One pixel's view: blended tiles are the whole image's answer, all of it."""
+    """Receptive field of one pixel: blended tiles equal the prediction for the whole image everywhere."""
     model = convolution(1)
     image = picture(height, width)
     whole = predict_probabilities(model, image, SPEC)
@@ -64,7 +64,7 @@ def test_tiles_cover_every_pixel(height: int, width: int) -> None:
 
 @pytest.mark.parametrize("shape_YX", [(130, 100), (97, 161), (64, 150)])
 def test_tiles_differ_only_where_one_ends(shape_YX: tuple[int, int]) -> None:
-    """A view of 5 px: more than 2 px from where a tile ends, the answer is the whole image's."""
+    """Receptive field of 5 px: more than 2 px from a tile's end, the output is that for the whole image."""
     model = convolution(5)
     image = picture(*shape_YX)
     whole = predict_probabilities(model, image, SPEC, tile_px=1024)[0]
@@ -122,7 +122,7 @@ def test_predicting_leaves_the_network_as_it_was() -> None:
 
 
 def test_labels_from_an_image() -> None:
-    """A network that answers its pixel's brightness: two bright patches and a speck that is too small."""
+    """A network that outputs its pixel's intensity: two bright areas and a speck that is too small."""
     model = nn.Conv2d(3, 1, 1)
     with torch.no_grad():
         model.weight.fill_(20 / 3)

@@ -1,4 +1,4 @@
-"""A network that knows one size sees images resized; its labels have the image's own size."""
+"""Inference on rescaled images; labels have the image's own size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def disk(shape_YX: tuple[int, int], middle: tuple[float, float], diameter: float
 
 
 def knows_20_px(image: NDArray[np.generic]) -> NDArray[np.float32]:
-    """A network's answer that finds bright objects of 10 to 40 px across, and no others."""
+    """The output of a network that detects bright objects 10 to 40 px across, and no others."""
     objects, n = ndimage.label(image > 125)
     sizes = np.bincount(objects.ravel(), minlength=n + 1)
     fits = (sizes > np.pi * 5**2) & (sizes < np.pi * 20**2)
@@ -38,7 +38,7 @@ def knows_20_px(image: NDArray[np.generic]) -> NDArray[np.float32]:
 
 @given(height=SIDES, width=SIDES, factor=FACTORS, colours=st.sampled_from([None, 1, 3, 4]))
 def test_the_maps_have_the_images_size(height: int, width: int, factor: float, colours: int | None) -> None:
-    """Whatever the size and factor; what the network sees is the image resized, of the same number type."""
+    """For any size and factor; the network's input is the rescaled image, of the same data type."""
     image = np.random.default_rng(0).integers(0, 255, (height, width) if colours is None else (height, width, colours))
     seen: list[tuple[int, ...]] = []
 
@@ -88,18 +88,18 @@ def test_a_large_disk_is_found_where_the_network_knows_small_ones() -> None:
     factor=st.floats(0.25, 4), y=st.floats(45, 85), x=st.floats(45, 140),
 )  # fmt: skip
 def test_an_object_keeps_its_place_and_size(factor: float, y: float, x: float) -> None:
-    """A disk of 40 px, wherever it lies and however large it was seen."""
+    """A disk of 40 px, wherever it lies and whatever the factor."""
     image = disk((131, 187), (y, x), 40)
     bright = answer_rescaled(lambda seen: (seen > 125).astype(np.float32)[None], image, factor)
     labels = probabilities_to_labels(bright, ["soma"], InstanceSettings())
     [diameter] = diameters_px(labels)
-    within = 1 + 0.6 / factor  # a network's mask is good to about half a pixel of what it saw
+    within = 1 + 0.6 / factor  # a network's mask is accurate to about half a pixel of its input
     assert diameter == pytest.approx(40, abs=2 * within)
     assert ndimage.center_of_mass(labels) == pytest.approx((y, x), abs=within)
 
 
 def test_areas_are_meant_in_the_pixels_that_the_network_saw() -> None:
-    """Somas seen at twice their size: 40 px there are 10 px here; at half their size, 160."""
+    """Somas at twice their size: 40 px there are 10 px here; at half their size, 160."""
     settings = InstanceSettings(min_area_px=40, min_seed_px=8, threshold=0.4)
     assert settings_at(settings, 1) is settings
     assert (settings_at(settings, 2).min_area_px, settings_at(settings, 2).min_seed_px) == (10, 2)

@@ -1,4 +1,4 @@
-"""Images to somas by one network or several, seen in one way or more; how sure they are of each."""
+"""Segmentation by one network or an ensemble, with test-time augmentation, and the confidence in each soma."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEASURED = {"images": 3, "nll_before": 0.2, "nll_after": 0.1, "ece_before": 0.02
 
 
 class Sloping(nn.Module):
-    """Logit = brightness of the first channel − 0.5, plus a slope along each side of what it sees."""
+    """Logit = intensity of the first channel − 0.5, plus a slope along each side of its input."""
 
     def __init__(self, slope: float, outputs: int = 1) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ def network(model: nn.Module, temperature: float | None = None, **spec: object) 
 
 
 def turned(array_YX: np.ndarray) -> list[np.ndarray]:
-    """The eight ways to see an array, written out."""
+    """The eight symmetries of an array, written out."""
     a, t = array_YX, array_YX.swapaxes(0, 1)
     return [a, a[::-1], a[:, ::-1], a[::-1, ::-1], t, t[::-1], t[:, ::-1], t[::-1, ::-1]]
 
@@ -69,7 +69,7 @@ def turned(array_YX: np.ndarray) -> list[np.ndarray]:
 @pytest.mark.parametrize("symmetries", [4, 8])
 @pytest.mark.parametrize("image", [photograph(LABELS), RNG_IMAGE], ids=["YX", "YXC"])
 def test_a_network_that_turns_with_the_image_says_the_same(symmetries: int, image: np.ndarray) -> None:
-    """The wire of the bright network sees each pixel alone."""
+    """The bright network has a receptive field of one pixel."""
     once = Segmenter.of(bright_network(), ModelSpec())
     often = dataclasses.replace(once, symmetries=symmetries)
     assert often.probabilities(image).shape == (1, *image.shape[:2])
@@ -87,7 +87,7 @@ def test_a_slope_of_the_networks_own_is_averaged_away(symmetries: int) -> None:
     assert once[-1, -1] - once[0, 0] > 0.5  # sigmoid(-0.34) against sigmoid(-0.34 + 0.02 (31 + 126))
     for mirrored in turned(mean)[:4]:
         np.testing.assert_allclose(mirrored, mean, atol=1e-6)
-    # by hand, at the first pixel: what the network says at the four corners of what it sees, upright and on its side
+    # by hand, at the first pixel: the network's output at the four corners of its input, upright and on its side
     corners = [once[0, 0], once[0, -1], once[-1, 0], once[-1, -1]]
     if symmetries == 8:
         y_x = [(0, 0), (0, 31), (63, 0), (63, 31)]
@@ -140,7 +140,7 @@ def test_the_first_networks_settings_make_the_labels() -> None:
 
 
 def test_images_enter_each_network_in_its_own_way() -> None:
-    """Brightness 50 of 250: as stored 50 / 255; stretched to the image's own range, 0 at its darkest."""
+    """Intensity 50 of 250: as stored 50 / 255; stretched to the image's own range, 0 at its darkest."""
     image = np.full((32, 64), 50, np.uint8)
     image[8:16, 8:24] = 250
     stored, stretched = network(Sloping(0.0)), network(Sloping(0.0), input="contrasts")
@@ -168,7 +168,7 @@ def test_confidence_is_the_mean_over_the_objects_pixels() -> None:
 
 def test_confidence_is_calibrated_and_labels_are_not() -> None:
     """Logits of 8 inside and −8 outside, temperature 4: sigmoid(2) = 0.881 inside."""
-    image = photograph(LABELS)  # brightness 0.9 (225 of 255 is 0.882) and 0.098
+    image = photograph(LABELS)  # intensity 0.9 (225 of 255 is 0.882) and 0.098
     plain, warm = (Segmenter((network(bright_network(), t),)).segment(image) for t in (None, 4.0))
     logit = 20 * (225 / 255 - 0.5)
     assert plain.confidence == pytest.approx([1 / (1 + np.exp(-logit))] * 2, abs=1e-5)
@@ -178,7 +178,7 @@ def test_confidence_is_calibrated_and_labels_are_not() -> None:
 
 
 def test_each_network_has_its_own_temperature() -> None:
-    """Logits 2 and 4, temperatures 1 and 2: both say sigmoid(2)."""
+    """Logits 2 and 4, temperatures 1 and 2: both give sigmoid(2)."""
     sure = [float(torch.sigmoid(torch.tensor(logit))) for logit in (2.0, 4.0)]
     found = Segmenter((network(Constant(sure[0])), network(Constant(sure[1]), 2.0))).segment(photograph(LABELS))
     assert found.confidence == pytest.approx([sure[0]], abs=1e-5)
@@ -212,7 +212,7 @@ def test_other_numbers_of_symmetries_are_refused(symmetries: int) -> None:
 
 def test_networks_with_other_outputs_are_refused() -> None:
     networks = (network(Constant(0.5)), network(Constant(0.5, 2), outputs=("soma", "distance")))
-    with pytest.raises(SomaNetError, match="must give the same maps; one gives soma, another soma, distance"):
+    with pytest.raises(SomaNetError, match="must have the same outputs; one has soma, another soma, distance"):
         Segmenter(networks)
-    with pytest.raises(SomaNetError, match="No network"):
+    with pytest.raises(SomaNetError, match="at least one network"):
         Segmenter(())

@@ -1,4 +1,4 @@
-"""How sure a network says it is, against how often it is right."""
+"""A network's confidence against how often it is right."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.worlds import bright_network
 
 
 def drawn(factor: float, seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Three images whose pixels are soma as often as their logits say, told with logits `factor` times too large."""
+    """Three images whose pixels are soma as often as their logits predict, with logits `factor` times too large."""
     rng = np.random.default_rng(seed)
     logits = [rng.normal(-1, 2, shape).astype(np.float32) for shape in ((90, 120), (64, 200), (130, 77))]
     truths = [rng.random(z.shape) < sigmoid(z) for z in logits]
@@ -31,7 +31,7 @@ def drawn(factor: float, seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarr
 
 @pytest.mark.parametrize("factor", [0.4, 1.0, 2.5])
 def test_the_factor_that_was_put_in_is_found(factor: float) -> None:
-    """33,000 pixels tell it to about 2 %."""
+    """33,000 pixels determine it to about 2 %."""
     said, truths = drawn(factor)
     found = fit_temperature(said, truths)
     assert found.temperature == pytest.approx(factor, rel=0.05)
@@ -56,7 +56,7 @@ def test_calibration_keeps_the_order_and_a_half() -> None:
 
 
 def test_the_calibration_error_is_the_distance_from_what_came() -> None:
-    """Half of the pixels say 0.9 and 7 of 10 are right, half say 0.2 and 2 of 10 are: 0.2 and 0, 0.1 on average."""
+    """Half of the pixels have 0.9 and 7 of 10 are somas, half have 0.2 and 2 of 10 are: 0.2 and 0, 0.1 on average."""
     said = np.repeat(np.array([0.9, 0.2], np.float32), 10)
     came = np.array([True] * 7 + [False] * 3 + [True] * 2 + [False] * 8)
     assert expected_calibration_error(said, came) == pytest.approx(0.1, abs=1e-6)
@@ -79,7 +79,7 @@ def test_a_network_that_is_always_right_or_knows_nothing_has_no_temperature() ->
         fit_temperature([nearly], [truth])
     hardly[7:] = 1 - hardly[7:]  # 7 of 20 rows right, 13 wrong
     hardly[7:10] = 0.5
-    hardly[10:14] = 1 - hardly[10:14]  # 11 right, 6 wrong, evenly sure: log(11 / 6) would be a logit
+    hardly[10:14] = 1 - hardly[10:14]  # 11 right, 6 wrong, all equally confident: log(11 / 6) would be a logit
     assert fit_temperature([hardly], [truth]).temperature == pytest.approx(np.log(9) / np.log(11 / 6), rel=1e-3)
     with pytest.raises(SomaNetError, match="no better than chance"):
         fit_temperature([np.where(truth, 0.2, 0.8).astype(np.float32)], [truth])
@@ -93,6 +93,6 @@ def test_a_network_that_is_always_right_or_knows_nothing_has_no_temperature() ->
 )
 def test_a_damaged_section_is_refused(tmp_path: Path, section: object, said: str) -> None:
     save_checkpoint(tmp_path / "model", bright_network(), ModelSpec(), {"calibration": section})
-    with pytest.raises(SomaNetError, match=f"{said} what `somanet calibrate` writes") as error:
+    with pytest.raises(SomaNetError, match=f"expected what `somanet calibrate` writes in {said}") as error:
         load_checkpoint(tmp_path / "model")
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Frames in, labels out, one at a time; frames that show nothing are known."""
+"""Frames in, labels out, one at a time; blank frames are detected."""
 
 from __future__ import annotations
 

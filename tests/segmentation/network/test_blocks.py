@@ -1,4 +1,4 @@
-"""Retraining the last blocks: the order from the output, and frozen means that nothing moves."""
+"""Retraining the last blocks: the order from the output, and frozen means that nothing changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks on disk: what is saved is loaded bit for bit, or refused with a line that says why."""
+"""Networks on disk: loaded bit for bit as saved, or refused in one line that gives the reason."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(original: Path, tmp_path: Path) -> Path:
-    """A saved network, to be spoilt."""
+    """A saved network, to be corrupted."""
     return Path(shutil.copytree(original, tmp_path / "network"))
 
 
@@ -79,7 +79,7 @@ def test_a_network_is_replaced_whole(folder: Path) -> None:
 
 
 class Unwritable:
-    """No JSON."""
+    """Not JSON."""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")

@@ -1,4 +1,4 @@
-"""How an image enters a network: three channels, a known range, somas bright; and what is asked of it."""
+"""Inputs of a network: three channels, a known range, somas bright; and its target maps."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_kind_of_image_becomes_three_channels(shape: tuple[int, ...], dtyp
 
 
 def test_bytes_keep_their_scale_and_their_colours() -> None:
-    """255 is 1, whatever else is in the image; alpha goes, red stays first."""
+    """255 is 1, whatever else is in the image; alpha is dropped, red stays first."""
     image = np.zeros((5, 7, 4), np.uint8)
     image[1, 2] = (51, 102, 255, 9)
     given = to_input(image, RGB)
@@ -60,7 +60,7 @@ def test_grey_is_repeated_and_a_grey_network_gets_the_mean() -> None:
 
 
 def test_other_types_are_scaled_by_their_own_percentiles() -> None:
-    """0…9999 once each: the 0.1 and 99.95 percentiles are 9.999 and 9994.0005; beyond them it is cut off."""
+    """0…9999 once each: the 0.1 and 99.95 percentiles are 9.999 and 9994.0005; values beyond them are clipped."""
     image = np.arange(10_000, dtype=np.uint16).reshape(80, 125)
     unit = to_unit(image)[..., 0].ravel()
     low, high = 9.999, 9994.0005
@@ -91,7 +91,7 @@ def test_what_is_no_image(shape: tuple[int, ...]) -> None:
 
 
 def test_the_three_contrasts_are_linear_root_and_near_logarithm() -> None:
-    """Half the brightness: 0.5, its root 0.71, and asinh(25)/asinh(50) = 0.85."""
+    """Half the intensity: 0.5, its root 0.71, and asinh(25)/asinh(50) = 0.85."""
     ramp = np.repeat(np.linspace(0, 1, 1001, dtype=np.float32)[None] ** 2, 40, axis=0)  # mostly dark
     linear, root, near_log = unit_to_input(np.stack([ramp] * 3, axis=-1), CONTRASTS)[:, 3]
     np.testing.assert_allclose(root, np.sqrt(linear), atol=1e-6)

@@ -1,4 +1,4 @@
-"""Networks by name: each builds and answers; encoder weights arrive exactly or not at all."""
+"""Networks by name: each builds and runs; encoder weights are loaded exactly or not at all."""
 
 from __future__ import annotations
 

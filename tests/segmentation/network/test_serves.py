@@ -1,4 +1,4 @@
-"""What a network says it was made for, and the factor that brings other somas to its size."""
+"""The intended use of a network, and the factor that brings other somas to its size."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_a_checkpoint_that_says_nothing_serves_everything(tmp_path: Path) -> Non
     [
         ({"modality": "x-ray"}, "serves.modality"),
         ({"modalities": "fluorescence"}, "serves.modalities"),
-        ({"diameter_px": [50, 8]}, "expected in serves"),
-        ("everything", "expected in serves"),
+        ({"diameter_px": [50, 8]}, "expected the intended use of its network in serves"),
+        ("everything", "expected the intended use of its network in serves"),
     ],
 )
 def test_a_section_of_another_kind_is_refused(tmp_path: Path, section: object, where: str) -> None:
@@ -74,7 +74,7 @@ def test_the_factor_is_given_or_follows_from_the_diameter() -> None:
     [
         (NUCLEI, 0.5, 40.0, "--rescale or --diameter, not both"),
         (Serves(), None, 40.0, "give --rescale FACTOR"),
-        (NUCLEI, 0.0, None, r"--rescale 0: expected to resize images by 0\.05 to 8, found 0\."),
+        (NUCLEI, 0.0, None, r"--rescale 0: expected to rescale images by 0\.05 to 8, found 0\."),
         (NUCLEI, -1.0, None, "found -1"),
         (NUCLEI, 9.0, None, "found 9"),
         (NUCLEI, float("nan"), None, "found nan"),

@@ -26,7 +26,7 @@ def test_every_pixel_gets_an_answer_of_every_output() -> None:
 
 
 def test_the_head_lays_four_logits_out_as_two_by_two_pixels() -> None:
-    """With weights 0, only the bias speaks: output c at pixel (2i + a, 2j + b) is bias 4 c + 2 a + b."""
+    """With zero weights only the bias counts: output c at pixel (2i + a, 2j + b) is bias 4 c + 2 a + b."""
     model = build_model(SPEC).eval()
     head = model.get_submodule("segmentation_head.0")
     assert isinstance(head, nn.Conv2d)

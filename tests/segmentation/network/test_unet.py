@@ -47,7 +47,7 @@ def test_the_last_twelve_tensors_leave_the_deconvolution_out() -> None:
 
 
 def test_skips_and_levels_reach_the_answer() -> None:
-    """Every parameter has a say: none is without a gradient."""
+    """Every parameter has an effect: none is without a gradient."""
     torch.manual_seed(0)
     model = PaperUNet()
     model(torch.rand(2, 3, 32, 48)).square().mean().backward()

@@ -100,12 +100,12 @@ def drop(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        (image_table([0.5] * 3), r"different images \(4 and 3\): only a has image03\. Differences are taken"),
+        (image_table([0.5] * 3), r"different images \(4 and 3\): only a has image03\. Differences need"),
         (
             image_table([0.5] * 4).assign(name=["image00", "image01", "image02", "late"]),
             "only a has image03; only x has late",
         ),
-        (image_table([0.5] * 4, n_true=5), "different truths: image image00 has 4 true somas in the one and 5"),
+        (image_table([0.5] * 4, n_true=5), "different ground truths: image image00 has 4 true somas in one and 5"),
         (drop(image_table([0.5] * 4), "tp_0.7"), "thresholds 0.5, 0.7, x at 0.5"),
         (drop(image_table([0.5] * 4), "iou", "n_true"), r"x: the per-image table lacks \['n_true', 'iou'\]"),
         (drop(image_table([0.5] * 4), "tp_0.5", "tp_0.7"), r"lacks \['tp_0\.5'\]"),

@@ -70,5 +70,5 @@ def test_one_run_holds_all_and_a_second_time_it_is_the_same(project: Path) -> No
 def test_runs_that_the_store_lacks_are_left_out_and_a_parent_must_be_there(project: Path) -> None:
     parent, child = train(project, "parent"), train(project, "child")
     assert adopt_runs(parent, [child, "0" * 32], root=project) == [child]
-    with pytest.raises(SomaNetError, match=re.escape(f"cannot become parts of {'0' * 32}")):
+    with pytest.raises(SomaNetError, match=re.escape(f"cannot become children of {'0' * 32}")):
         adopt_runs("0" * 32, [child], root=project)

@@ -114,7 +114,7 @@ def test_few_images_decide_nothing() -> None:
         ),
         (
             table(LEVELS).assign(n_true=9),
-            "the candidate and the champion .* different truths: image image0 has 10 true somas in the one and 9",
+            "the candidate and the champion .* different ground truths: image image0 has 10 true somas in one and 9",
         ),
         (table(LEVELS).rename(columns=lambda name: name.replace("0.5", "0.6")), "thresholds 0.5, the champion at 0.6"),
         (table(LEVELS).drop(columns="iou"), r"lacks \['iou'\]"),

@@ -24,9 +24,9 @@ def coverage(n_images: int, kind: str) -> float:
     counts = bootstrap_counts(n_images, seed=0)
     held = 0
     for _ in range(EXPERIMENTS):
-        ours, theirs, truth = _accuracies(rng, n_images) if kind == "accuracy" else _ious(rng, n_images, kind)
+        ours, theirs, ground_truth = _accuracies(rng, n_images) if kind == "accuracy" else _ious(rng, n_images, kind)
         [low], [high] = bootstrap_interval(ours, theirs, ["accuracy" if kind == "accuracy" else "iou"], counts)
-        held += bool(low <= truth <= high)
+        held += bool(low <= ground_truth <= high)
     return held / EXPERIMENTS
 
 

@@ -49,7 +49,7 @@ COLUMNS = {
     "size_bias": "size bias",
     "noise_per_image": "noise per image",
 }
-Answers = list[tuple[LabelledImage, Segmented]]
+Predictions = list[tuple[LabelledImage, Segmented]]
 Networks = Mapping[str, Sequence[tuple[Path, ...]]]
 """By name: for each seed, the checkpoints of its ensemble."""
 
@@ -62,41 +62,41 @@ def frames_never_cropped(data: Path) -> Iterator[LabelledImage]:
     return (frame for frame in frames if int(frame.name) not in cropped)
 
 
-def cut(answers: Answers, x_from_px: int) -> list[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
+def cut(predictions: Predictions, x_from_px: int) -> list[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
     """(name, ground truth, prediction) of the images' right part."""
-    return [(item.name, item.labels[:, x_from_px:], found.labels_YX[:, x_from_px:]) for item, found in answers]
+    return [(item.name, item.labels[:, x_from_px:], found.labels_YX[:, x_from_px:]) for item, found in predictions]
 
 
-def right_and_sure(answers: Answers, x_from_px: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def right_and_confidence(predictions: Predictions, x_from_px: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """For every object predicted in the right part: whether it matches a soma at IoU 0.5, and its confidence."""
     right: list[NDArray[np.bool_]] = []
-    sure: list[NDArray[np.float64]] = []
-    for (_, true, found), (_, segmented) in zip(cut(answers, x_from_px), answers, strict=True):
+    confidence: list[NDArray[np.float64]] = []
+    for (_, true, found), (_, segmented) in zip(cut(predictions, x_from_px), predictions, strict=True):
         kept_true, kept_found = interior(true, found)
         counted = np.unique(found[kept_found > 0])  # relabelled by `interior`, in the order of the ids
         matched = overlap(kept_true, kept_found).matches(0.5)[1]
         right.append(np.isin(np.arange(len(counted)), matched))
-        sure.append(segmented.confidence[counted - 1])
-    return np.concatenate(right), np.concatenate(sure)
+        confidence.append(segmented.confidence[counted - 1])
+    return np.concatenate(right), np.concatenate(confidence)
 
 
-def reliability(right: NDArray[np.bool_], sure: NDArray[np.float64]) -> dict[str, Any]:
+def reliability(right: NDArray[np.bool_], confidence: NDArray[np.float64]) -> dict[str, Any]:
     """How often objects of a given confidence are correct, and how well confidence separates correct from wrong ones.
 
     `ranked`: the probability that a correct object is more confident than a wrong one (ROC AUC); NaN without both.
     """
-    place = np.clip(np.digitize(sure, BINS) - 1, 0, len(BINS) - 2)
+    place = np.clip(np.digitize(confidence, BINS) - 1, 0, len(BINS) - 2)
     bins = [
         {
             "from": BINS[number],
             "to": BINS[number + 1],
             "objects": int((place == number).sum()),
             "right": ratio(float(right[place == number].sum()), float((place == number).sum())),
-            "confidence": ratio(float(sure[place == number].sum()), float((place == number).sum())),
+            "confidence": ratio(float(confidence[place == number].sum()), float((place == number).sum())),
         }
         for number in range(len(BINS) - 1)
     ]
-    wins = np.sign(sure[right][:, None] - sure[~right][None, :])
+    wins = np.sign(confidence[right][:, None] - confidence[~right][None, :])
     return {"bins": bins, "ranked": float((wins.mean() + 1) / 2) if wins.size else float("nan")}
 
 
@@ -115,15 +115,15 @@ def named(given: Sequence[str]) -> dict[str, list[tuple[Path, ...]]]:
     return found or {"bundled": [(network_folder(None),)]}
 
 
-def answers_of(folders: Sequence[Path], items: Sequence[LabelledImage], *, symmetries: int) -> Answers:
+def predictions_of(folders: Sequence[Path], items: Sequence[LabelledImage], *, tta: int) -> Predictions:
     """Predictions of a network, or an ensemble, for images."""
     threads = available_processors()
     networks = [with_engine(load_checkpoint(folder), threads=threads).checkpoint for folder in folders]
-    segmenter = Segmenter(tuple(networks), symmetries=symmetries)
+    segmenter = Segmenter(tuple(networks), tta=tta)
     return [(item, segmenter.segment(item.image)) for item in items]
 
 
-def nuclei_rows(data: Path, networks: Networks, *, symmetries: int, part: str = "test") -> dict[str, Any]:
+def nuclei_rows(data: Path, networks: Networks, *, tta: int, part: str = "test") -> dict[str, Any]:
     """Network → subset → scores on a part of the images; means over seeds."""
     dataset = open_dataset(data / "dsb2018" / "stage1_train.zip")
     items = [dataset.load(name) for name in read_split(data / "dsb2018" / "split.csv")[part]]
@@ -132,8 +132,8 @@ def nuclei_rows(data: Path, networks: Networks, *, symmetries: int, part: str = 
     for name, seeds in networks.items():
         scored = []
         for folders in seeds:
-            answers = answers_of(folders, items, symmetries=symmetries)
-            pairs = [(item.name, item.labels, found.labels_YX) for item, found in answers]
+            predictions = predictions_of(folders, items, tta=tta)
+            pairs = [(item.name, item.labels, found.labels_YX) for item, found in predictions]
             scored.append(score_subsets(pairs, fluorescent))
             print(f"nuclei: {' + '.join(map(str, folders))}", flush=True)
         rows[name] = {subset: _mean([one[subset] for one in scored]) for subset in scored[0]}
@@ -144,26 +144,26 @@ def _mean(scores: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {key: float(np.mean([one[key] for one in scores])) for key in scores[0] if key != "interval95"}
 
 
-def soma_rows(data: Path, networks: Networks, *, symmetries: int) -> dict[str, Any]:
+def soma_rows(data: Path, networks: Networks, *, tta: int) -> dict[str, Any]:
     """Set → network → scores, averaged over seeds; and network → reliability of the confidence in both sets."""
     crops = open_dataset(data / "soma" / "val")
     sets = {"soma/val": ([crops.load(name) for name in crops.names], 0)}
     sets["later frames, x ≥ 440"] = (list(frames_never_cropped(data)), LATER_X_PX)
     scores: dict[str, dict[str, Any]] = {}
-    sure: dict[str, list[tuple[NDArray[np.bool_], NDArray[np.float64]]]] = {}
+    confidence: dict[str, list[tuple[NDArray[np.bool_], NDArray[np.float64]]]] = {}
     for title, (items, x_from_px) in sets.items():
         for name, seeds in networks.items():
-            answers = [answers_of(folders, items, symmetries=symmetries) for folders in seeds]
+            predictions = [predictions_of(folders, items, tta=tta) for folders in seeds]
             for words, ignore_edge in (("", False), (", without those cut by the edge", True)):
-                each = [score_dataset(cut(one, x_from_px), ignore_edge=ignore_edge) for one in answers]
+                each = [score_dataset(cut(one, x_from_px), ignore_edge=ignore_edge) for one in predictions]
                 scores.setdefault(f"{title}{words}", {})[name] = average_seeds(each)
-            sure.setdefault(name, []).extend(right_and_sure(one, x_from_px) for one in answers)
+            confidence.setdefault(name, []).extend(right_and_confidence(one, x_from_px) for one in predictions)
             print(f"{title}: {name}", flush=True)
     return {
         "scores": scores,
         "confidence": {
             name: reliability(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-            for name, found in sure.items()
+            for name, found in confidence.items()
         },
         "somas": {
             title: [len(items), sum(len(np.unique(item.labels[:, x:])) - 1 for item in items)]
@@ -232,8 +232,8 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=Path("build"))
     given = parser.parse_args()
-    nuclei = nuclei_rows(given.data, named(given.nuclei), symmetries=given.symmetries, part=given.part)
-    somas = soma_rows(given.data, named(given.somas), symmetries=given.symmetries)
+    nuclei = nuclei_rows(given.data, named(given.nuclei), tta=given.symmetries, part=given.part)
+    somas = soma_rows(given.data, named(given.somas), tta=given.symmetries)
     about = "; ".join(f"{title}: {images} images, {n} somas" for title, (images, n) in somas["somas"].items())
     text = "\n\n".join(
         (

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-STEPS = ("segment", "track", "migrate", "report", "overlay")
+STAGES = ("segment", "track", "migrate", "report", "overlay")
 SIMULATED_FRAMES = 64
 
 
-def run_step(step: str, movie: Path, folder: Path) -> None:
+def run_stage(stage: str, movie: Path, folder: Path) -> None:
     """One stage, as in `somanet analyze`; prints its seconds after imports and loading, and its peak memory."""
     from somanet.analysis import movie as whole
-    from somanet.analysis import steps
+    from somanet.analysis import stages
     from somanet.analysis.manifest import provenance_of
     from somanet.analysis.network import open_networks
     from somanet.analysis.source import MovieSource, movie_name
@@ -37,16 +37,16 @@ def run_step(step: str, movie: Path, folder: Path) -> None:
 
     source = MovieSource(movie, movie_name(movie))
     settings = MigrateSettings()
-    segmenter = open_networks(None, at_once=usual_workers()).segmenter if step == "segment" else None
-    measures = measure_movie(steps.read_tracks_of(folder)) if step in ("report", "overlay") else None
+    segmenter = open_networks(None, at_once=usual_workers()).segmenter if stage == "segment" else None
+    measures = measure_movie(stages.read_tracks_of(folder)) if stage in ("report", "overlay") else None
     start = time.perf_counter()
     if segmenter is not None:
-        steps.segment_movie(source, segmenter, folder)
-    elif step == "track":
-        steps.track_movie(source, folder, folder, TrackSettings())
-    elif step == "migrate":
-        steps.migrate_movie(folder, folder, settings)
-    elif measures is not None and step == "report":
+        stages.segment_movie(source, segmenter, folder)
+    elif stage == "track":
+        stages.track_movie(source, folder, folder, TrackSettings())
+    elif stage == "migrate":
+        stages.migrate_movie(folder, folder, settings)
+    elif measures is not None and stage == "report":
         whole.report_movie(source, folder, folder, measures, provenance_of(folder, settings))
     elif measures is not None:
         whole.overlay_movie(source, folder, folder, measures)
@@ -66,12 +66,12 @@ def measure(movie: Path, title: str) -> None:
     """Print a row per stage."""
     total, peak = 0.0, 0.0
     with tempfile.TemporaryDirectory() as folder:
-        for step in STEPS:
-            command = [sys.executable, __file__, str(movie), "--step", step, "--folder", folder]
+        for stage in STAGES:
+            command = [sys.executable, __file__, str(movie), "--step", stage, "--folder", folder]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             seconds, memory_mb = map(float, done.stdout.split())
             total, peak = total + seconds, max(peak, memory_mb)
-            print(f"{title:>24}  {step:>8}  {seconds:7.1f} s  {memory_mb:6.0f} MB", flush=True)
+            print(f"{title:>24}  {stage:>8}  {seconds:7.1f} s  {memory_mb:6.0f} MB", flush=True)
     print(f"{title:>24}  {'all':>8}  {total:7.1f} s  {peak:6.0f} MB")
 
 
@@ -81,11 +81,11 @@ def main() -> None:
     parser.add_argument("movie", type=Path, nargs="?")
     parser.add_argument("--simulate", type=int, nargs="+", metavar="FRAMES")
     parser.add_argument("--size-px", type=int, default=256)
-    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--step", choices=STAGES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
-        run_step(arguments.step, arguments.movie, arguments.folder)
+        run_stage(arguments.step, arguments.movie, arguments.folder)
         return
     if arguments.movie:
         measure(arguments.movie, arguments.movie.name)

@@ -40,11 +40,11 @@ def simulate(settings: SimulatedData, seed: int) -> None:
         calibration=CALIBRATION,
     )
     write_movie(make_folder(RAW / "movies") / "simulated.ome.tif", movie.frames_TYX, movie.calibration)
-    truth = make_folder(RAW / "references" / "simulated")
-    write_table(truth / "tracks.csv", movie.tracks, TRACKS)
-    write_table(truth / "saltations.csv", movie.saltations, SALTATIONS)
+    ground_truth = make_folder(RAW / "references" / "simulated")
+    write_table(ground_truth / "tracks.csv", movie.tracks, TRACKS)
+    write_table(ground_truth / "saltations.csv", movie.saltations, SALTATIONS)
     write_label_movie(
-        truth / "labels.tif",
+        ground_truth / "labels.tif",
         movie.labels_TYX,
         n_frames=settings.movie_frames,
         shape_YX=(settings.movie_px, settings.movie_px),

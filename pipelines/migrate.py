@@ -7,11 +7,11 @@ import pandas as pd
 from somanet.analysis import names
 from somanet.analysis.project import project_movies
 from somanet.analysis.scores import reference_numbers
-from somanet.analysis.steps import migrate_movie, read_facts
+from somanet.analysis.stages import migrate_movie, read_metadata
 from somanet.config import load_params
 from somanet.core.files import write_json
 from somanet.io.tables import write_table
-from somanet.training.experiments import say, stage
+from somanet.training.experiments import echo, stage
 
 RAW, TRACKS, MIGRATION, REPORTS = (Path(p) for p in ("data/raw", "data/tracks", "data/migration", "reports/migrate"))
 SHOWN = ("frequency_per_h", "frequency_corrected_per_h", "mean_length_um", "mean_length_corrected_um")
@@ -23,12 +23,12 @@ def main() -> None:
     for movie in project_movies(RAW):
         tracks, folder = TRACKS / movie.name, MIGRATION / movie.name
         measures = migrate_movie(tracks, folder, params.migrate)
-        metrics[movie.name] = read_facts(folder / names.SUMMARY)
+        metrics[movie.name] = read_metadata(folder / names.SUMMARY)
         if reference := reference_numbers(movie, tracks, params.migrate):
             metrics[movie.name]["reference"] = reference
         events.append(measures.migration.saltations.events.assign(movie=movie.name))
         numbers = {name: round(measures.summary.numbers[name].value, 3) for name in SHOWN}
-        say(f"{movie.name}: {measures.summary.n_cells} cells, {measures.summary.n_events} saltations, {numbers}")
+        echo(f"{movie.name}: {measures.summary.n_cells} cells, {measures.summary.n_events} saltations, {numbers}")
     write_json(REPORTS / "metrics.json", metrics)
     write_table(REPORTS / "saltations.csv", pd.concat(events, ignore_index=True))
 

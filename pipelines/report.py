@@ -9,7 +9,7 @@ from somanet.analysis.movie import overlay_movie, report_movie
 from somanet.analysis.network import about_network
 from somanet.analysis.project import project_movies
 from somanet.analysis.recording import RECORDED, record_movie
-from somanet.analysis.steps import read_facts, read_tracks_of
+from somanet.analysis.stages import read_metadata, read_tracks_of
 from somanet.config import load_params
 from somanet.core.files import make_folder, read_json, write_json
 from somanet.core.results import hashes_of
@@ -27,7 +27,7 @@ def main() -> None:
     for movie in project_movies(RAW):
         tracks, folder = TRACKS / movie.name, make_folder(OUT / movie.name)
         measures = measure_movie(read_tracks_of(tracks), **params.migrate.model_dump())
-        sha256 = read_facts(tracks / names.SEGMENTATION)["model_sha256"]
+        sha256 = read_metadata(tracks / names.SEGMENTATION)["model_sha256"]
         model = about_network(Path(params.segment.model), sha256, root)
         provenance = provenance_of(tracks, params.migrate, model=model)
         report_movie(movie.source, tracks, folder, measures, provenance)
@@ -38,7 +38,7 @@ def main() -> None:
         write_json(folder / names.MANIFEST, {**provenance, "files": hashes_of(folder, names.RESULTS)})
         record_movie(
             provenance,
-            read_facts(folder / names.SUMMARY),
+            read_metadata(folder / names.SUMMARY),
             {kind: value for kind, value in scores[movie.name].items() if isinstance(value, dict)},
             movie=movie.source.path,
             files=[folder / name for name in RECORDED],

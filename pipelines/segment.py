@@ -3,22 +3,22 @@
 from pathlib import Path
 
 from somanet.analysis.project import project_movies
-from somanet.analysis.steps import segment_movie
+from somanet.analysis.stages import segment_movie
 from somanet.config import load_params
 from somanet.core.files import make_folder
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import load_checkpoint
-from somanet.training.experiments import say, stage
+from somanet.training.experiments import echo, stage
 
 RAW, MASKS = Path("data/raw"), Path("data/masks")
 
 
 def main() -> None:
     params = load_params()
-    segmenter = Segmenter((load_checkpoint(params.segment.model),), symmetries=params.segment.symmetries)
+    segmenter = Segmenter((load_checkpoint(params.segment.model),), tta=params.segment.symmetries)
     for movie in project_movies(RAW):
         found = segment_movie(movie.source, segmenter, make_folder(MASKS / movie.name))
-        say(f"{movie.name}: {found['n_objects']} objects in {len(found['objects_per_frame'])} frames")
+        echo(f"{movie.name}: {found['n_objects']} objects in {len(found['objects_per_frame'])} frames")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from somanet.analysis.project import project_movies
 from somanet.analysis.scores import score_tracks
-from somanet.analysis.steps import copy_facts, track_movie
+from somanet.analysis.stages import copy_metadata, track_movie
 from somanet.config import load_params
 from somanet.core.files import write_json
-from somanet.training.experiments import say, stage
+from somanet.training.experiments import echo, stage
 
 RAW, MASKS, TRACKS = Path("data/raw"), Path("data/masks"), Path("data/tracks")
 
@@ -18,8 +18,8 @@ def main() -> None:
     for movie in project_movies(RAW):
         masks, folder = MASKS / movie.name, TRACKS / movie.name
         found = track_movie(movie.source, masks, folder, params.track)
-        copy_facts(masks, folder)
-        say(f"{movie.name}: {found['n_tracks']} tracks, {found['n_points']} points")
+        copy_metadata(masks, folder)
+        echo(f"{movie.name}: {found['n_tracks']} tracks, {found['n_points']} points")
         metrics[movie.name] = {
             "n_tracks": found["n_tracks"],
             "n_points": found["n_points"],

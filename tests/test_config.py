@@ -234,10 +234,10 @@ def test_a_power_of_ten_is_a_number() -> None:
 
 
 @pytest.mark.parametrize(("section", "expected"), [({}, 1), ({"symmetries": 8}, 8)])
-def test_symmetries_of_segmentation_need_not_be_said(section: dict[str, int], expected: int) -> None:
+def test_tta_of_segmentation_need_not_be_given(section: dict[str, int], expected: int) -> None:
     assert parse(SegmentParams, {"model": "m", **section}, source="params.yaml").symmetries == expected
 
 
-def test_other_symmetries_are_refused() -> None:
+def test_other_numbers_of_tta_are_refused() -> None:
     with pytest.raises(SomaNetError, match=r"symmetries: Input should be 1, 4 or 8, found 3"):
         parse(SegmentParams, {"model": "m", "symmetries": 3}, source="params.yaml")

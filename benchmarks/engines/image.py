@@ -26,8 +26,8 @@ class AsBuilt(EagerEngine):
     def logits(self, images_NCHW: Float32) -> Float32:
         """See :meth:`somanet.segmentation.engines.engine.Engine.logits`."""
         with torch.inference_mode():
-            answer: Float32 = self._model.eval()(torch.from_numpy(images_NCHW)).numpy()
-        return answer
+            logits: Float32 = self._model.eval()(torch.from_numpy(images_NCHW)).numpy()
+        return logits
 
 
 def paper_unet() -> Checkpoint:

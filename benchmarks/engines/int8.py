@@ -82,8 +82,8 @@ def quantise(onnx_model: bytes, images: Sequence[Float32], *, parts: Sequence[st
 
 def sums_in_32_bits() -> bool:
     """Whether the processor adds 8-bit products in 32 bits; others overflow 16, unless weights have 7 bits."""
-    facts = Path("/proc/cpuinfo")
-    return facts.is_file() and "vnni" in facts.read_text(encoding="utf-8", errors="replace")
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and "vnni" in cpuinfo.read_text(encoding="utf-8", errors="replace")
 
 
 def integers(checkpoint: Checkpoint, frames: Frames) -> list[Row]:

@@ -49,8 +49,8 @@ def in_batches(checkpoint: Checkpoint, frames: Frames, size: int) -> Iterator[np
         pads = ((0, 0), (0, -height % 32), (0, -width % 32))
         batch = torch.from_numpy(np.stack([np.pad(one, pads, mode="symmetric") for one in inputs]))
         with torch.inference_mode():
-            answer = checkpoint.model(batch.contiguous(memory_format=torch.channels_last)).numpy()
-        for logits in answer[:, :, :height, :width]:
+            batch_logits = checkpoint.model(batch.contiguous(memory_format=torch.channels_last)).numpy()
+        for logits in batch_logits[:, :, :height, :width]:
             yield probabilities_to_labels(sigmoid(logits), checkpoint.spec.outputs, checkpoint.spec.instances)
 
 
@@ -108,10 +108,10 @@ def work(engine: EngineName, model: str | None, movie: Path | None, folder: Path
     checkpoint = load_checkpoint(network_folder(model))
     before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     begun = time.perf_counter()
-    answering = with_engine(checkpoint, engine, at_once=usual_workers())
+    choice = with_engine(checkpoint, engine, at_once=usual_workers())
     start = time.perf_counter() - begun
     labels: list[np.ndarray] = []
-    wall, cpu = timed(lambda: labels.extend(segment_frames(answering.checkpoint, frames)))
+    wall, cpu = timed(lambda: labels.extend(segment_frames(choice.checkpoint, frames)))
     np.save(folder / f"{engine}.npy", np.stack(labels))
     pixels = sum(frame.size for frame in frames)
     print(

@@ -99,7 +99,7 @@ def main() -> None:
     missing = {key: cell for key, cell in plan.items() if key not in done}
     print(f"{len(plan)} trainings, {len(plan) - len(missing)} of them finished", flush=True)
     if arguments.dry_run:
-        foresee(missing.values(), world, settings)
+        print_expected_time(missing.values(), world, settings)
         return
     for key, cell in {} if arguments.draw else missing.items():
         scored = train_and_score(cell, world, settings[cell.method.name])
@@ -116,12 +116,12 @@ def main() -> None:
             f"{table} has none of these trainings. Run without --draw, or with the settings that it was made with."
         )
     rows = summarise(pd.concat(finished, ignore_index=True))
-    write_text(arguments.output / "few_labels.md", markdown(rows, facts(arguments, world, settings)))
+    write_text(arguments.output / "few_labels.md", markdown(rows, metadata(arguments, world, settings)))
     save_figure(draw(rows), arguments.output / "few_labels.png")
     print(f"Written: {arguments.output}/few_labels.md, few_labels.png, results.csv")
 
 
-def foresee(missing: Iterable[Cell], world: World, settings: dict[str, FinetuneParams]) -> None:
+def print_expected_time(missing: Iterable[Cell], world: World, settings: dict[str, FinetuneParams]) -> None:
     """Print how long one training of each method takes on this machine, and all missing ones together."""
     total = 0.0
     counted: dict[str, list[Cell]] = {}
@@ -134,7 +134,7 @@ def foresee(missing: Iterable[Cell], world: World, settings: dict[str, FinetuneP
     print(f"all: {total / 60:.0f} min with {torch.get_num_threads()} threads, if the machine's load stays the same")
 
 
-def facts(arguments: argparse.Namespace, world: World, settings: dict[str, FinetuneParams]) -> list[str]:
+def metadata(arguments: argparse.Namespace, world: World, settings: dict[str, FinetuneParams]) -> list[str]:
     """The setting of the measurements."""
     training = next(iter(settings.values())).training
     measured_on = (

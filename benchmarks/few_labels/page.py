@@ -59,10 +59,10 @@ def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def markdown(rows: Sequence[Mapping[str, Any]], facts: Sequence[str]) -> str:
+def markdown(rows: Sequence[Mapping[str, Any]], metadata: Sequence[str]) -> str:
     """The tables, after a description of the setting."""
     words = {method.name: method.what for method in METHODS}
-    lines = [*facts, ""]
+    lines = [*metadata, ""]
     head = ["crops", "", *SCORES.values(), "IoU − labelled crops only", "seeds"]
     for part in PARTS:
         cells = [

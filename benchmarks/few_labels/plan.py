@@ -127,5 +127,5 @@ def content_of(world: World) -> str:
 
 def key_of(cell: Cell, settings: FinetuneParams, content: str) -> str:
     """Key of a training, from everything that determines it, so that rows of the table are not confused."""
-    facts = [cell.method.name, cell.crops, cell.seed, settings.model_dump(mode="json"), content]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
+    content_of_key = [cell.method.name, cell.crops, cell.seed, settings.model_dump(mode="json"), content]
+    return hashlib.sha256(json.dumps(content_of_key).encode()).hexdigest()[:20]

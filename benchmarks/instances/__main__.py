@@ -32,11 +32,11 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 Labels = NDArray[np.int32]
 
 
-def read_out(kind: str, answer_CYX: NDArray[np.float32], settings: InstanceSettings) -> Labels:
+def postprocess(kind: str, output_CYX: NDArray[np.float32], settings: InstanceSettings) -> Labels:
     """Labels from one kind of output; the soma map is always used."""
-    maps = sigmoid(answer_CYX[: len(MAPS)])
+    maps = sigmoid(output_CYX[: len(MAPS)])
     if kind == "flow":
-        return split_by_flow(foreground(maps[0], settings), answer_CYX[len(MAPS) :], settings.min_area_px)
+        return split_by_flow(foreground(maps[0], settings), output_CYX[len(MAPS) :], settings.min_area_px)
     outputs = ("soma",) if kind == "soma" else ("soma", kind)
     return probabilities_to_labels(maps[[MAPS.index(name) for name in outputs]], outputs, settings)
 
@@ -63,9 +63,9 @@ def main() -> None:
         network = train([dataset.load(name) for name in split["train"]], told.images, weights)
     items = [item for item in (dataset.load(name) for name in split[told.part]) if not_fluorescence(item.image) is None]
     with torch.inference_mode():
-        answers = [predict_logits(network, to_input(item.image, SPEC)) for item in items]
+        outputs = [predict_logits(network, to_input(item.image, SPEC)) for item in items]
     settings = InstanceSettings(threshold=told.threshold, min_area_px=15)
-    rows = {kind: score(kind, items, answers, settings) for kind in ("soma", "boundary", "distance", "flow")}
+    rows = {kind: score(kind, items, outputs, settings) for kind in ("soma", "boundary", "distance", "flow")}
     head = ["output", "accuracy at 0.5", "mean 0.5–0.9", "merges per image", "splits per image", "ms per Mpx"]
     lines = []
     for kind, row in rows.items():
@@ -80,11 +80,11 @@ def main() -> None:
 
 
 def score(
-    kind: str, items: list[LabelledImage], answers: list[NDArray[np.float32]], settings: InstanceSettings
+    kind: str, items: list[LabelledImage], outputs: list[NDArray[np.float32]], settings: InstanceSettings
 ) -> dict[str, float]:
     """Scores of one kind of output, with the time of its post-processing."""
     began = time.perf_counter()
-    labels = [read_out(kind, answer, settings) for answer in answers]
+    labels = [postprocess(kind, network_output, settings) for network_output in outputs]
     seconds = time.perf_counter() - began
     pairs = [(item.name, item.labels, found) for item, found in zip(items, labels, strict=True)]
     values = dict(score_dataset(pairs, thresholds=THRESHOLDS).values)

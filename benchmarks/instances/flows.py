@@ -27,9 +27,9 @@ def flow_targets(labels_YX: NDArray[np.integer]) -> Float32:
     return field
 
 
-def flow_loss(answer: Tensor, target: Tensor, inside: Tensor) -> Tensor:
+def flow_loss(network_output: Tensor, target: Tensor, inside: Tensor) -> Tensor:
     """Mean squared error over the pixels of objects."""
-    return (((answer - target) ** 2) * inside).sum() / (2 * inside.sum() + 1)
+    return (((network_output - target) ** 2) * inside).sum() / (2 * inside.sum() + 1)
 
 
 def split_by_flow(inside: NDArray[np.bool_], field: Float32, min_area_px: int) -> NDArray[np.int32]:

@@ -20,7 +20,7 @@ from somanet.segmentation.network.models import build_model
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.loop.augment import online_augmentation
 from somanet.training.loop.losses import make_loss
-from somanet.training.loop.samples import fit_square
+from somanet.training.loop.samples import fit_patch
 from somanet.training.loop.settings import AugmentSettings, TrainSettings
 
 MAPS = ("soma", "boundary", "distance")
@@ -37,7 +37,7 @@ SETTINGS = TrainSettings(size_px=256, augment=AugmentSettings(mode="online", sca
 BATCH, RATE, DECAY, AVERAGE = 8, 2e-3, 1e-4, 0.99
 
 
-class Squares(Dataset[tuple[Tensor, Tensor]]):
+class Patches(Dataset[tuple[Tensor, Tensor]]):
     """Augmented patches with the targets of every output; large images are drawn more often."""
 
     def __init__(self, items: Sequence[LabelledImage], n: int) -> None:
@@ -53,7 +53,7 @@ class Squares(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([0, position])
         number = int(rng.choice(len(self.shares), p=self.shares))
-        image, labels = fit_square(*self.images[number], SETTINGS, rng)
+        image, labels = fit_patch(*self.images[number], SETTINGS, rng)
         image, labels = self.augment(image, labels, seed=int(rng.integers(2**31)))
         targets = np.concatenate([make_targets(labels, MAPS), flow_targets(labels)])
         return torch.from_numpy(unit_to_input(image, SPEC, self.exposures[number])), torch.from_numpy(targets)
@@ -81,9 +81,11 @@ def train(items: Sequence[LabelledImage], n_images: int, weights: Path) -> nn.Mo
     )
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
     compare, began, n = make_loss("bce+dice", MAPS), time.perf_counter(), len(MAPS)
-    for step, (inputs, targets) in enumerate(DataLoader(Squares(items, n_images), batch_size=BATCH), start=1):
-        answer = network(inputs.contiguous(memory_format=torch.channels_last))
-        loss = compare(answer[:, :n], targets[:, :n]) + flow_loss(answer[:, n:], targets[:, n:], targets[:, :1])
+    for step, (inputs, targets) in enumerate(DataLoader(Patches(items, n_images), batch_size=BATCH), start=1):
+        network_output = network(inputs.contiguous(memory_format=torch.channels_last))
+        loss = compare(network_output[:, :n], targets[:, :n]) + flow_loss(
+            network_output[:, n:], targets[:, n:], targets[:, :1]
+        )
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -63,14 +63,14 @@ def install(name: str, folder: Path) -> None:
             (place / _REASON).write_text(f"cannot be installed: {(lines or ['no reason given'])[-1]}\n")
             return
         if command is commands[0]:
-            _see_ours(place)
+            _add_our_packages(place)
 
 
 def _python(place: Path) -> Path:
     return place / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def _see_ours(place: Path) -> None:
+def _add_our_packages(place: Path) -> None:
     """Let an environment find SomaNet's packages after its own."""
     asked = [str(_python(place)), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     theirs = Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip())

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.peers.measuring import conv_flops, torch_flops
 
-Answer = Callable[[np.ndarray], object]
+Output = Callable[[np.ndarray], object]
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -23,7 +23,7 @@ def grey(image: np.ndarray) -> np.ndarray:
     return np.asarray(image if image.ndim == 2 else image[..., :3].mean(axis=-1), np.float32)
 
 
-def stardist(threads: int, side_px: int) -> tuple[Answer, int, dict[str, str]]:
+def stardist(threads: int, side_px: int) -> tuple[Output, int, dict[str, str]]:
     """StarDist's network on a normalised image, its usual way (percentiles 1 and 99.8)."""
     import tensorflow as tf
 
@@ -37,10 +37,10 @@ def stardist(threads: int, side_px: int) -> tuple[Answer, int, dict[str, str]]:
     convolutions = [operation for operation in graph.get_operations() if operation.type == "Conv2D"]
     operations = sum(conv_flops(c.inputs[1].shape.as_list(), c.outputs[0].shape.as_list()) for c in convolutions)
 
-    def answer(image: np.ndarray) -> object:
+    def network_output(image: np.ndarray) -> object:
         return model.predict(normalize(grey(image), 1, 99.8), show_tile_progress=False)
 
-    return answer, operations, {name: version(name) for name in ("stardist", "tensorflow")}
+    return network_output, operations, {name: version(name) for name in ("stardist", "tensorflow")}
 
 
 def tiles(transforms: Any, side_px: int, tile_px: int, **padding: Any) -> int:
@@ -51,7 +51,7 @@ def tiles(transforms: Any, side_px: int, tile_px: int, **padding: Any) -> int:
     return int(cut.size // tile_px**2)
 
 
-def cellpose3(threads: int, side_px: int) -> tuple[Answer, int, dict[str, str]]:
+def cellpose3(threads: int, side_px: int) -> tuple[Output, int, dict[str, str]]:
     """Cellpose 3: flows and probabilities of a grey image at its own scale; tiles of 224 px, eight at a time."""
     import torch
     from cellpose import models, transforms
@@ -63,13 +63,13 @@ def cellpose3(threads: int, side_px: int) -> tuple[Answer, int, dict[str, str]]:
     operations = torch_flops(model.net, (1, 2, 224, 224)) * n_tiles
     model.net.mkldnn = fast
 
-    def answer(image: np.ndarray) -> object:
+    def network_output(image: np.ndarray) -> object:
         return model.eval(grey(image), channels=[0, 0], rescale=1.0, compute_masks=False)
 
-    return answer, operations, {name: version(name) for name in ("cellpose", "torch")}
+    return network_output, operations, {name: version(name) for name in ("cellpose", "torch")}
 
 
-def cellpose4(threads: int, side_px: int) -> tuple[Answer, int, dict[str, str]]:
+def cellpose4(threads: int, side_px: int) -> tuple[Output, int, dict[str, str]]:
     """Cellpose-SAM: flows and probabilities of an image; tiles of 256 px, eight at a time."""
     import torch
 
@@ -81,14 +81,14 @@ def cellpose4(threads: int, side_px: int) -> tuple[Answer, int, dict[str, str]]:
     n_tiles = tiles(transforms, side_px, 256, min_size=(256, 256))
     operations = torch_flops(network, (1, 3, 256, 256)) * n_tiles
 
-    def answer(image: np.ndarray) -> object:
+    def network_output(image: np.ndarray) -> object:
         channels = np.repeat(grey(image)[..., None], 3, axis=-1)[None]
         return core.run_net(network, transforms.normalize_img(channels), batch_size=8, bsize=256)
 
-    return answer, operations, {name: version(name) for name in ("cellpose", "torch")}
+    return network_output, operations, {name: version(name) for name in ("cellpose", "torch")}
 
 
-PROGRAMS: dict[str, Callable[[int, int], tuple[Answer, int, dict[str, Any]]]] = {
+PROGRAMS: dict[str, Callable[[int, int], tuple[Output, int, dict[str, Any]]]] = {
     "stardist": stardist,
     "cellpose3": cellpose3,
     "cellpose4": cellpose4,

@@ -79,8 +79,8 @@ def torch_flops(network: nn.Module, shape_NCHW: Sequence[int]) -> int:
     return int(counter.get_total_flops())
 
 
-def _ask(label: Callable[[np.ndarray], Any], image: np.ndarray, answers: list[Any]) -> None:
-    answers.append(label(image))
+def _label_one(label: Callable[[np.ndarray], Any], image: np.ndarray, predictions: list[Any]) -> None:
+    predictions.append(label(image))
 
 
 def label_all(
@@ -91,15 +91,15 @@ def label_all(
     Returns:
         Images, pixels, seconds and processor seconds; and the outputs, if they are kept.
     """
-    answers: list[Any] = []
+    predictions: list[Any] = []
     wall = processor = 0.0
     pixels = count = 0
     for image in images:
         latest: list[Any] = []
-        seconds, processor_s = timed(partial(_ask, label, image, latest))
-        answers += latest if keep else []
+        seconds, processor_s = timed(partial(_label_one, label, image, latest))
+        predictions += latest if keep else []
         wall, processor = wall + seconds, processor + processor_s
         count, pixels = count + 1, pixels + image.shape[0] * image.shape[1]
         if wall > limit_s:
             break
-    return {"images": count, "pixels": pixels, "seconds": wall, "processor_s": processor}, answers
+    return {"images": count, "pixels": pixels, "seconds": wall, "processor_s": processor}, predictions

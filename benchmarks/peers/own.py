@@ -28,8 +28,8 @@ class AsBuilt(nn.Module):
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Logits NCHW."""
-        answer: Tensor = self.network(images_NCHW.contiguous(memory_format=torch.contiguous_format))
-        return answer
+        network_output: Tensor = self.network(images_NCHW.contiguous(memory_format=torch.contiguous_format))
+        return network_output
 
 
 def load_own(contender: Contender, *, threads: int, side_px: int) -> Loaded:
@@ -47,9 +47,9 @@ def load_own(contender: Contender, *, threads: int, side_px: int) -> Loaded:
         checkpoint = dataclasses.replace(checkpoint, model=AsBuilt(checkpoint.model))
         about |= {"engine": {"name": AS_BUILT, "version": torch.__version__, "precision": "float32"}}
     else:
-        answering = with_engine(checkpoint, cast("EngineName", contender.engine), threads=threads)
-        checkpoint = answering.checkpoint
-        about |= {"engine": engine_of(checkpoint.model), "notes": list(answering.notes)}
+        choice = with_engine(checkpoint, cast("EngineName", contender.engine), threads=threads)
+        checkpoint = choice.checkpoint
+        about |= {"engine": engine_of(checkpoint.model), "notes": list(choice.notes)}
     picture = np.random.default_rng(0).random((spec.in_channels, side_px, side_px), dtype=np.float32)
     return Loaded(
         label=lambda image: Segmenter.of(checkpoint.model, spec).labels(image),

@@ -32,9 +32,11 @@ def load(contender: Contender, *, threads: int, side_px: int) -> Loaded:
         return load_own(contender, threads=threads, side_px=side_px)
     from benchmarks.peers.foreign import PROGRAMS
 
-    answer, flops, versions = PROGRAMS[contender.kind](threads, side_px)
+    network_output, flops, versions = PROGRAMS[contender.kind](threads, side_px)
     picture = np.random.default_rng(0).random((side_px, side_px), dtype=np.float32)
-    return Loaded(label=answer, network=lambda: answer(picture), flops=flops, about={"versions": versions})
+    return Loaded(
+        label=network_output, network=lambda: network_output(picture), flops=flops, about={"versions": versions}
+    )
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
@@ -47,9 +49,9 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     start_s = time.perf_counter() - began
     first = min(images, key=lambda image: image.size)
     loaded.label(first)  # the first call chooses kernels
-    taken, answers = label_all(loaded.label, images, limit_s=job["limit_s"], keep=bool(job["labels"]))
+    taken, predictions = label_all(loaded.label, images, limit_s=job["limit_s"], keep=bool(job["labels"]))
     found: dict[str, Any] = {**taken, "start_s": start_s, "peak_mb": peak_memory_mb(), "about": loaded.about}
-    for number, labels in enumerate(answers):
+    for number, labels in enumerate(predictions):
         np.save(Path(job["labels"]) / f"{number:04}.npy", labels)
     if loaded.network is not None:
         times = [timed(loaded.network)]

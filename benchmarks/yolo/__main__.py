@@ -143,9 +143,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """All stages; returns the content of ``yolo.json``."""
     output = make_folder(arguments.output)
     python = arguments.python or output / "venv" / "bin" / "python"
-    runs, pictures, answers = (output / name for name in ("runs", "pictures", "answers"))
+    runs, pictures, predictions = (output / name for name in ("runs", "pictures", "answers"))
     if arguments.afresh:
-        for folder in (output / "boxes", output / "outlines", runs, pictures, answers, output / "tracks"):
+        for folder in (output / "boxes", output / "outlines", runs, pictures, predictions, output / "tracks"):
             shutil.rmtree(folder, ignore_errors=True)
     networks = train_networks(arguments, python, output)
     wanted = sets.scored_sets(arguments.data)
@@ -153,12 +153,12 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     systems: list[System] = []
     cost: dict[str, dict[str, Any]] = {}
     for name, model in somanet_models(arguments.model).items():
-        systems.append(System(name, answers / name.replace(" ", "_"), "own"))
+        systems.append(System(name, predictions / name.replace(" ", "_"), "own"))
         cost[name] = {"parameters": stages.predict_with_somanet(model, wanted, systems[-1].folder, threads=1)}
     seconds = somanet_seconds(arguments.somanet_training)
     cost["SomaNet"]["training"] = {"wall_s": seconds, "images": sets.samples_of_somanet(arguments.data)}
     for network in networks:
-        systems.append(System(network, answers / network, "ranked" if network in WITH_MASKS else None))
+        systems.append(System(network, predictions / network, "ranked" if network in WITH_MASKS else None))
         stages.predict(python, runs / network, pictures, systems[-1].folder, threads=1)
         training = read_json(runs / network / "training.json", expected=RECORD)
         cost[network] = {"parameters": training["parameters"], "training": training}

@@ -75,7 +75,7 @@ def _ellipse(box: NDArray[np.float64], image_YX: NDArray[np.generic]) -> dict[st
     # A pixel's centre is half a pixel after its edge.
     off = ((y + 0.5 - (y0 + y1) / 2) / (height / 2)) ** 2 + ((x + 0.5 - (x0 + x1) / 2) / (width / 2)) ** 2
     patch = image_YX[top:bottom, left:right].astype(np.float64)
-    light = patch[off <= 1] if (off <= 1).any() else patch.ravel()
+    intensity = patch[off <= 1] if (off <= 1).any() else patch.ravel()
     return {
         **dict.fromkeys(SHAPE_COLUMNS.values(), math.nan),
         "y_px": (y0 + y1) / 2 - 0.5,
@@ -89,9 +89,9 @@ def _ellipse(box: NDArray[np.float64], image_YX: NDArray[np.generic]) -> dict[st
         "left_px": left,
         "bottom_px": bottom,
         "right_px": right,
-        "mean_intensity": float(light.mean()),
-        "max_intensity": float(light.max()),
-        "sum_intensity": float(light.sum()),
+        "mean_intensity": float(intensity.mean()),
+        "max_intensity": float(intensity.max()),
+        "sum_intensity": float(intensity.sum()),
         "touches_edge": float(top == 0 or left == 0 or bottom == size_YX[0] or right == size_YX[1]),
     }
 
@@ -122,9 +122,9 @@ def track_boxes(
     Raises:
         SomaNetError: as in :func:`detect_boxes`, or a setting is out of range.
     """
-    asked = settings or TrackSettings()
+    requested = settings or TrackSettings()
     detections = detect_boxes(boxes, frames)
-    least_um2 = least_soma_um2(detections["area_px"].to_numpy(), calibration, asked)
+    least_um2 = least_soma_um2(detections["area_px"].to_numpy(), calibration, requested)
     large = detections["area_px"] >= least_um2 / calibration.pixel_area_um2
-    tracks, _ = link_detections(detections[large], calibration, asked, blank_frames)
+    tracks, _ = link_detections(detections[large], calibration, requested, blank_frames)
     return tracks

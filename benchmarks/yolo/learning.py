@@ -3,7 +3,7 @@
 python -m benchmarks.yolo.learning --data data.yaml --output FOLDER --network yolo9-t --budget-s 1800
 
 Times cover the optimisation from the first batch to the last, including decoding and saving, but not imports and
-set-up. Only this file and `answering.py` use libreyolo; they communicate with the others through files only.
+set-up. Only this file and `inference.py` use libreyolo; they communicate with the others through files only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import cv2
 import torch
 
 
-class Network(NamedTuple):
+class Detector(NamedTuple):
     """libreyolo's module and class of a network."""
 
     family: str
@@ -34,9 +34,9 @@ class Network(NamedTuple):
 
 
 NETWORKS = {
-    "yolo9-t": Network("yolo9", "LibreYOLO9", "YOLO9Trainer", "t"),
-    "yolox-n": Network("yolox", "LibreYOLOX", "YOLOXTrainer", "n"),
-    "dfine-n-seg": Network("dfine", "LibreDFINE", "DFINETrainer", "n", "segment"),
+    "yolo9-t": Detector("yolo9", "LibreYOLO9", "YOLO9Trainer", "t"),
+    "yolox-n": Detector("yolox", "LibreYOLOX", "YOLOXTrainer", "n"),
+    "dfine-n-seg": Detector("dfine", "LibreDFINE", "DFINETrainer", "n", "segment"),
 }
 """The two smallest YOLOs that it trains, and the smallest network that it trains with masks, which is not a YOLO."""
 SCHEDULE_EPOCHS = 10_000

@@ -67,7 +67,7 @@ class System:
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """The ground truth labels of one image, and their boxes."""
 
     name: str
@@ -75,34 +75,35 @@ class Truth:
     boxes: Boxes
 
 
-def truths_of(images: ScoredSet) -> list[Truth]:
+def ground_truths_of(images: ScoredSet) -> list[GroundTruth]:
     """The ground truth of a set."""
-    return [Truth(item.name, item.labels, boxes_of(item.labels)) for item in images]
+    return [GroundTruth(item.name, item.labels, boxes_of(item.labels)) for item in images]
 
 
 def match_set(
-    truths: Sequence[Truth], boxes: pd.DataFrame, *, x_from_px: float = 0.0, interior: bool = False
+    ground_truths: Sequence[GroundTruth], boxes: pd.DataFrame, *, x_from_px: float = 0.0, interior: bool = False
 ) -> list[MatchedBoxes]:
     """Every image of a set matched.
 
     Args:
-        truths: the images.
+        ground_truths: the images.
         boxes: of all of them, ``BOXES`` columns.
         x_from_px: boxes with their centre left of it do not count.
         interior: nor do those cut by the image's edge.
     """
     by_image = dict(iter(boxes.groupby("image")))
     matched = []
-    for truth in truths:
-        rows = by_image.get(truth.name, boxes[:0])
+    for ground_truth in ground_truths:
+        rows = by_image.get(ground_truth.name, boxes[:0])
         pred = rows[list(SIDES)].to_numpy(float)
-        out = [_left_of(some, x_from_px) for some in (truth.boxes, pred)]
+        out = [_left_of(some, x_from_px) for some in (ground_truth.boxes, pred)]
         if interior:
             out = [
-                left | on_edge(some, truth.labels.shape) for left, some in zip(out, (truth.boxes, pred), strict=True)
+                left | on_edge(some, ground_truth.labels.shape)
+                for left, some in zip(out, (ground_truth.boxes, pred), strict=True)
             ]
         scores = rows["score"].to_numpy(float)
-        matched.append(match_boxes(truth.boxes, pred, scores, ignored_true=out[0], ignored_pred=out[1]))
+        matched.append(match_boxes(ground_truth.boxes, pred, scores, ignored_true=out[0], ignored_pred=out[1]))
     return matched
 
 
@@ -111,11 +112,11 @@ def _left_of(boxes: Boxes, x_px: float) -> NDArray[np.bool_]:
     return left
 
 
-def choose_cut(system: System, validation: Sequence[tuple[str, Sequence[Truth]]]) -> dict[str, Any]:
+def choose_cut(system: System, validation: Sequence[tuple[str, Sequence[GroundTruth]]]) -> dict[str, Any]:
     """A system's confidence threshold, by the mean F1 of the validation sets."""
     if system.masks == "own":
         return {"cut": 0.0, "chosen": "none: everything it labels is a soma"}
-    matched = [match_set(truths, system.boxes(name)) for name, truths in validation]
+    matched = [match_set(ground_truths, system.boxes(name)) for name, ground_truths in validation]
     cut, f1 = best_cut(matched)
     if math.isnan(cut):
         return {"cut": USUAL_CUT, "chosen": "libreyolo's default, as nothing matched in the validation sets"}
@@ -153,10 +154,13 @@ def score_set(
     }
 
 
-def score_masks(system: System, truths: Sequence[Truth], set_name: str, *, cut: float) -> dict[str, Any]:
+def score_masks(system: System, ground_truths: Sequence[GroundTruth], set_name: str, *, cut: float) -> dict[str, Any]:
     """Scores of a system's masks, as `somanet evaluate` has them."""
-    found = system.labels(set_name, [truth.name for truth in truths], cut=cut)
-    pairs = [(truth.name, truth.labels, labels) for truth, labels in zip(truths, found, strict=True)]
+    found = system.labels(set_name, [ground_truth.name for ground_truth in ground_truths], cut=cut)
+    pairs = [
+        (ground_truth.name, ground_truth.labels, labels)
+        for ground_truth, labels in zip(ground_truths, found, strict=True)
+    ]
     return score_dataset(pairs).as_dict()
 
 

@@ -41,12 +41,12 @@ class ScoredSet:
     """Images that the networks are never trained on.
 
     Attributes:
-        answers: the set whose predictions include this one's: its own name, or that of the set it is part of.
+        predictions: the set whose predictions include this one's: its own name, or that of the set it is part of.
         source: the images with their ground truth labels, one in memory at a time, repeatable.
         x_from_px: objects with their centre left of it do not count.
     """
 
-    answers: str
+    predictions: str
     source: Iterable[LabelledImage]
     x_from_px: float = 0.0
 
@@ -72,8 +72,8 @@ class Frames:
 
     def __iter__(self) -> Iterator[LabelledImage]:
         with open_movie(self._movie) as movie, open_movie(self._labels) as labels:
-            for t, (frame, truth) in enumerate(zip(movie, labels, strict=True)):
-                yield LabelledImage(f"{t:04d}", np.asarray(frame), np.asarray(truth).astype(np.int32))
+            for t, (frame, ground_truth) in enumerate(zip(movie, labels, strict=True)):
+                yield LabelledImage(f"{t:04d}", np.asarray(frame), np.asarray(ground_truth).astype(np.int32))
 
 
 def scored_sets(data: Path) -> dict[str, ScoredSet]:

@@ -13,14 +13,14 @@ from typing import Any
 
 from benchmarks.yolo import page, sets
 from benchmarks.yolo.scoring import (
+    GroundTruth,
     System,
-    Truth,
     choose_cut,
+    ground_truths_of,
     match_set,
     score_masks,
     score_set,
     track_system,
-    truths_of,
 )
 from benchmarks.yolo.sets import MOVIE, ScoredSet
 from benchmarks.yolo.somas import SIDES, predict_somas
@@ -119,7 +119,7 @@ def predict(
         if _made_by(output) != made_by:
             arguments = ("--weights", str(weights), "--pictures", str(part), "--output", str(output))
             more = ("--made-by", made_by, "--threads", str(threads), "--min-score", str(min_score))
-            run_apart(python, "answering", *arguments, *more, threads=threads)
+            run_apart(python, "inference", *arguments, *more, threads=threads)
             print(f"{run.name}: {part.name}", flush=True)
 
 
@@ -130,7 +130,7 @@ def predict_with_somanet(model: Path, wanted: Mapping[str, ScoredSet], folder: P
         output = make_folder(folder) / name
         if (
             name not in VALIDATION
-            and images.answers == name
+            and images.predictions == name
             and _made_by(output.with_suffix(".csv")) != checkpoint.sha256
         ):
             predict_somas(checkpoint, images, output, threads=threads)
@@ -139,30 +139,32 @@ def predict_with_somanet(model: Path, wanted: Mapping[str, ScoredSet], folder: P
 
 
 def _made_by(boxes: Path) -> str | None:
-    facts = boxes.with_suffix(".json")
-    if not (boxes.exists() and facts.exists()):
+    metadata = boxes.with_suffix(".json")
+    if not (boxes.exists() and metadata.exists()):
         return None
-    return str(json.loads(facts.read_text(encoding="utf-8")).get("made_by"))
+    return str(json.loads(metadata.read_text(encoding="utf-8")).get("made_by"))
 
 
 def score(systems: Sequence[System], wanted: Mapping[str, ScoredSet], movie: Path, output: Path) -> dict[str, Any]:
     """Every score of every system; the first is the reference for the others. Draws the figure."""
-    truths = {name: truths_of(images) for name, images in wanted.items()}
+    ground_truths = {name: ground_truths_of(images) for name, images in wanted.items()}
     cuts = {
-        system.name: choose_cut(system, [(name, truths[name]) for name in VALIDATION if name in truths])
+        system.name: choose_cut(system, [(name, ground_truths[name]) for name in VALIDATION if name in ground_truths])
         for system in systems
     }
     detection: dict[str, dict[str, Any]] = {}
     for name in (name for name in wanted if name not in VALIDATION):
         for interior in (False, True) if name in INTERIOR else (False,):
             detection[f"{name}_interior" if interior else name] = _score_one(
-                systems, cuts, truths[name], wanted[name], interior=interior
+                systems, cuts, ground_truths[name], wanted[name], interior=interior
             )
             print(f"scored: {name}", flush=True)
     masked = [system for system in systems if system.masks]
     masks = {
         name: {
-            system.name: score_masks(system, truths[name], wanted[name].answers, cut=cuts[system.name]["cut"])
+            system.name: score_masks(
+                system, ground_truths[name], wanted[name].predictions, cut=cuts[system.name]["cut"]
+            )
             for system in masked
         }
         for name in MASKED
@@ -171,20 +173,22 @@ def score(systems: Sequence[System], wanted: Mapping[str, ScoredSet], movie: Pat
     tracking = {
         system.name: track_system(system, movie, output / "tracks", cut=cuts[system.name]["cut"]) for system in systems
     }
-    save_figure(page.panels(_examples(systems, cuts, truths, wanted)), output / "panels.png")
+    save_figure(page.panels(_examples(systems, cuts, ground_truths, wanted)), output / "panels.png")
     return {"cuts": cuts, "detection": detection, "masks": masks, "tracking": tracking}
 
 
 def _score_one(
     systems: Sequence[System],
     cuts: Mapping[str, Mapping[str, Any]],
-    truths: Sequence[Truth],
+    ground_truths: Sequence[GroundTruth],
     images: ScoredSet,
     *,
     interior: bool,
 ) -> dict[str, Any]:
     matched = {
-        system.name: match_set(truths, system.boxes(images.answers), x_from_px=images.x_from_px, interior=interior)
+        system.name: match_set(
+            ground_truths, system.boxes(images.predictions), x_from_px=images.x_from_px, interior=interior
+        )
         for system in systems
     }
     first = systems[0].name
@@ -202,25 +206,25 @@ def _score_one(
 def _examples(
     systems: Sequence[System],
     cuts: Mapping[str, Mapping[str, Any]],
-    truths: Mapping[str, Sequence[Truth]],
+    ground_truths: Mapping[str, Sequence[GroundTruth]],
     wanted: Mapping[str, ScoredSet],
 ) -> list[Any]:
     examples = []
     for title, (set_name, place) in EXAMPLES.items():
-        ordered = sorted(truths[set_name], key=lambda truth: (len(truth.boxes), truth.name))
-        truth = ordered[round(place * (len(ordered) - 1))]
-        image = next(item.image for item in wanted[set_name] if item.name == truth.name)
+        ordered = sorted(ground_truths[set_name], key=lambda ground_truth: (len(ground_truth.boxes), ground_truth.name))
+        ground_truth = ordered[round(place * (len(ordered) - 1))]
+        image = next(item.image for item in wanted[set_name] if item.name == ground_truth.name)
         found = {}
         for system in systems:
-            boxes = system.boxes(wanted[set_name].answers, cut=cuts[system.name]["cut"])
-            boxes = boxes[boxes["image"] == truth.name]
-            found[system.name] = (boxes[list(SIDES)].to_numpy(float), match_set([truth], boxes)[0])
-        examples.append((f"{title} {truth.name[:8]}", image, truth.boxes, found))
+            boxes = system.boxes(wanted[set_name].predictions, cut=cuts[system.name]["cut"])
+            boxes = boxes[boxes["image"] == ground_truth.name]
+            found[system.name] = (boxes[list(SIDES)].to_numpy(float), match_set([ground_truth], boxes)[0])
+        examples.append((f"{title} {ground_truth.name[:8]}", image, ground_truth.boxes, found))
     return examples
 
 
 def write_all_pictures(wanted: Mapping[str, ScoredSet], folder: Path) -> None:
     """The images of all sets, as the detector's input."""
     for name, images in wanted.items():
-        if images.answers == name:
+        if images.predictions == name:
             sets.write_pictures(images, folder / name)

@@ -34,7 +34,7 @@ CONDITIONS = Schema("conditions", (Column("movie", "string", "", "file name, wit
 
 
 @dataclass(frozen=True)
-class Study:
+class Cohort:
     """The combined results of several movies.
 
     Attributes:
@@ -79,7 +79,9 @@ def read_conditions(path: Path, movies: Sequence[str]) -> pd.DataFrame:
     return table.set_index("movie").loc[list(movies)].reset_index()
 
 
-def gather(folders: Mapping[str, Path], conditions: pd.DataFrame | None, *, reference: str | None = None) -> Study:
+def gather_cohort(
+    folders: Mapping[str, Path], conditions: pd.DataFrame | None, *, reference: str | None = None
+) -> Cohort:
     """Combine the results of analysed movies.
 
     Args:
@@ -108,7 +110,7 @@ def gather(folders: Mapping[str, Path], conditions: pd.DataFrame | None, *, refe
         summaries |= {group: summarize(cells[cells["group"] == group].reset_index(drop=True)) for group in groups}
         if reference is not None:
             comparisons = _compare(cells, groups, reference)
-    return Study(movies, cells, summaries, comparisons)
+    return Cohort(movies, cells, summaries, comparisons)
 
 
 def _by_movie(cells: pd.DataFrame, folders: Mapping[str, Path]) -> list[tuple[str, pd.DataFrame]]:
@@ -173,7 +175,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     return table
 
 
-def write_study(study: Study, output: Path) -> list[Path]:
+def write_cohort(cohort: Cohort, output: Path) -> list[Path]:
     """Write the tables and, with groups, their comparison as a table and a figure; return the paths.
 
     The table of all cells has no internals: those stay in each movie's folder.
@@ -181,13 +183,13 @@ def write_study(study: Study, output: Path) -> list[Path]:
     from somanet.core import plots
     from somanet.core.plots import save_figure
 
-    write_table(output / MOVIES, study.movies)
-    write_table(output / CELLS, study.cells.drop(columns=list(CELL_INTERNALS.names[1:])))
-    write_json(output / names.SUMMARY, {group: summary.as_dict() for group, summary in study.summaries.items()})
+    write_table(output / MOVIES, cohort.movies)
+    write_table(output / CELLS, cohort.cells.drop(columns=list(CELL_INTERNALS.names[1:])))
+    write_json(output / names.SUMMARY, {group: summary.as_dict() for group, summary in cohort.summaries.items()})
     written = [output / MOVIES, output / CELLS, output / names.SUMMARY]
-    if study.comparisons:
-        write_table(output / COMPARISON, comparison_table(study.comparisons))
-        figure = plots.groups([(c.number, UNITS[c.number], c.groups, c.donors) for c in study.comparisons])
+    if cohort.comparisons:
+        write_table(output / COMPARISON, comparison_table(cohort.comparisons))
+        figure = plots.groups([(c.number, UNITS[c.number], c.groups, c.donors) for c in cohort.comparisons])
         save_figure(figure, output / PICTURE)
         written += [output / COMPARISON, output / PICTURE]
     return written

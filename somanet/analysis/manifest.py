@@ -8,7 +8,7 @@ from typing import Any
 
 import somanet
 from somanet.analysis import names
-from somanet.analysis.steps import read_facts
+from somanet.analysis.stages import read_metadata
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import collect
 
@@ -24,14 +24,14 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
         settings: for the measurement.
         model: metadata of the network besides its hash, such as the MLflow run that trained it.
     """
-    movie, segmentation, tracking = (read_facts(folder / name) for name in names.STEP_FILES)
+    movie, segmentation, tracking = (read_metadata(folder / name) for name in names.STAGE_FILES)
     code = collect(CODE)
     network = {**_network(segmentation), **(model or {})}
     if "ensemble" in segmentation:
         about = (model or {}).get("ensemble") or [{} for _ in segmentation["ensemble"]]
         pairs = zip(segmentation["ensemble"], about, strict=True)
         network["ensemble"] = [{**_network(one), **known} for one, known in pairs]
-    asked = ("rescale", "symmetries", "any_modality")
+    requested = ("rescale", "symmetries", "any_modality")
     return {
         "somanet": somanet.__version__,
         "input": movie,
@@ -39,7 +39,7 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
         "median_diameter_px": segmentation.get("median_diameter_px"),
         **({"model": network} if network["sha256"] else {"tracks_from": segmentation.get("tracks_from")}),
         "parameters": {
-            "segment": {name: segmentation[name] for name in asked if name in segmentation},
+            "segment": {name: segmentation[name] for name in requested if name in segmentation},
             "track": tracking.get("settings"),
             "migrate": settings.model_dump(mode="json"),
         },
@@ -53,7 +53,7 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
     }
 
 
-def _network(told: Mapping[str, Any]) -> dict[str, Any]:
+def _network(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """A network as recorded in `segmentation.json`; all None if tracks came from elsewhere."""
     known_as = {"sha256": "model_sha256", "spec": "model", "engine": "engine", "temperature": "temperature"}
-    return {name: told.get(key) for name, key in known_as.items()}
+    return {name: recorded.get(key) for name, key in known_as.items()}

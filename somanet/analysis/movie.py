@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from somanet.analysis import names
 from somanet.analysis.manifest import provenance_of
 from somanet.analysis.source import MovieSource
-from somanet.analysis.steps import (
+from somanet.analysis.stages import (
     migrate_movie,
     open_labels,
-    read_facts,
+    read_metadata,
     read_tracks_of,
     scale_of,
     segment_movie,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Network:
+class AnalysisNetworks:
     """The network or networks to segment with, and their metadata for the manifest."""
 
     segmenter: Segmenter
@@ -67,7 +67,7 @@ def analyze_movie(
     source: MovieSource,
     output: Path,
     *,
-    network: Network | None,
+    network: AnalysisNetworks | None,
     tracks_file: Path | None = None,
     options: Options | None = None,
 ) -> Measures:
@@ -104,7 +104,7 @@ def analyze_movie(
         for kind in options.exports:
             export_tracks(source, folder, kind)
         notes = notes_of(folder)
-        for name in names.STEP_FILES:
+        for name in names.STAGE_FILES:
             (folder / name).unlink()
         write_json(
             folder / names.MANIFEST, {**provenance, "notes": list(notes), "files": hashes_of(folder, names.RESULTS)}
@@ -118,11 +118,11 @@ def report_movie(
     """Write `report.html`: player, plots, numbers, warnings and provenance in one file."""
     from somanet.analysis.report import ReportInput, write_report
 
-    facts = read_facts(tracks_folder / names.MOVIE)
+    metadata = read_metadata(tracks_folder / names.MOVIE)
     with source.open() as movie, open_labels(tracks_folder) as labels:
         content = ReportInput(
-            title=facts["movie"],
-            calibration=scale_of(facts),
+            title=metadata["movie"],
+            calibration=scale_of(metadata),
             frames=movie,
             labels=labels,
             tracks=read_tracks_of(tracks_folder),
@@ -138,7 +138,7 @@ def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measur
     """Write `overlay.mp4`: the movie with outlines and trails, cells that saltate in another colour."""
     from somanet.analysis.report import write_overlay
 
-    calibration = scale_of(read_facts(tracks_folder / names.MOVIE))
+    calibration = scale_of(read_metadata(tracks_folder / names.MOVIE))
     with source.open() as movie, open_labels(tracks_folder) as labels:
         path = make_folder(folder) / names.OVERLAY
         events = measures.migration.saltations.events
@@ -147,13 +147,13 @@ def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measur
 
 def notes_of(folder: Path) -> tuple[str, ...]:
     """Notes about a movie for the reader of its report."""
-    facts, segmentation, tracking = (read_facts(folder / name) for name in names.STEP_FILES)
+    metadata, segmentation, tracking = (read_metadata(folder / name) for name in names.STAGE_FILES)
     notes = []
-    if facts["truncated"]:
-        notes.append(f"The file is truncated; the {facts['n_frames']} complete frames were analysed.")
+    if metadata["truncated"]:
+        notes.append(f"The file is truncated; the {metadata['n_frames']} complete frames were analysed.")
     if blank := segmentation["blank_frames"]:
         notes.append(
-            f"{len(blank)} of {facts['n_frames']} frames are blank ({listed(blank)}, counted from 0); cells were "
+            f"{len(blank)} of {metadata['n_frames']} frames are blank ({listed(blank)}, counted from 0); cells were "
             "tracked across them, and they do not count as observed time."
         )
     if not tracking["n_tracks"]:
@@ -171,31 +171,31 @@ def notes_of(folder: Path) -> tuple[str, ...]:
 
 
 def _note_on_sizes(segmentation: dict[str, Any]) -> str | None:
-    from somanet.segmentation.inference.diameters import size_note
-    from somanet.segmentation.network.serves import Serves
+    from somanet.segmentation.inference.diameters import size_warning
+    from somanet.segmentation.network.intended_use import IntendedUse
 
     if "serves" not in segmentation:
         return None
-    median, again = (
+    median, downscaled_px = (
         float("nan") if segmentation[name] is None else float(segmentation[name])
         for name in ("median_diameter_px", "diameter_seen_smaller_px")
     )
-    serves = Serves.model_validate(segmentation["serves"])
-    return size_note(median, serves, factor=segmentation["rescale"], again_px=again)
+    intended_use = IntendedUse.model_validate(segmentation["serves"])
+    return size_warning(median, intended_use, factor=segmentation["rescale"], downscaled_px=downscaled_px)
 
 
 def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
     """Write the tracks in the format of another program, as `tracks_<kind>`; return its path."""
     from somanet.tracking.formats import write_tracks
 
-    facts = read_facts(folder / names.MOVIE)
+    metadata = read_metadata(folder / names.MOVIE)
     path = folder / names.EXPORTS[kind]
-    height, width = facts["shape_YX"]
+    height, width = metadata["shape_YX"]
     with open_labels(folder) as labels:
         write_tracks(
             path,
             read_tracks_of(folder),
-            scale_of(facts),
+            scale_of(metadata),
             kind=kind,
             labels=labels,
             shape_YX=(height, width),

@@ -17,7 +17,7 @@ SUMMARY = "summary.json"
 REPORT = "report.html"
 OVERLAY = "overlay.mp4"
 MANIFEST = "manifest.json"
-STEP_FILES = (MOVIE, SEGMENTATION, TRACKING)
+STAGE_FILES = (MOVIE, SEGMENTATION, TRACKING)
 """Metadata that each stage passes to the next; the manifest collects them."""
 
 EXPORTS = {

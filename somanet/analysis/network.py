@@ -46,7 +46,7 @@ def network_folder(model: Path | str | None, *, updates: bool = False) -> Path:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedNetworks:
     """Networks, ready for inference.
 
     Attributes:
@@ -64,18 +64,18 @@ def open_networks(
     models: Sequence[Path | str] | None,
     *,
     engine: EngineName = "auto",
-    symmetries: int = 1,
+    tta: int = 1,
     rescale: float | None = None,
     diameter_px: float | None = None,
     threads: int = 1,
     at_once: int = 1,
-) -> Opened:
+) -> OpenedNetworks:
     """The named network or networks, each run by an engine.
 
     Args:
         models: names as :func:`network_folder` takes them; none = the bundled model.
         engine, threads, at_once: see :func:`somanet.segmentation.engines.with_engine`.
-        symmetries: see :class:`somanet.segmentation.inference.segmenter.Segmenter`.
+        tta: see :class:`somanet.segmentation.inference.segmenter.Segmenter`.
         rescale, diameter_px: see :func:`somanet.segmentation.inference.rescaling.rescaling_factor`.
 
     Raises:
@@ -93,14 +93,14 @@ def open_networks(
             f"{folders[twice]} has the same weights as {folders[weights.index(weights[twice])]}, so averaging them "
             "adds nothing. Name each network once."
         )
-    factor = rescaling_factor(loaded[0].serves, rescale=rescale, diameter_px=diameter_px)
-    Segmenter(loaded, symmetries, factor)  # incompatible networks are refused before engines are built
-    answering = [with_engine(checkpoint, engine, threads=threads, at_once=at_once) for checkpoint in loaded]
-    notes = tuple(dict.fromkeys(note for one in answering for note in one.notes))
-    return Opened(Segmenter(tuple(one.checkpoint for one in answering), symmetries, factor), folders, notes)
+    factor = rescaling_factor(loaded[0].intended_use, rescale=rescale, diameter_px=diameter_px)
+    Segmenter(loaded, tta, factor)  # incompatible networks are refused before engines are built
+    choices = [with_engine(checkpoint, engine, threads=threads, at_once=at_once) for checkpoint in loaded]
+    notes = tuple(dict.fromkeys(note for one in choices for note in one.notes))
+    return OpenedNetworks(Segmenter(tuple(one.checkpoint for one in choices), tta, factor), folders, notes)
 
 
-def about_networks(opened: Opened, root: Path) -> dict[str, Any]:
+def about_networks(opened: OpenedNetworks, root: Path) -> dict[str, Any]:
     """:func:`about_network` of the first; `ensemble` lists it for each of several."""
     pairs = zip(opened.folders, opened.segmenter.networks, strict=True)
     each = [about_network(folder, network.sha256, root) for folder, network in pairs]

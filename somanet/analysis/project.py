@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from somanet.analysis.source import MovieSource
-from somanet.analysis.steps import read_facts
+from somanet.analysis.stages import read_metadata
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def project_movies(raw: Path) -> list[ProjectMovie]:
         SomaNetError: `movies.json` is missing.
     """
     found = []
-    for name, about in sorted(read_facts(raw / "movies.json").items()):
+    for name, about in sorted(read_metadata(raw / "movies.json").items()):
         references = raw / "references" / name
         by_stem = {path.stem: path for path in references.iterdir()} if references.is_dir() else {}
         source = MovieSource(

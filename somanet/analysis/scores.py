@@ -9,7 +9,7 @@ import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.project import ProjectMovie
-from somanet.analysis.steps import open_labels, read_facts, read_tracks_of, scale_of
+from somanet.analysis.stages import open_labels, read_metadata, read_tracks_of, scale_of
 from somanet.evaluation.tracks import match_masks, match_points, track_scores
 from somanet.io.movies import open_movie
 from somanet.migration.measures import measure_movie
@@ -28,7 +28,7 @@ def score_tracks(movie: ProjectMovie, folder: Path) -> dict[str, Any]:
     """
     if movie.reference_tracks is None:
         return {}
-    calibration = scale_of(read_facts(folder / names.MOVIE))
+    calibration = scale_of(read_metadata(folder / names.MOVIE))
     reference = read_tracks(movie.reference_tracks, calibration)
     found = read_tracks_of(folder)
     scores: dict[str, Any] = {
@@ -36,9 +36,9 @@ def score_tracks(movie: ProjectMovie, folder: Path) -> dict[str, Any]:
         for kind, least in MIN_REFERENCE_FRAMES.items()
     }
     if movie.reference_labels is not None:
-        with open_movie(movie.reference_labels) as truth, open_labels(folder) as labels:
+        with open_movie(movie.reference_labels) as reference_masks, open_labels(folder) as labels:
             if labels is not None:
-                scores["masks"] = track_scores(match_masks(truth, labels))
+                scores["masks"] = track_scores(match_masks(reference_masks, labels))
     return scores
 
 
@@ -46,6 +46,6 @@ def reference_numbers(movie: ProjectMovie, folder: Path, settings: MigrateSettin
     """The migration numbers of the reference tracks, measured like the movie's own; empty without a reference."""
     if movie.reference_tracks is None:
         return {}
-    tracks: pd.DataFrame = read_tracks(movie.reference_tracks, scale_of(read_facts(folder / names.MOVIE)))
+    tracks: pd.DataFrame = read_tracks(movie.reference_tracks, scale_of(read_metadata(folder / names.MOVIE)))
     measures = measure_movie(tracks, **settings.model_dump())
     return {"numbers": measures.summary.as_dict()["numbers"], "n_cells": measures.summary.n_cells}

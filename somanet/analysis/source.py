@@ -15,7 +15,7 @@ from somanet.core.hashing import sha256_tree
 from somanet.io.movies import MOVIE_SUFFIXES, Movie, open_movie
 
 if TYPE_CHECKING:
-    from somanet.segmentation.network.serves import Serves
+    from somanet.segmentation.network.intended_use import IntendedUse
 
 FEWEST_FRAMES = 2
 
@@ -59,10 +59,10 @@ class MovieSource:
 
     def sample(self) -> list[NDArray[Any]]:
         """The first, the middle and the last frame."""
-        from somanet.segmentation.inference.modality import sampled_frames
+        from somanet.segmentation.inference.modality import sample_frames
 
         with self.open() as movie:
-            return sampled_frames(movie)
+            return sample_frames(movie)
 
     def calibration(self, movie: Movie) -> Calibration:
         """The physical scale.
@@ -98,15 +98,15 @@ class MovieSource:
             }
 
 
-def check_served(sources: Sequence[MovieSource], serves: Serves) -> None:
+def check_intended_use(sources: Sequence[MovieSource], intended_use: IntendedUse) -> None:
     """Refuse movies outside a network's intended use, before any work.
 
     Raises:
         SomaNetError: naming the first one, what was found in it, and what to do.
     """
-    from somanet.segmentation.inference.modality import Shown, check_modality
+    from somanet.segmentation.inference.modality import ModalityInput, check_modality
 
-    check_modality([Shown(str(source.path), source.sample) for source in sources], serves)
+    check_modality([ModalityInput(str(source.path), source.sample) for source in sources], intended_use)
 
 
 PIXELS_UM = (0.02, 20.0)

@@ -8,7 +8,7 @@ import typer
 
 from somanet.cli import (
     analyze,
-    calibration,
+    calibrate,
     compare,
     data,
     lineage,
@@ -34,11 +34,11 @@ app = typer.Typer(
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
 app.command("simulate")(guarding(data.simulate))
 app.add_typer(data.app, name="data")
-app.command("train")(guarding(training.train, beside=("_report",)))
-app.command("finetune")(guarding(training.finetune, beside=("_report",)))
+app.command("train")(guarding(training.train, extra_outputs=("_report",)))
+app.command("finetune")(guarding(training.finetune, extra_outputs=("_report",)))
 app.command("sweep")(guarding(sweep.sweep))
 app.command("export")(guarding(models.export))
-app.command("calibrate")(guarding(calibration.calibrate))
+app.command("calibrate")(guarding(calibrate.calibrate))
 app.command("predict")(guarding(predictions.predict))
 app.command("evaluate")(guarding(predictions.evaluate))
 app.command("compare")(guarding(compare.compare))

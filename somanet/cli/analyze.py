@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somanet.cli.options import AnyModality, Channel, Diameter, Engine, Models, Plane, Rescale, Symmetries
+from somanet.cli.options import AnyModality, Channel, Diameter, Engine, Models, Plane, Rescale, Tta
 from somanet.core.errors import SomaNetError
 from somanet.segmentation.engines import EngineName
 
 if TYPE_CHECKING:
-    from somanet.analysis.movie import Network, Options
+    from somanet.analysis.movie import AnalysisNetworks, Options
     from somanet.analysis.source import MovieSource
     from somanet.migration.measures import Measures
 
@@ -30,7 +30,7 @@ def analyze(
     model: Models = None,
     diameter: Diameter = None,
     rescale: Rescale = None,
-    symmetries: Symmetries = 1,
+    tta: Tta = 1,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
     tracks: Annotated[
@@ -56,7 +56,7 @@ def analyze(
 ) -> None:
     """Segment, track and measure every cell of a movie: tables, a report for the browser, a video."""
     from somanet.analysis.names import RESULTS
-    from somanet.analysis.source import MovieSource, check_served, find_movies
+    from somanet.analysis.source import MovieSource, check_intended_use, find_movies
     from somanet.core.results import check_results
 
     options = _options(
@@ -81,9 +81,9 @@ def analyze(
             source.calibration(movie)
     network = None
     if tracks is None:
-        network = _network(model, engine, symmetries, rescale=rescale, diameter_px=diameter)
+        network = _network(model, engine, tta, rescale=rescale, diameter_px=diameter)
         if not any_modality:
-            check_served(sources, network.segmenter.serves)
+            check_intended_use(sources, network.segmenter.intended_use)
     from somanet.analysis.movie import analyze_movie
 
     for source in sources:
@@ -91,9 +91,9 @@ def analyze(
             typer.echo(f"{source.name}:")
         folder = folders[source.name]
         measures = analyze_movie(source, folder, network=network, tracks_file=tracks, options=options)
-        _say(measures, folder)
+        _print_summary(measures, folder)
     if several:
-        _study(folders, table, reference, output)
+        _cohort(folders, table, reference, output)
 
 
 def _options(
@@ -133,12 +133,12 @@ def _conditions(path: Path | None, sources: list[MovieSource]) -> Any:
 def _network(
     models: list[str] | None,
     engine: EngineName,
-    symmetries: int,
+    tta: int,
     *,
     rescale: float | None,
     diameter_px: float | None,
-) -> Network:
-    from somanet.analysis.movie import Network
+) -> AnalysisNetworks:
+    from somanet.analysis.movie import AnalysisNetworks
     from somanet.analysis.network import about_networks, open_networks
     from somanet.provenance.code import project_root
     from somanet.segmentation.inference.video import usual_workers
@@ -146,20 +146,20 @@ def _network(
     opened = open_networks(
         models,
         engine=engine,
-        symmetries=symmetries,
+        tta=tta,
         rescale=rescale,
         diameter_px=diameter_px,
         at_once=usual_workers(),
     )
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
-    return Network(opened.segmenter, about_networks(opened, project_root()))
+    return AnalysisNetworks(opened.segmenter, about_networks(opened, project_root()))
 
 
-def _say(measures: Measures, folder: Path) -> None:
+def _print_summary(measures: Measures, folder: Path) -> None:
     """Print the main numbers, the notes and warnings, and where to look next."""
     from somanet.analysis.names import MANIFEST
-    from somanet.analysis.steps import read_facts
+    from somanet.analysis.stages import read_metadata
 
     numbers = measures.summary.numbers
     for name, words, unit in (
@@ -175,24 +175,24 @@ def _say(measures: Measures, folder: Path) -> None:
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
     n_events = measures.summary.n_events
     typer.echo(f"cells observed long enough: {n_cells}, too briefly: {n_short}; saltations: {n_events}")
-    for note in (*read_facts(folder / MANIFEST)["notes"], *measures.warnings):
+    for note in (*read_metadata(folder / MANIFEST)["notes"], *measures.warnings):
         typer.echo(f"  note: {note}")
-    typer.echo(f"Written: {folder} ({', '.join(sorted(read_facts(folder / MANIFEST)['files']))})")
+    typer.echo(f"Written: {folder} ({', '.join(sorted(read_metadata(folder / MANIFEST)['files']))})")
     if (folder / "report.html").exists():
         typer.echo(f"Next: open {folder / 'report.html'} in a browser")
 
 
-def _study(folders: dict[str, Path], conditions: Any, reference: str | None, output: Path) -> None:
-    from somanet.analysis.cohort import comparison_table, gather, write_study
+def _cohort(folders: dict[str, Path], conditions: Any, reference: str | None, output: Path) -> None:
+    from somanet.analysis.cohort import comparison_table, gather_cohort, write_cohort
 
-    study = gather(folders, conditions, reference=reference)
-    written = write_study(study, output)
-    for row in comparison_table(study.comparisons).to_dict("records"):
+    cohort = gather_cohort(folders, conditions, reference=reference)
+    written = write_cohort(cohort, output)
+    for row in comparison_table(cohort.comparisons).to_dict("records"):
         verdict = row["problem"] or (
             f"{row['difference']:+.3g} {row['unit']} [{row['low']:.3g}, {row['high']:.3g}], "
             f"Hedges' g {row['hedges_g']:.2g}, adjusted p {row['p_adjusted']:.2g}"
         )
         typer.echo(f"{row['number']}, {row['group']} against {row['reference']}: {verdict}")
-    for warning in study.summaries["all"].warnings:
+    for warning in cohort.summaries["all"].warnings:
         typer.echo(f"  note: {warning}")
     typer.echo(f"Written: {', '.join(str(path) for path in written)}")

@@ -41,12 +41,12 @@ def compare(
     from somanet.provenance.code import project_root
     from somanet.provenance.mlflow import add_files, read_run
     from somanet.training.comparison.artefact import write_comparison
-    from somanet.training.comparison.sources import gather
+    from somanet.training.comparison.sources import collect_networks
 
     root = project_root()
     if log_to is not None:
         read_run(log_to, root=root)  # checked before the work, not after
-    found = gather(
+    found = collect_networks(
         sources or [],
         root=root,
         variants=variants,

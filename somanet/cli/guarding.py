@@ -22,13 +22,13 @@ Replace = Annotated[
 
 
 def guarding(
-    command: Callable[..., None], *, beside: tuple[str, ...] = (), shallow: tuple[str, ...] = ()
+    command: Callable[..., None], *, extra_outputs: tuple[str, ...] = (), shallow: tuple[str, ...] = ()
 ) -> Callable[..., None]:
     """A command wrapped in :func:`somanet.core.guard.guarded`, with the option `--replace` if it has an output.
 
     Args:
         command: a typer command function.
-        beside: suffixes of further outputs: `_report` for what is written to `<output>_report`.
+        extra_outputs: suffixes of further outputs: `_report` for what is written to `<output>_report`.
         shallow: parameters that name folders of which only the files are read, so that outputs may lie in them.
     """
     signature = inspect.signature(command, eval_str=True)
@@ -38,7 +38,7 @@ def guarding(
     def wrapped(**values: Any) -> None:
         replace = values.pop("replace", False)
         outputs = [path for name in OUTPUTS & set(values) for path in _paths(values[name])]
-        outputs += [path.parent / f"{path.name}{ending}" for path in list(outputs) for ending in beside]
+        outputs += [path.parent / f"{path.name}{ending}" for path in list(outputs) for ending in extra_outputs]
         read = {name: list(_paths(value)) for name, value in values.items() if name not in OUTPUTS}
         folders = [path for name in shallow for path in read.pop(name, [])]
         inputs = [path for paths in read.values() for path in paths]

@@ -10,7 +10,7 @@ import typer
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
-    from somanet.segmentation.network.serves import Serves
+    from somanet.segmentation.network.intended_use import IntendedUse
 
 
 def export(
@@ -51,8 +51,8 @@ def export(
     sha256 = read_config(checkpoint)["weights"]["sha256"]
     run = find_run({"weights_sha256": sha256}, root=project_root()) or read_config(checkpoint).get("mlflow_run")
     if to == "safetensors":
-        serves = _serves(modality, diameters, load_checkpoint(checkpoint).serves)
-        exporting.export_half(checkpoint, output, mlflow_run=run, serves=serves)
+        intended_use = _intended_use(modality, diameters, load_checkpoint(checkpoint).intended_use)
+        exporting.export_half(checkpoint, output, mlflow_run=run, intended_use=intended_use)
         typer.echo(f"Written: {output} ({_megabytes(output):.1f} MB)")
         typer.echo(f"Next: somanet analyze MOVIE --model {output} --output results")
         return
@@ -69,19 +69,19 @@ def export(
     typer.echo(f"Written: {output} ({_megabytes(output):.1f} MB); its outputs differ from torch's by {difference:.1g}")
 
 
-def _serves(modality: str | None, diameters: str | None, before: Serves) -> Serves | None:
+def _intended_use(modality: str | None, diameters: str | None, before: IntendedUse) -> IntendedUse | None:
     """The intended use of a checkpoint: the recorded one, updated by the options; None if there is neither."""
     from pydantic import ValidationError
 
-    from somanet.segmentation.network.serves import Serves
+    from somanet.segmentation.network.intended_use import IntendedUse
 
     if modality is None and diameters is None:
         return None
-    told: dict[str, Any] = before.model_dump()
-    told |= {} if modality is None else {"modality": modality}
-    told |= {} if diameters is None else {"diameter_px": tuple(diameters.split("-"))}
+    values: dict[str, Any] = before.model_dump()
+    values |= {} if modality is None else {"modality": modality}
+    values |= {} if diameters is None else {"diameter_px": tuple(diameters.split("-"))}
     try:
-        return Serves.model_validate(told)
+        return IntendedUse.model_validate(values)
     except ValidationError as error:
         raise SomaNetError(
             f"--diameters {diameters}: expected the smallest and the largest diameter in pixels, such as 8-48."

@@ -19,7 +19,7 @@ Models = Annotated[
     list[str] | None,
     typer.Option("--model", help=f"{_NETWORK} Repeat for an ensemble: the mean of their probabilities."),
 ]
-Symmetries = Annotated[
+Tta = Annotated[
     int,
     typer.Option(
         "--tta",

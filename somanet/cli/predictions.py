@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somanet.cli.options import AnyModality, Channel, Diameter, Engine, Models, Plane, Rescale, Symmetries
+from somanet.cli.options import AnyModality, Channel, Diameter, Engine, Models, Plane, Rescale, Tta
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def predict(
     model: Models = None,
     diameter: Diameter = None,
     rescale: Rescale = None,
-    symmetries: Symmetries = 1,
+    tta: Tta = 1,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
     pictures: Annotated[bool, typer.Option(help="Also write <name>.png with outlines drawn in.")] = False,
@@ -44,7 +44,7 @@ def predict(
     from somanet.io.images import read_labels
     from somanet.segmentation.inference.input_files import Choice, find_inputs
     from somanet.segmentation.inference.label_files import LABELS, PICTURES, Labelled, predict_files
-    from somanet.segmentation.inference.size_warnings import notes_on
+    from somanet.segmentation.inference.size_warnings import warnings_for
     from somanet.segmentation.inference.video import usual_workers
 
     found = find_inputs(inputs, Choice(channel, z))
@@ -53,7 +53,7 @@ def predict(
     opened = open_networks(
         model,
         engine=engine,
-        symmetries=symmetries,
+        tta=tta,
         rescale=rescale,
         diameter_px=diameter,
         threads=1 if movies else available_processors(),
@@ -70,7 +70,7 @@ def predict(
             figure = plots.outlines(one.item.read(), read_labels(one.path))
             save_figure(figure, one.path.parent / PICTURES / f"{one.item.name}.png")
     total = sum(one.n_objects for one in labelled)
-    for note in notes_on(labelled, segmenter.serves, factor=segmenter.rescale):
+    for note in warnings_for(labelled, segmenter.intended_use, factor=segmenter.rescale):
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"Written: {len(found)} label images with {total} somas to {output}, objects.csv and predictions.json")
     typer.echo(f"Next: somanet evaluate --predictions {output} --truth FOLDER --output metrics.json")
@@ -89,7 +89,7 @@ def evaluate(
             "an ensemble."
         ),
     ] = None,
-    symmetries: Symmetries = 1,
+    tta: Tta = 1,
     per_image: Annotated[Path | None, typer.Option(help="Also write one row per image as CSV.")] = None,
     panels: Annotated[
         Path | None, typer.Option(help="With --model: also draw input, ground truth, prediction, errors.")
@@ -108,16 +108,16 @@ def evaluate(
     from somanet.core.hashing import sha256_tree
     from somanet.core.plots import save_figure
     from somanet.io.tables import write_table
-    from somanet.segmentation.inference.ground_truth import pair_predictions, read_truth
+    from somanet.segmentation.inference.ground_truth import pair_predictions, read_ground_truth
     from somanet.training.experiments import evaluate_segmenter, score_both
 
     if (predictions is None) == (not model):
         raise SomaNetError("Give either --predictions FOLDER or --model FOLDER.")
     if panels is not None and not model:
         raise SomaNetError("--panels needs the images, which --predictions lacks: give --model.")
-    if symmetries != 1 and not model:
+    if tta != 1 and not model:
         raise SomaNetError("--tta is test-time augmentation of a network: give --model.")
-    if record is not None and (not model or len(model) > 1 or symmetries != 1):
+    if record is not None and (not model or len(model) > 1 or tta != 1):
         raise SomaNetError(
             "--record adds a network's own scores to the run that trained it: give one --model, without --tta."
         )
@@ -127,7 +127,7 @@ def evaluate(
         from somanet.evaluation.masks import THRESHOLDS
         from somanet.io.datasets.layouts import open_dataset
 
-        opened = open_networks(model, engine="torch", symmetries=symmetries)
+        opened = open_networks(model, engine="torch", tta=tta)
         run_id = _run_of(opened.folders[0], record) if record is not None else ""
         items = list(open_dataset(truth))
         evaluation = evaluate_segmenter(opened.segmenter, items, thresholds=THRESHOLDS, panel_images=8)
@@ -140,7 +140,7 @@ def evaluate(
         source = _networks_scored(opened.segmenter)
     elif predictions is not None:
         source = _labels_scored(predictions)
-        pairs = list(pair_predictions(predictions, read_truth(truth)))
+        pairs = list(pair_predictions(predictions, read_ground_truth(truth)))
         everything, interior = score_both(pairs, seed=seed)
     scores, other = (interior, everything) if ignore_edge else (everything, interior)
     sources = {**source, "truth": {"name": truth.name, "sha256": truth_sha256}}
@@ -161,9 +161,9 @@ def _networks_scored(segmenter: Segmenter) -> dict[str, Any]:
     from somanet import __version__
     from somanet.segmentation.inference.record import record_of
 
-    told = record_of(segmenter)
+    record = record_of(segmenter)
     kept = ("model_sha256", "symmetries", "ensemble")
-    return {"somanet": __version__} | {name: told[name] for name in kept if name in told}
+    return {"somanet": __version__} | {name: record[name] for name in kept if name in record}
 
 
 def _labels_scored(folder: Path) -> dict[str, Any]:
@@ -174,11 +174,11 @@ def _labels_scored(folder: Path) -> dict[str, Any]:
     from somanet.core.hashing import sha256_tree
 
     try:
-        told = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))["model_sha256"]
+        model_sha256 = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))["model_sha256"]
     except (OSError, ValueError, KeyError, TypeError):  # labels from another program
-        told = None
+        model_sha256 = None
     labels = {"name": folder.name, "sha256": sha256_tree(folder)}
-    return {"somanet": __version__, "model_sha256": told, "predictions": labels}
+    return {"somanet": __version__, "model_sha256": model_sha256, "predictions": labels}
 
 
 def _run_of(checkpoint: Path, name: str) -> str:

@@ -49,10 +49,10 @@ def promote(
 
     chosen = parse(PromoteParams, read_yaml(params).get("promote") or {}, source=f"{params}, section promote")
     done = promote_run(run, root=project_root(), rule=Rule(**chosen.model_dump()), to=to, dry_run=dry_run)
-    _say(done, dry_run=dry_run)
+    _print_outcome(done, dry_run=dry_run)
 
 
-def _say(done: Promotion, *, dry_run: bool) -> None:
+def _print_outcome(done: Promotion, *, dry_run: bool) -> None:
     for name, found in done.decision.differences.items():
         typer.echo(
             f"{name:>10}  {found.reference_score:.3f} → {found.score:.3f}  {found.value:+.3f} "

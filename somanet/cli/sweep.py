@@ -88,7 +88,7 @@ def sweep(
         restart=restart,
     )
     report = _run(go, workers, scheduler, root)
-    _tell(report)
+    _print_report(report)
     if write_back is not None:
         from somanet.training.sweep.winner import winning_variant, write_variant
 
@@ -164,7 +164,7 @@ def _labelled(folder: Path, given: Path | None) -> Path:
     return given or folder / _PACKED
 
 
-def _tell(report: Report) -> None:
+def _print_report(report: Report) -> None:
     counts = ", ".join(f"{number} {word}" for word, number in report.counts.items() if number)
     if report.best is None:
         why = f" Latest failure: {report.problem}" if report.problem else ""

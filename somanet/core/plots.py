@@ -63,16 +63,16 @@ def panels(
     """Input, ground truth, prediction and errors, one example (name, image, ground truth, prediction) per row."""
     figure = blank(12, 3.15 * len(examples))
     axes = figure.subplots(len(examples), 4, squeeze=False)
-    for row, (name, image, truth, prediction) in zip(axes, examples, strict=True):
+    for row, (name, image, ground_truth, prediction) in zip(axes, examples, strict=True):
         pictures = [
             display(image),
-            coloured_labels(truth),
+            coloured_labels(ground_truth),
             coloured_labels(prediction),
-            errors(truth, prediction),
+            errors(ground_truth, prediction),
         ]
         titles = [
             name if len(name) <= 24 else f"{name[:10]}…{name[-10:]}",
-            f"ground truth: {len(np.unique(truth[truth > 0]))}",
+            f"ground truth: {len(np.unique(ground_truth[ground_truth > 0]))}",
             f"prediction: {len(np.unique(prediction[prediction > 0]))}",
             "green correct, blue missed, red false",
         ]

@@ -12,8 +12,8 @@ from pathlib import Path
 _START_TOLERANCE_S = 2.0
 """Start times are computed from the boot time, by a clock that may have been adjusted in the meantime."""
 
-OWNER = re.compile(r"(?P<machine>[0-9a-f]{6})-(?P<pid>\d+)-(?P<start>\d+)")
-"""The pattern of an :func:`owner_mark` within a file name."""
+PROCESS_MARK = re.compile(r"(?P<machine>[0-9a-f]{6})-(?P<pid>\d+)-(?P<start>\d+)")
+"""The pattern of a :func:`process_mark` within a file name."""
 
 
 def started_at(pid: int | None = None) -> float:
@@ -46,14 +46,14 @@ def is_alive(pid: int, started_s: float) -> bool:
         return True
 
 
-def owner_mark() -> str:
+def process_mark() -> str:
     """This process as part of a file name: machine, process id, start time in hundredths of a second."""
     return _mark(os.getpid())
 
 
 def mark_is_dead(mark: str) -> bool:
-    """Whether the process that an :func:`owner_mark` names ran on this machine and is gone."""
-    found = OWNER.fullmatch(mark)
+    """Whether the process that a :func:`process_mark` names ran on this machine and is gone."""
+    found = PROCESS_MARK.fullmatch(mark)
     if found is None or found["machine"] != _machine():
         return False
     return not is_alive(int(found["pid"]), int(found["start"]) / 100)

@@ -18,16 +18,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from somanet.core.processes import OWNER, mark_is_dead, owner_mark
+from somanet.core.processes import PROCESS_MARK, mark_is_dead, process_mark
 
 _LONGEST_NAME = 255
 """Bytes, on every common file system."""
 
 _HIDDEN = re.compile(
-    rf"\.(?P<name>.*)\.(?P<owner>{OWNER.pattern})\.[0-9a-f]{{8}}\.(?P<kind>part|old)(?:\..*)?", re.DOTALL
+    rf"\.(?P<name>.*)\.(?P<owner>{PROCESS_MARK.pattern})\.[0-9a-f]{{8}}\.(?P<kind>part|old)(?:\..*)?", re.DOTALL
 )
 
-_looked_at: set[Path] = set()
+_cleaned: set[Path] = set()
 """Folders that this process has already searched for leftovers."""
 
 
@@ -39,9 +39,9 @@ def temporary_path(path: Path) -> Path:
 def remove_leftovers(folder: Path) -> None:
     """Remove half-written files of this machine's dead processes from a folder; once per process and folder."""
     place = Path(os.path.realpath(folder))
-    if place in _looked_at:
+    if place in _cleaned:
         return
-    _looked_at.add(place)
+    _cleaned.add(place)
     try:
         found = [(path, match) for path in place.iterdir() if (match := _HIDDEN.fullmatch(path.name))]
     except OSError:  # the write itself will report it
@@ -121,7 +121,7 @@ def free_name(path: Path, word: str) -> Path:
 
 
 def _hidden_name(path: Path, kind: str, stem: str, suffix: str) -> Path:
-    tail = f".{owner_mark()}.{secrets.token_hex(4)}.{kind}{suffix}"
+    tail = f".{process_mark()}.{secrets.token_hex(4)}.{kind}{suffix}"
     room = _LONGEST_NAME - len(os.fsencode(tail)) - 1
     if kind == "part":  # a folder set aside needs its whole name to be put back
         stem = os.fsdecode(os.fsencode(stem)[:room])

@@ -51,13 +51,15 @@ def score_saltations(true: pd.DataFrame, found: pd.DataFrame, observed: pd.DataF
         observed: one row per track: ``track_id``, ``start_h``, ``end_h``.
     """
     window = observed[["track_id", "start_h", "end_h"]].rename(columns={"start_h": "seen_from_h", "end_h": "seen_to_h"})
-    truth = true.merge(window, on="track_id")
-    truth = truth[(truth["start_h"] < truth["seen_to_h"]) & (truth["end_h"] > truth["seen_from_h"])]
-    started = truth["start_h"] >= truth["seen_from_h"]
-    whole = started & (truth["end_h"] <= truth["seen_to_h"])
+    ground_truth = true.merge(window, on="track_id")
+    ground_truth = ground_truth[
+        (ground_truth["start_h"] < ground_truth["seen_to_h"]) & (ground_truth["end_h"] > ground_truth["seen_from_h"])
+    ]
+    started = ground_truth["start_h"] >= ground_truth["seen_from_h"]
+    whole = started & (ground_truth["end_h"] <= ground_truth["seen_to_h"])
     matched = ignored = 0
     found_by_track = dict(list(found.groupby("track_id")))
-    for track_id, events in truth.groupby("track_id"):
+    for track_id, events in ground_truth.groupby("track_id"):
         if track_id not in found_by_track:
             continue
         rows, _ = match_events(events, found_by_track[track_id])
@@ -71,7 +73,7 @@ def score_saltations(true: pd.DataFrame, found: pd.DataFrame, observed: pd.DataF
         n_found=len(found) - ignored,
         n_matched=matched,
         frequency_bias=relative_bias(float(seen_start), float(started.sum())),
-        length_bias=relative_bias(_mean(complete["length_um"]), _mean(truth.loc[whole, "length_um"])),
+        length_bias=relative_bias(_mean(complete["length_um"]), _mean(ground_truth.loc[whole, "length_um"])),
     )
 
 
@@ -90,10 +92,10 @@ def relative_bias(measured: float, true: float) -> float:
     return measured / true - 1 if true else math.nan
 
 
-def interval_coverage(low: Floats, high: Floats, *, truth: float) -> float:
+def interval_coverage(low: Floats, high: Floats, *, true_value: float) -> float:
     """Share of intervals that contain the true value, bounds included; undefined ones do not. NaN without intervals."""
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
-    return float(((low <= truth) & (truth <= high)).mean()) if low.size else math.nan
+    return float(((low <= true_value) & (true_value <= high)).mean()) if low.size else math.nan
 
 
 def _mean(values: pd.Series) -> float:

@@ -13,7 +13,7 @@ with warnings.catch_warnings():
     from mlflow.pyfunc.model import PythonModel
 
 
-class Network(PythonModel):
+class ServedNetwork(PythonModel):
     """A network from its checkpoint folder. Inputs are batches of `somanet.segmentation.network.inputs.to_input`."""
 
     def load_context(self, context: Any) -> None:
@@ -30,4 +30,4 @@ class Network(PythonModel):
         return np.stack([predict_logits(self.checkpoint.model, image_CYX) for image_CYX in model_input])
 
 
-mlflow.models.set_model(Network())
+mlflow.models.set_model(ServedNetwork())

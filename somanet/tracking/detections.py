@@ -27,8 +27,8 @@ SHAPE_COLUMNS = {
     "bbox-3": "right_px",
 }
 """scikit-image's name of each property, and ours. ``bottom_px`` and ``right_px`` lie one past the last pixel."""
-LIGHT_COLUMNS = ("mean_intensity", "max_intensity", "sum_intensity")
-DETECTION_COLUMNS = ("frame", "label", *SHAPE_COLUMNS.values(), *LIGHT_COLUMNS, "touches_edge")
+INTENSITY_COLUMNS = ("mean_intensity", "max_intensity", "sum_intensity")
+DETECTION_COLUMNS = ("frame", "label", *SHAPE_COLUMNS.values(), *INTENSITY_COLUMNS, "touches_edge")
 _WHOLE = ("frame", "label", "top_px", "left_px", "bottom_px", "right_px", "touches_edge")
 _MISSING = object()
 LARGEST_COUNTED_ID = 1 << 22
@@ -94,7 +94,7 @@ def _measure(t: int, labels_YX: Labels, image_YX: NDArray[np.generic] | None) ->
     table = pd.DataFrame({ours: measures[theirs] for theirs, ours in SHAPE_COLUMNS.items()})
     table.insert(0, "label", ids)
     table.insert(0, "frame", t)
-    for name, values in zip(LIGHT_COLUMNS, _light(dense, image_YX, len(ids)), strict=True):
+    for name, values in zip(INTENSITY_COLUMNS, _intensity(dense, image_YX, len(ids)), strict=True):
         table[name] = values
     height, width = labels_YX.shape
     table["touches_edge"] = (
@@ -103,7 +103,9 @@ def _measure(t: int, labels_YX: Labels, image_YX: NDArray[np.generic] | None) ->
     return table
 
 
-def _light(dense: NDArray[np.integer], image_YX: NDArray[np.generic] | None, n: int) -> tuple[NDArray[np.float64], ...]:
+def _intensity(
+    dense: NDArray[np.integer], image_YX: NDArray[np.generic] | None, n: int
+) -> tuple[NDArray[np.float64], ...]:
     if image_YX is None:
         unknown = np.full(n, np.nan)
         return unknown, unknown, unknown

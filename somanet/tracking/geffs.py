@@ -13,7 +13,7 @@ from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.core.schema import check_tracks
-from somanet.tracking.points import chains, steps, tracks_from_points
+from somanet.tracking.points import chains, edges_of, tracks_from_points
 
 _HOURS = {"second": 1 / 3600, "minute": 1 / 60, "hour": 1.0}
 _MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3}
@@ -50,7 +50,7 @@ def write_geff(path: Path | str, tracks: pd.DataFrame, calibration: Calibration)
         node_props_metadata={},
         edge_props_metadata={},
     )
-    edges = np.array(steps(rows), np.uint64).reshape(-1, 2)
+    edges = np.array(edges_of(rows), np.uint64).reshape(-1, 2)
     with atomic_path(path) as temporary:
         geff.core_io.write_arrays(
             temporary, np.arange(len(rows), dtype=np.uint64), properties, edges, {}, metadata, zarr_format=3

@@ -15,14 +15,14 @@ from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import TRACKS
 from somanet.tracking.detections import DETECTION_COLUMNS
+from somanet.tracking.displacements import check_max_step, typical_max_gap_frames, typical_max_step_um
 from somanet.tracking.points import chains
-from somanet.tracking.steps import check_step, typical_max_gap_frames, typical_max_step_um
 
 OVERLAP_WEIGHT = 0.3
 SHAPE_WEIGHT = 0.2
 INTENSITY_WEIGHT = 0.2
 
-_T, _Y, _X, _AREA, _LONG, _LIGHT, _TOP, _LEFT, _BOTTOM, _RIGHT = range(10)
+_T, _Y, _X, _AREA, _LONG, _INTENSITY, _TOP, _LEFT, _BOTTOM, _RIGHT = range(10)
 _N_FEATURES = 10
 
 
@@ -70,7 +70,7 @@ def link_cells(
     """
     _check(detections, min_frames, max_gap_frames, (overlap_weight, shape_weight, intensity_weight))
     ordered = detections.sort_values(["frame", "label"], ignore_index=True)
-    step = typical_max_step_um(ordered, calibration) if max_step_um is None else check_step(max_step_um)
+    step = typical_max_step_um(ordered, calibration) if max_step_um is None else check_max_step(max_step_um)
     gap = typical_max_gap_frames(calibration) if max_gap_frames is None else max_gap_frames
     weights = (overlap_weight, shape_weight, intensity_weight)
     ids = _identities(ordered, calibration, step, gap, weights, frozenset(blank_frames))
@@ -147,15 +147,15 @@ def _features(detections: pd.DataFrame, calibration: Calibration) -> NDArray[np.
     columns[:, _X] = detections["x_px"] * calibration.pixel_size_um
     columns[:, _AREA] = np.log2(np.maximum(detections["area_px"], 1))
     columns[:, _LONG] = np.log2(np.maximum(detections["major_axis_px"], 1))
-    light = detections["mean_intensity"].to_numpy(float)
-    columns[:, _LIGHT] = np.log2(np.where(light > 0, light, np.nan))
+    intensity = detections["mean_intensity"].to_numpy(float)
+    columns[:, _INTENSITY] = np.log2(np.where(intensity > 0, intensity, np.nan))
     columns[:, [_TOP, _LEFT, _BOTTOM, _RIGHT]] = detections[["top_px", "left_px", "bottom_px", "right_px"]]
     return columns
 
 
 def _step_cost(max_step_um: float, weights: tuple[float, float, float]) -> Any:
     """The cost as a function of two feature rows. Plain floats: it is called for every pair."""
-    overlap_weight, shape_weight, light_weight = weights
+    overlap_weight, shape_weight, intensity_weight = weights
     reach2 = max_step_um**2
 
     def cost(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -172,9 +172,9 @@ def _step_cost(max_step_um: float, weights: tuple[float, float, float]) -> Any:
             total += overlap_weight * (1 - shared / (areas - shared))
         if shape_weight:
             total += shape_weight * min(1.0, (b[_AREA] - a[_AREA]) ** 2 + (b[_LONG] - a[_LONG]) ** 2)
-        if light_weight:
-            change = (b[_LIGHT] - a[_LIGHT]) ** 2
-            total += light_weight * (min(1.0, change) if change == change else 0.0)
+        if intensity_weight:
+            change = (b[_INTENSITY] - a[_INTENSITY]) ** 2
+            total += intensity_weight * (min(1.0, change) if change == change else 0.0)
         return total
 
     return cost

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration
 from somanet.tracking.detections import Labels, check_labels, detect_cells, objects_of
+from somanet.tracking.displacements import typical_max_gap_frames, typical_max_step_um
 from somanet.tracking.linking import link_cells
 from somanet.tracking.relabel import relabel_movie
 from somanet.tracking.settings import TrackSettings
-from somanet.tracking.steps import typical_max_gap_frames, typical_max_step_um
 from somanet.tracking.touching import separate_touching
 
 LEAST_SOMA_UM2 = 20.0
@@ -72,51 +72,51 @@ def track_masks(
     Raises:
         SomaNetError: masks that are not label images, masks and frames that do not fit, or a setting out of range.
     """
-    asked = settings or TrackSettings()
+    requested = settings or TrackSettings()
     areas = _areas_px(masks)
-    least_um2 = least_soma_um2(areas, calibration, asked)
+    least_um2 = least_soma_um2(areas, calibration, requested)
     least_px = least_um2 / calibration.pixel_area_um2
     large = _WithoutNoise(masks, least_px)
     separated: Sequence[Labels] = large
-    if asked.separate_touching:
+    if requested.separate_touching:
         separated = keep(
-            separate_touching(large, calibration, max_step_um=asked.max_step_um, blank_frames=blank_frames)
+            separate_touching(large, calibration, max_step_um=requested.max_step_um, blank_frames=blank_frames)
         )
     detections = detect_cells(separated, frames)
-    tracks, used = link_detections(detections, calibration, asked, blank_frames)
+    tracks, used = link_detections(detections, calibration, requested, blank_frames)
     used = used.model_copy(update={"min_soma_area_um2": least_um2})
     return Tracked(tracks, separated, used, int((areas < least_px).sum()), len(detections) - len(tracks))
 
 
-def least_soma_um2(areas_px: NDArray[np.number], calibration: Calibration, asked: TrackSettings) -> float:
+def least_soma_um2(areas_px: NDArray[np.number], calibration: Calibration, requested: TrackSettings) -> float:
     """The area below which an object is noise: as set, or derived from the movie's median object."""
-    if asked.min_soma_area_um2 is not None:
-        return asked.min_soma_area_um2
+    if requested.min_soma_area_um2 is not None:
+        return requested.min_soma_area_um2
     typical = float(np.median(areas_px)) * calibration.pixel_area_um2 if areas_px.size else 0.0
     return max(LEAST_SOMA_UM2, NOISE_SHARE * typical)
 
 
 def link_detections(
-    detections: pd.DataFrame, calibration: Calibration, asked: TrackSettings, blank_frames: Collection[int]
+    detections: pd.DataFrame, calibration: Calibration, requested: TrackSettings, blank_frames: Collection[int]
 ) -> tuple[pd.DataFrame, TrackSettings]:
     """Tracks of detections, and the settings completed by the displacement and gap estimated from the movie."""
-    step_um = asked.max_step_um or typical_max_step_um(detections, calibration)
+    step_um = requested.max_step_um or typical_max_step_um(detections, calibration)
     gap_frames = typical_max_gap_frames(calibration)
-    if asked.max_gap_h is not None:
-        gap_frames = math.floor(asked.max_gap_h / calibration.frame_interval_h + 1e-9)
+    if requested.max_gap_h is not None:
+        gap_frames = math.floor(requested.max_gap_h / calibration.frame_interval_h + 1e-9)
     tracks = link_cells(
         detections,
         calibration,
         max_step_um=step_um,
         max_gap_frames=gap_frames,
-        min_frames=max(2, math.ceil(asked.min_track_h / calibration.frame_interval_h - 1e-9)),
-        overlap_weight=asked.overlap_weight,
-        shape_weight=asked.shape_weight,
-        intensity_weight=asked.intensity_weight,
+        min_frames=max(2, math.ceil(requested.min_track_h / calibration.frame_interval_h - 1e-9)),
+        overlap_weight=requested.overlap_weight,
+        shape_weight=requested.shape_weight,
+        intensity_weight=requested.intensity_weight,
         blank_frames=blank_frames,
     )
     used = {"max_step_um": step_um, "max_gap_h": gap_frames * calibration.frame_interval_h}
-    return tracks, asked.model_copy(update=used)
+    return tracks, requested.model_copy(update=used)
 
 
 def _areas_px(masks: Sequence[Labels]) -> NDArray[np.int64]:

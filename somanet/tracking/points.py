@@ -37,7 +37,7 @@ def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: s
     return check_tracks(table, source)
 
 
-def steps(tracks: pd.DataFrame) -> list[tuple[int, int]]:
+def edges_of(tracks: pd.DataFrame) -> list[tuple[int, int]]:
     """Pairs of positions of consecutive rows of the same track, also over gaps; rows by track and frame."""
     ids = tracks["track_id"].tolist()
     return [(i, i + 1) for i in range(len(ids) - 1) if ids[i] == ids[i + 1]]

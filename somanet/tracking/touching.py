@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration
 from somanet.tracking.detections import Labels, check_labels, objects_of
+from somanet.tracking.displacements import FASTEST_UM_PER_H, check_max_step
 from somanet.tracking.mask_geometry import Mask, Soma, masks_of, nearest_px, split_mask
-from somanet.tracking.steps import FASTEST_UM_PER_H, check_step
 
 MIN_APART_H = 0.6
 """Two masks count as two cells, not one cell in two parts, once they have been apart for this long."""
@@ -61,7 +61,9 @@ def separate_touching(
     Raises:
         SomaNetError: labels that are not 2-D integers.
     """
-    step_um = FASTEST_UM_PER_H * calibration.frame_interval_h + 10 if max_step_um is None else check_step(max_step_um)
+    step_um = (
+        FASTEST_UM_PER_H * calibration.frame_interval_h + 10 if max_step_um is None else check_max_step(max_step_um)
+    )
     areas = np.concatenate([np.empty(0), *(_areas(labels, t) for t in range(len(labels)))])
     typical = float(np.median(areas)) if areas.size else 0.0
     backwards = _Walk(calibration, step_um, typical)
@@ -108,8 +110,8 @@ class _Walk:
     def advance(self, labels_YX: NDArray[np.int32], hints: dict[int, list[Soma]] | None = None) -> NDArray[np.int32]:
         """The label image of the next frame, with masks split and merged."""
         masks = masks_of(labels_YX)
-        owner = self._assign(masks)
-        claims = self._merged(masks, owner, labels_YX)
+        cell_of_mask = self._assign(masks)
+        claims = self._merged(masks, cell_of_mask, labels_YX)
         for label, apart in (hints or {}).items():
             if label in masks and len(claims.get(label, [])) < len(apart):
                 claims[label] = apart
@@ -122,7 +124,7 @@ class _Walk:
             unused += len(parts) - 1
             cells += found
             self.splits[label] = found
-        cells += self._whole(masks, owner, claims, out)
+        cells += self._whole(masks, cell_of_mask, claims, out)
         self._cells = cells
         return out
 
@@ -145,18 +147,18 @@ class _Walk:
         return {labels[j]: self._cells[i] for i, j in zip(rows, columns, strict=True) if distance2[i, j] <= reach2}
 
     def _merged(
-        self, masks: dict[int, Mask], owner: dict[int, Soma], labels_YX: NDArray[np.int32]
+        self, masks: dict[int, Mask], cell_of_mask: dict[int, Soma], labels_YX: NDArray[np.int32]
     ) -> dict[int, list[Soma]]:
         """Masks that contain cells which have lost their own mask."""
-        owned = {id(cell) for cell in owner.values()}
+        owned = {id(cell) for cell in cell_of_mask.values()}
         claims: dict[int, list[Soma]] = {}
         lost = [cell for cell in self._cells if id(cell) not in owned and self._is_established(cell)]
         for cell in sorted(lost, key=lambda c: -c.area_px):
             reach = cell.radius_px
-            label = nearest_px(labels_YX, cell.centre_yx, within_px=reach, among=owner.keys())
-            if label is None or not self._is_established(owner[label]):
+            label = nearest_px(labels_YX, cell.centre_yx, within_px=reach, among=cell_of_mask.keys())
+            if label is None or not self._is_established(cell_of_mask[label]):
                 continue
-            together = [*claims.get(label, [owner[label]]), cell]
+            together = [*claims.get(label, [cell_of_mask[label]]), cell]
             total, largest = sum(c.area_px for c in together), max(c.area_px for c in together)
             ease = STILL_MERGED if all(c.shared for c in together) else 1.0
             if masks[label].area_px >= ease * max(MERGED_SUM * total, MERGED_OWN * largest):
@@ -169,13 +171,13 @@ class _Walk:
     def _whole(
         self,
         masks: dict[int, Mask],
-        owner: dict[int, Soma],
+        cell_of_mask: dict[int, Soma],
         claims: dict[int, list[Soma]],
         out: NDArray[np.int32],
     ) -> list[Soma]:
         """Cells with masks of their own; small new masks beside a cell that lost as much area become part of it."""
         rest = {label: mask for label, mask in masks.items() if label not in claims}
-        known = {label: owner[label] for label in rest if label in owner}
+        known = {label: cell_of_mask[label] for label in rest if label in cell_of_mask}
         areas = {label: rest[label].area_px for label in rest}
         new = sorted((label for label in rest if label not in known), key=lambda label: areas[label])
         for label in new:

@@ -14,7 +14,7 @@ from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.core.schema import check_tracks
-from somanet.tracking.points import chains, steps, tracks_from_points
+from somanet.tracking.points import chains, edges_of, tracks_from_points
 
 VERSION = "7.11.1"
 DEFAULT_RADIUS_UM = 10.0
@@ -106,7 +106,7 @@ def _add_spots(spots: ET.Element, rows: pd.DataFrame) -> None:
 def _add_tracks(model: ET.Element, rows: pd.DataFrame) -> None:
     ids = rows["track_id"].tolist()
     of_track: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for edge in steps(rows):
+    for edge in edges_of(rows):
         of_track[ids[edge[0]]].append(edge)
     tracks, kept = _add(model, "AllTracks"), _add(model, "FilteredTracks")
     for index, (track, edges) in enumerate(of_track.items()):

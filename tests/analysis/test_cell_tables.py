@@ -12,7 +12,7 @@ import pytest
 
 from somanet.analysis import names
 from somanet.analysis.cell_tables import read_migration, write_migration
-from somanet.analysis.cohort import CELLS, gather, write_study
+from somanet.analysis.cohort import CELLS, gather_cohort, write_cohort
 from somanet.analysis.recording import RECORDED
 from somanet.core.errors import SomaNetError
 from somanet.core.markdown import table
@@ -80,13 +80,13 @@ def test_rows_are_matched_by_cell(results: Path) -> None:
 def test_movies_from_their_folders_give_the_numbers_of_the_cells_themselves(tmp_path: Path) -> None:
     """Pooled numbers need the internals, to the digits of a file; the table of all cells, for a reader, has none."""
     movies = {name: tracks(4, seed=i, jumps=3 + i) for i, name in enumerate("ab")}
-    study = gather({name: save_results(tmp_path / name, table) for name, table in movies.items()}, None)
+    cohort = gather_cohort({name: save_results(tmp_path / name, table) for name, table in movies.items()}, None)
     measured = [migration_of(table, remove_drift=False).cells.assign(movie=name) for name, table in movies.items()]
     expected = summarize(pd.concat(measured, ignore_index=True))
-    for name, number in study.summaries["all"].numbers.items():
+    for name, number in cohort.summaries["all"].numbers.items():
         assert astuple(number) == pytest.approx(astuple(expected.numbers[name]), rel=1e-6, nan_ok=True), name
     assert expected.numbers["mean_length_corrected_um"].value > 0
-    write_study(study, tmp_path)
+    write_cohort(cohort, tmp_path)
     assert list(texts(tmp_path / CELLS)) == ["movie", *CELL_NUMBERS.names]
 
 
@@ -114,7 +114,7 @@ def test_a_table_without_its_internals_is_refused(results: Path) -> None:
             write_table(results / names.MIGRATION, cells, MIGRATION)
         assert "migration_internals.csv: expected it beside migration.csv, found none" in refused(results)
     with pytest.raises(SomaNetError, match=r"migration_internals\.csv.*somanet analyze"):
-        gather({"a": results}, None)
+        gather_cohort({"a": results}, None)
 
 
 def test_internals_without_their_table_are_refused(results: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from somanet.analysis.cohort import COMPARED, comparison_table, gather, read_conditions, write_study
+from somanet.analysis.cohort import COMPARED, comparison_table, gather_cohort, read_conditions, write_cohort
 from somanet.core.errors import SomaNetError
 from tests.analysis.worlds import save_results, tracks
 
@@ -41,8 +41,8 @@ def conditions(folder: Path, names: list[str], *, columns: tuple[str, ...] = ("d
 def test_groups_are_compared_between_donors(folders: dict[str, Path], tmp_path: Path) -> None:
     """3.33 against 6.33 saltations in 9.83 h, and a correction for dead time that grows with their frequency."""
     known = read_conditions(conditions(tmp_path, list(folders)), list(folders))
-    study = gather(folders, known, reference="control")
-    table = comparison_table(study.comparisons).set_index("number")
+    cohort = gather_cohort(folders, known, reference="control")
+    table = comparison_table(cohort.comparisons).set_index("number")
     assert list(table.index) == list(COMPARED)
     row = table.loc["frequency_corrected_per_h"]
     assert (row["donors_reference"], row["donors_group"]) == (3, 3)
@@ -50,14 +50,14 @@ def test_groups_are_compared_between_donors(folders: dict[str, Path], tmp_path: 
     assert 3 / 9.83 < row["difference"] < 6 / 9.83
     assert row["low"] > 0
     assert row["p_value"] <= row["p_adjusted"] < 0.05
-    assert study.summaries["control"].n_donors == 3
-    assert study.summaries["all"].n_movies == 12
-    assert study.summaries["all"].level == "donor"
+    assert cohort.summaries["control"].n_donors == 3
+    assert cohort.summaries["all"].n_movies == 12
+    assert cohort.summaries["all"].level == "donor"
 
 
 def test_the_tables_are_written(folders: dict[str, Path], tmp_path: Path) -> None:
     known = read_conditions(conditions(tmp_path, list(folders)), list(folders))
-    written = write_study(gather(folders, known, reference="control"), tmp_path)
+    written = write_cohort(gather_cohort(folders, known, reference="control"), tmp_path)
     assert sorted(p.name for p in written) == sorted(
         ["movies.csv", "cells.csv", "summary.json", "comparison.csv", "comparison.png"]
     )
@@ -71,17 +71,17 @@ def test_the_tables_are_written(folders: dict[str, Path], tmp_path: Path) -> Non
 
 
 def test_movies_without_conditions_stand_for_themselves(folders: dict[str, Path]) -> None:
-    study = gather(dict(list(folders.items())[:2]), None)
-    assert study.comparisons == []
-    assert study.summaries["all"].level == "movie"
-    assert "donor" not in study.movies
+    cohort = gather_cohort(dict(list(folders.items())[:2]), None)
+    assert cohort.comparisons == []
+    assert cohort.summaries["all"].level == "movie"
+    assert "donor" not in cohort.movies
     assert comparison_table([]).empty
 
 
 def test_one_donor_per_group_gives_a_reason_instead_of_a_p(folders: dict[str, Path], tmp_path: Path) -> None:
     some = {name: folders[name] for name in ("control00", "control01", "patient00")}
     known = read_conditions(conditions(tmp_path, list(some)), list(some))
-    table = comparison_table(gather(some, known, reference="control").comparisons)
+    table = comparison_table(gather_cohort(some, known, reference="control").comparisons)
     assert table["p_value"].isna().all()
     assert table["problem"].str.contains("two per group").all()
 
@@ -89,9 +89,9 @@ def test_one_donor_per_group_gives_a_reason_instead_of_a_p(folders: dict[str, Pa
 def test_groups_need_donors(folders: dict[str, Path], tmp_path: Path) -> None:
     known = read_conditions(conditions(tmp_path, list(folders), columns=("group",)), list(folders))
     with pytest.raises(SomaNetError, match="column 'donor'"):
-        gather(folders, known, reference="control")
+        gather_cohort(folders, known, reference="control")
     with pytest.raises(SomaNetError, match=r"no group 'wild'.*Use one of control, patient"):
-        gather(folders, known, reference="wild")
+        gather_cohort(folders, known, reference="wild")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from somanet.analysis.movie import Network, Options, analyze_movie
+from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie
 from somanet.analysis.network import network_folder
 from somanet.analysis.source import MovieSource
 from somanet.core.calibration import Calibration
@@ -24,7 +24,7 @@ UNSEEN_FROM_PX = 440
 def test_the_real_movie_is_followed(data_root: Path, tmp_path: Path) -> None:
     folder = data_root / "neuritetracker"
     source = MovieSource(folder / "cell_body.tif", "cell_body")
-    network = Network(Segmenter((load_checkpoint(network_folder(None)),)))
+    network = AnalysisNetworks(Segmenter((load_checkpoint(network_folder(None)),)))
     analyze_movie(source, tmp_path / "out", network=network, options=Options(report=False, overlay=False))
     found = read_tracks(tmp_path / "out" / "tracks.csv", None)
     reference = read_tracks(folder / "tracks.csv", SCALE)

@@ -10,7 +10,7 @@ import pytest
 
 from somanet.analysis import names
 from somanet.analysis.recording import record_movie
-from somanet.analysis.steps import read_facts
+from somanet.analysis.stages import read_metadata
 from somanet.provenance.mlflow import find_run, read_run, track_run
 from tests.analysis.worlds import save_movie, save_results, tracks
 from tests.worlds import make_project, mlflow_may_warn
@@ -48,7 +48,7 @@ def manifest(run_id: str | None) -> dict[str, Any]:
 def record(root: Path, run_id: str | None) -> str:
     return record_movie(
         manifest(run_id),
-        read_facts(root / "results" / names.SUMMARY),
+        read_metadata(root / "results" / names.SUMMARY),
         SCORES,
         movie=root / "movie.tif",
         files=[root / "results" / names.SUMMARY],

@@ -40,10 +40,10 @@ def test_only_whole_objects_of_the_right_part_count() -> None:
         edge=np.s_[30:40, 50:60],
     )
     item = LabelledImage("a", np.zeros(SHAPE, np.uint8), true)
-    answers = [(item, Segmented(found, np.array([0.1, 0.2, 0.9, 0.6, 0.3])))]
-    right, sure = held_out.right_and_sure(answers, 20)
+    predictions = [(item, Segmented(found, np.array([0.1, 0.2, 0.9, 0.6, 0.3])))]
+    right, confidence = held_out.right_and_confidence(predictions, 20)
     assert right.tolist() == [True, False]
-    assert sure.tolist() == [0.9, 0.6]
+    assert confidence.tolist() == [0.9, 0.6]
 
 
 def test_reliability_counts_by_bin_and_ranks_pairs() -> None:
@@ -95,9 +95,7 @@ def test_nuclei_are_scored_on_the_part_that_is_asked_for(tmp_path: Path) -> None
     write_kaggle(folder / "stage1_train.zip", [LabelledImage("a", bright, true), LabelledImage("b", dark, true)])
     (folder / "split.csv").write_text("image_id,split\na,val\nb,test\n")
     network = {"mine": [(save_bright_network(tmp_path / "network"),)]}
-    scores = {
-        part: held_out.nuclei_rows(tmp_path, network, symmetries=1, part=part)["mine"] for part in ("val", "test")
-    }
+    scores = {part: held_out.nuclei_rows(tmp_path, network, tta=1, part=part)["mine"] for part in ("val", "test")}
     assert scores["val"]["all"]["pooled_0.5"] == 1
     assert scores["test"]["all"]["pooled_0.5"] == 0
     assert "| mine | all (1) | 1.000 |" in unpadded(held_out.nuclei_table({"mine": scores["val"]}))
@@ -111,7 +109,7 @@ def test_a_network_is_scored_in_both_sets(data: Path, tmp_path: Path, monkeypatc
     """A network that finds exactly what is there, twice as if of two seeds: all is right, nothing is spread."""
     monkeypatch.setattr(held_out, "LATER_X_PX", 20)
     network = save_bright_network(tmp_path / "network")
-    found = held_out.soma_rows(data, {"mine": [(network,), (network, network)]}, symmetries=1)
+    found = held_out.soma_rows(data, {"mine": [(network,), (network, network)]}, tta=1)
     assert found["somas"] == {"soma/val": [1, 2], "later frames, x ≥ 440": [2, 2]}
     for networks in found["scores"].values():
         assert networks["mine"].values["accuracy"] == 1

@@ -86,10 +86,10 @@ def test_operations_of_a_convolution_by_hand() -> None:
 
 def test_labelling_stops_when_the_time_is_up_but_never_before_the_first_image() -> None:
     images = [np.zeros((4, 7)), np.zeros((5, 3)), np.zeros((2, 2))]
-    found, answers = label_all(lambda image: image.size, images, limit_s=-1.0, keep=True)
-    assert (found["images"], found["pixels"], answers) == (1, 28, [28])
-    found, answers = label_all(lambda image: image.size, images, limit_s=60.0, keep=False)
-    assert (found["images"], found["pixels"], answers) == (3, 28 + 15 + 4, [])
+    found, predictions = label_all(lambda image: image.size, images, limit_s=-1.0, keep=True)
+    assert (found["images"], found["pixels"], predictions) == (1, 28, [28])
+    found, predictions = label_all(lambda image: image.size, images, limit_s=60.0, keep=False)
+    assert (found["images"], found["pixels"], predictions) == (3, 28 + 15 + 4, [])
 
 
 def test_one_thread_counts_processor_seconds() -> None:
@@ -187,9 +187,9 @@ def test_a_flat_image_has_no_object() -> None:
 
 def test_the_settings_are_those_that_suit_the_validation_images() -> None:
     """Objects at 50, a haze of 30: only the threshold 40 parts them."""
-    truth = squares((4, 4), (15, 30))
-    image = np.where(truth > 0, 50, 30).astype(np.uint8)
-    assert choose("threshold_opening", [LabelledImage("a", image, truth)])["threshold"] == 40
+    ground_truth = squares((4, 4), (15, 30))
+    image = np.where(ground_truth > 0, 50, 30).astype(np.uint8)
+    assert choose("threshold_opening", [LabelledImage("a", image, ground_truth)])["threshold"] == 40
 
 
 # Training

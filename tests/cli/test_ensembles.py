@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from somanet.analysis.source import MovieSource
-from somanet.analysis.steps import read_tracks_of, segment_movie, track_movie
+from somanet.analysis.stages import read_tracks_of, segment_movie, track_movie
 from somanet.core.calibration import Calibration
 from somanet.core.hashing import sha256_file
 from somanet.core.schema import OBJECTS, SOMAS
@@ -100,7 +100,7 @@ def test_predict_writes_frames_of_movies_and_images_without_somas(lab: Path, tmp
 
 
 @pytest.mark.parametrize("option", ["--tta", "--symmetries"])
-def test_predict_averages_networks_and_symmetries(lab: Path, tmp_path: Path, option: str) -> None:
+def test_predict_averages_networks_and_tta(lab: Path, tmp_path: Path, option: str) -> None:
     """By the option's name, and by the old one, an alias for this version."""
     networks = ("--model", "model", "--model", "other", option, 8)
     assert somanet("predict", "cells.png", *networks, "--output", tmp_path, cwd=lab) is None
@@ -130,7 +130,7 @@ def test_evaluate_scores_an_ensemble(lab: Path, tmp_path: Path) -> None:
     assert {f"network {sha256}" for sha256 in hashes} <= {one.id for one in chain.links}
 
 
-def test_analyze_says_who_found_the_somas_and_how_sure_they_are(lab: Path, tmp_path: Path) -> None:
+def test_analyze_records_the_networks_and_their_confidence(lab: Path, tmp_path: Path) -> None:
     """Each frame's somas are its brightest pixels: an intensity of 1 for the network, as each is scaled by itself."""
     networks = ("--model", "model", "--model", "other", "--tta", 4)
     assert somanet("analyze", "movie.ome.tif", *networks, "--output", tmp_path / "out", *QUICK, cwd=lab) is None

@@ -46,9 +46,9 @@ def evaluate(folder: Path, *arguments: object) -> dict:
     return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("truth", ["kaggle", "kaggle.zip", "pairs", "label_images"])
-def test_perfect_predictions_score_1(folder: Path, truth: str) -> None:
-    metrics = evaluate(folder, "--predictions", "perfect", "--truth", truth)
+@pytest.mark.parametrize("ground_truth", ["kaggle", "kaggle.zip", "pairs", "label_images"])
+def test_perfect_predictions_score_1(folder: Path, ground_truth: str) -> None:
+    metrics = evaluate(folder, "--predictions", "perfect", "--truth", ground_truth)
     assert set(metrics) >= KEYS
     assert metrics["n_images"] == 2
     assert set(metrics["ap"]) >= {"0.5", "0.7", "0.9"}

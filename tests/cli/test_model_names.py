@@ -58,8 +58,8 @@ def test_a_network_is_rebuilt_from_its_run_alone(trained: tuple[Path, str, str],
 
 def test_the_other_commands_take_it_too(trained: tuple[Path, str, str], tmp_path: Path) -> None:
     root, run_id, sha256 = trained
-    truth = ["--truth", "set.zip", "--output", tmp_path / "m.json"]
-    assert somanet("evaluate", "--model", "champion", *truth, cwd=root) is None
+    ground_truth = ["--truth", "set.zip", "--output", tmp_path / "m.json"]
+    assert somanet("evaluate", "--model", "champion", *ground_truth, cwd=root) is None
     told = json.loads((tmp_path / "m.json").read_text())["provenance"]
     assert told["model_sha256"] == sha256
     assert told["truth"]["name"] == "set.zip"

@@ -173,7 +173,7 @@ def test_several_inputs_at_once_and_again(bright: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "b.tif").read_bytes() == before
 
 
-def test_without_a_model_the_one_that_comes_along_answers(tmp_path: Path) -> None:
+def test_without_a_model_the_bundled_one_predicts(tmp_path: Path) -> None:
     from somanet.analysis.network import BUNDLED
     from somanet.core.hashing import sha256_file
     from somanet.simulation import neuron_crops

@@ -23,7 +23,7 @@ from somanet.core import swapping
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, json_object, make_folder, read_json, write_json, write_text
 from somanet.core.hashing import sha256_file, sha256_tree
-from somanet.core.processes import owner_mark
+from somanet.core.processes import process_mark
 
 
 def names(folder: Path) -> list[str]:
@@ -149,7 +149,7 @@ def test_what_dead_writers_left_in_a_folder_is_removed_by_the_next_and_nothing_e
         [sys.executable, "-c", "from somanet.core.processes import owner_mark; print(owner_mark())"],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
-    mine = owner_mark()
+    mine = process_mark()
     elsewhere = dead.replace(dead[:6], "0" * 6)
     # the id of a live process, reused after the one with the other start time died
     again = mine.rpartition("-")[0] + "-100"

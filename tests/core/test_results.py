@@ -123,7 +123,7 @@ def test_a_kill_at_any_step_leaves_old_or_new_and_a_start_that_works(
         if place != ".":
             seen = content(out)
             assert seen in (results_of("a") | KEPT, results_of("b") | KEPT), kill_at
-        swapping._looked_at.clear()  # as in a new process
+        swapping._cleaned.clear()  # as in a new process
         make(Path(place), "c")
         assert content(out) == {"manifest.json": "c", "tracks.csv": "c"} | KEPT, kill_at
         assert [path.name for path in out.parent.iterdir()] == ["out"], kill_at
@@ -146,7 +146,7 @@ def test_what_a_person_does_after_a_kill_is_not_moved_over(tmp_path: Path, monke
         if (out / ".somanet-incoming" / "tracks.csv").exists():
             break
     (out / "tracks.csv").write_text("corrected")
-    swapping._looked_at.clear()
+    swapping._cleaned.clear()
     with guard.guarded(outputs=[out]):
         check_results(out, KIND)
     assert content(out) == results_of("b") | {"tracks.before.csv": "corrected"}
@@ -215,7 +215,7 @@ def test_a_kill_between_two_renames_where_names_cannot_be_exchanged_is_undone(tm
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     subprocess.run([sys.executable, "-c", script, str(out)], env=environment, check=True)
     assert not out.exists()
-    swapping._looked_at.clear()
+    swapping._cleaned.clear()
     check_results(out, KIND)
     make(out, "new")
     assert content(out) == {"manifest.json": "new", "tracks.csv": "new"}

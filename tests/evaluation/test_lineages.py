@@ -15,7 +15,7 @@ from somanet.evaluation.tracks import Matches, match_masks, match_points, track_
 from tests.tracking.worlds import draw
 
 # T = 6, Y = 3, X = 8: cell 1 divides after frame 1 into 2 and 3.
-TRUTH = draw("""
+GROUND_TRUTH = draw("""
 1.......  1.......  22......  22......  22......  22......
 11......  11......  ........  ........  ........  ........
 1.......  1.......  ......33  ......33  ......33  ......33
@@ -26,7 +26,7 @@ MOTHERS = {2: 1, 3: 1}
 def test_the_library_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "traccuracy", None)
     with pytest.raises(SomaNetError, match=r"somanet\[traccuracy\]"):
-        lineage_scores(match_masks(TRUTH, TRUTH))
+        lineage_scores(match_masks(GROUND_TRUTH, GROUND_TRUTH))
 
 
 class TestTraccuracy:
@@ -38,8 +38,8 @@ class TestTraccuracy:
         pytest.importorskip("ctc_metrics")
 
     def test_perfect_under_other_ids(self, capfd: pytest.CaptureFixture[str]) -> None:
-        pred = np.choose(TRUTH, [0, 9, 4, 6])
-        scores = lineage_scores(match_masks(TRUTH, pred), mothers_true=MOTHERS, mothers_pred={4: 9, 6: 9})
+        pred = np.choose(GROUND_TRUTH, [0, 9, 4, 6])
+        scores = lineage_scores(match_masks(GROUND_TRUTH, pred), mothers_true=MOTHERS, mothers_pred={4: 9, 6: 9})
         assert scores == dict.fromkeys(LINEAGE_METRICS, 1.0)
         assert tuple(capfd.readouterr()) == ("", "")
 
@@ -47,7 +47,7 @@ class TestTraccuracy:
         """The mother's points (2 of 10) are in a true lineage of 10, of which her own predicted track has 2; each
         daughter's (4 and 4) in one of 6, of which hers has 4: CHOTA = √((2 · 2/10 + 8 · 4/6) / 10). The 2 steps of
         division are missed of 8: 1 within the mother, 3 within each daughter, so recall 7/9."""
-        scores = lineage_scores(match_masks(TRUTH, TRUTH), mothers_true=MOTHERS)
+        scores = lineage_scores(match_masks(GROUND_TRUTH, GROUND_TRUTH), mothers_true=MOTHERS)
         assert scores["CHOTA"] == pytest.approx(math.sqrt((2 * 2 / 10 + 8 * 4 / 6) / 10))
         assert (scores["link_precision"], scores["link_recall"]) == (1, pytest.approx(7 / 9))
         assert scores["division_recall"] == 0
@@ -56,15 +56,15 @@ class TestTraccuracy:
 
     def test_a_division_a_frame_late(self) -> None:
         """In frame 2 the mother still stands where 2 is, and 3 is missed there."""
-        late = TRUTH.copy()
-        late[2] = np.where(TRUTH[2] == 2, 1, 0)
-        scores = lineage_scores(match_masks(TRUTH, late), mothers_true=MOTHERS, mothers_pred=MOTHERS)
+        late = GROUND_TRUTH.copy()
+        late[2] = np.where(GROUND_TRUTH[2] == 2, 1, 0)
+        scores = lineage_scores(match_masks(GROUND_TRUTH, late), mothers_true=MOTHERS, mothers_pred=MOTHERS)
         assert scores["division_recall"] == scores["division_precision"] == 0
         assert scores["n_predicted_divisions"] == 1
 
     def test_a_division_that_is_none(self) -> None:
         """Cells that stand still, one of which is declared the other's child."""
-        truth = draw("""
+        ground_truth = draw("""
         1....2  1....2  1....2
         1....2  1....2  1....2
         """)
@@ -73,17 +73,17 @@ class TestTraccuracy:
         1.....  1....2  3....2
         """)
         pred[1][pred[1] == 2] = 0
-        scores = lineage_scores(match_masks(truth, pred), mothers_pred={2: 1, 3: 1})
+        scores = lineage_scores(match_masks(ground_truth, pred), mothers_pred={2: 1, 3: 1})
         assert scores["division_precision"] == 0
         assert (scores["n_reference_divisions"], scores["n_predicted_divisions"]) == (0, 1)
         assert math.isnan(scores["division_recall"])
 
     def test_a_swap(self) -> None:
         """Two cells of 6 frames change names after 3: of each 5 steps, 2 and 2 are right under either name."""
-        truth = np.repeat(draw("1..2\n1..2"), 6, axis=0)
-        pred = truth.copy()
-        pred[3:] = np.choose(truth[3:], [0, 2, 1])
-        scores = lineage_scores(match_masks(truth, pred))
+        ground_truth = np.repeat(draw("1..2\n1..2"), 6, axis=0)
+        pred = ground_truth.copy()
+        pred[3:] = np.choose(ground_truth[3:], [0, 2, 1])
+        scores = lineage_scores(match_masks(ground_truth, pred))
         assert scores["link_precision"] == scores["link_recall"] == pytest.approx(4 / 5)
         assert scores["track_purity"] == scores["target_effectiveness"] == pytest.approx(2 / 5)
         assert scores["complete_tracks"] == 0
@@ -91,28 +91,28 @@ class TestTraccuracy:
 
     def test_a_gap_is_no_error_of_links(self) -> None:
         """One of 6 points is missed and bridged: the path is the same, the point is not."""
-        truth = points(*((1, t, 0.0) for t in range(6)))
-        pred = truth[truth["frame"] != 3]
-        scores = lineage_scores(match_points(truth, pred, min_reference_frames=1))
+        ground_truth = points(*((1, t, 0.0) for t in range(6)))
+        pred = ground_truth[ground_truth["frame"] != 3]
+        scores = lineage_scores(match_points(ground_truth, pred, min_reference_frames=1))
         assert scores["link_precision"] == scores["link_recall"] == scores["complete_tracks"] == 1
         assert scores["CHOTA"] == pytest.approx(math.sqrt(5 / 6 * 5 / 6))
 
     def test_a_mask_over_two_cells(self) -> None:
         """It covers 1 and 2 wholly; for all but CHOTA it is taken for 1, the larger."""
-        truth = draw("""
+        ground_truth = draw("""
         1122..  1122..
         11....  11....
         """)
-        pred = np.where(truth > 0, 1, 0)
-        scores = lineage_scores(match_masks(truth, pred))
+        pred = np.where(ground_truth > 0, 1, 0)
+        scores = lineage_scores(match_masks(ground_truth, pred))
         assert (scores["link_precision"], scores["link_recall"]) == (1, 0.5)
         assert scores["complete_tracks"] == 0.5
 
     def test_nothing_found_and_nothing_to_find(self) -> None:
-        empty = np.zeros_like(TRUTH)
-        nothing = lineage_scores(match_masks(TRUTH, empty))
+        empty = np.zeros_like(GROUND_TRUTH)
+        nothing = lineage_scores(match_masks(GROUND_TRUTH, empty))
         assert (nothing["CHOTA"], nothing["link_recall"], nothing["complete_tracks"]) == (0, 0, 0)
-        assert all(map(math.isnan, lineage_scores(match_masks(empty, TRUTH)).values()))
+        assert all(map(math.isnan, lineage_scores(match_masks(empty, GROUND_TRUTH)).values()))
 
     @settings(max_examples=60)
     @given(

@@ -143,7 +143,7 @@ def values_of(counts: Counts) -> ImageValues:
     return ImageValues(images, values[:, 0] + values[:, 2], COUNTS, values.T[:, None], ("0.5",))
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+def test_intervals_hold_the_true_difference_at_their_level() -> None:
     """Images of 1 to 19 objects, easy and hard ones; 0.9 and 0.7 of the easy objects found, 1 and 2 false ones each.
 
     Of all possible images together the accuracy is E(tp) / (E(n_true) + E(fp)), with 10 objects and a mean ease of 0.6
@@ -151,19 +151,19 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     little too narrow. Intervals of images that are not paired hold it nearly always, as both networks fail at the same.
     """
     rng = np.random.default_rng(0)
-    truth, n_images, n_experiments = 5.4 / 11 - 4.2 / 12, 40, 300
+    ground_truth, n_images, n_experiments = 5.4 / 11 - 4.2 / 12, 40, 300
     draws = [bootstrap_counts(n_images, seed=seed, resamples=300) for seed in (0, 1)]
     held = unpaired = 0
     for _ in range(n_experiments):
         ease = ease_of(rng, n_images)
         values = [values_of(simulated(rng, share, false, ease)) for share, false in ((0.9, 1), (0.7, 2))]
         [low], [high] = bootstrap_interval(*values, ["accuracy"], draws[0])
-        held += low <= truth <= high
+        held += low <= ground_truth <= high
         one, other = (
             table.seed_means(["accuracy"], table.sums(drawn)) for table, drawn in zip(values, draws, strict=True)
         )
         low, high = np.quantile(one - other, (0.025, 0.975))
-        unpaired += low <= truth <= high
+        unpaired += low <= ground_truth <= high
     assert 0.90 <= held / n_experiments <= 0.98
     assert unpaired / n_experiments > 0.99
 

@@ -131,7 +131,7 @@ def test_the_interval_of_a_mean_is_about_two_standard_errors() -> None:
     assert high == pytest.approx(values.mean() + half, abs=0.04)
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+def test_intervals_cover_the_true_value_at_their_level() -> None:
     """Of 95 % intervals of 60 means of 40 values, some 57 contain the true mean."""
     rng = np.random.default_rng(2)
     covered = 0

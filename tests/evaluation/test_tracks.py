@@ -16,7 +16,7 @@ from tests.tracking.worlds import draw
 pytest.importorskip("ctc_metrics")
 
 # T = 4, Y = 3, X = 8: two cells of 2x2 that stand still; 2 is missed in frame 2.
-TRUTH = draw("""
+GROUND_TRUTH = draw("""
 11....22  11....22  11......  11....22
 11....22  11....22  11......  11....22
 ........  ........  ........  ........
@@ -24,7 +24,7 @@ TRUTH = draw("""
 
 
 def masks(pred: np.ndarray) -> dict[str, float]:
-    return track_scores(match_masks(TRUTH, pred))
+    return track_scores(match_masks(GROUND_TRUTH, pred))
 
 
 def points(*rows: tuple[int, int, float, float]) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def line(track: int, y: float, frames: range, x: float = 0.0) -> pd.DataFrame:
 
 
 def test_perfect_even_with_gaps_and_other_ids() -> None:
-    scores = masks(np.choose(TRUTH, [0, 70, 5]))
+    scores = masks(np.choose(GROUND_TRUTH, [0, 70, 5]))
     assert {name: scores[name] for name in METRICS} == dict.fromkeys(METRICS, 1.0)
     assert (scores["precision"], scores["recall"], scores["followed"]) == (1, 1, 1)
     assert scores["identity_switches"] == 0
@@ -47,8 +47,8 @@ def test_a_switch() -> None:
     """The ids are swapped from frame 2 on: each of the 2 cells goes on under another id; none is followed. Of 7
     detections 2 + 2 keep the better identity pair (1 in frames 0, 1 and 2 in frames 0, 1; or 1 in 2, 3 and 2 in 3):
     IDF1 = 4/7."""
-    pred = TRUTH.copy()
-    pred[2:] = np.choose(TRUTH[2:], [0, 2, 1])
+    pred = GROUND_TRUTH.copy()
+    pred[2:] = np.choose(GROUND_TRUTH[2:], [0, 2, 1])
     scores = masks(pred)
     assert scores["DET"] == 1
     assert scores["SEG"] == 1
@@ -62,7 +62,7 @@ def test_a_switch() -> None:
 
 def test_missed_and_false() -> None:
     """Cell 2 is never detected (3 of 7 points), and 3 is false in all 4 frames: precision 4/8, recall 4/7."""
-    pred = np.where(TRUTH == 1, 1, 0)
+    pred = np.where(GROUND_TRUTH == 1, 1, 0)
     pred[:, 2, 4] = 3
     scores = masks(pred)
     assert (scores["precision"], scores["recall"]) == (pytest.approx(4 / 8), pytest.approx(4 / 7))
@@ -73,7 +73,7 @@ def test_missed_and_false() -> None:
 
 def test_a_mask_half_as_large_is_not_found() -> None:
     """The rule is more than half of the true mask: 2 of 4 pixels are too few, 3 are enough, with an IoU of 3/4."""
-    half, most = TRUTH.copy(), TRUTH.copy()
+    half, most = GROUND_TRUTH.copy(), GROUND_TRUTH.copy()
     half[:, 1] = 0
     most[:, 1, [0, 7]] = 0
     assert masks(half)["recall"] == 0
@@ -83,34 +83,34 @@ def test_a_mask_half_as_large_is_not_found() -> None:
 
 
 def test_nothing_found_is_0_and_nothing_to_find_is_undefined() -> None:
-    empty = np.zeros_like(TRUTH)
+    empty = np.zeros_like(GROUND_TRUTH)
     nothing = masks(empty)
     assert {nothing[name] for name in (*METRICS, "recall", "followed")} == {0}
     assert math.isnan(nothing["precision"])
-    no_truth = track_scores(match_masks(empty, TRUTH))
-    assert all(math.isnan(no_truth[name]) for name in (*METRICS, "recall", "followed", "identity_switches"))
+    no_ground_truth = track_scores(match_masks(empty, GROUND_TRUTH))
+    assert all(math.isnan(no_ground_truth[name]) for name in (*METRICS, "recall", "followed", "identity_switches"))
 
 
 def test_frames_without_cells_and_a_single_frame() -> None:
     """A reference that begins late, and one without any link to score."""
-    empty = np.zeros_like(TRUTH[:2])
-    late = np.concatenate([empty, TRUTH])
+    empty = np.zeros_like(GROUND_TRUTH[:2])
+    late = np.concatenate([empty, GROUND_TRUTH])
     assert {name: track_scores(match_masks(late, late))[name] for name in METRICS} == dict.fromkeys(METRICS, 1.0)
-    false = np.concatenate([empty, TRUTH])
-    false[0] = TRUTH[0]
+    false = np.concatenate([empty, GROUND_TRUTH])
+    false[0] = GROUND_TRUTH[0]
     assert track_scores(match_masks(late, false))["precision"] == pytest.approx(7 / 9)
-    single = track_scores(match_masks(TRUTH[:1], TRUTH[:1]))
+    single = track_scores(match_masks(GROUND_TRUTH[:1], GROUND_TRUTH[:1]))
     assert math.isnan(single.pop("LNK"))
     assert {single[name] for name in METRICS if name != "LNK"} == {1.0}
 
 
 def test_movies_that_differ() -> None:
     with pytest.raises(SomaNetError, match="prediction ends after 3"):
-        masks(TRUTH[:3])
+        masks(GROUND_TRUTH[:3])
     with pytest.raises(SomaNetError, match="truth ends after 4"):
-        masks(np.concatenate([TRUTH, TRUTH[:1]]))
+        masks(np.concatenate([GROUND_TRUTH, GROUND_TRUTH[:1]]))
     with pytest.raises(SomaNetError, match="shape"):
-        masks(TRUTH[:, :2])
+        masks(GROUND_TRUTH[:, :2])
 
 
 # Points
@@ -118,29 +118,29 @@ def test_movies_that_differ() -> None:
 
 def test_matching_distance_is_in_micrometres_and_inclusive() -> None:
     """3 µm right and 4 down is 5 µm."""
-    truth, pred = line(1, 0, range(12)), line(4, 4, range(12), x=3)
+    ground_truth, pred = line(1, 0, range(12)), line(4, 4, range(12), x=3)
     for limit, recall in ((5.0, 1.0), (4.99, 0.0)):
-        assert track_scores(match_points(truth, pred, max_distance_um=limit))["recall"] == recall
+        assert track_scores(match_points(ground_truth, pred, max_distance_um=limit))["recall"] == recall
 
 
 def test_short_reference_tracks_are_ignored() -> None:
     """Track 2 has 9 frames: detections there are neither true nor false; detections elsewhere are false."""
-    truth = pd.concat([line(1, 0, range(12)), line(2, 50, range(9))])
+    ground_truth = pd.concat([line(1, 0, range(12)), line(2, 50, range(9))])
     pred = pd.concat([line(1, 1, range(12)), line(2, 51, range(9)), line(3, 90, range(4))])
-    scores = track_scores(match_points(truth, pred))
+    scores = track_scores(match_points(ground_truth, pred))
     assert (scores["precision"], scores["recall"]) == (pytest.approx(12 / 16), 1)
     assert scores["n_reference_tracks"] == 1
-    strict = track_scores(match_points(truth, pred, min_reference_frames=9))
+    strict = track_scores(match_points(ground_truth, pred, min_reference_frames=9))
     assert strict["precision"] == pytest.approx(21 / 25)
     assert math.isnan(strict["SEG"])
 
 
 def test_one_detection_serves_one_cell_and_as_many_as_possible_are_matched() -> None:
     """Cells at 0 and 6, detections at 5 and 13: nearest first would leave 0 alone, its 5 taken by 6."""
-    truth = pd.concat([line(1, 0, range(10)), line(2, 6, range(10))])
+    ground_truth = pd.concat([line(1, 0, range(10)), line(2, 6, range(10))])
     pred = pd.concat([line(1, 5, range(10)), line(2, 13, range(10))])
-    assert match_points(truth, pred).pairs == [[(1, 1), (2, 2)]] * 10
-    single = track_scores(match_points(truth, line(1, 5, range(10))))
+    assert match_points(ground_truth, pred).pairs == [[(1, 1), (2, 2)]] * 10
+    single = track_scores(match_points(ground_truth, line(1, 5, range(10))))
     assert (single["precision"], single["recall"]) == (1, 0.5)
 
 
@@ -173,7 +173,7 @@ def test_bad_points() -> None:
 
 
 def folders(tmp_path: Path, pred: np.ndarray) -> tuple[Path, Path]:
-    for name, labels in (("RES", pred), ("TRA", TRUTH), ("SEG", TRUTH)):
+    for name, labels in (("RES", pred), ("TRA", GROUND_TRUTH), ("SEG", GROUND_TRUTH)):
         rows = [(int(i), t, 0, 0) for t, f in enumerate(labels) for i in np.unique(f[f > 0])]
         tracks = points(*rows).assign(t_h=lambda table: 0.2 * table["frame"], y_px=0.0, x_px=0.0)
         folder = tmp_path / ("RES" if name == "RES" else f"GT/{name}")
@@ -188,9 +188,9 @@ def folders(tmp_path: Path, pred: np.ndarray) -> tuple[Path, Path]:
 @pytest.mark.parametrize("kind", ["perfect", "switch", "missed"])
 def test_folders_and_arrays_score_alike(kind: str, tmp_path: Path) -> None:
     """Our matching of arrays is held against the library's own matching of files."""
-    pred = TRUTH.copy()
+    pred = GROUND_TRUTH.copy()
     if kind == "switch":
-        pred[2:] = np.choose(TRUTH[2:], [0, 2, 1])
+        pred[2:] = np.choose(GROUND_TRUTH[2:], [0, 2, 1])
     if kind == "missed":
         pred[1:3, :, 4:] = 0
         pred[0, 2, 4] = 3
@@ -199,7 +199,7 @@ def test_folders_and_arrays_score_alike(kind: str, tmp_path: Path) -> None:
 
 
 def test_bad_folders(tmp_path: Path) -> None:
-    result, reference = folders(tmp_path, TRUTH)
+    result, reference = folders(tmp_path, GROUND_TRUTH)
     with pytest.raises(SomaNetError, match=r"\['CHOTA'\]"):
         score_ctc_folders(result, reference, ["CHOTA"])
     with pytest.raises(SomaNetError, match="man_track"):
@@ -212,4 +212,4 @@ def test_bad_folders(tmp_path: Path) -> None:
 def test_the_library_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ctc_metrics.scripts.evaluate", None)
     with pytest.raises(SomaNetError, match=r"somanet\[tracking-metrics\]"):
-        masks(TRUTH)
+        masks(GROUND_TRUTH)

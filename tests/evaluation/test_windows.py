@@ -53,13 +53,13 @@ def test_the_border_cuts_no_pair() -> None:
 
     Both cells lie outside, so both pairs do, though their detections lie inside: only what is false at 15 remains. In
     the rest of the frame there are the two pairs and what is false at 5."""
-    truth = points((1, 0, 9), (2, 0, 21))
+    ground_truth = points((1, 0, 9), (2, 0, 21))
     found = points((1, 0, 11), (2, 0, 19), (3, 0, 5), (4, 0, 15))
-    matches = match_points(truth, found, max_distance_um=3, min_reference_frames=1)
+    matches = match_points(ground_truth, found, max_distance_um=3, min_reference_frames=1)
     assert matches.pairs == [[(1, 1), (2, 2)]]
-    inside = confine(matches, Window(10, 20).points(truth), Window(10, 20).points(found))
+    inside = confine(matches, Window(10, 20).points(ground_truth), Window(10, 20).points(found))
     assert (inside.reference, inside.predicted, inside.pairs) == ([[]], [[4]], [[]])
-    left = confine(matches, Window(0, 10).points(truth), Window(0, 10).points(found))
+    left = confine(matches, Window(0, 10).points(ground_truth), Window(0, 10).points(found))
     assert (left.reference, left.predicted, left.pairs) == ([[1]], [[1, 3]], [[(1, 1)]])
 
 
@@ -71,7 +71,7 @@ def test_the_whole_frame_changes_nothing() -> None:
 
 def test_parts_share_every_object_between_them() -> None:
     """One mask covers the cells 1 and 2 at once: it belongs to both parts, every other object to one."""
-    truth = draw("""
+    ground_truth = draw("""
     11223....
     11223....
     """)
@@ -79,9 +79,9 @@ def test_parts_share_every_object_between_them() -> None:
     11113...4
     11113...4
     """)
-    matches = match_masks(truth, pred)
+    matches = match_masks(ground_truth, pred)
     assert matches.pairs == [[(1, 1), (2, 1), (3, 3)]]
-    parts = [confine(matches, w.objects(truth), w.objects(pred)) for w in (Window(0, 2), Window(2))]
+    parts = [confine(matches, w.objects(ground_truth), w.objects(pred)) for w in (Window(0, 2), Window(2))]
     assert [part.reference for part in parts] == [[[1]], [[2, 3]]]
     assert [part.predicted for part in parts] == [[[1]], [[1, 3, 4]]]
     assert [part.iou for part in parts] == [[[0.5]], [[0.5, 1.0]]]

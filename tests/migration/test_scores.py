@@ -53,7 +53,7 @@ def test_pairs_have_the_longest_overlap() -> None:
     assert dict(zip(rows.tolist(), columns.tolist(), strict=True)) == {0: 1, 1: 0}
 
 
-def test_coverage_counts_intervals_with_the_truth() -> None:
+def test_coverage_counts_intervals_with_the_true_value() -> None:
     low, high = np.array([0.0, 1.0, 2.0, math.nan]), np.array([1.0, 2.0, 3.0, math.nan])
-    assert interval_coverage(low, high, truth=1.0) == 0.5
-    assert math.isnan(interval_coverage(low[:0], high[:0], truth=1.0))
+    assert interval_coverage(low, high, true_value=1.0) == 0.5
+    assert math.isnan(interval_coverage(low[:0], high[:0], true_value=1.0))

@@ -20,11 +20,11 @@ def test_the_world_is_as_drawn() -> None:
     assert WORLD.shape == (2, 4, 6)
 
 
-def test_place_size_and_light() -> None:
+def test_place_size_and_intensity() -> None:
     """Rows 1-2, columns 1-3: centre (1.5, 2), area 6; intensity y + 10 x: mean 21.5, max 32, sum 129."""
     y, x = np.indices((4, 6))
-    light = (y + 10 * x).astype(np.uint16)
-    table = detect_cells(WORLD, [light, light])
+    image = (y + 10 * x).astype(np.uint16)
+    table = detect_cells(WORLD, [image, image])
     assert tuple(table.columns) == DETECTION_COLUMNS
     first, second = table.to_dict("records")
     expected = {"frame": 0, "label": 7, "y_px": 1.5, "x_px": 2.0, "area_px": 6.0, "solidity": 1.0, "touches_edge": 0}

@@ -11,9 +11,9 @@ from somanet.core.schema import TRACKS
 from somanet.evaluation.tracks import match_masks, track_scores
 from somanet.simulation import NeuronSettings, simulate_movie
 from somanet.tracking.detections import detect_cells
+from somanet.tracking.displacements import mutual_displacements_px, typical_max_gap_frames, typical_max_step_um
 from somanet.tracking.linking import link_cells
 from somanet.tracking.relabel import relabel_movie
-from somanet.tracking.steps import mutual_steps_px, typical_max_gap_frames, typical_max_step_um
 from tests.tracking.worlds import discs, draw
 
 SCALE = Calibration(pixel_size_um=2.0, frame_interval_min=12.0)
@@ -121,11 +121,11 @@ def test_shape_decides_between_near_ones(weight: float, partner: int) -> None:
 
 
 @pytest.mark.parametrize(("weight", "partner"), [(0.0, 1), (3.0, 2)])
-def test_light_decides_between_near_ones(weight: float, partner: int) -> None:
+def test_intensity_decides_between_near_ones(weight: float, partner: int) -> None:
     before = discs((20, 41), (10, 20, 3))
     after = discs((20, 41), (10, 18, 3), (10, 26, 3))
-    light = np.where(after == 2, 800.0, 100.0)
-    detections = detect_cells([before, after], [np.full(before.shape, 800.0), light])
+    intensity = np.where(after == 2, 800.0, 100.0)
+    detections = detect_cells([before, after], [np.full(before.shape, 800.0), intensity])
     tracks = link_cells(detections, SCALE, max_step_um=30, intensity_weight=weight, overlap_weight=0)
     pair = tracks[tracks["track_id"] == 1]["label"].tolist()
     assert pair == [1, partner]
@@ -187,7 +187,7 @@ def test_steps_are_taken_between_mutual_neighbours_only() -> None:
     1....2  ..1...
     ......  ......
     """)
-    assert mutual_steps_px(detect_cells(labels)).tolist() == [2]
+    assert mutual_displacements_px(detect_cells(labels)).tolist() == [2]
 
 
 @pytest.mark.parametrize(("minutes", "frames"), [(1, 5), (12, 3), (20, 2), (60, 1)])

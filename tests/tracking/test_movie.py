@@ -38,13 +38,13 @@ def walk(n_frames: int, *, speck: bool = False) -> list[np.ndarray]:
     return frames
 
 
-def light(masks: Sequence[np.ndarray]) -> list[np.ndarray]:
+def images_of(masks: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [np.where(labels > 0, 900, 100).astype(np.uint16) for labels in masks]
 
 
 def test_cells_get_an_identity_and_labels_carry_it() -> None:
     masks = walk(8)
-    found = track_masks(masks, light(masks), SCALE)
+    found = track_masks(masks, images_of(masks), SCALE)
     assert found.tracks.groupby("track_id").size().to_dict() == {1: 8, 2: 8}
     first = found.tracks[found.tracks["track_id"] == 1]
     np.testing.assert_allclose(first["x_um"], 20 + 4 * np.arange(8))
@@ -57,13 +57,13 @@ def test_cells_get_an_identity_and_labels_carry_it() -> None:
 def test_specks_are_noise_by_their_physical_size() -> None:
     """One pixel is 4 µm², below 20 µm²; with pixels of 5 µm it would be 25 µm², and a fifth of 625 is 125."""
     masks = walk(8, speck=True)
-    found = track_masks(masks, light(masks), SCALE)
+    found = track_masks(masks, images_of(masks), SCALE)
     assert found.n_noise == 8
     assert found.settings.min_soma_area_um2 == LEAST_SOMA_UM2
     assert found.tracks["track_id"].nunique() == 2
-    coarse = track_masks(masks, light(masks), Calibration(5.0, 10.0))
+    coarse = track_masks(masks, images_of(masks), Calibration(5.0, 10.0))
     assert coarse.settings.min_soma_area_um2 == pytest.approx(125)
-    kept = track_masks(masks, light(masks), SCALE, settings=TrackSettings(min_soma_area_um2=0))
+    kept = track_masks(masks, images_of(masks), SCALE, settings=TrackSettings(min_soma_area_um2=0))
     assert kept.tracks["track_id"].nunique() == 3
 
 
@@ -72,10 +72,10 @@ def test_tracks_that_are_seen_too_briefly_are_noise() -> None:
     masks = walk(8)
     for t in (3, 4):
         masks[t][18:23, 20:25] = 3
-    found = track_masks(masks, light(masks), SCALE)
+    found = track_masks(masks, images_of(masks), SCALE)
     assert found.tracks["track_id"].nunique() == 2
     assert found.n_short == 2
-    asked = track_masks(masks, light(masks), SCALE, settings=TrackSettings(min_track_h=0.3))
+    asked = track_masks(masks, images_of(masks), SCALE, settings=TrackSettings(min_track_h=0.3))
     assert asked.tracks["track_id"].nunique() == 3
 
 
@@ -85,7 +85,7 @@ def test_cells_are_followed_through_any_number_of_blank_frames(n_blank: int) -> 
     blank = range(4, 4 + n_blank)
     for t in blank:
         masks[t][:] = 0
-    found = track_masks(masks, light(masks), SCALE, blank_frames=blank)
+    found = track_masks(masks, images_of(masks), SCALE, blank_frames=blank)
     assert found.tracks.groupby("track_id").size().to_dict() == {1: 8, 2: 8}
     assert not set(blank) & set(found.tracks["frame"])
 
@@ -95,9 +95,9 @@ def test_frames_that_are_not_blank_count_as_missed() -> None:
     masks = walk(17)
     for t in range(4, 13):
         masks[t][:] = 0
-    assert track_masks(masks, light(masks), SCALE).tracks["track_id"].nunique() == 4
+    assert track_masks(masks, images_of(masks), SCALE).tracks["track_id"].nunique() == 4
     longer = TrackSettings(max_gap_h=1.5)
-    assert track_masks(masks, light(masks), SCALE, settings=longer).tracks["track_id"].nunique() == 2
+    assert track_masks(masks, images_of(masks), SCALE, settings=longer).tracks["track_id"].nunique() == 2
 
 
 def test_linking_alone_knows_blank_frames() -> None:
@@ -120,15 +120,15 @@ def test_the_separated_masks_go_where_they_are_told() -> None:
         seen.append(len(kept))
         return kept
 
-    track_masks(masks, light(masks), SCALE, keep=keep)
+    track_masks(masks, images_of(masks), SCALE, keep=keep)
     assert seen == [5]
-    track_masks(masks, light(masks), SCALE, keep=keep, settings=TrackSettings(separate_touching=False))
+    track_masks(masks, images_of(masks), SCALE, keep=keep, settings=TrackSettings(separate_touching=False))
     assert seen == [5]
 
 
 def test_a_movie_without_objects_has_no_tracks() -> None:
     masks = [np.zeros((HEIGHT, WIDTH), np.int32)] * 3
-    found = track_masks(masks, light(masks), SCALE)
+    found = track_masks(masks, images_of(masks), SCALE)
     assert found.tracks.empty
     assert {"track_id", "frame", "x_um", "area_um2"} <= set(found.tracks.columns)
     assert [int(labels.max()) for labels in found.labels()] == [0, 0, 0]

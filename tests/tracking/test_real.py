@@ -29,17 +29,17 @@ def test_reference_masks_without_ids_give_the_reference_tracks(data_root: Path) 
     pytest.importorskip("ctc_metrics")
     folder = data_root / "neuritetracker"
     with open_movie(folder / "soma_labels.tif") as movie:
-        truth = [np.asarray(frame, np.int32) for frame in movie]
+        ground_truth = [np.asarray(frame, np.int32) for frame in movie]
     with open_movie(folder / "cell_body.tif") as movie:
-        light = list(movie)
+        frames_of_movie = list(movie)
     rng = np.random.default_rng(0)
-    permuted = [np.append(0, rng.permutation(int(frame.max())) + 1).astype(np.int32)[frame] for frame in truth]
-    connected = np.array([ndimage.label(frame > 0)[0] for frame in truth], np.int32)
+    permuted = [np.append(0, rng.permutation(int(frame.max())) + 1).astype(np.int32)[frame] for frame in ground_truth]
+    connected = np.array([ndimage.label(frame > 0)[0] for frame in ground_truth], np.int32)
     kinds = {"permuted": permuted, "connected": connected, "separated": list(separate_touching(connected, SCALE))}
     scores = {}
     for kind, frames in kinds.items():
-        tracks = link_cells(detect_cells(frames, light), SCALE)
-        by_mask = track_scores(match_masks(truth, relabel_movie(frames, tracks)))
+        tracks = link_cells(detect_cells(frames, frames_of_movie), SCALE)
+        by_mask = track_scores(match_masks(ground_truth, relabel_movie(frames, tracks)))
         by_point = track_scores(match_points(reference(folder), tracks, min_reference_frames=20))
         scores[kind] = (by_mask, by_point)
         for name, found in (("masks", by_mask), ("points", by_point)):

@@ -47,15 +47,15 @@ def masks_connected(labels: NDArray[np.int32]) -> NDArray[np.int32]:
 )
 def test_touching_somas_keep_their_identities(distances: list[float]) -> None:
     """The left one is to the left in all frames, and the cut runs within 2 px of the middle."""
-    truth = meeting(distances)
-    merged = masks_connected(truth)
+    ground_truth = meeting(distances)
+    merged = masks_connected(ground_truth)
     together = [d < 2 * RADIUS for d in distances]
     assert n_objects(list(merged)) == [1 if touch else 2 for touch in together]
     frames = list(separate_touching(merged, SCALE))
     assert n_objects(frames) == [2] * len(distances)
     tracks = link_cells(detect_cells(frames), SCALE)
     assert tracks["track_id"].nunique() == 2
-    for true, named in zip(truth, relabel_movie(frames, tracks), strict=True):
+    for true, named in zip(ground_truth, relabel_movie(frames, tracks), strict=True):
         left, right = named[25, : SHAPE[1] // 2].max(), named[25, SHAPE[1] // 2 + 1 :].max()
         assert {left, right} == {1, 2}
         wrong = (true == 1) & (named == right) | (true == 2) & (named == left)

@@ -19,7 +19,7 @@ def repro() -> None:
     """Run `dvc repro` here and record how long each stage takes."""
     from tools.pull_request.runs import run_pipeline
 
-    raise typer.Exit(run_pipeline(Path.cwd(), tell=typer.echo).status)
+    raise typer.Exit(run_pipeline(Path.cwd(), echo=typer.echo).status)
 
 
 @app.command()
@@ -29,7 +29,7 @@ def base(base: BaseOption) -> None:
     from tools.pull_request.sides import run_base
 
     root = Path.cwd()
-    raise typer.Exit(run_base(root, base_commit(root, base), tell=typer.echo).status)
+    raise typer.Exit(run_base(root, base_commit(root, base), echo=typer.echo).status)
 
 
 @app.command()

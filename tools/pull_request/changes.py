@@ -9,7 +9,7 @@ from typing import Literal
 from somanet.core.errors import SomaNetError
 from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import ALPHA, Difference, corrected, paired_differences, same_images
-from somanet.training.comparison.networks import Network
+from somanet.training.comparison.networks import ComparedNetwork
 from somanet.training.comparison.sources import BASELINE
 from tools.pull_request.sides import Side
 
@@ -33,8 +33,8 @@ class Change:
 
     name: str
     status: Status
-    base: Network | None = None
-    head: Network | None = None
+    base: ComparedNetwork | None = None
+    head: ComparedNetwork | None = None
     differences: Mapping[str, Difference] = field(default_factory=dict)
     n_images: int = 0
     why: str = ""
@@ -70,7 +70,7 @@ def _compare(name: str, base: Side, head: Side) -> Change:
     return _compare_scored(name, old, new)
 
 
-def _compare_scored(name: str, old: Network, new: Network) -> Change:
+def _compare_scored(name: str, old: ComparedNetwork, new: ComparedNetwork) -> Change:
     if old.per_image is None or new.per_image is None:
         if all(old.metrics.get(score) == new.metrics.get(score) for score in SCORES):
             return Change(name, "same", old, new)

@@ -9,7 +9,7 @@ from somanet.core.markdown import table
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import MAX_EXACT, least_p
 from somanet.training.comparison import cells
-from somanet.training.comparison.networks import Network, title
+from somanet.training.comparison.networks import ComparedNetwork, title
 from tools.pull_request import markdown
 from tools.pull_request.changes import Change
 from tools.pull_request.dvc_state import Changed
@@ -175,7 +175,7 @@ def _pair(change: Change, score: str) -> tuple[str, str]:
     return f"{old} → {new}", cells.difference(found) if found else "–"
 
 
-def _value(network: Network | None, score: str) -> str:
+def _value(network: ComparedNetwork | None, score: str) -> str:
     return "–" if network is None else cells.plain(network.metrics.get(score), ".2f")
 
 

@@ -19,7 +19,7 @@ RECORD = Path("build/run.json")
 """Where a folder's last run is recorded; `build/` is in neither git nor DVC."""
 
 # Output of `dvc repro` about a stage. A stage ends where the output about the next one begins.
-_SAYS = re.compile(
+_DVC_LINE = re.compile(
     r"(?P<running>Running stage )'(?P<a>[^']+)':"
     r"|Stage '[^']+' (?:is cached|didn't change)"
     r"|(?P<failed>ERROR: failed to reproduce )'(?P<b>[^']+)'"
@@ -51,12 +51,12 @@ class PipelineRun:
     stages: Mapping[str, float]
 
 
-def run_pipeline(folder: Path, *, tell: Callable[[str], None], own_store: bool = False) -> PipelineRun:
+def run_pipeline(folder: Path, *, echo: Callable[[str], None], own_store: bool = False) -> PipelineRun:
     """`dvc repro` in a folder, with that folder's code, recorded in its `build/run.json`.
 
     Args:
         folder: has a `dvc.yaml`, and is the top of a git working tree.
-        tell: called with every line of output.
+        echo: called with every line of output.
         own_store: record MLflow runs in the folder even if `MLFLOW_TRACKING_URI` names a server.
     """
     record = folder / RECORD
@@ -82,15 +82,15 @@ def run_pipeline(folder: Path, *, tell: Callable[[str], None], own_store: bool =
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            tell(line.rstrip("\n"))
+            echo(line.rstrip("\n"))
             if line.startswith("ERROR: "):
                 error = line.removeprefix("ERROR: ").strip()
-            if (said := _SAYS.match(line)) is None:
+            if (line_of_dvc := _DVC_LINE.match(line)) is None:
                 continue
             if running is not None:
                 stages[running] = round(time.monotonic() - since, 1)
-            running, since = said["a"], time.monotonic()
-            failed = said["b"]
+            running, since = line_of_dvc["a"], time.monotonic()
+            failed = line_of_dvc["b"]
     if running is not None:
         stages[running] = round(time.monotonic() - since, 1)
     run = PipelineRun(

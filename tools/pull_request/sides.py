@@ -9,7 +9,7 @@ from pathlib import Path
 
 from somanet.core.errors import SomaNetError
 from somanet.provenance.dvc_records import load_yaml
-from somanet.training.comparison.networks import Network
+from somanet.training.comparison.networks import ComparedNetwork
 from somanet.training.comparison.sources import BASELINE, read_scores
 from tools.pull_request.dvc_state import fetch_per_image, stale_stages
 from tools.pull_request.machine import this_machine
@@ -37,7 +37,7 @@ class Side:
     run: PipelineRun | None
     stale: tuple[str, ...]
     problem: str | None
-    networks: Mapping[str, Network]
+    networks: Mapping[str, ComparedNetwork]
     absent: Mapping[str, str]
 
     @property
@@ -70,7 +70,7 @@ def base_side(root: Path, commit: str, scratch: Path) -> Side:
     return _read(scratch, None, check=False)
 
 
-def run_base(root: Path, commit: str, *, tell: Callable[[str], None]) -> PipelineRun:
+def run_base(root: Path, commit: str, *, echo: Callable[[str], None]) -> PipelineRun:
     """Run the pipeline of a commit in `build/base`, from an empty cache, unless it has already run there.
 
     Other content of that folder is replaced. A failed pipeline is also a result, and recorded.
@@ -78,17 +78,17 @@ def run_base(root: Path, commit: str, *, tell: Callable[[str], None]) -> Pipelin
     Args:
         root: the project.
         commit: full hash.
-        tell: called with every line of output.
+        echo: called with every line of output.
     """
     folder = root / BASE
     run = last_run(folder)
     if run is not None and _fits(run, commit) and run.status == 0:
-        tell(f"{short(commit)} has already run on this kind of machine: {BASE}")
+        echo(f"{short(commit)} has already run on this kind of machine: {BASE}")
         return run
     if folder.exists():
         shutil.rmtree(folder)
     clone_at(root, commit, folder)
-    return run_pipeline(folder, tell=tell, own_store=True)
+    return run_pipeline(folder, echo=echo, own_store=True)
 
 
 def _fits(run: PipelineRun, commit: str) -> bool:
@@ -103,18 +103,18 @@ def _read(folder: Path, run: PipelineRun | None, *, check: bool) -> Side:
             stale = stale_stages(folder)
         except SomaNetError as error:
             problem = str(error)
-    networks: dict[str, Network] = {}
+    networks: dict[str, ComparedNetwork] = {}
     absent: dict[str, str] = {}
     for name, stage, scores in _declared(folder):
         found = _read_network(name, scores, has_run=problem is None and stage not in stale)
-        if isinstance(found, Network):
+        if isinstance(found, ComparedNetwork):
             networks[name] = found
         else:
             absent[name] = found.replace(f"{folder}/", "")
     return Side(folder, run, stale, problem, networks, absent)
 
 
-def _read_network(name: str, scores: Path, *, has_run: bool) -> Network | str:
+def _read_network(name: str, scores: Path, *, has_run: bool) -> ComparedNetwork | str:
     """The network, or why it has no scores."""
     if not has_run:
         return "has not run"

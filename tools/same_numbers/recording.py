@@ -59,8 +59,8 @@ class Recording:
             command, cwd=self.scratch, env=self._environment(), capture_output=True, text=True, check=False
         )
         if done.returncode:
-            told = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
-            fail(f"this command failed, so its numbers cannot be recorded: {shlex.join(command)}\n{told}")
+            output = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
+            fail(f"this command failed, so its numbers cannot be recorded: {shlex.join(command)}\n{output}")
         return done.stdout
 
     def run(self, title: str, *arguments: str | Path) -> None:

@@ -27,7 +27,7 @@ NOTHING_FOUND = (
 )
 
 
-def facts(report: ReportInput, shape_YX: tuple[int, int]) -> str:
+def overview(report: ReportInput, shape_YX: tuple[int, int]) -> str:
     """Size, duration and number of cells, as list items."""
     scale, cells = report.calibration, report.measures.migration.cells
     height, width = shape_YX

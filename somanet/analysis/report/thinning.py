@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.analysis.report.brightness import DisplayRange, sampled
+from somanet.analysis.report.brightness import DisplayRange, sample_indices
 from somanet.analysis.report.content import Frames
 
 MOST_BYTES = 38_000_000
@@ -57,7 +57,7 @@ def thinning(
         room_bytes: maximum size of all frames.
     """
     n_frames = len(frames)
-    probes = [np.asarray(frames[t]) for t in sampled(n_frames, PROBED_FRAMES)]
+    probes = [np.asarray(frames[t]) for t in sample_indices(n_frames, PROBED_FRAMES)]
     height, width = probes[0].shape
     each = math.inf
     shape, quality = (height, width), CHOICES[0][1]

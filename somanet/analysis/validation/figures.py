@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.analysis.validation.conditions import BASE
-from somanet.analysis.validation.truth import QUANTITIES
+from somanet.analysis.validation.ground_truth import QUANTITIES
 from somanet.core.plots import blank
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.analysis.validation.conditions import MovieCondition
-from somanet.analysis.validation.truth import QUANTITIES
+from somanet.analysis.validation.ground_truth import QUANTITIES
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.evaluation.masks import ratio
@@ -166,7 +166,7 @@ def chain_scores(results: Sequence[ChainResult]) -> dict[str, float]:
     jumps = pd.concat([result.jumps for result in results], ignore_index=True)
     hours = sum(result.in_view_h for result in results)
     length, moving = float(jumps["length_um"].sum()), float(jumps["duration_h"].sum())
-    truth = {
+    true_values = {
         "frequency": ratio(len(jumps), hours),
         "length": ratio(length, len(jumps)),
         "speed": ratio(length, moving),
@@ -184,7 +184,7 @@ def chain_scores(results: Sequence[ChainResult]) -> dict[str, float]:
         numbers = pooled_numbers(cells, np.ones((1, len(cells))))
         for quantity, names in QUANTITIES.items():
             for kind, name in zip(("raw", "corrected"), names, strict=True):
-                row[f"{source}_{quantity}_{kind}_bias"] = relative_bias(float(numbers[name][0]), truth[quantity])
+                row[f"{source}_{quantity}_{kind}_bias"] = relative_bias(float(numbers[name][0]), true_values[quantity])
     return row
 
 

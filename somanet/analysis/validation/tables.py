@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from somanet.analysis.validation.conditions import BASE
-from somanet.analysis.validation.truth import QUANTITIES
+from somanet.analysis.validation.ground_truth import QUANTITIES
 from somanet.core.errors import SomaNetError
 from somanet.core.markdown import table
 

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from somanet.analysis.validation.conditions import TrackCondition
-from somanet.analysis.validation.truth import QUANTITIES, donor_settings, true_numbers
+from somanet.analysis.validation.ground_truth import QUANTITIES, donor_settings, true_numbers
 from somanet.core.calibration import Calibration
 from somanet.evaluation.migration import score_saltations
 from somanet.migration.cells import migration_of
@@ -134,7 +134,7 @@ def score_condition(
     scores = score_saltations(
         jumps[jumps["length_um"] >= LEAST_LENGTH_UM], events, cells[["track_id", "start_h", "end_h"]]
     )
-    truth = true_numbers(condition)
+    true_values = true_numbers(condition)
     rows = []
     for quantity, names in QUANTITIES.items():
         for kind, name in zip(("raw", "corrected"), names, strict=True):
@@ -148,10 +148,10 @@ def score_condition(
                     "detector": condition.detector,
                     "quantity": quantity,
                     "kind": kind,
-                    "truth": truth[quantity],
-                    **bias_of(values, truth=truth[quantity]),
-                    **coverage_of((low <= truth[quantity]) & (truth[quantity] <= high)),
-                    "half_width": _median((high - low) / 2 / truth[quantity]),
+                    "truth": true_values[quantity],
+                    **bias_of(values, true_value=true_values[quantity]),
+                    **coverage_of((low <= true_values[quantity]) & (true_values[quantity] <= high)),
+                    "half_width": _median((high - low) / 2 / true_values[quantity]),
                     "recall": scores.recall,
                     "precision": scores.precision,
                     "replicates": replicates,
@@ -160,17 +160,17 @@ def score_condition(
     return pd.DataFrame(rows)
 
 
-def bias_of(values: Floats, *, truth: float) -> dict[str, float]:
+def bias_of(values: Floats, *, true_value: float) -> dict[str, float]:
     """Mean of the defined values, and its relative bias with a 95 % interval; NaN where undefined."""
     known = values[np.isfinite(values)]
     if not known.size:
         return dict.fromkeys(("estimate", "bias", "bias_low", "bias_high"), math.nan) | {"defined": 0.0}
     mean = float(known.mean())
     reach = 1.96 * float(known.std(ddof=1)) / math.sqrt(known.size) if known.size > 1 else math.nan
-    low, high = ((mean + sign * reach) / truth - 1 for sign in (-1, 1))
+    low, high = ((mean + sign * reach) / true_value - 1 for sign in (-1, 1))
     return {
         "estimate": mean,
-        "bias": mean / truth - 1,
+        "bias": mean / true_value - 1,
         "bias_low": low,
         "bias_high": high,
         "defined": known.size / values.size,

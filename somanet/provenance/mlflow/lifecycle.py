@@ -52,12 +52,12 @@ def sigterm_raises(*, hold: bool = False) -> Iterator[Callable[[], None]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    owner = os.getpid()
+    creator_pid = os.getpid()
     holding, arrived = hold, False
 
     def handler(_number: int, _frame: FrameType | None) -> None:
         nonlocal arrived
-        if os.getpid() != owner:
+        if os.getpid() != creator_pid:
             # A forked DataLoader worker inherits the handler; its termination must not end the run.
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
@@ -95,7 +95,7 @@ def process_tags() -> dict[str, str]:
     return {PID: str(os.getpid()), HOST: socket.gethostname(), PROCESS_START: f"{started_at():.2f}"}
 
 
-def owner_is_alive(tags: Mapping[str, str]) -> bool:
+def process_is_alive(tags: Mapping[str, str]) -> bool:
     """Whether the process in a run's tags is still alive; a run of another host or without tags counts as alive."""
     if tags.get(HOST) != socket.gethostname():
         return True
@@ -143,7 +143,7 @@ def reap(client: MlflowClient, root: Path, *, keep: str | None = None) -> list[s
     reaped = []
     for run in client.search_runs(experiments, mine, max_results=1000):
         run_id = run.info.run_id
-        if run_id == keep or owner_is_alive(run.data.tags) or _ended_in_spool(client, root, run_id):
+        if run_id == keep or process_is_alive(run.data.tags) or _ended_in_spool(client, root, run_id):
             continue
         client.set_tag(run_id, ENDED_BY, f"reaped: process {run.data.tags[PID]} was gone")
         client.set_terminated(run_id, "KILLED", end_time=_last_sign(client, run_id, run.data.metrics))

@@ -38,7 +38,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._spent_s = 0.0
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
 
     def deliver(self, record: Mapping[str, Any]) -> Outcome:
         """Send a record, or keep it; older pending records go first.
@@ -60,17 +60,17 @@ class Outbox:
     def close(self, record: Mapping[str, Any]) -> None:
         """Deliver the last record and all pending ones."""
         record = {"run_id": self.run_id, **record}
-        well = not self._said
+        well = not self._warned
         # If the store is failing, the record is kept first, so that a kill while sending loses nothing.
         outcome = self.deliver(record) if well else self._keep(record)
-        failed_just_now = well and bool(self._said)
+        failed_just_now = well and bool(self._warned)
         if outcome != "sent" and not failed_just_now and self._lock.acquire(timeout=FLUSH_S):
             try:
                 replay_run(self._client, self.root, self.run_id, limit_s=FLUSH_S)
                 if outcome == "lost":
                     send(self._client, record)
             except outage_errors(SomaNetError) as error:
-                self._say_away(error)
+                self._warn_unreachable(error)
             finally:
                 self._lock.release()
         if n := len(waiting(self.root, self.run_id)):
@@ -94,9 +94,9 @@ class Outbox:
             raise
         except outage_errors(SomaNetError) as error:
             if getattr(error, "error_code", None) != "INVALID_PARAMETER_VALUE":
-                self._say_away(error)
+                self._warn_unreachable(error)
             elif reason := self._why_not_active():
-                self._say("away", f"{reason} The work goes on; records wait in mlruns/spool for `somanet sync`.")
+                self._warn("away", f"{reason} The work goes on; records wait in mlruns/spool for `somanet sync`.")
             else:
                 raise SomaNetError(f"MLflow refuses a record of run {self.run_id}: {first_line(error)}") from error
             return self._keep(record)
@@ -119,7 +119,7 @@ class Outbox:
         try:
             keep(self.root, record)
         except (SomaNetError, OSError) as error:  # the disk is full as well: still no reason to stop the work
-            self._say(
+            self._warn(
                 "lost",
                 f"Records of run {self.run_id} cannot be kept either: {first_line(error)} Metrics of epochs are sent "
                 "again from the training's own state when it ends or is resumed.",
@@ -127,14 +127,14 @@ class Outbox:
             return "lost"
         return "kept"
 
-    def _say_away(self, error: Exception) -> None:
-        self._say(
+    def _warn_unreachable(self, error: Exception) -> None:
+        self._warn(
             "away",
             f"The tracking store does not respond or refuses ({first_line(error)}) The work goes on; records wait in "
             "mlruns/spool and are sent when it is back, or by `somanet sync`.",
         )
 
-    def _say(self, what: str, line: str) -> None:
-        if what not in self._said:
-            self._said.add(what)
+    def _warn(self, what: str, line: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
             _log.warning(line)

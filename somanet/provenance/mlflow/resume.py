@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow.client import open_client, outage_errors
-from somanet.provenance.mlflow.lifecycle import owner_is_alive
+from somanet.provenance.mlflow.lifecycle import process_is_alive
 from somanet.provenance.mlflow.machine import PREFIX
 from somanet.provenance.mlflow.missing import get_run, not_here, why_not_active
 from somanet.provenance.mlflow.runfile import run_id_from
@@ -71,7 +71,7 @@ def _tagged(client: MlflowClient, training: str, experiment: str, name: str) -> 
     if found is None:
         return None
     for run in client.search_runs([found.experiment_id], f"tags.`{TRAINING}` = '{training}'", max_results=100):
-        killed = run.info.status == "KILLED" or (run.info.status == "RUNNING" and not owner_is_alive(run.data.tags))
+        killed = run.info.status == "KILLED" or (run.info.status == "RUNNING" and not process_is_alive(run.data.tags))
         if killed and run.info.run_name == name and not _has_epochs(run):
             return str(run.info.run_id)
     return None

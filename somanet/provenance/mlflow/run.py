@@ -14,7 +14,14 @@ from somanet.provenance.mlflow.client import open_client, outage_errors
 from somanet.provenance.mlflow.context import project_tags
 from somanet.provenance.mlflow.datasets import DatasetRef, log_datasets
 from somanet.provenance.mlflow.experiments import describe_experiment
-from somanet.provenance.mlflow.lifecycle import ENDED_BY, owner_is_alive, process_tags, reap, sigterm_raises, status_of
+from somanet.provenance.mlflow.lifecycle import (
+    ENDED_BY,
+    process_is_alive,
+    process_tags,
+    reap,
+    sigterm_raises,
+    status_of,
+)
 from somanet.provenance.mlflow.machine import machine_metrics
 from somanet.provenance.mlflow.missing import get_run, not_here, remove_experiment, restore_experiment, why_not_active
 from somanet.provenance.mlflow.nesting import PARENT
@@ -152,9 +159,11 @@ def _resume(client: MlflowClient, run_id: str, params: Mapping[str, str], tags: 
         raise SomaNetError(f"{not_here(run_id, root)} It cannot be resumed: start a new run instead.")
     if reason := why_not_active(client, run, root):
         raise SomaNetError(reason)
-    if run.info.status == "RUNNING" and owner_is_alive(run.data.tags):
-        owner = f"process {run.data.tags.get('somanet.pid', '?')} on {run.data.tags.get('somanet.host', '?')}"
-        raise SomaNetError(f"The run {run_id} is still being written by {owner}. Wait for it or stop it, then resume.")
+    if run.info.status == "RUNNING" and process_is_alive(run.data.tags):
+        process = f"process {run.data.tags.get('somanet.pid', '?')} on {run.data.tags.get('somanet.host', '?')}"
+        raise SomaNetError(
+            f"The run {run_id} is still being written by {process}. Wait for it or stop it, then resume."
+        )
     replay_run(client, root, run_id)  # pending records come before new ones, and need not be sent again
     run = client.get_run(run_id)
     old = run.data.params

@@ -19,7 +19,7 @@ class Link:
     Attributes:
         what: ``file``, ``analysis``, ``predictions``, ``scores``, ``stage``, ``network``, ``run`` or ``data``.
         name: distinguishes it from others of its kind.
-        facts: its recorded metadata: hashes, parameters, versions, commit.
+        metadata: its recorded metadata: hashes, parameters, versions, commit.
         made_from: ids of the links that it was made from.
         missing: what should be here but is not.
         changed: what no longer matches its record.
@@ -27,7 +27,7 @@ class Link:
 
     what: str
     name: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     made_from: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Link:
             "id": self.id,
             "what": self.what,
             "name": self.name,
-            **{key: value for key, value in self.facts.items() if key not in ("what", "name", "id")},
+            **{key: value for key, value in self.metadata.items() if key not in ("what", "name", "id")},
             "made_from": list(self.made_from),
             "missing": list(self.missing),
             "changed": list(self.changed),
@@ -95,7 +95,7 @@ def chain_text(chain: Chain) -> str:
 
 def _block(link: Link) -> Iterator[str]:
     yield link.id if link.what != "file" else link.name
-    for key, value in link.facts.items():
+    for key, value in link.metadata.items():
         if value not in (None, {}, [], "", ()):
             line = f"    {key.replace('_', ' ')}: {_short(value)}"
             yield line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"

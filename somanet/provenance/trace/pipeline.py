@@ -92,13 +92,13 @@ class PipelineReader:
     def _file(self, path: Path) -> Record:
         makers = self._makers(path)
         pointer = dvc_digest(path, self.root)
-        facts = {DVC_MD5: pointer} if pointer else {}
+        metadata = {DVC_MD5: pointer} if pointer else {}
         changed = []
         if path.exists():
             changed = [text for maker in makers if (text := self._changed(path, maker.stage))]
             if not makers and pointer and (now := self.hashes.md5(path)) not in (pointer, None):
                 changed.append(f"its md5 is now {now}, DVC has {pointer}")
-        return Record(facts, makers, changed=tuple(changed))
+        return Record(metadata, makers, changed=tuple(changed))
 
     def _changed(self, path: Path, stage: Stage) -> str | None:
         """How the file differs from its record; its folder is compared as a whole at its stage."""
@@ -127,13 +127,13 @@ class PipelineReader:
         origins += [RunNode(run_id_from(file)) for file in stage.run_files()]
         made_elsewhere = [path for path, makers in made.items() if makers]
         changed, missing = changes_of(stage, self.hashes, made_elsewhere=made_elsewhere, skip=self.skip)
-        facts = {
+        metadata = {
             "command": stage.command,
             "deps": {entry.shown: entry.md5 for entry in stage.deps},
             "outs": {entry.shown: entry.md5 for entry in stage.outs},
             "params": {key: value for values in stage.params.values() for key, value in values.items()},
         }
-        return Record(facts, tuple(origins), missing=tuple(missing), changed=tuple(changed))
+        return Record(metadata, tuple(origins), missing=tuple(missing), changed=tuple(changed))
 
 
 def stages_around(path: Path, root: Path) -> list[Stage]:

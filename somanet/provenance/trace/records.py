@@ -15,14 +15,14 @@ class Record:
     """The record of a node.
 
     Attributes:
-        facts: metadata: hashes, parameters, versions, commit.
+        metadata: metadata: hashes, parameters, versions, commit.
         origins: what it was made from, in this order.
         unless_visited: further origins, left out if they are already in the chain.
         missing: what should be here but is not.
         changed: what no longer matches its record.
     """
 
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     origins: tuple[Node, ...] = ()
     unless_visited: tuple[Node, ...] = ()
     missing: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Record:
     def __or__(self, more: Record) -> Record:
         """Combine two records of one node, this one first."""
         return Record(
-            {**self.facts, **more.facts},
+            {**self.metadata, **more.metadata},
             (*self.origins, *more.origins),
             (*self.unless_visited, *more.unless_visited),
             (*self.missing, *more.missing),

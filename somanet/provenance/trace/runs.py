@@ -72,7 +72,7 @@ class RunReader:
             changed.append(f"it ran the code of commit {then}; the project is now at {self.commit}")
         parent, weights = run.tags.get(PARENT), run.tags.get("network_sha256")
         return Record(
-            self._facts(run),
+            self._metadata(run),
             (*map(_dataset, run.inputs), *([RunNode(parent)] if parent else [])),
             # A trace that came from the network need not return to it.
             (NetworkNode(weights),) if weights else (),
@@ -80,8 +80,8 @@ class RunReader:
             tuple(changed),
         )
 
-    def _facts(self, run: RunRecord) -> Mapping[str, Any]:
-        facts: dict[str, Any] = {
+    def _metadata(self, run: RunRecord) -> Mapping[str, Any]:
+        metadata: dict[str, Any] = {
             "called": run.name,
             "experiment": run.experiment,
             "status": run.status,
@@ -91,9 +91,9 @@ class RunReader:
             "params": dict(run.params),
         }
         if version := version_of_run(run.run_id, self.root):
-            facts["registered"] = ", ".join([f"version {version.number}", *version.aliases])
-            facts["promoted_because"] = version.tags.get("promotion.reason")
-        return facts
+            metadata["registered"] = ", ".join([f"version {version.number}", *version.aliases])
+            metadata["promoted_because"] = version.tags.get("promotion.reason")
+        return metadata
 
     def _find(self, run_id: str) -> RunRecord | None:
         if run_id not in self._runs:
@@ -105,5 +105,5 @@ class RunReader:
 
 
 def _dataset(used: RunInput) -> DatasetNode:
-    facts = {"digest": used.digest, "kind": used.kind, "used_for": used.context, "at": used.uri}
-    return DatasetNode(f"{used.name} {used.digest}", record=Record(facts), used=used)
+    metadata = {"digest": used.digest, "kind": used.kind, "used_for": used.context, "at": used.uri}
+    return DatasetNode(f"{used.name} {used.digest}", record=Record(metadata), used=used)

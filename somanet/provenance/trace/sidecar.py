@@ -53,8 +53,8 @@ class SidecarReader:
         if names[0] not in (*files, MANIFEST, RUN_FILE):
             return None  # something else that was put into the folder
         movie, model, code = manifest["input"], manifest.get("model") or {}, manifest["code"]
-        facts = {key: value for key, value in movie.items() if key != "movie"}
-        origins = [Node("data", str(movie.get("movie")), record=Record(facts))]
+        metadata = {key: value for key, value in movie.items() if key != "movie"}
+        origins = [Node("data", str(movie.get("movie")), record=Record(metadata))]
         if model.get("sha256"):
             origins += [_described(model), *_others(model)]
         if (folder / RUN_FILE).is_file():
@@ -63,8 +63,8 @@ class SidecarReader:
         moved: tuple[str, ...] = ()
         if code.get("commit") and now and code["commit"] != now:
             moved = (f"it ran the code of commit {code['commit']}; the code is now at {now}",)
-        facts = {key: manifest.get(key) for key in ("somanet", "parameters", "tracks_from", "blank_frames")}
-        record = Record({**facts, **code}, tuple(origins), changed=moved)
+        metadata = {key: manifest.get(key) for key in ("somanet", "parameters", "tracks_from", "blank_frames")}
+        record = Record({**metadata, **code}, tuple(origins), changed=moved)
         analysis = Node("analysis", shown(folder / MANIFEST, self.root), record=record)
         changed = (_change(folder / name, files[name], MANIFEST) for name in names if name in files)
         return Record(origins=(analysis,), changed=tuple(filter(None, changed)))
@@ -94,7 +94,7 @@ class SidecarReader:
         if path != folder and path.name not in (CONFIG, weights.get("file")):
             return None
         sha256, source = weights["sha256"], weights.get("exported_from")
-        facts = {
+        metadata = {
             **{key: config.get(key) for key in ("model", "training", "trainable_blocks", "best_epoch", "best_val_iou")},
             "exported_from": source,
             "precision": weights.get("precision"),
@@ -103,10 +103,10 @@ class SidecarReader:
         network: Node
         if source:
             trained = NetworkNode(source, run_id=run_id, start=start)
-            network = Node("network", sha256, record=Record({"called": folder.name, **facts}, (trained,)))
+            network = Node("network", sha256, record=Record({"called": folder.name, **metadata}, (trained,)))
         else:
-            run_id = run_id or _run_beside(folder)
-            network = NetworkNode(sha256, called=folder.name, run_id=run_id, start=start, record=Record(facts))
+            run_id = run_id or _sidecar_run(folder)
+            network = NetworkNode(sha256, called=folder.name, run_id=run_id, start=start, record=Record(metadata))
         change = _change(folder / str(weights.get("file")), sha256, CONFIG)
         return Record(origins=(network,), changed=(change,) if change else ())
 
@@ -119,8 +119,8 @@ class SidecarReader:
         origins += _others(written, key="model_sha256")
         for used_for in ("truth", "predictions"):
             if about := written.get(used_for):
-                facts = {"sha256": about["sha256"], "used_for": used_for}
-                origins.append(Node("data", str(about["name"]), record=Record(facts)))
+                metadata = {"sha256": about["sha256"], "used_for": used_for}
+                origins.append(Node("data", str(about["name"]), record=Record(metadata)))
         missing = () if written["model_sha256"] else ("the label images have no record of the network",)
         record = Record({"somanet": written["somanet"]}, tuple(origins), missing=missing)
         return Record(origins=(Node("scores", shown(path, self.root), record=record),))
@@ -146,7 +146,7 @@ def _change(path: Path, recorded: str, where: str) -> str | None:
     return None if now == recorded else f"{path.name} is now {now}, {where} has {recorded}"
 
 
-def _run_beside(checkpoint: Path) -> str | None:
+def _sidecar_run(checkpoint: Path) -> str | None:
     """The run that `somanet train` named in the report folder beside the network."""
     file = checkpoint.with_name(f"{checkpoint.name}_report") / RUN_FILE
     return run_id_from(file) if file.is_file() and names_a_run(file) else None

@@ -81,7 +81,7 @@ class Tracer:
             if origin.id in self._links:  # else a cycle: a training that changed no weight starts from itself
                 made_from.append(origin.id)
         self._links[node.id] = Link(
-            node.what, node.name, record.facts, tuple(dict.fromkeys(made_from)), record.missing, record.changed
+            node.what, node.name, record.metadata, tuple(dict.fromkeys(made_from)), record.missing, record.changed
         )
 
     def _read(self, node: Node) -> Record:
@@ -97,9 +97,9 @@ def _beginning(file: Link, path: Path) -> Link:
     Raises:
         SomaNetError: there is no record of it at all.
     """
-    if DVC_MD5 in file.facts:
+    if DVC_MD5 in file.metadata:
         origin = "DVC has its hash, and nothing here made it: the chain begins here"
-        return replace(file, facts={**file.facts, "origin": origin})
+        return replace(file, metadata={**file.metadata, "origin": origin})
     if not path.exists():
         raise SomaNetError(f"{path} not found, and no dvc.lock names it. Check the path.")
     raise SomaNetError(

@@ -25,7 +25,7 @@ EXTRAS: dict[FastName, str] = {"openvino": "openvino", "onnxruntime": "onnx"}
 
 
 @dataclass(frozen=True)
-class Answering:
+class EngineChoice:
     """A checkpoint that runs on an engine.
 
     Attributes:
@@ -41,7 +41,7 @@ class Answering:
 
 def with_engine(
     checkpoint: Checkpoint, wanted: EngineName = "auto", *, threads: int = 1, at_once: int = 1
-) -> Answering:
+) -> EngineChoice:
     """Run a checkpoint on an engine, after checking that the engine agrees with torch.
 
     The graph is built in memory, within a second, and compared with torch on two small images each time, so that no
@@ -59,23 +59,23 @@ def with_engine(
     if wanted not in ENGINES:
         raise SomaNetError(f"Unknown engine {wanted!r}; there are {', '.join(ENGINES)}.")
     if wanted == "torch":
-        return Answering(checkpoint, "torch")
+        return EngineChoice(checkpoint, "torch")
     if wanted != "auto":
-        return Answering(_answered_by(checkpoint, wanted, threads, at_once), wanted)
+        return EngineChoice(_computed_by(checkpoint, wanted, threads, at_once), wanted)
     installed = [name for name in FASTEST_FIRST if not missing(EXTRAS[name])]
     if not installed:
         note = (
             "segmenting with torch: the faster engines are not installed (pip install 'somanet[onnx]': about twice "
             "the speed)"
         )
-        return Answering(checkpoint, "torch", (note,))
+        return EngineChoice(checkpoint, "torch", (note,))
     notes: list[str] = []
     for name in installed:
         try:
-            return Answering(_answered_by(checkpoint, name, threads, at_once), name, tuple(notes))
+            return EngineChoice(_computed_by(checkpoint, name, threads, at_once), name, tuple(notes))
         except SomaNetError as error:
             notes.append(f"not segmenting with {name}: {error}")
-    return Answering(checkpoint, "torch", (*notes, "segmenting with torch"))
+    return EngineChoice(checkpoint, "torch", (*notes, "segmenting with torch"))
 
 
 def engine_of(model: nn.Module) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def engine_of(model: nn.Module) -> dict[str, Any]:
     return {"name": engine.name, "version": engine.version, "precision": engine.precision}
 
 
-def _answered_by(checkpoint: Checkpoint, name: FastName, threads: int, at_once: int) -> Checkpoint:
+def _computed_by(checkpoint: Checkpoint, name: FastName, threads: int, at_once: int) -> Checkpoint:
     from somanet.segmentation.engines.graph import check_agreement
     from somanet.segmentation.engines.module import EngineModule
 

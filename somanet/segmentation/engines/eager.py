@@ -33,5 +33,5 @@ class EagerEngine:
 
         with torch.inference_mode():
             batch = torch.from_numpy(images_NCHW).contiguous(memory_format=torch.channels_last)
-            answer: Float32 = self._model.eval()(batch).numpy()
-        return answer
+            logits: Float32 = self._model.eval()(batch).numpy()
+        return logits

@@ -32,8 +32,8 @@ class OnnxRuntimeEngine:
 
     def logits(self, images_NCHW: Float32) -> Float32:
         """See :meth:`somanet.segmentation.engines.engine.Engine.logits`."""
-        answer: Float32 = self._session.run(None, {INPUT: images_NCHW})[0]
-        return answer
+        logits: Float32 = self._session.run(None, {INPUT: images_NCHW})[0]
+        return logits
 
 
 def _number_types(onnx_model: bytes) -> str:

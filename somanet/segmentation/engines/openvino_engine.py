@@ -13,7 +13,7 @@ from somanet.segmentation.engines.engine import Float32
 if TYPE_CHECKING:
     from openvino import Model
 
-_TELLING = ("Input", "Convolution", "Deconvolution", "FullyConnected", "MatMul")
+_LAYERS_WITH_WEIGHTS = ("Input", "Convolution", "Deconvolution", "FullyConnected", "MatMul")
 """Operations of a compiled network whose data types give its precision: the images and the multiplications."""
 _NUMPY_NAMES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "u8": "uint8", "i8": "int8"}
 
@@ -58,14 +58,16 @@ class OpenVinoEngine:
         """See :meth:`somanet.segmentation.engines.engine.Engine.logits`."""
         request = self._idle.get()
         try:
-            answer: Float32 = request.infer([np.ascontiguousarray(images_NCHW)])[0]
+            logits: Float32 = request.infer([np.ascontiguousarray(images_NCHW)])[0]
         finally:
             self._idle.put(request)
-        return answer
+        return logits
 
 
 def _number_types(compiled: Any) -> str:
     """Data types of the images and the multiplications in the compiled network."""
     steps = [step.get_rt_info() for step in compiled.get_runtime_model().get_ops()]
-    found = {step["runtimePrecision"].astype(str) for step in steps if step["layerType"].astype(str) in _TELLING}
+    found = {
+        step["runtimePrecision"].astype(str) for step in steps if step["layerType"].astype(str) in _LAYERS_WITH_WEIGHTS
+    }
     return "+".join(sorted(_NUMPY_NAMES.get(name, name) for name in found))

@@ -46,11 +46,11 @@ def make_card(checkpoint: Path, *, name: str, authors: Sequence[str], licence: s
             "--license, such as CC-BY-4.0."
         )
     file = checkpoint / CARD
-    text = file.read_text(encoding="utf-8") if file.is_file() else _told_by(read_config(checkpoint), name)
+    text = file.read_text(encoding="utf-8") if file.is_file() else _card_from_config(read_config(checkpoint), name)
     return Card(name, "Somas and nuclei in 2-D microscope images.", tuple(authors), licence, _without_local_links(text))
 
 
-def _told_by(config: dict[str, Any], name: str) -> str:
+def _card_from_config(config: dict[str, Any], name: str) -> str:
     model, training = config["model"], config.get("training") or {}
     encoder = f", encoder {model['encoder']}" if model.get("encoder") else ""
     lines = [f"# {name}", "", f"{model['architecture']}{encoder}, outputs {', '.join(model['outputs'])}."]

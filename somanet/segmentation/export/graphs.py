@@ -11,7 +11,7 @@ from somanet.core.files import atomic_path, write_json
 from somanet.segmentation.engines.graph import OPSET, check_agreement, to_onnx
 from somanet.segmentation.engines.onnxruntime_engine import OnnxRuntimeEngine
 from somanet.segmentation.engines.openvino_engine import OpenVinoEngine, import_openvino
-from somanet.segmentation.export.metadata import facts_of
+from somanet.segmentation.export.metadata import checkpoint_metadata
 from somanet.segmentation.network.checkpoint import load_checkpoint
 
 
@@ -38,12 +38,12 @@ def export_onnx(checkpoint: Path, output: Path, *, mlflow_run: str | None = None
     import onnx
 
     loaded = load_checkpoint(checkpoint)
-    facts = facts_of(loaded, mlflow_run=mlflow_run, opset=OPSET)
+    metadata = checkpoint_metadata(loaded, mlflow_run=mlflow_run, opset=OPSET)
     model = onnx.load_model_from_string(to_onnx(loaded.model, loaded.spec.in_channels))
-    model.producer_name, model.producer_version = "SomaNet", facts["somanet"]
+    model.producer_name, model.producer_version = "SomaNet", metadata["somanet"]
     model.graph.name = "somanet"
-    model.doc_string = f"{facts['input']['preprocessing']} Output: {facts['output']['meaning']}."
-    plain = {"somanet": json.dumps(facts), "weights_sha256": loaded.sha256, "mlflow_run": mlflow_run or ""}
+    model.doc_string = f"{metadata['input']['preprocessing']} Output: {metadata['output']['meaning']}."
+    plain = {"somanet": json.dumps(metadata), "weights_sha256": loaded.sha256, "mlflow_run": mlflow_run or ""}
     onnx.helper.set_model_props(model, plain)
     onnx.checker.check_model(model, full_check=True)
     with atomic_path(output) as temporary:
@@ -67,13 +67,13 @@ def export_openvino(checkpoint: Path, output: Path, *, mlflow_run: str | None = 
     openvino = import_openvino()
 
     loaded = load_checkpoint(checkpoint)
-    facts = facts_of(loaded, mlflow_run=mlflow_run, opset=OPSET)
+    metadata = checkpoint_metadata(loaded, mlflow_run=mlflow_run, opset=OPSET)
     core = openvino.Core()
     model = core.read_model(to_onnx(loaded.model, loaded.spec.in_channels))
-    model.set_rt_info(json.dumps(facts), ["somanet"])
+    model.set_rt_info(json.dumps(metadata), ["somanet"])
     with atomic_path(output) as temporary:
         temporary.mkdir()
         openvino.save_model(model, temporary / "network.xml", compress_to_fp16=False)
-        write_json(temporary / "somanet.json", facts)
+        write_json(temporary / "somanet.json", metadata)
         engine = OpenVinoEngine(core.read_model(temporary / "network.xml"))
         return check_agreement(engine.logits, loaded.model, loaded.spec.in_channels, f"{output.name}, read again,")

@@ -7,10 +7,12 @@ from pathlib import Path
 from somanet.core.files import atomic_path, make_folder, make_readable, write_json
 from somanet.core.hashing import sha256_file
 from somanet.segmentation.network.checkpoint import CONFIG, WEIGHTS, load_checkpoint, read_config
-from somanet.segmentation.network.serves import SECTION, Serves
+from somanet.segmentation.network.intended_use import SECTION, IntendedUse
 
 
-def export_half(checkpoint: Path, output: Path, *, mlflow_run: str | None = None, serves: Serves | None = None) -> str:
+def export_half(
+    checkpoint: Path, output: Path, *, mlflow_run: str | None = None, intended_use: IntendedUse | None = None
+) -> str:
     """Write a checkpoint with 16-bit weights; loading it makes them 32-bit again. Returns the new weights' SHA-256.
 
     Weights keep about three digits, which changes probabilities by about 1e-3. Files beside the two of the checkpoint
@@ -20,7 +22,7 @@ def export_half(checkpoint: Path, output: Path, *, mlflow_run: str | None = None
         checkpoint: the folder of a trained network.
         output: folder to write the two files into.
         mlflow_run: id of the run that trained it.
-        serves: its intended use; None keeps the checkpoint's own.
+        intended_use: its intended use; None keeps the checkpoint's own.
 
     Raises:
         SomaNetError: the checkpoint is missing or damaged, or the output cannot be written.
@@ -39,6 +41,6 @@ def export_half(checkpoint: Path, output: Path, *, mlflow_run: str | None = None
         make_readable(temporary)
     digest = sha256_file(output / WEIGHTS)
     weights = {"file": WEIGHTS, "sha256": digest, "exported_from": loaded.sha256, "precision": "float16"}
-    told = {} if serves is None else {SECTION: serves.model_dump(mode="json")}
-    write_json(output / CONFIG, {**config, **told, "weights": weights, "mlflow_run": mlflow_run})
+    section = {} if intended_use is None else {SECTION: intended_use.model_dump(mode="json")}
+    write_json(output / CONFIG, {**config, **section, "weights": weights, "mlflow_run": mlflow_run})
     return digest

@@ -29,7 +29,7 @@ PREPROCESSING = {
 """By `ModelSpec.input`; the code is :mod:`somanet.segmentation.network.inputs`."""
 
 
-def facts_of(checkpoint: Checkpoint, *, mlflow_run: str | None, opset: int) -> dict[str, Any]:
+def checkpoint_metadata(checkpoint: Checkpoint, *, mlflow_run: str | None, opset: int) -> dict[str, Any]:
     """The origin of the weights, the input, the output, and how the output becomes labels."""
     from somanet import __version__
 

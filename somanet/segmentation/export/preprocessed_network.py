@@ -14,7 +14,7 @@ from somanet.segmentation.network.settings import ModelSpec
 BINS = 64
 
 
-class PreparedNetwork(nn.Module):
+class PreprocessedNetwork(nn.Module):
     """Raw microscope images, NCHW float32, to probabilities NCHW of the same size.
 
     It does what :func:`somanet.segmentation.network.inputs.to_input` does to an image that is not 8-bit, in operations

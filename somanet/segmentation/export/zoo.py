@@ -52,10 +52,10 @@ def export_bioimageio(checkpoint: Path, output: Path, *, card: Card, mlflow_run:
     if output.suffix != ".zip":
         raise SomaNetError(f"--output {output}: a bioimage.io package is one file; give a name that ends in .zip.")
     require("bioimageio", purpose="--format bioimageio")
-    from somanet.segmentation.export.preprocessed_network import PreparedNetwork
+    from somanet.segmentation.export.preprocessed_network import PreprocessedNetwork
 
     loaded = load_checkpoint(checkpoint)
-    network = PreparedNetwork(loaded.model, loaded.spec).eval()
+    network = PreprocessedNetwork(loaded.model, loaded.spec).eval()
     channels = image_channels(loaded.spec)
     content = to_onnx(network, channels, output=OUTPUT)
     with tempfile.TemporaryDirectory() as name, atomic_path(output) as temporary:

@@ -43,7 +43,7 @@ class Agreement(NamedTuple):
 def agreements(
     setting: Setting,
     maps: Sequence[NDArray[np.float32]],
-    truths: Sequence[Labels],
+    ground_truths: Sequence[Labels],
     spec: ModelSpec,
     values: Sequence[float] | None = None,
 ) -> list[Agreement]:
@@ -52,7 +52,7 @@ def agreements(
     for value in CANDIDATES[setting] if values is None else values:
         settings = spec.instances.model_copy(update={setting: value})
         labels = (probabilities_to_labels(map_CYX, spec.outputs, settings) for map_CYX in maps)
-        pairs = ((str(number), *pair) for number, pair in enumerate(zip(truths, labels, strict=True)))
+        pairs = ((str(number), *pair) for number, pair in enumerate(zip(ground_truths, labels, strict=True)))
         scores = score_dataset(pairs, intervals=False).values
         shown = (scores[name] for name in ("mean_ap", "size_bias", "splits_per_image", "merges_per_image"))
         found.append(Agreement(value, *shown))
@@ -60,14 +60,14 @@ def agreements(
 
 
 def choose(
-    setting: Setting, maps: Sequence[NDArray[np.float32]], truths: Sequence[Labels], spec: ModelSpec
+    setting: Setting, maps: Sequence[NDArray[np.float32]], ground_truths: Sequence[Labels], spec: ModelSpec
 ) -> tuple[Agreement, Agreement]:
     """The network's own value of a setting, and the most accurate one; among equals, the nearest to its own.
 
     Args:
         setting: the setting to choose; the others stay as they are.
         maps: the network's probability maps CYX.
-        truths: ground-truth labels YX of the same images.
+        ground_truths: ground-truth labels YX of the same images.
         spec: the network's specification.
 
     Raises:
@@ -80,7 +80,7 @@ def choose(
         )
     own: float = getattr(spec.instances, setting)
     nearest_first = sorted({own, *CANDIDATES[setting]}, key=lambda value: abs(value - own))
-    scored = agreements(setting, maps, truths, spec, nearest_first)
+    scored = agreements(setting, maps, ground_truths, spec, nearest_first)
     best = max(scored, key=lambda one: one.accuracy)
     if not best.accuracy > 0:
         raise SomaNetError(

@@ -70,18 +70,18 @@ def _join(
     peak_height: float,
 ) -> NDArray[np.int32]:
     """For each basin, the one that it is merged into."""
-    owner = np.arange(len(highest))
+    parent = np.arange(len(highest))
     peak = highest.copy()
 
     def root(basin: int) -> int:
-        while owner[basin] != basin:
-            owner[basin] = owner[owner[basin]]
-            basin = int(owner[basin])
+        while parent[basin] != basin:
+            parent[basin] = parent[parent[basin]]
+            basin = int(parent[basin])
         return basin
 
     for number in np.argsort(-level, kind="stable"):
         a, b = root(int(first[number])), root(int(second[number]))
         if a != b and min(peak[a], peak[b]) - level[number] < peak_height:
             lower, higher = (a, b) if peak[a] < peak[b] else (b, a)
-            owner[lower] = higher
-    return np.array([root(basin) for basin in range(len(owner))], np.int32)
+            parent[lower] = higher
+    return np.array([root(basin) for basin in range(len(parent))], np.int32)

@@ -15,7 +15,7 @@ from somanet.io.images import read_labels
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 
 
-def read_truth(path: Path) -> dict[str, NDArray[np.int32]]:
+def read_ground_truth(path: Path) -> dict[str, NDArray[np.int32]]:
     """Ground-truth label images by name: from a data set with labels, or from a folder of label images.
 
     Raises:
@@ -31,7 +31,7 @@ def read_truth(path: Path) -> dict[str, NDArray[np.int32]]:
 
 
 def pair_predictions(
-    predictions: Path, truth: dict[str, NDArray[np.int32]]
+    predictions: Path, ground_truth: dict[str, NDArray[np.int32]]
 ) -> Iterator[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
     """(name, ground-truth labels, predicted labels) of every ground-truth image.
 
@@ -41,13 +41,13 @@ def pair_predictions(
     if not predictions.is_dir():
         raise SomaNetError(f"{predictions} is not a folder. `somanet predict … --output {predictions}` writes it.")
     files = {file.stem: file for file in sorted(predictions.iterdir()) if file.suffix.lower() in LABEL_SUFFIXES}
-    missing = sorted(set(truth) - set(files))
+    missing = sorted(set(ground_truth) - set(files))
     if missing:
         raise SomaNetError(
-            f"{predictions} lacks {len(missing)} of {len(truth)} label images, such as {missing[0]}.tif. Are these "
-            "predictions of the same images?"
+            f"{predictions} lacks {len(missing)} of {len(ground_truth)} label images, such as {missing[0]}.tif. "
+            "Are these predictions of the same images?"
         )
-    for name, labels in truth.items():
+    for name, labels in ground_truth.items():
         predicted = read_labels(files[name])
         if predicted.shape != labels.shape:
             raise SomaNetError(

@@ -61,12 +61,12 @@ class Input:
 
     def images(self) -> Sequence[NDArray[Any]]:
         """The image, or the first, middle and last frame of a movie."""
-        from somanet.segmentation.inference.modality import sampled_frames
+        from somanet.segmentation.inference.modality import sample_frames
 
         if self.read is not None:
             return [self.read()]
         with self.choice.open(self.path) as movie:
-            return sampled_frames(movie)
+            return sample_frames(movie)
 
 
 def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Input]:

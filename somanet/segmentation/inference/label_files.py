@@ -35,15 +35,16 @@ class Labelled(NamedTuple):
         path: the label image, in a folder that moves to its destination when all are done, together with its subfolder
             :data:`PICTURES`.
         diameters_px: diameters of its somas, in its own pixels; in a movie, of all frames.
-        again_px: diameter of somas that are detected in the downscaled image, see
-            :func:`somanet.segmentation.inference.diameters.look_again`; NaN if there are none or this was not tested.
+        downscaled_px: diameter of somas that are detected in the downscaled image, see
+            :func:`somanet.segmentation.inference.diameters.diameter_when_downscaled`; NaN if there are none or
+            this was not tested.
         blank_frames: blank frames of a movie, which get no labels.
     """
 
     item: Input
     path: Path
     diameters_px: NDArray[np.float64]
-    again_px: float = float("nan")
+    downscaled_px: float = float("nan")
     blank_frames: tuple[int, ...] = ()
 
     @property
@@ -76,20 +77,20 @@ def predict_files(
     """
     from somanet import __version__
     from somanet.segmentation.inference.diameters import median_or_nan
-    from somanet.segmentation.inference.modality import Shown, check_modality, sampled
+    from somanet.segmentation.inference.modality import ModalityInput, check_modality, sample_indices
     from somanet.segmentation.inference.record import record_of
 
     paths = list(dict.fromkeys(item.path for item in inputs))
     writes = (*(_file_of(item) for item in inputs), OBJECTS_FILE, PICTURES)
     with reading(*paths), result_folder(output, LABELS, writes=writes) as folder:
         if not any_modality:
-            check_modality([Shown(_named(item), item.images) for item in inputs], segmenter.serves)
+            check_modality([ModalityInput(_named(item), item.images) for item in inputs], segmenter.intended_use)
         sources = {path.name: sha256_tree(path) for path in paths}
         written, tables = [], [OBJECTS.frame([])]
-        looked_at = sampled(len(inputs))
+        sampled = sample_indices(len(inputs))
         for number, item in enumerate(inputs):
             label = _label_movie if item.read is None else _label_image
-            found = label(segmenter, item, folder / _file_of(item), again=number in looked_at)
+            found = label(segmenter, item, folder / _file_of(item), try_smaller=number in sampled)
             diameters = found.objects["diameter_px"].to_numpy(float)
             tables.append(found.objects.assign(image=item.name).astype({"frame": "Int64"}))
             written.append(
@@ -103,7 +104,7 @@ def predict_files(
                     "blank_frames": list(found.blank_frames),
                 }
             )
-            yield Labelled(item, folder / _file_of(item), diameters, found.again_px, found.blank_frames)
+            yield Labelled(item, folder / _file_of(item), diameters, found.downscaled_px, found.blank_frames)
         write_table(folder / OBJECTS_FILE, pd.concat(tables, ignore_index=True), OBJECTS)
         write_json(
             folder / LABELS.record,
@@ -126,26 +127,26 @@ class _Found(NamedTuple):
     """The objects of an input, with their frame number, and values for :class:`Labelled`."""
 
     objects: pd.DataFrame
-    again_px: float
+    downscaled_px: float
     blank_frames: tuple[int, ...] = ()
 
 
-def _label_image(segmenter: Segmenter, item: Input, path: Path, *, again: bool) -> _Found:
-    from somanet.segmentation.inference.diameters import look_again
+def _label_image(segmenter: Segmenter, item: Input, path: Path, *, try_smaller: bool) -> _Found:
+    from somanet.segmentation.inference.diameters import diameter_when_downscaled
     from somanet.segmentation.inference.objects import measure_objects
 
     assert item.read is not None
     image = item.read()
     found = segmenter.segment(image)
     write_labels(path, found.labels_YX)
-    again_px = look_again(segmenter, [(image, found.labels_YX)]) if again else float("nan")
-    return _Found(measure_objects(found).assign(frame=np.nan), again_px)
+    downscaled_px = diameter_when_downscaled(segmenter, [(image, found.labels_YX)]) if try_smaller else float("nan")
+    return _Found(measure_objects(found).assign(frame=np.nan), downscaled_px)
 
 
-def _label_movie(segmenter: Segmenter, item: Input, path: Path, *, again: bool) -> _Found:
+def _label_movie(segmenter: Segmenter, item: Input, path: Path, *, try_smaller: bool) -> _Found:
     with item.choice.open(item.path) as movie:
         found = label_movie(segmenter, movie, path, calibration=movie.file_calibration)
-    return _Found(found.somas, found.again_px if again else float("nan"), found.blank_frames)
+    return _Found(found.somas, found.downscaled_px if try_smaller else float("nan"), found.blank_frames)
 
 
 def _named(item: Input) -> str:

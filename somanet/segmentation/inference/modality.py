@@ -13,7 +13,7 @@ from somanet.core.errors import SomaNetError
 from somanet.segmentation.network.inputs import measure_exposure, to_unit
 
 if TYPE_CHECKING:
-    from somanet.segmentation.network.serves import Serves
+    from somanet.segmentation.network.intended_use import IntendedUse
 
 BLOCKS = 64
 """Number of blocks along the longer side, whose mean colours are compared: single pixels are camera noise."""
@@ -83,7 +83,7 @@ def _second_colour(unit_YXC: NDArray[np.generic]) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ModalityInput:
     """An input whose modality is checked.
 
     Attributes:
@@ -95,7 +95,7 @@ class Shown:
     read: Callable[[], Sequence[NDArray[Any]]]
 
 
-def check_modality(shown: Sequence[Shown], serves: Serves) -> None:
+def check_modality(inputs: Sequence[ModalityInput], intended_use: IntendedUse) -> None:
     """Refuse inputs outside a network's intended use, before the work.
 
     An input with several images is refused if most of its non-blank images are not fluorescence.
@@ -103,10 +103,10 @@ def check_modality(shown: Sequence[Shown], serves: Serves) -> None:
     Raises:
         SomaNetError: naming the first such input, the reason, and the next step.
     """
-    if serves.modality is None:
+    if intended_use.modality is None:
         return
     refused: list[tuple[str, str]] = []
-    for one in shown:
+    for one in inputs:
         images = [image for image in one.read() if image.size and image.min() < image.max()]
         reasons = [reason for image in images if (reason := not_fluorescence(image))]
         if 2 * len(reasons) > len(images):
@@ -114,7 +114,7 @@ def check_modality(shown: Sequence[Shown], serves: Serves) -> None:
     if not refused:
         return
     name, reason = refused[0]
-    which = name if len(shown) == 1 else f"{len(refused)} of {len(shown)} inputs, such as {name}"
+    which = name if len(inputs) == 1 else f"{len(refused)} of {len(inputs)} inputs, such as {name}"
     raise SomaNetError(
         f"{which}: expected fluorescence (grey or one colour, on a dark background), which this network was trained "
         f"on; found {reason}. {_next_step(reason)}"
@@ -127,11 +127,11 @@ def _next_step(reason: str) -> str:
     return "Name a network trained on such images with --model; --any-modality segments them anyway."
 
 
-def sampled(n: int) -> tuple[int, ...]:
+def sample_indices(n: int) -> tuple[int, ...]:
     """Indices of the first, the middle and the last of n frames or images: enough to tell their modality."""
     return tuple(sorted({0, n // 2, n - 1})) if n else ()
 
 
-def sampled_frames(movie: Sequence[Any]) -> list[NDArray[Any]]:
+def sample_frames(movie: Sequence[Any]) -> list[NDArray[Any]]:
     """The first, the middle and the last frame of a movie."""
-    return [movie[t] for t in sampled(len(movie))]
+    return [movie[t] for t in sample_indices(len(movie))]

@@ -30,14 +30,14 @@ class LabelledMovie:
         somas: a row per soma and frame, :data:`somanet.core.schema.SOMAS`.
         counts: number of somas in every frame.
         blank_frames: blank frames, which get no labels.
-        again_px: diameter of somas that are detected in three downscaled frames, see
-            :func:`somanet.segmentation.inference.diameters.look_again`; NaN if there are none.
+        downscaled_px: diameter of somas that are detected in three downscaled frames, see
+            :func:`somanet.segmentation.inference.diameters.diameter_when_downscaled`; NaN if there are none.
     """
 
     somas: pd.DataFrame
     counts: list[int]
     blank_frames: tuple[int, ...]
-    again_px: float
+    downscaled_px: float
 
 
 def label_movie(
@@ -56,7 +56,7 @@ def label_movie(
     """
     from tqdm import tqdm
 
-    from somanet.segmentation.inference.diameters import look_again
+    from somanet.segmentation.inference.diameters import diameter_when_downscaled
     from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
 
     blank = find_blank_frames(tqdm(movie, desc="looking", unit="frame", disable=None, leave=False))
@@ -70,9 +70,11 @@ def label_movie(
         largest_id=LARGEST_UINT16,
         calibration=calibration,
     )
-    seen = [(movie[t], labels) for t, labels in watch.kept.items() if labels is not None]
+    labelled = [(movie[t], labels) for t, labels in watch.kept.items() if labels is not None]
     somas = pd.concat([SOMAS.frame([]), *watch.frames], ignore_index=True)
-    return LabelledMovie(somas, [len(found) for found in watch.frames], blank, look_again(segmenter, seen))
+    return LabelledMovie(
+        somas, [len(found) for found in watch.frames], blank, diameter_when_downscaled(segmenter, labelled)
+    )
 
 
 def listed(frames: Sequence[int]) -> str:
@@ -89,10 +91,10 @@ class _Watch:
     """
 
     def __init__(self, n_frames: int, blank_frames: Collection[int]) -> None:
-        from somanet.segmentation.inference.modality import sampled
+        from somanet.segmentation.inference.modality import sample_indices
 
         shown = [t for t in range(n_frames) if t not in blank_frames]
-        self.kept: dict[int, Labels | None] = {shown[n]: None for n in sampled(len(shown))}
+        self.kept: dict[int, Labels | None] = {shown[n]: None for n in sample_indices(len(shown))}
         self.frames: list[pd.DataFrame] = []
 
     def labels_of(self, frames: Iterable[Segmented]) -> Iterator[Labels]:

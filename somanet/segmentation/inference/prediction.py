@@ -20,11 +20,11 @@ OVERLAP_PX = 128  # about the networks' effective receptive field
 def predict_probabilities(
     model: nn.Module, image: NDArray[np.generic], spec: ModelSpec, *, tile_px: int = TILE_PX
 ) -> Float32:
-    """Probability of every output at every pixel: CYX float32; tiles as in :func:`answer_input`."""
-    return answer_input(model, to_input(image, spec), n_outputs=len(spec.outputs), tile_px=tile_px)
+    """Probability of every output at every pixel: CYX float32; tiles as in :func:`predict_input`."""
+    return predict_input(model, to_input(image, spec), n_outputs=len(spec.outputs), tile_px=tile_px)
 
 
-def answer_input(model: nn.Module, input_CYX: Float32, *, n_outputs: int, tile_px: int = TILE_PX) -> Float32:
+def predict_input(model: nn.Module, input_CYX: Float32, *, n_outputs: int, tile_px: int = TILE_PX) -> Float32:
     """Probability of every output at every pixel of a network input: CYX float32.
 
     Inputs larger than ``tile_px`` are predicted in overlapping tiles, blended with weights that fall towards a tile's

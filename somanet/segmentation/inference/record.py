@@ -16,10 +16,10 @@ def record_of(segmenter: Segmenter) -> dict[str, Any]:
 
     For an ensemble, `ensemble` has the first four of each network, in order, including the first.
     """
-    told = {**_network(segmenter.first), "symmetries": segmenter.symmetries, "rescale": segmenter.rescale}
+    record = {**_network(segmenter.first), "symmetries": segmenter.tta, "rescale": segmenter.rescale}
     if len(segmenter.networks) > 1:
-        told["ensemble"] = [_network(network) for network in segmenter.networks]
-    return told
+        record["ensemble"] = [_network(network) for network in segmenter.networks]
+    return record
 
 
 def _network(checkpoint: Checkpoint) -> dict[str, Any]:

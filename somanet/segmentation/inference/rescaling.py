@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
-from somanet.segmentation.network.serves import Serves
+from somanet.segmentation.network.intended_use import IntendedUse
 from somanet.segmentation.network.settings import InstanceSettings
 
 Float32 = NDArray[np.float32]
-Answer = Callable[[NDArray[np.generic]], Float32]
+Predict = Callable[[NDArray[np.generic]], Float32]
 """An image YX or YXC to maps CYX of the image's size."""
 
 _AS_STORED = ("uint8", "uint16", "float32")
@@ -38,11 +38,11 @@ def resize(image: NDArray[np.generic], shape_YX: tuple[int, int]) -> NDArray[np.
     return resized.reshape(height, width, *image.shape[2:])
 
 
-def answer_rescaled(answer: Answer, image: NDArray[np.generic], factor: float) -> Float32:
+def predict_rescaled(predict: Predict, image: NDArray[np.generic], factor: float) -> Float32:
     """Predict on an image rescaled by a factor; the maps are returned in the image's own size.
 
     Args:
-        answer: computes maps for an image, such as
+        predict: computes maps for an image, such as
             :func:`somanet.segmentation.inference.prediction.predict_probabilities`.
         image: YX or YXC.
         factor: below 1 the image is downscaled; 1 changes nothing.
@@ -51,10 +51,10 @@ def answer_rescaled(answer: Answer, image: NDArray[np.generic], factor: float) -
         Maps CYX float32, Y and X as the image's.
     """
     if factor == 1:
-        return answer(image)
+        return predict(image)
     height, width = image.shape[:2]
-    seen = resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
-    return np.stack([resize(map_YX, (height, width)) for map_YX in answer(seen)]).astype(np.float32, copy=False)
+    resized = resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
+    return np.stack([resize(map_YX, (height, width)) for map_YX in predict(resized)]).astype(np.float32, copy=False)
 
 
 def settings_at(settings: InstanceSettings, factor: float) -> InstanceSettings:
@@ -69,11 +69,11 @@ SMALLEST_FACTOR, LARGEST_FACTOR = 0.05, 8.0
 """Limits of rescaling: beyond them an image has no detail left, or fills the memory."""
 
 
-def rescaling_factor(serves: Serves, *, rescale: float | None, diameter_px: float | None) -> float:
+def rescaling_factor(intended_use: IntendedUse, *, rescale: float | None, diameter_px: float | None) -> float:
     """The factor by which images are rescaled for a network.
 
     Args:
-        serves: intended use of the network.
+        intended_use: intended use of the network.
         rescale: the factor itself, if given.
         diameter_px: diameter of the somas in the images, if given instead: they are brought to the network's typical
             size.
@@ -88,19 +88,19 @@ def rescaling_factor(serves: Serves, *, rescale: float | None, diameter_px: floa
         raise SomaNetError("Give --rescale or --diameter, not both: each sets the factor by which images are rescaled.")
     if rescale is None and diameter_px is None:
         return 1.0
-    told = f"--rescale {rescale:g}" if rescale is not None else f"--diameter {diameter_px:g}"
+    option = f"--rescale {rescale:g}" if rescale is not None else f"--diameter {diameter_px:g}"
     factor = rescale if rescale is not None else 0.0
     if diameter_px is not None:
-        if serves.typical_px is None:
+        if intended_use.typical_px is None:
             raise SomaNetError(
-                f"{told} needs a network with a known range of soma diameters, and this one has none: give "
+                f"{option} needs a network with a known range of soma diameters, and this one has none: give "
                 "--rescale FACTOR instead."
             )
-        factor = serves.typical_px / diameter_px if diameter_px > 0 else 0.0
+        factor = intended_use.typical_px / diameter_px if diameter_px > 0 else 0.0
     if not SMALLEST_FACTOR <= factor <= LARGEST_FACTOR:
         means = "" if rescale is not None else f", a factor of {factor:.3g}"
         raise SomaNetError(
-            f"{told}: expected to rescale images by {SMALLEST_FACTOR:g} to {LARGEST_FACTOR:g}, found "
-            f"{told.split()[1]}{means}. --rescale is the factor, --diameter the somas' diameter in pixels."
+            f"{option}: expected to rescale images by {SMALLEST_FACTOR:g} to {LARGEST_FACTOR:g}, found "
+            f"{option.split()[1]}{means}. --rescale is the factor, --diameter the somas' diameter in pixels."
         )
     return factor

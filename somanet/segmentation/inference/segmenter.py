@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
 from somanet.segmentation.inference.instances import probabilities_to_labels
-from somanet.segmentation.inference.rescaling import answer_rescaled, settings_at
-from somanet.segmentation.inference.temperature_scaling import calibrated
+from somanet.segmentation.inference.rescaling import predict_rescaled, settings_at
+from somanet.segmentation.inference.temperature_scaling import apply_temperature
 from somanet.segmentation.network.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from somanet.segmentation.network.serves import Serves
+    from somanet.segmentation.network.intended_use import IntendedUse
     from somanet.segmentation.network.settings import ModelSpec
 
 Float32 = NDArray[np.float32]
-Symmetries = Literal[1, 4, 8]
+Tta = Literal[1, 4, 8]
 
 _TURNS: dict[int, tuple[tuple[bool, int], ...]] = {
     1: ((False, 0),),
@@ -54,7 +54,7 @@ class Segmenter:
     Attributes:
         networks: one, or an ensemble: several networks whose probabilities are averaged. The first one's settings turn
             them into labels. Images are preprocessed for each network in its own way.
-        symmetries: number of test-time augmentations (TTA): 1 none; 4 flips along each axis and both; 8 also quarter
+        tta: number of test-time augmentations (TTA): 1 none; 4 flips along each axis and both; 8 also quarter
             turns. The outputs are transformed back and averaged, as all of them are maps that turn with the image.
         rescale: factor by which images are rescaled for the networks; labels have the images' own size.
 
@@ -63,13 +63,13 @@ class Segmenter:
     """
 
     networks: tuple[Checkpoint, ...]
-    symmetries: int = 1
+    tta: int = 1
     rescale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.symmetries not in get_args(Symmetries):
+        if self.tta not in get_args(Tta):
             raise SomaNetError(
-                f"Expected 1, 4 (flips) or 8 (flips and turns) test-time augmentations, found {self.symmetries}. Give "
+                f"Expected 1, 4 (flips) or 8 (flips and turns) test-time augmentations, found {self.tta}. Give "
                 "one of these."
             )
         if not self.networks:
@@ -92,10 +92,10 @@ class Segmenter:
         return self.networks[0]
 
     @property
-    def serves(self) -> Serves:
+    def intended_use(self) -> IntendedUse:
         """The intended use: the first network's, with the modality of any that has one."""
-        kinds = [n.serves.modality for n in self.networks if n.serves.modality is not None]
-        return self.first.serves.model_copy(update={"modality": kinds[0]}) if kinds else self.first.serves
+        kinds = [n.intended_use.modality for n in self.networks if n.intended_use.modality is not None]
+        return self.first.intended_use.model_copy(update={"modality": kinds[0]}) if kinds else self.first.intended_use
 
     def at(self, rescale: float) -> Segmenter:
         """The same with images rescaled by another factor."""
@@ -115,26 +115,26 @@ class Segmenter:
         labels_YX = self._to_labels(_mean(maps))
         soma = self.first.spec.outputs.index("soma")
         pairs = zip(maps, self.networks, strict=True)
-        sure = _mean(calibrated(map_CYX[soma], network.temperature) for map_CYX, network in pairs)
-        return Segmented(labels_YX, confidence_of(labels_YX, sure))
+        soma_YX = _mean(apply_temperature(map_CYX[soma], network.temperature) for map_CYX, network in pairs)
+        return Segmented(labels_YX, confidence_of(labels_YX, soma_YX))
 
     def _maps(self, image: NDArray[Any]) -> Iterator[Float32]:
         """Each network's output, CYX."""
         for network in self.networks:
-            yield answer_rescaled(partial(self._answer, network), image, self.rescale)
+            yield predict_rescaled(partial(self._predict, network), image, self.rescale)
 
-    def _answer(self, network: Checkpoint, image: NDArray[Any]) -> Float32:
+    def _predict(self, network: Checkpoint, image: NDArray[Any]) -> Float32:
         """A network's mean output over all test-time augmentations of an image, CYX."""
-        from somanet.segmentation.inference.prediction import answer_input
+        from somanet.segmentation.inference.prediction import predict_input
         from somanet.segmentation.network.inputs import to_input
 
         input_CYX, n_outputs = to_input(image, network.spec), len(network.spec.outputs)  # exposure: of the whole image
 
-        def seen(mirrored: bool, quarters: int) -> Float32:
+        def predict_turned(mirrored: bool, quarters: int) -> Float32:
             turned = _turn(input_CYX, mirrored, quarters)
-            return _turn_back(answer_input(network.model, turned, n_outputs=n_outputs), mirrored, quarters)
+            return _turn_back(predict_input(network.model, turned, n_outputs=n_outputs), mirrored, quarters)
 
-        return _mean(seen(*turn) for turn in _TURNS[self.symmetries])
+        return _mean(predict_turned(*turn) for turn in _TURNS[self.tta])
 
     def _to_labels(self, probabilities_CYX: Float32) -> NDArray[np.int32]:
         settings = settings_at(self.first.spec.instances, self.rescale)

@@ -11,15 +11,15 @@ from somanet.segmentation.inference.label_files import Labelled
 from somanet.segmentation.inference.movie_labels import listed
 
 if TYPE_CHECKING:
-    from somanet.segmentation.network.serves import Serves
+    from somanet.segmentation.network.intended_use import IntendedUse
 
 
-def notes_on(labelled: Sequence[Labelled], serves: Serves, *, factor: float) -> Iterator[str]:
+def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse, *, factor: float) -> Iterator[str]:
     """Warnings, a sentence or two each: pages taken for time points, blank frames, somas of an unexpected size.
 
     Args:
         labelled: everything that was segmented.
-        serves: the network's intended use.
+        intended_use: the network's intended use.
         factor: the factor by which images were rescaled.
     """
     if movies := [one.item for one in labelled if one.item.unnamed]:
@@ -35,18 +35,18 @@ def notes_on(labelled: Sequence[Labelled], serves: Serves, *, factor: float) -> 
         )
     none_found = not any(one.n_objects for one in labelled)
     # a single image without somas among others is not worth a warning
-    asked = [one for one in labelled if one.n_objects or none_found]
-    odd = [(one, note) for one in asked if (note := _note(one, serves, factor))]
+    checked = [one for one in labelled if one.n_objects or none_found]
+    odd = [(one, note) for one in checked if (note := _note(one, intended_use, factor))]
     if odd:
-        one, note = max(odd, key=lambda pair: np.nan_to_num(pair[0].again_px))
+        one, note = max(odd, key=lambda pair: np.nan_to_num(pair[0].downscaled_px))
         several = len(labelled) > 1 and not none_found
         yield f"{len(odd)} of {len(labelled)} inputs, such as {one.item.name!r}: {note}" if several else note
 
 
-def _note(one: Labelled, serves: Serves, factor: float) -> str | None:
-    from somanet.segmentation.inference.diameters import median_or_nan, size_note
+def _note(one: Labelled, intended_use: IntendedUse, factor: float) -> str | None:
+    from somanet.segmentation.inference.diameters import median_or_nan, size_warning
 
-    return size_note(median_or_nan(one.diameters_px), serves, factor=factor, again_px=one.again_px)
+    return size_warning(median_or_nan(one.diameters_px), intended_use, factor=factor, downscaled_px=one.downscaled_px)
 
 
 def _and_others(items: Sequence[object]) -> str:

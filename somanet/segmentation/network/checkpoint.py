@@ -13,11 +13,12 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, make_readable, read_json, write_json
 from somanet.core.hashing import sha256_file
 from somanet.core.settings import Settings
-from somanet.segmentation.network.serves import SECTION as SERVES
-from somanet.segmentation.network.serves import Serves
+from somanet.segmentation.network.intended_use import OLDER_SECTION as OLDER_INTENDED_USE
+from somanet.segmentation.network.intended_use import SECTION as INTENDED_USE
+from somanet.segmentation.network.intended_use import IntendedUse
 from somanet.segmentation.network.settings import ModelSpec
-from somanet.segmentation.network.temperature import SECTION as CALIBRATION
-from somanet.segmentation.network.temperature import Temperature
+from somanet.segmentation.network.temperature import SECTION as TEMPERATURE_SCALING
+from somanet.segmentation.network.temperature import TemperatureScaling
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,21 +39,21 @@ class Checkpoint:
         spec: how it is built and how images are preprocessed for it.
         sha256: hash of the weights file.
         metadata: training settings, scores, provenance, as written at training.
-        serves: its intended use.
-        calibration: temperature scaling of its soma probabilities; None if it was never fitted.
+        intended_use: its intended use.
+        temperature_scaling: temperature scaling of its soma probabilities; None if it was never fitted.
     """
 
     model: nn.Module
     spec: ModelSpec
     sha256: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    serves: Serves = field(default_factory=Serves)
-    calibration: Temperature | None = None
+    intended_use: IntendedUse = field(default_factory=IntendedUse)
+    temperature_scaling: TemperatureScaling | None = None
 
     @property
     def temperature(self) -> float:
         """The number by which soma logits are divided to calibrate them; 1 if it was never fitted."""
-        return 1.0 if self.calibration is None else self.calibration.temperature
+        return 1.0 if self.temperature_scaling is None else self.temperature_scaling.temperature
 
 
 def save_checkpoint(folder: Path | str, model: nn.Module, spec: ModelSpec, metadata: Mapping[str, Any]) -> str:
@@ -77,7 +78,7 @@ def save_checkpoint(folder: Path | str, model: nn.Module, spec: ModelSpec, metad
 
 
 def read_config(folder: Path | str) -> dict[str, Any]:
-    """The checkpoint's `config.json` as written.
+    """The checkpoint's `config.json` as written, but for sections that have another name today.
 
     Raises:
         SomaNetError: the folder or the file is missing, or is not a checkpoint's.
@@ -95,6 +96,9 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     weights = config["weights"]
     if not isinstance(weights, dict) or not isinstance(weights.get("sha256"), str):
         raise SomaNetError(f"{path} lacks weights.sha256; expected a checkpoint's config.json. Was it edited?")
+    if OLDER_INTENDED_USE in config:
+        older = config.pop(OLDER_INTENDED_USE)
+        config.setdefault(INTENDED_USE, older)
     return config
 
 
@@ -118,8 +122,12 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             f"{folder / CONFIG} describes a network this SomaNet cannot build: "
             f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
         ) from error
-    serves = _section(folder, config, SERVES, Serves, "the intended use of its network") or Serves()
-    calibration = _section(folder, config, CALIBRATION, Temperature, "what `somanet calibrate` writes")
+    intended_use = (
+        _section(folder, config, INTENDED_USE, IntendedUse, "the intended use of its network") or IntendedUse()
+    )
+    temperature_scaling = _section(
+        folder, config, TEMPERATURE_SCALING, TemperatureScaling, "what `somanet calibrate` writes"
+    )
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise SomaNetError(f"The checkpoint {folder} lacks {WEIGHTS}. Was it copied whole? `dvc pull` restores it.")
@@ -135,9 +143,9 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         model.load_state_dict(load_file(weights))
     except RuntimeError as error:
         raise SomaNetError(f"The weights in {folder} do not fit its network: {str(error).splitlines()[0]}") from error
-    known = ("format", "model", "weights", SERVES, CALIBRATION)
+    known = ("format", "model", "weights", INTENDED_USE, TEMPERATURE_SCALING)
     metadata = {key: value for key, value in config.items() if key not in known}
-    return Checkpoint(model.eval(), spec, digest, metadata, serves, calibration)
+    return Checkpoint(model.eval(), spec, digest, metadata, intended_use, temperature_scaling)
 
 
 def _section(

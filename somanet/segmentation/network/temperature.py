@@ -13,7 +13,7 @@ SECTION = "calibration"
 Nats = Annotated[float, Field(ge=0)]
 
 
-class Temperature(Settings):
+class TemperatureScaling(Settings):
     """Section `calibration` of a checkpoint's `config.json`."""
 
     temperature: PositiveFloat

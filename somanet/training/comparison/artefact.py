@@ -12,7 +12,7 @@ from somanet.core.plots import save_figure
 from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import Difference
 from somanet.training.comparison.figure import comparison_figure
-from somanet.training.comparison.networks import SPEED, Network
+from somanet.training.comparison.networks import SPEED, ComparedNetwork
 from somanet.training.comparison.page import comparison_markdown
 from somanet.training.comparison.pairing import DECIDING, Pairing, pair_networks
 
@@ -20,7 +20,7 @@ FILES = ("comparison.json", "comparison.md", "comparison.png")
 
 
 def write_comparison(
-    networks: Sequence[Network],
+    networks: Sequence[ComparedNetwork],
     folder: Path,
     *,
     reference: str | None = None,
@@ -53,12 +53,12 @@ def write_comparison(
     return [folder / name for name in FILES]
 
 
-def comparison_numbers(networks: Sequence[Network], pairing: Pairing | None) -> dict[str, dict[str, Any]]:
+def comparison_numbers(networks: Sequence[ComparedNetwork], pairing: Pairing | None) -> dict[str, dict[str, Any]]:
     """Network -> its numbers, each under its own name, as `dvc metrics diff` compares them."""
     return {network.name: _numbers(network, pairing) for network in networks}
 
 
-def _numbers(network: Network, pairing: Pairing | None) -> dict[str, Any]:
+def _numbers(network: ComparedNetwork, pairing: Pairing | None) -> dict[str, Any]:
     metrics, cost = network.metrics, network.cost
     costs = {
         "trainable_parameters": cost.trainable_parameters,
@@ -95,7 +95,7 @@ def _whole(value: float) -> float | int:
     return int(value) if value == int(value) else value
 
 
-def _check_numbers_of_images(networks: Sequence[Network]) -> None:
+def _check_numbers_of_images(networks: Sequence[ComparedNetwork]) -> None:
     """Without per-image scores, at least the number of images must agree."""
     first, *others = networks
     for network in others:

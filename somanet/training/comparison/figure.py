@@ -13,7 +13,7 @@ import numpy as np
 
 from somanet.core.plots import blank
 from somanet.evaluation.paired import ALPHA, Difference
-from somanet.training.comparison.networks import Cost, Network, title
+from somanet.training.comparison.networks import ComparedNetwork, Cost, title
 from somanet.training.comparison.pairing import Pairing
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _PAPER = {"facecolor": "white", "alpha": 0.65, "linewidth": 0, "pad": 0.6}
 """Background of numbers that a line would cross."""
 
 
-def comparison_figure(networks: Sequence[Network], pairing: Pairing | None = None) -> Figure:
+def comparison_figure(networks: Sequence[ComparedNetwork], pairing: Pairing | None = None) -> Figure:
     """Scores of all networks with their intervals; with a pairing also differences, ranks and per-image scores.
 
     With more than :data:`MAX_NETWORKS`, only the best and the reference are shown.
@@ -54,20 +54,20 @@ def comparison_figure(networks: Sequence[Network], pairing: Pairing | None = Non
     return figure
 
 
-def _shown(networks: Sequence[Network], pairing: Pairing | None) -> list[Network]:
+def _shown(networks: Sequence[ComparedNetwork], pairing: Pairing | None) -> list[ComparedNetwork]:
     if len(networks) <= MAX_NETWORKS:
         return list(networks)
     deciding = pairing.deciding if pairing else PLOTTED[0]
     reference = pairing.reference if pairing else ""
 
-    def order(network: Network) -> tuple[bool, float]:
+    def order(network: ComparedNetwork) -> tuple[bool, float]:
         value = network.metrics[deciding]
         return network.name != reference, math.inf if value is None or value != value else -value
 
     return sorted(networks, key=order)[:MAX_NETWORKS]
 
 
-def _scores(part: SubFigure, networks: Sequence[Network], pairing: Pairing | None, titled: str) -> None:
+def _scores(part: SubFigure, networks: Sequence[ComparedNetwork], pairing: Pairing | None, titled: str) -> None:
     axes = _row_of_axes(part, [n.name for n in networks], pairing, 4 if pairing else 3)
     places = np.arange(len(networks))
     for ax, score in zip(axes, PLOTTED, strict=False):
@@ -77,7 +77,7 @@ def _scores(part: SubFigure, networks: Sequence[Network], pairing: Pairing | Non
         ax.plot(value, places, "o", color=BLUE, markersize=6)
         for place, number in zip(places, value, strict=True):
             if np.isfinite(number):
-                _above(ax, number, int(place), f"{number:.2f}")
+                _label_above(ax, number, int(place), f"{number:.2f}")
         ax.set_xlim(-0.03, 1.06)
         ax.set_title(title(score), fontsize=11)
     part.suptitle(f"Scores with 95 % intervals{titled}", fontsize=12)
@@ -102,14 +102,14 @@ def _ranks(ax: Axes, names: Sequence[str], pairing: Pairing) -> None:
     ax.set_title(f"rank by {title(pairing.deciding)}, 1 is best", fontsize=11)
 
 
-def _differences(part: SubFigure, networks: Sequence[Network], pairing: Pairing) -> None:
+def _differences(part: SubFigure, networks: Sequence[ComparedNetwork], pairing: Pairing) -> None:
     axes = _row_of_axes(part, [n.name for n in networks], pairing, 4)
     for ax, score in zip(axes, PLOTTED, strict=False):
         ax.axvline(0, color=INK, linewidth=1)
         reach = [-0.1, 0.1]
         for place, network in enumerate(networks):
             if network.name == pairing.reference:
-                _above(ax, 0, place, "reference")
+                _label_above(ax, 0, place, "reference")
             elif network.name in pairing.differences:
                 found = pairing.differences[network.name][score]
                 _difference(ax, place, found)
@@ -131,18 +131,18 @@ def _difference(ax: Axes, place: int, found: Difference) -> None:
     fill = colour if found.p_holm < ALPHA else "white"
     ax.hlines(place, found.low, found.high, color=colour, alpha=0.3, linewidth=5)
     ax.plot(found.value, place, marker, color=colour, markerfacecolor=fill, markersize=7)
-    _above(ax, found.value, place, f"{found.value:+.2f}".replace("-", "−") if found.value else "0")
+    _label_above(ax, found.value, place, f"{found.value:+.2f}".replace("-", "−") if found.value else "0")
 
 
-def _above(ax: Axes, x: float, place: int, text: str) -> None:
+def _label_above(ax: Axes, x: float, place: int, text: str) -> None:
     ax.annotate(text, (x, place), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8, bbox=_PAPER)
 
 
-def _beside(ax: Axes, x: float, place: int, text: str) -> None:
+def _label_right(ax: Axes, x: float, place: int, text: str) -> None:
     ax.annotate(text, (x, place), xytext=(7, 0), textcoords="offset points", va="center", fontsize=8)
 
 
-def _cost(ax: Axes, networks: Sequence[Network]) -> None:
+def _cost(ax: Axes, networks: Sequence[ComparedNetwork]) -> None:
     """Time of one training and its number of trainable parameters."""
     seconds = np.array([max(n.cost.train_seconds, 1.0) for n in networks])  # a training resumed at its very end has 0
     known = np.isfinite(seconds)
@@ -154,7 +154,7 @@ def _cost(ax: Axes, networks: Sequence[Network]) -> None:
     ax.plot(seconds[known], places[known], "s", color=INK, markersize=5)
     for place, network in enumerate(networks):
         if known[place]:
-            _beside(ax, seconds[place], place, _cost_in_words(network.cost))
+            _label_right(ax, seconds[place], place, _cost_in_words(network.cost))
     low, high = float(seconds[known].min()), float(seconds[known].max())
     # The text takes about half of the width.
     ax.set_xlim(low / 2, 4 * high**2 / low if high > 2 * low else 8 * high)
@@ -231,6 +231,6 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _interval(network: Network, score: str) -> tuple[float, float]:
+def _interval(network: ComparedNetwork, score: str) -> tuple[float, float]:
     low, high = network.metrics["interval95"].get(score, (None, None))
     return _number(low), _number(high)

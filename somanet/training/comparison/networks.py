@@ -32,7 +32,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Network:
+class ComparedNetwork:
     """One row of a comparison.
 
     Attributes:
@@ -57,7 +57,7 @@ def title(score: str) -> str:
     return TITLES.get(score, score)
 
 
-def check_names(networks: Sequence[Network]) -> None:
+def check_names(networks: Sequence[ComparedNetwork]) -> None:
     """Refuse two networks of the same name, which a table could not tell apart.
 
     Raises:

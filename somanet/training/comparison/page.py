@@ -11,12 +11,12 @@ from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import MAX_EXACT, least_p
 from somanet.training.comparison import cells
-from somanet.training.comparison.networks import Network, title
+from somanet.training.comparison.networks import ComparedNetwork, title
 from somanet.training.comparison.pairing import Pairing
 
 
 def comparison_markdown(
-    networks: Sequence[Network],
+    networks: Sequence[ComparedNetwork],
     pairing: Pairing | None = None,
     *,
     data: str = "",
@@ -43,7 +43,7 @@ def comparison_markdown(
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
-def _scores(networks: Sequence[Network], data: str) -> list[str]:
+def _scores(networks: Sequence[ComparedNetwork], data: str) -> list[str]:
     n_images = networks[0].metrics["n_images"]
     images = f"{data}{': ' * bool(data)}{n_images} image{'s' * (n_images != 1)}"
     timed = any(math.isfinite(network.cost.inference_mpx_per_s) for network in networks)
@@ -59,7 +59,7 @@ def _scores(networks: Sequence[Network], data: str) -> list[str]:
     ]
 
 
-def _row(network: Network) -> list[str]:
+def _row(network: ComparedNetwork) -> list[str]:
     metrics, cost = network.metrics, network.cost
     return [
         network.name,
@@ -73,7 +73,7 @@ def _row(network: Network) -> list[str]:
     ]
 
 
-def _paired(networks: Sequence[Network], pairing: Pairing) -> list[str]:
+def _paired(networks: Sequence[ComparedNetwork], pairing: Pairing) -> list[str]:
     n_images, n_others, differences = len(pairing.images), len(pairing.names) - 1, pairing.differences
     alone = [network.name for network in networks if network.name not in pairing.names]
     reason = f"the best {title(pairing.deciding)} here" if pairing.chosen else "as named"
@@ -110,7 +110,7 @@ def _power(n_images: int, n_others: int) -> str:
     return f"{words}, whatever the networks do." if least >= ALPHA else f"{words}."
 
 
-def _why_not_paired(networks: Sequence[Network]) -> list[str]:
+def _why_not_paired(networks: Sequence[ComparedNetwork]) -> list[str]:
     if len(networks) < 2:
         return []
     lacking = [network.name for network in networks if network.per_image is None]
@@ -121,7 +121,7 @@ def _why_not_paired(networks: Sequence[Network]) -> list[str]:
     ]
 
 
-def _interior(networks: Sequence[Network]) -> list[str]:
+def _interior(networks: Sequence[ComparedNetwork]) -> list[str]:
     return [
         "Without ground truth and predicted objects that touch the image's edge:",
         "",
@@ -140,7 +140,7 @@ def _nuclei(nuclei: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return ["Held-out nuclei:", "", table(["network", "images", *map(title, SCORES)], rows)] if rows else []
 
 
-def _runs(networks: Sequence[Network]) -> list[str]:
+def _runs(networks: Sequence[ComparedNetwork]) -> list[str]:
     if not any(network.runs for network in networks):
         return []
     rows = [[n.name, ", ".join(f"{seed}: `{run}`" for seed, run in n.runs.items())] for n in networks]

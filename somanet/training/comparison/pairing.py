@@ -15,7 +15,7 @@ from somanet.core.errors import SomaNetError
 from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import SEED, Difference, dataset_scores, paired_differences, same_images
 from somanet.evaluation.resampling import Floats, bootstrap_counts
-from somanet.training.comparison.networks import Network, check_names
+from somanet.training.comparison.networks import ComparedNetwork, check_names
 from somanet.training.comparison.statistics import mean_intervals, ranks
 
 DECIDING = "iou"
@@ -69,7 +69,7 @@ class Pairing:
 
 
 def pair_networks(
-    networks: Sequence[Network], *, reference: str | None = None, deciding: str = DECIDING, seed: int = SEED
+    networks: Sequence[ComparedNetwork], *, reference: str | None = None, deciding: str = DECIDING, seed: int = SEED
 ) -> Pairing | None:
     """Compare networks with a reference on the same images; None if fewer than two of them have per-image scores.
 

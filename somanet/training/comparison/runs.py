@@ -13,7 +13,7 @@ from somanet.core.errors import SomaNetError
 from somanet.evaluation.image_tables import check_columns, image_values, pooled_metrics
 from somanet.evaluation.resampling import Floats, bootstrap_counts
 from somanet.provenance.mlflow import RunRecord, read_tables
-from somanet.training.comparison.networks import SPEED, Cost, Network
+from somanet.training.comparison.networks import SPEED, ComparedNetwork, Cost
 from somanet.training.experiments import EVALUATION_SEED
 
 PER_IMAGE = "_per_image.csv"
@@ -23,7 +23,7 @@ Tables = Mapping[str, pd.DataFrame]
 
 def networks_of_runs(
     runs: Sequence[RunRecord], *, root: Path, scored_on: str | None = None, skip_unscored: bool = False
-) -> tuple[list[Network], list[str]]:
+) -> tuple[list[ComparedNetwork], list[str]]:
     """The networks trained by the runs, and the names of runs without an evaluation.
 
     Runs that differ only in their seed are one network. Where a seed occurs twice (a training repeated with other
@@ -105,7 +105,7 @@ def _seed(run: RunRecord) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def _network(group: Sequence[tuple[RunRecord, pd.DataFrame]], data: str, counts: dict[int, Floats]) -> Network:
+def _network(group: Sequence[tuple[RunRecord, pd.DataFrame]], data: str, counts: dict[int, Floats]) -> ComparedNetwork:
     runs, tables = [run for run, _ in group], [table for _, table in group]
     for table in tables:
         check_columns(table, _words(runs[0]), "noise_objects")
@@ -125,7 +125,7 @@ def _network(group: Sequence[tuple[RunRecord, pd.DataFrame]], data: str, counts:
     per_image = pd.concat(
         [table.assign(seed=seed) for seed, table in zip(seeds, tables, strict=True)], ignore_index=True
     )
-    return Network(
+    return ComparedNetwork(
         name=_name(runs[0]),
         what=runs[0].experiment,
         metrics={
@@ -150,11 +150,11 @@ def _mean_metric(runs: Sequence[RunRecord], name: str) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
-def _with_single_names(networks: Sequence[Network]) -> list[Network]:
+def _with_single_names(networks: Sequence[ComparedNetwork]) -> list[ComparedNetwork]:
     """Networks that share a name get the beginning of their run id appended."""
     names = [network.name for network in networks]
     return [
-        Network(**{**vars(n), "name": f"{n.name} ({next(iter(n.runs.values()))[:8]})"})
+        ComparedNetwork(**{**vars(n), "name": f"{n.name} ({next(iter(n.runs.values()))[:8]})"})
         if names.count(n.name) > 1
         else n
         for n in networks

@@ -15,7 +15,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
 from somanet.core.schema import Column, Schema
 from somanet.io.tables import read_table
-from somanet.training.comparison.networks import SPEED, Cost, Network, check_names
+from somanet.training.comparison.networks import SPEED, ComparedNetwork, Cost, check_names
 from somanet.training.comparison.pairing import DECIDING
 
 PER_IMAGE = Schema("per-image scores", (Column("name", "string", "", "the image"),))
@@ -24,14 +24,14 @@ TRAINING = "the training.json of a training"
 
 
 @dataclass(frozen=True)
-class Gathered:
+class CollectedNetworks:
     """Networks to compare, and notes about those left out."""
 
-    networks: Sequence[Network]
+    networks: Sequence[ComparedNetwork]
     notes: Sequence[str] = ()
 
 
-def gather(
+def collect_networks(
     sources: Sequence[str],
     *,
     root: Path,
@@ -41,7 +41,7 @@ def gather(
     study: str | None = None,
     scored_on: str | None = None,
     best_by: str = DECIDING,
-) -> Gathered:
+) -> CollectedNetworks:
     """All named networks, in this order: files and variants, runs, the experiment's runs, the study's.
 
     Args:
@@ -57,7 +57,7 @@ def gather(
     Raises:
         SomaNetError: a source does not exist or has no scores, or nothing was named.
     """
-    found: list[Network] = []
+    found: list[ComparedNetwork] = []
     run_ids: list[str] = []
     for source in sources:
         run_id = _run_id(source)
@@ -86,7 +86,7 @@ def gather(
             "Nothing to compare: name metrics files, folders, run ids, --variants, --study RUN or --experiment NAME."
         )
     check_names(found)
-    return Gathered(found, notes)
+    return CollectedNetworks(found, notes)
 
 
 def read_scores(
@@ -96,7 +96,7 @@ def read_scores(
     what: str = "",
     training: Mapping[str, Any] | None = None,
     runs: Mapping[int, str] | None = None,
-) -> Network:
+) -> ComparedNetwork:
     """A network from its `metrics.json`, or the folder that holds it, with the per-image table next to it, if any.
 
     Args:
@@ -119,11 +119,11 @@ def read_scores(
             f"{file} was scored with --ignore-edge. Score it without: a comparison has a table for each."
         )
     whole = file.stem == "metrics" and bool(file.parent.name)
-    return Network(
+    return ComparedNetwork(
         name=name or (file.parent.name if whole else file.stem),
         what=what,
         metrics=content,
-        per_image=_table_beside(file),
+        per_image=_sidecar_table(file),
         cost=Cost(
             train_seconds=float((training or {}).get("seconds_per_seed", math.nan)),
             trainable_parameters=float((training or {}).get("trainable_parameters", math.nan)),
@@ -133,7 +133,7 @@ def read_scores(
     )
 
 
-def read_variant(name: str, reports: Path = REPORTS, *, what: str = "") -> Network:
+def read_variant(name: str, reports: Path = REPORTS, *, what: str = "") -> ComparedNetwork:
     """A variant from the project's reports: `evaluate/` has its scores, `finetune/` its trainings.
 
     Args:
@@ -163,7 +163,7 @@ BASELINE = "baseline: "
 """Prefix of the name of a pretrained network scored without fine-tuning."""
 
 
-def read_baseline(network: str, reports: Path = REPORTS, *, seed: int, what: str) -> Network:
+def read_baseline(network: str, reports: Path = REPORTS, *, seed: int, what: str) -> ComparedNetwork:
     """A pretrained network without fine-tuning, on the neurons: `baseline/` has its scores, `pretrain/` its training.
 
     Args:
@@ -192,7 +192,7 @@ def variant_names(reports: Path = REPORTS) -> tuple[str, ...]:
     return tuple(sorted(file.parent.name for file in (reports / "evaluate").glob("*/metrics.json")))
 
 
-def _table_beside(file: Path) -> pd.DataFrame | None:
+def _sidecar_table(file: Path) -> pd.DataFrame | None:
     table = file.with_name("per_image.csv" if file.stem == "metrics" else f"{file.stem}_per_image.csv")
     return read_table(table, PER_IMAGE) if table.exists() else None
 
@@ -230,12 +230,12 @@ def _from_store(
     root: Path,
     scored_on: str | None,
     best_by: str,
-) -> tuple[list[Network], list[str]]:
+) -> tuple[list[ComparedNetwork], list[str]]:
     from somanet.provenance.mlflow import child_runs, finished_runs, read_runs
     from somanet.training.comparison.runs import networks_of_runs
 
     named = read_runs(list(dict.fromkeys(run_ids)), root=root) if run_ids else []
-    networks: list[Network] = []
+    networks: list[ComparedNetwork] = []
     if named:
         networks, _ = networks_of_runs(named, root=root, scored_on=scored_on)
     if experiment is None and study is None:
@@ -252,6 +252,6 @@ def _from_store(
     return [*networks, *more], [f"Left out, as they have no evaluation: {shown}."] if left_out else []
 
 
-def _best_first(network: Network, score: str) -> float:
+def _best_first(network: ComparedNetwork, score: str) -> float:
     value = _number(network.metrics.get(score))
     return math.inf if math.isnan(value) else -value

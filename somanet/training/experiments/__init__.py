@@ -13,7 +13,7 @@ from somanet.training.experiments.evaluation import (
 from somanet.training.experiments.images import choose_images, unlabelled_images
 from somanet.training.experiments.recording import Recording, dataset_ref, is_main_process
 from somanet.training.experiments.reports import history_table, write_training
-from somanet.training.experiments.running import load_items, say, stage
+from somanet.training.experiments.running import echo, load_items, stage
 from somanet.training.experiments.state import forget_trainings, several_trainings
 from somanet.training.experiments.training import SERVING_CODE, run_training, start_network
 
@@ -24,6 +24,7 @@ __all__ = [
     "Recording",
     "choose_images",
     "dataset_ref",
+    "echo",
     "evaluate_checkpoint",
     "evaluate_segmenter",
     "forget_trainings",
@@ -33,7 +34,6 @@ __all__ = [
     "predict_all",
     "record_evaluation",
     "run_training",
-    "say",
     "score_both",
     "several_trainings",
     "stage",

@@ -18,7 +18,7 @@ def stage(main: Callable[..., None], *arguments: str) -> None:
         sys.exit(f"error: {error}")
 
 
-def say(line: str) -> None:
+def echo(line: str) -> None:
     """Print a line of progress without breaking a progress bar."""
     from tqdm import tqdm
 

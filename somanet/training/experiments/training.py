@@ -16,7 +16,7 @@ from somanet.provenance.mlflow import TRAINING, ServedModel, TrackedRun, interru
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.experiments.recording import Recording, is_main_process
 from somanet.training.experiments.reports import history_table
-from somanet.training.experiments.running import say
+from somanet.training.experiments.running import echo
 from somanet.training.experiments.state import forget
 from somanet.training.loop.settings import TrainSettings
 
@@ -124,7 +124,7 @@ def run_training(
 
     if done_run.exists() and state_file.exists():
         result, _ = finish(go_on())
-        say(f"{recording.name}: already trained, before another training was interrupted")
+        echo(f"{recording.name}: already trained, before another training was interrupted")
         write_text(run_file, done_run.read_text(encoding="utf-8"))
         if finished is not None:
             finished.append(state_file)
@@ -153,12 +153,12 @@ def run_training(
         if state_file.exists():
             _report_saved_epochs(state_file, run, lambda epoch: _report(epoch, settings, run, on_epoch))
         without = f", {len(unlabelled)} unlabelled" if unlabelled else ""
-        say(
+        echo(
             f"{recording.name}: {len(train_items)} training{without} and {len(val_items)} validation images, "
             f"seed {seed}"
         )
         result = go_on(on_epoch=lambda epoch: _report(epoch, settings, run, on_epoch))
-        say(
+        echo(
             f"{recording.name}: best epoch {result.best_epoch}, validation IoU {result.best_val_iou:.3f}; trained "
             f"{result.trainable_parameters:,} parameters in {', '.join(result.trainable_blocks[:4])}"
             f"{', …' if len(result.trainable_blocks) > 4 else ''}"
@@ -251,6 +251,6 @@ def _report(
     number, row = _numbers(epoch)
     run.log_epoch(number, row)
     val = f", validation loss {row['val_loss']:.4f}, IoU {row['val_iou']:.3f}" if "val_iou" in row else ""
-    say(f"  epoch {number}/{settings.epochs}: loss {row['train_loss']:.4f}, IoU {row['train_iou']:.3f}{val}")
+    echo(f"  epoch {number}/{settings.epochs}: loss {row['train_loss']:.4f}, IoU {row['train_iou']:.3f}{val}")
     if then is not None:
         then(epoch)

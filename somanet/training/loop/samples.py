@@ -56,8 +56,8 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         """The image that each sample of this epoch is cut from: successive permutations, or drawn by area."""
         rng = np.random.default_rng([self._seed, self.epoch])
         if self._settings.sampling == "area":
-            square = self._settings.size_px**2
-            weights = np.sqrt([max(item.labels.size / square, 1.0) for item in self.items])
+            patch_px = self._settings.size_px**2
+            weights = np.sqrt([max(item.labels.size / patch_px, 1.0) for item in self.items])
             return [int(i) for i in rng.choice(len(self.items), size=len(self), p=weights / weights.sum())]
         return in_turns(len(self.items), len(self), rng)
 
@@ -66,7 +66,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         number = self.order()[position]
         item = self.items[number]
         rng = np.random.default_rng([self._seed, self.epoch, position])
-        image, labels = fit_square(item.image, item.labels, self._settings, rng)
+        image, labels = fit_patch(item.image, item.labels, self._settings, rng)
         if self._augment is not None:
             image, labels = self._augment(image, labels, seed=int(rng.integers(2**31)))
         exposure = self._exposures[number]
@@ -107,8 +107,8 @@ class UnlabelledSamples(Dataset[tuple[Tensor, Tensor]]):
         number = self.order()[position]
         rng = np.random.default_rng([self._seed, self.epoch, position, 2])  # not the numbers of a labelled sample
         image = self._images[number]
-        square, nothing = fit_square(image, np.zeros(image.shape[:2], np.int32), self._settings, rng)
-        plain, nothing = self._plain(square, nothing, seed=int(rng.integers(2**31)))
+        patch, nothing = fit_patch(image, np.zeros(image.shape[:2], np.int32), self._settings, rng)
+        plain, nothing = self._plain(patch, nothing, seed=int(rng.integers(2**31)))
         strong, _ = self._strong(plain, nothing, seed=int(rng.integers(2**31)))
         exposure = self._exposures[number]
         return (
@@ -149,7 +149,7 @@ class EpochSampler(Sampler[int]):
         return iter(range(len(self._samples)))
 
 
-def fit_square(
+def fit_patch(
     image: NDArray[Any], labels: NDArray[np.int32], settings: TrainSettings, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """Cut (or shrink, with `fit: resize`) an image YXC and its labels YX to a square training patch.

@@ -133,11 +133,11 @@ def train(
     if state_file is not None and state_file.exists():
         state = restore_state(state_file, model, optimizer, scheduler, average)
     runner, optimizer, loader = accelerator.prepare(model, optimizer, loader)
-    squares = teacher = pairs = None
+    patches = teacher = pairs = None
     if settings.unlabelled is not None:
-        n_squares = steps_per_epoch * settings.unlabelled.batch_size
-        squares = UnlabelledSamples(unlabelled, spec, settings, seed=seed, n_samples=n_squares)
-        pairs = accelerator.prepare(_batches(squares, settings.unlabelled.batch_size, workers=settings.workers))
+        n_patches = steps_per_epoch * settings.unlabelled.batch_size
+        patches = UnlabelledSamples(unlabelled, spec, settings, seed=seed, n_samples=n_patches)
+        pairs = accelerator.prepare(_batches(patches, settings.unlabelled.batch_size, workers=settings.workers))
         teacher = MeanTeacher(scored, settings.unlabelled, total_steps=total_steps)
     loss_function = make_loss(settings.loss, spec.outputs)
     epoch_began = time.perf_counter()
@@ -155,8 +155,8 @@ def train(
             torch.manual_seed((seed * 1_000_003 + samples.epoch) % 2**63)  # dropout; so that a resumed epoch repeats
             begin_epoch(model, settings)
             losses, ious, differences = [], [], []
-            if squares is not None:
-                squares.epoch = samples.epoch
+            if patches is not None:
+                patches.epoch = samples.epoch
             # strict, so that both loaders run to their ends: accelerate keeps a reference to one that does not
             steps = zip(loader, repeat(None, len(loader)) if pairs is None else pairs, strict=True)
             for step, ((inputs_NCHW, targets_NCHW), views) in enumerate(steps, start=state.epoch * steps_per_epoch):

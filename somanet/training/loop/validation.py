@@ -26,16 +26,16 @@ def validate(
         targets_CYX = make_targets(item.labels, spec.outputs)
         losses.append(float(loss_function(torch.from_numpy(logits_CYX)[None], torch.from_numpy(targets_CYX)[None])))
         predicted = foreground(sigmoid(logits_CYX[0]), spec.instances)
-        truth = item.labels > 0
-        union = np.count_nonzero(predicted | truth)
-        ious.append(np.count_nonzero(predicted & truth) / union if union else 1.0)
+        ground_truth = item.labels > 0
+        union = np.count_nonzero(predicted | ground_truth)
+        ious.append(np.count_nonzero(predicted & ground_truth) / union if union else 1.0)
     return float(np.mean(losses)), float(np.mean(ious))
 
 
 def batch_iou(logits_NCHW: Tensor, targets_NCHW: Tensor, spec: ModelSpec) -> float:
     """Mean foreground IoU of a training batch's patches, with augmentation."""
     predicted = torch.sigmoid(logits_NCHW[:, 0].float()) >= spec.instances.threshold
-    truth = targets_NCHW[:, 0] > 0.5
-    union = (predicted | truth).flatten(1).sum(1)
-    overlap = (predicted & truth).flatten(1).sum(1)
+    ground_truth = targets_NCHW[:, 0] > 0.5
+    union = (predicted | ground_truth).flatten(1).sum(1)
+    overlap = (predicted & ground_truth).flatten(1).sum(1)
     return float(torch.where(union > 0, overlap / union.clamp(min=1), 1.0).mean())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from somanet.core.files import make_folder, write_json, write_text
 from somanet.core.plots import save_figure
 from somanet.io.datasets.layouts import LabelledImage
-from somanet.training.comparison.networks import Network
+from somanet.training.comparison.networks import ComparedNetwork
 from somanet.training.comparison.pairing import Pairing, pair_networks
 from somanet.training.paper.figures import TITLES, loss_figures, panels_figure
 from somanet.training.paper.page import study_markdown
@@ -41,7 +41,7 @@ def write_figures(
 def write_study(
     params: StudyParams,
     results: Mapping[str, Result],
-    threshold: Network,
+    threshold: ComparedNetwork,
     reports: Path,
     *,
     figures: Sequence[tuple[str, Path]],
@@ -66,7 +66,9 @@ def write_study(
     return [reports / "study.md", reports / "study.json"]
 
 
-def _numbers(network: Network, result: Result | None, pairing: Pairing, against_rule: Pairing) -> dict[str, Any]:
+def _numbers(
+    network: ComparedNetwork, result: Result | None, pairing: Pairing, against_rule: Pairing
+) -> dict[str, Any]:
     """A row's numbers, flat enough for `dvc metrics diff`."""
     numbers: dict[str, Any] = {
         name: network.metrics[name]

@@ -9,7 +9,7 @@ from somanet.core.markdown import table
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import least_p
 from somanet.training.comparison import cells
-from somanet.training.comparison.networks import Network
+from somanet.training.comparison.networks import ComparedNetwork
 from somanet.training.comparison.pairing import Pairing
 from somanet.training.paper.published import PAPER, PaperResult
 from somanet.training.paper.results import THRESHOLD, Result
@@ -39,7 +39,7 @@ HEAD = (
 def study_markdown(
     params: StudyParams,
     results: Mapping[str, Result],
-    threshold: Network,
+    threshold: ComparedNetwork,
     pairing: Pairing,
     against_rule: Pairing,
     *,
@@ -92,12 +92,12 @@ def _how_to_read(params: StudyParams, n_images: int, seeds: int, n_others: int) 
 
 
 def _about_p(n_images: int, n_others: int) -> str:
-    if _tells(n_images, n_others):
+    if _can_be_significant(n_images, n_others):
         return f"p: paired permutation test, corrected by Holm's method for {n_others} comparisons."
     return f"No p: {n_images} images cannot give one below {ALPHA:g} in {n_others} comparisons, whatever the scores."
 
 
-def _tells(n_images: int, n_others: int) -> bool:
+def _can_be_significant(n_images: int, n_others: int) -> bool:
     """Whether a permutation test can reach the level at all with so many images and comparisons."""
     return least_p(n_images, n_others) < ALPHA
 
@@ -125,7 +125,7 @@ def _row(result: Result, reference: str, pairing: Pairing) -> list[str]:
     ]
 
 
-def _threshold_row(threshold: Network, pairing: Pairing) -> list[str]:
+def _threshold_row(threshold: ComparedNetwork, pairing: Pairing) -> list[str]:
     scores = [cells.score(threshold.metrics, name) for name in ("iou", "precision", "recall", "accuracy")]
     return [threshold.name, threshold.what, *scores, _difference(pairing, threshold.name)]
 
@@ -158,7 +158,7 @@ def _difference(pairing: Pairing, name: str) -> str:
     if math.isnan(found.value):
         return "–"
     text = cells.interval(found, _DIGITS)
-    if _tells(len(pairing.images), len(pairing.names) - 1):
+    if _can_be_significant(len(pairing.images), len(pairing.names) - 1):
         text += f", p {found.p_holm:.2g}"
     # Rounded as printed, so that a bound shown as 0 does not count as different from it.
     return f"**{text}**" if round(found.low, _DIGITS) > 0 or round(found.high, _DIGITS) < 0 else text

@@ -14,7 +14,7 @@ from somanet.core.files import read_json
 from somanet.core.schema import Column, Schema
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.io.tables import read_table
-from somanet.training.comparison.networks import Network
+from somanet.training.comparison.networks import ComparedNetwork
 from somanet.training.comparison.sources import TRAINING, read_baseline, read_variant
 from somanet.training.experiments import EVALUATION_SEED, score_both
 from somanet.training.loop.settings import TrainSettings
@@ -44,7 +44,7 @@ class Result:
     """
 
     row: StudyRow
-    network: Network
+    network: ComparedNetwork
     training: TrainSettings | None = None
     history: pd.DataFrame | None = field(default=None, repr=False)
     train_iou: float = math.nan
@@ -90,7 +90,7 @@ def read_result(row: StudyRow, reports: Path, *, seed: int, settings: Mapping[st
 
 def threshold_network(
     items: Sequence[LabelledImage], settings: ThresholdSettings, thresholds: Sequence[float]
-) -> Network:
+) -> ComparedNetwork:
     """The baseline without learning, scored like the networks.
 
     Args:
@@ -104,7 +104,7 @@ def threshold_network(
     predicted = threshold_all(items, settings)
     pairs = [(item.name, item.labels, labels) for item, labels in zip(items, predicted, strict=True)]
     whole, inside = score_both(pairs, thresholds=thresholds)
-    return Network(
+    return ComparedNetwork(
         name=THRESHOLD,
         what=f"no learning: grey value {settings.threshold:g}, disk of {settings.opening_radius_px} px",
         metrics={

@@ -15,10 +15,10 @@ from filelock import FileLock
 from optuna.trial import FrozenTrial
 
 from somanet.core.files import make_folder
-from somanet.provenance.mlflow.lifecycle import HOST, owner_is_alive, process_tags
-from somanet.training.sweep.study import Study
+from somanet.provenance.mlflow.lifecycle import HOST, process_is_alive, process_tags
+from somanet.training.sweep.trial_store import TrialStore
 
-OWNER = "owner"
+LEASE = "owner"
 BEAT_EVERY_S = 15.0
 DEAD_AFTER_S = 120.0
 """Age of the last heartbeat after which a process on another computer counts as dead; here its process id decides."""
@@ -41,37 +41,37 @@ def trial_folder(sweep_folder: Path, number: int) -> Path:
     return sweep_folder / f"trial_{number:04d}"
 
 
-def claim(study: Study, number: int, sweep_folder: Path) -> Claim:
+def claim(trial_store: TrialStore, number: int, sweep_folder: Path) -> Claim:
     """Take a trial's lease if it is free; return who holds it now."""
     with FileLock(sweep_folder / "claims.lock"):
-        trial = study.trial(number)
+        trial = trial_store.trial(number)
         if trial.state.is_finished():
             return "finished"
         if runs_elsewhere(trial, sweep_folder):
             return "taken"
-        study.note(number, OWNER, me())
+        trial_store.note(number, LEASE, me())
         beat(sweep_folder, number)
     return "mine"
 
 
-def owner_of(trial: FrozenTrial) -> Mapping[str, str]:
+def lease_of(trial: FrozenTrial) -> Mapping[str, str]:
     """Host, process id and start time of the process that last took the lease; empty if none did."""
-    owner: Mapping[str, str] = trial.user_attrs.get(OWNER, {})
-    return owner
+    lease: Mapping[str, str] = trial.user_attrs.get(LEASE, {})
+    return lease
 
 
 def is_mine(trial: FrozenTrial) -> bool:
     """Whether this process holds the lease."""
-    return owner_of(trial) == me()
+    return lease_of(trial) == me()
 
 
 def runs_elsewhere(trial: FrozenTrial, sweep_folder: Path) -> bool:
     """Whether another live process holds the lease."""
-    owner = owner_of(trial)
-    if not owner or is_mine(trial) or trial.state.is_finished():
+    lease = lease_of(trial)
+    if not lease or is_mine(trial) or trial.state.is_finished():
         return False
-    if owner.get(HOST) == socket.gethostname():
-        return owner_is_alive(owner)
+    if lease.get(HOST) == socket.gethostname():
+        return process_is_alive(lease)
     return heartbeat_age_s(sweep_folder, trial.number) < DEAD_AFTER_S
 
 

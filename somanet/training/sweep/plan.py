@@ -19,10 +19,10 @@ from somanet.training.experiments import load_items
 from somanet.training.settings import FinetuneParams
 from somanet.training.sweep.settings import SweepParams
 from somanet.training.sweep.space import Space, grid_points, read_space
-from somanet.training.sweep.study import study_key
 from somanet.training.sweep.trial import Job, content_sha256
+from somanet.training.sweep.trial_store import trial_store_key
 
-FACTS = "study.json"
+METADATA = "study.json"
 
 
 def plan_sweep(
@@ -65,7 +65,7 @@ def plan_sweep(
         [item.name for item in items], fractions={"train": 1 - sweep.holdout, "held_out": sweep.holdout}, seed=seed
     )
     data_sha256 = content_sha256(items)
-    facts = {
+    metadata = {
         "base": variant.model_dump(mode="json", exclude_defaults=True),
         "starts": {start: sha256_file(folder / WEIGHTS) for start, folder in sorted(starts.items())},
         "space": {one.name: one.as_dict() for one in space},
@@ -75,7 +75,7 @@ def plan_sweep(
         "seeds_per_trial": sweep.seeds_per_trial,
         "seed": seed,
     }
-    key = study_key(name, facts)
+    key = trial_store_key(name, metadata)
     return Job(
         name=name,
         key=key,
@@ -95,7 +95,7 @@ def plan_sweep(
         thresholds=tuple(thresholds),
         tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
         host=socket.gethostname(),
-        facts=facts,
+        metadata=metadata,
     )
 
 
@@ -107,9 +107,9 @@ def budget(job: Job, trials: int | None) -> int | None:
     return points if trials is None else min(trials, points)
 
 
-def write_facts(job: Job, token: str) -> None:
+def write_metadata(job: Job, token: str) -> None:
     """Write what makes the Optuna study's trials comparable, and a token that identifies its parent run."""
-    write_json(job.folder / FACTS, {"sweep": job.name, "token": token, **job.facts})
+    write_json(job.folder / METADATA, {"sweep": job.name, "token": token, **job.metadata})
 
 
 def below(job: Job, parent_run_id: str) -> Job:

@@ -13,7 +13,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from somanet.training.sweep.space import Space, grid_points
-from somanet.training.sweep.study import Study
+from somanet.training.sweep.trial_store import TrialStore
 
 RANDOM_TRIALS = 6
 """Trials before TPE's model and the median pruner take effect."""
@@ -101,15 +101,15 @@ def make_pruner(kind: Literal["none", "median", "hyperband"], *, epochs: int) ->
     return NopPruner()
 
 
-def propose(study: Study, space: Space) -> int:
+def propose(trial_store: TrialStore, space: Space) -> int:
     """Begin a trial; return its number."""
-    return _fill(study.optuna.ask(), space)
+    return _fill(trial_store.optuna.ask(), space)
 
 
-def complete_proposal(study: Study, number: int, space: Space) -> None:
+def complete_proposal(trial_store: TrialStore, number: int, space: Space) -> None:
     """Propose the missing values of a trial whose process died during its proposal."""
-    if set(study.trial(number).params) != {one.name for one in space}:
-        _fill(Trial(study.optuna, study.trial_id(number)), space)
+    if set(trial_store.trial(number).params) != {one.name for one in space}:
+        _fill(Trial(trial_store.optuna, trial_store.trial_id(number)), space)
 
 
 def _fill(trial: Trial, space: Space) -> int:

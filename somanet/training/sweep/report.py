@@ -21,8 +21,8 @@ from somanet.training.sweep.leases import trial_folder
 from somanet.training.sweep.recording import WORDS
 from somanet.training.sweep.settings import SEED
 from somanet.training.sweep.space import Space, values_of
-from somanet.training.sweep.study import Study
 from somanet.training.sweep.trial import REASON, RUNS, SCORES, SECONDS, Job
+from somanet.training.sweep.trial_store import TrialStore
 
 TABLE, SUMMARY, HISTORY, IMPORTANCE, SLICES = "trials.csv", "sweep.json", "history.png", "importance.png", "slices.png"
 IMPORTANCE_FROM = 4
@@ -127,26 +127,26 @@ def trials_table(trials: Sequence[FrozenTrial], space: Space, metric: str) -> pd
     return table
 
 
-def importances(study: Study) -> dict[str, float] | None:
+def importances(trial_store: TrialStore) -> dict[str, float] | None:
     """Share of the metric's variance that each setting explains (fANOVA); None with too few trials."""
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-    complete = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
+    complete = [trial for trial in trial_store.trials() if trial.state == TrialState.COMPLETE]
     if len(complete) < IMPORTANCE_FROM or len({trial.value for trial in complete}) < 2:
         return None
     varied = [name for name in complete[0].params if len({repr(trial.params[name]) for trial in complete}) > 1]
     try:
-        return get_param_importances(study.optuna, evaluator=FanovaImportanceEvaluator(seed=0), params=varied)
+        return get_param_importances(trial_store.optuna, evaluator=FanovaImportanceEvaluator(seed=0), params=varied)
     except RuntimeError:  # too few values: every tree of the forest is a single leaf
         return None
 
 
-def write_report(job: Job, study: Study, output: Path, run: TrackedRun) -> Report:
+def write_report(job: Job, trial_store: TrialStore, output: Path, run: TrackedRun) -> Report:
     """Write the table, the summary and the figures, and log them to the sweep's run."""
-    trials = study.trials()
+    trials = trial_store.trials()
     best = best_of(trials, job.space)
     table = trials_table(trials, job.space, job.sweep.metric)
-    shares = importances(study)
+    shares = importances(trial_store)
     counts = {word: int((table["state"] == word).sum()) if len(table) else 0 for word in WORDS.values()}
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     problem = str(failed[-1].user_attrs.get(REASON)) if failed else None

@@ -18,14 +18,14 @@ from tqdm import tqdm
 from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, read_json
 from somanet.provenance.mlflow import Terminated, TrackedRun, find_run, run_id_from, track_run, write_run_file
-from somanet.training.experiments import dataset_ref, say
+from somanet.training.experiments import dataset_ref, echo
 from somanet.training.sweep.leases import runs_elsewhere
-from somanet.training.sweep.plan import FACTS, below, budget, write_facts
+from somanet.training.sweep.plan import METADATA, below, budget, write_metadata
 from somanet.training.sweep.proposals import complete_proposal, propose
 from somanet.training.sweep.recording import EXPERIMENT, STUDY, WORDS, children, settle
 from somanet.training.sweep.report import Report, best_of, write_report
-from somanet.training.sweep.study import Study, quiet_optuna
 from somanet.training.sweep.trial import REASON, STOP_FILE, Job, fail, items_of, run_trial
+from somanet.training.sweep.trial_store import TrialStore, quiet_optuna
 
 GIVE_UP_AFTER = 5
 """Number of consecutive failed trials after which the cause must lie elsewhere."""
@@ -79,30 +79,30 @@ def run_sweep(
         if restart:
             _forget(job)
         (job.folder / STOP_FILE).unlink(missing_ok=True)
-        study = job.open()
+        trial_store = job.open()
         total = budget(job, trials)
-        say(_situation(job, study, total))
+        echo(_situation(job, trial_store, total))
         with _parent_run(job) as run:
             job = below(job, run.run_id)
-            settle(study.trials(), children(run.run_id, job.root), job.root)
+            settle(trial_store.trials(), children(run.run_id, job.root), job.root)
             with tqdm(
-                total=total, initial=len(_finished(study)), desc=f"sweep {job.name}", unit="trial", disable=None
+                total=total, initial=len(_finished(trial_store)), desc=f"sweep {job.name}", unit="trial", disable=None
             ) as bar:
-                course = _Course(job, study, run, bar, total, minutes)
+                loop = _SweepLoop(job, trial_store, run, bar, total, minutes)
                 try:
-                    course.follow(execute)
+                    loop.follow(execute)
                 except (KeyboardInterrupt, Terminated):
                     (job.folder / STOP_FILE).touch()
                     raise
-            return write_report(job, study, output, run)
+            return write_report(job, trial_store, output, run)
 
 
 @dataclass
-class _Course:
+class _SweepLoop:
     """The trials of one start of a sweep, and its stopping rules."""
 
     job: Job
-    study: Study
+    trial_store: TrialStore
     run: TrackedRun
     bar: Any
     total: int | None
@@ -123,13 +123,13 @@ class _Course:
         """An interrupted trial, else a new one, else none."""
         for trial in self._running():
             if trial.number not in self.in_flight and not runs_elsewhere(trial, self.job.folder):
-                complete_proposal(self.study, trial.number, self.job.space)
+                complete_proposal(self.trial_store, trial.number, self.job.space)
                 self.in_flight.add(trial.number)
                 return trial.number
         in_time = self.minutes is None or time.monotonic() - self.started < 60 * self.minutes
-        if not in_time or (self.total is not None and len(self.study.trials()) >= self.total):
+        if not in_time or (self.total is not None and len(self.trial_store.trials()) >= self.total):
             return None
-        number = propose(self.study, self.job.space)
+        number = propose(self.trial_store, self.job.space)
         self.in_flight.add(number)
         return number
 
@@ -137,15 +137,15 @@ class _Course:
         """Record the end of a trial."""
         self.in_flight.discard(number)
         if problem is not None:
-            fail(self.study, number, problem)
-        trial = self.study.trial(number)
+            fail(self.trial_store, number, problem)
+        trial = self.trial_store.trial(number)
         if not trial.state.is_finished():  # another process holds its lease and continues
             return
         settle([trial], children(self.run.run_id, self.job.root), self.job.root)
-        best = best_of(self.study.trials(), self.job.space)
-        say(_line(trial, best.value if best else None, self.job))
+        best = best_of(self.trial_store.trials(), self.job.space)
+        echo(_line(trial, best.value if best else None, self.job))
         if best is not None:
-            self.run.log_epoch(len(_finished(self.study)), {f"best_{self.job.sweep.metric}": best.value})
+            self.run.log_epoch(len(_finished(self.trial_store)), {f"best_{self.job.sweep.metric}": best.value})
         self.bar.update()
         self.failures = self.failures + 1 if trial.state == TrialState.FAIL else 0
         if self.failures >= GIVE_UP_AFTER:
@@ -155,7 +155,7 @@ class _Course:
             )
 
     def _running(self) -> list[FrozenTrial]:
-        return [trial for trial in self.study.trials() if trial.state == TrialState.RUNNING]
+        return [trial for trial in self.trial_store.trials() if trial.state == TrialState.RUNNING]
 
 
 @contextmanager
@@ -187,17 +187,17 @@ def _forget(job: Job) -> None:
 @contextmanager
 def _parent_run(job: Job) -> Iterator[TrackedRun]:
     """The sweep's own run: resumed from its first start, or a new one."""
-    facts, run_file = job.folder / FACTS, job.folder / _PARENT
-    if not facts.exists():
-        write_facts(job, secrets.token_hex(8))
-    token = str(read_json(facts, expected="the record of a sweep's Optuna study", keys=("token",))["token"])
+    metadata, run_file = job.folder / METADATA, job.folder / _PARENT
+    if not metadata.exists():
+        write_metadata(job, secrets.token_hex(8))
+    token = str(read_json(metadata, expected="the record of a sweep's Optuna study", keys=("token",))["token"])
     known = run_id_from(run_file) if run_file.exists() else find_run({_TOKEN: token}, root=job.root, finished=False)
     items = items_of(job.data, job.data_sha256)
     with track_run(
         f"sweep {job.name}",
         experiment=EXPERIMENT,
         root=job.root,
-        params={"sweep": job.name, **{name: value for name, value in job.facts.items() if name != "held_out"}},
+        params={"sweep": job.name, **{name: value for name, value in job.metadata.items() if name != "held_out"}},
         tags={
             _TOKEN: token,
             "sweep": job.name,
@@ -216,20 +216,20 @@ def _parent_run(job: Job) -> Iterator[TrackedRun]:
         yield run
 
 
-def _finished(study: Study) -> list[FrozenTrial]:
-    return [trial for trial in study.trials() if trial.state.is_finished()]
+def _finished(trial_store: TrialStore) -> list[FrozenTrial]:
+    return [trial for trial in trial_store.trials() if trial.state.is_finished()]
 
 
-def _situation(job: Job, study: Study, total: int | None) -> str:
+def _situation(job: Job, store: TrialStore, total: int | None) -> str:
     """One line: the Optuna study and its progress."""
     images = f"{len(job.train_names)} neuron images for training, {len(job.held_out)} held out for scoring"
-    trials = study.trials()
+    trials = store.trials()
     if trials:
         cut = [t.number for t in trials if t.state == TrialState.RUNNING and not runs_elsewhere(t, job.folder)]
         goes_on = f"; resuming interrupted trial {', '.join(map(str, cut))}" if cut else ""
         of = f" of {total}" if total is not None else ""
         return (
-            f"Sweep {job.name}: resuming study {job.key}, {len(_finished(study))}{of} trials done{goes_on}. {images}."
+            f"Sweep {job.name}: resuming study {job.key}, {len(_finished(store))}{of} trials done{goes_on}. {images}."
         )
     others = sorted(one.name for one in job.folder.parent.glob(f"{job.name}-*") if one.name != job.key)
     new = f" (base, space, data or held-out set differ from {', '.join(others)})" if others else ""
@@ -238,10 +238,10 @@ def _situation(job: Job, study: Study, total: int | None) -> str:
 
 def _line(trial: FrozenTrial, best: float | None, job: Job) -> str:
     metric = job.sweep.metric
-    said = {
+    outcome = {
         TrialState.COMPLETE: lambda: f"{metric} {trial.value:.4f}",
         TrialState.PRUNED: lambda: f"stopped at epoch {trial.last_step}, IoU {trial.value:.4f}",
         TrialState.FAIL: lambda: f"failed: {trial.user_attrs.get(REASON)}",
     }[trial.state]()
     record = f" (best {best:.4f})" if best is not None else ""
-    return f"trial {trial.number} {WORDS[trial.state]}: {said}{record}"
+    return f"trial {trial.number} {WORDS[trial.state]}: {outcome}{record}"

@@ -40,7 +40,7 @@ from somanet.training.sweep.proposals import make_pruner, make_sampler
 from somanet.training.sweep.recording import EXPERIMENT, child_tags, children, release, run_of
 from somanet.training.sweep.settings import SEED, SweepParams
 from somanet.training.sweep.space import Space, values_of, with_values
-from somanet.training.sweep.study import Study, open_study, quiet_optuna
+from somanet.training.sweep.trial_store import TrialStore, open_trial_store, quiet_optuna
 
 if TYPE_CHECKING:
     from somanet.training.loop.training import Epoch
@@ -75,7 +75,7 @@ class Job:
         thresholds: object IoU at which networks are scored.
         tracking_uri: the caller's `MLFLOW_TRACKING_URI`.
         host: where the sweep was started.
-        facts: what makes the Optuna study's trials comparable; its key is their hash.
+        metadata: what makes the Optuna study's trials comparable; its key is their hash.
     """
 
     name: str
@@ -96,14 +96,14 @@ class Job:
     thresholds: tuple[float, ...]
     tracking_uri: str | None
     host: str
-    facts: Mapping[str, Any]
+    metadata: Mapping[str, Any]
 
-    def open(self) -> Study:
+    def open(self) -> TrialStore:
         """The Optuna study, with the sweep's sampler and pruner."""
-        study = open_study(self.folder, self.key)
-        study.optuna.sampler = make_sampler(self.sweep.sampler, self.space, seed=self.seed)
-        study.optuna.pruner = make_pruner(self.sweep.pruner, epochs=self.epochs)
-        return study
+        trial_store = open_trial_store(self.folder, self.key)
+        trial_store.optuna.sampler = make_sampler(self.sweep.sampler, self.space, seed=self.seed)
+        trial_store.optuna.pruner = make_pruner(self.sweep.pruner, epochs=self.epochs)
+        return trial_store
 
     def seeds(self, values: Mapping[str, Any]) -> list[int]:
         """The seeds of a trial, one training each."""
@@ -151,25 +151,25 @@ def run_trial(job: Job, number: int) -> None:
             "shared between them. Start `mlflow server` and set MLFLOW_TRACKING_URI to its address."
         )
     with quiet_optuna():
-        study = job.open()
+        trial_store = job.open()
         patience = time.monotonic() + 1.5 * DEAD_AFTER_S
-        while (whose := claim(study, number, job.folder)) == "taken" and time.monotonic() < patience:
+        while (whose := claim(trial_store, number, job.folder)) == "taken" and time.monotonic() < patience:
             time.sleep(_POLL_S)
         if whose != "mine":
             return
         with heartbeat(job.folder, number):
-            _run_claimed(job, study, number)
+            _run_claimed(job, trial_store, number)
 
 
-def _run_claimed(job: Job, study: Study, number: int) -> None:
+def _run_claimed(job: Job, trial_store: TrialStore, number: int) -> None:
     started = time.perf_counter()
     try:
-        if PRUNED_AT in study.trial(number).user_attrs:
+        if PRUNED_AT in trial_store.trial(number).user_attrs:
             raise StoppedEarly
-        _train(job, study, number, started)
+        _train(job, trial_store, number, started)
     except StoppedEarly:
-        study.note(number, SECONDS, round(time.perf_counter() - started, 1))
-        study.optuna.tell(number, state=TrialState.PRUNED)
+        trial_store.note(number, SECONDS, round(time.perf_counter() - started, 1))
+        trial_store.optuna.tell(number, state=TrialState.PRUNED)
     except _TakenOver:
         return
     except Exception as error:
@@ -178,14 +178,14 @@ def _run_claimed(job: Job, study: Study, number: int) -> None:
                 f"Trial {number} stopped: {first_line(error)} Nothing is lost: the same command resumes from the last "
                 "saved epoch."
             ) from error
-        fail(study, number, first_line(error))
+        fail(trial_store, number, first_line(error))
 
 
-def fail(study: Study, number: int, reason: str) -> None:
+def fail(trial_store: TrialStore, number: int, reason: str) -> None:
     """Record a trial as failed, unless it has ended."""
-    if not study.trial(number).state.is_finished():
-        study.note(number, REASON, reason)
-        study.optuna.tell(number, state=TrialState.FAIL)
+    if not trial_store.trial(number).state.is_finished():
+        trial_store.note(number, REASON, reason)
+        trial_store.optuna.tell(number, state=TrialState.FAIL)
 
 
 class _TakenOver(Exception):
@@ -201,9 +201,9 @@ def _machine_at_fault(error: BaseException | None) -> bool:
     return False
 
 
-def _train(job: Job, study: Study, number: int, started: float) -> None:
+def _train(job: Job, trial_store: TrialStore, number: int, started: float) -> None:
     """Train once per seed, score, and report the metric's mean to the Optuna study."""
-    values = values_of(job.space, study.trial(number).params)
+    values = values_of(job.space, trial_store.trial(number).params)
     variant = parse(FinetuneParams, with_values(job.base, values), source=f"trial {number}")
     items = items_of(job.data, job.data_sha256)
     held_items = [items[name] for name in job.held_out]
@@ -242,7 +242,7 @@ def _train(job: Job, study: Study, number: int, started: float) -> None:
                 recording=recording,
                 start_sha256=sha256,
                 finished=finished,
-                on_epoch=_hook(job, study, number, variant.training.epochs, prunes=seed == seeds[0]),
+                on_epoch=_hook(job, trial_store, number, variant.training.epochs, prunes=seed == seeds[0]),
                 run_id=begun.run_id if begun else None,
             )
             evaluation = evaluate_checkpoint(
@@ -258,10 +258,10 @@ def _train(job: Job, study: Study, number: int, started: float) -> None:
             raise SomaNetError(
                 f"{job.sweep.metric} is undefined: neither the ground truth nor the prediction has objects."
             )
-        study.note(number, SCORES, scores)
-        study.note(number, RUNS, [run_id_from(run_file) for run_file in run_files])
-        study.note(number, SECONDS, round(time.perf_counter() - started, 1))
-        study.optuna.tell(number, value)  # in this block: saved states are removed only once it is reported
+        trial_store.note(number, SCORES, scores)
+        trial_store.note(number, RUNS, [run_id_from(run_file) for run_file in run_files])
+        trial_store.note(number, SECONDS, round(time.perf_counter() - started, 1))
+        trial_store.optuna.tell(number, value)  # in this block: saved states are removed only once it is reported
 
 
 def _mean_scores(evaluations: list[Evaluation]) -> dict[str, float]:
@@ -272,17 +272,17 @@ def _mean_scores(evaluations: list[Evaluation]) -> dict[str, float]:
     return {name: mean_of_defined([one[name] for one in values]) for name in MAIN_SCORES}
 
 
-def _hook(job: Job, study: Study, number: int, epochs: int, *, prunes: bool) -> Callable[[Epoch], None]:
+def _hook(job: Job, trial_store: TrialStore, number: int, epochs: int, *, prunes: bool) -> Callable[[Epoch], None]:
     """A function called after every epoch: it reports to the Optuna study, and stops the training if need be."""
 
     def on_epoch(epoch: Epoch) -> None:
-        if not is_mine(study.trial(number)):
+        if not is_mine(trial_store.trial(number)):
             raise _TakenOver
         if prunes and not math.isnan(epoch.val_iou):
-            study.storage.set_trial_intermediate_value(study.trial_id(number), epoch.epoch, epoch.val_iou)
+            trial_store.storage.set_trial_intermediate_value(trial_store.trial_id(number), epoch.epoch, epoch.val_iou)
             # A finished training costs nothing more.
-            if epoch.epoch < epochs and study.optuna.pruner.prune(study.optuna, study.trial(number)):
-                study.note(number, PRUNED_AT, epoch.epoch)
+            if epoch.epoch < epochs and trial_store.optuna.pruner.prune(trial_store.optuna, trial_store.trial(number)):
+                trial_store.note(number, PRUNED_AT, epoch.epoch)
                 raise StoppedEarly
         if (job.folder / STOP_FILE).exists():
             raise Terminated

@@ -70,7 +70,7 @@ def test_a_missed_half_of_the_picture_is_seen(movie, perfect) -> None:
     assert spoilt.in_view_h == perfect.in_view_h
 
 
-def test_a_segmentation_must_answer_every_frame(movie) -> None:
+def test_a_segmentation_must_label_every_frame(movie) -> None:
     with pytest.raises(SomaNetError, match="15 label images for 16 frames"):
         run_chain(movie, lambda frames: list(true_masks(movie)(frames))[1:])
 

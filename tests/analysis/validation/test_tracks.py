@@ -17,17 +17,17 @@ from somanet.analysis.validation.tracks import bias_of, coverage_of, score_condi
 
 def test_bias_is_that_of_the_mean_with_what_replicates_leave() -> None:
     """8, 10 and 12 against 8: mean 10, + 25 %; sd 2, ± 1.96·2/√3 = 2.263 µm, 28 %. A missing one is not counted."""
-    found = bias_of(np.array([8.0, 10.0, 12.0, math.nan]), truth=8.0)
+    found = bias_of(np.array([8.0, 10.0, 12.0, math.nan]), true_value=8.0)
     assert found["bias"] == pytest.approx(0.25)
     assert (found["bias_low"], found["bias_high"]) == pytest.approx((0.25 - 0.2829, 0.25 + 0.2829), abs=1e-3)
     assert found["defined"] == 0.75
 
 
 def test_nothing_measured_has_no_bias() -> None:
-    found = bias_of(np.array([math.nan, math.nan]), truth=8.0)
+    found = bias_of(np.array([math.nan, math.nan]), true_value=8.0)
     assert math.isnan(found["bias"])
     assert found["defined"] == 0
-    assert math.isnan(bias_of(np.array([9.0]), truth=8.0)["bias_low"])
+    assert math.isnan(bias_of(np.array([9.0]), true_value=8.0)["bias_low"])
 
 
 def test_coverage_is_a_share_with_its_own_interval() -> None:

@@ -14,7 +14,7 @@ from somanet.io.datasets.writers import write_kaggle
 from somanet.io.images import write_labels
 from somanet.io.movies import write_movie
 from somanet.simulation import simulate_movie, simulate_nuclei
-from tests.benchmarks.yolo.worlds import N_FRAMES, answers
+from tests.benchmarks.yolo.worlds import N_FRAMES, predictions
 
 NUCLEI = {"train": 6, "val": 3, "test": 5}
 
@@ -45,8 +45,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / sets.MOVIE).mkdir()
     write_movie(folder / sets.MOVIE / "cell_body.tif", movie.frames_TYX, scale)
     write_labels(folder / sets.MOVIE / "soma_labels.tif", movie.labels_TYX)
-    truth = movie.tracks.rename(columns={"track_id": "track"})[["track", "frame", "y_px", "x_px"]]
-    truth.to_csv(folder / sets.MOVIE / "tracks.csv", index=False)
+    ground_truth = movie.tracks.rename(columns={"track_id": "track"})[["track", "frame", "y_px", "x_px"]]
+    ground_truth.to_csv(folder / sets.MOVIE / "tracks.csv", index=False)
     return folder
 
 
@@ -59,9 +59,9 @@ def scored(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[s
         patch.setattr(scoring, "RESAMPLES", 20)
         output = tmp_path_factory.mktemp("scored")
         wanted = sets.scored_sets(data)
-        answers(wanted, output / "SomaNet", lambda sides: sides, masks=True)
-        answers(wanted, output / "right", lambda sides: sides)
-        answers(wanted, output / "wrong", lambda sides: sides[:, [0, 1, 0, 1]] + np.array([0, 0, 1, 1]))
+        predictions(wanted, output / "SomaNet", lambda sides: sides, masks=True)
+        predictions(wanted, output / "right", lambda sides: sides)
+        predictions(wanted, output / "wrong", lambda sides: sides[:, [0, 1, 0, 1]] + np.array([0, 0, 1, 1]))
         systems = [
             scoring.System("SomaNet", output / "SomaNet", "own"),
             scoring.System("right", output / "right"),

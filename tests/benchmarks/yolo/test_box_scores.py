@@ -220,7 +220,7 @@ def _coco_ap(images: list[tuple[np.ndarray, np.ndarray, np.ndarray]], least: flo
     def rows(sides: np.ndarray) -> list[list[float]]:
         return [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in sides.tolist()]
 
-    truth: dict[str, Any] = {
+    ground_truth: dict[str, Any] = {
         "info": {},
         "images": [{"id": n, "width": 100, "height": 100} for n in range(len(images))],
         "categories": [{"id": 1}],
@@ -230,20 +230,20 @@ def _coco_ap(images: list[tuple[np.ndarray, np.ndarray, np.ndarray]], least: flo
             for box in rows(true)
         ],
     }
-    for number, annotation in enumerate(truth["annotations"], start=1):
+    for number, annotation in enumerate(ground_truth["annotations"], start=1):
         annotation["id"] = number
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
-        coco.dataset = truth
+        coco.dataset = ground_truth
         coco.createIndex()
-        answers = coco.loadRes(
+        predictions = coco.loadRes(
             [
                 {"image_id": n, "category_id": 1, "bbox": box, "score": score}
                 for n, (_, pred, confidence) in enumerate(images)
                 for box, score in zip(rows(pred), confidence.tolist(), strict=True)
             ]
         )
-        program = COCOeval(coco, answers, "bbox")
+        program = COCOeval(coco, predictions, "bbox")
         program.params.iouThrs = np.array([0.5])
         program.params.maxDets = [1000]
         program.params.areaRng = [[least, most]]

@@ -20,7 +20,7 @@ from somanet.core.hashing import sha256_file
 from somanet.core.schema import BOXES
 from somanet.io.images import read_image, write_image
 from somanet.io.tables import read_table, write_table
-from tests.benchmarks.yolo.worlds import N_FRAMES, ROOT, answers
+from tests.benchmarks.yolo.worlds import N_FRAMES, ROOT, predictions
 from tests.markdown_tables import unpadded
 
 
@@ -91,10 +91,10 @@ def test_the_page_has_a_place_for_every_table(tmp_path: Path, scored: tuple[dict
     training = {"wall_s": 9.0, "budget_s": 8.0, "clock": "wall", "threads": 2, "libreyolo": "1", "torch": "2"}
     training["machine"] = "NVIDIA H200"
     training["settings"] = {"imgsz": 256, "batch": 16, "seed": 0}
-    answering = {"parameters": 5, "processor_s": 2.0, "pixels": 1000}
+    cost = {"parameters": 5, "processor_s": 2.0, "pixels": 1000}
     cost = {
-        "SomaNet": {**answering, "training": {"wall_s": None, "images": 7}},
-        "right": {**answering, "training": training},
+        "SomaNet": {**cost, "training": {"wall_s": None, "images": 7}},
+        "right": {**cost, "training": training},
     }
     program.write_page({**found, "cost": cost, "machine": {"processors": 2, "kind": "x"}}, output, tmp_path)
     text = unpadded((tmp_path / "yolo.md").read_text(encoding="utf-8"))
@@ -113,7 +113,9 @@ def test_the_page_has_a_place_for_every_table(tmp_path: Path, scored: tuple[dict
         fill(text, {"nothing": ""})
 
 
-def test_everything_from_answers_that_are_there(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_from_predictions_that_are_there(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A finished training with existing predictions: libreyolo is not run, and all is scored."""
     output = tmp_path / "out"
     weights = output / "runs" / "yolox-n" / "weights" / "last.pt"
@@ -121,12 +123,12 @@ def test_everything_from_answers_that_are_there(data: Path, tmp_path: Path, monk
     weights.write_bytes(b"weights")
     write_json(output / "runs" / "yolox-n" / "training.json", {"parameters": 3, "wall_s": 9.0, "images": 16})
     wanted = sets.scored_sets(data)
-    answers(wanted, output / "answers" / "yolox-n", lambda sides: sides)
+    predictions(wanted, output / "answers" / "yolox-n", lambda sides: sides)
     for file in (output / "answers" / "yolox-n").glob("*.json"):
         write_json(file, {"made_by": sha256_file(weights), "processor_s": 1.0, "pixels": 1000})
 
     def somanet(model: Path, wanted: Any, folder: Path, *, threads: int) -> int:
-        answers(wanted, folder, lambda sides: sides, masks=True)
+        predictions(wanted, folder, lambda sides: sides, masks=True)
         return 4
 
     monkeypatch.setattr(stages, "predict_with_somanet", somanet)
@@ -172,9 +174,9 @@ def test_masks_are_scored_where_two_systems_have_them(scored: tuple[dict[str, An
     found, output = scored
     assert found["masks"] == {}
     assert "No libreyolo network" in page.mask_table(found["masks"])
-    truths = scoring.truths_of(sets.scored_sets(data)["soma_val"])
+    ground_truths = scoring.ground_truths_of(sets.scored_sets(data)["soma_val"])
     system = scoring.System("SomaNet", output / "SomaNet", "own")
-    scores = scoring.score_masks(system, truths, "soma_val", cut=0.0)
+    scores = scoring.score_masks(system, ground_truths, "soma_val", cut=0.0)
     assert (scores["iou"], scores["accuracy"], scores["mean_ap"]) == (1, 1, 1)
     lines = unpadded(page.mask_table({"soma_val": {"SomaNet": scores, "other": scores}})).splitlines()
     assert len(lines) == 4

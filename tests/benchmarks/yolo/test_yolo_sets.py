@@ -59,7 +59,7 @@ def test_large_images_give_four_tiles_at_most(data: Path, monkeypatch: pytest.Mo
     assert len(items) == 6 * 4 + 3 + 4
 
 
-def test_pictures_are_what_somanet_sees(data: Path, tmp_path: Path) -> None:
+def test_pictures_are_what_enters_somanets_network(data: Path, tmp_path: Path) -> None:
     wanted = sets.scored_sets(data)
     sets.write_pictures(wanted[sets.MOVIE], tmp_path / "movie")
     picture = read_image(tmp_path / "movie" / "0003.png")

@@ -25,12 +25,12 @@ def names_of(part: str, data: Path) -> set[str]:
     return set(rows.loc[rows["split"] == part, "image_id"])
 
 
-def answers(
+def predictions(
     wanted: dict[str, sets.ScoredSet], folder: Path, change: Callable[[np.ndarray], np.ndarray], *, masks: bool = False
 ) -> None:
     """Predictions made from the ground truth, changed."""
     for name, images in wanted.items():
-        if images.answers == name:
+        if images.predictions == name:
             rows = [BOXES.frame([])]
             for item in images:
                 sides = change(boxes_of(item.labels))

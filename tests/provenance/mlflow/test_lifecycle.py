@@ -10,7 +10,7 @@ import pytest
 from somanet.provenance.code import collect
 from somanet.provenance.mlflow import context, lifecycle, reap_stale_runs
 from somanet.provenance.mlflow.client import open_client
-from somanet.provenance.mlflow.lifecycle import Terminated, owner_is_alive, process_tags, sigterm_raises
+from somanet.provenance.mlflow.lifecycle import Terminated, process_is_alive, process_tags, sigterm_raises
 from somanet.provenance.mlflow.spool import keep
 
 
@@ -89,13 +89,13 @@ def test_a_forked_worker_dies_of_sigterm_without_the_exception() -> None:
 
 def test_who_is_alive() -> None:
     me = process_tags()
-    assert owner_is_alive(me)
-    assert not owner_is_alive({**me, lifecycle.PID: "999999999"})
+    assert process_is_alive(me)
+    assert not process_is_alive({**me, lifecycle.PID: "999999999"})
     # The number was given to another process since.
-    assert not owner_is_alive({**me, lifecycle.PROCESS_START: "1.0"})
+    assert not process_is_alive({**me, lifecycle.PROCESS_START: "1.0"})
     # What cannot be known counts as alive.
-    assert owner_is_alive({**me, lifecycle.HOST: "another", lifecycle.PID: "999999999"})
-    assert owner_is_alive({lifecycle.HOST: me[lifecycle.HOST]})
+    assert process_is_alive({**me, lifecycle.HOST: "another", lifecycle.PID: "999999999"})
+    assert process_is_alive({lifecycle.HOST: me[lifecycle.HOST]})
 
 
 def test_the_plug_in_gives_tags_inside_a_project_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

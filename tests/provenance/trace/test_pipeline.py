@@ -19,8 +19,8 @@ def test_scores_lead_back_to_the_raw_data(project: Path, runs: dict[str, str]) -
     assert chain.changed == chain.missing == ()
     assert kinds(chain) == ["file", "stage", "stage", "run", "data", "stage", "data"]
     assert [one.name for one in chain.links if one.what == "stage"] == ["score", "train@mine", "data"]
-    assert chain.links[0].facts["sha256"] == sha256_file(project / "reports" / "metrics.json")
-    assert chain.links[0].facts["dvc_md5"] == hashlib.md5(b'{"iou": 0.5}').hexdigest()
+    assert chain.links[0].metadata["sha256"] == sha256_file(project / "reports" / "metrics.json")
+    assert chain.links[0].metadata["dvc_md5"] == hashlib.md5(b'{"iou": 0.5}').hexdigest()
     train = next(one.as_dict() for one in chain.links if one.name == "train@mine")
     assert set(train["made_from"]) == {"stage data", f"run {runs['mine']}"}
     assert train["params"] == {"seed": 3, "train": {"epochs": 2, "deep": {"lr": 0.1}}}
@@ -80,7 +80,7 @@ def test_what_is_missing_is_said(project: Path, runs: dict[str, str], gone: str,
 def test_an_input_is_where_the_chain_begins(project: Path) -> None:
     chain = trace(project / "code.py")
     assert kinds(chain) == ["file"]
-    assert "the chain begins here" in chain.links[0].facts["origin"]
+    assert "the chain begins here" in chain.links[0].metadata["origin"]
     assert chain.changed == ()
     (project / "code.py").write_text("2")
     assert "its md5 is now" in trace(project / "code.py").changed[0]

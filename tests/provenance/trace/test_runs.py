@@ -68,4 +68,4 @@ def test_a_training_that_changed_no_weight_does_not_lead_back_to_itself(project:
         f"network {weights}": (f"run {training.run_id}",),
         f"run {training.run_id}": (),
     }
-    assert next(one for one in chain.links if one.what == "network").facts["started_from"] == weights
+    assert next(one for one in chain.links if one.what == "network").metadata["started_from"] == weights

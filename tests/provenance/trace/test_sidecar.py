@@ -20,7 +20,7 @@ def test_a_file_of_an_analysis(lab: Path, runs: dict[str, str], name: str) -> No
     assert analysis["made_from"] == ["data movie", f"network {runs['sha256']}"]
     assert "track" in analysis["parameters"]
     movie = next(one for one in chain.links if one.id == "data movie")
-    assert movie.facts["sha256"] == sha256_file(lab / "movie.tif")
+    assert movie.metadata["sha256"] == sha256_file(lab / "movie.tif")
     assert f"run {runs['mine']}" in {one.id for one in chain.links}
     assert f"network {runs['base_sha256']}" in {one.id for one in chain.links}
     assert not [one for one in chain.changed if one.startswith("file")]

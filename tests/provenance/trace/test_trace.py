@@ -17,16 +17,16 @@ from tests.worlds import somanet
 class Drawn:
     """A reader of a drawing: `ab cd` says that a was made from b and c from d; `a?b` unless the chain has b."""
 
-    def __init__(self, drawing: str, **facts: str) -> None:
+    def __init__(self, drawing: str, **metadata: str) -> None:
         self.pairs = drawing.split()
-        self.facts = facts
+        self.metadata = metadata
         self.read_names: list[str] = []
 
     def read(self, node: Node) -> Record:
         self.read_names.append(node.name)
         mine = [pair for pair in self.pairs if pair[0] == node.name]
         return Record(
-            self.facts,
+            self.metadata,
             tuple(Node("data", pair[1]) for pair in mine if "?" not in pair),
             tuple(Node("data", pair[2]) for pair in mine if "?" in pair),
         )
@@ -66,7 +66,7 @@ def test_each_node_is_read_once_and_its_records_are_joined_in_the_order_of_the_r
     readers = [Drawn("ab bd", x="1", y="1"), Drawn("ac cd", x="2", z="2")]
     first, *_ = Tracer(readers).links(Node("data", "a", record=Record({"z": "3"}, (Node("data", "e"),))))
     assert first.made_from == ("data b", "data c", "data e")
-    assert list(first.facts.items()) == [("x", "2"), ("y", "1"), ("z", "3")]
+    assert list(first.metadata.items()) == [("x", "2"), ("y", "1"), ("z", "3")]
     for reader in readers:
         assert sorted(reader.read_names) == ["a", "b", "c", "d", "e"]
 

@@ -61,12 +61,12 @@ def test_logits_agree_on_sizes_and_batches_never_seen(engine: str, bundled: Chec
 
 
 def test_simulated_somas_are_torchs(engine: str, bundled: Checkpoint) -> None:
-    answering = with_engine(bundled, engine)
+    choice = with_engine(bundled, engine)
     n_somas = 0
     for crop in neuron_crops(n_crops=3, size_px=160, seed=5):
         image = crop.image[:, :128]  # height and width differ, and one is no multiple of 32
         expected = Segmenter.of(bundled.model, bundled.spec).labels(image[:150])
-        found = Segmenter.of(answering.checkpoint.model, bundled.spec).labels(image[:150])
+        found = Segmenter.of(choice.checkpoint.model, bundled.spec).labels(image[:150])
         n_somas += int(expected.max())
         assert found.max() == expected.max()
         assert label_iou(expected, found) >= 0.99
@@ -76,10 +76,8 @@ def test_simulated_somas_are_torchs(engine: str, bundled: Checkpoint) -> None:
 def test_the_papers_network_finds_the_same_somas(engine: str) -> None:
     checkpoint = bright_checkpoint()
     labels = draw(TWO_SOMAS)
-    answering = with_engine(checkpoint, engine)
-    np.testing.assert_array_equal(
-        Segmenter.of(answering.checkpoint.model, ModelSpec()).labels(photograph(labels)), labels
-    )
+    choice = with_engine(checkpoint, engine)
+    np.testing.assert_array_equal(Segmenter.of(choice.checkpoint.model, ModelSpec()).labels(photograph(labels)), labels)
 
 
 @pytest.mark.real
@@ -100,7 +98,7 @@ def test_frames_at_once_and_one_by_one_are_the_same_bytes(engine: str, bundled: 
     np.testing.assert_array_equal(one, many)
 
 
-def test_many_threads_may_ask_at_once(engine: str) -> None:
+def test_many_threads_may_predict_at_once(engine: str) -> None:
     asked = make_engine(lively_unet(), engine, at_once=2)
     batches = [np.random.default_rng(n).random((1, 3, 32 * (1 + n % 3), 64), dtype=np.float32) for n in range(12)]
     expected = [asked.logits(batch) for batch in batches]
@@ -130,7 +128,7 @@ def test_labels_that_differ_are_told_apart() -> None:
     assert label_iou(labels, np.roll(labels, 1, axis=1)) < 0.93  # one of 16 columns leaves, another comes: 15/17
 
 
-def test_another_answer_is_no_agreement() -> None:
+def test_another_output_is_no_agreement() -> None:
     model = bright_checkpoint().model
     right: Callable[[np.ndarray], np.ndarray] = EagerEngine(model).logits
     assert check_agreement(right, model, 3, "it") < TOLERANCE

@@ -42,16 +42,16 @@ def test_auto_takes_the_fastest_that_is_installed(without: Any) -> None:
     need("openvino", "onnxruntime")
     assert with_engine(bright_checkpoint()).engine == "onnxruntime"
     without("onnxruntime")
-    answering = with_engine(bright_checkpoint())
-    assert (answering.engine, answering.notes) == ("openvino", ())
+    choice = with_engine(bright_checkpoint())
+    assert (choice.engine, choice.notes) == ("openvino", ())
 
 
 def test_auto_without_any_says_so_and_names_what_to_install(without: Any) -> None:
     without("openvino", "onnxruntime")
     checkpoint = bright_checkpoint()
-    answering = with_engine(checkpoint)
-    assert (answering.engine, answering.checkpoint) == ("torch", checkpoint)
-    [note] = answering.notes
+    choice = with_engine(checkpoint)
+    assert (choice.engine, choice.checkpoint) == ("torch", checkpoint)
+    [note] = choice.notes
     assert "somanet[onnx]" in note
 
 
@@ -75,9 +75,9 @@ def test_an_engine_that_does_not_load_says_why(tmp_path: Path, monkeypatch: pyte
 def test_auto_falls_to_torch_and_says_why(model: torch.nn.Module) -> None:
     need("openvino", "onnxruntime")
     checkpoint = Checkpoint(model.eval(), ModelSpec(), "0" * 64)
-    answering = with_engine(checkpoint)
-    assert (answering.engine, answering.checkpoint) == ("torch", checkpoint)
-    assert [note.partition(":")[0] for note in answering.notes] == [
+    choice = with_engine(checkpoint)
+    assert (choice.engine, choice.checkpoint) == ("torch", checkpoint)
+    assert [note.partition(":")[0] for note in choice.notes] == [
         "not segmenting with onnxruntime", "not segmenting with openvino", "segmenting with torch",
     ]  # fmt: skip
 
@@ -88,9 +88,9 @@ def test_an_engine_that_does_not_agree_is_passed_over(monkeypatch: pytest.Monkey
 
     right = OnnxRuntimeEngine.logits
     monkeypatch.setattr(OnnxRuntimeEngine, "logits", lambda self, images: right(self, images) + np.float32(0.01))
-    answering = with_engine(bright_checkpoint())
-    assert answering.engine == "openvino"
-    assert "does not agree with torch" in answering.notes[0]
+    choice = with_engine(bright_checkpoint())
+    assert choice.engine == "openvino"
+    assert "does not agree with torch" in choice.notes[0]
     with pytest.raises(SomaNetError, match="does not agree"):
         with_engine(bright_checkpoint(), "onnxruntime")
 

@@ -26,7 +26,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def facts_in(kind: str, path: Path) -> dict[str, Any]:
+def metadata_in(kind: str, path: Path) -> dict[str, Any]:
     """The file's metadata."""
     if kind == "onnx":
         import onnx
@@ -39,9 +39,9 @@ def facts_in(kind: str, path: Path) -> dict[str, Any]:
     from somanet.segmentation.engines.openvino_engine import import_openvino
 
     model = import_openvino().Core().read_model(path / "network.xml")
-    facts = json.loads(model.get_rt_info(["somanet"]).astype(str))
-    assert facts == json.loads((path / "somanet.json").read_text(encoding="utf-8"))
-    return facts
+    metadata = json.loads(model.get_rt_info(["somanet"]).astype(str))
+    assert metadata == json.loads((path / "somanet.json").read_text(encoding="utf-8"))
+    return metadata
 
 
 def run(kind: str, path: Path, images: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ def run(kind: str, path: Path, images: np.ndarray) -> np.ndarray:
     return compiled([images])[0]
 
 
-def test_the_file_answers_as_the_checkpoint(tmp_path: Path, kind: str) -> None:
+def test_the_file_has_the_checkpoints_outputs(tmp_path: Path, kind: str) -> None:
     source = save_bright_network(tmp_path / "model")
     export, name = OPEN[kind]
     assert 0 <= export(source, tmp_path / name, mlflow_run="abc") < 1e-4
@@ -66,16 +66,16 @@ def test_the_file_answers_as_the_checkpoint(tmp_path: Path, kind: str) -> None:
         images = np.random.default_rng(0).random(shape, dtype=np.float32)
         expected = EagerEngine(load_checkpoint(source).model).logits(images)
         np.testing.assert_allclose(run(kind, tmp_path / name, images), expected, rtol=1e-4, atol=1e-4)
-    facts = facts_in(kind, tmp_path / name)
-    assert facts["weights_sha256"] == sha256_file(source / "model.safetensors")
-    assert facts["mlflow_run"] == "abc"
-    assert facts["input"]["kind"] == "rgb"
-    assert facts["output"]["channels"] == ["soma"]
-    assert "its probability is at least 0.5" in facts["output"]["postprocessing"]
+    metadata = metadata_in(kind, tmp_path / name)
+    assert metadata["weights_sha256"] == sha256_file(source / "model.safetensors")
+    assert metadata["mlflow_run"] == "abc"
+    assert metadata["input"]["kind"] == "rgb"
+    assert metadata["output"]["channels"] == ["soma"]
+    assert "its probability is at least 0.5" in metadata["output"]["postprocessing"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["model", name])
 
 
-def test_a_file_that_answers_otherwise_is_not_kept(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_other_outputs_is_not_kept(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graph is swapped for one with other weights before it is written; the check after writing must notice."""
     import torch
 

@@ -14,7 +14,7 @@ from somanet.core.settings import parse, read_yaml
 from somanet.segmentation.export import export_half
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import load_checkpoint, read_config
-from somanet.segmentation.network.serves import Serves
+from somanet.segmentation.network.intended_use import IntendedUse
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.simulation import neuron_crops
 from somanet.training.loop.settings import TrainSettings
@@ -22,7 +22,7 @@ from somanet.training.settings import FinetuneParams, PretrainParams
 from tests.worlds import TWO_SOMAS, draw, photograph, save_bright_network, somanet
 
 
-def test_an_exported_network_answers_the_same(tmp_path: Path) -> None:
+def test_an_exported_network_gives_the_same_outputs(tmp_path: Path) -> None:
     source = save_bright_network(tmp_path / "model")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "README.md").write_text("a card")
@@ -41,15 +41,19 @@ def test_an_exported_network_answers_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "README.md").read_text() == "a card"
 
 
-def test_what_a_network_serves_is_told_kept_and_changed(tmp_path: Path) -> None:
+def test_the_intended_use_is_given_kept_and_changed(tmp_path: Path) -> None:
     source = save_bright_network(tmp_path / "model")
-    told = Serves(modality="fluorescence", diameter_px=(8, 48))
-    export_half(source, tmp_path / "a", serves=told)
+    given = IntendedUse(modality="fluorescence", diameter_px=(8, 48))
+    export_half(source, tmp_path / "a", intended_use=given)
     export_half(tmp_path / "a", tmp_path / "b")
-    assert [load_checkpoint(tmp_path / name).serves for name in ("model", "a", "b")] == [Serves(), told, told]
+    assert [load_checkpoint(tmp_path / name).intended_use for name in ("model", "a", "b")] == [
+        IntendedUse(),
+        given,
+        given,
+    ]
     command = ("export", "a", "--output", "c", "--diameters", "10-30.5")
     assert somanet(*command, cwd=tmp_path) is None
-    assert load_checkpoint(tmp_path / "c").serves == Serves(modality="fluorescence", diameter_px=(10, 30.5))
+    assert load_checkpoint(tmp_path / "c").intended_use == IntendedUse(modality="fluorescence", diameter_px=(10, 30.5))
 
 
 @pytest.mark.parametrize(

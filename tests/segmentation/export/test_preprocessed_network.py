@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from somanet.segmentation.engines.graph import check_agreement, to_onnx
-from somanet.segmentation.export.preprocessed_network import PreparedNetwork, _percentile
+from somanet.segmentation.export.preprocessed_network import PreprocessedNetwork, _percentile
 from somanet.segmentation.network.inputs import measure_exposure, to_input, to_unit
 from somanet.segmentation.network.settings import ModelSpec
 from tests.worlds import TWO_SOMAS, draw
@@ -44,7 +44,7 @@ def test_images_enter_as_in_training(world: str, kind: Literal["contrasts", "bac
     spec = ModelSpec(input=kind)
     expected = np.clip(to_input(image, spec), 1e-6, 1 - 1e-6)
     batch = torch.from_numpy(image.astype(np.float32))[None, None]
-    found = PreparedNetwork(Seen(), spec)(batch).numpy()[0]
+    found = PreprocessedNetwork(Seen(), spec)(batch).numpy()[0]
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -56,7 +56,7 @@ def test_the_worlds_take_both_ways() -> None:
 def test_each_image_of_a_batch_is_measured_alone() -> None:
     spec = ModelSpec(input="background")
     images = np.stack([WORLDS["dark"], WORLDS["bright background"]]).astype(np.float32)[:, None]
-    network = PreparedNetwork(Seen(), spec)
+    network = PreprocessedNetwork(Seen(), spec)
     together = network(torch.from_numpy(images))
     for n in range(2):
         torch.testing.assert_close(together[n], network(torch.from_numpy(images[n : n + 1]))[0])
@@ -66,7 +66,7 @@ def test_each_image_of_a_batch_is_measured_alone() -> None:
 def test_colours_are_divided_by_255(channels: Literal[1, 3]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 96, channels)).astype(np.uint8)
     spec = ModelSpec(in_channels=channels)
-    found = PreparedNetwork(Seen(), spec)(torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1)[None]))
+    found = PreprocessedNetwork(Seen(), spec)(torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1)[None]))
     np.testing.assert_allclose(found.numpy()[0], np.clip(to_input(image, spec), 1e-6, 1 - 1e-6), atol=1e-5)
 
 
@@ -82,6 +82,6 @@ def test_a_graph_can_hold_it_with_free_sizes() -> None:
     pytest.importorskip("onnxruntime")
     from somanet.segmentation.engines.onnxruntime_engine import OnnxRuntimeEngine
 
-    network = PreparedNetwork(Seen(), ModelSpec(input="background")).eval()
+    network = PreprocessedNetwork(Seen(), ModelSpec(input="background")).eval()
     engine = OnnxRuntimeEngine(to_onnx(network, 1))
     assert check_agreement(engine.logits, network, 1, "the graph") < 1e-4

@@ -56,7 +56,7 @@ def test_it_says_what_it_is(package: Path) -> None:
     assert "three channels from 0 to 255" in text
 
 
-def test_its_test_image_gives_its_test_answer(package: Path) -> None:
+def test_its_test_image_gives_its_test_output(package: Path) -> None:
     """The network's logit is 20 (intensity − 0.5) of three equal channels, but for the ε of its batch norms."""
     import onnxruntime
 

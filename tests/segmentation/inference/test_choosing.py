@@ -31,7 +31,7 @@ def somas(level: float) -> np.ndarray:
     return labels
 
 
-def test_the_accuracy_is_best_at_the_level_of_the_truth() -> None:
+def test_the_accuracy_is_best_at_the_level_of_the_ground_truth() -> None:
     """Of a cone, the level t has the radius (1 − t) R: masks at 0.5 have (0.5 / 0.7)² of the area at 0.3."""
     scored = {one.value: one for one in agreements("threshold", [cones()[None]], [somas(0.3)], ModelSpec())}
     assert tuple(scored) == CANDIDATES["threshold"]
@@ -67,14 +67,14 @@ def peaks(depth: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("true_somas", "expected"), [(1, 0.3), (2, 0.1)])
-def test_what_parts_two_somas_is_as_deep_as_the_truth_asks(true_somas: int, expected: float) -> None:
+def test_what_parts_two_somas_is_as_deep_as_in_the_ground_truth(true_somas: int, expected: float) -> None:
     """Peaks 0.25 above the pass: two somas up to a height of 0.2, one from 0.3 on; among equals the nearest to 0.1."""
     spec = ModelSpec(outputs=("soma", "distance"))
-    truth = np.zeros((64, 128), np.int32)
-    truth[24:40, 16:112] = 1
+    ground_truth = np.zeros((64, 128), np.int32)
+    ground_truth[24:40, 16:112] = 1
     if true_somas == 2:
-        truth[24:40, 64:112] = 2
-    before, now = choose("peak_height", [peaks(0.25)], [truth], spec)
+        ground_truth[24:40, 64:112] = 2
+    before, now = choose("peak_height", [peaks(0.25)], [ground_truth], spec)
     assert (before.value, now.value) == (0.1, expected)
     assert now.accuracy == 1
     assert (now.splits, now.merges) == (0, 0)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from somanet.segmentation.inference.diameters import diameters_px, look_again, median_or_nan, size_note
+from somanet.segmentation.inference.diameters import diameter_when_downscaled, diameters_px, median_or_nan, size_warning
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.network.serves import Serves
+from somanet.segmentation.network.intended_use import IntendedUse
 from tests.worlds import TWO_SOMAS, draw
 
 
@@ -41,7 +41,7 @@ def squares(*sides: int) -> NDArray[np.int32]:
 
 
 IMAGE = np.zeros((100, 300), np.uint8)
-SERVES = Serves(diameter_px=(8, 50))  # typically 20 px
+INTENDED_USE = IntendedUse(diameter_px=(8, 50))  # typically 20 px
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Told:
 
     answers: dict[float, NDArray[np.int32]]
     rescale: float
-    serves: Serves
+    intended_use: IntendedUse
 
     def at(self, rescale: float) -> Told:
         return replace(self, rescale=rescale)
@@ -59,8 +59,10 @@ class Told:
         return self.answers[self.rescale]
 
 
-def segmenter(answers: dict[float, NDArray[np.int32]], *, rescale: float = 1.0, serves: Serves = SERVES) -> Segmenter:
-    return cast("Segmenter", Told(answers, rescale, serves))
+def segmenter(
+    answers: dict[float, NDArray[np.int32]], *, rescale: float = 1.0, intended_use: IntendedUse = INTENDED_USE
+) -> Segmenter:
+    return cast("Segmenter", Told(answers, rescale, intended_use))
 
 
 @pytest.mark.parametrize(
@@ -75,12 +77,12 @@ def segmenter(answers: dict[float, NDArray[np.int32]], *, rescale: float = 1.0, 
         ((10, 10), (), (), None),
     ],
 )
-def test_somas_too_large_are_found_whole_when_seen_smaller(
+def test_somas_too_large_are_found_whole_when_downscaled(
     whole: tuple[int, ...], half: tuple[int, ...], quarter: tuple[int, ...], expected: int | None
 ) -> None:
     """Sides of the squares that a network detects at each size; the result is the side, as a diameter."""
     answers = {1.0: squares(*half), 0.5: squares(*quarter)}
-    found = look_again(segmenter(answers, rescale=2.0), [(IMAGE, squares(*whole))])
+    found = diameter_when_downscaled(segmenter(answers, rescale=2.0), [(IMAGE, squares(*whole))])
     if expected is None:
         assert np.isnan(found)
     else:
@@ -90,29 +92,31 @@ def test_somas_too_large_are_found_whole_when_seen_smaller(
 def test_what_is_found_elsewhere_is_not_the_whole_of_the_pieces() -> None:
     """A large dim spot that a network takes for a soma in the downscaled image, beside well-segmented somas."""
     spot = np.roll(squares(60), 150, axis=1)
-    assert np.isnan(look_again(segmenter({0.5: spot, 0.25: spot}), [(IMAGE, squares(20, 20))]))
+    assert np.isnan(diameter_when_downscaled(segmenter({0.5: spot, 0.25: spot}), [(IMAGE, squares(20, 20))]))
     both = np.where(spot > 0, 9, squares(20, 20))
-    assert look_again(segmenter({0.5: both, 0.25: spot}), [(IMAGE, squares(20, 20))]) == pytest.approx(40 / np.pi**0.5)
+    assert diameter_when_downscaled(segmenter({0.5: both, 0.25: spot}), [(IMAGE, squares(20, 20))]) == pytest.approx(
+        40 / np.pi**0.5
+    )
 
 
-def test_without_images_there_is_nothing_to_see_again() -> None:
-    assert np.isnan(look_again(segmenter({0.5: squares(5), 0.25: squares(5)}), []))
+def test_without_images_there_is_nothing_to_run_again() -> None:
+    assert np.isnan(diameter_when_downscaled(segmenter({0.5: squares(5), 0.25: squares(5)}), []))
 
 
-def test_a_network_that_names_no_sizes_is_not_asked() -> None:
+def test_a_network_without_a_size_range_is_not_run_again() -> None:
     """It has no outputs, and would fail if it were run."""
-    assert np.isnan(look_again(segmenter({}, serves=Serves()), [(IMAGE, squares(10))]))
+    assert np.isnan(diameter_when_downscaled(segmenter({}, intended_use=IntendedUse()), [(IMAGE, squares(10))]))
     with pytest.raises(KeyError):
-        look_again(segmenter({}), [(IMAGE, squares(10))])
+        diameter_when_downscaled(segmenter({}), [(IMAGE, squares(10))])
 
 
-def test_a_second_look_speaks_only_where_it_finds_what_the_network_does_not_know() -> None:
+def test_a_downscaled_run_warns_only_of_sizes_beyond_the_networks_range() -> None:
     """25 px detected, 60 px in the downscaled image: 20 / 60 = 0.33; within the range the first result counts."""
-    note = size_note(25, SERVES, factor=1, again_px=60)
+    note = size_warning(25, INTENDED_USE, factor=1, downscaled_px=60)
     assert note is not None
     assert note.startswith("In downscaled images the network detects more: somas of 60 px, beyond the 8 to 50 px")
     assert "--rescale 0.33 (or --diameter 60)" in note
-    assert size_note(25, SERVES, factor=1, again_px=45) is None
-    assert size_note(25, SERVES, factor=0.5, again_px=60) is None
-    assert size_note(25, Serves(), factor=1, again_px=60) is None
-    assert "No soma was detected" in (size_note(float("nan"), SERVES, factor=1, again_px=45) or "")
+    assert size_warning(25, INTENDED_USE, factor=1, downscaled_px=45) is None
+    assert size_warning(25, INTENDED_USE, factor=0.5, downscaled_px=60) is None
+    assert size_warning(25, IntendedUse(), factor=1, downscaled_px=60) is None
+    assert "No soma was detected" in (size_warning(float("nan"), INTENDED_USE, factor=1, downscaled_px=45) or "")

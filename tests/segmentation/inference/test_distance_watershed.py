@@ -32,20 +32,20 @@ def perfect_maps(labels: np.ndarray) -> np.ndarray:
 
 def test_two_touching_disks_are_two_and_each_keeps_its_pixels() -> None:
     """Radius 9, centres 17 px apart: they share a rim, one component without the distance map."""
-    truth = disks((20, 20, 9), (20, 37, 9))
-    assert ndimage.label(truth > 0)[1] == 1
-    labels = probabilities_to_labels(perfect_maps(truth), ("soma", "distance"), InstanceSettings())
+    ground_truth = disks((20, 20, 9), (20, 37, 9))
+    assert ndimage.label(ground_truth > 0)[1] == 1
+    labels = probabilities_to_labels(perfect_maps(ground_truth), ("soma", "distance"), InstanceSettings())
     assert labels.max() == 2
     for number in (1, 2):
-        found = labels == labels[truth == number][len(labels[truth == number]) // 2]
-        shared = np.count_nonzero(found & (truth == number)) / np.count_nonzero(found | (truth == number))
+        found = labels == labels[ground_truth == number][len(labels[ground_truth == number]) // 2]
+        shared = np.count_nonzero(found & (ground_truth == number)) / np.count_nonzero(found | (ground_truth == number))
         assert shared > 0.9
 
 
 def test_one_disk_of_any_size_stays_one() -> None:
     for radius in (2, 5, 12, 19):
-        truth = disks((20, 35, radius))
-        assert probabilities_to_labels(perfect_maps(truth), ("soma", "distance"), InstanceSettings()).max() == 1
+        ground_truth = disks((20, 35, radius))
+        assert probabilities_to_labels(perfect_maps(ground_truth), ("soma", "distance"), InstanceSettings()).max() == 1
 
 
 @pytest.mark.parametrize(("peak_height", "expected"), [(0.05, 2), (0.15, 2), (0.35, 1)])
@@ -65,11 +65,11 @@ def test_peaks_are_apart_where_the_pass_lies_lower_by_the_height(peak_height: fl
 
 
 def test_pixels_belong_to_the_peak_on_their_side_and_components_never_mix() -> None:
-    truth = disks((20, 14, 8), (20, 29, 8), (20, 55, 10))
-    components, n = ndimage.label(truth > 0)
+    ground_truth = disks((20, 14, 8), (20, 29, 8), (20, 55, 10))
+    components, n = ndimage.label(ground_truth > 0)
     assert n == 2
-    labels = split_by_distance(components, perfect_maps(truth)[1], 0.1)
-    assert len(np.unique(labels[truth > 0])) == 3
+    labels = split_by_distance(components, perfect_maps(ground_truth)[1], 0.1)
+    assert len(np.unique(labels[ground_truth > 0])) == 3
     for number in np.unique(labels[labels > 0]):
         assert len(np.unique(components[labels == number])) == 1
     assert labels[20, 14] != labels[20, 29]
@@ -84,10 +84,10 @@ def test_an_empty_map_has_no_objects() -> None:
 
 
 def test_a_component_without_any_distance_stays_one_object() -> None:
-    truth = disks((20, 20, 9))
-    maps = np.stack([truth > 0, np.zeros_like(truth)]).astype(np.float32)
+    ground_truth = disks((20, 20, 9))
+    maps = np.stack([ground_truth > 0, np.zeros_like(ground_truth)]).astype(np.float32)
     labels = probabilities_to_labels(maps, ("soma", "distance"), InstanceSettings())
-    np.testing.assert_array_equal(labels > 0, truth > 0)
+    np.testing.assert_array_equal(labels > 0, ground_truth > 0)
     assert labels.max() == 1
 
 

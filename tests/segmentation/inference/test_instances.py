@@ -35,18 +35,18 @@ def two_discs(distance_px: int = 24) -> np.ndarray:
 
 
 def test_touching_discs_are_one_soma_without_a_boundary() -> None:
-    truth = two_discs()
-    labels = probabilities_to_labels(make_targets(truth, ("soma",)), ("soma",), InstanceSettings())
-    np.testing.assert_array_equal(labels, truth > 0)
+    ground_truth = two_discs()
+    labels = probabilities_to_labels(make_targets(ground_truth, ("soma",)), ("soma",), InstanceSettings())
+    np.testing.assert_array_equal(labels, ground_truth > 0)
 
 
 def test_touching_discs_come_apart_with_a_boundary() -> None:
     """The flood meets between the cores: each disc comes back whole but for pixels along the waist."""
-    truth = two_discs()
-    labels = probabilities_to_labels(make_targets(truth, BOTH), BOTH, InstanceSettings())
-    np.testing.assert_array_equal(labels > 0, truth > 0)
+    ground_truth = two_discs()
+    labels = probabilities_to_labels(make_targets(ground_truth, BOTH), BOTH, InstanceSettings())
+    np.testing.assert_array_equal(labels > 0, ground_truth > 0)
     assert labels.max() == 2
-    assert np.count_nonzero(labels != truth) <= 12
+    assert np.count_nonzero(labels != ground_truth) <= 12
 
 
 def test_the_boundary_is_found_by_name() -> None:
@@ -57,12 +57,12 @@ def test_the_boundary_is_found_by_name() -> None:
 
 def test_a_soma_without_a_core_stays_one() -> None:
     """A thin process is all boundary; it is foreground all the same, beside a soma with a core."""
-    truth = two_discs(distance_px=0)
-    truth[36, 5:60] = 3
-    labels = probabilities_to_labels(make_targets(truth, BOTH), BOTH, InstanceSettings())
+    ground_truth = two_discs(distance_px=0)
+    ground_truth[36, 5:60] = 3
+    labels = probabilities_to_labels(make_targets(ground_truth, BOTH), BOTH, InstanceSettings())
     assert labels.max() == 2
     assert len(np.unique(labels[36, 5:60])) == 1
-    np.testing.assert_array_equal(labels > 0, truth > 0)
+    np.testing.assert_array_equal(labels > 0, ground_truth > 0)
 
 
 @pytest.mark.parametrize(("min_seed_px", "n"), [(8, 1), (3, 2)])

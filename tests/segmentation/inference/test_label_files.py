@@ -12,9 +12,9 @@ from somanet.io.datasets.writers import write_kaggle
 from somanet.segmentation.inference.input_files import Input, find_inputs
 from somanet.segmentation.inference.label_files import Labelled, predict_files
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.inference.size_warnings import notes_on
+from somanet.segmentation.inference.size_warnings import warnings_for
 from somanet.segmentation.network.checkpoint import load_checkpoint
-from somanet.segmentation.network.serves import Serves
+from somanet.segmentation.network.intended_use import IntendedUse
 from tests.worlds import save_bright_network, scene
 
 
@@ -44,7 +44,7 @@ def test_a_prediction_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"set.zip", "model"}
 
 
-SERVES = Serves(diameter_px=(8, 50))  # typically 20 px
+INTENDED_USE = IntendedUse(diameter_px=(8, 50))  # typically 20 px
 
 
 def labelled(
@@ -55,7 +55,7 @@ def labelled(
 
 
 def notes(*each: Labelled, factor: float = 1.0) -> list[str]:
-    return list(notes_on(each, SERVES, factor=factor))
+    return list(warnings_for(each, INTENDED_USE, factor=factor))
 
 
 def test_somas_of_the_networks_size_need_no_note() -> None:
@@ -88,7 +88,7 @@ def test_nothing_found_is_told_with_the_way_out() -> None:
     assert "somas of 70 px" in note
     [note] = notes(labelled("a"), factor=0.5)
     assert "No soma was detected at --rescale 0.5." in note
-    assert list(notes_on([labelled("a")], Serves(), factor=1)) == []  # without a range there is no warning
+    assert list(warnings_for([labelled("a")], IntendedUse(), factor=1)) == []  # without a range there is no warning
 
 
 def test_pages_that_were_taken_for_time_points_are_told_once() -> None:

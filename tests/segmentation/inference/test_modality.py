@@ -15,9 +15,15 @@ from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.datasets.splits import read_split
 from somanet.io.movies import open_movie
-from somanet.segmentation.inference.modality import Shown, check_modality, not_fluorescence, sampled, sampled_frames
+from somanet.segmentation.inference.modality import (
+    ModalityInput,
+    check_modality,
+    not_fluorescence,
+    sample_frames,
+    sample_indices,
+)
 from somanet.segmentation.network.inputs import measure_exposure, to_unit
-from somanet.segmentation.network.serves import Serves
+from somanet.segmentation.network.intended_use import IntendedUse
 from somanet.simulation import neuron_crops
 
 Image = NDArray[np.generic]
@@ -85,15 +91,15 @@ def test_other_microscopy_is_told_apart(name: str) -> None:
     assert words in found
 
 
-def shown(name: str, *images: Image) -> Shown:
-    return Shown(name, lambda: images)
+def shown(name: str, *images: Image) -> ModalityInput:
+    return ModalityInput(name, lambda: images)
 
 
-FLUORESCENT = Serves(modality="fluorescence")
+FLUORESCENT = IntendedUse(modality="fluorescence")
 
 
 def test_a_network_that_promises_nothing_refuses_nothing() -> None:
-    check_modality([shown("a.png", stained())], Serves())
+    check_modality([shown("a.png", stained())], IntendedUse())
     check_modality([shown("a.png", GREY)], FLUORESCENT)
 
 
@@ -119,13 +125,13 @@ def test_a_movie_is_what_most_of_its_frames_are() -> None:
 
 
 @pytest.mark.parametrize(("n", "expected"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (64, [0, 32, 63])])
-def test_first_middle_and_last_frame_are_looked_at(n: int, expected: list[int]) -> None:
-    assert list(sampled(n)) == expected
-    assert sampled_frames(range(10, 10 + n)) == [10 + t for t in expected]
+def test_first_middle_and_last_frame_are_sampled(n: int, expected: list[int]) -> None:
+    assert list(sample_indices(n)) == expected
+    assert sample_frames(range(10, 10 + n)) == [10 + t for t in expected]
 
 
-def test_of_nothing_nothing_is_looked_at() -> None:
-    assert sampled(0) == ()
+def test_nothing_is_sampled_of_nothing() -> None:
+    assert sample_indices(0) == ()
 
 
 def kind_of(image: Image) -> str:

@@ -32,7 +32,7 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 @given(height=st.integers(1, 70), width=st.integers(1, 70))
-def test_any_size_is_answered_at_its_size(height: int, width: int) -> None:
+def test_any_size_is_predicted_at_its_size(height: int, width: int) -> None:
     """A network with a receptive field of one pixel shows that nothing is shifted."""
     model = convolution(1)
     image = picture(height, width)
@@ -42,7 +42,7 @@ def test_any_size_is_answered_at_its_size(height: int, width: int) -> None:
     np.testing.assert_allclose(predict_probabilities(model, image, SPEC), expected, atol=1e-6)
 
 
-def test_a_deep_network_answers_any_size() -> None:
+def test_a_deep_network_takes_any_size() -> None:
     torch.manual_seed(0)
     model = PaperUNet(classes=2)
     spec = ModelSpec(outputs=("soma", "boundary"))

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from somanet.segmentation.inference.diameters import diameters_px
 from somanet.segmentation.inference.instances import probabilities_to_labels
-from somanet.segmentation.inference.rescaling import answer_rescaled, resize, settings_at
+from somanet.segmentation.inference.rescaling import predict_rescaled, resize, settings_at
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.models import build_model
 from somanet.segmentation.network.settings import InstanceSettings, ModelSpec
@@ -47,7 +47,7 @@ def test_the_maps_have_the_images_size(height: int, width: int, factor: float, c
         assert resized.dtype == np.uint8
         return np.full((2, *resized.shape[:2]), 0.25, np.float32)
 
-    maps = answer_rescaled(answer, image.astype(np.uint8), factor)
+    maps = predict_rescaled(answer, image.astype(np.uint8), factor)
     assert maps.shape == (2, height, width)
     assert maps.dtype == np.float32
     np.testing.assert_allclose(maps, 0.25, rtol=1e-6)
@@ -77,7 +77,7 @@ def test_a_large_disk_is_found_where_the_network_knows_small_ones() -> None:
     image = disk((150, 210), (66, 120), 60)
     settings = InstanceSettings()
     assert not probabilities_to_labels(knows_20_px(image), ["soma"], settings).any()
-    labels = probabilities_to_labels(answer_rescaled(knows_20_px, image, 0.33), ["soma"], settings_at(settings, 0.33))
+    labels = probabilities_to_labels(predict_rescaled(knows_20_px, image, 0.33), ["soma"], settings_at(settings, 0.33))
     assert labels.shape == image.shape
     [diameter] = diameters_px(labels)
     assert diameter == pytest.approx(60, abs=2)
@@ -90,7 +90,7 @@ def test_a_large_disk_is_found_where_the_network_knows_small_ones() -> None:
 def test_an_object_keeps_its_place_and_size(factor: float, y: float, x: float) -> None:
     """A disk of 40 px, wherever it lies and whatever the factor."""
     image = disk((131, 187), (y, x), 40)
-    bright = answer_rescaled(lambda seen: (seen > 125).astype(np.float32)[None], image, factor)
+    bright = predict_rescaled(lambda seen: (seen > 125).astype(np.float32)[None], image, factor)
     labels = probabilities_to_labels(bright, ["soma"], InstanceSettings())
     [diameter] = diameters_px(labels)
     within = 1 + 0.6 / factor  # a network's mask is accurate to about half a pixel of its input

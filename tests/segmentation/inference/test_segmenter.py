@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from somanet.core.errors import SomaNetError
 from somanet.segmentation.inference.objects import measure_objects
 from somanet.segmentation.inference.prediction import TILE_PX, predict_probabilities
-from somanet.segmentation.inference.rescaling import answer_rescaled
+from somanet.segmentation.inference.rescaling import predict_rescaled
 from somanet.segmentation.inference.segmenter import Segmented, Segmenter, confidence_of
 from somanet.segmentation.network.checkpoint import Checkpoint
+from somanet.segmentation.network.intended_use import IntendedUse
 from somanet.segmentation.network.models import build_model
-from somanet.segmentation.network.serves import Serves
 from somanet.segmentation.network.settings import InstanceSettings, ModelSpec
-from somanet.segmentation.network.temperature import Temperature
+from somanet.segmentation.network.temperature import TemperatureScaling
 from tests.worlds import TWO_SOMAS, bright_network, draw, photograph
 
 LABELS = draw(TWO_SOMAS)
@@ -56,8 +56,8 @@ class Constant(nn.Module):
 
 
 def network(model: nn.Module, temperature: float | None = None, **spec: object) -> Checkpoint:
-    calibration = None if temperature is None else Temperature(temperature=temperature, **MEASURED)
-    return Checkpoint(model.eval(), ModelSpec(**spec), "0" * 64, calibration=calibration)
+    scaling = None if temperature is None else TemperatureScaling(temperature=temperature, **MEASURED)
+    return Checkpoint(model.eval(), ModelSpec(**spec), "0" * 64, temperature_scaling=scaling)
 
 
 def turned(array_YX: np.ndarray) -> list[np.ndarray]:
@@ -66,41 +66,41 @@ def turned(array_YX: np.ndarray) -> list[np.ndarray]:
     return [a, a[::-1], a[:, ::-1], a[::-1, ::-1], t, t[::-1], t[:, ::-1], t[::-1, ::-1]]
 
 
-@pytest.mark.parametrize("symmetries", [4, 8])
+@pytest.mark.parametrize("tta", [4, 8])
 @pytest.mark.parametrize("image", [photograph(LABELS), RNG_IMAGE], ids=["YX", "YXC"])
-def test_a_network_that_turns_with_the_image_says_the_same(symmetries: int, image: np.ndarray) -> None:
+def test_a_network_that_turns_with_the_image_predicts_the_same(tta: int, image: np.ndarray) -> None:
     """The bright network has a receptive field of one pixel."""
     once = Segmenter.of(bright_network(), ModelSpec())
-    often = dataclasses.replace(once, symmetries=symmetries)
+    often = dataclasses.replace(once, tta=tta)
     assert often.probabilities(image).shape == (1, *image.shape[:2])
     np.testing.assert_allclose(often.probabilities(image), once.probabilities(image), atol=1e-6)
     np.testing.assert_array_equal(often.labels(image), once.labels(image))
 
 
-@pytest.mark.parametrize("symmetries", [4, 8])
-def test_a_slope_of_the_networks_own_is_averaged_away(symmetries: int) -> None:
+@pytest.mark.parametrize("tta", [4, 8])
+def test_a_slope_of_the_networks_own_is_averaged_away(tta: int) -> None:
     """An even image, 32 × 64: the mean over flips has the same value at a pixel and at its mirror images."""
     image = np.full((32, 64), 40, np.uint8)
     segmenter = Segmenter.of(Sloping(0.02), ModelSpec())
     once = segmenter.probabilities(image)[0]
-    mean = dataclasses.replace(segmenter, symmetries=symmetries).probabilities(image)[0]
+    mean = dataclasses.replace(segmenter, tta=tta).probabilities(image)[0]
     assert once[-1, -1] - once[0, 0] > 0.5  # sigmoid(-0.34) against sigmoid(-0.34 + 0.02 (31 + 126))
     for mirrored in turned(mean)[:4]:
         np.testing.assert_allclose(mirrored, mean, atol=1e-6)
     # by hand, at the first pixel: the network's output at the four corners of its input, upright and on its side
     corners = [once[0, 0], once[0, -1], once[-1, 0], once[-1, -1]]
-    if symmetries == 8:
+    if tta == 8:
         y_x = [(0, 0), (0, 31), (63, 0), (63, 31)]
         level = 40 / 255 - 0.5
         corners += [1 / (1 + np.exp(-(level + 0.02 * (y + 2 * x)))) for y, x in y_x]
     assert mean[0, 0] == pytest.approx(np.mean(corners), abs=1e-5)
 
 
-def test_eight_symmetries_are_all_eight() -> None:
+def test_tta_of_eight_takes_all_eight() -> None:
     """Whichever way the image is turned, the mean turns with it, though the network alone does not."""
     image = np.random.default_rng(0).integers(0, 255, (32, 64)).astype(np.uint8)
     segmenter = Segmenter.of(Sloping(0.02), ModelSpec())
-    eight = dataclasses.replace(segmenter, symmetries=8)
+    eight = dataclasses.replace(segmenter, tta=8)
     mean = eight.probabilities(image)[0]
     for seen, expected in zip(turned(image), turned(mean), strict=True):
         np.testing.assert_allclose(eight.probabilities(np.ascontiguousarray(seen))[0], expected, atol=1e-6)
@@ -112,18 +112,18 @@ def test_large_images_turn_in_tiles() -> None:
     image = np.zeros((40, TILE_PX + 30), np.uint8)
     image[10:20, 1000:1020] = 255
     once = Segmenter.of(bright_network(), ModelSpec())
-    eight = dataclasses.replace(once, symmetries=8)
+    eight = dataclasses.replace(once, tta=8)
     np.testing.assert_allclose(eight.probabilities(image), once.probabilities(image), atol=1e-5)
 
 
-def test_one_network_seen_once_says_what_it_always_said() -> None:
+def test_one_network_without_tta_gives_its_plain_output() -> None:
     spec = ModelSpec(outputs=("soma", "boundary"))
     model = build_model(spec).eval()
     found = Segmenter.of(model, spec).probabilities(RNG_IMAGE)
     np.testing.assert_array_equal(found, predict_probabilities(model, RNG_IMAGE, spec))
 
 
-def test_an_ensemble_says_the_mean() -> None:
+def test_an_ensemble_gives_the_mean() -> None:
     """0.2, 0.4 and 0.9: 0.5 in every output."""
     networks = tuple(network(Constant(p, 2), outputs=("soma", "boundary")) for p in (0.2, 0.4, 0.9))
     found = Segmenter(networks).probabilities(photograph(LABELS))
@@ -150,11 +150,11 @@ def test_images_enter_each_network_in_its_own_way() -> None:
     np.testing.assert_allclose(Segmenter((stored, stretched)).probabilities(image), np.mean(each, axis=0), atol=1e-6)
 
 
-def test_resizing_goes_with_symmetries_and_ensembles() -> None:
+def test_resizing_goes_with_tta_and_ensembles() -> None:
     networks = (network(bright_network()), network(Constant(0.2)))
     image = photograph(LABELS)
-    found = Segmenter(networks, symmetries=8, rescale=0.5)
-    alone = answer_rescaled(lambda seen: predict_probabilities(networks[0].model, seen, ModelSpec()), image, 0.5)
+    found = Segmenter(networks, tta=8, rescale=0.5)
+    alone = predict_rescaled(lambda seen: predict_probabilities(networks[0].model, seen, ModelSpec()), image, 0.5)
     np.testing.assert_allclose(found.probabilities(image), (alone + np.float32(0.2)) / 2, atol=1e-5)
     assert found.at(2.0) == dataclasses.replace(found, rescale=2.0)
 
@@ -196,18 +196,18 @@ def test_objects_are_rows_with_place_size_and_confidence() -> None:
     assert len(measure_objects(Segmented(np.zeros((4, 7), np.int32), np.empty(0)))) == 0
 
 
-def test_any_networks_microscopy_is_what_an_ensemble_serves() -> None:
+def test_any_networks_microscopy_is_the_intended_use_of_an_ensemble() -> None:
     one = network(Constant(0.5))
-    other = dataclasses.replace(one, serves=Serves(modality="fluorescence", diameter_px=(5, 9)))
-    sized = dataclasses.replace(one, serves=Serves(diameter_px=(10, 40)))
-    assert Segmenter((sized, other)).serves == Serves(modality="fluorescence", diameter_px=(10, 40))
-    assert Segmenter((sized, one)).serves == sized.serves
+    other = dataclasses.replace(one, intended_use=IntendedUse(modality="fluorescence", diameter_px=(5, 9)))
+    sized = dataclasses.replace(one, intended_use=IntendedUse(diameter_px=(10, 40)))
+    assert Segmenter((sized, other)).intended_use == IntendedUse(modality="fluorescence", diameter_px=(10, 40))
+    assert Segmenter((sized, one)).intended_use == sized.intended_use
 
 
-@pytest.mark.parametrize("symmetries", [0, 2, 16])
-def test_other_numbers_of_symmetries_are_refused(symmetries: int) -> None:
-    with pytest.raises(SomaNetError, match=f"Expected 1, 4 .* or 8 .* found {symmetries}"):
-        Segmenter((network(Constant(0.5)),), symmetries=symmetries)
+@pytest.mark.parametrize("tta", [0, 2, 16])
+def test_other_numbers_of_tta_are_refused(tta: int) -> None:
+    with pytest.raises(SomaNetError, match=f"Expected 1, 4 .* or 8 .* found {tta}"):
+        Segmenter((network(Constant(0.5)),), tta=tta)
 
 
 def test_networks_with_other_outputs_are_refused() -> None:

@@ -163,6 +163,6 @@ class Loose(nn.Module):
         return self.gain * self.layer(x_NCHW)
 
 
-def test_a_network_that_cannot_be_ordered_says_so() -> None:
+def test_a_network_that_cannot_be_ordered_is_refused() -> None:
     with pytest.raises(SomaNetError, match="gain belongs to none"):
         blocks_from_output(Loose())

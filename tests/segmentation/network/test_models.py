@@ -25,7 +25,7 @@ def network(architecture: str = "Linknet", encoder: str | None = SMALL, *, seed:
 
 
 @pytest.mark.parametrize(("architecture", "encoder"), [("paper-unet", None), *((name, SMALL) for name in SMP)])
-def test_every_architecture_answers_at_the_images_size(architecture: str, encoder: str | None) -> None:
+def test_every_architecture_has_outputs_of_the_images_size(architecture: str, encoder: str | None) -> None:
     assert architecture in architectures()
     model = network(architecture, encoder, outputs=("soma", "boundary"))
     with torch.no_grad():
@@ -112,7 +112,7 @@ def test_encoder_weights_from_a_file_arrive_exactly(tmp_path: Path, encoder: str
     assert all(torch.equal(value, plain[name]) for name, value in model.decoder.state_dict().items())
 
 
-def test_a_grey_encoder_sees_a_colour_encoders_three_equal_channels(tmp_path: Path) -> None:
+def test_a_grey_encoder_equals_a_colour_encoder_on_three_equal_channels(tmp_path: Path) -> None:
     colour = network(seed=1).eval()
     path = saved(colour.encoder.model.state_dict(), tmp_path / "w.pth")
     grey = network(seed=2, encoder_weights=path, in_channels=1).eval()

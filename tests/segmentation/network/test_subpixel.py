@@ -19,7 +19,7 @@ SPEC = ModelSpec(
 )
 
 
-def test_every_pixel_gets_an_answer_of_every_output() -> None:
+def test_every_pixel_gets_a_value_of_every_output() -> None:
     model = build_model(SPEC).eval()
     with torch.inference_mode():
         assert model(torch.zeros(3, 3, 64, 96)).shape == (3, 2, 64, 96)

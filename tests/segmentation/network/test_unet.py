@@ -30,7 +30,7 @@ def test_channels_in_and_out_change_only_the_ends() -> None:
 
 
 @pytest.mark.parametrize("shape_YX", [(16, 48), (64, 96)])
-def test_the_answer_is_as_large_as_the_image(shape_YX: tuple[int, int]) -> None:
+def test_the_output_is_as_large_as_the_image(shape_YX: tuple[int, int]) -> None:
     model = PaperUNet(in_channels=1, classes=2).eval()
     with torch.no_grad():
         assert model(torch.zeros(3, 1, *shape_YX)).shape == (3, 2, *shape_YX)
@@ -46,7 +46,7 @@ def test_the_last_twelve_tensors_leave_the_deconvolution_out() -> None:
     assert isinstance(model.get_submodule("upsample1.1"), nn.BatchNorm2d)
 
 
-def test_skips_and_levels_reach_the_answer() -> None:
+def test_skips_and_levels_reach_the_output() -> None:
     """Every parameter has an effect: none is without a gradient."""
     torch.manual_seed(0)
     model = PaperUNet()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from somanet.training.comparison.networks import Network
+from somanet.training.comparison.networks import ComparedNetwork
 from tests.tools.pull_request.worlds import side
 from tests.training.comparison.worlds import network
 from tools.pull_request.changes import Change, compare_sides
@@ -17,7 +17,7 @@ BETTER = tuple(iou + 0.1 for iou in BEFORE)
 WORSE = tuple(iou - 0.1 for iou in BEFORE)
 
 
-def changes(base: list[Network], head: list[Network]) -> dict[str, Change]:
+def changes(base: list[ComparedNetwork], head: list[ComparedNetwork]) -> dict[str, Change]:
     return {change.name: change for change in compare_sides(side(*base), side(*head))}
 
 

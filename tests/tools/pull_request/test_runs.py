@@ -29,7 +29,7 @@ stages:
     cmd: python tell.py
 """
 
-TELL = """\
+ECHO = """\
 import os, marker
 print("code of", marker.NAME, os.environ.get("MLFLOW_TRACKING_URI", "no server"))
 """
@@ -44,7 +44,7 @@ def test_every_stage_has_its_time(project: Path) -> None:
     (project / "dvc.yaml").write_text(SLOW_GRAPH, encoding="utf-8")
     head = commit(project, "slow")
     lines: list[str] = []
-    run = run_pipeline(project, tell=lines.append)
+    run = run_pipeline(project, echo=lines.append)
     assert (run.commit, run.dirty, run.status, run.failed, run.error) == (head, False, 0, None, None)
     assert set(run.stages) == {"quick", "slow"}
     assert run.stages["slow"] >= 1
@@ -57,7 +57,7 @@ def test_every_stage_has_its_time(project: Path) -> None:
 def test_a_failure_names_its_stage(project: Path) -> None:
     (project / "copy_scores.py").write_text("raise SystemExit('no scores today')\n", encoding="utf-8")
     lines: list[str] = []
-    run = run_pipeline(project, tell=lines.append)
+    run = run_pipeline(project, echo=lines.append)
     assert run.status != 0
     assert run.dirty
     assert run.failed is not None
@@ -73,15 +73,15 @@ def test_a_folder_runs_its_own_code(project: Path, tmp_path: Path, monkeypatch: 
     (tmp_path / "marker.py").write_text("NAME = 'the caller'\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
-    for name, content in (("dvc.yaml", WHOSE_CODE), ("tell.py", TELL), ("marker.py", "NAME = 'the base'\n")):
+    for name, content in (("dvc.yaml", WHOSE_CODE), ("tell.py", ECHO), ("marker.py", "NAME = 'the base'\n")):
         (project / name).write_text(content, encoding="utf-8")
     base = commit(project, "base")
     (project / "marker.py").write_text("NAME = 'the branch'\n", encoding="utf-8")
     commit(project, "branch")
     lines: list[str] = []
-    run_base(project, base, tell=lines.append)
+    run_base(project, base, echo=lines.append)
     assert "code of the base no server" in lines
-    run_pipeline(project, tell=lines.append)
+    run_pipeline(project, echo=lines.append)
     assert "code of the branch http://server" in lines
 
 
@@ -90,17 +90,17 @@ def test_the_base_runs_beside_the_branch_and_once(project: Path) -> None:
     """Its results are compared, with times; the branch's files are not touched; a second call runs nothing."""
     base = git(project, "rev-parse", "HEAD~1")
     before = git(project, "status", "--porcelain")
-    run = run_base(project, base, tell=quiet)
+    run = run_base(project, base, echo=quiet)
     # `compare` has all its outputs in git, and they follow from the same scores: nothing to run.
     assert (run.commit, run.status) == (base, 0)
     assert set(run.stages) == {"evaluate@kept", "evaluate@tuned", "evaluate@gone"}
     assert git(project, "status", "--porcelain") == before
     assert (project / BASE / "reports/evaluate/tuned/per_image.csv").exists()
     lines: list[str] = []
-    assert run_base(project, base, tell=lines.append) == run
+    assert run_base(project, base, echo=lines.append) == run
     assert lines == [f"{base[:9]} has already run on this kind of machine: {BASE}"]
 
-    run_pipeline(project, tell=quiet)
+    run_pipeline(project, echo=quiet)
     write_report(project, base="HEAD~1", output=project / "build/report.md")
     page = unpadded((project / "build/report.md").read_text(encoding="utf-8"))
     assert "Both sides ran on the same kind of machine with the same libraries." in page
@@ -136,7 +136,7 @@ def test_a_folder_is_believed_by_its_record(
     write_text(project / BASE / RECORD, text)
     write_text(project / BASE / "left over", "")
     monkeypatch.setattr(sides, "run_pipeline", run_it)
-    assert run_base(project, base, tell=quiet) == good
+    assert run_base(project, base, echo=quiet) == good
     assert ran == [project / BASE] * runs
     assert (project / BASE / "left over").exists() is not bool(runs)
     assert not runs or git(project / BASE, "rev-parse", "HEAD") == base
@@ -153,8 +153,8 @@ def test_a_base_that_fails_is_said_and_the_branch_is_reported(project: Path) -> 
     for path in ("params.yaml", "compare.py", "dvc.lock", "given", "reports"):
         git(project, "checkout", "--quiet", "main", "--", path)
     commit(project, "repaired")
-    run_pipeline(project, tell=quiet)
-    assert run_base(project, broken, tell=quiet).failed == "compare"
+    run_pipeline(project, echo=quiet)
+    assert run_base(project, broken, echo=quiet).failed == "compare"
     write_report(project, base="HEAD~1", output=project / "build/report.md")
     page = unpadded((project / "build/report.md").read_text(encoding="utf-8"))
     assert "**Base's pipeline failed in stage `compare`.**" in page

@@ -11,7 +11,7 @@ import yaml
 
 from somanet.core.files import write_json, write_text
 from somanet.io.tables import write_table
-from somanet.training.comparison.networks import Network
+from somanet.training.comparison.networks import ComparedNetwork
 from tests.training.comparison.worlds import network
 from tools.pull_request.runs import PipelineRun
 from tools.pull_request.sides import Side
@@ -97,7 +97,7 @@ def give(folder: Path, networks: Mapping[str, Sequence[float]], *, rates: Mappin
         write_table(folder / "given" / name / "per_image.csv", made.per_image)
 
 
-def side(*networks: Network, absent: Mapping[str, str] | None = None, run: PipelineRun | None = None) -> Side:
+def side(*networks: ComparedNetwork, absent: Mapping[str, str] | None = None, run: PipelineRun | None = None) -> Side:
     """A side of which only the scores matter."""
     return Side(Path("nowhere"), run, (), None, {made.name: made for made in networks}, absent or {})
 

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from somanet.training.comparison.figure import BLUE, MAX_NETWORKS, MAX_SCATTERS, ORANGE, comparison_figure
-from somanet.training.comparison.networks import Cost, Network
+from somanet.training.comparison.networks import ComparedNetwork, Cost
 from somanet.training.comparison.pairing import pair_networks
 from tests.training.comparison.worlds import metrics, network
 
@@ -32,7 +32,7 @@ def words(figure: Figure) -> set[str]:
 
 
 def test_without_pairs_it_shows_scores_with_their_intervals() -> None:
-    figure = comparison_figure([Network("one", "", metrics(0.1)), Network("silent", "", metrics(None))])
+    figure = comparison_figure([ComparedNetwork("one", "", metrics(0.1)), ComparedNetwork("silent", "", metrics(None))])
     axes = figure.get_axes()
     assert [ax.get_title() for ax in axes] == ["IoU", "precision", "accuracy"]
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["one", "silent"]

@@ -12,16 +12,16 @@ from somanet.core.errors import SomaNetError
 from somanet.evaluation.image_tables import SCORES
 from somanet.io.images import read_image
 from somanet.training.comparison.artefact import FILES, write_comparison
-from somanet.training.comparison.networks import Cost, Network
+from somanet.training.comparison.networks import ComparedNetwork, Cost
 from somanet.training.comparison.page import comparison_markdown
 from somanet.training.comparison.pairing import pair_networks
 from tests.markdown_tables import unpadded
 from tests.training.comparison.worlds import image_table, metrics, network
 
 NETWORKS = [
-    Network("baseline", "untouched", metrics(0.25)),
-    Network("tuned", "last 3 blocks", metrics(0.5, spread=0.02, n_seeds=3), cost=Cost(61.4, 9121)),
-    Network("silent", "finds nothing", metrics(None)),
+    ComparedNetwork("baseline", "untouched", metrics(0.25)),
+    ComparedNetwork("tuned", "last 3 blocks", metrics(0.5, spread=0.02, n_seeds=3), cost=Cost(61.4, 9121)),
+    ComparedNetwork("silent", "finds nothing", metrics(None)),
 ]
 NUCLEI = {"paper": metrics(0.75)}
 EIGHT = [0.5, 0.6, 0.7, 0.8, 0.5, 0.6, 0.7, 0.8]
@@ -65,7 +65,7 @@ def test_the_cells() -> None:
 
 
 def test_speed_has_a_column_only_where_somebody_measured_it() -> None:
-    quick = Network("quick", "", metrics(0.5), cost=Cost(inference_mpx_per_s=3.456))
+    quick = ComparedNetwork("quick", "", metrics(0.5), cost=Cost(inference_mpx_per_s=3.456))
     [first, *_] = tables(comparison_markdown([NETWORKS[0], quick]))
     assert first[0][-1] == "Mpx / s"
     assert [row[-1] for row in first[2:]] == ["–", "3.46"]
@@ -77,7 +77,7 @@ def test_a_score_without_an_interval_is_still_shown() -> None:
     row = metrics(0.5)
     row["interval95"]["iou"] = [None, None]
     row["interior"] = {"iou": 0.5}
-    scores, interior = tables(comparison_markdown([Network("a", "", row)]))
+    scores, interior = tables(comparison_markdown([ComparedNetwork("a", "", row)]))
     assert scores[2][3] == "0.50 [nan, nan]"
     assert interior[2][1:3] == ["0.50", "–"]
 
@@ -116,7 +116,7 @@ def test_the_page_says_what_few_images_cannot_show() -> None:
 
 
 def test_who_has_no_table_is_named() -> None:
-    networks = [*PAIRED, Network("bare", "", metrics(0.5, n_images=8))]
+    networks = [*PAIRED, ComparedNetwork("bare", "", metrics(0.5, n_images=8))]
     text = comparison_markdown(networks, pair_networks(networks))
     assert "Not in this table, for lack of per-image scores: bare." in text
     assert [row[0] for row in tables(text)[1][2:]] == ["low", "high"]
@@ -124,14 +124,14 @@ def test_who_has_no_table_is_named() -> None:
 
 def test_an_image_without_predictions_counts_with_its_somas() -> None:
     """1 of 4 found on every other image, without false ones: recall 4/32 against 16/32; the precision is still 1."""
-    networks = [PAIRED[1], Network("gaps", "", metrics(0.4, n_images=8), image_table(EIGHT, tp=[0, 1] * 4))]
+    networks = [PAIRED[1], ComparedNetwork("gaps", "", metrics(0.4, n_images=8), image_table(EIGHT, tp=[0, 1] * 4))]
     row = tables(comparison_markdown(networks, pair_networks(networks)))[1][3]
     assert row[2] == "0.00 [0.00, 0.00], p 1"
     assert row[3].startswith("**−0.38 [")
 
 
 @pytest.mark.parametrize("networks", [NETWORKS, NETWORKS[:1], NETWORKS[2:], PAIRED], ids=["3", "1", "undefined", "2"])
-def test_the_files(networks: list[Network], tmp_path: Path) -> None:
+def test_the_files(networks: list[ComparedNetwork], tmp_path: Path) -> None:
     files = write_comparison(networks, tmp_path, nuclei=NUCLEI)
     assert files == [tmp_path / name for name in FILES]
     written = json.loads(files[0].read_text(encoding="utf-8"))
@@ -175,14 +175,14 @@ def test_equal_scores_give_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_other_numbers_of_images_are_refused_even_without_tables(tmp_path: Path) -> None:
-    other = Network("other", "", metrics(0.5, n_images=9))
+    other = ComparedNetwork("other", "", metrics(0.5, n_images=9))
     with pytest.raises(SomaNetError, match="baseline was scored on 5 images, other on 9"):
         write_comparison([NETWORKS[0], other], tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_costs_that_nobody_recorded_are_not_in_the_numbers(tmp_path: Path) -> None:
-    write_comparison([Network("a", "", metrics(0.5), cost=Cost(math.nan, 12.0, 2.5))], tmp_path)
+    write_comparison([ComparedNetwork("a", "", metrics(0.5), cost=Cost(math.nan, 12.0, 2.5))], tmp_path)
     row = json.loads((tmp_path / FILES[0]).read_text(encoding="utf-8"))["a"]
     assert (row["trainable_parameters"], row["inference_mpx_per_s"]) == (12, 2.5)
     assert "train_seconds" not in row

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from somanet.core.errors import SomaNetError
 from somanet.evaluation.image_tables import SCORES
-from somanet.training.comparison.networks import Network
+from somanet.training.comparison.networks import ComparedNetwork
 from somanet.training.comparison.pairing import pair_networks
 from tests.training.comparison.worlds import image_table, metrics, network
 
@@ -45,7 +45,7 @@ def test_ranks() -> None:
 def test_seeds_are_averaged_per_image_first() -> None:
     """Seeds 0.2 and 0.6 on every image are 0.4; the reference has 0.5: −0.1 everywhere, so no width."""
     seeds = pd.concat([image_table([0.2] * 3).assign(seed=0), image_table([0.6] * 3).assign(seed=1)])
-    pairing = pair_networks([Network("two", "", metrics(0.4), seeds), network("one", [0.5] * 3)])
+    pairing = pair_networks([ComparedNetwork("two", "", metrics(0.4), seeds), network("one", [0.5] * 3)])
     assert pairing is not None
     found = pairing.differences["two"]["iou"]
     assert (found.value, found.low, found.high) == pytest.approx((-0.1, -0.1, -0.1))
@@ -55,7 +55,7 @@ def test_the_best_is_so_by_its_reported_score() -> None:
     """2 and 8 somas: a finds 2 and 4, 6 of 10; b finds 1 and 6, 7 of 10, though a is better on average over images."""
     n_true = np.array([2, 8])
     pair = [
-        Network(name, "", metrics(0.5, n_images=2), image_table([0.5] * 2, tp=tp, n_true=n_true))
+        ComparedNetwork(name, "", metrics(0.5, n_images=2), image_table([0.5] * 2, tp=tp, n_true=n_true))
         for name, tp in (("a", [2, 4]), ("b", [1, 6]))
     ]
     pairing = pair_networks(pair, deciding="recall")
@@ -85,7 +85,7 @@ def test_the_order_of_images_does_not_matter(order: list[int]) -> None:
 
 
 def test_networks_without_tables_are_left_out_and_one_alone_is_no_pair() -> None:
-    unknown = Network("u", "", metrics(0.9, n_images=4))
+    unknown = ComparedNetwork("u", "", metrics(0.9, n_images=4))
     pairing = pair_networks([A, unknown, B])
     assert pairing is not None
     assert pairing.names == ("a", "b")
@@ -115,14 +115,14 @@ def drop(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
 )
 def test_what_cannot_be_paired_is_named(other: pd.DataFrame, words: str) -> None:
     with pytest.raises(SomaNetError, match=words):
-        pair_networks([A, Network("x", "", metrics(0.5, n_images=4), other)])
+        pair_networks([A, ComparedNetwork("x", "", metrics(0.5, n_images=4), other)])
 
 
 def test_unknown_references_and_scores() -> None:
     with pytest.raises(SomaNetError, match=r"no network 'z' to compare with\. Use one of a, b"):
         pair_networks([A, B], reference="z")
     with pytest.raises(SomaNetError, match="'u' has no per-image scores"):
-        pair_networks([A, B, Network("u", "", metrics(0.9, n_images=4))], reference="u")
+        pair_networks([A, B, ComparedNetwork("u", "", metrics(0.9, n_images=4))], reference="u")
     with pytest.raises(SomaNetError, match=r"no score 'dice' to compare by\. Use one of iou, precision"):
         pair_networks([A, B], deciding="dice")
     with pytest.raises(SomaNetError, match=r"Two networks share a name \(a\)"):

@@ -20,7 +20,7 @@ from somanet.provenance.mlflow.client import open_client
 from somanet.simulation import neuron_crops
 from somanet.training.comparison.artefact import write_comparison
 from somanet.training.comparison.pairing import pair_networks
-from somanet.training.comparison.sources import gather
+from somanet.training.comparison.sources import collect_networks
 from tests.training.comparison.worlds import image_table, scored, write_run
 from tests.worlds import make_project, mlflow_may_warn
 
@@ -78,7 +78,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, evaluations: list) -> tuple[P
 def test_seeds_of_one_training_are_one_network(base: tuple[Path, dict[str, str]], evaluations: list) -> None:
     """Its scores are those that the stage evaluate writes: values, spread and intervals."""
     root, ids = base
-    [network] = gather([ids["seed1"], ids["seed0"]], root=root).networks
+    [network] = collect_networks([ids["seed1"], ids["seed0"]], root=root).networks
     assert (network.name, network.what, network.runs) == ("all", "finetune", {0: ids["seed0"], 1: ids["seed1"]})
     assert (network.cost.train_seconds, network.cost.trainable_parameters) == (70, 9121)
     expected = average_seeds(evaluations, seed=0)
@@ -95,7 +95,7 @@ def test_an_experiment_gives_its_evaluated_runs_the_best_first(
     base: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     root, ids = base
-    found = gather([], root=root, experiment="finetune")
+    found = collect_networks([], root=root, experiment="finetune")
     assert [one.name for one in found.networks] == ["all", "last3"]
     assert found.notes == [f"Left out, as they have no evaluation: sweep ({ids['bare'][:8]})."]
     write_comparison(found.networks, tmp_path, notes=found.notes)
@@ -110,17 +110,17 @@ def test_a_training_repeated_is_not_a_seed(base: tuple[Path, dict[str, str]]) ->
     runs = [
         write_run(root, "twice", {"neurons": image_table([0.5] * 3)}, params=settings, experiment="t") for _ in "ab"
     ]
-    names = [one.name for one in gather(runs, root=root).networks]
+    names = [one.name for one in collect_networks(runs, root=root).networks]
     assert names == [f"twice ({run[:8]})" for run in runs]
 
 
 def test_data_to_choose_from(base: tuple[Path, dict[str, str]]) -> None:
     root, ids = base
-    both = gather([ids["both"], ids["seed0"]], root=root).networks  # only neurons are shared
+    both = collect_networks([ids["both"], ids["seed0"]], root=root).networks  # only neurons are shared
     assert {one.metrics["n_images"] for one in both} == {5}
     with pytest.raises(SomaNetError, match="scored on neurons and on nuclei: choose one with --scored-on"):
-        gather([ids["both"]], root=root)
-    [nuclei] = gather([ids["both"]], root=root, scored_on="nuclei").networks
+        collect_networks([ids["both"]], root=root)
+    [nuclei] = collect_networks([ids["both"]], root=root, scored_on="nuclei").networks
     assert nuclei.metrics["n_images"] == 3
 
 
@@ -128,7 +128,7 @@ def test_a_run_file_names_its_run_and_a_folder_too(base: tuple[Path, dict[str, s
     root, ids = base
     write_json(tmp_path / "model/mlflow_run.json", {"run_id": ids["seed0"]})
     for source in ("model", "model/mlflow_run.json"):
-        [network] = gather([str(tmp_path / source)], root=root).networks
+        [network] = collect_networks([str(tmp_path / source)], root=root).networks
         assert network.runs == {0: ids["seed0"]}
 
 
@@ -143,7 +143,7 @@ def test_a_run_file_names_its_run_and_a_folder_too(base: tuple[Path, dict[str, s
 def test_runs_that_cannot_be_compared(base: tuple[Path, dict[str, str]], key: str, words: str) -> None:
     root, ids = base
     with pytest.raises(SomaNetError, match=words):
-        gather([ids.get(key, key)], root=root)
+        collect_networks([ids.get(key, key)], root=root)
 
 
 def test_a_study_is_what_lies_below_its_run(base: tuple[Path, dict[str, str]]) -> None:
@@ -156,9 +156,9 @@ def test_a_study_is_what_lies_below_its_run(base: tuple[Path, dict[str, str]]) -
     write_run(root, "beside", table, experiment="s")
     unfinished = write_run(root, "unfinished", table, experiment="s", tags=below)
     open_client(root).set_terminated(unfinished, "KILLED")
-    assert sorted(network.name for network in gather([], root=root, study=parent).networks) == ["one", "two"]
+    assert sorted(network.name for network in collect_networks([], root=root, study=parent).networks) == ["one", "two"]
     with pytest.raises(SomaNetError, match=f"Below the run {unfinished} there is no finished run to compare"):
-        gather([], root=root, study=unfinished)
+        collect_networks([], root=root, study=unfinished)
 
 
 def test_a_deleted_run_is_called_that(base: tuple[Path, dict[str, str]]) -> None:
@@ -166,7 +166,7 @@ def test_a_deleted_run_is_called_that(base: tuple[Path, dict[str, str]]) -> None
     run = write_run(root, "old", {}, experiment="t")
     open_client(root).delete_run(run)
     with pytest.raises(SomaNetError, match=f"was deleted in MLflow.*mlflow runs restore --run-id {run}`"):
-        gather([run], root=root)
+        collect_networks([run], root=root)
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,13 @@ def test_a_deleted_run_is_called_that(base: tuple[Path, dict[str, str]]) -> None
 )
 def test_experiments_that_cannot_be_compared(base: tuple[Path, dict[str, str]], experiment: str, words: str) -> None:
     with pytest.raises(SomaNetError, match=words):
-        gather([], root=base[0], experiment=experiment)
+        collect_networks([], root=base[0], experiment=experiment)
 
 
 def test_runs_of_other_images_are_told_apart(base: tuple[Path, dict[str, str]]) -> None:
     root, ids = base
     other = write_run(root, "elsewhere", {"neurons": image_table([0.5] * 3)}, experiment="t")
-    networks = gather([ids["seed0"], other], root=root).networks
+    networks = collect_networks([ids["seed0"], other], root=root).networks
     with pytest.raises(SomaNetError, match=r"all and elsewhere were scored on different images \(5 and 3\)"):
         pair_networks(networks)
 
@@ -196,14 +196,14 @@ def test_a_damaged_table_is_one_line(base: tuple[Path, dict[str, str]]) -> None:
     [file] = (root / "mlruns/artifacts").rglob(f"{run}/artifacts/tables/*.csv")
     file.write_bytes(b"\x00\xff\xfe,,\n\xff")
     with pytest.raises(SomaNetError, match=r"The table neurons_per_image\.csv of run .* cannot be read"):
-        gather([run], root=root)
+        collect_networks([run], root=root)
 
 
 def test_another_table_of_that_name_is_one_line(base: tuple[Path, dict[str, str]]) -> None:
     root, _ = base
     run = write_run(root, "odd", {"neurons": pd.DataFrame({"image": ["a"]})}, experiment="t")
     with pytest.raises(SomaNetError, match=r"odd \(.*\): the per-image table lacks \['name', 'n_true', 'iou'"):
-        gather([run], root=root)
+        collect_networks([run], root=root)
 
 
 def test_many_runs_take_as_few_questions_of_the_store_as_a_few(
@@ -221,7 +221,7 @@ def test_many_runs_take_as_few_questions_of_the_store_as_a_few(
         asked.clear()
         event.listen(Engine, "before_cursor_execute", count)
         try:
-            found = gather([], root=root, experiment="sweep")
+            found = collect_networks([], root=root, experiment="sweep")
         finally:
             event.remove(Engine, "before_cursor_execute", count)
         assert len(found.networks) == n_runs

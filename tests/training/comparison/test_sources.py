@@ -10,7 +10,7 @@ import pytest
 from somanet.core.errors import SomaNetError
 from somanet.core.files import write_json
 from somanet.io.tables import write_table
-from somanet.training.comparison.sources import gather, read_scores, read_variant
+from somanet.training.comparison.sources import collect_networks, read_scores, read_variant
 from tests.training.comparison.worlds import image_table, metrics
 
 
@@ -36,14 +36,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_files_folders_and_variants_by_name(project: Path) -> None:
-    found = gather(["mine.json", "theirs", "last3"], root=project).networks
+    found = collect_networks(["mine.json", "theirs", "last3"], root=project).networks
     assert [one.name for one in found] == ["mine", "theirs", "last3"]
     assert [one.per_image is not None for one in found] == [True, False, True]
     assert list(found[0].per_image["name"]) == ["NA", "007", "x"]  # type: ignore[index]
 
 
 def test_all_variants(project: Path) -> None:
-    found = gather([], root=project, variants=True).networks
+    found = collect_networks([], root=project, variants=True).networks
     assert [one.name for one in found] == ["all", "last3"]
     assert (found[0].cost.train_seconds, found[0].cost.trainable_parameters) == (61.4, 9121)
     assert list(found[0].runs) == [9, 10]
@@ -70,11 +70,11 @@ def test_words_and_speed_come_along(project: Path) -> None:
 )
 def test_what_is_not_there_is_named(project: Path, sources: list[str], words: str) -> None:
     with pytest.raises(SomaNetError, match=words):
-        gather(sources, root=project)
+        collect_networks(sources, root=project)
     assert not (project / "mlruns").exists()
 
 
 def test_a_folder_without_reports_has_no_variants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SomaNetError, match=r"no variant in reports/evaluate\. Run this in the folder of a profile"):
-        gather([], root=tmp_path, variants=True)
+        collect_networks([], root=tmp_path, variants=True)

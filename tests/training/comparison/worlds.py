@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.scores import Scores, score_dataset
 from somanet.io.datasets.layouts import LabelledImage
-from somanet.training.comparison.networks import Network
+from somanet.training.comparison.networks import ComparedNetwork
 
 THRESHOLDS = (0.5, 0.7)
 
@@ -46,19 +46,19 @@ def metrics(value: float | None, *, spread: float | None = None, n_seeds: int = 
     }
 
 
-def network(name: str, iou: Sequence[float], **arguments: Any) -> Network:
+def network(name: str, iou: Sequence[float], **arguments: Any) -> ComparedNetwork:
     """A network with given per-image IoU."""
     value = float(np.mean(iou))
-    return Network(name, "", metrics(value, n_images=len(iou)), image_table(iou, **arguments))
+    return ComparedNetwork(name, "", metrics(value, n_images=len(iou)), image_table(iou, **arguments))
 
 
-def flawed(truth: LabelledImage, *, seed: int) -> np.ndarray:
+def flawed(ground_truth: LabelledImage, *, seed: int) -> np.ndarray:
     """A prediction of an image: each soma lost with a chance of 0.3, or shifted by some pixels; sometimes noise."""
     rng = np.random.default_rng(seed)
-    labels = np.zeros_like(truth.labels)
-    for soma in range(1, int(truth.labels.max()) + 1):
+    labels = np.zeros_like(ground_truth.labels)
+    for soma in range(1, int(ground_truth.labels.max()) + 1):
         if rng.random() > 0.3:
-            labels[np.roll(truth.labels == soma, int(rng.integers(-3, 4)), axis=1)] = soma
+            labels[np.roll(ground_truth.labels == soma, int(rng.integers(-3, 4)), axis=1)] = soma
     if rng.random() < 0.5:
         labels[:3, :4] = 99
     return labels

@@ -34,7 +34,7 @@ class Fixed(nn.Module):
         return self.logits[None, :, None, None].expand(n, -1, height, width)
 
 
-def asks(*probabilities: float, **settings: Any) -> MeanTeacher:
+def computes(*probabilities: float, **settings: Any) -> MeanTeacher:
     return MeanTeacher(Fixed(*probabilities), UnlabelledSettings(**settings), total_steps=40)
 
 
@@ -50,12 +50,12 @@ PLAIN = torch.zeros(2, 3, 5, 7)
 
 def test_the_loss_is_the_mean_squared_difference_of_probabilities() -> None:
     """Teacher 0.9, 0.5 and 0.2, student 0.6 everywhere: (0.09 + 0.01 + 0.16) / 3."""
-    loss = asks(0.9, 0.5, 0.2).loss(logits(0.6), PLAIN)
+    loss = computes(0.9, 0.5, 0.2).loss(logits(0.6), PLAIN)
     assert float(loss.detach()) == pytest.approx(0.26 / 3, rel=1e-5)
 
 
 def test_only_the_student_learns() -> None:
-    teacher, student = asks(0.9, 0.5, 0.2), logits(0.6)
+    teacher, student = computes(0.9, 0.5, 0.2), logits(0.6)
     teacher.loss(student, PLAIN).backward()
     assert student.grad is not None
     assert float(student.grad.abs().max()) > 0
@@ -63,16 +63,16 @@ def test_only_the_student_learns() -> None:
 
 
 @pytest.mark.parametrize(("soma", "counts"), [(0.9, True), (0.8, True), (0.7, False), (0.3, False), (0.1, True)])
-def test_pixels_where_the_teacher_is_unsure_count_nothing(soma: float, counts: bool) -> None:
+def test_pixels_without_confidence_of_the_teacher_count_nothing(soma: float, counts: bool) -> None:
     """Probabilities of soma or background from 0.8 on; the other outputs use the soma's confidence."""
-    loss = asks(soma, 0.5, 0.2, confidence=0.8 - 1e-6).loss(logits(0.6), PLAIN)
+    loss = computes(soma, 0.5, 0.2, confidence=0.8 - 1e-6).loss(logits(0.6), PLAIN)
     expected = ((soma - 0.6) ** 2 + 0.01 + 0.16) / 3 if counts else 0.0
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-4, abs=1e-9)
 
 
-def test_unsure_pixels_do_not_make_the_others_weigh_more() -> None:
+def test_pixels_without_confidence_do_not_make_the_others_weigh_more() -> None:
     """Half of the pixels confident: half of the loss."""
-    teacher = asks(0.9, confidence=0.8)
+    teacher = computes(0.9, confidence=0.8)
     teacher._teacher = nn.Identity()
     answer = torch.logit(torch.tensor([0.9, 0.6])).view(1, 1, 1, 2)
     loss = teacher.loss(torch.zeros(1, 1, 1, 2), answer)
@@ -84,7 +84,7 @@ def test_unsure_pixels_do_not_make_the_others_weigh_more() -> None:
 
 def test_the_weight_rises_as_laine_and_aila_have_it() -> None:
     """40 steps, half of them ramp: at step 0 e^-5, at 10 exp(-5/4), from 20 on the whole."""
-    teacher = asks(0.5, weight=3.0, ramp_fraction=0.5)
+    teacher = computes(0.5, weight=3.0, ramp_fraction=0.5)
     weights = [teacher.weight(step) for step in range(40)]
     assert weights[0] == pytest.approx(3 * math.exp(-5))
     assert weights[10] == pytest.approx(3 * math.exp(-1.25))
@@ -93,7 +93,7 @@ def test_the_weight_rises_as_laine_and_aila_have_it() -> None:
 
 
 def test_without_a_ramp_the_weight_is_whole_from_the_first_step() -> None:
-    assert asks(0.5, weight=3.0, ramp_fraction=0).weight(0) == 3.0
+    assert computes(0.5, weight=3.0, ramp_fraction=0).weight(0) == 3.0
 
 
 # What is refused

@@ -16,7 +16,7 @@ from somanet.io.datasets.layouts import LabelledImage
 from somanet.segmentation.network.inputs import Exposure, measure_exposure, to_unit, unit_to_input
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.loop.augment import strong_view
-from somanet.training.loop.samples import EpochSampler, TrainingSamples, UnlabelledSamples, fit_square, widened
+from somanet.training.loop.samples import EpochSampler, TrainingSamples, UnlabelledSamples, fit_patch, widened
 from somanet.training.loop.settings import AugmentSettings, TrainSettings
 
 SPEC = ModelSpec(outputs=("soma", "boundary"))
@@ -149,7 +149,7 @@ def test_a_larger_images_range_holds_the_crops(seed: int, low: float, span: floa
 
 
 @pytest.mark.parametrize("kind", ["contrasts", "background"])
-def test_a_crop_is_seen_as_part_of_a_frame_with_a_brighter_soma(kind: Any) -> None:
+def test_a_crop_is_scaled_as_part_of_a_frame_with_a_brighter_soma(kind: Any) -> None:
     """A frame's crop without its brightest soma enters the network darker than the crop alone: training has both."""
     rng = np.random.default_rng(3)
     crop = np.full((32, 32), 0.2) + rng.normal(0, 0.01, (32, 32))
@@ -204,7 +204,7 @@ def pairs_of(images: list[np.ndarray], epoch: int = 1, *, seed: int = 5, **chang
 
 
 @pytest.mark.parametrize("fit", ["crop", "resize"])
-def test_a_pair_without_labels_is_two_inputs_of_one_square(fit: str) -> None:
+def test_a_pair_without_labels_is_two_inputs_of_one_patch(fit: str) -> None:
     for pair in pairs_of(frames(), fit=fit):
         assert pair.shape == (2, 3, 32, 32)
         assert pair.dtype == torch.float32
@@ -266,7 +266,7 @@ def test_frames_without_labels_take_turns() -> None:
 @given(st.integers(0, 10**6))
 def test_a_crop_is_a_piece_of_the_image_with_its_labels(seed: int) -> None:
     item = marked()
-    image, labels = fit_square(item.image, item.labels, settings(), np.random.default_rng(seed))
+    image, labels = fit_patch(item.image, item.labels, settings(), np.random.default_rng(seed))
     assert image.shape == (32, 32, 3)
     y, x = int(image[0, 0, 0]), int(image[0, 0, 1])
     np.testing.assert_array_equal(image, item.image[y : y + 32, x : x + 32])
@@ -277,19 +277,19 @@ def test_crops_reach_every_corner() -> None:
     """48 x 72 to 32: seventeen positions down, forty-one across."""
     item = marked()
     rng = np.random.default_rng(0)
-    places = {tuple(fit_square(item.image, item.labels, settings(), rng)[0][0, 0, :2]) for _ in range(6000)}
+    places = {tuple(fit_patch(item.image, item.labels, settings(), rng)[0][0, 0, :2]) for _ in range(6000)}
     assert len({y for y, _ in places}) == 17
     assert len({x for _, x in places}) == 41
 
 
 def test_a_small_image_is_mirrored_at_its_edges() -> None:
     item = marked(shape_YX=(20, 40))
-    image, labels = fit_square(item.image, item.labels, settings(), np.random.default_rng(0))
+    image, labels = fit_patch(item.image, item.labels, settings(), np.random.default_rng(0))
     assert image.shape == (32, 32, 3)
     np.testing.assert_array_equal(labels[20:], labels[19:7:-1])
     np.testing.assert_array_equal(image[20:], image[19:7:-1])
     tiny = marked(shape_YX=(5, 7))  # mirrored more than once
-    image, labels = fit_square(tiny.image, tiny.labels, settings(), np.random.default_rng(0))
+    image, labels = fit_patch(tiny.image, tiny.labels, settings(), np.random.default_rng(0))
     assert labels.shape == (32, 32)
     np.testing.assert_array_equal(1 + image[..., 0].astype(int) * 7 + image[..., 1], labels)
 
@@ -298,7 +298,7 @@ def test_a_small_image_is_mirrored_at_its_edges() -> None:
 def test_resizing_keeps_image_and_labels_together(shape_YX: tuple[int, int]) -> None:
     """The pixel that a label came from is within one pixel of that encoded by its colours."""
     item = marked(shape_YX=shape_YX)
-    image, labels = fit_square(item.image, item.labels, settings(fit="resize"), np.random.default_rng(0))
+    image, labels = fit_patch(item.image, item.labels, settings(fit="resize"), np.random.default_rng(0))
     assert image.shape == (32, 32, 3)
     assert labels.shape == (32, 32)
     assert labels.dtype == np.int32

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from somanet.training.comparison.networks import Cost, Network
+from somanet.training.comparison.networks import ComparedNetwork, Cost
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.paper.results import Result
 from somanet.training.paper.settings import StudyParams, StudyRow
@@ -23,9 +23,9 @@ def history(losses: dict[int, Sequence[float]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def network(name: str, iou: Sequence[float], **more: object) -> Network:
+def network(name: str, iou: Sequence[float], **more: object) -> ComparedNetwork:
     value = sum(iou) / len(iou)
-    return Network(
+    return ComparedNetwork(
         name, "", metrics(value, n_images=len(iou), **more), image_table(iou), Cost(10, 500), {0: f"{name[:1]}" * 32}
     )
 
@@ -39,7 +39,7 @@ def result(row: StudyRow, iou: Sequence[float], **settings: object) -> Result:
     return Result(row, network(row.name, iou, n_seeds=2, spread=0.05), training, losses, train_iou=0.75)
 
 
-def small_study() -> tuple[StudyParams, dict[str, Result], Network]:
+def small_study() -> tuple[StudyParams, dict[str, Result], ComparedNetwork]:
     """A network without fine-tuning, the paper's best, its higher learning rate and a better network, on 8 images."""
     params = StudyParams.model_validate(
         {

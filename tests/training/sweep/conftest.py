@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from somanet.training.sweep.study import quiet_optuna
+from somanet.training.sweep.trial_store import quiet_optuna
 from tests.training.sweep.worlds import Trainings, make_sweep_project, sweep_values, use_formula
 from tests.worlds import mlflow_may_warn
 

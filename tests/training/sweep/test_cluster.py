@@ -21,11 +21,11 @@ from optuna.trial import TrialState
 from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
 from somanet.provenance.mlflow import read_run
-from somanet.provenance.mlflow.lifecycle import PID, owner_is_alive
+from somanet.provenance.mlflow.lifecycle import PID, process_is_alive
 from somanet.training.sweep.cluster import existing_cluster, run_on_cluster
-from somanet.training.sweep.leases import owner_of
-from somanet.training.sweep.study import open_study
+from somanet.training.sweep.leases import lease_of
 from somanet.training.sweep.trial import Job
+from somanet.training.sweep.trial_store import open_trial_store
 from tests.training.sweep.worlds import make_job, make_sweep_project, runs_below, start_sweep, steps, sweep_values
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -140,7 +140,7 @@ def test_a_killed_worker_loses_no_trial(tmp_path: Path, tmp_path_factory: pytest
             process.kill()
     assert process.returncode == 0, output
     [folder] = (project / "mlruns/sweeps").glob("rates-*")
-    trials = open_study(folder, folder.name).trials()
+    trials = open_trial_store(folder, folder.name).trials()
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4
     parent = read_run(
         read_json(project / "reports/sweeps/rates/sweep.json", expected="a sweep's summary")["mlflow_run"], root=project
@@ -190,9 +190,9 @@ def test_a_killed_sweep_waits_for_what_its_workers_still_run(
             output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
     [folder] = (project / "mlruns/sweeps").glob("rates-*")
-    trials = open_study(folder, folder.name).trials()
+    trials = open_trial_store(folder, folder.name).trials()
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
-    assert {int(owner_of(trial)[PID]) for trial in trials} == {worker}
+    assert {int(lease_of(trial)[PID]) for trial in trials} == {worker}
     parent = read_run(
         read_json(project / "reports/sweeps/rates/sweep.json", expected="a sweep's summary")["mlflow_run"], root=project
     )
@@ -207,10 +207,10 @@ def worker_in_training(project: Path, sweep: Any) -> int:
     for _ in range(1200):
         assert sweep.poll() is None, sweep.communicate()[0]
         for folder in (project / "mlruns/sweeps").glob("rates-*"):
-            for trial in open_study(folder, folder.name).trials():
-                owner = owner_of(trial)
+            for trial in open_trial_store(folder, folder.name).trials():
+                lease = lease_of(trial)
                 half_way = trial.state == TrialState.RUNNING and 1 <= (trial.last_step or 0) < 3
-                if half_way and owner and owner_is_alive(owner):
-                    return int(owner[PID])
+                if half_way and lease and process_is_alive(lease):
+                    return int(lease[PID])
         time.sleep(0.1)
     raise AssertionError("no trial began")

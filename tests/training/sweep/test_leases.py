@@ -16,7 +16,7 @@ from somanet.provenance.mlflow.lifecycle import HOST, PID, PROCESS_START
 from somanet.training.sweep import leases
 from somanet.training.sweep.leases import (
     DEAD_AFTER_S,
-    OWNER,
+    LEASE,
     claim,
     heartbeat,
     heartbeat_age_s,
@@ -24,13 +24,13 @@ from somanet.training.sweep.leases import (
     runs_elsewhere,
     trial_folder,
 )
-from somanet.training.sweep.study import Study, open_study
+from somanet.training.sweep.trial_store import TrialStore, open_trial_store
 
 CLAIM_AND_WAIT = """
 import sys, time
 from pathlib import Path
 from somanet.training.sweep.leases import claim
-from somanet.training.sweep.study import open_study
+from somanet.training.sweep.trial_store import open_study
 folder = Path(sys.argv[1])
 print(claim(open_study(folder, "key"), 0, folder), flush=True)
 time.sleep(600)
@@ -39,14 +39,14 @@ ELSEWHERE = {HOST: "another-computer", PID: "1", PROCESS_START: "1.00"}
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Study:
-    study = open_study(tmp_path, "key")
-    assert study.optuna.ask().number == 0
-    return study
+def trial_store(tmp_path: Path) -> TrialStore:
+    trial_store = open_trial_store(tmp_path, "key")
+    assert trial_store.optuna.ask().number == 0
+    return trial_store
 
 
 @pytest.fixture
-def neighbour(study: Study, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def neighbour(trial_store: TrialStore, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A live process that holds the lease."""
     command = [sys.executable, "-c", CLAIM_AND_WAIT, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -64,47 +64,51 @@ def beat_seconds_ago(folder: Path, seconds: float) -> None:
     os.utime(beat, (then, then))
 
 
-def test_a_trial_that_nobody_has_is_taken_and_kept(study: Study, tmp_path: Path) -> None:
-    assert not runs_elsewhere(study.trial(0), tmp_path)
-    assert claim(study, 0, tmp_path) == "mine"
-    assert study.trial(0).user_attrs[OWNER] == me()
-    assert claim(study, 0, tmp_path) == "mine"
-    assert not runs_elsewhere(study.trial(0), tmp_path)
+def test_a_trial_that_nobody_has_is_taken_and_kept(trial_store: TrialStore, tmp_path: Path) -> None:
+    assert not runs_elsewhere(trial_store.trial(0), tmp_path)
+    assert claim(trial_store, 0, tmp_path) == "mine"
+    assert trial_store.trial(0).user_attrs[LEASE] == me()
+    assert claim(trial_store, 0, tmp_path) == "mine"
+    assert not runs_elsewhere(trial_store.trial(0), tmp_path)
 
 
-def test_a_finished_trial_is_nobodys(study: Study, tmp_path: Path) -> None:
-    claim(study, 0, tmp_path)
-    study.optuna.tell(0, 1.0)
-    assert claim(study, 0, tmp_path) == "finished"
-    assert not runs_elsewhere(study.trial(0), tmp_path)
+def test_a_finished_trial_is_nobodys(trial_store: TrialStore, tmp_path: Path) -> None:
+    claim(trial_store, 0, tmp_path)
+    trial_store.optuna.tell(0, 1.0)
+    assert claim(trial_store, 0, tmp_path) == "finished"
+    assert not runs_elsewhere(trial_store.trial(0), tmp_path)
 
 
 def test_a_living_process_keeps_its_trial_and_a_killed_one_loses_it(
-    study: Study, tmp_path: Path, neighbour: subprocess.Popen[str]
+    trial_store: TrialStore, tmp_path: Path, neighbour: subprocess.Popen[str]
 ) -> None:
-    assert runs_elsewhere(study.trial(0), tmp_path)
-    assert claim(study, 0, tmp_path) == "taken"
+    assert runs_elsewhere(trial_store.trial(0), tmp_path)
+    assert claim(trial_store, 0, tmp_path) == "taken"
     neighbour.send_signal(signal.SIGKILL)
     neighbour.wait()
-    assert claim(study, 0, tmp_path) == "mine"
+    assert claim(trial_store, 0, tmp_path) == "mine"
 
 
-def test_another_process_with_the_same_number_is_another(study: Study, tmp_path: Path) -> None:
+def test_another_process_with_the_same_number_is_another(trial_store: TrialStore, tmp_path: Path) -> None:
     """This process is alive, but its start time is not that in the lease."""
-    study.note(0, OWNER, {**me(), PROCESS_START: "1000.00"})
-    assert not runs_elsewhere(study.trial(0), tmp_path)
-    assert claim(study, 0, tmp_path) == "mine"
+    trial_store.note(0, LEASE, {**me(), PROCESS_START: "1000.00"})
+    assert not runs_elsewhere(trial_store.trial(0), tmp_path)
+    assert claim(trial_store, 0, tmp_path) == "mine"
 
 
 @pytest.mark.parametrize(("age", "answer"), [(None, "mine"), (DEAD_AFTER_S / 2, "taken"), (DEAD_AFTER_S + 1, "mine")])
-def test_on_another_computer_the_heartbeat_tells(age: float | None, answer: str, study: Study, tmp_path: Path) -> None:
-    study.note(0, OWNER, ELSEWHERE)
+def test_on_another_computer_the_heartbeat_tells(
+    age: float | None, answer: str, trial_store: TrialStore, tmp_path: Path
+) -> None:
+    trial_store.note(0, LEASE, ELSEWHERE)
     if age is not None:
         beat_seconds_ago(tmp_path, age)
-    assert claim(study, 0, tmp_path) == answer
+    assert claim(trial_store, 0, tmp_path) == answer
 
 
-def test_the_heart_beats_while_a_block_runs(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heart_beats_while_a_block_runs(
+    trial_store: TrialStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(leases, "BEAT_EVERY_S", 0.02)
     beat_seconds_ago(tmp_path, 1000)
     with heartbeat(tmp_path, 0):

@@ -12,7 +12,7 @@ import pytest
 
 from somanet.training.sweep.proposals import complete_proposal, make_pruner, make_sampler, propose
 from somanet.training.sweep.space import Dimension, Space
-from somanet.training.sweep.study import Study, open_study
+from somanet.training.sweep.trial_store import TrialStore, open_trial_store
 
 RANGES = (Dimension("x", low=0.001, high=1.0, log=True), Dimension("y", low=1, high=9, step=2))
 MIXED = (*RANGES, Dimension("z", choices=("a", "b", "c")))
@@ -26,10 +26,10 @@ class Killed(BaseException):
     pass
 
 
-def study_in(folder: Path, kind: Any, seed: int = 0) -> Study:
-    study = open_study(folder, "key")
-    study.optuna.sampler = make_sampler(kind, SPACES[kind], seed=seed)
-    return study
+def store_in(folder: Path, kind: Any, seed: int = 0) -> TrialStore:
+    trial_store = open_trial_store(folder, "key")
+    trial_store.optuna.sampler = make_sampler(kind, SPACES[kind], seed=seed)
+    return trial_store
 
 
 def value(params: dict[str, Any]) -> float:
@@ -37,13 +37,13 @@ def value(params: dict[str, Any]) -> float:
 
 
 def search(folder: Path, kind: Any, *, seed: int = 0, new_process_each_time: bool = False) -> list[dict[str, Any]]:
-    study = study_in(folder, kind, seed)
+    trial_store = store_in(folder, kind, seed)
     for _ in range(6 if kind == "grid" else TRIALS):
         if new_process_each_time:
-            study = study_in(folder, kind, seed)
-        number = propose(study, SPACES[kind])
-        study.optuna.tell(number, value(study.trial(number).params))
-    return [trial.params for trial in study.trials()]
+            trial_store = store_in(folder, kind, seed)
+        number = propose(trial_store, SPACES[kind])
+        trial_store.optuna.tell(number, value(trial_store.trial(number).params))
+    return [trial.params for trial in trial_store.trials()]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,19 +65,19 @@ def test_a_proposal_that_was_cut_is_completed_as_it_would_have_been(
     folder = tmp_path / "killed"
     for number in range(len(expected)):
         with monkeypatch.context() as patch:
-            study = study_in(folder, kind)
-            die_after(patch, study, after)
+            trial_store = store_in(folder, kind)
+            die_after(patch, trial_store, after)
             with pytest.raises(Killed):
-                propose(study, SPACES[kind])
-        study = study_in(folder, kind)
-        assert len(study.trial(number).params) == after
-        complete_proposal(study, number, SPACES[kind])
-        study.optuna.tell(number, value(study.trial(number).params))
-    assert [trial.params for trial in study.trials()] == expected
+                propose(trial_store, SPACES[kind])
+        trial_store = store_in(folder, kind)
+        assert len(trial_store.trial(number).params) == after
+        complete_proposal(trial_store, number, SPACES[kind])
+        trial_store.optuna.tell(number, value(trial_store.trial(number).params))
+    assert [trial.params for trial in trial_store.trials()] == expected
 
 
-def die_after(patch: pytest.MonkeyPatch, study: Study, n_params: int) -> None:
-    written = study.storage.set_trial_param
+def die_after(patch: pytest.MonkeyPatch, trial_store: TrialStore, n_params: int) -> None:
+    written = trial_store.storage.set_trial_param
     count = 0
 
     def set_trial_param(*arguments: Any) -> None:
@@ -87,45 +87,45 @@ def die_after(patch: pytest.MonkeyPatch, study: Study, n_params: int) -> None:
         count += 1
         written(*arguments)
 
-    patch.setattr(study.storage, "set_trial_param", set_trial_param)
+    patch.setattr(trial_store.storage, "set_trial_param", set_trial_param)
 
 
 def test_a_grid_visits_each_combination_once_also_with_workers_side_by_side(tmp_path: Path) -> None:
     """Six trials are begun before any of them ends."""
-    study = study_in(tmp_path, "grid")
+    trial_store = store_in(tmp_path, "grid")
     for _ in range(6):
-        propose(study, GRID)
-    found = [(trial.params["x"], trial.params["y"]) for trial in study.trials()]
+        propose(trial_store, GRID)
+    found = [(trial.params["x"], trial.params["y"]) for trial in trial_store.trials()]
     assert found == [(x, y) for x in (1, 2) for y in "abc"]
 
 
 def test_tpe_learns(tmp_path: Path) -> None:
     """The value is x, and random draws have a mean log10(x) of -1.5: the later half is far above."""
-    study = study_in(tmp_path, "tpe")
+    trial_store = store_in(tmp_path, "tpe")
     for _ in range(30):
-        number = propose(study, MIXED)
-        study.optuna.tell(number, study.trial(number).params["x"])
-    assert fmean(math.log10(trial.params["x"]) for trial in study.trials()[15:]) > -1.0
+        number = propose(trial_store, MIXED)
+        trial_store.optuna.tell(number, trial_store.trial(number).params["x"])
+    assert fmean(math.log10(trial.params["x"]) for trial in trial_store.trials()[15:]) > -1.0
 
 
 @pytest.mark.parametrize("kind", ["none", "median", "hyperband"])
 def test_a_pruner_stops_what_is_far_behind(kind: Any, tmp_path: Path) -> None:
     """Eight trials rise to 0.9 in 8 epochs, four are stuck at 0.1: only with a pruner are some of these stopped."""
-    study = study_in(tmp_path, "random")
-    study.optuna.pruner = make_pruner(kind, epochs=8)
+    trial_store = store_in(tmp_path, "random")
+    trial_store.optuna.pruner = make_pruner(kind, epochs=8)
     stopped = []
     for good in [True] * 8 + [False] * 4:
-        number = propose(study, MIXED)
+        number = propose(trial_store, MIXED)
         for epoch in range(1, 9):
-            study.storage.set_trial_intermediate_value(
-                study.trial_id(number), epoch, 0.1 * (epoch + 1) if good else 0.1
+            trial_store.storage.set_trial_intermediate_value(
+                trial_store.trial_id(number), epoch, 0.1 * (epoch + 1) if good else 0.1
             )
-            if study.optuna.pruner.prune(study.optuna, study.trial(number)):
+            if trial_store.optuna.pruner.prune(trial_store.optuna, trial_store.trial(number)):
                 stopped.append((good, epoch))
-                study.optuna.tell(number, state=optuna.trial.TrialState.PRUNED)
+                trial_store.optuna.tell(number, state=optuna.trial.TrialState.PRUNED)
                 break
         else:
-            study.optuna.tell(number, 0.9 if good else 0.1)
+            trial_store.optuna.tell(number, 0.9 if good else 0.1)
     bad = [epoch for good, epoch in stopped if not good]
     assert bool(bad) == (kind != "none")
     assert all(epoch >= 2 for epoch in bad)  # none is stopped in the first quarter

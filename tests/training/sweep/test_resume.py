@@ -13,7 +13,7 @@ from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow import Terminated, read_run, track_run
 from somanet.provenance.mlflow.lifecycle import HOST, PID, PROCESS_START
 from somanet.training.sweep import run as running
-from somanet.training.sweep.leases import OWNER
+from somanet.training.sweep.leases import LEASE
 from somanet.training.sweep.proposals import propose
 from somanet.training.sweep.recording import child_tags
 from somanet.training.sweep.report import Report
@@ -65,10 +65,10 @@ def test_a_trial_that_was_cut_goes_on_in_its_run(project: Path, recorded: Traini
 
 def disown(job: Job) -> None:
     """As if the process of the running trials were another one, which is dead."""
-    study = job.open()
-    for trial in study.trials():
-        if trial.state == TrialState.RUNNING and OWNER in trial.user_attrs:
-            study.note(trial.number, OWNER, {**trial.user_attrs[OWNER], PROCESS_START: "1000.00"})
+    trial_store = job.open()
+    for trial in trial_store.trials():
+        if trial.state == TrialState.RUNNING and LEASE in trial.user_attrs:
+            trial_store.note(trial.number, LEASE, {**trial.user_attrs[LEASE], PROCESS_START: "1000.00"})
 
 
 def test_a_trial_of_a_living_process_is_waited_for_and_not_taken(
@@ -76,16 +76,16 @@ def test_a_trial_of_a_living_process_is_waited_for_and_not_taken(
 ) -> None:
     """Trial 0 is run on another computer, whose heartbeat is fresh; it ends while this sweep waits for it."""
     job = make_job(project)
-    study = job.open()
-    propose(study, job.space)
-    study.note(0, OWNER, {HOST: "another-computer", PID: "1", PROCESS_START: "1.00"})
+    trial_store = job.open()
+    propose(trial_store, job.space)
+    trial_store.note(0, LEASE, {HOST: "another-computer", PID: "1", PROCESS_START: "1.00"})
     (job.folder / "trial_0000").mkdir()
     (job.folder / "trial_0000/heartbeat").touch()
     waits = []
 
     def wait(_seconds: float) -> None:
         waits.append(states(job))
-        study.optuna.tell(0, 0.125)
+        trial_store.optuna.tell(0, 0.125)
 
     monkeypatch.setattr(running, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=wait))
     go(project, job)
@@ -98,10 +98,10 @@ def test_what_a_killed_process_could_not_say_is_said_at_the_next_start(project: 
     """In the Optuna study trial 1 is pruned; its run is still open, and its saved state still exists."""
     job = make_job(project)
     report = go(project, job, trials=1)
-    study = job.open()
-    propose(study, job.space)
-    study.storage.set_trial_intermediate_value(study.trial_id(1), 1, 0.25)
-    study.optuna.tell(1, state=TrialState.PRUNED)
+    trial_store = job.open()
+    propose(trial_store, job.space)
+    trial_store.storage.set_trial_intermediate_value(trial_store.trial_id(1), 1, 0.25)
+    trial_store.optuna.tell(1, state=TrialState.PRUNED)
     tags = {"mlflow.parentRunId": report.parent_run_id, **child_tags(job.key, 1, 0)}
     with (
         pytest.raises(Power),
@@ -123,10 +123,10 @@ def test_what_a_killed_process_could_not_say_is_said_at_the_next_start(project: 
 def test_a_decision_to_prune_outlives_the_process(project: Path, trainings: Trainings) -> None:
     """Killed between the decision and its record: the trial is not trained any further."""
     job = make_job(project)
-    study = job.open()
-    propose(study, job.space)
-    study.storage.set_trial_intermediate_value(study.trial_id(0), 1, 0.25)
-    study.note(0, "pruned_at", 1)
+    trial_store = job.open()
+    propose(trial_store, job.space)
+    trial_store.storage.set_trial_intermediate_value(trial_store.trial_id(0), 1, 0.25)
+    trial_store.note(0, "pruned_at", 1)
     go(project, job, trials=1)
     assert states(job) == ["PRUNED"]
     assert trainings.begun == []
@@ -137,9 +137,9 @@ def test_restart_forgets_the_trials_but_not_those_that_run(project: Path, traini
     go(project, job, trials=2)
     go(project, job, trials=1, restart=True)
     assert states(job) == ["COMPLETE"]
-    study = job.open()
-    propose(study, job.space)
-    study.note(1, OWNER, {HOST: "another-computer", PID: "1", PROCESS_START: "1.00"})
+    trial_store = job.open()
+    propose(trial_store, job.space)
+    trial_store.note(1, LEASE, {HOST: "another-computer", PID: "1", PROCESS_START: "1.00"})
     (job.folder / "trial_0001").mkdir()
     (job.folder / "trial_0001/heartbeat").touch()
     with pytest.raises(SomaNetError, match=r"Trial 1 of .* still runs"):
@@ -157,8 +157,8 @@ def test_an_interrupted_sweep_asks_its_workers_to_stop(project: Path, trainings:
     trainings.before_epoch = interrupt
     with pytest.raises(Terminated):
         go(project, job)
-    study = job.open()
-    assert sorted(study.trial(0).intermediate_values) == [1, 2]
+    trial_store = job.open()
+    assert sorted(trial_store.trial(0).intermediate_values) == [1, 2]
     assert (job.folder / STOP_FILE).exists()
     trainings.before_epoch = lambda *_: None
     go(project, job)

@@ -93,7 +93,7 @@ def test_the_same_seed_gives_the_same_trials(tmp_path: Path, project: Path, trai
     assert [(trial.params, trial.value) for trial in job.open().trials()] == values
 
 
-def test_a_changed_space_or_base_is_another_study(project: Path, trainings: Trainings, capsys: Any) -> None:
+def test_a_changed_space_or_base_is_another_trial_store(project: Path, trainings: Trainings, capsys: Any) -> None:
     first = make_job(project)
     go(project, first, trials=1)
     other = make_job(project, space=WIDE)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from somanet.analysis.validation.conditions import TrackCondition
+from somanet.analysis.validation.ground_truth import true_numbers
 from somanet.analysis.validation.tracks import run_experiment, simulate_tracks, with_pause_spread
-from somanet.analysis.validation.truth import true_numbers
 from somanet.simulation.motion import CellPath
 from somanet.simulation.settings import NeuronSettings
 

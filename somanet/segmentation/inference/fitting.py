@@ -13,10 +13,10 @@ from somanet.segmentation.inference.choosing import Agreement, Setting, choose
 from somanet.segmentation.inference.prediction import predict_probabilities
 from somanet.segmentation.inference.temperature_scaling import fit_temperature
 from somanet.segmentation.network.checkpoint import CONFIG, WEIGHTS, load_checkpoint, read_config
-from somanet.segmentation.network.temperature import SECTION, Temperature
+from somanet.segmentation.network.temperature import SECTION, TemperatureScaling
 
 
-class Calibrated(NamedTuple):
+class FittedCheckpoint(NamedTuple):
     """What was written into a checkpoint.
 
     Attributes:
@@ -24,13 +24,13 @@ class Calibrated(NamedTuple):
         chosen: setting → agreement of the labels with the ground truth before and after.
     """
 
-    temperature: Temperature
+    temperature: TemperatureScaling
     chosen: dict[Setting, tuple[Agreement, Agreement]]
 
 
-def calibrate_checkpoint(
+def fit_checkpoint(
     checkpoint: Path, items: Sequence[LabelledImage], output: Path, *, settings: Sequence[Setting] = ()
-) -> Calibrated:
+) -> FittedCheckpoint:
     """Fit a network's temperature on labelled images that it was not trained on, and write the network with it.
 
     Images are neither rescaled nor augmented, and no ensemble is used: the temperature holds for that case.
@@ -49,12 +49,12 @@ def calibrate_checkpoint(
     loaded = load_checkpoint(checkpoint)
     spec = loaded.spec
     maps = [predict_probabilities(loaded.model, item.image, spec) for item in items]
-    truths = [item.labels for item in items]
+    ground_truths = [item.labels for item in items]
     soma = spec.outputs.index("soma")
-    temperature = fit_temperature([map_CYX[soma] for map_CYX in maps], [labels > 0 for labels in truths])
-    found = Calibrated(temperature, {})
+    temperature = fit_temperature([map_CYX[soma] for map_CYX in maps], [labels > 0 for labels in ground_truths])
+    found = FittedCheckpoint(temperature, {})
     for setting in settings:
-        found.chosen[setting] = choose(setting, maps, truths, spec)
+        found.chosen[setting] = choose(setting, maps, ground_truths, spec)
         instances = spec.instances.model_copy(update={setting: found.chosen[setting][1].value})
         spec = spec.model_copy(update={"instances": instances})
     config: dict[str, Any] = {**read_config(checkpoint), SECTION: temperature.model_dump(mode="json")}

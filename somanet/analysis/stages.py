@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from somanet.analysis import names
 from somanet.analysis.cell_tables import write_migration
-from somanet.analysis.source import MovieSource, check_served
+from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, read_json, write_json
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 LARGEST_ID = np.iinfo(np.int32).max
 
 
-def read_facts(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> dict[str, Any]:
     """The metadata that an earlier stage wrote.
 
     Raises:
@@ -55,9 +55,9 @@ def read_facts(path: Path) -> dict[str, Any]:
     return read_json(path, expected="a movie's metadata, written by an earlier stage")
 
 
-def scale_of(facts: dict[str, Any]) -> Calibration:
+def scale_of(metadata: dict[str, Any]) -> Calibration:
     """The physical scale in `movie.json`."""
-    return Calibration(facts["pixel_size_um"], facts["frame_interval_min"])
+    return Calibration(metadata["pixel_size_um"], metadata["frame_interval_min"])
 
 
 def segment_movie(
@@ -84,22 +84,22 @@ def segment_movie(
     from somanet.segmentation.inference.diameters import median_or_nan
 
     if not any_modality:
-        check_served([source], segmenter.serves)
-    facts = source.describe()
-    write_json(folder / names.MOVIE, facts)
+        check_intended_use([source], segmenter.intended_use)
+    metadata = source.describe()
+    write_json(folder / names.MOVIE, metadata)
     with source.open() as movie:
-        found = label_movie(segmenter, movie, folder / names.MASKS, calibration=scale_of(facts))
+        found = label_movie(segmenter, movie, folder / names.MASKS, calibration=scale_of(metadata))
     write_table(folder / names.SOMAS, found.somas, SOMAS)
     median_px = median_or_nan(found.somas["diameter_px"].to_numpy(float))
     segmentation = {
         **record_of(segmenter),
-        "serves": segmenter.serves.model_dump(mode="json"),
+        "serves": segmenter.intended_use.model_dump(mode="json"),
         "any_modality": any_modality,
         "blank_frames": list(found.blank_frames),
         "n_objects": sum(found.counts),
         "objects_per_frame": found.counts,
         "median_diameter_px": round(median_px, 2),
-        "diameter_seen_smaller_px": round(found.again_px, 2),
+        "diameter_seen_smaller_px": round(found.downscaled_px, 2),
     }
     write_json(folder / names.SEGMENTATION, segmentation)
     return segmentation
@@ -116,8 +116,8 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
         folder: the folder to write to.
         settings: for tracking.
     """
-    calibration = scale_of(read_facts(masks / names.MOVIE))
-    blank = tuple(read_facts(masks / names.SEGMENTATION)["blank_frames"])
+    calibration = scale_of(read_metadata(masks / names.MOVIE))
+    blank = tuple(read_metadata(masks / names.SEGMENTATION)["blank_frames"])
     make_folder(folder)
     with (
         source.open() as movie,
@@ -152,15 +152,15 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
             confidence = confidence_of_tracks(tracks, tracked.masks, mask_movie, somas)
             tracks = tracks.assign(**{CONFIDENCE.name: confidence})
     write_csv(folder / names.TRACKS, tracks)
-    facts = {
+    metadata = {
         "settings": tracked.settings.model_dump(mode="json"),
         "n_tracks": int(tracked.tracks["track_id"].nunique()),
         "n_points": len(tracked.tracks),
         "n_noise_objects": tracked.n_noise,
         "n_points_in_short_tracks": tracked.n_short,
     }
-    write_json(folder / names.TRACKING, facts)
-    return facts
+    write_json(folder / names.TRACKING, metadata)
+    return metadata
 
 
 def write_labels_of(
@@ -201,16 +201,16 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
     from somanet.tracking.formats import read_tracks, recognise
     from somanet.tracking.relabel import relabel_movie
 
-    facts = source.describe()
-    write_json(make_folder(folder) / names.MOVIE, facts)
-    calibration = scale_of(facts)
+    metadata = source.describe()
+    write_json(make_folder(folder) / names.MOVIE, metadata)
+    calibration = scale_of(metadata)
     kind = recognise(tracks_file)
     tracks = read_tracks(tracks_file, calibration)
-    _check_inside(tracks, facts, tracks_file)
+    _check_inside(tracks, metadata, tracks_file)
     if kind == "ctc":
         masks = CtcMasks(tracks_file)
         largest = int(tracks["track_id"].max()) if len(tracks) else 0
-        shape = (int(facts["shape_YX"][0]), int(facts["shape_YX"][1]))
+        shape = (int(metadata["shape_YX"][0]), int(metadata["shape_YX"][1]))
         write_labels_of(folder, relabel_movie(masks, tracks), len(masks), shape, largest, calibration)
     write_csv(folder / names.TRACKS, tracks)
     with source.open() as movie:
@@ -221,10 +221,10 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
     return tracking
 
 
-def _check_inside(tracks: pd.DataFrame, facts: dict[str, Any], source: Path) -> None:
-    height, width = facts["shape_YX"]
+def _check_inside(tracks: pd.DataFrame, movie: dict[str, Any], source: Path) -> None:
+    height, width = movie["shape_YX"]
     outside = (
-        (tracks["frame"] >= facts["n_frames"])
+        (tracks["frame"] >= movie["n_frames"])
         | ~tracks["y_px"].between(-0.5 * height, 1.5 * height)
         | ~tracks["x_px"].between(-0.5 * width, 1.5 * width)
     )
@@ -232,21 +232,21 @@ def _check_inside(tracks: pd.DataFrame, facts: dict[str, Any], source: Path) -> 
         row = tracks[outside].iloc[0]
         raise SomaNetError(
             f"{source}: track {row['track_id']:.0f} is at frame {row['frame']:.0f}, ({row['y_px']:.0f}, "
-            f"{row['x_px']:.0f}) px, outside the movie of {facts['n_frames']} frames, {height} × {width} px. Are they "
+            f"{row['x_px']:.0f}) px, outside the movie of {movie['n_frames']} frames, {height} × {width} px. Are they "
             "from another movie, or in another unit?"
         )
 
 
 def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) -> Measures:
     """Measure `tracks.csv`: `saltations.csv`, `pauses.csv`, `migration.csv` with its internals, and `summary.json`."""
-    facts = read_facts(tracks_folder / names.MOVIE)
+    metadata = read_metadata(tracks_folder / names.MOVIE)
     tracks = read_tracks_of(tracks_folder)
     measures = measure_movie(tracks, **settings.model_dump())
     found = measures.migration
     write_table(make_folder(folder) / names.SALTATIONS, found.saltations.events, SALTATION_EVENTS)
     write_table(folder / names.PAUSES, found.saltations.pauses, PAUSES)
     write_migration(folder, found.cells)
-    write_json(folder / names.SUMMARY, summary_of(measures, facts))
+    write_json(folder / names.SUMMARY, summary_of(measures, metadata))
     return measures
 
 
@@ -256,14 +256,14 @@ def read_tracks_of(folder: Path) -> pd.DataFrame:
     return check_tracks(read_table(path, TRACKS), str(path))
 
 
-def summary_of(measures: Measures, facts: dict[str, Any]) -> dict[str, Any]:
+def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:
     """The content of `summary.json`: numbers with intervals, by the rule and by the model, and directions."""
     found = measures.migration
     return {
-        "movie": facts["movie"],
-        "n_frames": facts["n_frames"],
-        "pixel_size_um": facts["pixel_size_um"],
-        "frame_interval_min": facts["frame_interval_min"],
+        "movie": metadata["movie"],
+        "n_frames": metadata["n_frames"],
+        "pixel_size_um": metadata["pixel_size_um"],
+        "frame_interval_min": metadata["frame_interval_min"],
         **measures.summary.as_dict(),
         "model": measures.model_summary.as_dict()["numbers"],
         "localisation_noise_um": found.noise.sigma_um,
@@ -276,8 +276,8 @@ def summary_of(measures: Measures, facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def copy_facts(source: Path, folder: Path) -> None:
+def copy_metadata(source: Path, folder: Path) -> None:
     """Copy the metadata of earlier stages, if the folders differ."""
-    for name in names.STEP_FILES:
+    for name in names.STAGE_FILES:
         if (source / name).exists() and source.resolve() != folder.resolve():
             shutil.copyfile(source / name, make_folder(folder) / name)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import benchmarks.yolo.__main__ as program
-from benchmarks.yolo import answering, learning, scoring, sets, stages
+from benchmarks.yolo import inference, learning, scoring, sets, stages
 from benchmarks.yolo.box_scores import boxes_of
 from somanet.core.hashing import sha256_file
 from somanet.core.schema import BOXES
@@ -24,7 +24,7 @@ from tests.benchmarks.yolo.worlds import PYTHON
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", sorted(learning.NETWORKS))
-def test_libreyolo_trains_for_a_time_goes_on_and_answers(network: str, tmp_path: Path) -> None:
+def test_libreyolo_trains_for_a_time_goes_on_and_predicts(network: str, tmp_path: Path) -> None:
     """Three seconds, then five more of the same training; then boxes, and masks if it has them, in the image."""
     if not PYTHON.is_file():
         pytest.skip("no environment with libreyolo: make yolo")
@@ -72,7 +72,7 @@ def test_libreyolo_trains_for_a_time_goes_on_and_answers(network: str, tmp_path:
 
 def test_what_runs_apart_needs_nothing_of_somanet() -> None:
     """Its environment has libreyolo's libraries and not SomaNet."""
-    for module in (learning, answering):
+    for module in (learning, inference):
         names = {
             alias.name if isinstance(node, ast.Import) else node.module
             for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
@@ -84,9 +84,9 @@ def test_what_runs_apart_needs_nothing_of_somanet() -> None:
 
 
 @pytest.mark.parametrize(("length", "n"), [(40, 1), (256, 1), (257, 2), (448, 2), (449, 3), (1040, 6)])
-def test_tiles_of_an_answer_cover_everything_once(length: int, n: int) -> None:
+def test_tiles_of_an_output_cover_everything_once(length: int, n: int) -> None:
     """Tiles of 256 px that overlap by 64 at least; every point belongs to one, and lies 32 px inside it."""
-    found = answering.tiles(length, 256)
+    found = inference.tiles(length, 256)
     assert len(found) == n
     for point in np.linspace(0, length, 50):
         [start] = [start for start, low, high in found if low <= point < high]
@@ -95,7 +95,7 @@ def test_tiles_of_an_answer_cover_everything_once(length: int, n: int) -> None:
         assert margin >= 32
 
 
-def test_a_network_of_one_size_answers_in_tiles() -> None:
+def test_a_network_of_one_size_predicts_in_tiles() -> None:
     """A network that finds one bright square of 10 px wherever it is, in an image of 64 x 150 with tiles of 96.
 
     The tiles begin at columns 0, 27 and 54 and meet at 61.5 and 88.5. The square at column 80 is in all three, and the
@@ -118,7 +118,7 @@ def test_a_network_of_one_size_answers_in_tiles() -> None:
                 boxes=SimpleNamespace(xyxy=sides, conf=np.full(count, 0.5)), masks=SimpleNamespace(data=masks)
             )
 
-    boxes, scores, masks = answering.in_tiles(Model(), image, {})
+    boxes, scores, masks = inference.in_tiles(Model(), image, {})
     assert boxes.tolist() == [[20, 5, 30, 15], [80, 30, 90, 40]]
     assert scores.tolist() == [0.5, 0.5]
     assert masks is not None

@@ -23,9 +23,9 @@ from somanet.core.files import make_folder
 JOURNAL = "journal.log"
 
 
-def study_key(name: str, facts: Mapping[str, Any]) -> str:
+def trial_store_key(name: str, metadata: Mapping[str, Any]) -> str:
     """Name of an Optuna study: the sweep's name and a hash of everything that makes its trials comparable."""
-    return f"{name}-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:10]}"
+    return f"{name}-{hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:10]}"
 
 
 @contextmanager
@@ -57,7 +57,7 @@ class _SystemLock(JournalFileOpenLock):
 
 
 @dataclass(frozen=True)
-class Study:
+class TrialStore:
     """An open Optuna study.
 
     Attributes:
@@ -86,7 +86,7 @@ class Study:
         self.storage.set_trial_user_attr(self.trial_id(number), key, value)
 
 
-def open_study(folder: Path, key: str) -> Study:
+def open_trial_store(folder: Path, key: str) -> TrialStore:
     """Open an Optuna study's journal, or create it.
 
     Raises:
@@ -108,7 +108,7 @@ def open_study(folder: Path, key: str) -> Study:
         raise SomaNetError(
             f"The journal {journal} is damaged ({error}). Start the sweep again with --restart; MLflow keeps its runs."
         ) from error
-    return Study(study, storage)
+    return TrialStore(study, storage)
 
 
 def _mend(journal: Path) -> None:

@@ -1,6 +1,6 @@
 """Run a network of libreyolo on images, in the Python of libreyolo's own environment.
 
-python -m benchmarks.yolo.answering --weights last.pt --pictures FOLDER --output boxes.csv --min-score 0.001
+python -m benchmarks.yolo.inference --weights last.pt --pictures FOLDER --output boxes.csv --min-score 0.001
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.yolo.learning import quieten, write_json
 
 STRIDE = 32
 TILE_OVERLAP_PX = 64
-Answer = tuple[np.ndarray, np.ndarray, list[tuple[int, int, np.ndarray]] | None]
+Output = tuple[np.ndarray, np.ndarray, list[tuple[int, int, np.ndarray]] | None]
 """Boxes (n, 4), confidences (n,), and for each its mask with the row and column of its origin."""
 
 
@@ -81,7 +81,7 @@ def predict(arguments: argparse.Namespace) -> None:
     )
 
 
-def at_once(model: Any, image: np.ndarray, options: dict[str, Any]) -> Answer:
+def at_once(model: Any, image: np.ndarray, options: dict[str, Any]) -> Output:
     """The prediction for a whole image, padded to whole strides so that objects are as large as in training."""
     height, width = image.shape[:2]
     filled = np.full((-(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE, 3), 114, np.uint8)
@@ -90,7 +90,7 @@ def at_once(model: Any, image: np.ndarray, options: dict[str, Any]) -> Answer:
     return np.asarray(found.boxes.xyxy, float).reshape(-1, 4), np.asarray(found.boxes.conf, float).reshape(-1), None
 
 
-def in_tiles(model: Any, image: np.ndarray, options: dict[str, Any]) -> Answer:
+def in_tiles(model: Any, image: np.ndarray, options: dict[str, Any]) -> Output:
     """The prediction of a network with a fixed input size: in overlapping tiles, each used for what is nearest to it.
 
     libreyolo's own tiles have no masks.

@@ -15,8 +15,8 @@ FASTEST_UM_PER_H = 150.0
 """Twice the mean speed of an interneuron's nucleokinesis: no soma is linked over a faster displacement."""
 GAP_H = 0.6
 """A cell missed for longer than this counts as a new one when it reappears."""
-STEP_QUANTILE = 0.95
-STEP_MARGIN = 2.0
+DISPLACEMENT_QUANTILE = 0.95
+DISPLACEMENT_MARGIN = 2.0
 """The longest accepted displacement over the 95 % quantile of unambiguous ones: jumps are rarer than rests."""
 
 
@@ -40,26 +40,26 @@ def typical_max_step_um(detections: pd.DataFrame, calibration: Calibration) -> f
         radius_um = math.sqrt(float(detections["area_px"].median()) * calibration.pixel_area_um2 / math.pi)
     most = radius_um + FASTEST_UM_PER_H * calibration.frame_interval_h
     least = radius_um + FASTEST_UM_PER_H / 2 * calibration.frame_interval_h
-    steps = mutual_steps_px(detections) * calibration.pixel_size_um
-    if not steps.size:
+    displacements = mutual_displacements_px(detections) * calibration.pixel_size_um
+    if not displacements.size:
         return most
-    return float(np.clip(STEP_MARGIN * np.quantile(steps, STEP_QUANTILE), least, most))
+    return float(np.clip(DISPLACEMENT_MARGIN * np.quantile(displacements, DISPLACEMENT_QUANTILE), least, most))
 
 
-def mutual_steps_px(detections: pd.DataFrame) -> NDArray[np.float64]:
+def mutual_displacements_px(detections: pd.DataFrame) -> NDArray[np.float64]:
     """Distances between somas of neighbouring frames that are each other's nearest neighbour, in pixels."""
     from scipy.spatial import KDTree
 
     centres = {int(str(t)): rows[["y_px", "x_px"]].to_numpy(float) for t, rows in detections.groupby("frame")}
     trees = {t: KDTree(points) for t, points in centres.items()}
-    steps = [np.empty(0)]
+    displacements = [np.empty(0)]
     for t, points in centres.items():
         if t + 1 not in centres:
             continue
         distance, nearest = trees[t + 1].query(points)
         back = trees[t].query(centres[t + 1])[1]
-        steps.append(distance[back[nearest] == np.arange(len(points))])
-    return np.concatenate(steps)
+        displacements.append(distance[back[nearest] == np.arange(len(points))])
+    return np.concatenate(displacements)
 
 
 def typical_max_gap_frames(calibration: Calibration) -> int:
@@ -67,7 +67,7 @@ def typical_max_gap_frames(calibration: Calibration) -> int:
     return int(np.clip(round(GAP_H / calibration.frame_interval_h), 1, 5))
 
 
-def check_step(max_step_um: float) -> float:
+def check_max_step(max_step_um: float) -> float:
     """Refuse a maximum displacement that is not a positive length.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The intended use of a network: section `serves` of a checkpoint's `config.json`."""
+"""The intended use of a network: section `intended_use` of a checkpoint's `config.json`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pydantic import Field, model_validator
 
 from somanet.core.settings import PositiveFloat, Settings
 
-SECTION = "serves"
+SECTION = "intended_use"
+OLDER_SECTION = "serves"
+"""Its name in older checkpoints."""
 
 
-class Serves(Settings):
+class IntendedUse(Settings):
     """The images for which a network is reliable. Without this section, a network accepts all images."""
 
     modality: Literal["fluorescence"] | None = None
@@ -20,7 +22,7 @@ class Serves(Settings):
     """Smallest and largest equivalent diameter of the somas it segments well."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Serves:
+    def _ordered(self) -> IntendedUse:
         if self.diameter_px is not None and self.diameter_px[0] >= self.diameter_px[1]:
             raise ValueError("diameter_px must be (smallest, largest) with smallest < largest")
         return self

@@ -42,7 +42,7 @@ def calibrate(
     from somanet.analysis.network import network_folder
     from somanet.io.datasets.layouts import open_dataset
     from somanet.io.datasets.splits import read_part
-    from somanet.segmentation.inference.calibrating import calibrate_checkpoint
+    from somanet.segmentation.inference.fitting import fit_checkpoint
 
     if split is not None and len(data) > 1:
         raise SomaNetError(f"--split applies to one data set, found {len(data)}. Leave it out, or name one set.")
@@ -52,8 +52,8 @@ def calibrate(
         names = dataset.names if split is None else read_part(split, part, names=dataset.names)
         items += [dataset.load(name) for name in names]
     wanted: dict[Setting, bool] = {"threshold": threshold, "peak_height": peak_height}
-    settings = [setting for setting, asked in wanted.items() if asked]
-    done = calibrate_checkpoint(network_folder(model, updates=True), items, output, settings=settings)
+    settings = [setting for setting, chosen in wanted.items() if chosen]
+    done = fit_checkpoint(network_folder(model, updates=True), items, output, settings=settings)
     found = done.temperature
     typer.echo(f"temperature {found.temperature:.3g}, from {found.images} images")
     typer.echo(f"cross entropy per pixel  {found.nll_before:.4f} before, {found.nll_after:.4f} after")

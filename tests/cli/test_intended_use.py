@@ -35,11 +35,11 @@ def inverted(frames: np.ndarray) -> np.ndarray:
     return (60_000 - 15 * frames.astype(int)).astype(np.uint16)
 
 
-def says(source: Path, folder: Path, **serves: object) -> None:
+def says(source: Path, folder: Path, **intended_use: object) -> None:
     """A copy of a checkpoint that states its intended use."""
     shutil.copytree(source, folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (folder / "config.json").write_text(json.dumps({**config, "serves": serves}))
+    (folder / "config.json").write_text(json.dumps({**config, "intended_use": intended_use}))
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_pages_that_may_be_planes_are_noted(lab: Path, tmp_path: Path, capsys: p
     assert tifffile.imread(tmp_path / "out" / "pages.tif").shape == PLANES.shape
 
 
-def test_any_modality_is_labelled_when_asked(lab: Path, tmp_path: Path) -> None:
+def test_any_modality_is_labelled_with_the_option(lab: Path, tmp_path: Path) -> None:
     command = ("predict", "set", "brightfield.png", "--model", "fluorescence", "--output", tmp_path / "out")
     assert somanet(*command, "--any-modality", "--engine", "torch", cwd=lab) is None
     told = json.loads((tmp_path / "out" / "predictions.json").read_text(encoding="utf-8"))
@@ -189,7 +189,7 @@ def test_any_modality_is_labelled_when_asked(lab: Path, tmp_path: Path) -> None:
     assert any("--any-modality" in note for note in manifest["notes"])
 
 
-def test_a_network_that_promises_nothing_is_asked_about_everything(lab: Path, tmp_path: Path) -> None:
+def test_a_network_without_intended_use_labels_everything(lab: Path, tmp_path: Path) -> None:
     command = ("predict", "set", "brightfield.png", "--model", "anything", "--output", tmp_path / "out")
     assert somanet(*command, "--engine", "torch", cwd=lab) is None
 
@@ -263,10 +263,10 @@ def test_a_movie_in_which_nothing_is_found_says_what_to_try(
 # The bundled model
 
 
-def test_the_bundled_network_says_what_it_serves() -> None:
-    serves = load_checkpoint(BUNDLED).serves
-    assert serves.modality == "fluorescence"
-    assert serves.diameter_px is not None
+def test_the_bundled_network_names_its_intended_use() -> None:
+    intended_use = load_checkpoint(BUNDLED).intended_use
+    assert intended_use.modality == "fluorescence"
+    assert intended_use.diameter_px is not None
 
 
 @pytest.mark.parametrize("command", ["predict stained.png brightfield.png", "analyze bright.tif"])
@@ -277,7 +277,7 @@ def test_the_bundled_network_refuses(lab: Path, tmp_path: Path, command: str) ->
     assert not (tmp_path / "out").exists()
 
 
-def test_the_bundled_network_finds_large_somas_when_told_their_size(
+def test_the_bundled_network_finds_large_somas_given_their_size(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A simulated movie enlarged four times: pieces at first, as many somas as in the original at a quarter."""

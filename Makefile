@@ -18,7 +18,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup upgrade demo ui test test-real test-slow check lint types typos format repro repro-again \
+.PHONY: help setup upgrade demo ui test test-real test-wild test-slow check lint types typos format repro repro-again \
 	base base-key report study real bundled-model bioimageio peers yolo profiles clean
 
 help: ## List the targets
@@ -134,6 +134,12 @@ test: setup ## Run the quick test suite
 
 test-real: setup ## Run the quick tests that need the real data (SOMANET_DATA, or ../shared/data)
 	$(BIN)/python -m pytest -m 'real and not slow and not e2e'
+
+SEED ?= $(shell date +%s)
+
+test-wild: setup ## Run the property tests on new random examples (SEED=number repeats a run)
+	@echo 'Seed: $(SEED)'
+	SOMANET_WILD=1 $(BIN)/python -m pytest -m 'hypothesis and not slow and not e2e and not real' --hypothesis-seed='$(SEED)'
 
 test-slow: setup ## Run the slow and end-to-end tests
 	$(BIN)/python -m pytest -m 'slow or e2e'

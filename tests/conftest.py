@@ -23,10 +23,11 @@ ROOT = Path(__file__).resolve().parents[1]
 # OpenCV's threads would compete with torch's for the same cores.
 cv2.setNumThreads(0)
 
-# No deadline: the first example often pays for an import. CI draws the same examples every time.
-settings.register_profile("local", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "local")
+# No deadline: the first example often pays for an import. The same examples every time, so that no test fails by
+# chance; `make test-wild`, every night, draws others and more of them.
+settings.register_profile("same", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("wild", deadline=None, max_examples=1000, print_blob=True)
+settings.load_profile("wild" if os.environ.get("SOMANET_WILD") else "same")
 
 
 @pytest.fixture(scope="session")

@@ -231,6 +231,7 @@ def test_ci_uses_the_commands_that_people_use() -> None:
         "base-key",
         "report",
         "test-slow",
+        "test-wild",
         "study",
     } <= named
     assert "test" in targets_named_in(ROOT / ".ci" / "run")

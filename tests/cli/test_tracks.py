@@ -113,7 +113,7 @@ def test_the_movie_gives_trackmate_its_frame(world: Path) -> None:
         ("plain.csv t.csv --pixel-size-um 2", "--frame-interval-min was not given"),
         ("reference.csv t.csv --pixel-size-um 3 --frame-interval-min 30", "another movie"),
         ("reference.csv t.doc", "suffix '.doc'"),
-        ("reference.csv t.csv --to excel", "no format 'excel'"),
+        ("reference.csv t.csv --to excel", "no track format 'excel'"),
         ("reference.csv reference.csv", "is an input of this command"),
         ("reference.csv RES", "--labels"),
         ("reference.csv t.csv --labels reference.tif", "--labels is for the format ctc only"),

@@ -137,7 +137,7 @@ def test_a_run_file_names_its_run_and_a_folder_too(base: tuple[Path, dict[str, s
     [
         ("f" * 32, r"The run f{32} is not in sqlite:///mlruns/mlflow\.db"),
         ("bare", r"The run sweep \(.*\) \(FINISHED\) has no evaluation: expected its artifact tables/<data>_per_image"),
-        ("lost", "belongs to the experiment 'gone', which was deleted in MLflow. Bring it back"),
+        ("lost", "belongs to the experiment 'gone', which was deleted in MLflow. Restore it"),
     ],
 )
 def test_runs_that_cannot_be_compared(base: tuple[Path, dict[str, str]], key: str, words: str) -> None:
@@ -173,7 +173,7 @@ def test_a_deleted_run_is_called_that(base: tuple[Path, dict[str, str]]) -> None
     ("experiment", "words"),
     [
         ("fintune", "no experiment 'fintune' in the tracking store; it has .*finetune.*pretrain"),
-        ("gone", "'gone' was deleted in MLflow. Bring it back with `.*mlflow experiments restore --experiment-id"),
+        ("gone", "'gone' was deleted in MLflow. Restore it with `.*mlflow experiments restore --experiment-id"),
         ("Default", "'Default' has no finished run"),
     ],
 )

@@ -30,9 +30,9 @@ CLAIM_AND_WAIT = """
 import sys, time
 from pathlib import Path
 from somanet.training.sweep.leases import claim
-from somanet.training.sweep.trial_store import open_study
+from somanet.training.sweep.trial_store import open_trial_store
 folder = Path(sys.argv[1])
-print(claim(open_study(folder, "key"), 0, folder), flush=True)
+print(claim(open_trial_store(folder, "key"), 0, folder), flush=True)
 time.sleep(600)
 """
 ELSEWHERE = {HOST: "another-computer", PID: "1", PROCESS_START: "1.00"}

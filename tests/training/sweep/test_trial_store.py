@@ -17,9 +17,9 @@ SPACE = (Dimension("x", low=0.0, high=1.0),)
 DIE_WITH_THE_LOCK = """
 import os, signal, sys
 from pathlib import Path
-from somanet.training.sweep.trial_store import open_study
-study = open_study(Path(sys.argv[1]), "key")
-study.storage._backend._lock.acquire()
+from somanet.training.sweep.trial_store import open_trial_store
+trial_store = open_trial_store(Path(sys.argv[1]), "key")
+trial_store.storage._backend._lock.acquire()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

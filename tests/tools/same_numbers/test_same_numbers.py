@@ -17,7 +17,7 @@ from tools.same_numbers.recording import FILES, NUMBERS, Recording, write_number
 from tools.same_numbers.values import read_parts
 from tools.same_numbers.workload import merged, new_variants, stages
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CELLS, DETAILS = "movies/real/cells.csv", "movies/real/details.csv"
 WEIGHTS, LABELS, SCORES = "networks/paper/model.safetensors", "labels/image.tif", "scores/real.json"
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.scoring import score_subsets
-from benchmarks.yolo.sets import LATER_X_PX, MOVIE, Frames
+from benchmarks.yolo.sets import LATER_X_PX, MOVIE, MovieFrames
 from somanet.analysis.network import network_folder
 from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, write_json, write_text
@@ -58,7 +58,7 @@ def frames_never_cropped(data: Path) -> Iterator[LabelledImage]:
     """Frames of the movie of which `soma/` has no crop, whole, with the reference labels."""
     crops = [*open_dataset(data / "soma" / "train").names, *open_dataset(data / "soma" / "val").names]
     cropped = {int(found[1]) for name in crops if (found := re.match(r"t(\d+)_", name))}
-    frames = Frames(data / MOVIE / "cell_body.tif", data / MOVIE / "soma_labels.tif")
+    frames = MovieFrames(data / MOVIE / "cell_body.tif", data / MOVIE / "soma_labels.tif")
     return (frame for frame in frames if int(frame.name) not in cropped)
 
 

@@ -20,7 +20,7 @@ from somanet.segmentation.network.settings import ModelSpec
 SIDE_PX = 1024
 
 
-class AsBuilt(EagerEngine):
+class AsBuiltEngine(EagerEngine):
     """Torch in its default memory layout."""
 
     def logits(self, images_NCHW: Float32) -> Float32:
@@ -54,7 +54,7 @@ def one_image(networks: dict[str, Checkpoint], peak: dict[int, float]) -> list[R
         expected = EagerEngine(checkpoint.model).logits(images)
         for threads in sorted({1, CORES}):
             engines: dict[str, Engine] = {
-                "torch as built": AsBuilt(checkpoint.model),
+                "torch as built": AsBuiltEngine(checkpoint.model),
                 "torch": EagerEngine(checkpoint.model),
                 **{name: make_engine(checkpoint, name, threads=threads) for name in FASTEST_FIRST},
             }

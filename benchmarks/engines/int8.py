@@ -41,7 +41,7 @@ def quantise(onnx_model: bytes, images: Sequence[Float32], *, parts: Sequence[st
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class CalibrationReader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             self._left: Iterator[Float32] = iter(images)
 
@@ -67,7 +67,7 @@ def quantise(onnx_model: bytes, images: Sequence[Float32], *, parts: Sequence[st
             quantize_static(
                 folder / "prepared.onnx",
                 folder / "int8.onnx",
-                Reader(),
+                CalibrationReader(),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,

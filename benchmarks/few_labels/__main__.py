@@ -20,7 +20,17 @@ import pandas as pd
 import torch
 
 from benchmarks.few_labels.page import draw, markdown, summarise
-from benchmarks.few_labels.plan import METHODS, SEEDS, SIZES, Cell, World, cells, content_of, key_of, recipe
+from benchmarks.few_labels.plan import (
+    METHODS,
+    SEEDS,
+    SIZES,
+    PlannedTraining,
+    World,
+    content_of,
+    key_of,
+    planned_trainings,
+    recipe,
+)
 from benchmarks.few_labels.trainings import PARTS, expected_seconds, train_and_score
 from somanet.core.errors import SomaNetError
 from somanet.core.files import write_text
@@ -90,24 +100,25 @@ def main() -> None:
     settings = {method.name: recipe(variants[arguments.variant], arguments.set, method) for method in methods}
     content = content_of(world)
     plan = {
-        key_of(cell, settings[cell.method.name], content): cell
-        for cell in cells(methods, arguments.sizes, arguments.seeds)
+        key_of(planned, settings[planned.method.name], content): planned
+        for planned in planned_trainings(methods, arguments.sizes, arguments.seeds)
     }
     table = arguments.output / "results.csv"
     parts = [pd.read_csv(table)] if table.exists() else []
     done = {key for part in parts for key in part["key"]}
-    missing = {key: cell for key, cell in plan.items() if key not in done}
+    missing = {key: planned for key, planned in plan.items() if key not in done}
     print(f"{len(plan)} trainings, {len(plan) - len(missing)} of them finished", flush=True)
     if arguments.dry_run:
         print_expected_time(missing.values(), world, settings)
         return
-    for key, cell in {} if arguments.draw else missing.items():
-        scored = train_and_score(cell, world, settings[cell.method.name])
-        parts.append(scored.assign(key=key, method=cell.method.name, crops=cell.crops, seed=cell.seed))
+    for key, planned in {} if arguments.draw else missing.items():
+        scored = train_and_score(planned, world, settings[planned.method.name])
+        parts.append(scored.assign(key=key, method=planned.method.name, crops=planned.crops, seed=planned.seed))
         write_table(table, pd.concat(parts, ignore_index=True))
         iou = scored.loc[scored["part"] == PARTS[0], "iou"].mean()
         print(
-            f"{cell.method.name}, {cell.crops} crops, seed {cell.seed}: IoU {iou:.3f}, {scored['seconds'][0]} s",
+            f"{planned.method.name}, {planned.crops} crops, seed {planned.seed}: IoU {iou:.3f}, "
+            f"{scored['seconds'][0]} s",
             flush=True,
         )
     finished = [part[part["key"].isin(plan)] for part in parts]
@@ -121,12 +132,12 @@ def main() -> None:
     print(f"Written: {arguments.output}/few_labels.md, few_labels.png, results.csv")
 
 
-def print_expected_time(missing: Iterable[Cell], world: World, settings: dict[str, FinetuneParams]) -> None:
+def print_expected_time(missing: Iterable[PlannedTraining], world: World, settings: dict[str, FinetuneParams]) -> None:
     """Print how long one training of each method takes on this machine, and all missing ones together."""
     total = 0.0
-    counted: dict[str, list[Cell]] = {}
-    for cell in missing:
-        counted.setdefault(cell.method.name, []).append(cell)
+    counted: dict[str, list[PlannedTraining]] = {}
+    for planned in missing:
+        counted.setdefault(planned.method.name, []).append(planned)
     for name, group in counted.items():
         seconds = expected_seconds(group[0], world, settings[name])
         total += seconds * len(group)

@@ -52,7 +52,7 @@ METHODS = (
 
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedTraining:
     """One training."""
 
     method: Method
@@ -80,21 +80,21 @@ class World:
     start: Path
     start_sha256: str
 
-    def train_items(self, cell: Cell) -> list[LabelledImage]:
-        """The cell's labelled crops; with simulated ones, repeated so that both kinds are drawn about equally often."""
-        crops = choose_images(self.labelled, cell.crops, drawn="by_seed", seed=cell.seed)
-        if not cell.method.simulated:
+    def train_items(self, planned: PlannedTraining) -> list[LabelledImage]:
+        """Labelled crops; with simulated ones, repeated so that both kinds are drawn about equally often."""
+        crops = choose_images(self.labelled, planned.crops, drawn="by_seed", seed=planned.seed)
+        if not planned.method.simulated:
             return crops
         return crops * max(1, len(self.simulated) // len(crops)) + list(self.simulated)
 
-    def frames(self, cell: Cell) -> Sequence[NDArray[Any]]:
-        """The cell's unlabelled images."""
-        return self.unlabelled if cell.method.unlabelled else ()
+    def frames(self, planned: PlannedTraining) -> Sequence[NDArray[Any]]:
+        """Its unlabelled images."""
+        return self.unlabelled if planned.method.unlabelled else ()
 
 
-def cells(methods: Sequence[Method], sizes: Sequence[int], seeds: Sequence[int]) -> list[Cell]:
+def planned_trainings(methods: Sequence[Method], sizes: Sequence[int], seeds: Sequence[int]) -> list[PlannedTraining]:
     """All trainings, one whole curve per seed: an interrupted plan is a curve with fewer seeds."""
-    return [Cell(method, crops, seed) for seed in seeds for crops in sizes for method in methods]
+    return [PlannedTraining(method, crops, seed) for seed in seeds for crops in sizes for method in methods]
 
 
 def recipe(variant: Mapping[str, Any], assignments: Sequence[str], method: Method) -> FinetuneParams:
@@ -125,7 +125,7 @@ def content_of(world: World) -> str:
     return digest.hexdigest()
 
 
-def key_of(cell: Cell, settings: FinetuneParams, content: str) -> str:
+def key_of(planned: PlannedTraining, settings: FinetuneParams, content: str) -> str:
     """Key of a training, from everything that determines it, so that rows of the table are not confused."""
-    content_of_key = [cell.method.name, cell.crops, cell.seed, settings.model_dump(mode="json"), content]
+    content_of_key = [planned.method.name, planned.crops, planned.seed, settings.model_dump(mode="json"), content]
     return hashlib.sha256(json.dumps(content_of_key).encode()).hexdigest()[:20]

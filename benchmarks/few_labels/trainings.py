@@ -7,7 +7,7 @@ import time
 
 import pandas as pd
 
-from benchmarks.few_labels.plan import Cell, World
+from benchmarks.few_labels.plan import PlannedTraining, World
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.experiments import score_both, start_network
@@ -20,19 +20,19 @@ PARTS = ("everything", "interior")
 """With all objects, and without those cut by a crop's edge."""
 
 
-def train_and_score(cell: Cell, world: World, settings: FinetuneParams) -> pd.DataFrame:
+def train_and_score(planned: PlannedTraining, world: World, settings: FinetuneParams) -> pd.DataFrame:
     """A row per held-out crop and part: scores of :func:`somanet.evaluation.masks.score_image`, and `seconds`."""
     began = time.perf_counter()
-    model, spec, _ = start_network(ModelSpec(), seed=cell.seed, checkpoint=world.start, weights=settings.weights)
+    model, spec, _ = start_network(ModelSpec(), seed=planned.seed, checkpoint=world.start, weights=settings.weights)
     spec = settings.adapt(spec)
     train(
         model,
         spec,
-        world.train_items(cell),
+        world.train_items(planned),
         world.held_out,
         settings.training,
-        seed=cell.seed,
-        unlabelled=world.frames(cell),
+        seed=planned.seed,
+        unlabelled=world.frames(planned),
         progress=False,
     )
     pairs = [(item.name, item.labels, Segmenter.of(model, spec).labels(item.image)) for item in world.held_out]
@@ -41,20 +41,20 @@ def train_and_score(cell: Cell, world: World, settings: FinetuneParams) -> pd.Da
     return pd.concat(tables, ignore_index=True).assign(seconds=round(time.perf_counter() - began, 1))
 
 
-def expected_seconds(cell: Cell, world: World, settings: FinetuneParams) -> float:
+def expected_seconds(planned: PlannedTraining, world: World, settings: FinetuneParams) -> float:
     """Estimated seconds of one training with its scoring, from trainings of 1 and 11 steps."""
     whole = settings.training
-    _seconds(cell, world, settings, 1)  # the first one compiles kernels
+    _seconds(planned, world, settings, 1)  # the first one compiles kernels
     # the better of two each: a burst of other load would otherwise be multiplied by 10
-    short, longer = (min(_seconds(cell, world, settings, steps) for _ in range(2)) for steps in (1, 11))
-    n_steps = whole.epochs * math.ceil((whole.samples_per_epoch or len(world.train_items(cell))) / whole.batch_size)
+    short, longer = (min(_seconds(planned, world, settings, steps) for _ in range(2)) for steps in (1, 11))
+    n_steps = whole.epochs * math.ceil((whole.samples_per_epoch or len(world.train_items(planned))) / whole.batch_size)
     return max(longer, short + (n_steps - 1) * (longer - short) / 10)
 
 
-def _seconds(cell: Cell, world: World, settings: FinetuneParams, steps: int) -> float:
+def _seconds(planned: PlannedTraining, world: World, settings: FinetuneParams, steps: int) -> float:
     began = time.perf_counter()
     cut: TrainSettings = settings.training.model_copy(
         update={"epochs": 1, "samples_per_epoch": steps * settings.training.batch_size, "validate_every": 1}
     )
-    train_and_score(cell, world, settings.model_copy(update={"training": cut}))
+    train_and_score(planned, world, settings.model_copy(update={"training": cut}))
     return time.perf_counter() - began

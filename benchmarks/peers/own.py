@@ -19,7 +19,7 @@ from somanet.segmentation.network.models import build_model
 from somanet.segmentation.network.settings import ModelSpec
 
 
-class AsBuilt(nn.Module):
+class AsBuiltNetwork(nn.Module):
     """A network that gets its images in the memory order NCHW, whatever the caller's order."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -44,7 +44,7 @@ def load_own(contender: Contender, *, threads: int, side_px: int) -> Loaded:
     about: dict[str, Any] = {"model_sha256": checkpoint.sha256, "architecture": spec.architecture}
     operations = torch_flops(checkpoint.model, (1, spec.in_channels, side_px, side_px))
     if contender.engine == AS_BUILT:
-        checkpoint = dataclasses.replace(checkpoint, model=AsBuilt(checkpoint.model))
+        checkpoint = dataclasses.replace(checkpoint, model=AsBuiltNetwork(checkpoint.model))
         about |= {"engine": {"name": AS_BUILT, "version": torch.__version__, "precision": "float32"}}
     else:
         choice = with_engine(checkpoint, cast("EngineName", contender.engine), threads=threads)

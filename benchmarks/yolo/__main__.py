@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.yolo import page, sets, stages
+from benchmarks.yolo.coco import require_pycocotools
 from benchmarks.yolo.scoring import System
 from somanet.analysis.network import network_folder
 from somanet.analysis.validation.tables import fill
@@ -140,7 +141,12 @@ def train_networks(arguments: argparse.Namespace, python: Path, output: Path) ->
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """All stages; returns the content of ``yolo.json``."""
+    """All stages; returns the content of ``yolo.json``.
+
+    Raises:
+        SomaNetError: pycocotools is missing, or a stage fails.
+    """
+    require_pycocotools()
     output = make_folder(arguments.output)
     python = arguments.python or output / "venv" / "bin" / "python"
     runs, pictures, predictions = (output / name for name in ("runs", "pictures", "answers"))

@@ -1,4 +1,7 @@
-"""Predicted boxes against ground truth: the same matching and scores for every detector, network or masks."""
+"""Predicted boxes against ground truth: the same matching and scores for every detector, network or masks.
+
+Matching and average precision are COCO's, by pycocotools (:mod:`.coco`).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 from skimage.segmentation import relabel_sequential
 
+from benchmarks.yolo.coco import Evaluation, average_precision, evaluate_image
 from somanet.core.errors import SomaNetError
 from somanet.evaluation.masks import Labels, object_scores
 
@@ -18,8 +22,6 @@ Boxes = NDArray[np.float64]
 """(n, 4): x0, y0, x1, y1 in pixels, half open: a pixel in column 3 spans 3 to 4."""
 
 MIN_IOU = 0.5
-RECALLS = np.linspace(0.0, 1.0, 101)
-"""Recalls at which precision is sampled for the average precision, as in COCO."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,14 @@ class MatchedBoxes:
         partner: index of its ground truth box; -1 for none.
         counted: which predicted boxes count; the others are neither right nor wrong.
         counted_true: which ground truth boxes count.
+        evaluation: COCO's own evaluation of the image.
     """
 
     scores: NDArray[np.float64]
     partner: NDArray[np.intp]
     counted: NDArray[np.bool_]
     counted_true: NDArray[np.bool_]
+    evaluation: Evaluation | None
 
 
 def boxes_of(labels_YX: Labels) -> Boxes:
@@ -44,16 +48,6 @@ def boxes_of(labels_YX: Labels) -> Boxes:
     slices = [found for found in find_objects(relabel_sequential(np.asarray(labels_YX))[0]) if found is not None]
     boxes = [(x.start, y.start, x.stop, y.stop) for y, x in slices]
     return np.array(boxes, np.float64).reshape(-1, 4)
-
-
-def box_iou(one: Boxes, other: Boxes) -> NDArray[np.float64]:
-    """Intersection over union of every pair: (n of one, n of other); 0 where both are empty."""
-    first, last = np.maximum(one[:, None, :2], other[None, :, :2]), np.minimum(one[:, None, 2:], other[None, :, 2:])
-    shared = np.clip(last - first, 0, None).prod(-1)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(-1) for boxes in (one, other)]
-    union = areas[0][:, None] + areas[1][None, :] - shared
-    iou: NDArray[np.float64] = np.where(union > 0, shared / np.where(union > 0, union, 1), 0.0)
-    return iou
 
 
 def on_edge(boxes: Boxes, shape_YX: tuple[int, int]) -> NDArray[np.bool_]:
@@ -95,18 +89,16 @@ def match_boxes(
         raise SomaNetError("A predicted box has a score that is not a number. Was its table edited?")
     ignored_true = np.zeros(len(true), bool) if ignored_true is None else ignored_true
     ignored_pred = np.zeros(len(pred), bool) if ignored_pred is None else ignored_pred
-    iou = box_iou(true, pred)
-    free = np.ones(len(true), bool)
+    evaluation = evaluate_image(
+        true, pred, scores, min_iou=min_iou, ignored_true=ignored_true, ignored_pred=ignored_pred
+    )
     partner = np.full(len(pred), -1, np.intp)
-    for j in np.argsort(-scores, kind="stable"):
-        near = free & (iou[:, j] >= min_iou)
-        near = near & ~ignored_true if (near & ~ignored_true).any() else near
-        if near.any():
-            partner[j] = int(np.where(near, iou[:, j], -1.0).argmax())
-            free[partner[j]] = False
-    matched = partner >= 0
-    counted = np.where(matched, ~ignored_true[partner] if len(true) else False, ~ignored_pred)
-    return MatchedBoxes(np.asarray(scores, np.float64), partner, counted.astype(bool), ~ignored_true)
+    counted = np.ones(len(pred), bool)
+    if evaluation is not None:
+        rows = np.array(evaluation["dtIds"], np.intp) - 1
+        partner[rows] = evaluation["dtMatches"][0].astype(np.intp) - 1
+        counted[rows] = ~evaluation["dtIgnore"][0]
+    return MatchedBoxes(np.asarray(scores, np.float64), partner, counted, ~ignored_true, evaluation)
 
 
 def score_boxes(images: Sequence[MatchedBoxes], *, min_score: float = 0.0) -> dict[str, float]:
@@ -118,7 +110,8 @@ def score_boxes(images: Sequence[MatchedBoxes], *, min_score: float = 0.0) -> di
             precision does not depend on it, as it covers every threshold.
 
     Returns:
-        `precision`, `recall`, `f1` at the threshold; `ap`, the average precision; NaN where undefined.
+        `precision`, `recall`, `f1` at the threshold; `ap`, COCO's average precision at the matching's IoU; NaN
+        where undefined.
     """
     scores, right, n_true = _pooled(images)
     tp = int((right & (scores >= min_score)).sum())
@@ -126,27 +119,8 @@ def score_boxes(images: Sequence[MatchedBoxes], *, min_score: float = 0.0) -> di
     at_cut = object_scores(tp, found - tp, n_true - tp)
     return {
         **{name: at_cut[name] for name in ("precision", "recall", "f1")},
-        "ap": average_precision(scores, right, n_true),
+        "ap": average_precision([image.evaluation for image in images]),
     }
-
-
-def average_precision(scores: NDArray[np.float64], right: NDArray[np.bool_], n_true: int) -> float:
-    """Mean over 101 recalls from 0 to 1 of the best precision at that recall or a larger one; as COCO's AP.
-
-    Recalls that are not reached count 0, so a detector that omits its doubtful boxes scores lower.
-
-    Args:
-        scores: confidence of the predicted boxes of all images.
-        right: which of them are matched.
-        n_true: number of ground truth boxes; NaN is returned for none.
-    """
-    if not n_true:
-        return math.nan
-    hits = right[np.argsort(-scores, kind="stable")]
-    tp = np.cumsum(hits)
-    precision = tp / np.arange(1, len(hits) + 1)
-    best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-    return float(best[np.searchsorted(tp / n_true, RECALLS, side="left")].mean())
 
 
 def best_cut(sets: Sequence[Sequence[MatchedBoxes]]) -> tuple[float, float]:

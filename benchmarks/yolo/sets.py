@@ -64,7 +64,7 @@ class _Part:
         return (self._dataset.load(name) for name in self._names)
 
 
-class Frames:
+class MovieFrames:
     """A movie's frames with their reference labels, named by number."""
 
     def __init__(self, movie: Path, labels: Path) -> None:
@@ -82,7 +82,7 @@ def scored_sets(data: Path) -> dict[str, ScoredSet]:
     split = read_split(data / "dsb2018" / "split.csv", names=nuclei.names)
     grey = [name for name in split["test"] if not_fluorescence(nuclei.load_image(name)) is None]
     crops = open_dataset(data / "soma" / "val")
-    frames = Frames(data / MOVIE / "cell_body.tif", data / MOVIE / "soma_labels.tif")
+    frames = MovieFrames(data / MOVIE / "cell_body.tif", data / MOVIE / "soma_labels.tif")
     return {
         "nuclei_val": ScoredSet("nuclei_val", _Part(nuclei, split["val"])),
         "crops_val": ScoredSet("crops_val", neuron_crops(n_crops=VAL_CROPS, size_px=TILE_PX, seed=VAL_SEED)),

@@ -10,8 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class EventScores:
@@ -90,12 +88,6 @@ def match_events(true: pd.DataFrame, found: pd.DataFrame) -> tuple[NDArray[np.in
 def relative_bias(measured: float, true: float) -> float:
     """Measured over true value, minus 1; NaN if the true value is 0 or unknown."""
     return measured / true - 1 if true else math.nan
-
-
-def interval_coverage(low: Floats, high: Floats, *, true_value: float) -> float:
-    """Share of intervals that contain the true value, bounds included; undefined ones do not. NaN without intervals."""
-    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
-    return float(((low <= true_value) & (true_value <= high)).mean()) if low.size else math.nan
 
 
 def _mean(values: pd.Series) -> float:

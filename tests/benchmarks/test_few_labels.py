@@ -14,7 +14,17 @@ import pytest
 from benchmarks.few_labels import __main__ as command
 from benchmarks.few_labels import trainings
 from benchmarks.few_labels.page import draw, markdown, summarise
-from benchmarks.few_labels.plan import METHODS, SEEDS, SIZES, Cell, World, cells, content_of, key_of, recipe
+from benchmarks.few_labels.plan import (
+    METHODS,
+    SEEDS,
+    SIZES,
+    PlannedTraining,
+    World,
+    content_of,
+    key_of,
+    planned_trainings,
+    recipe,
+)
 from benchmarks.few_labels.trainings import expected_seconds, train_and_score
 from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError
@@ -51,15 +61,15 @@ def world(**changes: Any) -> World:
 
 
 def test_the_whole_plan_is_sixty_trainings_seed_after_seed() -> None:
-    plan = cells(METHODS, SIZES, SEEDS)
+    plan = planned_trainings(METHODS, SIZES, SEEDS)
     assert len(plan) == len(set(plan)) == 60
-    assert [cell.seed for cell in plan] == [0] * 20 + [1] * 20 + [2] * 20
+    assert [planned.seed for planned in plan] == [0] * 20 + [1] * 20 + [2] * 20
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_more_crops_are_the_same_ones_and_others_and_all_methods_have_the_same(seed: int) -> None:
     names = {
-        (method.name, crops): {item.name for item in world().train_items(Cell(method, crops, seed))}
+        (method.name, crops): {item.name for item in world().train_items(PlannedTraining(method, crops, seed))}
         for method in METHODS
         for crops in (2, 4, 8)
     }
@@ -76,13 +86,13 @@ def test_more_crops_are_the_same_ones_and_others_and_all_methods_have_the_same(s
 @pytest.mark.parametrize(("crops", "times"), [(2, 3), (3, 2), (4, 1), (8, 1)])
 def test_simulated_crops_are_about_half(crops: int, times: int) -> None:
     """Six simulated: 2 crops three times, 3 twice, 4 and more once."""
-    items = world().train_items(Cell(SIMULATED, crops, 0))
+    items = world().train_items(PlannedTraining(SIMULATED, crops, 0))
     assert sum(item.name.startswith("crop") for item in items) == crops * times
     assert sum(item.name.startswith("sim") for item in items) == 6
 
 
 def test_frames_are_for_the_teacher() -> None:
-    assert [len(world().frames(Cell(method, 2, 0))) for method in METHODS] == [0, 0, 1, 1]
+    assert [len(world().frames(PlannedTraining(method, 2, 0))) for method in METHODS] == [0, 0, 1, 1]
 
 
 def test_the_recipe_keeps_to_the_budget_and_only_teachers_have_unlabelled_images() -> None:
@@ -103,18 +113,20 @@ def test_the_default_recipe_can_have_a_teacher() -> None:
 
 def test_a_training_is_named_by_all_that_decides_it() -> None:
     settings = recipe(VARIANT, (), PLAIN)
-    base = key_of(Cell(PLAIN, 2, 0), settings, content_of(world()))
+    base = key_of(PlannedTraining(PLAIN, 2, 0), settings, content_of(world()))
     others = [
-        key_of(Cell(SIMULATED, 2, 0), settings, content_of(world())),
-        key_of(Cell(PLAIN, 4, 0), settings, content_of(world())),
-        key_of(Cell(PLAIN, 2, 1), settings, content_of(world())),
-        key_of(Cell(PLAIN, 2, 0), recipe(VARIANT, ["training.learning_rate=0.5"], PLAIN), content_of(world())),
-        key_of(Cell(PLAIN, 2, 0), settings, content_of(world(start_sha256="1"))),
-        key_of(Cell(PLAIN, 2, 0), settings, content_of(world(labelled=[crop("cropz")]))),
-        key_of(Cell(PLAIN, 2, 0), settings, content_of(world(unlabelled=[np.ones((5, 7), np.uint16)]))),
+        key_of(PlannedTraining(SIMULATED, 2, 0), settings, content_of(world())),
+        key_of(PlannedTraining(PLAIN, 4, 0), settings, content_of(world())),
+        key_of(PlannedTraining(PLAIN, 2, 1), settings, content_of(world())),
+        key_of(
+            PlannedTraining(PLAIN, 2, 0), recipe(VARIANT, ["training.learning_rate=0.5"], PLAIN), content_of(world())
+        ),
+        key_of(PlannedTraining(PLAIN, 2, 0), settings, content_of(world(start_sha256="1"))),
+        key_of(PlannedTraining(PLAIN, 2, 0), settings, content_of(world(labelled=[crop("cropz")]))),
+        key_of(PlannedTraining(PLAIN, 2, 0), settings, content_of(world(unlabelled=[np.ones((5, 7), np.uint16)]))),
     ]
     assert len({base, *others}) == len(others) + 1
-    assert key_of(Cell(PLAIN, 2, 0), settings, content_of(world())) == base
+    assert key_of(PlannedTraining(PLAIN, 2, 0), settings, content_of(world())) == base
 
 
 # What the rows add up to
@@ -207,13 +219,13 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_table(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed in the third of four trainings; then two are left, and all four have the scores of an undisturbed run."""
-    began: list[Cell] = []
+    began: list[PlannedTraining] = []
 
-    def third_fails(cell: Cell, *rest: Any) -> pd.DataFrame:
-        began.append(cell)
+    def third_fails(planned: PlannedTraining, *rest: Any) -> pd.DataFrame:
+        began.append(planned)
         if len(began) == 3:
             raise KeyboardInterrupt
-        return train_and_score(cell, *rest)
+        return train_and_score(planned, *rest)
 
     monkeypatch.setattr(command, "train_and_score", third_fails)
     methods = ("--methods", "plain", "both")
@@ -222,7 +234,7 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_table(
     assert pd.read_csv(data / "out/results.csv")["key"].nunique() == 2
     run(data, monkeypatch, *methods)
     assert "4 trainings, 2 of them finished" in capsys.readouterr().out
-    assert [(cell.method.name, cell.seed) for cell in began] == [
+    assert [(planned.method.name, planned.seed) for planned in began] == [
         ("plain", 0), ("both", 0), ("plain", 1), ("plain", 1), ("both", 1),
     ]  # fmt: skip
     interrupted = pd.read_csv(data / "out/results.csv")
@@ -250,8 +262,8 @@ def test_a_dry_run_says_how_long_and_writes_no_result(
 
 def test_the_expected_time_is_a_line_through_two_measured_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """3 s and 0.5 s a step: 3 + 100 x 0.5."""
-    monkeypatch.setattr(trainings, "_seconds", lambda cell, world, settings, steps: 3 + 0.5 * steps)
-    assert expected_seconds(Cell(PLAIN, 2, 0), world(), recipe(VARIANT, (), PLAIN)) == pytest.approx(53)
+    monkeypatch.setattr(trainings, "_seconds", lambda planned, world, settings, steps: 3 + 0.5 * steps)
+    assert expected_seconds(PlannedTraining(PLAIN, 2, 0), world(), recipe(VARIANT, (), PLAIN)) == pytest.approx(53)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import ALPHA, Difference, corrected, paired_differences, same_images
 from somanet.training.comparison.networks import ComparedNetwork
 from somanet.training.comparison.sources import BASELINE
-from tools.pull_request.sides import Side
+from tools.pull_request.sides import SideResults
 
 Status = Literal["same", "changed", "unpaired", "new", "removed", "absent"]
 
@@ -48,17 +48,17 @@ class Change:
         return score in self.differences and self.differences[score].p_holm < ALPHA
 
 
-def compare_sides(base: Side, head: Side) -> list[Change]:
+def compare_sides(base: SideResults, head: SideResults) -> list[Change]:
     """The networks of both sides: first head's, in its order, then those that it no longer has."""
     names = list(dict.fromkeys([*_names(head), *_names(base)]))
     return _correct([_compare(name, base, head) for name in names])
 
 
-def _names(side: Side) -> list[str]:
+def _names(side: SideResults) -> list[str]:
     return sorted([*side.networks, *side.absent], key=lambda name: not name.startswith(BASELINE))
 
 
-def _compare(name: str, base: Side, head: Side) -> Change:
+def _compare(name: str, base: SideResults, head: SideResults) -> Change:
     old, new = base.networks.get(name), head.networks.get(name)
     if name not in _names(base):
         return Change(name, "new", head=new, why=head.absent.get(name, ""))

@@ -13,7 +13,7 @@ from somanet.training.comparison.networks import ComparedNetwork, title
 from tools.pull_request import markdown
 from tools.pull_request.changes import Change
 from tools.pull_request.dvc_state import Changed
-from tools.pull_request.sides import Side
+from tools.pull_request.sides import SideResults
 from tools.pull_request.tables import metrics_table, params_table, stages_table
 
 SHOWN = ("iou", "precision", "accuracy")
@@ -23,7 +23,7 @@ MAX_LENGTH = 55_000
 
 
 @dataclass(frozen=True)
-class Report:
+class PullRequestReport:
     """Everything that a report shows.
 
     Attributes:
@@ -38,8 +38,8 @@ class Report:
 
     head_words: str
     base_words: str
-    head: Side
-    base: Side
+    head: SideResults
+    base: SideResults
     same_commit: bool
     same_environment: bool
     changes: Sequence[Change]
@@ -48,7 +48,7 @@ class Report:
     comparison: str | None
 
 
-def report_markdown(report: Report) -> str:
+def report_markdown(report: PullRequestReport) -> str:
     """The report; sections are left out, last one first, until it fits in a comment."""
     sections = [
         _head(report),
@@ -68,7 +68,7 @@ def report_markdown(report: Report) -> str:
     return "\n\n".join(pages)[:MAX_LENGTH].rstrip() + "\n"
 
 
-def _head(report: Report) -> list[str]:
+def _head(report: PullRequestReport) -> list[str]:
     lines = [f"Head: {report.head_words}. Base: {report.base_words}.", ""]
     lines += [f"**{_verdict(report.changes)}**", ""] if report.changes else []
     notes = [
@@ -108,7 +108,7 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(markdown.cell(name) for name in names)
 
 
-def _trouble(who: str, side: Side) -> list[str]:
+def _trouble(who: str, side: SideResults) -> list[str]:
     """Warnings about a side that has not run to its end."""
     if side.run is not None and side.run.status and not side.whole:
         where = f"in stage `{markdown.code(side.run.failed)}`" if side.run.failed else "before any stage could be named"
@@ -125,7 +125,7 @@ def _trouble(who: str, side: Side) -> list[str]:
     return []
 
 
-def _origin(report: Report) -> list[str]:
+def _origin(report: PullRequestReport) -> list[str]:
     head, base = report.head.run, report.base.run
     if base is None:
         elsewhere = "perhaps from another machine, where trainings end slightly differently"

@@ -9,9 +9,9 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import write_text
 from tools.pull_request.changes import compare_sides
 from tools.pull_request.dvc_state import Changed, diffs
-from tools.pull_request.page import Report, report_markdown
+from tools.pull_request.page import PullRequestReport, report_markdown
 from tools.pull_request.revisions import base_commit, read_head, same_file, short
-from tools.pull_request.sides import Side, base_side, head_side
+from tools.pull_request.sides import SideResults, base_side, head_side
 
 
 def write_report(root: Path, *, base: str, output: Path) -> None:
@@ -29,7 +29,7 @@ def write_report(root: Path, *, base: str, output: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="somanet-") as scratch:
         new, old = head_side(root), base_side(root, commit, Path(scratch))
         params, metrics = _differences(old, new)
-        report = Report(
+        report = PullRequestReport(
             head_words=head.words,
             base_words=f"`{short(commit)}`",
             head=new,
@@ -44,7 +44,7 @@ def write_report(root: Path, *, base: str, output: Path) -> None:
     write_text(output, report_markdown(report))
 
 
-def _differences(base: Side, head: Side) -> tuple[list[Changed] | str, list[Changed] | str]:
+def _differences(base: SideResults, head: SideResults) -> tuple[list[Changed] | str, list[Changed] | str]:
     """Parameters and metrics that changed, or why that is unknown."""
     unfinished = [who for who, side in (("Head's", head), ("The base's", base)) if not side.whole]
     try:
@@ -57,7 +57,7 @@ def _differences(base: Side, head: Side) -> tuple[list[Changed] | str, list[Chan
     return params, metrics
 
 
-def _comparison(head: Side) -> str | None:
+def _comparison(head: SideResults) -> str | None:
     page = head.folder / "reports" / "comparison.md"
     if "compare" in head.stale or head.problem is not None or not page.exists():
         return None

@@ -21,7 +21,7 @@ BASE = Path("build/base")
 
 
 @dataclass(frozen=True)
-class Side:
+class SideResults:
     """Results of one side.
 
     Attributes:
@@ -46,13 +46,13 @@ class Side:
         return not self.stale and self.problem is None
 
 
-def head_side(root: Path) -> Side:
+def head_side(root: Path) -> SideResults:
     """The working tree's results, from its `reports/`."""
     run = last_run(root)
     return _read(root, run if run is not None and run.commit == read_head(root).commit else None, check=True)
 
 
-def base_side(root: Path, commit: str, scratch: Path) -> Side:
+def base_side(root: Path, commit: str, scratch: Path) -> SideResults:
     """The base's results: from its run in `build/base` if there is one, else its committed ones.
 
     Per-image scores are not committed; they are taken from DVC's cache if it has them.
@@ -95,7 +95,7 @@ def _fits(run: PipelineRun, commit: str) -> bool:
     return run.commit == commit and not run.dirty and run.machine == this_machine()
 
 
-def _read(folder: Path, run: PipelineRun | None, *, check: bool) -> Side:
+def _read(folder: Path, run: PipelineRun | None, *, check: bool) -> SideResults:
     stale: tuple[str, ...] = ()
     problem = None
     if check:
@@ -111,7 +111,7 @@ def _read(folder: Path, run: PipelineRun | None, *, check: bool) -> Side:
             networks[name] = found
         else:
             absent[name] = found.replace(f"{folder}/", "")
-    return Side(folder, run, stale, problem, networks, absent)
+    return SideResults(folder, run, stale, problem, networks, absent)
 
 
 def _read_network(name: str, scores: Path, *, has_run: bool) -> ComparedNetwork | str:

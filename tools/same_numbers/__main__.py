@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from tools.same_numbers import workload
-from tools.same_numbers.comparing import differences, read_side
-from tools.same_numbers.recording import FILES, NUMBERS, Recording, fail, write_numbers
+from tools.same_numbers.comparing import differences, read_numbers
+from tools.same_numbers.recording import FILES, NUMBERS, RecordingRun, fail, write_numbers
 
 PARTS = {
     "simulation": workload.simulation,
@@ -47,7 +47,7 @@ def record(
         fail(f"{output} already exists. Choose another folder, or remove it.")
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="same_numbers.") as scratch:
-        recording = Recording(checkout.resolve(), Path(scratch).resolve(), data)
+        recording = RecordingRun(checkout.resolve(), Path(scratch).resolve(), data)
         recording.check_code()
         (recording.scratch / ".dvc").mkdir()  # makes the folder a project with its own MLflow store
         for name, run in PARTS.items():
@@ -77,7 +77,7 @@ def compare(
     if len(patterns) != len(reasons):
         fail(f"found {len(patterns)} --except and {len(reasons)} --because: give a reason for each exception.")
     exceptions = dict(zip(patterns, reasons, strict=True))
-    old, new = read_side(before), read_side(after)
+    old, new = read_numbers(before), read_numbers(after)
     for name in old.about:
         if old.about[name] != new.about.get(name):
             typer.echo(f"note: {name} {old.about[name]} → {new.about.get(name)}, which can change numbers by itself")

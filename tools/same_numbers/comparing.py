@@ -19,7 +19,7 @@ Hashes = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Difference:
+class OutputDifference:
     """One difference: the file, the part of it unless it is the whole file, and how it changed."""
 
     file: str
@@ -37,7 +37,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Side:
+class RecordedNumbers:
     """A recording read from disk."""
 
     folder: Path
@@ -51,46 +51,46 @@ class Side:
         return read_parts(path) if path.is_file() else None
 
 
-def read_side(folder: Path) -> Side:
+def read_numbers(folder: Path) -> RecordedNumbers:
     """Read a recording."""
     try:
         content = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
-        return Side(folder, content["about"], tuple(content["left_out"]), content["files"])
+        return RecordedNumbers(folder, content["about"], tuple(content["left_out"]), content["files"])
     except (OSError, ValueError, KeyError) as error:
         fail(f"{folder} holds no {NUMBERS} that can be read ({error}). `record` writes it.")
 
 
-def differences(before: Side, after: Side) -> Iterator[Difference]:
+def differences(before: RecordedNumbers, after: RecordedNumbers) -> Iterator[OutputDifference]:
     """Every difference, sorted by file name."""
     for file in sorted({*before.files, *after.files}):
         if file not in after.files:
             place = _same_file(before.files[file], before.files, after.files)
-            yield Difference(file, None, _missing(place))
+            yield OutputDifference(file, None, _missing(place))
         elif file not in before.files:
-            yield Difference(file, None, "an extra file")
+            yield OutputDifference(file, None, "an extra file")
         else:
             yield from _in_file(file, before, after)
 
 
-def _in_file(file: str, before: Side, after: Side) -> Iterator[Difference]:
+def _in_file(file: str, before: RecordedNumbers, after: RecordedNumbers) -> Iterator[OutputDifference]:
     old, new = before.files[file]["parts"], after.files[file]["parts"]
     changed = [part for part in old if part in new and old[part] != new[part]]
     for part in old:
         if part not in new:
-            yield Difference(file, part, _missing(_same_part(file, part, before.files, after.files)))
+            yield OutputDifference(file, part, _missing(_same_part(file, part, before.files, after.files)))
     for part in new:
         if part not in old:
-            yield Difference(file, part, "extra")
+            yield OutputDifference(file, part, "extra")
     if not changed:
         if old == new and before.files[file]["bytes"] != after.files[file]["bytes"]:
-            yield Difference(file, None, "the same numbers in other bytes: order, format or metadata")
+            yield OutputDifference(file, None, "the same numbers in other bytes: order, format or metadata")
         return
     values = before.values(file), after.values(file)
     if PurePosixPath(file).suffix in AS_ONE:
-        yield Difference(file, None, f"{len(changed)} of {len(old)} parts differ{_most(changed, *values)}")
+        yield OutputDifference(file, None, f"{len(changed)} of {len(old)} parts differ{_most(changed, *values)}")
         return
     for part in changed:
-        yield Difference(file, part, _how_far(part, *values))
+        yield OutputDifference(file, part, _how_far(part, *values))
 
 
 def _missing(now: str | None) -> str:

@@ -37,7 +37,7 @@ def fail(message: str) -> NoReturn:
 
 
 @dataclass
-class Recording:
+class RecordingRun:
     """One recording while it runs.
 
     Attributes:

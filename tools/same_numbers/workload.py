@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tools.same_numbers.recording import Recording, read_yaml
+from tools.same_numbers.recording import RecordingRun, read_yaml
 
 SHORT = {"epochs": 2, "samples_per_epoch": 16, "validate_every": 2, "device": "cpu"}
 """Settings of every training: a few steps, and the weights after the last one."""
@@ -22,12 +22,12 @@ REAL_IMAGES, REAL_MOVIE, REAL_TRACKS = "soma/val", "neuritetracker/cell_body.tif
 REAL_SCALE = ("--pixel-size-um", "1.28", "--frame-interval-min", "12")
 
 
-def simulation(recording: Recording) -> None:
+def simulation(recording: RecordingRun) -> None:
     """Small data sets and a movie, also used by the other parts."""
     recording.somanet("simulate", "--output", "simulated", "--nuclei", "12", "--frames", "40", "--size-px", "256")
 
 
-def pipeline(recording: Recording) -> None:
+def pipeline(recording: RecordingRun) -> None:
     """The stages of `dvc.yaml`, in its order, with `params.yaml` made short; the movie by the bundled model."""
     params = merged(read_yaml(recording.checkout / "params.yaml"), SMALL)
     for section in ("pretrain", "finetune"):
@@ -51,7 +51,7 @@ def stages(graph: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[tupl
             yield f"{name}@{key}", [word.replace("${key}", key) for word in stage["do"]["cmd"].split()[1:]]
 
 
-def trainings(recording: Recording) -> None:
+def trainings(recording: RecordingRun) -> None:
     """Short trainings of variants for real data and of the bundled model's, on simulated images."""
     recipe, profile = recording.bundled() / "recipe.yaml", recording.checkout / "profiles" / "real" / "params.yaml"
     short = [word for name, value in SHORT.items() for word in ("--set", f"training.{name}={value}")]
@@ -107,7 +107,7 @@ def words(value: Any, key: str = "") -> set[str]:
     return {f"{key}: {value if value is None or isinstance(value, str | bool) else 'a number'}"}
 
 
-def labels(recording: Recording) -> None:
+def labels(recording: RecordingRun) -> None:
     """Labels by the bundled model in three ways, two of them scored and compared; on real images, if any."""
     real = recording.real(REAL_IMAGES)
     name, images = ("real", real) if real else ("simulated", recording.scratch / "simulated" / "crops.zip")
@@ -122,7 +122,7 @@ def labels(recording: Recording) -> None:
     recording.somanet("compare", *scores, "--output", f"scores/{name}/comparison")
 
 
-def movies(recording: Recording) -> None:
+def movies(recording: RecordingRun) -> None:
     """Tracks and migration of a simulated and of the real movie, which is scored against its reference."""
     quick = ("--engine", "torch", "--no-report", "--no-overlay")
     recording.somanet("analyze", "simulated/movie.ome.tif", "--output", "movies/simulated", *quick)

@@ -21,11 +21,6 @@ class Block:
     name: str
     module: nn.Module
 
-    @property
-    def n_parameters(self) -> int:
-        """Number of weights and biases."""
-        return sum(p.numel() for p in self.module.parameters())
-
 
 def blocks_from_output(model: nn.Module, *, in_channels: int = 3) -> list[Block]:
     """The network's blocks, the one nearest the output first.

@@ -14,16 +14,16 @@ from tests.tools.pull_request.worlds import a_run, side
 from tests.training.comparison.worlds import network
 from tools.pull_request.changes import compare_sides
 from tools.pull_request.dvc_state import Changed
-from tools.pull_request.page import MAX_LENGTH, Report, report_markdown
-from tools.pull_request.sides import Side
+from tools.pull_request.page import MAX_LENGTH, PullRequestReport, report_markdown
+from tools.pull_request.sides import SideResults
 from tools.pull_request.tables import MAX_ROWS
 
 BEFORE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 BETTER = tuple(iou + 0.1 for iou in BEFORE)
 
 
-def report(base: Side, head: Side, **changed: Any) -> str:
-    whole = Report(
+def report(base: SideResults, head: SideResults, **changed: Any) -> str:
+    whole = PullRequestReport(
         head_words="`abc`",
         base_words="`def`",
         head=head,
@@ -75,7 +75,7 @@ def test_the_headline_table() -> None:
         (side(network("a", BEFORE)), side(absent={"a": "has not run"}), "Without scores: a."),
     ],
 )
-def test_the_verdict_in_one_sentence(base: Side, head: Side, verdict: str) -> None:
+def test_the_verdict_in_one_sentence(base: SideResults, head: SideResults, verdict: str) -> None:
     assert f"**{verdict}**" in report(base, head)
 
 

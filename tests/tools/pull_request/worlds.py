@@ -14,7 +14,7 @@ from somanet.io.tables import write_table
 from somanet.training.comparison.networks import ComparedNetwork
 from tests.training.comparison.worlds import network
 from tools.pull_request.runs import PipelineRun
-from tools.pull_request.sides import Side
+from tools.pull_request.sides import SideResults
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
 
@@ -97,9 +97,11 @@ def give(folder: Path, networks: Mapping[str, Sequence[float]], *, rates: Mappin
         write_table(folder / "given" / name / "per_image.csv", made.per_image)
 
 
-def side(*networks: ComparedNetwork, absent: Mapping[str, str] | None = None, run: PipelineRun | None = None) -> Side:
+def side(
+    *networks: ComparedNetwork, absent: Mapping[str, str] | None = None, run: PipelineRun | None = None
+) -> SideResults:
     """A side of which only the scores matter."""
-    return Side(Path("nowhere"), run, (), None, {made.name: made for made in networks}, absent or {})
+    return SideResults(Path("nowhere"), run, (), None, {made.name: made for made in networks}, absent or {})
 
 
 def a_run(

@@ -13,11 +13,11 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from tools.same_numbers.__main__ import app
-from tools.same_numbers.recording import FILES, NUMBERS, Recording, write_numbers
+from tools.same_numbers.recording import FILES, NUMBERS, RecordingRun, write_numbers
 from tools.same_numbers.values import read_parts
 from tools.same_numbers.workload import merged, new_variants, stages
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CELLS, DETAILS = "movies/real/cells.csv", "movies/real/details.csv"
 WEIGHTS, LABELS, SCORES = "networks/paper/model.safetensors", "labels/image.tif", "scores/real.json"
 
@@ -218,10 +218,10 @@ def test_no_recording_is_one_line(tmp_path: Path) -> None:
 # What is recorded
 
 
-def recording(tmp_path: Path, *, checkout: Path = ROOT, data: Path | None = None) -> Recording:
+def recording(tmp_path: Path, *, checkout: Path = ROOT, data: Path | None = None) -> RecordingRun:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return Recording(checkout, scratch, data)
+    return RecordingRun(checkout, scratch, data)
 
 
 def test_results_are_kept_and_neither_manifests_nor_the_store(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_the_code_that_runs_is_the_checkouts(tmp_path: Path) -> None:
     """A folder without the package would run whichever is installed."""
     recording(tmp_path).check_code()
     with pytest.raises(SystemExit, match=r"expected the code of|No module named"):
-        Recording(tmp_path, tmp_path / "scratch", None).check_code()
+        RecordingRun(tmp_path, tmp_path / "scratch", None).check_code()
 
 
 def test_a_command_that_fails_ends_the_recording_with_its_last_words(tmp_path: Path) -> None:

@@ -2,11 +2,10 @@
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from somanet.evaluation.migration import interval_coverage, match_events, relative_bias, score_saltations
+from somanet.evaluation.migration import match_events, relative_bias, score_saltations
 
 
 def events(rows, **columns) -> pd.DataFrame:
@@ -51,9 +50,3 @@ def test_pairs_have_the_longest_overlap() -> None:
     """[0, 4] overlaps [3, 5] by 1 and [0, 2] by 2; [4, 6] overlaps [3, 5] by 1: pairs 0-1 and 1-0."""
     rows, columns = match_events(events([(1, 0, 4, 1), (1, 4, 6, 1)]), events([(1, 3, 5, 1), (1, 0, 2, 1)]))
     assert dict(zip(rows.tolist(), columns.tolist(), strict=True)) == {0: 1, 1: 0}
-
-
-def test_coverage_counts_intervals_with_the_true_value() -> None:
-    low, high = np.array([0.0, 1.0, 2.0, math.nan]), np.array([1.0, 2.0, 3.0, math.nan])
-    assert interval_coverage(low, high, true_value=1.0) == 0.5
-    assert math.isnan(interval_coverage(low[:0], high[:0], true_value=1.0))

@@ -8,7 +8,7 @@ from benchmarks.peers.training import read_recipe
 from somanet.analysis.network import BUNDLED
 from somanet.segmentation.network.models import build_model
 
-PEERS = Path(__file__).parents[2] / "benchmarks" / "peers"
+PEERS = Path(__file__).parents[3] / "benchmarks" / "peers"
 BUNDLED_NUCLEI = read_recipe(BUNDLED / "recipe.yaml", "nuclei")
 
 

@@ -22,7 +22,7 @@ from benchmarks.peers.training import reached
 from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def squares(*corners: tuple[int, int], width: int = 8) -> np.ndarray:

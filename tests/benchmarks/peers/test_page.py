@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.peers.page import REFERENCE, number, page, significant
 from benchmarks.peers.scoring import score_subsets
-from tests.benchmarks.test_peers import squares
+from tests.benchmarks.peers.test_peers import squares
 from tests.markdown_tables import unpadded
 
 

@@ -32,12 +32,12 @@ from somanet.training.experiments import (
     run_training,
     several_trainings,
     stage,
-    start_network,
     write_evaluation,
     write_training,
 )
 from somanet.training.loop import training
 from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.start import start_network
 from tests.worlds import make_project, mlflow_may_warn, save_bright_network, scene
 
 ROOT = Path(__file__).resolve().parents[3]

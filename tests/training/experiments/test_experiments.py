@@ -257,13 +257,13 @@ from pathlib import Path
 from somanet.training.experiments import training
 from tests.training.experiments.test_experiments import SETTINGS, train_here
 stop_after = sys.argv[2]
-say = training.say
-def say_and_wait(line):
-    say(line)
+echo = training.echo
+def echo_and_wait(line):
+    echo(line)
     sys.stdout.flush()
     if f"epoch {stop_after}/" in line:
         time.sleep(600)
-training.say = say_and_wait
+training.echo = echo_and_wait
 train_here(Path(sys.argv[1]), SETTINGS.model_copy(update={"epochs": 4, "schedule": "cosine", "ema_decay": 0.5}))
 """
 

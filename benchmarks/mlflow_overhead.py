@@ -105,8 +105,9 @@ def main() -> None:
 def train(items: Any, epochs: int, size_px: int, root: Path) -> tuple[float, float, float, Watch]:
     """One recorded training: its seconds by the clock and of the processor, those of its epochs, and MLflow's."""
     from somanet.segmentation.network.settings import ModelSpec
-    from somanet.training.experiments import Recording, run_training, start_network
+    from somanet.training.experiments import Recording, run_training
     from somanet.training.loop.settings import TrainSettings
+    from somanet.training.loop.start import start_network
 
     settings = TrainSettings(epochs=epochs, size_px=size_px, batch_size=8)
     model, spec, _ = start_network(ModelSpec(), seed=0)

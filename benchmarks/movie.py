@@ -25,11 +25,14 @@ SIMULATED_FRAMES = 64
 
 def run_stage(stage: str, movie: Path, folder: Path) -> None:
     """One stage, as in `somanet analyze`; prints its seconds after imports and loading, and its peak memory."""
-    from somanet.analysis import movie as whole
-    from somanet.analysis import stages
     from somanet.analysis.manifest import provenance_of
     from somanet.analysis.network import open_networks
     from somanet.analysis.source import MovieSource, movie_name
+    from somanet.analysis.stages.files import read_tracks_of
+    from somanet.analysis.stages.migrate import migrate_movie
+    from somanet.analysis.stages.report import overlay_movie, report_movie
+    from somanet.analysis.stages.segment import segment_movie
+    from somanet.analysis.stages.track import track_movie
     from somanet.migration.measures import measure_movie
     from somanet.migration.settings import MigrateSettings
     from somanet.segmentation.inference.video import usual_workers
@@ -38,18 +41,18 @@ def run_stage(stage: str, movie: Path, folder: Path) -> None:
     source = MovieSource(movie, movie_name(movie))
     settings = MigrateSettings()
     segmenter = open_networks(None, at_once=usual_workers()).segmenter if stage == "segment" else None
-    measures = measure_movie(stages.read_tracks_of(folder)) if stage in ("report", "overlay") else None
+    measures = measure_movie(read_tracks_of(folder)) if stage in ("report", "overlay") else None
     start = time.perf_counter()
     if segmenter is not None:
-        stages.segment_movie(source, segmenter, folder)
+        segment_movie(source, segmenter, folder)
     elif stage == "track":
-        stages.track_movie(source, folder, folder, TrackSettings())
+        track_movie(source, folder, folder, TrackSettings())
     elif stage == "migrate":
-        stages.migrate_movie(folder, folder, settings)
+        migrate_movie(folder, folder, settings)
     elif measures is not None and stage == "report":
-        whole.report_movie(source, folder, folder, measures, provenance_of(folder, settings))
+        report_movie(source, folder, folder, measures, provenance_of(folder, settings))
     elif measures is not None:
-        whole.overlay_movie(source, folder, folder, measures)
+        overlay_movie(source, folder, folder, measures)
     seconds = time.perf_counter() - start
     print(f"{seconds:.2f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
 

@@ -6,15 +6,15 @@ from pathlib import Path
 from somanet.config import load_params
 from somanet.training.experiments import (
     Recording,
-    choose_images,
     dataset_ref,
     load_items,
     run_training,
     several_trainings,
     stage,
-    start_network,
     write_training,
 )
+from somanet.training.loop.selection import choose_images
+from somanet.training.loop.start import start_network
 
 TRAIN, VAL = Path("data/packed/target_train"), Path("data/packed/target_val")
 

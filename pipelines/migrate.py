@@ -7,7 +7,8 @@ import pandas as pd
 from somanet.analysis import names
 from somanet.analysis.project import project_movies
 from somanet.analysis.scores import reference_numbers
-from somanet.analysis.stages import migrate_movie, read_metadata
+from somanet.analysis.stages.files import read_metadata
+from somanet.analysis.stages.migrate import migrate_movie
 from somanet.config import load_params
 from somanet.core.files import write_json
 from somanet.io.tables import write_table

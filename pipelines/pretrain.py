@@ -10,9 +10,9 @@ from somanet.training.experiments import (
     load_items,
     run_training,
     stage,
-    start_network,
     write_training,
 )
+from somanet.training.loop.start import start_network
 
 PACKED = Path("data/packed/source")
 SPLIT = Path("reports/data/split.csv")

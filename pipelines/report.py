@@ -5,11 +5,11 @@ from pathlib import Path
 
 from somanet.analysis import names
 from somanet.analysis.manifest import provenance_of
-from somanet.analysis.movie import overlay_movie, report_movie
 from somanet.analysis.network import about_network
 from somanet.analysis.project import project_movies
 from somanet.analysis.recording import RECORDED, record_movie
-from somanet.analysis.stages import read_metadata, read_tracks_of
+from somanet.analysis.stages.files import read_metadata, read_tracks_of
+from somanet.analysis.stages.report import overlay_movie, report_movie
 from somanet.config import load_params
 from somanet.core.files import make_folder, read_json, write_json
 from somanet.core.results import hashes_of

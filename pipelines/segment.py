@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from somanet.analysis.project import project_movies
-from somanet.analysis.stages import segment_movie
+from somanet.analysis.stages.segment import segment_movie
 from somanet.config import load_params
 from somanet.core.files import make_folder
 from somanet.segmentation.inference.segmenter import Segmenter

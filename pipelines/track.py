@@ -4,7 +4,8 @@ from pathlib import Path
 
 from somanet.analysis.project import project_movies
 from somanet.analysis.scores import score_tracks
-from somanet.analysis.stages import copy_metadata, track_movie
+from somanet.analysis.stages.files import copy_metadata
+from somanet.analysis.stages.track import track_movie
 from somanet.config import load_params
 from somanet.core.files import write_json
 from somanet.training.experiments import echo, stage

@@ -19,8 +19,8 @@ from somanet.analysis.network import network_folder
 from somanet.io.movies import open_movie
 from somanet.segmentation.engines import EngineName, with_engine
 from somanet.segmentation.inference.instances import probabilities_to_labels
-from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.inference.video import segment_frames, usual_workers
+from somanet.segmentation.inference.segmenter import Segmented, Segmenter
+from somanet.segmentation.inference.video import segmented_frames, usual_workers
 from somanet.segmentation.network.checkpoint import Checkpoint, load_checkpoint
 from somanet.segmentation.network.inputs import to_input
 from somanet.segmentation.network.probabilities import sigmoid
@@ -60,7 +60,9 @@ def arrangements(checkpoint: Checkpoint, frames: Frames) -> list[Row]:
     for name in ENGINES:
         beside = with_engine(checkpoint, name, at_once=CORES).checkpoint
         alone = with_engine(checkpoint, name, threads=CORES).checkpoint
-        calls[name, f"{CORES} at once, 1 thread each"] = lambda c=beside: list(segment_frames(c, frames, workers=CORES))
+        calls[name, f"{CORES} at once, 1 thread each"] = lambda c=beside: list(
+            segmented_frames(Segmenter((c,)), frames, workers=CORES)
+        )
         calls[name, f"one at a time, {CORES} threads"] = with_threads(
             CORES, lambda c=alone: [Segmenter.of(c.model, c.spec).labels(frame) for frame in frames]
         )
@@ -110,9 +112,10 @@ def work(engine: EngineName, model: str | None, movie: Path | None, folder: Path
     begun = time.perf_counter()
     choice = with_engine(checkpoint, engine, at_once=usual_workers())
     start = time.perf_counter() - begun
-    labels: list[np.ndarray] = []
-    wall, cpu = timed(lambda: labels.extend(segment_frames(choice.checkpoint, frames)))
-    np.save(folder / f"{engine}.npy", np.stack(labels))
+    segmenter = Segmenter((choice.checkpoint,))
+    found: list[Segmented] = []
+    wall, cpu = timed(lambda: found.extend(segmented_frames(segmenter, frames)))
+    np.save(folder / f"{engine}.npy", np.stack([one.labels_YX for one in found]))
     pixels = sum(frame.size for frame in frames)
     print(
         json.dumps(

@@ -42,7 +42,8 @@ from somanet.io.datasets.writers import write_pairs
 from somanet.io.tables import write_table
 from somanet.segmentation.network.checkpoint import read_config
 from somanet.simulation import neuron_crops
-from somanet.training.experiments import load_items, unlabelled_images
+from somanet.training.experiments import load_items
+from somanet.training.loop.selection import unlabelled_images
 from somanet.training.settings import FinetuneParams
 
 SIMULATED_SEED = 3000  # not that of the crops that the bundled model was trained on

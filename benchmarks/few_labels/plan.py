@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from somanet.core.settings import override, parse, with_setting
 from somanet.io.datasets.layouts import LabelledImage
-from somanet.training.experiments import choose_images
+from somanet.training.loop.selection import choose_images
 from somanet.training.settings import FinetuneParams
 
 SIZES = (2, 4, 8, 16, 32)

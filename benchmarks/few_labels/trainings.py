@@ -10,8 +10,9 @@ import pandas as pd
 from benchmarks.few_labels.plan import PlannedTraining, World
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.settings import ModelSpec
-from somanet.training.experiments import score_both, start_network
+from somanet.training.experiments import score_both
 from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.start import start_network
 from somanet.training.loop.training import train
 from somanet.training.settings import FinetuneParams
 

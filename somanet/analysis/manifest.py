@@ -8,7 +8,7 @@ from typing import Any
 
 import somanet
 from somanet.analysis import names
-from somanet.analysis.stages import read_metadata
+from somanet.analysis.stages.files import read_metadata
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import collect
 

@@ -10,22 +10,17 @@ from typing import TYPE_CHECKING, Any
 from somanet.analysis import names
 from somanet.analysis.manifest import provenance_of
 from somanet.analysis.source import MovieSource
-from somanet.analysis.stages import (
-    migrate_movie,
-    open_labels,
-    read_metadata,
-    read_tracks_of,
-    scale_of,
-    segment_movie,
-    take_tracks,
-    track_movie,
-)
-from somanet.core.files import make_folder, write_json
+from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
+from somanet.analysis.stages.given_tracks import take_tracks
+from somanet.analysis.stages.migrate import migrate_movie
+from somanet.analysis.stages.report import notes_of, overlay_movie, report_movie
+from somanet.analysis.stages.segment import segment_movie
+from somanet.analysis.stages.track import track_movie
+from somanet.core.files import write_json
 from somanet.core.guard import reading
 from somanet.core.results import hashes_of, result_folder
 from somanet.migration.measures import Measures
 from somanet.migration.settings import MigrateSettings
-from somanet.segmentation.inference.movie_labels import listed
 from somanet.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
@@ -110,78 +105,6 @@ def analyze_movie(
             folder / names.MANIFEST, {**provenance, "notes": list(notes), "files": hashes_of(folder, names.RESULTS)}
         )
     return measures
-
-
-def report_movie(
-    source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures, provenance: dict[str, Any]
-) -> None:
-    """Write `report.html`: player, plots, numbers, warnings and provenance in one file."""
-    from somanet.analysis.report import ReportInput, write_report
-
-    metadata = read_metadata(tracks_folder / names.MOVIE)
-    with source.open() as movie, open_labels(tracks_folder) as labels:
-        content = ReportInput(
-            title=metadata["movie"],
-            calibration=scale_of(metadata),
-            frames=movie,
-            labels=labels,
-            tracks=read_tracks_of(tracks_folder),
-            measures=measures,
-            warnings=measures.warnings,
-            notes=notes_of(tracks_folder),
-            provenance=provenance,
-        )
-        write_report(make_folder(folder) / names.REPORT, content)
-
-
-def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures) -> None:
-    """Write `overlay.mp4`: the movie with outlines and trails, cells that saltate in another colour."""
-    from somanet.analysis.report import write_overlay
-
-    calibration = scale_of(read_metadata(tracks_folder / names.MOVIE))
-    with source.open() as movie, open_labels(tracks_folder) as labels:
-        path = make_folder(folder) / names.OVERLAY
-        events = measures.migration.saltations.events
-        write_overlay(path, movie, labels, read_tracks_of(tracks_folder), calibration=calibration, saltations=events)
-
-
-def notes_of(folder: Path) -> tuple[str, ...]:
-    """Notes about a movie for the reader of its report."""
-    metadata, segmentation, tracking = (read_metadata(folder / name) for name in names.STAGE_FILES)
-    notes = []
-    if metadata["truncated"]:
-        notes.append(f"The file is truncated; the {metadata['n_frames']} complete frames were analysed.")
-    if blank := segmentation["blank_frames"]:
-        notes.append(
-            f"{len(blank)} of {metadata['n_frames']} frames are blank ({listed(blank)}, counted from 0); cells were "
-            "tracked across them, and they do not count as observed time."
-        )
-    if not tracking["n_tracks"]:
-        notes.append(
-            "No cell was found. Is it the channel of the somas, and is the pixel size right? A network trained on a "
-            "few labelled crops of this microscope may be needed (somanet finetune)."
-        )
-    if note := _note_on_sizes(segmentation):
-        notes.append(note)
-    if segmentation.get("any_modality"):
-        notes.append("The network was used without checking the kind of microscopy (--any-modality).")
-    if "tracks_from" in segmentation:
-        notes.append(f"The tracks were taken from {segmentation['tracks_from']}; SomaNet did not find them.")
-    return tuple(notes)
-
-
-def _note_on_sizes(segmentation: dict[str, Any]) -> str | None:
-    from somanet.segmentation.inference.diameters import size_warning
-    from somanet.segmentation.network.intended_use import IntendedUse
-
-    if "serves" not in segmentation:
-        return None
-    median, downscaled_px = (
-        float("nan") if segmentation[name] is None else float(segmentation[name])
-        for name in ("median_diameter_px", "diameter_seen_smaller_px")
-    )
-    intended_use = IntendedUse.model_validate(segmentation["serves"])
-    return size_warning(median, intended_use, factor=segmentation["rescale"], downscaled_px=downscaled_px)
 
 
 def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from somanet.analysis.source import MovieSource
-from somanet.analysis.stages import read_metadata
+from somanet.analysis.stages.files import read_metadata
 
 
 @dataclass(frozen=True)

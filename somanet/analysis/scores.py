@@ -9,7 +9,7 @@ import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.project import ProjectMovie
-from somanet.analysis.stages import open_labels, read_metadata, read_tracks_of, scale_of
+from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
 from somanet.evaluation.tracks import match_masks, match_points, track_scores
 from somanet.io.movies import open_movie
 from somanet.migration.measures import measure_movie

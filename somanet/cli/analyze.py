@@ -159,7 +159,7 @@ def _network(
 def _print_summary(measures: Measures, folder: Path) -> None:
     """Print the main numbers, the notes and warnings, and where to look next."""
     from somanet.analysis.names import MANIFEST
-    from somanet.analysis.stages import read_metadata
+    from somanet.analysis.stages.files import read_metadata
 
     numbers = measures.summary.numbers
     for name, words, unit in (

@@ -73,7 +73,7 @@ def train(
 ) -> None:
     """Train a network on labelled images. Without --network: the paper's U-Net and default settings."""
     from somanet.core.settings import override, parse
-    from somanet.training.experiments import start_network
+    from somanet.training.loop.start import start_network
     from somanet.training.settings import PretrainParams
 
     others = options.without_labels()
@@ -98,7 +98,8 @@ def finetune(
 ) -> None:
     """Fine-tune a network's last blocks, or all of it, on other labelled images."""
     from somanet.core.settings import override, parse
-    from somanet.training.experiments import choose_images, start_network
+    from somanet.training.loop.selection import choose_images
+    from somanet.training.loop.start import start_network
     from somanet.training.settings import FinetuneParams
 
     others = options.without_labels()
@@ -152,7 +153,7 @@ class _Unlabelled:
 
     def read(self) -> list[NDArray[Any]]:
         """The images; none if none were named."""
-        from somanet.training.experiments import unlabelled_images
+        from somanet.training.loop.selection import unlabelled_images
 
         if self.path is None:
             return []

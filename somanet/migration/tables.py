@@ -30,7 +30,7 @@ CELL_NUMBERS = Schema(
         Column("start_h", "float64", "h", "first time seen, since frame 0"),
         Column("end_h", "float64", "h", "last time seen"),
         Column("n_frames", "int64", "", "frames in which it is seen"),
-        Column("frame_interval_h", "float64", "h", "time between frames, for the dead-time correction"),
+        Column("frame_interval_h", "float64", "h", "time between frames, for the correction for the frame interval"),
         Column("observed_h", "float64", "h", "observed time without gaps"),
         Column("path_um", "float64", "µm", "sum of steps; grows with frame rate, as noise counts as travel"),
         Column("net_um", "float64", "µm", "distance from first to last position"),

@@ -10,7 +10,7 @@ import pytest
 
 from somanet.analysis import names
 from somanet.analysis.recording import record_movie
-from somanet.analysis.stages import read_metadata
+from somanet.analysis.stages.files import read_metadata
 from somanet.provenance.mlflow import find_run, read_run, track_run
 from tests.analysis.worlds import save_movie, save_results, tracks
 from tests.worlds import make_project, mlflow_may_warn

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.analysis import names
-from somanet.analysis.stages import migrate_movie
+from somanet.analysis.stages.migrate import migrate_movie
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.files import make_folder, write_json
 from somanet.core.schema import TRACKS

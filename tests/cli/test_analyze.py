@@ -169,7 +169,7 @@ def test_a_label_movie_larger_than_a_tiff_should_be_is_zarr(
         "--no-overlay",
     )
     assert somanet(*arguments, cwd=lab) is None
-    monkeypatch.setattr("somanet.analysis.stages.CLASSIC_TIFF_BYTES", 1000)
+    monkeypatch.setattr("somanet.analysis.stages.track.CLASSIC_TIFF_BYTES", 1000)
     assert somanet(*arguments, cwd=lab) is None
     assert not (tmp_path / "out" / "labels.tif").exists()
     with open_movie(tmp_path / "out" / "labels.zarr") as large, open_movie(lab / "out" / "labels.tif") as small:

@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from somanet.analysis.source import MovieSource
-from somanet.analysis.stages import read_tracks_of, segment_movie, track_movie
+from somanet.analysis.stages.files import read_tracks_of
+from somanet.analysis.stages.segment import segment_movie
+from somanet.analysis.stages.track import track_movie
 from somanet.core.calibration import Calibration
 from somanet.core.hashing import sha256_file
 from somanet.core.schema import OBJECTS, SOMAS

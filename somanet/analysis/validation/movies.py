@@ -88,16 +88,22 @@ def true_masks(movie: SimulatedMovie, *, seed: int = 0) -> Segment:
 
 
 def network_masks(folder: Path | str) -> Segment:
-    """The segmentation of a saved network.
+    """The segmentation of a saved network; blank frames get no labels, as in an analysis.
 
     Raises:
         SomaNetError: the folder has no network.
     """
-    from somanet.segmentation.inference.video import segment_frames
+    from somanet.segmentation.inference.segmenter import Segmenter
+    from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
     from somanet.segmentation.network.checkpoint import load_checkpoint
 
-    checkpoint = load_checkpoint(Path(folder))
-    return lambda frames: segment_frames(checkpoint, frames)
+    segmenter = Segmenter((load_checkpoint(Path(folder)),))
+
+    def segment(frames: Sequence[NDArray[np.generic]]) -> Iterator[Labels]:
+        found = segmented_frames(segmenter, frames, blank_frames=find_blank_frames(frames))
+        return (one.labels_YX for one in found)
+
+    return segment
 
 
 def run_chain(movie: SimulatedMovie, segment: Segment) -> ChainResult:

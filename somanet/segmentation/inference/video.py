@@ -14,7 +14,6 @@ from somanet.core.machine import available_processors
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmented, Segmenter
-    from somanet.segmentation.network.checkpoint import Checkpoint
 
 Frame = NDArray[np.generic]
 
@@ -45,24 +44,6 @@ def find_blank_frames(frames: Iterable[Frame]) -> tuple[int, ...]:
     usual = float(np.median(shown)) if shown.size else 0.0
     pairs = enumerate(zip(contrasts, constant, strict=True))
     return tuple(t for t, (contrast, flat) in pairs if flat or contrast < BLANK_CONTRAST * usual)
-
-
-def segment_frames(
-    checkpoint: Checkpoint,
-    frames: Iterable[Frame],
-    *,
-    blank_frames: Collection[int] = (),
-    workers: int | None = None,
-) -> Iterator[NDArray[np.int32]]:
-    """Segment the somas of every frame with one network; see :func:`segmented_frames`.
-
-    Yields:
-        YX int32, 0 = background, ids without meaning between frames.
-    """
-    from somanet.segmentation.inference.segmenter import Segmenter
-
-    found = segmented_frames(Segmenter((checkpoint,)), frames, blank_frames=blank_frames, workers=workers)
-    return (one.labels_YX for one in found)
 
 
 def segmented_frames(

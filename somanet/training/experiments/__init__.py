@@ -10,19 +10,17 @@ from somanet.training.experiments.evaluation import (
     score_both,
     write_evaluation,
 )
-from somanet.training.experiments.images import choose_images, unlabelled_images
 from somanet.training.experiments.recording import Recording, dataset_ref, is_main_process
 from somanet.training.experiments.reports import history_table, write_training
 from somanet.training.experiments.running import echo, load_items, stage
 from somanet.training.experiments.state import forget_trainings, several_trainings
-from somanet.training.experiments.training import SERVING_CODE, run_training, start_network
+from somanet.training.experiments.training import SERVING_CODE, run_training
 
 __all__ = [
     "EVALUATION_SEED",
     "SERVING_CODE",
     "Evaluation",
     "Recording",
-    "choose_images",
     "dataset_ref",
     "echo",
     "evaluate_checkpoint",
@@ -37,8 +35,6 @@ __all__ = [
     "score_both",
     "several_trainings",
     "stage",
-    "start_network",
-    "unlabelled_images",
     "write_evaluation",
     "write_training",
 ]

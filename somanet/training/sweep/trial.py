@@ -25,15 +25,15 @@ from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.experiments import (
     Evaluation,
     Recording,
-    choose_images,
     dataset_ref,
     evaluate_checkpoint,
     load_items,
     record_evaluation,
     run_training,
     several_trainings,
-    start_network,
 )
+from somanet.training.loop.selection import choose_images
+from somanet.training.loop.start import start_network
 from somanet.training.settings import FinetuneParams
 from somanet.training.sweep.leases import DEAD_AFTER_S, claim, heartbeat, is_mine, trial_folder
 from somanet.training.sweep.proposals import make_pruner, make_sampler

@@ -19,7 +19,7 @@ from somanet.segmentation.engines.choice import make_engine
 from somanet.segmentation.engines.eager import EagerEngine
 from somanet.segmentation.engines.graph import TOLERANCE, check_agreement, to_onnx
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.inference.video import segment_frames
+from somanet.segmentation.inference.video import segmented_frames
 from somanet.segmentation.network.checkpoint import Checkpoint, load_checkpoint
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.segmentation.network.unet import PaperUNet
@@ -80,12 +80,16 @@ def test_the_papers_network_finds_the_same_somas(engine: str) -> None:
     np.testing.assert_array_equal(Segmenter.of(choice.checkpoint.model, ModelSpec()).labels(photograph(labels)), labels)
 
 
+def movie_labels(checkpoint: Checkpoint, frames: list[np.ndarray], *, workers: int | None = None) -> list[np.ndarray]:
+    return [one.labels_YX for one in segmented_frames(Segmenter((checkpoint,)), frames, workers=workers)]
+
+
 @pytest.mark.real
 def test_somas_of_a_real_movie_are_torchs(engine: str, bundled: Checkpoint, data_root: Path) -> None:
     with open_movie(data_root / "neuritetracker" / "cell_body.tif") as movie:
         frames = [movie[t] for t in (0, 31, 63)]
-    expected = list(segment_frames(bundled, frames))
-    found = list(segment_frames(with_engine(bundled, engine, at_once=2).checkpoint, frames))
+    expected = movie_labels(bundled, frames)
+    found = movie_labels(with_engine(bundled, engine, at_once=2).checkpoint, frames)
     for one, other in zip(expected, found, strict=True):
         assert one.max() == other.max() > 10
         assert label_iou(one, other) >= 0.99
@@ -93,8 +97,8 @@ def test_somas_of_a_real_movie_are_torchs(engine: str, bundled: Checkpoint, data
 
 def test_frames_at_once_and_one_by_one_are_the_same_bytes(engine: str, bundled: Checkpoint) -> None:
     frames = [crop.image for crop in neuron_crops(n_crops=3, size_px=96, seed=3)] * 2
-    one = list(segment_frames(with_engine(bundled, engine, at_once=1).checkpoint, frames, workers=1))
-    many = list(segment_frames(with_engine(bundled, engine, at_once=2).checkpoint, frames, workers=3))
+    one = movie_labels(with_engine(bundled, engine, at_once=1).checkpoint, frames, workers=1)
+    many = movie_labels(with_engine(bundled, engine, at_once=2).checkpoint, frames, workers=3)
     np.testing.assert_array_equal(one, many)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from somanet.segmentation.inference.video import find_blank_frames, segment_frames
+from somanet.segmentation.inference.segmenter import Segmenter
+from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
 from somanet.segmentation.network.checkpoint import Checkpoint
 from somanet.segmentation.network.settings import ModelSpec
 from tests.worlds import TWO_SOMAS, bright_network, draw, photograph
@@ -24,8 +25,8 @@ def noise(seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    return Checkpoint(bright_network().eval(), ModelSpec(), "0" * 64)
+def segmenter() -> Segmenter:
+    return Segmenter((Checkpoint(bright_network().eval(), ModelSpec(), "0" * 64),))
 
 
 @pytest.mark.parametrize(
@@ -43,15 +44,17 @@ def test_blank_frames_are_found(frames: list[np.ndarray], blank: tuple[int, ...]
     assert find_blank_frames(iter(frames)) == blank
 
 
-def test_every_frame_is_labelled_and_blank_ones_are_not(checkpoint: Checkpoint) -> None:
-    found = list(segment_frames(checkpoint, [SHOWN, noise(), SHOWN], blank_frames=(1,)))
+def test_every_frame_is_labelled_and_blank_ones_are_not(segmenter: Segmenter) -> None:
+    segmented = list(segmented_frames(segmenter, [SHOWN, noise(), SHOWN], blank_frames=(1,)))
+    assert [len(one.confidence) for one in segmented] == [2, 0, 2]
+    found = [one.labels_YX for one in segmented]
     assert [int(labels.max()) for labels in found] == [2, 0, 2]
     np.testing.assert_array_equal(found[0] > 0, LABELS > 0)
     assert {labels.dtype.name for labels in found} == {"int32"}
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_few_frames_are_asked_for_ahead(checkpoint: Checkpoint, workers: int) -> None:
+def test_few_frames_are_asked_for_ahead(segmenter: Segmenter, workers: int) -> None:
     asked: list[int] = []
 
     def frames() -> Iterator[np.ndarray]:
@@ -59,16 +62,16 @@ def test_few_frames_are_asked_for_ahead(checkpoint: Checkpoint, workers: int) ->
             asked.append(t)
             yield SHOWN
 
-    labels = segment_frames(checkpoint, frames(), workers=workers)
+    segmented = segmented_frames(segmenter, frames(), workers=workers)
     for n_given in (1, 2):
-        next(labels)
+        next(segmented)
         assert len(asked) == n_given + workers
-    assert sum(1 for _ in labels) == 7
+    assert sum(1 for _ in segmented) == 7
 
 
-def test_the_number_of_workers_changes_nothing(checkpoint: Checkpoint) -> None:
+def test_the_number_of_workers_changes_nothing(segmenter: Segmenter) -> None:
     frames = [np.roll(SHOWN, 5 * t, axis=1) for t in range(6)]
     before = torch.get_num_threads()
-    one, four = (list(segment_frames(checkpoint, frames, workers=n)) for n in (1, 4))
+    one, four = ([found.labels_YX for found in segmented_frames(segmenter, frames, workers=n)] for n in (1, 4))
     np.testing.assert_array_equal(one, four)
     assert torch.get_num_threads() == before

@@ -32,12 +32,12 @@ from somanet.training.experiments import (
     run_training,
     several_trainings,
     stage,
-    start_network,
     write_evaluation,
     write_training,
 )
 from somanet.training.loop import training
 from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.start import start_network
 from tests.worlds import make_project, mlflow_may_warn, save_bright_network, scene
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -257,13 +257,13 @@ from pathlib import Path
 from somanet.training.experiments import training
 from tests.training.experiments.test_experiments import SETTINGS, train_here
 stop_after = sys.argv[2]
-say = training.say
-def say_and_wait(line):
-    say(line)
+echo = training.echo
+def echo_and_wait(line):
+    echo(line)
     sys.stdout.flush()
     if f"epoch {stop_after}/" in line:
         time.sleep(600)
-training.say = say_and_wait
+training.echo = echo_and_wait
 train_here(Path(sys.argv[1]), SETTINGS.model_copy(update={"epochs": 4, "schedule": "cosine", "ema_decay": 0.5}))
 """
 

@@ -13,7 +13,7 @@ from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.io.images import write_image
 from somanet.io.movies import write_movie
-from somanet.training.experiments import choose_images, unlabelled_images
+from somanet.training.loop.selection import choose_images, unlabelled_images
 
 ITEMS = [f"crop{number:02d}" for number in range(32)]
 

@@ -1,0 +1,56 @@
+"""What the stages share: reading the files that earlier stages wrote."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from somanet.analysis import names
+from somanet.core.calibration import Calibration
+from somanet.core.files import make_folder, read_json
+from somanet.core.schema import TRACKS, check_tracks
+from somanet.io.movies import Movie, open_movie
+from somanet.io.tables import read_table
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata that an earlier stage wrote.
+
+    Raises:
+        SomaNetError: as in :func:`somanet.core.files.read_json`.
+    """
+    return read_json(path, expected="a movie's metadata, written by an earlier stage")
+
+
+def scale_of(metadata: dict[str, Any]) -> Calibration:
+    """The physical scale in `movie.json`."""
+    return Calibration(metadata["pixel_size_um"], metadata["frame_interval_min"])
+
+
+@contextmanager
+def open_labels(folder: Path) -> Iterator[Movie | None]:
+    """The label movie in a folder of results; None if the tracks came without one."""
+    for name in (names.LABELS_TIFF, names.LABELS_ZARR):
+        if (folder / name).exists():
+            with open_movie(folder / name) as labels:
+                yield labels
+            return
+    yield None
+
+
+def read_tracks_of(folder: Path) -> pd.DataFrame:
+    """The tracks in a folder of results."""
+    path = folder / names.TRACKS
+    return check_tracks(read_table(path, TRACKS), str(path))
+
+
+def copy_metadata(source: Path, folder: Path) -> None:
+    """Copy the metadata of earlier stages, if the folders differ."""
+    for name in names.STAGE_FILES:
+        if (source / name).exists() and source.resolve() != folder.resolve():
+            shutil.copyfile(source / name, make_folder(folder) / name)

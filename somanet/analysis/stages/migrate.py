@@ -1,0 +1,49 @@
+"""The stage `migrate`: from tracks to saltations, pauses, directions and statistics."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from somanet.analysis import names
+from somanet.analysis.cell_tables import write_migration
+from somanet.analysis.stages.files import read_metadata, read_tracks_of
+from somanet.core.files import make_folder, write_json
+from somanet.io.tables import write_table
+from somanet.migration.measures import Measures, measure_movie
+from somanet.migration.settings import MigrateSettings
+from somanet.migration.tables import PAUSES, SALTATION_EVENTS
+
+
+def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) -> Measures:
+    """Measure `tracks.csv`: `saltations.csv`, `pauses.csv`, `migration.csv` with its internals, and `summary.json`."""
+    metadata = read_metadata(tracks_folder / names.MOVIE)
+    tracks = read_tracks_of(tracks_folder)
+    measures = measure_movie(tracks, **settings.model_dump())
+    found = measures.migration
+    write_table(make_folder(folder) / names.SALTATIONS, found.saltations.events, SALTATION_EVENTS)
+    write_table(folder / names.PAUSES, found.saltations.pauses, PAUSES)
+    write_migration(folder, found.cells)
+    write_json(folder / names.SUMMARY, summary_of(measures, metadata))
+    return measures
+
+
+def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:
+    """The content of `summary.json`: numbers with intervals, by the rule and by the model, and directions."""
+    found = measures.migration
+    return {
+        "movie": metadata["movie"],
+        "n_frames": metadata["n_frames"],
+        "pixel_size_um": metadata["pixel_size_um"],
+        "frame_interval_min": metadata["frame_interval_min"],
+        **measures.summary.as_dict(),
+        "model": measures.model_summary.as_dict()["numbers"],
+        "localisation_noise_um": found.noise.sigma_um,
+        "mobile_threshold_um_per_h": found.threshold_um_per_h,
+        "least_saltation_um": found.saltations.min_length_um,
+        "direction_of_cells": asdict(measures.direction),
+        "direction_of_saltations": asdict(measures.saltation_direction),
+        "persistent_walk": asdict(measures.walk) if measures.walk else None,
+        "warnings": list(measures.warnings),
+    }

@@ -1,0 +1,85 @@
+"""The stage `report`: the page and the video of an analysed movie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from somanet.analysis import names
+from somanet.analysis.source import MovieSource
+from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
+from somanet.core.files import make_folder
+from somanet.migration.measures import Measures
+from somanet.segmentation.inference.movie_labels import listed
+
+
+def report_movie(
+    source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures, provenance: dict[str, Any]
+) -> None:
+    """Write `report.html`: player, plots, numbers, warnings and provenance in one file."""
+    from somanet.analysis.report import ReportInput, write_report
+
+    metadata = read_metadata(tracks_folder / names.MOVIE)
+    with source.open() as movie, open_labels(tracks_folder) as labels:
+        content = ReportInput(
+            title=metadata["movie"],
+            calibration=scale_of(metadata),
+            frames=movie,
+            labels=labels,
+            tracks=read_tracks_of(tracks_folder),
+            measures=measures,
+            warnings=measures.warnings,
+            notes=notes_of(tracks_folder),
+            provenance=provenance,
+        )
+        write_report(make_folder(folder) / names.REPORT, content)
+
+
+def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures) -> None:
+    """Write `overlay.mp4`: the movie with outlines and trails, cells that saltate in another colour."""
+    from somanet.analysis.report import write_overlay
+
+    calibration = scale_of(read_metadata(tracks_folder / names.MOVIE))
+    with source.open() as movie, open_labels(tracks_folder) as labels:
+        path = make_folder(folder) / names.OVERLAY
+        events = measures.migration.saltations.events
+        write_overlay(path, movie, labels, read_tracks_of(tracks_folder), calibration=calibration, saltations=events)
+
+
+def notes_of(folder: Path) -> tuple[str, ...]:
+    """Notes about a movie for the reader of its report."""
+    metadata, segmentation, tracking = (read_metadata(folder / name) for name in names.STAGE_FILES)
+    notes = []
+    if metadata["truncated"]:
+        notes.append(f"The file is truncated; the {metadata['n_frames']} complete frames were analysed.")
+    if blank := segmentation["blank_frames"]:
+        notes.append(
+            f"{len(blank)} of {metadata['n_frames']} frames are blank ({listed(blank)}, counted from 0); cells were "
+            "tracked across them, and they do not count as observed time."
+        )
+    if not tracking["n_tracks"]:
+        notes.append(
+            "No cell was found. Is it the channel of the somas, and is the pixel size right? A network trained on a "
+            "few labelled crops of this microscope may be needed (somanet finetune)."
+        )
+    if note := _note_on_sizes(segmentation):
+        notes.append(note)
+    if segmentation.get("any_modality"):
+        notes.append("The network was used without checking the kind of microscopy (--any-modality).")
+    if "tracks_from" in segmentation:
+        notes.append(f"The tracks were taken from {segmentation['tracks_from']}; SomaNet did not find them.")
+    return tuple(notes)
+
+
+def _note_on_sizes(segmentation: dict[str, Any]) -> str | None:
+    from somanet.segmentation.inference.diameters import size_warning
+    from somanet.segmentation.network.intended_use import IntendedUse
+
+    if "serves" not in segmentation:
+        return None
+    median, downscaled_px = (
+        float("nan") if segmentation[name] is None else float(segmentation[name])
+        for name in ("median_diameter_px", "diameter_seen_smaller_px")
+    )
+    intended_use = IntendedUse.model_validate(segmentation["serves"])
+    return size_warning(median, intended_use, factor=segmentation["rescale"], downscaled_px=downscaled_px)

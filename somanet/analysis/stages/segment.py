@@ -1,0 +1,63 @@
+"""The stage `segment`: the somas in every frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from somanet.analysis import names
+from somanet.analysis.source import MovieSource, check_intended_use
+from somanet.analysis.stages.files import scale_of
+from somanet.core.files import write_json
+from somanet.core.schema import SOMAS
+from somanet.io.tables import write_table
+from somanet.segmentation.inference.movie_labels import label_movie
+from somanet.segmentation.inference.record import record_of
+
+if TYPE_CHECKING:
+    from somanet.segmentation.inference.segmenter import Segmenter
+
+
+def segment_movie(
+    source: MovieSource,
+    segmenter: Segmenter,
+    folder: Path,
+    *,
+    any_modality: bool = False,
+) -> dict[str, Any]:
+    """Segment the somas in every frame: `movie.json`, `masks.tif`, `somas.csv` and `segmentation.json`.
+
+    Args:
+        source: the movie.
+        segmenter: the network or networks.
+        folder: the folder to write to.
+        any_modality: also segment a movie outside the network's intended use.
+
+    Returns:
+        The content of `segmentation.json`.
+
+    Raises:
+        SomaNetError: the movie cannot be read, has no scale, or is outside the network's intended use.
+    """
+    from somanet.segmentation.inference.diameters import median_or_nan
+
+    if not any_modality:
+        check_intended_use([source], segmenter.intended_use)
+    metadata = source.describe()
+    write_json(folder / names.MOVIE, metadata)
+    with source.open() as movie:
+        found = label_movie(segmenter, movie, folder / names.MASKS, calibration=scale_of(metadata))
+    write_table(folder / names.SOMAS, found.somas, SOMAS)
+    median_px = median_or_nan(found.somas["diameter_px"].to_numpy(float))
+    segmentation = {
+        **record_of(segmenter),
+        "serves": segmenter.intended_use.model_dump(mode="json"),
+        "any_modality": any_modality,
+        "blank_frames": list(found.blank_frames),
+        "n_objects": sum(found.counts),
+        "objects_per_frame": found.counts,
+        "median_diameter_px": round(median_px, 2),
+        "diameter_seen_smaller_px": round(found.downscaled_px, 2),
+    }
+    write_json(folder / names.SEGMENTATION, segmentation)
+    return segmentation

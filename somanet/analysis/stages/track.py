@@ -1,0 +1,103 @@
+"""The stage `track`: from the masks of every frame to tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from somanet.analysis import names
+from somanet.analysis.source import MovieSource
+from somanet.analysis.stages.files import read_metadata, scale_of
+from somanet.core.calibration import Calibration
+from somanet.core.files import make_folder, write_json
+from somanet.core.schema import CONFIDENCE, SOMAS
+from somanet.core.swapping import scratch_folder
+from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
+from somanet.io.movies import CLASSIC_TIFF_BYTES, open_movie
+from somanet.io.tables import read_table
+from somanet.tracking.confidence import confidence_of_tracks
+from somanet.tracking.detections import Labels
+from somanet.tracking.exchange import write_csv
+from somanet.tracking.movie import track_masks
+from somanet.tracking.settings import TrackSettings
+
+LARGEST_ID = np.iinfo(np.int32).max
+
+
+def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackSettings) -> dict[str, Any]:
+    """Track the somas: `tracks.csv`, `labels.tif` (or `.zarr`) and `tracking.json`, whose content is returned.
+
+    Tracks have the network's confidence in each detection, unless the masks came without `somas.csv`.
+
+    Args:
+        source: the movie.
+        masks: folder written by :func:`segment_movie`.
+        folder: the folder to write to.
+        settings: for tracking.
+    """
+    calibration = scale_of(read_metadata(masks / names.MOVIE))
+    blank = tuple(read_metadata(masks / names.SEGMENTATION)["blank_frames"])
+    make_folder(folder)
+    with (
+        source.open() as movie,
+        open_movie(masks / names.MASKS) as mask_movie,
+        scratch_folder(folder / "tracking") as scratch,
+    ):
+        shape = mask_movie.shape_YX
+        bar = tqdm(total=3, desc="tracking", unit="pass", disable=None)
+
+        def keep(frames: Iterable[Labels]) -> Sequence[Labels]:
+            path = scratch / "separated.zarr"
+            write_label_movie(
+                path,
+                frames,
+                n_frames=len(mask_movie),
+                shape_YX=shape,
+                largest_id=LARGEST_ID,
+                calibration=calibration,
+            )
+            bar.update()
+            return open_movie(path)
+
+        tracked = track_masks(mask_movie, movie, calibration, settings=settings, blank_frames=blank, keep=keep)
+        bar.update()
+        largest = int(tracked.tracks["track_id"].max()) if len(tracked.tracks) else 0
+        write_labels_of(folder, tracked.labels(), len(mask_movie), shape, largest, calibration)
+        bar.update()
+        bar.close()
+        tracks = tracked.tracks
+        if (masks / names.SOMAS).exists():
+            somas = read_table(masks / names.SOMAS, SOMAS)
+            confidence = confidence_of_tracks(tracks, tracked.masks, mask_movie, somas)
+            tracks = tracks.assign(**{CONFIDENCE.name: confidence})
+    write_csv(folder / names.TRACKS, tracks)
+    metadata = {
+        "settings": tracked.settings.model_dump(mode="json"),
+        "n_tracks": int(tracked.tracks["track_id"].nunique()),
+        "n_points": len(tracked.tracks),
+        "n_noise_objects": tracked.n_noise,
+        "n_points_in_short_tracks": tracked.n_short,
+    }
+    write_json(folder / names.TRACKING, metadata)
+    return metadata
+
+
+def write_labels_of(
+    folder: Path,
+    labels: Iterable[Labels],
+    n_frames: int,
+    shape_YX: tuple[int, int],
+    largest_id: int,
+    calibration: Calibration,
+) -> Path:
+    """Write the label movie as TIFF, or as zarr if it is too large for TIFF; return its path."""
+    n_bytes = n_frames * shape_YX[0] * shape_YX[1] * (2 if largest_id <= LARGEST_UINT16 else 4)
+    path = folder / (names.LABELS_TIFF if n_bytes < CLASSIC_TIFF_BYTES else names.LABELS_ZARR)
+    write_label_movie(
+        path, labels, n_frames=n_frames, shape_YX=shape_YX, largest_id=largest_id, calibration=calibration
+    )
+    return path

@@ -13,6 +13,7 @@ import pytest
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, write_text
 from somanet.core.guard import WRITTEN, check_write, guarded, is_known, protect, reading
+from somanet.core.swapping import scratch_folder
 
 READ = "is an input of this command"
 
@@ -173,6 +174,13 @@ def test_a_folder_that_is_replaced_whole_is_known_by_all_its_files_and_wherever_
     save(replace=True)
     assert (tmp_path / "network.before" / "notes.txt").read_text() == "mine"
     assert {path.name for path in (tmp_path / "network").iterdir()} == {"deeper", WRITTEN}
+
+
+def test_files_of_a_folder_in_the_making_have_no_notes(tmp_path: Path) -> None:
+    """An archive is packed from a scratch folder in the output: notes there would be packed, too."""
+    with guarded(outputs=[tmp_path]), scratch_folder(tmp_path / "set") as folder:
+        write_text(folder / "images" / "a.txt", "1")
+        assert [path.name for path in folder.rglob("*")] == ["images", "a.txt"]
 
 
 def test_an_empty_folder_may_be_replaced(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_folder_is_there_at_every_moment_of_its_replacement(tmp_path: Path, mo
 def test_what_dead_writers_left_in_a_folder_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
     """Left by a dead process: removed. Left by this one, by one of another machine, or by a person: kept."""
     dead = subprocess.run(
-        [sys.executable, "-c", "from somanet.core.processes import owner_mark; print(owner_mark())"],
+        [sys.executable, "-c", "from somanet.core.processes import process_mark; print(process_mark())"],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     mine = process_mark()

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.analysis.report.brightness import DisplayRange, sample_indices
 from somanet.analysis.report.content import Frames
+from somanet.analysis.report.display_range import DisplayRange, sample_indices
 
 MOST_BYTES = 38_000_000
 LEAST_FRAME_BYTES = 8_000_000

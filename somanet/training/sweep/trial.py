@@ -131,7 +131,7 @@ def items_of(data: Path, sha256: str) -> Mapping[str, LabelledImage]:
     items = load_items(data)
     if content_sha256(items) != sha256:
         raise SomaNetError(
-            f"{data} has changed since this sweep began. Start the sweep again: that begins a new study."
+            f"{data} has changed since this sweep began. Start the sweep again: that begins a new Optuna study."
         )
     return {item.name: item for item in items}
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from somanet.analysis.report.brightness import DisplayRange, display_range, sample_indices
+from somanet.analysis.report.display_range import DisplayRange, display_range, sample_indices
 from somanet.analysis.report.thinning import BASE64, thinning
 from tests.analysis.report import worlds
 

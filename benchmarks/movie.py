@@ -70,7 +70,7 @@ def measure(movie: Path, title: str) -> None:
     total, peak = 0.0, 0.0
     with tempfile.TemporaryDirectory() as folder:
         for stage in STAGES:
-            command = [sys.executable, __file__, str(movie), "--step", stage, "--folder", folder]
+            command = [sys.executable, __file__, str(movie), "--stage", stage, "--folder", folder]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             seconds, memory_mb = map(float, done.stdout.split())
             total, peak = total + seconds, max(peak, memory_mb)
@@ -84,11 +84,11 @@ def main() -> None:
     parser.add_argument("movie", type=Path, nargs="?")
     parser.add_argument("--simulate", type=int, nargs="+", metavar="FRAMES")
     parser.add_argument("--size-px", type=int, default=256)
-    parser.add_argument("--step", choices=STAGES, help=argparse.SUPPRESS)
+    parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.step:
-        run_stage(arguments.step, arguments.movie, arguments.folder)
+    if arguments.stage:
+        run_stage(arguments.stage, arguments.movie, arguments.folder)
         return
     if arguments.movie:
         measure(arguments.movie, arguments.movie.name)

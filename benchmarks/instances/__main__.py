@@ -49,10 +49,10 @@ def main() -> None:
     parser.add_argument("--part", default="val", choices=("val", "test"))
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--output", type=Path, default=Path("build/instances"))
-    told = parser.parse_args()
-    dataset = open_dataset(told.data / "dsb2018/stage1_train.zip")
-    split = read_split(told.data / "dsb2018/split.csv")
-    weights = told.output / f"network_{told.images}.safetensors"
+    arguments = parser.parse_args()
+    dataset = open_dataset(arguments.data / "dsb2018/stage1_train.zip")
+    split = read_split(arguments.data / "dsb2018/split.csv")
+    weights = arguments.output / f"network_{arguments.images}.safetensors"
     if weights.is_file():
         from safetensors.torch import load_file
 
@@ -60,11 +60,13 @@ def main() -> None:
         network.load_state_dict(load_file(weights))
         network.eval()
     else:
-        network = train([dataset.load(name) for name in split["train"]], told.images, weights)
-    items = [item for item in (dataset.load(name) for name in split[told.part]) if not_fluorescence(item.image) is None]
+        network = train([dataset.load(name) for name in split["train"]], arguments.images, weights)
+    items = [
+        item for item in (dataset.load(name) for name in split[arguments.part]) if not_fluorescence(item.image) is None
+    ]
     with torch.inference_mode():
         outputs = [predict_logits(network, to_input(item.image, SPEC)) for item in items]
-    settings = InstanceSettings(threshold=told.threshold, min_area_px=15)
+    settings = InstanceSettings(threshold=arguments.threshold, min_area_px=15)
     rows = {kind: score(kind, items, outputs, settings) for kind in ("soma", "boundary", "distance", "flow")}
     head = ["output", "accuracy at 0.5", "mean 0.5–0.9", "merges per image", "splits per image", "ms per Mpx"]
     lines = []
@@ -72,11 +74,12 @@ def main() -> None:
         shown = (f"{row[name]:.3f}" for name in ("accuracy", "mean_ap"))
         counts = (f"{row[name]:.2f}" for name in ("merges_per_image", "splits_per_image"))
         lines.append([kind, *shown, *counts, f"{row['ms_per_mpx']:.0f}"])
-    page = f"{len(items)} fluorescence images ({told.part}), threshold {told.threshold:g}\n\n{table(head, lines)}\n"
-    name = f"{told.part}_{told.threshold:g}"
-    write_json(told.output / f"{name}.json", rows)
-    write_text(told.output / f"{name}.md", page)
-    print(f"{page}\nWritten: {told.output / name}.md and .json")
+    title = f"{len(items)} fluorescence images ({arguments.part}), threshold {arguments.threshold:g}"
+    page = f"{title}\n\n{table(head, lines)}\n"
+    name = f"{arguments.part}_{arguments.threshold:g}"
+    write_json(arguments.output / f"{name}.json", rows)
+    write_text(arguments.output / f"{name}.md", page)
+    print(f"{page}\nWritten: {arguments.output / name}.md and .json")
 
 
 def score(

@@ -36,15 +36,15 @@ def otsu_watershed(image: NDArray[Any], *, sigma_px: float, min_distance_px: int
 
     unit = to_unit(image)
     values = unit.astype(np.float32)
-    brightness = -values.mean(axis=-1) if measure_exposure(unit).inverted else values.max(axis=-1)
-    smooth = gaussian(brightness, sigma_px, preserve_range=True)
-    pieces, _ = ndimage.label(ndimage.binary_fill_holes(smooth > threshold_otsu(smooth)))
-    large = np.bincount(pieces.ravel()) >= min_area_px
+    intensity = -values.mean(axis=-1) if measure_exposure(unit).inverted else values.max(axis=-1)
+    smooth = gaussian(intensity, sigma_px, preserve_range=True)
+    components, _ = ndimage.label(ndimage.binary_fill_holes(smooth > threshold_otsu(smooth)))
+    large = np.bincount(components.ravel()) >= min_area_px
     large[0] = False
-    mask = large[pieces]
+    mask = large[components]
     distance = gaussian(ndimage.distance_transform_edt(mask), sigma_px, preserve_range=True)
     markers = np.zeros(mask.shape, np.int32)
-    peaks = peak_local_max(distance, min_distance=min_distance_px, labels=pieces * mask, exclude_border=False)
+    peaks = peak_local_max(distance, min_distance=min_distance_px, labels=components * mask, exclude_border=False)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     labels: Labels = watershed(-distance, markers, mask=mask).astype(np.int32)
     return labels

@@ -72,7 +72,7 @@ def _python(place: Path) -> Path:
 
 def _add_our_packages(place: Path) -> None:
     """Let an environment find SomaNet's packages after its own."""
-    asked = [str(_python(place)), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    theirs = Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip())
+    command = [str(_python(place)), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    theirs = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
     ours = sysconfig.get_path("purelib")
     (theirs / "somanet_packages.pth").write_text(f"import site; site.addsitedir({ours!r})\n", encoding="utf-8")

@@ -75,13 +75,13 @@ def somanet_seconds(files: Sequence[Path] | None) -> float | None:
     Raises:
         SomaNetError: a file lacks the time.
     """
-    told = [read_json(path, expected=RECORD) for path in files or ()]
-    if silent := [str(path) for path, one in zip(files or (), told, strict=True) if "seconds_per_seed" not in one]:
+    records = [read_json(path, expected=RECORD) for path in files or ()]
+    if silent := [str(path) for path, one in zip(files or (), records, strict=True) if "seconds_per_seed" not in one]:
         raise SomaNetError(
             f"{silent[0]} lacks the time of a training. Expected the training.json in a folder …_report written by "
             "`somanet train` or `somanet finetune`."
         )
-    return float(sum(one["seconds_per_seed"] for one in told)) if told else None
+    return float(sum(one["seconds_per_seed"] for one in records)) if records else None
 
 
 def somanet_models(given: Sequence[str]) -> dict[str, Path]:
@@ -149,7 +149,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     require_pycocotools()
     output = make_folder(arguments.output)
     python = arguments.python or output / "venv" / "bin" / "python"
-    runs, pictures, predictions = (output / name for name in ("runs", "pictures", "answers"))
+    runs, pictures, predictions = (output / name for name in ("runs", "pictures", "predictions"))
     if arguments.afresh:
         for folder in (output / "boxes", output / "outlines", runs, pictures, predictions, output / "tracks"):
             shutil.rmtree(folder, ignore_errors=True)

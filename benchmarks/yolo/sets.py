@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from somanet.analysis.network import BUNDLED
 from somanet.core.files import atomic_path, write_json
+from somanet.core.settings import read_yaml
 from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
 from somanet.io.datasets.splits import read_split
 from somanet.io.datasets.yolo import cut_tiles, write_yolo
@@ -106,7 +106,7 @@ def prepared(image: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 def samples_seen(recipe: Path, n_nuclei: int) -> tuple[float, float, float]:
     """Number of samples of nuclei, real crops and simulated crops that the bundled model was trained on."""
-    settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    settings = read_yaml(recipe)
     [first], [second] = settings["pretrain"].values(), settings["finetune"].values()
     mixed = second["training"]["epochs"] * second["training"]["samples_per_epoch"]
     alone = first["training"]["epochs"] * first["training"].get("samples_per_epoch", n_nuclei)

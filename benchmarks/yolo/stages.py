@@ -25,7 +25,7 @@ from benchmarks.yolo.scoring import (
 from benchmarks.yolo.sets import MOVIE, ScoredSet
 from benchmarks.yolo.somas import SIDES, predict_somas
 from somanet.core.errors import SomaNetError
-from somanet.core.files import make_folder, write_json
+from somanet.core.files import json_object, make_folder, write_json
 from somanet.core.hashing import sha256_file
 from somanet.core.plots import save_figure
 from somanet.segmentation.network.checkpoint import load_checkpoint
@@ -94,14 +94,14 @@ def run_apart(python: Path, module: str, *arguments: str, threads: int) -> None:
 
 def train(python: Path, data_yaml: Path, training: Training, run: Path) -> None:
     """Train a detector; a finished training of the same kind is kept, a stopped one resumes."""
-    asked = [sha256_file(data_yaml.with_name("train.txt")), *training.arguments()]
-    asked_file = run / "asked.json"
-    if asked_file.exists() and json.loads(asked_file.read_text(encoding="utf-8")) != asked:
+    requested = [sha256_file(data_yaml.with_name("train.txt")), *training.arguments()]
+    request_file = run / "request.json"
+    if request_file.exists() and json.loads(request_file.read_text(encoding="utf-8")) != requested:
         shutil.rmtree(run)
     if (run / "training.json").exists():
         print(f"{training.network}: already trained", flush=True)
         return
-    write_json(make_folder(run) / "asked.json", asked)
+    write_json(make_folder(run) / request_file.name, requested)
     arguments = ["--data", str(data_yaml), "--output", str(run), *training.arguments()]
     run_apart(python, "learning", *arguments, threads=training.threads)
 
@@ -142,7 +142,7 @@ def _made_by(boxes: Path) -> str | None:
     metadata = boxes.with_suffix(".json")
     if not (boxes.exists() and metadata.exists()):
         return None
-    return str(json.loads(metadata.read_text(encoding="utf-8")).get("made_by"))
+    return str(json_object(metadata).get("made_by"))
 
 
 def score(systems: Sequence[System], wanted: Mapping[str, ScoredSet], movie: Path, output: Path) -> dict[str, Any]:

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somanet.cli.options import AnyModality, Channel, Diameter, Engine, Models, Plane, Rescale, Tta
+from somanet.cli.options import (
+    AnyModality,
+    Channel,
+    Diameter,
+    Engine,
+    FrameInterval,
+    Models,
+    PixelSize,
+    Plane,
+    Rescale,
+    Tta,
+    set_option,
+)
 from somanet.core.errors import SomaNetError
 from somanet.segmentation.engines import EngineName
 
@@ -20,8 +32,8 @@ if TYPE_CHECKING:
 def analyze(
     movies: Annotated[list[Path], typer.Argument(metavar="MOVIE...", help="Movies, or folders of movies.")],
     output: Annotated[Path, typer.Option(help="Folder for the results; with several movies, a subfolder for each.")],
-    pixel_size_um: Annotated[float | None, typer.Option(help="Micrometres per pixel, if the file lacks it.")] = None,
-    frame_interval_min: Annotated[float | None, typer.Option(help="Minutes per frame, if the file lacks it.")] = None,
+    pixel_size_um: PixelSize = None,
+    frame_interval_min: FrameInterval = None,
     channel: Channel = None,
     z: Plane = None,
     allow_truncated: Annotated[
@@ -40,10 +52,7 @@ def analyze(
         ),
     ] = None,
     axis_deg: Annotated[float, typer.Option(help="Direction from which angles are measured: 0 right, 90 down.")] = 0.0,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting: track.max_step_um=30, migrate.sigma_um=0.5, …"),
-    ] = None,
+    assignments: Annotated[list[str] | None, set_option("track.max_step_um=30, migrate.sigma_um=0.5")] = None,
     conditions: Annotated[
         Path | None, typer.Option(help="CSV movie,donor,group for several movies, for comparisons.")
     ] = None,

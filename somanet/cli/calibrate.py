@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from somanet.cli.options import OneModel
+from somanet.cli.options import OneModel, Part, Split
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ def calibrate(
     ],
     output: Annotated[Path, typer.Option(help="Folder for the calibrated checkpoint; may be the network's own.")],
     model: OneModel = None,
-    split: Annotated[
-        Path | None, typer.Option(help="CSV image_id,split of one data set, to use only one part.")
-    ] = None,
-    part: Annotated[str, typer.Option(help="Which part of --split.")] = "val",
+    split: Split = None,
+    part: Part = "val",
     threshold: Annotated[
         bool,
         typer.Option("--threshold", help="Also choose the threshold with the most accurate labels: masks change size."),
@@ -35,9 +33,10 @@ def calibrate(
         ),
     ] = False,
 ) -> None:
-    """Temperature scaling: of pixels with probability 0.8, 8 in 10 are soma. Labels change only with the options.
+    """Temperature scaling: of pixels with probability 0.8, 8 in 10 are soma.
 
-    One number, the temperature, is fitted and stored in `config.json` as `calibration`; the weights are unchanged.
+    Labels change only with --threshold or --peak-height. One number, the temperature, is fitted and stored
+    in `config.json` as `calibration`; the weights are unchanged.
     """
     from somanet.analysis.network import network_folder
     from somanet.io.datasets.layouts import open_dataset

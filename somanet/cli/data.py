@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from somanet.cli.guarding import guarding
+from somanet.cli.options import Part, Split
 from somanet.core.errors import SomaNetError
 
 app = typer.Typer(help="Check and prepare data sets and movies.", no_args_is_help=True)
@@ -97,8 +98,8 @@ def select(
     path: Annotated[Path, typer.Argument(help="Data set (folder or zip).")],
     output: Annotated[Path, typer.Option(help="Folder for the selected images.")],
     count: Annotated[int, typer.Option(min=1, help="Number of images.")],
-    split: Annotated[Path | None, typer.Option(help="CSV image_id,split of the data set.")] = None,
-    part: Annotated[str, typer.Option(help="Part of the split to select from.")] = "train",
+    split: Split = None,
+    part: Part = "train",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same images.")] = 0,
 ) -> None:
     """Select images of a data set at random, for example to mix them into another training."""
@@ -125,7 +126,9 @@ def select(
 def yolo(
     path: Annotated[Path, typer.Argument(help="Labelled data set (folder or zip).")],
     output: Annotated[Path, typer.Option(help="Folder to write.")],
-    split: Annotated[Path | None, typer.Option(help="CSV image_id,split; without it a tenth becomes val.")] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="CSV image_id,split; default: a random tenth for validation.")
+    ] = None,
     tile_px: Annotated[
         int | None,
         typer.Option(

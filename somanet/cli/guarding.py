@@ -45,7 +45,7 @@ def guarding(
         with guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace) as kept:
             command(**values)
             for path in kept:
-                typer.echo(f"Kept: {path}, what was there before")
+                typer.echo(f"Kept the previous file as {path}")
 
     parameters = list(signature.parameters.values())
     if writes:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -24,8 +25,8 @@ Tta = Annotated[
     typer.Option(
         "--tta",
         "--symmetries",
-        help="Test-time augmentation: the mean prediction over 1 (none), 4 (mirrored) or 8 (also turned) views of each "
-        "image; time grows likewise. --symmetries is the old name, for this version only.",
+        help="Test-time augmentation: the mean prediction over 1 (none), 4 (mirrored) or 8 (mirrored and rotated) "
+        "views of each image; takes 4 or 8 times as long. --symmetries is the old name, for this version only.",
     ),
 ]
 Channel = Annotated[
@@ -34,7 +35,7 @@ Channel = Annotated[
 ]
 Plane = Annotated[
     str | None,
-    typer.Option("--z", help="Of a Z stack: a plane's number from 0, or max for the maximum projection."),
+    typer.Option("--z", help="Z stacks: plane number (from 0), or max for a maximum projection."),
 ]
 Diameter = Annotated[
     float | None,
@@ -50,7 +51,22 @@ AnyModality = Annotated[
         "--any-modality", help="Also process microscopy outside a network's intended use, such as bright field."
     ),
 ]
+PixelSize = Annotated[float | None, typer.Option(help="Micrometres per pixel, if the file lacks it.")]
+FrameInterval = Annotated[float | None, typer.Option(help="Minutes per frame, if the file lacks it.")]
+ParameterFile = Annotated[Path, typer.Option("--params", help="Parameter file of the project.")]
+PARAMETER_FILE = Path("params.yaml")
+Split = Annotated[Path | None, typer.Option(help="CSV image_id,split of the data set, to use only one part.")]
+Part = Annotated[str, typer.Option(help="Part of --split to use.")]
 Engine = Annotated[EngineName, typer.Option(help="Inference engine; auto is the fastest installed.")]
+
+
+def set_option(examples: str) -> Any:
+    """The option `--set KEY=VALUE`, for a list of settings.
+
+    Args:
+        examples: settings of the command, for its help.
+    """
+    return typer.Option("--set", metavar="KEY=VALUE", help=f"Any setting: {examples}, …")
 
 
 def with_options(kind: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -62,9 +62,9 @@ def predict(
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
     segmenter = opened.segmenter
-    steps = predict_files(segmenter, found, output, any_modality=any_modality)
+    written = predict_files(segmenter, found, output, any_modality=any_modality)
     labelled: list[Labelled] = []
-    for one in tqdm(steps, total=len(found), unit="image", disable=None):
+    for one in tqdm(written, total=len(found), unit="image", disable=None):
         labelled.append(one)
         if pictures and one.item.read is not None:
             figure = plots.outlines(one.item.read(), read_labels(one.path))
@@ -168,15 +168,11 @@ def _networks_scored(segmenter: Segmenter) -> dict[str, Any]:
 
 def _labels_scored(folder: Path) -> dict[str, Any]:
     """Provenance of the scores of label images: the images, and the network if SomaNet made them."""
-    import json
-
     from somanet import __version__
+    from somanet.core.files import json_object
     from somanet.core.hashing import sha256_tree
 
-    try:
-        model_sha256 = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))["model_sha256"]
-    except (OSError, ValueError, KeyError, TypeError):  # labels from another program
-        model_sha256 = None
+    model_sha256 = json_object(folder / "predictions.json").get("model_sha256")  # None for another program's labels
     labels = {"name": folder.name, "sha256": sha256_tree(folder)}
     return {"somanet": __version__, "model_sha256": model_sha256, "predictions": labels}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from somanet.cli.options import PARAMETER_FILE, ParameterFile
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ def promote(
         bool, typer.Option("--roll-back", help="Return the alias champion to the version before.")
     ] = False,
     reason: Annotated[str | None, typer.Option(help="With --roll-back: the reason.")] = None,
-    params: Annotated[Path, typer.Option("--params", help="Parameter file with a section `promote`.")] = Path(
-        "params.yaml"
-    ),
+    params: ParameterFile = PARAMETER_FILE,
 ) -> None:
     """Register a run's network as champion, if the rule in params.yaml's `promote` section agrees.
 

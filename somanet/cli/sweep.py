@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from somanet.cli.options import PARAMETER_FILE, ParameterFile
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _PACKED, _STARTS = Path("data/packed/target_train"), Path("models/pretrain")
 
 def sweep(
     name: Annotated[str, typer.Argument(help="A sweep in params.yaml's `sweep` section.")],
-    params: Annotated[Path, typer.Option(help="The parameter file.")] = Path("params.yaml"),
+    params: ParameterFile = PARAMETER_FILE,
     trials: Annotated[int | None, typer.Option(min=1, help="Total number of trials, instead of the file's.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Start no trial after this many minutes.")] = None,
     workers: Annotated[
@@ -192,7 +193,7 @@ def _next_step(
 ) -> str:
     """The command that confirms the winner, or keeps it."""
     if variant is None:
-        where = f" --params {params}" if params != Path("params.yaml") else ""
+        where = f" --params {params}" if params != PARAMETER_FILE else ""
         outside = (f" --data {data}" if data else "") + (f" --start {start}" if start else "")
         return "somanet ui" if only_seeds else f"somanet sweep {name}{where}{outside} --write-back NAME, or somanet ui"
     if data is not None or start is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from somanet.cli.guarding import guarding
+from somanet.cli.options import FrameInterval, PixelSize
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ app = typer.Typer(
     help="Convert tracks to and from other programs; score them against a reference.", no_args_is_help=True
 )
 
-PixelSize = Annotated[float | None, typer.Option(help="Micrometres per pixel.")]
-FrameInterval = Annotated[float | None, typer.Option(help="Minutes per frame.")]
 MovieFile = Annotated[Path | None, typer.Option("--movie", help="Or the movie, to read the scale from.")]
 
 NEXT = {

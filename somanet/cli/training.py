@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from somanet.cli.options import with_options
+from somanet.cli.options import PARAMETER_FILE, ParameterFile, set_option, with_options
 from somanet.core.errors import SomaNetError
 from somanet.core.guard import check_write
 
@@ -40,13 +40,8 @@ class TrainingOptions:
         Path | None, typer.Option(help="Validation images; default: --split, or a random fifth of DATA.")
     ] = None
     split: Annotated[Path | None, typer.Option(help="CSV image_id,split with train and val.")] = None
-    params: Annotated[Path, typer.Option("--params", help="Parameter file for --network or --variant.")] = Path(
-        "params.yaml"
-    )
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.epochs=3, model.encoder=resnet18, …"),
-    ] = None
+    params: ParameterFile = PARAMETER_FILE
+    assignments: Annotated[list[str] | None, set_option("training.epochs=3, model.encoder=resnet18")] = None
     unlabelled: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Unlabelled images to train on as well: a movie, or a folder of images."),
@@ -54,7 +49,7 @@ class TrainingOptions:
     unlabelled_frames: Annotated[int, typer.Option(min=1, help="Number of frames of that movie, evenly spaced.")] = 32
     unlabelled_columns: Annotated[
         str | None,
-        typer.Option(metavar="FIRST:END", help="Use only x in this range of every unlabelled image, such as 0:440."),
+        typer.Option(metavar="FIRST:END", help="Use only columns (px) in this range, such as 0:440."),
     ] = None
     unlabelled_channel: Annotated[str | None, typer.Option(help="Channel of that movie, if it has several.")] = None
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same weights on a CPU.")] = 0

@@ -131,10 +131,11 @@ def write_text(path: Path | str, text: str, *, updates: bool = False) -> None:
 
 def write_json(path: Path | str, value: Any, *, updates: bool = False) -> None:
     """Write JSON atomically, keys in the given order. NaN and infinity, which JSON lacks, become ``null``."""
-    write_text(path, json.dumps(_plain(value), indent=2) + "\n", updates=updates)
+    write_text(path, json.dumps(plain(value), indent=2) + "\n", updates=updates)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: own numbers for NumPy's, lists for tuples, None for NaN and infinity."""
     if isinstance(value, bool):
         return value
     if isinstance(value, numbers.Integral):
@@ -142,9 +143,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, numbers.Real):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

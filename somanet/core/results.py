@@ -1,15 +1,14 @@
 """A folder of results: written beside its destination, then swapped with the old folder as a whole.
 
 A failure or a kill leaves the old results or the new, never a mixture. What a person keeps in the folder stays through
-every exchange: files that SomaNet did not write, and those of its own that were changed since, which are kept under
-another name. Where a folder cannot be exchanged, as it is a disk of its own, the current folder or inside a locked one,
-complete results are put into it under a hidden name and their files move from there; what a kill leaves, the next start
-moves.
+every swap: files that SomaNet did not write, and those of its own that were changed since, which are kept under
+another name. A folder that cannot be swapped (a mount point or one that holds one, the current folder, a folder in a
+locked one, one with other users' files) receives the complete results under a hidden name, and their files move from
+there; what a kill leaves, the next start moves.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -116,7 +115,7 @@ def result_folder(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
     check_results(output, kind, writes=writes)
     place = Path(os.path.realpath(output))
     make_folder(place.parent)
-    whole = not place.is_dir() or _can_be_exchanged(place)
+    whole = not place.is_dir() or _can_be_swapped(place)
     if whole:
         remove_leftovers(place.parent)
     folder = make_folder(temporary_path(place if whole else place / "results"))
@@ -160,8 +159,8 @@ def _take_place(folder: Path, place: Path, kind: Kind) -> None:
     remove(old)
 
 
-def _can_be_exchanged(place: Path) -> bool:
-    """Whether a folder can be given up for another: not what the user stands in, nor what others have put there."""
+def _can_be_swapped(place: Path) -> bool:
+    """Whether a folder can be swapped: no mount points, current folder, locked parent or files of other users."""
     here = Path(os.path.realpath(Path.cwd()))
     if place == here or place in here.parents or not os.access(place.parent, os.W_OK) or holds_mounts(place):
         return False
@@ -248,15 +247,12 @@ def _state(path: Path) -> tuple[object, ...]:
 
 
 def _recorded(output: Path, kind: Kind) -> Mapping[str, str] | None:
-    """The names and hashes in a folder's record; None if there is no record."""
+    """The names and hashes in a folder's record; None if there is no record, empty if it is damaged or lacks them."""
     path = output / kind.record
     if not path.is_file():
         return None
-    try:
-        files = json.loads(path.read_text(encoding="utf-8"))["files"]
-        return {str(name): str(digest) for name, digest in files.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}  # from an older version, or damaged: nothing in it is known
+    files = json_object(path).get("files")
+    return {str(name): str(digest) for name, digest in files.items()} if isinstance(files, dict) else {}
 
 
 def _recorded_names(output: Path, kind: Kind) -> set[str]:
@@ -264,7 +260,7 @@ def _recorded_names(output: Path, kind: Kind) -> set[str]:
 
 
 def _unchanged(output: Path, recorded: Mapping[str, str]) -> dict[str, tuple[object, ...]]:
-    """Which of the recorded files are as SomaNet wrote them, each with what tells a later change."""
+    """Which of the recorded files are as SomaNet wrote them, each with a state that reveals later changes."""
     found = {}
     for name, digest in recorded.items():
         path = output / name

@@ -24,7 +24,7 @@ _LONGEST_NAME = 255
 """Bytes, on every common file system."""
 
 _HIDDEN = re.compile(
-    rf"\.(?P<name>.*)\.(?P<owner>{PROCESS_MARK.pattern})\.[0-9a-f]{{8}}\.(?P<kind>part|old)(?:\..*)?", re.DOTALL
+    rf"\.(?P<name>.*)\.(?P<process>{PROCESS_MARK.pattern})\.[0-9a-f]{{8}}\.(?P<kind>part|old)(?:\..*)?", re.DOTALL
 )
 
 _cleaned: set[Path] = set()
@@ -47,7 +47,7 @@ def remove_leftovers(folder: Path) -> None:
     except OSError:  # the write itself will report it
         return
     for path, match in found:
-        if not mark_is_dead(match["owner"]):
+        if not mark_is_dead(match["process"]):
             continue
         target = place / match["name"]
         if match["kind"] == "old" and not target.exists():

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
 from somanet.evaluation.resampling import Floats, percentile_interval
+from somanet.evaluation.scores import mean_of_defined
 
 SCORES = ("iou", "precision", "recall", "accuracy", "mean_ap")
 """Scores shown in comparisons; higher is better for all of them."""
@@ -176,15 +177,6 @@ def pooled_metrics(table: ImageValues, counts_RN: Floats) -> dict[str, Any]:
         "spread_over_seeds": {name: _spread(table.score(name, once)[:, 0]) for name in names},
         "interval95": {name: [float(low[i]), float(high[i])] for i, name in enumerate(SCORES)},
     }
-
-
-def mean_of_defined(values_SR: Floats) -> Floats:
-    """Mean of the defined values over the first axis; NaN where there are none."""
-    if len(values_SR) == 1:
-        only: Floats = values_SR[0]
-        return only
-    defined = np.isfinite(values_SR)
-    return _ratio(np.where(defined, values_SR, 0).sum(axis=0), defined.sum(axis=0).astype(float))
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:

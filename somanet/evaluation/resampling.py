@@ -1,4 +1,4 @@
-"""Resampling of images: the bootstrap, patterns of a paired permutation test, and Holm's correction."""
+"""Resampling of images: bootstrap intervals, patterns of a paired permutation test, and Holm's correction."""
 
 from __future__ import annotations
 
@@ -37,6 +37,26 @@ def percentile_interval(drawn_RV: Floats) -> tuple[Floats, Floats]:
             warnings.simplefilter("ignore", RuntimeWarning)  # a column without any value gives NaN, as intended
             low, high = np.nanquantile(drawn_RV, (0.025, 0.975), axis=0)
     return low, high
+
+
+def mean_intervals(values_VN: Floats, counts_RN: Floats) -> tuple[Floats, Floats]:
+    """95 % percentile bootstrap intervals (Efron 1979) of the means over images with defined values.
+
+    Args:
+        values_VN: networks × images.
+        counts_RN: see :func:`bootstrap_counts`; all networks share the draws.
+
+    Returns:
+        Lower and upper bound of each network; NaN where fewer than two images have a value: one image does not
+        show how images differ.
+    """
+    defined_VN = np.isfinite(values_VN)
+    n_drawn = counts_RN @ defined_VN.T.astype(float) if not defined_VN.all() else float(values_VN.shape[1])
+    with np.errstate(invalid="ignore"):
+        means_RV = (counts_RN @ np.where(defined_VN, values_VN, 0).T) / n_drawn
+    low, high = percentile_interval(means_RV)
+    few = defined_VN.sum(axis=1) < 2
+    return np.where(few, np.nan, low), np.where(few, np.nan, high)
 
 
 def exchange_patterns(n_images: int, *, seed: int, drawn_patterns: int = DRAWN_PATTERNS) -> Iterator[Floats]:

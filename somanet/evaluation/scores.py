@@ -161,8 +161,7 @@ def average_seeds(scores: Sequence[Scores], *, seed: int = 0) -> SeedScores:
         raise SomaNetError("Scores can be averaged only over the same images; these are from different ones.")
 
     def mean(index: NDArray[np.intp]) -> dict[str, float]:
-        rows = [s.pooled(index) for s in scores]
-        return {key: mean_of_defined([row[key] for row in rows]) for key in rows[0]}
+        return mean_scores([s.pooled(index) for s in scores])
 
     values = pd.DataFrame([dict(s.values) for s in scores])
     return SeedScores(
@@ -174,10 +173,22 @@ def average_seeds(scores: Sequence[Scores], *, seed: int = 0) -> SeedScores:
     )
 
 
-def mean_of_defined(values: Sequence[float]) -> float:
-    """Mean of the values that are not NaN: a seed without any prediction has no precision."""
-    defined = [v for v in values if not math.isnan(v)]
-    return sum(defined) / len(defined) if defined else math.nan
+def mean_scores(seeds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Means over the seeds that define a score: a seed without any prediction has no precision."""
+    names = list(seeds[0])
+    values_SK = np.array([[seed[name] for name in names] for seed in seeds], float)
+    return dict(zip(names, mean_of_defined(values_SK).tolist(), strict=True))
+
+
+def mean_of_defined(values_SK: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the defined values over the first axis; NaN where there are none."""
+    if len(values_SK) == 1:
+        only: NDArray[np.float64] = values_SK[0]
+        return only
+    defined = np.isfinite(values_SK)
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN
+        mean: NDArray[np.float64] = np.where(defined, values_SK, 0).sum(axis=0) / defined.sum(axis=0)
+    return mean
 
 
 def bootstrap_intervals(

@@ -52,7 +52,7 @@ def test_the_winner_becomes_a_variant(project: Path, trainings: Trainings, capsy
     before = (project / "params.yaml").read_text()
     assert somanet("sweep", "rates", cwd=project) is None
     said = capsys.readouterr().out
-    assert "Sweep rates: new study" in said
+    assert "Sweep rates: new Optuna study" in said
     assert "6 neuron images for training, 2 held out for scoring" in said
     assert "Best: trial " in said
     assert "MLflow run: parent" in said

@@ -1,4 +1,4 @@
-"""Draws, patterns and Holm's correction."""
+"""Draws, intervals of means, patterns and Holm's correction."""
 
 from __future__ import annotations
 
@@ -6,11 +6,25 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from somanet.evaluation.resampling import MAX_EXACT, bootstrap_counts, exchange_patterns, holm, least_p
+from somanet.evaluation.resampling import (
+    MAX_EXACT,
+    bootstrap_counts,
+    exchange_patterns,
+    holm,
+    least_p,
+    mean_intervals,
+)
+from somanet.evaluation.scores import bootstrap_intervals
+
+differences = hnp.arrays(
+    np.float64,
+    st.tuples(st.integers(1, 4), st.integers(1, 7)),
+    elements=st.integers(-20, 20).map(lambda value: value / 10),
+)
 
 
 def test_every_resample_draws_as_many_images_as_there_are() -> None:
@@ -66,3 +80,35 @@ def test_holm_is_between_nothing_and_bonferroni_and_keeps_the_order(p: np.ndarra
     assert (corrected >= p).all()
     assert (corrected <= np.minimum(p * p.size, 1) + 1e-12).all()
     assert (np.diff(corrected[np.argsort(p)]) >= 0).all()
+
+
+def test_intervals_are_those_of_the_evaluation() -> None:
+    """The same draws as :func:`bootstrap_intervals`, so that a table and its file have the same interval."""
+    values = np.random.default_rng(0).normal(size=7)
+    expected = bootstrap_intervals(7, lambda index: {"mean": float(values[index].mean())}, seed=5, resamples=300)
+    low, high = mean_intervals(values[None], bootstrap_counts(7, seed=5, resamples=300))
+    assert (low[0], high[0]) == pytest.approx(expected["mean"])
+
+
+def test_a_constant_difference_has_an_interval_of_no_width() -> None:
+    low, high = mean_intervals(np.full((1, 6), 0.25), bootstrap_counts(6, seed=0))
+    assert low == pytest.approx([0.25])
+    assert high == pytest.approx([0.25])
+
+
+def test_one_image_has_no_interval() -> None:
+    """One image does not show how images differ; the same with one defined value among three."""
+    for row in ([0.3], [0.3, math.nan, math.nan]):
+        low, high = mean_intervals(np.array([row]), bootstrap_counts(len(row), seed=0))
+        assert np.isnan([low, high]).all()
+
+
+@given(differences)
+@settings(max_examples=30, deadline=None)
+def test_intervals_mirror_with_the_sign(rows: np.ndarray) -> None:
+    counts = bootstrap_counts(rows.shape[1], seed=0, resamples=200)
+    low, high = mean_intervals(rows, counts)
+    mirrored_low, mirrored_high = mean_intervals(-rows, counts)
+    assert mirrored_low == pytest.approx(-high, nan_ok=True)
+    assert mirrored_high == pytest.approx(-low, nan_ok=True)
+    assert (np.isnan(low) | (low <= high)).all()

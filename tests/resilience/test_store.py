@@ -101,7 +101,7 @@ def test_an_interrupted_training_whose_experiment_was_deleted(new_project: NewPr
     assert start(TRAIN, cwd=project).end() == 0
     assert only_run(open_client(project)).info.status == "FINISHED"
 
-    [note] = re.findall(r"Deleting (mlruns/resume/\w+\.json) goes on in a new run", line)
+    [note] = re.findall(r"Delete (mlruns/resume/\w+\.json) to continue in a new run", line)
     (twin / note).unlink()
     assert start([*TRAIN, "--experiment", "other"], cwd=twin).end() == 0
     client = open_client(twin)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from somanet.core.markdown import table
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import MAX_EXACT, least_p
-from somanet.training.comparison import cells
+from somanet.training.comparison import table_cells
 from somanet.training.comparison.networks import ComparedNetwork, title
 from tools.pull_request import markdown
 from tools.pull_request.changes import Change
@@ -172,11 +172,11 @@ def _pair(change: Change, score: str) -> tuple[str, str]:
     if change.status in ("new", "removed"):
         return (new if change.status == "new" else old), change.status
     found = change.differences.get(score)
-    return f"{old} → {new}", cells.difference(found) if found else "–"
+    return f"{old} → {new}", table_cells.difference(found) if found else "–"
 
 
 def _value(network: ComparedNetwork | None, score: str) -> str:
-    return "–" if network is None else cells.plain(network.metrics.get(score), ".2f")
+    return "–" if network is None else table_cells.plain(network.metrics.get(score), ".2f")
 
 
 def _comparison(page: str | None) -> list[str]:

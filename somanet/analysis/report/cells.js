@@ -5,7 +5,7 @@ const order = CELLS.map((cell) => cell.index); // as sorted in the table
 
 // [column, label, unit factor, unit]
 const LABELS = {
-  n_saltations: "Saltations", frequency_corrected_per_h: "Frequency, corrected", frequency_per_h: "Frequency, as seen",
+  n_saltations: "Saltations", frequency_corrected_per_h: "Frequency, corrected", frequency_per_h: "Frequency, uncorrected",
   mean_length_um: "Mean length", mobile_speed_um_per_h: "Speed when mobile", mean_pause_h: "Mean pause", pause_fraction: "Time in pauses",
   average_speed_um_per_h: "Average speed", path_um: "Path", net_um: "Net distance", straightness: "Straightness", direction_deg: "Direction",
   observed_h: "Observed",
@@ -134,11 +134,11 @@ function drawNumbers() {
   byId("cell").classList.toggle("empty", !cell);
   byId("cell-title").textContent = cell ? `Cell ${cell.id}` : "No cell selected";
   if (!cell) {
-    byId("cell-facts").textContent = N_CELLS ? "Click a cell in the movie or in the table." : "There are no cells in this movie.";
+    byId("cell-summary").textContent = N_CELLS ? "Click a cell in the movie or in the table." : "There are no cells in this movie.";
     return;
   }
   const short = cell.long ? "" : " Its track is too short: not included in the numbers above.";
-  byId("cell-facts").textContent = `Seen from ${words(NUMBERS.start_h[cell.index])} to ${words(NUMBERS.end_h[cell.index])} h, in ${NUMBERS.n_frames[cell.index]} frames.${short}`;
+  byId("cell-summary").textContent = `Seen from ${words(NUMBERS.start_h[cell.index])} to ${words(NUMBERS.end_h[cell.index])} h, in ${NUMBERS.n_frames[cell.index]} frames.${short}`;
   const add = (label, tipText, value, unit) => box.append(element("div", {}, [
     element("dt", {}, element("button", { type: "button", class: "tip", "data-tip": tipText }, label)),
     element("dd", {}, [element("b", {}, value), value === DASH ? "" : ` ${unit}`]),

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.analysis.report.brightness import display_range
 from somanet.analysis.report.content import Frames, check_movie, saltating_frames
+from somanet.analysis.report.display_range import display_range
 from somanet.analysis.report.outlines import UNITS_PER_PIXEL, outlines
 from somanet.core.calibration import Calibration
 from somanet.io.video_writing import write_video

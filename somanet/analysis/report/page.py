@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from somanet.analysis.report import sections
-from somanet.analysis.report.brightness import DisplayRange, display_range, sample_indices
 from somanet.analysis.report.cell_data import cells_data, short
 from somanet.analysis.report.content import ReportInput, check_movie
+from somanet.analysis.report.display_range import DisplayRange, display_range, evenly_spaced
 from somanet.analysis.report.outlines import TOLERANCE_UNITS, UNITS_PER_PIXEL, compact, outlines
 from somanet.analysis.report.plot_data import plots_data
 from somanet.analysis.report.thinning import LEAST_FRAME_BYTES, MOST_BYTES, PROBED_FRAMES, Thinning, thinning
@@ -55,9 +55,7 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
     shown = display_range(report.frames)
 
     def outline_bytes(factor: float) -> float:
-        probed = [
-            _outlines(report, t, index, TOLERANCE_UNITS / factor) for t in sample_indices(n_frames, PROBED_FRAMES)
-        ]
+        probed = [_outlines(report, t, index, TOLERANCE_UNITS / factor) for t in evenly_spaced(n_frames, PROBED_FRAMES)]
         return float(np.mean([len(_json(found)) for found in probed]))
 
     room = max(LEAST_FRAME_BYTES, MOST_BYTES - len(_json(data)))
@@ -70,7 +68,7 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
         "title": escape(report.title),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": _resource("style.css"),
-        "facts": sections.overview(report, shape),
+        "overview": sections.overview(report, shape),
         "headline": sections.headline(report.measures.summary),
         "intervals_note": sections.intervals_note(report.measures.summary),
         "cautions": sections.cautions(report),

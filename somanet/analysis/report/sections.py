@@ -8,8 +8,16 @@ from html import escape
 from typing import Any
 
 from somanet.analysis.report.content import ReportInput
+from somanet.analysis.report.definitions import (
+    HEADLINES,
+    METHODS,
+    MISSING,
+    Headline,
+    estimate_in_words,
+    in_words,
+    label_of,
+)
 from somanet.analysis.report.thinning import Thinning
-from somanet.analysis.report.words import HEADLINES, METHODS, MISSING, Headline, estimate_in_words, in_words, label_of
 from somanet.migration.measures import Measures
 from somanet.migration.summary import UNITS, Estimate, Summary
 from somanet.migration.tables import CELL_NUMBERS
@@ -62,7 +70,7 @@ def _card(numbers: Mapping[str, Estimate], item: Headline) -> str:
     if corrected:
         raw_value, raw_interval = estimate_in_words(numbers[item.raw])
         range_ = f' <span class="nowrap">({raw_interval})</span>' if raw_interval != MISSING else ""
-        raw = f'<p class="raw">as seen {raw_value}{range_}</p>'
+        raw = f'<p class="raw">uncorrected {raw_value}{range_}</p>'
     label = f"{item.label}{', corrected' if corrected else ''}"
     return (
         f'<article class="card"><h3><button type="button" class="tip" data-tip="{escape(item.meaning)}">'
@@ -134,15 +142,15 @@ def _panel(kind: str, title: str, lines: tuple[str, ...]) -> str:
 def embedded_note(plan: Thinning, shape_YX: tuple[int, int], n_frames: int) -> str:
     """How the embedded images differ from the movie; empty if only by compression."""
     height, width = plan.shape_YX
-    said = []
+    reductions = []
     if plan.step > 1:
         ordinal = {2: "second", 3: "third"}.get(plan.step, f"{plan.step}th")
-        said.append(f"every {ordinal} of {n_frames} frames is embedded")
+        reductions.append(f"every {ordinal} of {n_frames} frames is embedded")
     if plan.shape_YX != shape_YX:
-        said.append(f"images are reduced from {shape_YX[1]} × {shape_YX[0]} to {width} × {height} px")
-    if not said:
+        reductions.append(f"images are reduced from {shape_YX[1]} × {shape_YX[0]} to {width} × {height} px")
+    if not reductions:
         return ""
-    return escape(f"To keep this file small, {' and '.join(said)}. Tracks and numbers are from the whole movie.")
+    return escape(f"To keep this file small, {' and '.join(reductions)}. Tracks and numbers are from the whole movie.")
 
 
 def comparison(rule: Summary, model: Summary) -> str:

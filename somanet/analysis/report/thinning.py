@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.analysis.report.brightness import DisplayRange, sample_indices
 from somanet.analysis.report.content import Frames
+from somanet.analysis.report.display_range import DisplayRange, evenly_spaced
 
 MOST_BYTES = 38_000_000
 LEAST_FRAME_BYTES = 8_000_000
@@ -57,7 +57,7 @@ def thinning(
         room_bytes: maximum size of all frames.
     """
     n_frames = len(frames)
-    probes = [np.asarray(frames[t]) for t in sample_indices(n_frames, PROBED_FRAMES)]
+    probes = [np.asarray(frames[t]) for t in evenly_spaced(n_frames, PROBED_FRAMES)]
     height, width = probes[0].shape
     each = math.inf
     shape, quality = (height, width), CHOICES[0][1]

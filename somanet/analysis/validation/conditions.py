@@ -138,14 +138,14 @@ def movie_intervals(base: MovieCondition, *, intervals_min: Sequence[float]) -> 
 
 def movie_factors(base: MovieCondition) -> list[MovieCondition]:
     """Camera, density and rate changed one at a time."""
-    looks = base.settings
+    base_settings = base.settings
     changed = [
-        ("camera noise", "75 counts", replace(looks, read_noise_counts=75.0)),
-        ("camera noise", "150 counts", replace(looks, read_noise_counts=150.0)),
-        ("shot noise", "4 counts per photon", replace(looks, counts_per_photon=4.0)),
-        ("density", "20 per mm²", replace(looks, somas_per_mm2=20.0)),
-        ("density", "120 per mm²", replace(looks, somas_per_mm2=120.0)),
-        ("mean pause", "0.75 h", replace(looks, pause_mean_h=0.75)),
-        ("mean pause", "3 h", replace(looks, pause_mean_h=3.0)),
+        ("camera noise", "75 counts", replace(base_settings, read_noise_counts=75.0)),
+        ("camera noise", "150 counts", replace(base_settings, read_noise_counts=150.0)),
+        ("shot noise", "4 counts per photon", replace(base_settings, counts_per_photon=4.0)),
+        ("density", "20 per mm²", replace(base_settings, somas_per_mm2=20.0)),
+        ("density", "120 per mm²", replace(base_settings, somas_per_mm2=120.0)),
+        ("mean pause", "0.75 h", replace(base_settings, pause_mean_h=0.75)),
+        ("mean pause", "3 h", replace(base_settings, pause_mean_h=3.0)),
     ]
     return [replace(base, factor=factor, level=level, settings=cells) for factor, level, cells in changed]

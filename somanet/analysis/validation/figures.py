@@ -40,7 +40,7 @@ def _plain(ax: Axes) -> None:
 
 
 def sampling(tracks: pd.DataFrame) -> Figure:
-    """Bias and coverage of each quantity against the frame interval, by the rule: as seen and corrected."""
+    """Bias and coverage of each quantity against the frame interval, by the rule: uncorrected and corrected."""
     table = tracks[(tracks["factor"] == BASE) & (tracks["detector"] == "rule")]
     figure = blank(11, 6)
     axes = figure.subplots(2, len(QUANTITIES), sharex=True, sharey="row")
@@ -51,7 +51,7 @@ def sampling(tracks: pd.DataFrame) -> Figure:
         coverage.axhspan(*TARGET_COVERAGE, color=TARGET, alpha=0.2, linewidth=0)
         for kind, colour in (("raw", RAW), ("corrected", CORRECTED)):
             rows = table[(table["quantity"] == quantity) & (table["kind"] == kind)].sort_values("interval_min")
-            label = {"raw": "as seen", "corrected": "corrected"}[kind]
+            label = {"raw": "uncorrected", "corrected": "corrected"}[kind]
             _line(bias, rows, "bias", colour, label)
             _line(coverage, rows, "coverage", colour, label)
         bias.set_title(quantity, fontsize=11)

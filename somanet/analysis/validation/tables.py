@@ -11,13 +11,14 @@ import pandas as pd
 from somanet.analysis.validation.conditions import BASE
 from somanet.analysis.validation.ground_truth import QUANTITIES
 from somanet.core.errors import SomaNetError
+from somanet.core.files import plain
 from somanet.core.markdown import table
 
 DONORS = "donors"
 
 
 def sampling_markdown(tracks: pd.DataFrame) -> str:
-    """The base at each frame interval, both detectors: bias (as seen → corrected), coverage of the corrected."""
+    """The base at each frame interval, both detectors: bias (uncorrected → corrected), coverage of the corrected."""
     return _track_table(tracks[tracks["factor"] == BASE], ["detector", "interval_min"])
 
 
@@ -96,19 +97,16 @@ def headline(tracks: pd.DataFrame, movies: pd.DataFrame) -> dict[str, Any]:
     base = tracks[(tracks["factor"] == BASE) & (tracks["detector"] == "rule")]
     found: dict[str, Any] = {"tracks": {}, "movies": {}}
     for minutes, rows in base.groupby("interval_min"):
-        one = {name: _json(rows.iloc[0][name]) for name in ("recall", "precision")}
+        one = {name: round(float(rows.iloc[0][name]), 6) for name in ("recall", "precision")}
         for row in rows.to_dict("records"):
             prefix = f"{row['quantity']}_{row['kind']}"
-            one |= {f"{prefix}_bias": _json(row["bias"]), f"{prefix}_coverage": _json(row["coverage"])}
+            one |= {f"{prefix}_{name}": round(float(row[name]), 6) for name in ("bias", "coverage")}
         found["tracks"][f"{minutes:g}_min"] = one
     for row in movies[movies["movie"] == "all"].to_dict("records"):
-        numbers = {name: _json(value) for name, value in row.items() if isinstance(value, float)}
+        numbers = {name: round(float(value), 6) for name, value in row.items() if isinstance(value, float)}
         found["movies"][f"{row['factor']}: {row['level']}"] = numbers
-    return found
-
-
-def _json(value: float) -> float | None:
-    return round(float(value), 6) if math.isfinite(value) else None
+    without_nan: dict[str, Any] = plain(found)
+    return without_nan
 
 
 def _share(value: float) -> str:

@@ -120,10 +120,10 @@ def score_condition(
         resamples: number of bootstrap resamples per experiment.
 
     Returns:
-        One row per quantity, as seen (``raw``) and ``corrected``: ``truth``, mean ``estimate``, its relative ``bias``
-        with the 95 % interval that the replicates leave, ``coverage`` (share of the experiments' 95 % intervals that
-        contain the true value) with its own, ``half_width`` (median half width of those over ``truth``), ``defined``
-        (share of experiments with a number), and the condition's ``recall`` and ``precision``.
+        One row per quantity, uncorrected (``raw``) and ``corrected``: ``truth``, mean ``estimate``, its relative
+        ``bias`` with the 95 % interval that the replicates leave, ``coverage`` (share of the experiments' 95 %
+        intervals that contain the true value) with its own, ``half_width`` (median half width of those over ``truth``),
+        ``defined`` (share of experiments with a number), and the condition's ``recall`` and ``precision``.
     """
     experiments = [run_experiment(condition, seed=seed + i, resamples=resamples) for i in range(replicates)]
     step = condition.n_donors * condition.n_movies * condition.n_cells

@@ -1,4 +1,4 @@
-"""The only code that knows MLflow: the store, runs, models and the web page.
+"""The only code that uses MLflow: the store, runs, models and the web page.
 
 Importing it is cheap; MLflow is imported by the first call that needs it.
 """

@@ -96,7 +96,9 @@ class Outbox:
             if getattr(error, "error_code", None) != "INVALID_PARAMETER_VALUE":
                 self._warn_unreachable(error)
             elif reason := self._why_not_active():
-                self._warn("away", f"{reason} The work goes on; records wait in mlruns/spool for `somanet sync`.")
+                self._warn(
+                    "unreachable", f"{reason} The run continues; records wait in mlruns/spool for `somanet sync`."
+                )
             else:
                 raise SomaNetError(f"MLflow refuses a record of run {self.run_id}: {first_line(error)}") from error
             return self._keep(record)
@@ -129,8 +131,8 @@ class Outbox:
 
     def _warn_unreachable(self, error: Exception) -> None:
         self._warn(
-            "away",
-            f"The tracking store does not respond or refuses ({first_line(error)}) The work goes on; records wait in "
+            "unreachable",
+            f"The tracking store does not respond or refuses: {first_line(error)} The run continues; records wait in "
             "mlruns/spool and are sent when it is back, or by `somanet sync`.",
         )
 

@@ -55,8 +55,8 @@ def _noted(client: MlflowClient, run_id: str, note: Path, root: Path) -> str:
     if reason := not_here(run_id, root) if run is None else why_not_active(client, run, root):
         shown = note.relative_to(root) if note.is_relative_to(root) else note
         raise SomaNetError(
-            f"{reason} An interrupted training belongs to it. Deleting {shown} goes on in a new run, which gets all "
-            "epochs."
+            f"{reason} An interrupted training belongs to it. Delete {shown} to continue in a new run, which gets "
+            "all epochs."
         )
     return run_id
 

@@ -88,10 +88,10 @@ def _write_examples(folder: Path, network: Any, channels: int) -> None:
     values = shown * 255 if network.kind == "rgb" else image_YX
     images = np.repeat(values[None, None], channels, axis=1).astype(np.float32)
     with torch.inference_mode():
-        answer: NDArray[np.float32] = network(torch.from_numpy(images)).numpy()
+        output: NDArray[np.float32] = network(torch.from_numpy(images)).numpy()
     np.save(folder / "test_input.npy", images)
-    np.save(folder / "test_output.npy", answer)
-    write_image(folder / "cover.png", (np.hstack([shown, answer[0, 0]]) * 255).astype(np.uint8))
+    np.save(folder / "test_output.npy", output)
+    write_image(folder / "cover.png", (np.hstack([shown, output[0, 0]]) * 255).astype(np.uint8))
 
 
 def _documentation(card: Card, loaded: Checkpoint) -> str:

@@ -39,27 +39,27 @@ def not_fluorescence(image: NDArray[np.generic]) -> str | None:
     """
     unit_YXC = to_unit(image)
     spread, ratio = _second_colour(unit_YXC)
-    brightness = unit_YXC[::2, ::2].mean(axis=-1) / (255.0 if unit_YXC.dtype == np.uint8 else 1.0)
-    low, middle, high = np.percentile(brightness, (TAIL_PERCENT, 50, 100 - TAIL_PERCENT))
+    intensity = unit_YXC[::2, ::2].mean(axis=-1) / (255.0 if unit_YXC.dtype == np.uint8 else 1.0)
+    low, middle, high = np.percentile(intensity, (TAIL_PERCENT, 50, 100 - TAIL_PERCENT))
     if middle > BRIGHT and ratio > STAIN_RATIO and spread > STAIN_RMS:
         return "colours on a bright background, as of stained tissue"
     few_and_dark = middle > BRIGHT and middle - low > TAIL_RATIO * (high - middle)
-    if (measure_exposure(unit_YXC).inverted or few_and_dark) and _details_are_dark(brightness):
+    if (measure_exposure(unit_YXC).inverted or few_and_dark) and _details_are_dark(intensity):
         return "dark objects on a bright background, as in bright field or stained tissue"
     if ratio > MERGE_RATIO and spread > MERGE_RMS:
         return "several colours on a dark background, as of merged channels"
     return None
 
 
-def _details_are_dark(brightness_YX: NDArray[np.floating]) -> bool:
+def _details_are_dark(intensity_YX: NDArray[np.floating]) -> bool:
     """Whether details are darker than their surroundings, whatever the illumination.
 
     Vignetting also makes a long dark tail, in fluorescence too.
     """
     from scipy import ndimage
 
-    surroundings = ndimage.gaussian_filter(brightness_YX.astype(np.float32), max(brightness_YX.shape) / DETAIL_SHARE)
-    low, middle, high = np.percentile(brightness_YX - surroundings, (TAIL_PERCENT, 50, 100 - TAIL_PERCENT))
+    surroundings = ndimage.gaussian_filter(intensity_YX.astype(np.float32), max(intensity_YX.shape) / DETAIL_SHARE)
+    low, middle, high = np.percentile(intensity_YX - surroundings, (TAIL_PERCENT, 50, 100 - TAIL_PERCENT))
     return bool(middle - low > high - middle)
 
 

@@ -59,7 +59,7 @@ def label_movie(
     from somanet.segmentation.inference.diameters import diameter_when_downscaled
     from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
 
-    blank = find_blank_frames(tqdm(movie, desc="looking", unit="frame", disable=None, leave=False))
+    blank = find_blank_frames(tqdm(movie, desc="checking frames", unit="frame", disable=None, leave=False))
     frames = tqdm(movie, desc="segmenting", unit="frame", disable=None)
     watch = _Watch(movie.n_frames, blank)
     write_label_movie(

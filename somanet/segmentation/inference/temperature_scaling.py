@@ -109,6 +109,6 @@ def expected_calibration_error(probability: Float32, ground_truth: NDArray[np.bo
     each bin weighted by its pixels (Guo et al. 2017, equation 3, for the probability of a soma).
     """
     bins = np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-    said = np.bincount(bins.ravel(), probability.ravel().astype(np.float64), ECE_BINS)
-    came = np.bincount(bins.ravel(), ground_truth.ravel().astype(np.float64), ECE_BINS)
-    return float(np.abs(said - came).sum() / probability.size)
+    predicted = np.bincount(bins.ravel(), probability.ravel().astype(np.float64), ECE_BINS)
+    observed = np.bincount(bins.ravel(), ground_truth.ravel().astype(np.float64), ECE_BINS)
+    return float(np.abs(predicted - observed).sum() / probability.size)

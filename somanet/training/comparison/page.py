@@ -10,7 +10,7 @@ from somanet.core.markdown import table
 from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import MAX_EXACT, least_p
-from somanet.training.comparison import cells
+from somanet.training.comparison import table_cells
 from somanet.training.comparison.networks import ComparedNetwork, title
 from somanet.training.comparison.pairing import Pairing
 
@@ -54,7 +54,7 @@ def _scores(networks: Sequence[ComparedNetwork], data: str) -> list[str]:
         "",
         table(
             [*head, "Mpx / s"] if timed else head,
-            [[*_row(n), cells.plain(n.cost.inference_mpx_per_s, ".2f")] if timed else _row(n) for n in networks],
+            [[*_row(n), table_cells.plain(n.cost.inference_mpx_per_s, ".2f")] if timed else _row(n) for n in networks],
         ),
     ]
 
@@ -65,11 +65,11 @@ def _row(network: ComparedNetwork) -> list[str]:
         network.name,
         network.what,
         str(metrics.get("n_seeds", 1)),
-        *(cells.score(metrics, name) for name in SCORES),
-        cells.plain(metrics["size_bias"], ".2f"),
-        cells.plain(metrics["noise_per_image"], ".2f"),
-        cells.plain(cost.trainable_parameters, ",.0f"),
-        cells.plain(cost.train_seconds, ".0f", " s"),
+        *(table_cells.score(metrics, name) for name in SCORES),
+        table_cells.plain(metrics["size_bias"], ".2f"),
+        table_cells.plain(metrics["noise_per_image"], ".2f"),
+        table_cells.plain(cost.trainable_parameters, ",.0f"),
+        table_cells.plain(cost.train_seconds, ".0f", " s"),
     ]
 
 
@@ -81,10 +81,10 @@ def _paired(networks: Sequence[ComparedNetwork], pairing: Pairing) -> list[str]:
         [
             name,
             *(
-                "reference" if name == pairing.reference else cells.difference(differences[name][score])
+                "reference" if name == pairing.reference else table_cells.difference(differences[name][score])
                 for score in SCORES
             ),
-            f"{cells.plain(pairing.mean_rank(name), '.1f')} ± {cells.plain(pairing.rank_spread(name), '.1f')}",
+            " ± ".join(table_cells.plain(rank, ".1f") for rank in (pairing.mean_rank(name), pairing.rank_spread(name))),
         ]
         for name in pairing.names
     ]
@@ -127,14 +127,14 @@ def _interior(networks: Sequence[ComparedNetwork]) -> list[str]:
         "",
         table(
             ["network", *map(title, SCORES)],
-            [[n.name, *(cells.score(n.metrics["interior"], name) for name in SCORES)] for n in networks],
+            [[n.name, *(table_cells.score(n.metrics["interior"], name) for name in SCORES)] for n in networks],
         ),
     ]
 
 
 def _nuclei(nuclei: Mapping[str, Mapping[str, Any]]) -> list[str]:
     rows = [
-        [name, str(metrics["n_images"]), *(cells.score(metrics, score) for score in SCORES)]
+        [name, str(metrics["n_images"]), *(table_cells.score(metrics, score) for score in SCORES)]
         for name, metrics in nuclei.items()
     ]
     return ["Held-out nuclei:", "", table(["network", "images", *map(title, SCORES)], rows)] if rows else []

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from somanet.core.errors import SomaNetError
 from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import SEED, Difference, dataset_scores, paired_differences, same_images
-from somanet.evaluation.resampling import Floats, bootstrap_counts
+from somanet.evaluation.resampling import Floats, bootstrap_counts, mean_intervals
 from somanet.training.comparison.networks import ComparedNetwork, check_names
-from somanet.training.comparison.statistics import mean_intervals, ranks
 
 DECIDING = "iou"
 
@@ -126,3 +126,9 @@ def _check_reference(reference: str | None, names: Sequence[str], scored: Sequen
 
 def _some(names: Sequence[object], n: int = 5) -> str:
     return ", ".join(map(str, names[:n])) + (f" and {len(names) - n} more" if len(names) > n else "")
+
+
+def ranks(scores_VN: Floats) -> Floats:
+    """Rank of each network per image, 1 = highest score; ties share the mean rank, NaN has none."""
+    ranked: Floats = pd.DataFrame(scores_VN).rank(axis=0, ascending=False, method="average").to_numpy(float)
+    return ranked

@@ -105,7 +105,7 @@ def paper_expansion(items: Sequence[LabelledImage], settings: AugmentSettings, *
 
 
 def online_augmentation(settings: AugmentSettings) -> Augmenter:
-    """Random at every use: flips and quarter turns, elastic, zoom, brightness, gamma, noise and blur."""
+    """Random at every use: flips and quarter turns, elastic, zoom, intensity, gamma, noise and blur."""
     import albumentations as A
 
     recolour = A.Lambda(image=_to_green, p=settings.recolour_probability)
@@ -161,7 +161,7 @@ def _reverse_channels(image: NDArray[np.generic], **_: object) -> NDArray[np.gen
 
 
 def _to_green(image: NDArray[np.generic], **_: object) -> NDArray[np.generic]:
-    """Grey shown as GFP: only the green channel is kept."""
+    """Grey image rendered as GFP: only the green channel is kept."""
     green = np.zeros_like(image)
     green[..., 1] = image.max(axis=-1)
     return green

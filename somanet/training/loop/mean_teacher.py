@@ -60,9 +60,11 @@ class MeanTeacher:
             plain_NCHW: the same patches as inputs without that augmentation.
         """
         with torch.no_grad():
-            answer = torch.sigmoid(self._teacher(plain_NCHW.contiguous(memory_format=torch.channels_last)).float())
-        difference = (torch.sigmoid(student_logits_NCHW.float()) - answer) ** 2
+            teacher_probability = torch.sigmoid(
+                self._teacher(plain_NCHW.contiguous(memory_format=torch.channels_last)).float()
+            )
+        difference = (torch.sigmoid(student_logits_NCHW.float()) - teacher_probability) ** 2
         if self._settings.confidence is not None:
-            soma = answer[:, :1]  # the first output of every network
+            soma = teacher_probability[:, :1]  # the first output of every network
             difference = difference * (torch.maximum(soma, 1 - soma) >= self._settings.confidence)
         return difference.mean()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from somanet.core.markdown import table
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import least_p
-from somanet.training.comparison import cells
+from somanet.training.comparison import table_cells
 from somanet.training.comparison.networks import ComparedNetwork
 from somanet.training.comparison.pairing import Pairing
 from somanet.training.paper.published import PAPER, PaperResult
@@ -113,20 +113,20 @@ def _row(result: Result, reference: str, pairing: Pairing) -> list[str]:
         "–" if training is None else f"{training.weight_decay:g}",
         "0" if training is None else f"{result.network.cost.trainable_parameters:,.0f}",
         "–" if training is None else str(training.epochs),
-        cells.plain(result.last_loss, ".3f"),
-        cells.plain(result.train_iou, ".2f"),
-        cells.score(metrics, "iou"),
-        cells.plain(paper.loss, ".3f"),
-        cells.plain(paper.train_iou, ".2f"),
-        cells.plain(paper.val_iou, ".2f"),
-        cells.score(metrics, "precision"),
-        cells.score(metrics, "accuracy"),
+        table_cells.plain(result.last_loss, ".3f"),
+        table_cells.plain(result.train_iou, ".2f"),
+        table_cells.score(metrics, "iou"),
+        table_cells.plain(paper.loss, ".3f"),
+        table_cells.plain(paper.train_iou, ".2f"),
+        table_cells.plain(paper.val_iou, ".2f"),
+        table_cells.score(metrics, "precision"),
+        table_cells.score(metrics, "accuracy"),
         "reference" if result.row.variant == reference else _difference(pairing, result.row.name),
     ]
 
 
 def _threshold_row(threshold: ComparedNetwork, pairing: Pairing) -> list[str]:
-    scores = [cells.score(threshold.metrics, name) for name in ("iou", "precision", "recall", "accuracy")]
+    scores = [table_cells.score(threshold.metrics, name) for name in ("iou", "precision", "recall", "accuracy")]
     return [threshold.name, threshold.what, *scores, _difference(pairing, threshold.name)]
 
 
@@ -134,9 +134,9 @@ def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairin
     """The best row against the baseline without learning and against the study's reference, on the same images."""
     best = max(results, key=lambda name: results[name].network.metrics["iou"])
     rule = against_rule.differences[best]["iou"]
-    parts = [f"from {THRESHOLD} by {cells.interval(rule, _DIGITS)}"]
+    parts = [f"from {THRESHOLD} by {table_cells.interval(rule, _DIGITS)}"]
     if best != params.reference:
-        parts.append(f"from {params.reference} by {cells.interval(pairing.differences[best]['iou'], _DIGITS)}")
+        parts.append(f"from {params.reference} by {table_cells.interval(pairing.differences[best]['iou'], _DIGITS)}")
     wins = int((pairing.of(best) > pairing.of(THRESHOLD)).sum())
     return (
         f"**{best}** has the best IoU. It differs {' and '.join(parts)} (95 % interval) and is better than "
@@ -157,7 +157,7 @@ def _difference(pairing: Pairing, name: str) -> str:
     found = pairing.differences[name]["iou"]
     if math.isnan(found.value):
         return "–"
-    text = cells.interval(found, _DIGITS)
+    text = table_cells.interval(found, _DIGITS)
     if _can_be_significant(len(pairing.images), len(pairing.names) - 1):
         text += f", p {found.p_holm:.2g}"
     # Rounded as printed, so that a bound shown as 0 does not count as different from it.

@@ -228,12 +228,11 @@ def _situation(job: Job, store: TrialStore, total: int | None) -> str:
         cut = [t.number for t in trials if t.state == TrialState.RUNNING and not runs_elsewhere(t, job.folder)]
         goes_on = f"; resuming interrupted trial {', '.join(map(str, cut))}" if cut else ""
         of = f" of {total}" if total is not None else ""
-        return (
-            f"Sweep {job.name}: resuming study {job.key}, {len(_finished(store))}{of} trials done{goes_on}. {images}."
-        )
+        done = f"{len(_finished(store))}{of} trials done"
+        return f"Sweep {job.name}: resuming Optuna study {job.key}, {done}{goes_on}. {images}."
     others = sorted(one.name for one in job.folder.parent.glob(f"{job.name}-*") if one.name != job.key)
     new = f" (base, space, data or held-out set differ from {', '.join(others)})" if others else ""
-    return f"Sweep {job.name}: new study {job.key}{new}. {images}."
+    return f"Sweep {job.name}: new Optuna study {job.key}{new}. {images}."
 
 
 def _line(trial: FrozenTrial, best: float | None, job: Job) -> str:

@@ -131,7 +131,7 @@ def items_of(data: Path, sha256: str) -> Mapping[str, LabelledImage]:
     items = load_items(data)
     if content_sha256(items) != sha256:
         raise SomaNetError(
-            f"{data} has changed since this sweep began. Start the sweep again: that begins a new study."
+            f"{data} has changed since this sweep began. Start the sweep again: that begins a new Optuna study."
         )
     return {item.name: item for item in items}
 
@@ -266,10 +266,9 @@ def _train(job: Job, trial_store: TrialStore, number: int, started: float) -> No
 
 def _mean_scores(evaluations: list[Evaluation]) -> dict[str, float]:
     """Means over the seeds; a score is undefined only if it is for all of them."""
-    from somanet.evaluation.scores import MAIN_SCORES, mean_of_defined
+    from somanet.evaluation.scores import MAIN_SCORES, mean_scores
 
-    values = [evaluation.everything.values for evaluation in evaluations]
-    return {name: mean_of_defined([one[name] for one in values]) for name in MAIN_SCORES}
+    return mean_scores([{name: one.everything.values[name] for name in MAIN_SCORES} for one in evaluations])
 
 
 def _hook(job: Job, trial_store: TrialStore, number: int, epochs: int, *, prunes: bool) -> Callable[[Epoch], None]:

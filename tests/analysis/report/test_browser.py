@@ -70,7 +70,7 @@ def test_a_click_on_a_cell_chooses_it_everywhere(page: Page) -> None:
     seek(page, 4)
     click_at(page, worlds.BRIEF, 4)
     assert page.text("#cell-title") == f"Cell {worlds.BRIEF}"
-    assert "too short" in page.text("#cell-facts")
+    assert "too short" in page.text("#cell-summary")
     click_at(page, worlds.JUMPING, 4)
     assert page.text("#cell-title") == f"Cell {worlds.JUMPING}"
     assert page.text("#cells tr[aria-current] th") == str(worlds.JUMPING)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from somanet.analysis.report.brightness import DisplayRange, display_range, sample_indices
+from somanet.analysis.report.display_range import DisplayRange, display_range, evenly_spaced
 from somanet.analysis.report.thinning import BASE64, thinning
 from tests.analysis.report import worlds
 
@@ -39,8 +39,8 @@ def test_every_number_type_is_shown(dtype: type) -> None:
 
 
 def test_samples_are_the_ends_and_evenly_between() -> None:
-    assert sample_indices(9, 3) == [0, 4, 8]
-    assert sample_indices(2, 12) == [0, 1]
+    assert evenly_spaced(9, 3) == [0, 4, 8]
+    assert evenly_spaced(2, 12) == [0, 1]
 
 
 def test_a_small_movie_is_embedded_whole() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from somanet.analysis.report import ReportInput, page, write_report
-from somanet.analysis.report.words import HEADLINES, NUMBER_LABELS, estimate_in_words, in_words
+from somanet.analysis.report.definitions import HEADLINES, NUMBER_LABELS, estimate_in_words, in_words
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.migration.measures import measure_movie

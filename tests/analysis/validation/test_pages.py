@@ -97,7 +97,7 @@ def test_pictures_show_every_condition() -> None:
     """One line per kind in each panel; a row per condition; movies as separate dots in the row of their condition."""
     sampling = figures.sampling(tracks())
     assert len(sampling.axes) == 6
-    assert [line.get_label() for line in sampling.axes[0].lines[1:]] == ["as seen", "corrected"]
+    assert [line.get_label() for line in sampling.axes[0].lines[1:]] == ["uncorrected", "corrected"]
     assert len(figures.events(tracks()).axes[0].lines) == 4
     names = [label.get_text() for label in figures.robustness(tracks()).axes[0].get_yticklabels()]
     assert names == ["base", "noise: 1 µm", "donors: 4 donors"]

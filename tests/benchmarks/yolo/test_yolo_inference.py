@@ -53,8 +53,8 @@ def test_libreyolo_trains_for_a_time_goes_on_and_predicts(network: str, tmp_path
     assert both["passes"] > first["passes"] >= 1
     assert both["settings"]["lr0"] == rate
     sets.write_pictures(items[:2], tmp_path / "pictures" / "some")
-    stages.predict(PYTHON, tmp_path / "run", tmp_path / "pictures", tmp_path / "answers", threads=1, min_score=0)
-    table = read_table(tmp_path / "answers" / "some.csv", BOXES)
+    stages.predict(PYTHON, tmp_path / "run", tmp_path / "pictures", tmp_path / "predictions", threads=1, min_score=0)
+    table = read_table(tmp_path / "predictions" / "some.csv", BOXES)
     assert set(table["image"]) == {"i0", "i1"}
     assert (table["x1_px"] > table["x0_px"]).all()
     assert (table["x1_px"] <= 96).all()
@@ -62,8 +62,8 @@ def test_libreyolo_trains_for_a_time_goes_on_and_predicts(network: str, tmp_path
     for _, rows in table.groupby("image"):
         assert rows["score"].is_monotonic_decreasing
     weights = sha256_file(tmp_path / "run" / "weights" / "last.pt")
-    assert json.loads((tmp_path / "answers" / "some.json").read_text())["made_by"] == weights
-    system = scoring.System(network, tmp_path / "answers", "ranked" if masked else None)
+    assert json.loads((tmp_path / "predictions" / "some.json").read_text())["made_by"] == weights
+    system = scoring.System(network, tmp_path / "predictions", "ranked" if masked else None)
     if masked:
         [labels] = system.labels("some", ["i0"], cut=0.0)
         assert labels.shape == (64, 96)

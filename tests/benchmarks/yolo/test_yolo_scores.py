@@ -124,8 +124,8 @@ def test_everything_from_predictions_that_are_there(
     weights.write_bytes(b"weights")
     write_json(output / "runs" / "yolox-n" / "training.json", {"parameters": 3, "wall_s": 9.0, "images": 16})
     wanted = sets.scored_sets(data)
-    predictions(wanted, output / "answers" / "yolox-n", lambda sides: sides)
-    for file in (output / "answers" / "yolox-n").glob("*.json"):
+    predictions(wanted, output / "predictions" / "yolox-n", lambda sides: sides)
+    for file in (output / "predictions" / "yolox-n").glob("*.json"):
         write_json(file, {"made_by": sha256_file(weights), "processor_s": 1.0, "pixels": 1000})
 
     def somanet(model: Path, wanted: Any, folder: Path, *, threads: int) -> int:
@@ -142,7 +142,7 @@ def test_everything_from_predictions_that_are_there(
     assert json.loads((output / "yolo.json").read_text())["detection"]["soma_val"]["yolox-n"]["ap"] == pytest.approx(1)
 
 
-def test_somanets_answers_are_its_masks_boxes(data: Path, tmp_path: Path) -> None:
+def test_somanets_predictions_are_its_masks_boxes(data: Path, tmp_path: Path) -> None:
     """The bundled model on crops: one box with a confidence for every label."""
     wanted = {name: one for name, one in sets.scored_sets(data).items() if name == "soma_val"}
     assert stages.predict_with_somanet(ROOT / "somanet" / "model", wanted, tmp_path, threads=1) > 1e6

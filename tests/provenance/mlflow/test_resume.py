@@ -69,7 +69,7 @@ def test_a_noted_run_that_is_gone_is_one_line_if_there_is_a_state(root: Path, ki
     note.parent.mkdir()
     note.write_text('{"run_id": "' + "f" * 32 + '"}')
     assert find(root) is None
-    with pytest.raises(SomaNetError, match=rf"is not in sqlite.* Deleting mlruns/resume/{KEY}\.json goes on in a new"):
+    with pytest.raises(SomaNetError, match=rf"is not in sqlite.* Delete mlruns/resume/{KEY}\.json to continue in a"):
         find(root, has_state=True)
 
 

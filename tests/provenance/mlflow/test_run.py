@@ -298,7 +298,7 @@ def test_an_outage_loses_nothing_and_stops_nobody(
         run.log_file(note)
         note.unlink()
     outage, end = (record.message for record in caplog.records)
-    assert outage.startswith("The tracking store does not respond or refuses (connection refused.) The work goes on")
+    assert outage.startswith("The tracking store does not respond or refuses: connection refused. The run continues")
     assert end.startswith(f"4 records of run {run.run_id} wait in mlruns/spool: `somanet sync` sends them")
     assert history(root, run.run_id, "loss") == [(0, 0.5)]
     assert pending_runs(root) == [run.run_id]

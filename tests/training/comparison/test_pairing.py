@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from somanet.core.errors import SomaNetError
 from somanet.evaluation.image_tables import SCORES
 from somanet.training.comparison.networks import ComparedNetwork
-from somanet.training.comparison.pairing import pair_networks
+from somanet.training.comparison.pairing import pair_networks, ranks
 from tests.training.comparison.worlds import image_table, metrics, network
 
 A = network("a", [0.5, 0.6, 0.7, 0.8])
@@ -138,3 +138,9 @@ def test_another_score_can_decide() -> None:
     assert (by_iou.reference, by_recall.reference) == ("b", "a")
     assert by_recall.mean_rank("a") == 1
     assert set(by_recall.differences["b"]) == set(SCORES)
+
+
+def test_ranks_start_at_the_best_and_ties_share() -> None:
+    """Image 1: 0.9 > 0.5 = 0.5. Image 2: the second network is undefined and leaves two ranks."""
+    scores = np.array([[0.5, 0.1], [0.9, math.nan], [0.5, 0.2]])
+    np.testing.assert_array_equal(ranks(scores), [[2.5, 2], [1, math.nan], [2.5, 1]])

@@ -28,7 +28,7 @@ class DisplayRange:
         return np.asarray(np.rint(255 * np.sqrt(spread)), np.uint8)
 
 
-def sample_indices(n_frames: int, count: int = SAMPLED_FRAMES) -> list[int]:
+def evenly_spaced(n_frames: int, count: int = SAMPLED_FRAMES) -> list[int]:
     """Numbers of evenly spaced frames, including the first and the last."""
     return sorted({round(t) for t in np.linspace(0, n_frames - 1, min(count, n_frames))})
 
@@ -36,7 +36,7 @@ def sample_indices(n_frames: int, count: int = SAMPLED_FRAMES) -> list[int]:
 def display_range(frames: Frames) -> DisplayRange:
     """The range of a movie from percentiles of sampled frames; constant frames (black ones) do not count."""
     seen = []
-    for t in sample_indices(len(frames)):
+    for t in evenly_spaced(len(frames)):
         values = np.asarray(frames[t]).astype(np.float32).ravel()
         values = values[:: max(1, values.size // SAMPLED_PIXELS)]
         values = values[np.isfinite(values)]

@@ -73,12 +73,12 @@ HEADLINES = (
 )
 
 NUMBER_LABELS = {
-    "frequency_per_h": ("Frequency, as seen", "Saltations with an observed start, over the observed time."),
+    "frequency_per_h": ("Frequency, uncorrected", "Saltations with an observed start, over the observed time."),
     "frequency_corrected_per_h": ("Frequency, corrected", HEADLINES[0].meaning),
-    "mean_length_um": ("Length, as seen", "Mean net displacement of complete saltations."),
+    "mean_length_um": ("Length, uncorrected", "Mean net displacement of complete saltations."),
     "mean_length_corrected_um": ("Length, corrected", HEADLINES[1].meaning),
     "mean_duration_h": ("Duration", "Mean duration of complete saltations, in whole frame intervals."),
-    "mobile_speed_um_per_h": ("Speed when mobile, as seen", "Length of complete saltations over their duration."),
+    "mobile_speed_um_per_h": ("Speed when mobile, uncorrected", "Length of complete saltations over their duration."),
     "mobile_speed_corrected_um_per_h": ("Speed when mobile, corrected", HEADLINES[2].meaning),
     "mean_pause_h": ("Pause", HEADLINES[3].meaning),
     "pause_fraction": ("Share of time in pauses", "One minus the time in saltations over the observed time."),

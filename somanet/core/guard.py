@@ -288,7 +288,7 @@ def _check_known(path: Path) -> None:
 
 
 def _is_output(path: Path) -> bool:
-    """Whether a path is an output or lies in one; what is written under a hidden name first is not, until it is moved."""
+    """Whether a path is an output or lies in one, and is not a hidden one in the making."""
     place = _real(path)
     outputs = (output for work in _work for output in work.outputs if place == output or output in place.parents)
     return any(not is_hidden(place.relative_to(output)) for output in outputs)

@@ -55,7 +55,7 @@ def test_rotation_and_translation_change_no_length_and_time_scales_speed(
         (lambda t: t.drop(columns="y_um"), "lacks"),
         (lambda t: pd.concat([t, t[:1]]), "has two points in frame 0"),
         (lambda t: t.assign(x_um=np.nan), "lacks a position or time"),
-        (lambda t: t.assign(t_h=0.0), "does not grow"),
+        (lambda t: t.assign(t_h=0.0), "does not increase"),
     ],
 )
 def test_bad_tracks_are_refused(broken, message: str) -> None:

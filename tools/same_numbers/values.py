@@ -67,7 +67,7 @@ def describe(before: Values, after: Values) -> str:
         return "the same values in other bits, as -0 and 0 are"
     distances = distance(before, after)
     place = np.unravel_index(int(np.argmax(distances)), before.shape)
-    change = f"{_shown(before[place])} → {_shown(after[place])}"
+    change = _change(before[place], after[place])
     if before.ndim == 0:
         return change
     where = f"row {place[0]}" if before.ndim == 1 else f"place {', '.join(map(str, place))}"
@@ -120,5 +120,9 @@ def _kind(values: Values) -> str:
     return "text" if values.dtype.kind == "O" else str(values.dtype)
 
 
-def _shown(value: Any) -> str:
-    return repr(value) if isinstance(value, str) else f"{value:.9g}"
+def _change(before: Any, after: Any) -> str:
+    """Two values that differ: nine digits of each, or all digits where nine look alike."""
+    if isinstance(before, str):
+        return f"{before!r} → {after!r}"
+    short, now = f"{before:.9g}", f"{after:.9g}"
+    return f"{short} → {now}" if short != now else f"{before!s} → {after!s}"

@@ -63,8 +63,8 @@ def test_the_older_name_of_the_section_is_read_and_yields_to_the_new_one(
     [
         ({"modality": "x-ray"}, "intended_use.modality"),
         ({"modalities": "fluorescence"}, "intended_use.modalities"),
-        ({"diameter_px": [50, 8]}, "expected the intended use of its network in serves"),
-        ("everything", "expected the intended use of its network in serves"),
+        ({"diameter_px": [50, 8]}, "expected the intended use of its network in intended_use"),
+        ("everything", "expected the intended use of its network in intended_use"),
     ],
 )
 def test_a_section_of_another_kind_is_refused(tmp_path: Path, section: object, where: str) -> None:

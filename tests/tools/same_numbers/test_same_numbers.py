@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from tools.same_numbers.__main__ import app
 from tools.same_numbers.recording import FILES, NUMBERS, RecordingRun, write_numbers
-from tools.same_numbers.values import read_parts
+from tools.same_numbers.values import describe, read_parts
 from tools.same_numbers.workload import merged, new_variants, stages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -171,6 +171,14 @@ def test_of_json_numbers_count_and_neither_words_nor_times(compare: Compare) -> 
     assert compare(replace(SCORES, "0.75", "0.8"))[1] == [
         f"{SCORES}:interval95: 1 of 2 differ, most at row 1: 0.75 → 0.8"
     ]
+
+
+def test_a_difference_in_the_last_digits_shows_them(compare: Compare) -> None:
+    """1 − 1e-12 and 1 − 2e-12 agree in nine digits."""
+    before, after = "0.25, 0.999999999999", "0.25, 0.999999999998"
+    assert compare(replace(SCORES, "0.25, 0.75", before))[1][0].endswith("most at row 1: 0.75 → 1")
+    values = [np.array(json.loads(f"[{text}]")) for text in (before, after)]
+    assert describe(*values) == "1 of 2 differ, most at row 1: 0.999999999999 → 0.999999999998"
 
 
 def test_hashes_alone_tell_what_differs_but_not_by_how_much(tmp_path: Path) -> None:

@@ -135,6 +135,6 @@ def test_a_missing_source_is_one_line(project: Project) -> None:
     project.change(lose)
     output = project.dvc("repro", ok=False)
     [line] = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert "lost.zip not found: data.folders names it" in line
+    assert "lost.zip, named in data.folders, not found" in line
     (project.profile / "params.yaml").write_text(before)
     assert project.repro() == set()

@@ -141,7 +141,7 @@ ENDS = {"recipe": "to the end of its recipe", "budget": "until the time was up",
 def _training(training: Row) -> list[str]:
     """The paper's network to the end of its recipe, the contender until it is as good."""
     reference, other = training["reference"], training["contender"]
-    where = f"earlier ({training['recorded']})" if training["recorded"] else "in this session"
+    where = f"earlier ({training['recorded']})" if training["recorded"] else "in this run"
     about = (
         f"The paper's U-Net was trained {where} {ENDS[reference['ended']]}. The IoU of its best validated epoch, "
         f"{reference['val_iou']:.3f}, is the target. Training images:  {reference['images']}, for the other network "

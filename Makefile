@@ -18,7 +18,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup upgrade demo ui test test-real test-wild test-slow check lint types typos format repro repro-again \
+.PHONY: help setup upgrade demo ui test test-real test-wild test-robustness test-slow check lint types typos format repro repro-again \
 	base base-key report study real bundled-model bioimageio peers yolo profiles clean
 
 help: ## List the targets
@@ -140,6 +140,13 @@ SEED ?= $(shell date +%s)
 test-wild: setup ## Run the property tests on new random examples (SEED=number repeats a run)
 	@echo 'Seed: $(SEED)'
 	SOMANET_WILD=1 $(BIN)/python -m pytest -m 'hypothesis and not slow and not e2e and not real' --hypothesis-seed='$(SEED)'
+
+N ?= 500
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+
+test-robustness: setup ## Run commands on N=500 broken and hostile inputs (SEED=number repeats a run, JOBS=number at once)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.robustness --seed '$(SEED)' --count '$(N)' --jobs '$(JOBS)' \
+		--folder build/robustness --json build/robustness.json
 
 test-slow: setup ## Run the slow and end-to-end tests
 	$(BIN)/python -m pytest -m 'slow or e2e'

@@ -30,10 +30,21 @@ def check_decoded_size(height: int, width: int, n_bytes: int, *, stored: int, so
     Raises:
         FileProblem: of the kind `too large`.
     """
-    IMAGE_PIXELS.check(height * width, source, declared=f"an image of {height} × {width}")
+    check_pixels(height, width, source)
     if n_bytes > HARMLESS_BYTES:
         ratio = n_bytes // max(stored, 1)
         IMAGE_RATIO.check(ratio, source, declared=f"an image of {height} × {width}, stored in {stored} bytes,")
+
+
+def check_pixels(height: int, width: int, source: Path | str) -> None:
+    """Refuse an image, or a movie's frame, of no pixels or of too many.
+
+    Raises:
+        FileProblem: of the kind `wrong shape` or `too large`.
+    """
+    if height < 1 or width < 1:
+        raise FileProblem(f"{source}: the file declares {height} × {width} pixels. Is it damaged? Fetch it again.", "wrong shape")
+    IMAGE_PIXELS.check(height * width, source, declared=f"an image of {height} × {width}")
 
 
 def png_size(data: bytes) -> tuple[int, int, int]:

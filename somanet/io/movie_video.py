@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from somanet.core.calibration import FileCalibration
-from somanet.core.limits import IMAGE_PIXELS
+from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie, choose_channel, choose_planes
 from somanet.core.problems import FileProblem
 
@@ -46,7 +46,7 @@ class VideoMovie(Movie):
             raise FileProblem(f"{self.path}: the file has no video stream. Export the movie as TIFF.", "not an image")
         self._stream = self._container.streams.video[0]
         height, width = self._stream.height, self._stream.width
-        IMAGE_PIXELS.check(height * width, self.path, declared=f"a frame of {height} × {width}")
+        check_pixels(height, width, self.path)
         if self._stream.codec_context is None or self._stream.format is None:
             raise FileProblem(
                 f"{self.path}: the video's codec is unknown or its header damaged, and it cannot be decoded. Export the "

@@ -16,7 +16,8 @@ from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.core.foreign import check_kind, parsing
-from somanet.core.limits import FRAMES, IMAGE_PIXELS
+from somanet.core.limits import FRAMES
+from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie
 from somanet.core.problems import FileProblem
 
@@ -66,7 +67,7 @@ def open_movie(
         movie = _open(path, channel, z, allow_truncated)
     try:
         height, width = movie.shape_YX
-        IMAGE_PIXELS.check(height * width, path, declared=f"a frame of {height} × {width}")
+        check_pixels(height, width, path)
         FRAMES.check(movie.n_frames, path)
     except BaseException:
         movie.close()

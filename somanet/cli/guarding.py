@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from somanet.core.foreign import check_kind, check_name
 from somanet.core.guard import guarded
 
 OUTPUTS = frozenset({"output", "destination", "per_image", "panels"})
@@ -42,6 +43,10 @@ def guarding(
         read = {name: list(_paths(value)) for name, value in values.items() if name not in OUTPUTS}
         folders = [path for name in shallow for path in read.pop(name, [])]
         inputs = [path for paths in read.values() for path in paths]
+        for path in (*inputs, *folders):
+            check_kind(path)
+        for path in outputs:
+            check_name(path)
         with guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace) as kept:
             command(**values)
             for path in kept:

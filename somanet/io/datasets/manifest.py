@@ -17,7 +17,7 @@ from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
 from somanet.io.datasets.masks import Masks
 from somanet.io.datasets.writers import write_pairs
 from somanet.io.decoding import decode_image, pixel_size_um
-from somanet.io.problems import FileProblem
+from somanet.core.problems import FileProblem
 
 OVERLAP_TOLERANCE = 0.05
 

@@ -16,6 +16,7 @@ from somanet.training.comparison.networks import SPEED, ComparedNetwork
 from somanet.training.comparison.page import comparison_markdown
 from somanet.training.comparison.pairing import DECIDING, Pairing, pair_networks
 
+_NEEDED = (*SCORES, "size_bias", "noise_per_image", "n_images", "interval95", "interior")
 FILES = ("comparison.json", "comparison.md", "comparison.png")
 
 
@@ -43,6 +44,12 @@ def write_comparison(
     Raises:
         SomaNetError: the networks were not scored on the same images, or the reference or score does not exist.
     """
+    for network in networks:
+        if lacking := [name for name in _NEEDED if name not in network.metrics]:
+            raise SomaNetError(
+                f"The scores of {network.name} lack {', '.join(lacking)}; expected a file that `somanet evaluate` wrote. "
+                "Was it cut or edited? Evaluate again."
+            )
     pairing = pair_networks(networks, reference=reference, deciding=deciding)
     _check_numbers_of_images(networks)
     page = comparison_markdown(networks, pairing, data=data, nuclei=nuclei, notes=notes)

@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("build/robustness"), help="emptied; for what is kept")
     parser.add_argument("--json", type=Path, help="also write the verdicts to this file")
     chosen = parser.parse_args()
+    named = [recipes.parse(text) for text in (*(chosen.recipe or ()), *(_lines(chosen.recipes) if chosen.recipes else ()))]
     folder = chosen.folder.resolve()
     remove(folder)
     folder.mkdir(parents=True)
@@ -44,12 +45,11 @@ def main() -> int:
     print(
         f"Seed {chosen.seed}; imports {loaded_s:.0f} s, inputs {time.monotonic() - began - loaded_s:.0f} s", flush=True
     )
-    texts = [*(chosen.recipe or ()), *(_lines(chosen.recipes) if chosen.recipes else ())]
     few = chosen.only is not None or len(chosen.recipe or ()) == 1
     numbers: Iterable[int] = range(chosen.first, chosen.first + chosen.count)
     if few or chosen.recipe:
         numbers = [] if chosen.only is None else [chosen.only]
-    drawn = [*map(recipes.parse, texts), *(recipes.draw(chosen.seed, number, seeds) for number in numbers)]
+    drawn = [*named, *(recipes.draw(chosen.seed, number, seeds) for number in numbers)]
     verdicts = list(_told(campaign(drawn, seeds, folder / "runs", jobs=chosen.jobs), few=few))
     counts = Counter(fault.kind for verdict in verdicts for fault in verdict.faults)
     codes = Counter(str(verdict.ended.code) for verdict in verdicts)

@@ -53,6 +53,10 @@ def guarding(
                 typer.echo(f"Kept the previous file as {path}")
 
     parameters = list(signature.parameters.values())
+    for parameter in parameters:
+        # An input that may not be read is reported by its reader, in one line, not by typer as a misuse of the command.
+        for note in getattr(parameter.annotation, "__metadata__", ()):
+            note.readable = False
     if writes:
         parameters.append(
             inspect.Parameter("replace", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Replace)

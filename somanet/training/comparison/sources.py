@@ -231,7 +231,11 @@ def variant_names(reports: Path = REPORTS) -> tuple[str, ...]:
 
 def _sidecar_table(file: Path) -> pd.DataFrame | None:
     table = file.with_name("per_image.csv" if file.stem == "metrics" else f"{file.stem}_per_image.csv")
-    return read_table(table, PER_IMAGE) if table.exists() else None
+    if not table.exists():
+        return None
+    scores = (name for name in read_table(table, PER_IMAGE).columns if name not in PER_IMAGE.names)
+    numbers = (Column(str(name), "float64", "", "a score, a number of objects, or the seed") for name in scores)
+    return read_table(table, Schema(PER_IMAGE.name, (*PER_IMAGE.columns, *numbers)))
 
 
 def _number(value: object) -> float:

@@ -34,7 +34,9 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("build/robustness"), help="emptied; for what is kept")
     parser.add_argument("--json", type=Path, help="also write the verdicts to this file")
     chosen = parser.parse_args()
-    named = [recipes.parse(text) for text in (*(chosen.recipe or ()), *(_lines(chosen.recipes) if chosen.recipes else ()))]
+    named = [
+        recipes.parse(text) for text in (*(chosen.recipe or ()), *(_lines(chosen.recipes) if chosen.recipes else ()))
+    ]
     folder = chosen.folder.resolve()
     remove(folder)
     folder.mkdir(parents=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import ParameterInfo
 
 from somanet.core.foreign import check_kind, check_name
 from somanet.core.guard import guarded
@@ -53,6 +54,10 @@ def guarding(
                 typer.echo(f"Kept the previous file as {path}")
 
     parameters = list(signature.parameters.values())
+    for parameter in parameters:
+        for about in getattr(parameter.annotation, "__metadata__", ()):
+            if isinstance(about, ParameterInfo):
+                about.readable = False  # what cannot be read is a one-line error like any other, not one of usage
     if writes:
         parameters.append(
             inspect.Parameter("replace", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Replace)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from somanet.core.settings import PositiveFloat, Settings
+from somanet.core.settings import Settings
 
 
 class MigrateSettings(Settings):
@@ -16,5 +16,5 @@ class MigrateSettings(Settings):
     """Direction, for example away from the explant, that angles are counted from: 0 = right, 90 = down."""
     remove_drift: bool = True
     """Subtract the median step of all cells, as the stage's drift."""
-    sigma_um: PositiveFloat | None = None
+    sigma_um: Annotated[float, Field(ge=1e-6, le=1000)] | None = None
     """Localisation noise per axis; none = from the movie's own steps at rest."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import ParameterInfo
 
 from somanet.core.foreign import check_kind, check_name
 from somanet.core.guard import guarded
@@ -54,9 +55,9 @@ def guarding(
 
     parameters = list(signature.parameters.values())
     for parameter in parameters:
-        # An input that may not be read is reported by its reader, in one line, not by typer as a misuse of the command.
-        for note in getattr(parameter.annotation, "__metadata__", ()):
-            note.readable = False
+        for about in getattr(parameter.annotation, "__metadata__", ()):
+            if isinstance(about, ParameterInfo):
+                about.readable = False  # what cannot be read is a one-line error like any other, not one of usage
     if writes:
         parameters.append(
             inspect.Parameter("replace", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Replace)

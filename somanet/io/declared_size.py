@@ -12,9 +12,11 @@ import tifffile
 from somanet.core.documents import parse_xml
 from somanet.core.limits import HARMLESS_BYTES, IMAGE_PIXELS, IMAGE_RATIO, PAGES, XML_BYTES
 from somanet.core.problems import FileProblem
+from somanet.io.completeness import PNG_MAGIC
 
 _FRAME_HEADERS = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}  # a palette becomes RGBA at most
+_PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _MOST_SAMPLES = 64
 
 
@@ -51,12 +53,28 @@ def png_size(data: bytes) -> tuple[int, int, int]:
     """Height, width and decoded bytes that a PNG declares.
 
     Raises:
-        ValueError: its first chunk is not a header.
+        ValueError: its first chunk is not a header, or an impossible one.
     """
-    if data[12:16] != b"IHDR" or len(data) < 26:
+    if data[12:16] != b"IHDR" or len(data) < 33:
         raise ValueError("it does not begin with its header, IHDR")
-    width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
+    width, height, bits, colour, compression, filters, interlace = struct.unpack_from(">IIBBBBB", data, 16)
+    if compression or filters or interlace > 1 or colour not in _PNG_CHANNELS or bits not in (1, 2, 4, 8, 16):
+        raise ValueError("its header (IHDR) has a value that PNG does not define")
     return height, width, height * width * _PNG_CHANNELS.get(colour, 4) * max(bits // 8, 1)
+
+
+def png_pixels(data: bytes) -> bytes:
+    """A PNG's chunks that decide its pixels, without texts, profiles and the like.
+
+    libpng unpacks those, and writes its warnings about them to the terminal.
+    """
+    kept, position = [data[: len(PNG_MAGIC)]], len(PNG_MAGIC)
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if kind in _PNG_PIXEL_CHUNKS:
+            kept.append(data[position : position + 12 + length])
+        position += 12 + length
+    return b"".join(kept)
 
 
 def jpeg_size(data: bytes) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ import numpy as np
 from somanet.core.foreign import parsing
 from somanet.core.problems import FileProblem
 from somanet.io.completeness import JPEG_MAGIC, PNG_MAGIC, TIFF_MAGICS, jpeg_cut, png_cut, tiff_cut
-from somanet.io.declared_size import check_decoded_size, jpeg_size, open_tiff, png_size
+from somanet.io.declared_size import check_decoded_size, jpeg_size, open_tiff, png_pixels, png_size
 from somanet.io.tiff_scale import tiff_calibration
 
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
@@ -133,7 +133,7 @@ def _decode(data: bytes, source: str) -> np.ndarray:
         if kind == "JPEG":
             return _decode_jpeg(data, source)
         check_decoded_size(*png_size(data), stored=len(data), source=source)
-        return np.asarray(imagecodecs.png_decode(data))
+        return np.asarray(imagecodecs.png_decode(png_pixels(data)))
 
 
 def kind_of_image(data: bytes) -> str | None:

@@ -31,7 +31,7 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
     Raises:
         FileProblem: too many files, an axis or a chunk that is too large, or metadata that are not JSON.
     """
-    n_files = 0
+    n_files, sharded = 0, False
     for place, _, names in os.walk(folder):
         n_files += len(names)
         ARCHIVE_FILES.check(n_files, folder)
@@ -42,6 +42,9 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
                 text = file_bytes(path, "metadata of zarr", JSON_BYTES)
                 for array in _arrays(parse_json(text, path, "metadata of zarr")):
                     _check_array(array, path, longest_axis)
+                    sharded |= _inner_chunk(array) != grid_of(array)
+            elif not sharded:  # of a shard, zarr reads parts
+                CHUNK_BYTES.check(path.stat().st_size, path, declared="a stored chunk")
 
 
 def _arrays(metadata: Any) -> Iterator[dict[str, Any]]:

@@ -16,5 +16,5 @@ class MigrateSettings(Settings):
     """Direction, for example away from the explant, that angles are counted from: 0 = right, 90 = down."""
     remove_drift: bool = True
     """Subtract the median step of all cells, as the stage's drift."""
-    sigma_um: Annotated[float, Field(ge=1e-3, le=1e3)] | None = None
-    """Localisation noise per axis, from a nanometre on; none = from the movie's own steps at rest."""
+    sigma_um: Annotated[float, Field(ge=1e-6, le=1000)] | None = None
+    """Localisation noise per axis; none = from the movie's own steps at rest."""

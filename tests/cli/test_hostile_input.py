@@ -506,6 +506,45 @@ CASES["per-image scores that are text"] = (
     "",
 )
 
+# Records, splits, conditions
+RESULTS = {"somanet": 1, "input": [], "files": [], "code": 3}
+for kind, name, content, command, words in (
+    ("a manifest of wrong types", "manifest.json", RESULTS, "trace manifest.json", r"manifest\.json"),
+    ("predictions of wrong types", "predictions.json", {"somanet": 1, "model_sha256": 3, "labels": 3, "inputs_sha256": []},
+     "trace predictions.json", r"predictions\.json"),
+    ("a network's configuration of wrong types", "config.json", {"weights": {"sha256": "a", "file": [], "exported_from": 3}},
+     "trace config.json", ""),
+    ("provenance of wrong types", "s.json", {"provenance": {"somanet": 1, "model_sha256": 3, "truth": "x"}}, "trace s.json",
+     r"s\.json"),
+    ("a run of wrong types", "r.json", {"run_id": [], "experiment": {}, "tracking_uri": 3}, "trace r.json", ""),
+    ("a lock file of wrong types", "dvc.lock", {"stages": {"a": {"outs": [{"path": 3, "md5": []}], "deps": [3]}}},
+     "trace good.png", r"good\.png"),
+    ("a split of wrong columns", "s.csv", "a,b\n1,2\n", f"{TRAIN} --split s.csv", r"s\.csv"),
+    ("a split of NUL bytes", "s.csv", "\0\0", f"{TRAIN} --split s.csv", r"s\.csv"),
+    ("conditions of NUL bytes", "c.csv", "\0", "analyze good.png good.tif --output out --conditions c.csv", ""),
+    ("a sweep of wrong types", "p.yaml", "sweep: [1]\n", "sweep x --params p.yaml", r"p\.yaml"),
+    ("notes of SomaNet that are noise", ".somanet.jsonl", "[" * 10**5 + '\n{"file": 3}\n3\n', "predict good.png --output out", ""),
+):  # fmt: skip
+    CASES[kind] = file(name, content if isinstance(content, str) else json.dumps(content)), command, words
+
+
+def large_ids(folder: Path) -> None:
+    """A data set, label images and a table whose ids are as large as label images hold."""
+    ids = np.where(LABELS > 0, 2**31 - LABELS.astype(np.int64), 0).astype(np.uint32)
+    for name in "abc":
+        write_labels(folder / "set" / "labels" / f"{name}.tif", ids)
+    write_movie(folder / "m.tif", FRAMES, Calibration(1, 5))
+    rows = "".join(f"2147483647,{t},{20 + t},16\n" for t in range(T))
+    (folder / "t.csv").write_text("track_id,frame,y_px,x_px\n" + rows)
+
+
+for command in (
+    "data check set", "data yolo set --output yolo", "data yolo set --output yolo --tile-px 32",
+    "evaluate --predictions set/labels --truth set --output o.json",
+    "analyze m.tif --tracks t.csv --output out --no-overlay",
+):  # fmt: skip
+    CASES[f"ids of 2 billion: {command}"] = large_ids, command, ""
+
 # Names and kinds of files
 for command in (PREDICT, CONVERT, "analyze {} --output out", "data check {}", "evaluate --predictions {} --truth set --output o.json"):
     verb = command.split()[0]
@@ -535,11 +574,6 @@ CASES["a data set with a name that is not UTF-8"] = (
 CASES["a folder as a table"] = (lambda folder: (folder / "t.csv").mkdir()), CONVERT.format("t.csv"), r"t\.csv"
 CASES["a folder as an image"] = (lambda folder: (folder / "t.png").mkdir()), PREDICT.format("t.png"), r"t\.png"
 CASES["a file as a zarr"] = file("t.zarr", "x"), PREDICT.format("t.zarr"), r"t\.zarr"
-CASES["a label image with ids of 2 billion"] = (
-    lambda folder: write_labels(folder / "set" / "labels" / "a.tif", np.where(LABELS > 0, 2**31 - 1, 0)),
-    "data check set",
-    "",
-)
 CASES["a limit that is no number"] = (lambda _folder: os.environ.update(SOMANET_MAX_IMAGE_PIXELS="x") or None), (
     PREDICT.format("good.png")
 ), "SOMANET_MAX_IMAGE_PIXELS is 'x'"

@@ -8,6 +8,7 @@ from typing import Any
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import write_json, write_text
+from somanet.core.foreign import parsing
 from somanet.core.plots import save_figure
 from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import Difference
@@ -50,10 +51,11 @@ def write_comparison(
                 f"The scores of {network.name} lack {', '.join(lacking)}; expected a file that `somanet evaluate` wrote. "
                 "Was it cut or edited? Evaluate again."
             )
-    pairing = pair_networks(networks, reference=reference, deciding=deciding)
-    _check_numbers_of_images(networks)
-    page = comparison_markdown(networks, pairing, data=data, nuclei=nuclei, notes=notes)
-    figure = comparison_figure(networks, pairing)
+    with parsing("The networks to compare", "scores that `somanet evaluate` wrote", remedy="Was a file edited?"):
+        pairing = pair_networks(networks, reference=reference, deciding=deciding)
+        _check_numbers_of_images(networks)
+        page = comparison_markdown(networks, pairing, data=data, nuclei=nuclei, notes=notes)
+        figure = comparison_figure(networks, pairing)
     write_json(folder / FILES[0], comparison_numbers(networks, pairing))
     write_text(folder / FILES[1], page)
     save_figure(figure, folder / FILES[2])

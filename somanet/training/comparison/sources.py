@@ -24,7 +24,8 @@ REPORTS = Path("reports")
 TRAINING = "the training.json of a training"
 
 
-_Number = Annotated[float, Field(ge=-1e15, le=1e15)] | None
+_LARGEST_SCORE = 1e15
+_Number = Annotated[float, Field(ge=-_LARGEST_SCORE, le=_LARGEST_SCORE)] | None
 _Numbers = dict[str, _Number]
 
 
@@ -233,9 +234,17 @@ def _sidecar_table(file: Path) -> pd.DataFrame | None:
     table = file.with_name("per_image.csv" if file.stem == "metrics" else f"{file.stem}_per_image.csv")
     if not table.exists():
         return None
-    scores = (name for name in read_table(table, PER_IMAGE).columns if name not in PER_IMAGE.names)
-    numbers = (Column(str(name), "float64", "", "a score, a number of objects, or the seed") for name in scores)
-    return read_table(table, Schema(PER_IMAGE.name, (*PER_IMAGE.columns, *numbers)))
+    found = read_table(table, PER_IMAGE)
+    for column in found.columns.drop("name"):
+        values = pd.to_numeric(found[column], errors="coerce").astype("float64")
+        wrong = (values.isna() & found[column].notna()) | (values.abs() > _LARGEST_SCORE)
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            raise SomaNetError(
+                f"{table}, line {row + 2}: expected a score in '{str(column)[:40]}', found '{str(found[column].iloc[row])[:40]}'. "
+                "Was it edited? Evaluate again."
+            )
+    return found
 
 
 def _number(value: object) -> float:

@@ -22,6 +22,7 @@ from somanet.cli import (
     training,
 )
 from somanet.cli.guarding import guarding
+from somanet.core.ending import end_with
 from somanet.core.errors import SomaNetError
 
 app = typer.Typer(
@@ -57,5 +58,15 @@ def main() -> None:
         app()
     except SomaNetError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:  # of the standard output, or of a library's own files
+        if error.errno is None:
+            raise
+        place = error.filename or "what this command prints"
+        sys.exit(f"error: {place}: {error.strerror}. Check its permissions and the free space, then run again.")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def script() -> None:
+    """:func:`main` as a process of its own."""
+    end_with(main)

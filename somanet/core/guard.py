@@ -12,6 +12,7 @@ not mistaken for SomaNet's.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -22,8 +23,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from somanet.core.errors import SomaNetError, explain
 from somanet.core.hashing import is_hidden, sha256_file
+from somanet.core.locks import Locks
 from somanet.core.swapping import holds_mounts
 
 WRITTEN = ".somanet.jsonl"
@@ -110,9 +114,46 @@ def guarded(
             check_writable(path)
             if path.suffix and _is(stat.S_ISREG, path):  # without a suffix the output is a folder
                 _check_known(path)
-        yield work.kept
+        with alone(outputs):
+            yield work.kept
     finally:
         _work.remove(work)
+
+
+@contextmanager
+def alone(outputs: Iterable[Path]) -> Iterator[None]:
+    """Within a block, no other command of this user on this computer writes the same outputs: no mixture of results.
+
+    Raises:
+        SomaNetError: another one writes there.
+    """
+    if os.environ.get("RANK", "0") != "0":  # the processes of a training on several GPUs share their outputs
+        yield
+        return
+    locks = _output_locks()
+    taken: dict[str, FileLock] = {}
+    try:
+        for path in sorted(set(map(_real, outputs))):
+            name = hashlib.sha256(os.fsencode(path)).hexdigest()[:20]
+            try:
+                taken[name] = locks.take(name)
+            except Timeout as error:
+                raise SomaNetError(
+                    f"Another command is writing {path}. Wait for it or stop it, or choose another output."
+                ) from error
+            except OSError as error:
+                raise explain(error, locks.folder) from error
+        yield
+    finally:
+        for name, lock in taken.items():
+            with locks.giving_back(name, lock):
+                pass
+
+
+def _output_locks() -> Locks:
+    """In the system's folder for temporary files, since an output need not exist yet, nor its folder take files."""
+    folder = Path(tempfile.gettempdir()) / f"somanet-{_user()}"
+    return Locks(folder, door=folder / "door")
 
 
 @contextmanager

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,12 +16,9 @@ from filelock import FileLock, Timeout
 
 from somanet.core.ending import last_act
 from somanet.core.errors import SomaNetError, explain
-from somanet.core.files import make_folder
+from somanet.core.locks import Locks
 from somanet.core.swapping import remove_leftovers
 from somanet.provenance.mlflow import run_id_from
-
-_LOCK_WAIT_S = 6.0
-"""The processes that load a killed training's data may hold its lock for up to 5 s."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +36,11 @@ class SavedTraining:
         """Those of a project's training, by its name: see :func:`somanet.training.loop.saved_state.training_key`."""
         return cls(root / "mlruns" / "resume" / f"{key}.pt")
 
+    @classmethod
+    def of_file(cls, path: Path) -> SavedTraining:
+        """Those that a file belongs to."""
+        return cls(path.with_name(f"{path.name.partition('.')[0]}.pt"))
+
     @property
     def note(self) -> Path:
         """Names its MLflow run."""
@@ -51,9 +52,10 @@ class SavedTraining:
         return self.state.with_suffix(".done.json")
 
     @property
-    def lock(self) -> Path:
-        """Locked by the process that works on it."""
-        return self.state.with_suffix(".lock")
+    def locks(self) -> Locks:
+        """Where its name is locked by the process that works on it."""
+        folder = self.state.parent
+        return Locks(folder, door=folder.parent / ".resume.lock")
 
     def is_done(self) -> bool:
         """Whether it only needs to be written out."""
@@ -76,7 +78,7 @@ class Trainings:
         wait_s: how long to wait for a training that another process works on.
     """
 
-    wait_s: float = _LOCK_WAIT_S
+    wait_s: float = 0.0
     _locks: dict[SavedTraining, FileLock] = field(default_factory=dict)
 
     def claim(self, saved: SavedTraining, *, name: str) -> None:
@@ -91,24 +93,21 @@ class Trainings:
         """
         if saved in self._locks:
             return
-        folder = make_folder(saved.state.parent)
-        lock = FileLock(saved.lock)
-        deadline = time.monotonic() + self.wait_s
-        while not lock.is_locked:
-            try:
-                with _exclusive(folder):
-                    _clear(folder)
-                    lock.acquire(timeout=0)
-            except Timeout as error:
-                if time.monotonic() > deadline:
-                    raise SomaNetError(
-                        f"{name}: another process is running this training, with the same data, settings and seed. "
-                        "Wait for it or stop it; if it is killed, the same command resumes it."
-                    ) from error
-                time.sleep(0.2)
-            except OSError as error:
-                raise explain(error, folder) from error
-        self._locks[saved] = lock
+        folder = saved.state.parent
+        try:
+            self._locks[saved] = saved.locks.take(saved.state.stem, wait_s=self.wait_s)
+        except Timeout as error:
+            raise SomaNetError(
+                f"{name}: another process is running this training, with the same data, settings and seed. "
+                "Wait for it or stop it; if it is killed, the same command resumes it."
+            ) from error
+        except OSError as error:
+            raise explain(error, folder) from error
+        remove_leftovers(folder)
+        for mark in folder.glob("*.done.json"):
+            other = SavedTraining.of_file(mark)
+            if not other.state.exists():
+                other.remove()
 
     def release(self, *, remove: bool) -> None:
         """Let other processes have the trainings.
@@ -117,11 +116,9 @@ class Trainings:
             remove: all that they were for is written, so their saved states are removed.
         """
         for saved, lock in self._locks.items():
-            with _exclusive(saved.state.parent):
-                saved.lock.unlink(missing_ok=True)
+            with saved.locks.giving_back(saved.state.stem, lock):
                 if remove:
                     saved.remove()
-                lock.release()
         self._locks.clear()
 
 
@@ -156,26 +153,4 @@ def forget_trainings(root: Path, run_ids: Collection[str]) -> None:
         except SomaNetError:  # another process has just removed its own
             continue
         if run_id in run_ids:
-            SavedTraining.of(root, file.name.partition(".")[0]).remove()
-
-
-def _exclusive(folder: Path) -> FileLock:
-    """For the moments in which locks appear and disappear, so that no two processes hold locks of one name."""
-    return FileLock(folder.parent / ".resume.lock")
-
-
-def _clear(folder: Path) -> None:
-    """Remove half-written states of dead processes, locks that nobody holds, and marks whose state is gone."""
-    remove_leftovers(folder)
-    for path in folder.glob("*.lock"):
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        path.unlink(missing_ok=True)
-        lock.release()
-    for path in folder.glob("*.done.json"):
-        saved = SavedTraining(path.with_name(f"{path.name.partition('.')[0]}.pt"))
-        if not saved.state.exists():
-            saved.remove()
+            SavedTraining.of_file(file).remove()

@@ -187,7 +187,7 @@ def command_line(arguments: Sequence[str]) -> Callable[[], None]:
         from somanet import cli
 
         sys.argv = ["somanet", *arguments]
-        cli.main()
+        cli.script()
 
     return work
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from somanet.core import guard
 from somanet.core.documents import parse_json
-from somanet.core.errors import SomaNetError, explain, first_line
+from somanet.core.errors import SomaNetError, explain
 from somanet.core.foreign import file_bytes
 from somanet.core.limits import JSON_BYTES
 from somanet.core.problems import FileProblem

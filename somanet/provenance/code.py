@@ -171,7 +171,7 @@ def _git_state(root: Path) -> tuple[dict[str, str], str | None]:
 def _digest(path: Path) -> str | None:
     try:
         return sha256_file(path)
-    except OSError:
+    except (OSError, SomaNetError):
         return None
 
 

@@ -87,9 +87,9 @@ class Workspace:
         shutil.copytree(source, target, dirs_exist_ok=True)
 
     def _skip(self, name: str) -> bool:
-        """What is judged otherwise or not at all: the output, and the store of runs."""
+        """What is judged otherwise or not at all: the output, the store of runs, the locks of outputs, which stay."""
         parts = Path(name).parts
-        return parts[0] == "out" or "mlruns" in parts
+        return parts[0] == "out" or "mlruns" in parts or name.startswith(f"tmp{os.sep}somanet-")
 
     def state(self) -> tuple[State, State]:
         """Of everything but the output, and of the output."""

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file
 from somanet.core.machine import available_processors
 

@@ -64,7 +64,7 @@ def test_what_is_no_file_of_a_possible_size_is_not_read(tmp_path: Path, monkeypa
     os.mkfifo(tmp_path / "pipe")
     assert file_bytes(tmp_path / "ten", "a test", SMALL) == bytes(10)
     for name, kind, words in (
-        ("eleven", "too large", "11 bytes, more than the 10 allowed.*SOMANET_MAX_TEST_BYTES=11"),
+        ("eleven", "too large", r"11 bytes, more than the 10 allowed.*SOMANET_MAX_TEST_BYTES=11"),
         ("pipe", "unreadable", "is a device or a pipe"),
         (".", "not an image", "found a folder"),
         ("none", "missing", "no such file"),
@@ -85,7 +85,7 @@ def test_what_is_no_file_of_a_possible_size_is_not_read(tmp_path: Path, monkeypa
 @pytest.mark.parametrize("value", ["", "0", "-1", "1e9", "²", "9" * 30])
 def test_a_limit_is_a_positive_whole_number(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOMANET_MAX_TEST_BYTES", value)
-    with pytest.raises(SomaNetError, match="SOMANET_MAX_TEST_BYTES is .* expected a positive whole number"):
+    with pytest.raises(SomaNetError, match=r"SOMANET_MAX_TEST_BYTES is .* expected a positive whole number"):
         SMALL.check(1, "a")
 
 

@@ -30,8 +30,8 @@ def parse_json(data: bytes | str, source: object, expected: str) -> Any:
     except (ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else first_line(error).removesuffix(".")
         raise FileProblem(
-            f"{source} is not JSON ({why}); expected {expected}. Was it edited or cut short? Write it again: `dvc repro` "
-            "rebuilds pipeline outputs."
+            f"{source} is not JSON ({why}); expected {expected}. Was it edited or cut short? Write it again: `dvc "
+            "repro` rebuilds pipeline outputs."
         ) from error
     _check_depth(value, str(source))
     return value
@@ -175,5 +175,3 @@ class _Builder:
 
 def _local(name: str) -> str:
     return name.rpartition("}")[2]
-
-

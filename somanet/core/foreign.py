@@ -49,7 +49,9 @@ def parsing(source: Path | str, expected: str, *, remedy: str = "Is it damaged, 
         raise FileProblem(f"{source}: expected {expected}, found one nested too deeply. {remedy}") from error
     except OSError as error:
         if error.errno is None:  # a library's own error, such as PyAV's
-            raise FileProblem(f"{source}: expected {expected}, but it cannot be read ({_reason(error)}). {remedy}") from error
+            raise FileProblem(
+                f"{source}: expected {expected}, but it cannot be read ({_reason(error)}). {remedy}"
+            ) from error
         raise unreadable(source, error, expected) from error
     except Exception as error:  # every parser has its own exceptions, and damaged bytes reach most of them
         raise FileProblem(
@@ -83,10 +85,10 @@ def check_name(path: Path | str) -> None:
         parts = [part.encode("utf-8") for part in Path(text).parts]
     except UnicodeEncodeError as error:
         raise FileProblem(
-            f"{ascii(text)}: the name is not UTF-8, so that no table or record could hold it. Rename the file."
+            f"{text!a}: the name is not UTF-8, so that no table or record could hold it. Rename the file."
         ) from error
     if "\0" in text:
-        raise FileProblem(f"{ascii(text)}: the name contains a NUL byte. Rename the file.", "missing")
+        raise FileProblem(f"{text!a}: the name contains a NUL byte. Rename the file.", "missing")
     if any(len(part) > _LONGEST_NAME for part in parts):
         raise FileProblem(
             f"{text[:80]}…: no such file: a name of over {_LONGEST_NAME} bytes is longer than file systems allow. "
@@ -157,7 +159,7 @@ def file_text(path: Path | str, expected: str, limit: Limit) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileProblem(
-            f"{path}: expected {expected} in UTF-8, found other bytes ({first_line(error).removesuffix('.')}). Save it as UTF-8."
+            f"{path}: expected {expected} in UTF-8, found other bytes ({_reason(error)}). Save it as UTF-8."
         ) from error
 
 

@@ -66,8 +66,8 @@ class Limit:
         if found > self.value:
             what = f"{declared} has " if declared else ""
             raise FileProblem(
-                f"{source}: {what}{shown(found)} {self.unit}, more than the {self.value} allowed. Is it damaged, or another "
-                f"kind of file? If its size is right, allow it: {self.variable}={shown(found)}",
+                f"{source}: {what}{shown(found)} {self.unit}, more than the {self.value} allowed. Is it damaged, or "
+                f"another kind of file? If its size is right, allow it: {self.variable}={shown(found)}",
                 "too large",
             )
 

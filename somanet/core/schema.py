@@ -195,7 +195,7 @@ def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
     FRAMES.check(int(tracks["frame"].max()) + 1 if len(tracks) else 0, source, declared="the table of tracks")
     if (tracks["track_id"] > LARGEST_ID).any():
         raise SomaNetError(
-            f"{source}: expected track ids of 1 to {LARGEST_ID}, found {tracks['track_id'].max()}. Number the tracks anew."
+            f"{source}: expected track ids of 1 to {LARGEST_ID}, found {tracks['track_id'].max()}. Number them anew."
         )
     numbers = tracks[["t_h", "y_px", "x_px", "y_um", "x_um"]]
     wrong = ~(numbers.abs() < float("inf")).all(axis=1)

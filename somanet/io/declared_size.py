@@ -45,7 +45,9 @@ def check_pixels(height: int, width: int, source: Path | str) -> None:
         FileProblem: of the kind `wrong shape` or `too large`.
     """
     if height < 1 or width < 1:
-        raise FileProblem(f"{source}: the file declares {height} × {width} pixels. Is it damaged? Fetch it again.", "wrong shape")
+        raise FileProblem(
+            f"{source}: the file declares {height} × {width} pixels. Is it damaged? Fetch it again.", "wrong shape"
+        )
     IMAGE_PIXELS.check(height * width, source, declared=f"an image of {height} × {width}")
 
 
@@ -115,12 +117,15 @@ def open_tiff(file: BinaryIO | Path, source: str) -> tifffile.TiffFile:
         PAGES.check(first.imagedepth, source, declared="its first page")
         if first.samplesperpixel > _MOST_SAMPLES:
             raise FileProblem(
-                f"{source}: expected up to {_MOST_SAMPLES} values per pixel, found {first.samplesperpixel}. Is it damaged?",
+                f"{source}: expected up to {_MOST_SAMPLES} values per pixel, found {first.samplesperpixel}. Is it "
+                "damaged?",
                 "wrong shape",
             )
         check_decoded_size(first.imagelength, first.imagewidth, first.nbytes, stored=stored, source=source)
         PAGES.check(len(tiff.pages), source)
-        PAGES.check(_declared_planes(tiff, source), source, declared="its metadata declare more planes than it can hold: it")
+        PAGES.check(
+            _declared_planes(tiff, source), source, declared="its metadata declare more planes than it can hold: it"
+        )
     except BaseException:
         tiff.close()
         raise

@@ -12,9 +12,8 @@ import numpy as np
 
 from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError, first_line
-from somanet.io.decoding import check_finite
 from somanet.core.problems import FileProblem, StackProblem
-
+from somanet.io.decoding import check_finite
 
 _SHOWN = 16
 """Channels that a message lists."""

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from somanet.core.foreign import parsing
+from somanet.core.problems import FileProblem
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
 from somanet.io.declared_size import open_tiff
 from somanet.io.movie_base import Movie, choose_channel, choose_planes
-from somanet.core.foreign import parsing
-from somanet.core.problems import FileProblem
 from somanet.io.tiff_scale import tiff_calibration
 
 

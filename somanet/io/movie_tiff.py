@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from somanet.core.problems import FileProblem
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
 from somanet.io.declared_size import open_tiff
 from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
-from somanet.core.problems import FileProblem
 from somanet.io.tiff_scale import ome_channel_names, tiff_calibration
 
 _COLOURS = ("red", "green", "blue", "alpha")

@@ -9,9 +9,9 @@ import av
 import numpy as np
 
 from somanet.core.calibration import FileCalibration
+from somanet.core.problems import FileProblem
 from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie, choose_channel, choose_planes
-from somanet.core.problems import FileProblem
 
 _CONTAINERS = "avi,mov,matroska,webm"
 _COLOURS = ("red", "green", "blue")
@@ -47,10 +47,11 @@ class VideoMovie(Movie):
         self._stream = self._container.streams.video[0]
         height, width = self._stream.height, self._stream.width
         check_pixels(height, width, self.path)
-        if self._stream.codec_context is None or self._stream.format is None:
+        pixels = getattr(self._stream, "format", None)  # without a decoder, PyAV has no such attribute, or None
+        if pixels is None:
             raise FileProblem(
-                f"{self.path}: the video's codec is unknown or its header damaged, and it cannot be decoded. Export the "
-                "movie as TIFF.",
+                f"{self.path}: the video's codec is unknown or its header damaged, and it cannot be decoded. Export "
+                "the movie as TIFF.",
                 "wrong type",
             )
         announced = self._stream.frames
@@ -66,7 +67,7 @@ class VideoMovie(Movie):
                 "truncated",
             )
         colour = None if channel is None else choose_channel(_COLOURS, channel, str(self.path))
-        deep = any(component.bits > 8 for component in self._stream.format.components)
+        deep = any(component.bits > 8 for component in pixels.components)
         self._colour = colour
         self._format = ("gray16le" if deep else "gray") if colour is None else ("rgb48le" if deep else "rgb24")
         self.dtype = np.dtype(np.uint16 if deep else np.uint8)

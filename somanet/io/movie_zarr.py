@@ -12,8 +12,8 @@ import zarr
 
 from somanet.core.calibration import FileCalibration
 from somanet.core.foreign import parsing
-from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
 from somanet.core.problems import FileProblem
+from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
 from somanet.io.scale import to_minutes, to_um
 from somanet.io.zarr_metadata import METADATA, check_zarr
 

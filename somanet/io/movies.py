@@ -17,9 +17,9 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.core.foreign import check_kind, parsing
 from somanet.core.limits import FRAMES
+from somanet.core.problems import FileProblem
 from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie
-from somanet.core.problems import FileProblem
 
 __all__ = ["MOVIE_SUFFIXES", "Movie", "open_movie", "write_movie"]
 

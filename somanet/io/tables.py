@@ -90,7 +90,10 @@ def table_bytes(path: Path, expected: str) -> bytes:
     end = data.find(b"\n")
     TABLE_COLUMNS.check(data.count(b",", 0, end if end >= 0 else len(data)) + 1, path)
     if b"\0" in data:
-        raise FileProblem(f"{path}: expected {expected}, a CSV table in UTF-8, found NUL bytes. Is it damaged, or UTF-16? Save it as CSV.")
+        raise FileProblem(
+            f"{path}: expected {expected}, a CSV table in UTF-8, found NUL bytes. Is it damaged, or UTF-16? Save "
+            "it as CSV."
+        )
     return data
 
 

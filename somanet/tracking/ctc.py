@@ -126,8 +126,8 @@ def read_ctc(folder: Path | str, calibration: Calibration) -> pd.DataFrame:
     for label, (first, last, _) in cells.items():
         if not first <= last < len(masks):
             raise SomaNetError(
-                f"{folder}: label {label} extends from frame {first} to {last}, but the masks are {len(masks)} frames. Do "
-                "they belong to the same result?"
+                f"{folder}: label {label} extends from frame {first} to {last}, but the masks are {len(masks)} frames. "
+                "Do they belong to the same result?"
             )
     detections = detect_cells(masks)
     rows = list(zip(detections["frame"].tolist(), detections["label"].tolist(), strict=True))

@@ -177,7 +177,9 @@ def _chain(
 ) -> list[int]:
     ids = sorted({spot for edge in edges for spot in edge})
     if lost := [spot for spot in ids if spot not in spots]:
-        raise SomaNetError(f"{path}: track {track} refers to the spots {lost[:5]}, which the file lacks. Save it again.")
+        raise SomaNetError(
+            f"{path}: track {track} refers to the spots {lost[:5]}, which the file lacks. Save it again."
+        )
     index = {spot: i for i, spot in enumerate(ids)}
     pairs = [(index[a], index[b]) for a, b in edges]
     found = chains(len(ids), pairs, [spots[spot][0] for spot in ids], f"{path}, track {track}")

@@ -1,7 +1,7 @@
 """Input that is broken or hostile: one line that names the file, exit status 1, bounded memory and time.
 
-Each case is a kind, made here in a few hundred bytes, and goes through the real command in a process of its own that
-may take 2 GB more than this one and 20 s.
+Each case is a kind and goes through the real command, in a process of its own that may take 2 GB more than this one
+and 20 s.
 """
 
 from __future__ import annotations
@@ -9,17 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import shutil
-import signal
 import struct
-import sys
 import time
-import traceback
-import warnings
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,170 +22,38 @@ import torch
 import zarr
 from safetensors.torch import save_file
 
-from somanet import cli
 from somanet.core.calibration import Calibration
 from somanet.core.hashing import sha256_file
 from somanet.io.datasets.writers import write_pairs
-from somanet.io.images import encode_png, write_image, write_labels
+from somanet.io.images import write_image, write_labels
 from somanet.io.movies import write_movie
 from somanet.tracking.formats import read_tracks
-from tests.worlds import TWO_SOMAS, draw, photograph, scene
+from tests.cli.hostile import (
+    ALIASES,
+    FRAMES,
+    IMAGE,
+    LABELS,
+    LAUGHS,
+    MEMORY_BYTES,
+    METRICS,
+    TRACKS,
+    T,
+    X,
+    Y,
+    jpeg,
+    limited,
+    ome,
+    page,
+    png_bomb,
+    png_text_bomb,
+    run_limited,
+    tiff_pages,
+    trackmate,
+    zarr_array,
+)
+from tests.worlds import scene
 
-MEMORY_BYTES = 2 << 30
-SECONDS = 20
-T, Y, X = 3, 64, 96
-LABELS = draw(TWO_SOMAS)
-IMAGE = photograph(LABELS)
-FRAMES = np.stack([IMAGE] * T)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    stdout: str
-    stderr: str
-
-
-def run_limited(command: list[str], cwd: Path) -> Outcome:
-    """The command line in a forked process with limited memory and time; -1 if it was killed for its time."""
-    out, err = (Path(f"{cwd}.{name}") for name in ("stdout", "stderr"))
-    child = os.fork()
-    if not child:
-        code = 70
-        try:
-            for path, stream in ((out, 1), (err, 2)):
-                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-            sys.stdout, sys.stderr = (open(stream, "w", closefd=False, encoding="utf-8") for stream in (1, 2))
-            torch.set_num_threads(1)
-            warnings.resetwarnings()  # as in a user's terminal
-            used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES,) * 2)
-            os.chdir(cwd)
-            sys.argv = ["somanet", *command]
-            try:
-                cli.main()
-                code = 0
-            except SystemExit as ended:
-                if isinstance(ended.code, str):
-                    print(ended.code, file=sys.stderr)
-                code = 1 if isinstance(ended.code, str) else int(ended.code or 0)
-        except BaseException:
-            traceback.print_exc(file=sys.stderr)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    deadline = time.monotonic() + SECONDS
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            break
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return Outcome(-1, "", f"no end after {SECONDS} s")
-        time.sleep(0.02)
-    words = [path.read_text(encoding="utf-8", errors="replace") for path in (out, err)]
-    return Outcome(os.waitstatus_to_exitcode(status), *words)
-
-
-# What is made
-
-
-def tiff_pages(*pages: dict[int, tuple[int, list[int] | bytes]], big: bool = False) -> bytes:
-    """A TIFF of bare directories: tag → (type, values); bytes are text. Long values lie behind their directory."""
-    word, count, entry = ("<Q", "<Q", 20) if big else ("<I", "<H", 12)
-    data = b"II+\0" + struct.pack("<HHQ", 8, 0, 16) if big else b"II*\0" + struct.pack("<I", 8)
-    letters = {2: "s", 3: "H", 4: "I", 5: "I", 16: "Q"}
-    for number, tags in enumerate(pages):
-        start = len(data)
-        after = start + struct.calcsize(count) + entry * len(tags) + struct.calcsize(word)
-        table, behind = b"", b""
-        for tag, (kind, values) in sorted(tags.items()):
-            raw = values if isinstance(values, bytes) else struct.pack(f"<{len(values)}{letters[kind]}", *values)
-            n = len(raw) if kind == 2 else len(values) // (2 if kind == 5 else 1)
-            if len(raw) > struct.calcsize(word):
-                field = struct.pack(word, after + len(behind))
-                behind += raw + b"\0" * (len(raw) % 2)
-            else:
-                field = raw.ljust(struct.calcsize(word), b"\0")
-            table += struct.pack("<HH", tag, kind) + struct.pack(word, n) + field
-        following = after + len(behind) if number < len(pages) - 1 else 0
-        data += struct.pack(count, len(tags)) + table + struct.pack(word, following) + behind
-    return data
-
-
-def page(height: int = Y, width: int = X, *, compression: int = 8, **more: tuple) -> dict[int, tuple]:
-    """The directory of a grey 8-bit page whose one strip is 20 bytes at byte 8."""
-    tags = {256: (4, [width]), 257: (4, [height]), 258: (3, [8]), 259: (3, [compression]), 262: (3, [1])}
-    tags |= {273: (4, [8]), 277: (3, [1]), 278: (4, [height]), 279: (4, [20])}
-    return tags | {int(tag.removeprefix("t")): value for tag, value in more.items()}
-
-
-def ome(**sizes: object) -> bytes:
-    given = {"DimensionOrder": "XYZCT", "Type": "uint8", "SizeX": X, "SizeY": Y, "SizeZ": 1, "SizeC": 1, "SizeT": 1}
-    words = " ".join(f'{name}="{value}"' for name, value in (given | sizes).items())
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
-        f'<Image ID="Image:0"><Pixels ID="Pixels:0" {words}><TiffData/></Pixels></Image></OME>\0'
-    ).encode()
-
-
-def png_bomb(height: int, width: int) -> bytes:
-    """A PNG of a few kilobytes that declares a size it does not hold."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
-
-
-def png_text_bomb() -> bytes:
-    """A sound PNG with a compressed text of 200 MB."""
-    data = encode_png(IMAGE, "a.png")
-    text = b"Comment\0\0" + zlib.compress(bytes(200 << 20), 9)
-    chunk = struct.pack(">I", len(text)) + b"zTXt" + text + struct.pack(">I", zlib.crc32(b"zTXt" + text))
-    return data[:33] + chunk + data[33:]
-
-
-def jpeg(height: int, width: int) -> bytes:
-    """A JPEG of one scan without data."""
-    frame = struct.pack(">HBHHBBBB", 11, 8, height, width, 1, 1, 0x11, 0)
-    return b"\xff\xd8\xff\xc0" + frame + b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + bytes(20) + b"\xff\xd9"
-
-
-def zarr_array(folder: Path, **changes: object) -> Path:
-    zarr.create_array(str(folder), shape=(T, Y, X), chunks=(1, Y, X), dtype="uint8", zarr_format=2)
-    metadata = json.loads((folder / ".zarray").read_text(encoding="utf-8"))
-    (folder / ".zarray").write_text(json.dumps(metadata | changes))
-    return folder
-
-
-def trackmate(spot: str = "", head: str = "", edge: str = "", image: str = 'pixelwidth="1"') -> str:
-    spots = "".join(
-        f'<Spot ID="{i}" FRAME="{i}" POSITION_X="1" POSITION_Y="2" name="s"/>' for i in range(1 if spot else 0, 3)
-    )
-    return (
-        f'<?xml version="1.0"?>{head}<TrackMate version="7"><Model spatialunits="um"><AllSpots>{spot}{spots}</AllSpots>'
-        f'<AllTracks><Track TRACK_ID="1"><Edge SPOT_SOURCE_ID="0" SPOT_TARGET_ID="1"/>{edge}</Track></AllTracks>'
-        f"</Model><Settings><ImageData {image}/></Settings></TrackMate>"
-    )
-
-
-LAUGHS = "<!DOCTYPE z [<!ENTITY a0 'ha'>" + "".join(
-    f"<!ENTITY a{i} '{f'&a{i - 1};' * 10}'>" for i in range(1, 10)
-) + "]>"  # fmt: skip
-ALIASES = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10))
-TRACKS = "track_id,frame,y_px,x_px\n1,0,5,6\n1,1,6,7\n"
-METRICS = {
-    **dict.fromkeys(("iou", "precision", "recall", "f1", "accuracy", "mean_ap", "size_bias", "noise_per_image"), 0.5),
-    "n_images": 3,
-    "interval95": {"iou": [0.4, 0.6]},
-    "interior": {"iou": 0.5, "interval95": {}},
-}
-
-Maker = Callable[[Path], None]
+Maker = Callable[[Path], object]
 CASES: dict[str, tuple[Maker, str, str]] = {}
 """Kind → what makes its files in a folder, the command, and words of the message."""
 
@@ -208,7 +69,7 @@ def case(kind: str, command: str, words: str) -> Callable[[Maker], Maker]:
 
 def file(name: str, content: bytes | str) -> Maker:
     data = content.encode() if isinstance(content, str) else content
-    return lambda folder: (folder / name).write_bytes(data) and None
+    return lambda folder: (folder / name).write_bytes(data)
 
 
 ANALYZE = "analyze m.tif --output out --pixel-size-um 1 --frame-interval-min 5"
@@ -218,8 +79,18 @@ TRAIN = "train set --output net --set training.epochs=1 --set training.size_px=3
 
 # Images and movies
 for kind, name, data, words in (
-    ("a TIFF of 250 bytes that declares 8192 × 8192", "a.tif", tiff_pages(page(8192, 8192, t258=(3, [32]))), "IMAGE_RATIO"),
-    ("a TIFF that declares 16384 × 16384", "a.tif", tiff_pages(page(16384, 16384)), "SOMANET_MAX_IMAGE_PIXELS=268435456"),
+    (
+        "a TIFF of 250 bytes that declares 8192 × 8192",
+        "a.tif",
+        tiff_pages(page(8192, 8192, t258=(3, [32]))),
+        "IMAGE_RATIO",
+    ),
+    (
+        "a TIFF that declares 16384 × 16384",
+        "a.tif",
+        tiff_pages(page(16384, 16384)),
+        "SOMANET_MAX_IMAGE_PIXELS=268435456",
+    ),
     ("a TIFF of 4 billion squared", "a.tif", tiff_pages(page(2**32 - 1, 2**32 - 1)), "IMAGE_PIXELS"),
     ("a TIFF of no pixels", "a.tif", tiff_pages(page(0, 0)), r"a\.tif"),
     ("a TIFF without tags of size", "a.tif", tiff_pages({258: (3, [8])}), r"a\.tif"),
@@ -228,16 +99,41 @@ for kind, name, data, words in (
     ("a TIFF of an absurd rows per strip", "a.tif", tiff_pages(page(t278=(4, [0]))), r"a\.tif"),
     ("a BigTIFF with offsets beyond 2⁶³", "a.tif", b"II+\0\x08\0\0\0" + b"\xff" * 8, r"a\.tif: the TIFF is truncated"),
     ("a BigTIFF of 2⁶³ tags", "a.tif", b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) + b"\xff" * 40, "TIFF_TAGS"),
-    ("a TIFF with a list of 4 billion strips", "a.tif", tiff_pages(page(t273=(4, [8] * 3))).replace(
-        struct.pack("<HHI", 273, 4, 3), struct.pack("<HHI", 273, 4, 2**32 - 1)), r"a\.tif"),
-    ("OME-TIFF of 999999999 time points", "a.tif", tiff_pages(page(t270=(2, ome(SizeT=999999999)))), "SOMANET_MAX_PAGES"),
+    (
+        "a TIFF with a list of 4 billion strips",
+        "a.tif",
+        tiff_pages(page(t273=(4, [8] * 3))).replace(
+            struct.pack("<HHI", 273, 4, 3), struct.pack("<HHI", 273, 4, 2**32 - 1)
+        ),
+        r"a\.tif",
+    ),
+    (
+        "OME-TIFF of 999999999 time points",
+        "a.tif",
+        tiff_pages(page(t270=(2, ome(SizeT=999999999)))),
+        "SOMANET_MAX_PAGES",
+    ),
     ("OME-TIFF of minus one time point", "a.tif", tiff_pages(page(t270=(2, ome(SizeT=-1)))), r"a\.tif"),
     ("OME-TIFF of x time points", "a.tif", tiff_pages(page(t270=(2, ome(SizeT="x")))), r"a\.tif"),
-    ("OME-TIFF that laughs", "a.tif", tiff_pages(page(t270=(2, LAUGHS.encode() + b"<OME>&a9;</OME>\0"))), "entities|a.tif"),
-    ("ImageJ TIFF of 999999999 frames", "a.tif", tiff_pages(page(compression=1, t270=(
-        2, b"ImageJ=1.53\nimages=999999999\nframes=999999999\n\0"))), r"a\.tif"),
+    (
+        "OME-TIFF that laughs",
+        "a.tif",
+        tiff_pages(page(t270=(2, LAUGHS.encode() + b"<OME>&a9;</OME>\0"))),
+        "entities|a.tif",
+    ),
+    (
+        "ImageJ TIFF of 999999999 frames",
+        "a.tif",
+        tiff_pages(page(compression=1, t270=(2, b"ImageJ=1.53\nimages=999999999\nframes=999999999\n\0"))),
+        r"a\.tif",
+    ),
     ("ImageJ TIFF of x slices", "a.tif", tiff_pages(page(t270=(2, b"ImageJ=1.53\nimages=3\nslices=x\n\0"))), r"a\.tif"),
-    ("a TIFF with a shape of 10¹²", "a.tif", tiff_pages(page(t270=(2, b'{"shape": [1000000000000, 64, 96]}\0'))), r"a\.tif"),
+    (
+        "a TIFF with a shape of 10¹²",
+        "a.tif",
+        tiff_pages(page(t270=(2, b'{"shape": [1000000000000, 64, 96]}\0'))),
+        r"a\.tif",
+    ),
     ("a TIFF whose pages point back", "a.tif", tiff_pages(page(), page())[:-4] + struct.pack("<I", 8), r"a\.tif"),
     ("a PNG that declares 200000²", "a.png", png_bomb(200_000, 200_000), "IMAGE_PIXELS=40000000000"),
     ("a PNG of 100 bytes that declares 8192²", "a.png", png_bomb(8192, 8192), r"a\.png"),
@@ -251,9 +147,13 @@ for kind, name, data, words in (
     ("an empty video", "a.avi", b"", r"a\.avi"),
     ("a video of noise", "a.mkv", bytes(range(256)) * 40, r"a\.mkv"),
     ("a zip of noise", "a.zip", b"PK\3\4" + bytes(range(256)) * 4, r"a\.zip"),
-    ("a zip that declares a directory of 4 GB", "a.zip", b"PK\5\6" + bytes(8) + struct.pack("<II", 2**32 - 2, 0) + bytes(2),
-     "ARCHIVE_FILES"),
-):  # fmt: skip
+    (
+        "a zip that declares a directory of 4 GB",
+        "a.zip",
+        b"PK\5\6" + bytes(8) + struct.pack("<II", 2**32 - 2, 0) + bytes(2),
+        "ARCHIVE_FILES",
+    ),
+):
     CASES[kind] = file(name, data), PREDICT.format(name), words
 
 
@@ -273,18 +173,33 @@ for kind, change, words in (
     ("a zarr of an unknown type", {"dtype": "<x9"}, r"m\.zarr"),
     ("a zarr of an unknown compressor", {"compressor": {"id": "none such"}}, r"m\.zarr"),
     ("a zarr of format x", {"zarr_format": "x"}, r"m\.zarr"),
-):  # fmt: skip
-    CASES[kind] = (lambda folder, change=change: zarr_array(folder / "m.zarr", **change) and None), PREDICT.format(
-        "m.zarr"
-    ), words
+):
+    CASES[kind] = (
+        (lambda folder, change=change: zarr_array(folder / "m.zarr", **change)),
+        PREDICT.format("m.zarr"),
+        words,
+    )
 for kind, attributes, words in (
     ("OME-Zarr without multiscales", {"multiscales": []}, r"m\.zarr: expected OME-Zarr metadata"),
     ("OME-Zarr whose metadata are a number", {"ome": 3}, r"m\.zarr: expected OME-Zarr metadata"),
-    ("OME-Zarr whose path leads out", {"multiscales": [{"datasets": [{"path": "../../x"}], "axes": ["t", "y", "x"]}]}, "m.zarr"),
-    ("OME-Zarr of a scale of 1e308 m", {"multiscales": [{"axes": [
-        {"name": n, "unit": "meter"} for n in "tyx"], "datasets": [{"path": "0", "coordinateTransformations": [
-            {"type": "scale", "scale": [1e308] * 3}]}]}]}, ""),
-):  # fmt: skip
+    (
+        "OME-Zarr whose path leads out",
+        {"multiscales": [{"datasets": [{"path": "../../x"}], "axes": ["t", "y", "x"]}]},
+        "m.zarr",
+    ),
+    (
+        "OME-Zarr of a scale of 1e308 m",
+        {
+            "multiscales": [
+                {
+                    "axes": [{"name": n, "unit": "meter"} for n in "tyx"],
+                    "datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1e308] * 3}]}],
+                }
+            ]
+        },
+        "",
+    ),
+):
     CASES[kind] = (
         (lambda folder, attributes=attributes: ome_zarr(folder / "m.zarr", **attributes)),
         PREDICT.format("m.zarr"),
@@ -346,7 +261,12 @@ for kind, name, content, words in (
     ("a table of frame 10¹⁸", "t.csv", TRACKS + "1,1000000000000000000,1,1\n", r"t\.csv"),
     ("a table of frame 1e300", "t.csv", TRACKS + "1,1e300,1,1\n", r"t\.csv, line 4: expected a whole number"),
     ("a table of frame inf", "t.csv", TRACKS + "1,inf,1,1\n", r"t\.csv"),
-    ("a table of track 10¹⁰", "t.csv", TRACKS + "10000000000,2,1,1\n", r"t\.csv: expected whole numbers up to 2147483647"),
+    (
+        "a table of track 10¹⁰",
+        "t.csv",
+        TRACKS + "10000000000,2,1,1\n",
+        r"t\.csv: expected whole numbers up to 2147483647",
+    ),
     ("a table of 10⁵ columns", "t.csv", ",".join(f"c{i}" for i in range(10**5)) + "\n", "TABLE_COLUMNS=100000"),
     ("a table with a line of 100 MB", "t.csv", TRACKS + "1,2,3," + "9" * 10**8, r"t\.csv, line 4: expected a number"),
     ("a table with NUL bytes", "t.csv", TRACKS.encode() + bytes(9), r"t\.csv: .*NUL bytes"),
@@ -355,19 +275,47 @@ for kind, name, content, words in (
     ("a table with a longer line", "t.csv", TRACKS + "1,2,3,4,5,6,7\n", r"t\.csv: expected a CSV table"),
     ("a table of 4 million rows", "t.csv", TRACKS + "1\n" * 4_000_000, "TABLE_ROWS"),
     ("an empty table", "t.csv", "", r"t\.csv: .*empty file"),
-    ("TrackMate with a frame inf", "t.xml", trackmate('<Spot ID="0" FRAME="inf" POSITION_X="1" POSITION_Y="1"/>'), r"t\.xml"),
-    ("TrackMate with a frame nan", "t.xml", trackmate('<Spot ID="0" FRAME="nan" POSITION_X="1" POSITION_Y="1"/>'), r"t\.xml"),
-    ("TrackMate with a frame of 10⁹", "t.xml", trackmate('<Spot ID="0" FRAME="1e9" POSITION_X="1" POSITION_Y="1"/>'),
-     "SOMANET_MAX_FRAMES"),
-    ("TrackMate with a position nan", "t.xml", trackmate('<Spot ID="0" FRAME="0" POSITION_X="nan" POSITION_Y="1"/>'), r"t\.xml"),
-    ("TrackMate with an id of 5000 digits", "t.xml", trackmate(f'<Spot ID="{"9" * 5000}" FRAME="0" POSITION_X="1"/>'), r"t\.xml"),
+    (
+        "TrackMate with a frame inf",
+        "t.xml",
+        trackmate('<Spot ID="0" FRAME="inf" POSITION_X="1" POSITION_Y="1"/>'),
+        r"t\.xml",
+    ),
+    (
+        "TrackMate with a frame nan",
+        "t.xml",
+        trackmate('<Spot ID="0" FRAME="nan" POSITION_X="1" POSITION_Y="1"/>'),
+        r"t\.xml",
+    ),
+    (
+        "TrackMate with a frame of 10⁹",
+        "t.xml",
+        trackmate('<Spot ID="0" FRAME="1e9" POSITION_X="1" POSITION_Y="1"/>'),
+        "SOMANET_MAX_FRAMES",
+    ),
+    (
+        "TrackMate with a position nan",
+        "t.xml",
+        trackmate('<Spot ID="0" FRAME="0" POSITION_X="nan" POSITION_Y="1"/>'),
+        r"t\.xml",
+    ),
+    (
+        "TrackMate with an id of 5000 digits",
+        "t.xml",
+        trackmate(f'<Spot ID="{"9" * 5000}" FRAME="0" POSITION_X="1"/>'),
+        r"t\.xml",
+    ),
     ("TrackMate with a pixel of x µm", "t.xml", trackmate(image='pixelwidth="x"'), r"t\.xml"),
     ("TrackMate that laughs", "t.xml", trackmate("&a9;", head=LAUGHS), r"t\.xml: the XML defines a document type"),
-    ("TrackMate with a foreign file as entity", "t.xml", trackmate(
-        head='<!DOCTYPE z [<!ENTITY x SYSTEM "file:///etc/hostname">]>'), r"t\.xml: the XML defines a document type"),
+    (
+        "TrackMate with a foreign file as entity",
+        "t.xml",
+        trackmate(head='<!DOCTYPE z [<!ENTITY x SYSTEM "file:///etc/hostname">]>'),
+        r"t\.xml: the XML defines a document type",
+    ),
     ("TrackMate nested 10⁵ deep", "t.xml", "<TrackMate>" + "<a>" * 10**5, "NESTING"),
     ("an XML file of NUL bytes", "t.xml", b"<" + bytes(99), r"t\.xml"),
-):  # fmt: skip
+):
     CASES[kind] = file(name, content), CONVERT.format(name), words
 for kind, text, words in (
     ("a CTC table up to frame 10⁸", "1 0 100000000 0\n", "label 1 extends from frame 0 to 100000000, but the masks"),
@@ -395,7 +343,10 @@ def _(folder: Path) -> None:
         '{"zarr_format": 3, "node_type": "group", "attributes": {"geff": {"geff_version": "1.1"}}}'
     )
     array = {"zarr_format": 3, "node_type": "array", "shape": [10**12], "data_type": "uint64", "fill_value": 0}
-    array |= {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [10**6]}}, "codecs": [{"name": "bytes"}]}
+    array |= {
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [10**6]}},
+        "codecs": [{"name": "bytes"}],
+    }
     (folder / "t.geff" / "nodes" / "ids" / "zarr.json").write_text(json.dumps(array))
 
 
@@ -409,27 +360,44 @@ for kind, text, words in (
     ("YAML whose aliases multiply", ALIASES, "p.yaml: .*YAML_VALUES"),
     ("YAML that contains itself", "pretrain: &a [*a]\n", r"p\.yaml: the YAML alias \*a lies within"),
     ("YAML of a number of 10⁵ digits", "pretrain: " + "9" * 10**5, r"p\.yaml"),
-    ("YAML of a hexadecimal number of 10⁵ digits", "pretrain: {paper: {model: {}, training: {epochs: 0x" + "f" * 10**5 + "}}}\nfinetune: {}\n",
-     "thousands of digits"),
+    (
+        "YAML of a hexadecimal number of 10⁵ digits",
+        "pretrain: {paper: {model: {}, training: {epochs: 0x" + "f" * 10**5 + "}}}\nfinetune: {}\n",
+        "thousands of digits",
+    ),
     ("YAML with an unhashable key", "? [a]\n: b\n", r"p\.yaml"),
     ("YAML of NUL bytes", "\0" * 9, r"p\.yaml"),
     ("an empty YAML file", "", r"p\.yaml must hold"),
     ("a setting of .inf", "pretrain: {paper: {model: {}, training: {learning_rate: .inf}}}\nfinetune: {}\n", "finite"),
-    ("a setting of 1e300", "pretrain: {paper: {model: {}, training: {learning_rate: 1.0e+300}}}\nfinetune: {}\n", "at most"),
-):  # fmt: skip
+    (
+        "a setting of 1e300",
+        "pretrain: {paper: {model: {}, training: {learning_rate: 1.0e+300}}}\nfinetune: {}\n",
+        "at most",
+    ),
+):
     CASES[kind] = (
         file("p.yaml", text),
         "train set --network paper --params p.yaml --output net",
         words,
     )
 for setting in (
-    "training.learning_rate=.inf", "training.learning_rate=1.0e+300", "training.epochs=9223372036854775807000",
-    "training.batch_size=1000000000", "training.size_px=32000000", "training.augment.elastic_sigma=1.0e+30",
-    "training.samples_per_epoch=1000000000000", "training.augment.scale_range=[1.0e-30,1]", "model.instances.threshold=.nan",
-):  # fmt: skip
+    "training.learning_rate=.inf",
+    "training.learning_rate=1.0e+300",
+    "training.epochs=9223372036854775807000",
+    "training.batch_size=1000000000",
+    "training.size_px=32000000",
+    "training.augment.elastic_sigma=1.0e+30",
+    "training.samples_per_epoch=1000000000000",
+    "training.augment.scale_range=[1.0e-30,1]",
+    "model.instances.threshold=.nan",
+):
     CASES[f"the setting {setting}"] = (lambda _folder: None), f"{TRAIN} --set {setting}", setting.partition("=")[0]
 for option in ("rescale 1e30", "rescale nan", "rescale 1e-30", "diameter 1e300", "diameter 1e-300", "diameter inf"):
-    CASES[f"an option of {option}"] = (lambda _folder: None), f"predict good.png --output out --{option}", option.split()[0]
+    CASES[f"an option of {option}"] = (
+        (lambda _folder: None),
+        f"predict good.png --output out --{option}",
+        option.split()[0],
+    )
 CASES["settings nested deeply"] = (lambda _folder: None), f"{TRAIN} --set training.epochs={'[' * 10**4}", "valid YAML"
 CASES["a pixel size of 1e300"] = (
     lambda folder: write_movie(folder / "m.tif", FRAMES, Calibration(1, 5)),
@@ -473,15 +441,24 @@ for kind, maker, words in (
     ("weights that are text, with their hash", network(lambda _: b"no weights"), "safetensors"),
     ("weights with a header of 2⁶² bytes", network(lambda _: struct.pack("<Q", 2**62) + b"{}"), "safetensors"),
     ("weights without content", network(lambda _: b""), "safetensors"),
-    ("weights with a NaN", network(lambda t: {n: v * torch.nan if v.is_floating_point() else v for n, v in t.items()}),
-     "NaN or infinite weights"),
+    (
+        "weights with a NaN",
+        network(lambda t: {n: v * torch.nan if v.is_floating_point() else v for n, v in t.items()}),
+        "NaN or infinite weights",
+    ),
     ("weights of another network", network(lambda _: {"a": torch.zeros(3)}), "do not fit its network"),
     ("a network with layers of 10⁷ channels", config(model=HUGE), r"model.*config\.json|do not fit"),
-    ("a configuration nested deeply", lambda folder: (folder / "model/config.json").write_text("[" * 10**5) and None,
-     r"config\.json is not JSON \(nested too deeply\)"),
-    ("weights that are a folder", lambda folder: (
-        (folder / "model/model.safetensors").unlink(), (folder / "model/model.safetensors").mkdir()) and None, "lacks model"),
-):  # fmt: skip
+    (
+        "a configuration nested deeply",
+        lambda folder: (folder / "model/config.json").write_text("[" * 10**5),
+        r"config\.json is not JSON \(nested too deeply\)",
+    ),
+    (
+        "weights that are a folder",
+        lambda folder: ((folder / "model/model.safetensors").unlink(), (folder / "model/model.safetensors").mkdir()),
+        "lacks model",
+    ),
+):
     CASES[kind] = maker, "predict good.png --model model --output out", words
 
 # Scores
@@ -497,11 +474,12 @@ for kind, change, words in (
 ):
     CASES[kind] = file("m.json", json.dumps(METRICS | change)), "compare m.json --output out", words
 CASES["per-image scores that are text"] = (
-    lambda folder: [
-        (folder / "m.json").write_text(json.dumps(METRICS)),
-        (folder / "m_per_image.csv").write_text("name,iou,precision\na,high,low\nb,x,y\n"),
-    ]
-    and None,
+    lambda folder: (
+        [
+            (folder / "m.json").write_text(json.dumps(METRICS)),
+            (folder / "m_per_image.csv").write_text("name,iou,precision\na,high,low\nb,x,y\n"),
+        ]
+    ),
     "compare m.json m.json --output out",
     "",
 )
@@ -510,21 +488,47 @@ CASES["per-image scores that are text"] = (
 RESULTS = {"somanet": 1, "input": [], "files": [], "code": 3}
 for kind, name, content, command, words in (
     ("a manifest of wrong types", "manifest.json", RESULTS, "trace manifest.json", r"manifest\.json"),
-    ("predictions of wrong types", "predictions.json", {"somanet": 1, "model_sha256": 3, "labels": 3, "inputs_sha256": []},
-     "trace predictions.json", r"predictions\.json"),
-    ("a network's configuration of wrong types", "config.json", {"weights": {"sha256": "a", "file": [], "exported_from": 3}},
-     "trace config.json", ""),
-    ("provenance of wrong types", "s.json", {"provenance": {"somanet": 1, "model_sha256": 3, "truth": "x"}}, "trace s.json",
-     r"s\.json"),
+    (
+        "predictions of wrong types",
+        "predictions.json",
+        {"somanet": 1, "model_sha256": 3, "labels": 3, "inputs_sha256": []},
+        "trace predictions.json",
+        r"predictions\.json",
+    ),
+    (
+        "a network's configuration of wrong types",
+        "config.json",
+        {"weights": {"sha256": "a", "file": [], "exported_from": 3}},
+        "trace config.json",
+        "",
+    ),
+    (
+        "provenance of wrong types",
+        "s.json",
+        {"provenance": {"somanet": 1, "model_sha256": 3, "truth": "x"}},
+        "trace s.json",
+        r"s\.json",
+    ),
     ("a run of wrong types", "r.json", {"run_id": [], "experiment": {}, "tracking_uri": 3}, "trace r.json", ""),
-    ("a lock file of wrong types", "dvc.lock", {"stages": {"a": {"outs": [{"path": 3, "md5": []}], "deps": [3]}}},
-     "trace good.png", r"good\.png"),
+    (
+        "a lock file of wrong types",
+        "dvc.lock",
+        {"stages": {"a": {"outs": [{"path": 3, "md5": []}], "deps": [3]}}},
+        "trace good.png",
+        r"good\.png",
+    ),
     ("a split of wrong columns", "s.csv", "a,b\n1,2\n", f"{TRAIN} --split s.csv", r"s\.csv"),
     ("a split of NUL bytes", "s.csv", "\0\0", f"{TRAIN} --split s.csv", r"s\.csv"),
     ("conditions of NUL bytes", "c.csv", "\0", "analyze good.png good.tif --output out --conditions c.csv", ""),
     ("a sweep of wrong types", "p.yaml", "sweep: [1]\n", "sweep x --params p.yaml", r"p\.yaml"),
-    ("notes of SomaNet that are noise", ".somanet.jsonl", "[" * 10**5 + '\n{"file": 3}\n3\n', "predict good.png --output out", ""),
-):  # fmt: skip
+    (
+        "notes of SomaNet that are noise",
+        ".somanet.jsonl",
+        "[" * 10**5 + '\n{"file": 3}\n3\n',
+        "predict good.png --output out",
+        "",
+    ),
+):
     CASES[kind] = file(name, content if isinstance(content, str) else json.dumps(content)), command, words
 
 
@@ -539,44 +543,58 @@ def large_ids(folder: Path) -> None:
 
 
 for command in (
-    "data check set", "data yolo set --output yolo", "data yolo set --output yolo --tile-px 32",
+    "data check set",
+    "data yolo set --output yolo",
+    "data yolo set --output yolo --tile-px 32",
     "evaluate --predictions set/labels --truth set --output o.json",
     "analyze m.tif --tracks t.csv --output out --no-overlay",
-):  # fmt: skip
+):
     CASES[f"ids of 2 billion: {command}"] = large_ids, command, ""
 
 # Names and kinds of files
-for command in (PREDICT, CONVERT, "analyze {} --output out", "data check {}", "evaluate --predictions {} --truth set --output o.json"):
+for command in (
+    PREDICT,
+    CONVERT,
+    "analyze {} --output out",
+    "data check {}",
+    "evaluate --predictions {} --truth set --output o.json",
+):
     verb = command.split()[0]
     CASES[f"{verb}: a pipe"] = (lambda folder: os.mkfifo(folder / "p.tif")), command.format("p.tif"), r"p\.tif"
-    CASES[f"{verb}: a link to itself"] = (lambda folder: (folder / "l.tif").symlink_to("l.tif")), command.format("l.tif"), r"l\.tif"
+    CASES[f"{verb}: a link to itself"] = (
+        (lambda folder: (folder / "l.tif").symlink_to("l.tif")),
+        command.format("l.tif"),
+        r"l\.tif",
+    )
     CASES[f"{verb}: a name of 300 bytes"] = (lambda _folder: None), command.format("n" * 300 + ".tif"), "over 255 bytes"
     CASES[f"{verb}: a name that is not UTF-8"] = (
-        (lambda folder: shutil.copy(folder / "good.png", os.fsdecode(bytes(folder) + b"/\xff.png")) and None),
+        (lambda folder: shutil.copy(folder / "good.png", os.fsdecode(bytes(folder) + b"/\xff.png"))),
         command.format(os.fsdecode(b"\xff.png")),
         "not UTF-8",
     )
 CASES["a data set with links in a circle"] = (
-    lambda folder: [(folder / "set" / f"l{i}").symlink_to("..") for i in range(3)] and None,
+    lambda folder: [(folder / "set" / f"l{i}").symlink_to("..") for i in range(3)],
     TRAIN,
     "a link leads back",
 )
 CASES["a data set with a pipe as image"] = (
-    lambda folder: [(folder / "set/images/a.png").unlink(), os.mkfifo(folder / "set/images/a.png")] and None,
+    lambda folder: [(folder / "set/images/a.png").unlink(), os.mkfifo(folder / "set/images/a.png")],
     TRAIN,
     "is a device or a pipe",
 )
 CASES["a data set with a name that is not UTF-8"] = (
-    lambda folder: shutil.copy(folder / "good.png", os.fsdecode(bytes(folder) + b"/set/images/\xff.png")) and None,
+    lambda folder: shutil.copy(folder / "good.png", os.fsdecode(bytes(folder) + b"/set/images/\xff.png")),
     TRAIN,
     "not UTF-8",
 )
 CASES["a folder as a table"] = (lambda folder: (folder / "t.csv").mkdir()), CONVERT.format("t.csv"), r"t\.csv"
 CASES["a folder as an image"] = (lambda folder: (folder / "t.png").mkdir()), PREDICT.format("t.png"), r"t\.png"
 CASES["a file as a zarr"] = file("t.zarr", "x"), PREDICT.format("t.zarr"), r"t\.zarr"
-CASES["a limit that is no number"] = (lambda _folder: os.environ.update(SOMANET_MAX_IMAGE_PIXELS="x") or None), (
-    PREDICT.format("good.png")
-), "SOMANET_MAX_IMAGE_PIXELS is 'x'"
+CASES["a limit that is no number"] = (
+    (lambda _folder: os.environ.update(SOMANET_MAX_IMAGE_PIXELS="x") or None),
+    (PREDICT.format("good.png")),
+    "SOMANET_MAX_IMAGE_PIXELS is 'x'",
+)
 
 
 @pytest.fixture(scope="module")
@@ -614,3 +632,12 @@ def test_one_line_in_bounded_memory_and_time(
     if outcome.code:
         assert len(outcome.stderr.splitlines()) == 1, outcome.stderr[-3000:]
         assert outcome.stderr.startswith("error: "), outcome.stderr
+
+
+def test_the_limits_bind(tmp_path: Path) -> None:
+    """A process that takes more memory is stopped, and so is one that takes more time."""
+    taken = limited(lambda: np.ones(2 * MEMORY_BYTES, np.uint8), tmp_path)
+    assert taken.code == 70
+    assert "MemoryError" in taken.stderr
+    assert limited(lambda: time.sleep(60), tmp_path, seconds=0.2).code == -1
+    assert limited(lambda: None, tmp_path).code == 0

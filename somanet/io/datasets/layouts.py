@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from somanet.core.errors import SomaNetError
+from somanet.core.problems import FileProblem
 from somanet.io.datasets.masks import Masks, compose_masks
 from somanet.io.datasets.recognise import Entry, Layout, recognise
 from somanet.io.datasets.sources import Source, open_source
 from somanet.io.decoding import decode_image, decode_labels
-from somanet.core.problems import FileProblem
-
 
 _LARGEST_COUNTED_ID = 1 << 22
 
@@ -127,7 +126,7 @@ class Dataset:
 
 
 def _counted(labels: np.ndarray) -> np.ndarray:
-    """Label images with ids above 4 million, renumbered from 1: counting pixels needs an array as long as the largest."""
+    """Labels with ids above 4 million, renumbered from 1: counting pixels needs an array as long as the largest."""
     if labels.max(initial=0) <= _LARGEST_COUNTED_ID:
         return labels
     ids, index = np.unique(labels, return_inverse=True)

@@ -69,7 +69,7 @@ class FolderSource(Source):
         folders: list[str] = []
         around: dict[str, frozenset[tuple[int, int]]] = {}  # the folders that each folder lies in, through any link
         for folder, subfolders, names in os.walk(path, followlinks=True):
-            here = os.stat(folder)
+            here = Path(folder).stat()
             above = around.pop(folder, frozenset())
             if (here.st_dev, here.st_ino) in above:
                 raise FileProblem(f"{folder}: a link leads back to a folder around it. Remove the link.")

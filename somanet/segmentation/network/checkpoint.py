@@ -148,8 +148,8 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     if wrong := [name for name, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]:
         raise SomaNetError(
             f"{weights}: {len(wrong)} of {len(tensors)} tensors have NaN or infinite weights, such as {wrong[0]}: this "
-            "network would find nothing. Its training diverged, or the file was damaged before it was hashed; train anew, "
-            "with a lower learning rate."
+            "network would find nothing. Its training diverged, or the file was damaged before it was hashed; train "
+            "anew, with a lower learning rate."
         )
     with parsing(folder / CONFIG, "a network that can be built", remedy="Was the configuration edited?"):
         _check_size(spec, tensors, folder)

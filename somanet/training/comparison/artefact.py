@@ -48,8 +48,8 @@ def write_comparison(
     for network in networks:
         if lacking := [name for name in _NEEDED if name not in network.metrics]:
             raise SomaNetError(
-                f"The scores of {network.name} lack {', '.join(lacking)}; expected a file that `somanet evaluate` wrote. "
-                "Was it cut or edited? Evaluate again."
+                f"The scores of {network.name} lack {', '.join(lacking)}; expected a file that `somanet evaluate` "
+                "wrote. Was it cut or edited? Evaluate again."
             )
     with parsing("The networks to compare", "scores that `somanet evaluate` wrote", remedy="Was a file edited?"):
         pairing = pair_networks(networks, reference=reference, deciding=deciding)

@@ -152,8 +152,8 @@ def read_scores(
     except ValidationError as error:
         first = error.errors()[0]
         raise SomaNetError(
-            f"{file}: expected {expected}, found another value in {'.'.join(map(str, first['loc']))}: {first['msg']}. Was "
-            "it edited?"
+            f"{file}: expected {expected}, found another value in {'.'.join(map(str, first['loc']))}: {first['msg']}. "
+            "Was it edited?"
         ) from error
     whole = file.stem == "metrics" and bool(file.parent.name)
     return ComparedNetwork(
@@ -240,9 +240,10 @@ def _sidecar_table(file: Path) -> pd.DataFrame | None:
         wrong = (values.isna() & found[column].notna()) | (values.abs() > _LARGEST_SCORE)
         if wrong.any():
             row = int(wrong.to_numpy().argmax())
+            cell = str(found[column].iloc[row])[:40]
             raise SomaNetError(
-                f"{table}, line {row + 2}: expected a score in '{str(column)[:40]}', found '{str(found[column].iloc[row])[:40]}'. "
-                "Was it edited? Evaluate again."
+                f"{table}, line {row + 2}: expected a score in '{str(column)[:40]}', found '{cell}'. Was it edited? "
+                "Evaluate again."
             )
     return found
 

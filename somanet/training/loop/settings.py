@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from somanet.core.settings import Fraction, PositiveFloat, PositiveInt, Settings
 
-
 Zoom = Annotated[float, Field(ge=0.05, le=20)]
 Batch = Annotated[int, Field(gt=0, le=65_536)]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import gc
 import importlib
 import io
 import os
@@ -84,6 +85,8 @@ def preload() -> None:
         warnings.simplefilter("ignore")
         for name in (*PRELOAD, *_rooms()):
             importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # else each child's first collection would copy every page that these modules lie in
 
 
 def _rooms() -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -150,6 +151,8 @@ def apply(change: Change, root: Path) -> Path:
     A change that does not fit the input, since an earlier one left nothing of it, becomes one that fits any file.
     """
     target = find(root, change.inside)
+    if not (_is(target, stat.S_ISREG) or _is(target, stat.S_ISDIR)):
+        return root  # an earlier change made it a pipe, a device or a link to nowhere: nothing to read, nothing to add
     try:
         renamed = mutators.ALL[change.mutator](target, Random(change.number))
     except (Unfit, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
@@ -158,6 +161,13 @@ def apply(change: Change, root: Path) -> Path:
         mutators.ALL["bits"](target, Random(change.number)) if target.stat().st_size else None
         return root
     return renamed if renamed is not None and not change.inside else root
+
+
+def _is(path: Path, kind: Callable[[int], bool]) -> bool:
+    try:
+        return kind(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def option(command: str, number: int) -> list[str]:

@@ -179,6 +179,17 @@ def test_a_recipe_is_its_text(seeds: Path) -> None:
         recipes.parse("somanet predict x")
 
 
+@pytest.mark.parametrize("first", ["fifo", "device", "loop", "dangling", "folder", "remove", "sparse"])
+def test_a_second_change_neither_waits_nor_fails(first: str, tmp_path: Path) -> None:
+    """Of a pipe it would wait for ever, of a device read for ever."""
+    for second in sorted(mutators.ALL):
+        path = tmp_path / second / "a.json"
+        path.parent.mkdir()
+        path.write_text('{"shape": [3]}', encoding="utf-8")
+        for mutator in (first, second) if first != "sparse" else (second, first):
+            path = recipes.apply(recipes.Change("data", "", mutator, 7), path)
+
+
 @pytest.mark.parametrize("name", sorted(mutators.ALL))
 def test_a_mutator_changes_its_input_and_is_decided_by_its_number(
     name: str, tmp_path: Path, valid: dict[str, Any]

@@ -46,6 +46,8 @@ def state(folder: Path, *, skip: Callable[[str], bool] = lambda _: False) -> Sta
 
 
 def _hash(path: str, size: int) -> str:
+    if not os.access(path, os.R_OK):
+        return "unreadable"  # for this user, and so for the command: the time of the last change tells
     with open(path, "rb") as handle:  # noqa: PTH123
         if size <= HASHED_WHOLE_BYTES:
             return hashlib.sha256(handle.read()).hexdigest()

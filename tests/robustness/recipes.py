@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -155,10 +156,9 @@ def apply(change: Change, root: Path) -> Path:
         return root  # an earlier change made it a pipe, a device or a link to nowhere: nothing to read, nothing to add
     try:
         renamed = mutators.ALL[change.mutator](target, Random(change.number))
-    except (Unfit, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
-        if not target.is_file():
-            return root
-        mutators.ALL["bits"](target, Random(change.number)) if target.stat().st_size else None
+    except (Unfit, OSError):
+        with contextlib.suppress(Unfit, OSError):
+            mutators.ALL["bits"](target, Random(change.number))
         return root
     return renamed if renamed is not None and not change.inside else root
 

@@ -1,7 +1,7 @@
 """Input that is broken or hostile: one line that names the file, exit status 1, bounded memory and time.
 
 Each case is a kind and goes through the real command, in a process of its own that may take 2 GB more than this one
-and 20 s.
+and 20 s of processor time.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup upgrade demo ui test test-real test-wild test-slow check lint types typos format repro repro-again \
+.PHONY: help setup upgrade demo ui test test-real test-wild test-slow test-kill check lint types typos format repro repro-again \
 	base base-key report study real bundled-model bioimageio peers yolo profiles clean
 
 help: ## List the targets
@@ -143,6 +143,13 @@ test-wild: setup ## Run the property tests on new random examples (SEED=number r
 
 test-slow: setup ## Run the slow and end-to-end tests
 	$(BIN)/python -m pytest -m 'slow or e2e'
+
+KILLS ?= 40
+PAIRS ?= 12
+DISKS ?= 0
+
+test-kill: setup ## Kill commands at random times, run two at once (SEED=, KILLS=, PAIRS=; as root DISKS=: full disks)
+	$(BIN)/python -m tests.resilience.campaign --seed '$(SEED)' --kills '$(KILLS)' --pairs '$(PAIRS)' --disks '$(DISKS)'
 
 check: lint types typos ## Run lint, types and typos
 

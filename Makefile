@@ -16,13 +16,15 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export MLFLOW_DISABLE_TELEMETRY := true
 export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
+export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup upgrade demo ui test test-real test-wild test-robustness test-slow check lint types typos format repro repro-again \
+.PHONY: help setup upgrade demo ui test test-real test-wild test-robustness test-slow test-kill check lint types typos \
+	format repro repro-again \
 	base base-key report study real bundled-model bioimageio peers yolo profiles clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Create .venv and install SomaNet with its tools (PYTHON=python3.12 picks another Python)
 
@@ -150,6 +152,13 @@ test-robustness: setup ## Run commands on N=500 broken and hostile inputs (SEED=
 
 test-slow: setup ## Run the slow and end-to-end tests
 	$(BIN)/python -m pytest -m 'slow or e2e'
+
+KILLS ?= 40
+PAIRS ?= 12
+DISKS ?= 0
+
+test-kill: setup ## Kill commands at random times, run two at once (SEED=, KILLS=, PAIRS=; as root DISKS=: full disks)
+	$(BIN)/python -m tests.resilience.campaign --seed '$(SEED)' --kills '$(KILLS)' --pairs '$(PAIRS)' --disks '$(DISKS)'
 
 check: lint types typos ## Run lint, types and typos
 

@@ -232,6 +232,7 @@ def test_ci_uses_the_commands_that_people_use() -> None:
         "report",
         "test-slow",
         "test-wild",
+        "test-kill",
         "study",
     } <= named
     assert "test" in targets_named_in(ROOT / ".ci" / "run")

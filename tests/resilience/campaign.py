@@ -1,6 +1,6 @@
-"""Kill commands at random times, and run two at once; what they leave must be what an undisturbed command leaves.
+"""Kill commands at random times, run two at once, fill their disk: what stays is what undisturbed commands leave.
 
-    python -m tests.resilience.campaign --seed 1 --kills 60 --pairs 20
+    python -m tests.resilience.campaign --seed 1 --kills 60 --pairs 20 --disks 100
 
 Each trial has a number of its own, derived from the seed, so that one is repeated by `--only kill:17`.
 """
@@ -17,7 +17,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 from somanet.provenance.mlflow.client import open_client
 from tests.resilience import child
 from tests.resilience.records import leftovers
-from tests.resilience.scenarios import PAIRS, ROOT, SCENARIOS, Scenario, files_in
+from tests.resilience.scenarios import DISKS, PAIRS, ROOT, SCENARIOS, Scenario, files_in
 from tests.worlds import mlflow_may_warn
 
 LIMIT_S = 600.0
@@ -38,10 +39,10 @@ class Broken(AssertionError):
 class Process:
     """A command that runs in a project, in a process group of its own."""
 
-    def __init__(self, arguments: Sequence[str], project: Path) -> None:
+    def __init__(self, arguments: Sequence[str], project: Path, *, scratch: str = "../tmp") -> None:
         self._log = Path(tempfile.mkdtemp(dir=project.parent, prefix="log")) / "output.txt"
         self.began = time.monotonic()
-        variables = {"OMP_NUM_THREADS": "1", "TMPDIR": str(project.parent / "tmp"), "PYTHONPATH": str(ROOT)}
+        variables = {"OMP_NUM_THREADS": "1", "TMPDIR": str(project / scratch), "PYTHONPATH": str(ROOT)}
         Path(variables["TMPDIR"]).mkdir(exist_ok=True)
         if arguments[0] == sys.executable:
             path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -123,8 +124,8 @@ class Campaign:
             Broken: naming what is different.
         """
         scenario = SCENARIOS[name]
-        before = self._reference(name, scenario, replaces=True)
-        project = self._copy(before.project, scenario)
+        before = self.reference(name, scenario, replaces=True)
+        project = self.copy(before.project)
         read = files_in(project, scenario.inputs)
         told = []
         status = -1
@@ -146,9 +147,7 @@ class Campaign:
             again = Process(scenario.command, project)
             if again.end() != 0:
                 raise Broken(f"{told}: the next start is refused\n{again.text}")
-        _compare(files_in(project, scenario.outputs), [before.new], told)
-        _compare(files_in(project, scenario.inputs), [read], told)
-        self._check_clean(project, scenario, told)
+        self.judge(project, scenario, [before.new], read, told)
         shutil.rmtree(project.parent)
         return f"{name}: {'; '.join(told)}"
 
@@ -159,8 +158,8 @@ class Campaign:
             Broken: naming what is different.
         """
         scenario = PAIRS[name]
-        before = self._reference(name, scenario, replaces=False)
-        project = self._copy(before.project, scenario)
+        before = self.reference(name, scenario, replaces=False)
+        project = self.copy(before.project)
         read = files_in(project, scenario.inputs)
         commands = [scenario.command, scenario.other or scenario.command]
         chance.shuffle(commands)
@@ -177,30 +176,65 @@ class Campaign:
                 raise Broken(f"{told}: not one line\n{process.text}")
         if 0 not in statuses:
             raise Broken(f"{told}: both refused\n{one.text}\n{two.text}")
-        _compare(files_in(project, scenario.outputs), [before.new, before.others], told)
-        _compare(files_in(project, scenario.inputs), [read], told)
-        self._check_clean(project, scenario, told, started=statuses.count(0))
+        started = 1 if scenario.is_program else statuses.count(0)
+        self.judge(project, scenario, [before.new, before.others], read, told, started=started)
         shutil.rmtree(project.parent)
         return f"{name}: {'; '.join(told)}"
 
-    def _copy(self, project: Path, scenario: Scenario) -> Path:
+    def disk(self, name: str, chance: random.Random) -> str:
+        """Run a command on a small disk with random room; then again with enough of it.
+
+        Raises:
+            Broken: naming what is different.
+        """
+        scenario = SCENARIOS[name]
+        before = self.reference(name, scenario, replaces=True)
+        place = Path(tempfile.mkdtemp(dir=self.folder)) / "project"
+        place.mkdir()
+        room_bytes = int(scenario.room_mb * 1e6 * chance.random() ** 2)
+        with small_disk(place) as resize:
+            shutil.copytree(before.project, place, symlinks=True, dirs_exist_ok=True)
+            read = files_in(place, scenario.inputs)
+            state = os.statvfs(place)
+            resize((state.f_blocks - state.f_bavail) * state.f_frsize + room_bytes)
+            process = Process(scenario.command, place, scratch=".tmp")
+            status = process.end()
+            told = [f"{room_bytes / 1e6:.2f} MB of room: {status}"]
+            lines = [line for line in process.text.splitlines() if line.startswith("error: ")]
+            if status not in (0, 1) or len(lines) != status or "Traceback" in process.text:
+                raise Broken(f"{told}: not one line\n{process.text}")
+            _compare(files_in(place, scenario.inputs), [read], told)
+            if status == 1:
+                _check_whole_or_none(scenario, place, before, told)
+                if parts := [left for left in leftovers(place) if ".part" in left]:
+                    raise Broken(f"{told}: left over: {parts}")
+                resize(1 << 30)
+                if (again := Process(scenario.command, place, scratch=".tmp")).end() != 0:
+                    raise Broken(f"{told}: fails with room as well\n{again.text}")
+            self.judge(place, scenario, [before.new], read, told, started=None)
+        shutil.rmtree(place.parent)
+        return f"{name}: {'; '.join(told)} {lines[0][:110] if lines else ''}"
+
+    def copy(self, project: Path) -> Path:
+        """A project that a trial may harm."""
         place = Path(tempfile.mkdtemp(dir=self.folder)) / "project"
         shutil.copytree(project, place, symlinks=True)
         return place
 
-    def _reference(self, name: str, scenario: Scenario, *, replaces: bool) -> Undisturbed:
+    def reference(self, name: str, scenario: Scenario, *, replaces: bool) -> Undisturbed:
+        """What the command and the other one leave, found once; the command replaces the other's results or not."""
         if (found := self._undisturbed.get((name, replaces))) is not None:
             return found
         folder = Path(tempfile.mkdtemp(dir=self.folder, prefix="undisturbed"))
         project = scenario.make(folder / "project", self.folder)
         others: dict[str, str] = {}
         if scenario.other:
-            place = project if replaces else self._copy(project, scenario)
+            place = project if replaces else self.copy(project)
             process = Process(scenario.other, place)
             if process.end() != 0:
                 raise Broken(f"{name}: the other command fails undisturbed\n{process.text}")
             others = files_in(place, scenario.outputs)
-        place = self._copy(project, scenario)
+        place = self.copy(project)
         process = Process(scenario.command, place)
         if process.end() != 0:
             raise Broken(f"{name}: fails undisturbed\n{process.text}")
@@ -212,18 +246,54 @@ class Campaign:
         self._undisturbed[name, replaces] = found
         return found
 
-    def _check_clean(
-        self, project: Path, scenario: Scenario, told: Sequence[str], *, started: int | None = None
+    def judge(
+        self,
+        project: Path,
+        scenario: Scenario,
+        choices: Sequence[dict[str, str]],
+        read: dict[str, str],
+        told: Sequence[str],
+        *,
+        started: int | None = 1,
     ) -> None:
-        """No run is left RUNNING, none is lost or there twice, and nothing half-written is left."""
+        """Compare what is there with what undisturbed commands leave.
+
+        Args:
+            project: the project.
+            scenario: what was run in it.
+            choices: the outputs that it may have.
+            read: the inputs that it had.
+            told: what happened, for the message.
+            started: how often the command ran to its end, if the number of runs is to be checked.
+
+        Raises:
+            Broken: an output is another or partial, an input changed, something half-written is left, a run is still
+                RUNNING, lost or there twice.
+        """
+        _compare(files_in(project, scenario.outputs), choices, told)
+        _compare(files_in(project, scenario.inputs), [read], told)
         if left := leftovers(project):
             raise Broken(f"{told}: left over: {left}")
         client = open_client(project)
         experiments = [one.experiment_id for one in client.search_experiments()]
         statuses = Counter(run.info.status for run in client.search_runs(experiments, max_results=1000))
-        expected = scenario.trains * (started if started is not None and not scenario.is_program else 1)
-        if statuses["RUNNING"] or (scenario.trains and statuses["FINISHED"] != expected):
-            raise Broken(f"{told}: runs {dict(statuses)}, expected {expected} that are finished")
+        wrong = scenario.trains and started is not None and statuses["FINISHED"] != scenario.trains * started
+        if statuses["RUNNING"] or wrong:
+            raise Broken(f"{told}: runs {dict(statuses)}, expected {scenario.trains} × {started} that are finished")
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[Callable[[int], None]]:
+    """Mount a disk of 1 GB in memory on a folder; yields how to give it another size in bytes. Linux, root only."""
+
+    def mount(options: str) -> None:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True, capture_output=True)
+
+    mount("size=1g")
+    try:
+        yield lambda size: mount(f"remount,size={size}")
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def _check_whole_or_none(scenario: Scenario, project: Path, before: Undisturbed, told: Sequence[str]) -> None:
@@ -254,6 +324,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="default: another one each time")
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--disks", type=int, default=0, help="on a disk that is mounted for it: root only")
     parser.add_argument("--only", help="one trial, such as kill:17 or pair:3")
     chosen = parser.parse_args()
     print(f"Seed: {chosen.seed}", flush=True)
@@ -264,6 +335,7 @@ def main() -> None:
         for kind, run, names, count in (
             ("kill", campaign.kill, list(SCENARIOS), chosen.kills),
             ("pair", campaign.pair, list(PAIRS), chosen.pairs),
+            ("disk", campaign.disk, DISKS, chosen.disks),
         ):
             for n, (name, chance) in enumerate(trials(chosen.seed, kind, names, count)):
                 if chosen.only not in (None, f"{kind}:{n}"):

@@ -44,6 +44,7 @@ class Scenario:
             runs at the same time.
         whole: each output appears as a whole, by one rename.
         trains: how many MLflow runs it leaves that are FINISHED.
+        room_mb: about what it needs on the disk.
     """
 
     make: Callable[[Path, Path], Path]
@@ -53,6 +54,7 @@ class Scenario:
     other: Sequence[str] = ()
     whole: bool = True
     trains: int = 0
+    room_mb: float = 0.2
 
     @property
     def is_program(self) -> bool:
@@ -139,11 +141,13 @@ def _simulate(seed: int) -> list[str]:
 SCENARIOS = {
     "train": Scenario(images, _train(5), ("models/small", "models/small_report"), ("nuclei",), trains=1),
     "train over old results": Scenario(
-        images, _train(5), ("models/small", "models/small_report"), ("nuclei",), _train(6), trains=2
+        images, _train(5), ("models/small", "models/small_report"), ("nuclei",), _train(6), trains=2, room_mb=120
     ),
     "finetune": Scenario(images, _finetune(5), ("models/fine", "models/fine_report"), ("nuclei", "model"), trains=1),
-    "analyze": Scenario(images, _analyze(0), ("results",), ("movie.ome.tif", "model")),
-    "analyze over old results": Scenario(images, _analyze(0), ("results",), ("movie.ome.tif", "model"), _analyze(90)),
+    "analyze": Scenario(images, _analyze(0), ("results",), ("movie.ome.tif", "model"), room_mb=1),
+    "analyze over old results": Scenario(
+        images, _analyze(0), ("results",), ("movie.ome.tif", "model"), _analyze(90), room_mb=4
+    ),
     "predict": Scenario(images, _predict(), ("labels",), ("raw", "model")),
     "predict over old results": Scenario(
         images, _predict(), ("labels",), ("raw", "model"), _predict("raw/a.png", "raw/b.png")
@@ -171,3 +175,6 @@ PAIRS = {
     "dvc repro": SCENARIOS["dvc repro"],
 }
 """Each is started twice, or with its other command, at nearly the same time."""
+
+DISKS = ["predict over old results", "analyze over old results", "predict", "analyze", "train over old results"]
+"""Each is run on a disk that is too small."""

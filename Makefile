@@ -38,7 +38,11 @@ upgrade: setup ## Install the newest allowed version of every dependency
 	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager --editable '.[dev,imagenet]'
 	$(BIN)/python -m pip check
 
+# DVC makes values of params.yaml part of shell commands: they must be plain words.
+GUARD := $(BIN)/python -m somanet.provenance.dvc_guard
+
 demo: setup ## Set up, run the whole pipeline on simulated data, show where to look
+	@$(GUARD) dvc.yaml
 	$(BIN)/dvc repro
 	@echo
 	@echo 'Done. Look at:'
@@ -47,10 +51,12 @@ demo: setup ## Set up, run the whole pipeline on simulated data, show where to l
 	@echo '  make ui                 every run with its curves, in MLflow'
 
 repro: setup ## Run what has changed in the pipeline on simulated data (TIMED=1 records how long stages take)
+	@$(GUARD) dvc.yaml
 	$(if $(TIMED),$(BIN)/python -m tools.pull_request repro,$(BIN)/dvc repro)
 
 repro-again: setup ## Prove that nothing is left to run (PIPELINE=file, default dvc.yaml): fails if a stage would run
 	@mkdir -p build
+	@$(GUARD) '$(PIPELINE)'
 	@$(BIN)/dvc status --quiet '$(PIPELINE)' || { $(BIN)/dvc status '$(PIPELINE)'; \
 		echo 'Not reproduced: the stages above have changed.' >&2; exit 1; }
 	$(BIN)/dvc repro '$(PIPELINE)' >build/repro-again.log 2>&1 || { cat build/repro-again.log; exit 1; }
@@ -64,6 +70,7 @@ study: setup ## Run the paper's study on simulated data, resuming where it stopp
 real: setup ## Run the pipeline on real data (DATA=folder, default ../shared/data)
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make real DATA=path" >&2; exit 1; }
 	@ln -sfn "$$(cd '$(DATA)' && pwd)" profiles/real/input
+	@$(GUARD) profiles/real/dvc.yaml
 	$(BIN)/dvc repro profiles/real/dvc.yaml
 
 bundled-model: setup ## Retrain the bundled model (DATA=folder, TRAIN=options for its pretraining): hours on 2 cores, minutes on a GPU

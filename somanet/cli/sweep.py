@@ -45,6 +45,7 @@ def sweep(
     """Search hyperparameters: each trial is a training and an MLflow run. The same command resumes after a kill."""
     from somanet.config import load_params
     from somanet.core.extras import require
+    from somanet.core.names import check_name
     from somanet.core.settings import read_yaml
 
     require("sweeps", purpose="somanet sweep")
@@ -56,7 +57,8 @@ def sweep(
         raise SomaNetError(f"{params} has no sweep.{name}; it has {known}.")
     chosen = loaded.sweep[name]
     base = read_yaml(params)["finetune"][chosen.base]
-    _check_write_back(write_back)
+    if write_back is not None:
+        check_name(write_back, "--write-back")
     folder = params.resolve().parent
     from somanet.provenance.code import project_root
 
@@ -120,13 +122,6 @@ def _run(go: Callable[..., Report], workers: int | None, scheduler: str | None, 
         else:
             return go()
         return go(execute=partial(run_on_cluster, client, at_once=workers))
-
-
-def _check_write_back(name: str | None) -> None:
-    import re
-
-    if name is not None and not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise SomaNetError(f"--write-back {name!r}: expected lower-case letters, digits and _, such as tuned.")
 
 
 def _starts(sweep: SweepParams, params: Params, folder: Path, given: str | None) -> dict[str, Path]:

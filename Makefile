@@ -6,7 +6,10 @@ BASE ?= HEAD
 PIPELINE ?= dvc.yaml
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.somanet-installed
+# CONSTRAINTS=1 installs the versions in constraints/ instead of the newest; such a .venv stays so until CONSTRAINTS=.
+CONSTRAINTS ?= $(wildcard $(VENV)/.somanet-installed-constrained)
+STAMP := $(VENV)/.somanet-installed$(if $(CONSTRAINTS),-constrained)
+PYTHON_VERSION = $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 REPORT := build/report.md
 
 # DVC stages use the environment's `python`, whatever the caller has activated.
@@ -18,20 +21,22 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup upgrade demo ui test test-real test-wild test-slow check lint types typos format repro repro-again \
-	base base-key report study real bundled-model bioimageio peers yolo profiles clean
+.PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-slow check lint types \
+	typos format repro repro-again base base-key report study real bundled-model bioimageio peers yolo profiles clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-setup: $(STAMP) ## Create .venv and install SomaNet with its tools (PYTHON=python3.12 picks another Python)
+setup: $(STAMP) ## Create .venv, install SomaNet with its tools (PYTHON=python3.12, CONSTRAINTS=1: versions in constraints/)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(if $(CONSTRAINTS),$(wildcard constraints/*.txt))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "SomaNet needs Python 3.11 or newer; '$(PYTHON)' is not. Try: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo 'Installing SomaNet and its libraries into $(VENV): some minutes and 7 GB the first time.'
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev,imagenet]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev,imagenet]' \
+		$(if $(CONSTRAINTS),--constraint "constraints/py$(PYTHON_VERSION).txt")
+	@rm -f $(VENV)/.somanet-installed*
 	@touch $@
 
 upgrade: setup ## Install the newest allowed version of every dependency
@@ -40,6 +45,26 @@ upgrade: setup ## Install the newest allowed version of every dependency
 
 # DVC makes values of params.yaml part of shell commands: they must be plain words.
 GUARD := $(BIN)/python -m somanet.provenance.dvc_guard
+
+PYTHONS := 3.11 3.12 3.13
+
+constraints: ## Write constraints/: one version of every library for each Python (UPGRADE=1 takes the newest)
+	@test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && \
+		build/uv/bin/python -m pip install --disable-pip-version-check --quiet 'uv>=0.9'; }
+	@mkdir -p constraints
+	@for version in $(PYTHONS); do build/uv/bin/uv pip compile pyproject.toml --extra dev --extra imagenet --quiet \
+		--python-version "$$version" --python-platform linux --no-annotate --custom-compile-command 'make constraints' \
+		$(if $(UPGRADE),--upgrade) --output-file "constraints/py$$version.txt" || exit 1; done
+
+audit: setup ## Look up known vulnerabilities of the versions in constraints/ and in .venv
+	@test -x build/audit/bin/pip-audit || { $(PYTHON) -m venv build/audit && \
+		build/audit/bin/python -m pip install --disable-pip-version-check --quiet 'pip-audit>=2.9'; }
+	build/audit/bin/pip-audit --progress-spinner off --disable-pip --no-deps \
+		$(patsubst %,--requirement %,$(wildcard constraints/*.txt))
+	build/audit/bin/pip-audit --progress-spinner off --skip-editable --path "$$($(BIN)/python -c '$(SITE_PACKAGES)')"
+
+pin-workflows: setup ## Pin the workflows' actions to commits, and check these against their tags
+	$(BIN)/python -m tools.pin_workflows .github/workflows/*.yml
 
 demo: setup ## Set up, run the whole pipeline on simulated data, show where to look
 	@$(GUARD) dvc.yaml

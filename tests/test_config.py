@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from somanet.config import Params, SegmentParams, load_params
+from somanet.config import DataFolders, Params, SegmentParams, load_params
 from somanet.core.errors import SomaNetError
 from somanet.core.settings import override, parse, read_yaml
 from somanet.segmentation.network.settings import InstanceSettings
@@ -39,6 +39,16 @@ def test_the_default_is_simulated_and_complete() -> None:
     assert {"paper", "compact"} <= set(params.pretrain)
     assert params.finetune["paper_last3"].training.trainable_blocks == 3
     assert params.finetune["paper_last3"].training.augment.mode == "paper"
+
+
+@pytest.mark.parametrize("path", ["../secret.zip", "/etc/passwd", "a/../../b"])
+@pytest.mark.parametrize("field", ["source", "source_split", "target_train", "target_val"])
+def test_data_folders_do_not_lead_out_of_the_input(field: str, path: str) -> None:
+    inside = {"source": "a.zip", "source_split": None, "target_train": "b", "target_val": "c"}
+    assert DataFolders.model_validate({**inside, "movies": [{"file": "m/a.tif"}]}).source == "a.zip"
+    for values in ({**inside, field: path, "movies": []}, {**inside, "movies": [{"file": path}]}):
+        with pytest.raises(ValidationError, match="inside the data folder"):
+            DataFolders.model_validate(values)
 
 
 def test_there_are_profiles() -> None:

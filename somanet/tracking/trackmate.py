@@ -20,7 +20,7 @@ from somanet.tracking.points import chains, edges_of, tracks_from_points
 VERSION = "7.11.1"
 DEFAULT_RADIUS_UM = 10.0
 _LEVELS = 2
-"""Up to which a movie is named by a relative path, in a folder that lies deeper: below `/home/user`, say."""
+"""Up to which a movie is named by a relative path, in a folder that lies deeper: that of a user, say."""
 _MICRONS = {"µm", "μm", "um", "micron", "microns", "micrometer", "\\u00b5m"}
 _PIXELS = {"pixel", "pixels", "px"}
 _SPOT_FEATURES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
@@ -54,6 +55,11 @@ def check_file_name(name: str, where: str) -> str:
             f"{where}: '{printable(name[:80])}' is not a valid file name: {problem}. Use letters, digits, '_' and '-'."
         )
     return name
+
+
+def is_entry(name: str) -> bool:
+    """Whether a name is that of an entry of a folder on this system: for records, which may be damaged or foreign."""
+    return bool(name) and Path(name).name == name and name != ".." and "\0" not in name
 
 
 def is_inside(path: str) -> bool:

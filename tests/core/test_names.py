@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from somanet.core.errors import SomaNetError
-from somanet.core.names import InsidePath, Name, check_file_name, check_name, is_inside
+from somanet.core.names import InsidePath, Name, check_file_name, check_name, is_entry, is_inside
 
 BAD_FILE_NAMES = {
     "": "it is empty",
@@ -69,6 +69,12 @@ def test_paths_in_a_data_folder_do_not_lead_out(path: str) -> None:
     assert not is_inside(path)
     with pytest.raises(ValidationError):
         TypeAdapter(InsidePath).validate_python(path)
+
+
+def test_entries_of_a_folder() -> None:
+    """In a record of results: of whatever name that this system allows, but never another folder's."""
+    assert [name for name in ("a", "12:30.tif", ".b", "a b") if not is_entry(name)] == []
+    assert [name for name in ("", ".", "..", "../a", "a/b", "/a", "a\0") if is_entry(name)] == []
 
 
 @pytest.mark.parametrize("path", ["a", "soma/train", "a/b..c.tif", "./a"])

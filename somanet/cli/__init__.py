@@ -25,6 +25,7 @@ from somanet.cli.guarding import guarding
 from somanet.core.ending import end_with
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import quiet_libraries
+from somanet.core.text import printable
 
 app = typer.Typer(
     name="somanet",
@@ -59,11 +60,11 @@ def main() -> None:
     try:
         app()
     except SomaNetError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
     except OSError as error:  # of the system, the standard output, or a library's own files: no traceback helps
         place = error.filename or ("what this command prints" if error.errno is not None else "a library")
         reason = error.strerror or first_line(error).removesuffix(".")
-        sys.exit(f"error: {place}: {reason}. Check its permissions and the free space, then run again.")
+        sys.exit(f"error: {printable(str(place))}: {reason}. Check its permissions and the free space, then run again.")
     except MemoryError:
         sys.exit("error: The memory does not suffice. Close other programs, use a larger computer, or smaller input.")
     except KeyboardInterrupt:

@@ -24,6 +24,7 @@ from somanet.cli import (
 from somanet.cli.guarding import guarding
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import quiet_libraries
+from somanet.core.text import printable
 
 app = typer.Typer(
     name="somanet",
@@ -58,10 +59,11 @@ def main() -> None:
     try:
         app()
     except SomaNetError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
     except OSError as error:  # of the system, not of SomaNet: no traceback helps
         where = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"error: {where}{error.strerror or first_line(error)}. Check the path, its permissions and the disk.")
+        why = f"{where}{error.strerror or first_line(error)}"
+        sys.exit(f"error: {printable(why)}. Check the path, its permissions and the disk.")
     except MemoryError:
         sys.exit("error: The memory does not suffice. Close other programs, use a larger computer, or smaller input.")
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Protection shared by all commands that write: of their inputs, and of files that SomaNet did not write."""
+"""Protection shared by all commands: of their inputs, of files that SomaNet did not write, and of the terminal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.models import ParameterInfo
 
+from somanet.cli.screen import safe_screen
 from somanet.core.foreign import check_kind, check_name
 from somanet.core.guard import guarded
 
@@ -48,7 +49,7 @@ def guarding(
             check_kind(path)
         for path in outputs:
             check_name(path)
-        with guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace) as kept:
+        with safe_screen(), guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace) as kept:
             command(**values)
             for path in kept:
                 typer.echo(f"Kept the previous file as {path}")

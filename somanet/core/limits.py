@@ -102,6 +102,7 @@ ARCHIVE_RATIO = _limit(
 TABLE_BYTES = _limit("TABLE_BYTES", 1 << 28, "bytes", "a CSV table, or a text file of tracks")
 TABLE_ROWS = _limit("TABLE_ROWS", 3_000_000, "rows", "rows of a table; spots of a TrackMate file; nodes of a GEFF")
 TABLE_COLUMNS = _limit("TABLE_COLUMNS", 1000, "columns", "columns of a table")
+LINE_BYTES = _limit("LINE_BYTES", 1 << 20, "bytes", "one line of a table")
 JSON_BYTES = _limit("JSON_BYTES", 1 << 25, "bytes", "a JSON file, zarr's metadata included")
 YAML_BYTES = _limit("YAML_BYTES", 1 << 22, "bytes", "a YAML file")
 YAML_VALUES = _limit("YAML_VALUES", 1_000_000, "values", "values of a YAML file, with every alias written out")

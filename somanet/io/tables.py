@@ -6,12 +6,13 @@ import codecs
 import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.core.foreign import file_bytes, parsing
-from somanet.core.limits import TABLE_BYTES, TABLE_COLUMNS, TABLE_ROWS
+from somanet.core.limits import LINE_BYTES, TABLE_BYTES, TABLE_COLUMNS, TABLE_ROWS
 from somanet.core.problems import FileProblem
 from somanet.core.schema import Column, Schema, check_columns
 
@@ -86,7 +87,10 @@ def table_bytes(path: Path, expected: str) -> bytes:
         FileProblem: not a regular file, too many bytes, rows or columns, or NUL bytes.
     """
     data = file_bytes(path, expected, TABLE_BYTES)
-    TABLE_ROWS.check(max(data.count(b"\n"), data.count(b"\r")), path)
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    TABLE_ROWS.check(max(len(ends), data.count(b"\r")), path)
+    longest = int(np.diff(ends, prepend=-1, append=len(data)).max())
+    LINE_BYTES.check(longest, path, declared="the longest line")
     end = data.find(b"\n")
     TABLE_COLUMNS.check(data.count(b",", 0, end if end >= 0 else len(data)) + 1, path)
     if b"\0" in data:

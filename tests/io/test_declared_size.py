@@ -58,7 +58,7 @@ def test_the_ratio_binds_above_64_mb_only() -> None:
     check_decoded_size(8192, 8192, 64 << 20, stored=1, source="a")
     check_decoded_size(8192, 8192, 65 << 20, stored=62_000, source="a")
     with pytest.raises(
-        FileProblem, match="stored in 59000 bytes, has 1155 bytes per stored byte.*IMAGE_RATIO=1155"
+        FileProblem, match=r"stored in 59000 bytes, has 1155 bytes per stored byte.*IMAGE_RATIO=1155"
     ) as error:
         check_decoded_size(8192, 8192, 65 << 20, stored=59_000, source="a")
     assert error.value.kind == "too large"

@@ -66,8 +66,8 @@ class Workspace:
             else:
                 places[change.slot] = recipes.apply(change, places[change.slot])
         self.cwd = places.get("project", folder)
-        if not self.cwd.is_dir():
-            self.cwd = folder  # the project itself became something else
+        if not (self.cwd.is_dir() and self.cwd.stat().st_mode & stat.S_IXUSR):
+            self.cwd = folder  # the project itself became something else, or a folder that no one can enter
         self.arguments = [*self._arguments(places), *extra]
         if recipe.prior:
             self._place_old_results(seeds)

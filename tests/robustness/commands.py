@@ -23,7 +23,7 @@ class Command:
         slots: kinds of input by slot, one of which is drawn.
         options: numbers and words that may be added to the line, to be refused or obeyed.
         store: it needs the project's MLflow store, and may write into it.
-        reports: it exits with 1 also to say what it found, and has written its report then.
+        reports: what it has written stays when it exits with 1: a report of what is wrong, the movies that are done.
         prior: the kind that may lie at the output before, as the results of an earlier run.
         weight: how often it is drawn.
     """
@@ -108,6 +108,7 @@ COMMANDS: dict[str, Command] = {
     "analyze cohort": Command(
         "analyze {movies} --conditions {conditions} --model {model} --engine torch --no-overlay --output {out}/results",
         {"movies": ("movies",), "conditions": ("conditions",), "model": ("model",)}, ("--reference #",), weight=0.5,
+        reports=True,
     ),
     "tracks convert": Command(
         f"tracks convert {{tracks}} {{out}}/t.xml {SCALE}", {"tracks": TRACKS}, SCALES, weight=3

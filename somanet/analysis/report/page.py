@@ -74,7 +74,7 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
         "cautions": sections.cautions(report),
         "notes": sections.notes(report),
         "embedded_note": sections.embedded_note(plan, shape, n_frames),
-        "settings_note": sections.settings_note(report.measures, data["cells"]["shifts"]),
+        "settings_note": sections.settings_note(report.measures),
         "comparison": sections.comparison(report.measures.summary, report.measures.model_summary),
         "provenance": sections.provenance(report.provenance),
         "definitions": sections.definitions(),

@@ -17,7 +17,7 @@ FEWEST_CELLS = 5
 """Resting cells that a frame's drift has to rest on: their median step has itself noise of 1.25·√2·σ/√n."""
 COMMON_MOTION = (
     "The common motion of the cells was subtracted as drift (migrate.drift = cells). Cells that all migrate in one "
-    "direction look like a moving stage: do not interpret direction, velocity, straightness or length without the images."
+    "direction look like a moving stage: do not interpret direction, velocity, straightness or length without images."
 )
 
 

@@ -33,8 +33,8 @@ SAMPLED_FRAMES, FEWEST_SAMPLED = 24, 4
 CLEAR = 0.3
 """Mean quality of registration without the fixed pattern from which the motion is believed."""
 PATTERN_PX = 3.0
-"""Rms difference of the motion with and without the fixed pattern from which the latter is believed: when the stage moves
-by less than a structure's width, the median of the frames is the background itself, smeared."""
+"""Rms difference of the motion with and without the fixed pattern from which the latter is believed: when the stage
+moves by less than a structure's width, the median of the frames is the background itself, smeared."""
 ROTATION_PX = 1.0
 """A rotation is warned about if it moves the corners by more than this, and by three standard errors."""
 
@@ -66,14 +66,14 @@ class StageDrift:
         """The result in a few numbers, for records and reports."""
         table = self.table
         measured = table[table["measured"] == 1]
-        shift = np.hypot(table["shift_y_um"], table["shift_x_um"])
+        shift = np.hypot(*table[["shift_y_um", "shift_x_um"]].to_numpy(float).T)
         known = len(measured) > 0
         return {
             "verdict": self.verdict,
             "reason": self.reason,
             "n_measured": len(measured),
             "max_um": float(shift.max()) if known else None,
-            "final_um": float(shift.iloc[-1]) if known else None,
+            "final_um": float(shift[-1]) if known else None,
             "error_um": float(measured["error_um"].max()) if known else None,
             "quality": float(measured["quality"].median()) if known else None,
             "max_rotation_deg": float(table["rotation_deg"].abs().max()) if known else None,

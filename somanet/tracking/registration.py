@@ -146,7 +146,7 @@ def background_of(
     weight = kept.astype(np.float32)
     if not kept.any():
         return None
-    image = cv2.medianBlur(image, 3)  # hot and dead pixels
+    image = np.asarray(cv2.medianBlur(image, 3), np.float32)  # hot and dead pixels
     # Masked places take no part in the blurs: a cell's light would leave a halo in the difference.
     image = image - np.float32(np.median(image[kept]))
     slow = _smoothed(image, weight, COARSE_PX)
@@ -376,8 +376,8 @@ def _normal_equations(reference_YX: Image, moved_YX: Image, weight_YX: Image, ti
     The gradient is the mean of both frames': noise in it is then independent of the noise in their difference, and the
     solution is unbiased where the steps have converged.
     """
-    mean = (reference_YX + moved_YX) / 2
-    slope_y, slope_x = np.zeros_like(mean), np.zeros_like(mean)
+    mean: Image = (reference_YX + moved_YX) / np.float32(2)
+    slope_y, slope_x = np.zeros(mean.shape, np.float32), np.zeros(mean.shape, np.float32)
     slope_y[1:-1], slope_x[:, 1:-1] = (mean[2:] - mean[:-2]) / 2, (mean[:, 2:] - mean[:, :-2]) / 2
     weighted_y, weighted_x = slope_y * weight_YX, slope_x * weight_YX
     difference = reference_YX - moved_YX

@@ -37,7 +37,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
 def test_every_result_is_there(lab: Path) -> None:
     names = {p.name for p in (lab / "out").iterdir()}
     assert names == {
-        *TABLES, "somas.csv", "labels.tif", "manifest.json", "report.html", "overlay.mp4",
+        *TABLES, "somas.csv", "drift.csv", "labels.tif", "manifest.json", "report.html", "overlay.mp4",
         "tracks_napari.csv", "tracks_ctc", "tracks_geff.geff", "tracks_trackmate.xml",
     }  # fmt: skip
     assert sorted(p.name for p in lab.iterdir()) == ["model", "movie.ome.tif", "out"]

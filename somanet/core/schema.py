@@ -8,7 +8,10 @@ from typing import Literal
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
+from somanet.core.limits import FRAMES
 
+LARGEST_ID = 2**31 - 1
+"""Of an object in a label image, and so of a track."""
 Dtype = Literal["string", "int64", "Int64", "float64"]
 """``Int64`` is an integer that may be missing; ``float64`` may be NaN; ``string`` may be empty."""
 
@@ -205,6 +208,11 @@ def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
         raise SomaNetError(
             f"{source}: expected track ids from 1 and frames from 0, found {tracks['track_id'].min()} and "
             f"{tracks['frame'].min()}. Are the columns in a different order?"
+        )
+    FRAMES.check(int(tracks["frame"].max()) + 1 if len(tracks) else 0, source, declared="the table of tracks")
+    if (tracks["track_id"] > LARGEST_ID).any():
+        raise SomaNetError(
+            f"{source}: expected track ids of 1 to {LARGEST_ID}, found {tracks['track_id'].max()}. Number them anew."
         )
     numbers = tracks[["t_h", "y_px", "x_px", "y_um", "x_um"]]
     wrong = ~(numbers.abs() < float("inf")).all(axis=1)

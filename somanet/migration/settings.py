@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from somanet.core.settings import PositiveFloat, Settings
+from somanet.core.settings import Settings
 from somanet.migration.drift import DriftSource
 
 
@@ -17,5 +17,5 @@ class MigrateSettings(Settings):
     """Direction, for example away from the explant, that angles are counted from: 0 = right, 90 = down."""
     drift: DriftSource = "image"
     """What is subtracted: `image`, the stage as the background shows it; `cells`, what resting cells do; `none`."""
-    sigma_um: PositiveFloat | None = None
+    sigma_um: Annotated[float, Field(ge=1e-6, le=1000)] | None = None
     """Localisation noise per axis; none = from the movie's own steps at rest."""

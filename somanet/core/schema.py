@@ -136,6 +136,23 @@ TRACKS = Schema(
         Column("x_um", "float64", "µm", "x_px times the pixel size"),
     ),
 )
+DRIFT = Schema(
+    "drift",
+    (
+        Column("frame", "int64", "", _FRAME),
+        Column("shift_y_px", "float64", "px", "how far the background has moved down since the first frame"),
+        Column("shift_x_px", "float64", "px", "how far it has moved right"),
+        Column("shift_y_um", "float64", "µm", "shift_y_px times the pixel size"),
+        Column("shift_x_um", "float64", "µm", "shift_x_px times the pixel size"),
+        Column("error_um", "float64", "µm", "standard error of the shift per axis, added up since the first frame"),
+        Column("rotation_deg", "float64", "°", "rotation since the first frame, clockwise as displayed; not removed"),
+        Column("rotation_error_deg", "float64", "°", "its standard error"),
+        Column("quality", "float64", "", "correlation of the registered backgrounds, 1 at best; NaN if not measured"),
+        Column("measured", "int64", "", "1 if the frame was registered; else the shift is that of the frame before"),
+        Column("applied", "int64", "", "1 if cells are linked and measured relative to this shift"),
+    ),
+)
+"""The stage, from the images: one row per frame."""
 SALTATIONS = Schema(
     "saltations",
     (

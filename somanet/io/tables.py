@@ -95,7 +95,7 @@ def table_bytes(path: Path, expected: str) -> bytes:
     TABLE_COLUMNS.check(data.count(b",", 0, end if end >= 0 else len(data)) + 1, path)
     if b"\0" in data:
         raise FileProblem(
-            f"{path}: expected {expected}, a CSV table in UTF-8, found NUL bytes. Is it damaged, or UTF-16? Save "
+            f"{path}: expected a CSV table in UTF-8 ({expected}), found NUL bytes. Is it damaged, or UTF-16? Save "
             "it as CSV."
         )
     return data

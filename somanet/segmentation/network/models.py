@@ -168,11 +168,14 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     import torch
     from safetensors.torch import load_file
 
-    check_file(path, "encoder weights", limit=WEIGHTS_BYTES)
-    with parsing(path, "encoder weights (.safetensors or .pth)"):
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        check_file(path, "encoder weights", limit=WEIGHTS_BYTES)
+        with parsing(path, "encoder weights (.safetensors or .pth)"):
+            if path.suffix == ".safetensors":
+                return dict(load_file(path))
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except SomaNetError as error:
+        raise SomaNetError(f"Cannot read encoder weights {error}") from error
     if not isinstance(state, dict):
         raise SomaNetError(f"{path} holds a {type(state).__name__}, expected a state dict: name -> tensor.")
     state = state.get("state_dict", state)

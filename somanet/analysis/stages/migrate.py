@@ -20,7 +20,13 @@ def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) 
     """Measure `tracks.csv`: `saltations.csv`, `pauses.csv`, `migration.csv` with its internals, and `summary.json`."""
     metadata = read_metadata(tracks_folder / names.MOVIE)
     tracks = read_tracks_of(tracks_folder)
-    measures = measure_movie(tracks, **settings.model_dump())
+    measures = measure_movie(
+        tracks,
+        axis_deg=settings.axis_deg,
+        remove_drift=settings.remove_drift,
+        sigma_um=settings.sigma_um,
+        definition=settings.definition(),
+    )
     found = measures.migration
     write_table(make_folder(folder) / names.SALTATIONS, found.saltations.events, SALTATION_EVENTS)
     write_table(folder / names.PAUSES, found.saltations.pauses, PAUSES)

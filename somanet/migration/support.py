@@ -1,0 +1,78 @@
+"""Whether a movie supports "saltations per hour", or another description of its motion."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from somanet.migration.frame_dropping import NAMES, Thinned
+from somanet.migration.motion_modes import CONTINUOUS, UNDECIDED, Modes
+from somanet.migration.summary import Summary
+
+MOST_CONTINUOUS = 0.15
+"""Share of the cells' time of those that keep moving, half of the undecided ones counted."""
+MOST_CHANGE = 0.25
+"""Change of corrected frequency or length at twice the frame interval."""
+MOST_DISAGREEMENT = 1.35
+"""Corrected frequency by the rule over that by the model, or the other way round."""
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether saltation numbers can be quoted.
+
+    Attributes:
+        saltations: they are supported.
+        reasons: why not, in words; empty if they are.
+        continuous_share: of the cells' time, half of the undecided ones counted; NaN without steps.
+        change: of corrected frequency or length at twice the interval, the larger one as a log ratio; NaN if unknown.
+        disagreement: corrected frequency of the detectors, the larger over the smaller; NaN if unknown.
+    """
+
+    saltations: bool
+    reasons: tuple[str, ...]
+    continuous_share: float
+    change: float
+    disagreement: float
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line for the list of warnings."""
+        if self.saltations:
+            return ()
+        return (f"Saltation numbers are not supported by this movie: {'; '.join(self.reasons)}.",)
+
+
+def support_of(modes: Modes | None, thinned: tuple[Thinned, ...], rule: Summary, model: Summary) -> Support:
+    """Check what saltation numbers rest on; limits are calibrated on simulated worlds, see ``docs/trust.md``.
+
+    Args:
+        modes: of the movie's cells.
+        thinned: corrected numbers by the rule, with frames left out.
+        rule, model: numbers by the two detectors.
+    """
+    reasons = []
+    share = math.nan
+    if modes is not None:
+        share = modes.mode_share[CONTINUOUS] + modes.mode_share[UNDECIDED] / 2
+        if share > MOST_CONTINUOUS:
+            reasons.append(
+                f"cells that keep moving, or may, make up {100 * share:.0f} % of the observed time, and their changes "
+                "of speed are taken for saltations"
+            )
+    change = math.nan
+    if len(thinned) > 1:
+        logs = {name: math.log1p(thinned[1].changes[name].value) for name in NAMES}
+        known = {name: value for name, value in logs.items() if math.isfinite(value)}
+        change = max((abs(value) for value in known.values()), default=math.nan)
+        if change > math.log1p(MOST_CHANGE):
+            whole, half = (
+                f"{one.numbers[NAMES[0]].value:.2g} per hour of {one.numbers[NAMES[1]].value:.2g} µm"
+                for one in thinned[:2]
+            )
+            reasons.append(f"with every second frame left out, they become {half} instead of {whole}")
+    values = [summary.numbers[NAMES[0]].value for summary in (rule, model)]
+    disagreement = max(values) / min(values) if all(value > 0 for value in values) else math.nan
+    if disagreement > MOST_DISAGREEMENT:
+        reasons.append(f"the rule finds {values[0]:.2g} per hour and the model {values[1]:.2g}")
+    return Support(not reasons, tuple(reasons), share, change, disagreement)

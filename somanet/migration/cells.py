@@ -182,8 +182,8 @@ def cell_table(
     A saltation counts in the frequency if its start is seen: counting those cut at both ends of a track would
     count D/T too many. The start has to follow a step at rest, so that Δt/T are missed (4 % at 10 min in 4 h).
     Incomplete saltations are in the observed and the mobile time, and not in lengths, durations and pauses.
-    One cell has few pauses, so the share of them that shows is taken from the movie. Where a rest of a frame interval is
-    no pause by definition, none is hidden.
+    One cell has few pauses, so the share of them that shows is taken from the movie. Where a rest of a frame interval
+    is no pause by definition, none is hidden.
     """
     ordered = check_tracks(tracks, "The tracks")
     by_cell = ordered.groupby("track_id", sort=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,15 @@ class Thinned:
     interval_h: float
     numbers: dict[str, Estimate]
     changes: dict[str, Estimate]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "factor": self.factor,
+            "frame_interval_min": 60 * self.interval_h,
+            "numbers": {name: one.as_dict() for name, one in self.numbers.items()},
+            "relative_changes": {name: one.as_dict() for name, one in self.changes.items()},
+        }
 
 
 def every_nth(tracks: pd.DataFrame, factor: int, phase: int) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ import pandas as pd
 from somanet.migration.kinematics import Floats, Steps
 from somanet.migration.markov import Grid, Posterior, forward_backward
 from somanet.migration.noise import REST_UM_PER_H, RUN_UM_PER_H
+from somanet.migration.summary import Estimate
 
 REST, CREEP, RUN = "rest", "creep", "run"
 STATES = (REST, CREEP, RUN)
@@ -34,8 +36,11 @@ jumps, above the second it is a walk; a cell between them stays undecided."""
 SURE = 0.9
 LEAST_RUN = 0.02
 """A cell that runs for less of its time than this has not been seen to jump."""
+LEAST_PAUSE = 0.1
+"""A cell that rests for less of its time than this, even by the saltatory model, keeps moving."""
 LEAST_SIGMA_UM = 0.05
 ITERATIONS = 25
+RESAMPLES = 1000
 STICK = 0.85
 
 
@@ -69,8 +74,8 @@ def _chain(spread: list[float], lowest: list[float], highest: list[float]) -> Ch
     k = len(spread)
     away = (1 - STICK) / max(k - 1, 1)
     change = np.full((k, k), away) + np.eye(k) * (STICK - away) if k > 1 else np.ones((1, 1))
-    arrays = (np.array(values, np.float64) for values in (spread, [0.5] * k, lowest, highest))
-    return Chain(*arrays, change, np.full(k, 1 / k))
+    start, low, high = (np.array(values, np.float64) for values in (spread, lowest, highest))
+    return Chain(start, np.full(k, 0.5), low, high, change, np.full(k, 1 / k))
 
 
 def _start_states() -> Chain:
@@ -174,12 +179,11 @@ class Modes:
     """How the cells of one movie move.
 
     Attributes:
-        cells: one row per cell: ``track_id``, ``mode`` (of :data:`MODES`), ``saltatory_chance`` (posterior of the
-            saltatory against the continuous model), ``rest_share``, ``creep_share``, ``run_share`` of its time.
+        cells: one row per cell: :data:`somanet.migration.tables.MODES`.
         step_state: (N,) most probable state of each step, of :data:`STATES`; empty across gaps.
-        state_share: share of the observed time in each state.
+        state_share: share of the observed time in each state, with 95 % intervals over cells, as below.
         state_speed_um_per_h: root mean square speed in each, the error taken off.
-        run_persistence_h: time over which a run keeps its velocity; infinite if it keeps it throughout.
+        run_persistence_h: time over which a run keeps its velocity; NaN if from step to step it keeps none or all.
         bic: Bayesian information criterion of ``saltatory``, ``continuous``, ``walk``, ``mixture``: the lower, the
             better; differences above 10 are decisive.
         best: name of the lowest.
@@ -188,20 +192,82 @@ class Modes:
 
     cells: pd.DataFrame
     step_state: np.ndarray
-    state_share: dict[str, float]
-    state_speed_um_per_h: dict[str, float]
-    run_persistence_h: float
+    state_share: dict[str, Estimate]
+    state_speed_um_per_h: dict[str, Estimate]
+    run_persistence_h: Estimate
     bic: dict[str, float]
     best: str
     mode_share: dict[str, float] = field(default_factory=dict)
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: shares, speeds and persistence with their intervals, and the models compared."""
+        return {
+            "time_share": {name: one.as_dict() for name, one in self.state_share.items()},
+            "speed_um_per_h": {name: one.as_dict() for name, one in self.state_speed_um_per_h.items()},
+            "run_persistence_h": self.run_persistence_h.as_dict(),
+            "mode_share_of_time": dict(self.mode_share),
+            "cells_by_mode": {name: int((self.cells["mode"] == name).sum()) for name in MODES},
+            "best_model": self.best,
+            "bic": dict(self.bic),
+        }
 
-def modes_of(steps: Steps, *, sigma_um: float, error_kept: float = 0.0) -> Modes | None:
+
+def _states(
+    data: _Data, found: Posterior, cell: np.ndarray, *, resamples: int, seed: int
+) -> tuple[dict[str, Estimate], dict[str, Estimate], Estimate]:
+    """Share of time and speed of each state, and the persistence of runs: ratios of sums over cells."""
+    seen = data.grid.seen
+    states = found.states * seen[:, :, None]
+    squared = (data.moved**2).sum(axis=2)[:, :, None] / 2
+    product = (data.moved[:, 1:] * data.moved[:, :-1]).sum(axis=2) / 2
+    both = found.pairs[:, :, -1, -1]
+    parts = np.concatenate(
+        [
+            states.sum(axis=1),
+            (states * squared).sum(axis=1),
+            both.sum(axis=1)[:, None],
+            (both * product).sum(axis=1)[:, None],
+        ],
+        axis=1,
+    )
+    n_cells = int(cell.max()) + 1
+    by_cell = np.zeros((n_cells, parts.shape[1]))
+    np.add.at(by_cell, cell, parts)
+    drawn = np.random.default_rng(seed).multinomial(n_cells, np.full(n_cells, 1 / n_cells), size=resamples)
+    sums = np.concatenate([np.ones((1, n_cells)), drawn]) @ by_cell
+    time, energy, pairs, shared = sums[:, :3], sums[:, 3:6], sums[:, 6], sums[:, 7]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        motion = np.where(time > 0.5, energy / time - data.error_variance, math.nan)
+        speed = np.sqrt(2 * np.maximum(motion, 0.0)) / data.interval_h
+        kept = (shared / pairs - data.error_covariance) / motion[:, 2]
+        persistence = np.where((kept > 0) & (kept < 1), -data.interval_h / np.log(kept), math.nan)
+    known = n_cells > 1
+    share = time / time.sum(axis=1, keepdims=True)
+    return (
+        {name: _estimate(share[:, k], known=known) for k, name in enumerate(STATES)},
+        {name: _estimate(speed[:, k], known=known) for k, name in enumerate(STATES)},
+        _estimate(persistence, known=known),
+    )
+
+
+def _estimate(values: Floats, *, known: bool) -> Estimate:
+    """The first value with the percentiles of the others; NaN where a twentieth of them is undefined."""
+    drawn = values[1:][np.isfinite(values[1:])]
+    if not known or not math.isfinite(values[0]) or drawn.size < 0.95 * (len(values) - 1) or not drawn.size:
+        return Estimate(float(values[0]), math.nan, math.nan)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(float(values[0]), float(min(low, values[0])), float(max(high, values[0])))
+
+
+def modes_of(
+    steps: Steps, *, sigma_um: float, error_kept: float = 0.0, resamples: int = RESAMPLES, seed: int = 0
+) -> Modes | None:
     """States of steps, and modes of cells; None without steps.
 
     Args:
         steps: of one movie, with the drift removed, taken for equally long.
         sigma_um, error_kept: of :class:`somanet.migration.noise.Localisation`.
+        resamples, seed: of the bootstrap over cells.
     """
     if not (~steps.gap).any():
         return None
@@ -213,7 +279,7 @@ def modes_of(steps: Steps, *, sigma_um: float, error_kept: float = 0.0) -> Modes
     ids, cell = np.unique(stretch_cell, return_inverse=True)
     n_steps = np.bincount(cell, weights=grid.seen.sum(axis=1))
 
-    chain, found = _fitted(data, _start_states(), ones)
+    _, found = _fitted(data, _start_states(), ones)
     states = found.states[grid.row, grid.column]
     shares = np.stack([np.bincount(cell[grid.row], weights=states[:, k], minlength=len(ids)) for k in range(3)], axis=1)
     step_state = np.full(len(steps), "", dtype=object)
@@ -246,17 +312,18 @@ def modes_of(steps: Steps, *, sigma_um: float, error_kept: float = 0.0) -> Modes
     }
     part = shares / n_steps[:, None]
     running = np.bincount(cell, weights=(posteriors[0].states[:, :, 1] * grid.seen).sum(axis=1)) / n_steps
+    saltatory = np.where(running > 1 - LEAST_PAUSE, 0.0, saltatory)
     mode = np.where(saltatory >= SURE, SALTATORY, np.where(saltatory <= 1 - SURE, CONTINUOUS, UNDECIDED))
     mode = np.where((saltatory >= SURE) & (running < LEAST_RUN), RESTING, mode)
     table = pd.DataFrame({"track_id": ids, "mode": mode, "saltatory_chance": saltatory})
     table = table.assign(**{f"{name}_share": part[:, k] for k, name in enumerate(STATES)})
-    kept = float(chain.shared[2])
+    share, speed, persistence = _states(data, found, cell, resamples=resamples, seed=seed)
     return Modes(
         cells=table,
         step_state=step_state,
-        state_share={name: float(shares[:, k].sum() / n) for k, name in enumerate(STATES)},
-        state_speed_um_per_h={name: float(math.sqrt(2) * chain.spread[k]) for k, name in enumerate(STATES)},
-        run_persistence_h=-data.interval_h / math.log(kept) if 0 < kept < 1 else 0.0,
+        state_share=share,
+        state_speed_um_per_h=speed,
+        run_persistence_h=persistence,
         bic=bic,
         best=min(bic, key=lambda name: bic[name]),
         mode_share={name: float(n_steps[mode == name].sum() / n) for name in MODES},

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -84,6 +85,27 @@ class Localisation:
             return ()
         few = f"The localisation error rests on {self.n_windows} stretches of up to {WINDOW} steps"
         return (f"{few}; {FEWEST_WINDOWS} are needed to know it.",)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: undefined ones are None."""
+
+        def known(value: float) -> float | None:
+            return value if math.isfinite(value) else None
+
+        shares = {"rest": self.rest_share, "creep": self.creep_share, "run": self.run_share}
+        return {
+            "sigma_um": {"value": known(self.sigma_um), "interval95": [known(self.low_um), known(self.high_um)]},
+            "given": self.given,
+            "error_kept": known(self.error_kept),
+            "from_covariance_um": known(self.from_covariance_um),
+            "correlation_of_slow_steps": known(self.step_correlation),
+            "cells_rest": self.rests,
+            "time_share_of_stretches": {
+                name: {"value": known(share[0]), "interval95": [known(share[1]), known(share[2])]}
+                for name, share in shares.items()
+            },
+            "n_stretches": self.n_windows,
+        }
 
     @property
     def step_sigma_um(self) -> float:
@@ -287,7 +309,7 @@ def _shares(likelihood: Floats, weights: Floats, duration: Floats) -> Floats:
     time = duration @ posterior
     spreads = _COMPONENT_SPREADS
     kinds = (spreads < REST_UM_PER_H, (spreads >= REST_UM_PER_H) & (spreads < RUN_UM_PER_H), spreads >= RUN_UM_PER_H)
-    return np.array([time[kind].sum() for kind in kinds]) / time.sum()
+    return np.asarray([time[kind].sum() for kind in kinds], np.float64) / float(time.sum())
 
 
 def sigma_from_covariance(groups: list[Windows]) -> tuple[float, float]:

@@ -74,10 +74,10 @@ def test_states_of_steps_are_those_drawn() -> None:
     """A fifth of the time in jumps of 72 µm/h; walks of 24·exp(0.4²/2) = 26 µm/h run or creep and never rest."""
     saltatory = found(movie("s" * 10, seed=3))
     drawn = np.concatenate([saltating(np.random.default_rng(9), 70) for _ in range(400)])
-    assert saltatory.state_share["run"] == pytest.approx((drawn > 0).mean(), abs=0.05)
-    assert saltatory.state_speed_um_per_h["run"] == pytest.approx(72, rel=0.1)
+    assert saltatory.state_share["run"].value == pytest.approx((drawn > 0).mean(), abs=0.05)
+    assert saltatory.state_speed_um_per_h["run"].value == pytest.approx(72, rel=0.1)
     walk = found(movie("w" * 10, seed=3))
-    assert walk.state_share["rest"] < 0.03
+    assert walk.state_share["rest"].value < 0.03
 
 
 def test_shares_are_whole_and_states_are_empty_across_gaps_only() -> None:
@@ -85,7 +85,7 @@ def test_shares_are_whole_and_states_are_empty_across_gaps_only() -> None:
     tracks = tracks[tracks["frame"] != 30]
     steps = steps_of(tracks)
     modes = found(tracks)
-    assert sum(modes.state_share.values()) == pytest.approx(1)
+    assert sum(one.value for one in modes.state_share.values()) == pytest.approx(1)
     assert sum(modes.mode_share.values()) == pytest.approx(1)
     assert ((modes.step_state == "") == steps.gap).all()
 

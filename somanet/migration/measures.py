@@ -11,6 +11,7 @@ import pandas as pd
 from somanet.core.errors import SomaNetError
 from somanet.migration.cells import Migration, migration_of, noise_of
 from somanet.migration.direction import Autocorrelation, Direction, direction_autocorrelation, direction_of
+from somanet.migration.exchanges import n_exchanges
 from somanet.migration.frame_dropping import Thinned, frame_dropping
 from somanet.migration.kinematics import drift_of, steps_of
 from somanet.migration.motion_modes import Modes, modes_of
@@ -100,7 +101,7 @@ def measure_movie(
         for found, detector in zip((rule, model), DETECTORS, strict=True)
     )
     modes = modes_of(steps, sigma_um=noise.sigma_um, error_kept=noise.error_kept)
-    support = support_of(modes, thinned, summary, model_summary)
+    support = support_of(modes, thinned, summary, model_summary, n_exchanges(steps))
     msd = msd_of(still)
     walk = _walk(msd, rule.noise.sigma_um)
     warnings = [*support.warnings, *rule.warnings, *model.warnings, *summary.warnings, *(walk.warnings if walk else ())]

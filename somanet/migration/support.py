@@ -9,12 +9,14 @@ from somanet.migration.frame_dropping import NAMES, Thinned
 from somanet.migration.motion_modes import CONTINUOUS, UNDECIDED, Modes
 from somanet.migration.summary import Summary
 
-MOST_CONTINUOUS = 0.15
+MOST_CONTINUOUS = 0.3
 """Share of the cells' time of those that keep moving, half of the undecided ones counted."""
 MOST_CHANGE = 0.25
 """Change of corrected frequency or length at twice the frame interval."""
-MOST_DISAGREEMENT = 1.35
+MOST_DISAGREEMENT = 1.2
 """Corrected frequency by the rule over that by the model, or the other way round."""
+MOST_EXCHANGES = 0.02
+"""Pairs of steps that look like two tracks that exchanged cells, over the number of saltations."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Support:
         continuous_share: of the cells' time, half of the undecided ones counted; NaN without steps.
         change: of corrected frequency or length at twice the interval, the larger one as a log ratio; NaN if unknown.
         disagreement: corrected frequency of the detectors, the larger over the smaller; NaN if unknown.
+        exchanges: of cells between two tracks, see :func:`somanet.migration.exchanges.n_exchanges`.
     """
 
     saltations: bool
@@ -34,6 +37,7 @@ class Support:
     continuous_share: float
     change: float
     disagreement: float
+    exchanges: int
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -43,13 +47,16 @@ class Support:
         return (f"Saltation numbers are not supported by this movie: {'; '.join(self.reasons)}.",)
 
 
-def support_of(modes: Modes | None, thinned: tuple[Thinned, ...], rule: Summary, model: Summary) -> Support:
+def support_of(
+    modes: Modes | None, thinned: tuple[Thinned, ...], rule: Summary, model: Summary, exchanges: int
+) -> Support:
     """Check what saltation numbers rest on; limits are calibrated on simulated worlds, see ``docs/trust.md``.
 
     Args:
         modes: of the movie's cells.
         thinned: corrected numbers by the rule, with frames left out.
         rule, model: numbers by the two detectors.
+        exchanges: of cells between two tracks.
     """
     reasons = []
     share = math.nan
@@ -75,4 +82,8 @@ def support_of(modes: Modes | None, thinned: tuple[Thinned, ...], rule: Summary,
     disagreement = max(values) / min(values) if all(value > 0 for value in values) else math.nan
     if disagreement > MOST_DISAGREEMENT:
         reasons.append(f"the rule finds {values[0]:.2g} per hour and the model {values[1]:.2g}")
-    return Support(not reasons, tuple(reasons), share, change, disagreement)
+    if exchanges > MOST_EXCHANGES * rule.n_events:
+        reasons.append(
+            f"{exchanges} times two tracks seem to exchange their cells, which looks like two saltations: correct them"
+        )
+    return Support(not reasons, tuple(reasons), share, change, disagreement, exchanges)

@@ -10,8 +10,8 @@ from somanet.migration.motion_modes import CONTINUOUS, UNDECIDED, Modes
 from somanet.migration.summary import Summary
 
 MOST_CONTINUOUS = 0.3
-"""Share of the cells' time of those that keep moving, half of the undecided ones counted. Cells that creep fast but jump
-clearly are among them, so it takes a lesser sign of the other two as well."""
+"""Share of the cells' time of those that keep moving, half of the undecided ones counted. Cells that creep fast but
+jump clearly are among them, so it takes a lesser sign of the other two as well."""
 LESSER_CHANGE, LESSER_DISAGREEMENT = 0.1, 1.1
 MOST_CHANGE = 0.25
 """Change of corrected frequency or length at twice the frame interval."""

@@ -80,7 +80,7 @@ def warning_rates(scores: pd.DataFrame) -> dict[str, float]:
     by_world = scores.groupby(["world", "interval_min"])[["frequency_error", "length_error"]].transform("mean").abs()
     bias = np.fmax(by_world["frequency_error"], by_world["length_error"].fillna(0.0))
     warned = ~scores["supported"].astype(bool)
-    rates = {}
+    rates: dict[str, float] = {}
     for name, chosen in (("large", bias > LARGE), ("small", bias < SMALL)):
         rates |= {f"{name}_warned": float(warned[chosen].mean()), f"{name}_movies": float(chosen.sum())}
     return rates

@@ -20,7 +20,8 @@ from tests.analysis.worlds import HEIGHT, N_FRAMES, WIDTH, frames_TYX, save_movi
 from tests.worlds import somanet
 
 TABLES = (
-    "tracks.csv", "saltations.csv", "pauses.csv", "modes.csv", "migration.csv", "migration_internals.csv", "summary.json",
+    "tracks.csv", "saltations.csv", "pauses.csv", "modes.csv", "migration.csv", "migration_internals.csv",
+    "summary.json",
 )  # fmt: skip
 QUICK = ("--no-report", "--no-overlay")
 EXPORTS = [word for kind in ("napari", "ctc", "geff", "trackmate") for word in ("--export", kind)]

@@ -12,6 +12,7 @@ TRACKING = "tracking.json"
 DRIFT = "drift.csv"
 SALTATIONS = "saltations.csv"
 PAUSES = "pauses.csv"
+MODES = "modes.csv"
 MIGRATION = "migration.csv"
 MIGRATION_INTERNALS = "migration_internals.csv"
 SUMMARY = "summary.json"
@@ -32,7 +33,7 @@ EXPORTS = {
 
 RESULTS = Kind(record=MANIFEST, what="results of an analysis")
 ALL = (
-    SOMAS, LABELS_TIFF, LABELS_ZARR, TRACKS, DRIFT, SALTATIONS, PAUSES, MIGRATION, MIGRATION_INTERNALS, SUMMARY, REPORT,
-    OVERLAY, MANIFEST,
+    SOMAS, LABELS_TIFF, LABELS_ZARR, TRACKS, DRIFT, SALTATIONS, PAUSES, MODES, MIGRATION, MIGRATION_INTERNALS, SUMMARY,
+    REPORT, OVERLAY, MANIFEST,
 )  # fmt: skip
 """Files that an analysis writes, or may write, besides :data:`EXPORTS`."""

@@ -60,6 +60,7 @@ def record_movie(
     ) as run:
         metrics = {f"migration_{name}": value["value"] for name, value in summary["numbers"].items()}
         metrics |= {f"migration_{name}": summary[name] for name in ("n_cells", "n_events")}
+        metrics["migration_saltations_supported"] = float(summary["saltations_supported"])
         for kind, values in scores.items():
             metrics |= {f"tracks_{kind}_{name}": values[name] for name in SCORES}
         run.log_metrics({name: float(value) for name, value in metrics.items() if value is not None and value == value})

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from somanet.analysis.movie import AnalysisNetworks, Options
     from somanet.analysis.source import MovieSource
     from somanet.migration.measures import Measures
+    from somanet.migration.summary import Estimate
 
 
 def analyze(
@@ -56,6 +57,10 @@ def analyze(
         Literal["image", "cells", "none"],
         typer.Option(help="Drift to subtract: the stage's by the background, the resting cells', or none."),
     ] = "image",
+    preset: Annotated[
+        str | None,
+        typer.Option(help="A published definition of rest and motion: somanet (the default) or vaswani2019."),
+    ] = None,
     assignments: Annotated[list[str] | None, set_option("track.max_step_um=30, migrate.sigma_um=0.5")] = None,
     conditions: Annotated[
         Path | None, typer.Option(help="CSV movie,donor,group for several movies, for comparisons.")
@@ -73,7 +78,7 @@ def analyze(
     from somanet.core.results import check_results
 
     options = _options(
-        {"axis_deg": axis_deg, "drift": drift},
+        {"axis_deg": axis_deg, "drift": drift} | ({} if preset is None else {"preset": preset}),
         assignments or [],
         export or [],
         report=report,
@@ -180,16 +185,20 @@ def _print_summary(measures: Measures, folder: Path) -> None:
     from somanet.analysis.stages.files import read_metadata
 
     numbers = measures.summary.numbers
+    supported, modes = measures.support.saltations, measures.modes
+    if not supported and modes is not None:
+        for state, words in (("rest", "time at rest"), ("creep", "time creeping"), ("run", "time running")):
+            _print_number(words, modes.state_share[state], " %", factor=100.0)
+        _print_number("speed while running", modes.state_speed_um_per_h["run"], " µm/h")
+        _print_number("velocity kept for", modes.run_persistence_h, " h")
     for name, words, unit in (
         ("frequency_corrected_per_h", "saltations per hour, corrected", ""),
         ("mean_length_corrected_um", "saltation length, corrected", " µm"),
         ("mobile_speed_corrected_um_per_h", "speed when mobile, corrected", " µm/h"),
         ("average_speed_um_per_h", "average speed", " µm/h"),
     ):
-        found = numbers[name]
-        if found.value == found.value:
-            interval = f"  [{found.low:.3g}, {found.high:.3g}]" if found.low == found.low else ""
-            typer.echo(f"{words:>30}  {found.value:.3g}{unit}{interval}")
+        doubtful = not supported and name != "average_speed_um_per_h"
+        _print_number(words, numbers[name], unit, remark="  not supported" if doubtful else "")
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
     n_events = measures.summary.n_events
     typer.echo(f"cells observed long enough: {n_cells}, too briefly: {n_short}; saltations: {n_events}")
@@ -198,6 +207,13 @@ def _print_summary(measures: Measures, folder: Path) -> None:
     typer.echo(f"Written: {folder} ({', '.join(sorted(read_metadata(folder / MANIFEST)['files']))})")
     if (folder / "report.html").exists():
         typer.echo(f"Next: open {folder / 'report.html'} in a browser")
+
+
+def _print_number(words: str, found: Estimate, unit: str, *, factor: float = 1.0, remark: str = "") -> None:
+    if found.value == found.value:
+        low, high = factor * found.low, factor * found.high
+        interval = f"  [{low:.3g}, {high:.3g}]" if low == low else ""
+        typer.echo(f"{words:>30}  {factor * found.value:.3g}{unit}{interval}{remark}")
 
 
 def _cohort(folders: dict[str, Path], conditions: Any, reference: str | None, output: Path) -> None:

@@ -19,7 +19,10 @@ from somanet.io.movies import open_movie
 from tests.analysis.worlds import HEIGHT, N_FRAMES, WIDTH, frames_TYX, save_movie
 from tests.worlds import somanet
 
-TABLES = ("tracks.csv", "saltations.csv", "pauses.csv", "migration.csv", "migration_internals.csv", "summary.json")
+TABLES = (
+    "tracks.csv", "saltations.csv", "pauses.csv", "modes.csv", "migration.csv", "migration_internals.csv",
+    "summary.json",
+)  # fmt: skip
 QUICK = ("--no-report", "--no-overlay")
 EXPORTS = [word for kind in ("napari", "ctc", "geff", "trackmate") for word in ("--export", kind)]
 

@@ -13,6 +13,7 @@ from somanet.analysis.stages.files import scale_of
 from somanet.analysis.stages.track import write_labels_of
 from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, write_json
+from somanet.core.hashing import sha256_tree
 from somanet.segmentation.inference.video import find_blank_frames
 from somanet.tracking.exchange import write_csv
 
@@ -41,7 +42,8 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
     write_csv(folder / names.TRACKS, tracks)
     with source.open() as movie:
         blank = find_blank_frames(movie)
-    write_json(folder / names.SEGMENTATION, {"blank_frames": list(blank), "tracks_from": tracks_file.name})
+    given = {"tracks_from": tracks_file.name, "tracks_sha256": sha256_tree(tracks_file)}
+    write_json(folder / names.SEGMENTATION, {"blank_frames": list(blank), **given})
     tracking = {"n_tracks": int(tracks["track_id"].nunique()), "n_points": len(tracks), "format": kind}
     write_json(folder / names.TRACKING, tracking)
     return tracking

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.progress import counted
 from somanet.core.schema import SOMAS
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import Movie
@@ -54,13 +55,11 @@ def label_movie(
     Raises:
         SomaNetError: a frame cannot be read, or the labels cannot be written.
     """
-    from tqdm import tqdm
-
     from somanet.segmentation.inference.diameters import diameter_when_downscaled
     from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
 
-    blank = find_blank_frames(tqdm(movie, desc="checking frames", unit="frame", disable=None, leave=False))
-    frames = tqdm(movie, desc="segmenting", unit="frame", disable=None)
+    blank = find_blank_frames(counted(movie, movie.n_frames, doing="checking", unit="frame"))
+    frames = counted(movie, movie.n_frames, doing="segmenting", unit="frame")
     watch = _Watch(movie.n_frames, blank)
     write_label_movie(
         path,

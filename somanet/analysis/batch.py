@@ -14,7 +14,11 @@ from somanet.core.errors import SomaNetError, first_line
 from somanet.core.files import json_object
 from somanet.core.progress import part_of
 from somanet.core.results import check_results
+from somanet.io.problems import FileProblem
 from somanet.migration.measures import Measures
+
+CHOICE = "wrong shape"
+"""The kind of a file's problem that an option solves: which channel, which plane."""
 
 
 @dataclass
@@ -36,10 +40,11 @@ class Batch:
     kept: dict[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Find out, before hours of work, what can be analysed; unreadable movies become :attr:`problems`.
+        """Find out, before hours of work, what can be analysed; damaged movies become :attr:`problems`.
 
         Raises:
-            SomaNetError: a scale is unknown, or results would damage what is in a folder, which only the user settles.
+            SomaNetError: a scale, a channel or a plane is not given, or results would damage what is in a folder: what
+                only the user can settle.
         """
         for source in self.sources:
             folder = self.folders[source.name]
@@ -50,25 +55,29 @@ class Batch:
             try:
                 movie = source.open()
             except SomaNetError as error:
+                if isinstance(error, FileProblem) and error.kind == CHOICE:
+                    raise
                 self.problems[source.name] = str(error)
                 continue
             with movie:
                 source.calibration(movie)
+        self._refuse_if_none_is_left()
 
     def check_network(self, network: AnalysisNetworks) -> None:
-        """Set movies aside that the network is not meant for.
+        """Refuse movies that the network is not meant for; those whose frames are damaged become :attr:`problems`.
 
         Raises:
-            SomaNetError: none is left, with the reason of the first.
+            SomaNetError: a movie is outside the network's intended use, or none can be read.
         """
+        if self.options.any_modality:
+            return
         for source in self._open():
-            if not self.options.any_modality:
-                try:
-                    check_intended_use([source], network.segmenter.intended_use)
-                except SomaNetError as error:
-                    self.problems[source.name] = str(error)
-        if self.problems and not self._open() and not self.kept:
-            raise SomaNetError(next(iter(self.problems.values())))
+            try:
+                source.sample()
+            except SomaNetError as error:
+                self.problems[source.name] = str(error)
+        self._refuse_if_none_is_left()
+        check_intended_use(self._open(), network.segmenter.intended_use)
 
     def run(
         self,
@@ -123,6 +132,10 @@ class Batch:
     def notes(self) -> list[str]:
         """What the reader of the cohort has to know: which movies are missing."""
         return [f"{name} is missing: it could not be analysed. {problem}" for name, problem in self.problems.items()]
+
+    def _refuse_if_none_is_left(self) -> None:
+        if self.problems and not self._open() and not self.kept:
+            raise SomaNetError(next(iter(self.problems.values())))
 
     def _open(self) -> list[MovieSource]:
         return [one for one in self.sources if one.name not in self.problems and one.name not in self.kept]

@@ -14,12 +14,15 @@ import pytest
 from somanet.analysis import names
 from somanet.analysis.cohort.results import find_results, read_results
 from somanet.analysis.cohort.write import Question, build_cohort
+from somanet.analysis.cohort.tables import COMPARISON
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file, sha256_tree
+from somanet.core.markdown import table
 from somanet.migration.groups import COMPARED, PAIRED_T, WELCH
 from somanet.provenance.trace.trace import trace
 from tests.analysis.cohort.worlds import conditions, question, save_study
 from tests.analysis.worlds import save_results, tracks
+from tests.markdown_tables import unpadded
 
 FILES = {
     "movies.csv", "donors.csv", "cells.csv", "summary.json", "comparison.csv", "comparison.json", "figures",
@@ -272,3 +275,10 @@ def test_the_conditions_are_not_written_over(study: Path, tmp_path: Path) -> Non
     with pytest.raises(SomaNetError, match=r"donors\.csv"):
         build_cohort(folders, out, Question(path, "control"))
     assert sha256_file(path) == before
+
+
+def test_the_docs_list_every_column_of_the_comparison() -> None:
+    """When this fails, what it prints belongs into the page."""
+    rows = [(f"`{column.name}`", column.meaning) for column in COMPARISON.columns]
+    page = Path(__file__).resolve().parents[3] / "docs" / "analysis.md"
+    assert unpadded(table(("column", "meaning"), rows)) in unpadded(page.read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from somanet.analysis import names
 from somanet.analysis.stages.migrate import migrate_movie
 from somanet.core.calibration import Calibration, FileCalibration
-from somanet.core.files import make_folder, write_json
+from somanet.core.files import make_folder, read_json, write_json
 from somanet.core.results import hashes_of
 from somanet.core.schema import TRACKS
 from somanet.io.movies import write_movie
@@ -58,15 +59,19 @@ def save_results(
     interval_min: float = 10.0,
     side_px: int = 1000,
     corrected: bool = False,
+    summary: Mapping[str, object] | None = None,
     **about: object,
 ) -> Path:
-    """The results of an analysis of a movie's tracks; further values replace those of the manifest."""
+    """The results of an analysis of a movie's tracks, with further values in `summary.json` and in the manifest."""
     make_folder(folder)
     movie = {"movie": folder.name, "n_frames": 60, "pixel_size_um": 1.0, "frame_interval_min": interval_min}
     write_json(folder / names.MOVIE, movie)
     write_table(folder / names.TRACKS, table, TRACKS)
     migrate_movie(folder, folder, MigrateSettings(remove_drift=False))
     (folder / names.MOVIE).unlink()
+    if summary:
+        measured = read_json(folder / names.SUMMARY, expected="a summary")
+        write_json(folder / names.SUMMARY, {**measured, **summary})
     source = {**movie, "file": f"{folder.name}.tif", "sha256": "1" * 64, "shape_YX": [side_px, side_px + 100]}
     manifest = {
         "somanet": "0.1.0",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,10 +192,25 @@ def _numbers(summary: Summary) -> dict[str, float]:
 
 
 def by_model(cohort: Cohort, comparison: Comparison) -> float:
-    """The difference by the second detector: of donors' means of their movies' numbers, weighted by cells.
+    """The difference by the second detector; NaN where it has no number for a donor that counts."""
+    return _difference_of(cohort, comparison, lambda summary: summary.get("model", {}).get(comparison.number, {}))
 
-    NaN where the model has no number for a donor that the comparison counts.
-    """
+
+def by_every_second_frame(cohort: Cohort, comparison: Comparison) -> float:
+    """The difference with every second frame left out; NaN where movies were not measured so."""
+
+    def thinned(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+        intervals = summary.get("frame_dropping", {}).get("rule", [])
+        numbers = next((one["numbers"] for one in intervals if one["factor"] == 2), {})
+        return dict(numbers.get(comparison.number, {}))
+
+    return _difference_of(cohort, comparison, thinned)
+
+
+def _difference_of(
+    cohort: Cohort, comparison: Comparison, number_of: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> float:
+    """Between groups, of the means of donors' means of a number of their movies, weighted by cells."""
     means = []
     for group in comparison.groups:
         values = []
@@ -203,7 +218,7 @@ def by_model(cohort: Cohort, comparison: Comparison) -> float:
         for donor in counted["donor"]:
             mine = cohort.movies[(cohort.movies["group"] == group) & (cohort.movies["donor"].astype(str) == donor)]
             found = [
-                (_model_value(cohort.results[row["movie"]].summary, comparison.number), row["n_cells"])
+                (_value(number_of(cohort.results[row["movie"]].summary)), row["n_cells"])
                 for row in mine.to_dict("records")
             ]
             known = [(value, n) for value, n in found if math.isfinite(value) and n > 0]
@@ -213,8 +228,8 @@ def by_model(cohort: Cohort, comparison: Comparison) -> float:
     return means[1] - means[0]
 
 
-def _model_value(summary: Mapping[str, Any], number: str) -> float:
-    value = summary.get("model", {}).get(number, {}).get("value")
+def _value(number: Mapping[str, Any]) -> float:
+    value = number.get("value")
     return math.nan if value is None else float(value)
 
 
@@ -227,6 +242,11 @@ def _warnings(
 ) -> Iterator[str]:
     if unused:
         yield f"No results for {len(unused)} movies of the conditions: {listed(unused)}."
+    if unsupported := [name for name, one in results.items() if one.summary.get("saltations_supported") is False]:
+        yield (
+            f"In {len(unsupported)} of {len(results)} movies the data do not support saltations per hour: "
+            f"{listed(unsupported)}. Their reports say why."
+        )
     intervals = frame_intervals_min(movies.assign(frame_interval_h=movies["frame_interval_min"] / 60))
     if len(intervals) > 1:
         yield (

@@ -9,7 +9,7 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from somanet.analysis.cohort.gather import Cohort, by_model
+from somanet.analysis.cohort.gather import Cohort, by_every_second_frame, by_model
 from somanet.analysis.report.definitions import METHODS, MISSING, in_words, label_of
 from somanet.migration.groups import Comparison
 from somanet.migration.summary import UNITS
@@ -145,7 +145,7 @@ COMPARED_HEADS = (
 )  # fmt: skip
 SENSITIVITY_HEADS = (
     "Number", "Groups", "Difference", "Without one donor: from", "to", "greatest p", "without",
-    "By the model (second detector)", "Mixed model", "95 % interval", "p", "Model",
+    "By the model (second detector)", "With every second frame", "Mixed model", "95 % interval", "p", "Model",
 )  # fmt: skip
 
 
@@ -184,8 +184,8 @@ def _checked(cohort: Cohort, one: Comparison) -> tuple[str, ...]:
     if not mixed.problem:
         fitted = (_signed(mixed.difference), _interval_of(mixed.low, mixed.high), _p(mixed.p_value), mixed.terms)
     pair = f"{one.groups[1]} less {one.groups[0]}"
-    by = _signed(by_model(cohort, one))
-    return (label_of(one.number)[0], pair, _signed(one.difference), *without, by, *fitted)
+    others = _signed(by_model(cohort, one)), _signed(by_every_second_frame(cohort, one))
+    return (label_of(one.number)[0], pair, _signed(one.difference), *without, *others, *fitted)
 
 
 def _interval_of(low: float, high: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from somanet.analysis.cohort.gather import Cohort, by_model
+from somanet.analysis.cohort.gather import Cohort, by_every_second_frame, by_model
 from somanet.core.schema import Column, Schema
 from somanet.migration.groups import Comparison, LeaveOneOut
 from somanet.migration.summary import UNITS
@@ -38,6 +38,9 @@ COMPARISON = Schema(
         Column("p_adjusted", "float64", "", "corrected for all tests of the table"),
         Column("correction", "string", "", "how, and over how many tests"),
         Column("difference_by_model", "float64", "", "by the second detector, the hidden Markov model"),
+        Column(
+            "difference_every_second_frame", "float64", "", "with every second frame left out; empty if not measured"
+        ),
         Column("without_one_donor_low", "float64", "", "least difference when one donor is left out"),
         Column("without_one_donor_high", "float64", "", "greatest one"),
         Column("without_one_donor_p", "float64", "", "greatest p when one donor is left out"),
@@ -86,6 +89,7 @@ def _row(cohort: Cohort, one: Comparison) -> dict[str, Any]:
         "p_adjusted": one.p_adjusted,
         "correction": one.correction,
         "difference_by_model": by_model(cohort, one),
+        "difference_every_second_frame": by_every_second_frame(cohort, one),
         "without_one_donor_low": without.low,
         "without_one_donor_high": without.high,
         "without_one_donor_p": without.p_value,

@@ -13,8 +13,8 @@ import pytest
 
 from somanet.analysis import names
 from somanet.analysis.cohort.results import find_results, read_results
-from somanet.analysis.cohort.write import Question, build_cohort
 from somanet.analysis.cohort.tables import COMPARISON
+from somanet.analysis.cohort.write import Question, build_cohort
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file, sha256_tree
 from somanet.core.markdown import table
@@ -210,6 +210,25 @@ def test_movies_that_were_not_analysed_alike_are_pointed_out(copy: Path) -> None
     warnings = json.loads((copy / names.COHORT_RECORD).read_text(encoding="utf-8"))["warnings"]
     assert any("migrate.axis_deg differs (0.0; 90.0)" in text for text in warnings)
     assert any("the network differs" in text for text in warnings)
+
+
+def test_numbers_of_every_second_frame_are_compared_where_movies_have_them(copy: Path) -> None:
+    """1 + donor in controls, 1.5 + donor in patients, two equal movies each: half a saltation per hour more."""
+    assert pd.isna(row(copy)["difference_every_second_frame"])
+    for group, jumps, level in (("control", 3, 1.0), ("patient", 6, 1.5)):
+        for donor in range(3):
+            for movie in range(2):
+                numbers = {"frequency_corrected_per_h": {"value": level + donor}}
+                dropping = {"rule": [{"factor": 1, "numbers": {}}, {"factor": 2, "numbers": numbers}]}
+                save_results(
+                    copy / f"{group}{donor}{movie}",
+                    tracks(4, seed=100 * donor + movie + jumps, jumps=jumps + (donor == 2)),
+                    summary={"frame_dropping": dropping, "saltations_supported": donor < 2},
+                )
+    rebuild(copy)
+    assert row(copy)["difference_every_second_frame"] == pytest.approx(0.5)
+    warnings = json.loads((copy / names.COHORT_RECORD).read_text(encoding="utf-8"))["warnings"]
+    assert any(text.startswith("In 4 of 12 movies the data do not support saltations") for text in warnings)
 
 
 def test_donors_with_ids_in_both_groups_are_six_unless_paired(copy: Path) -> None:

@@ -147,8 +147,8 @@ def cohort_methods(
             "Sensitivity: every comparison was repeated without each donor; with the second detector of saltations, a "
             "hidden Markov model; with every second frame left out, where the movies were measured so; and by a linear "
             "mixed model of the movies' numbers with random intercepts of donors (and of batches, where they are "
-            "named), fitted by restricted maximum likelihood (statsmodels), with t intervals whose degrees of freedom are "
-            "those between donors."
+            "named), fitted by restricted maximum likelihood (statsmodels), with t intervals whose degrees of freedom "
+            "are those between donors."
         )
         cited += ["hedges", "statsmodels", *(["welch"] if WELCH in tests else [])]
         cited += [name for name in (HOLM, BENJAMINI_HOCHBERG) if any(name in words for words in corrections)]

@@ -49,7 +49,7 @@ def test_a_cohort_of_given_tracks_from_simulation_to_trace(tmp_path: Path, capsy
     """The patients' jumps are half as long and as frequent; no network is needed, as the true tracks are given."""
     groups = ("--group", "control:somas_per_mm2=150", "--group", "patient:somas_per_mm2=150,jump_length_um=12")
     assert somanet("simulate", "--output", "sim", *SIZES, *groups, "--donors", "3", "--seed", "4", cwd=tmp_path) is None
-    for movie in sorted((tmp_path / "sim" / "movies").iterdir()):
+    for movie in sorted((tmp_path / "sim" / "movies").glob("*.ome.tif")):
         name = movie.name.removesuffix(".ome.tif")
         given = ("--tracks", f"sim/truth/{name}/tracks.csv", "--no-report", "--no-overlay")
         assert somanet("analyze", movie, "--output", f"study/{name}", *given, cwd=tmp_path) is None

@@ -106,6 +106,8 @@ def simulate(
 
 def _group(text: str) -> tuple[str, dict[str, float]]:
     """`patient:jump_length_um=15` as a name and its effects."""
+    from somanet.core.names import is_entry
+
     name, _, rest = text.partition(":")
     effects = {}
     for one in filter(None, rest.split(",")):
@@ -114,7 +116,7 @@ def _group(text: str) -> tuple[str, dict[str, float]]:
             effects[setting.strip()] = float(value)
         except ValueError as error:
             raise SomaNetError(f"--group {text}: expected SETTING=NUMBER after the colon, found {one!r}.") from error
-    if not name or "/" in name or name[0] == ".":
+    if not is_entry(name) or name[0] == ".":
         raise SomaNetError(f"--group {text}: expected a name before the colon that can be part of a file's.")
     return name, effects
 

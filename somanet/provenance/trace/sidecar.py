@@ -82,7 +82,7 @@ class SidecarReader:
     def _cohort(self, path: Path, folder: Path) -> Record | None:
         """The record of the results of a cohort, or of a file among them; its movies' folders have their own."""
         written = json_object(folder / COHORT)
-        if not {"somanet", "movies", "files", "code"} <= set(written):
+        if not {"somanet", "movies", "files", "code"} <= set(written) or not _complete(written["movies"]):
             return None
         files: dict[str, str] = written["files"]
         names = list(files) if path == folder else [path.relative_to(folder).parts[0]]
@@ -169,6 +169,12 @@ class SidecarReader:
         missing = () if written["model_sha256"] else ("the label images have no record of the network",)
         record = Record({"somanet": written["somanet"]}, tuple(origins), missing=missing)
         return Record(origins=(Node("scores", shown(path, self.root), record=record),))
+
+
+def _complete(movies: Any) -> bool:
+    """Whether a cohort's record names the results of every movie."""
+    keys = {"results", "manifest_sha256"}
+    return isinstance(movies, dict) and all(isinstance(one, dict) and keys <= set(one) for one in movies.values())
 
 
 def _moved(code: Mapping[str, Any]) -> tuple[str, ...]:

@@ -201,7 +201,7 @@ def by_every_second_frame(cohort: Cohort, comparison: Comparison) -> float:
 
     def thinned(summary: Mapping[str, Any]) -> Mapping[str, Any]:
         intervals = summary.get("frame_dropping", {}).get("rule", [])
-        numbers = next((one["numbers"] for one in intervals if one["factor"] == 2), {})
+        numbers: Mapping[str, Any] = next((one["numbers"] for one in intervals if one["factor"] == 2), {})
         return dict(numbers.get(comparison.number, {}))
 
     return _difference_of(cohort, comparison, thinned)

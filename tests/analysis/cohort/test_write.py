@@ -277,6 +277,13 @@ def test_files_of_a_person_in_the_study_stay(copy: Path) -> None:
         rebuild(copy)
 
 
+def test_the_folders_of_the_movies_stay_in_place(copy: Path) -> None:
+    """Another process may be writing there: the study is the same folder afterwards, and so are those inside."""
+    before = {path: path.stat().st_ino for path in (copy, *find_results(copy))}
+    rebuild(copy)
+    assert {path: path.stat().st_ino for path in before} == before
+
+
 def test_a_folder_without_results_is_no_study(tmp_path: Path) -> None:
     with pytest.raises(SomaNetError, match="found none"):
         find_results(tmp_path / "nowhere")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import somanet
 from somanet.analysis import names
-from somanet.analysis.manifest import CODE, is_manifest, provenance_of, tracks_are_given
+from somanet.analysis.manifest import is_manifest, provenance_of, tracks_are_given
 from somanet.analysis.methods import movie_methods
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
@@ -29,12 +29,14 @@ from somanet.core.results import hashes_of, result_folder
 from somanet.core.swapping import free_name
 from somanet.migration.measures import Measures
 from somanet.migration.settings import MigrateSettings
-from somanet.provenance.code import collect
+from somanet.provenance.code import code_digest
 from somanet.segmentation.inference.record import record_of
 from somanet.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
+
+PACKAGE = Path(somanet.__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def request_of(
         "migrate": options.migrate.model_dump(mode="json"),
         "files": [options.report, options.overlay, sorted(options.exports)],
         "any_modality": options.any_modality,
-        "code": [somanet.__version__, collect(CODE).git_commit],
+        "code": code_digest(PACKAGE),
     }
     return hashlib.sha256(json.dumps(plain(asked), sort_keys=True).encode()).hexdigest()
 

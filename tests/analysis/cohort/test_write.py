@@ -266,6 +266,17 @@ def test_movies_without_conditions_stand_for_themselves(study: Path, tmp_path: P
     }  # fmt: skip
 
 
+def test_movies_in_which_nothing_was_found_have_no_numbers_and_no_comparison(tmp_path: Path) -> None:
+    nothing = tracks(1, seed=0, jumps=3).head(0)
+    folders = [
+        save_results(tmp_path / f"{group}0{movie}", nothing) for group in ("control", "patient") for movie in (0, 1)
+    ]
+    cohort = build_cohort(folders, tmp_path / "out", question(tmp_path / "c.csv", folders))
+    assert cohort.comparisons == []
+    assert pd.read_csv(tmp_path / "out" / names.MOVIES)["n_cells"].tolist() == [0] * 4
+    assert "No cell is seen long enough" in (tmp_path / "out" / names.REPORT).read_text(encoding="utf-8")
+
+
 def test_files_of_a_person_in_the_study_stay(copy: Path) -> None:
     """A table that was changed is replaced only with --replace; a note among the results stays in any case."""
     (copy / "notes.txt").write_text("mine")

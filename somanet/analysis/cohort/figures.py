@@ -53,14 +53,11 @@ def draw_number(cohort: Cohort, number: str) -> Figure:
         _levels(ax, place + MOVIES_AT, movies, number, colour, filled=False)
         _levels(ax, place + DONORS_AT, donors, number, colour, filled=True)
         _mean(ax, place + MEAN_AT, donors, number, colour)
-        points += [float(np.percentile(values, SHOWN_CELLS))] if values.size else []
-        points += [float(table[number].max()) for table in (movies, donors) if len(table)]
+        points += np.percentile(values, (100 - SHOWN_CELLS, SHOWN_CELLS)).tolist() if values.size else []
+        points += [value for table in (movies, donors) if len(table) for value in table[number].dropna()]
     if cohort.paired and len(cohort.donors):
         _join(ax, cohort, number)
-    known = [point for point in points if np.isfinite(point)]
-    if known and max(known) > 0:
-        bottom, top = ax.get_ylim()
-        ax.set_ylim(min(0.0, max(bottom, -0.1 * max(known))), min(top, LONGEST_INTERVAL * max(known)))
+    _limit(ax, points)
     ax.set_xlim(-0.5, len(_groups(cohort)) - 0.4)
     ax.set_xticks(range(len(_groups(cohort))), [_label(cohort, group) for group in _groups(cohort)])
     unit = f" ({UNITS[number]})" if UNITS[number] else ""
@@ -69,6 +66,15 @@ def draw_number(cohort: Cohort, number: str) -> Figure:
     ax.set_title(key, fontsize=6.5, color="0.35")
     ax.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _limit(ax: Axes, points: list[float]) -> None:
+    """End the axis at 0 or below, and where intervals are much longer than the points are high."""
+    least, most = min([0.0, *points]), max([0.0, *points])
+    if most > least:
+        bottom, top = ax.get_ylim()
+        margin = 0.05 * (most - least)
+        ax.set_ylim(max(bottom, LONGEST_INTERVAL * least - margin), min(top, LONGEST_INTERVAL * most + margin))
 
 
 def save_figures(cohort: Cohort, folder: Path, numbers: list[str]) -> dict[str, str]:

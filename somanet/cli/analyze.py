@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -64,6 +64,10 @@ def analyze(
         ),
     ] = None,
     axis_deg: Annotated[float, typer.Option(help="Direction from which angles are measured: 0 right, 90 down.")] = 0.0,
+    drift: Annotated[
+        Literal["image", "cells", "none"],
+        typer.Option(help="Drift to subtract: the stage's by the background, the resting cells', or none."),
+    ] = "image",
     assignments: Annotated[list[str] | None, set_option("track.max_step_um=30, migrate.sigma_um=0.5")] = None,
     conditions: ConditionsFile = None,
     reference: Reference = None,
@@ -79,7 +83,12 @@ def analyze(
     from somanet.core.guard import protect
 
     options = _options(
-        axis_deg, assignments or [], export or [], report=report, overlay=overlay, any_modality=any_modality
+        {"axis_deg": axis_deg, "drift": drift},
+        assignments or [],
+        export or [],
+        report=report,
+        overlay=overlay,
+        any_modality=any_modality,
     )
     sources = [
         MovieSource(protect(path), name, channel, pixel_size_um, frame_interval_min, allow_truncated, z)
@@ -154,7 +163,7 @@ def _analyze_all(
 
 
 def _options(
-    axis_deg: float,
+    migrate: dict[str, Any],
     assignments: list[str],
     exports: list[str],
     *,
@@ -169,7 +178,7 @@ def _options(
 
     if unknown := sorted(set(exports) - set(FORMATS)):
         raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(FORMATS)}.")
-    values: dict[str, Any] = {"track": {}, "migrate": {"axis_deg": axis_deg}}
+    values: dict[str, Any] = {"track": {}, "migrate": migrate}
     chosen = parse(AnalysisParams, override(values, assignments), source="settings")
     return Options(
         chosen.track,

@@ -10,6 +10,7 @@ import pandas as pd
 from somanet.core.errors import SomaNetError
 from somanet.migration.cells import Migration, migration_of
 from somanet.migration.direction import Autocorrelation, Direction, direction_autocorrelation, direction_of
+from somanet.migration.drift import DriftSource
 from somanet.migration.msd import Msd, PersistentWalk, fit_persistent_walk, msd_of
 from somanet.migration.saltation import mobile_steps
 from somanet.migration.summary import Summary, long_enough, summarize
@@ -52,7 +53,8 @@ def measure_movie(
     tracks: pd.DataFrame,
     *,
     axis_deg: float = 0.0,
-    remove_drift: bool = True,
+    drift: DriftSource = "image",
+    stage: pd.DataFrame | None = None,
     sigma_um: float | None = None,
     seed: int = 0,
 ) -> Measures:
@@ -61,7 +63,8 @@ def measure_movie(
     Args:
         tracks: :data:`somanet.core.schema.TRACKS` of one movie; may be empty.
         axis_deg: direction, for example away from the explant, that angles are counted from.
-        remove_drift: subtract the median step of all tracks first.
+        drift: what is subtracted first: "image", what ``stage`` says; "cells", what resting cells do together; "none".
+        stage: :data:`somanet.core.schema.DRIFT`, measured from the images; without it "image" subtracts nothing.
         sigma_um: localisation noise per axis if known.
         seed: of the bootstrap.
 
@@ -69,12 +72,11 @@ def measure_movie(
         SomaNetError: a bad table, or a σ that is not positive.
     """
     rule, model = (
-        migration_of(tracks, remove_drift=remove_drift, sigma_um=sigma_um, detector=detector)
+        migration_of(tracks, drift=drift, stage=stage, sigma_um=sigma_um, detector=detector)
         for detector in ("rule", "model")
     )
     summary, model_summary = (summarize(found.cells, seed=seed) for found in (rule, model))
-    still = rule.drift.removed_from(tracks) if remove_drift else tracks
-    msd = msd_of(still)
+    msd = msd_of(rule.drift.removed_from(tracks))
     walk = _walk(msd, rule.noise.sigma_um)
     warnings = [*rule.warnings, *model.warnings, *summary.warnings, *(walk.warnings if walk else ())]
     return Measures(

@@ -83,7 +83,7 @@ def test_movies_from_their_folders_give_the_numbers_of_the_cells_themselves(tmp_
     movies = {name: tracks(4, seed=i, jumps=3 + i) for i, name in enumerate("ab")}
     folders = [save_results(tmp_path / name, table) for name, table in movies.items()]
     cohort = build_cohort(folders, tmp_path, Question())
-    measured = [migration_of(table, remove_drift=False).cells.assign(movie=name) for name, table in movies.items()]
+    measured = [migration_of(table).cells.assign(movie=name) for name, table in movies.items()]
     expected = summarize(pd.concat(measured, ignore_index=True))
     for name, number in cohort.summaries["all"].numbers.items():
         assert astuple(number) == pytest.approx(astuple(expected.numbers[name]), rel=1e-6, nan_ok=True), name

@@ -67,7 +67,7 @@ def save_results(
     movie = {"movie": folder.name, "n_frames": 60, "pixel_size_um": 1.0, "frame_interval_min": interval_min}
     write_json(folder / names.MOVIE, movie)
     write_table(folder / names.TRACKS, table, TRACKS)
-    migrate_movie(folder, folder, MigrateSettings(remove_drift=False))
+    migrate_movie(folder, folder, MigrateSettings())
     (folder / names.MOVIE).unlink()
     if summary:
         measured = read_json(folder / names.SUMMARY, expected="a summary")

@@ -10,6 +10,7 @@ from somanet.core.errors import SomaNetError
 from somanet.migration.cells import migration_of
 from somanet.migration.measures import measure_movie
 from somanet.migration.summary import summarize
+from tests.migration.worlds import drift_table
 
 
 def tracks(n_cells: int = 6, n_frames: int = 40, *, seed: int = 0, jump_um: float = 20.0) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def test_the_parts_are_those_of_the_library() -> None:
 
 def test_directions_are_counted_from_the_axis() -> None:
     """Every cell goes to the right: 0° from +x, −90° from +y, which is a quarter turn away."""
-    right, down = (measure_movie(tracks(), axis_deg=axis, remove_drift=False) for axis in (0.0, 90.0))
+    right, down = (measure_movie(tracks(), axis_deg=axis) for axis in (0.0, 90.0))
     assert right.direction.mean_deg == pytest.approx(0, abs=3)
     assert down.direction.mean_deg == pytest.approx(-90, abs=3)
     assert right.saltation_direction.n == 6
@@ -49,14 +50,22 @@ def test_the_noise_can_be_given() -> None:
         measure_movie(tracks(), sigma_um=-1)
 
 
-def test_drift_can_stay() -> None:
-    moving = tracks()
-    moving = moving.assign(x_um=moving["x_um"] + 2.0 * moving["frame"])
-    assert measure_movie(moving).direction.n == 6
-    net_with, net_without = (
-        measure_movie(moving, remove_drift=removed).migration.cells["net_um"].mean() for removed in (False, True)
-    )
-    assert net_with - net_without == pytest.approx(2.0 * 39, abs=3)
+def test_only_what_the_images_show_is_subtracted() -> None:
+    """A stage that moves 2 µm right per frame carries every cell 78 µm in 39 steps."""
+    still = tracks()
+    moving = still.assign(x_um=still["x_um"] + 2.0 * still["frame"])
+    stage = drift_table(np.arange(40)[:, None] * [0.0, 2.0])
+    expected, seen, removed, kept = (
+        measure_movie(table, stage=shift, drift=drift).migration
+        for table, shift, drift in (
+            (still, None, "image"), (moving, None, "image"), (moving, stage, "image"), (moving, stage, "none"),
+        )
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(removed.cells, expected.cells, rtol=1e-6)
+    assert (removed.drift.source, seen.drift.source, kept.drift.source) == ("image", "none", "none")
+    assert removed.drift.farthest_um == pytest.approx(78)
+    pd.testing.assert_frame_equal(kept.cells, seen.cells)
+    assert seen.cells["net_um"].mean() - expected.cells["net_um"].mean() == pytest.approx(2.0 * 39, abs=3)
 
 
 @pytest.mark.parametrize("n_frames", [0, 1, 2])

@@ -12,9 +12,9 @@ from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, is_
 from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.files import json_object
+from somanet.core.problems import FileProblem
 from somanet.core.progress import part_of
 from somanet.core.results import check_results
-from somanet.io.problems import FileProblem
 from somanet.migration.measures import Measures
 
 CHOICE = "wrong shape"

@@ -44,7 +44,7 @@ def draw_number(cohort: Cohort, number: str) -> Figure:
     ax = figure.subplots()
     column, words = cell_column(cohort.cells, number)
     used = long_enough(cohort.cells)
-    points = []
+    points: list[float] = []
     for place, group in enumerate(_groups(cohort)):
         colour = COLOURS[place % len(COLOURS)]
         cells, movies, donors = (_of(table, group) for table in (used, cohort.movies, cohort.donors))

@@ -19,13 +19,15 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export MLFLOW_DISABLE_TELEMETRY := true
 export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
+export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-slow check lint types \
-	typos format repro repro-again base base-key report study real bundled-model bioimageio peers yolo profiles clean
+.PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
+	test-kill check lint types typos format repro repro-again base base-key report study real bundled-model bioimageio \
+	peers yolo profiles clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Create .venv, install SomaNet with its tools (PYTHON=python3.12, CONSTRAINTS=1: versions in constraints/)
 
@@ -173,8 +175,22 @@ test-wild: setup ## Run the property tests on new random examples (SEED=number r
 	@echo 'Seed: $(SEED)'
 	SOMANET_WILD=1 $(BIN)/python -m pytest -m 'hypothesis and not slow and not e2e and not real' --hypothesis-seed='$(SEED)'
 
+N ?= 500
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+
+test-robustness: setup ## Run commands on N=500 broken and hostile inputs (SEED=number repeats a run, JOBS=number at once)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.robustness --seed '$(SEED)' --count '$(N)' --jobs '$(JOBS)' \
+		--folder build/robustness --json build/robustness.json
+
 test-slow: setup ## Run the slow and end-to-end tests
 	$(BIN)/python -m pytest -m 'slow or e2e'
+
+KILLS ?= 40
+PAIRS ?= 12
+DISKS ?= 0
+
+test-kill: setup ## Kill commands at random times, run two at once (SEED=, KILLS=, PAIRS=; as root DISKS=: full disks)
+	$(BIN)/python -m tests.resilience.campaign --seed '$(SEED)' --kills '$(KILLS)' --pairs '$(PAIRS)' --disks '$(DISKS)'
 
 check: lint types typos ## Run lint, types and typos
 

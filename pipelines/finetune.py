@@ -26,7 +26,7 @@ def main(variant: str) -> None:
     labelled, val_items = load_items(TRAIN), load_items(VAL)
     reports = Path("reports/finetune") / variant
     results = {}
-    with several_trainings() as finished:
+    with several_trainings(at_exit=True) as trainings:
         for seed in params.seeds:
             train_items = choose_images(labelled, chosen.images, drawn=chosen.images_drawn, seed=seed)
             datasets = [dataset_ref(TRAIN, "training", train_items), dataset_ref(VAL, "validation", val_items)]
@@ -45,7 +45,7 @@ def main(variant: str) -> None:
                 recording=Recording.here("finetune", f"{variant}-seed{seed}", datasets, variant=variant),
                 start_sha256=start_sha256,
                 score_training_images=True,
-                finished=finished,
+                trainings=trainings,
             )
         write_training(reports, results)
 

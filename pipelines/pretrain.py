@@ -9,6 +9,7 @@ from somanet.training.experiments import (
     dataset_ref,
     load_items,
     run_training,
+    several_trainings,
     stage,
     write_training,
 )
@@ -25,22 +26,24 @@ def main(network: str) -> None:
     val_items = load_items(PACKED, split=SPLIT, part="val")
     model, spec, _ = start_network(chosen.model, seed=params.seed)
     reports = Path("reports/pretrain") / network
-    result = run_training(
-        model,
-        spec,
-        train_items,
-        val_items,
-        chosen.training,
-        seed=params.seed,
-        checkpoint=Path("models/pretrain") / network,
-        run_file=reports / "mlflow_run.json",
-        recording=Recording.here(
-            "pretrain",
-            network,
-            [dataset_ref(PACKED, "training", train_items), dataset_ref(PACKED, "validation", val_items)],
-        ),
-    )
-    write_training(reports, {params.seed: result})
+    with several_trainings(at_exit=True) as trainings:
+        result = run_training(
+            model,
+            spec,
+            train_items,
+            val_items,
+            chosen.training,
+            seed=params.seed,
+            checkpoint=Path("models/pretrain") / network,
+            run_file=reports / "mlflow_run.json",
+            recording=Recording.here(
+                "pretrain",
+                network,
+                [dataset_ref(PACKED, "training", train_items), dataset_ref(PACKED, "validation", val_items)],
+            ),
+            trainings=trainings,
+        )
+        write_training(reports, {params.seed: result})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """`python -m somanet`."""
 
-from somanet.cli import main
+from somanet.cli import script
 
 if __name__ == "__main__":
-    main()
+    script()

@@ -255,6 +255,7 @@ def test_ci_uses_the_commands_that_people_use() -> None:
         "report",
         "test-slow",
         "test-wild",
+        "test-kill",
         "study",
         "audit",
         "pin-workflows",

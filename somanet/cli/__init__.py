@@ -23,6 +23,7 @@ from somanet.cli import (
     training,
 )
 from somanet.cli.guarding import guarding
+from somanet.core.ending import end_with
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import quiet_libraries
 from somanet.core.text import printable
@@ -62,11 +63,16 @@ def main() -> None:
         app()
     except SomaNetError as error:
         sys.exit(f"error: {printable(str(error))}")
-    except OSError as error:  # of the system, not of SomaNet: no traceback helps
-        where = f"{error.filename}: " if error.filename else ""
-        why = f"{where}{error.strerror or first_line(error)}"
-        sys.exit(f"error: {printable(why)}. Check the path, its permissions and the disk.")
+    except OSError as error:  # of the system, the standard output, or a library's own files: no traceback helps
+        place = error.filename or ("what this command prints" if error.errno is not None else "a library")
+        reason = error.strerror or first_line(error).removesuffix(".")
+        sys.exit(f"error: {printable(str(place))}: {reason}. Check its permissions and the free space, then run again.")
     except MemoryError:
         sys.exit("error: The memory does not suffice. Close other programs, use a larger computer, or smaller input.")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def script() -> None:
+    """:func:`main` as a process of its own."""
+    end_with(main)

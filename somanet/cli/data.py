@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Check and prepare data sets and movies.", no_args_is_help=True)
 
 
+_PIXEL_SIZES_UM, _FRAME_INTERVALS_MIN = (0.05, 10.0), (0.1, 240.0)
+"""Of simulated movies: the number of cells grows with the area, and that of steps with the time."""
 _TRUTHS = ("labels.tif", "tracks.csv", "saltations.csv")
 
 
@@ -59,6 +61,12 @@ def simulate(
     from somanet.simulation import cohort_movies, group_settings, neuron_crops, simulate_movie, simulate_nuclei
 
     calibration = Calibration(pixel_size_um, frame_interval_min)
+    for option, value, (low, high) in (
+        ("--pixel-size-um", pixel_size_um, _PIXEL_SIZES_UM),
+        ("--frame-interval-min", frame_interval_min, _FRAME_INTERVALS_MIN),
+    ):
+        if not low <= value <= high:
+            raise SomaNetError(f"{option} is {value:g}; expected {low:g} to {high:g}: the simulated cells are neurons.")
     of_movie = ("movie.ome.tif", "movie_first_frame.png", *(f"movie_truth_{name}" for name in _TRUTHS))
     effects = dict(map(_group, groups or []))
     plan = list(

@@ -20,12 +20,14 @@ def study(
     Half an hour on simulated data, about two hours on the real set, on 2 cores. A stopped study resumes; a finished
     one runs nothing.
     """
+    from somanet.core.guard import alone
     from somanet.provenance.code import project_root
     from somanet.training.paper.pipeline import choose_profile, run_profile
 
     root = project_root()
     profile = choose_profile(root, data)
-    run_profile(root, profile)
+    with alone([profile]):
+        run_profile(root, profile)
     reports = profile / "reports"
     typer.echo(f"Written: {reports / 'study.md'}, study.json, and the figures in {reports / 'study'}")
     typer.echo("Next: read study.md; `somanet ui` shows every run, nested under the study")

@@ -195,8 +195,7 @@ def _run(
         references.append(DatasetRef(source.name, source.resolve(), context="unlabelled", n_images=len(unlabelled)))
     output, seed = options.output, options.seed
     place = output.parent / f"{output.name}_report"
-    # several_trainings, so that a kill before the report is written does not cost a second training
-    with several_trainings() as finished, contextlib.ExitStack() as stack:
+    with several_trainings(at_exit=True) as trainings, contextlib.ExitStack() as stack:
         report = stack.enter_context(atomic_path(place)) if is_main_process() else place
         result = run_training(
             model,
@@ -210,7 +209,7 @@ def _run(
             run_file=report / "mlflow_run.json",
             recording=Recording.here(*experiment_and_name, references),
             start_sha256=start_sha256,
-            finished=finished,
+            trainings=trainings,
         )
         if not is_main_process():
             return

@@ -1,5 +1,10 @@
 """The one exception that users see, and how other errors are condensed into its one line."""
 
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
 
 class SomaNetError(Exception):
     """Something the user can fix, in one line.
@@ -18,3 +23,25 @@ def first_line(error: BaseException) -> str:
     lines = [line for line in str(error).strip().splitlines() if not line.startswith("(raised as a result of")]
     line = (lines or [type(error).__name__])[0][:_LONGEST]
     return line if line.endswith(".") else line + "."
+
+
+def explain(error: OSError, path: Path) -> SomaNetError:
+    """Turn an operating-system error into a one-line message with the next step."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SomaNetError(
+            f"Cannot write {path}: the disk is full. Nothing was changed; free some space and run again."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return SomaNetError(
+            f"Cannot write {path}: permission denied or read-only folder. Choose another place, or make it writable."
+        )
+    if error.errno == errno.ENAMETOOLONG:
+        return SomaNetError(
+            f"Cannot write {path}: the name is longer than the file system allows. Choose a shorter one."
+        )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return SomaNetError(
+            f"Cannot write {path}: a file is in the way of a folder, or a folder in the way of a file. Choose another "
+            "place, or rename it."
+        )
+    return SomaNetError(f"Cannot write {path}: {error.strerror or error}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import numbers
@@ -14,7 +13,7 @@ from typing import Any
 
 from somanet.core import guard
 from somanet.core.documents import parse_json
-from somanet.core.errors import SomaNetError
+from somanet.core.errors import SomaNetError, explain
 from somanet.core.foreign import file_bytes
 from somanet.core.limits import JSON_BYTES
 from somanet.core.problems import FileProblem
@@ -22,28 +21,6 @@ from somanet.core.swapping import free_name, remove, remove_leftovers, replace_f
 
 # How libraries that do their own writing (safetensors, torch) word the system's errors
 _FAILED_WRITES = ("No space left", "StorageFull", "File too large", "FileTooLarge", "write failed", "unexpected pos")
-
-
-def explain(error: OSError, path: Path) -> SomaNetError:
-    """Turn an operating-system error into a one-line message with the next step."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SomaNetError(
-            f"Cannot write {path}: the disk is full. Nothing was changed; free some space and run again."
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return SomaNetError(
-            f"Cannot write {path}: permission denied or read-only folder. Choose another place, or make it writable."
-        )
-    if error.errno == errno.ENAMETOOLONG:
-        return SomaNetError(
-            f"Cannot write {path}: the name is longer than the file system allows. Choose a shorter one."
-        )
-    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return SomaNetError(
-            f"Cannot write {path}: a file is in the way of a folder, or a folder in the way of a file. Choose another "
-            "place, or rename it."
-        )
-    return SomaNetError(f"Cannot write {path}: {error.strerror or error}.")
 
 
 def make_folder(path: Path) -> Path:

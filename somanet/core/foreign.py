@@ -20,7 +20,7 @@ from somanet.core.problems import FileProblem
 
 _LONGEST_NAME = 255
 """Bytes that common file systems allow in one name."""
-_CHATTY = ("tifffile", "zarr", "geff", "PIL", "libav")
+_CHATTY = ("imagecodecs", "tifffile", "zarr", "geff", "PIL", "libav")
 
 
 @contextmanager

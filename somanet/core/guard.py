@@ -11,17 +11,24 @@ not mistaken for SomaNet's.
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from somanet.core.errors import SomaNetError
+from filelock import FileLock, Timeout
+
+from somanet.core.errors import SomaNetError, explain
 from somanet.core.hashing import is_hidden, sha256_file
+from somanet.core.locks import Locks
+from somanet.core.swapping import holds_mounts
 
 WRITTEN = ".somanet.jsonl"
 """A line for each file that a command wrote into the folder: its name, or path from there, and its SHA-256."""
@@ -107,9 +114,46 @@ def guarded(
             check_writable(path)
             if path.suffix and _is(stat.S_ISREG, path):  # without a suffix the output is a folder
                 _check_known(path)
-        yield work.kept
+        with alone(outputs):
+            yield work.kept
     finally:
         _work.remove(work)
+
+
+@contextmanager
+def alone(outputs: Iterable[Path]) -> Iterator[None]:
+    """Within a block, no other command of this user on this computer writes the same outputs: no mixture of results.
+
+    Raises:
+        SomaNetError: another one writes there.
+    """
+    if os.environ.get("RANK", "0") != "0":  # the processes of a training on several GPUs share their outputs
+        yield
+        return
+    locks = _output_locks()
+    taken: dict[str, FileLock] = {}
+    try:
+        for path in sorted(set(map(_real, outputs))):
+            name = hashlib.sha256(os.fsencode(path)).hexdigest()[:20]
+            try:
+                taken[name] = locks.take(name)
+            except Timeout as error:
+                raise SomaNetError(
+                    f"Another command is writing {path}. Wait for it or stop it, or choose another output."
+                ) from error
+            except OSError as error:
+                raise explain(error, locks.folder) from error
+        yield
+    finally:
+        for name, lock in taken.items():
+            with locks.giving_back(name, lock):
+                pass
+
+
+def _output_locks() -> Locks:
+    """In the system's folder for temporary files, since an output need not exist yet, nor its folder take files."""
+    folder = Path(tempfile.gettempdir()) / f"somanet-{_user()}"
+    return Locks(folder, door=folder / "door")
 
 
 @contextmanager
@@ -159,13 +203,14 @@ def check_write(path: Path) -> None:
     """Refuse to create or replace a file or folder that is an input, or that SomaNet did not write.
 
     Raises:
-        SomaNetError: naming the file at risk.
+        SomaNetError: naming the file at risk; or see :func:`check_replaceable`.
     """
     check_not_read(path)
     if _is(stat.S_ISDIR, path) and (inside := inputs_in(path)):
         raise SomaNetError(
             f"{path} contains {inside[0]}, which this command reads, and would be replaced. Choose another output."
         )
+    check_replaceable(path)
     _check_known(path)
 
 
@@ -184,18 +229,63 @@ def check_not_read(path: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse an output that cannot be written, before the work rather than after it."""
+    """Refuse an output that cannot be written, before the work rather than after it.
+
+    Args:
+        path: a file, which may be replaced, or a folder, into which files are written.
+
+    Raises:
+        SomaNetError: its folder is locked or read-only, the disk is full, or a file is in the way of a folder.
+    """
     place = path.absolute()
+    if os.path.lexists(place) and not _is(stat.S_ISDIR, place):
+        check_replaceable(path)
+        return
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
-    if place != path.absolute() and not _is(stat.S_ISDIR, place):
+    if not _is(stat.S_ISDIR, place):
         raise SomaNetError(
             f"Cannot write {path}: a file is in the way of a folder: {place}. Choose another place, or rename it."
         )
-    if not os.access(place, os.W_OK):
+    _check_takes_files(place, path)
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse a file or a folder whose place nothing else can take, before the work rather than after it.
+
+    Raises:
+        SomaNetError: as for :func:`check_writable`; it is locked itself, or a disk is mounted there.
+    """
+    place = path.absolute()
+    state = _stat(place)
+    if state is None and not os.path.lexists(place):
+        check_writable(path)
+        return
+    _check_takes_files(place.parent, path)
+    if state is None:  # a link that leads nowhere
+        return
+    me = os.getuid() if hasattr(os, "getuid") else 0
+    others = place.parent.stat()
+    sticky = others.st_mode & stat.S_ISVTX and me not in (0, state.st_uid, others.st_uid)
+    # Whoever may set a file's mode may replace it; refused against its mode, it is locked (chattr +i) or read-only.
+    locked = me in (0, state.st_uid) and state.st_mode & stat.S_IWUSR and not os.access(place, os.W_OK)
+    if sticky or locked:
+        raise explain(PermissionError(errno.EACCES, ""), path)
+    if stat.S_ISDIR(state.st_mode) and holds_mounts(place):
         raise SomaNetError(
-            f"Cannot write {path}: permission denied or read-only folder. Choose another place, or make it writable."
+            f"Cannot write {path}: a disk is mounted on it or in it, so that it cannot be replaced as a whole. Name a "
+            "folder inside it that does not exist yet."
         )
+
+
+def _check_takes_files(folder: Path, path: Path) -> None:
+    """Refuse if no file can be created in a folder; tried with one that has no name, since rules differ by system."""
+    if not os.access(folder, os.W_OK):
+        raise explain(PermissionError(errno.EACCES, ""), path)
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise explain(error, path) from error
 
 
 def note_writing(new: Path, path: Path) -> None:

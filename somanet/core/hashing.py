@@ -5,9 +5,17 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from somanet.core.foreign import check_kind
+
 
 def sha256_file(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, read in blocks."""
+    """SHA-256 of a file's bytes, read in blocks.
+
+    Raises:
+        FileProblem: a device or a pipe, on which reading would not end.
+        OSError: it cannot be read.
+    """
+    check_kind(path, "a file")
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

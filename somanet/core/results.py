@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from somanet.core import guard
-from somanet.core.errors import SomaNetError
-from somanet.core.files import explain, json_object, make_folder, write_json
+from somanet.core.errors import SomaNetError, explain
+from somanet.core.files import json_object, make_folder, write_json
 from somanet.core.hashing import sha256_tree
 from somanet.core.names import is_entry
 from somanet.core.swapping import free_name, holds_mounts, remove, remove_leftovers, replace_folder, temporary_path

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file
 from somanet.core.machine import available_processors
 
@@ -194,7 +195,7 @@ def _git_state(root: Path) -> tuple[dict[str, str], str | None]:
 def _digest(path: Path) -> str | None:
     try:
         return sha256_file(path)
-    except OSError:
+    except (OSError, SomaNetError):
         return None
 
 

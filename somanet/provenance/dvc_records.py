@@ -53,7 +53,7 @@ def dvc_digest(path: Path | str, root: Path | str) -> str | None:
 def _dvc_entries(target: Path, root: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
     """Recorded outputs, then dependencies, each with the folder that its path is relative to."""
     pointer = load_yaml(target.with_name(target.name + ".dvc"))
-    yield from ((entry, target.parent / pointer.get("wdir", ".")) for entry in _entries(pointer, "outs"))
+    yield from ((entry, target.parent / str(pointer.get("wdir", "."))) for entry in _entries(pointer, "outs"))
     folders = [folder for folder in target.parents if folder == root or root in folder.parents]
     locks = [stage for folder in folders for stage in locked_stages(folder)]
     for kind in ("outs", "deps"):
@@ -84,7 +84,8 @@ def locked_stages(folder: Path) -> list[LockedStage]:
     stages = load_yaml(folder / "dvc.lock").get("stages")
     if not isinstance(stages, Mapping):
         return []
-    declared = load_yaml(folder / "dvc.yaml").get("stages") or {}
+    declared = load_yaml(folder / "dvc.yaml").get("stages")
+    declared = declared if isinstance(declared, Mapping) else {}
     found = []
     for name, stage in stages.items():
         # The lock's paths are relative to the stage's wdir, which only dvc.yaml has; `train@a` belongs to `train`.

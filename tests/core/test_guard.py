@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,16 @@ import pytest
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, write_text
-from somanet.core.guard import WRITTEN, check_write, guarded, is_known, protect, reading
+from somanet.core.guard import (
+    WRITTEN,
+    check_replaceable,
+    check_writable,
+    check_write,
+    guarded,
+    is_known,
+    protect,
+    reading,
+)
 from somanet.core.swapping import scratch_folder
 
 READ = "is an input of this command"
@@ -247,3 +258,87 @@ def test_outside_a_command_everything_may_be_replaced_and_nothing_is_noted(tmp_p
     (tmp_path / "a.json").write_text("other")
     write_text(tmp_path / "a.json", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+# Outputs that nothing can take the place of
+
+
+def test_a_folder_that_only_looks_writable_is_refused_before_the_work() -> None:
+    """`/proc` says that root may write there; nothing can be created in it."""
+    with pytest.raises(SomaNetError, match="Cannot write /proc/new"), guarded(outputs=[Path("/proc/new")]):
+        pytest.fail("refused before the work")  # pragma: no cover
+
+
+def test_a_probe_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text("{}")
+    before = tmp_path.stat().st_mtime_ns
+    check_replaceable(tmp_path / "old.json")
+    check_writable(tmp_path / "new" / "deeper")
+    assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
+    if sys.platform == "linux":
+        assert tmp_path.stat().st_mtime_ns == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or os.getuid() != 0, reason="only root may mount")
+def test_a_folder_with_a_disk_in_it_cannot_be_replaced_and_may_be_written_into(tmp_path: Path) -> None:
+    (tmp_path / "out" / "disk").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    mounted = ["mount", "--bind", tmp_path / "other", tmp_path / "out" / "disk"]
+    if subprocess.run(mounted, check=False, capture_output=True).returncode:
+        pytest.skip("this system mounts nothing")
+    try:
+        check_writable(tmp_path / "out")
+        with pytest.raises(SomaNetError, match="a disk is mounted on it or in it"):
+            check_replaceable(tmp_path / "out")
+    finally:
+        subprocess.run(["umount", tmp_path / "out" / "disk"], check=True)
+    check_replaceable(tmp_path / "out")
+
+
+def test_in_a_shared_folder_only_ones_own_files_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `/tmp`: anyone may create files there, and only their owner may replace them."""
+    tmp_path.chmod(0o1777)
+    (tmp_path / "a.json").write_text("{}")
+    check_replaceable(tmp_path / "a.json")
+    owner = tmp_path.stat().st_uid
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    with pytest.raises(SomaNetError, match="permission denied"):
+        check_replaceable(tmp_path / "a.json")
+    check_replaceable(tmp_path / "b.json")
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from somanet.core.guard import guarded
+with guarded(outputs=[Path(sys.argv[1])]):
+    print("writing", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_one_command_at_a_time_writes_an_output(tmp_path: Path) -> None:
+    """However its path is spelt; another one may write beside it."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITE, tmp_path / "out"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        with (
+            pytest.raises(SomaNetError, match=r"Another command is writing .*/out\. Wait for it"),
+            guarded(outputs=[tmp_path / "link" / "out"]),
+        ):
+            pytest.fail("refused before the work")  # pragma: no cover
+        with guarded(outputs=[tmp_path / "other"]):
+            pass
+        process.communicate("end\n")
+    with guarded(outputs=[tmp_path / "out"]):
+        pass
+
+
+def test_the_processes_of_one_training_share_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with guarded(outputs=[tmp_path / "out"]):
+        monkeypatch.setenv("RANK", "1")  # as torchrun numbers them
+        with guarded(outputs=[tmp_path / "out"]):
+            pass

@@ -19,7 +19,8 @@ from typing import Any, Literal
 
 PRELOAD = [
     "albumentations", "matplotlib.figure", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
-    "segmentation_models_pytorch", "skimage.measure", "somanet.cli.training",
+    "segmentation_models_pytorch", "skimage.measure", "somanet.analysis.movie", "somanet.analysis.report.page",
+    "somanet.cli.training",
     "somanet.training.experiments", "somanet.provenance.mlflow",
     "somanet.core.plots", "somanet.training.loop.training", "torch",
 ]  # fmt: skip
@@ -83,7 +84,7 @@ def run_command(
         from somanet import cli
 
         try:
-            cli.main()
+            cli.script()
         except SystemExit as ended:  # as the interpreter would end the script
             if isinstance(ended.code, str):
                 print(ended.code, file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -40,8 +41,10 @@ MOMENTS = {
     "everything is recorded": Stop(f"{CLIENT}.set_terminated"),
     "the run is finished": Stop(f"{CLIENT}.set_terminated", moment="after"),
     "the training is noted as done": Stop("somanet.training.experiments.write_training"),
-    "what was done is no longer noted": Stop("pathlib.Path.unlink", name=".done.json", moment="after", call=2),
-    "it begins to clear up": Stop("somanet.training.experiments.state.forget"),
+    "the report is in its place": Stop("somanet.training.experiments.state.Trainings.release"),
+    "the process is about to end": Stop("atexit._run_exitfuncs"),
+    "its lock is gone": Stop("pathlib.Path.unlink", name="mlruns/resume", moment="after"),
+    "the note of its run is gone": Stop("pathlib.Path.unlink", name="mlruns/resume", moment="after", call=2),
 }  # fmt: skip
 
 
@@ -69,6 +72,40 @@ def test_killed_when(stop: Stop, whole: dict[str, Any], new_project: NewProject,
     assert (command := start(TRAIN, cwd=project)).end() == 0, command.text
     assert check_whole(project, EPOCHS) == whole["run"]
     assert files_of(project) == whole["files"]
+
+
+def test_killed_after_its_last_act(whole: dict[str, Any], new_project: NewProject, start: Start) -> None:
+    """The state is removed when nothing else is left to do; what marked it as finished does not confuse the next."""
+    project = new_project("killed")
+    stop = Stop("pathlib.Path.unlink", name="mlruns/resume", moment="after", call=3)
+    assert (command := start(TRAIN, cwd=project, stop=stop)).end() == -signal.SIGKILL, command.text
+    resume = project / "mlruns" / "resume"
+    [mark] = resume.iterdir()
+    assert mark.name.endswith(".done.json")
+    mark.rename(project / "mark")
+    assert check_whole(project, EPOCHS) == whole["run"]
+    assert files_of(project) == whole["files"]
+    (project / "mark").rename(mark)
+    other = [*TRAIN, "--set", "training.epochs=1", "--output", "models/other"]
+    assert (command := start(other, cwd=project)).end() == 0, command.text
+    assert list(resume.iterdir()) == []
+
+
+def test_of_two_equal_trainings_one_trains(whole: dict[str, Any], new_project: NewProject, start: Start) -> None:
+    """With one output and with two; the other is told so in one line."""
+    for outputs in (("models/small", "models/small"), ("models/small", "models/other")):
+        project = new_project(outputs[1].replace("/", "-"))
+        commands = [
+            start([output if a == "models/small" else a for a in TRAIN], cwd=project, variables={"TQDM_DISABLE": "1"})
+            for output in outputs
+        ]
+        statuses = [command.end() for command in commands]
+        assert sorted(statuses) == [0, 1], [command.text for command in commands]
+        [line] = commands[statuses.index(1)].text.splitlines()
+        assert re.search("another process is running this training|Another command is writing", line)
+        check_whole(project, EPOCHS)
+        if statuses[0] == 0:
+            assert files_of(project) == whole["files"]
 
 
 TERMINATED = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.files import make_folder
+from somanet.core.swapping import remove_leftovers, temporary_path
 from somanet.provenance.mlflow.database import check_database, explain, relocate
 from somanet.provenance.mlflow.environment import load_mlflow
 
@@ -113,7 +113,8 @@ def _create(database: Path, artifacts: Path) -> None:
     load_mlflow()
     from mlflow.store.tracking import sqlalchemy_store
 
-    temporary = database.with_name(f".{database.stem}.{secrets.token_hex(4)}.part.db")
+    remove_leftovers(database.parent)
+    temporary = temporary_path(database)
     try:
         make_store: Any = sqlalchemy_store.SqlAlchemyStore
         store = make_store(f"sqlite:///{temporary.as_posix()}", artifacts.as_posix())

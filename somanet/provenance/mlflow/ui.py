@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,6 +87,7 @@ def running_ui(root: Path | str, *, port: int) -> Iterator[tuple[str, subprocess
     url = f"http://{HOST}:{port}"
     try:
         _wait_until_healthy(url, server)
+        _refuse_another(port, server)
         yield url, server
     finally:
         _stop(server)
@@ -98,10 +100,32 @@ def _refuse_taken(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
-            raise SomaNetError(
-                f"Port {port} on {HOST} cannot be used ({error}). Is another page still open? Choose one "
-                f"with --port, for example --port {port + 1 if port < 65535 else 5001}."
-            ) from error
+            raise _taken(port, str(error)) from error
+
+
+def _taken(port: int, why: str) -> SomaNetError:
+    return SomaNetError(
+        f"Port {port} on {HOST} cannot be used ({why}). Is another page still open? Choose one "
+        f"with --port, for example --port {port + 1 if port < 65535 else 5001}."
+    )
+
+
+def _refuse_another(port: int, server: subprocess.Popen[bytes]) -> None:
+    """Refuse a page that another process serves: two that start at once both find the port free, and one gets it."""
+    import psutil
+
+    try:
+        mine = psutil.Process(server.pid)
+        serving = [
+            connection
+            for process in (mine, *mine.children(recursive=True))
+            for connection in process.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+        ]
+    except psutil.Error:  # it has just ended, as it could not get the port
+        serving = []
+    if not serving:
+        raise _taken(port, "another program has just taken it")
 
 
 def _wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:
@@ -110,6 +134,7 @@ def _wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline:
         if server.poll() is not None:
+            _refuse_taken(urllib.parse.urlsplit(url).port or 0)
             raise SomaNetError(
                 f"The MLflow server exited at startup with status {server.returncode}. Its messages are "
                 "above; `somanet doctor` checks the store."

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 from somanet.segmentation.engines.engine import Float32
 from somanet.segmentation.engines.graph import INPUT
+
+
+def import_onnxruntime() -> Any:
+    """ONNX Runtime without its telemetry, which would report to Microsoft and keep an id in the temporary folder."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when its library is loaded
+    import onnxruntime
+
+    return onnxruntime
 
 
 class OnnxRuntimeEngine:
@@ -17,7 +28,7 @@ class OnnxRuntimeEngine:
     name = "onnxruntime"
 
     def __init__(self, onnx_model: bytes, *, threads: int = 1) -> None:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
 
         self.version: str = onnxruntime.__version__
         self.precision = _number_types(onnx_model)

@@ -145,7 +145,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         weights, "weights in the format safetensors", remedy="Another file under this name? A new training restores it."
     ):
         tensors = load_file(weights)
-    if wrong := [name for name, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]:
+    if wrong := [name for name, value in tensors.items() if not _computable(name, value)]:
         raise SomaNetError(
             f"{weights}: {len(wrong)} of {len(tensors)} tensors have NaN or infinite weights, such as {wrong[0]}: this "
             "network would find nothing. Its training diverged, or the file was damaged before it was hashed; train "
@@ -161,6 +161,15 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     known = ("format", "model", "weights", INTENDED_USE, TEMPERATURE_SCALING)
     metadata = {key: value for key, value in config.items() if key not in known}
     return Checkpoint(model.eval(), spec, digest, metadata, intended_use, temperature_scaling)
+
+
+def _computable(name: str, value: Tensor) -> bool:
+    """Whether all values are finite; in 16 bits a variance above 65504 is infinite, and its channel is its bias."""
+    if not value.is_floating_point():
+        return True
+    if name.endswith(".running_var"):
+        return not bool((value.isnan() | value.isneginf()).any())
+    return bool(value.isfinite().all())
 
 
 def _check_size(spec: ModelSpec, tensors: Mapping[str, Tensor], folder: Path) -> None:

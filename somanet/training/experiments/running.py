@@ -6,16 +6,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from somanet.core.ending import end_with
 from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage
 
 
 def stage(main: Callable[..., None], *arguments: str) -> None:
     """Run a pipeline stage: an error the user can fix becomes one line on stderr and exit status 1."""
-    try:
-        main(*arguments)
-    except SomaNetError as error:
-        sys.exit(f"error: {error}")
+
+    def run() -> None:
+        try:
+            main(*arguments)
+        except SomaNetError as error:
+            sys.exit(f"error: {error}")
+
+    end_with(run)
 
 
 def echo(line: str) -> None:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from somanet.core.files import make_folder, write_text
+from somanet.core.files import write_text
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.provenance.mlflow import TRAINING, ServedModel, TrackedRun, interrupted_run, track_run, write_run_file
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.experiments.recording import Recording, is_main_process
 from somanet.training.experiments.reports import history_table
 from somanet.training.experiments.running import echo
-from somanet.training.experiments.state import forget
+from somanet.training.experiments.state import SavedTraining, Trainings
 from somanet.training.loop.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -39,17 +39,17 @@ def run_training(
     checkpoint: Path,
     run_file: Path,
     recording: Recording,
+    trainings: Trainings,
     unlabelled: Sequence[NDArray[Any]] = (),
     start_sha256: str | None = None,
     score_training_images: bool = False,
-    finished: list[Path] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     run_id: str | None = None,
 ) -> TrainingResult:
     """Train, write the checkpoint, and record everything in one MLflow run.
 
-    A killed training resumes where it stopped, in the same run. One that is already finished, in a group in which
-    a later one was killed, is only written out again.
+    A killed training resumes where it stopped, in the same run. One that is already finished, in a command that
+    was killed later, is only written out again.
 
     Args:
         model, spec, train_items, val_items, settings, seed, unlabelled: see
@@ -57,12 +57,16 @@ def run_training(
         checkpoint: folder to write.
         run_file: JSON file to write the run id to.
         recording: where to record.
+        trainings: from :func:`several_trainings`, which removes the saved states once everything is written.
         start_sha256: of the weights the training starts from, if not random.
         score_training_images: whether to compute the IoU of the training images, without augmentation.
-        finished: from :func:`several_trainings`, which keeps finished trainings until all are done.
         on_epoch: called after every recorded epoch; :class:`somanet.provenance.mlflow.StoppedEarly` raised in it ends
             the run normally.
         run_id: the run to continue where no saved state names one: this training was killed in its first epoch.
+
+    Raises:
+        SomaNetError: another process is running this training, or see
+            :func:`somanet.training.loop.training.train`, :func:`somanet.provenance.mlflow.track_run`.
     """
     from somanet.training.loop.mean_teacher import check_unlabelled
     from somanet.training.loop.saved_state import training_key
@@ -70,20 +74,19 @@ def run_training(
 
     check_unlabelled(settings, unlabelled)
     key = training_key(model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled)
-    state_file = make_folder(recording.root / "mlruns" / "resume") / f"{key}.pt"
+    saved = SavedTraining.of(recording.root, key)
     go_on = partial(
-        train, model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled, state_file=state_file
+        train, model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled, state_file=saved.state
     )
     if not is_main_process():
         return go_on(progress=False)
-    resumed_run = state_file.with_suffix(".json")
+    trainings.claim(saved, name=recording.name)
     params = {
         "model": spec.model_dump(mode="json"),
         "training": settings.model_dump(mode="json"),
         "seed": seed,
     }
     tags = {**recording.tags, "start_weights_sha256": start_sha256 or "random", TRAINING: key}
-    done_run = state_file.with_suffix(".done.json")
 
     def finish(result: TrainingResult) -> tuple[TrainingResult, str]:
         """The result, with training scores if requested, and the SHA-256 of the checkpoint written."""
@@ -91,20 +94,16 @@ def run_training(
             result = _with_training_images(result, spec, train_items, settings)
         return result, _save_result(result, spec, settings, seed, checkpoint, start_sha256)
 
-    if done_run.exists() and state_file.exists():
+    if saved.is_done():
         result, _ = finish(go_on())
         echo(f"{recording.name}: already trained, before another training was interrupted")
-        write_text(run_file, done_run.read_text(encoding="utf-8"))
-        if finished is not None:
-            finished.append(state_file)
+        write_text(run_file, saved.done.read_text(encoding="utf-8"))
         return result
-    if not state_file.exists():  # deleted, or left by a process killed during its cleanup
-        done_run.unlink(missing_ok=True)
-    resuming = None if resumed_run.exists() and state_file.exists() else run_id
+    resuming = None if saved.note.exists() and saved.state.exists() else run_id
     resuming = resuming or interrupted_run(
         key,
-        note=resumed_run,
-        has_state=state_file.exists(),
+        note=saved.note,
+        has_state=saved.state.exists(),
         experiment=recording.experiment,
         name=recording.name,
         root=recording.root,
@@ -118,9 +117,9 @@ def run_training(
         datasets=recording.datasets,
         run_id=resuming,
     ) as run:
-        write_run_file(resumed_run, run)
-        if state_file.exists():
-            _report_saved_epochs(state_file, run, lambda epoch: _report(epoch, settings, run, on_epoch))
+        write_run_file(saved.note, run)
+        if saved.state.exists():
+            _report_saved_epochs(saved.state, run, lambda epoch: _report(epoch, settings, run, on_epoch))
         without = f", {len(unlabelled)} unlabelled" if unlabelled else ""
         echo(
             f"{recording.name}: {len(train_items)} training{without} and {len(val_items)} validation images, "
@@ -152,11 +151,7 @@ def run_training(
         run.log_figure(plots.curves(history), "curves.png")
         run.log_model(ServedModel(checkpoint, SERVING_CODE, spec.in_channels, len(spec.outputs)))
         write_run_file(run_file, run)
-    if finished is None:
-        forget(state_file)
-    else:
-        write_text(done_run, run_file.read_text(encoding="utf-8"))
-        finished.append(state_file)
+    write_text(saved.done, run_file.read_text(encoding="utf-8"))
     return result
 
 

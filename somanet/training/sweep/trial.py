@@ -211,7 +211,7 @@ def _train(job: Job, trial_store: TrialStore, number: int, started: float) -> No
     runs = children(job.parent_run_id, job.root).get(number, ())
     seeds = job.seeds(values)
     ious, evaluations, run_files = [], [], []
-    with several_trainings() as finished:
+    with several_trainings(at_exit=False) as trainings:
         for seed in seeds:
             train_names = choose_images(job.train_names, variant.images, drawn=variant.images_drawn, seed=seed)
             train_items = [items[name] for name in train_names]
@@ -241,7 +241,7 @@ def _train(job: Job, trial_store: TrialStore, number: int, started: float) -> No
                 run_file=run_file,
                 recording=recording,
                 start_sha256=sha256,
-                finished=finished,
+                trainings=trainings,
                 on_epoch=_hook(job, trial_store, number, variant.training.epochs, prunes=seed == seeds[0]),
                 run_id=begun.run_id if begun else None,
             )

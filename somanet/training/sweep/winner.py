@@ -86,7 +86,7 @@ def write_variant(
     if _content(changed) != expected:
         raise SomaNetError(
             f"{params}: the variant cannot be added without changing something else (an anchor in {_SECTION}.{name}?). "
-            f"Add it by hand:\n{block}"
+            f"Add it by hand: {dict(variant)}"
         )
     with atomic_path(params, updates=True) as temporary:
         temporary.write_text(changed, encoding="utf-8", newline="")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -70,3 +71,23 @@ def test_the_page_answers_here_only_and_ends_with_all_its_processes(root: Path, 
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 0
     assert psutil.wait_procs(family, timeout=5)[1] == []
+
+
+@pytest.mark.slow
+def test_of_two_pages_that_start_at_once_on_a_port_one_is_refused(root: Path, start_python) -> None:
+    """Both find the port free; without a check both would show the runs of the one that got it."""
+    port = free_port()
+    processes = [start_python(SERVE, root, port) for _ in range(2)]
+    deadline = time.monotonic() + 120
+    while all(process.poll() is None for process in processes):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    [refused] = [process for process in processes if process.poll() is not None]
+    [page] = [process for process in processes if process is not refused]
+    assert refused.stdout is not None
+    assert refused.stdout.read() == ""
+    assert refused.stderr is not None
+    assert f"SomaNetError: Port {port} on 127.0.0.1 cannot be used" in refused.stderr.read()
+    assert page.stdout is not None
+    assert page.stdout.readline().strip() == f"http://127.0.0.1:{port}"
+    page.send_signal(signal.SIGTERM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,16 @@ def test_openvino_is_imported_without_its_telemetry() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0", "True"]
+
+
+def test_onnxruntime_is_imported_without_its_telemetry(tmp_path: Path) -> None:
+    """With it, importing leaves an id in the temporary folder and one in the home folder, at once."""
+    need("onnxruntime")
+    code = "from somanet.segmentation.engines.onnxruntime_engine import import_onnxruntime; import_onnxruntime()"
+    places = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    without = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], env=without | places, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_fast_engine_has_an_extra_and_its_packages() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -35,6 +36,7 @@ from somanet.training.experiments import (
     write_evaluation,
     write_training,
 )
+from somanet.training.experiments.state import Trainings
 from somanet.training.loop import training
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.loop.start import start_network
@@ -82,17 +84,19 @@ def train_here(project: Path, settings: TrainSettings = SETTINGS):
     items = load_items(project / "nuclei")
     model, spec, _ = start_network(ModelSpec(), seed=5)
     datasets = [dataset_ref(project / "nuclei", "training", items[:3])]
-    return run_training(
-        model,
-        spec,
-        items[:3],
-        items[3:],
-        settings,
-        seed=5,
-        checkpoint=project / "model",
-        run_file=project / "report" / "mlflow_run.json",
-        recording=Recording(project, "pretrain", "small", datasets, {"variant": "v1"}),
-    )
+    with several_trainings(at_exit=True) as trainings:
+        return run_training(
+            model,
+            spec,
+            items[:3],
+            items[3:],
+            settings,
+            seed=5,
+            checkpoint=project / "model",
+            run_file=project / "report" / "mlflow_run.json",
+            recording=Recording(project, "pretrain", "small", datasets, {"variant": "v1"}),
+            trainings=trainings,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +209,7 @@ def test_a_seed_that_is_done_survives_the_killing_of_a_later_one(project: Path, 
     items = load_items(project / "nuclei")
     steps_taken: list[str] = []
 
-    def train_seed(seed: int, finished: list[Path]):
+    def train_seed(seed: int, trainings: Trainings):
         model, spec, _ = start_network(ModelSpec(), seed=seed)
         return run_training(
             model,
@@ -218,29 +222,27 @@ def test_a_seed_that_is_done_survives_the_killing_of_a_later_one(project: Path, 
             run_file=tmp_path / f"run{seed}.json",
             recording=Recording(project, "several", f"seed{seed}"),
             score_training_images=True,
-            finished=finished,
+            trainings=trainings,
         )
 
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    with several_trainings() as finished:
-        first = train_seed(1, finished)
+    with contextlib.suppress(KeyboardInterrupt), several_trainings(at_exit=True) as trainings:
+        first = train_seed(1, trainings)
         run_id, digest = read_run(tmp_path / "run1.json", root=project).run_id, weights_sha256(tmp_path / "model1")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(training, "validate", fail)
-            with pytest.raises(KeyboardInterrupt):
-                train_seed(2, finished)
-        finished.clear()  # as if the process had ended here
+            train_seed(2, trainings)
     for path in (tmp_path / "model1", tmp_path / "run1.json"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    with pytest.MonkeyPatch.context() as patch, several_trainings() as finished:
+    with pytest.MonkeyPatch.context() as patch, several_trainings(at_exit=True) as trainings:
         step = torch.optim.Adam.step
         patch.setattr(torch.optim.Adam, "step", lambda *args: (steps_taken.append("step"), step(*args))[1])
-        again = train_seed(1, finished)
+        again = train_seed(1, trainings)
         assert steps_taken == []
-        train_seed(2, finished)
+        train_seed(2, trainings)
         assert len(steps_taken) == 4  # 2 epochs of 3 images in batches of 2
     assert weights_sha256(tmp_path / "model1") == digest
     assert read_run(tmp_path / "run1.json", root=project).run_id == run_id
@@ -248,7 +250,7 @@ def test_a_seed_that_is_done_survives_the_killing_of_a_later_one(project: Path, 
     assert again.train_images_iou == first.train_images_iou >= 0
     assert steps(project, run_id, "val_iou") == [1, 2]
     left = [path.name for path in (project / "mlruns" / "resume").iterdir()]
-    assert [name for name in left if name.endswith((".pt", ".done.json"))] == []
+    assert [name for name in left if name.endswith((".pt", ".done.json", ".lock"))] == []
 
 
 TRAIN = """

@@ -1,0 +1,73 @@
+"""Named locks between processes. The system releases a lock however its process ends; children do not inherit it.
+
+Each name has an empty file, which is locked; files that nobody holds are removed. Files appear and disappear only while
+a further lock, the door, is held: otherwise two processes could hold two files of one name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Locks:
+    """The locks in a folder.
+
+    Attributes:
+        folder: of the locked files; made if it does not exist.
+        door: a file that is locked for moments; it stays.
+    """
+
+    folder: Path
+    door: Path
+
+    def take(self, name: str, *, wait_s: float = 0.0) -> FileLock:
+        """Lock a name.
+
+        Raises:
+            Timeout: another process holds it; or this one does.
+            OSError: the folder cannot be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._file(name))
+        deadline = time.monotonic() + wait_s
+        while not lock.is_locked:
+            try:
+                with FileLock(self.door):
+                    self._clear()
+                    lock.acquire(timeout=0)
+            except Timeout:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_POLL_S)
+        return lock
+
+    @contextmanager
+    def giving_back(self, name: str, lock: FileLock) -> Iterator[None]:
+        """Release a lock after a block, during which no other process takes or gives back any."""
+        with FileLock(self.door):
+            self._file(name).unlink(missing_ok=True)
+            yield
+            lock.release()
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.lock"
+
+    def _clear(self) -> None:
+        """Remove the files of killed processes."""
+        for path in self.folder.glob("*.lock"):
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            path.unlink(missing_ok=True)
+            lock.release()

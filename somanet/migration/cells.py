@@ -11,7 +11,7 @@ import pandas as pd
 
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import check_tracks
-from somanet.migration.direction import headings, straightness
+from somanet.migration.direction import axis_columns, headings, straightness, turn_sums
 from somanet.migration.hmm import MotionModel, fit_motion_model, mobile_steps_by_model
 from somanet.migration.kinematics import (
     Drift,
@@ -32,6 +32,7 @@ from somanet.migration.saltation import (
 )
 from somanet.migration.sampling import sampling_sums, true_jumps
 from somanet.migration.tables import MIGRATION
+from somanet.migration.travel import travel_sums
 
 LEAST_HOURS = 4.0
 LEAST_FRAMES = 12
@@ -72,6 +73,7 @@ def migration_of(
     remove_drift: bool = True,
     sigma_um: float | None = None,
     detector: Literal["rule", "model"] = "rule",
+    axis_deg: float = 0.0,
 ) -> Migration:
     """Measure how the cells of one movie migrate.
 
@@ -80,6 +82,7 @@ def migration_of(
         remove_drift: subtract the median step of all tracks first.
         sigma_um: localisation noise per axis if known; measured from steps at rest if None.
         detector: "rule" for the speed threshold, "model" for the hidden Markov model.
+        axis_deg: direction that velocities along and across, and the cosine of a cell's direction, are counted from.
 
     Raises:
         SomaNetError: a bad table, a σ that is not positive, or another detector.
@@ -92,13 +95,13 @@ def migration_of(
     still = drift.removed_from(tracks) if remove_drift else tracks
     steps = steps_of(still)
     noise = localisation_noise(steps) if sigma_um is None else Noise(sigma_um, 0)
-    warnings = [*(drift.warnings if remove_drift else ()), *noise.warnings]
+    warnings = [*(drift.warnings if remove_drift else ()), *noise.warnings, *steps.warnings]
     mobile = np.zeros(len(steps), bool)
     threshold = math.nan
     resolution = Resolution(noise.sigma_um)
     if (~steps.gap).any():
         threshold = float(mobile_threshold(noise.sigma_um, interval_h=steps.interval_h))
-        resolution = Resolution(noise.sigma_um, threshold * steps.interval_h, threshold * steps.interval_h)
+        resolution = Resolution(noise.sigma_um, *(threshold * steps.interval_h,) * 3)
         if detector == "model":
             model = fit_motion_model(steps, sigma_um=max(noise.sigma_um, LEAST_MODEL_NOISE_UM))
             mobile = mobile_steps_by_model(steps, model)
@@ -112,7 +115,7 @@ def migration_of(
                     f"{FASTEST_UM_PER_H:g} µm/h at this frame interval: short saltations may be noise."
                 )
     found = saltations_of(steps, mobile, min_length_um=least_length(noise.sigma_um))
-    cells = cell_table(still, steps, found, resolution)
+    cells = cell_table(still, steps, found, resolution, axis_deg=axis_deg)
     return Migration(cells, found, steps, drift, noise, threshold, tuple(warnings))
 
 
@@ -124,11 +127,13 @@ class Resolution:
         sigma_um: localisation noise per axis.
         mobile_step_um: length from which a step beside a jump is held to be motion; NaN without steps.
         rest_step_um: length up to which a step alone between two jumps is held to be rest; 0 if none is.
+        lone_step_um: length from which a step alone in a pause is held to be motion.
     """
 
     sigma_um: float
     mobile_step_um: float = math.nan
     rest_step_um: float = math.nan
+    lone_step_um: float = math.nan
 
     @classmethod
     def of_model(cls, model: MotionModel, *, interval_h: float) -> Resolution:
@@ -138,8 +143,18 @@ class Resolution:
         density = math.log(motion / rest)
         beside_jump = math.log((1 - model.start_chance) / (1 - model.stop_chance))
         alone = math.log(model.stop_chance * model.start_chance) - 2 * math.log(1 - model.stop_chance)
-        steps = [math.sqrt(max(2 * (density + odds) / (1 / rest - 1 / motion), 0.0)) for odds in (beside_jump, alone)]
-        return cls(model.sigma_um, steps[0], min(steps))
+        in_pause = 2 * math.log(1 - model.start_chance) - math.log(model.stop_chance * model.start_chance)
+        beside, between, lone = (
+            math.sqrt(max(2 * (density + odds) / (1 / rest - 1 / motion), 0.0))
+            for odds in (beside_jump, alone, in_pause)
+        )
+        return cls(model.sigma_um, beside, min(beside, between), lone)
+
+    @property
+    def false_motion(self) -> float:
+        """Chance that noise alone takes a step in a pause for motion."""
+        squared = (self.lone_step_um / self.sigma_um) ** 2 if self.sigma_um > 0 else math.inf
+        return math.exp(-squared / 4)
 
     @property
     def first_rest_step(self) -> int:
@@ -148,7 +163,9 @@ class Resolution:
         return 2 if hidden > MOST_HIDDEN else 1
 
 
-def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resolution: Resolution) -> pd.DataFrame:
+def cell_table(
+    tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resolution: Resolution, *, axis_deg: float = 0.0
+) -> pd.DataFrame:
     """One row per cell: :data:`somanet.migration.tables.MIGRATION`; undefined numbers are NaN.
 
     A saltation counts in the frequency if its start is seen: counting those cut at both ends of a track would
@@ -163,6 +180,8 @@ def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resol
     duration = table["end_h"] - table["start_h"]
     cells = table.index
     table["frame_interval_h"] = steps.interval_h
+    table["even_frames"] = int(steps.even)
+    table["false_motion"] = resolution.false_motion
     long = (duration >= LEAST_HOURS - ROUNDING_H) | (table["n_frames"] >= LEAST_FRAMES)
     table["long_enough"] = long.astype("int64")
 
@@ -178,6 +197,7 @@ def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resol
     table = table.join(
         sampling_sums(steps, saltations, cells=cells, long=cells[long], first_step=resolution.first_rest_step)
     )
+    table = table.join(travel_sums(ordered, steps, saltations, cells=cells, sigma_um=resolution.sigma_um))
     table["path_um"] = total(step["um"], step["id"])
     table["net_um"] = np.hypot(ends["y_um"], ends["x_um"])
     table["average_speed_um_per_h"] = over(total(free["um"], free["id"]), observed)
@@ -186,6 +206,7 @@ def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resol
     table["straightness"] = straightness(steps).reindex(cells)
     heading = pd.Series(headings(ends.to_numpy(float)), index=cells)
     table["direction_deg"] = heading.where(table["net_um"] >= saltations.min_length_um)
+    table = table.join(axis_columns(table, axis_deg=axis_deg)).join(turn_sums(saltations.events, cells=cells))
 
     events = saltations.events.assign(duration_h=saltations.events["end_h"] - saltations.events["start_h"])
     complete = events[events["censored"] == ""]

@@ -130,8 +130,8 @@ WORLDS: tuple[World, ...] = (
     replace(BASE, name="swaps", swaps_per_h=0.05),
     replace(BASE, name="rotation", rotation_deg_per_h=0.3),
     replace(
-        BASE, name="much at once", rise=1.4, fall=3.0, arc_deg=60.0, branch_share=0.2, creep_um_per_h=4.0, cell_log_sd=0.5,
-        noise_um=0.8, noise_memory_h=0.1, breaks_per_h=0.05,
+        BASE, name="much at once", rise=1.4, fall=3.0, arc_deg=60.0, branch_share=0.2, creep_um_per_h=4.0,
+        cell_log_sd=0.5, noise_um=0.8, noise_memory_h=0.1, breaks_per_h=0.05,
     ),
 )  # fmt: skip
 """One thing differs from the base in each, all of it a little in the last."""

@@ -2,6 +2,7 @@
 
 python benchmarks/trust.py --model somanet/model --output docs
 python benchmarks/trust.py --skip-movies --output docs         # tracks alone: a quarter of an hour
+python benchmarks/trust.py --only corrected --output docs      # speed, pauses, path, direction: other worlds
 python benchmarks/trust.py --draw --output docs                # only the page, from the tables of the last run
 
 Writes tracks.csv and movies.csv to the folder of --tables after each condition, and resumes from there when
@@ -31,6 +32,9 @@ from somanet.analysis.validation.conditions import (
     movie_factors,
     movie_intervals,
 )
+from somanet.analysis.validation.corrected import Condition as CorrectedCondition
+from somanet.analysis.validation.corrected import conditions as corrected_conditions
+from somanet.analysis.validation.corrected import corrected_markdown, score_corrected
 from somanet.analysis.validation.movies import network_masks, score_movies
 from somanet.analysis.validation.tracks import score_condition
 from somanet.core.files import write_text
@@ -65,6 +69,21 @@ def score_tracks(path: Path, *, replicates: int) -> pd.DataFrame:
     return score_all(others, lambda condition: score_condition(condition, replicates=replicates // 3), path)
 
 
+def score_worlds(path: Path, *, replicates: int) -> pd.DataFrame:
+    """Speed, pauses, path and direction in other worlds."""
+    parts = [pd.read_csv(path)] if path.exists() else []
+    done = {(row.factor, row.level, row.interval_min) for part in parts for row in part.itertuples()}
+
+    def waits(condition: CorrectedCondition) -> bool:
+        return (condition.part, condition.level, condition.world.interval_min) not in done
+
+    for condition in filter(waits, corrected_conditions()):
+        parts.append(score_corrected(condition, replicates=replicates))
+        write_table(path, pd.concat(parts, ignore_index=True))
+        print(f"{condition.part}: {condition.level}, {condition.world.interval_min:g} min", flush=True)
+    return pd.concat(parts, ignore_index=True)
+
+
 def main() -> None:
     """Score, draw and fill the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -76,12 +95,17 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=64, help="per movie")
     parser.add_argument("--skip-tracks", action="store_true")
     parser.add_argument("--skip-movies", action="store_true")
+    parser.add_argument("--only", choices=["corrected"], help="one part, without tracks and movies")
     parser.add_argument("--draw", action="store_true", help="only draw from the existing tables")
     arguments = parser.parse_args()
-    tracks_csv, movies_csv = (arguments.tables / name for name in ("tracks.csv", "movies.csv"))
-    if not (arguments.skip_tracks or arguments.draw):
+    tracks_csv, movies_csv, corrected_csv = (
+        arguments.tables / name for name in ("tracks.csv", "movies.csv", "corrected.csv")
+    )
+    if not arguments.draw:
+        score_worlds(corrected_csv, replicates=arguments.replicates)
+    if not (arguments.skip_tracks or arguments.draw or arguments.only):
         score_tracks(tracks_csv, replicates=arguments.replicates)
-    if not (arguments.skip_movies or arguments.draw):
+    if not (arguments.skip_movies or arguments.draw or arguments.only):
         segment = network_masks(arguments.model) if arguments.model else None
         base = replace(MovieCondition(), n_frames=arguments.frames)
         conditions = [*movie_intervals(base, intervals_min=MOVIE_INTERVALS_MIN), *movie_factors(base)]
@@ -96,6 +120,9 @@ def main() -> None:
             "robustness": tables.robustness_markdown(tracks),
             "donors": tables.donors_markdown(tracks),
         }
+    if corrected_csv.exists():
+        scores = pd.read_csv(corrected_csv)
+        filled |= {part: corrected_markdown(scores, part) for part in ("travel", "directed", "few")}
     if movies_csv.exists():
         movies = pd.read_csv(movies_csv, dtype={"movie": str})
         save_figure(figures.chain(movies), arguments.output / "images" / "trust_chain.png")

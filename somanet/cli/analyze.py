@@ -175,11 +175,13 @@ def _print_summary(measures: Measures, folder: Path) -> None:
         ("frequency_corrected_per_h", "saltations per hour, corrected", ""),
         ("mean_length_corrected_um", "saltation length, corrected", " µm"),
         ("mobile_speed_corrected_um_per_h", "speed when mobile, corrected", " µm/h"),
-        ("average_speed_um_per_h", "average speed", " µm/h"),
+        ("average_speed_corrected_um_per_h", "average speed, corrected", " µm/h"),
+        ("rms_speed_1h_um_per_h", "net displacement in an hour", " µm/h"),
     ):
         found = numbers[name]
         if found.value == found.value:
-            interval = f"  [{found.low:.3g}, {found.high:.3g}]" if found.low == found.low else ""
+            interval = f"  interval not estimated: {found.problem}" if found.problem else ""
+            interval = interval or f"  [{found.low:.3g}, {found.high:.3g}]"
             typer.echo(f"{words:>30}  {found.value:.3g}{unit}{interval}")
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
     n_events = measures.summary.n_events

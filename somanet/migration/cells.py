@@ -206,7 +206,8 @@ def cell_table(
     table["straightness"] = straightness(steps).reindex(cells)
     heading = pd.Series(headings(ends.to_numpy(float)), index=cells)
     table["direction_deg"] = heading.where(table["net_um"] >= saltations.min_length_um)
-    table = table.join(axis_columns(table, axis_deg=axis_deg)).join(turn_sums(saltations.events, cells=cells))
+    turns = turn_sums(saltations.events, cells=cells, min_length_um=saltations.min_length_um)
+    table = table.join(axis_columns(table, axis_deg=axis_deg)).join(turns)
 
     events = saltations.events.assign(duration_h=saltations.events["end_h"] - saltations.events["start_h"])
     complete = events[events["censored"] == ""]

@@ -57,19 +57,24 @@ def axis_columns(cells: pd.DataFrame, *, axis_deg: float) -> pd.DataFrame:
     )
 
 
-def turn_sums(events: pd.DataFrame, *, cells: pd.Index) -> pd.DataFrame:
+def turn_sums(events: pd.DataFrame, *, cells: pd.Index, min_length_um: float) -> pd.DataFrame:
     """Sums over pairs of saltations in a row, with a pause seen between them: weights, and angles times weights.
+
+    A saltation's weight grows from 0 at the least length to 1 at twice of it: noise alone makes short ones, in any
+    direction.
 
     Args:
         events: :data:`somanet.migration.tables.SALTATION_EVENTS`, in order of cell and time.
         cells: the rows.
+        min_length_um: the least length of an event.
     """
     before = events.shift()
     pair = (events["track_id"] == before["track_id"]) & events["censored"].isin(["", "end"])
     pair &= before["censored"].isin(["", "start"])
-    weight = (events["length_um"] * before["length_um"]).where(pair, 0.0)
+    clear = (events["length_um"] / min_length_um - 1).clip(0.0, 1.0)
+    weight = (clear * clear.shift()).where(pair, 0.0)
     turn = relative_to((events["direction_deg"] - before["direction_deg"]).to_numpy(float), axis_deg=0.0)
-    sums = pd.DataFrame({"turn_weight_um2": weight, "weighted_turn": weight * np.where(pair, np.abs(turn), 0.0)})
+    sums = pd.DataFrame({"turn_weight": weight, "weighted_turn_deg": weight * np.where(pair, np.abs(turn), 0.0)})
     return sums.groupby(events["track_id"]).sum().reindex(cells, fill_value=0.0)
 
 
@@ -77,8 +82,7 @@ def direction_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]
     """Velocity, direction and turning of weighted cells; (B,) each, NaN where undefined.
 
     Velocity is net displacement over time of all cells together; directions count each cell once that moved further
-    than noise. The mean turn from a saltation to the next is weighted by the product of their lengths: noise bends short
-    ones, and what noise alone makes look like a saltation is short.
+    than noise. The mean turn from a saltation to the next leaves out the shortest: see :func:`turn_sums`.
     """
 
     def total(values: pd.Series) -> Floats:
@@ -92,7 +96,7 @@ def direction_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]
         "mean_cosine": cosine,
         "resultant": np.minimum(np.hypot(cosine, sine), 1.0),
         "mean_direction_deg": np.where(np.hypot(cosine, sine) > 0, np.degrees(np.arctan2(sine, cosine)), math.nan),
-        "mean_turn_deg": over(total(cells["weighted_turn"]), total(cells["turn_weight_um2"])),
+        "mean_turn_deg": over(total(cells["weighted_turn_deg"]), total(cells["turn_weight"])),
     }
 
 

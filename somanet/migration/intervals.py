@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 Floats = NDArray[np.float64]
+Complexes = NDArray[np.complexfloating]
 Scale = Literal["positive", "share", "half turn", "cosine", "signed"]
 
 CONFIDENCE = 0.975
@@ -136,7 +137,7 @@ class Resampling:
         wide = _too_wide(low, high, "share")
         return not_estimated(value, wide) if wide else Estimate(value, low, high)
 
-    def resultant(self, value: float, mean_vectors: NDArray[np.complex128]) -> Estimate:
+    def resultant(self, value: float, mean_vectors: Complexes) -> Estimate:
         """Interval of the length R of a mean vector, 0 if directions may be random.
 
         R is never 0 by chance, so R̂ ± its error would exclude 0. Fisher's z of R̂ over its error has about the
@@ -179,8 +180,11 @@ class Resampling:
         wide = _too_wide(low, high, "share")
         return not_estimated(value, wide) if wide else Estimate(value, low, high)
 
-    def direction(self, value: float, mean_vectors: NDArray[np.complex128], resultant: Estimate) -> Estimate:
-        """Interval of a mean direction in degrees; ends may lie beyond ±180 (Fisher 1993, 4.4.4).
+    def direction(self, value: float, mean_vectors: Complexes, resultant: Estimate) -> Estimate:
+        """Interval of a mean direction in degrees; ends may lie beyond ±180.
+
+        The directions of a circle about the mean vector that holds the true one with 95 % (Hotelling): as a direction
+        is estimated only where R is clear of 0, R tends to be too large there, and Student's t too narrow.
 
         Args:
             value: circular mean of all cells.
@@ -192,13 +196,14 @@ class Resampling:
         if resultant.low <= 0:
             return not_estimated(value, "the directions may be random: the interval of R begins at 0")
         _, across = self._spread(mean_vectors[np.isfinite(mean_vectors)])
-        sine = self.reach * across / resultant.value
+        freedom = self.n_units - 1
+        sine = math.sqrt(2 * float(stats.f.ppf(2 * CONFIDENCE - 1, 2, freedom))) * across / resultant.value
         if sine >= 1:
             return not_estimated(value, f"{self.n_units} {self.level}s do not show a direction")
         half = math.degrees(math.asin(sine))
         return Estimate(value, value - half, value + half)
 
-    def _spread(self, mean_vectors: NDArray[np.complex128]) -> tuple[float, float]:
+    def _spread(self, mean_vectors: Complexes) -> tuple[float, float]:
         """Standard errors of a mean vector along and across itself, for n - 1 degrees of freedom."""
         mean = mean_vectors.mean()
         turned = mean_vectors * np.conj(mean) / abs(mean)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,20 @@ import pandas as pd
 
 from somanet.core.errors import SomaNetError
 from somanet.migration.cells import Migration, migration_of
-from somanet.migration.direction import Autocorrelation, Direction, direction_autocorrelation, direction_of
-from somanet.migration.msd import Msd, PersistentWalk, fit_persistent_walk, msd_of
+from somanet.migration.direction import (
+    Autocorrelation,
+    Direction,
+    autocorrelation_estimates,
+    direction_autocorrelation,
+    direction_of,
+)
+from somanet.migration.intervals import Estimate, Resampling
+from somanet.migration.msd import CellMsd, Msd, PersistentWalk, cell_msd_of, fit_persistent_walk, walk_estimates
 from somanet.migration.saltation import mobile_steps
 from somanet.migration.summary import Summary, long_enough, summarize
 
 LONGEST_AUTOCORRELATION_H = 4.0
+CURVE_RESAMPLES = 500
 
 
 @dataclass(frozen=True)
@@ -29,8 +38,11 @@ class Measures:
         direction: of the cells' net displacements, one per cell that is seen long enough, relative to the axis.
         saltation_direction: of all saltations; several of one cell are not independent, so its p is too small.
         autocorrelation: of the direction of mobile steps; None where no step is mobile.
+        autocorrelation_intervals: at each of its lags.
         msd: mean squared displacement.
+        msd_intervals: at each of its lags.
         walk: the persistent random walk fitted to it; None where there are too few lags.
+        walk_intervals: its speed and persistence; empty without a walk.
         axis_deg: the axis that directions are counted from: 0 = +x, 90 = +y (down).
         warnings: all of them, each once.
     """
@@ -42,8 +54,11 @@ class Measures:
     direction: Direction
     saltation_direction: Direction
     autocorrelation: Autocorrelation | None
+    autocorrelation_intervals: Sequence[Estimate]
     msd: Msd
+    msd_intervals: Sequence[Estimate]
     walk: PersistentWalk | None
+    walk_intervals: Mapping[str, Estimate]
     axis_deg: float
     warnings: tuple[str, ...]
 
@@ -69,13 +84,17 @@ def measure_movie(
         SomaNetError: a bad table, or a σ that is not positive.
     """
     rule, model = (
-        migration_of(tracks, remove_drift=remove_drift, sigma_um=sigma_um, detector=detector)
+        migration_of(tracks, remove_drift=remove_drift, sigma_um=sigma_um, detector=detector, axis_deg=axis_deg)
         for detector in ("rule", "model")
     )
     summary, model_summary = (summarize(found.cells, seed=seed) for found in (rule, model))
     still = rule.drift.removed_from(tracks) if remove_drift else tracks
-    msd = msd_of(still)
-    walk = _walk(msd, rule.noise.sigma_um)
+    curves = cell_msd_of(still)
+    cells = np.arange(len(curves.n_pairs))
+    sets = Resampling.of(cells, level="cell", resamples=CURVE_RESAMPLES, seed=seed)
+    msd, known_um = curves.pooled(), rule.noise.sigma_um if rule.noise.sigma_um > 0 else None
+    walk = _walk(msd, known_um)
+    correlation, correlation_intervals = _autocorrelation(rule, seed=seed)
     warnings = [*rule.warnings, *model.warnings, *summary.warnings, *(walk.warnings if walk else ())]
     return Measures(
         migration=rule,
@@ -84,28 +103,39 @@ def measure_movie(
         model_summary=model_summary,
         direction=direction_of(long_enough(rule.cells)["direction_deg"].to_numpy(float), axis_deg=axis_deg),
         saltation_direction=direction_of(rule.saltations.events["direction_deg"].to_numpy(float), axis_deg=axis_deg),
-        autocorrelation=_autocorrelation(rule),
+        autocorrelation=correlation,
+        autocorrelation_intervals=correlation_intervals,
         msd=msd,
+        msd_intervals=_msd_intervals(curves, msd, sets),
         walk=walk,
+        walk_intervals=walk_estimates(curves, walk, sets, sigma_um=known_um) if walk else {},
         axis_deg=axis_deg,
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
 
-def _walk(msd: Msd, sigma_um: float) -> PersistentWalk | None:
+def _walk(msd: Msd, sigma_um: float | None) -> PersistentWalk | None:
     try:
-        return fit_persistent_walk(msd, sigma_um=sigma_um if sigma_um > 0 else None)
+        return fit_persistent_walk(msd, sigma_um=sigma_um)
     except SomaNetError:  # too few lags, which a short movie has
         return None
 
 
-def _autocorrelation(found: Migration) -> Autocorrelation | None:
+def _msd_intervals(curves: CellMsd, msd: Msd, sets: Resampling) -> list[Estimate]:
+    drawn = curves.curves(sets.weights)
+    return [
+        sets.interval(float(value), drawn[:, lag], scale="positive") for lag, value in enumerate(msd.msd_um2.tolist())
+    ]
+
+
+def _autocorrelation(found: Migration, *, seed: int) -> tuple[Autocorrelation | None, list[Estimate]]:
     steps = found.steps
     if not (~steps.gap).any():
-        return None
+        return None, []
     mobile = mobile_steps(steps, sigma_um=found.noise.sigma_um)
     if not mobile.any():
-        return None
+        return None, []
     lags = round(LONGEST_AUTOCORRELATION_H / steps.interval_h)
     longest = int(np.clip(lags, 1, max(1, int(np.ptp(steps.frame)))))
-    return direction_autocorrelation(steps, max_lag=longest, use=mobile)
+    intervals = autocorrelation_estimates(steps, max_lag=longest, use=mobile, resamples=CURVE_RESAMPLES, seed=seed)
+    return direction_autocorrelation(steps, max_lag=longest, use=mobile), intervals

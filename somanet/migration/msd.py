@@ -123,7 +123,7 @@ class PersistentWalk:
 
 
 def _furth(lag_h: Floats, speed: float, persistence: float, sigma: float) -> Floats:
-    return np.asarray(speed**2 * _shape(lag_h, np.float64(persistence)) + 4 * sigma**2, np.float64)
+    return np.asarray(speed**2 * _shape(lag_h, np.full_like(lag_h, persistence)) + 4 * sigma**2, np.float64)
 
 
 def _shape(lag_h: Floats, persistence: Floats) -> Floats:

@@ -18,7 +18,7 @@ from somanet.migration.intervals import Estimate, Resampling, Scale, not_estimat
 from somanet.migration.kinematics import over
 from somanet.migration.sampling import true_jumps
 from somanet.migration.tables import MIGRATION
-from somanet.migration.travel import SLOWEST_ENDS, SPEED_ERROR, speed_estimates, travel_numbers
+from somanet.migration.travel import CUT_ERROR, SLOWEST_ENDS, SPEED_ERROR, speed_estimates, travel_numbers
 
 Floats = NDArray[np.float64]
 
@@ -236,7 +236,8 @@ def _estimates(
         elif name == "saltating_share":
             found[name] = sets.share_of_cells(value, drawn)
         elif name in ("resultant", "mean_direction_deg"):
-            mean_vectors = resampled["resultant"] * np.exp(1j * np.radians(resampled["mean_direction_deg"]))
+            angle = np.radians(resampled["mean_direction_deg"])
+            mean_vectors = np.asarray(resampled["resultant"] * (np.cos(angle) + 1j * np.sin(angle)), np.complex128)
             length = sets.resultant(values["resultant"], mean_vectors)
             found[name] = length if name == "resultant" else sets.direction(value, mean_vectors, length)
         else:
@@ -247,16 +248,18 @@ def _estimates(
 def _model_errors(values: Mapping[str, float], cells: pd.DataFrame) -> dict[str, float]:
     """What frames do not tell, and resampling does not show; half widths on the scales of :data:`SCALES`.
 
-    Of speed: how far its two estimates are apart. Of pauses: how much longer than length over speed a jump lasts.
+    Of speed: how far its two estimates are apart, and how near the threshold is to the jumps' own speed. Of pauses: how
+    much longer than length over speed a jump lasts.
     """
     one = np.ones((1, len(cells)))
-    by_runs, by_squares = (float(v[0]) for v in speed_estimates(cells, one, true_jumps(cells, one)))
+    jumps = true_jumps(cells, one)
+    by_runs, by_squares = (float(v[0]) for v in speed_estimates(cells, one, jumps))
     speed, share = values["mobile_speed_corrected_um_per_h"], values["pause_fraction_corrected"]
     apart = abs(math.log(by_runs / by_squares)) / 2 if math.isfinite(speed) else math.nan
     jump_h = values["mean_length_corrected_um"] / speed
     slow_h = SLOWEST_ENDS * jump_h
     return {
-        "mobile_speed_corrected_um_per_h": math.hypot(apart, SPEED_ERROR) + apart,
+        "mobile_speed_corrected_um_per_h": math.hypot(SPEED_ERROR, CUT_ERROR * float(jumps.cut[0])) + apart,
         "mean_pause_corrected_h": slow_h / values["mean_pause_corrected_h"],
         "pause_fraction_corrected": SLOWEST_ENDS / share if share > 0 else math.nan,
     }

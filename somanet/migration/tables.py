@@ -78,15 +78,13 @@ CELL_INTERNALS = Schema(
         Column("n_rest_steps", "int64", "", "early steps of pauses, two each, after which the cell is still seen"),
         Column("n_rest_ends", "int64", "", "such steps after which it jumps"),
         Column("even_frames", "int64", "", "1 if one frame interval describes its movie's steps"),
-        Column(
-            "false_motion", "float64", "", "chance that noise alone makes a step in a pause mobile; NaN without steps"
-        ),
+        Column("false_motion", "float64", "", "chance that noise makes a step in a pause mobile; NaN without steps"),
         Column("complete_distance_um", "float64", "µm", "distance_um of complete saltations"),
         Column("speed_moment_um2_per_h", "float64", "µm²/h", "their speed weighted by distance, times the distance"),
         Column("square_1h_um2", "float64", "µm²", "sum of squared displacements over an hour, less the noise"),
         Column("n_1h", "float64", "", "pairs of positions an hour apart"),
-        Column("turn_weight_um2", "float64", "µm²", "sum over saltations in a row of the product of their lengths"),
-        Column("weighted_turn", "float64", "°·µm²", "sum of the same times the angle between them, 0 to 180°"),
+        Column("turn_weight", "float64", "", "pairs of saltations in a row, those near the least length for less"),
+        Column("weighted_turn_deg", "float64", "°", "sum over them of the angle between them, 0 to 180, so weighted"),
         Column("n_headings", "int64", "", "1 if it has a direction"),
         Column("heading_cosine", "float64", "", "cosine of the angle from the axis to its direction, else 0"),
         Column("heading_sine", "float64", "", "sine of that angle, else 0"),

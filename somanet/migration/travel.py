@@ -13,8 +13,8 @@ displacements over a lag τ, Q(τ) = ∫|d|² dt/(τ² · distance) has this spe
 speed v and duration D has Q = v(1 - τ/(3D)), so that 2Q(Δt) - Q(2Δt) is free of τ. It falls short where jumps last
 less than two frames. The other estimate takes the durations of runs of mobile steps less the partial steps at their
 ends (:mod:`somanet.migration.sampling`): it errs high there, as slow ends are below the threshold, but less. The number
-is their geometric mean with :data:`RUNS_SHARE`, and the interval includes half of their ratio and
-:data:`SPEED_ERROR`.
+is their geometric mean with :data:`RUNS_SHARE`, and the interval includes half of their ratio,
+:data:`SPEED_ERROR` and :data:`CUT_ERROR`.
 
 **Pause.** Time without motion per jump, of cells that jump: the exposed time of cells with a saltation, plus that of
 cells that might have had one but were not seen to, over the jumps, less a jump's length over its speed.
@@ -35,7 +35,9 @@ from somanet.migration.sampling import Jumps
 RUNS_SHARE = 2 / 3
 """Weight of the estimate from runs: the errors of the two are about as one to two where jumps last one frame."""
 SPEED_ERROR = 0.04
-"""Relative error of the speed that neither estimate shows, from simulated jumps that accelerate: docs/trust.md."""
+CUT_ERROR = 0.35
+"""Relative error of the speed that neither estimate shows, on its own and per share of a step that the threshold cuts
+off (noise makes runs of mobile steps too long); from simulated jumps of even and uneven speed: docs/trust.md."""
 SLOWEST_ENDS = 0.5
 """Slow starts and stops may make jumps this much longer than length over speed; a raised cosine does."""
 SCALE_H = 1.0

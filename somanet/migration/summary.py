@@ -59,7 +59,7 @@ UNITS = {
 }
 """The numbers of a summary, in order, and their units."""
 SCALES: Mapping[str, Scale] = {
-    **dict.fromkeys(UNITS, "positive"),
+    **{name: "positive" for name in UNITS if name not in ("resultant", "mean_direction_deg", "saltating_share")},
     **dict.fromkeys(("pause_fraction", "pause_fraction_corrected", "straightness", "straightness_corrected"), "share"),
     **dict.fromkeys(("velocity_along_um_per_h", "velocity_across_um_per_h"), "signed"),
     "mean_cosine": "cosine",
@@ -143,7 +143,7 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
         weights: (B, cells) how often each cell counts in each of B sets.
 
     Returns:
-        (B,) for each number; NaN where undefined.
+        (B,) for each number; NaN where undefined, or not supported by the movies.
     """
 
     def total(values: pd.Series | Floats) -> Floats:
@@ -171,7 +171,14 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
         **direction_numbers(cells, weights),
         "saltating_share": over(total(cells["n_saltations"] > 0), total(pd.Series(1.0, index=cells.index))),
     }
+    numbers |= dict.fromkeys(unsupported(cells), np.full(len(weights), math.nan))
     return {name: numbers[name] for name in UNITS}
+
+
+def unsupported(cells: pd.DataFrame) -> dict[str, str]:
+    """Numbers that these cells' movies do not support, and why; :func:`pooled_numbers` leaves them undefined."""
+    found = dict.fromkeys(NEEDS_QUIET_PAUSES, NOISY) if (cells["false_motion"] > MOST_FALSE_MOTION).any() else {}
+    return found | (dict.fromkeys(NEEDS_EVEN_FRAMES, UNEVEN) if (cells["even_frames"] == 0).any() else {})
 
 
 def long_enough(cells: pd.DataFrame) -> pd.DataFrame:
@@ -224,8 +231,7 @@ def _estimates(
 ) -> dict[str, Estimate]:
     """The interval of each number, or the reason why there is none."""
     error = _model_errors(values, cells)
-    unmet = dict.fromkeys(NEEDS_QUIET_PAUSES, NOISY) if (cells["false_motion"] > MOST_FALSE_MOTION).any() else {}
-    unmet |= dict.fromkeys(NEEDS_EVEN_FRAMES, UNEVEN) if (cells["even_frames"] == 0).any() else {}
+    unmet = unsupported(cells)
     found: dict[str, Estimate] = {}
     for name, value in values.items():
         drawn = resampled[name]

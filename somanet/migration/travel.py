@@ -12,9 +12,10 @@ average micrometre is covered. It is length over duration for a jump of even spe
 displacements over a lag τ, Q(τ) = ∫|d|² dt/(τ² · distance) has this speed as its limit for short lags; a jump of even
 speed v and duration D has Q = v(1 - τ/(3D)), so that 2Q(Δt) - Q(2Δt) is free of τ. It falls short where jumps last
 less than two frames. The other estimate takes the durations of runs of mobile steps less the partial steps at their
-ends (:mod:`somanet.migration.sampling`): it errs high there, as slow ends are below the threshold, but less. The number
-is their geometric mean with :data:`RUNS_SHARE`, and the interval includes half of their ratio,
-:data:`SPEED_ERROR` and :data:`CUT_ERROR`.
+ends (:mod:`somanet.migration.sampling`): it errs high there, as slow ends are below the threshold, but less; where
+jumps last several frames, the threshold finds their slow ends, and it lies between the two speeds. The number is the
+geometric mean of both, with the greater weight on runs in short jumps and on squares in long ones
+(:func:`_runs_share`), and the interval includes half of their ratio, :data:`SPEED_ERROR` and :data:`CUT_ERROR`.
 
 **Pause.** Time without motion per jump, of cells that jump: the exposed time of cells with a saltation, plus that of
 cells that might have had one but were not seen to, over the jumps, less a jump's length over its speed.
@@ -32,8 +33,6 @@ from somanet.migration.kinematics import Floats, Ints, Steps, over
 from somanet.migration.saltation import Saltations
 from somanet.migration.sampling import Jumps
 
-RUNS_SHARE = 2 / 3
-"""Weight of the estimate from runs: the errors of the two are about as one to two where jumps last one frame."""
 SPEED_ERROR = 0.04
 CUT_ERROR = 0.35
 """Relative error of the speed that neither estimate shows, on its own and per share of a step that the threshold cuts
@@ -152,7 +151,8 @@ def travel_numbers(cells: pd.DataFrame, weights: Floats, jumps: Jumps) -> Mappin
         return np.asarray(weights @ values.to_numpy(np.float64), np.float64)
 
     by_runs, by_squares = speed_estimates(cells, weights, jumps)
-    speed = by_runs**RUNS_SHARE * by_squares ** (1 - RUNS_SHARE)
+    share = _runs_share(cells, weights, over(over(jumps.travel_um, jumps.whole), by_runs))
+    speed = by_runs**share * by_squares ** (1 - share)
     average = over(total(cells["distance_um"]), total(cells["observed_h"]))
     jump_h = over(over(jumps.travel_um, jumps.whole), speed)
     pause = _pause(cells, weights, jumps.started, jump_h)
@@ -167,6 +167,16 @@ def travel_numbers(cells: pd.DataFrame, weights: Floats, jumps: Jumps) -> Mappin
         "rms_speed_1h_um_per_h": np.sqrt(np.where(squared > 0, squared, math.nan)) / SCALE_H,
         "straightness_corrected": over(total(cells["net_um"].where(moves, 0.0)), total(cells["distance_um"])),
     }
+
+
+def _runs_share(cells: pd.DataFrame, weights: Floats, jump_h: Floats) -> Floats:
+    """Weight of the estimate from runs: 2/3 for jumps of a frame, 1/3 for two, 1/4 for longer ones.
+
+    The errors of the two are about as one to two for the former, and those of runs are the greater for the latter.
+    """
+    times = (cells["frame_interval_h"] * cells["n_complete"]).fillna(0.0)
+    interval_h = over(weights @ times.to_numpy(float), weights @ cells["n_complete"].to_numpy(float))
+    return np.asarray(np.clip(1 - jump_h / interval_h / 3, 1 / 4, 2 / 3), np.float64)
 
 
 def _pause(cells: pd.DataFrame, weights: Floats, jumps: Floats, jump_h: Floats) -> Floats:

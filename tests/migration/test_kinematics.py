@@ -126,3 +126,18 @@ def test_noise_warns_of_few_steps_and_of_cells_that_never_rest() -> None:
     jumpy = np.cumsum(np.r_[np.full(70, 0.1), 10.0 + np.arange(120)])
     noise = localisation_noise(steps_of(along_x(jumpy)))
     assert any("never stop" in w for w in noise.warnings)
+
+
+def test_a_late_frame_is_a_gap_and_mixed_intervals_are_said() -> None:
+    """Frames at 0, 1, 2, 4, 5 h in a row: one is missing at 3 h. Five steps of 1 h and four of 2 h: said."""
+    late = steps_of(along_x([0, 1, 2, 3, 4]).assign(t_h=[0, 1, 2, 4, 5]))
+    assert late.gap.tolist() == [False, False, True, False]
+    many = steps_of(along_x(range(60)).assign(t_h=[*range(58), 58, 59.1]))
+    assert many.even
+    assert many.warnings == ()
+    mixed = steps_of(along_x(range(10)).assign(t_h=[0, 1, 2, 3, 4, 5, 7, 9, 11, 13]))
+    assert not mixed.even
+    assert mixed.interval_h == 1
+    assert "(60 to 120 min)" in mixed.warnings[0]
+    missing = steps_of(along_x([0, 1, 2, 3], frames=[0, 1, 3, 4]))
+    assert missing.even

@@ -18,7 +18,15 @@ from somanet.migration.intervals import Estimate, Resampling, Scale, not_estimat
 from somanet.migration.kinematics import over
 from somanet.migration.sampling import true_jumps
 from somanet.migration.tables import MIGRATION
-from somanet.migration.travel import CUT_ERROR, SLOWEST_ENDS, SPEED_ERROR, speed_estimates, travel_numbers
+from somanet.migration.travel import (
+    COARSE_ERROR,
+    CUT_ERROR,
+    SLOWEST_ENDS,
+    SPEED_ERROR,
+    frames_per_jump,
+    speed_estimates,
+    travel_numbers,
+)
 
 Floats = NDArray[np.float64]
 
@@ -264,8 +272,10 @@ def _model_errors(values: Mapping[str, float], cells: pd.DataFrame) -> dict[str,
     apart = abs(math.log(by_runs / by_squares)) / 2 if math.isfinite(speed) else math.nan
     jump_h = values["mean_length_corrected_um"] / speed
     slow_h = SLOWEST_ENDS * jump_h
+    frames = float(frames_per_jump(cells, one, np.array([jump_h]))[0])
+    coarse = COARSE_ERROR * min(max(2 - frames, 0.0), 1.0)
     return {
-        "mobile_speed_corrected_um_per_h": math.hypot(SPEED_ERROR, CUT_ERROR * float(jumps.cut[0])) + apart,
+        "mobile_speed_corrected_um_per_h": math.hypot(SPEED_ERROR, CUT_ERROR * float(jumps.cut[0])) + apart + coarse,
         "mean_pause_corrected_h": slow_h / values["mean_pause_corrected_h"],
         "pause_fraction_corrected": SLOWEST_ENDS / share if share > 0 else math.nan,
     }

@@ -15,7 +15,8 @@ less than two frames. The other estimate takes the durations of runs of mobile s
 ends (:mod:`somanet.migration.sampling`): it errs high there, as slow ends are below the threshold, but less; where
 jumps last several frames, the threshold finds their slow ends, and it lies between the two speeds. The number is the
 geometric mean of both, with the greater weight on runs in short jumps and on squares in long ones
-(:func:`_runs_share`), and the interval includes half of their ratio, :data:`SPEED_ERROR` and :data:`CUT_ERROR`.
+(:func:`_runs_share`), and the interval includes half of their ratio, :data:`SPEED_ERROR`, :data:`CUT_ERROR` and
+:data:`COARSE_ERROR`.
 
 **Pause.** Time without motion per jump, of cells that jump: the exposed time of cells with a saltation, plus that of
 cells that might have had one but were not seen to, over the jumps, less a jump's length over its speed.
@@ -37,8 +38,10 @@ SPEED_ERROR = 0.04
 CUT_ERROR = 0.35
 """Relative error of the speed that neither estimate shows, on its own and per share of a step that the threshold cuts
 off (noise makes runs of mobile steps too long); from simulated jumps of even and uneven speed: docs/trust.md."""
-SLOWEST_ENDS = 0.5
-"""Slow starts and stops may make jumps this much longer than length over speed; a raised cosine does."""
+COARSE_ERROR = 0.06
+"""The same where jumps last one frame; none where they last two."""
+SLOWEST_ENDS = 0.7
+"""Slow starts and stops may make jumps this much longer than length over speed; with a raised cosine it is 0.5."""
 SCALE_H = 1.0
 MOST_ROUNDS = 60
 
@@ -170,13 +173,18 @@ def travel_numbers(cells: pd.DataFrame, weights: Floats, jumps: Jumps) -> Mappin
 
 
 def _runs_share(cells: pd.DataFrame, weights: Floats, jump_h: Floats) -> Floats:
-    """Weight of the estimate from runs: 2/3 for jumps of a frame, 1/3 for two, 1/4 for longer ones.
+    """Weight of the estimate from runs: 0.85 for jumps of a frame, 0.35 for two, 1/4 for longer ones.
 
-    The errors of the two are about as one to two for the former, and those of runs are the greater for the latter.
+    The errors of squares are the greater for the former, those of runs for the latter.
     """
+    return np.asarray(np.clip(1.35 - frames_per_jump(cells, weights, jump_h) / 2, 1 / 4, 0.9), np.float64)
+
+
+def frames_per_jump(cells: pd.DataFrame, weights: Floats, jump_h: Floats) -> Floats:
+    """(B,) how many frames a jump of the given mean duration lasts, at the frame interval of its movie."""
     times = (cells["frame_interval_h"] * cells["n_complete"]).fillna(0.0)
     interval_h = over(weights @ times.to_numpy(float), weights @ cells["n_complete"].to_numpy(float))
-    return np.asarray(np.clip(1 - jump_h / interval_h / 3, 1 / 4, 2 / 3), np.float64)
+    return jump_h / interval_h
 
 
 def _pause(cells: pd.DataFrame, weights: Floats, jumps: Floats, jump_h: Floats) -> Floats:

@@ -20,6 +20,7 @@ from somanet.analysis.report.content import ReportInput, check_movie
 from somanet.analysis.report.display_range import DisplayRange, display_range, evenly_spaced
 from somanet.analysis.report.outlines import TOLERANCE_UNITS, UNITS_PER_PIXEL, compact, outlines
 from somanet.analysis.report.plot_data import plots_data
+from somanet.analysis.report.strips import bytes_of, strips_html, strips_of
 from somanet.analysis.report.thinning import LEAST_FRAME_BYTES, MOST_BYTES, PROBED_FRAMES, Thinning, thinning
 from somanet.core.files import atomic_path
 from somanet.core.schema import Column
@@ -53,12 +54,13 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
         "columns": {column.name: _described(column) for column in CELL_NUMBERS.columns},
     }
     shown = display_range(report.frames)
+    strips = strips_of(report, shown)
 
     def outline_bytes(factor: float) -> float:
         probed = [_outlines(report, t, index, TOLERANCE_UNITS / factor) for t in evenly_spaced(n_frames, PROBED_FRAMES)]
         return float(np.mean([len(_json(found)) for found in probed]))
 
-    room = max(LEAST_FRAME_BYTES, MOST_BYTES - len(_json(data)))
+    room = max(LEAST_FRAME_BYTES, MOST_BYTES - len(_json(data)) - bytes_of(strips))
     plan = thinning(report.frames, shown, outline_bytes=outline_bytes, room_bytes=room)
     data["movie"] = _movie(report, plan, n_frames, shape)
     # A reduced image does not need the outlines' full detail.
@@ -75,6 +77,9 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
         "notes": sections.notes(report),
         "embedded_note": sections.embedded_note(plan, shape, n_frames),
         "settings_note": sections.settings_note(report.measures, data["cells"]["shifts"]),
+        "strips": strips_html(
+            strips, len(report.measures.migration.saltations.events), report.calibration.frame_interval_h
+        ),
         "comparison": sections.comparison(report.measures.summary, report.measures.model_summary),
         "provenance": sections.provenance(report.provenance),
         "definitions": sections.definitions(),

@@ -64,6 +64,11 @@ def notes_of(folder: Path) -> tuple[str, ...]:
         )
     if note := _note_on_sizes(segmentation):
         notes.append(note)
+    if segmentation.get("inverted"):
+        notes.append(
+            "The movie was taken for dark cells on a bright background, and was inverted for the network. Is it "
+            "fluorescence? A network for fluorescence never inverts."
+        )
     if segmentation.get("any_modality"):
         notes.append("The network was used without checking the kind of microscopy (--any-modality).")
     if "tracks_from" in segmentation:

@@ -54,6 +54,7 @@ def segment_movie(
         "serves": segmenter.intended_use.model_dump(mode="json"),
         "any_modality": any_modality,
         "blank_frames": list(found.blank_frames),
+        "inverted": found.inverted,
         "n_objects": sum(found.counts),
         "objects_per_frame": found.counts,
         "median_diameter_px": round(median_px, 2),

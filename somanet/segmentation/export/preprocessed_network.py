@@ -17,18 +17,20 @@ BINS = 64
 class PreprocessedNetwork(nn.Module):
     """Raw microscope images, NCHW float32, to probabilities NCHW of the same size.
 
-    It does what :func:`somanet.segmentation.network.inputs.to_input` does to an image that is not 8-bit, in operations
-    that a graph supports. Percentiles are computed over each image of the batch as given: a program that cuts it into
-    tiles changes them.
+    It does what :func:`somanet.segmentation.network.inputs.to_input` does to an image that is not 8-bit and has no
+    missing pixels, in operations that a graph supports. Percentiles are computed over each image of the batch as given:
+    a program that cuts it into tiles changes them.
 
     Args:
         network: preprocessed images to logits.
         spec: the network's specification. Images have 3 channels from 0 to 255 for the input `rgb` (1 if the network
             takes one), else 1 channel in any unit.
+        may_invert: images with a bright background are inverted; not for a network that serves fluorescence.
     """
 
-    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
+    def __init__(self, network: nn.Module, spec: ModelSpec, *, may_invert: bool = True) -> None:
         super().__init__()
+        self.may_invert = may_invert
         self.network = network
         self.kind = spec.input
         smoothing = ndimage.gaussian_filter1d(np.eye(BINS), 2, axis=0)  # of a histogram, as a matrix
@@ -49,9 +51,11 @@ class PreprocessedNetwork(nn.Module):
         unit = ((images_N1HW - _spread(bottom)) / _spread(span)).clamp(0, 1)
         ordered = ((ordered - bottom) / span).clamp(0, 1)
 
-        inverted = _is_inverted(unit)
-        intensity = torch.where(_spread(inverted), -unit, unit)
-        ordered = torch.where(inverted, -ordered.flip(1), ordered)
+        intensity = unit
+        if self.may_invert:
+            inverted = _is_inverted(unit)
+            intensity = torch.where(_spread(inverted), -unit, unit)
+            ordered = torch.where(inverted, -ordered.flip(1), ordered)
         low, high = _percentile(ordered, 1.0), _percentile(ordered, 99.9)
         linear = ((intensity - _spread(low)) / _spread((high - low).clamp(min=1e-6))).clamp(0, 1)
         above = linear

@@ -55,7 +55,8 @@ def export_bioimageio(checkpoint: Path, output: Path, *, card: Card, mlflow_run:
     from somanet.segmentation.export.preprocessed_network import PreprocessedNetwork
 
     loaded = load_checkpoint(checkpoint)
-    network = PreprocessedNetwork(loaded.model, loaded.spec).eval()
+    may_invert = loaded.intended_use.modality is None
+    network = PreprocessedNetwork(loaded.model, loaded.spec, may_invert=may_invert).eval()
     channels = image_channels(loaded.spec)
     content = to_onnx(network, channels, output=OUTPUT)
     with tempfile.TemporaryDirectory() as name, atomic_path(output) as temporary:

@@ -39,6 +39,7 @@ class Labelled(NamedTuple):
             :func:`somanet.segmentation.inference.diameters.diameter_when_downscaled`; NaN if there are none or
             this was not tested.
         blank_frames: blank frames of a movie, which get no labels.
+        inverted: taken for dark objects on a bright background.
     """
 
     item: Input
@@ -46,6 +47,7 @@ class Labelled(NamedTuple):
     diameters_px: NDArray[np.float64]
     downscaled_px: float = float("nan")
     blank_frames: tuple[int, ...] = ()
+    inverted: bool = False
 
     @property
     def n_objects(self) -> int:
@@ -102,9 +104,17 @@ def predict_files(
                     "n_objects": len(diameters),
                     "median_diameter_px": round(median_or_nan(diameters), 2),
                     "blank_frames": list(found.blank_frames),
+                    "inverted": found.inverted,
                 }
             )
-            yield Labelled(item, folder / _file_of(item), diameters, found.downscaled_px, found.blank_frames)
+            yield Labelled(
+                item,
+                folder / _file_of(item),
+                diameters,
+                found.downscaled_px,
+                found.blank_frames,
+                found.inverted,
+            )
         write_table(folder / OBJECTS_FILE, pd.concat(tables, ignore_index=True), OBJECTS)
         write_json(
             folder / LABELS.record,
@@ -129,6 +139,7 @@ class _Found(NamedTuple):
     objects: pd.DataFrame
     downscaled_px: float
     blank_frames: tuple[int, ...] = ()
+    inverted: bool = False
 
 
 def _label_image(segmenter: Segmenter, item: Input, path: Path, *, try_smaller: bool) -> _Found:
@@ -140,13 +151,15 @@ def _label_image(segmenter: Segmenter, item: Input, path: Path, *, try_smaller: 
     found = segmenter.segment(image)
     write_labels(path, found.labels_YX)
     downscaled_px = diameter_when_downscaled(segmenter, [(image, found.labels_YX)]) if try_smaller else float("nan")
-    return _Found(measure_objects(found).assign(frame=np.nan), downscaled_px)
+    objects = measure_objects(found).assign(frame=np.nan)
+    return _Found(objects, downscaled_px, inverted=segmenter.inverts(image))
 
 
 def _label_movie(segmenter: Segmenter, item: Input, path: Path, *, try_smaller: bool) -> _Found:
     with item.choice.open(item.path) as movie:
         found = label_movie(segmenter, movie, path, calibration=movie.file_calibration)
-    return _Found(found.somas, found.downscaled_px if try_smaller else float("nan"), found.blank_frames)
+    downscaled_px = found.downscaled_px if try_smaller else float("nan")
+    return _Found(found.somas, downscaled_px, found.blank_frames, found.inverted)
 
 
 def _named(item: Input) -> str:

@@ -32,12 +32,14 @@ class LabelledMovie:
         blank_frames: blank frames, which get no labels.
         downscaled_px: diameter of somas that are detected in three downscaled frames, see
             :func:`somanet.segmentation.inference.diameters.diameter_when_downscaled`; NaN if there are none.
+        inverted: the movie is taken for dark objects on a bright background.
     """
 
     somas: pd.DataFrame
     counts: list[int]
     blank_frames: tuple[int, ...]
     downscaled_px: float
+    inverted: bool = False
 
 
 def label_movie(
@@ -57,9 +59,12 @@ def label_movie(
     from tqdm import tqdm
 
     from somanet.segmentation.inference.diameters import diameter_when_downscaled
+    from somanet.segmentation.inference.modality import sample_indices
     from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
 
     blank = find_blank_frames(tqdm(movie, desc="checking frames", unit="frame", disable=None, leave=False))
+    shown = [t for t in range(movie.n_frames) if t not in blank]
+    segmenter = segmenter.deciding([movie[shown[n]] for n in sample_indices(len(shown))])
     frames = tqdm(movie, desc="segmenting", unit="frame", disable=None)
     watch = _Watch(movie.n_frames, blank)
     write_label_movie(
@@ -73,7 +78,11 @@ def label_movie(
     labelled = [(movie[t], labels) for t, labels in watch.kept.items() if labels is not None]
     somas = pd.concat([SOMAS.frame([]), *watch.frames], ignore_index=True)
     return LabelledMovie(
-        somas, [len(found) for found in watch.frames], blank, diameter_when_downscaled(segmenter, labelled)
+        somas=somas,
+        counts=[len(found) for found in watch.frames],
+        blank_frames=blank,
+        downscaled_px=diameter_when_downscaled(segmenter, labelled),
+        inverted=bool(segmenter.inverted),
     )
 
 

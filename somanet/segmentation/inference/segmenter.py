@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
@@ -16,6 +16,7 @@ from somanet.segmentation.inference.instances import probabilities_to_labels
 from somanet.segmentation.inference.rescaling import predict_rescaled, settings_at
 from somanet.segmentation.inference.temperature_scaling import apply_temperature
 from somanet.segmentation.network.checkpoint import Checkpoint
+from somanet.segmentation.network.missing import fill_missing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,6 +58,8 @@ class Segmenter:
         tta: number of test-time augmentations (TTA): 1 none; 4 flips along each axis and both; 8 also quarter
             turns. The outputs are transformed back and averaged, as all of them are maps that turn with the image.
         rescale: factor by which images are rescaled for the networks; labels have the images' own size.
+        inverted: whether objects are dark on a bright background; None judges each image by itself. A network for
+            fluorescence never inverts.
 
     Raises:
         SomaNetError: no networks, networks with different outputs, or another number of test-time augmentations.
@@ -65,6 +68,7 @@ class Segmenter:
     networks: tuple[Checkpoint, ...]
     tta: int = 1
     rescale: float = 1.0
+    inverted: bool | None = None
 
     def __post_init__(self) -> None:
         if self.tta not in get_args(Tta):
@@ -101,18 +105,37 @@ class Segmenter:
         """The same with images rescaled by another factor."""
         return dataclasses.replace(self, rescale=rescale)
 
+    def deciding(self, images: Sequence[NDArray[Any]]) -> Segmenter:
+        """The same, with one decision on inversion for all images of a movie: that of most of some frames."""
+        looks = [self.inverts(image) for image in images]
+        return dataclasses.replace(self, inverted=2 * sum(looks) > len(looks))
+
+    def inverts(self, image: NDArray[Any]) -> bool:
+        """Whether an image is taken for dark objects on a bright background, and is shown inverted to a network."""
+        from somanet.segmentation.network.inputs import looks_inverted, to_unit
+
+        if not self._may_invert:
+            return False
+        return looks_inverted(to_unit(image)) if self.inverted is None else self.inverted
+
+    @property
+    def _may_invert(self) -> bool:
+        return any(n.intended_use.modality is None and n.spec.input != "rgb" for n in self.networks)
+
     def probabilities(self, image: NDArray[Any]) -> Float32:
         """Mean probability of every output, CYX float32, of an image YX or YXC."""
-        return _mean(self._maps(image))
+        return _mean(self._maps(fill_missing(image).image))
 
     def labels(self, image: NDArray[Any]) -> NDArray[np.int32]:
-        """One label per soma, YX int32, of an image YX or YXC."""
-        return self._to_labels(self.probabilities(image))
+        """One label per soma, YX int32, of an image YX or YXC; none on pixels without data."""
+        image, missing = fill_missing(image)
+        return _without(self._to_labels(_mean(self._maps(image))), missing)
 
     def segment(self, image: NDArray[Any]) -> Segmented:
-        """Labels of an image YX or YXC, and the confidence in each."""
+        """Labels of an image YX or YXC, and the confidence in each; none on pixels without data."""
+        image, missing = fill_missing(image)
         maps = list(self._maps(image))
-        labels_YX = self._to_labels(_mean(maps))
+        labels_YX = _without(self._to_labels(_mean(maps)), missing)
         soma = self.first.spec.outputs.index("soma")
         pairs = zip(maps, self.networks, strict=True)
         soma_YX = _mean(apply_temperature(map_CYX[soma], network.temperature) for map_CYX, network in pairs)
@@ -128,7 +151,9 @@ class Segmenter:
         from somanet.segmentation.inference.prediction import predict_input
         from somanet.segmentation.network.inputs import to_input
 
-        input_CYX, n_outputs = to_input(image, network.spec), len(network.spec.outputs)  # exposure: of the whole image
+        inverted = self.inverted if network.intended_use.modality is None else False
+        # The exposure is that of the whole image.
+        input_CYX, n_outputs = to_input(image, network.spec, inverted=inverted), len(network.spec.outputs)
 
         def predict_turned(mirrored: bool, quarters: int) -> Float32:
             turned = _turn(input_CYX, mirrored, quarters)
@@ -146,6 +171,15 @@ def confidence_of(labels_YX: NDArray[np.integer], probability_YX: Float32) -> ND
     areas = np.bincount(labels_YX.ravel())[1:]
     sums = np.bincount(labels_YX.ravel(), probability_YX.ravel().astype(np.float64))[1:]
     return np.asarray(sums / areas, np.float64)
+
+
+def _without(labels_YX: NDArray[np.int32], missing: NDArray[np.bool_] | None) -> NDArray[np.int32]:
+    """The labels without pixels that hold no data, numbered without gaps."""
+    if missing is None:
+        return labels_YX
+    kept = np.where(missing, 0, labels_YX)
+    ids = np.unique(kept)
+    return np.searchsorted(ids[ids > 0], kept, side="right").astype(np.int32) if len(ids) else kept
 
 
 def _turn(maps_CYX: Float32, mirrored: bool, quarters: int) -> Float32:

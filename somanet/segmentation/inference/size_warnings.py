@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse, *, factor: float) -> Iterator[str]:
-    """Warnings, a sentence or two each: pages taken for time points, blank frames, somas of an unexpected size.
+    """Warnings, a sentence or two each: pages taken for time points, blank frames, inversion, unexpected sizes.
 
     Args:
         labelled: everything that was segmented.
@@ -32,6 +32,11 @@ def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse, *, fac
         yield (
             f"{blank[0].item.path}{_and_others(blank)}: {len(frames)} blank frames got no labels "
             f"({listed(frames)}, counted from 0)."
+        )
+    if inverted := [one for one in labelled if one.inverted]:
+        yield (
+            f"{inverted[0].item.path}{_and_others(inverted)}: taken for dark objects on a bright background, and "
+            "inverted for the network. If it is fluorescence, use a network for fluorescence, which never inverts."
         )
     none_found = not any(one.n_objects for one in labelled)
     # a single image without somas among others is not worth a warning

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from somanet.core.errors import SomaNetError
+from somanet.segmentation.network.missing import fill_missing
 from somanet.segmentation.network.settings import ModelSpec
 
 Float32 = NDArray[np.float32]
@@ -26,7 +27,7 @@ def to_unit(image: NDArray[np.generic]) -> NDArray[np.generic]:
     """An image as three channels on a known range: uint8 as stored, other types as float32 from 0 to 1.
 
     Types other than uint8 are scaled by the image's own 0.1 and 99.95 percentiles, so this must see the whole image,
-    not a crop of it.
+    not a crop of it. Pixels without data are filled first (:mod:`somanet.segmentation.network.missing`).
 
     Args:
         image: YX or YXC with C = 1, 3 or 4 (alpha is dropped), any real dtype.
@@ -44,7 +45,7 @@ def to_unit(image: NDArray[np.generic]) -> NDArray[np.generic]:
         )
     if image.ndim == 2:
         image = image[..., None]
-    image = image[..., :3]
+    image = fill_missing(image[..., :3]).image
     if image.shape[-1] == 1:
         image = np.repeat(image, 3, axis=-1)
     if image.dtype == np.uint8:
@@ -71,15 +72,28 @@ class Exposure:
     background: float
 
 
-def measure_exposure(image_YXC: NDArray[np.generic]) -> Exposure:
-    """Measure an image from :func:`to_unit`."""
+def measure_exposure(image_YXC: NDArray[np.generic], *, inverted: bool | None = None) -> Exposure:
+    """Measure an image from :func:`to_unit`.
+
+    Args:
+        image_YXC: the image.
+        inverted: whether objects are dark on a bright background, where that is known; None judges by the image.
+    """
     unit_YXC = _scaled(image_YXC)
-    p5, p50, p95 = np.percentile(unit_YXC[::2, ::2].mean(axis=-1), (5, 50, 95))
-    # a long dark tail on a bright background: stained tissue, bright field
-    inverted = bool(p50 > 0.3 and p50 - p5 > _TAIL_RATIO * (p95 - p50))
+    if inverted is None:
+        inverted = looks_inverted(image_YXC)
     intensity_YX = _intensity(unit_YXC, inverted=inverted)
     low, high = (float(q) for q in np.percentile(intensity_YX, (1.0, 99.9)))
     return Exposure(inverted, low, high, _background(intensity_YX))
+
+
+def looks_inverted(image_YXC: NDArray[np.generic]) -> bool:
+    """Whether an image from :func:`to_unit` has a long dark tail on a bright background: stained tissue, bright field.
+
+    Vignetting and fading give fluorescence such a tail too.
+    """
+    p5, p50, p95 = np.percentile(_scaled(image_YXC[::2, ::2]).mean(axis=-1), (5, 50, 95))
+    return bool(p50 > 0.3 and p50 - p5 > _TAIL_RATIO * (p95 - p50))
 
 
 def unit_to_input(image_YXC: NDArray[np.generic], spec: ModelSpec, exposure: Exposure | None = None) -> Float32:
@@ -99,9 +113,17 @@ def unit_to_input(image_YXC: NDArray[np.generic], spec: ModelSpec, exposure: Exp
     return np.ascontiguousarray(unit.transpose(2, 0, 1))
 
 
-def to_input(image: NDArray[np.generic], spec: ModelSpec) -> Float32:
-    """Turn an image as stored into the network's input CYX float32, about 0 to 1; errors as :func:`to_unit`."""
-    return unit_to_input(to_unit(image), spec)
+def to_input(image: NDArray[np.generic], spec: ModelSpec, *, inverted: bool | None = None) -> Float32:
+    """Turn an image as stored into the network's input CYX float32, about 0 to 1; errors as :func:`to_unit`.
+
+    Args:
+        image: as :func:`to_unit` takes it.
+        spec: defines the channels.
+        inverted: see :func:`measure_exposure`.
+    """
+    unit = to_unit(image)
+    exposure = None if spec.input == "rgb" else measure_exposure(unit, inverted=inverted)
+    return unit_to_input(unit, spec, exposure)
 
 
 def _scaled(image_YXC: NDArray[np.generic]) -> Float32:

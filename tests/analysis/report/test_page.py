@@ -78,7 +78,7 @@ def test_the_page_loads_nothing(tmp_path: Path) -> None:
     """No address in any attribute but `data:`, none in the style, and a policy that forbids the rest."""
     parts = written(tmp_path / "a.html", worlds.report())
     links = [value for _, attrs in parts.tags for name, value in attrs.items() if name in ("src", "href", "srcset")]
-    assert links == ["data:,"]
+    assert [link for link in links if not link.startswith("data:image/jpeg;base64,")] == ["data:,"]
     text = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert set(re.findall(r"https?://[^\s\"']+", text)) == {"http://www.w3.org/2000/svg"}
     [policy] = [a["content"] for _, a in parts.tags if a.get("http-equiv") == "Content-Security-Policy"]
@@ -214,7 +214,8 @@ def test_movies_are_read_frame_by_frame_and_progress_is_told(tmp_path: Path) -> 
         tmp_path / "a.html", worlds.report(frames=movie, labels=masks), progress=lambda n, of: told.append((n, of))
     )
     assert told == [(n + 1, worlds.N_FRAMES) for n in range(worlds.N_FRAMES)]
-    assert movie.reads < 2 * worlds.N_FRAMES
+    # Once for the page, once for the frames around the saltations, and a few samples.
+    assert movie.reads < 2.5 * worlds.N_FRAMES
     assert masks.reads < 2 * worlds.N_FRAMES
 
 

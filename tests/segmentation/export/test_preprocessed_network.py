@@ -53,6 +53,15 @@ def test_the_worlds_take_both_ways() -> None:
     assert measure_exposure(to_unit(WORLDS["bright background"])).inverted
 
 
+def test_a_network_for_fluorescence_never_inverts() -> None:
+    image, spec = WORLDS["bright background"], ModelSpec(input="background")
+    expected = np.clip(to_input(image, spec, inverted=False), 1e-6, 1 - 1e-6)
+    batch = torch.from_numpy(image.astype(np.float32))[None, None]
+    found = PreprocessedNetwork(Seen(), spec, may_invert=False)(batch).numpy()[0]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.abs(expected - to_input(image, spec)).max() > 0.5
+
+
 def test_each_image_of_a_batch_is_measured_alone() -> None:
     spec = ModelSpec(input="background")
     images = np.stack([WORLDS["dark"], WORLDS["bright background"]]).astype(np.float32)[:, None]

@@ -216,3 +216,76 @@ def test_networks_with_other_outputs_are_refused() -> None:
         Segmenter(networks)
     with pytest.raises(SomaNetError, match="at least one network"):
         Segmenter(())
+
+
+# Pixels without data, and inversion
+
+
+class Bright(nn.Module):
+    """Soma wherever the first channel is bright."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(40.0))
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        return self.gain * (images_NCHW[:, :1] - 0.5)
+
+
+def camera(shape: tuple[int, int] = (64, 96)) -> np.ndarray:
+    """Discs on a camera offset, 16-bit."""
+    y, x = np.indices(shape)
+    discs = [np.hypot(y - cy, x - cx) < 6 for cy, cx in ((20, 20), (40, 70), (5, 50))]
+    noise = np.random.default_rng(4).normal(0, 5, shape)
+    return np.asarray(300 + 900 * np.logical_or.reduce(discs) + noise, np.uint16)
+
+
+@pytest.mark.parametrize("rescale", [1.0, 0.5])
+def test_pixels_without_data_get_no_label_and_change_no_other(rescale: float) -> None:
+    """The third disc is cut by the missing rows, the others are as before; numbers have no gaps."""
+    whole, cut = camera(), camera()
+    cut[:8] = 0
+    segmenter = Segmenter((network(Bright(), input="contrasts"),), rescale=rescale)
+    expected, found = segmenter.segment(whole), segmenter.segment(cut)
+    assert expected.labels_YX.max() == 3
+    assert not found.labels_YX[:8].any()
+    np.testing.assert_array_equal(found.labels_YX[12:] > 0, expected.labels_YX[12:] > 0)
+    np.testing.assert_array_equal(np.unique(found.labels_YX), np.arange(found.labels_YX.max() + 1))
+    assert len(found.confidence) == found.labels_YX.max()
+    np.testing.assert_array_equal(segmenter.labels(cut), found.labels_YX)
+
+
+def test_an_object_that_lies_in_missing_pixels_is_gone() -> None:
+    cut = camera()
+    cut[:, 60:] = 0
+    found = Segmenter((network(Bright(), input="contrasts"),)).segment(cut)
+    assert found.labels_YX.max() == len(found.confidence) == 2
+
+
+def faded() -> np.ndarray:
+    """A vignetted background as bright as half of the range: judged by itself it looks inverted."""
+    y, x = np.indices((64, 96))
+    fall = 1 - 0.5 * ((y - 32) ** 2 + (x - 48) ** 2) / (32**2 + 48**2)
+    discs = np.logical_or.reduce([np.hypot(y - cy, x - cx) < 4 for cy, cx in ((30, 40), (40, 60))])
+    return np.asarray(10_000 * fall + 3_000 * discs, np.uint16)
+
+
+def test_a_network_for_fluorescence_never_inverts() -> None:
+    one = network(Bright(), input="contrasts")
+    any_kind = Segmenter((one,))
+    fluorescence = Segmenter((dataclasses.replace(one, intended_use=IntendedUse(modality="fluorescence")),))
+    assert any_kind.inverts(faded())
+    assert not fluorescence.inverts(faded())
+    assert fluorescence.deciding([faded()]).inverted is False
+    corner, middle = (0, 0), (30, 40)
+    assert any_kind.labels(faded())[corner] > 0 == any_kind.labels(faded())[middle]
+    assert fluorescence.labels(faded())[middle] > 0 == fluorescence.labels(faded())[corner]
+
+
+def test_a_movie_is_inverted_as_a_whole_or_not_at_all() -> None:
+    segmenter = Segmenter((network(Bright(), input="contrasts"),))
+    assert segmenter.deciding([faded(), camera(), camera()]).inverted is False
+    decided = segmenter.deciding([faded(), faded(), camera()])
+    assert decided.inverted is True
+    assert decided.inverts(camera())
+    assert segmenter.deciding([]).inverted is False

@@ -184,7 +184,7 @@ def frames_per_jump(cells: pd.DataFrame, weights: Floats, jump_h: Floats) -> Flo
     """(B,) how many frames a jump of the given mean duration lasts, at the frame interval of its movie."""
     times = (cells["frame_interval_h"] * cells["n_complete"]).fillna(0.0)
     interval_h = over(weights @ times.to_numpy(float), weights @ cells["n_complete"].to_numpy(float))
-    return jump_h / interval_h
+    return np.asarray(jump_h / interval_h, np.float64)
 
 
 def _pause(cells: pd.DataFrame, weights: Floats, jumps: Floats, jump_h: Floats) -> Floats:

@@ -37,6 +37,10 @@ FEWEST_EVENTS = 20
 FEWEST_DONORS = 3
 MOST_CUT = 0.5
 MOST_FALSE_MOTION = 0.03
+LEAST_OF_NOISE = 0.25
+"""Squared displacement over that of noise from which it is motion."""
+NOISE_ERROR = 0.05
+"""Relative error of σ, whose square is taken off."""
 NOISY = "noise alone makes steps in pauses mobile, which adds distance: use a longer frame interval or a sharper image"
 UNEVEN = "frames are at unequal times, and the correction needs one frame interval"
 NO_CELLS = "no cell is observed long enough"
@@ -247,6 +251,8 @@ def _estimates(
             found[name] = not_estimated(value, unmet[name])
         elif not math.isfinite(value):
             found[name] = not_estimated(value, NOT_SEEN[name] if len(cells) else NO_CELLS)
+        elif name == "rms_speed_1h_um_per_h" and value**2 < LEAST_OF_NOISE * _hourly_noise(cells):
+            found[name] = not_estimated(value, "motion in an hour is not clear of the noise")
         elif name == "saltating_share":
             found[name] = sets.share_of_cells(value, drawn)
         elif name in ("resultant", "mean_direction_deg"):
@@ -257,6 +263,12 @@ def _estimates(
         else:
             found[name] = sets.interval(value, drawn, scale=SCALES[name], model_error=error.get(name, 0.0))
     return found
+
+
+def _hourly_noise(cells: pd.DataFrame) -> float:
+    """Mean of 4σ² in µm², which is taken off squared displacements over an hour."""
+    n = float(cells["n_1h"].sum())
+    return float((4 * cells["noise_um"] ** 2 * cells["n_1h"]).sum()) / n if n else math.nan
 
 
 def _model_errors(values: Mapping[str, float], cells: pd.DataFrame) -> dict[str, float]:
@@ -276,6 +288,7 @@ def _model_errors(values: Mapping[str, float], cells: pd.DataFrame) -> dict[str,
     coarse = COARSE_ERROR * min(max(2 - frames, 0.0), 1.0)
     return {
         "mobile_speed_corrected_um_per_h": math.hypot(SPEED_ERROR, CUT_ERROR * float(jumps.cut[0])) + apart + coarse,
+        "rms_speed_1h_um_per_h": NOISE_ERROR * _hourly_noise(cells) / values["rms_speed_1h_um_per_h"] ** 2,
         "mean_pause_corrected_h": slow_h / values["mean_pause_corrected_h"],
         "pause_fraction_corrected": SLOWEST_ENDS / share if share > 0 else math.nan,
     }

@@ -142,6 +142,7 @@ def test_the_check_for_intervals_finds_what_lacks_one() -> None:
         ("all immobile", "mean_length_um", "no saltation is seen from start to end"),
         ("all mobile", "frequency_corrected_per_h", "it is 0"),
         ("identical frames", "straightness", "no cell moves"),
+        ("all immobile", "average_speed_corrected_um_per_h", "it is 0"),
         ("no pauses", "mean_length_um", "no saltation is seen from start to end"),
         ("noise beyond jumps", "average_speed_corrected_um_per_h", "noise alone"),
         ("unequal times", "frequency_corrected_per_h", "unequal times"),

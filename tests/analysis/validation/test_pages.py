@@ -21,7 +21,7 @@ from tests.markdown_tables import unpadded
 
 
 def tracks() -> pd.DataFrame:
-    """Base at 5 and 10 min by both detectors, noise at 10 min, donors at 10 min; raw speed is unknown, and not shown."""
+    """Base at 5 and 10 min by both detectors, noise at 10 min, donors at 10 min; raw speed is unknown."""
     conditions = [
         *((BASE, f"{detector}, {m} min", float(m), detector) for detector in ("rule", "model") for m in (5, 10)),
         ("noise", "1 µm", 10.0, "rule"),

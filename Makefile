@@ -6,7 +6,10 @@ BASE ?= HEAD
 PIPELINE ?= dvc.yaml
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.somanet-installed
+# CONSTRAINTS=1 installs the versions in constraints/ instead of the newest; such a .venv stays so until CONSTRAINTS=.
+CONSTRAINTS ?= $(wildcard $(VENV)/.somanet-installed-constrained)
+STAMP := $(VENV)/.somanet-installed$(if $(CONSTRAINTS),-constrained)
+PYTHON_VERSION = $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 REPORT := build/report.md
 
 # DVC stages use the environment's `python`, whatever the caller has activated.
@@ -18,27 +21,53 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup upgrade demo ui test test-real test-wild test-slow check lint types typos format repro repro-again \
-	base base-key report study real bundled-model bioimageio peers yolo profiles clean
+.PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-slow check lint types \
+	typos format repro repro-again base base-key report study real bundled-model bioimageio peers yolo profiles clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-setup: $(STAMP) ## Create .venv and install SomaNet with its tools (PYTHON=python3.12 picks another Python)
+setup: $(STAMP) ## Create .venv, install SomaNet with its tools (PYTHON=python3.12, CONSTRAINTS=1: versions in constraints/)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(if $(CONSTRAINTS),$(wildcard constraints/*.txt))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "SomaNet needs Python 3.11 or newer; '$(PYTHON)' is not. Try: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo 'Installing SomaNet and its libraries into $(VENV): some minutes and 7 GB the first time.'
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev,imagenet]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev,imagenet]' \
+		$(if $(CONSTRAINTS),--constraint "constraints/py$(PYTHON_VERSION).txt")
+	@rm -f $(VENV)/.somanet-installed*
 	@touch $@
 
 upgrade: setup ## Install the newest allowed version of every dependency
 	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager --editable '.[dev,imagenet]'
 	$(BIN)/python -m pip check
 
+# DVC makes values of params.yaml part of shell commands: they must be plain words.
+GUARD := $(BIN)/python -m somanet.provenance.dvc_guard
+
+PYTHONS := 3.11 3.12 3.13
+
+constraints: ## Write constraints/: one version of every library for each Python (UPGRADE=1 takes the newest)
+	@test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && \
+		build/uv/bin/python -m pip install --disable-pip-version-check --quiet 'uv>=0.9'; }
+	@mkdir -p constraints
+	@for version in $(PYTHONS); do build/uv/bin/uv pip compile pyproject.toml --extra dev --extra imagenet --quiet \
+		--python-version "$$version" --python-platform linux --no-annotate --custom-compile-command 'make constraints' \
+		$(if $(UPGRADE),--upgrade) --output-file "constraints/py$$version.txt" || exit 1; done
+
+audit: setup ## Look up known vulnerabilities of the versions in constraints/ and in .venv
+	@test -x build/audit/bin/pip-audit || { $(PYTHON) -m venv build/audit && \
+		build/audit/bin/python -m pip install --disable-pip-version-check --quiet 'pip-audit>=2.9'; }
+	build/audit/bin/pip-audit --progress-spinner off --disable-pip --no-deps \
+		$(patsubst %,--requirement %,$(wildcard constraints/*.txt))
+	build/audit/bin/pip-audit --progress-spinner off --skip-editable --path "$$($(BIN)/python -c '$(SITE_PACKAGES)')"
+
+pin-workflows: setup ## Pin the workflows' actions to commits, and check these against their tags
+	$(BIN)/python -m tools.pin_workflows .github/workflows/*.yml
+
 demo: setup ## Set up, run the whole pipeline on simulated data, show where to look
+	@$(GUARD) dvc.yaml
 	$(BIN)/dvc repro
 	@echo
 	@echo 'Done. Look at:'
@@ -47,10 +76,12 @@ demo: setup ## Set up, run the whole pipeline on simulated data, show where to l
 	@echo '  make ui                 every run with its curves, in MLflow'
 
 repro: setup ## Run what has changed in the pipeline on simulated data (TIMED=1 records how long stages take)
+	@$(GUARD) dvc.yaml
 	$(if $(TIMED),$(BIN)/python -m tools.pull_request repro,$(BIN)/dvc repro)
 
 repro-again: setup ## Prove that nothing is left to run (PIPELINE=file, default dvc.yaml): fails if a stage would run
 	@mkdir -p build
+	@$(GUARD) '$(PIPELINE)'
 	@$(BIN)/dvc status --quiet '$(PIPELINE)' || { $(BIN)/dvc status '$(PIPELINE)'; \
 		echo 'Not reproduced: the stages above have changed.' >&2; exit 1; }
 	$(BIN)/dvc repro '$(PIPELINE)' >build/repro-again.log 2>&1 || { cat build/repro-again.log; exit 1; }
@@ -64,6 +95,7 @@ study: setup ## Run the paper's study on simulated data, resuming where it stopp
 real: setup ## Run the pipeline on real data (DATA=folder, default ../shared/data)
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make real DATA=path" >&2; exit 1; }
 	@ln -sfn "$$(cd '$(DATA)' && pwd)" profiles/real/input
+	@$(GUARD) profiles/real/dvc.yaml
 	$(BIN)/dvc repro profiles/real/dvc.yaml
 
 bundled-model: setup ## Retrain the bundled model (DATA=folder, TRAIN=options for its pretraining): hours on 2 cores, minutes on a GPU

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from somanet.core.names import InsidePath, Name
 from somanet.core.settings import (
     Fraction,
     NonNegativeFloat,
@@ -20,7 +21,7 @@ from somanet.core.settings import (
 from somanet.migration.settings import MigrateSettings
 from somanet.tracking.settings import TrackSettings
 from somanet.training.paper.settings import StudyParams
-from somanet.training.settings import FinetuneParams, Name, PretrainParams
+from somanet.training.settings import FinetuneParams, PretrainParams
 from somanet.training.sweep.settings import SweepParams
 
 PooledScore = Literal["iou", "precision", "recall", "f1", "accuracy", "mean_ap"]
@@ -42,26 +43,26 @@ class SimulatedData(Settings):
 class MovieEntry(Settings):
     """A movie and its reference data, as paths inside `data.input`."""
 
-    file: str
+    file: InsidePath
     channel: str | None = None
     pixel_size_um: PositiveFloat | None = None
     """If the file lacks it."""
     frame_interval_min: PositiveFloat | None = None
-    reference_tracks: str | None = None
+    reference_tracks: InsidePath | None = None
     """Ground truth or manually annotated tracks for scoring: CSV `track,frame,y_px,x_px`, or any track format."""
-    reference_labels: str | None = None
+    reference_labels: InsidePath | None = None
     """Label movie for scoring, value = track id."""
 
 
 class DataFolders(Settings):
     """Real data, as paths inside `data.input`."""
 
-    source: str
+    source: InsidePath
     """Nuclei in the Kaggle layout or as image and label pairs: a folder or a zip."""
-    source_split: str | None
+    source_split: InsidePath | None
     """CSV image_id,split with train, val and test; none = a seeded split by `manifest.fractions`."""
-    target_train: str
-    target_val: str
+    target_train: InsidePath
+    target_val: InsidePath
     movies: tuple[MovieEntry, ...]
 
 
@@ -173,8 +174,8 @@ class TrustParams(Settings):
 class Params(Settings):
     """One section per stage."""
 
-    root: str
-    """The code's folder, relative to this file."""
+    root: Annotated[str, StringConstraints(pattern=r"^\.$|^\.\.(/\.\.)*$")]
+    """The code's folder, relative to this file, which lies in it: `.`, `..`, `../..` …; it becomes part of commands."""
     seed: NonNegativeInt
     seeds: tuple[NonNegativeInt, ...]
     """One fine-tuning per seed; the spread over them is reported."""

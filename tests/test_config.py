@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from somanet.config import Params, SegmentParams, load_params
+from somanet.config import DataFolders, Params, SegmentParams, load_params
 from somanet.core.errors import SomaNetError
 from somanet.core.settings import override, parse, read_yaml
 from somanet.segmentation.network.settings import InstanceSettings
@@ -39,6 +39,16 @@ def test_the_default_is_simulated_and_complete() -> None:
     assert {"paper", "compact"} <= set(params.pretrain)
     assert params.finetune["paper_last3"].training.trainable_blocks == 3
     assert params.finetune["paper_last3"].training.augment.mode == "paper"
+
+
+@pytest.mark.parametrize("path", ["../secret.zip", "/etc/passwd", "a/../../b"])
+@pytest.mark.parametrize("field", ["source", "source_split", "target_train", "target_val"])
+def test_data_folders_do_not_lead_out_of_the_input(field: str, path: str) -> None:
+    inside = {"source": "a.zip", "source_split": None, "target_train": "b", "target_val": "c"}
+    assert DataFolders.model_validate({**inside, "movies": [{"file": "m/a.tif"}]}).source == "a.zip"
+    for values in ({**inside, field: path, "movies": []}, {**inside, "movies": [{"file": path}]}):
+        with pytest.raises(ValidationError, match="inside the data folder"):
+            DataFolders.model_validate(values)
 
 
 def test_there_are_profiles() -> None:
@@ -106,6 +116,10 @@ def test_an_unknown_key_gets_its_nearest(assignment: str, words: str) -> None:
         ("pretrain.compact.model.encoder=null", "needs an encoder"),
         ("manifest.max_overlap_fraction=1.5", "less than or equal to 1, found 1.5"),
         ("manifest.fractions.train=0.9", "manifest.fractions: the fractions must sum to 1, found 1.2"),
+        ("root=../x", "root: String should match pattern"),
+        ("root=/tmp", "root: String should match pattern"),
+        ('root=".; touch pwned"', "root: String should match pattern"),
+        ('pretrain={"x; touch pwned": {}}', "pretrain.x; touch pwned"),
         ("data.kind=folders", "data: kind is 'folders', so the section 'folders' is required"),
         ("data.simulated.crop_px=8", "data.simulated.crop_px"),
         ("finetune.paper_last3.start=papr", "finetune.paper_last3.start is 'papr'; pretrain has ['compact', 'paper']"),

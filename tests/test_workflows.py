@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tools.pin_workflows import unpinned
+
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -32,7 +34,7 @@ jobs:
     runs-on: ubuntu-latest
     timeout-minutes: 5
     steps:
-      - uses: actions/checkout@v6
+      - uses: actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v6.0.2
         with:
           persist-credentials: false
       - run: make test
@@ -94,8 +96,8 @@ def safety_complaints(workflow: dict[str, Any]) -> list[str]:
         uses = step.get("uses", "")
         if re.match(r"actions/cache(/save)?@", uses) and runs_untrusted_code and step not in pushed:
             complaints.append("a cache is written where a pull request's code can run")
-        if uses and not re.search(r"@(v\d+|[0-9a-f]{40})$", uses):
-            complaints.append(f"action without a pinned major version: {uses}")
+        if uses and not re.search(r"@[0-9a-f]{40}$", uses):
+            complaints.append(f"action that is not pinned to a commit: {uses}")
         if "actions/checkout" in uses and step.get("with", {}).get("persist-credentials") is not False:
             complaints.append("checkout leaves the token on disk")
     return complaints
@@ -164,10 +166,11 @@ def test_workflow_is_safe_with_untrusted_pull_requests(path: Path) -> None:
         ),
         ("    timeout-minutes: 5\n", "", "no timeout"),
         ("make test", 'echo "${{ github.head_ref }}"', "expression inside a script"),
-        ("checkout@v6", "checkout@main", "pinned major version"),
+        ("checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd", "checkout@main", "pinned to a commit"),
+        ("checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd", "checkout@v6", "pinned to a commit"),
         ("persist-credentials: false", "fetch-depth: 0", "token on disk"),
-        ("- run: make test", "- uses: actions/cache@v5", "cache is written"),
-        ("- run: make test", "- uses: actions/cache/save@v5", "cache is written"),
+        ("- run: make test", "- uses: actions/cache@cdf6c1fa76f9f475f3d7449005a359c84ca0f306", "cache is written"),
+        ("- run: make test", "- uses: actions/cache/save@cdf6c1fa76f9f475f3d7449005a359c84ca0f306", "cache is written"),
     ],
 )
 def test_each_safety_rule_can_fail(old: str, new: str, complaint: str) -> None:
@@ -175,6 +178,26 @@ def test_each_safety_rule_can_fail(old: str, new: str, complaint: str) -> None:
     assert old in SAMPLE
     [found] = safety_complaints(load(SAMPLE.replace(old, new)))[:1]
     assert complaint in found
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_action_is_pinned_with_its_version_as_comment(path: Path) -> None:
+    """Without the comment Dependabot would raise the commit alone, and nobody could read which version it is."""
+    assert unpinned(path.read_text(encoding="utf-8")) == []
+
+
+def test_one_version_of_an_action_has_one_commit() -> None:
+    lines = {
+        line for path in WORKFLOWS for line in re.findall(r"uses: (\S+@\S+ # \S+)", path.read_text(encoding="utf-8"))
+    }
+    versions = {re.sub(r"^([^/]+/[^/@]+)[^@]*@\S+", r"\1", line) for line in lines}
+    commits = {re.sub(r"^([^/]+/[^/@]+)[^@]*", r"\1", line) for line in lines}
+    assert len(versions) == len(commits) >= 4
+
+
+def test_dependabot_raises_actions_and_libraries() -> None:
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8"))["updates"]
+    assert {update["package-ecosystem"] for update in updates} == {"github-actions", "pip"}
 
 
 def test_only_the_comment_workflow_may_write() -> None:
@@ -233,6 +256,9 @@ def test_ci_uses_the_commands_that_people_use() -> None:
         "test-slow",
         "test-wild",
         "study",
+        "audit",
+        "pin-workflows",
+        "constraints",
     } <= named
     assert "test" in targets_named_in(ROOT / ".ci" / "run")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import read_metadata
+from somanet.core.names import check_file_name
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,12 @@ def project_movies(raw: Path) -> list[ProjectMovie]:
     """The movies that the stage `data` wrote, sorted by name.
 
     Raises:
-        SomaNetError: `movies.json` is missing.
+        SomaNetError: `movies.json` is missing, or has a name that leads elsewhere as a path.
     """
     found = []
     for name, about in sorted(read_metadata(raw / "movies.json").items()):
+        check_file_name(name, str(raw / "movies.json"))
+        check_file_name(about["file"], str(raw / "movies.json"))
         references = raw / "references" / name
         by_stem = {path.stem: path for path in references.iterdir()} if references.is_dir() else {}
         source = MovieSource(

@@ -22,7 +22,9 @@ from somanet.cli import (
     training,
 )
 from somanet.cli.guarding import guarding
+from somanet.cli.screen import LINES
 from somanet.core.errors import SomaNetError
+from somanet.core.text import printable
 
 app = typer.Typer(
     name="somanet",
@@ -56,6 +58,6 @@ def main() -> None:
     try:
         app()
     except SomaNetError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error), keep=LINES)}")
     except KeyboardInterrupt:
         sys.exit(130)

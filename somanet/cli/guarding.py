@@ -1,4 +1,4 @@
-"""Protection shared by all commands that write: of their inputs, and of files that SomaNet did not write."""
+"""Protection shared by all commands: of their inputs, of files that SomaNet did not write, and of the terminal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from somanet.cli.screen import safe_screen
 from somanet.core.guard import guarded
 
 OUTPUTS = frozenset({"output", "destination", "per_image", "panels"})
@@ -42,7 +43,7 @@ def guarding(
         read = {name: list(_paths(value)) for name, value in values.items() if name not in OUTPUTS}
         folders = [path for name in shallow for path in read.pop(name, [])]
         inputs = [path for paths in read.values() for path in paths]
-        with guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace) as kept:
+        with safe_screen(), guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace) as kept:
             command(**values)
             for path in kept:
                 typer.echo(f"Kept the previous file as {path}")

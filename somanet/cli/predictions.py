@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -179,12 +178,12 @@ def _labels_scored(folder: Path) -> dict[str, Any]:
 
 def _run_of(checkpoint: Path, name: str) -> str:
     """The run to add scores to; looked up before the work, not after."""
+    from somanet.core.names import check_name
     from somanet.provenance.code import project_root
     from somanet.provenance.mlflow import find_run
     from somanet.segmentation.network.checkpoint import read_config
 
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise SomaNetError(f"--record is {name!r}; expected lower-case letters, digits and _, such as neurons.")
+    check_name(name, "--record")
     weights = read_config(checkpoint)["weights"]["sha256"]
     run_id = find_run({"weights_sha256": weights}, root=project_root())
     if run_id is None:

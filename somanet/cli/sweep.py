@@ -13,7 +13,12 @@ from somanet.cli.options import PARAMETER_FILE, ParameterFile
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from distributed import Client
+
     from somanet.config import Params
+    from somanet.training.sweep.cluster import Certificates
     from somanet.training.sweep.report import Report
     from somanet.training.sweep.settings import SweepParams
 
@@ -28,7 +33,15 @@ def sweep(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Parallel trials: processes on this computer, or on --scheduler's.")
     ] = None,
-    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler to use: tcp://host:8786.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler to use: tls://host:8786.")] = None,
+    tls_ca_file: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM) of the authority that signed the cluster's.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="The sweep's certificate (PEM) for the cluster.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key (PEM) of that certificate.")] = None,
+    unencrypted: Annotated[
+        bool, typer.Option(help="Allow a scheduler on another computer without encryption: trust the whole network.")
+    ] = False,
     data: Annotated[
         Path | None, typer.Option(help="A labelled set instead of the pipeline's training neurons.")
     ] = None,
@@ -45,18 +58,27 @@ def sweep(
     """Search hyperparameters: each trial is a training and an MLflow run. The same command resumes after a kill."""
     from somanet.config import load_params
     from somanet.core.extras import require
+    from somanet.core.names import check_name
     from somanet.core.settings import read_yaml
 
     require("sweeps", purpose="somanet sweep")
     if workers is not None or scheduler is not None:
         require("cluster", purpose="A cluster (--workers, --scheduler)")
+    certificates = _certificates(tls_ca_file, tls_cert, tls_key)
+    if scheduler is not None:
+        from somanet.training.sweep.cluster import check_address
+
+        check_address(scheduler, certificates, unencrypted=unencrypted)
+    elif certificates is not None:
+        raise SomaNetError("Certificates are for --scheduler, which is missing. Give its address: tls://host:8786.")
     loaded = load_params(params)
     if name not in loaded.sweep:
         known = ", ".join(sorted(loaded.sweep)) or "none: declare one in a `sweep:` section"
         raise SomaNetError(f"{params} has no sweep.{name}; it has {known}.")
     chosen = loaded.sweep[name]
     base = read_yaml(params)["finetune"][chosen.base]
-    _check_write_back(write_back)
+    if write_back is not None:
+        check_name(write_back, "--write-back")
     folder = params.resolve().parent
     from somanet.provenance.code import project_root
 
@@ -88,7 +110,17 @@ def sweep(
         minutes=chosen.minutes if minutes is None else minutes,
         restart=restart,
     )
-    report = _run(go, workers, scheduler, root)
+    if scheduler is not None:
+        from somanet.training.sweep.cluster import existing_cluster
+
+        open_cluster = partial(existing_cluster, scheduler, certificates=certificates, unencrypted=unencrypted)
+        report = _run(go, workers, open_cluster)
+    elif workers is not None:
+        from somanet.training.sweep.cluster import local_cluster
+
+        report = _run(go, workers, partial(local_cluster, workers, root))
+    else:
+        report = go()
     _print_report(report)
     if write_back is not None:
         from somanet.training.sweep.winner import winning_variant, write_variant
@@ -107,26 +139,23 @@ def sweep(
     typer.echo(f"Next: {_next_step(name, params, folder, write_back, data, start, only_seeds=only_seeds)}")
 
 
-def _run(go: Callable[..., Report], workers: int | None, scheduler: str | None, root: Path) -> Report:
-    from contextlib import ExitStack
+def _run(
+    go: Callable[..., Report], workers: int | None, open_cluster: Callable[[], AbstractContextManager[Client]]
+) -> Report:
+    from somanet.training.sweep.cluster import run_on_cluster
 
-    from somanet.training.sweep.cluster import existing_cluster, local_cluster, run_on_cluster
-
-    with ExitStack() as stack:
-        if scheduler is not None:
-            client = stack.enter_context(existing_cluster(scheduler))
-        elif workers is not None:
-            client = stack.enter_context(local_cluster(workers, root))
-        else:
-            return go()
+    with open_cluster() as client:
         return go(execute=partial(run_on_cluster, client, at_once=workers))
 
 
-def _check_write_back(name: str | None) -> None:
-    import re
+def _certificates(ca: Path | None, cert: Path | None, key: Path | None) -> Certificates | None:
+    from somanet.training.sweep.cluster import Certificates
 
-    if name is not None and not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise SomaNetError(f"--write-back {name!r}: expected lower-case letters, digits and _, such as tuned.")
+    if ca is None and cert is None and key is None:
+        return None
+    if ca is None or cert is None or key is None:
+        raise SomaNetError("--tls-ca-file, --tls-cert and --tls-key belong together: give all three, or none.")
+    return Certificates(ca, cert, key)
 
 
 def _starts(sweep: SweepParams, params: Params, folder: Path, given: str | None) -> dict[str, Path]:

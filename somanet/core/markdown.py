@@ -1,21 +1,23 @@
-"""Markdown tables: the only place that writes them."""
+"""Markdown tables, the only place that writes them, and foreign text in Markdown."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
 import pandas as pd
 
-_DIRECTION = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+from somanet.core.text import is_control
+
+_MARKUP = re.compile(r"[\\`*<\[\]|~]|(?<!\w)_|_(?!\w)")
+"""What begins markup. An underscore inside a word does not."""
 _BARE_PIPE = re.compile(r"(?<!\\)((?:\\\\)*)\|")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table with its columns padded to one width, so that the source is readable too.
 
-    Cells are Markdown: bold and code stay. Since cells may hold names chosen by users, whatever would break the table
+    Cells are Markdown: bold and code stay, and foreign text passes :func:`plain` before. Whatever would break the table
     is neutralised: unescaped bars, line breaks, and control and direction characters.
 
     Args:
@@ -30,10 +32,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def cell(text: str) -> str:
     """Markdown that stays in its cell: one line, with bars escaped."""
-    flat = "".join(" " if _is_control(character) else character for character in text)
-    return _BARE_PIPE.sub(r"\1\\|", " ".join(flat.split()))
+    return _BARE_PIPE.sub(r"\1\\|", _flat(text))
 
 
-def _is_control(character: str) -> bool:
-    """Line breaks, other control characters, and marks that reverse the direction of the following text."""
-    return unicodedata.category(character) in ("Cc", "Zl", "Zp") or unicodedata.bidirectional(character) in _DIRECTION
+def plain(text: str) -> str:
+    """Foreign text, such as a network's or a file's name, as Markdown that shows it as it is: one line, no markup."""
+    return _MARKUP.sub(r"\\\g<0>", _flat(text))
+
+
+def code(text: str) -> str:
+    """Foreign text as a code span, also inside a table; a backtick becomes an apostrophe, a bar a slash."""
+    return f"`{_flat(text).replace('`', chr(39)).replace('|', '/')}`"
+
+
+def _flat(text: str) -> str:
+    return " ".join("".join(" " if is_control(character) else character for character in text).split())

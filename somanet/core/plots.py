@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
 from somanet.core.files import atomic_path
+from somanet.core.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +27,11 @@ def blank(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def label(text: str) -> str:
+    """Foreign text for a figure: no control characters, which fonts lack, and no formula between dollar signs."""
+    return printable(text).replace("$", r"\$")
 
 
 def display(image: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -78,7 +84,7 @@ def panels(
         ]
         for ax, picture, title in zip(row, pictures, titles, strict=True):
             ax.imshow(picture, interpolation="nearest")
-            ax.set_title(title, fontsize=9)
+            ax.set_title(label(title), fontsize=9)
             ax.set_axis_off()
     return figure
 

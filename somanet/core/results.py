@@ -20,6 +20,7 @@ from somanet.core import guard
 from somanet.core.errors import SomaNetError
 from somanet.core.files import explain, json_object, make_folder, write_json
 from somanet.core.hashing import sha256_tree
+from somanet.core.names import is_entry
 from somanet.core.swapping import free_name, holds_mounts, remove, remove_leftovers, replace_folder, temporary_path
 
 _INCOMING, _PLAN = ".somanet-incoming", ".plan.json"
@@ -189,7 +190,7 @@ def _move_in(place: Path) -> None:
     goes, comes = plan.get("goes"), plan.get("comes")
     if not isinstance(goes, dict) or not isinstance(comes, list):  # no plan, no results of ours
         return
-    names = {str(name) for name in (*goes, *comes) if Path(str(name)).name == name}
+    names = {str(name) for name in (*goes, *comes) if is_entry(str(name))}
     try:
         for name in sorted(names):
             target, waits = place / name, os.path.lexists(incoming / name)
@@ -264,7 +265,7 @@ def _unchanged(output: Path, recorded: Mapping[str, str]) -> dict[str, tuple[obj
     found = {}
     for name, digest in recorded.items():
         path = output / name
-        if Path(name).name == name and path.exists():
+        if is_entry(name) and path.exists():
             state = _state(path)  # before its bytes: a change in between is one
             if sha256_tree(path) == digest:
                 found[name] = state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from somanet.tracking.points import chains, edges_of, tracks_from_points
 
 VERSION = "7.11.1"
 DEFAULT_RADIUS_UM = 10.0
+_LEVELS = 2
+"""Up to which a movie is named by a relative path, in a folder that lies deeper: that of a user, say."""
 _MICRONS = {"µm", "μm", "um", "micron", "microns", "micrometer", "\\u00b5m"}
 _PIXELS = {"pixel", "pixels", "px"}
 _SPOT_FEATURES = {
@@ -50,8 +53,9 @@ def write_trackmate(
         tracks: ``schema.TRACKS`` columns at least; spots get the radius of ``area_um2`` if it is there.
         calibration: the physical scale.
         shape_YX: size of a frame; the smallest that contains all points if None.
-        movie: the movie that TrackMate opens behind the tracks, there or beside the XML file; a black background if
-            None.
+        movie: the movie that TrackMate opens behind the tracks; a black background if None. It is named as seen from
+            the XML file if it lies near, else by its name alone, for which TrackMate looks beside the XML file. A full
+            path would tell others the names of the user and the folders, and help nobody on another computer.
 
     Raises:
         SomaNetError: the tracks are invalid, or the file cannot be written.
@@ -71,8 +75,8 @@ def write_trackmate(
     _add_spots(_add(model, "AllSpots", {"nspots": len(rows)}), rows)
     _add_tracks(model, rows)
     height, width = shape_YX or (math.ceil(rows[name].max() + 1) if len(rows) else 1 for name in ("y_px", "x_px"))
-    folder, name = ("", "") if movie is None else (str(Path(movie).resolve().parent), Path(movie).name)
-    image = {"filename": name, "folder": folder, "width": width, "height": height, "nslices": 1}
+    name = "" if movie is None else _seen_from(Path(path), Path(movie))
+    image = {"filename": name, "folder": "", "width": width, "height": height, "nslices": 1}
     image |= {"nframes": int(rows["frame"].max()) + 1 if len(rows) else 1}
     image |= {"pixelwidth": calibration.pixel_size_um, "pixelheight": calibration.pixel_size_um, "voxeldepth": 1.0}
     image |= {"timeinterval": calibration.frame_interval_h}
@@ -85,6 +89,14 @@ def write_trackmate(
     ET.indent(root)
     with atomic_path(path) as temporary:
         ET.ElementTree(root).write(temporary, encoding="UTF-8", xml_declaration=True)
+
+
+def _seen_from(file: Path, movie: Path) -> str:
+    """The movie's path relative to the file's folder, if both lie in one folder of a user at most two levels up."""
+    relative = Path(os.path.relpath(movie.resolve(), file.resolve().parent))
+    up = relative.parts.count("..")
+    shared = file.resolve().parents[up] if up < len(file.resolve().parents) else Path("/")
+    return relative.as_posix() if up <= _LEVELS and len(shared.parts) > _LEVELS else movie.name
 
 
 def _add(parent: ET.Element, tag: str, words: Mapping[str, object] | None = None) -> ET.Element:

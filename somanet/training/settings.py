@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import StringConstraints
-
+from somanet.core.names import Name
 from somanet.core.settings import PositiveInt, Settings
 from somanet.segmentation.network.settings import InstanceSettings, ModelSpec
 from somanet.training.loop.settings import TrainSettings
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-"""Names of networks and variants: they become parts of commands and paths, so only plain characters are allowed."""
 
 
 class PretrainParams(Settings):

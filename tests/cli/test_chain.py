@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +53,17 @@ def test_predictions_name_their_network(chain: Path) -> None:
     assert told["model_sha256"] == load_checkpoint(chain / "models/neurons").sha256
     assert [one["file"] for one in told["labels"]] == sorted(f.name for f in (chain / "labels/after").glob("*.tif"))
     assert str(chain) not in json.dumps(told)
+
+
+def test_what_is_shared_names_no_folder_of_this_computer(chain: Path) -> None:
+    """Results, records of trainings, and what MLflow has of its runs; only where its own files lie is absolute."""
+    own = [path for path in chain.rglob("*") if path.is_file() and "mlruns" not in path.relative_to(chain).parts]
+    assert len(own) > 40
+    assert [path for path in own if os.fsencode(chain) in path.read_bytes()] == []
+    with contextlib.closing(sqlite3.connect(chain / "mlruns" / "mlflow.db")) as store:
+        for table in ("tags", "params", "datasets", "inputs", "input_tags"):
+            rows = store.execute(f"SELECT * FROM {table}").fetchall()
+            assert [row for row in rows if str(chain) in repr(row)] == [], table
 
 
 def test_only_the_last_three_blocks_moved(chain: Path) -> None:

@@ -109,6 +109,13 @@ def test_outside_of_the_pipeline(project: Path, trainings: Trainings, capsys: py
         (["rates", "--start", "x"], {"space": {"start": ["paper"]}}, "--start names one network, but the space varies"),
         (["rates", "--data", "nowhere"], {}, "nowhere"),
         (["rates", "--params", "none.yaml"], {}, "none.yaml not found"),
+        (["rates", "--scheduler", "tcp://node01:8786"], {}, "is not encrypted"),
+        (["rates", "--tls-ca-file", "ca.pem"], {}, "give all three, or none"),
+        (
+            ["rates", *("--tls-ca-file", "a.pem", "--tls-cert", "a.pem", "--tls-key", "b.pem")],
+            {},
+            "Certificates are for --scheduler",
+        ),
         (["rates"], {"holdout": 0.01}, ""),
     ],
 )

@@ -31,6 +31,15 @@ def test_a_tenth_validates(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert names["train"] | names["val"] == {"dim", *(f"s{i:02d}" for i in range(19))}
 
 
+def test_a_part_cannot_lead_out_of_the_output(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("image_id,split\ns00,../../../outside\ns01,val\n")
+    options = ("--output", tmp_path / "a" / "b", "--split", tmp_path / "split.csv")
+    words = somanet("data", "yolo", folder / "set", *options, cwd=tmp_path)
+    assert words is not None
+    assert "is not a valid file name" in words
+    assert {path.name for path in tmp_path.iterdir()} == {"split.csv"}
+
+
 def test_a_split_decides_and_tiles_keep_sizes(folder: Path, tmp_path: Path) -> None:
     """Squares of 64 px: columns from 0 and 32. The left soma spans columns 8 to 31, the right one 64 to 79."""
     options = ("--split", folder / "split.csv", "--tile-px", 64)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from somanet.core.markdown import cell, table
+from somanet.core.markdown import cell, code, plain, table
 
 
 def read(markdown: str) -> list[list[str]]:
@@ -68,3 +68,35 @@ def test_any_text_stays_in_its_cell(rows: list[list[str]]) -> None:
 def test_rows_of_another_length_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="2 columns passed"):
         table(["a", "b"], [["1", "2", "3"]])
+
+
+# Foreign text
+
+EVIL = "![x](http://a.b/c.png) <img src=x onerror=alert(1)> `code` **bold** _it_ ~~no~~ a|b \\ \x1b[31m\nline"
+
+
+def test_foreign_text_is_no_markup() -> None:
+    """Every character that could begin markup has a backslash, which Markdown takes off again."""
+    shown = plain(EVIL)
+    assert re.sub(r"\\(.)", r"\1", shown) == " ".join(EVIL.replace("\x1b", " ").split())
+    bare = re.sub(r"\\.", "", shown)
+    assert not set(bare) & set("\\`*<[]|~")
+    assert shown.isprintable()
+
+
+def test_usual_names_stay_readable_in_the_source() -> None:
+    for name in ("paper_last3", "baseline: paper", "3 × µm, lr 1e-3 (µ)", "run-2.b"):
+        assert plain(name) == name
+
+
+@given(st.text(max_size=20))
+@settings(deadline=None)
+def test_foreign_text_stays_in_a_cell_and_unchanged(text: str) -> None:
+    assert cell(plain(text)) == plain(text)
+    assert read(table(["a", "b"], [[plain(text), "x"]]))[2] == [plain(text), "x"]
+
+
+@given(st.text(max_size=20))
+def test_foreign_code_cannot_end_its_span(text: str) -> None:
+    assert code(text).count("`") == 2
+    assert cell(code(text)) == code(text)

@@ -15,6 +15,7 @@ import pytest
 from somanet.core import guard, swapping
 from somanet.core.errors import SomaNetError
 from somanet.core.files import write_json
+from somanet.core.hashing import sha256_file
 from somanet.core.results import Kind, check_results, hashes_of, result_folder
 
 KIND = Kind(record="manifest.json", what="results of a test")
@@ -335,6 +336,21 @@ def test_results_that_are_read_are_not_replaced(tmp_path: Path) -> None:
     with guard.reading(out / "mine.csv"):
         make(out, "2")
     assert content(out) == {"manifest.json": "2", "tracks.csv": "2", "mine.csv": "corrected"}
+
+
+def test_a_record_of_others_removes_nothing_outside_of_the_folder(tmp_path: Path) -> None:
+    """Names that lead out, with the right hashes, in a record and in the plan of a move: what they name stays."""
+    (tmp_path / "precious.txt").write_text("mine")
+    digest = sha256_file(tmp_path / "precious.txt")
+    evil = {"../precious.txt": digest, str(tmp_path / "precious.txt"): digest, "..": digest}
+    output = tmp_path / "results"
+    (output / ".somanet-incoming").mkdir(parents=True)
+    write_json(output / KIND.record, {"files": evil})
+    write_json(output / ".somanet-incoming" / ".plan.json", {"goes": evil, "comes": list(evil)})
+    assert write(output, "one", replace=True) == 0
+    assert (output / "tracks.csv").read_text() == "tracks one"
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"precious.txt", "results"}
 
 
 def test_a_damaged_record_makes_nothing_known(tmp_path: Path) -> None:

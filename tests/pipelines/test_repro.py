@@ -24,7 +24,7 @@ from tests.worlds import mlflow_may_warn
 pytestmark = pytest.mark.e2e
 
 STAGES = {
-    *("data", "manifest", "pretrain@paper", "pretrain@compact", "baseline@paper", "baseline@compact"),
+    *("names", "data", "manifest", "pretrain@paper", "pretrain@compact", "baseline@paper", "baseline@compact"),
     *("finetune@last3", "finetune@all", "evaluate@last3", "evaluate@all", "compare", "study"),
     *("segment", "track", "migrate", "report", "trust"),
 }

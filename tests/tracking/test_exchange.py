@@ -189,7 +189,28 @@ def test_trackmate_finds_what_it_opens_no_file_without(tmp_path: Path) -> None:
     found = {child.tag for child in settings}
     assert found == {"ImageData", "InitialSpotFilter", "SpotFilterCollection", "TrackFilterCollection"}
     image = part(settings, "ImageData").attrib
-    assert Path(image["folder"], image["filename"]) == (tmp_path / "movie.tif").resolve()
+    assert (image["folder"], image["filename"]) == ("", "movie.tif")
+
+
+@pytest.mark.parametrize(
+    ("file", "named"),
+    [
+        ("movie.tif", "movie.tif"),
+        ("movies/movie.tif", "movies/movie.tif"),
+        ("../movie.tif", "../movie.tif"),
+        ("../../raw/movie.tif", "../../raw/movie.tif"),
+        ("../../../far/movie.tif", "movie.tif"),  # only its name: the path would lead through other folders
+        ("/elsewhere/ana/movie.tif", "movie.tif"),
+    ],
+)
+def test_trackmate_files_name_no_folders_of_the_computer(file: str, named: str, tmp_path: Path) -> None:
+    """TrackMate looks for the folder and name, then for the name as seen from the XML file."""
+    place = tmp_path / "a" / "b" / "c"
+    place.mkdir(parents=True)
+    write_trackmate(place / "t.xml", table(POINTS), SCALE, movie=place / file)
+    image = part(ET.parse(place / "t.xml").getroot(), "Settings/ImageData").attrib
+    assert (image["folder"], image["filename"]) == ("", named)
+    assert str(tmp_path) not in (place / "t.xml").read_text(encoding="utf-8")
 
 
 def test_filtered_tracks_and_loose_spots_stay_out(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from somanet.core.markdown import table
+from somanet.core.markdown import code, plain, table
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import MAX_EXACT, least_p
 from somanet.training.comparison import table_cells
@@ -105,20 +105,20 @@ def _verdict(changes: Sequence[Change]) -> str:
 
 
 def _names(names: Sequence[str]) -> str:
-    return ", ".join(markdown.cell(name) for name in names)
+    return ", ".join(plain(name) for name in names)
 
 
 def _trouble(who: str, side: SideResults) -> list[str]:
     """Warnings about a side that has not run to its end."""
     if side.run is not None and side.run.status and not side.whole:
-        where = f"in stage `{markdown.code(side.run.failed)}`" if side.run.failed else "before any stage could be named"
-        said = f" DVC says: `{markdown.code(side.run.error)}`." if side.run.error else ""
+        where = f"in stage {code(side.run.failed)}" if side.run.failed else "before any stage could be named"
+        said = f" DVC says: {code(side.run.error)}." if side.run.error else ""
         return [f"**{who}'s pipeline failed {where}.**{said} What had run before is shown."]
     if side.problem is not None:
-        return [f"**{who}'s pipeline cannot be read.** {markdown.cell(side.problem)}"]
+        return [f"**{who}'s pipeline cannot be read.** {plain(side.problem)}"]
     if side.stale:
         more = " …" if len(side.stale) > 8 else ""
-        stages = ", ".join(f"`{markdown.code(stage)}`" for stage in side.stale[:8]) + more
+        stages = ", ".join(code(stage) for stage in side.stale[:8]) + more
         return [
             f"**{who} is not reproduced**: {stages} would run. Run `make repro` first; their old results are left out."
         ]
@@ -142,7 +142,7 @@ def _scores(changes: Sequence[Change]) -> list[str]:
     head = ["network", *(part for score in SHOWN for part in (title(score), f"Δ {title(score)}"))]
     lines = ["### Scores on the validation neurons", "", table(head, [_row(change) for change in changes])]
     lines += _reading(change for change in changes if change.status == "changed")
-    reasons = [f"- {markdown.cell(change.name)}: {markdown.cell(change.why)}" for change in changes if change.why]
+    reasons = [f"- {plain(change.name)}: {plain(change.why)}" for change in changes if change.why]
     return [*lines, *(["", "Not compared:", "", *reasons] if reasons else [])]
 
 
@@ -162,7 +162,7 @@ def _reading(changed: Iterable[Change]) -> list[str]:
 
 
 def _row(change: Change) -> list[str]:
-    return [markdown.cell(change.name), *(part for score in SHOWN for part in _pair(change, score))]
+    return [plain(change.name), *(part for score in SHOWN for part in _pair(change, score))]
 
 
 def _pair(change: Change, score: str) -> tuple[str, str]:

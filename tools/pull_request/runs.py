@@ -11,6 +11,7 @@ from pathlib import Path
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, read_json, write_json
+from somanet.provenance.dvc_guard import check_pipeline
 from somanet.provenance.dvc_records import dvc_command
 from tools.pull_request.machine import this_machine
 from tools.pull_request.revisions import read_head
@@ -58,7 +59,11 @@ def run_pipeline(folder: Path, *, echo: Callable[[str], None], own_store: bool =
         folder: has a `dvc.yaml`, and is the top of a git working tree.
         echo: called with every line of output.
         own_store: record MLflow runs in the folder even if `MLFLOW_TRACKING_URI` names a server.
+
+    Raises:
+        SomaNetError: a parameter would become shell text.
     """
+    check_pipeline(folder / "dvc.yaml")
     record = folder / RECORD
     make_folder(record.parent)
     record.unlink(missing_ok=True)

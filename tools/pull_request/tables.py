@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from somanet.core.markdown import table
+from somanet.core.markdown import code, plain, table
 from tools.pull_request import markdown
 from tools.pull_request.dvc_state import Changed
 from tools.pull_request.runs import PipelineRun
@@ -21,12 +21,12 @@ _TIMES = {"seconds_per_seed", "train_seconds", "inference_mpx_per_s"}
 def params_table(params: Sequence[Changed] | str) -> list[str]:
     """Parameters that changed, folded if there are many; a text gives the reason why they are unknown."""
     if isinstance(params, str):
-        return markdown.folded("Parameters: not compared", [markdown.cell(params)])
+        return markdown.folded("Parameters: not compared", [plain(params)])
     if not params:
         return ["Parameters: none changed."]
     # A new or removed network is one row.
     groups = _groups(params, lambda change: ".".join(change.name.split(".")[:2]))
-    rows = [[markdown.cell(row.name), _shown(row.old), _shown(row.new)] for row in _rows(groups, "parameters")]
+    rows = [[plain(row.name), _shown(row.old), _shown(row.new)] for row in _rows(groups, "parameters")]
     lines = _long_table(["parameter", "base", "head"], rows)
     few = ["### Parameters", "", *lines]
     return few if len(rows) <= 10 else markdown.folded(f"Parameters: {len(params)} changed", lines)
@@ -35,19 +35,19 @@ def params_table(params: Sequence[Changed] | str) -> list[str]:
 def metrics_table(metrics: Sequence[Changed] | str) -> list[str]:
     """Metrics that changed, without those that repeat others; a text gives the reason why they are unknown."""
     if isinstance(metrics, str):
-        return markdown.folded("Metrics: not compared", [markdown.cell(metrics)])
+        return markdown.folded("Metrics: not compared", [plain(metrics)])
     shown = [change for change in metrics if _worth_a_row(change)]
     if not shown:
         return ["Metrics: none changed."]
     groups = _groups(shown, lambda change: change.file)
     rows = [
-        [markdown.cell(_of(row.file)), markdown.cell(row.name), _shown(row.old), _shown(row.new), _step(row)]
+        [plain(_of(row.file)), plain(row.name), _shown(row.old), _shown(row.new), _step(row)]
         for row in _rows(groups, "metrics")
     ]
     left_out = len(metrics) - len(shown)
     note = ["", f"Left out: {left_out} that repeat these in more detail, or are times."] if left_out else []
     of = list(dict.fromkeys("/".join(_of(file).split("/")[:2]).split("/")[-1] for file in groups))
-    where = ", ".join(map(markdown.cell, of[:8])) + (" …" if len(of) > 8 else "")
+    where = ", ".join(map(plain, of[:8])) + (" …" if len(of) > 8 else "")
     lines = _long_table(["of", "metric", "base", "head", "Δ"], rows)
     return markdown.folded(f"Metrics: {len(shown)} changed, of {where}", [*lines, *note])
 
@@ -95,7 +95,7 @@ def stages_table(head: PipelineRun | None, base: PipelineRun | None) -> list[str
     names = list(dict.fromkeys(name for run in _longest_first(runs.values()) for name in run.stages))
     if not names:
         return []
-    rows = [[f"`{markdown.code(name)}`", *(_seconds(run.stages.get(name)) for run in runs.values())] for name in names]
+    rows = [[code(name), *(_seconds(run.stages.get(name)) for run in runs.values())] for name in names]
     rows.append(["all", *(_seconds(run.seconds) for run in runs.values())])
     total = ", ".join(f"{word} {_minutes(run.seconds)}" for word, run in runs.items())
     return markdown.folded(f"Time of the stages: {total}", [table(["stage", *runs], rows)])
@@ -115,7 +115,7 @@ def _shown(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return "–" if math.isnan(value) else f"{value:.4g}".replace("-", "−")
-    return markdown.cell(str(value))
+    return plain(str(value))
 
 
 def _seconds(value: float | None) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
+from somanet.core.names import check_file_name
 from somanet.core.schema import SPLIT
 from somanet.io.tables import read_table, write_table
 
@@ -24,10 +25,12 @@ def read_split(path: Path | str, *, names: Iterable[str] | None = None) -> dict[
             left out.
 
     Returns:
-        Split name → image names, both in sorted order (train, val and test first, in that order).
+        Split name → image names, both in sorted order (train, val and test first, in that order). A split's name can
+        name a folder.
 
     Raises:
-        SomaNetError: no such table, missing columns, empty cells, a duplicate id or one in two splits, unknown ids.
+        SomaNetError: no such table, missing columns, empty cells, a split's name that leads elsewhere as a path, a
+            duplicate id or one in two splits, unknown ids.
     """
     table = read_table(path, SPLIT)
     if not len(table):
@@ -36,6 +39,7 @@ def read_split(path: Path | str, *, names: Iterable[str] | None = None) -> dict[
     for number, pair in enumerate(zip(ids, splits, strict=True), start=2):
         if not all(pair):
             raise SomaNetError(f"{path}, line {number}: expected an image_id and a split, found an empty cell.")
+        check_file_name(pair[1], f"{path}, line {number}, split")
     of: dict[str, str] = {}
     for name, split in zip(ids, splits, strict=True):
         if name in of and of[name] != split:

@@ -11,6 +11,7 @@ import numpy as np
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.core.hashing import is_hidden
+from somanet.core.names import check_file_name
 from somanet.core.swapping import scratch_folder
 from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
 from somanet.io.images import write_image, write_labels
@@ -101,10 +102,7 @@ def check_items(items: Iterable[LabelledImage], path: Path) -> Iterator[Labelled
     seen: set[str] = set()
     for item in items:
         name = item.name
-        if not name or name.startswith(".") or any(char in '/\\:*?"<>|' or ord(char) < 32 for char in name):
-            raise SomaNetError(
-                f"Cannot write {path}: '{name}' is not a valid file name. Use letters, digits, '_' and '-'."
-            )
+        check_file_name(name, f"Cannot write {path}")
         # Two names that differ in case are one file on macOS and Windows.
         if name.lower() in seen:
             raise SomaNetError(f"Cannot write {path}: the name '{name}' occurs twice. Names must be unique.")

@@ -12,6 +12,7 @@ from skimage.segmentation import relabel_sequential
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
+from somanet.core.names import check_file_name
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.io.datasets.writers import check_items, check_replaceable
 from somanet.io.images import write_image
@@ -43,11 +44,13 @@ def write_yolo(
         The path of ``data.yaml``.
 
     Raises:
-        SomaNetError: a part without images, invalid or duplicate names, labels that do not fit, images that are not
-            8-bit.
+        SomaNetError: a part without images or with a name that is not a file's, invalid or duplicate names, labels
+            that do not fit, images that are not 8-bit.
     """
     path = Path(path)
     check_replaceable(path, lambda child: child.name in _CONTENT or child.suffix == ".txt")
+    for part in parts:
+        check_file_name(part, f"Cannot write {path}")
     repeats = repeats or {}
     with atomic_path(path) as folder:
         for part, items in parts.items():

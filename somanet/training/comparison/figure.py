@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from somanet.core.plots import blank
+from somanet.core.plots import blank, label
 from somanet.evaluation.paired import ALPHA, Difference
 from somanet.training.comparison.networks import ComparedNetwork, Cost, title
 from somanet.training.comparison.pairing import Pairing
@@ -216,14 +216,14 @@ def _row_of_axes(part: SubFigure, names: Sequence[str], pairing: Pairing | None,
         ax.tick_params(left=False, labelsize=9)
     axes[0].set_yticks(range(len(names)), [_short(name) for name in names])
     axes[0].set_ylim(len(names) - 0.5, -0.7)
-    for label, name in zip(axes[0].get_yticklabels(), names, strict=True):
+    for tick, name in zip(axes[0].get_yticklabels(), names, strict=True):
         if pairing is not None and name == pairing.reference:
-            label.set_fontweight("bold")
+            tick.set_fontweight("bold")
     return axes
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 26 else f"{name[:14]}…{name[-11:]}"
+    return label(name if len(name) <= 26 else f"{name[:14]}…{name[-11:]}")
 
 
 def _number(value: float | None) -> float:

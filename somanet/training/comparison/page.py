@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from somanet.core.markdown import table
+from somanet.core.markdown import code, plain, table
 from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import MAX_EXACT, least_p
@@ -30,7 +30,7 @@ def comparison_markdown(
         pairing: the same networks, compared image by image; None if they have no per-image scores.
         data: short description of the images.
         nuclei: network -> its `metrics.json` on held-out nuclei.
-        notes: further sentences to add to the page.
+        notes: further sentences to add to the page, as plain text.
     """
     sections = [
         _scores(networks, data),
@@ -38,7 +38,7 @@ def comparison_markdown(
         _interior(networks),
         _nuclei(nuclei or {}),
         _runs(networks),
-        list(notes),
+        [plain(note) for note in notes],
     ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
@@ -62,8 +62,8 @@ def _scores(networks: Sequence[ComparedNetwork], data: str) -> list[str]:
 def _row(network: ComparedNetwork) -> list[str]:
     metrics, cost = network.metrics, network.cost
     return [
-        network.name,
-        network.what,
+        plain(network.name),
+        plain(network.what),
         str(metrics.get("n_seeds", 1)),
         *(table_cells.score(metrics, name) for name in SCORES),
         table_cells.plain(metrics["size_bias"], ".2f"),
@@ -75,11 +75,11 @@ def _row(network: ComparedNetwork) -> list[str]:
 
 def _paired(networks: Sequence[ComparedNetwork], pairing: Pairing) -> list[str]:
     n_images, n_others, differences = len(pairing.images), len(pairing.names) - 1, pairing.differences
-    alone = [network.name for network in networks if network.name not in pairing.names]
+    alone = [plain(network.name) for network in networks if network.name not in pairing.names]
     reason = f"the best {title(pairing.deciding)} here" if pairing.chosen else "as named"
     rows = [
         [
-            name,
+            plain(name),
             *(
                 "reference" if name == pairing.reference else table_cells.difference(differences[name][score])
                 for score in SCORES
@@ -89,7 +89,7 @@ def _paired(networks: Sequence[ComparedNetwork], pairing: Pairing) -> list[str]:
         for name in pairing.names
     ]
     return [
-        f"Differences from **{pairing.reference}** ({reason}) in the scores of the table above. Brackets: 95 %",
+        f"Differences from **{plain(pairing.reference)}** ({reason}) in the scores of the table above. Brackets: 95 %",
         "bootstrap interval, resampling the same images for both; p: permutation test that swaps the two networks'",
         f"results per image, corrected by Holm's method for the {n_others} network{'s' * (n_others > 1)} of",
         f"a column; **bold**: p < {ALPHA:g}. {_power(n_images, n_others)} Rank: per image, by",
@@ -113,7 +113,7 @@ def _power(n_images: int, n_others: int) -> str:
 def _why_not_paired(networks: Sequence[ComparedNetwork]) -> list[str]:
     if len(networks) < 2:
         return []
-    lacking = [network.name for network in networks if network.per_image is None]
+    lacking = [plain(network.name) for network in networks if network.per_image is None]
     names = ", ".join(lacking[:5]) + (" …" if len(lacking) > 5 else "")
     return [
         f"Paired differences are not shown: there are no per-image scores of {names}.",
@@ -127,14 +127,14 @@ def _interior(networks: Sequence[ComparedNetwork]) -> list[str]:
         "",
         table(
             ["network", *map(title, SCORES)],
-            [[n.name, *(table_cells.score(n.metrics["interior"], name) for name in SCORES)] for n in networks],
+            [[plain(n.name), *(table_cells.score(n.metrics["interior"], name) for name in SCORES)] for n in networks],
         ),
     ]
 
 
 def _nuclei(nuclei: Mapping[str, Mapping[str, Any]]) -> list[str]:
     rows = [
-        [name, str(metrics["n_images"]), *(table_cells.score(metrics, score) for score in SCORES)]
+        [plain(name), str(metrics["n_images"]), *(table_cells.score(metrics, score) for score in SCORES)]
         for name, metrics in nuclei.items()
     ]
     return ["Held-out nuclei:", "", table(["network", "images", *map(title, SCORES)], rows)] if rows else []
@@ -143,5 +143,5 @@ def _nuclei(nuclei: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _runs(networks: Sequence[ComparedNetwork]) -> list[str]:
     if not any(network.runs for network in networks):
         return []
-    rows = [[n.name, ", ".join(f"{seed}: `{run}`" for seed, run in n.runs.items())] for n in networks]
+    rows = [[plain(n.name), ", ".join(f"{seed}: {code(run)}" for seed, run in n.runs.items())] for n in networks]
     return ["MLflow runs:", "", table(["network", "seed: run"], rows)]

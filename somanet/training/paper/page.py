@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
-from somanet.core.markdown import table
+from somanet.core.markdown import code, plain, table
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import least_p
 from somanet.training.comparison import table_cells
@@ -60,21 +61,21 @@ def study_markdown(
     n_images = threshold.metrics["n_images"]
     seeds = max(int(result.network.metrics.get("n_seeds", 1)) for result in results.values())
     blocks = [
-        f"# {params.title}",
+        f"# {plain(params.title)}",
         _how_to_read(params, n_images, seeds, len(pairing.names) - 1),
     ]
     for section in params.sections:
         rows = [_row(results[row.name], params.reference, pairing) for row in section.rows]
-        blocks += [f"## {section.title}", table(HEAD, rows)]
+        blocks += [f"## {plain(section.title)}", table(HEAD, rows)]
     blocks += [
         "## Without learning",
         table(
-            ("reference", "what", "IoU", "precision", "recall", "accuracy", f"Δ IoU from {params.reference}"),
+            ("reference", "what", "IoU", "precision", "recall", "accuracy", f"Δ IoU from {plain(params.reference)}"),
             [_threshold_row(threshold, pairing)],
         ),
         _verdict(params, results, pairing, against_rule),
     ]
-    blocks += [f"![{title}]({path})" for title, path in figures]
+    blocks += [f"![{plain(title)}]({quote(path)})" for title, path in figures]
     blocks.append(_sources(results, parent_run))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -86,7 +87,7 @@ def _how_to_read(params: StudyParams, n_images: int, seeds: int, n_others: int) 
         "IoU: on the unaugmented training images; val IoU: foreground, mean over images. Objects match at IoU ≥ 0.5; "
         "all objects count.\n\n"
         "The paper's numbers are for its own images and budget, so only the order of its rows is comparable.\n\n"
-        f"Δ: difference of val IoU from **{params.reference}** on the same images, with its interval; "
+        f"Δ: difference of val IoU from **{plain(params.reference)}** on the same images, with its interval; "
         f"**bold**: the interval excludes 0. {_about_p(n_images, n_others)}"
     )
 
@@ -106,8 +107,8 @@ def _row(result: Result, reference: str, pairing: Pairing) -> list[str]:
     paper = PAPER[result.row.paper] if result.row.paper else PaperResult("")
     metrics, training = result.network.metrics, result.training
     return [
-        result.row.name,
-        result.row.what,
+        plain(result.row.name),
+        plain(result.row.what),
         "–" if training is None else f"{training.learning_rate:g}",
         "–" if training is None else str(training.batch_size),
         "–" if training is None else f"{training.weight_decay:g}",
@@ -127,7 +128,7 @@ def _row(result: Result, reference: str, pairing: Pairing) -> list[str]:
 
 def _threshold_row(threshold: ComparedNetwork, pairing: Pairing) -> list[str]:
     scores = [table_cells.score(threshold.metrics, name) for name in ("iou", "precision", "recall", "accuracy")]
-    return [threshold.name, threshold.what, *scores, _difference(pairing, threshold.name)]
+    return [plain(threshold.name), plain(threshold.what), *scores, _difference(pairing, threshold.name)]
 
 
 def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairing, against_rule: Pairing) -> str:
@@ -136,20 +137,22 @@ def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairin
     rule = against_rule.differences[best]["iou"]
     parts = [f"from {THRESHOLD} by {table_cells.interval(rule, _DIGITS)}"]
     if best != params.reference:
-        parts.append(f"from {params.reference} by {table_cells.interval(pairing.differences[best]['iou'], _DIGITS)}")
+        parts.append(
+            f"from {plain(params.reference)} by {table_cells.interval(pairing.differences[best]['iou'], _DIGITS)}"
+        )
     wins = int((pairing.of(best) > pairing.of(THRESHOLD)).sum())
     return (
-        f"**{best}** has the best IoU. It differs {' and '.join(parts)} (95 % interval) and is better than "
+        f"**{plain(best)}** has the best IoU. It differs {' and '.join(parts)} (95 % interval) and is better than "
         f"{THRESHOLD} on {wins} of {len(pairing.images)} images."
     )
 
 
 def _sources(results: Mapping[str, Result], parent_run: str | None) -> str:
     rows = [
-        [name, ", ".join(f"{seed}: `{run}`" for seed, run in result.network.runs.items())]
+        [plain(name), ", ".join(f"{seed}: {code(run)}" for seed, run in result.network.runs.items())]
         for name, result in results.items()
     ]
-    parent = f"All are children of the run `{parent_run}`." if parent_run else ""
+    parent = f"All are children of the run {code(parent_run)}." if parent_run else ""
     return "\n\n".join(block for block in ("## MLflow runs", parent, table(("row", "seed: run"), rows)) if block)
 
 

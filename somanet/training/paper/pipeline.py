@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from somanet.core.errors import SomaNetError
+from somanet.provenance.dvc_guard import check_pipeline
 from somanet.provenance.dvc_records import dvc_command
 
 SIMULATED, REAL = Path("profiles/study"), Path("profiles/real")
@@ -47,8 +48,9 @@ def run_profile(root: Path, profile: Path, *, stage: str = "study") -> None:
     """`dvc repro` of a profile's stage and its dependencies; output goes to the terminal.
 
     Raises:
-        SomaNetError: a stage failed or was stopped; finished stages are kept.
+        SomaNetError: a parameter would become shell text, or a stage failed or was stopped; finished stages are kept.
     """
+    check_pipeline(profile / "dvc.yaml")
     command, environment = dvc_command(root, "repro", f"{(profile / 'dvc.yaml').relative_to(root)}:{stage}")
     done = subprocess.run(command, cwd=root, env=environment, check=False)
     if done.returncode != 0:

@@ -7,9 +7,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.files import make_folder
@@ -24,6 +27,7 @@ RETRIES = 2
 """Of a task whose worker failed; Dask itself reassigns the tasks of dead workers."""
 
 _CONNECT_S = 20
+_ENCRYPTED = ("tls", "wss")
 _ONE_AT_A_TIME = threading.Lock()
 _SINGLE_THREADED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -63,22 +67,90 @@ def local_cluster(workers: int, root: Path) -> Iterator[Client]:
             reap_stale_runs(root)
 
 
-@contextmanager
-def existing_cluster(address: str) -> Iterator[Client]:
-    """A cluster that is already running: on SLURM, say.
+@dataclass(frozen=True)
+class Certificates:
+    """Files (PEM) by which the parts of a cluster know each other, as for `dask scheduler` and `dask worker`.
+
+    Attributes:
+        ca: the authority that signed the certificates of all of them.
+        cert, key: the certificate that the sweep shows, and its private key.
+    """
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+def check_address(address: str, certificates: Certificates | None, *, unencrypted: bool) -> None:
+    """Refuse a connection on which others in the network could read along, or run code here and on the workers.
+
+    Dask sends pickled code, so whoever can speak to a scheduler, or in its name, can run anything. Only a certificate
+    keeps others out; on this computer alone, its users are trusted.
+
+    Args:
+        address: the scheduler's: `tls://node01:8786`.
+        certificates: the sweep's; None takes those of Dask's own configuration for `tls://`.
+        unencrypted: the user trusts everybody in the network.
 
     Raises:
-        SomaNetError: there is no cluster at that address.
+        SomaNetError: an address without encryption that is neither this computer's nor allowed, certificates for such
+            an address, or files that are missing.
     """
-    from distributed import Client
+    scheme, separator, place = address.rpartition("://")
+    encrypted = separator != "" and scheme in _ENCRYPTED
+    if certificates is not None:
+        for path in (certificates.ca, certificates.cert, certificates.key):
+            if not path.is_file():
+                raise SomaNetError(f"{path}: no such file; expected a certificate or key (PEM). Check the path.")
+        if not encrypted:
+            raise SomaNetError(
+                f"--scheduler {address} is not encrypted, so certificates are not used: expected tls://{place}. Was "
+                "the scheduler started with certificates?"
+            )
+    if not (encrypted or unencrypted or _is_this_computer(place)):
+        raise SomaNetError(
+            f"--scheduler {address} is not encrypted: anybody in the network could run code on the workers and here. "
+            "Start the cluster with certificates and give tls://…, --tls-ca-file, --tls-cert and --tls-key "
+            "(docs/sweeps.md); or give --unencrypted if you trust the whole network."
+        )
 
-    make_client: Any = Client
+
+def _is_this_computer(place: str) -> bool:
+    host = urlsplit(f"//{place}").hostname or ""
+    with contextlib.suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+@contextmanager
+def existing_cluster(
+    address: str, *, certificates: Certificates | None = None, unencrypted: bool = False
+) -> Iterator[Client]:
+    """A cluster that is already running: on SLURM, say.
+
+    Args:
+        address, certificates, unencrypted: as for :func:`check_address`.
+
+    Raises:
+        SomaNetError: the connection would not be safe, or there is no cluster at that address.
+    """
+    from distributed import Client, Security
+
+    check_address(address, certificates, unencrypted=unencrypted)
+    make_client, make_security = cast("Any", Client), cast("Any", Security)
     try:
-        client = make_client(address, timeout=_CONNECT_S)
-    except (OSError, TimeoutError, ValueError) as error:
+        security = certificates and make_security(
+            require_encryption=True,
+            tls_ca_file=str(certificates.ca),
+            tls_client_cert=str(certificates.cert),
+            tls_client_key=str(certificates.key),
+        )
+        client = make_client(address, timeout=_CONNECT_S, security=security)
+    except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
         raise SomaNetError(
             f"No Dask scheduler responds at {address}: {first_line(error)} Expected an address such as "
-            "tcp://node01:8786, as `dask scheduler` prints it. Is it running, and reachable from here?"
+            "tls://node01:8786, as `dask scheduler` prints it. Is it running, reachable from here, and are the "
+            "certificates its own?"
         ) from error
     with client:
         yield client

@@ -15,6 +15,15 @@ FRACTIONS = {"train": 0.7, "val": 0.2, "test": 0.1}
 NAMES = st.lists(st.text("abc0/_", min_size=1, max_size=6), unique=True, min_size=3, max_size=40)
 
 
+@pytest.mark.parametrize("part", ["../train", "a/b", "..", "train\x1b[31m", ".git"])
+def test_a_part_whose_name_is_a_path_is_refused(part: str, tmp_path: Path) -> None:
+    """Parts become folders: of a data set for YOLO programs, say."""
+    (tmp_path / "split.csv").write_text(f"image_id,split\na,train\nb,{part}\n")
+    with pytest.raises(SomaNetError, match=r"split\.csv, line 3, split: .* is not a valid file name") as caught:
+        read_split(tmp_path / "split.csv")
+    assert str(caught.value).isprintable()
+
+
 @given(names=NAMES, seed=st.integers(0, 2**32), data=st.data())
 def test_laws_by_image(names: list[str], seed: int, data: st.DataObject) -> None:
     split = make_split(names, fractions=FRACTIONS, seed=seed)

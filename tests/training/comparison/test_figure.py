@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from somanet.training.comparison.figure import BLUE, MAX_NETWORKS, MAX_SCATTERS, ORANGE, comparison_figure
 from somanet.training.comparison.networks import ComparedNetwork, Cost
@@ -77,3 +78,14 @@ def test_many_networks_become_the_best_and_the_reference(n_images: int) -> None:
     assert sum("▼" in ax.get_title() and ax.get_visible() for ax in figure.get_axes()) == MAX_SCATTERS
     assert f"best {MAX_NETWORKS} of 31" in str([part.get_suptitle() for part in figure.subfigs])
     drawn(figure)
+
+
+def test_a_name_with_control_characters_or_a_broken_formula_is_drawn() -> None:
+    """Between dollar signs matplotlib reads a formula, and fails on this one; its fonts have no escape character."""
+    evil = "$\\frac{$ \x1b[31m"
+    names = [evil, "other"]
+    compared = [network(name, [0.5 + 0.1 * i, 0.6, 0.7]) for i, name in enumerate(names)]
+    figure = comparison_figure(compared, pair_networks(compared))
+    figure.canvas.draw()
+    shown = [text.get_text() for text in figure.findobj(Text)]
+    assert any(r"\$\frac{\$ \x1b[31m" in text for text in shown)

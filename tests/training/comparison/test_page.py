@@ -186,3 +186,16 @@ def test_costs_that_nobody_recorded_are_not_in_the_numbers(tmp_path: Path) -> No
     row = json.loads((tmp_path / FILES[0]).read_text(encoding="utf-8"))["a"]
     assert (row["trainable_parameters"], row["inference_mpx_per_s"]) == (12, 2.5)
     assert "train_seconds" not in row
+
+
+def test_names_and_notes_are_shown_and_not_obeyed() -> None:
+    """Networks are named after files: such a name, in every table and sentence of the page, is no markup."""
+    evil = "<img src=x onerror=alert(1)>`[a](http://b)\x1b[31m|**"
+    shown = r"\<img src=x onerror=alert(1)>\`\[a\](http://b) \[31m\|\*\*"
+    one, two = network(evil, [0.5, 0.6, 0.7]), network("other", [0.4, 0.5, 0.6])
+    page = comparison_markdown([one, two], pair_networks([one, two]), notes=[f"Left out: {evil}."])
+    assert page.count(shown) >= 5
+    rest = page.replace(shown, "")
+    assert "onerror" not in rest
+    assert "\x1b" not in page
+    assert f"Differences from **{shown}**" in page

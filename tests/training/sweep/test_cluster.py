@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import runpy
@@ -15,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distributed import KilledWorker
+from distributed import KilledWorker, LocalCluster, Security
 from optuna.trial import TrialState
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
 from somanet.provenance.mlflow import read_run
 from somanet.provenance.mlflow.lifecycle import PID, process_is_alive
-from somanet.training.sweep.cluster import existing_cluster, run_on_cluster
+from somanet.training.sweep.cluster import Certificates, check_address, existing_cluster, run_on_cluster
 from somanet.training.sweep.leases import lease_of
 from somanet.training.sweep.trial import Job
 from somanet.training.sweep.trial_store import open_trial_store
@@ -112,6 +113,64 @@ def test_an_address_where_nobody_answers_is_one_line(monkeypatch: pytest.MonkeyP
         pass
 
 
+@pytest.mark.parametrize(
+    "address", ["tcp://node01:8786", "node01:8786", "tcp://10.0.0.1:8786", "ws://node01:80", "ucx://[fe80::1]:8786"]
+)
+def test_a_scheduler_on_another_computer_must_be_encrypted(address: str) -> None:
+    with pytest.raises(SomaNetError, match="is not encrypted: anybody in the network could run code"):
+        check_address(address, None, unencrypted=False)
+    check_address(address, None, unencrypted=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://127.0.0.1:8786", "localhost:8786", "tcp://[::1]:8786", "tls://node01:8786", "wss://node01:8786"],
+)
+def test_this_computer_and_encrypted_schedulers_need_no_permission(address: str) -> None:
+    check_address(address, None, unencrypted=False)
+
+
+def make_certificates(folder: Path) -> tuple[Certificates, Security]:
+    """A key pair that signs itself: the files for a sweep, and what Dask's parts take."""
+    made = Security.temporary()
+    folder.mkdir()
+    (folder / "cert.pem").write_text(made.tls_client_cert)
+    (folder / "key.pem").write_text(made.tls_client_key)
+    return Certificates(folder / "cert.pem", folder / "cert.pem", folder / "key.pem"), made
+
+
+def test_certificates_are_used_or_the_command_stops(tmp_path: Path) -> None:
+    own, _ = make_certificates(tmp_path / "own")
+    with pytest.raises(SomaNetError, match=r"expected tls://127\.0\.0\.1:9"):
+        check_address("tcp://127.0.0.1:9", own, unencrypted=True)
+    with pytest.raises(SomaNetError, match=r"ca\.pem: no such file"):
+        check_address("tls://node01:9", dataclasses.replace(own, ca=tmp_path / "ca.pem"), unencrypted=False)
+
+
+def test_only_who_has_the_certificate_reaches_an_encrypted_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real scheduler on this computer: with its own key pair a task is run; with another's, or none, one line."""
+    monkeypatch.setattr("somanet.training.sweep.cluster._CONNECT_S", 2)
+    own, security = make_certificates(tmp_path / "own")
+    others, _ = make_certificates(tmp_path / "others")
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tls://", host="tls://127.0.0.1",
+        security=security, dashboard_address=None, silence_logs="CRITICAL",
+    ) as cluster:  # fmt: skip
+        address = cluster.scheduler_address
+        assert address.startswith("tls://127.0.0.1:")
+        with existing_cluster(address, certificates=own) as client:
+            assert client.submit(sum, [20, 22]).result() == 42
+        for wrong in (others, None):
+            with (
+                pytest.raises(SomaNetError, match="are the certificates its own") as caught,
+                existing_cluster(address, certificates=wrong),
+            ):
+                pass
+            assert "\n" not in str(caught.value)
+
+
 def test_the_slurm_example_makes_a_job_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its settings are those at its top: one single-threaded worker per job, on that many cores."""
     monkeypatch.chdir(tmp_path)
@@ -123,6 +182,9 @@ def test_the_slurm_example_makes_a_job_script(tmp_path: Path, monkeypatch: pytes
     assert f"#SBATCH -p {example['PARTITION']}" in lines
     assert f"#SBATCH --cpus-per-task={example['CORES']}" in lines
     assert f"#SBATCH -t {example['HOURS']:02d}:00:00" in lines
+    assert "--protocol tls://" in script
+    assert f"--tls-key {tmp_path / 'mlruns/dask-tls/key.pem'}" in script
+    assert (tmp_path / "mlruns/dask-tls/key.pem").stat().st_mode & 0o077 == 0
     assert lines.index(example["ACTIVATE"]) < lines.index(f"export OMP_NUM_THREADS={example['CORES']}")
     assert "--nthreads 1 " in next(line for line in lines if "dask_worker" in line)
 

@@ -1,0 +1,123 @@
+"""A check of what DVC would run: a value of `params.yaml` must not become shell text.
+
+DVC replaces `${…}` in a stage's `cmd` by a value of the parameter file, and a shell runs the result; the keys of a
+`foreach` section are such values. A parameter file from elsewhere could so run any command before SomaNet reads it.
+`python -m somanet.provenance.dvc_guard` makes the check alone: the first stage of the graph does, on which all others
+depend, and every command of the project that starts DVC does so first.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from somanet.core.errors import SomaNetError, first_line
+from somanet.core.files import write_json
+from somanet.core.text import printable
+
+CHECKED = Path("reports/names.json")
+"""Written by the stage `names` in the pipeline's folder; the same bytes whenever the names are plain."""
+
+_EXPRESSION = re.compile(r"\$\{\s*([^}]*?)\s*\}")
+_WORD = re.compile(r"(?!-)[A-Za-z0-9_./-]+", re.ASCII)
+"""One word to every shell, and no option; enough for relative paths."""
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*", re.ASCII)
+"""A `foreach` key is a part of paths as well, so without separators and dots."""
+
+
+def check_pipeline(pipeline: Path) -> None:
+    """Refuse a pipeline of which a parameter would not stay a plain word in a command.
+
+    Args:
+        pipeline: its `dvc.yaml`, which is trusted, as it is code; the parameter files that it names are not.
+
+    Raises:
+        SomaNetError: naming the file, the parameter and the stage; or a file cannot be read.
+    """
+    graph = _read(pipeline)
+    named = [name.partition(":")[0] for name in graph.get("vars") or [] if isinstance(name, str)]
+    usual = ["params.yaml"] if (pipeline.parent / "params.yaml").exists() else []  # DVC reads it unasked
+    files = list(dict.fromkeys([*usual, *named]))
+    values: dict[str, Any] = {}
+    for source in files:
+        values |= _read(pipeline.parent / source)
+    where = str(pipeline.parent / ", ".join(files))
+    stages = graph.get("stages")
+    for name, stage in (stages if isinstance(stages, Mapping) else {}).items():
+        for what, value, allowed in _values_of_commands(stage, values):
+            if isinstance(value, bool) or not isinstance(value, str | int | float) or not allowed.fullmatch(str(value)):
+                kind = "letters, digits, _ and -" if allowed is _KEY else "letters, digits and . / _ -, no leading -"
+                raise SomaNetError(
+                    f"{where}: {printable(what)} is {printable(repr(value)[:80])}, and DVC makes it part of the "
+                    f"command of stage {name}, which a shell runs; expected {kind}. Did you write it? Rename it; or "
+                    "discard the file."
+                )
+
+
+def _values_of_commands(stage: Any, values: Mapping[str, Any]) -> Iterator[tuple[str, object, re.Pattern[str]]]:
+    """Every value that enters a stage's commands: its name, the value, and what it may consist of."""
+    if not isinstance(stage, Mapping):
+        return
+    items: list[tuple[object, object]] = [(None, None)]
+    if "foreach" in stage:
+        over, section = stage["foreach"], ""
+        if isinstance(over, str) and (found := _EXPRESSION.fullmatch(over)):
+            section = found[1]
+            over = _look_up(section, values)
+        if isinstance(over, Mapping):
+            items = list(over.items())
+            yield from ((f"a key of {section}", key, _KEY) for key in over)
+        elif isinstance(over, list):
+            items = list(enumerate(over))
+        stage = stage.get("do") or {}
+    commands = stage.get("cmd") or []
+    for command in [commands] if isinstance(commands, str) else commands:
+        for expression in _EXPRESSION.findall(str(command)):
+            for key, item in items:
+                yield expression, _look_up(expression, {**values, "key": key, "item": item}), _WORD
+
+
+def _look_up(expression: str, values: Mapping[str, Any]) -> object:
+    found: object = values
+    for part in re.findall(r"[^.\[\]]+", expression):
+        if isinstance(found, Mapping):
+            found = found.get(part)
+        elif isinstance(found, list) and part.isdecimal() and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            return None
+    return found
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """A YAML file as DVC reads it: its parser knows YAML 1.2, PyYAML 1.1, and what differs could slip through."""
+    from dvc.utils.serialize import ParseError, parse_yaml
+
+    try:
+        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError as error:
+        raise SomaNetError(f"{path} not found. Run in the pipeline's folder, or name its dvc.yaml.") from error
+    except (ParseError, OSError, ValueError, RecursionError) as error:
+        raise SomaNetError(f"{path} cannot be read as YAML: {printable(first_line(error))}") from error
+    if not isinstance(content, Mapping):
+        raise SomaNetError(f"{path} must hold `key: value` lines, found {type(content).__name__}.")
+    return content
+
+
+def main(arguments: list[str]) -> None:
+    """Check the pipelines that are named; without a name the one here, of which the stage `names` is the output."""
+    for path in arguments:
+        check_pipeline(Path(path))
+    if not arguments:
+        check_pipeline(Path("dvc.yaml"))
+        write_json(CHECKED, {"plain": True})
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except SomaNetError as problem:
+        sys.exit(f"error: {problem}")

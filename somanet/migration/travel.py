@@ -38,7 +38,7 @@ SPEED_ERROR = 0.04
 CUT_ERROR = 0.35
 """Relative error of the speed that neither estimate shows, on its own and per share of a step that the threshold cuts
 off (noise makes runs of mobile steps too long); from simulated jumps of even and uneven speed: docs/trust.md."""
-COARSE_ERROR = 0.06
+COARSE_ERROR = 0.12
 """The same where jumps last one frame; none where they last two."""
 SLOWEST_ENDS = 0.7
 """Slow starts and stops may make jumps this much longer than length over speed; with a raised cosine it is 0.5."""

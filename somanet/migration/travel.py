@@ -37,7 +37,8 @@ from somanet.migration.sampling import Jumps
 SPEED_ERROR = 0.04
 CUT_ERROR = 0.35
 """Relative error of the speed that neither estimate shows, on its own and per share of a step that the threshold cuts
-off (noise makes runs of mobile steps too long); from simulated jumps of even and uneven speed: docs/trust.md."""
+off (noise makes runs of mobile steps too long); set on simulated jumps of even and uneven speed, those of
+docs/trust.md among them."""
 COARSE_ERROR = 0.12
 """The same where jumps last one frame; none where they last two."""
 SLOWEST_ENDS = 0.7

@@ -1,4 +1,4 @@
-"""Speed, pauses, distance and direction in worlds that nothing was tuned on: bias, coverage, share estimated."""
+"""Speed, pauses, distance and direction in the worlds of a second simulator: bias, coverage, share estimated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corrected numbers against worlds that nothing was tuned on: their true values by formula, and the tables."""
+"""Corrected numbers in the worlds of a second simulator: their true values by formula, and the tables."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from somanet.analysis.manifest import provenance_of
 from somanet.analysis.network import about_network
 from somanet.analysis.project import project_movies
 from somanet.analysis.recording import RECORDED, record_movie
-from somanet.analysis.stages.files import read_metadata, read_tracks_of
+from somanet.analysis.stages.files import read_drift_of, read_metadata, read_tracks_of
 from somanet.analysis.stages.report import overlay_movie, report_movie
 from somanet.config import load_params
 from somanet.core.files import make_folder, read_json, write_json
@@ -26,14 +26,14 @@ def main() -> None:
     scores = read_json(Path("reports/track/metrics.json"), expected="scores written by the stage track")
     for movie in project_movies(RAW):
         tracks, folder = TRACKS / movie.name, make_folder(OUT / movie.name)
-        measures = measure_movie(read_tracks_of(tracks), **params.migrate.model_dump())
+        measures = measure_movie(read_tracks_of(tracks), stage=read_drift_of(tracks), **params.migrate.model_dump())
         sha256 = read_metadata(tracks / names.SEGMENTATION)["model_sha256"]
         model = about_network(Path(params.segment.model), sha256, root)
         provenance = provenance_of(tracks, params.migrate, model=model)
         report_movie(movie.source, tracks, folder, measures, provenance)
         if params.report.overlay:
             overlay_movie(movie.source, tracks, folder, measures)
-        for file in (tracks / names.TRACKS, *(MIGRATION / movie.name).iterdir()):
+        for file in (tracks / names.TRACKS, tracks / names.DRIFT, *(MIGRATION / movie.name).iterdir()):
             shutil.copyfile(file, folder / file.name)
         write_json(folder / names.MANIFEST, {**provenance, "files": hashes_of(folder, names.RESULTS)})
         record_movie(

@@ -139,11 +139,20 @@ def test_a_value_out_of_range(assignment: str, words: str) -> None:
     [
         ("pretrain.paper.training.learning_rate=.inf", "learning_rate: Input should be a finite number, found inf"),
         ("pretrain.paper.training.learning_rate=.nan", "learning_rate: Input should be a finite number, found nan"),
-        ("pretrain.paper.training.learning_rate=1.0e+300", "largest number that networks compute with, found 1e+300"),
-        ("pretrain.paper.training.learning_rate=1e300", "largest number that networks compute with, found '1e300'"),
-        ("finetune.paper_last3.training.augment.scale_range=[0.5, 1.0e+300]", "augment.scale_range: Input should be"),
+        (
+            "pretrain.paper.training.learning_rate=1.0e+300",
+            "learning_rate: Input should be less than or equal to 1000, found 1e+300",
+        ),
+        (
+            "pretrain.paper.training.learning_rate=1e300",
+            "learning_rate: Input should be less than or equal to 1000, found '1e300'",
+        ),
+        (
+            "finetune.paper_last3.training.augment.scale_range=[0.5, 1.0e+300]",
+            "augment.scale_range.1: Input should be less than",
+        ),
         ("track.max_step_um=.inf", "track.max_step_um: Input should be a finite number, found inf"),
-        ("migrate.sigma_um=1.0e+300", "migrate.sigma_um: Input should be at most 3.4e+38"),
+        ("migrate.sigma_um=1.0e+300", "migrate.sigma_um: Input should be less than or equal to 1000"),
         ("trust.intervals_min=[5, .inf]", "trust.intervals_min.1: Input should be a finite number, found inf"),
         ("study.threshold.threshold=.inf", "study.threshold.threshold: Input should be a finite number"),
         ("promote.tolerances.recall=.inf", "promote.tolerances.recall: Input should be a finite number"),
@@ -190,13 +199,13 @@ def test_an_unknown_key_is_told_before_the_gap_it_leaves() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: [1", "cannot be read as YAML"),
+        ("a: [1", "expected YAML, but it cannot be read"),
         ("- 1\n- 2\n", "must hold `key: value` lines, found list"),
         ("", "found NoneType"),
         ("just words", "found str"),
-        ("a: 2024-13-45", "cannot be read as YAML: month must be in 1..12"),
-        ("a: " + "9" * 5000, "cannot be read as YAML: Exceeds the limit"),
-        ("a: " + "[" * 5000, "cannot be read as YAML: it is nested too deeply"),
+        ("a: 2024-13-45", "cannot be read .month must be in 1..12"),
+        ("a: " + "9" * 5000, "cannot be read .Exceeds the limit"),
+        ("a: " + "[" * 5000, "exceeded maximum nesting depth"),
     ],
 )
 def test_what_is_no_parameter_file(tmp_path: Path, text: str, words: str) -> None:
@@ -208,7 +217,7 @@ def test_what_is_no_parameter_file(tmp_path: Path, text: str, words: str) -> Non
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes(b"seed: \xff\xfe")
-    with pytest.raises(SomaNetError, match="cannot be read as YAML"):
+    with pytest.raises(SomaNetError, match="expected a YAML file in UTF-8"):
         load_params(tmp_path / "params.yaml")
 
 

@@ -36,6 +36,7 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
         "somanet": somanet.__version__,
         "input": movie,
         "blank_frames": segmentation["blank_frames"],
+        "drift": tracking.get("drift"),
         "median_diameter_px": segmentation.get("median_diameter_px"),
         **({"model": network} if network["sha256"] else {"tracks_from": segmentation.get("tracks_from")}),
         "parameters": {

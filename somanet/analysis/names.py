@@ -9,6 +9,7 @@ SOMAS = "somas.csv"
 LABELS_TIFF, LABELS_ZARR = "labels.tif", "labels.zarr"
 TRACKS = "tracks.csv"
 TRACKING = "tracking.json"
+DRIFT = "drift.csv"
 SALTATIONS = "saltations.csv"
 PAUSES = "pauses.csv"
 MIGRATION = "migration.csv"
@@ -31,7 +32,7 @@ EXPORTS = {
 
 RESULTS = Kind(record=MANIFEST, what="results of an analysis")
 ALL = (
-    SOMAS, LABELS_TIFF, LABELS_ZARR, TRACKS, SALTATIONS, PAUSES, MIGRATION, MIGRATION_INTERNALS, SUMMARY, REPORT,
+    SOMAS, LABELS_TIFF, LABELS_ZARR, TRACKS, DRIFT, SALTATIONS, PAUSES, MIGRATION, MIGRATION_INTERNALS, SUMMARY, REPORT,
     OVERLAY, MANIFEST,
 )  # fmt: skip
 """Files that an analysis writes, or may write, besides :data:`EXPORTS`."""

@@ -70,7 +70,7 @@ def record_movie(
 
 
 RECORDED = (
-    names.TRACKS, names.SALTATIONS, names.MIGRATION, names.MIGRATION_INTERNALS, names.SUMMARY, names.REPORT,
-    names.MANIFEST,
+    names.TRACKS, names.DRIFT, names.SALTATIONS, names.MIGRATION, names.MIGRATION_INTERNALS, names.SUMMARY,
+    names.REPORT, names.MANIFEST,
 )  # fmt: skip
 """The files stored with a run; label movies and videos stay in DVC's cache."""

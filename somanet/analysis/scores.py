@@ -9,7 +9,7 @@ import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.project import ProjectMovie
-from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
+from somanet.analysis.stages.files import open_labels, read_drift_of, read_metadata, read_tracks_of, scale_of
 from somanet.evaluation.tracks import match_masks, match_points, track_scores
 from somanet.io.movies import open_movie
 from somanet.migration.measures import measure_movie
@@ -47,5 +47,5 @@ def reference_numbers(movie: ProjectMovie, folder: Path, settings: MigrateSettin
     if movie.reference_tracks is None:
         return {}
     tracks: pd.DataFrame = read_tracks(movie.reference_tracks, scale_of(read_metadata(folder / names.MOVIE)))
-    measures = measure_movie(tracks, **settings.model_dump())
+    measures = measure_movie(tracks, stage=read_drift_of(folder), **settings.model_dump())
     return {"numbers": measures.summary.as_dict()["numbers"], "n_cells": measures.summary.n_cells}

@@ -22,8 +22,8 @@ from somanet.cli import (
     training,
 )
 from somanet.cli.guarding import guarding
-from somanet.cli.screen import LINES
-from somanet.core.errors import SomaNetError
+from somanet.core.errors import SomaNetError, first_line
+from somanet.core.foreign import quiet_libraries
 from somanet.core.text import printable
 
 app = typer.Typer(
@@ -55,9 +55,16 @@ app.command("doctor")(guarding(project.doctor))
 
 def main() -> None:
     """Run the command line; an error the user can fix becomes one line on stderr and exit status 1."""
+    quiet_libraries()
     try:
         app()
     except SomaNetError as error:
-        sys.exit(f"error: {printable(str(error), keep=LINES)}")
+        sys.exit(f"error: {printable(str(error))}")
+    except OSError as error:  # of the system, not of SomaNet: no traceback helps
+        where = f"{error.filename}: " if error.filename else ""
+        why = f"{where}{error.strerror or first_line(error)}"
+        sys.exit(f"error: {printable(why)}. Check the path, its permissions and the disk.")
+    except MemoryError:
+        sys.exit("error: The memory does not suffice. Close other programs, use a larger computer, or smaller input.")
     except KeyboardInterrupt:
         sys.exit(130)

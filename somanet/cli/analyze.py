@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -52,6 +52,10 @@ def analyze(
         ),
     ] = None,
     axis_deg: Annotated[float, typer.Option(help="Direction from which angles are measured: 0 right, 90 down.")] = 0.0,
+    drift: Annotated[
+        Literal["image", "cells", "none"],
+        typer.Option(help="Drift to subtract: the stage's by the background, the resting cells', or none."),
+    ] = "image",
     assignments: Annotated[list[str] | None, set_option("track.max_step_um=30, migrate.sigma_um=0.5")] = None,
     conditions: Annotated[
         Path | None, typer.Option(help="CSV movie,donor,group for several movies, for comparisons.")
@@ -69,7 +73,12 @@ def analyze(
     from somanet.core.results import check_results
 
     options = _options(
-        axis_deg, assignments or [], export or [], report=report, overlay=overlay, any_modality=any_modality
+        {"axis_deg": axis_deg, "drift": drift},
+        assignments or [],
+        export or [],
+        report=report,
+        overlay=overlay,
+        any_modality=any_modality,
     )
     sources = [
         MovieSource(path, name, channel, pixel_size_um, frame_interval_min, allow_truncated, z)
@@ -106,7 +115,7 @@ def analyze(
 
 
 def _options(
-    axis_deg: float,
+    migrate: dict[str, Any],
     assignments: list[str],
     exports: list[str],
     *,
@@ -121,7 +130,7 @@ def _options(
 
     if unknown := sorted(set(exports) - set(FORMATS)):
         raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(FORMATS)}.")
-    values: dict[str, Any] = {"track": {}, "migrate": {"axis_deg": axis_deg}}
+    values: dict[str, Any] = {"track": {}, "migrate": migrate}
     chosen = parse(AnalysisParams, override(values, assignments), source="settings")
     return Options(
         chosen.track,

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import ParameterInfo
 
 from somanet.cli.screen import safe_screen
+from somanet.core.foreign import check_kind, check_name
 from somanet.core.guard import guarded
 
 OUTPUTS = frozenset({"output", "destination", "per_image", "panels"})
@@ -43,12 +45,20 @@ def guarding(
         read = {name: list(_paths(value)) for name, value in values.items() if name not in OUTPUTS}
         folders = [path for name in shallow for path in read.pop(name, [])]
         inputs = [path for paths in read.values() for path in paths]
+        for path in (*inputs, *folders):
+            check_kind(path)
+        for path in outputs:
+            check_name(path)
         with safe_screen(), guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace) as kept:
             command(**values)
             for path in kept:
                 typer.echo(f"Kept the previous file as {path}")
 
     parameters = list(signature.parameters.values())
+    for parameter in parameters:
+        for about in getattr(parameter.annotation, "__metadata__", ()):
+            if isinstance(about, ParameterInfo):
+                about.readable = False  # what cannot be read is a one-line error like any other, not one of usage
     if writes:
         parameters.append(
             inspect.Parameter("replace", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Replace)

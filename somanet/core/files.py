@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from somanet.core import guard
-from somanet.core.errors import SomaNetError, first_line
+from somanet.core.documents import parse_json
+from somanet.core.errors import SomaNetError
+from somanet.core.foreign import file_bytes
+from somanet.core.limits import JSON_BYTES
+from somanet.core.problems import FileProblem
 from somanet.core.swapping import free_name, remove, remove_leftovers, replace_folder, temporary_path
 
 # How libraries that do their own writing (safetensors, torch) word the system's errors
@@ -149,10 +153,6 @@ def plain(value: Any) -> Any:
     return value
 
 
-_LARGEST_JSON_BYTES = 256 << 20
-"""SomaNet's JSON files are kilobytes in size; anything larger is some other file and would fill the memory."""
-
-
 def read_json(path: Path | str, *, expected: str, keys: Collection[str] = ()) -> dict[str, Any]:
     """The JSON object in a file.
 
@@ -166,28 +166,15 @@ def read_json(path: Path | str, *, expected: str, keys: Collection[str] = ()) ->
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if not path.is_dir() and not path.is_file():
-            raise SomaNetError(f"{path} is a device or a pipe; expected {expected}. Name a file.")
-        if size > _LARGEST_JSON_BYTES:
-            raise SomaNetError(
-                f"{path} has {size / 1e6:.0f} MB; expected {expected}, a small file. Is it another one? Check the path."
-            )
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SomaNetError(
-            f"{path} not found; expected {expected}. Has the stage that writes it run? `dvc repro` runs the pipeline."
-        ) from error
-    except OSError as error:
-        raise SomaNetError(
-            f"{path} cannot be read ({error.strerror or error}); expected {expected}. Check the path and permissions."
-        ) from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON; brackets within brackets
-        why = "nested too deeply" if isinstance(error, RecursionError) else first_line(error).removesuffix(".")
-        raise SomaNetError(
-            f"{path} is not JSON ({why}); expected {expected}. Was it edited or cut short? Write it again: `dvc repro` "
-            "rebuilds pipeline outputs."
-        ) from error
+        data = file_bytes(path, expected, JSON_BYTES)
+    except FileProblem as problem:
+        if problem.kind != "missing":
+            raise
+        raise FileProblem(
+            f"{path} not found; expected {expected}. Has the stage that writes it run? `dvc repro` runs the pipeline.",
+            "missing",
+        ) from problem
+    content = parse_json(data, path, expected)
     if not isinstance(content, dict):
         raise SomaNetError(f"{path} holds a {type(content).__name__}; expected {expected}. Is it another file?")
     if lacking := [key for key in keys if key not in content]:

@@ -8,7 +8,10 @@ from typing import Literal
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
+from somanet.core.limits import FRAMES
 
+LARGEST_ID = 2**31 - 1
+"""Of an object in a label image, and so of a track."""
 Dtype = Literal["string", "int64", "Int64", "float64"]
 """``Int64`` is an integer that may be missing; ``float64`` may be NaN; ``string`` may be empty."""
 
@@ -133,6 +136,23 @@ TRACKS = Schema(
         Column("x_um", "float64", "µm", "x_px times the pixel size"),
     ),
 )
+DRIFT = Schema(
+    "drift",
+    (
+        Column("frame", "int64", "", _FRAME),
+        Column("shift_y_px", "float64", "px", "how far the background has moved down since the first frame"),
+        Column("shift_x_px", "float64", "px", "how far it has moved right"),
+        Column("shift_y_um", "float64", "µm", "shift_y_px times the pixel size"),
+        Column("shift_x_um", "float64", "µm", "shift_x_px times the pixel size"),
+        Column("error_um", "float64", "µm", "standard error of the shift per axis, added up since the first frame"),
+        Column("rotation_deg", "float64", "°", "rotation since the first frame, clockwise as displayed; not removed"),
+        Column("rotation_error_deg", "float64", "°", "its standard error"),
+        Column("quality", "float64", "", "correlation of the registered backgrounds, 1 at best; NaN if not measured"),
+        Column("measured", "int64", "", "1 if the frame was registered; else the shift is that of the frame before"),
+        Column("applied", "int64", "", "1 if cells are linked and measured relative to this shift"),
+    ),
+)
+"""The stage, from the images: one row per frame."""
 SALTATIONS = Schema(
     "saltations",
     (
@@ -188,6 +208,11 @@ def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
         raise SomaNetError(
             f"{source}: expected track ids from 1 and frames from 0, found {tracks['track_id'].min()} and "
             f"{tracks['frame'].min()}. Are the columns in a different order?"
+        )
+    FRAMES.check(int(tracks["frame"].max()) + 1 if len(tracks) else 0, source, declared="the table of tracks")
+    if (tracks["track_id"] > LARGEST_ID).any():
+        raise SomaNetError(
+            f"{source}: expected track ids of 1 to {LARGEST_ID}, found {tracks['track_id'].max()}. Number them anew."
         )
     numbers = tracks[["t_h", "y_px", "x_px", "y_um", "x_um"]]
     wrong = ~(numbers.abs() < float("inf")).all(axis=1)

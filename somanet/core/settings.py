@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from somanet.core.documents import parse_yaml
 from somanet.core.errors import SomaNetError
+from somanet.core.foreign import file_text
+from somanet.core.limits import YAML_BYTES
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -26,6 +28,7 @@ _LARGEST_FLOAT = 3.4028234663852886e38
 """Of float32, in which networks and images are computed: anything larger would become infinite."""
 _LARGEST_INT = 2**63 - 1
 """Of int64, with which arrays count."""
+_LONGEST_SHOWN = 120
 
 
 class Settings(BaseModel):
@@ -66,16 +69,9 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     Raises:
         SomaNetError: the file is missing, is not YAML, or holds something other than a mapping.
     """
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SomaNetError(f"{path} not found. Run from the project's folder, or name the file.") from error
-    # ValueError: not UTF-8, or a value that looks like a date or a number but is not one, such as 2024-13-45
-    except (yaml.YAMLError, ValueError, OSError) as error:
-        raise SomaNetError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise SomaNetError(f"{path} cannot be read as YAML: it is nested too deeply.") from error
+    if not Path(path).exists():
+        raise SomaNetError(f"{path} not found. Run from the project's folder, or name the file.")
+    content = parse_yaml(file_text(path, "a YAML file", YAML_BYTES), path)
     if not isinstance(content, dict):
         raise SomaNetError(f"{path} must hold `key: value` lines, found {type(content).__name__}.")
     return content
@@ -103,11 +99,13 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
     for assignment in assignments:
         dotted, equals, text = assignment.partition("=")
         if not equals or not dotted:
-            raise SomaNetError(f"Expected key=value such as training.epochs=3, found {assignment!r}.")
+            raise SomaNetError(f"Expected key=value such as training.epochs=3, found {_brief(assignment)}.")
         try:
-            value = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise SomaNetError(f"{assignment!r}: {text!r} is not valid YAML. Check brackets and quotes.") from error
+            value = parse_yaml(text, dotted)
+        except SomaNetError as error:
+            raise SomaNetError(
+                f"{_brief(assignment)}: {_brief(text)} is not valid YAML. Check brackets and quotes."
+            ) from error
         result = with_setting(result, dotted, value)
     return result
 
@@ -123,7 +121,7 @@ def with_setting(values: Mapping[str, Any], dotted: str, value: Any) -> dict[str
         return {**values, first: value}
     section = values.get(first) or {}
     if not isinstance(section, Mapping):
-        raise SomaNetError(f"{dotted!r}: {first!r} is {section!r}, which has no settings of its own.")
+        raise SomaNetError(f"{dotted!r}: {first!r} is {_brief(section)}, which has no settings of its own.")
     return {**values, first: with_setting(section, rest, value)}
 
 
@@ -144,8 +142,17 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
         return f"parameter {dotted!r} is missing."
     message = problem["msg"].removeprefix("Value error, ")
     more = f" ({len(problems) - 1} more problems)" if len(problems) > 1 else ""
-    found = "" if isinstance(problem["input"], dict) else f", found {problem['input']!r}"
+    found = "" if isinstance(problem["input"], dict) else f", found {_brief(problem['input'])}"
     return f"{dotted or 'the file'}: {message}{found}{more}."
+
+
+def _brief(value: Any) -> str:
+    """A value for a message, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write out a whole number of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _keys(kind: Any, location: Sequence[int | str]) -> list[str]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import io
-import struct
 
 import imagecodecs
 import numpy as np
-import tifffile
 
-from somanet.core.errors import SomaNetError
+from somanet.core.foreign import parsing
+from somanet.core.problems import FileProblem
 from somanet.io.completeness import JPEG_MAGIC, PNG_MAGIC, TIFF_MAGICS, jpeg_cut, png_cut, tiff_cut
-from somanet.io.problems import FileProblem
+from somanet.io.declared_size import check_decoded_size, jpeg_size, open_tiff, png_pixels, png_size
 from somanet.io.tiff_scale import tiff_calibration
 
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
-MAX_PIXELS = 1 << 28
-"""16384 × 16384: a larger size in a header means damage or an attack, and would fill the memory."""
 
 
 def decode_image(data: bytes, source: str) -> np.ndarray:
@@ -99,7 +96,7 @@ def pixel_size_um(data: bytes, source: str) -> float | None:
     """µm per pixel if the bytes are a TIFF with a scale, else None (PNG and JPEG hold a print resolution)."""
     if not data.startswith(TIFF_MAGICS):
         return None
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+    with parsing(source, "a TIFF"), open_tiff(io.BytesIO(data), source) as tiff:
         return tiff_calibration(tiff, source).pixel_size_um
 
 
@@ -109,13 +106,8 @@ def _decode(data: bytes, source: str) -> np.ndarray:
         raise FileProblem(
             f"{source}: the file is empty (0 bytes). Was a copy interrupted? Fetch it again.", "truncated"
         )
-    if data.startswith(PNG_MAGIC):
-        cut, kind = png_cut(data), "PNG"
-    elif data.startswith(JPEG_MAGIC):
-        cut, kind = jpeg_cut(data), "JPEG"
-    elif data.startswith(TIFF_MAGICS):
-        cut, kind = tiff_cut(io.BytesIO(data), len(data)), "TIFF"
-    else:
+    kind = kind_of_image(data)
+    if kind is None:
         pointer = data.startswith(b"version https://git-lfs")
         raise FileProblem(
             f"{source}: expected a PNG, TIFF or JPEG image, found a file that starts with {data[:8]!r}. "
@@ -126,38 +118,36 @@ def _decode(data: bytes, source: str) -> np.ndarray:
             ),
             "not an image",
         )
-    if cut:
-        raise FileProblem(
-            f"{source}: the {kind} is truncated: {cut}. Was a copy or download interrupted? Fetch it again.",
-            "truncated",
-        )
-    try:
+    with parsing(source, f"a {kind}", remedy="It is damaged. Fetch it again."):
+        if kind == "TIFF":
+            cut = tiff_cut(io.BytesIO(data), len(data), source)
+        else:
+            cut = png_cut(data) if kind == "PNG" else jpeg_cut(data)
+        if cut:
+            raise FileProblem(
+                f"{source}: the {kind} is truncated: {cut}. Was a copy or download interrupted? Fetch it again.",
+                "truncated",
+            )
         if kind == "TIFF":
             return _decode_tiff(data, source)
         if kind == "JPEG":
             return _decode_jpeg(data, source)
-        width, height = struct.unpack_from(">II", data, 16)
-        _check_size(width, height, source)
-        return np.asarray(imagecodecs.png_decode(data))
-    except SomaNetError:
-        raise
-    except Exception as error:  # each decoder has its own exceptions, and damaged bytes reach most of them
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FileProblem(
-            f"{source}: the {kind} is damaged and cannot be decoded ({reason}). Fetch it again."
-        ) from error
+        check_decoded_size(*png_size(data), stored=len(data), source=source)
+        return np.asarray(imagecodecs.png_decode(png_pixels(data)))
 
 
-def _check_size(width: int, height: int, source: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise FileProblem(
-            f"{source}: the header states {height} × {width} pixels, over the limit of {MAX_PIXELS}. "
-            "Is the file damaged? If not, crop or tile it.",
-            "too large",
-        )
+def kind_of_image(data: bytes) -> str | None:
+    """PNG, JPEG or TIFF, by the first bytes; None for anything else."""
+    if data.startswith(PNG_MAGIC):
+        return "PNG"
+    if data.startswith(JPEG_MAGIC):
+        return "JPEG"
+    return "TIFF" if data.startswith(TIFF_MAGICS) else None
 
 
 def _decode_jpeg(data: bytes, source: str) -> np.ndarray:
+    height, width, n_bytes = jpeg_size(data)
+    check_decoded_size(height, width, n_bytes, stored=len(data), source=source)
     array = np.asarray(imagecodecs.jpeg8_decode(data))
     if array.ndim == 3 and array.shape[2] == 4:
         raise FileProblem(f"{source}: expected a grey or RGB JPEG, found CMYK. Save it as PNG in RGB.", "wrong type")
@@ -165,7 +155,7 @@ def _decode_jpeg(data: bytes, source: str) -> np.ndarray:
 
 
 def _decode_tiff(data: bytes, source: str) -> np.ndarray:
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+    with open_tiff(io.BytesIO(data), source) as tiff:
         series = tiff.series[0]
         if len(tiff.series) > 1 and tiff.series[1].shape == series.shape:
             raise FileProblem(
@@ -180,7 +170,6 @@ def _decode_tiff(data: bytes, source: str) -> np.ndarray:
                 "Is it a movie or a stack? `somanet predict` takes --channel and --z; or save one plane.",
                 "wrong shape",
             )
-        _check_size(shape[axes.index("X")], shape[axes.index("Y")], source)
         array = series.asarray()
         if axes == "SYX":
             array = np.moveaxis(array, 0, -1)

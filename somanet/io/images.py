@@ -10,11 +10,11 @@ import tifffile
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
+from somanet.core.foreign import file_bytes
+from somanet.core.limits import IMAGE_BYTES
 from somanet.io.decoding import IMAGE_DTYPES, decode_image, decode_labels
-from somanet.io.problems import FileProblem
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
-_MAX_BYTES = 1 << 32
 
 
 def read_image(path: Path | str) -> np.ndarray:
@@ -30,7 +30,7 @@ def read_image(path: Path | str) -> np.ndarray:
         FileProblem: the file is missing, truncated, unreadable, not an image, a stack or movie, of another data type,
             or holds NaN or infinity.
     """
-    return decode_image(_read_bytes(Path(path)), str(path))
+    return decode_image(file_bytes(path, "an image", IMAGE_BYTES), str(path))
 
 
 def read_labels(path: Path | str) -> np.ndarray:
@@ -45,7 +45,7 @@ def read_labels(path: Path | str) -> np.ndarray:
     Raises:
         FileProblem: as :func:`read_image`; also colours, fractions, or negative ids.
     """
-    return decode_labels(_read_bytes(Path(path)), str(path))
+    return decode_labels(file_bytes(path, "a label image", IMAGE_BYTES), str(path))
 
 
 def write_image(path: Path | str, image: np.ndarray) -> None:
@@ -128,16 +128,3 @@ def write_labels(path: Path | str, labels: np.ndarray) -> None:
             imagej=dtype == np.uint16,
             metadata={"axes": "TYX" if labels.ndim == 3 else "YX"},
         )
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise FileProblem(f"{path}: too large for one image. Is it a movie? Open it as one.", "too large")
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise FileProblem(f"{path}: no such file. Check the path.", "missing") from error
-    except IsADirectoryError as error:
-        raise FileProblem(f"{path}: expected an image file, found a folder.", "not an image") from error
-    except OSError as error:
-        raise FileProblem(f"{path}: cannot be read ({error.strerror or error}).") from error

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from somanet.core.calibration import FileCalibration
-from somanet.core.errors import SomaNetError
+from somanet.core.errors import SomaNetError, first_line
+from somanet.core.problems import FileProblem, StackProblem
 from somanet.io.decoding import check_finite
-from somanet.io.problems import FileProblem, StackProblem
+
+_SHOWN = 16
+"""Channels that a message lists."""
 
 
 class Movie(Sequence[Any]):
@@ -53,7 +56,7 @@ class Movie(Sequence[Any]):
         except SomaNetError:
             raise
         except Exception as error:  # container libraries raise their own exceptions on damaged data
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = first_line(error).removesuffix(".")
             raise FileProblem(
                 f"{self.path}: frame {t} of {self.n_frames} cannot be decoded ({reason}). Fetch the file again."
             ) from error
@@ -104,7 +107,8 @@ def choose_channel(names: tuple[str, ...], channel: int | str | None, source: st
     Raises:
         FileProblem: several channels and no choice, or a channel that the file lacks.
     """
-    listed = ", ".join(name if name == str(i) else f"{i} ({name})" for i, name in enumerate(names))
+    listed = ", ".join(name if name == str(i) else f"{i} ({name})" for i, name in enumerate(names[:_SHOWN]))
+    listed += ", …" if len(names) > _SHOWN else ""
     if channel is None:
         if len(names) == 1:
             return 0

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
+from somanet.core.foreign import parsing
+from somanet.core.problems import FileProblem
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
+from somanet.io.declared_size import open_tiff
 from somanet.io.movie_base import Movie, choose_channel, choose_planes
-from somanet.io.problems import FileProblem
 from somanet.io.tiff_scale import tiff_calibration
 
 
@@ -22,9 +21,9 @@ def is_cut(path: Path) -> bool:
         size = path.stat().st_size
         if handle.read(4) not in TIFF_MAGICS:
             return False
-        if tiff_cut(handle, size):
+        if tiff_cut(handle, size, str(path)):
             return True
-    with _quiet(), tifffile.TiffFile(path) as tiff:
+    with open_tiff(path, str(path)) as tiff:
         page, n_images = tiff.pages.first, _promised(tiff)
         one_block = len(tiff.pages) == 1 and n_images > 1
         return one_block and _offset(page) + n_images * page.nbytes > size
@@ -42,16 +41,13 @@ class CutTiffMovie(Movie):
     def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
         self.path = path
         choose_planes(1, z, str(path), described="a truncated TIFF, of which only time points are read")
-        with _quiet():
-            try:
-                self._tiff = tifffile.TiffFile(path)
-            except Exception as error:  # tifffile raises many exceptions on damaged headers
-                raise FileProblem(f"{path}: the TIFF is cut within its header ({error}). Fetch it again.") from error
-            try:
-                self._open(channel)
-            except BaseException:
-                self._tiff.close()
-                raise
+        with parsing(path, "a movie", remedy="The TIFF is cut within its header. Fetch it again."):
+            self._tiff = open_tiff(path, str(path))
+        try:
+            self._open(channel)
+        except BaseException:
+            self._tiff.close()
+            raise
 
     def _open(self, channel: int | str | None) -> None:
         size = self._tiff.filehandle.size
@@ -108,15 +104,3 @@ def _offset(page: tifffile.TiffPage) -> int:
 def _is_whole(page: tifffile.TiffPage | tifffile.TiffFrame, size: int) -> bool:
     ends = (start + length for start, length in zip(page.dataoffsets, page.databytecounts, strict=True))
     return max(ends, default=size + 1) <= size
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence tifffile's warnings about the cut, which is known."""
-    logger = logging.getLogger("tifffile")
-    before = logger.disabled
-    logger.disabled = True
-    try:
-        yield
-    finally:
-        logger.disabled = before

@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
+from somanet.core.problems import FileProblem
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
+from somanet.io.declared_size import open_tiff
 from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
-from somanet.io.problems import FileProblem
 from somanet.io.tiff_scale import ome_channel_names, tiff_calibration
 
 _COLOURS = ("red", "green", "blue", "alpha")
@@ -23,10 +23,7 @@ class TiffMovie(Movie):
     def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
         self.path = path
         _check_whole(path)
-        try:
-            self._tiff = tifffile.TiffFile(path)
-        except Exception as error:  # tifffile raises many exceptions on damaged headers
-            raise FileProblem(f"{path}: the TIFF cannot be read ({error}). Fetch it again.") from error
+        self._tiff = open_tiff(path, str(path))
         try:
             self._open(channel, z)
         except BaseException:
@@ -149,13 +146,10 @@ class TiffMovie(Movie):
 
 def _check_whole(path: Path) -> None:
     """Refuse a file that is empty, not a TIFF, or truncated: tifffile would open parts of it without an error."""
-    try:
-        with path.open("rb") as handle:
-            size = path.stat().st_size
-            magic = handle.read(4)
-            cut = tiff_cut(handle, size) if magic in TIFF_MAGICS else None
-    except OSError as error:
-        raise FileProblem(f"{path}: cannot be read ({error.strerror or error}).") from error
+    with path.open("rb") as handle:
+        size = path.stat().st_size
+        magic = handle.read(4)
+        cut = tiff_cut(handle, size, str(path)) if magic in TIFF_MAGICS else None
     if not size:
         raise FileProblem(f"{path}: the file is empty (0 bytes). Was a copy interrupted? Fetch it again.", "truncated")
     if magic not in TIFF_MAGICS:

@@ -9,9 +9,11 @@ import av
 import numpy as np
 
 from somanet.core.calibration import FileCalibration
+from somanet.core.problems import FileProblem
+from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie, choose_channel, choose_planes
-from somanet.io.problems import FileProblem
 
+_CONTAINERS = "avi,mov,matroska,webm"
 _COLOURS = ("red", "green", "blue")
 
 
@@ -26,7 +28,8 @@ class VideoMovie(Movie):
         self.path = path
         choose_planes(1, z, str(path), described="a video")
         try:
-            self._container = av.open(str(path))
+            # FFmpeg tells formats by content, and some are lists of other files and addresses, which it would open.
+            self._container = av.open(str(path), options={"format_whitelist": _CONTAINERS})
         except (av.error.FFmpegError, OSError) as error:
             raise FileProblem(
                 f"{path}: expected a video, but it cannot be opened ({error}). Is it truncated, or in another format? "
@@ -42,6 +45,15 @@ class VideoMovie(Movie):
         if not self._container.streams.video:
             raise FileProblem(f"{self.path}: the file has no video stream. Export the movie as TIFF.", "not an image")
         self._stream = self._container.streams.video[0]
+        height, width = self._stream.height, self._stream.width
+        check_pixels(height, width, self.path)
+        pixels = getattr(self._stream, "format", None)  # without a decoder, PyAV has no such attribute, or None
+        if pixels is None:
+            raise FileProblem(
+                f"{self.path}: the video's codec is unknown or its header damaged, and it cannot be decoded. Export "
+                "the movie as TIFF.",
+                "wrong type",
+            )
         announced = self._stream.frames
         try:
             self.n_frames = sum(1 for packet in self._container.demux(self._stream) if packet.size)
@@ -55,7 +67,7 @@ class VideoMovie(Movie):
                 "truncated",
             )
         colour = None if channel is None else choose_channel(_COLOURS, channel, str(self.path))
-        deep = any(component.bits > 8 for component in self._stream.format.components)
+        deep = any(component.bits > 8 for component in pixels.components)
         self._colour = colour
         self._format = ("gray16le" if deep else "gray") if colour is None else ("rgb48le" if deep else "rgb24")
         self.dtype = np.dtype(np.uint16 if deep else np.uint8)

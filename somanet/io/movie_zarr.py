@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 import zarr
 
 from somanet.core.calibration import FileCalibration
+from somanet.core.foreign import parsing
+from somanet.core.problems import FileProblem
 from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
-from somanet.io.problems import FileProblem
 from somanet.io.scale import to_minutes, to_um
+from somanet.io.zarr_metadata import METADATA, check_zarr
 
-MARKERS = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+MARKERS = METADATA
 
 
 class ZarrMovie(Movie):
@@ -26,10 +29,9 @@ class ZarrMovie(Movie):
 
     def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
         self.path = path
-        try:
+        check_zarr(path)
+        with parsing(path, "a zarr array or OME-Zarr image"):
             node = zarr.open(str(path), mode="r")
-        except Exception as error:  # zarr raises many exceptions on damaged metadata
-            raise FileProblem(f"{path}: expected a zarr array or OME-Zarr image, found neither ({error}).") from error
         if isinstance(node, zarr.Array):
             axes, self.unnamed = _array_axes(node, "t" if z is None else "z")
             image = _Image(node, axes, {}, ())
@@ -51,6 +53,12 @@ class ZarrMovie(Movie):
     def _layout(
         self, axes: tuple[str, ...], names: tuple[str, ...], channel: int | str | None, z: int | str | None
     ) -> None:
+        if len(axes) != self._array.ndim or len(set(axes)) != len(axes):
+            raise FileProblem(
+                f"{self.path}: the metadata name the axes {', '.join(axes)[:80]}, the array has {self._array.ndim} "
+                "axes. Correct _ARRAY_DIMENSIONS or dimension_names.",
+                "wrong shape",
+            )
         sizes = dict(zip(axes, self._array.shape, strict=True))
         described = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
         if set(axes) - set("tczyx") or not {"y", "x"} <= set(axes):
@@ -106,8 +114,9 @@ def _array_axes(array: Any, first: str) -> tuple[tuple[str, ...], bool]:
 def _multiscale(group: zarr.Group, path: Path) -> _Image:
     """The full-resolution level of an OME-Zarr image."""
     attributes: dict[str, Any] = dict(group.attrs)
-    ome: dict[str, Any] = attributes.get("ome", attributes)
+    arrays = "none"
     try:
+        ome: dict[str, Any] = attributes.get("ome", attributes)
         image = ome["multiscales"][0]
         dataset = image["datasets"][0]
         array = group[dataset["path"]]
@@ -123,8 +132,9 @@ def _multiscale(group: zarr.Group, path: Path) -> _Image:
                 scaled = True
         names = tuple(axis["name"].lower() for axis in axes)
         labels = [c.get("label") for c in ome.get("omero", {}).get("channels", ())]
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        arrays = ", ".join(sorted(name for name, _ in group.arrays())) or "none"
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        with suppress(Exception):  # the members may be damaged too; their names only help
+            arrays = ", ".join(sorted(name for name, _ in group.arrays())[:8]) or arrays
         raise FileProblem(
             f"{path}: expected OME-Zarr metadata (multiscales with axes and a scale), found a group without valid "
             f"metadata; its arrays: {arrays}. Open one of them by its own path."

@@ -15,8 +15,11 @@ import tifffile
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
+from somanet.core.foreign import check_kind, parsing
+from somanet.core.limits import FRAMES
+from somanet.core.problems import FileProblem
+from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie
-from somanet.io.problems import FileProblem
 
 __all__ = ["MOVIE_SUFFIXES", "Movie", "open_movie", "write_movie"]
 
@@ -57,8 +60,22 @@ def open_movie(
         StackProblem: a Z stack and no choice.
     """
     path = Path(path)
+    check_kind(path, "a movie")
     if not path.exists():
         raise FileProblem(f"{path}: no such file. Check the path.", "missing")
+    with parsing(path, "a movie", remedy="Is it damaged, or another format? Fetch it again."):
+        movie = _open(path, channel, z, allow_truncated)
+    try:
+        height, width = movie.shape_YX
+        check_pixels(height, width, path)
+        FRAMES.check(movie.n_frames, path)
+    except BaseException:
+        movie.close()
+        raise
+    return movie
+
+
+def _open(path: Path, channel: int | str | None, z: int | str | None, allow_truncated: bool) -> Movie:
     # The readers are imported here: PyAV and zarr take a second, which TIFF users are spared.
     if path.is_dir():
         from somanet.io.movie_zarr import MARKERS, ZarrMovie

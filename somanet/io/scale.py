@@ -78,7 +78,10 @@ def _convert(value: object, factor: Fraction | None) -> float | None:
     number = value if isinstance(value, Fraction) and value > 0 else exact(value)
     if number is None or factor is None:
         return None
-    result = float(number * factor)
+    try:
+        result = float(number * factor)
+    except OverflowError:  # 1e308 m
+        return None
     return result if 0 < result < math.inf else None
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
+from somanet.core.foreign import file_bytes, parsing
+from somanet.core.limits import LINE_BYTES, TABLE_BYTES, TABLE_COLUMNS, TABLE_ROWS
+from somanet.core.problems import FileProblem
 from somanet.core.schema import Column, Schema, check_columns
 
+_LARGEST_WHOLE = 2**53
+"""Up to here float64, through which pandas may read them, holds every whole number."""
+_LONGEST_CELL = 80
+"""Characters of a wrong cell that a message shows."""
 FLOAT_FORMAT = "%.9g"
 """Nine digits: finer than any measurement here, coarse enough to hide the last bits, which differ between machines."""
 
@@ -49,36 +59,46 @@ def read_table(path: Path | str, schema: Schema) -> pd.DataFrame:
     path = Path(path)
     names = {column.name for column in schema.columns}
     numeric = [column.name for column in schema.columns if column.dtype != "string"]
-    try:
-        # Pandas would unpack a zip by its name, and read a table that the user did not name.
-        header = pd.read_csv(path, nrows=0, encoding="utf-8-sig", compression=None)
+    if not path.exists():
+        raise SomaNetError(f"{path}: no such {schema.name} table. Check the path, or run the previous stage.")
+    data = table_bytes(path, f"a {schema.name} table")
+    if not data.removeprefix(codecs.BOM_UTF8).strip():
+        raise SomaNetError(f"{path}: expected a {schema.name} table with {list(schema.names)}, found an empty file.")
+    with parsing(path, "a CSV table in UTF-8", remedy="Save it as CSV."):
+        header = pd.read_csv(io.BytesIO(data), nrows=0, encoding="utf-8-sig")
         check_columns(header, schema, str(path))
         # By default pandas reads ids such as "NA" as missing; numbers are converted below.
         df = pd.read_csv(
-            path,
+            io.BytesIO(data),
             dtype=dict.fromkeys(names, "str"),
             keep_default_na=False,
             na_values={name: ["", "nan", "NaN"] for name in [*numeric, *(set(header.columns) - names)]},
             encoding="utf-8-sig",
-            compression=None,
         )
-    except FileNotFoundError as error:
-        raise SomaNetError(
-            f"{path}: no such {schema.name} table. Check the path, or run the previous stage."
-        ) from error
-    except OSError as error:
-        raise SomaNetError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except pd.errors.EmptyDataError as error:
-        raise SomaNetError(
-            f"{path}: expected a {schema.name} table with {list(schema.names)}, found an empty file."
-        ) from error
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise SomaNetError(
-            f"{path}: expected a CSV table in UTF-8, found something else ({error}). Save it as CSV."
-        ) from error
     for column in schema.columns:
         df[column.name] = _convert(df[column.name], column, path)
     return df
+
+
+def table_bytes(path: Path, expected: str) -> bytes:
+    """The bytes of a text table of a possible size: rows and columns are counted before a table is built of them.
+
+    Raises:
+        FileProblem: not a regular file, too many bytes, rows or columns, or NUL bytes.
+    """
+    data = file_bytes(path, expected, TABLE_BYTES)
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    TABLE_ROWS.check(max(len(ends), data.count(b"\r")), path)
+    longest = int(np.diff(ends, prepend=-1, append=len(data)).max())
+    LINE_BYTES.check(longest, path, declared="the longest line")
+    end = data.find(b"\n")
+    TABLE_COLUMNS.check(data.count(b",", 0, end if end >= 0 else len(data)) + 1, path)
+    if b"\0" in data:
+        raise FileProblem(
+            f"{path}: expected a CSV table in UTF-8 ({expected}), found NUL bytes. Is it damaged, or UTF-16? Save "
+            "it as CSV."
+        )
+    return data
 
 
 def _convert(values: pd.Series, column: Column, path: Path) -> pd.Series:
@@ -87,14 +107,14 @@ def _convert(values: pd.Series, column: Column, path: Path) -> pd.Series:
     numbers = pd.to_numeric(values, errors="coerce")
     wrong = numbers.isna() & values.notna()
     if column.dtype != "float64":
-        wrong |= numbers.notna() & (numbers % 1 != 0)
+        wrong |= numbers.notna() & ((numbers % 1 != 0) | (numbers.abs() > _LARGEST_WHOLE))
     if column.dtype == "int64":
         wrong |= numbers.isna()
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
         # Line 1 is the header.
         kind = "number" if column.dtype == "float64" else "whole number"
-        found = "" if pd.isna(values.iloc[row]) else values.iloc[row]
+        found = "" if pd.isna(values.iloc[row]) else str(values.iloc[row])[:_LONGEST_CELL]
         raise SomaNetError(
             f"{path}, line {row + 2}: expected a {kind} in '{column.name}', found '{found}'. Correct it."
         )

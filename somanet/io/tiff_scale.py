@@ -10,7 +10,8 @@ from typing import Any
 import tifffile
 
 from somanet.core.calibration import FileCalibration
-from somanet.io.problems import FileProblem
+from somanet.core.documents import parse_xml
+from somanet.core.problems import FileProblem
 from somanet.io.scale import exact, interval_in_text, to_minutes, to_um
 
 COARSEST_PRINT_FREE_UM = 20.0
@@ -35,7 +36,7 @@ def tiff_calibration(tiff: tifffile.TiffFile, source: str) -> FileCalibration:
         FileProblem: the pixels are not square, or the OME-XML is broken.
     """
     if tiff.ome_metadata:
-        return _ome(ome_root(tiff.ome_metadata, source), source)
+        return _ome(parse_xml(tiff.ome_metadata, source, "OME-XML"), source)
     x, y = _resolution(tiff, "XResolution"), _resolution(tiff, "YResolution")
     if tiff.is_imagej and tiff.imagej_metadata is not None:
         header: dict[str, Any] = tiff.imagej_metadata
@@ -80,23 +81,6 @@ def _square(x_um: float | None, y_um: float | None, source: str) -> float | None
     return x_um
 
 
-def ome_root(xml: str, source: str) -> ET.Element:
-    """The root of OME-XML, namespaces removed.
-
-    Raises:
-        FileProblem: the XML does not parse, or defines entities (no OME file does; some attacks do).
-    """
-    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
-        raise FileProblem(f"{source}: its OME-XML defines entities, which no microscope writes. Export the file again.")
-    try:
-        root = ET.fromstring(xml.encode("utf-8"))
-    except ET.ParseError as error:
-        raise FileProblem(f"{source}: its OME-XML does not parse ({error}). Export the file again.") from error
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-    return root
-
-
 def _ome(root: ET.Element, source: str) -> FileCalibration:
     pixels = root.find("./Image/Pixels")
     if pixels is None:
@@ -129,5 +113,5 @@ def _from_plane_times(pixels: ET.Element) -> float | None:
 
 def ome_channel_names(xml: str, source: str) -> tuple[str, ...]:
     """Names of the channels in OME-XML; an unnamed channel is named by its number."""
-    channels = ome_root(xml, source).findall("./Image[1]/Pixels/Channel")
+    channels = parse_xml(xml, source, "OME-XML").findall("./Image[1]/Pixels/Channel")
     return tuple(channel.get("Name") or str(index) for index, channel in enumerate(channels))

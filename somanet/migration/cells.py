@@ -12,16 +12,9 @@ import pandas as pd
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import check_tracks
 from somanet.migration.direction import axis_columns, headings, straightness, turn_sums
+from somanet.migration.drift import Drift, DriftSource, drift_of
 from somanet.migration.hmm import MotionModel, fit_motion_model, mobile_steps_by_model
-from somanet.migration.kinematics import (
-    Drift,
-    Noise,
-    Steps,
-    drift_of,
-    localisation_noise,
-    over,
-    steps_of,
-)
+from somanet.migration.kinematics import Noise, Steps, localisation_noise, over, steps_of
 from somanet.migration.saltation import (
     FASTEST_UM_PER_H,
     Saltations,
@@ -51,7 +44,7 @@ class Migration:
         cells: :data:`somanet.migration.tables.MIGRATION`, one row per cell.
         saltations: events and pauses.
         steps: with drift removed.
-        drift: of the stage.
+        drift: what was removed.
         noise: of localisation.
         threshold_um_per_h: speed above which a step is motion, at the frame interval; NaN without steps, and not
             used by the model.
@@ -70,7 +63,8 @@ class Migration:
 def migration_of(
     tracks: pd.DataFrame,
     *,
-    remove_drift: bool = True,
+    drift: DriftSource = "image",
+    stage: pd.DataFrame | None = None,
     sigma_um: float | None = None,
     detector: Literal["rule", "model"] = "rule",
     axis_deg: float = 0.0,
@@ -79,7 +73,8 @@ def migration_of(
 
     Args:
         tracks: :data:`somanet.core.schema.TRACKS` of one movie.
-        remove_drift: subtract the median step of all tracks first.
+        drift: what is subtracted first: "image", what ``stage`` says; "cells", what resting cells do together; "none".
+        stage: :data:`somanet.core.schema.DRIFT`, measured from the images; without it "image" subtracts nothing.
         sigma_um: localisation noise per axis if known; measured from steps at rest if None.
         detector: "rule" for the speed threshold, "model" for the hidden Markov model.
         axis_deg: direction that velocities along and across, and the cosine of a cell's direction, are counted from.
@@ -91,11 +86,11 @@ def migration_of(
         raise SomaNetError(f"The detector is 'rule' or 'model', found {detector!r}.")
     if sigma_um is not None and not (math.isfinite(sigma_um) and sigma_um > 0):
         raise SomaNetError(f"The localisation noise must be a positive number of µm, found {sigma_um}.")
-    drift = drift_of(tracks)
-    still = drift.removed_from(tracks) if remove_drift else tracks
+    removed = drift_of(tracks, drift, stage)
+    still = removed.removed_from(tracks)
     steps = steps_of(still)
     noise = localisation_noise(steps) if sigma_um is None else Noise(sigma_um, 0)
-    warnings = [*(drift.warnings if remove_drift else ()), *noise.warnings, *steps.warnings]
+    warnings = [*removed.warnings, *noise.warnings, *steps.warnings]
     mobile = np.zeros(len(steps), bool)
     threshold = math.nan
     resolution = Resolution(noise.sigma_um)
@@ -116,7 +111,7 @@ def migration_of(
                 )
     found = saltations_of(steps, mobile, min_length_um=least_length(noise.sigma_um))
     cells = cell_table(still, steps, found, resolution, axis_deg=axis_deg)
-    return Migration(cells, found, steps, drift, noise, threshold, tuple(warnings))
+    return Migration(cells, found, steps, removed, noise, threshold, tuple(warnings))
 
 
 @dataclass(frozen=True)

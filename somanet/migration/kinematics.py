@@ -1,4 +1,4 @@
-"""Steps of tracks, the drift of the stage and the noise of localisation."""
+"""Steps of tracks, and the noise of localisation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ NOISE_STEPS = 3 * math.sqrt(2)
 """A step beyond this many σ is motion: noise alone exceeds it in exp(-4.5) = 1.1 % of steps."""
 FEWEST_IMMOBILE_STEPS = 50
 """With n steps σ is known to about ± 72 %/√n: 10 % at 50."""
-FEWEST_TRACKS_FOR_DRIFT = 5
 LONGEST_STEP = 1.5
 """A step that lasts longer than this many frame intervals is a gap: a frame is missing, whatever its number."""
 LEAST_STEP = 0.75
@@ -139,60 +138,6 @@ def steps_of(tracks: pd.DataFrame) -> Steps:
         segment=np.cumsum(new) - 1,
         odd_share=float(odd.mean()) if odd.size else 0.0,
     )
-
-
-@dataclass(frozen=True)
-class Drift:
-    """Common motion of all cells, taken for that of the stage.
-
-    Attributes:
-        frame: every frame number from the first to the last.
-        shift_yx_um: (T, 2) shift of the scene against the first frame.
-        n_tracks: (T,) tracks that the shift from the previous frame rests on.
-        warnings: in words.
-    """
-
-    frame: Ints
-    shift_yx_um: Floats
-    n_tracks: Ints
-    warnings: tuple[str, ...] = ()
-
-    def removed_from(self, tracks: pd.DataFrame) -> pd.DataFrame:
-        """The tracks with ``y_um`` and ``x_um`` relative to the scene; ``y_px`` and ``x_px`` stay as seen."""
-        if not len(self.frame):
-            return tracks.copy()
-        shift = self.shift_yx_um[tracks["frame"].to_numpy(np.int64) - self.frame[0]]
-        return tracks.assign(y_um=tracks["y_um"] - shift[:, 0], x_um=tracks["x_um"] - shift[:, 1])
-
-
-def drift_of(tracks: pd.DataFrame, *, min_tracks: int = FEWEST_TRACKS_FOR_DRIFT) -> Drift:
-    """Drift of the stage: the median step of all tracks from frame to frame, added up.
-
-    Robust while fewer than half of the cells jump at once. Cells that all migrate the same way at the same time
-    look like drift. The median of n steps has itself noise of 1.25·√2·σ/√n, so below ``min_tracks`` it is left
-    at 0: it would carry the cells' own motion away.
-
-    Args:
-        tracks: :data:`somanet.core.schema.TRACKS` of one movie.
-        min_tracks: fewest gap-free steps per frame that count.
-    """
-    steps = steps_of(tracks)
-    if tracks.empty:
-        return Drift(np.empty(0, np.int64), np.empty((0, 2)), np.empty(0, np.int64))
-    frames = np.arange(tracks["frame"].min(), tracks["frame"].max() + 1, dtype=np.int64)
-    moves, counts = np.zeros((len(frames), 2)), np.zeros(len(frames), np.int64)
-    table = pd.DataFrame(steps.displacement_yx_um[~steps.gap]).groupby(steps.frame[~steps.gap] + 1 - frames[0])
-    at = np.asarray(list(table.groups), np.int64)
-    counts[at] = table.size().to_numpy()
-    moves[at] = table.median().to_numpy(float)
-    moves[counts < min_tracks] = 0.0
-    few = int((counts[1:] < min_tracks).sum())
-    warnings = (
-        (f"Drift was left at 0 in {few} of {len(frames) - 1} frame steps with fewer than {min_tracks} tracks.",)
-        if few
-        else ()
-    )
-    return Drift(frames, np.cumsum(moves, axis=0), counts, warnings)
 
 
 @dataclass(frozen=True)

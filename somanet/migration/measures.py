@@ -17,6 +17,7 @@ from somanet.migration.direction import (
     direction_autocorrelation,
     direction_of,
 )
+from somanet.migration.drift import DriftSource
 from somanet.migration.intervals import Estimate, Resampling
 from somanet.migration.msd import CellMsd, Msd, PersistentWalk, cell_msd_of, fit_persistent_walk, walk_estimates
 from somanet.migration.saltation import mobile_steps
@@ -67,7 +68,8 @@ def measure_movie(
     tracks: pd.DataFrame,
     *,
     axis_deg: float = 0.0,
-    remove_drift: bool = True,
+    drift: DriftSource = "image",
+    stage: pd.DataFrame | None = None,
     sigma_um: float | None = None,
     seed: int = 0,
 ) -> Measures:
@@ -76,7 +78,8 @@ def measure_movie(
     Args:
         tracks: :data:`somanet.core.schema.TRACKS` of one movie; may be empty.
         axis_deg: direction, for example away from the explant, that angles are counted from.
-        remove_drift: subtract the median step of all tracks first.
+        drift: what is subtracted first: "image", what ``stage`` says; "cells", what resting cells do together; "none".
+        stage: :data:`somanet.core.schema.DRIFT`, measured from the images; without it "image" subtracts nothing.
         sigma_um: localisation noise per axis if known.
         seed: of the bootstrap.
 
@@ -84,11 +87,11 @@ def measure_movie(
         SomaNetError: a bad table, or a σ that is not positive.
     """
     rule, model = (
-        migration_of(tracks, remove_drift=remove_drift, sigma_um=sigma_um, detector=detector, axis_deg=axis_deg)
+        migration_of(tracks, drift=drift, stage=stage, sigma_um=sigma_um, detector=detector, axis_deg=axis_deg)
         for detector in ("rule", "model")
     )
     summary, model_summary = (summarize(found.cells, seed=seed) for found in (rule, model))
-    still = rule.drift.removed_from(tracks) if remove_drift else tracks
+    still = rule.drift.removed_from(tracks)
     curves = cell_msd_of(still)
     cells = np.arange(len(curves.n_pairs))
     sets = Resampling.of(cells, level="cell", resamples=CURVE_RESAMPLES, seed=seed)

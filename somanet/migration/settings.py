@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from somanet.core.settings import PositiveFloat, Settings
+from somanet.core.settings import Settings
+from somanet.migration.drift import DriftSource
 
 
 class MigrateSettings(Settings):
@@ -14,7 +15,7 @@ class MigrateSettings(Settings):
 
     axis_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
     """Direction, for example away from the explant, that angles are counted from: 0 = right, 90 = down."""
-    remove_drift: bool = True
-    """Subtract the median step of all cells, as the stage's drift."""
-    sigma_um: PositiveFloat | None = None
+    drift: DriftSource = "image"
+    """What is subtracted: `image`, the stage as the background shows it; `cells`, what resting cells do; `none`."""
+    sigma_um: Annotated[float, Field(ge=1e-6, le=1000)] | None = None
     """Localisation noise per axis; none = from the movie's own steps at rest."""

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from somanet.core.documents import parse_yaml
+from somanet.core.errors import SomaNetError
+from somanet.core.foreign import file_text
+from somanet.core.limits import YAML_BYTES
+
 
 def dvc_command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
     """How DVC is started: the command, and the environment in which stages run a folder's code with this Python.
@@ -99,14 +104,7 @@ def _entries(stage: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
 def load_yaml(path: Path) -> Mapping[str, Any]:
     """A YAML mapping; empty for a file that is missing or unreadable (a merge conflict, say)."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return {}
-    import yaml
-
-    try:
-        # The C loader is ten times faster, and safe; S506 only recognises safe_load.
-        value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except yaml.YAMLError:
+        value = parse_yaml(file_text(path, "a file of DVC", YAML_BYTES), path)
+    except SomaNetError:
         return {}
     return value if isinstance(value, Mapping) else {}

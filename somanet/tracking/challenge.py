@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration
+from somanet.core.foreign import file_text
+from somanet.core.limits import TABLE_BYTES
 from somanet.tracking.ctc import TABLES, CtcMasks, read_ctc
 from somanet.tracking.recognition import ctc_folder
 from somanet.tracking.relabel import relabel_movie
@@ -42,6 +44,7 @@ class CtcCells:
     def _mothers(self) -> dict[int, int]:
         cells = dict(zip(self.tracks["label"].tolist(), self.tracks["track_id"].tolist(), strict=True))
         path = next(path for name in TABLES if (path := self._folder / name).is_file())
-        rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        text = file_text(path, "a table of tracks", TABLE_BYTES)
+        rows = [line.split() for line in text.splitlines() if line.strip()]
         born = [(cells[int(label)], cells[int(parent)]) for label, _, _, parent in rows if int(parent)]
         return {cell: mother for cell, mother in born if cell != mother}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from numpy.typing import NDArray
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, make_folder, write_text
+from somanet.core.foreign import file_text
+from somanet.core.limits import TABLE_BYTES, TABLE_ROWS
 from somanet.core.schema import check_tracks
 from somanet.io.images import read_labels, write_labels
 from somanet.tracking.detections import Labels, detect_cells
 from somanet.tracking.linking import as_tracks
 from somanet.tracking.relabel import relabel_movie
 
+_MOST_DIGITS = 10
 TABLES = ("res_track.txt", "man_track.txt")
 
 
@@ -85,7 +89,7 @@ class CtcMasks(Sequence[NDArray[np.int32]]):
         found = {
             int(match[1]): path
             for path in (folder.iterdir() if folder.is_dir() else ())
-            if (match := re.fullmatch(r"(?:mask|man_track)(\d+)\.tiff?", path.name))
+            if (match := re.fullmatch(rf"(?:mask|man_track)(\d{{1,{_MOST_DIGITS}}})\.tiff?", path.name, re.ASCII))
         }
         if not found or sorted(found) != list(range(len(found))):
             lacking = next((t for t in range(len(found) + 1) if t not in found), 0)
@@ -119,6 +123,12 @@ def read_ctc(folder: Path | str, calibration: Calibration) -> pd.DataFrame:
     folder = Path(folder)
     masks = CtcMasks(folder)
     cells = _cells(folder)
+    for label, (first, last, _) in cells.items():
+        if not first <= last < len(masks):
+            raise SomaNetError(
+                f"{folder}: label {label} extends from frame {first} to {last}, but the masks are {len(masks)} frames. "
+                "Do they belong to the same result?"
+            )
     detections = detect_cells(masks)
     rows = list(zip(detections["frame"].tolist(), detections["label"].tolist(), strict=True))
     listed = {(t, label) for label, (first, last, _) in cells.items() for t in range(first, last + 1)}
@@ -136,22 +146,25 @@ def _cells(folder: Path) -> dict[int, tuple[int, int, int]]:
     if path is None:
         raise SomaNetError(f"{folder}: expected {' or '.join(TABLES)}, found neither. Is it the right folder?")
     parents: dict[int, tuple[int, int, int]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    lines = file_text(path, "a table of tracks", TABLE_BYTES).splitlines()
+    TABLE_ROWS.check(len(lines), path)
+    for number, line in enumerate(lines, start=1):
         words = line.split()
         if not words:
             continue
-        if len(words) != 4 or not all(word.isdecimal() for word in words) or int(words[0]) in {0, *parents}:
+        whole = len(words) == 4 and all(word.isdecimal() and len(word) <= _MOST_DIGITS for word in words)
+        if not whole or int(words[0]) == 0 or int(words[0]) in parents:
             raise SomaNetError(
-                f"{path}, line {number}: expected a new label, first frame, last frame and parent, found '{line}'."
+                f"{path}, line {number}: expected a new label, first frame, last frame and parent, found '{line[:80]}'."
             )
         label, first, last, parent = map(int, words)
         parents[label] = (first, last, parent)
-    children = [parent for _, _, parent in parents.values()]
+    children = Counter(parent for _, _, parent in parents.values())
     cells: dict[int, tuple[int, int, int]] = {}
     for label in sorted(parents, key=lambda name: parents[name][0]):
         first, last, parent = parents[label]
         if parent and (parent not in cells or cells[parent][1] >= first):
             raise SomaNetError(f"{path}: label {label} has the parent {parent}, which does not end before it.")
-        alone = parent != 0 and children.count(parent) == 1
+        alone = parent != 0 and children[parent] == 1
         cells[label] = (first, last, cells[parent][2] if alone else label)
     return cells

@@ -12,7 +12,10 @@ import pandas as pd
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
+from somanet.core.foreign import parsing
+from somanet.core.limits import TABLE_ROWS
 from somanet.core.schema import check_tracks
+from somanet.io.zarr_metadata import check_zarr
 from somanet.tracking.points import chains, edges_of, tracks_from_points
 
 _HOURS = {"second": 1 / 3600, "minute": 1 / 60, "hour": 1.0}
@@ -71,20 +74,19 @@ def read_geff(path: Path | str, calibration: Calibration) -> pd.DataFrame:
         SomaNetError: the extra ``geff`` is not installed; not a GEFF; axes other than t, y, x; a cell that divides.
     """
     geff = _library()
-    try:
-        graph = geff.core_io.read_to_memory(str(path))
-    except Exception as error:  # zarr, pydantic and geff raise their own exceptions
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SomaNetError(
-            f"{path}: expected a GEFF folder, found something else ({reason}). Check the path."
-        ) from error
+    check_zarr(Path(path), longest_axis=TABLE_ROWS)
+    with parsing(path, "a GEFF folder", remedy="Check the path, or write it again."):
+        return _read(geff.core_io.read_to_memory(str(path)), calibration, str(path))
+
+
+def _read(graph: Any, calibration: Calibration, path: str) -> pd.DataFrame:
     columns = {
         name: values["values"]
         for name, values in graph["node_props"].items()
         if values["values"].ndim == 1 and values["values"].dtype.kind in "iuf" and values.get("missing") is None
     }
     points = pd.DataFrame(columns)
-    for column, name, scale, unit in _axes(graph["metadata"], columns, calibration, str(path)):
+    for column, name, scale, unit in _axes(graph["metadata"], columns, calibration, path):
         points[column] = points.pop(name) * scale / unit
     frames = points["frame"].round()
     if not np.allclose(points["frame"], frames, atol=1e-3):
@@ -95,9 +97,9 @@ def read_geff(path: Path | str, calibration: Calibration) -> pd.DataFrame:
     points["frame"] = frames.astype("int64")
     index = {node: i for i, node in enumerate(graph["node_ids"].tolist())}
     edges = [(index[a], index[b]) for a, b in graph["edge_ids"].tolist()]
-    cells = chains(len(points), edges, points["frame"].tolist(), str(path))
+    cells = chains(len(points), edges, points["frame"].tolist(), path)
     points["track_id"] = _names(points, cells)
-    return tracks_from_points(points, calibration, str(path))
+    return tracks_from_points(points, calibration, path)
 
 
 def _library() -> ModuleType:

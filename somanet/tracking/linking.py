@@ -37,6 +37,7 @@ def link_cells(
     shape_weight: float = SHAPE_WEIGHT,
     intensity_weight: float = INTENSITY_WEIGHT,
     blank_frames: Collection[int] = (),
+    drift_yx_px: NDArray[np.float64] | None = None,
 ) -> pd.DataFrame:
     """Give every soma an identity over time. Cells enter, leave and are missed; they neither divide nor fuse.
 
@@ -59,6 +60,8 @@ def link_cells(
         intensity_weight: w_i.
         blank_frames: blank frames. They do not count as missed, so cells are followed through any number of them; the
             maximum distance grows with the elapsed time.
+        drift_yx_px: (T, 2) shift of the scene in each frame; cells are linked relative to it. Positions in the result
+            stay as seen.
 
     Returns:
         ``schema.TRACKS`` columns (µm, h), then ``label`` (the value in its label image), ``area_um2``,
@@ -70,15 +73,30 @@ def link_cells(
     """
     _check(detections, min_frames, max_gap_frames, (overlap_weight, shape_weight, intensity_weight))
     ordered = detections.sort_values(["frame", "label"], ignore_index=True)
-    step = typical_max_step_um(ordered, calibration) if max_step_um is None else check_max_step(max_step_um)
+    steady = relative_to_scene(ordered, drift_yx_px)
+    step = typical_max_step_um(steady, calibration) if max_step_um is None else check_max_step(max_step_um)
     gap = typical_max_gap_frames(calibration) if max_gap_frames is None else max_gap_frames
     weights = (overlap_weight, shape_weight, intensity_weight)
-    ids = _identities(ordered, calibration, step, gap, weights, frozenset(blank_frames))
+    ids = _identities(steady, calibration, step, gap, weights, frozenset(blank_frames))
     counts = np.bincount(ids, minlength=1)
     kept = np.flatnonzero(counts >= min_frames)
     numbers = np.zeros(len(counts), np.int64)
     numbers[kept] = np.arange(1, len(kept) + 1)
     return as_tracks(ordered, numbers[ids], calibration)
+
+
+def relative_to_scene(detections: pd.DataFrame, drift_yx_px: NDArray[np.float64] | None) -> pd.DataFrame:
+    """Detections with centres and bounding boxes relative to the scene, as if the stage had stood still.
+
+    Args:
+        detections: as from :func:`somanet.tracking.detections.detect_cells`.
+        drift_yx_px: (T, 2) shift of the scene in each frame; None for none.
+    """
+    if drift_yx_px is None or not drift_yx_px.any():
+        return detections
+    y, x = drift_yx_px[detections["frame"].to_numpy(np.int64)].T
+    moved = {name: detections[name] - y for name in ("y_px", "top_px", "bottom_px")}
+    return detections.assign(**moved, **{name: detections[name] - x for name in ("x_px", "left_px", "right_px")})
 
 
 def _check(detections: pd.DataFrame, min_frames: int, max_gap_frames: int | None, weights: tuple[float, ...]) -> None:

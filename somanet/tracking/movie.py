@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from somanet.core.calibration import Calibration
 from somanet.tracking.detections import Labels, check_labels, detect_cells, objects_of
 from somanet.tracking.displacements import typical_max_gap_frames, typical_max_step_um
-from somanet.tracking.linking import link_cells
+from somanet.tracking.drift import StageDrift, measure_drift
+from somanet.tracking.linking import link_cells, relative_to_scene
 from somanet.tracking.relabel import relabel_movie
 from somanet.tracking.settings import TrackSettings
 from somanet.tracking.touching import separate_touching
@@ -36,6 +37,7 @@ class Tracked:
         settings: the given settings, completed by values that were estimated from the movie.
         n_noise: number of objects dropped because of their size.
         n_short: number of detections dropped because their track is short.
+        drift: of the stage; cells were linked relative to the scene, their positions are as seen.
     """
 
     tracks: pd.DataFrame
@@ -43,6 +45,7 @@ class Tracked:
     settings: TrackSettings
     n_noise: int
     n_short: int
+    drift: StageDrift
 
     def labels(self) -> Iterator[NDArray[np.int32]]:
         """YX int32 frames, value = track id, 0 = background; one in memory at a time."""
@@ -76,16 +79,24 @@ def track_masks(
     areas = _areas_px(masks)
     least_um2 = least_soma_um2(areas, calibration, requested)
     least_px = least_um2 / calibration.pixel_area_um2
+    drift = measure_drift(frames, calibration, masks=masks, blank_frames=blank_frames)
+    shift_yx_px = drift.removed_yx_px
     large = _WithoutNoise(masks, least_px)
     separated: Sequence[Labels] = large
     if requested.separate_touching:
         separated = keep(
-            separate_touching(large, calibration, max_step_um=requested.max_step_um, blank_frames=blank_frames)
+            separate_touching(
+                large,
+                calibration,
+                max_step_um=requested.max_step_um,
+                blank_frames=blank_frames,
+                drift_yx_px=shift_yx_px,
+            )
         )
     detections = detect_cells(separated, frames)
-    tracks, used = link_detections(detections, calibration, requested, blank_frames)
+    tracks, used = link_detections(detections, calibration, requested, blank_frames, drift_yx_px=shift_yx_px)
     used = used.model_copy(update={"min_soma_area_um2": least_um2})
-    return Tracked(tracks, separated, used, int((areas < least_px).sum()), len(detections) - len(tracks))
+    return Tracked(tracks, separated, used, int((areas < least_px).sum()), len(detections) - len(tracks), drift)
 
 
 def least_soma_um2(areas_px: NDArray[np.number], calibration: Calibration, requested: TrackSettings) -> float:
@@ -97,10 +108,15 @@ def least_soma_um2(areas_px: NDArray[np.number], calibration: Calibration, reque
 
 
 def link_detections(
-    detections: pd.DataFrame, calibration: Calibration, requested: TrackSettings, blank_frames: Collection[int]
+    detections: pd.DataFrame,
+    calibration: Calibration,
+    requested: TrackSettings,
+    blank_frames: Collection[int],
+    *,
+    drift_yx_px: NDArray[np.float64] | None = None,
 ) -> tuple[pd.DataFrame, TrackSettings]:
     """Tracks of detections, and the settings completed by the displacement and gap estimated from the movie."""
-    step_um = requested.max_step_um or typical_max_step_um(detections, calibration)
+    step_um = requested.max_step_um or typical_max_step_um(relative_to_scene(detections, drift_yx_px), calibration)
     gap_frames = typical_max_gap_frames(calibration)
     if requested.max_gap_h is not None:
         gap_frames = math.floor(requested.max_gap_h / calibration.frame_interval_h + 1e-9)
@@ -114,6 +130,7 @@ def link_detections(
         shape_weight=requested.shape_weight,
         intensity_weight=requested.intensity_weight,
         blank_frames=blank_frames,
+        drift_yx_px=drift_yx_px,
     )
     used = {"max_step_um": step_um, "max_gap_h": gap_frames * calibration.frame_interval_h}
     return tracks, requested.model_copy(update=used)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
-from somanet.core.schema import TRACKS, check_tracks
+from somanet.core.schema import LARGEST_ID, TRACKS, check_tracks
 
 
 def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: str) -> pd.DataFrame:
@@ -24,6 +24,11 @@ def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: s
     Raises:
         SomaNetError: as for :func:`somanet.core.schema.check_tracks`.
     """
+    wrong = [n for n in ("track_id", "frame") if len(points) and not (points[n].abs() <= LARGEST_ID).all()]
+    if wrong:
+        raise SomaNetError(
+            f"{source}: expected whole numbers up to {LARGEST_ID} in {wrong[0]}, found others. Number them anew."
+        )
     shift = 1 if len(points) and points["track_id"].min() == 0 else 0
     table = points.assign(
         track_id=points["track_id"].astype("int64") + shift,

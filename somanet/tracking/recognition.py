@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
+from somanet.core.documents import xml_root_tag
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
+from somanet.core.foreign import check_file, check_kind, parsing
 from somanet.tracking.ctc import TABLES
 from somanet.tracking.exchange import NAPARI, table_columns
 
 FORMATS = ("csv", "napari", "ctc", "geff", "trackmate")
 _MASK = re.compile(r"(?:mask|man_track)\d+\.tiff?")
+_HEAD_BYTES = 1 << 16
+"""Bytes in which an XML file's first element begins."""
 _ZARR_METADATA = ("zarr.json", ".zattrs")
 
 
@@ -26,6 +30,7 @@ def recognise(path: Path | str) -> str:
         SomaNetError: the path is missing, or has none of these formats.
     """
     path = Path(path)
+    check_kind(path, "tracks")
     if path.is_dir():
         return _kind_of_folder(path)
     if not path.exists():
@@ -36,26 +41,24 @@ def recognise(path: Path | str) -> str:
 
 
 def _begins_with(path: Path, mark: bytes) -> bool:
-    try:
-        with path.open("rb") as handle:
-            return handle.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(mark)
-    except OSError as error:
-        raise SomaNetError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    return _head(path).removeprefix(codecs.BOM_UTF8).lstrip().startswith(mark)
+
+
+def _head(path: Path) -> bytes:
+    expected = "a file of tracks"
+    check_file(path, expected)
+    with parsing(path, expected), path.open("rb") as handle:
+        return handle.read(_HEAD_BYTES)
 
 
 def _kind_of_xml(path: Path) -> str:
-    try:
-        root = next(ET.iterparse(path, events=("start",)))[1].tag
-    except (ET.ParseError, OSError, StopIteration) as error:
-        raise SomaNetError(
-            f"{path}: expected a TrackMate XML file, but it cannot be read as XML ({error}). Save it again."
-        ) from error
+    root = xml_root_tag(_head(path), path, "a TrackMate XML file")
     if root == "Tracks":
         raise SomaNetError(
             f"{path}: expected TrackMate's own file, found its export of bare tracks. Use TrackMate's Save button."
         )
     if root != "TrackMate":
-        raise SomaNetError(f"{path}: expected a TrackMate XML file, found <{root}>. Is it another file?")
+        raise SomaNetError(f"{path}: expected a TrackMate XML file, found <{root[:80]}>. Is it another file?")
     return "trackmate"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ def separate_touching(
     *,
     max_step_um: float | None = None,
     blank_frames: Collection[int] = (),
+    drift_yx_px: NDArray[np.float64] | None = None,
 ) -> Iterator[NDArray[np.int32]]:
     """Split masks that contain several cells, and merge masks that are parts of one.
 
@@ -54,6 +56,7 @@ def separate_touching(
         calibration: the physical scale.
         max_step_um: longest displacement from one frame to the next; that of the fastest cell if None.
         blank_frames: blank frames; the cells after them are compared with those before.
+        drift_yx_px: (T, 2) shift of the scene in each frame; cells are expected to move with it. None for none.
 
     Yields:
         YX int32 label images; ids have no meaning between frames. Feed them to ``detect_cells``.
@@ -66,17 +69,18 @@ def separate_touching(
     )
     areas = np.concatenate([np.empty(0), *(_areas(labels, t) for t in range(len(labels)))])
     typical = float(np.median(areas)) if areas.size else 0.0
+    drift = np.zeros((len(labels), 2)) if drift_yx_px is None else drift_yx_px
     backwards = _Walk(calibration, step_um, typical)
     hints: Hints = {}
     seen = [t for t in range(len(labels)) if t not in blank_frames]
     for t in reversed(seen):
-        backwards.advance(_frame(labels, t))
+        backwards.advance(_frame(labels, t), scene_yx_px=drift[t])
         if backwards.splits:
             hints[t] = backwards.splits
     forwards = _Walk(calibration, step_um, typical)
     for t in range(len(labels)):
         frame = _frame(labels, t)
-        yield frame if t in blank_frames else forwards.advance(frame, hints.get(t))
+        yield frame if t in blank_frames else forwards.advance(frame, hints.get(t), scene_yx_px=drift[t])
 
 
 def _frame(labels: Sequence[Labels], t: int) -> NDArray[np.int32]:
@@ -105,10 +109,29 @@ class _Walk:
         self._piece_area_px = PIECE_SHARE * typical_area_px
         self._whole_area_px = WHOLE_SHARE * typical_area_px
         self._cells: list[Soma] = []
+        self._scene_yx_px: NDArray[np.float64] | None = None
         self.splits: dict[int, list[Soma]] = {}
 
-    def advance(self, labels_YX: NDArray[np.int32], hints: dict[int, list[Soma]] | None = None) -> NDArray[np.int32]:
-        """The label image of the next frame, with masks split and merged."""
+    def advance(
+        self,
+        labels_YX: NDArray[np.int32],
+        hints: dict[int, list[Soma]] | None = None,
+        *,
+        scene_yx_px: NDArray[np.float64],
+    ) -> NDArray[np.int32]:
+        """The label image of the next frame, with masks split and merged.
+
+        Args:
+            labels_YX: the masks.
+            hints: masks known to contain several cells, and these.
+            scene_yx_px: (2,) shift of the scene in this frame.
+        """
+        if self._scene_yx_px is not None:
+            dy, dx = scene_yx_px - self._scene_yx_px
+            self._cells = [
+                replace(cell, centre_yx=(cell.centre_yx[0] + dy, cell.centre_yx[1] + dx)) for cell in self._cells
+            ]
+        self._scene_yx_px = scene_yx_px
         masks = masks_of(labels_YX)
         cell_of_mask = self._assign(masks)
         claims = self._merged(masks, cell_of_mask, labels_YX)

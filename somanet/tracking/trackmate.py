@@ -12,8 +12,11 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 
 from somanet.core.calibration import Calibration
+from somanet.core.documents import parse_xml
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
+from somanet.core.foreign import file_bytes, parsing
+from somanet.core.limits import XML_BYTES
 from somanet.core.schema import check_tracks
 from somanet.tracking.points import chains, edges_of, tracks_from_points
 
@@ -141,14 +144,8 @@ def read_trackmate(path: Path | str, calibration: Calibration) -> pd.DataFrame:
         SomaNetError: not a TrackMate file; another unit or pixel size; a missing or invalid spot; a cell that divides.
     """
     path = Path(path)
-    try:
-        root = ET.parse(path).getroot()
-    except FileNotFoundError as error:
-        raise SomaNetError(f"{path}: no such file. Check the path.") from error
-    except (ET.ParseError, OSError, ValueError) as error:
-        raise SomaNetError(
-            f"{path}: expected a TrackMate XML file, but it cannot be read as XML ({error}). Save it again."
-        ) from error
+    expected = "a TrackMate XML file"
+    root = parse_xml(file_bytes(path, expected, XML_BYTES), path, expected)
     model = root.find("Model")
     if root.tag != "TrackMate" or model is None or model.find("AllSpots") is None:
         raise SomaNetError(f"{path}: expected a TrackMate file with a Model and its spots, found <{root.tag}>.")
@@ -169,7 +166,7 @@ def read_trackmate(path: Path | str, calibration: Calibration) -> pd.DataFrame:
             ]
             for track in model.iterfind("AllTracks/Track")
         }
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
         raise SomaNetError(f"{path}: a spot, track or edge lacks a number ({error}). Save it again.") from error
     if model.find("FilteredTracks") is not None:
         kept = {track.get("TRACK_ID") for track in model.iterfind("FilteredTracks/TrackID")}
@@ -192,7 +189,9 @@ def _chain(
 ) -> list[int]:
     ids = sorted({spot for edge in edges for spot in edge})
     if lost := [spot for spot in ids if spot not in spots]:
-        raise SomaNetError(f"{path}: track {track} refers to the spots {lost}, which the file lacks. Save it again.")
+        raise SomaNetError(
+            f"{path}: track {track} refers to the spots {lost[:5]}, which the file lacks. Save it again."
+        )
     index = {spot: i for i, spot in enumerate(ids)}
     pairs = [(index[a], index[b]) for a, b in edges]
     found = chains(len(ids), pairs, [spots[spot][0] for spot in ids], f"{path}, track {track}")
@@ -205,7 +204,8 @@ def _um_per_unit(root: ET.Element, model: ET.Element, calibration: Calibration, 
     if unit in _PIXELS:
         return 1.0
     image = root.find("Settings/ImageData")
-    width = float(image.get("pixelwidth", "nan")) if image is not None else math.nan
+    with parsing(path, "the width of a pixel in TrackMate's ImageData"):
+        width = float(image.get("pixelwidth", "nan")) if image is not None else math.nan
     if unit not in _MICRONS:
         raise SomaNetError(f"{path}: expected positions in µm or pixels, found '{unit}'. Set the unit in Fiji.")
     if math.isfinite(width) and not math.isclose(width, calibration.pixel_size_um, rel_tol=1e-4):

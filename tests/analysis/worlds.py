@@ -54,5 +54,5 @@ def save_results(folder: Path, table: pd.DataFrame) -> Path:
     facts = {"movie": folder.name, "n_frames": 60, "pixel_size_um": 1.0, "frame_interval_min": 10.0}
     write_json(folder / names.MOVIE, facts)
     write_table(folder / names.TRACKS, table, TRACKS)
-    migrate_movie(folder, folder, MigrateSettings(remove_drift=False))
+    migrate_movie(folder, folder, MigrateSettings())
     return folder

@@ -37,7 +37,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
 def test_every_result_is_there(lab: Path) -> None:
     names = {p.name for p in (lab / "out").iterdir()}
     assert names == {
-        *TABLES, "somas.csv", "labels.tif", "manifest.json", "report.html", "overlay.mp4",
+        *TABLES, "somas.csv", "drift.csv", "labels.tif", "manifest.json", "report.html", "overlay.mp4",
         "tracks_napari.csv", "tracks_ctc", "tracks_geff.geff", "tracks_trackmate.xml",
     }  # fmt: skip
     assert sorted(p.name for p in lab.iterdir()) == ["model", "movie.ome.tif", "out"]
@@ -74,7 +74,7 @@ def test_the_manifest_says_where_the_numbers_come_from(lab: Path) -> None:
     assert manifest["input"]["sha256"] == sha256_file(lab / "movie.ome.tif")
     assert manifest["model"]["sha256"] == sha256_file(lab / "model" / "model.safetensors")
     assert manifest["parameters"]["track"]["max_step_um"] > 0
-    assert manifest["parameters"]["migrate"] == {"axis_deg": 0.0, "remove_drift": True, "sigma_um": None}
+    assert manifest["parameters"]["migrate"] == {"axis_deg": 0.0, "drift": "image", "sigma_um": None}
     assert {"torch", "numpy", "somanet"} <= set(manifest["code"]["versions"])
     assert manifest["files"]["tracks.csv"] == sha256_file(lab / "out" / "tracks.csv")
     assert set(manifest["files"]) == {p.name for p in (lab / "out").iterdir()} - {"manifest.json"}

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from somanet.core.errors import SomaNetError
+from somanet.core.problems import FileProblem
 from somanet.io.decoding import decode_image, decode_labels
 from somanet.io.images import encode_png, read_image, read_labels, write_image, write_labels
-from somanet.io.problems import FileProblem
 
 RNG = np.random.default_rng(5)
 

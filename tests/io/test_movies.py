@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
+from somanet.core.problems import FileProblem
 from somanet.io.movies import open_movie, write_movie
-from somanet.io.problems import FileProblem
 
 T, Y, X = 5, 23, 37
 FRAMES = np.arange(T * Y * X, dtype=np.uint16).reshape(T, Y, X)

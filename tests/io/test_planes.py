@@ -10,9 +10,9 @@ import tifffile
 import zarr
 
 from somanet.core.calibration import FileCalibration
+from somanet.core.problems import FileProblem, StackProblem
 from somanet.io.movie_base import project
 from somanet.io.movies import open_movie, write_movie
-from somanet.io.problems import FileProblem, StackProblem
 from somanet.io.video_writing import write_video
 
 T, Z, C, Y, X = 3, 4, 2, 23, 37

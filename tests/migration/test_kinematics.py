@@ -1,4 +1,4 @@
-"""Steps, drift and noise: answers derived by hand, and laws."""
+"""Steps and noise: answers derived by hand, and laws."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from somanet.core.errors import SomaNetError
-from somanet.migration.kinematics import drift_of, localisation_noise, over, steps_of
+from somanet.migration.kinematics import localisation_noise, over, steps_of
 from tests.migration.worlds import along_x, simulated, track
 
 
@@ -73,42 +73,6 @@ def test_a_quotient_is_nan_where_it_is_undefined() -> None:
     cells = pd.Index([3, 5, 7, 9, 11], name="track_id")
     found = over(pd.Series(top, cells), pd.Series(bottom, cells))
     pd.testing.assert_series_equal(found, pd.Series(expected, cells))
-
-
-def drifting(n_cells: int) -> pd.DataFrame:
-    """Cells 10 µm apart on a stage that moves 2 µm down and 1 µm left per frame; cell 1 jumps 30 µm right."""
-    places = [np.array([[10.0 * i, 0.0]]) + np.arange(4)[:, None] * [2.0, -1.0] for i in range(n_cells)]
-    places[0] = places[0] + np.array([0, 0, 30, 30])[:, None] * [0.0, 1.0]
-    return pd.concat([track(p, track_id=i + 1) for i, p in enumerate(places)], ignore_index=True)
-
-
-def test_drift_is_the_median_step_and_is_taken_off() -> None:
-    drift = drift_of(drifting(6))
-    np.testing.assert_allclose(drift.shift_yx_um, np.arange(4)[:, None] * [2.0, -1.0])
-    assert drift.n_tracks.tolist() == [0, 6, 6, 6]
-    assert drift.warnings == ()
-    tracks = drifting(6)
-    still = drift.removed_from(tracks)
-    np.testing.assert_allclose(still.loc[still.track_id == 2, ["y_um", "x_um"]], [[10, 0]] * 4)
-    np.testing.assert_allclose(still.loc[still.track_id == 1, "x_um"], [0, 0, 30, 30])
-    pd.testing.assert_frame_equal(tracks, drifting(6))
-
-
-def test_too_few_tracks_have_no_drift() -> None:
-    """With one track its own motion would be the drift, and it would stand still."""
-    drift = drift_of(drifting(2))
-    assert not drift.shift_yx_um.any()
-    assert "3 of 3 frame steps" in drift.warnings[0]
-    assert drift_of(drifting(2)[:0]).removed_from(drifting(2)[:0]).empty
-
-
-@settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 999), dy=st.floats(-50, 50), dx=st.floats(-50, 50))
-def test_drift_removal_does_not_see_a_steady_push(seed: int, dy: float, dx: float) -> None:
-    tracks, _ = simulated(seed=seed, n_cells=6, hours=2)
-    pushed = tracks.assign(y_um=tracks.y_um + dy * tracks.t_h, x_um=tracks.x_um + dx * tracks.t_h)
-    a, b = (drift_of(t).removed_from(t)[["y_um", "x_um"]] for t in (tracks, pushed))
-    np.testing.assert_allclose(a, b, atol=1e-9)
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.8])

@@ -12,6 +12,7 @@ from somanet.core.files import plain
 from somanet.migration.cells import migration_of
 from somanet.migration.measures import measure_movie
 from somanet.migration.summary import SCALES, UNITS, summarize
+from tests.migration.worlds import drift_table
 
 
 def tracks(n_cells: int = 6, n_frames: int = 40, *, seed: int = 0, jump_um: float = 20.0) -> pd.DataFrame:
@@ -37,7 +38,7 @@ def test_the_parts_are_those_of_the_library() -> None:
 
 def test_directions_are_counted_from_the_axis() -> None:
     """Every cell goes to the right: 0° from +x, −90° from +y, which is a quarter turn away."""
-    right, down = (measure_movie(tracks(), axis_deg=axis, remove_drift=False) for axis in (0.0, 90.0))
+    right, down = (measure_movie(tracks(), axis_deg=axis) for axis in (0.0, 90.0))
     assert right.direction.mean_deg == pytest.approx(0, abs=3)
     assert down.direction.mean_deg == pytest.approx(-90, abs=3)
     assert right.saltation_direction.n == 6
@@ -51,14 +52,22 @@ def test_the_noise_can_be_given() -> None:
         measure_movie(tracks(), sigma_um=-1)
 
 
-def test_drift_can_stay() -> None:
-    moving = tracks()
-    moving = moving.assign(x_um=moving["x_um"] + 2.0 * moving["frame"])
-    assert measure_movie(moving).direction.n == 6
-    net_with, net_without = (
-        measure_movie(moving, remove_drift=removed).migration.cells["net_um"].mean() for removed in (False, True)
-    )
-    assert net_with - net_without == pytest.approx(2.0 * 39, abs=3)
+def test_only_what_the_images_show_is_subtracted() -> None:
+    """A stage that moves 2 µm right per frame carries every cell 78 µm in 39 steps."""
+    still = tracks()
+    moving = still.assign(x_um=still["x_um"] + 2.0 * still["frame"])
+    stage = drift_table(np.arange(40)[:, None] * [0.0, 2.0])
+    expected, seen, removed, kept = (
+        measure_movie(table, stage=shift, drift=drift).migration
+        for table, shift, drift in (
+            (still, None, "image"), (moving, None, "image"), (moving, stage, "image"), (moving, stage, "none"),
+        )
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(removed.cells, expected.cells, rtol=1e-6)
+    assert (removed.drift.source, seen.drift.source, kept.drift.source) == ("image", "none", "none")
+    assert removed.drift.farthest_um == pytest.approx(78)
+    pd.testing.assert_frame_equal(kept.cells, seen.cells)
+    assert seen.cells["net_um"].mean() - expected.cells["net_um"].mean() == pytest.approx(2.0 * 39, abs=3)
 
 
 @pytest.mark.parametrize("n_frames", [0, 1, 2])
@@ -119,13 +128,13 @@ def without_interval(value: object, where: str = "") -> list[str]:
 def test_every_number_has_an_interval_or_a_reason(kind: str, n_cells: int) -> None:
     """Whatever the movie is like; and no number without either is in the file besides settings, counts and p-values."""
     table = drawn(kind)
-    summary = plain(summary_of(measure_movie(table[table["track_id"] <= n_cells], remove_drift=False), METADATA))
+    summary = plain(summary_of(measure_movie(table[table["track_id"] <= n_cells], drift="none"), METADATA))
     assert without_interval(summary) == []
     assert len(summary["numbers"]) == len(summary["model"]) == len(UNITS)
     bare = {name for name, value in summary.items() if isinstance(value, float)}
     assert bare <= {
         "pixel_size_um", "frame_interval_min", "localisation_noise_um", "mobile_threshold_um_per_h",
-        "least_saltation_um", "axis_deg", "rayleigh_p_of_cells",
+        "least_saltation_um", "axis_deg", "rayleigh_p_of_cells", "drift_removed_um",
     }  # fmt: skip
 
 
@@ -150,14 +159,14 @@ def test_the_check_for_intervals_finds_what_lacks_one() -> None:
     ],
 )
 def test_reasons_fit_the_movie(kind: str, number: str, words: str) -> None:
-    assert words in measure_movie(drawn(kind), remove_drift=False).summary.numbers[number].problem
+    assert words in measure_movie(drawn(kind), drift="none").summary.numbers[number].problem
 
 
 def test_no_interval_is_useless() -> None:
     """Two cells are too few for most numbers: what is given spans a factor of 30 or 90 % of a range at most."""
     table = drawn("one jumps")
     for n_cells in (2, 3, 10):
-        numbers = measure_movie(table[table["track_id"] <= n_cells], remove_drift=False).summary.numbers
+        numbers = measure_movie(table[table["track_id"] <= n_cells], drift="none").summary.numbers
         for name, found in numbers.items():
             if not found.problem and SCALES.get(name) == "positive":
                 assert 0 < found.low <= found.value <= found.high <= 30 * found.low, name

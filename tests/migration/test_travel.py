@@ -16,7 +16,7 @@ SIGMA_UM = 0.01
 
 
 def cells_of(*tracks: pd.DataFrame, sigma_um: float = SIGMA_UM) -> pd.DataFrame:
-    return migration_of(pd.concat(tracks), remove_drift=False, sigma_um=sigma_um).cells
+    return migration_of(pd.concat(tracks), drift="none", sigma_um=sigma_um).cells
 
 
 def test_distance_has_the_steps_beside_a_saltation_and_follows_its_turns() -> None:
@@ -48,7 +48,7 @@ def test_distance_is_free_of_noise() -> None:
         track(np.stack([np.zeros(x.size), x], axis=1) + rng.normal(0, 0.7, (x.size, 2)), interval_h=1 / 6, track_id=i)
         for i in range(1, 401)
     ]
-    table = migration_of(pd.concat(noisy), remove_drift=False, sigma_um=0.7).cells
+    table = migration_of(pd.concat(noisy), drift="none", sigma_um=0.7).cells
     assert table["distance_um"].mean() == pytest.approx(34, rel=0.01)
     assert table["path_um"].mean() > 60
 
@@ -108,7 +108,7 @@ def test_displacement_in_an_hour_is_free_of_noise_and_of_the_frame_interval(inte
         )
         for i in range(1, 201)
     ]
-    table = migration_of(pd.concat(tracks), remove_drift=False, sigma_um=2.0).cells
+    table = migration_of(pd.concat(tracks), drift="none", sigma_um=2.0).cells
     hourly = np.sqrt(table["square_1h_um2"].sum() / table["n_1h"].sum())
     assert hourly == pytest.approx(30, rel=0.01)
 

@@ -33,6 +33,16 @@ def along_x(x, **options):
     return track(np.stack([np.zeros(len(x)), np.asarray(x, float)], axis=1), **options)
 
 
+def drift_table(shift_yx_um, *, applied=True, pixel_size_um=2.0):
+    """The stage as the images show it: (T, 2) shift in µm."""
+    shift = np.asarray(shift_yx_um, float)
+    table = {"frame": np.arange(len(shift))}
+    table |= {f"shift_{axis}_px": shift[:, i] / pixel_size_um for i, axis in enumerate("yx")}
+    table |= {f"shift_{axis}_um": shift[:, i] for i, axis in enumerate("yx")}
+    zeros = dict.fromkeys(("error_um", "rotation_deg", "rotation_error_deg"), 0.0)
+    return pd.DataFrame({**table, **zeros, "quality": 0.9, "measured": 1, "applied": int(applied)})
+
+
 def simulated(*, seed, n_cells=40, hours=12.0, interval_h=1 / 6, sigma_um=0.5, settings=STEADY):
     """Tracks and true saltations."""
     rng = np.random.default_rng(seed)

@@ -158,8 +158,8 @@ METHODS = (
     (
         "Step",
         (
-            "Displacement of a soma from one frame to the next, after removing the stage drift (the median step of "
-            "all cells). Steps across missing frames are not counted."
+            "Displacement of a soma from one frame to the next, after removing the stage drift where the background "
+            "shows one. Steps across missing frames are not counted."
         ),
     ),
     (

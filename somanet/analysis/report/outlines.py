@@ -28,16 +28,19 @@ def outlines(
         counts pixels from the corner, ``(c - 0.5) / 2`` from the centre of the first pixel.
     """
     found = []
-    labels = np.ascontiguousarray(labels_YX, np.int32)
-    for index, box in enumerate(find_objects(labels)):
+    # Renumbered: find_objects makes a list as long as the largest id.
+    ids, index = np.unique(np.asarray(labels_YX), return_inverse=True)
+    shift = 0 if ids.size and ids[0] == 0 else 1
+    labels = np.ascontiguousarray(index.reshape(labels_YX.shape) + shift, np.int32)
+    for number, box in enumerate(find_objects(labels), start=1):
         if box is None:
             continue
-        mask = (labels[box] == index + 1).astype(np.uint8)
+        mask = (labels[box] == number).astype(np.uint8)
         large = mask.repeat(UNITS_PER_PIXEL, axis=0).repeat(UNITS_PER_PIXEL, axis=1)
         pieces, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         corner = np.array([box[0].start, box[1].start], np.int32) * UNITS_PER_PIXEL
         polygons = [cv2.approxPolyDP(piece, tolerance_units, True)[:, 0, ::-1] + corner for piece in pieces]
-        found.append((index + 1, [np.asarray(polygon, np.int32) for polygon in polygons]))
+        found.append((int(ids[number - shift]), [np.asarray(polygon, np.int32) for polygon in polygons]))
     return found
 
 

@@ -76,7 +76,7 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
         "cautions": sections.cautions(report),
         "notes": sections.notes(report),
         "embedded_note": sections.embedded_note(plan, shape, n_frames),
-        "settings_note": sections.settings_note(report.measures, data["cells"]["shifts"]),
+        "settings_note": sections.settings_note(report.measures),
         "strips": strips_html(
             strips, len(report.measures.migration.saltations.events), report.calibration.frame_interval_h
         ),

@@ -110,15 +110,17 @@ def intervals_note(summary: Summary) -> str:
     return escape(f"From {cells} with {events}.{short}{interval}")
 
 
-def settings_note(measures: Measures, shifts_um: list[list[Any]]) -> str:
+def settings_note(measures: Measures) -> str:
     """Settings derived from the movie itself: noise, threshold, minimum length, drift."""
     migration = measures.migration
     noise, threshold = migration.noise, migration.threshold_um_per_h
     if not math.isfinite(threshold):
         return ""
     rests = f" (from {noise.n_immobile} steps at rest)" if noise.n_immobile else ""
-    drift_um = max((math.hypot(y, x) for _, y, x in shifts_um), default=0.0)
-    drift = f" Drift of up to {in_words(drift_um)} µm was removed." if drift_um > 0 else " No drift was removed."
+    removed = migration.drift
+    measured = {"image": "background", "cells": "cells that rest"}.get(removed.source)
+    drift = f" Drift of up to {in_words(removed.farthest_um)} µm, measured from the {measured}, was removed."
+    drift = drift if measured else " No drift was removed."
     return escape(
         f"Localisation noise σ = {in_words(noise.sigma_um)} µm{rests}; steps above {in_words(threshold)} µm/h are "
         f"mobile; a saltation is at least {in_words(migration.saltations.min_length_um)} µm long.{drift}"

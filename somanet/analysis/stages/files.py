@@ -13,7 +13,7 @@ import pandas as pd
 from somanet.analysis import names
 from somanet.core.calibration import Calibration
 from somanet.core.files import make_folder, read_json
-from somanet.core.schema import TRACKS, check_tracks
+from somanet.core.schema import DRIFT, TRACKS, check_tracks
 from somanet.io.movies import Movie, open_movie
 from somanet.io.tables import read_table
 
@@ -47,6 +47,12 @@ def read_tracks_of(folder: Path) -> pd.DataFrame:
     """The tracks in a folder of results."""
     path = folder / names.TRACKS
     return check_tracks(read_table(path, TRACKS), str(path))
+
+
+def read_drift_of(folder: Path) -> pd.DataFrame | None:
+    """The stage's drift in a folder of results; None if an older version wrote them, which did not measure it."""
+    path = folder / names.DRIFT
+    return read_table(path, DRIFT) if path.exists() else None
 
 
 def copy_metadata(source: Path, folder: Path) -> None:

@@ -13,7 +13,10 @@ from somanet.analysis.stages.files import scale_of
 from somanet.analysis.stages.track import write_labels_of
 from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, write_json
+from somanet.core.schema import DRIFT
+from somanet.io.tables import write_table
 from somanet.segmentation.inference.video import find_blank_frames
+from somanet.tracking.drift import measure_drift
 from somanet.tracking.exchange import write_csv
 
 
@@ -41,8 +44,16 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
     write_csv(folder / names.TRACKS, tracks)
     with source.open() as movie:
         blank = find_blank_frames(movie)
+        # Without the tracks: what a person corrects in one cell must not change the numbers of the others.
+        drift = measure_drift(movie, calibration, blank_frames=blank)
+    write_table(folder / names.DRIFT, drift.table, DRIFT)
     write_json(folder / names.SEGMENTATION, {"blank_frames": list(blank), "tracks_from": tracks_file.name})
-    tracking = {"n_tracks": int(tracks["track_id"].nunique()), "n_points": len(tracks), "format": kind}
+    tracking = {
+        "n_tracks": int(tracks["track_id"].nunique()),
+        "n_points": len(tracks),
+        "format": kind,
+        "drift": drift.summary(),
+    }
     write_json(folder / names.TRACKING, tracking)
     return tracking
 

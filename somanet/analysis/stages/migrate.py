@@ -8,7 +8,7 @@ from typing import Any
 
 from somanet.analysis import names
 from somanet.analysis.cell_tables import write_migration
-from somanet.analysis.stages.files import read_metadata, read_tracks_of
+from somanet.analysis.stages.files import read_drift_of, read_metadata, read_tracks_of
 from somanet.core.files import make_folder, write_json
 from somanet.io.tables import write_table
 from somanet.migration.direction import Autocorrelation
@@ -23,7 +23,7 @@ def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) 
     """Measure `tracks.csv`: `saltations.csv`, `pauses.csv`, `migration.csv` with its internals, and `summary.json`."""
     metadata = read_metadata(tracks_folder / names.MOVIE)
     tracks = read_tracks_of(tracks_folder)
-    measures = measure_movie(tracks, **settings.model_dump())
+    measures = measure_movie(tracks, stage=read_drift_of(tracks_folder), **settings.model_dump())
     found = measures.migration
     write_table(make_folder(folder) / names.SALTATIONS, found.saltations.events, SALTATION_EVENTS)
     write_table(folder / names.PAUSES, found.saltations.pauses, PAUSES)
@@ -42,6 +42,8 @@ def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:
         "frame_interval_min": metadata["frame_interval_min"],
         **measures.summary.as_dict(),
         "model": measures.model_summary.as_dict()["numbers"],
+        "drift_removed_from": found.drift.source,
+        "drift_removed_um": found.drift.farthest_um,
         "localisation_noise_um": found.noise.sigma_um,
         "mobile_threshold_um_per_h": found.threshold_um_per_h,
         "least_saltation_um": found.saltations.min_length_um,

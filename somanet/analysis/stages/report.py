@@ -12,6 +12,8 @@ from somanet.core.files import make_folder
 from somanet.migration.measures import Measures
 from somanet.segmentation.inference.movie_labels import listed
 
+NO_DRIFT_MEASURED = "The stage was not measured by the version that tracked this movie: no drift was removed."
+
 
 def report_movie(
     source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures, provenance: dict[str, Any]
@@ -62,6 +64,9 @@ def notes_of(folder: Path) -> tuple[str, ...]:
             "No cell was found. Is it the channel of the somas, and is the pixel size right? A network trained on a "
             "few labelled crops of this microscope may be needed (somanet finetune)."
         )
+    drift = tracking.get("drift")
+    notes.append(drift["reason"] if drift else NO_DRIFT_MEASURED)
+    notes += drift["warnings"] if drift else []
     if note := _note_on_sizes(segmentation):
         notes.append(note)
     if segmentation.get("inverted"):

@@ -14,11 +14,11 @@ from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import read_metadata, scale_of
 from somanet.core.calibration import Calibration
 from somanet.core.files import make_folder, write_json
-from somanet.core.schema import CONFIDENCE, SOMAS
+from somanet.core.schema import CONFIDENCE, DRIFT, SOMAS
 from somanet.core.swapping import scratch_folder
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import CLASSIC_TIFF_BYTES, open_movie
-from somanet.io.tables import read_table
+from somanet.io.tables import read_table, write_table
 from somanet.tracking.confidence import confidence_of_tracks
 from somanet.tracking.detections import Labels
 from somanet.tracking.exchange import write_csv
@@ -29,7 +29,7 @@ LARGEST_ID = np.iinfo(np.int32).max
 
 
 def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackSettings) -> dict[str, Any]:
-    """Track the somas: `tracks.csv`, `labels.tif` (or `.zarr`) and `tracking.json`, whose content is returned.
+    """Track the somas: `tracks.csv`, `drift.csv`, `labels.tif` (or `.zarr`) and `tracking.json`, which is returned.
 
     Tracks have the network's confidence in each detection, unless the masks came without `somas.csv`.
 
@@ -75,12 +75,14 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
             confidence = confidence_of_tracks(tracks, tracked.masks, mask_movie, somas)
             tracks = tracks.assign(**{CONFIDENCE.name: confidence})
     write_csv(folder / names.TRACKS, tracks)
+    write_table(folder / names.DRIFT, tracked.drift.table, DRIFT)
     metadata = {
         "settings": tracked.settings.model_dump(mode="json"),
         "n_tracks": int(tracked.tracks["track_id"].nunique()),
         "n_points": len(tracked.tracks),
         "n_noise_objects": tracked.n_noise,
         "n_points_in_short_tracks": tracked.n_short,
+        "drift": tracked.drift.summary(),
     }
     write_json(folder / names.TRACKING, metadata)
     return metadata

@@ -14,6 +14,7 @@ from somanet.analysis.validation.tracks import bias_of, coverage_of
 from somanet.analysis.validation.worlds import BASE, WORLDS, World, simulate_paths, simulate_world, true_numbers
 from somanet.core.markdown import table
 from somanet.migration.cells import migration_of
+from somanet.migration.drift import DriftSource
 from somanet.migration.kinematics import Floats
 from somanet.migration.saltation import LEAST_LENGTH_UM
 from somanet.migration.summary import Summary, summarize
@@ -22,6 +23,7 @@ TRUE_STEP_H = 1 / 180
 TRUE_CELLS = 1000
 CHUNK = 100
 RESAMPLES = 500
+DRIFTS: tuple[DriftSource, ...] = ("none", "cells")
 TRAVEL = (
     "mobile_speed_corrected_um_per_h",
     "mean_pause_corrected_h",
@@ -64,14 +66,14 @@ class Condition:
         level: short name.
         world: how cells move and are seen.
         numbers: of a summary.
-        remove_drift: the median step of all cells is taken for the stage's.
+        drift: what is subtracted as the stage's drift, which there is none of.
     """
 
     part: str
     level: str
     world: World
     numbers: tuple[str, ...]
-    remove_drift: bool = False
+    drift: DriftSource = "none"
 
 
 def conditions() -> list[Condition]:
@@ -85,12 +87,12 @@ def conditions() -> list[Condition]:
     directed = [
         Condition(
             "directed",
-            f"κ {kappa:g}, {n_cells} cells{', common motion removed' if removed else ''}",
+            f"κ {kappa:g}, {n_cells} cells{', drift by cells' if drift == 'cells' else ''}",
             replace(BASE, kappa=kappa, n_cells=n_cells),
             DIRECTED,
-            removed,
+            drift,
         )
-        for removed in (False, True)
+        for drift in DRIFTS
         for kappa in (0.0, 1.0, 3.0, 8.0)
         for n_cells in (10, 30)
     ]
@@ -160,7 +162,7 @@ def truth(world: World) -> Mapping[str, float]:
 def measured(condition: Condition, *, seed: int) -> Summary:
     """One simulated movie, measured as a user's."""
     tracks, _ = simulate_world(condition.world, seed=seed)
-    found = migration_of(tracks, remove_drift=condition.remove_drift, axis_deg=condition.world.axis_deg)
+    found = migration_of(tracks, drift=condition.drift, axis_deg=condition.world.axis_deg)
     return summarize(found.cells, seed=seed, resamples=RESAMPLES)
 
 

@@ -131,8 +131,8 @@ def run_chain(movie: SimulatedMovie, segment: Segment) -> ChainResult:
         jumps=jumps.assign(duration_h=jumps["end_h"] - jumps["start_h"])[["track_id", "length_um", "duration_h"]],
         in_view_h=float((long["end_h"] - long["start_h"]).sum()),
         found={
-            "perfect": _found(movie, movie.tracks, itself),
-            "chain": _found(movie, tracked.tracks, true_ids(matches)),
+            "perfect": _found(movie, movie.tracks, itself, tracked.drift.table),
+            "chain": _found(movie, tracked.tracks, true_ids(matches), tracked.drift.table),
         },
     )
 
@@ -153,8 +153,8 @@ def _saltations(movie: SimulatedMovie) -> pd.DataFrame:
     return movie.saltations[movie.saltations["length_um"] >= LEAST_LENGTH_UM]
 
 
-def _found(movie: SimulatedMovie, tracks: pd.DataFrame, names: dict[int, int]) -> Found:
-    result = migration_of(tracks)
+def _found(movie: SimulatedMovie, tracks: pd.DataFrame, names: dict[int, int], stage: pd.DataFrame) -> Found:
+    result = migration_of(tracks, stage=stage)
     events = result.saltations.events
     events = events.assign(track_id=[names.get(int(i), UNMATCHED + int(i)) for i in events["track_id"]])
     scores = score_saltations(_saltations(movie), events, _in_view(movie))

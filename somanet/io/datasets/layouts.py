@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from somanet.core.errors import SomaNetError
+from somanet.core.problems import FileProblem
 from somanet.io.datasets.masks import Masks, compose_masks
 from somanet.io.datasets.recognise import Entry, Layout, recognise
 from somanet.io.datasets.sources import Source, open_source
 from somanet.io.decoding import decode_image, decode_labels
-from somanet.io.problems import FileProblem
+
+_LARGEST_COUNTED_ID = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Dataset:
                 f"{labels.shape[0]} × {labels.shape[1]}. Does it belong to another image, or was one of them resized?",
                 "wrong shape",
             )
-        return Masks(labels)
+        return Masks(_counted(labels))
 
     def _entry(self, name: str) -> Entry:
         if name not in self._entries:
@@ -121,6 +123,15 @@ class Dataset:
 
     def __iter__(self) -> Iterator[LabelledImage]:
         return (self.load(name) for name in self.names)
+
+
+def _counted(labels: np.ndarray) -> np.ndarray:
+    """Labels with ids above 4 million, renumbered from 1: counting pixels needs an array as long as the largest."""
+    if labels.max(initial=0) <= _LARGEST_COUNTED_ID:
+        return labels
+    ids, index = np.unique(labels, return_inverse=True)
+    first = 0 if ids[0] == 0 else 1
+    return (index.reshape(labels.shape) + first).astype(np.int32)
 
 
 def open_dataset(path: Path | str) -> Dataset:

@@ -12,12 +12,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from somanet.core.errors import SomaNetError
+from somanet.core.problems import FileProblem
 from somanet.core.schema import MANIFEST
 from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
 from somanet.io.datasets.masks import Masks
 from somanet.io.datasets.writers import write_pairs
 from somanet.io.decoding import decode_image, pixel_size_um
-from somanet.io.problems import FileProblem
 
 OVERLAP_TOLERANCE = 0.05
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from somanet.io.problems import FileProblem
+from somanet.core.problems import FileProblem
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Masks:
     @property
     def n_objects(self) -> int:
         """Number of objects in the label image."""
-        return int(np.count_nonzero(np.bincount(self.labels.ravel())[1:])) if self.labels.size else 0
+        return int(np.count_nonzero(np.unique(self.labels)))
 
 
 def compose_masks(masks: Iterable[tuple[str, np.ndarray]], shape_YX: tuple[int, int]) -> Masks:

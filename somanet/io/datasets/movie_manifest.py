@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_tree
+from somanet.core.problems import FileProblem
 from somanet.core.schema import MOVIE_MANIFEST
 from somanet.io.movies import MOVIE_SUFFIXES, Movie, open_movie
-from somanet.io.problems import FileProblem
 
 
 def check_movies(path: Path | str, *, channel: int | str | None = None, progress: bool = False) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,8 @@ from urllib.parse import unquote, urlparse
 import pandas as pd
 
 from somanet.core.errors import SomaNetError, first_line
+from somanet.core.foreign import parsing
+from somanet.io.tables import table_bytes
 from somanet.provenance.mlflow.client import open_client, outage_errors
 from somanet.provenance.mlflow.runfile import RunRecord, read_run
 
@@ -83,11 +86,9 @@ def local_folder(artifact_uri: str) -> Path | None:
 def _read_folder(folder: Path, suffix: str, run: RunRecord) -> dict[str, pd.DataFrame]:
     tables = {}
     for file in sorted(folder.glob(f"*{suffix}")):
-        try:
+        expected = f"a table of run {run.run_id}"
+        data = table_bytes(file, expected)
+        with parsing(file, expected):
             # An image may be called NA or 007: with a converter names stay text.
-            tables[file.name.removesuffix(suffix)] = pd.read_csv(file, converters={"name": str})
-        except (OSError, ValueError) as error:
-            raise SomaNetError(
-                f"The table {file.name} of run {run.run_id} cannot be read: {first_line(error)}"
-            ) from error
+            tables[file.name.removesuffix(suffix)] = pd.read_csv(io.BytesIO(data), converters={"name": str})
     return tables

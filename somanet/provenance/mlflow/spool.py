@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from somanet.core.errors import SomaNetError, first_line
-from somanet.core.files import make_folder, write_text
+from somanet.core.files import make_folder, read_json, write_text
+from somanet.core.foreign import parsing
 from somanet.provenance.mlflow.client import open_client, outage_errors
 from somanet.provenance.mlflow.missing import UNKNOWN, get_run, not_here, why_not_active
 from somanet.provenance.mlflow.models import NotSaved, ServedModel, log_served_model
@@ -229,10 +230,11 @@ def _grouped(files: Sequence[Path]) -> Iterator[tuple[list[Path], dict[str, Any]
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        for key in _FILES.get(record["kind"], ()):
-            record[key] = str(file.parent / record[key])
-    except (ValueError, KeyError, TypeError) as error:
+        with parsing(file, "a record"):
+            record = read_json(file, expected="a record of a run", keys=("kind", "store", "run_id"))
+            for key in _FILES.get(record["kind"], ()):
+                record[key] = str(file.parent / record[key])
+    except SomaNetError as error:
         raise RunRefused(
             f"{file} is not a valid record ({error}). Was it edited? Move it away to send the others."
         ) from error

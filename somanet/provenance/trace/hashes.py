@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from somanet.core.documents import parse_json
+from somanet.core.errors import SomaNetError
+from somanet.core.foreign import file_bytes
+from somanet.core.limits import JSON_BYTES
 
 if TYPE_CHECKING:
     from dvc.ignore import DvcIgnoreFilter
@@ -100,7 +104,8 @@ def cache_folder(root: Path) -> Path:
 def listed_md5(folder_md5: str, relative: str, root: Path) -> str | None:
     """The md5 of one file in a folder, from the folder's list in DVC's cache; None if it is not there."""
     try:
-        listed = json.loads(cache_object(folder_md5, root).read_text(encoding="utf-8"))
+        file = cache_object(folder_md5, root)
+        listed = parse_json(file_bytes(file, "DVC's list of a folder", JSON_BYTES), file, "DVC's list of a folder")
         return next((str(entry["md5"]) for entry in listed if entry["relpath"] == relative), None)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (SomaNetError, KeyError, TypeError):
         return None

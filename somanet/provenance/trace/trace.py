@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from somanet.core.errors import SomaNetError
+from somanet.core.foreign import parsing
 from somanet.provenance.code import collect, project_root
 from somanet.provenance.trace.chain import Chain, Link
 from somanet.provenance.trace.digests import DigestReader
@@ -86,8 +87,10 @@ class Tracer:
 
     def _read(self, node: Node) -> Record:
         record = Record()
+        expected = "the records of what it was made from (manifest.json, config.json, dvc.lock, …)"
         for reader in self._readers:
-            record |= reader.read(node)
+            with parsing(node.name, expected, remedy="Was one of them edited, or written by another version?"):
+                record |= reader.read(node)
         return record | node.record
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
+from somanet.core.problems import FileProblem, StackProblem
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.images import IMAGE_SUFFIXES, read_image
 from somanet.io.movies import MOVIE_SUFFIXES, VIDEO_SUFFIXES, Movie, open_movie
-from somanet.io.problems import FileProblem, StackProblem
 
 _STILL_SUFFIXES = (".tif", ".tiff", ".png")
 """A folder with only such files may be a data set."""

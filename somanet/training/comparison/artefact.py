@@ -8,6 +8,7 @@ from typing import Any
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import write_json, write_text
+from somanet.core.foreign import parsing
 from somanet.core.plots import save_figure
 from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import Difference
@@ -16,6 +17,7 @@ from somanet.training.comparison.networks import SPEED, ComparedNetwork
 from somanet.training.comparison.page import comparison_markdown
 from somanet.training.comparison.pairing import DECIDING, Pairing, pair_networks
 
+_NEEDED = (*SCORES, "size_bias", "noise_per_image", "n_images", "interval95", "interior")
 FILES = ("comparison.json", "comparison.md", "comparison.png")
 
 
@@ -43,10 +45,17 @@ def write_comparison(
     Raises:
         SomaNetError: the networks were not scored on the same images, or the reference or score does not exist.
     """
-    pairing = pair_networks(networks, reference=reference, deciding=deciding)
-    _check_numbers_of_images(networks)
-    page = comparison_markdown(networks, pairing, data=data, nuclei=nuclei, notes=notes)
-    figure = comparison_figure(networks, pairing)
+    for network in networks:
+        if lacking := [name for name in _NEEDED if name not in network.metrics]:
+            raise SomaNetError(
+                f"The scores of {network.name} lack {', '.join(lacking)}; expected a file that `somanet evaluate` "
+                "wrote. Was it cut or edited? Evaluate again."
+            )
+    with parsing("The networks to compare", "scores that `somanet evaluate` wrote", remedy="Was a file edited?"):
+        pairing = pair_networks(networks, reference=reference, deciding=deciding)
+        _check_numbers_of_images(networks)
+        page = comparison_markdown(networks, pairing, data=data, nuclei=nuclei, notes=notes)
+        figure = comparison_figure(networks, pairing)
     write_json(folder / FILES[0], comparison_numbers(networks, pairing))
     write_text(folder / FILES[1], page)
     save_figure(figure, folder / FILES[2])

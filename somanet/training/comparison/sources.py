@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
@@ -21,6 +22,33 @@ from somanet.training.comparison.pairing import DECIDING
 PER_IMAGE = Schema("per-image scores", (Column("name", "string", "", "the image"),))
 REPORTS = Path("reports")
 TRAINING = "the training.json of a training"
+
+
+_LARGEST_SCORE = 1e15
+_Number = Annotated[float, Field(ge=-_LARGEST_SCORE, le=_LARGEST_SCORE)] | None
+_Numbers = dict[str, _Number]
+
+
+class _Scores(BaseModel):
+    """Types of what a comparison reads from `metrics.json`; None where a score is undefined."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    __pydantic_extra__: dict[str, Any]
+
+    iou: _Number = None
+    precision: _Number = None
+    recall: _Number = None
+    f1: _Number = None
+    accuracy: _Number = None
+    mean_ap: _Number = None
+    size_bias: _Number = None
+    noise_per_image: _Number = None
+    n_images: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    n_seeds: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    spread_over_seeds: _Numbers = {}
+    interval95: dict[str, Annotated[list[_Number], Field(min_length=2, max_length=2)] | None] = {}
+    interior: _Scores | None = None
+    everything: _Scores | None = None
 
 
 @dataclass(frozen=True)
@@ -111,13 +139,22 @@ def read_scores(
         SomaNetError: the file is missing or does not hold the scores of a complete evaluation.
     """
     file = path / "metrics.json" if path.is_dir() else path
-    content = read_json(file, expected="scores that `somanet evaluate` wrote")
+    expected = "scores that `somanet evaluate` wrote"
+    content = read_json(file, expected=expected)
     if "interval95" not in content:
         raise SomaNetError(f"{file} holds no scores. Expected a file written by `somanet evaluate`.")
     if "interior" not in content:
         raise SomaNetError(
             f"{file} was scored with --ignore-edge. Score it without: a comparison has a table for each."
         )
+    try:
+        _Scores.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SomaNetError(
+            f"{file}: expected {expected}, found another value in {'.'.join(map(str, first['loc']))}: {first['msg']}. "
+            "Was it edited?"
+        ) from error
     whole = file.stem == "metrics" and bool(file.parent.name)
     return ComparedNetwork(
         name=name or (file.parent.name if whole else file.stem),
@@ -125,8 +162,8 @@ def read_scores(
         metrics=content,
         per_image=_sidecar_table(file),
         cost=Cost(
-            train_seconds=float((training or {}).get("seconds_per_seed", math.nan)),
-            trainable_parameters=float((training or {}).get("trainable_parameters", math.nan)),
+            train_seconds=_number((training or {}).get("seconds_per_seed")),
+            trainable_parameters=_number((training or {}).get("trainable_parameters")),
             inference_mpx_per_s=_number(content.get(SPEED, (training or {}).get(SPEED))),
         ),
         runs=runs or {},
@@ -149,7 +186,8 @@ def read_variant(name: str, reports: Path = REPORTS, *, what: str = "") -> Compa
     runs = {}
     for file in sorted((trained / "runs").glob("seed*.json")):
         named = read_json(file, expected="the MLflow run of a training")
-        runs[int(file.stem.removeprefix("seed"))] = str(named.get("run_id"))
+        if (seed := file.stem.removeprefix("seed")).isdecimal() and len(seed) < 20:
+            runs[int(seed)] = str(named.get("run_id"))
     return read_scores(
         reports / "evaluate" / name,
         name=name,
@@ -194,11 +232,24 @@ def variant_names(reports: Path = REPORTS) -> tuple[str, ...]:
 
 def _sidecar_table(file: Path) -> pd.DataFrame | None:
     table = file.with_name("per_image.csv" if file.stem == "metrics" else f"{file.stem}_per_image.csv")
-    return read_table(table, PER_IMAGE) if table.exists() else None
+    if not table.exists():
+        return None
+    found = read_table(table, PER_IMAGE)
+    for column in found.columns.drop("name"):
+        values = pd.to_numeric(found[column], errors="coerce").astype("float64")
+        wrong = (values.isna() & found[column].notna()) | (values.abs() > _LARGEST_SCORE)
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            cell = str(found[column].iloc[row])[:40]
+            raise SomaNetError(
+                f"{table}, line {row + 2}: expected a score in '{str(column)[:40]}', found '{cell}'. Was it edited? "
+                "Evaluate again."
+            )
+    return found
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else math.nan
 
 
 def _run_id(source: str) -> str | None:

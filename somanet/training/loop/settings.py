@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from somanet.core.settings import Fraction, PositiveFloat, PositiveInt, Settings
 
+Zoom = Annotated[float, Field(ge=0.05, le=20)]
+Batch = Annotated[int, Field(gt=0, le=65_536)]
+
 
 class AugmentSettings(Settings):
     """Random changes to a training image and its labels. Probabilities are per sample."""
@@ -18,9 +21,9 @@ class AugmentSettings(Settings):
     """For mode `online`: apply each change independently of the others. Without it all start from the same random
     numbers, so that a rare one acts only where every commoner one does: less variety, kept for existing trainings."""
     elastic_probability: Fraction = 0.3
-    elastic_alpha: PositiveFloat = 34.0
-    elastic_sigma: PositiveFloat = 4.0
-    scale_range: tuple[PositiveFloat, PositiveFloat] = (0.8, 1.25)
+    elastic_alpha: Annotated[float, Field(gt=0, le=10_000)] = 34.0
+    elastic_sigma: Annotated[float, Field(gt=0, le=1000)] = 4.0
+    scale_range: tuple[Zoom, Zoom] = (0.8, 1.25)
     """Zoom factors, drawn log-uniformly enough for a narrow range."""
     intensity_probability: Fraction = 0.7
     """Brightness, contrast and gamma."""
@@ -30,7 +33,7 @@ class AugmentSettings(Settings):
     """For mode `paper`. `every-axis`, as in the authors' code: upside down, left to right, and the colours reversed."""
     recolour_probability: Fraction = 0.0
     """Grey to single colour: for `rgb` inputs from microscopes with and without pseudo-colour."""
-    brighter_elsewhere: Annotated[float, Field(ge=1)] = 1.0
+    brighter_elsewhere: Annotated[float, Field(ge=1, le=1000)] = 1.0
     """For training images that are crops: the whole image's brightest pixels may be up to this many times as far above
     the crop's darkest as the crop's own are, and its darkest a tenth of the crop's range below them. Without it, a dim
     soma is only ever scaled by its crop's neighbours, never by the frame's brightest. Not for input `rgb`."""
@@ -47,7 +50,7 @@ class UnlabelledSettings(Settings):
 
     weight: PositiveFloat = 10.0
     """Weight of the mean squared difference of the two outputs, added to the loss on labels."""
-    batch_size: PositiveInt = 4
+    batch_size: Batch = 4
     """Unlabelled patches in each step, in addition to `batch_size` labelled ones."""
     ramp_fraction: Fraction = 0.3
     """Share of all steps over which the weight rises as exp(-5 (1 - t)²), t from 0 to 1 (Laine & Aila 2017)."""
@@ -58,21 +61,21 @@ class UnlabelledSettings(Settings):
 class TrainSettings(Settings):
     """One training: what is optimised, how, and for how long."""
 
-    epochs: PositiveInt = 10
-    samples_per_epoch: PositiveInt | None = None
+    epochs: Annotated[int, Field(gt=0, le=1_000_000)] = 10
+    samples_per_epoch: Annotated[int, Field(gt=0, le=10_000_000)] | None = None
     """Images drawn per epoch; none = each image once."""
     sampling: Literal["equal", "area"] = "equal"
     """How often each image is drawn: all equally, or by the square root of its area, so that a large image with many
     somas is drawn more often than a small one."""
-    batch_size: PositiveInt = 8
-    size_px: Annotated[int, Field(ge=32, multiple_of=32)] = 256
+    batch_size: Batch = 8
+    size_px: Annotated[int, Field(ge=32, le=8192, multiple_of=32)] = 256
     """Side of the square patches that the network is trained on."""
     fit: Literal["crop", "resize"] = "crop"
     """How an image of another size becomes such a patch."""
     loss: Literal["bce", "bce+dice", "focal", "tversky"] = "bce"
     optimizer: Literal["adam", "adamw"] = "adam"
-    learning_rate: PositiveFloat = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=1000)] = 1e-4
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_fraction: Fraction = 0.0
     """Share of all steps over which the learning rate rises linearly from zero."""

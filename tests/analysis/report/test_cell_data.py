@@ -54,9 +54,9 @@ def test_the_drift_that_was_taken_off_is_told() -> None:
     table = many[0].iloc[:0]
     for part in many:
         table = part if table.empty else table.merge(part, how="outer")
-    data = cells_data(table, measure_movie(table, sigma_um=0.5).migration)
+    data = cells_data(table, measure_movie(table, sigma_um=0.5, drift="cells").migration)
     assert np.allclose(data["shifts"], [[t, t, 0] for t in range(worlds.N_FRAMES)])
-    still = cells_data(table, measure_movie(table, sigma_um=0.5, remove_drift=False).migration)
+    still = cells_data(table, measure_movie(table, sigma_um=0.5).migration)
     assert np.allclose(np.array(still["shifts"])[:, 1:], 0)
 
 

@@ -65,7 +65,7 @@ def test_every_condition_has_a_row_of_its_own_and_a_table() -> None:
     found = conditions()
     assert len({(c.part, c.level, c.world.interval_min) for c in found}) == len(found)
     assert {c.part for c in found} == {"travel", "directed", "few"}
-    assert sum(c.remove_drift for c in found) == 8
+    assert sum(c.drift == "cells" for c in found) == 8
 
 
 def test_cells_say_bias_coverage_and_how_often() -> None:

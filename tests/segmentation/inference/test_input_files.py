@@ -10,9 +10,9 @@ import tifffile
 import zarr
 
 from somanet.core.errors import SomaNetError
+from somanet.core.problems import FileProblem, StackProblem
 from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
-from somanet.io.problems import FileProblem, StackProblem
 from somanet.io.video_writing import write_video
 from somanet.segmentation.inference.input_files import Choice, find_inputs
 from tests.worlds import TWO_SOMAS, draw, photograph, scene

@@ -195,7 +195,7 @@ def test_a_damaged_table_is_one_line(base: tuple[Path, dict[str, str]]) -> None:
     run = write_run(root, "cut", {"neurons": pd.DataFrame({"name": ["a"]})}, experiment="t")
     [file] = (root / "mlruns/artifacts").rglob(f"{run}/artifacts/tables/*.csv")
     file.write_bytes(b"\x00\xff\xfe,,\n\xff")
-    with pytest.raises(SomaNetError, match=r"The table neurons_per_image\.csv of run .* cannot be read"):
+    with pytest.raises(SomaNetError, match=r"neurons_per_image\.csv: expected a CSV table in UTF-8 \(a table of run"):
         collect_networks([run], root=root)
 
 

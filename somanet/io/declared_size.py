@@ -1,0 +1,152 @@
+"""The size that an image declares, checked before memory is taken for its pixels."""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+import tifffile
+
+from somanet.core.documents import parse_xml
+from somanet.core.limits import HARMLESS_BYTES, IMAGE_PIXELS, IMAGE_RATIO, PAGES, XML_BYTES
+from somanet.core.problems import FileProblem
+from somanet.io.completeness import PNG_MAGIC
+
+_FRAME_HEADERS = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}  # a palette becomes RGBA at most
+_PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_MOST_SAMPLES = 64
+
+
+def check_decoded_size(height: int, width: int, n_bytes: int, *, stored: int, source: str) -> None:
+    """Refuse an image that decodes to too many pixels, or to far more bytes than its stored ones can hold.
+
+    Args:
+        height, width: declared size in pixels.
+        n_bytes: decoded bytes.
+        stored: bytes in the file.
+        source: the file, for messages.
+
+    Raises:
+        FileProblem: of the kind `too large`.
+    """
+    check_pixels(height, width, source)
+    if n_bytes > HARMLESS_BYTES:
+        ratio = n_bytes // max(stored, 1)
+        IMAGE_RATIO.check(ratio, source, declared=f"an image of {height} × {width}, stored in {stored} bytes,")
+
+
+def check_pixels(height: int, width: int, source: Path | str) -> None:
+    """Refuse an image, or a movie's frame, of no pixels or of too many.
+
+    Raises:
+        FileProblem: of the kind `wrong shape` or `too large`.
+    """
+    if height < 1 or width < 1:
+        raise FileProblem(
+            f"{source}: the file declares {height} × {width} pixels. Is it damaged? Fetch it again.", "wrong shape"
+        )
+    IMAGE_PIXELS.check(height * width, source, declared=f"an image of {height} × {width}")
+
+
+def png_size(data: bytes) -> tuple[int, int, int]:
+    """Height, width and decoded bytes that a PNG declares.
+
+    Raises:
+        ValueError: its first chunk is not a header, or an impossible one.
+    """
+    if data[12:16] != b"IHDR" or len(data) < 33:
+        raise ValueError("it does not begin with its header, IHDR")
+    width, height, bits, colour, compression, filters, interlace = struct.unpack_from(">IIBBBBB", data, 16)
+    if compression or filters or interlace > 1 or colour not in _PNG_CHANNELS or bits not in (1, 2, 4, 8, 16):
+        raise ValueError("its header (IHDR) has a value that PNG does not define")
+    return height, width, height * width * _PNG_CHANNELS.get(colour, 4) * max(bits // 8, 1)
+
+
+def png_pixels(data: bytes) -> bytes:
+    """A PNG's chunks that decide its pixels, without texts, profiles and the like.
+
+    libpng unpacks those, and writes its warnings about them to the terminal.
+    """
+    kept, position = [data[: len(PNG_MAGIC)]], len(PNG_MAGIC)
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if kind in _PNG_PIXEL_CHUNKS:
+            kept.append(data[position : position + 12 + length])
+        position += 12 + length
+    return b"".join(kept)
+
+
+def jpeg_size(data: bytes) -> tuple[int, int, int]:
+    """Height, width and decoded bytes that a JPEG's frame header declares.
+
+    Raises:
+        ValueError: there is no frame header.
+    """
+    position = 2
+    while position + 9 < len(data):
+        if data[position] != 0xFF:
+            break
+        marker = data[position + 1]
+        if marker == 0xFF:  # a fill byte
+            position += 1
+        elif marker in _FRAME_HEADERS:
+            _bits, height, width, channels = struct.unpack_from(">BHHB", data, position + 4)
+            return height, width, height * width * channels
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # markers without content
+            position += 2
+        else:
+            position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
+    raise ValueError("it has no frame header")
+
+
+def open_tiff(file: BinaryIO | Path, source: str) -> tifffile.TiffFile:
+    """Open a TIFF whose pages and metadata declare a possible size; its list of series may then be built.
+
+    tifffile makes a list of all planes that metadata declare, whatever the file holds.
+
+    Raises:
+        FileProblem: of the kind `too large`.
+    """
+    tiff = tifffile.TiffFile(file)
+    try:
+        first = tiff.pages.first
+        stored = sum(first.databytecounts)
+        PAGES.check(first.imagedepth, source, declared="its first page")
+        if first.samplesperpixel > _MOST_SAMPLES:
+            raise FileProblem(
+                f"{source}: expected up to {_MOST_SAMPLES} values per pixel, found {first.samplesperpixel}. Is it "
+                "damaged?",
+                "wrong shape",
+            )
+        check_decoded_size(first.imagelength, first.imagewidth, first.nbytes, stored=stored, source=source)
+        PAGES.check(len(tiff.pages), source)
+        PAGES.check(
+            _declared_planes(tiff, source), source, declared="its metadata declare more planes than it can hold: it"
+        )
+    except BaseException:
+        tiff.close()
+        raise
+    return tiff
+
+
+def _declared_planes(tiff: tifffile.TiffFile, source: str) -> int:
+    """The largest number of planes that a description declares."""
+    if tiff.ome_metadata:
+        XML_BYTES.check(len(tiff.ome_metadata), source, declared="its OME-XML")
+        root = parse_xml(tiff.ome_metadata, source, "OME-XML")
+        sizes = [math.prod(_whole(pixels.get(f"Size{axis}", "1")) for axis in "TCZ") for pixels in root.iter("Pixels")]
+        return sum(sizes)
+    planes = [1]
+    if tiff.is_imagej and tiff.imagej_metadata is not None:
+        header = tiff.imagej_metadata
+        planes += [_whole(header.get(name, 1)) for name in ("images", "frames", "slices", "channels")]
+    for shaped in tiff.shaped_metadata or () if tiff.is_shaped else ():
+        planes.append(math.prod(map(_whole, shaped.get("shape", ())[:-2])))
+    return max(planes)
+
+
+def _whole(value: object) -> int:
+    return int(str(value))

@@ -1,0 +1,106 @@
+"""Zarr metadata, checked before a library reads them: sizes of arrays and chunks, and files that are none."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from somanet.core.documents import parse_json
+from somanet.core.foreign import check_kind, file_bytes
+from somanet.core.limits import ARCHIVE_FILES, CHUNK_BYTES, FRAMES, JSON_BYTES, Limit
+from somanet.core.problems import FileProblem
+
+METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+_LARGEST_ITEM = 16
+"""Bytes of a value whose data type is not one of NumPy's names."""
+_MOST_AXES = 8
+
+
+def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
+    """Refuse a zarr folder that declares more than can be read, or holds pipes or devices, on which zarr would wait.
+
+    Args:
+        folder: the zarr folder.
+        longest_axis: the limit of each axis of its arrays.
+
+    Raises:
+        FileProblem: too many files, an axis or a chunk that is too large, or metadata that are not JSON.
+    """
+    n_files, sharded = 0, False
+    for place, _, names in os.walk(folder):
+        n_files += len(names)
+        ARCHIVE_FILES.check(n_files, folder)
+        for name in names:
+            path = Path(place, name)
+            check_kind(path, "a file of a zarr folder")
+            if name in METADATA:
+                text = file_bytes(path, "metadata of zarr", JSON_BYTES)
+                for array in _arrays(parse_json(text, path, "metadata of zarr")):
+                    _check_array(array, path, longest_axis)
+                    sharded |= _inner_chunk(array) != grid_of(array)
+            elif not sharded:  # of a shard, zarr reads parts
+                CHUNK_BYTES.check(path.stat().st_size, path, declared="a stored chunk")
+
+
+def _arrays(metadata: Any) -> Iterator[dict[str, Any]]:
+    """Every declaration of an array, those in consolidated metadata included."""
+    if isinstance(metadata, dict):
+        if "shape" in metadata and ("chunks" in metadata or "chunk_grid" in metadata):
+            yield metadata
+        for value in metadata.values():
+            yield from _arrays(value)
+
+
+def _check_array(array: dict[str, Any], path: Path, longest_axis: Limit) -> None:
+    shape = _sizes(array["shape"], path)
+    for size in shape:
+        longest_axis.check(size, path, declared="an array of zarr")
+    _sizes(grid_of(array), path)
+    chunk = _sizes(_inner_chunk(array), path)
+    if len(chunk) != len(shape):
+        raise FileProblem(f"{path}: the chunks have {len(chunk)} axes, the array {len(shape)}. Is it damaged?")
+    CHUNK_BYTES.check(math.prod(chunk) * _item_bytes(array), path, declared="a chunk of zarr")
+
+
+def grid_of(array: dict[str, Any]) -> Any:
+    """The shape of the stored chunks, or shards."""
+    if "chunks" in array:
+        return array["chunks"]
+    grid = array["chunk_grid"]
+    configuration = grid.get("configuration") if isinstance(grid, dict) else None
+    return configuration.get("chunk_shape") if isinstance(configuration, dict) else None
+
+
+def _inner_chunk(array: dict[str, Any]) -> Any:
+    """The shape of what is decoded at once: of a shard, its inner chunks."""
+    codecs = array.get("codecs")
+    for codec in codecs if isinstance(codecs, list) else ():
+        if isinstance(codec, dict) and codec.get("name") == "sharding_indexed":
+            configuration = codec.get("configuration")
+            return configuration.get("chunk_shape") if isinstance(configuration, dict) else None
+    return grid_of(array)
+
+
+def _sizes(values: Any, path: Path) -> list[int]:
+    if (
+        not isinstance(values, list)
+        or len(values) > _MOST_AXES
+        or not all(isinstance(value, int) and value >= 0 for value in values)
+    ):
+        raise FileProblem(
+            f"{path}: expected the shape of an array and of its chunks, up to {_MOST_AXES} whole numbers each, found "
+            f"{str(values)[:80]}. Is it damaged?"
+        )
+    return values
+
+
+def _item_bytes(array: dict[str, Any]) -> int:
+    try:
+        return max(int(np.dtype(array.get("data_type", array.get("dtype"))).itemsize), 1)
+    except (TypeError, ValueError, SyntaxError):
+        return _LARGEST_ITEM

@@ -1,0 +1,316 @@
+"""The drift of the stage, from the images: what the background does, whatever the cells do.
+
+Each frame is registered to the mean of those before it, laid onto each other, so that errors do not add up from frame
+to frame; where that no longer fits, to the frame before. Nothing here depends on tracks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from somanet.core.calibration import Calibration
+from somanet.core.schema import DRIFT
+from somanet.tracking.detections import Labels, check_labels
+from somanet.tracking.registration import Background, Floats, Image, Registration, background_of, register
+
+CELL_MARGIN_UM = 5.0
+"""Rim around masks that is left out: a soma's glow, and the edge that moves when it is segmented differently."""
+NEWEST_SHARE = 0.03
+"""Weight of a new frame in the mean that the next one is registered to: a memory of some 30 frames."""
+LEAST_OVERLAP = 0.5
+LEAST_MEASURED = 0.5
+"""Share of the frames that have to be registered, or no drift is removed."""
+ABOVE_ERROR = 2.0
+"""The stage has moved if its rms motion is this many times the rms error; else the shift would only add its error."""
+SAMPLED_FRAMES, FEWEST_SAMPLED = 24, 4
+CLEAR = 0.3
+"""Mean quality of registration without the fixed pattern from which the motion is believed."""
+PATTERN_PX = 3.0
+"""Rms difference of the motion with and without the fixed pattern from which the latter is believed: when the stage
+moves by less than a structure's width, the median of the frames is the background itself, smeared."""
+ROTATION_PX = 1.0
+"""A rotation is warned about if it moves the corners by more than this, and by three standard errors."""
+
+Verdict = Literal["moved", "still", "nothing to register"]
+
+
+@dataclass(frozen=True)
+class StageDrift:
+    """What the stage did in one movie.
+
+    Attributes:
+        table: :data:`somanet.core.schema.DRIFT`, one row per frame.
+        verdict: "moved", which is removed; "still", where the motion is within its error; "nothing to register".
+        reason: the verdict in a sentence, with numbers.
+        warnings: in words.
+    """
+
+    table: pd.DataFrame
+    verdict: Verdict
+    reason: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def removed_yx_px(self) -> Floats:
+        """(T, 2) shift to subtract from the positions of each frame."""
+        return removed_shift(self.table, unit="px")
+
+    def summary(self) -> dict[str, object]:
+        """The result in a few numbers, for records and reports."""
+        table = self.table
+        measured = table[table["measured"] == 1]
+        shift = np.hypot(*table[["shift_y_um", "shift_x_um"]].to_numpy(float).T)
+        known = len(measured) > 0
+        return {
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "n_measured": len(measured),
+            "max_um": float(shift.max()) if known else None,
+            "final_um": float(shift[-1]) if known else None,
+            "error_um": float(measured["error_um"].max()) if known else None,
+            "quality": float(measured["quality"].median()) if known else None,
+            "max_rotation_deg": float(table["rotation_deg"].abs().max()) if known else None,
+            "warnings": list(self.warnings),
+        }
+
+
+def removed_shift(table: pd.DataFrame, *, unit: Literal["px", "um"]) -> Floats:
+    """(T, 2) shift that a table of :data:`somanet.core.schema.DRIFT` says is to be subtracted, 0 where none is."""
+    shift = table[[f"shift_y_{unit}", f"shift_x_{unit}"]].to_numpy(float)
+    return np.where(table[["applied"]].to_numpy() == 1, shift, 0.0)
+
+
+def measure_drift(
+    frames: Sequence[NDArray[np.generic]],
+    calibration: Calibration,
+    *,
+    masks: Sequence[Labels] | None = None,
+    blank_frames: Collection[int] = (),
+) -> StageDrift:
+    """Measure the stage of a movie. Frames are read one at a time; memory does not grow with the movie.
+
+    Args:
+        frames: the movie.
+        calibration: the physical scale.
+        masks: YX label images of the cells, which are left out with a rim of :data:`CELL_MARGIN_UM`. Without them what
+            is bright and wider than a speck is left out; dim cells are outvoted where there is a background.
+        blank_frames: frames that show nothing.
+    """
+    margin_px = CELL_MARGIN_UM / calibration.pixel_size_um
+
+    def background(t: int) -> Background | None:
+        if t in blank_frames:
+            return None
+        cells = None
+        if masks is not None:
+            labels_YX = np.asarray(masks[t])
+            check_labels(labels_YX, t)
+            cells = labels_YX > 0
+        return background_of(np.asarray(frames[t]), cells, margin_px=margin_px)
+
+    height, width = np.shape(frames[0])
+    shown = [t for t in range(len(frames)) if t not in blank_frames]
+    # Without masks, cells that move over a still background would pass for a scene behind a fixed pattern.
+    pattern = None if masks is None else _fixed_pattern(background, shown)
+
+    def prepared() -> Iterator[Background | None]:
+        for t in range(len(frames)):
+            found = background(t)
+            yield found if pattern is None or found is None else found.without(pattern)
+
+    path = follow(prepared())
+    return _judged(path, calibration, n_shown=len(shown), corner_px=math.hypot(height, width) / 2)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the scene is in one frame, relative to the first.
+
+    Attributes:
+        shift_yx_px: (2,) of the field's centre.
+        rotation_deg: angle.
+        error_px, rotation_error_deg: standard errors.
+        quality: of its registration; NaN if it has none.
+        measured: registered, or the first frame.
+        broken: the way from the frames before is unknown.
+    """
+
+    shift_yx_px: Floats
+    rotation_deg: float = 0.0
+    error_px: float = 0.0
+    rotation_error_deg: float = 0.0
+    quality: float = math.nan
+    measured: bool = True
+    broken: bool = False
+
+    def then(self, step: Registration) -> Place:
+        """The place of a frame registered to this one."""
+        angle = math.radians(step.rotation_deg)
+        y, x = self.shift_yx_px
+        turned = np.array([math.cos(angle) * y + math.sin(angle) * x, math.cos(angle) * x - math.sin(angle) * y])
+        return Place(
+            turned + step.shift_yx_px,
+            self.rotation_deg + step.rotation_deg,
+            math.hypot(self.error_px, step.error_px),
+            math.hypot(self.rotation_error_deg, step.rotation_error_deg),
+            step.quality,
+        )
+
+    def held(self) -> Place:
+        """The same place in a frame that could not be registered."""
+        return replace(self, quality=math.nan, measured=False, broken=False)
+
+
+class _Reference:
+    """The mean of the registered frames, in the coordinates of the first of them.
+
+    What rests in the scene becomes clearer with each frame, and what moves on its own fades, so that the reference is
+    held by the former; and errors hardly add up: a frame moves it by its share of its own error.
+    """
+
+    def __init__(self, background: Background, place: Place) -> None:
+        self.background, self.place = background, place
+        self._n = 1
+
+    def blend(self, background: Background, step: Registration) -> None:
+        self._n += 1
+        share = max(NEWEST_SHARE, 1 / self._n)
+        self.background = self.background.blended(background, step, share)
+        self.place = replace(
+            self.place,
+            error_px=math.hypot(self.place.error_px, share * step.error_px),
+            rotation_error_deg=math.hypot(self.place.rotation_error_deg, share * step.rotation_error_deg),
+        )
+
+
+def follow(backgrounds: Iterable[Background | None]) -> list[Place]:
+    """The place of every frame; a few frames in memory at a time.
+
+    Args:
+        backgrounds: in order of time; None for a frame that shows nothing.
+    """
+    path: list[Place] = []
+    reference: _Reference | None = None
+    last: tuple[Background, Place] | None = None  # the newest frame that was registered
+    lost: tuple[Background, Place] | None = None  # the newest one that was not
+    for background in backgrounds:
+        if background is None:
+            path.append((path[-1] if path else Place(np.zeros(2), measured=False)).held())
+            continue
+        if reference is None or last is None:
+            reference = _Reference(background, path[-1] if path else Place(np.zeros(2)))
+            path.append(replace(reference.place, measured=True))
+            last = background, path[-1]
+            continue
+        near = last[1].shift_yx_px - reference.place.shift_yx_px
+        step = register(reference.background, background, near_yx_px=near)
+        if not step.significant or step.overlap < LEAST_OVERLAP:
+            # The reference has left the field or is out of date, or the frame is bad: of frames before it, the newest.
+            for frame in (last, lost):
+                again = register(frame[0], background, near_yx_px=np.zeros(2)) if frame else step
+                if frame and again.significant:
+                    if frame is lost:
+                        path[-1] = replace(path[-1], broken=True)
+                    reference, step = _Reference(*frame), again
+                    break
+        if step.significant:
+            path.append(reference.place.then(step))
+            reference.blend(background, step)
+            last, lost = (background, path[-1]), None
+        else:
+            path.append(path[-1].held())
+            lost = background, path[-1]
+    return path
+
+
+def _fixed_pattern(background: Callable[[int], Background | None], shown: list[int]) -> Image | None:
+    """What stays in place on the camera while the scene moves, if it hides the scene's motion; else None.
+
+    Dust, a scale bar or fixed noise of the sensor pull the registration towards 0. The median of frames spread over the
+    movie contains them, and a still background as well. Without it the background of a moving stage can still be
+    followed, and moves further than before; that of a still one is gone.
+    """
+    if len(shown) < FEWEST_SAMPLED:
+        return None
+    at = np.unique(np.linspace(0, len(shown) - 1, SAMPLED_FRAMES).round().astype(int))
+    sampled = [found for i in at if (found := background(shown[i])) is not None]
+    if len(sampled) < FEWEST_SAMPLED:
+        return None
+    pattern = np.median(np.stack([one.image_YX for one in sampled]), axis=0).astype(np.float32)
+    seen = follow(sampled)
+    without = follow([one.without(pattern) for one in sampled])
+    both = [(a, b) for a, b in zip(seen, without, strict=True) if b.measured and a.measured]
+    if len(both) < LEAST_MEASURED * len(sampled) + 1:
+        return None
+    far_seen, far_without = (np.array([pair[i].shift_yx_px for pair in both]) for i in (0, 1))
+    apart = math.sqrt(float(((far_seen - far_without) ** 2).sum(axis=1).mean()))
+    farther = np.ptp(far_without, axis=0).max() - np.ptp(far_seen, axis=0).max()
+    clear = np.mean([place.quality for _, place in both[1:]]) >= CLEAR
+    return pattern if clear and apart > PATTERN_PX and farther > PATTERN_PX else None
+
+
+def _judged(path: list[Place], calibration: Calibration, *, n_shown: int, corner_px: float) -> StageDrift:
+    """Whether the stage is known to have moved, and the table."""
+    pixel = calibration.pixel_size_um
+    shift = np.array([place.shift_yx_px for place in path]).reshape(-1, 2)
+    measured = np.array([place.measured for place in path], bool)
+    n_registered = int(np.isfinite([place.quality for place in path]).sum())
+    warnings = []
+    verdict: Verdict
+    if n_shown < 2 or n_registered < LEAST_MEASURED * (n_shown - 1):
+        verdict = "nothing to register"
+        reason = (
+            f"The stage could not be measured: the background of {n_registered} of {max(n_shown - 1, 0)} frames could "
+            "be registered; it shows too little besides the cells, or its parts move apart."
+        )
+    else:
+        motion = math.sqrt(float(((shift[measured] - shift[measured].mean(axis=0)) ** 2).mean()))
+        error = math.sqrt(float(np.mean([place.error_px**2 for place in path if place.measured])))
+        farthest = float(np.hypot(*shift.T).max())
+        verdict = "moved" if motion > ABOVE_ERROR * error else "still"
+        reason = (
+            f"The stage drifted by up to {farthest * pixel:.2g} µm (± {error * pixel:.2g}), measured on the background."
+            if verdict == "moved"
+            else f"The stage stood still: the background stays in place within its error of {error * pixel:.2g} µm."
+        )
+        if missed := n_shown - 1 - n_registered:
+            warnings.append(
+                f"The background of {missed} of {n_shown} frames could not be registered: no motion is assumed there."
+            )
+        if broken := sum(place.broken for place in path):
+            warnings.append(
+                f"The background changed as a whole {broken} times; a motion of the stage at these times is unknown."
+            )
+        turned = max(path, key=lambda place: abs(place.rotation_deg))
+        angle = abs(turned.rotation_deg)
+        if math.radians(angle) * corner_px > ROTATION_PX and angle > 3 * turned.rotation_error_deg:
+            warnings.append(
+                f"The scene rotates by up to {angle:.2g}°, which moves the field's corners by "
+                f"{math.radians(angle) * corner_px * pixel:.2g} µm; rotation is not removed."
+            )
+    table = DRIFT.frame(
+        [
+            {
+                "frame": t,
+                "shift_y_px": place.shift_yx_px[0],
+                "shift_x_px": place.shift_yx_px[1],
+                "shift_y_um": place.shift_yx_px[0] * pixel,
+                "shift_x_um": place.shift_yx_px[1] * pixel,
+                "error_um": place.error_px * pixel,
+                "rotation_deg": place.rotation_deg,
+                "rotation_error_deg": place.rotation_error_deg,
+                "quality": place.quality,
+                "measured": int(place.measured),
+                "applied": int(verdict == "moved"),
+            }
+            for t, place in enumerate(path)
+        ]
+    )
+    return StageDrift(table, verdict, reason, tuple(warnings))

@@ -1,0 +1,123 @@
+"""What a file declares is read as its format defines it, and checked before anything is decoded."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from somanet.core.limits import TABLE_ROWS
+from somanet.core.problems import FileProblem
+from somanet.io.datasets.layouts import open_dataset
+from somanet.io.datasets.sources import _directory_bytes
+from somanet.io.datasets.writers import write_pairs
+from somanet.io.declared_size import check_decoded_size, jpeg_size, open_tiff, png_pixels, png_size
+from somanet.io.images import write_labels
+from somanet.io.zarr_metadata import check_zarr
+from tests.worlds import scene
+
+Y, X = 23, 37
+GREY = np.arange(Y * X, dtype=np.uint8).reshape(Y, X)
+RGB = np.stack([GREY, GREY + 1, GREY + 2], axis=-1)
+
+
+@pytest.mark.parametrize(
+    "image", [GREY, RGB, RGB.astype(np.uint16), np.dstack([RGB, GREY])], ids=["grey", "RGB", "16", "A"]
+)
+def test_a_png_declares_its_decoded_size(image: np.ndarray) -> None:
+    assert png_size(bytes(imagecodecs.png_encode(image))) == (Y, X, image.nbytes)
+
+
+@pytest.mark.parametrize("image", [GREY, RGB], ids=["grey", "RGB"])
+def test_a_jpeg_declares_its_decoded_size(image: np.ndarray) -> None:
+    """Also behind a comment, and behind fill bytes."""
+    data = bytes(imagecodecs.jpeg8_encode(image))
+    comment = b"\xff\xff\xff\xfe" + struct.pack(">H", 2 + 3) + b"abc"
+    for changed in (data, data[:2] + comment + data[2:]):
+        assert jpeg_size(changed) == (Y, X, image.nbytes)
+
+
+def test_texts_of_a_png_do_not_reach_the_decoder() -> None:
+    data = bytes(imagecodecs.png_encode(RGB))
+    text = b"Comment\0\0" + zlib.compress(b"x" * 1000)
+    chunk = struct.pack(">I", len(text)) + b"zTXt" + text + struct.pack(">I", zlib.crc32(b"zTXt" + text))
+    assert png_pixels(data[:33] + chunk + data[33:]) == data
+
+
+def test_the_ratio_binds_above_64_mb_only() -> None:
+    """65 MB are 68,157,440 bytes: 1,099 times 62,000 of them, which zlib could reach, and 1,155 times 59,000."""
+    check_decoded_size(8192, 8192, 64 << 20, stored=1, source="a")
+    check_decoded_size(8192, 8192, 65 << 20, stored=62_000, source="a")
+    with pytest.raises(
+        FileProblem, match=r"stored in 59000 bytes, has 1155 bytes per stored byte.*IMAGE_RATIO=1155"
+    ) as error:
+        check_decoded_size(8192, 8192, 65 << 20, stored=59_000, source="a")
+    assert error.value.kind == "too large"
+    with pytest.raises(FileProblem, match=r"declares 0 × 7 pixels"):
+        check_decoded_size(0, 7, 0, stored=9, source="a")
+
+
+def test_the_limit_of_pixels_can_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, GREY)
+    data = buffer.getvalue()
+    monkeypatch.setenv("SOMANET_MAX_IMAGE_PIXELS", str(Y * X - 1))
+    with pytest.raises(FileProblem, match=f"SOMANET_MAX_IMAGE_PIXELS={Y * X}"):
+        open_tiff(io.BytesIO(data), "a.tif")
+    monkeypatch.setenv("SOMANET_MAX_IMAGE_PIXELS", str(Y * X))
+    open_tiff(io.BytesIO(data), "a.tif").close()
+
+
+def test_a_zip_declares_the_size_of_its_directory(tmp_path: Path) -> None:
+    """Each of its entries has 46 bytes and its name, here of 5."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(7):
+            archive.writestr(f"{number}.tif", b"x")
+        archive.comment = b"a comment"
+    assert _directory_bytes(path, path.stat().st_size) == 7 * (46 + 5)
+    path.write_bytes(b"no zip")
+    assert _directory_bytes(path, 6) == 0
+
+
+def test_of_a_shard_the_inner_chunk_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards of 4 × 23 × 37 bytes, chunks of 23 × 37: the latter are decoded."""
+    monkeypatch.setenv("SOMANET_MAX_CHUNK_BYTES", str(Y * X))
+    zarr.create_array(str(tmp_path / "a.zarr"), shape=(8, Y, X), chunks=(1, Y, X), shards=(4, Y, X), dtype="uint8")[
+        :
+    ] = 1
+    check_zarr(tmp_path / "a.zarr")
+    zarr.create_array(str(tmp_path / "b.zarr"), shape=(8, Y, X), chunks=(2, Y, X), dtype="uint8")
+    with pytest.raises(FileProblem, match=f"a chunk of zarr has {2 * Y * X} bytes"):
+        check_zarr(tmp_path / "b.zarr")
+
+
+def test_the_length_of_an_axis_is_bounded_by_what_it_counts(tmp_path: Path) -> None:
+    zarr.create_array(str(tmp_path / "a.zarr"), shape=(100_001,), chunks=(10,), dtype="uint8")
+    with pytest.raises(FileProblem, match="100001 frames, more than the 100000 allowed"):
+        check_zarr(tmp_path / "a.zarr")
+    check_zarr(tmp_path / "a.zarr", longest_axis=TABLE_ROWS)
+    metadata = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text(encoding="utf-8"))
+    (tmp_path / "a.zarr" / "zarr.json").write_text(json.dumps(metadata | {"shape": "x"}))
+    with pytest.raises(FileProblem, match="expected the shape of an array"):
+        check_zarr(tmp_path / "a.zarr")
+
+
+def test_ids_up_to_the_largest_are_counted(tmp_path: Path) -> None:
+    """Ids of 2³¹ − 1 and less become 1, 2, … in their order; small ones stay as they are."""
+    item = scene("a")
+    write_pairs(tmp_path / "set", [item])
+    large = np.where(item.labels > 0, 2**31 - 3 + item.labels.astype(np.int64), 0)
+    write_labels(tmp_path / "set" / "labels" / "a.tif", large)
+    np.testing.assert_array_equal(open_dataset(tmp_path / "set").load("a").labels, item.labels)
+    write_labels(tmp_path / "set" / "labels" / "a.tif", item.labels * 1000)
+    np.testing.assert_array_equal(open_dataset(tmp_path / "set").load("a").labels, item.labels * 1000)

@@ -3,6 +3,7 @@
 python benchmarks/trust.py --model somanet/model --output docs
 python benchmarks/trust.py --skip-movies --output docs         # tracks alone: a quarter of an hour
 python benchmarks/trust.py --worlds 4 --skip-tracks --skip-movies --output docs    # the second simulator's worlds
+python benchmarks/trust.py --only corrected --output docs      # speed, pauses, path, direction: other worlds
 python benchmarks/trust.py --draw --output docs                # only the page, from the tables of the last run
 
 Writes tracks.csv and movies.csv to the folder of --tables after each condition, and resumes from there when
@@ -32,6 +33,9 @@ from somanet.analysis.validation.conditions import (
     movie_factors,
     movie_intervals,
 )
+from somanet.analysis.validation.corrected import Condition as CorrectedCondition
+from somanet.analysis.validation.corrected import conditions as corrected_conditions
+from somanet.analysis.validation.corrected import corrected_markdown, score_corrected
 from somanet.analysis.validation.movies import network_masks, score_movies
 from somanet.analysis.validation.tracks import score_condition
 from somanet.analysis.validation.world_scores import at_interval, score_world, warning_rates, worlds_markdown
@@ -79,6 +83,21 @@ def score_worlds(path: Path, *, replicates: int, intervals_min: Sequence[float])
             print(f"{world.name}, {world.interval_min:g} min", flush=True)
 
 
+def score_numbers(path: Path, *, replicates: int) -> pd.DataFrame:
+    """Speed, pauses, path and direction in other worlds."""
+    parts = [pd.read_csv(path)] if path.exists() else []
+    done = {(row.factor, row.level, row.interval_min) for part in parts for row in part.itertuples()}
+
+    def waits(condition: CorrectedCondition) -> bool:
+        return (condition.part, condition.level, condition.world.interval_min) not in done
+
+    for condition in filter(waits, corrected_conditions()):
+        parts.append(score_corrected(condition, replicates=replicates))
+        write_table(path, pd.concat(parts, ignore_index=True))
+        print(f"{condition.part}: {condition.level}, {condition.world.interval_min:g} min", flush=True)
+    return pd.concat(parts, ignore_index=True)
+
+
 def main() -> None:
     """Score, draw and fill the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -92,14 +111,17 @@ def main() -> None:
     parser.add_argument("--skip-movies", action="store_true")
     parser.add_argument("--worlds", type=int, default=0, help="movies per world that nothing was tuned on; 0 for none")
     parser.add_argument("--world-intervals", type=float, nargs="+", default=list(CHECKED_AT_MIN), help="minutes")
+    parser.add_argument("--only", choices=["corrected"], help="one part, without tracks and movies")
     parser.add_argument("--draw", action="store_true", help="only draw from the existing tables")
     arguments = parser.parse_args()
-    tracks_csv, movies_csv, worlds_csv = (
-        arguments.tables / name for name in ("tracks.csv", "movies.csv", "worlds.csv")
+    tracks_csv, movies_csv, worlds_csv, corrected_csv = (
+        arguments.tables / f"{name}.csv" for name in ("tracks", "movies", "worlds", "corrected")
     )
-    if not (arguments.skip_tracks or arguments.draw):
+    if arguments.only and not arguments.draw:
+        score_numbers(corrected_csv, replicates=arguments.replicates)
+    if not (arguments.skip_tracks or arguments.draw or arguments.only):
         score_tracks(tracks_csv, replicates=arguments.replicates)
-    if not (arguments.skip_movies or arguments.draw):
+    if not (arguments.skip_movies or arguments.draw or arguments.only):
         segment = network_masks(arguments.model) if arguments.model else None
         base = replace(MovieCondition(), n_frames=arguments.frames)
         conditions = [*movie_intervals(base, intervals_min=MOVIE_INTERVALS_MIN), *movie_factors(base)]
@@ -120,6 +142,9 @@ def main() -> None:
             "robustness": tables.robustness_markdown(tracks),
             "donors": tables.donors_markdown(tracks),
         }
+    if corrected_csv.exists():
+        scores = pd.read_csv(corrected_csv)
+        filled |= {part: corrected_markdown(scores, part) for part in ("travel", "directed", "few")}
     if movies_csv.exists():
         movies = pd.read_csv(movies_csv, dtype={"movie": str})
         save_figure(figures.chain(movies), arguments.output / "images" / "trust_chain.png")

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from somanet.analysis.cohort.write import Question
     from somanet.analysis.movie import AnalysisNetworks, Options
     from somanet.analysis.source import MovieSource
+    from somanet.migration.intervals import Estimate
     from somanet.migration.measures import Measures
-    from somanet.migration.summary import Estimate
 
 
 def analyze(
@@ -237,9 +237,10 @@ def _print_summary(measures: Measures, folder: Path) -> None:
         ("frequency_corrected_per_h", "saltations per hour, corrected", ""),
         ("mean_length_corrected_um", "saltation length, corrected", " µm"),
         ("mobile_speed_corrected_um_per_h", "speed when mobile, corrected", " µm/h"),
-        ("average_speed_um_per_h", "average speed", " µm/h"),
+        ("average_speed_corrected_um_per_h", "average speed, corrected", " µm/h"),
+        ("rms_speed_1h_um_per_h", "net displacement in an hour", " µm/h"),
     ):
-        doubtful = not supported and name != "average_speed_um_per_h"
+        doubtful = not supported and name not in ("average_speed_corrected_um_per_h", "rms_speed_1h_um_per_h")
         _print_number(words, numbers[name], unit, remark="  not supported" if doubtful else "")
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
     n_events = measures.summary.n_events

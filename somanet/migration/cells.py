@@ -11,7 +11,7 @@ import pandas as pd
 
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import check_tracks
-from somanet.migration.direction import headings, straightness
+from somanet.migration.direction import axis_columns, headings, straightness, turn_sums
 from somanet.migration.drift import Drift, DriftSource, drift_of
 from somanet.migration.hmm import MotionModel, fit_motion_model, mobile_steps_by_model
 from somanet.migration.kinematics import Steps, over, slow_steps, steps_of
@@ -28,6 +28,7 @@ from somanet.migration.saltation import (
 )
 from somanet.migration.sampling import sampling_sums, true_jumps
 from somanet.migration.tables import MIGRATION
+from somanet.migration.travel import travel_sums
 
 MOST_HIDDEN = 0.1
 LEAST_MODEL_NOISE_UM = 0.01
@@ -69,6 +70,7 @@ def migration_of(
     detector: Literal["rule", "model"] = "rule",
     definition: Definition = USUAL,
     noise: Localisation | None = None,
+    axis_deg: float = 0.0,
 ) -> Migration:
     """Measure how the cells of one movie migrate.
 
@@ -80,6 +82,7 @@ def migration_of(
         detector: "rule" for the speed threshold, "model" for the hidden Markov model.
         definition: what a saltation is.
         noise: the localisation error if it has been measured before, as for the same movie with frames left out.
+        axis_deg: direction that velocities along and across, and the cosine of a cell's direction, are counted from.
 
     Raises:
         SomaNetError: a bad table, a σ that is not positive, or another detector.
@@ -91,7 +94,7 @@ def migration_of(
     steps = steps_of(still)
     noise = noise or noise_of(steps, sigma_um=sigma_um)
     slow = slow_steps(steps)
-    warnings = [*removed.warnings, *slow.warnings, *noise.warnings]
+    warnings = [*removed.warnings, *slow.warnings, *noise.warnings, *steps.warnings]
     mobile = np.zeros(len(steps), bool)
     threshold, decided_by = math.nan, ""
     resolution = Resolution(noise.step_sigma_um)
@@ -99,7 +102,7 @@ def migration_of(
         scale = noise.step_sigma_um if noise.given else float(np.fmax(slow.scale_um, noise.step_sigma_um))
         threshold = float(mobile_threshold(scale, interval_h=steps.interval_h, definition=definition))
         decided_by = definition.decided_by(scale, interval_h=steps.interval_h)
-        resolution = Resolution(noise.step_sigma_um, threshold * steps.interval_h, threshold * steps.interval_h)
+        resolution = Resolution(noise.step_sigma_um, *(threshold * steps.interval_h,) * 3)
         if detector == "model":
             model = fit_motion_model(steps, sigma_um=max(scale, LEAST_MODEL_NOISE_UM))
             mobile = mobile_steps_by_model(steps, model)
@@ -116,7 +119,7 @@ def migration_of(
     if definition.min_pause_h > 0:
         mobile = joined(steps, mobile, min_pause_h=definition.min_pause_h)
     found = saltations_of(steps, mobile, min_length_um=least_length(noise.sigma_um, definition=definition))
-    cells = cell_table(still, steps, found, resolution, definition=definition)
+    cells = cell_table(still, steps, found, resolution, definition=definition, axis_deg=axis_deg)
     return Migration(cells, found, steps, removed, noise, threshold, decided_by, tuple(warnings))
 
 
@@ -141,11 +144,13 @@ class Resolution:
         sigma_um: localisation noise per axis.
         mobile_step_um: length from which a step beside a jump is held to be motion; NaN without steps.
         rest_step_um: length up to which a step alone between two jumps is held to be rest; 0 if none is.
+        lone_step_um: length from which a step alone in a pause is held to be motion.
     """
 
     sigma_um: float
     mobile_step_um: float = math.nan
     rest_step_um: float = math.nan
+    lone_step_um: float = math.nan
 
     @classmethod
     def of_model(cls, model: MotionModel, *, interval_h: float) -> Resolution:
@@ -155,8 +160,18 @@ class Resolution:
         density = math.log(motion / rest)
         beside_jump = math.log((1 - model.start_chance) / (1 - model.stop_chance))
         alone = math.log(model.stop_chance * model.start_chance) - 2 * math.log(1 - model.stop_chance)
-        steps = [math.sqrt(max(2 * (density + odds) / (1 / rest - 1 / motion), 0.0)) for odds in (beside_jump, alone)]
-        return cls(model.sigma_um, steps[0], min(steps))
+        in_pause = 2 * math.log(1 - model.start_chance) - math.log(model.stop_chance * model.start_chance)
+        beside, between, lone = (
+            math.sqrt(max(2 * (density + odds) / (1 / rest - 1 / motion), 0.0))
+            for odds in (beside_jump, alone, in_pause)
+        )
+        return cls(model.sigma_um, beside, min(beside, between), lone)
+
+    @property
+    def false_motion(self) -> float:
+        """Chance that noise alone takes a step in a pause for motion."""
+        squared = (self.lone_step_um / self.sigma_um) ** 2 if self.sigma_um > 0 else math.inf
+        return math.exp(-squared / 4)
 
     @property
     def first_rest_step(self) -> int:
@@ -172,6 +187,7 @@ def cell_table(
     resolution: Resolution,
     *,
     definition: Definition = USUAL,
+    axis_deg: float = 0.0,
 ) -> pd.DataFrame:
     """One row per cell: :data:`somanet.migration.tables.MIGRATION`; undefined numbers are NaN.
 
@@ -188,6 +204,8 @@ def cell_table(
     duration = table["end_h"] - table["start_h"]
     cells = table.index
     table["frame_interval_h"] = steps.interval_h
+    table["even_frames"] = int(steps.even)
+    table["false_motion"] = resolution.false_motion
     long = definition.long_enough(duration.to_numpy(float), table["n_frames"].to_numpy(np.int64))
     table["long_enough"] = long.astype("int64")
 
@@ -205,6 +223,7 @@ def cell_table(
     )
     if definition.min_pause_h > steps.interval_h:
         table["n_rest_ends"] = 0.0
+    table = table.join(travel_sums(ordered, steps, saltations, cells=cells, sigma_um=resolution.sigma_um))
     table["path_um"] = total(step["um"], step["id"])
     table["net_um"] = np.hypot(ends["y_um"], ends["x_um"])
     table["average_speed_um_per_h"] = over(total(free["um"], free["id"]), observed)
@@ -213,6 +232,8 @@ def cell_table(
     table["straightness"] = straightness(steps).reindex(cells)
     heading = pd.Series(headings(ends.to_numpy(float)), index=cells)
     table["direction_deg"] = heading.where(table["net_um"] >= saltations.min_length_um)
+    turns = turn_sums(saltations.events, cells=cells, min_length_um=saltations.min_length_um)
+    table = table.join(axis_columns(table, axis_deg=axis_deg)).join(turns)
 
     events = saltations.events.assign(duration_h=saltations.events["end_h"] - saltations.events["start_h"])
     complete = events[events["censored"] == ""]

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
-from somanet.migration.kinematics import Bools, Floats, Ints, Steps
+from somanet.migration.intervals import Estimate, Resampling, not_estimated
+from somanet.migration.kinematics import Bools, Floats, Ints, Steps, over
 
 HALF_TURN = 180.0
 
@@ -27,6 +28,76 @@ def headings(displacement_yx: Floats) -> Floats:
 def relative_to(angles_deg: Floats, *, axis_deg: float) -> Floats:
     """Angles counted from the axis, in [-180, 180)."""
     return (np.asarray(angles_deg, np.float64) - axis_deg + HALF_TURN) % (2 * HALF_TURN) - HALF_TURN
+
+
+def axis_columns(cells: pd.DataFrame, *, axis_deg: float) -> pd.DataFrame:
+    """Velocity along and across the axis, and the cosine and sine of each cell's direction to it.
+
+    Args:
+        cells: with ``velocity_y_um_per_h``, ``velocity_x_um_per_h`` and ``direction_deg``.
+        axis_deg: direction, for example away from the explant, that angles are counted from.
+
+    Returns:
+        Columns of :data:`somanet.migration.tables.MIGRATION`; cosine and sine are 0 where ``n_headings`` is 0. Across
+        is a quarter turn further than along: down if the axis points to the right.
+    """
+    axis = np.radians(axis_deg)
+    y, x = cells["velocity_y_um_per_h"], cells["velocity_x_um_per_h"]
+    angle = np.radians(cells["direction_deg"]) - axis
+    return pd.DataFrame(
+        {
+            "axis_deg": float(axis_deg),
+            "velocity_along_um_per_h": x * np.cos(axis) + y * np.sin(axis),
+            "velocity_across_um_per_h": y * np.cos(axis) - x * np.sin(axis),
+            "n_headings": angle.notna().astype("int64"),
+            "heading_cosine": np.cos(angle).fillna(0.0),
+            "heading_sine": np.sin(angle).fillna(0.0),
+        },
+        index=cells.index,
+    )
+
+
+def turn_sums(events: pd.DataFrame, *, cells: pd.Index, min_length_um: float) -> pd.DataFrame:
+    """Sums over pairs of saltations in a row, with a pause seen between them: weights, and angles times weights.
+
+    A saltation's weight grows from 0 at the least length to 1 at twice of it: noise alone makes short ones, in any
+    direction.
+
+    Args:
+        events: :data:`somanet.migration.tables.SALTATION_EVENTS`, in order of cell and time.
+        cells: the rows.
+        min_length_um: the least length of an event.
+    """
+    before = events.shift()
+    pair = (events["track_id"] == before["track_id"]) & events["censored"].isin(["", "end"])
+    pair &= before["censored"].isin(["", "start"])
+    clear = (events["length_um"] / min_length_um - 1).clip(0.0, 1.0)
+    weight = (clear * clear.shift()).where(pair, 0.0)
+    turn = relative_to((events["direction_deg"] - before["direction_deg"]).to_numpy(float), axis_deg=0.0)
+    sums = pd.DataFrame({"turn_weight": weight, "weighted_turn_deg": weight * np.where(pair, np.abs(turn), 0.0)})
+    return sums.groupby(events["track_id"]).sum().reindex(cells, fill_value=0.0)
+
+
+def direction_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
+    """Velocity, direction and turning of weighted cells; (B,) each, NaN where undefined.
+
+    Velocity is net displacement over time of all cells together; directions count each cell once that moved further
+    than noise. The mean turn from a saltation to the next leaves out the shortest: see :func:`turn_sums`.
+    """
+
+    def total(values: pd.Series) -> Floats:
+        return np.asarray(weights @ values.fillna(0.0).to_numpy(np.float64), np.float64)
+
+    hours = cells["end_h"] - cells["start_h"]
+    cosine, sine = (over(total(cells[f"heading_{name}"]), total(cells["n_headings"])) for name in ("cosine", "sine"))
+    return {
+        "velocity_along_um_per_h": over(total(cells["velocity_along_um_per_h"] * hours), total(hours)),
+        "velocity_across_um_per_h": over(total(cells["velocity_across_um_per_h"] * hours), total(hours)),
+        "mean_cosine": cosine,
+        "resultant": np.minimum(np.hypot(cosine, sine), 1.0),
+        "mean_direction_deg": np.where(np.hypot(cosine, sine) > 0, np.degrees(np.arctan2(sine, cosine)), math.nan),
+        "mean_turn_deg": over(total(cells["weighted_turn_deg"]), total(cells["turn_weight"])),
+    }
 
 
 @dataclass(frozen=True)
@@ -101,20 +172,46 @@ def direction_autocorrelation(steps: Steps, *, max_lag: int, use: Bools | None =
         max_lag: longest lag in frames, at least 0.
         use: steps that count; all if None.
     """
+    cosines, pairs = _lagged_cosines(steps, max_lag=max_lag, use=use)
+    total = pairs.sum(axis=0, dtype=np.int64)
+    correlation = over(cosines.sum(axis=0), total)
+    return Autocorrelation(np.arange(max_lag + 1, dtype=np.float64) * steps.interval_h, correlation, total)
+
+
+def autocorrelation_estimates(steps: Steps, *, max_lag: int, use: Bools, resamples: int, seed: int) -> list[Estimate]:
+    """The correlation at each lag with its interval, over cells that have used steps."""
+    cosines, pairs = _lagged_cosines(steps, max_lag=max_lag, use=use)
+    cell = pairs[:, 0] > 0
+    cosines, pairs = cosines[cell], pairs[cell]
+    sets = Resampling.of(np.arange(len(pairs)), level="cell", resamples=resamples, seed=seed)
+    values = over(cosines.sum(axis=0), pairs.sum(axis=0))
+    drawn = over(sets.weights @ cosines, sets.weights @ pairs)
+    exact = Estimate(1.0, 1.0, 1.0)  # a direction agrees with itself
+    return [exact] + [
+        sets.interval(float(value), drawn[:, lag], scale="cosine")
+        if np.isfinite(value)
+        else not_estimated(math.nan, "there are no pairs of mobile steps so far apart")
+        for lag, value in enumerate(values)
+        if lag
+    ]
+
+
+def _lagged_cosines(steps: Steps, *, max_lag: int, use: Bools | None) -> tuple[Floats, Ints]:
+    """(cells, lags) summed cosines between the directions of two steps, and the number of pairs."""
     if max_lag < 0:
         raise SomaNetError(f"The longest lag must be 0 or more frames, found {max_lag}.")
     moved = steps.displacement_yx_um
     length = np.hypot(moved[:, 0], moved[:, 1])
     counts = ~steps.gap & (length > 0) & (True if use is None else use)
     unit = np.divide(moved, length[:, None], out=np.zeros_like(moved), where=counts[:, None])
-    correlation, pairs = np.full(max_lag + 1, math.nan), np.zeros(max_lag + 1, np.int64)
+    ids, row = np.unique(steps.track_id, return_inverse=True)
+    cosines, pairs = np.zeros((ids.size, max_lag + 1)), np.zeros((ids.size, max_lag + 1), np.int64)
     for lag in range(min(max_lag + 1, len(steps))):
         a, b = slice(0, len(steps) - lag), slice(lag, None)
         both = counts[a] & counts[b] & (steps.segment[a] == steps.segment[b])
-        pairs[lag] = both.sum()
-        if pairs[lag]:
-            correlation[lag] = float((unit[a][both] * unit[b][both]).sum() / pairs[lag])
-    return Autocorrelation(np.arange(max_lag + 1, dtype=np.float64) * steps.interval_h, correlation, pairs)
+        pairs[:, lag] = np.bincount(row[a][both], minlength=ids.size)
+        cosines[:, lag] = np.bincount(row[a][both], (unit[a][both] * unit[b][both]).sum(axis=1), minlength=ids.size)
+    return cosines, pairs
 
 
 def straightness(steps: Steps) -> pd.Series:

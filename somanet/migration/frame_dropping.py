@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from somanet.migration.intervals import Estimate
 from somanet.migration.kinematics import Floats
-from somanet.migration.summary import Estimate, pooled_numbers
+from somanet.migration.summary import pooled_numbers
 
 NAMES = ("frequency_corrected_per_h", "mean_length_corrected_um")
 FACTORS = (2, 3)

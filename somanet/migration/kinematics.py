@@ -21,6 +21,11 @@ NOISE_STEPS = 3 * math.sqrt(2)
 """A step beyond this many σ is motion: noise alone exceeds it in exp(-4.5) = 1.1 % of steps."""
 FEWEST_SLOW_STEPS = 50
 """With n steps their scale is known to about ± 72 %/√n: 10 % at 50."""
+LONGEST_STEP = 1.5
+"""A step that lasts longer than this many frame intervals is a gap: a frame is missing, whatever its number."""
+LEAST_STEP = 0.75
+"""A movie with steps shorter than this many of its intervals has more than one frame interval."""
+MOST_ODD_STEPS = 0.05
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,10 @@ class Steps:
         frame: frame at the step's start.
         start_h, end_h: its times.
         start_yx_um, end_yx_um: (N, 2) its places.
-        gap: frames are missing within the step; its path is unknown and its time is not observed.
+        gap: frames are missing within the step, by their numbers or as it lasts more than 1.5 intervals; its path is
+            unknown and its time is not observed.
         segment: number of the gap-free stretch of one track that the step belongs to; a gap has its own.
+        odd_share: share of the steps from frame to frame that last less than 0.75 or more than 1.5 intervals.
     """
 
     track_id: Ints
@@ -44,6 +51,7 @@ class Steps:
     end_yx_um: Floats
     gap: Bools
     segment: Ints
+    odd_share: float = 0.0
 
     def __len__(self) -> int:
         return len(self.track_id)
@@ -73,6 +81,24 @@ class Steps:
         """The movie's frame interval: median Δt of gap-free steps; NaN without any."""
         return float(np.median(self.duration_h[~self.gap])) if (~self.gap).any() else math.nan
 
+    @property
+    def even(self) -> bool:
+        """Whether one frame interval describes the steps, as the correction for it needs."""
+        return self.odd_share <= MOST_ODD_STEPS
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """About steps of unequal duration, in words."""
+        if self.even:
+            return ()
+        low, high = (60 * float(extreme) for extreme in (self.duration_h.min(), self.duration_h.max()))
+        text = (
+            f"{100 * self.odd_share:.0f} % of the steps are longer or shorter than the frame interval of "
+            f"{60 * self.interval_h:.3g} min ({low:.3g} to {high:.3g} min): thresholds are those of each step, but "
+            "numbers corrected for the frame interval are not estimated. Analyse stretches of one interval as movies."
+        )
+        return (text,)
+
 
 def over(numerator: Numbers, denominator: Numbers) -> Numbers:
     """A quotient that is NaN where it is undefined, never 0; of two arrays, or of two columns of one table."""
@@ -93,7 +119,12 @@ def steps_of(tracks: pd.DataFrame) -> Steps:
     time, place = ordered["t_h"].to_numpy(np.float64), ordered[["y_um", "x_um"]].to_numpy(np.float64)
     first = np.flatnonzero(track[1:] == track[:-1])
     then = first + 1
-    gap = frame[then] - frame[first] > 1
+    missing = frame[then] - frame[first] > 1
+    duration = time[then] - time[first]
+    relative = duration[~missing] / (np.median(duration[~missing]) if (~missing).any() else math.nan)
+    odd = (relative > LONGEST_STEP) | (relative < LEAST_STEP)
+    gap = missing.copy()
+    gap[~missing] = relative > LONGEST_STEP
     new = np.ones(len(first), bool)
     new[1:] = (track[first][1:] != track[first][:-1]) | gap[1:] | gap[:-1]
     return Steps(
@@ -105,6 +136,7 @@ def steps_of(tracks: pd.DataFrame) -> Steps:
         end_yx_um=place[then],
         gap=gap,
         segment=np.cumsum(new) - 1,
+        odd_share=float(odd.mean()) if odd.size else 0.0,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,13 +11,20 @@ import pandas as pd
 
 from somanet.core.errors import SomaNetError
 from somanet.migration.cells import Migration, migration_of, noise_of
-from somanet.migration.direction import Autocorrelation, Direction, direction_autocorrelation, direction_of
+from somanet.migration.direction import (
+    Autocorrelation,
+    Direction,
+    autocorrelation_estimates,
+    direction_autocorrelation,
+    direction_of,
+)
 from somanet.migration.drift import DriftSource, drift_of
 from somanet.migration.exchanges import n_exchanges
 from somanet.migration.frame_dropping import Thinned, frame_dropping
+from somanet.migration.intervals import Estimate, Resampling
 from somanet.migration.kinematics import steps_of
 from somanet.migration.motion_modes import Modes, modes_of
-from somanet.migration.msd import Msd, PersistentWalk, fit_persistent_walk, msd_of
+from somanet.migration.msd import CellMsd, Msd, PersistentWalk, cell_msd_of, fit_persistent_walk, walk_estimates
 from somanet.migration.noise import RESAMPLES, Localisation
 from somanet.migration.saltation import USUAL, Definition
 from somanet.migration.summary import Summary, long_enough, summarize
@@ -25,6 +33,7 @@ from somanet.migration.support import Support, support_of
 LONGEST_AUTOCORRELATION_H = 4.0
 Detector = Literal["rule", "model"]
 DETECTORS: tuple[Detector, Detector] = ("rule", "model")
+CURVE_RESAMPLES = 500
 
 
 @dataclass(frozen=True)
@@ -43,8 +52,11 @@ class Measures:
         support: whether the data support saltations per hour, and why not.
         definition: what a saltation is.
         autocorrelation: of the direction of mobile steps; None where no step is mobile.
+        autocorrelation_intervals: at each of its lags.
         msd: mean squared displacement.
+        msd_intervals: at each of its lags.
         walk: the persistent random walk fitted to it; None where there are too few lags.
+        walk_intervals: its speed and persistence; empty without a walk.
         axis_deg: the axis that directions are counted from: 0 = +x, 90 = +y (down).
         warnings: all of them, each once.
     """
@@ -61,8 +73,11 @@ class Measures:
     support: Support
     definition: Definition
     autocorrelation: Autocorrelation | None
+    autocorrelation_intervals: Sequence[Estimate]
     msd: Msd
+    msd_intervals: Sequence[Estimate]
     walk: PersistentWalk | None
+    walk_intervals: Mapping[str, Estimate]
     axis_deg: float
     warnings: tuple[str, ...]
 
@@ -95,7 +110,9 @@ def measure_movie(
     steps = steps_of(still)
     noise = noise_of(steps, sigma_um=sigma_um, resamples=RESAMPLES, seed=seed)
     rule, model = (
-        migration_of(tracks, drift=drift, stage=stage, detector=detector, definition=definition, noise=noise)
+        migration_of(
+            tracks, drift=drift, stage=stage, detector=detector, definition=definition, noise=noise, axis_deg=axis_deg
+        )
         for detector in DETECTORS
     )
     summary, model_summary = (summarize(found.cells, seed=seed) for found in (rule, model))
@@ -105,8 +122,12 @@ def measure_movie(
     )
     modes = modes_of(steps, sigma_um=noise.sigma_um, error_kept=noise.error_kept)
     support = support_of(modes, thinned, summary, model_summary, n_exchanges(steps))
-    msd = msd_of(still)
-    walk = _walk(msd, rule.noise.sigma_um)
+    curves = cell_msd_of(still)
+    cells = np.arange(len(curves.n_pairs))
+    sets = Resampling.of(cells, level="cell", resamples=CURVE_RESAMPLES, seed=seed)
+    msd, known_um = curves.pooled(), rule.noise.sigma_um if rule.noise.sigma_um > 0 else None
+    walk = _walk(msd, known_um)
+    correlation, correlation_intervals = _autocorrelation(rule, seed=seed)
     warnings = [*support.warnings, *rule.warnings, *model.warnings, *summary.warnings, *(walk.warnings if walk else ())]
     return Measures(
         migration=rule,
@@ -120,9 +141,12 @@ def measure_movie(
         model_thinned=model_thinned,
         support=support,
         definition=definition,
-        autocorrelation=_autocorrelation(rule),
+        autocorrelation=correlation,
+        autocorrelation_intervals=correlation_intervals,
         msd=msd,
+        msd_intervals=_msd_intervals(curves, msd, sets),
         walk=walk,
+        walk_intervals=walk_estimates(curves, walk, sets, sigma_um=known_um) if walk else {},
         axis_deg=axis_deg,
         warnings=tuple(dict.fromkeys(warnings)),
     )
@@ -137,20 +161,28 @@ def _thinned(
     return frame_dropping(still, found.cells, measure, seed=seed)
 
 
-def _walk(msd: Msd, sigma_um: float) -> PersistentWalk | None:
+def _walk(msd: Msd, sigma_um: float | None) -> PersistentWalk | None:
     try:
-        return fit_persistent_walk(msd, sigma_um=sigma_um if sigma_um > 0 else None)
+        return fit_persistent_walk(msd, sigma_um=sigma_um)
     except SomaNetError:  # too few lags, which a short movie has
         return None
 
 
-def _autocorrelation(found: Migration) -> Autocorrelation | None:
+def _msd_intervals(curves: CellMsd, msd: Msd, sets: Resampling) -> list[Estimate]:
+    drawn = curves.curves(sets.weights)
+    return [
+        sets.interval(float(value), drawn[:, lag], scale="positive") for lag, value in enumerate(msd.msd_um2.tolist())
+    ]
+
+
+def _autocorrelation(found: Migration, *, seed: int) -> tuple[Autocorrelation | None, list[Estimate]]:
     steps = found.steps
     if not (~steps.gap).any():
-        return None
+        return None, []
     mobile = (steps.speed_um_per_h > found.threshold_um_per_h) & ~steps.gap
     if not mobile.any():
-        return None
+        return None, []
     lags = round(LONGEST_AUTOCORRELATION_H / steps.interval_h)
     longest = int(np.clip(lags, 1, max(1, int(np.ptp(steps.frame)))))
-    return direction_autocorrelation(steps, max_lag=longest, use=mobile)
+    intervals = autocorrelation_estimates(steps, max_lag=longest, use=mobile, resamples=CURVE_RESAMPLES, seed=seed)
+    return direction_autocorrelation(steps, max_lag=longest, use=mobile), intervals

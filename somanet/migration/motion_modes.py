@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from somanet.migration.intervals import Estimate
 from somanet.migration.kinematics import Floats, Steps
 from somanet.migration.markov import Grid, Posterior, forward_backward
 from somanet.migration.noise import REST_UM_PER_H, RUN_UM_PER_H
-from somanet.migration.summary import Estimate
 
 REST, CREEP, RUN = "rest", "creep", "run"
 STATES = (REST, CREEP, RUN)

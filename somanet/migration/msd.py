@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import least_squares
 
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import check_tracks
-from somanet.migration.kinematics import Floats, Ints, steps_of
+from somanet.migration.intervals import Estimate, Resampling, not_estimated
+from somanet.migration.kinematics import Floats, Ints, over, steps_of
 
 LONGEST_LAG_SHARE = 4
 """Lags up to a quarter of the movie: beyond, few and overlapping pairs make the curve wander (Saxton 1997)."""
-TINY = 1e-12
+SEARCH_POINTS = 33
+SEARCHED = 1e-4
+"""Relative precision to which the persistence time is searched for."""
+MOST_UNRESOLVED = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,34 @@ class Msd:
     n_pairs: Ints
 
 
-def msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> Msd:
-    """Mean squared displacement; pairs across a gap count, as both their positions are known.
+@dataclass(frozen=True)
+class CellMsd:
+    """What the mean squared displacement of any set of cells is computed from.
+
+    Attributes:
+        lag_h: (K,) mean time between the positions of a pair; of frames at equal times whole intervals.
+        squared_um2: (cells, K) summed squared displacements.
+        n_pairs: (cells, K) pairs of positions.
+    """
+
+    lag_h: Floats
+    squared_um2: Floats
+    n_pairs: Ints
+
+    def curves(self, weights: Floats) -> Floats:
+        """(B, K) curves of cells that count as often as (B, cells) weights say; NaN without pairs."""
+        return over(weights @ self.squared_um2, weights @ self.n_pairs)
+
+    def pooled(self) -> Msd:
+        """The curve of all cells."""
+        curve = self.curves(np.ones((1, len(self.n_pairs))))[0]
+        return Msd(self.lag_h, curve, self.n_pairs.sum(axis=0, dtype=np.int64))
+
+
+def cell_msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> CellMsd:
+    """Squared displacements of each cell; pairs across a gap count, as both their positions are known.
+
+    Lags are counted in frames, and stand at the mean time between the positions, which frames at unequal times need.
 
     Args:
         tracks: :data:`somanet.core.schema.TRACKS` of one movie, drift removed: drift adds its square times τ².
@@ -47,22 +76,29 @@ def msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> Msd:
         raise SomaNetError(f"The longest lag must be at least 1 frame, found {max_lag}.")
     interval = steps_of(tracks).interval_h
     if math.isnan(interval):
-        return Msd(np.empty(0), np.empty(0), np.empty(0, np.int64))
+        return CellMsd(np.empty(0), np.empty((0, 0)), np.empty((0, 0), np.int64))
     ordered = check_tracks(tracks, "The tracks")
     frame = ordered["frame"].to_numpy(np.int64)
     row = np.unique(ordered["track_id"], return_inverse=True)[1]
-    n_frames = int(np.ptp(frame)) + 1
-    place = np.full((row.max() + 1, n_frames, 2), math.nan)
-    place[row, frame - frame.min()] = ordered[["y_um", "x_um"]].to_numpy(float)
+    n_cells, n_frames = int(row.max()) + 1, int(np.ptp(frame)) + 1
+    seen = np.full((n_cells, n_frames, 3), math.nan)
+    seen[row, frame - frame.min()] = ordered[["y_um", "x_um", "t_h"]].to_numpy(float)
     longest = min(n_frames - 1, max(1, n_frames // LONGEST_LAG_SHARE) if max_lag is None else max_lag)
-    msd, pairs = np.full(longest, math.nan), np.zeros(longest, np.int64)
+    lag_h = np.arange(1, longest + 1, dtype=np.float64) * interval
+    squared, pairs = np.zeros((n_cells, longest)), np.zeros((n_cells, longest), np.int64)
     for lag in range(1, longest + 1):
-        squared = ((place[:, lag:] - place[:, :-lag]) ** 2).sum(axis=2)
-        seen = ~np.isnan(squared)
-        pairs[lag - 1] = seen.sum()
-        if pairs[lag - 1]:
-            msd[lag - 1] = squared[seen].mean()
-    return Msd(np.arange(1, longest + 1, dtype=np.float64) * interval, msd, pairs)
+        moved = seen[:, lag:] - seen[:, :-lag]
+        known = ~np.isnan(moved[..., 2])
+        pairs[:, lag - 1] = known.sum(axis=1)
+        squared[:, lag - 1] = np.nansum(moved[..., 0] ** 2 + moved[..., 1] ** 2, axis=1)
+        if known.any() and not np.allclose(moved[..., 2][known], lag * interval, rtol=1e-6):
+            lag_h[lag - 1] = moved[..., 2][known].mean()
+    return CellMsd(lag_h, squared, pairs)
+
+
+def msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> Msd:
+    """Mean squared displacement of all cells: :func:`cell_msd_of`, pooled."""
+    return cell_msd_of(tracks, max_lag=max_lag).pooled()
 
 
 @dataclass(frozen=True)
@@ -87,16 +123,23 @@ class PersistentWalk:
 
 
 def _furth(lag_h: Floats, speed: float, persistence: float, sigma: float) -> Floats:
+    return np.asarray(speed**2 * _shape(lag_h, np.full_like(lag_h, persistence)) + 4 * sigma**2, np.float64)
+
+
+def _shape(lag_h: Floats, persistence: Floats) -> Floats:
+    """2P(τ - P(1 - exp(-τ/P))), the curve of unit speed without noise."""
     x = lag_h / persistence
     # x + expm1(-x) cancels for small x; its series does not.
     turned = np.where(x < 1e-4, x**2 / 2 - x**3 / 6, x + np.expm1(-x))
-    return np.asarray(2 * speed**2 * persistence**2 * turned + 4 * sigma**2, np.float64)
+    return np.asarray(2 * persistence**2 * turned, np.float64)
 
 
 def fit_persistent_walk(msd: Msd, *, sigma_um: float | None = None) -> PersistentWalk:
-    """Fit the persistent random walk, each lag weighted by its relative error, √pairs.
+    """Fit the persistent random walk by least squares of relative errors.
 
-    Saltating cells are no persistent walkers: S mixes pauses and jumps, P is about the length of a jump.
+    The relative variance of a lag of k frames is about as k over its pairs, as overlapping pairs share their path (Qian
+    1991). For a given persistence the curve is linear in S² and 4σ², so only the persistence is searched for. Saltating
+    cells are no persistent walkers: S mixes pauses and jumps, P is about the length of a jump.
 
     Args:
         msd: the measured curve.
@@ -106,28 +149,18 @@ def fit_persistent_walk(msd: Msd, *, sigma_um: float | None = None) -> Persisten
         SomaNetError: fewer lags with pairs and motion than unknowns.
     """
     good = (msd.n_pairs > 0) & (np.nan_to_num(msd.msd_um2) > 0)
-    lag, seen, weight = msd.lag_h[good], msd.msd_um2[good], np.sqrt(msd.n_pairs[good])
+    lag, curve = msd.lag_h[good], msd.msd_um2[good]
     unknown = 2 if sigma_um is not None else 3
     if lag.size < unknown:
         raise SomaNetError(
             f"The persistent walk has {unknown} unknowns, but the MSD has {lag.size} usable lags. "
             "Use longer tracks, or longer lags."
         )
-    weight = weight / weight.max()
-
-    def walk(parameters: Floats) -> tuple[float, float, float]:
-        speed, persistence = np.exp(parameters[:2])
-        return float(speed), float(persistence), float(np.exp(parameters[2])) if sigma_um is None else sigma_um
-
-    def misfit(parameters: Floats) -> Floats:
-        curve = _furth(lag, *walk(parameters)) + TINY
-        return np.asarray((np.log(curve) - np.log(seen)) * weight, np.float64)
-
-    start = [math.log(math.sqrt(seen[0]) / lag[0]), math.log(lag[lag.size // 2]), math.log(math.sqrt(seen[0] / 8))]
-    low, high = np.log([1e-6, lag[0] * 1e-2, 1e-6]), np.log([1e6, lag[-1] * 1e2, 1e6])
-    fitted = least_squares(misfit, np.clip(start, low, high)[:unknown], bounds=(low[:unknown], high[:unknown]))
-    speed, persistence, sigma = walk(fitted.x)
+    weight = msd.n_pairs[good] / (np.arange(1, good.size + 1)[good] * curve**2)
+    speed, persistence, sigma = (float(v[0]) for v in _fit(lag, curve[None], weight, sigma_um))
     warnings = []
+    if math.isnan(speed):
+        warnings.append("The mean squared displacement is not above the noise: there is no persistent walk to fit.")
     if persistence < lag[0]:
         warnings.append(
             f"The persistence time is shorter than the shortest lag ({lag[0]:.2g} h): only S²P = "
@@ -136,3 +169,71 @@ def fit_persistent_walk(msd: Msd, *, sigma_um: float | None = None) -> Persisten
     if persistence > lag[-1]:
         warnings.append(f"The persistence time is longer than the longest lag ({lag[-1]:.2g} h): it is not known.")
     return PersistentWalk(speed, persistence, sigma, tuple(warnings))
+
+
+def walk_estimates(
+    cells: CellMsd, walk: PersistentWalk, sets: Resampling, *, sigma_um: float | None = None
+) -> dict[str, Estimate]:
+    """Speed and persistence of a fitted walk with intervals, refitted to each set of cells.
+
+    Args:
+        cells: what the walk was fitted to, pooled.
+        walk: by :func:`fit_persistent_walk`.
+        sets: of these cells.
+        sigma_um: the noise that the walk was fitted with.
+    """
+    values = {"speed_um_per_h": walk.speed_um_per_h, "persistence_h": walk.persistence_h}
+    if walk.warnings:
+        return {name: not_estimated(value, walk.warnings[0]) for name, value in values.items()}
+    pooled = cells.pooled()
+    good = (pooled.n_pairs > 0) & (np.nan_to_num(pooled.msd_um2) > 0)
+    lag, curve = pooled.lag_h[good], pooled.msd_um2[good]
+    weight = pooled.n_pairs[good] / (np.arange(1, good.size + 1)[good] * curve**2)
+    curves = cells.curves(sets.weights)[:, good]
+    fitted = dict(zip(values, _fit(lag, curves, weight, sigma_um)[:2], strict=True))
+    found = {name: sets.interval(value, fitted[name], scale="positive") for name, value in values.items()}
+    unresolved = "in many resamples the persistence time is shorter than the shortest lag or longer than the longest"
+    resolved = (fitted["persistence_h"] >= lag[0]) & (fitted["persistence_h"] <= lag[-1])
+    if len(curves) and resolved.mean() < 1 - MOST_UNRESOLVED:
+        return {name: not_estimated(value, unresolved) for name, value in values.items()}
+    return found
+
+
+def _fit(lag_h: Floats, curves: Floats, weight: Floats, sigma_um: float | None) -> tuple[Floats, Floats, Floats]:
+    """Speed, persistence and noise (B,) each of (B, K) curves; NaN where a curve is not above the noise."""
+    low, high = math.log(lag_h[0] * 1e-2), math.log(lag_h[-1] * 1e2)
+    centre, half = np.full(len(curves), (low + high) / 2), (high - low) / 2
+    best = (np.full(len(curves), math.nan),) * 3
+    while half > SEARCHED:
+        tried = np.clip(centre[:, None] + np.linspace(-half, half, SEARCH_POINTS), low, high)
+        squared_speed, noise, misfit = _linear(lag_h, curves, weight, sigma_um, np.exp(tried))
+        chosen = np.nanargmin(np.where(np.isnan(misfit), math.inf, misfit), axis=1)
+        rows = np.arange(len(curves))
+        centre = tried[rows, chosen]
+        best = np.sqrt(squared_speed[rows, chosen]), np.exp(centre), np.sqrt(noise[rows, chosen]) / 2
+        half *= 4 / SEARCH_POINTS
+    return best
+
+
+def _linear(
+    lag_h: Floats, curves: Floats, weight: Floats, sigma_um: float | None, persistence: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Best S² and 4σ² at (B, G) persistence times, and their misfits; S² is NaN where it is not positive."""
+    shape = _shape(lag_h, persistence[..., None])
+
+    def mean(values: Floats) -> Floats:
+        return np.asarray((values * weight).sum(axis=-1) / weight.sum(), np.float64)
+
+    seen = np.broadcast_to(curves[:, None, :], shape.shape)
+    if sigma_um is None:
+        spread = mean(shape**2) - mean(shape) ** 2
+        slope = (mean(shape * seen) - mean(shape) * mean(seen)) / np.where(spread > 0, spread, math.nan)
+        noise = mean(seen) - slope * mean(shape)
+        # Noise is not negative; without it the curve goes through the origin.
+        slope = np.where(noise < 0, mean(shape * seen) / mean(shape**2), slope)
+        noise = np.maximum(noise, 0.0)
+    else:
+        noise = np.full(persistence.shape, 4 * sigma_um**2)
+        slope = mean(shape * (seen - noise[..., None])) / mean(shape**2)
+    slope = np.where(slope > 0, slope, math.nan)
+    return slope, noise, mean((seen - slope[..., None] * shape - noise[..., None]) ** 2)

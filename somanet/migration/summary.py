@@ -10,13 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import check_columns
+from somanet.migration.direction import direction_numbers
+from somanet.migration.intervals import Estimate, Resampling, Scale, not_estimated
 from somanet.migration.kinematics import over
 from somanet.migration.sampling import true_jumps
 from somanet.migration.tables import MIGRATION
+from somanet.migration.travel import (
+    COARSE_ERROR,
+    CUT_ERROR,
+    SLOWEST_ENDS,
+    SPEED_ERROR,
+    frames_per_jump,
+    speed_estimates,
+    travel_numbers,
+)
 
 Floats = NDArray[np.float64]
 
@@ -25,8 +35,15 @@ RESAMPLES = 2000
 LONGEST_INTERVAL_H = 10 / 60
 FEWEST_EVENTS = 20
 FEWEST_DONORS = 3
-MOST_UNDEFINED = 0.05
 MOST_CUT = 0.5
+MOST_FALSE_MOTION = 0.03
+LEAST_OF_NOISE = 0.25
+"""Squared displacement over that of noise from which it is motion."""
+NOISE_ERROR = 0.05
+"""Relative error of σ, whose square is taken off."""
+NOISY = "noise alone makes steps in pauses mobile, which adds distance: use a longer frame interval or a sharper image"
+UNEVEN = "frames are at unequal times, and the correction needs one frame interval"
+NO_CELLS = "no cell is observed long enough"
 UNITS = {
     "frequency_per_h": "1/h",
     "frequency_corrected_per_h": "1/h",
@@ -36,26 +53,67 @@ UNITS = {
     "mobile_speed_um_per_h": "µm/h",
     "mobile_speed_corrected_um_per_h": "µm/h",
     "mean_pause_h": "h",
+    "mean_pause_corrected_h": "h",
     "pause_fraction": "",
+    "pause_fraction_corrected": "",
     "average_speed_um_per_h": "µm/h",
+    "average_speed_corrected_um_per_h": "µm/h",
+    "rms_speed_1h_um_per_h": "µm/h",
     "straightness": "",
+    "straightness_corrected": "",
+    "velocity_along_um_per_h": "µm/h",
+    "velocity_across_um_per_h": "µm/h",
+    "mean_cosine": "",
+    "resultant": "",
+    "mean_direction_deg": "°",
+    "mean_turn_deg": "°",
     "saltating_share": "",
 }
 """The numbers of a summary, in order, and their units."""
-SHARES = ("pause_fraction", "straightness", "saltating_share")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its 95 % interval; NaN where undefined."""
-
-    value: float
-    low: float
-    high: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON: undefined ones are None."""
-        return {"value": _json(self.value), "interval95": [_json(self.low), _json(self.high)]}
+SCALES: Mapping[str, Scale] = {
+    **{name: "positive" for name in UNITS if name not in ("resultant", "mean_direction_deg", "saltating_share")},
+    **dict.fromkeys(("pause_fraction", "pause_fraction_corrected", "straightness", "straightness_corrected"), "share"),
+    **dict.fromkeys(("velocity_along_um_per_h", "velocity_across_um_per_h"), "signed"),
+    "mean_cosine": "cosine",
+    "mean_turn_deg": "half turn",
+}
+"""Range of each number that has one; R, the mean direction and the share of cells have intervals of their own."""
+NEEDS_EVEN_FRAMES = (
+    "frequency_corrected_per_h",
+    "mean_length_corrected_um",
+    "mobile_speed_corrected_um_per_h",
+    "mean_pause_corrected_h",
+    "pause_fraction_corrected",
+    "rms_speed_1h_um_per_h",
+)
+NEEDS_QUIET_PAUSES = (
+    "mobile_speed_corrected_um_per_h",
+    "mean_pause_corrected_h",
+    "pause_fraction_corrected",
+    "average_speed_corrected_um_per_h",
+    "straightness_corrected",
+    "mean_turn_deg",
+)
+NOT_SEEN: Mapping[str, str] = {
+    **dict.fromkeys(UNITS, "no cell is observed long enough"),
+    "frequency_corrected_per_h": "pauses are hardly longer than the frame interval, or no time is observed",
+    "mean_length_um": "no saltation is seen from start to end",
+    "mean_length_corrected_um": "no saltation is seen from start to end, or pauses are shorter than frames",
+    "mean_duration_h": "no saltation is seen from start to end",
+    "mobile_speed_um_per_h": "no saltation is seen from start to end",
+    "mobile_speed_corrected_um_per_h": "no saltation is seen from start to end, or it is lost in noise",
+    "mean_pause_h": "no saltation is seen",
+    "mean_pause_corrected_h": "no saltation is seen from start to end, or pauses are hardly longer than frames",
+    "pause_fraction_corrected": "no saltation is seen from start to end, or pauses are hardly longer than frames",
+    "rms_speed_1h_um_per_h": "no cell moves further than noise in an hour, or frames are more than an hour apart",
+    "straightness": "no cell moves",
+    "straightness_corrected": "no saltation is seen",
+    "mean_cosine": "no cell moves further than noise",
+    "resultant": "no cell moves further than noise",
+    "mean_direction_deg": "no cell moves further than noise",
+    "mean_turn_deg": "no cell makes two saltations in a row",
+}
+"""Why a number is undefined."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +145,6 @@ class Summary:
         return {"numbers": numbers, "intervals_over": self.level, **counts, "warnings": list(self.warnings)}
 
 
-def _json(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
 def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
     """The numbers of :data:`UNITS` of weighted cells: ratios of sums, so that long tracks count for their length.
 
@@ -101,7 +155,7 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
         weights: (B, cells) how often each cell counts in each of B sets.
 
     Returns:
-        (B,) for each number; NaN where undefined.
+        (B,) for each number; NaN where undefined, or not supported by the movies.
     """
 
     def total(values: pd.Series | Floats) -> Floats:
@@ -111,7 +165,7 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
     paused = (cells["observed_h"] - cells["mobile_h"]).where(cells["n_saltations"] > 0, 0.0)
     jumps = true_jumps(cells, weights)
     known = cells["straightness"].notna()
-    return {
+    numbers = {
         "frequency_per_h": over(n, observed),
         "frequency_corrected_per_h": over(jumps.started, total(cells["exposed_h"])),
         "mean_length_um": over(total(cells["complete_um"]), total(cells["n_complete"])),
@@ -125,8 +179,18 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
             total((cells["average_speed_um_per_h"] * cells["observed_h"]).fillna(0.0)), observed
         ),
         "straightness": over(total(cells["straightness"].fillna(0.0)), total(known)),
+        **travel_numbers(cells, weights, jumps),
+        **direction_numbers(cells, weights),
         "saltating_share": over(total(cells["n_saltations"] > 0), total(pd.Series(1.0, index=cells.index))),
     }
+    numbers |= dict.fromkeys(unsupported(cells), np.full(len(weights), math.nan))
+    return {name: numbers[name] for name in UNITS}
+
+
+def unsupported(cells: pd.DataFrame) -> dict[str, str]:
+    """Numbers that these cells' movies do not support, and why; :func:`pooled_numbers` leaves them undefined."""
+    found = dict.fromkeys(NEEDS_QUIET_PAUSES, NOISY) if (cells["false_motion"] > MOST_FALSE_MOTION).any() else {}
+    return found | (dict.fromkeys(NEEDS_EVEN_FRAMES, UNEVEN) if (cells["even_frames"] == 0).any() else {})
 
 
 def long_enough(cells: pd.DataFrame) -> pd.DataFrame:
@@ -158,14 +222,9 @@ def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES)
     """
     used = long_enough(cells)
     level, unit, counts, warnings = _units(used)
-    n_units = int(unit.max(initial=-1)) + 1
-    value = {name: float(v[0]) for name, v in pooled_numbers(used, np.ones((1, len(used)))).items()}
-    numbers = {name: Estimate(v, math.nan, math.nan) for name, v in value.items()}
-    if n_units >= 2:
-        drawn = np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), size=resamples)
-        resampled = pooled_numbers(used, drawn[:, unit].astype(np.float64))
-        reach = float(stats.t.ppf(0.975, n_units - 1)) * math.sqrt(n_units / (n_units - 1))
-        numbers = {name: _estimate(name, v, resampled[name], reach) for name, v in value.items()}
+    sets = Resampling.of(unit, level=level, resamples=resamples, seed=seed)
+    values = {name: float(v[0]) for name, v in pooled_numbers(used, np.ones((1, len(used)))).items()}
+    numbers = _estimates(values, pooled_numbers(used, sets.weights), sets, used)
     n_short = len(cells) - len(used)
     return Summary(
         numbers=numbers,
@@ -179,12 +238,60 @@ def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES)
     )
 
 
-def _estimate(name: str, value: float, resampled: Floats, reach: float) -> Estimate:
-    defined = resampled[np.isfinite(resampled)]
-    if math.isnan(value) or defined.size < (1 - MOST_UNDEFINED) * resampled.size:
-        return Estimate(value, math.nan, math.nan)
-    error = reach * float(defined.std())
-    return Estimate(value, max(0.0, value - error), min(1.0 if name in SHARES else math.inf, value + error))
+def _estimates(
+    values: Mapping[str, float], resampled: Mapping[str, Floats], sets: Resampling, cells: pd.DataFrame
+) -> dict[str, Estimate]:
+    """The interval of each number, or the reason why there is none."""
+    error = _model_errors(values, cells)
+    unmet = unsupported(cells)
+    found: dict[str, Estimate] = {}
+    for name, value in values.items():
+        drawn = resampled[name]
+        if name in unmet:
+            found[name] = not_estimated(value, unmet[name])
+        elif not math.isfinite(value):
+            found[name] = not_estimated(value, NOT_SEEN[name] if len(cells) else NO_CELLS)
+        elif name == "rms_speed_1h_um_per_h" and value**2 < LEAST_OF_NOISE * _hourly_noise(cells):
+            found[name] = not_estimated(value, "motion in an hour is not clear of the noise")
+        elif name == "saltating_share":
+            found[name] = sets.share_of_cells(value, drawn)
+        elif name in ("resultant", "mean_direction_deg"):
+            angle = np.radians(resampled["mean_direction_deg"])
+            mean_vectors = np.asarray(resampled["resultant"] * (np.cos(angle) + 1j * np.sin(angle)), np.complex128)
+            length = sets.resultant(values["resultant"], mean_vectors)
+            found[name] = length if name == "resultant" else sets.direction(value, mean_vectors, length)
+        else:
+            found[name] = sets.interval(value, drawn, scale=SCALES[name], model_error=error.get(name, 0.0))
+    return found
+
+
+def _hourly_noise(cells: pd.DataFrame) -> float:
+    """Mean of 4σ² in µm², which is taken off squared displacements over an hour."""
+    n = float(cells["n_1h"].sum())
+    return float((4 * cells["noise_um"] ** 2 * cells["n_1h"]).sum()) / n if n else math.nan
+
+
+def _model_errors(values: Mapping[str, float], cells: pd.DataFrame) -> dict[str, float]:
+    """What frames do not tell, and resampling does not show; half widths on the scales of :data:`SCALES`.
+
+    Of speed: how far its two estimates are apart, and how near the threshold is to the jumps' own speed. Of pauses: how
+    much longer than length over speed a jump lasts.
+    """
+    one = np.ones((1, len(cells)))
+    jumps = true_jumps(cells, one)
+    by_runs, by_squares = (float(v[0]) for v in speed_estimates(cells, one, jumps))
+    speed, share = values["mobile_speed_corrected_um_per_h"], values["pause_fraction_corrected"]
+    apart = abs(math.log(by_runs / by_squares)) / 2 if math.isfinite(speed) else math.nan
+    jump_h = values["mean_length_corrected_um"] / speed
+    slow_h = SLOWEST_ENDS * jump_h
+    frames = float(frames_per_jump(cells, one, np.array([jump_h]))[0])
+    coarse = COARSE_ERROR * min(max(2 - frames, 0.0), 1.0)
+    return {
+        "mobile_speed_corrected_um_per_h": math.hypot(SPEED_ERROR, CUT_ERROR * float(jumps.cut[0])) + apart + coarse,
+        "rms_speed_1h_um_per_h": NOISE_ERROR * _hourly_noise(cells) / values["rms_speed_1h_um_per_h"] ** 2,
+        "mean_pause_corrected_h": slow_h / values["mean_pause_corrected_h"],
+        "pause_fraction_corrected": SLOWEST_ENDS / share if share > 0 else math.nan,
+    }
 
 
 def _units(cells: pd.DataFrame) -> tuple[str, NDArray[np.intp], dict[str, int], list[str]]:

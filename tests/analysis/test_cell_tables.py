@@ -86,7 +86,9 @@ def test_movies_from_their_folders_give_the_numbers_of_the_cells_themselves(tmp_
     measured = [migration_of(table).cells.assign(movie=name) for name, table in movies.items()]
     expected = summarize(pd.concat(measured, ignore_index=True))
     for name, number in cohort.summaries["all"].numbers.items():
-        assert astuple(number) == pytest.approx(astuple(expected.numbers[name]), rel=1e-6, nan_ok=True), name
+        assert number.problem == expected.numbers[name].problem
+        ends = astuple(expected.numbers[name])[:3]
+        assert astuple(number)[:3] == pytest.approx(ends, rel=1e-6, abs=1e-5, nan_ok=True), name
     assert expected.numbers["mean_length_corrected_um"].value > 0
     assert list(texts(tmp_path / names.CELLS)) == ["movie", *CELL_NUMBERS.names]
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,12 +11,15 @@ from scipy import stats
 
 from somanet.core.errors import SomaNetError
 from somanet.migration.direction import (
+    autocorrelation_estimates,
+    axis_columns,
     direction_autocorrelation,
     direction_of,
     headings,
     rayleigh_p,
     relative_to,
     straightness,
+    turn_sums,
 )
 from somanet.migration.kinematics import steps_of
 from tests.migration.worlds import along_x, track
@@ -89,6 +93,50 @@ def test_autocorrelation_of_a_square_walk() -> None:
     np.testing.assert_allclose(found.lag_h, [0, 0.5, 1, 1.5])
     assert found.n_pairs.tolist() == [11, 10, 9, 8]
     np.testing.assert_allclose(direction_autocorrelation(steps_of(along_x(range(5))), max_lag=2).correlation, 1)
+
+
+def test_velocity_and_cosine_are_counted_from_the_axis() -> None:
+    """3 µm right and 4 down in an hour: along an axis that points down 4 and across it -3, at a cosine of 0.8."""
+    cells = pd.DataFrame(
+        {"velocity_y_um_per_h": [4.0, 0.0], "velocity_x_um_per_h": [3.0, 0.0], "direction_deg": [53.1301, math.nan]}
+    )
+    found = axis_columns(cells, axis_deg=90)
+    assert found["velocity_along_um_per_h"].tolist() == pytest.approx([4, 0])
+    assert found["velocity_across_um_per_h"].tolist() == pytest.approx([-3, 0])
+    assert found["heading_cosine"].tolist() == pytest.approx([0.8, 0])
+    assert found["heading_sine"].tolist() == pytest.approx([-0.6, 0])
+    assert found["n_headings"].tolist() == [1, 0]
+
+
+def test_turns_leave_out_the_shortest_and_do_not_go_around() -> None:
+    """From 170° to -170° are 20°; a saltation of 1.5 least lengths counts half, one of the least length not at all."""
+    events = pd.DataFrame(
+        {
+            "track_id": [1, 1, 1, 1, 2],
+            "direction_deg": [170.0, -170.0, 100.0, 0.0, 50.0],
+            "length_um": [20.0, 7.5, 20.0, 5.0, 20.0],
+            "censored": ["", "", "", "", ""],
+        }
+    )
+    found = turn_sums(events, cells=pd.Index([1, 2, 3]), min_length_um=5.0)
+    assert found["turn_weight"].tolist() == [1.0, 0, 0]
+    assert found["weighted_turn_deg"].tolist() == pytest.approx([0.5 * 20 + 0.5 * 90, 0, 0])
+
+
+def test_autocorrelation_is_covered_over_cells() -> None:
+    """Cells that each turn by a normal angle from step to step: mean cosine exp(-s²/2) at lag 1; 60 movies."""
+    rng, sd, held = np.random.default_rng(8), 0.8, []
+    for seed in range(60):
+        tracks = []
+        for cell in range(1, 13):
+            angle = np.cumsum(rng.normal(0, sd, 12)) + rng.uniform(0, 6.28)
+            place = np.cumsum(10 * np.stack([np.sin(angle), np.cos(angle)], axis=1), axis=0)
+            tracks.append(track(place, track_id=cell))
+        steps = steps_of(pd.concat(tracks))
+        found = autocorrelation_estimates(steps, max_lag=2, use=np.ones(len(steps), bool), resamples=200, seed=seed)
+        assert (found[0].low, found[0].high) == (1, 1)
+        held.append(found[1].low <= math.exp(-(sd**2) / 2) <= found[1].high)
+    assert np.mean(held) >= 0.85
 
 
 def test_autocorrelation_leaves_gaps_and_unused_steps_out() -> None:

@@ -93,3 +93,18 @@ def test_steps_of_a_steady_creep_are_slow_and_no_error() -> None:
     """All steps are 0.5 µm: s² = 0.25/(4 ln 2), however well positions are known."""
     slow = slow_steps(steps_of(along_x(0.5 * np.arange(80))))
     assert slow.scale_um == pytest.approx(0.5 / np.sqrt(4 * np.log(2)))
+
+
+def test_a_late_frame_is_a_gap_and_mixed_intervals_are_said() -> None:
+    """Frames at 0, 1, 2, 4, 5 h in a row: one is missing at 3 h. Five steps of 1 h and four of 2 h: said."""
+    late = steps_of(along_x([0, 1, 2, 3, 4]).assign(t_h=[0, 1, 2, 4, 5]))
+    assert late.gap.tolist() == [False, False, True, False]
+    many = steps_of(along_x(range(60)).assign(t_h=[*range(58), 58, 59.1]))
+    assert many.even
+    assert many.warnings == ()
+    mixed = steps_of(along_x(range(10)).assign(t_h=[0, 1, 2, 3, 4, 5, 7, 9, 11, 13]))
+    assert not mixed.even
+    assert mixed.interval_h == 1
+    assert "(60 to 120 min)" in mixed.warnings[0]
+    missing = steps_of(along_x([0, 1, 2, 3], frames=[0, 1, 3, 4]))
+    assert missing.even

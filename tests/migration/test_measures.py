@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from somanet.analysis.stages.migrate import summary_of
 from somanet.core.errors import SomaNetError
+from somanet.core.files import plain
 from somanet.migration.cells import migration_of
 from somanet.migration.measures import measure_movie
-from somanet.migration.summary import summarize
+from somanet.migration.summary import SCALES, UNITS, summarize
 from tests.migration.worlds import drift_table
 
 
@@ -75,6 +77,102 @@ def test_movies_without_steps_have_undefined_numbers(n_frames: int) -> None:
     assert np.isnan(measures.summary.numbers["frequency_per_h"].value)
     assert measures.autocorrelation is None
     assert any("No cell is seen long enough" in warning for warning in measures.warnings)
+
+
+def drawn(kind: str) -> pd.DataFrame:
+    """Ten cells, two days' worth of trouble each."""
+    rng, n_frames = np.random.default_rng(7), 60
+    t = np.arange(n_frames)
+    steps = {
+        "all immobile": lambda: rng.normal(0, 0.3, n_frames),
+        "all mobile": lambda: 8.0 * t + rng.normal(0, 0.3, n_frames),
+        "zero noise": lambda: np.where(t > rng.integers(10, 50), 20.0, 0.0),
+        "identical frames": lambda: np.zeros(n_frames),
+        "one jumps": lambda: np.where((t > 30) & (t > rng.integers(0, 90)), 25.0, 0.0) + rng.normal(0, 0.3, n_frames),
+        "no pauses": lambda: np.cumsum(rng.uniform(6, 9, n_frames)),
+        "noise beyond jumps": lambda: rng.normal(0, 6.0, n_frames),
+        "unequal times": lambda: np.where(t > rng.integers(10, 50), 20.0, 0.0) + rng.normal(0, 0.3, n_frames),
+    }[kind]
+    times = np.cumsum(np.where(t < 30, 1, 2)) / 12 if kind == "unequal times" else t / 6
+    rows = []
+    for cell in range(1, 11):
+        x = steps()
+        y = rng.normal(0, 0.3, n_frames) if kind not in ("zero noise", "identical frames") else np.zeros(n_frames)
+        rows += [(cell, i, times[i], y[i], x[i], y[i], x[i]) for i in t]
+    return pd.DataFrame(rows, columns=["track_id", "frame", "t_h", "y_px", "x_px", "y_um", "x_um"])
+
+
+KINDS = (
+    "all immobile", "all mobile", "zero noise", "identical frames", "one jumps", "no pauses", "noise beyond jumps",
+    "unequal times",
+)  # fmt: skip
+METADATA = {"movie": "a.tif", "n_frames": 60, "pixel_size_um": 1.0, "frame_interval_min": 10.0}
+
+
+def without_interval(value: object, where: str = "") -> list[str]:
+    """Places of numbers with neither an interval of two ends around them nor a reason."""
+    if isinstance(value, list):
+        return [bad for i, item in enumerate(value) for bad in without_interval(item, f"{where}[{i}]")]
+    if not isinstance(value, dict):
+        return []
+    if "value" not in value:
+        return [bad for name, item in value.items() for bad in without_interval(item, f"{where}.{name}")]
+    interval, number = value["interval95"], value["value"]
+    if interval is None:
+        return [] if value["not_estimated"].strip() else [where]
+    good = None not in (*interval, number) and interval[0] <= number <= interval[1] and "not_estimated" not in value
+    return [] if good else [where]
+
+
+@pytest.mark.parametrize(("kind", "n_cells"), [*((kind, 10) for kind in KINDS), ("one jumps", 2), ("all mobile", 1)])
+def test_every_number_has_an_interval_or_a_reason(kind: str, n_cells: int) -> None:
+    """Whatever the movie is like; and no number without either is in the file besides settings, counts and p-values."""
+    table = drawn(kind)
+    summary = plain(summary_of(measure_movie(table[table["track_id"] <= n_cells], drift="none"), METADATA))
+    assert without_interval(summary) == []
+    assert len(summary["numbers"]) == len(summary["model"]) == len(UNITS)
+    bare = {name for name, value in summary.items() if isinstance(value, float)}
+    assert bare <= {
+        "pixel_size_um", "frame_interval_min", "localisation_noise_um", "mobile_threshold_um_per_h",
+        "least_saltation_um", "axis_deg", "rayleigh_p_of_cells", "drift_removed_um",
+    }  # fmt: skip
+
+
+def test_the_check_for_intervals_finds_what_lacks_one() -> None:
+    assert without_interval({"a": {"value": 1.0, "interval95": [0.5, 0.9]}}) == [".a"]
+    assert without_interval({"a": [{"value": 1.0, "interval95": [None, None]}]}) == [".a[0]"]
+    assert without_interval({"a": {"value": 1.0, "interval95": None, "not_estimated": " "}}) == [".a"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "words"),
+    [
+        ("all immobile", "frequency_per_h", "it is 0"),
+        ("all immobile", "mean_length_um", "no saltation is seen from start to end"),
+        ("all mobile", "frequency_corrected_per_h", "it is 0"),
+        ("identical frames", "straightness", "no cell moves"),
+        ("all immobile", "average_speed_corrected_um_per_h", "it is 0"),
+        ("no pauses", "mean_length_um", "no saltation is seen from start to end"),
+        ("noise beyond jumps", "average_speed_corrected_um_per_h", "noise alone"),
+        ("unequal times", "frequency_corrected_per_h", "unequal times"),
+        ("zero noise", "mean_turn_deg", "no cell makes two"),
+    ],
+)
+def test_reasons_fit_the_movie(kind: str, number: str, words: str) -> None:
+    assert words in measure_movie(drawn(kind), drift="none").summary.numbers[number].problem
+
+
+def test_no_interval_is_useless() -> None:
+    """Two cells are too few for most numbers: what is given spans a factor of 30 or 90 % of a range at most."""
+    table = drawn("one jumps")
+    for n_cells in (2, 3, 10):
+        numbers = measure_movie(table[table["track_id"] <= n_cells], drift="none").summary.numbers
+        for name, found in numbers.items():
+            if not found.problem and SCALES.get(name) == "positive":
+                assert 0 < found.low <= found.value <= found.high <= 30 * found.low, name
+            if not found.problem and SCALES.get(name) == "share":
+                assert 0 <= found.low <= found.high <= 1, name
+                assert found.high - found.low <= 0.9, name
 
 
 def test_every_warning_is_said_once() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from somanet.core.errors import SomaNetError
-from somanet.migration.msd import Msd, PersistentWalk, fit_persistent_walk, msd_of
+from somanet.migration.intervals import Resampling
+from somanet.migration.msd import Msd, PersistentWalk, cell_msd_of, fit_persistent_walk, msd_of, walk_estimates
 from tests.migration.worlds import along_x, track
 
 
@@ -82,6 +83,39 @@ def test_simulated_persistent_walkers_are_recovered() -> None:
     assert found.speed_um_per_h == pytest.approx(20, rel=0.07)
     assert found.persistence_h == pytest.approx(0.5, rel=0.15)
     assert found.warnings == ()
+
+
+def test_lags_of_frames_at_unequal_times_are_their_mean_times() -> None:
+    """Frames at 0, 1, 2.2, 3 h at 10 µm/h: lag 1 has steps of 1, 1.2 and 0.8 h, on average 1 h; lag 2 2.2 and 2 h."""
+    tracks = along_x([0, 10, 22, 30]).assign(t_h=[0, 1, 2.2, 3])
+    found = msd_of(tracks, max_lag=2)
+    np.testing.assert_allclose(found.lag_h, [1, 2.1])
+    np.testing.assert_allclose(found.msd_um2, [(100 + 144 + 64) / 3, (22**2 + 20**2) / 2])
+
+
+def test_speed_and_persistence_are_covered_over_cells() -> None:
+    """Ornstein-Uhlenbeck walkers, S = 20 µm/h, P = 0.5 h: the intervals of 40 movies of 8 cells hold in 0.85."""
+    walkers, rng = persistent_tracks(20, 0.5, 0.4), np.random.default_rng(3)
+    held = []
+    for seed in range(40):
+        chosen = rng.choice(40, 8)
+        some = pd.concat([walkers[i].assign(track_id=row + 1) for row, i in enumerate(chosen)])
+        cells = cell_msd_of(some, max_lag=20)
+        walk = fit_persistent_walk(cells.pooled(), sigma_um=0.4)
+        sets = Resampling.of(np.arange(8), level="cell", resamples=100, seed=seed)
+        found = walk_estimates(cells, walk, sets, sigma_um=0.4)
+        held.append([found["speed_um_per_h"].low <= 20 <= found["speed_um_per_h"].high])
+        held[-1].append(found["persistence_h"].low <= 0.5 <= found["persistence_h"].high)
+    assert np.min(np.mean(held, axis=0)) >= 0.85
+
+
+def test_a_walk_within_the_noise_is_not_estimated() -> None:
+    rng = np.random.default_rng(0)
+    still = pd.concat([track(rng.normal(0, 0.5, (40, 2)), track_id=i) for i in range(1, 9)])
+    cells = cell_msd_of(still)
+    walk = fit_persistent_walk(cells.pooled(), sigma_um=0.6)
+    sets = Resampling.of(np.arange(8), level="cell", resamples=50, seed=0)
+    assert all(found.problem for found in walk_estimates(cells, walk, sets, sigma_um=0.6).values())
 
 
 def test_unresolved_persistence_is_said() -> None:

@@ -36,6 +36,10 @@ def cells(frequencies, *, hours=10.0, **columns) -> pd.DataFrame:
             "n_rest_ends": 1,
             "turn_cosine": 0.0,
             "complete_h": 1.25,
+            "even_frames": 1,
+            "complete_distance_um": 100.0,
+            "speed_moment_um2_per_h": 8000.0,
+            "distance_um": 20.0 * f * hours,
             "mobile_h": 0.25 * f * hours,
         }
         for i, f in enumerate(frequencies)
@@ -77,7 +81,10 @@ def test_numbers_of_a_drawn_cell() -> None:
     assert numbers["mean_pause_h"].value == pytest.approx(2.25)
     length = (40 * 6 / 4.5 + 30 * 1.2) / (6 / 4.5 + 1.2)
     assert numbers["mean_length_corrected_um"].value == pytest.approx(length + 2 * 0.01 / 50)
-    assert numbers["mobile_speed_corrected_um_per_h"].value == pytest.approx(100, rel=1e-4)
+    # Squares over a step and over two: 2·(2·20² + 30²)/0.5 - (20² + 40² + 20² + 2·30²)/(2·1) = 4700 µm²/h for 70 µm.
+    # Jumps of 35 µm at 100 µm/h last 0.7 frames: the estimate from runs has its greatest weight, 0.9.
+    speed = 100**0.9 * (4700 / 70) ** 0.1
+    assert numbers["mobile_speed_corrected_um_per_h"].value == pytest.approx(speed, rel=2e-3)
 
 
 def test_a_cell_cut_while_jumping_counts_its_start_only() -> None:
@@ -142,15 +149,19 @@ def test_model_and_bad_choices() -> None:
 
 
 def test_intervals_are_those_of_t_over_the_highest_level() -> None:
-    """Six donors of equal size: the interval is that of a t test of the donors' means, however many cells."""
+    """Six donors of equal size: the interval is about that of a t test of the donors' logarithms, however many cells.
+
+    The number is the mean of the donors, not of their logarithms, so that the ends agree to 5 %.
+    """
     means = np.array([0.3, 0.5, 0.4, 0.6, 0.45, 0.35])
     table = cells(np.repeat(means, 8), donor=np.repeat(list("abcdef"), 8), movie=np.repeat(list("uvwxyz"), 8))
     summary = summarize(table, resamples=20_000)
     found = summary.numbers["frequency_per_h"]
-    reach = stats.t.ppf(0.975, 5) * means.std(ddof=1) / math.sqrt(6)
+    reach = stats.t.ppf(0.975, 5) * means.std(ddof=1) / means.mean() / math.sqrt(6)
     assert summary.level == "donor"
     assert found.value == pytest.approx(means.mean())
-    assert (found.low, found.high) == pytest.approx((means.mean() - reach, means.mean() + reach), rel=0.02)
+    ends = means.mean() * np.exp([-reach, reach])
+    assert (found.low, found.high) == pytest.approx(tuple(ends), rel=0.02)
     # Taken for independent, the 48 cells would claim much more.
     alone = summarize(table.drop(columns=["donor", "movie"]), resamples=2000)
     assert alone.level == "cell"
@@ -162,7 +173,8 @@ def test_summary_is_repeatable_and_covers_every_number() -> None:
     assert summarize(table, seed=3) == summarize(table, seed=3)
     assert tuple(summarize(table).numbers) == tuple(UNITS)
     for estimate in summarize(table).numbers.values():
-        assert estimate.low <= estimate.value <= estimate.high
+        assert estimate.problem or estimate.low <= estimate.value <= estimate.high
+    assert sum(not estimate.problem for estimate in summarize(table).numbers.values()) > 18
 
 
 def test_movies_of_two_frame_intervals_are_corrected_each_by_its_own() -> None:

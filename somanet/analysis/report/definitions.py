@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from somanet.migration.summary import Estimate
+from somanet.migration.intervals import Estimate
 
 MISSING = "–"
 
@@ -46,16 +46,18 @@ HEADLINES = (
         "mobile_speed_corrected_um_per_h",
         "Speed when mobile",
         "µm/h",
-        "Speed of the soma during saltations: length over duration of saltations observed from start to end, corrected "
-        "for durations overestimated by rounding to whole frames.",
+        "Speed at which the average micrometre of a saltation is covered: the speed weighted by distance. For a jump "
+        "of even speed that is length over duration; frames do not show when a jump that speeds up and slows down "
+        "begins and ends. The interval includes how far two ways to estimate it are apart.",
         raw="mobile_speed_um_per_h",
     ),
     Headline(
-        "mean_pause_h",
+        "mean_pause_corrected_h",
         "Pause",
         "h",
-        "Time that the soma rests between saltations: the resting time of cells that saltate, over the number of "
-        "saltations that ended a rest.",
+        "Time without motion per saltation, of cells that saltate, corrected for pauses that frames hide and for whole "
+        "frames. The interval includes that slow starts and stops may belong to the pause.",
+        raw="mean_pause_h",
     ),
     Headline(
         "saltating_share",
@@ -64,11 +66,19 @@ HEADLINES = (
         "Share of cells that start at least one saltation while observed; it grows with the observation time.",
     ),
     Headline(
-        "average_speed_um_per_h",
+        "average_speed_corrected_um_per_h",
         "Average speed",
         "µm/h",
-        "The whole path over the whole time, pauses included. Localisation noise counts as travel, so it grows with "
-        "the frame rate.",
+        "Distance covered in saltations, without the noise, per hour of observation, pauses included. Creeping between "
+        "saltations is not in it. Uncorrected, localisation noise counts as travel.",
+        raw="average_speed_um_per_h",
+    ),
+    Headline(
+        "rms_speed_1h_um_per_h",
+        "Displacement in an hour",
+        "µm/h",
+        "Root mean square of the net displacement in an hour, less the noise: at a stated time scale, whatever the "
+        "frame interval, and whether cells jump, creep or run.",
     ),
 )
 
@@ -78,16 +88,66 @@ NUMBER_LABELS = {
     "mean_length_um": ("Length, uncorrected", "Mean net displacement of complete saltations."),
     "mean_length_corrected_um": ("Length, corrected", HEADLINES[1].meaning),
     "mean_duration_h": ("Duration", "Mean duration of complete saltations, in whole frame intervals."),
-    "mobile_speed_um_per_h": ("Speed when mobile, uncorrected", "Length of complete saltations over their duration."),
-    "mobile_speed_corrected_um_per_h": ("Speed when mobile, corrected", HEADLINES[2].meaning),
-    "mean_pause_h": ("Pause", HEADLINES[3].meaning),
-    "pause_fraction": ("Share of time in pauses", "One minus the time in saltations over the observed time."),
-    "average_speed_um_per_h": ("Average speed", HEADLINES[5].meaning),
+    "mobile_speed_um_per_h": (
+        "Speed when mobile, uncorrected",
+        "Length of complete saltations over their duration in whole frames, which is too long.",
+    ),
+    "mobile_speed_corrected_um_per_h": ("Speed when mobile, weighted by distance", HEADLINES[2].meaning),
+    "mean_pause_h": ("Pause, uncorrected", "Resting time of cells that saltate over the saltations seen to start."),
+    "mean_pause_corrected_h": ("Pause, corrected", HEADLINES[3].meaning),
+    "pause_fraction": (
+        "Share of time in pauses, uncorrected",
+        "One minus the time in saltations over the observed time.",
+    ),
+    "pause_fraction_corrected": (
+        "Share of time in pauses, corrected",
+        "One minus average speed over speed when mobile, of all cells; the interval includes slow starts and stops.",
+    ),
+    "average_speed_um_per_h": (
+        "Average speed, uncorrected",
+        "The path from frame to frame over the time. Noise counts as travel: it grows with the frame rate.",
+    ),
+    "average_speed_corrected_um_per_h": ("Average speed, corrected", HEADLINES[5].meaning),
+    "rms_speed_1h_um_per_h": ("Displacement in an hour (root mean square)", HEADLINES[6].meaning),
     "straightness": (
-        "Straightness",
+        "Straightness, uncorrected",
+        "Distance from first to last position over the path from frame to frame, mean of cells. Noise lengthens it.",
+    ),
+    "straightness_corrected": (
+        "Straightness, corrected",
         (
-            "Distance from first to last position over the path, mean of cells, 0 to 1. It depends on frame rate and "
-            "track length: see the direction autocorrelation too."
+            "Distance from first to last position over the distance covered in saltations, of all cells that saltate "
+            "together. It falls as tracks grow longer: compare at one duration only."
+        ),
+    ),
+    "velocity_along_um_per_h": (
+        "Velocity along the axis",
+        "Net displacement along the axis over time, of all cells together; negative against it.",
+    ),
+    "velocity_across_um_per_h": (
+        "Velocity across the axis",
+        "The same, a quarter turn further: down if the axis points to the right.",
+    ),
+    "mean_cosine": (
+        "Mean cosine to the axis",
+        "Of the angle between the axis and each cell's net displacement: 1 along it, −1 against it, 0 at random.",
+    ),
+    "resultant": (
+        "Resultant length R",
+        (
+            "Length of the mean vector of the cells' directions: 1 all one way, 0 every way. Random directions give "
+            "0.89/√n, so compare it at like n only; its interval begins at 0 where they may be random."
+        ),
+    ),
+    "mean_direction_deg": (
+        "Mean direction",
+        "Circular mean of the cells' directions, counted from the axis; it has an interval where R is above 0.",
+    ),
+    "mean_turn_deg": (
+        "Turn between saltations",
+        (
+            "Mean angle between the directions of a saltation and the next, 0 to 180; the shortest hardly count, as "
+            "noise alone makes short ones."
         ),
     ),
     "saltating_share": ("Share of saltating cells", HEADLINES[4].meaning),
@@ -150,12 +210,22 @@ METHODS = (
         (
             "A pause too short to leave a resting step merges two saltations into one, and whole frames make "
             "saltations appear to last longer. Corrected numbers undo both; the lengths of the observed pauses show "
-            "how many are hidden."
+            "how many are hidden. Distances lose what noise adds to each step."
         ),
     ),
     (
         "95 % interval",
-        "Bootstrap over whole donors, movies or cells, whichever is the highest level with two or more.",
+        (
+            "Student's t with a bootstrap over whole donors, movies or cells, whichever is the highest level with two "
+            "or more; on a scale without bounds (logarithm, log odds), so that no interval leaves its number's range."
+        ),
+    ),
+    (
+        "Not estimated",
+        (
+            "The movie does not support the number or its interval; the reason is given. What is not estimated is not "
+            "to be compared."
+        ),
     ),
     ("Model", "A hidden Markov model with a resting and a mobile state, fitted to all cells of the movie."),
 )
@@ -183,9 +253,14 @@ def decimals(values: Sequence[float], *, digits: int = 3) -> int:
 
 
 def estimate_in_words(estimate: Estimate, *, factor: float = 1.0) -> tuple[str, str]:
-    """Value and interval of one number with the same number of decimals: ``("26.9", "25.0 to 28.8")``."""
+    """Value and interval of one number with the same number of decimals: ``("26.9", "25.0 to 28.8")``.
+
+    Without an interval: the value, and ``not estimated: `` with the reason.
+    """
     value, low, high = (factor * number for number in (estimate.value, estimate.low, estimate.high))
     places = decimals([value])
     written = [f"{number:.{places}f}" if math.isfinite(number) else MISSING for number in (value, low, high)]
+    if estimate.problem:
+        return written[0], f"not estimated: {estimate.problem}"
     interval = MISSING if MISSING in written[1:] else f"{written[1]} to {written[2]}"
-    return written[0], interval
+    return written[0].replace("-", "−"), interval.replace("-", "−")

@@ -7,9 +7,9 @@ from html import escape
 
 from somanet.analysis.report.definitions import MISSING, estimate_in_words, in_words
 from somanet.migration.frame_dropping import NAMES, Thinned
+from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures
 from somanet.migration.motion_modes import CREEP, MODES, REST, RUN, Modes
-from somanet.migration.summary import Estimate
 
 STATE_WORDS = {REST: "At rest", CREEP: "Creeping", RUN: "Running"}
 MODEL_WORDS = {

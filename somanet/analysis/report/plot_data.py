@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from somanet.analysis.report.cell_data import short, shorts
+from somanet.analysis.report.definitions import estimate_in_words
 from somanet.migration.direction import Direction
+from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures
 from somanet.migration.summary import long_enough
 
@@ -35,6 +38,10 @@ def plots_data(measures: Measures) -> dict[str, Any]:
             "saltations": _directions(
                 rule.saltations.events["direction_deg"].to_numpy(float), measures.saltation_direction
             ),
+            "intervals": {
+                name: estimate_in_words(measures.summary.numbers[name])[1]
+                for name in ("mean_direction_deg", "resultant", "mean_cosine")
+            },
         },
         "distributions": {
             "length_um": shorts(events["length_um"]),
@@ -65,6 +72,7 @@ def _msd(measures: Measures) -> dict[str, Any] | None:
         "lag_h": shorts(lag),
         "msd_um2": shorts(msd.msd_um2[good]),
         "n_pairs": msd.n_pairs[good].tolist(),
+        **_ends(measures.msd_intervals, good),
     }
     sigma = walk.sigma_um if walk else measures.migration.noise.sigma_um
     data["floor_um2"] = short(4 * sigma**2) if math.isfinite(sigma) else None
@@ -75,6 +83,7 @@ def _msd(measures: Measures) -> dict[str, Any] | None:
             "speed_um_per_h": short(walk.speed_um_per_h),
             "persistence_h": short(walk.persistence_h),
             "sigma_um": short(walk.sigma_um),
+            "intervals": {name: estimate_in_words(found)[1] for name, found in measures.walk_intervals.items()},
         }
     return data
 
@@ -88,4 +97,11 @@ def _autocorrelation(measures: Measures) -> dict[str, Any] | None:
         "lag_h": shorts(found.lag_h[good]),
         "correlation": shorts(found.correlation[good]),
         "n_pairs": found.n_pairs[good].tolist(),
+        **_ends(measures.autocorrelation_intervals, good),
     }
+
+
+def _ends(intervals: Sequence[Estimate], shown: np.ndarray) -> dict[str, list[float | None]]:
+    """Ends of the intervals of the shown lags; None where there is none."""
+    kept = [estimate for estimate, is_shown in zip(intervals, shown, strict=True) if is_shown]
+    return {"low": shorts([one.low for one in kept]), "high": shorts([one.high for one in kept])}

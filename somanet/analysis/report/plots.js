@@ -138,8 +138,9 @@ function rose(title, directions, kind, note) {
     const back = Math.max(0, tip - 9);
     svg.append(element("path", { d: `M${at(mean, tip + 3)}L${at(mean + Math.min(0.9, 5 / Math.max(back, 4)), back)}L${at(mean - Math.min(0.9, 5 / Math.max(back, 4)), back)}Z`, class: "mean-head" }));
   }
-  const p = directions.rayleigh_p, pWords = p === null ? DASH : p < 0.001 ? "< 0.001" : `= ${words(p, 2)}`;
-  const text = `n = ${n}, mean ${words(directions.mean_deg)}° from the axis, R = ${words(R)}, mean cosine to the axis ${words(directions.along_axis)}, Rayleigh p ${pWords}.`;
+  const p = directions.rayleigh_p, within = PLOTS.directions.intervals, pWords = p === null ? DASH : p < 0.001 ? "< 0.001" : `= ${words(p, 2)}`;
+  // The saltations of one cell are alike: only cells have intervals and a p.
+  const text = kind === "jumping" ? `n = ${n}.` : `n = ${n}, mean ${words(directions.mean_deg)}° from the axis (${within.mean_direction_deg}), R = ${words(R)} (${within.resultant}), mean cosine to the axis ${words(directions.along_axis)} (${within.mean_cosine}), Rayleigh p ${pWords}.`;
   svg.setAttribute("aria-label", `${title}: ${text}`);
   figure(title, svg, `${text} ${note}`);
 }
@@ -163,10 +164,15 @@ function histogram(title, values, unit, kind, note) {
   figure(title, svg, `n = ${all.length}, median ${words(median)} ${unit} (line). ${note}`);
 }
 
+// Intervals of a curve's dots, as bars; none where there is none.
+function bars(svg, { lag_h, low, high }, toX, toY) {
+  lag_h.forEach((h, i) => { if (low[i] !== null && high[i] !== null) svg.append(element("line", { x1: toX(h), x2: toX(h), y1: toY(low[i]), y2: toY(high[i]), class: "base" })); });
+}
+
 function msdPlot() {
   const msd = PLOTS.msd;
   if (!msd) return void figure("Mean squared displacement", nothing("No cell was detected in two consecutive frames."));
-  const all = [...msd.msd_um2, ...(msd.curve ? msd.curve.msd_um2 : []), ...(msd.floor_um2 ? [msd.floor_um2] : [])].filter((v) => v > 0);
+  const all = [...msd.msd_um2, ...msd.low, ...msd.high, ...(msd.curve ? msd.curve.msd_um2 : []), ...(msd.floor_um2 ? [msd.floor_um2] : [])].filter((v) => v > 0);
   const last = msd.lag_h.at(-1), first = msd.lag_h[0];
   const { svg, toX, toY } = axes({ x: [first / 1.25, last * 1.25], y: [Math.min(...all) / 1.6, Math.max(...all) * 1.6], xLabel: "lag τ (h)", yLabel: "MSD (µm²)", log: true, label: "Mean squared displacement by lag, on logarithmic axes" });
   if (msd.floor_um2) {
@@ -174,27 +180,29 @@ function msdPlot() {
     svg.append(element("text", { x: toX(last * 1.25) - 4, y: toY(msd.floor_um2) - 5, class: "tick end threshold-text" }, "noise floor 4σ²"));
   }
   if (msd.curve) svg.append(element("path", { d: line(msd.curve.lag_h.map((h, i) => [h, msd.curve.msd_um2[i]]), toX, toY), class: "curve" }));
+  bars(svg, msd, toX, toY);
   msd.lag_h.forEach((h, i) => svg.append(element("circle", { cx: toX(h), cy: toY(msd.msd_um2[i]), r: 3.5, class: "dot" }, element("title", {}, `${words(h)} h: ${words(msd.msd_um2[i])} µm², ${msd.n_pairs[i]} pairs`))));
   const walk = msd.walk;
   figure("Mean squared displacement", svg, walk
-    ? `Line: persistent random walk, speed S = ${words(walk.speed_um_per_h)} µm/h, persistence P = ${words(walk.persistence_h)} h, noise σ = ${words(walk.sigma_um)} µm. Saltating cells are not persistent walkers: S mixes pauses and jumps.`
+    ? `Line: persistent random walk, speed S = ${words(walk.speed_um_per_h)} µm/h (${walk.intervals.speed_um_per_h}), persistence P = ${words(walk.persistence_h)} h (${walk.intervals.persistence_h}), noise σ = ${words(walk.sigma_um)} µm. Saltating cells are not persistent walkers: S mixes pauses and jumps. Bars: 95 % intervals over cells.`
     : "Too few lags for the persistent random walk.");
 }
 
 function autocorrelationPlot() {
   const found = PLOTS.autocorrelation;
   if (!found || !found.lag_h.length) return void figure("Persistence of direction", nothing("No step is faster than the threshold."));
-  const low = Math.min(0, ...found.correlation), last = found.lag_h.at(-1) || MOVIE.frame_interval_h;
+  const low = Math.min(0, ...found.correlation, ...found.low), last = found.lag_h.at(-1) || MOVIE.frame_interval_h;
   const { svg, toX, toY } = axes({ x: [0, last], y: [Math.floor(low * 5) / 5, 1.05], xLabel: "time between steps (h)", yLabel: "mean cosine", label: "Mean cosine between the directions of two mobile steps, by the time between them" });
   svg.append(element("line", { x1: toX(0), x2: toX(last), y1: toY(0), y2: toY(0), class: "base" }));
   svg.append(element("path", { d: line(found.lag_h.map((h, i) => [h, found.correlation[i]]), toX, toY), class: "curve" }));
+  bars(svg, found, toX, toY);
   found.lag_h.forEach((h, i) => svg.append(element("circle", { cx: toX(h), cy: toY(found.correlation[i]), r: 3.5, class: "dot" }, element("title", {}, `${words(h)} h: ${words(found.correlation[i])}, ${found.n_pairs[i]} pairs`))));
-  figure("Persistence of direction", svg, "Mobile steps only. 1: same direction; 0: direction is lost. Unlike straightness, it does not depend on track length.");
+  figure("Persistence of direction", svg, "Mobile steps only. 1: same direction; 0: direction is lost. Unlike straightness, it does not depend on track length. Bars: 95 % intervals over cells.");
 }
 
 originPlot();
 rose("Direction of cells", PLOTS.directions.cells, "resting", "One per cell, first to last position; area shows the count. Arrow: mean vector of length R. Dashed: the axis.");
-rose("Direction of saltations", PLOTS.directions.saltations, "jumping", "Saltations of one cell are not independent, so p is too small.");
+rose("Direction of saltations", PLOTS.directions.saltations, "jumping", "Saltations of one cell are not independent: for numbers, see the directions of cells.");
 histogram("Length of saltations", PLOTS.distributions.length_um, "µm", "jumping", "Complete saltations.");
 histogram("Speed of saltations", PLOTS.distributions.speed_um_per_h, "µm/h", "jumping", "Length over duration of complete saltations.");
 histogram("Pauses", PLOTS.distributions.pause_h, "h", "resting", "Observed from start to end; long pauses are under-represented, as tracks end.");

@@ -19,8 +19,9 @@ from somanet.analysis.report.definitions import (
 )
 from somanet.analysis.report.motion import motion_cards
 from somanet.analysis.report.thinning import Thinning
+from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures
-from somanet.migration.summary import UNITS, Estimate, Summary
+from somanet.migration.summary import UNITS, Summary
 from somanet.migration.tables import CELL_NUMBERS
 
 OF_SALTATIONS = (
@@ -83,7 +84,7 @@ def _card(numbers: Mapping[str, Estimate], item: Headline, *, supported: bool) -
     raw = ""
     if corrected:
         raw_value, raw_interval = estimate_in_words(numbers[item.raw])
-        range_ = f' <span class="nowrap">({raw_interval})</span>' if raw_interval != MISSING else ""
+        range_ = f' <span class="nowrap">({raw_interval})</span>' if not numbers[item.raw].problem else ""
         raw = f'<p class="raw">uncorrected {raw_value}{range_}</p>'
     label = f"{item.label}{', corrected' if corrected else ''}"
     doubt = "" if supported or item.name not in OF_SALTATIONS else '<p class="raw"><b>not supported</b></p>'
@@ -92,8 +93,14 @@ def _card(numbers: Mapping[str, Estimate], item: Headline, *, supported: bool) -
         f'data-tip="{escape(item.meaning)}">{escape(label)}</button></h3>'
         f'<p class="value"><span class="number">{value}</span> {unit}</p>'
         f"{_interval_bar(estimate, share=percent)}"
-        f'<p class="interval">95 % interval <span class="nowrap">{interval}</span></p>{raw}{doubt}</article>'
+        f"{_interval_words(estimate, interval)}{raw}{doubt}</article>"
     )
+
+
+def _interval_words(estimate: Estimate, interval: str) -> str:
+    if estimate.problem:
+        return f'<p class="interval">{escape(interval)}</p>'
+    return f'<p class="interval">95 % interval <span class="nowrap">{interval}</span></p>'
 
 
 def _interval_bar(estimate: Estimate, *, share: bool) -> str:
@@ -181,7 +188,7 @@ def comparison(rule: Summary, model: Summary) -> str:
         values = ""
         for summary in (rule, model):
             value, interval = estimate_in_words(summary.numbers[name])
-            values += f"<td><b>{value}</b></td><td>{interval if interval != MISSING else ''}</td>"
+            values += f"<td><b>{value}</b></td><td>{escape(interval)}</td>"
         rows.append(
             f'<tr><th scope="row"><button type="button" class="tip" data-tip="{escape(meaning)}">{escape(label)}'
             f"</button></th><td>{escape(unit)}</td>{values}</tr>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from somanet.analysis.cell_tables import write_migration
 from somanet.analysis.stages.files import read_drift_of, read_metadata, read_tracks_of
 from somanet.core.files import make_folder, write_json
 from somanet.io.tables import write_table
+from somanet.migration.direction import Autocorrelation
+from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures, measure_movie
+from somanet.migration.msd import Msd
 from somanet.migration.settings import MigrateSettings
 from somanet.migration.tables import MODES, PAUSES, SALTATION_EVENTS
 
@@ -64,8 +68,16 @@ def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:
         "mobile_threshold_um_per_h": found.threshold_um_per_h,
         "mobile_threshold_set_by": found.threshold_by,
         "least_saltation_um": found.saltations.min_length_um,
-        "direction_of_cells": asdict(measures.direction),
-        "direction_of_saltations": asdict(measures.saltation_direction),
-        "persistent_walk": asdict(measures.walk) if measures.walk else None,
+        "axis_deg": measures.axis_deg,
+        "rayleigh_p_of_cells": measures.direction.rayleigh_p,
+        "persistent_walk": {name: estimate.as_dict() for name, estimate in measures.walk_intervals.items()} or None,
+        "direction_autocorrelation": _curve(measures.autocorrelation, measures.autocorrelation_intervals),
+        "mean_squared_displacement_um2": _curve(measures.msd, measures.msd_intervals),
         "warnings": list(measures.warnings),
     }
+
+
+def _curve(curve: Autocorrelation | Msd | None, intervals: Sequence[Estimate]) -> list[dict[str, Any]]:
+    """A number per lag, each with its interval."""
+    lags = [] if curve is None else curve.lag_h.tolist()
+    return [{"lag_h": lag, **estimate.as_dict()} for lag, estimate in zip(lags, intervals, strict=True)]

@@ -24,7 +24,8 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
 def true_numbers(condition: TrackCondition) -> dict[str, float]:
     """Frequency, length and speed of saltations over all donors, cells and times.
 
-    A jump below 5 µm is not a saltation. Length and speed weight donors by their saltations, as in pooled numbers.
+    A jump below 5 µm is not a saltation. Length and speed weight donors by their saltations, as in pooled numbers;
+    speed is weighted by distance, as the corrected one.
     """
     spread = np.linspace(-4, 4, 41) if condition.donor_cv > 0 else np.zeros(1)
     weight = np.exp(-(spread**2) / 2) / np.exp(-(spread**2) / 2).sum()
@@ -33,9 +34,10 @@ def true_numbers(condition: TrackCondition) -> dict[str, float]:
         for length_z, length_weight in zip(spread, weight, strict=True):
             donor = donor_settings(condition, pause_z=float(pause_z), length_z=float(length_z))
             frequency, length_um = _frequency_and_length(donor)
-            total += pause_weight * length_weight * frequency * np.array([1.0, length_um, length_um / _speed(donor)])
-    frequency, length_um, moving_h = total.tolist()
-    return {"frequency": frequency, "length": ratio(length_um, frequency), "speed": ratio(length_um, moving_h)}
+            speed = donor.jump_speed_um_per_h  # the mean of independent lengths and speeds, weighted by length
+            total += pause_weight * length_weight * frequency * np.array([1.0, length_um, length_um * speed])
+    frequency, length_um, moment = total.tolist()
+    return {"frequency": frequency, "length": ratio(length_um, frequency), "speed": ratio(moment, length_um)}
 
 
 def donor_settings(condition: TrackCondition, *, pause_z: float, length_z: float) -> NeuronSettings:

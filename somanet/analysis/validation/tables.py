@@ -15,6 +15,8 @@ from somanet.core.files import plain
 from somanet.core.markdown import table
 
 DONORS = "donors"
+TABULATED = tuple(quantity for quantity in QUANTITIES if quantity != "speed")
+"""Speed, weighted by distance, is no other estimate of its uncorrected number: it has a table of its own."""
 
 
 def sampling_markdown(tracks: pd.DataFrame) -> str:
@@ -35,7 +37,7 @@ def donors_markdown(tracks: pd.DataFrame) -> str:
 def _track_table(tracks: pd.DataFrame, names: list[str]) -> str:
     titles = {"interval_min": "frames", "level": "", "factor": "changed", "detector": "detector"}
     head = [*(titles[name] for name in names), "recall", "precision"]
-    head += [text for quantity in QUANTITIES for text in (f"{quantity}: bias", "covered")]
+    head += [text for quantity in TABULATED for text in (f"{quantity}: bias", "covered")]
     lines: list[list[str]] = []
     for key, rows in tracks.groupby(names, sort=False):
         cells = [
@@ -43,7 +45,7 @@ def _track_table(tracks: pd.DataFrame, names: list[str]) -> str:
         ]
         first = rows.iloc[0]
         cells += [_share(first["recall"]), _share(first["precision"])]
-        for quantity in QUANTITIES:
+        for quantity in TABULATED:
             raw, corrected = (
                 rows[(rows["quantity"] == quantity) & (rows["kind"] == kind)].iloc[0] for kind in ("raw", "corrected")
             )

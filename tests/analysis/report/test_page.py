@@ -19,8 +19,9 @@ from somanet.analysis.report import ReportInput, page, write_report
 from somanet.analysis.report.definitions import HEADLINES, NUMBER_LABELS, estimate_in_words, in_words
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
+from somanet.migration.intervals import Estimate, not_estimated
 from somanet.migration.measures import measure_movie
-from somanet.migration.summary import UNITS, Estimate
+from somanet.migration.summary import UNITS
 from somanet.simulation import simulate_movie
 from tests.analysis.report import worlds
 
@@ -261,3 +262,5 @@ def test_an_interval_has_its_values_decimals() -> None:
     assert estimate_in_words(Estimate(26.88, 5.0, 128.8)) == ("26.9", "5.0 to 128.8")
     assert estimate_in_words(Estimate(0.879, 0.7, math.nan), factor=100) == ("87.9", "–")
     assert estimate_in_words(Estimate(math.nan, math.nan, math.nan)) == ("–", "–")
+    assert estimate_in_words(Estimate(-1.5, -2.0, 1.0)) == ("−1.50", "−2.00 to 1.00")
+    assert estimate_in_words(not_estimated(0.0, "no jumps")) == ("0", "not estimated: no jumps")

@@ -51,8 +51,8 @@ def test_a_simulated_crowd_has_the_true_numbers() -> None:
     true = true_numbers(condition)
     assert len(started) / (200 * 20) == pytest.approx(true["frequency"], rel=0.12)
     assert started["length_um"].mean() == pytest.approx(true["length"], rel=0.03)
-    moving = (started["end_h"] - started["start_h"]).sum()
-    assert started["length_um"].sum() / moving == pytest.approx(true["speed"], rel=0.03)
+    weighted = (started["length_um"] * started["speed_um_per_h"]).sum() / started["length_um"].sum()
+    assert weighted == pytest.approx(true["speed"], rel=0.03)
 
 
 def path_of(pauses_h: np.ndarray) -> CellPath:

@@ -1,0 +1,253 @@
+"""95 % intervals that stay in the range of their number by construction, or the reason why there is none.
+
+A number is resampled with the highest level of nesting that has two units or more, and its interval is that of
+Student's t on a scale on which the number has no bounds: logarithm for positive numbers, log odds for shares, Fisher's
+z for cosines. Nothing is cut off at a bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+Floats = NDArray[np.float64]
+Complexes = NDArray[np.complexfloating]
+Scale = Literal["positive", "share", "half turn", "cosine", "signed"]
+
+CONFIDENCE = 0.975
+MOST_UNDEFINED = 0.05
+"""Share of resamples in which a number may be undefined: more, and the interval would be that of the lucky ones."""
+WIDEST_FACTOR = 30.0
+"""A positive number whose interval spans more than this factor is not estimated."""
+WIDEST_SHARE = 0.9
+"""A share whose interval spans more than this part of its range is not estimated."""
+NOISE_ONLY = 1e-9
+"""Relative spread below which resamples are equal but for rounding."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval.
+
+    Attributes:
+        value: NaN where undefined.
+        low, high: NaN where there is no interval.
+        problem: why it is not estimated, in words; empty if there is an interval.
+    """
+
+    value: float
+    low: float
+    high: float
+    problem: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: value and interval, or ``not_estimated`` with the reason."""
+        found: dict[str, Any] = {"value": _json(self.value), "interval95": [_json(self.low), _json(self.high)]}
+        return found | ({"interval95": None, "not_estimated": self.problem} if self.problem else {})
+
+
+def not_estimated(value: float, problem: str) -> Estimate:
+    """A number without an interval, and why."""
+    return Estimate(value, math.nan, math.nan, problem)
+
+
+def _json(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Sets of units drawn with replacement.
+
+    Attributes:
+        level: "donor", "movie" or "cell".
+        n_units: how many there are of that level.
+        weights: (B, cells) how often each cell counts in each set; B = 0 with one unit only.
+    """
+
+    level: str
+    n_units: int
+    weights: Floats
+
+    @classmethod
+    def of(cls, unit: NDArray[np.intp], *, level: str, resamples: int, seed: int) -> Resampling:
+        """Draw the sets.
+
+        Args:
+            unit: (cells,) unit of each cell, 0 to n - 1.
+            level: what the units are.
+            resamples: B.
+            seed: of the draw.
+        """
+        n = int(unit.max(initial=-1)) + 1
+        if n < 2:
+            return cls(level, n, np.empty((0, unit.size)))
+        drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+        return cls(level, n, drawn[:, unit].astype(np.float64))
+
+    @property
+    def reach(self) -> float:
+        """Standard errors to the interval's ends: Student's t, and the bootstrap's missing degree of freedom."""
+        n = self.n_units
+        return float(stats.t.ppf(CONFIDENCE, n - 1)) * math.sqrt(n / (n - 1))
+
+    def interval(self, value: float, resampled: Floats, *, scale: Scale, model_error: float = 0.0) -> Estimate:
+        """The number's interval.
+
+        Args:
+            value: of all cells.
+            resampled: (B,) of the sets.
+            scale: range of the number: above 0, 0 to 1, 0 to 180, -1 to 1, or any.
+            model_error: half width on that scale that resampling does not show, added in quadrature.
+        """
+        few = self._too_few()
+        if few:
+            return not_estimated(value, few)
+        forward, backward = SCALES[scale]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            place, drawn = float(forward(np.float64(value))), forward(np.asarray(resampled, np.float64))
+        if not math.isfinite(place):
+            return not_estimated(value, AT_BOUND[scale].format(value=value))
+        defined = drawn[np.isfinite(drawn)]
+        if defined.size < (1 - MOST_UNDEFINED) * drawn.size:
+            return not_estimated(value, f"it rests on so few {self.level}s that it is undefined in many resamples")
+        error = float(defined.std())
+        if error <= NOISE_ONLY * max(1.0, abs(place)) and scale != "signed":
+            return not_estimated(value, f"the {self.level}s do not differ, which says nothing about further ones")
+        half = math.hypot(self.reach * error, model_error)
+        low, high = float(backward(np.float64(place - half))), float(backward(np.float64(place + half)))
+        wide = _too_wide(low, high, scale)
+        return not_estimated(value, wide) if wide else Estimate(value, low, high)
+
+    def share_of_cells(self, value: float, resampled: Floats) -> Estimate:
+        """Interval of a share of cells: exact (Clopper and Pearson 1934) where cells are the units, else of resamples.
+
+        It holds where all cells or none have the property, too.
+        """
+        if self.level != "cell" or self.n_units < 2 or not math.isfinite(value):
+            return self.interval(value, resampled, scale="share")
+        found = stats.binomtest(round(value * self.n_units), self.n_units).proportion_ci(method="exact")
+        low, high = float(found.low), float(found.high)
+        wide = _too_wide(low, high, "share")
+        return not_estimated(value, wide) if wide else Estimate(value, low, high)
+
+    def resultant(self, value: float, mean_vectors: Complexes) -> Estimate:
+        """Interval of the length R of a mean vector, 0 if directions may be random.
+
+        R is never 0 by chance, so R̂ ± its error would exclude 0. Fisher's z of R̂ over its error has about the
+        distribution of the length of a normal vector with two components, a noncentral F whose noncentrality is that of
+        the true R; the interval has the true values under which R̂ is in the middle 95 %.
+
+        Args:
+            value: R of all cells.
+            mean_vectors: (B,) mean of exp(i·angle) of the sets.
+        """
+        few = self._too_few()
+        if few:
+            return not_estimated(value, few)
+        if not math.isfinite(value):
+            return not_estimated(value, "no cell moves further than noise")
+        defined = mean_vectors[np.isfinite(mean_vectors)]
+        if defined.size < (1 - MOST_UNDEFINED) * mean_vectors.size:
+            return not_estimated(value, f"it rests on so few {self.level}s that it is undefined in many resamples")
+        along, _ = self._spread(defined)
+        if value >= 1 or along <= NOISE_ONLY:
+            return not_estimated(value, f"the directions of the {self.level}s do not differ")
+        error = along / (1 - value**2)
+        seen = (math.atanh(value) / error) ** 2
+        freedom = self.n_units - 1
+
+        def true_length(chance: float) -> float:
+            """Noncentral length under which a length up to the seen one has the chance."""
+
+            def excess(length: float) -> float:
+                return float(stats.ncf.cdf(seen / 2, 2, freedom, length**2)) - chance
+
+            if excess(0.0) <= 0:
+                return 0.0
+            top = math.sqrt(seen) + 4.0
+            while excess(top) > 0:
+                top *= 2
+            return float(optimize.brentq(excess, 0.0, top))
+
+        low, high = (math.tanh(true_length(chance) * error) for chance in (CONFIDENCE, 1 - CONFIDENCE))
+        wide = _too_wide(low, high, "share")
+        return not_estimated(value, wide) if wide else Estimate(value, low, high)
+
+    def direction(self, value: float, mean_vectors: Complexes, resultant: Estimate) -> Estimate:
+        """Interval of a mean direction in degrees; ends may lie beyond ±180.
+
+        The directions of a circle about the mean vector that holds the true one with 95 % (Hotelling): as a direction
+        is estimated only where R is clear of 0, R tends to be too large there, and Student's t too narrow.
+
+        Args:
+            value: circular mean of all cells.
+            mean_vectors: (B,) mean of exp(i·angle) of the sets.
+            resultant: of :meth:`resultant`; a direction is there only where R is above 0.
+        """
+        if resultant.problem:
+            return not_estimated(value, resultant.problem)
+        if resultant.low <= 0:
+            return not_estimated(value, "the directions may be random: the interval of R begins at 0")
+        _, across = self._spread(mean_vectors[np.isfinite(mean_vectors)])
+        freedom = self.n_units - 1
+        sine = math.sqrt(2 * float(stats.f.ppf(2 * CONFIDENCE - 1, 2, freedom))) * across / resultant.value
+        if sine >= 1:
+            return not_estimated(value, f"{self.n_units} {self.level}s do not show a direction")
+        half = math.degrees(math.asin(sine))
+        return Estimate(value, value - half, value + half)
+
+    def _spread(self, mean_vectors: Complexes) -> tuple[float, float]:
+        """Standard errors of a mean vector along and across itself, for n - 1 degrees of freedom."""
+        mean = mean_vectors.mean()
+        turned = mean_vectors * np.conj(mean) / abs(mean)
+        grown = math.sqrt(self.n_units / (self.n_units - 1))
+        return grown * float(turned.real.std()), grown * float(turned.imag.std())
+
+    def _too_few(self) -> str:
+        if self.n_units >= 2:
+            return ""
+        return "there is one cell only" if self.n_units else "no cell is observed long enough"
+
+
+def _too_wide(low: float, high: float, scale: Scale) -> str:
+    if scale == "positive" and (not math.isfinite(high) or high > WIDEST_FACTOR * low):
+        return f"its interval would span a factor of more than {WIDEST_FACTOR:g}"
+    span = {"share": 1.0, "half turn": 180.0, "cosine": 2.0}.get(scale, math.inf)
+    if high - low > WIDEST_SHARE * span:
+        return f"its interval would span more than {100 * WIDEST_SHARE:.0f} % of its range"
+    return ""
+
+
+Transform = Callable[[Any], Any]
+
+
+def _odds(x: Any) -> Any:
+    return np.log(x) - np.log1p(-x)
+
+
+def _share(z: Any) -> Any:
+    return 0.5 + 0.5 * np.tanh(z / 2)
+
+
+SCALES: Mapping[str, tuple[Transform, Transform]] = {
+    "positive": (np.log, np.exp),
+    "share": (_odds, _share),
+    "half turn": (lambda x: _odds(x / 180), lambda z: 180 * _share(z)),
+    "cosine": (np.arctanh, np.tanh),
+    "signed": (lambda x: x, lambda z: z),
+}
+"""From a number's range to a scale without bounds, and back."""
+AT_BOUND: Mapping[str, str] = {
+    "positive": "it is {value:.3g}: no interval on a relative scale",
+    "share": "it is {value:.3g}, at the end of its range",
+    "half turn": "it is {value:.3g}, at the end of its range",
+    "cosine": "it is {value:.3g}, at the end of its range",
+    "signed": "it is undefined",
+}

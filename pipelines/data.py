@@ -1,10 +1,13 @@
 """Stage `data`: the raw archives, simulated or taken from a folder; DVC versions the outputs."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from somanet.analysis.source import movie_name
-from somanet.config import DataFolders, SimulatedData, load_params
+from somanet.config import DataFolders, SimulatedCohort, SimulatedData, load_params
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, make_folder, write_json
@@ -13,7 +16,15 @@ from somanet.io.datasets.writers import write_kaggle, zip_folder
 from somanet.io.label_movies import write_label_movie
 from somanet.io.movies import write_movie
 from somanet.io.tables import write_table
-from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
+from somanet.simulation import (
+    CohortMovie,
+    NeuronSettings,
+    cohort_movies,
+    group_settings,
+    neuron_crops,
+    simulate_movie,
+    simulate_nuclei,
+)
 from somanet.training.experiments import stage
 
 RAW = Path("data/raw")
@@ -22,7 +33,7 @@ TRAIN_MOVIES, VAL_MOVIES = 4, 2
 
 
 def simulate(settings: SimulatedData, seed: int) -> None:
-    """Nuclei, neuron crops from separate movies for training and validation, and one whole movie."""
+    """Nuclei, neuron crops from separate movies for training and validation, and whole movies."""
     nuclei = simulate_nuclei(
         n_images=settings.nuclei_images, shape_YX=(settings.nuclei_px, settings.nuclei_px), seed=seed
     )
@@ -33,25 +44,45 @@ def simulate(settings: SimulatedData, seed: int) -> None:
     ):
         crops = neuron_crops(n_crops=n_crops, size_px=settings.crop_px, seed=seed, first_movie=first, n_movies=n_movies)
         write_kaggle(RAW / f"{name}.zip", crops)
-    movie = simulate_movie(
+    names = [_movie("simulated", seed, settings.movie_frames, settings.movie_px)]
+    conditions = [{"movie": "simulated"}]
+    if settings.cohort is not None:
+        conditions = []
+        for one in _cohort(settings.cohort, seed):
+            names.append(_movie(one.name, one.seed, settings.cohort.frames, settings.cohort.px, one.settings))
+            conditions.append({"movie": one.name, "donor": one.donor, "group": one.group})
+    write_json(RAW / "movies.json", {name: {"file": f"{name}.ome.tif"} for name in names})
+    write_table(RAW / "conditions.csv", pd.DataFrame(conditions))
+
+
+def _cohort(cohort: SimulatedCohort, seed: int) -> Iterator[CohortMovie]:
+    return cohort_movies(
+        {name: group_settings(effects) for name, effects in cohort.groups.items()},
+        donors=cohort.donors,
+        movies_per_donor=cohort.movies_per_donor,
+        donor_spread=cohort.donor_spread,
         seed=seed,
-        n_frames=settings.movie_frames,
-        shape_YX=(settings.movie_px, settings.movie_px),
-        calibration=CALIBRATION,
     )
-    write_movie(make_folder(RAW / "movies") / "simulated.ome.tif", movie.frames_TYX, movie.calibration)
-    ground_truth = make_folder(RAW / "references" / "simulated")
+
+
+def _movie(name: str, seed: int, n_frames: int, side_px: int, settings: NeuronSettings | None = None) -> str:
+    """Write a movie and its ground truth; returns its name."""
+    movie = simulate_movie(
+        seed=seed, n_frames=n_frames, shape_YX=(side_px, side_px), calibration=CALIBRATION, settings=settings
+    )
+    write_movie(make_folder(RAW / "movies") / f"{name}.ome.tif", movie.frames_TYX, movie.calibration)
+    ground_truth = make_folder(RAW / "references" / name)
     write_table(ground_truth / "tracks.csv", movie.tracks, TRACKS)
     write_table(ground_truth / "saltations.csv", movie.saltations, SALTATIONS)
     write_label_movie(
         ground_truth / "labels.tif",
         movie.labels_TYX,
-        n_frames=settings.movie_frames,
-        shape_YX=(settings.movie_px, settings.movie_px),
+        n_frames=n_frames,
+        shape_YX=(side_px, side_px),
         largest_id=int(movie.labels_TYX.max()),
         calibration=CALIBRATION,
     )
-    write_json(RAW / "movies.json", {"simulated": {"file": "simulated.ome.tif"}})
+    return name
 
 
 def collect(folders: DataFolders, root: Path) -> None:
@@ -71,8 +102,7 @@ def collect(folders: DataFolders, root: Path) -> None:
         _copy(root / folders.source_split, RAW / "source_split.csv")
     about = {}
     for movie in folders.movies:
-        path = Path(movie.file)
-        name = f"{path.parent.name}_{path.name}"
+        name = _raw_name(movie.file)
         _copy(root / movie.file, RAW / "movies" / name)
         about[movie_name(Path(name))] = {
             "file": name,
@@ -83,6 +113,27 @@ def collect(folders: DataFolders, root: Path) -> None:
                 folder = RAW / "references" / movie_name(Path(name))
                 _copy(root / reference, folder / f"{target}{Path(reference).suffix}")
     write_json(RAW / "movies.json", about)
+    write_table(RAW / "conditions.csv", pd.DataFrame(_conditions(folders)))
+
+
+def _conditions(folders: DataFolders) -> list[dict[str, str]]:
+    """Whose cells the movies show, as far as it is named for all of them."""
+    rows = [{"movie": movie_name(Path(_raw_name(movie.file)))} for movie in folders.movies]
+    for level in ("donor", "group", "batch"):
+        named = [getattr(movie, level) for movie in folders.movies]
+        if any(named) and not all(named):
+            raise SomaNetError(
+                f"data.folders.movies names the {level} of {sum(map(bool, named))} of {len(named)} movies. Name it for "
+                "all of them or for none."
+            )
+        for row, value in zip(rows, named, strict=True):
+            row |= {level: value} if value else {}
+    return rows
+
+
+def _raw_name(file: str) -> str:
+    """The name of a movie's copy: that of its folder too, as many files are called `movie.tif`."""
+    return f"{Path(file).parent.name}_{Path(file).name}"
 
 
 def _copy(source: Path, target: Path) -> None:

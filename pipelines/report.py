@@ -5,13 +5,14 @@ from pathlib import Path
 
 from somanet.analysis import names
 from somanet.analysis.manifest import provenance_of
+from somanet.analysis.methods import movie_methods
 from somanet.analysis.network import about_network
 from somanet.analysis.project import project_movies
 from somanet.analysis.recording import RECORDED, record_movie
 from somanet.analysis.stages.files import read_drift_of, read_metadata, read_tracks_of
 from somanet.analysis.stages.report import overlay_movie, report_movie
 from somanet.config import load_params
-from somanet.core.files import make_folder, read_json, write_json
+from somanet.core.files import make_folder, read_json, write_json, write_text
 from somanet.core.results import hashes_of
 from somanet.migration.measures import measure_movie
 from somanet.provenance.code import project_root
@@ -35,6 +36,7 @@ def main() -> None:
             overlay_movie(movie.source, tracks, folder, measures)
         for file in (tracks / names.TRACKS, tracks / names.DRIFT, *(MIGRATION / movie.name).iterdir()):
             shutil.copyfile(file, folder / file.name)
+        write_text(folder / names.METHODS, movie_methods(provenance, read_metadata(folder / names.SUMMARY)))
         write_json(folder / names.MANIFEST, {**provenance, "files": hashes_of(folder, names.RESULTS)})
         record_movie(
             provenance,

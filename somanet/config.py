@@ -28,6 +28,18 @@ PooledScore = Literal["iou", "precision", "recall", "f1", "accuracy", "mean_ap"]
 """Scores of a data set for which higher is better, and which its per-image table has."""
 
 
+class SimulatedCohort(Settings):
+    """Movies of groups of donors with given effects, see :func:`somanet.simulation.cohorts.cohort_movies`."""
+
+    groups: dict[Name, dict[str, float]] = Field(min_length=1)
+    """Name → what differs from the default settings of simulated neurons."""
+    donors: PositiveInt
+    movies_per_donor: PositiveInt = 1
+    donor_spread: Fraction = 0.1
+    frames: PositiveInt
+    px: Annotated[int, Field(ge=64)]
+
+
 class SimulatedData(Settings):
     """The built-in default: how much to simulate."""
 
@@ -38,6 +50,8 @@ class SimulatedData(Settings):
     crop_px: Annotated[int, Field(ge=64)]
     movie_frames: PositiveInt
     movie_px: Annotated[int, Field(ge=64)]
+    cohort: SimulatedCohort | None = None
+    """Further movies, of groups of donors; none by default."""
 
 
 class MovieEntry(Settings):
@@ -52,6 +66,10 @@ class MovieEntry(Settings):
     """Ground truth or manually annotated tracks for scoring: CSV `track,frame,y_px,x_px`, or any track format."""
     reference_labels: InsidePath | None = None
     """Label movie for scoring, value = track id."""
+    donor: str | None = None
+    group: str | None = None
+    batch: str | None = None
+    """Whose cells it shows, for the cohort; named for all movies or for none."""
 
 
 class DataFolders(Settings):
@@ -132,6 +150,18 @@ class ReportParams(Settings):
     overlay: bool
 
 
+class CohortParams(Settings):
+    """The comparison of groups of donors."""
+
+    conditions: str
+    """CSV with movie, and donor, group and batch as far as known, relative to the parameter file; the stage `data`
+    writes `data/raw/conditions.csv`."""
+    reference: str | None = None
+    """The group that the others are compared with; none = describe the movies only."""
+    paired: Literal["donor"] | None = None
+    """`donor`: the same donor id in two groups is the same donor."""
+
+
 class PromoteParams(Settings):
     """When a network replaces the champion, see :func:`somanet.training.promotion.rule.decide`."""
 
@@ -190,6 +220,7 @@ class Params(Settings):
     track: TrackSettings
     migrate: MigrateSettings
     report: ReportParams
+    cohort: CohortParams
     trust: TrustParams
     promote: PromoteParams
     study: StudyParams

@@ -38,7 +38,7 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
         "blank_frames": segmentation["blank_frames"],
         "drift": tracking.get("drift"),
         "median_diameter_px": segmentation.get("median_diameter_px"),
-        **({"model": network} if network["sha256"] else {"tracks_from": segmentation.get("tracks_from")}),
+        **({"model": network} if network["sha256"] else _given(segmentation)),
         "parameters": {
             "segment": {name: segmentation[name] for name in requested if name in segmentation},
             "track": tracking.get("settings"),
@@ -54,7 +54,22 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
     }
 
 
+def _given(segmentation: Mapping[str, Any]) -> dict[str, Any]:
+    """Where tracks came from that no network found: the file's name and hash."""
+    return {name: segmentation.get(name) for name in ("tracks_from", "tracks_sha256")}
+
+
 def _network(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """A network as recorded in `segmentation.json`; all None if tracks came from elsewhere."""
     known_as = {"sha256": "model_sha256", "spec": "model", "engine": "engine", "temperature": "temperature"}
     return {name: recorded.get(key) for name, key in known_as.items()}
+
+
+def is_manifest(content: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is the manifest of a movie's results."""
+    return {"somanet", "input", "files", "code", "parameters"} <= set(content)
+
+
+def tracks_are_given(manifest: Mapping[str, Any]) -> bool:
+    """Whether the tracks of results came from a person or another program, not from the network."""
+    return bool(manifest.get("tracks_from"))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import somanet
 from somanet.analysis import names
-from somanet.analysis.manifest import provenance_of
+from somanet.analysis.manifest import is_manifest, provenance_of, tracks_are_given
+from somanet.analysis.methods import movie_methods
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
 from somanet.analysis.stages.given_tracks import take_tracks
@@ -16,15 +21,22 @@ from somanet.analysis.stages.migrate import migrate_movie
 from somanet.analysis.stages.report import notes_of, overlay_movie, report_movie
 from somanet.analysis.stages.segment import segment_movie
 from somanet.analysis.stages.track import track_movie
-from somanet.core.files import write_json
-from somanet.core.guard import reading
+from somanet.core.errors import SomaNetError
+from somanet.core.files import json_object, plain, write_json, write_text
+from somanet.core.guard import keep, reading
+from somanet.core.hashing import sha256_tree
 from somanet.core.results import hashes_of, result_folder
+from somanet.core.swapping import free_name
 from somanet.migration.measures import Measures
 from somanet.migration.settings import MigrateSettings
+from somanet.provenance.code import code_digest
+from somanet.segmentation.inference.record import record_of
 from somanet.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
+
+PACKAGE = Path(somanet.__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -70,15 +82,24 @@ def analyze_movie(
 
     Args:
         source: the movie.
-        output: the folder; results of an earlier analysis are replaced, other files in it stay.
+        output: the folder; results of an earlier analysis are replaced, other files in it stay. Tracks that a person
+            corrected are replaced by further corrections only, and are then kept under another name.
         network: segments the somas; not needed with tracks.
         tracks_file: tracks made or corrected elsewhere, used instead of finding them.
         options: see :class:`Options`.
 
     Raises:
-        SomaNetError: the movie or the tracks cannot be used, or the output cannot be written.
+        SomaNetError: the movie or the tracks cannot be used, the output cannot be written, or an automatic analysis
+            would replace a corrected one.
     """
     options = options or Options()
+    corrected = tracks_are_given(json_object(output / names.MANIFEST))
+    if corrected and tracks_file is None:
+        raise SomaNetError(
+            f"{output} has tracks that a person corrected, and an automatic analysis would replace them. Choose "
+            "another --output, or move that folder away."
+        )
+    request = request_of(source, network=network, tracks_file=tracks_file, options=options)
     with (
         reading(source.path, tracks_file),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
@@ -99,12 +120,61 @@ def analyze_movie(
         for kind in options.exports:
             export_tracks(source, folder, kind)
         notes = notes_of(folder)
+        write_text(folder / names.METHODS, movie_methods(provenance, json_object(folder / names.SUMMARY)))
         for name in names.STAGE_FILES:
             (folder / name).unlink()
-        write_json(
-            folder / names.MANIFEST, {**provenance, "notes": list(notes), "files": hashes_of(folder, names.RESULTS)}
-        )
+        files = hashes_of(folder, names.RESULTS)
+        write_json(folder / names.MANIFEST, {**provenance, "request": request, "notes": list(notes), "files": files})
+        if corrected:  # after the record, so that they are the user's and stay through every further analysis
+            _keep_corrections(output, folder)
     return measures
+
+
+def _keep_corrections(output: Path, folder: Path) -> None:
+    """Put corrected tracks, and labels made from them, among new results, if those are others."""
+    for name in (names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR):
+        old, new = output / name, folder / name
+        if old.exists() and not (new.exists() and sha256_tree(new) == sha256_tree(old)):
+            kept = keep(free_name(old, "before"))
+            (shutil.copytree if old.is_dir() else shutil.copy2)(old, folder / kept.name)
+
+
+def request_of(
+    source: MovieSource, *, network: AnalysisNetworks | None, tracks_file: Path | None, options: Options
+) -> str:
+    """SHA-256 of all that decides a movie's results: the movie's and the tracks' bytes, network, settings, and code.
+
+    Raises:
+        SomaNetError: the movie is gone.
+    """
+    try:
+        movie, tracks = sha256_tree(source.path), None if tracks_file is None else sha256_tree(tracks_file)
+    except OSError as error:
+        raise SomaNetError(f"{source.path} cannot be read ({error.strerror or error}). Check the path.") from error
+    asked = {
+        "name": source.name,
+        "movie": movie,
+        "tracks": tracks,
+        "source": [source.channel, source.z, source.pixel_size_um, source.frame_interval_min, source.allow_truncated],
+        "network": None if network is None or tracks_file is not None else record_of(network.segmenter),
+        "track": options.track.model_dump(mode="json"),
+        "migrate": options.migrate.model_dump(mode="json"),
+        "files": [options.report, options.overlay, sorted(options.exports)],
+        "any_modality": options.any_modality,
+        "code": code_digest(PACKAGE),
+    }
+    return hashlib.sha256(json.dumps(plain(asked), sort_keys=True).encode()).hexdigest()
+
+
+def is_finished(output: Path, source: MovieSource, *, network: AnalysisNetworks, options: Options) -> bool:
+    """Whether a folder has the whole results of the same analysis, all files as they were written."""
+    manifest = json_object(output / names.MANIFEST)
+    if not is_manifest(manifest) or "request" not in manifest:
+        return False
+    if manifest["request"] != request_of(source, network=network, tracks_file=None, options=options):
+        return False
+    files = manifest["files"].items()
+    return all((output / name).exists() and sha256_tree(output / name) == sha256 for name, sha256 in files)
 
 
 def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:

@@ -1,4 +1,4 @@
-"""The names of all files of a movie's results."""
+"""The names of all files of a movie's results, and of a cohort's."""
 
 from somanet.core.results import Kind
 
@@ -12,11 +12,13 @@ TRACKING = "tracking.json"
 DRIFT = "drift.csv"
 SALTATIONS = "saltations.csv"
 PAUSES = "pauses.csv"
+MODES = "modes.csv"
 MIGRATION = "migration.csv"
 MIGRATION_INTERNALS = "migration_internals.csv"
 SUMMARY = "summary.json"
 REPORT = "report.html"
 OVERLAY = "overlay.mp4"
+METHODS = "methods.md"
 MANIFEST = "manifest.json"
 STAGE_FILES = (MOVIE, SEGMENTATION, TRACKING)
 """Metadata that each stage passes to the next; the manifest collects them."""
@@ -32,7 +34,19 @@ EXPORTS = {
 
 RESULTS = Kind(record=MANIFEST, what="results of an analysis")
 ALL = (
-    SOMAS, LABELS_TIFF, LABELS_ZARR, TRACKS, DRIFT, SALTATIONS, PAUSES, MIGRATION, MIGRATION_INTERNALS, SUMMARY, REPORT,
-    OVERLAY, MANIFEST,
+    SOMAS, LABELS_TIFF, LABELS_ZARR, TRACKS, DRIFT, SALTATIONS, PAUSES, MODES, MIGRATION, MIGRATION_INTERNALS, SUMMARY,
+    REPORT, OVERLAY, METHODS, MANIFEST,
 )  # fmt: skip
 """Files that an analysis writes, or may write, besides :data:`EXPORTS`."""
+
+MOVIES = "movies.csv"
+DONORS = "donors.csv"
+CELLS = "cells.csv"
+COMPARISON, COMPARISON_METRIC = "comparison.csv", "comparison.json"
+FIGURES = "figures"
+COHORT_RECORD = "cohort.json"
+COHORT = Kind(record=COHORT_RECORD, what="results of a cohort", around=MANIFEST)
+COHORT_FILES = (
+    MOVIES, DONORS, CELLS, SUMMARY, COMPARISON, COMPARISON_METRIC, FIGURES, REPORT, METHODS, COHORT_RECORD,
+)  # fmt: skip
+"""Files that a cohort has; they lie beside its movies' folders."""

@@ -1,16 +1,31 @@
-"""An analysed movie as an MLflow run, a child of the run that trained its network."""
+"""An analysed movie as an MLflow run, a child of the run that trained its network; a cohort, parent of its movies.
+
+A movie's analysis belongs to one network and to any number of cohorts, and MLflow gives a run one parent. So a cohort's
+children are runs of their own, which name the run of the analysis.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from somanet.analysis import names
 from somanet.core.errors import SomaNetError
-from somanet.provenance.mlflow import DatasetRef, read_run, track_run, write_run_file
+from somanet.migration.summary import UNITS
+from somanet.provenance.mlflow import (
+    DatasetRef,
+    names_a_run,
+    read_run,
+    run_id_from,
+    track_run,
+    write_run_file,
+)
 
 EXPERIMENT = "movies"
+COHORTS = "cohorts"
+RUN_FILE = "mlflow_run.json"
 SCORES = ("DET", "SEG", "TRA", "LNK", "HOTA", "IDF1", "precision", "recall", "followed", "identity_switches")
 
 
@@ -60,6 +75,7 @@ def record_movie(
     ) as run:
         metrics = {f"migration_{name}": value["value"] for name, value in summary["numbers"].items()}
         metrics |= {f"migration_{name}": summary[name] for name in ("n_cells", "n_events")}
+        metrics["migration_saltations_supported"] = float(summary["saltations_supported"])
         for kind, values in scores.items():
             metrics |= {f"tracks_{kind}_{name}": values[name] for name in SCORES}
         run.log_metrics({name: float(value) for name, value in metrics.items() if value is not None and value == value})
@@ -74,3 +90,80 @@ RECORDED = (
     names.REPORT, names.MANIFEST,
 )  # fmt: skip
 """The files stored with a run; label movies and videos stay in DVC's cache."""
+
+
+def record_cohort(
+    record: Mapping[str, Any],
+    comparisons: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    movies: Mapping[str, Mapping[str, Any]],
+    *,
+    results: Path,
+    root: Path,
+    run_file: Path,
+) -> str:
+    """Record a cohort's comparison, and below it a run for each movie; return the cohort's run id.
+
+    Args:
+        record: content of `cohort.json`.
+        comparisons: content of `comparison.json`: pair of groups → number → name → value.
+        movies: rows of `movies.csv`, by movie.
+        results: the cohort's folder, which is stored with the run.
+        root: the project.
+        run_file: JSON file to write the run id to.
+    """
+    with track_run(
+        f"cohort of {len(movies)} movies",
+        experiment=COHORTS,
+        root=root,
+        params={"reference": record["reference"], "paired": record["paired"], "movies": len(movies)},
+        tags={"conditions_sha256": (record["conditions"] or {}).get("sha256") or ""},
+        system_metrics=False,
+    ) as run:
+        found = {
+            _key(f"{pair}/{number}/{name}"): value
+            for pair, numbers in comparisons.items()
+            for number, values in numbers.items()
+            for name, value in values.items()
+        }
+        run.log_metrics(_finite(found))
+        for file in sorted(path for path in results.iterdir() if path.is_file() and path != run_file):
+            run.log_file(file, "results")
+        for file in sorted((results / names.FIGURES).iterdir()):
+            run.log_file(file, "figures")
+        write_run_file(run_file, run)
+    for movie, row in movies.items():
+        _record_member(movie, row, record["movies"][movie], results=results, root=root, parent=run.run_id)
+    return run.run_id
+
+
+def _record_member(
+    movie: str, row: Mapping[str, Any], about: Mapping[str, Any], *, results: Path, root: Path, parent: str
+) -> None:
+    """A movie of a cohort: its numbers, and which analysis, movie and network they are from."""
+    analysis = results / about["results"] / RUN_FILE
+    tags = {
+        "movie": movie,
+        "movie_run": run_id_from(analysis) if analysis.is_file() and names_a_run(analysis) else "",
+        "movie_sha256": about["movie_sha256"],
+        "network_sha256": about["network_sha256"] or "",
+        "tracks_sha256": about["tracks_sha256"] or "",
+        **{level: str(row[level]) for level in ("donor", "group", "batch") if level in row},
+    }
+    with track_run(
+        f"movie {movie}", experiment=COHORTS, root=root, tags=tags, parent_run_id=parent, system_metrics=False
+    ) as run:
+        counts = {name: row[name] for name in ("n_cells", "n_events")}
+        run.log_metrics(_finite({f"migration_{name}": value for name, value in {**counts, **_of(row)}.items()}))
+
+
+def _of(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in UNITS}
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if value is not None and value == value}
+
+
+def _key(text: str) -> str:
+    """A name that MLflow accepts for a metric."""
+    return re.sub(r"[^\w\-./: ]", "_", text)

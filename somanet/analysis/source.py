@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from somanet.analysis import names
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_tree
@@ -130,32 +132,65 @@ def check_plausible(calibration: Calibration, source: str) -> None:
             )
 
 
-def find_movies(paths: list[Path]) -> list[tuple[Path, str]]:
-    """Movie files at the given paths, each with the name of its results; folders give the movies directly in them.
+def find_movies(paths: list[Path], *, leave_out: Path | None = None) -> list[tuple[Path, str]]:
+    """Movie files at the given paths, each with the name of its results; folders are searched at any depth.
+
+    Left out are hidden folders, and those with results of an analysis. A movie is called by its file; where two of one
+    search have the same name (`patient1/movie.tif`, `patient2/movie.tif`), by its folders too: `patient1_movie`.
+
+    Args:
+        paths: files and folders.
+        leave_out: a folder that is not searched: the output.
 
     Raises:
         SomaNetError: a path is missing or has no movie, or two movies would share a name.
     """
-    files: list[Path] = []
+    found: list[tuple[Path, str, str]] = []
     for path in paths:
         if not path.exists():
             raise SomaNetError(f"{path}: no such file or folder. Check the path.")
-        if path.is_file() or path.suffix == ".zarr" or (path / "zarr.json").exists():
-            files.append(path)
+        if _is_movie(path):
+            found.append((path, movie_name(path), movie_name(path)))
             continue
-        inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in MOVIE_SUFFIXES and p.name[0] != "."]
+        inside = _movies_in(path, leave_out)
         if not inside:
             raise SomaNetError(f"{path}: expected movies ({', '.join(MOVIE_SUFFIXES)}), found none. Another folder?")
-        files += inside
+        found += [(file, movie_name(file), nested_name(file.relative_to(path))) for file in inside]
+    short = [name for _, name, _ in found]
     named: dict[str, Path] = {}
-    for file in files:
-        name = movie_name(file)
-        if name in named:
+    for file, name, nested in found:
+        chosen = name if short.count(name) == 1 else nested
+        if chosen in named:
             raise SomaNetError(
-                f"Two movies are called {name!r}: {named[name]} and {file}. Rename one, so that their results differ."
+                f"Two movies are called {chosen!r}: {named[chosen]} and {file}. Rename one, so that their results "
+                "differ."
             )
-        named[name] = file
+        named[chosen] = file
     return [(file, name) for name, file in named.items()]
+
+
+def _is_movie(path: Path) -> bool:
+    return path.is_file() or path.suffix == ".zarr" or (path / "zarr.json").exists()
+
+
+def _movies_in(folder: Path, leave_out: Path | None) -> list[Path]:
+    """Movies of a folder, its own before those of the folders inside, each sorted by name."""
+    entries = [path for path in sorted(folder.iterdir()) if path.name[0] != "."]
+    found = [path for path in entries if path.suffix.lower() in MOVIE_SUFFIXES]
+    for path in entries:
+        searched = path.is_dir() and not path.is_symlink() and path not in found
+        if searched and not (path / names.MANIFEST).exists() and (leave_out is None or not _same(path, leave_out)):
+            found += _movies_in(path, leave_out)
+    return found
+
+
+def _same(path: Path, other: Path) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
+def nested_name(path: Path) -> str:
+    """The name of a movie with those of its folders: `patient1_movie` for `patient1/movie.tif`."""
+    return "_".join([*path.parent.parts, movie_name(path)])
 
 
 def movie_name(path: Path) -> str:

@@ -9,6 +9,7 @@ import typer
 from somanet.cli import (
     analyze,
     calibrate,
+    cohort,
     compare,
     data,
     lineage,
@@ -35,6 +36,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
+app.command("cohort")(guarding(cohort.cohort))
 app.command("simulate")(guarding(data.simulate))
 app.add_typer(data.app, name="data")
 app.command("train")(guarding(training.train, extra_outputs=("_report",)))

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from somanet.cli.cohort import (
+    ConditionsFile,
+    Paired,
+    Reference,
+    check_groups_of,
+    question_of,
+    write_and_print,
+)
 from somanet.cli.options import (
     AnyModality,
     Channel,
@@ -24,13 +33,17 @@ from somanet.core.errors import SomaNetError
 from somanet.segmentation.engines import EngineName
 
 if TYPE_CHECKING:
+    from somanet.analysis.cohort.write import Question
     from somanet.analysis.movie import AnalysisNetworks, Options
     from somanet.analysis.source import MovieSource
     from somanet.migration.measures import Measures
+    from somanet.migration.summary import Estimate
 
 
 def analyze(
-    movies: Annotated[list[Path], typer.Argument(metavar="MOVIE...", help="Movies, or folders of movies.")],
+    movies: Annotated[
+        list[Path], typer.Argument(metavar="MOVIE...", help="Movies, or folders of movies, searched inside.")
+    ],
     output: Annotated[Path, typer.Option(help="Folder for the results; with several movies, a subfolder for each.")],
     pixel_size_um: PixelSize = None,
     frame_interval_min: FrameInterval = None,
@@ -56,11 +69,14 @@ def analyze(
         Literal["image", "cells", "none"],
         typer.Option(help="Drift to subtract: the stage's by the background, the resting cells', or none."),
     ] = "image",
-    assignments: Annotated[list[str] | None, set_option("track.max_step_um=30, migrate.sigma_um=0.5")] = None,
-    conditions: Annotated[
-        Path | None, typer.Option(help="CSV movie,donor,group for several movies, for comparisons.")
+    preset: Annotated[
+        str | None,
+        typer.Option(help="A published definition of rest and motion: somanet (the default) or vaswani2019."),
     ] = None,
-    reference: Annotated[str | None, typer.Option(help="The group that the others are compared with.")] = None,
+    assignments: Annotated[list[str] | None, set_option("track.max_step_um=30, migrate.sigma_um=0.5")] = None,
+    conditions: ConditionsFile = None,
+    reference: Reference = None,
+    paired: Paired = None,
     export: Annotated[
         list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
     ] = None,
@@ -68,12 +84,11 @@ def analyze(
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
     """Segment, track and measure every cell of a movie: tables, a report for the browser, a video."""
-    from somanet.analysis.names import RESULTS
-    from somanet.analysis.source import MovieSource, check_intended_use, find_movies
-    from somanet.core.results import check_results
+    from somanet.analysis.source import MovieSource, find_movies
+    from somanet.core.guard import protect
 
     options = _options(
-        {"axis_deg": axis_deg, "drift": drift},
+        {"axis_deg": axis_deg, "drift": drift} | ({} if preset is None else {"preset": preset}),
         assignments or [],
         export or [],
         report=report,
@@ -81,37 +96,75 @@ def analyze(
         any_modality=any_modality,
     )
     sources = [
-        MovieSource(path, name, channel, pixel_size_um, frame_interval_min, allow_truncated, z)
-        for path, name in find_movies(movies)
+        MovieSource(protect(path), name, channel, pixel_size_um, frame_interval_min, allow_truncated, z)
+        for path, name in find_movies(movies, leave_out=output)
     ]
     several = len(sources) > 1 or sources[0].path != movies[0]
     if tracks is not None and several:
         raise SomaNetError("--tracks has the tracks of one movie: name only that movie.")
     if conditions is not None and not several:
         raise SomaNetError("--conditions compares several movies: name them, or their folder.")
-    if reference is not None and conditions is None:
-        raise SomaNetError("--reference names a group of --conditions: give that table too.")
-    table = _conditions(conditions, sources)
-    folders = {source.name: output / source.name if several else output for source in sources}
-    for source in sources:  # checked before hours of work, not after
-        check_results(folders[source.name], RESULTS, writes=options.files())
-        with source.open() as movie:
-            source.calibration(movie)
-    network = None
-    if tracks is None:
-        network = _network(model, engine, tta, rescale=rescale, diameter_px=diameter)
-        if not any_modality:
-            check_intended_use(sources, network.segmenter.intended_use)
-    from somanet.analysis.movie import analyze_movie
+    if (reference is not None or paired is not None) and conditions is None:
+        raise SomaNetError("--reference and --paired are about the groups of --conditions: give that table too.")
 
-    for source in sources:
-        if several:
-            typer.echo(f"{source.name}:")
-        folder = folders[source.name]
-        measures = analyze_movie(source, folder, network=network, tracks_file=tracks, options=options)
-        _print_summary(measures, folder)
+    def network() -> AnalysisNetworks:
+        return _network(model, engine, tta, rescale=rescale, diameter_px=diameter)
+
     if several:
-        _cohort(folders, table, reference, output)
+        question = question_of(conditions, reference, paired)
+        _analyze_all(sources, output, question, options, network)
+    else:
+        _analyze_one(sources[0], output, tracks, options, network)
+
+
+def _analyze_one(
+    source: MovieSource, output: Path, tracks: Path | None, options: Options, network: Callable[[], AnalysisNetworks]
+) -> None:
+    from somanet.analysis.movie import analyze_movie
+    from somanet.analysis.names import RESULTS
+    from somanet.analysis.source import check_intended_use
+    from somanet.core.results import check_results
+
+    check_results(output, RESULTS, writes=options.files())  # before hours of work, not after
+    with source.open() as movie:
+        source.calibration(movie)
+    networks = None
+    if tracks is None:
+        networks = network()
+        if not options.any_modality:
+            check_intended_use([source], networks.segmenter.intended_use)
+    _print_summary(analyze_movie(source, output, network=networks, tracks_file=tracks, options=options), output)
+
+
+def _analyze_all(
+    sources: list[MovieSource],
+    output: Path,
+    question: Question,
+    options: Options,
+    network: Callable[[], AnalysisNetworks],
+) -> None:
+    from somanet.analysis.batch import Batch
+    from somanet.analysis.names import COHORT, COHORT_FILES
+    from somanet.core.results import check_results
+
+    folders = {source.name: output / source.name for source in sources}
+    if question.conditions is not None:
+        check_groups_of(question, [source.name for source in sources])
+    if output.is_dir():
+        check_results(output, COHORT, writes=COHORT_FILES)
+    batch = Batch(sources, folders, options)
+    batch.check()
+    networks = network()
+    batch.check_network(networks)
+    batch.run(networks, begins=typer.echo, ends=_print_summary)
+    if results := batch.results():
+        write_and_print(results, output, question, notes=batch.notes())
+    if batch.problems:
+        names = ", ".join(batch.problems)
+        raise SomaNetError(
+            f"{len(batch.problems)} of {len(sources)} movies could not be analysed, for the reasons above: {names}. "
+            "The others are done; the same command takes up what is missing."
+        )
 
 
 def _options(
@@ -140,12 +193,6 @@ def _options(
         exports=tuple(exports),
         any_modality=any_modality,
     )
-
-
-def _conditions(path: Path | None, sources: list[MovieSource]) -> Any:
-    from somanet.analysis.cohort import read_conditions
-
-    return None if path is None else read_conditions(path, [source.name for source in sources])
 
 
 def _network(
@@ -180,16 +227,20 @@ def _print_summary(measures: Measures, folder: Path) -> None:
     from somanet.analysis.stages.files import read_metadata
 
     numbers = measures.summary.numbers
+    supported, modes = measures.support.saltations, measures.modes
+    if not supported and modes is not None:
+        for state, words in (("rest", "time at rest"), ("creep", "time creeping"), ("run", "time running")):
+            _print_number(words, modes.state_share[state], " %", factor=100.0)
+        _print_number("speed while running", modes.state_speed_um_per_h["run"], " µm/h")
+        _print_number("velocity kept for", modes.run_persistence_h, " h")
     for name, words, unit in (
         ("frequency_corrected_per_h", "saltations per hour, corrected", ""),
         ("mean_length_corrected_um", "saltation length, corrected", " µm"),
         ("mobile_speed_corrected_um_per_h", "speed when mobile, corrected", " µm/h"),
         ("average_speed_um_per_h", "average speed", " µm/h"),
     ):
-        found = numbers[name]
-        if found.value == found.value:
-            interval = f"  [{found.low:.3g}, {found.high:.3g}]" if found.low == found.low else ""
-            typer.echo(f"{words:>30}  {found.value:.3g}{unit}{interval}")
+        doubtful = not supported and name != "average_speed_um_per_h"
+        _print_number(words, numbers[name], unit, remark="  not supported" if doubtful else "")
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
     n_events = measures.summary.n_events
     typer.echo(f"cells observed long enough: {n_cells}, too briefly: {n_short}; saltations: {n_events}")
@@ -200,17 +251,8 @@ def _print_summary(measures: Measures, folder: Path) -> None:
         typer.echo(f"Next: open {folder / 'report.html'} in a browser")
 
 
-def _cohort(folders: dict[str, Path], conditions: Any, reference: str | None, output: Path) -> None:
-    from somanet.analysis.cohort import comparison_table, gather_cohort, write_cohort
-
-    cohort = gather_cohort(folders, conditions, reference=reference)
-    written = write_cohort(cohort, output)
-    for row in comparison_table(cohort.comparisons).to_dict("records"):
-        verdict = row["problem"] or (
-            f"{row['difference']:+.3g} {row['unit']} [{row['low']:.3g}, {row['high']:.3g}], "
-            f"Hedges' g {row['hedges_g']:.2g}, adjusted p {row['p_adjusted']:.2g}"
-        )
-        typer.echo(f"{row['number']}, {row['group']} against {row['reference']}: {verdict}")
-    for warning in cohort.summaries["all"].warnings:
-        typer.echo(f"  note: {warning}")
-    typer.echo(f"Written: {', '.join(str(path) for path in written)}")
+def _print_number(words: str, found: Estimate, unit: str, *, factor: float = 1.0, remark: str = "") -> None:
+    if found.value == found.value:
+        low, high = factor * found.low, factor * found.high
+        interval = f"  [{low:.3g}, {high:.3g}]" if low == low else ""
+        typer.echo(f"{words:>30}  {factor * found.value:.3g}{unit}{interval}{remark}")

@@ -127,39 +127,6 @@ def _curve(ax: Axes, history: pd.DataFrame, quantity: str) -> None:
     ax.legend(frameon=False)
 
 
-def groups(
-    comparisons: Sequence[tuple[str, str, tuple[str, str], pd.DataFrame]],
-) -> Figure:
-    """One panel per compared quantity: a dot for each donor, a bar for each group's mean.
-
-    Args:
-        comparisons: quantity, unit, (reference, group), and the donors' values (columns ``group``, ``donor``,
-            ``value``).
-    """
-    n_columns = min(len(comparisons), 3)
-    n_rows = -(-len(comparisons) // n_columns)
-    figure = blank(3.2 * n_columns, 3.0 * n_rows)
-    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    for ax, (number, unit, names, donors) in zip(axes, comparisons, strict=False):
-        for place, (group, colour) in enumerate(zip(names, ("0.45", "tab:green"), strict=True)):
-            values = donors.loc[donors["group"] == group, "value"].dropna().to_numpy(float)
-            spread = (np.arange(values.size) - (values.size - 1) / 2) * min(0.08, 0.5 / max(values.size, 1))
-            ax.plot(place + spread, values, "o", color=colour, alpha=0.8)
-            if values.size:
-                ax.hlines(values.mean(), place - 0.3, place + 0.3, color=colour, linewidth=2)
-        ax.set_xticks([0, 1], names)
-        ax.set_xlim(-0.6, 1.6)
-        ax.set_ylim(bottom=0)
-        words = (
-            number.removesuffix("_per_h").removesuffix("_um").removesuffix("_h").replace("_um", "").replace("_", " ")
-        )
-        ax.set_title(f"{words}{f' ({unit})' if unit else ''}", fontsize=9)
-        ax.spines[["top", "right"]].set_visible(False)
-    for ax in axes[len(comparisons) :]:
-        ax.set_axis_off()
-    return figure
-
-
 def save_figure(figure: Any, path: Path) -> None:
     """Write a figure as PNG, atomically; equal figures give equal bytes."""
     with atomic_path(path) as temporary:

@@ -3,8 +3,8 @@
 A failure or a kill leaves the old results or the new, never a mixture. What a person keeps in the folder stays through
 every swap: files that SomaNet did not write, and those of its own that were changed since, which are kept under
 another name. A folder that cannot be swapped (a mount point or one that holds one, the current folder, a folder in a
-locked one, one with other users' files) receives the complete results under a hidden name, and their files move from
-there; what a kill leaves, the next start moves.
+locked one, one with other users' files, one around other results) receives the complete results under a hidden name,
+and their files move from there; what a kill leaves, the next start moves.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ class Kind:
         record: the JSON file that every such folder has; its `files` maps the name of each other file, or folder, to
             its SHA-256.
         what: its name in messages.
+        around: the record of other results that may lie in folders inside, such as those of a cohort's movies. Such a
+            folder is never swapped: another process may be writing there.
     """
 
     record: str
     what: str
+    around: str = ""
 
 
 def hashes_of(folder: Path, kind: Kind) -> dict[str, str]:
@@ -79,7 +82,7 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
             f"{locked} cannot be read, and could not be kept among new results. Make it readable, move it away, or "
             "choose another --output."
         )
-    if recorded is None and not guard.replacing():
+    if recorded is None and not guard.replacing() and not _holds_others(output, kind):
         raise SomaNetError(
             f"{output} contains files other than {kind.what}, which could be overwritten. Choose a new or empty folder "
             "for --output; or give --replace, which keeps what is there and adds the results."
@@ -116,7 +119,7 @@ def result_folder(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
     check_results(output, kind, writes=writes)
     place = Path(os.path.realpath(output))
     make_folder(place.parent)
-    whole = not place.is_dir() or _can_be_swapped(place)
+    whole = not place.is_dir() or (not kind.around and _can_be_swapped(place))
     if whole:
         remove_leftovers(place.parent)
     folder = make_folder(temporary_path(place if whole else place / "results"))
@@ -158,6 +161,11 @@ def _take_place(folder: Path, place: Path, kind: Kind) -> None:
         if path.name not in kept and not (place / path.name).exists() and path.name not in _recorded_names(old, kind):
             path.rename(place / path.name)
     remove(old)
+
+
+def _holds_others(output: Path, kind: Kind) -> bool:
+    """Whether the folders inside have the results that this kind lies around."""
+    return bool(kind.around) and any(path.parent != output for path in output.rglob(kind.around))
 
 
 def _can_be_swapped(place: Path) -> bool:

@@ -14,10 +14,13 @@ from somanet.core.schema import check_tracks
 from somanet.migration.direction import headings, straightness
 from somanet.migration.drift import Drift, DriftSource, drift_of
 from somanet.migration.hmm import MotionModel, fit_motion_model, mobile_steps_by_model
-from somanet.migration.kinematics import Noise, Steps, localisation_noise, over, steps_of
+from somanet.migration.kinematics import Steps, over, slow_steps, steps_of
+from somanet.migration.noise import Localisation, localisation_of
 from somanet.migration.saltation import (
-    FASTEST_UM_PER_H,
+    USUAL,
+    Definition,
     Saltations,
+    joined,
     least_length,
     mobile_steps,
     mobile_threshold,
@@ -26,13 +29,9 @@ from somanet.migration.saltation import (
 from somanet.migration.sampling import sampling_sums, true_jumps
 from somanet.migration.tables import MIGRATION
 
-LEAST_HOURS = 4.0
-LEAST_FRAMES = 12
 MOST_HIDDEN = 0.1
 LEAST_MODEL_NOISE_UM = 0.01
 """Cells that rest exactly (drawn tracks, positions in whole pixels) show no noise, and the model divides by it."""
-# Times come from whole frames: 24 intervals of 10 min are 4 h whatever their sum's last digit.
-ROUNDING_H = 1e-9
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ class Migration:
         noise: of localisation.
         threshold_um_per_h: speed above which a step is motion, at the frame interval; NaN without steps, and not
             used by the model.
+        threshold_by: what sets it, see :meth:`somanet.migration.saltation.Definition.decided_by`; empty without steps.
         warnings: in words, of drift, noise and detection.
     """
 
@@ -54,8 +54,9 @@ class Migration:
     saltations: Saltations
     steps: Steps
     drift: Drift
-    noise: Noise
+    noise: Localisation
     threshold_um_per_h: float
+    threshold_by: str
     warnings: tuple[str, ...]
 
 
@@ -66,6 +67,8 @@ def migration_of(
     stage: pd.DataFrame | None = None,
     sigma_um: float | None = None,
     detector: Literal["rule", "model"] = "rule",
+    definition: Definition = USUAL,
+    noise: Localisation | None = None,
 ) -> Migration:
     """Measure how the cells of one movie migrate.
 
@@ -73,42 +76,61 @@ def migration_of(
         tracks: :data:`somanet.core.schema.TRACKS` of one movie.
         drift: what is subtracted first: "image", what ``stage`` says; "cells", what resting cells do together; "none".
         stage: :data:`somanet.core.schema.DRIFT`, measured from the images; without it "image" subtracts nothing.
-        sigma_um: localisation noise per axis if known; measured from steps at rest if None.
+        sigma_um: localisation noise per axis if known; measured from the steps if None.
         detector: "rule" for the speed threshold, "model" for the hidden Markov model.
+        definition: what a saltation is.
+        noise: the localisation error if it has been measured before, as for the same movie with frames left out.
 
     Raises:
         SomaNetError: a bad table, a σ that is not positive, or another detector.
     """
     if detector not in ("rule", "model"):
         raise SomaNetError(f"The detector is 'rule' or 'model', found {detector!r}.")
-    if sigma_um is not None and not (math.isfinite(sigma_um) and sigma_um > 0):
-        raise SomaNetError(f"The localisation noise must be a positive number of µm, found {sigma_um}.")
     removed = drift_of(tracks, drift, stage)
     still = removed.removed_from(tracks)
     steps = steps_of(still)
-    noise = localisation_noise(steps) if sigma_um is None else Noise(sigma_um, 0)
-    warnings = [*removed.warnings, *noise.warnings]
+    noise = noise or noise_of(steps, sigma_um=sigma_um)
+    slow = slow_steps(steps)
+    warnings = [*removed.warnings, *slow.warnings, *noise.warnings]
     mobile = np.zeros(len(steps), bool)
-    threshold = math.nan
-    resolution = Resolution(noise.sigma_um)
+    threshold, decided_by = math.nan, ""
+    resolution = Resolution(noise.step_sigma_um)
     if (~steps.gap).any():
-        threshold = float(mobile_threshold(noise.sigma_um, interval_h=steps.interval_h))
-        resolution = Resolution(noise.sigma_um, threshold * steps.interval_h, threshold * steps.interval_h)
+        scale = noise.step_sigma_um if noise.given else float(np.fmax(slow.scale_um, noise.step_sigma_um))
+        threshold = float(mobile_threshold(scale, interval_h=steps.interval_h, definition=definition))
+        decided_by = definition.decided_by(scale, interval_h=steps.interval_h)
+        resolution = Resolution(noise.step_sigma_um, threshold * steps.interval_h, threshold * steps.interval_h)
         if detector == "model":
-            model = fit_motion_model(steps, sigma_um=max(noise.sigma_um, LEAST_MODEL_NOISE_UM))
+            model = fit_motion_model(steps, sigma_um=max(scale, LEAST_MODEL_NOISE_UM))
             mobile = mobile_steps_by_model(steps, model)
             resolution = Resolution.of_model(model, interval_h=steps.interval_h)
             warnings += model.warnings
         else:
-            mobile = mobile_steps(steps, sigma_um=noise.sigma_um)
-            if threshold == FASTEST_UM_PER_H:
+            mobile = mobile_steps(steps, scale_um=scale, definition=definition)
+            if decided_by == "upper bound":
                 warnings.append(
-                    f"The noise of {noise.sigma_um:.2g} µm alone moves cells faster than the threshold of "
-                    f"{FASTEST_UM_PER_H:g} µm/h at this frame interval: short saltations may be noise."
+                    f"Slow steps, of the length that errors of {scale:.2g} µm would have, exceed the threshold of "
+                    f"{threshold:g} µm/h at this frame interval: short saltations may be error or slow motion. The "
+                    "threshold is a bound, not measured (migrate.fastest_threshold_um_per_h)."
                 )
-    found = saltations_of(steps, mobile, min_length_um=least_length(noise.sigma_um))
-    cells = cell_table(still, steps, found, resolution)
-    return Migration(cells, found, steps, removed, noise, threshold, tuple(warnings))
+    if definition.min_pause_h > 0:
+        mobile = joined(steps, mobile, min_pause_h=definition.min_pause_h)
+    found = saltations_of(steps, mobile, min_length_um=least_length(noise.sigma_um, definition=definition))
+    cells = cell_table(still, steps, found, resolution, definition=definition)
+    return Migration(cells, found, steps, removed, noise, threshold, decided_by, tuple(warnings))
+
+
+def noise_of(steps: Steps, *, sigma_um: float | None = None, resamples: int = 0, seed: int = 0) -> Localisation:
+    """The localisation error: as given, or measured.
+
+    Raises:
+        SomaNetError: σ is not positive.
+    """
+    if sigma_um is None:
+        return localisation_of(steps, resamples=resamples, seed=seed)
+    if not (math.isfinite(sigma_um) and sigma_um > 0):
+        raise SomaNetError(f"The localisation noise must be a positive number of µm, found {sigma_um}.")
+    return localisation_of(steps, resamples=resamples, seed=seed, sigma_um=sigma_um)
 
 
 @dataclass(frozen=True)
@@ -143,13 +165,21 @@ class Resolution:
         return 2 if hidden > MOST_HIDDEN else 1
 
 
-def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resolution: Resolution) -> pd.DataFrame:
+def cell_table(
+    tracks: pd.DataFrame,
+    steps: Steps,
+    saltations: Saltations,
+    resolution: Resolution,
+    *,
+    definition: Definition = USUAL,
+) -> pd.DataFrame:
     """One row per cell: :data:`somanet.migration.tables.MIGRATION`; undefined numbers are NaN.
 
     A saltation counts in the frequency if its start is seen: counting those cut at both ends of a track would
     count D/T too many. The start has to follow a step at rest, so that Δt/T are missed (4 % at 10 min in 4 h).
     Incomplete saltations are in the observed and the mobile time, and not in lengths, durations and pauses.
-    One cell has few pauses, so the share of them that shows is taken from the movie.
+    One cell has few pauses, so the share of them that shows is taken from the movie. Where a rest of a frame interval
+    is no pause by definition, none is hidden.
     """
     ordered = check_tracks(tracks, "The tracks")
     by_cell = ordered.groupby("track_id", sort=True)
@@ -158,7 +188,7 @@ def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resol
     duration = table["end_h"] - table["start_h"]
     cells = table.index
     table["frame_interval_h"] = steps.interval_h
-    long = (duration >= LEAST_HOURS - ROUNDING_H) | (table["n_frames"] >= LEAST_FRAMES)
+    long = definition.long_enough(duration.to_numpy(float), table["n_frames"].to_numpy(np.int64))
     table["long_enough"] = long.astype("int64")
 
     def total(values: pd.Series, ids: pd.Series) -> pd.Series:
@@ -173,6 +203,8 @@ def cell_table(tracks: pd.DataFrame, steps: Steps, saltations: Saltations, resol
     table = table.join(
         sampling_sums(steps, saltations, cells=cells, long=cells[long], first_step=resolution.first_rest_step)
     )
+    if definition.min_pause_h > steps.interval_h:
+        table["n_rest_ends"] = 0.0
     table["path_um"] = total(step["um"], step["id"])
     table["net_um"] = np.hypot(ends["y_um"], ends["x_um"])
     table["average_speed_um_per_h"] = over(total(free["um"], free["id"]), observed)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import DRIFT, check_columns
-from somanet.migration.kinematics import NOISE_STEPS, Bools, Floats, Ints, Steps, localisation_noise, steps_of
+from somanet.migration.kinematics import NOISE_STEPS, Bools, Floats, Ints, Steps, slow_steps, steps_of
 
 DriftSource = Literal["image", "cells", "none"]
 FEWEST_CELLS = 5
@@ -90,7 +90,7 @@ def drift_of_cells(tracks: pd.DataFrame, *, min_cells: int = FEWEST_CELLS) -> Dr
     """Drift as the median step of resting cells from frame to frame, added up: for tracks without images.
 
     The median step of all cells comes first; relative to it, cells are taken to rest in a step if this step and the
-    cell's steps before and after are within the localisation noise. Their median step is the drift. Cells that all
+    cell's steps before and after are slow ones. Their median step is the drift. Cells that all
     migrate the same way at the same time look like drift, which is warned about.
 
     Args:
@@ -124,8 +124,8 @@ def _median_path(steps: Steps, use: Bools, frames: Ints, min_cells: int) -> tupl
 
 
 def _rests(steps: Steps) -> Bools:
-    """Which steps, and the steps of the same cell before and after, are within the noise."""
-    within = steps.length_um <= NOISE_STEPS * localisation_noise(steps).sigma_um
+    """Which steps, and the steps of the same cell before and after, are slow ones."""
+    within = steps.length_um <= NOISE_STEPS * slow_steps(steps).scale_um
     rests = within.copy()
     same = steps.segment[1:] == steps.segment[:-1]
     rests[1:] &= within[:-1] | ~same

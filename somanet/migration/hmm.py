@@ -11,12 +11,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
 from somanet.migration.kinematics import Bools, Floats, Steps
+from somanet.migration.markov import Grid, Posterior, forward_backward
 
-Ints = NDArray[np.intp]
 LEAST_SPREAD_UM_PER_H = 10.0
 """Slower than this the mobile state would model slow wandering at rest; as the rule's lower threshold."""
 FIRST_SPREAD_UM_PER_H = 30.0
@@ -46,26 +45,7 @@ class MotionModel:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """Gap-free stretches side by side: step ``index`` sits at row ``row`` (a stretch) and column ``column``."""
-
-    index: Ints
-    row: Ints
-    column: Ints
-    seen: Bools
-
-    @classmethod
-    def of(cls, steps: Steps) -> _Grid:
-        index = np.flatnonzero(~steps.gap)
-        _, first, row = np.unique(steps.segment[index], return_index=True, return_inverse=True)
-        column = np.arange(index.size) - first[row]
-        seen = np.zeros((first.size, int(column.max(initial=-1)) + 1), bool)
-        seen[row, column] = True
-        return cls(index, row, column, seen)
-
-
-def _log_emissions(steps: Steps, grid: _Grid, model: MotionModel) -> Floats:
+def _log_emissions(steps: Steps, grid: Grid, model: MotionModel) -> Floats:
     """(stretches, columns, 2) log density of each step, paused and mobile; 0 where there is no step."""
     squared = (steps.displacement_yx_um[grid.index] ** 2).sum(axis=1)
     noise = np.full(grid.index.size, 2 * model.sigma_um**2)
@@ -76,31 +56,10 @@ def _log_emissions(steps: Steps, grid: _Grid, model: MotionModel) -> Floats:
     return density
 
 
-def _logsum(a: Floats, axis: int) -> Floats:
-    return np.asarray(np.logaddexp.reduce(a, axis=axis), np.float64)
-
-
-def _forward_backward(density: Floats, seen: Bools, model: MotionModel) -> tuple[Floats, Floats, float]:
-    """Posterior of the states (stretches, columns, 2), summed posterior of transitions (2, 2), log-likelihood.
-
-    In logs, one column of all stretches at a time: O(columns) numpy calls.
-    """
+def _posterior(density: Floats, seen: Bools, model: MotionModel) -> Posterior:
     change = np.log([[1 - model.start_chance, model.start_chance], [model.stop_chance, 1 - model.stop_chance]])
     first = np.log([1 - model.first_mobile, model.first_mobile])
-    forward, backward = np.zeros_like(density), np.zeros_like(density)
-    forward[:, 0] = first + density[:, 0]
-    for t in range(1, density.shape[1]):
-        moved = _logsum(forward[:, t - 1, :, None] + change, axis=1) + density[:, t]
-        forward[:, t] = np.where(seen[:, t, None], moved, forward[:, t - 1])
-    likelihood = _logsum(forward[:, -1], axis=1)
-    transitions = np.zeros((2, 2))
-    for t in range(density.shape[1] - 2, -1, -1):
-        ahead = change + (density[:, t + 1] + backward[:, t + 1])[:, None, :]
-        next_seen = seen[:, t + 1]
-        backward[:, t] = np.where(next_seen[:, None], _logsum(ahead, axis=2), 0.0)
-        joint = forward[:, t, :, None] + ahead - likelihood[:, None, None]
-        transitions += np.exp(joint[next_seen]).sum(axis=0)
-    return np.exp(forward + backward - likelihood[:, None, None]), transitions, float(likelihood.sum())
+    return forward_backward(first + density[:, 0], change + density[:, 1:, None, :], seen)
 
 
 def fit_motion_model(steps: Steps, *, sigma_um: float, max_iterations: int = 200) -> MotionModel:
@@ -108,7 +67,8 @@ def fit_motion_model(steps: Steps, *, sigma_um: float, max_iterations: int = 200
 
     Args:
         steps: of one movie.
-        sigma_um: localisation noise, from :func:`somanet.migration.kinematics.localisation_noise`.
+        sigma_um: error per axis that would make steps as long as those at rest, see
+            :func:`somanet.migration.kinematics.slow_steps`.
         max_iterations: of expectation maximisation.
 
     Raises:
@@ -119,15 +79,16 @@ def fit_motion_model(steps: Steps, *, sigma_um: float, max_iterations: int = 200
             f"The motion model needs a localisation noise above 0 µm, found {sigma_um}. Give one, or use the rule."
         )
     model = MotionModel(sigma_um, max(FIRST_SPREAD_UM_PER_H, LEAST_SPREAD_UM_PER_H), 0.1, 0.3, 0.2)
-    grid = _Grid.of(steps)
+    grid = Grid.of(steps)
     if not grid.index.size:
         return MotionModel(sigma_um, math.nan, math.nan, math.nan, math.nan, (), ("There are no steps to fit.",))
     time = steps.duration_h[grid.index]
     velocity_variance = ((steps.displacement_yx_um[grid.index] ** 2).sum(axis=1) / 2 - 2 * sigma_um**2) / time**2
     history: list[float] = []
     for _ in range(max_iterations):
-        states, transitions, likelihood = _forward_backward(_log_emissions(steps, grid, model), grid.seen, model)
-        history.append(likelihood)
+        found = _posterior(_log_emissions(steps, grid, model), grid.seen, model)
+        states, transitions = found.states, found.pairs.sum(axis=(0, 1))
+        history.append(float(found.log_likelihood.sum()))
         mobile = states[grid.row, grid.column, 1]
         variance = float((mobile * velocity_variance).sum() / max(float(mobile.sum()), LEAST_CHANCE))
         leaving = transitions.sum(axis=1)
@@ -156,10 +117,10 @@ def _chance(part: float, whole: float) -> float:
 
 def mobile_probability(steps: Steps, model: MotionModel) -> Floats:
     """(N,) chance that the cell is mobile in each step, seen the whole stretch; NaN across gaps."""
-    grid = _Grid.of(steps)
+    grid = Grid.of(steps)
     chance = np.full(len(steps), math.nan)
     if grid.index.size:
-        states, _, _ = _forward_backward(_log_emissions(steps, grid, model), grid.seen, model)
+        states = _posterior(_log_emissions(steps, grid, model), grid.seen, model).states
         chance[grid.index] = states[grid.row, grid.column, 1]
     return chance
 

@@ -1,4 +1,4 @@
-"""Steps of tracks, and the noise of localisation."""
+"""Steps of tracks, and how long slow steps are."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Numbers = TypeVar("Numbers", Floats, pd.Series)
 
 NOISE_STEPS = 3 * math.sqrt(2)
 """A step beyond this many σ is motion: noise alone exceeds it in exp(-4.5) = 1.1 % of steps."""
-FEWEST_IMMOBILE_STEPS = 50
-"""With n steps σ is known to about ± 72 %/√n: 10 % at 50."""
+FEWEST_SLOW_STEPS = 50
+"""With n steps their scale is known to about ± 72 %/√n: 10 % at 50."""
 
 
 @dataclass(frozen=True)
@@ -109,43 +109,40 @@ def steps_of(tracks: pd.DataFrame) -> Steps:
 
 
 @dataclass(frozen=True)
-class Noise:
-    """How well a cell's centre is known.
+class SlowSteps:
+    """How long the steps of a cell are that is at rest or creeps: what fast steps are told apart from.
 
     Attributes:
-        sigma_um: standard deviation per axis of one position; NaN where there are no steps.
-        n_immobile: steps it rests on.
+        scale_um: that of errors per axis that would make such steps, so 1/√2 of a step's own; NaN without steps. Error
+            and slow motion both count: of cells that never rest it says how long their shorter steps are.
+        n_steps: steps it rests on.
         warnings: in words.
     """
 
-    sigma_um: float
-    n_immobile: int
+    scale_um: float
+    n_steps: int
     warnings: tuple[str, ...] = ()
 
 
-def localisation_noise(steps: Steps) -> Noise:
-    """σ per axis from the steps of cells at rest: σ² = median(d²)/(4 ln 2).
+def slow_steps(steps: Steps) -> SlowSteps:
+    """Scale s of slow steps: s² = median(d²)/(4 ln 2) of those up to 3√2·s.
 
-    A step between two positions at rest has d²/(4σ²) exponential, with median ln 2. Steps up to 3√2·σ count as
-    at rest; σ and this limit are made to agree by iteration from the shortest quarter. Slow wandering of resting
-    cells counts as noise, and grows with the frame interval.
+    A step between two positions at rest has d²/(4σ²) exponential, with median ln 2. Steps up to 3√2·s count as slow; s
+    and this limit are made to agree by iteration from the shortest quarter. What part of it is error is for
+    :func:`somanet.migration.noise.localisation_of` to say.
     """
     squared = np.sort(steps.length_um[~steps.gap] ** 2)
     if not squared.size:
-        return Noise(math.nan, 0, ("The localisation noise is unknown: no cell is seen in two frames in a row.",))
-    sigma = math.sqrt(float(np.quantile(squared, 0.25)) / (4 * math.log(4 / 3)))
+        return SlowSteps(math.nan, 0, ("The localisation error is unknown: no cell is seen in two frames in a row.",))
+    scale = math.sqrt(float(np.quantile(squared, 0.25)) / (4 * math.log(4 / 3)))
     n = squared.size
     for _ in range(100):
-        n = int(np.searchsorted(squared, (NOISE_STEPS * sigma) ** 2, side="right"))
+        n = int(np.searchsorted(squared, (NOISE_STEPS * scale) ** 2, side="right"))
         updated = math.sqrt(float(np.median(squared[:n])) / (4 * math.log(2))) if n else 0.0
-        if math.isclose(updated, sigma, rel_tol=1e-9):
+        if math.isclose(updated, scale, rel_tol=1e-9):
             break
-        sigma = updated
+        scale = updated
     warnings = []
-    if n < FEWEST_IMMOBILE_STEPS:
-        warnings.append(f"The localisation noise rests on {n} steps at rest only; {FEWEST_IMMOBILE_STEPS} give ± 10 %.")
-    if n < 0.5 * squared.size:
-        warnings.append(
-            f"Only {n} of {squared.size} steps are at rest: cells that never stop make the noise look too large."
-        )
-    return Noise(sigma, n, tuple(warnings))
+    if n < FEWEST_SLOW_STEPS:
+        warnings.append(f"Only {n} steps are slow: {FEWEST_SLOW_STEPS} are needed to know within 10 % what is motion.")
+    return SlowSteps(scale, n, tuple(warnings))

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
-from somanet.migration.cells import Migration, migration_of
+from somanet.migration.cells import Migration, migration_of, noise_of
 from somanet.migration.direction import Autocorrelation, Direction, direction_autocorrelation, direction_of
-from somanet.migration.drift import DriftSource
+from somanet.migration.drift import DriftSource, drift_of
+from somanet.migration.exchanges import n_exchanges
+from somanet.migration.frame_dropping import Thinned, frame_dropping
+from somanet.migration.kinematics import steps_of
+from somanet.migration.motion_modes import Modes, modes_of
 from somanet.migration.msd import Msd, PersistentWalk, fit_persistent_walk, msd_of
-from somanet.migration.saltation import mobile_steps
+from somanet.migration.noise import RESAMPLES, Localisation
+from somanet.migration.saltation import USUAL, Definition
 from somanet.migration.summary import Summary, long_enough, summarize
+from somanet.migration.support import Support, support_of
 
 LONGEST_AUTOCORRELATION_H = 4.0
+Detector = Literal["rule", "model"]
+DETECTORS: tuple[Detector, Detector] = ("rule", "model")
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,10 @@ class Measures:
         model_summary: the same by the model.
         direction: of the cells' net displacements, one per cell that is seen long enough, relative to the axis.
         saltation_direction: of all saltations; several of one cell are not independent, so its p is too small.
+        modes: states of steps and modes of cells; None without steps.
+        thinned, model_thinned: corrected numbers with frames left out, by rule and model; empty without long cells.
+        support: whether the data support saltations per hour, and why not.
+        definition: what a saltation is.
         autocorrelation: of the direction of mobile steps; None where no step is mobile.
         msd: mean squared displacement.
         walk: the persistent random walk fitted to it; None where there are too few lags.
@@ -42,6 +55,11 @@ class Measures:
     model_summary: Summary
     direction: Direction
     saltation_direction: Direction
+    modes: Modes | None
+    thinned: tuple[Thinned, ...]
+    model_thinned: tuple[Thinned, ...]
+    support: Support
+    definition: Definition
     autocorrelation: Autocorrelation | None
     msd: Msd
     walk: PersistentWalk | None
@@ -56,6 +74,7 @@ def measure_movie(
     drift: DriftSource = "image",
     stage: pd.DataFrame | None = None,
     sigma_um: float | None = None,
+    definition: Definition = USUAL,
     seed: int = 0,
 ) -> Measures:
     """Measure the migration of one movie's cells, by the rule and by the model.
@@ -66,19 +85,29 @@ def measure_movie(
         drift: what is subtracted first: "image", what ``stage`` says; "cells", what resting cells do together; "none".
         stage: :data:`somanet.core.schema.DRIFT`, measured from the images; without it "image" subtracts nothing.
         sigma_um: localisation noise per axis if known.
+        definition: what a saltation is.
         seed: of the bootstrap.
 
     Raises:
         SomaNetError: a bad table, or a σ that is not positive.
     """
+    still = drift_of(tracks, drift, stage).removed_from(tracks)
+    steps = steps_of(still)
+    noise = noise_of(steps, sigma_um=sigma_um, resamples=RESAMPLES, seed=seed)
     rule, model = (
-        migration_of(tracks, drift=drift, stage=stage, sigma_um=sigma_um, detector=detector)
-        for detector in ("rule", "model")
+        migration_of(tracks, drift=drift, stage=stage, detector=detector, definition=definition, noise=noise)
+        for detector in DETECTORS
     )
     summary, model_summary = (summarize(found.cells, seed=seed) for found in (rule, model))
-    msd = msd_of(rule.drift.removed_from(tracks))
+    thinned, model_thinned = (
+        _thinned(still, found, noise, detector, definition, seed)
+        for found, detector in zip((rule, model), DETECTORS, strict=True)
+    )
+    modes = modes_of(steps, sigma_um=noise.sigma_um, error_kept=noise.error_kept)
+    support = support_of(modes, thinned, summary, model_summary, n_exchanges(steps))
+    msd = msd_of(still)
     walk = _walk(msd, rule.noise.sigma_um)
-    warnings = [*rule.warnings, *model.warnings, *summary.warnings, *(walk.warnings if walk else ())]
+    warnings = [*support.warnings, *rule.warnings, *model.warnings, *summary.warnings, *(walk.warnings if walk else ())]
     return Measures(
         migration=rule,
         by_model=model,
@@ -86,12 +115,26 @@ def measure_movie(
         model_summary=model_summary,
         direction=direction_of(long_enough(rule.cells)["direction_deg"].to_numpy(float), axis_deg=axis_deg),
         saltation_direction=direction_of(rule.saltations.events["direction_deg"].to_numpy(float), axis_deg=axis_deg),
+        modes=modes,
+        thinned=thinned,
+        model_thinned=model_thinned,
+        support=support,
+        definition=definition,
         autocorrelation=_autocorrelation(rule),
         msd=msd,
         walk=walk,
         axis_deg=axis_deg,
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def _thinned(
+    still: pd.DataFrame, found: Migration, noise: Localisation, detector: Detector, definition: Definition, seed: int
+) -> tuple[Thinned, ...]:
+    def measure(tracks: pd.DataFrame) -> pd.DataFrame:
+        return migration_of(tracks, drift="none", detector=detector, definition=definition, noise=noise).cells
+
+    return frame_dropping(still, found.cells, measure, seed=seed)
 
 
 def _walk(msd: Msd, sigma_um: float) -> PersistentWalk | None:
@@ -105,7 +148,7 @@ def _autocorrelation(found: Migration) -> Autocorrelation | None:
     steps = found.steps
     if not (~steps.gap).any():
         return None
-    mobile = mobile_steps(steps, sigma_um=found.noise.sigma_um)
+    mobile = (steps.speed_um_per_h > found.threshold_um_per_h) & ~steps.gap
     if not mobile.any():
         return None
     lags = round(LONGEST_AUTOCORRELATION_H / steps.interval_h)

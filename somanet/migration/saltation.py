@@ -16,26 +16,73 @@ SLOWEST_UM_PER_H = 10.0
 FASTEST_UM_PER_H = 30.0
 LEAST_LENGTH_UM = 5.0
 LEAST_LENGTH_SIGMAS = 4.0
+LEAST_HOURS = 4.0
+LEAST_FRAMES = 12
+# Times come from whole frames: 24 intervals of 10 min are 4 h whatever their sum's last digit.
+ROUNDING_H = 1e-9
 
 
-def mobile_threshold(sigma_um: float, *, interval_h: Floats | float) -> Floats:
-    """Speed in µm/h above which a step is motion: clip(3√2·σ/Δt, 10, 30).
+@dataclass(frozen=True)
+class Definition:
+    """What a saltation is, a pause, and a track long enough to be measured; None lets the movie's own steps say.
 
-    The lower bound keeps slow wandering out at long intervals. At the upper bound (3√2·σ > 30 µm/h·Δt, say σ above
-    0.6 µm at 5 min) noise alone makes steps mobile, and only the least length keeps it from being counted.
+    Attributes:
+        min_speed_um_per_h: a faster step is motion; by default 3√2·s/Δt, s being the scale of slow steps.
+        slowest_threshold_um_per_h, fastest_threshold_um_per_h: that default is kept between these.
+        min_length_um: shortest net displacement of a saltation; by default 5 µm, or 4σ if that is more.
+        min_pause_h: a shorter rest between two runs of motion joins them.
+        min_track_h: a cell that is seen for less is left out; by default 4 h or 12 frames, whichever it reaches.
     """
-    speed = NOISE_STEPS * sigma_um / np.asarray(interval_h, np.float64)
-    return np.asarray(np.clip(speed, SLOWEST_UM_PER_H, FASTEST_UM_PER_H), np.float64)
+
+    min_speed_um_per_h: float | None = None
+    slowest_threshold_um_per_h: float = SLOWEST_UM_PER_H
+    fastest_threshold_um_per_h: float = FASTEST_UM_PER_H
+    min_length_um: float | None = None
+    min_pause_h: float = 0.0
+    min_track_h: float | None = None
+
+    def decided_by(self, scale_um: float, *, interval_h: float) -> str:
+        """What sets the threshold: "setting", "slow steps", "lower bound" or "upper bound"."""
+        if self.min_speed_um_per_h is not None:
+            return "setting"
+        speed = NOISE_STEPS * scale_um / interval_h
+        if speed <= self.slowest_threshold_um_per_h:
+            return "lower bound"
+        return "upper bound" if speed >= self.fastest_threshold_um_per_h else "slow steps"
+
+    def long_enough(self, hours: Floats, n_frames: Ints) -> Bools:
+        """Which tracks are measured."""
+        if self.min_track_h is not None:
+            return np.asarray(hours >= self.min_track_h - ROUNDING_H, bool)
+        return np.asarray((hours >= LEAST_HOURS - ROUNDING_H) | (n_frames >= LEAST_FRAMES), bool)
 
 
-def least_length(sigma_um: float) -> float:
-    """Shortest net displacement in µm of a saltation: max(5 µm, 4σ)."""
-    return max(LEAST_LENGTH_UM, LEAST_LENGTH_SIGMAS * sigma_um)
+USUAL = Definition()
 
 
-def mobile_steps(steps: Steps, *, sigma_um: float) -> Bools:
+def mobile_threshold(scale_um: float, *, interval_h: Floats | float, definition: Definition = USUAL) -> Floats:
+    """Speed in µm/h above which a step is motion: 3√2·s/Δt within bounds, 10 and 30 unless set otherwise.
+
+    The lower bound keeps slow wandering out at long intervals. At the upper bound (3√2·s > 30 µm/h·Δt, say s above
+    0.6 µm at 5 min) slow steps alone make cells mobile, and only the least length keeps them from being counted.
+    """
+    interval = np.asarray(interval_h, np.float64)
+    if definition.min_speed_um_per_h is not None:
+        return np.full(interval.shape, definition.min_speed_um_per_h)
+    bounds = definition.slowest_threshold_um_per_h, definition.fastest_threshold_um_per_h
+    return np.asarray(np.clip(NOISE_STEPS * scale_um / interval, *bounds), np.float64)
+
+
+def least_length(sigma_um: float, *, definition: Definition = USUAL) -> float:
+    """Shortest net displacement in µm of a saltation: max(5 µm, 4σ) unless set otherwise; 5 µm if σ is unknown."""
+    if definition.min_length_um is not None:
+        return definition.min_length_um
+    return LEAST_LENGTH_UM if math.isnan(sigma_um) else max(LEAST_LENGTH_UM, LEAST_LENGTH_SIGMAS * sigma_um)
+
+
+def mobile_steps(steps: Steps, *, scale_um: float, definition: Definition = USUAL) -> Bools:
     """Which steps are faster than :func:`mobile_threshold`; steps across gaps never are."""
-    threshold = mobile_threshold(sigma_um, interval_h=steps.duration_h)
+    threshold = mobile_threshold(scale_um, interval_h=steps.duration_h, definition=definition)
     return np.asarray((steps.speed_um_per_h > threshold) & ~steps.gap)
 
 
@@ -67,6 +114,17 @@ def _runs(steps: Steps, marked: Bools) -> _Runs:
     closes = here & (edge[1:] | ~np.roll(here, -1))
     first, last = np.flatnonzero(opens), np.flatnonzero(closes)
     return _Runs(first, last, ~edge[first], ~edge[last + 1])
+
+
+def joined(steps: Steps, mobile: Bools, *, min_pause_h: float) -> Bools:
+    """The mobile steps, with rests between two of them that are shorter than ``min_pause_h``."""
+    rests = _runs(steps, ~np.asarray(mobile, bool))
+    short = steps.end_h[rests.last] - steps.start_h[rests.first] < min_pause_h - ROUNDING_H
+    rests = rests.kept(short & rests.start_seen & rests.end_seen)
+    filled = np.array(mobile, bool)
+    for first, last in zip(rests.first, rests.last, strict=True):
+        filled[first : last + 1] = True
+    return filled
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,10 @@ class Estimate:
     low: float
     high: float
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: undefined ones are None."""
+        return {"value": _json(self.value), "interval95": [_json(self.low), _json(self.high)]}
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -78,10 +82,7 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: value, interval and unit of each number; undefined ones are None."""
-        numbers = {
-            name: {"value": _json(e.value), "interval95": [_json(e.low), _json(e.high)], "unit": UNITS[name]}
-            for name, e in self.numbers.items()
-        }
+        numbers = {name: e.as_dict() | {"unit": UNITS[name]} for name, e in self.numbers.items()}
         counts = {name: getattr(self, name) for name in ("n_cells", "n_movies", "n_donors", "n_events", "n_short")}
         return {"numbers": numbers, "intervals_over": self.level, **counts, "warnings": list(self.warnings)}
 

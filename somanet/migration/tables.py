@@ -57,6 +57,22 @@ CELL_NUMBERS = Schema(
     ),
 )
 """What a reader wants to know of a cell: the track, when it is seen, motion, direction, saltations, pauses, quality."""
+MODES = Schema(
+    "modes",
+    (
+        Column("track_id", "int64", "", "the cell"),
+        Column("mode", "string", "", "saltatory | continuous | resting | undecided"),
+        Column(
+            "saltatory_chance",
+            "float64",
+            "",
+            "posterior of rests and jumps against motion without rest; 0 for a cell that hardly rests by either model",
+        ),
+        Column("rest_share", "float64", "", "share of its observed time at rest"),
+        Column("creep_share", "float64", "", "share of it creeping, between rest and run"),
+        Column("run_share", "float64", "", "share of it running, above 17 µm/h"),
+    ),
+)
 CELL_INTERNALS = Schema(
     "migration internals",
     (

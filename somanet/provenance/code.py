@@ -6,6 +6,7 @@ afford it (importing torch only for its version costs 2.4 s and 500 MB).
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -28,6 +29,19 @@ PACKAGES = (
     "timm",
     "albumentations",
     "numpy",
+    "scipy",
+    "pandas",
+    "scikit-image",
+    "opencv-python-headless",
+    "laptrack",
+    "statsmodels",
+    "tifffile",
+    "imagecodecs",
+    "zarr",
+    "av",
+    "onnxruntime",
+    "openvino",
+    "accelerate",
     "mlflow",
     "dvc",
 )
@@ -131,6 +145,15 @@ def collect(root: Path | str, *, device: str | None = None) -> Provenance:
         device=device or _loaded_torch_device(),
         notes=(note,) if note else (),
     )
+
+
+@cache
+def code_digest(package: Path) -> str:
+    """SHA-256 of a package's Python files: of uncommitted changes too, and of nothing else in the repository."""
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        digest.update(file.relative_to(package).as_posix().encode() + b"\0" + sha256_file(file).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _git_state(root: Path) -> tuple[dict[str, str], str | None]:

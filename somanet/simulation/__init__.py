@@ -9,16 +9,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from somanet.simulation.cohorts import CohortMovie, cohort_movies, group_settings
     from somanet.simulation.crops import neuron_crops
     from somanet.simulation.neurons import SimulatedMovie, simulate_movie
     from somanet.simulation.nuclei import simulate_nuclei
     from somanet.simulation.settings import NeuronSettings
 
-__all__ = ["NeuronSettings", "SimulatedMovie", "neuron_crops", "simulate_movie", "simulate_nuclei"]
+__all__ = [
+    "CohortMovie",
+    "NeuronSettings",
+    "SimulatedMovie",
+    "cohort_movies",
+    "group_settings",
+    "neuron_crops",
+    "simulate_movie",
+    "simulate_nuclei",
+]
 
 _HOME = {
+    "CohortMovie": "cohorts",
     "NeuronSettings": "settings",
     "SimulatedMovie": "neurons",
+    "cohort_movies": "cohorts",
+    "group_settings": "cohorts",
     "neuron_crops": "crops",
     "simulate_movie": "neurons",
     "simulate_nuclei": "nuclei",

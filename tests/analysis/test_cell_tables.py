@@ -12,7 +12,8 @@ import pytest
 
 from somanet.analysis import names
 from somanet.analysis.cell_tables import read_migration, write_migration
-from somanet.analysis.cohort import CELLS, gather_cohort, write_cohort
+from somanet.analysis.cohort.results import read_result
+from somanet.analysis.cohort.write import Question, build_cohort
 from somanet.analysis.recording import RECORDED
 from somanet.core.errors import SomaNetError
 from somanet.core.markdown import table
@@ -80,14 +81,14 @@ def test_rows_are_matched_by_cell(results: Path) -> None:
 def test_movies_from_their_folders_give_the_numbers_of_the_cells_themselves(tmp_path: Path) -> None:
     """Pooled numbers need the internals, to the digits of a file; the table of all cells, for a reader, has none."""
     movies = {name: tracks(4, seed=i, jumps=3 + i) for i, name in enumerate("ab")}
-    cohort = gather_cohort({name: save_results(tmp_path / name, table) for name, table in movies.items()}, None)
+    folders = [save_results(tmp_path / name, table) for name, table in movies.items()]
+    cohort = build_cohort(folders, tmp_path, Question())
     measured = [migration_of(table).cells.assign(movie=name) for name, table in movies.items()]
     expected = summarize(pd.concat(measured, ignore_index=True))
     for name, number in cohort.summaries["all"].numbers.items():
         assert astuple(number) == pytest.approx(astuple(expected.numbers[name]), rel=1e-6, nan_ok=True), name
     assert expected.numbers["mean_length_corrected_um"].value > 0
-    write_cohort(cohort, tmp_path)
-    assert list(texts(tmp_path / CELLS)) == ["movie", *CELL_NUMBERS.names]
+    assert list(texts(tmp_path / names.CELLS)) == ["movie", *CELL_NUMBERS.names]
 
 
 def test_internals_stay_with_the_results() -> None:
@@ -109,12 +110,12 @@ def test_a_table_without_its_internals_is_refused(results: Path) -> None:
     """Also one of a version that had all columns in it."""
     cells = read_migration(results)
     (results / names.MIGRATION_INTERNALS).unlink()
+    with pytest.raises(SomaNetError, match=r"migration_internals\.csv is missing.*somanet analyze"):
+        read_result(results)
     for older in (False, True):
         if older:
             write_table(results / names.MIGRATION, cells, MIGRATION)
         assert "migration_internals.csv: expected it beside migration.csv, found none" in refused(results)
-    with pytest.raises(SomaNetError, match=r"migration_internals\.csv.*somanet analyze"):
-        gather_cohort({"a": results}, None)
 
 
 def test_internals_without_their_table_are_refused(results: Path) -> None:

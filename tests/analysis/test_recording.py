@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,14 @@ import numpy as np
 import pytest
 
 from somanet.analysis import names
-from somanet.analysis.recording import record_movie
+from somanet.analysis.cohort.tables import comparison_metric
+from somanet.analysis.cohort.write import build_cohort
+from somanet.analysis.recording import RUN_FILE, record_cohort, record_movie
 from somanet.analysis.stages.files import read_metadata
+from somanet.core.files import read_json
 from somanet.provenance.mlflow import find_run, read_run, track_run
+from somanet.provenance.mlflow.client import open_client
+from tests.analysis.cohort.worlds import question, save_study
 from tests.analysis.worlds import save_movie, save_results, tracks
 from tests.worlds import make_project, mlflow_may_warn
 
@@ -92,3 +98,34 @@ def test_an_unfinished_or_other_run_is_not_found(project: Path) -> None:
         raise ValueError("stop")
     assert find_run({"weights_sha256": "3" * 64}, root=project) is None
     assert find_run({"weights_sha256": "4" * 64}, root=project) is None
+
+
+def test_a_cohort_is_the_parent_of_a_run_for_each_movie_that_names_its_analysis(project: Path) -> None:
+    analysis = record(project, None)
+    folders = save_study(project / "study")
+    shutil.copyfile(project / "results" / "mlflow_run.json", folders[0] / RUN_FILE)
+    cohort = build_cohort(folders, project / "cohort", question(project / "c.csv", folders))
+    run_id = record_cohort(
+        read_json(project / "cohort" / names.COHORT_RECORD, expected="a record"),
+        comparison_metric(cohort.comparisons),
+        cohort.rows_of_movies(),
+        results=project / "cohort",
+        root=project,
+        run_file=project / "cohort" / RUN_FILE,
+    )
+    run = read_run(run_id, root=project)
+    assert run.experiment == "cohorts"
+    assert run.params["reference"] == "control"
+    client = open_client(project)
+    experiment = client.get_experiment_by_name("cohorts")
+    found = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    children = {child.data.tags["movie"]: child for child in found}
+    assert set(children) == {folder.name for folder in folders}
+    first = children["control00"]
+    assert first.data.tags["movie_run"] == analysis
+    assert (first.data.tags["group"], first.data.tags["donor"]) == ("control", "control0")
+    assert first.data.metrics["migration_n_cells"] == 4
+    metrics = client.get_run(run_id).data.metrics
+    name = "patient - control/frequency_corrected_per_h/difference"
+    assert metrics[name] == pytest.approx(cohort.comparisons[0].difference)
+    assert {file.path for file in client.list_artifacts(run_id)} >= {"results", "figures"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pandas as pd
 from somanet.analysis import names
 from somanet.analysis.stages.migrate import migrate_movie
 from somanet.core.calibration import Calibration, FileCalibration
-from somanet.core.files import make_folder, write_json
+from somanet.core.files import make_folder, read_json, write_json
+from somanet.core.results import hashes_of
 from somanet.core.schema import TRACKS
 from somanet.io.movies import write_movie
 from somanet.io.tables import write_table
@@ -36,23 +38,48 @@ def save_movie(path: Path, frames: np.ndarray | None = None, scale: Calibration 
     return path
 
 
-def tracks(n_cells: int, *, seed: int, jumps: int, n_frames: int = 60) -> pd.DataFrame:
-    """Cells that jump by 20 µm within one 10 min step, `jumps` times at chance, and jitter by 0.3 µm else."""
+def tracks(
+    n_cells: int, *, seed: int, jumps: int, n_frames: int = 60, interval_min: float = 10.0, jitter_um: float = 0.3
+) -> pd.DataFrame:
+    """Cells that jump by 20 µm within one step, `jumps` times at chance, and jitter else."""
     rng = np.random.default_rng(seed)
     rows = []
     for cell in range(1, n_cells + 1):
         at = np.sort(rng.choice(np.arange(2, n_frames - 2, 3), jumps, replace=False))
-        x = 20.0 * np.searchsorted(at, np.arange(n_frames), side="right") + rng.normal(0, 0.3, n_frames)
-        y = 40.0 * cell + rng.normal(0, 0.3, n_frames)
-        rows += [(cell, t, t / 6, y[t], x[t], y[t], x[t]) for t in range(n_frames)]
+        x = 20.0 * np.searchsorted(at, np.arange(n_frames), side="right") + rng.normal(0, jitter_um, n_frames)
+        y = 40.0 * cell + rng.normal(0, jitter_um, n_frames)
+        rows += [(cell, t, t * interval_min / 60, y[t], x[t], y[t], x[t]) for t in range(n_frames)]
     return pd.DataFrame(rows, columns=list(TRACKS.names))
 
 
-def save_results(folder: Path, table: pd.DataFrame) -> Path:
-    """The results of an analysis of a movie's tracks."""
+def save_results(
+    folder: Path,
+    table: pd.DataFrame,
+    *,
+    interval_min: float = 10.0,
+    side_px: int = 1000,
+    corrected: bool = False,
+    summary: Mapping[str, object] | None = None,
+    **about: object,
+) -> Path:
+    """The results of an analysis of a movie's tracks, with further values in `summary.json` and in the manifest."""
     make_folder(folder)
-    facts = {"movie": folder.name, "n_frames": 60, "pixel_size_um": 1.0, "frame_interval_min": 10.0}
-    write_json(folder / names.MOVIE, facts)
+    movie = {"movie": folder.name, "n_frames": 60, "pixel_size_um": 1.0, "frame_interval_min": interval_min}
+    write_json(folder / names.MOVIE, movie)
     write_table(folder / names.TRACKS, table, TRACKS)
     migrate_movie(folder, folder, MigrateSettings())
+    (folder / names.MOVIE).unlink()
+    if summary:
+        measured = read_json(folder / names.SUMMARY, expected="a summary")
+        write_json(folder / names.SUMMARY, {**measured, **summary})
+    source = {**movie, "file": f"{folder.name}.tif", "sha256": "1" * 64, "shape_YX": [side_px, side_px + 100]}
+    manifest = {
+        "somanet": "0.1.0",
+        "input": source,
+        **({"tracks_from": "mine.csv", "tracks_sha256": "3" * 64} if corrected else {"model": {"sha256": "2" * 64}}),
+        "parameters": {"segment": {}, "track": None, "migrate": {"axis_deg": 0.0}},
+        "code": {"commit": None, "versions": {"numpy": "2"}, "platform": "here"},
+        **about,
+    }
+    write_json(folder / names.MANIFEST, {**manifest, "files": hashes_of(folder, names.RESULTS)})
     return folder

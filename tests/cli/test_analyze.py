@@ -19,7 +19,10 @@ from somanet.io.movies import open_movie
 from tests.analysis.worlds import HEIGHT, N_FRAMES, WIDTH, frames_TYX, save_movie
 from tests.worlds import somanet
 
-TABLES = ("tracks.csv", "saltations.csv", "pauses.csv", "migration.csv", "migration_internals.csv", "summary.json")
+TABLES = (
+    "tracks.csv", "saltations.csv", "pauses.csv", "modes.csv", "migration.csv", "migration_internals.csv",
+    "summary.json", "methods.md",
+)  # fmt: skip
 QUICK = ("--no-report", "--no-overlay")
 EXPORTS = [word for kind in ("napari", "ctc", "geff", "trackmate") for word in ("--export", kind)]
 
@@ -130,11 +133,15 @@ def test_several_movies_are_compared(lab: Path, tmp_path: Path) -> None:
     assert movies["group"].tolist() == ["control"] * 2 + ["patient"] * 2
     assert movies["n_events"].tolist() == [0, 0, 1, 1]
     assert len(pd.read_csv(tmp_path / "out" / "cells.csv")) == 8
-    comparison = pd.read_csv(tmp_path / "out" / "comparison.csv")
+    comparison = pd.read_csv(tmp_path / "out" / "comparison.csv").set_index("number")
     assert set(comparison["group"]) == {"patient"}
-    share = comparison.set_index("number").loc["saltating_share"]
-    assert (share["mean_reference"], share["mean_group"]) == (0, 0.5)
-    assert (tmp_path / "out" / "comparison.png").stat().st_size > 10_000
+    frequency = comparison.loc["frequency_corrected_per_h"]
+    assert frequency["mean_reference"] == 0
+    assert frequency["mean_group"] > 0
+    length = comparison.loc["mean_length_corrected_um"]  # of movies without saltations there is none
+    assert (length["donors_reference"], length["donors_group"]) == (0, 2)
+    assert "control_a, control_b of control" in length["notes"]
+    assert (tmp_path / "out" / "figures" / "frequency_corrected_per_h.svg").stat().st_size > 5_000
     assert (tmp_path / "out" / "patient_a" / "manifest.json").exists()
 
 

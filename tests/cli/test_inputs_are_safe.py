@@ -42,6 +42,7 @@ COMMANDS = {
     "analyze": "analyze {in} --model model --output {out}",
     "analyze tracks": "analyze movie.ome.tif --tracks {in} --output {out}",
     "analyze conditions": "analyze movies --model model --conditions {in} --output {out}",
+    "cohort": "cohort {out} --conditions {in}",
     "data check": "data check {in} --output {out}",
     "data select": "data select {in} --count 1 --output {out}",
     "data yolo": "data yolo {in} --output {out}",

@@ -66,7 +66,7 @@ def test_model_and_rule_agree_on_clear_saltations() -> None:
     tracks, _ = simulated(seed=8, n_cells=25, sigma_um=0.3)
     steps = steps_of(tracks)
     by_model = mobile_steps_by_model(steps, fit_motion_model(steps, sigma_um=0.3))
-    by_rule = mobile_steps(steps, sigma_um=0.3)
+    by_rule = mobile_steps(steps, scale_um=0.3)
     assert (by_model == by_rule).mean() > 0.97
     counts = [len(saltations_of(steps, m, min_length_um=5).events) for m in (by_model, by_rule)]
     assert counts[0] == pytest.approx(counts[1], rel=0.12)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from somanet.core.errors import SomaNetError
-from somanet.migration.kinematics import localisation_noise, over, steps_of
+from somanet.migration.kinematics import over, slow_steps, steps_of
 from tests.migration.worlds import along_x, simulated, track
 
 
@@ -76,17 +76,20 @@ def test_a_quotient_is_nan_where_it_is_undefined() -> None:
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.8])
-def test_noise_of_resting_cells_is_found_among_jumps(sigma: float) -> None:
+def test_slow_steps_of_resting_cells_have_the_scale_of_their_error(sigma: float) -> None:
     """About 2300 resting steps: 3 sd of the estimate are 4.5 %."""
     tracks, _ = simulated(seed=3, sigma_um=sigma)
-    noise = localisation_noise(steps_of(tracks))
-    assert noise.sigma_um == pytest.approx(sigma, rel=0.06)
-    assert noise.warnings == ()
+    slow = slow_steps(steps_of(tracks))
+    assert slow.scale_um == pytest.approx(sigma, rel=0.06)
+    assert slow.warnings == ()
 
 
-def test_noise_warns_of_few_steps_and_of_cells_that_never_rest() -> None:
-    assert "steps at rest only" in localisation_noise(steps_of(along_x([0, 0.1, 0]))).warnings[0]
-    assert np.isnan(localisation_noise(steps_of(along_x([0]))).sigma_um)
-    jumpy = np.cumsum(np.r_[np.full(70, 0.1), 10.0 + np.arange(120)])
-    noise = localisation_noise(steps_of(along_x(jumpy)))
-    assert any("never stop" in w for w in noise.warnings)
+def test_slow_steps_warn_of_being_few() -> None:
+    assert "Only" in slow_steps(steps_of(along_x([0, 0.1, 0]))).warnings[0]
+    assert np.isnan(slow_steps(steps_of(along_x([0]))).scale_um)
+
+
+def test_steps_of_a_steady_creep_are_slow_and_no_error() -> None:
+    """All steps are 0.5 µm: s² = 0.25/(4 ln 2), however well positions are known."""
+    slow = slow_steps(steps_of(along_x(0.5 * np.arange(80))))
+    assert slow.scale_um == pytest.approx(0.5 / np.sqrt(4 * np.log(2)))

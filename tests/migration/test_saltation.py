@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from somanet.core.errors import SomaNetError
 from somanet.evaluation.migration import score_saltations
-from somanet.migration.kinematics import localisation_noise, steps_of
+from somanet.migration.kinematics import slow_steps, steps_of
 from somanet.migration.saltation import (
+    Definition,
+    joined,
     least_length,
     mobile_steps,
     mobile_threshold,
@@ -36,6 +38,37 @@ def test_least_length_is_five_micrometres_or_four_sigmas() -> None:
     assert least_length(2.0) == 8.0
 
 
+def test_what_is_set_replaces_what_the_steps_say_and_bounds_tell_when_they_decide() -> None:
+    """At 10 min, s of 0.3, 0.5 and 2 µm ask for 7.6, 12.7 and 51 µm/h."""
+    usual, own = Definition(), Definition(min_speed_um_per_h=17.0, min_length_um=8.0)
+    asked = [usual.decided_by(scale, interval_h=1 / 6) for scale in (0.3, 0.5, 2.0)]
+    assert asked == ["lower bound", "slow steps", "upper bound"]
+    assert own.decided_by(2.0, interval_h=1 / 6) == "setting"
+    assert float(mobile_threshold(2.0, interval_h=1 / 6, definition=own)) == 17.0
+    assert least_length(0.5, definition=own) == 8.0
+    wide = Definition(slowest_threshold_um_per_h=1.0, fastest_threshold_um_per_h=100.0)
+    assert float(mobile_threshold(0.3, interval_h=1 / 6, definition=wide)) == pytest.approx(7.637, abs=1e-3)
+    assert float(mobile_threshold(2.0, interval_h=1 / 6, definition=wide)) == pytest.approx(50.91, abs=1e-2)
+
+
+def test_a_rest_that_is_no_pause_joins_two_runs_but_none_across_a_gap_or_an_end() -> None:
+    """Steps of 1 h: . M . M . . M, then a missing frame, . M. A pause of 2 h or more separates."""
+    frames = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11]
+    steps = steps_of(along_x([0, 0, 20, 20, 40, 40, 40, 60, 60, 60, 80], frames=frames))
+    mobile = mobile_steps(steps, scale_um=0.1)
+    assert "".join(".M"[int(m)] for m in mobile) == ".M.M..M..M"
+    assert "".join(".M"[int(m)] for m in joined(steps, mobile, min_pause_h=2.0)) == ".MMM..M..M"
+    assert "".join(".M"[int(m)] for m in joined(steps, mobile, min_pause_h=2.5)) == ".MMMMMM..M"
+    assert np.array_equal(joined(steps, mobile, min_pause_h=1.0), mobile)
+
+
+def test_a_least_time_replaces_the_usual_one() -> None:
+    """Seen 3 h in 13 frames, 4 h in 5, 1 h in 4."""
+    hours, frames = np.array([3.0, 4.0, 1.0]), np.array([13, 5, 4])
+    assert Definition().long_enough(hours, frames).tolist() == [True, True, False]
+    assert Definition(min_track_h=3.5).long_enough(hours, frames).tolist() == [False, True, False]
+
+
 def drawn(x=(0, 20, 20, 40, 60, 60, 60, 64, 64, 90), **options):
     """Steps of 1 h, σ 0.1, threshold 10 µm/h: M . M M . . s . M  (s is 4 µm/h, not mobile).
 
@@ -43,7 +76,7 @@ def drawn(x=(0, 20, 20, 40, 60, 60, 60, 64, 64, 90), **options):
     but those of hours 1-2 and 4-8.
     """
     steps = steps_of(along_x(x, **options))
-    return saltations_of(steps, mobile_steps(steps, sigma_um=0.1), min_length_um=least_length(0.1))
+    return saltations_of(steps, mobile_steps(steps, scale_um=0.1), min_length_um=least_length(0.1))
 
 
 def test_events_and_pauses_of_a_drawn_track() -> None:
@@ -111,7 +144,7 @@ def test_laws_of_the_rule(moves, angle: float, missing: int) -> None:
     mobile = None
     for world in (place, place @ turn.T + 100):
         steps = steps_of(track(world[keep], frames=frames))
-        mobile = mobile_steps(steps, sigma_um=0.5) if mobile is None else mobile
+        mobile = mobile_steps(steps, scale_um=0.5) if mobile is None else mobile
         results.append((steps, saltations_of(steps, mobile, min_length_um=1e-9)))
     (steps, found), (_, turned) = results
     filled = (found.events.end_h - found.events.start_h).sum() + found.pauses.duration_h.sum()
@@ -125,8 +158,8 @@ def test_truth_of_the_simulation_is_found(interval_min: float, least_recall: flo
     """About 420 events of 25 µm (science: recall 0.98 and 0.89): 2 sd of recall are 0.03."""
     tracks, truth = simulated(seed=5, n_cells=60, interval_h=interval_min / 60)
     steps = steps_of(tracks)
-    sigma = localisation_noise(steps).sigma_um
-    found = saltations_of(steps, mobile_steps(steps, sigma_um=sigma), min_length_um=least_length(sigma))
+    scale = slow_steps(steps).scale_um
+    found = saltations_of(steps, mobile_steps(steps, scale_um=scale), min_length_um=least_length(scale))
     observed = tracks.groupby("track_id").t_h.agg(start_h="min", end_h="max").reset_index()
     scores = score_saltations(truth, found.events, observed)
     assert scores.recall > least_recall

@@ -149,7 +149,7 @@ def test_the_rate_of_ending_is_taken_from_later_steps_if_asked() -> None:
     """Rest 1, jump, rest 2, jump, rest 4: of second and third steps two are followed, and one is the last."""
     x = np.cumsum([0, 0, 20, 0, 20, 0, 0, 20, 0, 0, 0, 0])
     steps = steps_of(along_x(x))
-    found = saltations_of(steps, mobile_steps(steps, sigma_um=0.1), min_length_um=5)
+    found = saltations_of(steps, mobile_steps(steps, scale_um=0.1), min_length_um=5)
     row = sampling_sums(steps, found, cells=pd.Index([1]), long=pd.Index([1]), first_step=2).loc[1]
     assert (row.n_rest_steps, row.n_rest_ends) == (1 + 2, 1)
 

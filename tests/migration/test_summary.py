@@ -1,4 +1,4 @@
-"""Rows per cell, pooled numbers with intervals, groups of donors, and every warning once."""
+"""Rows per cell, pooled numbers with intervals, and every warning once."""
 
 import json
 import math
@@ -10,7 +10,6 @@ from scipy import stats
 
 from somanet.core.errors import SomaNetError
 from somanet.migration.cells import migration_of
-from somanet.migration.groups import compare_groups
 from somanet.migration.summary import UNITS, long_enough, summarize
 from somanet.migration.tables import MIGRATION
 from tests.migration.worlds import along_x, simulated, track
@@ -201,63 +200,3 @@ def test_unclear_nesting_is_refused() -> None:
         summarize(cells([1.0, 1.0], donor=["a", "b"], movie=["m", "m"]))
     with pytest.raises(SomaNetError, match="have no movie"):
         summarize(cells([1.0, 1.0], movie=["a", None]))
-
-
-def grouped(control, patient, *, shared=False) -> pd.DataFrame:
-    """Donors of given frequencies, four cells each."""
-    parts = [
-        cells([f] * 4, group=group, donor=f"{'' if shared else group}{i}")
-        for group, side in (("control", control), ("patient", patient))
-        for i, f in enumerate(side)
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def test_groups_are_compared_by_donor() -> None:
-    """Three donors each, 0.3 0.4 0.5 and 0.6 0.8 1.0: Welch's t; g = 0.4/√((0.01 + 0.04)/2)·(1 - 3/15)."""
-    found = compare_groups(grouped([0.3, 0.4, 0.5], [0.6, 0.8, 1.0]), number="frequency_per_h", reference="control")
-    expected = stats.ttest_ind([0.6, 0.8, 1.0], [0.3, 0.4, 0.5], equal_var=False)
-    assert found.problem == ""
-    assert found.difference == pytest.approx(0.4)
-    assert found.p_value == pytest.approx(expected.pvalue)
-    assert found.low == pytest.approx(expected.confidence_interval().low)
-    assert found.hedges_g == pytest.approx(0.4 / math.sqrt(0.025) * 0.8)
-    assert not found.paired
-    assert len(found.donors) == 6
-
-
-def test_the_same_donors_with_and_without_a_drug_are_paired() -> None:
-    """Each donor falls by 0.1, 0.1, 0.13: clear in pairs, lost between donors from 0.3 to 1.2."""
-    found = compare_groups(
-        grouped([0.3, 0.8, 1.2], [0.2, 0.7, 1.07], shared=True), number="frequency_per_h", reference="control"
-    )
-    assert found.paired
-    assert found.difference == pytest.approx(-0.11)
-    assert found.p_value < 0.01
-
-
-@pytest.mark.parametrize(
-    ("table", "words"),
-    [
-        (grouped([0.3], [0.6, 0.8]), "control has 1"),
-        (grouped([0.3, 0.4], [0.6, 0.8, 1.0], shared=True), "some donors are in both"),
-        (grouped([0.5, 0.5], [0.7, 0.7]), "do not vary"),
-    ],
-)
-def test_what_cannot_be_compared_says_so(table: pd.DataFrame, words: str) -> None:
-    found = compare_groups(table, number="frequency_per_h", reference="control")
-    assert words in found.problem
-    assert all(math.isnan(v) for v in (found.low, found.high, found.hedges_g, found.p_value))
-    assert math.isfinite(found.difference)
-
-
-def test_misnamed_comparisons_are_refused() -> None:
-    table = grouped([0.3, 0.4], [0.5, 0.6])
-    for change, words in [
-        ({"number": "velocity"}, "no number"),
-        ({"reference": "controls"}, "two groups"),
-    ]:
-        with pytest.raises(SomaNetError, match=words):
-            compare_groups(table, **({"number": "frequency_per_h", "reference": "control"} | change))
-    with pytest.raises(SomaNetError, match="lack"):
-        compare_groups(table.drop(columns="donor"), number="frequency_per_h", reference="control")

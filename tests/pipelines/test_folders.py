@@ -77,7 +77,7 @@ def project(checkout: Callable[[str], Project], tmp_path_factory: pytest.TempPat
             "evaluate@last3",
             "compare",
         ),
-        *("study", "segment", "track", "migrate", "report", "trust"),
+        *("study", "segment", "track", "migrate", "report", "cohort", "trust"),
     }
     return project
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.e2e
 STAGES = {
     *("names", "data", "manifest", "pretrain@paper", "pretrain@compact", "baseline@paper", "baseline@compact"),
     *("finetune@last3", "finetune@all", "evaluate@last3", "evaluate@all", "compare", "study"),
-    *("segment", "track", "migrate", "report", "trust"),
+    *("segment", "track", "migrate", "report", "cohort", "trust"),
 }
 
 
@@ -37,10 +37,11 @@ def _mlflow_may_warn():
 
 
 def small(params: dict[str, Any]) -> None:
-    """12 nuclei images, 6 + 6 crops, a movie of 14 frames; both networks, one variant of each."""
+    """12 nuclei images, 6 + 6 crops, movies of 14 frames; both networks, one variant of each."""
     shrink(params, {"paper": "paper", "compact": "compact"}, {"paper_last3": "last3", "compact_all": "all"})
     sizes = {"nuclei_images": 12, "nuclei_px": 64, "train_crops": 6, "val_crops": 6, "crop_px": 64}
-    params["data"]["simulated"] = {**sizes, "movie_frames": 14, "movie_px": 64}
+    cohort = {"groups": {"control": {}, "patient": {"jump_length_um": 12}}, "donors": 2, "frames": 14, "px": 64}
+    params["data"]["simulated"] = {**sizes, "movie_frames": 14, "movie_px": 64, "cohort": cohort}
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +206,7 @@ def test_deleted_outputs_come_back_from_the_cache_and_keep_their_runs(project: P
 
 def test_a_setting_of_tracking_runs_from_there(project: Project) -> None:
     project.change(lambda params: params["track"].update(min_track_h=1.0))
-    assert project.repro() <= {"track", "migrate", "report"}  # what follows only if the tracks differ
+    assert project.repro() <= {"track", "migrate", "report", "cohort"}  # what follows only if the tracks differ
     assert project.repro() == set()
 
 

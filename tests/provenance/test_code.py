@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from somanet.provenance import code as provenance
-from somanet.provenance.code import collect, project_root, working_tree
+from somanet.provenance.code import code_digest, collect, project_root, working_tree
 from somanet.provenance.dvc_records import dvc_command, dvc_digest
 
 MD5 = "0123456789abcdef0123456789abcdef"
@@ -199,3 +199,16 @@ def test_dvc_runs_with_this_python_and_the_folder_s_code(tmp_path: Path, monkeyp
     python, package = done.stdout.splitlines()
     assert Path(python).parent == Path(sys.executable).parent
     assert package == str(tmp_path / "somanet.py")
+
+
+def test_the_digest_of_code_is_that_of_its_python_files(tmp_path: Path) -> None:
+    """A compiled file, a network or a page beside them changes nothing; a line, a name or another file does."""
+    digests = []
+    for number, change in enumerate(({}, {"a/__pycache__/b.pyc": "x"}, {"a/b.py": "y"}, {"c.py": ""})):
+        folder = tmp_path / str(number)
+        for name, text in ({"a/b.py": "x", "page.html": "1"} | change).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        digests.append(code_digest(folder))
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3

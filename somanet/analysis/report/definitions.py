@@ -103,10 +103,40 @@ METHODS = (
         ),
     ),
     (
-        "Localisation noise σ",
-        "Standard deviation of measured centres per axis; from steps at rest: σ² = median(d²)/(4 ln 2).",
+        "Localisation error σ",
+        (
+            "Standard deviation of measured centres per axis, by maximum likelihood: successive steps share a "
+            "position, so error makes them anti-correlated and motion, however slow, makes them alike."
+        ),
     ),
-    ("Mobile step", "A step faster than the threshold: 3√2·σ over the frame interval, kept within 10 and 30 µm/h."),
+    (
+        "Mobile step",
+        (
+            "A step faster than the threshold: 3√2·s over the frame interval, kept within 10 and 30 µm/h, where s is "
+            "the scale of the movie's slow steps: the error, and creep if there is any. All of it can be set."
+        ),
+    ),
+    (
+        "States of motion",
+        (
+            "Each step is at rest, creeping (3.5 to 17 µm/h) or running, by a hidden Markov model whose velocities "
+            "persist from step to step and whose positions err by σ."
+        ),
+    ),
+    (
+        "Mode of a cell",
+        (
+            "Saltatory if rests and jumps explain its steps better than motion without rest, by a chance of 0.9 or "
+            "more; continuous if the other way round; resting if it hardly ever runs; else undecided."
+        ),
+    ),
+    (
+        "Supported",
+        (
+            "Saltation numbers are supported if few cells keep moving, if the corrected numbers stay when every second "
+            "frame is left out, and if rule and model agree; the limits are calibrated on simulated worlds."
+        ),
+    ),
     (
         "Saltation",
         "A maximal run of mobile steps that ends at least 5 µm (or 4σ, if more) from where it began.",

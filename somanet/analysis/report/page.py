@@ -18,6 +18,7 @@ from somanet.analysis.report import sections
 from somanet.analysis.report.cell_data import cells_data, short
 from somanet.analysis.report.content import ReportInput, check_movie
 from somanet.analysis.report.display_range import DisplayRange, display_range, evenly_spaced
+from somanet.analysis.report.motion import motion_section
 from somanet.analysis.report.outlines import TOLERANCE_UNITS, UNITS_PER_PIXEL, compact, outlines
 from somanet.analysis.report.plot_data import plots_data
 from somanet.analysis.report.strips import bytes_of, strips_html, strips_of
@@ -71,12 +72,13 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": _resource("style.css"),
         "overview": sections.overview(report, shape),
-        "headline": sections.headline(report.measures.summary),
+        "headline": sections.headline(report.measures),
         "intervals_note": sections.intervals_note(report.measures.summary),
         "cautions": sections.cautions(report),
         "notes": sections.notes(report),
         "embedded_note": sections.embedded_note(plan, shape, n_frames),
         "settings_note": sections.settings_note(report.measures),
+        "motion": motion_section(report.measures),
         "strips": strips_html(
             strips, len(report.measures.migration.saltations.events), report.calibration.frame_interval_h
         ),

@@ -17,11 +17,20 @@ from somanet.analysis.report.definitions import (
     in_words,
     label_of,
 )
+from somanet.analysis.report.motion import motion_cards
 from somanet.analysis.report.thinning import Thinning
 from somanet.migration.measures import Measures
 from somanet.migration.summary import UNITS, Estimate, Summary
 from somanet.migration.tables import CELL_NUMBERS
 
+OF_SALTATIONS = (
+    "frequency_corrected_per_h",
+    "mean_length_corrected_um",
+    "mobile_speed_corrected_um_per_h",
+    "mean_pause_h",
+    "saltating_share",
+)
+"""Headlines that mean something only if cells saltate."""
 LEVELS = {
     "cell": "cells of this movie: it does not generalise to other movies or donors",
     "movie": "movies",
@@ -54,12 +63,17 @@ def overview(report: ReportInput, shape_YX: tuple[int, int]) -> str:
     return "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in items.items())
 
 
-def headline(summary: Summary) -> str:
-    """The numbers at the top, each with its interval, unit and meaning."""
-    return "".join(_card(summary.numbers, item) for item in HEADLINES)
+def headline(measures: Measures) -> str:
+    """The numbers at the top, each with its interval, unit and meaning.
+
+    Where the data do not support saltations, those of motion come first, and those of saltations are marked.
+    """
+    supported = measures.support.saltations
+    cards = "".join(_card(measures.summary.numbers, item, supported=supported) for item in HEADLINES)
+    return cards if supported else motion_cards(measures) + cards
 
 
-def _card(numbers: Mapping[str, Estimate], item: Headline) -> str:
+def _card(numbers: Mapping[str, Estimate], item: Headline, *, supported: bool) -> str:
     percent = item.unit == "%"
     factor = 100.0 if percent else 1.0
     corrected = item.name in numbers and bool(item.raw)
@@ -72,12 +86,13 @@ def _card(numbers: Mapping[str, Estimate], item: Headline) -> str:
         range_ = f' <span class="nowrap">({raw_interval})</span>' if raw_interval != MISSING else ""
         raw = f'<p class="raw">uncorrected {raw_value}{range_}</p>'
     label = f"{item.label}{', corrected' if corrected else ''}"
+    doubt = "" if supported or item.name not in OF_SALTATIONS else '<p class="raw"><b>not supported</b></p>'
     return (
-        f'<article class="card"><h3><button type="button" class="tip" data-tip="{escape(item.meaning)}">'
-        f"{escape(label)}</button></h3>"
+        f'<article class="card{" doubtful" if doubt else ""}"><h3><button type="button" class="tip" '
+        f'data-tip="{escape(item.meaning)}">{escape(label)}</button></h3>'
         f'<p class="value"><span class="number">{value}</span> {unit}</p>'
         f"{_interval_bar(estimate, share=percent)}"
-        f'<p class="interval">95 % interval <span class="nowrap">{interval}</span></p>{raw}</article>'
+        f'<p class="interval">95 % interval <span class="nowrap">{interval}</span></p>{raw}{doubt}</article>'
     )
 
 
@@ -109,14 +124,17 @@ def settings_note(measures: Measures) -> str:
     noise, threshold = migration.noise, migration.threshold_um_per_h
     if not math.isfinite(threshold):
         return ""
-    rests = f" (from {noise.n_immobile} steps at rest)" if noise.n_immobile else ""
+    how = "given" if noise.given else "measured"
+    by = {"setting": "as set", "slow steps": "by the movie's slow steps"}.get(
+        migration.threshold_by, f"the {migration.threshold_by}, which decides here"
+    )
     removed = migration.drift
     measured = {"image": "background", "cells": "cells that rest"}.get(removed.source)
     drift = f" Drift of up to {in_words(removed.farthest_um)} µm, measured from the {measured}, was removed."
     drift = drift if measured else " No drift was removed."
     return escape(
-        f"Localisation noise σ = {in_words(noise.sigma_um)} µm{rests}; steps above {in_words(threshold)} µm/h are "
-        f"mobile; a saltation is at least {in_words(migration.saltations.min_length_um)} µm long.{drift}"
+        f"Localisation error σ = {in_words(noise.sigma_um)} µm, {how}; steps above {in_words(threshold)} µm/h ({by}) "
+        f"are mobile; a saltation is at least {in_words(migration.saltations.min_length_um)} µm long.{drift}"
     )
 
 

@@ -13,6 +13,7 @@ from somanet.analysis.stages.files import scale_of
 from somanet.analysis.stages.track import write_labels_of
 from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, write_json
+from somanet.core.hashing import sha256_tree
 from somanet.core.schema import DRIFT
 from somanet.io.tables import write_table
 from somanet.segmentation.inference.video import find_blank_frames
@@ -47,7 +48,8 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
         # Without the tracks: what a person corrects in one cell must not change the numbers of the others.
         drift = measure_drift(movie, calibration, blank_frames=blank)
     write_table(folder / names.DRIFT, drift.table, DRIFT)
-    write_json(folder / names.SEGMENTATION, {"blank_frames": list(blank), "tracks_from": tracks_file.name})
+    given = {"tracks_from": tracks_file.name, "tracks_sha256": sha256_tree(tracks_file)}
+    write_json(folder / names.SEGMENTATION, {"blank_frames": list(blank), **given})
     tracking = {
         "n_tracks": int(tracks["track_id"].nunique()),
         "n_points": len(tracks),

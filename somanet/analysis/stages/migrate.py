@@ -13,36 +13,56 @@ from somanet.core.files import make_folder, write_json
 from somanet.io.tables import write_table
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.settings import MigrateSettings
-from somanet.migration.tables import PAUSES, SALTATION_EVENTS
+from somanet.migration.tables import MODES, PAUSES, SALTATION_EVENTS
 
 
 def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) -> Measures:
     """Measure `tracks.csv`: `saltations.csv`, `pauses.csv`, `migration.csv` with its internals, and `summary.json`."""
     metadata = read_metadata(tracks_folder / names.MOVIE)
     tracks = read_tracks_of(tracks_folder)
-    measures = measure_movie(tracks, stage=read_drift_of(tracks_folder), **settings.model_dump())
+    measures = measure_movie(
+        tracks,
+        axis_deg=settings.axis_deg,
+        drift=settings.drift,
+        stage=read_drift_of(tracks_folder),
+        sigma_um=settings.sigma_um,
+        definition=settings.definition(),
+    )
     found = measures.migration
     write_table(make_folder(folder) / names.SALTATIONS, found.saltations.events, SALTATION_EVENTS)
     write_table(folder / names.PAUSES, found.saltations.pauses, PAUSES)
+    if measures.modes is not None:
+        write_table(folder / names.MODES, measures.modes.cells, MODES)
     write_migration(folder, found.cells)
     write_json(folder / names.SUMMARY, summary_of(measures, metadata))
     return measures
 
 
 def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:
-    """The content of `summary.json`: numbers with intervals, by the rule and by the model, and directions."""
+    """The content of `summary.json`: what the data support, numbers with intervals by rule and model, directions."""
     found = measures.migration
     return {
         "movie": metadata["movie"],
         "n_frames": metadata["n_frames"],
         "pixel_size_um": metadata["pixel_size_um"],
         "frame_interval_min": metadata["frame_interval_min"],
+        "headline": "saltations" if measures.support.saltations else "motion",
+        "saltations_supported": measures.support.saltations,
+        "why_not_supported": list(measures.support.reasons),
+        "motion": None if measures.modes is None else measures.modes.as_dict(),
+        "frame_dropping": {
+            detector: [one.as_dict() for one in thinned]
+            for detector, thinned in (("rule", measures.thinned), ("model", measures.model_thinned))
+        },
         **measures.summary.as_dict(),
         "model": measures.model_summary.as_dict()["numbers"],
         "drift_removed_from": found.drift.source,
         "drift_removed_um": found.drift.farthest_um,
         "localisation_noise_um": found.noise.sigma_um,
+        "localisation": found.noise.as_dict(),
+        "definition": asdict(measures.definition),
         "mobile_threshold_um_per_h": found.threshold_um_per_h,
+        "mobile_threshold_set_by": found.threshold_by,
         "least_saltation_um": found.saltations.min_length_um,
         "direction_of_cells": asdict(measures.direction),
         "direction_of_saltations": asdict(measures.saltation_direction),

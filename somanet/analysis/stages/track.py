@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from somanet.analysis import names
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import read_metadata, scale_of
 from somanet.core.calibration import Calibration
 from somanet.core.files import make_folder, write_json
+from somanet.core.progress import Progress
 from somanet.core.schema import CONFIDENCE, DRIFT, SOMAS
 from somanet.core.swapping import scratch_folder
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
@@ -46,9 +46,9 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
         source.open() as movie,
         open_movie(masks / names.MASKS) as mask_movie,
         scratch_folder(folder / "tracking") as scratch,
+        Progress(3, doing="tracking", unit="pass") as progress,
     ):
         shape = mask_movie.shape_YX
-        bar = tqdm(total=3, desc="tracking", unit="pass", disable=None)
 
         def keep(frames: Iterable[Labels]) -> Sequence[Labels]:
             path = scratch / "separated.zarr"
@@ -60,15 +60,14 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
                 largest_id=LARGEST_ID,
                 calibration=calibration,
             )
-            bar.update()
+            progress.step()
             return open_movie(path)
 
         tracked = track_masks(mask_movie, movie, calibration, settings=settings, blank_frames=blank, keep=keep)
-        bar.update()
+        progress.step()
         largest = int(tracked.tracks["track_id"].max()) if len(tracked.tracks) else 0
         write_labels_of(folder, tracked.labels(), len(mask_movie), shape, largest, calibration)
-        bar.update()
-        bar.close()
+        progress.step()
         tracks = tracked.tracks
         if (masks / names.SOMAS).exists():
             somas = read_table(masks / names.SOMAS, SOMAS)

@@ -17,7 +17,8 @@ class Link:
     """One thing in the chain.
 
     Attributes:
-        what: ``file``, ``analysis``, ``predictions``, ``scores``, ``stage``, ``network``, ``run`` or ``data``.
+        what: ``file``, ``analysis``, ``cohort``, ``predictions``, ``scores``, ``stage``, ``network``, ``run`` or
+            ``data``.
         name: distinguishes it from others of its kind.
         metadata: its recorded metadata: hashes, parameters, versions, commit.
         made_from: ids of the links that it was made from.

@@ -44,7 +44,8 @@ class Node:
     """A node of a chain: its kind, its name, and what is known of it from the record that names it.
 
     Attributes:
-        what: ``file``, ``analysis``, ``predictions``, ``scores``, ``stage``, ``network``, ``run`` or ``data``.
+        what: ``file``, ``analysis``, ``cohort``, ``predictions``, ``scores``, ``stage``, ``network``, ``run`` or
+            ``data``.
         name: distinguishes it from others of its kind.
         record: the part of its record that is already known.
     """

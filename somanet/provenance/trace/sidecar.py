@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import somanet
 from somanet.core.files import json_object
-from somanet.core.hashing import sha256_tree
+from somanet.core.hashing import sha256_file, sha256_tree
 from somanet.provenance.code import collect
 from somanet.provenance.mlflow import names_a_run, run_id_from
 from somanet.provenance.trace.records import FileNode, NetworkNode, Node, Record, RunNode, shown
 
-MANIFEST, PREDICTIONS, CONFIG, RUN_FILE = "manifest.json", "predictions.json", "config.json", "mlflow_run.json"
+MANIFEST, COHORT, PREDICTIONS, CONFIG = "manifest.json", "cohort.json", "predictions.json", "config.json"
+RUN_FILE = "mlflow_run.json"
 CODE = Path(somanet.__file__).resolve().parents[1]
 
 
@@ -34,7 +37,12 @@ class SidecarReader:
         path, found = node.path, None
         for folder in (path, *path.parents):
             if folder.is_dir():
-                found = self._analysis(path, folder) or self._predictions(folder) or self._network(path, folder)
+                found = (
+                    self._analysis(path, folder)
+                    or self._cohort(path, folder)
+                    or self._predictions(folder)
+                    or self._network(path, folder)
+                )
             if found or folder == self.root:
                 break
         record = found or Record()
@@ -52,22 +60,59 @@ class SidecarReader:
         names = list(files) if path == folder else [path.relative_to(folder).parts[0]]
         if names[0] not in (*files, MANIFEST, RUN_FILE):
             return None  # something else that was put into the folder
+        changed = (_change(folder / name, files[name], MANIFEST) for name in names if name in files)
+        return Record(origins=(self._movie(folder, manifest),), changed=tuple(filter(None, changed)))
+
+    def _movie(self, folder: Path, manifest: Mapping[str, Any]) -> Node:
+        """The analysis of a movie: its data, corrected tracks, networks, run and code."""
         movie, model, code = manifest["input"], manifest.get("model") or {}, manifest["code"]
         metadata = {key: value for key, value in movie.items() if key != "movie"}
         origins = [Node("data", str(movie.get("movie")), record=Record(metadata))]
+        if corrected := manifest.get("tracks_from"):
+            about = {"sha256": manifest.get("tracks_sha256"), "used_for": f"corrected tracks of {movie.get('movie')}"}
+            origins.append(Node("data", f"{corrected} of {movie.get('movie')}", record=Record(about)))
         if model.get("sha256"):
             origins += [_described(model), *_others(model)]
         if (folder / RUN_FILE).is_file():
             origins.append(RunNode(run_id_from(folder / RUN_FILE)))
-        now = collect(CODE).git_commit
-        moved: tuple[str, ...] = ()
-        if code.get("commit") and now and code["commit"] != now:
-            moved = (f"it ran the code of commit {code['commit']}; the code is now at {now}",)
         metadata = {key: manifest.get(key) for key in ("somanet", "parameters", "tracks_from", "blank_frames")}
-        record = Record({**metadata, **code}, tuple(origins), changed=moved)
-        analysis = Node("analysis", shown(folder / MANIFEST, self.root), record=record)
-        changed = (_change(folder / name, files[name], MANIFEST) for name in names if name in files)
-        return Record(origins=(analysis,), changed=tuple(filter(None, changed)))
+        record = Record({**metadata, **code}, tuple(origins), changed=_moved(code))
+        return Node("analysis", shown(folder / MANIFEST, self.root), record=record)
+
+    def _cohort(self, path: Path, folder: Path) -> Record | None:
+        """The record of the results of a cohort, or of a file among them; its movies' folders have their own."""
+        written = json_object(folder / COHORT)
+        if not {"somanet", "movies", "files", "code"} <= set(written) or not _complete(written["movies"]):
+            return None
+        files: dict[str, str] = written["files"]
+        names = list(files) if path == folder else [path.relative_to(folder).parts[0]]
+        if names[0] not in (*files, COHORT, RUN_FILE):
+            return None
+        origins, missing, changed = [], [], list(_moved(written["code"]))
+        if conditions := written.get("conditions"):
+            about = {"sha256": conditions["sha256"], "used_for": "donors and groups of the movies"}
+            origins.append(Node("data", str(conditions["file"]), record=Record(about)))
+        for movie, about in written["movies"].items():
+            results = Path(os.path.normpath(folder / about["results"]))
+            manifest = json_object(results / MANIFEST)
+            if not {"input", "code"} <= set(manifest):
+                missing.append(f"the results of the movie {movie} are no longer in {shown(results, self.root)}")
+                continue
+            if sha256_file(results / MANIFEST) != about["manifest_sha256"]:
+                changed.append(f"the movie {movie} was analysed again since")
+            origins.append(self._movie(results, manifest))
+        if (folder / RUN_FILE).is_file():
+            origins.append(RunNode(run_id_from(folder / RUN_FILE)))
+        metadata = {key: written.get(key) for key in ("somanet", "reference", "paired")}
+        record = Record(
+            {**metadata, "n_movies": len(written["movies"]), **written["code"]},
+            tuple(origins),
+            missing=tuple(missing),
+            changed=tuple(changed),
+        )
+        cohort = Node("cohort", shown(folder / COHORT, self.root), record=record)
+        differing = (_change(folder / name, files[name], COHORT) for name in names if name in files)
+        return Record(origins=(cohort,), changed=tuple(filter(None, differing)))
 
     def _predictions(self, folder: Path) -> Record | None:
         """The record of label images from `somanet predict`, their pictures, or their folder."""
@@ -124,6 +169,20 @@ class SidecarReader:
         missing = () if written["model_sha256"] else ("the label images have no record of the network",)
         record = Record({"somanet": written["somanet"]}, tuple(origins), missing=missing)
         return Record(origins=(Node("scores", shown(path, self.root), record=record),))
+
+
+def _complete(movies: Any) -> bool:
+    """Whether a cohort's record names the results of every movie."""
+    keys = {"results", "manifest_sha256"}
+    return isinstance(movies, dict) and all(isinstance(one, dict) and keys <= set(one) for one in movies.values())
+
+
+def _moved(code: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whether the code is at another commit than the one that made a result."""
+    now = collect(CODE).git_commit
+    if code.get("commit") and now and code["commit"] != now:
+        return (f"it ran the code of commit {code['commit']}; the code is now at {now}",)
+    return ()
 
 
 def _described(written: dict[str, Any], key: str = "sha256") -> NetworkNode:

@@ -107,6 +107,6 @@ def _beginning(file: Link, path: Path) -> Link:
         raise SomaNetError(f"{path} not found, and no dvc.lock names it. Check the path.")
     raise SomaNetError(
         f"The origin of {file.name} is not recorded here: it is no output in dvc.lock, no network, and in no "
-        "folder with a manifest.json or predictions.json. Was it moved away from them, or did another program "
-        "make it?"
+        "folder with a manifest.json, cohort.json or predictions.json. Was it moved away from them, or did another "
+        "program make it?"
     )

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.progress import counted
 from somanet.core.schema import SOMAS
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import Movie
@@ -56,16 +57,14 @@ def label_movie(
     Raises:
         SomaNetError: a frame cannot be read, or the labels cannot be written.
     """
-    from tqdm import tqdm
-
     from somanet.segmentation.inference.diameters import diameter_when_downscaled
     from somanet.segmentation.inference.modality import sample_indices
     from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
 
-    blank = find_blank_frames(tqdm(movie, desc="checking frames", unit="frame", disable=None, leave=False))
+    blank = find_blank_frames(counted(movie, movie.n_frames, doing="checking", unit="frame"))
     shown = [t for t in range(movie.n_frames) if t not in blank]
     segmenter = segmenter.deciding([movie[shown[n]] for n in sample_indices(len(shown))])
-    frames = tqdm(movie, desc="segmenting", unit="frame", disable=None)
+    frames = counted(movie, movie.n_frames, doing="segmenting", unit="frame")
     watch = _Watch(movie.n_frames, blank)
     write_label_movie(
         path,

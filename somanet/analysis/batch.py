@@ -1,0 +1,141 @@
+"""Many movies, one after the other: what is finished or corrected stays, what is broken costs only itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from somanet.analysis import names
+from somanet.analysis.manifest import tracks_are_given
+from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, is_finished
+from somanet.analysis.source import MovieSource, check_intended_use
+from somanet.core.errors import SomaNetError, first_line
+from somanet.core.files import json_object
+from somanet.core.problems import FileProblem
+from somanet.core.progress import part_of
+from somanet.core.results import check_results
+from somanet.migration.measures import Measures
+
+CHOICE = "wrong shape"
+"""The kind of a file's problem that an option solves: which channel, which plane."""
+
+
+@dataclass
+class Batch:
+    """Movies to analyse, each into its own folder, and how they fared.
+
+    Attributes:
+        sources: the movies.
+        folders: by name, of their results.
+        options: of the analysis.
+        problems: by name, why a movie has no results of this analysis.
+        kept: by name, why results that were there already stay.
+    """
+
+    sources: Sequence[MovieSource]
+    folders: Mapping[str, Path]
+    options: Options
+    problems: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Find out, before hours of work, what can be analysed; damaged movies become :attr:`problems`.
+
+        Raises:
+            SomaNetError: a scale, a channel or a plane is not given, or results would damage what is in a folder: what
+                only the user can settle.
+        """
+        for source in self.sources:
+            folder = self.folders[source.name]
+            if tracks_are_given(json_object(folder / names.MANIFEST)):
+                self.kept[source.name] = "its tracks were corrected by a person; the automatic analysis leaves them"
+                continue
+            check_results(folder, names.RESULTS, writes=self.options.files())
+            try:
+                movie = source.open()
+            except SomaNetError as error:
+                if isinstance(error, FileProblem) and error.kind == CHOICE:
+                    raise
+                self.problems[source.name] = str(error)
+                continue
+            with movie:
+                source.calibration(movie)
+        self._refuse_if_none_is_left()
+
+    def check_network(self, network: AnalysisNetworks) -> None:
+        """Refuse movies that the network is not meant for; those whose frames are damaged become :attr:`problems`.
+
+        Raises:
+            SomaNetError: a movie is outside the network's intended use, or none can be read.
+        """
+        if self.options.any_modality:
+            return
+        for source in self._open():
+            try:
+                source.sample()
+            except SomaNetError as error:
+                self.problems[source.name] = str(error)
+        self._refuse_if_none_is_left()
+        check_intended_use(self._open(), network.segmenter.intended_use)
+
+    def run(
+        self,
+        network: AnalysisNetworks,
+        *,
+        begins: Callable[[str], None],
+        ends: Callable[[Measures, Path], None],
+    ) -> None:
+        """Analyse what is neither finished nor corrected; errors become :attr:`problems`, and the rest goes on.
+
+        Args:
+            network: segments the somas.
+            begins: called with `movie 7 of 24: NAME` before each movie.
+            ends: called with the results of each movie that was analysed.
+        """
+        for number, source in enumerate(self.sources, start=1):
+            place = f"movie {number} of {len(self.sources)}"
+            folder = self.folders[source.name]
+            if reason := self.kept.get(source.name):
+                begins(f"{place}: {source.name}: kept: {reason}")
+                continue
+            if reason := self.problems.get(source.name):
+                begins(f"{place}: {source.name}: left out: {reason}")
+                continue
+            begins(f"{place}: {source.name}")
+            try:
+                with part_of(place):
+                    if is_finished(folder, source, network=network, options=self.options):
+                        self.kept[source.name] = "finished"
+                        begins(f"  finished before, with the same movie, network and settings: {folder}")
+                        continue
+                    measures = analyze_movie(source, folder, network=network, options=self.options)
+            except SomaNetError as error:
+                self.problems[source.name] = str(error)
+            except Exception as error:  # the other movies of a night's work do not depend on it
+                self.problems[source.name] = (
+                    f"{type(error).__name__}: {first_line(error)}. Analyse this movie alone to see where it happened."
+                )
+            else:
+                ends(measures, folder)
+            if problem := self.problems.get(source.name):
+                begins(f"  failed: {problem}")
+
+    def results(self) -> list[Path]:
+        """The folders of all movies that have results, in order."""
+        return [
+            self.folders[source.name]
+            for source in self.sources
+            if source.name not in self.problems and (self.folders[source.name] / names.MANIFEST).is_file()
+        ]
+
+    def notes(self) -> list[str]:
+        """What the reader of the cohort has to know: which movies are missing."""
+        return [f"{name} is missing: it could not be analysed. {problem}" for name, problem in self.problems.items()]
+
+    def _refuse_if_none_is_left(self) -> None:
+        if self.problems and not self._open() and not self.kept:
+            raise SomaNetError(next(iter(self.problems.values())))
+
+    def _open(self) -> list[MovieSource]:
+        return [one for one in self.sources if one.name not in self.problems and one.name not in self.kept]

@@ -1,0 +1,250 @@
+"""The cohort's report: one HTML file without network access or scripts."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib import resources
+from typing import Any
+
+from somanet.analysis.cohort.gather import Cohort, by_every_second_frame, by_model
+from somanet.analysis.report.definitions import METHODS, MISSING, in_words, label_of
+from somanet.migration.groups import Comparison
+from somanet.migration.summary import UNITS
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+STYLE = """
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 16px; }
+.figures figure { margin: 0; background: #fff; color: #16202b; padding: 10px; }
+.figures figure { border: 1px solid var(--line); border-radius: 10px; }
+.figures img { width: 100%; height: auto; }
+.figures figcaption { font-size: 13px; line-height: 1.45; }
+.wide { overflow-x: auto; }
+.wide table { border-collapse: collapse; font-size: 13px; }
+.wide th, .wide td { padding: 5px 10px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+.wide td.n { text-align: right; white-space: nowrap; }
+pre.methods { white-space: pre-wrap; font: inherit; font-size: 13px; }
+"""
+
+
+def cohort_page(
+    cohort: Cohort, figures: Mapping[str, str], methods: str, record: Mapping[str, Any], *, title: str
+) -> str:
+    """The page as HTML.
+
+    Args:
+        cohort: its content.
+        figures: SVG text by number.
+        methods: as in `methods.md`.
+        record: of the cohort, for the provenance.
+        title: the study's name.
+    """
+    style = resources.files("somanet.analysis.report").joinpath("style.css").read_text(encoding="utf-8") + STYLE
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<link rel="icon" href="data:,">
+<title>{escape(title)} – SomaNet</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header class="top">
+<p class="brand">SomaNet <span>cohort report</span></p>
+<h1>{escape(title)}</h1>
+<dl class="overview">{_overview(cohort)}</dl>
+</header>
+<main>
+{_panel("cautions", "Cautions when reading these numbers", cohort.warnings)}
+{_panel("notes", "About these movies", (*cohort.notes, *_comparison_notes(cohort)))}
+<section><div class="section-head"><h2>Groups</h2></div><div class="figures">{_figures(cohort, figures)}</div></section>
+<section class="box"><h2>Comparisons of donors</h2>{_comparisons(cohort)}</section>
+<section class="box"><h2>Sensitivity</h2>{_sensitivity(cohort)}</section>
+<section class="box"><h2>Donors</h2>{_levels(cohort, "donors")}</section>
+<section class="box"><h2>Movies</h2>{_levels(cohort, "movies")}</section>
+<details class="box"><summary><h2>What every number means</h2></summary>
+<dl class="terms">{_definitions()}</dl></details>
+<details class="box" open><summary><h2>Methods, for a paper</h2></summary>
+<pre class="methods">{escape(methods)}</pre></details>
+<details class="box"><summary><h2>Provenance</h2></summary>{_provenance(record)}</details>
+</main>
+</body>
+</html>
+"""
+
+
+def _overview(cohort: Cohort) -> str:
+    summary = cohort.summaries["all"]
+    items = {"Movies": str(len(cohort.movies)), "Cells": str(summary.n_cells), "Saltations": str(summary.n_events)}
+    if summary.n_donors:
+        items = {"Donors": str(summary.n_donors), **items}
+    if "group" in cohort.movies:
+        items = {"Groups": ", ".join(sorted(set(cohort.movies["group"]))), **items}
+    if cohort.reference:
+        items["Reference"] = cohort.reference
+    if cohort.comparisons:
+        items["Pairing"] = "by donor" if cohort.paired else "none"
+    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items.items())
+
+
+def _panel(kind: str, title: str, lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<section class="panel {kind}"><h2>{escape(title)}</h2><ul>{items}</ul></section>'
+
+
+def _comparison_notes(cohort: Cohort) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for one in cohort.comparisons:
+        for note in one.notes:
+            found.setdefault(note, []).append(f"{label_of(one.number)[0].lower()}, {' and '.join(one.groups)}")
+    return [f"{note} ({'; '.join(where)})" for note, where in found.items()]
+
+
+def _figures(cohort: Cohort, figures: Mapping[str, str]) -> str:
+    parts = []
+    for number, svg in figures.items():
+        image = base64.b64encode(svg.encode()).decode()
+        label = label_of(number)[0]
+        lines = "<br>".join(escape(_sentence(one)) for one in cohort.comparisons if one.number == number)
+        parts.append(
+            f'<figure><img alt="{escape(label)} of cells, movies and donors by group" '
+            f'src="data:image/svg+xml;base64,{image}"><figcaption><b>{escape(label)}.</b> {lines}</figcaption></figure>'
+        )
+    return "".join(parts)
+
+
+def _sentence(one: Comparison) -> str:
+    """The outcome of one comparison in words: difference, interval, test by name, effect size, p, n."""
+    if one.problem:
+        return one.problem
+    unit = f" {UNITS[one.number]}" if UNITS[one.number] else ""
+    n = f"{one.n[0]} pairs" if one.paired else f"n = {one.n[0]} and {one.n[1]} donors"
+    return (
+        f"{one.groups[1]} less {one.groups[0]}: {_signed(one.difference)}{unit} (95 % interval {_signed(one.low)} to "
+        f"{_signed(one.high)}), {one.test}, Hedges' g = {_signed(one.hedges_g)}, p = {_p(one.p_value)}, adjusted p = "
+        f"{_p(one.p_adjusted)} ({one.correction}), {n}."
+    )
+
+
+def outcome(one: Comparison) -> str:
+    """The line of a comparison for a terminal."""
+    return f"{label_of(one.number)[0]}: {_sentence(one)}"
+
+
+COMPARED_HEADS = (
+    "Number", "Unit", "Reference", "Group", "n donors", "Means", "Difference", "95 % interval", "Hedges' g", "p",
+    "Adjusted p", "Correction", "Test",
+)  # fmt: skip
+SENSITIVITY_HEADS = (
+    "Number", "Groups", "Difference", "Without one donor: from", "to", "greatest p", "without",
+    "By the model (second detector)", "With every second frame", "Mixed model", "95 % interval", "p", "Model",
+)  # fmt: skip
+
+
+def _comparisons(cohort: Cohort) -> str:
+    if not cohort.comparisons:
+        return "<p>No groups were compared: give --conditions with groups and donors, and --reference.</p>"
+    return _table(COMPARED_HEADS, map(_compared, cohort.comparisons))
+
+
+def _compared(one: Comparison) -> tuple[str, ...]:
+    n, means = f"{one.n[0]} / {one.n[1]}", f"{in_words(one.means[0])} / {in_words(one.means[1])}"
+    row = (label_of(one.number)[0], UNITS[one.number], *one.groups, n, means, _signed(one.difference))
+    if one.problem:
+        return (*row, *(MISSING,) * 5, one.problem)
+    interval, p = _interval_of(one.low, one.high), (_p(one.p_value), _p(one.p_adjusted))
+    return (*row, interval, _signed(one.hedges_g), *p, one.correction, one.test)
+
+
+def _sensitivity(cohort: Cohort) -> str:
+    tested = [one for one in cohort.comparisons if not one.problem]
+    if not tested:
+        return "<p>Nothing was tested.</p>"
+    hint = (
+        "<p class='small muted'>A result to rely on keeps its sign without any one donor, by the second detector, and "
+        "in the mixed model.</p>"
+    )
+    return hint + _table(SENSITIVITY_HEADS, (_checked(cohort, one) for one in tested))
+
+
+def _checked(cohort: Cohort, one: Comparison) -> tuple[str, ...]:
+    out, mixed = one.leave_one_out, one.mixed
+    without: tuple[str, ...] = (*(MISSING,) * 3, "too few donors")
+    if out is not None:
+        without = (_signed(out.low), _signed(out.high), _p(out.p_value), out.donor)
+    fitted: tuple[str, ...] = (*(MISSING,) * 3, mixed.problem)
+    if not mixed.problem:
+        fitted = (_signed(mixed.difference), _interval_of(mixed.low, mixed.high), _p(mixed.p_value), mixed.terms)
+    pair = f"{one.groups[1]} less {one.groups[0]}"
+    others = _signed(by_model(cohort, one)), _signed(by_every_second_frame(cohort, one))
+    return (label_of(one.number)[0], pair, _signed(one.difference), *without, *others, *fitted)
+
+
+def _interval_of(low: float, high: float) -> str:
+    return f"{_signed(low)} to {_signed(high)}"
+
+
+def _levels(cohort: Cohort, level: str) -> str:
+    table = cohort.donors if level == "donors" else cohort.movies
+    if not len(table):
+        return "<p>None are named.</p>"
+    ids = [name for name in ("movie", "group", "donor", "batch") if name in table]
+    facts = [name for name in ("corrected", "frame_interval_min", "noise_um", "density_per_mm2") if name in table]
+    facts += [name for name in ("n_movies", "n_cells", "n_short", "n_events") if name in table]
+    numbers = list(dict.fromkeys(one.number for one in cohort.comparisons)) or [
+        name for name in UNITS if "corrected" in name
+    ]
+    heads = [*ids, *(name.replace("n_", "").replace("_", " ") for name in facts)]
+    heads += [f"{label_of(name)[0]}{f' ({UNITS[name]})' if UNITS[name] else ''}" for name in numbers]
+    rows = []
+    for row in table.to_dict("records"):
+        cells = [str(row[name]) for name in ids] + [in_words(float(row[name])) for name in facts]
+        rows.append((*cells, *(_interval(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in numbers)))
+    return _table(heads, rows)
+
+
+def _table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in heads)
+    body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(value: str) -> str:
+    number = value[:1].isdigit() or value[:1] in "+−"
+    return f"<td{' class=n' if number else ''}>{escape(value)}</td>"
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    if not math.isfinite(value):
+        return MISSING
+    known = math.isfinite(low) and math.isfinite(high)
+    return f"{in_words(value)} ({in_words(low)} to {in_words(high)})" if known else in_words(value)
+
+
+def _signed(value: float) -> str:
+    return f"+{in_words(value)}" if value > 0 else in_words(value)
+
+
+def _p(value: float) -> str:
+    if not math.isfinite(value):
+        return MISSING
+    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"
+
+
+def _definitions() -> str:
+    terms = [*METHODS, *(label_of(name) for name in UNITS)]
+    return "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(meaning)}</dd></div>" for term, meaning in terms)
+
+
+def _provenance(record: Mapping[str, Any]) -> str:
+    from somanet.analysis.report.sections import provenance
+
+    return provenance(record)

@@ -1,0 +1,126 @@
+"""The folders of results that a cohort is made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from somanet.analysis import names
+from somanet.analysis.cell_tables import read_migration
+from somanet.analysis.manifest import is_manifest, tracks_are_given
+from somanet.core.errors import SomaNetError
+from somanet.core.files import json_object, read_json
+from somanet.core.hashing import sha256_tree
+
+READ = (names.TRACKS, names.SALTATIONS, names.MIGRATION, names.MIGRATION_INTERNALS, names.SUMMARY)
+"""Files whose content a cohort rests on: none may have been changed since the analysis."""
+
+
+@dataclass(frozen=True)
+class MovieResult:
+    """The results of one movie.
+
+    Attributes:
+        name: of the movie.
+        folder: of its results.
+        manifest, summary: content of `manifest.json` and `summary.json`.
+        cells: :data:`somanet.migration.tables.MIGRATION`.
+    """
+
+    name: str
+    folder: Path
+    manifest: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    cells: pd.DataFrame
+
+    @property
+    def corrected(self) -> bool:
+        """Whether a person made or corrected the tracks."""
+        return tracks_are_given(self.manifest)
+
+    @property
+    def density_per_mm2(self) -> float:
+        """Tracked cells in the field at a time, per area."""
+        movie = self.manifest["input"]
+        height, width = movie["shape_YX"]
+        area_mm2 = height * width * movie["pixel_size_um"] ** 2 / 1e6
+        return float(self.cells["n_frames"].sum() / movie["n_frames"] / area_mm2)
+
+
+def find_results(study: Path) -> list[Path]:
+    """Folders of results in a study, at any depth, sorted; hidden folders are left out.
+
+    Raises:
+        SomaNetError: it is no folder, or there are none.
+    """
+    if not study.is_dir():
+        raise SomaNetError(f"{study}: expected a folder with results of `somanet analyze`, found none. Check the path.")
+    found = []
+    for folder, inside, files in os.walk(study):
+        inside[:] = sorted(name for name in inside if name[0] != ".")
+        if names.MANIFEST in files and is_manifest(json_object(Path(folder) / names.MANIFEST)):
+            found.append(Path(folder))
+            inside.clear()
+    if not found:
+        raise SomaNetError(
+            f"{study}: expected folders with results of `somanet analyze`, found none with a {names.MANIFEST}. Is it "
+            "the folder of the movies? `somanet analyze MOVIES --output STUDY` comes first."
+        )
+    return found
+
+
+def read_results(folders: Sequence[Path]) -> tuple[dict[str, MovieResult], tuple[str, ...]]:
+    """Read the results of movies by name; where a movie was also corrected, the corrected results count.
+
+    Returns:
+        The results, sorted by name, and notes on what was left out.
+
+    Raises:
+        SomaNetError: results are incomplete or were changed, or a movie has several that are equally good.
+    """
+    chosen: dict[str, MovieResult] = {}
+    notes = []
+    for folder in folders:
+        result = read_result(folder)
+        other = chosen.get(result.name)
+        if other is not None and other.corrected == result.corrected:
+            raise SomaNetError(
+                f"The movie {result.name!r} has two folders of results, {other.folder} and {folder}. Move one out of "
+                "the study, so that its cells count once."
+            )
+        if other is not None:
+            automatic, corrected = (other, result) if result.corrected else (result, other)
+            notes.append(
+                f"{result.name}: the corrected tracks of {corrected.folder.name} count, not {automatic.folder.name}."
+            )
+            result = corrected
+        chosen[result.name] = result
+    return dict(sorted(chosen.items())), tuple(notes)
+
+
+def read_result(folder: Path) -> MovieResult:
+    """Read one folder of results, and check that its tables are those that the analysis wrote.
+
+    Raises:
+        SomaNetError: a file is missing, or was changed after the numbers were computed.
+    """
+    manifest = read_json(folder / names.MANIFEST, expected="the manifest that somanet analyze wrote")
+    if not is_manifest(manifest):
+        raise SomaNetError(f"{folder / names.MANIFEST} is of another version. Run `somanet analyze` again.")
+    recorded = manifest["files"]
+    for name in READ:
+        path = folder / name
+        if not path.exists():
+            raise SomaNetError(f"{path} is missing. Run `somanet analyze` again for this movie.")
+        if name in recorded and sha256_tree(path) != recorded[name]:
+            raise SomaNetError(
+                f"{path} was changed after the analysis, and the other files do not follow it. Put the correction into "
+                "effect, `somanet analyze MOVIE --tracks CORRECTED.csv --output OTHER`, or restore the file."
+            )
+    summary = read_json(folder / names.SUMMARY, expected="the summary of a movie", keys=("numbers",))
+    return MovieResult(str(manifest["input"]["movie"]), folder, manifest, summary, read_migration(folder))

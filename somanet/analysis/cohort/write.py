@@ -1,0 +1,139 @@
+"""From folders of results to all outputs of a cohort: how `cohort`, `analyze` of several movies and DVC end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import somanet
+from somanet.analysis import names
+from somanet.analysis.cohort.conditions import read_conditions
+from somanet.analysis.cohort.figures import save_figures
+from somanet.analysis.cohort.gather import Cohort, gather_cohort
+from somanet.analysis.cohort.page import cohort_page
+from somanet.analysis.cohort.results import read_results
+from somanet.analysis.cohort.tables import COMPARISON, comparison_metric, comparison_table
+from somanet.analysis.manifest import CODE
+from somanet.analysis.methods import cohort_methods
+from somanet.core.files import write_json, write_text
+from somanet.core.guard import reading
+from somanet.core.hashing import sha256_file
+from somanet.core.results import hashes_of, result_folder
+from somanet.io.tables import write_table
+from somanet.migration.groups import COMPARED
+from somanet.migration.tables import CELL_INTERNALS
+from somanet.provenance.code import collect
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a cohort is asked.
+
+    Attributes:
+        conditions: CSV with movie, and donor, group and batch as far as known; None describes the movies only.
+        reference: the group that the others are compared with.
+        paired: a donor id in two groups is one donor.
+    """
+
+    conditions: Path | None = None
+    reference: str | None = None
+    paired: bool = False
+
+
+def build_cohort(folders: Sequence[Path], output: Path, question: Question, *, notes: Sequence[str] = ()) -> Cohort:
+    """Combine the results of movies and write tables, figures, report, methods and record; all of it, or nothing.
+
+    Args:
+        folders: with results of movies, corrected ones included.
+        output: the folder; it may be that of the movies' folders, which are not touched.
+        question: what is compared.
+        notes: further ones for the reader, such as movies that could not be analysed.
+
+    Raises:
+        SomaNetError: results or conditions cannot be used, or the output cannot be written.
+    """
+    results, left_out = read_results(folders)
+    conditions = None if question.conditions is None else read_conditions(question.conditions, list(results))
+    cohort = gather_cohort(
+        results,
+        conditions,
+        reference=question.reference,
+        paired=question.paired,
+        notes=(*notes, *left_out),
+    )
+    with (
+        reading(question.conditions),
+        result_folder(output, names.COHORT, writes=names.COHORT_FILES) as folder,
+    ):
+        _write(cohort, folder, record_of_cohort(cohort, question, output), title=output.resolve().name)
+    return cohort
+
+
+def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) -> None:
+    compared = list(dict.fromkeys(one.number for one in cohort.comparisons)) or list(COMPARED)
+    table = comparison_table(cohort)
+    write_table(folder / names.MOVIES, cohort.movies)
+    write_table(folder / names.CELLS, cohort.cells.drop(columns=list(CELL_INTERNALS.names[1:])))
+    write_json(folder / names.SUMMARY, {group: summary.as_dict() for group, summary in cohort.summaries.items()})
+    if len(cohort.donors):
+        write_table(folder / names.DONORS, cohort.donors)
+    if len(table):
+        write_table(folder / names.COMPARISON, table, COMPARISON)
+        write_json(folder / names.COMPARISON_METRIC, comparison_metric(cohort.comparisons))
+    figures = save_figures(cohort, folder / names.FIGURES, compared)
+    methods = cohort_methods(
+        [result.manifest for result in cohort.results.values()],
+        cohort.comparisons,
+        counts={
+            "movies": len(cohort.movies),
+            "donors": cohort.summaries["all"].n_donors,
+            "cells": cohort.summaries["all"].n_cells,
+            "corrected": int(cohort.movies["corrected"].sum()),
+        },
+        reference=cohort.reference,
+        paired=cohort.paired,
+        code=record["code"],
+        version=somanet.__version__,
+    )
+    write_text(folder / names.METHODS, methods)
+    write_text(folder / names.REPORT, cohort_page(cohort, figures, methods, record, title=title))
+    write_json(folder / names.COHORT_RECORD, {**record, "files": hashes_of(folder, names.COHORT)})
+
+
+def record_of_cohort(cohort: Cohort, question: Question, output: Path) -> dict[str, Any]:
+    """Everything that determined a cohort's numbers, by hash: movies, conditions, question, code."""
+    code = collect(CODE)
+    conditions = None
+    if question.conditions is not None:
+        conditions = {"file": question.conditions.name, "sha256": sha256_file(question.conditions)}
+    return {
+        "somanet": somanet.__version__,
+        "conditions": conditions,
+        "reference": question.reference,
+        "paired": "donor" if question.paired else None,
+        "movies": {name: _movie(result.folder, result.manifest, output) for name, result in cohort.results.items()},
+        "code": {
+            "commit": code.git_commit,
+            "uncommitted_changes": code.git_dirty,
+            "versions": dict(code.versions),
+            "platform": code.platform,
+            "notes": list(code.notes),
+        },
+        "warnings": list(cohort.warnings),
+        "notes": list(cohort.notes),
+    }
+
+
+def _movie(folder: Path, manifest: Mapping[str, Any], output: Path) -> dict[str, Any]:
+    """A movie in the record: its folder from the cohort's, and the hash of its manifest, which has all others."""
+    return {
+        "results": Path(os.path.relpath(folder.resolve(), output.resolve())).as_posix(),
+        "manifest_sha256": sha256_file(folder / names.MANIFEST),
+        "movie_sha256": manifest["input"]["sha256"],
+        "network_sha256": (manifest.get("model") or {}).get("sha256"),
+        "tracks_sha256": manifest.get("tracks_sha256"),
+        "commit": manifest["code"].get("commit"),
+    }

@@ -1,0 +1,150 @@
+"""The part of the page on how cells move: states, modes, and the numbers with frames left out."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+from somanet.analysis.report.definitions import MISSING, estimate_in_words, in_words
+from somanet.migration.frame_dropping import NAMES, Thinned
+from somanet.migration.measures import Measures
+from somanet.migration.motion_modes import CREEP, MODES, REST, RUN, Modes
+from somanet.migration.summary import Estimate
+
+STATE_WORDS = {REST: "At rest", CREEP: "Creeping", RUN: "Running"}
+MODEL_WORDS = {
+    "saltatory": "every cell rests and jumps",
+    "continuous": "every cell keeps moving, at changing speed",
+    "walk": "every cell is one persistent walk",
+    "mixture": "some cells rest and jump, others keep moving",
+}
+MEANINGS = {
+    REST: "Share of the observed time in which the soma does not move, or by less than 3.5 µm/h.",
+    CREEP: "Share of the observed time in which the soma moves slowly, at 3.5 to 17 µm/h.",
+    RUN: "Share of the observed time in which the soma moves at 17 µm/h or more.",
+    "speed": "Root mean square speed while running, with the localisation error taken off.",
+    "persistence": "Time over which a running soma keeps its velocity, speed and direction.",
+}
+WIDTH, HEIGHT, LEFT, TOP = 300, 150, 46, 24
+RULE, MODEL = "#1f6f8b", "#b0602a"
+
+
+def motion_cards(measures: Measures) -> str:
+    """The description of motion as cards, for the head of the page; empty without steps."""
+    modes = measures.modes
+    if modes is None:
+        return ""
+    cards = [
+        _card(f"{STATE_WORDS[name]}, share of time", MEANINGS[name], modes.state_share[name], "%")
+        for name in STATE_WORDS
+    ]
+    cards.append(_card("Speed while running", MEANINGS["speed"], modes.state_speed_um_per_h[RUN], "µm/h"))
+    cards.append(_card("Velocity kept for", MEANINGS["persistence"], modes.run_persistence_h, "h"))
+    return "".join(cards)
+
+
+def _card(label: str, meaning: str, estimate: Estimate, unit: str) -> str:
+    value, interval = estimate_in_words(estimate, factor=100.0 if unit == "%" else 1.0)
+    shown = f'<span class="unit">{escape(unit)}</span>' if value != MISSING else ""
+    return (
+        f'<article class="card"><h3><button type="button" class="tip" data-tip="{escape(meaning)}">{escape(label)}'
+        f'</button></h3><p class="value"><span class="number">{value}</span> {shown}</p>'
+        f'<p class="interval">95 % interval <span class="nowrap">{interval}</span></p></article>'
+    )
+
+
+def motion_section(measures: Measures) -> str:
+    """States and modes in words and tables, the localisation error, and the curve with frames left out."""
+    noise = measures.migration.noise
+    if measures.modes is None:
+        return ""
+    parts = [f"<p>{escape(_verdict(measures))}</p>", _states(measures.modes)]
+    if not noise.given and math.isfinite(noise.sigma_um):
+        interval = f" ({in_words(noise.low_um)} to {in_words(noise.high_um)})" if math.isfinite(noise.low_um) else ""
+        rest = "cells rest" if noise.rests else "no cell can be shown to rest"
+        parts.append(
+            f'<p class="small muted">Localisation error {in_words(noise.sigma_um)} µm per axis{interval}; by the '
+            f"correlation of slow steps in a row, {in_words(noise.step_correlation)} (−0.5 is error alone, 0 or more "
+            f"motion), and by maximum likelihood, {rest}.</p>"
+        )
+    parts.append(_curves(measures.thinned, measures.model_thinned))
+    return "".join(parts)
+
+
+def _verdict(measures: Measures) -> str:
+    modes, support = measures.modes, measures.support
+    assert modes is not None
+    best = f"Of the models compared, the data are described best by: {MODEL_WORDS[modes.best]}."
+    if support.saltations:
+        return f"{best} Saltations per hour are supported."
+    return f"{best} Saltations per hour are not supported: {'; '.join(support.reasons)}."
+
+
+def _states(modes: Modes) -> str:
+    rows = ""
+    for name, words in STATE_WORDS.items():
+        share, share_interval = estimate_in_words(modes.state_share[name], factor=100.0)
+        speed, speed_interval = estimate_in_words(modes.state_speed_um_per_h[name])
+        rows += (
+            f'<tr><th scope="row">{words}</th><td><b>{share} %</b></td><td>{share_interval}</td>'
+            f"<td><b>{speed}</b></td><td>{speed_interval}</td></tr>"
+        )
+    counts = ", ".join(f"{int((modes.cells['mode'] == name).sum())} {name}" for name in MODES)
+    return (
+        '<div class="table-box"><table class="compare"><thead><tr><th scope="col">State</th>'
+        '<th scope="colgroup" colspan="2">Share of time</th><th scope="colgroup" colspan="2">Speed (µm/h)</th></tr>'
+        f'</thead><tbody>{rows}</tbody></table></div><p class="small muted">Cells by mode: {escape(counts)}.</p>'
+    )
+
+
+def _curves(rule: tuple[Thinned, ...], model: tuple[Thinned, ...]) -> str:
+    if len(rule) < 2:
+        return '<p class="small muted">The movie is too short to leave out frames.</p>' if rule else ""
+    titles = ("Saltations per hour, corrected", "Saltation length (µm), corrected")
+    drawn = "".join(_curve(name, title, rule, model) for name, title in zip(NAMES, titles, strict=True))
+    return (
+        f'<figure class="dropping"><figcaption>With frames left out: numbers that move with the interval are not to be '
+        f"trusted. Blue: rule; brown: model; bars: 95 % intervals over cells.</figcaption>{drawn}</figure>"
+    )
+
+
+def _curve(name: str, title: str, rule: tuple[Thinned, ...], model: tuple[Thinned, ...]) -> str:
+    tops = [x for one in (*rule, *model) for x in (one.numbers[name].high, one.numbers[name].value) if math.isfinite(x)]
+    if not tops:
+        return ""
+    top = 1.1 * max(tops)
+    longest = rule[-1].interval_h
+
+    def place(one: Thinned, value: float, shift: float = 0.0) -> tuple[float, float]:
+        x = LEFT + (WIDTH - LEFT - 12) * one.interval_h / longest * 0.96 + shift
+        return x, HEIGHT - 24 - (HEIGHT - 24 - TOP) * value / top
+
+    marks = f'<text x="{LEFT}" y="14" font-size="12" fill="currentColor">{escape(title)}</text>'
+    for value in (0.0, top / 1.1):
+        y = place(rule[0], value)[1]
+        marks += f'<line x1="{LEFT}" x2="{WIDTH - 6}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor" opacity="0.2"/>'
+        marks += (
+            f'<text x="{LEFT - 5}" y="{y + 4:.1f}" font-size="11" text-anchor="end" fill="currentColor">'
+            f"{in_words(value, digits=2)}</text>"
+        )
+    for one in rule:
+        x = place(one, 0.0)[0]
+        marks += (
+            f'<text x="{x:.1f}" y="{HEIGHT - 8}" font-size="11" text-anchor="middle" fill="currentColor">'
+            f"{60 * one.interval_h:.3g} min</text>"
+        )
+    for points, colour, shift in ((rule, RULE, -3.0), (model, MODEL, 3.0)):
+        known = [one for one in points if math.isfinite(one.numbers[name].value)]
+        line = " ".join("{:.1f},{:.1f}".format(*place(one, one.numbers[name].value, shift)) for one in known)
+        marks += f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
+        for one in known:
+            estimate = one.numbers[name]
+            x, y = place(one, estimate.value, shift)
+            marks += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" fill="{colour}"/>'
+            if math.isfinite(estimate.low):
+                low, high = (place(one, value)[1] for value in (estimate.low, estimate.high))
+                marks += f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}" stroke="{colour}"/>'
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}">{marks}</svg>'
+    )

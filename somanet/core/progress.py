@@ -1,0 +1,73 @@
+"""How far long work is: a bar on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TextIO, TypeVar
+
+T = TypeVar("T")
+
+EVERY_S = 30.0
+"""Between two lines in a log."""
+_part: ContextVar[str] = ContextVar("part", default="")
+
+
+@contextmanager
+def part_of(words: str) -> Iterator[None]:
+    """Name the part of the work that the block does, such as `movie 7 of 24`; it precedes all progress within."""
+    token = _part.set(words)
+    try:
+        yield
+    finally:
+        _part.reset(token)
+
+
+class Progress:
+    """Steps of one piece of work.
+
+    Args:
+        total: number of steps.
+        doing: what is done: `segmenting`.
+        unit: what a step is: `frame`.
+        stream: where to; standard error by default.
+    """
+
+    def __init__(self, total: int, *, doing: str, unit: str, stream: TextIO | None = None) -> None:
+        self._total, self._unit, self._done = total, unit, 0
+        self._stream = sys.stderr if stream is None else stream
+        self._words = ", ".join(filter(None, (_part.get(), doing)))
+        self._said = time.monotonic()
+        self._bar = None
+        if self._stream.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, desc=self._words, unit=unit, file=self._stream, leave=False)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def step(self) -> None:
+        """One step is done."""
+        self._done += 1
+        if self._bar is not None:
+            self._bar.update()
+        elif time.monotonic() - self._said >= EVERY_S:
+            self._said = time.monotonic()
+            self._stream.write(f"{self._words}, {self._unit} {self._done} of {self._total}\n")
+            self._stream.flush()
+
+
+def counted(items: Iterable[T], total: int, *, doing: str, unit: str) -> Iterator[T]:
+    """Pass items through; each counts as done once the next one is asked for."""
+    with Progress(total, doing=doing, unit=unit) as progress:
+        for item in items:
+            yield item
+            progress.step()

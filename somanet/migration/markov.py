@@ -1,0 +1,76 @@
+"""Hidden Markov chains over the steps of many tracks at once (Rabiner 1989): what the detector and the modes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.migration.kinematics import Bools, Floats, Steps
+
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Gap-free stretches side by side: step ``index`` sits at row ``row`` (a stretch) and column ``column``."""
+
+    index: Places
+    row: Places
+    column: Places
+    seen: Bools
+
+    @classmethod
+    def of(cls, steps: Steps) -> Grid:
+        """The gap-free steps."""
+        index = np.flatnonzero(~steps.gap)
+        _, first, row = np.unique(steps.segment[index], return_index=True, return_inverse=True)
+        column = np.arange(index.size) - first[row]
+        seen = np.zeros((first.size, int(column.max(initial=-1)) + 1), bool)
+        seen[row, column] = True
+        return cls(index, row, column, seen)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What the steps of all stretches say of the states.
+
+    Attributes:
+        states: (stretches, columns, K) chance of each state.
+        pairs: (stretches, columns - 1, K, K) chance of a state and the next one; 0 where there is no next step.
+        log_likelihood: (stretches,).
+    """
+
+    states: Floats
+    pairs: Floats
+    log_likelihood: Floats
+
+
+def _logsum(a: Floats, axis: int) -> Floats:
+    return np.asarray(np.logaddexp.reduce(a, axis=axis), np.float64)
+
+
+def forward_backward(first: Floats, moves: Floats, seen: Bools) -> Posterior:
+    """Chances of the states, from all steps of a stretch; in logs, one column of all stretches at a time.
+
+    Args:
+        first: (stretches, K) log chance of each state in the first step times the density of that step.
+        moves: (stretches, columns - 1, K, K) log chance to go from one state to another times the density of the next
+            step, which may depend on both.
+        seen: (stretches, columns) where there is a step.
+    """
+    columns, k = seen.shape[1], first.shape[1]
+    forward, backward = np.zeros((*seen.shape, k)), np.zeros((*seen.shape, k))
+    forward[:, 0] = first
+    for t in range(1, columns):
+        moved = _logsum(forward[:, t - 1, :, None] + moves[:, t - 1], axis=1)
+        forward[:, t] = np.where(seen[:, t, None], moved, forward[:, t - 1])
+    likelihood = _logsum(forward[:, -1], axis=1)
+    pairs = np.zeros((seen.shape[0], max(columns - 1, 0), k, k))
+    for t in range(columns - 2, -1, -1):
+        ahead = moves[:, t] + backward[:, t + 1][:, None, :]
+        backward[:, t] = np.where(seen[:, t + 1, None], _logsum(ahead, axis=2), 0.0)
+        joint = np.exp(forward[:, t, :, None] + ahead - likelihood[:, None, None])
+        pairs[:, t] = np.where(seen[:, t + 1, None, None], joint, 0.0)
+    return Posterior(np.exp(forward + backward - likelihood[:, None, None]), pairs, likelihood)

@@ -1,0 +1,330 @@
+"""How cells move: states of each step, and whether a cell saltates, keeps moving, or rests.
+
+Three states of a step: at rest, creeping, running. A stretch of one state has a velocity with some spread per axis
+that a step shares with the next one (an autoregression); positions err, which adds 2σ² to the variance of a step and
+takes σ² from the covariance of two in a row. A step after another state knows nothing of the one before.
+
+Two models of a cell. *Saltatory*: it alternates between rest, or a creep up to :data:`FASTEST_CREEP`, and motion.
+*Continuous*: it alternates between two speeds of motion above :data:`SLOWEST_WALK`: a persistent walk whose speed
+changes. Both have the same number of parameters, so their likelihoods compare fairly; both, and mixtures of cells of
+both kinds, are fitted to the whole movie by expectation maximisation, and each cell has its posterior. A third, simpler
+model is one persistent walk of even spread.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from somanet.migration.kinematics import Floats, Steps
+from somanet.migration.markov import Grid, Posterior, forward_backward
+from somanet.migration.noise import REST_UM_PER_H, RUN_UM_PER_H
+from somanet.migration.summary import Estimate
+
+REST, CREEP, RUN = "rest", "creep", "run"
+STATES = (REST, CREEP, RUN)
+SALTATORY, CONTINUOUS, RESTING, UNDECIDED = "saltatory", "continuous", "resting", "undecided"
+MODES = (SALTATORY, CONTINUOUS, RESTING, UNDECIDED)
+FASTEST_CREEP = 4.5
+SLOWEST_WALK = 6.5
+"""Spreads per axis in µm/h, root mean square speeds of 6.4 and 9.2: slow motion up to the first is a creep between
+jumps, above the second it is a walk; a cell between them stays undecided."""
+SURE = 0.9
+LEAST_RUN = 0.02
+"""A cell that runs for less of its time than this has not been seen to jump."""
+LEAST_PAUSE = 0.1
+"""A cell that rests for less of its time than this, even by the saltatory model, keeps moving."""
+LEAST_SIGMA_UM = 0.05
+ITERATIONS = 25
+RESAMPLES = 1000
+STICK = 0.85
+
+
+@dataclass(frozen=True)
+class Chain:
+    """States in order of speed, and how a cell goes from one to the next.
+
+    Attributes:
+        spread: (K,) µm/h per axis of the velocity.
+        shared: (K,) correlation of the velocity from a step to the next.
+        lowest, highest: (K,) bounds of the spreads.
+        change: (K, K) chances per frame.
+        first: (K,) chances in the first step.
+    """
+
+    spread: Floats
+    shared: Floats
+    lowest: Floats
+    highest: Floats
+    change: Floats
+    first: Floats
+
+    @property
+    def n_parameters(self) -> int:
+        """Free numbers: spread and memory of each state, chances to change, first chances."""
+        k = len(self.spread)
+        return 2 * k + k * (k - 1) + k - 1
+
+
+def _chain(spread: list[float], lowest: list[float], highest: list[float]) -> Chain:
+    k = len(spread)
+    away = (1 - STICK) / max(k - 1, 1)
+    change = np.full((k, k), away) + np.eye(k) * (STICK - away) if k > 1 else np.ones((1, 1))
+    start, low, high = (np.array(values, np.float64) for values in (spread, lowest, highest))
+    return Chain(start, np.full(k, 0.5), low, high, change, np.full(k, 1 / k))
+
+
+def _start_states() -> Chain:
+    low = REST_UM_PER_H
+    return _chain([0.5 * low, 6.0, 40.0], [0.0, low, RUN_UM_PER_H], [low, RUN_UM_PER_H, math.inf])
+
+
+def _start_saltatory() -> Chain:
+    return _chain([0.5 * FASTEST_CREEP, 40.0], [0.0, RUN_UM_PER_H], [FASTEST_CREEP, math.inf])
+
+
+def _start_continuous() -> Chain:
+    return _chain([12.0, 30.0], [SLOWEST_WALK, SLOWEST_WALK], [math.inf, math.inf])
+
+
+def _start_walk() -> Chain:
+    return _chain([20.0], [0.0], [math.inf])
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Steps on the grid, in µm, with the one before: arrays (stretches, columns, …)."""
+
+    grid: Grid
+    moved: Floats
+    interval_h: float
+    error_variance: float
+    error_covariance: float
+
+    @classmethod
+    def of(cls, steps: Steps, *, sigma_um: float, error_kept: float) -> _Data:
+        grid = Grid.of(steps)
+        moved = np.zeros((*grid.seen.shape, 2))
+        moved[grid.row, grid.column] = steps.displacement_yx_um[grid.index]
+        squared, changed = max(sigma_um, LEAST_SIGMA_UM) ** 2, 1 - error_kept
+        return cls(grid, moved, steps.interval_h, 2 * squared * changed, -squared * changed**2)
+
+
+def _moments(data: _Data, chain: Chain) -> tuple[Floats, Floats]:
+    """(K,) variance of a step and covariance with the next, per axis."""
+    motion = (chain.spread * data.interval_h) ** 2
+    return motion + data.error_variance, chain.shared * motion + data.error_covariance
+
+
+def _posterior(data: _Data, chain: Chain) -> Posterior:
+    variance, covariance = _moments(data, chain)
+    kept = covariance / variance
+    left = variance - covariance * kept
+    squared = (data.moved**2).sum(axis=2)[:, :, None]
+    alone = -squared / (2 * variance) - np.log(2 * math.pi * variance)  # (S, T, K)
+    before, after = data.moved[:, :-1], data.moved[:, 1:]
+    error = ((after[..., None] - before[..., None] * kept) ** 2).sum(axis=2)  # (S, T - 1, K)
+    follows = -error / (2 * left) - np.log(2 * math.pi * left)
+    k = len(variance)
+    moves = np.repeat(alone[:, 1:, None, :], k, axis=2)
+    moves[:, :, np.arange(k), np.arange(k)] = follows
+    with np.errstate(divide="ignore"):
+        first, change = np.log(chain.first), np.log(chain.change)
+    return forward_backward(alone[:, 0] + first, moves + change, data.grid.seen)
+
+
+def _updated(data: _Data, chain: Chain, found: Posterior, weight: Floats) -> Chain:
+    """The chain that fits the posterior best, each stretch with its weight."""
+    seen = data.grid.seen
+    states = found.states * seen[:, :, None] * weight[:, None, None]
+    pairs = found.pairs * weight[:, None, None, None]
+    k = len(chain.spread)
+    total = np.maximum(states.sum(axis=(0, 1)), 1e-9)
+    variance = (states * (data.moved**2).sum(axis=2)[:, :, None]).sum(axis=(0, 1)) / (2 * total)
+    motion = np.maximum(variance - data.error_variance, 0.0)
+    spread = np.clip(np.sqrt(motion) / data.interval_h, chain.lowest, chain.highest)
+    same = pairs[:, :, np.arange(k), np.arange(k)]
+    product = (data.moved[:, 1:] * data.moved[:, :-1]).sum(axis=2)[:, :, None]
+    covariance = (same * product).sum(axis=(0, 1)) / (2 * np.maximum(same.sum(axis=(0, 1)), 1e-9))
+    squared = np.maximum((spread * data.interval_h) ** 2, 1e-12)
+    shared = np.where(spread > 0, np.clip((covariance - data.error_covariance) / squared, 0.0, 0.98), 0.0)
+    counts = pairs.sum(axis=(0, 1)) + 1.0
+    first = states[:, 0].sum(axis=0) + 1.0
+    return replace(
+        chain,
+        spread=spread,
+        shared=shared,
+        change=counts / counts.sum(axis=1, keepdims=True),
+        first=first / first.sum(),
+    )
+
+
+def _fitted(data: _Data, chain: Chain, weight: Floats, *, iterations: int = ITERATIONS) -> tuple[Chain, Posterior]:
+    found = _posterior(data, chain)
+    for _ in range(iterations):
+        before = float(found.log_likelihood @ weight)
+        chain = _updated(data, chain, found, weight)
+        found = _posterior(data, chain)
+        if abs(float(found.log_likelihood @ weight) - before) < 1e-3:
+            break
+    return chain, found
+
+
+@dataclass(frozen=True)
+class Modes:
+    """How the cells of one movie move.
+
+    Attributes:
+        cells: one row per cell: :data:`somanet.migration.tables.MODES`.
+        step_state: (N,) most probable state of each step, of :data:`STATES`; empty across gaps.
+        state_share: share of the observed time in each state, with 95 % intervals over cells, as below.
+        state_speed_um_per_h: root mean square speed in each, the error taken off.
+        run_persistence_h: time over which a run keeps its velocity; NaN if from step to step it keeps none or all.
+        bic: Bayesian information criterion of ``saltatory``, ``continuous``, ``walk``, ``mixture``: the lower, the
+            better; differences above 10 are decisive.
+        best: name of the lowest.
+        mode_share: share of the cells' time by mode.
+    """
+
+    cells: pd.DataFrame
+    step_state: np.ndarray
+    state_share: dict[str, Estimate]
+    state_speed_um_per_h: dict[str, Estimate]
+    run_persistence_h: Estimate
+    bic: dict[str, float]
+    best: str
+    mode_share: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: shares, speeds and persistence with their intervals, and the models compared."""
+        return {
+            "time_share": {name: one.as_dict() for name, one in self.state_share.items()},
+            "speed_um_per_h": {name: one.as_dict() for name, one in self.state_speed_um_per_h.items()},
+            "run_persistence_h": self.run_persistence_h.as_dict(),
+            "mode_share_of_time": dict(self.mode_share),
+            "cells_by_mode": {name: int((self.cells["mode"] == name).sum()) for name in MODES},
+            "best_model": self.best,
+            "bic": dict(self.bic),
+        }
+
+
+def _states(
+    data: _Data, found: Posterior, cell: np.ndarray, *, resamples: int, seed: int
+) -> tuple[dict[str, Estimate], dict[str, Estimate], Estimate]:
+    """Share of time and speed of each state, and the persistence of runs: ratios of sums over cells."""
+    seen = data.grid.seen
+    states = found.states * seen[:, :, None]
+    squared = (data.moved**2).sum(axis=2)[:, :, None] / 2
+    product = (data.moved[:, 1:] * data.moved[:, :-1]).sum(axis=2) / 2
+    both = found.pairs[:, :, -1, -1]
+    parts = np.concatenate(
+        [
+            states.sum(axis=1),
+            (states * squared).sum(axis=1),
+            both.sum(axis=1)[:, None],
+            (both * product).sum(axis=1)[:, None],
+        ],
+        axis=1,
+    )
+    n_cells = int(cell.max()) + 1
+    by_cell = np.zeros((n_cells, parts.shape[1]))
+    np.add.at(by_cell, cell, parts)
+    drawn = np.random.default_rng(seed).multinomial(n_cells, np.full(n_cells, 1 / n_cells), size=resamples)
+    sums = np.concatenate([np.ones((1, n_cells)), drawn]) @ by_cell
+    time, energy, pairs, shared = sums[:, :3], sums[:, 3:6], sums[:, 6], sums[:, 7]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        motion = np.where(time > 0.5, energy / time - data.error_variance, math.nan)
+        speed = np.sqrt(2 * np.maximum(motion, 0.0)) / data.interval_h
+        kept = (shared / pairs - data.error_covariance) / motion[:, 2]
+        persistence = np.where((kept > 0) & (kept < 1), -data.interval_h / np.log(kept), math.nan)
+    known = n_cells > 1
+    share = time / time.sum(axis=1, keepdims=True)
+    return (
+        {name: _estimate(share[:, k], known=known) for k, name in enumerate(STATES)},
+        {name: _estimate(speed[:, k], known=known) for k, name in enumerate(STATES)},
+        _estimate(persistence, known=known),
+    )
+
+
+def _estimate(values: Floats, *, known: bool) -> Estimate:
+    """The first value with the percentiles of the others; NaN where a twentieth of them is undefined."""
+    drawn = values[1:][np.isfinite(values[1:])]
+    if not known or not math.isfinite(values[0]) or drawn.size < 0.95 * (len(values) - 1) or not drawn.size:
+        return Estimate(float(values[0]), math.nan, math.nan)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(float(values[0]), float(min(low, values[0])), float(max(high, values[0])))
+
+
+def modes_of(
+    steps: Steps, *, sigma_um: float, error_kept: float = 0.0, resamples: int = RESAMPLES, seed: int = 0
+) -> Modes | None:
+    """States of steps, and modes of cells; None without steps.
+
+    Args:
+        steps: of one movie, with the drift removed, taken for equally long.
+        sigma_um, error_kept: of :class:`somanet.migration.noise.Localisation`.
+        resamples, seed: of the bootstrap over cells.
+    """
+    if not (~steps.gap).any():
+        return None
+    data = _Data.of(steps, sigma_um=sigma_um, error_kept=error_kept)
+    grid = data.grid
+    ones = np.ones(len(grid.seen))
+    stretch_cell = np.zeros(len(grid.seen), np.int64)
+    stretch_cell[grid.row] = steps.track_id[grid.index]
+    ids, cell = np.unique(stretch_cell, return_inverse=True)
+    n_steps = np.bincount(cell, weights=grid.seen.sum(axis=1))
+
+    _, found = _fitted(data, _start_states(), ones)
+    states = found.states[grid.row, grid.column]
+    shares = np.stack([np.bincount(cell[grid.row], weights=states[:, k], minlength=len(ids)) for k in range(3)], axis=1)
+    step_state = np.full(len(steps), "", dtype=object)
+    step_state[grid.index] = np.array(STATES)[states.argmax(axis=1)]
+
+    _, alone = _fitted(data, _start_walk(), ones)
+    kinds = [_fitted(data, start(), ones) for start in (_start_saltatory, _start_continuous)]
+    single = [float(one.log_likelihood.sum()) for _, one in kinds]
+    prior, chains = np.array([0.5, 0.5]), [one for one, _ in kinds]
+    posteriors = [one for _, one in kinds]
+    for _ in range(ITERATIONS // 2):
+        by_cell = np.stack([np.bincount(cell, weights=one.log_likelihood) for one in posteriors], axis=1)
+        odds = by_cell + np.log(prior)
+        chance = np.exp(odds - np.logaddexp.reduce(odds, axis=1)[:, None])
+        prior = (chance.sum(axis=0) + 0.5) / (len(ids) + 1)
+        chains = [_updated(data, chains[k], posteriors[k], chance[cell, k]) for k in range(2)]
+        posteriors = [_posterior(data, one) for one in chains]
+    by_cell = np.stack([np.bincount(cell, weights=one.log_likelihood) for one in posteriors], axis=1)
+    odds = by_cell + np.log(prior)
+    mixture = float(np.logaddexp.reduce(odds, axis=1).sum())
+    saltatory = np.exp(odds[:, 0] - np.logaddexp.reduce(odds, axis=1))
+
+    n = float(n_steps.sum())
+    free = kinds[0][0].n_parameters
+    bic = {
+        SALTATORY: free * math.log(n) - 2 * single[0],
+        CONTINUOUS: free * math.log(n) - 2 * single[1],
+        "walk": 2 * math.log(n) - 2 * float(alone.log_likelihood.sum()),
+        "mixture": (2 * free + 1) * math.log(n) - 2 * mixture,
+    }
+    part = shares / n_steps[:, None]
+    running = np.bincount(cell, weights=(posteriors[0].states[:, :, 1] * grid.seen).sum(axis=1)) / n_steps
+    saltatory = np.where(running > 1 - LEAST_PAUSE, 0.0, saltatory)
+    mode = np.where(saltatory >= SURE, SALTATORY, np.where(saltatory <= 1 - SURE, CONTINUOUS, UNDECIDED))
+    mode = np.where((saltatory >= SURE) & (running < LEAST_RUN), RESTING, mode)
+    table = pd.DataFrame({"track_id": ids, "mode": mode, "saltatory_chance": saltatory})
+    table = table.assign(**{f"{name}_share": part[:, k] for k, name in enumerate(STATES)})
+    share, speed, persistence = _states(data, found, cell, resamples=resamples, seed=seed)
+    return Modes(
+        cells=table,
+        step_state=step_state,
+        state_share=share,
+        state_speed_um_per_h=speed,
+        run_persistence_h=persistence,
+        bic=bic,
+        best=min(bic, key=lambda name: bic[name]),
+        mode_share={name: float(n_steps[mode == name].sum() / n) for name in MODES},
+    )

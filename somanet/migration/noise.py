@@ -1,0 +1,330 @@
+"""Localisation error, apart from slow motion, and whether cells rest.
+
+A position errs by σ per axis, so that two successive steps share an error: their covariance is -σ² for a cell at rest
+(Berglund 2010), and motion that persists adds to it (Vestergaard, Blainey & Flyvbjerg 2014: σ² = R·MSD₁ + cov, with
+R = 0 for exposures much shorter than the frame interval, holds for motion without memory only). A creeping cell has
+positive covariances, in which a small error cannot be seen by moments. It can by likelihood: stretches of a few steps
+are Gaussian with the covariance σ²·N + s²·K(τ), N being 2 on and -1 beside the diagonal, and K that of a velocity of
+spread s that is forgotten in the time τ (Ornstein-Uhlenbeck). Cells rest, creep and run, so s and τ have a distribution
+of their own, fitted without a shape (Kiefer & Wolfowitz 1956): a mixture on a grid of both, s = 0 for rest included.
+Fast stretches then say little about σ, as they should, and nothing need be cut off as fast.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from somanet.migration.kinematics import Floats, Ints, Steps
+
+WINDOW = 5
+"""Steps of a stretch: enough for a velocity to show its memory, few enough to lie within a pause."""
+MOST_WINDOWS = 1500
+SPREADS_UM_PER_H = (0.0, 1.0, 2.0, 3.0, 4.5, 6.5, 10.0, 15.0, 22.0, 33.0, 50.0, 75.0, 110.0, 170.0)
+"""Spreads s per axis of the velocity; the root mean square speed is √2 of it."""
+MEMORIES = (0.3, 1.2, 4.0, math.inf)
+"""Times τ in frame intervals."""
+REST_UM_PER_H = 2.5
+"""A cell whose velocity has a spread below this per axis (a speed of 3.5 µm/h) is at rest."""
+RUN_UM_PER_H = 12.0
+"""… and above this (17 µm/h) it runs; between them it creeps."""
+ERRORS_KEPT = (0.25, 0.5, 0.75)
+MEMORY_GAIN = 4.0
+"""Log likelihood that errors with memory must gain to be preferred to those without."""
+LEAST_REST = 0.1
+"""Share of time at rest from which on the memory of errors can be told from that of motion."""
+INDEPENDENT = -0.45
+PERSISTENT = 0.2
+"""Correlations of slow steps below and above which errors with memory are not looked for: -0.5 leaves no room."""
+SIGMAS = 36
+RANGE = 60.0
+ITERATIONS = 40
+AGAIN = 10
+"""Iterations in each resample, from the weights of the whole."""
+NEAR = 10
+"""Errors of the grid to each side of the best that resamples look at."""
+RESAMPLES = 60
+FEWEST_WINDOWS = 20
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """How well positions are known, and how cells move between them.
+
+    Attributes:
+        sigma_um, low_um, high_um: localisation error per axis with its 95 % interval over cells; NaN where unknown.
+        error_kept: share of the error that is kept from a frame to the next, 0 for errors that are independent.
+        from_covariance_um: second opinion by moments of slow steps, see :func:`sigma_from_covariance`; NaN if motion
+            outweighs the error.
+        step_correlation: of successive steps of the slower half of stretches: -0.5 for error alone, 0 or more for
+            motion.
+        rest_share, creep_share, run_share: of the observed time, by stretches of up to five steps, with 95 % intervals.
+        n_windows: stretches that all rests on.
+        given: σ was given, not measured.
+    """
+
+    sigma_um: float
+    low_um: float
+    high_um: float
+    error_kept: float
+    from_covariance_um: float
+    step_correlation: float
+    rest_share: tuple[float, float, float]
+    creep_share: tuple[float, float, float]
+    run_share: tuple[float, float, float]
+    n_windows: int
+    given: bool = False
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the movie cannot tell, in words."""
+        if self.given or not self.n_windows or self.n_windows >= FEWEST_WINDOWS:
+            return ()
+        few = f"The localisation error rests on {self.n_windows} stretches of up to {WINDOW} steps"
+        return (f"{few}; {FEWEST_WINDOWS} are needed to know it.",)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: undefined ones are None."""
+
+        def known(value: float) -> float | None:
+            return value if math.isfinite(value) else None
+
+        shares = {"rest": self.rest_share, "creep": self.creep_share, "run": self.run_share}
+        return {
+            "sigma_um": {"value": known(self.sigma_um), "interval95": [known(self.low_um), known(self.high_um)]},
+            "given": self.given,
+            "error_kept": known(self.error_kept),
+            "from_covariance_um": known(self.from_covariance_um),
+            "correlation_of_slow_steps": known(self.step_correlation),
+            "cells_rest": self.rests,
+            "time_share_of_stretches": {
+                name: {"value": known(share[0]), "interval95": [known(share[1]), known(share[2])]}
+                for name, share in shares.items()
+            },
+            "n_stretches": self.n_windows,
+        }
+
+    @property
+    def step_sigma_um(self) -> float:
+        """σ of independent errors that make steps at rest of the same length: σ·√(1 - error_kept)."""
+        return self.sigma_um * math.sqrt(1 - self.error_kept)
+
+    @property
+    def rests(self) -> bool:
+        """Whether cells demonstrably rest: the interval of their time at rest excludes 5 %."""
+        return bool(self.rest_share[1] > 0.05)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Stretches of successive gap-free steps, of one length each.
+
+    Attributes:
+        steps_yx_um: (M, n, 2) displacements.
+        cell: (M,) track id.
+    """
+
+    steps_yx_um: Floats
+    cell: Ints
+
+
+def windows_of(steps: Steps, *, length: int = WINDOW, most: int = MOST_WINDOWS) -> list[Windows]:
+    """Stretches side by side, none across a gap; the rest of a track makes a shorter one. One entry per length.
+
+    Args:
+        steps: of one movie, taken for equally long.
+        length: of most of them.
+        most: so many are kept, evenly over the movie's cells.
+    """
+    index = np.flatnonzero(~steps.gap)
+    if not index.size:
+        return []
+    _, first, row = np.unique(steps.segment[index], return_index=True, return_inverse=True)
+    place = np.arange(index.size) - first[row]
+    starts = np.flatnonzero(place % length == 0)
+    sizes = np.diff(np.append(starts, index.size))
+    found = []
+    every = max(1, math.ceil(len(starts) / most))
+    for size in np.unique(sizes):
+        chosen = starts[sizes == size][::every]
+        at = index[chosen[:, None] + np.arange(size)]
+        found.append(Windows(steps.displacement_yx_um[at], steps.track_id[at[:, 0]]))
+    return found
+
+
+def motion_covariance(n: int, memory: float) -> Floats:
+    """(n, n) covariance of displacements in unit time of an Ornstein-Uhlenbeck velocity of variance 1."""
+    if math.isinf(memory):
+        return np.ones((n, n))
+    kept = math.exp(-1 / memory)
+    lag = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    beside = memory**2 * (1 - kept) ** 2 * np.exp(-(lag - 1) / memory)
+    return np.where(lag == 0, 2 * (memory - memory**2 * (1 - kept)), beside)
+
+
+def error_covariance(n: int, kept: float = 0.0) -> Floats:
+    """(n, n) covariance of successive steps that errors of variance 1 make that keep a share from frame to frame."""
+    lag = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    beside = -((1 - kept) ** 2) * kept ** np.maximum(lag - 1, 0)
+    return np.where(lag == 0, 2 * (1 - kept), beside)
+
+
+def _log_likelihoods(windows: Windows, sigmas: Floats, interval_h: float, kept: float) -> Floats:
+    """(sigmas, windows, components) log density of each stretch for each error, spread and memory.
+
+    Error and motion are made diagonal at once, once for each memory.
+    """
+    n = windows.steps_yx_um.shape[1]
+    root = np.linalg.inv(np.linalg.cholesky(error_covariance(n, kept)))
+    variance = (np.array(SPREADS_UM_PER_H) * interval_h) ** 2
+    columns = []
+    for k, memory in enumerate(MEMORIES):
+        value, vector = np.linalg.eigh(root @ motion_covariance(n, memory) @ root.T)
+        turned = np.einsum("ij,mjc->mic", vector.T @ root, windows.steps_yx_um)
+        energy = (turned**2).sum(axis=2)  # (M, n), both axes
+        for a in variance[1:] if k else variance:
+            total = sigmas[:, None] ** 2 + a * np.maximum(value, 0)  # (S, n)
+            density = (
+                2 * np.log(np.diag(root)).sum() - np.log(total).sum(axis=1)[:, None] - 0.5 * (1 / total) @ energy.T
+            )
+            columns.append(density)
+    return np.stack(columns, axis=2)
+
+
+_COMPONENT_SPREADS = np.array([*SPREADS_UM_PER_H, *(SPREADS_UM_PER_H[1:] * (len(MEMORIES) - 1))])
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """Likelihoods (sigmas, windows, components) over the greatest of each stretch, and the log of that (S, M)."""
+
+    sigmas: Floats
+    likelihood: Floats
+    top: Floats
+
+    @classmethod
+    def of(cls, groups: list[Windows], sigmas: Floats, interval_h: float, kept: float) -> _Mixture:
+        logs = np.concatenate([_log_likelihoods(one, sigmas, interval_h, kept) for one in groups], axis=1)
+        top = logs.max(axis=2, keepdims=True)
+        return cls(sigmas, np.exp(logs - top), top[:, :, 0])
+
+    def fitted(self, count: Floats, weights: Floats | None, *, iterations: int) -> tuple[Floats, Floats]:
+        """Weights (S, components) by expectation maximisation, and the log likelihood (S,), of stretches so often."""
+        if weights is None:
+            weights = np.full((len(self.sigmas), self.likelihood.shape[2]), 1 / self.likelihood.shape[2])
+        total = count.sum()
+        for _ in range(iterations):
+            part = (self.likelihood @ weights[:, :, None])[:, :, 0]  # (S, M)
+            weights = weights * ((count / part)[:, None, :] @ self.likelihood)[:, 0] / total
+        part = (self.likelihood @ weights[:, :, None])[:, :, 0]
+        return weights, np.asarray((np.log(part) + self.top) @ count, np.float64)
+
+    def near(self, best: int) -> tuple[_Mixture, slice]:
+        at = slice(max(0, best - NEAR), best + NEAR + 1)
+        return _Mixture(self.sigmas[at], self.likelihood[at], self.top[at]), at
+
+
+def localisation_of(
+    steps: Steps, *, sigma_um: float | None = None, seed: int = 0, resamples: int = RESAMPLES
+) -> Localisation:
+    """Localisation error and the distribution of slow and fast motion, by maximum likelihood; see the module.
+
+    The interval resamples cells. Motion that changes from frame to frame as error does counts as error, as does a shape
+    that wanders about its centre. Errors that are remembered from frame to frame are found as such where cells rest.
+
+    Args:
+        steps: of one movie, with the drift removed, taken for equally long.
+        sigma_um: the error if it is known; only the motion is then measured.
+        seed: of the bootstrap.
+        resamples: how many; 0 for no intervals.
+    """
+    groups = windows_of(steps)
+    n_windows = sum(len(one.cell) for one in groups)
+    unknown = (math.nan,) * 3
+    known = math.nan if sigma_um is None else sigma_um
+    given = sigma_um is not None
+    if not n_windows:
+        return Localisation(*(known,) * 3, 0.0, *(math.nan,) * 2, unknown, unknown, unknown, 0, given)
+    covariance, correlation = sigma_from_covariance(groups)
+    size = np.concatenate([np.sqrt((one.steps_yx_um**2).mean(axis=(1, 2))) for one in groups])
+    largest = float(np.median(size)) * 1.5
+    if largest == 0 and not given:
+        still = ((1.0,) * 3, (0.0,) * 3, (0.0,) * 3)
+        return Localisation(0.0, 0.0, 0.0, 0.0, 0.0, correlation, *still, n_windows)
+    sigmas = np.array([sigma_um]) if sigma_um is not None else np.geomspace(largest / RANGE, largest, SIGMAS)
+    cell = np.concatenate([one.cell for one in groups])
+    duration = np.concatenate([np.full(len(one.cell), float(one.steps_yx_um.shape[1])) for one in groups])
+    count = np.ones(n_windows)
+    mixture, kept = _Mixture.of(groups, sigmas, steps.interval_h, 0.0), 0.0
+    weights, curve = mixture.fitted(count, None, iterations=ITERATIONS)
+    if not given and INDEPENDENT < correlation < PERSISTENT:
+        to_beat = float(curve.max()) + MEMORY_GAIN
+        for candidate in ERRORS_KEPT:
+            other = _Mixture.of(groups, sigmas, steps.interval_h, candidate)
+            its_weights, its_curve = other.fitted(count, None, iterations=ITERATIONS)
+            best = int(its_curve.argmax())
+            resting = _shares(other.likelihood[best], its_weights[best], duration)[0] >= LEAST_REST
+            if resting and its_curve[best] > to_beat:
+                to_beat = float(its_curve[best])
+                mixture, kept, weights, curve = other, candidate, its_weights, its_curve
+    best = int(curve.argmax())
+    value = float(known) if given else _peak(mixture.sigmas, curve)
+    shares = _shares(mixture.likelihood[best], weights[best], duration)
+    ids, unit = np.unique(cell, return_inverse=True)
+    drawn: list[Floats] = []
+    if resamples and len(ids) > 1:
+        near, at = mixture.near(best)
+        rng = np.random.default_rng(seed)
+        for _ in range(resamples):
+            often = np.bincount(rng.integers(len(ids), size=len(ids)), minlength=len(ids))[unit].astype(np.float64)
+            again, its_curve = near.fitted(often, weights[at], iterations=AGAIN)
+            top = int(its_curve.argmax())
+            sigma = value if given else _peak(near.sigmas, its_curve)
+            drawn.append(np.array([sigma, *_shares(near.likelihood[top], again[top], duration * often)]))
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0) if drawn else np.full((2, 4), math.nan)
+    rest, creep, run = ((float(s), float(a), float(b)) for s, a, b in zip(shares, low[1:], high[1:], strict=True))
+    return Localisation(
+        value, float(low[0]), float(high[0]), kept, covariance, correlation, rest, creep, run, n_windows, given
+    )
+
+
+def _peak(sigmas: Floats, curve: Floats) -> float:
+    """The maximum between grid points, by a parabola in log σ."""
+    if len(curve) < 3:
+        return float(sigmas[curve.argmax()])
+    i = int(np.clip(curve.argmax(), 1, len(curve) - 2))
+    bend = curve[i - 1] - 2 * curve[i] + curve[i + 1]
+    shift = 0.5 * (curve[i - 1] - curve[i + 1]) / bend if bend < 0 else 0.0
+    ratio = math.log(sigmas[1] / sigmas[0])
+    return float(math.exp(math.log(sigmas[i]) + float(np.clip(shift, -1, 1)) * ratio))
+
+
+def _shares(likelihood: Floats, weights: Floats, duration: Floats) -> Floats:
+    """(3,) share of time at rest, creeping, running."""
+    posterior = likelihood * weights
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    time = duration @ posterior
+    spreads = _COMPONENT_SPREADS
+    kinds = (spreads < REST_UM_PER_H, (spreads >= REST_UM_PER_H) & (spreads < RUN_UM_PER_H), spreads >= RUN_UM_PER_H)
+    return np.asarray([time[kind].sum() for kind in kinds], np.float64) / float(time.sum())
+
+
+def sigma_from_covariance(groups: list[Windows]) -> tuple[float, float]:
+    """σ by moments, and the correlation of successive steps, of the slower half of stretches.
+
+    With the covariances C₁ and C₂ of steps one and two apart, motion that fades evenly has C₁ = (C₀ + C₂)/2 without
+    error; error adds 2σ² to C₀ and takes σ² from C₁, so σ² = (C₀ - 2C₁ + C₂)/4 is its upper bound, equal to it where
+    cells rest or creep steadily. Stretches are slow by their own steps, which trims error itself a little.
+    """
+    whole = [one.steps_yx_um for one in groups if one.steps_yx_um.shape[1] == WINDOW]
+    if not whole or len(whole[0]) < FEWEST_WINDOWS:
+        return math.nan, math.nan
+    steps = whole[0]
+    size = (steps**2).sum(axis=(1, 2))
+    slow = steps[size <= np.median(size)]
+    c = [float((slow[:, : WINDOW - lag] * slow[:, lag:]).mean()) for lag in range(3)]
+    squared = (c[0] - 2 * c[1] + c[2]) / 4
+    return (math.sqrt(squared) if squared > 0 else math.nan), (c[1] / c[0] if c[0] > 0 else math.nan)

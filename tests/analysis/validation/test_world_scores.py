@@ -1,0 +1,48 @@
+"""Scores of worlds: rates and tables from drawn scores, and one small world end to end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from somanet.analysis.validation.world_scores import at_interval, score_world, warning_rates, worlds_markdown
+from somanet.analysis.validation.worlds import BASE
+
+SCORES = pd.DataFrame(
+    {
+        "world": ["a", "a", "b", "b", "c", "c"],
+        "interval_min": 10.0,
+        "rests": True,
+        "frequency_error": [0.3, 0.5, 0.10, -0.10, 0.08, 0.08],
+        "length_error": [0.0, 0.0, 0.02, -0.04, -0.09, -0.09],
+        "frequency_covered": [False, False, True, True, True, True],
+        "length_covered": True,
+        "sigma_um": 0.5,
+        "supported": [False, True, True, True, False, False],
+    }
+)
+
+
+def test_rates_are_over_worlds_of_large_and_of_small_bias() -> None:
+    """a is 40 % off (one of two warned), b 0 and -1 % (none of two), c 8 and -9 %: neither large nor small."""
+    assert warning_rates(SCORES) == {
+        "large_warned": 0.5, "large_movies": 2.0, "small_warned": 0.0, "small_movies": 2.0
+    }  # fmt: skip
+
+
+def test_the_table_has_a_line_per_world_and_says_where_there_is_nothing_to_find() -> None:
+    never = SCORES.assign(frequency_error=float("inf"), length_error=float("nan"))
+    lines = worlds_markdown(SCORES).splitlines()
+    cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
+    assert cells == ["a", "10 min", "+40 %", "0.00", "0 %", "1.00", "0.50", "0.50"]
+    assert "no saltations" in worlds_markdown(never)
+
+
+def test_a_world_is_scored_end_to_end() -> None:
+    world = at_interval(replace(BASE, n_cells=12, hours=8.0), 12.0)
+    scores = score_world(world, replicates=1, seed=3)
+    assert scores["interval_min"].tolist() == [12.0]
+    assert scores["sigma_um"].iloc[0] == pytest.approx(0.5, rel=0.1)
+    assert scores["best_model"].iloc[0] == "saltatory"

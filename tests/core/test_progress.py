@@ -1,0 +1,49 @@
+"""Progress in a log: which part, how far, and not too often."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from somanet.core import progress
+from somanet.core.progress import Progress, counted, part_of
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step each 10 s, a line each 30 s: after the third and the sixth."""
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    log = io.StringIO()
+    with part_of("movie 7 of 24"), Progress(64, doing="segmenting", unit="frame", stream=log) as found:
+        for _ in range(4):
+            found.step()
+    lines = log.getvalue().splitlines()
+    assert lines[0].startswith("movie 7 of 24, segmenting, frame ")
+    assert lines[0].endswith(" of 64")
+    assert 1 <= len(lines) < 4
+
+
+def test_quick_work_says_nothing_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(counted("abc", 3, doing="checking", unit="letter")) == ["a", "b", "c"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_gets_a_bar_that_names_the_part() -> None:
+    screen = Terminal()
+    with part_of("movie 2 of 3"), Progress(5, doing="tracking", unit="pass", stream=screen) as found:
+        for _ in range(5):
+            found.step()
+    assert "movie 2 of 3, tracking" in screen.getvalue()
+
+
+def test_the_part_ends_with_its_block() -> None:
+    log = io.StringIO()
+    with part_of("movie 1 of 2"):
+        pass
+    assert Progress(1, doing="x", unit="y", stream=log)._words == "x"

@@ -1,0 +1,100 @@
+"""States of steps and modes of cells, on cells whose way of moving is drawn."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from somanet.migration.kinematics import steps_of
+from somanet.migration.motion_modes import modes_of
+from tests.migration.worlds import along_x, track
+
+STEP_H = 1 / 6
+
+
+def saltating(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Pauses of six steps on average between jumps of two steps of 12 µm."""
+    speed = np.zeros(n)
+    at = int(rng.integers(1, 8))
+    while at < n:
+        speed[at : at + 2] = 12.0
+        at += 2 + int(rng.geometric(1 / 6))
+    return speed
+
+
+def walking(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Steps of 4 µm, times a log-normal factor that is forgotten in six steps."""
+    z = rng.normal(0, 0.4, n)
+    for t in range(1, n):
+        z[t] = 0.85 * z[t - 1] + math.sqrt(1 - 0.85**2) * z[t]
+    return np.asarray(4.0 * np.exp(z))
+
+
+def movie(kinds: str, *, seed: int, sigma: float = 0.4, n: int = 70) -> pd.DataFrame:
+    """One cell for each letter: s saltates, w walks, r rests."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for i, kind in enumerate(kinds):
+        speed = {"s": saltating, "w": walking, "r": lambda _, n: np.zeros(n)}[kind](rng, n)
+        heading = rng.uniform(-3, 3) + np.cumsum(rng.normal(0, 0.25, n))
+        moved = np.stack([speed * np.sin(heading), speed * np.cos(heading)], axis=1)
+        place = np.concatenate([np.zeros((1, 2)), np.cumsum(moved, axis=0)]) + rng.normal(0, sigma, (n + 1, 2))
+        parts.append(track(place, track_id=i + 1, interval_h=STEP_H))
+    return pd.concat(parts, ignore_index=True)
+
+
+def found(tracks: pd.DataFrame, sigma: float = 0.4):
+    modes = modes_of(steps_of(tracks), sigma_um=sigma)
+    assert modes is not None
+    return modes
+
+
+@pytest.mark.parametrize(("kind", "mode", "best"), [("s", "saltatory", "saltatory"), ("w", "continuous", "walk")])
+def test_a_movie_of_one_kind_is_told(kind: str, mode: str, best: str) -> None:
+    """Walks whose speed changes little are best described as one persistent walk."""
+    modes = found(movie(kind * 12, seed=1))
+    assert modes.best == best
+    assert (modes.cells["mode"] == mode).all()
+    assert modes.bic["saltatory"] - modes.bic["continuous"] > 10 or kind == "s"
+
+
+def test_a_mixture_is_told_cell_by_cell() -> None:
+    kinds = "sswwrsswwr"
+    modes = found(movie(kinds, seed=2))
+    names = {"s": "saltatory", "w": "continuous", "r": "resting"}
+    assert modes.cells["mode"].tolist() == [names[kind] for kind in kinds]
+    assert modes.best == "mixture"
+    assert modes.mode_share["continuous"] == pytest.approx(0.4)
+
+
+def test_states_of_steps_are_those_drawn() -> None:
+    """A fifth of the time in jumps of 72 µm/h; walks of 24·exp(0.4²/2) = 26 µm/h run or creep and never rest."""
+    saltatory = found(movie("s" * 10, seed=3))
+    drawn = np.concatenate([saltating(np.random.default_rng(9), 70) for _ in range(400)])
+    assert saltatory.state_share["run"].value == pytest.approx((drawn > 0).mean(), abs=0.05)
+    assert saltatory.state_speed_um_per_h["run"].value == pytest.approx(72, rel=0.1)
+    walk = found(movie("w" * 10, seed=3))
+    assert walk.state_share["rest"].value < 0.03
+
+
+def test_shares_are_whole_and_states_are_empty_across_gaps_only() -> None:
+    tracks = movie("sw", seed=4)
+    tracks = tracks[tracks["frame"] != 30]
+    steps = steps_of(tracks)
+    modes = found(tracks)
+    assert sum(one.value for one in modes.state_share.values()) == pytest.approx(1)
+    assert sum(modes.mode_share.values()) == pytest.approx(1)
+    assert ((modes.step_state == "") == steps.gap).all()
+
+
+def test_modes_do_not_depend_on_where_the_axes_lie() -> None:
+    tracks = movie("ssww", seed=5)
+    turned = tracks.assign(y_um=tracks["x_um"], x_um=-tracks["y_um"])
+    pd.testing.assert_frame_equal(found(tracks).cells, found(turned).cells, rtol=1e-6)
+
+
+def test_no_steps_have_no_modes() -> None:
+    assert modes_of(steps_of(along_x([1.0])), sigma_um=0.4) is None

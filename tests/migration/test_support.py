@@ -1,0 +1,48 @@
+"""Which movies support saltations per hour: whole movies of cells that saltate, walk, or are exchanged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from somanet.migration.exchanges import n_exchanges
+from somanet.migration.kinematics import steps_of
+from somanet.migration.measures import measure_movie
+from tests.migration.test_motion_modes import movie
+from tests.migration.worlds import along_x, simulated
+
+
+def test_saltating_cells_support_saltations_and_walks_do_not() -> None:
+    saltating, _ = simulated(seed=11, n_cells=20, hours=10)
+    found = measure_movie(saltating, drift="none").support
+    assert found.saltations
+    assert found.reasons == ()
+    assert found.continuous_share < 0.1
+    walking = measure_movie(movie("w" * 15, seed=12), drift="none")
+    assert not walking.support.saltations
+    assert "keep moving" in walking.support.reasons[0]
+    assert "every second frame" in walking.support.reasons[1]
+    assert walking.warnings[0].startswith("Saltation numbers are not supported")
+
+
+def test_exchanged_cells_are_counted_and_two_that_jump_side_by_side_are_not() -> None:
+    """Cells at 0 and 20 µm exchange after frame 3; cells at 100 and 120 both jump 20 µm to the right, in step."""
+    exchanged = [along_x([a] * 4 + [b] * 4, track_id=i) for i, (a, b) in enumerate([(0, 20), (20, 0)], 1)]
+    aside = [along_x([a] * 4 + [a + 20.0] * 4, track_id=i) for i, a in ((3, 100.0), (4, 120.0))]
+    assert n_exchanges(steps_of(pd.concat(exchanged))) == 1
+    assert n_exchanges(steps_of(pd.concat(aside))) == 0
+    assert n_exchanges(steps_of(pd.concat([*exchanged, *aside]))) == 1
+
+
+def test_exchanges_are_a_reason() -> None:
+    tracks, _ = simulated(seed=13, n_cells=12, hours=8)
+    first = tracks[["y_um", "x_um"]].groupby(tracks["track_id"]).transform("first")
+    # pairs of cells start 15 µm apart, so that an exchange is two steps of about that
+    base = np.repeat(np.arange(6) * 300.0, 2)[tracks["track_id"] - 1] + 15.0 * ((tracks["track_id"] - 1) % 2)
+    tracks = tracks.assign(y_um=tracks["y_um"] - first["y_um"] + base, x_um=tracks["x_um"] - first["x_um"])
+    partner = np.where(tracks["track_id"] % 2 == 1, tracks["track_id"] + 1, tracks["track_id"] - 1)
+    late = tracks["t_h"] > 0.05
+    swapped = tracks.assign(track_id=np.where(late, partner, tracks["track_id"]))
+    support = measure_movie(swapped, drift="none").support
+    assert support.exchanges >= 3
+    assert any("exchange" in reason for reason in support.reasons)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from somanet.migration.intervals import Estimate
+from somanet.migration.intervals import Estimate, not_estimated
 from somanet.migration.kinematics import Floats
 from somanet.migration.summary import pooled_numbers
 
@@ -109,25 +109,25 @@ def frame_dropping(
 def _thinned(factor: int, interval_h: float, numbers: dict[str, Floats], whole: dict[str, Floats]) -> Thinned:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = {name: np.log(numbers[name] / whole[name]) for name in NAMES}
-    changes = {}
-    for name in NAMES:
-        of_log = _interval(ratio[name])
-        changes[name] = Estimate(*(math.expm1(value) for value in (of_log.value, of_log.low, of_log.high)))
-    levels = {}
-    for name in NAMES:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            of_log = _interval(np.log(numbers[name]))
-        levels[name] = Estimate(*(math.exp(value) for value in (of_log.value, of_log.low, of_log.high)))
+    changes = {name: _through(math.expm1, _interval(ratio[name])) for name in NAMES}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        levels = {name: _through(math.exp, _interval(np.log(numbers[name]))) for name in NAMES}
     return Thinned(factor, interval_h, levels, changes)
 
 
+def _through(function: Callable[[float], float], of_log: Estimate) -> Estimate:
+    return Estimate(function(of_log.value), function(of_log.low), function(of_log.high), of_log.problem)
+
+
 def _interval(values: Floats) -> Estimate:
-    """The first value with ± 1.96 standard deviations of the others; NaN where a twentieth of those is undefined."""
+    """The first value with ± 1.96 standard deviations of the others; none where a twentieth of those is undefined."""
     value, drawn = float(values[0]), values[1:]
     known = drawn[np.isfinite(drawn)]
     if not math.isfinite(value):
-        return Estimate(math.nan, math.nan, math.nan)
-    if not drawn.size or known.size < 0.95 * drawn.size:
-        return Estimate(value, math.nan, math.nan)
+        return not_estimated(math.nan, "no saltation is found at this interval, or all of them are joined")
+    if not drawn.size:
+        return not_estimated(value, "one cell only")
+    if known.size < 0.95 * drawn.size:
+        return not_estimated(value, "it rests on too few cells")
     reach = 1.96 * float(known.std())
     return Estimate(value, value - reach, value + reach)

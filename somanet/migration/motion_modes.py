@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from somanet.migration.intervals import Estimate
+from somanet.migration.intervals import Estimate, not_estimated
 from somanet.migration.kinematics import Floats, Steps
 from somanet.migration.markov import Grid, Posterior, forward_backward
 from somanet.migration.noise import REST_UM_PER_H, RUN_UM_PER_H
@@ -251,10 +251,14 @@ def _states(
 
 
 def _estimate(values: Floats, *, known: bool) -> Estimate:
-    """The first value with the percentiles of the others; NaN where a twentieth of them is undefined."""
+    """The first value with the percentiles of the others; none where a twentieth of them is undefined."""
     drawn = values[1:][np.isfinite(values[1:])]
-    if not known or not math.isfinite(values[0]) or drawn.size < 0.95 * (len(values) - 1) or not drawn.size:
-        return Estimate(float(values[0]), math.nan, math.nan)
+    if not math.isfinite(values[0]):
+        return not_estimated(math.nan, "hardly any time is spent in this state")
+    if not known:
+        return not_estimated(float(values[0]), "one cell only")
+    if drawn.size < 0.95 * (len(values) - 1) or not drawn.size:
+        return not_estimated(float(values[0]), "it rests on too few cells")
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(float(values[0]), float(min(low, values[0])), float(max(high, values[0])))
 

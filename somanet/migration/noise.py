@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from somanet.migration.intervals import Estimate, not_estimated
 from somanet.migration.kinematics import Floats, Ints, Steps
 
 WINDOW = 5
@@ -94,15 +95,14 @@ class Localisation:
 
         shares = {"rest": self.rest_share, "creep": self.creep_share, "run": self.run_share}
         return {
-            "sigma_um": {"value": known(self.sigma_um), "interval95": [known(self.low_um), known(self.high_um)]},
+            "sigma_um": _estimate(self.sigma_um, self.low_um, self.high_um, given=self.given).as_dict(),
             "given": self.given,
             "error_kept": known(self.error_kept),
             "from_covariance_um": known(self.from_covariance_um),
             "correlation_of_slow_steps": known(self.step_correlation),
             "cells_rest": self.rests,
             "time_share_of_stretches": {
-                name: {"value": known(share[0]), "interval95": [known(share[1]), known(share[2])]}
-                for name, share in shares.items()
+                name: _estimate(*share, given=False).as_dict() for name, share in shares.items()
             },
             "n_stretches": self.n_windows,
         }
@@ -116,6 +116,13 @@ class Localisation:
     def rests(self) -> bool:
         """Whether cells demonstrably rest: the interval of their time at rest excludes 5 %."""
         return bool(self.rest_share[1] > 0.05)
+
+
+def _estimate(value: float, low: float, high: float, *, given: bool) -> Estimate:
+    if math.isfinite(low) and math.isfinite(high) and math.isfinite(value):
+        return Estimate(value, min(low, value), max(high, value))
+    few = "it is given, not measured" if given else "too few stretches, or one cell only"
+    return not_estimated(value, few if math.isfinite(value) else "no steps, or none that tell it from other motion")
 
 
 @dataclass(frozen=True)

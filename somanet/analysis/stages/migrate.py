@@ -62,7 +62,7 @@ def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:
         "model": measures.model_summary.as_dict()["numbers"],
         "drift_removed_from": found.drift.source,
         "drift_removed_um": found.drift.farthest_um,
-        "localisation_noise_um": found.noise.sigma_um,
+        "localisation_noise_um": found.noise.estimate.value,
         "localisation": found.noise.as_dict(),
         "definition": asdict(measures.definition),
         "mobile_threshold_um_per_h": found.threshold_um_per_h,

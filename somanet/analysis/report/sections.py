@@ -28,7 +28,7 @@ OF_SALTATIONS = (
     "frequency_corrected_per_h",
     "mean_length_corrected_um",
     "mobile_speed_corrected_um_per_h",
-    "mean_pause_h",
+    "mean_pause_corrected_h",
     "saltating_share",
 )
 """Headlines that mean something only if cells saltate."""

@@ -114,7 +114,7 @@ def per_cell(values: ArrayLike, ids: ArrayLike, cells: pd.Index) -> Floats:
         cells: track ids in increasing order.
     """
     place = np.searchsorted(cells.to_numpy(np.int64), np.asarray(ids, np.int64))
-    return np.bincount(place, weights=np.asarray(values, np.float64), minlength=len(cells))
+    return np.asarray(np.bincount(place, np.asarray(values, np.float64), minlength=len(cells)), np.float64)
 
 
 def steps_of(tracks: pd.DataFrame) -> Steps:

@@ -176,7 +176,7 @@ def sampling_sums(
     """
     free = ~steps.gap
     segments, at, row = np.unique(steps.segment[free], return_index=True, return_inverse=True)
-    hours = np.bincount(row, weights=steps.duration_h[free], minlength=segments.size)
+    hours = np.asarray(np.bincount(row, steps.duration_h[free], minlength=segments.size), np.float64)
     owner = steps.track_id[free][at]
 
     events, pauses = saltations.events, saltations.pauses

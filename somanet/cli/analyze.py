@@ -225,6 +225,7 @@ def _print_summary(measures: Measures, folder: Path) -> None:
     """Print the main numbers, the notes and warnings, and where to look next."""
     from somanet.analysis.names import MANIFEST
     from somanet.analysis.stages.files import read_metadata
+    from somanet.migration.support import rests_on_saltations
 
     numbers = measures.summary.numbers
     supported, modes = measures.support.saltations, measures.modes
@@ -240,7 +241,7 @@ def _print_summary(measures: Measures, folder: Path) -> None:
         ("average_speed_corrected_um_per_h", "average speed, corrected", " µm/h"),
         ("rms_speed_1h_um_per_h", "net displacement in an hour", " µm/h"),
     ):
-        doubtful = not supported and name not in ("average_speed_corrected_um_per_h", "rms_speed_1h_um_per_h")
+        doubtful = not supported and rests_on_saltations(name)
         _print_number(words, numbers[name], unit, remark="  not supported" if doubtful else "")
     noise = measures.migration.noise
     if noise.bounded:

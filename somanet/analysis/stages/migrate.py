@@ -26,14 +26,7 @@ def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) 
     """Measure `tracks.csv`: `saltations.csv`, `pauses.csv`, `migration.csv` with its internals, and `summary.json`."""
     metadata = read_metadata(tracks_folder / names.MOVIE)
     tracks = read_tracks_of(tracks_folder)
-    measures = measure_movie(
-        tracks,
-        axis_deg=settings.axis_deg,
-        drift=settings.drift,
-        stage=read_drift_of(tracks_folder),
-        sigma_um=settings.sigma_um,
-        definition=settings.definition(),
-    )
+    measures = measure_movie(tracks, stage=read_drift_of(tracks_folder), **settings.arguments())
     found = measures.migration
     write_table(make_folder(folder) / names.SALTATIONS, found.saltations.events, SALTATION_EVENTS)
     write_table(folder / names.PAUSES, found.saltations.pauses, PAUSES)

@@ -198,8 +198,8 @@ class _Anchor:
     """The mean of a few frames, to which later ones are compared directly for as long as they show the same things.
 
     The running reference forgets: where the background is renewed, or moves on its own, its errors add up unseen. An
-    anchor does not follow, so that the error of a place is that of its own comparison with the anchor, and the anchor's;
-    and how long anchors live tells whether anything in the picture persists.
+    anchor does not follow, so that the error of a place is that of its own comparison with the anchor, and the
+    anchor's; and how long anchors live tells whether anything in the picture persists.
     """
 
     def __init__(self, background: Background, place: Place, t: int) -> None:
@@ -321,10 +321,13 @@ def _fixed_pattern(background: Callable[[int], Background | None], shown: list[i
         return None
     pattern = np.median(np.stack([one.image_YX for one in sampled]), axis=0).astype(np.float32)
     # Whole pixels decide: half the resolution has to do.
-    seen = follow([one.halved for one in sampled]).places
+    enough = LEAST_MEASURED * len(sampled) + 1
     without = follow([one.without(pattern).halved for one in sampled]).places
+    if sum(place.measured for place in without) < enough:
+        return None
+    seen = follow([one.halved for one in sampled]).places
     both = [(a, b) for a, b in zip(seen, without, strict=True) if b.measured and a.measured]
-    if len(both) < LEAST_MEASURED * len(sampled) + 1:
+    if len(both) < enough:
         return None
     far_seen, far_without = (np.array([pair[i].shift_yx_px for pair in both]) for i in (0, 1))
     apart = math.sqrt(float(((far_seen - far_without) ** 2).sum(axis=1).mean()))
@@ -351,8 +354,8 @@ def _judged(found: Path, calibration: Calibration, *, n_shown: int, corner_px: f
         verdict = "nothing to register"
         longest = max(life for life, _ in found.lives)
         reason = (
-            f"The stage could not be measured: no part of the picture stays the same for {LEAST_LIFE} frames (the longest "
-            f"for {longest}), as if all that the background shows moved on its own."
+            f"The stage could not be measured: no part of the picture stays the same for {LEAST_LIFE} frames (the "
+            f"longest for {longest}), as if all that the background shows moved on its own."
         )
     else:
         motion = math.sqrt(float(((shift[measured] - shift[measured].mean(axis=0)) ** 2).mean()))

@@ -33,7 +33,7 @@ LEAST_MEASURED = 0.5
 """Share of the frames that have to be registered, or no drift is removed."""
 ABOVE_ERROR = 2.0
 """The stage has moved if its rms motion is this many times the rms error; else the shift would only add its error."""
-SAMPLED_FRAMES, FEWEST_SAMPLED = 16, 4
+SAMPLED_FRAMES, FEWEST_SAMPLED = 12, 4
 CLEAR = 0.3
 """Mean quality of registration without the fixed pattern from which the motion is believed."""
 PATTERN_PX = 3.0
@@ -276,8 +276,10 @@ def follow(backgrounds: Iterable[Background | None]) -> Path:
         if not step.significant or step.overlap < LEAST_OVERLAP:
             # The reference has left the field or is out of date, or the frame is bad: of frames before it, the newest.
             for frame in (last, lost):
-                again = register(frame[0], background, near_yx_px=np.zeros(2)) if frame else step
-                if frame and again.significant:
+                if frame is None or frame[0] is reference.background:
+                    continue
+                again = register(frame[0], background, near_yx_px=np.zeros(2))
+                if again.significant:
                     if frame is lost:
                         path[-1] = replace(path[-1], broken=True)
                         anchor = _Anchor(*frame, t - 1)

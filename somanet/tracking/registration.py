@@ -30,8 +30,9 @@ CANDIDATES = 4
 APART_PX = 4
 """Distance between two shifts that are tried, at half the resolution."""
 ITERATIONS = 12
-NEARLY_PX, CONVERGED_PX = 0.1, 0.01
-WITHIN_ERROR = 0.1
+NEARLY_PX, CONVERGED_PX = 0.1, 0.03
+"""Length of a step after which the search at half the resolution, and at the whole, ends: what remains is a third of it."""
+WITHIN_ERROR = 0.25
 """A step below this share of the result's own error ends the search."""
 LONGEST_GAIN = 3.0
 INTERPOLATION_PX = 0.015
@@ -40,6 +41,8 @@ OUTLIER = 16.0
 """Squared misfit, in units of its expectation per axis, from which a tile has no weight (Tukey's biweight)."""
 SIGNIFICANT = 7.0
 """Vote of the tiles, in its own standard errors, from which a registration counts; in pure noise it reaches 4.9."""
+HOPELESS = 3.5
+"""Vote at half the resolution from which the whole resolution is tried."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def register(reference: Background, moved: Background, *, near_yx_px: Floats | N
     votes = [_vote_for(small, small_moved, shift, tile // 2) for shift in offered]
     start = np.array([*offered[int(np.argmax(votes))], 0.0])
     found = _refined(small, small_moved, start, tile // 2, exact=False)
-    if not math.isfinite(found.error_px):
+    if not math.isfinite(found.error_px) or found.vote < HOPELESS:
         return found
     return _refined(reference, moved, found.start_for(reference), tile, exact=True)
 
@@ -205,8 +208,8 @@ def _refined(reference: Background, moved: Background, start: Floats, tile: int,
     """Least squares on shift y, shift x and angle, from a start within two pixels."""
     height, width = reference.image_YX.shape
     motion, block = _grid((height, width), tile)
-    at, gain, before, sharp = start.copy(), 1.0, np.zeros(3), False
-    image = moved.image_at(at[:2], at[2], exact=False)
+    at, gain, before = start.copy(), 1.0, np.zeros(3)
+    image = moved.image_at(at[:2], at[2], exact=exact)
     both = moved.weight_at(at[:2], at[2]) * reference.weight_YX
     slopes = tuple(slope * both for slope in reference.slopes)
     normal = _matrices(slopes, reference.slopes, tile)
@@ -223,13 +226,11 @@ def _refined(reference: Background, moved: Background, start: Floats, tile: int,
         at, before = at + gain * step, step
         if np.abs(at[:2] - start[:2]).max() > 2 * APART_PX:
             return _none()
-        moved_px = gain * float(np.abs(step[:2]).max())
         covariance = _covariance(motion, normal, weight, scores, block)
-        enough = max(CONVERGED_PX, WITHIN_ERROR * gain * math.sqrt(max(covariance[0, 0], covariance[1, 1])))
-        if moved_px < (enough if exact else NEARLY_PX) and sharp == exact:
+        within = WITHIN_ERROR * gain * math.sqrt(max(covariance[0, 0], covariance[1, 1]))
+        if gain * np.abs(step[:2]).max() < max(within, CONVERGED_PX if exact else NEARLY_PX):
             break
-        sharp = exact and (sharp or moved_px < max(NEARLY_PX, enough))
-        image = moved.image_at(at[:2], at[2], exact=sharp)
+        image = moved.image_at(at[:2], at[2], exact=exact)
     correlation, counts, _ = _agreement(reference.image_YX, image, both, tile)
     response = _matrices(slopes, slopes_of(image, both), tile)[usable]
     covariance = _covariance(motion, response, weight, scores, block)

@@ -27,6 +27,9 @@ NEWEST_SHARE = 0.03
 """Weight of a new frame in the mean that the next one is registered to: a memory of some 30 frames."""
 LEAST_OVERLAP = 0.5
 ANCHOR_FRAMES = 4
+LARGEST_ERROR_PX = 0.5
+"""Error of a comparison, in pixels of the registered images, up to which two frames show the same things; by then most
+of a picture has changed."""
 LEAST_LIFE = 8
 """Frames for which a part of the picture has to stay the same to be a background."""
 LEAST_MEASURED = 0.5
@@ -223,6 +226,11 @@ class _Anchor:
             self._mean.blend(background, _step(self.place, place))
 
 
+def _shows_the_same(check: Registration, background: Background) -> bool:
+    """Whether a comparison with an anchor tells where the frame is."""
+    return check.significant and check.error_px <= LARGEST_ERROR_PX * background.factor
+
+
 def _step(start: Place, end: Place) -> Registration:
     """The motion between two places of small angles."""
     shift = end.shift_yx_px - start.shift_yx_px
@@ -292,11 +300,11 @@ def follow(backgrounds: Iterable[Background | None]) -> Path:
         place = reference.place.then(step)
         reference.blend(background, step)
         check = anchor.compared(background, place)
-        if not check.significant or check.overlap < LEAST_OVERLAP:
+        if not _shows_the_same(check, background) or check.overlap < LEAST_OVERLAP:
             lives.append((t - anchor.since, check.overlap >= LEAST_OVERLAP))
             anchor = _Anchor(*last, t - 1)
             check = anchor.compared(background, place)
-        if check.significant:
+        if _shows_the_same(check, background):
             place = replace(place, error_px=math.hypot(anchor.place.error_px, check.error_px))
             anchor.grown(background, place)
         else:

@@ -31,7 +31,7 @@ APART_PX = 4
 """Distance between two shifts that are tried, at half the resolution."""
 ITERATIONS = 12
 NEARLY_PX, CONVERGED_PX = 0.1, 0.03
-"""Length of a step after which the search at half the resolution, and at the whole, ends: what remains is a third of it."""
+"""Length of a step after which the search at half the resolution, and at the whole, ends; what remains is shorter."""
 WITHIN_ERROR = 0.25
 """A step below this share of the result's own error ends the search."""
 LONGEST_GAIN = 3.0
@@ -39,8 +39,8 @@ INTERPOLATION_PX = 0.015
 """Error of interpolation between pixels, rms, of an image without noise."""
 OUTLIER = 16.0
 """Squared misfit, in units of its expectation per axis, from which a tile has no weight (Tukey's biweight)."""
-SIGNIFICANT = 7.0
-"""Vote of the tiles, in its own standard errors, from which a registration counts; in pure noise it reaches 4.9."""
+SIGNIFICANT = 9.0
+"""Vote of the tiles, in its standard errors, from which a registration counts; in pure noise it reaches 7.4."""
 HOPELESS = 3.5
 """Vote at half the resolution from which the whole resolution is tried."""
 
@@ -55,7 +55,7 @@ class Registration:
         rotation_deg: R, positive from the x axis towards the y axis, clockwise as displayed.
         rotation_error_deg: its standard error.
         quality: median correlation of the tiles, 1 at best, about 0 in pure noise.
-        vote: mean correlation in its own standard errors.
+        vote: mean correlation of the tiles in its standard errors.
         overlap: share of the field's background that both frames show.
     """
 
@@ -93,8 +93,8 @@ def register(reference: Background, moved: Background, *, near_yx_px: Floats | N
     if near_yx_px is not None:
         offered.append((round(float(near_yx_px[0]) / small.factor), round(float(near_yx_px[1]) / small.factor)))
     offered = list(dict.fromkeys(offered))
-    votes = [_vote_for(small, small_moved, shift, tile // 2) for shift in offered]
-    start = np.array([*offered[int(np.argmax(votes))], 0.0])
+    sums = [_sum_for(small, small_moved, shift, tile // 2) for shift in offered]
+    start = np.array([*offered[int(np.argmax(sums))], 0.0])
     found = _refined(small, small_moved, start, tile // 2, exact=False)
     if not math.isfinite(found.error_px) or found.vote < HOPELESS:
         return found
@@ -169,15 +169,22 @@ def _agreement(
     return correlation, counts, share
 
 
-def _vote(correlation: Floats) -> float:
-    """Sum of the tiles' correlations in units of its own spread under no agreement; 0 without tiles."""
-    squares = float((correlation**2).sum())
+def _vote(correlation: Floats, elsewhere: Floats) -> float:
+    """Sum of the tiles' correlations in units of its own spread where the frames do not fit; 0 without tiles.
+
+    Args:
+        correlation: of each tile.
+        elsewhere: the same, with one of the frames displaced.
+    """
+    squares = float((elsewhere**2).sum())
     return float(correlation.sum()) / math.sqrt(squares) if squares > 0 else 0.0
 
 
-def _vote_for(reference: Background, moved: Background, shift: tuple[int, int], tile: int) -> float:
+def _sum_for(reference: Background, moved: Background, shift: tuple[int, int], tile: int) -> float:
+    """Sum of the tiles' correlations at a shift in whole pixels, over the root of their number."""
     image, weight = _shifted_whole(moved.image_YX, shift), _shifted_whole(moved.weight_YX, shift)
-    return _vote(_agreement(reference.image_YX, image, weight * reference.weight_YX, tile)[0])
+    correlation, counts, _ = _agreement(reference.image_YX, image, weight * reference.weight_YX, tile)
+    return float(correlation.sum()) / math.sqrt(max(int(counts.sum()), 1))
 
 
 def _shifted_whole(image_YX: Image, shift: tuple[int, int]) -> Image:
@@ -232,6 +239,7 @@ def _refined(reference: Background, moved: Background, start: Floats, tile: int,
             break
         image = moved.image_at(at[:2], at[2], exact=exact)
     correlation, counts, _ = _agreement(reference.image_YX, image, both, tile)
+    elsewhere, _, _ = _agreement(reference.image_YX, np.roll(image, (3 * tile // 2, 3 * tile // 2), (0, 1)), both, tile)
     response = _matrices(slopes, slopes_of(image, both), tile)[usable]
     covariance = _covariance(motion, response, weight, scores, block)
     factor = reference.factor
@@ -241,7 +249,7 @@ def _refined(reference: Background, moved: Background, start: Floats, tile: int,
         rotation_deg=math.degrees(at[2]),
         rotation_error_deg=math.degrees(math.sqrt(covariance[2, 2])),
         quality=float(np.median(correlation[counts])) if counts.any() else 0.0,
-        vote=_vote(correlation),
+        vote=_vote(correlation, elsewhere),
         overlap=float(both.sum()) / max(float(reference.weight_YX.sum()), 1.0),
     )
 

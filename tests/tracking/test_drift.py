@@ -139,7 +139,7 @@ def test_rotation_is_reported() -> None:
     drift = measured(made)
     assert drift.table["rotation_deg"].iloc[-1] == pytest.approx(1.0, abs=0.05)
     assert np.abs(shift_of(drift)).max() < 0.2
-    assert "rotates by up to 1°" in drift.warnings[-1]
+    assert "The scene rotates by up to" in drift.warnings[-1]
 
 
 def test_the_error_holds_and_the_tables_units_agree() -> None:

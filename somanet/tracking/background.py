@@ -70,7 +70,7 @@ class Background:
         new_YX = later.weight_at(shift_yx, angle) * np.float32(share)
         total_YX = old_YX + new_YX
         mean_YX = (self.image_YX * old_YX + image_YX * new_YX) / np.maximum(total_YX, np.float32(1e-6))
-        return Background(mean_YX, (total_YX > LEAST_WEIGHT).astype(np.float32), self.factor)
+        return Background(np.asarray(mean_YX, np.float32), (total_YX > LEAST_WEIGHT).astype(np.float32), self.factor)
 
     def without(self, pattern_YX: Image) -> Background:
         """The same frame without a pattern that belongs to the camera."""
@@ -82,7 +82,7 @@ class Background:
         weight_YX = _halved(self.weight_YX)
         image_YX = _halved(self.image_YX) / np.maximum(weight_YX, np.float32(0.25))
         kept_YX = (weight_YX > 0.5).astype(np.float32)
-        return Background(image_YX * kept_YX, kept_YX, 2 * self.factor)
+        return Background(np.asarray(image_YX * kept_YX, np.float32), kept_YX, 2 * self.factor)
 
     @functools.cached_property
     def spectrum(self) -> NDArray[np.complex64]:

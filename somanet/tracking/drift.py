@@ -42,10 +42,13 @@ CLEAR = 0.3
 PATTERN_PX = 3.0
 """Rms difference of the motion with and without the fixed pattern from which the latter is believed: when the stage
 moves by less than a structure's width, the median of the frames is the background itself, smeared."""
+JUMP_PX, JUMP_UM, JUMP_ERRORS = 10.0, 15.0, 10.0
+"""From one frame to the next, a shift of the whole picture by this many pixels, µm and errors is a jump of the stage,
+whether the picture persists or not: cells do not all move that far at once."""
 ROTATION_PX = 1.0
 """A rotation is warned about if it moves the corners by more than this, and by three standard errors."""
 
-Verdict = Literal["moved", "still", "nothing to register"]
+Verdict = Literal["moved", "jumped", "still", "nothing to register"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class StageDrift:
 
     Attributes:
         table: :data:`somanet.core.schema.DRIFT`, one row per frame.
-        verdict: "moved", which is removed; "still", where the motion is within its error; "nothing to register".
+        verdict: "moved", which is removed; "jumped", where single jumps are known and nothing else, which are removed;
+            "still", where the motion is within its error; "nothing to register".
         reason: the verdict in a sentence, with numbers.
         warnings: in words.
     """
@@ -348,6 +352,17 @@ def _fixed_pattern(background: Callable[[int], Background | None], shown: list[i
     return pattern if clear and apart > PATTERN_PX and farther > PATTERN_PX else None
 
 
+def _jumps(path: Sequence[Place], shift_yx_px: Floats, pixel_size_um: float) -> Floats:
+    """(T, 2) shift from the frame before, where it is a jump of the stage; else 0."""
+    steps = np.diff(shift_yx_px, axis=0, prepend=shift_yx_px[:1])
+    error = np.array([place.error_px for place in path])
+    known = np.array([place.measured and not place.broken for place in path])
+    known[1:] &= np.array([place.measured for place in path[:-1]], bool)
+    far = np.hypot(*steps.T)
+    jump = known & (far > max(JUMP_PX, JUMP_UM / pixel_size_um)) & (far > JUMP_ERRORS * error)
+    return np.where(jump[:, None], steps, 0.0)
+
+
 def _judged(found: Path, calibration: Calibration, *, n_shown: int, corner_px: float) -> StageDrift:
     """Whether the stage is known to have moved, and the table."""
     pixel, path = calibration.pixel_size_um, found.places
@@ -369,6 +384,12 @@ def _judged(found: Path, calibration: Calibration, *, n_shown: int, corner_px: f
             f"The stage could not be measured: no part of the picture stays the same for {LEAST_LIFE} frames (the "
             f"longest for {longest}), as if all that the background shows moved on its own."
         )
+        jumps = _jumps(path, shift, pixel)
+        if jumps.any():
+            verdict, shift = "jumped", np.cumsum(jumps, axis=0)
+            frames = np.flatnonzero(np.hypot(*jumps.T))
+            sizes = ", ".join(f"{np.hypot(*jumps[t]) * pixel:.3g} µm at frame {t}" for t in frames[:5])
+            reason += f" Its jumps are removed ({sizes}{', …' if len(frames) > 5 else ''})."
     else:
         motion = math.sqrt(float(((shift[measured] - shift[measured].mean(axis=0)) ** 2).mean()))
         error = math.sqrt(float(np.mean([place.error_px**2 for place in path if place.measured])))
@@ -398,16 +419,16 @@ def _judged(found: Path, calibration: Calibration, *, n_shown: int, corner_px: f
         [
             {
                 "frame": t,
-                "shift_y_px": place.shift_yx_px[0],
-                "shift_x_px": place.shift_yx_px[1],
-                "shift_y_um": place.shift_yx_px[0] * pixel,
-                "shift_x_um": place.shift_yx_px[1] * pixel,
+                "shift_y_px": shift[t, 0],
+                "shift_x_px": shift[t, 1],
+                "shift_y_um": shift[t, 0] * pixel,
+                "shift_x_um": shift[t, 1] * pixel,
                 "error_um": place.error_px * pixel,
                 "rotation_deg": place.rotation_deg,
                 "rotation_error_deg": place.rotation_error_deg,
                 "quality": place.quality,
                 "measured": int(place.measured),
-                "applied": int(verdict == "moved"),
+                "applied": int(verdict in ("moved", "jumped")),
             }
             for t, place in enumerate(path)
         ]

@@ -215,3 +215,15 @@ def test_a_stage_that_jumps_and_returns_leaves_no_twin() -> None:
     drift = measure_drift(frames, SCALE, masks=made.labels)
     assert drift.verdict == "moved"
     assert np.abs(shift_of(drift) - stage).max() < 0.5
+
+
+def test_a_jump_is_removed_where_nothing_persists_and_nothing_else_is() -> None:
+    """What moves on its own gives no stage, but the whole picture moves 24 px at once only if the stage does."""
+    frames = walkers(31, step_px=3.0, n_frames=20)
+    frames[10:] = np.roll(frames[10:], (14, -20), axis=(1, 2))
+    frames = frames[:, 24:-24, 24:-24]
+    found = measure_drift(frames, SCALE, masks=np.zeros(frames.shape, np.int32))
+    assert found.verdict == "jumped"
+    assert "at frame 10" in found.reason
+    np.testing.assert_array_equal(shift_of(found)[:10], 0)
+    np.testing.assert_allclose(shift_of(found)[10:], np.tile([14.0, -20.0], (10, 1)), atol=1.5)

@@ -10,9 +10,11 @@ from typing import BinaryIO
 import tifffile
 
 from somanet.core.documents import parse_xml
+from somanet.core.foreign import parsing
 from somanet.core.limits import HARMLESS_BYTES, IMAGE_PIXELS, IMAGE_RATIO, PAGES, XML_BYTES
 from somanet.core.problems import FileProblem
 from somanet.io.completeness import PNG_MAGIC
+from somanet.io.tiff_files import companions
 
 _FRAME_HEADERS = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}  # a palette becomes RGBA at most
@@ -105,31 +107,38 @@ def jpeg_size(data: bytes) -> tuple[int, int, int]:
 def open_tiff(file: BinaryIO | Path, source: str) -> tifffile.TiffFile:
     """Open a TIFF whose pages and metadata declare a possible size; its list of series may then be built.
 
-    tifffile makes a list of all planes that metadata declare, whatever the file holds.
+    tifffile makes a list of all planes that metadata declare, whatever the file holds, and opens the files they name.
 
     Raises:
-        FileProblem: of the kind `too large`.
+        FileProblem: of the kind `too large`; or see :func:`somanet.io.tiff_files.companions`.
     """
     tiff = tifffile.TiffFile(file)
     try:
-        first = tiff.pages.first
-        stored = sum(first.databytecounts)
-        PAGES.check(first.imagedepth, source, declared="its first page")
-        if first.samplesperpixel > _MOST_SAMPLES:
-            raise FileProblem(
-                f"{source}: expected up to {_MOST_SAMPLES} values per pixel, found {first.samplesperpixel}. Is it "
-                "damaged?",
-                "wrong shape",
-            )
-        check_decoded_size(first.imagelength, first.imagewidth, first.nbytes, stored=stored, source=source)
-        PAGES.check(len(tiff.pages), source)
-        PAGES.check(
-            _declared_planes(tiff, source), source, declared="its metadata declare more planes than it can hold: it"
-        )
+        _check_pages(tiff, source)
+        if isinstance(file, Path):  # from memory, tifffile opens no others
+            for other in companions(tiff, source):
+                with parsing(other, "a further file of the movie"), tifffile.TiffFile(other) as further:
+                    _check_pages(further, str(other))
     except BaseException:
         tiff.close()
         raise
     return tiff
+
+
+def _check_pages(tiff: tifffile.TiffFile, source: str) -> None:
+    first = tiff.pages.first
+    stored = sum(first.databytecounts)
+    PAGES.check(first.imagedepth, source, declared="its first page")
+    if first.samplesperpixel > _MOST_SAMPLES:
+        raise FileProblem(
+            f"{source}: expected up to {_MOST_SAMPLES} values per pixel, found {first.samplesperpixel}. Is it damaged?",
+            "wrong shape",
+        )
+    check_decoded_size(first.imagelength, first.imagewidth, first.nbytes, stored=stored, source=source)
+    PAGES.check(len(tiff.pages), source)
+    PAGES.check(
+        _declared_planes(tiff, source), source, declared="its metadata declare more planes than it can hold: it"
+    )
 
 
 def _declared_planes(tiff: tifffile.TiffFile, source: str) -> int:

@@ -26,6 +26,7 @@ class Movie(Sequence[Any]):
 
     Attributes:
         path: the file or zarr folder.
+        files: the file or folder and, of a TIFF that is spread over several files, the others.
         n_frames: number of time points, at least 1.
         shape_YX: height and width of a frame in pixels.
         dtype: data type of a frame, native byte order.
@@ -35,6 +36,7 @@ class Movie(Sequence[Any]):
     """
 
     path: Path
+    files: tuple[Path, ...]
     n_frames: int
     shape_YX: tuple[int, int]
     dtype: np.dtype

@@ -23,6 +23,7 @@ from somanet.cli import (
     training,
 )
 from somanet.cli.guarding import guarding
+from somanet.cli.screen import open_standard_streams
 from somanet.core.ending import end_with
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import quiet_libraries
@@ -34,6 +35,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={
+        "color": True
+    },  # else typer drops names' escapes on their way into a pipe
 )
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
 app.command("cohort")(guarding(cohort.cohort))
@@ -58,6 +62,7 @@ app.command("doctor")(guarding(project.doctor))
 
 def main() -> None:
     """Run the command line; an error the user can fix becomes one line on stderr and exit status 1."""
+    open_standard_streams()
     quiet_libraries()
     try:
         app()

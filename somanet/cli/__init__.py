@@ -35,9 +35,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    context_settings={
-        "color": True
-    },  # else typer drops names' escapes on their way into a pipe
+    context_settings={"color": True},  # else typer drops names' escapes on their way into a pipe
 )
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
 app.command("cohort")(guarding(cohort.cohort))

@@ -81,6 +81,7 @@ class TiffMovie(Movie):
         self.n_frames = sizes.get("T", 1)
         self._axes, self._sizes = axes, sizes
         self._planes = choose_planes(sizes.get("Z", 1), z, str(self.path), described=described)
+        self.n_planes = len(self._planes)
         self._colour, self._channel = 0, 0
         if sizes.get("S", 1) > 1 and sizes.get("C", 1) > 1:
             raise FileProblem(f"{self.path}: expected channels or RGB, found both ({described}).", "wrong shape")

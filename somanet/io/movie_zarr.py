@@ -68,6 +68,7 @@ class ZarrMovie(Movie):
                 "wrong shape",
             )
         self._planes = choose_planes(sizes.get("z", 1), z, str(self.path), described=described)
+        self.n_planes = len(self._planes)
         n_channels = sizes.get("c", 1)
         if len(names) != n_channels:
             names = tuple(str(index) for index in range(n_channels))

@@ -20,7 +20,7 @@ from somanet.core.guard import protect
 from somanet.core.hashing import sha256_files, sha256_tree
 from somanet.core.limits import FRAMES
 from somanet.core.problems import FileProblem
-from somanet.io.declared_size import check_pixels, open_tiff
+from somanet.io.declared_size import check_movie_size, check_pixels, open_tiff
 from somanet.io.movie_base import Movie
 from somanet.io.tiff_files import companions, used_files
 
@@ -72,6 +72,8 @@ def open_movie(
         height, width = movie.shape_YX
         check_pixels(height, width, path)
         FRAMES.check(movie.n_frames, path)
+        decoded = movie.n_frames * movie.n_planes * height * width * movie.dtype.itemsize
+        check_movie_size(decoded, movie.files, source=path)
         for file in movie.files[1:]:
             protect(file)
     except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -66,7 +67,10 @@ def main() -> None:
         app()
     except SomaNetError as error:
         sys.exit(f"error: {printable(str(error))}")
-    except OSError as error:  # of the system, the standard output, or a library's own files: no traceback helps
+    except OSError as error:
+        if _folder_is_gone():
+            sys.exit("error: The current folder no longer exists. Change to another one (`cd`), then run again.")
+        # Of the system, the standard output, or a library's own files: no traceback helps.
         place = error.filename or ("what this command prints" if error.errno is not None else "a library")
         reason = error.strerror or first_line(error).removesuffix(".")
         sys.exit(f"error: {printable(str(place))}: {reason}. Check its permissions and the free space, then run again.")
@@ -74,6 +78,14 @@ def main() -> None:
         sys.exit("error: The memory does not suffice. Close other programs, use a larger computer, or smaller input.")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _folder_is_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - Path.cwd() is this
+    except OSError:
+        return True
+    return False
 
 
 def script() -> None:

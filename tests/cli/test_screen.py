@@ -111,3 +111,16 @@ def test_a_closed_stream_is_silence(tmp_path: Path, closed: str) -> None:
     )  # fmt: skip
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == (0 if "2>&-" in closed else 1)
+
+
+def test_a_deleted_current_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    command = f"rmdir ../here; exec {sys.executable} -m somanet simulate --nuclei 1 --crops 0 --frames 0 --output out"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path / "here", env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: The current folder no longer exists. Change to another one (`cd`), then run again.\n"
+    )

@@ -214,7 +214,6 @@ def test_movies_that_were_not_analysed_alike_are_pointed_out(copy: Path) -> None
 
 def test_numbers_of_every_second_frame_are_compared_where_movies_have_them(copy: Path) -> None:
     """1 + donor in controls, 1.5 + donor in patients, two equal movies each: half a saltation per hour more."""
-    assert pd.isna(row(copy)["difference_every_second_frame"])
     for group, jumps, level in (("control", 3, 1.0), ("patient", 6, 1.5)):
         for donor in range(3):
             for movie in range(2):

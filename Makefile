@@ -84,12 +84,11 @@ repro: setup ## Run what has changed in the pipeline on simulated data (TIMED=1 
 repro-again: setup ## Prove that nothing is left to run (PIPELINE=file, default dvc.yaml): fails if a stage would run
 	@mkdir -p build
 	@$(GUARD) '$(PIPELINE)'
-	@$(BIN)/dvc status --quiet '$(PIPELINE)' || { $(BIN)/dvc status '$(PIPELINE)'; \
-		echo 'Not reproduced: the stages above have changed.' >&2; exit 1; }
-	$(BIN)/dvc repro '$(PIPELINE)' >build/repro-again.log 2>&1 || { cat build/repro-again.log; exit 1; }
-	@cat build/repro-again.log
-	@! grep -E '^(Running stage|Stage .* is cached)' build/repro-again.log || { \
-		echo 'A second run must run nothing.' >&2; exit 1; }
+	@for dry in --dry ''; do \
+		$(BIN)/dvc repro $$dry '$(PIPELINE)' >build/repro-again.log 2>&1 || { cat build/repro-again.log; exit 1; }; \
+		cat build/repro-again.log; \
+		if grep -E '^(Running stage|Stage .* is cached)' build/repro-again.log | grep -vE "'([^']*:)?names'"; then \
+			echo 'Not reproduced: a second run must run nothing but the check, names.' >&2; exit 1; fi; done
 
 study: setup ## Run the paper's study on simulated data, resuming where it stopped: profiles/study/reports/study.md
 	$(BIN)/somanet study paper

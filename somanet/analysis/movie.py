@@ -27,6 +27,7 @@ from somanet.core.guard import keep, reading
 from somanet.core.hashing import sha256_tree
 from somanet.core.results import hashes_of, result_folder
 from somanet.core.swapping import free_name
+from somanet.io.movies import sha256_movie
 from somanet.migration.measures import Measures
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import code_digest
@@ -148,7 +149,7 @@ def request_of(
         SomaNetError: the movie is gone.
     """
     try:
-        movie, tracks = sha256_tree(source.path), None if tracks_file is None else sha256_tree(tracks_file)
+        movie, tracks = sha256_movie(source.path), None if tracks_file is None else sha256_tree(tracks_file)
     except OSError as error:
         raise SomaNetError(f"{source.path} cannot be read ({error.strerror or error}). Check the path.") from error
     asked = {

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from somanet.analysis import names
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
-from somanet.core.hashing import sha256_tree
-from somanet.io.movies import MOVIE_SUFFIXES, Movie, open_movie
+from somanet.io.movies import MOVIE_SUFFIXES, Movie, open_movie, sha256_movie
 
 if TYPE_CHECKING:
     from somanet.segmentation.network.intended_use import IntendedUse
@@ -88,7 +87,7 @@ class MovieSource:
             return {
                 "movie": self.name,
                 "file": self.path.name,
-                "sha256": sha256_tree(self.path),
+                "sha256": sha256_movie(self.path),
                 "channel": self.channel,
                 "z": self.z,
                 "n_frames": movie.n_frames,

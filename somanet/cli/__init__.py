@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -23,6 +24,7 @@ from somanet.cli import (
     training,
 )
 from somanet.cli.guarding import guarding
+from somanet.cli.screen import open_standard_streams
 from somanet.core.ending import end_with
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import quiet_libraries
@@ -34,6 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"color": True},  # else typer drops names' escapes on their way into a pipe
 )
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
 app.command("cohort")(guarding(cohort.cohort))
@@ -58,12 +61,16 @@ app.command("doctor")(guarding(project.doctor))
 
 def main() -> None:
     """Run the command line; an error the user can fix becomes one line on stderr and exit status 1."""
+    open_standard_streams()
     quiet_libraries()
     try:
         app()
     except SomaNetError as error:
         sys.exit(f"error: {printable(str(error))}")
-    except OSError as error:  # of the system, the standard output, or a library's own files: no traceback helps
+    except OSError as error:
+        if _folder_is_gone():
+            sys.exit("error: The current folder no longer exists. Change to another one (`cd`), then run again.")
+        # Of the system, the standard output, or a library's own files: no traceback helps.
         place = error.filename or ("what this command prints" if error.errno is not None else "a library")
         reason = error.strerror or first_line(error).removesuffix(".")
         sys.exit(f"error: {printable(str(place))}: {reason}. Check its permissions and the free space, then run again.")
@@ -71,6 +78,14 @@ def main() -> None:
         sys.exit("error: The memory does not suffice. Close other programs, use a larger computer, or smaller input.")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _folder_is_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - Path.cwd() is this
+    except OSError:
+        return True
+    return False
 
 
 def script() -> None:

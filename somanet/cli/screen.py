@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,10 @@ _PROGRESS = re.compile(r"\r|(?:\n|\x1b\[A)+$")
 
 
 class _Screen:
-    """A text stream that spells out control characters, except those of progress bars."""
+    """A text stream that spells out control characters, except those of progress bars, and what it cannot encode.
+
+    It hides the bytes' stream behind it, to which typer would write instead where the encoding is ASCII.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -26,7 +30,9 @@ class _Screen:
     def write(self, text: str) -> int:
         own = _PROGRESS.match(text)
         start = own.end() if own else 0
-        self._stream.write(text[:start] + printable(text[start:], keep=LINES))
+        shown = text[:start] + printable(text[start:], keep=LINES)
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -34,7 +40,27 @@ class _Screen:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "buffer":
+            raise AttributeError(name)
         return getattr(self._stream, name)
+
+
+def open_standard_streams() -> None:
+    """Let a process that was started with a closed standard input, output or error (`>&-`) read or write nothing there.
+
+    Otherwise its next file would take that number, and what a library prints would go into it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(null := os.open(os.devnull, os.O_RDWR), number)
+            if null != number:
+                os.close(null)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -92,6 +92,8 @@ def guarded(
 ) -> Iterator[list[Path]]:
     """Hold all that a block writes against what it reads and what was there before.
 
+    If it fails, folders on the way to an output that are new and still empty are removed.
+
     Args:
         inputs: files and folders that it reads; in such a folder nothing is written.
         shallow: folders of which it reads the files, but not the folders inside, in which it may write.
@@ -105,6 +107,7 @@ def guarded(
         SomaNetError: on entry: an output is an input, lies in one, or cannot be written.
     """
     work = _Work(_Inputs(inputs), tuple(map(_real, outputs)), replace)
+    new = [folder for output in work.outputs for folder in (output, *output.parents) if not os.path.lexists(folder)]
     for path in shallow:
         work.inputs.add(path, shallow=True)
     _work.append(work)
@@ -116,6 +119,11 @@ def guarded(
                 _check_known(path)
         with alone(outputs):
             yield work.kept
+    except BaseException:
+        for folder in sorted(new, key=lambda path: len(path.parts), reverse=True):
+            with suppress(OSError):  # not there, or no longer empty
+                folder.rmdir()
+        raise
     finally:
         _work.remove(work)
 

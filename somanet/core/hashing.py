@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from somanet.core.foreign import check_kind
@@ -25,10 +26,15 @@ def sha256_tree(path: Path | str) -> str:
     path = Path(path)
     if path.is_file():
         return sha256_file(path)
-    digest = hashlib.sha256()
     files = [p for p in path.rglob("*") if p.is_file() and not is_hidden(p.relative_to(path))]
-    for file in sorted(files, key=lambda p: p.relative_to(path).as_posix()):
-        digest.update(file.relative_to(path).as_posix().encode() + b"\0" + sha256_file(file).encode() + b"\n")
+    return sha256_files({file.relative_to(path).as_posix(): file for file in files})
+
+
+def sha256_files(files: Mapping[str, Path]) -> str:
+    """SHA-256 of several files by name, in name order."""
+    digest = hashlib.sha256()
+    for name, file in sorted(files.items()):
+        digest.update(name.encode() + b"\0" + sha256_file(file).encode() + b"\n")
     return digest.hexdigest()
 
 

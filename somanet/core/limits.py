@@ -89,6 +89,12 @@ IMAGE_BYTES = _limit("IMAGE_BYTES", 1 << 30, "bytes", "an image file, also withi
 IMAGE_RATIO = _limit(
     "IMAGE_RATIO", 1100, "bytes per stored byte", "decoded over stored size of an image above 64 MB; zlib reaches 1032"
 )
+MOVIE_RATIO = _limit(
+    "MOVIE_RATIO",
+    5000,
+    "bytes per stored byte",
+    "decoded over stored size of a movie above 1 GB; a zarr folder's files count 4 kB at least",
+)
 FRAMES = _limit(
     "FRAMES", 100_000, "frames", "time points of a movie or a table of tracks; length of any axis of a zarr array"
 )
@@ -112,3 +118,5 @@ WEIGHTS_BYTES = _limit("WEIGHTS_BYTES", 1 << 31, "bytes", "the weights of a netw
 
 HARMLESS_BYTES = 64 << 20
 """Below this decoded size no ratio is suspicious: an empty label image compresses a thousandfold."""
+HARMLESS_MOVIE_BYTES = 1 << 30
+"""The same of a whole movie, which is decoded frame by frame."""

@@ -201,7 +201,7 @@ def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
     if twice.any():
         track, frame = tracks.loc[twice, ["track_id", "frame"]].iloc[0]
         raise SomaNetError(
-            f"{source}: track {track:.0f} has two points in frame {frame:.0f}; expected one per frame. Remove one of "
+            f"{source}: track {track:.12g} has two points in frame {frame:.12g}; expected one per frame. Remove one of "
             "them. Were the tables of several movies joined? Each movie needs its own."
         )
     if (tracks["track_id"] < 1).any() or (tracks["frame"] < 0).any():
@@ -219,7 +219,7 @@ def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
     if wrong.any():
         track, frame = tracks.loc[wrong, ["track_id", "frame"]].iloc[0]
         raise SomaNetError(
-            f"{source}: the point of track {track:.0f} in frame {frame:.0f} lacks a position or time. Give it, or "
+            f"{source}: the point of track {track:.12g} in frame {frame:.12g} lacks a position or time. Give it, or "
             "leave the row out: a missing row is a gap."
         )
     ordered = tracks.sort_values(["track_id", "frame"], ignore_index=True)
@@ -227,7 +227,7 @@ def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
     if still.any():
         track, frame = ordered.loc[still, ["track_id", "frame"]].iloc[0]
         raise SomaNetError(
-            f"{source}: t_h does not increase with frame within a track (track {track:.0f}, frame {frame:.0f}). It is "
-            "the time in hours since frame 0: was the frame interval 0, or are the times from another movie?"
+            f"{source}: t_h does not increase with frame within a track (track {track:.12g}, frame {frame:.12g}). It "
+            "is the time in hours since frame 0: was the frame interval 0, or are the times from another movie?"
         )
     return ordered

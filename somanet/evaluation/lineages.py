@@ -60,6 +60,7 @@ def lineage_scores(
     Raises:
         SomaNetError: the extra `traccuracy` is not installed.
     """
+    matches = matches.without_long_gaps()
     with _quiet():
         library = _library()
         if not any(matches.reference):

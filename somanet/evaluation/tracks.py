@@ -22,6 +22,7 @@ METRICS = ("DET", "SEG", "TRA", "LNK", "HOTA", "IDF1")
 MATCH_UM = 8.0
 MIN_REFERENCE_FRAMES = 10
 FOLLOWED_SHARE = 0.8
+_LONGEST_GAP = 2
 
 Pairs = list[list[int]]
 
@@ -40,6 +41,20 @@ class Matches:
     predicted: Pairs
     pairs: list[list[tuple[int, int]]]
     iou: list[list[float]]
+
+    def without_long_gaps(self) -> Matches:
+        """The same, with at most two empty frames in a row, so that no score's cost follows the last frame's number.
+
+        A score asks whether a step is one to the next frame, and of divisions whether they are one frame apart; longer
+        gaps, of frames without any cell in either, are all the same to it.
+        """
+        short, empty = Matches([], [], [], []), 0
+        for frame in zip(self.reference, self.predicted, self.pairs, self.iou, strict=True):
+            empty = 0 if frame[0] or frame[1] else empty + 1
+            if empty <= _LONGEST_GAP:
+                for kept, values in zip((short.reference, short.predicted, short.pairs, short.iou), frame, strict=True):
+                    kept.append(values)  # type: ignore[attr-defined]
+        return short
 
 
 def match_masks(labels_true: Iterable[Labels], labels_pred: Iterable[Labels]) -> Matches:
@@ -98,9 +113,14 @@ def match_points(
     counted = reference.groupby("track_id")["frame"].transform("count") >= min_reference_frames
     matches = Matches([], [], [], [])
     n_frames = 1 + max(int(table["frame"].max()) if len(table) else -1 for table in (reference, predicted))
+    tables = (reference[counted], reference[~counted], predicted)
+    frames = [{int(t): rows for t, rows in table.groupby("frame")} for table in tables]
     for t in range(n_frames):
-        true, short = (reference[(reference["frame"] == t) & which] for which in (counted, ~counted))
-        pred = predicted[predicted["frame"] == t]
+        if not any(t in table for table in frames):
+            for values in (matches.reference, matches.predicted, matches.pairs, matches.iou):
+                values.append([])
+            continue
+        true, short, pred = (table.get(t, whole[:0]) for table, whole in zip(frames, tables, strict=True))
         pairs = _nearest(true, pred, max_distance_um)
         rest = pred[~pred["track_id"].isin([b for _, b in pairs])]
         ignored = {b for _, b in _nearest(short, rest, max_distance_um)}
@@ -140,6 +160,7 @@ def track_scores(matches: Matches, *, followed_share: float = FOLLOWED_SHARE) ->
     Raises:
         SomaNetError: the extra `tracking-metrics` is not installed.
     """
+    matches = matches.without_long_gaps()
     n_true, n_pred = (sum(map(len, ids)) for ids in (matches.reference, matches.predicted))
     found = [set(frame) for frame in matches.pairs]
     tp_true, tp_pred = (sum(len({pair[side] for pair in pairs}) for pairs in found) for side in (0, 1))

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 import tifffile
 
 from somanet.core.documents import parse_xml
-from somanet.core.limits import HARMLESS_BYTES, IMAGE_PIXELS, IMAGE_RATIO, PAGES, XML_BYTES
+from somanet.core.foreign import parsing
+from somanet.core.limits import (
+    HARMLESS_BYTES,
+    HARMLESS_MOVIE_BYTES,
+    IMAGE_PIXELS,
+    IMAGE_RATIO,
+    MOVIE_RATIO,
+    PAGES,
+    XML_BYTES,
+)
 from somanet.core.problems import FileProblem
 from somanet.io.completeness import PNG_MAGIC
+from somanet.io.tiff_files import companions
 
 _FRAME_HEADERS = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}  # a palette becomes RGBA at most
 _PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _MOST_SAMPLES = 64
+_BLOCK_BYTES = 4096
+"""What a file takes of most disks; a chunk that is blank is stored in a hundred bytes."""
 
 
 def check_decoded_size(height: int, width: int, n_bytes: int, *, stored: int, source: str) -> None:
@@ -36,6 +49,31 @@ def check_decoded_size(height: int, width: int, n_bytes: int, *, stored: int, so
     if n_bytes > HARMLESS_BYTES:
         ratio = n_bytes // max(stored, 1)
         IMAGE_RATIO.check(ratio, source, declared=f"an image of {height} × {width}, stored in {stored} bytes,")
+
+
+def check_movie_size(n_bytes: int, files: Iterable[Path], *, source: Path) -> None:
+    """Refuse a movie that decodes to far more bytes than its stored ones can hold, such as pages that share one strip.
+
+    Chunks that a zarr folder lacks are decoded as its fill value, and count as nothing stored.
+
+    Args:
+        n_bytes: decoded bytes of all frames.
+        files: the movie's files or folder.
+        source: the movie, for messages.
+
+    Raises:
+        FileProblem: of the kind `too large`.
+    """
+    if n_bytes > HARMLESS_MOVIE_BYTES:
+        stored = sum(map(_stored_bytes, files))
+        declared = f"a movie of {n_bytes / 1e9:.1f} GB, stored in {stored} bytes,"
+        MOVIE_RATIO.check(n_bytes // max(stored, 1), source, declared=declared)
+
+
+def _stored_bytes(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(max(file.stat().st_size, _BLOCK_BYTES) for file in path.rglob("*") if file.is_file())
 
 
 def check_pixels(height: int, width: int, source: Path | str) -> None:
@@ -105,31 +143,38 @@ def jpeg_size(data: bytes) -> tuple[int, int, int]:
 def open_tiff(file: BinaryIO | Path, source: str) -> tifffile.TiffFile:
     """Open a TIFF whose pages and metadata declare a possible size; its list of series may then be built.
 
-    tifffile makes a list of all planes that metadata declare, whatever the file holds.
+    tifffile makes a list of all planes that metadata declare, whatever the file holds, and opens the files they name.
 
     Raises:
-        FileProblem: of the kind `too large`.
+        FileProblem: of the kind `too large`; or see :func:`somanet.io.tiff_files.companions`.
     """
     tiff = tifffile.TiffFile(file)
     try:
-        first = tiff.pages.first
-        stored = sum(first.databytecounts)
-        PAGES.check(first.imagedepth, source, declared="its first page")
-        if first.samplesperpixel > _MOST_SAMPLES:
-            raise FileProblem(
-                f"{source}: expected up to {_MOST_SAMPLES} values per pixel, found {first.samplesperpixel}. Is it "
-                "damaged?",
-                "wrong shape",
-            )
-        check_decoded_size(first.imagelength, first.imagewidth, first.nbytes, stored=stored, source=source)
-        PAGES.check(len(tiff.pages), source)
-        PAGES.check(
-            _declared_planes(tiff, source), source, declared="its metadata declare more planes than it can hold: it"
-        )
+        _check_pages(tiff, source)
+        if isinstance(file, Path):  # from memory, tifffile opens no others
+            for other in companions(tiff, source):
+                with parsing(other, "a further file of the movie"), tifffile.TiffFile(other) as further:
+                    _check_pages(further, str(other))
     except BaseException:
         tiff.close()
         raise
     return tiff
+
+
+def _check_pages(tiff: tifffile.TiffFile, source: str) -> None:
+    first = tiff.pages.first
+    stored = sum(first.databytecounts)
+    PAGES.check(first.imagedepth, source, declared="its first page")
+    if first.samplesperpixel > _MOST_SAMPLES:
+        raise FileProblem(
+            f"{source}: expected up to {_MOST_SAMPLES} values per pixel, found {first.samplesperpixel}. Is it damaged?",
+            "wrong shape",
+        )
+    check_decoded_size(first.imagelength, first.imagewidth, first.nbytes, stored=stored, source=source)
+    PAGES.check(len(tiff.pages), source)
+    PAGES.check(
+        _declared_planes(tiff, source), source, declared="its metadata declare more planes than it can hold: it"
+    )
 
 
 def _declared_planes(tiff: tifffile.TiffFile, source: str) -> int:

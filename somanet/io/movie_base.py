@@ -26,8 +26,10 @@ class Movie(Sequence[Any]):
 
     Attributes:
         path: the file or zarr folder.
+        files: the file or folder and, of a TIFF that is spread over several files, the others.
         n_frames: number of time points, at least 1.
         shape_YX: height and width of a frame in pixels.
+        n_planes: focal planes that make a frame: several for a projection.
         dtype: data type of a frame, native byte order.
         file_calibration: the scale in the file's metadata.
         truncated: the file breaks off, and only the frames before the cut are available.
@@ -35,10 +37,12 @@ class Movie(Sequence[Any]):
     """
 
     path: Path
+    files: tuple[Path, ...]
     n_frames: int
     shape_YX: tuple[int, int]
     dtype: np.dtype
     file_calibration: FileCalibration
+    n_planes: int = 1
     truncated: bool = False
     unnamed: bool = False
 

@@ -39,7 +39,7 @@ class CutTiffMovie(Movie):
     truncated = True
 
     def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
-        self.path = path
+        self.path, self.files = path, (path,)
         choose_planes(1, z, str(path), described="a truncated TIFF, of which only time points are read")
         with parsing(path, "a movie", remedy="The TIFF is cut within its header. Fetch it again."):
             self._tiff = open_tiff(path, str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from somanet.core.problems import FileProblem
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
 from somanet.io.declared_size import open_tiff
 from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
+from somanet.io.tiff_files import companions, used_files
 from somanet.io.tiff_scale import ome_channel_names, tiff_calibration
 
 _COLOURS = ("red", "green", "blue", "alpha")
@@ -31,7 +33,12 @@ class TiffMovie(Movie):
             raise
 
     def _open(self, channel: int | str | None, z: int | str | None) -> None:
+        others = companions(self._tiff, str(self.path))
+        for file in others:
+            if file.suffix.lower() in (".tif", ".tiff"):
+                _check_whole(file)
         all_series = self._tiff.series
+        self.files = used_files(self._tiff, self.path, others)
         series = all_series[0]
         # Writers that append page by page without a common header produce one series per frame.
         self._page_per_series = len(all_series) > 1 and all(
@@ -74,6 +81,7 @@ class TiffMovie(Movie):
         self.n_frames = sizes.get("T", 1)
         self._axes, self._sizes = axes, sizes
         self._planes = choose_planes(sizes.get("Z", 1), z, str(self.path), described=described)
+        self.n_planes = len(self._planes)
         self._colour, self._channel = 0, 0
         if sizes.get("S", 1) > 1 and sizes.get("C", 1) > 1:
             raise FileProblem(f"{self.path}: expected channels or RGB, found both ({described}).", "wrong shape")
@@ -114,7 +122,11 @@ class TiffMovie(Movie):
         page = self._series.pages[self._index(t, z, self._page_axes())]
         if page is None:
             raise FileProblem(f"{self.path}: frame {t} lies in another file of the set, which is missing.", "missing")
-        plane = page.asarray()
+        handle = page.parent.filehandle
+        with handle if handle.closed else nullcontext():  # another file of the set is open only while it is read
+            if handle.closed:
+                handle.open()
+            plane = page.asarray()
         if self._sizes.get("S", 1) > 1:
             plane = plane[self._colour] if self._axes.index("S") < self._axes.index("Y") else plane[..., self._colour]
         # A page with a length-1 axis (one sample, one plane) is still one plane.

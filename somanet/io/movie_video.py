@@ -25,11 +25,13 @@ class VideoMovie(Movie):
     """
 
     def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
-        self.path = path
+        self.path, self.files = path, (path,)
         choose_planes(1, z, str(path), described="a video")
         try:
             # FFmpeg tells formats by content, and some are lists of other files and addresses, which it would open.
-            self._container = av.open(str(path), options={"format_whitelist": _CONTAINERS})
+            # It takes a name's part before a colon for a protocol, as in `concat:a|b`, unless the path is absolute.
+            whitelists = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+            self._container = av.open(str(path.absolute()), options=whitelists)
         except (av.error.FFmpegError, OSError) as error:
             raise FileProblem(
                 f"{path}: expected a video, but it cannot be opened ({error}). Is it truncated, or in another format? "

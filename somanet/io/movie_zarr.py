@@ -28,7 +28,7 @@ class ZarrMovie(Movie):
     """
 
     def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
-        self.path = path
+        self.path, self.files = path, (path,)
         check_zarr(path)
         with parsing(path, "a zarr array or OME-Zarr image"):
             node = zarr.open(str(path), mode="r")
@@ -68,6 +68,7 @@ class ZarrMovie(Movie):
                 "wrong shape",
             )
         self._planes = choose_planes(sizes.get("z", 1), z, str(self.path), described=described)
+        self.n_planes = len(self._planes)
         n_channels = sizes.get("c", 1)
         if len(names) != n_channels:
             names = tuple(str(index) for index in range(n_channels))
@@ -111,6 +112,17 @@ def _array_axes(array: Any, first: str) -> tuple[tuple[str, ...], bool]:
     return tuple(f"axis{i}" for i in range(array.ndim)), False
 
 
+def _inside(name: str, path: Path) -> str:
+    """A path of metadata, which must not lead out of the zarr folder."""
+    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        raise FileProblem(
+            f"{path}: expected an array within the zarr folder, found the path {name[:80]!r} in its metadata. Correct "
+            "`datasets`, or open that array by its own path.",
+            "missing",
+        )
+    return name
+
+
 def _multiscale(group: zarr.Group, path: Path) -> _Image:
     """The full-resolution level of an OME-Zarr image."""
     attributes: dict[str, Any] = dict(group.attrs)
@@ -119,7 +131,8 @@ def _multiscale(group: zarr.Group, path: Path) -> _Image:
         ome: dict[str, Any] = attributes.get("ome", attributes)
         image = ome["multiscales"][0]
         dataset = image["datasets"][0]
-        array = group[dataset["path"]]
+        inside = _inside(dataset["path"], path)
+        array = group[inside]
         axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image.get("axes", "tczyx")]
         steps = [1.0] * len(axes)
         scaled = False
@@ -140,7 +153,7 @@ def _multiscale(group: zarr.Group, path: Path) -> _Image:
             f"metadata; its arrays: {arrays}. Open one of them by its own path."
         ) from error
     if not isinstance(array, zarr.Array) or array.ndim != len(axes):
-        raise FileProblem(f"{path}: the OME-Zarr metadata do not fit the array '{dataset['path']}'.", "wrong shape")
+        raise FileProblem(f"{path}: the OME-Zarr metadata do not fit the array '{inside}'.", "wrong shape")
     scale: dict[str, float | None] = {}
     for axis, name, step in zip(axes, names, steps, strict=True):
         unit = str(axis.get("unit", ""))

@@ -16,12 +16,15 @@ from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.core.foreign import check_kind, parsing
+from somanet.core.guard import protect
+from somanet.core.hashing import sha256_files, sha256_tree
 from somanet.core.limits import FRAMES
 from somanet.core.problems import FileProblem
-from somanet.io.declared_size import check_pixels
+from somanet.io.declared_size import check_movie_size, check_pixels, open_tiff
 from somanet.io.movie_base import Movie
+from somanet.io.tiff_files import companions, used_files
 
-__all__ = ["MOVIE_SUFFIXES", "Movie", "open_movie", "write_movie"]
+__all__ = ["MOVIE_SUFFIXES", "Movie", "movie_files", "open_movie", "sha256_movie", "write_movie"]
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv")
@@ -69,10 +72,37 @@ def open_movie(
         height, width = movie.shape_YX
         check_pixels(height, width, path)
         FRAMES.check(movie.n_frames, path)
+        decoded = movie.n_frames * movie.n_planes * height * width * movie.dtype.itemsize
+        check_movie_size(decoded, movie.files, source=path)
+        for file in movie.files[1:]:
+            protect(file)
     except BaseException:
         movie.close()
         raise
     return movie
+
+
+def movie_files(path: Path) -> tuple[Path, ...]:
+    """A movie's file or folder and, of a TIFF that is spread over several files, the others.
+
+    A file that cannot be opened counts alone: whoever opens it as a movie says why.
+    """
+    if path.suffix.lower() not in TIFF_SUFFIXES or not path.is_file():
+        return (path,)
+    try:
+        with parsing(path, "a TIFF"), open_tiff(path, str(path)) as tiff:
+            return used_files(tiff, path, companions(tiff, str(path)))
+    except FileProblem:
+        return (path,)
+
+
+def sha256_movie(path: Path) -> str:
+    """SHA-256 of a movie: of its file's bytes, or of the names and contents of all its files, as of a folder's.
+
+    Other data, such as a folder of images, have that of :func:`somanet.core.hashing.sha256_tree`.
+    """
+    files = movie_files(path)
+    return sha256_tree(path) if len(files) == 1 else sha256_files({file.name: file for file in files})
 
 
 def _open(path: Path, channel: int | str | None, z: int | str | None, allow_truncated: bool) -> Movie:

@@ -49,7 +49,9 @@ def _encode(temporary: Path, path: Path, frames: Iterable[NDArray[np.uint8]], ra
 
     shape: tuple[int, ...] | None = None
     # bitexact leaves out the library's version; even so x264's output occasionally differs in a byte or two.
-    with av.open(str(temporary), "w", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
+    with av.open(
+        str(temporary.absolute()), "w", options={"movflags": "+faststart", "fflags": "+bitexact"}
+    ) as container:
         stream = container.add_stream("libx264", rate=rate, options={**_OPTIONS, "g": str(max(1, round(rate)))})
         stream.pix_fmt = "yuv420p"
         for frame in frames:

@@ -29,10 +29,18 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
         longest_axis: the limit of each axis of its arrays.
 
     Raises:
-        FileProblem: too many files, an axis or a chunk that is too large, or metadata that are not JSON.
+        FileProblem: too many files, an axis or a chunk that is too large, metadata that are not JSON, or a folder that
+            is a link.
     """
     n_files, sharded = 0, False
-    for place, _, names in os.walk(folder):
+    for place, folders, names in os.walk(folder):
+        for name in folders:
+            if Path(place, name).is_symlink():
+                raise FileProblem(
+                    f"{Path(place, name)}: expected a folder of a zarr folder, found a link, which could lead "
+                    "anywhere. Copy the folder there.",
+                    "missing",
+                )
         n_files += len(names)
         ARCHIVE_FILES.check(n_files, folder)
         for name in names:

@@ -2,6 +2,7 @@
 
 DVC replaces `${…}` in a stage's `cmd` by a value of the parameter file, and a shell runs the result; the keys of a
 `foreach` section are such values. A parameter file from elsewhere could so run any command before SomaNet reads it.
+A value that names the folder of the code must lead to the code that is running: it would run another program.
 `python -m somanet.provenance.dvc_guard` makes the check alone: the first stage of the graph does, on which all others
 depend, and every command of the project that starts DVC does so first.
 """
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import somanet
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.files import write_json
 from somanet.core.text import printable
@@ -21,22 +23,35 @@ from somanet.core.text import printable
 CHECKED = Path("reports/names.json")
 """Written by the stage `names` in the pipeline's folder; the same bytes whenever the names are plain."""
 
+CODE = Path(somanet.__file__).resolve().parents[1]
+"""The folder of the running code, of which a pipeline may run scripts."""
+
 _EXPRESSION = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _WORD = re.compile(r"(?!-)[A-Za-z0-9_./-]+", re.ASCII)
 """One word to every shell, and no option; enough for relative paths."""
+_FOLDER = re.compile(r"\.|\.\.(/\.\.)*", re.ASCII)
+"""The pipeline's own folder, or one around it: those of a profile's code."""
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*", re.ASCII)
 """A `foreach` key is a part of paths as well, so without separators and dots."""
+_KINDS = {
+    _WORD: "letters, digits and . / _ -, no leading -",
+    _FOLDER: "`.`, or `..` as often as the code's folder is above",
+    _KEY: "letters, digits, _ and -",
+}
 
 
-def check_pipeline(pipeline: Path) -> None:
-    """Refuse a pipeline of which a parameter would not stay a plain word in a command.
+def check_pipeline(pipeline: Path, *, code: Path | None = None) -> None:
+    """Refuse a pipeline of which a parameter would not stay a plain word in a command, or would run other code.
 
     Args:
         pipeline: its `dvc.yaml`, which is trusted, as it is code; the parameter files that it names are not.
+        code: the only folder that a value in front of a `/` in a command (`${root}/pipelines/data.py`) may lead to;
+            None is :data:`CODE`.
 
     Raises:
         SomaNetError: naming the file, the parameter and the stage; or a file cannot be read.
     """
+    code = (CODE if code is None else code).resolve()
     graph = _read(pipeline)
     named = [name.partition(":")[0] for name in graph.get("vars") or [] if isinstance(name, str)]
     usual = ["params.yaml"] if (pipeline.parent / "params.yaml").exists() else []  # DVC reads it unasked
@@ -49,11 +64,17 @@ def check_pipeline(pipeline: Path) -> None:
     for name, stage in (stages if isinstance(stages, Mapping) else {}).items():
         for what, value, allowed in _values_of_commands(stage, values):
             if isinstance(value, bool) or not isinstance(value, str | int | float) or not allowed.fullmatch(str(value)):
-                kind = "letters, digits, _ and -" if allowed is _KEY else "letters, digits and . / _ -, no leading -"
+                kind = _KINDS[allowed]
                 raise SomaNetError(
                     f"{where}: {printable(what)} is {printable(repr(value)[:80])}, and DVC makes it part of the "
                     f"command of stage {name}, which a shell runs; expected {kind}. Did you write it? Rename it; or "
                     "discard the file."
+                )
+            if allowed is _FOLDER and (pipeline.parent / str(value)).resolve() != code:
+                raise SomaNetError(
+                    f"{where}: {printable(what)} is {printable(repr(value)[:80])}, and stage {name} runs code from "
+                    f"there; expected the folder of the running code, {code}. Run the pipeline in its own checkout, or "
+                    "with PYTHONPATH set to that."
                 )
 
 
@@ -75,9 +96,10 @@ def _values_of_commands(stage: Any, values: Mapping[str, Any]) -> Iterator[tuple
         stage = stage.get("do") or {}
     commands = stage.get("cmd") or []
     for command in [commands] if isinstance(commands, str) else commands:
-        for expression in _EXPRESSION.findall(str(command)):
+        for expression in _EXPRESSION.finditer(str(command)):
+            allowed = _FOLDER if str(command)[expression.end() :].startswith("/") else _WORD
             for key, item in items:
-                yield expression, _look_up(expression, {**values, "key": key, "item": item}), _WORD
+                yield expression[1], _look_up(expression[1], {**values, "key": key, "item": item}), allowed
 
 
 def _look_up(expression: str, values: Mapping[str, Any]) -> object:

@@ -145,7 +145,7 @@ def _check_scale(points: pd.DataFrame, scale: Calibration | FileCalibration, sou
         if wrong.any():
             row = points[wrong].iloc[0]
             raise SomaNetError(
-                f"{source}: track {row['track_id']:.0f} has {column} = {row[column]:g} in frame {row['frame']:.0f}, "
+                f"{source}: track {row['track_id']:.12g} has {column} = {row[column]:g} in frame {row['frame']:.12g}, "
                 f"but {of} = {row[of]:g} at {per:.7g} each is {row[of] * per:g} ({wrong.sum()} of {len(points)} "
                 "points differ). Is the scale that of another movie, or was only one of the two columns corrected? "
                 "Without the columns t_h, y_um and x_um they are recomputed."

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from somanet.cli.screen import safe_screen
 from somanet.io.datasets.writers import write_pairs
 from tests.worlds import scene, somanet
 
+ROOT = Path(__file__).resolve().parents[2]
 EVIL = "a\x1b]0;title\x07\x1b[2J\r\u202eb"
 SHOWN = r"a\x1b]0;title\x07\x1b[2J\r\u202eb"
 
@@ -71,3 +75,52 @@ def test_a_hostile_image_name_is_harmless_in_a_table_of_a_data_set(
     assert somanet("data", "check", tmp_path / "set", cwd=tmp_path) is None
     printed = capsys.readouterr()
     assert "\x1b" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_are_spelt_out_into_a_pipe_as_well(tmp_path: Path, encoding: str) -> None:
+    """None of their characters is lost there, and none reaches it as it is, whatever the pipe's encoding."""
+    write_pairs(tmp_path / "set", [scene("plain"), scene("other")])
+    for kind in ("images", "labels"):
+        [file] = (tmp_path / "set" / kind).glob("plain.*")
+        file.rename(file.with_stem("a\x1b[31mb\u202ec")).write_bytes(b"no image")
+    done = subprocess.run(
+        [sys.executable, "-m", "somanet", "data", "check", "set"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding},
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert rb"a\x1b[31mb\u202ec" in done.stdout
+    assert b"\x1b" not in done.stdout
+    assert "\u202e".encode() not in done.stdout
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_silence(tmp_path: Path, closed: str) -> None:
+    """And no file that is opened later takes its place, into which a library would print."""
+    command = f"{sys.executable} -m somanet simulate --nuclei 1 --crops 0 --frames 0 --output out {closed}"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.stdout == "") is (">&-" in closed.split() or closed.startswith(">"))
+    assert zipfile.is_zipfile(tmp_path / "out/nuclei.zip")
+    refused = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m somanet predict nowhere --output p {closed}"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == (0 if "2>&-" in closed else 1)
+
+
+def test_a_deleted_current_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    command = f"rmdir ../here; exec {sys.executable} -m somanet simulate --nuclei 1 --crops 0 --frames 0 --output out"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path / "here", env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: The current folder no longer exists. Change to another one (`cd`), then run again.\n"
+    )

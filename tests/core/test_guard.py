@@ -342,3 +342,25 @@ def test_the_processes_of_one_training_share_its_output(tmp_path: Path, monkeypa
         monkeypatch.setenv("RANK", "1")  # as torchrun numbers them
         with guarded(outputs=[tmp_path / "out"]):
             pass
+
+
+def test_a_command_that_fails_leaves_no_empty_folder(tmp_path: Path) -> None:
+    """Not the new ones on the way to its output; one that was there, and one that holds something, stay."""
+    (tmp_path / "old").mkdir()
+    outputs = [tmp_path / "a/b/c", tmp_path / "old", tmp_path / "held/d"]
+
+    def work(*, fails: bool) -> None:
+        with guarded(outputs=outputs):
+            for folder in outputs:
+                folder.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "held/d/result.txt").touch()
+            if fails:
+                raise SomaNetError("the disk is full")
+
+    with pytest.raises(SomaNetError, match="full"):
+        work(fails=True)
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")} == {
+        *("old", "held", "held/d", "held/d/result.txt")
+    }
+    work(fails=False)
+    assert (tmp_path / "a/b/c").is_dir()

@@ -42,6 +42,7 @@ def test_no_tracks_are_tracks() -> None:
     ("change", "words"),
     [
         (lambda t: t.drop(columns="y_um"), r"a\.csv: the tracks table lacks \['y_um'\]"),
+        (lambda t: pd.concat([t[:1], t[:1]]).assign(frame=1e300), r"has two points in frame 1e\+300; expected"),
         (lambda t: pd.concat([t, t[:1]]), r"a\.csv: track 2 has two points in frame 2; expected one per frame"),
         (lambda t: t.assign(track_id=t["track_id"] - 1), "expected track ids from 1 and frames from 0, found 0 and 0"),
         (lambda t: t.assign(frame=t["frame"] - 1), "expected track ids from 1 and frames from 0, found 1 and -1"),

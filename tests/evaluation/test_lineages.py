@@ -2,6 +2,7 @@
 
 import math
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -134,6 +135,45 @@ class TestTraccuracy:
             matches.iou.append([math.nan] * len(matches.pairs[-1]))
         expected = track_scores(matches)["HOTA"]
         assert lineage_scores(matches)["CHOTA"] == pytest.approx(expected, nan_ok=True)
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_the_length_of_a_long_gap_changes_no_score(self, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Random matches with mothers, and 3 to 9 empty frames somewhere: the same with and without shortening."""
+        random = np.random.default_rng(seed)
+        matches = Matches([], [], [], [])
+        for frame in range(9):
+            true, pred = (sorted(random.choice(6, 3, replace=False).tolist()) for _ in range(2))
+            pairs = [pair for pair in zip(true, pred, strict=True) if random.random() < 0.8]
+            gap = int(random.integers(3, 10)) if frame == 4 or random.random() < 0.4 else 0
+            for values, found in zip(vars(matches).values(), (true, pred, pairs, [math.nan] * len(pairs)), strict=True):
+                values += [found, *([] for _ in range(gap))]
+        mothers: dict[str, dict[int, int]] = {"mothers_true": {}, "mothers_pred": {}}
+        short = track_scores(matches), lineage_scores(matches, **mothers)
+        assert len(matches.without_long_gaps().pairs) < len(matches.pairs)
+        monkeypatch.setattr("somanet.evaluation.tracks._LONGEST_GAP", 100)
+        whole = track_scores(matches), lineage_scores(matches, **mothers)
+        for a, b in zip(short, whole, strict=True):
+            assert a == pytest.approx(b, nan_ok=True)
+
+    def test_divisions_at_a_long_gap_are_apart_as_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Cell 1 divides after frame 0 into 2 and 3, which appear at frame 5, in the prediction at frame 6."""
+        matches = Matches([[1], *[[]] * 4, [2, 3], [2, 3], [2, 3]], [[1], *[[]] * 5, [2, 3], [2, 3]], [], [])
+        matches.pairs.extend([[(1, 1)], *[[]] * 5, [(2, 2), (3, 3)], [(2, 2), (3, 3)]])
+        matches.iou.extend([[math.nan] * len(pairs) for pairs in matches.pairs])
+        mothers = {2: 1, 3: 1}
+        short = lineage_scores(matches, mothers_true=mothers, mothers_pred=mothers)
+        monkeypatch.setattr("somanet.evaluation.tracks._LONGEST_GAP", 100)
+        whole = lineage_scores(matches, mothers_true=mothers, mothers_pred=mothers)
+        assert short == pytest.approx(whole, nan_ok=True)
+
+    def test_the_cost_does_not_follow_the_last_frame(self) -> None:
+        """24 points of 2 tracks, and one at the last frame that is allowed: seconds, once minutes."""
+        table = points(*((1 + i % 2, i // 2, 40.0 * (i % 2)) for i in range(24)), (1, 99_999, 0.0))
+        began = time.process_time()
+        matches = match_points(table, table)
+        scores = track_scores(matches) | lineage_scores(matches)
+        assert time.process_time() - began < 5
+        assert (scores["CHOTA"], scores["HOTA"], scores["link_f1"], scores["followed"]) == (1, 1, 1, 1)
 
 
 def points(*rows: tuple[int, int, float]) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from somanet.io.datasets.sources import _directory_bytes
 from somanet.io.datasets.writers import write_pairs
 from somanet.io.declared_size import check_decoded_size, jpeg_size, open_tiff, png_pixels, png_size
 from somanet.io.images import write_labels
+from somanet.io.movies import open_movie
 from somanet.io.zarr_metadata import check_zarr
 from tests.worlds import scene
 
@@ -121,3 +122,57 @@ def test_ids_up_to_the_largest_are_counted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_dataset(tmp_path / "set").load("a").labels, item.labels)
     write_labels(tmp_path / "set" / "labels" / "a.tif", item.labels * 1000)
     np.testing.assert_array_equal(open_dataset(tmp_path / "set").load("a").labels, item.labels * 1000)
+
+
+def shared_strip(path: Path, n_pages: int, side: int, n_bytes: int) -> None:
+    """Pages of ``side`` × ``side`` grey levels that all point to one compressed strip."""
+    strip = zlib.compress(bytes(side * side), 9).ljust(n_bytes, b"\0")
+    tags = ((256, side), (257, side), (258, 8), (259, 8), (262, 1), (273, 8), (277, 1), (278, side), (279, n_bytes))
+    offset, pages = 8 + n_bytes, []
+    for number in range(n_pages):
+        entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+        after = offset + 2 + len(entries) + 4
+        pages.append(struct.pack("<H", len(tags)) + entries + struct.pack("<I", after if number < n_pages - 1 else 0))
+        offset = after
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + n_bytes) + strip + b"".join(pages))
+
+
+def test_pages_that_share_one_strip_are_counted_as_a_movie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 pages of 64 MiB, each in 66 kB: every page is possible, all of them are not in one such strip."""
+    shared_strip(tmp_path / "m.tif", 20, 8192, 66_000)
+    size = (tmp_path / "m.tif").stat().st_size
+    ratio = 20 * 8192**2 // size
+    with pytest.raises(FileProblem, match=rf"1\.3 GB, stored in {size} bytes, .*MOVIE_RATIO={ratio}") as caught:
+        open_movie(tmp_path / "m.tif")
+    assert caught.value.kind == "too large"
+    monkeypatch.setenv("SOMANET_MAX_MOVIE_RATIO", str(ratio))
+    with open_movie(tmp_path / "m.tif") as movie:
+        assert len(movie) == 20
+    shared_strip(tmp_path / "few.tif", 16, 8192, 66_000)
+    monkeypatch.delenv("SOMANET_MAX_MOVIE_RATIO")
+    with open_movie(tmp_path / "few.tif") as movie:  # 1 GiB: nothing to be afraid of
+        assert len(movie) == 16
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_zarr_array_of_missing_chunks_is_counted(tmp_path: Path, zarr_format: int) -> None:
+    array = zarr.create_array(
+        str(tmp_path / "m.zarr"), shape=(90_000, 8000, 8000), chunks=(1, 8000, 8000), dtype="uint8",
+        zarr_format=zarr_format,
+    )  # fmt: skip
+    with pytest.raises(FileProblem, match=r"5760\.0 GB, stored in \d+ bytes, .*MOVIE_RATIO"):
+        open_movie(tmp_path / "m.zarr")
+    array[:1] = 1
+    with pytest.raises(FileProblem, match="MOVIE_RATIO"):
+        open_movie(tmp_path / "m.zarr")
+
+
+def test_a_sparse_label_movie_is_no_bomb(tmp_path: Path) -> None:
+    """One object in every frame: 70 chunks of 16 MiB, stored in a few hundred bytes each, that count 4 kB: 4096:1."""
+    array = zarr.create_array(
+        str(tmp_path / "m.zarr"), shape=(70, 2048, 2048), chunks=(1, 2048, 2048), dtype="int32"
+    )  # fmt: skip
+    for t in range(70):
+        array[t, :9, :9] = 1 + t
+    with open_movie(tmp_path / "m.zarr") as movie:
+        assert len(movie) == 70

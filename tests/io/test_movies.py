@@ -254,6 +254,19 @@ def video(path: Path, codec: str, pixels: str, frames: np.ndarray) -> None:
         container.mux(stream.encode())
 
 
+@pytest.mark.parametrize("name", ["12:30.avi", "concat:a.avi|b.avi", "file:a.avi", "crypto:a.avi"])
+def test_a_video_s_name_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """FFmpeg takes what stands before a colon for a protocol: the named file is opened, not those within its name."""
+    monkeypatch.chdir(tmp_path)
+    frames = np.stack([np.full((48, 64), 20 + 20 * t, np.uint8) for t in range(T)])
+    for decoy in ("a.avi", "b.avi"):
+        video(tmp_path / decoy, "ffv1", "gray", frames[::-1])
+    video(tmp_path / "right.avi", "ffv1", "gray", frames)
+    (tmp_path / "right.avi").rename(name)
+    for path in (Path(name), tmp_path / name):
+        same(path, frames)
+
+
 def test_video_in_any_order(tmp_path: Path) -> None:
     frames = np.stack([np.full((48, 64), 20 + 20 * t, np.uint8) + np.arange(64, dtype=np.uint8) for t in range(T)])
     video(tmp_path / "a.avi", "ffv1", "gray", frames)

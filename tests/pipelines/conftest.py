@@ -39,9 +39,11 @@ class Project:
         return self.run(sys.executable, "-m", "dvc", *arguments, ok=ok)
 
     def repro(self) -> set[str]:
-        """`dvc repro`; the stages that a process was started for."""
+        """`dvc repro`; the stages that a process was started for, but for the check, `names`, which always runs."""
         lines = self.dvc("repro").splitlines()
-        return {line.split("'")[1] for line in lines if line.startswith("Running stage")}
+        ran = {line.split("'")[1] for line in lines if line.startswith("Running stage")}
+        assert "names" in ran
+        return ran - {"names"}
 
     def change(self, change: Change) -> None:
         """Edit the parameter file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,16 +23,17 @@ vars: [params.yaml]
 stages:
   names:
     cmd: python -m somanet.provenance.dvc_guard
+    always_changed: true
     params: [root, trained]
     outs: [reports/names.json]
   data:
-    cmd: python ${root}/stage.py data
+    cmd: python ${root}/pipelines/stage.py data
     deps: [reports/names.json]
     outs: [data]
   train:
     foreach: ${trained}
     do:
-      cmd: python ${root}/stage.py ${key} ${item.start}
+      cmd: python ${root}/pipelines/stage.py ${key} ${item.start}
       deps: [data]
       outs: ["models_${key}"]
 """
@@ -49,6 +51,9 @@ EVIL = {
     "no name": ("paper:", "null:"),
     "the code's folder": ("root: .", 'root: ". ; touch pwned; echo ."'),
     "a folder that is a list": ("root: .", "root: [., touch]"),
+    "another folder of code": ("root: .", "root: shared_data"),
+    "a folder of code by its path": ("root: .", "root: /shared_data"),
+    "a folder of code around": ("root: .", "root: ../shared_data"),
     "a value of an item": ("paper: {start: nuclei}", 'paper: {start: "n; touch pwned"}'),
     "another script": ("small_2:", '"é; touch pwned":'),
 }
@@ -58,7 +63,8 @@ EVIL = {
 def project(tmp_path: Path) -> Path:
     (tmp_path / "dvc.yaml").write_text(GRAPH)
     (tmp_path / "params.yaml").write_text(PLAIN)
-    (tmp_path / "stage.py").write_text(STAGE)
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines/stage.py").write_text(STAGE)
     return tmp_path
 
 
@@ -70,20 +76,52 @@ def spoil(project: Path, old: str, new: str) -> None:
 def dvc(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    environment |= {"PATH": path, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
+    if not (project / "somanet").exists():  # the check allows the code of its own checkout only
+        shutil.copytree(ROOT / "somanet", project / "somanet", ignore=shutil.ignore_patterns("__pycache__", "model"))
+    environment |= {"PATH": path, "PYTHONPATH": str(project), "DVC_NO_ANALYTICS": "1"}
     command = [sys.executable, "-m", "dvc", *arguments]
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_plain_names_pass(project: Path) -> None:
-    check_pipeline(project / "dvc.yaml")
+    check_pipeline(project / "dvc.yaml", code=project)
+
+
+def test_code_comes_from_the_checkout_that_runs(project: Path, tmp_path: Path) -> None:
+    """`.` or `..` of a folder outside the checkout names other code, also if that has files of the same names."""
+    with pytest.raises(
+        SomaNetError, match=r"params\.yaml: root is '\.', and stage data runs code from there"
+    ) as caught:
+        check_pipeline(project / "dvc.yaml")
+    assert str(caught.value).isprintable()
+    profile = project / "profiles/own"
+    profile.mkdir(parents=True)
+    (profile / "dvc.yaml").write_text(GRAPH)
+    for root, leads in (("../..", True), ("..", False), (".", False), ("../../..", False)):
+        (profile / "params.yaml").write_text(PLAIN.replace("root: .", f"root: {root}"))
+        if leads:
+            check_pipeline(profile / "dvc.yaml", code=project)
+        else:
+            with pytest.raises(SomaNetError, match="expected the folder of the running code"):
+                check_pipeline(profile / "dvc.yaml", code=project)
+
+
+def test_a_link_to_another_profile_s_folder_does_not_change_what_its_root_is(project: Path) -> None:
+    """DVC resolves `..` from the real folder, as does the check."""
+    elsewhere = project / "elsewhere/shared"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "dvc.yaml").write_text(GRAPH)
+    (elsewhere / "params.yaml").write_text(PLAIN.replace("root: .", "root: .."))
+    (project / "profile").symlink_to(elsewhere)
+    with pytest.raises(SomaNetError, match="expected the folder of the running code"):
+        check_pipeline(project / "profile/dvc.yaml", code=project)
 
 
 @pytest.mark.parametrize(("old", "new"), EVIL.values(), ids=EVIL)
 def test_what_is_not_plain_is_refused_with_one_line(project: Path, old: str, new: str) -> None:
     spoil(project, old, new)
     with pytest.raises(SomaNetError, match=r"params\.yaml: .* part of the command of stage") as caught:
-        check_pipeline(project / "dvc.yaml")
+        check_pipeline(project / "dvc.yaml", code=project)
     assert str(caught.value).isprintable()
 
 
@@ -99,7 +137,7 @@ def test_the_project_s_graph_is_guarded(tmp_path: Path, old: str, new: str) -> N
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(SomaNetError, match=r"touch pwned"):
-        check_pipeline(tmp_path / "dvc.yaml")
+        check_pipeline(tmp_path / "dvc.yaml", code=tmp_path)
 
 
 def test_every_stage_of_the_project_waits_for_the_check() -> None:
@@ -124,6 +162,7 @@ def test_every_stage_of_the_project_waits_for_the_check() -> None:
     assert makers[str(CHECKED)] == "names"
     assert [name for name in stages if not waits(name)] == []
     assert "${" not in str(stages["names"]["cmd"])
+    assert stages["names"]["always_changed"] is True  # else a forged dvc.lock would skip it
 
 
 def test_files_that_cannot_be_read_are_one_line(project: Path) -> None:
@@ -146,7 +185,8 @@ def starts(project: Path) -> dict[str, Callable[[], object]]:
 
 
 @pytest.mark.parametrize("command", ["study", "make repro TIMED=1, make base", "make repro"])
-def test_commands_that_start_dvc_check_before(project: Path, command: str) -> None:
+def test_commands_that_start_dvc_check_before(project: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dvc_guard, "CODE", project)
     spoil(project, *EVIL["a second command"])
     with pytest.raises(SomaNetError, match="a key of trained is 'x; touch pwned'"):
         starts(project)[command]()
@@ -196,3 +236,21 @@ def test_without_the_check_the_name_is_run(project: Path) -> None:
     spoil(project, *EVIL["a second command"])
     dvc(project, "repro", "train")
     assert (project / "pwned").exists()
+
+
+@pytest.mark.slow
+def test_a_forged_lock_does_not_skip_the_check(project: Path) -> None:
+    """The lock says that the check has run with the hostile parameters, and its output is there."""
+    assert dvc(project, "init", "--no-scm", "--quiet").returncode == 0
+    assert dvc(project, "repro").returncode == 0
+    spoil(project, *EVIL["a second command"])
+    assert dvc(project, "commit", "--force", "names").returncode == 0
+    lock = (project / "dvc.lock").read_text()
+    assert "x; touch pwned" in lock.partition("names:")[2]
+    done = dvc(project, "repro")
+    assert done.returncode != 0
+    assert "a key of trained is 'x; touch pwned'" in done.stderr + done.stdout
+    assert not (project / "pwned").exists()
+    (project / "params.yaml").write_text(PLAIN)
+    done = dvc(project, "repro")  # and nothing that follows runs again
+    assert [line for line in done.stdout.splitlines() if line.startswith("Running stage")] == ["Running stage 'names':"]

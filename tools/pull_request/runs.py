@@ -63,7 +63,7 @@ def run_pipeline(folder: Path, *, echo: Callable[[str], None], own_store: bool =
     Raises:
         SomaNetError: a parameter would become shell text.
     """
-    check_pipeline(folder / "dvc.yaml")
+    check_pipeline(folder / "dvc.yaml", code=folder)
     record = folder / RECORD
     make_folder(record.parent)
     record.unlink(missing_ok=True)

@@ -70,7 +70,7 @@ def _check_inside(tracks: pd.DataFrame, movie: dict[str, Any], source: Path) -> 
     if outside.any():
         row = tracks[outside].iloc[0]
         raise SomaNetError(
-            f"{source}: track {row['track_id']:.0f} is at frame {row['frame']:.0f}, ({row['y_px']:.0f}, "
-            f"{row['x_px']:.0f}) px, outside the movie of {movie['n_frames']} frames, {height} × {width} px. Are they "
+            f"{source}: track {row['track_id']:.12g} is at frame {row['frame']:.12g}, ({row['y_px']:.6g}, "
+            f"{row['x_px']:.6g}) px, outside the movie of {movie['n_frames']} frames, {height} × {width} px. Are they "
             "from another movie, or in another unit?"
         )

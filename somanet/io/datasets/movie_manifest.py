@@ -11,10 +11,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from somanet.core.errors import SomaNetError
-from somanet.core.hashing import sha256_tree
 from somanet.core.problems import FileProblem
 from somanet.core.schema import MOVIE_MANIFEST
-from somanet.io.movies import MOVIE_SUFFIXES, Movie, open_movie
+from somanet.io.movies import MOVIE_SUFFIXES, Movie, open_movie, sha256_movie
 
 
 def check_movies(path: Path | str, *, channel: int | str | None = None, progress: bool = False) -> pd.DataFrame:
@@ -61,7 +60,7 @@ def check_movie(path: Path | str, *, channel: int | str | None = None) -> dict[s
 def _check(path: Path, channel: int | str | None) -> tuple[dict[str, object], str]:
     row: dict[str, object] = {"name": path.stem, "path": path.name, "sha256": "", "dtype": ""}
     try:
-        row["sha256"] = sha256_tree(path)
+        row["sha256"] = sha256_movie(path)
         with open_movie(path, channel=channel) as movie:
             row |= {"n_frames": movie.n_frames, "dtype": movie.dtype.name}
             row |= {"height_px": movie.shape_YX[0], "width_px": movie.shape_YX[1]}

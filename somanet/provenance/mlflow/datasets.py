@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somanet.core.errors import SomaNetError
-from somanet.core.hashing import sha256_tree
+from somanet.io.movies import sha256_movie
 from somanet.provenance.dvc_records import dvc_digest
 from somanet.provenance.mlflow.collisions import insert_rows
 
@@ -57,7 +57,7 @@ class DatasetRef:
                 f"The data set {self.name!r} is neither at {self.path} nor known to DVC. "
                 "Is the path right? `dvc pull` or `dvc repro` restores the data."
             )
-        return sha256_tree(path)[:MAX_DIGEST], "sha256-36"
+        return sha256_movie(path)[:MAX_DIGEST], "sha256-36"
 
 
 def log_datasets(client: MlflowClient, run_id: str, datasets: Sequence[DatasetRef], root: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from somanet.core.hashing import sha256_tree
+from somanet.io.movies import sha256_movie
 from somanet.provenance.dvc_records import dvc_digest
 from somanet.provenance.mlflow import RunInput
 from somanet.provenance.trace.hashes import LARGEST_BYTES, Hashes
@@ -28,7 +28,7 @@ class DigestReader:
         """The SHA-256 of a file, and whether a data set is unchanged since a run used it."""
         match node:
             case FileNode(path=path) if path.exists():
-                return Record({"sha256": sha256_tree(path)})
+                return Record({"sha256": sha256_movie(path)})
             case FileNode():
                 return Record(missing=("the file is missing: `dvc pull` or `dvc checkout` restores it",))
             case DatasetNode(used=used):
@@ -51,7 +51,7 @@ class DigestReader:
             if kind == "dvc-md5":
                 return self.hashes.md5(place) or dvc_digest(place, self.root)
             if kind == "sha256-36" and (place.is_dir() or place.stat().st_size <= LARGEST_BYTES):
-                return sha256_tree(place)[:36]
+                return sha256_movie(place)[:36]
         except OSError:
             return None
         return None

@@ -10,7 +10,8 @@ from typing import Any
 
 import somanet
 from somanet.core.files import json_object
-from somanet.core.hashing import sha256_file, sha256_tree
+from somanet.core.hashing import sha256_file
+from somanet.io.movies import sha256_movie
 from somanet.provenance.code import collect
 from somanet.provenance.mlflow import names_a_run, run_id_from
 from somanet.provenance.trace.records import FileNode, NetworkNode, Node, Record, RunNode, shown
@@ -201,7 +202,7 @@ def _others(written: dict[str, Any], key: str = "sha256") -> list[NetworkNode]:
 
 
 def _change(path: Path, recorded: str, where: str) -> str | None:
-    now = sha256_tree(path) if path.exists() else "gone"
+    now = sha256_movie(path) if path.exists() else "gone"
     return None if now == recorded else f"{path.name} is now {now}, {where} has {recorded}"
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from somanet.core.files import write_json
 from somanet.core.guard import reading
-from somanet.core.hashing import sha256_tree
 from somanet.core.results import Kind, hashes_of, result_folder
 from somanet.core.schema import OBJECTS
 from somanet.io.images import write_labels
+from somanet.io.movies import sha256_movie
 from somanet.io.tables import write_table
 from somanet.segmentation.inference.input_files import Input
 from somanet.segmentation.inference.movie_labels import label_movie
@@ -87,7 +87,7 @@ def predict_files(
     with reading(*paths), result_folder(output, LABELS, writes=writes) as folder:
         if not any_modality:
             check_modality([ModalityInput(_named(item), item.images) for item in inputs], segmenter.intended_use)
-        sources = {path.name: sha256_tree(path) for path in paths}
+        sources = {path.name: sha256_movie(path) for path in paths}
         written, tables = [], [OBJECTS.frame([])]
         sampled = sample_indices(len(inputs))
         for number, item in enumerate(inputs):

@@ -50,7 +50,7 @@ def run_profile(root: Path, profile: Path, *, stage: str = "study") -> None:
     Raises:
         SomaNetError: a parameter would become shell text, or a stage failed or was stopped; finished stages are kept.
     """
-    check_pipeline(profile / "dvc.yaml")
+    check_pipeline(profile / "dvc.yaml", code=root)
     command, environment = dvc_command(root, "repro", f"{(profile / 'dvc.yaml').relative_to(root)}:{stage}")
     done = subprocess.run(command, cwd=root, env=environment, check=False)
     if done.returncode != 0:

@@ -62,7 +62,8 @@ class Localisation:
             outweighs the error.
         step_correlation: of successive steps of the slower half of stretches: -0.5 for error alone, 0 or more for
             motion.
-        rest_share, creep_share, run_share: of the observed time, by stretches of up to five steps, with 95 % intervals.
+        rest_share, creep_share, run_share: of the observed time, by stretches of up to five steps, with 95 % intervals;
+            internal to this fit: :mod:`somanet.migration.motion_modes` describes the motion.
         n_windows: stretches that all rests on.
         given: σ was given, not measured.
     """
@@ -93,7 +94,6 @@ class Localisation:
         def known(value: float) -> float | None:
             return value if math.isfinite(value) else None
 
-        shares = {"rest": self.rest_share, "creep": self.creep_share, "run": self.run_share}
         return {
             "sigma_um": _estimate(self.sigma_um, self.low_um, self.high_um, given=self.given).as_dict(),
             "given": self.given,
@@ -101,9 +101,6 @@ class Localisation:
             "from_covariance_um": known(self.from_covariance_um),
             "correlation_of_slow_steps": known(self.step_correlation),
             "cells_rest": self.rests,
-            "time_share_of_stretches": {
-                name: _estimate(*share, given=False).as_dict() for name, share in shares.items()
-            },
             "n_stretches": self.n_windows,
         }
 

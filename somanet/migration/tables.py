@@ -72,9 +72,9 @@ MODES = Schema(
             "",
             "posterior of rests and jumps against motion without rest; 0 for a cell that hardly rests by either model",
         ),
-        Column("rest_share", "float64", "", "share of its observed time at rest"),
-        Column("creep_share", "float64", "", "share of it creeping, between rest and run"),
-        Column("run_share", "float64", "", "share of it running, above 17 µm/h"),
+        Column("rest_share", "float64", "", "share of its steps at rest, below 3.5 µm/h from frame to frame"),
+        Column("creep_share", "float64", "", "share of them creeping, between rest and run"),
+        Column("run_share", "float64", "", "share of them running, above 17 µm/h"),
     ),
 )
 CELL_INTERNALS = Schema(

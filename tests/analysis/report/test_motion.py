@@ -24,7 +24,7 @@ def labels(html: str) -> list[str]:
 def test_walks_are_described_by_their_motion_and_saltations_are_marked() -> None:
     walks = measured("w" * 12)
     head = headline(walks)
-    assert labels(head)[:3] == ["At rest, share of time", "Creeping, share of time", "Running, share of time"]
+    assert labels(head)[:3] == [f"{state}, share of steps of 10 min" for state in ("At rest", "Creeping", "Running")]
     assert head.count("not supported") == sum(rests_on_saltations(item.name) for item in HEADLINES) == 6
     section = motion_section(walks)
     assert "not supported" in section

@@ -124,7 +124,9 @@ def _interval(values: Floats) -> Estimate:
     value, drawn = float(values[0]), values[1:]
     known = drawn[np.isfinite(drawn)]
     if not math.isfinite(value):
-        return not_estimated(math.nan, "no saltation is found at this interval, or all of them are joined")
+        return not_estimated(
+            math.nan, "no saltation is found at this interval, all of them are joined, or noise makes them"
+        )
     if not drawn.size:
         return not_estimated(value, "one cell only")
     if known.size < 0.95 * drawn.size:

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.migration.intervals import Estimate, not_estimated
-from somanet.migration.kinematics import Floats, Steps
+from somanet.migration.kinematics import Floats, Ints, Steps
 from somanet.migration.markov import Grid, Posterior, forward_backward
 from somanet.migration.noise import REST_UM_PER_H, RUN_UM_PER_H
 
@@ -38,6 +38,8 @@ LEAST_RUN = 0.02
 """A cell that runs for less of its time than this has not been seen to jump."""
 LEAST_PAUSE = 0.1
 """A cell that rests for less of its time than this, even by the saltatory model, keeps moving."""
+LEAST_RESTING = 0.5
+"""A cell without a saltation that rests for less of its time than this stays undecided."""
 LEAST_SIGMA_UM = 0.05
 ITERATIONS = 25
 RESAMPLES = 1000
@@ -270,7 +272,7 @@ def _share_estimate(values: Floats, unsure: float, *, known: bool) -> Estimate:
     value, low, high = (math.log(x / (1 - x)) for x in (found.value, found.low, found.high))
     hidden = unsure / (found.value * (1 - found.value))
     low, high = value - math.hypot(value - low, hidden), value + math.hypot(high - value, hidden)
-    return Estimate(found.value, *(1 / (1 + math.exp(-x)) for x in (low, high)))
+    return Estimate(found.value, 1 / (1 + math.exp(-low)), 1 / (1 + math.exp(-high)))
 
 
 def _estimate(values: Floats, *, known: bool) -> Estimate:
@@ -287,13 +289,21 @@ def _estimate(values: Floats, *, known: bool) -> Estimate:
 
 
 def modes_of(
-    steps: Steps, *, sigma_um: float, error_kept: float = 0.0, resamples: int = RESAMPLES, seed: int = 0
+    steps: Steps,
+    *,
+    sigma_um: float,
+    error_kept: float = 0.0,
+    jumping: Ints | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Modes | None:
     """States of steps, and modes of cells; None without steps.
 
     Args:
         steps: of one movie, with the drift removed, taken for equally long.
         sigma_um, error_kept: of :class:`somanet.migration.noise.Localisation`.
+        jumping: track ids of cells in which a saltation is found; no other is *saltatory*, as errors with outliers and
+            short hops look like rest and motion, too. Without it all may be.
         resamples, seed: of the bootstrap over cells.
     """
     if not (~steps.gap).any():
@@ -342,6 +352,9 @@ def modes_of(
     saltatory = np.where(running > 1 - LEAST_PAUSE, 0.0, saltatory)
     mode = np.where(saltatory >= SURE, SALTATORY, np.where(saltatory <= 1 - SURE, CONTINUOUS, UNDECIDED))
     mode = np.where((saltatory >= SURE) & (running < LEAST_RUN), RESTING, mode)
+    if jumping is not None:
+        unseen = (mode == SALTATORY) & ~np.isin(ids, jumping)
+        mode = np.where(unseen, np.where(part[:, 0] >= LEAST_RESTING, RESTING, UNDECIDED), mode)
     table = pd.DataFrame({"track_id": ids, "mode": mode, "saltatory_chance": saltatory})
     table = table.assign(**{f"{name}_share": part[:, k] for k, name in enumerate(STATES)})
     share, speed, persistence = _states(data, found, cell, resamples=resamples, seed=seed)

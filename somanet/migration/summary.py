@@ -37,6 +37,8 @@ FEWEST_EVENTS = 20
 FEWEST_DONORS = 3
 MOST_CUT = 0.5
 MOST_FALSE_MOTION = 0.03
+MOST_FALSE_SALTATIONS = 0.25
+"""Share of the saltations found that noise alone is expected to make."""
 LEAST_OF_NOISE = 0.25
 """Squared displacement over that of noise from which it is motion."""
 NOISE_ERROR = 0.05
@@ -78,6 +80,11 @@ SCALES: Mapping[str, Scale] = {
     "mean_turn_deg": "half turn",
 }
 """Range of each number that has one; R, the mean direction and the share of cells have intervals of their own."""
+NOT_OF_SALTATIONS = (
+    "average_speed_um_per_h", "rms_speed_1h_um_per_h", "straightness", "velocity_along_um_per_h",
+    "velocity_across_um_per_h", "mean_cosine", "resultant", "mean_direction_deg",
+)  # fmt: skip
+"""Numbers that mean something whether cells saltate or not; all others rest on saltations."""
 NEEDS_EVEN_FRAMES = (
     "frequency_corrected_per_h",
     "mean_length_corrected_um",
@@ -190,7 +197,16 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
 def unsupported(cells: pd.DataFrame) -> dict[str, str]:
     """Numbers that these cells' movies do not support, and why; :func:`pooled_numbers` leaves them undefined."""
     found = dict.fromkeys(NEEDS_QUIET_PAUSES, NOISY) if (cells["false_motion"] > MOST_FALSE_MOTION).any() else {}
+    n, false = int(cells["n_saltations"].sum()), float(cells["false_saltations"].sum())
+    if n and false > MOST_FALSE_SALTATIONS * n:
+        reason = f"noise alone makes about {false:.2g} saltations in cells that rest, and {n} are found"
+        found |= {name: reason for name in UNITS if rests_on_saltations(name)}
     return found | (dict.fromkeys(NEEDS_EVEN_FRAMES, UNEVEN) if (cells["even_frames"] == 0).any() else {})
+
+
+def rests_on_saltations(number: str) -> bool:
+    """Whether a number of :data:`UNITS` means something only if cells saltate."""
+    return number not in NOT_OF_SALTATIONS
 
 
 def long_enough(cells: pd.DataFrame) -> pd.DataFrame:

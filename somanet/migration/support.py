@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from somanet.migration.frame_dropping import NAMES, Thinned
 from somanet.migration.motion_modes import CONTINUOUS, UNDECIDED, Modes
-from somanet.migration.summary import Summary
+from somanet.migration.summary import FEWEST_EVENTS, Summary
 
 MOST_CONTINUOUS = 0.3
 """Share of the cells' time of those that keep moving, half of the undecided ones counted. Cells that creep fast but
@@ -19,18 +19,6 @@ MOST_DISAGREEMENT = 1.15
 """Corrected frequency by the rule over that by the model, or the other way round."""
 MOST_EXCHANGES = 0.02
 """Pairs of steps that look like two tracks that exchanged cells, over the number of saltations."""
-
-
-NOT_OF_SALTATIONS = (
-    "average_speed_um_per_h", "rms_speed_1h_um_per_h", "straightness", "velocity_along_um_per_h",
-    "velocity_across_um_per_h", "mean_cosine", "resultant", "mean_direction_deg",
-)  # fmt: skip
-"""Numbers of a summary that mean something whether cells saltate or not; all others rest on saltations."""
-
-
-def rests_on_saltations(number: str) -> bool:
-    """Whether a number of :data:`somanet.migration.summary.UNITS` means something only if cells saltate."""
-    return number not in NOT_OF_SALTATIONS
 
 
 @dataclass(frozen=True)
@@ -77,6 +65,10 @@ def support_of(
     values = [summary.numbers[NAMES[0]].value for summary in (rule, model)]
     disagreement = max(values) / min(values) if all(value > 0 for value in values) else math.nan
     reasons = []
+    if rule.n_events < FEWEST_EVENTS:
+        reasons.append(f"{rule.n_events} saltations are found, and it takes {FEWEST_EVENTS} to describe them")
+    elif rule.numbers[NAMES[0]].problem:
+        reasons.append(f"their frequency is not estimated: {rule.numbers[NAMES[0]].problem}")
     if share > MOST_CONTINUOUS and (change > math.log1p(LESSER_CHANGE) or disagreement > LESSER_DISAGREEMENT):
         reasons.append(
             f"cells that keep moving, or may, make up {100 * share:.0f} % of the observed time, and their changes "

@@ -129,3 +129,16 @@ def test_the_share_of_steps_at_rest_is_that_of_steps_below_the_speed_of_rest(
             held.append(modes.state_share[name].low <= true <= modes.state_share[name].high)
     assert abs(np.mean(error)) < 0.05
     assert np.sum(~np.array(held)) <= 3
+
+
+def test_outliers_of_resting_cells_are_not_saltations() -> None:
+    """Errors of Student's t with 3 degrees of freedom, sd 0.8 µm: by its steps alone a cell seems to jump."""
+    rng = np.random.default_rng(0)
+    error = 0.8 / math.sqrt(3) * rng.standard_t(3, (12, 61, 2))
+    steps = steps_of(pd.concat([track(e, track_id=i + 1, interval_h=STEP_H) for i, e in enumerate(error)]))
+    alone, checked = (modes_of(steps, sigma_um=0.6, jumping=jumping) for jumping in (None, np.array([], np.int64)))
+    assert alone is not None
+    assert checked is not None
+    assert (alone.cells["mode"] == "saltatory").any()
+    assert not (checked.cells["mode"] == "saltatory").any()
+    assert checked.mode_share["resting"] > 0.7

@@ -9,7 +9,7 @@ from somanet.migration.exchanges import n_exchanges
 from somanet.migration.kinematics import steps_of
 from somanet.migration.measures import measure_movie
 from tests.migration.test_motion_modes import movie
-from tests.migration.worlds import along_x, simulated
+from tests.migration.worlds import along_x, simulated, track
 
 
 def test_saltating_cells_support_saltations_and_walks_do_not() -> None:
@@ -46,3 +46,13 @@ def test_exchanges_are_a_reason() -> None:
     support = measure_movie(swapped, drift="none").support
     assert support.exchanges >= 3
     assert any("exchange" in reason for reason in support.reasons)
+
+
+def test_a_movie_without_enough_saltations_does_not_support_them() -> None:
+    """Cells that rest, errors with outliers: nothing jumps, whatever the models of motion say."""
+    rng = np.random.default_rng(4)
+    error = 0.8 / np.sqrt(3) * rng.standard_t(3, (6, 30, 2))
+    resting = pd.concat([track(one, track_id=i + 1, interval_h=1 / 6) for i, one in enumerate(error)])
+    support = measure_movie(resting, drift="none").support
+    assert not support.saltations
+    assert support.reasons[0] == "0 saltations are found, and it takes 20 to describe them"

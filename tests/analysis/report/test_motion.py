@@ -8,7 +8,7 @@ from somanet.analysis.report.definitions import HEADLINES
 from somanet.analysis.report.motion import motion_cards, motion_section
 from somanet.analysis.report.sections import headline
 from somanet.migration.measures import Measures, measure_movie
-from somanet.migration.support import rests_on_saltations
+from somanet.migration.summary import rests_on_saltations
 from tests.migration.test_motion_modes import movie
 from tests.migration.worlds import along_x
 

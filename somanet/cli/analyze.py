@@ -244,6 +244,11 @@ def _print_summary(measures: Measures, folder: Path) -> None:
     ):
         doubtful = not supported and rests_on_saltations(name)
         _print_number(words, numbers[name], unit, remark="  not supported" if doubtful else "")
+    noise = measures.migration.noise
+    if noise.bounded:
+        typer.echo(f"{'localisation error':>30}  {noise.estimate.problem}")
+    else:
+        _print_number("localisation error", noise.estimate, " µm", remark="  given" if noise.given else "")
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
     n_events = measures.summary.n_events
     typer.echo(f"cells observed long enough: {n_cells}, too briefly: {n_short}; saltations: {n_events}")

@@ -120,8 +120,13 @@ def measure_movie(
         _thinned(still, found, noise, detector, definition, seed)
         for found, detector in zip((rule, model), DETECTORS, strict=True)
     )
-    jumping = rule.saltations.events["track_id"].to_numpy(np.int64)
-    modes = modes_of(steps, sigma_um=noise.sigma_um, error_kept=noise.error_kept, jumping=jumping)
+    modes = modes_of(
+        steps,
+        sigma_um=noise.sigma_um,
+        error_kept=noise.error_kept,
+        least_sigma_um=noise.low_um if noise.bounded else None,
+        jumping=rule.saltations.events["track_id"].to_numpy(np.int64),
+    )
     support = support_of(modes, thinned, summary, model_summary, n_exchanges(steps))
     curves = cell_msd_of(still)
     cells = np.arange(len(curves.n_pairs))

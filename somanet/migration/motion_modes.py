@@ -80,9 +80,9 @@ def _chain(spread: list[float], lowest: list[float], highest: list[float]) -> Ch
     return Chain(start, np.full(k, 0.5), low, high, change, np.full(k, 1 / k))
 
 
-def _start_states() -> Chain:
+def _start_states(*, slowest_creep: float = REST_UM_PER_H) -> Chain:
     low = REST_UM_PER_H
-    return _chain([0.5 * low, 6.0, 40.0], [0.0, low, RUN_UM_PER_H], [low, RUN_UM_PER_H, math.inf])
+    return _chain([0.5 * low, 6.0, 40.0], [0.0, slowest_creep, RUN_UM_PER_H], [low, RUN_UM_PER_H, math.inf])
 
 
 def _start_saltatory() -> Chain:
@@ -275,6 +275,24 @@ def _share_estimate(values: Floats, unsure: float, *, known: bool) -> Estimate:
     return Estimate(found.value, 1 / (1 + math.exp(-low)), 1 / (1 + math.exp(-high)))
 
 
+_Described = tuple[dict[str, Estimate], dict[str, Estimate], Estimate]
+
+
+def _either(used: _Described, other: _Described) -> _Described:
+    """The first description, with intervals that hold those of both."""
+    shares, speeds = (
+        {name: _hull(one, b[name]) for name, one in a.items()} for a, b in zip(used[:2], other[:2], strict=True)
+    )
+    return shares, speeds, _hull(used[2], other[2])
+
+
+def _hull(used: Estimate, other: Estimate) -> Estimate:
+    if used.problem:
+        return used
+    ends = (used.low, used.high, other.value, other.low, other.high)
+    return Estimate(used.value, float(np.nanmin(ends)), float(np.nanmax(ends)))
+
+
 def _estimate(values: Floats, *, known: bool) -> Estimate:
     """The first value with the percentiles of the others; none where a twentieth of them is undefined."""
     drawn = values[1:][np.isfinite(values[1:])]
@@ -294,6 +312,7 @@ def modes_of(
     sigma_um: float,
     error_kept: float = 0.0,
     jumping: Ints | None = None,
+    least_sigma_um: float | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Modes | None:
@@ -304,6 +323,8 @@ def modes_of(
         sigma_um, error_kept: of :class:`somanet.migration.noise.Localisation`.
         jumping: track ids of cells in which a saltation is found; no other is *saltatory*, as errors with outliers and
             short hops look like rest and motion, too. Without it all may be.
+        least_sigma_um: the least it may be where ``sigma_um`` is only a bound: the intervals of states then hold those
+            with either, since small steps are rest or error.
         resamples, seed: of the bootstrap over cells.
     """
     if not (~steps.gap).any():
@@ -316,7 +337,7 @@ def modes_of(
     ids, cell = np.unique(stretch_cell, return_inverse=True)
     n_steps = np.bincount(cell, weights=grid.seen.sum(axis=1))
 
-    _, found = _fitted(data, _start_states(), ones)
+    chain, found = _fitted(data, _start_states(), ones)
     states = found.states[grid.row, grid.column]
     shares = np.stack([np.bincount(cell[grid.row], weights=states[:, k], minlength=len(ids)) for k in range(3)], axis=1)
     step_state = np.full(len(steps), "", dtype=object)
@@ -357,7 +378,15 @@ def modes_of(
         mode = np.where(unseen, np.where(part[:, 0] >= LEAST_RESTING, RESTING, UNDECIDED), mode)
     table = pd.DataFrame({"track_id": ids, "mode": mode, "saltatory_chance": saltatory})
     table = table.assign(**{f"{name}_share": part[:, k] for k, name in enumerate(STATES)})
-    share, speed, persistence = _states(data, found, cell, resamples=resamples, seed=seed)
+    described = _states(data, found, cell, resamples=resamples, seed=seed)
+    if chain.spread[1] < FASTEST_CREEP:  # creep this slow may be rest
+        _, other = _fitted(data, _start_states(slowest_creep=FASTEST_CREEP), ones)
+        described = _either(described, _states(data, other, cell, resamples=resamples, seed=seed))
+    if least_sigma_um is not None:
+        least = _Data.of(steps, sigma_um=least_sigma_um, error_kept=error_kept)
+        _, other = _fitted(least, _start_states(), ones)
+        described = _either(described, _states(least, other, cell, resamples=resamples, seed=seed))
+    share, speed, persistence = described
     return Modes(
         cells=table,
         step_state=step_state,

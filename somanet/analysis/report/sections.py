@@ -123,7 +123,6 @@ def settings_note(measures: Measures) -> str:
     noise, threshold = migration.noise, migration.threshold_um_per_h
     if not math.isfinite(threshold):
         return ""
-    how = "given" if noise.given else "measured"
     by = {"setting": "as set", "slow steps": "by the movie's slow steps"}.get(
         migration.threshold_by, f"the {migration.threshold_by}, which decides here"
     )
@@ -132,8 +131,8 @@ def settings_note(measures: Measures) -> str:
     drift = f" Drift of up to {in_words(removed.farthest_um)} µm, measured from the {measured}, was removed."
     drift = drift if measured else " No drift was removed."
     return escape(
-        f"Localisation error σ = {in_words(noise.sigma_um)} µm, {how}; steps above {in_words(threshold)} µm/h ({by}) "
-        f"are mobile; a saltation is at least {in_words(migration.saltations.min_length_um)} µm long.{drift}"
+        f"{noise.in_words[:1].upper()}{noise.in_words[1:]}; steps above {in_words(threshold)} µm/h ({by}) are mobile; "
+        f"a saltation is at least {in_words(migration.saltations.min_length_um)} µm long.{drift}"
     )
 
 

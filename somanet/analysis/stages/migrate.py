@@ -26,14 +26,7 @@ def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) 
     """Measure `tracks.csv`: `saltations.csv`, `pauses.csv`, `migration.csv` with its internals, and `summary.json`."""
     metadata = read_metadata(tracks_folder / names.MOVIE)
     tracks = read_tracks_of(tracks_folder)
-    measures = measure_movie(
-        tracks,
-        axis_deg=settings.axis_deg,
-        drift=settings.drift,
-        stage=read_drift_of(tracks_folder),
-        sigma_um=settings.sigma_um,
-        definition=settings.definition(),
-    )
+    measures = measure_movie(tracks, stage=read_drift_of(tracks_folder), **settings.arguments())
     found = measures.migration
     write_table(make_folder(folder) / names.SALTATIONS, found.saltations.events, SALTATION_EVENTS)
     write_table(folder / names.PAUSES, found.saltations.pauses, PAUSES)
@@ -65,14 +58,13 @@ def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:
         "model": _marked(measures.model_summary, measures.support),
         "drift_removed_from": found.drift.source,
         "drift_removed_um": found.drift.farthest_um,
-        "localisation_noise_um": found.noise.sigma_um,
+        "localisation_noise_um": found.noise.estimate.value,
         "localisation": found.noise.as_dict(),
         "definition": asdict(measures.definition),
         "mobile_threshold_um_per_h": found.threshold_um_per_h,
         "mobile_threshold_set_by": found.threshold_by,
         "least_saltation_um": found.saltations.min_length_um,
         "axis_deg": measures.axis_deg,
-        "rayleigh_p_of_cells": measures.direction.rayleigh_p,
         "persistent_walk": {name: estimate.as_dict() for name, estimate in measures.walk_intervals.items()} or None,
         "direction_autocorrelation": _curve(measures.autocorrelation, measures.autocorrelation_intervals),
         "mean_squared_displacement_um2": _curve(measures.msd, measures.msd_intervals),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from somanet.migration.frame_dropping import NAMES, Thinned
+from somanet.migration.intervals import not_estimated
 from somanet.migration.motion_modes import CONTINUOUS, UNDECIDED, Modes
 from somanet.migration.summary import FEWEST_EVENTS, Summary
 
@@ -19,6 +20,10 @@ MOST_DISAGREEMENT = 1.15
 """Corrected frequency by the rule over that by the model, or the other way round."""
 MOST_EXCHANGES = 0.02
 """Pairs of steps that look like two tracks that exchanged cells, over the number of saltations."""
+
+
+NEEDS_STEADY = ("mobile_speed_corrected_um_per_h", "mean_pause_corrected_h", "pause_fraction_corrected")
+"""Numbers whose correction takes short pauses for as common as frequency and length do, with nothing to show it."""
 
 
 @dataclass(frozen=True)
@@ -92,3 +97,12 @@ def _change(half: Thinned) -> float:
     """The larger change of frequency and length, as a log ratio; NaN if neither is known."""
     logs = [math.log1p(half.changes[name].value) for name in NAMES if half.changes[name].value > -1]
     return max((abs(value) for value in logs if math.isfinite(value)), default=math.nan)
+
+
+def without_unsteady(summary: Summary, thinned: tuple[Thinned, ...]) -> Summary:
+    """The summary; where frequency or length follow the frame interval, what rests on them is not estimated."""
+    if len(thinned) < 2 or not _change(thinned[1]) > math.log1p(MOST_CHANGE):
+        return summary
+    reason = "the corrected frequency or length changes by more than a quarter with every second frame left out"
+    unsteady = {name: not_estimated(math.nan, reason) for name in NEEDS_STEADY if not summary.numbers[name].problem}
+    return replace(summary, numbers={**summary.numbers, **unsteady})

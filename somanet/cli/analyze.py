@@ -225,12 +225,13 @@ def _print_summary(measures: Measures, folder: Path) -> None:
     """Print the main numbers, the notes and warnings, and where to look next."""
     from somanet.analysis.names import MANIFEST
     from somanet.analysis.stages.files import read_metadata
-    from somanet.migration.support import rests_on_saltations
+    from somanet.migration.summary import rests_on_saltations
 
     numbers = measures.summary.numbers
     supported, modes = measures.support.saltations, measures.modes
     if not supported and modes is not None:
-        for state, words in (("rest", "time at rest"), ("creep", "time creeping"), ("run", "time running")):
+        for state, words in (("rest", "at rest"), ("creep", "creeping"), ("run", "running")):
+            words = f"steps of {60 * modes.interval_h:.3g} min {words}"
             _print_number(words, modes.state_share[state], " %", factor=100.0)
         _print_number("speed while running", modes.state_speed_um_per_h["run"], " µm/h")
         _print_number("velocity kept for", modes.run_persistence_h, " h")

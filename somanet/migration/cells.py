@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -13,8 +14,9 @@ from somanet.core.errors import SomaNetError
 from somanet.core.schema import check_tracks
 from somanet.migration.direction import axis_columns, headings, straightness, turn_sums
 from somanet.migration.drift import Drift, DriftSource, drift_of
+from somanet.migration.false_saltations import false_saltations_per_h
 from somanet.migration.hmm import MotionModel, fit_motion_model, mobile_steps_by_model
-from somanet.migration.kinematics import Steps, over, per_cell, slow_steps, steps_of
+from somanet.migration.kinematics import Bools, Steps, over, per_cell, slow_steps, steps_of
 from somanet.migration.noise import Localisation, localisation_of
 from somanet.migration.saltation import (
     USUAL,
@@ -95,7 +97,8 @@ def migration_of(
     noise = noise or noise_of(steps, sigma_um=sigma_um)
     slow = slow_steps(steps)
     warnings = [*removed.warnings, *slow.warnings, *noise.warnings, *steps.warnings]
-    mobile = np.zeros(len(steps), bool)
+    least_um = least_length(noise.sigma_um, definition=definition)
+    mobile, false_per_h = np.zeros(len(steps), bool), 0.0
     threshold, decided_by = math.nan, ""
     resolution = Resolution(noise.step_sigma_um)
     if (~steps.gap).any():
@@ -105,21 +108,29 @@ def migration_of(
         resolution = Resolution(noise.step_sigma_um, *(threshold * steps.interval_h,) * 3)
         if detector == "model":
             model = fit_motion_model(steps, sigma_um=max(scale, LEAST_MODEL_NOISE_UM))
-            mobile = mobile_steps_by_model(steps, model)
             resolution = Resolution.of_model(model, interval_h=steps.interval_h)
             warnings += model.warnings
+            found_by = partial(mobile_steps_by_model, model=model)
         else:
-            mobile = mobile_steps(steps, scale_um=scale, definition=definition)
+            found_by = partial(mobile_steps, scale_um=scale, definition=definition)
             if decided_by == "upper bound":
                 warnings.append(
                     f"Slow steps, of the length that errors of {scale:.2g} µm would have, exceed the threshold of "
                     f"{threshold:g} µm/h at this frame interval: short saltations may be error or slow motion. The "
                     "threshold is a bound, not measured (migrate.fastest_threshold_um_per_h)."
                 )
-    if definition.min_pause_h > 0:
-        mobile = joined(steps, mobile, min_pause_h=definition.min_pause_h)
-    found = saltations_of(steps, mobile, min_length_um=least_length(noise.sigma_um, definition=definition))
-    cells = cell_table(still, steps, found, resolution, definition=definition, axis_deg=axis_deg)
+
+        def detect(those: Steps) -> Bools:
+            return joined(those, found_by(those), min_pause_h=definition.min_pause_h)
+
+        mobile = detect(steps)
+        false_per_h = false_saltations_per_h(
+            steps, detect, sigma_um=noise.sigma_um, error_kept=noise.error_kept, min_length_um=least_um
+        )
+    found = saltations_of(steps, mobile, min_length_um=least_um)
+    cells = cell_table(
+        still, steps, found, resolution, false_per_h=false_per_h, definition=definition, axis_deg=axis_deg
+    )
     return Migration(cells, found, steps, removed, noise, threshold, decided_by, tuple(warnings))
 
 
@@ -186,6 +197,7 @@ def cell_table(
     saltations: Saltations,
     resolution: Resolution,
     *,
+    false_per_h: float = 0.0,
     definition: Definition = USUAL,
     axis_deg: float = 0.0,
 ) -> pd.DataFrame:
@@ -251,6 +263,7 @@ def cell_table(
             "n_pauses": n_pauses,
             "mean_pause_h": over(per_cell(pauses["duration_h"], pauses["track_id"], cells), n_pauses),
             "pause_fraction": 1 - over(mobile, observed),
+            "false_saltations": false_per_h * observed,
         },
         index=cells,
     )

@@ -124,8 +124,6 @@ class Direction:
         resultant: length R of the mean vector, 0 (every way) to 1 (all one way). Random directions give about
             0.89/√n, so compare R only at like n.
         along_axis: mean cosine of the angle to the axis: 1 along it, -1 against it, 0 across or at random.
-        rayleigh_p: probability of such an R if directions were random; blind to two opposite directions. It takes
-            directions for independent: give one per cell, as the saltations of one cell are not.
     """
 
     n: int
@@ -133,11 +131,10 @@ class Direction:
     mean_deg: float
     resultant: float
     along_axis: float
-    rayleigh_p: float
 
 
 def direction_of(angles_deg: Floats, *, axis_deg: float = 0.0) -> Direction:
-    """Circular mean, resultant length and Rayleigh test of directions; NaNs are left out.
+    """Circular mean and resultant length of directions; NaNs are left out.
 
     Args:
         angles_deg: 0 = +x, 90 = +y (down).
@@ -146,17 +143,10 @@ def direction_of(angles_deg: Floats, *, axis_deg: float = 0.0) -> Direction:
     angles = relative_to(angles_deg, axis_deg=axis_deg)
     angles = angles[~np.isnan(angles)]
     if not angles.size:
-        return Direction(0, axis_deg, math.nan, math.nan, math.nan, math.nan)
+        return Direction(0, axis_deg, math.nan, math.nan, math.nan)
     mean = complex(np.exp(1j * np.radians(angles)).mean())
     length = min(abs(mean), 1.0)
-    p = rayleigh_p(length, n=angles.size)
-    return Direction(angles.size, axis_deg, math.degrees(math.atan2(mean.imag, mean.real)), length, mean.real, p)
-
-
-def rayleigh_p(resultant: float, *, n: int) -> float:
-    """P of the Rayleigh test of uniformity (Zar 2010, equation 27.4): good to 0.01 from about 5 directions on."""
-    summed = n * resultant
-    return min(1.0, math.exp(math.sqrt(max(0.0, 1 + 4 * n + 4 * (n**2 - summed**2))) - (1 + 2 * n)))
+    return Direction(angles.size, axis_deg, math.degrees(math.atan2(mean.imag, mean.real)), length, mean.real)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Thinned:
         interval_h: between them.
         numbers: of :data:`NAMES`, mean of the phases, with 95 % intervals over cells.
         changes: of the same names, relative to the whole movie: 0.1 is a tenth more; intervals are paired, of the same
-            cells.
+            cells; empty for the whole movie.
     """
 
     factor: int
@@ -50,8 +50,7 @@ class Thinned:
             "factor": self.factor,
             "frame_interval_min": 60 * self.interval_h,
             "numbers": {name: one.as_dict() for name, one in self.numbers.items()},
-            "relative_changes": {name: one.as_dict() for name, one in self.changes.items()},
-        }
+        } | ({"relative_changes": {name: one.as_dict() for name, one in self.changes.items()}} if self.changes else {})
 
 
 def every_nth(tracks: pd.DataFrame, factor: int, phase: int) -> pd.DataFrame:
@@ -109,7 +108,7 @@ def frame_dropping(
 def _thinned(factor: int, interval_h: float, numbers: dict[str, Floats], whole: dict[str, Floats]) -> Thinned:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = {name: np.log(numbers[name] / whole[name]) for name in NAMES}
-    changes = {name: _through(math.expm1, _interval(ratio[name])) for name in NAMES}
+    changes = {name: _through(math.expm1, _interval(ratio[name])) for name in NAMES} if factor > 1 else {}
     with np.errstate(divide="ignore", invalid="ignore"):
         levels = {name: _through(math.exp, _interval(np.log(numbers[name]))) for name in NAMES}
     return Thinned(factor, interval_h, levels, changes)
@@ -124,7 +123,9 @@ def _interval(values: Floats) -> Estimate:
     value, drawn = float(values[0]), values[1:]
     known = drawn[np.isfinite(drawn)]
     if not math.isfinite(value):
-        return not_estimated(math.nan, "no saltation is found at this interval, or all of them are joined")
+        return not_estimated(
+            math.nan, "no saltation is found at this interval, all of them are joined, or noise makes them"
+        )
     if not drawn.size:
         return not_estimated(value, "one cell only")
     if known.size < 0.95 * drawn.size:

@@ -23,10 +23,12 @@ Scale = Literal["positive", "share", "half turn", "cosine", "signed"]
 CONFIDENCE = 0.975
 MOST_UNDEFINED = 0.05
 """Share of resamples in which a number may be undefined: more, and the interval would be that of the lucky ones."""
-WIDEST_FACTOR = 30.0
-"""A positive number whose interval spans more than this factor is not estimated."""
+WIDEST_FACTOR = 6.0
+"""A positive number whose interval spans more than this factor is not estimated. Groups that are told apart
+differ by up to a factor of two; what is known to a factor of 2.5 to either side does not show of which a movie is."""
 WIDEST_SHARE = 0.9
-"""A share whose interval spans more than this part of its range is not estimated."""
+"""A share whose interval spans more than this part of its range is not estimated. A stricter limit would leave those
+intervals that happen to be narrow: of R of ten cells, where directions may be random, they hold too rarely."""
 NOISE_ONLY = 1e-9
 """Relative spread below which resamples are equal but for rounding."""
 
@@ -113,7 +115,12 @@ class Resampling:
         with np.errstate(divide="ignore", invalid="ignore"):
             place, drawn = float(forward(np.float64(value))), forward(np.asarray(resampled, np.float64))
         if not math.isfinite(place):
-            return not_estimated(value, AT_BOUND[scale].format(value=value))
+            lowest, highest = RANGES[scale]
+            if lowest <= value <= highest:
+                return not_estimated(value, AT_BOUND[scale].format(value=value))
+            return not_estimated(
+                math.nan, f"it would be {value:.3g}, out of its range: the movie does not fit its model"
+            )
         defined = drawn[np.isfinite(drawn)]
         if defined.size < (1 - MOST_UNDEFINED) * drawn.size:
             return not_estimated(value, f"it rests on so few {self.level}s that it is undefined in many resamples")
@@ -122,7 +129,7 @@ class Resampling:
             return not_estimated(value, f"the {self.level}s do not differ, which says nothing about further ones")
         half = math.hypot(self.reach * error, model_error)
         low, high = float(backward(np.float64(place - half))), float(backward(np.float64(place + half)))
-        wide = _too_wide(low, high, scale)
+        wide = too_wide(low, high, scale)
         return not_estimated(value, wide) if wide else Estimate(value, low, high)
 
     def share_of_cells(self, value: float, resampled: Floats) -> Estimate:
@@ -134,7 +141,7 @@ class Resampling:
             return self.interval(value, resampled, scale="share")
         found = stats.binomtest(round(value * self.n_units), self.n_units).proportion_ci(method="exact")
         low, high = float(found.low), float(found.high)
-        wide = _too_wide(low, high, "share")
+        wide = too_wide(low, high, "share")
         return not_estimated(value, wide) if wide else Estimate(value, low, high)
 
     def resultant(self, value: float, mean_vectors: Complexes) -> Estimate:
@@ -148,19 +155,10 @@ class Resampling:
             value: R of all cells.
             mean_vectors: (B,) mean of exp(i·angle) of the sets.
         """
-        few = self._too_few()
-        if few:
-            return not_estimated(value, few)
-        if not math.isfinite(value):
-            return not_estimated(value, "no cell moves further than noise")
-        defined = mean_vectors[np.isfinite(mean_vectors)]
-        if defined.size < (1 - MOST_UNDEFINED) * mean_vectors.size:
-            return not_estimated(value, f"it rests on so few {self.level}s that it is undefined in many resamples")
-        along, _ = self._spread(defined)
-        if value >= 1 or along <= NOISE_ONLY:
-            return not_estimated(value, f"the directions of the {self.level}s do not differ")
-        error = along / (1 - value**2)
-        seen = (math.atanh(value) / error) ** 2
+        problem = self._no_vector(value, mean_vectors)
+        if problem:
+            return not_estimated(value, problem)
+        error, seen = self._seen(value, mean_vectors)
         freedom = self.n_units - 1
 
         def true_length(chance: float) -> float:
@@ -177,8 +175,21 @@ class Resampling:
             return float(optimize.brentq(excess, 0.0, top))
 
         low, high = (math.tanh(true_length(chance) * error) for chance in (CONFIDENCE, 1 - CONFIDENCE))
-        wide = _too_wide(low, high, "share")
+        wide = too_wide(low, high, "share")
         return not_estimated(value, wide) if wide else Estimate(value, low, high)
+
+    def random_p(self, value: float, mean_vectors: Complexes) -> float:
+        """P of random directions, twice the chance of an R as large: below 0.05 where its interval is above 0.
+
+        One test with :meth:`resultant`, of the same units, so that the two never disagree; NaN where R has no error.
+
+        Args:
+            value, mean_vectors: as there.
+        """
+        if self._no_vector(value, mean_vectors):
+            return math.nan
+        _, seen = self._seen(value, mean_vectors)
+        return min(1.0, 2 * float(stats.f.sf(seen / 2, 2, self.n_units - 1)))
 
     def direction(self, value: float, mean_vectors: Complexes, resultant: Estimate) -> Estimate:
         """Interval of a mean direction in degrees; ends may lie beyond ±180.
@@ -203,6 +214,24 @@ class Resampling:
         half = math.degrees(math.asin(sine))
         return Estimate(value, value - half, value + half)
 
+    def _no_vector(self, value: float, mean_vectors: Complexes) -> str:
+        """Why a mean vector has no error, or empty."""
+        if few := self._too_few():
+            return few
+        if not math.isfinite(value):
+            return "no cell moves further than noise"
+        defined = mean_vectors[np.isfinite(mean_vectors)]
+        if defined.size < (1 - MOST_UNDEFINED) * mean_vectors.size:
+            return f"it rests on so few {self.level}s that it is undefined in many resamples"
+        if value >= 1 or self._spread(defined)[0] <= NOISE_ONLY:
+            return f"the directions of the {self.level}s do not differ"
+        return ""
+
+    def _seen(self, value: float, mean_vectors: Complexes) -> tuple[float, float]:
+        """Standard error of Fisher's z of R, and z² in units of it."""
+        error = self._spread(mean_vectors[np.isfinite(mean_vectors)])[0] / (1 - value**2)
+        return error, (math.atanh(value) / error) ** 2
+
     def _spread(self, mean_vectors: Complexes) -> tuple[float, float]:
         """Standard errors of a mean vector along and across itself, for n - 1 degrees of freedom."""
         mean = mean_vectors.mean()
@@ -216,7 +245,8 @@ class Resampling:
         return "there is one cell only" if self.n_units else "no cell is observed long enough"
 
 
-def _too_wide(low: float, high: float, scale: Scale) -> str:
+def too_wide(low: float, high: float, scale: Scale) -> str:
+    """Why an interval is of no use, or empty."""
     if scale == "positive" and (not math.isfinite(high) or high > WIDEST_FACTOR * low):
         return f"its interval would span a factor of more than {WIDEST_FACTOR:g}"
     span = {"share": 1.0, "half turn": 180.0, "cosine": 2.0}.get(scale, math.inf)
@@ -225,6 +255,13 @@ def _too_wide(low: float, high: float, scale: Scale) -> str:
     return ""
 
 
+RANGES: Mapping[str, tuple[float, float]] = {
+    "positive": (0.0, math.inf),
+    "share": (0.0, 1.0),
+    "half turn": (0.0, 180.0),
+    "cosine": (-1.0, 1.0),
+    "signed": (-math.inf, math.inf),
+}
 Transform = Callable[[Any], Any]
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.migration.intervals import Estimate, not_estimated
-from somanet.migration.kinematics import Floats, Steps
+from somanet.migration.kinematics import Floats, Ints, Steps
 from somanet.migration.markov import Grid, Posterior, forward_backward
 from somanet.migration.noise import REST_UM_PER_H, RUN_UM_PER_H
 
@@ -38,6 +38,8 @@ LEAST_RUN = 0.02
 """A cell that runs for less of its time than this has not been seen to jump."""
 LEAST_PAUSE = 0.1
 """A cell that rests for less of its time than this, even by the saltatory model, keeps moving."""
+LEAST_RESTING = 0.5
+"""A cell without a saltation that rests for less of its time than this stays undecided."""
 LEAST_SIGMA_UM = 0.05
 ITERATIONS = 25
 RESAMPLES = 1000
@@ -78,9 +80,9 @@ def _chain(spread: list[float], lowest: list[float], highest: list[float]) -> Ch
     return Chain(start, np.full(k, 0.5), low, high, change, np.full(k, 1 / k))
 
 
-def _start_states() -> Chain:
+def _start_states(*, slowest_creep: float = REST_UM_PER_H) -> Chain:
     low = REST_UM_PER_H
-    return _chain([0.5 * low, 6.0, 40.0], [0.0, low, RUN_UM_PER_H], [low, RUN_UM_PER_H, math.inf])
+    return _chain([0.5 * low, 6.0, 40.0], [0.0, slowest_creep, RUN_UM_PER_H], [low, RUN_UM_PER_H, math.inf])
 
 
 def _start_saltatory() -> Chain:
@@ -181,7 +183,11 @@ class Modes:
     Attributes:
         cells: one row per cell: :data:`somanet.migration.tables.MODES`.
         step_state: (N,) most probable state of each step, of :data:`STATES`; empty across gaps.
-        state_share: share of the observed time in each state, with 95 % intervals over cells, as below.
+        interval_h: length of a step, the time scale of all states.
+        state_share: share of the steps in each state, with 95 % intervals over cells, as below. A step is at rest if
+            its true displacement is below 3.5 µm/h over its duration; one with the end of a jump in it is not. So there
+            is less rest at longer intervals, and less than ``pause_fraction_corrected`` of
+            :mod:`somanet.migration.summary` has, which is of time.
         state_speed_um_per_h: root mean square speed in each, the error taken off.
         run_persistence_h: time over which a run keeps its velocity; NaN if from step to step it keeps none or all.
         bic: Bayesian information criterion of ``saltatory``, ``continuous``, ``walk``, ``mixture``: the lower, the
@@ -192,6 +198,7 @@ class Modes:
 
     cells: pd.DataFrame
     step_state: np.ndarray
+    interval_h: float
     state_share: dict[str, Estimate]
     state_speed_um_per_h: dict[str, Estimate]
     run_persistence_h: Estimate
@@ -202,7 +209,8 @@ class Modes:
     def as_dict(self) -> dict[str, Any]:
         """For JSON: shares, speeds and persistence with their intervals, and the models compared."""
         return {
-            "time_share": {name: one.as_dict() for name, one in self.state_share.items()},
+            "step_min": 60 * self.interval_h,
+            "share_of_steps": {name: one.as_dict() for name, one in self.state_share.items()},
             "speed_um_per_h": {name: one.as_dict() for name, one in self.state_speed_um_per_h.items()},
             "run_persistence_h": self.run_persistence_h.as_dict(),
             "mode_share_of_time": dict(self.mode_share),
@@ -215,18 +223,20 @@ class Modes:
 def _states(
     data: _Data, found: Posterior, cell: np.ndarray, *, resamples: int, seed: int
 ) -> tuple[dict[str, Estimate], dict[str, Estimate], Estimate]:
-    """Share of time and speed of each state, and the persistence of runs: ratios of sums over cells."""
+    """Share of steps and speed of each state, and the persistence of runs: ratios of sums over cells."""
     seen = data.grid.seen
     states = found.states * seen[:, :, None]
     squared = (data.moved**2).sum(axis=2)[:, :, None] / 2
     product = (data.moved[:, 1:] * data.moved[:, :-1]).sum(axis=2) / 2
     both = found.pairs[:, :, -1, -1]
+    unsure = states * (1 - found.states)
     parts = np.concatenate(
         [
             states.sum(axis=1),
             (states * squared).sum(axis=1),
             both.sum(axis=1)[:, None],
             (both * product).sum(axis=1)[:, None],
+            unsure.sum(axis=1),
         ],
         axis=1,
     )
@@ -243,11 +253,26 @@ def _states(
         persistence = np.where((kept > 0) & (kept < 1), -data.interval_h / np.log(kept), math.nan)
     known = n_cells > 1
     share = time / time.sum(axis=1, keepdims=True)
+    unsure_share = sums[0, 8:] / sums[0, :3].sum()
     return (
-        {name: _estimate(share[:, k], known=known) for k, name in enumerate(STATES)},
+        {name: _share_estimate(share[:, k], float(unsure_share[k]), known=known) for k, name in enumerate(STATES)},
         {name: _estimate(speed[:, k], known=known) for k, name in enumerate(STATES)},
         _estimate(persistence, known=known),
     )
+
+
+def _share_estimate(values: Floats, unsure: float, *, known: bool) -> Estimate:
+    """The first share, its interval widened on log odds by the share of steps that may as well be of another state.
+
+    What errors hide is the same in every cell, so resampling does not show it.
+    """
+    found = _estimate(values, known=known)
+    if found.problem or not 0 < found.value < 1 or not 0 < found.low <= found.high < 1:
+        return found
+    value, low, high = (math.log(x / (1 - x)) for x in (found.value, found.low, found.high))
+    hidden = unsure / (found.value * (1 - found.value))
+    low, high = value - math.hypot(value - low, hidden), value + math.hypot(high - value, hidden)
+    return Estimate(found.value, 1 / (1 + math.exp(-low)), 1 / (1 + math.exp(-high)))
 
 
 _Described = tuple[dict[str, Estimate], dict[str, Estimate], Estimate]
@@ -272,7 +297,7 @@ def _estimate(values: Floats, *, known: bool) -> Estimate:
     """The first value with the percentiles of the others; none where a twentieth of them is undefined."""
     drawn = values[1:][np.isfinite(values[1:])]
     if not math.isfinite(values[0]):
-        return not_estimated(math.nan, "hardly any time is spent in this state")
+        return not_estimated(math.nan, "hardly any step is in this state")
     if not known:
         return not_estimated(float(values[0]), "one cell only")
     if drawn.size < 0.95 * (len(values) - 1) or not drawn.size:
@@ -286,6 +311,7 @@ def modes_of(
     *,
     sigma_um: float,
     error_kept: float = 0.0,
+    jumping: Ints | None = None,
     least_sigma_um: float | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -295,6 +321,8 @@ def modes_of(
     Args:
         steps: of one movie, with the drift removed, taken for equally long.
         sigma_um, error_kept: of :class:`somanet.migration.noise.Localisation`.
+        jumping: track ids of cells in which a saltation is found; no other is *saltatory*, as errors with outliers and
+            short hops look like rest and motion, too. Without it all may be.
         least_sigma_um: the least it may be where ``sigma_um`` is only a bound: the intervals of states then hold those
             with either, since small steps are rest or error.
         resamples, seed: of the bootstrap over cells.
@@ -309,7 +337,7 @@ def modes_of(
     ids, cell = np.unique(stretch_cell, return_inverse=True)
     n_steps = np.bincount(cell, weights=grid.seen.sum(axis=1))
 
-    _, found = _fitted(data, _start_states(), ones)
+    chain, found = _fitted(data, _start_states(), ones)
     states = found.states[grid.row, grid.column]
     shares = np.stack([np.bincount(cell[grid.row], weights=states[:, k], minlength=len(ids)) for k in range(3)], axis=1)
     step_state = np.full(len(steps), "", dtype=object)
@@ -345,9 +373,15 @@ def modes_of(
     saltatory = np.where(running > 1 - LEAST_PAUSE, 0.0, saltatory)
     mode = np.where(saltatory >= SURE, SALTATORY, np.where(saltatory <= 1 - SURE, CONTINUOUS, UNDECIDED))
     mode = np.where((saltatory >= SURE) & (running < LEAST_RUN), RESTING, mode)
+    if jumping is not None:
+        unseen = (mode == SALTATORY) & ~np.isin(ids, jumping)
+        mode = np.where(unseen, np.where(part[:, 0] >= LEAST_RESTING, RESTING, UNDECIDED), mode)
     table = pd.DataFrame({"track_id": ids, "mode": mode, "saltatory_chance": saltatory})
     table = table.assign(**{f"{name}_share": part[:, k] for k, name in enumerate(STATES)})
     described = _states(data, found, cell, resamples=resamples, seed=seed)
+    if chain.spread[1] < FASTEST_CREEP:  # creep this slow may be rest
+        _, other = _fitted(data, _start_states(slowest_creep=FASTEST_CREEP), ones)
+        described = _either(described, _states(data, other, cell, resamples=resamples, seed=seed))
     if least_sigma_um is not None:
         least = _Data.of(steps, sigma_um=least_sigma_um, error_kept=error_kept)
         _, other = _fitted(least, _start_states(), ones)
@@ -356,6 +390,7 @@ def modes_of(
     return Modes(
         cells=table,
         step_state=step_state,
+        interval_h=steps.interval_h,
         state_share=share,
         state_speed_um_per_h=speed,
         run_persistence_h=persistence,

@@ -78,7 +78,8 @@ class Localisation:
             outweighs the error.
         step_correlation: of successive steps of the slower half of stretches: -0.5 for error alone, 0 or more for
             motion.
-        rest_share, creep_share, run_share: of the observed time, by stretches of up to five steps, with 95 % intervals.
+        rest_share, creep_share, run_share: of the observed time, by stretches of up to five steps, with 95 % intervals;
+            internal to this fit: :mod:`somanet.migration.motion_modes` describes the motion.
         n_windows: stretches that all rests on.
         given: σ was given, not measured.
         bounded: σ is not estimated, only bounded from above.
@@ -113,7 +114,6 @@ class Localisation:
         def known(value: float) -> float | None:
             return value if math.isfinite(value) else None
 
-        shares = {"rest": self.rest_share, "creep": self.creep_share, "run": self.run_share}
         return {
             "sigma_um": self.estimate.as_dict(),
             "at_most_um": known(self.high_um),
@@ -124,9 +124,6 @@ class Localisation:
             "from_covariance_um": known(self.from_covariance_um),
             "correlation_of_slow_steps": known(self.step_correlation),
             "cells_rest": self.rests,
-            "time_share_of_stretches": {
-                name: _estimate(*share, given=False).as_dict() for name, share in shares.items()
-            },
             "n_stretches": self.n_windows,
         }
 

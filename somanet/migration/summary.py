@@ -37,6 +37,8 @@ FEWEST_EVENTS = 20
 FEWEST_DONORS = 3
 MOST_CUT = 0.5
 MOST_FALSE_MOTION = 0.03
+MOST_FALSE_SALTATIONS = 0.25
+"""Share of the saltations found that noise alone is expected to make."""
 LEAST_OF_NOISE = 0.25
 """Squared displacement over that of noise from which it is motion."""
 NOISE_ERROR = 0.05
@@ -78,6 +80,11 @@ SCALES: Mapping[str, Scale] = {
     "mean_turn_deg": "half turn",
 }
 """Range of each number that has one; R, the mean direction and the share of cells have intervals of their own."""
+NOT_OF_SALTATIONS = (
+    "average_speed_um_per_h", "rms_speed_1h_um_per_h", "straightness", "velocity_along_um_per_h",
+    "velocity_across_um_per_h", "mean_cosine", "resultant", "mean_direction_deg",
+)  # fmt: skip
+"""Numbers that mean something whether cells saltate or not; all others rest on saltations."""
 NEEDS_EVEN_FRAMES = (
     "frequency_corrected_per_h",
     "mean_length_corrected_um",
@@ -127,6 +134,8 @@ class Summary:
         n_events: saltations whose start is seen.
         n_short: cells left out for their short tracks.
         warnings: in words.
+        random_directions_p: P of random directions, by the test that R's interval is of: below 0.05 where it is above
+            0; NaN where R is not estimated.
     """
 
     numbers: Mapping[str, Estimate]
@@ -137,12 +146,20 @@ class Summary:
     n_events: int
     n_short: int
     warnings: tuple[str, ...]
+    random_directions_p: float = math.nan
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: value, interval and unit of each number; undefined ones are None."""
         numbers = {name: e.as_dict() | {"unit": UNITS[name]} for name, e in self.numbers.items()}
         counts = {name: getattr(self, name) for name in ("n_cells", "n_movies", "n_donors", "n_events", "n_short")}
-        return {"numbers": numbers, "intervals_over": self.level, **counts, "warnings": list(self.warnings)}
+        p = self.random_directions_p if math.isfinite(self.random_directions_p) else None
+        return {
+            "numbers": numbers,
+            "intervals_over": self.level,
+            "random_directions_p": p,
+            **counts,
+            "warnings": list(self.warnings),
+        }
 
 
 def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
@@ -190,7 +207,16 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
 def unsupported(cells: pd.DataFrame) -> dict[str, str]:
     """Numbers that these cells' movies do not support, and why; :func:`pooled_numbers` leaves them undefined."""
     found = dict.fromkeys(NEEDS_QUIET_PAUSES, NOISY) if (cells["false_motion"] > MOST_FALSE_MOTION).any() else {}
+    n, false = int(cells["n_saltations"].sum()), float(cells["false_saltations"].sum())
+    if n and false > MOST_FALSE_SALTATIONS * n:
+        reason = f"noise alone makes about {false:.2g} saltations in cells that rest, and {n} are found"
+        found |= {name: reason for name in UNITS if rests_on_saltations(name)}
     return found | (dict.fromkeys(NEEDS_EVEN_FRAMES, UNEVEN) if (cells["even_frames"] == 0).any() else {})
+
+
+def rests_on_saltations(number: str) -> bool:
+    """Whether a number of :data:`UNITS` means something only if cells saltate."""
+    return number not in NOT_OF_SALTATIONS
 
 
 def long_enough(cells: pd.DataFrame) -> pd.DataFrame:
@@ -224,7 +250,9 @@ def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES)
     level, unit, counts, warnings = _units(used)
     sets = Resampling.of(unit, level=level, resamples=resamples, seed=seed)
     values = {name: float(v[0]) for name, v in pooled_numbers(used, np.ones((1, len(used)))).items()}
-    numbers = _estimates(values, pooled_numbers(used, sets.weights), sets, used)
+    resampled = pooled_numbers(used, sets.weights)
+    numbers = _estimates(values, resampled, sets, used)
+    random_p = sets.random_p(values["resultant"], _mean_vectors(resampled))
     n_short = len(cells) - len(used)
     return Summary(
         numbers=numbers,
@@ -235,7 +263,14 @@ def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES)
         n_events=int(used["n_saltations"].sum()),
         n_short=n_short,
         warnings=(*sampling_warnings(cells), *warnings),
+        random_directions_p=math.nan if numbers["resultant"].problem else random_p,
     )
+
+
+def _mean_vectors(resampled: Mapping[str, Floats]) -> NDArray[np.complex128]:
+    """(B,) mean of exp(i·direction) of the sets."""
+    angle = np.radians(resampled["mean_direction_deg"])
+    return np.asarray(resampled["resultant"] * (np.cos(angle) + 1j * np.sin(angle)), np.complex128)
 
 
 def _estimates(
@@ -256,8 +291,7 @@ def _estimates(
         elif name == "saltating_share":
             found[name] = sets.share_of_cells(value, drawn)
         elif name in ("resultant", "mean_direction_deg"):
-            angle = np.radians(resampled["mean_direction_deg"])
-            mean_vectors = np.asarray(resampled["resultant"] * (np.cos(angle) + 1j * np.sin(angle)), np.complex128)
+            mean_vectors = _mean_vectors(resampled)
             length = sets.resultant(values["resultant"], mean_vectors)
             found[name] = length if name == "resultant" else sets.direction(value, mean_vectors, length)
         else:

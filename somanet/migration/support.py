@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from somanet.migration.frame_dropping import NAMES, Thinned
+from somanet.migration.intervals import not_estimated
 from somanet.migration.motion_modes import CONTINUOUS, UNDECIDED, Modes
-from somanet.migration.summary import Summary
+from somanet.migration.summary import FEWEST_EVENTS, Summary
 
 MOST_CONTINUOUS = 0.3
 """Share of the cells' time of those that keep moving, half of the undecided ones counted. Cells that creep fast but
@@ -21,16 +22,8 @@ MOST_EXCHANGES = 0.02
 """Pairs of steps that look like two tracks that exchanged cells, over the number of saltations."""
 
 
-NOT_OF_SALTATIONS = (
-    "average_speed_um_per_h", "rms_speed_1h_um_per_h", "straightness", "velocity_along_um_per_h",
-    "velocity_across_um_per_h", "mean_cosine", "resultant", "mean_direction_deg",
-)  # fmt: skip
-"""Numbers of a summary that mean something whether cells saltate or not; all others rest on saltations."""
-
-
-def rests_on_saltations(number: str) -> bool:
-    """Whether a number of :data:`somanet.migration.summary.UNITS` means something only if cells saltate."""
-    return number not in NOT_OF_SALTATIONS
+NEEDS_STEADY = ("mobile_speed_corrected_um_per_h", "mean_pause_corrected_h", "pause_fraction_corrected")
+"""Numbers whose correction takes short pauses for as common as frequency and length do, with nothing to show it."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +70,10 @@ def support_of(
     values = [summary.numbers[NAMES[0]].value for summary in (rule, model)]
     disagreement = max(values) / min(values) if all(value > 0 for value in values) else math.nan
     reasons = []
+    if rule.n_events < FEWEST_EVENTS:
+        reasons.append(f"{rule.n_events} saltations are found, and it takes {FEWEST_EVENTS} to describe them")
+    elif rule.numbers[NAMES[0]].problem:
+        reasons.append(f"their frequency is not estimated: {rule.numbers[NAMES[0]].problem}")
     if share > MOST_CONTINUOUS and (change > math.log1p(LESSER_CHANGE) or disagreement > LESSER_DISAGREEMENT):
         reasons.append(
             f"cells that keep moving, or may, make up {100 * share:.0f} % of the observed time, and their changes "
@@ -100,3 +97,12 @@ def _change(half: Thinned) -> float:
     """The larger change of frequency and length, as a log ratio; NaN if neither is known."""
     logs = [math.log1p(half.changes[name].value) for name in NAMES if half.changes[name].value > -1]
     return max((abs(value) for value in logs if math.isfinite(value)), default=math.nan)
+
+
+def without_unsteady(summary: Summary, thinned: tuple[Thinned, ...]) -> Summary:
+    """The summary; where frequency or length follow the frame interval, what rests on them is not estimated."""
+    if len(thinned) < 2 or not _change(thinned[1]) > math.log1p(MOST_CHANGE):
+        return summary
+    reason = "the corrected frequency or length changes by more than a quarter with every second frame left out"
+    unsteady = {name: not_estimated(math.nan, reason) for name in NEEDS_STEADY if not summary.numbers[name].problem}
+    return replace(summary, numbers={**summary.numbers, **unsteady})

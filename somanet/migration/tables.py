@@ -77,9 +77,9 @@ MODES = Schema(
             "",
             "posterior of rests and jumps against motion without rest; 0 for a cell that hardly rests by either model",
         ),
-        Column("rest_share", "float64", "", "share of its observed time at rest"),
-        Column("creep_share", "float64", "", "share of it creeping, between rest and run"),
-        Column("run_share", "float64", "", "share of it running, above 17 µm/h"),
+        Column("rest_share", "float64", "", "share of its steps at rest, below 3.5 µm/h from frame to frame"),
+        Column("creep_share", "float64", "", "share of them creeping, between rest and run"),
+        Column("run_share", "float64", "", "share of them running, above 17 µm/h"),
     ),
 )
 CELL_INTERNALS = Schema(
@@ -100,6 +100,7 @@ CELL_INTERNALS = Schema(
         Column("n_rest_ends", "int64", "", "such steps after which it jumps"),
         Column("even_frames", "int64", "", "1 if one frame interval describes its movie's steps"),
         Column("false_motion", "float64", "", "chance that noise makes a step in a pause mobile; NaN without steps"),
+        Column("false_saltations", "float64", "", "saltations that noise alone would make in its observed time"),
         Column("complete_distance_um", "float64", "µm", "distance_um of complete saltations"),
         Column("speed_moment_um2_per_h", "float64", "µm²/h", "their speed weighted by distance, times the distance"),
         Column("square_1h_um2", "float64", "µm²", "sum of squared displacements over an hour, less the noise"),

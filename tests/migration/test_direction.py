@@ -16,7 +16,6 @@ from somanet.migration.direction import (
     direction_autocorrelation,
     direction_of,
     headings,
-    rayleigh_p,
     relative_to,
     straightness,
     turn_sums,
@@ -40,7 +39,6 @@ def test_degrees_are_never_averaged_as_numbers() -> None:
 def test_opposite_directions_have_no_mean_length() -> None:
     found = direction_of(np.array([90.0, -90.0]), axis_deg=90)
     assert found.resultant == pytest.approx(0, abs=1e-9)
-    assert found.rayleigh_p == pytest.approx(1)
 
 
 def test_direction_is_counted_from_the_axis() -> None:
@@ -54,7 +52,6 @@ def test_no_directions_give_nothing() -> None:
     found = direction_of(np.array([math.nan]))
     assert found.n == 0
     assert math.isnan(found.resultant)
-    assert math.isnan(found.rayleigh_p)
 
 
 @settings(max_examples=30, deadline=None)
@@ -65,17 +62,6 @@ def test_turning_everything_turns_the_mean_only(seed: int, turn: float) -> None:
     assert b.resultant == pytest.approx(a.resultant)
     assert relative_to(np.array([b.mean_deg]), axis_deg=a.mean_deg)[0] == pytest.approx(0, abs=1e-6)
     assert math.radians(a.mean_deg) == pytest.approx(stats.circmean(np.radians(angles), high=np.pi, low=-np.pi))
-
-
-def test_rayleigh_p_is_uniform_at_random_and_small_in_one_direction() -> None:
-    """2000 samples of 10 random directions: P < 0.05 in 100 ± 10 of them; 3 sd are 0.015."""
-    angles = np.random.default_rng(1).uniform(0, 2 * np.pi, (2000, 10))
-    lengths = np.abs(np.exp(1j * angles).mean(axis=1))
-    p = np.array([rayleigh_p(float(r), n=10) for r in lengths])
-    assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.015)
-    assert (p < 0.5).mean() == pytest.approx(0.5, abs=0.035)
-    assert rayleigh_p(1.0, n=10) < 1e-4
-    assert rayleigh_p(0.0, n=10) == 1
 
 
 def test_straightness_of_three_right_and_four_down() -> None:

@@ -144,7 +144,7 @@ def test_every_number_has_an_interval_or_a_reason(kind: str, n_cells: int) -> No
     bare = {name for name, value in summary.items() if isinstance(value, float)}
     assert bare <= {
         "pixel_size_um", "frame_interval_min", "localisation_noise_um", "mobile_threshold_um_per_h",
-        "least_saltation_um", "axis_deg", "rayleigh_p_of_cells", "drift_removed_um",
+        "least_saltation_um", "axis_deg", "random_directions_p", "drift_removed_um",
     }  # fmt: skip
 
 

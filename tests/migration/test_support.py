@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
+from somanet.analysis.validation.worlds import BASE, simulate_world
+from somanet.migration.cells import migration_of
 from somanet.migration.exchanges import n_exchanges
+from somanet.migration.frame_dropping import frame_dropping
 from somanet.migration.kinematics import steps_of
 from somanet.migration.measures import measure_movie
+from somanet.migration.summary import UNITS, summarize
+from somanet.migration.support import NEEDS_STEADY, without_unsteady
 from tests.migration.test_motion_modes import movie
-from tests.migration.worlds import along_x, simulated
+from tests.migration.worlds import along_x, simulated, track
 
 
 def test_saltating_cells_support_saltations_and_walks_do_not() -> None:
@@ -46,3 +53,31 @@ def test_exchanges_are_a_reason() -> None:
     support = measure_movie(swapped, drift="none").support
     assert support.exchanges >= 3
     assert any("exchange" in reason for reason in support.reasons)
+
+
+def test_a_movie_without_enough_saltations_does_not_support_them() -> None:
+    """Cells that rest, errors with outliers: nothing jumps, whatever the models of motion say."""
+    rng = np.random.default_rng(4)
+    error = 0.8 / np.sqrt(3) * rng.standard_t(3, (6, 30, 2))
+    resting = pd.concat([track(one, track_id=i + 1, interval_h=1 / 6) for i, one in enumerate(error)])
+    support = measure_movie(resting, drift="none").support
+    assert not support.saltations
+    assert support.reasons[0] == "0 saltations are found, and it takes 20 to describe them"
+
+
+def test_speed_and_pause_are_not_estimated_where_frequency_follows_the_frame_interval() -> None:
+    """Pauses of even length at 20 min: no pause is as short as the correction has it (by a third too many jumps)."""
+    world = replace(BASE, pause_cv=0.4, pause_h=1.0, interval_min=20.0, n_cells=20)
+    tracks, _ = simulate_world(world, seed=1)
+
+    def cells(some: pd.DataFrame) -> pd.DataFrame:
+        return migration_of(some, drift="none", sigma_um=0.5).cells
+
+    measured = cells(tracks)
+    summary = summarize(measured, resamples=200)
+    checked = without_unsteady(summary, frame_dropping(tracks, measured, cells, resamples=50))
+    assert all(not summary.numbers[name].problem for name in NEEDS_STEADY)
+    assert all("every second frame" in checked.numbers[name].problem for name in NEEDS_STEADY)
+    rest = set(UNITS) - set(NEEDS_STEADY)
+    assert {name: checked.numbers[name] for name in rest} == {name: summary.numbers[name] for name in rest}
+    assert without_unsteady(summary, ()) is summary

@@ -19,9 +19,10 @@ MODEL_WORDS = {
     "mixture": "some cells rest and jump, others keep moving",
 }
 MEANINGS = {
-    REST: "Share of the observed time in which the soma does not move, or by less than 3.5 µm/h.",
-    CREEP: "Share of the observed time in which the soma moves slowly, at 3.5 to 17 µm/h.",
-    RUN: "Share of the observed time in which the soma moves at 17 µm/h or more.",
+    REST: "Share of the steps from frame to frame in which the soma moves by less than 3.5 µm/h. A step with part of a "
+    "jump in it is not at rest, so longer frame intervals show less rest.",
+    CREEP: "Share of the steps in which the soma moves slowly, at 3.5 to 17 µm/h.",
+    RUN: "Share of the steps in which the soma moves at 17 µm/h or more.",
     "speed": "Root mean square speed while running, with the localisation error taken off.",
     "persistence": "Time over which a running soma keeps its velocity, speed and direction.",
 }
@@ -35,7 +36,12 @@ def motion_cards(measures: Measures) -> str:
     if modes is None:
         return ""
     cards = [
-        _card(f"{STATE_WORDS[name]}, share of time", MEANINGS[name], modes.state_share[name], "%")
+        _card(
+            f"{STATE_WORDS[name]}, share of steps of {60 * modes.interval_h:.3g} min",
+            MEANINGS[name],
+            modes.state_share[name],
+            "%",
+        )
         for name in STATE_WORDS
     ]
     cards.append(_card("Speed while running", MEANINGS["speed"], modes.state_speed_um_per_h[RUN], "µm/h"))
@@ -89,9 +95,10 @@ def _states(modes: Modes) -> str:
             f"<td><b>{speed}</b></td><td>{speed_interval}</td></tr>"
         )
     counts = ", ".join(f"{int((modes.cells['mode'] == name).sum())} {name}" for name in MODES)
+    step = f"Share of steps of {60 * modes.interval_h:.3g} min"
     return (
         '<div class="table-box"><table class="compare"><thead><tr><th scope="col">State</th>'
-        '<th scope="colgroup" colspan="2">Share of time</th><th scope="colgroup" colspan="2">Speed (µm/h)</th></tr>'
+        f'<th scope="colgroup" colspan="2">{step}</th><th scope="colgroup" colspan="2">Speed (µm/h)</th></tr>'
         f'</thead><tbody>{rows}</tbody></table></div><p class="small muted">Cells by mode: {escape(counts)}.</p>'
     )
 

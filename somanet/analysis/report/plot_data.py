@@ -41,7 +41,8 @@ def plots_data(measures: Measures) -> dict[str, Any]:
             "intervals": {
                 name: estimate_in_words(measures.summary.numbers[name])[1]
                 for name in ("mean_direction_deg", "resultant", "mean_cosine")
-            },
+            }
+            | {"random_p": short(measures.summary.random_directions_p)},
         },
         "distributions": {
             "length_um": shorts(events["length_um"]),

@@ -138,9 +138,9 @@ function rose(title, directions, kind, note) {
     const back = Math.max(0, tip - 9);
     svg.append(element("path", { d: `M${at(mean, tip + 3)}L${at(mean + Math.min(0.9, 5 / Math.max(back, 4)), back)}L${at(mean - Math.min(0.9, 5 / Math.max(back, 4)), back)}Z`, class: "mean-head" }));
   }
-  const p = directions.rayleigh_p, within = PLOTS.directions.intervals, pWords = p === null ? DASH : p < 0.001 ? "< 0.001" : `= ${words(p, 2)}`;
+  const within = PLOTS.directions.intervals, p = within.random_p, pWords = p === null ? DASH : p < 0.001 ? "< 0.001" : `= ${words(p, 2)}`;
   // The saltations of one cell are alike: only cells have intervals and a p.
-  const text = kind === "jumping" ? `n = ${n}.` : `n = ${n}, mean ${words(directions.mean_deg)}° from the axis (${within.mean_direction_deg}), R = ${words(R)} (${within.resultant}), mean cosine to the axis ${words(directions.along_axis)} (${within.mean_cosine}), Rayleigh p ${pWords}.`;
+  const text = kind === "jumping" ? `n = ${n}.` : `n = ${n}, mean ${words(directions.mean_deg)}° from the axis (${within.mean_direction_deg}), R = ${words(R)} (${within.resultant}), mean cosine to the axis ${words(directions.along_axis)} (${within.mean_cosine}), p of random directions ${pWords}.`;
   svg.setAttribute("aria-label", `${title}: ${text}`);
   figure(title, svg, `${text} ${note}`);
 }

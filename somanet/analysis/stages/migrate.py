@@ -17,8 +17,8 @@ from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.msd import Msd
 from somanet.migration.settings import MigrateSettings
-from somanet.migration.summary import Summary
-from somanet.migration.support import Support, rests_on_saltations
+from somanet.migration.summary import Summary, rests_on_saltations
+from somanet.migration.support import Support
 from somanet.migration.tables import MODES, PAUSES, SALTATION_EVENTS
 
 
@@ -65,7 +65,6 @@ def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:
         "mobile_threshold_set_by": found.threshold_by,
         "least_saltation_um": found.saltations.min_length_um,
         "axis_deg": measures.axis_deg,
-        "rayleigh_p_of_cells": measures.direction.rayleigh_p,
         "persistent_walk": {name: estimate.as_dict() for name, estimate in measures.walk_intervals.items()} or None,
         "direction_autocorrelation": _curve(measures.autocorrelation, measures.autocorrelation_intervals),
         "mean_squared_displacement_um2": _curve(measures.msd, measures.msd_intervals),

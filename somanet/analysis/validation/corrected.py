@@ -52,8 +52,8 @@ HEADINGS: Mapping[str, str] = {
     "mean_direction_deg": "direction, °",
 }
 MEASURED_IN = (
-    "base", "accelerating", "arcs", "branches", "noise 1 µm", "noise 1.5 µm, memory", "cells differ", "bursts",
-    "regular", "breaks",
+    "base", "accelerating", "ramps", "outliers", "arcs", "branches", "noise 1 µm", "noise 1.5 µm, memory",
+    "cells differ", "bursts", "regular", "breaks",
 )  # fmt: skip
 
 

@@ -59,6 +59,7 @@ class World:
             which a walk keeps speed and heading.
         cell_log_sd: spread between cells (log-normal) of mean pause, and half of it of mean length and speed.
         noise_um: error of positions, sd per axis.
+        noise_freedom: degrees of freedom of Student's t that errors follow, of the same sd; 0 for normal ones.
         noise_memory_h: time over which the error is forgotten (AR(1)); 0 for none.
         breaks_per_h: how often a track breaks, with one frame lost; four times as often in a jump.
         swaps_per_h: how often the two cells of a pair swap their tracks.
@@ -91,6 +92,7 @@ class World:
     walk_persistence_h: float = 1.0
     cell_log_sd: float = 0.0
     noise_um: float = 0.5
+    noise_freedom: float = 0.0
     noise_memory_h: float = 0.0
     breaks_per_h: float = 0.0
     swaps_per_h: float = 0.0
@@ -113,6 +115,11 @@ BASE = World()
 WORLDS: tuple[World, ...] = (
     BASE,
     replace(BASE, name="accelerating", rise=1.4, fall=3.0),
+    replace(BASE, name="ramps", rise=2.0, fall=2.0),
+    replace(
+        BASE, name="ramps, outliers, creep", rise=2.0, fall=2.0, noise_um=0.6, noise_freedom=3.0, creep_um_per_h=4.0
+    ),
+    replace(BASE, name="outliers", noise_um=0.6, noise_freedom=3.0),
     replace(BASE, name="arcs", arc_deg=120.0),
     replace(BASE, name="branches", branch_share=0.4, turn_sd_deg=15.0),
     replace(BASE, name="creep to 5 µm/h", creep_um_per_h=5.0),
@@ -364,7 +371,12 @@ def _as_filmed(world: World, place: Floats, times_h: Floats) -> Floats:
 def _noise(world: World, rng: np.random.Generator, n_times: int) -> Floats:
     """(N, T, 2) errors with the same spread at all times, remembered for a while."""
     kept = math.exp(-world.interval_min / 60 / world.noise_memory_h) if world.noise_memory_h else 0.0
-    error = rng.normal(0, world.noise_um, (world.n_cells, n_times, 2))
+    shape = (world.n_cells, n_times, 2)
+    if world.noise_freedom:
+        unit = math.sqrt(1 - 2 / world.noise_freedom)
+        error = np.asarray(world.noise_um * unit * rng.standard_t(world.noise_freedom, shape), np.float64)
+    else:
+        error = rng.normal(0, world.noise_um, shape)
     for t in range(1, n_times if kept else 1):
         error[:, t] = kept * error[:, t - 1] + math.sqrt(1 - kept**2) * error[:, t]
     return error

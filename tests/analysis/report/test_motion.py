@@ -16,7 +16,7 @@ from somanet.analysis.stages.migrate import summary_of
 from somanet.cli.analyze import _print_summary
 from somanet.core.files import plain, write_json
 from somanet.migration.measures import Measures, measure_movie
-from somanet.migration.support import rests_on_saltations
+from somanet.migration.summary import rests_on_saltations
 from tests.migration.test_motion_modes import movie
 from tests.migration.worlds import along_x
 
@@ -32,7 +32,7 @@ def labels(html: str) -> list[str]:
 def test_walks_are_described_by_their_motion_and_saltations_are_marked() -> None:
     walks = measured("w" * 12)
     head = headline(walks)
-    assert labels(head)[:3] == ["At rest, share of time", "Creeping, share of time", "Running, share of time"]
+    assert labels(head)[:3] == [f"{state}, share of steps of 10 min" for state in ("At rest", "Creeping", "Running")]
     assert head.count("not supported") == sum(rests_on_saltations(item.name) for item in HEADLINES) == 6
     section = motion_section(walks)
     assert "not supported" in section

@@ -214,7 +214,7 @@ def _difference_of(
     means = []
     for group in comparison.groups:
         values = []
-        counted = comparison.donors[(comparison.donors["group"] == group) & comparison.donors["value"].notna()]
+        counted = comparison.donors[(comparison.donors["group"] == group) & comparison.donors["counted"]]
         for donor in counted["donor"]:
             mine = cohort.movies[(cohort.movies["group"] == group) & (cohort.movies["donor"] == donor)]
             found = [

@@ -140,8 +140,16 @@ def gather_cohort(
         reference=reference,
         paired=paired,
         warnings=(*spelling, *_warnings(results, movies, with_cells, summaries["all"], unused)),
-        notes=(*notes, *_corrected_notes(results)),
+        notes=(*notes, *_not_compared(groups, reference), *_corrected_notes(results)),
     )
+
+
+def _not_compared(groups: Sequence[str], reference: str | None) -> Iterator[str]:
+    if len(groups) > 1 and reference is None:
+        yield (
+            f"The groups {listed(groups)} were not compared, as no reference was named: --reference {groups[0]} "
+            "compares the others with it."
+        )
 
 
 def _donors_apart(cells: pd.DataFrame, *, paired: bool) -> pd.DataFrame:

@@ -51,10 +51,10 @@ def read_conditions(path: Path, movies: Sequence[str]) -> Conditions:
     if not {"donor", "group"} & set(known) and len(table.columns) > 1:
         raise SomaNetError(f"{path}: expected the columns movie and donor or group, found {list(table.columns)}.")
     table = table[["movie", *known]]
-    for name in table.columns:
-        for line, value in table[name].items():
+    for line, row in zip(table.index, table.to_dict("records"), strict=True):
+        for name, value in row.items():
             if not value:
-                of = "" if name == "movie" else f" of {table.loc[line, 'movie']!r}"
+                of = "" if name == "movie" else f" of {row['movie']!r}"
                 raise SomaNetError(f"{path}, line {line}: the {name}{of} is empty. Fill it in, or remove the row.")
     named = _Names(movies)
     table = table.assign(movie=[named.of(text) for text in table["movie"]])

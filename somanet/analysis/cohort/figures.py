@@ -105,8 +105,7 @@ def _in_pairs(cohort: Cohort, number: str) -> Cohort:
     def of_pairs(table: pd.DataFrame) -> pd.DataFrame:
         return table[pd.MultiIndex.from_frame(table[["group", "donor"]]).isin(keys)]
 
-    shown = {name: of_pairs(getattr(cohort, name)) for name in ("cells", "movies", "donors")}
-    return replace(cohort, **shown)
+    return replace(cohort, cells=of_pairs(cohort.cells), movies=of_pairs(cohort.movies), donors=of_pairs(cohort.donors))
 
 
 def cell_column(cells: pd.DataFrame, number: str) -> tuple[str, str]:

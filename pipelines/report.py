@@ -27,7 +27,7 @@ def main() -> None:
     scores = read_json(Path("reports/track/metrics.json"), expected="scores written by the stage track")
     for movie in project_movies(RAW):
         tracks, folder = TRACKS / movie.name, make_folder(OUT / movie.name)
-        measures = measure_movie(read_tracks_of(tracks), stage=read_drift_of(tracks), **params.migrate.model_dump())
+        measures = measure_movie(read_tracks_of(tracks), stage=read_drift_of(tracks), **params.migrate.arguments())
         sha256 = read_metadata(tracks / names.SEGMENTATION)["model_sha256"]
         model = about_network(Path(params.segment.model), sha256, root)
         provenance = provenance_of(tracks, params.migrate, model=model)

@@ -60,7 +60,7 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
         text.append(_segmented(manifest))
         cited = ["unet", "laptrack", *cited]
     text.append(
-        f"Localisation noise was {_number(summary.get('localisation_noise_um'))} µm per axis; steps faster than "
+        f"Of positions, {summary['localisation']['in_words']}; steps faster than "
         f"{_number(summary.get('mobile_threshold_um_per_h'))} µm/h were held to be motion, and runs of them that "
         f"covered {_number(summary.get('least_saltation_um'))} µm or more to be saltations. Settings of the "
         f"measurement: {_settings(manifest['parameters'].get('migrate'))}. {summary.get('n_cells', 0)} cells were "

@@ -47,5 +47,5 @@ def reference_numbers(movie: ProjectMovie, folder: Path, settings: MigrateSettin
     if movie.reference_tracks is None:
         return {}
     tracks: pd.DataFrame = read_tracks(movie.reference_tracks, scale_of(read_metadata(folder / names.MOVIE)))
-    measures = measure_movie(tracks, stage=read_drift_of(folder), **settings.model_dump())
+    measures = measure_movie(tracks, stage=read_drift_of(folder), **settings.arguments())
     return {"numbers": measures.summary.as_dict()["numbers"], "n_cells": measures.summary.n_cells}

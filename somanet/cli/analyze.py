@@ -228,6 +228,7 @@ def _print_summary(measures: Measures, folder: Path) -> None:
     """Print the main numbers, the notes and warnings, and where to look next."""
     from somanet.analysis.names import MANIFEST
     from somanet.analysis.stages.files import read_metadata
+    from somanet.migration.support import rests_on_saltations
 
     numbers = measures.summary.numbers
     supported, modes = measures.support.saltations, measures.modes
@@ -243,8 +244,13 @@ def _print_summary(measures: Measures, folder: Path) -> None:
         ("average_speed_corrected_um_per_h", "average speed, corrected", " µm/h"),
         ("rms_speed_1h_um_per_h", "net displacement in an hour", " µm/h"),
     ):
-        doubtful = not supported and name not in ("average_speed_corrected_um_per_h", "rms_speed_1h_um_per_h")
+        doubtful = not supported and rests_on_saltations(name)
         _print_number(words, numbers[name], unit, remark="  not supported" if doubtful else "")
+    noise = measures.migration.noise
+    if noise.bounded:
+        typer.echo(f"{'localisation error':>30}  {noise.estimate.problem}")
+    else:
+        _print_number("localisation error", noise.estimate, " µm", remark="  given" if noise.given else "")
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
     n_events = measures.summary.n_events
     typer.echo(f"cells observed long enough: {n_cells}, too briefly: {n_short}; saltations: {n_events}")

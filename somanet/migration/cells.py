@@ -14,7 +14,7 @@ from somanet.core.schema import check_tracks
 from somanet.migration.direction import axis_columns, headings, straightness, turn_sums
 from somanet.migration.drift import Drift, DriftSource, drift_of
 from somanet.migration.hmm import MotionModel, fit_motion_model, mobile_steps_by_model
-from somanet.migration.kinematics import Steps, over, slow_steps, steps_of
+from somanet.migration.kinematics import Steps, over, per_cell, slow_steps, steps_of
 from somanet.migration.noise import Localisation, localisation_of
 from somanet.migration.saltation import (
     USUAL,
@@ -198,66 +198,71 @@ def cell_table(
     is no pause by definition, none is hidden.
     """
     ordered = check_tracks(tracks, "The tracks")
-    by_cell = ordered.groupby("track_id", sort=True)
-    table = by_cell.agg(start_h=("t_h", "first"), end_h=("t_h", "last"), n_frames=("frame", "size"))
-    ends = by_cell[["y_um", "x_um"]].last() - by_cell[["y_um", "x_um"]].first()
-    duration = table["end_h"] - table["start_h"]
-    cells = table.index
-    table["frame_interval_h"] = steps.interval_h
-    table["even_frames"] = int(steps.even)
-    table["false_motion"] = resolution.false_motion
-    long = definition.long_enough(duration.to_numpy(float), table["n_frames"].to_numpy(np.int64))
-    table["long_enough"] = long.astype("int64")
+    cell, first, n_frames = np.unique(ordered["track_id"].to_numpy(np.int64), return_index=True, return_counts=True)
+    last = first + n_frames - 1
+    cells = pd.Index(cell, name="track_id")
+    time, place = ordered["t_h"].to_numpy(np.float64), ordered[["y_um", "x_um"]].to_numpy(np.float64)
+    start, end = time[first], time[last]
+    ends, duration = place[last] - place[first], end - start
+    net = np.hypot(ends[:, 0], ends[:, 1])
+    long = definition.long_enough(duration, n_frames.astype(np.int64))
+    free = ~steps.gap
+    observed = per_cell(steps.duration_h[free], steps.track_id[free], cells)
 
-    def total(values: pd.Series, ids: pd.Series) -> pd.Series:
-        return values.groupby(ids).sum().reindex(cells, fill_value=0)
+    events, pauses = saltations.events, saltations.pauses
+    ids, event_h = events["track_id"].to_numpy(np.int64), (events["end_h"] - events["start_h"]).to_numpy(float)
+    complete = (events["censored"] == "").to_numpy()
+    started = events["censored"].isin(["", "end"]).to_numpy()
+    n, n_complete = per_cell(started, ids, cells), per_cell(complete, ids, cells)
+    complete_um = per_cell(events["length_um"].to_numpy(float)[complete], ids[complete], cells)
+    complete_h, mobile = per_cell(event_h[complete], ids[complete], cells), per_cell(event_h, ids, cells)
+    pauses = pauses[pauses["censored"] == ""]
+    n_pauses = per_cell(np.ones(len(pauses)), pauses["track_id"], cells)
 
-    step = pd.DataFrame({"id": steps.track_id, "h": steps.duration_h, "um": steps.length_um, "gap": steps.gap})
-    free = step[~step["gap"]]
-    observed = total(free["h"], free["id"])
-    table["observed_h"] = observed
-    table["noise_um"] = resolution.sigma_um
-    table["mobile_step_um"], table["rest_step_um"] = resolution.mobile_step_um, resolution.rest_step_um
-    table = table.join(
-        sampling_sums(steps, saltations, cells=cells, long=cells[long], first_step=resolution.first_rest_step)
+    table = pd.DataFrame(
+        {
+            "start_h": start,
+            "end_h": end,
+            "n_frames": n_frames,
+            "frame_interval_h": steps.interval_h,
+            "even_frames": int(steps.even),
+            "false_motion": resolution.false_motion,
+            "long_enough": long.astype(np.int64),
+            "observed_h": observed,
+            "noise_um": resolution.sigma_um,
+            "mobile_step_um": resolution.mobile_step_um,
+            "rest_step_um": resolution.rest_step_um,
+            "path_um": per_cell(steps.length_um, steps.track_id, cells),
+            "net_um": net,
+            "average_speed_um_per_h": over(per_cell(steps.length_um[free], steps.track_id[free], cells), observed),
+            "velocity_y_um_per_h": over(ends[:, 0], duration),
+            "velocity_x_um_per_h": over(ends[:, 1], duration),
+            "straightness": straightness(steps).reindex(cells).to_numpy(float),
+            "direction_deg": np.where(net >= saltations.min_length_um, headings(ends), math.nan),
+            "n_saltations": n,
+            "frequency_per_h": over(n, observed),
+            "n_complete": n_complete,
+            "complete_um": complete_um,
+            "complete_h": complete_h,
+            "mobile_h": mobile,
+            "mean_length_um": over(complete_um, n_complete),
+            "mean_duration_h": over(complete_h, n_complete),
+            "mobile_speed_um_per_h": over(complete_um, complete_h),
+            "n_pauses": n_pauses,
+            "mean_pause_h": over(per_cell(pauses["duration_h"], pauses["track_id"], cells), n_pauses),
+            "pause_fraction": 1 - over(mobile, observed),
+        },
+        index=cells,
     )
+    sampled = sampling_sums(steps, saltations, cells=cells, long=cells[long], first_step=resolution.first_rest_step)
     if definition.min_pause_h > steps.interval_h:
-        table["n_rest_ends"] = 0.0
-    table = table.join(travel_sums(ordered, steps, saltations, cells=cells, sigma_um=resolution.sigma_um))
-    table["path_um"] = total(step["um"], step["id"])
-    table["net_um"] = np.hypot(ends["y_um"], ends["x_um"])
-    table["average_speed_um_per_h"] = over(total(free["um"], free["id"]), observed)
-    table["velocity_y_um_per_h"] = over(ends["y_um"], duration)
-    table["velocity_x_um_per_h"] = over(ends["x_um"], duration)
-    table["straightness"] = straightness(steps).reindex(cells)
-    heading = pd.Series(headings(ends.to_numpy(float)), index=cells)
-    table["direction_deg"] = heading.where(table["net_um"] >= saltations.min_length_um)
-    turns = turn_sums(saltations.events, cells=cells, min_length_um=saltations.min_length_um)
-    table = table.join(axis_columns(table, axis_deg=axis_deg)).join(turns)
-
-    events = saltations.events.assign(duration_h=saltations.events["end_h"] - saltations.events["start_h"])
-    complete = events[events["censored"] == ""]
-    started = events["censored"].isin(["", "end"])
-    n = total(started.astype("int64"), events["track_id"])
-    n_complete = total((events["censored"] == "").astype("int64"), events["track_id"])
-    complete_um, complete_h = (total(complete[name], complete["track_id"]) for name in ("length_um", "duration_h"))
-    mobile = total(events["duration_h"], events["track_id"])
-    table["n_saltations"] = n
-    table["frequency_per_h"] = over(n, observed)
-    table["n_complete"] = n_complete
-    table["complete_um"], table["complete_h"], table["mobile_h"] = complete_um, complete_h, mobile
-    table["mean_length_um"] = over(complete_um, n_complete)
-    table["mean_duration_h"] = over(complete_h, n_complete)
-    table["mobile_speed_um_per_h"] = over(complete_um, complete_h)
-
-    pauses = saltations.pauses[saltations.pauses["censored"] == ""]
-    table["n_pauses"] = total(pd.Series(1, index=pauses.index), pauses["track_id"])
-    table["mean_pause_h"] = over(total(pauses["duration_h"], pauses["track_id"]), table["n_pauses"])
-    table["pause_fraction"] = 1 - over(mobile, observed)
+        sampled["n_rest_ends"] = 0.0
+    travelled = travel_sums(ordered, steps, saltations, cells=cells, sigma_um=resolution.sigma_um)
+    turns = turn_sums(events, cells=cells, min_length_um=saltations.min_length_um)
+    table = pd.concat([table, sampled, travelled, axis_columns(table, axis_deg=axis_deg), turns], axis=1)
     jumps = true_jumps(table, np.ones((1, len(table))))
     per_seen = float(jumps.started[0] / n.sum()) if n.sum() else math.nan
-    table["frequency_corrected_per_h"] = (over(n, table["exposed_h"]) * per_seen).where(
-        n != 0, table["frequency_per_h"]
-    )
+    corrected = over(n, table["exposed_h"].to_numpy(float)) * per_seen
+    table["frequency_corrected_per_h"] = np.where(n != 0, corrected, table["frequency_per_h"])
     rows = table.reset_index()[list(MIGRATION.names)]
     return rows.astype({column.name: column.dtype for column in MIGRATION.columns})

@@ -13,7 +13,7 @@ import pandas as pd
 
 from somanet.core.errors import SomaNetError
 from somanet.migration.intervals import Estimate, Resampling, not_estimated
-from somanet.migration.kinematics import Bools, Floats, Ints, Steps, over
+from somanet.migration.kinematics import Bools, Floats, Ints, Steps, over, per_cell
 
 HALF_TURN = 180.0
 
@@ -68,14 +68,27 @@ def turn_sums(events: pd.DataFrame, *, cells: pd.Index, min_length_um: float) ->
         cells: the rows.
         min_length_um: the least length of an event.
     """
-    before = events.shift()
-    pair = (events["track_id"] == before["track_id"]) & events["censored"].isin(["", "end"])
-    pair &= before["censored"].isin(["", "start"])
-    clear = (events["length_um"] / min_length_um - 1).clip(0.0, 1.0)
-    weight = (clear * clear.shift()).where(pair, 0.0)
-    turn = relative_to((events["direction_deg"] - before["direction_deg"]).to_numpy(float), axis_deg=0.0)
-    sums = pd.DataFrame({"turn_weight": weight, "weighted_turn_deg": weight * np.where(pair, np.abs(turn), 0.0)})
-    return sums.groupby(events["track_id"]).sum().reindex(cells, fill_value=0.0)
+    pair, turn = turns_of(events)
+    clear = np.clip(events["length_um"].to_numpy(float) / min_length_um - 1, 0.0, 1.0)
+    weight = (clear[1:] * clear[:-1])[pair]
+    ids = events["track_id"].to_numpy(np.int64)[1:][pair]
+    turned = np.abs(relative_to(turn[pair], axis_deg=0.0))
+    sums = {"turn_weight": per_cell(weight, ids, cells), "weighted_turn_deg": per_cell(weight * turned, ids, cells)}
+    return pd.DataFrame(sums, index=cells)
+
+
+def turns_of(events: pd.DataFrame) -> tuple[Bools, Floats]:
+    """Of each saltation but the first: whether it follows the one before after a pause that is seen, and the turn.
+
+    Args:
+        events: :data:`somanet.migration.tables.SALTATION_EVENTS`, in order of cell and time.
+
+    Returns:
+        (N - 1,) each, the turn in degrees.
+    """
+    ids, seen = events["track_id"].to_numpy(np.int64), events["censored"]
+    starts, ends = seen.isin(["", "end"]).to_numpy(), seen.isin(["", "start"]).to_numpy()
+    return (ids[1:] == ids[:-1]) & starts[1:] & ends[:-1], np.diff(events["direction_deg"].to_numpy(float))
 
 
 def direction_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:

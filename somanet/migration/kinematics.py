@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from somanet.core.schema import check_tracks
 
@@ -103,6 +103,18 @@ class Steps:
 def over(numerator: Numbers, denominator: Numbers) -> Numbers:
     """A quotient that is NaN where it is undefined, never 0; of two arrays, or of two columns of one table."""
     return numerator / np.where(denominator > 0, denominator, math.nan)
+
+
+def per_cell(values: ArrayLike, ids: ArrayLike, cells: pd.Index) -> Floats:
+    """(cells,) sum of the values of each cell, 0 where it has none.
+
+    Args:
+        values: one each; booleans count.
+        ids: (N,) their cells, all of them among ``cells``.
+        cells: track ids in increasing order.
+    """
+    place = np.searchsorted(cells.to_numpy(np.int64), np.asarray(ids, np.int64))
+    return np.asarray(np.bincount(place, np.asarray(values, np.float64), minlength=len(cells)), np.float64)
 
 
 def steps_of(tracks: pd.DataFrame) -> Steps:

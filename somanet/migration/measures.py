@@ -120,7 +120,8 @@ def measure_movie(
         _thinned(still, found, noise, detector, definition, seed)
         for found, detector in zip((rule, model), DETECTORS, strict=True)
     )
-    modes = modes_of(steps, sigma_um=noise.sigma_um, error_kept=noise.error_kept)
+    least = noise.low_um if noise.bounded else None
+    modes = modes_of(steps, sigma_um=noise.sigma_um, error_kept=noise.error_kept, least_sigma_um=least)
     support = support_of(modes, thinned, summary, model_summary, n_exchanges(steps))
     curves = cell_msd_of(still)
     cells = np.arange(len(curves.n_pairs))

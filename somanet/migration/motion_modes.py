@@ -250,6 +250,24 @@ def _states(
     )
 
 
+_Described = tuple[dict[str, Estimate], dict[str, Estimate], Estimate]
+
+
+def _either(used: _Described, other: _Described) -> _Described:
+    """The first description, with intervals that hold those of both."""
+    shares, speeds = (
+        {name: _hull(one, b[name]) for name, one in a.items()} for a, b in zip(used[:2], other[:2], strict=True)
+    )
+    return shares, speeds, _hull(used[2], other[2])
+
+
+def _hull(used: Estimate, other: Estimate) -> Estimate:
+    if used.problem:
+        return used
+    ends = (used.low, used.high, other.value, other.low, other.high)
+    return Estimate(used.value, float(np.nanmin(ends)), float(np.nanmax(ends)))
+
+
 def _estimate(values: Floats, *, known: bool) -> Estimate:
     """The first value with the percentiles of the others; none where a twentieth of them is undefined."""
     drawn = values[1:][np.isfinite(values[1:])]
@@ -264,13 +282,21 @@ def _estimate(values: Floats, *, known: bool) -> Estimate:
 
 
 def modes_of(
-    steps: Steps, *, sigma_um: float, error_kept: float = 0.0, resamples: int = RESAMPLES, seed: int = 0
+    steps: Steps,
+    *,
+    sigma_um: float,
+    error_kept: float = 0.0,
+    least_sigma_um: float | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Modes | None:
     """States of steps, and modes of cells; None without steps.
 
     Args:
         steps: of one movie, with the drift removed, taken for equally long.
         sigma_um, error_kept: of :class:`somanet.migration.noise.Localisation`.
+        least_sigma_um: the least it may be where ``sigma_um`` is only a bound: the intervals of states then hold those
+            with either, since small steps are rest or error.
         resamples, seed: of the bootstrap over cells.
     """
     if not (~steps.gap).any():
@@ -321,7 +347,12 @@ def modes_of(
     mode = np.where((saltatory >= SURE) & (running < LEAST_RUN), RESTING, mode)
     table = pd.DataFrame({"track_id": ids, "mode": mode, "saltatory_chance": saltatory})
     table = table.assign(**{f"{name}_share": part[:, k] for k, name in enumerate(STATES)})
-    share, speed, persistence = _states(data, found, cell, resamples=resamples, seed=seed)
+    described = _states(data, found, cell, resamples=resamples, seed=seed)
+    if least_sigma_um is not None:
+        least = _Data.of(steps, sigma_um=least_sigma_um, error_kept=error_kept)
+        _, other = _fitted(least, _start_states(), ones)
+        described = _either(described, _states(least, other, cell, resamples=resamples, seed=seed))
+    share, speed, persistence = described
     return Modes(
         cells=table,
         step_state=step_state,

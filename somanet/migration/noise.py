@@ -8,6 +8,10 @@ are Gaussian with the covariance σ²·N + s²·K(τ), N being 2 on and -1 besid
 spread s that is forgotten in the time τ (Ornstein-Uhlenbeck). Cells rest, creep and run, so s and τ have a distribution
 of their own, fitted without a shape (Kiefer & Wolfowitz 1956): a mixture on a grid of both, s = 0 for rest included.
 Fast stretches then say little about σ, as they should, and nothing need be cut off as fast.
+
+Where cells never rest, a small error changes steps less than what is unknown of their motion, and the likelihood is as
+high without error as with it. The maximum, at the end of the range or anywhere in it, is then no estimate: what is
+known is how large the error is at most, and that bound is what σ is taken to be.
 """
 
 from __future__ import annotations
@@ -26,8 +30,9 @@ WINDOW = 5
 MOST_WINDOWS = 1500
 SPREADS_UM_PER_H = (0.0, 1.0, 2.0, 3.0, 4.5, 6.5, 10.0, 15.0, 22.0, 33.0, 50.0, 75.0, 110.0, 170.0)
 """Spreads s per axis of the velocity; the root mean square speed is √2 of it."""
-MEMORIES = (0.3, 1.2, 4.0, math.inf)
-"""Times τ in frame intervals."""
+MEMORIES = (0.3, 0.6, 1.2, 2.4, 5.0, 10.0, 25.0, math.inf)
+"""Times τ in frame intervals. With gaps between them, motion would be fitted by a mixture of smoother and rougher
+motion than its own, and the rougher part would stand for some of the error."""
 REST_UM_PER_H = 2.5
 """A cell whose velocity has a spread below this per axis (a speed of 3.5 µm/h) is at rest."""
 RUN_UM_PER_H = 12.0
@@ -37,6 +42,7 @@ MEMORY_GAIN = 4.0
 """Log likelihood that errors with memory must gain to be preferred to those without."""
 LEAST_REST = 0.1
 """Share of time at rest from which on the memory of errors can be told from that of motion."""
+LEAST_RESTING = 0.05
 INDEPENDENT = -0.45
 PERSISTENT = 0.2
 """Correlations of slow steps below and above which errors with memory are not looked for: -0.5 leaves no room."""
@@ -45,8 +51,16 @@ RANGE = 60.0
 ITERATIONS = 40
 AGAIN = 10
 """Iterations in each resample, from the weights of the whole."""
-NEAR = 10
-"""Errors of the grid to each side of the best that resamples look at."""
+UNLIKELY = 20.0
+"""Resamples look at errors whose log likelihood is by less than this below the highest."""
+ROUGH = 0.4
+"""Correlation of slow steps in a row below which the motion of cells that do not rest is so rough that part of it may
+pass for error: velocities that are forgotten within a frame make steps that are nearly independent, too."""
+SMALL = 0.12
+"""Share of a typical step of cells that do not rest below which an error is not told from what their motion has beyond
+the model; set on simulated walks whose velocities have no normal distribution."""
+WITHIN = 1.92
+"""Fall of the log likelihood from its maximum at the ends of a 95 % interval (Wilks)."""
 RESAMPLES = 60
 FEWEST_WINDOWS = 20
 
@@ -57,6 +71,8 @@ class Localisation:
 
     Attributes:
         sigma_um, low_um, high_um: localisation error per axis with its 95 % interval over cells; NaN where unknown.
+            Where no error at all is as likely (``bounded``), σ is not estimated: ``sigma_um`` is its upper bound, like
+            ``high_um``, so that nothing that may be error is taken for motion, and ``low_um`` is 0.
         error_kept: share of the error that is kept from a frame to the next, 0 for errors that are independent.
         from_covariance_um: second opinion by moments of slow steps, see :func:`sigma_from_covariance`; NaN if motion
             outweighs the error.
@@ -65,6 +81,7 @@ class Localisation:
         rest_share, creep_share, run_share: of the observed time, by stretches of up to five steps, with 95 % intervals.
         n_windows: stretches that all rests on.
         given: σ was given, not measured.
+        bounded: σ is not estimated, only bounded from above.
     """
 
     sigma_um: float
@@ -78,12 +95,15 @@ class Localisation:
     run_share: tuple[float, float, float]
     n_windows: int
     given: bool = False
+    bounded: bool = False
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the movie cannot tell, in words."""
-        if self.given or not self.n_windows or self.n_windows >= FEWEST_WINDOWS:
+        if self.given or not self.n_windows:
             return ()
+        if self.n_windows >= FEWEST_WINDOWS:
+            return (f"{self.in_words[:1].upper()}{self.in_words[1:]}.",) if self.bounded else ()
         few = f"The localisation error rests on {self.n_windows} stretches of up to {WINDOW} steps"
         return (f"{few}; {FEWEST_WINDOWS} are needed to know it.",)
 
@@ -95,7 +115,10 @@ class Localisation:
 
         shares = {"rest": self.rest_share, "creep": self.creep_share, "run": self.run_share}
         return {
-            "sigma_um": _estimate(self.sigma_um, self.low_um, self.high_um, given=self.given).as_dict(),
+            "sigma_um": self.estimate.as_dict(),
+            "at_most_um": known(self.high_um),
+            "used_um": known(self.sigma_um),
+            "in_words": self.in_words,
             "given": self.given,
             "error_kept": known(self.error_kept),
             "from_covariance_um": known(self.from_covariance_um),
@@ -108,6 +131,31 @@ class Localisation:
         }
 
     @property
+    def estimate(self) -> Estimate:
+        """σ with its interval, or the reason why there is none; the value is NaN where it is only bounded."""
+        if self.bounded:
+            return not_estimated(math.nan, f"{self._why_bounded}; at most {self.high_um:.2g} µm")
+        return _estimate(self.sigma_um, self.low_um, self.high_um, given=self.given)
+
+    @property
+    def _why_bounded(self) -> str:
+        return "it is too small to be seen" if self.rests else "cells do not rest, so it cannot be told from motion"
+
+    @property
+    def in_words(self) -> str:
+        """σ for reading, in one clause: measured, given, or what is known where it is not estimated."""
+        if self.bounded:
+            return (
+                f"the localisation error is not estimated ({self._why_bounded}): it is at most {self.high_um:.2g} µm "
+                "per axis, and this bound is used where it is needed"
+            )
+        if not math.isfinite(self.sigma_um):
+            return "the localisation error is unknown"
+        interval = f" (95 % interval {self.low_um:.2g} to {self.high_um:.2g})" if self.low_um < self.high_um else ""
+        how = "given as" if self.given else "measured as"
+        return f"the localisation error is {how} {self.sigma_um:.2g} µm per axis{interval}"
+
+    @property
     def step_sigma_um(self) -> float:
         """σ of independent errors that make steps at rest of the same length: σ·√(1 - error_kept)."""
         return self.sigma_um * math.sqrt(1 - self.error_kept)
@@ -115,7 +163,7 @@ class Localisation:
     @property
     def rests(self) -> bool:
         """Whether cells demonstrably rest: the interval of their time at rest excludes 5 %."""
-        return bool(self.rest_share[1] > 0.05)
+        return bool(self.rest_share[1] > LEAST_RESTING)
 
 
 def _estimate(value: float, low: float, high: float, *, given: bool) -> Estimate:
@@ -229,8 +277,10 @@ class _Mixture:
         part = (self.likelihood @ weights[:, :, None])[:, :, 0]
         return weights, np.asarray((np.log(part) + self.top) @ count, np.float64)
 
-    def near(self, best: int) -> tuple[_Mixture, slice]:
-        at = slice(max(0, best - NEAR), best + NEAR + 1)
+    def near(self, curve: Floats) -> tuple[_Mixture, slice]:
+        """The errors that are not unlikely, and one more on each side; all between the outermost of them."""
+        likely = np.flatnonzero(curve > curve.max() - UNLIKELY)
+        at = slice(max(0, int(likely[0]) - 1), int(likely[-1]) + 2)
         return _Mixture(self.sigmas[at], self.likelihood[at], self.top[at]), at
 
 
@@ -239,8 +289,12 @@ def localisation_of(
 ) -> Localisation:
     """Localisation error and the distribution of slow and fast motion, by maximum likelihood; see the module.
 
-    The interval resamples cells. Motion that changes from frame to frame as error does counts as error, as does a shape
-    that wanders about its centre. Errors that are remembered from frame to frame are found as such where cells rest.
+    The interval holds that of resampled cells and that of the likelihood itself. Where it would include errors that are
+    negligible (the lower end of the range, a fortieth of the typical step), σ is bounded, not estimated; of cells that
+    do not rest also where it is less than :data:`SMALL` of a step, or where they move so roughly that their motion may
+    pass for error (:data:`ROUGH`). Motion that changes from frame to frame as error does counts as error, as does a
+    shape that wanders about its centre. Errors that are remembered from frame to frame are found as such where cells
+    rest.
 
     Args:
         steps: of one movie, with the drift removed, taken for equally long.
@@ -283,7 +337,7 @@ def localisation_of(
     ids, unit = np.unique(cell, return_inverse=True)
     drawn: list[Floats] = []
     if resamples and len(ids) > 1:
-        near, at = mixture.near(best)
+        near, at = mixture.near(curve)
         rng = np.random.default_rng(seed)
         for _ in range(resamples):
             often = np.bincount(rng.integers(len(ids), size=len(ids)), minlength=len(ids))[unit].astype(np.float64)
@@ -293,9 +347,34 @@ def localisation_of(
             drawn.append(np.array([sigma, *_shares(near.likelihood[top], again[top], duration * often)]))
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0) if drawn else np.full((2, 4), math.nan)
     rest, creep, run = ((float(s), float(a), float(b)) for s, a, b in zip(shares, low[1:], high[1:], strict=True))
-    return Localisation(
-        value, float(low[0]), float(high[0]), kept, covariance, correlation, rest, creep, run, n_windows, given
-    )
+    ends = float(low[0]), float(high[0])
+    bounded = False
+    if not given:
+        rests = (rest[1] if math.isfinite(rest[1]) else rest[0]) > LEAST_RESTING
+        ends_of_curve = _within(mixture.sigmas, curve)
+        lowest = float(np.fmin(ends_of_curve[0], ends[0]))
+        unclear = correlation < ROUGH or value < SMALL * float(np.median(size))
+        bounded = lowest <= mixture.sigmas[0] * (1 + 1e-9) or (not rests and unclear)
+        if bounded:
+            value = float(np.fmax(ends_of_curve[1], ends[1]))
+            ends = 0.0, value
+        elif drawn:
+            ends = min(ends_of_curve[0], ends[0]), max(ends_of_curve[1], ends[1])
+    return Localisation(value, *ends, kept, covariance, correlation, rest, creep, run, n_windows, given, bounded)
+
+
+def _within(sigmas: Floats, curve: Floats) -> tuple[float, float]:
+    """Where the log likelihood has fallen by :data:`WITHIN`, between grid points; the grid's end where it has not."""
+    fall = curve.max() - curve
+    inside = np.flatnonzero(fall < WITHIN)
+    first, last = int(inside[0]), int(inside[-1])
+    logs = np.log(sigmas)
+    low, high = logs[first], logs[last]
+    if first > 0:
+        low = np.interp(WITHIN, fall[[first, first - 1]], logs[[first, first - 1]])
+    if last + 1 < len(sigmas):
+        high = np.interp(WITHIN, fall[[last, last + 1]], logs[[last, last + 1]])
+    return math.exp(low), math.exp(high)
 
 
 def _peak(sigmas: Floats, curve: Floats) -> float:

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from somanet.migration.kinematics import Floats, Steps, over
+from somanet.migration.direction import turns_of
+from somanet.migration.kinematics import Floats, Steps, over, per_cell
 from somanet.migration.saltation import Saltations
 
 FIRST_STEPS = 2
@@ -173,40 +174,41 @@ def sampling_sums(
         long: the cells whose stretches say how often a saltation of some duration is seen whole.
         first_step: of a pause that its rate of ending is taken from.
     """
-    table = pd.DataFrame(index=cells)
     free = ~steps.gap
-    stretches = pd.DataFrame({"track_id": steps.track_id[free], "h": steps.duration_h[free]})
-    stretches = stretches.groupby([steps.segment[free], "track_id"])["h"].sum().reset_index("track_id")
-    exposed = (stretches["h"] - steps.interval_h).clip(lower=0.0)
-    table["exposed_h"] = _per_cell(exposed, stretches["track_id"], cells)
+    segments, at, row = np.unique(steps.segment[free], return_index=True, return_inverse=True)
+    hours = np.asarray(np.bincount(row, steps.duration_h[free], minlength=segments.size), np.float64)
+    owner = steps.track_id[free][at]
 
-    whole = saltations.events[saltations.events["censored"] == ""]
-    available = stretches.loc[stretches["track_id"].isin(long), "h"].to_numpy(float)
+    events, pauses = saltations.events, saltations.pauses
+    whole = events[events["censored"] == ""]
+    ids = whole["track_id"]
+    available = hours[np.isin(owner, long)]
     duration = (whole["end_h"] - whole["start_h"]).to_numpy(float)
     places = _room(available, duration + steps.interval_h)
-    weight = pd.Series(over(np.full(places.shape, available.sum()), places), index=whole.index)
-    table["complete_weight"] = _per_cell(weight, whole["track_id"], cells)
-    table["complete_reach_um"] = _per_cell(whole["reach_um"], whole["track_id"], cells)
-    table["weighted_reach_um"] = _per_cell(weight * whole["reach_um"], whole["track_id"], cells)
+    weight = over(np.full(places.shape, available.sum()), places)
+    reach = whole["reach_um"].to_numpy(float)
 
-    pauses = saltations.pauses[saltations.pauses["censored"].isin(["", "end"])]
+    pauses = pauses[pauses["censored"].isin(["", "end"])]
     complete = (pauses["censored"] == "").to_numpy()
-    n_steps = (pauses["duration_h"] / steps.interval_h).round().to_numpy(float)
+    n_steps = np.round(pauses["duration_h"].to_numpy(float) / steps.interval_h)
     last_step = first_step + FIRST_STEPS - 1
     followed = np.clip(np.where(complete, n_steps, n_steps - 1), first_step - 1, last_step) - (first_step - 1)
-    table["n_rest_steps"] = _per_cell(pd.Series(followed, index=pauses.index), pauses["track_id"], cells)
-    ended = pd.Series(complete & (n_steps >= first_step) & (n_steps <= last_step), index=pauses.index)
-    table["n_rest_ends"] = _per_cell(ended, pauses["track_id"], cells)
+    ended = complete & (n_steps >= first_step) & (n_steps <= last_step)
 
-    events = saltations.events
-    turn = np.radians(events["direction_deg"].diff()).to_numpy(float)
-    pair = (events["track_id"] == events["track_id"].shift()) & events["censored"].isin(["", "end"])
-    pair &= events["censored"].shift().isin(["", "start"])
-    table["n_turns"] = _per_cell(pair, events["track_id"], cells)
-    table["turn_cosine"] = _per_cell(
-        pd.Series(np.cos(turn), index=events.index).where(pair, 0.0), events["track_id"], cells
-    )
-    return table
+    pair, turn = turns_of(events)
+    later = events["track_id"].to_numpy(np.int64)[1:][pair]
+    table = {
+        "exposed_h": per_cell(np.maximum(hours - steps.interval_h, 0.0), owner, cells),
+        # A saltation that fits into no stretch by its duration has no weight.
+        "complete_weight": per_cell(np.nan_to_num(weight), ids, cells),
+        "complete_reach_um": per_cell(reach, ids, cells),
+        "weighted_reach_um": per_cell(np.nan_to_num(weight * reach), ids, cells),
+        "n_rest_steps": per_cell(followed, pauses["track_id"], cells),
+        "n_rest_ends": per_cell(ended, pauses["track_id"], cells),
+        "n_turns": per_cell(np.ones(later.size), later, cells),
+        "turn_cosine": per_cell(np.cos(np.radians(turn[pair])), later, cells),
+    }
+    return pd.DataFrame(table, index=cells)
 
 
 def _room(available: Floats, needed: Floats) -> Floats:
@@ -215,7 +217,3 @@ def _room(available: Floats, needed: Floats) -> Floats:
     above = np.append(np.cumsum(ordered[::-1])[::-1], 0.0)
     first = np.searchsorted(ordered, needed, side="right")
     return np.asarray(np.maximum(above[first] - (len(ordered) - first) * needed, 0.0), np.float64)
-
-
-def _per_cell(values: pd.Series, track_id: pd.Series, cells: pd.Index) -> pd.Series:
-    return values.astype("float64").groupby(track_id).sum().reindex(cells, fill_value=0.0)

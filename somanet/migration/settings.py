@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -62,3 +62,12 @@ class MigrateSettings(Settings):
         chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         bounds = {name: getattr(self, name) for name in ("slowest_threshold_um_per_h", "fastest_threshold_um_per_h")}
         return replace(PRESETS[self.preset], **bounds, **chosen)
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of :func:`somanet.migration.measures.measure_movie`."""
+        return {
+            "axis_deg": self.axis_deg,
+            "drift": self.drift,
+            "sigma_um": self.sigma_um,
+            "definition": self.definition(),
+        }

@@ -21,6 +21,18 @@ MOST_EXCHANGES = 0.02
 """Pairs of steps that look like two tracks that exchanged cells, over the number of saltations."""
 
 
+NOT_OF_SALTATIONS = (
+    "average_speed_um_per_h", "rms_speed_1h_um_per_h", "straightness", "velocity_along_um_per_h",
+    "velocity_across_um_per_h", "mean_cosine", "resultant", "mean_direction_deg",
+)  # fmt: skip
+"""Numbers of a summary that mean something whether cells saltate or not; all others rest on saltations."""
+
+
+def rests_on_saltations(number: str) -> bool:
+    """Whether a number of :data:`somanet.migration.summary.UNITS` means something only if cells saltate."""
+    return number not in NOT_OF_SALTATIONS
+
+
 @dataclass(frozen=True)
 class Support:
     """Whether saltation numbers can be quoted.

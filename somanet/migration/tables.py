@@ -57,7 +57,12 @@ CELL_NUMBERS = Schema(
         Column("mean_pause_h", "float64", "h", "their mean; too short, as long ones are cut by the track's ends"),
         Column("pause_fraction", "float64", "", "1 - mobile_h over observed time"),
         Column("long_enough", "int64", "", "1 if at least 4 h or 12 frames; only these are summarised"),
-        Column("noise_um", "float64", "µm", "localisation noise per axis, of its movie"),
+        Column(
+            "noise_um",
+            "float64",
+            "µm",
+            "localisation noise per axis, of its movie; a bound where cells never rest",
+        ),
     ),
 )
 """What a reader wants to know of a cell: the track, when it is seen, motion, direction, saltations, pauses, quality."""

@@ -30,7 +30,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from somanet.migration.kinematics import Floats, Ints, Steps, over
+from somanet.migration.kinematics import Floats, Ints, Steps, over, per_cell
 from somanet.migration.saltation import Saltations
 from somanet.migration.sampling import Jumps
 
@@ -80,24 +80,24 @@ def travel_sums(
         projected = (moved[at] * unit[mobile]).sum(axis=1) / taken[at]
         distance[seen] += projected + 2 * excess[mobile]
     whole = (saltations.events["censored"] == "").to_numpy()
-    moment = np.array(
-        [_speed_moment(steps, a - 1, b + 1, sigma_um) for a, b in zip(first[whole], last[whole], strict=True)]
-    )
+    moment = _speed_moments(steps, first[whole] - 1, last[whole] + 1, sigma_um)
     ids = saltations.events["track_id"].to_numpy(np.int64)
-    table = pd.DataFrame(index=cells)
-    table["distance_um"] = _per_cell(distance, ids, cells)
-    table["complete_distance_um"] = _per_cell(distance[whole], ids[whole], cells)
-    table["speed_moment_um2_per_h"] = _per_cell(moment, ids[whole], cells)
-    return table.join(_hourly(tracks, steps.interval_h, cells, sigma_um))
+    table = {
+        "distance_um": per_cell(distance, ids, cells),
+        "complete_distance_um": per_cell(distance[whole], ids[whole], cells),
+        "speed_moment_um2_per_h": per_cell(moment, ids[whole], cells),
+        **_hourly(tracks, steps.interval_h, cells, sigma_um),
+    }
+    return pd.DataFrame(table, index=cells)
 
 
 def _step_range(steps: Steps, events: pd.DataFrame) -> tuple[Ints, Ints]:
     """Numbers of the first and last step of each event."""
-    where = pd.DataFrame({"track_id": steps.track_id, "start_h": steps.start_h, "end_h": steps.end_h})
-    where["step"] = np.arange(len(steps))
-    first = events[["track_id", "start_h"]].merge(where, on=["track_id", "start_h"], how="left")["step"]
-    last = events[["track_id", "end_h"]].merge(where, on=["track_id", "end_h"], how="left")["step"]
-    return first.to_numpy(np.int64), last.to_numpy(np.int64)
+    ids = events["track_id"].to_numpy(np.int64)
+    # Steps are in order of cell and time, which is the order of complex numbers.
+    first = np.searchsorted(steps.track_id + 1j * steps.start_h, ids + 1j * events["start_h"].to_numpy(np.float64))
+    last = np.searchsorted(steps.track_id + 1j * steps.end_h, ids + 1j * events["end_h"].to_numpy(np.float64))
+    return first.astype(np.int64), last.astype(np.int64)
 
 
 def _neighbours(steps: Steps, first: Ints, last: Ints) -> tuple[Ints, Ints]:
@@ -108,37 +108,40 @@ def _neighbours(steps: Steps, first: Ints, last: Ints) -> tuple[Ints, Ints]:
     return before.astype(np.int64), after.astype(np.int64)
 
 
-def _speed_moment(steps: Steps, start: int, stop: int, sigma_um: float) -> float:
-    """2∫|d|²dt/τ² over one step less that over two, of the steps from start to stop, at rest beyond them."""
-    moved, time = steps.displacement_yx_um[start : stop + 1], steps.duration_h[start : stop + 1]
+def _speed_moments(steps: Steps, start: Ints, stop: Ints, sigma_um: float) -> Floats:
+    """2∫|d|²dt/τ² over one step less that over two, of the steps from each start to stop, at rest beyond them."""
+    moved, time = steps.displacement_yx_um, steps.duration_h
     noise = 4 * np.nan_to_num(sigma_um) ** 2
-    single = float((((moved**2).sum(axis=1) - noise) / time).sum())
-    padded, times = np.pad(moved, ((1, 1), (0, 0))), np.pad(time, 1, mode="edge")
-    lag = times[1:] + times[:-1]
-    double = float(((((padded[1:] + padded[:-1]) ** 2).sum(axis=1) - noise) / (2 * lag)).sum())
-    return 2 * single - double
+    single = ((moved**2).sum(axis=1) - noise) / time
+    lag = time[1:] + time[:-1]
+    double = (((moved[1:] + moved[:-1]) ** 2).sum(axis=1) - noise) / (2 * lag)
+    singles, doubles = (np.concatenate([[0.0], np.cumsum(values)]) for values in (single, double))
+    beyond = (single[start] + single[stop]) / 4  # with the rest before and after: a lag of two steps, halved
+    return np.asarray(2 * (singles[stop + 1] - singles[start]) - (doubles[stop] - doubles[start]) - beyond, np.float64)
 
 
-def _hourly(tracks: pd.DataFrame, interval_h: float, cells: pd.Index, sigma_um: float) -> pd.DataFrame:
+def _hourly(tracks: pd.DataFrame, interval_h: float, cells: pd.Index, sigma_um: float) -> dict[str, Floats]:
     """Squared displacement over an hour; between frames that have no hour between them, of the lags around it."""
-    empty = pd.DataFrame({"square_1h_um2": 0.0, "n_1h": 0.0}, index=cells)
     frames_per_hour = SCALE_H / interval_h
     if not math.isfinite(frames_per_hour) or round(frames_per_hour, 3) < 1:
-        return empty
+        return {name: np.zeros(len(cells)) for name in ("square_1h_um2", "n_1h")}
     lower = math.floor(round(frames_per_hour, 3))
     upper_share = frames_per_hour - lower if frames_per_hour - lower > 1e-3 else 0.0
-    places = tracks.set_index(["track_id", "frame"])[["y_um", "x_um"]]
+    ids, frame = tracks["track_id"].to_numpy(np.int64), tracks["frame"].to_numpy(np.int64)
+    place = tracks[["y_um", "x_um"]].to_numpy(np.float64)
+    key = np.searchsorted(cells.to_numpy(np.int64), ids) * (int(frame.max(initial=0)) + lower + 2) + frame
 
-    def squared(lag: int) -> pd.Series:
-        later = places.rename(index=lambda frame: frame - lag, level="frame")
-        return ((later - places) ** 2).sum(axis=1, skipna=False).dropna()
+    def squared(lag: int) -> Floats:
+        later = np.minimum(np.searchsorted(key, key + lag), len(key) - 1)
+        moved = ((place[later] - place) ** 2).sum(axis=1)
+        return np.asarray(np.where(key[later] == key + lag, moved, math.nan), np.float64)
 
     found = squared(lower)
     if upper_share:
-        found = ((1 - upper_share) * found + upper_share * squared(lower + 1)).dropna()
-    by_cell = (found - 4 * np.nan_to_num(sigma_um) ** 2).groupby(level="track_id")
-    summed = pd.DataFrame({"square_1h_um2": by_cell.sum(), "n_1h": by_cell.size().astype("float64")})
-    return summed.reindex(cells, fill_value=0.0)
+        found = (1 - upper_share) * found + upper_share * squared(lower + 1)
+    seen = np.isfinite(found)
+    square = per_cell(found[seen] - 4 * np.nan_to_num(sigma_um) ** 2, ids[seen], cells)
+    return {"square_1h_um2": square, "n_1h": per_cell(seen, ids, cells)}
 
 
 def speed_estimates(cells: pd.DataFrame, weights: Floats, jumps: Jumps) -> tuple[Floats, Floats]:
@@ -207,7 +210,3 @@ def _pause(cells: pd.DataFrame, weights: Floats, jumps: Floats, jump_h: Floats) 
             break
         pause = updated
     return np.where(pause > 0, pause, math.nan)
-
-
-def _per_cell(values: Floats, ids: Ints, cells: pd.Index) -> pd.Series:
-    return pd.Series(values, dtype="float64").groupby(ids).sum().reindex(cells, fill_value=0.0)

@@ -17,28 +17,41 @@ from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration
 from somanet.core.schema import DRIFT
+from somanet.tracking.background import Background, Floats, Image, background_of
 from somanet.tracking.detections import Labels, check_labels
-from somanet.tracking.registration import Background, Floats, Image, Registration, background_of, register
+from somanet.tracking.registration import Registration, compare, register
 
 CELL_MARGIN_UM = 5.0
 """Rim around masks that is left out: a soma's glow, and the edge that moves when it is segmented differently."""
 NEWEST_SHARE = 0.03
 """Weight of a new frame in the mean that the next one is registered to: a memory of some 30 frames."""
 LEAST_OVERLAP = 0.5
+ANCHOR_FRAMES = 4
+LARGEST_ERROR_PX = 0.5
+"""Error of a comparison, in pixels of the registered images, up to which two frames show the same things; by then most
+of a picture has changed."""
+LEAST_LIFE = 8
+"""Frames for which a part of the picture has to stay the same to be a background."""
+LEAST_QUALITY, LEAST_QUALITY_UNMASKED = 0.5, 0.8
+"""Median quality from which a background is believed, with and without the cells' outlines. Over a dark field, cells
+that migrate together agree with themselves by up to 0.77, what sticks out of their outlines by 0.45; texture by 0.9."""
 LEAST_MEASURED = 0.5
 """Share of the frames that have to be registered, or no drift is removed."""
 ABOVE_ERROR = 2.0
 """The stage has moved if its rms motion is this many times the rms error; else the shift would only add its error."""
-SAMPLED_FRAMES, FEWEST_SAMPLED = 24, 4
+SAMPLED_FRAMES, FEWEST_SAMPLED = 12, 4
 CLEAR = 0.3
 """Mean quality of registration without the fixed pattern from which the motion is believed."""
 PATTERN_PX = 3.0
 """Rms difference of the motion with and without the fixed pattern from which the latter is believed: when the stage
 moves by less than a structure's width, the median of the frames is the background itself, smeared."""
+JUMP_PX, JUMP_UM, JUMP_ERRORS = 10.0, 15.0, 10.0
+"""From one frame to the next, a shift of the whole picture by this many pixels, µm and errors is a jump of the stage,
+whether the picture persists or not: cells do not all move that far at once."""
 ROTATION_PX = 1.0
 """A rotation is warned about if it moves the corners by more than this, and by three standard errors."""
 
-Verdict = Literal["moved", "still", "nothing to register"]
+Verdict = Literal["moved", "jumped", "still", "nothing to register"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,8 @@ class StageDrift:
 
     Attributes:
         table: :data:`somanet.core.schema.DRIFT`, one row per frame.
-        verdict: "moved", which is removed; "still", where the motion is within its error; "nothing to register".
+        verdict: "moved", which is removed; "jumped", where single jumps are known and nothing else, which are removed;
+            "still", where the motion is within its error; "nothing to register".
         reason: the verdict in a sentence, with numbers.
         warnings: in words.
     """
@@ -126,7 +140,9 @@ def measure_drift(
             yield found if pattern is None or found is None else found.without(pattern)
 
     path = follow(prepared())
-    return _judged(path, calibration, n_shown=len(shown), corner_px=math.hypot(height, width) / 2)
+    return _judged(
+        path, calibration, n_shown=len(shown), corner_px=math.hypot(height, width) / 2, cells_known=masks is not None
+    )
 
 
 @dataclass(frozen=True)
@@ -182,7 +198,7 @@ class _Reference:
     def blend(self, background: Background, step: Registration) -> None:
         self._n += 1
         share = max(NEWEST_SHARE, 1 / self._n)
-        self.background = self.background.blended(background, step, share)
+        self.background = self.background.blended(background, step.shift_yx_px, step.rotation_deg, share)
         self.place = replace(
             self.place,
             error_px=math.hypot(self.place.error_px, share * step.error_px),
@@ -190,44 +206,123 @@ class _Reference:
         )
 
 
-def follow(backgrounds: Iterable[Background | None]) -> list[Place]:
+class _Anchor:
+    """The mean of a few frames, to which later ones are compared directly for as long as they show the same things.
+
+    The running reference forgets: where the background is renewed, or moves on its own, its errors add up unseen. An
+    anchor does not follow, so that the error of a place is that of its own comparison with the anchor, and the
+    anchor's; and how long anchors live tells whether anything in the picture persists.
+    """
+
+    def __init__(self, background: Background, place: Place, t: int) -> None:
+        self.place, self.since = place, t
+        self._mean = _Reference(background, place)
+        self._n = 1
+
+    def compared(self, background: Background, place: Place) -> Registration:
+        """The frame at a place, against the anchor."""
+        return compare(
+            self._mean.background,
+            background,
+            near_yx_px=place.shift_yx_px - self.place.shift_yx_px,
+            rotation_deg=place.rotation_deg - self.place.rotation_deg,
+        )
+
+    def grown(self, background: Background, place: Place) -> None:
+        """Take up one of the first frames, at its place."""
+        if self._n < ANCHOR_FRAMES:
+            self._n += 1
+            self._mean.blend(background, _step(self.place, place))
+
+
+def _shows_the_same(check: Registration, background: Background) -> bool:
+    """Whether a comparison with an anchor tells where the frame is."""
+    return check.significant and check.error_px <= LARGEST_ERROR_PX * background.factor
+
+
+def _step(start: Place, end: Place) -> Registration:
+    """The motion between two places of small angles."""
+    shift = end.shift_yx_px - start.shift_yx_px
+    turn = end.rotation_deg - start.rotation_deg
+    return Registration(shift, end.error_px, turn, end.rotation_error_deg, end.quality, math.inf, 1.0)
+
+
+@dataclass(frozen=True)
+class Path:
+    """Where the scene is in every frame.
+
+    Attributes:
+        places: (T,).
+        lives: (frames, whether it ended because the picture had changed) of each anchor.
+    """
+
+    places: list[Place]
+    lives: list[tuple[int, bool]]
+
+    @property
+    def persists(self) -> bool:
+        """Whether a part of the picture stays the same for :data:`LEAST_LIFE` frames, in most of the movie."""
+        long = sum(life for life, _ in self.lives if life >= LEAST_LIFE)
+        short = sum(life for life, ended in self.lives if ended and life < LEAST_LIFE)
+        return long >= short
+
+
+def follow(backgrounds: Iterable[Background | None]) -> Path:
     """The place of every frame; a few frames in memory at a time.
 
     Args:
         backgrounds: in order of time; None for a frame that shows nothing.
     """
     path: list[Place] = []
+    lives: list[tuple[int, bool]] = []
     reference: _Reference | None = None
+    anchor: _Anchor | None = None
     last: tuple[Background, Place] | None = None  # the newest frame that was registered
     lost: tuple[Background, Place] | None = None  # the newest one that was not
-    for background in backgrounds:
+    for t, background in enumerate(backgrounds):
         if background is None:
             path.append((path[-1] if path else Place(np.zeros(2), measured=False)).held())
             continue
-        if reference is None or last is None:
+        if reference is None or last is None or anchor is None:
             reference = _Reference(background, path[-1] if path else Place(np.zeros(2)))
             path.append(replace(reference.place, measured=True))
-            last = background, path[-1]
+            last, anchor = (background, path[-1]), _Anchor(background, path[-1], t)
             continue
         near = last[1].shift_yx_px - reference.place.shift_yx_px
         step = register(reference.background, background, near_yx_px=near)
         if not step.significant or step.overlap < LEAST_OVERLAP:
             # The reference has left the field or is out of date, or the frame is bad: of frames before it, the newest.
             for frame in (last, lost):
-                again = register(frame[0], background, near_yx_px=np.zeros(2)) if frame else step
-                if frame and again.significant:
+                if frame is None or frame[0] is reference.background:
+                    continue
+                again = register(frame[0], background, near_yx_px=np.zeros(2))
+                if again.significant:
                     if frame is lost:
                         path[-1] = replace(path[-1], broken=True)
+                        anchor = _Anchor(*frame, t - 1)
                     reference, step = _Reference(*frame), again
                     break
-        if step.significant:
-            path.append(reference.place.then(step))
-            reference.blend(background, step)
-            last, lost = (background, path[-1]), None
-        else:
+        if not step.significant:
             path.append(path[-1].held())
             lost = background, path[-1]
-    return path
+            continue
+        place = reference.place.then(step)
+        reference.blend(background, step)
+        check = anchor.compared(background, place)
+        if not _shows_the_same(check, background) or check.overlap < LEAST_OVERLAP:
+            lives.append((t - anchor.since, check.overlap >= LEAST_OVERLAP))
+            anchor = _Anchor(*last, t - 1)
+            check = anchor.compared(background, place)
+        if _shows_the_same(check, background):
+            place = replace(place, error_px=math.hypot(anchor.place.error_px, check.error_px))
+            anchor.grown(background, place)
+        else:
+            place = replace(place, error_px=math.hypot(last[1].error_px, step.error_px))
+        path.append(place)
+        last, lost = (background, place), None
+    if anchor is not None:
+        lives.append((len(path) - anchor.since, False))
+    return Path(path, lives)
 
 
 def _fixed_pattern(background: Callable[[int], Background | None], shown: list[int]) -> Image | None:
@@ -244,10 +339,16 @@ def _fixed_pattern(background: Callable[[int], Background | None], shown: list[i
     if len(sampled) < FEWEST_SAMPLED:
         return None
     pattern = np.median(np.stack([one.image_YX for one in sampled]), axis=0).astype(np.float32)
-    seen = follow(sampled)
-    without = follow([one.without(pattern) for one in sampled])
+    # Whole pixels decide: half the resolution has to do.
+    enough = LEAST_MEASURED * len(sampled) + 1
+    seen = follow([one.halved for one in sampled]).places
+    shift = np.array([place.shift_yx_px for place in seen if place.measured]).reshape(-1, 2)
+    # A scene that is seen to move is not hidden; less its median it would leave a dark twin where it rests longest.
+    if len(shift) < enough or np.ptp(shift, axis=0).max() > PATTERN_PX:
+        return None
+    without = follow([one.without(pattern).halved for one in sampled]).places
     both = [(a, b) for a, b in zip(seen, without, strict=True) if b.measured and a.measured]
-    if len(both) < LEAST_MEASURED * len(sampled) + 1:
+    if len(both) < enough:
         return None
     far_seen, far_without = (np.array([pair[i].shift_yx_px for pair in both]) for i in (0, 1))
     apart = math.sqrt(float(((far_seen - far_without) ** 2).sum(axis=1).mean()))
@@ -256,12 +357,26 @@ def _fixed_pattern(background: Callable[[int], Background | None], shown: list[i
     return pattern if clear and apart > PATTERN_PX and farther > PATTERN_PX else None
 
 
-def _judged(path: list[Place], calibration: Calibration, *, n_shown: int, corner_px: float) -> StageDrift:
+def _jumps(path: Sequence[Place], shift_yx_px: Floats, pixel_size_um: float) -> Floats:
+    """(T, 2) shift from the frame before, where it is a jump of the stage; else 0."""
+    steps = np.diff(shift_yx_px, axis=0, prepend=shift_yx_px[:1])
+    error = np.array([place.error_px for place in path])
+    known = np.array([place.measured and not place.broken for place in path])
+    known[1:] &= np.array([place.measured for place in path[:-1]], bool)
+    far = np.hypot(*steps.T)
+    jump = known & (far > max(JUMP_PX, JUMP_UM / pixel_size_um)) & (far > JUMP_ERRORS * error)
+    return np.where(jump[:, None], steps, 0.0)
+
+
+def _judged(found: Path, calibration: Calibration, *, n_shown: int, corner_px: float, cells_known: bool) -> StageDrift:
     """Whether the stage is known to have moved, and the table."""
-    pixel = calibration.pixel_size_um
+    pixel, path = calibration.pixel_size_um, found.places
     shift = np.array([place.shift_yx_px for place in path]).reshape(-1, 2)
     measured = np.array([place.measured for place in path], bool)
-    n_registered = int(np.isfinite([place.quality for place in path]).sum())
+    qualities = np.array([place.quality for place in path])
+    n_registered = int(np.isfinite(qualities).sum())
+    quality = float(np.nanmedian(qualities)) if n_registered else 0.0
+    least = LEAST_QUALITY if cells_known else LEAST_QUALITY_UNMASKED
     warnings = []
     verdict: Verdict
     if n_shown < 2 or n_registered < LEAST_MEASURED * (n_shown - 1):
@@ -270,6 +385,22 @@ def _judged(path: list[Place], calibration: Calibration, *, n_shown: int, corner
             f"The stage could not be measured: the background of {n_registered} of {max(n_shown - 1, 0)} frames could "
             "be registered; it shows too little besides the cells, or its parts move apart."
         )
+    elif not found.persists or quality < least:
+        verdict = "nothing to register"
+        reason = (
+            f"The stage could not be measured: hardly any part of the picture stays the same for {LEAST_LIFE} frames, "
+            "as if all that the background shows moved on its own."
+            if not found.persists
+            else f"The stage could not be measured: backgrounds agree by {quality:.2f} only ({least:g} is needed "
+            f"{'beside' if cells_known else 'without'} the cells' outlines), so that cells that move together may pass "
+            "for the stage."
+        )
+        jumps = _jumps(path, shift, pixel)
+        if jumps.any():
+            verdict, shift = "jumped", np.cumsum(jumps, axis=0)
+            frames = np.flatnonzero(np.hypot(*jumps.T))
+            sizes = ", ".join(f"{np.hypot(*jumps[t]) * pixel:.3g} µm at frame {t}" for t in frames[:5])
+            reason += f" Its jumps are removed ({sizes}{', …' if len(frames) > 5 else ''})."
     else:
         motion = math.sqrt(float(((shift[measured] - shift[measured].mean(axis=0)) ** 2).mean()))
         error = math.sqrt(float(np.mean([place.error_px**2 for place in path if place.measured])))
@@ -299,16 +430,16 @@ def _judged(path: list[Place], calibration: Calibration, *, n_shown: int, corner
         [
             {
                 "frame": t,
-                "shift_y_px": place.shift_yx_px[0],
-                "shift_x_px": place.shift_yx_px[1],
-                "shift_y_um": place.shift_yx_px[0] * pixel,
-                "shift_x_um": place.shift_yx_px[1] * pixel,
+                "shift_y_px": shift[t, 0],
+                "shift_x_px": shift[t, 1],
+                "shift_y_um": shift[t, 0] * pixel,
+                "shift_x_um": shift[t, 1] * pixel,
                 "error_um": place.error_px * pixel,
                 "rotation_deg": place.rotation_deg,
                 "rotation_error_deg": place.rotation_error_deg,
                 "quality": place.quality,
                 "measured": int(place.measured),
-                "applied": int(verdict == "moved"),
+                "applied": int(verdict in ("moved", "jumped")),
             }
             for t, place in enumerate(path)
         ]

@@ -32,7 +32,7 @@ def points(stage: np.ndarray, *, n_cells: int, push: float = 0.0) -> pd.DataFram
 
 def test_correcting_one_cell_changes_no_other_and_the_stage_is_taken_off(tmp_path: Path) -> None:
     """Three cells at rest on a stage that jumps by 50 px = 65 µm: they go nowhere, whatever is done to the first."""
-    made = scene(seed=21, stage=wandering(22))
+    made = scene(seed=21, stage=wandering(22), renewed=0)
     write_movie(tmp_path / "movie.tif", made.frames, SCALE)
     source = MovieSource(tmp_path / "movie.tif", "movie")
     cells, drifts = [], []

@@ -16,6 +16,7 @@ from somanet.analysis.cell_tables import read_migration
 from somanet.core.calibration import FileCalibration
 from somanet.core.hashing import sha256_file
 from somanet.io.movies import open_movie
+from somanet.migration.settings import MigrateSettings
 from tests.analysis.worlds import HEIGHT, N_FRAMES, WIDTH, frames_TYX, save_movie
 from tests.worlds import somanet
 
@@ -77,7 +78,7 @@ def test_the_manifest_says_where_the_numbers_come_from(lab: Path) -> None:
     assert manifest["input"]["sha256"] == sha256_file(lab / "movie.ome.tif")
     assert manifest["model"]["sha256"] == sha256_file(lab / "model" / "model.safetensors")
     assert manifest["parameters"]["track"]["max_step_um"] > 0
-    assert manifest["parameters"]["migrate"] == {"axis_deg": 0.0, "drift": "image", "sigma_um": None}
+    assert manifest["parameters"]["migrate"] == MigrateSettings().model_dump(mode="json")
     assert {"torch", "numpy", "somanet"} <= set(manifest["code"]["versions"])
     assert manifest["files"]["tracks.csv"] == sha256_file(lab / "out" / "tracks.csv")
     assert set(manifest["files"]) == {p.name for p in (lab / "out").iterdir()} - {"manifest.json"}

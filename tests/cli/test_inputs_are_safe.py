@@ -146,17 +146,8 @@ def test_every_command_that_writes_is_guarded_and_tried_here() -> None:
             assert any(line.startswith(f"{name} ") for line in COMMANDS.values()), name
     options = {key for _, command in commands() for key, hint in command.__annotations__.items() if takes_paths(hint)}
     read = {
-        *("movies", "tracks", "conditions", "path", "split", "data", "val", "params", "unlabelled", "inputs", "truth"),
-        *(
-            "predictions",
-            "source",
-            "movie",
-            "labels",
-            "result",
-            "reference",
-            "result_labels",
-            "reference_labels",
-            "file",
-        ),
-    }
+        "movies", "tracks", "conditions", "path", "split", "data", "val", "params", "unlabelled", "inputs", "truth",
+        "predictions", "source", "movie", "labels", "result", "reference", "result_labels", "reference_labels", "file",
+        "tls_ca_file", "tls_cert", "tls_key",
+    }  # fmt: skip
     assert options - OUTPUTS == read, "a new path: is it read or written? Writing ones belong to OUTPUTS"

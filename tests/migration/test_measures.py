@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from somanet.analysis.stages.migrate import summary_of
 from somanet.core.errors import SomaNetError
 from somanet.core.files import plain
 from somanet.migration.cells import migration_of
-from somanet.migration.measures import measure_movie
+from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.summary import SCALES, UNITS, summarize
 from tests.migration.worlds import drift_table
 
@@ -106,6 +108,15 @@ KINDS = (
     "all immobile", "all mobile", "zero noise", "identical frames", "one jumps", "no pauses", "noise beyond jumps",
     "unequal times",
 )  # fmt: skip
+
+
+@cache
+def measured(kind: str, n_cells: int = 10) -> Measures:
+    """The movie of that kind, or its first cells."""
+    table = drawn(kind)
+    return measure_movie(table[table["track_id"] <= n_cells], drift="none")
+
+
 METADATA = {"movie": "a.tif", "n_frames": 60, "pixel_size_um": 1.0, "frame_interval_min": 10.0}
 
 
@@ -127,8 +138,7 @@ def without_interval(value: object, where: str = "") -> list[str]:
 @pytest.mark.parametrize(("kind", "n_cells"), [*((kind, 10) for kind in KINDS), ("one jumps", 2), ("all mobile", 1)])
 def test_every_number_has_an_interval_or_a_reason(kind: str, n_cells: int) -> None:
     """Whatever the movie is like; and no number without either is in the file besides settings, counts and p-values."""
-    table = drawn(kind)
-    summary = plain(summary_of(measure_movie(table[table["track_id"] <= n_cells], drift="none"), METADATA))
+    summary = plain(summary_of(measured(kind, n_cells), METADATA))
     assert without_interval(summary) == []
     assert len(summary["numbers"]) == len(summary["model"]) == len(UNITS)
     bare = {name for name, value in summary.items() if isinstance(value, float)}
@@ -159,14 +169,13 @@ def test_the_check_for_intervals_finds_what_lacks_one() -> None:
     ],
 )
 def test_reasons_fit_the_movie(kind: str, number: str, words: str) -> None:
-    assert words in measure_movie(drawn(kind), drift="none").summary.numbers[number].problem
+    assert words in measured(kind).summary.numbers[number].problem
 
 
 def test_no_interval_is_useless() -> None:
     """Two cells are too few for most numbers: what is given spans a factor of 30 or 90 % of a range at most."""
-    table = drawn("one jumps")
     for n_cells in (2, 3, 10):
-        numbers = measure_movie(table[table["track_id"] <= n_cells], drift="none").summary.numbers
+        numbers = measured("one jumps", n_cells).summary.numbers
         for name, found in numbers.items():
             if not found.problem and SCALES.get(name) == "positive":
                 assert 0 < found.low <= found.value <= found.high <= 30 * found.low, name

@@ -137,6 +137,10 @@ COMMANDS: dict[str, Command] = {
         "--output {out}/s.json",
         {"tracks": ("tracks", "points"), "labels": ("label-movie", "label-zarr")}, weight=0.7,
     ),
+    "cohort": Command(
+        "cohort {out}/study --conditions {conditions}", {"conditions": ("conditions",)},
+        ("--reference #", "--paired donor"), prior="study", weight=0.5,
+    ),
     "trace results": Command("trace {results}/summary.json", {"results": ("results",)}, ("--json",)),
     "trace predictions": Command("trace {results}/a.tif --json", {"results": ("predictions",)}, weight=0.5),
     "trace scores": Command("trace {scores}/metrics.json", {"scores": ("scores",)}, weight=0.5),

@@ -159,6 +159,8 @@ def make_derived(folder: Path) -> None:
         _somanet(f"evaluate --truth {pairs} --model {model} --seed {seed} --output {out}/metrics.json "
                  f"--per-image {out}/per_image.csv")  # fmt: skip
     _somanet(f"analyze {ome} --model {model} --engine torch --no-overlay --output {folder}/results/results")
+    for movie in "xy":
+        shutil.copytree(folder / "results" / "results", folder / "study" / "study" / movie)
     trained = folder / "trained-store" / "project"
     shutil.copytree(_only(folder / "store"), trained)
     with contextlib.chdir(trained):

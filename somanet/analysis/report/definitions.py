@@ -166,7 +166,9 @@ METHODS = (
         "Localisation error σ",
         (
             "Standard deviation of measured centres per axis, by maximum likelihood: successive steps share a "
-            "position, so error makes them anti-correlated and motion, however slow, makes them alike."
+            "position, so error makes them anti-correlated and motion, however slow, makes them alike. Where cells "
+            "never rest, it is bounded from above only, and the bound is used: nothing that may be error is taken for "
+            "motion."
         ),
     ),
     (

@@ -60,12 +60,11 @@ def motion_section(measures: Measures) -> str:
         return ""
     parts = [f"<p>{escape(_verdict(measures))}</p>", _states(measures.modes)]
     if not noise.given and math.isfinite(noise.sigma_um):
-        interval = f" ({in_words(noise.low_um)} to {in_words(noise.high_um)})" if math.isfinite(noise.low_um) else ""
         rest = "cells rest" if noise.rests else "no cell can be shown to rest"
         parts.append(
-            f'<p class="small muted">Localisation error {in_words(noise.sigma_um)} µm per axis{interval}; by the '
-            f"correlation of slow steps in a row, {in_words(noise.step_correlation)} (−0.5 is error alone, 0 or more "
-            f"motion), and by maximum likelihood, {rest}.</p>"
+            f'<p class="small muted">{escape(noise.in_words[:1].upper() + noise.in_words[1:])}. By the correlation of '
+            f"slow steps in a row, {in_words(noise.step_correlation)} (−0.5 is error alone, 0 or more motion), and by "
+            f"maximum likelihood, {rest}.</p>"
         )
     parts.append(_curves(measures.thinned, measures.model_thinned))
     return "".join(parts)

@@ -22,16 +22,9 @@ from somanet.analysis.report.thinning import Thinning
 from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures
 from somanet.migration.summary import UNITS, Summary
+from somanet.migration.support import rests_on_saltations
 from somanet.migration.tables import CELL_NUMBERS
 
-OF_SALTATIONS = (
-    "frequency_corrected_per_h",
-    "mean_length_corrected_um",
-    "mobile_speed_corrected_um_per_h",
-    "mean_pause_h",
-    "saltating_share",
-)
-"""Headlines that mean something only if cells saltate."""
 LEVELS = {
     "cell": "cells of this movie: it does not generalise to other movies or donors",
     "movie": "movies",
@@ -87,7 +80,7 @@ def _card(numbers: Mapping[str, Estimate], item: Headline, *, supported: bool) -
         range_ = f' <span class="nowrap">({raw_interval})</span>' if not numbers[item.raw].problem else ""
         raw = f'<p class="raw">uncorrected {raw_value}{range_}</p>'
     label = f"{item.label}{', corrected' if corrected else ''}"
-    doubt = "" if supported or item.name not in OF_SALTATIONS else '<p class="raw"><b>not supported</b></p>'
+    doubt = "" if supported or not rests_on_saltations(item.name) else '<p class="raw"><b>not supported</b></p>'
     return (
         f'<article class="card{" doubtful" if doubt else ""}"><h3><button type="button" class="tip" '
         f'data-tip="{escape(item.meaning)}">{escape(label)}</button></h3>'
@@ -131,7 +124,6 @@ def settings_note(measures: Measures) -> str:
     noise, threshold = migration.noise, migration.threshold_um_per_h
     if not math.isfinite(threshold):
         return ""
-    how = "given" if noise.given else "measured"
     by = {"setting": "as set", "slow steps": "by the movie's slow steps"}.get(
         migration.threshold_by, f"the {migration.threshold_by}, which decides here"
     )
@@ -140,8 +132,8 @@ def settings_note(measures: Measures) -> str:
     drift = f" Drift of up to {in_words(removed.farthest_um)} µm, measured from the {measured}, was removed."
     drift = drift if measured else " No drift was removed."
     return escape(
-        f"Localisation error σ = {in_words(noise.sigma_um)} µm, {how}; steps above {in_words(threshold)} µm/h ({by}) "
-        f"are mobile; a saltation is at least {in_words(migration.saltations.min_length_um)} µm long.{drift}"
+        f"{noise.in_words[:1].upper()}{noise.in_words[1:]}; steps above {in_words(threshold)} µm/h ({by}) are mobile; "
+        f"a saltation is at least {in_words(migration.saltations.min_length_um)} µm long.{drift}"
     )
 
 

@@ -17,6 +17,8 @@ from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.msd import Msd
 from somanet.migration.settings import MigrateSettings
+from somanet.migration.summary import Summary
+from somanet.migration.support import Support, rests_on_saltations
 from somanet.migration.tables import MODES, PAUSES, SALTATION_EVENTS
 
 
@@ -24,14 +26,7 @@ def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) 
     """Measure `tracks.csv`: `saltations.csv`, `pauses.csv`, `migration.csv` with its internals, and `summary.json`."""
     metadata = read_metadata(tracks_folder / names.MOVIE)
     tracks = read_tracks_of(tracks_folder)
-    measures = measure_movie(
-        tracks,
-        axis_deg=settings.axis_deg,
-        drift=settings.drift,
-        stage=read_drift_of(tracks_folder),
-        sigma_um=settings.sigma_um,
-        definition=settings.definition(),
-    )
+    measures = measure_movie(tracks, stage=read_drift_of(tracks_folder), **settings.arguments())
     found = measures.migration
     write_table(make_folder(folder) / names.SALTATIONS, found.saltations.events, SALTATION_EVENTS)
     write_table(folder / names.PAUSES, found.saltations.pauses, PAUSES)
@@ -59,10 +54,11 @@ def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:
             for detector, thinned in (("rule", measures.thinned), ("model", measures.model_thinned))
         },
         **measures.summary.as_dict(),
-        "model": measures.model_summary.as_dict()["numbers"],
+        "numbers": _marked(measures.summary, measures.support),
+        "model": _marked(measures.model_summary, measures.support),
         "drift_removed_from": found.drift.source,
         "drift_removed_um": found.drift.farthest_um,
-        "localisation_noise_um": found.noise.sigma_um,
+        "localisation_noise_um": found.noise.estimate.value,
         "localisation": found.noise.as_dict(),
         "definition": asdict(measures.definition),
         "mobile_threshold_um_per_h": found.threshold_um_per_h,
@@ -74,6 +70,14 @@ def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:
         "direction_autocorrelation": _curve(measures.autocorrelation, measures.autocorrelation_intervals),
         "mean_squared_displacement_um2": _curve(measures.msd, measures.msd_intervals),
         "warnings": list(measures.warnings),
+    }
+
+
+def _marked(summary: Summary, support: Support) -> dict[str, Any]:
+    """The numbers, each with whether the data support what it rests on."""
+    return {
+        name: number | {"supported": support.saltations or not rests_on_saltations(name)}
+        for name, number in summary.as_dict()["numbers"].items()
     }
 
 

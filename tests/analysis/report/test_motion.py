@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import pytest
+
+from somanet.analysis.methods import movie_methods
+from somanet.analysis.names import MANIFEST
+from somanet.analysis.report.definitions import HEADLINES
 from somanet.analysis.report.motion import motion_cards, motion_section
-from somanet.analysis.report.sections import headline
+from somanet.analysis.report.sections import headline, settings_note
+from somanet.analysis.stages.migrate import summary_of
+from somanet.cli.analyze import _print_summary
+from somanet.core.files import plain, write_json
 from somanet.migration.measures import Measures, measure_movie
+from somanet.migration.support import rests_on_saltations
 from tests.migration.test_motion_modes import movie
 from tests.migration.worlds import along_x
 
@@ -23,7 +33,7 @@ def test_walks_are_described_by_their_motion_and_saltations_are_marked() -> None
     walks = measured("w" * 12)
     head = headline(walks)
     assert labels(head)[:3] == ["At rest, share of time", "Creeping, share of time", "Running, share of time"]
-    assert head.count("not supported") == 5
+    assert head.count("not supported") == sum(rests_on_saltations(item.name) for item in HEADLINES) == 6
     section = motion_section(walks)
     assert "not supported" in section
     assert section.count("<svg") == 2
@@ -36,6 +46,38 @@ def test_saltating_cells_keep_their_headline() -> None:
     assert labels(headline(saltating))[0] == "Saltation frequency, corrected"
     assert "not supported" not in headline(saltating)
     assert "are supported" in motion_section(saltating)
+
+
+@pytest.mark.parametrize(("kinds", "sigma", "words"), [("w", 0.1, "at most 0."), ("r", 0.4, "measured as 0.")])
+def test_the_error_is_told_in_every_output_as_what_it_is(
+    kinds: str, sigma: float, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Walks with an error of a fortieth of a step have a bound, cells at rest a number: page, JSON, methods, screen."""
+    measures = measure_movie(movie(kinds * 12, seed=22, sigma=sigma), drift="none")
+    noise = measures.migration.noise
+    assert noise.bounded == (kinds == "w")
+    assert 0.95 * sigma < noise.high_um < 0.7
+    summary = plain(
+        summary_of(measures, {"movie": "a", "n_frames": 70, "pixel_size_um": 1.0, "frame_interval_min": 10})
+    )
+    assert (summary["localisation_noise_um"] is None) == noise.bounded
+    assert (summary["localisation"]["sigma_um"]["interval95"] is None) == noise.bounded
+    write_json(tmp_path / MANIFEST, {"notes": [], "files": {}})
+    _print_summary(measures, tmp_path)
+    manifest = {
+        "input": {"file": "a.tif", "movie": "a", "sha256": "0", "shape_YX": [2, 3], "n_frames": 70}
+        | {"pixel_size_um": 1.0, "frame_interval_min": 10.0},
+        "tracks_from": "a.csv",
+        "parameters": {},
+        "somanet": "0",
+        "code": {"versions": {"numpy": "0"}, "platform": "x"},
+    }
+    printed = capsys.readouterr().out
+    for text in (motion_section(measures), settings_note(measures), movie_methods(manifest, summary)):
+        assert words in text
+        assert ("not estimated (cells do not rest" in text) == noise.bounded
+    assert ("not rest, so it cannot be told from motion; at most 0." in printed) == noise.bounded
+    assert "localisation error  " in printed
 
 
 def test_a_movie_without_steps_has_no_such_section() -> None:

@@ -228,4 +228,4 @@ def test_a_strong_pull_keeps_the_student_at_its_teacher(items: list[LabelledImag
 
 def test_a_difference_that_runs_away_ends_the_training(items: list[LabelledImage], frames: list[np.ndarray]) -> None:
     with pytest.raises(SomaNetError, match=r"training loss became (nan|inf)"):
-        run(items, frames, settings(learning_rate=1e30))
+        run(items, frames, settings().model_copy(update={"learning_rate": 1e30}))

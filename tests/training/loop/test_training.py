@@ -197,7 +197,7 @@ def test_a_loss_that_runs_away(items: list[LabelledImage]) -> None:
     with pytest.raises(
         SomaNetError, match=r"training loss became (nan|inf) in epoch 1: .* Lower it or set gradient_cl"
     ):
-        run(tiny(), items, settings(learning_rate=1e30))
+        run(tiny(), items, settings().model_copy(update={"learning_rate": 1e30}))
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -122,7 +122,7 @@ def cohort_methods(
     )
     levels = "donors where there are two or more, else movies, else cells" if counts["donors"] else "movies, or cells"
     pooled = (
-        "Numbers of a movie, donor or group are ratios of sums over its cells, so that cells observed longer count for "
+        "The numbers of several cells are ratios of sums over them, so that cells observed longer count for "
         "more; the correction for the frame interval uses the same sums. Their 95 % intervals are bootstrap intervals "
         f"over the highest level with two units or more ({levels}), by Student's t on a scale without bounds: the "
         "logarithm of positive numbers, the log odds of shares, Fisher's z of cosines."

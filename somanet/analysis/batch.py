@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from somanet.analysis import names
-from somanet.analysis.manifest import tracks_are_given
+from somanet.analysis.manifest import edited_tracks, is_manifest, results_in, tracks_are_edited, tracks_are_given
 from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, is_finished
 from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.files import json_object
+from somanet.core.hashing import sha256_file, sha256_tree
 from somanet.core.problems import FileProblem
 from somanet.core.progress import part_of
 from somanet.core.results import check_results
@@ -43,12 +45,17 @@ class Batch:
         """Find out, before hours of work, what can be analysed; damaged movies become :attr:`problems`.
 
         Raises:
-            SomaNetError: a scale, a channel or a plane is not given, or results would damage what is in a folder: what
-                only the user can settle.
+            SomaNetError: a scale, a channel or a plane is not given, results would damage what is in a folder, or two
+                files are the same movie: what only the user can settle.
         """
+        self._refuse_copies()
         for source in self.sources:
             folder = self.folders[source.name]
-            if tracks_are_given(json_object(folder / names.MANIFEST)):
+            manifest = json_object(folder / names.MANIFEST)
+            if is_manifest(manifest) and tracks_are_edited(folder):
+                self.problems[source.name] = edited_tracks(folder, manifest)
+                continue
+            if tracks_are_given(manifest):
                 self.kept[source.name] = "its tracks were corrected by a person; the automatic analysis leaves them"
                 continue
             check_results(folder, names.RESULTS, writes=self.options.files())
@@ -121,17 +128,52 @@ class Batch:
             if problem := self.problems.get(source.name):
                 begins(f"  failed: {problem}")
 
-    def results(self) -> list[Path]:
-        """The folders of all movies that have results, in order."""
-        return [
-            self.folders[source.name]
-            for source in self.sources
-            if source.name not in self.problems and (self.folders[source.name] / names.MANIFEST).is_file()
+    def results(self, study: Path) -> list[Path]:
+        """The folders of all results in a study, those of earlier batches too, but for movies that have a problem."""
+        without = {*(self.folders[name] for name in self.problems), *self._renamed(study)}
+        return [folder for folder in results_in(study) if folder not in without]
+
+    def movies(self, study: Path) -> list[str]:
+        """The movies that a study will have: those of this batch, and those with results in it already."""
+        renamed = self._renamed(study)
+        there = [_about(folder)["movie"] for folder in results_in(study) if folder not in renamed]
+        return list(dict.fromkeys([*(source.name for source in self.sources), *map(str, there)]))
+
+    def _renamed(self, study: Path) -> dict[Path, str]:
+        """Automatic results of this batch's movies by an earlier name: `b` of what is `d2_b` now."""
+        found = {}
+        for folder in set(results_in(study)) - set(self.folders.values()):
+            about = _about(folder)
+            for source in self.sources:
+                older = source.path.name == about["file"] and source.name != about["movie"]
+                automatic = not tracks_are_given(json_object(folder / names.MANIFEST))
+                if older and automatic and sha256_tree(source.path) == about["sha256"]:
+                    found[folder] = source.name
+        return found
+
+    def notes(self, study: Path) -> list[str]:
+        """What the reader of the cohort has to know: which movies are missing, which results do not count."""
+        missing = [f"{name} is missing: it could not be analysed. {problem}" for name, problem in self.problems.items()]
+        renamed = sorted(self._renamed(study).items())
+        return missing + [
+            f"{folder.name} does not count: it is {name}, by an earlier name." for folder, name in renamed
         ]
 
-    def notes(self) -> list[str]:
-        """What the reader of the cohort has to know: which movies are missing."""
-        return [f"{name} is missing: it could not be analysed. {problem}" for name, problem in self.problems.items()]
+    def _refuse_copies(self) -> None:
+        """Refuse one movie under two names; only files of one size are compared by their bytes."""
+        sizes: dict[int, list[MovieSource]] = {}
+        for source in self.sources:
+            if source.path.is_file():
+                sizes.setdefault(source.path.stat().st_size, []).append(source)
+        for alike in sizes.values():
+            seen: dict[str, MovieSource] = {}
+            for source in alike if len(alike) > 1 else ():
+                other = seen.setdefault(sha256_file(source.path), source)
+                if other is not source:
+                    raise SomaNetError(
+                        f"{other.path} and {source.path} are the same movie under two names: the files are equal. Its "
+                        "cells would count twice. Remove one of them."
+                    )
 
     def _refuse_if_none_is_left(self) -> None:
         if self.problems and not self._open() and not self.kept:
@@ -139,3 +181,8 @@ class Batch:
 
     def _open(self) -> list[MovieSource]:
         return [one for one in self.sources if one.name not in self.problems and one.name not in self.kept]
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """The movie of a folder of results, as its manifest has it."""
+    return dict(json_object(folder / names.MANIFEST)["input"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import somanet
 from somanet.analysis import names
 from somanet.analysis.stages.files import read_metadata
+from somanet.core.files import json_object
+from somanet.core.hashing import sha256_tree
+from somanet.core.swapping import free_name
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import collect
 
@@ -68,6 +72,40 @@ def _network(recorded: Mapping[str, Any]) -> dict[str, Any]:
 def is_manifest(content: Mapping[str, Any]) -> bool:
     """Whether a JSON object is the manifest of a movie's results."""
     return {"somanet", "input", "files", "code", "parameters"} <= set(content)
+
+
+def results_in(folder: Path) -> list[Path]:
+    """Folders of movies' results in a folder, itself included, at any depth, sorted; hidden ones are left out."""
+    found = []
+    for place, inside, files in os.walk(folder):
+        inside[:] = sorted(name for name in inside if name[0] != ".")
+        if names.MANIFEST in files and is_manifest(json_object(Path(place) / names.MANIFEST)):
+            found.append(Path(place))
+            inside.clear()
+    return found
+
+
+def tracks_are_edited(folder: Path) -> bool:
+    """Whether somebody changed the table of tracks in a folder of results since it was written."""
+    recorded = json_object(folder / names.MANIFEST).get("files")
+    path = folder / names.TRACKS
+    return (
+        isinstance(recorded, dict)
+        and names.TRACKS in recorded
+        and path.is_file()
+        and (sha256_tree(path) != recorded[names.TRACKS])
+    )
+
+
+def edited_tracks(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """What to say of edited tracks: what they are, and the command that puts the edit into effect."""
+    path = folder / names.TRACKS
+    movie = manifest["input"].get("file", "MOVIE")
+    return (
+        f"{path} was changed after the analysis, and the other files do not follow it. Put the correction into effect: "
+        f"`somanet analyze PATH/{movie} --tracks {path} --output {folder} --replace`, which keeps your file as "
+        f"{free_name(path, 'before').name}; or put the file back as it was."
+    )
 
 
 def tracks_are_given(manifest: Mapping[str, Any]) -> bool:

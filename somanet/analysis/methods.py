@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from somanet.analysis.report.definitions import METHODS, label_of
-from somanet.migration.groups import BENJAMINI_HOCHBERG, HOLM, PAIRED_T, WELCH, Comparison
+from somanet.core.markdown import plain
+from somanet.migration.groups import BENJAMINI_HOCHBERG, HOLM, PAIRED_T, WELCH
 from somanet.migration.summary import UNITS
 
 REFERENCES = {
@@ -43,15 +46,15 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
     height, width = movie["shape_YX"]
     cited = ["hanisch", "bootstrap", "hesterberg", "scipy"]
     described = (
-        f"The movie ({movie['file']}, SHA-256 {movie['sha256']}) has {movie['n_frames']} frames of {width} × {height} "
-        f"px ({movie['pixel_size_um']:.4g} µm per pixel), one every {movie['frame_interval_min']:.4g} min. It was "
-        f"analysed with {_code(manifest)}."
+        f"The movie ({plain(movie['file'])}, SHA-256 {movie['sha256']}) has {movie['n_frames']} frames of "
+        f"{width} × {height} px ({movie['pixel_size_um']:.4g} µm per pixel), one every "
+        f"{movie['frame_interval_min']:.4g} min. It was analysed with {_code(manifest)}."
     )
-    text = [f"# Methods: {movie['movie']}", described]
+    text = [f"# Methods: {plain(movie['movie'])}", described]
     if manifest.get("tracks_from"):
         text.append(
-            f"The tracks were made or corrected by a person or another program ({manifest['tracks_from']}, SHA-256 "
-            f"{manifest.get('tracks_sha256')}); SomaNet measured them."
+            f"The tracks were made or corrected by a person or another program ({plain(manifest['tracks_from'])}, "
+            f"SHA-256 {manifest.get('tracks_sha256')}); SomaNet measured them."
         )
     else:
         text.append(_segmented(manifest))
@@ -93,71 +96,124 @@ def _network(model: Mapping[str, Any]) -> str:
 
 def cohort_methods(
     manifests: Sequence[Mapping[str, Any]],
-    comparisons: Sequence[Comparison],
+    comparison: pd.DataFrame,
     *,
     counts: Mapping[str, int],
     reference: str | None,
-    paired: bool,
     code: Mapping[str, Any],
     version: str,
 ) -> str:
-    """The methods of a cohort's comparison, as Markdown.
+    """The methods of a cohort's comparison, as Markdown: what was done, and nothing else.
 
     Args:
         manifests: of its movies.
-        comparisons: of its groups.
+        comparison: :data:`somanet.analysis.cohort.tables.COMPARISON` of its groups.
         counts: number of ``movies``, ``donors`` (0 if not named), ``cells``, and ``corrected`` movies.
         reference: the group that the others are compared with.
-        paired: whether donors are compared with themselves.
         code: commit and versions that computed the comparison.
         version: of SomaNet.
     """
     intervals = sorted({round(float(one["input"]["frame_interval_min"]), 3) for one in manifests})
-    donors = f" of {counts['donors']} donors" if counts["donors"] else ""
+    donors = f" of {_several(counts['donors'], 'donor')}" if counts["donors"] else ""
     combined = (
-        f"{counts['movies']} movies{donors} with {counts['cells']} cells observed long enough were combined with "
-        f"SomaNet {version}{_commit(code)}. Frames are {', '.join(f'{m:g}' for m in intervals)} min apart. The tracks "
-        f"of {counts['corrected']} movies were made or corrected by a person; those of the others are the program's. "
-        "How each movie was analysed is in the methods.md of its folder."
+        f"{_several(counts['movies'], 'movie')}{donors} with {_several(counts['cells'], 'cell')} observed long enough "
+        f"were combined with SomaNet {version}{_commit(code)}. Frames are {', '.join(f'{m:g}' for m in intervals)} min "
+        f"apart. {_corrected(counts)} How each movie was analysed is in the methods.md of its folder."
     )
+    levels = "donors where there are two or more, else movies, else cells" if counts["donors"] else "movies, or cells"
     pooled = (
-        "Numbers of a movie, donor or group are ratios of sums over its cells, so that cells observed longer count for "
-        "more; the correction for the frame interval uses the same sums. Intervals of movies and donors are bootstrap "
-        "intervals over the highest level with two units or more (cells, movies), the estimate ± t(n − 1)·√(n/(n − 1)) "
-        "bootstrap standard errors; the interval of a group's mean in the figures is that of t over its donors."
+        "The numbers of several cells are ratios of sums over them, so that cells observed longer count for "
+        "more; the correction for the frame interval uses the same sums. Their 95 % intervals are bootstrap intervals "
+        f"over the highest level with two units or more ({levels}), by Student's t on a scale without bounds: the "
+        "logarithm of positive numbers, the log odds of shares, Fisher's z of cosines."
     )
+    if counts["donors"]:
+        pooled += " The interval of a group's mean in the figures is that of t over its donors."
     text = ["# Methods: comparison of groups", combined, pooled]
     cited = ["bootstrap", "hesterberg", "scipy"]
-    if comparisons:
-        numbers = list(dict.fromkeys(one.number for one in comparisons))
-        tests = {one.test for one in comparisons if one.test}
-        corrections = {one.correction for one in comparisons if one.correction}
-        text.append(
-            f"Groups were compared in {', '.join(label_of(name)[0].lower() for name in numbers)}, numbers that are "
-            "corrected for what frames hide. The unit is the donor: each counts once with the number of all its cells, "
-            "and donors for whom a number is undefined are not counted. The test is "
-            f"{' and '.join(sorted(tests)) or 'none, for the reasons given'}"
-            f"{', donors being compared with themselves' if paired else ''}; differences are the group less the "
-            f"reference ({reference}), with 95 % intervals and Hedges' g, the difference over the pooled standard "
-            "deviation between donors, corrected for small samples. "
-            f"P values were adjusted by {' and '.join(sorted(corrections)) or 'no correction'}. Groups of different "
-            "frame intervals were not compared."
-        )
-        text.append(
-            "Sensitivity: every comparison was repeated without each donor; with the second detector of saltations, a "
-            "hidden Markov model; with every second frame left out, where the movies were measured so; and by a linear "
-            "mixed model of the movies' numbers with random intercepts of donors (and of batches, where they are "
-            "named), fitted by restricted maximum likelihood (statsmodels), with t intervals whose degrees of freedom "
-            "are those between donors."
-        )
-        cited += ["hedges", "statsmodels", *(["welch"] if WELCH in tests else [])]
+    tested = comparison[comparison["problem"] == ""]
+    if len(tested):
+        tests, corrections = sorted(set(tested["test"])), sorted(set(tested["correction"]))
+        text += [_tested(tested, reference), _sensitivity(tested)]
+        cited += ["hedges", *(["welch"] if WELCH in tests else [])]
+        cited += ["statsmodels"] if tested["mixed_p"].notna().any() else []
         cited += [name for name in (HOLM, BENJAMINI_HOCHBERG) if any(name in words for words in corrections)]
-        if PAIRED_T in tests:
-            text.append("Pairing was asked for: the same donor id in two groups is the same donor.")
-    else:
+    failed = comparison[comparison["problem"] != ""]
+    if len(failed):
+        what = "Nothing was tested." if not len(tested) else "Not tested:"
+        text.append("\n".join([what, "", *(f"- {_label(row)}: {plain(row['problem'])}" for row in _rows(failed))]))
+    if not len(comparison):
         text.append("No groups were compared.")
     text += ["## Definitions", *_definitions(), "## Software", _versions(code), *_references(cited)]
     return "\n\n".join(text) + "\n"
+
+
+def _corrected(counts: Mapping[str, int]) -> str:
+    corrected, movies = counts["corrected"], counts["movies"]
+    if not corrected:
+        return "All tracks are the program's."
+    if corrected == movies:
+        return "All tracks were made or corrected by a person."
+    return (
+        f"The tracks of {_several(corrected, 'movie')} were made or corrected by a person, the rest are the program's."
+    )
+
+
+def _tested(tested: pd.DataFrame, reference: str | None) -> str:
+    labels = list(dict.fromkeys(label_of(name)[0].lower() for name in tested["number"]))
+    corrections = [words for words in sorted(set(tested["correction"])) if words.startswith((HOLM, BENJAMINI_HOCHBERG))]
+    paired = (tested["test"] == PAIRED_T).any()
+    pairing = " Pairing was asked for: the same donor id in two groups is the same donor." if paired else ""
+    adjusted = (
+        f"P values were adjusted by {' and '.join(corrections)}."
+        if corrections
+        else ("There is one test, so its p value was not adjusted.")
+    )
+    return (
+        f"Groups were compared in {' and '.join(labels)}, which are corrected for what frames hide. The unit is the "
+        "donor: each counts once with the number of all its cells, and donors for whom a number is undefined are not "
+        f"counted. The test is {' and '.join(sorted(set(tested['test'])))}"
+        f"{', donors being compared with themselves' if paired else ''}; "
+        f"differences are the group less the reference ({plain(str(reference))}), with 95 % intervals and Hedges' g, "
+        "the difference over the pooled standard deviation between donors, corrected for small samples. "
+        f"{adjusted}{pairing}"
+    )
+
+
+def _sensitivity(tested: pd.DataFrame) -> str:
+    """The checks that were made, each with the comparisons it was made for where that is not all."""
+    checks = (
+        ("without_one_donor_p", "without each donor in turn"),
+        ("difference_by_model", "with the second detector of saltations, a hidden Markov model"),
+        ("difference_every_second_frame", "with every second frame left out"),
+    )
+    done = [f"{words}{_of_these(tested, column)}" for column, words in checks if tested[column].notna().any()]
+    fitted = tested[tested["mixed_p"].notna()]
+    if len(fitted):
+        batches = " and of batches" if fitted["mixed_model"].str.contains("(1 | batch)", regex=False).any() else ""
+        done.append(
+            f"by a linear mixed model of the movies' numbers with random intercepts of donors{batches}, fitted by "
+            "restricted maximum likelihood (statsmodels), with t intervals whose degrees of freedom are those between "
+            f"donors{_of_these(tested, 'mixed_p')}"
+        )
+    return f"Sensitivity: the comparisons were repeated {'; '.join(done)}." if done else "No comparison was repeated."
+
+
+def _of_these(tested: pd.DataFrame, column: str) -> str:
+    known = tested[column].notna()
+    return "" if known.all() else f" (of {' and '.join(_label(row) for row in _rows(tested[known]))})"
+
+
+def _rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    return table.to_dict("records")
+
+
+def _label(row: Mapping[Any, Any]) -> str:
+    return f"{label_of(row['number'])[0].lower()} ({plain(row['reference'])} and {plain(row['group'])})"
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _code(manifest: Mapping[str, Any]) -> str:

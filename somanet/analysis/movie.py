@@ -5,14 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import somanet
 from somanet.analysis import names
-from somanet.analysis.manifest import is_manifest, provenance_of, tracks_are_given
+from somanet.analysis.manifest import (
+    edited_tracks,
+    is_manifest,
+    provenance_of,
+    results_in,
+    tracks_are_edited,
+    tracks_are_given,
+)
 from somanet.analysis.methods import movie_methods
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
@@ -23,7 +32,7 @@ from somanet.analysis.stages.segment import segment_movie
 from somanet.analysis.stages.track import track_movie
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object, plain, write_json, write_text
-from somanet.core.guard import keep, reading
+from somanet.core.guard import keep, reading, release, replacing
 from somanet.core.hashing import sha256_tree
 from somanet.core.results import hashes_of, result_folder
 from somanet.core.swapping import free_name
@@ -71,6 +80,51 @@ class Options:
         return (*names.ALL, *(names.EXPORTS[kind] for kind in self.exports))
 
 
+def check_output(output: Path, *, movie: str, automatic: bool) -> None:
+    """Refuse a folder in which a movie's results would damage other work, whether files may be replaced or not.
+
+    Args:
+        output: where the results are to go.
+        movie: its name.
+        automatic: a network finds the tracks; else a person gives them.
+
+    Raises:
+        SomaNetError: the folder is a study of several movies, or a person has corrected the tracks in it.
+    """
+    if (output / names.COHORT_RECORD).is_file() or any(place != output for place in results_in(output)):
+        raise SomaNetError(
+            f"{output} is a study: it has the results of other movies, each in a folder of its own. Give this movie "
+            f"one too: --output {output / movie}; then `somanet cohort {output}` combines them."
+        )
+    manifest = json_object(output / names.MANIFEST)
+    if not automatic or not is_manifest(manifest):
+        return
+    if tracks_are_edited(output):
+        raise SomaNetError(edited_tracks(output, manifest))
+    if tracks_are_given(manifest):
+        raise SomaNetError(
+            f"{output} has tracks that a person corrected, and an automatic analysis would replace them. Choose "
+            "another --output, or move that folder away."
+        )
+
+
+@contextmanager
+def tracks_to_take(tracks_file: Path | None, output: Path) -> Iterator[Path | None]:
+    """Yield the tracks to read: a copy of those that lie among the results they correct, if files may be replaced.
+
+    The results that replace them keep the file itself under another name.
+    """
+    inside = tracks_file is not None and output.is_dir() and tracks_file.resolve().parent == output.resolve()
+    if tracks_file is None or not inside or not replacing() or not tracks_file.exists():
+        yield tracks_file
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / tracks_file.name
+        (shutil.copytree if tracks_file.is_dir() else shutil.copy2)(tracks_file, copy)
+        release(tracks_file)
+        yield copy
+
+
 def analyze_movie(
     source: MovieSource,
     output: Path,
@@ -94,12 +148,8 @@ def analyze_movie(
             would replace a corrected one.
     """
     options = options or Options()
+    check_output(output, movie=source.name, automatic=tracks_file is None)
     corrected = tracks_are_given(json_object(output / names.MANIFEST))
-    if corrected and tracks_file is None:
-        raise SomaNetError(
-            f"{output} has tracks that a person corrected, and an automatic analysis would replace them. Choose "
-            "another --output, or move that folder away."
-        )
     request = request_of(source, network=network, tracks_file=tracks_file, options=options)
     with (
         reading(source.path, tracks_file),

@@ -120,20 +120,23 @@ def analyze(
 def _analyze_one(
     source: MovieSource, output: Path, tracks: Path | None, options: Options, network: Callable[[], AnalysisNetworks]
 ) -> None:
-    from somanet.analysis.movie import analyze_movie
+    from somanet.analysis.movie import analyze_movie, check_output, tracks_to_take
     from somanet.analysis.names import RESULTS
     from somanet.analysis.source import check_intended_use
     from somanet.core.results import check_results
 
-    check_results(output, RESULTS, writes=options.files())  # before hours of work, not after
-    with source.open() as movie:
-        source.calibration(movie)
-    networks = None
-    if tracks is None:
-        networks = network()
-        if not options.any_modality:
-            check_intended_use([source], networks.segmenter.intended_use)
-    _print_summary(analyze_movie(source, output, network=networks, tracks_file=tracks, options=options), output)
+    check_output(output, movie=source.name, automatic=tracks is None)  # before hours of work, not after
+    with tracks_to_take(tracks, output) as taken:
+        check_results(output, RESULTS, writes=options.files())
+        with source.open() as movie:
+            source.calibration(movie)
+        networks = None
+        if taken is None:
+            networks = network()
+            if not options.any_modality:
+                check_intended_use([source], networks.segmenter.intended_use)
+        measures = analyze_movie(source, output, network=networks, tracks_file=taken, options=options)
+    _print_summary(measures, output)
 
 
 def _analyze_all(
@@ -148,17 +151,17 @@ def _analyze_all(
     from somanet.core.results import check_results
 
     folders = {source.name: output / source.name for source in sources}
+    batch = Batch(sources, folders, options)
     if question.conditions is not None:
-        check_groups_of(question, [source.name for source in sources])
+        check_groups_of(question, batch.movies(output))
     if output.is_dir():
         check_results(output, COHORT, writes=COHORT_FILES)
-    batch = Batch(sources, folders, options)
     batch.check()
     networks = network()
     batch.check_network(networks)
     batch.run(networks, begins=typer.echo, ends=_print_summary)
-    if results := batch.results():
-        write_and_print(results, output, question, notes=batch.notes())
+    if results := batch.results(output):
+        write_and_print(results, output, question, notes=batch.notes(output))
     if batch.problems:
         names = ", ".join(batch.problems)
         raise SomaNetError(

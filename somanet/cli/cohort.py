@@ -73,6 +73,7 @@ def write_and_print(folders: Sequence[Path], output: Path, question: Question, *
     from somanet.analysis.cohort.write import build_cohort
     from somanet.core.files import json_object
 
+    before = json_object(output / names.COHORT_RECORD).get("files", {})
     found = build_cohort(folders, output, question, notes=notes)
     typer.echo(f"{len(found.movies)} movies, {found.summaries['all'].n_cells} cells")
     for one in found.comparisons:
@@ -83,4 +84,7 @@ def write_and_print(folders: Sequence[Path], output: Path, question: Question, *
         typer.echo(f"  note: {note}")
     files = json_object(output / names.COHORT_RECORD).get("files", {})
     typer.echo(f"Written: {output} ({', '.join(sorted(files))})")
-    typer.echo(f"Next: open {output / names.REPORT} in a browser; somanet trace {output / names.MOVIES}")
+    if removed := sorted(set(before) - set(files)):
+        typer.echo(f"Removed, as this cohort does not have them: {', '.join(removed)}")
+    traced = output / (names.COMPARISON if names.COMPARISON in files else names.MOVIES)
+    typer.echo(f"Next: open {output / names.REPORT} in a browser; somanet trace {traced}")

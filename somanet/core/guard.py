@@ -57,6 +57,12 @@ class _Inputs:
             if shallow:
                 self._shallow.add(path)
 
+    def discard(self, path: Path) -> None:
+        """Take a path out again."""
+        self._paths.pop(_real(path), None)
+        if (number := _number(path)) is not None:
+            self._numbers.pop(number, None)
+
     def same(self, path: Path) -> Path | None:
         """The input that a path refers to, also through links and on case-insensitive file systems."""
         number = _number(path)
@@ -182,6 +188,12 @@ def protect(path: Path) -> Path:
         for output in _work[0].outputs:
             check_not_read(output)
     return path
+
+
+def release(path: Path) -> None:
+    """Let an input be replaced that was copied before, and whose place keeps it under another name: a correction."""
+    for work in _work:
+        work.inputs.discard(path)
 
 
 def replacing() -> bool:

@@ -1,9 +1,10 @@
-"""Markdown tables, the only place that writes them, and foreign text in Markdown."""
+"""Markdown tables, the only place that writes them, foreign text in Markdown, and our own Markdown as HTML."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import escape
 
 import pandas as pd
 
@@ -11,6 +12,8 @@ from somanet.core.text import is_control
 
 _MARKUP = re.compile(r"[\\`*<\[\]|~]|(?<!\w)_|_(?!\w)")
 """What begins markup. An underscore inside a word does not."""
+_INLINE = re.compile(r"\\(?P<escaped>[\\`*<\[\]|~_])|\*\*(?P<bold>.+?)(?<!\\)\*\*")
+_HEADING, _ITEM = re.compile(r"(#{1,4}) (.+)"), re.compile(r"- (.+)")
 _BARE_PIPE = re.compile(r"(?<!\\)((?:\\\\)*)\|")
 
 
@@ -43,6 +46,35 @@ def plain(text: str) -> str:
 def code(text: str) -> str:
     """Foreign text as a code span, also inside a table; a backtick becomes an apostrophe, a bar a slash."""
     return f"`{_flat(text).replace('`', chr(39)).replace('|', '/')}`"
+
+
+def to_html(text: str, *, top: int = 1) -> str:
+    """Markdown as SomaNet writes it, as HTML: headings, paragraphs, lists of dashes, bold; all else is escaped.
+
+    Args:
+        text: whose foreign parts passed :func:`plain`.
+        top: the level of `<h1>` to `<h6>` that the highest heading gets.
+    """
+    parts: list[str] = []
+    for block in re.split(r"\n\s*\n", text.strip()):
+        lines = block.splitlines()
+        if heading := _HEADING.fullmatch(block):
+            level = min(6, top + len(heading[1]) - 1)
+            parts.append(f"<h{level}>{_inline(heading[2])}</h{level}>")
+        elif all(_ITEM.fullmatch(line) for line in lines):
+            parts.append(f"<ul>{''.join(f'<li>{_inline(line[2:])}</li>' for line in lines)}</ul>")
+        else:
+            parts.append(f"<p>{_inline(' '.join(lines))}</p>")
+    return "\n".join(parts)
+
+
+def _inline(text: str) -> str:
+    found, end = [], 0
+    for part in _INLINE.finditer(text):
+        inside = escape(part["escaped"]) if part["escaped"] else f"<b>{_inline(part['bold'])}</b>"
+        found += [escape(text[end : part.start()]), inside]
+        end = part.end()
+    return "".join([*found, escape(text[end:])])
 
 
 def _flat(text: str) -> str:

@@ -20,6 +20,8 @@ _LARGEST_WHOLE = 2**53
 """Up to here float64, through which pandas may read them, holds every whole number."""
 _LONGEST_CELL = 80
 """Characters of a wrong cell that a message shows."""
+IDENTITY = ("movie", "donor", "group", "batch")
+"""Columns that name something, and are text in any table: the donors `01` and `1` are two."""
 FLOAT_FORMAT = "%.9g"
 """Nine digits: finer than any measurement here, coarse enough to hide the last bits, which differ between machines."""
 
@@ -47,7 +49,8 @@ def read_table(path: Path | str, schema: Schema) -> pd.DataFrame:
 
     Args:
         path: the CSV file.
-        schema: the expected columns. Further columns are kept, as pandas reads them.
+        schema: the expected columns. Further columns are kept, as pandas reads them, but for
+            :data:`IDENTITY`, which are text.
 
     Returns:
         The table, rows in file order. A name such as `NA`, `null` or `007` stays text.
@@ -57,7 +60,7 @@ def read_table(path: Path | str, schema: Schema) -> pd.DataFrame:
             line).
     """
     path = Path(path)
-    names = {column.name for column in schema.columns}
+    names = {*IDENTITY, *schema.names}
     numeric = [column.name for column in schema.columns if column.dtype != "string"]
     if not path.exists():
         raise SomaNetError(f"{path}: no such {schema.name} table. Check the path, or run the previous stage.")

@@ -61,8 +61,9 @@ class Comparison:
         number: what is compared, of :data:`somanet.migration.summary.UNITS`.
         groups: reference first; differences are the second less the first.
         donors: each donor's own number: columns ``group``, ``donor``, ``value`` (NaN where undefined), ``n_movies``
-            (0 if movies are not named), ``n_cells``.
-        n: donors that count, by group: those with a value, and in a paired test with a value in both groups.
+            (0 if movies are not named), ``n_cells``, and ``counted``: whether it has a value, and in a paired test one
+            in both groups. All that is computed is of these.
+        n: donors that count, by group.
         means: of these donors.
         difference, low, high: with its 95 % interval.
         hedges_g: difference over the standard deviation between donors, corrected for few donors (Hedges 1981).
@@ -178,6 +179,9 @@ def compare_groups(cells: pd.DataFrame, *, number: str, reference: str, paired: 
         if alone := sorted(set(sides[0].index) ^ set(sides[1].index)):
             notes.append(f"Not paired, as they have the number in one group only: donors {', '.join(alone)}.")
         sides = [side.loc[shared] for side in sides]
+    counts = [pd.MultiIndex.from_product([[group], side.index]) for group, side in zip(groups, sides, strict=True)]
+    counting = counts[0].append(counts[1])
+    donors["counted"] = pd.MultiIndex.from_frame(donors[["group", "donor"]]).isin(counting)
     a, b = (side.to_numpy(float) for side in sides)
     means = tuple(float(side.mean()) if side.size else math.nan for side in (a, b))
     problem = _intervals_problem(used, groups) or _problem(a, b, groups, paired=paired)
@@ -200,7 +204,12 @@ def compare_groups(cells: pd.DataFrame, *, number: str, reference: str, paired: 
         leave_one_out=None if problem else _leave_one_out(sides[0], sides[1], groups, paired=paired),
         mixed=MixedModel.none(problem)
         if problem
-        else fit_mixed_model(used, number=number, groups=groups, paired=paired),
+        else fit_mixed_model(
+            used[pd.MultiIndex.from_frame(used[["group", "donor"]]).isin(counting)],
+            number=number,
+            groups=groups,
+            paired=paired,
+        ),
         notes=tuple(notes),
         problem=problem,
     )

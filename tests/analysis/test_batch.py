@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from somanet.analysis.movie import AnalysisNetworks, Options, is_finished
+from somanet.analysis.network import open_networks
+from somanet.analysis.source import MovieSource
 from somanet.core.calibration import FileCalibration
 from somanet.core.hashing import sha256_tree
+from somanet.migration.settings import MigrateSettings
 from tests.analysis.worlds import frames_TYX, save_movie
 from tests.worlds import save_bright_network, somanet
 
@@ -54,22 +59,23 @@ def test_finished_movies_are_skipped_and_folders_searched_inside(lab: Path, caps
     assert pd.read_csv(lab / "study" / "movies.csv")["movie"].tolist() == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("change", ["settings", "movie", "network", "results"])
+@pytest.mark.parametrize("change", ["none", "settings", "movie", "network", "results"])
 def test_what_decides_the_results_makes_a_movie_unfinished(lab: Path, change: str) -> None:
-    options: tuple[object, ...] = ()
-    before = state(lab / "study" / "b")["summary.json"][1]
+    options = Options(report=False, overlay=False)
+    movie, folder = lab / "movies" / "d2" / "b.tif", lab / "study" / "b"
     if change == "settings":
-        options = ("--set", "migrate.sigma_um=0.5")
+        options = replace(options, migrate=MigrateSettings(sigma_um=0.5))
     elif change == "movie":
-        save_movie(lab / "movies" / "d2" / "b.tif", frames_TYX(jump_at=5))
+        save_movie(movie, frames_TYX(jump_at=5))
     elif change == "network":
         config = json.loads((lab / "model" / "config.json").read_text())
         config["spec" if "spec" in config else "model"]["instances"] = {"min_area_px": 10}
         (lab / "model" / "config.json").write_text(json.dumps(config))
-    else:
-        (lab / "study" / "b" / "summary.json").unlink()
-    assert analyze(lab, "movies/d2", options=options) is None
-    assert state(lab / "study" / "b")["summary.json"][1] > before
+    elif change == "results":
+        (folder / "summary.json").unlink()
+    network = AnalysisNetworks(open_networks([str(lab / "model")], engine="auto").segmenter)
+    finished = is_finished(folder, MovieSource(movie, "b"), network=network, options=options)
+    assert finished == (change == "none")
 
 
 def test_a_broken_movie_is_reported_at_the_end_and_costs_nothing_else(
@@ -149,6 +155,73 @@ def test_a_further_correction_keeps_the_one_before(lab: Path) -> None:
     correct(lab, shift=2.0)
     assert (lab / "study" / "b" / "tracks.before.csv").read_bytes() == first
     assert len(list((lab / "study" / "b").glob("tracks.before*.csv"))) == 2
+
+
+def edit(lab: Path, name: str = "b") -> Path:
+    """A person changes the table of tracks among the results, and nothing else."""
+    path = lab / "study" / name / "tracks.csv"
+    table = pd.read_csv(path)
+    table.loc[(table["track_id"] == 2) & (table["frame"] > 6), "track_id"] = 3
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_tracks_edited_in_place_stay_and_the_command_that_is_named_takes_them(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No automatic analysis replaces them; the movie is left out until the edit is put into effect, and then counts."""
+    path = edit(lab)
+    edited = path.read_bytes()
+    command = "--tracks study/b/tracks.csv --output study/b --replace"
+    alone = ("movies/d2/b.tif", "--output", "study/b", "--model", "model", "--replace", *QUICK)
+    for message in (analyze(lab, "movies/d2", options=("--replace",)), somanet("analyze", *alone, cwd=lab)):
+        assert message is not None
+        assert path.read_bytes() == edited
+    assert command in str(message)
+    assert command in capsys.readouterr().out
+    assert pd.read_csv(lab / "study" / "movies.csv")["movie"].tolist() == ["c"]
+    assert somanet("analyze", "movies/d2/b.tif", *command.split(), *QUICK, cwd=lab) is None
+    assert (path.parent / "tracks.before.csv").read_bytes() == edited
+    assert set(pd.read_csv(path.parent / "migration.csv")["track_id"]) == {1, 2, 3}
+    assert somanet("cohort", "study", cwd=lab) is None
+    movies = pd.read_csv(lab / "study" / "movies.csv").set_index("movie")
+    assert movies["corrected"].to_dict() == {"b": 1, "c": 0}
+
+
+def test_one_movie_of_a_study_is_not_written_over_it(lab: Path) -> None:
+    before = {path.name for path in (lab / "study").iterdir()}
+    for options in ((), ("--replace",)):
+        arguments = ("movies/d1/a.tif", "--output", "study", "--model", "model", *QUICK, *options)
+        message = somanet("analyze", *arguments, cwd=lab)
+        assert message is not None
+        assert "--output study/a" in message
+    assert {path.name for path in (lab / "study").iterdir()} == before
+
+
+def test_the_same_movie_twice_is_refused_before_the_work(lab: Path) -> None:
+    shutil.copy(lab / "movies" / "d2" / "b.tif", lab / "movies" / "d2" / "d.tif")
+    message = analyze(lab, "movies")
+    assert message is not None
+    assert "b.tif and movies/d2/d.tif are the same movie under two names" in message
+    assert not (lab / "study" / "a").exists()
+
+
+def test_a_batch_adds_to_the_study_and_conditions_name_all_of_it(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The third movie is analysed with a table of groups: all three are in the cohort; then nothing is asked."""
+    (lab / "c.csv").write_text("movie;Donor;Group\na;01;x\nb;1;y\n")
+    asked = ("--conditions", "c.csv", "--reference", "x")
+    message = analyze(lab, "movies/d1", options=asked)
+    assert message is not None
+    assert "no row for 'c'" in message
+    (lab / "c.csv").write_text("movie;Donor;Group\na;01;x\nb;1;y\nc;2;y\n;;\n")
+    assert analyze(lab, "movies/d1", options=asked) is None
+    assert pd.read_csv(lab / "study" / "movies.csv", dtype=str)["donor"].tolist() == ["01", "1", "2"]
+    assert "somanet trace study/comparison.csv" in capsys.readouterr().out
+    assert somanet("cohort", "study", "--conditions", "c.csv", cwd=lab) is None
+    said = capsys.readouterr().out
+    assert "--reference x compares" in said
+    assert "Removed, as this cohort does not have them: comparison.csv, comparison.json" in said
+    assert "somanet trace study/movies.csv" in said
 
 
 def test_movies_of_one_name_are_told_apart_by_their_folders(lab: Path) -> None:

@@ -145,7 +145,10 @@ def test_files_that_do_not_belong_together_are_refused(
 
 
 def test_internals_of_another_movie_with_the_same_ids_are_refused(tmp_path: Path) -> None:
-    one, other = (save_results(tmp_path / str(seed), tracks(3, seed=seed, jumps=3)) for seed in (1, 2))
+    one, other = (tmp_path / str(seed) for seed in (1, 2))
+    for seed, folder in enumerate((one, other), start=1):
+        folder.mkdir()
+        write_migration(folder, migration_of(tracks(3, seed=seed, jumps=3), sigma_um=0.3).cells)
     (other / names.MIGRATION_INTERNALS).replace(one / names.MIGRATION_INTERNALS)
     assert "Are the files of two analyses" in refused(one)
 

@@ -125,7 +125,9 @@ def test_several_movies_are_compared(lab: Path, tmp_path: Path) -> None:
     for group, jump_at in (("control", 99), ("patient", 6)):
         for donor in "ab":
             name = f"{group}_{donor}"
-            save_movie(tmp_path / "movies" / f"{name}.tif", frames_TYX(jump_at=jump_at + (donor == "b")))
+            frames = frames_TYX(jump_at=jump_at + (donor == "b"))
+            frames[0, 0, 0] += ord(donor)  # no two movies are the same
+            save_movie(tmp_path / "movies" / f"{name}.tif", frames)
             rows.append(f"{name}.tif,{name},{group}")
     (tmp_path / "conditions.csv").write_text("\n".join(["movie,donor,group", *rows]) + "\n")
     arguments = ("--model", lab / "model", "--conditions", "conditions.csv", "--reference", "control", *QUICK)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from html import escape
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from somanet.core.markdown import cell, code, plain, table
+from somanet.core.markdown import cell, code, plain, table, to_html
 
 
 def read(markdown: str) -> list[list[str]]:
@@ -100,3 +101,16 @@ def test_foreign_text_stays_in_a_cell_and_unchanged(text: str) -> None:
 def test_foreign_code_cannot_end_its_span(text: str) -> None:
     assert code(text).count("`") == 2
     assert cell(code(text)) == code(text)
+
+
+def test_our_own_markdown_becomes_html() -> None:
+    text = "# Methods\n\nOne line\nand its next.\n\n## Terms\n\n- **Speed (µm/h).** A *number* < 3\n- second\n"
+    assert to_html(text, top=3) == (
+        "<h3>Methods</h3>\n<p>One line and its next.</p>\n<h4>Terms</h4>\n"
+        "<ul><li><b>Speed (µm/h).</b> A *number* &lt; 3</li><li>second</li></ul>"
+    )
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "**a**", "a_1 & `b`", "# a", "- a", "a|b"])
+def test_foreign_text_is_shown_as_it_is(name: str) -> None:
+    assert to_html(f"Of {plain(name)}.") == f"<p>Of {escape(name)}.</p>"

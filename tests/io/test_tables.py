@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from somanet.core.errors import SomaNetError
-from somanet.core.schema import MANIFEST, SALTATIONS, SPLIT, TRACKS, check_columns
+from somanet.core.schema import MANIFEST, SALTATIONS, SPLIT, TRACKS, Column, Schema, check_columns
 from somanet.io.tables import read_table, write_table
 
 ROW = {"track_id": 3, "frame": 0, "t_h": 0.2, "y_px": 1 / 3, "x_px": 5.0, "y_um": 0.1, "x_um": 1.5}
@@ -54,3 +54,12 @@ def test_missing_columns_and_files(tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(SomaNetError, match="CSV table in UTF-8"):
         read_table(tmp_path / "bad.csv", TRACKS)
+
+
+def test_ids_are_text_in_any_table(tmp_path: Path) -> None:
+    """Also where the schema does not name them: pandas would make one donor of three, and numbers of days."""
+    (tmp_path / "t.csv").write_text("id,donor,batch,age\na,01,3,5\nb,1,,6\nc,001,3,7\n")
+    table = read_table(tmp_path / "t.csv", Schema("ids", (Column("id", "string", "", "a name"),)))
+    assert table["donor"].tolist() == ["01", "1", "001"]
+    assert table["batch"].tolist() == ["3", "", "3"]
+    assert table["age"].tolist() == [5, 6, 7]

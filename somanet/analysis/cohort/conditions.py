@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pandas as pd
 from somanet.analysis.source import movie_name, nested_name
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import Column, Schema
-from somanet.io.tables import read_table
+from somanet.io.spreadsheets import read_spreadsheet
 
 CONDITIONS = Schema("conditions", (Column("movie", "string", "", "file name, with or without its suffix"),))
 LEVELS = ("donor", "group", "batch")
@@ -25,33 +28,41 @@ class Conditions:
     Attributes:
         table: ``movie`` and those of :data:`LEVELS` that the file has, one row per movie, in the order asked for.
         unused: movies of the file that were not asked for.
+        warnings: ids that may be one donor or batch, spelt in two ways.
     """
 
     table: pd.DataFrame
     unused: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def read_conditions(path: Path, movies: Sequence[str]) -> Conditions:
     """Read ``movie`` and ``donor``, ``group`` or both, and ``batch``; a file of movie names alone groups nothing.
 
-    A movie in a folder of its own may be named with it: ``patient1/movie.tif``.
+    Every id is text: the donors 01 and 1 are two. A movie in a folder of its own may be named with it:
+    ``patient1/movie.tif``.
 
     Raises:
-        SomaNetError: columns are missing, a movie has no row or more than one, or a cell is empty.
+        SomaNetError: columns are missing, a movie has no row or more than one, a cell is empty, or a group is spelt in
+            two ways.
     """
-    table = read_table(path, CONDITIONS)
+    table = read_spreadsheet(path, CONDITIONS)
     known = [name for name in LEVELS if name in table.columns]
     if not {"donor", "group"} & set(known) and len(table.columns) > 1:
         raise SomaNetError(f"{path}: expected the columns movie and donor or group, found {list(table.columns)}.")
-    table = table[["movie", *known]].assign(movie=[_name(name, movies) for name in table["movie"]])
-    for name in known:
-        values = table[name].astype("object").where(table[name].notna(), "")
-        table[name] = [_id(value) for value in values]
-        if (table[name] == "").any():
-            raise SomaNetError(f"{path}: the {name} of {table.loc[table[name] == '', 'movie'].iloc[0]!r} is empty.")
-    twice = table.loc[table["movie"].duplicated(), "movie"]
-    if len(twice):
-        raise SomaNetError(f"{path}: {twice.iloc[0]!r} has two rows; expected one per movie.")
+    table = table[["movie", *known]]
+    for line, row in zip(table.index, table.to_dict("records"), strict=True):
+        for name, value in row.items():
+            if not value:
+                of = "" if name == "movie" else f" of {row['movie']!r}"
+                raise SomaNetError(f"{path}, line {line}: the {name}{of} is empty. Fill it in, or remove the row.")
+    named = _Names(movies)
+    table = table.assign(movie=[named.of(text) for text in table["movie"]])
+    for line, movie in table.loc[table["movie"].duplicated(), "movie"].items():
+        first = table.index[table["movie"] == movie][0]
+        raise SomaNetError(f"{path}, line {line}: {movie!r} has two rows, also line {first}; expected one per movie.")
+    if "group" in known:
+        _check_spelling(table["group"], path)
     missing = sorted(set(movies) - set(table["movie"]))
     if missing:
         raise SomaNetError(
@@ -59,7 +70,9 @@ def read_conditions(path: Path, movies: Sequence[str]) -> Conditions:
             f"{', '.join(map(repr, table['movie'][:4]))}, …. Name every movie once."
         )
     unused = tuple(name for name in table["movie"] if name not in set(movies))
-    return Conditions(table.set_index("movie").loc[list(movies)].reset_index(), unused)
+    used = table.set_index("movie").loc[list(movies)].reset_index()
+    warnings = tuple(_alike(used, [name for name in known if name != "group"]))
+    return Conditions(used, unused, warnings)
 
 
 def movies_of(path: Path) -> list[str]:
@@ -68,7 +81,37 @@ def movies_of(path: Path) -> list[str]:
     Raises:
         SomaNetError: it is no such file.
     """
-    return [movie_name(Path(name)) for name in read_table(path, CONDITIONS)["movie"]]
+    return [movie_name(Path(name)) for name in read_spreadsheet(path, CONDITIONS)["movie"] if name]
+
+
+def _check_spelling(groups: pd.Series, path: Path) -> None:
+    """Refuse a group that differs from another in case, spaces or leading zeros only: a slip would be a third group."""
+    for spellings in _spelt_alike(groups):
+        rare, usual = sorted(spellings, key=lambda spelling: int((groups == spelling).sum()))[:2]
+        line = groups.index[groups == rare][0]
+        raise SomaNetError(
+            f"{path}, line {line}: the group {rare!r} differs from {usual!r} only in capitals, spaces or leading "
+            f"zeros. Did you mean {usual!r}? Spell both alike, or give them names that differ."
+        )
+
+
+def _alike(table: pd.DataFrame, levels: Iterable[str]) -> Iterator[str]:
+    for level in levels:
+        for spellings in _spelt_alike(table[level]):
+            ids = " and ".join(repr(spelling) for spelling in sorted(spellings))
+            yield (
+                f"The {level} ids {ids} count as {len(spellings)} {'batches' if level == 'batch' else f'{level}s'}, "
+                "and differ only in capitals, spaces or leading zeros. If they are one, spell them alike."
+            )
+
+
+def _spelt_alike(ids: Iterable[str]) -> list[set[str]]:
+    """Sets of ids that a reader could take for one."""
+    found: dict[str, set[str]] = {}
+    for one in ids:
+        bare = "".join(unicodedata.normalize("NFKC", one).casefold().split())
+        found.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", bare), set()).add(one)
+    return [spellings for spellings in found.values() if len(spellings) > 1]
 
 
 def check_groups(conditions: pd.DataFrame, reference: str | None) -> None:
@@ -83,7 +126,11 @@ def check_groups(conditions: pd.DataFrame, reference: str | None) -> None:
     if not groups:
         raise SomaNetError(f"There are no groups to compare with {reference!r}: give the conditions a column 'group'.")
     if reference not in groups:
-        raise SomaNetError(f"There is no group {reference!r} to compare with. Use one of {', '.join(groups)}.")
+        near = difflib.get_close_matches(reference.casefold(), [group.casefold() for group in groups], 1)
+        meant = [f"Did you mean {group!r}? " for group in groups if group.casefold() in near][:1]
+        raise SomaNetError(
+            f"There is no group {reference!r} to compare with. {''.join(meant)}Use one of {', '.join(groups)}."
+        )
     if "donor" not in conditions:
         raise SomaNetError(
             "Groups are compared between donors, as cells and movies of one donor are alike: give the conditions a "
@@ -91,14 +138,14 @@ def check_groups(conditions: pd.DataFrame, reference: str | None) -> None:
         )
 
 
-def _name(text: str, movies: Sequence[str]) -> str:
-    path = Path(text.strip().replace("\\", "/"))
-    nested = nested_name(path)
-    return nested if nested in movies else movie_name(path)
+class _Names:
+    """The movies that are analysed, found by what a person writes for them."""
 
+    def __init__(self, movies: Sequence[str]) -> None:
+        self._known = {unicodedata.normalize("NFC", movie): movie for movie in movies}
 
-def _id(value: object) -> str:
-    """An id as text: 3 for the 3.0 that a column with an empty cell becomes."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
+    def of(self, text: str) -> str:
+        """The movie's own name, however its umlauts are encoded; what is not known, without its suffix."""
+        path = Path(text.replace("\\", "/"))
+        written = (text, nested_name(path), movie_name(path))
+        return next((self._known[name] for name in written if name in self._known), movie_name(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,9 @@ def draw_number(cohort: Cohort, number: str) -> Figure:
     """Cells as faint dots, movies as rings, donors as discs with 95 % intervals, the mean of donors as a bar.
 
     Cells have the number of their own column, uncorrected where there is no other; the axis leaves out the highest 1 %.
-    Lines join donors that are compared with themselves.
+    Of donors that are compared with themselves, only those in pairs are shown, joined by lines.
     """
+    cohort = _in_pairs(cohort, number)
     figure = blank(1.6 + 1.7 * len(_groups(cohort)), 3.7)
     ax = figure.subplots()
     column, words = cell_column(cohort.cells, number)
@@ -93,6 +95,19 @@ def save_figures(cohort: Cohort, folder: Path, numbers: list[str]) -> dict[str, 
     return drawn
 
 
+def _in_pairs(cohort: Cohort, number: str) -> Cohort:
+    """The same cohort with the donors of this number's pairs only; all of them where nothing is paired."""
+    counted = [one.donors[one.donors["counted"]] for one in cohort.comparisons if one.number == number and one.paired]
+    if not sum(map(len, counted)):
+        return cohort
+    keys = pd.MultiIndex.from_frame(pd.concat(counted)[["group", "donor"]])
+
+    def of_pairs(table: pd.DataFrame) -> pd.DataFrame:
+        return table[pd.MultiIndex.from_frame(table[["group", "donor"]]).isin(keys)]
+
+    return replace(cohort, cells=of_pairs(cohort.cells), movies=of_pairs(cohort.movies), donors=of_pairs(cohort.donors))
+
+
 def cell_column(cells: pd.DataFrame, number: str) -> tuple[str, str]:
     """The column of the cells that shows a number, and what to say of it; empty if there is none."""
     if number in cells:
@@ -115,7 +130,7 @@ def _of(table: pd.DataFrame, group: str) -> pd.DataFrame:
 
 def _label(cohort: Cohort, group: str) -> str:
     movies, donors = _of(cohort.movies, group), _of(cohort.donors, group)
-    counts = [f"{len(donors)} donors"] if len(donors) else []
+    counts = [f"{len(donors)} donors{' in pairs' if cohort.paired else ''}"] if len(donors) else []
     return "\n".join([group, *counts, f"{len(movies)} movies", f"{int(movies['n_cells'].sum())} cells"])
 
 

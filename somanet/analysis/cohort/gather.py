@@ -129,7 +129,7 @@ def gather_cohort(
     with_cells = set(long_enough(cells)["group"]) if groups else set()
     if reference is not None and reference in with_cells and len(with_cells) > 1:
         comparisons = compare_cohort(cells, reference=reference, numbers=COMPARED, paired=paired)
-    unused = () if conditions is None else conditions.unused
+    unused, spelling = ((), ()) if conditions is None else (conditions.unused, conditions.warnings)
     return Cohort(
         results=results,
         movies=movies,
@@ -139,9 +139,17 @@ def gather_cohort(
         comparisons=comparisons,
         reference=reference,
         paired=paired,
-        warnings=tuple(_warnings(results, movies, with_cells, summaries["all"], unused)),
-        notes=(*notes, *_corrected_notes(results)),
+        warnings=(*spelling, *_warnings(results, movies, with_cells, summaries["all"], unused)),
+        notes=(*notes, *_not_compared(groups, reference), *_corrected_notes(results)),
     )
+
+
+def _not_compared(groups: Sequence[str], reference: str | None) -> Iterator[str]:
+    if len(groups) > 1 and reference is None:
+        yield (
+            f"The groups {listed(groups)} were not compared, as no reference was named: --reference {groups[0]} "
+            "compares the others with it."
+        )
 
 
 def _donors_apart(cells: pd.DataFrame, *, paired: bool) -> pd.DataFrame:
@@ -214,9 +222,9 @@ def _difference_of(
     means = []
     for group in comparison.groups:
         values = []
-        counted = comparison.donors[(comparison.donors["group"] == group) & comparison.donors["value"].notna()]
+        counted = comparison.donors[(comparison.donors["group"] == group) & comparison.donors["counted"]]
         for donor in counted["donor"]:
-            mine = cohort.movies[(cohort.movies["group"] == group) & (cohort.movies["donor"].astype(str) == donor)]
+            mine = cohort.movies[(cohort.movies["group"] == group) & (cohort.movies["donor"] == donor)]
             found = [
                 (_value(number_of(cohort.results[row["movie"]].summary)), row["n_cells"])
                 for row in mine.to_dict("records")

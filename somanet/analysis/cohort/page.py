@@ -9,8 +9,11 @@ from html import escape
 from importlib import resources
 from typing import Any
 
+import pandas as pd
+
 from somanet.analysis.cohort.gather import Cohort, by_every_second_frame, by_model
 from somanet.analysis.report.definitions import METHODS, MISSING, in_words, label_of
+from somanet.core.markdown import to_html
 from somanet.migration.groups import Comparison
 from somanet.migration.summary import UNITS
 
@@ -22,10 +25,13 @@ STYLE = """
 .figures img { width: 100%; height: auto; }
 .figures figcaption { font-size: 13px; line-height: 1.45; }
 .wide { overflow-x: auto; }
-.wide table { border-collapse: collapse; font-size: 13px; }
-.wide th, .wide td { padding: 5px 10px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+@media print { .wide { overflow: visible; } .wide table { font-size: 9px; min-width: 0; } }
+.wide table { border-collapse: collapse; font-size: 12px; min-width: 900px; }
+.wide th, .wide td { overflow-wrap: anywhere; }
+.wide th:last-child, .wide td:last-child { min-width: 12em; }
+.wide th, .wide td { padding: 5px 7px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 .wide td.n { text-align: right; white-space: nowrap; }
-pre.methods { white-space: pre-wrap; font: inherit; font-size: 13px; }
+.methods { font-size: 13px; }
 """
 
 
@@ -71,7 +77,7 @@ def cohort_page(
 <details class="box"><summary><h2>What every number means</h2></summary>
 <dl class="terms">{_definitions()}</dl></details>
 <details class="box" open><summary><h2>Methods, for a paper</h2></summary>
-<pre class="methods">{escape(methods)}</pre></details>
+<div class="methods">{to_html(methods, top=3)}</div></details>
 <details class="box"><summary><h2>Provenance</h2></summary>{_provenance(record)}</details>
 </main>
 </body>
@@ -101,11 +107,16 @@ def _panel(kind: str, title: str, lines: Sequence[str]) -> str:
 
 
 def _comparison_notes(cohort: Cohort) -> list[str]:
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[tuple[str, str], list[str]]] = {}
     for one in cohort.comparisons:
         for note in one.notes:
-            found.setdefault(note, []).append(f"{label_of(one.number)[0].lower()}, {' and '.join(one.groups)}")
-    return [f"{note} ({'; '.join(where)})" for note, where in found.items()]
+            found.setdefault(note, {}).setdefault(one.groups, []).append(label_of(one.number)[0].lower())
+    return [f"{note} ({'; '.join(map(_place, where.items()))})" for note, where in found.items()]
+
+
+def _place(where: tuple[tuple[str, str], Sequence[str]]) -> str:
+    groups, labels = where
+    return f"{' and '.join(groups)}: {', '.join(labels)}"
 
 
 def _figures(cohort: Cohort, figures: Mapping[str, str]) -> str:
@@ -204,9 +215,11 @@ def _levels(cohort: Cohort, level: str) -> str:
     ]
     heads = [*ids, *(name.replace("n_", "").replace("_", " ") for name in facts)]
     heads += [f"{label_of(name)[0]}{f' ({UNITS[name]})' if UNITS[name] else ''}" for name in numbers]
+    whole = {name for name in facts if pd.api.types.is_integer_dtype(table[name])}
     rows = []
     for row in table.to_dict("records"):
-        cells = [str(row[name]) for name in ids] + [in_words(float(row[name])) for name in facts]
+        cells = [str(row[name]) for name in ids]
+        cells += [str(row[name]) if name in whole else in_words(float(row[name])) for name in facts]
         rows.append((*cells, *(_interval(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in numbers)))
     return _table(heads, rows)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.cell_tables import read_migration
-from somanet.analysis.manifest import is_manifest, tracks_are_given
+from somanet.analysis.manifest import edited_tracks, is_manifest, results_in, tracks_are_given
 from somanet.core.errors import SomaNetError
-from somanet.core.files import json_object, read_json
+from somanet.core.files import read_json
 from somanet.core.hashing import sha256_tree
 
 READ = (names.TRACKS, names.SALTATIONS, names.MIGRATION, names.MIGRATION_INTERNALS, names.SUMMARY)
@@ -60,12 +59,7 @@ def find_results(study: Path) -> list[Path]:
     """
     if not study.is_dir():
         raise SomaNetError(f"{study}: expected a folder with results of `somanet analyze`, found none. Check the path.")
-    found = []
-    for folder, inside, files in os.walk(study):
-        inside[:] = sorted(name for name in inside if name[0] != ".")
-        if names.MANIFEST in files and is_manifest(json_object(Path(folder) / names.MANIFEST)):
-            found.append(Path(folder))
-            inside.clear()
+    found = results_in(study)
     if not found:
         raise SomaNetError(
             f"{study}: expected folders with results of `somanet analyze`, found none with a {names.MANIFEST}. Is it "
@@ -81,7 +75,7 @@ def read_results(folders: Sequence[Path]) -> tuple[dict[str, MovieResult], tuple
         The results, sorted by name, and notes on what was left out.
 
     Raises:
-        SomaNetError: results are incomplete or were changed, or a movie has several that are equally good.
+        SomaNetError: results are incomplete or were changed, a movie has several that are equally good, or two names.
     """
     chosen: dict[str, MovieResult] = {}
     notes = []
@@ -100,7 +94,21 @@ def read_results(folders: Sequence[Path]) -> tuple[dict[str, MovieResult], tuple
             )
             result = corrected
         chosen[result.name] = result
+    _refuse_copies(chosen)
     return dict(sorted(chosen.items())), tuple(notes)
+
+
+def _refuse_copies(results: Mapping[str, MovieResult]) -> None:
+    """Refuse one movie under two names: its cells would count twice, perhaps as those of two donors."""
+    seen: dict[str, MovieResult] = {}
+    for result in results.values():
+        other = seen.setdefault(str(result.manifest["input"]["sha256"]), result)
+        if other is not result:
+            raise SomaNetError(
+                f"{other.name!r} and {result.name!r} are the same movie under two names: {other.folder} and "
+                f"{result.folder} are of files with the same SHA-256. Its cells would count twice. Move one of the "
+                "folders out of the study, and remove its row from the conditions."
+            )
 
 
 def read_result(folder: Path) -> MovieResult:
@@ -118,9 +126,12 @@ def read_result(folder: Path) -> MovieResult:
         if not path.exists():
             raise SomaNetError(f"{path} is missing. Run `somanet analyze` again for this movie.")
         if name in recorded and sha256_tree(path) != recorded[name]:
+            if name == names.TRACKS:
+                raise SomaNetError(edited_tracks(folder, manifest))
             raise SomaNetError(
-                f"{path} was changed after the analysis, and the other files do not follow it. Put the correction into "
-                "effect, `somanet analyze MOVIE --tracks CORRECTED.csv --output OTHER`, or restore the file."
+                f"{path} was changed after the analysis, and the other files do not follow it. Restore the file, or "
+                f"analyse the movie again into {folder} with --replace, which keeps the change as "
+                f"{path.stem}.before{path.suffix}."
             )
     summary = read_json(folder / names.SUMMARY, expected="the summary of a movie", keys=("numbers",))
     return MovieResult(str(manifest["input"]["movie"]), folder, manifest, summary, read_migration(folder))

@@ -24,9 +24,9 @@ COMPARISON = Schema(
         Column("paired", "string", "", "donor: the same id in two groups is the same donor; empty: it is not"),
         Column("donors_reference", "int64", "", "donors that count: those with this number, in pairs with it in both"),
         Column("donors_group", "int64", "", "the same of the group"),
-        Column("movies_reference", "int64", "", "movies of donors with this number"),
+        Column("movies_reference", "int64", "", "movies of the donors that count"),
         Column("movies_group", "int64", "", "the same of the group"),
-        Column("cells_reference", "int64", "", "cells observed long enough of donors with this number"),
+        Column("cells_reference", "int64", "", "cells of these donors, observed long enough"),
         Column("cells_group", "int64", "", "the same of the group"),
         Column("mean_reference", "float64", "", "mean of the donors that count"),
         Column("mean_group", "float64", "", "the same of the group"),
@@ -63,7 +63,7 @@ def comparison_table(cohort: Cohort) -> pd.DataFrame:
 
 
 def _row(cohort: Cohort, one: Comparison) -> dict[str, Any]:
-    counted = one.donors[one.donors["value"].notna()]
+    counted = one.donors[one.donors["counted"]]
     of = [counted[counted["group"] == group] for group in one.groups]
     without = one.leave_one_out or NOBODY
     return {

@@ -86,7 +86,7 @@ def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) 
     figures = save_figures(cohort, folder / names.FIGURES, compared)
     methods = cohort_methods(
         [result.manifest for result in cohort.results.values()],
-        cohort.comparisons,
+        table,
         counts={
             "movies": len(cohort.movies),
             "donors": cohort.summaries["all"].n_donors,
@@ -94,7 +94,6 @@ def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) 
             "corrected": int(cohort.movies["corrected"].sum()),
         },
         reference=cohort.reference,
-        paired=cohort.paired,
         code=record["code"],
         version=somanet.__version__,
     )

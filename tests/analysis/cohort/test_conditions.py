@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,13 @@ def write(folder: Path, text: str) -> Path:
         ("movie,age\na,3\n", "donor or group"),
         ("film,donor\na,d\n", "lacks ['movie']"),
         ("movie,donor\na,d\n", "no row for 'b'"),
-        ("movie,donor\na,d\nb,d\nb.tif,e\n", "'b' has two rows"),
-        ("movie,donor\na,d\nb,\n", "the donor of 'b' is empty"),
+        ("movie,donor\na,d\nb,d\nb.tif,e\n", "line 4: 'b' has two rows, also line 3"),
+        ("movie,donor\na,d\nb,\n", "line 3: the donor of 'b' is empty"),
+        ("movie,donor\na,d\n,e\n", "line 3: the movie is empty"),
+        (
+            "movie,donor,group\nz,1,Kontrolle\na,1,Kontrolle\nb,2,kontrolle\n",
+            "line 4: the group 'kontrolle' differs from 'Kontrolle' only in capitals, spaces or leading zeros. Did you",
+        ),
     ],
 )
 def test_bad_conditions_are_refused(tmp_path: Path, text: str, words: str) -> None:
@@ -39,6 +45,22 @@ def test_conditions_may_have_more_rows_and_columns(tmp_path: Path) -> None:
     }  # fmt: skip
     assert known.unused == ("z",)
     assert movies_of(path) == ["z", "b", "a"]
+
+
+def test_donors_of_one_number_are_two_and_pointed_out(tmp_path: Path) -> None:
+    path = write(tmp_path, "movie,donor,batch\na,01,x\nb,1,X\nc,001,y\nd,10,y\n")
+    known = read_conditions(path, ["a", "b", "c", "d"])
+    assert known.table["donor"].tolist() == ["01", "1", "001", "10"]
+    donors, batches = known.warnings
+    assert "donor ids '001' and '01' and '1' count as 3 donors" in donors
+    assert "batch ids 'X' and 'x' count as 2 batches" in batches
+
+
+def test_movies_are_found_by_names_that_look_alike(tmp_path: Path) -> None:
+    """macOS decomposes the umlauts of files' names; a point is no suffix where a movie is called so."""
+    mac = unicodedata.normalize("NFD", "Zürich")
+    path = write(tmp_path, "movie,donor\nZürich.tif,1\nday1.5,2\n")
+    assert read_conditions(path, [mac, "day1.5"]).table["movie"].tolist() == [mac, "day1.5"]
 
 
 def test_movies_in_folders_of_their_own_are_named_with_them(tmp_path: Path) -> None:
@@ -58,6 +80,8 @@ def test_a_comparison_needs_the_reference_and_donors(tmp_path: Path) -> None:
     check_groups(both, None)
     with pytest.raises(SomaNetError, match=r"no group 'wild'.*Use one of x, y"):
         check_groups(both, "wild")
+    with pytest.raises(SomaNetError, match=r"no group 'X' to compare with\. Did you mean 'x'"):
+        check_groups(both, "X")
     with pytest.raises(SomaNetError, match="column 'donor'"):
         check_groups(both.drop(columns="donor"), "x")
     with pytest.raises(SomaNetError, match="column 'group'"):

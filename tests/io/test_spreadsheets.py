@@ -1,0 +1,63 @@
+"""Tables that a person made in a spreadsheet program, as such programs write them."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import Column, Schema
+from somanet.io.spreadsheets import read_spreadsheet
+
+SCHEMA = Schema("conditions", (Column("movie", "string", "", "its name"),))
+PLAIN = "movie,donor,group\nZürich_1,01,control\nb,1,drug\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PLAIN.encode(),
+        PLAIN.encode("utf-8-sig"),
+        PLAIN.encode("cp1252"),
+        PLAIN.replace(",", ";").encode(),
+        PLAIN.replace(",", "\t").replace("\n", "\r\n").encode("cp1252"),
+        PLAIN.replace("movie,donor,group", " Movie,Donor,GROUP").encode(),
+        ("\n" + PLAIN.replace("\n", ",,\n") + ",,,,\n,,,,\n\n").encode(),
+        unicodedata.normalize("NFD", PLAIN).encode(),
+        PLAIN.replace("01", '"01"').encode(),
+    ],
+    ids=["plain", "BOM", "cp1252", "semicolons", "tabs", "capitals", "blank rows", "NFD", "quotes"],
+)
+def test_what_spreadsheet_programs_write_is_one_table(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "c.csv").write_bytes(data)
+    table = read_spreadsheet(tmp_path / "c.csv", SCHEMA)
+    assert table.to_dict("list") == {"movie": ["Zürich_1", "b"], "donor": ["01", "1"], "group": ["control", "drug"]}
+
+
+def test_the_index_is_the_line_in_the_file(tmp_path: Path) -> None:
+    """Also after a blank row, and after a cell of two lines."""
+    (tmp_path / "c.csv").write_text('movie,note\na,"two\nlines"\n,\nb,\n')
+    assert read_spreadsheet(tmp_path / "c.csv", SCHEMA).index.tolist() == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "found an empty file"),
+        (",,\n", "found an empty file"),
+        ("film,donor\na,1\n", "line 1: the conditions table lacks ['movie']; it has ['film', 'donor']"),
+        ("movie,Donor,donor\na,1,2\n", "line 1: two columns are called 'donor'"),
+        ("movie,donor\na,1\nb,2,3\n", "line 3: expected 2 cells, as the header has, found one more: '3'"),
+        ('movie,donor\n"a,1\n', "quotation mark"),
+    ],
+)
+def test_what_is_no_such_table_is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "c.csv").write_text(text)
+    with pytest.raises(SomaNetError) as error:
+        read_spreadsheet(tmp_path / "c.csv", SCHEMA)
+    message = str(error.value)
+    assert words in message
+    assert "\n" not in message
+    assert "dvc" not in message

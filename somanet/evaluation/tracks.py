@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -114,7 +114,7 @@ def match_points(
     matches = Matches([], [], [], [])
     n_frames = 1 + max(int(table["frame"].max()) if len(table) else -1 for table in (reference, predicted))
     tables = (reference[counted], reference[~counted], predicted)
-    frames = [{int(t): rows for t, rows in table.groupby("frame")} for table in tables]
+    frames = [{int(cast("int", t)): rows for t, rows in table.groupby("frame")} for table in tables]
     for t in range(n_frames):
         if not any(t in table for table in frames):
             for values in (matches.reference, matches.predicted, matches.pairs, matches.iou):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 from somanet.migration.intervals import Estimate
 
@@ -266,3 +267,10 @@ def estimate_in_words(estimate: Estimate, *, factor: float = 1.0) -> tuple[str, 
         return written[0], f"not estimated: {estimate.problem}"
     interval = MISSING if MISSING in written[1:] else f"{written[1]} to {written[2]}"
     return written[0].replace("-", "−"), interval.replace("-", "−")
+
+
+def interval_words(estimate: Estimate, interval: str) -> str:
+    """An interval below its number, as HTML; a reason in its place may break into lines."""
+    if estimate.problem:
+        return f'<p class="interval">{escape(interval)}</p>'
+    return f'<p class="interval">95 % interval <span class="nowrap">{interval}</span></p>'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from html import escape
 
-from somanet.analysis.report.definitions import MISSING, estimate_in_words, in_words
+from somanet.analysis.report.definitions import MISSING, estimate_in_words, in_words, interval_words
 from somanet.migration.frame_dropping import NAMES, Thinned
 from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures
@@ -55,7 +55,7 @@ def _card(label: str, meaning: str, estimate: Estimate, unit: str) -> str:
     return (
         f'<article class="card"><h3><button type="button" class="tip" data-tip="{escape(meaning)}">{escape(label)}'
         f'</button></h3><p class="value"><span class="number">{value}</span> {shown}</p>'
-        f'<p class="interval">95 % interval <span class="nowrap">{interval}</span></p></article>'
+        f"{interval_words(estimate, interval)}</article>"
     )
 
 

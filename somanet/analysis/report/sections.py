@@ -15,6 +15,7 @@ from somanet.analysis.report.definitions import (
     Headline,
     estimate_in_words,
     in_words,
+    interval_words,
     label_of,
 )
 from somanet.analysis.report.motion import motion_cards
@@ -85,14 +86,8 @@ def _card(numbers: Mapping[str, Estimate], item: Headline, *, supported: bool) -
         f'data-tip="{escape(item.meaning)}">{escape(label)}</button></h3>'
         f'<p class="value"><span class="number">{value}</span> {unit}</p>'
         f"{_interval_bar(estimate, share=percent)}"
-        f"{_interval_words(estimate, interval)}{raw}{doubt}</article>"
+        f"{interval_words(estimate, interval)}{raw}{doubt}</article>"
     )
-
-
-def _interval_words(estimate: Estimate, interval: str) -> str:
-    if estimate.problem:
-        return f'<p class="interval">{escape(interval)}</p>'
-    return f'<p class="interval">95 % interval <span class="nowrap">{interval}</span></p>'
 
 
 def _interval_bar(estimate: Estimate, *, share: bool) -> str:

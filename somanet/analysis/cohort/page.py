@@ -27,7 +27,7 @@ STYLE = """
 .wide { overflow-x: auto; }
 @media print { .wide { overflow: visible; } .wide table { font-size: 9px; min-width: 0; } }
 .wide table { border-collapse: collapse; font-size: 12px; min-width: 900px; }
-.wide th, .wide td { overflow-wrap: anywhere; }
+.wide th, .wide td { white-space: normal; overflow-wrap: break-word; }
 .wide th:last-child, .wide td:last-child { min-width: 12em; }
 .wide th, .wide td { padding: 5px 7px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 .wide td.n { text-align: right; white-space: nowrap; }

@@ -46,7 +46,7 @@ const line = (points, toX, toY) => points.map(([x, y], i) => `${i ? "L" : "M"}${
 function originPlot() {
   if (!N_CELLS) return void figure("Paths from a common start", nothing("No cells."));
   const canvas = element("canvas", { class: "square", role: "img", "aria-label": "Paths of all cells, each from the same point; click one to select its cell" });
-  figure("Paths from a common start", canvas, "Oriented as in the movie; stage drift is removed. Orange: saltations. Click a path to select its cell.");
+  figure("Paths from a common start", canvas, `Oriented as in the movie; ${[...SHIFT.values()].some(([y, x]) => y || x) ? "drift is removed" : "no drift is removed"}. Orange: saltations. Click a path to select its cell.`);
   let reach = 10;
   for (const cell of CELLS) for (const [y, x] of fromOrigin(cell)) reach = Math.max(reach, Math.abs(y), Math.abs(x));
   reach *= 1.08;

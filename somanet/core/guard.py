@@ -4,36 +4,28 @@ A command is :func:`guarded`: it declares what it reads and where it writes. Eve
 :func:`somanet.core.files.atomic_path` is checked against that. Outside a guarded command (a DVC stage, whose outputs
 DVC owns, or a library call) only what :func:`reading` names is protected.
 
-SomaNet recognises its own files by content: the SHA-256 of each output is recorded in a hidden file beside it before
-the output becomes visible. The same command may then replace it, on any computer, and a file that a person edited is
-not mistaken for SomaNet's.
+Which files SomaNet wrote is known from :mod:`somanet.core.written`.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import json
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from somanet.core.errors import SomaNetError, explain
+from somanet.core.file_state import is_kind, number_of, real_path, user_number
 from somanet.core.hashing import is_hidden, sha256_file
 from somanet.core.locks import Locks
-from somanet.core.swapping import holds_mounts
-
-WRITTEN = ".somanet.jsonl"
-"""A line for each file that a command wrote into the folder: its name, or path from there, and its SHA-256."""
-WRITTEN_BY = ".somanet.{}.jsonl"
-"""The same of one user, by number, in a folder where another user's notes cannot be added to."""
+from somanet.core.writable import check_replaceable, check_writable
+from somanet.core.written import add_notes, is_known
 
 
 class _Inputs:
@@ -51,26 +43,26 @@ class _Inputs:
 
     def add(self, path: Path, *, shallow: bool = False) -> None:
         """Add what exists; what does not will be refused by its reader. Folders inside a shallow one are not read."""
-        if (number := _number(path)) is not None:
-            self._paths[_real(path)] = path
+        if (number := number_of(path)) is not None:
+            self._paths[real_path(path)] = path
             self._numbers[number] = path
             if shallow:
                 self._shallow.add(path)
 
     def discard(self, path: Path) -> None:
         """Take a path out again."""
-        self._paths.pop(_real(path), None)
-        if (number := _number(path)) is not None:
+        self._paths.pop(real_path(path), None)
+        if (number := number_of(path)) is not None:
             self._numbers.pop(number, None)
 
     def same(self, path: Path) -> Path | None:
         """The input that a path refers to, also through links and on case-insensitive file systems."""
-        number = _number(path)
-        return self._paths.get(_real(path)) or (None if number is None else self._numbers.get(number))
+        number = number_of(path)
+        return self._paths.get(real_path(path)) or (None if number is None else self._numbers.get(number))
 
     def around(self, path: Path) -> Path | None:
         """The input folder that a path lies in."""
-        found = (self.same(folder) for folder in _real(path).parents)
+        found = (self.same(folder) for folder in real_path(path).parents)
         return next((folder for folder in found if folder is not None and folder not in self._shallow), None)
 
 
@@ -112,7 +104,7 @@ def guarded(
     Raises:
         SomaNetError: on entry: an output is an input, lies in one, or cannot be written.
     """
-    work = _Work(_Inputs(inputs), tuple(map(_real, outputs)), replace)
+    work = _Work(_Inputs(inputs), tuple(map(real_path, outputs)), replace)
     new = [folder for output in work.outputs for folder in (output, *output.parents) if not os.path.lexists(folder)]
     for path in shallow:
         work.inputs.add(path, shallow=True)
@@ -121,7 +113,7 @@ def guarded(
         for path in outputs:
             check_not_read(path)
             check_writable(path)
-            if path.suffix and _is(stat.S_ISREG, path):  # without a suffix the output is a folder
+            if path.suffix and is_kind(stat.S_ISREG, path):  # without a suffix the output is a folder
                 _check_known(path)
         with alone(outputs):
             yield work.kept
@@ -147,7 +139,7 @@ def alone(outputs: Iterable[Path]) -> Iterator[None]:
     locks = _output_locks()
     taken: dict[str, FileLock] = {}
     try:
-        for path in sorted(set(map(_real, outputs))):
+        for path in sorted(set(map(real_path, outputs))):
             name = hashlib.sha256(os.fsencode(path)).hexdigest()[:20]
             try:
                 taken[name] = locks.take(name)
@@ -166,7 +158,7 @@ def alone(outputs: Iterable[Path]) -> Iterator[None]:
 
 def _output_locks() -> Locks:
     """In the system's folder for temporary files, since an output need not exist yet, nor its folder take files."""
-    folder = Path(tempfile.gettempdir()) / f"somanet-{_user()}"
+    folder = Path(tempfile.gettempdir()) / f"somanet-{user_number()}"
     return Locks(folder, door=folder / "door")
 
 
@@ -226,7 +218,7 @@ def check_write(path: Path) -> None:
         SomaNetError: naming the file at risk; or see :func:`check_replaceable`.
     """
     check_not_read(path)
-    if _is(stat.S_ISDIR, path) and (inside := inputs_in(path)):
+    if is_kind(stat.S_ISDIR, path) and (inside := inputs_in(path)):
         raise SomaNetError(
             f"{path} contains {inside[0]}, which this command reads, and would be replaced. Choose another output."
         )
@@ -248,66 +240,6 @@ def check_not_read(path: Path) -> None:
             )
 
 
-def check_writable(path: Path) -> None:
-    """Refuse an output that cannot be written, before the work rather than after it.
-
-    Args:
-        path: a file, which may be replaced, or a folder, into which files are written.
-
-    Raises:
-        SomaNetError: its folder is locked or read-only, the disk is full, or a file is in the way of a folder.
-    """
-    place = path.absolute()
-    if os.path.lexists(place) and not _is(stat.S_ISDIR, place):
-        check_replaceable(path)
-        return
-    while not os.path.lexists(place) and place != place.parent:
-        place = place.parent
-    if not _is(stat.S_ISDIR, place):
-        raise SomaNetError(
-            f"Cannot write {path}: a file is in the way of a folder: {place}. Choose another place, or rename it."
-        )
-    _check_takes_files(place, path)
-
-
-def check_replaceable(path: Path) -> None:
-    """Refuse a file or a folder whose place nothing else can take, before the work rather than after it.
-
-    Raises:
-        SomaNetError: as for :func:`check_writable`; it is locked itself, or a disk is mounted there.
-    """
-    place = path.absolute()
-    state = _stat(place)
-    if state is None and not os.path.lexists(place):
-        check_writable(path)
-        return
-    _check_takes_files(place.parent, path)
-    if state is None:  # a link that leads nowhere
-        return
-    me = os.getuid() if hasattr(os, "getuid") else 0
-    others = place.parent.stat()
-    sticky = others.st_mode & stat.S_ISVTX and me not in (0, state.st_uid, others.st_uid)
-    # Whoever may set a file's mode may replace it; refused against its mode, it is locked (chattr +i) or read-only.
-    locked = me in (0, state.st_uid) and state.st_mode & stat.S_IWUSR and not os.access(place, os.W_OK)
-    if sticky or locked:
-        raise explain(PermissionError(errno.EACCES, ""), path)
-    if stat.S_ISDIR(state.st_mode) and holds_mounts(place):
-        raise SomaNetError(
-            f"Cannot write {path}: a disk is mounted on it or in it, so that it cannot be replaced as a whole. Name a "
-            "folder inside it that does not exist yet."
-        )
-
-
-def _check_takes_files(folder: Path, path: Path) -> None:
-    """Refuse if no file can be created in a folder; tried with one that has no name, since rules differ by system."""
-    if not os.access(folder, os.W_OK):
-        raise explain(PermissionError(errno.EACCES, ""), path)
-    try:
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise explain(error, path) from error
-
-
 def note_writing(new: Path, path: Path) -> None:
     """Record what is about to become visible as ``path``, if it is an output of a guarded command.
 
@@ -316,73 +248,11 @@ def note_writing(new: Path, path: Path) -> None:
     if not _is_output(path):
         return
     if not new.is_dir():
-        _add_notes(path.parent, {path.name: sha256_file(new)})
+        add_notes(path.parent, {path.name: sha256_file(new)})
         return
     # Of a folder the notes lie in it, so that they move and are copied with it.
     files = sorted(file for file in new.rglob("*") if file.is_file() and not is_hidden(file.relative_to(new)))
-    _add_notes(new, {file.relative_to(new).as_posix(): sha256_file(file) for file in files})
-
-
-def _add_notes(folder: Path, digests: Mapping[str, str]) -> None:
-    fresh = {name: digest for name, digest in digests.items() if digest not in _noted(folder, name)}
-    lines = "".join(f"\n{json.dumps({'file': name, 'sha256': digest})}" for name, digest in fresh.items())
-    if not lines:
-        return
-    # One write at the end, so that two processes do not tear each other's lines; a line that a full disk cut ends here.
-    for name in (WRITTEN, WRITTEN_BY.format(_user())):
-        try:
-            with (folder / name).open("a", encoding="utf-8", newline="\n") as notes:
-                notes.write(lines)
-            return
-        except PermissionError:  # another user's
-            if name != WRITTEN:
-                raise
-
-
-def is_known(path: Path) -> bool:
-    """Whether SomaNet wrote a file, or all files of a folder, and nobody has changed them since."""
-    if not path.is_dir():
-        return _file_is_known(path)
-    files = (file for file in path.rglob("*") if not file.is_dir())
-    return all(_file_is_known(file) for file in files if not is_hidden(file.relative_to(path)))
-
-
-def _file_is_known(path: Path) -> bool:
-    if not path.is_file() or path.is_symlink():
-        return False
-    place = path.absolute()
-    noted = {digest for folder in place.parents for digest in _noted(folder, place.relative_to(folder).as_posix())}
-    return bool(noted) and sha256_file(path) in noted
-
-
-def _noted(folder: Path, name: str) -> frozenset[str]:
-    """The hashes of what SomaNet wrote under a name, as a folder's notes have them."""
-    found: frozenset[str] = frozenset()
-    for notes in (folder / WRITTEN, folder / WRITTEN_BY.format(_user())):
-        if (state := _stat(notes)) is not None:
-            found |= _read_notes(notes, state.st_mtime_ns, state.st_size).get(name, frozenset())
-    return found
-
-
-def _user() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0
-
-
-@lru_cache(maxsize=64)
-def _read_notes(notes: Path, _changed_ns: int, _size: int) -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
-    try:
-        lines = notes.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return found
-    for line in lines:
-        try:
-            row = json.loads(line)
-            name, digest = str(row["file"]), str(row["sha256"])
-        except (ValueError, TypeError, KeyError, RecursionError):  # cut by a full disk, or a foreign line
-            continue
-        found[name] = found.get(name, frozenset()) | {digest}
-    return found
+    add_notes(new, {file.relative_to(new).as_posix(): sha256_file(file) for file in files})
 
 
 def _check_known(path: Path) -> None:
@@ -399,29 +269,6 @@ def _check_known(path: Path) -> None:
 
 def _is_output(path: Path) -> bool:
     """Whether a path is an output or lies in one, and is not a hidden one in the making."""
-    place = _real(path)
+    place = real_path(path)
     outputs = (output for work in _work for output in work.outputs if place == output or output in place.parents)
     return any(not is_hidden(place.relative_to(output)) for output in outputs)
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))
-
-
-def _number(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file or folder; None if there is none."""
-    state = _stat(path)
-    return None if state is None else (state.st_dev, state.st_ino)
-
-
-def _is(kind: Callable[[int], bool], path: Path) -> bool:
-    state = _stat(path)
-    return state is not None and kind(state.st_mode)
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    """None also for an impossible path, such as one with too long a name: its writer explains the problem."""
-    try:
-        return path.stat()
-    except (OSError, ValueError):
-        return None

@@ -22,6 +22,7 @@ from somanet.core.files import json_object, make_folder, write_json
 from somanet.core.hashing import sha256_tree
 from somanet.core.names import is_entry
 from somanet.core.swapping import free_name, holds_mounts, remove, remove_leftovers, replace_folder, temporary_path
+from somanet.core.writable import check_writable
 
 _INCOMING, _PLAN = ".somanet-incoming", ".plan.json"
 
@@ -65,7 +66,7 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
             or a foreign file under a name that will be written.
     """
     guard.check_not_read(output)
-    guard.check_writable(output)
+    check_writable(output)
     if output.exists() and not output.is_dir():
         raise SomaNetError(
             f"Cannot write {output}: a file is in the way of the results folder. Choose another --output."

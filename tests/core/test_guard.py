@@ -14,17 +14,10 @@ import pytest
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, write_text
-from somanet.core.guard import (
-    WRITTEN,
-    check_replaceable,
-    check_writable,
-    check_write,
-    guarded,
-    is_known,
-    protect,
-    reading,
-)
+from somanet.core.guard import check_write, guarded, protect, reading
 from somanet.core.swapping import scratch_folder
+from somanet.core.writable import check_replaceable, check_writable
+from somanet.core.written import WRITTEN, is_known
 
 READ = "is an input of this command"
 

@@ -1,14 +1,13 @@
 """The drift of the stage, from the images: what the background does, whatever the cells do.
 
-Each frame is registered to the mean of those before it, laid onto each other, so that errors do not add up from frame
-to frame; where that no longer fits, to the frame before. Nothing here depends on tracks.
+Nothing here depends on tracks.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -19,19 +18,10 @@ from somanet.core.calibration import Calibration
 from somanet.core.schema import DRIFT
 from somanet.tracking.background import Background, Floats, Image, background_of
 from somanet.tracking.detections import Labels, check_labels
-from somanet.tracking.registration import Registration, compare, register
+from somanet.tracking.scene_path import LEAST_LIFE, Place, ScenePath, follow
 
 CELL_MARGIN_UM = 5.0
 """Rim around masks that is left out: a soma's glow, and the edge that moves when it is segmented differently."""
-NEWEST_SHARE = 0.03
-"""Weight of a new frame in the mean that the next one is registered to: a memory of some 30 frames."""
-LEAST_OVERLAP = 0.5
-ANCHOR_FRAMES = 4
-LARGEST_ERROR_PX = 0.5
-"""Error of a comparison, in pixels of the registered images, up to which two frames show the same things; by then most
-of a picture has changed."""
-LEAST_LIFE = 8
-"""Frames for which a part of the picture has to stay the same to be a background."""
 LEAST_QUALITY, LEAST_QUALITY_UNMASKED = 0.5, 0.8
 """Median quality from which a background is believed, with and without the cells' outlines. Over a dark field, cells
 that migrate together agree with themselves by up to 0.77, what sticks out of their outlines by 0.45; texture by 0.9."""
@@ -145,186 +135,6 @@ def measure_drift(
     )
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the scene is in one frame, relative to the first.
-
-    Attributes:
-        shift_yx_px: (2,) of the field's centre.
-        rotation_deg: angle.
-        error_px, rotation_error_deg: standard errors.
-        quality: of its registration; NaN if it has none.
-        measured: registered, or the first frame.
-        broken: the way from the frames before is unknown.
-    """
-
-    shift_yx_px: Floats
-    rotation_deg: float = 0.0
-    error_px: float = 0.0
-    rotation_error_deg: float = 0.0
-    quality: float = math.nan
-    measured: bool = True
-    broken: bool = False
-
-    def then(self, step: Registration) -> Place:
-        """The place of a frame registered to this one."""
-        angle = math.radians(step.rotation_deg)
-        y, x = self.shift_yx_px
-        turned = np.array([math.cos(angle) * y + math.sin(angle) * x, math.cos(angle) * x - math.sin(angle) * y])
-        return Place(
-            turned + step.shift_yx_px,
-            self.rotation_deg + step.rotation_deg,
-            math.hypot(self.error_px, step.error_px),
-            math.hypot(self.rotation_error_deg, step.rotation_error_deg),
-            step.quality,
-        )
-
-    def held(self) -> Place:
-        """The same place in a frame that could not be registered."""
-        return replace(self, quality=math.nan, measured=False, broken=False)
-
-
-class _Reference:
-    """The mean of the registered frames, in the coordinates of the first of them.
-
-    What rests in the scene becomes clearer with each frame, and what moves on its own fades, so that the reference is
-    held by the former; and errors hardly add up: a frame moves it by its share of its own error.
-    """
-
-    def __init__(self, background: Background, place: Place) -> None:
-        self.background, self.place = background, place
-        self._n = 1
-
-    def blend(self, background: Background, step: Registration) -> None:
-        self._n += 1
-        share = max(NEWEST_SHARE, 1 / self._n)
-        self.background = self.background.blended(background, step.shift_yx_px, step.rotation_deg, share)
-        self.place = replace(
-            self.place,
-            error_px=math.hypot(self.place.error_px, share * step.error_px),
-            rotation_error_deg=math.hypot(self.place.rotation_error_deg, share * step.rotation_error_deg),
-        )
-
-
-class _Anchor:
-    """The mean of a few frames, to which later ones are compared directly for as long as they show the same things.
-
-    The running reference forgets: where the background is renewed, or moves on its own, its errors add up unseen. An
-    anchor does not follow, so that the error of a place is that of its own comparison with the anchor, and the
-    anchor's; and how long anchors live tells whether anything in the picture persists.
-    """
-
-    def __init__(self, background: Background, place: Place, t: int) -> None:
-        self.place, self.since = place, t
-        self._mean = _Reference(background, place)
-        self._n = 1
-
-    def compared(self, background: Background, place: Place) -> Registration:
-        """The frame at a place, against the anchor."""
-        return compare(
-            self._mean.background,
-            background,
-            near_yx_px=place.shift_yx_px - self.place.shift_yx_px,
-            rotation_deg=place.rotation_deg - self.place.rotation_deg,
-        )
-
-    def grown(self, background: Background, place: Place) -> None:
-        """Take up one of the first frames, at its place."""
-        if self._n < ANCHOR_FRAMES:
-            self._n += 1
-            self._mean.blend(background, _step(self.place, place))
-
-
-def _shows_the_same(check: Registration, background: Background) -> bool:
-    """Whether a comparison with an anchor tells where the frame is."""
-    return check.significant and check.error_px <= LARGEST_ERROR_PX * background.factor
-
-
-def _step(start: Place, end: Place) -> Registration:
-    """The motion between two places of small angles."""
-    shift = end.shift_yx_px - start.shift_yx_px
-    turn = end.rotation_deg - start.rotation_deg
-    return Registration(shift, end.error_px, turn, end.rotation_error_deg, end.quality, math.inf, 1.0)
-
-
-@dataclass(frozen=True)
-class Path:
-    """Where the scene is in every frame.
-
-    Attributes:
-        places: (T,).
-        lives: (frames, whether it ended because the picture had changed) of each anchor.
-    """
-
-    places: list[Place]
-    lives: list[tuple[int, bool]]
-
-    @property
-    def persists(self) -> bool:
-        """Whether a part of the picture stays the same for :data:`LEAST_LIFE` frames, in most of the movie."""
-        long = sum(life for life, _ in self.lives if life >= LEAST_LIFE)
-        short = sum(life for life, ended in self.lives if ended and life < LEAST_LIFE)
-        return long >= short
-
-
-def follow(backgrounds: Iterable[Background | None]) -> Path:
-    """The place of every frame; a few frames in memory at a time.
-
-    Args:
-        backgrounds: in order of time; None for a frame that shows nothing.
-    """
-    path: list[Place] = []
-    lives: list[tuple[int, bool]] = []
-    reference: _Reference | None = None
-    anchor: _Anchor | None = None
-    last: tuple[Background, Place] | None = None  # the newest frame that was registered
-    lost: tuple[Background, Place] | None = None  # the newest one that was not
-    for t, background in enumerate(backgrounds):
-        if background is None:
-            path.append((path[-1] if path else Place(np.zeros(2), measured=False)).held())
-            continue
-        if reference is None or last is None or anchor is None:
-            reference = _Reference(background, path[-1] if path else Place(np.zeros(2)))
-            path.append(replace(reference.place, measured=True))
-            last, anchor = (background, path[-1]), _Anchor(background, path[-1], t)
-            continue
-        near = last[1].shift_yx_px - reference.place.shift_yx_px
-        step = register(reference.background, background, near_yx_px=near)
-        if not step.significant or step.overlap < LEAST_OVERLAP:
-            # The reference has left the field or is out of date, or the frame is bad: of frames before it, the newest.
-            for frame in (last, lost):
-                if frame is None or frame[0] is reference.background:
-                    continue
-                again = register(frame[0], background, near_yx_px=np.zeros(2))
-                if again.significant:
-                    if frame is lost:
-                        path[-1] = replace(path[-1], broken=True)
-                        anchor = _Anchor(*frame, t - 1)
-                    reference, step = _Reference(*frame), again
-                    break
-        if not step.significant:
-            path.append(path[-1].held())
-            lost = background, path[-1]
-            continue
-        place = reference.place.then(step)
-        reference.blend(background, step)
-        check = anchor.compared(background, place)
-        if not _shows_the_same(check, background) or check.overlap < LEAST_OVERLAP:
-            lives.append((t - anchor.since, check.overlap >= LEAST_OVERLAP))
-            anchor = _Anchor(*last, t - 1)
-            check = anchor.compared(background, place)
-        if _shows_the_same(check, background):
-            place = replace(place, error_px=math.hypot(anchor.place.error_px, check.error_px))
-            anchor.grown(background, place)
-        else:
-            place = replace(place, error_px=math.hypot(last[1].error_px, step.error_px))
-        path.append(place)
-        last, lost = (background, place), None
-    if anchor is not None:
-        lives.append((len(path) - anchor.since, False))
-    return Path(path, lives)
-
-
 def _fixed_pattern(background: Callable[[int], Background | None], shown: list[int]) -> Image | None:
     """What stays in place on the camera while the scene moves, if it hides the scene's motion; else None.
 
@@ -368,7 +178,9 @@ def _jumps(path: Sequence[Place], shift_yx_px: Floats, pixel_size_um: float) -> 
     return np.where(jump[:, None], steps, 0.0)
 
 
-def _judged(found: Path, calibration: Calibration, *, n_shown: int, corner_px: float, cells_known: bool) -> StageDrift:
+def _judged(
+    found: ScenePath, calibration: Calibration, *, n_shown: int, corner_px: float, cells_known: bool
+) -> StageDrift:
     """Whether the stage is known to have moved, and the table."""
     pixel, path = calibration.pixel_size_um, found.places
     shift = np.array([place.shift_yx_px for place in path]).reshape(-1, 2)

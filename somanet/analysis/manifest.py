@@ -48,13 +48,7 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
             "track": tracking.get("settings"),
             "migrate": settings.model_dump(mode="json"),
         },
-        "code": {
-            "commit": code.git_commit,
-            "uncommitted_changes": code.git_dirty,
-            "versions": dict(code.versions),
-            "platform": code.platform,
-            "notes": list(code.notes),
-        },
+        "code": code.record(),
     }
 
 

@@ -86,6 +86,16 @@ class Provenance:
     device: str | None
     notes: tuple[str, ...] = field(default=())
 
+    def record(self) -> dict[str, Any]:
+        """What a manifest says of the code: commit, versions, platform, and why something is unknown."""
+        return {
+            "commit": self.git_commit,
+            "uncommitted_changes": self.git_dirty,
+            "versions": dict(self.versions),
+            "platform": self.platform,
+            "notes": list(self.notes),
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self) | {"versions": dict(self.versions), "notes": list(self.notes)}

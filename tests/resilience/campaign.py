@@ -170,9 +170,9 @@ class Campaign:
         statuses = [one.end(), two.end()]
         told = [f"{delay_s:.2f} of {before.duration_s:.2f} s apart: {statuses}"]
         for process, status in zip((one, two), statuses, strict=True):
-            lines = [line for line in process.text.splitlines() if line.startswith("error: ")]
-            one_line = status in (0, 1) and len(lines) == status and "Traceback" not in process.text
-            if not one_line and not (scenario.is_program and status != 0):  # DVC words its own refusal
+            if not _says_one_line(process, status) and not (
+                scenario.is_program and status != 0
+            ):  # DVC words its own refusal
                 raise Broken(f"{told}: not one line\n{process.text}")
         if 0 not in statuses:
             raise Broken(f"{told}: both refused\n{one.text}\n{two.text}")
@@ -200,8 +200,7 @@ class Campaign:
             process = Process(scenario.command, place, scratch=".tmp")
             status = process.end()
             told = [f"{room_bytes / 1e6:.2f} MB of room: {status}"]
-            lines = [line for line in process.text.splitlines() if line.startswith("error: ")]
-            if status not in (0, 1) or len(lines) != status or "Traceback" in process.text:
+            if not _says_one_line(process, status):
                 raise Broken(f"{told}: not one line\n{process.text}")
             _compare(files_in(place, scenario.inputs), [read], told)
             if status == 1:
@@ -213,7 +212,7 @@ class Campaign:
                     raise Broken(f"{told}: fails with room as well\n{again.text}")
             self.judge(place, scenario, [before.new], read, told, started=None)
         shutil.rmtree(place.parent)
-        return f"{name}: {'; '.join(told)} {lines[0][:110] if lines else ''}"
+        return f"{name}: {'; '.join(told)} {_error(process)[:110]}"
 
     def copy(self, project: Path) -> Path:
         """A project that a trial may harm."""
@@ -305,6 +304,16 @@ def _check_whole_or_none(scenario: Scenario, project: Path, before: Undisturbed,
 
 def _of(files: dict[str, str], output: str) -> dict[str, str]:
     return {name: digest for name, digest in files.items() if name == output or name.startswith(f"{output}/")}
+
+
+def _error(process: Process) -> str:
+    return next((line for line in process.text.splitlines() if line.startswith("error: ")), "")
+
+
+def _says_one_line(process: Process, status: int) -> bool:
+    """Whether a command ended with success and no error, or with one line that says why not."""
+    errors = [line for line in process.text.splitlines() if line.startswith("error: ")]
+    return status in (0, 1) and len(errors) == status and "Traceback" not in process.text
 
 
 def _compare(found: dict[str, str], choices: Sequence[dict[str, str]], told: Sequence[str]) -> None:

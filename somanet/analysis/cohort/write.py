@@ -114,13 +114,7 @@ def record_of_cohort(cohort: Cohort, question: Question, output: Path) -> dict[s
         "reference": question.reference,
         "paired": "donor" if question.paired else None,
         "movies": {name: _movie(result.folder, result.manifest, output) for name, result in cohort.results.items()},
-        "code": {
-            "commit": code.git_commit,
-            "uncommitted_changes": code.git_dirty,
-            "versions": dict(code.versions),
-            "platform": code.platform,
-            "notes": list(code.notes),
-        },
+        "code": code.record(),
         "warnings": list(cohort.warnings),
         "notes": list(cohort.notes),
     }

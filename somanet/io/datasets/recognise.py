@@ -1,44 +1,63 @@
-"""Recognise the layout of a data set from its file names."""
+"""Recognise the layout of a data set from its file names, and from JSON where names say nothing."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
 from somanet.core.errors import SomaNetError
+from somanet.io.datasets.coco import CocoImage, read_coco
+from somanet.io.datasets.label_names import PICKLE_ENDING, bare_name, image_name, sort_out
 from somanet.io.datasets.sources import Source
 from somanet.io.images import IMAGE_SUFFIXES
 
-Layout = Literal["kaggle", "pairs"]
-LABELS_ENDING = "_labels"
+Layout = Literal["kaggle", "pairs", "folders", "coco", "labelme"]
+_IMAGE, _LABELS = ("image", "img"), ("mask", "masks", "label", "labels")
+"""Names of the two files of a folder that holds one image."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The files of one image: a label image, or one mask per object, or (both None) no labels."""
+    """The files of one image: labels in one of four forms, or (all None) no labels.
+
+    Attributes:
+        image: the image's file.
+        label: a label image.
+        masks: files of one mask per object.
+        labelme: Labelme's JSON.
+        coco: the image's outlines in a COCO file.
+    """
 
     image: str
     label: str | None = None
     masks: tuple[str, ...] | None = None
+    labelme: str | None = None
+    coco: CocoImage | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it has labels, perhaps of no object."""
+        return any(labels is not None for labels in (self.label, self.masks, self.labelme, self.coco))
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A data set's entries by name, and names whose files do not form one image, with the reason."""
+    """A data set's entries by name, names whose files do not form one image, with the reason, and a hint on labels."""
 
     layout: Layout
     entries: dict[str, Entry]
     broken: dict[str, str] = field(default_factory=dict)
+    hint: str = ""
 
 
 def recognise(source: Source) -> Listing:
     """Find the layout by content.
 
     Raises:
-        SomaNetError: no images, several data sets in one, or two images with the same name.
+        SomaNetError: no images, label images alone, several data sets in one, or two images with the same name.
     """
     files = [PurePosixPath(name) for name in source.files]
     files = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
@@ -55,12 +74,31 @@ def recognise(source: Source) -> Listing:
         root = _only({file.parent.parent for file in in_images}, source)
         labels = [file for file in files if file.parent in (root / "labels", root / "masks")]
         has_labels = bool(labels) or bool({str(root / "labels"), str(root / "masks")} & source.folders)
-        return _pairs(source, in_images, {file.stem: file for file in _unique(labels, source)}, has_labels)
-    _only({file.parent for file in files}, source)
-    labels = [file for file in files if file.stem.endswith(LABELS_ENDING)]
-    images = [file for file in files if not file.stem.endswith(LABELS_ENDING)]
-    by_name = {file.stem.removesuffix(LABELS_ENDING): file for file in _unique(labels, source)}
-    return _pairs(source, images, by_name, bool(labels))
+        stems = {file.stem for file in in_images}
+        names = {file: file.stem if file.stem in stems else bare_name(file.stem) for file in labels}
+        return _pairs(source, root, in_images, names, has_labels)
+    if folders := _one_per_folder(source, files):
+        return folders
+    root = _only({file.parent for file in files}, source)
+    images, names = sort_out(files)
+    if not images:
+        raise SomaNetError(
+            f"{source.path}: expected images, found label images alone, such as {next(iter(names))}. Put the images "
+            "beside them."
+        )
+    return _pairs(source, root, images, names, bool(names))
+
+
+def label_images(source: Source) -> dict[str, str]:
+    """The files of a folder of label images alone by the name of the image that each belongs to, sorted.
+
+    Raises:
+        SomaNetError: two files for one image.
+    """
+    files = [PurePosixPath(name) for name in source.files]
+    files = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    images, labels = sort_out(files)
+    return {name: str(file) for name, file in sorted(_by_name(labels, source).items())} if not images else {}
 
 
 def _only(roots: set[PurePosixPath], source: Source) -> PurePosixPath:
@@ -70,15 +108,15 @@ def _only(roots: set[PurePosixPath], source: Source) -> PurePosixPath:
     return next(iter(roots))
 
 
-def _unique(files: list[PurePosixPath], source: Source) -> list[PurePosixPath]:
-    stems: dict[str, PurePosixPath] = {}
-    for file in files:
-        if file.stem in stems:
+def _by_name(names: Mapping[PurePosixPath, str], source: Source) -> dict[str, PurePosixPath]:
+    found: dict[str, PurePosixPath] = {}
+    for file, name in names.items():
+        if name in found:
             raise SomaNetError(
-                f"{source.path}: '{stems[file.stem]}' and '{file}' have the same name. Remove or rename one of them."
+                f"{source.path}: '{found[name]}' and '{file}' have the same name. Remove or rename one of them."
             )
-        stems[file.stem] = file
-    return files
+        found[name] = file
+    return found
 
 
 def _kaggle(source: Source, files: Iterable[PurePosixPath], root: PurePosixPath) -> Listing:
@@ -101,14 +139,83 @@ def _kaggle(source: Source, files: Iterable[PurePosixPath], root: PurePosixPath)
     return Listing("kaggle", entries, broken)
 
 
-def _pairs(source: Source, images: list[PurePosixPath], labels: dict[str, PurePosixPath], has_labels: bool) -> Listing:
+def _one_per_folder(source: Source, files: Iterable[PurePosixPath]) -> Listing | None:
+    """`<name>/image.png` and `<name>/mask.png`, if the data set has this layout."""
+    images = {file.parent: file for file in files if file.stem.lower() in _IMAGE}
+    labels = {file.parent: file for file in files if file.stem.lower() in _LABELS}
+    if not images.keys() & labels.keys():
+        return None
+    if len({folder.parent for folder in images}) > 1:
+        _only({folder.parent for folder in images}, source)
+    entries, broken = {}, {}
+    for folder in sorted(images.keys() | labels.keys()):
+        name = folder.name or source.path.stem
+        if folder in images and folder in labels:
+            entries[name] = Entry(str(images[folder]), label=str(labels[folder]))
+        else:
+            broken[name] = f"expected an image and a mask in {folder}, found one of the two"
+    return Listing("folders", entries, broken)
+
+
+def _pairs(
+    source: Source,
+    root: PurePosixPath,
+    images: list[PurePosixPath],
+    labels: dict[PurePosixPath, str],
+    has_labels: bool,
+) -> Listing:
+    """Images with label images, or with outlines in JSON, or without labels."""
+    of_label = _by_name(labels, source)
+    named = {file: file.stem if file.stem in of_label else image_name(file.stem) for file in images}
+    named = {file: name if name in of_label else file.stem for file, name in named.items()}
+    of_image = dict(sorted(_by_name(named, source).items()))
+    if not has_labels and (outlined := _outlined(source, root, of_image)):
+        return outlined
+    entries = {
+        name: Entry(str(file), label=str(of_label[name]) if name in of_label else None)
+        for name, file in of_image.items()
+        if name in of_label or not has_labels
+    }
+    broken = {
+        name: f"the image {file} has no label image, unlike others"
+        for name, file in of_image.items()
+        if name not in entries
+    } | {name: f"the label image {file} has no image" for name, file in of_label.items() if name not in of_image}
+    return Listing("pairs", entries, dict(sorted(broken.items())), _hint(source))
+
+
+def _hint(source: Source) -> str:
+    pickles = [name for name in source.files if name.endswith(PICKLE_ENDING)]
+    if not pickles:
+        return ""
+    return (
+        f"Cellpose's {PurePosixPath(pickles[0]).name} is not read, as such a file can run programs: save the masks in "
+        "Cellpose (File > Save masks as PNG/tif)"
+    )
+
+
+def _outlined(source: Source, root: PurePosixPath, images: Mapping[str, PurePosixPath]) -> Listing | None:
+    """Images with outlines in Labelme's or COCO's JSON; None if there are none."""
+    documents = {file.stem: file for file in map(PurePosixPath, source.files) if file.suffix.lower() == ".json"}
+    if not documents:
+        return None
     entries: dict[str, Entry] = {}
     broken: dict[str, str] = {}
-    for file in _unique(images, source):
-        label = labels.pop(file.stem, None)
-        if label is None and has_labels:
-            broken[file.stem] = f"the image {file} has no label image, unlike others"
+    if documents.keys() & images.keys():
+        for name, file in images.items():
+            if name in documents:
+                entries[name] = Entry(str(file), labelme=str(documents[name]))
+            else:
+                broken[name] = f"the image {file} has no JSON of outlines, unlike others"
+        return Listing("labelme", entries, broken)
+    tables = {file: found for file in documents.values() if (found := read_coco(source, str(file))) is not None}
+    if not tables:
+        return None
+    table = tables[_only(set(tables), source)]
+    for name, file in images.items():
+        if (outlines := table.pop(file.name, None)) is not None:
+            entries[name] = Entry(str(file), coco=outlines)
         else:
-            entries[file.stem] = Entry(str(file), label=str(label) if label else None)
-    broken |= {name: f"the label image {file} has no image" for name, file in labels.items()}
-    return Listing("pairs", dict(sorted(entries.items())), dict(sorted(broken.items())))
+            broken[name] = f"the image {file} is not in the COCO file {next(iter(tables))}"
+    broken |= {PurePosixPath(name).stem: f"{name}, named in {next(iter(tables))}, is not in {root}" for name in table}
+    return Listing("coco", entries, dict(sorted(broken.items())))

@@ -39,7 +39,7 @@ class Checked:
 
     Attributes:
         labels: YX int32, 0 = background.
-        doubts: what looks wrong without being certain, as sentences without a full stop.
+        doubts: what looks wrong without being certain, in words for a note.
     """
 
     labels: Labels
@@ -76,7 +76,7 @@ def describe_doubts(doubts: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     if not found:
         return ()
     name, texts = next(iter(found.items()))
-    return (f"{len(found)} of {len(doubts)} label images look wrong, such as {name}: {'; '.join(texts)}.",)
+    return (f"{len(found)} of {len(doubts)} label images look wrong, such as {name}: {'; '.join(texts)}",)
 
 
 def _sizes(labels: Labels) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 SURE = ("_labels", "_cp_masks")
 """Nobody names an image so; Cellpose writes `cell_cp_masks.tif` for `cell.tif`."""
 LIKELY = ("_masks", "_mask", "_label")
-"""Of a label image where an image of the rest of the name lies beside it, as in Cellpose's training sets."""
+"""Of a label image where an image of the rest of the name lies beside it, or no other."""
 PICTURES = ("_outlines_cp_masks", "_flows_cp_masks", "_cp_outlines", "_cp_output", "_cp_flows")
 """Of pictures that Cellpose draws: neither images nor labels."""
 IMAGE_ENDINGS = ("_img", "_image")
@@ -36,7 +36,8 @@ def sort_out(files: Iterable[PurePosixPath]) -> tuple[list[PurePosixPath], dict[
     files = list(files)
     stems = {file.stem for file in files} | {image_name(file.stem) for file in files}
     files = [file for file in files if not any(_belongs(file.stem, ending, stems) for ending in PICTURES)]
-    used = [ending for ending in LIKELY if any(_belongs(file.stem, ending, stems) for file in files)]
+    alone = all(bare_name(file.stem) != file.stem for file in files)
+    used = [ending for ending in LIKELY if alone or any(_belongs(file.stem, ending, stems) for file in files)]
     labels = {
         file: name for file in files if (name := bare_name(file.stem, (*SURE, *used))) != file.stem and name
     }  # fmt: skip

@@ -34,7 +34,9 @@ def polygon_mask(polygons: Sequence[Any], shape_YX: tuple[int, int], source: str
     checked = [_corners(polygon, shape_YX, source) for polygon in polygons]
     if not checked:
         return np.zeros(shape_YX, np.uint8)
-    return np.asarray(coco.decode(coco.merge(coco.frPyObjects(checked, height, width))), np.uint8)
+    packed = coco.merge(coco.frPyObjects(checked, height, width))
+    # its own `decode` leaves what lay in memory where runs are lacking, and uses an interface that NumPy is dropping
+    return run_length_mask({**packed, "counts": packed["counts"].decode("ascii")}, shape_YX, source)
 
 
 def _corners(polygon: Any, shape_YX: tuple[int, int], source: str) -> list[float]:

@@ -200,7 +200,7 @@ def test_coco_is_read(tmp_path: Path, picture: str, file: str, packed: bool) -> 
 
 def test_an_image_without_objects_has_labels_and_one_that_is_not_listed_is_named(tmp_path: Path) -> None:
     write_images(tmp_path, "a.png", "b.png", "c.png")
-    images = [{"id": n, "file_name": f"{n}.png", "height": 64, "width": 96} for n in "abd"]
+    images = [{"id": n, "file_name": f"{n}.png", "height": 64, "width": 96} for n in ("a", "b", "d")]
     write_json(tmp_path / "x.json", coco(images=images, annotations=[]))
     dataset = open_dataset(tmp_path)
     assert dataset.load("b").labels.max() == 0

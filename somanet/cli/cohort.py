@@ -66,10 +66,7 @@ def check_groups_of(question: Question, movies: Sequence[str]) -> None:
         found = read_conditions(question.conditions, movies)
         check_groups(found.table, question.reference)
         if found.unused:
-            listed = ", ".join(found.unused)
-            typer.echo(
-                f"note: {question.conditions}: {len(found.unused)} rows are of no movie here: {listed}", err=True
-            )
+            typer.echo(f"note: {question.conditions}: rows of no movie here: {', '.join(found.unused)}", err=True)
 
 
 def write_and_print(folders: Sequence[Path], output: Path, question: Question, *, notes: Sequence[str] = ()) -> None:

@@ -6,8 +6,9 @@ gave. Neither is an error of a file, so that without this check scores and train
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from skimage.measure import label as connected
 from skimage.measure import regionprops
 
 from somanet.core.problems import FileProblem
+from somanet.io.decoding import as_labels
 
 _LEAST_SHARE, _LEAST_PX = 0.1, 5
 """A smaller piece, compared with its id's largest or in pixels, is a slip of the pen."""
@@ -68,6 +70,42 @@ def check_labels(labels_YX: Labels, source: str, *, binary: bool | None = None) 
     if len(ids) == 1 and binary is not None:
         return Checked(_components(labels_YX) if binary else labels_YX, tuple(doubts))
     return Checked(labels_YX, (*doubts, *_in_pieces(labels_YX, ids, source)))
+
+
+@dataclass(frozen=True)
+class CheckedFrames:
+    """The frames of a label movie, value = track id, each checked as it is read, as often as they are read.
+
+    Attributes:
+        frames: YX, values as stored.
+        source: the file, for messages.
+        doubts: of the frames read so far, by frame.
+    """
+
+    frames: Iterable[NDArray[Any]]
+    source: str
+    doubts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Labels]:
+        """One frame at a time.
+
+        Raises:
+            FileProblem: as :func:`check_labels`, or values that are no whole numbers.
+        """
+        for t, frame_YX in enumerate(self.frames):
+            place = f"{self.source}, frame {t}"
+            try:
+                checked = check_labels(as_labels(frame_YX, place), place)
+            except FileProblem as problem:
+                if problem.kind != "in pieces":
+                    raise
+                raise FileProblem(
+                    f"{place}: expected the number of its track for each object, found a value in several separate "
+                    "pieces. Is it a movie of masks? Label and track their objects first.",
+                    problem.kind,
+                ) from problem
+            self.doubts[f"frame {t}"] = checked.doubts
+            yield checked.labels
 
 
 def describe_doubts(doubts: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

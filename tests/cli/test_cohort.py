@@ -110,7 +110,7 @@ def test_rows_movies_and_groups_that_do_not_fit_are_named_before_any_work(
         return message
 
     both = "Movie;Donor;Group\nx;1;control\nY.ome.TIF;2;drug\n"
-    assert "Did you mean 'control'? Use one of control, drug" in analyze(both, "contrl")
+    assert "Did you mean 'control'? Use one of control, drug" in analyze(both, "Controls")
     assert "no row for 'y'; rows of no movie here: 'z'" in analyze(both.replace("Y.ome", "z"), "control")
     assert "nowhere" in analyze(f"{both}z;3;drug\n", "control")
     assert "note: c.csv: rows of no movie here: z" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from somanet.core.calibration import Calibration
 from somanet.core.problems import FileProblem
-from somanet.io.label_checks import check_labels, describe_doubts
+from somanet.io.label_checks import CheckedFrames, check_labels, describe_doubts
 from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
 from tests.worlds import draw
 
@@ -178,3 +178,16 @@ def test_doubts_of_many_images_are_one_line() -> None:
     assert describe_doubts({"a": (), "b": ("one", "two"), "c": ("three",)}) == (
         "2 of 3 label images look wrong, such as b: one; two",
     )
+
+
+def test_frames_of_a_label_movie_are_checked_as_often_as_they_are_read() -> None:
+    movie = np.stack([objects(), objects(THREE.replace("c", "a"))]).astype(np.uint16)
+    checked = CheckedFrames(movie, "labels.tif")
+    for _ in range(2):
+        np.testing.assert_array_equal(np.stack(list(checked)), movie)
+    assert list(checked.doubts) == ["frame 0", "frame 1"]
+    assert [len(doubts) for doubts in checked.doubts.values()] == [0, 1]
+    with pytest.raises(FileProblem, match=r"labels\.tif, frame 1: expected the number of its track.*movie of masks"):
+        list(CheckedFrames([objects(), mask()], "labels.tif"))
+    with pytest.raises(FileProblem, match="frame 0: expected 0 as the background"):
+        list(CheckedFrames([255 - mask()], "labels.tif"))

@@ -65,12 +65,12 @@ def test_movies_are_found_by_names_that_look_alike(tmp_path: Path) -> None:
 
 
 def test_a_slip_in_a_movies_name_is_pointed_out(tmp_path: Path) -> None:
-    path = write(tmp_path, "movie,donor\nother,1\nday10_contrl,1\n")
+    path = write(tmp_path, "movie,donor\nother,1\nday10_wildtyp,1\n")
     with pytest.raises(
-        SomaNetError, match="no row for 'day10_control', 'x'; rows of no movie here: 'other', "
+        SomaNetError, match="no row for 'day10_wildtype', 'x'; rows of no movie here: 'other', "
     ) as error:
-        read_conditions(path, ["x", "day10_control"])
-    assert "Did you mean 'day10_control' by 'day10_contrl' in line 3?" in str(error.value)
+        read_conditions(path, ["x", "day10_wildtype"])
+    assert "Did you mean 'day10_wildtype' by 'day10_wildtyp' in line 3?" in str(error.value)
 
 
 def test_capitals_of_a_movies_name_matter_only_where_two_differ_in_them(tmp_path: Path) -> None:

@@ -127,5 +127,7 @@ def test_a_doubt_is_a_note_and_no_error(tmp_path: Path, bright: Path, capsys: py
 
 
 def test_the_masks_beside_images_are_not_segmented(folder: Path, bright: Path) -> None:
+    """Nor is an image left out that has no mask."""
+    write_image(folder / "masks" / "new.png", photograph(LABELS))
     assert somanet("predict", "masks", "--model", bright, "--output", "found", cwd=folder) is None
-    assert sorted(path.name for path in (folder / "found").glob("*.tif")) == ["a.tif", "b.tif"]
+    assert sorted(path.name for path in (folder / "found").glob("*.tif")) == ["a.tif", "b.tif", "new.tif"]

@@ -91,4 +91,4 @@ def _is_id(value: Any) -> bool:
 
 
 def _malformed(label: str, why: str) -> FileProblem:
-    return FileProblem(f"{label}: expected {_EXPECTED}, but {why}. Export it again.")
+    return FileProblem(f"{label}: expected {_EXPECTED}, but {why}. Export it again.", "wrong type")

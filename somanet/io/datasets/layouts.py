@@ -49,6 +49,7 @@ class Dataset:
         path: the folder or zip.
         layout: "kaggle", "pairs", "folders", "coco" or "labelme".
         names: the images' ids, sorted.
+        image_names: those, and the ids of images that lack labels, unlike others; for prediction.
         hint: why labels may be missing, and how to save them; empty if nothing is known.
         broken: ids whose files do not form one image, and why; not among ``names``.
     """
@@ -58,9 +59,11 @@ class Dataset:
         self.path: Path = source.path
         self.layout: Layout = listing.layout
         self.names: tuple[str, ...] = tuple(listing.entries)
+        self.image_names: tuple[str, ...] = tuple(sorted(listing.entries | listing.unlabelled))
         self.broken: dict[str, str] = listing.broken
         self._source = source
         self._entries: dict[str, Entry] = listing.entries
+        self._unlabelled: dict[str, Entry] = listing.unlabelled
         self.hint = listing.hint
         self._binary = binary
 
@@ -89,7 +92,7 @@ class Dataset:
 
     def image_file(self, name: str) -> str:
         """The image's file, relative to the data set."""
-        return self._entry(name).image
+        return (self._unlabelled.get(name) or self._entry(name)).image
 
     def image_bytes(self, name: str) -> bytes:
         """The image file's bytes as stored."""

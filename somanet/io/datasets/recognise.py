@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from somanet.core.errors import SomaNetError
+from somanet.core.problems import FileProblem
 from somanet.io.datasets.coco import CocoImage, read_coco
 from somanet.io.datasets.label_names import PICKLE_ENDING, bare_name, image_name, sort_out
 from somanet.io.datasets.sources import Source
@@ -45,10 +46,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """A data set's entries by name, names whose files do not form one image, with the reason, and a hint on labels."""
+    """The content of a data set.
+
+    Attributes:
+        layout: how it is laid out.
+        entries: images by name.
+        unlabelled: images that lack labels, unlike others; among ``broken``, too.
+        broken: names whose files do not form one image, with the reason.
+        hint: why labels may be missing, and how to get them.
+    """
 
     layout: Layout
     entries: dict[str, Entry]
+    unlabelled: dict[str, Entry] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     hint: str = ""
 
@@ -136,7 +146,7 @@ def _kaggle(source: Source, files: Iterable[PurePosixPath], root: PurePosixPath)
             entries[name] = Entry(images[name][0], masks=tuple(sorted(masks[name])) if labelled else None)
         else:
             broken[name] = f"expected one file in {name}/images, found {len(images[name])}"
-    return Listing("kaggle", entries, broken)
+    return Listing("kaggle", entries, broken=broken)
 
 
 def _one_per_folder(source: Source, files: Iterable[PurePosixPath]) -> Listing | None:
@@ -147,14 +157,16 @@ def _one_per_folder(source: Source, files: Iterable[PurePosixPath]) -> Listing |
         return None
     if len({folder.parent for folder in images}) > 1:
         _only({folder.parent for folder in images}, source)
-    entries, broken = {}, {}
+    entries, unlabelled, broken = {}, {}, {}
     for folder in sorted(images.keys() | labels.keys()):
         name = folder.name or source.path.stem
         if folder in images and folder in labels:
             entries[name] = Entry(str(images[folder]), label=str(labels[folder]))
         else:
             broken[name] = f"expected an image and a mask in {folder}, found one of the two"
-    return Listing("folders", entries, broken)
+            if folder in images:
+                unlabelled[name] = Entry(str(images[folder]))
+    return Listing("folders", entries, unlabelled, broken)
 
 
 def _pairs(
@@ -169,19 +181,18 @@ def _pairs(
     named = {file: file.stem if file.stem in of_label else image_name(file.stem) for file in images}
     named = {file: name if name in of_label else file.stem for file, name in named.items()}
     of_image = dict(sorted(_by_name(named, source).items()))
-    if not has_labels and (outlined := _outlined(source, root, of_image)):
-        return outlined
-    entries = {
-        name: Entry(str(file), label=str(of_label[name]) if name in of_label else None)
-        for name, file in of_image.items()
-        if name in of_label or not has_labels
-    }
-    broken = {
-        name: f"the image {file} has no label image, unlike others"
-        for name, file in of_image.items()
-        if name not in entries
-    } | {name: f"the label image {file} has no image" for name, file in of_label.items() if name not in of_image}
-    return Listing("pairs", entries, dict(sorted(broken.items())), _hint(source))
+    hint = ""
+    if not has_labels:
+        outlined, hint = _outlined(source, root, of_image)
+        if outlined is not None:
+            return outlined
+    entries = {name: Entry(str(of_image[name]), label=str(of_label[name])) for name in of_image if name in of_label}
+    without = {name: Entry(str(file)) for name, file in of_image.items() if name not in of_label}
+    if not has_labels:
+        return Listing("pairs", without, hint=hint or _hint(source))
+    broken = {name: f"the image {entry.image} has no label image, unlike others" for name, entry in without.items()}
+    broken |= {name: f"the label image {file} has no image" for name, file in of_label.items() if name not in of_image}
+    return Listing("pairs", entries, without, dict(sorted(broken.items())), _hint(source))
 
 
 def _hint(source: Source) -> str:
@@ -194,28 +205,34 @@ def _hint(source: Source) -> str:
     )
 
 
-def _outlined(source: Source, root: PurePosixPath, images: Mapping[str, PurePosixPath]) -> Listing | None:
-    """Images with outlines in Labelme's or COCO's JSON; None if there are none."""
-    documents = {file.stem: file for file in map(PurePosixPath, source.files) if file.suffix.lower() == ".json"}
-    if not documents:
-        return None
-    entries: dict[str, Entry] = {}
-    broken: dict[str, str] = {}
-    if documents.keys() & images.keys():
-        for name, file in images.items():
-            if name in documents:
-                entries[name] = Entry(str(file), labelme=str(documents[name]))
-            else:
-                broken[name] = f"the image {file} has no JSON of outlines, unlike others"
-        return Listing("labelme", entries, broken)
-    tables = {file: found for file in documents.values() if (found := read_coco(source, str(file))) is not None}
+def _outlined(source: Source, root: PurePosixPath, images: Mapping[str, PurePosixPath]) -> tuple[Listing | None, str]:
+    """Images with outlines in Labelme's or COCO's JSON; None if there are none, perhaps with the reason."""
+    documents = [file for file in map(PurePosixPath, source.files) if file.suffix.lower() == ".json"]
+    named = {file.stem: file for file in documents if file.stem in images}
+    if named:
+        entries = {name: Entry(str(file), labelme=str(named[name])) for name, file in images.items() if name in named}
+        without = {name: Entry(str(file)) for name, file in images.items() if name not in named}
+        broken = {
+            name: f"the image {entry.image} has no JSON of outlines, unlike others" for name, entry in without.items()
+        }
+        return Listing("labelme", entries, without, broken), ""
+    tables: dict[PurePosixPath, dict[str, CocoImage]] = {}
+    hint = ""
+    for file in documents:
+        try:
+            if (found := read_coco(source, str(file))) is not None:
+                tables[file] = found
+        except FileProblem as problem:
+            if problem.kind == "wrong type":
+                raise
+            hint = str(problem).removesuffix(".")  # any program's JSON: it matters only where labels are needed
     if not tables:
-        return None
+        return None, hint
     table = tables[_only(set(tables), source)]
-    for name, file in images.items():
-        if (outlines := table.pop(file.name, None)) is not None:
-            entries[name] = Entry(str(file), coco=outlines)
-        else:
-            broken[name] = f"the image {file} is not in the COCO file {next(iter(tables))}"
-    broken |= {PurePosixPath(name).stem: f"{name}, named in {next(iter(tables))}, is not in {root}" for name in table}
-    return Listing("coco", entries, dict(sorted(broken.items())))
+    place = next(iter(tables))
+    entries = {name: Entry(str(file), coco=table[file.name]) for name, file in images.items() if file.name in table}
+    without = {name: Entry(str(file)) for name, file in images.items() if name not in entries}
+    broken = {name: f"the image {entry.image} is not in the COCO file {place}" for name, entry in without.items()}
+    surplus = set(table) - {file.name for file in images.values()}
+    broken |= {PurePosixPath(name).stem: f"{name}, named in {place}, is not in {root}" for name in surplus}
+    return Listing("coco", entries, without, dict(sorted(broken.items()))), ""

@@ -81,11 +81,16 @@ def test_a_missing_partner_is_named(tmp_path: Path) -> None:
     assert dataset.names == ("a",)
     assert dataset.broken["b"] == "the image b.png has no label image, unlike others"
     assert dataset.broken["c"] == "the label image c_cp_masks.tif has no image"
+    assert dataset.image_names == ("a", "b")
+    np.testing.assert_array_equal(dataset.load_image("b"), image(1))
+    with pytest.raises(SomaNetError, match="no usable image 'b': the image b"):
+        dataset.load("b")
 
 
 def test_a_folder_of_one_image_alone_lacks_its_mask(tmp_path: Path) -> None:
     write_images(tmp_path, "a/image.png", "b/image.png")
     write_labels(tmp_path / "a" / "mask.tif", LABELS)
+    assert open_dataset(tmp_path).image_names == ("a", "b")
     assert open_dataset(tmp_path).broken == {"b": "expected an image and a mask in b, found one of the two"}
 
 
@@ -204,7 +209,7 @@ def test_an_image_without_objects_has_labels_and_one_that_is_not_listed_is_named
     write_json(tmp_path / "x.json", coco(images=images, annotations=[]))
     dataset = open_dataset(tmp_path)
     assert dataset.load("b").labels.max() == 0
-    assert dataset.names == ("a", "b")
+    assert (dataset.names, dataset.image_names) == (("a", "b"), ("a", "b", "c"))
     assert dataset.broken == {
         "c": "the image c.png is not in the COCO file x.json",
         "d": "d.png, named in x.json, is not in .",
@@ -239,13 +244,19 @@ def test_other_json_is_left_alone(tmp_path: Path) -> None:
     write_images(tmp_path, "a.png")
     write_json(tmp_path / "settings.json", {"threshold": 3})
     assert open_dataset(tmp_path).layout == "pairs"
+    (tmp_path / "settings.json").write_text('{"threshold": 3,')
+    assert open_dataset(tmp_path).names == ("a",)
+    with pytest.raises(SomaNetError, match=r"no labels.*settings\.json is not JSON"):
+        open_dataset(tmp_path).load("a")
 
 
 def test_labelme_is_read(tmp_path: Path) -> None:
     write_images(tmp_path, "a.png")
+    write_images(tmp_path, "b.png")
     write_json(tmp_path / "a.json", labelme(shape(A), shape([[64, 8], [80, 40]], "rectangle")))
     dataset = open_dataset(tmp_path)
-    assert (dataset.layout, dataset.names) == ("labelme", ("a",))
+    assert (dataset.layout, dataset.names, dataset.image_names) == ("labelme", ("a",), ("a", "b"))
+    assert dataset.broken == {"b": "the image b.png has no JSON of outlines, unlike others"}
     np.testing.assert_array_equal(dataset.load("a").labels, LABELS)
 
 

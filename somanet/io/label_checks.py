@@ -27,7 +27,8 @@ _CERTAIN_PIECES = 3
 """One cell is at times in two pieces, where a process is too thin to draw."""
 _MOST_COVERED = 0.5
 """Of an image by one object."""
-_RIM_IDS, _RIM_SHARE, _CERTAIN_RIM_SHARE = 3, 0.1, 0.5
+_FEWEST_RIMS, _RIM_SHARE, _CERTAIN_RIM_SHARE = 3, 0.1, 0.5
+"""Of all pieces: real labels have two rims at most, and interpolated ones rims only, but for the objects themselves."""
 _SOLE_VALUES = (255, 65535)
 """Of masks as programs write them; nobody numbers a single object so."""
 _SQUARE = np.ones((3, 3), np.uint8)
@@ -63,13 +64,14 @@ def check_labels(labels_YX: Labels, source: str, *, binary: bool | None = None) 
     ids, areas = _sizes(labels_YX)
     if not len(ids):
         return Checked(labels_YX)
+    pieces = _components(labels_YX)
     doubts = [
         *_background(labels_YX, int(ids[areas.argmax()]), int(areas.max()), len(ids), source),
-        *_interpolated(labels_YX, ids, areas, source),
+        *_interpolated(labels_YX, pieces, source),
     ]
     if len(ids) == 1 and binary is not None:
-        return Checked(_components(labels_YX) if binary else labels_YX, tuple(doubts))
-    return Checked(labels_YX, (*doubts, *_in_pieces(labels_YX, ids, source)))
+        return Checked(pieces if binary else labels_YX, tuple(doubts))
+    return Checked(labels_YX, (*doubts, *_in_pieces(labels_YX, pieces, ids, source)))
 
 
 @dataclass(frozen=True)
@@ -153,19 +155,20 @@ def _islands(outside: NDArray[np.bool_]) -> int:
     return int(np.count_nonzero(n_px[1:] >= _LEAST_PX))
 
 
-def _interpolated(labels: Labels, ids: NDArray[np.int32], areas: NDArray[np.int64], source: str) -> list[str]:
+def _interpolated(labels: Labels, pieces: Labels, source: str) -> list[str]:
     """Between an object of id 9 and the background, interpolation leaves rims of 3 and 6."""
     values = labels.astype(np.float64)  # OpenCV has no morphology of int32
     highest, lowest = cv2.dilate(values, _SQUARE), cv2.erode(values, _SQUARE)
-    here = labels > 0
-    places = np.searchsorted(ids, labels[here])
-    inner = np.bincount(places, weights=((highest == values) & (lowest == values))[here], minlength=len(ids))
-    between = np.bincount(places, weights=((lowest < values) & (values < highest))[here], minlength=len(ids))
-    rims = int(np.count_nonzero((inner == 0) & (between >= areas / 2)))
-    if rims < max(_RIM_IDS, _RIM_SHARE * len(ids)):
+    here = pieces > 0
+    n_px = np.bincount(pieces[here])
+    inner = np.bincount(pieces[here], weights=((highest == values) & (lowest == values))[here])
+    between = np.bincount(pieces[here], weights=((lowest < values) & (values < highest))[here])
+    rims = int(np.count_nonzero((inner == 0) & (between >= n_px / 2) & (n_px > 0)))
+    share = rims / (len(n_px) - 1)
+    if rims < _FEWEST_RIMS or share < _RIM_SHARE:
         return []
-    found = f"{rims} of {len(ids)} ids are only rims of others, with values between those on both sides"
-    if rims >= _CERTAIN_RIM_SHARE * len(ids):
+    found = f"{rims} of {len(n_px) - 1} pieces are only rims of others, with values between those on both sides"
+    if share >= _CERTAIN_RIM_SHARE:
         raise FileProblem(
             f"{source}: expected one id per object, but {found}. Were the labels resized or smoothed with "
             "interpolation, which makes up ids? Resize the original labels without (Fiji: Image > Scale, "
@@ -175,9 +178,9 @@ def _interpolated(labels: Labels, ids: NDArray[np.int32], areas: NDArray[np.int6
     return [f"{found}; were they resized with interpolation?"]
 
 
-def _in_pieces(labels: Labels, ids: NDArray[np.int32], source: str) -> list[str]:
+def _in_pieces(labels: Labels, pieces: Labels, ids: NDArray[np.int32], source: str) -> list[str]:
     """An object is one piece, unless another hides its middle."""
-    counts = _separate_pieces(labels, ids)
+    counts = _separate_pieces(labels, pieces, ids)
     if not counts:
         return []
     worst = max(counts, key=lambda one: counts[one])
@@ -201,13 +204,12 @@ def _in_pieces(labels: Labels, ids: NDArray[np.int32], source: str) -> list[str]
     return [f"{found}{more}; do several objects share it?"]
 
 
-def _separate_pieces(labels: Labels, ids: NDArray[np.int32]) -> dict[int, int]:
+def _separate_pieces(labels: Labels, pieces: Labels, ids: NDArray[np.int32]) -> dict[int, int]:
     """Number of pieces of the ids that are in several.
 
     Pieces with a hair's breadth or another object between them count once, and so do those of one among many objects
     that the image's edge cuts: outside of it they may meet.
     """
-    pieces = _components(labels)
     n_px = np.bincount(pieces.ravel())
     n_px[0] = 0
     id_of = np.zeros(len(n_px), np.int32)

@@ -236,5 +236,5 @@ class Pooling(nn.Module):
 def test_a_network_that_normalises_over_patches_never_meets_one_alone(items: list[LabelledImage]) -> None:
     assert len(items) >= 3
     run(Pooling(), items[:3], settings(epochs=1, batch_size=2))
-    with pytest.raises(SomaNetError, match="found a batch of 1. Use training.batch_size of at least 2"):
+    with pytest.raises(SomaNetError, match=r"found a batch of 1\. Use training.batch_size of at least 2"):
         run(Pooling(), items[:3], settings(epochs=1, batch_size=1))

@@ -100,7 +100,7 @@ def check_overridable(params: Path) -> None:
         if (other := places.setdefault(id(value), place)) != place:
             first, second = sorted((other, place))
             raise SomaNetError(
-                f"{params}: {printable(first)} and {printable(second)} are one mapping, by a YAML alias (&name, *name); "
+                f"{params}: {printable(first)} and {printable(second)} are one mapping, by a YAML alias (&x, *x); "
                 "`dvc exp run -S` may write the old value back over yours. Write the mapping out in both places."
             )
         items = value.items() if isinstance(value, Mapping) else enumerate(value)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from somanet.core.errors import SomaNetError
 from somanet.core.foreign import parsing
 from somanet.core.hashing import sha256_files, sha256_tree
 from somanet.core.problems import FileProblem
@@ -50,6 +52,44 @@ def _set_of(companion: Path) -> tuple[Path, ...]:
 def movie_exists(path: Path) -> bool:
     """Whether a file or folder is there, or files of a pattern's names."""
     return path.exists() or (is_pattern(path) and bool(movie_files(path)))
+
+
+def movie_name(path: Path) -> str:
+    """A movie's name: its file's without `.tif`, `.ome.tif` and the like, or what the names of its images share."""
+    stem = path.name if path.is_dir() and path.suffix != ".zarr" else path.stem
+    for ending in (".ome", ".companion"):
+        stem = stem[: -len(ending)] if stem.lower().endswith(ending) else stem
+    if not is_pattern(path):
+        return stem
+    # a letter or two before a number say what it counts
+    shared = re.sub(r"(?:(?<![A-Za-z])[A-Za-z]{1,2})?[*?]+", "", stem).strip("_-. ")
+    return shared or path.parent.resolve().name
+
+
+def together(paths: Sequence[Path]) -> list[Path]:
+    """The same paths, but numbered images that were named one by one as the pattern of their names.
+
+    A shell makes a list of files of `img_t*.tif`.
+
+    Raises:
+        SomaNetError: the files are only some of a series.
+    """
+    listed = [path for path in paths if path.is_file()]
+    by_folder: dict[Path, list[Path]] = {}
+    for path in listed:
+        by_folder.setdefault(path.parent, []).append(path)
+    replaced: dict[Path, Path] = {}
+    for folder, files in by_folder.items():
+        for series in find_series(files) if len(files) > 1 else ():
+            if holds_single_images(series):
+                if set(movie_files(series.pattern)) != set(series.files):
+                    raise SomaNetError(
+                        f"{folder}: expected all images of a movie, found {len(series.files)} of "
+                        f"{len(movie_files(series.pattern))} of the names '{series.pattern.name}'. Name them by a "
+                        f"pattern in quotes ('{series.pattern}'), or move those that are meant into a folder."
+                    )
+                replaced |= dict.fromkeys(series.files, series.pattern)
+    return list(dict.fromkeys(replaced.get(path, path) for path in paths))
 
 
 def sha256_movie(path: Path) -> str:

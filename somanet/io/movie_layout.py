@@ -212,9 +212,7 @@ def _rename(axes: str, shape: Sequence[int], wanted: str, source: str) -> tuple[
             "this order: T time, Z plane, C channel, S colour, Y height, X width, such as --axes TYX.",
             "wrong shape",
         )
-    if len(asked) != len(stored) or any(
-        (a in "YX" or b in "YX") and a != b for a, b in zip(stored, asked, strict=True)
-    ):
+    if len(asked) != len(stored) or any(asked.index(axis) != stored.find(axis) for axis in "YX"):
         raise FileProblem(
             f"{source}: --axes {asked} does not fit the file's axes: {described}. Give {len(stored)} letters, with Y "
             "and X where the file has them.",

@@ -77,10 +77,8 @@ class Nd2Movie(Movie):
             times.append(float(planes.channels[0].time.relativeTimeMs) / 60_000)
         if len(set(times)) > 1:
             return even_interval_min(times)
-        periods = [
-            getattr(loop.parameters, "periodMs", 0.0) for loop in self._file.experiment if loop.type == "TimeLoop"
-        ]
-        return float(periods[0]) / 60_000 if periods and periods[0] > 0 else None
+        loops = [loop for loop in self._file.experiment if loop.type == "TimeLoop"]
+        return to_minutes(loops[0].parameters.periodMs, "ms") if loops else None
 
     def _number(self, t: int, z: int) -> int:
         """The number of a point in time and plane, under the file's own names of axes."""

@@ -15,7 +15,9 @@ from somanet.io.images import IMAGE_SUFFIXES
 from somanet.io.movie_base import Movie
 from somanet.io.movie_layout import Wanted
 
-TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
+IMAGE_TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+"""TIFF that may also be a single image."""
+TIFF_SUFFIXES = (*IMAGE_TIFF_SUFFIXES, ".lsm", ".stk")
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv")
 VENDOR_SUFFIXES = {".nd2": "nd2", ".czi": "czi", ".lif": "lif"}
 """Microscopes' own formats → the extra that reads them."""

@@ -25,6 +25,10 @@ from somanet.io.tiff_scale import tiff_calibration
 
 _METADATA = "metadata.txt"
 """Micro-Manager's file beside its images."""
+_BY_NUMBER = (
+    "The images were taken for time points by the numbers in their names. Separate images of a data set belong into a "
+    "folder named images, and the folder around it is the data set."
+)
 _JPEG = (
     "The images are JPEG, which loses detail: edges and dim somas are altered. Measure the microscope's own files if "
     "there are any."
@@ -32,10 +36,7 @@ _JPEG = (
 
 
 class SeriesMovie(PlanesMovie):
-    """Numbered images as one movie (see :class:`Movie`); each file is opened when its frame is read.
-
-    ``unnamed`` is set where no name says that the number counts time.
-    """
+    """Numbered images as one movie (see :class:`Movie`); each file is opened when its frame is read."""
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
         self.path = path
@@ -51,10 +52,11 @@ class SeriesMovie(PlanesMovie):
             axes += "S"
         layout = find_layout(axes, shape, wanted, str(path), channels=series.channels)
         self._take_layout(layout, pixels.dtype)
-        self.unnamed = not series.says_time and wanted.axes is None
         self.file_calibration, notes = _calibration(data, first, series)
         if data.startswith(JPEG_MAGIC):
             notes = (*notes, _JPEG)
+        if not series.says_time and wanted.axes is None:
+            notes = (*notes, _BY_NUMBER)
         self.notes = notes
 
     def _pixels(self, plane: Plane) -> np.ndarray:
@@ -86,7 +88,7 @@ def the_series(path: Path) -> Series:
     if not found:
         raise FileProblem(
             f"{path}: expected a movie as numbered images, such as img_t001.tif, img_t002.tif, found {len(files)} "
-            "files that form none. A movie file is named itself; numbers that mean several things are named with a pattern "
+            "files that form none. A movie file is named itself; of names with several numbers, choose by a pattern "
             "in quotes, such as 'img_t*_ch1.tif'.",
             "missing" if not files else "not an image",
         )

@@ -16,18 +16,20 @@ from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.io.movie_base import Movie
-from somanet.io.movie_files import find_movie_files, movie_exists, movie_files, sha256_movie
-from somanet.io.movie_opening import MOVIE_SUFFIXES, VIDEO_SUFFIXES, open_movie
+from somanet.io.movie_files import find_movie_files, movie_exists, movie_files, movie_name, sha256_movie, together
+from somanet.io.movie_opening import IMAGE_TIFF_SUFFIXES, MOVIE_SUFFIXES, open_movie
 
 __all__ = [
+    "IMAGE_TIFF_SUFFIXES",
     "MOVIE_SUFFIXES",
-    "VIDEO_SUFFIXES",
     "Movie",
     "find_movie_files",
     "movie_exists",
     "movie_files",
+    "movie_name",
     "open_movie",
     "sha256_movie",
+    "together",
     "write_movie",
 ]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from somanet.analysis.source import MovieSource, check_plausible, find_movies, movie_name
+from somanet.analysis.source import MovieSource, check_plausible, find_movies
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
+from somanet.io.movies import movie_name
 from tests.analysis.worlds import HEIGHT, N_FRAMES, SCALE, WIDTH, frames_TYX, save_movie
 
 

@@ -123,6 +123,31 @@ def describe_manifest(manifest: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def describe_movies(manifest: pd.DataFrame) -> str:
+    """A line per accepted movie: frames, size, channels, planes and scale; after 20 movies, how many more there are."""
+    lines = []
+    accepted = manifest[manifest["status"] == "accepted"]
+    for row in accepted.head(_LISTED).to_dict("records"):
+        scale = [
+            f"{row[name]:.4g} {unit}" if row[name] == row[name] else f"no {what}"
+            for name, unit, what in (
+                ("pixel_size_um", "µm per pixel", "pixel size"),
+                ("frame_interval_min", "min per frame", "frame interval"),
+            )
+        ]
+        parts = [f"{row['n_frames']} frames of {row['height_px']} × {row['width_px']} px {row['dtype']}"]
+        parts += [f"one of {row['n_channels']} channels"] if row["n_channels"] > 1 else []
+        parts += [f"{row['n_planes']} planes projected"] if row["n_planes"] > 1 else []
+        lines.append(f"  {row['name']}: {', '.join([*parts, *scale])}")
+        lines += [f"    {row['note']}"] if row["note"] else []
+    if len(accepted) > _LISTED:
+        lines.append(f"  … and {len(accepted) - _LISTED} more")
+    return "\n".join(lines)
+
+
+_LISTED = 20
+
+
 def inspect(
     dataset: Dataset,
     names: Collection[str],

@@ -13,7 +13,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem, StackProblem
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.images import IMAGE_SUFFIXES, read_image
-from somanet.io.movies import MOVIE_SUFFIXES, VIDEO_SUFFIXES, Movie, open_movie
+from somanet.io.movies import IMAGE_TIFF_SUFFIXES, MOVIE_SUFFIXES, Movie, movie_exists, movie_name, open_movie
 
 _STILL_SUFFIXES = (".tif", ".tiff", ".png")
 """A folder with only such files may be a data set."""
@@ -26,18 +26,27 @@ class Choice:
     Attributes:
         channel: name or number from 0.
         z: focal plane from 0, or `max`.
+        axes: what the file's axes mean.
+        position: name or number from 0.
     """
 
     channel: str | None = None
     z: str | None = None
+    axes: str | None = None
+    position: str | None = None
 
     def open(self, path: Path) -> Movie:
         """The file as a movie."""
-        return open_movie(path, channel=self.channel, z=self.z)
+        return open_movie(path, channel=self.channel, z=self.z, axes=self.axes, position=self.position)
 
     def options(self) -> str:
         """The options as the user gave them; empty if nothing was chosen."""
-        given = (("--channel", self.channel), ("--z", self.z))
+        given = (
+            ("--channel", self.channel),
+            ("--z", self.z),
+            ("--axes", self.axes),
+            ("--position", self.position),
+        )
         return " ".join(f"{option} {value}" for option, value in given if value is not None)
 
 
@@ -74,7 +83,7 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
 
     Args:
         paths: what to segment.
-        choice: a channel or plane of TIFF, zarr and video files.
+        choice: a channel, plane, axes or position of movies and TIFF files.
 
     Raises:
         SomaNetError: a path is missing or holds no images, a file is a Z stack and no plane was chosen, a file lacks
@@ -83,9 +92,11 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
     choice = choice or Choice()
     inputs: list[Input] = []
     for path in paths:
-        if not path.exists():
+        if not movie_exists(path):
             raise SomaNetError(f"{path} not found. Check the path.")
-        if path.is_dir() and path.suffix != ".zarr":
+        if not path.exists():
+            inputs.append(_pattern(path, choice))
+        elif path.is_dir() and path.suffix != ".zarr":
             inputs += _in_folder(path, choice)
         elif path.suffix.lower() == ".zip":
             inputs += _in_dataset(path, choice)
@@ -102,11 +113,20 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
     return inputs
 
 
+def _pattern(path: Path, choice: Choice) -> Input:
+    """Numbered images as one movie, or as one image if they are the channels or planes of one time point."""
+    n_frames, unnamed = _frames(path, choice)
+    name = movie_name(path)
+    if n_frames == 1:
+        return Input(name, path, lambda: _first_frame(path, choice), choice)
+    return Input(name, path, None, choice, unnamed)
+
+
 def _file(path: Path, choice: Choice) -> Input:
     if path.suffix.lower() not in MOVIE_SUFFIXES:
         if choice != Choice():
             raise SomaNetError(
-                f"{path}: {choice.options()} applies to TIFF, zarr and video files, found "
+                f"{path}: {choice.options()} applies to movies and TIFF files, found "
                 f"{path.suffix or 'none of them'}. Leave the option out, or save the channel or plane as TIFF."
             )
         return Input(path.stem, path, lambda: read_image(path))
@@ -114,7 +134,7 @@ def _file(path: Path, choice: Choice) -> Input:
     # one frame of a stack, a channel or a zarr folder is an image that only the movie reader can read
     if n_frames == 1 and (choice != Choice() or path.is_dir()):
         return Input(path.stem, path, lambda: _first_frame(path, choice), choice)
-    if n_frames > 1 or path.suffix.lower() in VIDEO_SUFFIXES:
+    if n_frames > 1 or path.suffix.lower() not in IMAGE_TIFF_SUFFIXES:
         return Input(path.stem, path, None, choice, unnamed)
     return Input(path.stem, path, lambda: read_image(path))
 
@@ -132,7 +152,7 @@ def _frames(path: Path, choice: Choice) -> tuple[int, bool]:
     except StackProblem:
         raise
     except FileProblem as problem:
-        image = path.is_file() and path.suffix.lower() not in VIDEO_SUFFIXES and choice == Choice()
+        image = path.is_file() and path.suffix.lower() in IMAGE_TIFF_SUFFIXES and choice == Choice()
         if not image or problem.kind in ("truncated", "unreadable"):
             raise
         return 1, False
@@ -151,7 +171,7 @@ def _in_folder(folder: Path, choice: Choice) -> list[Input]:
 def _in_dataset(path: Path, choice: Choice) -> list[Input]:
     if choice != Choice():
         raise SomaNetError(
-            f"{path}: {choice.options()} applies to TIFF, zarr and video files, found a data set. Leave the option out."
+            f"{path}: {choice.options()} applies to movies and TIFF files, found a data set. Leave the option out."
         )
     dataset = open_dataset(path)
     return [Input(name, path, lambda name=name: dataset.load_image(name)) for name in dataset.names]  # type: ignore[misc]

@@ -16,9 +16,9 @@ from somanet.core.errors import SomaNetError
 from somanet.io.movies import (
     MOVIE_SUFFIXES,
     Movie,
-    find_movie_files,
     movie_exists,
     movie_name,
+    movies_in,
     open_movie,
     sha256_movie,
     together,
@@ -200,14 +200,9 @@ def _is_movie(path: Path) -> bool:
 
 
 def _movies_in(folder: Path, leave_out: Path | None) -> list[Path]:
-    """Movies of a folder, its own before those of the folders inside, each sorted by name.
-
-    A folder whose only movie are its numbered images is itself that movie.
-    """
+    """Movies of a folder, its own before those of the folders inside, each sorted by name."""
     entries = [path for path in sorted(folder.iterdir()) if path.name[0] != "."]
-    found = find_movie_files(entries)
-    if len(found) == 1 and not found[0].exists():
-        found = [folder]
+    found = movies_in(folder)
     for path in entries:
         searched = path.is_dir() and not path.is_symlink() and path not in found
         if searched and not (path / names.MANIFEST).exists() and (leave_out is None or not _same(path, leave_out)):

@@ -173,7 +173,7 @@ def check(
     position: Position = None,
 ) -> None:
     """Decode everything, count objects and frames, and list what cannot be used and why."""
-    from somanet.io.datasets.manifest import check_dataset, describe_manifest, describe_movies
+    from somanet.io.datasets.manifest import check_dataset, describe_manifest
     from somanet.io.datasets.movie_manifest import check_movies
     from somanet.io.movie_layout import Wanted
     from somanet.io.tables import write_table
@@ -186,8 +186,6 @@ def check(
         )
     manifest = check_movies(path, wanted) if movies else check_dataset(path, progress=True)
     typer.echo(describe_manifest(manifest))
-    if movies:
-        typer.echo(describe_movies(manifest))
     rejected = manifest[manifest["status"] == "rejected"]
     for row in rejected.head(20).to_dict("records"):
         typer.echo(f"  {row['name']}: {row['note'] or row['reason']}")

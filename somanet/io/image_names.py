@@ -68,7 +68,7 @@ _ROLES = {
     "t": ("t", "tp", "time", "timepoint", "frame", "frames"),
     "z": ("z", "slice", "plane"),
     "c": ("c", "ch", "channel", "w", "wavelength"),
-    "p": ("s", "series", "p", "pos", "position", "xy", "m", "fov", "field", "site", "well"),
+    "p": ("s", "series", "p", "pos", "position", "xy", "fov", "field", "site", "well"),
 }
 _ROLE_OF = {word: role for role, words in _ROLES.items() for word in words}
 _CLOCK = re.compile(r"(?:(?P<days>\d+)d|(?P<y>\d{4})y(?P<mo>\d{2})m(?P<d>\d{2})d_)(?P<h>\d{2})h(?P<m>\d{2})m")

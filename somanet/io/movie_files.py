@@ -62,7 +62,7 @@ def movie_name(path: Path) -> str:
     if not is_pattern(path):
         return stem
     # a letter or two before a number say what it counts
-    shared = re.sub(r"(?:(?<![A-Za-z])[A-Za-z]{1,2})?[*?]+", "", stem).strip("_-. ")
+    shared = re.sub(r"[_\-. ]?(?:(?<![A-Za-z])[A-Za-z]{1,2})?[*?]+", "", stem).strip("_-. ")
     return shared or path.parent.resolve().name
 
 
@@ -99,6 +99,12 @@ def sha256_movie(path: Path) -> str:
     """
     files = movie_files(path)
     return sha256_tree(path) if files == (path,) else sha256_files({file.name: file for file in files})
+
+
+def movies_in(folder: Path) -> list[Path]:
+    """The movies in a folder, not in those inside; the folder itself if its only movie are its numbered images."""
+    found = find_movie_files(folder.iterdir())
+    return [folder] if len(found) == 1 and not found[0].exists() else found
 
 
 def find_movie_files(files: Iterable[Path]) -> list[Path]:

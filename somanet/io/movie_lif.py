@@ -13,7 +13,7 @@ from somanet.core.calibration import FileCalibration
 from somanet.core.limits import XML_BYTES
 from somanet.core.problems import FileProblem
 from somanet.io.movie_base import Movie, project
-from somanet.io.movie_layout import Wanted, choose_position, find_layout
+from somanet.io.movie_layout import Wanted, choose_position, describe_axes, find_layout
 from somanet.io.scale import even_interval_min, square_um, to_um
 
 _KNOWN = "TZCYXS"
@@ -43,6 +43,13 @@ class LifMovie(Movie):
         # a wavelength, a tile or a rotation has no letter of its own here; --axes can make channels of it
         axes = "".join(axis if axis in _KNOWN else axis.lower() for axis in self._stored)
         shape = tuple(map(int, self._image.sizes.values()))
+        if not axes.removesuffix("S").endswith("YX"):
+            raise FileProblem(
+                f"{self.path}: expected images of height and width, found a section in depth or a line "
+                f"({describe_axes(axes, shape)}). Choose another image with --position; the file has "
+                f"{', '.join(names)[:200]}.",
+                "wrong shape",
+            )
         self._layout = find_layout(axes, shape, wanted, str(self.path))
         self.n_frames, self.shape_YX = self._layout.n_frames, self._layout.shape_YX
         self.n_planes, self.n_channels = len(self._layout.planes), self._layout.n_channels

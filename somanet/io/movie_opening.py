@@ -41,16 +41,13 @@ OTHER_FORMATS = {
     ".lof": "Leica LOF",
     ".xlef": "Leica XLEF",
     ".nd": "MetaMorph's list of files",
-    ".h5": "HDF5",
-    ".hdf5": "HDF5",
-    ".npy": "NumPy array",
-    ".npz": "NumPy array",
-    ".mat": "MATLAB",
     ".gif": "GIF",
     ".wmv": "Windows Media",
     ".webm": "WebM",
 }
-"""Formats that are not read, by name."""
+"""Formats that are not read but by Fiji, by name."""
+ARRAYS = {".h5": "HDF5", ".hdf5": "HDF5", ".npy": "NumPy array", ".npz": "NumPy array", ".mat": "MATLAB"}
+"""The same of formats that hold arrays without the meaning of their axes."""
 
 
 def open_movie(
@@ -182,6 +179,13 @@ def _not_read(path: Path) -> FileProblem:
         return FileProblem(
             f"{path}: expected a movie, found a single {suffix.lstrip('.').upper()} image. If it is one of many, "
             "name their folder, or all by a pattern in quotes, such as 'img_*.png'.",
+            "not an image",
+        )
+    name = ARRAYS.get(suffix)
+    if name is not None:
+        return FileProblem(
+            f"{path}: {name} files are not read. Save the array as TIFF, in Python with tifffile.imwrite('movie.tif', "
+            "array, imagej=True, metadata={'axes': 'TYX'}).",
             "not an image",
         )
     name = OTHER_FORMATS.get(suffix)

@@ -16,7 +16,15 @@ from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.io.movie_base import Movie
-from somanet.io.movie_files import find_movie_files, movie_exists, movie_files, movie_name, sha256_movie, together
+from somanet.io.movie_files import (
+    find_movie_files,
+    movie_exists,
+    movie_files,
+    movie_name,
+    movies_in,
+    sha256_movie,
+    together,
+)
 from somanet.io.movie_opening import IMAGE_TIFF_SUFFIXES, MOVIE_SUFFIXES, open_movie
 
 __all__ = [
@@ -27,6 +35,7 @@ __all__ = [
     "movie_exists",
     "movie_files",
     "movie_name",
+    "movies_in",
     "open_movie",
     "sha256_movie",
     "together",

@@ -25,6 +25,7 @@ from somanet.io.movies import (
     movie_exists,
     movie_files,
     movie_name,
+    movies_in,
     open_movie,
     sha256_movie,
 )
@@ -52,7 +53,7 @@ def check_movies(path: Path | str, wanted: Wanted | None = None, *, progress: bo
         raise SomaNetError(f"{path}: no such file or folder. Check the path.")
     files = [path]
     if path.is_dir() and path.suffix != ".zarr" and not any((path / m).exists() for m in ("zarr.json", ".zattrs")):
-        files = find_movie_files(path.iterdir())
+        files = movies_in(path)
         if not files:
             raise SomaNetError(
                 f"{path}: expected movies ({', '.join(MOVIE_SUFFIXES)}) or numbered images, found none. Check the path."

@@ -168,5 +168,5 @@ def test_what_offers_no_choice_says_so(tmp_path: Path, name: str) -> None:
     write_image(tmp_path / "still.png", IMAGE)
     write_kaggle(tmp_path / "set.zip", [scene("a")])
     write_pairs(tmp_path / "set", [scene("a")])
-    with pytest.raises(SomaNetError, match=r"--channel 1 --z max applies to TIFF, zarr and video"):
+    with pytest.raises(SomaNetError, match=r"--channel 1 --z max applies to movies and TIFF files"):
         find_inputs([tmp_path / name], Choice("1", "max"))

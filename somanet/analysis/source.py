@@ -70,8 +70,15 @@ class MovieSource:
             allow_truncated=self.allow_truncated,
         )
         if movie.n_frames < FEWEST_FRAMES:
-            n_frames = movie.n_frames
+            n_frames, n_channels, n_planes = movie.n_frames, movie.n_channels, movie.n_planes
             movie.close()
+            if max(n_channels, n_planes) > 1:
+                several = f"{n_channels} channels" if n_channels > 1 else f"{n_planes} planes"
+                raise SomaNetError(
+                    f"{self.path}: expected a movie of at least {FEWEST_FRAMES} frames, found {n_frames} of {several}. If "
+                    "those are the time points, --axes says so: TYX for time, height and width. `somanet predict` segments "
+                    "a still image."
+                )
             raise SomaNetError(
                 f"{self.path}: expected a movie of at least {FEWEST_FRAMES} frames, found {n_frames}. "
                 "Is it a still image? `somanet predict` segments those."

@@ -278,4 +278,4 @@ def _are_movies(path: Path) -> bool:
 
     if path.is_dir():
         return path.suffix.lower() in MOVIE_SUFFIXES or is_movie_folder(path)
-    return path.suffix.lower() != ".zip" and movie_exists(path)
+    return path.suffix.lower() not in (".zip", ".png", ".jpg", ".jpeg") and movie_exists(path)

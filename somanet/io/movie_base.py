@@ -159,8 +159,7 @@ def choose_planes(
         raise StackProblem(
             f"{source}: expected a 2-D image or movie, found a Z stack of {n_planes} planes ({described}). `somanet "
             "predict`, `analyze` and `data check` take --z max (each pixel's brightest plane) or --z 0 (one plane, "
-            "counted from 0)."
-            + ("" if as_time is None else f" If the planes are time points: --axes {as_time}")
+            "counted from 0)." + ("" if as_time is None else f" If the planes are time points: --axes {as_time}")
         )
     wanted = str(z).strip().lower()
     if wanted == "max":

@@ -169,7 +169,7 @@ def choose_position(names: Sequence[str], position: int | str | None, source: st
     Raises:
         FileProblem: several and no choice, or one that the file lacks.
     """
-    listed = ", ".join(name if name == str(i) else f"{i} ({name})" for i, name in enumerate(names[:_SHOWN]))
+    listed = ", ".join(name if name == str(i) else f"{i} ({name[:80]})" for i, name in enumerate(names[:_SHOWN]))
     listed += ", …" if len(names) > _SHOWN else ""
     if position is None:
         if len(names) == 1:

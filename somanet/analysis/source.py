@@ -75,9 +75,9 @@ class MovieSource:
             if max(n_channels, n_planes) > 1:
                 several = f"{n_channels} channels" if n_channels > 1 else f"{n_planes} planes"
                 raise SomaNetError(
-                    f"{self.path}: expected a movie of at least {FEWEST_FRAMES} frames, found {n_frames} of {several}. If "
-                    "those are the time points, --axes says so: TYX for time, height and width. `somanet predict` segments "
-                    "a still image."
+                    f"{self.path}: expected a movie of {FEWEST_FRAMES} frames or more, found {n_frames} of {several}. "
+                    "If those are the time points, --axes says so: TYX for time, height and width. `somanet predict` "
+                    "segments a still image."
                 )
             raise SomaNetError(
                 f"{self.path}: expected a movie of at least {FEWEST_FRAMES} frames, found {n_frames}. "

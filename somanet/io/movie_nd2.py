@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import nd2
 import numpy as np
 
 from somanet.core.calibration import FileCalibration
-from somanet.core.limits import FRAMES
+from somanet.core.limits import PAGES
 from somanet.core.problems import FileProblem
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Wanted, choose_position, find_layout
@@ -50,7 +51,7 @@ class Nd2Movie(Movie):
         self.dtype = np.dtype(self._file.dtype).newbyteorder("=")
         if self.dtype.kind not in "uif":
             raise FileProblem(f"{self.path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
-        FRAMES.check(self.n_frames, self.path)
+        PAGES.check(math.prod(size for axis, size in self._file.sizes.items() if axis not in _IN_A_FRAME), self.path)
         self._numbers = {tuple(sorted(at.items())): i for i, at in enumerate(self._file.loop_indices)}
         self.file_calibration = FileCalibration(self._pixel_size_um(), self._interval_min())
 

@@ -191,3 +191,17 @@ def test_stk(tmp_path: Path) -> None:
         assert movie.n_frames == T
         np.testing.assert_array_equal(np.stack(list(movie)), PIXELS[0, :, 0, 0])
         assert movie.file_calibration.frame_interval_min == pytest.approx(10)
+
+
+def test_a_czi_that_would_end_the_process(tmp_path: Path) -> None:
+    """An entry of the directory with more dimensions than there are: Zeiss' library reads past it, and crashes."""
+    data = bytearray(write_czi(tmp_path / "a.czi").read_bytes())
+    entry = data.index(b"DV", data.index(b"ZISRAWDIRECTORY") + 32 + 128)
+    assert data[entry + 28] in range(4, 9)
+    for last in range(data.rindex(b"DV") - 2000, len(data) - 30):
+        if data[last : last + 6] == b"DV\x01\0\0\0":
+            data[last + 28] = 134
+    (tmp_path / "a.czi").write_bytes(data)
+    with pytest.raises(FileProblem, match=r"a\.czi") as caught:
+        open_movie(tmp_path / "a.czi", position=0, channel=0, z=0)
+    assert "\n" not in str(caught.value)

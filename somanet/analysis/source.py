@@ -113,7 +113,7 @@ class MovieSource:
             scale = self.calibration(movie)
             return {
                 "movie": self.name,
-                "file": self.path.name,
+                "file": self.path.name or self.path.resolve().name,
                 "sha256": sha256_movie(self.path),
                 "channel": self.channel,
                 "z": self.z,
@@ -188,7 +188,9 @@ def find_movies(paths: list[Path], *, leave_out: Path | None = None) -> list[tup
             raise SomaNetError(
                 f"{path}: expected movies ({', '.join(MOVIE_SUFFIXES)}) or numbered images, found none. Another folder?"
             )
-        found += [(file, movie_name(file), nested_name(file.relative_to(path))) for file in inside]
+        for file in inside:
+            nested = movie_name(file) if file == path else nested_name(file.relative_to(path))
+            found.append((file, movie_name(file), nested))
     short = [name for _, name, _ in found]
     named: dict[str, Path] = {}
     for file, name, nested in found:

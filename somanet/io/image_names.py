@@ -16,7 +16,7 @@ from somanet.io.images import IMAGE_SUFFIXES
 Plane = tuple[int, int, int]
 """Time point, channel and focal plane, each from 0."""
 
-NOT_IMAGES = re.compile(r"(man_track|man_seg|man_seg_|mask)\d+(_\d+)?$", re.IGNORECASE)
+_LABELS = re.compile(r"(man_track|man_seg_?|mask)\d+(_\d+)?", re.IGNORECASE)
 """Names of the Cell Tracking Challenge for labels, which lie in folders of their own."""
 
 
@@ -76,7 +76,12 @@ _CLOCK = re.compile(r"(?:(?P<days>\d+)d|(?P<y>\d{4})y(?P<mo>\d{2})m(?P<d>\d{2})d
 
 def is_image_name(path: Path) -> bool:
     """Whether a file may be one image of a series, by its name."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "." and not NOT_IMAGES.match(path.stem)
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "." and not is_label_name(path)
+
+
+def is_label_name(path: Path) -> bool:
+    """Whether a file is called as labels of the Cell Tracking Challenge are: `man_track000.tif`, `mask000.tif`."""
+    return _LABELS.fullmatch(path.stem) is not None
 
 
 def find_series(files: Iterable[Path]) -> list[Series]:

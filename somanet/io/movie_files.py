@@ -11,7 +11,7 @@ from somanet.core.foreign import parsing
 from somanet.core.hashing import sha256_files, sha256_tree
 from somanet.core.problems import FileProblem
 from somanet.io.declared_size import open_tiff
-from somanet.io.image_names import find_series
+from somanet.io.image_names import find_series, is_label_name
 from somanet.io.movie_opening import MOVIE_SUFFIXES, OME_SUFFIXES, TIFF_SUFFIXES, open_movie
 from somanet.io.movie_series import holds_single_images, is_pattern, series_files
 from somanet.io.tiff_files import companion_of, companions, used_files
@@ -56,7 +56,7 @@ def movie_exists(path: Path) -> bool:
 
 def movie_name(path: Path) -> str:
     """A movie's name: its file's without `.tif`, `.ome.tif` and the like, or what the names of its images share."""
-    stem = path.name if path.is_dir() and path.suffix != ".zarr" else path.stem
+    stem = path.resolve().name if path.is_dir() and path.suffix != ".zarr" else path.stem
     for ending in (".ome", ".companion"):
         stem = stem[: -len(ending)] if stem.lower().endswith(ending) else stem
     if not is_pattern(path):
@@ -111,7 +111,7 @@ def find_movie_files(files: Iterable[Path]) -> list[Path]:
     """The movies among files and zarr folders of one folder, in name order, each once.
 
     Numbered single images are one movie, named by their pattern (`img_t*.tif`); files that belong to one OME-TIFF are
-    the movie of the first of them.
+    the movie of the first of them. Labels of the Cell Tracking Challenge are none.
     """
     entries = sorted(file for file in files if file.name[0] != ".")
     found: dict[Path, None] = {}
@@ -121,7 +121,7 @@ def find_movie_files(files: Iterable[Path]) -> list[Path]:
             taken.update(series.files)
             found[series.pattern] = None
     for file in entries:
-        if file.suffix.lower() in MOVIE_SUFFIXES and file not in taken:
+        if file.suffix.lower() in MOVIE_SUFFIXES and file not in taken and not is_label_name(file):
             found[file] = None
             if file.is_file():
                 taken.update(movie_files(file))

@@ -156,3 +156,14 @@ def test_colour_images(tmp_path: Path) -> None:
     with open_movie(tmp_path / "a", channel="blue") as movie:
         np.testing.assert_array_equal(np.stack(list(movie)), colours[..., 2])
     assert find_movie_files((tmp_path / "a").iterdir()) == [tmp_path / "a" / "t*.tif"]
+
+
+def test_a_data_set_of_the_cell_tracking_challenge(tmp_path: Path) -> None:
+    """Images are a movie, reference labels beside them in folders of their own are none."""
+    for folder, name in (("01", "t{}"), ("01_GT/TRA", "man_track{}"), ("01_GT/SEG", "man_seg{}"), ("01_RES", "mask{}")):
+        (tmp_path / folder).mkdir(parents=True)
+        for t in range(T):
+            tifffile.imwrite(tmp_path / folder / f"{name.format(f'{t:03}')}.tif", PIXELS[t, 0, 0])
+    assert movies_in(tmp_path / "01") == [tmp_path / "01"]
+    for folder in ("01_GT/TRA", "01_GT/SEG", "01_RES"):
+        assert movies_in(tmp_path / folder) == []

@@ -102,3 +102,22 @@ def test_pixels_within_the_xml(tmp_path: Path) -> None:
     (tmp_path / "a.ome.xml").write_text(xml)
     with pytest.raises(FileProblem, match=r"pixels within the XML.*Bio-Formats"):
         open_movie(tmp_path / "a.ome.xml")
+
+
+def test_positions_of_one_file(tmp_path: Path) -> None:
+    """Each has its own size, channels and scale, by its name or its number."""
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as tiff:
+        for name, pixels, um in (("A1", PIXELS[:, 0], 0.5), ("B2", PIXELS[:4, :, 1:], 0.65)):
+            axes = "TYX" if pixels.ndim == 3 else "TCYX"
+            scale = {"PhysicalSizeX": um, "PhysicalSizeY": um, "PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
+            named = {} if axes == "TYX" else {"Channel": {"Name": ["DAPI", "GFP"]}}
+            tiff.write(pixels, photometric="minisblack", metadata={"axes": axes, "Name": name, **scale, **named})
+    with pytest.raises(FileProblem, match=r"2 positions or series: 0 \(A1\), 1 \(B2\)\. .*--position"):
+        open_movie(path)
+    with open_movie(path, position="A1") as movie:
+        np.testing.assert_array_equal(np.stack(list(movie)), PIXELS[:, 0])
+        assert movie.file_calibration.pixel_size_um == 0.5
+    with open_movie(path, position=1, channel="GFP") as movie:
+        np.testing.assert_array_equal(np.stack(list(movie)), PIXELS[:4, 1, 1:])
+        assert movie.file_calibration.pixel_size_um == 0.65

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from somanet.segmentation.network.intended_use import IntendedUse
 
 FEWEST_FRAMES = 2
+UNNAMED = "The file does not name the axis of its pages; they were taken for time points. Planes of a stack need --z."
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class MovieSource:
                 "pixel_size_um": scale.pixel_size_um,
                 "frame_interval_min": scale.frame_interval_min,
                 "truncated": movie.truncated,
-                "notes": list(movie.notes),
+                "notes": [*movie.notes, *([UNNAMED] if movie.unnamed else [])],
             }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -60,6 +60,7 @@ class Input:
         read: returns the image YX or YXC; None for a movie, which is read frame by frame.
         choice: the chosen channel and plane.
         unnamed: a movie whose file does not state that its pages are time points.
+        notes: what else the user has to know about a movie's file, in sentences.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Input:
     read: Callable[[], NDArray[Any]] | None
     choice: Choice = Choice()
     unnamed: bool = False
+    notes: tuple[str, ...] = ()
 
     def images(self) -> Sequence[NDArray[Any]]:
         """The image, or the first, middle and last frame of a movie."""
@@ -115,11 +117,11 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
 
 def _pattern(path: Path, choice: Choice) -> Input:
     """Numbered images as one movie, or as one image if they are the channels or planes of one time point."""
-    n_frames, unnamed = _frames(path, choice)
+    content = _frames(path, choice)
     name = movie_name(path)
-    if n_frames == 1:
+    if content.n_frames == 1:
         return Input(name, path, lambda: _first_frame(path, choice), choice)
-    return Input(name, path, None, choice, unnamed)
+    return Input(name, path, None, choice, content.unnamed, content.notes)
 
 
 def _file(path: Path, choice: Choice) -> Input:
@@ -130,12 +132,12 @@ def _file(path: Path, choice: Choice) -> Input:
                 f"{path.suffix or 'none of them'}. Leave the option out, or save the channel or plane as TIFF."
             )
         return Input(path.stem, path, lambda: read_image(path))
-    n_frames, unnamed = _frames(path, choice)
+    content = _frames(path, choice)
     # one frame of a stack, a channel or a zarr folder is an image that only the movie reader can read
-    if n_frames == 1 and (choice != Choice() or path.is_dir()):
+    if content.n_frames == 1 and (choice != Choice() or path.is_dir()):
         return Input(path.stem, path, lambda: _first_frame(path, choice), choice)
-    if n_frames > 1 or path.suffix.lower() not in IMAGE_TIFF_SUFFIXES:
-        return Input(path.stem, path, None, choice, unnamed)
+    if content.n_frames > 1 or path.suffix.lower() not in IMAGE_TIFF_SUFFIXES:
+        return Input(path.stem, path, None, choice, content.unnamed, content.notes)
     return Input(path.stem, path, lambda: read_image(path))
 
 
@@ -144,25 +146,33 @@ def _first_frame(path: Path, choice: Choice) -> NDArray[Any]:
         return movie.frame(0)
 
 
-def _frames(path: Path, choice: Choice) -> tuple[int, bool]:
-    """Number of frames in a movie file, and whether its axes are unnamed; 1 if only the image reader reads it (RGB)."""
+class _Content(NamedTuple):
+    """Number of frames in a movie file, whether its axes are unnamed, and its notes."""
+
+    n_frames: int
+    unnamed: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def _frames(path: Path, choice: Choice) -> _Content:
+    """What is in a movie file; one frame if only the image reader reads it (RGB)."""
     try:
         with choice.open(path) as movie:
-            return movie.n_frames, movie.unnamed and movie.n_frames > 1
+            return _Content(movie.n_frames, movie.unnamed and movie.n_frames > 1, movie.notes)
     except StackProblem:
         raise
     except FileProblem as problem:
         image = path.is_file() and path.suffix.lower() in IMAGE_TIFF_SUFFIXES and choice == Choice()
         if not image or problem.kind in ("truncated", "unreadable"):
             raise
-        return 1, False
+        return _Content(1)
 
 
 def _in_folder(folder: Path, choice: Choice) -> list[Input]:
     files = [f for f in sorted(folder.iterdir()) if not f.name.startswith(".")]
     movies = [f for f in files if f.suffix.lower() in MOVIE_SUFFIXES and (f.is_file() or f.suffix == ".zarr")]
     singly = choice != Choice() or any(f.suffix.lower() not in _STILL_SUFFIXES for f in movies)
-    if movies and (singly or any(_frames(f, choice)[0] > 1 for f in movies)):
+    if movies and (singly or any(_frames(f, choice).n_frames > 1 for f in movies)):
         images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]  # perhaps among the movies
         return [_file(f, choice) for f in sorted({*movies, *images})]
     return _in_dataset(folder, choice)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem, StackProblem
 from somanet.core.schema import MOVIE_MANIFEST
+from somanet.io.datasets.label_names import PICKLE_ENDING, bare_name
 from somanet.io.image_names import Series, find_series, is_image_name
 from somanet.io.images import read_image
 from somanet.io.movie_layout import Wanted
@@ -82,7 +82,7 @@ def is_movie_folder(folder: Path) -> bool:
     in their numbers, and the only files of their kind; the folders of a data set, and labels among them, make it none.
     """
     files = [file for file in sorted(folder.iterdir()) if file.is_file() or file.suffix == ".zarr"]
-    if folder.name in _OF_DATA_SETS or any(_LABELS.search(file.stem) for file in files):
+    if folder.name in _OF_DATA_SETS or any(map(_is_label, files)):
         return False
     found = find_movie_files(files)
     for path in found:
@@ -101,7 +101,10 @@ def is_movie_folder(folder: Path) -> bool:
 
 
 _OF_DATA_SETS = ("images", "labels", "masks")
-_LABELS = re.compile(r"_(labels?|masks?|cp_masks|seg)$", re.IGNORECASE)
+
+
+def _is_label(file: Path) -> bool:
+    return bare_name(file.stem) != file.stem or file.name.endswith(PICKLE_ENDING)
 
 
 def _of_one_shape(series: Series) -> bool:

@@ -185,6 +185,8 @@ def check(
         raise SomaNetError(
             f"{path}: --channel, --z, --axes and --position are about movies, found a data set. Leave them out."
         )
+    if movies and binary is not None:
+        raise SomaNetError(f"{path}: --binary and --no-binary are about label images, found movies. Leave them out.")
     manifest = check_movies(path, wanted) if movies else check_dataset(path, binary=binary, progress=True)
     typer.echo(describe_manifest(manifest))
     rejected = manifest[manifest["status"] == "rejected"]

@@ -139,6 +139,14 @@ def test_a_data_set_stays_one(lab: Path, tmp_path: Path, capsys: pytest.CaptureF
                 labels = np.zeros(shape, np.uint16)
                 labels[3:9, 4:8] = 1
                 tifffile.imwrite(tmp_path / folder / f"img_{i:03}_labels.tif", labels)
+    shutil.copytree(lab / "01", tmp_path / "labelme")
+    for image in sorted((tmp_path / "labelme").iterdir()):
+        image.with_suffix(".json").write_text("{}")
+    assert somanet("data", "check", tmp_path / "labelme", cwd=lab) is not None
+    assert "frames of" not in capsys.readouterr().out
+    error = somanet("data", "check", lab / "01", "--binary", cwd=lab)
+    assert error is not None
+    assert "about label images, found movies" in error
     for folder in ("sizes", "sets", "pairs"):
         assert somanet("data", "check", tmp_path / folder, cwd=lab) is None
         shown = capsys.readouterr().out

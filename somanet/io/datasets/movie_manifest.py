@@ -87,6 +87,8 @@ def is_movie_folder(folder: Path) -> bool:
     found = find_movie_files(files)
     for path in found:
         if not path.exists():
+            if any(file.suffix.lower() == ".json" for file in files):  # outlines, of Labelme or COCO
+                return False
             series = find_series(movie_files(path))
             alone = len(found) == 1 and set(movie_files(path)) >= {file for file in files if is_image_name(file)}
             return any(one.says_time or (alone and not one.problem and _of_one_shape(one)) for one in series)

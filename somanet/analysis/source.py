@@ -13,12 +13,22 @@ from numpy.typing import NDArray
 from somanet.analysis import names
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
-from somanet.io.movies import MOVIE_SUFFIXES, Movie, open_movie, sha256_movie
+from somanet.io.movies import (
+    MOVIE_SUFFIXES,
+    Movie,
+    movie_exists,
+    movie_name,
+    movies_in,
+    open_movie,
+    sha256_movie,
+    together,
+)
 
 if TYPE_CHECKING:
     from somanet.segmentation.network.intended_use import IntendedUse
 
 FEWEST_FRAMES = 2
+UNNAMED = "The file does not name the axis of its pages; they were taken for time points. Planes of a stack need --z."
 
 
 @dataclass(frozen=True)
@@ -26,12 +36,14 @@ class MovieSource:
     """One movie file.
 
     Attributes:
-        path: file or zarr folder.
+        path: file, zarr folder, or a folder or pattern of numbered images.
         name: name of its results; by default the file's name without suffix.
         channel: the one with the somas, if there are several.
         pixel_size_um, frame_interval_min: override the file's metadata; None takes the file's.
         allow_truncated: analyse the complete frames of a truncated file.
         z: the focal plane, from 0, if there are several, or `max` for their maximum projection.
+        axes: what the file's axes mean, where it says otherwise.
+        position: the stage position, scene or series, if there are several.
     """
 
     path: Path
@@ -41,6 +53,8 @@ class MovieSource:
     frame_interval_min: float | None = None
     allow_truncated: bool = False
     z: str | None = None
+    axes: str | None = None
+    position: str | None = None
 
     def open(self) -> Movie:
         """Open the movie for reading.
@@ -48,10 +62,24 @@ class MovieSource:
         Raises:
             SomaNetError: it cannot be read, or is a still image.
         """
-        movie = open_movie(self.path, channel=self.channel, z=self.z, allow_truncated=self.allow_truncated)
+        movie = open_movie(
+            self.path,
+            channel=self.channel,
+            z=self.z,
+            axes=self.axes,
+            position=self.position,
+            allow_truncated=self.allow_truncated,
+        )
         if movie.n_frames < FEWEST_FRAMES:
-            n_frames = movie.n_frames
+            n_frames, n_channels, n_planes = movie.n_frames, movie.n_channels, movie.n_planes
             movie.close()
+            if max(n_channels, n_planes) > 1:
+                several = f"{n_channels} channels" if n_channels > 1 else f"{n_planes} planes"
+                raise SomaNetError(
+                    f"{self.path}: expected a movie of {FEWEST_FRAMES} frames or more, found {n_frames} of {several}. "
+                    "If those are the time points, --axes says so: TYX for time, height and width. `somanet predict` "
+                    "segments a still image."
+                )
             raise SomaNetError(
                 f"{self.path}: expected a movie of at least {FEWEST_FRAMES} frames, found {n_frames}. "
                 "Is it a still image? `somanet predict` segments those."
@@ -86,16 +114,19 @@ class MovieSource:
             scale = self.calibration(movie)
             return {
                 "movie": self.name,
-                "file": self.path.name,
+                "file": self.path.name or self.path.resolve().name,
                 "sha256": sha256_movie(self.path),
                 "channel": self.channel,
                 "z": self.z,
+                "axes": self.axes,
+                "position": self.position,
                 "n_frames": movie.n_frames,
                 "shape_YX": list(movie.shape_YX),
                 "dtype": movie.dtype.name,
                 "pixel_size_um": scale.pixel_size_um,
                 "frame_interval_min": scale.frame_interval_min,
                 "truncated": movie.truncated,
+                "notes": [*movie.notes, *([UNNAMED] if movie.unnamed else [])],
             }
 
 
@@ -136,25 +167,31 @@ def find_movies(paths: list[Path], *, leave_out: Path | None = None) -> list[tup
 
     Left out are hidden folders, and those with results of an analysis. A movie is called by its file; where two of one
     search have the same name (`patient1/movie.tif`, `patient2/movie.tif`), by its folders too: `patient1_movie`.
+    Numbered images are one movie, called by their folder, or by what their names have in common; so are the files of
+    one OME-TIFF.
 
     Args:
-        paths: files and folders.
+        paths: files, folders, and patterns of numbered images.
         leave_out: a folder that is not searched: the output.
 
     Raises:
         SomaNetError: a path is missing or has no movie, or two movies would share a name.
     """
     found: list[tuple[Path, str, str]] = []
-    for path in paths:
-        if not path.exists():
+    for path in together(paths):
+        if not movie_exists(path):
             raise SomaNetError(f"{path}: no such file or folder. Check the path.")
         if _is_movie(path):
             found.append((path, movie_name(path), movie_name(path)))
             continue
         inside = _movies_in(path, leave_out)
         if not inside:
-            raise SomaNetError(f"{path}: expected movies ({', '.join(MOVIE_SUFFIXES)}), found none. Another folder?")
-        found += [(file, movie_name(file), nested_name(file.relative_to(path))) for file in inside]
+            raise SomaNetError(
+                f"{path}: expected movies ({', '.join(MOVIE_SUFFIXES)}) or numbered images, found none. Another folder?"
+            )
+        for file in inside:
+            nested = movie_name(file) if file == path else nested_name(file.relative_to(path))
+            found.append((file, movie_name(file), nested))
     short = [name for _, name, _ in found]
     named: dict[str, Path] = {}
     for file, name, nested in found:
@@ -169,13 +206,13 @@ def find_movies(paths: list[Path], *, leave_out: Path | None = None) -> list[tup
 
 
 def _is_movie(path: Path) -> bool:
-    return path.is_file() or path.suffix == ".zarr" or (path / "zarr.json").exists()
+    return not path.is_dir() or path.suffix == ".zarr" or (path / "zarr.json").exists()
 
 
 def _movies_in(folder: Path, leave_out: Path | None) -> list[Path]:
     """Movies of a folder, its own before those of the folders inside, each sorted by name."""
     entries = [path for path in sorted(folder.iterdir()) if path.name[0] != "."]
-    found = [path for path in entries if path.suffix.lower() in MOVIE_SUFFIXES]
+    found = movies_in(folder)
     for path in entries:
         searched = path.is_dir() and not path.is_symlink() and path not in found
         if searched and not (path / names.MANIFEST).exists() and (leave_out is None or not _same(path, leave_out)):
@@ -190,9 +227,3 @@ def _same(path: Path, other: Path) -> bool:
 def nested_name(path: Path) -> str:
     """The name of a movie with those of its folders: `patient1_movie` for `patient1/movie.tif`."""
     return "_".join([*path.parent.parts, movie_name(path)])
-
-
-def movie_name(path: Path) -> str:
-    """The file's name without `.tif`, `.ome.tif` and the like."""
-    stem = path.stem
-    return stem.removesuffix(".ome") if stem.lower().endswith(".ome") else stem

@@ -18,6 +18,7 @@ from somanet.cli.cohort import (
 )
 from somanet.cli.options import (
     AnyModality,
+    Axes,
     Channel,
     Diameter,
     Engine,
@@ -25,6 +26,7 @@ from somanet.cli.options import (
     Models,
     PixelSize,
     Plane,
+    Position,
     Rescale,
     Tta,
     set_option,
@@ -42,13 +44,16 @@ if TYPE_CHECKING:
 
 def analyze(
     movies: Annotated[
-        list[Path], typer.Argument(metavar="MOVIE...", help="Movies, or folders of movies, searched inside.")
+        list[Path],
+        typer.Argument(metavar="MOVIE...", help="Movies, folders of movies or of numbered images, searched inside."),
     ],
     output: Annotated[Path, typer.Option(help="Folder for the results; with several movies, a subfolder for each.")],
     pixel_size_um: PixelSize = None,
     frame_interval_min: FrameInterval = None,
     channel: Channel = None,
     z: Plane = None,
+    axes: Axes = None,
+    position: Position = None,
     allow_truncated: Annotated[
         bool, typer.Option("--allow-truncated", help="Analyse the complete frames of a truncated TIFF.")
     ] = False,
@@ -96,10 +101,10 @@ def analyze(
         any_modality=any_modality,
     )
     sources = [
-        MovieSource(protect(path), name, channel, pixel_size_um, frame_interval_min, allow_truncated, z)
+        MovieSource(protect(path), name, channel, pixel_size_um, frame_interval_min, allow_truncated, z, axes, position)
         for path, name in find_movies(movies, leave_out=output)
     ]
-    several = len(sources) > 1 or sources[0].path != movies[0]
+    several = len(sources) > 1 or (len(movies) == 1 and sources[0].path != movies[0])
     if tracks is not None and several:
         raise SomaNetError("--tracks has the tracks of one movie: name only that movie.")
     if conditions is not None and not several:

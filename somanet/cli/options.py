@@ -37,6 +37,16 @@ Plane = Annotated[
     str | None,
     typer.Option("--z", help="Z stacks: plane number (from 0), or max for a maximum projection."),
 ]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        help="What the file's axes mean, in its order, if it says otherwise: TYX for time stored as planes or channels."
+    ),
+]
+Position = Annotated[
+    str | None,
+    typer.Option(help="Stage position, scene or series, if a file has several: its name, or its number from 0."),
+]
 Diameter = Annotated[
     float | None,
     typer.Option(help="Soma diameter in pixels, if it differs much from a network's intended use: images are resized."),

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somanet.cli.options import AnyModality, Binary, Channel, Diameter, Engine, Models, Plane, Rescale, Tta
+from somanet.cli.options import (
+    AnyModality,
+    Axes,
+    Binary,
+    Channel,
+    Diameter,
+    Engine,
+    Models,
+    Plane,
+    Position,
+    Rescale,
+    Tta,
+)
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -21,6 +33,8 @@ def predict(
     output: Annotated[Path, typer.Option(help="Folder for the label images.")],
     channel: Channel = None,
     z: Plane = None,
+    axes: Axes = None,
+    position: Position = None,
     model: Models = None,
     diameter: Diameter = None,
     rescale: Rescale = None,
@@ -46,7 +60,7 @@ def predict(
     from somanet.segmentation.inference.size_warnings import warnings_for
     from somanet.segmentation.inference.video import usual_workers
 
-    found = find_inputs(inputs, Choice(channel, z))
+    found = find_inputs(inputs, Choice(channel, z, axes, position))
     check_results(output, LABELS)
     movies = any(item.read is None for item in found)  # frames are processed in parallel, images one by one
     opened = open_networks(

@@ -12,6 +12,9 @@ PACKAGES = {
     "bioimageio": ("bioimageio.spec", "onnx", "onnxruntime"),
     "sweeps": ("optuna",),
     "cluster": ("distributed",),
+    "nd2": ("nd2",),
+    "czi": ("pylibCZIrw",),
+    "lif": ("liffile",),
 }
 """Extra of `pyproject.toml` → its indispensable packages."""
 

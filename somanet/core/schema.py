@@ -80,6 +80,8 @@ MOVIE_MANIFEST = Schema(
         Column("n_frames", "Int64", "", "time points"),
         Column("height_px", "Int64", "px", "rows of a frame"),
         Column("width_px", "Int64", "px", "columns of a frame"),
+        Column("n_channels", "Int64", "", "channels or colours in the file, of which one is read"),
+        Column("n_planes", "Int64", "", "focal planes that make a frame"),
         Column("dtype", "string", "", "number type of the pixels"),
         Column("pixel_size_um", "float64", "µm", "scale in the file's metadata; NaN if it has none"),
         Column("frame_interval_min", "float64", "min", "time from frame to frame in the metadata; NaN if none"),

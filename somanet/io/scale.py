@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from fractions import Fraction
+
+import numpy as np
+
+from somanet.core.problems import FileProblem
 
 _UM_PER_UNIT = {
     "nm": Fraction(1, 1000),
@@ -99,3 +104,34 @@ def interval_in_text(text: str) -> float | None:
             if unit and (minutes := to_minutes(match["value"], unit)) is not None:
                 return minutes
     return None
+
+
+SQUARE_TOLERANCE = 0.01
+
+
+def square_um(x_um: float | None, y_um: float | None, source: str) -> float | None:
+    """The size of square pixels.
+
+    Raises:
+        FileProblem: they are not square.
+    """
+    if x_um is not None and y_um is not None and abs(x_um - y_um) > SQUARE_TOLERANCE * max(x_um, y_um):
+        raise FileProblem(
+            f"{source}: expected square pixels, found {x_um:g} µm wide by {y_um:g} µm high. Distances would be wrong; "
+            "check the metadata or resample the movie (Fiji: Image > Scale).",
+            "wrong shape",
+        )
+    return x_um
+
+
+EVEN = 0.1
+"""The largest part by which one interval may differ from the median before they are uneven."""
+
+
+def even_interval_min(times_min: Sequence[float]) -> float | None:
+    """Median interval of times in minutes; None of one time, of times that do not rise, or of uneven intervals."""
+    steps = np.diff(np.asarray(times_min, float))
+    if not len(steps) or not np.isfinite(steps).all():
+        return None
+    median = float(np.median(steps))
+    return median if median > 0 and float(np.abs(steps - median).max()) <= EVEN * median else None

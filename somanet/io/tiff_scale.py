@@ -11,22 +11,22 @@ import tifffile
 
 from somanet.core.calibration import FileCalibration
 from somanet.core.documents import parse_xml
-from somanet.core.problems import FileProblem
-from somanet.io.scale import exact, interval_in_text, to_minutes, to_um
+from somanet.io.scale import exact, interval_in_text, square_um, to_minutes, to_um
+from somanet.io.tiff_vendors import vendor_scale
 
 COARSEST_PRINT_FREE_UM = 20.0
 """A resolution in inch or cm coarser than this is for printing (1200 dpi is 21 µm), not a microscope's."""
-SQUARE_TOLERANCE = 0.01
 IRREGULAR_TOLERANCE = 0.1
 _PLAIN_UNITS = {2: "inch", 3: "cm"}
 
 
-def tiff_calibration(tiff: tifffile.TiffFile, source: str) -> FileCalibration:
+def tiff_calibration(tiff: tifffile.TiffFile, source: str, *, image: int = 0) -> FileCalibration:
     """The scale in a TIFF's metadata.
 
     Args:
         tiff: the open file.
         source: its name, for messages.
+        image: which of the images in OME-XML, from 0.
 
     Returns:
         µm per pixel and minutes per frame; None for values that are missing, zero, infinite, in pixels, or a print
@@ -36,7 +36,9 @@ def tiff_calibration(tiff: tifffile.TiffFile, source: str) -> FileCalibration:
         FileProblem: the pixels are not square, or the OME-XML is broken.
     """
     if tiff.ome_metadata:
-        return _ome(parse_xml(tiff.ome_metadata, source, "OME-XML"), source)
+        return ome_calibration(parse_xml(tiff.ome_metadata, source, "OME-XML"), source, image=image)
+    if (vendor := vendor_scale(tiff)) is not None:
+        return FileCalibration(square_um(vendor.x_um, vendor.y_um, source), vendor.interval_min)
     x, y = _resolution(tiff, "XResolution"), _resolution(tiff, "YResolution")
     if tiff.is_imagej and tiff.imagej_metadata is not None:
         header: dict[str, Any] = tiff.imagej_metadata
@@ -45,10 +47,10 @@ def tiff_calibration(tiff: tifffile.TiffFile, source: str) -> FileCalibration:
         interval = to_minutes(header.get("finterval"), str(header.get("tunit", "sec")))
         if interval is None:
             interval = interval_in_text(str(header.get("Info", "")))
-        return FileCalibration(_square(x_um, y_um, source), interval)
+        return FileCalibration(square_um(x_um, y_um, source), interval)
     tag = tiff.pages.first.tags.get("ResolutionUnit")
     unit = _PLAIN_UNITS.get(int(tag.value), "") if tag is not None else ""
-    return FileCalibration(_square(_from_resolution(x, unit), _from_resolution(y, unit), source), None)
+    return FileCalibration(square_um(_from_resolution(x, unit), _from_resolution(y, unit), source), None)
 
 
 def _resolution(tiff: tifffile.TiffFile, name: str) -> Fraction | None:
@@ -71,24 +73,16 @@ def _from_resolution(pixels_per_unit: Fraction | None, unit: str) -> float | Non
     return None if size is None or (printed and size > COARSEST_PRINT_FREE_UM) else size
 
 
-def _square(x_um: float | None, y_um: float | None, source: str) -> float | None:
-    if x_um is not None and y_um is not None and abs(x_um - y_um) > SQUARE_TOLERANCE * max(x_um, y_um):
-        raise FileProblem(
-            f"{source}: expected square pixels, found {x_um:g} µm wide by {y_um:g} µm high. Distances would be wrong; "
-            "check the metadata or resample the movie (Fiji: Image > Scale).",
-            "wrong shape",
-        )
-    return x_um
-
-
-def _ome(root: ET.Element, source: str) -> FileCalibration:
-    pixels = root.find("./Image/Pixels")
+def ome_calibration(root: ET.Element, source: str, *, image: int = 0) -> FileCalibration:
+    """The scale of one of the images in OME-XML; see :func:`tiff_calibration`."""
+    images = root.findall("./Image")
+    pixels = images[image].find("./Pixels") if image < len(images) else None
     if pixels is None:
         return FileCalibration()
     x_um = to_um(pixels.get("PhysicalSizeX"), pixels.get("PhysicalSizeXUnit", "µm"))
     y_um = to_um(pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeYUnit", "µm"))
     interval = to_minutes(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
-    return FileCalibration(_square(x_um, y_um, source), interval or _from_plane_times(pixels))
+    return FileCalibration(square_um(x_um, y_um, source), interval or _from_plane_times(pixels))
 
 
 def _from_plane_times(pixels: ET.Element) -> float | None:
@@ -111,7 +105,7 @@ def _from_plane_times(pixels: ET.Element) -> float | None:
     return median
 
 
-def ome_channel_names(xml: str, source: str) -> tuple[str, ...]:
-    """Names of the channels in OME-XML; an unnamed channel is named by its number."""
-    channels = parse_xml(xml, source, "OME-XML").findall("./Image[1]/Pixels/Channel")
+def ome_channel_names(xml: str, source: str, *, image: int = 0) -> tuple[str, ...]:
+    """Names of the channels of one of the images in OME-XML; an unnamed channel is named by its number."""
+    channels = parse_xml(xml, source, "OME-XML").findall(f"./Image[{image + 1}]/Pixels/Channel")
     return tuple(channel.get("Name") or str(index) for index, channel in enumerate(channels))

@@ -219,7 +219,7 @@ def test_rgb_movies_need_a_colour(tmp_path: Path) -> None:
 
 def test_a_z_stack_is_no_movie(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "z.tif", FRAMES, imagej=True, metadata={"axes": "ZYX"})
-    with pytest.raises(FileProblem, match=r"Z stack .*Image > Properties"):
+    with pytest.raises(FileProblem, match=r"Z stack .*time points: --axes TYX$"):
         open_movie(tmp_path / "z.tif")
 
 
@@ -335,12 +335,17 @@ def test_ome_zarr(tmp_path: Path) -> None:
 
 def test_what_is_no_movie(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(b"GIF89a")
-    (tmp_path / "a.tif").write_bytes(b"GIF89a")
+    for name in ("a.tif", "a.txt", "a.png"):
+        (tmp_path / name).write_bytes(b"GIF89a")
     for name, words in (
         ("none.tif", "no such file"),
-        ("a.gif", "suffix"),
+        ("a.gif", "GIF files are not read"),
+        ("a.txt", "suffix"),
+        ("a.png", "a single PNG image.*by a pattern"),
         ("a.tif", "expected a TIFF"),
-        ("", "folder"),
+        ("", "numbered images"),
+        ("b*.tif", "found 0 files"),
+        ("no/b*.tif", "no such folder"),
     ):
         with pytest.raises(FileProblem, match=words):
             open_movie(tmp_path / name)

@@ -38,7 +38,7 @@ class Command:
 
 
 SCALES = ("--pixel-size-um #", "--frame-interval-min #")
-NETWORK = ("--diameter #", "--rescale #", "--tta #", "--channel #", "--z #")
+NETWORK = ("--diameter #", "--rescale #", "--tta #", "--channel #", "--z #", "--axes #", "--position #")
 
 COMMANDS: dict[str, Command] = {
     "data check": Command(

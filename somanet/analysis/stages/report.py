@@ -51,7 +51,7 @@ def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measur
 def notes_of(folder: Path) -> tuple[str, ...]:
     """Notes about a movie for the reader of its report."""
     metadata, segmentation, tracking = (read_metadata(folder / name) for name in names.STAGE_FILES)
-    notes = []
+    notes = list(metadata.get("notes", ()))
     if metadata["truncated"]:
         notes.append(f"The file is truncated; the {metadata['n_frames']} complete frames were analysed.")
     if blank := segmentation["blank_frames"]:

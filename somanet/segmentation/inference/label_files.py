@@ -101,6 +101,8 @@ def predict_files(
                     "input": item.path.name,
                     "channel": item.choice.channel,
                     "z": item.choice.z,
+                    "axes": item.choice.axes,
+                    "position": item.choice.position,
                     "n_objects": len(diameters),
                     "median_diameter_px": round(median_or_nan(diameters), 2),
                     "blank_frames": list(found.blank_frames),

@@ -27,6 +27,9 @@ def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse, *, fac
             f"{movies[0].path}{_and_others(movies)}: the file does not name the axis of its pages; they were taken for "
             "time points. If they are focal planes, give --z max or --z 0."
         )
+    for sentence in dict.fromkeys(note for one in labelled for note in one.item.notes):
+        noted = [one.item for one in labelled if sentence in one.item.notes]
+        yield f"{noted[0].path}{_and_others(noted)}: {sentence}"
     if blank := [one for one in labelled if one.blank_frames]:
         frames = blank[0].blank_frames
         yield (

@@ -243,6 +243,7 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
             kind=kind,
             labels=labels,
             shape_YX=(height, width),
+            n_frames=metadata["n_frames"],
             movie=source.path,
         )
     return path

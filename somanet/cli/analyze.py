@@ -136,7 +136,7 @@ def _analyze_one(
             if not options.any_modality:
                 check_intended_use([source], networks.segmenter.intended_use)
         measures = analyze_movie(source, output, network=networks, tracks_file=taken, options=options)
-    _print_summary(measures, output)
+    print_summary(measures, output)
 
 
 def _analyze_all(
@@ -159,7 +159,7 @@ def _analyze_all(
     batch.check()
     networks = network()
     batch.check_network(networks)
-    batch.run(networks, begins=typer.echo, ends=_print_summary)
+    batch.run(networks, begins=typer.echo, ends=print_summary)
     if results := batch.results(output):
         write_and_print(results, output, question, notes=batch.notes(output))
     if batch.problems:
@@ -224,7 +224,7 @@ def _network(
     return AnalysisNetworks(opened.segmenter, about_networks(opened, project_root()))
 
 
-def _print_summary(measures: Measures, folder: Path) -> None:
+def print_summary(measures: Measures, folder: Path) -> None:
     """Print the main numbers, the notes and warnings, and where to look next."""
     from somanet.analysis.names import MANIFEST
     from somanet.analysis.stages.files import read_metadata

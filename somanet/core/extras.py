@@ -12,6 +12,7 @@ PACKAGES = {
     "bioimageio": ("bioimageio.spec", "onnx", "onnxruntime"),
     "sweeps": ("optuna",),
     "cluster": ("distributed",),
+    "track-files": ("h5py", "python_calamine"),
 }
 """Extra of `pyproject.toml` → its indispensable packages."""
 

@@ -47,6 +47,7 @@ COMMANDS = {
     "data select": "data select {in} --count 1 --output {out}",
     "data yolo": "data yolo {in} --output {out}",
     "tracks convert": "tracks convert {in} {out} --to csv --pixel-size-um 1 --frame-interval-min 10",
+    "tracks measure": "tracks measure {in} --pixel-size-um 1 --frame-interval-min 10 --output {out}",
     "tracks score": "tracks score {in} truth.csv --pixel-size-um 1 --frame-interval-min 10 --output {out}",
     "compare": "compare {in} --output {out}",
 }

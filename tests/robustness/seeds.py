@@ -26,6 +26,8 @@ from somanet.io.video_writing import write_video
 from somanet.provenance.mlflow.spool import keep
 from somanet.tracking.formats import write_tracks
 from somanet.tracking.points import tracks_from_points
+from tests.robustness.commands import TABLES
+from tests.tracking.foreign import SUFFIXES, write_foreign
 from tests.worlds import make_project, photograph, save_bright_network, scene
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,6 +125,8 @@ def make_seeds(folder: Path) -> None:
     table.rename(columns={"track_id": "track"}).to_csv(place("points", "points.csv"), index=False)
     write_tracks(place("napari", "napari.csv"), tracks, SCALE, kind="napari")
     write_tracks(place("trackmate", "tracks.xml"), tracks, SCALE, kind="trackmate", shape_YX=(HEIGHT, WIDTH))
+    for kind in TABLES:
+        write_foreign(place(kind, f"tracks{SUFFIXES[kind]}"), kind, points(), SCALE)
     write_tracks(place("geff", "tracks.geff"), tracks, SCALE, kind="geff")
     write_tracks(place("ctc", "ctc"), tracks, SCALE, kind="ctc", labels=labels)
     reference = place("ctc-reference", "reference")

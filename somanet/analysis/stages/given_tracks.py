@@ -11,6 +11,7 @@ from somanet.analysis import names
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import scale_of
 from somanet.analysis.stages.track import write_labels_of
+from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, write_json
 from somanet.core.hashing import sha256_tree
@@ -28,19 +29,26 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
         SomaNetError: the file is not a table of tracks, or they lie outside the movie.
     """
     from somanet.tracking.ctc import CtcMasks
-    from somanet.tracking.formats import read_tracks, recognise
+    from somanet.tracking.formats import Given, open_tracks
     from somanet.tracking.relabel import relabel_movie
 
     metadata = source.describe()
     write_json(make_folder(folder) / names.MOVIE, metadata)
     calibration = scale_of(metadata)
-    kind = recognise(tracks_file)
-    tracks = read_tracks(tracks_file, calibration)
+    shape = (int(metadata["shape_YX"][0]), int(metadata["shape_YX"][1]))
+    scale = FileCalibration(calibration.pixel_size_um, calibration.frame_interval_min)
+    found = open_tracks(tracks_file, Given(scale, n_frames=metadata["n_frames"], shape_YX=shape))
+    kind, tracks = found.kind, found.tracks
+    if found.relative:
+        raise SomaNetError(
+            f"{tracks_file}: it has displacements, and no positions that could be laid over the movie. Export "
+            "Location_Center_X and Location_Center_Y with it, or measure it alone: somanet tracks measure "
+            f"{tracks_file} --output OUT"
+        )
     _check_inside(tracks, metadata, tracks_file)
     if kind == "ctc":
         masks = CtcMasks(tracks_file)
         largest = int(tracks["track_id"].max()) if len(tracks) else 0
-        shape = (int(metadata["shape_YX"][0]), int(metadata["shape_YX"][1]))
         write_labels_of(folder, relabel_movie(masks, tracks), len(masks), shape, largest, calibration)
     write_csv(folder / names.TRACKS, tracks)
     with source.open() as movie:
@@ -48,7 +56,8 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
         # Without the tracks: what a person corrects in one cell must not change the numbers of the others.
         drift = measure_drift(movie, calibration, blank_frames=blank)
     write_table(folder / names.DRIFT, drift.table, DRIFT)
-    given = {"tracks_from": tracks_file.name, "tracks_sha256": sha256_tree(tracks_file)}
+    given: dict[str, Any] = {"tracks_from": tracks_file.name, "tracks_sha256": sha256_tree(tracks_file)}
+    given["tracks_notes"] = list(found.notes)
     write_json(folder / names.SEGMENTATION, {"blank_frames": list(blank), **given})
     tracking = {
         "n_tracks": int(tracks["track_id"].nunique()),

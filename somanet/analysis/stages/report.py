@@ -78,6 +78,7 @@ def notes_of(folder: Path) -> tuple[str, ...]:
         notes.append("The network was used without checking the kind of microscopy (--any-modality).")
     if "tracks_from" in segmentation:
         notes.append(f"The tracks were taken from {segmentation['tracks_from']}; SomaNet did not find them.")
+    notes += segmentation.get("tracks_notes", [])
     return tuple(notes)
 
 

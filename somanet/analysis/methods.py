@@ -47,8 +47,8 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
     cited = ["hanisch", "bootstrap", "hesterberg", "scipy"]
     described = (
         f"The movie ({plain(movie['file'])}, SHA-256 {movie['sha256']}) has {movie['n_frames']} frames of "
-        f"{width} × {height} px ({movie['pixel_size_um']:.4g} µm per pixel), one every "
-        f"{movie['frame_interval_min']:.4g} min. It was analysed with {_code(manifest)}."
+        f"{width} × {height} px ({movie['pixel_size_um']:.4g} µm per pixel), {_rate(movie)}. "
+        f"It was analysed with {_code(manifest)}."
     )
     text = [f"# Methods: {plain(movie['movie'])}", described]
     if manifest.get("tracks_from"):
@@ -68,6 +68,15 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
     )
     text += ["## Definitions", *_definitions(), "## Software", _versions(manifest["code"]), *_references(cited)]
     return "\n\n".join(text) + "\n"
+
+
+def _rate(movie: Mapping[str, Any]) -> str:
+    """How often a frame was taken, and where the times come from."""
+    every = f"one every {movie['frame_interval_min']:.4g} min"
+    if movie.get("times"):
+        file = movie["times"]
+        return f"usually {every}, at the times of {plain(file['file'])} (SHA-256 {file['sha256']})"
+    return f"usually {every}, at times of their own" if movie.get("times_h") else every
 
 
 def _segmented(manifest: Mapping[str, Any]) -> str:

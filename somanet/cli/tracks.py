@@ -149,7 +149,7 @@ def _scale(
     for path in tables:
         own = scale_in_file(path)
         if own.pixel_size_um is not None and own.frame_interval_min is not None:
-            return Calibration(own.pixel_size_um, own.frame_interval_min), None
+            return Calibration(own.pixel_size_um, own.frame_interval_min, own.times_h), None
     return None, None
 
 

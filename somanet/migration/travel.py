@@ -30,6 +30,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from somanet.core.calibration import LONGEST_STEP
 from somanet.migration.kinematics import Floats, Ints, Steps, over, per_cell
 from somanet.migration.saltation import Saltations
 from somanet.migration.sampling import Jumps
@@ -121,20 +122,24 @@ def _speed_moments(steps: Steps, start: Ints, stop: Ints, sigma_um: float) -> Fl
 
 
 def _hourly(tracks: pd.DataFrame, interval_h: float, cells: pd.Index, sigma_um: float) -> dict[str, Floats]:
-    """Squared displacement over an hour; between frames that have no hour between them, of the lags around it."""
+    """Squared displacement over an hour; between frames that have no hour between them, of the lags around it.
+
+    Pairs of frames with a pause of the movie between them are further apart, and do not count.
+    """
     frames_per_hour = SCALE_H / interval_h
     if not math.isfinite(frames_per_hour) or round(frames_per_hour, 3) < 1:
         return {name: np.zeros(len(cells)) for name in ("square_1h_um2", "n_1h")}
     lower = math.floor(round(frames_per_hour, 3))
     upper_share = frames_per_hour - lower if frames_per_hour - lower > 1e-3 else 0.0
     ids, frame = tracks["track_id"].to_numpy(np.int64), tracks["frame"].to_numpy(np.int64)
-    place = tracks[["y_um", "x_um"]].to_numpy(np.float64)
+    place, time = tracks[["y_um", "x_um"]].to_numpy(np.float64), tracks["t_h"].to_numpy(np.float64)
     key = np.searchsorted(cells.to_numpy(np.int64), ids) * (int(frame.max(initial=0)) + lower + 2) + frame
 
     def squared(lag: int) -> Floats:
         later = np.minimum(np.searchsorted(key, key + lag), len(key) - 1)
         moved = ((place[later] - place) ** 2).sum(axis=1)
-        return np.asarray(np.where(key[later] == key + lag, moved, math.nan), np.float64)
+        paused = time[later] - time > (lag + LONGEST_STEP - 1) * interval_h
+        return np.asarray(np.where((key[later] == key + lag) & ~paused, moved, math.nan), np.float64)
 
     found = squared(lower)
     if upper_share:

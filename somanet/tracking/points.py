@@ -33,7 +33,7 @@ def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: s
     table = points.assign(
         track_id=points["track_id"].astype("int64") + shift,
         frame=points["frame"].astype("int64"),
-        t_h=points["frame"].astype("float64") * calibration.frame_interval_h,
+        t_h=calibration.hours(points["frame"]),
         y_px=points["y_px"].astype("float64"),
         x_px=points["x_px"].astype("float64"),
     )

@@ -22,7 +22,7 @@ def report_movie(
     from somanet.analysis.report import ReportInput, write_report
 
     metadata = read_metadata(tracks_folder / names.MOVIE)
-    with source.open() as movie, open_labels(tracks_folder) as labels:
+    with source.using(metadata).open() as movie, open_labels(tracks_folder) as labels:
         content = ReportInput(
             title=metadata["movie"],
             calibration=scale_of(metadata),
@@ -41,8 +41,9 @@ def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measur
     """Write `overlay.mp4`: the movie with outlines and trails, cells that saltate in another colour."""
     from somanet.analysis.report import write_overlay
 
-    calibration = scale_of(read_metadata(tracks_folder / names.MOVIE))
-    with source.open() as movie, open_labels(tracks_folder) as labels:
+    metadata = read_metadata(tracks_folder / names.MOVIE)
+    calibration = scale_of(metadata)
+    with source.using(metadata).open() as movie, open_labels(tracks_folder) as labels:
         path = make_folder(folder) / names.OVERLAY
         events = measures.migration.saltations.events
         write_overlay(path, movie, labels, read_tracks_of(tracks_folder), calibration=calibration, saltations=events)
@@ -51,7 +52,7 @@ def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measur
 def notes_of(folder: Path) -> tuple[str, ...]:
     """Notes about a movie for the reader of its report."""
     metadata, segmentation, tracking = (read_metadata(folder / name) for name in names.STAGE_FILES)
-    notes = []
+    notes = list(metadata.get("time_notes", ()))
     if metadata["truncated"]:
         notes.append(f"The file is truncated; the {metadata['n_frames']} complete frames were analysed.")
     if blank := segmentation["blank_frames"]:

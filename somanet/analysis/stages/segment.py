@@ -45,8 +45,14 @@ def segment_movie(
         check_intended_use([source], segmenter.intended_use)
     metadata = source.describe()
     write_json(folder / names.MOVIE, metadata)
-    with source.open() as movie:
-        found = label_movie(segmenter, movie, folder / names.MASKS, calibration=scale_of(metadata))
+    with source.using(metadata).open() as movie:
+        found = label_movie(
+            segmenter,
+            movie,
+            folder / names.MASKS,
+            calibration=scale_of(metadata),
+            skipped=tuple(metadata["repeated_frames"]),
+        )
     write_table(folder / names.SOMAS, found.somas, SOMAS)
     median_px = median_or_nan(found.somas["diameter_px"].to_numpy(float))
     segmentation = {

@@ -44,7 +44,12 @@ class LabelledMovie:
 
 
 def label_movie(
-    segmenter: Segmenter, movie: Movie, path: Path, *, calibration: Calibration | FileCalibration
+    segmenter: Segmenter,
+    movie: Movie,
+    path: Path,
+    *,
+    calibration: Calibration | FileCalibration,
+    skipped: Collection[int] = (),
 ) -> LabelledMovie:
     """Write the labels of every frame, a few frames in memory at a time.
 
@@ -53,6 +58,7 @@ def label_movie(
         movie: its frames.
         path: the label movie to write, 0 = background; ids have no meaning between frames.
         calibration: the scale to store with it.
+        skipped: frames that get no labels, besides blank ones.
 
     Raises:
         SomaNetError: a frame cannot be read, or the labels cannot be written.
@@ -62,13 +68,14 @@ def label_movie(
     from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
 
     blank = find_blank_frames(counted(movie, movie.n_frames, doing="checking", unit="frame"))
-    shown = [t for t in range(movie.n_frames) if t not in blank]
+    empty = {*blank, *skipped}
+    shown = [t for t in range(movie.n_frames) if t not in empty]
     segmenter = segmenter.deciding([movie[shown[n]] for n in sample_indices(len(shown))])
     frames = counted(movie, movie.n_frames, doing="segmenting", unit="frame")
-    watch = _Watch(movie.n_frames, blank)
+    watch = _Watch(movie.n_frames, empty)
     write_label_movie(
         path,
-        watch.labels_of(segmented_frames(segmenter, frames, blank_frames=blank)),
+        watch.labels_of(segmented_frames(segmenter, frames, blank_frames=empty)),
         n_frames=movie.n_frames,
         shape_YX=movie.shape_YX,
         largest_id=LARGEST_UINT16,
@@ -95,13 +102,13 @@ class _Watch:
 
     Args:
         n_frames: length of the movie.
-        blank_frames: blank frames, which are not among the three.
+        empty_frames: frames without labels, which are not among the three.
     """
 
-    def __init__(self, n_frames: int, blank_frames: Collection[int]) -> None:
+    def __init__(self, n_frames: int, empty_frames: Collection[int]) -> None:
         from somanet.segmentation.inference.modality import sample_indices
 
-        shown = [t for t in range(n_frames) if t not in blank_frames]
+        shown = [t for t in range(n_frames) if t not in empty_frames]
         self.kept: dict[int, Labels | None] = {shown[n]: None for n in sample_indices(len(shown))}
         self.frames: list[pd.DataFrame] = []
 

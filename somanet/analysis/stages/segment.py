@@ -61,6 +61,7 @@ def segment_movie(
         "any_modality": any_modality,
         "blank_frames": list(found.blank_frames),
         "inverted": found.inverted,
+        "burnt_in": None if found.burnt_in is None else found.burnt_in.in_words,
         "n_objects": sum(found.counts),
         "objects_per_frame": found.counts,
         "median_diameter_px": round(median_px, 2),

@@ -18,6 +18,7 @@ from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import Movie
 
 if TYPE_CHECKING:
+    from somanet.segmentation.inference.burnt_in import BurntIn
     from somanet.segmentation.inference.segmenter import Segmented, Segmenter
 
 Labels = NDArray[np.int32]
@@ -34,6 +35,7 @@ class LabelledMovie:
         downscaled_px: diameter of somas that are detected in three downscaled frames, see
             :func:`somanet.segmentation.inference.diameters.diameter_when_downscaled`; NaN if there are none.
         inverted: the movie is taken for dark objects on a bright background.
+        burnt_in: scale bars and time stamps, which got no labels; None if there are none.
     """
 
     somas: pd.DataFrame
@@ -41,6 +43,7 @@ class LabelledMovie:
     blank_frames: tuple[int, ...]
     downscaled_px: float
     inverted: bool = False
+    burnt_in: BurntIn | None = None
 
 
 def label_movie(
@@ -63,6 +66,7 @@ def label_movie(
     Raises:
         SomaNetError: a frame cannot be read, or the labels cannot be written.
     """
+    from somanet.segmentation.inference.burnt_in import find_burnt_in, sampled
     from somanet.segmentation.inference.diameters import diameter_when_downscaled
     from somanet.segmentation.inference.modality import sample_indices
     from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
@@ -70,7 +74,11 @@ def label_movie(
     blank = find_blank_frames(counted(movie, movie.n_frames, doing="checking", unit="frame"))
     empty = {*blank, *skipped}
     shown = [t for t in range(movie.n_frames) if t not in empty]
-    segmenter = segmenter.deciding([movie[shown[n]] for n in sample_indices(len(shown))])
+    burnt_in = find_burnt_in([movie[shown[n]] for n in sampled(len(shown))])
+    looked_at = [movie[shown[n]] for n in sample_indices(len(shown))]
+    if burnt_in is not None:
+        looked_at = [burnt_in.removed_from(frame) for frame in looked_at]
+    segmenter = segmenter.without(burnt_in).deciding(looked_at)
     frames = counted(movie, movie.n_frames, doing="segmenting", unit="frame")
     watch = _Watch(movie.n_frames, empty)
     write_label_movie(
@@ -89,6 +97,7 @@ def label_movie(
         blank_frames=blank,
         downscaled_px=diameter_when_downscaled(segmenter, labelled),
         inverted=bool(segmenter.inverted),
+        burnt_in=burnt_in,
     )
 
 

@@ -59,17 +59,22 @@ def find_repeats(frames: Iterable[Frame]) -> Repeats:
     repeated: list[int] = []
     changes: list[float] = []
     n_frames = 0
-    before: Frame | None = None
+    before: Frame | None = None  # None too where the frame before is blank
     for t, frame in enumerate(frames):
         n_frames = t + 1
+        if frame.min() == frame.max():
+            before = None
+            continue
         if before is not None:
             # Nearly all frames differ in some of these pixels, which spares the comparison of the rest.
             change = float(np.mean(frame[SPARSE] != before[SPARSE]))
             if change or not np.array_equal(frame, before):
                 changes.append(change)
-            elif frame.min() != frame.max():
+            else:
                 repeated.append(t)
         before = frame
+    if not changes and before is not None:  # one picture: noise makes its pixels differ from their neighbours
+        changes = [float(np.mean(before[:, 1:] != before[:, :-1]))]
     if changes and np.median(changes) < LEAST_CHANGE:
         return Repeats((), n_frames)
     return Repeats(tuple(repeated), n_frames)

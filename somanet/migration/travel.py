@@ -62,7 +62,8 @@ def travel_sums(
 
     Returns:
         ``distance_um`` and ``n_parts`` of all saltations, ``complete_distance_um`` and ``speed_moment_um2_per_h`` of
-        those seen whole, ``square_1h_um2`` (less the noise) over ``n_1h`` pairs of positions an hour apart.
+        those seen whole, ``square_1h_um2`` (less the noise) over ``n_1h`` pairs of positions an hour apart,
+        ``observed_net_um`` without pauses of the movie.
     """
     first, last = _step_range(steps, saltations.events)
     moved, length = steps.displacement_yx_um, steps.length_um
@@ -88,8 +89,16 @@ def travel_sums(
         "complete_distance_um": per_cell(distance[whole], ids[whole], cells),
         "speed_moment_um2_per_h": per_cell(moment, ids[whole], cells),
         **_hourly(tracks, steps.interval_h, cells, sigma_um),
+        "observed_net_um": _observed_net(steps, cells),
     }
     return pd.DataFrame(table, index=cells)
+
+
+def _observed_net(steps: Steps, cells: pd.Index) -> Floats:
+    """Net displacement less that in pauses of the movie, whose path is not among the distances either."""
+    seen = ~steps.pause
+    moved = steps.displacement_yx_um[seen]
+    return np.asarray(np.hypot(*(per_cell(axis, steps.track_id[seen], cells) for axis in moved.T)), np.float64)
 
 
 def _step_range(steps: Steps, events: pd.DataFrame) -> tuple[Ints, Ints]:
@@ -177,7 +186,7 @@ def travel_numbers(cells: pd.DataFrame, weights: Floats, jumps: Jumps) -> Mappin
         "pause_fraction_corrected": np.where(rests, 1 - over(average, speed), math.nan),
         "average_speed_corrected_um_per_h": average,
         "rms_speed_1h_um_per_h": np.sqrt(np.where(squared > 0, squared, math.nan)) / SCALE_H,
-        "straightness_corrected": over(total(cells["net_um"].where(moves, 0.0)), total(cells["distance_um"])),
+        "straightness_corrected": over(total(cells["observed_net_um"].where(moves, 0.0)), total(cells["distance_um"])),
     }
 
 

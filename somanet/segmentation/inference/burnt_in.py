@@ -24,8 +24,9 @@ SAMPLED_FRAMES, FEWEST_FRAMES = 8, 2
 FEWEST_PIXELS = 8
 EDGE_PX = 3
 """Around saturated pixels, the rim that is looked at; nearer ones than this belong together."""
-SHARP = 0.25
-"""Median of the rim, from 0, the frame's median, to 1, saturation, up to which the edge is sharp."""
+SHARP, SHARP_BESIDE = 0.25, 0.35
+"""Medians of the rim and of its pixels beside saturated ones, from 0, the frame's median, to 1, saturation, up to which
+the edge is sharp. Smoothed letters reach 0.3 beside them, overexposed cells seen through a lens fall to 0.5."""
 MOST_COVERED = 0.1
 """Of the picture; more is no scale bar."""
 MARGIN_PX = 2
@@ -122,8 +123,11 @@ def _level(values_YX: Floats, top: float) -> Floats:
 
 def _is_sharp(level_YX: Floats, bright_YX: Mask, inside_YX: Mask) -> bool:
     """Whether the rim of saturated pixels is as dark as the picture."""
-    rim = ndimage.binary_dilation(bright_YX, np.ones((3, 3), bool), iterations=EDGE_PX) & inside_YX & ~bright_YX
-    return bool(rim.any()) and float(np.median(level_YX[rim])) <= SHARP
+    for width_px, most in ((1, SHARP_BESIDE), (EDGE_PX, SHARP)):
+        rim = ndimage.binary_dilation(bright_YX, np.ones((3, 3), bool), iterations=width_px) & inside_YX & ~bright_YX
+        if not rim.any() or float(np.median(level_YX[rim])) > most:
+            return False
+    return True
 
 
 def _box_of(mask_YX: Mask, place: Box) -> Box:

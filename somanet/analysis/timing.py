@@ -71,14 +71,14 @@ def timing_of(
         stored, repeated = repeats.distinct, ()
         before, calibration = calibration, _of_frames(calibration, stored)
         notes.append(
-            f"{len(repeats.frames)} of {repeats.n_frames} frames repeat the one before pixel by pixel, as exports to "
+            f"{len(repeats.frames)} of {repeats.n_frames} frames repeat the one before, as exports to "
             f"video do: the {len(stored)} others were analysed, and are numbered from 0. The file's frames being "
             f"{before.frame_interval_min:.4g} min apart, these are {calibration.frame_interval_min:.4g} min apart; if "
             "that is wrong, give --frame-interval-min between frames of the file, repeated ones included."
         )
     elif repeated:
         notes.append(
-            f"{len(repeated)} of {repeats.n_frames} frames repeat the one before pixel by pixel "
+            f"{len(repeated)} of {repeats.n_frames} frames repeat the one before "
             f"({_listed(repeated)}, counted from 0): the camera delivered nothing new. Cells were tracked across them, "
             "and they do not count as observed time."
         )

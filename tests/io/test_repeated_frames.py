@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from somanet.io.movies import open_movie
 from somanet.io.repeated_frames import Repeats, find_repeats
+from somanet.io.video_writing import write_video
 
 RNG = np.random.default_rng(5)
 FRAMES = [RNG.normal(500, 20, (21, 34)).astype(np.uint16) for _ in range(12)]
@@ -75,3 +79,24 @@ def test_a_still_image_is_one_picture() -> None:
     drawn = np.zeros((21, 34), np.uint8)
     drawn[3:7, 3:9] = 200
     assert find_repeats([drawn] * 5).frames == ()
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_copies_that_compression_changed_are_regular_or_none(tmp_path: Path, times: int) -> None:
+    """An MP4 of cells with noise, each frame several times, and of the same frames once."""
+    rng = np.random.default_rng(2)
+    frames = []
+    for t in range(10):
+        light = np.full((48, 66), 60.0)
+        light[10:22, 8 + 3 * t : 20 + 3 * t] = 190
+        frames.append((light + rng.normal(0, 12, light.shape)).clip(0, 255).astype(np.uint8))
+
+    def found(times: int) -> Repeats:
+        path = tmp_path / f"{times}.mp4"
+        write_video(path, [np.stack([frame] * 3, axis=-1) for frame in frames for _ in range(times)], fps=10)
+        with open_movie(path) as movie:
+            return find_repeats(movie)
+
+    assert found(1).frames == ()
+    assert found(times).regular
+    assert found(times).distinct == tuple(range(0, 10 * times, times))

@@ -81,7 +81,7 @@ def find_repeats(frames: Iterable[Frame]) -> Repeats:
                 changes.append(change)
             else:
                 repeated.append(t)
-            differences.append(float(np.abs(frame.astype(np.float32) - before).mean()))
+            differences.append(float(np.abs(frame.astype(np.float32) - before.astype(np.float32)).mean()))
         before = None if blank else frame
     if not changes and before is not None:  # one picture: noise makes its pixels differ from their neighbours
         changes = [float(np.mean(before[:, 1:] != before[:, :-1]))]

@@ -11,6 +11,7 @@ import tifffile
 
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
+from somanet.io.datasets.movie_manifest import check_movies
 from somanet.io.frame_times import FrameTimes, frame_times
 from somanet.io.movies import open_movie, write_movie
 
@@ -139,3 +140,17 @@ def test_micro_managers_elapsed_times_are_compared(tmp_path: Path) -> None:
     assert "ElapsedTime) 12 min" in of_file(tmp_path / "other.tif").time_problem
     micro_manager(tmp_path / "pause.tif", 720.0, [60_000.0 * PAUSED[t] + 350 for t in range(7)])
     np.testing.assert_allclose(of_file(tmp_path / "pause.tif").times_h, PAUSED_H)
+
+
+def test_a_check_of_movies_says_what_an_analysis_will(tmp_path: Path) -> None:
+    """One movie with a pause, one whose clocks disagree, one that is even."""
+    write_movie(tmp_path / "a.ome.tif", FRAMES, Calibration(1.5, 12.0, PAUSED_H))
+    planes = {"DeltaT": [720.0 * t for t in range(7)], "DeltaTUnit": ["s"] * 7, "TheT": list(range(7))}
+    metadata = {"axes": "TYX", "TimeIncrement": 300.0, "TimeIncrementUnit": "s", "Plane": planes}
+    tifffile.imwrite(tmp_path / "b.ome.tif", FRAMES + 1, ome=True, photometric="minisblack", metadata=metadata)
+    write_movie(tmp_path / "c.ome.tif", FRAMES + 2, Calibration(1.5, 12.0))
+    paused, contradictory, even = check_movies(tmp_path).to_dict("records")
+    assert (paused["frame_interval_min"], paused["note"]) == (12, "frames are uneven in time")
+    assert np.isnan(contradictory["frame_interval_min"])
+    assert "TimeIncrement says 5 min" in contradictory["note"]
+    assert even["note"] == ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from somanet.cli.guarding import guarding
-from somanet.cli.options import Part, Split
+from somanet.cli.options import Binary, Part, Split
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ def check(
     path: Annotated[Path, typer.Argument(help="Data set (folder or zip), movie, or folder of movies.")],
     output: Annotated[Path | None, typer.Option(help="Write the manifest as CSV.")] = None,
     strict: Annotated[bool, typer.Option(help="Exit with status 1 if anything was rejected.")] = False,
+    binary: Binary = None,
 ) -> None:
     """Decode everything, count objects, and list what cannot be used and why."""
     from somanet.io.datasets.manifest import check_dataset, describe_manifest
@@ -173,7 +174,7 @@ def check(
     from somanet.io.tables import write_table
 
     movies = path.suffix.lower() in MOVIE_SUFFIXES or (path.is_dir() and _holds_movies(path))
-    manifest = check_movies(path) if movies else check_dataset(path, progress=True)
+    manifest = check_movies(path) if movies else check_dataset(path, binary=binary, progress=True)
     typer.echo(describe_manifest(manifest))
     rejected = manifest[manifest["status"] == "rejected"]
     for row in rejected.head(20).to_dict("records"):
@@ -194,6 +195,7 @@ def select(
     split: Split = None,
     part: Part = "train",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same images.")] = 0,
+    binary: Binary = None,
 ) -> None:
     """Select images of a data set at random, for example to mix them into another training."""
     import numpy as np
@@ -210,7 +212,7 @@ def select(
             f"{path}: expected at least {count} images to select from, found {len(names)}. Lower --count."
         )
     chosen = np.random.default_rng(seed).choice(sorted(names), count, replace=False)
-    typer.echo(describe_manifest(pack_dataset(path, output, names=sorted(chosen.tolist()))))
+    typer.echo(describe_manifest(pack_dataset(path, output, names=sorted(chosen.tolist()), binary=binary)))
     typer.echo(f"Written: {output}\nNext: somanet train {output} --output MODEL")
 
 
@@ -230,6 +232,7 @@ def yolo(
     ] = None,
     outlines: Annotated[bool, typer.Option("--outlines", help="Polygons, for programs that train on masks.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed for drawing the tenth.")] = 0,
+    binary: Binary = None,
 ) -> None:
     """Write a data set for YOLO detectors: 8-bit images, a text file of boxes for each, and data.yaml."""
     from collections.abc import Iterable, Iterator
@@ -239,9 +242,11 @@ def yolo(
     from somanet.io.datasets.layouts import LabelledImage, open_dataset
     from somanet.io.datasets.splits import make_split, read_split
     from somanet.io.datasets.yolo import cut_tiles, write_yolo
+    from somanet.io.label_checks import describe_doubts
     from somanet.segmentation.network.inputs import to_unit
 
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, binary=binary)
+    doubts: dict[str, tuple[str, ...]] = {}
     if split is not None:
         parts = read_split(split, names=dataset.names)
     else:
@@ -250,12 +255,15 @@ def yolo(
     def pictures(names: Iterable[str]) -> Iterator[LabelledImage]:
         for name in names:
             item = dataset.load(name)
+            doubts[name] = item.doubts
             unit = to_unit(item.image)
             image = unit if unit.dtype == np.uint8 else (unit * 255).round().astype(np.uint8)
             eight_bit = LabelledImage(name, image, item.labels)
             yield from [eight_bit] if tile_px is None else cut_tiles(eight_bit, size_px=tile_px)
 
     written = write_yolo(output, {part: pictures(names) for part, names in parts.items()}, outlines=outlines)
+    for note in describe_doubts(doubts):
+        typer.echo(f"note: {note}", err=True)
     counts = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
     typer.echo(f"Written: {output} ({counts} images)\nNext: libreyolo train --model yolo9-t --data {written}")
 

@@ -55,6 +55,13 @@ PixelSize = Annotated[float | None, typer.Option(help="Micrometres per pixel, if
 FrameInterval = Annotated[float | None, typer.Option(help="Minutes per frame, if the file lacks it.")]
 ParameterFile = Annotated[Path, typer.Option("--params", help="Parameter file of the project.")]
 PARAMETER_FILE = Path("params.yaml")
+Binary = Annotated[
+    bool | None,
+    typer.Option(
+        "--binary/--no-binary",
+        help="Label images with a single value are masks: each separate piece is an object; or: the pieces are one.",
+    ),
+]
 Split = Annotated[Path | None, typer.Option(help="CSV image_id,split of the data set, to use only one part.")]
 Part = Annotated[str, typer.Option(help="Part of --split to use.")]
 Engine = Annotated[EngineName, typer.Option(help="Inference engine; auto is the fastest installed.")]

@@ -93,6 +93,7 @@ def score(
     from somanet.evaluation.lineages import lineage_scores
     from somanet.evaluation.tracks import match_points, track_scores
     from somanet.evaluation.windows import Window, confine
+    from somanet.io.label_checks import CheckedFrames, describe_doubts
     from somanet.io.movies import open_movie
     from somanet.tracking.challenge import CtcCells
     from somanet.tracking.formats import read_tracks, recognise
@@ -114,7 +115,12 @@ def score(
         found["points"] = confine(matches, window.points(true), window.points(pred)), {}, {}
     if result_labels is not None and reference_labels is not None:
         with open_movie(reference_labels) as true_labels, open_movie(result_labels) as pred_labels:
-            found["masks"] = _match_masks(true_labels, pred_labels, window), {}, {}
+            checked_true = CheckedFrames(true_labels, str(reference_labels))
+            checked_pred = CheckedFrames(pred_labels, str(result_labels))
+            found["masks"] = _match_masks(checked_true, checked_pred, window), {}, {}
+        for one in (checked_true, checked_pred):
+            for note in describe_doubts(one.doubts):
+                typer.echo(f"note: {one.source}: {note}", err=True)
     scores: dict[str, dict[str, float]] = {}
     for name, (matches, mothers_true, mothers_pred) in found.items():
         scores[name] = track_scores(matches)

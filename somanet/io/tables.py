@@ -90,18 +90,27 @@ def table_bytes(path: Path, expected: str) -> bytes:
         FileProblem: not a regular file, too many bytes, rows or columns, or NUL bytes.
     """
     data = file_bytes(path, expected, TABLE_BYTES)
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
-    TABLE_ROWS.check(max(len(ends), data.count(b"\r")), path)
-    longest = int(np.diff(ends, prepend=-1, append=len(data)).max())
-    LINE_BYTES.check(longest, path, declared="the longest line")
-    end = data.find(b"\n")
-    TABLE_COLUMNS.check(data.count(b",", 0, end if end >= 0 else len(data)) + 1, path)
+    check_table_size(data, path)
     if b"\0" in data:
         raise FileProblem(
             f"{path}: expected a CSV table in UTF-8 ({expected}), found NUL bytes. Is it damaged, or UTF-16? Save "
             "it as CSV."
         )
     return data
+
+
+def check_table_size(data: bytes, path: Path) -> None:
+    """Count the rows and columns of a text table before anything is built of them.
+
+    Raises:
+        FileProblem: too many rows or columns, or too long a line.
+    """
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    TABLE_ROWS.check(max(len(ends), data.count(b"\r")), path)
+    longest = int(np.diff(ends, prepend=-1, append=len(data)).max())
+    LINE_BYTES.check(longest, path, declared="the longest line")
+    end = data.find(b"\n")
+    TABLE_COLUMNS.check(data.count(b",", 0, end if end >= 0 else len(data)) + 1, path)
 
 
 def _convert(values: pd.Series, column: Column, path: Path) -> pd.Series:

@@ -240,12 +240,15 @@ def test_lineages(world: Path) -> None:
         ("result.csv movie.tif", "expected a CSV table"),
         ("result.csv nowhere.csv", "no such file"),
         ("result.csv reference.csv --result-labels result.tif --reference-labels short.tif", "truth ends after 2"),
+        ("result.csv reference.csv --result-labels result.tif --reference-labels masks.tif", "Is it a movie of masks?"),
     ],
 )
 def test_what_score_refuses(arguments: str, words: str, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (world / "bad.csv").write_text("track,frame,y_px\n1,0,2\n")
     (world / "twice.csv").write_text("track,frame,y_px,x_px\n1,0,2,3\n1,0,4,5\n")
     write_labels(world / "short.tif", CELLS[:2])
+    three = np.kron([[255, 0, 255, 0, 255]], np.ones((4, 4), np.int32))
+    write_labels(world / "masks.tif", np.stack([three] * len(CELLS)))
     monkeypatch.chdir(world)
     assert words in refusal("score", *arguments.split(), "--output", "m.json")
     assert not (world / "m.json").exists()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 IMAGES = ("png", "png-rgb", "png-16", "jpeg", "tiff", "tiff-rgb", "tiff-float")
 SCALED = ("ome", "imagej", "ome-zarr", "zarr-2")
 MOVIES = (*SCALED, "bigtiff", "multipage", "video")
-SETS = ("pairs", "kaggle", "zip")
+SETS = ("pairs", "kaggle", "zip", "cellpose", "folders", "coco", "labelme")
 TRACKS = ("tracks", "points", "napari", "trackmate", "geff", "ctc")
 SCALE = "--pixel-size-um 1.5 --frame-interval-min 10"
 TINY = "--set training.epochs=1 --set training.size_px=32 --set training.batch_size=2"
@@ -47,11 +47,11 @@ COMMANDS: dict[str, Command] = {
     ),
     "data select": Command(
         "data select {data} --split {split} --count 1 --output {out}/set", {"data": SETS, "split": ("split",)},
-        ("--seed #", "--part #", "--count #"),
+        ("--seed #", "--part #", "--count #", "--binary", "--no-binary"),
     ),
     "data yolo": Command(
         "data yolo {data} --split {split} --tile-px 32 --output {out}/yolo", {"data": SETS, "split": ("split",)},
-        ("--tile-px #", "--outlines"),
+        ("--tile-px #", "--outlines", "--binary"),
     ),
     "predict": Command(
         "predict {data} --model {model} --engine torch --output {out}/labels",

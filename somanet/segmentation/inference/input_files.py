@@ -154,4 +154,4 @@ def _in_dataset(path: Path, choice: Choice) -> list[Input]:
             f"{path}: {choice.options()} applies to TIFF, zarr and video files, found a data set. Leave the option out."
         )
     dataset = open_dataset(path)
-    return [Input(name, path, lambda name=name: dataset.load_image(name)) for name in dataset.names]  # type: ignore[misc]
+    return [Input(name, path, lambda name=name: dataset.load_image(name)) for name in dataset.image_names]  # type: ignore[misc]

@@ -69,15 +69,23 @@ def _described(manifest: Mapping[str, Any]) -> str:
     scale = f"{movie['pixel_size_um']:.4g} µm per pixel"
     if movie.get("tracks_only"):
         return (
-            f"The tracks of {movie['n_frames']} frames ({scale}), one every {movie['frame_interval_min']:.4g} min, "
-            f"were measured without images, with {_code(manifest)}."
+            f"The tracks of {movie['n_frames']} frames ({scale}), {_rate(movie)}, were measured without images, with "
+            f"{_code(manifest)}."
         )
     height, width = movie["shape_YX"]
     return (
         f"The movie ({plain(movie['file'])}, SHA-256 {movie['sha256']}) has {movie['n_frames']} frames of "
-        f"{width} × {height} px ({scale}), one every {movie['frame_interval_min']:.4g} min. It was analysed with "
-        f"{_code(manifest)}."
+        f"{width} × {height} px ({scale}), {_rate(movie)}. It was analysed with {_code(manifest)}."
     )
+
+
+def _rate(movie: Mapping[str, Any]) -> str:
+    """How often a frame was taken, and where the times come from."""
+    every = f"one every {movie['frame_interval_min']:.4g} min"
+    if movie.get("times"):
+        file = movie["times"]
+        return f"usually {every}, at the times of {plain(file['file'])} (SHA-256 {file['sha256']})"
+    return f"usually {every}, at times of their own" if movie.get("times_h") else every
 
 
 def _segmented(manifest: Mapping[str, Any]) -> str:

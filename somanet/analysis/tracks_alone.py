@@ -21,6 +21,7 @@ from somanet.migration.measures import Measures
 from somanet.migration.settings import MigrateSettings
 from somanet.tracking.exchange import write_csv
 from somanet.tracking.formats import Given, TracksFile, open_tracks
+from somanet.tracking.real_times import times_in_table
 
 WRITES = (
     names.TRACKS, names.SALTATIONS, names.PAUSES, names.MODES, names.MIGRATION, names.MIGRATION_INTERNALS,
@@ -86,6 +87,8 @@ def _write_stages(found: TracksFile, tracks_file: Path, folder: Path, name: str)
     movie: dict[str, Any] = {"movie": name, "file": tracks_file.name, "sha256": sha256, "tracks_only": True}
     movie |= {"n_frames": n_frames, "shape_YX": shape, "truncated": False}
     movie |= {"pixel_size_um": found.scale.pixel_size_um, "frame_interval_min": found.scale.frame_interval_min}
+    if (times := times_in_table(tracks)) is not None:
+        movie["times_h"] = list(times)
     write_csv(folder / names.TRACKS, tracks)
     write_json(folder / names.MOVIE, movie)
     given = {"blank_frames": [], "tracks_from": tracks_file.name, "tracks_sha256": sha256}

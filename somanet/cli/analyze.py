@@ -47,6 +47,10 @@ def analyze(
     output: Annotated[Path, typer.Option(help="Folder for the results; with several movies, a subfolder for each.")],
     pixel_size_um: PixelSize = None,
     frame_interval_min: FrameInterval = None,
+    times: Annotated[
+        Path | None,
+        typer.Option(help="Instead of a frame interval: CSV with frame and t_h or t_min, the time of every frame."),
+    ] = None,
     channel: Channel = None,
     z: Plane = None,
     allow_truncated: Annotated[
@@ -96,12 +100,23 @@ def analyze(
         any_modality=any_modality,
     )
     sources = [
-        MovieSource(protect(path), name, channel, pixel_size_um, frame_interval_min, allow_truncated, z)
+        MovieSource(
+            protect(path),
+            name,
+            channel,
+            pixel_size_um,
+            frame_interval_min,
+            allow_truncated,
+            z,
+            None if times is None else protect(times),
+        )
         for path, name in find_movies(movies, leave_out=output)
     ]
     several = len(sources) > 1 or sources[0].path != movies[0]
     if tracks is not None and several:
         raise SomaNetError("--tracks has the tracks of one movie: name only that movie.")
+    if times is not None and several:
+        raise SomaNetError("--times has the times of one movie: name only that movie.")
     if conditions is not None and not several:
         raise SomaNetError("--conditions compares several movies: name them, or their folder.")
     if (reference is not None or paired is not None) and conditions is None:

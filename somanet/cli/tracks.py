@@ -237,7 +237,7 @@ def _given(
     with open_movie(movie, channel=0) as opened:
         scale = opened.file_calibration.complete(pixel_size_um=pixel_size_um, frame_interval_min=frame_interval_min)
         n_frames, shape_YX = opened.n_frames, opened.shape_YX
-    return Given(FileCalibration(scale.pixel_size_um, scale.frame_interval_min), position, time, n_frames, shape_YX)
+    return Given(Given.of(scale).scale, position, time, n_frames, shape_YX)
 
 
 def _checked(scale: FileCalibration) -> FileCalibration:
@@ -263,7 +263,7 @@ def _scale(
     for path in tables:
         own = scale_in_file(path)
         if own.pixel_size_um is not None and own.frame_interval_min is not None:
-            return Calibration(own.pixel_size_um, own.frame_interval_min)
+            return Calibration(own.pixel_size_um, own.frame_interval_min, own.times_h)
     return None
 
 

@@ -60,7 +60,7 @@ class TiffMovie(Movie):
         self.dtype = series.dtype.newbyteorder("=")
         if self.dtype.kind not in "uif":
             raise FileProblem(f"{self.path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
-        self.file_calibration = tiff_calibration(self._tiff, str(self.path))
+        self.file_calibration = tiff_calibration(self._tiff, str(self.path), n_frames=self.n_frames)
 
     def _layout(self, axes: str, shape: tuple[int, ...], channel: int | str | None, z: int | str | None) -> None:
         """Find which axis is which; sets the shape, the number of frames, the chosen channel and planes."""

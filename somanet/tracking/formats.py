@@ -65,7 +65,7 @@ def open_tracks(path: Path | str, given: Given | None = None) -> TracksFile:
         scale = given.scale
         if scale.pixel_size_um is None or scale.frame_interval_min is None:
             raise SomaNetError(f"{path}: the physical scale of these tracks (ctc) is unknown. {GIVE_SCALE}")
-        calibration = Calibration(scale.pixel_size_um, scale.frame_interval_min)
+        calibration = Calibration(scale.pixel_size_um, scale.frame_interval_min, scale.times_h)
         return TracksFile(read_ctc(ctc_folder(path), calibration), calibration, "ctc")
     return to_tracks(_raw(path, found), given, found.kind, str(path))
 
@@ -79,7 +79,8 @@ def _own_table(found: Recognised, given: Given) -> TracksFile:
     own = scale_of_tracks(tracks)
     pixel = given.scale.pixel_size_um or own.pixel_size_um or 1.0  # of a table without a point off the axes
     interval = given.scale.frame_interval_min or own.frame_interval_min or 1.0
-    return TracksFile(tracks, Calibration(pixel, interval), found.kind, ImageFacts(scale=own))
+    times = given.scale.times_h or own.times_h
+    return TracksFile(tracks, Calibration(pixel, interval, times), found.kind, ImageFacts(scale=own))
 
 
 def _raw(path: Path | str, found: Recognised) -> RawTracks:

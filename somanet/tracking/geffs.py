@@ -30,7 +30,8 @@ def write_geff(path: Path | str, tracks: pd.DataFrame, calibration: Calibration)
     """Write tracks as a GEFF folder.
 
     Nodes have ``t`` (frame), ``y`` and ``x`` (pixels), ``track_id`` and every further numeric column; the axes have the
-    scale to minutes and micrometres. A displacement over missed frames is one edge.
+    scale to minutes and micrometres; of frames that are uneven in time the property ``t_h`` has the hours instead. A
+    displacement over missed frames is one edge.
 
     Args:
         path: the folder, replaced if it exists.
@@ -49,7 +50,11 @@ def write_geff(path: Path | str, tracks: pd.DataFrame, calibration: Calibration)
         name: {"values": values.to_numpy(), "missing": None} for name, values in columns.items()
     }
     space = {"type": "space", "unit": "pixel", "scale": calibration.pixel_size_um, "scaled_unit": "micrometer"}
-    time = {"type": "time", "unit": "frame", "scale": calibration.frame_interval_min, "scaled_unit": "minute"}
+    time: dict[str, Any] = {"type": "time", "unit": "frame"}
+    if calibration.times_h is None:
+        time |= {"scale": calibration.frame_interval_min, "scaled_unit": "minute"}
+    else:  # an axis has one interval or none
+        properties["t_h"] = {"values": rows["t_h"].to_numpy(), "missing": None}
     metadata = geff.GeffMetadata(
         directed=True,
         axes=[{"name": "t", **time}, {"name": "y", **space}, {"name": "x", **space}],

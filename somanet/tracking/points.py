@@ -36,7 +36,7 @@ def tracks_from_points(
     table = points.assign(
         track_id=points["track_id"].astype("int64") + shift,
         frame=points["frame"].astype("int64"),
-        t_h=points["frame"].astype("float64") * calibration.frame_interval_h if real_h is None else real_h,
+        t_h=calibration.hours(points["frame"]) if real_h is None else real_h,
         y_px=points["y_px"].astype("float64"),
         x_px=points["x_px"].astype("float64"),
     )

@@ -59,7 +59,9 @@ class Given:
     @classmethod
     def of(cls, scale: Calibration | None) -> Given:
         """Nothing but a scale."""
-        return cls() if scale is None else cls(FileCalibration(scale.pixel_size_um, scale.frame_interval_min))
+        if scale is None:
+            return cls()
+        return cls(FileCalibration(scale.pixel_size_um, scale.frame_interval_min, scale.times_h))
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def to_tracks(raw: RawTracks, given: Given, kind: str, source: str) -> TracksFil
             f"{source}: the {' and the '.join(unknown)} of these tracks ({kind}) is unknown, and the physical scale is "
             f"needed. Give {' and '.join(unknown.values())}."
         )
-    scale = Calibration(pixel, interval)
+    scale = Calibration(pixel, interval, given.scale.times_h)
     points, notes = _with_frames(raw, given, scale, source)
     factor = 1.0 if um_per_unit is None else um_per_unit / pixel
     points = points.assign(y_px=points["y"] * factor, x_px=points["x"] * factor).drop(columns=["y", "x"])
@@ -186,7 +188,7 @@ def _with_frames(raw: RawTracks, given: Given, scale: Calibration, source: str) 
     time = points["time"].to_numpy(float)
     points = points.drop(columns="time")
     if "frame" in points:
-        if math.isnan(raw.hours_per_unit):
+        if math.isnan(raw.hours_per_unit) or scale.times_h is not None:
             return points, ()
         hours = time * raw.hours_per_unit
         frames = points["frame"].to_numpy(float)

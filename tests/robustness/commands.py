@@ -107,6 +107,10 @@ COMMANDS: dict[str, Command] = {
         f"analyze {{movie}} --tracks {{tracks}} {SCALE} --export trackmate --output {{out}}/results",
         {"movie": ("ome",), "tracks": TRACKS}, (*SCALES, "--axis-deg #"), prior="results", weight=2,
     ),
+    "analyze times": Command(
+        "analyze {movie} --tracks {tracks} --pixel-size-um 1.5 --times {times} --no-overlay --output {out}/results",
+        {"movie": ("ome",), "tracks": ("points", "napari", "trackmate"), "times": ("times",)}, SCALES, weight=0.5,
+    ),
     "analyze cohort": Command(
         "analyze {movies} --conditions {conditions} --model {model} --engine torch --no-overlay --output {out}/results",
         {"movies": ("movies",), "conditions": ("conditions",), "model": ("model",)}, ("--reference #",), weight=0.5,

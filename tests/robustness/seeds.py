@@ -119,6 +119,9 @@ def make_seeds(folder: Path) -> None:
     place("split", "split.csv").write_text("image_id,split\na,train\nb,train\nc,val\n", encoding="utf-8")
     place("conditions", "conditions.csv").write_text("movie,donor,group\nx,1,a\ny,2,b\n", encoding="utf-8")
 
+    times = "frame,t_min\n" + "".join(f"{t},{10 * t + 120 * (t > 1)}\n" for t in range(N_FRAMES))
+    place("times", "times.csv").write_text(times, encoding="utf-8")
+
     table = points()
     tracks = tracks_from_points(table, SCALE, "seeds")
     write_tracks(place("tracks", "tracks.csv"), tracks, SCALE, kind="csv")

@@ -112,6 +112,9 @@ def collect(folders: DataFolders, root: Path) -> None:
             "file": name,
             **movie.model_dump(include={"channel", "pixel_size_um", "frame_interval_min"}, exclude_none=True),
         }
+        if movie.times is not None:
+            about[movie_name(Path(name))]["times"] = table = f"{movie_name(Path(name))}.csv"
+            _copy(root / movie.times, RAW / "times" / table)
         for reference, target in ((movie.reference_tracks, "tracks"), (movie.reference_labels, "labels")):
             if reference is not None:
                 folder = RAW / "references" / movie_name(Path(name))

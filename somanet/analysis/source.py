@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
 
 from somanet.analysis import names
-from somanet.core.calibration import Calibration
+from somanet.analysis.timing import timing_of
+from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, usual_interval_h
 from somanet.core.errors import SomaNetError
+from somanet.core.hashing import sha256_file
+from somanet.core.progress import counted
+from somanet.io.movie_selection import MovieSelection
 from somanet.io.movies import (
     MOVIE_SUFFIXES,
     Movie,
@@ -23,6 +27,8 @@ from somanet.io.movies import (
     sha256_movie,
     together,
 )
+from somanet.io.repeated_frames import find_repeats
+from somanet.io.times_table import read_times
 
 if TYPE_CHECKING:
     from somanet.segmentation.network.intended_use import IntendedUse
@@ -39,11 +45,14 @@ class MovieSource:
         path: file, zarr folder, or a folder or pattern of numbered images.
         name: name of its results; by default the file's name without suffix.
         channel: the one with the somas, if there are several.
-        pixel_size_um, frame_interval_min: override the file's metadata; None takes the file's.
+        pixel_size_um, frame_interval_min: override the file's metadata; None takes the file's. Where a file stores
+            frames twice, the interval is that of its frames, repeated ones included.
         allow_truncated: analyse the complete frames of a truncated file.
         z: the focal plane, from 0, if there are several, or `max` for their maximum projection.
         axes: what the file's axes mean, where it says otherwise.
         position: the stage position, scene or series, if there are several.
+        times: a table of the times of all frames of the file, instead of the frame interval.
+        stored_frames: the frames of the file that are analysed; None for all. See :meth:`using`.
     """
 
     path: Path
@@ -55,6 +64,13 @@ class MovieSource:
     z: str | None = None
     axes: str | None = None
     position: str | None = None
+    times: Path | None = None
+    stored_frames: tuple[int, ...] | None = None
+
+    def using(self, metadata: Mapping[str, Any]) -> Self:
+        """The same movie with the frames that `movie.json` says are analysed."""
+        stored = metadata.get("stored_frames")
+        return replace(self, stored_frames=None if stored is None else tuple(stored))
 
     def open(self) -> Movie:
         """Open the movie for reading.
@@ -84,7 +100,7 @@ class MovieSource:
                 f"{self.path}: expected a movie of at least {FEWEST_FRAMES} frames, found {n_frames}. "
                 "Is it a still image? `somanet predict` segments those."
             )
-        return movie
+        return movie if self.stored_frames is None else MovieSelection(movie, self.stored_frames)
 
     def sample(self) -> list[NDArray[Any]]:
         """The first, the middle and the last frame."""
@@ -94,24 +110,50 @@ class MovieSource:
             return sample_frames(movie)
 
     def calibration(self, movie: Movie) -> Calibration:
-        """The physical scale.
+        """The physical scale of the file's frames.
 
         Raises:
-            SomaNetError: neither the file nor the caller gives it, or it is implausible.
+            SomaNetError: neither the file nor the caller gives it, or it is implausible; both an interval and times are
+                given, or the times are not those of this movie.
         """
+        times, interval_min = None, self.frame_interval_min
+        if self.times is not None:
+            if interval_min is not None:
+                raise SomaNetError(
+                    f"{self.times} and --frame-interval-min {interval_min:g} both say when frames were taken. Give one "
+                    "of --times and --frame-interval-min."
+                )
+            times = read_times(self.times, movie.n_frames)
+            interval_min = usual_interval_h(times) * MINUTES_PER_HOUR
         try:
-            scale = movie.file_calibration.complete(
-                pixel_size_um=self.pixel_size_um, frame_interval_min=self.frame_interval_min
-            )
+            scale = movie.file_calibration.complete(pixel_size_um=self.pixel_size_um, frame_interval_min=interval_min)
         except SomaNetError as error:
             raise SomaNetError(f"{self.path}: {error}") from error
         check_plausible(scale, str(self.path))
-        return scale
+        return scale if times is None else replace(scale, times_h=times)
 
     def describe(self) -> dict[str, Any]:
-        """The content of `movie.json`: the file's hash and shape, and the scale used."""
+        """The content of `movie.json`: the file's hash and shape, the scale used, and the frames that are analysed.
+
+        Raises:
+            SomaNetError: as for :meth:`calibration`, or all frames are one picture.
+        """
         with self.open() as movie:
             scale = self.calibration(movie)
+            repeats = find_repeats(counted(movie, movie.n_frames, doing="comparing", unit="frame"))
+            if len(repeats.distinct) < FEWEST_FRAMES:
+                raise SomaNetError(
+                    f"{self.path}: expected a movie, found {movie.n_frames} frames that are all the same picture. Was "
+                    "a still image exported as a movie? `somanet predict` segments those."
+                )
+            timing = timing_of(
+                scale,
+                repeats,
+                movie.file_calibration,
+                given_min=self.frame_interval_min,
+                times_from=None if self.times is None else self.times.name,
+            )
+            times = None if self.times is None else {"file": self.times.name, "sha256": sha256_file(self.times)}
             return {
                 "movie": self.name,
                 "file": self.path.name or self.path.resolve().name,
@@ -120,13 +162,13 @@ class MovieSource:
                 "z": self.z,
                 "axes": self.axes,
                 "position": self.position,
-                "n_frames": movie.n_frames,
+                "n_frames": movie.n_frames if timing.stored_frames is None else len(timing.stored_frames),
                 "shape_YX": list(movie.shape_YX),
                 "dtype": movie.dtype.name,
-                "pixel_size_um": scale.pixel_size_um,
-                "frame_interval_min": scale.frame_interval_min,
                 "truncated": movie.truncated,
                 "notes": [*movie.notes, *([UNNAMED] if movie.unnamed else [])],
+                **timing.as_dict(),
+                "times": times,
             }
 
 

@@ -113,7 +113,7 @@ def pixel_size_um(data: bytes, source: str) -> float | None:
     if not data.startswith(TIFF_MAGICS):
         return None
     with parsing(source, "a TIFF"), open_tiff(io.BytesIO(data), source) as tiff:
-        return tiff_calibration(tiff, source).pixel_size_um
+        return tiff_calibration(tiff, source, n_frames=1).pixel_size_um
 
 
 def decode_pixels(data: bytes, source: str) -> np.ndarray:

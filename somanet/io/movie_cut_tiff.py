@@ -83,7 +83,7 @@ class CutTiffMovie(Movie):
         self.dtype = np.dtype(first.dtype).newbyteorder("=")
         if first.dtype is None or self.dtype.kind not in "uif":
             raise FileProblem(f"{self.path}: expected grey levels, found {first.dtype} pixels.", "wrong type")
-        self.file_calibration = tiff_calibration(self._tiff, str(self.path))
+        self.file_calibration = tiff_calibration(self._tiff, str(self.path), n_frames=self.n_frames)
 
     def _read(self, t: int) -> np.ndarray:
         index = t * self._n_channels + self._channel

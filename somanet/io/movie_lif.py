@@ -9,12 +9,12 @@ from typing import Any
 import liffile
 import numpy as np
 
-from somanet.core.calibration import FileCalibration
 from somanet.core.limits import XML_BYTES
 from somanet.core.problems import FileProblem
+from somanet.io.frame_times import frame_times
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Wanted, choose_position, describe_axes, find_layout
-from somanet.io.scale import even_interval_min, square_um, to_um
+from somanet.io.scale import square_um, to_um
 
 _KNOWN = "TZCYXS"
 
@@ -58,8 +58,9 @@ class LifMovie(Movie):
             raise FileProblem(f"{self.path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
         x_um, y_um = (to_um(_step(self._image.coords.get(axis)), "m") for axis in "XY")
         times = self._image.coords.get("T")
-        interval = None if times is None else even_interval_min([float(one) / 60 for one in times])
-        self.file_calibration = FileCalibration(square_um(x_um, y_um, str(self.path)), interval)
+        planes = {} if times is None else {t: float(one) / 60 for t, one in enumerate(times)}
+        found = frame_times({}, planes, self.n_frames, by="the frames' time stamps")
+        self.file_calibration = found.calibration(square_um(x_um, y_um, str(self.path)))
 
     def _read(self, t: int) -> np.ndarray:
         return project(self._read_plane(t, z) for z in self._layout.planes)

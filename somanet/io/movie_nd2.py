@@ -9,12 +9,12 @@ from typing import Any
 import nd2
 import numpy as np
 
-from somanet.core.calibration import FileCalibration
 from somanet.core.limits import PAGES
 from somanet.core.problems import FileProblem
+from somanet.io.frame_times import FrameTimes, frame_times
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Wanted, choose_position, find_layout
-from somanet.io.scale import even_interval_min, square_um, to_minutes
+from somanet.io.scale import square_um, to_minutes
 
 _IN_A_FRAME = "CYXS"
 """nd2 returns these axes of one point in time, plane and position at once."""
@@ -53,7 +53,7 @@ class Nd2Movie(Movie):
             raise FileProblem(f"{self.path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
         PAGES.check(math.prod(size for axis, size in self._file.sizes.items() if axis not in _IN_A_FRAME), self.path)
         self._numbers = {tuple(sorted(at.items())): i for i, at in enumerate(self._file.loop_indices)}
-        self.file_calibration = FileCalibration(self._pixel_size_um(), self._interval_min())
+        self.file_calibration = self._times().calibration(self._pixel_size_um())
 
     def _points(self) -> list[Any]:
         """The stage positions of an experiment with several."""
@@ -70,16 +70,15 @@ class Nd2Movie(Movie):
         x_um, y_um, _ = channels[0].volume.axesCalibration
         return square_um(float(x_um), float(y_um), str(self.path))
 
-    def _interval_min(self) -> float | None:
-        """From the time at which the first plane of each frame was taken, else from the experiment's settings."""
-        times = []
+    def _times(self) -> FrameTimes:
+        """From the time at which the first plane of each frame was taken, and the experiment's settings."""
+        planes_min = {}
         for t in range(self.n_frames if "T" in self._layout.axes else 0):
             planes: Any = self._file.frame_metadata(self._number(t, 0))
-            times.append(float(planes.channels[0].time.relativeTimeMs) / 60_000)
-        if len(set(times)) > 1:
-            return even_interval_min(times)
+            planes_min[t] = float(planes.channels[0].time.relativeTimeMs) / 60_000
         loops = [loop for loop in self._file.experiment if loop.type == "TimeLoop"]
-        return to_minutes(loops[0].parameters.periodMs, "ms") if loops else None
+        period = to_minutes(loops[0].parameters.periodMs, "ms") if loops else None
+        return frame_times({"the experiment": period}, planes_min, self.n_frames, by="the frames' times")
 
     def _number(self, t: int, z: int) -> int:
         """The number of a point in time and plane, under the file's own names of axes."""

@@ -49,7 +49,7 @@ class OmeSetMovie(PlanesMovie):
         channels = ome_channel_names(xml, str(path), image=number)
         layout = find_layout("TCZYX", tuple(sizes.values()), wanted, str(path), channels=channels)
         self._take_layout(layout, self._pixels((0, 0, 0)).dtype)
-        self.file_calibration = ome_calibration(root, str(path), image=number)
+        self.file_calibration = ome_calibration(root, str(path), self.n_frames, image=number)
 
     def _pixels(self, plane: Plane) -> np.ndarray:
         file, number = self._pages[plane]

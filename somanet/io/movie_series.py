@@ -17,10 +17,11 @@ from somanet.core.problems import FileProblem
 from somanet.io.completeness import JPEG_MAGIC, TIFF_MAGICS
 from somanet.io.declared_size import open_tiff
 from somanet.io.decoding import decode_pixels
+from somanet.io.frame_times import frame_times
 from somanet.io.image_names import Plane, Series, find_series
 from somanet.io.movie_layout import Wanted, choose_position, find_layout
 from somanet.io.movie_planes import PlanesMovie
-from somanet.io.scale import even_interval_min, to_minutes, to_um
+from somanet.io.scale import to_minutes, to_um
 from somanet.io.tiff_scale import tiff_calibration
 
 _METADATA = "metadata.txt"
@@ -134,7 +135,7 @@ def _calibration(data: bytes, first: Path, series: Series) -> tuple[FileCalibrat
     notes: tuple[str, ...] = ()
     if data.startswith(TIFF_MAGICS):
         with open_tiff(io.BytesIO(data), str(first)) as tiff:
-            found = tiff_calibration(tiff, str(first))
+            found = tiff_calibration(tiff, str(first), n_frames=1)
     pixel_um, interval_min = found.pixel_size_um, found.frame_interval_min
     if (beside := first.with_name(_METADATA)).is_file():
         try:
@@ -144,6 +145,7 @@ def _calibration(data: bytes, first: Path, series: Series) -> tuple[FileCalibrat
             interval_min = interval_min or to_minutes(summary.get("Interval_ms"), "ms")
         except (FileProblem, KeyError, TypeError, AttributeError):  # a recording that was stopped leaves it open
             notes = (f"{_METADATA} beside the images is no whole metadata of Micro-Manager, and was not used.",)
-    if series.times_min:
-        interval_min = even_interval_min(series.times_min)
-    return FileCalibration(pixel_um, interval_min), notes
+    stated = {"the first image" if found.frame_interval_min else _METADATA: interval_min}
+    planes = dict(enumerate(series.times_min))
+    times = frame_times(stated, planes, len(planes), by="the clock times in the names")
+    return times.calibration(pixel_um), notes

@@ -86,7 +86,7 @@ class TiffMovie(Movie):
                     "wrong shape",
                 )
             self._over_pages, self._within_page = pages
-        self.file_calibration = tiff_calibration(self._tiff, str(self.path), image=number)
+        self.file_calibration = tiff_calibration(self._tiff, str(self.path), n_frames=self.n_frames, image=number)
 
     def _block(self) -> int | None:
         """Where the planes begin, if they are one uncompressed block, often behind a single page.

@@ -119,21 +119,26 @@ def imagej_options(scale: Calibration | FileCalibration) -> dict[str, Any]:
         ratio = ratio.limit_denominator(int(_MAX_RATIONAL / max(float(ratio), 1.0)) - 1)
         options["resolution"] = ((ratio.numerator, ratio.denominator),) * 2
         metadata["unit"] = "um"
-    if scale.frame_interval_min is not None:
+    if scale.frame_interval_min is not None and scale.times_h is None:  # ImageJ has no times of single frames
         metadata["finterval"] = float(Fraction(repr(scale.frame_interval_min)) * 60)
     return options
 
 
 def ome_options(scale: Calibration | FileCalibration, n_frames: int, first: np.ndarray) -> dict[str, Any]:
     """Arguments of tifffile for an OME TYX stack with a known scale."""
-    identity = f"{n_frames} {first.shape} {first.dtype} {scale}"
+    named = f"pixel_size_um={scale.pixel_size_um!r}, frame_interval_min={scale.frame_interval_min!r}"
+    identity = f"{n_frames} {first.shape} {first.dtype} {type(scale).__name__}({named})"
     # tifffile would insert a random id; equal movies should be equal files, for DVC's hashes.
     metadata: dict[str, Any] = {"axes": "TYX", "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, identity))}
     if scale.pixel_size_um is not None:
         for axis in "XY":
             metadata[f"PhysicalSize{axis}"] = scale.pixel_size_um
             metadata[f"PhysicalSize{axis}Unit"] = "µm"
-    if scale.frame_interval_min is not None:
+    if scale.times_h is not None:
+        seconds = [float(Fraction(repr(hours)) * 3600) for hours in scale.times_h]
+        metadata["Plane"] = {"DeltaT": seconds, "DeltaTUnit": ["s"] * len(seconds), "TheT": list(range(len(seconds)))}
+        metadata["UUID"] = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{identity} {seconds}"))
+    elif scale.frame_interval_min is not None:
         metadata |= {"TimeIncrement": scale.frame_interval_min, "TimeIncrementUnit": "min"}
     return {"metadata": metadata}
 

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from fractions import Fraction
-
-import numpy as np
 
 from somanet.core.problems import FileProblem
 
@@ -122,16 +119,3 @@ def square_um(x_um: float | None, y_um: float | None, source: str) -> float | No
             "wrong shape",
         )
     return x_um
-
-
-EVEN = 0.1
-"""The largest part by which one interval may differ from the median before they are uneven."""
-
-
-def even_interval_min(times_min: Sequence[float]) -> float | None:
-    """Median interval of times in minutes; None of one time, of times that do not rise, or of uneven intervals."""
-    steps = np.diff(np.asarray(times_min, float))
-    if not len(steps) or not np.isfinite(steps).all():
-        return None
-    median = float(np.median(steps))
-    return median if median > 0 and float(np.abs(steps - median).max()) <= EVEN * median else None

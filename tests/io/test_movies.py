@@ -144,7 +144,10 @@ def ome(path: Path, **metadata: object) -> FileCalibration:
         ({"TimeIncrement": 300}, FileCalibration(None, 5.0)),
         ({"TimeIncrement": 0.25, "TimeIncrementUnit": "h"}, FileCalibration(None, 15.0)),
         ({"Plane": {"DeltaT": [0, 300, 601, 900, 1200]}}, FileCalibration(None, 5.0)),
-        ({"Plane": {"DeltaT": [0, 300, 1600, 1900, 2200]}}, UNKNOWN),
+        (
+            {"Plane": {"DeltaT": [0, 300, 1500, 1800, 2100]}},
+            FileCalibration(None, 5.0, (0.0, 5 / 60, 25 / 60, 30 / 60, 35 / 60)),
+        ),
     ],
 )
 def test_ome_scale(tmp_path: Path, metadata: dict[str, object], expected: FileCalibration) -> None:

@@ -38,6 +38,7 @@ ASIDE: dict[str, dict[str, str]] = {
     "track": {"somanet.migration": "imported by the scores of migration, which `migrate` writes"},
     "migrate": {
         "somanet.analysis.source": "opens movies, as `segment` did",
+        "somanet.analysis.timing": "chose the frames in `segment`",
         "somanet.evaluation": "imported by the scores of tracks, which `track` writes",
     },
     "report": {
@@ -46,6 +47,7 @@ ASIDE: dict[str, dict[str, str]] = {
     "cohort": {
         "somanet.analysis.report": "names of numbers; the tables come from the movies' own results",
         "somanet.analysis.source": "opens no movie",
+        "somanet.analysis.timing": "opens no movie",
         "somanet.analysis.stages.files": "reads the movies' own results",
     },
 }  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem, StackProblem
 from somanet.core.schema import MOVIE_MANIFEST
@@ -130,6 +131,7 @@ def _check(path: Path, wanted: Wanted) -> tuple[dict[str, object], str]:
             row |= {"height_px": movie.shape_YX[0], "width_px": movie.shape_YX[1]}
             row["pixel_size_um"] = movie.file_calibration.pixel_size_um
             row["frame_interval_min"] = movie.file_calibration.frame_interval_min
+            times = _about_times(movie.file_calibration)
             blank, frozen, pixels = _decode_all(movie)
             parts = _lacking(movie)
     except FileProblem as problem:
@@ -142,7 +144,13 @@ def _check(path: Path, wanted: Wanted) -> tuple[dict[str, object], str]:
         return row | {"status": "rejected", "reason": "empty movie", "note": "every frame is blank"}, ""
     parts += [f"{blank} blank frames"] if blank else []
     parts += [f"{frozen} frames equal to the one before"] if frozen else []
-    return row | {"status": "accepted", "reason": "", "note": "; ".join(parts)}, pixels
+    return row | {"status": "accepted", "reason": "", "note": "; ".join([*parts, *times])}, pixels
+
+
+def _about_times(scale: FileCalibration) -> list[str]:
+    """What analyses of the movie will say of the times of its frames."""
+    uneven = ["frames are uneven in time"] if scale.times_h is not None else []
+    return [*uneven, *(text.removesuffix(".") for text in (scale.time_problem, scale.time_note) if text)]
 
 
 def _lacking(movie: Movie) -> list[str]:

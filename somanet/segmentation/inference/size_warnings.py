@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse, *, factor: float) -> Iterator[str]:
-    """Warnings, a sentence or two each: pages taken for time points, blank frames, inversion, unexpected sizes.
+    """Warnings, a sentence or two each: pages taken for time, blank frames, inversion, scale bars, unexpected sizes.
 
     Args:
         labelled: everything that was segmented.
@@ -40,6 +40,11 @@ def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse, *, fac
         yield (
             f"{inverted[0].item.path}{_and_others(inverted)}: taken for dark objects on a bright background, and "
             "inverted for the network. If it is fluorescence, use a network for fluorescence, which never inverts."
+        )
+    if covered := [one for one in labelled if one.burnt_in]:
+        yield (
+            f"{covered[0].item.path}{_and_others(covered)}: a scale bar or a time stamp is burnt into the frames "
+            f"({covered[0].burnt_in}); nothing there gets a label."
         )
     none_found = not any(one.n_objects for one in labelled)
     # a single image without somas among others is not worth a warning

@@ -73,7 +73,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
 
 
 A_STACK = r"expected a 2-D image or movie, found a Z stack of 3 planes \(.*Y=64, X=96\)\. .* take --z max .* or --z 0 "
-A_ZARR_STACK = A_STACK.replace("Y=64, X=96", "y=64, x=96")
 EXPECTED = (
     r"expected fluorescence \(grey or one colour, on a dark background\), which this network was trained on; found "
 )
@@ -81,21 +80,21 @@ REFUSED = [
     ("predict stack.tif", A_STACK),
     ("predict stack.ome.tif", A_STACK),
     ("predict hyper.tif", A_STACK),
-    ("predict hyper.zarr", A_ZARR_STACK),
+    ("predict hyper.zarr", A_STACK),
     ("predict stacks", A_STACK),
     ("predict stack.tif --z 3", r"there is no plane 3; the file has planes 0 to 2 \(Z=3, Y=64, X=96\)\."),
     ("predict stack.tif --z mean", "expected --z max or a plane's number from 0, found 'mean'"),
     ("predict movie.tif --z 1", "there is no plane 1; the file has no Z axis, only plane 0"),
-    ("predict good.tif brightfield.png --z max", "applies to TIFF, zarr and video files, found .png"),
+    ("predict good.tif brightfield.png --z max", "applies to movies and TIFF files, found .png"),
     ("predict set --z max", "found a data set"),
     ("predict nameless.tif", "expected one grey or colour image, found axes Q=2, Q=3, Y=64, X=96"),
     ("predict nameless.zarr", "Name the axes in the metadata"),
-    ("predict nameless.tif --z max", "found axes Q=2, Q=3, Y=64, X=96. Save it as an ImageJ or OME TIFF"),
+    ("predict nameless.tif --z max", r"found axes Q=2, Q=3, Y=64, X=96\. Name their meaning in this order with --axes"),
     ("analyze stack.tif", A_STACK),
     ("analyze hyper.tif", A_STACK),
-    ("analyze hyper.zarr", A_ZARR_STACK),
+    ("analyze hyper.zarr", A_STACK),
     ("analyze movie.tif hyper.tif", A_STACK),
-    ("analyze stack.tif --z max", "at least 2 frames, found 1"),
+    ("analyze stack.tif --z max", r"of 2 frames or more, found 1 of 3 planes\. If those are the time points, --axes says so: TYX"),
     ("analyze hyper.tif --z 7", "there is no plane 7"),
     ("analyze nameless.tif --z max", "Q=2, Q=3, Y=64, X=96"),
     ("predict brightfield.png", EXPECTED + "dark objects on a bright background, as in bright field .*--any-modality"),

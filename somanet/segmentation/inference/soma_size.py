@@ -41,7 +41,8 @@ ENOUGH_OBJECTS = 5
 SURE = 0.5
 """Agreement from which an estimate is trusted."""
 FEW_OBJECTS, SURE_OF_FEW = 3, 0.8
-"""So is one of fewer objects, if they agree that well and no scale with enough objects is trusted."""
+"""So is one of fewer objects, but that many per image, if they agree that well and no scale with enough objects is
+trusted."""
 SETTLED = 0.7
 """Agreement at an image's own size from which no larger one is tried, if somas have about the typical size there."""
 ONE_SIZE = 1.5
@@ -208,7 +209,7 @@ class _Ladder:
         """The step with the highest agreement, among those with enough objects; None if there is none."""
         enough = [step for step in self.seen if self.agreement(step).n_agreeing >= ENOUGH_OBJECTS]
         if not any(self.agreement(step).agreement >= SURE for step in enough):
-            few = [step for step in self.seen if self.agreement(step).n_agreeing >= FEW_OBJECTS]
+            few = [step for step in self.seen if self.agreement(step).n_agreeing >= FEW_OBJECTS * len(self.images)]
             enough = [step for step in few if self.agreement(step).agreement >= SURE_OF_FEW] or enough
         return max(enough, key=lambda step: self.agreement(step).agreement, default=None)
 

@@ -115,12 +115,22 @@ def test_large_somas_that_are_found_whole_are_left_alone() -> None:
 
 
 def test_several_frames_count_together() -> None:
-    """Three disks in each of two frames: fewer than 5 in one, 6 in both."""
-    frames = [disks(60, rows=1, columns=3), np.roll(disks(60, rows=1, columns=3), 15, axis=1)]
+    """Two disks in each of three frames: fewer than 5 in one, 6 in all."""
+    frames = [np.roll(disks(60, rows=1, columns=2), shift, axis=1) for shift in (0, 15, 30)]
     alone, both = estimate(frames[:1]), estimate(frames)
     assert alone.rescale == 1
     assert alone.doubt
     assert both.rescale == pytest.approx(1 / 3, rel=0.1)
+
+
+def test_three_somas_in_one_image_do_if_they_agree_well() -> None:
+    found = estimate([disks(60, rows=1, columns=3)])
+    assert found.rescale == pytest.approx(1 / 3, rel=0.1)
+    assert found.n_objects == 3
+
+
+def test_one_speck_in_three_frames_is_no_size() -> None:
+    assert estimate([disks(60, rows=1, columns=1)] * 3).rescale == 1
 
 
 def test_a_few_somas_of_the_typical_size_are_no_cause_for_doubt() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import zarr
 
 from somanet.core.calibration import FileCalibration
 from somanet.core.foreign import parsing
+from somanet.core.limits import CHUNKS
 from somanet.core.problems import FileProblem
 from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
 from somanet.io.scale import to_minutes, to_um
-from somanet.io.zarr_metadata import METADATA, check_zarr
+from somanet.io.zarr_metadata import METADATA, check_zarr, n_chunks
 
 MARKERS = METADATA
 
@@ -42,6 +44,9 @@ class ZarrMovie(Movie):
         self.dtype = self._array.dtype.newbyteorder("=")
         if self.dtype.kind not in "uif":
             raise FileProblem(f"{path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
+        of_frame = [axis in "yx" for axis in image.axes]
+        shape, chunk = (list(compress(sizes, of_frame)) for sizes in (self._array.shape, self._array.chunks))
+        CHUNKS.check(n_chunks(shape, chunk), path, declared="a frame")
         y_um, x_um, interval = (image.scale.get(axis) for axis in "yxt")
         if y_um and x_um and abs(y_um - x_um) > 0.01 * max(y_um, x_um):
             raise FileProblem(

@@ -13,6 +13,7 @@ import numpy as np
 import tifffile
 
 from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.documents import parsed_once
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.core.foreign import check_kind, parsing
@@ -66,7 +67,7 @@ def open_movie(
     check_kind(path, "a movie")
     if not path.exists():
         raise FileProblem(f"{path}: no such file. Check the path.", "missing")
-    with parsing(path, "a movie", remedy="Is it damaged, or another format? Fetch it again."):
+    with parsing(path, "a movie", remedy="Is it damaged, or another format? Fetch it again."), parsed_once():
         movie = _open(path, channel, z, allow_truncated)
     try:
         height, width = movie.shape_YX
@@ -90,7 +91,7 @@ def movie_files(path: Path) -> tuple[Path, ...]:
     if path.suffix.lower() not in TIFF_SUFFIXES or not path.is_file():
         return (path,)
     try:
-        with parsing(path, "a TIFF"), open_tiff(path, str(path)) as tiff:
+        with parsing(path, "a TIFF"), parsed_once(), open_tiff(path, str(path)) as tiff:
             return used_files(tiff, path, companions(tiff, str(path)))
     except FileProblem:
         return (path,)

@@ -21,6 +21,8 @@ from somanet.core.problems import FileProblem
 
 _LONGEST_NAME = 255
 """Bytes that common file systems allow in one name."""
+_MOST_FOLDERS, _LONGEST_PATH = 256, 3500
+"""Of a whole path; Linux takes 4096 bytes, of which the hidden names of unfinished files need some."""
 _CHATTY = ("imagecodecs", "tifffile", "zarr", "geff", "PIL", "libav")
 
 
@@ -90,6 +92,12 @@ def check_name(path: Path | str) -> None:
         ) from error
     if "\0" in text:
         raise FileProblem(f"{text!a}: the name contains a NUL byte. Rename the file.", "missing")
+    if len(parts) > _MOST_FOLDERS or sum(map(len, parts)) > _LONGEST_PATH:
+        raise FileProblem(
+            f"{text[:80]}…: expected up to {_MOST_FOLDERS} folders in each other and {_LONGEST_PATH} bytes, found "
+            f"{len(parts)} and {sum(map(len, parts))}. Choose a shorter path.",
+            "missing",
+        )
     if any(len(part) > _LONGEST_NAME for part in parts):
         raise FileProblem(
             f"{text[:80]}…: no such file: a name of over {_LONGEST_NAME} bytes is longer than file systems allow. "

@@ -210,3 +210,10 @@ def test_within_a_block_xml_is_parsed_once() -> None:
         assert parse_xml("<d/>", "a", "XML").tag == "d"
     assert parse_xml(text, "a", "XML") is not parse_xml(text, "a", "XML")
     assert parse_xml(text, "a", "XML").find("b").attrib == {"c": "1"}
+
+
+@pytest.mark.parametrize("path", ["d/" * 2040 + "a.csv", ("d" * 200 + "/") * 18 + "a.csv"])
+def test_a_path_of_too_many_folders_is_one_short_line(path: str) -> None:
+    with pytest.raises(FileProblem, match="Choose a shorter path") as caught:
+        check_name(path)
+    assert len(str(caught.value)) < 300

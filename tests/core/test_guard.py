@@ -411,9 +411,9 @@ def test_notes_of_what_was_written_go_into_no_pipe_and_through_no_link(tmp_path:
     assert is_known(folder / "a.txt")
 
 
-def test_an_output_in_a_thousand_folders_is_looked_up_in_seconds(tmp_path: Path) -> None:
+def test_an_output_in_many_folders_is_looked_up_in_seconds(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
-    deep = tmp_path.joinpath(*["d"] * 1000)
+    deep = tmp_path.joinpath(*["d"] * 240)
     start = time.process_time()
     with guarded(inputs=[tmp_path / "raw"], outputs=[deep / "a.txt"]):
         pass

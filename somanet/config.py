@@ -62,6 +62,8 @@ class MovieEntry(Settings):
     pixel_size_um: PositiveFloat | None = None
     """If the file lacks it."""
     frame_interval_min: PositiveFloat | None = None
+    times: InsidePath | None = None
+    """Instead of an interval: a table of the times of all frames, `frame` and `t_h` or `t_min`."""
     reference_tracks: InsidePath | None = None
     """Ground truth or manually annotated tracks for scoring: CSV `track,frame,y_px,x_px`, or any track format."""
     reference_labels: InsidePath | None = None
@@ -77,7 +79,7 @@ class DataFolders(Settings):
 
     source: InsidePath
     """Nuclei in the Kaggle layout or as image and label pairs: a folder or a zip."""
-    source_split: InsidePath | None
+    source_split: InsidePath | None = None
     """CSV image_id,split with train, val and test; none = a seeded split by `manifest.fractions`."""
     target_train: InsidePath
     target_val: InsidePath

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from somanet.core.errors import SomaNetError
 from somanet.segmentation.inference.diameters import diameters_px
 from somanet.segmentation.inference.instances import probabilities_to_labels
 from somanet.segmentation.inference.rescaling import predict_rescaled, resize, settings_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 _LARGEST_ITEM = 16
 """Bytes of a value whose data type is not one of NumPy's names."""
 _MOST_AXES = 8
+_CHUNK = re.compile(r"(?:c\.)?\d+(?:\.\d+)*")
+_SMALL_CHUNK = 1 << 16
+"""Bytes of a stored chunk that unpack to little, whatever was declared."""
 
 
 def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
@@ -32,7 +36,7 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
         FileProblem: too many files, an axis or a chunk that is too large, metadata that are not JSON, or a folder that
             is a link.
     """
-    n_files, sharded = 0, False
+    n_files, sharded, decoded = 0, False, 0
     for place, folders, names in os.walk(folder):
         for name in folders:
             if Path(place, name).is_symlink():
@@ -43,7 +47,7 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
                 )
         n_files += len(names)
         ARCHIVE_FILES.check(n_files, folder)
-        for name in names:
+        for name in sorted(names, key=lambda name: name not in METADATA):  # what is declared first
             path = Path(place, name)
             check_kind(path, "a file of a zarr folder")
             if name in METADATA:
@@ -51,8 +55,16 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
                 for array in _arrays(parse_json(text, path, "metadata of zarr")):
                     _check_array(array, path, longest_axis)
                     sharded |= _inner_chunk(array) != grid_of(array)
+                    decoded = max(decoded, math.prod(_inner_chunk(array)) * max(_item_bytes(array), _LARGEST_ITEM))
             elif not sharded:  # of a shard, zarr reads parts
-                CHUNK_BYTES.check(path.stat().st_size, path, declared="a stored chunk")
+                stored = path.stat().st_size
+                CHUNK_BYTES.check(stored, path, declared="a stored chunk")
+                if decoded and _CHUNK.fullmatch(name) and stored > 2 * decoded + _SMALL_CHUNK:
+                    raise FileProblem(
+                        f"{path}: expected a chunk of up to {decoded} bytes, found {stored}, which could unpack to any "
+                        "size. Is it damaged? Write the array anew.",
+                        "too large",
+                    )
 
 
 def _arrays(metadata: Any) -> Iterator[dict[str, Any]]:

@@ -221,3 +221,18 @@ def test_pixels_beyond_float32_are_refused(tmp_path: Path) -> None:
         assert movie.frame(0).shape == (5, 7)
         with pytest.raises(FileProblem, match=r"frame 1: expected pixels up to 3\.4e\+38, found larger ones, 1 of 35"):
             movie.frame(1)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_chunk_that_holds_far_more_than_declared_is_not_unpacked(tmp_path: Path, zarr_format: int) -> None:
+    frames = np.arange(70, dtype=np.uint8).reshape(2, 5, 7)
+    array = zarr.create_array(
+        str(tmp_path / "m.zarr"), shape=frames.shape, chunks=(1, 5, 7), dtype="uint8", zarr_format=zarr_format
+    )
+    array[:] = frames
+    with open_movie(tmp_path / "m.zarr") as movie:
+        assert np.array_equal(movie.frame(1), frames[1])
+    chunk = tmp_path / "m.zarr" / ("1.0.0" if zarr_format == 2 else "c/1/0/0")
+    chunk.write_bytes(zlib.compress(bytes(1 << 28), 9))  # 261 kB of 256 MB
+    with pytest.raises(FileProblem, match="expected a chunk of up to 560 bytes, found 2"):
+        open_movie(tmp_path / "m.zarr")

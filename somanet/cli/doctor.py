@@ -18,7 +18,7 @@ from somanet.core.extras import missing
 from somanet.provenance.code import project_root
 from somanet.provenance.mlflow.database import check_database
 from somanet.provenance.mlflow.spool import pending_runs
-from somanet.provenance.mlflow.store import database_path, public_uri, tracking_uri
+from somanet.provenance.mlflow.store import check_address, database_path, public_uri, tracking_uri
 from somanet.segmentation.engines.choice import EXTRAS, FASTEST_FIRST
 
 Status = Literal["ok", "warn", "missing"]
@@ -199,6 +199,10 @@ def _store(root: Path) -> Check:
     shown = public_uri(tracking_uri(root), root)
     database = database_path(root)
     if database is None:
+        try:
+            check_address(root)
+        except SomaNetError as error:
+            return Check("mlflow store", "missing", str(error), "See the message.")
         return Check("mlflow store", "ok", f"{shown}, set by MLFLOW_TRACKING_URI (not contacted)")
     try:
         if not database.exists():

@@ -94,12 +94,20 @@ def as_labels(array: np.ndarray, source: str) -> np.ndarray:
 
 
 def check_finite(array: np.ndarray, source: str) -> None:
-    """Refuse NaN and infinity: they spread through every later mean.
+    """Refuse NaN and infinity, which spread through every later mean, and what is infinite as float32.
 
     Raises:
         FileProblem: with the number of such pixels.
     """
     bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    if not bad and array.dtype.itemsize > 4 and array.size:
+        largest = np.finfo(np.float32).max
+        if extreme := int(np.count_nonzero(array > largest) + np.count_nonzero(array < -largest)):
+            raise FileProblem(
+                f"{source}: expected pixels up to {largest:.1e}, found larger ones, {extreme} of {array.size}. Is the "
+                "image damaged? Divide it by its largest value otherwise.",
+                "not finite",
+            )
     if bad:
         raise FileProblem(
             f"{source}: expected finite pixels, found {bad} NaN or infinite of {array.size}. Registration or division "

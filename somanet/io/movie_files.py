@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from somanet.core.documents import parsed_once
 from somanet.core.errors import SomaNetError
 from somanet.core.foreign import parsing
 from somanet.core.hashing import sha256_files, sha256_tree
@@ -31,7 +32,7 @@ def movie_files(path: Path) -> tuple[Path, ...]:
     if path.suffix.lower() not in TIFF_SUFFIXES:
         return (path,)
     try:
-        with parsing(path, "a TIFF"), open_tiff(path, str(path)) as tiff:
+        with parsing(path, "a TIFF"), parsed_once(), open_tiff(path, str(path)) as tiff:
             companion = companion_of(tiff.ome_metadata, path) if tiff.ome_metadata else None
             if companion is None:
                 return used_files(tiff, path, companions(tiff, str(path)))

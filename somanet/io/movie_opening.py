@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from somanet.core.documents import parsed_once
 from somanet.core.extras import require
 from somanet.core.foreign import check_kind, parsing
 from somanet.core.guard import protect
@@ -89,7 +90,7 @@ def open_movie(
     if not path.exists() and not is_pattern(path):
         raise FileProblem(f"{path}: no such file. Check the path.", "missing")
     wanted = Wanted(channel, z, axes, position)
-    with parsing(path, "a movie", remedy="Is it damaged, or another format? Fetch it again."):
+    with parsing(path, "a movie", remedy="Is it damaged, or another format? Fetch it again."), parsed_once():
         movie = _open(path, wanted, allow_truncated)
     try:
         height, width = movie.shape_YX

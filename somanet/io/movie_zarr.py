@@ -12,11 +12,12 @@ import zarr
 
 from somanet.core.calibration import FileCalibration
 from somanet.core.foreign import parsing
+from somanet.core.limits import CHUNKS
 from somanet.core.problems import FileProblem
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Layout, Wanted, choose_position, find_layout
 from somanet.io.scale import square_um, to_minutes, to_um
-from somanet.io.zarr_metadata import METADATA, check_zarr
+from somanet.io.zarr_metadata import METADATA, check_zarr, n_chunks
 
 MARKERS = METADATA
 
@@ -43,6 +44,9 @@ class ZarrMovie(Movie):
         self.dtype = self._array.dtype.newbyteorder("=")
         if self.dtype.kind not in "uif":
             raise FileProblem(f"{path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
+        of_frame = [i for axis, i in zip(self._layout.axes, self._layout.stored, strict=True) if axis in "YX"]
+        shape, chunk = ([sizes[i] for i in of_frame] for sizes in (self._array.shape, self._array.chunks))
+        CHUNKS.check(n_chunks(shape, chunk), path, declared="a frame")
         y_um, x_um, interval = (image.scale.get(axis) for axis in "yxt")
         self.file_calibration = FileCalibration(square_um(x_um, y_um, str(path)), interval)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pandas as pd
 
 from somanet.core.calibration import Calibration
@@ -19,6 +21,9 @@ from somanet.tracking.trackmate_reading import OWN_NAME
 
 VERSION = "7.11.1"
 DEFAULT_RADIUS_UM = 10.0
+_AT_ONCE = 10_000
+"""Spots that are numbers of Python at the same time."""
+_COMMENT = re.compile(r"(?P<indent> *)<!--(?P<name>spots|tracks|kept)-->\n")
 _LEVELS = 2
 """Up to which a movie is named by a relative path, in a folder that lies deeper: that of a user, say."""
 _SPOT_FEATURES = {
@@ -72,8 +77,10 @@ def write_trackmate(
             whole = str(name in _WHOLE).lower()
             words = {"feature": name, "name": name, "shortname": name, "dimension": dimension, "isint": whole}
             _add(group, "Feature", words)
-    _add_spots(_add(model, "AllSpots", {"nspots": len(rows)}), rows)
-    _add_tracks(model, rows)
+    families = _families(rows)
+    _add(model, "AllSpots", {"nspots": len(rows)}).extend([ET.Comment("spots")] if len(rows) else [])
+    for tag, name in (("AllTracks", "tracks"), ("FilteredTracks", "kept")):
+        _add(model, tag).extend([ET.Comment(name)] if families else [])
     height, width = shape_YX or (math.ceil(rows[name].max() + 1) if len(rows) else 1 for name in ("y_px", "x_px"))
     name = "" if movie is None else _seen_from(Path(path), Path(movie))
     image = {"filename": name, "folder": "", "width": width, "height": height, "nslices": 1}
@@ -87,8 +94,16 @@ def write_trackmate(
     _add(settings, "SpotFilterCollection")
     _add(settings, "TrackFilterCollection")
     ET.indent(root)
-    with atomic_path(path) as temporary:
-        ET.ElementTree(root).write(temporary, encoding="UTF-8", xml_declaration=True)
+    # A tree of all spots would take 2 kB for each, so that they are written one by one in place of the comments.
+    parts = {"spots": _spots(rows), "tracks": _tracks(families), "kept": _kept(families)}
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("<?xml version='1.0' encoding='UTF-8'?>\n")
+        for line in ET.tostring(root, encoding="unicode").splitlines(keepends=True):
+            mark = _COMMENT.fullmatch(line)
+            if mark is None:
+                file.write(line)
+            else:
+                file.writelines(f"{mark['indent']}{element}\n" for element in parts[mark["name"]])
 
 
 def _seen_from(file: Path, movie: Path) -> str:
@@ -103,32 +118,50 @@ def _add(parent: ET.Element, tag: str, words: Mapping[str, object] | None = None
     return ET.SubElement(parent, tag, {name: str(value) for name, value in (words or {}).items()})
 
 
-def _add_spots(spots: ET.Element, rows: pd.DataFrame) -> None:
+def _spots(rows: pd.DataFrame) -> Iterator[str]:
+    """The elements of all spots, by frame; a spot's id is the position of its row."""
     radii = (rows["area_um2"] / math.pi) ** 0.5 if "area_um2" in rows else pd.Series(DEFAULT_RADIUS_UM, rows.index)
-    columns = (rows["track_id"], rows["frame"], rows["t_h"], rows["y_um"], rows["x_um"], radii)
-    frames: dict[int, ET.Element] = {}
-    for t in sorted(set(rows["frame"].tolist())):
-        frames[t] = _add(spots, "SpotsInFrame", {"frame": t})
-    for spot, (track, t, t_h, y, x, radius) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-        words = {"ID": spot, "name": f"{OWN_NAME}{track}", "QUALITY": 1.0, "POSITION_T": t_h, "FRAME": t}
-        words |= {"POSITION_X": x, "POSITION_Y": y, "POSITION_Z": 0.0, "RADIUS": radius, "VISIBILITY": 1}
-        _add(frames[t], "Spot", words)
+    columns = [series.to_numpy() for series in (rows["track_id"], rows["t_h"], rows["y_um"], rows["x_um"], radii)]
+    frames = rows["frame"].to_numpy()
+    order = np.argsort(frames, kind="stable")
+    starts = np.flatnonzero(np.diff(frames[order], prepend=-1))
+    for spots in np.split(order, starts[1:]) if len(order) else ():
+        t = int(frames[spots[0]])
+        yield f'<SpotsInFrame frame="{t}">'
+        for first in range(0, len(spots), _AT_ONCE):
+            some = spots[first : first + _AT_ONCE]
+            values = (column[some].tolist() for column in columns)
+            for spot, track, t_h, y, x, radius in zip(some.tolist(), *values, strict=True):
+                yield (
+                    f'  <Spot ID="{spot}" name="{OWN_NAME}{track}" QUALITY="1.0" POSITION_T="{t_h}" FRAME="{t}" '
+                    f'POSITION_X="{x}" POSITION_Y="{y}" POSITION_Z="0.0" RADIUS="{radius}" VISIBILITY="1" />'
+                )
+        yield "</SpotsInFrame>"
 
 
-def _add_tracks(model: ET.Element, rows: pd.DataFrame) -> None:
-    """A track of TrackMate is a family: its cells are linked where they divide."""
+def _families(rows: pd.DataFrame) -> dict[int, list[tuple[int, int]]]:
+    """The edges of each track of TrackMate that has any: it is a family, whose cells are linked where they divide."""
     ids = rows["track_id"].tolist()
     edges = edges_of(rows)
-    mother = {ids[b]: ids[a] for a, b in edges if ids[a] != ids[b]}
+    ancestor = {ids[b]: ids[a] for a, b in edges if ids[a] != ids[b]}
     of_track: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for edge in edges:
-        track = ids[edge[0]]
-        while track in mother:
-            track = mother[track]
+        track, passed = ids[edge[0]], []
+        while track in ancestor:
+            passed.append(track)
+            track = ancestor[track]
+        ancestor.update(dict.fromkeys(passed, track))  # else a long line of ancestors is walked for each edge
         of_track[track].append(edge)
-    tracks, kept = _add(model, "AllTracks"), _add(model, "FilteredTracks")
-    for index, (track, found) in enumerate(of_track.items()):
-        element = _add(tracks, "Track", {"name": f"track {track}", "TRACK_INDEX": index, "TRACK_ID": track})
-        for source, target in found:
-            _add(element, "Edge", {"SPOT_SOURCE_ID": source, "SPOT_TARGET_ID": target})
-        _add(kept, "TrackID", {"TRACK_ID": track})
+    return of_track
+
+
+def _tracks(families: Mapping[int, list[tuple[int, int]]]) -> Iterator[str]:
+    for index, (track, edges) in enumerate(families.items()):
+        yield f'<Track name="track {track}" TRACK_INDEX="{index}" TRACK_ID="{track}">'
+        for source, target in edges:
+            yield f'  <Edge SPOT_SOURCE_ID="{source}" SPOT_TARGET_ID="{target}" />'
+        yield "</Track>"
+
+
+def _kept(families: Mapping[int, list[tuple[int, int]]]) -> Iterator[str]:
+    return (f'<TrackID TRACK_ID="{track}" />' for track in families)

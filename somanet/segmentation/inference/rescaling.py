@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
+from somanet.core.limits import IMAGE_PIXELS
 from somanet.segmentation.network.intended_use import IntendedUse
 from somanet.segmentation.network.settings import InstanceSettings
 
@@ -49,11 +50,21 @@ def predict_rescaled(predict: Predict, image: NDArray[np.generic], factor: float
 
     Returns:
         Maps CYX float32, Y and X as the image's.
+
+    Raises:
+        SomaNetError: the rescaled image has more pixels than an image may have.
     """
     if factor == 1:
         return predict(image)
     height, width = image.shape[:2]
-    resized = resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
+    shape_YX = (max(1, round(height * factor)), max(1, round(width * factor)))
+    if factor > 1 and shape_YX[0] * shape_YX[1] > IMAGE_PIXELS.value:
+        raise SomaNetError(
+            f"An image of {height} × {width} would be rescaled to {shape_YX[0]} × {shape_YX[1]}, more than the "
+            f"{IMAGE_PIXELS.value} pixels that fit into the memory of most computers. Take a smaller factor, or allow "
+            f"it: {IMAGE_PIXELS.variable}={shape_YX[0] * shape_YX[1]}"
+        )
+    resized = resize(image, shape_YX)
     return np.stack([resize(map_YX, (height, width)) for map_YX in predict(resized)]).astype(np.float32, copy=False)
 
 

@@ -89,7 +89,7 @@ class Outbox:
             try:
                 replay_run(self._client, self.root, self.run_id, limit_s=FLUSH_S)
                 return
-            except outage_errors() as error:
+            except outage_errors(SomaNetError) as error:
                 if not _is_busy(error) or time.monotonic() > ends:
                     raise
                 time.sleep(random.uniform(0.1, 1))
@@ -159,4 +159,4 @@ class Outbox:
 
 def _is_busy(error: Exception) -> bool:
     """Whether other processes were writing to the database for longer than MLflow waits (20 s)."""
-    return "database is locked" in str(error)
+    return "database is locked" in f"{error} {error.__cause__}"

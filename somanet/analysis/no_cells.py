@@ -25,7 +25,12 @@ def why_no_cells(
     """
     if "n_objects" not in segmentation:
         return f"There is no cell: {segmentation['tracks_from']} has no track."
-    n_objects, n_frames = segmentation["n_objects"], metadata["n_frames"]
+    n_objects, n_frames, n_haze = segmentation["n_objects"], metadata["n_frames"], segmentation.get("n_haze", 0)
+    if not n_objects and n_haze:
+        return (
+            f"No cell was found: all {n_haze} objects that the network outlined in {n_frames} frames were left out as "
+            f"haze, as they hardly stand out. If they are cells, give --keep-haze. {OTHER_NETWORK}"
+        )
     if not n_objects:
         return (
             f"No cell was found: the network outlined no object in any of {n_frames} frames. Is it the channel of the "
@@ -38,6 +43,8 @@ def why_no_cells(
     )
     least_h = settings["min_track_h"]
     dropped = []
+    if n_haze:
+        dropped.append(f"{n_haze} more were left out as haze (--keep-haze keeps them)")
     if n_noise:
         dropped.append(f"{n_noise} are smaller than {settings['min_soma_area_um2']:.3g} µm² (track.min_soma_area_um2)")
     if n_short:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from somanet.core.documents import parsed_once
 from somanet.core.errors import SomaNetError
@@ -13,6 +13,7 @@ from somanet.core.hashing import sha256_files, sha256_tree
 from somanet.core.problems import FileProblem
 from somanet.io.declared_size import open_tiff
 from somanet.io.image_names import find_series, is_label_name
+from somanet.io.label_names import sort_out
 from somanet.io.movie_opening import MOVIE_SUFFIXES, OME_SUFFIXES, TIFF_SUFFIXES, open_movie
 from somanet.io.movie_series import holds_single_images, is_pattern, series_files
 from somanet.io.tiff_files import companion_of, companions, used_files
@@ -112,9 +113,13 @@ def find_movie_files(files: Iterable[Path]) -> list[Path]:
     """The movies among files and zarr folders of one folder, in name order, each once.
 
     Numbered single images are one movie, named by their pattern (`img_t*.tif`); files that belong to one OME-TIFF are
-    the movie of the first of them. Labels of the Cell Tracking Challenge are none.
+    the movie of the first of them. Labels of the Cell Tracking Challenge are none, nor are those beside a movie that
+    other programs name after it (`cell_cp_masks.tif`).
     """
     entries = sorted(file for file in files if file.name[0] != ".")
+    images, _ = sort_out(PurePosixPath(file.name) for file in entries)
+    named = {image.name for image in images}
+    entries = [file for file in entries if file.name in named] or entries
     found: dict[Path, None] = {}
     taken: set[Path] = set()
     for series in find_series(file for file in entries if file.is_file()):

@@ -8,14 +8,27 @@ from somanet.core.calibration import Calibration
 SETTINGS = {"min_track_h": 0.5, "min_soma_area_um2": 40.0, "max_step_um": 25.0}
 
 
-def why(*, interval_min: float = 12.0, n_frames: int = 20, n_objects: int = 90, noise: int = 0, short: int = 0) -> str:
-    segmentation = {"n_objects": n_objects}
+def why(
+    *,
+    interval_min: float = 12.0,
+    n_frames: int = 20,
+    n_objects: int = 90,
+    noise: int = 0,
+    short: int = 0,
+    haze: int = 0,
+) -> str:
+    segmentation = {"n_objects": n_objects, "n_haze": haze}
     tracking = {"settings": SETTINGS, "n_noise_objects": noise, "n_points_in_short_tracks": short}
     return why_no_cells({"n_frames": n_frames}, segmentation, tracking, Calibration(1.28, interval_min))
 
 
 def test_no_object_points_to_the_picture() -> None:
     assert "outlined no object in any of 20 frames" in why(n_objects=0)
+
+
+def test_haze_points_to_the_option_that_keeps_it() -> None:
+    assert "all 31 objects that the network outlined in 20 frames were left out as haze" in why(n_objects=0, haze=31)
+    assert "31 more were left out as haze (--keep-haze keeps them) and 90 are in tracks" in why(short=90, haze=31)
 
 
 def test_small_objects_point_to_the_pixel_size() -> None:

@@ -167,3 +167,10 @@ def test_a_data_set_of_the_cell_tracking_challenge(tmp_path: Path) -> None:
     assert movies_in(tmp_path / "01") == [tmp_path / "01"]
     for folder in ("01_GT/TRA", "01_GT/SEG", "01_RES"):
         assert movies_in(tmp_path / folder) == []
+
+
+def test_labels_beside_a_movie_are_no_movies(tmp_path: Path) -> None:
+    """As Cellpose, and people after it, name them."""
+    for name in ("cell", "cell_cp_masks", "cell_masks", "cell_outlines_cp_masks", "other"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros((3, 8, 9), np.uint16), photometric="minisblack")
+    assert movies_in(tmp_path) == [tmp_path / "cell.tif", tmp_path / "other.tif"]

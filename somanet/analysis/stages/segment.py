@@ -65,6 +65,7 @@ def segment_movie(
         "blank_frames": list(found.blank_frames),
         "inverted": found.inverted,
         "burnt_in": None if found.burnt_in is None else found.burnt_in.in_words,
+        "burnt_in_boxes": [] if found.burnt_in is None else found.burnt_in.as_list(),
         "n_objects": sum(found.counts),
         "objects_per_frame": found.counts,
         "median_diameter_px": round(median_px, 2),

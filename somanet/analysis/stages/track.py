@@ -19,6 +19,7 @@ from somanet.core.swapping import scratch_folder
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import CLASSIC_TIFF_BYTES, open_movie
 from somanet.io.tables import read_table, write_table
+from somanet.segmentation.inference.burnt_in import Cleaned
 from somanet.tracking.confidence import confidence_of_tracks
 from somanet.tracking.detections import Labels
 from somanet.tracking.exchange import write_csv
@@ -41,7 +42,8 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
     """
     about = read_metadata(masks / names.MOVIE)
     calibration = scale_of(about)
-    empty = frames_without_data(about, read_metadata(masks / names.SEGMENTATION))
+    segmentation = read_metadata(masks / names.SEGMENTATION)
+    empty = frames_without_data(about, segmentation)
     make_folder(folder)
     with (
         source.using(about).open() as movie,
@@ -50,6 +52,8 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
         Progress(3, doing="tracking", unit="pass") as progress,
     ):
         shape = mask_movie.shape_YX
+        boxes = segmentation.get("burnt_in_boxes")
+        frames = Cleaned(movie, boxes, movie.shape_YX) if boxes else movie
 
         def keep(frames: Iterable[Labels]) -> Sequence[Labels]:
             path = scratch / "separated.zarr"
@@ -64,7 +68,7 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
             progress.step()
             return open_movie(path)
 
-        tracked = track_masks(mask_movie, movie, calibration, settings=settings, blank_frames=empty, keep=keep)
+        tracked = track_masks(mask_movie, frames, calibration, settings=settings, blank_frames=empty, keep=keep)
         progress.step()
         largest = int(tracked.tracks["track_id"].max()) if len(tracked.tracks) else 0
         write_labels_of(folder, tracked.labels(), len(mask_movie), shape, largest, calibration)

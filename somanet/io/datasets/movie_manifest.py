@@ -14,9 +14,9 @@ from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem, StackProblem
 from somanet.core.schema import MOVIE_MANIFEST
-from somanet.io.datasets.label_names import PICKLE_ENDING, bare_name
 from somanet.io.image_names import Series, find_series, is_image_name
 from somanet.io.images import read_image
+from somanet.io.label_names import PICKLE_ENDING, bare_name
 from somanet.io.movie_layout import Wanted
 from somanet.io.movies import (
     IMAGE_TIFF_SUFFIXES,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,29 @@ class BurntIn:
     def as_list(self) -> list[list[int]]:
         """For records: first row, first column, last row and last column of each box, from 0."""
         return [[rows.start, columns.start, rows.stop - 1, columns.stop - 1] for rows, columns in self.boxes]
+
+
+class Cleaned(Sequence[Image]):
+    """The frames of a movie without what is burnt into them."""
+
+    def __init__(self, frames: Sequence[Image], boxes: Sequence[Sequence[int]], shape_YX: tuple[int, int]) -> None:
+        """Take the frames and the boxes as :meth:`BurntIn.as_list` gives them."""
+        places = tuple((slice(y0, y1 + 1), slice(x0, x1 + 1)) for y0, x0, y1, x1 in boxes)
+        self._frames, self._burnt_in = frames, BurntIn(places, shape_YX)
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self._frames)
+
+    @overload
+    def __getitem__(self, t: int) -> Image: ...
+    @overload
+    def __getitem__(self, t: slice) -> Sequence[Image]: ...
+    def __getitem__(self, t: int | slice) -> Image | Sequence[Image]:
+        """A frame."""
+        if isinstance(t, slice):
+            return [self[one] for one in range(*t.indices(len(self)))]
+        return self._burnt_in.removed_from(self._frames[t])
 
 
 def sampled(n_frames: int) -> list[int]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from somanet.segmentation.inference.burnt_in import find_burnt_in, sampled
+from somanet.segmentation.inference.burnt_in import Cleaned, find_burnt_in, sampled
 
 HEIGHT, WIDTH, N_FRAMES = 120, 170, 11
 FULL = 4095
@@ -112,3 +112,17 @@ def test_boxes_are_filled_like_their_surroundings() -> None:
     assert np.array_equal(filled[~found.mask_YX], plain[~found.mask_YX])
     assert np.abs(filled[found.mask_YX].astype(float) - np.median(plain)).max() < 30
     assert frames[0].max() == FULL  # the input stays
+
+
+def test_frames_are_read_without_what_is_burnt_in() -> None:
+    frames = np.random.default_rng(4).integers(90, 110, (5, 40, 60)).astype(np.uint8)
+    burnt = frames.copy()
+    burnt[:, 30:34, 40:55] = 255
+    found = find_burnt_in(list(burnt))
+    assert found is not None
+    cleaned = Cleaned(burnt, found.as_list(), (40, 60))
+    assert len(cleaned) == 5
+    assert cleaned[2].max() < 110
+    outside = ~found.mask_YX
+    np.testing.assert_array_equal(cleaned[3][outside], frames[3][outside])
+    np.testing.assert_array_equal(np.stack(list(cleaned[1:3])), np.stack([cleaned[1], cleaned[2]]))

@@ -24,13 +24,14 @@ def score_world(world: World, *, replicates: int, seed: int = 0) -> pd.DataFrame
     Returns:
         One row per movie: ``frequency`` and ``length``, corrected, relative to what jumps there were in it
         (``…_error``) and whether the interval holds the true value of the world (``…_covered``); ``sigma_um``,
-        ``supported``, ``continuous_share``; ``world``, ``interval_min``, ``rests``.
+        ``supported``, ``continuous_share``; ``world``, ``interval_min``, ``rests``; every number of the summary with
+        its interval (``…_low``, ``…_high``).
     """
     true = true_numbers(world)
     rows = []
     for i in range(replicates):
         tracks, jumps = simulate_world(world, seed=seed + i)
-        measures = measure_movie(tracks, drift="none", seed=seed + i)
+        measures = measure_movie(tracks, drift="none", axis_deg=world.axis_deg, seed=seed + i)
         happened = {
             "frequency_corrected_per_h": len(jumps) / (world.n_cells * world.hours),
             "mean_length_corrected_um": float(jumps["length_um"].mean()),
@@ -41,7 +42,7 @@ def score_world(world: World, *, replicates: int, seed: int = 0) -> pd.DataFrame
             known = happened[name] > 0
             row[f"{short}_error"] = found.value / happened[name] - 1 if known else math.inf
             row[f"{short}_covered"] = bool(found.low <= true[NUMBERS[name]] <= found.high)
-        rows.append(row | _described(measures))
+        rows.append(row | _described(measures) | _numbers(measures))
     return pd.DataFrame(rows)
 
 
@@ -53,6 +54,12 @@ def _described(measures: Measures) -> dict[str, object]:
         "continuous_share": measures.support.continuous_share,
         "best_model": measures.modes.best if measures.modes else "",
     }
+
+
+def _numbers(measures: Measures) -> dict[str, object]:
+    found = measures.summary.numbers
+    ends = {"": "value", "_low": "low", "_high": "high"}
+    return {f"{name}{end}": getattr(one, field) for name, one in found.items() for end, field in ends.items()}
 
 
 def at_interval(world: World, interval_min: float) -> World:
@@ -73,7 +80,7 @@ def worlds_markdown(scores: pd.DataFrame) -> str:
 
 
 def warning_rates(scores: pd.DataFrame) -> dict[str, float]:
-    """Share of movies with a warning, in worlds of large and of small bias, and how many movies those are.
+    """Share of movies with a warning, in worlds of large, small and other bias, and how many movies those are.
 
     The bias of a world at one interval is the mean over its movies, of frequency or length, the larger one.
     """
@@ -81,7 +88,8 @@ def warning_rates(scores: pd.DataFrame) -> dict[str, float]:
     bias = np.fmax(by_world["frequency_error"], by_world["length_error"].fillna(0.0))
     warned = ~scores["supported"].astype(bool)
     rates: dict[str, float] = {}
-    for name, chosen in (("large", bias > LARGE), ("small", bias < SMALL)):
+    kinds = {"large": bias > LARGE, "small": bias < SMALL, "between": (bias >= SMALL) & (bias <= LARGE)}
+    for name, chosen in kinds.items():
         rates |= {f"{name}_warned": float(warned[chosen].mean()), f"{name}_movies": float(chosen.sum())}
     return rates
 

@@ -132,7 +132,7 @@ def test_tracks_that_break_in_motion_are_counted_and_a_reason() -> None:
 
 
 def test_noise_that_hides_much_of_the_saltations_is_a_reason() -> None:
-    """An error of 2 µm: what is shorter than 8 µm is not seen, of jumps of 12 µm on average; of 40 µm it matters not."""
+    """An error of 2 µm: what is shorter than 8 µm is not seen, of jumps of 12 µm on average; of 45 it matters not."""
     words = "saltations of less than"
     for length_um, hidden in ((12.0, True), (45.0, False)):
         world = replace(BASE, length_um=length_um, noise_um=2.0, interval_min=20.0, hours=16.0)

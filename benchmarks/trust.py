@@ -6,10 +6,10 @@ python benchmarks/trust.py --only random --random 60 --first-seed 2000 --output 
 python benchmarks/trust.py --draw --output docs                    # only the page, from the tables of the last run
 
 Parts: sampling (frame intervals), robustness (other cells, other noise), donors, worlds (those of the second simulator
-that have a name), random (those drawn at random), corrected (speed, pauses, distance, direction), groups (error rates
-of comparisons), movies (the whole chain). Each writes its own table to the folder of --tables after each condition, and
-resumes from there when started again; then OUTPUT/images/trust_*.png and the tables of OUTPUT/trust.md. Without --model
-the chain starts from the ground truth masks.
+that have a name), random (those drawn at random), thinned (frames left out), corrected (speed, pauses, distance,
+direction), groups (error rates of comparisons), movies (the whole chain). Each writes its own table to the folder of
+--tables after each condition, and resumes from there when started again; then OUTPUT/images/trust_*.png and the tables
+of OUTPUT/trust.md. Without --model the chain starts from the ground truth masks.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from somanet.analysis.validation.corrected import corrected_markdown, score_corr
 from somanet.analysis.validation.error_rates import DESIGNS, Bank, error_rates_markdown, score_design
 from somanet.analysis.validation.movies import network_masks, score_movies
 from somanet.analysis.validation.random_worlds import coverage_markdown, score_random, warnings_markdown
+from somanet.analysis.validation.thinned_scores import CASES, score_thinned, thinned_markdown
 from somanet.analysis.validation.tracks import score_condition
 from somanet.analysis.validation.world_scores import at_interval, score_world, warning_rates, worlds_markdown
 from somanet.analysis.validation.worlds import WORLDS
@@ -49,7 +50,7 @@ from somanet.io.tables import write_table
 MOVIE_INTERVALS_MIN = (5.0, 10.0, 20.0)
 BANK = 200
 """Donors that the experiments on groups are drawn from."""
-PARTS = ("sampling", "robustness", "donors", "worlds", "random", "corrected", "groups", "movies")
+PARTS = ("sampling", "robustness", "donors", "worlds", "random", "thinned", "corrected", "groups", "movies")
 One = TypeVar("One")
 
 
@@ -106,6 +107,10 @@ def score_part(part: str, path: Path, arguments: argparse.Namespace) -> None:
     elif part == "random":
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.random)
         score_all(seeds, score_random, path, names=lambda one: (one,))
+    elif part == "thinned":
+        score_all(
+            CASES, lambda one: score_thinned(one, replicates=arguments.thinned), path, names=lambda one: (one.name,)
+        )
     elif part == "corrected":
         score_all(
             corrected_conditions(),
@@ -148,6 +153,7 @@ def filled(scores: dict[str, pd.DataFrame], images: Path) -> dict[str, str]:
         "donors": tables.donors_markdown,
         "worlds": worlds_markdown,
         "random": coverage_markdown,
+        "thinned": thinned_markdown,
         "groups": error_rates_markdown,
         "movies": tables.movies_markdown,
     }
@@ -175,6 +181,7 @@ def main() -> None:
     parser.add_argument("--world-intervals", type=float, nargs="+", default=[10.0, 20.0], help="minutes")
     parser.add_argument("--random", type=int, default=60, help="worlds drawn at random, two movies each")
     parser.add_argument("--first-seed", type=int, default=2000, help="of worlds drawn at random")
+    parser.add_argument("--thinned", type=int, default=100, help="movies per world with frames left out")
     parser.add_argument("--corrected", type=int, default=20, help="experiments per world of speed, pauses and distance")
     parser.add_argument("--experiments", type=int, default=200, help="on groups, per design")
     parser.add_argument("--movies", type=int, default=2, help="per condition of the chain")

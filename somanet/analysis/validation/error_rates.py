@@ -157,6 +157,8 @@ def score_design(bank: Bank, design: Design, *, experiments: int, seed: int = 0)
 def _cells_p(cells: pd.DataFrame, column: str) -> float:
     """Welch's t test with cells as units: what donors make wrong."""
     sides = [cells.loc[cells["group"] == group, column].dropna() for group in GROUPS]
+    if min(map(len, sides)) < 2 or max(np.ptp(side) for side in sides) == 0:
+        return float("nan")
     return float(stats.ttest_ind(*sides, equal_var=False).pvalue)
 
 

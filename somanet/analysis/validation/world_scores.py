@@ -11,6 +11,7 @@ import pandas as pd
 from somanet.analysis.validation.worlds import World, simulate_world, true_numbers
 from somanet.core.markdown import table
 from somanet.migration.measures import Measures, measure_movie
+from somanet.migration.summary import long_enough, pooled_numbers
 
 NUMBERS = {"frequency_corrected_per_h": "frequency_per_h", "mean_length_corrected_um": "length_um"}
 """Name in a summary → name among the true numbers."""
@@ -23,7 +24,8 @@ def score_world(world: World, *, replicates: int, seed: int = 0) -> pd.DataFrame
 
     Returns:
         One row per movie: ``frequency`` and ``length``, corrected, relative to what jumps there were in it
-        (``…_error``) and whether the interval holds the true value of the world (``…_covered``); ``sigma_um``,
+        (``…_error``, also where exchanged tracks leave the number without an estimate) and whether the interval holds
+        the true value of the world (``…_covered``, 0 or 1; NaN where there is none); ``sigma_um``,
         ``supported``, ``continuous_share``; ``world``, ``interval_min``, ``rests``; every number of the summary with
         its interval (``…_low``, ``…_high``).
     """
@@ -37,11 +39,14 @@ def score_world(world: World, *, replicates: int, seed: int = 0) -> pd.DataFrame
             "mean_length_corrected_um": float(jumps["length_um"].mean()),
         }
         row: dict[str, object] = {"world": world.name, "interval_min": world.interval_min, "rests": world.rests}
+        cells = long_enough(measures.migration.cells).assign(identities_kept=1)
+        values = pooled_numbers(cells, np.ones((1, len(cells))))
         for name, short in zip(NUMBERS, ("frequency", "length"), strict=True):
             found = measures.summary.numbers[name]
             known = happened[name] > 0
-            row[f"{short}_error"] = found.value / happened[name] - 1 if known else math.inf
-            row[f"{short}_covered"] = bool(found.low <= true[NUMBERS[name]] <= found.high)
+            row[f"{short}_error"] = float(values[name][0]) / happened[name] - 1 if known else math.inf
+            held = float(found.low <= true[NUMBERS[name]] <= found.high)
+            row[f"{short}_covered"] = math.nan if found.problem else held
         rows.append(row | _described(measures) | _numbers(measures))
     return pd.DataFrame(rows)
 
@@ -74,7 +79,9 @@ def worlds_markdown(scores: pd.DataFrame) -> str:
     for (world, interval), rows in scores.groupby(["world", "interval_min"], sort=False):
         cells = [str(world), f"{interval:g} min"]
         for short in ("frequency", "length"):
-            cells += [_percent(float(rows[f"{short}_error"].mean())), f"{rows[f'{short}_covered'].mean():.2f}"]
+            covered = float(rows[f"{short}_covered"].mean())
+            held = "not estimated" if math.isnan(covered) else f"{covered:.2f}"
+            cells += [_percent(float(rows[f"{short}_error"].mean())), held]
         lines.append([*cells, f"{rows['sigma_um'].mean():.2f}", f"{1 - rows['supported'].mean():.2f}"])
     return table(head, lines)
 

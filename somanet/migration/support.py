@@ -17,14 +17,16 @@ from somanet.migration.summary import FEWEST_EVENTS, UNITS, Summary
 
 MOST_CONTINUOUS = 0.3
 """Share of the cells' time of those that keep moving, half of the undecided ones counted. Cells that creep fast but
-jump clearly are among them, so it takes a lesser sign of the other two as well."""
-LESSER_CHANGE, LESSER_DISAGREEMENT = 0.1, 1.1
+jump clearly are among them, so it takes a lesser sign of another kind as well."""
+LESSER_CHANGE, LESSER_DISAGREEMENT, LESSER_HIDDEN = 0.1, 1.1, 1.25
 MOST_CHANGE = 0.25
 """Change of corrected frequency or length at twice the frame interval."""
 MOST_DISAGREEMENT = 1.15
 """Corrected frequency by the rule over that by the model, or the other way round."""
+MOST_HIDDEN = 1.5
+"""Corrected over uncorrected frequency: where frames hide a third of the jumps or more, what they hide is a guess."""
 MOST_TOGETHER = 1.2
-"""Sum of squares of these three signs, each over its limit (the share of those that keep moving as
+"""Sum of squares of change, disagreement and share, each over its limit (the share of those that keep moving as
 :data:`CONTINUOUS_COUNTS` at most, as it is no sign alone)."""
 CONTINUOUS_COUNTS = 0.9
 MOST_EXCHANGES = 0.02
@@ -46,6 +48,7 @@ class Support:
         continuous_share: of the cells' time, half of the undecided ones counted; NaN without steps.
         change: of corrected frequency or length at twice the interval, the larger one as a log ratio; NaN if unknown.
         disagreement: corrected frequency of the detectors, the larger over the smaller; NaN if unknown.
+        hidden: corrected over uncorrected frequency, by the rule; NaN if unknown.
         exchanges: of cells between two tracks, see :func:`somanet.migration.exchanges.n_exchanges`.
         cut_share: saltations whose end is lost with the cell, over all; NaN without any.
         travel: speed, pauses and distance of saltations are supported: nothing but their small number is against them.
@@ -57,6 +60,7 @@ class Support:
     continuous_share: float
     change: float
     disagreement: float
+    hidden: float
     exchanges: int
     cut_share: float
     travel: bool
@@ -86,11 +90,13 @@ def support_of(
     change = _change(thinned)
     values = [summary.numbers[NAMES[0]].value for summary in (rule, model)]
     disagreement = max(values) / min(values) if all(value > 0 for value in values) else math.nan
+    seen = rule.numbers["frequency_per_h"].value
+    hidden = values[0] / seen if seen > 0 else math.nan
     cells = found.cells
     n = int(cells["n_saltations"].sum())
     cut = float(cells["n_cut"].sum()) / n if n else math.nan
     reasons = [
-        *_of_motion(share, change, disagreement, thinned, values),
+        *_of_motion(share, change, disagreement, hidden, thinned, values),
         *_of_tracks(exchanges, rule.n_events, cut),
         *_of_noise(rule, found),
     ]
@@ -105,6 +111,7 @@ def support_of(
         continuous_share=share,
         change=change,
         disagreement=disagreement,
+        hidden=hidden,
         exchanges=exchanges,
         cut_share=cut,
         travel=not reasons,
@@ -113,12 +120,18 @@ def support_of(
 
 
 def _of_motion(
-    share: float, change: float, disagreement: float, thinned: tuple[Thinned, ...], values: list[float]
+    share: float,
+    change: float,
+    disagreement: float,
+    hidden: float,
+    thinned: tuple[Thinned, ...],
+    values: list[float],
 ) -> list[str]:
     """What speaks for another motion than jumps and rests, or for pauses that frames hide."""
     reasons = []
     moving = f"cells that keep moving, or may, make up {100 * share:.0f} % of the observed time"
-    if share > MOST_CONTINUOUS and (change > math.log1p(LESSER_CHANGE) or disagreement > LESSER_DISAGREEMENT):
+    lesser = change > math.log1p(LESSER_CHANGE) or disagreement > LESSER_DISAGREEMENT or hidden > LESSER_HIDDEN
+    if share > MOST_CONTINUOUS and lesser:
         reasons.append(f"{moving}, and their changes of speed are taken for saltations")
     if change > math.log1p(MOST_CHANGE):
         whole, half = (
@@ -127,6 +140,10 @@ def _of_motion(
         reasons.append(f"with every second frame left out, they become {half} instead of {whole}")
     if disagreement > MOST_DISAGREEMENT:
         reasons.append(f"the rule finds {values[0]:.2g} per hour and the model {values[1]:.2g}")
+    if hidden > MOST_HIDDEN:
+        reasons.append(
+            f"{100 * (1 - 1 / hidden):.0f} % of them are hidden by frames that are too far apart for pauses so short"
+        )
     if not reasons and _together(share, change, disagreement) > MOST_TOGETHER:
         signs = [
             f"with every second frame left out, frequency or length change by a factor of {math.exp(change):.2f}",

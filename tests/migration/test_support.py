@@ -146,10 +146,20 @@ def test_signs_below_their_limits_count_together() -> None:
     assert _together(0.0, 0.9 * change, math.exp(0.7 * disagreement)) == pytest.approx(1.3)
     assert _together(math.nan, 0.9 * change, math.nan) == pytest.approx(0.81)
     assert _together(1.0, 0.0, 1.0) == pytest.approx(0.81)
-    reasons = _of_motion(0.0, 0.9 * change, math.exp(0.7 * disagreement), (), [0.5, 0.45])
+    reasons = _of_motion(0.0, 0.9 * change, math.exp(0.7 * disagreement), 1.0, (), [0.5, 0.45])
     assert len(reasons) == 1
     assert "several signs together" in reasons[0]
-    assert _of_motion(0.0, 0.7 * change, math.exp(0.7 * disagreement), (), [0.5, 0.45]) == []
+    assert _of_motion(0.0, 0.7 * change, math.exp(0.7 * disagreement), 1.0, (), [0.5, 0.45]) == []
+
+
+def test_a_correction_for_a_third_of_the_jumps_or_more_is_a_reason_and_for_a_fifth_one_where_cells_hardly_rest() -> (
+    None
+):
+    assert "33 % of them are hidden" in _of_motion(0.0, 0.0, 1.0, 1.501, (), [0.5, 0.5])[0]
+    assert _of_motion(0.0, 0.0, 1.0, 1.499, (), [0.5, 0.5]) == []
+    assert "keep moving" in _of_motion(0.31, 0.0, 1.0, 1.26, (), [0.5, 0.5])[0]
+    assert _of_motion(0.29, 0.0, 1.0, 1.26, (), [0.5, 0.5]) == []
+    assert _of_motion(0.31, 0.0, 1.0, 1.24, (), [0.5, 0.5]) == []
 
 
 def test_numbers_that_follow_the_frame_interval_are_not_estimated_by_the_detector_whose_they_are() -> None:
@@ -162,7 +172,7 @@ def test_numbers_that_follow_the_frame_interval_are_not_estimated_by_the_detecto
 
     measured = migration_of(tracks, drift="none", sigma_um=0.5)
     thinned = frame_dropping(tracks, measured.cells, cells, resamples=50)
-    supported = Support(True, (), 0.0, 0.0, 1.0, 0, 0.0, travel=True, identities=True)
+    supported = Support(True, (), 0.0, 0.0, 1.0, 1.0, 0, 0.0, travel=True, identities=True)
     followed = flagged(measured, supported, thinned)
     assert (followed.cells["saltations_supported"] == 0).all()
     assert (flagged(measured, supported, ()).cells["saltations_supported"] == 1).all()

@@ -2,7 +2,7 @@
 
 python benchmarks/trust.py --model somanet/model --output docs     # everything: about two hours on one core
 python benchmarks/trust.py --only sampling robustness --output docs
-python benchmarks/trust.py --only random --random 60 --first-seed 2000 --output docs
+python benchmarks/trust.py --only random --random 34 --first-seed 3000 --output docs
 python benchmarks/trust.py --draw --output docs                    # only the page, from the tables of the last run
 
 Parts: sampling (frame intervals), robustness (other cells, other noise), donors, worlds (those of the second simulator
@@ -48,7 +48,7 @@ from somanet.core.plots import save_figure
 from somanet.io.tables import write_table
 
 MOVIE_INTERVALS_MIN = (5.0, 10.0, 20.0)
-BANK = 200
+BANK = 100
 """Donors that the experiments on groups are drawn from."""
 PARTS = ("sampling", "robustness", "donors", "worlds", "random", "thinned", "corrected", "groups", "movies")
 One = TypeVar("One")
@@ -175,13 +175,13 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, default=Path("build/trust"), help="folder of the tables")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="these parts; all by default")
     parser.add_argument(
-        "--replicates", type=int, default=99, help="experiments per frame interval, other tracks a third"
+        "--replicates", type=int, default=60, help="experiments per frame interval, other tracks a third"
     )
-    parser.add_argument("--worlds", type=int, default=3, help="movies per world that has a name")
+    parser.add_argument("--worlds", type=int, default=2, help="movies per world that has a name")
     parser.add_argument("--world-intervals", type=float, nargs="+", default=[10.0, 20.0], help="minutes")
-    parser.add_argument("--random", type=int, default=60, help="worlds drawn at random, two movies each")
-    parser.add_argument("--first-seed", type=int, default=2000, help="of worlds drawn at random")
-    parser.add_argument("--thinned", type=int, default=100, help="movies per world with frames left out")
+    parser.add_argument("--random", type=int, default=34, help="worlds drawn at random, two movies each")
+    parser.add_argument("--first-seed", type=int, default=3000, help="of worlds drawn at random")
+    parser.add_argument("--thinned", type=int, default=60, help="movies per world with frames left out")
     parser.add_argument("--corrected", type=int, default=20, help="experiments per world of speed, pauses and distance")
     parser.add_argument("--experiments", type=int, default=200, help="on groups, per design")
     parser.add_argument("--movies", type=int, default=2, help="per condition of the chain")

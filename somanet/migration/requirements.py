@@ -88,7 +88,12 @@ def unsupported(cells: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
         cells: :data:`somanet.migration.tables.MIGRATION`.
         names: the numbers there are.
     """
-    found = dict.fromkeys(NEEDS_QUIET_PAUSES, NOISY) if (cells["false_motion"] > MOST_FALSE_MOTION).any() else {}
+    found: dict[str, str] = {}
+    for flag in FLAGS:  # first, so that a reason of the number's own is the one that is given
+        if len(cells) and not flag.met(cells).any():
+            found |= dict.fromkeys(flag.needed_by(names), flag.reason)
+    if (cells["false_motion"] > MOST_FALSE_MOTION).any():
+        found |= dict.fromkeys(NEEDS_QUIET_PAUSES, NOISY)
     n, false = int(cells["n_saltations"].sum()), float(cells["false_saltations"].sum())
     if n and false > MOST_FALSE_SALTATIONS * n:
         reason = f"noise alone makes about {false:.2g} saltations in cells that rest, and {n} are found"
@@ -98,9 +103,6 @@ def unsupported(cells: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
     if seen_share(cells) < LEAST_SEEN:
         share = f"cells are seen for {100 * seen_share(cells):.0f} % of the movie on average"
         found |= dict.fromkeys(NEEDS_LONG_TRACKS, f"{share}, and paths become less straight with time")
-    for flag in FLAGS:
-        if len(cells) and not flag.met(cells).any():
-            found |= dict.fromkeys(flag.needed_by(names), flag.reason)
     return found
 
 

@@ -93,8 +93,8 @@ class Bank:
 
     @classmethod
     def simulated(cls, n: int, *, seed: int = 0) -> Bank:
-        """``n`` plain donors, and a quarter as many of each other kind."""
-        few = max(n // 4, 4)
+        """``n`` plain donors, and an eighth as many of each other kind."""
+        few = max(n // 8, 4)
         return cls(
             simulate_donors(n, seed=seed),
             simulate_donors(few, seed=seed + 1, far_off=True),

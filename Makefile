@@ -186,10 +186,12 @@ test-slow: setup ## Run the slow and end-to-end tests
 
 KILLS ?= 40
 PAIRS ?= 12
+STARTS ?= 3
 DISKS ?= 0
 
-test-kill: setup ## Kill commands at random times, run two at once (SEED=, KILLS=, PAIRS=; as root DISKS=: full disks)
-	$(BIN)/python -m tests.resilience.campaign --seed '$(SEED)' --kills '$(KILLS)' --pairs '$(PAIRS)' --disks '$(DISKS)'
+test-kill: setup ## Kill commands at random times, run two at once (SEED=, KILLS=, PAIRS=, STARTS=; as root DISKS=: full disks)
+	$(BIN)/python -m tests.resilience.campaign --seed '$(SEED)' --kills '$(KILLS)' --pairs '$(PAIRS)' \
+		--starts '$(STARTS)' --disks '$(DISKS)'
 
 check: lint types typos ## Run lint, types and typos
 

@@ -77,7 +77,7 @@ class DataFolders(Settings):
 
     source: InsidePath
     """Nuclei in the Kaggle layout or as image and label pairs: a folder or a zip."""
-    source_split: InsidePath | None
+    source_split: InsidePath | None = None
     """CSV image_id,split with train, val and test; none = a seeded split by `manifest.fractions`."""
     target_train: InsidePath
     target_val: InsidePath

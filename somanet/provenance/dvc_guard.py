@@ -9,6 +9,7 @@ depend, and every command of the project that starts DVC does so first.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -78,6 +79,34 @@ def check_pipeline(pipeline: Path, *, code: Path | None = None) -> None:
                 )
 
 
+def check_overridable(params: Path) -> None:
+    """Refuse a parameter file of which `dvc exp run -S` could not set every value.
+
+    DVC writes overrides through a parsed copy, in which two sections that share a mapping by a YAML alias are one
+    object: the old value can come back over the new one, and the experiment runs with it.
+
+    Args:
+        params: a parameter file.
+
+    Raises:
+        SomaNetError: naming the two places that share a value; or the file cannot be read.
+    """
+    places: dict[int, str] = {}
+    waiting: list[tuple[str, object]] = [("", _read(params))]
+    while waiting:
+        place, value = waiting.pop()
+        if not isinstance(value, Mapping | list) or not value:
+            continue
+        if (other := places.setdefault(id(value), place)) != place:
+            first, second = sorted((other, place))
+            raise SomaNetError(
+                f"{params}: {printable(first)} and {printable(second)} are one mapping, by a YAML alias (&x, *x); "
+                "`dvc exp run -S` may write the old value back over yours. Write the mapping out in both places."
+            )
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        waiting += [(f"{place}.{key}" if place else str(key), one) for key, one in items]
+
+
 def _values_of_commands(stage: Any, values: Mapping[str, Any]) -> Iterator[tuple[str, object, re.Pattern[str]]]:
     """Every value that enters a stage's commands: its name, the value, and what it may consist of."""
     if not isinstance(stage, Mapping):
@@ -135,6 +164,8 @@ def main(arguments: list[str]) -> None:
         check_pipeline(Path(path))
     if not arguments:
         check_pipeline(Path("dvc.yaml"))
+        if "DVC_EXP_NAME" in os.environ:  # set by `dvc exp run`, which may have changed the file
+            check_overridable(Path("params.yaml"))
         write_json(CHECKED, {"plain": True})
 
 

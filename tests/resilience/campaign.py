@@ -1,6 +1,6 @@
 """Kill commands at random times, run two at once, fill their disk: what stays is what undisturbed commands leave.
 
-    python -m tests.resilience.campaign --seed 1 --kills 60 --pairs 20 --disks 100
+    python -m tests.resilience.campaign --seed 1 --kills 60 --pairs 20 --starts 3 --disks 100
 
 Each trial has a number of its own, derived from the seed, so that one is repeated by `--only kill:17`.
 """
@@ -26,7 +26,17 @@ from typing import Any
 from somanet.provenance.mlflow.client import open_client
 from tests.resilience import child
 from tests.resilience.records import leftovers
-from tests.resilience.scenarios import DISKS, PAIRS, ROOT, SCENARIOS, Scenario, files_in
+from tests.resilience.scenarios import (
+    DISKS,
+    FIRST_STARTS,
+    PAIRS,
+    ROOT,
+    SCENARIOS,
+    STARTS,
+    Scenario,
+    files_in,
+    training_of,
+)
 from tests.worlds import mlflow_may_warn
 
 LIMIT_S = 600.0
@@ -71,6 +81,12 @@ class Process:
         elif self._process.is_alive():
             os.kill(self._process.pid, number)
 
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        if isinstance(self._process, subprocess.Popen):
+            return self._process.poll() is None
+        return bool(self._process.is_alive())
+
     def end(self) -> int:
         """Wait; gives the exit status."""
         if isinstance(self._process, subprocess.Popen):
@@ -111,6 +127,8 @@ class Campaign:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._undisturbed: dict[tuple[str, bool], Undisturbed] = {}
+        self._most_bytes: dict[str, int] = {}
+        self._one_by_one: tuple[Path, dict[str, str]] | None = None
 
     def warm_up(self) -> None:
         """Import once what the processes are forked with, so that it is in no duration."""
@@ -181,6 +199,41 @@ class Campaign:
         shutil.rmtree(project.parent)
         return f"{name}: {'; '.join(told)}"
 
+    def first_starts(self, name: str, chance: random.Random) -> str:
+        """Start six trainings at nearly the same time in a project without an MLflow store; none is lost.
+
+        Raises:
+            Broken: naming what is different.
+        """
+        scenario = FIRST_STARTS[name]
+        if self._one_by_one is None:
+            self._one_by_one = self._train_one_by_one(scenario)
+        fresh, new = self._one_by_one
+        project = self.copy(fresh)
+        read = files_in(project, scenario.inputs)
+        processes = []
+        for n in chance.sample(range(STARTS), STARTS):
+            time.sleep(chance.choice([0.0, chance.uniform(0, 0.2)]))
+            processes.append(Process(training_of(n), project))
+        statuses = [process.end() for process in processes]
+        told = [str(statuses)]
+        if any(statuses):
+            raise Broken(f"{told}: {[process.text for process in processes]}")
+        self.judge(project, scenario, [new], read, told)
+        shutil.rmtree(project.parent)
+        return f"{name}: {'; '.join(told)}"
+
+    def _train_one_by_one(self, scenario: Scenario) -> tuple[Path, dict[str, str]]:
+        """A project without a store, and what the trainings leave in a copy of it, one after the other."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder, prefix="undisturbed"))
+        fresh = scenario.make(folder / "project", self.folder)
+        shutil.rmtree(fresh / "mlruns", ignore_errors=True)
+        place = self.copy(fresh)
+        for n in range(STARTS):
+            if (process := Process(training_of(n), place)).end() != 0:
+                raise Broken(f"training {n} fails undisturbed\n{process.text}")
+        return fresh, files_in(place, scenario.outputs)
+
     def disk(self, name: str, chance: random.Random) -> str:
         """Run a command on a small disk with random room; then again with enough of it.
 
@@ -189,30 +242,31 @@ class Campaign:
         """
         scenario = SCENARIOS[name]
         before = self.reference(name, scenario, replaces=True)
+        most_bytes = self.most_bytes(name, scenario, before)
         place = Path(tempfile.mkdtemp(dir=self.folder)) / "project"
         place.mkdir()
-        room_bytes = int(scenario.room_mb * 1e6 * chance.random() ** 2)
+        room_bytes = int(most_bytes * chance.random())
         with small_disk(place) as resize:
             shutil.copytree(before.project, place, symlinks=True, dirs_exist_ok=True)
             read = files_in(place, scenario.inputs)
-            state = os.statvfs(place)
-            resize((state.f_blocks - state.f_bavail) * state.f_frsize + room_bytes)
+            resize(_used_bytes(place) + room_bytes)
             process = Process(scenario.command, place, scratch=".tmp")
             status = process.end()
             told = [f"{room_bytes / 1e6:.2f} MB of room: {status}"]
             if not _says_one_line(process, status):
                 raise Broken(f"{told}: not one line\n{process.text}")
             _compare(files_in(place, scenario.inputs), [read], told)
+            resize(1 << 30)
             if status == 1:
                 _check_whole_or_none(scenario, place, before, told)
                 if parts := [left for left in leftovers(place) if ".part" in left]:
                     raise Broken(f"{told}: left over: {parts}")
-                resize(1 << 30)
                 if (again := Process(scenario.command, place, scratch=".tmp")).end() != 0:
                     raise Broken(f"{told}: fails with room as well\n{again.text}")
             self.judge(place, scenario, [before.new], read, told, started=None)
+        said = _error(process)[:110]
         shutil.rmtree(place.parent)
-        return f"{name}: {'; '.join(told)} {_error(process)[:110]}"
+        return f"{name}: {'; '.join(told)} {said}"
 
     def copy(self, project: Path) -> Path:
         """A project that a trial may harm."""
@@ -244,6 +298,24 @@ class Campaign:
         found = Undisturbed(project, others if replaces else {}, new, others, duration_s)
         self._undisturbed[name, replaces] = found
         return found
+
+    def most_bytes(self, name: str, scenario: Scenario, before: Undisturbed) -> int:
+        """The most room that the command takes on its disk at any time, measured once."""
+        if (found := self._most_bytes.get(name)) is not None:
+            return found
+        place = Path(tempfile.mkdtemp(dir=self.folder)) / "project"
+        place.mkdir()
+        with small_disk(place):
+            shutil.copytree(before.project, place, symlinks=True, dirs_exist_ok=True)
+            at_first = most = _used_bytes(place)
+            process = Process(scenario.command, place, scratch=".tmp")
+            while process.runs():
+                most = max(most, _used_bytes(place))
+                time.sleep(0.01)
+            if process.end() != 0:
+                raise Broken(f"{name}: fails on a disk of its own\n{process.text}")
+        self._most_bytes[name] = most - at_first
+        return most - at_first
 
     def judge(
         self,
@@ -295,6 +367,12 @@ def small_disk(place: Path) -> Iterator[Callable[[int], None]]:
         subprocess.run(["umount", "--lazy", place], check=True)
 
 
+def _used_bytes(place: Path) -> int:
+    """How much of the disk at a folder is taken."""
+    state = os.statvfs(place)
+    return (state.f_blocks - state.f_bavail) * state.f_frsize
+
+
 def _check_whole_or_none(scenario: Scenario, project: Path, before: Undisturbed, told: Sequence[str]) -> None:
     """Directly after a kill, each output is as before or complete."""
     for output in scenario.outputs:
@@ -334,6 +412,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--disks", type=int, default=0, help="on a disk that is mounted for it: root only")
+    parser.add_argument("--starts", type=int, default=3, help="six trainings at once, each time in a fresh project")
     parser.add_argument("--only", help="one trial, such as kill:17 or pair:3")
     chosen = parser.parse_args()
     print(f"Seed: {chosen.seed}", flush=True)
@@ -344,6 +423,7 @@ def main() -> None:
         for kind, run, names, count in (
             ("kill", campaign.kill, list(SCENARIOS), chosen.kills),
             ("pair", campaign.pair, list(PAIRS), chosen.pairs),
+            ("starts", campaign.first_starts, list(FIRST_STARTS), chosen.starts),
             ("disk", campaign.disk, DISKS, chosen.disks),
         ):
             for n, (name, chance) in enumerate(trials(chosen.seed, kind, names, count)):

@@ -44,7 +44,6 @@ class Scenario:
             runs at the same time.
         whole: each output appears as a whole, by one rename.
         trains: how many MLflow runs it leaves that are FINISHED.
-        room_mb: about what it needs on the disk.
     """
 
     make: Callable[[Path, Path], Path]
@@ -54,7 +53,6 @@ class Scenario:
     other: Sequence[str] = ()
     whole: bool = True
     trains: int = 0
-    room_mb: float = 0.2
 
     @property
     def is_program(self) -> bool:
@@ -121,6 +119,11 @@ def _train(seed: int) -> list[str]:
     return ["train", "nuclei", "--output", "models/small", "--seed", str(seed), *SMALL]
 
 
+def training_of(n: int) -> list[str]:
+    """The n-th of trainings that differ in seed and output."""
+    return ["train", "nuclei", "--output", f"models/of{n}", "--seed", str(n), *SMALL]
+
+
 def _finetune(seed: int) -> list[str]:
     return ["finetune", "nuclei", "--start", "model", "--output", "models/fine", "--seed", str(seed), *SMALL]
 
@@ -141,13 +144,11 @@ def _simulate(seed: int) -> list[str]:
 SCENARIOS = {
     "train": Scenario(images, _train(5), ("models/small", "models/small_report"), ("nuclei",), trains=1),
     "train over old results": Scenario(
-        images, _train(5), ("models/small", "models/small_report"), ("nuclei",), _train(6), trains=2, room_mb=120
+        images, _train(5), ("models/small", "models/small_report"), ("nuclei",), _train(6), trains=2
     ),
     "finetune": Scenario(images, _finetune(5), ("models/fine", "models/fine_report"), ("nuclei", "model"), trains=1),
-    "analyze": Scenario(images, _analyze(0), ("results",), ("movie.ome.tif", "model"), room_mb=1),
-    "analyze over old results": Scenario(
-        images, _analyze(0), ("results",), ("movie.ome.tif", "model"), _analyze(90), room_mb=4
-    ),
+    "analyze": Scenario(images, _analyze(0), ("results",), ("movie.ome.tif", "model")),
+    "analyze over old results": Scenario(images, _analyze(0), ("results",), ("movie.ome.tif", "model"), _analyze(90)),
     "predict": Scenario(images, _predict(), ("labels",), ("raw", "model")),
     "predict over old results": Scenario(
         images, _predict(), ("labels",), ("raw", "model"), _predict("raw/a.png", "raw/b.png")
@@ -178,3 +179,16 @@ PAIRS = {
 
 DISKS = ["predict over old results", "analyze over old results", "predict", "analyze", "train over old results"]
 """Each is run on a disk that is too small."""
+
+STARTS = 6
+
+FIRST_STARTS = {
+    "train": Scenario(
+        images,
+        training_of(0),
+        tuple(f"models/of{n}{end}" for n in range(STARTS) for end in ("", "_report")),
+        ("nuclei",),
+        trains=STARTS,
+    )
+}
+"""Six trainings of one project without a store, at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -30,7 +30,8 @@ class ModelSpec(Settings):
     """A network and its preprocessing: all that is needed to rebuild it from its weights."""
 
     architecture: str = "paper-unet"
-    """`paper-unet` or a segmentation-models-pytorch architecture: Unet, UnetPlusPlus, MAnet, Linknet, FPN, …"""
+    """`paper-unet` or a segmentation-models-pytorch architecture: Unet, UnetPlusPlus, MAnet, Linknet, FPN, …;
+    where only an encoder is named, Unet."""
     encoder: str | None = None
     """An smp encoder or `tu-<timm name>`; none for `paper-unet`."""
     encoder_weights: str | None = None
@@ -49,6 +50,13 @@ class ModelSpec(Settings):
     of the darkest pixels', so that a dim soma on a bright background keeps its contrast."""
     instances: InstanceSettings = InstanceSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_encoder(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("encoder") and "architecture" not in values:
+            return {**values, "architecture": "Unet"}
+        return values
+
     @model_validator(mode="after")
     def _consistent(self) -> ModelSpec:
         if self.outputs[:1] != ("soma",) or len(set(self.outputs)) != len(self.outputs):
@@ -56,7 +64,7 @@ class ModelSpec(Settings):
         if self.architecture == "paper-unet" and (self.encoder or self.decoder_channels or self.encoder_weights):
             raise ValueError("paper-unet has fixed widths: encoder, encoder_weights, decoder_channels must be null")
         if self.architecture != "paper-unet" and not self.encoder:
-            raise ValueError(f"architecture {self.architecture!r} needs an encoder, e.g. tu-mobilenetv3_small_100")
+            raise ValueError(f"architecture {self.architecture!r} needs an encoder: set model.encoder, e.g. resnet18")
         if self.head == "subpixel" and self.architecture != "Unet":
             raise ValueError(f"head 'subpixel' is for architecture Unet, not {self.architecture!r}")
         if self.input != "rgb" and self.in_channels != 3:

@@ -50,7 +50,8 @@ def comparison_figure(networks: Sequence[ComparedNetwork], pairing: Pairing | No
     _scores(parts[0], shown, pairing, titled)
     if pairing is not None:
         _differences(parts[1], shown, pairing)
-        _scatters(parts[2], others, pairing)
+        if others:
+            _scatters(parts[2], others, pairing)
     return figure
 
 

@@ -134,19 +134,32 @@ def widened(exposure: Exposure, brighter_elsewhere: float, rng: np.random.Genera
     )
 
 
-class EpochSampler(Sampler[int]):
-    """Positions 0…n-1 in order: the samples' ``order`` does the shuffling."""
+class EpochBatches(Sampler[list[int]]):
+    """Positions 0…n-1 in batches, in order: the samples' ``order`` does the shuffling.
 
-    def __init__(self, samples: Sized) -> None:
+    A sample that would be alone in the last batch joins the batch before: batch norm after global pooling, as in
+    DeepLabV3Plus, has no statistics of one sample. Not for several processes: accelerate fills their last batch up.
+    """
+
+    def __init__(self, samples: Sized, batch_size: int, *, n_processes: int = 1) -> None:
         self._samples = samples
+        self._joins = n_processes == 1 and batch_size > 1
+        self.batch_size, self.drop_last = batch_size, False  # accelerate reads both
 
     def __len__(self) -> int:
-        """Samples in one epoch."""
-        return len(self._samples)
+        """Batches in one epoch."""
+        return len(self._starts())
 
-    def __iter__(self) -> Iterator[int]:
-        """Positions in one epoch."""
-        return iter(range(len(self._samples)))
+    def __iter__(self) -> Iterator[list[int]]:
+        """The batches of one epoch."""
+        starts = self._starts()
+        for start, end in zip(starts, [*starts[1:], len(self._samples)], strict=True):
+            yield list(range(start, end))
+
+    def _starts(self) -> list[int]:
+        starts = list(range(0, len(self._samples), self.batch_size))
+        alone = len(starts) > 1 and len(self._samples) - starts[-1] == 1
+        return starts[:-1] if alone and self._joins else starts
 
 
 def fit_patch(

@@ -30,7 +30,7 @@ from somanet.training.loop.optimisation import (
     make_optimizer,
     make_scheduler,
 )
-from somanet.training.loop.samples import EpochSampler, TrainingSamples, UnlabelledSamples
+from somanet.training.loop.samples import EpochBatches, TrainingSamples, UnlabelledSamples
 from somanet.training.loop.saved_state import State, restore_state, save_state
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.loop.validation import batch_iou, validate
@@ -121,12 +121,12 @@ def train(
     trainable = freeze(model, spec, settings)
     accelerator = make_accelerator(settings)
     samples = TrainingSamples(train_items, spec, settings, seed=seed)
-    loader: Any = _batches(samples, settings.batch_size, workers=settings.workers)
+    loader: Any = _batches(samples, settings.batch_size, settings, accelerator)
     model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer: Any = make_optimizer(model, settings)
     average = make_average(model, settings)
     scored = model if average is None else average.module
-    steps_per_epoch = math.ceil(len(samples) / settings.batch_size)
+    steps_per_epoch = len(loader)
     total_steps = settings.epochs * steps_per_epoch
     scheduler = make_scheduler(optimizer, settings, total_steps)
     state = State()
@@ -137,7 +137,7 @@ def train(
     if settings.unlabelled is not None:
         n_patches = steps_per_epoch * settings.unlabelled.batch_size
         patches = UnlabelledSamples(unlabelled, spec, settings, seed=seed, n_samples=n_patches)
-        pairs = accelerator.prepare(_batches(patches, settings.unlabelled.batch_size, workers=settings.workers))
+        pairs = accelerator.prepare(_batches(patches, settings.unlabelled.batch_size, settings, accelerator))
         teacher = MeanTeacher(scored, settings.unlabelled, total_steps=total_steps)
     loss_function = make_loss(settings.loss, spec.outputs)
     epoch_began = time.perf_counter()
@@ -165,7 +165,7 @@ def train(
                     inputs_NCHW = torch.cat([inputs_NCHW, views[1]])
                 inputs_NCHW = inputs_NCHW.contiguous(memory_format=torch.channels_last)
                 with accelerator.autocast():
-                    logits_NCHW = runner(inputs_NCHW)
+                    logits_NCHW = _forward(runner, inputs_NCHW, spec)
                 logits_NCHW, unlabelled_NCHW = logits_NCHW[:n_labelled], logits_NCHW[n_labelled:]
                 loss = labelled_loss = loss_function(logits_NCHW.float(), targets_NCHW)
                 if teacher is not None and views is not None:
@@ -222,8 +222,24 @@ def train(
     )
 
 
-def _batches(samples: TrainingSamples | UnlabelledSamples, batch_size: int, *, workers: int) -> DataLoader[Any]:
-    return DataLoader(samples, batch_size=batch_size, sampler=EpochSampler(samples), num_workers=workers)
+def _batches(
+    samples: TrainingSamples | UnlabelledSamples, batch_size: int, settings: TrainSettings, accelerator: Accelerator
+) -> DataLoader[Any]:
+    batches = EpochBatches(samples, batch_size, n_processes=accelerator.num_processes)
+    return DataLoader(samples, batch_sampler=batches, num_workers=settings.workers)
+
+
+def _forward(runner: nn.Module, inputs_NCHW: Tensor, spec: ModelSpec) -> Tensor:
+    try:
+        logits_NCHW: Tensor = runner(inputs_NCHW)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise SomaNetError(
+            f"{spec.architecture} pools a patch to one value and normalises it over the batch, which one patch alone "
+            "does not allow: found a batch of 1. Use training.batch_size of at least 2 for each process."
+        ) from error
+    return logits_NCHW
 
 
 def _agree(accelerator: Accelerator, values: list[float]) -> list[float]:

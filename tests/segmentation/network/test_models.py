@@ -74,7 +74,7 @@ def test_decoder_widths_that_do_not_fit(architecture: str, widths: tuple[int, ..
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"encoder": SMALL}, "paper-unet has fixed widths"),
+        ({"architecture": "paper-unet", "encoder": SMALL}, "paper-unet has fixed widths"),
         ({"architecture": "Unet"}, "needs an encoder"),
         ({"outputs": ("boundary", "soma")}, "must start with 'soma'"),
         ({"outputs": ("soma", "soma")}, "name each output once"),
@@ -85,6 +85,11 @@ def test_decoder_widths_that_do_not_fit(architecture: str, widths: tuple[int, ..
 def test_what_is_no_network(values: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         ModelSpec(**values)
+
+
+def test_an_encoder_alone_is_one_of_a_unet() -> None:
+    assert ModelSpec(encoder=SMALL) == ModelSpec(architecture="Unet", encoder=SMALL)
+    assert ModelSpec().architecture == "paper-unet"
 
 
 def saved(tensors: dict[str, torch.Tensor], path: Path, *, wrapped: bool = False) -> str:

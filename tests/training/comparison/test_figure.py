@@ -80,6 +80,15 @@ def test_many_networks_become_the_best_and_the_reference(n_images: int) -> None:
     drawn(figure)
 
 
+def test_no_scatter_where_no_shown_network_has_images_in_common_with_the_reference() -> None:
+    many = [dataclasses.replace(network(f"n{i:02d}", [0.9, 0.8]), per_image=None) for i in range(MAX_NETWORKS)]
+    networks = [*many, network("first", [0.3, 0.2]), network("second", [0.1, 0.2])]
+    figure = comparison_figure(networks, pair_networks(networks, reference="first"))
+    assert not any("▲" in ax.get_title() for ax in figure.get_axes())
+    assert len(figure.subfigs) == 2
+    drawn(figure)
+
+
 def test_a_name_with_control_characters_or_a_broken_formula_is_drawn() -> None:
     """Between dollar signs matplotlib reads a formula, and fails on this one; its fonts have no escape character."""
     evil = "$\\frac{$ \x1b[31m"

@@ -16,7 +16,7 @@ from somanet.io.datasets.layouts import LabelledImage
 from somanet.segmentation.network.inputs import Exposure, measure_exposure, to_unit, unit_to_input
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.loop.augment import strong_view
-from somanet.training.loop.samples import EpochSampler, TrainingSamples, UnlabelledSamples, fit_patch, widened
+from somanet.training.loop.samples import EpochBatches, TrainingSamples, UnlabelledSamples, fit_patch, widened
 from somanet.training.loop.settings import AugmentSettings, TrainSettings
 
 SPEC = ModelSpec(outputs=("soma", "boundary"))
@@ -42,7 +42,7 @@ def noisy(number: int, shape_YX: tuple[int, int] = (40, 56)) -> LabelledImage:
 
 def epoch_of(samples: TrainingSamples, epoch: int) -> list[torch.Tensor]:
     samples.epoch = epoch
-    return [torch.cat(samples[position]) for position in EpochSampler(samples)]
+    return [torch.cat(samples[position]) for [position] in EpochBatches(samples, 1)]
 
 
 @pytest.mark.parametrize("mode", ["none", "paper", "online"])
@@ -200,7 +200,7 @@ def frames(n: int = 3, shape_YX: tuple[int, int] = (48, 72)) -> list[np.ndarray]
 def pairs_of(images: list[np.ndarray], epoch: int = 1, *, seed: int = 5, **changes: Any) -> list[torch.Tensor]:
     samples = UnlabelledSamples(images, changes.pop("spec", SPEC), settings(**changes), seed=seed, n_samples=8)
     samples.epoch = epoch
-    return [torch.stack(samples[position]) for position in EpochSampler(samples)]
+    return [torch.stack(samples[position]) for [position] in EpochBatches(samples, 1)]
 
 
 @pytest.mark.parametrize("fit", ["crop", "resize"])
@@ -306,3 +306,26 @@ def test_resizing_keeps_image_and_labels_together(shape_YX: tuple[int, int]) -> 
     scale = max(max(shape_YX) / 32, 1)
     assert abs(y - image[..., 0].astype(int)).max() <= scale
     assert abs(x - image[..., 1].astype(int)).max() <= scale
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "sizes"),
+    [
+        (16, 8, [8, 8]),
+        (19, 8, [8, 8, 3]),
+        (17, 8, [8, 9]),
+        (7, 2, [2, 2, 3]),
+        (3, 1, [1, 1, 1]),
+        (1, 8, [1]),
+        (9, 16, [9]),
+    ],
+)
+def test_no_sample_is_alone_in_the_last_batch(n: int, size: int, sizes: list[int]) -> None:
+    batches = EpochBatches(range(n), size)
+    assert [len(batch) for batch in batches] == sizes
+    assert len(batches) == len(sizes)
+    assert [position for batch in batches for position in batch] == list(range(n))
+
+
+def test_for_several_processes_all_batches_but_the_last_are_full() -> None:
+    assert [len(batch) for batch in EpochBatches(range(17), 8, n_processes=2)] == [8, 8, 1]

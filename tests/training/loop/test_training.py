@@ -219,3 +219,22 @@ def test_no_images(items: list[LabelledImage]) -> None:
         run(tiny(), items, settings(), val_items=[])
     with pytest.raises(SomaNetError, match="no training images"):
         run(tiny(), [], settings(), val_items=items)
+
+
+class Pooling(nn.Module):
+    """Normalises one value per patch, as architectures with a pooled branch do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 1, 3, padding=1), nn.BatchNorm2d(3)
+
+    def forward(self, inputs_NCHW: torch.Tensor) -> torch.Tensor:
+        pooled = self.norm(inputs_NCHW.mean((2, 3), keepdim=True))
+        return self.convolution(inputs_NCHW + pooled)
+
+
+def test_a_network_that_normalises_over_patches_never_meets_one_alone(items: list[LabelledImage]) -> None:
+    assert len(items) >= 3
+    run(Pooling(), items[:3], settings(epochs=1, batch_size=2))
+    with pytest.raises(SomaNetError, match=r"found a batch of 1\. Use training.batch_size of at least 2"):
+        run(Pooling(), items[:3], settings(epochs=1, batch_size=1))

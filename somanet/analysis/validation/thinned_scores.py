@@ -69,8 +69,9 @@ def score_thinned(case: Case, *, replicates: int, seed: int = 0) -> pd.DataFrame
             }
             if place:
                 changes = [one[place].changes[name] for one in movies]
-                row["change"] = float(np.nanmean([one.value for one in changes]))
-                row["held_change"] = _held(np.array([[one.low, one.high] for one in changes]), row["change"])
+                mean = float(np.nanmean([one.value for one in changes]))
+                held = _held(np.array([[one.low, one.high] for one in changes]), mean)
+                row |= {"change": mean, "held_change": held}
             rows.append(row)
     return pd.DataFrame(rows)
 

@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument(
         "--replicates", type=int, default=60, help="experiments per frame interval, other tracks a third"
     )
-    parser.add_argument("--worlds", type=int, default=2, help="movies per world that has a name")
+    parser.add_argument("--worlds", type=int, default=1, help="movies per world that has a name")
     parser.add_argument("--world-intervals", type=float, nargs="+", default=[10.0, 20.0], help="minutes")
     parser.add_argument("--random", type=int, default=34, help="worlds drawn at random, two movies each")
     parser.add_argument("--first-seed", type=int, default=3000, help="of worlds drawn at random")

@@ -94,10 +94,13 @@ def tracks_are_edited(folder: Path) -> bool:
 def edited_tracks(folder: Path, manifest: Mapping[str, Any]) -> str:
     """What to say of edited tracks: what they are, and the command that puts the edit into effect."""
     path = folder / names.TRACKS
-    movie = manifest["input"].get("file", "MOVIE")
+    about = manifest["input"]
+    command = f"analyze PATH/{about.get('file', 'MOVIE')} --tracks {path}"
+    if about.get("tracks_only"):
+        command = f"tracks measure {path} --name {about['movie']}"
     return (
         f"{path} was changed after the analysis, and the other files do not follow it. Put the correction into effect: "
-        f"`somanet analyze PATH/{movie} --tracks {path} --output {folder} --replace`, which keeps your file as "
+        f"`somanet {command} --output {folder} --replace`, which keeps your file as "
         f"{free_name(path, 'before').name}; or put the file back as it was."
     )
 

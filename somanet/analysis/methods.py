@@ -43,14 +43,8 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
         summary: content of `summary.json`.
     """
     movie = manifest["input"]
-    height, width = movie["shape_YX"]
     cited = ["hanisch", "bootstrap", "hesterberg", "scipy"]
-    described = (
-        f"The movie ({plain(movie['file'])}, SHA-256 {movie['sha256']}) has {movie['n_frames']} frames of "
-        f"{width} × {height} px ({movie['pixel_size_um']:.4g} µm per pixel), one every "
-        f"{movie['frame_interval_min']:.4g} min. It was analysed with {_code(manifest)}."
-    )
-    text = [f"# Methods: {plain(movie['movie'])}", described]
+    text = [f"# Methods: {plain(movie['movie'])}", _described(manifest)]
     if manifest.get("tracks_from"):
         text.append(
             f"The tracks were made or corrected by a person or another program ({plain(manifest['tracks_from'])}, "
@@ -68,6 +62,30 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
     )
     text += ["## Definitions", *_definitions(), "## Software", _versions(manifest["code"]), *_references(cited)]
     return "\n\n".join(text) + "\n"
+
+
+def _described(manifest: Mapping[str, Any]) -> str:
+    movie = manifest["input"]
+    scale = f"{movie['pixel_size_um']:.4g} µm per pixel"
+    if movie.get("tracks_only"):
+        return (
+            f"The tracks of {movie['n_frames']} frames ({scale}), {_rate(movie)}, were measured without images, with "
+            f"{_code(manifest)}."
+        )
+    height, width = movie["shape_YX"]
+    return (
+        f"The movie ({plain(movie['file'])}, SHA-256 {movie['sha256']}) has {movie['n_frames']} frames of "
+        f"{width} × {height} px ({scale}), {_rate(movie)}. It was analysed with {_code(manifest)}."
+    )
+
+
+def _rate(movie: Mapping[str, Any]) -> str:
+    """How often a frame was taken, and where the times come from."""
+    every = f"one every {movie['frame_interval_min']:.4g} min"
+    if movie.get("times"):
+        file = movie["times"]
+        return f"usually {every}, at the times of {plain(file['file'])} (SHA-256 {file['sha256']})"
+    return f"usually {every}, at times of their own" if movie.get("times_h") else every
 
 
 def _segmented(manifest: Mapping[str, Any]) -> str:

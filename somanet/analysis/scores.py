@@ -11,6 +11,7 @@ from somanet.analysis import names
 from somanet.analysis.project import ProjectMovie
 from somanet.analysis.stages.files import open_labels, read_drift_of, read_metadata, read_tracks_of, scale_of
 from somanet.evaluation.tracks import match_masks, match_points, track_scores
+from somanet.io.label_checks import CheckedFrames
 from somanet.io.movies import open_movie
 from somanet.migration.measures import measure_movie
 from somanet.migration.settings import MigrateSettings
@@ -38,7 +39,8 @@ def score_tracks(movie: ProjectMovie, folder: Path) -> dict[str, Any]:
     if movie.reference_labels is not None:
         with open_movie(movie.reference_labels) as reference_masks, open_labels(folder) as labels:
             if labels is not None:
-                scores["masks"] = track_scores(match_masks(reference_masks, labels))
+                checked = CheckedFrames(reference_masks, str(movie.reference_labels))
+                scores["masks"] = track_scores(match_masks(checked, labels))
     return scores
 
 

@@ -18,6 +18,7 @@ from somanet.cli.cohort import (
 )
 from somanet.cli.options import (
     AnyModality,
+    Axes,
     Channel,
     Diameter,
     Engine,
@@ -25,6 +26,7 @@ from somanet.cli.options import (
     Models,
     PixelSize,
     Plane,
+    Position,
     Rescale,
     Tta,
     set_option,
@@ -42,13 +44,20 @@ if TYPE_CHECKING:
 
 def analyze(
     movies: Annotated[
-        list[Path], typer.Argument(metavar="MOVIE...", help="Movies, or folders of movies, searched inside.")
+        list[Path],
+        typer.Argument(metavar="MOVIE...", help="Movies, folders of movies or of numbered images, searched inside."),
     ],
     output: Annotated[Path, typer.Option(help="Folder for the results; with several movies, a subfolder for each.")],
     pixel_size_um: PixelSize = None,
     frame_interval_min: FrameInterval = None,
+    times: Annotated[
+        Path | None,
+        typer.Option(help="Instead of a frame interval: CSV with frame and t_h or t_min, the time of every frame."),
+    ] = None,
     channel: Channel = None,
     z: Plane = None,
+    axes: Axes = None,
+    position: Position = None,
     allow_truncated: Annotated[
         bool, typer.Option("--allow-truncated", help="Analyse the complete frames of a truncated TIFF.")
     ] = False,
@@ -96,12 +105,25 @@ def analyze(
         any_modality=any_modality,
     )
     sources = [
-        MovieSource(protect(path), name, channel, pixel_size_um, frame_interval_min, allow_truncated, z)
+        MovieSource(
+            protect(path),
+            name,
+            channel,
+            pixel_size_um,
+            frame_interval_min,
+            allow_truncated,
+            z,
+            axes,
+            position,
+            None if times is None else protect(times),
+        )
         for path, name in find_movies(movies, leave_out=output)
     ]
-    several = len(sources) > 1 or sources[0].path != movies[0]
+    several = len(sources) > 1 or (len(movies) == 1 and sources[0].path != movies[0])
     if tracks is not None and several:
         raise SomaNetError("--tracks has the tracks of one movie: name only that movie.")
+    if times is not None and several:
+        raise SomaNetError("--times has the times of one movie: name only that movie.")
     if conditions is not None and not several:
         raise SomaNetError("--conditions compares several movies: name them, or their folder.")
     if (reference is not None or paired is not None) and conditions is None:
@@ -136,7 +158,7 @@ def _analyze_one(
             if not options.any_modality:
                 check_intended_use([source], networks.segmenter.intended_use)
         measures = analyze_movie(source, output, network=networks, tracks_file=taken, options=options)
-    _print_summary(measures, output)
+    print_summary(measures, output)
 
 
 def _analyze_all(
@@ -159,7 +181,7 @@ def _analyze_all(
     batch.check()
     networks = network()
     batch.check_network(networks)
-    batch.run(networks, begins=typer.echo, ends=_print_summary)
+    batch.run(networks, begins=typer.echo, ends=print_summary)
     if results := batch.results(output):
         write_and_print(results, output, question, notes=batch.notes(output))
     if batch.problems:
@@ -224,7 +246,7 @@ def _network(
     return AnalysisNetworks(opened.segmenter, about_networks(opened, project_root()))
 
 
-def _print_summary(measures: Measures, folder: Path) -> None:
+def print_summary(measures: Measures, folder: Path) -> None:
     """Print the main numbers, the notes and warnings, and where to look next."""
     from somanet.analysis.names import MANIFEST
     from somanet.analysis.stages.files import read_metadata

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from somanet.cli.options import OneModel, Part, Split
+from somanet.cli.options import Binary, OneModel, Part, Split
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def calibrate(
             "--peak-height", help="Also choose the peak height that separates touching somas most accurately."
         ),
     ] = False,
+    binary: Binary = None,
 ) -> None:
     """Temperature scaling: of pixels with probability 0.8, 8 in 10 are soma.
 
@@ -39,7 +40,7 @@ def calibrate(
     in `config.json` as `calibration`; the weights are unchanged.
     """
     from somanet.analysis.network import network_folder
-    from somanet.io.datasets.layouts import open_dataset
+    from somanet.io.datasets.layouts import notes_on_labels, open_dataset
     from somanet.io.datasets.splits import read_part
     from somanet.segmentation.inference.fitting import fit_checkpoint
 
@@ -47,9 +48,11 @@ def calibrate(
         raise SomaNetError(f"--split applies to one data set, found {len(data)}. Leave it out, or name one set.")
     items = []
     for path in data:
-        dataset = open_dataset(path)
+        dataset = open_dataset(path, binary=binary)
         names = dataset.names if split is None else read_part(split, part, names=dataset.names)
         items += [dataset.load(name) for name in names]
+    for note in notes_on_labels(items):
+        typer.echo(f"note: {note}", err=True)
     wanted: dict[Setting, bool] = {"threshold": threshold, "peak_height": peak_height}
     settings = [setting for setting, chosen in wanted.items() if chosen]
     done = fit_checkpoint(network_folder(model, updates=True), items, output, settings=settings)

@@ -59,11 +59,14 @@ def question_of(conditions: Path | None, reference: str | None, paired: Pairing 
 
 
 def check_groups_of(question: Question, movies: Sequence[str]) -> None:
-    """Refuse conditions that miss movies, donors or the reference, before the work."""
+    """Refuse conditions that miss movies, donors or the reference, and name rows of no movie, before the work."""
     from somanet.analysis.cohort.conditions import check_groups, read_conditions
 
     if question.conditions is not None:
-        check_groups(read_conditions(question.conditions, movies).table, question.reference)
+        found = read_conditions(question.conditions, movies)
+        check_groups(found.table, question.reference)
+        if found.unused:
+            typer.echo(f"note: {question.conditions}: rows of no movie here: {', '.join(found.unused)}", err=True)
 
 
 def write_and_print(folders: Sequence[Path], output: Path, question: Question, *, notes: Sequence[str] = ()) -> None:

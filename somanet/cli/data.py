@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from somanet.cli.guarding import guarding
-from somanet.cli.options import Part, Split
+from somanet.cli.options import Axes, Binary, Channel, Part, Plane, Position, Split
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -162,18 +162,32 @@ def _write_cohort(
 @app.command()
 @guarding
 def check(
-    path: Annotated[Path, typer.Argument(help="Data set (folder or zip), movie, or folder of movies.")],
+    path: Annotated[
+        Path, typer.Argument(help="Data set (folder or zip), movie, folder of movies, or numbered images of one movie.")
+    ],
     output: Annotated[Path | None, typer.Option(help="Write the manifest as CSV.")] = None,
     strict: Annotated[bool, typer.Option(help="Exit with status 1 if anything was rejected.")] = False,
+    channel: Channel = None,
+    z: Plane = None,
+    axes: Axes = None,
+    position: Position = None,
+    binary: Binary = None,
 ) -> None:
-    """Decode everything, count objects, and list what cannot be used and why."""
+    """Decode everything, count objects and frames, and list what cannot be used and why."""
     from somanet.io.datasets.manifest import check_dataset, describe_manifest
     from somanet.io.datasets.movie_manifest import check_movies
-    from somanet.io.movies import MOVIE_SUFFIXES
+    from somanet.io.movie_layout import Wanted
     from somanet.io.tables import write_table
 
-    movies = path.suffix.lower() in MOVIE_SUFFIXES or (path.is_dir() and _holds_movies(path))
-    manifest = check_movies(path) if movies else check_dataset(path, progress=True)
+    wanted = Wanted(channel, z, axes, position)
+    movies = _are_movies(path)
+    if not movies and wanted != Wanted():
+        raise SomaNetError(
+            f"{path}: --channel, --z, --axes and --position are about movies, found a data set. Leave them out."
+        )
+    if movies and binary is not None:
+        raise SomaNetError(f"{path}: --binary and --no-binary are about label images, found movies. Leave them out.")
+    manifest = check_movies(path, wanted) if movies else check_dataset(path, binary=binary, progress=True)
     typer.echo(describe_manifest(manifest))
     rejected = manifest[manifest["status"] == "rejected"]
     for row in rejected.head(20).to_dict("records"):
@@ -194,6 +208,7 @@ def select(
     split: Split = None,
     part: Part = "train",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same images.")] = 0,
+    binary: Binary = None,
 ) -> None:
     """Select images of a data set at random, for example to mix them into another training."""
     import numpy as np
@@ -210,7 +225,7 @@ def select(
             f"{path}: expected at least {count} images to select from, found {len(names)}. Lower --count."
         )
     chosen = np.random.default_rng(seed).choice(sorted(names), count, replace=False)
-    typer.echo(describe_manifest(pack_dataset(path, output, names=sorted(chosen.tolist()))))
+    typer.echo(describe_manifest(pack_dataset(path, output, names=sorted(chosen.tolist()), binary=binary)))
     typer.echo(f"Written: {output}\nNext: somanet train {output} --output MODEL")
 
 
@@ -230,6 +245,7 @@ def yolo(
     ] = None,
     outlines: Annotated[bool, typer.Option("--outlines", help="Polygons, for programs that train on masks.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed for drawing the tenth.")] = 0,
+    binary: Binary = None,
 ) -> None:
     """Write a data set for YOLO detectors: 8-bit images, a text file of boxes for each, and data.yaml."""
     from collections.abc import Iterable, Iterator
@@ -239,9 +255,11 @@ def yolo(
     from somanet.io.datasets.layouts import LabelledImage, open_dataset
     from somanet.io.datasets.splits import make_split, read_split
     from somanet.io.datasets.yolo import cut_tiles, write_yolo
+    from somanet.io.label_checks import describe_doubts
     from somanet.segmentation.network.inputs import to_unit
 
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, binary=binary)
+    doubts: dict[str, tuple[str, ...]] = {}
     if split is not None:
         parts = read_split(split, names=dataset.names)
     else:
@@ -250,25 +268,24 @@ def yolo(
     def pictures(names: Iterable[str]) -> Iterator[LabelledImage]:
         for name in names:
             item = dataset.load(name)
+            doubts[name] = item.doubts
             unit = to_unit(item.image)
             image = unit if unit.dtype == np.uint8 else (unit * 255).round().astype(np.uint8)
             eight_bit = LabelledImage(name, image, item.labels)
             yield from [eight_bit] if tile_px is None else cut_tiles(eight_bit, size_px=tile_px)
 
     written = write_yolo(output, {part: pictures(names) for part, names in parts.items()}, outlines=outlines)
+    for note in describe_doubts(doubts):
+        typer.echo(f"note: {note}", err=True)
     counts = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
     typer.echo(f"Written: {output} ({counts} images)\nNext: libreyolo train --model yolo9-t --data {written}")
 
 
-def _holds_movies(folder: Path) -> bool:
-    """Whether a folder's own files are movies: no Kaggle or pairs layout, and a file with several frames."""
-    from somanet.io.movies import MOVIE_SUFFIXES, open_movie
+def _are_movies(path: Path) -> bool:
+    """Whether a path is a movie, or a folder of movies, and no data set: no Kaggle or pairs layout."""
+    from somanet.io.datasets.movie_manifest import is_movie_folder
+    from somanet.io.movies import MOVIE_SUFFIXES, movie_exists
 
-    for file in sorted(folder.iterdir()):
-        if file.suffix.lower() in MOVIE_SUFFIXES and not file.name.startswith("."):
-            try:
-                with open_movie(file) as movie:
-                    return movie.n_frames > 1
-            except SomaNetError:
-                return file.suffix.lower() not in (".tif", ".tiff")
-    return False
+    if path.is_dir():
+        return path.suffix.lower() in MOVIE_SUFFIXES or is_movie_folder(path)
+    return path.suffix.lower() not in (".zip", ".png", ".jpg", ".jpeg") and movie_exists(path)

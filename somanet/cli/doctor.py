@@ -111,6 +111,8 @@ def _packages(root: Path) -> list[Check]:
         ]
     checks: list[Check] = []
     for requirement in wanted:
+        if requirement.name == "somanet":  # an extra that is others together
+            continue
         extra = _extra(str(requirement.marker or ""))
         if extra is None and (requirement.marker is None or requirement.marker.evaluate()):
             checks.append(_package(requirement.name, str(requirement.specifier), None))

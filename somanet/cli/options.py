@@ -37,6 +37,16 @@ Plane = Annotated[
     str | None,
     typer.Option("--z", help="Z stacks: plane number (from 0), or max for a maximum projection."),
 ]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        help="What the file's axes mean, in its order, if it says otherwise: TYX for time stored as planes or channels."
+    ),
+]
+Position = Annotated[
+    str | None,
+    typer.Option(help="Stage position, scene or series, if a file has several: its name, or its number from 0."),
+]
 Diameter = Annotated[
     float | None,
     typer.Option(help="Soma diameter in pixels, if it differs much from a network's intended use: images are resized."),
@@ -55,6 +65,13 @@ PixelSize = Annotated[float | None, typer.Option(help="Micrometres per pixel, if
 FrameInterval = Annotated[float | None, typer.Option(help="Minutes per frame, if the file lacks it.")]
 ParameterFile = Annotated[Path, typer.Option("--params", help="Parameter file of the project.")]
 PARAMETER_FILE = Path("params.yaml")
+Binary = Annotated[
+    bool | None,
+    typer.Option(
+        "--binary/--no-binary",
+        help="Label images with a single value are masks: each separate piece is an object; or: the pieces are one.",
+    ),
+]
 Split = Annotated[Path | None, typer.Option(help="CSV image_id,split of the data set, to use only one part.")]
 Part = Annotated[str, typer.Option(help="Part of --split to use.")]
 Engine = Annotated[EngineName, typer.Option(help="Inference engine; auto is the fastest installed.")]

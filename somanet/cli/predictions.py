@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somanet.cli.options import AnyModality, Channel, Diameter, Engine, Models, Plane, Rescale, Tta
+from somanet.cli.options import (
+    AnyModality,
+    Axes,
+    Binary,
+    Channel,
+    Diameter,
+    Engine,
+    Models,
+    Plane,
+    Position,
+    Rescale,
+    Tta,
+)
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -21,6 +33,8 @@ def predict(
     output: Annotated[Path, typer.Option(help="Folder for the label images.")],
     channel: Channel = None,
     z: Plane = None,
+    axes: Axes = None,
+    position: Position = None,
     model: Models = None,
     diameter: Diameter = None,
     rescale: Rescale = None,
@@ -46,7 +60,7 @@ def predict(
     from somanet.segmentation.inference.size_warnings import warnings_for
     from somanet.segmentation.inference.video import usual_workers
 
-    found = find_inputs(inputs, Choice(channel, z))
+    found = find_inputs(inputs, Choice(channel, z, axes, position))
     check_results(output, LABELS)
     movies = any(item.read is None for item in found)  # frames are processed in parallel, images one by one
     opened = open_networks(
@@ -98,6 +112,7 @@ def evaluate(
     ] = None,
     ignore_edge: Annotated[bool, typer.Option(help="Leave out objects cut by the image's edge.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    binary: Binary = None,
 ) -> None:
     """Score label images: IoU, precision, recall, F1, accuracy, AP, size bias, with 95 % intervals over images.
 
@@ -106,8 +121,10 @@ def evaluate(
     from somanet.core.files import write_json
     from somanet.core.hashing import sha256_tree
     from somanet.core.plots import save_figure
+    from somanet.io.datasets.layouts import notes_on_labels, open_dataset
+    from somanet.io.label_checks import describe_doubts
     from somanet.io.tables import write_table
-    from somanet.segmentation.inference.ground_truth import pair_predictions, read_ground_truth
+    from somanet.segmentation.inference.ground_truth import read_ground_truth, read_predictions
     from somanet.training.experiments import evaluate_segmenter, score_both
 
     if (predictions is None) == (not model):
@@ -124,11 +141,11 @@ def evaluate(
     if model:
         from somanet.analysis.network import open_networks
         from somanet.evaluation.masks import THRESHOLDS
-        from somanet.io.datasets.layouts import open_dataset
 
         opened = open_networks(model, engine="torch", tta=tta)
         run_id = _run_of(opened.folders[0], record) if record is not None else ""
-        items = list(open_dataset(truth))
+        items = list(open_dataset(truth, binary=binary))
+        notes = notes_on_labels(items)
         evaluation = evaluate_segmenter(opened.segmenter, items, thresholds=THRESHOLDS, panel_images=8)
         everything, interior = evaluation.everything, evaluation.interior
         if panels is not None:
@@ -139,8 +156,17 @@ def evaluate(
         source = _networks_scored(opened.segmenter)
     elif predictions is not None:
         source = _labels_scored(predictions)
-        pairs = list(pair_predictions(predictions, read_ground_truth(truth)))
+        true = read_ground_truth(truth, binary=binary)
+        predicted = read_predictions(predictions, true, binary=binary)
+        notes = tuple(
+            f"{of}: {note}"
+            for of, found in ((truth, true), (predictions, predicted))
+            for note in describe_doubts({name: one.doubts for name, one in found.items()})
+        )
+        pairs = [(name, one.labels, predicted[name].labels) for name, one in true.items()]
         everything, interior = score_both(pairs, seed=seed)
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
     scores, other = (interior, everything) if ignore_edge else (everything, interior)
     sources = {**source, "truth": {"name": truth.name, "sha256": truth_sha256}}
     write_json(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from somanet.cli.options import PARAMETER_FILE, ParameterFile, set_option, with_options
+from somanet.cli.options import PARAMETER_FILE, Binary, ParameterFile, set_option, with_options
 from somanet.core.errors import SomaNetError
 from somanet.core.guard import check_write
 
@@ -53,6 +53,7 @@ class TrainingOptions:
     ] = None
     unlabelled_channel: Annotated[str | None, typer.Option(help="Channel of that movie, if it has several.")] = None
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same weights on a CPU.")] = 0
+    binary: Binary = None
     experiment: Annotated[str | None, typer.Option(help="MLflow experiment; default: the command's name.")] = None
 
     def without_labels(self) -> _Unlabelled:
@@ -77,7 +78,7 @@ def train(
     chosen = parse(PretrainParams, values, source="settings")
     model, spec, _ = start_network(chosen.model, seed=options.seed)
     check_write(options.output)
-    images = _Images(*_sets(options.data, options.val, options.split, options.seed), others)
+    images = _Images(*_sets(options.data, options.val, options.split, options.seed, binary=options.binary), others)
     _run(model, spec, chosen.training, images, options, (options.experiment or "train", network or spec.architecture))
 
 
@@ -110,7 +111,7 @@ def finetune(
     checkpoint = network_folder(start)
     model, spec, sha256 = start_network(ModelSpec(), seed=seed, checkpoint=checkpoint, weights=chosen.weights)
     check_write(options.output)
-    training, validation = _sets(options.data, options.val, options.split, seed)
+    training, validation = _sets(options.data, options.val, options.split, seed, binary=options.binary)
     if chosen.images is not None:
         if len(training) > 1:
             raise SomaNetError(
@@ -230,25 +231,29 @@ def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) 
 
 
 def _sets(
-    data: list[Path], val: Path | None, split: Path | None, seed: int
+    data: list[Path], val: Path | None, split: Path | None, seed: int, *, binary: bool | None = None
 ) -> tuple[list[LabelledSet], list[LabelledSet]]:
     """Training and validation images of each set: all of them and another set's, or a split of each."""
-    from somanet.io.datasets.layouts import open_dataset
+    from somanet.io.datasets.layouts import notes_on_labels, open_dataset
     from somanet.io.datasets.splits import make_split, read_split
 
     if val is not None and split is not None:
         raise SomaNetError("Give --val or --split, not both: each defines the validation images.")
     if split is not None and len(data) > 1:
         raise SomaNetError(f"--split applies to one data set, found {len(data)}. Give --val, or neither.")
-    sets = [(path, open_dataset(path)) for path in data]
-    if val is not None:
-        return [(path, list(dataset)) for path, dataset in sets], [(val, list(open_dataset(val)))]
-    fractions = {"train": 0.8, "val": 0.2}
+    sets = [(path, open_dataset(path, binary=binary)) for path in data]
     training: list[LabelledSet] = []
     validation: list[LabelledSet] = []
-    for path, dataset in sets:
-        names = dataset.names
-        parts = read_split(split, names=names) if split else make_split(names, fractions=fractions, seed=seed)
-        training.append((path, [dataset.load(name) for name in parts.get("train", ())]))
-        validation.append((path, [dataset.load(name) for name in parts.get("val", ())]))
+    if val is not None:
+        training = [(path, list(dataset)) for path, dataset in sets]
+        validation = [(val, list(open_dataset(val, binary=binary)))]
+    else:
+        for path, dataset in sets:
+            names = dataset.names
+            fractions = {"train": 0.8, "val": 0.2}
+            parts = read_split(split, names=names) if split else make_split(names, fractions=fractions, seed=seed)
+            training.append((path, [dataset.load(name) for name in parts.get("train", ())]))
+            validation.append((path, [dataset.load(name) for name in parts.get("val", ())]))
+    for note in notes_on_labels([item for _, items in (*training, *validation) for item in items]):
+        typer.echo(f"note: {note}", err=True)
     return training, validation

@@ -14,6 +14,9 @@ Kind = Literal[
     "not finite",
     "wrong shape",
     "wrong type",
+    "in pieces",
+    "inverted",
+    "interpolated",
     "too large",
 ]
 
@@ -36,3 +39,12 @@ class StackProblem(FileProblem):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "wrong shape")
+
+
+def wrong_size(source: str, what: str, image_YX: tuple[int, int], found_YX: tuple[int, int]) -> FileProblem:
+    """A mask, label image or outline of another size than its image."""
+    return FileProblem(
+        f"{source}: expected {what} of {image_YX[0]} × {image_YX[1]} px like the image, found "
+        f"{found_YX[0]} × {found_YX[1]}. Does it belong to another image, or was one of them resized?",
+        "wrong shape",
+    )

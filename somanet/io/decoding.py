@@ -14,11 +14,15 @@ from somanet.io.declared_size import check_decoded_size, jpeg_size, open_tiff, p
 from somanet.io.tiff_scale import tiff_calibration
 
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
+_GREY_ALPHA = 2
+"""Channels of grey with transparency."""
+_PNG_COLOUR_TYPE, _PNG_PALETTE = 25, 3
+"""Place of the colour type in a PNG, and its value where pixels are numbers of colours (PNG specification, 11.2.1)."""
 
 
 def decode_image(data: bytes, source: str) -> np.ndarray:
     """:func:`read_image` for bytes, for example from a zip; ``source`` names them in messages."""
-    array = _decode(data, source)
+    array = decode_pixels(data, source)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         channels = array.shape[-1] if array.ndim == 3 else array.shape
         raise FileProblem(
@@ -41,14 +45,26 @@ def decode_labels(data: bytes, source: str) -> np.ndarray:
     """:func:`read_labels` for bytes, for example from a zip; ``source`` names them in messages."""
     if data.startswith(JPEG_MAGIC):
         raise FileProblem(f"{source}: a JPEG cannot hold labels: compression alters ids. Save as TIFF.", "wrong type")
-    array = _decode(data, source)
-    if array.ndim != 2:
-        raise FileProblem(
-            f"{source}: expected one label image (height × width), found shape {array.shape}. "
-            "Is it a coloured overlay? Save the label image itself.",
-            "wrong shape",
-        )
-    return as_labels(array, source)
+    return as_labels(_ids_of(decode_pixels(data, source), data, source), source)
+
+
+def _ids_of(array: np.ndarray, data: bytes, source: str) -> np.ndarray:
+    """The values of a label image that was saved in colours: the grey of equal ones, or the numbers of a palette."""
+    if array.ndim == 2:
+        return array
+    colours = array[..., : 1 if array.shape[-1] == _GREY_ALPHA else 3]  # without transparency
+    if array.ndim == 3 and (colours == colours[..., :1]).all():
+        return colours[..., 0]
+    if data.startswith(PNG_MAGIC) and data[_PNG_COLOUR_TYPE] == _PNG_PALETTE:
+        from PIL import Image  # the one reader that leaves a palette's numbers as they are
+
+        with parsing(source, "a PNG"), Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            return np.asarray(picture)
+    raise FileProblem(
+        f"{source}: expected one label image (height × width), found shape {array.shape}. "
+        "Is it a coloured overlay? Save the label image itself.",
+        "wrong shape",
+    )
 
 
 def as_labels(array: np.ndarray, source: str) -> np.ndarray:
@@ -63,7 +79,7 @@ def as_labels(array: np.ndarray, source: str) -> np.ndarray:
             raise FileProblem(
                 f"{source}: expected object ids (whole numbers), found fractions such as "
                 f"{array[array != np.rint(array)][0]:g}. Is it a probability map? Threshold it and label its "
-                "objects first.",
+                "objects first. Or were labels resized? Resize them without interpolation.",
                 "wrong type",
             )
     elif array.dtype.kind not in "uib":
@@ -97,10 +113,10 @@ def pixel_size_um(data: bytes, source: str) -> float | None:
     if not data.startswith(TIFF_MAGICS):
         return None
     with parsing(source, "a TIFF"), open_tiff(io.BytesIO(data), source) as tiff:
-        return tiff_calibration(tiff, source).pixel_size_um
+        return tiff_calibration(tiff, source, n_frames=1).pixel_size_um
 
 
-def _decode(data: bytes, source: str) -> np.ndarray:
+def decode_pixels(data: bytes, source: str) -> np.ndarray:
     """Pixels of a PNG, TIFF or JPEG, checked for completeness, in native byte order."""
     if not data:
         raise FileProblem(

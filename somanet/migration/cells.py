@@ -218,7 +218,8 @@ def cell_table(
     start, end = time[first], time[last]
     ends, duration = place[last] - place[first], end - start
     net = np.hypot(ends[:, 0], ends[:, 1])
-    long = definition.long_enough(duration, n_frames.astype(np.int64))
+    paused = per_cell(steps.duration_h[steps.pause], steps.track_id[steps.pause], cells)
+    long = definition.long_enough(duration - paused, n_frames.astype(np.int64))
     free = ~steps.gap
     observed = per_cell(steps.duration_h[free], steps.track_id[free], cells)
 

@@ -292,11 +292,12 @@ def localisation_of(
     rest.
 
     Args:
-        steps: of one movie, with the drift removed, taken for equally long.
+        steps: of one movie, with the drift removed; those of the usual duration are used.
         sigma_um: the error if it is known; only the motion is then measured.
         seed: of the bootstrap.
         resamples: how many; 0 for no intervals.
     """
+    steps = steps.usual
     groups = windows_of(steps)
     n_windows = sum(len(one.cell) for one in groups)
     unknown = (math.nan,) * 3

@@ -1,4 +1,4 @@
-"""TrackMate's XML: the spots of every frame, and the edges of every track (Fiji, TrackMate 7)."""
+"""TrackMate's XML, written: the spots of every frame, and the edges of every track (Fiji, TrackMate 7)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,15 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 
 from somanet.core.calibration import Calibration
-from somanet.core.documents import parse_xml
-from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
-from somanet.core.foreign import file_bytes, parsing
-from somanet.core.limits import XML_BYTES
 from somanet.core.schema import check_tracks
-from somanet.tracking.points import chains, edges_of, tracks_from_points
+from somanet.tracking.points import edges_of
+from somanet.tracking.trackmate_reading import OWN_NAME
 
 VERSION = "7.11.1"
 DEFAULT_RADIUS_UM = 10.0
 _LEVELS = 2
 """Up to which a movie is named by a relative path, in a folder that lies deeper: that of a user, say."""
-_MICRONS = {"µm", "μm", "um", "micron", "microns", "micrometer", "\\u00b5m"}
-_PIXELS = {"pixel", "pixels", "px"}
 _SPOT_FEATURES = {
     "POSITION_X": "LENGTH",
     "POSITION_Y": "LENGTH",
@@ -45,6 +40,7 @@ def write_trackmate(
     calibration: Calibration,
     *,
     shape_YX: tuple[int, int] | None = None,
+    n_frames: int | None = None,
     movie: Path | str | None = None,
 ) -> None:
     """Write tracks as a TrackMate file, in µm and h.
@@ -56,6 +52,7 @@ def write_trackmate(
         tracks: ``schema.TRACKS`` columns at least; spots get the radius of ``area_um2`` if it is there.
         calibration: the physical scale.
         shape_YX: size of a frame; the smallest that contains all points if None.
+        n_frames: of the movie; up to the last point if None.
         movie: the movie that TrackMate opens behind the tracks; a black background if None. It is named as seen from
             the XML file if it lies near, else by its name alone, for which TrackMate looks beside the XML file. A full
             path would tell others the names of the user and the folders, and help nobody on another computer.
@@ -80,7 +77,7 @@ def write_trackmate(
     height, width = shape_YX or (math.ceil(rows[name].max() + 1) if len(rows) else 1 for name in ("y_px", "x_px"))
     name = "" if movie is None else _seen_from(Path(path), Path(movie))
     image = {"filename": name, "folder": "", "width": width, "height": height, "nslices": 1}
-    image |= {"nframes": int(rows["frame"].max()) + 1 if len(rows) else 1}
+    image |= {"nframes": n_frames or (int(rows["frame"].max()) + 1 if len(rows) else 1)}
     image |= {"pixelwidth": calibration.pixel_size_um, "pixelheight": calibration.pixel_size_um, "voxeldepth": 1.0}
     image |= {"timeinterval": calibration.frame_interval_h}
     settings = _add(root, "Settings")
@@ -113,103 +110,25 @@ def _add_spots(spots: ET.Element, rows: pd.DataFrame) -> None:
     for t in sorted(set(rows["frame"].tolist())):
         frames[t] = _add(spots, "SpotsInFrame", {"frame": t})
     for spot, (track, t, t_h, y, x, radius) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-        words = {"ID": spot, "name": f"track {track}", "QUALITY": 1.0, "POSITION_T": t_h, "FRAME": t}
+        words = {"ID": spot, "name": f"{OWN_NAME}{track}", "QUALITY": 1.0, "POSITION_T": t_h, "FRAME": t}
         words |= {"POSITION_X": x, "POSITION_Y": y, "POSITION_Z": 0.0, "RADIUS": radius, "VISIBILITY": 1}
         _add(frames[t], "Spot", words)
 
 
 def _add_tracks(model: ET.Element, rows: pd.DataFrame) -> None:
+    """A track of TrackMate is a family: its cells are linked where they divide."""
     ids = rows["track_id"].tolist()
+    edges = edges_of(rows)
+    mother = {ids[b]: ids[a] for a, b in edges if ids[a] != ids[b]}
     of_track: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for edge in edges_of(rows):
-        of_track[ids[edge[0]]].append(edge)
+    for edge in edges:
+        track = ids[edge[0]]
+        while track in mother:
+            track = mother[track]
+        of_track[track].append(edge)
     tracks, kept = _add(model, "AllTracks"), _add(model, "FilteredTracks")
-    for index, (track, edges) in enumerate(of_track.items()):
+    for index, (track, found) in enumerate(of_track.items()):
         element = _add(tracks, "Track", {"name": f"track {track}", "TRACK_INDEX": index, "TRACK_ID": track})
-        for source, target in edges:
+        for source, target in found:
             _add(element, "Edge", {"SPOT_SOURCE_ID": source, "SPOT_TARGET_ID": target})
         _add(kept, "TrackID", {"TRACK_ID": track})
-
-
-def read_trackmate(path: Path | str, calibration: Calibration) -> pd.DataFrame:
-    """Read the tracks of a TrackMate file that passed its filters.
-
-    Spots without a track are dropped, except for single-frame cells written by :func:`write_trackmate`.
-
-    Args:
-        path: the XML file, with positions in µm or pixels.
-        calibration: the physical scale.
-
-    Raises:
-        SomaNetError: not a TrackMate file; another unit or pixel size; a missing or invalid spot; a cell that divides.
-    """
-    path = Path(path)
-    expected = "a TrackMate XML file"
-    root = parse_xml(file_bytes(path, expected, XML_BYTES), path, expected)
-    model = root.find("Model")
-    if root.tag != "TrackMate" or model is None or model.find("AllSpots") is None:
-        raise SomaNetError(f"{path}: expected a TrackMate file with a Model and its spots, found <{root.tag}>.")
-    scale = _um_per_unit(root, model, calibration, path)
-    try:
-        spots = {
-            int(spot.attrib["ID"]): (
-                int(float(spot.attrib["FRAME"])),
-                float(spot.attrib["POSITION_Y"]) / scale,
-                float(spot.attrib["POSITION_X"]) / scale,
-                spot.get("name", ""),
-            )
-            for spot in model.iter("Spot")
-        }
-        tracks = {
-            int(track.attrib["TRACK_ID"]): [
-                (int(edge.attrib["SPOT_SOURCE_ID"]), int(edge.attrib["SPOT_TARGET_ID"])) for edge in track.iter("Edge")
-            ]
-            for track in model.iterfind("AllTracks/Track")
-        }
-    except (KeyError, ValueError, OverflowError) as error:
-        raise SomaNetError(f"{path}: a spot, track or edge lacks a number ({error}). Save it again.") from error
-    if model.find("FilteredTracks") is not None:
-        kept = {track.get("TRACK_ID") for track in model.iterfind("FilteredTracks/TrackID")}
-        tracks = {track: edges for track, edges in tracks.items() if str(track) in kept}
-    points = [
-        (track, *spots[spot][:3]) for track, edges in tracks.items() for spot in _chain(track, edges, spots, path)
-    ]
-    used = {track for track, *_ in points}
-    linked = {spot for track in model.iterfind("AllTracks/Track") for edge in track for spot in edge.attrib.values()}
-    for spot, (frame, y, x, name) in spots.items():
-        own = name.removeprefix("track ")
-        if own != name and own.isdecimal() and str(spot) not in linked and int(own) not in used:
-            points.append((int(own), frame, y, x))
-    table = pd.DataFrame(points, columns=["track_id", "frame", "y_px", "x_px"])
-    return tracks_from_points(table, calibration, str(path))
-
-
-def _chain(
-    track: int, edges: list[tuple[int, int]], spots: dict[int, tuple[int, float, float, str]], path: Path
-) -> list[int]:
-    ids = sorted({spot for edge in edges for spot in edge})
-    if lost := [spot for spot in ids if spot not in spots]:
-        raise SomaNetError(
-            f"{path}: track {track} refers to the spots {lost[:5]}, which the file lacks. Save it again."
-        )
-    index = {spot: i for i, spot in enumerate(ids)}
-    pairs = [(index[a], index[b]) for a, b in edges]
-    found = chains(len(ids), pairs, [spots[spot][0] for spot in ids], f"{path}, track {track}")
-    return [ids[i] for chain in found for i in chain]
-
-
-def _um_per_unit(root: ET.Element, model: ET.Element, calibration: Calibration, path: Path) -> float:
-    """Units of the file's positions per pixel."""
-    unit = model.get("spatialunits", "pixel").lower()
-    if unit in _PIXELS:
-        return 1.0
-    image = root.find("Settings/ImageData")
-    with parsing(path, "the width of a pixel in TrackMate's ImageData"):
-        width = float(image.get("pixelwidth", "nan")) if image is not None else math.nan
-    if unit not in _MICRONS:
-        raise SomaNetError(f"{path}: expected positions in µm or pixels, found '{unit}'. Set the unit in Fiji.")
-    if math.isfinite(width) and not math.isclose(width, calibration.pixel_size_um, rel_tol=1e-4):
-        raise SomaNetError(
-            f"{path}: its pixels are {width} µm wide, the movie's {calibration.pixel_size_um}. Is it for another movie?"
-        )
-    return calibration.pixel_size_um

@@ -6,9 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from somanet.core.calibration import FileCalibration
+from somanet.io.movies import write_movie
 from tests.worlds import somanet
 
 SIZES = ("--nuclei", "0", "--crops", "0", "--frames", "40", "--size-px", "200", "--frame-interval-min", "10")
@@ -87,3 +90,27 @@ def test_a_cohort_needs_results_and_groups_a_table(tmp_path: Path) -> None:
         assert message is not None
         assert words in message
     shutil.rmtree(tmp_path / "study")
+
+
+def test_rows_movies_and_groups_that_do_not_fit_are_named_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The network does not exist, which is noticed after the table and before the first movie."""
+    for seed, name in enumerate(("x", "y")):
+        frames = np.random.default_rng(seed).integers(90, 110, (3, 32, 48)).astype(np.uint16)
+        (tmp_path / "movies").mkdir(exist_ok=True)
+        write_movie(tmp_path / "movies" / f"{name}.ome.tif", frames, FileCalibration(1.0, 10.0).complete())
+
+    def analyze(table: str, reference: str) -> str:
+        (tmp_path / "c.csv").write_text(table)
+        asked = ("--conditions", "c.csv", "--reference", reference, "--model", "nowhere")
+        message = somanet("analyze", "movies", "--output", "study", *asked, cwd=tmp_path)
+        assert message is not None
+        assert not (tmp_path / "study").exists()
+        return message
+
+    both = "Movie;Donor;Group\nx;1;control\nY.ome.TIF;2;drug\n"
+    assert "Did you mean 'control'? Use one of control, drug" in analyze(both, "Controls")
+    assert "no row for 'y'; rows of no movie here: 'z'" in analyze(both.replace("Y.ome", "z"), "control")
+    assert "nowhere" in analyze(f"{both}z;3;drug\n", "control")
+    assert "note: c.csv: rows of no movie here: z" in capsys.readouterr().err

@@ -95,7 +95,7 @@ def test_there_and_back(
     said = run("convert", "reference.csv", name, *options)
     assert f"Written: {name} ({kind}), 7 points of 2 tracks" in said
     assert "Next: " in said
-    assert recognise(name) == kind
+    assert recognise(name).kind == kind
     for scale in (GIVEN, ("--movie", "movie.tif")):
         run("convert", name, "back.csv", *scale)
         pd.testing.assert_frame_equal(read_tracks("back.csv", None)[list(TRACKS.names)], tracks_of(CELLS))
@@ -110,7 +110,7 @@ def test_the_movie_gives_trackmate_its_frame(world: Path) -> None:
     ("arguments", "words"),
     [
         ("plain.csv t.csv", "--frame-interval-min"),
-        ("plain.csv t.csv --pixel-size-um 2", "--frame-interval-min was not given"),
+        ("plain.csv t.csv --pixel-size-um 2", "--frame-interval-min"),
         ("reference.csv t.csv --pixel-size-um 3 --frame-interval-min 30", "another movie"),
         ("reference.csv t.doc", "suffix '.doc'"),
         ("reference.csv t.csv --to excel", "no track format 'excel'"),
@@ -240,12 +240,15 @@ def test_lineages(world: Path) -> None:
         ("result.csv movie.tif", "expected a CSV table"),
         ("result.csv nowhere.csv", "no such file"),
         ("result.csv reference.csv --result-labels result.tif --reference-labels short.tif", "truth ends after 2"),
+        ("result.csv reference.csv --result-labels result.tif --reference-labels masks.tif", "Is it a movie of masks?"),
     ],
 )
 def test_what_score_refuses(arguments: str, words: str, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (world / "bad.csv").write_text("track,frame,y_px\n1,0,2\n")
     (world / "twice.csv").write_text("track,frame,y_px,x_px\n1,0,2,3\n1,0,4,5\n")
     write_labels(world / "short.tif", CELLS[:2])
+    three = np.kron([[255, 0, 255, 0, 255]], np.ones((4, 4), np.int32))
+    write_labels(world / "masks.tif", np.stack([three] * len(CELLS)))
     monkeypatch.chdir(world)
     assert words in refusal("score", *arguments.split(), "--output", "m.json")
     assert not (world / "m.json").exists()

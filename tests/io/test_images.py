@@ -157,7 +157,7 @@ def test_an_absurd_size_is_refused_before_memory_is_taken() -> None:
     [
         (tiff_bytes(np.float32([[0, 0.5]])), "fractions such as 0.5"),
         (tiff_bytes(np.int16([[0, -1]])), "-1 to 0"),
-        (tiff_bytes(np.zeros((5, 7, 3), np.uint8), photometric="rgb"), "overlay"),
+        (tiff_bytes(np.arange(105, dtype=np.uint8).reshape(5, 7, 3), photometric="rgb"), "overlay"),
         (encoded("jpg"), "JPEG cannot hold labels"),
     ],
 )

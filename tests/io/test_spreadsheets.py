@@ -27,8 +27,19 @@ PLAIN = "movie,donor,group\nZürich_1,01,control\nb,1,drug\n"
         ("\n" + PLAIN.replace("\n", ",,\n") + ",,,,\n,,,,\n\n").encode(),
         unicodedata.normalize("NFD", PLAIN).encode(),
         PLAIN.replace("01", '"01"').encode(),
+        PLAIN.replace(",", "\t").encode("utf-16"),
+        ("\ufeff" + PLAIN.replace(",", ";")).encode("utf-16-be"),
+        PLAIN.replace("\n", "\r").encode(),
+        PLAIN.replace(",", "|").encode(),
+        ("sep=;\r\n" + PLAIN.replace(",", ";")).encode(),
+        ('"sep=,"\n' + PLAIN).encode(),
+        PLAIN.replace("01", '"=""01"""').encode(),
+        PLAIN.replace("control", "\u200bcon\u00adtrol\u00a0").encode(),
     ],
-    ids=["plain", "BOM", "cp1252", "semicolons", "tabs", "capitals", "blank rows", "NFD", "quotes"],
+    ids=[
+        *("plain", "BOM", "cp1252", "semicolons", "tabs", "capitals", "blank rows", "NFD", "quotes", "Unicode text"),
+        *("UTF-16 BE", "old Mac", "bars", "sep", "quoted sep", "formula", "pasted"),
+    ],
 )
 def test_what_spreadsheet_programs_write_is_one_table(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "c.csv").write_bytes(data)
@@ -37,9 +48,32 @@ def test_what_spreadsheet_programs_write_is_one_table(tmp_path: Path, data: byte
 
 
 def test_the_index_is_the_line_in_the_file(tmp_path: Path) -> None:
-    """Also after a blank row, and after a cell of two lines."""
-    (tmp_path / "c.csv").write_text('movie,note\na,"two\nlines"\n,\nb,\n')
+    """Also after a blank row, after a cell of two lines, and below a line that names the separator."""
+    text = 'movie,note\na,"two\nlines"\n,\nb,\n'
+    (tmp_path / "c.csv").write_text(text)
     assert read_spreadsheet(tmp_path / "c.csv", SCHEMA).index.tolist() == [2, 5]
+    (tmp_path / "c.csv").write_text(f"sep=,\n{text}")
+    assert read_spreadsheet(tmp_path / "c.csv", SCHEMA).index.tolist() == [3, 6]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"PK\3\4" + bytes(40), "found a workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(40), "found an old Excel workbook"),
+        (b"movie\n\0\n", "NUL bytes"),
+        (b"\xff\xfem", "UTF-16"),
+        (PLAIN.encode("mac_roman"), "'ZŸrich_1' (Windows) or 'Zürich_1' (Mac)"),
+    ],
+    ids=["xlsx", "xls", "NUL", "cut UTF-16", "Mac"],
+)
+def test_what_is_no_text_or_of_an_unclear_encoding_says_how_to_save_it(tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "c.csv").write_bytes(data)
+    with pytest.raises(SomaNetError) as error:
+        read_spreadsheet(tmp_path / "c.csv", SCHEMA)
+    assert words in str(error.value)
+    assert "Save it as CSV UTF-8" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import imagecodecs
@@ -18,13 +19,15 @@ import zarr
 from somanet import cli
 from somanet.core.calibration import Calibration
 from somanet.io.datasets.writers import write_kaggle, write_pairs
-from somanet.io.images import write_image
+from somanet.io.images import write_image, write_labels
 from somanet.io.label_movies import write_label_movie
 from somanet.io.movies import write_movie
 from somanet.io.video_writing import write_video
 from somanet.provenance.mlflow.spool import keep
 from somanet.tracking.formats import write_tracks
 from somanet.tracking.points import tracks_from_points
+from tests.robustness.commands import TABLES
+from tests.tracking.foreign import SUFFIXES, write_foreign
 from tests.worlds import make_project, photograph, save_bright_network, scene
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,11 +112,15 @@ def make_seeds(folder: Path) -> None:
         write_movie(movies / f"{name}.ome.tif", frames, SCALE)
 
     names = ("a", "b", "c")
+    _sets_of_other_programs(place, names)
     write_pairs(place("pairs", "set"), [scene(name) for name in names])
     write_kaggle(place("kaggle", "set"), [scene(name) for name in names])
     write_kaggle(place("zip", "set.zip"), [scene(name) for name in names])
     place("split", "split.csv").write_text("image_id,split\na,train\nb,train\nc,val\n", encoding="utf-8")
     place("conditions", "conditions.csv").write_text("movie,donor,group\nx,1,a\ny,2,b\n", encoding="utf-8")
+
+    times = "frame,t_min\n" + "".join(f"{t},{10 * t + 120 * (t > 1)}\n" for t in range(N_FRAMES))
+    place("times", "times.csv").write_text(times, encoding="utf-8")
 
     table = points()
     tracks = tracks_from_points(table, SCALE, "seeds")
@@ -121,6 +128,8 @@ def make_seeds(folder: Path) -> None:
     table.rename(columns={"track_id": "track"}).to_csv(place("points", "points.csv"), index=False)
     write_tracks(place("napari", "napari.csv"), tracks, SCALE, kind="napari")
     write_tracks(place("trackmate", "tracks.xml"), tracks, SCALE, kind="trackmate", shape_YX=(HEIGHT, WIDTH))
+    for kind in TABLES:
+        write_foreign(place(kind, f"tracks{SUFFIXES[kind]}"), kind, points(), SCALE)
     write_tracks(place("geff", "tracks.geff"), tracks, SCALE, kind="geff")
     write_tracks(place("ctc", "ctc"), tracks, SCALE, kind="ctc", labels=labels)
     reference = place("ctc-reference", "reference")
@@ -134,6 +143,36 @@ def make_seeds(folder: Path) -> None:
     (folder / "store").mkdir()
     make_project(folder / "store" / "project", folder)
     shutil.rmtree(folder / "store_template")
+
+
+def _sets_of_other_programs(place: Callable[[str, str], Path], names: Sequence[str]) -> None:
+    """The images of the other data sets with label images beside them, in folders of their own, and with outlines."""
+    outlines = [[8, 8, 32, 8, 32, 32, 8, 32], [64, 8, 80, 8, 80, 40, 64, 40]]
+    for name in names:
+        item = scene(name)
+        for kind, file in (("cellpose", f"{name}.png"), ("folders", f"{name}/image.png"), ("coco", f"{name}.png"),
+                           ("labelme", f"{name}.png")):  # fmt: skip
+            write_image(place(kind, "set") / file, item.image)
+        write_labels(place("cellpose", "set") / f"{name}_cp_masks.tif", item.labels)
+        write_image(place("folders", "set") / name / "mask.png", item.labels.astype(np.uint8))
+        shapes = [
+            {"shape_type": "polygon", "points": np.reshape(outline, (-1, 2)).tolist(), "label": "soma"}
+            for outline in outlines
+        ]
+        described = {"shapes": shapes, "imageHeight": HEIGHT, "imageWidth": WIDTH}
+        (place("labelme", "set") / f"{name}.json").write_text(json.dumps(described), encoding="utf-8")
+    images = [
+        {"id": number, "file_name": f"{name}.png", "height": HEIGHT, "width": WIDTH}
+        for number, name in enumerate(names)
+    ]
+    runs = {"size": [HEIGHT, WIDTH], "counts": [9 * HEIGHT + 8, 20, HEIGHT * WIDTH - 9 * HEIGHT - 28]}
+    objects = [
+        {"image_id": number, "segmentation": shape}
+        for number in range(len(names))
+        for shape in ([outlines[0]], [outlines[1]], runs)
+    ]
+    described = {"images": images, "annotations": objects}
+    (place("coco", "set") / "all.json").write_text(json.dumps(described), encoding="utf-8")
 
 
 def _old_zarr(path: Path, frames: np.ndarray) -> None:

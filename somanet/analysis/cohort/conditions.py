@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from somanet.analysis.source import movie_name, nested_name
+from somanet.analysis.source import nested_name
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import Column, Schema
+from somanet.io.movies import movie_name
 from somanet.io.spreadsheets import read_spreadsheet
 
 CONDITIONS = Schema("conditions", (Column("movie", "string", "", "file name, with or without its suffix"),))
@@ -63,13 +64,14 @@ def read_conditions(path: Path, movies: Sequence[str]) -> Conditions:
         raise SomaNetError(f"{path}, line {line}: {movie!r} has two rows, also line {first}; expected one per movie.")
     if "group" in known:
         _check_spelling(table["group"], path)
+    unused = tuple(name for name in table["movie"] if name not in set(movies))
     missing = sorted(set(movies) - set(table["movie"]))
     if missing:
+        surplus = f"; rows of no movie here: {_few(unused)}" if unused else ""
         raise SomaNetError(
-            f"{path}: no row for {', '.join(map(repr, missing[:4]))}; it has rows for "
-            f"{', '.join(map(repr, table['movie'][:4]))}, …. Name every movie once."
+            f"{path}: no row for {_few(missing)}{surplus}. {_meant(missing, table.loc[table['movie'].isin(unused)])}"
+            "Name every movie once."
         )
-    unused = tuple(name for name in table["movie"] if name not in set(movies))
     used = table.set_index("movie").loc[list(movies)].reset_index()
     warnings = tuple(_alike(used, [name for name in known if name != "group"]))
     return Conditions(used, unused, warnings)
@@ -82,6 +84,21 @@ def movies_of(path: Path) -> list[str]:
         SomaNetError: it is no such file.
     """
     return [movie_name(Path(name)) for name in read_spreadsheet(path, CONDITIONS)["movie"] if name]
+
+
+def _few(movies: Sequence[str]) -> str:
+    """The first of them, and how many there are beyond."""
+    shown = 4
+    more = f" and {len(movies) - shown} more" if len(movies) > shown else ""
+    return ", ".join(map(repr, movies[:shown])) + more
+
+
+def _meant(missing: Sequence[str], surplus: pd.DataFrame) -> str:
+    """A question about the first row that resembles a movie without one."""
+    for line, written in surplus["movie"].items():
+        if near := difflib.get_close_matches(written, missing, 1):
+            return f"Did you mean {near[0]!r} by {written!r} in line {line}? "
+    return ""
 
 
 def _check_spelling(groups: pd.Series, path: Path) -> None:
@@ -143,9 +160,15 @@ class _Names:
 
     def __init__(self, movies: Sequence[str]) -> None:
         self._known = {unicodedata.normalize("NFC", movie): movie for movie in movies}
+        folded = [name.casefold() for name in self._known]
+        self._folded = {
+            name.casefold(): movie for name, movie in self._known.items() if folded.count(name.casefold()) == 1
+        }
 
     def of(self, text: str) -> str:
-        """The movie's own name, however its umlauts are encoded; what is not known, without its suffix."""
+        """The movie's own name, whatever its umlauts' code and its capitals; what is not known, without its suffix."""
         path = Path(text.replace("\\", "/"))
         written = (text, nested_name(path), movie_name(path))
-        return next((self._known[name] for name in written if name in self._known), movie_name(path))
+        exactly = (self._known[name] for name in written if name in self._known)
+        nearly = (self._folded[name.casefold()] for name in written if name.casefold() in self._folded)
+        return [*exactly, *nearly, movie_name(path)][0]

@@ -115,7 +115,7 @@ class _Scene:
                 picture, str(int(cell)), (round(place[0]) + 14, round(place[1]) - 12), 0.5, self._colour(int(cell), t)
             )
         self._draw_scale(picture)
-        _write(picture, f"{t * self.calibration.frame_interval_h:.1f} h", (14, 30), 0.7, INK)
+        _write(picture, f"{float(self.calibration.hours(t)):.1f} h", (14, 30), 0.7, INK)
         return picture
 
     def _at(self, y_px: float, x_px: float) -> tuple[float, float]:

@@ -48,8 +48,9 @@ def overview(report: ReportInput, shape_YX: tuple[int, int]) -> str:
     items = {
         "Field": f"{width * scale.pixel_size_um:.0f} × {height * scale.pixel_size_um:.0f} µm",
         "Pixel": f"{scale.pixel_size_um:.4g} µm",
-        "Frames": f"{n_frames}, one every {scale.frame_interval_min:.4g} min",
-        "Duration": f"{in_words((n_frames - 1) * scale.frame_interval_h)} h",
+        "Frames": f"{n_frames}, {'one' if scale.times_h is None else 'usually one'} every "
+        f"{scale.frame_interval_min:.4g} min",
+        "Duration": f"{in_words(float(scale.hours(n_frames - 1)))} h",
         "Cells": f"{len(cells)}"
         if measured == len(cells)
         else f"{len(cells)}, {measured} of them observed long enough",

@@ -1,19 +1,21 @@
-"""Labelled image data sets on disk: the Kaggle layout (folder or zip) and image + label pairs."""
+"""Labelled image data sets on disk: one mask per object, label images, or outlines; in a folder or a zip."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from somanet.core.errors import SomaNetError
-from somanet.core.problems import FileProblem
+from somanet.core.problems import wrong_size
+from somanet.io.datasets.labelme import labelme_masks
 from somanet.io.datasets.masks import Masks, compose_masks
 from somanet.io.datasets.recognise import Entry, Layout, recognise
 from somanet.io.datasets.sources import Source, open_source
 from somanet.io.decoding import decode_image, decode_labels
+from somanet.io.label_checks import check_labels, describe_doubts
 
 _LARGEST_COUNTED_ID = 1 << 22
 
@@ -26,11 +28,18 @@ class LabelledImage:
         name: the image's id, unique within its data set.
         image: YX or YXC (C = 3 or 4), uint8, uint16 or float32.
         labels: YX int32, 0 = background, 1..n = objects.
+        doubts: what looks wrong with the labels (see :func:`somanet.io.label_checks.check_labels`).
     """
 
     name: str
     image: np.ndarray
     labels: np.ndarray
+    doubts: tuple[str, ...] = ()
+
+
+def notes_on_labels(items: Sequence[LabelledImage]) -> tuple[str, ...]:
+    """What looks wrong with the labels of these images, as a line for the user; none if nothing does."""
+    return describe_doubts({item.name: item.doubts for item in items})
 
 
 class Dataset:
@@ -38,28 +47,35 @@ class Dataset:
 
     Attributes:
         path: the folder or zip.
-        layout: "kaggle" or "pairs".
+        layout: "kaggle", "pairs", "folders", "coco" or "labelme".
         names: the images' ids, sorted.
+        image_names: those, and the ids of images that lack labels, unlike others; for prediction.
+        hint: why labels may be missing, and how to save them; empty if nothing is known.
         broken: ids whose files do not form one image, and why; not among ``names``.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, binary: bool | None = None) -> None:
         listing = recognise(source)
         self.path: Path = source.path
         self.layout: Layout = listing.layout
         self.names: tuple[str, ...] = tuple(listing.entries)
+        self.image_names: tuple[str, ...] = tuple(sorted(listing.entries | listing.unlabelled))
         self.broken: dict[str, str] = listing.broken
         self._source = source
         self._entries: dict[str, Entry] = listing.entries
+        self._unlabelled: dict[str, Entry] = listing.unlabelled
+        self.hint = listing.hint
+        self._binary = binary
 
     def load(self, name: str) -> LabelledImage:
         """One image with its labels. Where masks overlap, the first in name order keeps the shared pixels.
 
         Raises:
-            SomaNetError: no such name, no labels, or a file that cannot be used.
+            SomaNetError: no such name, no labels, a file that cannot be used, or labels that cannot be objects.
         """
         image = self.load_image(name)
-        return LabelledImage(name, image, self.load_masks(name, image.shape).labels)
+        masks = self.load_masks(name, image.shape)
+        return LabelledImage(name, image, masks.labels, masks.doubts)
 
     def load_image(self, name: str) -> np.ndarray:
         """One image alone, YX or YXC; labels are not needed.
@@ -72,11 +88,11 @@ class Dataset:
     def has_labels(self, name: str | None = None) -> bool:
         """Whether an image has labels (also if they contain no object); without a name, whether all have."""
         names = self.names if name is None else (name,)
-        return all(self._entry(n).label is not None or self._entry(n).masks is not None for n in names)
+        return all(self._entry(n).labelled for n in names)
 
     def image_file(self, name: str) -> str:
         """The image's file, relative to the data set."""
-        return self._entry(name).image
+        return (self._unlabelled.get(name) or self._entry(name)).image
 
     def image_bytes(self, name: str) -> bytes:
         """The image file's bytes as stored."""
@@ -90,27 +106,32 @@ class Dataset:
             shape: the image's shape, whose height and width the labels must have.
 
         Raises:
-            SomaNetError: no labels, a file that cannot be used, or a different shape.
+            SomaNetError: no labels, a file that cannot be used, a different shape, or labels that cannot be objects.
         """
-        entry = self._entry(name)
-        shape_YX = (shape[0], shape[1])
+        masks, place = self._stored_masks(self._entry(name), name, (shape[0], shape[1]))
+        checked = check_labels(masks.labels, place, binary=self._binary)
+        return replace(masks, labels=checked.labels, doubts=checked.doubts)
+
+    def _stored_masks(self, entry: Entry, name: str, shape_YX: tuple[int, int]) -> tuple[Masks, str]:
+        """The labels as stored, and where."""
         if entry.masks is not None:
-            sources = ((self._source.label(file), file) for file in entry.masks)
-            return compose_masks(
-                ((source, decode_image(self._source.read(file), source)) for source, file in sources),
-                shape_YX,
-            )
+            sources = [(self._source.label(file), file) for file in entry.masks]
+            masks = ((source, decode_image(self._source.read(file), source)) for source, file in sources)
+            return compose_masks(masks, shape_YX), sources[0][0] if len(sources) == 1 else f"{self.path}, {name}"
+        if entry.labelme is not None:
+            place = self._source.label(entry.labelme)
+            return compose_masks(labelme_masks(self._source, entry.labelme, shape_YX), shape_YX), place
+        if entry.coco is not None:
+            place = f"{self._source.label(entry.coco.file)}, {name}"
+            return compose_masks(entry.coco.masks(place, shape_YX), shape_YX), place
         if entry.label is None:
-            raise SomaNetError(f"{self.path}: image '{name}' has no labels. Use it for prediction, or label it first.")
+            hint = f"{self.hint}." if self.hint else "Use it for prediction, or label it first."
+            raise SomaNetError(f"{self.path}: image '{name}' has no labels. {hint}")
         source = self._source.label(entry.label)
         labels = decode_labels(self._source.read(entry.label), source)
         if labels.shape != shape_YX:
-            raise FileProblem(
-                f"{source}: expected labels of {shape_YX[0]} × {shape_YX[1]} px like the image, found "
-                f"{labels.shape[0]} × {labels.shape[1]}. Does it belong to another image, or was one of them resized?",
-                "wrong shape",
-            )
-        return Masks(_counted(labels))
+            raise wrong_size(source, "labels", shape_YX, (labels.shape[0], labels.shape[1]))
+        return Masks(_counted(labels)), source
 
     def _entry(self, name: str) -> Entry:
         if name not in self._entries:
@@ -134,7 +155,7 @@ def _counted(labels: np.ndarray) -> np.ndarray:
     return (index.reshape(labels.shape) + first).astype(np.int32)
 
 
-def open_dataset(path: Path | str) -> Dataset:
+def open_dataset(path: Path | str, *, binary: bool | None = None) -> Dataset:
     """Open a data set; the layout is recognised by content. Nothing is decoded yet.
 
     Args:
@@ -142,11 +163,15 @@ def open_dataset(path: Path | str) -> Dataset:
 
             - Kaggle: ``<id>/images/<id>.png`` and ``<id>/masks/*.png``, one mask per object;
             - pairs: ``images/<name>.png|tif`` and ``labels/<name>.tif`` (or ``masks/``), or ``<name>.tif`` beside
-              ``<name>_labels.tif``.
+              ``<name>_labels.tif``, ``<name>_cp_masks.tif`` (Cellpose), ``<name>_masks.tif`` or ``<name>_mask.tif``;
+            - folders: ``<name>/image.png`` and ``<name>/mask.png``;
+            - COCO: images, and one JSON of the objects of all of them;
+            - Labelme: ``<name>.png`` and ``<name>.json``.
 
             A data set without masks or labels is for prediction.
+        binary: what a label image with a single value shows (see :func:`somanet.io.label_checks.check_labels`).
 
     Raises:
         SomaNetError: no such path, no images, several data sets in one, or a zip that is damaged or unsafe.
     """
-    return Dataset(open_source(path))
+    return Dataset(open_source(path), binary=binary)

@@ -31,6 +31,7 @@ class _Rejected(Exception):
 def check_dataset(
     path: Path | str,
     *,
+    binary: bool | None = None,
     overlap_tolerance: float = OVERLAP_TOLERANCE,
     require_objects: bool = False,
     progress: bool = False,
@@ -39,6 +40,7 @@ def check_dataset(
 
     Args:
         path: a data set (see :func:`~somanet.io.datasets.layouts.open_dataset`).
+        binary: what a label image with a single value shows (see :func:`somanet.io.label_checks.check_labels`).
         overlap_tolerance: two masks may share this fraction of the smaller one; beyond it the image is rejected.
         require_objects: reject images without objects or labels, which otherwise get a note.
         progress: show a bar, if stderr is a terminal.
@@ -51,7 +53,7 @@ def check_dataset(
     Raises:
         SomaNetError: the path is not a data set.
     """
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, binary=binary)
     found = inspect(dataset, dataset.names, overlap_tolerance, require_objects, progress)
     return _table([row for row, _ in found], dataset)
 
@@ -61,6 +63,7 @@ def pack_dataset(
     destination: Path | str,
     *,
     names: Collection[str] | None = None,
+    binary: bool | None = None,
     overlap_tolerance: float = OVERLAP_TOLERANCE,
     require_objects: bool = False,
     progress: bool = False,
@@ -71,6 +74,7 @@ def pack_dataset(
         source: a data set.
         destination: the new folder.
         names: only these images; all by default.
+        binary: as in :func:`check_dataset`.
         overlap_tolerance: as in :func:`check_dataset`.
         require_objects: as in :func:`check_dataset`.
         progress: show a bar, if stderr is a terminal.
@@ -81,7 +85,7 @@ def pack_dataset(
     Raises:
         SomaNetError: unknown names, nothing to pack, or source and destination that contain each other.
     """
-    dataset = open_dataset(source)
+    dataset = open_dataset(source, binary=binary)
     ours, theirs = Path(destination).resolve(), Path(source).resolve()
     if ours == theirs or ours in theirs.parents or theirs in ours.parents:
         raise SomaNetError(f"Cannot pack {source} into {destination}: one lies in the other. Choose a separate folder.")
@@ -109,7 +113,7 @@ def pack_dataset(
 
 
 def describe_manifest(manifest: pd.DataFrame) -> str:
-    """A summary of the manifest: accepted images and objects, rejected images with reasons, notes."""
+    """A summary of the manifest: accepted images and objects, or movies; what was rejected with reasons; notes."""
     accepted = manifest[manifest["status"] == "accepted"]
     rejected = manifest[manifest["status"] == "rejected"]
     lines = [f"{len(accepted)} of {len(manifest)} accepted"]
@@ -118,9 +122,35 @@ def describe_manifest(manifest: pd.DataFrame) -> str:
     for reason, rows in rejected.groupby("reason"):
         lines.append(f"rejected, {reason}: {len(rows)} ({rows['name'].iloc[0]}{', …' if len(rows) > 1 else ''})")
     noted = accepted[accepted["note"] != ""]
-    if len(noted):
+    if "n_frames" in manifest:
+        lines += _movie_lines(accepted)
+    elif len(noted):
         lines.append(f"accepted with a note: {len(noted)} (first: {noted['name'].iloc[0]}: {noted['note'].iloc[0]})")
     return "\n".join(lines)
+
+
+def _movie_lines(accepted: pd.DataFrame) -> list[str]:
+    """A line per accepted movie: frames, size, channels, planes and scale; after 20 movies, how many more there are."""
+    lines = []
+    for row in accepted.head(_LISTED).to_dict("records"):
+        scale = [
+            f"{row[name]:.4g} {unit}" if row[name] == row[name] else f"no {what}"
+            for name, unit, what in (
+                ("pixel_size_um", "µm per pixel", "pixel size"),
+                ("frame_interval_min", "min per frame", "frame interval"),
+            )
+        ]
+        parts = [f"{row['n_frames']} frames of {row['height_px']} × {row['width_px']} px {row['dtype']}"]
+        parts += [f"one of {row['n_channels']} channels"] if row["n_channels"] > 1 else []
+        parts += [f"{row['n_planes']} planes projected"] if row["n_planes"] > 1 else []
+        lines.append(f"  {row['name']}: {', '.join([*parts, *scale])}")
+        lines += [f"    {row['note']}"] if row["note"] else []
+    if len(accepted) > _LISTED:
+        lines.append(f"  … and {len(accepted) - _LISTED} more")
+    return lines
+
+
+_LISTED = 20
 
 
 def inspect(
@@ -178,7 +208,7 @@ def _check_labels(
     if not dataset.has_labels(name):
         if require_objects:
             raise _Rejected("no objects", "no labels")
-        return None, "no labels"
+        return None, f"no labels; {dataset.hint}" if dataset.hint else "no labels"
     try:
         masks = dataset.load_masks(name, image.shape)
     except FileProblem as problem:
@@ -189,7 +219,7 @@ def _check_labels(
         raise _Rejected("overlapping masks", note)
     if not row["n_objects"] and require_objects:
         raise _Rejected("no objects", note)
-    return LabelledImage(name, image, masks.labels), note
+    return LabelledImage(name, image, masks.labels, masks.doubts), note
 
 
 def _note(masks: Masks) -> str:
@@ -205,6 +235,7 @@ def _note(masks: Masks) -> str:
             parts.append(f"{count} mask{'s' if count > 1 else ''} {what}")
     if not masks.n_objects:
         parts.append("no objects")
+    parts += masks.doubts
     return "; ".join(parts)
 
 

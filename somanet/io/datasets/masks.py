@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from somanet.core.problems import FileProblem
+from somanet.core.problems import wrong_size
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Masks:
         hidden: masks with no pixels left, as earlier ones claim them all.
         empty: masks without a foreground pixel.
         grey: masks with values besides 0 and their maximum; every value above 0 counts as foreground.
+        doubts: what looks wrong with the labels, from :func:`somanet.io.label_checks.check_labels`.
     """
 
     labels: np.ndarray
@@ -30,6 +31,7 @@ class Masks:
     hidden: int = 0
     empty: int = 0
     grey: int = 0
+    doubts: tuple[str, ...] = ()
 
     @property
     def n_objects(self) -> int:
@@ -52,11 +54,7 @@ def compose_masks(masks: Iterable[tuple[str, np.ndarray]], shape_YX: tuple[int, 
     overlap_px, worst, hidden, empty, grey = 0, 0.0, 0, 0, 0
     for source, mask in masks:
         if mask.shape[:2] != shape_YX:
-            raise FileProblem(
-                f"{source}: expected a mask of {shape_YX[0]} × {shape_YX[1]} px like its image, found "
-                f"{mask.shape[0]} × {mask.shape[1]}. Does it belong to another image, or was one of them resized?",
-                "wrong shape",
-            )
+            raise wrong_size(source, "a mask", shape_YX, (mask.shape[0], mask.shape[1]))
         # Work in the object's box alone: a mask is mostly background, and a data set has tens of thousands.
         levels = mask if mask.ndim == 2 else mask[..., :3].max(axis=2)
         x, y, width, height = cv2.boundingRect(_bytes(levels))

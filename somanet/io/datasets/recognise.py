@@ -1,44 +1,73 @@
-"""Recognise the layout of a data set from its file names."""
+"""Recognise the layout of a data set from its file names, and from JSON where names say nothing."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
 from somanet.core.errors import SomaNetError
+from somanet.core.problems import FileProblem
+from somanet.io.datasets.coco import CocoImage, read_coco
+from somanet.io.datasets.label_names import PICKLE_ENDING, bare_name, image_name, sort_out
 from somanet.io.datasets.sources import Source
 from somanet.io.images import IMAGE_SUFFIXES
 
-Layout = Literal["kaggle", "pairs"]
-LABELS_ENDING = "_labels"
+Layout = Literal["kaggle", "pairs", "folders", "coco", "labelme"]
+_IMAGE, _LABELS = ("image", "img"), ("mask", "masks", "label", "labels")
+"""Names of the two files of a folder that holds one image."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The files of one image: a label image, or one mask per object, or (both None) no labels."""
+    """The files of one image: labels in one of four forms, or (all None) no labels.
+
+    Attributes:
+        image: the image's file.
+        label: a label image.
+        masks: files of one mask per object.
+        labelme: Labelme's JSON.
+        coco: the image's outlines in a COCO file.
+    """
 
     image: str
     label: str | None = None
     masks: tuple[str, ...] | None = None
+    labelme: str | None = None
+    coco: CocoImage | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it has labels, perhaps of no object."""
+        return any(labels is not None for labels in (self.label, self.masks, self.labelme, self.coco))
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A data set's entries by name, and names whose files do not form one image, with the reason."""
+    """The content of a data set.
+
+    Attributes:
+        layout: how it is laid out.
+        entries: images by name.
+        unlabelled: images that lack labels, unlike others; among ``broken``, too.
+        broken: names whose files do not form one image, with the reason.
+        hint: why labels may be missing, and how to get them.
+    """
 
     layout: Layout
     entries: dict[str, Entry]
+    unlabelled: dict[str, Entry] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    hint: str = ""
 
 
 def recognise(source: Source) -> Listing:
     """Find the layout by content.
 
     Raises:
-        SomaNetError: no images, several data sets in one, or two images with the same name.
+        SomaNetError: no images, label images alone, several data sets in one, or two images with the same name.
     """
     files = [PurePosixPath(name) for name in source.files]
     files = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
@@ -55,12 +84,31 @@ def recognise(source: Source) -> Listing:
         root = _only({file.parent.parent for file in in_images}, source)
         labels = [file for file in files if file.parent in (root / "labels", root / "masks")]
         has_labels = bool(labels) or bool({str(root / "labels"), str(root / "masks")} & source.folders)
-        return _pairs(source, in_images, {file.stem: file for file in _unique(labels, source)}, has_labels)
-    _only({file.parent for file in files}, source)
-    labels = [file for file in files if file.stem.endswith(LABELS_ENDING)]
-    images = [file for file in files if not file.stem.endswith(LABELS_ENDING)]
-    by_name = {file.stem.removesuffix(LABELS_ENDING): file for file in _unique(labels, source)}
-    return _pairs(source, images, by_name, bool(labels))
+        stems = {file.stem for file in in_images}
+        names = {file: file.stem if file.stem in stems else bare_name(file.stem) for file in labels}
+        return _pairs(source, root, in_images, names, has_labels)
+    if folders := _one_per_folder(source, files):
+        return folders
+    root = _only({file.parent for file in files}, source)
+    images, names = sort_out(files)
+    if not images:
+        raise SomaNetError(
+            f"{source.path}: expected images, found label images alone, such as {next(iter(names))}. Put the images "
+            "beside them."
+        )
+    return _pairs(source, root, images, names, bool(names))
+
+
+def label_images(source: Source) -> dict[str, str]:
+    """The files of a folder of label images alone by the name of the image that each belongs to, sorted.
+
+    Raises:
+        SomaNetError: two files for one image.
+    """
+    files = [PurePosixPath(name) for name in source.files]
+    files = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    images, labels = sort_out(files)
+    return {name: str(file) for name, file in sorted(_by_name(labels, source).items())} if not images else {}
 
 
 def _only(roots: set[PurePosixPath], source: Source) -> PurePosixPath:
@@ -70,15 +118,15 @@ def _only(roots: set[PurePosixPath], source: Source) -> PurePosixPath:
     return next(iter(roots))
 
 
-def _unique(files: list[PurePosixPath], source: Source) -> list[PurePosixPath]:
-    stems: dict[str, PurePosixPath] = {}
-    for file in files:
-        if file.stem in stems:
+def _by_name(names: Mapping[PurePosixPath, str], source: Source) -> dict[str, PurePosixPath]:
+    found: dict[str, PurePosixPath] = {}
+    for file, name in names.items():
+        if name in found:
             raise SomaNetError(
-                f"{source.path}: '{stems[file.stem]}' and '{file}' have the same name. Remove or rename one of them."
+                f"{source.path}: '{found[name]}' and '{file}' have the same name. Remove or rename one of them."
             )
-        stems[file.stem] = file
-    return files
+        found[name] = file
+    return found
 
 
 def _kaggle(source: Source, files: Iterable[PurePosixPath], root: PurePosixPath) -> Listing:
@@ -98,17 +146,93 @@ def _kaggle(source: Source, files: Iterable[PurePosixPath], root: PurePosixPath)
             entries[name] = Entry(images[name][0], masks=tuple(sorted(masks[name])) if labelled else None)
         else:
             broken[name] = f"expected one file in {name}/images, found {len(images[name])}"
-    return Listing("kaggle", entries, broken)
+    return Listing("kaggle", entries, broken=broken)
 
 
-def _pairs(source: Source, images: list[PurePosixPath], labels: dict[str, PurePosixPath], has_labels: bool) -> Listing:
-    entries: dict[str, Entry] = {}
-    broken: dict[str, str] = {}
-    for file in _unique(images, source):
-        label = labels.pop(file.stem, None)
-        if label is None and has_labels:
-            broken[file.stem] = f"the image {file} has no label image, unlike others"
+def _one_per_folder(source: Source, files: Iterable[PurePosixPath]) -> Listing | None:
+    """`<name>/image.png` and `<name>/mask.png`, if the data set has this layout."""
+    images = {file.parent: file for file in files if file.stem.lower() in _IMAGE}
+    labels = {file.parent: file for file in files if file.stem.lower() in _LABELS}
+    if not images.keys() & labels.keys():
+        return None
+    if len({folder.parent for folder in images}) > 1:
+        _only({folder.parent for folder in images}, source)
+    entries, unlabelled, broken = {}, {}, {}
+    for folder in sorted(images.keys() | labels.keys()):
+        name = folder.name or source.path.stem
+        if folder in images and folder in labels:
+            entries[name] = Entry(str(images[folder]), label=str(labels[folder]))
         else:
-            entries[file.stem] = Entry(str(file), label=str(label) if label else None)
-    broken |= {name: f"the label image {file} has no image" for name, file in labels.items()}
-    return Listing("pairs", dict(sorted(entries.items())), dict(sorted(broken.items())))
+            broken[name] = f"expected an image and a mask in {folder}, found one of the two"
+            if folder in images:
+                unlabelled[name] = Entry(str(images[folder]))
+    return Listing("folders", entries, unlabelled, broken)
+
+
+def _pairs(
+    source: Source,
+    root: PurePosixPath,
+    images: list[PurePosixPath],
+    labels: dict[PurePosixPath, str],
+    has_labels: bool,
+) -> Listing:
+    """Images with label images, or with outlines in JSON, or without labels."""
+    of_label = _by_name(labels, source)
+    named = {file: file.stem if file.stem in of_label else image_name(file.stem) for file in images}
+    named = {file: name if name in of_label else file.stem for file, name in named.items()}
+    of_image = dict(sorted(_by_name(named, source).items()))
+    hint = ""
+    if not has_labels:
+        outlined, hint = _outlined(source, root, of_image)
+        if outlined is not None:
+            return outlined
+    entries = {name: Entry(str(of_image[name]), label=str(of_label[name])) for name in of_image if name in of_label}
+    without = {name: Entry(str(file)) for name, file in of_image.items() if name not in of_label}
+    if not has_labels:
+        return Listing("pairs", without, hint=hint or _hint(source))
+    broken = {name: f"the image {entry.image} has no label image, unlike others" for name, entry in without.items()}
+    broken |= {name: f"the label image {file} has no image" for name, file in of_label.items() if name not in of_image}
+    return Listing("pairs", entries, without, dict(sorted(broken.items())), _hint(source))
+
+
+def _hint(source: Source) -> str:
+    pickles = [name for name in source.files if name.endswith(PICKLE_ENDING)]
+    if not pickles:
+        return ""
+    return (
+        f"Cellpose's {PurePosixPath(pickles[0]).name} is not read, as such a file can run programs: save the masks in "
+        "Cellpose (File > Save masks as PNG/tif)"
+    )
+
+
+def _outlined(source: Source, root: PurePosixPath, images: Mapping[str, PurePosixPath]) -> tuple[Listing | None, str]:
+    """Images with outlines in Labelme's or COCO's JSON; None if there are none, perhaps with the reason."""
+    documents = [file for file in map(PurePosixPath, source.files) if file.suffix.lower() == ".json"]
+    named = {file.stem: file for file in documents if file.stem in images}
+    if named:
+        entries = {name: Entry(str(file), labelme=str(named[name])) for name, file in images.items() if name in named}
+        without = {name: Entry(str(file)) for name, file in images.items() if name not in named}
+        broken = {
+            name: f"the image {entry.image} has no JSON of outlines, unlike others" for name, entry in without.items()
+        }
+        return Listing("labelme", entries, without, broken), ""
+    tables: dict[PurePosixPath, dict[str, CocoImage]] = {}
+    hint = ""
+    for file in documents:
+        try:
+            if (found := read_coco(source, str(file))) is not None:
+                tables[file] = found
+        except FileProblem as problem:
+            if problem.kind == "wrong type":
+                raise
+            hint = str(problem).removesuffix(".")  # any program's JSON: it matters only where labels are needed
+    if not tables:
+        return None, hint
+    table = tables[_only(set(tables), source)]
+    place = next(iter(tables))
+    entries = {name: Entry(str(file), coco=table[file.name]) for name, file in images.items() if file.name in table}
+    without = {name: Entry(str(file)) for name, file in images.items() if name not in entries}
+    broken = {name: f"the image {entry.image} is not in the COCO file {place}" for name, entry in without.items()}
+    surplus = set(table) - {file.name for file in images.values()}
+    broken |= {PurePosixPath(name).stem: f"{name}, named in {place}, is not in {root}" for name in surplus}
+    return Listing("coco", entries, without, dict(sorted(broken.items()))), ""

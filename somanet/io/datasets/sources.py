@@ -34,8 +34,13 @@ class Source(ABC):
     folders: frozenset[str]
 
     @abstractmethod
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, expected: str = "an image", limit: Limit = IMAGE_BYTES) -> bytes:
         """The bytes of a file.
+
+        Args:
+            name: one of ``files``.
+            expected: what it should be, for messages.
+            limit: the largest size.
 
         Raises:
             FileProblem: it cannot be read, or the zip is damaged there.
@@ -84,9 +89,9 @@ class FolderSource(Source):
             check_name(name)
         self.files, self.folders = tuple(sorted(files)), frozenset(folders)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, expected: str = "an image", limit: Limit = IMAGE_BYTES) -> bytes:
         """The bytes of a file (see :meth:`Source.read`)."""
-        return file_bytes(self.path / name, "an image", IMAGE_BYTES)
+        return file_bytes(self.path / name, expected, limit)
 
 
 class ZipSource(Source):
@@ -161,8 +166,9 @@ class ZipSource(Source):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_handle": None}
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, expected: str = "an image", limit: Limit = IMAGE_BYTES) -> bytes:
         """The bytes of a file (see :meth:`Source.read`); zipfile checks their CRC."""
+        limit.check(self._entries[name].file_size, self.label(name), declared=f"expected {expected}; it")
         with parsing(self.label(name), "a file in a zip", remedy="The zip is damaged here. Fetch it again."):
             return self._archive().read(self._entries[name])
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
@@ -13,16 +14,17 @@ import pandas as pd
 from somanet.core.errors import SomaNetError
 from somanet.core.names import check_file_name
 from somanet.core.schema import SPLIT
-from somanet.io.tables import read_table, write_table
+from somanet.io.spreadsheets import read_spreadsheet
+from somanet.io.tables import write_table
 
 
 def read_split(path: Path | str, *, names: Iterable[str] | None = None) -> dict[str, tuple[str, ...]]:
-    """Read a split from CSV with the columns ``image_id,split``.
+    """Read a split from CSV with the columns ``image_id,split``, as a program or a person wrote it.
 
     Args:
-        path: the table.
-        names: the data set's images; if given, an id that is not among them is refused. Images without a split are
-            left out.
+        path: the table (see :func:`somanet.io.spreadsheets.read_spreadsheet`).
+        names: the data set's images; if given, an id that is not among them, with its suffix or without, is refused.
+            Images without a split are left out.
 
     Returns:
         Split name → image names, both in sorted order (train, val and test first, in that order). A split's name can
@@ -32,11 +34,13 @@ def read_split(path: Path | str, *, names: Iterable[str] | None = None) -> dict[
         SomaNetError: no such table, missing columns, empty cells, a split's name that leads elsewhere as a path, a
             duplicate id or one in two splits, unknown ids.
     """
-    table = read_table(path, SPLIT)
+    table = read_spreadsheet(Path(path), SPLIT)
     if not len(table):
         raise SomaNetError(f"{path}: expected one row per image, found none. Was the table cut short?")
-    ids, splits = table["image_id"].tolist(), table["split"].tolist()
-    for number, pair in enumerate(zip(ids, splits, strict=True), start=2):
+    known = {unicodedata.normalize("NFC", name): name for name in names or ()}
+    ids = [known.get(one, known.get(PurePath(one).stem, one)) for one in table["image_id"]]
+    splits = table["split"].tolist()
+    for number, pair in zip(table.index, zip(ids, splits, strict=True), strict=True):
         if not all(pair):
             raise SomaNetError(f"{path}, line {number}: expected an image_id and a split, found an empty cell.")
         check_file_name(pair[1], f"{path}, line {number}, split")
@@ -51,8 +55,7 @@ def read_split(path: Path | str, *, names: Iterable[str] | None = None) -> dict[
             raise SomaNetError(f"{path}: '{name}' is listed twice in '{split}'. Keep one row.")
         of[name] = split
     if names is not None:
-        known = set(names)
-        unknown = sorted(set(of) - known)
+        unknown = sorted(set(of) - set(known.values()))
         if unknown:
             raise SomaNetError(
                 f"{path}: {len(unknown)} of {len(of)} ids are not in the data set, such as '{unknown[0]}'. "

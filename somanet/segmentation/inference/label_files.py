@@ -40,6 +40,7 @@ class Labelled(NamedTuple):
             this was not tested.
         blank_frames: blank frames of a movie, which get no labels.
         inverted: taken for dark objects on a bright background.
+        burnt_in: where a scale bar or a time stamp is burnt into a movie, in words; None if nowhere.
     """
 
     item: Input
@@ -48,6 +49,7 @@ class Labelled(NamedTuple):
     downscaled_px: float = float("nan")
     blank_frames: tuple[int, ...] = ()
     inverted: bool = False
+    burnt_in: str | None = None
 
     @property
     def n_objects(self) -> int:
@@ -101,10 +103,13 @@ def predict_files(
                     "input": item.path.name,
                     "channel": item.choice.channel,
                     "z": item.choice.z,
+                    "axes": item.choice.axes,
+                    "position": item.choice.position,
                     "n_objects": len(diameters),
                     "median_diameter_px": round(median_or_nan(diameters), 2),
                     "blank_frames": list(found.blank_frames),
                     "inverted": found.inverted,
+                    "burnt_in": found.burnt_in,
                 }
             )
             yield Labelled(
@@ -114,6 +119,7 @@ def predict_files(
                 found.downscaled_px,
                 found.blank_frames,
                 found.inverted,
+                found.burnt_in,
             )
         write_table(folder / OBJECTS_FILE, pd.concat(tables, ignore_index=True), OBJECTS)
         write_json(
@@ -140,6 +146,7 @@ class _Found(NamedTuple):
     downscaled_px: float
     blank_frames: tuple[int, ...] = ()
     inverted: bool = False
+    burnt_in: str | None = None
 
 
 def _label_image(segmenter: Segmenter, item: Input, path: Path, *, try_smaller: bool) -> _Found:
@@ -159,7 +166,8 @@ def _label_movie(segmenter: Segmenter, item: Input, path: Path, *, try_smaller: 
     with item.choice.open(item.path) as movie:
         found = label_movie(segmenter, movie, path, calibration=movie.file_calibration)
     downscaled_px = found.downscaled_px if try_smaller else float("nan")
-    return _Found(found.somas, downscaled_px, found.blank_frames, found.inverted)
+    burnt_in = None if found.burnt_in is None else found.burnt_in.in_words
+    return _Found(found.somas, downscaled_px, found.blank_frames, found.inverted, burnt_in)
 
 
 def _named(item: Input) -> str:

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
+from somanet.segmentation.inference.burnt_in import BurntIn
 from somanet.segmentation.inference.instances import probabilities_to_labels
 from somanet.segmentation.inference.rescaling import predict_rescaled, settings_at
 from somanet.segmentation.inference.temperature_scaling import apply_temperature
 from somanet.segmentation.network.checkpoint import Checkpoint
-from somanet.segmentation.network.missing import fill_missing
+from somanet.segmentation.network.missing import Filled, fill_missing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,6 +61,7 @@ class Segmenter:
         rescale: factor by which images are rescaled for the networks; labels have the images' own size.
         inverted: whether objects are dark on a bright background; None judges each image by itself. A network for
             fluorescence never inverts.
+        burnt_in: scale bars and time stamps of a movie's frames, which hold no data.
 
     Raises:
         SomaNetError: no networks, networks with different outputs, or another number of test-time augmentations.
@@ -69,6 +71,7 @@ class Segmenter:
     tta: int = 1
     rescale: float = 1.0
     inverted: bool | None = None
+    burnt_in: BurntIn | None = None
 
     def __post_init__(self) -> None:
         if self.tta not in get_args(Tta):
@@ -110,6 +113,10 @@ class Segmenter:
         looks = [self.inverts(image) for image in images]
         return dataclasses.replace(self, inverted=2 * sum(looks) > len(looks))
 
+    def without(self, burnt_in: BurntIn | None) -> Segmenter:
+        """The same for the frames of a movie into which a scale bar or a time stamp is burnt."""
+        return dataclasses.replace(self, burnt_in=burnt_in)
+
     def inverts(self, image: NDArray[Any]) -> bool:
         """Whether an image is taken for dark objects on a bright background, and is shown inverted to a network."""
         from somanet.segmentation.network.inputs import looks_inverted, to_unit
@@ -124,22 +131,30 @@ class Segmenter:
 
     def probabilities(self, image: NDArray[Any]) -> Float32:
         """Mean probability of every output, CYX float32, of an image YX or YXC."""
-        return _mean(self._maps(fill_missing(image).image))
+        return _mean(self._maps(self._filled(image).image))
 
     def labels(self, image: NDArray[Any]) -> NDArray[np.int32]:
         """One label per soma, YX int32, of an image YX or YXC; none on pixels without data."""
-        image, missing = fill_missing(image)
+        image, missing = self._filled(image)
         return _without(self._to_labels(_mean(self._maps(image))), missing)
 
     def segment(self, image: NDArray[Any]) -> Segmented:
         """Labels of an image YX or YXC, and the confidence in each; none on pixels without data."""
-        image, missing = fill_missing(image)
+        image, missing = self._filled(image)
         maps = list(self._maps(image))
         labels_YX = _without(self._to_labels(_mean(maps)), missing)
         soma = self.first.spec.outputs.index("soma")
         pairs = zip(maps, self.networks, strict=True)
         soma_YX = _mean(apply_temperature(map_CYX[soma], network.temperature) for map_CYX, network in pairs)
         return Segmented(labels_YX, confidence_of(labels_YX, soma_YX))
+
+    def _filled(self, image: NDArray[Any]) -> Filled:
+        """The image with all pixels that hold no data filled, and where these are."""
+        if self.burnt_in is None:
+            return fill_missing(image)
+        filled, missing = fill_missing(self.burnt_in.removed_from(image))
+        covered = self.burnt_in.mask_YX
+        return Filled(filled, covered if missing is None else covered | missing)
 
     def _maps(self, image: NDArray[Any]) -> Iterator[Float32]:
         """Each network's output, CYX."""

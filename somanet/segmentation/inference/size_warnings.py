@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse, *, factor: float) -> Iterator[str]:
-    """Warnings, a sentence or two each: pages taken for time points, blank frames, inversion, unexpected sizes.
+    """Warnings, a sentence or two each: pages taken for time, blank frames, inversion, scale bars, unexpected sizes.
 
     Args:
         labelled: everything that was segmented.
@@ -27,6 +27,9 @@ def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse, *, fac
             f"{movies[0].path}{_and_others(movies)}: the file does not name the axis of its pages; they were taken for "
             "time points. If they are focal planes, give --z max or --z 0."
         )
+    for sentence in dict.fromkeys(note for one in labelled for note in one.item.notes):
+        noted = [one.item for one in labelled if sentence in one.item.notes]
+        yield f"{noted[0].path}{_and_others(noted)}: {sentence}"
     if blank := [one for one in labelled if one.blank_frames]:
         frames = blank[0].blank_frames
         yield (
@@ -37,6 +40,11 @@ def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse, *, fac
         yield (
             f"{inverted[0].item.path}{_and_others(inverted)}: taken for dark objects on a bright background, and "
             "inverted for the network. If it is fluorescence, use a network for fluorescence, which never inverts."
+        )
+    if covered := [one for one in labelled if one.burnt_in]:
+        yield (
+            f"{covered[0].item.path}{_and_others(covered)}: a scale bar or a time stamp is burnt into the frames "
+            f"({covered[0].burnt_in}); nothing there gets a label."
         )
     none_found = not any(one.n_objects for one in labelled)
     # a single image without somas among others is not worth a warning

@@ -64,7 +64,7 @@ def _read(path: Path, n_frames: int, channel: str | None) -> list[tuple[str, NDA
     if channel is not None:
         raise SomaNetError(f"{path} is not a movie: a channel can be chosen for a movie only. Leave the channel out.")
     dataset = open_dataset(path)
-    return [(f"{path}, {name}", dataset.load_image(name)) for name in dataset.names]
+    return [(f"{path}, {name}", dataset.load_image(name)) for name in dataset.image_names]
 
 
 def _cut(image: NDArray[Any], columns: tuple[int, int] | None, name: str) -> NDArray[Any]:

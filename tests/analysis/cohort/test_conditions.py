@@ -21,7 +21,8 @@ def write(folder: Path, text: str) -> Path:
     [
         ("movie,age\na,3\n", "donor or group"),
         ("film,donor\na,d\n", "lacks ['movie']"),
-        ("movie,donor\na,d\n", "no row for 'b'"),
+        ("movie,donor\na,d\n", "no row for 'b'. Name every movie once"),
+        ("movie,donor\na,d\nz,e\n", "no row for 'b'; rows of no movie here: 'z'. Name every movie once"),
         ("movie,donor\na,d\nb,d\nb.tif,e\n", "line 4: 'b' has two rows, also line 3"),
         ("movie,donor\na,d\nb,\n", "line 3: the donor of 'b' is empty"),
         ("movie,donor\na,d\n,e\n", "line 3: the movie is empty"),
@@ -61,6 +62,20 @@ def test_movies_are_found_by_names_that_look_alike(tmp_path: Path) -> None:
     mac = unicodedata.normalize("NFD", "Zürich")
     path = write(tmp_path, "movie,donor\nZürich.tif,1\nday1.5,2\n")
     assert read_conditions(path, [mac, "day1.5"]).table["movie"].tolist() == [mac, "day1.5"]
+
+
+def test_a_slip_in_a_movies_name_is_pointed_out(tmp_path: Path) -> None:
+    path = write(tmp_path, "movie,donor\nother,1\nday10_wildtyp,1\n")
+    with pytest.raises(
+        SomaNetError, match="no row for 'day10_wildtype', 'x'; rows of no movie here: 'other', "
+    ) as error:
+        read_conditions(path, ["x", "day10_wildtype"])
+    assert "Did you mean 'day10_wildtype' by 'day10_wildtyp' in line 3?" in str(error.value)
+
+
+def test_capitals_of_a_movies_name_matter_only_where_two_differ_in_them(tmp_path: Path) -> None:
+    path = write(tmp_path, "movie,donor\nDAY1.TIF,1\nb,2\nB,3\n")
+    assert read_conditions(path, ["Day1", "B", "b"]).table["donor"].tolist() == ["1", "3", "2"]
 
 
 def test_movies_in_folders_of_their_own_are_named_with_them(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_laws_by_movie(movies: list[int], seed: int, as_map: bool) -> None:
     assert all(seen)
     assert sum(map(len, seen)) == len(set.union(*seen)) == len(set(movies))
     assert sorted(name for part in split.values() for name in part) == sorted(names)
+
+
+def test_a_split_may_come_from_a_spreadsheet(tmp_path: Path) -> None:
+    """Semicolons, capitals, a suffix, blank rows; macOS decomposes the names of files."""
+    names = [unicodedata.normalize("NFD", "Zürich"), "007", "a.b", "c"]
+    text = "Image_ID;Split;note\r\nZürich.png;val;x\r\n007;train;\r\na.b;train;\r\nc.tif;val;\r\n;;\r\n"
+    (tmp_path / "split.csv").write_bytes(text.encode("cp1252"))
+    assert read_split(tmp_path / "split.csv", names=names) == {"train": ("007", "a.b"), "val": (names[0], "c")}
+    with pytest.raises(SomaNetError, match=r"1 of 4 ids are not in the data set, such as 'c\.tif'"):
+        read_split(tmp_path / "split.csv", names=names[:3])
 
 
 def test_a_part_is_read_or_missed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.io.datasets.writers import write_kaggle
 from somanet.io.images import write_labels
-from somanet.segmentation.inference.ground_truth import pair_predictions, read_ground_truth
+from somanet.segmentation.inference.ground_truth import read_ground_truth, read_predictions
 from tests.worlds import TWO_SOMAS, draw, scene
 
 
@@ -20,19 +20,18 @@ def test_ground_truth_and_predictions_are_paired_by_name(tmp_path: Path) -> None
     for name in ("x", "y", "not_asked_for"):
         write_labels(tmp_path / "out" / f"{name}.tif", labels * 3)
     write_kaggle(tmp_path / "truth.zip", [scene("y"), scene("x")])
-    pairs = {name: (true, pred) for name, true, pred in pair_predictions(
-        tmp_path / "out", read_ground_truth(tmp_path / "truth.zip"))}  # fmt: skip
-    assert set(pairs) == {"x", "y"}
-    true, pred = pairs["x"]
-    assert np.array_equal(true, labels)
-    assert np.array_equal(pred, labels * 3)
+    truth = read_ground_truth(tmp_path / "truth.zip")
+    predicted = read_predictions(tmp_path / "out", truth)
+    assert set(truth) == set(predicted) == {"x", "y"}
+    assert np.array_equal(truth["x"].labels, labels)
+    assert np.array_equal(predicted["x"].labels, labels * 3)
 
 
 def test_an_empty_image_of_a_kaggle_set_is_ground_truth_too(tmp_path: Path) -> None:
     empty = LabelledImage("dark", np.full((64, 96), 20, np.uint8), np.zeros((64, 96), np.int32))
     write_kaggle(tmp_path / "set.zip", [scene("a"), empty])
     ground_truth = read_ground_truth(tmp_path / "set.zip")
-    assert {name: int(labels.max()) for name, labels in ground_truth.items()} == {"a": 2, "dark": 0}
+    assert {name: int(one.labels.max()) for name, one in ground_truth.items()} == {"a": 2, "dark": 0}
 
 
 def test_a_ground_truth_with_a_broken_image_is_refused(tmp_path: Path) -> None:

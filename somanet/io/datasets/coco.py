@@ -1,0 +1,94 @@
+"""COCO's JSON: outlines of the objects of many images, as CVAT, Roboflow and Label Studio export them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from somanet.core.documents import parse_json
+from somanet.core.limits import JSON_BYTES, TABLE_ROWS
+from somanet.core.problems import FileProblem, wrong_size
+from somanet.io.datasets.outlines import Mask, polygon_mask, run_length_mask
+from somanet.io.datasets.sources import Source
+
+_EXPECTED = "outlines in COCO's JSON"
+
+
+@dataclass(frozen=True)
+class CocoImage:
+    """The objects of one image.
+
+    Attributes:
+        file: the COCO file.
+        shape_YX: the image's height and width as the file states it.
+        segmentations: of each object, polygons or run lengths, as stored.
+    """
+
+    file: str
+    shape_YX: tuple[int, int]
+    segmentations: tuple[Any, ...]
+
+    def masks(self, source: str, shape_YX: tuple[int, int]) -> Iterator[tuple[str, Mask]]:
+        """One mask per object, for :func:`somanet.io.datasets.masks.compose_masks`.
+
+        Raises:
+            FileProblem: the outlines are of an image of another size, or cannot be drawn.
+        """
+        if self.shape_YX != shape_YX:
+            raise wrong_size(source, "outlines", shape_YX, self.shape_YX)
+        for number, segmentation in enumerate(self.segmentations, start=1):
+            place = f"{source}, object {number}"
+            if isinstance(segmentation, dict):
+                yield place, run_length_mask(segmentation, shape_YX, place)
+            elif isinstance(segmentation, list) and segmentation:
+                yield place, polygon_mask(segmentation, shape_YX, place)
+            else:
+                raise FileProblem(
+                    f"{place}: expected an outline, found a box or a keypoint alone. Export polygons or masks.",
+                    "wrong type",
+                )
+
+
+def read_coco(source: Source, file: str) -> dict[str, CocoImage] | None:
+    """The images of a COCO file by file name, without folders; None if the JSON is something else.
+
+    Raises:
+        FileProblem: not JSON, or a COCO file with an image or object that lacks its parts.
+    """
+    label = source.label(file)
+    content = parse_json(source.read(file, _EXPECTED, JSON_BYTES), label, _EXPECTED)
+    if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
+        return None
+    images, objects = content["images"], content["annotations"]
+    if not isinstance(images, list) or not isinstance(objects, list):
+        raise _malformed(label, "images and annotations are no lists")
+    TABLE_ROWS.check(len(objects), label)
+    segmentations: dict[Any, list[Any]] = defaultdict(list)
+    for one in objects:
+        if not isinstance(one, dict) or not _is_id(one.get("image_id")):
+            raise _malformed(label, f"the annotation {str(one)[:60]} has no image_id")
+        if one.get("iscrowd") != 1:  # a region of many objects
+            segmentations[one["image_id"]].append(one.get("segmentation"))
+    found: dict[str, CocoImage] = {}
+    for one in images:
+        height, width = (one.get("height"), one.get("width")) if isinstance(one, dict) else (None, None)
+        if not isinstance(height, int) or not isinstance(width, int) or not _is_id(one.get("id")):
+            raise _malformed(label, f"the image {str(one)[:60]} has no id, height and width")
+        name = PurePosixPath(str(one.get("file_name", "")).replace("\\", "/")).name
+        if not name or name in found:
+            raise _malformed(label, f"two images are called {name!r}" if name else "an image has no file_name")
+        found[name] = CocoImage(file, (height, width), tuple(segmentations.pop(one["id"], ())))
+    if segmentations:
+        raise _malformed(label, f"annotations are of the image {next(iter(segmentations))!r}, which is not listed")
+    return found
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int | str)
+
+
+def _malformed(label: str, why: str) -> FileProblem:
+    return FileProblem(f"{label}: expected {_EXPECTED}, but {why}. Export it again.", "wrong type")

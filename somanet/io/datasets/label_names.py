@@ -1,0 +1,48 @@
+"""How labelling programs name a label image: after its image, with an ending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+SURE = ("_labels", "_cp_masks")
+"""Nobody names an image so; Cellpose writes `cell_cp_masks.tif` for `cell.tif`."""
+LIKELY = ("_masks", "_mask", "_label")
+"""Of a label image where an image of the rest of the name lies beside it, or no other."""
+PICTURES = ("_outlines_cp_masks", "_flows_cp_masks", "_cp_outlines", "_cp_output", "_cp_flows")
+"""Of pictures that Cellpose draws: neither images nor labels."""
+IMAGE_ENDINGS = ("_img", "_image")
+"""Of images beside `_masks`."""
+PICKLE_ENDING = "_seg.npy"
+"""Of Cellpose's own files, which are pickles: to open one is to run the program in it."""
+
+
+def bare_name(stem: str, endings: Iterable[str] = (*SURE, *LIKELY)) -> str:
+    """The name of the image that a label image belongs to: `cell` for `cell_cp_masks`."""
+    return next((stem.removesuffix(ending) for ending in endings if stem.endswith(ending)), stem)
+
+
+def image_name(stem: str) -> str:
+    """The name of an image without an ending that says that it is one: `cell` for `cell_img`."""
+    return bare_name(stem, IMAGE_ENDINGS)
+
+
+def sort_out(files: Iterable[PurePosixPath]) -> tuple[list[PurePosixPath], dict[PurePosixPath, str]]:
+    """Tell images from label images in one folder.
+
+    Returns:
+        The images, and the label images with the name of the image that each belongs to.
+    """
+    files = list(files)
+    stems = {file.stem for file in files} | {image_name(file.stem) for file in files}
+    files = [file for file in files if not any(_belongs(file.stem, ending, stems) for ending in PICTURES)]
+    alone = all(bare_name(file.stem) != file.stem for file in files)
+    used = [ending for ending in LIKELY if alone or any(_belongs(file.stem, ending, stems) for file in files)]
+    labels = {
+        file: name for file in files if (name := bare_name(file.stem, (*SURE, *used))) != file.stem and name
+    }  # fmt: skip
+    return [file for file in files if file not in labels], labels
+
+
+def _belongs(stem: str, ending: str, stems: set[str]) -> bool:
+    return stem.endswith(ending) and stem.removesuffix(ending) in stems

@@ -1,0 +1,312 @@
+"""Data sets as labelling programs write them: Cellpose, one folder per image, COCO, Labelme, colours."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from somanet.core.errors import SomaNetError
+from somanet.io.datasets.layouts import open_dataset
+from somanet.io.datasets.manifest import check_dataset, pack_dataset
+from somanet.io.images import encode_png, read_labels, write_image, write_labels
+from somanet.segmentation.inference.ground_truth import read_ground_truth, read_predictions
+from tests.worlds import TWO_SOMAS, draw, photograph
+
+LABELS = draw(TWO_SOMAS)
+"""64 × 96 px: rows 8 to 31 and columns 8 to 31 are object 1, rows 8 to 39 and columns 64 to 79 object 2."""
+A = [[8, 8], [32, 8], [32, 32], [8, 32]]
+B = [[64, 8], [80, 8], [80, 40], [64, 40]]
+
+
+def image(brighter: int = 0) -> np.ndarray:
+    return photograph(LABELS) + np.uint8(brighter)
+
+
+def write_images(folder: Path, *names: str) -> None:
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(folder / name, image(number))
+
+
+@pytest.mark.parametrize(
+    ("picture", "labels"),
+    [
+        ("a.tif", "a_cp_masks.tif"),
+        ("a.png", "a_cp_masks.png"),
+        ("a_img.png", "a_masks.png"),
+        ("a.tif", "a_mask.png"),
+        ("a.png", "a_label.tif"),
+        ("a.tif", "a_labels.tif"),
+        ("images/a.tif", "masks/a_cp_masks.png"),
+        ("images/a.tif", "labels/a_mask.tif"),
+        ("a/image.png", "a/mask.png"),
+        ("set/a/image.tif", "set/a/labels.tif"),
+        ("a/img.tif", "a/masks.tif"),
+    ],
+)
+def test_label_images_are_found_by_name(tmp_path: Path, picture: str, labels: str) -> None:
+    write_images(tmp_path, picture)
+    (tmp_path / labels).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(LABELS.astype(np.uint16)).save(tmp_path / labels)
+    dataset = open_dataset(tmp_path)
+    assert (dataset.names, dataset.broken) == (("a",), {})
+    np.testing.assert_array_equal(dataset.load("a").labels, LABELS)
+    np.testing.assert_array_equal(dataset.load("a").image, image())
+
+
+def test_pictures_of_cellpose_are_neither_images_nor_labels(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png", "a_outlines_cp_masks.png", "a_cp_output.png", "a_flows_cp_masks.tif", "b.png")
+    for name in ("a", "b"):
+        write_labels(tmp_path / f"{name}_cp_masks.tif", LABELS)
+    dataset = open_dataset(tmp_path)
+    assert (dataset.names, dataset.broken) == (("a", "b"), {})
+
+
+def test_an_image_called_mask_without_its_image_stays_an_image(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png", "treated_mask.png")
+    assert open_dataset(tmp_path).names == ("a", "treated_mask")
+
+
+def test_a_missing_partner_is_named(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png", "b.png")
+    for name in ("a", "c"):
+        write_labels(tmp_path / f"{name}_cp_masks.tif", LABELS)
+    dataset = open_dataset(tmp_path)
+    assert dataset.names == ("a",)
+    assert dataset.broken["b"] == "the image b.png has no label image, unlike others"
+    assert dataset.broken["c"] == "the label image c_cp_masks.tif has no image"
+    assert dataset.image_names == ("a", "b")
+    np.testing.assert_array_equal(dataset.load_image("b"), image(1))
+    with pytest.raises(SomaNetError, match="no usable image 'b': the image b"):
+        dataset.load("b")
+
+
+def test_a_folder_of_one_image_alone_lacks_its_mask(tmp_path: Path) -> None:
+    write_images(tmp_path, "a/image.png", "b/image.png")
+    write_labels(tmp_path / "a" / "mask.tif", LABELS)
+    assert open_dataset(tmp_path).image_names == ("a", "b")
+    assert open_dataset(tmp_path).broken == {"b": "expected an image and a mask in b, found one of the two"}
+
+
+def test_label_images_alone_are_ground_truth_and_predictions_but_no_images(tmp_path: Path) -> None:
+    write_labels(tmp_path / "truth" / "a_cp_masks.tif", LABELS)
+    write_labels(tmp_path / "out" / "a_masks.tif", LABELS * 2)
+    with pytest.raises(SomaNetError, match=r"found label images alone, such as a_cp_masks\.tif"):
+        open_dataset(tmp_path / "truth")
+    truth = read_ground_truth(tmp_path / "truth")
+    found = read_predictions(tmp_path / "out", truth)
+    np.testing.assert_array_equal(truth["a"].labels, LABELS)
+    np.testing.assert_array_equal(found["a"].labels, LABELS * 2)
+
+
+class Bomb:
+    """A pickle that deletes a file when it is opened."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple:
+        return Path.unlink, (self.target,)
+
+
+def test_the_pickle_of_cellpose_is_never_opened(tmp_path: Path) -> None:
+    write_images(tmp_path / "set", "a.png")
+    canary = tmp_path / "canary"
+    canary.touch()
+    np.save(tmp_path / "set" / "a_seg.npy", np.array([Bomb(canary)], object), allow_pickle=True)
+    [note] = check_dataset(tmp_path / "set")["note"]
+    assert note.startswith("no labels; Cellpose's a_seg.npy is not read")
+    with pytest.raises(SomaNetError, match=r"no labels.*save the masks in Cellpose"):
+        open_dataset(tmp_path / "set").load("a")
+    assert canary.exists()
+
+
+# colours ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+def test_grey_saved_as_colours_is_read(tmp_path: Path, mode: str) -> None:
+    Image.fromarray((LABELS * 40).astype(np.uint8)).convert(mode).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), LABELS * 40)
+
+
+def test_numbers_of_a_palette_are_ids(tmp_path: Path) -> None:
+    picture = Image.fromarray(LABELS.astype(np.uint8))
+    picture.putpalette([0, 0, 0, 200, 30, 30, 20, 220, 40])
+    picture.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), LABELS)
+
+
+def test_a_palette_of_grey_shows_its_greys(tmp_path: Path) -> None:
+    """As programs save black and white: the number 0 may be white."""
+    picture = Image.fromarray((LABELS == 0).astype(np.uint8))
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    picture.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), (LABELS > 0) * 255)
+
+
+def test_a_picture_in_colours_is_no_label_image(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.stack([LABELS, LABELS * 2, LABELS * 3], axis=2).astype(np.uint8))
+    with pytest.raises(SomaNetError, match="coloured overlay"):
+        read_labels(tmp_path / "a.png")
+
+
+# outlines -----------------------------------------------------------------------------------------------------------
+def coco(**changes: object) -> dict:
+    flat = [[float(value) for point in outline for value in point] for outline in (A, B)]
+    return {
+        "images": [{"id": 7, "file_name": "sub/a.png", "height": 64, "width": 96}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 1, "iscrowd": 0, "segmentation": [flat[0]]},
+            {"id": 2, "image_id": 7, "category_id": 1, "segmentation": [flat[1]]},
+            {"id": 3, "image_id": 7, "iscrowd": 1, "segmentation": {"size": [64, 96], "counts": [6144]}},
+        ],
+        "categories": [{"id": 1, "name": "soma"}],
+    } | changes
+
+
+def labelme(*shapes: dict, **changes: object) -> dict:
+    return {"version": "5.4.1", "shapes": list(shapes), "imageHeight": 64, "imageWidth": 96} | changes
+
+
+def shape(points: list, kind: str = "polygon", **more: object) -> dict:
+    return {"label": "soma", "points": points, "group_id": None, "shape_type": kind, **more}
+
+
+def write_json(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("picture", "file"),
+    [
+        ("a.png", "_annotations.coco.json"),
+        ("images/a.png", "annotations/instances_default.json"),
+        ("images/a.png", "result.json"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_coco_is_read(tmp_path: Path, picture: str, file: str, packed: bool) -> None:
+    write_images(tmp_path / "set", picture)
+    write_json(tmp_path / "set" / file, coco())
+    path = tmp_path / "set"
+    if packed:
+        path = Path(shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "set"))
+    dataset = open_dataset(path)
+    assert (dataset.layout, dataset.names) == ("coco", ("a",))
+    np.testing.assert_array_equal(dataset.load("a").labels, LABELS)
+    assert check_dataset(path)["n_objects"].tolist() == [2]
+
+
+def test_an_image_without_objects_has_labels_and_one_that_is_not_listed_is_named(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png", "b.png", "c.png")
+    images = [{"id": n, "file_name": f"{n}.png", "height": 64, "width": 96} for n in ("a", "b", "d")]
+    write_json(tmp_path / "x.json", coco(images=images, annotations=[]))
+    dataset = open_dataset(tmp_path)
+    assert dataset.load("b").labels.max() == 0
+    assert (dataset.names, dataset.image_names) == (("a", "b"), ("a", "b", "c"))
+    assert dataset.broken == {
+        "c": "the image c.png is not in the COCO file x.json",
+        "d": "d.png, named in x.json, is not in .",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            coco(images=[{"id": 7, "file_name": "a.png", "height": 32, "width": 48}]),
+            "64 × 96 px like the image.*32 × 48",
+        ),
+        (coco(images=[{"id": 7, "file_name": "a.png"}]), "no id, height and width"),
+        (coco(images=[]), "of the image 7, which is not listed"),
+        (coco(annotations=[{"segmentation": []}]), "no image_id"),
+        (coco(annotations={"a": 1}), "no lists"),
+        (coco(annotations=[{"image_id": 7, "bbox": [1, 2, 3, 4]}]), "a box or a keypoint alone"),
+        (coco(annotations=[{"image_id": [7]}]), "no image_id"),
+        (coco(images=[3]), "no id, height and width"),
+    ],
+)
+def test_a_coco_file_that_does_not_fit_is_refused_in_one_line(tmp_path: Path, content: dict, words: str) -> None:
+    write_images(tmp_path, "a.png")
+    write_json(tmp_path / "x.json", content)
+    with pytest.raises(SomaNetError, match=words) as caught:
+        open_dataset(tmp_path).load("a")
+    assert "\n" not in str(caught.value)
+
+
+def test_other_json_is_left_alone(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png")
+    write_json(tmp_path / "settings.json", {"threshold": 3})
+    assert open_dataset(tmp_path).layout == "pairs"
+    (tmp_path / "settings.json").write_text('{"threshold": 3,')
+    assert open_dataset(tmp_path).names == ("a",)
+    with pytest.raises(SomaNetError, match=r"no labels.*settings\.json is not JSON"):
+        open_dataset(tmp_path).load("a")
+
+
+def test_labelme_is_read(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png")
+    write_images(tmp_path, "b.png")
+    write_json(tmp_path / "a.json", labelme(shape(A), shape([[64, 8], [80, 40]], "rectangle")))
+    dataset = open_dataset(tmp_path)
+    assert (dataset.layout, dataset.names, dataset.image_names) == ("labelme", ("a",), ("a", "b"))
+    assert dataset.broken == {"b": "the image b.png has no JSON of outlines, unlike others"}
+    np.testing.assert_array_equal(dataset.load("a").labels, LABELS)
+
+
+def test_shapes_of_one_group_are_one_object_and_a_mask_lies_in_its_box(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png")
+    upper, lower = ([[x, y] for x, y in ((8, top), (32, top), (32, end), (8, end))] for top, end in ((8, 20), (20, 32)))
+    png = base64.b64encode(encode_png(np.full((32, 16), 1, np.uint8), "x")).decode()
+    content = labelme(shape(upper, group_id=1), shape([[64, 8], [79, 39]], "mask", mask=png), shape(lower, group_id=1))
+    write_json(tmp_path / "a.json", content)
+    np.testing.assert_array_equal(open_dataset(tmp_path).load("a").labels, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"boxes": []}, "found no 'shapes'"),
+        ([], "found no 'shapes'"),
+        (labelme(shape(A), imageHeight=32, imageWidth=48), "32 × 48"),
+        (labelme(shape([[3, 4]], "point")), "expected an area .*'point'"),
+        (labelme(shape([[3, "4"], [5, 6], [7, 8]])), "pairs of x and y"),
+        (labelme(shape([[1, 2], [3, 4]], "mask", mask="no base64!")), "PNG in base64"),
+        (labelme(shape([[1, 2], [3, 4]], "mask")), "PNG in base64"),
+        (labelme(shape([[1, 2], [3, 4], [1e7, 8]])), "within 96 × 64 px"),
+        (labelme(shape([[5, 5], [1e300, 1e300]], "circle")), "within 96 × 64 px"),
+    ],
+)
+def test_a_labelme_file_that_does_not_fit_is_refused_in_one_line(tmp_path: Path, content: object, words: str) -> None:
+    write_images(tmp_path, "a.png")
+    write_json(tmp_path / "a.json", content)
+    with pytest.raises(SomaNetError, match=words) as caught:
+        open_dataset(tmp_path).load("a")
+    assert "\n" not in str(caught.value)
+
+
+def test_packing_writes_the_objects_of_masks_once_they_are_confirmed(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_images(tmp_path / "set", f"{name}.png")
+        write_labels(tmp_path / "set" / f"{name}_mask.tif", (LABELS > 0) * 255)
+    write_image(tmp_path / "set" / "b.png", image(9))
+    assert check_dataset(tmp_path / "set")["reason"].tolist() == ["mask in pieces"] * 2
+    with pytest.raises(SomaNetError, match="--binary"):
+        open_dataset(tmp_path / "set").load("a")
+    assert pack_dataset(tmp_path / "set", tmp_path / "packed", binary=True)["n_objects"].tolist() == [2, 2]
+    assert {int(item.labels.max()) for item in open_dataset(tmp_path / "packed")} == {2}
+
+
+def test_one_mask_of_all_objects_in_the_kaggle_layout_is_a_mask_too(tmp_path: Path) -> None:
+    write_images(tmp_path, "a/images/a.png")
+    (tmp_path / "a" / "masks").mkdir()
+    write_image(tmp_path / "a" / "masks" / "all.png", np.where(LABELS > 0, 255, 0).astype(np.uint8))
+    [doubt] = open_dataset(tmp_path).load("a").doubts
+    assert "2 separate pieces" in doubt
+    assert open_dataset(tmp_path, binary=True).load("a").labels.max() == 2

@@ -7,7 +7,7 @@ so that cells of one donor are alike, and no group differs from the other unless
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,6 @@ CONDITION = TrackCondition(n_cells=10, donor_cv=0.2)
 MOST_MOVIES = 4
 FAR = 3.47
 """Spreads between donors: twice the mean pause and the mean length of the others, as exp(0.2 · 3.47) = 2."""
-SHORTER = 0.7
 
 
 @dataclass(frozen=True)
@@ -42,64 +41,49 @@ class Design:
         name: in the table.
         movies: of each donor of a group.
         far_off: one donor of the second group has twice the mean pause and the mean length of the others.
-        effect: the second group's jumps are shorter by a factor of 0.7.
     """
 
     name: str
     movies: tuple[int, ...] = (2, 2, 2, 2)
     far_off: bool = False
-    effect: bool = False
 
 
 DESIGNS = (
     Design("no effect, 2 movies of each donor"),
     Design("no effect, 1 to 4 movies", movies=(1, 2, 3, 4)),
     Design("no effect, 2 movies, one donor far off", far_off=True),
-    Design("no effect, 1 to 4 movies, one donor far off", movies=(1, 2, 3, 4), far_off=True),
-    Design("lengths × 0.7, 2 movies of each donor", effect=True),
 )
 
 
-def simulate_donors(n: int, *, seed: int, far_off: bool = False, shorter: bool = False) -> list[list[pd.DataFrame]]:
+def simulate_donors(n: int, *, seed: int, far_off: bool = False) -> list[list[pd.DataFrame]]:
     """Cells of each donor's movies, :data:`somanet.migration.tables.MIGRATION`, measured as a user's.
 
     Args:
         n: donors, each with as many movies as a design has at most.
         seed: of their differences and movies.
         far_off: every donor has twice the mean pause and length of the mean donor.
-        shorter: jumps are shorter by a factor of 0.7 than those of the other group.
     """
-    condition = CONDITION
-    if shorter:
-        jump_um = condition.settings.jump_length_um * SHORTER
-        condition = replace(condition, settings=replace(condition.settings, jump_length_um=jump_um))
     donors = []
     for own in np.random.SeedSequence(seed).spawn(n):
         rng = np.random.default_rng(own)
         z = np.full(2, FAR) if far_off else rng.standard_normal(2)
-        settings = donor_settings(condition, pause_z=float(z[0]), length_z=float(z[1]))
-        movies = [simulate_tracks(rng, condition, settings=settings)[0] for _ in range(MOST_MOVIES)]
+        settings = donor_settings(CONDITION, pause_z=float(z[0]), length_z=float(z[1]))
+        movies = [simulate_tracks(rng, CONDITION, settings=settings)[0] for _ in range(MOST_MOVIES)]
         donors.append([migration_of(tracks, drift="none").cells for tracks in movies])
     return donors
 
 
 @dataclass(frozen=True)
 class Bank:
-    """Simulated donors to draw from: plain ones, ones that are far off, and ones with shorter jumps."""
+    """Simulated donors to draw from: plain ones, and ones that are far off."""
 
     plain: Sequence[Sequence[pd.DataFrame]]
     far_off: Sequence[Sequence[pd.DataFrame]]
-    shorter: Sequence[Sequence[pd.DataFrame]]
 
     @classmethod
     def simulated(cls, n: int, *, seed: int = 0) -> Bank:
-        """``n`` plain donors, and an eighth as many of each other kind."""
-        few = max(n // 8, 4)
-        return cls(
-            simulate_donors(n, seed=seed),
-            simulate_donors(few, seed=seed + 1, far_off=True),
-            simulate_donors(few, seed=seed + 2, shorter=True),
-        )
+        """``n`` plain donors, and an eighth as many that are far off."""
+        return cls(simulate_donors(n, seed=seed), simulate_donors(max(n // 8, 4), seed=seed + 1, far_off=True))
 
 
 def drawn_experiment(bank: Bank, design: Design, rng: np.random.Generator) -> pd.DataFrame:
@@ -109,8 +93,6 @@ def drawn_experiment(bank: Bank, design: Design, rng: np.random.Generator) -> pd
     parts = []
     for side, group in enumerate(GROUPS):
         donors = [bank.plain[i] for i in chosen[side * n : (side + 1) * n]]
-        if side and design.effect:
-            donors = [bank.shorter[i] for i in rng.choice(len(bank.shorter), n, replace=False)]
         if side and design.far_off:
             donors[int(rng.integers(n))] = bank.far_off[int(rng.integers(len(bank.far_off)))]
         for d, (movies, count) in enumerate(zip(donors, rng.permutation(design.movies), strict=True)):

@@ -35,13 +35,15 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
         about = (model or {}).get("ensemble") or [{} for _ in segmentation["ensemble"]]
         pairs = zip(segmentation["ensemble"], about, strict=True)
         network["ensemble"] = [{**_network(one), **known} for one, known in pairs]
-    requested = ("rescale", "symmetries", "any_modality")
+    requested = ("rescale", "symmetries", "haze", "any_modality")
     return {
         "somanet": somanet.__version__,
         "input": movie,
         "blank_frames": segmentation["blank_frames"],
         "drift": tracking.get("drift"),
         "median_diameter_px": segmentation.get("median_diameter_px"),
+        "size": segmentation.get("size"),
+        "n_haze": segmentation.get("n_haze"),
         **({"model": network} if network["sha256"] else _given(segmentation)),
         "parameters": {
             "segment": {name: segmentation[name] for name in requested if name in segmentation},

@@ -93,11 +93,21 @@ def _segmented(manifest: Mapping[str, Any]) -> str:
     networks = model.get("ensemble") or [model]
     described = "; ".join(_network(one) for one in networks)
     several = f"by the mean of {len(networks)} networks" if len(networks) > 1 else "by a convolutional network"
+    settings = dict(parameters.get("segment") or {})
+    if "haze" in settings:
+        settings["haze"] = _haze(settings["haze"])
     return (
-        f"Somas were segmented in every frame {several} ({described}; {_settings(parameters.get('segment'))}). Each "
+        f"Somas were segmented in every frame {several} ({described}; {_settings(settings)}). Each "
         "frame was linked to the next by the assignment of least cost in distance, overlap, shape and intensity "
         f"(LapTrack), with these settings: {_settings(parameters.get('track'))}."
     )
+
+
+def _haze(rule: Mapping[str, Any] | None) -> str:
+    """Which objects were left out."""
+    if rule is None:
+        return "kept"
+    return f"objects with contrast below {rule['contrast']:g} and confidence below {rule['confidence']:g}, left out"
 
 
 def _network(model: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from somanet.cli.options import (
     Diameter,
     Engine,
     FrameInterval,
+    KeepHaze,
     Models,
     PixelSize,
     Plane,
@@ -64,6 +65,7 @@ def analyze(
     model: Models = None,
     diameter: Diameter = None,
     rescale: Rescale = None,
+    keep_haze: KeepHaze = False,
     tta: Tta = 1,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
@@ -130,7 +132,7 @@ def analyze(
         raise SomaNetError("--reference and --paired are about the groups of --conditions: give that table too.")
 
     def network() -> AnalysisNetworks:
-        return _network(model, engine, tta, rescale=rescale, diameter_px=diameter)
+        return _network(model, engine, tta, rescale=rescale, diameter_px=diameter, keep_haze=keep_haze)
 
     if several:
         question = question_of(conditions, reference, paired)
@@ -227,6 +229,7 @@ def _network(
     *,
     rescale: float | None,
     diameter_px: float | None,
+    keep_haze: bool,
 ) -> AnalysisNetworks:
     from somanet.analysis.movie import AnalysisNetworks
     from somanet.analysis.network import about_networks, open_networks
@@ -239,6 +242,7 @@ def _network(
         tta=tta,
         rescale=rescale,
         diameter_px=diameter_px,
+        keep_haze=keep_haze,
         at_once=usual_workers(),
     )
     for note in opened.notes:

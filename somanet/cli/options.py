@@ -49,11 +49,15 @@ Position = Annotated[
 ]
 Diameter = Annotated[
     float | None,
-    typer.Option(help="Soma diameter in pixels, if it differs much from a network's intended use: images are resized."),
+    typer.Option(help="Soma diameter in pixels: images are resized to the network's. Default: estimated from them."),
 ]
 Rescale = Annotated[
     float | None,
     typer.Option(help="Instead of --diameter: resize images by this factor for the network, 0.5 for half."),
+]
+KeepHaze = Annotated[
+    bool,
+    typer.Option("--keep-haze", help="Keep objects that hardly stand out and of which the network is unsure."),
 ]
 AnyModality = Annotated[
     bool,

@@ -14,6 +14,7 @@ from somanet.cli.options import (
     Channel,
     Diameter,
     Engine,
+    KeepHaze,
     Models,
     Plane,
     Position,
@@ -38,6 +39,7 @@ def predict(
     model: Models = None,
     diameter: Diameter = None,
     rescale: Rescale = None,
+    keep_haze: KeepHaze = False,
     tta: Tta = 1,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
@@ -45,7 +47,7 @@ def predict(
 ) -> None:
     """Segment the somas in images: OUTPUT/<name>.tif, 0 = background, one number per soma.
 
-    OUTPUT/objects.csv has a row for each soma: size, position, and the network's confidence, from 0 to 1.
+    OUTPUT/objects.csv has a row for each soma: size, position, contrast, and the network's confidence.
     """
     from tqdm import tqdm
 
@@ -69,6 +71,7 @@ def predict(
         tta=tta,
         rescale=rescale,
         diameter_px=diameter,
+        keep_haze=keep_haze,
         threads=1 if movies else available_processors(),
         at_once=usual_workers() if movies else 1,
     )
@@ -83,7 +86,7 @@ def predict(
             figure = plots.outlines(one.item.read(), read_labels(one.path))
             save_figure(figure, one.path.parent / PICTURES / f"{one.item.name}.png")
     total = sum(one.n_objects for one in labelled)
-    for note in warnings_for(labelled, segmenter.intended_use, factor=segmenter.rescale):
+    for note in warnings_for(labelled, segmenter.intended_use):
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"Written: {len(found)} label images with {total} somas to {output}, objects.csv and predictions.json")
     typer.echo(f"Next: somanet evaluate --predictions {output} --truth FOLDER --output metrics.json")
@@ -142,7 +145,7 @@ def evaluate(
         from somanet.analysis.network import open_networks
         from somanet.evaluation.masks import THRESHOLDS
 
-        opened = open_networks(model, engine="torch", tta=tta)
+        opened = open_networks(model, engine="torch", tta=tta, rescale=1, keep_haze=True)
         run_id = _run_of(opened.folders[0], record) if record is not None else ""
         items = list(open_dataset(truth, binary=binary))
         notes = notes_on_labels(items)

@@ -108,6 +108,9 @@ BOXES = Schema(
 )
 CONFIDENCE = Column("confidence", "float64", "", "mean calibrated soma probability of its pixels, from 0 to 1")
 """Also a column of SomaNet's own tracks: NaN where tracking split or merged the network's objects."""
+CONTRAST = Column(
+    "contrast", "float64", "", "mean minus that of its surroundings over their spread; NaN if too little is around it"
+)
 OBJECT = (
     Column("label", "int64", "", "its value in the label image"),
     Column("area_px", "int64", "px²", "pixels"),
@@ -115,6 +118,7 @@ OBJECT = (
     Column("y_px", "float64", "px", "row of its centre"),
     Column("x_px", "float64", "px", "column of its centre"),
     CONFIDENCE,
+    CONTRAST,
 )
 _FRAME = "frame number from 0"
 OBJECTS = Schema(

@@ -11,6 +11,7 @@ from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
 from somanet.core.files import make_folder
 from somanet.migration.measures import Measures
+from somanet.segmentation.inference.haze import note_on_haze
 from somanet.segmentation.inference.movie_labels import listed
 
 NO_DRIFT_MEASURED = "The stage was not measured by the version that tracked this movie: no drift was removed."
@@ -66,8 +67,9 @@ def notes_of(folder: Path) -> tuple[str, ...]:
     drift = tracking.get("drift")
     notes.append(drift["reason"] if drift else NO_DRIFT_MEASURED)
     notes += drift["warnings"] if drift else []
-    if note := _note_on_sizes(segmentation):
-        notes.append(note)
+    notes += _notes_on_sizes(segmentation)
+    if haze := note_on_haze(segmentation.get("n_haze", 0), segmentation.get("n_objects", 0)):
+        notes.append(haze)
     if segmentation.get("inverted"):
         notes.append(
             "The movie was taken for dark cells on a bright background, and was inverted for the network. Is it "
@@ -86,15 +88,19 @@ def notes_of(folder: Path) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _note_on_sizes(segmentation: dict[str, Any]) -> str | None:
-    from somanet.segmentation.inference.diameters import size_warning
+def _notes_on_sizes(segmentation: dict[str, Any]) -> list[str]:
+    from somanet.segmentation.inference.diameters import size_note, size_warning
+    from somanet.segmentation.inference.soma_size import SizeEstimate
     from somanet.segmentation.network.intended_use import IntendedUse
 
     if "serves" not in segmentation:
-        return None
-    median, downscaled_px = (
-        float("nan") if segmentation[name] is None else float(segmentation[name])
-        for name in ("median_diameter_px", "diameter_seen_smaller_px")
-    )
+        return []
     intended_use = IntendedUse.model_validate(segmentation["serves"])
-    return size_warning(median, intended_use, factor=segmentation["rescale"], downscaled_px=downscaled_px)
+    median, size = segmentation["median_diameter_px"], segmentation.get("size")
+    estimate = SizeEstimate.model_validate(size) if size is not None and segmentation["n_objects"] else None
+    median_px = float("nan") if median is None else float(median)
+    notes = (
+        size_note(estimate, intended_use),
+        size_warning(median_px, intended_use, factor=segmentation["rescale"]),
+    )
+    return [note for note in notes if note]

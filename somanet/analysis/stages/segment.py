@@ -57,6 +57,9 @@ def segment_movie(
     median_px = median_or_nan(found.somas["diameter_px"].to_numpy(float))
     segmentation = {
         **record_of(segmenter),
+        "rescale": found.rescale,
+        "size": None if found.size is None else found.size.model_dump(mode="json"),
+        "n_haze": found.n_haze,
         "serves": segmenter.intended_use.model_dump(mode="json"),
         "any_modality": any_modality,
         "blank_frames": list(found.blank_frames),
@@ -65,7 +68,6 @@ def segment_movie(
         "n_objects": sum(found.counts),
         "objects_per_frame": found.counts,
         "median_diameter_px": round(median_px, 2),
-        "diameter_seen_smaller_px": round(found.downscaled_px, 2),
     }
     write_json(folder / names.SEGMENTATION, segmentation)
     return segmentation

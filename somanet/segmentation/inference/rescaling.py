@@ -69,7 +69,7 @@ SMALLEST_FACTOR, LARGEST_FACTOR = 0.05, 8.0
 """Limits of rescaling: beyond them an image has no detail left, or fills the memory."""
 
 
-def rescaling_factor(intended_use: IntendedUse, *, rescale: float | None, diameter_px: float | None) -> float:
+def rescaling_factor(intended_use: IntendedUse, *, rescale: float | None, diameter_px: float | None) -> float | None:
     """The factor by which images are rescaled for a network.
 
     Args:
@@ -79,7 +79,7 @@ def rescaling_factor(intended_use: IntendedUse, *, rescale: float | None, diamet
             size.
 
     Returns:
-        The factor; 1 if neither is given.
+        The factor; None if neither is given.
 
     Raises:
         SomaNetError: both are given, the network's size range is unknown, or the factor is out of range.
@@ -87,7 +87,7 @@ def rescaling_factor(intended_use: IntendedUse, *, rescale: float | None, diamet
     if rescale is not None and diameter_px is not None:
         raise SomaNetError("Give --rescale or --diameter, not both: each sets the factor by which images are rescaled.")
     if rescale is None and diameter_px is None:
-        return 1.0
+        return None
     option = f"--rescale {rescale:g}" if rescale is not None else f"--diameter {diameter_px:g}"
     factor = rescale if rescale is not None else 0.0
     if diameter_px is not None:

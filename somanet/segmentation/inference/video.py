@@ -62,7 +62,7 @@ def segmented_frames(
 
     Args:
         segmenter: the network or networks.
-        frames: YX frames of one size.
+        frames: YX or YXC frames.
         blank_frames: frames that get no labels: a network may predict anything on pure noise.
         workers: frames at once; one per processor, at most :data:`MOST_WORKERS`, if None.
 
@@ -75,7 +75,7 @@ def segmented_frames(
 
     def label(t: int, frame: Frame) -> Segmented:
         if t in blank_frames:
-            return Segmented(np.zeros(frame.shape, np.int32), np.empty(0))
+            return Segmented.none(frame.shape[:2])
         return segmenter.segment(frame)
 
     workers = workers or usual_workers()

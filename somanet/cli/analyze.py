@@ -254,7 +254,7 @@ def print_summary(measures: Measures, folder: Path) -> None:
     """Print the main numbers, the notes and warnings, and where to look next."""
     from somanet.analysis.names import MANIFEST
     from somanet.analysis.stages.files import read_metadata
-    from somanet.migration.summary import rests_on_saltations
+    from somanet.migration.requirements import rests_on_saltations
 
     numbers = measures.summary.numbers
     supported, modes = measures.support.saltations, measures.modes

@@ -189,7 +189,7 @@ def check_columns(df: pd.DataFrame, schema: Schema, source: str) -> None:
         found = [str(name) for name in df.columns]
         raise SomaNetError(
             f"{source}: the {schema.name} table lacks {missing}; it has {found}. "
-            "Was it written by an older version, or is it another table? `dvc repro` rebuilds it."
+            "Was it written by an older version, or is it another table? The command that wrote it writes it anew."
         )
 
 

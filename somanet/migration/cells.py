@@ -19,6 +19,7 @@ from somanet.migration.hmm import MotionModel, fit_motion_model, mobile_steps_by
 from somanet.migration.kinematics import Bools, Steps, over, per_cell, slow_steps, steps_of
 from somanet.migration.noise import Localisation, localisation_of
 from somanet.migration.saltation import (
+    ROUNDING_H,
     USUAL,
     Definition,
     Saltations,
@@ -225,6 +226,8 @@ def cell_table(
     events, pauses = saltations.events, saltations.pauses
     ids, event_h = events["track_id"].to_numpy(np.int64), (events["end_h"] - events["start_h"]).to_numpy(float)
     complete = (events["censored"] == "").to_numpy()
+    first_h, last_h = (float(time.min()), float(time.max())) if time.size else (math.nan, math.nan)
+    lost = events["censored"].isin(["end", "both"]) & (events["end_h"] < last_h - ROUNDING_H)
     started = events["censored"].isin(["", "end"]).to_numpy()
     n, n_complete = per_cell(started, ids, cells), per_cell(complete, ids, cells)
     complete_um = per_cell(events["length_um"].to_numpy(float)[complete], ids[complete], cells)
@@ -239,6 +242,10 @@ def cell_table(
             "n_frames": n_frames,
             "frame_interval_h": steps.interval_h,
             "even_frames": int(steps.even),
+            "movie_h": last_h - first_h,
+            "n_cut": per_cell(lost, ids, cells),
+            "saltations_supported": 1,
+            "identities_kept": 1,
             "false_motion": resolution.false_motion,
             "long_enough": long.astype(np.int64),
             "observed_h": observed,

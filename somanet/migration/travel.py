@@ -15,8 +15,8 @@ less than two frames. The other estimate takes the durations of runs of mobile s
 ends (:mod:`somanet.migration.sampling`): it errs high there, as slow ends are below the threshold, but less; where
 jumps last several frames, the threshold finds their slow ends, and it lies between the two speeds. The number is the
 geometric mean of both, with the greater weight on runs in short jumps and on squares in long ones
-(:func:`_runs_share`), and the interval includes half of their ratio, :data:`SPEED_ERROR`, :data:`CUT_ERROR` and
-:data:`COARSE_ERROR`.
+(:func:`_runs_share`), and the interval includes their ratio, so that it holds both, :data:`SPEED_ERROR`,
+:data:`CUT_ERROR` and :data:`COARSE_ERROR`.
 
 **Pause.** Time without motion per jump, of cells that jump: the exposed time of cells with a saltation, plus that of
 cells that might have had one but were not seen to, over the jumps, less a jump's length over its speed.

@@ -16,7 +16,7 @@ from somanet.analysis.stages.migrate import summary_of
 from somanet.cli.analyze import print_summary
 from somanet.core.files import plain, write_json
 from somanet.migration.measures import Measures, measure_movie
-from somanet.migration.summary import rests_on_saltations
+from somanet.migration.requirements import rests_on_saltations
 from tests.migration.test_motion_modes import movie
 from tests.migration.worlds import along_x
 

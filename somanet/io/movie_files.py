@@ -129,6 +129,6 @@ def find_movie_files(files: Iterable[Path]) -> list[Path]:
     for file in entries:
         if file.suffix.lower() in MOVIE_SUFFIXES and file not in taken and not is_label_name(file):
             found[file] = None
-            if file.is_file():
-                taken.update(movie_files(file))
+            if file.is_file():  # the names of its files as they are given here, where a set's are absolute
+                taken.update(file.with_name(other.name) for other in movie_files(file))
     return sorted(found)

@@ -10,22 +10,19 @@ import numpy as np
 import tifffile
 
 from somanet.core.calibration import FileCalibration
-from somanet.core.documents import parse_json
 from somanet.core.foreign import file_bytes, parsing
-from somanet.core.limits import IMAGE_BYTES, JSON_BYTES
+from somanet.core.limits import IMAGE_BYTES
 from somanet.core.problems import FileProblem
 from somanet.io.completeness import JPEG_MAGIC, TIFF_MAGICS
 from somanet.io.declared_size import open_tiff
 from somanet.io.decoding import decode_pixels
 from somanet.io.frame_times import frame_times
 from somanet.io.image_names import Plane, Series, find_series
+from somanet.io.micro_manager import ELAPSED, METADATA, beside_images
 from somanet.io.movie_layout import Wanted, choose_position, find_layout
 from somanet.io.movie_planes import PlanesMovie
-from somanet.io.scale import to_minutes, to_um
 from somanet.io.tiff_scale import tiff_calibration
 
-_METADATA = "metadata.txt"
-"""Micro-Manager's file beside its images."""
 _BY_NUMBER = (
     "The images were taken for time points by the numbers in their names. Separate images of a data set belong into a "
     "folder named images, and the folder around it is the data set."
@@ -137,15 +134,14 @@ def _calibration(data: bytes, first: Path, series: Series) -> tuple[FileCalibrat
         with open_tiff(io.BytesIO(data), str(first)) as tiff:
             found = tiff_calibration(tiff, str(first), n_frames=1)
     pixel_um, interval_min = found.pixel_size_um, found.frame_interval_min
-    if (beside := first.with_name(_METADATA)).is_file():
+    planes, by = dict(enumerate(series.times_min)), "the clock times in the names"
+    if (beside := first.with_name(METADATA)).is_file():
+        frame_of = {file.name: t for (t, channel, plane), file in series.planes.items() if not channel and not plane}
         try:
-            about = parse_json(file_bytes(beside, "metadata", JSON_BYTES), beside, "Micro-Manager's metadata")
-            summary = about["Summary"]
-            pixel_um = pixel_um or to_um(summary.get("PixelSize_um"), "um")
-            interval_min = interval_min or to_minutes(summary.get("Interval_ms"), "ms")
-        except (FileProblem, KeyError, TypeError, AttributeError):  # a recording that was stopped leaves it open
-            notes = (f"{_METADATA} beside the images is no whole metadata of Micro-Manager, and was not used.",)
-    stated = {"the first image" if found.frame_interval_min else _METADATA: interval_min}
-    planes = dict(enumerate(series.times_min))
-    times = frame_times(stated, planes, len(planes), by="the clock times in the names")
-    return times.calibration(pixel_um), notes
+            its_pixel_um, its_interval_min, elapsed = beside_images(beside, frame_of)
+            pixel_um, interval_min = pixel_um or its_pixel_um, interval_min or its_interval_min
+            planes, by = (planes, by) if planes else (elapsed, ELAPSED)
+        except FileProblem:  # a recording that was stopped leaves it open
+            notes = (f"{METADATA} beside the images is no whole metadata of Micro-Manager, and was not used.",)
+    stated = {"the first image" if found.frame_interval_min else METADATA: interval_min}
+    return frame_times(stated, planes, series.n_frames, by=by).calibration(pixel_um), notes

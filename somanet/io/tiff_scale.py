@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +12,7 @@ import tifffile
 from somanet.core.calibration import FileCalibration
 from somanet.core.documents import parse_xml
 from somanet.io.frame_times import frame_times
+from somanet.io.micro_manager import ELAPSED, elapsed_min
 from somanet.io.scale import exact, interval_in_text, square_um, to_minutes, to_um
 from somanet.io.tiff_vendors import vendor_scale
 
@@ -36,7 +38,8 @@ def tiff_calibration(tiff: tifffile.TiffFile, source: str, *, n_frames: int, ima
         FileProblem: the pixels are not square, or the OME-XML is broken.
     """
     if tiff.ome_metadata:
-        return ome_calibration(parse_xml(tiff.ome_metadata, source, "OME-XML"), source, n_frames, image=image)
+        root = parse_xml(tiff.ome_metadata, source, "OME-XML")
+        return ome_calibration(root, source, n_frames, image=image, elapsed_min=elapsed_min(tiff, n_frames))
     if (vendor := vendor_scale(tiff)) is not None:
         stated = {"the microscope's tag": vendor.interval_min}
         planes = dict(enumerate(vendor.times_min)) if len(vendor.times_min) == n_frames else {}
@@ -51,7 +54,7 @@ def tiff_calibration(tiff: tifffile.TiffFile, source: str, *, n_frames: int, ima
             "finterval": to_minutes(header.get("finterval"), str(header.get("tunit", "sec"))),
             "ImageJ's Info": interval_in_text(str(header.get("Info", ""))),
         }
-        times = frame_times(stated, _elapsed_min(tiff, n_frames), n_frames, by="Micro-Manager's ElapsedTime")
+        times = frame_times(stated, elapsed_min(tiff, n_frames), n_frames, by=ELAPSED)
         return times.calibration(square_um(x_um, y_um, source))
     tag = tiff.pages.first.tags.get("ResolutionUnit")
     unit = _PLAIN_UNITS.get(int(tag.value), "") if tag is not None else ""
@@ -78,8 +81,13 @@ def _from_resolution(pixels_per_unit: Fraction | None, unit: str) -> float | Non
     return None if size is None or (printed and size > COARSEST_PRINT_FREE_UM) else size
 
 
-def ome_calibration(root: ET.Element, source: str, n_frames: int, *, image: int = 0) -> FileCalibration:
-    """The scale of one of the images in OME-XML; see :func:`tiff_calibration`."""
+def ome_calibration(
+    root: ET.Element, source: str, n_frames: int, *, image: int = 0, elapsed_min: Mapping[int, float] | None = None
+) -> FileCalibration:
+    """The scale of one of the images in OME-XML; see :func:`tiff_calibration`.
+
+    Where its planes have no times, those that Micro-Manager writes into the pages, ``elapsed_min``, are compared.
+    """
     images = root.findall("./Image")
     pixels = images[image].find("./Pixels") if image < len(images) else None
     if pixels is None:
@@ -87,7 +95,11 @@ def ome_calibration(root: ET.Element, source: str, n_frames: int, *, image: int 
     x_um = to_um(pixels.get("PhysicalSizeX"), pixels.get("PhysicalSizeXUnit", "µm"))
     y_um = to_um(pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeYUnit", "µm"))
     stated = {"TimeIncrement": to_minutes(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))}
-    times = frame_times(stated, _plane_times_min(pixels), n_frames)
+    planes = _plane_times_min(pixels)
+    if any(planes.values()) or not elapsed_min:
+        times = frame_times(stated, planes, n_frames)
+    else:
+        times = frame_times(stated, elapsed_min, n_frames, by=ELAPSED)
     return times.calibration(square_um(x_um, y_um, source))
 
 
@@ -102,22 +114,6 @@ def _plane_times_min(pixels: ET.Element) -> dict[int, float]:
                 times[int(plane.get("TheT", "0"))] = 0.0
             elif value is not None and (minutes := to_minutes(value, unit)) is not None:
                 times[int(plane.get("TheT", "0"))] = minutes
-    return times
-
-
-def _elapsed_min(tiff: tifffile.TiffFile, n_frames: int) -> dict[int, float]:
-    """Micro-Manager's times of the first channel's and focal plane's pages, by frame; it writes them into each page."""
-    if not tiff.is_micromanager:
-        return {}
-    times: dict[int, float] = {}
-    for page in tiff.pages:
-        tag = page.tags.get("MicroManagerMetadata") if isinstance(page, tifffile.TiffPage) else None
-        about = tag.value if tag is not None else None
-        if not isinstance(about, dict) or about.get("ChannelIndex", 0) or about.get("SliceIndex", 0):
-            continue
-        elapsed, frame = about.get("ElapsedTime-ms"), about.get("FrameIndex", about.get("Frame"))
-        if isinstance(elapsed, int | float) and isinstance(frame, int) and frame < n_frames:
-            times.setdefault(frame, float(elapsed) / 60_000)
     return times
 
 

@@ -16,6 +16,7 @@ from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, usual_interv
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file
 from somanet.core.progress import counted
+from somanet.io.frame_times import SAME
 from somanet.io.movie_selection import MovieSelection
 from somanet.io.movies import (
     MOVIE_SUFFIXES,
@@ -132,6 +133,13 @@ class MovieSource:
         check_plausible(scale, str(self.path))
         return scale if times is None else replace(scale, times_h=times)
 
+    def _overruled(self, movie: Movie) -> list[str]:
+        """What the file says about its pixels that the caller's size replaces."""
+        own, given = movie.file_calibration.pixel_size_um, self.pixel_size_um
+        if own is None or given is None or abs(given - own) <= SAME * own:
+            return []
+        return [f"The file says {own:.4g} µm per pixel; --pixel-size-um {given:g} was used instead."]
+
     def describe(self) -> dict[str, Any]:
         """The content of `movie.json`: the file's hash and shape, the scale used, and the frames that are analysed.
 
@@ -166,7 +174,7 @@ class MovieSource:
                 "shape_YX": list(movie.shape_YX),
                 "dtype": movie.dtype.name,
                 "truncated": movie.truncated,
-                "notes": [*movie.notes, *([UNNAMED] if movie.unnamed else [])],
+                "notes": [*movie.notes, *([UNNAMED] if movie.unnamed else []), *self._overruled(movie)],
                 **timing.as_dict(),
                 "times": times,
             }

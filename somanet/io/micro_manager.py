@@ -42,9 +42,7 @@ def elapsed_min(tiff: tifffile.TiffFile, n_frames: int) -> dict[int, float]:
     return times
 
 
-def beside_images(
-    file: Path, frame_of: Mapping[str, int]
-) -> tuple[float | None, float | None, dict[int, float]]:
+def beside_images(file: Path, frame_of: Mapping[str, int]) -> tuple[float | None, float | None, dict[int, float]]:
     """What `metadata.txt` says: µm per pixel, minutes between frames as they were asked for, and those of each frame.
 
     Args:

@@ -130,7 +130,7 @@ def _open(path: Path, wanted: Wanted, allow_truncated: bool) -> Movie:
 
             if is_cut(path):
                 return CutTiffMovie(path, wanted)
-        movie = TiffMovie(path, wanted)
+        movie = TiffMovie(path, wanted, allow_truncated=allow_truncated)
         if movie.companion is None:
             return movie
         from somanet.io.movie_ome_set import OmeSetMovie

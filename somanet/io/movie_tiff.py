@@ -14,7 +14,7 @@ from somanet.io.completeness import TIFF_MAGICS, tiff_cut
 from somanet.io.declared_size import open_tiff
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Wanted, choose_position, describe_axes, find_layout, flat_index, split_axes
-from somanet.io.tiff_files import companion_of, companions, used_files
+from somanet.io.tiff_files import companion_of, companions, missing_files, used_files
 from somanet.io.tiff_scale import ome_channel_names, tiff_calibration
 
 
@@ -27,17 +27,17 @@ class TiffMovie(Movie):
 
     companion: Path | None = None
 
-    def __init__(self, path: Path, wanted: Wanted) -> None:
+    def __init__(self, path: Path, wanted: Wanted, *, allow_truncated: bool = False) -> None:
         self.path = path
         check_whole(path)
         self._tiff = open_tiff(path, str(path))
         try:
-            self._open(wanted)
+            self._open(wanted, allow_truncated)
         except BaseException:
             self._tiff.close()
             raise
 
-    def _open(self, wanted: Wanted) -> None:
+    def _open(self, wanted: Wanted, allow_truncated: bool) -> None:
         if self._tiff.ome_metadata:
             self.companion = companion_of(self._tiff.ome_metadata, self.path)
         if self.companion is not None:
@@ -86,6 +86,9 @@ class TiffMovie(Movie):
                     "wrong shape",
                 )
             self._over_pages, self._within_page = pages
+            self._check_pages(xml, allow_truncated)
+        if self._tiff.is_ome:
+            self.notes = _left_out(self._tiff, all_series)
         self.file_calibration = tiff_calibration(self._tiff, str(self.path), n_frames=self.n_frames, image=number)
 
     def _block(self) -> int | None:
@@ -110,6 +113,31 @@ class TiffMovie(Movie):
                 "truncated",
             )
 
+    def _check_pages(self, xml: str | None, allow_truncated: bool) -> None:
+        """Refuse a movie whose metadata announce planes that it lacks, or end it before the first of them."""
+        lacking = [
+            t
+            for t in range(self.n_frames)
+            if any(self._series.pages[self._page(t, z)] is None for z in self._layout.planes)
+        ]
+        if not lacking:
+            return
+        if xml is not None and (elsewhere := missing_files(xml, self.path)):
+            raise FileProblem(elsewhere, "missing")
+        if allow_truncated and lacking[0]:
+            self.n_frames, self.truncated = lacking[0], True
+            return
+        listed = ", ".join(map(str, lacking[:6])) + (", …" if len(lacking) > 6 else "")
+        raise FileProblem(
+            f"{self.path}: expected {self.n_frames} frames, which its metadata announce, found no image of "
+            f"{len(lacking)} of them (frame {listed}). Was the recording stopped, or an image left out? "
+            + (f"--allow-truncated analyses frames 0 to {lacking[0] - 1}." if lacking[0] else "Export it anew."),
+            "missing",
+        )
+
+    def _page(self, t: int, z: int) -> int:
+        return flat_index(self._over_pages, self._layout.sizes, self._layout.at(t, z))
+
     def _read(self, t: int) -> np.ndarray:
         return project(self._read_plane(t, z) for z in self._layout.planes)
 
@@ -120,9 +148,8 @@ class TiffMovie(Movie):
         at, sizes = self._layout.at(t, z), self._layout.sizes
         if (offset := self._block()) is not None:
             return self._read_block(offset, flat_index(self._layout.axes[:-2], sizes, at))
-        page = self._series.pages[flat_index(self._over_pages, sizes, at)]
-        if page is None:
-            raise FileProblem(f"{self.path}: frame {t} lies in another file of the set, which is missing.", "missing")
+        page = self._series.pages[self._page(t, z)]
+        assert page is not None  # refused when the movie was opened
         handle = page.parent.filehandle
         with handle if handle.closed else nullcontext():  # another file of the set is open only while it is read
             if handle.closed:
@@ -143,6 +170,19 @@ class TiffMovie(Movie):
     def close(self) -> None:
         """Close the file."""
         self._tiff.close()
+
+
+def _left_out(tiff: tifffile.TiffFile, series: list[tifffile.TiffPageSeries]) -> tuple[str, ...]:
+    """A note on pages that OME-XML does not name, such as time points after its SizeT."""
+    used = {page.index for one in series for page in one.pages if page is not None and page.parent is tiff}
+    n_left = len(tiff.pages) - len(used)
+    if n_left < 1:
+        return ()
+    note = (
+        f"The file has {len(tiff.pages)} images, and its OME metadata name {len(used)} of them: the other {n_left} "
+        "were left out. If they are time points, the metadata are wrong; export the movie anew."
+    )
+    return (note,)
 
 
 def _series_names(series: list[tifffile.TiffPageSeries]) -> tuple[str, ...]:

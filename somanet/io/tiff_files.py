@@ -77,6 +77,27 @@ def _named(tiff: tifffile.TiffFile, folder: Path, source: str) -> Iterator[str]:
         yield from names
 
 
+def missing_files(tiff_xml: str, path: Path) -> str:
+    """Which files of a set that OME-XML names are missing beside a file of it, as a message; empty if none is."""
+    root = parse_xml(tiff_xml, str(path), "OME-XML")
+    named = {e.attrib["FileName"]: e.text for e in root.iter() if e.tag.endswith("UUID") and "FileName" in e.attrib}
+    own = next((name for name, uuid in named.items() if uuid and uuid == root.get("UUID")), path.name)
+    missing = sorted(
+        name for name in named if name != own and not (path.parent / name_inside(name, str(path))).exists()
+    )
+    if not missing:
+        return ""
+    found = (
+        f"found {missing[0]} missing" if len(missing) == 1 else f"found {len(missing)} missing, such as {missing[0]}"
+    )
+    cause = (
+        f"Were they renamed? The metadata call this file {own}; give all of them their names back."
+        if own != path.name
+        else "Was it renamed, or not copied? Fetch it into the same folder, under that name."
+    )
+    return f"{path}: expected the {len(named)} files of the movie that its metadata name, found {found}. {cause}"
+
+
 def _summary(tiff: tifffile.TiffFile) -> dict[str, Any]:
     summary = (tiff.micromanager_metadata or {}).get("Summary")
     return summary if isinstance(summary, dict) else {}

@@ -119,6 +119,25 @@ def test_the_scale(tmp_path: Path) -> None:
         assert movie.file_calibration.frame_interval_min == 60
 
 
+@pytest.mark.parametrize(
+    ("asked_min", "found_min", "contradiction"), [(12, 12, False), (0, 12, False), (10, None, True)]
+)
+def test_micro_managers_own_times_are_compared(
+    tmp_path: Path, asked_min: float, found_min: float | None, contradiction: bool
+) -> None:
+    folder = write(tmp_path / "mm")
+    about = {
+        f"Metadata-mm/img_{t:09}_{c}_{z:03}.tif": {"ElapsedTime-ms": 60_000 * (12 * t + z)}
+        for t, c, z in np.ndindex(T, C, Z)
+        for c in (("DAPI", "GFP")[c],)
+    }
+    summary = {"PixelSize_um": 0.325, "Interval_ms": 60_000 * asked_min}
+    (folder / "metadata.txt").write_text(json.dumps({"Summary": summary, **about}))
+    with open_movie(folder, channel=0, z=0) as movie:
+        assert movie.file_calibration.frame_interval_min == found_min
+        assert ("10 min between frames" in movie.file_calibration.time_problem) == contradiction
+
+
 def test_plain_numbers_are_taken_for_time_with_a_note(tmp_path: Path) -> None:
     write(tmp_path / "a", "cells{t:03}.tif")
     with open_movie(tmp_path / "a") as movie:

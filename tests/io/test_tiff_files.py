@@ -16,7 +16,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.guard import guarded
 from somanet.core.hashing import sha256_file
 from somanet.core.problems import FileProblem
-from somanet.io.movies import movie_files, open_movie, sha256_movie
+from somanet.io.movies import movie_files, movies_in, open_movie, sha256_movie
 from tests.cli.hostile import run_limited
 
 T, Y, X = 4, 23, 37
@@ -119,3 +119,14 @@ def test_a_link_does_not_lead_out_of_the_store(tmp_path: Path) -> None:
     (tmp_path / "m.zarr/0").symlink_to(tmp_path / "other")
     with pytest.raises(FileProblem, match="found a link"):
         open_movie(tmp_path / "m.zarr")
+
+
+def test_a_set_in_a_relative_folder_is_one_movie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_second(write_set(tmp_path / "set").with_name("b.ome.tif"))
+    monkeypatch.chdir(tmp_path)
+    assert movies_in(Path("set")) == [Path("set/a.ome.tif")]
+
+
+def test_a_missing_file_of_a_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileProblem, match=r"expected the 2 files .* found b\.ome\.tif missing"):
+        open_movie(write_set(tmp_path))

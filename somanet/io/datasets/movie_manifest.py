@@ -98,6 +98,8 @@ def is_movie_folder(folder: Path) -> bool:
                 return movie.n_frames > 1
         except StackProblem:
             return True
+        except FileProblem as problem:  # what is missing are other images of a movie
+            return problem.kind == "missing" or path.suffix.lower() not in IMAGE_TIFF_SUFFIXES
         except SomaNetError:
             return path.suffix.lower() not in IMAGE_TIFF_SUFFIXES
     return False

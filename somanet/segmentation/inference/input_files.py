@@ -12,8 +12,21 @@ from numpy.typing import NDArray
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem, StackProblem
 from somanet.io.datasets.layouts import open_dataset
+from somanet.io.datasets.movie_manifest import is_movie_folder
+from somanet.io.image_names import find_series
 from somanet.io.images import IMAGE_SUFFIXES, read_image
-from somanet.io.movies import IMAGE_TIFF_SUFFIXES, MOVIE_SUFFIXES, Movie, movie_exists, movie_name, open_movie
+from somanet.io.movie_series import is_pattern
+from somanet.io.movies import (
+    IMAGE_TIFF_SUFFIXES,
+    MOVIE_SUFFIXES,
+    Movie,
+    find_movie_files,
+    movie_exists,
+    movie_files,
+    movie_name,
+    movies_in,
+    open_movie,
+)
 
 _STILL_SUFFIXES = (".tif", ".tiff", ".png")
 """A folder with only such files may be a data set."""
@@ -97,7 +110,7 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
         if not movie_exists(path):
             raise SomaNetError(f"{path} not found. Check the path.")
         if not path.exists():
-            inputs.append(_pattern(path, choice))
+            inputs.append(_series(path, choice))
         elif path.is_dir() and path.suffix != ".zarr":
             inputs += _in_folder(path, choice)
         elif path.suffix.lower() == ".zip":
@@ -115,7 +128,7 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
     return inputs
 
 
-def _pattern(path: Path, choice: Choice) -> Input:
+def _series(path: Path, choice: Choice) -> Input:
     """Numbered images as one movie, or as one image if they are the channels or planes of one time point."""
     content = _frames(path, choice)
     name = movie_name(path)
@@ -170,12 +183,31 @@ def _frames(path: Path, choice: Choice) -> _Content:
 
 def _in_folder(folder: Path, choice: Choice) -> list[Input]:
     files = [f for f in sorted(folder.iterdir()) if not f.name.startswith(".")]
-    movies = [f for f in files if f.suffix.lower() in MOVIE_SUFFIXES and (f.is_file() or f.suffix == ".zarr")]
+    found = find_movie_files(files)
+    if _are_planes(folder, found, choice):
+        whole = movies_in(folder) == [folder]
+        return [_series(path, choice) for path in ([folder] if whole else found)]
+    # loose images one by one; the files of one movie once
+    movies = [f for path in found for f in (movie_files(path) if is_pattern(path) else (path,))]
+    movies = [f for f in movies if f.suffix.lower() in MOVIE_SUFFIXES and (f.is_file() or f.suffix == ".zarr")]
     singly = choice != Choice() or any(f.suffix.lower() not in _STILL_SUFFIXES for f in movies)
     if movies and (singly or any(_frames(f, choice).n_frames > 1 for f in movies)):
-        images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]  # perhaps among the movies
+        of_sets = {f.with_name(other.name) for f in movies for other in movie_files(f) if other != f}
+        images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES and f not in of_sets]  # perhaps among them
         return [_file(f, choice) for f in sorted({*movies, *images})]
     return _in_dataset(folder, choice)
+
+
+def _are_planes(folder: Path, found: Sequence[Path], choice: Choice) -> bool:
+    """Whether a folder's images are the planes of movies, as `data check` and `analyze` take them.
+
+    Numbers of which nothing says that they count time are those of loose images, unless a plane or channel is chosen.
+    """
+    patterns = [path for path in found if is_pattern(path)]
+    if not patterns or len(patterns) < len(found) or not is_movie_folder(folder):
+        return False
+    counting = all(one.says_time for path in patterns for one in find_series(movie_files(path)))
+    return counting or choice != Choice()
 
 
 def _in_dataset(path: Path, choice: Choice) -> list[Input]:

@@ -235,7 +235,7 @@ def _sets(
 ) -> tuple[list[LabelledSet], list[LabelledSet]]:
     """Training and validation images of each set: all of them and another set's, or a split of each."""
     from somanet.io.datasets.layouts import notes_on_labels, open_dataset
-    from somanet.io.datasets.splits import make_split, read_split
+    from somanet.io.datasets.splits import describe_left_out, make_split, read_split
 
     if val is not None and split is not None:
         raise SomaNetError("Give --val or --split, not both: each defines the validation images.")
@@ -252,6 +252,8 @@ def _sets(
             names = dataset.names
             fractions = {"train": 0.8, "val": 0.2}
             parts = read_split(split, names=names) if split else make_split(names, fractions=fractions, seed=seed)
+            for note in describe_left_out(split, parts, names) if split else ():
+                typer.echo(f"note: {note}", err=True)
             training.append((path, [dataset.load(name) for name in parts.get("train", ())]))
             validation.append((path, [dataset.load(name) for name in parts.get("val", ())]))
     for note in notes_on_labels([item for _, items in (*training, *validation) for item in items]):

@@ -39,7 +39,7 @@ def children(parent_run_id: str, root: Path) -> Children:
     found: dict[int, list[RunRecord]] = defaultdict(list)
     try:
         for run in child_runs(parent_run_id, root=root):
-            if run.experiment == EXPERIMENT and TRIAL in run.tags:
+            if TRIAL in run.tags:
                 found[int(run.tags[TRIAL])].append(run)
     except SomaNetError as error:
         _log.warning("The sweep's runs could not be looked up: %s", error)

@@ -44,7 +44,7 @@ def trained(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     return root, run_id, sha256
 
 
-@pytest.mark.parametrize("name", ["{run}", "runs:/{run}/model", "champion"])
+@pytest.mark.parametrize("name", ["{run}", "runs:/{run}/own", "champion"])
 def test_a_network_is_rebuilt_from_its_run_alone(trained: tuple[Path, str, str], name: str, tmp_path: Path) -> None:
     """The labels are those of the deleted checkpoint: two somas, pixel by pixel."""
     root, run_id, sha256 = trained

@@ -513,7 +513,7 @@ def test_the_scores_that_decide_are_those_on_the_validation_images(project: Path
     assert after.metrics["mean_ap"] == again.everything.values["mean_ap"]
     assert after.tags["scored_on"] == "cells"
     assert "iou_cells" not in after.metrics
-    with pytest.raises(SomaNetError, match="other images.*under another name"):
+    with pytest.raises(SomaNetError, match=r"other images.*under another name"):
         record_evaluation(project / "report", again, items[:1], on="cells", recording=recording)
 
 

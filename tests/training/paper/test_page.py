@@ -92,7 +92,7 @@ def test_pictures_are_named_and_there(written: Path) -> None:
     for name in names:
         assert f"](study/{name})" in page
         assert read_image(written / "study" / name).ndim == 3
-    assert f"children of the run `{'f' * 32}`" in page
+    assert f"The study is the run `{'f' * 32}`" in page
 
 
 def test_loss_curves_are_the_mean_over_seeds_within_their_range() -> None:

@@ -27,12 +27,13 @@ def run_stage(stage: str, movie: Path, folder: Path) -> None:
     """One stage, as in `somanet analyze`; prints its seconds after imports and loading, and its peak memory."""
     from somanet.analysis.manifest import provenance_of
     from somanet.analysis.network import open_networks
-    from somanet.analysis.source import MovieSource, movie_name
+    from somanet.analysis.source import MovieSource
     from somanet.analysis.stages.files import read_tracks_of
     from somanet.analysis.stages.migrate import migrate_movie
     from somanet.analysis.stages.report import overlay_movie, report_movie
     from somanet.analysis.stages.segment import segment_movie
     from somanet.analysis.stages.track import track_movie
+    from somanet.io.movies import movie_name
     from somanet.migration.measures import measure_movie
     from somanet.migration.settings import MigrateSettings
     from somanet.segmentation.inference.video import usual_workers

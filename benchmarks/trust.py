@@ -1,20 +1,21 @@
 """Validation of each number: the full grid of simulated experiments, its tables and figures.
 
-python benchmarks/trust.py --model somanet/model --output docs
-python benchmarks/trust.py --skip-movies --output docs         # tracks alone: a quarter of an hour
-python benchmarks/trust.py --worlds 4 --skip-tracks --skip-movies --output docs    # the second simulator's worlds
-python benchmarks/trust.py --only corrected --output docs      # speed, pauses, path, direction: other worlds
-python benchmarks/trust.py --draw --output docs                # only the page, from the tables of the last run
+python benchmarks/trust.py --model somanet/model --output docs     # everything: about two hours on one core
+python benchmarks/trust.py --only sampling robustness --output docs
+python benchmarks/trust.py --only random --random 34 --first-seed 3000 --output docs
+python benchmarks/trust.py --draw --output docs                    # only the page, from the tables of the last run
 
-Writes tracks.csv and movies.csv to the folder of --tables after each condition, and resumes from there when
-started again; then OUTPUT/images/trust_*.png and the tables of OUTPUT/trust.md. Without --model the chain starts from
-the ground truth masks.
+Parts: sampling (frame intervals), robustness (other cells, other noise), donors, worlds (those of the second simulator
+that have a name), random (those drawn at random), thinned (frames left out), corrected (speed, pauses, distance,
+direction), groups (error rates of comparisons), movies (the whole chain). Each writes its own table to the folder of
+--tables after each condition, and resumes from there when started again; then OUTPUT/images/trust_*.png and the tables
+of OUTPUT/trust.md. Without --model the chain starts from the ground truth masks.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -33,10 +34,12 @@ from somanet.analysis.validation.conditions import (
     movie_factors,
     movie_intervals,
 )
-from somanet.analysis.validation.corrected import Condition as CorrectedCondition
 from somanet.analysis.validation.corrected import conditions as corrected_conditions
 from somanet.analysis.validation.corrected import corrected_markdown, score_corrected
+from somanet.analysis.validation.error_rates import DESIGNS, Bank, error_rates_markdown, score_design
 from somanet.analysis.validation.movies import network_masks, score_movies
+from somanet.analysis.validation.random_worlds import coverage_markdown, score_random, warnings_markdown
+from somanet.analysis.validation.thinned_scores import CASES, score_thinned, thinned_markdown
 from somanet.analysis.validation.tracks import score_condition
 from somanet.analysis.validation.world_scores import at_interval, score_world, warning_rates, worlds_markdown
 from somanet.analysis.validation.worlds import WORLDS
@@ -45,57 +48,123 @@ from somanet.core.plots import save_figure
 from somanet.io.tables import write_table
 
 MOVIE_INTERVALS_MIN = (5.0, 10.0, 20.0)
-Condition = TypeVar("Condition", TrackCondition, MovieCondition)
+BANK = 100
+"""Donors that the experiments on groups are drawn from."""
+PARTS = ("sampling", "robustness", "donors", "worlds", "random", "thinned", "corrected", "groups", "movies")
+One = TypeVar("One")
 
 
-def score_all(conditions: Iterable[Condition], score: Callable[[Condition], pd.DataFrame], path: Path) -> pd.DataFrame:
-    """The table of all conditions; those in the file are not scored again."""
+def score_all(
+    items: Iterable[One],
+    score: Callable[[One], pd.DataFrame],
+    path: Path,
+    *,
+    names: Callable[[One], tuple[Hashable, ...]],
+) -> pd.DataFrame:
+    """The table of all items; those in the file are not scored again.
+
+    Args:
+        items: conditions, worlds, seeds or designs.
+        score: one of them.
+        path: of the table, whose column ``item`` says which they are.
+        names: what tells one from another.
+    """
     parts = [pd.read_csv(path, dtype={"movie": str})] if path.exists() else []
-    done = {(row.factor, row.level, row.interval_min) for part in parts for row in part.itertuples()}
-    for condition in conditions:
-        if (condition.factor, condition.level, condition.interval_min) not in done:
-            parts.append(score(condition))
+    done = {str(item) for part in parts for item in part["item"]}
+    for one in items:
+        item = ", ".join(map(str, names(one)))
+        if item not in done:
+            parts.append(score(one).assign(item=item))
             write_table(path, pd.concat(parts, ignore_index=True))
-            print(f"{condition.factor}: {condition.level}, {condition.interval_min:g} min", flush=True)
+            print(item, flush=True)
     return pd.concat(parts, ignore_index=True)
 
 
-def score_tracks(path: Path, *, replicates: int) -> pd.DataFrame:
-    """Tracks alone: frame intervals with all replicates, all others with a third of them."""
+def score_part(part: str, path: Path, arguments: argparse.Namespace) -> None:
+    """Score one part, and write its table."""
     base = TrackCondition()
-    intervals = interval_conditions(base, intervals_min=INTERVALS_MIN)
-    others = [
-        *donor_conditions(base, intervals_min=CHECKED_AT_MIN),
-        *factor_conditions(base, intervals_min=CHECKED_AT_MIN),
-    ]
-    score_all(intervals, lambda condition: score_condition(condition, replicates=replicates), path)
-    return score_all(others, lambda condition: score_condition(condition, replicates=replicates // 3), path)
+    tracks = {
+        "sampling": lambda: interval_conditions(base, intervals_min=INTERVALS_MIN),
+        "robustness": lambda: factor_conditions(base, intervals_min=CHECKED_AT_MIN),
+        "donors": lambda: donor_conditions(base, intervals_min=CHECKED_AT_MIN),
+    }
+    if part in tracks:
+        replicates = arguments.replicates if part == "sampling" else max(arguments.replicates // 3, 2)
+        score_all(
+            tracks[part](),
+            lambda one: score_condition(one, replicates=replicates),
+            path,
+            names=lambda one: (one.factor, one.level, one.interval_min),
+        )
+    elif part == "worlds":
+        worlds = [at_interval(one, minutes) for minutes in arguments.world_intervals for one in WORLDS]
+        score_all(
+            worlds,
+            lambda one: score_world(one, replicates=arguments.worlds),
+            path,
+            names=lambda one: (one.name, one.interval_min),
+        )
+    elif part == "random":
+        seeds = range(arguments.first_seed, arguments.first_seed + arguments.random)
+        score_all(seeds, score_random, path, names=lambda one: (one,))
+    elif part == "thinned":
+        score_all(
+            CASES, lambda one: score_thinned(one, replicates=arguments.thinned), path, names=lambda one: (one.name,)
+        )
+    elif part == "corrected":
+        score_all(
+            corrected_conditions(),
+            lambda one: score_corrected(one, replicates=arguments.corrected),
+            path,
+            names=lambda one: (one.part, one.level, one.world.interval_min),
+        )
+    elif part == "groups":
+        bank = Bank.simulated(BANK)
+        score_all(
+            DESIGNS,
+            lambda one: score_design(bank, one, experiments=arguments.experiments),
+            path,
+            names=lambda one: (one.name,),
+        )
+    else:
+        segment = network_masks(arguments.model) if arguments.model else None
+        film = replace(MovieCondition(), n_frames=arguments.frames)
+        score_all(
+            [*movie_intervals(film, intervals_min=MOVIE_INTERVALS_MIN), *movie_factors(film)],
+            lambda one: score_movies(one, segment, movies=arguments.movies),
+            path,
+            names=lambda one: (one.factor, one.level, one.interval_min),
+        )
 
 
-def score_worlds(path: Path, *, replicates: int, intervals_min: Sequence[float]) -> None:
-    """The named worlds at each interval; those in the file are not scored again."""
-    parts = [pd.read_csv(path)] if path.exists() else []
-    done = {(row.world, row.interval_min) for part in parts for row in part.itertuples()}
-    for world in (at_interval(one, minutes) for minutes in intervals_min for one in WORLDS):
-        if (world.name, world.interval_min) not in done:
-            parts.append(score_world(world, replicates=replicates))
-            write_table(path, pd.concat(parts, ignore_index=True))
-            print(f"{world.name}, {world.interval_min:g} min", flush=True)
-
-
-def score_numbers(path: Path, *, replicates: int) -> pd.DataFrame:
-    """Speed, pauses, path and direction in other worlds."""
-    parts = [pd.read_csv(path)] if path.exists() else []
-    done = {(row.factor, row.level, row.interval_min) for part in parts for row in part.itertuples()}
-
-    def waits(condition: CorrectedCondition) -> bool:
-        return (condition.part, condition.level, condition.world.interval_min) not in done
-
-    for condition in filter(waits, corrected_conditions()):
-        parts.append(score_corrected(condition, replicates=replicates))
-        write_table(path, pd.concat(parts, ignore_index=True))
-        print(f"{condition.part}: {condition.level}, {condition.world.interval_min:g} min", flush=True)
-    return pd.concat(parts, ignore_index=True)
+def filled(scores: dict[str, pd.DataFrame], images: Path) -> dict[str, str]:
+    """The tables of the page by their marks, from those parts that there are; their figures are drawn."""
+    found: dict[str, str] = {}
+    of_tracks = [scores[part] for part in ("sampling", "robustness", "donors") if part in scores]
+    if of_tracks:
+        all_tracks = pd.concat(of_tracks, ignore_index=True)
+        for name, draw in figures.FIGURES_OF_TRACKS.items():
+            needed = {"sampling", "robustness"} if name == "robustness" else {"sampling"}
+            if needed <= set(scores):
+                save_figure(draw(all_tracks), images / f"trust_{name}.png")
+    simple = {
+        "sampling": tables.sampling_markdown,
+        "robustness": tables.robustness_markdown,
+        "donors": tables.donors_markdown,
+        "worlds": worlds_markdown,
+        "random": coverage_markdown,
+        "thinned": thinned_markdown,
+        "groups": error_rates_markdown,
+        "movies": tables.movies_markdown,
+    }
+    found |= {part: simple[part](table) for part, table in scores.items() if part in simple}
+    if "random" in scores:
+        found["warnings"] = warnings_markdown(scores["random"])
+    if "corrected" in scores:
+        found |= {part: corrected_markdown(scores["corrected"], part) for part in ("travel", "directed", "few")}
+    if "movies" in scores:
+        save_figure(figures.chain(scores["movies"]), images / "trust_chain.png")
+    return found
 
 
 def main() -> None:
@@ -104,53 +173,31 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of trust.md and images/")
     parser.add_argument("--model", type=Path, help="folder of the network; ground truth masks if not given")
     parser.add_argument("--tables", type=Path, default=Path("build/trust"), help="folder of the tables")
-    parser.add_argument("--replicates", type=int, default=200, help="experiments per frame interval")
-    parser.add_argument("--movies", type=int, default=2, help="per condition")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="these parts; all by default")
+    parser.add_argument(
+        "--replicates", type=int, default=60, help="experiments per frame interval, other tracks a third"
+    )
+    parser.add_argument("--worlds", type=int, default=1, help="movies per world that has a name")
+    parser.add_argument("--world-intervals", type=float, nargs="+", default=[10.0, 20.0], help="minutes")
+    parser.add_argument("--random", type=int, default=34, help="worlds drawn at random, two movies each")
+    parser.add_argument("--first-seed", type=int, default=3000, help="of worlds drawn at random")
+    parser.add_argument("--thinned", type=int, default=60, help="movies per world with frames left out")
+    parser.add_argument("--corrected", type=int, default=20, help="experiments per world of speed, pauses and distance")
+    parser.add_argument("--experiments", type=int, default=200, help="on groups, per design")
+    parser.add_argument("--movies", type=int, default=2, help="per condition of the chain")
     parser.add_argument("--frames", type=int, default=64, help="per movie")
-    parser.add_argument("--skip-tracks", action="store_true")
-    parser.add_argument("--skip-movies", action="store_true")
-    parser.add_argument("--worlds", type=int, default=0, help="movies per world that nothing was tuned on; 0 for none")
-    parser.add_argument("--world-intervals", type=float, nargs="+", default=list(CHECKED_AT_MIN), help="minutes")
-    parser.add_argument("--only", choices=["corrected"], help="one part, without tracks and movies")
     parser.add_argument("--draw", action="store_true", help="only draw from the existing tables")
     arguments = parser.parse_args()
-    tracks_csv, movies_csv, worlds_csv, corrected_csv = (
-        arguments.tables / f"{name}.csv" for name in ("tracks", "movies", "worlds", "corrected")
-    )
-    if arguments.only and not arguments.draw:
-        score_numbers(corrected_csv, replicates=arguments.replicates)
-    if not (arguments.skip_tracks or arguments.draw or arguments.only):
-        score_tracks(tracks_csv, replicates=arguments.replicates)
-    if not (arguments.skip_movies or arguments.draw or arguments.only):
-        segment = network_masks(arguments.model) if arguments.model else None
-        base = replace(MovieCondition(), n_frames=arguments.frames)
-        conditions = [*movie_intervals(base, intervals_min=MOVIE_INTERVALS_MIN), *movie_factors(base)]
-        score_all(conditions, lambda one: score_movies(one, segment, movies=arguments.movies), movies_csv)
-    if arguments.worlds and not arguments.draw:
-        score_worlds(worlds_csv, replicates=arguments.worlds, intervals_min=arguments.world_intervals)
-    filled: dict[str, str] = {}
-    if worlds_csv.exists():
-        scores = pd.read_csv(worlds_csv)
-        filled["worlds"] = worlds_markdown(scores)
-        print({name: round(value, 3) for name, value in warning_rates(scores).items()})
-    if tracks_csv.exists():
-        tracks = pd.read_csv(tracks_csv)
-        for name, draw in figures.FIGURES_OF_TRACKS.items():
-            save_figure(draw(tracks), arguments.output / "images" / f"trust_{name}.png")
-        filled |= {
-            "sampling": tables.sampling_markdown(tracks),
-            "robustness": tables.robustness_markdown(tracks),
-            "donors": tables.donors_markdown(tracks),
-        }
-    if corrected_csv.exists():
-        scores = pd.read_csv(corrected_csv)
-        filled |= {part: corrected_markdown(scores, part) for part in ("travel", "directed", "few")}
-    if movies_csv.exists():
-        movies = pd.read_csv(movies_csv, dtype={"movie": str})
-        save_figure(figures.chain(movies), arguments.output / "images" / "trust_chain.png")
-        filled["movies"] = tables.movies_markdown(movies)
+    paths = {part: arguments.tables / f"{part}.csv" for part in PARTS}
+    for part in () if arguments.draw else arguments.only:
+        score_part(part, paths[part], arguments)
+    scores = {part: pd.read_csv(path, dtype={"movie": str}) for part, path in paths.items() if path.exists()}
+    for part in ("worlds", "random"):
+        if part in scores:
+            print(part, {name: round(value, 3) for name, value in warning_rates(scores[part]).items()})
     page = arguments.output / "trust.md"
-    write_text(page, tables.fill(page.read_text(encoding="utf-8"), filled))
+    marks = filled(scores, arguments.output / "images")
+    write_text(page, tables.fill(page.read_text(encoding="utf-8"), marks))
 
 
 if __name__ == "__main__":

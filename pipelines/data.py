@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from somanet.analysis.source import movie_name
 from somanet.config import DataFolders, SimulatedCohort, SimulatedData, load_params
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
@@ -14,7 +13,7 @@ from somanet.core.files import atomic_path, make_folder, write_json
 from somanet.core.schema import SALTATIONS, TRACKS
 from somanet.io.datasets.writers import write_kaggle, zip_folder
 from somanet.io.label_movies import write_label_movie
-from somanet.io.movies import write_movie
+from somanet.io.movies import movie_files, movie_name, write_movie
 from somanet.io.tables import write_table
 from somanet.simulation import (
     CohortMovie,
@@ -103,11 +102,19 @@ def collect(folders: DataFolders, root: Path) -> None:
     about = {}
     for movie in folders.movies:
         name = _raw_name(movie.file)
+        if len(files := movie_files(root / movie.file)) > 1:
+            raise SomaNetError(
+                f"{root / movie.file}: expected a movie in one file or folder, found one in {len(files)} files, whose "
+                "names must not change. Save the movie as one file (Fiji: File > Save As > Tiff)."
+            )
         _copy(root / movie.file, RAW / "movies" / name)
         about[movie_name(Path(name))] = {
             "file": name,
             **movie.model_dump(include={"channel", "pixel_size_um", "frame_interval_min"}, exclude_none=True),
         }
+        if movie.times is not None:
+            about[movie_name(Path(name))]["times"] = table = f"{movie_name(Path(name))}.csv"
+            _copy(root / movie.times, RAW / "times" / table)
         for reference, target in ((movie.reference_tracks, "tracks"), (movie.reference_labels, "labels")):
             if reference is not None:
                 folder = RAW / "references" / movie_name(Path(name))

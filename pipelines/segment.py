@@ -6,6 +6,7 @@ from somanet.analysis.project import project_movies
 from somanet.analysis.stages.segment import segment_movie
 from somanet.config import load_params
 from somanet.core.files import make_folder
+from somanet.segmentation.inference.haze import rule_for
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import load_checkpoint
 from somanet.training.experiments import echo, stage
@@ -15,7 +16,8 @@ RAW, MASKS = Path("data/raw"), Path("data/masks")
 
 def main() -> None:
     params = load_params()
-    segmenter = Segmenter((load_checkpoint(params.segment.model),), tta=params.segment.symmetries)
+    network = load_checkpoint(params.segment.model)
+    segmenter = Segmenter((network,), tta=params.segment.symmetries, haze=rule_for(network.intended_use))
     for movie in project_movies(RAW):
         found = segment_movie(movie.source, segmenter, make_folder(MASKS / movie.name))
         echo(f"{movie.name}: {found['n_objects']} objects in {len(found['objects_per_frame'])} frames")

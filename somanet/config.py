@@ -63,6 +63,8 @@ class MovieEntry(Settings):
     pixel_size_um: PositiveFloat | None = None
     """If the file lacks it."""
     frame_interval_min: PositiveFloat | None = None
+    times: InsidePath | None = None
+    """Instead of an interval: a table of the times of all frames, `frame` and `t_h` or `t_min`."""
     reference_tracks: InsidePath | None = None
     """Ground truth or manually annotated tracks for scoring: CSV `track,frame,y_px,x_px`, or any track format."""
     reference_labels: InsidePath | None = None

@@ -13,10 +13,11 @@ from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, is_
 from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.files import json_object
-from somanet.core.hashing import sha256_file, sha256_tree
+from somanet.core.hashing import sha256_file
 from somanet.core.problems import FileProblem
 from somanet.core.progress import part_of
 from somanet.core.results import check_results
+from somanet.io.movies import sha256_movie
 from somanet.migration.measures import Measures
 
 CHOICE = "wrong shape"
@@ -147,7 +148,7 @@ class Batch:
             for source in self.sources:
                 older = source.path.name == about["file"] and source.name != about["movie"]
                 automatic = not tracks_are_given(json_object(folder / names.MANIFEST))
-                if older and automatic and sha256_tree(source.path) == about["sha256"]:
+                if older and automatic and sha256_movie(source.path) == about["sha256"]:
                     found[folder] = source.name
         return found
 

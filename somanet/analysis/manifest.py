@@ -35,13 +35,15 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
         about = (model or {}).get("ensemble") or [{} for _ in segmentation["ensemble"]]
         pairs = zip(segmentation["ensemble"], about, strict=True)
         network["ensemble"] = [{**_network(one), **known} for one, known in pairs]
-    requested = ("rescale", "symmetries", "any_modality")
+    requested = ("rescale", "symmetries", "haze", "any_modality")
     return {
         "somanet": somanet.__version__,
         "input": movie,
         "blank_frames": segmentation["blank_frames"],
         "drift": tracking.get("drift"),
         "median_diameter_px": segmentation.get("median_diameter_px"),
+        "size": segmentation.get("size"),
+        "n_haze": segmentation.get("n_haze"),
         **({"model": network} if network["sha256"] else _given(segmentation)),
         "parameters": {
             "segment": {name: segmentation[name] for name in requested if name in segmentation},
@@ -94,10 +96,13 @@ def tracks_are_edited(folder: Path) -> bool:
 def edited_tracks(folder: Path, manifest: Mapping[str, Any]) -> str:
     """What to say of edited tracks: what they are, and the command that puts the edit into effect."""
     path = folder / names.TRACKS
-    movie = manifest["input"].get("file", "MOVIE")
+    about = manifest["input"]
+    command = f"analyze PATH/{about.get('file', 'MOVIE')} --tracks {path}"
+    if about.get("tracks_only"):
+        command = f"tracks measure {path} --name {about['movie']}"
     return (
         f"{path} was changed after the analysis, and the other files do not follow it. Put the correction into effect: "
-        f"`somanet analyze PATH/{movie} --tracks {path} --output {folder} --replace`, which keeps your file as "
+        f"`somanet {command} --output {folder} --replace`, which keeps your file as "
         f"{free_name(path, 'before').name}; or put the file back as it was."
     )
 

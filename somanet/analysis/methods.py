@@ -43,14 +43,8 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
         summary: content of `summary.json`.
     """
     movie = manifest["input"]
-    height, width = movie["shape_YX"]
     cited = ["hanisch", "bootstrap", "hesterberg", "scipy"]
-    described = (
-        f"The movie ({plain(movie['file'])}, SHA-256 {movie['sha256']}) has {movie['n_frames']} frames of "
-        f"{width} × {height} px ({movie['pixel_size_um']:.4g} µm per pixel), one every "
-        f"{movie['frame_interval_min']:.4g} min. It was analysed with {_code(manifest)}."
-    )
-    text = [f"# Methods: {plain(movie['movie'])}", described]
+    text = [f"# Methods: {plain(movie['movie'])}", _described(manifest)]
     if manifest.get("tracks_from"):
         text.append(
             f"The tracks were made or corrected by a person or another program ({plain(manifest['tracks_from'])}, "
@@ -70,16 +64,50 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
     return "\n\n".join(text) + "\n"
 
 
+def _described(manifest: Mapping[str, Any]) -> str:
+    movie = manifest["input"]
+    scale = f"{movie['pixel_size_um']:.4g} µm per pixel"
+    if movie.get("tracks_only"):
+        return (
+            f"The tracks of {movie['n_frames']} frames ({scale}), {_rate(movie)}, were measured without images, with "
+            f"{_code(manifest)}."
+        )
+    height, width = movie["shape_YX"]
+    return (
+        f"The movie ({plain(movie['file'])}, SHA-256 {movie['sha256']}) has {movie['n_frames']} frames of "
+        f"{width} × {height} px ({scale}), {_rate(movie)}. It was analysed with {_code(manifest)}."
+    )
+
+
+def _rate(movie: Mapping[str, Any]) -> str:
+    """How often a frame was taken, and where the times come from."""
+    every = f"one every {movie['frame_interval_min']:.4g} min"
+    if movie.get("times"):
+        file = movie["times"]
+        return f"usually {every}, at the times of {plain(file['file'])} (SHA-256 {file['sha256']})"
+    return f"usually {every}, at times of their own" if movie.get("times_h") else every
+
+
 def _segmented(manifest: Mapping[str, Any]) -> str:
     model, parameters = manifest["model"], manifest["parameters"]
     networks = model.get("ensemble") or [model]
     described = "; ".join(_network(one) for one in networks)
     several = f"by the mean of {len(networks)} networks" if len(networks) > 1 else "by a convolutional network"
+    settings = dict(parameters.get("segment") or {})
+    if "haze" in settings:
+        settings["haze"] = _haze(settings["haze"])
     return (
-        f"Somas were segmented in every frame {several} ({described}; {_settings(parameters.get('segment'))}). Each "
+        f"Somas were segmented in every frame {several} ({described}; {_settings(settings)}). Each "
         "frame was linked to the next by the assignment of least cost in distance, overlap, shape and intensity "
         f"(LapTrack), with these settings: {_settings(parameters.get('track'))}."
     )
+
+
+def _haze(rule: Mapping[str, Any] | None) -> str:
+    """Which objects were left out."""
+    if rule is None:
+        return "kept"
+    return f"objects with contrast below {rule['contrast']:g} and confidence below {rule['confidence']:g}, left out"
 
 
 def _network(model: Mapping[str, Any]) -> str:

@@ -152,7 +152,7 @@ def analyze_movie(
     corrected = tracks_are_given(json_object(output / names.MANIFEST))
     request = request_of(source, network=network, tracks_file=tracks_file, options=options)
     with (
-        reading(source.path, tracks_file),
+        reading(source.path, tracks_file, source.times),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
     ):
         if tracks_file is not None:
@@ -200,13 +200,25 @@ def request_of(
     """
     try:
         movie, tracks = sha256_movie(source.path), None if tracks_file is None else sha256_tree(tracks_file)
+        times = None if source.times is None else sha256_tree(source.times)
     except OSError as error:
-        raise SomaNetError(f"{source.path} cannot be read ({error.strerror or error}). Check the path.") from error
+        raise SomaNetError(
+            f"{error.filename or source.path} cannot be read ({error.strerror or error}). Check the path."
+        ) from error
     asked = {
         "name": source.name,
         "movie": movie,
         "tracks": tracks,
-        "source": [source.channel, source.z, source.pixel_size_um, source.frame_interval_min, source.allow_truncated],
+        "source": [
+            source.channel,
+            source.z,
+            source.axes,
+            source.position,
+            source.pixel_size_um,
+            source.frame_interval_min,
+            source.allow_truncated,
+        ],
+        "times": times,
         "network": None if network is None or tracks_file is not None else record_of(network.segmenter),
         "track": options.track.model_dump(mode="json"),
         "migrate": options.migrate.model_dump(mode="json"),
@@ -243,6 +255,7 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
             kind=kind,
             labels=labels,
             shape_YX=(height, width),
+            n_frames=metadata["n_frames"],
             movie=source.path,
         )
     return path

@@ -67,6 +67,7 @@ def open_networks(
     tta: int = 1,
     rescale: float | None = None,
     diameter_px: float | None = None,
+    keep_haze: bool = False,
     threads: int = 1,
     at_once: int = 1,
 ) -> OpenedNetworks:
@@ -76,11 +77,14 @@ def open_networks(
         models: names as :func:`network_folder` takes them; none = the bundled model.
         engine, threads, at_once: see :func:`somanet.segmentation.engines.with_engine`.
         tta: see :class:`somanet.segmentation.inference.segmenter.Segmenter`.
-        rescale, diameter_px: see :func:`somanet.segmentation.inference.rescaling.rescaling_factor`.
+        rescale, diameter_px: see :func:`somanet.segmentation.inference.rescaling.rescaling_factor`; if neither is
+            given, the factor is estimated from the images.
+        keep_haze: whether to keep objects that :class:`somanet.segmentation.inference.haze.HazeRule` calls haze.
 
     Raises:
         SomaNetError: a network cannot be used, the same one was named twice, or they do not form an ensemble.
     """
+    from somanet.segmentation.inference.haze import rule_for
     from somanet.segmentation.inference.rescaling import rescaling_factor
     from somanet.segmentation.inference.segmenter import Segmenter
     from somanet.segmentation.network.checkpoint import load_checkpoint
@@ -94,10 +98,11 @@ def open_networks(
             "adds nothing. Name each network once."
         )
     factor = rescaling_factor(loaded[0].intended_use, rescale=rescale, diameter_px=diameter_px)
-    Segmenter(loaded, tta, factor)  # incompatible networks are refused before engines are built
+    haze = None if keep_haze else rule_for(Segmenter(loaded).intended_use)
+    Segmenter(loaded, tta, factor, haze)  # incompatible networks are refused before engines are built
     choices = [with_engine(checkpoint, engine, threads=threads, at_once=at_once) for checkpoint in loaded]
     notes = tuple(dict.fromkeys(note for one in choices for note in one.notes))
-    return OpenedNetworks(Segmenter(tuple(one.checkpoint for one in choices), tta, factor), folders, notes)
+    return OpenedNetworks(Segmenter(tuple(one.checkpoint for one in choices), tta, factor, haze), folders, notes)
 
 
 def about_networks(opened: OpenedNetworks, root: Path) -> dict[str, Any]:

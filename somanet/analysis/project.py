@@ -42,12 +42,16 @@ def project_movies(raw: Path) -> list[ProjectMovie]:
         check_file_name(about["file"], str(raw / "movies.json"))
         references = raw / "references" / name
         by_stem = {path.stem: path for path in references.iterdir()} if references.is_dir() else {}
+        times = about.get("times")
+        if times is not None:
+            check_file_name(times, str(raw / "movies.json"))
         source = MovieSource(
             raw / "movies" / about["file"],
             name,
             about.get("channel"),
             about.get("pixel_size_um"),
             about.get("frame_interval_min"),
+            times=None if times is None else raw / "times" / times,
         )
         found.append(ProjectMovie(source, by_stem.get("tracks"), by_stem.get("labels"), by_stem.get("saltations")))
     return found

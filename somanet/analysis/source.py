@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
 
 from somanet.analysis import names
-from somanet.core.calibration import Calibration
+from somanet.analysis.timing import timing_of
+from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, usual_interval_h
 from somanet.core.errors import SomaNetError
-from somanet.io.movies import MOVIE_SUFFIXES, Movie, open_movie, sha256_movie
+from somanet.core.hashing import sha256_file
+from somanet.core.progress import counted
+from somanet.io.movie_selection import MovieSelection
+from somanet.io.movies import (
+    MOVIE_SUFFIXES,
+    Movie,
+    movie_exists,
+    movie_name,
+    movies_in,
+    open_movie,
+    sha256_movie,
+    together,
+)
+from somanet.io.repeated_frames import find_repeats
+from somanet.io.times_table import read_times
 
 if TYPE_CHECKING:
     from somanet.segmentation.network.intended_use import IntendedUse
 
 FEWEST_FRAMES = 2
+UNNAMED = "The file does not name the axis of its pages; they were taken for time points. Planes of a stack need --z."
 
 
 @dataclass(frozen=True)
@@ -26,12 +42,17 @@ class MovieSource:
     """One movie file.
 
     Attributes:
-        path: file or zarr folder.
+        path: file, zarr folder, or a folder or pattern of numbered images.
         name: name of its results; by default the file's name without suffix.
         channel: the one with the somas, if there are several.
-        pixel_size_um, frame_interval_min: override the file's metadata; None takes the file's.
+        pixel_size_um, frame_interval_min: override the file's metadata; None takes the file's. Where a file stores
+            frames twice, the interval is that of its frames, repeated ones included.
         allow_truncated: analyse the complete frames of a truncated file.
         z: the focal plane, from 0, if there are several, or `max` for their maximum projection.
+        axes: what the file's axes mean, where it says otherwise.
+        position: the stage position, scene or series, if there are several.
+        times: a table of the times of all frames of the file, instead of the frame interval.
+        stored_frames: the frames of the file that are analysed; None for all. See :meth:`using`.
     """
 
     path: Path
@@ -41,6 +62,15 @@ class MovieSource:
     frame_interval_min: float | None = None
     allow_truncated: bool = False
     z: str | None = None
+    axes: str | None = None
+    position: str | None = None
+    times: Path | None = None
+    stored_frames: tuple[int, ...] | None = None
+
+    def using(self, metadata: Mapping[str, Any]) -> Self:
+        """The same movie with the frames that `movie.json` says are analysed."""
+        stored = metadata.get("stored_frames")
+        return replace(self, stored_frames=None if stored is None else tuple(stored))
 
     def open(self) -> Movie:
         """Open the movie for reading.
@@ -48,15 +78,29 @@ class MovieSource:
         Raises:
             SomaNetError: it cannot be read, or is a still image.
         """
-        movie = open_movie(self.path, channel=self.channel, z=self.z, allow_truncated=self.allow_truncated)
+        movie = open_movie(
+            self.path,
+            channel=self.channel,
+            z=self.z,
+            axes=self.axes,
+            position=self.position,
+            allow_truncated=self.allow_truncated,
+        )
         if movie.n_frames < FEWEST_FRAMES:
-            n_frames = movie.n_frames
+            n_frames, n_channels, n_planes = movie.n_frames, movie.n_channels, movie.n_planes
             movie.close()
+            if max(n_channels, n_planes) > 1:
+                several = f"{n_channels} channels" if n_channels > 1 else f"{n_planes} planes"
+                raise SomaNetError(
+                    f"{self.path}: expected a movie of {FEWEST_FRAMES} frames or more, found {n_frames} of {several}. "
+                    "If those are the time points, --axes says so: TYX for time, height and width. `somanet predict` "
+                    "segments a still image."
+                )
             raise SomaNetError(
                 f"{self.path}: expected a movie of at least {FEWEST_FRAMES} frames, found {n_frames}. "
                 "Is it a still image? `somanet predict` segments those."
             )
-        return movie
+        return movie if self.stored_frames is None else MovieSelection(movie, self.stored_frames)
 
     def sample(self) -> list[NDArray[Any]]:
         """The first, the middle and the last frame."""
@@ -66,36 +110,65 @@ class MovieSource:
             return sample_frames(movie)
 
     def calibration(self, movie: Movie) -> Calibration:
-        """The physical scale.
+        """The physical scale of the file's frames.
 
         Raises:
-            SomaNetError: neither the file nor the caller gives it, or it is implausible.
+            SomaNetError: neither the file nor the caller gives it, or it is implausible; both an interval and times are
+                given, or the times are not those of this movie.
         """
+        times, interval_min = None, self.frame_interval_min
+        if self.times is not None:
+            if interval_min is not None:
+                raise SomaNetError(
+                    f"{self.times} and --frame-interval-min {interval_min:g} both say when frames were taken. Give one "
+                    "of --times and --frame-interval-min."
+                )
+            times = read_times(self.times, movie.n_frames)
+            interval_min = usual_interval_h(times) * MINUTES_PER_HOUR
         try:
-            scale = movie.file_calibration.complete(
-                pixel_size_um=self.pixel_size_um, frame_interval_min=self.frame_interval_min
-            )
+            scale = movie.file_calibration.complete(pixel_size_um=self.pixel_size_um, frame_interval_min=interval_min)
         except SomaNetError as error:
             raise SomaNetError(f"{self.path}: {error}") from error
         check_plausible(scale, str(self.path))
-        return scale
+        return scale if times is None else replace(scale, times_h=times)
 
     def describe(self) -> dict[str, Any]:
-        """The content of `movie.json`: the file's hash and shape, and the scale used."""
+        """The content of `movie.json`: the file's hash and shape, the scale used, and the frames that are analysed.
+
+        Raises:
+            SomaNetError: as for :meth:`calibration`, or all frames are one picture.
+        """
         with self.open() as movie:
             scale = self.calibration(movie)
+            repeats = find_repeats(counted(movie, movie.n_frames, doing="comparing", unit="frame"))
+            if len(repeats.distinct) < FEWEST_FRAMES:
+                raise SomaNetError(
+                    f"{self.path}: expected a movie, found {movie.n_frames} frames that are all the same picture. Was "
+                    "a still image exported as a movie? `somanet predict` segments those."
+                )
+            timing = timing_of(
+                scale,
+                repeats,
+                movie.file_calibration,
+                given_min=self.frame_interval_min,
+                times_from=None if self.times is None else self.times.name,
+            )
+            times = None if self.times is None else {"file": self.times.name, "sha256": sha256_file(self.times)}
             return {
                 "movie": self.name,
-                "file": self.path.name,
+                "file": self.path.name or self.path.resolve().name,
                 "sha256": sha256_movie(self.path),
                 "channel": self.channel,
                 "z": self.z,
-                "n_frames": movie.n_frames,
+                "axes": self.axes,
+                "position": self.position,
+                "n_frames": movie.n_frames if timing.stored_frames is None else len(timing.stored_frames),
                 "shape_YX": list(movie.shape_YX),
                 "dtype": movie.dtype.name,
-                "pixel_size_um": scale.pixel_size_um,
-                "frame_interval_min": scale.frame_interval_min,
                 "truncated": movie.truncated,
+                "notes": [*movie.notes, *([UNNAMED] if movie.unnamed else [])],
+                **timing.as_dict(),
+                "times": times,
             }
 
 
@@ -136,25 +209,31 @@ def find_movies(paths: list[Path], *, leave_out: Path | None = None) -> list[tup
 
     Left out are hidden folders, and those with results of an analysis. A movie is called by its file; where two of one
     search have the same name (`patient1/movie.tif`, `patient2/movie.tif`), by its folders too: `patient1_movie`.
+    Numbered images are one movie, called by their folder, or by what their names have in common; so are the files of
+    one OME-TIFF.
 
     Args:
-        paths: files and folders.
+        paths: files, folders, and patterns of numbered images.
         leave_out: a folder that is not searched: the output.
 
     Raises:
         SomaNetError: a path is missing or has no movie, or two movies would share a name.
     """
     found: list[tuple[Path, str, str]] = []
-    for path in paths:
-        if not path.exists():
+    for path in together(paths):
+        if not movie_exists(path):
             raise SomaNetError(f"{path}: no such file or folder. Check the path.")
         if _is_movie(path):
             found.append((path, movie_name(path), movie_name(path)))
             continue
         inside = _movies_in(path, leave_out)
         if not inside:
-            raise SomaNetError(f"{path}: expected movies ({', '.join(MOVIE_SUFFIXES)}), found none. Another folder?")
-        found += [(file, movie_name(file), nested_name(file.relative_to(path))) for file in inside]
+            raise SomaNetError(
+                f"{path}: expected movies ({', '.join(MOVIE_SUFFIXES)}) or numbered images, found none. Another folder?"
+            )
+        for file in inside:
+            nested = movie_name(file) if file == path else nested_name(file.relative_to(path))
+            found.append((file, movie_name(file), nested))
     short = [name for _, name, _ in found]
     named: dict[str, Path] = {}
     for file, name, nested in found:
@@ -169,13 +248,13 @@ def find_movies(paths: list[Path], *, leave_out: Path | None = None) -> list[tup
 
 
 def _is_movie(path: Path) -> bool:
-    return path.is_file() or path.suffix == ".zarr" or (path / "zarr.json").exists()
+    return not path.is_dir() or path.suffix == ".zarr" or (path / "zarr.json").exists()
 
 
 def _movies_in(folder: Path, leave_out: Path | None) -> list[Path]:
     """Movies of a folder, its own before those of the folders inside, each sorted by name."""
     entries = [path for path in sorted(folder.iterdir()) if path.name[0] != "."]
-    found = [path for path in entries if path.suffix.lower() in MOVIE_SUFFIXES]
+    found = movies_in(folder)
     for path in entries:
         searched = path.is_dir() and not path.is_symlink() and path not in found
         if searched and not (path / names.MANIFEST).exists() and (leave_out is None or not _same(path, leave_out)):
@@ -190,9 +269,3 @@ def _same(path: Path, other: Path) -> bool:
 def nested_name(path: Path) -> str:
     """The name of a movie with those of its folders: `patient1_movie` for `patient1/movie.tif`."""
     return "_".join([*path.parent.parts, movie_name(path)])
-
-
-def movie_name(path: Path) -> str:
-    """The file's name without `.tif`, `.ome.tif` and the like."""
-    stem = path.stem
-    return stem.removesuffix(".ome") if stem.lower().endswith(".ome") else stem

@@ -26,6 +26,7 @@ from somanet.cli import (
 from somanet.cli.guarding import guarding
 from somanet.cli.screen import open_standard_streams
 from somanet.core.ending import end_with
+from somanet.core.environment import check_environment
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import quiet_libraries
 from somanet.core.text import printable
@@ -58,12 +59,24 @@ app.command("ui")(guarding(project.ui))
 app.command("sync")(guarding(project.sync))
 app.command("doctor")(guarding(project.doctor))
 
+_NO_MEMORY = "error: The memory does not suffice. Close other programs, use a larger computer, or smaller input."
+_OUT_OF_MEMORY = (
+    "std::bad_alloc",
+    "an't allocate memory",
+    "Failed to allocate memory",
+    "Insufficient memory",
+    "out of memory",
+    "can't start new thread",
+)
+"""How compiled libraries (PyTorch, ONNX Runtime, OpenCV, CUDA) word it that memory or threads do not suffice."""
+
 
 def main() -> None:
     """Run the command line; an error the user can fix becomes one line on stderr and exit status 1."""
     open_standard_streams()
     quiet_libraries()
     try:
+        check_environment()
         app()
     except SomaNetError as error:
         sys.exit(f"error: {printable(str(error))}")
@@ -75,9 +88,19 @@ def main() -> None:
         reason = error.strerror or first_line(error).removesuffix(".")
         sys.exit(f"error: {printable(str(place))}: {reason}. Check its permissions and the free space, then run again.")
     except MemoryError:
-        sys.exit("error: The memory does not suffice. Close other programs, use a larger computer, or smaller input.")
+        sys.exit(_NO_MEMORY)
+    except ImportError as error:
+        sys.exit(
+            f"error: A library cannot be loaded ({printable(first_line(error).removesuffix('.'))}). Does the memory "
+            "suffice (`ulimit -v`)? If so, the installation is damaged: install somanet again, and check it with "
+            "`somanet doctor`."
+        )
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if any(words in str(error) for words in _OUT_OF_MEMORY):
+            sys.exit(_NO_MEMORY)
+        raise
 
 
 def _folder_is_gone() -> bool:

@@ -18,13 +18,16 @@ from somanet.cli.cohort import (
 )
 from somanet.cli.options import (
     AnyModality,
+    Axes,
     Channel,
     Diameter,
     Engine,
     FrameInterval,
+    KeepHaze,
     Models,
     PixelSize,
     Plane,
+    Position,
     Rescale,
     Tta,
     set_option,
@@ -42,19 +45,27 @@ if TYPE_CHECKING:
 
 def analyze(
     movies: Annotated[
-        list[Path], typer.Argument(metavar="MOVIE...", help="Movies, or folders of movies, searched inside.")
+        list[Path],
+        typer.Argument(metavar="MOVIE...", help="Movies, folders of movies or of numbered images, searched inside."),
     ],
     output: Annotated[Path, typer.Option(help="Folder for the results; with several movies, a subfolder for each.")],
     pixel_size_um: PixelSize = None,
     frame_interval_min: FrameInterval = None,
+    times: Annotated[
+        Path | None,
+        typer.Option(help="Instead of a frame interval: CSV with frame and t_h or t_min, the time of every frame."),
+    ] = None,
     channel: Channel = None,
     z: Plane = None,
+    axes: Axes = None,
+    position: Position = None,
     allow_truncated: Annotated[
         bool, typer.Option("--allow-truncated", help="Analyse the complete frames of a truncated TIFF.")
     ] = False,
     model: Models = None,
     diameter: Diameter = None,
     rescale: Rescale = None,
+    keep_haze: KeepHaze = False,
     tta: Tta = 1,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
@@ -96,19 +107,32 @@ def analyze(
         any_modality=any_modality,
     )
     sources = [
-        MovieSource(protect(path), name, channel, pixel_size_um, frame_interval_min, allow_truncated, z)
+        MovieSource(
+            protect(path),
+            name,
+            channel,
+            pixel_size_um,
+            frame_interval_min,
+            allow_truncated,
+            z,
+            axes,
+            position,
+            None if times is None else protect(times),
+        )
         for path, name in find_movies(movies, leave_out=output)
     ]
-    several = len(sources) > 1 or sources[0].path != movies[0]
+    several = len(sources) > 1 or (len(movies) == 1 and sources[0].path != movies[0])
     if tracks is not None and several:
         raise SomaNetError("--tracks has the tracks of one movie: name only that movie.")
+    if times is not None and several:
+        raise SomaNetError("--times has the times of one movie: name only that movie.")
     if conditions is not None and not several:
         raise SomaNetError("--conditions compares several movies: name them, or their folder.")
     if (reference is not None or paired is not None) and conditions is None:
         raise SomaNetError("--reference and --paired are about the groups of --conditions: give that table too.")
 
     def network() -> AnalysisNetworks:
-        return _network(model, engine, tta, rescale=rescale, diameter_px=diameter)
+        return _network(model, engine, tta, rescale=rescale, diameter_px=diameter, keep_haze=keep_haze)
 
     if several:
         question = question_of(conditions, reference, paired)
@@ -136,7 +160,7 @@ def _analyze_one(
             if not options.any_modality:
                 check_intended_use([source], networks.segmenter.intended_use)
         measures = analyze_movie(source, output, network=networks, tracks_file=taken, options=options)
-    _print_summary(measures, output)
+    print_summary(measures, output)
 
 
 def _analyze_all(
@@ -159,7 +183,7 @@ def _analyze_all(
     batch.check()
     networks = network()
     batch.check_network(networks)
-    batch.run(networks, begins=typer.echo, ends=_print_summary)
+    batch.run(networks, begins=typer.echo, ends=print_summary)
     if results := batch.results(output):
         write_and_print(results, output, question, notes=batch.notes(output))
     if batch.problems:
@@ -205,6 +229,7 @@ def _network(
     *,
     rescale: float | None,
     diameter_px: float | None,
+    keep_haze: bool,
 ) -> AnalysisNetworks:
     from somanet.analysis.movie import AnalysisNetworks
     from somanet.analysis.network import about_networks, open_networks
@@ -217,6 +242,7 @@ def _network(
         tta=tta,
         rescale=rescale,
         diameter_px=diameter_px,
+        keep_haze=keep_haze,
         at_once=usual_workers(),
     )
     for note in opened.notes:
@@ -224,11 +250,11 @@ def _network(
     return AnalysisNetworks(opened.segmenter, about_networks(opened, project_root()))
 
 
-def _print_summary(measures: Measures, folder: Path) -> None:
+def print_summary(measures: Measures, folder: Path) -> None:
     """Print the main numbers, the notes and warnings, and where to look next."""
     from somanet.analysis.names import MANIFEST
     from somanet.analysis.stages.files import read_metadata
-    from somanet.migration.summary import rests_on_saltations
+    from somanet.migration.requirements import rests_on_saltations
 
     numbers = measures.summary.numbers
     supported, modes = measures.support.saltations, measures.modes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from somanet.cli.guarding import guarding
-from somanet.cli.options import Binary, Part, Split
+from somanet.cli.options import Axes, Binary, Channel, Part, Plane, Position, Split
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -162,19 +162,32 @@ def _write_cohort(
 @app.command()
 @guarding
 def check(
-    path: Annotated[Path, typer.Argument(help="Data set (folder or zip), movie, or folder of movies.")],
+    path: Annotated[
+        Path, typer.Argument(help="Data set (folder or zip), movie, folder of movies, or numbered images of one movie.")
+    ],
     output: Annotated[Path | None, typer.Option(help="Write the manifest as CSV.")] = None,
     strict: Annotated[bool, typer.Option(help="Exit with status 1 if anything was rejected.")] = False,
+    channel: Channel = None,
+    z: Plane = None,
+    axes: Axes = None,
+    position: Position = None,
     binary: Binary = None,
 ) -> None:
-    """Decode everything, count objects, and list what cannot be used and why."""
+    """Decode everything, count objects and frames, and list what cannot be used and why."""
     from somanet.io.datasets.manifest import check_dataset, describe_manifest
     from somanet.io.datasets.movie_manifest import check_movies
-    from somanet.io.movies import MOVIE_SUFFIXES
+    from somanet.io.movie_layout import Wanted
     from somanet.io.tables import write_table
 
-    movies = path.suffix.lower() in MOVIE_SUFFIXES or (path.is_dir() and _holds_movies(path))
-    manifest = check_movies(path) if movies else check_dataset(path, binary=binary, progress=True)
+    wanted = Wanted(channel, z, axes, position)
+    movies = _are_movies(path)
+    if not movies and wanted != Wanted():
+        raise SomaNetError(
+            f"{path}: --channel, --z, --axes and --position are about movies, found a data set. Leave them out."
+        )
+    if movies and binary is not None:
+        raise SomaNetError(f"{path}: --binary and --no-binary are about label images, found movies. Leave them out.")
+    manifest = check_movies(path, wanted) if movies else check_dataset(path, binary=binary, progress=True)
     typer.echo(describe_manifest(manifest))
     rejected = manifest[manifest["status"] == "rejected"]
     for row in rejected.head(20).to_dict("records"):
@@ -268,15 +281,11 @@ def yolo(
     typer.echo(f"Written: {output} ({counts} images)\nNext: libreyolo train --model yolo9-t --data {written}")
 
 
-def _holds_movies(folder: Path) -> bool:
-    """Whether a folder's own files are movies: no Kaggle or pairs layout, and a file with several frames."""
-    from somanet.io.movies import MOVIE_SUFFIXES, open_movie
+def _are_movies(path: Path) -> bool:
+    """Whether a path is a movie, or a folder of movies, and no data set: no Kaggle or pairs layout."""
+    from somanet.io.datasets.movie_manifest import is_movie_folder
+    from somanet.io.movies import MOVIE_SUFFIXES, movie_exists
 
-    for file in sorted(folder.iterdir()):
-        if file.suffix.lower() in MOVIE_SUFFIXES and not file.name.startswith("."):
-            try:
-                with open_movie(file) as movie:
-                    return movie.n_frames > 1
-            except SomaNetError:
-                return file.suffix.lower() not in (".tif", ".tiff")
-    return False
+    if path.is_dir():
+        return path.suffix.lower() in MOVIE_SUFFIXES or is_movie_folder(path)
+    return path.suffix.lower() not in (".zip", ".png", ".jpg", ".jpeg") and movie_exists(path)

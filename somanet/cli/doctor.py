@@ -18,7 +18,7 @@ from somanet.core.extras import missing
 from somanet.provenance.code import project_root
 from somanet.provenance.mlflow.database import check_database
 from somanet.provenance.mlflow.spool import pending_runs
-from somanet.provenance.mlflow.store import database_path, public_uri, tracking_uri
+from somanet.provenance.mlflow.store import check_address, database_path, public_uri, tracking_uri
 from somanet.segmentation.engines.choice import EXTRAS, FASTEST_FIRST
 
 Status = Literal["ok", "warn", "missing"]
@@ -111,6 +111,8 @@ def _packages(root: Path) -> list[Check]:
         ]
     checks: list[Check] = []
     for requirement in wanted:
+        if requirement.name == "somanet":  # an extra that is others together
+            continue
         extra = _extra(str(requirement.marker or ""))
         if extra is None and (requirement.marker is None or requirement.marker.evaluate()):
             checks.append(_package(requirement.name, str(requirement.specifier), None))
@@ -197,6 +199,10 @@ def _store(root: Path) -> Check:
     shown = public_uri(tracking_uri(root), root)
     database = database_path(root)
     if database is None:
+        try:
+            check_address(root)
+        except SomaNetError as error:
+            return Check("mlflow store", "missing", str(error), "See the message.")
         return Check("mlflow store", "ok", f"{shown}, set by MLFLOW_TRACKING_URI (not contacted)")
     try:
         if not database.exists():

@@ -37,13 +37,27 @@ Plane = Annotated[
     str | None,
     typer.Option("--z", help="Z stacks: plane number (from 0), or max for a maximum projection."),
 ]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        help="What the file's axes mean, in its order, if it says otherwise: TYX for time stored as planes or channels."
+    ),
+]
+Position = Annotated[
+    str | None,
+    typer.Option(help="Stage position, scene or series, if a file has several: its name, or its number from 0."),
+]
 Diameter = Annotated[
     float | None,
-    typer.Option(help="Soma diameter in pixels, if it differs much from a network's intended use: images are resized."),
+    typer.Option(help="Soma diameter in pixels: images are resized to the network's. Default: estimated from them."),
 ]
 Rescale = Annotated[
     float | None,
     typer.Option(help="Instead of --diameter: resize images by this factor for the network, 0.5 for half."),
+]
+KeepHaze = Annotated[
+    bool,
+    typer.Option("--keep-haze", help="Keep objects that hardly stand out and of which the network is unsure."),
 ]
 AnyModality = Annotated[
     bool,

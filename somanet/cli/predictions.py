@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somanet.cli.options import AnyModality, Binary, Channel, Diameter, Engine, Models, Plane, Rescale, Tta
+from somanet.cli.options import (
+    AnyModality,
+    Axes,
+    Binary,
+    Channel,
+    Diameter,
+    Engine,
+    KeepHaze,
+    Models,
+    Plane,
+    Position,
+    Rescale,
+    Tta,
+)
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -21,9 +34,12 @@ def predict(
     output: Annotated[Path, typer.Option(help="Folder for the label images.")],
     channel: Channel = None,
     z: Plane = None,
+    axes: Axes = None,
+    position: Position = None,
     model: Models = None,
     diameter: Diameter = None,
     rescale: Rescale = None,
+    keep_haze: KeepHaze = False,
     tta: Tta = 1,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
@@ -31,7 +47,7 @@ def predict(
 ) -> None:
     """Segment the somas in images: OUTPUT/<name>.tif, 0 = background, one number per soma.
 
-    OUTPUT/objects.csv has a row for each soma: size, position, and the network's confidence, from 0 to 1.
+    OUTPUT/objects.csv has a row for each soma: size, position, contrast, and the network's confidence.
     """
     from tqdm import tqdm
 
@@ -46,7 +62,7 @@ def predict(
     from somanet.segmentation.inference.size_warnings import warnings_for
     from somanet.segmentation.inference.video import usual_workers
 
-    found = find_inputs(inputs, Choice(channel, z))
+    found = find_inputs(inputs, Choice(channel, z, axes, position))
     check_results(output, LABELS)
     movies = any(item.read is None for item in found)  # frames are processed in parallel, images one by one
     opened = open_networks(
@@ -55,6 +71,7 @@ def predict(
         tta=tta,
         rescale=rescale,
         diameter_px=diameter,
+        keep_haze=keep_haze,
         threads=1 if movies else available_processors(),
         at_once=usual_workers() if movies else 1,
     )
@@ -69,7 +86,7 @@ def predict(
             figure = plots.outlines(one.item.read(), read_labels(one.path))
             save_figure(figure, one.path.parent / PICTURES / f"{one.item.name}.png")
     total = sum(one.n_objects for one in labelled)
-    for note in warnings_for(labelled, segmenter.intended_use, factor=segmenter.rescale):
+    for note in warnings_for(labelled, segmenter.intended_use):
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"Written: {len(found)} label images with {total} somas to {output}, objects.csv and predictions.json")
     typer.echo(f"Next: somanet evaluate --predictions {output} --truth FOLDER --output metrics.json")
@@ -128,7 +145,7 @@ def evaluate(
         from somanet.analysis.network import open_networks
         from somanet.evaluation.masks import THRESHOLDS
 
-        opened = open_networks(model, engine="torch", tta=tta)
+        opened = open_networks(model, engine="torch", tta=tta, rescale=1, keep_haze=True)
         run_id = _run_of(opened.folders[0], record) if record is not None else ""
         items = list(open_dataset(truth, binary=binary))
         notes = notes_on_labels(items)

@@ -1,28 +1,54 @@
-"""`somanet tracks convert` and `somanet tracks score`."""
+"""`somanet tracks convert`, `measure` and `score`."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from somanet.cli.guarding import guarding
-from somanet.cli.options import FrameInterval, PixelSize
+from somanet.cli.options import FrameInterval, PixelSize, set_option
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
-    from somanet.core.calibration import Calibration
+    from somanet.core.calibration import Calibration, FileCalibration
     from somanet.evaluation.tracks import Matches
     from somanet.evaluation.windows import Window
+    from somanet.tracking.formats import Given
 
 app = typer.Typer(
-    help="Convert tracks to and from other programs; score them against a reference.", no_args_is_help=True
+    help="Convert tracks to and from other programs; measure them; score them against a reference.",
+    no_args_is_help=True,
 )
 
+
+class PositionWords(StrEnum):
+    """Units of positions."""
+
+    PX = "px"
+    UM = "um"
+
+
+class TimeWords(StrEnum):
+    """Units of times."""
+
+    FRAME = "frame"
+    S = "s"
+    MIN = "min"
+    H = "h"
+
+
+PositionUnit = Annotated[
+    PositionWords | None, typer.Option(help="Unit of the positions, if the file does not state it: px or um.")
+]
+TimeUnit = Annotated[
+    TimeWords | None, typer.Option(help="Unit of the times, if the file does not state it: frame, s, min or h.")
+]
 MovieFile = Annotated[Path | None, typer.Option("--movie", help="Or the movie, to read the scale from.")]
 
 NEXT = {
@@ -40,7 +66,7 @@ COUNTS = ("identity_switches",)
 @guarding
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="Tracks: CSV, TrackMate XML, GEFF, or a Cell Tracking Challenge folder.")
+        Path, typer.Argument(help="Tracks of SomaNet or another program: a table, TrackMate XML, GEFF, or a folder.")
     ],
     destination: Annotated[
         Path, typer.Argument(help=".csv, .xml (TrackMate), .geff, or a folder (Cell Tracking Challenge).")
@@ -49,24 +75,74 @@ def convert(
     pixel_size_um: PixelSize = None,
     frame_interval_min: FrameInterval = None,
     movie: MovieFile = None,
+    position_unit: PositionUnit = None,
+    time_unit: TimeUnit = None,
     labels: Annotated[Path | None, typer.Option(help="For ctc: the label movie, value = track id.")] = None,
 ) -> None:
     """Write tracks in the format of another program. SOURCE's format is recognised by its content."""
     from somanet.io.movies import open_movie
-    from somanet.tracking.formats import format_by_name, read_tracks, write_tracks
+    from somanet.tracking.formats import format_by_name, open_tracks, write_tracks
 
     kind = to or format_by_name(destination)
     if labels is not None and kind != "ctc":
         raise SomaNetError(
             f"--labels is for the format ctc only; {destination} becomes {kind}. Leave --labels out, or give --to ctc."
         )
-    scale, shape_YX = _scale([source], pixel_size_um, frame_interval_min, movie)
-    tracks = read_tracks(source, scale)
+    given = _given(pixel_size_um, frame_interval_min, movie, position_unit, time_unit)
+    found = open_tracks(source, given)
+    tracks = found.tracks
     with contextlib.ExitStack() as stack:
         frames = stack.enter_context(open_movie(labels)) if labels else None
-        write_tracks(destination, tracks, scale, kind=kind, labels=frames, shape_YX=shape_YX, movie=movie)
+        write_tracks(
+            destination,
+            tracks,
+            found.scale,
+            kind=kind,
+            labels=frames,
+            shape_YX=given.shape_YX or found.image.shape_YX,
+            n_frames=given.n_frames or found.image.n_frames,
+            movie=movie,
+        )
+    for note in found.notes:
+        typer.echo(f"note: {note}", err=True)
     typer.echo(f"Written: {destination} ({kind}), {len(tracks)} points of {tracks['track_id'].nunique()} tracks")
     typer.echo(f"Next: {NEXT[kind].format(path=destination)}")
+
+
+@app.command("measure")
+@guarding
+def measure(
+    source: Annotated[Path, typer.Argument(help="Tracks of any program, without their movie.")],
+    output: Annotated[Path, typer.Option(help="Folder for the results.")],
+    pixel_size_um: PixelSize = None,
+    frame_interval_min: FrameInterval = None,
+    position_unit: PositionUnit = None,
+    time_unit: TimeUnit = None,
+    name: Annotated[str | None, typer.Option(help="Name of the movie in tables; by default the file's.")] = None,
+    axis_deg: Annotated[float, typer.Option(help="Direction from which angles are measured: 0 right, 90 down.")] = 0.0,
+    drift: Annotated[
+        Literal["cells", "none"], typer.Option(help="Drift to subtract: the resting cells' median step, or none.")
+    ] = "none",
+    assignments: Annotated[list[str] | None, set_option("migrate.sigma_um=0.5, migrate.min_track_h=2")] = None,
+) -> None:
+    """Measure migration from tracks alone: the tables of `somanet analyze` that need no images."""
+    from somanet.analysis.movie import check_output, tracks_to_take
+    from somanet.analysis.tracks_alone import measure_tracks
+    from somanet.cli.analyze import print_summary
+    from somanet.config import AnalysisParams
+    from somanet.core.settings import override, parse
+    from somanet.io.movies import movie_name
+
+    values: dict[str, Any] = {"track": {}, "migrate": {"axis_deg": axis_deg, "drift": drift}}
+    settings = parse(AnalysisParams, override(values, assignments or []), source="settings").migrate
+    called = name or movie_name(source)
+    check_output(output, movie=called, automatic=False)
+    given = _given(pixel_size_um, frame_interval_min, None, position_unit, time_unit)
+    with tracks_to_take(source, output) as taken:
+        assert taken is not None
+        measures = measure_tracks(taken, output, name=called, given=given, settings=settings)
+    print_summary(measures, output)
+    typer.echo(f"Next: somanet cohort STUDY, with folders like {output} inside, compares groups of them")
 
 
 @app.command("score")
@@ -96,20 +172,25 @@ def score(
     from somanet.io.label_checks import CheckedFrames, describe_doubts
     from somanet.io.movies import open_movie
     from somanet.tracking.challenge import CtcCells
-    from somanet.tracking.formats import read_tracks, recognise
+    from somanet.tracking.formats import Given, open_tracks, recognise
 
     if (result_labels is None) != (reference_labels is None):
         raise SomaNetError("Give both --result-labels and --reference-labels, or neither.")
     window = Window(x_from, math.inf if x_to is None else x_to)
-    scale, _ = _scale([result, reference], pixel_size_um, frame_interval_min, movie)
-    folders = {recognise(path) for path in (result, reference)} == {"ctc"}
+    scale = _scale([result, reference], pixel_size_um, frame_interval_min, movie)
+    folders = {recognise(path).kind for path in (result, reference)} == {"ctc"}
     found: dict[str, tuple[Matches, Mapping[int, int], Mapping[int, int]]] = {}
     if folders:
         true_cells, pred_cells = CtcCells(reference, scale), CtcCells(result, scale)
         true, pred = true_cells.tracks, pred_cells.tracks
         found["masks"] = _match_masks(true_cells, pred_cells, window), true_cells.mothers, pred_cells.mothers
     else:
-        true, pred = read_tracks(reference, scale), read_tracks(result, scale)
+        read = [open_tracks(path, Given.of(scale)) for path in (reference, result)]
+        for note in [
+            f"{path}: {note}" for path, one in zip((reference, result), read, strict=True) for note in one.notes
+        ]:
+            typer.echo(f"note: {note}", err=True)
+        true, pred = (one.tracks for one in read)
     if scale is not None or not folders:
         matches = match_points(true, pred, max_distance_um=max_distance_um, min_reference_frames=min_reference_frames)
         found["points"] = confine(matches, window.points(true), window.points(pred)), {}, {}
@@ -136,27 +217,54 @@ def score(
         typer.echo(f"Written: {output}")
 
 
+def _given(
+    pixel_size_um: float | None,
+    frame_interval_min: float | None,
+    movie: Path | None,
+    position_unit: PositionWords | None,
+    time_unit: TimeWords | None,
+) -> Given:
+    """What the command says of a file of tracks; a movie's scale is overridden by numbers."""
+    from somanet.core.calibration import FileCalibration
+    from somanet.io.movies import open_movie
+    from somanet.tracking.formats import Given
+
+    position = None if position_unit is None else position_unit.value
+    time = None if time_unit is None else time_unit.value
+    if movie is None:
+        return Given(_checked(FileCalibration(pixel_size_um, frame_interval_min)), position, time)
+    # Any channel will do: all have the same scale.
+    with open_movie(movie, channel=0) as opened:
+        scale = opened.file_calibration.complete(pixel_size_um=pixel_size_um, frame_interval_min=frame_interval_min)
+        n_frames, shape_YX = opened.n_frames, opened.shape_YX
+    return Given(Given.of(scale).scale, position, time, n_frames, shape_YX)
+
+
+def _checked(scale: FileCalibration) -> FileCalibration:
+    """Refuse a part of a scale that cannot be one, as :class:`Calibration` does for both parts."""
+    from somanet.core.calibration import Calibration
+
+    Calibration(
+        1.0 if scale.pixel_size_um is None else scale.pixel_size_um,
+        1.0 if scale.frame_interval_min is None else scale.frame_interval_min,
+    )
+    return scale
+
+
 def _scale(
     tables: Iterable[Path], pixel_size_um: float | None, frame_interval_min: float | None, movie: Path | None
-) -> tuple[Calibration | None, tuple[int, int] | None]:
-    """The scale, as given, or from a movie or one of SomaNet's tables; and the size of the movie's frames."""
-    from somanet.core.calibration import Calibration, FileCalibration
-    from somanet.io.movies import open_movie
+) -> Calibration | None:
+    """The scale, as given, or from a movie or the first table that has it."""
+    from somanet.core.calibration import Calibration
     from somanet.tracking.formats import scale_in_file
 
-    if movie is not None:
-        # Any channel will do: all have the same scale.
-        with open_movie(movie, channel=0) as opened:
-            file, shape_YX = opened.file_calibration, opened.shape_YX
-        return file.complete(pixel_size_um=pixel_size_um, frame_interval_min=frame_interval_min), shape_YX
-    if pixel_size_um is not None or frame_interval_min is not None:
-        given = FileCalibration(pixel_size_um, frame_interval_min)
-        return given.complete(), None
+    if movie is not None or pixel_size_um is not None or frame_interval_min is not None:
+        return _given(pixel_size_um, frame_interval_min, movie, None, None).scale.complete()
     for path in tables:
         own = scale_in_file(path)
         if own.pixel_size_um is not None and own.frame_interval_min is not None:
-            return Calibration(own.pixel_size_um, own.frame_interval_min), None
-    return None, None
+            return Calibration(own.pixel_size_um, own.frame_interval_min, own.times_h)
+    return None
 
 
 def _match_masks(true_labels: Iterable[Any], pred_labels: Iterable[Any], window: Window) -> Matches:

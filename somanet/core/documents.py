@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
@@ -17,6 +19,8 @@ from somanet.core.problems import FileProblem
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The C loader is ten times faster."""
+_kept: ContextVar[dict[bytes | str, ET.Element] | None] = ContextVar("kept", default=None)
+"""XML that is parsed already, within :func:`parsed_once`."""
 
 
 def parse_json(data: bytes | str, source: object, expected: str) -> Any:
@@ -107,6 +111,9 @@ def parse_xml(data: bytes | str, source: object, expected: str) -> ET.Element:
         FileProblem: not XML, nested too deeply, too many elements, or with entities or a document type: no microscope
             writes those, and attacks do.
     """
+    kept = _kept.get()
+    if kept is not None and (root := kept.get(data)) is not None:
+        return root
     builder = _Builder(str(source))
     with parsing(str(source), expected, remedy="Save it again."):
         try:
@@ -115,7 +122,20 @@ def parse_xml(data: bytes | str, source: object, expected: str) -> ET.Element:
             raise FileProblem(
                 f"{source}: expected {expected}, but it cannot be read as XML ({error}). Save it again."
             ) from error
-        return builder.builder.close()
+        root = builder.builder.close()
+    if kept is not None:
+        kept[data] = root
+    return root
+
+
+@contextmanager
+def parsed_once() -> Iterator[None]:
+    """Within the block, the same XML is parsed only once; nobody may change it."""
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
 
 
 def xml_root_tag(head: bytes, source: object, expected: str) -> str:
@@ -129,7 +149,7 @@ def xml_root_tag(head: bytes, source: object, expected: str) -> str:
     parser.StartElementHandler = lambda tag, _attributes: tags.append(tag)
     try:
         parser.Parse(head, False)
-    except (expat.ExpatError, ValueError) as error:  # of damage after the root, its reader will tell
+    except Exception as error:  # expat's, and of what the file declares as its encoding; damage later may wait
         if not tags:
             raise FileProblem(
                 f"{source}: expected {expected}, but it cannot be read as XML ({error}). Save it again."
@@ -139,6 +159,14 @@ def xml_root_tag(head: bytes, source: object, expected: str) -> str:
     return _local(tags[0])
 
 
+class _Names(dict[str, str]):
+    """Names without their namespaces, each found only once: a file has few, millions of times."""
+
+    def __missing__(self, name: str) -> str:
+        self[name] = _local(name)
+        return self[name]
+
+
 class _Builder:
     """An expat parser that fills an ElementTree and counts."""
 
@@ -146,6 +174,7 @@ class _Builder:
         self.source = source
         self.builder = ET.TreeBuilder()
         self.depth = self.n_elements = 0
+        self.names = _Names()
         self.parser = expat.ParserCreate(namespace_separator="}")
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
@@ -160,11 +189,12 @@ class _Builder:
             NESTING.check(self.depth, self.source, declared="the XML")
         if self.n_elements > TABLE_ROWS.default:
             TABLE_ROWS.check(self.n_elements, self.source, declared="the XML")
-        self.builder.start(_local(tag), {_local(name): value for name, value in attributes.items()})
+        names = self.names
+        self.builder.start(names[tag], {names[name]: value for name, value in attributes.items()})
 
     def _end(self, tag: str) -> None:
         self.depth -= 1
-        self.builder.end(_local(tag))
+        self.builder.end(self.names[tag])
 
     def _refuse(self, *_declaration: object) -> None:
         raise FileProblem(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import warnings
 from collections.abc import Callable
 
 _last_acts: list[Callable[[], None]] | None = None
@@ -39,7 +40,9 @@ def end_with(main: Callable[[], None]) -> None:
     except BaseException as ended:
         if not isinstance(ended, SystemExit) or ended.code not in (None, 0):
             _last_acts = None
+            warnings.simplefilter("ignore")  # of what libraries do on their way out, `-W error` included
             raise
+    warnings.simplefilter("ignore")
     atexit._run_exitfuncs()  # Python offers no other way to run them before something else
     try:
         sys.stdout.flush()

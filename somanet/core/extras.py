@@ -12,6 +12,10 @@ PACKAGES = {
     "bioimageio": ("bioimageio.spec", "onnx", "onnxruntime"),
     "sweeps": ("optuna",),
     "cluster": ("distributed",),
+    "nd2": ("nd2",),
+    "czi": ("pylibCZIrw",),
+    "lif": ("liffile",),
+    "track-files": ("h5py", "python_calamine"),
 }
 """Extra of `pyproject.toml` → its indispensable packages."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,11 @@ def is_kind(kind: Callable[[int], bool], path: Path) -> bool:
     """Whether something is there whose mode is of a kind, such as ``stat.S_ISDIR``."""
     state = stat_of(path)
     return state is not None and kind(state.st_mode)
+
+
+def is_stored(mode: int) -> bool:
+    """Whether a mode is that of a file or a folder, rather than of a device, a pipe or a socket."""
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def stat_of(path: Path) -> os.stat_result | None:

@@ -15,11 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from somanet.core.errors import SomaNetError, first_line
+from somanet.core.file_state import is_stored
 from somanet.core.limits import Limit
 from somanet.core.problems import FileProblem
 
 _LONGEST_NAME = 255
 """Bytes that common file systems allow in one name."""
+_MOST_FOLDERS, _LONGEST_PATH = 256, 3500
+"""Of a whole path; Linux takes 4096 bytes, of which the hidden names of unfinished files need some."""
 _CHATTY = ("imagecodecs", "tifffile", "zarr", "geff", "PIL", "libav")
 
 
@@ -89,6 +92,12 @@ def check_name(path: Path | str) -> None:
         ) from error
     if "\0" in text:
         raise FileProblem(f"{text!a}: the name contains a NUL byte. Rename the file.", "missing")
+    if len(parts) > _MOST_FOLDERS or sum(map(len, parts)) > _LONGEST_PATH:
+        raise FileProblem(
+            f"{text[:80]}…: expected up to {_MOST_FOLDERS} folders in each other and {_LONGEST_PATH} bytes, found "
+            f"{len(parts)} and {sum(map(len, parts))}. Choose a shorter path.",
+            "missing",
+        )
     if any(len(part) > _LONGEST_NAME for part in parts):
         raise FileProblem(
             f"{text[:80]}…: no such file: a name of over {_LONGEST_NAME} bytes is longer than file systems allow. "
@@ -98,20 +107,49 @@ def check_name(path: Path | str) -> None:
 
 
 def check_kind(path: Path | str, expected: str = "a file or folder") -> None:
-    """Refuse a pipe, a socket or a device, on which reading would wait for ever; what is missing passes.
+    """Refuse a pipe, a socket, a device or a pseudo file, on which reading may wait for ever; what is missing passes.
+
+    A pseudo file, such as those in /proc, looks like an empty file, on a file system without any space.
 
     Raises:
         FileProblem: naming the path.
     """
     check_name(path)
     try:
-        mode = Path(path).stat().st_mode
+        state = Path(path).stat()
+        mode = state.st_mode
+        pseudo = stat.S_ISREG(mode) and state.st_size == 0 and _has_no_space(path)
     except FileNotFoundError:
         return
     except OSError as error:
         raise unreadable(path, error, expected) from error
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+    if pseudo:
+        raise FileProblem(
+            f"{path} is empty, or made up by the system as it is read (/proc); expected {expected}. Name a file on a "
+            "disk."
+        )
+    if not is_stored(mode):
         raise FileProblem(f"{path} is a device or a pipe; expected {expected}. Name a file.")
+
+
+def _has_no_space(path: Path | str) -> bool:
+    return hasattr(os, "statvfs") and os.statvfs(path).f_blocks == 0
+
+
+def check_home(path: Path) -> None:
+    """Refuse a `~` at the beginning of a path, which the shell has left as it is, as in `--output=~/results`.
+
+    Raises:
+        FileProblem: naming what to write instead. A file or folder of that name passes, and so does `./~`.
+    """
+    first = path.parts[0] if path.parts else ""
+    if not first.startswith("~") or os.path.lexists(first) or str(path) == os.path.expanduser(path):  # noqa: PTH111
+        return
+    raise FileProblem(
+        f"{path}: the shell has not replaced the ~, so that it would be a folder's name. Write {path.expanduser()}; or "
+        f"./{path} for that name.",
+        "missing",
+    )
 
 
 def check_file(path: Path | str, expected: str, *, limit: Limit | None = None) -> int:

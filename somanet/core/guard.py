@@ -57,13 +57,16 @@ class _Inputs:
 
     def same(self, path: Path) -> Path | None:
         """The input that a path refers to, also through links and on case-insensitive file systems."""
-        number = number_of(path)
-        return self._paths.get(real_path(path)) or (None if number is None else self._numbers.get(number))
+        return self._at(real_path(path))
 
     def around(self, path: Path) -> Path | None:
         """The input folder that a path lies in."""
-        found = (self.same(folder) for folder in real_path(path).parents)
+        found = (self._at(folder) for folder in real_path(path).parents)
         return next((folder for folder in found if folder is not None and folder not in self._shallow), None)
+
+    def _at(self, real: Path) -> Path | None:
+        number = number_of(real)
+        return self._paths.get(real) or (None if number is None else self._numbers.get(number))
 
 
 @dataclass
@@ -270,5 +273,5 @@ def _check_known(path: Path) -> None:
 def _is_output(path: Path) -> bool:
     """Whether a path is an output or lies in one, and is not a hidden one in the making."""
     place = real_path(path)
-    outputs = (output for work in _work for output in work.outputs if place == output or output in place.parents)
+    outputs = (output for work in _work for output in work.outputs if place.is_relative_to(output))
     return any(not is_hidden(place.relative_to(output)) for output in outputs)

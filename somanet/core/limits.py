@@ -84,7 +84,13 @@ def _limit(name: str, default: int, unit: str, meaning: str) -> Limit:
 ALL: dict[str, Limit] = {}
 """Every limit by name, in the order of the table in docs/resilience.md."""
 
-IMAGE_PIXELS = _limit("IMAGE_PIXELS", 1 << 26, "pixels", "pixels of an image or of one frame of a movie (8192 × 8192)")
+IMAGE_PIXELS = _limit(
+    "IMAGE_PIXELS",
+    1 << 24,
+    "pixels",
+    "pixels of an image, rescaled or not, or of one frame of a movie (4096 × 4096); predicting takes 1.1 GB and 60 "
+    "bytes per pixel",
+)
 IMAGE_BYTES = _limit("IMAGE_BYTES", 1 << 30, "bytes", "an image file, also within a zip")
 IMAGE_RATIO = _limit(
     "IMAGE_RATIO", 1100, "bytes per stored byte", "decoded over stored size of an image above 64 MB; zlib reaches 1032"
@@ -95,12 +101,18 @@ MOVIE_RATIO = _limit(
     "bytes per stored byte",
     "decoded over stored size of a movie above 1 GB; a zarr folder's files count 4 kB at least",
 )
+STORED_RATIO = _limit(
+    "STORED_RATIO", 100, "stored bytes per decoded byte", "stored over decoded size of a movie's files above 1 GB"
+)
 FRAMES = _limit(
     "FRAMES", 100_000, "frames", "time points of a movie or a table of tracks; length of any axis of a zarr array"
 )
 PAGES = _limit("PAGES", 1_000_000, "pages", "pages of a TIFF, or planes that its metadata declare")
 TIFF_TAGS = _limit("TIFF_TAGS", 4096, "tags", "tags of one page of a TIFF")
 CHUNK_BYTES = _limit("CHUNK_BYTES", 1 << 30, "bytes", "one decoded chunk of a zarr array")
+CHUNKS = _limit(
+    "CHUNKS", 1 << 16, "chunks", "chunks of one frame of a zarr array, or inner chunks of one of its shards"
+)
 ARCHIVE_FILES = _limit("ARCHIVE_FILES", 1_000_000, "files", "files in a zip or a data set's folder")
 ARCHIVE_RATIO = _limit(
     "ARCHIVE_RATIO", 200, "bytes per stored byte", "unpacked over packed size of a zip, or of a file in it, above 64 MB"

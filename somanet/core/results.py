@@ -22,7 +22,7 @@ from somanet.core.files import json_object, make_folder, write_json
 from somanet.core.hashing import sha256_tree
 from somanet.core.names import is_entry
 from somanet.core.swapping import free_name, holds_mounts, remove, remove_leftovers, replace_folder, temporary_path
-from somanet.core.writable import check_writable
+from somanet.core.writable import check_stored, check_writable
 
 _INCOMING, _PLAN = ".somanet-incoming", ".plan.json"
 
@@ -95,6 +95,9 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
             f"{read[0]} is an input, and new results would replace it. Choose another --output, or rename the file "
             "first."
         )
+    for path in output.iterdir():
+        if path.name in names:
+            check_stored(path)
     changed = sorted(path.name for path in output.iterdir() if path.name in names - known - {kind.record})
     if changed and not guard.replacing():
         why = "was changed since SomaNet wrote it" if changed[0] in (recorded or {}) else "was not written by SomaNet"

@@ -80,6 +80,8 @@ MOVIE_MANIFEST = Schema(
         Column("n_frames", "Int64", "", "time points"),
         Column("height_px", "Int64", "px", "rows of a frame"),
         Column("width_px", "Int64", "px", "columns of a frame"),
+        Column("n_channels", "Int64", "", "channels or colours in the file, of which one is read"),
+        Column("n_planes", "Int64", "", "focal planes that make a frame"),
         Column("dtype", "string", "", "number type of the pixels"),
         Column("pixel_size_um", "float64", "µm", "scale in the file's metadata; NaN if it has none"),
         Column("frame_interval_min", "float64", "min", "time from frame to frame in the metadata; NaN if none"),
@@ -106,6 +108,9 @@ BOXES = Schema(
 )
 CONFIDENCE = Column("confidence", "float64", "", "mean calibrated soma probability of its pixels, from 0 to 1")
 """Also a column of SomaNet's own tracks: NaN where tracking split or merged the network's objects."""
+CONTRAST = Column(
+    "contrast", "float64", "", "mean minus that of its surroundings over their spread; NaN if too little is around it"
+)
 OBJECT = (
     Column("label", "int64", "", "its value in the label image"),
     Column("area_px", "int64", "px²", "pixels"),
@@ -113,6 +118,7 @@ OBJECT = (
     Column("y_px", "float64", "px", "row of its centre"),
     Column("x_px", "float64", "px", "column of its centre"),
     CONFIDENCE,
+    CONTRAST,
 )
 _FRAME = "frame number from 0"
 OBJECTS = Schema(
@@ -136,6 +142,8 @@ TRACKS = Schema(
         Column("x_um", "float64", "µm", "x_px times the pixel size"),
     ),
 )
+PARENT = Column("parent_id", "Int64", "", "the cell it divided from; empty if it did not")
+"""A further column of tracks, where cells divide: each daughter is a cell of its own."""
 DRIFT = Schema(
     "drift",
     (
@@ -181,7 +189,7 @@ def check_columns(df: pd.DataFrame, schema: Schema, source: str) -> None:
         found = [str(name) for name in df.columns]
         raise SomaNetError(
             f"{source}: the {schema.name} table lacks {missing}; it has {found}. "
-            "Was it written by an older version, or is it another table? `dvc repro` rebuilds it."
+            "Was it written by an older version, or is it another table? The command that wrote it writes it anew."
         )
 
 
@@ -222,6 +230,10 @@ def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
             f"{source}: the point of track {track:.12g} in frame {frame:.12g} lacks a position or time. Give it, or "
             "leave the row out: a missing row is a gap."
         )
+    if PARENT.name in tracks:
+        parents = pd.to_numeric(tracks[PARENT.name], errors="coerce")
+        known = parents.where(parents.isin(tracks["track_id"]))  # a mother that was deleted has no daughters
+        tracks = tracks.assign(**{PARENT.name: known.astype("Int64")})
     ordered = tracks.sort_values(["track_id", "frame"], ignore_index=True)
     still = (ordered["track_id"].diff() == 0) & (ordered["t_h"].diff() <= 0)
     if still.any():

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 
-_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
-"""Control characters, halves of characters (a file's name that is not UTF-8), line and paragraph separators."""
-_DIRECTION = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-"""Marks that reverse the direction of the text that follows, so that `gnp.exe` reads `exe.png`."""
+_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Control and invisible format characters (direction, joiners, zero widths), halves of characters (a file's name that
+is not UTF-8), line and paragraph separators."""
+_FILLERS = {*map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0xE0100, 0xE01F0)))}
+"""Other characters that show nothing, by which two names can look the same."""
 
 
 def is_control(character: str) -> bool:
-    """Whether a character does something rather than show something: line breaks, escapes, marks of direction."""
-    return unicodedata.category(character) in _CATEGORIES or unicodedata.bidirectional(character) in _DIRECTION
+    """Whether a character does something or nothing rather than show something: line breaks, escapes, zero widths.
+
+    Marks of direction reverse the text that follows, so that `gnp.exe` reads `exe.png`.
+    """
+    return unicodedata.category(character) in _CATEGORIES or character in _FILLERS
 
 
 def printable(text: str, *, keep: str = "") -> str:

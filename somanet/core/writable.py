@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from somanet.core.errors import SomaNetError, explain
-from somanet.core.file_state import is_kind, stat_of
+from somanet.core.file_state import is_kind, is_stored, stat_of
 from somanet.core.swapping import holds_mounts
 
 
@@ -39,13 +39,15 @@ def check_replaceable(path: Path) -> None:
     """Refuse a file or a folder whose place nothing else can take, before the work rather than after it.
 
     Raises:
-        SomaNetError: as for :func:`check_writable`; it is locked itself, or a disk is mounted there.
+        SomaNetError: as for :func:`check_writable`; it is locked itself, a disk is mounted there, or it is a device, a
+            pipe or a socket, which other programs use.
     """
     place = path.absolute()
     state = stat_of(place)
     if state is None and not os.path.lexists(place):
         check_writable(path)
         return
+    check_stored(path)
     _check_takes_files(place.parent, path)
     if state is None:  # a link that leads nowhere
         return
@@ -60,6 +62,20 @@ def check_replaceable(path: Path) -> None:
         raise SomaNetError(
             f"Cannot write {path}: a disk is mounted on it or in it, so that it cannot be replaced as a whole. Name a "
             "folder inside it that does not exist yet."
+        )
+
+
+def check_stored(path: Path) -> None:
+    """Refuse a device, a pipe or a socket as an output: other programs use it, so that it is never replaced.
+
+    Raises:
+        SomaNetError: naming it.
+    """
+    state = stat_of(path)
+    if state is not None and not is_stored(state.st_mode):
+        raise SomaNetError(
+            f"Cannot write {path}: it is a device, a pipe or a socket, which is never replaced; expected a file, a "
+            "folder, or a new name. Choose another place for the output."
         )
 
 

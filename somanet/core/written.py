@@ -6,13 +6,17 @@ may then replace it, on any computer, and a file that a person edited is not mis
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from somanet.core.file_state import stat_of, user_number
 from somanet.core.hashing import is_hidden, sha256_file
+from somanet.core.limits import TABLE_BYTES
 
 WRITTEN = ".somanet.jsonl"
 """A line for each file that a command wrote into the folder: its name, or path from there, and its SHA-256."""
@@ -29,12 +33,17 @@ def add_notes(folder: Path, digests: Mapping[str, str]) -> None:
     # One write at the end, so that two processes do not tear each other's lines; a line that a full disk cut ends here.
     for name in (WRITTEN, WRITTEN_BY.format(user_number())):
         try:
-            with (folder / name).open("a", encoding="utf-8", newline="\n") as notes:
+            with open(folder / name, "a", encoding="utf-8", newline="\n", opener=_open_own) as notes:
                 notes.write(lines)
             return
-        except PermissionError:  # another user's
-            if name != WRITTEN:
+        except OSError as error:  # another user's; or a link that leads elsewhere, or a pipe
+            if name != WRITTEN or error.errno not in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO):
                 raise
+
+
+def _open_own(path: str, flags: int) -> int:
+    """Open a file, but follow no link and wait for no pipe; a folder may come from anyone."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def is_known(path: Path) -> bool:
@@ -57,7 +66,8 @@ def _noted(folder: Path, name: str) -> frozenset[str]:
     """The hashes of what SomaNet wrote under a name, as a folder's notes have them."""
     found: frozenset[str] = frozenset()
     for notes in (folder / WRITTEN, folder / WRITTEN_BY.format(user_number())):
-        if (state := stat_of(notes)) is not None:
+        state = stat_of(notes)
+        if state is not None and stat.S_ISREG(state.st_mode) and state.st_size <= TABLE_BYTES.value:
             found |= _read_notes(notes, state.st_mtime_ns, state.st_size).get(name, frozenset())
     return found
 

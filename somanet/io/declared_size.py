@@ -19,6 +19,7 @@ from somanet.core.limits import (
     IMAGE_RATIO,
     MOVIE_RATIO,
     PAGES,
+    STORED_RATIO,
     XML_BYTES,
 )
 from somanet.core.problems import FileProblem
@@ -52,9 +53,11 @@ def check_decoded_size(height: int, width: int, n_bytes: int, *, stored: int, so
 
 
 def check_movie_size(n_bytes: int, files: Iterable[Path], *, source: Path) -> None:
-    """Refuse a movie that decodes to far more bytes than its stored ones can hold, such as pages that share one strip.
+    """Refuse a movie whose decoded and stored sizes do not fit together.
 
-    Chunks that a zarr folder lacks are decoded as its fill value, and count as nothing stored.
+    Pages that share one strip decode to far more than is stored; a file with a gap of gigabytes holds far more than its
+    movie, and all of it would be hashed. Chunks that a zarr folder lacks are decoded as its fill value, and count as
+    nothing stored.
 
     Args:
         n_bytes: decoded bytes of all frames.
@@ -64,6 +67,12 @@ def check_movie_size(n_bytes: int, files: Iterable[Path], *, source: Path) -> No
     Raises:
         FileProblem: of the kind `too large`.
     """
+    files = list(files)
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    if size > HARMLESS_MOVIE_BYTES:
+        STORED_RATIO.check(
+            size // max(n_bytes, 1), source, declared=f"a movie of {n_bytes} bytes, in files of {size / 1e9:.1f} GB,"
+        )
     if n_bytes > HARMLESS_MOVIE_BYTES:
         stored = sum(map(_stored_bytes, files))
         declared = f"a movie of {n_bytes / 1e9:.1f} GB, stored in {stored} bytes,"

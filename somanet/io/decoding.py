@@ -22,7 +22,7 @@ _PNG_COLOUR_TYPE, _PNG_PALETTE = 25, 3
 
 def decode_image(data: bytes, source: str) -> np.ndarray:
     """:func:`read_image` for bytes, for example from a zip; ``source`` names them in messages."""
-    array = _decode(data, source)
+    array = decode_pixels(data, source)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         channels = array.shape[-1] if array.ndim == 3 else array.shape
         raise FileProblem(
@@ -45,7 +45,7 @@ def decode_labels(data: bytes, source: str) -> np.ndarray:
     """:func:`read_labels` for bytes, for example from a zip; ``source`` names them in messages."""
     if data.startswith(JPEG_MAGIC):
         raise FileProblem(f"{source}: a JPEG cannot hold labels: compression alters ids. Save as TIFF.", "wrong type")
-    return as_labels(_ids_of(_decode(data, source), data, source), source)
+    return as_labels(_ids_of(decode_pixels(data, source), data, source), source)
 
 
 def _ids_of(array: np.ndarray, data: bytes, source: str) -> np.ndarray:
@@ -94,12 +94,20 @@ def as_labels(array: np.ndarray, source: str) -> np.ndarray:
 
 
 def check_finite(array: np.ndarray, source: str) -> None:
-    """Refuse NaN and infinity: they spread through every later mean.
+    """Refuse NaN and infinity, which spread through every later mean, and what is infinite as float32.
 
     Raises:
         FileProblem: with the number of such pixels.
     """
     bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    if not bad and array.dtype.itemsize > 4 and array.size:
+        largest = np.finfo(np.float32).max
+        if extreme := int(np.count_nonzero(array > largest) + np.count_nonzero(array < -largest)):
+            raise FileProblem(
+                f"{source}: expected pixels up to {largest:.1e}, found larger ones, {extreme} of {array.size}. Is the "
+                "image damaged? Divide it by its largest value otherwise.",
+                "not finite",
+            )
     if bad:
         raise FileProblem(
             f"{source}: expected finite pixels, found {bad} NaN or infinite of {array.size}. Registration or division "
@@ -113,10 +121,10 @@ def pixel_size_um(data: bytes, source: str) -> float | None:
     if not data.startswith(TIFF_MAGICS):
         return None
     with parsing(source, "a TIFF"), open_tiff(io.BytesIO(data), source) as tiff:
-        return tiff_calibration(tiff, source).pixel_size_um
+        return tiff_calibration(tiff, source, n_frames=1).pixel_size_um
 
 
-def _decode(data: bytes, source: str) -> np.ndarray:
+def decode_pixels(data: bytes, source: str) -> np.ndarray:
     """Pixels of a PNG, TIFF or JPEG, checked for completeness, in native byte order."""
     if not data:
         raise FileProblem(

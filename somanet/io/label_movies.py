@@ -110,7 +110,8 @@ def _write_zarr(
 ) -> None:
     import zarr  # takes a second, which TIFF users are spared
 
-    units = [("t", "time", "minute", scale.frame_interval_min)]
+    even_min = scale.frame_interval_min if scale.times_h is None else None  # an axis has one interval or none
+    units = [("t", "time", "minute", even_min)]
     units += [(axis, "space", "micrometer", scale.pixel_size_um) for axis in "yx"]
     image: dict[str, Any] = {
         "name": path.stem,

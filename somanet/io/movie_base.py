@@ -25,8 +25,8 @@ class Movie(Sequence[Any]):
     Use it as a context manager. It is a sequence of frames, but prefer ``frame(t)``.
 
     Attributes:
-        path: the file or zarr folder.
-        files: the file or folder and, of a TIFF that is spread over several files, the others.
+        path: the file or folder; of a series of images also a pattern, such as `folder/img_t*.tif`.
+        files: the file or zarr folder; of a movie in several files all of them.
         n_frames: number of time points, at least 1.
         shape_YX: height and width of a frame in pixels.
         n_planes: focal planes that make a frame: several for a projection.
@@ -34,6 +34,8 @@ class Movie(Sequence[Any]):
         file_calibration: the scale in the file's metadata.
         truncated: the file breaks off, and only the frames before the cut are available.
         unnamed: the file does not name the axis of its pages, and they were taken for time points.
+        n_channels: channels or colours in the file, of which one is read.
+        notes: what a reader of the results has to know about the file, in sentences.
     """
 
     path: Path
@@ -45,6 +47,8 @@ class Movie(Sequence[Any]):
     n_planes: int = 1
     truncated: bool = False
     unnamed: bool = False
+    n_channels: int = 1
+    notes: tuple[str, ...] = ()
 
     def frame(self, t: int) -> np.ndarray:
         """Frame ``t`` (0 is the first) as a YX array the caller owns.
@@ -100,13 +104,16 @@ class Movie(Sequence[Any]):
         self.close()
 
 
-def choose_channel(names: tuple[str, ...], channel: int | str | None, source: str) -> int:
+def choose_channel(
+    names: tuple[str, ...], channel: int | str | None, source: str, *, as_time: str | None = None
+) -> int:
     """The index of the wanted channel.
 
     Args:
         names: the file's channels in order.
         channel: a name (case-insensitive), an index from 0, or None if there is only one.
         source: the file, for messages.
+        as_time: the value of `--axes` that makes time points of the channels; None if they cannot be.
 
     Raises:
         FileProblem: several channels and no choice, or a channel that the file lacks.
@@ -117,7 +124,8 @@ def choose_channel(names: tuple[str, ...], channel: int | str | None, source: st
         if len(names) == 1:
             return 0
         raise FileProblem(
-            f"{source}: expected one channel, found {len(names)}: {listed}. Choose that of the somas with --channel.",
+            f"{source}: expected one channel, found {len(names)}: {listed}. Choose that of the somas with --channel."
+            + ("" if as_time is None else f" If they are time points: --axes {as_time}"),
             "wrong shape",
         )
     by_name = {name.lower(): index for index, name in enumerate(names)}
@@ -129,7 +137,9 @@ def choose_channel(names: tuple[str, ...], channel: int | str | None, source: st
     return index
 
 
-def choose_planes(n_planes: int, z: int | str | None, source: str, *, described: str) -> range:
+def choose_planes(
+    n_planes: int, z: int | str | None, source: str, *, described: str, as_time: str | None = None
+) -> range:
     """Which focal planes make a frame: one, or all for a projection.
 
     Args:
@@ -137,6 +147,7 @@ def choose_planes(n_planes: int, z: int | str | None, source: str, *, described:
         z: a plane's number from 0; `max` for all of them; None if there is only one.
         source: the file, for messages.
         described: its axes, for messages.
+        as_time: the value of `--axes` that makes time points of the planes; None if they cannot be.
 
     Raises:
         StackProblem: several planes and no choice.
@@ -147,8 +158,8 @@ def choose_planes(n_planes: int, z: int | str | None, source: str, *, described:
             return range(1)
         raise StackProblem(
             f"{source}: expected a 2-D image or movie, found a Z stack of {n_planes} planes ({described}). `somanet "
-            "predict` and `analyze` take --z max (each pixel's brightest plane) or --z 0 (one plane, counted from 0). "
-            f"If the planes are time points, swap them in Fiji (Image > Properties: slices 1, frames {n_planes})."
+            "predict`, `analyze` and `data check` take --z max (each pixel's brightest plane) or --z 0 (one plane, "
+            "counted from 0)." + ("" if as_time is None else f" If the planes are time points: --axes {as_time}")
         )
     wanted = str(z).strip().lower()
     if wanted == "max":

@@ -12,6 +12,7 @@ from somanet.core.problems import FileProblem
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
 from somanet.io.declared_size import open_tiff
 from somanet.io.movie_base import Movie, choose_channel, choose_planes
+from somanet.io.movie_layout import Wanted
 from somanet.io.tiff_scale import tiff_calibration
 
 
@@ -38,13 +39,19 @@ class CutTiffMovie(Movie):
 
     truncated = True
 
-    def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
+    def __init__(self, path: Path, wanted: Wanted) -> None:
         self.path, self.files = path, (path,)
-        choose_planes(1, z, str(path), described="a truncated TIFF, of which only time points are read")
+        if wanted.axes is not None or wanted.position is not None:
+            raise FileProblem(
+                f"{path}: of a truncated TIFF only time points are read, in the order of its pages. Leave out "
+                "--axes and --position, or fetch the file again.",
+                "truncated",
+            )
+        choose_planes(1, wanted.z, str(path), described="a truncated TIFF, of which only time points are read")
         with parsing(path, "a movie", remedy="The TIFF is cut within its header. Fetch it again."):
             self._tiff = open_tiff(path, str(path))
         try:
-            self._open(channel)
+            self._open(wanted.channel)
         except BaseException:
             self._tiff.close()
             raise
@@ -65,6 +72,7 @@ class CutTiffMovie(Movie):
         self._n_channels = max(int(header.get("channels", 1)), 1)
         names = tuple(str(index) for index in range(self._n_channels))
         self._channel = choose_channel(names, channel, str(self.path))
+        self.n_channels = self._n_channels
         self.n_frames = n_images // self._n_channels
         if self.n_frames < 1:
             raise FileProblem(
@@ -75,7 +83,7 @@ class CutTiffMovie(Movie):
         self.dtype = np.dtype(first.dtype).newbyteorder("=")
         if first.dtype is None or self.dtype.kind not in "uif":
             raise FileProblem(f"{self.path}: expected grey levels, found {first.dtype} pixels.", "wrong type")
-        self.file_calibration = tiff_calibration(self._tiff, str(self.path))
+        self.file_calibration = tiff_calibration(self._tiff, str(self.path), n_frames=self.n_frames)
 
     def _read(self, t: int) -> np.ndarray:
         index = t * self._n_channels + self._channel

@@ -7,93 +7,94 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+import tifffile
 
 from somanet.core.problems import FileProblem
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
 from somanet.io.declared_size import open_tiff
-from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
-from somanet.io.tiff_files import companions, used_files
+from somanet.io.movie_base import Movie, project
+from somanet.io.movie_layout import Wanted, choose_position, describe_axes, find_layout, flat_index, split_axes
+from somanet.io.tiff_files import companion_of, companions, used_files
 from somanet.io.tiff_scale import ome_channel_names, tiff_calibration
-
-_COLOURS = ("red", "green", "blue", "alpha")
-_UNNAMED_AXES = "IQ"  # the two letters that tifffile gives to pages in an unnamed order
 
 
 class TiffMovie(Movie):
-    """A TIFF read page by page (see :class:`Movie`)."""
+    """A TIFF read page by page (see :class:`Movie`).
 
-    def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
+    Attributes:
+        companion: the file with the metadata of the movie that this TIFF is a part of; nothing else is known then.
+    """
+
+    companion: Path | None = None
+
+    def __init__(self, path: Path, wanted: Wanted) -> None:
         self.path = path
-        _check_whole(path)
+        check_whole(path)
         self._tiff = open_tiff(path, str(path))
         try:
-            self._open(channel, z)
+            self._open(wanted)
         except BaseException:
             self._tiff.close()
             raise
 
-    def _open(self, channel: int | str | None, z: int | str | None) -> None:
+    def _open(self, wanted: Wanted) -> None:
+        if self._tiff.ome_metadata:
+            self.companion = companion_of(self._tiff.ome_metadata, self.path)
+        if self.companion is not None:
+            return
         others = companions(self._tiff, str(self.path))
         for file in others:
             if file.suffix.lower() in (".tif", ".tiff"):
-                _check_whole(file)
+                check_whole(file)
         all_series = self._tiff.series
         self.files = used_files(self._tiff, self.path, others)
-        series = all_series[0]
+        main = [series for series in all_series if not getattr(series.keyframe, "is_reduced", False)] or all_series
         # Writers that append page by page without a common header produce one series per frame.
-        self._page_per_series = len(all_series) > 1 and all(
-            s.axes == "YX" and s.shape == series.shape and s.dtype == series.dtype for s in all_series
+        self._page_per_series = (
+            len(main) > 1
+            and not self._tiff.is_ome
+            and all(s.axes == "YX" and s.shape == main[0].shape and s.dtype == main[0].dtype for s in main)
         )
-        if len(all_series) > 1 and (self._tiff.is_ome or not self._page_per_series):
-            shapes = ", ".join(str(s.shape) for s in all_series[:4])
-            raise FileProblem(
-                f"{self.path}: expected one movie, found {len(all_series)} image series ({shapes}). "
-                "Several positions? Save one per file.",
-                "wrong shape",
-            )
+        if self._page_per_series:
+            number = choose_position(("0",), wanted.position, str(self.path))
+        else:
+            number = choose_position(_series_names(main), wanted.position, str(self.path))
+        series = main[number]
         axes, shape = series.axes, series.shape
         if self._page_per_series:
-            axes, shape = "I" + axes, (len(all_series), *shape)
-        self._series, self._all_series = series, all_series
-        self._layout(axes, shape, channel, z)
+            axes, shape = "I" + axes, (len(main), *shape)
+        xml = self._tiff.ome_metadata
+        names = ome_channel_names(xml, str(self.path), image=number) if xml else ()
+        self._series, self._all_series = series, main
+        self._layout = find_layout(axes, shape, wanted, str(self.path), channels=names)
+        self.n_frames, self.shape_YX = self._layout.n_frames, self._layout.shape_YX
+        self.n_planes, self.n_channels = len(self._layout.planes), self._layout.n_channels
+        self.unnamed = self._layout.unnamed
         self._check_announced(axes, shape)
         self.dtype = series.dtype.newbyteorder("=")
         if self.dtype.kind not in "uif":
-            raise FileProblem(f"{self.path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
-        self.file_calibration = tiff_calibration(self._tiff, str(self.path))
-
-    def _layout(self, axes: str, shape: tuple[int, ...], channel: int | str | None, z: int | str | None) -> None:
-        """Find which axis is which; sets the shape, the number of frames, the chosen channel and planes."""
-        described = ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))
-        unnamed = [axis for axis in axes if axis in _UNNAMED_AXES]
-        if len(unnamed) == 1 and "T" not in axes:
-            as_planes = z is not None and "Z" not in axes
-            axes = axes.replace(unnamed[0], "Z" if as_planes else "T")
-            self.unnamed = not as_planes
-        sizes = dict(zip(axes, shape, strict=True))
-        if set(axes) - set("TCSYXZ") or not {"Y", "X"} <= set(axes):
             raise FileProblem(
-                f"{self.path}: expected time, height and width, found axes {described}. Save it as an ImageJ or OME "
-                "TIFF with one time axis.",
-                "wrong shape",
+                f"{self.path}: expected grey levels, found {self.dtype} pixels. Convert it (Fiji: Image > Type).",
+                "wrong type",
             )
-        self.shape_YX = (sizes["Y"], sizes["X"])
-        self.n_frames = sizes.get("T", 1)
-        self._axes, self._sizes = axes, sizes
-        self._planes = choose_planes(sizes.get("Z", 1), z, str(self.path), described=described)
-        self.n_planes = len(self._planes)
-        self._colour, self._channel = 0, 0
-        if sizes.get("S", 1) > 1 and sizes.get("C", 1) > 1:
-            raise FileProblem(f"{self.path}: expected channels or RGB, found both ({described}).", "wrong shape")
-        if sizes.get("S", 1) > 1:
-            names = _COLOURS[: sizes["S"]] if sizes["S"] <= 4 else tuple(map(str, range(sizes["S"])))
-            self._colour = choose_channel(names, channel, str(self.path))
-        else:
-            n_channels = sizes.get("C", 1)
-            names = ome_channel_names(self._tiff.ome_metadata, str(self.path)) if self._tiff.ome_metadata else ()
-            if len(names) != n_channels:
-                names = tuple(str(index) for index in range(n_channels))
-            self._channel = choose_channel(names, channel, str(self.path))
+        if self._block() is None and not self._page_per_series:
+            pages = split_axes(self._layout, len(series.pages))
+            if pages is None:
+                raise FileProblem(
+                    f"{self.path}: its metadata announce {describe_axes(axes, shape)}, which do not fit its "
+                    f"{len(series.pages)} pages. Export it anew (Fiji: File > Save As > Tiff).",
+                    "wrong shape",
+                )
+            self._over_pages, self._within_page = pages
+        self.file_calibration = tiff_calibration(self._tiff, str(self.path), n_frames=self.n_frames, image=number)
+
+    def _block(self) -> int | None:
+        """Where the planes begin, if they are one uncompressed block, often behind a single page.
+
+        ImageJ's files over 4 GB have no further pages.
+        """
+        offset = self._series.dataoffset
+        return int(offset) if offset is not None and self._layout.axes.endswith("YX") else None
 
     def _check_announced(self, axes: str, shape: tuple[int, ...]) -> None:
         """Compare with the count in ImageJ's header, and with the bytes that a contiguous block needs."""
@@ -110,38 +111,26 @@ class TiffMovie(Movie):
             )
 
     def _read(self, t: int) -> np.ndarray:
-        return project(self._read_plane(t, z) for z in self._planes)
+        return project(self._read_plane(t, z) for z in self._layout.planes)
 
     def _read_plane(self, t: int, z: int) -> np.ndarray:
         if self._page_per_series:
             # the series are time points or planes, and the other number is 0
             return np.asarray(self._all_series[max(t, z)].asarray()).astype(self.dtype, copy=False)
-        if self._series.dataoffset is not None and "S" not in self._axes:
-            # One uncompressed block, often behind a single page: ImageJ's files over 4 GB have no others.
-            return self._read_block(self._series.dataoffset, self._index(t, z, self._page_axes()))
-        page = self._series.pages[self._index(t, z, self._page_axes())]
+        at, sizes = self._layout.at(t, z), self._layout.sizes
+        if (offset := self._block()) is not None:
+            return self._read_block(offset, flat_index(self._layout.axes[:-2], sizes, at))
+        page = self._series.pages[flat_index(self._over_pages, sizes, at)]
         if page is None:
             raise FileProblem(f"{self.path}: frame {t} lies in another file of the set, which is missing.", "missing")
         handle = page.parent.filehandle
         with handle if handle.closed else nullcontext():  # another file of the set is open only while it is read
             if handle.closed:
                 handle.open()
-            plane = page.asarray()
-        if self._sizes.get("S", 1) > 1:
-            plane = plane[self._colour] if self._axes.index("S") < self._axes.index("Y") else plane[..., self._colour]
-        # A page with a length-1 axis (one sample, one plane) is still one plane.
-        return np.ascontiguousarray(plane.reshape(self.shape_YX).astype(self.dtype, copy=False))
-
-    def _page_axes(self) -> str:
-        """The axes over pages: all but height, width and colour."""
-        return "".join(axis for axis in self._axes if axis not in "YXS")
-
-    def _index(self, t: int, z: int, axes: str) -> int:
-        position = {"T": t, "Z": z, "C": self._channel}
-        index = 0
-        for axis in axes:
-            index = index * self._sizes[axis] + position.get(axis, 0)
-        return index
+            data = page.asarray()
+        within = data.reshape([sizes[axis] for axis in self._within_page])
+        plane = within[tuple(at.get(axis, slice(None)) for axis in self._within_page)]
+        return np.ascontiguousarray(plane.astype(self.dtype, copy=False))
 
     def _read_block(self, offset: int, index: int) -> np.ndarray:
         count = math.prod(self.shape_YX)
@@ -156,7 +145,14 @@ class TiffMovie(Movie):
         self._tiff.close()
 
 
-def _check_whole(path: Path) -> None:
+def _series_names(series: list[tifffile.TiffPageSeries]) -> tuple[str, ...]:
+    """Names of a file's series; their numbers if two have the same, or none."""
+    names = [str(one.name or "") for one in series]
+    named = all(names) and len(set(names)) == len(names)
+    return tuple(names) if named else tuple(map(str, range(len(series))))
+
+
+def check_whole(path: Path) -> None:
     """Refuse a file that is empty, not a TIFF, or truncated: tifffile would open parts of it without an error."""
     with path.open("rb") as handle:
         size = path.stat().st_size

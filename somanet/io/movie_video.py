@@ -12,9 +12,15 @@ from somanet.core.calibration import FileCalibration
 from somanet.core.problems import FileProblem
 from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie, choose_channel, choose_planes
+from somanet.io.movie_layout import Wanted, choose_position
 
 _CONTAINERS = "avi,mov,matroska,webm"
 _COLOURS = ("red", "green", "blue")
+_LOSSLESS = frozenset(
+    ("rawvideo", "ffv1", "ffvhuff", "huffyuv", "hymt", "utvideo", "png", "apng", "tiff", "bmp", "qtrle", "lagarith",
+     "magicyuv", "zlib", "mszh", "cscd", "tscc", "v210", "v410", "r210", "r10k", "y41p", "yuv4", "flashsv", "cllc"),
+)  # fmt: skip
+"""FFmpeg's names of codecs that return the pixels they were given; H.264 can too, but says so nowhere."""
 
 
 class VideoMovie(Movie):
@@ -24,9 +30,15 @@ class VideoMovie(Movie):
     Lossy compression has altered the grey levels; prefer the microscope's own file.
     """
 
-    def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
+    def __init__(self, path: Path, wanted: Wanted) -> None:
         self.path, self.files = path, (path,)
-        choose_planes(1, z, str(path), described="a video")
+        choose_planes(1, wanted.z, str(path), described="a video")
+        choose_position(("0",), wanted.position, str(path))
+        if wanted.axes is not None:
+            raise FileProblem(
+                f"{path}: a video has only time, height, width and colours, which need no --axes. Leave it out.",
+                "wrong shape",
+            )
         try:
             # FFmpeg tells formats by content, and some are lists of other files and addresses, which it would open.
             # It takes a name's part before a colon for a protocol, as in `concat:a|b`, unless the path is absolute.
@@ -38,7 +50,7 @@ class VideoMovie(Movie):
                 "Export the movie as TIFF."
             ) from error
         try:
-            self._open(channel)
+            self._open(wanted.channel)
         except BaseException:
             self._container.close()
             raise
@@ -75,6 +87,12 @@ class VideoMovie(Movie):
         self.dtype = np.dtype(np.uint16 if deep else np.uint8)
         self.shape_YX = (self._stream.height, self._stream.width)
         self.file_calibration = FileCalibration()
+        codec = str(getattr(self._stream.codec_context, "name", "unknown"))
+        if codec not in _LOSSLESS:
+            lossy = (
+                f"The video is compressed with {codec}, which usually loses detail: edges and dim somas are altered."
+            )
+            self.notes = (f"{lossy} Measure the microscope's own file if there is one.",)
         self._next = 0
         self._frames = self._from_start()
 

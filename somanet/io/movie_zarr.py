@@ -12,10 +12,12 @@ import zarr
 
 from somanet.core.calibration import FileCalibration
 from somanet.core.foreign import parsing
+from somanet.core.limits import CHUNKS
 from somanet.core.problems import FileProblem
-from somanet.io.movie_base import Movie, choose_channel, choose_planes, project
-from somanet.io.scale import to_minutes, to_um
-from somanet.io.zarr_metadata import METADATA, check_zarr
+from somanet.io.movie_base import Movie, project
+from somanet.io.movie_layout import Layout, Wanted, choose_position, find_layout
+from somanet.io.scale import square_um, to_minutes, to_um
+from somanet.io.zarr_metadata import METADATA, check_zarr, n_chunks
 
 MARKERS = METADATA
 
@@ -27,63 +29,54 @@ class ZarrMovie(Movie):
     empty one. ``check_movie`` notes blank frames.
     """
 
-    def __init__(self, path: Path, channel: int | str | None, z: int | str | None = None) -> None:
+    def __init__(self, path: Path, wanted: Wanted) -> None:
         self.path, self.files = path, (path,)
         check_zarr(path)
+        choose_position(("0",), wanted.position, str(path))
         with parsing(path, "a zarr array or OME-Zarr image"):
             node = zarr.open(str(path), mode="r")
-        if isinstance(node, zarr.Array):
-            axes, self.unnamed = _array_axes(node, "t" if z is None else "z")
-            image = _Image(node, axes, {}, ())
-        else:
-            image = _multiscale(node, path)
+        image = _Image(node, _array_axes(node), {}, ()) if isinstance(node, zarr.Array) else _multiscale(node, path)
         self._array = image.array
-        self._layout(image.axes, image.channels, channel, z)
+        self._layout = self._find_layout(image, wanted)
+        self.n_frames, self.shape_YX = self._layout.n_frames, self._layout.shape_YX
+        self.n_planes, self.n_channels = len(self._layout.planes), self._layout.n_channels
+        self.unnamed = self._layout.unnamed
         self.dtype = self._array.dtype.newbyteorder("=")
         if self.dtype.kind not in "uif":
             raise FileProblem(f"{path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
+        of_frame = [i for axis, i in zip(self._layout.axes, self._layout.stored, strict=True) if axis in "YX"]
+        shape, chunk = ([sizes[i] for i in of_frame] for sizes in (self._array.shape, self._array.chunks))
+        CHUNKS.check(n_chunks(shape, chunk), path, declared="a frame")
         y_um, x_um, interval = (image.scale.get(axis) for axis in "yxt")
-        if y_um and x_um and abs(y_um - x_um) > 0.01 * max(y_um, x_um):
-            raise FileProblem(
-                f"{path}: expected square pixels, found {x_um:g} µm wide by {y_um:g} µm high. Resample the movie.",
-                "wrong shape",
-            )
-        self.file_calibration = FileCalibration(x_um, interval)
+        self.file_calibration = FileCalibration(square_um(x_um, y_um, str(path)), interval)
 
-    def _layout(
-        self, axes: tuple[str, ...], names: tuple[str, ...], channel: int | str | None, z: int | str | None
-    ) -> None:
-        if len(axes) != self._array.ndim or len(set(axes)) != len(axes):
+    def _find_layout(self, image: _Image, wanted: Wanted) -> Layout:
+        axes, shape = image.axes, self._array.shape
+        if len(axes) != len(shape) or len(set(axes)) != len(axes):
             raise FileProblem(
-                f"{self.path}: the metadata name the axes {', '.join(axes)[:80]}, the array has {self._array.ndim} "
+                f"{self.path}: the metadata name the axes {', '.join(axes)[:80]}, the array has {len(shape)} "
                 "axes. Correct _ARRAY_DIMENSIONS or dimension_names.",
                 "wrong shape",
             )
-        sizes = dict(zip(axes, self._array.shape, strict=True))
-        described = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
-        if set(axes) - set("tczyx") or not {"y", "x"} <= set(axes):
+        letters = "".join(axis.upper() if len(axis) == 1 else "?" for axis in axes)
+        if (set(letters) - set("TCZYXI") or not {"Y", "X"} <= set(letters)) and wanted.axes is None:
+            described = ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))
             raise FileProblem(
                 f"{self.path}: expected axes t, y and x, found {described}. Name the axes in the metadata, or save "
                 "TYX.",
                 "wrong shape",
             )
-        self._planes = choose_planes(sizes.get("z", 1), z, str(self.path), described=described)
-        self.n_planes = len(self._planes)
-        n_channels = sizes.get("c", 1)
-        if len(names) != n_channels:
-            names = tuple(str(index) for index in range(n_channels))
-        self._axes, self._channel = axes, choose_channel(names, channel, str(self.path))
-        self.n_frames, self.shape_YX = sizes.get("t", 1), (sizes["y"], sizes["x"])
-        if not all(self._array.shape):
+        if not all(shape):
+            described = ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))
             raise FileProblem(f"{self.path}: the array is empty ({described}).", "wrong shape")
+        return find_layout(letters, shape, wanted, str(self.path), channels=image.channels)
 
     def _read(self, t: int) -> np.ndarray:
-        return project(self._read_plane(t, z) for z in self._planes)
+        return project(self._read_plane(t, z) for z in self._layout.planes)
 
     def _read_plane(self, t: int, z: int) -> np.ndarray:
-        position: dict[str, int | slice] = {"t": t, "c": self._channel, "z": z}
-        plane = np.asarray(self._array[tuple(position.get(axis, slice(None)) for axis in self._axes)])
-        if self._axes.index("x") < self._axes.index("y"):
+        plane = np.asarray(self._array[self._layout.index(t, z)])
+        if self._layout.axes.index("X") < self._layout.axes.index("Y"):
             plane = plane.T
         return np.ascontiguousarray(plane.astype(self.dtype, copy=False))
 
@@ -101,15 +94,15 @@ class _Image:
     channels: tuple[str, ...]
 
 
-def _array_axes(array: Any, first: str) -> tuple[tuple[str, ...], bool]:
-    """Axis names of a bare array, and whether they are guessed: its own if it has any, else ``first``, y and x."""
+def _array_axes(array: Any) -> tuple[str, ...]:
+    """Axis names of a bare array: its own if it has any; else the first of three is `i`, of unknown meaning."""
     named = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     if named and all(named):
         known = {"time": "t", "channel": "c"}
-        return tuple(known.get(str(name).lower(), str(name).lower()) for name in named), False
+        return tuple(known.get(str(name).lower(), str(name).lower()) for name in named)
     if array.ndim == 3:
-        return (first, "y", "x"), first == "t"
-    return tuple(f"axis{i}" for i in range(array.ndim)), False
+        return ("i", "y", "x")
+    return tuple(f"axis{i}" for i in range(array.ndim))
 
 
 def _inside(name: str, path: Path) -> str:

@@ -9,6 +9,8 @@ import math
 import re
 from fractions import Fraction
 
+from somanet.core.problems import FileProblem
+
 _UM_PER_UNIT = {
     "nm": Fraction(1, 1000),
     "µm": Fraction(1),
@@ -99,3 +101,21 @@ def interval_in_text(text: str) -> float | None:
             if unit and (minutes := to_minutes(match["value"], unit)) is not None:
                 return minutes
     return None
+
+
+SQUARE_TOLERANCE = 0.01
+
+
+def square_um(x_um: float | None, y_um: float | None, source: str) -> float | None:
+    """The size of square pixels.
+
+    Raises:
+        FileProblem: they are not square.
+    """
+    if x_um is not None and y_um is not None and abs(x_um - y_um) > SQUARE_TOLERANCE * max(x_um, y_um):
+        raise FileProblem(
+            f"{source}: expected square pixels, found {x_um:g} µm wide by {y_um:g} µm high. Distances would be wrong; "
+            "check the metadata or resample the movie (Fiji: Image > Scale).",
+            "wrong shape",
+        )
+    return x_um

@@ -78,9 +78,21 @@ def read_table(path: Path | str, schema: Schema) -> pd.DataFrame:
             na_values={name: ["", "nan", "NaN"] for name in [*numeric, *(set(header.columns) - names)]},
             encoding="utf-8-sig",
         )
-    for column in schema.columns:
-        df[column.name] = _convert(df[column.name], column, path)
-    return df
+    return with_types(df, schema, path)
+
+
+def with_types(df: pd.DataFrame, schema: Schema, path: Path) -> pd.DataFrame:
+    """A table of texts with the columns of a schema converted to their data types.
+
+    Args:
+        df: the table; its index plus 2 is the line in the file.
+        schema: the columns.
+        path: the file, for messages.
+
+    Raises:
+        SomaNetError: a cell is no number where one is expected, named with its line.
+    """
+    return df.assign(**{column.name: _convert(df[column.name], column, path) for column in schema.columns})
 
 
 def table_bytes(path: Path, expected: str) -> bytes:
@@ -123,11 +135,12 @@ def _convert(values: pd.Series, column: Column, path: Path) -> pd.Series:
     if column.dtype == "int64":
         wrong |= numbers.isna()
     if wrong.any():
-        row = int(wrong.to_numpy().argmax())
+        row = wrong[wrong].index[0]
         # Line 1 is the header.
         kind = "number" if column.dtype == "float64" else "whole number"
-        found = "" if pd.isna(values.iloc[row]) else str(values.iloc[row])[:_LONGEST_CELL]
+        cell = values[wrong].iloc[0]
+        found = "" if pd.isna(cell) else str(cell)[:_LONGEST_CELL]
         raise SomaNetError(
-            f"{path}, line {row + 2}: expected a {kind} in '{column.name}', found '{found}'. Correct it."
+            f"{path}, line {int(str(row)) + 2}: expected a {kind} in '{column.name}', found '{found}'. Correct it."
         )
     return numbers.astype(column.dtype)

@@ -33,17 +33,26 @@ def companions(tiff: tifffile.TiffFile, source: str) -> tuple[Path, ...]:
     folder = Path(tiff.filehandle.dirname)
     found: dict[Path, None] = {}
     for name in _named(tiff, folder, source):
-        if name in ("", ".", "..") or "/" in name or "\\" in name:
-            raise FileProblem(
-                f"{source}: expected further files of the movie in its own folder, found one named {name[:80]!r} in "
-                "its metadata. Save the movie as one file (Fiji: File > Save As > Tiff).",
-                "missing",
-            )
-        file = folder / name
+        file = folder / name_inside(name, source)
         if name != tiff.filename and file.exists():
             check_file(file, "a further file of the movie")
             found[file] = None
     return tuple(found)
+
+
+def name_inside(name: str, source: str) -> str:
+    """A file name that metadata give, which must not lead out of their folder.
+
+    Raises:
+        FileProblem: it does, or is none.
+    """
+    if name in ("", ".", "..") or "/" in name or "\\" in name:
+        raise FileProblem(
+            f"{source}: expected further files of the movie in its own folder, found one named {name[:80]!r} in "
+            "its metadata. Save the movie as one file (Fiji: File > Save As > Tiff).",
+            "missing",
+        )
+    return name
 
 
 def _named(tiff: tifffile.TiffFile, folder: Path, source: str) -> Iterator[str]:
@@ -71,6 +80,28 @@ def _named(tiff: tifffile.TiffFile, folder: Path, source: str) -> Iterator[str]:
 def _summary(tiff: tifffile.TiffFile) -> dict[str, Any]:
     summary = (tiff.micromanager_metadata or {}).get("Summary")
     return summary if isinstance(summary, dict) else {}
+
+
+def companion_of(tiff_xml: str, file: Path) -> Path | None:
+    """The companion that an OME-TIFF without metadata of its own refers to; None for any other.
+
+    Raises:
+        FileProblem: it is missing, or named with a folder.
+    """
+    if "BinaryOnly" not in tiff_xml:
+        return None
+    root = parse_xml(tiff_xml, str(file), "OME-XML")
+    reference = root.find("./BinaryOnly")
+    if reference is None:
+        return None
+    companion = file.parent / name_inside(reference.get("MetadataFile", ""), str(file))
+    if not companion.exists():
+        raise FileProblem(
+            f"{file}: it is one part of a movie whose metadata are in {companion.name}, which is missing. Fetch that "
+            "file and all its parts into the same folder.",
+            "missing",
+        )
+    return companion
 
 
 def used_files(tiff: tifffile.TiffFile, path: Path, others: tuple[Path, ...]) -> tuple[Path, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import xml.etree.ElementTree as ET
 from fractions import Fraction
 from typing import Any
@@ -11,22 +10,23 @@ import tifffile
 
 from somanet.core.calibration import FileCalibration
 from somanet.core.documents import parse_xml
-from somanet.core.problems import FileProblem
-from somanet.io.scale import exact, interval_in_text, to_minutes, to_um
+from somanet.io.frame_times import frame_times
+from somanet.io.scale import exact, interval_in_text, square_um, to_minutes, to_um
+from somanet.io.tiff_vendors import vendor_scale
 
 COARSEST_PRINT_FREE_UM = 20.0
 """A resolution in inch or cm coarser than this is for printing (1200 dpi is 21 µm), not a microscope's."""
-SQUARE_TOLERANCE = 0.01
-IRREGULAR_TOLERANCE = 0.1
 _PLAIN_UNITS = {2: "inch", 3: "cm"}
 
 
-def tiff_calibration(tiff: tifffile.TiffFile, source: str) -> FileCalibration:
+def tiff_calibration(tiff: tifffile.TiffFile, source: str, *, n_frames: int, image: int = 0) -> FileCalibration:
     """The scale in a TIFF's metadata.
 
     Args:
         tiff: the open file.
         source: its name, for messages.
+        n_frames: length of the movie, for the times of its planes.
+        image: which of the images in OME-XML, from 0.
 
     Returns:
         µm per pixel and minutes per frame; None for values that are missing, zero, infinite, in pixels, or a print
@@ -36,19 +36,26 @@ def tiff_calibration(tiff: tifffile.TiffFile, source: str) -> FileCalibration:
         FileProblem: the pixels are not square, or the OME-XML is broken.
     """
     if tiff.ome_metadata:
-        return _ome(parse_xml(tiff.ome_metadata, source, "OME-XML"), source)
+        return ome_calibration(parse_xml(tiff.ome_metadata, source, "OME-XML"), source, n_frames, image=image)
+    if (vendor := vendor_scale(tiff)) is not None:
+        stated = {"the microscope's tag": vendor.interval_min}
+        planes = dict(enumerate(vendor.times_min)) if len(vendor.times_min) == n_frames else {}
+        times = frame_times(stated, planes, n_frames, by="the microscope's time stamps")
+        return times.calibration(square_um(vendor.x_um, vendor.y_um, source))
     x, y = _resolution(tiff, "XResolution"), _resolution(tiff, "YResolution")
     if tiff.is_imagej and tiff.imagej_metadata is not None:
         header: dict[str, Any] = tiff.imagej_metadata
         unit = str(header.get("unit", ""))
         x_um, y_um = _from_resolution(x, unit), _from_resolution(y, str(header.get("yunit", unit)))
-        interval = to_minutes(header.get("finterval"), str(header.get("tunit", "sec")))
-        if interval is None:
-            interval = interval_in_text(str(header.get("Info", "")))
-        return FileCalibration(_square(x_um, y_um, source), interval)
+        stated = {
+            "finterval": to_minutes(header.get("finterval"), str(header.get("tunit", "sec"))),
+            "ImageJ's Info": interval_in_text(str(header.get("Info", ""))),
+        }
+        times = frame_times(stated, _elapsed_min(tiff, n_frames), n_frames, by="Micro-Manager's ElapsedTime")
+        return times.calibration(square_um(x_um, y_um, source))
     tag = tiff.pages.first.tags.get("ResolutionUnit")
     unit = _PLAIN_UNITS.get(int(tag.value), "") if tag is not None else ""
-    return FileCalibration(_square(_from_resolution(x, unit), _from_resolution(y, unit), source), None)
+    return FileCalibration(square_um(_from_resolution(x, unit), _from_resolution(y, unit), source), None)
 
 
 def _resolution(tiff: tifffile.TiffFile, name: str) -> Fraction | None:
@@ -71,28 +78,21 @@ def _from_resolution(pixels_per_unit: Fraction | None, unit: str) -> float | Non
     return None if size is None or (printed and size > COARSEST_PRINT_FREE_UM) else size
 
 
-def _square(x_um: float | None, y_um: float | None, source: str) -> float | None:
-    if x_um is not None and y_um is not None and abs(x_um - y_um) > SQUARE_TOLERANCE * max(x_um, y_um):
-        raise FileProblem(
-            f"{source}: expected square pixels, found {x_um:g} µm wide by {y_um:g} µm high. Distances would be wrong; "
-            "check the metadata or resample the movie (Fiji: Image > Scale).",
-            "wrong shape",
-        )
-    return x_um
-
-
-def _ome(root: ET.Element, source: str) -> FileCalibration:
-    pixels = root.find("./Image/Pixels")
+def ome_calibration(root: ET.Element, source: str, n_frames: int, *, image: int = 0) -> FileCalibration:
+    """The scale of one of the images in OME-XML; see :func:`tiff_calibration`."""
+    images = root.findall("./Image")
+    pixels = images[image].find("./Pixels") if image < len(images) else None
     if pixels is None:
         return FileCalibration()
     x_um = to_um(pixels.get("PhysicalSizeX"), pixels.get("PhysicalSizeXUnit", "µm"))
     y_um = to_um(pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeYUnit", "µm"))
-    interval = to_minutes(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
-    return FileCalibration(_square(x_um, y_um, source), interval or _from_plane_times(pixels))
+    stated = {"TimeIncrement": to_minutes(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))}
+    times = frame_times(stated, _plane_times_min(pixels), n_frames)
+    return times.calibration(square_um(x_um, y_um, source))
 
 
-def _from_plane_times(pixels: ET.Element) -> float | None:
-    """Median interval of the planes' DeltaT; None if one is over 10 % off: the intervals are irregular."""
+def _plane_times_min(pixels: ET.Element) -> dict[int, float]:
+    """DeltaT of the first channel's and focal plane's planes, by frame."""
     times: dict[int, float] = {}
     for plane in pixels.iter("Plane"):
         if plane.get("TheC", "0") == "0" and plane.get("TheZ", "0") == "0":
@@ -102,16 +102,26 @@ def _from_plane_times(pixels: ET.Element) -> float | None:
                 times[int(plane.get("TheT", "0"))] = 0.0
             elif value is not None and (minutes := to_minutes(value, unit)) is not None:
                 times[int(plane.get("TheT", "0"))] = minutes
-    steps = [times[t + 1] - times[t] for t in times if t + 1 in times]
-    if not steps:
-        return None
-    median = statistics.median(steps)
-    if median <= 0 or max(abs(step - median) for step in steps) > IRREGULAR_TOLERANCE * median:
-        return None
-    return median
+    return times
 
 
-def ome_channel_names(xml: str, source: str) -> tuple[str, ...]:
-    """Names of the channels in OME-XML; an unnamed channel is named by its number."""
-    channels = parse_xml(xml, source, "OME-XML").findall("./Image[1]/Pixels/Channel")
+def _elapsed_min(tiff: tifffile.TiffFile, n_frames: int) -> dict[int, float]:
+    """Micro-Manager's times of the first channel's and focal plane's pages, by frame; it writes them into each page."""
+    if not tiff.is_micromanager:
+        return {}
+    times: dict[int, float] = {}
+    for page in tiff.pages:
+        tag = page.tags.get("MicroManagerMetadata") if isinstance(page, tifffile.TiffPage) else None
+        about = tag.value if tag is not None else None
+        if not isinstance(about, dict) or about.get("ChannelIndex", 0) or about.get("SliceIndex", 0):
+            continue
+        elapsed, frame = about.get("ElapsedTime-ms"), about.get("FrameIndex", about.get("Frame"))
+        if isinstance(elapsed, int | float) and isinstance(frame, int) and frame < n_frames:
+            times.setdefault(frame, float(elapsed) / 60_000)
+    return times
+
+
+def ome_channel_names(xml: str, source: str, *, image: int = 0) -> tuple[str, ...]:
+    """Names of the channels of one of the images in OME-XML; an unnamed channel is named by its number."""
+    channels = parse_xml(xml, source, "OME-XML").findall(f"./Image[{image + 1}]/Pixels/Channel")
     return tuple(channel.get("Name") or str(index) for index, channel in enumerate(channels))

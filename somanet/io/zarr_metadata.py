@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ import numpy as np
 
 from somanet.core.documents import parse_json
 from somanet.core.foreign import check_kind, file_bytes
-from somanet.core.limits import ARCHIVE_FILES, CHUNK_BYTES, FRAMES, JSON_BYTES, Limit
+from somanet.core.limits import ARCHIVE_FILES, CHUNK_BYTES, CHUNKS, FRAMES, JSON_BYTES, Limit
 from somanet.core.problems import FileProblem
 
 METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 _LARGEST_ITEM = 16
 """Bytes of a value whose data type is not one of NumPy's names."""
 _MOST_AXES = 8
+_CHUNK = re.compile(r"(?:c\.)?\d+(?:\.\d+)*")
+_SMALL_CHUNK = 1 << 16
+"""Bytes of a stored chunk that unpack to little, whatever was declared."""
 
 
 def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
@@ -32,7 +36,7 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
         FileProblem: too many files, an axis or a chunk that is too large, metadata that are not JSON, or a folder that
             is a link.
     """
-    n_files, sharded = 0, False
+    n_files, sharded, decoded = 0, False, 0
     for place, folders, names in os.walk(folder):
         for name in folders:
             if Path(place, name).is_symlink():
@@ -43,7 +47,7 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
                 )
         n_files += len(names)
         ARCHIVE_FILES.check(n_files, folder)
-        for name in names:
+        for name in sorted(names, key=lambda name: name not in METADATA):  # what is declared first
             path = Path(place, name)
             check_kind(path, "a file of a zarr folder")
             if name in METADATA:
@@ -51,8 +55,16 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
                 for array in _arrays(parse_json(text, path, "metadata of zarr")):
                     _check_array(array, path, longest_axis)
                     sharded |= _inner_chunk(array) != grid_of(array)
+                    decoded = max(decoded, math.prod(_inner_chunk(array)) * max(_item_bytes(array), _LARGEST_ITEM))
             elif not sharded:  # of a shard, zarr reads parts
-                CHUNK_BYTES.check(path.stat().st_size, path, declared="a stored chunk")
+                stored = path.stat().st_size
+                CHUNK_BYTES.check(stored, path, declared="a stored chunk")
+                if decoded and _CHUNK.fullmatch(name) and stored > 2 * decoded + _SMALL_CHUNK:
+                    raise FileProblem(
+                        f"{path}: expected a chunk of up to {decoded} bytes, found {stored}, which could unpack to any "
+                        "size. Is it damaged? Write the array anew.",
+                        "too large",
+                    )
 
 
 def _arrays(metadata: Any) -> Iterator[dict[str, Any]]:
@@ -68,11 +80,23 @@ def _check_array(array: dict[str, Any], path: Path, longest_axis: Limit) -> None
     shape = _sizes(array["shape"], path)
     for size in shape:
         longest_axis.check(size, path, declared="an array of zarr")
-    _sizes(grid_of(array), path)
+    grid = _sizes(grid_of(array), path)
     chunk = _sizes(_inner_chunk(array), path)
     if len(chunk) != len(shape):
         raise FileProblem(f"{path}: the chunks have {len(chunk)} axes, the array {len(shape)}. Is it damaged?")
     CHUNK_BYTES.check(math.prod(chunk) * _item_bytes(array), path, declared="a chunk of zarr")
+    sharding = _sharding(array.get("codecs"))
+    if sharding is not None and _sharding(sharding.get("codecs")) is not None:
+        raise FileProblem(f"{path}: expected chunks in the shards of a zarr array, found shards. Write it anew.")
+    if grid != chunk:
+        CHUNKS.check(n_chunks(grid, chunk), path, declared="a shard of zarr")
+    if len(shape) <= 2:  # of more axes, the movie knows which are those of a frame
+        CHUNKS.check(n_chunks(shape, chunk), path, declared="an array of zarr")
+
+
+def n_chunks(shape: Sequence[int], chunk: Sequence[int]) -> int:
+    """The number of chunks that a part of an array has, stored or not: each is looked for when it is read."""
+    return math.prod(-(-size // max(length, 1)) for size, length in zip(shape, chunk, strict=False))
 
 
 def grid_of(array: dict[str, Any]) -> Any:
@@ -86,12 +110,17 @@ def grid_of(array: dict[str, Any]) -> Any:
 
 def _inner_chunk(array: dict[str, Any]) -> Any:
     """The shape of what is decoded at once: of a shard, its inner chunks."""
-    codecs = array.get("codecs")
+    sharding = _sharding(array.get("codecs"))
+    return grid_of(array) if sharding is None else sharding.get("chunk_shape")
+
+
+def _sharding(codecs: Any) -> dict[str, Any] | None:
+    """The configuration of shards, if the codecs make some."""
     for codec in codecs if isinstance(codecs, list) else ():
         if isinstance(codec, dict) and codec.get("name") == "sharding_indexed":
             configuration = codec.get("configuration")
-            return configuration.get("chunk_shape") if isinstance(configuration, dict) else None
-    return grid_of(array)
+            return configuration if isinstance(configuration, dict) else {}
+    return None
 
 
 def _sizes(values: Any, path: Path) -> list[int]:

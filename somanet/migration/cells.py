@@ -19,6 +19,7 @@ from somanet.migration.hmm import MotionModel, fit_motion_model, mobile_steps_by
 from somanet.migration.kinematics import Bools, Steps, over, per_cell, slow_steps, steps_of
 from somanet.migration.noise import Localisation, localisation_of
 from somanet.migration.saltation import (
+    ROUNDING_H,
     USUAL,
     Definition,
     Saltations,
@@ -217,13 +218,16 @@ def cell_table(
     start, end = time[first], time[last]
     ends, duration = place[last] - place[first], end - start
     net = np.hypot(ends[:, 0], ends[:, 1])
-    long = definition.long_enough(duration, n_frames.astype(np.int64))
+    paused = per_cell(steps.duration_h[steps.pause], steps.track_id[steps.pause], cells)
+    long = definition.long_enough(duration - paused, n_frames.astype(np.int64))
     free = ~steps.gap
     observed = per_cell(steps.duration_h[free], steps.track_id[free], cells)
 
     events, pauses = saltations.events, saltations.pauses
     ids, event_h = events["track_id"].to_numpy(np.int64), (events["end_h"] - events["start_h"]).to_numpy(float)
     complete = (events["censored"] == "").to_numpy()
+    first_h, last_h = (float(time.min()), float(time.max())) if time.size else (math.nan, math.nan)
+    lost = events["censored"].isin(["end", "both"]) & (events["end_h"] < last_h - ROUNDING_H)
     started = events["censored"].isin(["", "end"]).to_numpy()
     n, n_complete = per_cell(started, ids, cells), per_cell(complete, ids, cells)
     complete_um = per_cell(events["length_um"].to_numpy(float)[complete], ids[complete], cells)
@@ -238,6 +242,10 @@ def cell_table(
             "n_frames": n_frames,
             "frame_interval_h": steps.interval_h,
             "even_frames": int(steps.even),
+            "movie_h": last_h - first_h,
+            "n_cut": per_cell(lost, ids, cells),
+            "saltations_supported": 1,
+            "identities_kept": 1,
             "false_motion": resolution.false_motion,
             "long_enough": long.astype(np.int64),
             "observed_h": observed,

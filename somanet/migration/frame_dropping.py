@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from somanet.migration.intervals import Estimate, not_estimated
+from somanet.migration.intervals import Estimate, not_estimated, reach_of
 from somanet.migration.kinematics import Floats
 from somanet.migration.summary import pooled_numbers
 
@@ -89,7 +89,8 @@ def frame_dropping(
     weights = np.concatenate([np.ones((1, n)), drawn.astype(np.float64)])
     whole = pooled_numbers(used, weights)
     interval = float(used["frame_interval_h"].median())
-    found = [_thinned(1, interval, whole, whole)]
+    reach = reach_of(n)
+    found = [_thinned(1, interval, whole, whole, reach)]
     longest = int(tracks.groupby("track_id")["frame"].size().max())
     for factor in FACTORS:
         if longest // factor < FEWEST_FRAMES:
@@ -101,16 +102,18 @@ def frame_dropping(
             some = table.loc[used["track_id"][shared]].reset_index()
             phases.append(pooled_numbers(some, weights[:, shared]))
         mean = {name: np.mean([one[name] for one in phases], axis=0) for name in NAMES}
-        found.append(_thinned(factor, factor * interval, mean, whole))
+        found.append(_thinned(factor, factor * interval, mean, whole, reach))
     return tuple(found)
 
 
-def _thinned(factor: int, interval_h: float, numbers: dict[str, Floats], whole: dict[str, Floats]) -> Thinned:
+def _thinned(
+    factor: int, interval_h: float, numbers: dict[str, Floats], whole: dict[str, Floats], reach: float
+) -> Thinned:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = {name: np.log(numbers[name] / whole[name]) for name in NAMES}
-    changes = {name: _through(math.expm1, _interval(ratio[name])) for name in NAMES} if factor > 1 else {}
+    changes = {name: _through(math.expm1, _interval(ratio[name], reach)) for name in NAMES} if factor > 1 else {}
     with np.errstate(divide="ignore", invalid="ignore"):
-        levels = {name: _through(math.exp, _interval(np.log(numbers[name]))) for name in NAMES}
+        levels = {name: _through(math.exp, _interval(np.log(numbers[name]), reach)) for name in NAMES}
     return Thinned(factor, interval_h, levels, changes)
 
 
@@ -118,8 +121,8 @@ def _through(function: Callable[[float], float], of_log: Estimate) -> Estimate:
     return Estimate(function(of_log.value), function(of_log.low), function(of_log.high), of_log.problem)
 
 
-def _interval(values: Floats) -> Estimate:
-    """The first value with ± 1.96 standard deviations of the others; none where a twentieth of those is undefined."""
+def _interval(values: Floats, reach: float) -> Estimate:
+    """The first value with standard deviations of the others; none where a twentieth of those is undefined."""
     value, drawn = float(values[0]), values[1:]
     known = drawn[np.isfinite(drawn)]
     if not math.isfinite(value):
@@ -130,5 +133,5 @@ def _interval(values: Floats) -> Estimate:
         return not_estimated(value, "one cell only")
     if known.size < 0.95 * drawn.size:
         return not_estimated(value, "it rests on too few cells")
-    reach = 1.96 * float(known.std())
-    return Estimate(value, value - reach, value + reach)
+    half = reach * float(known.std())
+    return Estimate(value, value - half, value + half)

@@ -59,6 +59,16 @@ def not_estimated(value: float, problem: str) -> Estimate:
     return Estimate(value, math.nan, math.nan, problem)
 
 
+def reach_of(n_units: int) -> float:
+    """Bootstrap standard errors to an interval's ends: Student's t, and the bootstrap's missing degree of freedom.
+
+    NaN with fewer than two units.
+    """
+    if n_units < 2:
+        return math.nan
+    return float(stats.t.ppf(CONFIDENCE, n_units - 1)) * math.sqrt(n_units / (n_units - 1))
+
+
 def _json(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
@@ -95,9 +105,8 @@ class Resampling:
 
     @property
     def reach(self) -> float:
-        """Standard errors to the interval's ends: Student's t, and the bootstrap's missing degree of freedom."""
-        n = self.n_units
-        return float(stats.t.ppf(CONFIDENCE, n - 1)) * math.sqrt(n / (n - 1))
+        """Standard errors to the interval's ends."""
+        return reach_of(self.n_units)
 
     def interval(self, value: float, resampled: Floats, *, scale: Scale, model_error: float = 0.0) -> Estimate:
         """The number's interval.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from somanet.core.calibration import LONGEST_STEP
 from somanet.core.schema import check_tracks
 
 Floats = NDArray[np.float64]
@@ -21,11 +22,12 @@ NOISE_STEPS = 3 * math.sqrt(2)
 """A step beyond this many σ is motion: noise alone exceeds it in exp(-4.5) = 1.1 % of steps."""
 FEWEST_SLOW_STEPS = 50
 """With n steps their scale is known to about ± 72 %/√n: 10 % at 50."""
-LONGEST_STEP = 1.5
-"""A step that lasts longer than this many frame intervals is a gap: a frame is missing, whatever its number."""
 LEAST_STEP = 0.75
 """A movie with steps shorter than this many of its intervals has more than one frame interval."""
-MOST_ODD_STEPS = 0.05
+MOST_SHORT_STEPS = 0.05
+MOST_PAUSES = 0.2
+"""Share of steps longer than 1.5 intervals up to which they are pauses of the movie or missing frames: gaps like any
+other, which leave the other steps even. More of them are a second frame interval."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,10 @@ class Steps:
         start_yx_um, end_yx_um: (N, 2) its places.
         gap: frames are missing within the step, by their numbers or as it lasts more than 1.5 intervals; its path is
             unknown and its time is not observed.
+        pause: those of the gaps that are pauses of the movie: no frame is missing by its number.
         segment: number of the gap-free stretch of one track that the step belongs to; a gap has its own.
-        odd_share: share of the steps from frame to frame that last less than 0.75 or more than 1.5 intervals.
+        short_share, long_share: of the steps from frame to frame those that last less than 0.75, or more than 1.5
+            intervals.
     """
 
     track_id: Ints
@@ -51,7 +55,9 @@ class Steps:
     end_yx_um: Floats
     gap: Bools
     segment: Ints
-    odd_share: float = 0.0
+    pause: Bools
+    short_share: float = 0.0
+    long_share: float = 0.0
 
     def __len__(self) -> int:
         return len(self.track_id)
@@ -84,7 +90,18 @@ class Steps:
     @property
     def even(self) -> bool:
         """Whether one frame interval describes the steps, as the correction for it needs."""
-        return self.odd_share <= MOST_ODD_STEPS
+        return self.short_share <= MOST_SHORT_STEPS and self.long_share <= MOST_PAUSES
+
+    @property
+    def usual(self) -> Steps:
+        """The same with steps of another duration than the usual one as gaps, where the steps are not even.
+
+        For what takes all steps for equally long.
+        """
+        if self.even:
+            return self
+        gap = self.gap | (self.duration_h < LEAST_STEP * self.interval_h)
+        return replace(self, gap=gap, segment=_segments(self.track_id, gap))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -92,9 +109,11 @@ class Steps:
         if self.even:
             return ()
         low, high = (60 * float(extreme) for extreme in (self.duration_h.min(), self.duration_h.max()))
+        odd = self.short_share + self.long_share
         text = (
-            f"{100 * self.odd_share:.0f} % of the steps are longer or shorter than the frame interval of "
-            f"{60 * self.interval_h:.3g} min ({low:.3g} to {high:.3g} min): thresholds are those of each step, but "
+            f"{100 * odd:.0f} % of the steps are longer or shorter than the frame interval of "
+            f"{60 * self.interval_h:.3g} min ({low:.3g} to {high:.3g} min): thresholds are those of each step; longer "
+            "ones are gaps, the localisation error and the states of motion rest on steps of the usual interval, and "
             "numbers corrected for the frame interval are not estimated. Analyse stretches of one interval as movies."
         )
         return (text,)
@@ -134,11 +153,9 @@ def steps_of(tracks: pd.DataFrame) -> Steps:
     missing = frame[then] - frame[first] > 1
     duration = time[then] - time[first]
     relative = duration[~missing] / (np.median(duration[~missing]) if (~missing).any() else math.nan)
-    odd = (relative > LONGEST_STEP) | (relative < LEAST_STEP)
+    long, short = relative > LONGEST_STEP, relative < LEAST_STEP
     gap = missing.copy()
-    gap[~missing] = relative > LONGEST_STEP
-    new = np.ones(len(first), bool)
-    new[1:] = (track[first][1:] != track[first][:-1]) | gap[1:] | gap[:-1]
+    gap[~missing] = long
     return Steps(
         track_id=track[first],
         frame=frame[first],
@@ -147,9 +164,18 @@ def steps_of(tracks: pd.DataFrame) -> Steps:
         start_yx_um=place[first],
         end_yx_um=place[then],
         gap=gap,
-        segment=np.cumsum(new) - 1,
-        odd_share=float(odd.mean()) if odd.size else 0.0,
+        segment=_segments(track[first], gap),
+        pause=gap & ~missing,
+        short_share=float(short.mean()) if short.size else 0.0,
+        long_share=float(long.mean()) if long.size else 0.0,
     )
+
+
+def _segments(track: Ints, gap: Bools) -> Ints:
+    """Number of the gap-free stretch of one track that each step belongs to; a gap has its own."""
+    new = np.ones(len(track), bool)
+    new[1:] = (track[1:] != track[:-1]) | gap[1:] | gap[:-1]
+    return np.asarray(np.cumsum(new) - 1, np.int64)
 
 
 @dataclass(frozen=True)

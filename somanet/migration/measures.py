@@ -28,7 +28,7 @@ from somanet.migration.msd import CellMsd, Msd, PersistentWalk, cell_msd_of, fit
 from somanet.migration.noise import RESAMPLES, Localisation
 from somanet.migration.saltation import USUAL, Definition
 from somanet.migration.summary import Summary, long_enough, summarize
-from somanet.migration.support import Support, support_of, without_unsteady
+from somanet.migration.support import Support, flagged, support_of, without_unsupported
 
 LONGEST_AUTOCORRELATION_H = 4.0
 Detector = Literal["rule", "model"]
@@ -120,7 +120,6 @@ def measure_movie(
         _thinned(still, found, noise, detector, definition, seed)
         for found, detector in zip((rule, model), DETECTORS, strict=True)
     )
-    summary, model_summary = without_unsteady(summary, thinned), without_unsteady(model_summary, model_thinned)
     modes = modes_of(
         steps,
         sigma_um=noise.sigma_um,
@@ -128,7 +127,11 @@ def measure_movie(
         least_sigma_um=noise.low_um if noise.bounded else None,
         jumping=rule.saltations.events["track_id"].to_numpy(np.int64),
     )
-    support = support_of(modes, thinned, summary, model_summary, n_exchanges(steps))
+    support = support_of(modes, thinned, summary, model_summary, rule, n_exchanges(steps))
+    rule, model = flagged(rule, support, thinned), flagged(model, support, model_thinned)
+    summary, model_summary = (
+        without_unsupported(one, found.cells) for one, found in ((summary, rule), (model_summary, model))
+    )
     curves = cell_msd_of(still)
     cells = np.arange(len(curves.n_pairs))
     sets = Resampling.of(cells, level="cell", resamples=CURVE_RESAMPLES, seed=seed)

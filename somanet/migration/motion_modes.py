@@ -319,7 +319,7 @@ def modes_of(
     """States of steps, and modes of cells; None without steps.
 
     Args:
-        steps: of one movie, with the drift removed, taken for equally long.
+        steps: of one movie, with the drift removed; those of the usual duration are used.
         sigma_um, error_kept: of :class:`somanet.migration.noise.Localisation`.
         jumping: track ids of cells in which a saltation is found; no other is *saltatory*, as errors with outliers and
             short hops look like rest and motion, too. Without it all may be.
@@ -327,6 +327,7 @@ def modes_of(
             with either, since small steps are rest or error.
         resamples, seed: of the bootstrap over cells.
     """
+    steps = steps.usual
     if not (~steps.gap).any():
         return None
     data = _Data.of(steps, sigma_um=sigma_um, error_kept=error_kept)

@@ -63,11 +63,12 @@ class CellMsd:
 def cell_msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> CellMsd:
     """Squared displacements of each cell; pairs across a gap count, as both their positions are known.
 
-    Lags are counted in frames, and stand at the mean time between the positions, which frames at unequal times need.
+    A pair belongs to the lag of as many frame intervals as its time is nearest to, so that a pause of the movie is no
+    short lag. Lags stand at the mean time between their positions, which frames at unequal times need.
 
     Args:
         tracks: :data:`somanet.core.schema.TRACKS` of one movie, drift removed: drift adds its square times τ².
-        max_lag: longest lag in frames; a quarter of the movie if None.
+        max_lag: longest lag in frame intervals; of as many as a quarter of the movie's frames if None.
 
     Raises:
         SomaNetError: ``max_lag`` below 1, or a bad table.
@@ -86,13 +87,32 @@ def cell_msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> CellMsd:
     longest = min(n_frames - 1, max(1, n_frames // LONGEST_LAG_SHARE) if max_lag is None else max_lag)
     lag_h = np.arange(1, longest + 1, dtype=np.float64) * interval
     squared, pairs = np.zeros((n_cells, longest)), np.zeros((n_cells, longest), np.int64)
-    for lag in range(1, longest + 1):
-        moved = seen[:, lag:] - seen[:, :-lag]
-        known = ~np.isnan(moved[..., 2])
-        pairs[:, lag - 1] = known.sum(axis=1)
-        squared[:, lag - 1] = np.nansum(moved[..., 0] ** 2 + moved[..., 1] ** 2, axis=1)
-        if known.any() and not np.allclose(moved[..., 2][known], lag * interval, rtol=1e-6):
-            lag_h[lag - 1] = moved[..., 2][known].mean()
+    elapsed_h = np.zeros(longest)
+    clock = ordered.drop_duplicates("frame").sort_values("frame")
+    shortest = float((clock["t_h"].diff() / clock["frame"].diff()).min())
+    for frames in range(1, min(n_frames - 1, math.floor((longest + 0.5) * interval / shortest)) + 1):
+        moved = seen[:, frames:] - seen[:, :-frames]
+        square, time = moved[..., 0] ** 2 + moved[..., 1] ** 2, moved[..., 2]
+        known = ~np.isnan(time)
+        lag = np.rint(time[known] / interval).astype(np.int64)
+        if not lag.size:
+            continue
+        if (lag == lag[0]).all():  # frames at equal times
+            if lag[0] > longest:
+                continue
+            at = max(int(lag[0]), 1) - 1
+            pairs[:, at] += known.sum(axis=1)
+            squared[:, at] += np.nansum(square, axis=1)
+            elapsed_h[at] += time[known].sum()
+            continue
+        use = lag <= longest
+        cell, at = np.nonzero(known)[0][use], np.maximum(lag[use], 1) - 1
+        np.add.at(pairs, (cell, at), 1)
+        np.add.at(squared, (cell, at), square[known][use])
+        np.add.at(elapsed_h, at, time[known][use])
+    mean_h = elapsed_h / np.maximum(pairs.sum(axis=0), 1)
+    uneven = (pairs.sum(axis=0) > 0) & ~np.isclose(mean_h, lag_h, rtol=1e-6)
+    lag_h = np.where(uneven, mean_h, lag_h)
     return CellMsd(lag_h, squared, pairs)
 
 

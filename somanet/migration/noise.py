@@ -78,8 +78,8 @@ class Localisation:
             outweighs the error.
         step_correlation: of successive steps of the slower half of stretches: -0.5 for error alone, 0 or more for
             motion.
-        rest_share, creep_share, run_share: of the observed time, by stretches of up to five steps, with 95 % intervals;
-            internal to this fit: :mod:`somanet.migration.motion_modes` describes the motion.
+        rest_share: share of the observed time at rest, by stretches of up to five steps, with its 95 % interval; says
+            whether cells rest at all. How they move otherwise, :mod:`somanet.migration.motion_modes` describes.
         n_windows: stretches that all rests on.
         given: σ was given, not measured.
         bounded: σ is not estimated, only bounded from above.
@@ -92,8 +92,6 @@ class Localisation:
     from_covariance_um: float
     step_correlation: float
     rest_share: tuple[float, float, float]
-    creep_share: tuple[float, float, float]
-    run_share: tuple[float, float, float]
     n_windows: int
     given: bool = False
     bounded: bool = False
@@ -294,24 +292,24 @@ def localisation_of(
     rest.
 
     Args:
-        steps: of one movie, with the drift removed, taken for equally long.
+        steps: of one movie, with the drift removed; those of the usual duration are used.
         sigma_um: the error if it is known; only the motion is then measured.
         seed: of the bootstrap.
         resamples: how many; 0 for no intervals.
     """
+    steps = steps.usual
     groups = windows_of(steps)
     n_windows = sum(len(one.cell) for one in groups)
     unknown = (math.nan,) * 3
     known = math.nan if sigma_um is None else sigma_um
     given = sigma_um is not None
     if not n_windows:
-        return Localisation(*(known,) * 3, 0.0, *(math.nan,) * 2, unknown, unknown, unknown, 0, given)
+        return Localisation(*(known,) * 3, 0.0, *(math.nan,) * 2, unknown, 0, given)
     covariance, correlation = sigma_from_covariance(groups)
     size = np.concatenate([np.sqrt((one.steps_yx_um**2).mean(axis=(1, 2))) for one in groups])
     largest = float(np.median(size)) * 1.5
     if largest == 0 and not given:
-        still = ((1.0,) * 3, (0.0,) * 3, (0.0,) * 3)
-        return Localisation(0.0, 0.0, 0.0, 0.0, 0.0, correlation, *still, n_windows)
+        return Localisation(0.0, 0.0, 0.0, 0.0, 0.0, correlation, (1.0,) * 3, n_windows)
     sigmas = np.array([sigma_um]) if sigma_um is not None else np.geomspace(largest / RANGE, largest, SIGMAS)
     cell = np.concatenate([one.cell for one in groups])
     duration = np.concatenate([np.full(len(one.cell), float(one.steps_yx_um.shape[1])) for one in groups])
@@ -324,13 +322,13 @@ def localisation_of(
             other = _Mixture.of(groups, sigmas, steps.interval_h, candidate)
             its_weights, its_curve = other.fitted(count, None, iterations=ITERATIONS)
             best = int(its_curve.argmax())
-            resting = _shares(other.likelihood[best], its_weights[best], duration)[0] >= LEAST_REST
+            resting = _rest_share(other.likelihood[best], its_weights[best], duration) >= LEAST_REST
             if resting and its_curve[best] > to_beat:
                 to_beat = float(its_curve[best])
                 mixture, kept, weights, curve = other, candidate, its_weights, its_curve
     best = int(curve.argmax())
     value = float(known) if given else _peak(mixture.sigmas, curve)
-    shares = _shares(mixture.likelihood[best], weights[best], duration)
+    resting_share = _rest_share(mixture.likelihood[best], weights[best], duration)
     ids, unit = np.unique(cell, return_inverse=True)
     drawn: list[Floats] = []
     if resamples and len(ids) > 1:
@@ -341,9 +339,9 @@ def localisation_of(
             again, its_curve = near.fitted(often, weights[at], iterations=AGAIN)
             top = int(its_curve.argmax())
             sigma = value if given else _peak(near.sigmas, its_curve)
-            drawn.append(np.array([sigma, *_shares(near.likelihood[top], again[top], duration * often)]))
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0) if drawn else np.full((2, 4), math.nan)
-    rest, creep, run = ((float(s), float(a), float(b)) for s, a, b in zip(shares, low[1:], high[1:], strict=True))
+            drawn.append(np.array([sigma, _rest_share(near.likelihood[top], again[top], duration * often)]))
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0) if drawn else np.full((2, 2), math.nan)
+    rest = resting_share, float(low[1]), float(high[1])
     ends = float(low[0]), float(high[0])
     bounded = False
     if not given:
@@ -357,7 +355,7 @@ def localisation_of(
             ends = 0.0, value
         elif drawn:
             ends = min(ends_of_curve[0], ends[0]), max(ends_of_curve[1], ends[1])
-    return Localisation(value, *ends, kept, covariance, correlation, rest, creep, run, n_windows, given, bounded)
+    return Localisation(value, *ends, kept, covariance, correlation, rest, n_windows, given, bounded)
 
 
 def _within(sigmas: Floats, curve: Floats) -> tuple[float, float]:
@@ -385,14 +383,12 @@ def _peak(sigmas: Floats, curve: Floats) -> float:
     return float(math.exp(math.log(sigmas[i]) + float(np.clip(shift, -1, 1)) * ratio))
 
 
-def _shares(likelihood: Floats, weights: Floats, duration: Floats) -> Floats:
-    """(3,) share of time at rest, creeping, running."""
+def _rest_share(likelihood: Floats, weights: Floats, duration: Floats) -> float:
+    """Share of time at rest."""
     posterior = likelihood * weights
     posterior /= posterior.sum(axis=1, keepdims=True)
     time = duration @ posterior
-    spreads = _COMPONENT_SPREADS
-    kinds = (spreads < REST_UM_PER_H, (spreads >= REST_UM_PER_H) & (spreads < RUN_UM_PER_H), spreads >= RUN_UM_PER_H)
-    return np.asarray([time[kind].sum() for kind in kinds], np.float64) / float(time.sum())
+    return float(time[_COMPONENT_SPREADS < REST_UM_PER_H].sum() / time.sum())
 
 
 def sigma_from_covariance(groups: list[Windows]) -> tuple[float, float]:

@@ -27,6 +27,9 @@ from somanet.migration.direction import turns_of
 from somanet.migration.kinematics import Floats, Steps, over, per_cell
 from somanet.migration.saltation import Saltations
 
+LENGTH_ERROR = 0.1
+"""Relative error of the length that resampling does not show: of jumps that are neither straight nor of even speed, as
+the model has them. Set on simulated worlds drawn at random."""
 FIRST_STEPS = 2
 """Steps of a pause that its rate of ending is taken from: fewer see too little, more see ever longer pauses."""
 # Tells 10 min from 11 min, not 10 min from the 10.003 min that a microscope writes.

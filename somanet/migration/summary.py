@@ -16,7 +16,8 @@ from somanet.core.schema import check_columns
 from somanet.migration.direction import direction_numbers
 from somanet.migration.intervals import Estimate, Resampling, Scale, not_estimated
 from somanet.migration.kinematics import over
-from somanet.migration.sampling import true_jumps
+from somanet.migration.requirements import partly_met, partly_met_warnings, unsupported
+from somanet.migration.sampling import LENGTH_ERROR, true_jumps
 from somanet.migration.tables import MIGRATION
 from somanet.migration.travel import (
     COARSE_ERROR,
@@ -36,15 +37,10 @@ LONGEST_INTERVAL_H = 10 / 60
 FEWEST_EVENTS = 20
 FEWEST_DONORS = 3
 MOST_CUT = 0.5
-MOST_FALSE_MOTION = 0.03
-MOST_FALSE_SALTATIONS = 0.25
-"""Share of the saltations found that noise alone is expected to make."""
 LEAST_OF_NOISE = 0.25
 """Squared displacement over that of noise from which it is motion."""
 NOISE_ERROR = 0.05
 """Relative error of σ, whose square is taken off."""
-NOISY = "noise alone makes steps in pauses mobile, which adds distance: use a longer frame interval or a sharper image"
-UNEVEN = "frames are at unequal times, and the correction needs one frame interval"
 NO_CELLS = "no cell is observed long enough"
 UNITS = {
     "frequency_per_h": "1/h",
@@ -80,27 +76,6 @@ SCALES: Mapping[str, Scale] = {
     "mean_turn_deg": "half turn",
 }
 """Range of each number that has one; R, the mean direction and the share of cells have intervals of their own."""
-NOT_OF_SALTATIONS = (
-    "average_speed_um_per_h", "rms_speed_1h_um_per_h", "straightness", "velocity_along_um_per_h",
-    "velocity_across_um_per_h", "mean_cosine", "resultant", "mean_direction_deg",
-)  # fmt: skip
-"""Numbers that mean something whether cells saltate or not; all others rest on saltations."""
-NEEDS_EVEN_FRAMES = (
-    "frequency_corrected_per_h",
-    "mean_length_corrected_um",
-    "mobile_speed_corrected_um_per_h",
-    "mean_pause_corrected_h",
-    "pause_fraction_corrected",
-    "rms_speed_1h_um_per_h",
-)
-NEEDS_QUIET_PAUSES = (
-    "mobile_speed_corrected_um_per_h",
-    "mean_pause_corrected_h",
-    "pause_fraction_corrected",
-    "average_speed_corrected_um_per_h",
-    "straightness_corrected",
-    "mean_turn_deg",
-)
 NOT_SEEN: Mapping[str, str] = {
     **dict.fromkeys(UNITS, "no cell is observed long enough"),
     "frequency_corrected_per_h": "pauses are hardly longer than the frame interval, or no time is observed",
@@ -165,7 +140,8 @@ class Summary:
 def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
     """The numbers of :data:`UNITS` of weighted cells: ratios of sums, so that long tracks count for their length.
 
-    The corrected ones are those of :func:`somanet.migration.sampling.true_jumps`, what frames hide undone.
+    The corrected ones are those of :func:`somanet.migration.sampling.true_jumps`, what frames hide undone. Where some
+    movies do not support a number (:data:`somanet.migration.requirements.FLAGS`), it is that of the others.
 
     Args:
         cells: :data:`somanet.migration.tables.MIGRATION`.
@@ -200,23 +176,11 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
         **direction_numbers(cells, weights),
         "saltating_share": over(total(cells["n_saltations"] > 0), total(pd.Series(1.0, index=cells.index))),
     }
-    numbers |= dict.fromkeys(unsupported(cells), np.full(len(weights), math.nan))
+    for flag, counts in partly_met(cells):
+        others = pooled_numbers(cells[counts].reset_index(drop=True), weights[:, counts])
+        numbers |= {name: others[name] for name in flag.needed_by(UNITS)}
+    numbers |= dict.fromkeys(unsupported(cells, tuple(UNITS)), np.full(len(weights), math.nan))
     return {name: numbers[name] for name in UNITS}
-
-
-def unsupported(cells: pd.DataFrame) -> dict[str, str]:
-    """Numbers that these cells' movies do not support, and why; :func:`pooled_numbers` leaves them undefined."""
-    found = dict.fromkeys(NEEDS_QUIET_PAUSES, NOISY) if (cells["false_motion"] > MOST_FALSE_MOTION).any() else {}
-    n, false = int(cells["n_saltations"].sum()), float(cells["false_saltations"].sum())
-    if n and false > MOST_FALSE_SALTATIONS * n:
-        reason = f"noise alone makes about {false:.2g} saltations in cells that rest, and {n} are found"
-        found |= {name: reason for name in UNITS if rests_on_saltations(name)}
-    return found | (dict.fromkeys(NEEDS_EVEN_FRAMES, UNEVEN) if (cells["even_frames"] == 0).any() else {})
-
-
-def rests_on_saltations(number: str) -> bool:
-    """Whether a number of :data:`UNITS` means something only if cells saltate."""
-    return number not in NOT_OF_SALTATIONS
 
 
 def long_enough(cells: pd.DataFrame) -> pd.DataFrame:
@@ -262,7 +226,7 @@ def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES)
         n_donors=counts["donor"],
         n_events=int(used["n_saltations"].sum()),
         n_short=n_short,
-        warnings=(*sampling_warnings(cells), *warnings),
+        warnings=(*sampling_warnings(cells), *partly_met_warnings(used), *warnings),
         random_directions_p=math.nan if numbers["resultant"].problem else random_p,
     )
 
@@ -278,7 +242,7 @@ def _estimates(
 ) -> dict[str, Estimate]:
     """The interval of each number, or the reason why there is none."""
     error = _model_errors(values, cells)
-    unmet = unsupported(cells)
+    unmet = unsupported(cells, tuple(UNITS))
     found: dict[str, Estimate] = {}
     for name, value in values.items():
         drawn = resampled[name]
@@ -308,19 +272,20 @@ def _hourly_noise(cells: pd.DataFrame) -> float:
 def _model_errors(values: Mapping[str, float], cells: pd.DataFrame) -> dict[str, float]:
     """What frames do not tell, and resampling does not show; half widths on the scales of :data:`SCALES`.
 
-    Of speed: how far its two estimates are apart, and how near the threshold is to the jumps' own speed. Of pauses: how
-    much longer than length over speed a jump lasts.
+    Of length: how jumps may differ from straight ones of even speed. Of speed: how far its two estimates are apart, and
+    how near the threshold is to the jumps' own speed. Of pauses: how much longer than length over speed a jump lasts.
     """
     one = np.ones((1, len(cells)))
     jumps = true_jumps(cells, one)
     by_runs, by_squares = (float(v[0]) for v in speed_estimates(cells, one, jumps))
     speed, share = values["mobile_speed_corrected_um_per_h"], values["pause_fraction_corrected"]
-    apart = abs(math.log(by_runs / by_squares)) / 2 if math.isfinite(speed) else math.nan
+    apart = abs(math.log(by_runs / by_squares)) if math.isfinite(speed) else math.nan
     jump_h = values["mean_length_corrected_um"] / speed
     slow_h = SLOWEST_ENDS * jump_h
     frames = float(frames_per_jump(cells, one, np.array([jump_h]))[0])
     coarse = COARSE_ERROR * min(max(2 - frames, 0.0), 1.0)
     return {
+        "mean_length_corrected_um": LENGTH_ERROR,
         "mobile_speed_corrected_um_per_h": math.hypot(SPEED_ERROR, CUT_ERROR * float(jumps.cut[0])) + apart + coarse,
         "rms_speed_1h_um_per_h": NOISE_ERROR * _hourly_noise(cells) / values["rms_speed_1h_um_per_h"] ** 2,
         "mean_pause_corrected_h": slow_h / values["mean_pause_corrected_h"],

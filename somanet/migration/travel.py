@@ -15,8 +15,8 @@ less than two frames. The other estimate takes the durations of runs of mobile s
 ends (:mod:`somanet.migration.sampling`): it errs high there, as slow ends are below the threshold, but less; where
 jumps last several frames, the threshold finds their slow ends, and it lies between the two speeds. The number is the
 geometric mean of both, with the greater weight on runs in short jumps and on squares in long ones
-(:func:`_runs_share`), and the interval includes half of their ratio, :data:`SPEED_ERROR`, :data:`CUT_ERROR` and
-:data:`COARSE_ERROR`.
+(:func:`_runs_share`), and the interval includes their ratio, so that it holds both, :data:`SPEED_ERROR`,
+:data:`CUT_ERROR` and :data:`COARSE_ERROR`.
 
 **Pause.** Time without motion per jump, of cells that jump: the exposed time of cells with a saltation, plus that of
 cells that might have had one but were not seen to, over the jumps, less a jump's length over its speed.
@@ -30,6 +30,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from somanet.core.calibration import LONGEST_STEP
 from somanet.migration.kinematics import Floats, Ints, Steps, over, per_cell
 from somanet.migration.saltation import Saltations
 from somanet.migration.sampling import Jumps
@@ -61,7 +62,8 @@ def travel_sums(
 
     Returns:
         ``distance_um`` and ``n_parts`` of all saltations, ``complete_distance_um`` and ``speed_moment_um2_per_h`` of
-        those seen whole, ``square_1h_um2`` (less the noise) over ``n_1h`` pairs of positions an hour apart.
+        those seen whole, ``square_1h_um2`` (less the noise) over ``n_1h`` pairs of positions an hour apart,
+        ``observed_net_um`` without pauses of the movie.
     """
     first, last = _step_range(steps, saltations.events)
     moved, length = steps.displacement_yx_um, steps.length_um
@@ -87,8 +89,16 @@ def travel_sums(
         "complete_distance_um": per_cell(distance[whole], ids[whole], cells),
         "speed_moment_um2_per_h": per_cell(moment, ids[whole], cells),
         **_hourly(tracks, steps.interval_h, cells, sigma_um),
+        "observed_net_um": _observed_net(steps, cells),
     }
     return pd.DataFrame(table, index=cells)
+
+
+def _observed_net(steps: Steps, cells: pd.Index) -> Floats:
+    """Net displacement less that in pauses of the movie, whose path is not among the distances either."""
+    seen = ~steps.pause
+    moved = steps.displacement_yx_um[seen]
+    return np.asarray(np.hypot(*(per_cell(axis, steps.track_id[seen], cells) for axis in moved.T)), np.float64)
 
 
 def _step_range(steps: Steps, events: pd.DataFrame) -> tuple[Ints, Ints]:
@@ -121,20 +131,24 @@ def _speed_moments(steps: Steps, start: Ints, stop: Ints, sigma_um: float) -> Fl
 
 
 def _hourly(tracks: pd.DataFrame, interval_h: float, cells: pd.Index, sigma_um: float) -> dict[str, Floats]:
-    """Squared displacement over an hour; between frames that have no hour between them, of the lags around it."""
+    """Squared displacement over an hour; between frames that have no hour between them, of the lags around it.
+
+    Pairs of frames with a pause of the movie between them are further apart, and do not count.
+    """
     frames_per_hour = SCALE_H / interval_h
     if not math.isfinite(frames_per_hour) or round(frames_per_hour, 3) < 1:
         return {name: np.zeros(len(cells)) for name in ("square_1h_um2", "n_1h")}
     lower = math.floor(round(frames_per_hour, 3))
     upper_share = frames_per_hour - lower if frames_per_hour - lower > 1e-3 else 0.0
     ids, frame = tracks["track_id"].to_numpy(np.int64), tracks["frame"].to_numpy(np.int64)
-    place = tracks[["y_um", "x_um"]].to_numpy(np.float64)
+    place, time = tracks[["y_um", "x_um"]].to_numpy(np.float64), tracks["t_h"].to_numpy(np.float64)
     key = np.searchsorted(cells.to_numpy(np.int64), ids) * (int(frame.max(initial=0)) + lower + 2) + frame
 
     def squared(lag: int) -> Floats:
         later = np.minimum(np.searchsorted(key, key + lag), len(key) - 1)
         moved = ((place[later] - place) ** 2).sum(axis=1)
-        return np.asarray(np.where(key[later] == key + lag, moved, math.nan), np.float64)
+        paused = time[later] - time > (lag + LONGEST_STEP - 1) * interval_h
+        return np.asarray(np.where((key[later] == key + lag) & ~paused, moved, math.nan), np.float64)
 
     found = squared(lower)
     if upper_share:
@@ -172,7 +186,7 @@ def travel_numbers(cells: pd.DataFrame, weights: Floats, jumps: Jumps) -> Mappin
         "pause_fraction_corrected": np.where(rests, 1 - over(average, speed), math.nan),
         "average_speed_corrected_um_per_h": average,
         "rms_speed_1h_um_per_h": np.sqrt(np.where(squared > 0, squared, math.nan)) / SCALE_H,
-        "straightness_corrected": over(total(cells["net_um"].where(moves, 0.0)), total(cells["distance_um"])),
+        "straightness_corrected": over(total(cells["observed_net_um"].where(moves, 0.0)), total(cells["distance_um"])),
     }
 
 

@@ -79,7 +79,7 @@ def simulate_movie(
     if n_frames < 1:
         raise SomaNetError(f"n_frames must be at least 1, found {n_frames}. Give the number of frames to simulate.")
     check_shape(shape_YX)
-    t_h: NDArray[np.float64] = np.arange(n_frames, dtype=np.float64) * calibration.frame_interval_h
+    t_h = calibration.hours(np.arange(n_frames))
     extent_yx_um = np.array(shape_YX, float) * calibration.pixel_size_um
     for_drift, for_cells, for_scenery, for_camera = np.random.SeedSequence(seed).spawn(4)
     drift = stage_drift(np.random.default_rng(for_drift), t_h, um_per_h=settings.drift_um_per_h)

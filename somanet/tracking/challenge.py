@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration
-from somanet.core.foreign import file_text
-from somanet.core.limits import TABLE_BYTES
-from somanet.tracking.ctc import TABLES, CtcMasks, read_ctc
+from somanet.core.schema import PARENT
+from somanet.tracking.ctc import CtcMasks, read_ctc
 from somanet.tracking.recognition import ctc_folder
 from somanet.tracking.relabel import relabel_movie
 
@@ -42,9 +41,7 @@ class CtcCells:
         return relabel_movie(CtcMasks(self._folder), self.tracks)
 
     def _mothers(self) -> dict[int, int]:
-        cells = dict(zip(self.tracks["label"].tolist(), self.tracks["track_id"].tolist(), strict=True))
-        path = next(path for name in TABLES if (path := self._folder / name).is_file())
-        text = file_text(path, "a table of tracks", TABLE_BYTES)
-        rows = [line.split() for line in text.splitlines() if line.strip()]
-        born = [(cells[int(label)], cells[int(parent)]) for label, _, _, parent in rows if int(parent)]
-        return {cell: mother for cell, mother in born if cell != mother}
+        if PARENT.name not in self.tracks:
+            return {}
+        born = self.tracks.dropna(subset=[PARENT.name]).drop_duplicates("track_id")
+        return dict(zip(born["track_id"].tolist(), born[PARENT.name].tolist(), strict=True))

@@ -16,7 +16,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, make_folder, write_text
 from somanet.core.foreign import file_text
 from somanet.core.limits import TABLE_BYTES, TABLE_ROWS
-from somanet.core.schema import check_tracks
+from somanet.core.schema import PARENT, check_tracks
 from somanet.io.images import read_labels, write_labels
 from somanet.tracking.detections import Labels, detect_cells
 from somanet.tracking.linking import as_tracks
@@ -50,7 +50,8 @@ def write_ctc(folder: Path | str, labels: Iterable[Labels], tracks: pd.DataFrame
     starts = np.flatnonzero(new_part)
     ends = np.append(starts, len(rows))[1:] - 1
     of_part = np.repeat(names[starts], ends - starts + 1)
-    parents = [0 if new_cell[s] else int(of_part[s - 1]) for s in starts]
+    mothers = _last_parts(rows, of_part)
+    parents = [mothers.get(int(ids[s]), 0) if new_cell[s] else int(of_part[s - 1]) for s in starts]
     lines = [
         f"{names[s]} {frames[s]} {frames[e]} {parent}\n" for s, e, parent in zip(starts, ends, parents, strict=True)
     ]
@@ -60,6 +61,15 @@ def write_ctc(folder: Path | str, labels: Iterable[Labels], tracks: pd.DataFrame
         for t, masks in enumerate(relabel_movie(_complete(labels, rows), parts)):
             write_labels(temporary / f"mask{t:03d}.tif", masks)
         write_text(temporary / TABLES[0], "".join(sorted(lines, key=lambda line: int(line.split()[0]))))
+
+
+def _last_parts(rows: pd.DataFrame, parts: NDArray[np.int64]) -> dict[int, int]:
+    """Daughter → the label under which its mother ends; rows by track and frame."""
+    if PARENT.name not in rows:
+        return {}
+    last = dict(zip(rows["track_id"].tolist(), parts.tolist(), strict=True))
+    born = rows.dropna(subset=[PARENT.name]).drop_duplicates("track_id")
+    return {cell: last[mother] for cell, mother in zip(born["track_id"], born[PARENT.name], strict=True)}
 
 
 def _complete(labels: Iterable[Labels], tracks: pd.DataFrame) -> Iterator[Labels]:
@@ -111,7 +121,8 @@ def read_ctc(folder: Path | str, calibration: Calibration) -> pd.DataFrame:
     """Read the tracks of a Cell Tracking Challenge folder.
 
     A track with a single child is one cell that was missed for a while; with several children it divided, and each
-    child is a separate cell. ``relabel_movie(CtcMasks(folder), tracks)`` is the label movie of these cells.
+    child is a separate cell, with the former as its ``parent_id``.
+    ``relabel_movie(CtcMasks(folder), tracks)`` is the label movie of these cells.
 
     Returns:
         As from :func:`somanet.tracking.linking.link_cells`, without intensities; ``label`` is the value in the mask
@@ -123,7 +134,7 @@ def read_ctc(folder: Path | str, calibration: Calibration) -> pd.DataFrame:
     folder = Path(folder)
     masks = CtcMasks(folder)
     cells = _cells(folder)
-    for label, (first, last, _) in cells.items():
+    for label, (first, last, *_) in cells.items():
         if not first <= last < len(masks):
             raise SomaNetError(
                 f"{folder}: label {label} extends from frame {first} to {last}, but the masks are {len(masks)} frames. "
@@ -131,17 +142,20 @@ def read_ctc(folder: Path | str, calibration: Calibration) -> pd.DataFrame:
             )
     detections = detect_cells(masks)
     rows = list(zip(detections["frame"].tolist(), detections["label"].tolist(), strict=True))
-    listed = {(t, label) for label, (first, last, _) in cells.items() for t in range(first, last + 1)}
+    listed = {(t, label) for label, (first, last, *_) in cells.items() for t in range(first, last + 1)}
     if wrong := set(rows) ^ listed:
         t, label = min(wrong)
         where = "in the table, not in the image" if (t, label) in listed else "in the image, not in the table"
         raise SomaNetError(f"{folder}: label {label} of frame {t} is {where}. Do they belong to the same result?")
     ids = np.array([cells[label][2] for _, label in rows], np.int64)
-    return check_tracks(as_tracks(detections, ids, calibration), str(folder))
+    tracks = as_tracks(detections, ids, calibration)
+    if mothers := {cell: mother for _, _, cell, mother in cells.values() if mother}:
+        tracks[PARENT.name] = tracks["track_id"].map(mothers).astype("Int64")
+    return check_tracks(tracks, str(folder))
 
 
-def _cells(folder: Path) -> dict[int, tuple[int, int, int]]:
-    """Label → first frame, last frame, and the label that identifies the whole cell."""
+def _cells(folder: Path) -> dict[int, tuple[int, int, int, int]]:
+    """Label → first frame, last frame, the label that identifies the whole cell, and that of its mother or 0."""
     path = next((folder / name for name in TABLES if (folder / name).is_file()), None)
     if path is None:
         raise SomaNetError(f"{folder}: expected {' or '.join(TABLES)}, found neither. Is it the right folder?")
@@ -160,11 +174,12 @@ def _cells(folder: Path) -> dict[int, tuple[int, int, int]]:
         label, first, last, parent = map(int, words)
         parents[label] = (first, last, parent)
     children = Counter(parent for _, _, parent in parents.values())
-    cells: dict[int, tuple[int, int, int]] = {}
+    cells: dict[int, tuple[int, int, int, int]] = {}
     for label in sorted(parents, key=lambda name: parents[name][0]):
         first, last, parent = parents[label]
         if parent and (parent not in cells or cells[parent][1] >= first):
             raise SomaNetError(f"{path}: label {label} has the parent {parent}, which does not end before it.")
         alone = parent != 0 and children[parent] == 1
-        cells[label] = (first, last, cells[parent][2] if alone else label)
+        _, _, cell, mother = cells.get(parent, (0, 0, 0, 0))
+        cells[label] = (first, last, cell, mother) if alone else (first, last, label, cell)
     return cells

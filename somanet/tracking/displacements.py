@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.core.calibration import Calibration
+from somanet.core.calibration import LONGEST_STEP, Calibration
 from somanet.core.errors import SomaNetError
 
 FASTEST_UM_PER_H = 150.0
@@ -40,21 +40,24 @@ def typical_max_step_um(detections: pd.DataFrame, calibration: Calibration) -> f
         radius_um = math.sqrt(float(detections["area_px"].median()) * calibration.pixel_area_um2 / math.pi)
     most = radius_um + FASTEST_UM_PER_H * calibration.frame_interval_h
     least = radius_um + FASTEST_UM_PER_H / 2 * calibration.frame_interval_h
-    displacements = mutual_displacements_px(detections) * calibration.pixel_size_um
+    displacements = mutual_displacements_px(detections, calibration) * calibration.pixel_size_um
     if not displacements.size:
         return most
     return float(np.clip(DISPLACEMENT_MARGIN * np.quantile(displacements, DISPLACEMENT_QUANTILE), least, most))
 
 
-def mutual_displacements_px(detections: pd.DataFrame) -> NDArray[np.float64]:
-    """Distances between somas of neighbouring frames that are each other's nearest neighbour, in pixels."""
+def mutual_displacements_px(detections: pd.DataFrame, calibration: Calibration) -> NDArray[np.float64]:
+    """Distances between somas of neighbouring frames that are each other's nearest neighbour, in pixels.
+
+    Frames with a pause between them are left out.
+    """
     from scipy.spatial import KDTree
 
     centres = {int(str(t)): rows[["y_px", "x_px"]].to_numpy(float) for t, rows in detections.groupby("frame")}
     trees = {t: KDTree(points) for t, points in centres.items()}
     displacements = [np.empty(0)]
     for t, points in centres.items():
-        if t + 1 not in centres:
+        if t + 1 not in centres or np.diff(calibration.in_intervals([t, t + 1])) > LONGEST_STEP:
             continue
         distance, nearest = trees[t + 1].query(points)
         back = trees[t].query(centres[t + 1])[1]

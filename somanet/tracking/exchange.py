@@ -9,24 +9,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration
+from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration, usual_interval_h
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import TRACKS, Column, Schema, check_tracks
-from somanet.io.tables import read_table, write_table
+from somanet.io.sheets import Head, Sheet, typed_table
+from somanet.io.tables import write_table
 from somanet.tracking.ctc import CtcMasks, read_ctc, write_ctc
-from somanet.tracking.geffs import read_geff, write_geff
+from somanet.tracking.geffs import write_geff
 from somanet.tracking.points import tracks_from_points
-from somanet.tracking.trackmate import read_trackmate, write_trackmate
+from somanet.tracking.raw import GIVE_SCALE
+from somanet.tracking.real_times import times_in_table
+from somanet.tracking.trackmate import write_trackmate
 
 __all__ = [
     "CtcMasks",
     "read_csv",
     "read_ctc",
-    "read_geff",
-    "read_napari",
-    "read_trackmate",
     "scale_of_tracks",
-    "table_columns",
     "write_csv",
     "write_ctc",
     "write_geff",
@@ -34,11 +33,11 @@ __all__ = [
     "write_trackmate",
 ]
 
-POINT_COLUMNS = ("frame", "y_px", "x_px")
-GIVE_SCALE = "Give it: --movie MOVIE, or --pixel-size-um and --frame-interval-min."
 ROUNDING_PX = 0.1
 """A table rounded by a spreadsheet still agrees with its pixels; a corrected soma has moved by more."""
 ROUNDING_SHARE = 1e-3
+SAME_INTERVAL = 0.01
+"""Usual intervals of a table and of a movie that differ by less than this share are one, rounded."""
 
 NAPARI = Schema(
     "napari tracks",
@@ -61,54 +60,39 @@ def write_csv(path: Path | str, tracks: pd.DataFrame) -> None:
     write_table(path, check_tracks(tracks, "The tracks"), TRACKS)
 
 
-def read_csv(path: Path | str, calibration: Calibration | None = None) -> pd.DataFrame:
+def read_csv(sheet: Sheet, head: Head, calibration: FileCalibration | None = None) -> pd.DataFrame:
     """Read SomaNet's own table of tracks, possibly corrected by hand, or a plain table of points in pixels.
 
     Args:
-        path: a CSV file with ``track_id`` (or ``track``), ``frame``, ``y_px``, ``x_px``. The physical columns ``t_h``,
-            ``y_um`` and ``x_um`` follow from the scale: existing ones are checked, missing ones computed.
+        sheet, head: a table with ``track_id`` (or ``track``), ``frame``, ``y_px``, ``x_px``, and its header. The
+            physical columns ``t_h``, ``y_um`` and ``x_um`` follow from the scale: existing ones are checked, missing
+            ones computed. Times of frames that are uneven in time are taken as they are if their usual interval is that
+            of the scale.
         calibration: the physical scale; needed only if a physical column is missing.
 
     Returns:
         ``schema.TRACKS`` columns, then the others, by track and frame.
 
     Raises:
-        SomaNetError: missing file or columns, cells that are not numbers, two points of one track in one frame,
-            physical columns that contradict the pixels, or no scale where it is needed.
+        SomaNetError: cells that are not numbers, two points of one track in one frame, physical columns that contradict
+            the pixels, or no scale where it is needed.
     """
-    columns = table_columns(path)
+    path, columns = sheet.path, head.cells
     track = "track" if "track" in columns and "track_id" not in columns else "track_id"
-    lacking = [name for name in (track, *POINT_COLUMNS) if name not in columns]
-    if lacking:
-        raise SomaNetError(
-            f"{path}: expected a table of tracks with the columns track_id, {', '.join(POINT_COLUMNS)} (or "
-            f"napari's {', '.join(NAPARI.names)}); it lacks {lacking} and has {columns}. Rename columns if needed."
-        )
     known = [replace(column, name=track) if column.name == "track_id" else column for column in TRACKS.columns]
     schema = Schema(TRACKS.name, tuple(column for column in known if column.name in columns))
-    points = read_table(path, schema).rename(columns={track: "track_id"})
-    _check_scale(points, calibration or scale_of_tracks(points), str(path))
+    points = typed_table(sheet, head, schema).rename(columns={track: "track_id"})
+    own = scale_of_tracks(points)
+    given = calibration or FileCalibration()
+    pixel, interval = given.pixel_size_um or own.pixel_size_um, given.frame_interval_min or own.frame_interval_min
+    times = given.times_h if given.frame_interval_min is not None else own.times_h
+    _check_scale(points, FileCalibration(pixel, interval, times), str(path))
     physical = [name for name in TRACKS.names[1:] if name not in columns]
     if not physical:
         return check_tracks(points, str(path))
-    if calibration is None:
+    if pixel is None or interval is None:
         raise SomaNetError(f"{path} lacks {physical}, which follow from the physical scale. {GIVE_SCALE}")
-    return tracks_from_points(points, calibration, str(path))
-
-
-def table_columns(path: Path | str) -> list[str]:
-    """The columns of a CSV file.
-
-    Raises:
-        SomaNetError: missing or empty file, or not CSV; also one whose columns are not separated by commas.
-    """
-    columns = [str(name) for name in read_table(path, Schema(TRACKS.name, ())).columns]
-    if len(columns) == 1 and (mark := next((mark for mark in ";\t" if mark in columns[0]), None)):
-        name = "semicolons" if mark == ";" else "tabs"
-        raise SomaNetError(
-            f"{path}: expected columns separated by commas, found {name}. Save it with commas, and decimal points."
-        )
-    return columns
+    return tracks_from_points(points, Calibration(pixel, interval, times), str(path))
 
 
 def scale_of_tracks(tracks: pd.DataFrame) -> FileCalibration:
@@ -119,10 +103,14 @@ def scale_of_tracks(tracks: pd.DataFrame) -> FileCalibration:
 
     Returns:
         The scale to seven digits; None where it cannot be inferred, such as the interval in a table of frame 0 only.
+        With the times of the frames where they are uneven.
     """
+    times = times_in_table(tracks) if "t_h" in tracks else None
     pixel = _median([tracks[um] / tracks[px] for um, px in (("y_um", "y_px"), ("x_um", "x_px")) if um in tracks])
     hours = _median([tracks["t_h"] / tracks["frame"]] if "t_h" in tracks else [])
-    return FileCalibration(pixel, None if hours is None else float(f"{hours * MINUTES_PER_HOUR:.7g}"))
+    if times is not None:
+        hours = usual_interval_h(times)
+    return FileCalibration(pixel, None if hours is None else float(f"{hours * MINUTES_PER_HOUR:.7g}"), times)
 
 
 def _median(ratios: list[pd.Series]) -> float | None:
@@ -134,6 +122,13 @@ def _median(ratios: list[pd.Series]) -> float | None:
 def _check_scale(points: pd.DataFrame, scale: Calibration | FileCalibration, source: str) -> None:
     """Refuse points whose physical columns differ from pixels and frames times the scale by over a tenth of a pixel."""
     interval_h = None if scale.frame_interval_min is None else scale.frame_interval_min / MINUTES_PER_HOUR
+    if "t_h" in points and interval_h is not None:
+        times = times_in_table(points)
+        agrees = times is not None and math.isclose(usual_interval_h(times), interval_h, rel_tol=SAME_INTERVAL)
+        if scale.times_h is not None:
+            _check_times(points, scale.times_h, source)
+        if agrees or scale.times_h is not None:
+            interval_h = None
     for column, per, of in (
         ("y_um", scale.pixel_size_um, "y_px"),
         ("x_um", scale.pixel_size_um, "x_px"),
@@ -152,6 +147,20 @@ def _check_scale(points: pd.DataFrame, scale: Calibration | FileCalibration, sou
             )
 
 
+def _check_times(points: pd.DataFrame, times_h: tuple[float, ...], source: str) -> None:
+    """Refuse points whose time is not that of their frame."""
+    known = points[points["frame"].between(0, len(times_h) - 1)]
+    expected = np.array(times_h)[known["frame"].to_numpy(np.int64)]
+    wrong = np.abs(known["t_h"].to_numpy(float) - expected) > ROUNDING_PX * usual_interval_h(times_h)
+    if wrong.any():
+        row = known[wrong].iloc[0]
+        raise SomaNetError(
+            f"{source}: track {row['track_id']:.12g} has t_h = {row['t_h']:g} in frame {row['frame']:.12g}, which was "
+            f"taken at {expected[wrong][0]:g} h ({wrong.sum()} of {len(points)} points differ). Are the tracks those "
+            "of another movie? Without the column t_h it is recomputed."
+        )
+
+
 def write_napari(path: Path | str, tracks: pd.DataFrame) -> None:
     """Write ``track_id,t,y,x`` in frames and pixels: the data of a napari tracks layer over the unscaled movie.
 
@@ -161,13 +170,3 @@ def write_napari(path: Path | str, tracks: pd.DataFrame) -> None:
     tracks = check_tracks(tracks, "The tracks")
     columns = {"track_id": "track_id", "frame": "t", "y_px": "y", "x_px": "x"}
     write_table(path, tracks[list(columns)].rename(columns=columns), NAPARI)
-
-
-def read_napari(path: Path | str, calibration: Calibration) -> pd.DataFrame:
-    """Read ``track_id,t,y,x`` in frames and pixels; further columns are kept.
-
-    Raises:
-        SomaNetError: as for :func:`read_csv`.
-    """
-    points = read_table(path, NAPARI).rename(columns={"t": "frame", "y": "y_px", "x": "x_px"})
-    return tracks_from_points(points, calibration, str(path))

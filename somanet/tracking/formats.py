@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,61 +13,106 @@ from somanet.core.errors import SomaNetError
 from somanet.core.schema import TRACKS
 from somanet.tracking.detections import Labels
 from somanet.tracking.exchange import (
-    GIVE_SCALE,
     read_csv,
     read_ctc,
-    read_geff,
-    read_napari,
-    read_trackmate,
     scale_of_tracks,
-    table_columns,
     write_csv,
     write_ctc,
     write_geff,
     write_napari,
     write_trackmate,
 )
-from somanet.tracking.recognition import FORMATS, ctc_folder, is_ctc_file, is_geff, recognise
+from somanet.tracking.geffs import raw_geff
+from somanet.tracking.raw import GIVE_SCALE, Given, ImageFacts, RawTracks, TracksFile, to_tracks
+from somanet.tracking.recognition import FORMATS, Recognised, ctc_folder, is_ctc_file, is_geff, recognise
+from somanet.tracking.table_formats import CMSO, plain_name
+from somanet.tracking.table_points import raw_package, raw_tracks
+from somanet.tracking.trackmate_reading import raw_trackmate
 
-__all__ = ["FORMATS", "format_by_name", "read_tracks", "recognise", "scale_in_file", "write_tracks"]
+__all__ = [
+    "FORMATS",
+    "Given",
+    "TracksFile",
+    "format_by_name",
+    "open_tracks",
+    "read_tracks",
+    "recognise",
+    "scale_in_file",
+    "write_tracks",
+]
 
 BY_SUFFIX = {".csv": "csv", ".geff": "geff", ".xml": "trackmate", "": "ctc"}
-_READERS = {"napari": read_napari, "geff": read_geff, "trackmate": read_trackmate}
 
 
-def read_tracks(path: Path | str, calibration: Calibration | None) -> pd.DataFrame:
-    """Read the tracks of any file or folder that :func:`recognise` knows.
+def open_tracks(path: Path | str, given: Given | None = None) -> TracksFile:
+    """Read the tracks of any file or folder that :func:`somanet.tracking.recognition.recognise` knows.
+
+    Cells that divide end there, and each daughter is a cell of its own (``parent_id``); where tracks fuse, they end,
+    and what follows is a new cell. Depth is projected, with a note.
 
     Args:
         path: the file or folder.
-        calibration: the physical scale. SomaNet's own table contains it, and is checked against this one if given;
-            every other format needs it.
-
-    Returns:
-        ``schema.TRACKS`` columns, then those specific to the format, by track and frame.
+        given: the physical scale, units, or movie, as far as the user names them. A scale that the file itself has is
+            used where none is given, and is checked against one that is.
 
     Raises:
-        SomaNetError: an unknown format, no scale, or an error of the format's reader.
+        SomaNetError: an unknown format or scale, tracks of another movie, or an error of the format's reader.
     """
-    kind = recognise(path)
-    if kind == "csv":
-        return read_csv(path, calibration)
-    if calibration is None:
-        raise SomaNetError(f"{path}: the physical scale of these tracks ({kind}) is unknown. {GIVE_SCALE}")
-    if kind == "ctc":
-        return read_ctc(ctc_folder(path), calibration)
-    return _READERS[kind](path, calibration)
+    given, found = given or Given(), recognise(path)
+    if found.kind == "csv":
+        return _own_table(found, given)
+    if found.kind == "ctc":
+        scale = given.scale
+        if scale.pixel_size_um is None or scale.frame_interval_min is None:
+            raise SomaNetError(f"{path}: the physical scale of these tracks (ctc) is unknown. {GIVE_SCALE}")
+        calibration = Calibration(scale.pixel_size_um, scale.frame_interval_min, scale.times_h)
+        return TracksFile(read_ctc(ctc_folder(path), calibration), calibration, "ctc")
+    return to_tracks(_raw(path, found), given, found.kind, str(path))
+
+
+def _own_table(found: Recognised, given: Given) -> TracksFile:
+    assert found.table is not None
+    sheet, head = found.table.sheet, found.table.head
+    known = {*TRACKS.names, "track"}
+    cells = tuple(name if (name := plain_name(cell)[0]) in known else cell for cell in head.cells)
+    tracks = read_csv(sheet, replace(head, cells=cells), given.scale)
+    own = scale_of_tracks(tracks)
+    pixel = given.scale.pixel_size_um or own.pixel_size_um or 1.0  # of a table without a point off the axes
+    interval = given.scale.frame_interval_min or own.frame_interval_min or 1.0
+    times = given.scale.times_h or own.times_h
+    return TracksFile(tracks, Calibration(pixel, interval, times), found.kind, ImageFacts(scale=own))
+
+
+def _raw(path: Path | str, found: Recognised) -> RawTracks:
+    if found.table is not None and found.kind == CMSO.kind:
+        return raw_package(found.table.sheet, found.table.head)
+    if found.table is not None:
+        return raw_tracks(found.table.sheet, found.table.head, found.table.format)
+    return raw_geff(path) if found.kind == "geff" else raw_trackmate(path)
+
+
+def read_tracks(path: Path | str, calibration: Calibration | None) -> pd.DataFrame:
+    """Only the table of :func:`open_tracks`: ``schema.TRACKS`` columns, then those that the format keeps.
+
+    Raises:
+        SomaNetError: as for :func:`open_tracks`.
+    """
+    return open_tracks(path, Given.of(calibration)).tracks
 
 
 def scale_in_file(path: Path | str) -> FileCalibration:
-    """The scale of a file of tracks: SomaNet's own table has it in its physical columns; from others none is read.
+    """The scale that a file of tracks itself has; None where it has none.
 
     Raises:
-        SomaNetError: an unknown format, or as for :func:`read_tracks`.
+        SomaNetError: an unknown format, or as for :func:`open_tracks`.
     """
-    if recognise(path) != "csv" or not set(TRACKS.names) <= set(table_columns(path)):
+    found = recognise(path)
+    if found.kind == "ctc":
         return FileCalibration()
-    return scale_of_tracks(read_csv(path))
+    if found.kind == "csv":
+        whole = found.table is not None and set(TRACKS.names) <= set(found.table.head.cells)
+        return _own_table(found, Given()).image.scale if whole else FileCalibration()
+    return _raw(path, found).image.scale
 
 
 def format_by_name(path: Path | str) -> str:
@@ -92,6 +138,7 @@ def write_tracks(
     kind: str,
     labels: Iterable[Labels] | None = None,
     shape_YX: tuple[int, int] | None = None,
+    n_frames: int | None = None,
     movie: Path | str | None = None,
 ) -> None:
     """Write tracks in one of the formats, atomically.
@@ -103,6 +150,7 @@ def write_tracks(
         kind: one of :data:`FORMATS`.
         labels: for ``ctc``: YX label images, value = track id, one at a time.
         shape_YX: for ``trackmate``: size of a frame; the smallest that contains all points if None.
+        n_frames: for ``trackmate``: of the movie; up to the last point if None.
         movie: for ``trackmate``: the movie that it displays behind the tracks.
 
     Raises:
@@ -128,7 +176,7 @@ def write_tracks(
     elif kind == "geff":
         write_geff(path, tracks, calibration)
     else:
-        write_trackmate(path, tracks, calibration, shape_YX=shape_YX, movie=movie)
+        write_trackmate(path, tracks, calibration, shape_YX=shape_YX, n_frames=n_frames, movie=movie)
 
 
 def _check_replaceable(path: Path, kind: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,14 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from somanet.core.calibration import Calibration
+from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.core.foreign import parsing
 from somanet.core.limits import TABLE_ROWS
-from somanet.core.schema import check_tracks
+from somanet.core.schema import PARENT, check_tracks
 from somanet.io.zarr_metadata import check_zarr
-from somanet.tracking.points import chains, edges_of, tracks_from_points
+from somanet.tracking.lineages import Lineages, lineages, named, notes_on
+from somanet.tracking.points import edges_of
+from somanet.tracking.raw import ImageFacts, RawTracks
 
 _HOURS = {"second": 1 / 3600, "minute": 1 / 60, "hour": 1.0}
 _MICROMETRES = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3}
@@ -27,7 +30,8 @@ def write_geff(path: Path | str, tracks: pd.DataFrame, calibration: Calibration)
     """Write tracks as a GEFF folder.
 
     Nodes have ``t`` (frame), ``y`` and ``x`` (pixels), ``track_id`` and every further numeric column; the axes have the
-    scale to minutes and micrometres. A displacement over missed frames is one edge.
+    scale to minutes and micrometres; of frames that are uneven in time the property ``t_h`` has the hours instead. A
+    displacement over missed frames is one edge.
 
     Args:
         path: the folder, replaced if it exists.
@@ -39,14 +43,18 @@ def write_geff(path: Path | str, tracks: pd.DataFrame, calibration: Calibration)
     """
     geff = _library()
     rows = check_tracks(tracks, "The tracks")
-    extra = [str(name) for name in rows.select_dtypes("number") if name not in _DERIVED]
+    extra = [str(name) for name in rows.select_dtypes("number") if name not in (*_DERIVED, PARENT.name)]
     columns: dict[str, pd.Series] = {"t": rows["frame"], "y": rows["y_px"], "x": rows["x_px"]}
     columns |= {name: rows[name] for name in extra}
     properties: dict[str, Any] = {
         name: {"values": values.to_numpy(), "missing": None} for name, values in columns.items()
     }
     space = {"type": "space", "unit": "pixel", "scale": calibration.pixel_size_um, "scaled_unit": "micrometer"}
-    time = {"type": "time", "unit": "frame", "scale": calibration.frame_interval_min, "scaled_unit": "minute"}
+    time: dict[str, Any] = {"type": "time", "unit": "frame"}
+    if calibration.times_h is None:
+        time |= {"scale": calibration.frame_interval_min, "scaled_unit": "minute"}
+    else:  # an axis has one interval or none
+        properties["t_h"] = {"values": rows["t_h"].to_numpy(), "missing": None}
     metadata = geff.GeffMetadata(
         directed=True,
         axes=[{"name": "t", **time}, {"name": "y", **space}, {"name": "x", **space}],
@@ -60,46 +68,60 @@ def write_geff(path: Path | str, tracks: pd.DataFrame, calibration: Calibration)
         )
 
 
-def read_geff(path: Path | str, calibration: Calibration) -> pd.DataFrame:
+def raw_geff(path: Path | str) -> RawTracks:
     """Read tracks from a GEFF folder; further numeric properties of the nodes are kept.
 
-    Each chain of edges is a cell. It keeps its ``track_id`` if all its nodes agree on one and no other chain has it;
-    otherwise cells are numbered in the order of their first frame.
-
-    Args:
-        path: the folder.
-        calibration: the physical scale, for axes that are not in pixels and frames, and for the table.
+    A cell keeps its ``track_id`` if all its nodes agree on one and no other cell has it; otherwise cells are numbered
+    in the order of their first frame.
 
     Raises:
-        SomaNetError: the extra ``geff`` is not installed; not a GEFF; axes other than t, y, x; a cell that divides.
+        SomaNetError: the extra ``geff`` is not installed; not a GEFF; it lacks one of the axes t, y and x, or has
+            them in unknown units.
     """
     geff = _library()
     check_zarr(Path(path), longest_axis=TABLE_ROWS)
     with parsing(path, "a GEFF folder", remedy="Check the path, or write it again."):
-        return _read(geff.core_io.read_to_memory(str(path)), calibration, str(path))
+        return _read(geff.core_io.read_to_memory(str(path)), str(path))
 
 
-def _read(graph: Any, calibration: Calibration, path: str) -> pd.DataFrame:
+def _read(graph: Any, path: str) -> RawTracks:
     columns = {
         name: values["values"]
         for name, values in graph["node_props"].items()
         if values["values"].ndim == 1 and values["values"].dtype.kind in "iuf" and values.get("missing") is None
     }
+    axes = {axis.name: axis for axis in graph["metadata"].axes or ()}
+    if not {"t", "y", "x"} <= set(axes) & set(columns):
+        raise SomaNetError(f"{path}: expected a GEFF with the axes t, y, x, found {list(axes)}.")
     points = pd.DataFrame(columns)
-    for column, name, scale, unit in _axes(graph["metadata"], columns, calibration, path):
-        points[column] = points.pop(name) * scale / unit
-    frames = points["frame"].round()
-    if not np.allclose(points["frame"], frames, atol=1e-3):
-        raise SomaNetError(
-            f"{path}: its times are not multiples of the frame interval of {calibration.frame_interval_min} min. Check "
-            "the interval."
-        )
-    points["frame"] = frames.astype("int64")
-    index = {node: i for i, node in enumerate(graph["node_ids"].tolist())}
-    edges = [(index[a], index[b]) for a, b in graph["edge_ids"].tolist()]
-    cells = chains(len(points), edges, points["frame"].tolist(), path)
-    points["track_id"] = _names(points, cells)
-    return tracks_from_points(points, calibration, path)
+    units = {name: str(axes[name].unit) for name in "tyx"}
+    um = {_MICROMETRES.get(units[name]) for name in "yx"}
+    if len(um) > 1:
+        raise SomaNetError(f"{path}: expected y and x in one unit, found {units['y']} and {units['x']}.")
+    hours = _HOURS.get(units["t"])
+    frames = points["t"].round()
+    if hours is None and not np.allclose(points["t"], frames, atol=1e-3):
+        raise SomaNetError(f"{path}: its times are no whole frames, and their unit is {units['t']!r}. Write the unit.")
+    order = frames if hours is None else points["t"].rank(method="dense")
+    index = pd.Index(graph["node_ids"])
+    edges = index.get_indexer(np.asarray(graph["edge_ids"]).ravel()).reshape(-1, 2)
+    if (edges < 0).any():
+        raise SomaNetError(f"{path}: an edge refers to a node that is not there. Write it again.")
+    at = np.asarray(order, np.int64)
+    found = lineages(at, edges, path)
+    own = points.get("track_id")
+    ids, parents = named(found, _names(own, found), at)
+    points = points.assign(track_id=ids, parent_id=parents)
+    points = points.rename(columns={"t": "frame"} if hours is None else {"t": "time"})
+    if hours is None:
+        points["frame"] = frames.astype("int64")
+    return RawTracks(
+        points.drop(columns=[name for name in _DERIVED if name in points and name != "frame"]),
+        um.pop(),
+        math.nan if hours is None else hours,
+        ImageFacts(scale=_scale(axes)),
+        notes_on(found),
+    )
 
 
 def _library() -> ModuleType:
@@ -111,33 +133,21 @@ def _library() -> ModuleType:
     return geff
 
 
-def _axes(
-    metadata: Any, columns: dict[str, Any], calibration: Calibration, source: str
-) -> list[tuple[str, str, float, float]]:
-    """(our column, its property, unit in h or µm, h or µm per frame or pixel) of time, row and column."""
-    axes = {axis.name: axis.unit for axis in metadata.axes or ()}
-    if not {"t", "y", "x"} <= set(axes) & set(columns) or "z" in axes:
-        raise SomaNetError(f"{source}: expected a GEFF with the axes t, y, x, found {list(axes)}.")
-    found = []
-    wanted = (
-        ("frame", "t", _HOURS, calibration.frame_interval_h),
-        ("y_px", "y", _MICROMETRES, calibration.pixel_size_um),
-        ("x_px", "x", _MICROMETRES, calibration.pixel_size_um),
-    )
-    for column, name, units, per in wanted:
-        physical = units.get(str(axes[name]))
-        found.append((column, name, 1.0, 1.0) if physical is None else (column, name, physical, per))
-    return found
+def _scale(axes: dict[str, Any]) -> FileCalibration:
+    """The physical scale of axes in pixels and frames."""
+    found = {}
+    for name, units in (("y", _MICROMETRES), ("t", _HOURS)):
+        axis = axes[name]
+        factor = units.get(str(axis.scaled_unit))
+        found[name] = None if str(axis.unit) in units or not axis.scale or factor is None else axis.scale * factor
+    minutes = None if found["t"] is None else found["t"] * MINUTES_PER_HOUR
+    return FileCalibration(found["y"], minutes)
 
 
-def _names(points: pd.DataFrame, cells: list[list[int]]) -> np.ndarray:
-    """The identity of every node."""
-    ids = np.empty(len(points), np.int64)
-    own = [set(points["track_id"].iloc[cell]) if "track_id" in points else set() for cell in cells]
-    names = [next(iter(name)) for name in own if len(name) == 1]
-    if len(set(names)) < len(cells):
-        order = sorted(range(len(cells)), key=lambda k: (points["frame"].iloc[cells[k][0]], cells[k][0]))
-        names = [order.index(k) + 1 for k in range(len(cells))]
-    for cell, name in zip(cells, names, strict=True):
-        ids[cell] = name
-    return ids
+def _names(own: pd.Series | None, found: Lineages) -> np.ndarray:
+    """The name of every node's cell: its own, if the cells are told apart by it, or else its number."""
+    if own is None:
+        return found.cells + 1
+    names = own.groupby(found.cells).agg(["min", "max"])
+    apart = (names["min"] == names["max"]).all() and not names["min"].duplicated().any()
+    return own.to_numpy(np.int64) if apart else found.cells + 1

@@ -46,12 +46,12 @@ def link_cells(
     axes)²)`` and of intensity ``i = min(1, log2(ratio of mean intensities)²)``, so that a doubling costs the full
     weight. Unknown intensities are left out. Each frame is linked to the next by the cheapest assignment; then track
     ends are joined to later starts over missed frames, where ``d_max`` grows with the square root of the time, as in a
-    random walk.
+    random walk; likewise from one frame to the next where frames are uneven in time, as over a pause of the movie.
 
     Args:
         detections: as from :func:`somanet.tracking.detections.detect_cells`, pixels.
         calibration: the physical scale.
-        max_step_um: longest displacement from one frame to the next; from the movie's own displacements if None.
+        max_step_um: longest displacement in one frame interval; from the movie's own displacements if None.
         max_gap_frames: maximum number of consecutive frames in which a cell may be missed (0 = none); those in 36 min
             if None.
         min_frames: shorter tracks are dropped as noise.
@@ -158,9 +158,9 @@ def _identities(
 
 
 def _features(detections: pd.DataFrame, calibration: Calibration) -> NDArray[np.float64]:
-    """(n, 10): frame, centre in µm, log2 of area, major axis and mean intensity, bounding box in px."""
+    """(n, 10): time in frame intervals, centre in µm, log2 of area, major axis and intensity, bounding box in px."""
     columns = np.empty((len(detections), _N_FEATURES))
-    columns[:, _T] = detections["frame"]
+    columns[:, _T] = calibration.in_intervals(detections["frame"])
     columns[:, _Y] = detections["y_px"] * calibration.pixel_size_um
     columns[:, _X] = detections["x_px"] * calibration.pixel_size_um
     columns[:, _AREA] = np.log2(np.maximum(detections["area_px"], 1))
@@ -202,7 +202,7 @@ def as_tracks(detections: pd.DataFrame, ids: NDArray[np.int64], calibration: Cal
     """Detections and the identity of each (0 = none) as a table of tracks, in µm and h; see :func:`link_cells`."""
     table = detections.assign(
         track_id=ids,
-        t_h=detections["frame"] * calibration.frame_interval_h,
+        t_h=calibration.hours(detections["frame"]),
         y_um=detections["y_px"] * calibration.pixel_size_um,
         x_um=detections["x_px"] * calibration.pixel_size_um,
         area_um2=detections["area_px"] * calibration.pixel_area_um2,

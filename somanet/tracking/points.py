@@ -6,10 +6,12 @@ import pandas as pd
 
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
-from somanet.core.schema import LARGEST_ID, TRACKS, check_tracks
+from somanet.core.schema import LARGEST_ID, PARENT, TRACKS, check_tracks
 
 
-def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: str) -> pd.DataFrame:
+def tracks_from_points(
+    points: pd.DataFrame, calibration: Calibration, source: str, *, real_h: pd.Series | None = None
+) -> pd.DataFrame:
     """The table of tracks of points in pixels.
 
     Args:
@@ -17,6 +19,7 @@ def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: s
             0 are all raised by 1, as 0 is the background of label images.
         calibration: the physical scale.
         source: where they came from, for messages.
+        real_h: times in hours since frame 0, where they are no multiples of the frame interval.
 
     Returns:
         ``schema.TRACKS`` columns, then the others, by track and frame.
@@ -33,19 +36,31 @@ def tracks_from_points(points: pd.DataFrame, calibration: Calibration, source: s
     table = points.assign(
         track_id=points["track_id"].astype("int64") + shift,
         frame=points["frame"].astype("int64"),
-        t_h=points["frame"].astype("float64") * calibration.frame_interval_h,
+        t_h=calibration.hours(points["frame"]) if real_h is None else real_h,
         y_px=points["y_px"].astype("float64"),
         x_px=points["x_px"].astype("float64"),
     )
+    if PARENT.name in table:
+        table = table.assign(**{PARENT.name: table[PARENT.name].astype("Int64") + shift})
     table = table.assign(y_um=table["y_px"] * calibration.pixel_size_um, x_um=table["x_px"] * calibration.pixel_size_um)
     table = table[[*TRACKS.names, *(name for name in table.columns if name not in TRACKS.names)]]
     return check_tracks(table, source)
 
 
 def edges_of(tracks: pd.DataFrame) -> list[tuple[int, int]]:
-    """Pairs of positions of consecutive rows of the same track, also over gaps; rows by track and frame."""
+    """Pairs of positions of consecutive rows of the same track, also over gaps; rows by track and frame.
+
+    With ``parent_id``, also from the last row of a cell that divided to the first one of each daughter.
+    """
     ids = tracks["track_id"].tolist()
-    return [(i, i + 1) for i in range(len(ids) - 1) if ids[i] == ids[i + 1]]
+    edges = [(i, i + 1) for i in range(len(ids) - 1) if ids[i] == ids[i + 1]]
+    if PARENT.name in tracks:
+        first = {ids[i]: i for i in reversed(range(len(ids)))}
+        last = {track: i for i, track in enumerate(ids)}
+        frames, parents = tracks["frame"].tolist(), tracks[PARENT.name].fillna(0).tolist()
+        born = [(last[parents[i]], i) for i in first.values() if parents[i] in last]
+        edges += sorted(pair for pair in born if frames[pair[0]] < frames[pair[1]])
+    return edges
 
 
 def chains(n_nodes: int, edges: list[tuple[int, int]], frames: list[int], source: str) -> list[list[int]]:

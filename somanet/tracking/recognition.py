@@ -4,30 +4,65 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from somanet.core.documents import xml_root_tag
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.foreign import check_file, check_kind, parsing
+from somanet.io.binary_tables import (
+    HDF5,
+    MTRACKJ,
+    NUMPY,
+    SPREADSHEETS,
+    hdf5_sheet,
+    mtrackj_sheet,
+    numpy_sheet,
+    spreadsheet_sheets,
+)
+from somanet.io.sheets import Head, Sheet, text_sheet
 from somanet.tracking.ctc import TABLES
-from somanet.tracking.exchange import NAPARI, table_columns
+from somanet.tracking.table_formats import CMSO, TableFormat, find_format, unknown_table
 
 FORMATS = ("csv", "napari", "ctc", "geff", "trackmate")
 _MASK = re.compile(r"(?:mask|man_track)\d+\.tiff?")
 _HEAD_BYTES = 1 << 16
 """Bytes in which an XML file's first element begins."""
 _ZARR_METADATA = ("zarr.json", ".zattrs")
+TABLE = "a table of tracks"
+OBJECTS, LINKS = "objects.csv", "links.csv"
+"""The files of a CMSO package (Cell Migration Standardisation Organisation)."""
 
 
-def recognise(path: Path | str) -> str:
-    """The format of a file or folder of tracks, one of :data:`FORMATS`, by its content.
+@dataclass(frozen=True)
+class Table:
+    """A table of a known format, its header found."""
 
-    ``csv`` is SomaNet's own table, or a plain table of points in pixels (see
-    :func:`somanet.tracking.exchange.read_csv`).
+    sheet: Sheet
+    head: Head
+    format: TableFormat
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a file or folder of tracks is.
+
+    Attributes:
+        kind: ``ctc``, ``geff``, ``trackmate``, or the kind of a table.
+        table: if it is one.
+    """
+
+    kind: str
+    table: Table | None = None
+
+
+def recognise(path: Path | str) -> Recognised:
+    """What a file or folder of tracks is, by its content.
 
     Raises:
-        SomaNetError: the path is missing, or has none of these formats.
+        SomaNetError: the path is missing, or has no known format.
     """
     path = Path(path)
     check_kind(path, "tracks")
@@ -35,13 +70,26 @@ def recognise(path: Path | str) -> str:
         return _kind_of_folder(path)
     if not path.exists():
         raise SomaNetError(f"{path}: no such file or folder of tracks. Check the path.")
-    if path.suffix.lower() == ".xml" or _begins_with(path, b"<"):
-        return _kind_of_xml(path)
-    return "napari" if set(NAPARI.names) <= set(table_columns(path)) else "csv"
+    head = _head(path)
+    if path.suffix.lower() == ".xml" or head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
+        return Recognised(_kind_of_xml(path, head))
+    sheets = _sheets(path, head)
+    found = find_format(sheets)
+    if found is None:
+        raise unknown_table(sheets)
+    return Recognised(found[2].kind, Table(*found))
 
 
-def _begins_with(path: Path, mark: bytes) -> bool:
-    return _head(path).removeprefix(codecs.BOM_UTF8).lstrip().startswith(mark)
+def _sheets(path: Path, head: bytes) -> Sequence[Sheet]:
+    if head.startswith(NUMPY):
+        return [numpy_sheet(path)]
+    if head.startswith(HDF5):
+        return [hdf5_sheet(path)]
+    if head.startswith(SPREADSHEETS):
+        return spreadsheet_sheets(path)
+    if head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(MTRACKJ):
+        return [mtrackj_sheet(path)]
+    return [text_sheet(path, TABLE)]
 
 
 def _head(path: Path) -> bytes:
@@ -51,8 +99,8 @@ def _head(path: Path) -> bytes:
         return handle.read(_HEAD_BYTES)
 
 
-def _kind_of_xml(path: Path) -> str:
-    root = xml_root_tag(_head(path), path, "a TrackMate XML file")
+def _kind_of_xml(path: Path, head: bytes) -> str:
+    root = xml_root_tag(head, path, "a TrackMate XML file")
     if root == "Tracks":
         raise SomaNetError(
             f"{path}: expected TrackMate's own file, found its export of bare tracks. Use TrackMate's Save button."
@@ -62,16 +110,21 @@ def _kind_of_xml(path: Path) -> str:
     return "trackmate"
 
 
-def _kind_of_folder(folder: Path) -> str:
+def _kind_of_folder(folder: Path) -> Recognised:
     inner = ctc_folder(folder)
     if any(is_ctc_file(p.name) for p in inner.iterdir()):
-        return "ctc"
+        return Recognised("ctc")
     if is_geff(folder):
-        return "geff"
-    found = sorted(p.name for p in folder.iterdir())
-    listed = ", ".join(found[:4]) + (", …" if len(found) > 4 else "")
+        return Recognised("geff")
+    if all((folder / name).is_file() for name in (OBJECTS, LINKS)):
+        found = find_format([text_sheet(folder / OBJECTS, TABLE)], [CMSO])
+        if found is not None:
+            return Recognised(CMSO.kind, Table(*found))
+    inside = sorted(p.name for p in folder.iterdir())
+    listed = ", ".join(inside[:4]) + (", …" if len(inside) > 4 else "")
     raise SomaNetError(
-        f"{folder}: expected a Cell Tracking Challenge folder (mask000.tif … and res_track.txt) or a GEFF, found "
+        f"{folder}: expected a Cell Tracking Challenge folder (mask000.tif … and res_track.txt), a GEFF or a CMSO "
+        f"package, found "
         f"{listed or 'an empty folder'}. Check the path."
     )
 

@@ -70,17 +70,18 @@ def separate_touching(
     areas = np.concatenate([np.empty(0), *(_areas(labels, t) for t in range(len(labels)))])
     typical = float(np.median(areas)) if areas.size else 0.0
     drift = np.zeros((len(labels), 2)) if drift_yx_px is None else drift_yx_px
+    times = calibration.in_intervals(np.arange(len(labels)))
     backwards = _Walk(calibration, step_um, typical)
     hints: Hints = {}
     seen = [t for t in range(len(labels)) if t not in blank_frames]
     for t in reversed(seen):
-        backwards.advance(_frame(labels, t), scene_yx_px=drift[t])
+        backwards.advance(_frame(labels, t), scene_yx_px=drift[t], time=times[t])
         if backwards.splits:
             hints[t] = backwards.splits
     forwards = _Walk(calibration, step_um, typical)
     for t in range(len(labels)):
         frame = _frame(labels, t)
-        yield frame if t in blank_frames else forwards.advance(frame, hints.get(t), scene_yx_px=drift[t])
+        yield frame if t in blank_frames else forwards.advance(frame, hints.get(t), scene_yx_px=drift[t], time=times[t])
 
 
 def _frame(labels: Sequence[Labels], t: int) -> NDArray[np.int32]:
@@ -110,6 +111,8 @@ class _Walk:
         self._whole_area_px = WHOLE_SHARE * typical_area_px
         self._cells: list[Soma] = []
         self._scene_yx_px: NDArray[np.float64] | None = None
+        self._time = math.nan
+        self._reach_px = self._max_step_px
         self.splits: dict[int, list[Soma]] = {}
 
     def advance(
@@ -118,6 +121,7 @@ class _Walk:
         hints: dict[int, list[Soma]] | None = None,
         *,
         scene_yx_px: NDArray[np.float64],
+        time: float,
     ) -> NDArray[np.int32]:
         """The label image of the next frame, with masks split and merged.
 
@@ -125,13 +129,15 @@ class _Walk:
             labels_YX: the masks.
             hints: masks known to contain several cells, and these.
             scene_yx_px: (2,) shift of the scene in this frame.
+            time: of this frame in usual frame intervals; cells reach as far as in a random walk of that time.
         """
         if self._scene_yx_px is not None:
             dy, dx = scene_yx_px - self._scene_yx_px
             self._cells = [
                 replace(cell, centre_yx=(cell.centre_yx[0] + dy, cell.centre_yx[1] + dx)) for cell in self._cells
             ]
-        self._scene_yx_px = scene_yx_px
+            self._reach_px = self._max_step_px * math.sqrt(abs(time - self._time))
+        self._scene_yx_px, self._time = scene_yx_px, time
         masks = masks_of(labels_YX)
         cell_of_mask = self._assign(masks)
         claims = self._merged(masks, cell_of_mask, labels_YX)
@@ -161,7 +167,7 @@ class _Walk:
         new = np.array([mask.centre_yx for mask in masks.values()])
         # Squared, so that two short moves beat a long one and none; out of reach costs more than any pairing within.
         distance2 = ((old[:, None] - new[None]) ** 2).sum(-1)
-        reach2 = self._max_step_px**2
+        reach2 = self._reach_px**2
         # A cell in two parts stays with the larger: a halved area counts like a move of one soma radius.
         sizes = np.log2([cell.area_px for cell in self._cells])[:, None] - np.log2([m.area_px for m in masks.values()])
         cost = distance2 + self._soma_radius2 * np.minimum(sizes**2, 4)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
-from somanet.analysis.source import MovieSource, check_plausible, find_movies, movie_name
+from somanet.analysis.source import MovieSource, check_plausible, find_movies
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
+from somanet.io.movies import movie_name
 from tests.analysis.worlds import HEIGHT, N_FRAMES, SCALE, WIDTH, frames_TYX, save_movie
 
 
@@ -103,3 +105,18 @@ def test_a_zarr_folder_is_one_movie(tmp_path: Path) -> None:
         calibration=SCALE,
     )
     assert find_movies([tmp_path / "m.zarr"]) == [(tmp_path / "m.zarr", "m")]
+
+
+def test_folders_of_images_are_movies_called_by_their_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("day1/01", "day1/02", "day2/01"):
+        (tmp_path / folder).mkdir(parents=True)
+        for t, frame in enumerate(frames_TYX(3)):
+            tifffile.imwrite(tmp_path / folder / f"t{t:03}.tif", frame)
+    found = {name: path.relative_to(tmp_path).as_posix() for path, name in find_movies([tmp_path])}
+    assert found == {"day1_01": "day1/01", "02": "day1/02", "day2_01": "day2/01"}
+    monkeypatch.chdir(tmp_path / "day1/02")
+    assert find_movies([Path()]) == [(Path(), "02")]
+    assert find_movies([Path("t*.tif")]) == [(Path("t*.tif"), "02")]
+    assert find_movies(sorted(Path().glob("t*.tif"))) == [(Path("t*.tif"), "02")]
+    with pytest.raises(SomaNetError, match="no such file"):
+        find_movies([Path("x*.tif")])

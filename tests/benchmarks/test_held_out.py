@@ -40,7 +40,7 @@ def test_only_whole_objects_of_the_right_part_count() -> None:
         edge=np.s_[30:40, 50:60],
     )
     item = LabelledImage("a", np.zeros(SHAPE, np.uint8), true)
-    predictions = [(item, Segmented(found, np.array([0.1, 0.2, 0.9, 0.6, 0.3])))]
+    predictions = [(item, Segmented(found, np.array([0.1, 0.2, 0.9, 0.6, 0.3]), np.full(5, 9.0)))]
     right, confidence = held_out.right_and_confidence(predictions, 20)
     assert right.tolist() == [True, False]
     assert confidence.tolist() == [0.9, 0.6]

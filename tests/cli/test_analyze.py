@@ -221,7 +221,7 @@ def test_the_frames_before_a_cut_are_analysed_when_asked(lab: Path, tmp_path: Pa
 
 def change(table: pd.DataFrame, how: str) -> pd.DataFrame:
     if how == "lacks":
-        return table.drop(columns="x_px")
+        return table.drop(columns=["x_px", "x_um"])
     if how == "twice":
         return pd.concat([table, table.head(1)])
     if how == "late":

@@ -148,7 +148,12 @@ def test_analyze_records_the_networks_and_their_confidence(lab: Path, tmp_path: 
     told = manifest["model"]["ensemble"]
     assert [(one["sha256"], one["name"]) for one in told] == list(zip(hashes, ("model", "other"), strict=True))
     assert {"spec", "engine", "temperature", "mlflow_run"} <= set(told[1])
-    assert manifest["parameters"]["segment"] == {"rescale": 1.0, "symmetries": 4, "any_modality": False}
+    assert manifest["parameters"]["segment"] == {
+        "rescale": 1.0,
+        "symmetries": 4,
+        "haze": None,
+        "any_modality": False,
+    }
     chain = trace(tmp_path / "out" / "tracks.csv", root=lab)
     assert {f"network {sha256}" for sha256 in hashes} <= {one.id for one in chain.links}
 

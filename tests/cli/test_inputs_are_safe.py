@@ -41,17 +41,20 @@ COMMANDS = {
     "export file": "export {in} --format onnx --output {out}",
     "analyze": "analyze {in} --model model --output {out}",
     "analyze tracks": "analyze movie.ome.tif --tracks {in} --output {out}",
+    "analyze times": "analyze movie.ome.tif --tracks truth.csv --times {in} --output {out}",
     "analyze conditions": "analyze movies --model model --conditions {in} --output {out}",
     "cohort": "cohort {out} --conditions {in}",
     "data check": "data check {in} --output {out}",
     "data select": "data select {in} --count 1 --output {out}",
     "data yolo": "data yolo {in} --output {out}",
     "tracks convert": "tracks convert {in} {out} --to csv --pixel-size-um 1 --frame-interval-min 10",
+    "tracks measure": "tracks measure {in} --pixel-size-um 1 --frame-interval-min 10 --output {out}",
     "tracks score": "tracks score {in} truth.csv --pixel-size-um 1 --frame-interval-min 10 --output {out}",
     "compare": "compare {in} --output {out}",
 }
 INPUTS = ("raw", "raw/a.png", "pairs", "pairs/images", "pairs/labels", "set.zip", "movie.ome.tif", "movies", "model",
-          "tracks.csv", "conditions.csv", "scores.json", "pred", "mine/tracks.csv")  # fmt: skip
+          "tracks.csv", "conditions.csv", "scores.json", "pred", "mine/tracks.csv",
+          "times.csv")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
     write_pairs(folder / "pairs", [scene("a"), scene("b")])
     write_kaggle(folder / "set.zip", [scene("a"), scene("b")])
     scale = FileCalibration(1.0, 10.0).complete()
-    frames = np.stack([IMAGE] * 3).astype(np.uint16)
+    frames = np.stack([np.roll(IMAGE, t, axis=1) for t in range(3)]).astype(np.uint16)
     write_movie(folder / "movie.ome.tif", frames, scale)
     for name in ("x", "y"):
         (folder / "movies").mkdir(exist_ok=True)
@@ -74,6 +77,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
     (folder / "mine").mkdir()
     for name in ("tracks.csv", "truth.csv", "mine/tracks.csv"):
         (folder / name).write_text(table)
+    (folder / "times.csv").write_text("frame,t_min\n0,0\n1,10\n2,130\n")
     (folder / "conditions.csv").write_text("movie,donor,group\nx,1,a\ny,2,b\n")
     (folder / "scores.json").write_text('{"interval95": {}}')
     return folder
@@ -148,6 +152,7 @@ def test_every_command_that_writes_is_guarded_and_tried_here() -> None:
     read = {
         "movies", "tracks", "conditions", "path", "split", "data", "val", "params", "unlabelled", "inputs", "truth",
         "predictions", "source", "movie", "labels", "result", "reference", "result_labels", "reference_labels", "file",
+        "times",
         "tls_ca_file", "tls_cert", "tls_key",
     }  # fmt: skip
     assert options - OUTPUTS == read, "a new path: is it read or written? Writing ones belong to OUTPUTS"

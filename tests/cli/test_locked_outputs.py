@@ -26,9 +26,10 @@ INPUTS = {
     "predict": "raw", "evaluate": "pairs", "evaluate predictions": "pred", "evaluate per image": "pairs",
     "evaluate panels": "pairs", "train": "set.zip", "train val": "pairs", "finetune": "set.zip",
     "finetune start": "model", "calibrate": "pairs", "export": "model", "export file": "model",
-    "analyze": "movie.ome.tif", "analyze tracks": "tracks.csv", "analyze conditions": "conditions.csv",
+    "analyze": "movie.ome.tif", "analyze tracks": "tracks.csv", "analyze times": "times.csv",
+    "analyze conditions": "conditions.csv",
     "data check": "pairs", "data select": "set.zip", "data yolo": "set.zip", "tracks convert": "tracks.csv",
-    "tracks score": "tracks.csv", "compare": "scores.json", "cohort": "conditions.csv",
+    "tracks measure": "tracks.csv", "tracks score": "tracks.csv", "compare": "scores.json", "cohort": "conditions.csv",
 }  # fmt: skip
 FILES = {
     "evaluate": "out.json", "evaluate predictions": "out.json", "evaluate per image": "out.csv",

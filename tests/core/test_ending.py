@@ -61,3 +61,15 @@ def test_in_a_process_of_others_nothing_is_put_off() -> None:
         end_with(lambda: sys.exit(1))  # a test of a command that fails
     last_act(lambda: acts.append("act"))
     assert acts == ["act"]
+
+
+def test_warnings_of_libraries_at_the_exit_are_no_errors() -> None:
+    """`python -W error` makes a traceback of each, after the work."""
+    leave = "atexit.register(lambda: __import__('warnings').warn('late', DeprecationWarning))"
+    script = SCRIPT.replace('    print("work")', f'    {leave}; print("work")')
+    for how, status in (("pass", 0), ("sys.exit('error: no')", 1)):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", script.format(end=how)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status
+        assert done.stderr.splitlines() == ["error: no"][:status]

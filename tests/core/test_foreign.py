@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import warnings
 import zlib
@@ -12,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from somanet.core import limits
-from somanet.core.documents import parse_json, parse_xml, parse_yaml, xml_root_tag
+from somanet.core.documents import parse_json, parse_xml, parse_yaml, parsed_once, xml_root_tag
 from somanet.core.errors import SomaNetError
-from somanet.core.foreign import check_kind, check_name, file_bytes, file_text, parsing, quiet_libraries
+from somanet.core.foreign import check_home, check_kind, check_name, file_bytes, file_text, parsing, quiet_libraries
 from somanet.core.problems import FileProblem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -172,3 +173,47 @@ def test_the_table_of_limits_in_the_docs_is_that_of_the_module() -> None:
 def test_json_is_read_as_json_reads_it() -> None:
     text = '{"z": {"µ": [1, null, 0.1]}}'
     assert parse_json(text.encode(), "a", "JSON") == json.loads(text)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc")
+def test_what_the_system_makes_up_is_not_read(tmp_path: Path) -> None:
+    """Some of these files wait for ever; an empty file on a disk is a file."""
+    with pytest.raises(FileProblem, match="made up by the system"):
+        check_kind("/proc/self/cmdline", "a movie")
+    (tmp_path / "empty").touch()
+    check_kind(tmp_path / "empty")
+
+
+def test_a_tilde_that_the_shell_left_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with pytest.raises(FileProblem, match=re.escape(f"Write {tmp_path / 'home' / 'x'}; or ./~/x for that name")):
+        check_home(Path("~/x"))
+    for path in (Path("./~x"), Path("a/~/x"), tmp_path / "~", Path("~of nobody")):
+        check_home(path)
+    (tmp_path / "~").mkdir()
+    check_home(Path("~/x"))
+
+
+@pytest.mark.parametrize("encoding", ["zlib_codec", "hex", "base64", "undefined", "rot13", "no-such"])
+def test_xml_in_an_encoding_that_is_none_is_one_line(encoding: str) -> None:
+    data = f'<?xml version="1.0" encoding="{encoding}"?><TrackMate/>'.encode()
+    for read in (xml_root_tag, parse_xml):
+        with pytest.raises(FileProblem, match="a file: expected tracks"):
+            read(data, "a file", "tracks")
+
+
+def test_within_a_block_xml_is_parsed_once() -> None:
+    text = '<a xmlns="u:x"><b c="1"/></a>'
+    with parsed_once():
+        assert parse_xml(text, "a", "XML") is parse_xml(text, "a", "XML")
+        assert parse_xml("<d/>", "a", "XML").tag == "d"
+    assert parse_xml(text, "a", "XML") is not parse_xml(text, "a", "XML")
+    assert parse_xml(text, "a", "XML").find("b").attrib == {"c": "1"}
+
+
+@pytest.mark.parametrize("path", ["d/" * 2040 + "a.csv", ("d" * 200 + "/") * 18 + "a.csv"])
+def test_a_path_of_too_many_folders_is_one_short_line(path: str) -> None:
+    with pytest.raises(FileProblem, match="Choose a shorter path") as caught:
+        check_name(path)
+    assert len(str(caught.value)) < 300

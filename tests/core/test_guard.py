@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
+import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -357,3 +361,60 @@ def test_a_command_that_fails_leaves_no_empty_folder(tmp_path: Path) -> None:
     }
     work(fails=False)
     assert (tmp_path / "a/b/c").is_dir()
+
+
+def special(path: Path, kind: str) -> Path:
+    """A pipe or a socket, or a copy of the null device where the system lets us make one."""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as made:
+            made.bind(path.name)
+    else:
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        except OSError:
+            pytest.skip("no right to make a device")
+    return path
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_what_is_no_file_is_never_replaced(tmp_path: Path, kind: str, replace: bool, linked: bool) -> None:
+    place = special(tmp_path / "there", kind)
+    before = place.lstat()
+    target = place
+    if linked:
+        target = tmp_path / "link"
+        target.symlink_to(place)
+    message = "a device, a pipe or a socket, which is never replaced"
+    with pytest.raises(SomaNetError, match=message), guarded(outputs=[target], replace=replace):
+        pytest.fail("refused before the work")  # pragma: no cover
+    with guarded(outputs=[tmp_path], replace=replace), pytest.raises(SomaNetError, match=message):
+        write_text(target, "results")
+    assert (place.lstat().st_ino, place.lstat().st_mode) == (before.st_ino, before.st_mode)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({place.name, target.name})
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_notes_of_what_was_written_go_into_no_pipe_and_through_no_link(tmp_path: Path, kind: str) -> None:
+    """Whoever sends a folder could put either there: SomaNet would wait, or write into a file elsewhere."""
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "folder"
+    elsewhere.write_text("mine")
+    folder.mkdir()
+    os.mkfifo(folder / WRITTEN) if kind == "pipe" else (folder / WRITTEN).symlink_to(elsewhere)
+    for text in ("one", "two"):
+        with guarded(outputs=[folder / "a.txt"]):
+            write_text(folder / "a.txt", text)
+    assert elsewhere.read_text() == "mine"
+    assert is_known(folder / "a.txt")
+
+
+def test_an_output_in_many_folders_is_looked_up_in_seconds(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    deep = tmp_path.joinpath(*["d"] * 240)
+    start = time.process_time()
+    with guarded(inputs=[tmp_path / "raw"], outputs=[deep / "a.txt"]):
+        pass
+    assert time.process_time() - start < 5

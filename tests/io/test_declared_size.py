@@ -54,8 +54,9 @@ def test_texts_of_a_png_do_not_reach_the_decoder() -> None:
     assert png_pixels(data[:33] + chunk + data[33:]) == data
 
 
-def test_the_ratio_binds_above_64_mb_only() -> None:
+def test_the_ratio_binds_above_64_mb_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """65 MB are 68,157,440 bytes: 1,099 times 62,000 of them, which zlib could reach, and 1,155 times 59,000."""
+    monkeypatch.setenv("SOMANET_MAX_IMAGE_PIXELS", str(1 << 26))
     check_decoded_size(8192, 8192, 64 << 20, stored=1, source="a")
     check_decoded_size(8192, 8192, 65 << 20, stored=62_000, source="a")
     with pytest.raises(
@@ -139,6 +140,7 @@ def shared_strip(path: Path, n_pages: int, side: int, n_bytes: int) -> None:
 
 def test_pages_that_share_one_strip_are_counted_as_a_movie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """20 pages of 64 MiB, each in 66 kB: every page is possible, all of them are not in one such strip."""
+    monkeypatch.setenv("SOMANET_MAX_IMAGE_PIXELS", str(1 << 26))
     shared_strip(tmp_path / "m.tif", 20, 8192, 66_000)
     size = (tmp_path / "m.tif").stat().st_size
     ratio = 20 * 8192**2 // size
@@ -157,10 +159,10 @@ def test_pages_that_share_one_strip_are_counted_as_a_movie(tmp_path: Path, monke
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_a_zarr_array_of_missing_chunks_is_counted(tmp_path: Path, zarr_format: int) -> None:
     array = zarr.create_array(
-        str(tmp_path / "m.zarr"), shape=(90_000, 8000, 8000), chunks=(1, 8000, 8000), dtype="uint8",
+        str(tmp_path / "m.zarr"), shape=(90_000, 4000, 4000), chunks=(1, 4000, 4000), dtype="uint8",
         zarr_format=zarr_format,
     )  # fmt: skip
-    with pytest.raises(FileProblem, match=r"5760\.0 GB, stored in \d+ bytes, .*MOVIE_RATIO"):
+    with pytest.raises(FileProblem, match=r"1440\.0 GB, stored in \d+ bytes, .*MOVIE_RATIO"):
         open_movie(tmp_path / "m.zarr")
     array[:1] = 1
     with pytest.raises(FileProblem, match="MOVIE_RATIO"):
@@ -176,3 +178,61 @@ def test_a_sparse_label_movie_is_no_bomb(tmp_path: Path) -> None:
         array[t, :9, :9] = 1 + t
     with open_movie(tmp_path / "m.zarr") as movie:
         assert len(movie) == 70
+
+
+def test_a_file_with_a_gap_of_gigabytes_is_not_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile.imwrite(tmp_path / "m.tif", np.ones((2, 5, 7), np.uint8))
+    with (tmp_path / "m.tif").open("r+b") as file:
+        file.truncate(2 << 30)
+    ratio = (2 << 30) // (2 * 5 * 7)
+    with pytest.raises(FileProblem, match=rf"a movie of 70 bytes, in files of 2\.1 GB.*STORED_RATIO={ratio}"):
+        open_movie(tmp_path / "m.tif")
+    monkeypatch.setenv("SOMANET_MAX_STORED_RATIO", str(ratio))
+    with open_movie(tmp_path / "m.tif") as movie:
+        assert len(movie) == 2
+
+
+@pytest.mark.parametrize("shards", [None, (2, 400, 300)])
+def test_a_frame_of_single_pixels_is_refused(tmp_path: Path, shards: tuple[int, ...] | None) -> None:
+    """120,000 chunks of a frame, none of them stored; 240,000 of a shard."""
+    array = zarr.create_array(
+        str(tmp_path / "m.zarr"), shape=(2, 400, 300), chunks=(1, 1, 1), shards=shards, dtype="uint8"
+    )
+    assert array.shape == (2, 400, 300)
+    number, what = (240_000, "a shard of zarr") if shards else (120_000, "a frame")
+    with pytest.raises(FileProblem, match=rf"{what} has {number} chunks.*MAX_CHUNKS={number}"):
+        open_movie(tmp_path / "m.zarr")
+
+
+def test_shards_in_shards_are_refused(tmp_path: Path) -> None:
+    inner = zarr.codecs.ShardingCodec(chunk_shape=(1, 5, 7))
+    outer = zarr.codecs.ShardingCodec(chunk_shape=(1, 5, 7), codecs=[inner])
+    zarr.create(store=str(tmp_path / "m.zarr"), shape=(2, 5, 7), chunks=(2, 5, 7), dtype="uint8", codecs=[outer])
+    with pytest.raises(FileProblem, match="expected chunks in the shards of a zarr array, found shards"):
+        open_movie(tmp_path / "m.zarr")
+
+
+def test_pixels_beyond_float32_are_refused(tmp_path: Path) -> None:
+    """Infinite as what networks take; sums of their squares overflow, too."""
+    frames = np.ones((2, 5, 7))
+    frames[1, 2, 3] = -1e300
+    tifffile.imwrite(tmp_path / "m.tif", frames)
+    with open_movie(tmp_path / "m.tif") as movie:
+        assert movie.frame(0).shape == (5, 7)
+        with pytest.raises(FileProblem, match=r"frame 1: expected pixels up to 3\.4e\+38, found larger ones, 1 of 35"):
+            movie.frame(1)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_chunk_that_holds_far_more_than_declared_is_not_unpacked(tmp_path: Path, zarr_format: int) -> None:
+    frames = np.arange(70, dtype=np.uint8).reshape(2, 5, 7)
+    array = zarr.create_array(
+        str(tmp_path / "m.zarr"), shape=frames.shape, chunks=(1, 5, 7), dtype="uint8", zarr_format=zarr_format
+    )
+    array[:] = frames
+    with open_movie(tmp_path / "m.zarr") as movie:
+        assert np.array_equal(movie.frame(1), frames[1])
+    chunk = tmp_path / "m.zarr" / ("1.0.0" if zarr_format == 2 else "c/1/0/0")
+    chunk.write_bytes(zlib.compress(bytes(1 << 28), 9))  # 261 kB of 256 MB
+    with pytest.raises(FileProblem, match="expected a chunk of up to 560 bytes, found 2"):
+        open_movie(tmp_path / "m.zarr")

@@ -144,7 +144,10 @@ def ome(path: Path, **metadata: object) -> FileCalibration:
         ({"TimeIncrement": 300}, FileCalibration(None, 5.0)),
         ({"TimeIncrement": 0.25, "TimeIncrementUnit": "h"}, FileCalibration(None, 15.0)),
         ({"Plane": {"DeltaT": [0, 300, 601, 900, 1200]}}, FileCalibration(None, 5.0)),
-        ({"Plane": {"DeltaT": [0, 300, 1600, 1900, 2200]}}, UNKNOWN),
+        (
+            {"Plane": {"DeltaT": [0, 300, 1500, 1800, 2100]}},
+            FileCalibration(None, 5.0, (0.0, 5 / 60, 25 / 60, 30 / 60, 35 / 60)),
+        ),
     ],
 )
 def test_ome_scale(tmp_path: Path, metadata: dict[str, object], expected: FileCalibration) -> None:
@@ -219,7 +222,7 @@ def test_rgb_movies_need_a_colour(tmp_path: Path) -> None:
 
 def test_a_z_stack_is_no_movie(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "z.tif", FRAMES, imagej=True, metadata={"axes": "ZYX"})
-    with pytest.raises(FileProblem, match=r"Z stack .*Image > Properties"):
+    with pytest.raises(FileProblem, match=r"Z stack .*time points: --axes TYX$"):
         open_movie(tmp_path / "z.tif")
 
 
@@ -335,12 +338,17 @@ def test_ome_zarr(tmp_path: Path) -> None:
 
 def test_what_is_no_movie(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(b"GIF89a")
-    (tmp_path / "a.tif").write_bytes(b"GIF89a")
+    for name in ("a.tif", "a.txt", "a.png"):
+        (tmp_path / name).write_bytes(b"GIF89a")
     for name, words in (
         ("none.tif", "no such file"),
-        ("a.gif", "suffix"),
+        ("a.gif", "GIF files are not read"),
+        ("a.txt", "suffix"),
+        ("a.png", "a single PNG image.*by a pattern"),
         ("a.tif", "expected a TIFF"),
-        ("", "folder"),
+        ("", "numbered images"),
+        ("b*.tif", "found 0 files"),
+        ("no/b*.tif", "no such folder"),
     ):
         with pytest.raises(FileProblem, match=words):
             open_movie(tmp_path / name)

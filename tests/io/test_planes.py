@@ -60,7 +60,7 @@ def test_a_plane_and_the_projection(tmp_path: Path, name: str, axes: str) -> Non
 
 @pytest.mark.parametrize(("name", "axes"), FILES)
 def test_without_a_choice_the_stack_is_refused(tmp_path: Path, name: str, axes: str) -> None:
-    with pytest.raises(StackProblem, match=r"Z stack of 4 planes .*Image > Properties: slices 1, frames 4"):
+    with pytest.raises(StackProblem, match=r"Z stack of 4 planes .*--z 0 \(one plane, counted from 0\)\.$"):
         open_movie(save(tmp_path / name, axes), channel=0)
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from somanet.migration.cells import migration_of
-from somanet.migration.summary import MOST_FALSE_SALTATIONS, rests_on_saltations, summarize
+from somanet.migration.requirements import MOST_FALSE_SALTATIONS, rests_on_saltations
+from somanet.migration.summary import summarize
 from tests.migration.worlds import track
 
 SIGMA_UM = 1.5

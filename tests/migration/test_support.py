@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from somanet.analysis.validation.worlds import BASE, simulate_world
 from somanet.migration.cells import migration_of
@@ -13,8 +15,17 @@ from somanet.migration.exchanges import n_exchanges
 from somanet.migration.frame_dropping import frame_dropping
 from somanet.migration.kinematics import steps_of
 from somanet.migration.measures import measure_movie
+from somanet.migration.requirements import EXCHANGED, NEEDS_SALTATIONS, UNSUPPORTED
 from somanet.migration.summary import UNITS, summarize
-from somanet.migration.support import NEEDS_STEADY, without_unsteady
+from somanet.migration.support import (
+    MOST_CUT,
+    MOST_EXCHANGES,
+    Support,
+    _of_motion,
+    _together,
+    flagged,
+    without_unsupported,
+)
 from tests.migration.test_motion_modes import movie
 from tests.migration.worlds import along_x, simulated, track
 
@@ -65,7 +76,93 @@ def test_a_movie_without_enough_saltations_does_not_support_them() -> None:
     assert support.reasons[0] == "0 saltations are found, and it takes 20 to describe them"
 
 
-def test_speed_and_pause_are_not_estimated_where_frequency_follows_the_frame_interval() -> None:
+def test_what_rests_on_saltations_is_not_estimated_where_they_are_not_supported() -> None:
+    """Walks: distance, speed and pauses of saltations have no meaning; the displacement in an hour has."""
+    found = measure_movie(movie("w" * 15, seed=12), drift="none")
+    assert not found.support.travel
+    for name in NEEDS_SALTATIONS:
+        assert found.summary.numbers[name].problem == UNSUPPORTED
+        assert math.isnan(found.summary.numbers[name].value)
+    for name in ("rms_speed_1h_um_per_h", "frequency_corrected_per_h", "mean_length_corrected_um"):
+        assert not found.summary.numbers[name].problem
+    assert (found.migration.cells["saltations_supported"] == 0).all()
+    assert found.support.identities
+
+
+def test_few_saltations_alone_leave_speed_and_pauses_to_their_intervals() -> None:
+    tracks, _ = simulated(seed=17, n_cells=5, hours=6)
+    support = measure_movie(tracks, drift="none").support
+    assert not support.saltations
+    assert support.travel == (len(support.reasons) == 1)
+    assert support.travel
+
+
+def test_no_number_of_exchanged_tracks_is_estimated() -> None:
+    """Two of 100 saltations are the limit; the cells are the same, with and without exchanges of pairs."""
+    world = replace(BASE, n_cells=20, hours=8.0, swaps_per_h=0.15)
+    swapped, _ = simulate_world(world, seed=2)
+    kept, _ = simulate_world(replace(world, swaps_per_h=0.0), seed=2)
+    found, plain = (measure_movie(tracks, drift="none") for tracks in (swapped, kept))
+    assert found.support.exchanges > MOST_EXCHANGES * found.summary.n_events
+    assert not found.support.identities
+    assert all(number.problem for number in found.summary.numbers.values())
+    assert found.summary.numbers["rms_speed_1h_um_per_h"].problem == EXCHANGED
+    assert plain.support.identities
+    assert not plain.summary.numbers["rms_speed_1h_um_per_h"].problem
+
+
+def test_tracks_that_break_in_motion_are_counted_and_a_reason() -> None:
+    """Each fifth saltation's cell is lost in it: its track ends there, and goes on under another id two frames later.
+
+    That one track of all ends before the movie does is no reason: its cell was at rest.
+    """
+    tracks, _ = simulated(seed=13, n_cells=15, hours=12)
+    whole = measure_movie(tracks, drift="none")
+    events = whole.migration.saltations.events
+    cut = events[(events["end_h"] - events["start_h"] > 0.3) & (events["censored"] == "")].iloc[::5]
+    for place, (track_id, start) in enumerate(zip(cut["track_id"], cut["start_h"], strict=True)):
+        here = tracks["track_id"] == track_id
+        tracks.loc[here & (tracks["t_h"] > start + 0.4), "track_id"] = 1000 + place
+        tracks = tracks[~(here & (tracks["t_h"] > start + 0.2) & (tracks["t_h"] < start + 0.4))]
+    broken = measure_movie(tracks, drift="none").support
+    assert whole.support.cut_share == 0
+    assert broken.cut_share > MOST_CUT
+    assert any("the cell is lost before they end" in reason for reason in broken.reasons)
+    assert not broken.travel
+
+
+def test_noise_that_hides_much_of_the_saltations_is_a_reason() -> None:
+    """An error of 2 µm: what is shorter than 8 µm is not seen, of jumps of 12 µm on average; of 45 it matters not."""
+    words = "saltations of less than"
+    for length_um, hidden in ((12.0, True), (45.0, False)):
+        world = replace(BASE, length_um=length_um, noise_um=2.0, interval_min=20.0, hours=16.0)
+        support = measure_movie(simulate_world(world, seed=3)[0], drift="none").support
+        assert any(words in reason for reason in support.reasons) == hidden
+
+
+def test_signs_below_their_limits_count_together() -> None:
+    """0.9 of one limit, 0.7 of another: 0.81 + 0.49 = 1.3; an unknown one is none; that cells move on is none alone."""
+    change, disagreement = math.log(1.25), math.log(1.15)
+    assert _together(0.0, 0.9 * change, math.exp(0.7 * disagreement)) == pytest.approx(1.3)
+    assert _together(math.nan, 0.9 * change, math.nan) == pytest.approx(0.81)
+    assert _together(1.0, 0.0, 1.0) == pytest.approx(0.81)
+    reasons = _of_motion(0.0, 0.9 * change, math.exp(0.7 * disagreement), 1.0, (), [0.5, 0.45])
+    assert len(reasons) == 1
+    assert "several signs together" in reasons[0]
+    assert _of_motion(0.0, 0.7 * change, math.exp(0.7 * disagreement), 1.0, (), [0.5, 0.45]) == []
+
+
+def test_a_correction_for_a_third_of_the_jumps_or_more_is_a_reason_and_for_a_fifth_one_where_cells_hardly_rest() -> (
+    None
+):
+    assert "33 % of them are hidden" in _of_motion(0.0, 0.0, 1.0, 1.501, (), [0.5, 0.5])[0]
+    assert _of_motion(0.0, 0.0, 1.0, 1.499, (), [0.5, 0.5]) == []
+    assert "keep moving" in _of_motion(0.31, 0.0, 1.0, 1.26, (), [0.5, 0.5])[0]
+    assert _of_motion(0.29, 0.0, 1.0, 1.26, (), [0.5, 0.5]) == []
+    assert _of_motion(0.31, 0.0, 1.0, 1.24, (), [0.5, 0.5]) == []
+
+
+def test_numbers_that_follow_the_frame_interval_are_not_estimated_by_the_detector_whose_they_are() -> None:
     """Pauses of even length at 20 min: no pause is as short as the correction has it (by a third too many jumps)."""
     world = replace(BASE, pause_cv=0.4, pause_h=1.0, interval_min=20.0, n_cells=20)
     tracks, _ = simulate_world(world, seed=1)
@@ -73,11 +170,15 @@ def test_speed_and_pause_are_not_estimated_where_frequency_follows_the_frame_int
     def cells(some: pd.DataFrame) -> pd.DataFrame:
         return migration_of(some, drift="none", sigma_um=0.5).cells
 
-    measured = cells(tracks)
-    summary = summarize(measured, resamples=200)
-    checked = without_unsteady(summary, frame_dropping(tracks, measured, cells, resamples=50))
-    assert all(not summary.numbers[name].problem for name in NEEDS_STEADY)
-    assert all("every second frame" in checked.numbers[name].problem for name in NEEDS_STEADY)
-    rest = set(UNITS) - set(NEEDS_STEADY)
+    measured = migration_of(tracks, drift="none", sigma_um=0.5)
+    thinned = frame_dropping(tracks, measured.cells, cells, resamples=50)
+    supported = Support(True, (), 0.0, 0.0, 1.0, 1.0, 0, 0.0, travel=True, identities=True)
+    followed = flagged(measured, supported, thinned)
+    assert (followed.cells["saltations_supported"] == 0).all()
+    assert (flagged(measured, supported, ()).cells["saltations_supported"] == 1).all()
+    summary = summarize(measured.cells, resamples=200)
+    checked = without_unsupported(summary, followed.cells)
+    assert all(checked.numbers[name].problem == UNSUPPORTED for name in NEEDS_SALTATIONS)
+    rest = set(UNITS) - set(NEEDS_SALTATIONS)
     assert {name: checked.numbers[name] for name in rest} == {name: summary.numbers[name] for name in rest}
-    assert without_unsteady(summary, ()) is summary
+    assert without_unsupported(summary, measured.cells) is summary

@@ -43,15 +43,16 @@ def drift_table(shift_yx_um, *, applied=True, pixel_size_um=2.0):
     return pd.DataFrame({**table, **zeros, "quality": 0.9, "measured": 1, "applied": int(applied)})
 
 
-def simulated(*, seed, n_cells=40, hours=12.0, interval_h=1 / 6, sigma_um=0.5, settings=STEADY):
-    """Tracks and true saltations."""
+def simulated(*, seed, n_cells=40, hours=12.0, interval_h=1 / 6, sigma_um=0.5, settings=STEADY, t_h=None):
+    """Tracks and true saltations, at even times or at the given ones."""
     rng = np.random.default_rng(seed)
-    t_h = np.arange(round(hours / interval_h) + 1) * interval_h
+    t_h = np.arange(round(hours / interval_h) + 1) * interval_h if t_h is None else np.asarray(t_h, float)
+    hours = float(t_h[-1])
     tracks, truth = [], []
     for cell in range(1, n_cells + 1):
         path = simulate_path(rng, rng.uniform(0, 500, 2), duration_h=hours, settings=settings)
         place = soma_positions(rng, path, t_h, settings=settings) + rng.normal(0, sigma_um, (t_h.size, 2))
-        tracks.append(track(place, interval_h=interval_h, track_id=cell))
+        tracks.append(track(place, track_id=cell).assign(t_h=t_h))
         events = {"start_h": path.starts_h, "end_h": path.ends_h, "length_um": path.lengths_um}
         truth.append(pd.DataFrame({"track_id": cell, **events, "speed_um_per_h": path.speeds_um_per_h}))
     return pd.concat(tracks, ignore_index=True), pd.concat(truth, ignore_index=True)

@@ -9,6 +9,8 @@ IMAGES = ("png", "png-rgb", "png-16", "jpeg", "tiff", "tiff-rgb", "tiff-float")
 SCALED = ("ome", "imagej", "ome-zarr", "zarr-2")
 MOVIES = (*SCALED, "bigtiff", "multipage", "video")
 SETS = ("pairs", "kaggle", "zip", "cellpose", "folders", "coco", "labelme")
+TABLES = ("trackmate-spots", "imaris", "ultrack", "laptrack-links", "mtrackj", "npy", "mia", "hdf5")
+"""Tracks in the tables of other programs."""
 TRACKS = ("tracks", "points", "napari", "trackmate", "geff", "ctc")
 SCALE = "--pixel-size-um 1.5 --frame-interval-min 10"
 TINY = "--set training.epochs=1 --set training.size_px=32 --set training.batch_size=2"
@@ -38,7 +40,7 @@ class Command:
 
 
 SCALES = ("--pixel-size-um #", "--frame-interval-min #")
-NETWORK = ("--diameter #", "--rescale #", "--tta #", "--channel #", "--z #")
+NETWORK = ("--diameter #", "--rescale #", "--tta #", "--channel #", "--z #", "--axes #", "--position #")
 
 COMMANDS: dict[str, Command] = {
     "data check": Command(
@@ -105,10 +107,18 @@ COMMANDS: dict[str, Command] = {
         f"analyze {{movie}} --tracks {{tracks}} {SCALE} --export trackmate --output {{out}}/results",
         {"movie": ("ome",), "tracks": TRACKS}, (*SCALES, "--axis-deg #"), prior="results", weight=2,
     ),
+    "analyze times": Command(
+        "analyze {movie} --tracks {tracks} --pixel-size-um 1.5 --times {times} --no-overlay --output {out}/results",
+        {"movie": ("ome",), "tracks": ("points", "napari", "trackmate"), "times": ("times",)}, SCALES, weight=0.5,
+    ),
     "analyze cohort": Command(
         "analyze {movies} --conditions {conditions} --model {model} --engine torch --no-overlay --output {out}/results",
         {"movies": ("movies",), "conditions": ("conditions",), "model": ("model",)}, ("--reference #",), weight=0.5,
         reports=True,
+    ),
+    "tracks measure": Command(
+        f"tracks measure {{tracks}} {SCALE} --output {{out}}/results", {"tracks": (*TRACKS, *TABLES)},
+        (*SCALES, "--axis-deg #"), prior="results", weight=2,
     ),
     "tracks convert": Command(
         f"tracks convert {{tracks}} {{out}}/t.xml {SCALE}", {"tracks": TRACKS}, SCALES, weight=3

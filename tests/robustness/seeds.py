@@ -26,6 +26,8 @@ from somanet.io.video_writing import write_video
 from somanet.provenance.mlflow.spool import keep
 from somanet.tracking.formats import write_tracks
 from somanet.tracking.points import tracks_from_points
+from tests.robustness.commands import TABLES
+from tests.tracking.foreign import SUFFIXES, write_foreign
 from tests.worlds import make_project, photograph, save_bright_network, scene
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,12 +119,17 @@ def make_seeds(folder: Path) -> None:
     place("split", "split.csv").write_text("image_id,split\na,train\nb,train\nc,val\n", encoding="utf-8")
     place("conditions", "conditions.csv").write_text("movie,donor,group\nx,1,a\ny,2,b\n", encoding="utf-8")
 
+    times = "frame,t_min\n" + "".join(f"{t},{10 * t + 120 * (t > 1)}\n" for t in range(N_FRAMES))
+    place("times", "times.csv").write_text(times, encoding="utf-8")
+
     table = points()
     tracks = tracks_from_points(table, SCALE, "seeds")
     write_tracks(place("tracks", "tracks.csv"), tracks, SCALE, kind="csv")
     table.rename(columns={"track_id": "track"}).to_csv(place("points", "points.csv"), index=False)
     write_tracks(place("napari", "napari.csv"), tracks, SCALE, kind="napari")
     write_tracks(place("trackmate", "tracks.xml"), tracks, SCALE, kind="trackmate", shape_YX=(HEIGHT, WIDTH))
+    for kind in TABLES:
+        write_foreign(place(kind, f"tracks{SUFFIXES[kind]}"), kind, points(), SCALE)
     write_tracks(place("geff", "tracks.geff"), tracks, SCALE, kind="geff")
     write_tracks(place("ctc", "ctc"), tracks, SCALE, kind="ctc", labels=labels)
     reference = place("ctc-reference", "reference")

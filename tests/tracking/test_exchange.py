@@ -16,17 +16,15 @@ from somanet.core.errors import SomaNetError
 from somanet.core.schema import TRACKS
 from somanet.tracking.exchange import (
     CtcMasks,
-    read_csv,
     read_ctc,
-    read_geff,
-    read_napari,
-    read_trackmate,
     write_csv,
     write_ctc,
     write_geff,
     write_napari,
     write_trackmate,
 )
+from somanet.tracking.formats import read_tracks
+from somanet.tracking.geffs import raw_geff
 from somanet.tracking.points import chains, tracks_from_points
 from somanet.tracking.relabel import relabel_movie
 from tests.tracking.worlds import draw
@@ -50,11 +48,11 @@ POINTS = [
     (9, 3, 5.0, 4.5),
 ]
 
-FORMATS: dict[str, tuple[Callable[..., None], Callable[..., pd.DataFrame]]] = {
-    "csv": (write_csv, lambda path, scale: read_csv(path)),
-    "napari.csv": (write_napari, read_napari),
-    "xml": (lambda path, tracks: write_trackmate(path, tracks, SCALE), read_trackmate),
-    "geff": (lambda path, tracks: write_geff(path, tracks, SCALE), read_geff),
+FORMATS: dict[str, Callable[..., None]] = {
+    "csv": write_csv,
+    "napari.csv": write_napari,
+    "xml": lambda path, tracks: write_trackmate(path, tracks, SCALE),
+    "geff": lambda path, tracks: write_geff(path, tracks, SCALE),
 }
 
 
@@ -67,10 +65,10 @@ def needs(kind: str) -> None:
 @pytest.mark.parametrize("points", [POINTS, POINTS[:1], []])
 def test_round_trip(kind: str, points: list[tuple[int, int, float, float]], tmp_path: Path) -> None:
     needs(kind)
-    write, read = FORMATS[kind]
+    write = FORMATS[kind]
     tracks = table(points)
     write(tmp_path / f"tracks.{kind}", tracks)
-    back = read(tmp_path / f"tracks.{kind}", SCALE)
+    back = read_tracks(tmp_path / f"tracks.{kind}", SCALE)
     pd.testing.assert_frame_equal(back[NAMES], tracks, rtol=1e-8)
 
 
@@ -88,20 +86,20 @@ def test_round_trip_of_any_tracks(kind: str, points: list[tuple[int, int, float,
 def test_a_moved_point_comes_back_moved(kind: str, tmp_path: Path) -> None:
     """The round trip can fail."""
     needs(kind)
-    write, read = FORMATS[kind]
+    write = FORMATS[kind]
     tracks = table(POINTS)
     write(tmp_path / "tracks", table([*POINTS[:-1], (9, 3, 6.0, 4.5)]))
     with pytest.raises(AssertionError):
-        pd.testing.assert_frame_equal(read(tmp_path / "tracks", SCALE)[NAMES], tracks)
+        pd.testing.assert_frame_equal(read_tracks(tmp_path / "tracks", SCALE)[NAMES], tracks)
 
 
 @pytest.mark.parametrize("kind", ["csv", "geff"])
 def test_further_columns_come_along(kind: str, tmp_path: Path) -> None:
     needs(kind)
-    write, read = FORMATS[kind]
+    write = FORMATS[kind]
     tracks = table(POINTS).assign(area_um2=np.arange(6.0), label=np.arange(6))
     write(tmp_path / "tracks", tracks)
-    back = read(tmp_path / "tracks", SCALE)
+    back = read_tracks(tmp_path / "tracks", SCALE)
     assert back["area_um2"].tolist() == tracks["area_um2"].tolist()
     assert back["label"].tolist() == tracks["label"].tolist()
 
@@ -120,7 +118,7 @@ def test_further_columns_come_along(kind: str, tmp_path: Path) -> None:
 def test_nonsense_is_not_written(kind: str, spoil: Callable[..., pd.DataFrame], words: str, tmp_path: Path) -> None:
     needs(kind)
     with pytest.raises(SomaNetError, match=words) as caught:
-        FORMATS[kind][0](tmp_path / "tracks", spoil(table(POINTS)))
+        FORMATS[kind](tmp_path / "tracks", spoil(table(POINTS)))
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -135,7 +133,7 @@ def test_napari_is_in_frames_and_pixels(tmp_path: Path) -> None:
 
 def test_ids_from_0_are_raised(tmp_path: Path) -> None:
     (tmp_path / "n.csv").write_text("track_id,t,y,x\n0,0,1,2\n3,1,1,2\n")
-    assert read_napari(tmp_path / "n.csv", SCALE)["track_id"].tolist() == [1, 4]
+    assert read_tracks(tmp_path / "n.csv", SCALE)["track_id"].tolist() == [1, 4]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +149,7 @@ def test_ids_from_0_are_raised(tmp_path: Path) -> None:
 def test_bad_napari_tables(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "n.csv").write_text(text)
     with pytest.raises(SomaNetError, match=words):
-        read_napari(tmp_path / "n.csv", SCALE)
+        read_tracks(tmp_path / "n.csv", SCALE)
 
 
 # TrackMate
@@ -218,42 +216,42 @@ def test_filtered_tracks_and_loose_spots_stay_out(tmp_path: Path) -> None:
         part(root, "Model/FilteredTracks").remove(part(root, "Model/FilteredTracks/TrackID[@TRACK_ID='9']"))
         part(root, "Model/AllSpots/SpotsInFrame/Spot[@name='track 5']").set("name", "ID7")
 
-    assert set(read_trackmate(trackmate(tmp_path / "t.xml", change), SCALE)["track_id"]) == {2}
+    assert set(read_tracks(trackmate(tmp_path / "t.xml", change), SCALE)["track_id"]) == {2}
 
 
 def test_trackmate_in_pixels(tmp_path: Path) -> None:
+    """Positions are pixels times the pixel's width, also where nobody named the unit."""
     path = trackmate(tmp_path / "t.xml", lambda root: part(root, "Model").set("spatialunits", "pixel"))
-    assert read_trackmate(path, SCALE)["y_px"].iloc[0] == pytest.approx(1.5 * 1.28)
+    assert read_tracks(path, SCALE)["y_px"].iloc[0] == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda root: part(root, "Model").set("spatialunits", "inch"), "'inch'"),
-        (lambda root: part(root, "Settings/ImageData").set("pixelwidth", "2"), "another movie"),
+        (
+            lambda root: part(root, "Settings/ImageData").attrib.update(pixelwidth="2", pixelheight="2"),
+            "2 µm wide, those given 1.28. Is it for another movie",
+        ),
+        (lambda root: part(root, "Settings/ImageData").set("pixelwidth", "2"), "square pixels"),
+        (lambda root: part(root, "Settings/ImageData").set("timeinterval", "0.4"), "24 min apart, those given 12"),
         (lambda root: part(root, "Model/AllSpots/SpotsInFrame/Spot").attrib.pop("FRAME"), "lacks a number"),
         (lambda root: part(root, "Model/AllTracks/Track/Edge").set("SPOT_TARGET_ID", "99"), r"\[99\]"),
-        (
-            lambda root: ET.SubElement(
-                part(root, "Model/AllTracks/Track"), "Edge", SPOT_SOURCE_ID="0", SPOT_TARGET_ID="2"
-            ),
-            "divides in frame 0",
-        ),
         (lambda root: root.remove(part(root, "Model")), "expected a TrackMate file"),
     ],
 )
 def test_bad_trackmate_files(change: Callable[[ET.Element], object], words: str, tmp_path: Path) -> None:
     with pytest.raises(SomaNetError, match=words) as caught:
-        read_trackmate(trackmate(tmp_path / "t.xml", change), SCALE)
+        read_tracks(trackmate(tmp_path / "t.xml", change), SCALE)
     assert "\n" not in str(caught.value)
 
 
 def test_no_xml(tmp_path: Path) -> None:
     (tmp_path / "t.xml").write_text("track_id,t")
     with pytest.raises(SomaNetError, match="TrackMate XML"):
-        read_trackmate(tmp_path / "t.xml", SCALE)
+        read_tracks(tmp_path / "t.xml", SCALE)
     with pytest.raises(SomaNetError, match="no such file"):
-        read_trackmate(tmp_path / "u.xml", SCALE)
+        read_tracks(tmp_path / "u.xml", SCALE)
 
 
 def test_chains_of_a_graph() -> None:
@@ -269,7 +267,7 @@ def test_chains_of_a_graph() -> None:
 
 def test_geff_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "geff", None)
-    for call in (lambda: write_geff(tmp_path / "g", table(POINTS), SCALE), lambda: read_geff(tmp_path / "g", SCALE)):
+    for call in (lambda: write_geff(tmp_path / "g", table(POINTS), SCALE), lambda: raw_geff(tmp_path / "g")):
         with pytest.raises(SomaNetError, match=r"somanet\[geff\]"):
             call()
 
@@ -286,7 +284,7 @@ def test_geff_is_valid_and_has_units(tmp_path: Path) -> None:
 def test_no_geff(tmp_path: Path) -> None:
     pytest.importorskip("geff")
     with pytest.raises(SomaNetError, match="expected a GEFF folder") as caught:
-        read_geff(tmp_path, SCALE)
+        raw_geff(tmp_path)
     assert "\n" not in str(caught.value)
 
 

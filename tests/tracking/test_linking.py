@@ -187,7 +187,7 @@ def test_steps_are_taken_between_mutual_neighbours_only() -> None:
     1....2  ..1...
     ......  ......
     """)
-    assert mutual_displacements_px(detect_cells(labels)).tolist() == [2]
+    assert mutual_displacements_px(detect_cells(labels), SCALE).tolist() == [2]
 
 
 @pytest.mark.parametrize(("minutes", "frames"), [(1, 5), (12, 3), (20, 2), (60, 1)])

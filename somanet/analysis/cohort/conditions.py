@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from somanet.analysis.source import movie_name, nested_name
+from somanet.analysis.source import nested_name
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import Column, Schema
+from somanet.io.movies import movie_name
 from somanet.io.spreadsheets import read_spreadsheet
 
 CONDITIONS = Schema("conditions", (Column("movie", "string", "", "file name, with or without its suffix"),))

@@ -32,6 +32,8 @@ WIDEST_SWARM = 0.1
 SHOWN_CELLS = 99.0
 LONGEST_INTERVAL = 1.6
 """The axis ends at this multiple of the highest point: an interval of two movies can be ten times as long."""
+BEYOND = "beyond"
+"""Id of the arrow heads in the SVG."""
 FORMATS = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
@@ -60,23 +62,41 @@ def draw_number(cohort: Cohort, number: str) -> Figure:
     if cohort.paired and len(cohort.donors):
         _join(ax, cohort, number)
     _limit(ax, points)
+    _arrows(ax)
     ax.set_xlim(-0.5, len(_groups(cohort)) - 0.4)
     ax.set_xticks(range(len(_groups(cohort))), [_label(cohort, group) for group in _groups(cohort)])
     unit = f" ({UNITS[number]})" if UNITS[number] else ""
     ax.set_ylabel(f"{label_of(number)[0]}{unit}")
-    key = f"dots: cells{words}; rings: movies; discs: donors; bar: their mean. Lines: 95 % intervals"
+    key = f"dots: cells{words}; rings: movies; discs: donors; bar: their mean. Lines: 95 % intervals (arrows: longer)"
     ax.set_title(key, fontsize=6.5, color="0.35")
     ax.spines[["top", "right"]].set_visible(False)
     return figure
 
 
 def _limit(ax: Axes, points: list[float]) -> None:
-    """End the axis at 0 or below, and where intervals are much longer than the points are high."""
+    """End the axis at 0 or below, and where intervals are much longer than the points are high; see :func:`_arrows`."""
     least, most = min([0.0, *points]), max([0.0, *points])
     if most > least:
         bottom, top = ax.get_ylim()
         margin = 0.05 * (most - least)
         ax.set_ylim(max(bottom, LONGEST_INTERVAL * least - margin), min(top, LONGEST_INTERVAL * most + margin))
+
+
+def _arrows(ax: Axes) -> None:
+    """An arrow head where an interval goes on beyond the axis; intervals are the vertical lines drawn so far."""
+    from matplotlib.collections import LineCollection
+
+    ends = ax.get_ylim()
+    for lines in [found for found in ax.collections if isinstance(found, LineCollection)]:
+        for line in lines.get_segments():
+            (x, low), (right, high) = line[0], line[-1]
+            if x != right:
+                continue
+            for end, beyond, marker in ((ends[0], low < ends[0], "v"), (ends[1], high > ends[1], "^")):
+                if beyond:
+                    colour = lines.get_colors()[0]
+                    ax.plot(x, end, marker, color=colour, markersize=4, clip_on=False, zorder=5, gid=BEYOND)
+    ax.set_ylim(ends)
 
 
 def save_figures(cohort: Cohort, folder: Path, numbers: list[str]) -> dict[str, str]:

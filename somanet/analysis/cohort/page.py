@@ -160,6 +160,20 @@ SENSITIVITY_HEADS = (
 )  # fmt: skip
 
 
+ID_HEADS = {"movie": "Movie", "group": "Group", "donor": "Donor", "batch": "Batch"}
+FACT_HEADS = {
+    "corrected": "Tracks by a person",
+    "frame_interval_min": "Frame interval (min)",
+    "noise_um": "Localisation error (µm)",
+    "density_per_mm2": "Cells per mm²",
+    "n_movies": "Movies",
+    "n_cells": "Cells",
+    "n_short": "Cells seen too briefly",
+    "n_events": "Saltations",
+}
+"""Columns of the tables of donors and movies, in words, in their order."""
+
+
 def _comparisons(cohort: Cohort) -> str:
     if not cohort.comparisons:
         return "<p>No groups were compared: give --conditions with groups and donors, and --reference.</p>"
@@ -207,21 +221,26 @@ def _levels(cohort: Cohort, level: str) -> str:
     table = cohort.donors if level == "donors" else cohort.movies
     if not len(table):
         return "<p>None are named.</p>"
-    ids = [name for name in ("movie", "group", "donor", "batch") if name in table]
-    facts = [name for name in ("corrected", "frame_interval_min", "noise_um", "density_per_mm2") if name in table]
-    facts += [name for name in ("n_movies", "n_cells", "n_short", "n_events") if name in table]
+    ids = [name for name in ID_HEADS if name in table]
+    facts = [name for name in FACT_HEADS if name in table]
     numbers = list(dict.fromkeys(one.number for one in cohort.comparisons)) or [
         name for name in UNITS if "corrected" in name
     ]
-    heads = [*ids, *(name.replace("n_", "").replace("_", " ") for name in facts)]
+    heads = [*(ID_HEADS[name] for name in ids), *(FACT_HEADS[name] for name in facts)]
     heads += [f"{label_of(name)[0]}{f' ({UNITS[name]})' if UNITS[name] else ''}" for name in numbers]
     whole = {name for name in facts if pd.api.types.is_integer_dtype(table[name])}
     rows = []
     for row in table.to_dict("records"):
         cells = [str(row[name]) for name in ids]
-        cells += [str(row[name]) if name in whole else in_words(float(row[name])) for name in facts]
+        cells += [_fact(name, row[name], whole=name in whole) for name in facts]
         rows.append((*cells, *(_interval(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in numbers)))
     return _table(heads, rows)
+
+
+def _fact(name: str, value: Any, *, whole: bool) -> str:
+    if name == "corrected":
+        return "yes" if value else "no"
+    return str(value) if whole else in_words(float(value))
 
 
 def _table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,10 @@ class MovieResult:
 
     @property
     def density_per_mm2(self) -> float:
-        """Tracked cells in the field at a time, per area."""
+        """Tracked cells in the field at a time, per area; NaN if its size is unknown, as of tracks without a movie."""
         movie = self.manifest["input"]
+        if movie.get("shape_YX") is None:
+            return math.nan
         height, width = movie["shape_YX"]
         area_mm2 = height * width * movie["pixel_size_um"] ** 2 / 1e6
         return float(self.cells["n_frames"].sum() / movie["n_frames"] / area_mm2)

@@ -58,7 +58,7 @@ function drawTrace() {
   for (const s of cell ? cell.saltations : []) {
     const x = timeToX(hours(s.first)), wide = timeToX(hours(s.last)) - x;
     const band = element("rect", { x, width: wide, y: top, height: height - top - bottom, class: `band${s.censored ? " cut" : ""}` });
-    band.append(element("title", {}, `${words(s.length)} µm in ${words(hours(s.last - s.first))} h${s.censored ? ", incomplete" : ""}`));
+    band.append(element("title", {}, `${words(s.length)} µm in ${words(hours(s.last) - hours(s.first))} h${s.censored ? ", incomplete" : ""}`));
     svg.append(band);
     if (wide > 7 || cell.saltations.length < 12) svg.append(element("text", { x: x + wide / 2, y: top - 5, class: "tick middle jump" }, `${Math.round(s.length)}`));
   }

@@ -60,15 +60,14 @@ const heard = { shown: [], cell: [], theme: [] };
 const on = (what, then) => what.split(" ").forEach((name) => heard[name].push(then));
 const tell = (what) => heard[what].forEach((then) => then());
 const frameNow = () => MOVIE.frames[state.shown];
-const hours = (frame) => frame * MOVIE.frame_interval_h;
+const hours = (frame) => MOVIE.times_h ? MOVIE.times_h[frame] : frame * MOVIE.frame_interval_h;
 function show(shown) {
   const wanted = Math.max(0, Math.min(MOVIE.frames.length - 1, Math.round(shown)));
   if (wanted !== state.shown) { state.shown = wanted; tell("shown"); }
 }
 function showTime(h) {
-  const frame = h / MOVIE.frame_interval_h;
   let best = 0;
-  MOVIE.frames.forEach((t, i) => { if (Math.abs(t - frame) < Math.abs(MOVIE.frames[best] - frame)) best = i; });
+  MOVIE.frames.forEach((t, i) => { if (Math.abs(hours(t) - h) < Math.abs(hours(MOVIE.frames[best]) - h)) best = i; });
   show(best);
 }
 function choose(index, { seek = false } = {}) {

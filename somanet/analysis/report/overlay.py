@@ -99,7 +99,7 @@ class _Scene:
         self.stroke = 2 if self.factor > 1 else 1
 
     def drawn(self, grey_YX: Picture, labels_YX: NDArray[np.integer] | None, t: int) -> Picture:
-        size = tuple(round(side * self.factor) for side in grey_YX.shape[::-1])
+        size = tuple(max(1, round(side * self.factor)) for side in grey_YX.shape[::-1])
         method = cv2.INTER_CUBIC if self.factor > 1 else cv2.INTER_AREA
         grey = cv2.resize(grey_YX, size, interpolation=method)
         picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
@@ -115,7 +115,7 @@ class _Scene:
                 picture, str(int(cell)), (round(place[0]) + 14, round(place[1]) - 12), 0.5, self._colour(int(cell), t)
             )
         self._draw_scale(picture)
-        _write(picture, f"{t * self.calibration.frame_interval_h:.1f} h", (14, 30), 0.7, INK)
+        _write(picture, f"{float(self.calibration.hours(t)):.1f} h", (14, 30), 0.7, INK)
         return picture
 
     def _at(self, y_px: float, x_px: float) -> tuple[float, float]:

@@ -79,9 +79,7 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
         "embedded_note": sections.embedded_note(plan, shape, n_frames),
         "settings_note": sections.settings_note(report.measures),
         "motion": motion_section(report.measures),
-        "strips": strips_html(
-            strips, len(report.measures.migration.saltations.events), report.calibration.frame_interval_h
-        ),
+        "strips": strips_html(strips, len(report.measures.migration.saltations.events), report.calibration),
         "comparison": sections.comparison(report.measures.summary, report.measures.model_summary),
         "provenance": sections.provenance(report.provenance),
         "definitions": sections.definitions(),
@@ -130,6 +128,7 @@ def _movie(report: ReportInput, plan: Thinning, n_frames: int, shape: tuple[int,
         "shape_YX": shape,
         "pixel_size_um": report.calibration.pixel_size_um,
         "frame_interval_h": report.calibration.frame_interval_h,
+        "times_h": report.calibration.times_h,
         "frames": list(plan.frames),
         "units_per_px": UNITS_PER_PIXEL,
         "circles": report.labels is None,

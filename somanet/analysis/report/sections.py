@@ -22,7 +22,8 @@ from somanet.analysis.report.motion import motion_cards
 from somanet.analysis.report.thinning import Thinning
 from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures
-from somanet.migration.summary import UNITS, Summary, rests_on_saltations
+from somanet.migration.requirements import rests_on_saltations
+from somanet.migration.summary import UNITS, Summary
 from somanet.migration.tables import CELL_NUMBERS
 
 LEVELS = {
@@ -47,8 +48,9 @@ def overview(report: ReportInput, shape_YX: tuple[int, int]) -> str:
     items = {
         "Field": f"{width * scale.pixel_size_um:.0f} × {height * scale.pixel_size_um:.0f} µm",
         "Pixel": f"{scale.pixel_size_um:.4g} µm",
-        "Frames": f"{n_frames}, one every {scale.frame_interval_min:.4g} min",
-        "Duration": f"{in_words((n_frames - 1) * scale.frame_interval_h)} h",
+        "Frames": f"{n_frames}, {'one' if scale.times_h is None else 'usually one'} every "
+        f"{scale.frame_interval_min:.4g} min",
+        "Duration": f"{in_words(float(scale.hours(n_frames - 1)))} h",
         "Cells": f"{len(cells)}"
         if measured == len(cells)
         else f"{len(cells)}, {measured} of them observed long enough",

@@ -15,6 +15,7 @@ from scipy.ndimage import map_coordinates
 
 from somanet.analysis.report.content import ReportInput, saltating_frames
 from somanet.analysis.report.display_range import DisplayRange
+from somanet.core.calibration import Calibration
 from somanet.core.schema import TRACKS
 
 MOST_STRIPS = 120
@@ -249,7 +250,7 @@ def _jpeg(picture_BGR: Picture) -> bytes:
     return cv2.imencode(".jpg", picture_BGR, options)[1].tobytes()
 
 
-def strips_html(strips: list[Strip], n_saltations: int, interval_h: float) -> Iterator[str]:
+def strips_html(strips: list[Strip], n_saltations: int, calibration: Calibration) -> Iterator[str]:
     """The section's content, cell by cell; a sentence where no saltation was found."""
     if not strips:
         yield '<p class="small muted">No saltation was found.</p>'
@@ -260,7 +261,7 @@ def strips_html(strips: list[Strip], n_saltations: int, interval_h: float) -> It
         cut = {"": "", "start": ", begins before its track", "end": ", ends after its track"}.get(
             strip.censored, ", cut at both ends"
         )
-        times = ", ".join(f"{frame * interval_h:.2f}" for frame in strip.panel_frames)
+        times = ", ".join(f"{hours:.2f}" for hours in calibration.hours(strip.panel_frames))
         about = f"Cell {strip.track_id}, {strip.start_h:.2f} to {strip.end_h:.2f} h, {strip.length_um:.1f} µm{cut}"
         yield (
             f'<figure class="strip"><figcaption>{about}</figcaption><div>'

@@ -29,7 +29,15 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 def scale_of(metadata: dict[str, Any]) -> Calibration:
     """The physical scale in `movie.json`."""
-    return Calibration(metadata["pixel_size_um"], metadata["frame_interval_min"])
+    times = metadata.get("times_h")  # versions that knew even times only wrote none
+    return Calibration(
+        metadata["pixel_size_um"], metadata["frame_interval_min"], None if times is None else tuple(times)
+    )
+
+
+def frames_without_data(metadata: dict[str, Any], segmentation: dict[str, Any]) -> tuple[int, ...]:
+    """Frames in which no cell can be seen: blank ones, and those that repeat the one before."""
+    return tuple(sorted({*segmentation["blank_frames"], *metadata.get("repeated_frames", ())}))
 
 
 @contextmanager

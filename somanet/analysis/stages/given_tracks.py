@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.source import MovieSource
-from somanet.analysis.stages.files import scale_of
+from somanet.analysis.stages.files import frames_without_data, scale_of
 from somanet.analysis.stages.track import write_labels_of
+from somanet.analysis.timing import uneven_in_words
+from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, write_json
 from somanet.core.hashing import sha256_tree
@@ -19,6 +23,7 @@ from somanet.io.tables import write_table
 from somanet.segmentation.inference.video import find_blank_frames
 from somanet.tracking.drift import measure_drift
 from somanet.tracking.exchange import write_csv
+from somanet.tracking.real_times import times_in_table
 
 
 def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[str, Any]:
@@ -28,27 +33,38 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
         SomaNetError: the file is not a table of tracks, or they lie outside the movie.
     """
     from somanet.tracking.ctc import CtcMasks
-    from somanet.tracking.formats import read_tracks, recognise
+    from somanet.tracking.formats import Given, open_tracks
     from somanet.tracking.relabel import relabel_movie
 
     metadata = source.describe()
-    write_json(make_folder(folder) / names.MOVIE, metadata)
+    make_folder(folder)
     calibration = scale_of(metadata)
-    kind = recognise(tracks_file)
-    tracks = read_tracks(tracks_file, calibration)
+    shape = (int(metadata["shape_YX"][0]), int(metadata["shape_YX"][1]))
+    given_scale = Given.of(calibration).scale
+    found = open_tracks(tracks_file, Given(given_scale, n_frames=metadata["n_frames"], shape_YX=shape))
+    kind, tracks = found.kind, found.tracks
+    if found.relative:
+        raise SomaNetError(
+            f"{tracks_file}: it has displacements, and no positions that could be laid over the movie. Export "
+            "Location_Center_X and Location_Center_Y with it, or measure it alone: somanet tracks measure "
+            f"{tracks_file} --output OUT"
+        )
     _check_inside(tracks, metadata, tracks_file)
+    calibration = _with_times_of(tracks, calibration, metadata, tracks_file)
+    write_json(folder / names.MOVIE, metadata)
     if kind == "ctc":
         masks = CtcMasks(tracks_file)
         largest = int(tracks["track_id"].max()) if len(tracks) else 0
-        shape = (int(metadata["shape_YX"][0]), int(metadata["shape_YX"][1]))
         write_labels_of(folder, relabel_movie(masks, tracks), len(masks), shape, largest, calibration)
     write_csv(folder / names.TRACKS, tracks)
-    with source.open() as movie:
+    with source.using(metadata).open() as movie:
         blank = find_blank_frames(movie)
+        empty = frames_without_data(metadata, {"blank_frames": blank})
         # Without the tracks: what a person corrects in one cell must not change the numbers of the others.
-        drift = measure_drift(movie, calibration, blank_frames=blank)
+        drift = measure_drift(movie, calibration, blank_frames=empty)
     write_table(folder / names.DRIFT, drift.table, DRIFT)
-    given = {"tracks_from": tracks_file.name, "tracks_sha256": sha256_tree(tracks_file)}
+    given: dict[str, Any] = {"tracks_from": tracks_file.name, "tracks_sha256": sha256_tree(tracks_file)}
+    given["tracks_notes"] = list(found.notes)
     write_json(folder / names.SEGMENTATION, {"blank_frames": list(blank), **given})
     tracking = {
         "n_tracks": int(tracks["track_id"].nunique()),
@@ -60,6 +76,20 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
     return tracking
 
 
+def _with_times_of(
+    tracks: pd.DataFrame, calibration: Calibration, metadata: dict[str, Any], source: Path
+) -> Calibration:
+    """The scale with the times of the tracks, where these are uneven and the movie says nothing of it."""
+    times = times_in_table(tracks)
+    if calibration.times_h is not None or times is None:
+        return calibration
+    after = np.arange(1, metadata["n_frames"] - len(times) + 1) * calibration.frame_interval_h
+    found = replace(calibration, times_h=(*times, *(times[-1] + after).tolist()))
+    metadata["times_h"] = list(found.times_h or ())
+    metadata["time_notes"] = [*metadata["time_notes"], uneven_in_words(found, f"in {source.name}")]
+    return found
+
+
 def _check_inside(tracks: pd.DataFrame, movie: dict[str, Any], source: Path) -> None:
     height, width = movie["shape_YX"]
     outside = (
@@ -68,9 +98,10 @@ def _check_inside(tracks: pd.DataFrame, movie: dict[str, Any], source: Path) -> 
         | ~tracks["x_px"].between(-0.5 * width, 1.5 * width)
     )
     if outside.any():
+        repeats = "The file repeats frames, and SomaNet numbers the others only: do the same."
         row = tracks[outside].iloc[0]
         raise SomaNetError(
             f"{source}: track {row['track_id']:.12g} is at frame {row['frame']:.12g}, ({row['y_px']:.6g}, "
-            f"{row['x_px']:.6g}) px, outside the movie of {movie['n_frames']} frames, {height} × {width} px. Are they "
-            "from another movie, or in another unit?"
+            f"{row['x_px']:.6g}) px, outside the movie of {movie['n_frames']} frames, {height} × {width} px. "
+            f"{repeats if movie['stored_frames'] else 'Are they from another movie, or in another unit?'}"
         )

@@ -16,8 +16,9 @@ from somanet.migration.direction import Autocorrelation
 from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.msd import Msd
+from somanet.migration.requirements import rests_on_saltations
 from somanet.migration.settings import MigrateSettings
-from somanet.migration.summary import Summary, rests_on_saltations
+from somanet.migration.summary import Summary
 from somanet.migration.support import Support
 from somanet.migration.tables import MODES, PAUSES, SALTATION_EVENTS
 

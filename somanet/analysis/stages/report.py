@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from somanet.analysis import names
+from somanet.analysis.no_cells import why_no_cells
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
 from somanet.core.files import make_folder
 from somanet.migration.measures import Measures
+from somanet.segmentation.inference.haze import note_on_haze
 from somanet.segmentation.inference.movie_labels import listed
 
 NO_DRIFT_MEASURED = "The stage was not measured by the version that tracked this movie: no drift was removed."
@@ -22,7 +24,7 @@ def report_movie(
     from somanet.analysis.report import ReportInput, write_report
 
     metadata = read_metadata(tracks_folder / names.MOVIE)
-    with source.open() as movie, open_labels(tracks_folder) as labels:
+    with source.using(metadata).open() as movie, open_labels(tracks_folder) as labels:
         content = ReportInput(
             title=metadata["movie"],
             calibration=scale_of(metadata),
@@ -41,8 +43,9 @@ def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measur
     """Write `overlay.mp4`: the movie with outlines and trails, cells that saltate in another colour."""
     from somanet.analysis.report import write_overlay
 
-    calibration = scale_of(read_metadata(tracks_folder / names.MOVIE))
-    with source.open() as movie, open_labels(tracks_folder) as labels:
+    metadata = read_metadata(tracks_folder / names.MOVIE)
+    calibration = scale_of(metadata)
+    with source.using(metadata).open() as movie, open_labels(tracks_folder) as labels:
         path = make_folder(folder) / names.OVERLAY
         events = measures.migration.saltations.events
         write_overlay(path, movie, labels, read_tracks_of(tracks_folder), calibration=calibration, saltations=events)
@@ -51,7 +54,7 @@ def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measur
 def notes_of(folder: Path) -> tuple[str, ...]:
     """Notes about a movie for the reader of its report."""
     metadata, segmentation, tracking = (read_metadata(folder / name) for name in names.STAGE_FILES)
-    notes = []
+    notes = [*metadata.get("notes", ()), *metadata.get("time_notes", ())]
     if metadata["truncated"]:
         notes.append(f"The file is truncated; the {metadata['n_frames']} complete frames were analysed.")
     if blank := segmentation["blank_frames"]:
@@ -60,36 +63,44 @@ def notes_of(folder: Path) -> tuple[str, ...]:
             "tracked across them, and they do not count as observed time."
         )
     if not tracking["n_tracks"]:
-        notes.append(
-            "No cell was found. Is it the channel of the somas, and is the pixel size right? A network trained on a "
-            "few labelled crops of this microscope may be needed (somanet finetune)."
-        )
+        notes.append(why_no_cells(metadata, segmentation, tracking, scale_of(metadata)))
     drift = tracking.get("drift")
     notes.append(drift["reason"] if drift else NO_DRIFT_MEASURED)
     notes += drift["warnings"] if drift else []
-    if note := _note_on_sizes(segmentation):
-        notes.append(note)
+    notes += _notes_on_sizes(segmentation)
+    if haze := note_on_haze(segmentation.get("n_haze", 0), segmentation.get("n_objects", 0)):
+        notes.append(haze)
     if segmentation.get("inverted"):
         notes.append(
             "The movie was taken for dark cells on a bright background, and was inverted for the network. Is it "
             "fluorescence? A network for fluorescence never inverts."
         )
+    if places := segmentation.get("burnt_in"):
+        notes.append(
+            f"A scale bar or a time stamp is burnt into the frames ({places}): no cell is looked for there, as the "
+            "pixels under it are lost. Export the movie without it."
+        )
     if segmentation.get("any_modality"):
         notes.append("The network was used without checking the kind of microscopy (--any-modality).")
     if "tracks_from" in segmentation:
         notes.append(f"The tracks were taken from {segmentation['tracks_from']}; SomaNet did not find them.")
+    notes += segmentation.get("tracks_notes", [])
     return tuple(notes)
 
 
-def _note_on_sizes(segmentation: dict[str, Any]) -> str | None:
-    from somanet.segmentation.inference.diameters import size_warning
+def _notes_on_sizes(segmentation: dict[str, Any]) -> list[str]:
+    from somanet.segmentation.inference.diameters import size_note, size_warning
+    from somanet.segmentation.inference.soma_size import SizeEstimate
     from somanet.segmentation.network.intended_use import IntendedUse
 
     if "serves" not in segmentation:
-        return None
-    median, downscaled_px = (
-        float("nan") if segmentation[name] is None else float(segmentation[name])
-        for name in ("median_diameter_px", "diameter_seen_smaller_px")
-    )
+        return []
     intended_use = IntendedUse.model_validate(segmentation["serves"])
-    return size_warning(median, intended_use, factor=segmentation["rescale"], downscaled_px=downscaled_px)
+    median, size = segmentation["median_diameter_px"], segmentation.get("size")
+    estimate = SizeEstimate.model_validate(size) if size is not None and segmentation["n_objects"] else None
+    median_px = float("nan") if median is None else float(median)
+    notes = (
+        size_note(estimate, intended_use),
+        size_warning(median_px, intended_use, factor=segmentation["rescale"]),
+    )
+    return [note for note in notes if note]

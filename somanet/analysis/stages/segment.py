@@ -45,20 +45,30 @@ def segment_movie(
         check_intended_use([source], segmenter.intended_use)
     metadata = source.describe()
     write_json(folder / names.MOVIE, metadata)
-    with source.open() as movie:
-        found = label_movie(segmenter, movie, folder / names.MASKS, calibration=scale_of(metadata))
+    with source.using(metadata).open() as movie:
+        found = label_movie(
+            segmenter,
+            movie,
+            folder / names.MASKS,
+            calibration=scale_of(metadata),
+            skipped=tuple(metadata["repeated_frames"]),
+        )
     write_table(folder / names.SOMAS, found.somas, SOMAS)
     median_px = median_or_nan(found.somas["diameter_px"].to_numpy(float))
     segmentation = {
         **record_of(segmenter),
+        "rescale": found.rescale,
+        "size": None if found.size is None else found.size.model_dump(mode="json"),
+        "n_haze": found.n_haze,
         "serves": segmenter.intended_use.model_dump(mode="json"),
         "any_modality": any_modality,
         "blank_frames": list(found.blank_frames),
         "inverted": found.inverted,
+        "burnt_in": None if found.burnt_in is None else found.burnt_in.in_words,
+        "burnt_in_boxes": [] if found.burnt_in is None else found.burnt_in.as_list(),
         "n_objects": sum(found.counts),
         "objects_per_frame": found.counts,
         "median_diameter_px": round(median_px, 2),
-        "diameter_seen_smaller_px": round(found.downscaled_px, 2),
     }
     write_json(folder / names.SEGMENTATION, segmentation)
     return segmentation

@@ -10,7 +10,7 @@ import numpy as np
 
 from somanet.analysis import names
 from somanet.analysis.source import MovieSource
-from somanet.analysis.stages.files import read_metadata, scale_of
+from somanet.analysis.stages.files import frames_without_data, read_metadata, scale_of
 from somanet.core.calibration import Calibration
 from somanet.core.files import make_folder, write_json
 from somanet.core.progress import Progress
@@ -19,6 +19,7 @@ from somanet.core.swapping import scratch_folder
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import CLASSIC_TIFF_BYTES, open_movie
 from somanet.io.tables import read_table, write_table
+from somanet.segmentation.inference.burnt_in import Cleaned
 from somanet.tracking.confidence import confidence_of_tracks
 from somanet.tracking.detections import Labels
 from somanet.tracking.exchange import write_csv
@@ -39,16 +40,20 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
         folder: the folder to write to.
         settings: for tracking.
     """
-    calibration = scale_of(read_metadata(masks / names.MOVIE))
-    blank = tuple(read_metadata(masks / names.SEGMENTATION)["blank_frames"])
+    about = read_metadata(masks / names.MOVIE)
+    calibration = scale_of(about)
+    segmentation = read_metadata(masks / names.SEGMENTATION)
+    empty = frames_without_data(about, segmentation)
     make_folder(folder)
     with (
-        source.open() as movie,
+        source.using(about).open() as movie,
         open_movie(masks / names.MASKS) as mask_movie,
         scratch_folder(folder / "tracking") as scratch,
         Progress(3, doing="tracking", unit="pass") as progress,
     ):
         shape = mask_movie.shape_YX
+        boxes = segmentation.get("burnt_in_boxes")
+        frames = Cleaned(movie, boxes, movie.shape_YX) if boxes else movie
 
         def keep(frames: Iterable[Labels]) -> Sequence[Labels]:
             path = scratch / "separated.zarr"
@@ -63,7 +68,7 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
             progress.step()
             return open_movie(path)
 
-        tracked = track_masks(mask_movie, movie, calibration, settings=settings, blank_frames=blank, keep=keep)
+        tracked = track_masks(mask_movie, frames, calibration, settings=settings, blank_frames=empty, keep=keep)
         progress.step()
         largest = int(tracked.tracks["track_id"].max()) if len(tracked.tracks) else 0
         write_labels_of(folder, tracked.labels(), len(mask_movie), shape, largest, calibration)

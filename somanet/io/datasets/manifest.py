@@ -113,7 +113,7 @@ def pack_dataset(
 
 
 def describe_manifest(manifest: pd.DataFrame) -> str:
-    """A summary of the manifest: accepted images and objects, rejected images with reasons, notes."""
+    """A summary of the manifest: accepted images and objects, or movies; what was rejected with reasons; notes."""
     accepted = manifest[manifest["status"] == "accepted"]
     rejected = manifest[manifest["status"] == "rejected"]
     lines = [f"{len(accepted)} of {len(manifest)} accepted"]
@@ -122,9 +122,35 @@ def describe_manifest(manifest: pd.DataFrame) -> str:
     for reason, rows in rejected.groupby("reason"):
         lines.append(f"rejected, {reason}: {len(rows)} ({rows['name'].iloc[0]}{', …' if len(rows) > 1 else ''})")
     noted = accepted[accepted["note"] != ""]
-    if len(noted):
+    if "n_frames" in manifest:
+        lines += _movie_lines(accepted)
+    elif len(noted):
         lines.append(f"accepted with a note: {len(noted)} (first: {noted['name'].iloc[0]}: {noted['note'].iloc[0]})")
     return "\n".join(lines)
+
+
+def _movie_lines(accepted: pd.DataFrame) -> list[str]:
+    """A line per accepted movie: frames, size, channels, planes and scale; after 20 movies, how many more there are."""
+    lines = []
+    for row in accepted.head(_LISTED).to_dict("records"):
+        scale = [
+            f"{row[name]:.4g} {unit}" if row[name] == row[name] else f"no {what}"
+            for name, unit, what in (
+                ("pixel_size_um", "µm per pixel", "pixel size"),
+                ("frame_interval_min", "min per frame", "frame interval"),
+            )
+        ]
+        parts = [f"{row['n_frames']} frames of {row['height_px']} × {row['width_px']} px {row['dtype']}"]
+        parts += [f"one of {row['n_channels']} channels"] if row["n_channels"] > 1 else []
+        parts += [f"{row['n_planes']} planes projected"] if row["n_planes"] > 1 else []
+        lines.append(f"  {row['name']}: {', '.join([*parts, *scale])}")
+        lines += [f"    {row['note']}"] if row["note"] else []
+    if len(accepted) > _LISTED:
+        lines.append(f"  … and {len(accepted) - _LISTED} more")
+    return lines
+
+
+_LISTED = 20
 
 
 def inspect(

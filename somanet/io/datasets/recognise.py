@@ -11,9 +11,9 @@ from typing import Literal
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem
 from somanet.io.datasets.coco import CocoImage, read_coco
-from somanet.io.datasets.label_names import PICKLE_ENDING, bare_name, image_name, sort_out
 from somanet.io.datasets.sources import Source
 from somanet.io.images import IMAGE_SUFFIXES
+from somanet.io.label_names import PICKLE_ENDING, bare_name, image_name, sort_out
 
 Layout = Literal["kaggle", "pairs", "folders", "coco", "labelme"]
 _IMAGE, _LABELS = ("image", "img"), ("mask", "masks", "label", "labels")

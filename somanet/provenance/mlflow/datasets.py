@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somanet.core.errors import SomaNetError
-from somanet.io.movies import sha256_movie
+from somanet.io.movies import movie_exists, sha256_movie
 from somanet.provenance.dvc_records import dvc_digest
 from somanet.provenance.mlflow.collisions import insert_rows
 
@@ -52,7 +52,7 @@ class DatasetRef:
         if recorded := dvc_digest(self.path, root):
             return recorded, "dvc-md5"
         path = root / self.path
-        if not path.exists():
+        if not movie_exists(path):
             raise SomaNetError(
                 f"The data set {self.name!r} is neither at {self.path} nor known to DVC. "
                 "Is the path right? `dvc pull` or `dvc repro` restores the data."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ class Outbox:
         self._began = time.monotonic()
         self._spent_s = 0.0
         self._warned: set[str] = set()
+        self._busy = False
 
     def deliver(self, record: Mapping[str, Any]) -> Outcome:
         """Send a record, or keep it; older pending records go first.
@@ -63,10 +65,10 @@ class Outbox:
         well = not self._warned
         # If the store is failing, the record is kept first, so that a kill while sending loses nothing.
         outcome = self.deliver(record) if well else self._keep(record)
-        failed_just_now = well and bool(self._warned)
-        if outcome != "sent" and not failed_just_now and self._lock.acquire(timeout=FLUSH_S):
+        away = well and bool(self._warned) and not self._busy
+        if outcome != "sent" and not away and self._lock.acquire(timeout=FLUSH_S):
             try:
-                replay_run(self._client, self.root, self.run_id, limit_s=FLUSH_S)
+                self._send_waiting()
                 if outcome == "lost":
                     send(self._client, record)
             except outage_errors(SomaNetError) as error:
@@ -79,6 +81,18 @@ class Outbox:
                 n,
                 self.run_id,
             )
+
+    def _send_waiting(self) -> None:
+        """Send what waits; a database that others write to is tried again, as it serves waiting writers in no order."""
+        ends = time.monotonic() + FLUSH_S
+        while True:
+            try:
+                replay_run(self._client, self.root, self.run_id, limit_s=FLUSH_S)
+                return
+            except outage_errors(SomaNetError) as error:
+                if not _is_busy(error) or time.monotonic() > ends:
+                    raise
+                time.sleep(random.uniform(0.1, 1))
 
     def _over_budget(self) -> bool:
         return self._spent_s > FREE_S + SHARE * (time.monotonic() - self._began)
@@ -130,6 +144,7 @@ class Outbox:
         return "kept"
 
     def _warn_unreachable(self, error: Exception) -> None:
+        self._busy = _is_busy(error)
         self._warn(
             "unreachable",
             f"The tracking store does not respond or refuses: {first_line(error)} The run continues; records wait in "
@@ -140,3 +155,8 @@ class Outbox:
         if what not in self._warned:
             self._warned.add(what)
             _log.warning(line)
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether other processes were writing to the database for longer than MLflow waits (20 s)."""
+    return "database is locked" in f"{error} {error.__cause__}"

@@ -14,6 +14,7 @@ from somanet.provenance.mlflow.environment import load_mlflow
 
 DATABASE = "mlruns/mlflow.db"
 _CREATE_WAIT_S = 180.0
+_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 
 
 def tracking_uri(root: Path | str) -> str:
@@ -48,17 +49,13 @@ def ensure_store(root: Path | str) -> str:
     moved with its folder, it is pointed at its own artifacts.
 
     Raises:
-        SomaNetError: the database is locked, read-only, damaged, or from another MLflow version.
+        SomaNetError: the database is locked, read-only, damaged, or from another MLflow version; or see
+            :func:`check_address`.
     """
     uri = tracking_uri(root)
     database = database_path(root)
     if database is None:
-        if "://" not in uri or uri.startswith("file:"):
-            raise SomaNetError(
-                f"MLFLOW_TRACKING_URI is {uri}: a folder. MLflow 3.13 and later need a database or a "
-                "server, for example sqlite:////data/mlflow.db; or unset it to use the project's own "
-                "store."
-            )
+        check_address(root)
         return uri
     artifacts = database.parent / "artifacts"
     if not database.exists():
@@ -68,6 +65,27 @@ def ensure_store(root: Path | str) -> str:
     if database == Path(root).resolve() / DATABASE:
         relocate(database, artifacts)
     return uri
+
+
+def check_address(root: Path | str) -> None:
+    """Refuse a ``MLFLOW_TRACKING_URI`` that MLflow has no kind of store for, before anything is done.
+
+    Raises:
+        SomaNetError: a folder, or another scheme than those of servers and databases.
+    """
+    uri = tracking_uri(root)
+    scheme, separator, _ = uri.partition("://")
+    if not separator or scheme == "file":
+        raise SomaNetError(
+            f"MLFLOW_TRACKING_URI is {uri}: a folder. MLflow 3.13 and later need a database or a "
+            "server, for example sqlite:////data/mlflow.db; or unset it to use the project's own "
+            "store."
+        )
+    if scheme.partition("+")[0] not in _SCHEMES:
+        raise SomaNetError(
+            f"MLFLOW_TRACKING_URI begins with {scheme[:40]}://; expected one of {', '.join(_SCHEMES)}. Correct it, or "
+            "unset it to use the project's own store."
+        )
 
 
 def public_uri(uri: str, root: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import somanet
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_file
-from somanet.io.movies import sha256_movie
+from somanet.io.movies import movie_exists, sha256_movie
 from somanet.provenance.code import collect
 from somanet.provenance.mlflow import names_a_run, run_id_from
 from somanet.provenance.trace.records import FileNode, NetworkNode, Node, Record, RunNode, shown
@@ -202,7 +202,7 @@ def _others(written: dict[str, Any], key: str = "sha256") -> list[NetworkNode]:
 
 
 def _change(path: Path, recorded: str, where: str) -> str | None:
-    now = sha256_movie(path) if path.exists() else "gone"
+    now = sha256_movie(path) if movie_exists(path) else "gone"
     return None if now == recorded else f"{path.name} is now {now}, {where} has {recorded}"
 
 

@@ -39,11 +39,14 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 4  # what it raises needs no second line
         # busy-waiting threads take processor time from other programs
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # else it keeps what a run took, and takes more for each further size: 300 MB per size of tile, for nothing
+        self._run_options = onnxruntime.RunOptions()
+        self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._session = onnxruntime.InferenceSession(onnx_model, options, providers=["CPUExecutionProvider"])
 
     def logits(self, images_NCHW: Float32) -> Float32:
         """See :meth:`somanet.segmentation.engines.engine.Engine.logits`."""
-        logits: Float32 = self._session.run(None, {INPUT: images_NCHW})[0]
+        logits: Float32 = self._session.run(None, {INPUT: images_NCHW}, self._run_options)[0]
         return logits
 
 

@@ -1,9 +1,8 @@
-"""The size of the detected somas, and whether it is within the network's intended use."""
+"""The size of the somas in words: what was done about it, and whether it is within the network's intended use."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +10,7 @@ from numpy.typing import NDArray
 from somanet.segmentation.network.intended_use import IntendedUse
 
 if TYPE_CHECKING:
-    from somanet.segmentation.inference.segmenter import Segmenter
-
-Labels = NDArray[np.integer]
-
-SMALLER_FACTORS = (0.5, 0.25)
-"""Factors by which images are downscaled again, to detect somas that are too large for the network at full size."""
-
-LEAST_SHARED_AREA = 0.5
-"""Share of the first detections that the downscaled ones cover if these are the same somas, but whole."""
+    from somanet.segmentation.inference.soma_size import SizeEstimate
 
 
 def diameters_px(labels_YX: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -33,61 +24,18 @@ def median_or_nan(diameters: NDArray[np.float64]) -> float:
     return float(np.median(diameters)) if diameters.size else float("nan")
 
 
-def diameter_when_downscaled(segmenter: Segmenter, labelled: Sequence[tuple[NDArray[Any], Labels]]) -> float:
-    """The diameter of somas that a network detects better in downscaled images; NaN if there are none.
-
-    In somas far larger than those of its training, a network detects fragments of a plausible size. In a downscaled
-    image it detects the whole: as much area or more, in larger objects that contain the fragments. Half and quarter
-    size are tried in turn, as long as the area does not shrink. Networks without a known size range are not tested.
-
-    Args:
-        segmenter: the network or networks.
-        labelled: a few images, each with its predicted labels.
-
-    Returns:
-        The median, in the images' own pixels.
-    """
-    found_px = float("nan")
-    if segmenter.intended_use.diameter_px is None:
-        return found_px
-    first = [labels > 0 for _, labels in labelled]
-    area = _area(first)
-    for smaller in SMALLER_FACTORS:
-        resized = segmenter.at(segmenter.rescale * smaller)
-        found = [resized.labels(image) for image, _ in labelled]
-        now = [labels > 0 for labels in found]
-        kept = _area([one & other for one, other in zip(first, now, strict=True)])
-        if _area(now) < area or kept < LEAST_SHARED_AREA * _area(first):
-            break
-        area = _area(now)
-        found_px = median_or_nan(np.concatenate([diameters_px(labels) for labels in found])) if found else found_px
-    return found_px
-
-
-def _area(foregrounds: Sequence[NDArray[np.bool_]]) -> float:
-    return float(sum(np.count_nonzero(foreground) for foreground in foregrounds))
-
-
-def size_warning(
-    median_px: float, intended_use: IntendedUse, *, factor: float, downscaled_px: float = float("nan")
-) -> str | None:
+def size_warning(median_px: float, intended_use: IntendedUse, *, factor: float) -> str | None:
     """A message about the size of the detected somas, or that there are none; None if all is well.
 
     Args:
         median_px: their median diameter in the image's own pixels; NaN if none was detected.
         intended_use: intended use of the network.
         factor: the factor by which the image was rescaled.
-        downscaled_px: result of :func:`diameter_when_downscaled`.
     """
     if intended_use.diameter_px is None:
         return None
     low, high = intended_use.diameter_px
     known, at = f"the {low:g} to {high:g} px that this network was trained for", _at(factor)
-    if downscaled_px * factor > high:
-        return (
-            f"In downscaled images the network detects more: somas of {_px(downscaled_px)} px, beyond {known}{at}. "
-            + _way_out(downscaled_px, intended_use)
-        )
     if np.isnan(median_px):
         return (
             f"No soma was detected{at}. If somas are larger or smaller than {known}, give the diameter of one in "
@@ -99,6 +47,31 @@ def size_warning(
     return (
         f"The detected somas are {_px(median_px)} px across (median){scaled}, outside {known}: many may be missed, "
         "merged or split. " + _way_out(median_px, intended_use)
+    )
+
+
+def size_note(estimate: SizeEstimate | None, intended_use: IntendedUse) -> str | None:
+    """What was done about the somas' size, or why nothing was; None if they have the size that the network knows.
+
+    Args:
+        estimate: of the image or movie; None if it was not rescaled by an estimate.
+        intended_use: intended use of the network.
+    """
+    if estimate is None or intended_use.diameter_px is None or (estimate.diameter_px is None and not estimate.doubt):
+        return None
+    low, high = intended_use.diameter_px
+    if estimate.doubt:
+        return (
+            f"The somas' size could not be estimated: {estimate.doubt}. So nothing was rescaled. If somas are not "
+            f"{low:g} to {high:g} px across, give the diameter of one in pixels, --diameter PX."
+        )
+    if estimate.rescale == 1 or estimate.diameter_px is None:
+        return None
+    return (
+        f"Somas are {_px(estimate.diameter_px)} px across, as {estimate.n_objects} objects that are alike at two "
+        f"scales show (agreement {estimate.agreement:.2f}), so images were rescaled by {estimate.rescale:.3g} to the "
+        f"{_px(intended_use.typical_px or estimate.diameter_px)} px that this network knows. --rescale 1 leaves them "
+        "as they are, --diameter PX sets another size."
     )
 
 

@@ -31,9 +31,11 @@ def split_by_distance(
         labels YX int32; ids without order.
     """
     inside = components > 0
-    height = np.where(inside, ndimage.gaussian_filter(distance, SMOOTHING_PX), 0).astype(np.float32)
+    height = np.where(inside, ndimage.gaussian_filter(distance, SMOOTHING_PX), 0).astype(np.float32, copy=False)
     peaks, n_peaks = ndimage.label(inside & (height == ndimage.maximum_filter(height, footprint=NEIGHBOURS)))
-    basins = watershed(-height, peaks, mask=inside).astype(np.int32)
+    np.negative(height, out=height)  # and back: a copy of a large image counts
+    basins = watershed(height, peaks, mask=inside).astype(np.int32, copy=False)
+    np.negative(height, out=height)
     highest = np.zeros(n_peaks + 1)
     highest[peaks[peaks > 0]] = height[peaks > 0]  # a basin is flooded from its peak downwards
     joined = _join(*_passes(basins, height), highest, peak_height)

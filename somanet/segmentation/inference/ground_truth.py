@@ -7,12 +7,12 @@ from pathlib import Path
 
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem
-from somanet.io.datasets.label_names import bare_name
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.datasets.recognise import label_images
 from somanet.io.datasets.sources import open_source
 from somanet.io.images import read_labels
 from somanet.io.label_checks import Checked, check_labels
+from somanet.io.label_names import bare_name
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 OWN_RECORD = "predictions.json"

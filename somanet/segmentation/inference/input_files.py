@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -13,7 +13,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem, StackProblem
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.images import IMAGE_SUFFIXES, read_image
-from somanet.io.movies import MOVIE_SUFFIXES, VIDEO_SUFFIXES, Movie, open_movie
+from somanet.io.movies import IMAGE_TIFF_SUFFIXES, MOVIE_SUFFIXES, Movie, movie_exists, movie_name, open_movie
 
 _STILL_SUFFIXES = (".tif", ".tiff", ".png")
 """A folder with only such files may be a data set."""
@@ -26,18 +26,27 @@ class Choice:
     Attributes:
         channel: name or number from 0.
         z: focal plane from 0, or `max`.
+        axes: what the file's axes mean.
+        position: name or number from 0.
     """
 
     channel: str | None = None
     z: str | None = None
+    axes: str | None = None
+    position: str | None = None
 
     def open(self, path: Path) -> Movie:
         """The file as a movie."""
-        return open_movie(path, channel=self.channel, z=self.z)
+        return open_movie(path, channel=self.channel, z=self.z, axes=self.axes, position=self.position)
 
     def options(self) -> str:
         """The options as the user gave them; empty if nothing was chosen."""
-        given = (("--channel", self.channel), ("--z", self.z))
+        given = (
+            ("--channel", self.channel),
+            ("--z", self.z),
+            ("--axes", self.axes),
+            ("--position", self.position),
+        )
         return " ".join(f"{option} {value}" for option, value in given if value is not None)
 
 
@@ -51,6 +60,7 @@ class Input:
         read: returns the image YX or YXC; None for a movie, which is read frame by frame.
         choice: the chosen channel and plane.
         unnamed: a movie whose file does not state that its pages are time points.
+        notes: what else the user has to know about a movie's file, in sentences.
     """
 
     name: str
@@ -58,6 +68,7 @@ class Input:
     read: Callable[[], NDArray[Any]] | None
     choice: Choice = Choice()
     unnamed: bool = False
+    notes: tuple[str, ...] = ()
 
     def images(self) -> Sequence[NDArray[Any]]:
         """The image, or the first, middle and last frame of a movie."""
@@ -74,7 +85,7 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
 
     Args:
         paths: what to segment.
-        choice: a channel or plane of TIFF, zarr and video files.
+        choice: a channel, plane, axes or position of movies and TIFF files.
 
     Raises:
         SomaNetError: a path is missing or holds no images, a file is a Z stack and no plane was chosen, a file lacks
@@ -83,9 +94,11 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
     choice = choice or Choice()
     inputs: list[Input] = []
     for path in paths:
-        if not path.exists():
+        if not movie_exists(path):
             raise SomaNetError(f"{path} not found. Check the path.")
-        if path.is_dir() and path.suffix != ".zarr":
+        if not path.exists():
+            inputs.append(_pattern(path, choice))
+        elif path.is_dir() and path.suffix != ".zarr":
             inputs += _in_folder(path, choice)
         elif path.suffix.lower() == ".zip":
             inputs += _in_dataset(path, choice)
@@ -102,20 +115,29 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
     return inputs
 
 
+def _pattern(path: Path, choice: Choice) -> Input:
+    """Numbered images as one movie, or as one image if they are the channels or planes of one time point."""
+    content = _frames(path, choice)
+    name = movie_name(path)
+    if content.n_frames == 1:
+        return Input(name, path, lambda: _first_frame(path, choice), choice)
+    return Input(name, path, None, choice, content.unnamed, content.notes)
+
+
 def _file(path: Path, choice: Choice) -> Input:
     if path.suffix.lower() not in MOVIE_SUFFIXES:
         if choice != Choice():
             raise SomaNetError(
-                f"{path}: {choice.options()} applies to TIFF, zarr and video files, found "
+                f"{path}: {choice.options()} applies to movies and TIFF files, found "
                 f"{path.suffix or 'none of them'}. Leave the option out, or save the channel or plane as TIFF."
             )
         return Input(path.stem, path, lambda: read_image(path))
-    n_frames, unnamed = _frames(path, choice)
+    content = _frames(path, choice)
     # one frame of a stack, a channel or a zarr folder is an image that only the movie reader can read
-    if n_frames == 1 and (choice != Choice() or path.is_dir()):
+    if content.n_frames == 1 and (choice != Choice() or path.is_dir()):
         return Input(path.stem, path, lambda: _first_frame(path, choice), choice)
-    if n_frames > 1 or path.suffix.lower() in VIDEO_SUFFIXES:
-        return Input(path.stem, path, None, choice, unnamed)
+    if content.n_frames > 1 or path.suffix.lower() not in IMAGE_TIFF_SUFFIXES:
+        return Input(path.stem, path, None, choice, content.unnamed, content.notes)
     return Input(path.stem, path, lambda: read_image(path))
 
 
@@ -124,25 +146,33 @@ def _first_frame(path: Path, choice: Choice) -> NDArray[Any]:
         return movie.frame(0)
 
 
-def _frames(path: Path, choice: Choice) -> tuple[int, bool]:
-    """Number of frames in a movie file, and whether its axes are unnamed; 1 if only the image reader reads it (RGB)."""
+class _Content(NamedTuple):
+    """Number of frames in a movie file, whether its axes are unnamed, and its notes."""
+
+    n_frames: int
+    unnamed: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def _frames(path: Path, choice: Choice) -> _Content:
+    """What is in a movie file; one frame if only the image reader reads it (RGB)."""
     try:
         with choice.open(path) as movie:
-            return movie.n_frames, movie.unnamed and movie.n_frames > 1
+            return _Content(movie.n_frames, movie.unnamed and movie.n_frames > 1, movie.notes)
     except StackProblem:
         raise
     except FileProblem as problem:
-        image = path.is_file() and path.suffix.lower() not in VIDEO_SUFFIXES and choice == Choice()
+        image = path.is_file() and path.suffix.lower() in IMAGE_TIFF_SUFFIXES and choice == Choice()
         if not image or problem.kind in ("truncated", "unreadable"):
             raise
-        return 1, False
+        return _Content(1)
 
 
 def _in_folder(folder: Path, choice: Choice) -> list[Input]:
     files = [f for f in sorted(folder.iterdir()) if not f.name.startswith(".")]
     movies = [f for f in files if f.suffix.lower() in MOVIE_SUFFIXES and (f.is_file() or f.suffix == ".zarr")]
     singly = choice != Choice() or any(f.suffix.lower() not in _STILL_SUFFIXES for f in movies)
-    if movies and (singly or any(_frames(f, choice)[0] > 1 for f in movies)):
+    if movies and (singly or any(_frames(f, choice).n_frames > 1 for f in movies)):
         images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]  # perhaps among the movies
         return [_file(f, choice) for f in sorted({*movies, *images})]
     return _in_dataset(folder, choice)
@@ -151,7 +181,7 @@ def _in_folder(folder: Path, choice: Choice) -> list[Input]:
 def _in_dataset(path: Path, choice: Choice) -> list[Input]:
     if choice != Choice():
         raise SomaNetError(
-            f"{path}: {choice.options()} applies to TIFF, zarr and video files, found a data set. Leave the option out."
+            f"{path}: {choice.options()} applies to movies and TIFF files, found a data set. Leave the option out."
         )
     dataset = open_dataset(path)
     return [Input(name, path, lambda name=name: dataset.load_image(name)) for name in dataset.image_names]  # type: ignore[misc]

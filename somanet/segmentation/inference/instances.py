@@ -28,7 +28,7 @@ def probabilities_to_labels(
     """
     soma = probabilities_CYX[outputs.index("soma")]
     components, n_components = ndimage.label(foreground(soma, settings))
-    labels = components.astype(np.int32)
+    labels = components.astype(np.int32, copy=False)
     if n_components and "distance" in outputs:
         labels = split_by_distance(components, probabilities_CYX[outputs.index("distance")], settings.peak_height)
     elif n_components and "boundary" in outputs:

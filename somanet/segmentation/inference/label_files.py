@@ -22,6 +22,7 @@ from somanet.segmentation.inference.movie_labels import label_movie
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
+    from somanet.segmentation.inference.soma_size import SizeEstimate
 
 OBJECTS_FILE, PICTURES = "objects.csv", "pictures"
 LABELS = Kind(record="predictions.json", what="label images of SomaNet")
@@ -35,19 +36,23 @@ class Labelled(NamedTuple):
         path: the label image, in a folder that moves to its destination when all are done, together with its subfolder
             :data:`PICTURES`.
         diameters_px: diameters of its somas, in its own pixels; in a movie, of all frames.
-        downscaled_px: diameter of somas that are detected in the downscaled image, see
-            :func:`somanet.segmentation.inference.diameters.diameter_when_downscaled`; NaN if there are none or
-            this was not tested.
+        rescale: the factor by which it was rescaled.
+        size: the estimate of the somas' size; None if the factor was given or cannot be estimated.
+        n_haze: objects that were left out as haze.
         blank_frames: blank frames of a movie, which get no labels.
         inverted: taken for dark objects on a bright background.
+        burnt_in: where a scale bar or a time stamp is burnt into a movie, in words; None if nowhere.
     """
 
     item: Input
     path: Path
     diameters_px: NDArray[np.float64]
-    downscaled_px: float = float("nan")
+    rescale: float = 1.0
+    size: SizeEstimate | None = None
+    n_haze: int = 0
     blank_frames: tuple[int, ...] = ()
     inverted: bool = False
+    burnt_in: str | None = None
 
     @property
     def n_objects(self) -> int:
@@ -79,7 +84,7 @@ def predict_files(
     """
     from somanet import __version__
     from somanet.segmentation.inference.diameters import median_or_nan
-    from somanet.segmentation.inference.modality import ModalityInput, check_modality, sample_indices
+    from somanet.segmentation.inference.modality import ModalityInput, check_modality
     from somanet.segmentation.inference.record import record_of
 
     paths = list(dict.fromkeys(item.path for item in inputs))
@@ -89,10 +94,9 @@ def predict_files(
             check_modality([ModalityInput(_named(item), item.images) for item in inputs], segmenter.intended_use)
         sources = {path.name: sha256_movie(path) for path in paths}
         written, tables = [], [OBJECTS.frame([])]
-        sampled = sample_indices(len(inputs))
-        for number, item in enumerate(inputs):
+        for item in inputs:
             label = _label_movie if item.read is None else _label_image
-            found = label(segmenter, item, folder / _file_of(item), try_smaller=number in sampled)
+            found = label(segmenter, item, folder / _file_of(item))
             diameters = found.objects["diameter_px"].to_numpy(float)
             tables.append(found.objects.assign(image=item.name).astype({"frame": "Int64"}))
             written.append(
@@ -101,19 +105,28 @@ def predict_files(
                     "input": item.path.name,
                     "channel": item.choice.channel,
                     "z": item.choice.z,
+                    "axes": item.choice.axes,
+                    "position": item.choice.position,
                     "n_objects": len(diameters),
                     "median_diameter_px": round(median_or_nan(diameters), 2),
                     "blank_frames": list(found.blank_frames),
                     "inverted": found.inverted,
+                    "burnt_in": found.burnt_in,
+                    "rescale": found.rescale,
+                    "size": None if found.size is None else found.size.model_dump(mode="json"),
+                    "n_haze": found.n_haze,
                 }
             )
             yield Labelled(
                 item,
                 folder / _file_of(item),
                 diameters,
-                found.downscaled_px,
-                found.blank_frames,
-                found.inverted,
+                rescale=found.rescale,
+                size=found.size,
+                n_haze=found.n_haze,
+                blank_frames=found.blank_frames,
+                inverted=found.inverted,
+                burnt_in=found.burnt_in,
             )
         write_table(folder / OBJECTS_FILE, pd.concat(tables, ignore_index=True), OBJECTS)
         write_json(
@@ -137,29 +150,32 @@ class _Found(NamedTuple):
     """The objects of an input, with their frame number, and values for :class:`Labelled`."""
 
     objects: pd.DataFrame
-    downscaled_px: float
-    blank_frames: tuple[int, ...] = ()
-    inverted: bool = False
+    rescale: float
+    size: SizeEstimate | None
+    n_haze: int
+    blank_frames: tuple[int, ...]
+    inverted: bool
+    burnt_in: str | None = None
 
 
-def _label_image(segmenter: Segmenter, item: Input, path: Path, *, try_smaller: bool) -> _Found:
-    from somanet.segmentation.inference.diameters import diameter_when_downscaled
+def _label_image(segmenter: Segmenter, item: Input, path: Path) -> _Found:
     from somanet.segmentation.inference.objects import measure_objects
+    from somanet.segmentation.inference.soma_size import decide
 
     assert item.read is not None
     image = item.read()
+    segmenter, size = decide(segmenter, [image])
     found = segmenter.segment(image)
     write_labels(path, found.labels_YX)
-    downscaled_px = diameter_when_downscaled(segmenter, [(image, found.labels_YX)]) if try_smaller else float("nan")
     objects = measure_objects(found).assign(frame=np.nan)
-    return _Found(objects, downscaled_px, inverted=segmenter.inverts(image))
+    return _Found(objects, segmenter.factor, size, found.n_haze, (), bool(segmenter.inverted))
 
 
-def _label_movie(segmenter: Segmenter, item: Input, path: Path, *, try_smaller: bool) -> _Found:
+def _label_movie(segmenter: Segmenter, item: Input, path: Path) -> _Found:
     with item.choice.open(item.path) as movie:
         found = label_movie(segmenter, movie, path, calibration=movie.file_calibration)
-    downscaled_px = found.downscaled_px if try_smaller else float("nan")
-    return _Found(found.somas, downscaled_px, found.blank_frames, found.inverted)
+    burnt_in = None if found.burnt_in is None else found.burnt_in.in_words
+    return _Found(found.somas, found.rescale, found.size, found.n_haze, found.blank_frames, found.inverted, burnt_in)
 
 
 def _named(item: Input) -> str:

@@ -18,9 +18,9 @@ from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import Movie
 
 if TYPE_CHECKING:
+    from somanet.segmentation.inference.burnt_in import BurntIn
     from somanet.segmentation.inference.segmenter import Segmented, Segmenter
-
-Labels = NDArray[np.int32]
+    from somanet.segmentation.inference.soma_size import SizeEstimate
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,30 @@ class LabelledMovie:
         somas: a row per soma and frame, :data:`somanet.core.schema.SOMAS`.
         counts: number of somas in every frame.
         blank_frames: blank frames, which get no labels.
-        downscaled_px: diameter of somas that are detected in three downscaled frames, see
-            :func:`somanet.segmentation.inference.diameters.diameter_when_downscaled`; NaN if there are none.
+        rescale: the factor by which frames were rescaled.
+        size: the estimate of the somas' size from three frames; None if the factor was given or cannot be estimated.
+        n_haze: objects in all frames that were left out as haze.
         inverted: the movie is taken for dark objects on a bright background.
+        burnt_in: scale bars and time stamps, which got no labels; None if there are none.
     """
 
     somas: pd.DataFrame
     counts: list[int]
     blank_frames: tuple[int, ...]
-    downscaled_px: float
+    rescale: float = 1.0
+    size: SizeEstimate | None = None
+    n_haze: int = 0
     inverted: bool = False
+    burnt_in: BurntIn | None = None
 
 
 def label_movie(
-    segmenter: Segmenter, movie: Movie, path: Path, *, calibration: Calibration | FileCalibration
+    segmenter: Segmenter,
+    movie: Movie,
+    path: Path,
+    *,
+    calibration: Calibration | FileCalibration,
+    skipped: Collection[int] = (),
 ) -> LabelledMovie:
     """Write the labels of every frame, a few frames in memory at a time.
 
@@ -53,35 +63,44 @@ def label_movie(
         movie: its frames.
         path: the label movie to write, 0 = background; ids have no meaning between frames.
         calibration: the scale to store with it.
+        skipped: frames that get no labels, besides blank ones.
 
     Raises:
         SomaNetError: a frame cannot be read, or the labels cannot be written.
     """
-    from somanet.segmentation.inference.diameters import diameter_when_downscaled
+    from somanet.segmentation.inference.burnt_in import find_burnt_in, sampled
     from somanet.segmentation.inference.modality import sample_indices
+    from somanet.segmentation.inference.soma_size import decide
     from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
 
     blank = find_blank_frames(counted(movie, movie.n_frames, doing="checking", unit="frame"))
-    shown = [t for t in range(movie.n_frames) if t not in blank]
-    segmenter = segmenter.deciding([movie[shown[n]] for n in sample_indices(len(shown))])
+    empty = {*blank, *skipped}
+    shown = [t for t in range(movie.n_frames) if t not in empty]
+    burnt_in = find_burnt_in([movie[shown[n]] for n in sampled(len(shown))])
+    looked_at = [movie[shown[n]] for n in sample_indices(len(shown))]
+    if burnt_in is not None:
+        looked_at = [burnt_in.removed_from(frame) for frame in looked_at]
+    segmenter, size = decide(segmenter, looked_at)
+    segmenter = segmenter.without(burnt_in)
     frames = counted(movie, movie.n_frames, doing="segmenting", unit="frame")
-    watch = _Watch(movie.n_frames, blank)
+    watch = _Watch()
     write_label_movie(
         path,
-        watch.labels_of(segmented_frames(segmenter, frames, blank_frames=blank)),
+        watch.labels_of(segmented_frames(segmenter, frames, blank_frames=empty)),
         n_frames=movie.n_frames,
         shape_YX=movie.shape_YX,
         largest_id=LARGEST_UINT16,
         calibration=calibration,
     )
-    labelled = [(movie[t], labels) for t, labels in watch.kept.items() if labels is not None]
-    somas = pd.concat([SOMAS.frame([]), *watch.frames], ignore_index=True)
     return LabelledMovie(
-        somas=somas,
+        somas=pd.concat([SOMAS.frame([]), *watch.frames], ignore_index=True),
         counts=[len(found) for found in watch.frames],
         blank_frames=blank,
-        downscaled_px=diameter_when_downscaled(segmenter, labelled),
+        rescale=segmenter.factor,
+        size=size,
+        n_haze=watch.n_haze,
         inverted=bool(segmenter.inverted),
+        burnt_in=burnt_in,
     )
 
 
@@ -91,26 +110,17 @@ def listed(frames: Sequence[int]) -> str:
 
 
 class _Watch:
-    """Measures the somas of frames on their way to the file; keeps the labels of three frames for the size check.
+    """Measures the somas of frames on their way to the file."""
 
-    Args:
-        n_frames: length of the movie.
-        blank_frames: blank frames, which are not among the three.
-    """
-
-    def __init__(self, n_frames: int, blank_frames: Collection[int]) -> None:
-        from somanet.segmentation.inference.modality import sample_indices
-
-        shown = [t for t in range(n_frames) if t not in blank_frames]
-        self.kept: dict[int, Labels | None] = {shown[n]: None for n in sample_indices(len(shown))}
+    def __init__(self) -> None:
         self.frames: list[pd.DataFrame] = []
+        self.n_haze = 0
 
-    def labels_of(self, frames: Iterable[Segmented]) -> Iterator[Labels]:
+    def labels_of(self, frames: Iterable[Segmented]) -> Iterator[NDArray[np.int32]]:
         """Pass the labels through."""
         from somanet.segmentation.inference.objects import measure_objects
 
         for t, found in enumerate(frames):
             self.frames.append(measure_objects(found).assign(frame=t))
-            if t in self.kept:
-                self.kept[t] = found.labels_YX
+            self.n_haze += found.n_haze
             yield found.labels_YX

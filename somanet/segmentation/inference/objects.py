@@ -21,5 +21,6 @@ def measure_objects(found: Segmented) -> pd.DataFrame:
         y / areas,
         x / areas,
         found.confidence,
+        found.contrast,
     )
     return pd.DataFrame({column.name: value for column, value in zip(OBJECT, values, strict=True)})

@@ -28,21 +28,23 @@ def predict_input(model: nn.Module, input_CYX: Float32, *, n_outputs: int, tile_
     """Probability of every output at every pixel of a network input: CYX float32.
 
     Inputs larger than ``tile_px`` are predicted in overlapping tiles, blended with weights that fall towards a tile's
-    edge, so that memory does not grow with the image.
+    edge, so that a network's own memory does not grow with the image.
     """
     _, height, width = input_CYX.shape
     if height <= tile_px and width <= tile_px:
         return sigmoid(predict_logits(model, input_CYX))
     total = np.zeros((n_outputs, height, width), np.float32)
-    weight_sum = np.zeros((height, width), np.float32)
-    for y in _starts(height, tile_px):
-        for x in _starts(width, tile_px):
-            tile = input_CYX[:, y : y + tile_px, x : x + tile_px]
-            weight = _blend_weight(tile.shape[1], tile.shape[2])
-            total[:, y : y + tile_px, x : x + tile_px] += sigmoid(predict_logits(model, tile)) * weight
-            weight_sum[y : y + tile_px, x : x + tile_px] += weight
-    blended: Float32 = total / weight_sum
-    return blended
+    places = [
+        np.s_[y : y + tile_px, x : x + tile_px] for y in _starts(height, tile_px) for x in _starts(width, tile_px)
+    ]
+    weight = _blend_weight(min(height, tile_px), min(width, tile_px))
+    for place in places:
+        total[:, *place] += sigmoid(predict_logits(model, input_CYX[:, *place])) * weight
+    weight_sum = np.zeros((height, width), np.float32)  # afterwards, when the network's memory is free again
+    for place in places:
+        weight_sum[place] += weight
+    total /= weight_sum
+    return total
 
 
 def _starts(length: int, tile: int) -> list[int]:

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 
 def record_of(segmenter: Segmenter) -> dict[str, Any]:
-    """`model_sha256`, `model`, `engine` and `temperature` of the first network; `symmetries` and `rescale`.
+    """`model_sha256`, `model`, `engine` and `temperature` of the first network; `symmetries`, `rescale` and `haze`.
+
+    `rescale` is None where it is estimated from the images.
 
     For an ensemble, `ensemble` has the first four of each network, in order, including the first.
     """
     record = {**_network(segmenter.first), "symmetries": segmenter.tta, "rescale": segmenter.rescale}
+    record["haze"] = None if segmenter.haze is None else segmenter.haze.model_dump(mode="json")
     if len(segmenter.networks) > 1:
         record["ensemble"] = [_network(network) for network in segmenter.networks]
     return record

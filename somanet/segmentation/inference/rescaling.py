@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
+from somanet.core.limits import IMAGE_PIXELS
 from somanet.segmentation.network.intended_use import IntendedUse
 from somanet.segmentation.network.settings import InstanceSettings
 
@@ -49,11 +50,21 @@ def predict_rescaled(predict: Predict, image: NDArray[np.generic], factor: float
 
     Returns:
         Maps CYX float32, Y and X as the image's.
+
+    Raises:
+        SomaNetError: the rescaled image has more pixels than an image may have.
     """
     if factor == 1:
         return predict(image)
     height, width = image.shape[:2]
-    resized = resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
+    shape_YX = (max(1, round(height * factor)), max(1, round(width * factor)))
+    if factor > 1 and shape_YX[0] * shape_YX[1] > IMAGE_PIXELS.value:
+        raise SomaNetError(
+            f"An image of {height} × {width} would be rescaled to {shape_YX[0]} × {shape_YX[1]}, more than the "
+            f"{IMAGE_PIXELS.value} pixels that fit into the memory of most computers. Take a smaller factor, or allow "
+            f"it: {IMAGE_PIXELS.variable}={shape_YX[0] * shape_YX[1]}"
+        )
+    resized = resize(image, shape_YX)
     return np.stack([resize(map_YX, (height, width)) for map_YX in predict(resized)]).astype(np.float32, copy=False)
 
 
@@ -69,7 +80,7 @@ SMALLEST_FACTOR, LARGEST_FACTOR = 0.05, 8.0
 """Limits of rescaling: beyond them an image has no detail left, or fills the memory."""
 
 
-def rescaling_factor(intended_use: IntendedUse, *, rescale: float | None, diameter_px: float | None) -> float:
+def rescaling_factor(intended_use: IntendedUse, *, rescale: float | None, diameter_px: float | None) -> float | None:
     """The factor by which images are rescaled for a network.
 
     Args:
@@ -79,7 +90,7 @@ def rescaling_factor(intended_use: IntendedUse, *, rescale: float | None, diamet
             size.
 
     Returns:
-        The factor; 1 if neither is given.
+        The factor; None if neither is given.
 
     Raises:
         SomaNetError: both are given, the network's size range is unknown, or the factor is out of range.
@@ -87,7 +98,7 @@ def rescaling_factor(intended_use: IntendedUse, *, rescale: float | None, diamet
     if rescale is not None and diameter_px is not None:
         raise SomaNetError("Give --rescale or --diameter, not both: each sets the factor by which images are rescaled.")
     if rescale is None and diameter_px is None:
-        return 1.0
+        return None
     option = f"--rescale {rescale:g}" if rescale is not None else f"--diameter {diameter_px:g}"
     factor = rescale if rescale is not None else 0.0
     if diameter_px is not None:

@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
+from somanet.segmentation.inference.burnt_in import BurntIn
+from somanet.segmentation.inference.contrast import contrast_of
+from somanet.segmentation.inference.haze import HazeRule
 from somanet.segmentation.inference.instances import probabilities_to_labels
 from somanet.segmentation.inference.rescaling import predict_rescaled, settings_at
 from somanet.segmentation.inference.temperature_scaling import apply_temperature
 from somanet.segmentation.network.checkpoint import Checkpoint
-from somanet.segmentation.network.missing import fill_missing
+from somanet.segmentation.network.missing import Filled, fill_missing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,10 +45,19 @@ class Segmented(NamedTuple):
         labels_YX: int32, 0 = background, 1…n without gaps.
         confidence: n numbers from 0 to 1 for the labels 1…n: the mean calibrated soma probability of the object's
             pixels.
+        contrast: n numbers, see :func:`somanet.segmentation.inference.contrast.contrast_of`.
+        n_haze: number of objects that were left out as haze.
     """
 
     labels_YX: NDArray[np.int32]
     confidence: NDArray[np.float64]
+    contrast: NDArray[np.float64]
+    n_haze: int = 0
+
+    @classmethod
+    def none(cls, shape_YX: tuple[int, int]) -> Segmented:
+        """An image without somas."""
+        return cls(np.zeros(shape_YX, np.int32), np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -57,9 +69,13 @@ class Segmenter:
             them into labels. Images are preprocessed for each network in its own way.
         tta: number of test-time augmentations (TTA): 1 none; 4 flips along each axis and both; 8 also quarter
             turns. The outputs are transformed back and averaged, as all of them are maps that turn with the image.
-        rescale: factor by which images are rescaled for the networks; labels have the images' own size.
+        rescale: factor by which images are rescaled for the networks; labels have the images' own size. None: it is
+            estimated for each movie or image that a command segments
+            (:func:`somanet.segmentation.inference.soma_size.decide`), and is 1 where nothing estimates it.
+        haze: objects that it calls haze are left out; None keeps all.
         inverted: whether objects are dark on a bright background; None judges each image by itself. A network for
             fluorescence never inverts.
+        burnt_in: scale bars and time stamps of a movie's frames, which hold no data.
 
     Raises:
         SomaNetError: no networks, networks with different outputs, or another number of test-time augmentations.
@@ -67,8 +83,10 @@ class Segmenter:
 
     networks: tuple[Checkpoint, ...]
     tta: int = 1
-    rescale: float = 1.0
+    rescale: float | None = None
+    haze: HazeRule | None = None
     inverted: bool | None = None
+    burnt_in: BurntIn | None = None
 
     def __post_init__(self) -> None:
         if self.tta not in get_args(Tta):
@@ -105,10 +123,19 @@ class Segmenter:
         """The same with images rescaled by another factor."""
         return dataclasses.replace(self, rescale=rescale)
 
+    @property
+    def factor(self) -> float:
+        """The factor by which images are rescaled."""
+        return 1.0 if self.rescale is None else self.rescale
+
     def deciding(self, images: Sequence[NDArray[Any]]) -> Segmenter:
         """The same, with one decision on inversion for all images of a movie: that of most of some frames."""
         looks = [self.inverts(image) for image in images]
         return dataclasses.replace(self, inverted=2 * sum(looks) > len(looks))
+
+    def without(self, burnt_in: BurntIn | None) -> Segmenter:
+        """The same for the frames of a movie into which a scale bar or a time stamp is burnt."""
+        return dataclasses.replace(self, burnt_in=burnt_in)
 
     def inverts(self, image: NDArray[Any]) -> bool:
         """Whether an image is taken for dark objects on a bright background, and is shown inverted to a network."""
@@ -124,27 +151,50 @@ class Segmenter:
 
     def probabilities(self, image: NDArray[Any]) -> Float32:
         """Mean probability of every output, CYX float32, of an image YX or YXC."""
-        return _mean(self._maps(fill_missing(image).image))
+        return _mean(self._maps(self._filled(image).image))
 
     def labels(self, image: NDArray[Any]) -> NDArray[np.int32]:
         """One label per soma, YX int32, of an image YX or YXC; none on pixels without data."""
-        image, missing = fill_missing(image)
+        if self.haze is not None:
+            return self.segment(image).labels_YX
+        image, missing = self._filled(image)
         return _without(self._to_labels(_mean(self._maps(image))), missing)
 
     def segment(self, image: NDArray[Any]) -> Segmented:
-        """Labels of an image YX or YXC, and the confidence in each; none on pixels without data."""
-        image, missing = fill_missing(image)
+        """Labels of an image YX or YXC, and the confidence in and contrast of each; none on pixels without data."""
+        image, missing = self._filled(image)
         maps = list(self._maps(image))
         labels_YX = _without(self._to_labels(_mean(maps)), missing)
         soma = self.first.spec.outputs.index("soma")
         pairs = zip(maps, self.networks, strict=True)
         soma_YX = _mean(apply_temperature(map_CYX[soma], network.temperature) for map_CYX, network in pairs)
-        return Segmented(labels_YX, confidence_of(labels_YX, soma_YX))
+        confidence = confidence_of(labels_YX, soma_YX)
+        contrast = contrast_of(image, labels_YX, missing=missing, inverted=self._objects_are_dark(image))
+        if self.haze is None:
+            return Segmented(labels_YX, confidence, contrast)
+        haze = self.haze.is_haze(contrast, confidence)
+        kept = _without(labels_YX, np.concatenate([[False], haze])[labels_YX])
+        return Segmented(kept, confidence[~haze], contrast[~haze], int(haze.sum()))
+
+    def _objects_are_dark(self, image: NDArray[Any]) -> bool:
+        from somanet.segmentation.network.inputs import looks_inverted, to_unit
+
+        if any(network.intended_use.modality is not None for network in self.networks):
+            return False
+        return self.inverted if self._may_invert and self.inverted is not None else looks_inverted(to_unit(image))
+
+    def _filled(self, image: NDArray[Any]) -> Filled:
+        """The image with all pixels that hold no data filled, and where these are."""
+        if self.burnt_in is None:
+            return fill_missing(image)
+        filled, missing = fill_missing(self.burnt_in.removed_from(image))
+        covered = self.burnt_in.mask_YX
+        return Filled(filled, covered if missing is None else covered | missing)
 
     def _maps(self, image: NDArray[Any]) -> Iterator[Float32]:
         """Each network's output, CYX."""
         for network in self.networks:
-            yield predict_rescaled(partial(self._predict, network), image, self.rescale)
+            yield predict_rescaled(partial(self._predict, network), image, self.factor)
 
     def _predict(self, network: Checkpoint, image: NDArray[Any]) -> Float32:
         """A network's mean output over all test-time augmentations of an image, CYX."""
@@ -162,7 +212,7 @@ class Segmenter:
         return _mean(predict_turned(*turn) for turn in _TURNS[self.tta])
 
     def _to_labels(self, probabilities_CYX: Float32) -> NDArray[np.int32]:
-        settings = settings_at(self.first.spec.instances, self.rescale)
+        settings = settings_at(self.first.spec.instances, self.factor)
         return probabilities_to_labels(probabilities_CYX, self.first.spec.outputs, settings)
 
 

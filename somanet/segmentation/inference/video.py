@@ -20,7 +20,9 @@ Frame = NDArray[np.generic]
 BLANK_CONTRAST = 0.05
 """A frame is blank if its contrast is below this share of the movie's usual one: lamp off, shutter closed."""
 MOST_WORKERS = 4
-"""Each worker holds a frame's activations, some 0.2 GB per megapixel."""
+"""Each worker holds a frame's activations, some 0.2 GB per megapixel up to a tile, and 60 bytes per pixel beyond."""
+AT_ONCE_PX = 1 << 24
+"""Pixels of all frames that are segmented at once: of large frames fewer, so that memory is bounded."""
 SAMPLED = (slice(None, None, 2), slice(None, None, 2))
 
 
@@ -62,9 +64,10 @@ def segmented_frames(
 
     Args:
         segmenter: the network or networks.
-        frames: YX frames of one size.
+        frames: YX or YXC frames.
         blank_frames: frames that get no labels: a network may predict anything on pure noise.
-        workers: frames at once; one per processor, at most :data:`MOST_WORKERS`, if None.
+        workers: frames at once; one per processor, at most :data:`MOST_WORKERS`, if None; fewer if they are large
+            (:data:`AT_ONCE_PX`).
 
     Yields:
         One per frame; ids have no meaning between frames.
@@ -75,7 +78,7 @@ def segmented_frames(
 
     def label(t: int, frame: Frame) -> Segmented:
         if t in blank_frames:
-            return Segmented(np.zeros(frame.shape, np.int32), np.empty(0))
+            return Segmented.none(frame.shape[:2])
         return segmenter.segment(frame)
 
     workers = workers or usual_workers()
@@ -84,6 +87,8 @@ def segmented_frames(
     try:
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             for t, frame in enumerate(frames):
+                while len(pending) >= max(1, AT_ONCE_PX // frame.size):
+                    yield pending.popleft().result()
                 pending.append(pool.submit(label, t, frame))
                 if len(pending) > workers:
                     yield pending.popleft().result()

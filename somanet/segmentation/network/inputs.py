@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -20,6 +20,7 @@ Float32 = NDArray[np.float32]
 
 _BELOW_BACKGROUND = 0.02  # shadows darker than the background keep a little of their depth
 _TAIL_RATIO = 1.25
+_BAND_PX = 256
 _LOG_CONTRAST = 50.0  # asinh(50 x): lifts a soma at 2 % of the brightest pixel to 30 % of the range
 
 
@@ -50,10 +51,11 @@ def to_unit(image: NDArray[np.generic]) -> NDArray[np.generic]:
         image = np.repeat(image, 3, axis=-1)
     if image.dtype == np.uint8:
         return image
-    values = image.astype(np.float32)
+    values = image.astype(np.float32)  # a copy in any case
     low, high = np.percentile(values, (0.1, 99.95))
-    unit: Float32 = np.clip((values - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32)
-    return unit
+    for rows in _bands(len(values)):
+        values[rows] = np.clip((values[rows] - low) / max(float(high - low), 1e-6), 0, 1)
+    return values
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,11 @@ def measure_exposure(image_YXC: NDArray[np.generic], *, inverted: bool | None = 
         image_YXC: the image.
         inverted: whether objects are dark on a bright background, where that is known; None judges by the image.
     """
-    unit_YXC = _scaled(image_YXC)
     if inverted is None:
         inverted = looks_inverted(image_YXC)
-    intensity_YX = _intensity(unit_YXC, inverted=inverted)
+    intensity_YX = np.empty(image_YXC.shape[:2], np.float32)
+    for rows in _bands(len(image_YXC)):
+        intensity_YX[rows] = _intensity(_scaled(image_YXC[rows]), inverted=inverted)
     low, high = (float(q) for q in np.percentile(intensity_YX, (1.0, 99.9)))
     return Exposure(inverted, low, high, _background(intensity_YX))
 
@@ -104,10 +107,10 @@ def unit_to_input(image_YXC: NDArray[np.generic], spec: ModelSpec, exposure: Exp
         spec: defines the channels.
         exposure: statistics of the whole image; None measures ``image_YXC`` itself.
     """
-    unit = _scaled(image_YXC)
     if spec.input != "rgb":
         exposure = exposure or measure_exposure(image_YXC)
-        return _contrasts(unit, exposure, from_background=spec.input == "background")
+        return _contrasts(image_YXC, exposure, from_background=spec.input == "background")
+    unit = _scaled(image_YXC)
     if spec.in_channels == 1:
         unit = unit.mean(axis=-1, keepdims=True)
     return np.ascontiguousarray(unit.transpose(2, 0, 1))
@@ -142,16 +145,25 @@ def _strongest(unit_YXC: Float32) -> Float32:
     return reduce(np.maximum, np.moveaxis(unit_YXC, -1, 0))
 
 
-def _contrasts(unit_YXC: Float32, exposure: Exposure, *, from_background: bool) -> Float32:
+def _contrasts(image_YXC: NDArray[np.generic], exposure: Exposure, *, from_background: bool) -> Float32:
     """The same intensity linear, square-rooted and on a near-logarithmic scale: 3 x Y x X, each about 0 to 1."""
-    intensity = _intensity(unit_YXC, inverted=exposure.inverted)
-    linear = np.clip((intensity - exposure.low) / max(exposure.high - exposure.low, 1e-6), 0, 1)
-    above = linear
-    if from_background:
-        span = max(exposure.high - exposure.background, 1e-6)
-        above = np.clip((intensity - exposure.background) / span, -_BELOW_BACKGROUND, 1)
-    near_log = np.arcsinh(_LOG_CONTRAST * above) / np.arcsinh(_LOG_CONTRAST)
-    return np.stack([linear, np.sqrt(linear), near_log]).astype(np.float32)
+    contrasts = np.empty((3, *image_YXC.shape[:2]), np.float32)
+    for rows in _bands(len(image_YXC)):
+        intensity = _intensity(_scaled(image_YXC[rows]), inverted=exposure.inverted)
+        linear = np.clip((intensity - exposure.low) / max(exposure.high - exposure.low, 1e-6), 0, 1)
+        above = linear
+        if from_background:
+            span = max(exposure.high - exposure.background, 1e-6)
+            above = np.clip((intensity - exposure.background) / span, -_BELOW_BACKGROUND, 1)
+        contrasts[0, rows] = linear
+        contrasts[1, rows] = np.sqrt(linear)
+        contrasts[2, rows] = np.arcsinh(_LOG_CONTRAST * above) / np.arcsinh(_LOG_CONTRAST)
+    return contrasts
+
+
+def _bands(height: int) -> Iterator[slice]:
+    """Rows of an image, some at a time, so that what is computed of them in between takes little memory."""
+    return (slice(first, first + _BAND_PX) for first in range(0, height, _BAND_PX))
 
 
 def _background(intensity_YX: Float32) -> float:

@@ -116,6 +116,22 @@ def test_movies_that_were_not_analysed_alike_or_do_not_support_saltations_are_po
     assert any(text.startswith("In 1 of 12 movies the data do not support saltations") for text in found)
 
 
+def test_speed_and_pauses_leave_out_movies_that_do_not_support_saltations() -> None:
+    """As the report of such a movie does; its donor is described by the other movie, and the reader is told."""
+    table = drawn()
+    flagged = table["movie"] == "drug01"
+    table.loc[flagged, ["saltations_supported", "speed_moment_um2_per_h"]] = [0, 99000.0]
+    found = cohort_of(table)
+    movies = found.movies.set_index("movie")
+    speed, frequency = "mobile_speed_corrected_um_per_h", "frequency_corrected_per_h"
+    assert np.isnan(movies.loc["drug01", speed])
+    assert movies[speed].notna().sum() == len(movies) - 1
+    assert movies[frequency].notna().all()
+    alone = cohort_of(drawn()).donors.set_index(["group", "donor"])[speed]
+    pd.testing.assert_series_equal(found.donors.set_index(["group", "donor"])[speed], alone)
+    assert any("leave out 1 of 12 movies" in text and "drug01" in text for text in found.warnings)
+
+
 def test_mixed_intervals_are_described_and_not_compared() -> None:
     table = drawn()
     table.loc[table["movie"] == "drug00", "frame_interval_h"] = 0.2

@@ -13,10 +13,10 @@ from somanet.analysis.report.definitions import HEADLINES
 from somanet.analysis.report.motion import motion_cards, motion_section
 from somanet.analysis.report.sections import headline, settings_note
 from somanet.analysis.stages.migrate import summary_of
-from somanet.cli.analyze import _print_summary
+from somanet.cli.analyze import print_summary
 from somanet.core.files import plain, write_json
 from somanet.migration.measures import Measures, measure_movie
-from somanet.migration.summary import rests_on_saltations
+from somanet.migration.requirements import rests_on_saltations
 from tests.migration.test_motion_modes import movie
 from tests.migration.worlds import along_x
 
@@ -63,7 +63,7 @@ def test_the_error_is_told_in_every_output_as_what_it_is(
     assert (summary["localisation_noise_um"] is None) == noise.bounded
     assert (summary["localisation"]["sigma_um"]["interval95"] is None) == noise.bounded
     write_json(tmp_path / MANIFEST, {"notes": [], "files": {}})
-    _print_summary(measures, tmp_path)
+    print_summary(measures, tmp_path)
     manifest = {
         "input": {"file": "a.tif", "movie": "a", "sha256": "0", "shape_YX": [2, 3], "n_frames": 70}
         | {"pixel_size_um": 1.0, "frame_interval_min": 10.0},

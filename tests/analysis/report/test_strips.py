@@ -8,6 +8,7 @@ import pytest
 
 from somanet.analysis.report import strips
 from somanet.analysis.report.display_range import DisplayRange
+from somanet.core.calibration import Calibration
 from tests.analysis.report import worlds
 
 SHOWN = DisplayRange(500.0, 4000.0)
@@ -79,18 +80,21 @@ def test_a_cell_at_the_border_is_padded() -> None:
     assert not strips._cut(grey, np.array([20, 0]), 5).any()
 
 
+TEN_MINUTES = Calibration(1.0, 10.0)
+
+
 def test_many_saltations_are_thinned_evenly_and_it_is_said() -> None:
     found = strips.strips_of(worlds.report(), SHOWN)
-    html = "".join(strips.strips_html(found, 5, 1 / 6))
+    html = "".join(strips.strips_html(found, 5, TEN_MINUTES))
     assert "1 of 5 saltations" in html
     assert html.count("<figure") == 1
     assert strips.strips_of(worlds.report(), SHOWN, most=0) == []
-    assert "No saltation" in "".join(strips.strips_html([], 0, 1 / 6))
+    assert "No saltation" in "".join(strips.strips_html([], 0, TEN_MINUTES))
 
 
 def test_the_size_is_counted_before_the_page_is_written() -> None:
     found = strips.strips_of(worlds.report(), SHOWN)
-    size = len("".join(strips.strips_html(found, 1, 1 / 6)))
+    size = len("".join(strips.strips_html(found, 1, TEN_MINUTES)))
     assert size <= strips.bytes_of(found) <= size + 1000
 
 

@@ -168,9 +168,12 @@ def test_movies(tmp_path: Path) -> None:
     rows = check_movies(tmp_path)
     assert tuple(rows.columns) == MOVIE_MANIFEST.names
     assert rows["reason"].tolist() == ["", "duplicate", "", "empty movie", "truncated"]
-    assert rows["note"][2] == "1 blank frames; 1 frames equal to the one before"
+    lacks = "its metadata lack the scale, so `somanet analyze` needs --frame-interval-min"
+    assert rows["note"][2] == f"{lacks}; 1 blank frames; 1 frames equal to the one before"
     first = rows.iloc[0]
-    assert first[["n_frames", "height_px", "width_px", "pixel_size_um"]].tolist() == [5, Y, X, 0.65]
+    assert first[["n_frames", "n_channels", "n_planes", "height_px", "width_px", "pixel_size_um"]].tolist() == [
+        5, 1, 1, Y, X, 0.65,
+    ]  # fmt: skip
     assert np.isnan(first["frame_interval_min"])
     assert check_movie(tmp_path / "a.tif")["status"] == "accepted"
     assert "2 of 5 accepted" in describe_manifest(rows)

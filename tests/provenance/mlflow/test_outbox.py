@@ -136,3 +136,29 @@ def test_what_cannot_be_kept_either_is_said_once(
         assert [box.deliver(record(step)) for step in range(3)] == ["lost"] * 3
         box.close({"kind": "end", "status": "FINISHED", "time_ms": 1})
     assert ["cannot be kept either" in line.message for line in caplog.records] == [False, True]
+
+
+@pytest.mark.parametrize(("n_busy", "n_left"), [(1, 0), (4, 0), (10**6, 3)])
+def test_a_busy_database_is_tried_again_at_the_end(
+    n_busy: int, n_left: int, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other processes write for longer than MLflow waits; the last records arrive, unless that lasts for a minute."""
+    tried, sent = 0, []
+
+    def send(_client: object, sending: dict[str, Any]) -> None:
+        nonlocal tried
+        tried += 1
+        clock.now += 1
+        if tried <= n_busy:
+            raise MlflowException("(sqlite3.OperationalError) database is locked")
+        sent.extend([step for _, _, _, step in sending["rows"]] if sending["kind"] == "metrics" else ["end"])
+
+    monkeypatch.setattr(module, "send", send)
+    monkeypatch.setattr(spool, "send", send)
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    box = Outbox(None, tmp_path, RUN)
+    for step in range(2):
+        box.deliver(record(step))
+    box.close({"kind": "end", "status": "FINISHED", "time_ms": 1})
+    assert len(waiting(tmp_path, RUN)) == n_left
+    assert sent == ([] if n_left else [0, 1, "end"])

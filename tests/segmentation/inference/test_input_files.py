@@ -168,5 +168,27 @@ def test_what_offers_no_choice_says_so(tmp_path: Path, name: str) -> None:
     write_image(tmp_path / "still.png", IMAGE)
     write_kaggle(tmp_path / "set.zip", [scene("a")])
     write_pairs(tmp_path / "set", [scene("a")])
-    with pytest.raises(SomaNetError, match=r"--channel 1 --z max applies to TIFF, zarr and video"):
+    with pytest.raises(SomaNetError, match=r"--channel 1 --z max applies to movies and TIFF files"):
         find_inputs([tmp_path / name], Choice("1", "max"))
+
+
+def test_notes_of_movies(tmp_path: Path) -> None:
+    """A video that lost detail says so, one that did not says nothing."""
+    frames = np.random.default_rng(0).integers(0, 255, (3, 32, 48), dtype=np.uint8)
+    for name, codec in (("lossy.avi", "mjpeg"), ("whole.avi", "ffv1")):
+        write_video_of(tmp_path / name, frames, codec)
+    lossy, whole = find_inputs([tmp_path / "lossy.avi", tmp_path / "whole.avi"])
+    assert ["mjpeg" in note and "loses detail" in note for note in lossy.notes] == [True]
+    assert whole.notes == ()
+
+
+def write_video_of(path: Path, frames: np.ndarray, codec: str) -> None:
+    import av
+
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=10)
+        stream.height, stream.width = frames.shape[1:]
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "gray"
+        for frame in frames:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
+        file.mux(stream.encode())

@@ -13,6 +13,7 @@ from somanet.segmentation.inference.input_files import Input, find_inputs
 from somanet.segmentation.inference.label_files import Labelled, predict_files
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.inference.size_warnings import warnings_for
+from somanet.segmentation.inference.soma_size import SizeEstimate
 from somanet.segmentation.network.checkpoint import load_checkpoint
 from somanet.segmentation.network.intended_use import IntendedUse
 from tests.worlds import save_bright_network, scene
@@ -48,14 +49,21 @@ INTENDED_USE = IntendedUse(diameter_px=(8, 50))  # typically 20 px
 
 
 def labelled(
-    name: str, *diameters: float, unnamed: bool = False, again: float = float("nan"), blank: tuple[int, ...] = ()
+    name: str,
+    *diameters: float,
+    unnamed: bool = False,
+    rescale: float = 1.0,
+    size: SizeEstimate | None = None,
+    n_haze: int = 0,
+    blank: tuple[int, ...] = (),
 ) -> Labelled:
     item = Input(name, Path(f"{name}.tif"), None, unnamed=unnamed)
-    return Labelled(item, Path("out") / item.path, np.array(diameters), again, blank)
+    path = Path("out") / item.path
+    return Labelled(item, path, np.array(diameters), rescale, size, n_haze, blank)
 
 
-def notes(*each: Labelled, factor: float = 1.0) -> list[str]:
-    return list(warnings_for(each, INTENDED_USE, factor=factor))
+def notes(*each: Labelled) -> list[str]:
+    return list(warnings_for(each, INTENDED_USE))
 
 
 def test_somas_of_the_networks_size_need_no_note() -> None:
@@ -74,8 +82,8 @@ def test_somas_of_another_size_are_measured_and_a_factor_is_named() -> None:
 
 
 def test_the_size_that_counts_is_the_one_that_the_network_saw() -> None:
-    assert notes(labelled("a", 60), factor=1 / 3) == []
-    [note] = notes(labelled("a", 20), factor=4)
+    assert notes(labelled("a", 60, rescale=1 / 3)) == []
+    [note] = notes(labelled("a", 20, rescale=4))
     assert "20 px across (median), 80 px at --rescale 4, outside" in note
 
 
@@ -84,11 +92,28 @@ def test_nothing_found_is_told_with_the_way_out() -> None:
     assert note.startswith("No soma was detected. If somas are larger or smaller than the 8 to 50 px")
     assert "--diameter PX" in note
     assert "--rescale FACTOR" in note
-    [note] = notes(labelled("a"), labelled("b", again=70))
-    assert "somas of 70 px" in note
-    [note] = notes(labelled("a"), factor=0.5)
+    [note] = notes(labelled("a", size=SizeEstimate(doubt="too few objects")))
+    assert note.startswith("No soma was detected.")  # says it all
+    [note] = notes(labelled("a", rescale=0.5))
     assert "No soma was detected at --rescale 0.5." in note
-    assert list(warnings_for([labelled("a")], IntendedUse(), factor=1)) == []  # without a range there is no warning
+    assert list(warnings_for([labelled("a")], IntendedUse())) == []  # without a range there is no warning
+
+
+def test_what_was_done_about_the_size_is_told_for_the_most_rescaled() -> None:
+    """One of three was rescaled by 2, one by 0.25."""
+    twice = SizeEstimate(rescale=2, diameter_px=10, agreement=0.8, n_objects=7)
+    quarter = SizeEstimate(rescale=0.25, diameter_px=80, agreement=0.8, n_objects=7)
+    [note] = notes(
+        labelled("a", 20), labelled("b", 10, rescale=2, size=twice), labelled("c", 80, rescale=0.25, size=quarter)
+    )
+    assert note.startswith("2 of 3 inputs, such as 'c': Somas are 80 px across")
+    [note] = notes(labelled("a", 20, size=SizeEstimate(doubt="there are objects of 20 px and of 60 px")))
+    assert note.startswith("The somas' size could not be estimated: there are objects of 20 px and of 60 px.")
+
+
+def test_haze_is_counted_over_all_inputs() -> None:
+    [note] = notes(labelled("a", 20, 20, n_haze=3), labelled("b", 20, n_haze=2), labelled("c", 20))
+    assert note.startswith("5 of 9 objects were left out as haze")
 
 
 def test_pages_that_were_taken_for_time_points_are_told_once() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from somanet.core.errors import SomaNetError
 from somanet.segmentation.inference.diameters import diameters_px
 from somanet.segmentation.inference.instances import probabilities_to_labels
 from somanet.segmentation.inference.rescaling import predict_rescaled, resize, settings_at
@@ -128,3 +129,12 @@ def test_a_factor_of_one_changes_nothing() -> None:
     np.testing.assert_array_equal(
         Segmenter.of(model, spec).at(1).labels(image), Segmenter.of(model, spec).labels(image)
     )
+
+
+def test_an_image_is_not_enlarged_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOMANET_MAX_IMAGE_PIXELS", "100")
+    image = np.zeros((5, 7), np.uint8)
+    with pytest.raises(SomaNetError, match=r"5 × 7 would be rescaled to 10 × 14.*SOMANET_MAX_IMAGE_PIXELS=140"):
+        predict_rescaled(lambda resized: np.zeros((1, *resized.shape), np.float32), image, 2)
+    maps = predict_rescaled(lambda resized: np.zeros((1, *resized.shape), np.float32), image, 0.5)
+    assert maps.shape == (1, 5, 7)

@@ -186,14 +186,15 @@ def test_each_network_has_its_own_temperature() -> None:
 
 def test_objects_are_rows_with_place_size_and_confidence() -> None:
     """`a`: rows 1-3 and columns 1-3 of 8 px; `b`: rows 1-4 and columns 8-9."""
-    table = measure_objects(Segmented(LABELS, np.array([0.9, 0.6])))
+    table = measure_objects(Segmented(LABELS, np.array([0.9, 0.6]), np.array([7.5, np.nan])))
     assert table["label"].tolist() == [1, 2]
     assert table["area_px"].tolist() == [24 * 24, 32 * 16]
     assert table["diameter_px"].tolist() == pytest.approx([24 * 2 / np.sqrt(np.pi), np.sqrt(32 * 16 * 4 / np.pi)])
     assert table["y_px"].tolist() == [8 + 23 / 2, 8 + 31 / 2]
     assert table["x_px"].tolist() == [8 + 23 / 2, 64 + 15 / 2]
     assert table["confidence"].tolist() == [0.9, 0.6]
-    assert len(measure_objects(Segmented(np.zeros((4, 7), np.int32), np.empty(0)))) == 0
+    assert table["contrast"].tolist() == pytest.approx([7.5, np.nan], nan_ok=True)
+    assert len(measure_objects(Segmented.none((4, 7)))) == 0
 
 
 def test_any_networks_microscopy_is_the_intended_use_of_an_ensemble() -> None:

@@ -1,0 +1,152 @@
+"""Movies in Zeiss' CZI, by Zeiss' own package pylibCZIrw."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pylibCZIrw import czi
+
+from somanet.core.calibration import FileCalibration
+from somanet.core.documents import parse_xml
+from somanet.core.limits import XML_BYTES
+from somanet.core.problems import FileProblem
+from somanet.io.movie_base import Movie, project
+from somanet.io.movie_layout import Wanted, choose_position, find_layout
+from somanet.io.scale import square_um, to_minutes, to_um
+
+_PIXELS = {
+    "Gray8": (np.uint8, False),
+    "Gray16": (np.uint16, False),
+    "Gray32Float": (np.float32, False),
+    "Bgr24": (np.uint8, True),
+    "Bgr48": (np.uint16, True),
+}
+"""Zeiss' name of a pixel type → data type, and whether a pixel has blue, green and red."""
+
+
+class CziMovie(Movie):
+    """A CZI file read one plane at a time, tiles joined (see :class:`Movie`).
+
+    A plane that the microscope did not save reads as zeros, and is counted among the blank ones.
+    """
+
+    def __init__(self, path: Path, wanted: Wanted) -> None:
+        self.path, self.files = path, (path,)
+        _check_in_another_process(path)
+        self._file = czi.CziReader(str(path))
+        try:
+            self._open(wanted)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _open(self, wanted: Wanted) -> None:
+        XML_BYTES.check(len(self._file.raw_metadata), self.path, declared="its metadata")
+        root = parse_xml(self._file.raw_metadata, str(self.path), "CZI metadata")
+        box = {axis: int(stop - start) for axis, (start, stop) in self._file.total_bounding_box_no_pyramid.items()}
+        scenes = self._file.scenes_bounding_rectangle_no_pyramid
+        self._scene = None
+        roi = self._file.total_bounding_rectangle_no_pyramid
+        if scenes:
+            numbers = sorted(scenes)
+            chosen = choose_position(_scene_names(root, numbers), wanted.position, str(self.path))
+            self._scene, roi = numbers[chosen], scenes[numbers[chosen]]
+        else:
+            choose_position(("0",), wanted.position, str(self.path))
+        self._roi = (roi.x, roi.y, roi.w, roi.h)
+        kinds = set(self._file.pixel_types.values())
+        kind = next(iter(kinds)) if len(kinds) == 1 else ""
+        if kind not in _PIXELS:
+            raise FileProblem(
+                f"{self.path}: expected channels of one of the pixel types {', '.join(_PIXELS)}, found "
+                f"{', '.join(sorted(map(str, kinds)))}. Export the channel of the somas as TIFF (ZEN: Image Export).",
+                "wrong type",
+            )
+        dtype, coloured = _PIXELS[kind]
+        axes = "".join(axis for axis, size in box.items() if axis not in "YXS" and (axis in "TZC" or size > 1)) + "YX"
+        shape = [*(box[axis] for axis in axes[:-2]), roi.h, roi.w]
+        if coloured:
+            axes, shape = axes + "S", [*shape, 3]
+        channels = [
+            str(one.get("Name") or i) for i, one in enumerate(root.findall(f".//{_IMAGE}/Dimensions/Channels/*"))
+        ]
+        self._stored = axes
+        self._layout = find_layout(axes, shape, wanted, str(self.path), channels=channels)
+        self.n_frames, self.shape_YX = self._layout.n_frames, self._layout.shape_YX
+        self.n_planes, self.n_channels = len(self._layout.planes), self._layout.n_channels
+        self.dtype = np.dtype(dtype)
+        self.file_calibration = FileCalibration(_pixel_size_um(root, str(self.path)), _interval_min(root))
+
+    def _read(self, t: int) -> np.ndarray:
+        return project(self._read_plane(t, z) for z in self._layout.planes)
+
+    def _read_plane(self, t: int, z: int) -> np.ndarray:
+        index: dict[str, Any] = dict(zip(self._stored, self._layout.index(t, z), strict=True))
+        plane = {axis: at for axis, at in index.items() if axis in "TZC"}
+        pixels = self._file.read(roi=self._roi, plane=plane, scene=self._scene)
+        colour = 2 - index["S"] if "S" in index else 0  # a pixel is blue, green, red
+        return np.ascontiguousarray(pixels[..., colour], dtype=self.dtype)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+_TRY = """
+import sys
+from pylibCZIrw import czi
+file = czi.CziReader(sys.argv[1])
+file.raw_metadata, file.pixel_types, file.total_bounding_box_no_pyramid, file.scenes_bounding_rectangle_no_pyramid
+file.close()
+"""
+_PATIENCE_S = 300
+_sound: set[tuple[str, int, int]] = set()
+"""Path, size and time of change of the files that were opened without a crash."""
+
+
+def _check_in_another_process(path: Path) -> None:
+    """Refuse a file on which Zeiss' library crashes: damaged entries of its directory end the process that opens it.
+
+    Takes half a second, once for each file.
+    """
+    state = path.stat()
+    known = (str(path.absolute()), state.st_size, state.st_mtime_ns)
+    if known in _sound:
+        return
+    try:
+        tried = subprocess.run([sys.executable, "-c", _TRY, str(path)], capture_output=True, timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired as error:
+        raise FileProblem(f"{path}: the CZI cannot be opened within {_PATIENCE_S} s. Is it damaged?") from error
+    if tried.returncode < 0:
+        raise FileProblem(f"{path}: the CZI is damaged: Zeiss' reader crashes on it. Fetch it again.")
+    _sound.add(known)
+
+
+_IMAGE = "Metadata/Information/Image"
+
+
+def _scene_names(root: ET.Element, numbers: list[int]) -> list[str]:
+    """Names of the scenes; their numbers if two have the same, or none."""
+    found = {
+        int(scene.get("Index", "-1")): scene.get("Name") or ""
+        for scene in root.findall(f".//{_IMAGE}/Dimensions/S/Scenes/Scene")
+    }
+    names = [found.get(number, "") for number in numbers]
+    return names if all(names) and len(set(names)) == len(names) else [str(number) for number in numbers]
+
+
+def _pixel_size_um(root: ET.Element, source: str) -> float | None:
+    found = {
+        one.get("Id"): to_um(one.findtext("Value"), "m") for one in root.findall(".//Metadata/Scaling/Items/Distance")
+    }
+    return square_um(found.get("X"), found.get("Y"), source)
+
+
+def _interval_min(root: ET.Element) -> float | None:
+    increment = root.findtext(f".//{_IMAGE}/Dimensions/T/Positions/Interval/Increment")
+    return to_minutes(increment, "s")

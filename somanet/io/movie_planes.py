@@ -1,0 +1,55 @@
+"""A movie whose planes lie in several files."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from somanet.core.problems import FileProblem
+from somanet.io.movie_base import Movie, project
+from somanet.io.movie_layout import Layout
+
+Plane = tuple[int, int, int]
+"""Time point, channel and focal plane, each from 0, as the files count them."""
+
+
+class PlanesMovie(Movie):
+    """Planes in the order time, channel, focal plane, each in a known file (see :class:`Movie`)."""
+
+    _layout: Layout
+    _where: Mapping[Plane, Path]
+
+    def _take_layout(self, layout: Layout, dtype: np.dtype) -> None:
+        """Set what follows from the layout of `TCZYX`, or of `TCZYXS` where images have colours."""
+        self._layout, self.dtype = layout, dtype.newbyteorder("=")
+        self.n_frames, self.shape_YX = layout.n_frames, layout.shape_YX
+        self.n_planes, self.n_channels = len(layout.planes), layout.n_channels
+        if self.dtype.kind not in "uif":
+            raise FileProblem(f"{self.path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
+
+    @abstractmethod
+    def _pixels(self, plane: Plane) -> np.ndarray:
+        """Decode the image of one plane: YX, or YXS where images have colours."""
+
+    def _read(self, t: int) -> np.ndarray:
+        return project(self._read_plane(t, z) for z in self._layout.planes)
+
+    def _read_plane(self, t: int, z: int) -> np.ndarray:
+        index = self._layout.index(t, z)
+        time, channel, plane = (int(place) for place in index[:3] if isinstance(place, int))
+        pixels = self._pixels((time, channel, plane))
+        expected = (*self.shape_YX, *(self._layout.shape[-1:] if len(index) == 6 else ()))
+        if pixels.shape != expected or pixels.dtype != self.dtype:
+            raise FileProblem(
+                f"{self._where[time, channel, plane]}: expected an image like the first of the movie, {expected} "
+                f"{self.dtype}, found {pixels.shape} {pixels.dtype}. Does it belong to another movie?",
+                "wrong shape",
+            )
+        colour = index[5] if len(index) == 6 else None
+        return np.ascontiguousarray(pixels if colour is None else pixels[..., colour], dtype=self.dtype)
+
+    def close(self) -> None:
+        """Nothing to close: each file is opened anew."""

@@ -1,0 +1,151 @@
+"""A movie stored as one image per time point, channel or plane: a folder, or a pattern such as `img_t*.tif`."""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from somanet.core.calibration import FileCalibration
+from somanet.core.documents import parse_json
+from somanet.core.foreign import file_bytes, parsing
+from somanet.core.limits import IMAGE_BYTES, JSON_BYTES
+from somanet.core.problems import FileProblem
+from somanet.io.completeness import JPEG_MAGIC, TIFF_MAGICS
+from somanet.io.declared_size import open_tiff
+from somanet.io.decoding import decode_pixels
+from somanet.io.frame_times import frame_times
+from somanet.io.image_names import Plane, Series, find_series
+from somanet.io.movie_layout import Wanted, choose_position, find_layout
+from somanet.io.movie_planes import PlanesMovie
+from somanet.io.scale import to_minutes, to_um
+from somanet.io.tiff_scale import tiff_calibration
+
+_METADATA = "metadata.txt"
+"""Micro-Manager's file beside its images."""
+_BY_NUMBER = (
+    "The images were taken for time points by the numbers in their names. Separate images of a data set belong into a "
+    "folder named images, and the folder around it is the data set."
+)
+_JPEG = (
+    "The images are JPEG, which loses detail: edges and dim somas are altered. Measure the microscope's own files if "
+    "there are any."
+)
+
+
+class SeriesMovie(PlanesMovie):
+    """Numbered images as one movie (see :class:`Movie`); each file is opened when its frame is read."""
+
+    def __init__(self, path: Path, wanted: Wanted) -> None:
+        self.path = path
+        series = the_series(path)
+        self.files = (path,) if path.is_dir() else series.files
+        choose_position(("0",), wanted.position, str(path))
+        self._where = series.planes
+        first = series.planes[0, 0, 0]
+        data = file_bytes(first, "an image", IMAGE_BYTES)
+        pixels = decode_pixels(data, str(first))
+        axes, shape = "TCZYX", [series.n_frames, len(series.channels), series.n_planes, *pixels.shape]
+        if pixels.ndim == 3:
+            axes += "S"
+        layout = find_layout(axes, shape, wanted, str(path), channels=series.channels)
+        self._take_layout(layout, pixels.dtype)
+        self.file_calibration, notes = _calibration(data, first, series)
+        if data.startswith(JPEG_MAGIC):
+            notes = (*notes, _JPEG)
+        if not series.says_time and wanted.axes is None:
+            notes = (*notes, _BY_NUMBER)
+        self.notes = notes
+
+    def _pixels(self, plane: Plane) -> np.ndarray:
+        file = self._where[plane]
+        return decode_pixels(file_bytes(file, "an image", IMAGE_BYTES), str(file))
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path is no file but a pattern of file names."""
+    return bool(set("*?") & set(path.name)) and not path.exists()
+
+
+def series_files(path: Path) -> list[Path]:
+    """The files that a folder or a pattern names, sorted."""
+    folder, name = (path, "*") if path.is_dir() else (path.parent, path.name)
+    return sorted(file for file in folder.iterdir() if fnmatch.fnmatchcase(file.name, name) and file.is_file())
+
+
+def the_series(path: Path) -> Series:
+    """The one series in a folder or of a pattern.
+
+    Raises:
+        FileProblem: there is none, there are several, or images are missing in it.
+    """
+    if not path.is_dir() and not path.parent.is_dir():
+        raise FileProblem(f"{path.parent}: no such folder. Check the path.", "missing")
+    files = series_files(path)
+    found = find_series(files)
+    if not found:
+        raise FileProblem(
+            f"{path}: expected a movie as numbered images, such as img_t001.tif, img_t002.tif, found {len(files)} "
+            "files that form none. A movie file is named itself; of names with several numbers, choose by a pattern "
+            "in quotes, such as 'img_t*_ch1.tif'.",
+            "missing" if not files else "not an image",
+        )
+    if len(found) > 1:
+        listed = ", ".join(f"'{one.pattern.name}' ({one.n_frames} frames)" for one in found[:6])
+        raise FileProblem(
+            f"{path}: expected one movie, found {len(found)} series of images: {listed}"
+            f"{', …' if len(found) > 6 else ''}. Name one of them in quotes: '{found[0].pattern}'",
+            "wrong shape",
+        )
+    if found[0].problem:
+        raise FileProblem(f"{found[0].pattern}: {found[0].problem}", "missing")
+    return found[0]
+
+
+def holds_single_images(series: Series) -> bool:
+    """Whether the files of a series are single images, by the first and the last one's header.
+
+    Numbered files of several frames each are movies of their own, and a file may be a part of an OME-TIFF of several.
+    """
+    return all(_is_single(file) for file in {series.files[0], series.files[-1]})
+
+
+def _is_single(file: Path) -> bool:
+    if file.suffix.lower() not in (".tif", ".tiff"):
+        return True
+    try:
+        with parsing(file, "an image"), open_tiff(file, str(file)) as tiff:
+            return _is_single_tiff(tiff)
+    except FileProblem:  # whoever reads it says why
+        return False
+
+
+def _is_single_tiff(tiff: tifffile.TiffFile) -> bool:
+    if tiff.is_ome and ("BinaryOnly" in (tiff.ome_metadata or "") or any(one.is_multifile for one in tiff.series)):
+        return False
+    return len(tiff.series) == 1 and set(tiff.series[0].axes) <= set("YXS")
+
+
+def _calibration(data: bytes, first: Path, series: Series) -> tuple[FileCalibration, tuple[str, ...]]:
+    """The scale in the first image, in Micro-Manager's metadata beside it, and in clock times of the names; notes."""
+    found = FileCalibration()
+    notes: tuple[str, ...] = ()
+    if data.startswith(TIFF_MAGICS):
+        with open_tiff(io.BytesIO(data), str(first)) as tiff:
+            found = tiff_calibration(tiff, str(first), n_frames=1)
+    pixel_um, interval_min = found.pixel_size_um, found.frame_interval_min
+    if (beside := first.with_name(_METADATA)).is_file():
+        try:
+            about = parse_json(file_bytes(beside, "metadata", JSON_BYTES), beside, "Micro-Manager's metadata")
+            summary = about["Summary"]
+            pixel_um = pixel_um or to_um(summary.get("PixelSize_um"), "um")
+            interval_min = interval_min or to_minutes(summary.get("Interval_ms"), "ms")
+        except (FileProblem, KeyError, TypeError, AttributeError):  # a recording that was stopped leaves it open
+            notes = (f"{_METADATA} beside the images is no whole metadata of Micro-Manager, and was not used.",)
+    stated = {"the first image" if found.frame_interval_min else _METADATA: interval_min}
+    planes = dict(enumerate(series.times_min))
+    times = frame_times(stated, planes, len(planes), by="the clock times in the names")
+    return times.calibration(pixel_um), notes

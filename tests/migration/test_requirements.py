@@ -1,0 +1,62 @@
+"""What a number needs of movies: one that none supports is not estimated, one that some support is that of these."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from somanet.migration.requirements import NEEDS_SALTATIONS, UNSUPPORTED, partly_met_warnings, seen_share, unsupported
+from somanet.migration.summary import UNITS, pooled_numbers, summarize
+from tests.migration.test_summary import cells
+
+NAMES = tuple(UNITS)
+
+
+def movies(**columns: float) -> pd.DataFrame:
+    """Two movies of three cells; in the second, cells jump half as often at twice the speed, with ``columns`` set."""
+    first = cells([0.4, 0.5, 0.6]).assign(movie="a")
+    second = cells([0.2, 0.25, 0.3]).assign(movie="b", speed_moment_um2_per_h=16000.0, **columns)
+    return pd.concat([first, second], ignore_index=True)
+
+
+def numbers(table: pd.DataFrame) -> dict[str, float]:
+    return {name: float(value[0]) for name, value in pooled_numbers(table, np.ones((1, len(table)))).items()}
+
+
+def test_a_movie_that_does_not_support_saltations_does_not_count_in_speed_and_pauses() -> None:
+    """Speed, pauses and distance are those of the first movie alone; frequency and length are of both."""
+    both, alone, all_of = numbers(movies(saltations_supported=0)), numbers(movies().iloc[:3]), numbers(movies())
+    for name in NEEDS_SALTATIONS:
+        np.testing.assert_equal(both[name], alone[name])
+    assert both["mobile_speed_corrected_um_per_h"] != pytest.approx(all_of["mobile_speed_corrected_um_per_h"])
+    assert both["frequency_corrected_per_h"] == all_of["frequency_corrected_per_h"]
+    warnings = summarize(movies(saltations_supported=0), resamples=50).warnings
+    assert any("leave out 1 of 2 movies, as they do not support saltation numbers: b." in text for text in warnings)
+    assert partly_met_warnings(movies()) == []
+
+
+def test_a_movie_of_exchanged_tracks_counts_in_nothing() -> None:
+    both, alone = numbers(movies(identities_kept=0)), numbers(movies().iloc[:3])
+    np.testing.assert_equal(both, alone)
+    warnings = partly_met_warnings(movies(identities_kept=0))
+    assert warnings == ["Any number leaves out 1 of 2 movies, as their tracks seem to exchange cells: b."]
+
+
+def test_where_no_movie_supports_a_number_it_is_not_estimated() -> None:
+    table = movies().assign(saltations_supported=0)
+    assert unsupported(table, NAMES) == dict.fromkeys(NEEDS_SALTATIONS, UNSUPPORTED)
+    found = summarize(table, resamples=50)
+    assert all(found.numbers[name].problem == UNSUPPORTED for name in NEEDS_SALTATIONS)
+    assert set(unsupported(movies().assign(identities_kept=0), NAMES)) == set(NAMES)
+
+
+def test_straightness_needs_cells_that_are_seen_for_most_of_the_movie() -> None:
+    """Distances of 80 and 20 µm, seen for all and for a tenth of 10 h: 0.8·1 + 0.2·0.1 = 0.82 of the movie."""
+    table = cells([0.4, 0.1]).assign(end_h=[10.0, 1.0])
+    assert seen_share(table) == pytest.approx(0.82)
+    assert unsupported(table, NAMES) == {}
+    table = table.assign(end_h=[9.0, 1.0])
+    assert list(unsupported(table, NAMES)) == ["straightness_corrected"]
+    assert unsupported(table, NAMES)["straightness_corrected"].startswith("cells are seen for 74 % of the movie")
+    assert np.isnan(seen_share(table.assign(distance_um=0.0)))

@@ -1,0 +1,128 @@
+"""Scale bars and time stamps, drawn over frames with noise, blurred cells and saturated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from somanet.segmentation.inference.burnt_in import Cleaned, find_burnt_in, sampled
+
+HEIGHT, WIDTH, N_FRAMES = 120, 170, 11
+FULL = 4095
+
+
+def camera(*, cells: float = 1500, dtype: type = np.uint16, full: int = FULL) -> np.ndarray:
+    """Cells that move a little, blurred as by a lens, over a background of a tenth of the range, with noise."""
+    rng = np.random.default_rng(3)
+    frames = []
+    for t in range(N_FRAMES):
+        sharp = np.zeros((HEIGHT, WIDTH))
+        for y, x in ((30, 40 + t), (70, 110), (90, 60 - t)):
+            cv2.circle(sharp, (x, y), 7, cells / FULL, -1)
+        light = 0.1 + cv2.GaussianBlur(sharp, (0, 0), 1.5) + rng.normal(0, 0.01, sharp.shape)
+        frames.append((full * light).clip(0, full).astype(dtype))
+    return np.stack(frames)
+
+
+def looked_at(frames: np.ndarray) -> list[np.ndarray]:
+    return [frames[t] for t in sampled(len(frames))]
+
+
+@pytest.mark.parametrize(("dtype", "full"), [(np.uint8, 255), (np.uint16, 4095), (np.uint16, 65535)])
+def test_a_scale_bar_is_found(dtype: type, full: int) -> None:
+    frames = camera(dtype=dtype, full=full)
+    frames[:, 108:112, 120:160] = full
+    found = find_burnt_in(looked_at(frames))
+    assert found is not None
+    assert found.as_list() == [[106, 118, 113, 161]]  # with a margin of two pixels
+    assert found.in_words == "rows 106 to 113, columns 118 to 161, counted from 0"
+    assert found.mask_YX.sum() == 8 * 44
+
+
+def stamped(text_of: Callable[[int], str], *, smoothed: bool = False) -> np.ndarray:
+    frames = camera()
+    for t, frame in enumerate(frames):
+        ink = np.zeros(frame.shape, np.uint8)
+        cv2.putText(ink, text_of(t), (6, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 255, 1, cv2.LINE_AA if smoothed else 8)
+        frame[:] = np.maximum(frame, (ink / 255 * FULL).astype(frame.dtype))
+    return frames
+
+
+def test_smoothed_letters_are_found() -> None:
+    frames = stamped(lambda t: f"{t // 5}:{12 * (t % 5):02d} h", smoothed=True)
+    found = find_burnt_in(looked_at(frames))
+    assert found is not None
+    assert found.mask_YX[(frames == FULL).any(axis=0)].all()
+
+
+def test_a_time_stamp_is_found_with_all_its_digits() -> None:
+    """`0:00 h` to `2:00 h`: the box holds every pixel of any of them, those of frames that were not looked at too."""
+    frames = stamped(lambda t: f"{t // 5}:{12 * (t % 5):02d} h")
+    found = find_burnt_in(looked_at(frames))
+    assert found is not None
+    assert found.mask_YX[(frames == FULL).any(axis=0)].all()
+    assert found.mask_YX.mean() < 0.06
+
+
+def test_a_digit_that_comes_later_belongs_to_the_stamp() -> None:
+    frames = stamped(lambda t: f"{t + 4:2d} h")
+    found = find_burnt_in(looked_at(frames))
+    assert found is not None
+    assert found.mask_YX[(frames == FULL).any(axis=0)].all()
+
+
+def test_saturated_cells_are_no_scale_bars() -> None:
+    """The middle one rests: as bright, at the same place, but with a lens's edge."""
+    frames = camera(cells=9000)
+    assert (frames == FULL).all(axis=0).sum() > 50
+    assert find_burnt_in(looked_at(frames)) is None
+
+
+def test_nothing_is_found_where_nothing_is_saturated() -> None:
+    frames = camera()
+    assert find_burnt_in(looked_at(frames)) is None
+    frames[:, 108:112, 120:160] = FULL - 1  # no camera's or file's largest value
+    assert find_burnt_in(looked_at(frames)) is None
+
+
+def test_what_single_frames_show_is_not_burnt_in() -> None:
+    frames = camera()
+    frames[4, 108:112, 120:160] = FULL
+    assert find_burnt_in(looked_at(frames)) is None
+    assert find_burnt_in([]) is None
+    assert find_burnt_in([frames[4]]) is None
+
+
+def test_a_mask_as_a_movie_is_no_scale_bar() -> None:
+    masks = np.zeros((N_FRAMES, HEIGHT, WIDTH), np.uint8)
+    masks[:, 20:80, 30:90] = 255
+    assert find_burnt_in(looked_at(masks)) is None
+
+
+def test_boxes_are_filled_like_their_surroundings() -> None:
+    frames = camera()
+    plain = frames[0].copy()
+    frames[:, 108:112, 120:160] = FULL
+    found = find_burnt_in(looked_at(frames))
+    assert found is not None
+    filled = found.removed_from(frames[0])
+    assert np.array_equal(filled[~found.mask_YX], plain[~found.mask_YX])
+    assert np.abs(filled[found.mask_YX].astype(float) - np.median(plain)).max() < 30
+    assert frames[0].max() == FULL  # the input stays
+
+
+def test_frames_are_read_without_what_is_burnt_in() -> None:
+    frames = np.random.default_rng(4).integers(90, 110, (5, 40, 60)).astype(np.uint8)
+    burnt = frames.copy()
+    burnt[:, 30:34, 40:55] = 255
+    found = find_burnt_in(list(burnt))
+    assert found is not None
+    cleaned = Cleaned(burnt, found.as_list(), (40, 60))
+    assert len(cleaned) == 5
+    assert cleaned[2].max() < 110
+    outside = ~found.mask_YX
+    np.testing.assert_array_equal(cleaned[3][outside], frames[3][outside])
+    np.testing.assert_array_equal(np.stack(list(cleaned[1:3])), np.stack([cleaned[1], cleaned[2]]))

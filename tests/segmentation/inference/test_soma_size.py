@@ -1,0 +1,259 @@
+"""The estimate of the somas' size, with a made network whose knowledge of sizes is exact, and with the bundled one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from somanet.analysis.network import open_networks
+from somanet.core.calibration import Calibration
+from somanet.evaluation.masks import overlap
+from somanet.segmentation.inference.haze import HazeRule
+from somanet.segmentation.inference.rescaling import resize
+from somanet.segmentation.inference.segmenter import Segmented, Segmenter
+from somanet.segmentation.inference.soma_size import (
+    STEP,
+    WINDOW_PX,
+    SizeEstimate,
+    _most_detailed,
+    _window,
+    best_iou,
+    decide,
+    estimate_size,
+)
+from somanet.segmentation.network.intended_use import IntendedUse
+from somanet.simulation import simulate_movie
+
+INTENDED_USE = IntendedUse(diameter_px=(10, 40))  # typically 20 px
+
+
+@dataclass(frozen=True)
+class Knows:
+    """A network that outlines bright objects of 8 to 45 px exactly, misses smaller ones and cuts larger ones to pieces.
+
+    Attributes:
+        threshold_downscaled: at less than half an image's size, objects are brighter than this, else than 125.
+        cuts: larger objects are cut along a grid of 11 px; else they are outlined as they are.
+    """
+
+    rescale: float | None = None
+    haze: HazeRule | None = None
+    intended_use: IntendedUse = INTENDED_USE
+    threshold_downscaled: int = 125
+    cuts: bool = True
+
+    def at(self, factor: float) -> Knows:
+        return replace(self, rescale=factor)
+
+    def segment(self, image: NDArray[Any]) -> Segmented:
+        factor = self.rescale or 1.0
+        shape = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
+        threshold = self.threshold_downscaled if factor < 0.5 else 125
+        bright = resize(image, shape) > threshold
+        objects, n = ndimage.label(bright)
+        diameters = 2 * np.sqrt(np.bincount(objects.ravel(), minlength=n + 1) / np.pi)
+        y, x = np.indices(shape) // 11
+        pieces = np.where(self.cuts & (diameters > 45)[objects], n + 1 + 1000 * y + x, objects)
+        objects = np.where(bright & (diameters >= 8)[objects], pieces, 0)
+        rows = np.minimum((np.arange(image.shape[0]) + 0.5) * shape[0] / image.shape[0], shape[0] - 1).astype(int)
+        columns = np.minimum((np.arange(image.shape[1]) + 0.5) * shape[1] / image.shape[1], shape[1] - 1).astype(int)
+        found = objects[np.ix_(rows, columns)]
+        ids = np.unique(found[found > 0])
+        labels = np.where(found > 0, np.searchsorted(ids, found) + 1, 0).astype(np.int32)
+        return Segmented(labels, np.full(len(ids), 0.9), np.full(len(ids), 20.0))
+
+
+def estimate(images: list[NDArray[Any]], **knows: Any) -> SizeEstimate:
+    found = estimate_size(cast("Segmenter", Knows(**knows)), images)
+    assert found is not None
+    return found
+
+
+def disks(diameter: float, *, rows: int = 3, columns: int = 4, value: int = 230) -> NDArray[np.uint8]:
+    """A grid of bright disks, two diameters apart."""
+    apart = round(2 * diameter) + 4
+    image = np.full((rows * apart, columns * apart), 20, np.uint8)
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    inside = ((y % apart) - apart // 2) ** 2 + ((x % apart) - apart // 2) ** 2 <= (diameter / 2) ** 2
+    return np.where(inside, value, image).astype(np.uint8)
+
+
+@pytest.mark.parametrize("diameter", [4, 7, 60, 90])
+def test_somas_of_any_size_are_brought_to_the_typical_one(diameter: int) -> None:
+    """12 disks of one size: their diameter, and 20 / diameter, at most 4."""
+    found = estimate([disks(diameter)])
+    assert found.doubt == ""
+    assert found.diameter_px == pytest.approx(diameter, rel=0.1, abs=0.6)
+    assert found.rescale == pytest.approx(min(4, 20 / diameter), rel=0.1)
+    assert found.n_objects == 12
+    assert found.agreement > 0.7
+    chosen = [one for one in found.scales if one.agreement == found.agreement]
+    assert any(10 <= diameter * one.rescale <= 40 for one in chosen)
+
+
+@pytest.mark.parametrize("diameter", [16, 20, 23])
+def test_somas_of_about_the_typical_size_are_left_alone(diameter: int) -> None:
+    """And no larger scale is tried, which would cost most."""
+    found = estimate([disks(diameter)])
+    assert (found.rescale, found.doubt) == (1.0, "")
+    assert max(one.rescale for one in found.scales) == 1.0
+
+
+def test_large_somas_that_are_found_whole_are_left_alone() -> None:
+    """A network that outlines objects of any size: nothing is gained, though 60 px is not what it says it knows."""
+    found = estimate([disks(60)], cuts=False)
+    assert (found.rescale, found.doubt) == (1.0, "")
+    assert found.diameter_px == pytest.approx(60, rel=0.1)
+
+
+def test_several_frames_count_together() -> None:
+    """Two disks in each of three frames: fewer than 5 in one, 6 in all."""
+    frames = [np.roll(disks(60, rows=1, columns=2), shift, axis=1) for shift in (0, 15, 30)]
+    alone, both = estimate(frames[:1]), estimate(frames)
+    assert alone.rescale == 1
+    assert alone.doubt
+    assert both.rescale == pytest.approx(1 / 3, rel=0.1)
+
+
+def test_three_somas_in_one_image_do_if_they_agree_well() -> None:
+    found = estimate([disks(60, rows=1, columns=3)])
+    assert found.rescale == pytest.approx(1 / 3, rel=0.1)
+    assert found.n_objects == 3
+
+
+def test_one_speck_in_three_frames_is_no_size() -> None:
+    assert estimate([disks(60, rows=1, columns=1)] * 3).rescale == 1
+
+
+def test_a_few_somas_of_the_typical_size_are_no_cause_for_doubt() -> None:
+    found = estimate([disks(19, rows=1, columns=2)])
+    assert (found.rescale, found.doubt) == (1.0, "")
+    assert found.diameter_px == pytest.approx(19, rel=0.1)
+
+
+def test_two_sizes_are_a_doubt() -> None:
+    """Nuclei of 30 px in cells of 90 px, which the network takes for the somas in downscaled images."""
+    cells, nuclei = disks(90, value=100), disks(90)
+    y, x = np.mgrid[: cells.shape[0], : cells.shape[1]]
+    apart = 184
+    core = ((y % apart) - apart // 2) ** 2 + ((x % apart) - apart // 2) ** 2 <= 18**2
+    image = np.where(core & (nuclei > 125), 230, cells).astype(np.uint8)
+    found = estimate([image], threshold_downscaled=60)
+    assert found.rescale == 1
+    assert found.doubt == "there are objects of 36 px and of 90 px"
+
+
+def test_pieces_that_look_like_somas_are_a_doubt() -> None:
+    """Six squares of 72 px, each cut by grooves into nine of 27 px, which close in images of half the size."""
+    square = np.full((120, 120), 25, np.uint8)
+    square[24:96, 24:96] = 230
+    for groove in (47, 71):
+        square[groove, 24:96] = square[24:96, groove] = 60
+    found = estimate([np.tile(square, (2, 3))])
+    assert found.rescale == 1
+    told = re.fullmatch(r"there are objects of (\d+) px and of (\d+) px", found.doubt)
+    assert told is not None
+    assert [float(px) for px in told.groups()] == pytest.approx([2 * 23.3 / np.pi**0.5, 2 * 72 / np.pi**0.5], rel=0.05)
+
+
+def test_what_has_no_size_of_its_own_is_a_doubt() -> None:
+    """Other noise at every scale: blobs as large as the network likes them, which are elsewhere at the next scale."""
+
+    class Restless(Knows):
+        def segment(self, image: NDArray[Any]) -> Segmented:
+            step = round(np.log(self.rescale or 1.0) / np.log(STEP))
+            field = ndimage.gaussian_filter(
+                np.random.default_rng(step + 50).standard_normal(image.shape), 4 / (self.rescale or 1.0)
+            )
+            labels, n = ndimage.label(field > np.percentile(field, 80))
+            return Segmented(labels.astype(np.int32), np.full(n, 0.9), np.full(n, 20.0))
+
+    found = estimate_size(cast("Segmenter", Restless()), [np.zeros((240, 300), np.uint8)])
+    assert found is not None
+    assert found.rescale == 1
+    assert found.doubt
+
+
+def test_nothing_is_a_doubt() -> None:
+    found = estimate([np.zeros((80, 100), np.uint8)])
+    assert (found.rescale, found.diameter_px) == (1.0, None)
+    assert found.doubt == "too few objects are alike at two scales (0 of at least 5)"
+
+
+def test_a_network_without_a_range_has_no_estimate() -> None:
+    assert estimate_size(cast("Segmenter", Knows(intended_use=IntendedUse())), [disks(60)]) is None
+    assert estimate_size(cast("Segmenter", Knows()), []) is None
+
+
+def test_a_corner_of_a_large_image_is_enough() -> None:
+    """Disks of 7 px in one corner of 1,400 × 1,500 px, of which a quarter of a thousand is segmented at four times."""
+    image = np.full((1400, 1500), 20, np.uint8)
+    few = disks(7, rows=5, columns=6)
+    image[1400 - few.shape[0] :, : few.shape[1]] = few
+    found = estimate([image])
+    assert found.diameter_px == pytest.approx(7, abs=0.6)
+    assert found.rescale == pytest.approx(20 / 7, rel=0.1)
+
+
+@given(
+    height=st.integers(1, 3000), width=st.integers(1, 3000), y=st.floats(0, 0.999), x=st.floats(0, 0.999),
+    factor=st.floats(1 / 8, 4),
+)  # fmt: skip
+def test_a_window_is_inside_the_image_and_in_those_of_smaller_scales(
+    height: int, width: int, y: float, x: float, factor: float
+) -> None:
+    centre = (int(y * height), int(x * width))
+    for axis, length in enumerate((height, width)):
+        part = _window((height, width), centre, factor)[axis]
+        wider = _window((height, width), centre, factor / STEP)[axis]
+        assert 0 <= wider.start <= part.start <= centre[axis] < part.stop <= wider.stop <= length
+        assert part.stop - part.start == min(length, max(1, int(WINDOW_PX / factor)))
+
+
+def test_a_speck_is_not_the_most_detailed_part() -> None:
+    image = np.full((700, 800), 100.0) + np.random.default_rng(0).normal(0, 1, (700, 800))
+    image[100, 100] = 60_000
+    grid = disks(10, rows=8, columns=8)
+    image[450 : 450 + grid.shape[0], 550 : 550 + grid.shape[1]] += grid
+    y, x = _most_detailed(image)
+    assert 450 <= y <= 450 + grid.shape[0]
+    assert 550 <= x <= 550 + grid.shape[1]
+
+
+@given(seed=st.integers(0, 100))
+def test_the_best_overlap_is_that_of_the_full_table(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = (rng.integers(0, 6, (7, 9)).repeat(3, 0).repeat(2, 1).astype(np.int32) for _ in range(2))
+    n = int(one.max())
+    table = overlap(one, np.roll(other, 1, axis=1)).iou
+    found = best_iou(one, np.roll(other, 1, axis=1), n)
+    present = np.isin(np.arange(1, n + 1), one)
+    np.testing.assert_allclose(found[present], table.max(axis=1))
+    np.testing.assert_array_equal(found[~present], 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("diameter", [10, 33, 50])
+def test_simulated_somas_are_found_whole_at_any_magnification(diameter: int) -> None:
+    """33 px is within what the bundled network says it knows, but it is unsure of the size and outlines pieces."""
+    side = max(220, 18 * diameter)
+    movie = simulate_movie(
+        seed=0, n_frames=2, shape_YX=(side, side + 40), calibration=Calibration(21.5 / diameter, 10.0)
+    )
+    segmenter, found = decide(open_networks(None).segmenter, list(movie.frames_TYX))
+    truth = movie.labels_TYX[0]
+    true_px = np.median(2 * np.sqrt(np.unique(truth[truth > 0], return_counts=True)[1] / np.pi))
+    assert found is not None
+    assert found.diameter_px == pytest.approx(true_px, rel=0.15)
+    measured = overlap(truth, segmenter.segment(movie.frames_TYX[0]).labels_YX)
+    pieces = (measured.shared_px > 0.5 * measured.pred_px).sum(axis=1)
+    assert (pieces <= 1).all()
+    assert (pieces == 1).mean() >= 0.75

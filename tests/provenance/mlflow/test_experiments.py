@@ -18,6 +18,7 @@ from somanet.provenance.mlflow.experiments import DESCRIPTION, PAGES, describe_e
 from somanet.provenance.mlflow.params import flatten
 from somanet.provenance.mlflow.views import TAG
 from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.experiments import NETWORK
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.loop.training import Epoch
 
@@ -127,6 +128,7 @@ def test_the_page_shows_what_runs_record() -> None:
         for view in page.views:
             shown_metrics |= {*view.metrics, *(metric for part in view.sections for metric in part.metrics)}
             shown_params |= {*view.parameters, *(name for part in view.sections for name in part.parameters)}
+    assert {view.group_by for page in PAGES.values() for view in page.views} == {None, NETWORK}
     assert shown_metrics - metrics == set()
     assert shown_params - params == set()
     assert {"iou", "training.learning_rate"} <= shown_metrics | shown_params

@@ -109,7 +109,10 @@ def test_every_training_is_one_finished_run_with_its_scores(project: Project) ->
         assert run.tags["git.dirty"] == "true"  # params.yaml differs from the commit
         # Precision only where the network, barely trained, predicts anything.
         assert {"iou", "accuracy", "best_val_iou", "train_loss"} <= set(run.metrics)
-        assert run.tags["scored_on"] == {"pretrain": "validation_nuclei", "finetune": "neurons"}[experiment[:8]]
+        assert (
+            run.tags["scored_on"]
+            == {"pretrain": "validation_nuclei", "finetune": "neurons"}[experiment.removesuffix("-simulated")]
+        )
         assert "somanet.resumed" not in run.tags
         assert run.params["data.training.dvc"].endswith(".dir")
 

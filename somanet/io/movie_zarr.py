@@ -14,6 +14,7 @@ from somanet.core.calibration import FileCalibration
 from somanet.core.foreign import parsing
 from somanet.core.limits import CHUNKS
 from somanet.core.problems import FileProblem
+from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Layout, Wanted, choose_position, find_layout
 from somanet.io.scale import square_um, to_minutes, to_um
@@ -46,6 +47,7 @@ class ZarrMovie(Movie):
             raise FileProblem(f"{path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
         of_frame = [i for axis, i in zip(self._layout.axes, self._layout.stored, strict=True) if axis in "YX"]
         shape, chunk = ([sizes[i] for i in of_frame] for sizes in (self._array.shape, self._array.chunks))
+        check_pixels(*self.shape_YX, str(path))
         CHUNKS.check(n_chunks(shape, chunk), path, declared="a frame")
         y_um, x_um, interval = (image.scale.get(axis) for axis in "yxt")
         self.file_calibration = FileCalibration(square_um(x_um, y_um, str(path)), interval)

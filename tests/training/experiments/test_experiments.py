@@ -319,7 +319,7 @@ def test_a_seed_that_is_done_survives_the_killing_of_a_later_one(project: Path, 
         again = train_seed(1, trainings)
         assert steps_taken == []
         train_seed(2, trainings)
-        assert len(steps_taken) == 2  # 2 epochs of 3 images in one batch: none is alone in a second
+        assert len(steps_taken) == 2  # 2 epochs of 3 images, in one batch, as 2 and 1 would leave one alone
     assert weights_sha256(tmp_path / "model1") == digest
     assert read_run(tmp_path / "run1.json", root=project).run_id == run_id
     assert (again.history, again.seconds) == (first.history, first.seconds)

@@ -215,7 +215,7 @@ def _outlines(labels: Labels, pieces: Labels) -> list[str]:
 
 def looks_like_labels(image: NDArray[Any]) -> bool:
     """Whether an image has a background of 0, and else patches that are each of one value, as label images have."""
-    if image.ndim != 2 or image.dtype.kind not in "bui" or image.min() != 0 or image.max() == 0:
+    if image.ndim != 2 or image.dtype.kind not in ("b", "u", "i") or image.min() != 0 or image.max() == 0:
         return False
     pairs, alike = 0, 0
     for one, other in ((image[1:], image[:-1]), (image[:, 1:], image[:, :-1])):

@@ -197,7 +197,7 @@ def _outlines(labels: Labels, pieces: Labels) -> list[str]:
     holes = np.asarray(connected(labels == 0, background=0, connectivity=1), np.int32)
     edge = np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))
     n_holes, n_pieces = int(holes.max()), int(pieces.max())
-    if n_holes < 1 or n_pieces < 1:
+    if n_pieces < 1 or n_holes == np.count_nonzero(edge):  # all background reaches the edge
         return []
     highest = cv2.dilate(pieces.astype(np.float64), _SQUARE).astype(np.int32)
     lowest = cv2.erode(np.where(pieces > 0, pieces, n_pieces + 1).astype(np.float64), _SQUARE).astype(np.int32)

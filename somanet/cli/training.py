@@ -106,6 +106,7 @@ def finetune(
     chosen = parse(FinetuneParams, values, source="settings")
     from somanet.analysis.network import network_folder
     from somanet.segmentation.network.settings import ModelSpec
+    from somanet.training.experiments import origin_of
 
     seed = options.seed
     checkpoint = network_folder(start)
@@ -121,7 +122,8 @@ def finetune(
         training = [(path, choose_images(items, chosen.images, drawn=chosen.images_drawn, seed=seed))]
     images = _Images(training, validation, others)
     named = (options.experiment or "finetune", variant or options.output.name)
-    _run(model, chosen.adapt(spec), chosen.training, images, options, named, start_sha256=sha256)
+    about = {**origin_of(chosen), "start": Path(start).name}
+    _run(model, chosen.adapt(spec), chosen.training, images, options, named, start_sha256=sha256, about=about)
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,7 @@ def _run(
     experiment_and_name: tuple[str, str],
     *,
     start_sha256: str | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     from somanet.core.files import atomic_path
     from somanet.provenance.mlflow import DatasetRef
@@ -208,7 +211,7 @@ def _run(
             unlabelled=unlabelled,
             checkpoint=output,
             run_file=report / "mlflow_run.json",
-            recording=Recording.here(*experiment_and_name, references),
+            recording=Recording.here(*experiment_and_name, references, about=about or {}),
             start_sha256=start_sha256,
             trainings=trainings,
         )

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from somanet.config import load_params
+from somanet.config import load_params, profile_of
 from somanet.training.experiments import (
     Recording,
     dataset_ref,
@@ -32,8 +32,11 @@ def main(network: str) -> None:
         record_evaluation(
             Path("reports/pretrain") / network / "mlflow_run.json",
             evaluation,
-            prefix=name,
-            recording=Recording.here("pretrain", network, [dataset_ref(path, f"test on {name}", items)]),
+            items,
+            on=name,
+            recording=Recording.of_stage(
+                "pretrain", network, [dataset_ref(path, f"test on {name}", items)], profile=profile_of(params)
+            ),
         )
 
 

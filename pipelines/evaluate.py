@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from somanet.config import load_params
+from somanet.config import load_params, profile_of
 from somanet.training.experiments import (
     Recording,
     dataset_ref,
@@ -31,12 +31,14 @@ def main(variant: str) -> None:
         record_evaluation(
             Path("reports/finetune") / variant / "runs" / f"seed{seed}.json",
             evaluations[seed],
-            prefix="neurons",
-            recording=Recording.here(
+            items,
+            on="neurons",
+            recording=Recording.of_stage(
                 "finetune",
-                f"{variant}-seed{seed}",
+                variant,
                 [dataset_ref(VAL, "test on neurons", items)],
-                variant=variant,
+                profile=profile_of(params),
+                seed=seed,
             ),
         )
     write_evaluation(evaluations, Path("reports/evaluate") / variant, title=variant)

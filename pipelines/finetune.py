@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
-from somanet.config import load_params
+from somanet.config import load_params, profile_of
 from somanet.training.experiments import (
     Recording,
     dataset_ref,
     load_items,
+    origin_of,
     run_training,
     several_trainings,
     stage,
@@ -42,7 +43,15 @@ def main(variant: str) -> None:
                 seed=seed,
                 checkpoint=Path("models/finetune") / variant / f"seed{seed}",
                 run_file=reports / "runs" / f"seed{seed}.json",
-                recording=Recording.here("finetune", f"{variant}-seed{seed}", datasets, variant=variant),
+                recording=Recording.of_stage(
+                    "finetune",
+                    variant,
+                    datasets,
+                    profile=profile_of(params),
+                    seed=seed,
+                    scored_on="neurons",
+                    about=origin_of(chosen),
+                ),
                 start_sha256=start_sha256,
                 score_training_images=True,
                 trainings=trainings,

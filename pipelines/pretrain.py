@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from somanet.config import load_params
+from somanet.config import load_params, profile_of
 from somanet.training.experiments import (
     Recording,
     dataset_ref,
@@ -36,10 +36,12 @@ def main(network: str) -> None:
             seed=params.seed,
             checkpoint=Path("models/pretrain") / network,
             run_file=reports / "mlflow_run.json",
-            recording=Recording.here(
+            recording=Recording.of_stage(
                 "pretrain",
                 network,
                 [dataset_ref(PACKED, "training", train_items), dataset_ref(PACKED, "validation", val_items)],
+                profile=profile_of(params),
+                scored_on="validation_nuclei",
             ),
             trainings=trainings,
         )

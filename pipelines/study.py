@@ -1,8 +1,8 @@
-"""Stage `study`: the paper's study as one page, next to the paper's numbers, and one parent MLflow run."""
+"""Stage `study`: the paper's study as one page, next to the paper's numbers, and one MLflow run."""
 
 from pathlib import Path
 
-from somanet.config import Params, load_params
+from somanet.config import Params, load_params, profile_of
 from somanet.provenance.code import project_root
 from somanet.training.comparison.artefact import FILES
 from somanet.training.experiments import load_items, predict_all, stage
@@ -24,16 +24,16 @@ def main() -> None:
         name: predict_all(checkpoint, shown) for name, checkpoint in networks_to_show(params, results).items()
     }
     figures = write_figures(results, shown, predictions, REPORTS / "study")
-    parent = record_study(
+    study_run = record_study(
         params.study.title,
         results,
         [path for _, path in figures],
         [REPORTS / name for name in FILES],
-        experiment="finetune",
+        experiment=profile_of(params).experiment("finetune"),
         root=project_root(),
     )
-    write_study(params.study, results, threshold, REPORTS, figures=figures, parent_run=parent)
-    print(f"Written: {REPORTS / 'study.md'}, study.json and the figures in {REPORTS / 'study'}; MLflow run {parent}")
+    write_study(params.study, results, threshold, REPORTS, figures=figures, study_run=study_run)
+    print(f"Written: {REPORTS / 'study.md'}, study.json and the figures in {REPORTS / 'study'}; MLflow run {study_run}")
 
 
 def networks_to_show(params: Params, results: dict[str, Result]) -> dict[str, Path]:

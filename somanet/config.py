@@ -20,6 +20,7 @@ from somanet.core.settings import (
 )
 from somanet.migration.settings import MigrateSettings
 from somanet.tracking.settings import TrackSettings
+from somanet.training.experiments.recording import Profile
 from somanet.training.paper.settings import StudyParams
 from somanet.training.settings import FinetuneParams, PretrainParams
 from somanet.training.sweep.settings import SweepParams
@@ -242,6 +243,17 @@ class Params(Settings):
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds must have at least one seed, each only once")
         return self
+
+
+def profile_of(params: Params, folder: Path | None = None) -> Profile:
+    """How the runs of a parameter file are named.
+
+    Args:
+        params: its content.
+        folder: its folder; None: the working folder, in which a stage runs.
+    """
+    place = (folder or Path.cwd()).resolve()
+    return Profile("" if params.root == "." else place.name, simulated=params.data.kind == "simulated")
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from somanet.config import DataFolders, Params, SegmentParams, load_params
+from somanet.config import DataFolders, Params, SegmentParams, load_params, profile_of
 from somanet.core.errors import SomaNetError
 from somanet.core.settings import override, parse, read_yaml
 from somanet.segmentation.network.settings import InstanceSettings
@@ -49,6 +49,16 @@ def test_data_folders_do_not_lead_out_of_the_input(field: str, path: str) -> Non
     for values in ({**inside, field: path, "movies": []}, {**inside, "movies": [{"file": path}]}):
         with pytest.raises(ValidationError, match="inside the data folder"):
             DataFolders.model_validate(values)
+
+
+def test_runs_are_named_after_their_profile_and_simulated_data_are_apart() -> None:
+    folders = {"real": ROOT / "profiles" / "real", "study": ROOT / "profiles" / "study", "": ROOT}
+    for name, folder in folders.items():
+        profile = profile_of(load_params(folder / "params.yaml"), folder)
+        assert (profile.name, profile.experiment("finetune")) == (
+            name,
+            "finetune" if name == "real" else "finetune-simulated",
+        )
 
 
 def test_there_are_profiles() -> None:

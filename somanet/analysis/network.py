@@ -11,7 +11,7 @@ import somanet
 from somanet.core.errors import SomaNetError
 from somanet.core.guard import protect
 from somanet.provenance.code import project_root
-from somanet.provenance.mlflow import find_run, resolve_checkpoint
+from somanet.provenance.mlflow import resolve_checkpoint, training_of
 from somanet.segmentation.engines import EngineName, with_engine
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def about_network(folder: Path, sha256: str, root: Path) -> dict[str, Any]:
     from somanet.segmentation.network.checkpoint import read_config
 
     config = read_config(folder)
-    run = find_run({"weights_sha256": sha256}, root=root)
+    run = training_of(sha256, root=root)
     return {
         "name": "bundled" if folder.resolve() == BUNDLED else folder.resolve().name,
         "mlflow_run": run or config.get("mlflow_run"),

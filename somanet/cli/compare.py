@@ -24,7 +24,7 @@ def compare(
     variants: Annotated[bool, typer.Option("--variants", help="All variants in reports/evaluate.")] = False,
     experiment: Annotated[str | None, typer.Option(help="All finished runs of this MLflow experiment.")] = None,
     study: Annotated[
-        str | None, typer.Option(metavar="RUN", help="All finished child runs of this MLflow run: a study or a sweep.")
+        str | None, typer.Option(metavar="RUN", help="All finished trainings of this MLflow run: a study or a sweep.")
     ] = None,
     reference: Annotated[str | None, typer.Option(help="Network to compare with; default: the best.")] = None,
     score: Annotated[

@@ -253,7 +253,7 @@ def yolo(
     import numpy as np
 
     from somanet.io.datasets.layouts import LabelledImage, open_dataset
-    from somanet.io.datasets.splits import make_split, read_split
+    from somanet.io.datasets.splits import describe_left_out, make_split, read_split
     from somanet.io.datasets.yolo import cut_tiles, write_yolo
     from somanet.io.label_checks import describe_doubts
     from somanet.segmentation.network.inputs import to_unit
@@ -262,6 +262,8 @@ def yolo(
     doubts: dict[str, tuple[str, ...]] = {}
     if split is not None:
         parts = read_split(split, names=dataset.names)
+        for note in describe_left_out(split, parts, dataset.names):
+            typer.echo(f"note: {note}", err=True)
     else:
         parts = make_split(dataset.names, fractions={"train": 0.9, "val": 0.1}, seed=seed)
 

@@ -41,7 +41,7 @@ def export(
     """Export a network, with the name of the run that trained it, and check that its outputs are the same."""
     from somanet.analysis.network import BUNDLED, network_folder
     from somanet.provenance.code import project_root
-    from somanet.provenance.mlflow import find_run
+    from somanet.provenance.mlflow import training_of
     from somanet.segmentation import export as exporting
     from somanet.segmentation.network.checkpoint import load_checkpoint, read_config
 
@@ -49,7 +49,7 @@ def export(
         raise SomaNetError("--modality and --diameters are written into a checkpoint: leave --format at safetensors.")
     checkpoint = network_folder(model)
     sha256 = read_config(checkpoint)["weights"]["sha256"]
-    run = find_run({"weights_sha256": sha256}, root=project_root()) or read_config(checkpoint).get("mlflow_run")
+    run = training_of(sha256, root=project_root()) or read_config(checkpoint).get("mlflow_run")
     if to == "safetensors":
         intended_use = _intended_use(modality, diameters, load_checkpoint(checkpoint).intended_use)
         exporting.export_half(checkpoint, output, mlflow_run=run, intended_use=intended_use)

@@ -209,12 +209,12 @@ def _run_of(checkpoint: Path, name: str) -> str:
     """The run to add scores to; looked up before the work, not after."""
     from somanet.core.names import check_name
     from somanet.provenance.code import project_root
-    from somanet.provenance.mlflow import find_run
+    from somanet.provenance.mlflow import training_of
     from somanet.segmentation.network.checkpoint import read_config
 
     check_name(name, "--record")
     weights = read_config(checkpoint)["weights"]["sha256"]
-    run_id = find_run({"weights_sha256": weights}, root=project_root())
+    run_id = training_of(weights, root=project_root())
     if run_id is None:
         raise SomaNetError(
             f"No finished run here trained the weights {weights[:12]}… of {checkpoint.name}: there is no run to add "
@@ -227,5 +227,5 @@ def _record(run_id: str, evaluation: Evaluation, name: str, truth: Path, items: 
     from somanet.training.experiments import Recording, dataset_ref, record_evaluation
 
     recording = Recording.here("evaluate", name, [dataset_ref(truth, f"test on {name}", items)])
-    record_evaluation(Path(run_id), evaluation, prefix=name, recording=recording)
-    typer.echo(f"Recorded: {name}_… in run {run_id}")
+    record_evaluation(Path(run_id), evaluation, items, on=name, recording=recording)
+    typer.echo(f"Recorded: scores on {name} in run {run_id}")

@@ -56,7 +56,7 @@ def sweep(
     ] = False,
 ) -> None:
     """Search hyperparameters: each trial is a training and an MLflow run. The same command resumes after a kill."""
-    from somanet.config import load_params
+    from somanet.config import load_params, profile_of
     from somanet.core.extras import require
     from somanet.core.names import check_name
     from somanet.core.settings import read_yaml
@@ -98,6 +98,7 @@ def sweep(
         thresholds=loaded.evaluate.thresholds,
         root=root,
         source=source,
+        profile=profile_of(loaded, folder),
     )
     from somanet.training.sweep.run import run_sweep
 

@@ -106,6 +106,7 @@ def finetune(
     chosen = parse(FinetuneParams, values, source="settings")
     from somanet.analysis.network import network_folder
     from somanet.segmentation.network.settings import ModelSpec
+    from somanet.training.experiments import origin_of
 
     seed = options.seed
     checkpoint = network_folder(start)
@@ -121,7 +122,8 @@ def finetune(
         training = [(path, choose_images(items, chosen.images, drawn=chosen.images_drawn, seed=seed))]
     images = _Images(training, validation, others)
     named = (options.experiment or "finetune", variant or options.output.name)
-    _run(model, chosen.adapt(spec), chosen.training, images, options, named, start_sha256=sha256)
+    about = {**origin_of(chosen), "start": Path(start).name}
+    _run(model, chosen.adapt(spec), chosen.training, images, options, named, start_sha256=sha256, about=about)
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,7 @@ def _run(
     experiment_and_name: tuple[str, str],
     *,
     start_sha256: str | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     from somanet.core.files import atomic_path
     from somanet.provenance.mlflow import DatasetRef
@@ -208,7 +211,7 @@ def _run(
             unlabelled=unlabelled,
             checkpoint=output,
             run_file=report / "mlflow_run.json",
-            recording=Recording.here(*experiment_and_name, references),
+            recording=Recording.here(*experiment_and_name, references, about=about or {}),
             start_sha256=start_sha256,
             trainings=trainings,
         )
@@ -235,7 +238,7 @@ def _sets(
 ) -> tuple[list[LabelledSet], list[LabelledSet]]:
     """Training and validation images of each set: all of them and another set's, or a split of each."""
     from somanet.io.datasets.layouts import notes_on_labels, open_dataset
-    from somanet.io.datasets.splits import make_split, read_split
+    from somanet.io.datasets.splits import describe_left_out, make_split, read_split
 
     if val is not None and split is not None:
         raise SomaNetError("Give --val or --split, not both: each defines the validation images.")
@@ -252,6 +255,8 @@ def _sets(
             names = dataset.names
             fractions = {"train": 0.8, "val": 0.2}
             parts = read_split(split, names=names) if split else make_split(names, fractions=fractions, seed=seed)
+            for note in describe_left_out(split, parts, names) if split else ():
+                typer.echo(f"note: {note}", err=True)
             training.append((path, [dataset.load(name) for name in parts.get("train", ())]))
             validation.append((path, [dataset.load(name) for name in parts.get("val", ())]))
     for note in notes_on_labels([item for _, items in (*training, *validation) for item in items]):

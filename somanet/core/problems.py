@@ -17,6 +17,7 @@ Kind = Literal[
     "in pieces",
     "inverted",
     "interpolated",
+    "several classes",
     "too large",
 ]
 

@@ -33,6 +33,13 @@ _SOLE_VALUES = (255, 65535)
 """Of masks as programs write them; nobody numbers a single object so."""
 _SQUARE = np.ones((3, 3), np.uint8)
 
+_MOST_PIECES, _FEWEST_GREY = 0.25, 100
+"""Per pixel, and in all: more are grey values of an image, where hardly two pixels are alike."""
+_HOLE_SHARE, _RING_SHARE = 0.5, 0.5
+"""Of an outline, the pixels that it encloses compared with its own; and of outlines among all objects."""
+_FLAT_SHARE = 0.9
+"""Of the pairs of neighbours above 0 in a label image, those that are alike; they are rare in photographs."""
+
 Labels = NDArray[np.int32]
 
 
@@ -59,13 +66,20 @@ def check_labels(labels_YX: Labels, source: str, *, binary: bool | None = None) 
             that touch by an edge or a corner) becomes an object. False: its pieces are one object. None: unknown.
 
     Raises:
-        FileProblem: of the kind `in pieces`, `inverted` or `interpolated`.
+        FileProblem: of the kind `in pieces`, `inverted` or `interpolated`, or `wrong type` for an image.
     """
     ids, areas = _sizes(labels_YX)
     if not len(ids):
         return Checked(labels_YX)
     pieces = _components(labels_YX)
+    if (n_pieces := int(pieces.max())) > max(_FEWEST_GREY, _MOST_PIECES * labels_YX.size):
+        raise FileProblem(
+            f"{source}: expected one id per object, found {n_pieces} pieces of {len(ids)} values in {labels_YX.size} "
+            "pixels, as grey values of an image are. Is it a copy of the image? Save the labels in its place.",
+            "wrong type",
+        )
     doubts = [
+        *_outlines(labels_YX, pieces),
         *_background(labels_YX, int(ids[areas.argmax()]), int(areas.max()), len(ids), source),
         *_interpolated(labels_YX, pieces, source),
     ]
@@ -176,6 +190,39 @@ def _interpolated(labels: Labels, pieces: Labels, source: str) -> list[str]:
             "interpolated",
         )
     return [f"{found}; were they resized with interpolation?"]
+
+
+def _outlines(labels: Labels, pieces: Labels) -> list[str]:
+    """An outline encloses more than it covers: holes that touch it alone."""
+    holes = np.asarray(connected(labels == 0, background=0, connectivity=1), np.int32)
+    edge = np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))
+    n_holes, n_pieces = int(holes.max()), int(pieces.max())
+    if n_pieces < 1 or n_holes == np.count_nonzero(edge):  # all background reaches the edge
+        return []
+    highest = cv2.dilate(pieces.astype(np.float64), _SQUARE).astype(np.int32)
+    lowest = cv2.erode(np.where(pieces > 0, pieces, n_pieces + 1).astype(np.float64), _SQUARE).astype(np.int32)
+    around, least = np.zeros(n_holes + 1, np.int32), np.full(n_holes + 1, n_pieces + 1, np.int32)
+    np.maximum.at(around, holes.ravel(), highest.ravel())
+    np.minimum.at(least, holes.ravel(), lowest.ravel())
+    enclosed = around == least
+    enclosed[edge] = enclosed[0] = False
+    inside = np.bincount(around[enclosed], np.bincount(holes.ravel())[enclosed], minlength=n_pieces + 1)
+    rings = int(np.count_nonzero(inside[1:] >= _HOLE_SHARE * np.bincount(pieces.ravel())[1:]))
+    if rings < _RING_SHARE * n_pieces:
+        return []
+    return [f"{rings} of {n_pieces} objects are outlines without an inside; save them filled"]
+
+
+def looks_like_labels(image: NDArray[Any]) -> bool:
+    """Whether an image has a background of 0, and else patches that are each of one value, as label images have."""
+    if image.ndim != 2 or image.dtype.kind not in ("b", "u", "i") or image.min() != 0 or image.max() == 0:
+        return False
+    pairs, alike = 0, 0
+    for one, other in ((image[1:], image[:-1]), (image[:, 1:], image[:, :-1])):
+        both = (one > 0) & (other > 0)
+        pairs += int(np.count_nonzero(both))
+        alike += int(np.count_nonzero(both & (one == other)))
+    return pairs > 0 and alike >= _FLAT_SHARE * pairs
 
 
 def _in_pieces(labels: Labels, pieces: Labels, ids: NDArray[np.int32], source: str) -> list[str]:

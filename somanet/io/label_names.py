@@ -7,9 +7,17 @@ from pathlib import PurePosixPath
 
 SURE = ("_labels", "_cp_masks")
 """Nobody names an image so; Cellpose writes `cell_cp_masks.tif` for `cell.tif`."""
-LIKELY = ("_masks", "_mask", "_label")
-"""Of a label image where an image of the rest of the name lies beside it, or no other."""
-PICTURES = ("_outlines_cp_masks", "_flows_cp_masks", "_cp_outlines", "_cp_output", "_cp_flows")
+LIKELY = (
+    *("_masks", "_mask", "-mask", "_label", "-labels", "_lbl", "-lbl", "_segmentation"),
+    *("_stardist_labels", "_Object Identities", "_Simple Segmentation"),
+)
+"""Of a label image where an image of the rest of the name lies beside it, or no other.
+
+MorphoLibJ writes `-lbl`, ilastik `_Object Identities`.
+"""
+BESIDE = ("_seg", "_gt")
+"""Of a label image only where an image of the rest of the name lies beside it: they may mean much else."""
+PICTURES = ("_outlines_cp_masks", "_flows_cp_masks", "_cp_outlines", "_cp_output", "_cp_flows", "_flows")
 """Of pictures that Cellpose draws: neither images nor labels."""
 IMAGE_ENDINGS = ("_img", "_image")
 """Of images beside `_masks`."""
@@ -17,9 +25,10 @@ PICKLE_ENDING = "_seg.npy"
 """Of Cellpose's own files, which are pickles: to open one is to run the program in it."""
 
 
-def bare_name(stem: str, endings: Iterable[str] = (*SURE, *LIKELY)) -> str:
-    """The name of the image that a label image belongs to: `cell` for `cell_cp_masks`."""
-    return next((stem.removesuffix(ending) for ending in endings if stem.endswith(ending)), stem)
+def bare_name(stem: str, endings: Iterable[str] = (*SURE, *LIKELY, *BESIDE)) -> str:
+    """The name of the image that a label image belongs to: `cell` for `cell_cp_masks`; capitals do not matter."""
+    longest = max((ending for ending in endings if _ends(stem, ending)), key=len, default="")
+    return stem[: len(stem) - len(longest)]
 
 
 def image_name(stem: str) -> str:
@@ -36,13 +45,16 @@ def sort_out(files: Iterable[PurePosixPath]) -> tuple[list[PurePosixPath], dict[
     files = list(files)
     stems = {file.stem for file in files} | {image_name(file.stem) for file in files}
     files = [file for file in files if not any(_belongs(file.stem, ending, stems) for ending in PICTURES)]
-    alone = all(bare_name(file.stem) != file.stem for file in files)
-    used = [ending for ending in LIKELY if alone or any(_belongs(file.stem, ending, stems) for file in files)]
-    labels = {
-        file: name for file in files if (name := bare_name(file.stem, (*SURE, *used))) != file.stem and name
-    }  # fmt: skip
+    alone = all(bare_name(file.stem, (*SURE, *LIKELY)) != file.stem for file in files)
+    beside = {ending for ending in (*LIKELY, *BESIDE) if any(_belongs(file.stem, ending, stems) for file in files)}
+    used = (*SURE, *(beside | set(LIKELY) if alone else beside))
+    labels = {file: name for file in files if (name := bare_name(file.stem, used)) != file.stem and name}
     return [file for file in files if file not in labels], labels
 
 
+def _ends(stem: str, ending: str) -> bool:
+    return stem.casefold().endswith(ending.casefold())
+
+
 def _belongs(stem: str, ending: str, stems: set[str]) -> bool:
-    return stem.endswith(ending) and stem.removesuffix(ending) in stems
+    return _ends(stem, ending) and stem[: -len(ending)] in stems

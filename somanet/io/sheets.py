@@ -159,8 +159,12 @@ def _heads(text: str) -> Iterator[Head]:
     for row, line in enumerate(io.StringIO(text)):
         if not line.strip():
             continue
+        most = 0
         for separator in SEPARATORS:
             cells = tuple(line.split()) if separator == " " else _split(line, separator)
+            if separator == " " and most > 2:
+                continue  # the spaces are in the names
+            most = max(most, len(cells))
             if len(cells) > 1:
                 yield Head(row, separator, tuple(cell.strip().strip('"').strip() for cell in cells))
         found += 1
@@ -190,21 +194,45 @@ def _body(path: Path, text: str, head: Head) -> pd.DataFrame:
     table.index = pd.RangeIndex(head.row + 2, head.row + 2 + len(table))
     table = _without_blank_rows(table)
     longer = table[width].str.strip() != ""
-    if len(table) and longer.all():  # R names rows, and not their column
-        return table.iloc[:, 1:].set_axis(range(width), axis="columns")
+    much_longer = (table.iloc[:, width + 1 :].map(str.strip) != "").any(axis="columns")
+    if much_longer.any():
+        line = much_longer.index[much_longer][0]
+        raise _too_long(path, line, width, f"{1 + _last_filled(table.loc[line])} cells")
+    if len(table) and longer.all() and _has_row_names(table.iloc[:, : width + 1], text, head):
+        return table.iloc[:, 1 : width + 1].set_axis(range(width), axis="columns")
     if longer.any():
         line, surplus = longer.index[longer][0], table[width][longer].iloc[0]
         raise _too_long(path, line, width, f"one more: {surplus[:80]!r}")
     return table.iloc[:, :width]
 
 
+def _last_filled(row: pd.Series) -> int:
+    return int(row.index[row.str.strip() != ""][-1])
+
+
+def _has_row_names(table: pd.DataFrame, text: str, head: Head) -> bool:
+    """Whether the first cells of all rows are their names, whose column R and pandas leave out of the header.
+
+    A decimal comma makes rows longer as well. Names are unique; between commas, they are in quotation marks, or the
+    table has decimal points, and so no decimal commas.
+    """
+    if table[0].duplicated().any():
+        return False
+    if head.separator != ",":
+        return True
+    first = text.split("\n", head.row + 2)[head.row + 1].lstrip()
+    return first.startswith('"') or bool(table.apply(lambda cells: cells.str.contains(r"\d\.\d")).to_numpy().any())
+
+
 def _parsed(text: str, head: Head) -> pd.DataFrame:
-    """The rows below a header as texts, with one column more than it has."""
+    """The rows below a header as texts, with at least one column more than it has, and as many as the first row."""
+    first = text.split("\n", head.row + 2)[head.row + 1]
+    n_first = len(first.split()) if head.separator == " " else len(_split(first, head.separator))
     table = pd.read_csv(
         io.StringIO(text),
         sep=r"\s+" if head.separator == " " else head.separator,
         header=None,
-        names=range(len(head.cells) + 1),
+        names=range(max(len(head.cells) + 1, n_first)),
         index_col=False,
         skiprows=head.row + 1,
         dtype=str,

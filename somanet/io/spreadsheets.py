@@ -36,7 +36,7 @@ _MAC_OR_WINDOWS = re.compile("[ƒŠŒŽšœžŸ€†‡ˆ‰˜›]|…(?=[a-zß
 """In bytes of these an older Excel for Mac has its ä, é, ö, ü, Ä, Ö and Ü."""
 
 
-def read_spreadsheet(path: Path, schema: Schema) -> pd.DataFrame:
+def read_spreadsheet(path: Path, schema: Schema, *, also: str = "") -> pd.DataFrame:
     """Read a table whose cells are text: `01` and `1` stay two ids.
 
     The separator is the one that the header has most often, or that a line `sep=;` names; the encoding is UTF-8 or
@@ -45,6 +45,7 @@ def read_spreadsheet(path: Path, schema: Schema) -> pd.DataFrame:
     Args:
         path: CSV, or text separated by semicolons, tabs or bars.
         schema: the columns that it must have; their data types are not used. Further columns are kept.
+        also: all columns that such a table can have, in words, for the message about one that lacks some.
 
     Returns:
         The rows that are not blank, in the order of the file. Columns are in lower case. Cells are in Unicode's
@@ -80,6 +81,13 @@ def read_spreadsheet(path: Path, schema: Schema) -> pd.DataFrame:
     columns = [name for name in names if name]
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise SomaNetError(f"{path}, line {lines[0]}: two columns are called {twice[0]!r}. Remove or rename one.")
+    if missing := [name for name in schema.names if name not in columns]:
+        header_line = next((line for line, row in zip(lines, rows, strict=True) if _names_all(row, schema)), None)
+        step = f"Name the columns in the first row{f': {also}' if also else ''}"
+        raise SomaNetError(
+            f"{path}, line {lines[0]}: the {schema.name} table lacks {missing}; it has {columns}. "
+            f"{step if header_line is None else f'Remove what is above line {header_line}'}."
+        )
     for line, row in zip(lines[1:], rows[1:], strict=True):
         if surplus := [cell for cell in row[len(names) :] if cell]:
             raise SomaNetError(
@@ -88,13 +96,11 @@ def read_spreadsheet(path: Path, schema: Schema) -> pd.DataFrame:
             )
     width = len(names)
     filled = [[*row, *[""] * (width - len(row))][:width] for row in rows[1:]]
-    table = pd.DataFrame(filled, columns=names, index=pd.Index(lines[1:], name="line"), dtype=object)[columns]
-    if missing := [name for name in schema.names if name not in columns]:
-        raise SomaNetError(
-            f"{path}, line {lines[0]}: the {schema.name} table lacks {missing}; it has {columns}. Name the columns in "
-            "the first row."
-        )
-    return table
+    return pd.DataFrame(filled, columns=names, index=pd.Index(lines[1:], name="line"), dtype=object)[columns]
+
+
+def _names_all(row: list[str], schema: Schema) -> bool:
+    return set(schema.names) <= {cell.casefold() for cell in row}
 
 
 def _cell(text: str) -> str:

@@ -17,8 +17,9 @@ from somanet.io.tables import write_table
 from somanet.tracking.ctc import CtcMasks, read_ctc, write_ctc
 from somanet.tracking.geffs import write_geff
 from somanet.tracking.points import tracks_from_points
-from somanet.tracking.raw import GIVE_SCALE
+from somanet.tracking.raw import GIVE_SCALE, interval_of, is_default_time
 from somanet.tracking.real_times import times_in_table
+from somanet.tracking.table_formats import HOURS, is_time, plain_name
 from somanet.tracking.trackmate import write_trackmate
 
 __all__ = [
@@ -81,18 +82,53 @@ def read_csv(sheet: Sheet, head: Head, calibration: FileCalibration | None = Non
     track = "track" if "track" in columns and "track_id" not in columns else "track_id"
     known = [replace(column, name=track) if column.name == "track_id" else column for column in TRACKS.columns]
     schema = Schema(TRACKS.name, tuple(column for column in known if column.name in columns))
-    points = typed_table(sheet, head, schema).rename(columns={track: "track_id"})
-    own = scale_of_tracks(points)
     given = calibration or FileCalibration()
+    points = typed_table(sheet, head, schema).rename(columns={track: "track_id"})
+    points = _times_in_hours(points, given.frame_interval_min, str(path))
+    own = scale_of_tracks(points)
     pixel, interval = given.pixel_size_um or own.pixel_size_um, given.frame_interval_min or own.frame_interval_min
     times = given.times_h if given.frame_interval_min is not None else own.times_h
     _check_scale(points, FileCalibration(pixel, interval, times), str(path))
+    times = times or own.times_h
     physical = [name for name in TRACKS.names[1:] if name not in columns]
     if not physical:
         return check_tracks(points, str(path))
     if pixel is None or interval is None:
         raise SomaNetError(f"{path} lacks {physical}, which follow from the physical scale. {GIVE_SCALE}")
     return tracks_from_points(points, Calibration(pixel, interval, times), str(path))
+
+
+def _times_in_hours(points: pd.DataFrame, given_min: float | None, source: str) -> pd.DataFrame:
+    """The points with ``t_h`` for a column of times in another unit, such as `t (min)`, if it is the only one.
+
+    The time of the first frame is its number times the interval: programs begin their clocks anywhere. Times of 1 s per
+    frame stand for unknown ones.
+
+    Raises:
+        SomaNetError: a cell that is no number, or another interval than the one given.
+    """
+    name = next((column for column in map(str, points.columns) if is_time(column)), None)
+    if "t_h" in points or name is None:
+        return points
+    hours = pd.to_numeric(points[name], errors="coerce") * HOURS[plain_name(name)[1]]
+    if hours.isna().any():
+        wrong = points[hours.isna()].iloc[0]
+        raise SomaNetError(
+            f"{source}: expected a number in {name!r}, found {str(wrong[name])[:40]!r} for track {wrong['track_id']} "
+            f"in frame {wrong['frame']}. Correct it, or remove the column."
+        )
+    points = points.drop(columns=name)
+    if is_default_time(points["frame"], hours):
+        return points
+    minutes = interval_of(points["frame"], hours)
+    if None not in (minutes, given_min) and not math.isclose(minutes or 0, given_min or 0, rel_tol=SAME_INTERVAL):
+        raise SomaNetError(
+            f"{source}: its frames are {minutes:g} min apart by the column {name!r}, those given {given_min:g}. Is it "
+            "for another movie, or for a part of it, such as every second frame? Give the interval that the file has, "
+            "or remove the column."
+        )
+    begin = points["frame"].min() * (minutes or 0.0) / MINUTES_PER_HOUR
+    return points.assign(t_h=hours - hours.min() + begin)
 
 
 def scale_of_tracks(tracks: pd.DataFrame) -> FileCalibration:

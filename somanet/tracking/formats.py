@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,9 +12,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.schema import TRACKS
 from somanet.tracking.detections import Labels
 from somanet.tracking.exchange import (
-    read_csv,
     read_ctc,
-    scale_of_tracks,
     write_csv,
     write_ctc,
     write_geff,
@@ -23,9 +20,10 @@ from somanet.tracking.exchange import (
     write_trackmate,
 )
 from somanet.tracking.geffs import raw_geff
-from somanet.tracking.raw import GIVE_SCALE, Given, ImageFacts, RawTracks, TracksFile, to_tracks
+from somanet.tracking.own_table import OWN, own_table
+from somanet.tracking.raw import GIVE_SCALE, Given, RawTracks, TracksFile, refuse_units, to_tracks
 from somanet.tracking.recognition import FORMATS, Recognised, ctc_folder, is_ctc_file, is_geff, recognise
-from somanet.tracking.table_formats import CMSO, plain_name
+from somanet.tracking.table_formats import CMSO
 from somanet.tracking.table_points import raw_package, raw_tracks
 from somanet.tracking.trackmate_reading import raw_trackmate
 
@@ -59,35 +57,25 @@ def open_tracks(path: Path | str, given: Given | None = None) -> TracksFile:
         SomaNetError: an unknown format or scale, tracks of another movie, or an error of the format's reader.
     """
     given, found = given or Given(), recognise(path)
-    if found.kind == "csv":
-        return _own_table(found, given)
+    if found.table is not None and found.kind == OWN:
+        return own_table(found.table.sheet, found.table.head, given)
     if found.kind == "ctc":
+        refuse_units(given, found.kind, str(path))
         scale = given.scale
         if scale.pixel_size_um is None or scale.frame_interval_min is None:
             raise SomaNetError(f"{path}: the physical scale of these tracks (ctc) is unknown. {GIVE_SCALE}")
         calibration = Calibration(scale.pixel_size_um, scale.frame_interval_min, scale.times_h)
         return TracksFile(read_ctc(ctc_folder(path), calibration), calibration, "ctc")
-    return to_tracks(_raw(path, found), given, found.kind, str(path))
+    return to_tracks(_raw(path, found, given), given, found.kind, str(path))
 
 
-def _own_table(found: Recognised, given: Given) -> TracksFile:
-    assert found.table is not None
-    sheet, head = found.table.sheet, found.table.head
-    known = {*TRACKS.names, "track"}
-    cells = tuple(name if (name := plain_name(cell)[0]) in known else cell for cell in head.cells)
-    tracks = read_csv(sheet, replace(head, cells=cells), given.scale)
-    own = scale_of_tracks(tracks)
-    pixel = given.scale.pixel_size_um or own.pixel_size_um or 1.0  # of a table without a point off the axes
-    interval = given.scale.frame_interval_min or own.frame_interval_min or 1.0
-    times = given.scale.times_h or own.times_h
-    return TracksFile(tracks, Calibration(pixel, interval, times), found.kind, ImageFacts(scale=own))
-
-
-def _raw(path: Path | str, found: Recognised) -> RawTracks:
+def _raw(path: Path | str, found: Recognised, given: Given) -> RawTracks:
     if found.table is not None and found.kind == CMSO.kind:
-        return raw_package(found.table.sheet, found.table.head)
+        return raw_package(found.table.sheet, found.table.head, given.time_unit)
     if found.table is not None:
-        return raw_tracks(found.table.sheet, found.table.head, found.table.format)
+        units = given.position_unit, given.time_unit
+        return raw_tracks(found.table.sheet, found.table.head, found.table.format, *units)
+    refuse_units(given, found.kind, str(path))
     return raw_geff(path) if found.kind == "geff" else raw_trackmate(path)
 
 
@@ -109,10 +97,10 @@ def scale_in_file(path: Path | str) -> FileCalibration:
     found = recognise(path)
     if found.kind == "ctc":
         return FileCalibration()
-    if found.kind == "csv":
-        whole = found.table is not None and set(TRACKS.names) <= set(found.table.head.cells)
-        return _own_table(found, Given()).image.scale if whole else FileCalibration()
-    return _raw(path, found).image.scale
+    if found.table is not None and found.kind == OWN:
+        whole = set(TRACKS.names) <= set(found.table.head.cells)
+        return own_table(found.table.sheet, found.table.head, Given()).image.scale if whole else FileCalibration()
+    return _raw(path, found, Given()).image.scale
 
 
 def format_by_name(path: Path | str) -> str:

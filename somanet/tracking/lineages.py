@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from somanet.core.errors import SomaNetError
+from somanet.core.schema import PARENT
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,23 @@ def named(
     none = found.mothers < 0
     parents = IntegerArray(np.where(none, 0, ids[found.mothers]) if len(ids) else np.empty(0, np.int64), none)
     return ids[found.cells], parents[found.cells]
+
+
+def without_living_mothers(tracks: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Tracks without the mothers that are seen beside their daughters, and a note on them.
+
+    Args:
+        tracks: ``track_id``, ``frame`` and maybe ``parent_id``.
+    """
+    if PARENT.name not in tracks or tracks.empty:
+        return tracks, ()
+    parents = pd.to_numeric(tracks[PARENT.name], errors="coerce")
+    frames = tracks.groupby("track_id")["frame"]
+    living = (parents.map(frames.max()) >= tracks["track_id"].map(frames.min())).fillna(value=False).astype(bool)
+    if not (n := tracks["track_id"][living].nunique()):
+        return tracks, ()
+    note = f"{n} cells are seen beside the mother that the file gives them: they were taken for cells without a mother."
+    return tracks.assign(**{PARENT.name: parents.mask(living | (parents == 0)).astype("Int64")}), (note,)
 
 
 def notes_on(found: Lineages) -> tuple[str, ...]:

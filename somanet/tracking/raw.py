@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import LARGEST_ID, PARENT
+from somanet.tracking.lineages import without_living_mothers
 from somanet.tracking.points import tracks_from_points
 
 GIVE_SCALE = (
     "Give it: --pixel-size-um and --frame-interval-min, or, to `tracks convert` and `tracks score`, --movie MOVIE."
 )
+UNEVEN = "Frames are not equally far apart in time: the file's own times were used (t_h)."
+DEFAULT_INTERVAL_MIN = 1 / 60
+"""1 s per frame: what Fiji and TrackMate say of a movie whose frame interval nobody set."""
 _SAME = 1e-3
 """Relative difference up to which two scales are one: programs round them."""
 _OFF_GRID = 0.1
@@ -135,9 +139,24 @@ def to_tracks(raw: RawTracks, given: Given, kind: str, source: str) -> TracksFil
         points = points.drop(columns="z")
     real_h = points.pop("t_h") if "t_h" in points else None
     tracks = tracks_from_points(points, scale, source, real_h=real_h)
+    tracks, on_mothers = without_living_mothers(tracks)
+    notes += on_mothers
     if PARENT.name in tracks and tracks[PARENT.name].isna().all():
         tracks = tracks.drop(columns=PARENT.name)
     return TracksFile(tracks, scale, kind, raw.image, (*raw.notes, *notes), raw.relative)
+
+
+def refuse_units(given: Given, kind: str, source: str) -> None:
+    """Refuse units that the user gives for a format that has its own.
+
+    Raises:
+        SomaNetError: naming the option.
+    """
+    for option, value in (("--position-unit", given.position_unit), ("--time-unit", given.time_unit)):
+        if value is not None:
+            raise SomaNetError(
+                f"{source}: this format ({kind}) has its own units, and needs no {option}. Leave it out."
+            )
 
 
 def check_same_movie(image: ImageFacts, given: Given, source: str) -> None:
@@ -197,8 +216,7 @@ def _with_frames(raw: RawTracks, given: Given, scale: Calibration, source: str) 
         if not len(late) or np.nanmax(late) <= _OFF_GRID:
             return points, ()
         start = np.nanmin(hours - frames * scale.frame_interval_h)
-        note = "Frames are not equally far apart in time: the file's own times were used (t_h)."
-        return points.assign(t_h=hours - start), (note,)
+        return points.assign(t_h=hours - start), (UNEVEN,)
     frames, hours_per_unit = time, raw.hours_per_unit
     if math.isnan(hours_per_unit):
         if given.time_unit is None and not _consecutive(time):
@@ -236,6 +254,26 @@ def _note_on_depth(depth: pd.Series) -> Iterator[str]:
             f"Positions differ in z ({low:.4g} to {high:.4g}): the tracks were projected onto the plane of the image, "
             "and speeds are those in it."
         )
+
+
+def believed_interval(minutes: float | None) -> float | None:
+    """A frame interval as a file states it; None for 1 s, which stands for an unknown one."""
+    if minutes is None or not math.isfinite(minutes) or minutes <= 0:
+        return None
+    return None if math.isclose(minutes, DEFAULT_INTERVAL_MIN, rel_tol=1e-6) else minutes
+
+
+def is_default_time(frames: pd.Series, hours: pd.Series) -> bool:
+    """Whether times are frames at 1 s each, and so stand for unknown ones."""
+    late = hours * MINUTES_PER_HOUR - frames * DEFAULT_INTERVAL_MIN
+    return bool(len(late)) and bool((late - late.median()).abs().max() <= _SAME * DEFAULT_INTERVAL_MIN)
+
+
+def notes_on_first_frame(frames: pd.Series) -> list[str]:
+    """A note on tracks that begin in frame 1: programs count from 0 or from 1, and a file does not say which."""
+    if not len(frames) or frames.min() != 1:
+        return []
+    return ["No track is in frame 0: frames were taken to count from 0. If the file's count from 1, subtract 1."]
 
 
 def interval_of(frames: pd.Series, hours: pd.Series) -> float | None:

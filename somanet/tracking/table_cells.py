@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NoReturn
 
+import numpy as np
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
+from somanet.core.schema import LARGEST_ID
 from somanet.io.sheets import Head, Sheet
-from somanet.tracking.table_formats import TableFormat, columns_of, plain_name
+from somanet.tracking.table_formats import FRAMES, HOURS, TableFormat, columns_of, plain_name, stated_unit
 
 _LONGEST_CELL = 80
 EMPTY = ("", "nan", "na", "null", "none")
@@ -88,15 +90,20 @@ class TableCells:
         return key.str.strip()
 
 
-def table_cells(sheet: Sheet, head: Head, one: TableFormat) -> TableCells:
+def table_cells(sheet: Sheet, head: Head, one: TableFormat, time_unit: str | None = None) -> TableCells:
     """The cells of a table; blocks of tracks and links between points become rows of points.
 
     Args:
         sheet, head, one: the table, its header and its format, from
             :func:`somanet.tracking.table_formats.find_format`.
+        time_unit: unit of the times, if the user says one.
+
+    Raises:
+        SomaNetError: frames in a unit that is none of time.
     """
     cells, columns = sheet.body(head), columns_of(one, head)
-    units = {role: plain_name(head.cells[numbers[0]])[1] for role, numbers in columns.items()}
+    units = {role: stated_unit(head.cells[numbers[0]]) for role, numbers in columns.items()}
+    _frames_or_times(sheet, head, columns, units, time_unit)
     if one.block:
         cells, columns = _with_blocks(sheet, head, cells, columns, one)
     cells, below = _without_header_rows(cells, columns, one)
@@ -104,6 +111,50 @@ def table_cells(sheet: Sheet, head: Head, one: TableFormat) -> TableCells:
     if "source_frame" in columns:
         cells, columns = _points_of_links(cells, columns)
     return TableCells(sheet, head, cells, columns, units)
+
+
+def _frames_or_times(
+    sheet: Sheet, head: Head, columns: dict[str, list[int]], units: dict[str, str], time_unit: str | None
+) -> None:
+    """Take the frames for times, if their column has a unit of time, or is `t` or `time` and the user says so."""
+    if "frame" not in columns:
+        return
+    name, unit = head.cells[columns["frame"][0]], units["frame"]
+    if unit and unit not in HOURS and unit not in FRAMES:
+        raise SomaNetError(
+            f"{sheet.where}: expected frames, or times in s, min or h, in {name!r}. Name the unit of the column so."
+        )
+    said = time_unit in HOURS and not unit and plain_name(name)[0] in ("t", "time")
+    if unit in HOURS or (said and "time" not in columns):
+        columns["time"], units["time"] = columns.pop("frame"), units.pop("frame")
+
+
+def number_names(texts: pd.Series, numbers: pd.Series) -> tuple[pd.Series, list[str] | None]:
+    """Ids as whole numbers: as they are, or numbered from 1 in the order of the table if they are names.
+
+    Names are texts; and numbers that are not whole, are larger than SomaNet's ids can be, or are one number in several
+    spellings, such as 1 and 01.
+
+    Args:
+        texts: the ids; empty where there is none.
+        numbers: the same as float64, NaN where they are none.
+
+    Returns:
+        The ids in float64, NaN where there is none; and the names in order, None if the ids are as they were.
+    """
+    empty = texts.str.casefold().isin(EMPTY) | (numbers < 0)
+    spelling = texts.str.replace(r"[.,]0*$", "", regex=True)
+    known, words = numbers[~empty], spelling[~empty]
+    one_each = words.nunique() == known.nunique()
+    if (known.notna() & (known % 1 == 0) & (known <= LARGEST_ID)).all() and one_each:
+        return numbers, None
+    codes, names = pd.factorize(texts.where(~empty))
+    return pd.Series(np.where(codes < 0, np.nan, codes + 1.0), texts.index), list(names)
+
+
+def note_on_names(names: list[str]) -> str:
+    """What to say of ids that were given anew."""
+    return f"Tracks were numbered anew: their names are no whole numbers ({names[0]!r} is 1)."
 
 
 def as_numbers(values: pd.Series) -> pd.Series:

@@ -18,7 +18,7 @@ PIXELS = {"px", "pixel", "pixels"}
 HOURS = {
     "h": 1.0, "hr": 1.0, "hour": 1.0, "hours": 1.0, "min": 1 / 60, "minute": 1 / 60, "minutes": 1 / 60, "s": 1 / 3600,
     "sec": 1 / 3600, "second": 1 / 3600, "seconds": 1 / 3600, "ms": 1 / 3.6e6, "msec": 1 / 3.6e6,
-    "millisecond": 1 / 3.6e6,
+    "millisecond": 1 / 3.6e6, "d": 24.0, "day": 24.0, "days": 24.0,
 }  # fmt: skip
 """Hours in a unit, in the words of the programs."""
 FRAMES = {"frame", "frames"}
@@ -37,13 +37,15 @@ class TableFormat:
         program: who writes it.
         columns: role → the column or columns. Roles: ``track`` · ``frame`` (a whole number), ``time`` · ``y``, ``x``,
             ``z`` · ``y_um``, ``x_um`` (the same positions in µm) · ``node``, ``parent_node`` (ids of points) ·
-            ``parent_track`` · ``unit`` (a column with the unit of the positions) · ``dummy`` (1 where the program put a
-            point without seeing a cell) · ``step_y``, ``step_x`` (displacement since the parent, in place of
-            positions). A table of links has ``source_frame``, ``source_y``, …, ``target_x`` instead.
+            ``parent_track`` · ``unit``, ``time_unit`` (columns with the units of positions and times) · ``dummy`` (1
+            where the program put a point without seeing a cell) · ``step_y``, ``step_x`` (displacement since the
+            parent, in place of positions). A table of links has ``source_frame``, ``source_y``, …, ``target_x``
+            instead.
         optional: further roles, used where the column is there.
         marks: further columns without which it is another format.
         length: unit of the positions if the file does not state it; "" if it cannot be known.
-        time: unit of ``time`` if the file does not state it; "" if it cannot be known.
+        time: unit of ``time`` if the file does not state it; "" if it cannot be known. Any table with frames may also
+            have times, in a column ``t`` or ``time`` with its unit.
         first_frame: number of the first frame.
         header_rows: rows below the header that may hold names and units, before the first number.
         ordered: whether the columns must have the order in which they are listed here.
@@ -65,13 +67,17 @@ class TableFormat:
     gaps_empty: bool = False
 
 
-_TRACK = "track_?id|track|id|particle|cell|cell_id|label"
+_NAMED_TRACK = "track[_ ]?id|track|tracking[_ ]?id"
+_TRACK = f"{_NAMED_TRACK}|id|particle|cell|cell_id|label"
+_TIME = "t|time"
+_PLACES = {"y": "position[_ ]y", "x": "position[_ ]x"}
+_UNITS = {"unit": "unit|(?:position|length|space)[_ ]?units?", "time_unit": "time[_ ]?units?"}
 _TYX = {"track": "track_id", "frame": "t", "y": "y", "x": "x"}
 _XY = {"y": "y", "x": "x"}
 _POSITIONS = {"y": "position_y", "x": "position_x"}
-_CELLPROFILER: dict[str, Names] = {
-    "track": r"(?:\w+_)?trackobjects_label(?:_\d+)?",
-    "frame": "imagenumber",
+CELLPROFILER_LABEL = r"(?:\w+_)?trackobjects_label(?:_\d+)?"
+_CELLPROFILER: dict[str, Names] = {"track": CELLPROFILER_LABEL, "frame": "imagenumber"}
+_CELLPROFILER_LINKS: dict[str, Names] = {
     "node": ("imagenumber", "objectnumber"),
     "parent_node": (
         r"(?:\w+_)?trackobjects_parentimagenumber(?:_\d+)?",
@@ -86,8 +92,14 @@ _LINKS = {
 
 TABLES = (
     TableFormat("csv", "SomaNet", {"track": "track_id|track", "frame": "frame", "y": "y_px", "x": "x_px"}),
-    TableFormat("micrometres", "a plain table in µm", {"track": "track_id|track", "y": "y_um", "x": "x_um"},
-                {"frame": "frame", "time": "t_h", "parent_track": "parent_id"}, length="um", time="h"),
+    TableFormat("micrometres", "a plain table in µm", {"track": _TRACK, "frame": "frame", "y": "y_um", "x": "x_um"},
+                {"parent_track": "parent_id"}, length="um"),
+    TableFormat("micrometres", "a plain table in µm, of times",
+                {"track": _TRACK, "time": _TIME, "y": "y_um", "x": "x_um"}, {"parent_track": "parent_id"}, length="um"),
+    TableFormat("pixels", "a plain table in px", {"track": _TRACK, "frame": "frame", "y": "y_px", "x": "x_px"},
+                {"parent_track": "parent_id"}),
+    TableFormat("pixels", "a plain table in px, of times",
+                {"track": _TRACK, "time": _TIME, "y": "y_px", "x": "x_px"}, {"parent_track": "parent_id"}),
     TableFormat("trackmate-spots", "TrackMate, spots table",
                 {"track": "track_id", "frame": "frame", **_POSITIONS}, {"time": "position_t", "z": "position_z"},
                 marks=("quality|visibility|radius",), length="", header_rows=3),
@@ -114,9 +126,9 @@ TABLES = (
                 {"track": "track ?(?:n.?|no|nr|#)", "frame": "slice ?(?:n.?|no|nr|#)", **_XY}, first_frame=1),
     TableFormat("cellprofiler", "CellProfiler, objects with Location_Center",
                 {**_CELLPROFILER, "y": r"(?:\w+_)?location_center_y|(?:\w+_)?areashape_center_y",
-                 "x": r"(?:\w+_)?location_center_x|(?:\w+_)?areashape_center_x"}, first_frame=1),
+                 "x": r"(?:\w+_)?location_center_x|(?:\w+_)?areashape_center_x"}, _CELLPROFILER_LINKS, first_frame=1),
     TableFormat("cellprofiler-steps", "CellProfiler, displacements only",
-                {**_CELLPROFILER, "step_y": r"(?:\w+_)?trackobjects_trajectoryy(?:_\d+)?",
+                {**_CELLPROFILER, **_CELLPROFILER_LINKS, "step_y": r"(?:\w+_)?trackobjects_trajectoryy(?:_\d+)?",
                  "step_x": r"(?:\w+_)?trackobjects_trajectoryx(?:_\d+)?"}, first_frame=1),
     TableFormat("cellmia", "CELLMIA",
                 {"track": "id of track", "frame": "time index", "y": "cell row", "x": "cell col"}),
@@ -125,6 +137,11 @@ TABLES = (
     TableFormat("mtrackj", "MTrackJ",
                 {"track": ("assembly", "cluster", "track"), "frame": "t", **_XY, "z": "z"}, marks=("channel",),
                 first_frame=1),
+    TableFormat("mtrackj", "MTrackJ, measured points",
+                {"track": ("aid", "cid", "tid"), "frame": "t", **_XY}, {"z": "z"}, marks=("pid",), length="",
+                first_frame=1),
+    TableFormat("mtrackj", "MTrackJ, measured points",
+                {"track": "tid", "frame": "t", **_XY}, {"z": "z"}, marks=("pid",), length="", first_frame=1),
     TableFormat("idtracker", "idtracker.ai, one row per animal and frame",
                 {"track": "identity|animal|individual", "frame": "frame|frame_number", **_XY}, gaps_empty=True),
     TableFormat("idtracker", "idtracker.ai, one row per animal and time",
@@ -134,9 +151,13 @@ TABLES = (
                  "x": r".*// x_centroid"},
                 {"z": r".*// z_centroid"}),
     TableFormat("plain-frames", "a plain table of frames", {"track": _TRACK, "frame": "frame|t_stamp|slice", **_XY},
-                {"z": "z"}, length=""),
-    TableFormat("plain-times", "celltrackR, or a plain table of times", {"track": _TRACK, "time": "t|time", **_XY},
-                {"z": "z"}, length=""),
+                {"z": "z", **_UNITS}, length=""),
+    TableFormat("plain-frames", "a plain table of frames, with position_x",
+                {"track": _NAMED_TRACK, "frame": "frame|t_stamp|slice", **_PLACES}, _UNITS, length=""),
+    TableFormat("plain-times", "celltrackR, or a plain table of times", {"track": _TRACK, "time": _TIME, **_XY},
+                {"z": "z", **_UNITS}, length=""),
+    TableFormat("plain-times", "a plain table of times, with position_x",
+                {"track": _NAMED_TRACK, "time": _TIME, **_PLACES}, _UNITS, length=""),
 )  # fmt: skip
 """Every format, the more special ones first: the first that fits is it."""
 
@@ -174,13 +195,31 @@ NO_TRACKS = (
 )  # fmt: skip
 
 _UNIT = re.compile(r"(.*?)[\s_]*[(\[]\s*([^()\[\]]*?)\s*[)\]]")
+_TIME_SUFFIX = re.compile(rf"({_TIME})[\s_.]({'|'.join(HOURS)})")
+_LENGTH_SUFFIX = re.compile(r".*_(px|um)")
 
 
 def plain_name(cell: str) -> tuple[str, str]:
-    """A column's name in lower case, and its unit in brackets if it has one: `Position X [µm]` → position x, µm."""
+    """A column's name in lower case, and its unit if it has one: `Position X [µm]` → position x, µm.
+
+    Of times also without brackets: `time_min` → time, min.
+    """
     text = cell.strip().strip("\"'").strip().casefold().replace("μ", "µ")
-    match = _UNIT.fullmatch(text)
+    match = _UNIT.fullmatch(text) or _TIME_SUFFIX.fullmatch(text)
     return (match[1], match[2]) if match and match[1] else (text, "")
+
+
+def stated_unit(cell: str) -> str:
+    """The unit in a column's name: as :func:`plain_name`, or the end of `y_um` and `x_px`."""
+    name, unit = plain_name(cell)
+    ending = _LENGTH_SUFFIX.fullmatch(name)
+    return unit or (ending[1] if ending else "")
+
+
+def is_time(cell: str) -> bool:
+    """Whether a column is of times, in a unit that it names."""
+    name, unit = plain_name(cell)
+    return re.fullmatch(_TIME, name) is not None and unit in HOURS
 
 
 def find_format(
@@ -199,13 +238,18 @@ def find_format(
 def columns_of(one: TableFormat, head: Head) -> dict[str, list[int]]:
     """Role → the numbers of its columns, of a header that fits."""
     names = [plain_name(cell)[0] for cell in head.cells]
-    found = {role: [_index(part, names) for part in _parts(wanted)] for role, wanted in one.columns.items()}
-    further = {role: [_index(part, names) for part in _parts(wanted)] for role, wanted in one.optional.items()}
-    return {
-        role: [i for i in numbers if i is not None]
-        for role, numbers in (found | further).items()
-        if None not in numbers
+    found = {
+        role: [_index(part, names) for part in _parts(wanted)]
+        for role, wanted in {**one.optional, **one.columns}.items()
     }
+    columns = {role: [i for i in numbers if i is not None] for role, numbers in found.items() if None not in numbers}
+    if "frame" in columns:
+        same = [i for i, name in enumerate(names) if name == names[columns["frame"][0]]]
+        columns["frame"] = [next((i for i in same if not is_time(head.cells[i])), same[0])]
+        times = [i for i, cell in enumerate(head.cells) if is_time(cell) and i not in columns["frame"]]
+        if times and "time" not in columns:
+            columns["time"] = times[:1]
+    return columns
 
 
 def unknown_table(sheets: Sequence[Sheet]) -> SomaNetError:
@@ -224,10 +268,8 @@ def unknown_table(sheets: Sequence[Sheet]) -> SomaNetError:
     if heads:
         sheet, head = heads[0]
         first = [other for _, other in heads if other.row == head.row]
-        where, found = (
-            sheet.where,
-            f"the columns {[cell[:40] for cell in max(first, key=lambda h: len(h.cells)).cells[:20]]}",
-        )
+        split = next((other for other in first if other.separator != " "), first[0])
+        where, found = sheet.where, f"the columns {[cell[:40] for cell in split.cells[:20]]}"
     return SomaNetError(
         f"{where}: expected a table of tracks by SomaNet, {programs}; or with the columns track_id, frame, y_px, x_px "
         f"(in µm: y_um, x_um), found {found}. Is it another table of the same program? If it is tracks, name its "
@@ -236,7 +278,8 @@ def unknown_table(sheets: Sequence[Sheet]) -> SomaNetError:
 
 
 def _nearly(heads: Sequence[tuple[Sheet, Head]]) -> SomaNetError | None:
-    """What to say of a table that would be of a known format if it had one column more."""
+    """What to say of a table that would be of a known format if it had one column more: of the nearest."""
+    near: list[tuple[int, SomaNetError]] = []
     for sheet, head in heads:
         names = [plain_name(cell)[0] for cell in head.cells]
         for one in TABLES:
@@ -244,11 +287,13 @@ def _nearly(heads: Sequence[tuple[Sheet, Head]]) -> SomaNetError | None:
             lacking = [part.split("|")[0] for part in wanted if _index(part, names) is None]
             marked = all(_index(mark, names) is not None for mark in one.marks)
             if len(lacking) == 1 and len(wanted) > 2 and marked and not any(set(part) & set("\\(") for part in lacking):
-                return SomaNetError(
-                    f"{sheet.where}: expected the columns of {one.program}'s tracks; it lacks {lacking} and has "
+                what = one.program if "plain" in one.program else f"{one.program.split(',')[0]}'s tracks"
+                error = SomaNetError(
+                    f"{sheet.where}: expected the columns of {what}; it lacks {lacking} and has "
                     f"{[cell[:40] for cell in head.cells[:20]]}. Export it with that column, or rename the one it is."
                 )
-    return None
+                near.append((len(wanted), error))
+    return max(near, key=lambda pair: pair[0])[1] if near else None
 
 
 def _fits(one: TableFormat, names: list[str]) -> bool:

@@ -14,56 +14,56 @@ from somanet.core.errors import SomaNetError
 from somanet.core.schema import LARGEST_ID, PARENT
 from somanet.io.sheets import Head, Sheet, text_sheet
 from somanet.tracking.lineages import Lineages, lineages, named, notes_on
-from somanet.tracking.raw import ImageFacts, RawTracks, interval_of
-from somanet.tracking.table_cells import EMPTY, TableCells, table_cells
-from somanet.tracking.table_formats import (
-    CMSO,
-    CMSO_LINKS,
-    FRAMES,
-    HOURS,
-    MICROMETRES,
-    PIXELS,
-    TableFormat,
-    find_format,
+from somanet.tracking.raw import (
+    ImageFacts,
+    RawTracks,
+    believed_interval,
+    interval_of,
+    is_default_time,
+    notes_on_first_frame,
 )
+from somanet.tracking.table_cells import TableCells, note_on_names, number_names, table_cells
+from somanet.tracking.table_checks import check_one_movie, length_unit, time_unit_h
+from somanet.tracking.table_formats import CMSO, CMSO_LINKS, TableFormat, find_format
 
 NO_PLACES = (
     "The file has displacements, and no positions: each family of cells begins at 0. Speeds and directions are right; "
     "distances between cells, and where they are, mean nothing."
 )
-DEFAULT_INTERVAL_MIN = 1 / 60
-"""1 s per frame: what Fiji and TrackMate say of a movie whose frame interval nobody set."""
-_LONGEST_CELL = 80
 
 
-def believed_interval(minutes: float | None) -> float | None:
-    """A frame interval as a file states it; None for 1 s, which stands for an unknown one."""
-    if minutes is None or not math.isfinite(minutes) or minutes <= 0:
-        return None
-    return None if math.isclose(minutes, DEFAULT_INTERVAL_MIN, rel_tol=1e-6) else minutes
-
-
-def raw_tracks(sheet: Sheet, head: Head, one: TableFormat) -> RawTracks:
+def raw_tracks(
+    sheet: Sheet, head: Head, one: TableFormat, position_unit: str | None = None, time_unit: str | None = None
+) -> RawTracks:
     """The tracks of a table.
 
     Args:
         sheet, head, one: the table, its header and its format, from
             :func:`somanet.tracking.table_formats.find_format`.
+        position_unit, time_unit: what the user says of them: as in :class:`somanet.tracking.raw.Given`. They count
+            before the program's usual units.
 
     Raises:
-        SomaNetError: a cell that is no number, named with its line; points, but none in a track; several units.
+        SomaNetError: a cell that is no number, named with its line; points, but none in a track; several units, or
+            others than the user says; several movies.
     """
-    reader = table_cells(sheet, head, one)
+    reader = table_cells(sheet, head, one, time_unit)
+    check_one_movie(reader, one)
     notes: list[str] = []
+    um_per_unit, hours = length_unit(reader, one, position_unit), time_unit_h(reader, one, time_unit)
+    _without_empty_links(reader)
     points, names = _points(reader, one, notes)
-    um_per_unit, hours = _length(reader, one), _time(reader, one)
+    if "time" in points and "frame" in points and is_default_time(points["frame"], points["time"] * hours):
+        points = points.drop(columns="time")
     points, found = _with_lineages(points, reader, sheet.where)
     if found is not None:
         notes += notes_on(found)
     if "step_y" in reader:
         notes.insert(0, NO_PLACES)
     if names is not None and len(names):
-        notes.append(f"Tracks were numbered anew: their names are no whole numbers ({names[0]!r} is 1).")
+        notes.append(note_on_names(names))
+    if "frame" in points and one.first_frame == 0:
+        notes += notes_on_first_frame(points["frame"])
     return RawTracks(
         points.drop(columns=["x_um", "y_um", "node"], errors="ignore").reset_index(drop=True),
         um_per_unit,
@@ -74,13 +74,22 @@ def raw_tracks(sheet: Sheet, head: Head, one: TableFormat) -> RawTracks:
     )
 
 
-def raw_package(objects: Sheet, head: Head) -> RawTracks:
+def _without_empty_links(reader: TableCells) -> None:
+    """Go by the ids of tracks, if no point of a table names another one of it as its parent."""
+    if {"node", "parent_node", "track"} <= set(reader.columns) and "step_y" not in reader:
+        nodes, parents = reader.keys("node"), reader.keys("parent_node")
+        if not nodes.duplicated().any() and not (parents.isin(nodes) & (parents != nodes)).any():
+            del reader.columns["node"], reader.columns["parent_node"]
+
+
+def raw_package(objects: Sheet, head: Head, time_unit: str | None = None) -> RawTracks:
     """The tracks of a CMSO package: points in one file, and in `links.csv` beside it the points of each link in turn.
 
     Raises:
         SomaNetError: as for :func:`raw_tracks`; also another table in place of the links.
     """
     reader = table_cells(objects, head, CMSO)
+    time_unit_h(reader, CMSO, time_unit)
     points, _ = _points(reader, CMSO, [])
     found = find_format([text_sheet(objects.path.with_name("links.csv"), "a table of links")], [CMSO_LINKS])
     if found is None:
@@ -168,12 +177,7 @@ def _tracks(reader: TableCells) -> tuple[pd.Series, list[str] | None]:
         codes, names = pd.factorize(texts)
         return pd.Series(codes + 1.0, texts.index), list(names)
     texts = parts[0].str.strip()
-    empty = texts.str.casefold().isin(EMPTY)
-    numbers = reader.loose_numbers(texts)
-    if (numbers[~empty].notna() & (numbers[~empty] % 1 == 0) & (numbers[~empty] <= LARGEST_ID)).all():
-        return numbers, None
-    codes, names = pd.factorize(texts.where(~empty))
-    return pd.Series(np.where(codes < 0, np.nan, codes + 1.0), texts.index), list(names)
+    return number_names(texts, reader.loose_numbers(texts))
 
 
 def _parents(reader: TableCells, points: pd.DataFrame, names: list[str] | None) -> pd.Series:
@@ -219,29 +223,6 @@ def _summed(points: pd.DataFrame, edges: NDArray[np.int64]) -> pd.DataFrame:
         source, target = edges[frames == frame].T
         yx[target] = yx[source] + steps[target]
     return points.drop(columns=["step_y", "step_x"]).assign(y=yx[:, 0], x=yx[:, 1])
-
-
-def _length(reader: TableCells, one: TableFormat) -> float | None:
-    """µm in the unit of the positions; None for pixels, NaN if unknown."""
-    where = reader.sheet.where
-    stated = {reader.units.get(role, "") for role in ("y", "x", "step_y", "step_x") if role in reader}
-    if "unit" in reader:
-        stated |= set(reader.texts("unit").str.strip().str.casefold().str.replace("μ", "µ"))
-    stated -= {""}
-    known = {None if unit in PIXELS else MICROMETRES.get(unit, math.nan) for unit in stated}
-    if len(known) > 1 or any(unit is not None and math.isnan(unit) for unit in known):
-        raise SomaNetError(f"{where}: expected positions in µm or pixels, found {sorted(stated)}. Export them in µm.")
-    if known:
-        return known.pop()
-    return {"px": None, "um": 1.0}.get(one.length, math.nan)
-
-
-def _time(reader: TableCells, one: TableFormat) -> float:
-    """Hours in the unit of the times; NaN if unknown, or if they are frames."""
-    where, unit = reader.sheet.where, reader.units.get("time", "") or one.time
-    if unit and unit not in HOURS and unit not in FRAMES:
-        raise SomaNetError(f"{where}: expected times in s, min or h, found {unit!r}. Export them in one of these.")
-    return HOURS.get(unit, math.nan)
 
 
 def _scale(points: pd.DataFrame, hours: float) -> FileCalibration:

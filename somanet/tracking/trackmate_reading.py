@@ -15,12 +15,15 @@ from somanet.core.errors import SomaNetError
 from somanet.core.foreign import file_bytes, parsing
 from somanet.core.limits import XML_BYTES
 from somanet.tracking.lineages import lineages, named, notes_on
-from somanet.tracking.raw import ImageFacts, RawTracks
-from somanet.tracking.table_formats import FRAMES, HOURS, MICROMETRES, PIXELS
-from somanet.tracking.table_points import believed_interval
+from somanet.tracking.raw import ImageFacts, RawTracks, believed_interval, interval_of
+from somanet.tracking.table_formats import HOURS, MICROMETRES, PIXELS
 
 OWN_NAME = "track "
 """What the names of spots that SomaNet wrote begin with; the cell's id follows."""
+_SAME = 1e-3
+"""Relative difference up to which two intervals are one: programs round them."""
+_OUTSIDE_PX = 1.0
+"""How far the centre of a spot on the border may lie outside of the frame."""
 
 
 def raw_trackmate(path: Path | str) -> RawTracks:
@@ -63,15 +66,16 @@ def raw_trackmate(path: Path | str) -> RawTracks:
             f"{path}: found {len(spots)} spots in 0 tracks. Was the file saved before the linking step, or do the "
             "filters leave out every track? Run TrackMate to its end, and save again."
         )
+    points = spots.loc[list(names)].assign(name=list(names.values()))
+    _check_consistent(image, root, model, points, path)
     with parsing(path, expected):
-        points = spots.loc[list(names)].assign(name=list(names.values()))
         frames = points["frame"].to_numpy(np.int64)
         index = pd.Series(np.arange(len(points)), points.index)
         pairs = np.array([edge for edges in tracks.values() for edge in edges], np.int64).reshape(-1, 2)
         found = lineages(frames, index[pairs.ravel()].to_numpy(np.int64).reshape(-1, 2), str(path))
         shift = 1 if len(points) and points["name"].min() == 0 else 0
         ids, parents = named(found, points["name"].to_numpy(np.int64) + shift, frames)
-    table = points.reset_index(drop=True).drop(columns=["label", "name"])
+    table = points.reset_index(drop=True).drop(columns=["label", "name", "time"])
     table = table.assign(y=table["y"] / width, x=table["x"] / width, track_id=ids, parent_id=parents)
     notes = notes_on(found)
     if loose := len(spots) - len(points):
@@ -88,11 +92,12 @@ def _spots(model: ET.Element) -> pd.DataFrame:
             float(spot.attrib["POSITION_Y"]),
             float(spot.attrib["POSITION_X"]),
             float(spot.get("POSITION_Z", "0")),
+            float(spot.get("POSITION_T", "nan")),
             spot.get("name", ""),
         )
         for spot in model.iter("Spot")
     ]
-    return pd.DataFrame(rows, columns=["id", "frame", "y", "x", "z", "label"]).set_index("id")
+    return pd.DataFrame(rows, columns=["id", "frame", "y", "x", "z", "time", "label"]).set_index("id")
 
 
 def _names(
@@ -116,6 +121,43 @@ def _names(
     return names
 
 
+def _hours(model: ET.Element) -> float:
+    """Hours in the unit of the times; NaN for frames and unknown ones."""
+    return HOURS.get(model.get("timeunits", "frame").strip().casefold(), math.nan)
+
+
+def _check_consistent(image: ImageFacts, root: ET.Element, model: ET.Element, points: pd.DataFrame, path: Path) -> None:
+    """Check what the file says of the movie against its spots.
+
+    Raises:
+        SomaNetError: spots after the last frame, outside of the frame, or at other times than the frame interval.
+    """
+    differs = []
+    stated = image.scale.frame_interval_min
+    times = points["time"] * _hours(model)
+    spots = believed_interval(None if times.isna().any() else interval_of(points["frame"], times))
+    if stated is not None and spots is not None and not math.isclose(stated, spots, rel_tol=_SAME):
+        differs.append(
+            f"its frames are {stated:g} min apart (timeinterval), its spots' times {spots:g} min (POSITION_T)"
+        )
+    if image.n_frames is not None and len(points) and (last := int(points["frame"].max())) >= image.n_frames:
+        differs.append(f"it is of {image.n_frames} frames (nframes), and has spots in frame {last}, counted from 0")
+    element = root.find("Settings/ImageData")
+    for axis, size, pixel in (("x", "width", "pixelwidth"), ("y", "height", "pixelheight")):
+        if image.shape_YX is None or element is None or not len(points):
+            continue
+        scale = float(element.get(pixel, "nan"))
+        length = float(element.get(size, "nan"))
+        furthest = float(points[axis].max()) / (scale if math.isfinite(scale) and scale > 0 else 1.0)
+        if furthest > length + _OUTSIDE_PX:
+            differs.append(f"its frames have a {size} of {length:g} px, and a spot is at {axis} = {furthest:.5g} px")
+    if differs:
+        raise SomaNetError(
+            f"{path}: the file contradicts itself: {'; '.join(differs)}. Was the movie cut or its scale set after the "
+            "tracks were made? Track the movie again in TrackMate, or correct the ImageData of the file."
+        )
+
+
 def _image(root: ET.Element, model: ET.Element, path: Path) -> tuple[ImageFacts, float, float | None]:
     """What the file says of the movie, units of its positions per unit of the result, and µm in the latter."""
     unit = model.get("spatialunits", "pixel").strip().casefold().replace("μ", "µ")
@@ -133,9 +175,7 @@ def _image(root: ET.Element, model: ET.Element, path: Path) -> tuple[ImageFacts,
             f"{path}: expected square pixels, found {width:g} × {height:g} {unit}. Set the scale in Fiji, and track "
             "again."
         )
-    hours = HOURS.get(model.get("timeunits", "frame").strip().casefold(), math.nan)
-    if model.get("timeunits", "frame").strip().casefold() in FRAMES:
-        hours = math.nan
+    hours = _hours(model)
     minutes = believed_interval(interval * hours * MINUTES_PER_HOUR)
     scale = FileCalibration(
         width * MICROMETRES[unit] if known and unit not in PIXELS else None,

@@ -14,6 +14,7 @@ import tifffile
 from somanet.io.datasets.writers import write_kaggle
 from somanet.io.images import read_labels, write_image
 from somanet.provenance.mlflow import read_run, register_run, run_id_from, set_alias
+from somanet.provenance.mlflow.client import open_client
 from somanet.segmentation.network.checkpoint import load_checkpoint
 from tests.worlds import TWO_SOMAS, draw, make_project, mlflow_may_warn, photograph, scene, somanet
 
@@ -44,7 +45,7 @@ def trained(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     return root, run_id, sha256
 
 
-@pytest.mark.parametrize("name", ["{run}", "runs:/{run}/model", "champion"])
+@pytest.mark.parametrize("name", ["{run}", "runs:/{run}/own", "champion"])
 def test_a_network_is_rebuilt_from_its_run_alone(trained: tuple[Path, str, str], name: str, tmp_path: Path) -> None:
     """The labels are those of the deleted checkpoint: two somas, pixel by pixel."""
     root, run_id, sha256 = trained
@@ -54,6 +55,19 @@ def test_a_network_is_rebuilt_from_its_run_alone(trained: tuple[Path, str, str],
     assert found.max() == 2
     assert np.array_equal(found, read_labels(root / "before" / "cells.tif"))
     assert json.loads((tmp_path / "predictions.json").read_text())["model_sha256"] == sha256
+
+
+def test_the_run_of_a_command_has_the_scores_that_decide(trained: tuple[Path, str, str]) -> None:
+    """Nearly unchanged weights find every soma of the one validation image: MLflow's search finds the run by it."""
+    root, run_id, _ = trained
+    run = read_run(run_id, root=root)
+    assert [run.metrics[score] for score in ("iou", "precision", "accuracy")] == [1, 1, 1]
+    assert (run.tags["scored_on"], run.params["data.validation.name"]) == ("set.zip", "set.zip")
+    assert (run.params["start"], run.params["variant"], run.params["weights"]) == ("model", "own", "pretrained")
+    client = open_client(root)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(experiments, "metrics.iou > 0.5 and metrics.accuracy > 0.5")
+    assert [one.info.run_id for one in found] == [run_id]
 
 
 def test_the_other_commands_take_it_too(trained: tuple[Path, str, str], tmp_path: Path) -> None:

@@ -111,6 +111,10 @@ def test_the_first_becomes_champion_without_a_rival_and_a_better_one_replaces_it
     assert numbers["iou"]["low"] == pytest.approx(0.05)
     assert json.loads(tags["promotion.rule"])["tolerances"] == {"precision": 0.02}
     assert read_version("2", project).run_id == runs["better"]
+    [network, scores, why] = read_version("2", project).description.split("\n\n")
+    assert network == f"better of the experiment e, run `{runs['better']}`."
+    assert scores == ("On neurons (8 images): IoU 0.650, precision 0.800, recall 0.800, accuracy 0.667, mean AP 0.667.")
+    assert why.startswith("Champion because: Better: iou 0.6500 against 0.6000")
 
 
 @pytest.mark.parametrize(
@@ -178,6 +182,7 @@ def test_rolling_back_goes_to_the_one_before(project: Path, runs: dict[str, str]
     assert list_aliases(project) == {"champion": "2"}
     reason = "Rolled back from version 3 to 2: it misses dim somas."
     assert [read_version(number, project).tags["rollback.reason"] for number in ("2", "3")] == [reason] * 2
+    assert all(read_version(number, project).description.endswith(f"\n\n{reason}") for number in ("2", "3"))
     assert promote(project, "--roll-back") is None
     assert list_aliases(project) == {"champion": "1"}
     assert "is the first champion: there is no earlier one" in str(promote(project, "--roll-back"))
@@ -201,7 +206,7 @@ def test_a_network_without_the_pipeline_is_scored_into_its_run_and_promoted(
     for name in ("unscored", "best"):
         arguments = ["--model", runs[name], "--truth", "val.zip", "--output", "m.json", "--record", "drawn"]
         assert somanet("evaluate", *arguments, cwd=project) is None
-    assert read_run(runs["best"], root=project).metrics["drawn_iou"] == 1.0
+    assert read_run(runs["best"], root=project).metrics["iou_drawn"] == 1.0
     (project / "params.yaml").write_text(RULE.replace("neurons", "drawn").replace("5", "2"))
     assert promote(project, runs["unscored"]) is None
     assert "Not better with 95 % confidence: iou 1.0000 against 1.0000" in str(promote(project, runs["best"]))

@@ -186,7 +186,8 @@ def test_a_real_sweep_with_real_runs(project: Path, capsys: pytest.CaptureFixtur
         client = open_client(project)
         for run in children:
             assert run.tags["weights_sha256"]
-            assert {"holdout_iou", "holdout_precision", "holdout_accuracy", "best_val_iou"} <= set(run.metrics)
+            assert {"iou", "precision", "accuracy", "best_val_iou"} <= set(run.metrics)
+            assert (run.tags["scored_on"], run.params["sweep"]) == ("holdout", "rates")
             assert {one.path for one in client.list_artifacts(run.run_id)} >= {"checkpoint", "figures", "tables"}
         parent = {one.path for one in client.list_artifacts(summary["mlflow_run"])}
     assert len(children) == 2

@@ -36,7 +36,7 @@ def test_a_part_cannot_lead_out_of_the_output(folder: Path, tmp_path: Path) -> N
     options = ("--output", tmp_path / "a" / "b", "--split", tmp_path / "split.csv")
     words = somanet("data", "yolo", folder / "set", *options, cwd=tmp_path)
     assert words is not None
-    assert "is not a valid file name" in words
+    assert "expected train, val or test as the split, found '../../../outside'" in words
     assert {path.name for path in tmp_path.iterdir()} == {"split.csv"}
 
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from somanet.core.calibration import Calibration
 from somanet.core.problems import FileProblem
-from somanet.io.label_checks import CheckedFrames, check_labels, describe_doubts
+from somanet.io.label_checks import CheckedFrames, check_labels, describe_doubts, looks_like_labels
 from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
 from tests.worlds import draw
 
@@ -193,3 +193,36 @@ def test_frames_of_a_label_movie_are_checked_as_often_as_they_are_read() -> None
         list(CheckedFrames([objects(), mask()], "labels.tif"))
     with pytest.raises(FileProblem, match="frame 0: expected 0 as the background"):
         list(CheckedFrames([255 - mask()], "labels.tif"))
+
+
+@pytest.mark.parametrize("binary", [None, True])
+def test_outlines_are_named(binary: bool | None) -> None:
+    labels = np.pad(draw("aaaaa.bbbbb\naaaaa.bbbbb\naaaaa.bbbbb\naaaaa.bbbbb", scale=4), 6)
+    values = labels if binary is None else np.minimum(labels, 1)
+    inside = ndimage.minimum_filter(values, 3) == ndimage.maximum_filter(values, 3)
+    rings = np.where(inside, 0, values).astype(np.int32)
+    [doubt] = check_labels(rings, "x.tif", binary=binary).doubts
+    assert doubt == "2 of 2 objects are outlines without an inside; save them filled"
+    assert check_labels(values, "x.tif", binary=binary).doubts == ()
+
+
+def test_a_gap_between_touching_objects_is_no_inside() -> None:
+    """Four rectangles around a hole that is larger than each of them."""
+    labels = draw("aaaaaab\nd.....b\nd.....b\nd.....b\nd.....b\ndcccccc", scale=3)
+    assert check_labels(np.pad(labels, 5), "x.tif").doubts == ()
+
+
+def test_grey_values_are_no_labels() -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (40, 70)).astype(np.int32)
+    with pytest.raises(FileProblem, match=r"pieces of 255 values in 2800 pixels.*copy of the image"):
+        check_labels(noise, "x.tif")
+
+
+def test_label_images_differ_from_photographs() -> None:
+    crops = list(neuron_crops(n_crops=4, size_px=128, seed=5))
+    nuclei = list(simulate_nuclei(n_images=4, shape_YX=(96, 128), seed=5))
+    assert all(looks_like_labels(item.labels) for item in (*crops, *nuclei) if item.labels.any())
+    assert not any(looks_like_labels(item.image) for item in (*crops, *nuclei))
+    dark = np.where(crops[0].labels > 0, np.random.default_rng(1).integers(1, 255, (128, 128)), 0)
+    assert not looks_like_labels(dark)
+    assert not looks_like_labels(np.zeros((4, 5), np.uint8))

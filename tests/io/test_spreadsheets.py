@@ -95,3 +95,14 @@ def test_what_is_no_such_table_is_refused_with_its_line(tmp_path: Path, text: st
     assert words in message
     assert "\n" not in message
     assert "dvc" not in message
+
+
+def test_a_title_above_the_columns_is_named_and_so_are_the_columns(tmp_path: Path) -> None:
+    schema = Schema("conditions", (Column("movie", "string", "", "name"),))
+    for title in ("My experiment,,", "My experiment"):
+        (tmp_path / "x.csv").write_text(f"{title}\n\nMovie,donor\na,d\n")
+        with pytest.raises(SomaNetError, match=r"line 1: .* lacks \['movie'\].* Remove what is above line 3\.$"):
+            read_spreadsheet(tmp_path / "x.csv", schema)
+    (tmp_path / "x.csv").write_text("file,patient\na,d\n")
+    with pytest.raises(SomaNetError, match=r"Name the columns in the first row: movie, and donor\.$"):
+        read_spreadsheet(tmp_path / "x.csv", schema, also="movie, and donor")

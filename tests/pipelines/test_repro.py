@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from somanet.io.images import read_image
-from somanet.provenance.mlflow import read_run
+from somanet.provenance.mlflow import read_run, read_runs, study_tag
 from somanet.provenance.mlflow.client import open_client
 from tests.markdown_tables import unpadded
 from tests.pipelines.conftest import Project, shrink
@@ -92,20 +92,26 @@ def test_no_report_holds_a_path_of_this_machine(project: Project) -> None:
 
 def test_every_training_is_one_finished_run_with_its_scores(project: Project) -> None:
     runs = {
-        "paper": ("pretrain", "reports/pretrain/paper/mlflow_run.json"),
-        "compact": ("pretrain", "reports/pretrain/compact/mlflow_run.json"),
-        "last3-seed0": ("finetune", "reports/finetune/last3/runs/seed0.json"),
-        "all-seed0": ("finetune", "reports/finetune/all/runs/seed0.json"),
+        "paper": ("pretrain-simulated", "reports/pretrain/paper/mlflow_run.json"),
+        "compact": ("pretrain-simulated", "reports/pretrain/compact/mlflow_run.json"),
+        "last3-seed0": ("finetune-simulated", "reports/finetune/last3/runs/seed0.json"),
+        "all-seed0": ("finetune-simulated", "reports/finetune/all/runs/seed0.json"),
     }
-    # Evaluations are recorded in the run of their training; the movie and the study have a run of their own.
-    assert len(run_ids(project)) == len(runs) + 2
+    # Evaluations are recorded in the run of their training; movies, the cohort and the study have runs of their own.
+    every = read_runs(sorted(run_ids(project)), root=project.root)
+    assert sorted(run.name for run in every if "weights_sha256" in run.tags) == sorted(runs)
+    assert not [run.name for run in every if run.experiment == "evaluate"]
     head = project.run("git", "rev-parse", "HEAD").strip()
     for name, (experiment, file) in runs.items():
         run = read_run(project.profile / file, root=project.root)
         assert (run.name, run.experiment, run.status) == (name, experiment, "FINISHED")
         assert run.tags["mlflow.source.git.commit"] == head
         assert run.tags["git.dirty"] == "true"  # params.yaml differs from the commit
-        assert {"neurons_iou", "best_val_iou", "train_loss"} <= set(run.metrics)
+        # Precision only where the network, barely trained, predicts anything.
+        assert {"iou", "accuracy", "best_val_iou", "train_loss"} <= set(run.metrics)
+        assert run.tags["scored_on"] == ("neurons" if "-seed" in name else "validation_nuclei")
+        assert "somanet.resumed" not in run.tags
+        assert run.params["data.training.dvc"].endswith(".dir")
 
 
 def test_mlflow_knows_the_data_by_dvc_s_hash(project: Project) -> None:
@@ -121,7 +127,7 @@ def test_the_movie_is_a_run_below_its_network_s(project: Project) -> None:
     results = project.profile / "reports/movies/simulated"
     movie = read_run(results, root=project.root)
     trained = read_run(project.profile / "reports/finetune/all/runs/seed0.json", root=project.root)
-    assert (movie.name, movie.experiment, movie.status) == ("movie simulated", "finetune", "FINISHED")
+    assert (movie.name, movie.experiment, movie.status) == ("movie simulated", "finetune-simulated", "FINISHED")
     assert movie.tags["mlflow.parentRunId"] == trained.run_id
     assert movie.tags["network_sha256"] == trained.tags["weights_sha256"]
     assert movie.params["track.min_track_h"] == "0.5"
@@ -146,11 +152,13 @@ def test_the_study_is_one_page_and_one_run_over_all_its_trainings(project: Proje
     assert set(numbers["all"]["iou_from_reference"]) == {"value", "low", "high"}
     pictures = {path.name for path in (project.profile / "reports/study").iterdir()}
     assert pictures == {"loss_final.png", "panels.png"}  # the others compare runs that this profile lacks
-    [parent] = re.findall(r"children of the run `([0-9a-f]{32})`", page)
-    study = read_run(parent, root=project.root)
-    assert (study.experiment, study.status) == ("finetune", "FINISHED")
+    [found] = re.findall(r"The study is the run `([0-9a-f]{32})`", page)
+    study = read_run(found, root=project.root)
+    assert (study.experiment, study.status) == ("finetune-simulated", "FINISHED")
     for file in ("pretrain/paper/mlflow_run.json", "finetune/last3/runs/seed0.json", "finetune/all/runs/seed0.json"):
-        assert read_run(project.profile / "reports" / file, root=project.root).tags["mlflow.parentRunId"] == parent
+        tags = read_run(project.profile / "reports" / file, root=project.root).tags
+        assert tags[study_tag(found)] == study.name
+        assert "mlflow.parentRunId" not in tags
 
 
 def test_dvc_shows_metrics_and_plots(project: Project) -> None:

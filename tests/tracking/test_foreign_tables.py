@@ -86,7 +86,7 @@ def test_the_same_cells_from_each(kind: str, tmp_path: Path) -> None:
 def test_every_line_of_the_table_is_tried_here_or_beside() -> None:
     """A new line in the table wants a file of that program here."""
     tried = {OF_KIND.get(kind, kind) for kind in SUFFIXES}
-    beside = {"csv", "micrometres", "cellprofiler-steps", "plain-frames"}
+    beside = {"csv", "micrometres", "pixels", "cellprofiler-steps", "plain-frames"}
     assert {one.kind for one in TABLES} == tried | beside
 
 

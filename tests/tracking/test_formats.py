@@ -158,6 +158,8 @@ def test_a_plain_table_of_a_reference(tmp_path: Path) -> None:
         {"track_id": 7, "frame": 5, "t_h": 2.5, "y_px": 3, "x_px": 4, "y_um": 6, "x_um": 8, "note": "sure"}
     ]
     assert "lacks ['t_h', 'y_um', 'x_um']" in error_of(lambda: read_tracks(tmp_path / "t.csv", None))
+    (tmp_path / "t.csv").write_text("track,frame,y_px,x_px\n")
+    assert "a header without a row below" in error_of(lambda: read_tracks(tmp_path / "t.csv", SCALE))
 
 
 POINT = st.tuples(st.integers(1, 4), st.integers(0, 6), st.floats(0, 500), st.floats(0, 900))
@@ -165,7 +167,7 @@ POINT = st.tuples(st.integers(1, 4), st.integers(0, 6), st.floats(0, 500), st.fl
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    points=st.lists(POINT, unique_by=lambda point: point[:2], max_size=12),
+    points=st.lists(POINT, unique_by=lambda point: point[:2], min_size=1, max_size=12),
     dropped=st.sets(st.sampled_from(["t_h", "y_um", "x_um"])),
     renamed=st.booleans(),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pandas as pd
 import pytest
@@ -116,7 +117,15 @@ def test_positions_in_pixels(pixel: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("times", "interval", "minutes"),
-    [("sec", 1440, 24), ("min", 24, 24), ("hour", 0.4, 24), ("sec", 1, None), ("frame", 1, None), ("sec", 0, None)],
+    [
+        ("sec", 1440, 24),
+        ("min", 24, 24),
+        ("hour", 0.4, 24),
+        ("days", 1 / 60, 24),
+        ("sec", 1, None),
+        ("frame", 1, None),
+        ("sec", 0, None),
+    ],
 )
 def test_units_of_time(times: str, interval: float, minutes: float | None, tmp_path: Path) -> None:
     """1 s is what Fiji says of a movie whose interval nobody set."""
@@ -125,6 +134,32 @@ def test_units_of_time(times: str, interval: float, minutes: float | None, tmp_p
     assert open_tracks(path, MOVIE).scale == SCALE
     if minutes is None:
         assert "frame interval of these tracks" in error_of(lambda: open_tracks(path))
+
+
+def changed_spots(path: Path, change: Callable[[ET.Element], object]) -> Path:
+    """Change every spot of a file of ours."""
+    tree = ET.parse(path)
+    for spot in tree.getroot().iter("Spot"):
+        change(spot)
+    tree.write(path)
+    return path
+
+
+def test_a_file_that_contradicts_itself_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    late = changed_spots(xml(tmp_path), lambda spot: spot.set("POSITION_T", str(2 * float(spot.attrib["POSITION_T"]))))
+    assert "24 min apart (timeinterval), its spots' times 48 min" in error_of(lambda: open_tracks(late))
+    short = Given(FileCalibration(1.28, 24.0))
+    assert "of 9 frames (nframes), and has spots in frame 11" in error_of(
+        lambda: open_tracks(xml(tmp_path, n_frames=9), short)
+    )
+    wide = changed_spots(xml(tmp_path), lambda spot: spot.set("POSITION_X", str(300.0 * 1.28)))
+    assert "a width of 256 px, and a spot is at x = 300 px" in error_of(lambda: open_tracks(wide))
+
+
+def test_spots_at_1_s_each_have_unknown_times(tmp_path: Path) -> None:
+    """The scale was set in Fiji after the tracks were made."""
+    path = changed_spots(xml(tmp_path), lambda spot: spot.set("POSITION_T", spot.attrib["FRAME"]))
+    assert open_tracks(path).scale == SCALE
 
 
 def test_spots_without_tracks_are_an_error(tmp_path: Path) -> None:

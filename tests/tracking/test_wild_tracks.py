@@ -208,7 +208,9 @@ def test_speeds_are_those_of_the_file(data_root: Path, name: str) -> None:
     path = place(data_root, name)
     kind, um_per_unit, parse = TRACKS[name]
     expected = np.sort(speeds(parse(path), um_per_unit))
-    given = Given(FileCalibration(None if name.startswith("geff") else PIXEL_UM, INTERVAL_MIN), position_unit="px")
+    pixel_um = None if name.startswith("geff") else PIXEL_UM
+    unit = None if kind in ("trackmate", "imaris") else "px"  # these say it themselves
+    given = Given(FileCalibration(pixel_um, INTERVAL_MIN), position_unit=unit)
     found = open_tracks(path, given)
     steps = steps_of(found.tracks)
     measured = np.sort(steps.speed_um_per_h[~steps.gap])

@@ -18,6 +18,7 @@ from somanet.io.movies import movie_name
 from somanet.io.spreadsheets import read_spreadsheet
 
 CONDITIONS = Schema("conditions", (Column("movie", "string", "", "file name, with or without its suffix"),))
+_LEAVE_OUT = "name the other movies alone (analyze), or move its results out of the study (cohort)"
 LEVELS = ("donor", "group", "batch")
 """What a movie can be described by; ``batch`` is a differentiation, or a day of imaging."""
 
@@ -47,17 +48,19 @@ def read_conditions(path: Path, movies: Sequence[str]) -> Conditions:
         SomaNetError: columns are missing, a movie has no row or more than one, a cell is empty, or a group is spelt in
             two ways.
     """
-    table = read_spreadsheet(path, CONDITIONS)
+    table = read_spreadsheet(path, CONDITIONS, also="movie, and donor or group or both; batch if there are several")
     known = [name for name in LEVELS if name in table.columns]
     if not {"donor", "group"} & set(known) and len(table.columns) > 1:
         raise SomaNetError(f"{path}: expected the columns movie and donor or group, found {list(table.columns)}.")
     table = table[["movie", *known]]
+    named = _Names(movies)
     for line, row in zip(table.index, table.to_dict("records"), strict=True):
         for name, value in row.items():
             if not value:
                 of = "" if name == "movie" else f" of {row['movie']!r}"
-                raise SomaNetError(f"{path}, line {line}: the {name}{of} is empty. Fill it in, or remove the row.")
-    named = _Names(movies)
+                here = named.of(row["movie"]) in movies
+                out = f", and to leave the movie out, {_LEAVE_OUT}" if here else ""
+                raise SomaNetError(f"{path}, line {line}: the {name}{of} is empty. Fill it in, or remove the row{out}.")
     table = table.assign(movie=[named.of(text) for text in table["movie"]])
     for line, movie in table.loc[table["movie"].duplicated(), "movie"].items():
         first = table.index[table["movie"] == movie][0]
@@ -70,7 +73,7 @@ def read_conditions(path: Path, movies: Sequence[str]) -> Conditions:
         surplus = f"; rows of no movie here: {_few(unused)}" if unused else ""
         raise SomaNetError(
             f"{path}: no row for {_few(missing)}{surplus}. {_meant(missing, table.loc[table['movie'].isin(unused)])}"
-            "Name every movie once."
+            f"Name every movie once; to leave one out, {_LEAVE_OUT}."
         )
     used = table.set_index("movie").loc[list(movies)].reset_index()
     warnings = tuple(_alike(used, [name for name in known if name != "group"]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from skimage.measure import label as connected
 
 from somanet.core.documents import parse_json
 from somanet.core.limits import JSON_BYTES, TABLE_ROWS
@@ -25,24 +27,38 @@ class CocoImage:
         file: the COCO file.
         shape_YX: the image's height and width as the file states it.
         segmentations: of each object, polygons or run lengths, as stored.
+        crowds: which of them are marked `iscrowd`: a group of objects in COCO's own sets, any brushed mask in CVAT.
+        classes: how many objects the image has of each class.
     """
 
     file: str
     shape_YX: tuple[int, int]
     segmentations: tuple[Any, ...]
+    crowds: tuple[bool, ...]
+    classes: Mapping[str, int]
 
-    def masks(self, source: str, shape_YX: tuple[int, int]) -> Iterator[tuple[str, Mask]]:
+    def masks(self, source: str, shape_YX: tuple[int, int], doubts: list[str]) -> Iterator[tuple[str, Mask]]:
         """One mask per object, for :func:`somanet.io.datasets.masks.compose_masks`.
+
+        Args:
+            source: the file and image, for messages.
+            shape_YX: the image's height and width.
+            doubts: gets a line if masks marked `iscrowd` are left out, as they are in several pieces.
 
         Raises:
             FileProblem: the outlines are of an image of another size, or cannot be drawn.
         """
         if self.shape_YX != shape_YX:
             raise wrong_size(source, "outlines", shape_YX, self.shape_YX)
-        for number, segmentation in enumerate(self.segmentations, start=1):
+        groups = 0
+        for number, (segmentation, crowd) in enumerate(zip(self.segmentations, self.crowds, strict=True), start=1):
             place = f"{source}, object {number}"
             if isinstance(segmentation, dict):
-                yield place, run_length_mask(segmentation, shape_YX, place)
+                mask = run_length_mask(segmentation, shape_YX, place)
+                if crowd and connected(mask, connectivity=2, return_num=True)[1] > 1:
+                    groups += 1
+                else:
+                    yield place, mask
             elif isinstance(segmentation, list) and segmentation:
                 yield place, polygon_mask(segmentation, shape_YX, place)
             else:
@@ -50,6 +66,9 @@ class CocoImage:
                     f"{place}: expected an outline, found a box or a keypoint alone. Export polygons or masks.",
                     "wrong type",
                 )
+        if groups:
+            left_out = f"{groups} of {len(self.segmentations)} objects are"
+            doubts.append(f"{left_out} marked iscrowd and not in one piece: groups of objects, left out")
 
 
 def read_coco(source: Source, file: str) -> dict[str, CocoImage] | None:
@@ -66,12 +85,12 @@ def read_coco(source: Source, file: str) -> dict[str, CocoImage] | None:
     if not isinstance(images, list) or not isinstance(objects, list):
         raise _malformed(label, "images and annotations are no lists")
     TABLE_ROWS.check(len(objects), label)
-    segmentations: dict[Any, list[Any]] = defaultdict(list)
+    classes = _classes(content.get("categories"))
+    of_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for one in objects:
         if not isinstance(one, dict) or not _is_id(one.get("image_id")):
             raise _malformed(label, f"the annotation {str(one)[:60]} has no image_id")
-        if one.get("iscrowd") != 1:  # a region of many objects
-            segmentations[one["image_id"]].append(one.get("segmentation"))
+        of_image[one["image_id"]].append(one)
     found: dict[str, CocoImage] = {}
     for one in images:
         height, width = (one.get("height"), one.get("width")) if isinstance(one, dict) else (None, None)
@@ -80,10 +99,27 @@ def read_coco(source: Source, file: str) -> dict[str, CocoImage] | None:
         name = PurePosixPath(str(one.get("file_name", "")).replace("\\", "/")).name
         if not name or name in found:
             raise _malformed(label, f"two images are called {name!r}" if name else "an image has no file_name")
-        found[name] = CocoImage(file, (height, width), tuple(segmentations.pop(one["id"], ())))
-    if segmentations:
-        raise _malformed(label, f"annotations are of the image {next(iter(segmentations))!r}, which is not listed")
+        parts = of_image.pop(one["id"], [])
+        found[name] = CocoImage(
+            file,
+            (height, width),
+            tuple(part.get("segmentation") for part in parts),
+            tuple(part.get("iscrowd") == 1 for part in parts),
+            Counter(_class(part["category_id"], classes) for part in parts if part.get("category_id") is not None),
+        )
+    if of_image:
+        raise _malformed(label, f"annotations are of the image {next(iter(of_image))!r}, which is not listed")
     return found
+
+
+def _class(number: Any, classes: Mapping[str, str]) -> str:
+    return classes.get(str(number), f"category {number}"[:40])
+
+
+def _classes(categories: Any) -> dict[str, str]:
+    """The names of classes by id as text."""
+    listed = categories if isinstance(categories, list) else []
+    return {str(one.get("id")): str(one.get("name")) for one in listed if isinstance(one, dict)}
 
 
 def _is_id(value: Any) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Collection, Iterator
+from pathlib import PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -20,22 +22,35 @@ _EXPECTED = "outlines in Labelme's JSON"
 _DRAWN = "polygon, rectangle, circle or mask"
 
 
-def labelme_masks(source: Source, file: str, shape_YX: tuple[int, int]) -> Iterator[tuple[str, Mask]]:
+def labelme_masks(
+    source: Source, file: str, name: str, shape_YX: tuple[int, int], others: Collection[str]
+) -> Iterator[tuple[str, Mask]]:
     """One mask per object, for :func:`somanet.io.datasets.masks.compose_masks`; shapes of one group are one object.
 
+    Args:
+        source: the data set.
+        file: the JSON.
+        name: its image's name, without suffix.
+        shape_YX: the image's height and width.
+        others: the names of all images of the data set.
+
     Raises:
-        FileProblem: not Labelme's JSON, of an image of another size, or a shape without an area, such as a point.
+        FileProblem: not Labelme's JSON, of another image or one of another size, or a shape without an area, such as a
+            point.
     """
     label = source.label(file)
-    content = parse_json(source.read(file, _EXPECTED, JSON_BYTES), label, _EXPECTED)
-    shapes = content.get("shapes") if isinstance(content, dict) else None
-    if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
+    content, shapes = _read(source, file)
+    drawn_on = PureWindowsPath(str(content.get("imagePath") or "")).stem  # with slashes of either kind
+    if _plain(drawn_on) != _plain(name) and _plain(drawn_on) in map(_plain, others):
         raise FileProblem(
-            f"{label}: expected {_EXPECTED}, found no 'shapes'. Is it another program's? Save masks as TIFF."
+            f"{label}: expected outlines of the image {name!r}, but its imagePath is that of {drawn_on!r}, another "
+            "image here. Were files renamed or mixed up? Give each JSON the name of the image that it was drawn on, "
+            "or correct imagePath.",
+            "wrong type",
         )
-    stated = (content.get("imageHeight"), content.get("imageWidth"))
-    if None not in stated and stated != shape_YX:
-        raise wrong_size(label, "outlines", shape_YX, stated)
+    height, width = content.get("imageHeight"), content.get("imageWidth")
+    if height is not None and width is not None and (height, width) != shape_YX:
+        raise wrong_size(label, "outlines", shape_YX, (height, width))
     groups: dict[object, list[tuple[str, dict[str, Any]]]] = {}
     for number, shape in enumerate(shapes, start=1):
         group = shape.get("group_id")
@@ -44,6 +59,30 @@ def labelme_masks(source: Source, file: str, shape_YX: tuple[int, int]) -> Itera
     for parts in groups.values():
         masks = [_mask(shape, shape_YX, place) for place, shape in parts]
         yield parts[0][0], np.maximum.reduce(masks)
+
+
+def labelme_classes(source: Source, file: str) -> list[str]:
+    """The class of each shape, without a number at its end: `soma_1` and `soma_2` are two somas.
+
+    Raises:
+        FileProblem: not Labelme's JSON.
+    """
+    return [str(shape.get("label")).rstrip("0123456789 _-#.") for shape in _read(source, file)[1]]
+
+
+def _read(source: Source, file: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    label = source.label(file)
+    content = parse_json(source.read(file, _EXPECTED, JSON_BYTES), label, _EXPECTED)
+    shapes = content.get("shapes") if isinstance(content, dict) else None
+    if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
+        raise FileProblem(
+            f"{label}: expected {_EXPECTED}, found no 'shapes'. Is it another program's? Save masks as TIFF."
+        )
+    return content, shapes
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _mask(shape: dict[str, Any], shape_YX: tuple[int, int], place: str) -> Mask:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from somanet.core.errors import SomaNetError
-from somanet.core.problems import wrong_size
-from somanet.io.datasets.labelme import labelme_masks
+from somanet.core.problems import FileProblem, wrong_size
+from somanet.io.datasets.labelme import labelme_classes, labelme_masks
 from somanet.io.datasets.masks import Masks, compose_masks
 from somanet.io.datasets.recognise import Entry, Layout, recognise
 from somanet.io.datasets.sources import Source, open_source
@@ -110,7 +113,7 @@ class Dataset:
         """
         masks, place = self._stored_masks(self._entry(name), name, (shape[0], shape[1]))
         checked = check_labels(masks.labels, place, binary=self._binary)
-        return replace(masks, labels=checked.labels, doubts=checked.doubts)
+        return replace(masks, labels=checked.labels, doubts=(*masks.doubts, *checked.doubts))
 
     def _stored_masks(self, entry: Entry, name: str, shape_YX: tuple[int, int]) -> tuple[Masks, str]:
         """The labels as stored, and where."""
@@ -120,10 +123,15 @@ class Dataset:
             return compose_masks(masks, shape_YX), sources[0][0] if len(sources) == 1 else f"{self.path}, {name}"
         if entry.labelme is not None:
             place = self._source.label(entry.labelme)
-            return compose_masks(labelme_masks(self._source, entry.labelme, shape_YX), shape_YX), place
+            self._check_classes(place)
+            outlines = labelme_masks(self._source, entry.labelme, name, shape_YX, self.image_names)
+            return compose_masks(outlines, shape_YX), place
         if entry.coco is not None:
             place = f"{self._source.label(entry.coco.file)}, {name}"
-            return compose_masks(entry.coco.masks(place, shape_YX), shape_YX), place
+            self._check_classes(self._source.label(entry.coco.file))
+            doubts: list[str] = []
+            masks_of_image = compose_masks(entry.coco.masks(place, shape_YX, doubts), shape_YX)
+            return replace(masks_of_image, doubts=tuple(doubts)), place
         if entry.label is None:
             hint = f"{self.hint}." if self.hint else "Use it for prediction, or label it first."
             raise SomaNetError(f"{self.path}: image '{name}' has no labels. {hint}")
@@ -132,6 +140,28 @@ class Dataset:
         if labels.shape != shape_YX:
             raise wrong_size(source, "labels", shape_YX, (labels.shape[0], labels.shape[1]))
         return Masks(_counted(labels)), source
+
+    @cached_property
+    def _classes(self) -> Counter[str]:
+        """How many objects are outlined, by the class they are given, in all images."""
+        found: Counter[str] = Counter()
+        for entry in self._entries.values():
+            if entry.coco is not None:
+                for name, count in entry.coco.classes.items():
+                    found[name.casefold()] += count
+            elif entry.labelme is not None:
+                with suppress(FileProblem):  # said of its own image
+                    found.update(name.casefold() for name in labelme_classes(self._source, entry.labelme))
+        return found
+
+    def _check_classes(self, place: str) -> None:
+        if len(self._classes) > 1:
+            found = ", ".join(f"{count} {name[:40]!r}" for name, count in self._classes.most_common(5))
+            raise FileProblem(
+                f"{place}: expected outlines of somas alone, found {len(self._classes)} classes in the data set: "
+                f"{found}. If all are somas, give them one class; otherwise delete the others in a copy.",
+                "several classes",
+            )
 
     def _entry(self, name: str) -> Entry:
         if name not in self._entries:

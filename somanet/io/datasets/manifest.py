@@ -18,8 +18,10 @@ from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
 from somanet.io.datasets.masks import Masks
 from somanet.io.datasets.writers import write_pairs
 from somanet.io.decoding import decode_image, pixel_size_um
+from somanet.io.label_checks import looks_like_labels
 
 OVERLAP_TOLERANCE = 0.05
+_LABELS_TAKEN_FOR_IMAGE = "it looks like a label image; name it after its image, such as cell_labels.tif for cell.tif"
 
 
 class _Rejected(Exception):
@@ -47,8 +49,8 @@ def check_dataset(
 
     Returns:
         One row per image in name order, columns of ``schema.MANIFEST``. ``reason`` is one of: truncated, unreadable,
-        not an image, not finite, wrong shape, wrong type, too large (the same after "mask "), empty image, duplicate,
-        overlapping masks, no objects, broken layout.
+        not an image, not finite, wrong shape, wrong type, too large, in pieces, inverted, interpolated, several
+        classes (the same after "mask "), empty image, duplicate, overlapping masks, no objects, broken layout.
 
     Raises:
         SomaNetError: the path is not a data set.
@@ -126,6 +128,9 @@ def describe_manifest(manifest: pd.DataFrame) -> str:
         lines += _movie_lines(accepted)
     elif len(noted):
         lines.append(f"accepted with a note: {len(noted)} (first: {noted['name'].iloc[0]}: {noted['note'].iloc[0]})")
+        mistaken = noted[noted["note"].str.contains(_LABELS_TAKEN_FOR_IMAGE, regex=False)]
+        if len(mistaken) and mistaken.index[0] != noted.index[0]:
+            lines.append(f"  {mistaken['name'].iloc[0]}, as {len(mistaken)} of them: {_LABELS_TAKEN_FOR_IMAGE}")
     return "\n".join(lines)
 
 
@@ -208,7 +213,8 @@ def _check_labels(
     if not dataset.has_labels(name):
         if require_objects:
             raise _Rejected("no objects", "no labels")
-        return None, f"no labels; {dataset.hint}" if dataset.hint else "no labels"
+        notes = ["no labels", dataset.hint, _LABELS_TAKEN_FOR_IMAGE if looks_like_labels(image) else ""]
+        return None, "; ".join(note for note in notes if note)
     try:
         masks = dataset.load_masks(name, image.shape)
     except FileProblem as problem:

@@ -10,12 +10,13 @@ from typing import Literal
 
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem
+from somanet.io.datasets.challenge import challenge_files
 from somanet.io.datasets.coco import CocoImage, read_coco
 from somanet.io.datasets.sources import Source
 from somanet.io.images import IMAGE_SUFFIXES
 from somanet.io.label_names import PICKLE_ENDING, bare_name, image_name, sort_out
 
-Layout = Literal["kaggle", "pairs", "folders", "coco", "labelme"]
+Layout = Literal["kaggle", "pairs", "folders", "coco", "labelme", "challenge"]
 _IMAGE, _LABELS = ("image", "img"), ("mask", "masks", "label", "labels")
 """Names of the two files of a folder that holds one image."""
 
@@ -72,10 +73,9 @@ def recognise(source: Source) -> Listing:
     files = [PurePosixPath(name) for name in source.files]
     files = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     if not files:
-        raise SomaNetError(
-            f"{source.path}: expected images (.png or .tif), found {len(source.files)} other files. "
-            "Is this the folder you meant?"
-        )
+        raise _no_images(source)
+    if listing := _challenge(source, files):
+        return listing
     in_images = [file for file in files if file.parent.name == "images"]
     kaggle_roots = {file.parent.parent.parent for file in in_images if file.parent.parent.name == file.stem}
     if kaggle_roots:
@@ -111,6 +111,19 @@ def label_images(source: Source) -> dict[str, str]:
     return {name: str(file) for name, file in sorted(_by_name(labels, source).items())} if not images else {}
 
 
+def _no_images(source: Source) -> SomaNetError:
+    documents = [name for name in source.files if name.lower().endswith(".json")]
+    if not documents:
+        found, next_step = f"{len(source.files)} other files", "Is this the folder you meant?"
+    else:
+        found = f"{len(documents)} JSON files, such as {documents[0]}, without their images"
+        next_step = (
+            "Put the images beside them, under the names that the JSON gives; those that Labelme stored in the JSON "
+            "alone, its command labelme_export_json writes."
+        )
+    return SomaNetError(f"{source.path}: expected images (.png or .tif), found {found}. {next_step}")
+
+
 def _only(roots: set[PurePosixPath], source: Source) -> PurePosixPath:
     if len(roots) > 1:
         listed = ", ".join(sorted(map(str, roots))[:5])
@@ -127,6 +140,19 @@ def _by_name(names: Mapping[PurePosixPath, str], source: Source) -> dict[str, Pu
             )
         found[name] = file
     return found
+
+
+def _challenge(source: Source, files: list[PurePosixPath]) -> Listing | None:
+    """The Cell Tracking Challenge's folders, where only some images of a sequence have labels."""
+    found = challenge_files(files)
+    if found is None:
+        return None
+    entries = {name: Entry(str(image), label=str(label)) for name, (image, label) in found.items() if image and label}
+    without = {name: Entry(str(image)) for name, (image, label) in found.items() if image and not label}
+    broken = {name: f"the label image {label} has no image" for name, (image, label) in found.items() if not image}
+    if not entries:
+        return Listing("challenge", without, broken=broken)
+    return Listing("challenge", entries, without, broken)
 
 
 def _kaggle(source: Source, files: Iterable[PurePosixPath], root: PurePosixPath) -> Listing:
@@ -190,7 +216,17 @@ def _pairs(
     without = {name: Entry(str(file)) for name, file in of_image.items() if name not in of_label}
     if not has_labels:
         return Listing("pairs", without, hint=hint or _hint(source))
-    broken = {name: f"the image {entry.image} has no label image, unlike others" for name, entry in without.items()}
+    unread = {
+        file.stem: file
+        for file in map(PurePosixPath, source.files)
+        if file.parent in (root / "labels", root / "masks") and file.suffix.lower() not in IMAGE_SUFFIXES
+    }
+    broken = {
+        name: f"the labels {unread[name]} are no image: save them as TIFF"
+        if name in unread
+        else f"the image {entry.image} has no label image, unlike others"
+        for name, entry in without.items()
+    }
     broken |= {name: f"the label image {file} has no image" for name, file in of_label.items() if name not in of_image}
     return Listing("pairs", entries, without, dict(sorted(broken.items())), _hint(source))
 

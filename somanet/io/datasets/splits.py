@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import unicodedata
 from collections import Counter, defaultdict
@@ -12,10 +13,12 @@ import numpy as np
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
-from somanet.core.names import check_file_name
 from somanet.core.schema import SPLIT
 from somanet.io.spreadsheets import read_spreadsheet
 from somanet.io.tables import write_table
+
+PARTS = ("train", "val", "test")
+_WORDS = {part: part for part in PARTS} | {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
 
 
 def read_split(path: Path | str, *, names: Iterable[str] | None = None) -> dict[str, tuple[str, ...]]:
@@ -24,26 +27,32 @@ def read_split(path: Path | str, *, names: Iterable[str] | None = None) -> dict[
     Args:
         path: the table (see :func:`somanet.io.spreadsheets.read_spreadsheet`).
         names: the data set's images; if given, an id that is not among them, with its suffix or without, is refused.
-            Images without a split are left out.
+            Images without a split are left out (see :func:`describe_left_out`).
 
     Returns:
-        Split name → image names, both in sorted order (train, val and test first, in that order). A split's name can
-        name a folder.
+        Part → image names, in the order train, val and test, and sorted. Capitals do not matter, and training,
+        validation, valid and testing mean the same.
 
     Raises:
-        SomaNetError: no such table, missing columns, empty cells, a split's name that leads elsewhere as a path, a
-            duplicate id or one in two splits, unknown ids.
+        SomaNetError: no such table, missing columns, empty cells, a part that is none of these, a duplicate id or
+            one in two parts, unknown ids.
     """
     table = read_spreadsheet(Path(path), SPLIT)
     if not len(table):
         raise SomaNetError(f"{path}: expected one row per image, found none. Was the table cut short?")
     known = {unicodedata.normalize("NFC", name): name for name in names or ()}
     ids = [known.get(one, known.get(PurePath(one).stem, one)) for one in table["image_id"]]
-    splits = table["split"].tolist()
+    splits = [_WORDS.get(text.casefold(), text) for text in table["split"]]
     for number, pair in zip(table.index, zip(ids, splits, strict=True), strict=True):
         if not all(pair):
             raise SomaNetError(f"{path}, line {number}: expected an image_id and a split, found an empty cell.")
-        check_file_name(pair[1], f"{path}, line {number}, split")
+        if pair[1] not in PARTS:
+            near = difflib.get_close_matches(pair[1].casefold(), _WORDS, 1)
+            meant = f"Did you mean {_WORDS[near[0]]}? " if near else ""
+            raise SomaNetError(
+                f"{path}, line {number}: expected train, val or test as the split, found {pair[1][:40]!r}. {meant}"
+                "Images of no part have no row."
+            )
     of: dict[str, str] = {}
     for name, split in zip(ids, splits, strict=True):
         if name in of and of[name] != split:
@@ -70,10 +79,18 @@ def read_part(path: Path | str, part: str, *, names: Iterable[str]) -> tuple[str
     Raises:
         SomaNetError: as :func:`read_split`, or there is no such part.
     """
+    part = _WORDS.get(part.casefold(), part)
     parts = read_split(path, names=names)
     if part not in parts:
         raise SomaNetError(f"{path} has no part {part!r}; it has {', '.join(parts)}.")
     return parts[part]
+
+
+def describe_left_out(path: Path | str, parts: Mapping[str, Iterable[str]], names: Iterable[str]) -> tuple[str, ...]:
+    """A line about the images of a data set that a split has no part for; none if it has one for each."""
+    every = sorted(names)
+    rest = sorted(set(every).difference(*parts.values()))
+    return (f"{path}: {len(rest)} of {len(every)} images are in no part, such as {rest[0]!r}",) if rest else ()
 
 
 def make_split(
@@ -150,6 +167,5 @@ def _group_of(name: str, group: Callable[[str], str] | Mapping[str, str] | None)
 
 
 def _by_split(of: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    usual = ("train", "val", "test")
-    parts = sorted(set(of.values()), key=lambda s: (usual.index(s) if s in usual else len(usual), s))
+    parts = sorted(set(of.values()), key=lambda s: (PARTS.index(s) if s in PARTS else len(PARTS), s))
     return {part: tuple(sorted(name for name, split in of.items() if split == part)) for part in parts}

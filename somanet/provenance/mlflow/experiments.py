@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from somanet.core.errors import first_line
 from somanet.provenance.mlflow.client import open_client, outage_errors
 from somanet.provenance.mlflow.collisions import insert_rows
+from somanet.provenance.mlflow.scoring import DECIDING_SCORES, score_name
 from somanet.provenance.mlflow.views import Section, View, view_tags
 
 if TYPE_CHECKING:
@@ -48,31 +49,25 @@ class Page:
 
 
 _RATES = ("training.learning_rate", "training.batch_size", "training.weight_decay")
-_SETTINGS = (*_RATES, "training.trainable_blocks", "training.loss", "model.encoder", "seed")
-_CURVES = Section("Learning curves", "LINE", ("val_iou", "val_loss", "train_loss"))
+_SETTINGS = ("variant", "profile", *_RATES, "training.trainable_blocks", "training.loss", "model.encoder", "seed")
+_SCORES = (*DECIDING_SCORES, "mean_ap")
+_CURVES = Section("Learning curves", "LINE", (*DECIDING_SCORES, "val_loss", "train_loss"))
+_TABLE = View("Scores", (*_SCORES, "best_epoch", "train_seconds"), _SETTINGS)
+_NESTED = View("Nested", _SCORES, _SETTINGS, nested=True)
+_PARALLEL = View("Hyperparameters", _SCORES, _SETTINGS, (Section("Hyperparameters", "PARALLEL", ("iou",), _RATES),))
 
 
-def _scores(of: str) -> tuple[str, ...]:
-    return (f"{of}_iou", f"{of}_precision", f"{of}_accuracy", f"{of}_mean_ap")
+def _charts(name: str, *, group_by: str | None = None) -> View:
+    sections = (Section("Scores", "BAR", DECIDING_SCORES), _CURVES)
+    return View(name, _SCORES, sections=sections, group_by=group_by)
 
 
-def _table(of: str) -> View:
-    return View("Scores", (*_scores(of), "best_epoch", "train_seconds"), _SETTINGS)
+_CURVE_CHARTS = _charts("Curves")
+_VARIANTS = _charts("Variants", group_by="network")
+"""By the tag of runs that differ in their seed only."""
 
-
-def _nested(of: str) -> View:
-    return View("Nested", _scores(of), _SETTINGS, nested=True)
-
-
-def _charts(of: str, *, group_by: str | None = None) -> View:
-    sections = (Section("Scores", "BAR", _scores(of)[:3]), _CURVES)
-    return View("Variants" if group_by else "Curves", _scores(of), sections=sections, group_by=group_by)
-
-
-def _parallel(of: str) -> View:
-    section = Section("Hyperparameters", "PARALLEL", (f"{of}_iou",), _RATES)
-    return View("Hyperparameters", _scores(of), _SETTINGS, (section,))
-
+_NUCLEI = tuple(score_name(score, "nuclei") for score in DECIDING_SCORES)
+_NEURONS = tuple(score_name(score, "neurons") for score in DECIDING_SCORES)
 
 _MOVIES = (
     "migration_frequency_per_h",
@@ -86,25 +81,28 @@ _MOVIES = (
 PAGES: Mapping[str, Page] = MappingProxyType(
     {
         "pretrain": Page(
-            "Networks trained on stained nuclei; **nuclei_iou** decides.",
-            "One run per network: its training, and its scores without fine-tuning on held-out nuclei (`nuclei_…`) and "
-            "on neurons (`neurons_…`).",
-            (
-                View("Scores", (*_scores("nuclei")[:3], *_scores("neurons")[:3], "train_seconds"), _SETTINGS),
-                _charts("nuclei"),
-            ),
+            "Networks trained on stained nuclei; **iou** decides.",
+            "One run per network: its training, scored on its validation nuclei (`iou`, `precision`, …), and without "
+            "fine-tuning on held-out nuclei (`iou_nuclei`, …) and on neurons (`iou_neurons`, …).",
+            (View("Scores", (*DECIDING_SCORES, *_NUCLEI, *_NEURONS, "train_seconds"), _SETTINGS), _CURVE_CHARTS),
         ),
         "finetune": Page(
-            "Networks fine-tuned on neuron somas; **neurons_iou** decides.",
-            "One run per variant and seed: its training, and its scores on the validation images (`neurons_…`). A "
-            "study is the parent of its trainings, a training the parent of the movies that its network segmented.",
-            (_table("neurons"), _nested("neurons"), _charts("neurons", group_by="variant"), _parallel("neurons")),
+            "Networks fine-tuned on neuron somas; **iou** decides.",
+            "One run per variant and seed: its training, and its scores on the validation images, which the tag "
+            "`scored_on` names. A training is the parent of the movies that its network segmented; a study's trainings "
+            "name it in a tag.",
+            (_TABLE, _NESTED, _VARIANTS, _PARALLEL),
         ),
         "sweep": Page(
-            "Hyperparameter searches; **holdout_iou** compares trials.",
+            "Hyperparameter searches; **iou** compares trials.",
             "One parent run per search, whose parameter `metric` names its objective; below it one run per trial and "
-            "seed, scored on training images that the search held out (`holdout_…`).",
-            (_table("holdout"), _nested("holdout"), _charts("holdout"), _parallel("holdout")),
+            "seed, scored on training images that the search held out.",
+            (_TABLE, _NESTED, _CURVE_CHARTS, _PARALLEL),
+        ),
+        "train": Page(
+            "Networks trained by `somanet train`; **iou** decides.",
+            "One run per training, with the scores on its validation images, which the tag `scored_on` names.",
+            (_TABLE, _CURVE_CHARTS, _PARALLEL),
         ),
         "movies": Page(
             "Analysed movies whose network was trained elsewhere.",
@@ -114,6 +112,9 @@ PAGES: Mapping[str, Page] = MappingProxyType(
     }
 )
 """By experiment; others, named by users, are left as they are."""
+
+SIMULATED = "-simulated"
+"""The end of the name of an experiment for runs on simulated data, which has the same page."""
 
 
 def describe_experiment(
@@ -129,7 +130,7 @@ def describe_experiment(
         experiment_id: its id.
         tags: its present tags.
     """
-    page = PAGES.get(name)
+    page = PAGES.get(name.removesuffix(SIMULATED))
     if page is None:
         return
     views, text = view_tags(page.views), page.description(experiment_id)

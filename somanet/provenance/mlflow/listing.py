@@ -1,4 +1,4 @@
-"""Many runs at once: by their ids, all finished ones of an experiment, or the children of a run."""
+"""Many runs at once: by their ids, all finished ones of an experiment, or those of a sweep or study."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow.client import open_client, outage_errors
+from somanet.provenance.mlflow.marking import PARENT, study_tag
 from somanet.provenance.mlflow.missing import get_run, not_here, restore_experiment, why_not_active
-from somanet.provenance.mlflow.nesting import PARENT
 from somanet.provenance.mlflow.runfile import RunRecord, record_of
 from somanet.provenance.mlflow.store import store_exists, unreachable
 
@@ -72,14 +72,31 @@ def child_runs(parent_run_id: str, *, root: Path | str) -> list[RunRecord]:
     Raises:
         SomaNetError: the store is missing or does not respond; the run is unknown or deleted.
     """
+    return _runs_of(parent_run_id, [f"tags.`{PARENT}` = '{parent_run_id}'"], root)
+
+
+def study_runs(run_id: str, *, root: Path | str) -> list[RunRecord]:
+    """The trainings of a sweep, or of a study, which name it in a tag; in any experiment, oldest first.
+
+    Studies recorded by earlier versions are the parents of their trainings.
+
+    Raises:
+        SomaNetError: the store is missing or does not respond; the run is unknown or deleted.
+    """
+    return _runs_of(run_id, [f"tags.`{PARENT}` = '{run_id}'", f"tags.`{study_tag(run_id)}` != ''"], root)
+
+
+def _runs_of(run_id: str, conditions: Sequence[str], root: Path | str) -> list[RunRecord]:
+    """The runs that meet any of the conditions, each once; none only if the run that they refer to exists."""
     client = _open_existing(root)
     try:
-        found = _pages(client, _experiments(client), f"tags.`{PARENT}` = '{parent_run_id}'")
+        experiments = _experiments(client)
+        found = {run.run_id: run for condition in conditions for run in _pages(client, experiments, condition)}
         if not found:
-            _check_active(client, parent_run_id, root)
-        return found
+            _check_active(client, run_id, root)
     except outage_errors() as error:
         raise unreachable(root, error) from error
+    return sorted(found.values(), key=lambda run: run.started)
 
 
 def _open_existing(root: Path | str) -> MlflowClient:

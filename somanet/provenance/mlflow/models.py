@@ -65,7 +65,7 @@ def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, serv
     from mlflow.models import Model
 
     ready = None
-    for model in _models_of(client, run_id, experiment_id, name):
+    for model in (one for one in _models_of(client, run_id, experiment_id) if one.name == name):
         if ready is None and _is_ready(model):
             ready = str(model.model_id)
         else:
@@ -89,18 +89,19 @@ def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, serv
         client.log_outputs(run_id, [LoggedModelOutput(ready, 0)])
 
 
-def logged_model_of(client: MlflowClient, run_id: str, experiment_id: str, name: str) -> str | None:
-    """The ``models:/`` address of a run's model of that name, if it has one and the store responds."""
+def logged_model_of(client: MlflowClient, run_id: str, experiment_id: str) -> str | None:
+    """The ``models:/`` address of a run's logged network, if it has one and the store responds."""
     try:
-        models = _models_of(client, run_id, experiment_id, name)
+        models = _models_of(client, run_id, experiment_id)
     except outage_errors():
         return None
     return next((f"models:/{model.model_id}" for model in models if _is_ready(model)), None)
 
 
-def _models_of(client: MlflowClient, run_id: str, experiment_id: str, name: str) -> Sequence[LoggedModel]:
-    wanted = f"name = '{name}' AND source_run_id = '{run_id}'"
-    found: Sequence[LoggedModel] = client.search_logged_models([experiment_id], filter_string=wanted)
+def _models_of(client: MlflowClient, run_id: str, experiment_id: str) -> Sequence[LoggedModel]:
+    found: Sequence[LoggedModel] = client.search_logged_models(
+        [experiment_id], filter_string=f"source_run_id = '{run_id}'"
+    )
     return found
 
 
@@ -220,8 +221,9 @@ def _location(client: MlflowClient, uri: str) -> str:
         return str(client.get_logged_model(rest).artifact_location)
     run_id, _, name = rest.partition("/")
     outputs = client.get_run(run_id).outputs
-    for output in reversed(outputs.model_outputs if outputs else []):
-        model = client.get_logged_model(output.model_id)
+    models = [client.get_logged_model(one.model_id) for one in reversed(outputs.model_outputs if outputs else [])]
+    for model in models:
         if model.name == name:
             return str(model.artifact_location)
-    raise SomaNetError(f"The run {run_id} has no model {name!r}. Was it killed before the end?")
+    has = f"it has {', '.join(sorted({model.name for model in models}))}" if models else "was it killed before the end?"
+    raise SomaNetError(f"The run {run_id} has no model {name!r}: {has}")

@@ -30,12 +30,14 @@ class Version:
         run_id: the run that trained it.
         tags: its tags, such as why it was promoted.
         aliases: its aliases, such as ``champion``.
+        description: Markdown.
     """
 
     number: str
     run_id: str
     tags: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    description: str = ""
 
 
 def list_aliases(root: Path | str) -> dict[str, str]:
@@ -71,7 +73,9 @@ def read_version(number: str, root: Path | str) -> Version:
         found = open_client(root).get_model_version(REGISTERED, number)
     except outage_errors() as error:
         raise _refused(error) from error
-    return Version(str(found.version), found.run_id or "", dict(found.tags), tuple(found.aliases))
+    return Version(
+        str(found.version), found.run_id or "", dict(found.tags), tuple(found.aliases), found.description or ""
+    )
 
 
 def version_of_run(run_id: str, root: Path | str) -> Version | None:
@@ -127,6 +131,14 @@ def set_version_tags(number: str, root: Path | str, tags: Mapping[str, str]) -> 
     try:
         for key, value in tags.items():
             client.set_model_version_tag(REGISTERED, number, key, value)
+    except outage_errors() as error:
+        raise _refused(error) from error
+
+
+def describe_version(number: str, root: Path | str, text: str) -> None:
+    """Set a version's description, which MLflow's page shows first; Markdown."""
+    try:
+        open_client(root).update_model_version(REGISTERED, number, text)
     except outage_errors() as error:
         raise _refused(error) from error
 

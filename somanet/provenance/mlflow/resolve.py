@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.hashing import sha256_file
 from somanet.provenance.mlflow.client import open_client, outage_errors
+from somanet.provenance.mlflow.marking import PARENT
 from somanet.provenance.mlflow.missing import get_run, not_here, why_not_active
 from somanet.provenance.mlflow.models import CHECKPOINT, checkpoint_within, fetch, logged_checkpoint
-from somanet.provenance.mlflow.nesting import PARENT
 from somanet.provenance.mlflow.registry import REGISTERED, list_aliases
 from somanet.provenance.mlflow.store import public_uri, store_exists, tracking_uri, unreachable
 

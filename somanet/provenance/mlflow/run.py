@@ -23,8 +23,8 @@ from somanet.provenance.mlflow.lifecycle import (
     status_of,
 )
 from somanet.provenance.mlflow.machine import machine_metrics
+from somanet.provenance.mlflow.marking import PARENT
 from somanet.provenance.mlflow.missing import get_run, not_here, remove_experiment, restore_experiment, why_not_active
-from somanet.provenance.mlflow.nesting import PARENT
 from somanet.provenance.mlflow.params import flatten, long_values
 from somanet.provenance.mlflow.spool import replay_run
 from somanet.provenance.mlflow.store import artifacts_folder, unreachable
@@ -44,6 +44,7 @@ def track_run(
     experiment: str,
     root: Path | str,
     params: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None,
     tags: Mapping[str, Any] | None = None,
     datasets: Sequence[DatasetRef] = (),
     run_id: str | None = None,
@@ -61,10 +62,12 @@ def track_run(
         experiment: the experiment's name; created if new.
         root: the project, see :func:`somanet.provenance.code.project_root`.
         params: settings, nested or flat.
+        about: further parameters that decide nothing, such as the name of the data: a resumed run keeps its own.
         tags: further tags; provenance is added to them.
         datasets: the data used, with their DVC hashes.
-        run_id: a run to resume: missing parameters are added, its existing epochs are not sent again.
-        parent_run_id: the parent run, such as a sweep.
+        run_id: a run to resume, or a finished one to add to: missing parameters are added, its existing epochs are not
+            sent again.
+        parent_run_id: the parent run, such as a sweep; a run that exists keeps its own.
         system_metrics: record processor, memory, disk and graphics card every 15 s.
 
     Raises:
@@ -90,7 +93,7 @@ def track_run(
         try:
             release_sigterm()  # not before, or the run would stay open
             with _machine_metrics(tracked) if system_metrics else nullcontext():
-                _describe(client, tracked, params or {}, datasets, root)
+                _describe(client, tracked, (params or {}, about or {}), datasets, root)
                 yield tracked
         except BaseException as error:
             error_inside = error
@@ -175,13 +178,14 @@ def _resume(client: MlflowClient, run_id: str, params: Mapping[str, str], tags: 
             "old ones, or start a new run."
         )
     now = project_tags(root)
-    n_resumed = int(run.data.tags.get("somanet.resumed", "0")) + 1
+    how = "added" if run.info.status == "FINISHED" else "resumed"
+    n = int(run.data.tags.get(f"somanet.{how}", "0")) + 1
     changes = {
-        # The tags of the first start are kept; those of the resumed part are added beside them.
-        **{f"resumed.{n_resumed}.{key}": now[key] for key in ("mlflow.source.git.commit", "git.dirty") if key in now},
+        # The tags of the first start are kept; those of the later part are added beside them.
+        **{f"{how}.{n}.{key}": now[key] for key in ("mlflow.source.git.commit", "git.dirty") if key in now},
         **process_tags(),
-        **{key: str(value) for key, value in tags.items()},
-        "somanet.resumed": str(n_resumed),
+        **{key: str(value) for key, value in tags.items() if key != PARENT},
+        f"somanet.{how}": str(n),
     }
     for key, value in changes.items():
         client.set_tag(run_id, key, value)
@@ -194,7 +198,7 @@ def _resume(client: MlflowClient, run_id: str, params: Mapping[str, str], tags: 
 def _describe(
     client: MlflowClient,
     tracked: TrackedRun,
-    params: Mapping[str, Any],
+    params: Sequence[Mapping[str, Any]],
     datasets: Sequence[DatasetRef],
     root: Path,
 ) -> None:
@@ -202,10 +206,11 @@ def _describe(
 
     try:
         known = client.get_run(tracked.run_id).data.params
-        missing = [Param(key, value) for key, value in flatten(params).items() if key not in known]
+        all_params = {key: value for some in params for key, value in flatten(some).items()}
+        missing = [Param(key, value) for key, value in all_params.items() if key not in known]
         for first in range(0, len(missing), _PARAMS_PER_BATCH):
             client.log_batch(tracked.run_id, params=missing[first : first + _PARAMS_PER_BATCH])
-        for key, text in long_values(params).items():
+        for key, text in (pair for some in params for pair in long_values(some).items()):
             client.log_text(tracked.run_id, text, f"params/{key.replace('/', '_')}.txt")
         log_datasets(client, tracked.run_id, datasets, root)
     except outage_errors() as error:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from somanet.provenance.mlflow.client import open_client, outage_errors
 from somanet.provenance.mlflow.store import store_exists
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 def find_run(tags: Mapping[str, str], *, root: Path | str, finished: bool = True) -> str | None:
@@ -14,14 +18,29 @@ def find_run(tags: Mapping[str, str], *, root: Path | str, finished: bool = True
 
     Searching does not create a store: a folder without one stays as it is.
     """
+    found = _newest(tags, root=root, finished=finished, n=1)
+    return str(found[0].info.run_id) if found else None
+
+
+def training_of(weights_sha256: str, *, root: Path | str) -> str | None:
+    """The newest finished run that trained these weights; None as above.
+
+    Equal trainings give equal weights, in a DVC experiment too, which may since have been discarded: a run outside
+    one takes precedence.
+    """
+    found = _newest({"weights_sha256": weights_sha256}, root=root, finished=True, n=1000)
+    found.sort(key=lambda run: "dvc.experiment" in run.data.tags)  # stable: newest first within each
+    return str(found[0].info.run_id) if found else None
+
+
+def _newest(tags: Mapping[str, str], *, root: Path | str, finished: bool, n: int) -> list[Run]:
     if not store_exists(root):
-        return None
+        return []
     try:
         client = open_client(root)
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
         condition += " and attributes.status = 'FINISHED'" if finished else ""
-        found = client.search_runs(experiments, condition, order_by=["start_time DESC"], max_results=1)
+        return list(client.search_runs(experiments, condition, order_by=["start_time DESC"], max_results=n))
     except outage_errors():
-        return None
-    return str(found[0].info.run_id) if found else None
+        return []

@@ -15,6 +15,7 @@ overwritten under the same name, so that a late `somanet sync` would give one ru
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import shutil
 import time
@@ -164,15 +165,18 @@ def replay_run(client: MlflowClient, root: Path | str, run_id: str, *, limit_s: 
     """Send the pending records of one run, with an optional time limit in seconds; see :func:`replay_spool`."""
     root = Path(root).resolve()
     folder = spool_folder(root) / run_id
-    began, n_sent = time.monotonic(), 0
+    ends, n_sent = math.inf if limit_s is None else time.monotonic() + limit_s, 0
     with _alone(folder, run_id):
         while files := waiting(root, run_id):  # repeated, since more may have been kept in the meantime
             for group, record in _grouped(files):
                 _send_kept(client, root, group, record)
                 n_sent += len(group)
-                if limit_s is not None and time.monotonic() - began > limit_s:
-                    return n_sent
-        _remove_empty(folder)
+                if time.monotonic() > ends:
+                    break
+            if time.monotonic() > ends:
+                break
+        if not waiting(root, run_id):
+            _remove_empty(folder)
     return n_sent
 
 

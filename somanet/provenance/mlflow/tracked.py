@@ -79,15 +79,15 @@ class TrackedRun:
         for epoch, metrics in epochs:
             self.log_epoch(epoch, metrics)
 
-    def log_metrics(self, metrics: Mapping[str, float], *, of_model: str | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], *, of_model: bool = False) -> None:
         """Log final scores, once: a value that the run already has is not sent again.
 
         Args:
             metrics: name → value.
-            of_model: name of the run's logged network whose page shows them too, if there is one.
+            of_model: show them on the page of the run's logged network too, if there is one.
         """
         new = {key: value for key, value in metrics.items() if not _same(self._last_values.get(key), value)}
-        model = logged_model_of(self._client, self.run_id, self.experiment_id, of_model) if of_model and new else None
+        model = logged_model_of(self._client, self.run_id, self.experiment_id) if of_model and new else None
         by_step: dict[int, dict[str, float]] = defaultdict(dict)  # one call per step, since calls cost time
         for key, value in new.items():
             by_step[max(self._steps.get(key, ()), default=0)][key] = value
@@ -97,8 +97,8 @@ class TrackedRun:
     def _log_metrics(self, metrics: Mapping[str, float], step: int, model: str | None = None) -> bool:
         """Log metrics; returns whether the store or the spool has them now."""
         now_ms = int(time.time() * 1000)
-        of_model = [model.removeprefix("models:/")] if model else []
-        rows = [[key, float(value), now_ms, step, *of_model] for key, value in metrics.items()]
+        shown_by = [model.removeprefix("models:/")] if model else []
+        rows = [[key, float(value), now_ms, step, *shown_by] for key, value in metrics.items()]
         if rows and self.outbox.deliver({"kind": "metrics", "rows": rows}) == "lost":
             return False
         self._last_values |= {key: float(value) for key, value in metrics.items()}
@@ -148,7 +148,7 @@ class TrackedRun:
 
         Args:
             served: checkpoint, serving code and channels.
-            name: the model's name in the run.
+            name: the model's name in the run and in MLflow's list of models.
         """
         self.log_file(served.checkpoint, "checkpoint")
         record = {

@@ -91,7 +91,7 @@ def _state(view: View) -> dict[str, Any]:
         "orderByAsc": False,
         "selectedColumns": columns,
         "columnOrder": [_NAME, *columns],
-        "columnWidths": {_NAME: 240} | dict(zip(columns, map(_width, view.metrics + view.parameters), strict=True)),
+        "columnWidths": {_NAME: 320} | dict(zip(columns, map(_width, view.metrics + view.parameters), strict=True)),
         "runsHiddenMode": "SHOW_ALL",
     }
     if view.group_by:

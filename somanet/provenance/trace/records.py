@@ -81,7 +81,7 @@ class NetworkNode(Node):
 
     Attributes:
         called: the network's display name.
-        run_id: the run named by a file; used if the store has no run with these weights.
+        run_id: the run named by a file; without it, one with these weights is looked for.
         start: SHA-256 of the weights that its training started from, if recorded in a file.
     """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from somanet.core.errors import SomaNetError
-from somanet.provenance.mlflow import PARENT, RunInput, RunRecord, find_run, read_run, version_of_run
+from somanet.provenance.mlflow import PARENT, STUDY, RunInput, RunRecord, read_run, training_of, version_of_run
 from somanet.provenance.trace.records import DatasetNode, NetworkNode, Node, Record, RunNode
 
 ELSEWHERE = "in this project's store (MLFLOW_TRACKING_URI names another)"
@@ -48,7 +48,7 @@ class RunReader:
         return Record()
 
     def _network(self, node: NetworkNode) -> Record:
-        run_id = find_run({"weights_sha256": node.name}, root=self.root) or node.run_id
+        run_id = self._training_of(node)
         run = self._find(run_id) if run_id else None
         start = node.start or (run.tags.get("start_weights_sha256") if run else None)
         origins: list[Node] = [RunNode(run_id)] if run_id else []
@@ -70,7 +70,7 @@ class RunReader:
         then = run.tags.get("mlflow.source.git.commit")
         if then and self.commit and then != self.commit:
             changed.append(f"it ran the code of commit {then}; the project is now at {self.commit}")
-        parent, weights = run.tags.get(PARENT), run.tags.get("network_sha256")
+        parent, weights = self._parent(run), run.tags.get("network_sha256")
         return Record(
             self._metadata(run),
             (*map(_dataset, run.inputs), *([RunNode(parent)] if parent else [])),
@@ -79,6 +79,19 @@ class RunReader:
             tuple(missing),
             tuple(changed),
         )
+
+    def _training_of(self, node: NetworkNode) -> str | None:
+        """The run that trained a network: that named in a file, if the store has it, else one with its weights."""
+        named = self._find(node.run_id) if node.run_id else None
+        if named is not None and named.tags.get("weights_sha256", node.name) == node.name:
+            return named.run_id
+        return training_of(node.name, root=self.root) or node.run_id
+
+    def _parent(self, run: RunRecord) -> str | None:
+        """The run's parent, unless it is a study: earlier versions made studies the parents of older trainings."""
+        parent = run.tags.get(PARENT)
+        found = self._find(parent) if parent else None
+        return None if found is not None and STUDY in found.tags else parent
 
     def _metadata(self, run: RunRecord) -> Mapping[str, Any]:
         metadata: dict[str, Any] = {

@@ -12,9 +12,9 @@ import pandas as pd
 from somanet.core.errors import SomaNetError
 from somanet.evaluation.image_tables import check_columns, image_values, pooled_metrics
 from somanet.evaluation.resampling import Floats, bootstrap_counts
-from somanet.provenance.mlflow import RunRecord, read_tables
+from somanet.provenance.mlflow import DECIDING_SCORES, RunRecord, read_tables, score_of
 from somanet.training.comparison.networks import SPEED, ComparedNetwork, Cost
-from somanet.training.experiments import EVALUATION_SEED
+from somanet.training.experiments import EVALUATION_SEED, NETWORK
 
 PER_IMAGE = "_per_image.csv"
 START = "start_weights_sha256"
@@ -82,8 +82,7 @@ def _groups(scored: Sequence[tuple[RunRecord, pd.DataFrame]]) -> list[list[tuple
     """Runs that differ only in their seed, by seed."""
     groups: dict[object, list[tuple[RunRecord, pd.DataFrame]]] = {}
     for run, table in scored:
-        settings = tuple(sorted((key, value) for key, value in run.params.items() if key != "seed"))
-        groups.setdefault((_name(run), run.experiment, settings, run.tags.get(START)), []).append((run, table))
+        groups.setdefault(run.tags.get(NETWORK) or _settings(run), []).append((run, table))
     split: list[list[tuple[RunRecord, pd.DataFrame]]] = []
     for group in groups.values():
         seeds = [_seed(run) for run, _ in group]
@@ -94,8 +93,15 @@ def _groups(scored: Sequence[tuple[RunRecord, pd.DataFrame]]) -> list[list[tuple
     return split
 
 
+def _settings(run: RunRecord) -> object:
+    """What runs of one network share, for those recorded before they had a tag for it, and for mere evaluations."""
+    settings = tuple(sorted((key, value) for key, value in run.params.items() if key != "seed"))
+    return _name(run), run.experiment, settings, run.tags.get(START)
+
+
 def _name(run: RunRecord) -> str:
-    return run.tags.get("variant") or re.sub(r"-seed\d+$", "", run.name) or run.run_id[:8]
+    """The run's name without its seed, with the profile and DVC's experiment that made it."""
+    return re.sub(r"-seed\d+$", "", run.name) or run.tags.get("variant") or run.run_id[:8]
 
 
 def _seed(run: RunRecord) -> int | None:
@@ -130,9 +136,9 @@ def _network(group: Sequence[tuple[RunRecord, pd.DataFrame]], data: str, counts:
         what=runs[0].experiment,
         metrics={
             **pooled_metrics(image_values(per_image, _words(runs[0])), counts[n_images]),
-            "size_bias": _mean_metric(runs, f"{data}_size_bias"),
+            "size_bias": _mean([score_of(run, "size_bias", data) for run in runs]),
             "interior": {
-                score: _mean_metric(runs, f"{data}_interior_{score}") for score in ("iou", "precision", "accuracy")
+                score: _mean([score_of(run, f"interior_{score}", data) for run in runs]) for score in DECIDING_SCORES
             },
         },
         per_image=per_image,
@@ -146,8 +152,12 @@ def _network(group: Sequence[tuple[RunRecord, pd.DataFrame]], data: str, counts:
 
 
 def _mean_metric(runs: Sequence[RunRecord], name: str) -> float:
-    values = [run.metrics[name] for run in runs if name in run.metrics]
-    return sum(values) / len(values) if values else math.nan
+    return _mean([run.metrics.get(name) for run in runs])
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else math.nan
 
 
 def _with_single_names(networks: Sequence[ComparedNetwork]) -> list[ComparedNetwork]:

@@ -78,7 +78,7 @@ def collect_networks(
         reports: its reports, whose `evaluate/` holds the variants.
         variants: also take all variants.
         experiment: also take all its finished runs that have an evaluation.
-        study: also take the children of this run, which is a study or a sweep.
+        study: also take the trainings of this run, which is a study or a sweep.
         scored_on: see :func:`somanet.training.comparison.runs.networks_of_runs`.
         best_by: the score by which an experiment's or study's networks are sorted, best first.
 
@@ -282,7 +282,7 @@ def _from_store(
     scored_on: str | None,
     best_by: str,
 ) -> tuple[list[ComparedNetwork], list[str]]:
-    from somanet.provenance.mlflow import child_runs, finished_runs, read_runs
+    from somanet.provenance.mlflow import finished_runs, read_runs, study_runs
     from somanet.training.comparison.runs import networks_of_runs
 
     named = read_runs(list(dict.fromkeys(run_ids)), root=root) if run_ids else []
@@ -292,7 +292,7 @@ def _from_store(
     if experiment is None and study is None:
         return networks, []
     found = finished_runs(experiment, root=root) if experiment is not None else []
-    found += [run for run in child_runs(study, root=root) if run.status == "FINISHED"] if study is not None else []
+    found += [run for run in study_runs(study, root=root) if run.status == "FINISHED"] if study is not None else []
     runs = list({run.run_id: run for run in found if run.run_id not in run_ids}.values())
     if not runs and not networks:
         place = f"The experiment {experiment!r} has" if experiment is not None else f"Below the run {study} there is"

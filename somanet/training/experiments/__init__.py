@@ -10,7 +10,14 @@ from somanet.training.experiments.evaluation import (
     score_both,
     write_evaluation,
 )
-from somanet.training.experiments.recording import Recording, dataset_ref, is_main_process
+from somanet.training.experiments.recording import (
+    NETWORK,
+    Profile,
+    Recording,
+    dataset_ref,
+    is_main_process,
+    origin_of,
+)
 from somanet.training.experiments.reports import history_table, write_training
 from somanet.training.experiments.running import echo, load_items, stage
 from somanet.training.experiments.state import forget_trainings, several_trainings
@@ -18,8 +25,10 @@ from somanet.training.experiments.training import SERVING_CODE, run_training
 
 __all__ = [
     "EVALUATION_SEED",
+    "NETWORK",
     "SERVING_CODE",
     "Evaluation",
+    "Profile",
     "Recording",
     "dataset_ref",
     "echo",
@@ -29,6 +38,7 @@ __all__ = [
     "history_table",
     "is_main_process",
     "load_items",
+    "origin_of",
     "predict_all",
     "record_evaluation",
     "run_training",

@@ -17,7 +17,15 @@ from somanet.core.files import make_folder, write_json
 from somanet.core.plots import save_figure
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.io.tables import write_table
-from somanet.provenance.mlflow import read_run, run_id_from, track_run
+from somanet.provenance.mlflow import (
+    SCORED_ON,
+    VALIDATION_IMAGES,
+    RunRecord,
+    read_run,
+    run_id_from,
+    score_name,
+    track_run,
+)
 from somanet.training.experiments.recording import Recording
 
 if TYPE_CHECKING:
@@ -129,33 +137,70 @@ def write_evaluation(evaluations: Mapping[int, Evaluation], output: Path, *, tit
     return metrics
 
 
-def record_evaluation(run_file: Path, evaluation: Evaluation, *, prefix: str, recording: Recording) -> None:
+def record_evaluation(
+    run_file: Path, evaluation: Evaluation, items: Sequence[LabelledImage], *, on: str, recording: Recording
+) -> None:
     """Add scores, the per-image table and the panels to the run that trained the checkpoint.
 
-    If the store lacks that run (the checkpoint came from a cache or a remote), a new run of the
-    experiment `evaluate` refers to it by the tag `trained_by`.
+    The scores on the training's own validation images decide and get their plain names, `iou`; those on other images
+    the name of the data, `iou_nuclei`. If the store lacks the run (the checkpoint came from a cache or a remote), a new
+    run of the experiment `evaluate` refers to it by the tag `trained_by`, and these scores decide.
+
+    Args:
+        run_file: a run id, a `mlflow_run.json` or the folder of one.
+        evaluation: the scores.
+        items: the images that were scored.
+        on: name of their data.
+        recording: where and how to record.
+
+    Raises:
+        SomaNetError: the run was scored on other images under the same name, or the store does not respond.
     """
     trained_by = run_id_from(run_file)
+    tags, experiment, decides = dict(recording.tags), recording.experiment, True
     try:
-        run_id: str | None = read_run(trained_by, root=recording.root).run_id
-        experiment, tags = recording.experiment, dict(recording.tags)
+        trained: RunRecord | None = read_run(trained_by, root=recording.root)
     except SomaNetError:
-        run_id, experiment, tags = None, "evaluate", {**recording.tags, "trained_by": trained_by}
+        trained, experiment = None, "evaluate"
+        tags["trained_by"] = trained_by
+    if trained is not None:
+        decides = decides_about(trained, items, on=on)
+    if decides:
+        tags[SCORED_ON] = on
+    suffix = None if decides else on
     with track_run(
         recording.name,
         experiment=experiment,
         root=recording.root,
         tags=tags,
         datasets=recording.datasets,
-        run_id=run_id,
+        run_id=trained.run_id if trained else None,
         system_metrics=False,
     ) as run:
         inside = evaluation.interior.values
         scores = {
-            **{f"{prefix}_{name}": value for name, value in evaluation.everything.values.items()},
-            **{f"{prefix}_interior_{name}": inside[name] for name in ("iou", "precision", "accuracy")},
+            **{score_name(name, suffix): value for name, value in evaluation.everything.values.items()},
+            **{score_name(f"interior_{name}", suffix): inside[name] for name in ("iou", "precision", "accuracy")},
             "inference_mpx_per_s": evaluation.mpx_per_s,
         }
-        run.log_metrics({name: value for name, value in scores.items() if value == value}, of_model="model")
-        run.log_table(evaluation.everything.per_image, f"{prefix}_per_image.csv")
-        run.log_figure(evaluation.figure, f"{prefix}_panels.png")
+        run.log_metrics({name: value for name, value in scores.items() if value == value}, of_model=True)
+        run.log_table(evaluation.everything.per_image, f"{on}_per_image.csv")
+        run.log_figure(evaluation.figure, f"{on}_panels.png")
+
+
+def decides_about(run: RunRecord, items: Sequence[LabelledImage], *, on: str) -> bool:
+    """Whether images are a training's own validation images, so that scores on them decide about it.
+
+    Raises:
+        SomaNetError: they are not, but have the name of those.
+    """
+    from somanet.training.loop.saved_state import items_digest
+
+    if run.params.get(VALIDATION_IMAGES) == items_digest(items):
+        return True
+    if run.tags.get(SCORED_ON) == on and VALIDATION_IMAGES in run.params:
+        raise SomaNetError(
+            f"Run {run.run_id} ({run.name}) has scores on {on!r}, its validation images, and these are other images. "
+            "Record them under another name."
+        )
+    return False

@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 
 
 def history_table(result: TrainingResult) -> pd.DataFrame:
-    """One row per epoch."""
-    return pd.DataFrame([epoch.as_dict() for epoch in result.history])
+    """One row per epoch, without the scores of objects.
+
+    A stage's files depend on its training alone; how labels are made from a network's output may change without
+    repeating it. MLflow has those scores.
+    """
+    from somanet.training.loop.training import OBJECT_SCORES
+
+    rows = (epoch.as_dict() for epoch in result.history)
+    return pd.DataFrame([{name: row[name] for name in row if name not in OBJECT_SCORES} for row in rows])
 
 
 def write_training(folder: Path, results: Mapping[int, TrainingResult]) -> None:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.core.files import write_text
 from somanet.io.datasets.layouts import LabelledImage
-from somanet.provenance.mlflow import TRAINING, ServedModel, TrackedRun, interrupted_run, track_run, write_run_file
+from somanet.provenance.mlflow import (
+    DECIDING_SCORES,
+    SCORED_ON,
+    TRAINING,
+    ServedModel,
+    TrackedRun,
+    interrupted_run,
+    score_name,
+    track_run,
+    write_run_file,
+)
 from somanet.segmentation.network.settings import ModelSpec
-from somanet.training.experiments.recording import Recording, is_main_process
+from somanet.training.experiments.objects import ValidationObjects
+from somanet.training.experiments.recording import NETWORK, Recording, is_main_process
 from somanet.training.experiments.reports import history_table
 from somanet.training.experiments.running import echo
 from somanet.training.experiments.state import SavedTraining, Trainings
@@ -69,24 +81,36 @@ def run_training(
             :func:`somanet.training.loop.training.train`, :func:`somanet.provenance.mlflow.track_run`.
     """
     from somanet.training.loop.mean_teacher import check_unlabelled
-    from somanet.training.loop.saved_state import training_key
+    from somanet.training.loop.saved_state import name_of, training_parameters
     from somanet.training.loop.training import train
 
     check_unlabelled(settings, unlabelled)
-    key = training_key(model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled)
+    params = training_parameters(model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled)
+    key = name_of(params)
     saved = SavedTraining.of(recording.root, key)
     go_on = partial(
-        train, model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled, state_file=saved.state
+        train,
+        model,
+        spec,
+        train_items,
+        val_items,
+        settings,
+        seed=seed,
+        unlabelled=unlabelled,
+        state_file=saved.state,
+        score_objects=partial(ValidationObjects, spec),
     )
     if not is_main_process():
         return go_on(progress=False)
     trainings.claim(saved, name=recording.name)
-    params = {
-        "model": spec.model_dump(mode="json"),
-        "training": settings.model_dump(mode="json"),
-        "seed": seed,
+    about = {**recording.parameters(), "start_weights": start_sha256 or "none"}
+    tags = {
+        **recording.tags,
+        "start_weights_sha256": start_sha256 or "random",
+        TRAINING: key,
+        SCORED_ON: recording.validated_on,
+        NETWORK: f"{recording.network} {name_of(_without_seed(params, about))[:6]}",
     }
-    tags = {**recording.tags, "start_weights_sha256": start_sha256 or "random", TRAINING: key}
 
     def finish(result: TrainingResult) -> tuple[TrainingResult, str]:
         """The result, with training scores if requested, and the SHA-256 of the checkpoint written."""
@@ -113,9 +137,11 @@ def run_training(
         experiment=recording.experiment,
         root=recording.root,
         params=params,
+        about=about,
         tags=tags,
         datasets=recording.datasets,
         run_id=resuming,
+        parent_run_id=recording.parent_run_id,
     ) as run:
         write_run_file(saved.note, run)
         if saved.state.exists():
@@ -134,8 +160,10 @@ def run_training(
         result, digest = finish(result)
         run.log_epochs(map(_numbers, result.history))  # those that a kill or a full disk kept from being recorded
         run.set_tags({"weights_sha256": digest, "trainable_blocks": ", ".join(result.trainable_blocks)})
+        best = next(epoch for epoch in result.history if epoch.epoch == result.best_epoch).as_dict()
         run.log_metrics(
             {
+                **{score_name(score): best[score] for score in DECIDING_SCORES if score in best},
                 "best_val_iou": result.best_val_iou,
                 "best_epoch": result.best_epoch,
                 "trainable_parameters": result.trainable_parameters,
@@ -145,14 +173,29 @@ def run_training(
             }
         )
         history = history_table(result)
-        run.log_table(history, "history.csv")
+        run.log_table(pd.DataFrame([epoch.as_dict() for epoch in result.history]), "history.csv")
         from somanet.core import plots
 
         run.log_figure(plots.curves(history), "curves.png")
-        run.log_model(ServedModel(checkpoint, SERVING_CODE, spec.in_channels, len(spec.outputs)))
+        served = ServedModel(checkpoint, SERVING_CODE, spec.in_channels, len(spec.outputs))
+        run.log_model(served, name=recording.model)
         write_run_file(run_file, run)
     write_text(saved.done, run_file.read_text(encoding="utf-8"))
     return result
+
+
+def _without_seed(params: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """What the trainings of one network with different seeds have in common: settings, start and data.
+
+    A seed decides the random weights and may draw the training images; data sets that DVC tracks are then compared
+    as a whole.
+    """
+    data = {use: dict(one) for use, one in params["data"].items()}
+    if "untracked" not in (whole := str(about["data"].get("training", {}).get("dvc", "untracked"))):
+        data["training"]["sha256"] = whole
+    kept = {name: value for name, value in params.items() if name not in ("seed", "initial_weights", "data")}
+    start = {name: about.get(name) for name in ("start", "weights", "start_weights")}
+    return {**kept, **start, "data": data}
 
 
 def _with_training_images(
@@ -214,7 +257,7 @@ def _report(
 ) -> None:
     number, row = _numbers(epoch)
     run.log_epoch(number, row)
-    val = f", validation loss {row['val_loss']:.4f}, IoU {row['val_iou']:.3f}" if "val_iou" in row else ""
+    val = f", validation loss {epoch.val_loss:.4f}, IoU {epoch.val_iou:.3f}" if "val_iou" in row else ""
     echo(f"  epoch {number}/{settings.epochs}: loss {row['train_loss']:.4f}, IoU {row['train_iou']:.3f}{val}")
     if then is not None:
         then(epoch)

@@ -33,7 +33,7 @@ from somanet.training.loop.optimisation import (
 from somanet.training.loop.samples import EpochBatches, TrainingSamples, UnlabelledSamples
 from somanet.training.loop.saved_state import State, restore_state, save_state
 from somanet.training.loop.settings import TrainSettings
-from somanet.training.loop.validation import batch_iou, validate
+from somanet.training.loop.validation import ObjectScores, batch_iou, validate
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -51,15 +51,26 @@ class Epoch:
     learning_rate: float
     consistency: float = math.nan
     """Mean squared difference from the teacher; NaN without unlabelled images."""
+    iou: float = math.nan
+    """IoU of the validation images' labels: unlike `val_iou` after post-processing, as in an evaluation."""
+    precision: float = math.nan
+    """Of the objects in those labels, at IoU 0.5."""
+    accuracy: float = math.nan
+    """Likewise."""
 
     def as_dict(self) -> dict[str, float]:
-        """As a table row; `consistency` only if defined."""
-        return {name: value for name, value in asdict(self).items() if name != "consistency" or value == value}
+        """As a table row; what may be missing only if defined."""
+        return {name: value for name, value in asdict(self).items() if name not in OPTIONAL or value == value}
 
     @classmethod
     def from_dict(cls, row: Mapping[str, float]) -> Epoch:
         """From a table row."""
         return cls(int(row["epoch"]), **{str(name): value for name, value in row.items() if name != "epoch"})
+
+
+OBJECT_SCORES = ("iou", "precision", "accuracy")
+"""The values of an epoch for which :func:`train` needs ``score_objects``."""
+OPTIONAL = ("consistency", *OBJECT_SCORES)
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,7 @@ def train(
     unlabelled: Sequence[NDArray[Any]] = (),
     state_file: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    score_objects: Callable[[], ObjectScores] | None = None,
     progress: bool = True,
 ) -> TrainingResult:
     """Train a network and keep the weights of the epoch with the best validation IoU.
@@ -107,6 +119,7 @@ def train(
             training, that run is resumed; name it by :func:`somanet.training.loop.saved_state.training_key`.
             The caller removes it when done.
         on_epoch: called after every epoch that this process runs.
+        score_objects: begins the scores of the objects in the validation images, once per validated epoch.
         progress: show a progress bar on a terminal.
 
     Raises:
@@ -192,15 +205,18 @@ def train(
                 bar.set_postfix(epoch=samples.epoch, loss=f"{losses[-1]:.3f}", val_iou=f"{state.best_iou:.3f}")
             state.epoch += 1
             val_loss = val_iou = math.nan
+            found: Mapping[str, float] = {}
             if main and (state.epoch % settings.validate_every == 0 or state.epoch == settings.epochs):
-                val_loss, val_iou = validate(scored, spec, val_items, loss_function)
+                objects = None if score_objects is None else score_objects()
+                val_loss, val_iou = validate(scored, spec, val_items, loss_function, objects=objects)
+                found = {} if objects is None else objects.scores()
             means = [float(np.mean(values)) if values else math.nan for values in (losses, ious, differences)]
             val_loss, val_iou, *means = _agree(accelerator, [val_loss, val_iou, *means])
             if val_iou > state.best_iou:
                 state.best_iou, state.best_epoch = val_iou, state.epoch
                 state.best_weights = {name: v.detach().cpu().clone() for name, v in scored.state_dict().items()}
             rate = float(scheduler.get_last_lr()[0])
-            record = Epoch(state.epoch, means[0], means[1], val_loss, val_iou, rate, consistency=means[2])
+            record = Epoch(state.epoch, means[0], means[1], val_loss, val_iou, rate, consistency=means[2], **found)
             state.history.append(record.as_dict())
             epoch_began, previous = time.perf_counter(), epoch_began
             state.seconds += epoch_began - previous

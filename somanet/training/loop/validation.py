@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from somanet.io.datasets.layouts import LabelledImage
@@ -16,10 +18,25 @@ from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.loop.losses import Loss
 
 
+class ObjectScores(Protocol):
+    """Scores of the objects in validation images, for the record: no weight depends on them."""
+
+    def add(self, item: LabelledImage, probabilities_CYX: NDArray[np.float32]) -> None:
+        """Score one image."""
+
+    def scores(self) -> Mapping[str, float]:
+        """`iou`, `precision` and `accuracy` of all images so far; NaN where undefined."""
+
+
 def validate(
-    model: nn.Module, spec: ModelSpec, items: Sequence[LabelledImage], loss_function: Loss
+    model: nn.Module,
+    spec: ModelSpec,
+    items: Sequence[LabelledImage],
+    loss_function: Loss,
+    *,
+    objects: ObjectScores | None = None,
 ) -> tuple[float, float]:
-    """Mean loss and mean foreground IoU over whole images (both empty counts 1)."""
+    """Mean loss and mean foreground IoU over whole images (both empty counts 1); ``objects`` gets the outputs too."""
     losses, ious = [], []
     for item in items:
         logits_CYX = predict_logits(model, to_input(item.image, spec))
@@ -29,6 +46,8 @@ def validate(
         ground_truth = item.labels > 0
         union = np.count_nonzero(predicted | ground_truth)
         ious.append(np.count_nonzero(predicted & ground_truth) / union if union else 1.0)
+        if objects is not None:
+            objects.add(item, sigmoid(logits_CYX))
     return float(np.mean(losses)), float(np.mean(ious))
 
 

@@ -45,7 +45,7 @@ def write_study(
     reports: Path,
     *,
     figures: Sequence[tuple[str, Path]],
-    parent_run: str | None,
+    study_run: str | None,
 ) -> list[Path]:
     """Write `study.md` and `study.json`; return their paths.
 
@@ -58,7 +58,7 @@ def write_study(
     assert pairing is not None, "every row has per-image scores"
     assert against_rule is not None
     shown = [(title, path.relative_to(reports).as_posix()) for title, path in figures]
-    page = study_markdown(params, results, threshold, pairing, against_rule, figures=shown, parent_run=parent_run)
+    page = study_markdown(params, results, threshold, pairing, against_rule, figures=shown, study_run=study_run)
     numbers = {name: _numbers(result.network, result, pairing, against_rule) for name, result in results.items()}
     numbers[THRESHOLD] = _numbers(threshold, None, pairing, against_rule)
     write_json(reports / "study.json", numbers)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from somanet.core.markdown import code, plain, table
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import least_p
+from somanet.provenance.mlflow import study_tag
 from somanet.training.comparison import table_cells
 from somanet.training.comparison.networks import ComparedNetwork
 from somanet.training.comparison.pairing import Pairing
@@ -45,7 +46,7 @@ def study_markdown(
     against_rule: Pairing,
     *,
     figures: Sequence[tuple[str, str]],
-    parent_run: str | None,
+    study_run: str | None,
 ) -> str:
     """The page.
 
@@ -56,7 +57,7 @@ def study_markdown(
         pairing: all of them, image by image, against the study's reference.
         against_rule: the same, against the baseline without learning.
         figures: (title, path relative to the page).
-        parent_run: the MLflow run that holds the study's runs, if it was recorded.
+        study_run: the study's own MLflow run, if it was recorded.
     """
     n_images = threshold.metrics["n_images"]
     seeds = max(int(result.network.metrics.get("n_seeds", 1)) for result in results.values())
@@ -76,7 +77,7 @@ def study_markdown(
         _verdict(params, results, pairing, against_rule),
     ]
     blocks += [f"![{plain(title)}]({quote(path)})" for title, path in figures]
-    blocks.append(_sources(results, parent_run))
+    blocks.append(_sources(results, study_run))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -147,13 +148,16 @@ def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairin
     )
 
 
-def _sources(results: Mapping[str, Result], parent_run: str | None) -> str:
+def _sources(results: Mapping[str, Result], study_run: str | None) -> str:
     rows = [
         [plain(name), ", ".join(f"{seed}: {code(run)}" for seed, run in result.network.runs.items())]
         for name, result in results.items()
     ]
-    parent = f"All are children of the run {code(parent_run)}." if parent_run else ""
-    return "\n\n".join(block for block in ("## MLflow runs", parent, table(("row", "seed: run"), rows)) if block)
+    of_study = ""
+    if study_run:
+        tag = code(f"tags.{study_tag(study_run)} != ''")
+        of_study = f"The study is the run {code(study_run)}; in MLflow's search box, {tag} finds these."
+    return "\n\n".join(block for block in ("## MLflow runs", of_study, table(("row", "seed: run"), rows)) if block)
 
 
 def _difference(pairing: Pairing, name: str) -> str:

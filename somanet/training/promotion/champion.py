@@ -8,12 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import pandas as pd
+
 from somanet.core.errors import SomaNetError
+from somanet.core.markdown import plain
+from somanet.evaluation.image_tables import image_values, pooled_metrics
 from somanet.evaluation.paired import Difference
 from somanet.provenance.code import collect, working_tree
 from somanet.provenance.mlflow import (
     RunRecord,
     Version,
+    describe_version,
     list_run_tables,
     read_run,
     read_run_table,
@@ -90,7 +96,8 @@ def promote(run: Path | str, *, root: Path, rule: Rule, to: Alias = CHAMPION, dr
         )
     number = None
     if decision.accepted and not dry_run:
-        number = _register(record, to, decision, rule, champion, root)
+        text = description(record, to, decision, candidate, on=rule.evaluation)
+        number = _register(record, to, decision, rule, champion, text, root)
     return Promotion(record, to, decision, champion, number)
 
 
@@ -117,6 +124,7 @@ def roll_back(*, root: Path, reason: str | None = None, dry_run: bool = False) -
         at = datetime.now(UTC).isoformat(timespec="seconds")
         for version in (now, before):
             set_version_tags(version.number, root, {"rollback.reason": text, "rollback.at": at})
+            describe_version(version.number, root, f"{version.description}\n\n{text}".strip())
         set_alias(CHAMPION, before.number, root)
     return now, before, text
 
@@ -161,7 +169,7 @@ def _refuse_other_data(candidate: RunRecord, champion: RunRecord, evaluation: st
 
 
 def _register(
-    record: RunRecord, to: Alias, decision: Decision, rule: Rule, champion: Version | None, root: Path
+    record: RunRecord, to: Alias, decision: Decision, rule: Rule, champion: Version | None, text: str, root: Path
 ) -> str:
     code = collect(working_tree(root))
     tags = {
@@ -178,10 +186,37 @@ def _register(
     if to == CHAMPION:
         tags[PREVIOUS] = champion.number if champion else ""
     version = register_run(record.run_id, root, tags=tags)
+    describe_version(version.number, root, text)
     set_alias(to, version.number, root)
     if to == CHAMPION and CHALLENGER in version.aliases:
         set_alias(CHALLENGER, None, root)
     return version.number
+
+
+_WORDS = {"iou": "IoU", "precision": "precision", "recall": "recall", "accuracy": "accuracy", "mean_ap": "mean AP"}
+
+
+def description(record: RunRecord, to: Alias, decision: Decision, per_image: pd.DataFrame, *, on: str) -> str:
+    """The text of a promoted version on MLflow's page, as Markdown: which network, its scores, and why.
+
+    Args:
+        record: the run that trained it.
+        to: its alias.
+        decision: the rule's decision.
+        per_image: the table of its scores.
+        on: name of the scored data.
+    """
+    values = image_values(per_image, f"the table of run {record.run_id}")
+    scores = pooled_metrics(values, np.ones((1, len(values.images))))
+    numbers = ", ".join(
+        f"{word} {scores[name]:.3f}" if scores[name] == scores[name] else f"{word} undefined"
+        for name, word in _WORDS.items()
+    )
+    return (
+        f"{plain(record.name)} of the experiment {plain(record.experiment)}, run `{record.run_id}`.\n\n"
+        f"On {on} ({len(values.images)} images): {numbers}.\n\n"
+        f"{to.capitalize()} because: {decision.reason}"
+    )
 
 
 def _numbers(found: Difference) -> dict[str, float]:

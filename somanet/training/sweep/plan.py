@@ -15,7 +15,7 @@ from somanet.core.hashing import sha256_file
 from somanet.core.settings import parse
 from somanet.io.datasets.splits import make_split
 from somanet.segmentation.network.checkpoint import WEIGHTS, read_config
-from somanet.training.experiments import load_items
+from somanet.training.experiments import Profile, load_items
 from somanet.training.settings import FinetuneParams
 from somanet.training.sweep.settings import SweepParams
 from somanet.training.sweep.space import Space, grid_points, read_space
@@ -36,6 +36,7 @@ def plan_sweep(
     thresholds: Sequence[float],
     root: Path,
     source: str,
+    profile: Profile | None = None,
 ) -> Job:
     """Check a sweep and name its Optuna study.
 
@@ -49,6 +50,7 @@ def plan_sweep(
         thresholds: object IoU at which networks are scored.
         root: the project.
         source: where the sweep is defined, for messages.
+        profile: the parameter file's, for the names of runs.
 
     Raises:
         SomaNetError: the space is impossible, or there are too few images.
@@ -96,6 +98,7 @@ def plan_sweep(
         tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
         host=socket.gethostname(),
         metadata=metadata,
+        profile=profile or Profile(),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from somanet.core.errors import SomaNetError
-from somanet.provenance.mlflow import RunRecord, child_runs, settle_run
+from somanet.provenance.mlflow import SIMULATED, RunRecord, child_runs, settle_run
 from somanet.training.experiments import forget_trainings
 
 EXPERIMENT = "sweep"
@@ -39,7 +39,7 @@ def children(parent_run_id: str, root: Path) -> Children:
     found: dict[int, list[RunRecord]] = defaultdict(list)
     try:
         for run in child_runs(parent_run_id, root=root):
-            if run.experiment == EXPERIMENT and TRIAL in run.tags:
+            if run.experiment.removesuffix(SIMULATED) == EXPERIMENT and TRIAL in run.tags:
                 found[int(run.tags[TRIAL])].append(run)
     except SomaNetError as error:
         _log.warning("The sweep's runs could not be looked up: %s", error)

@@ -114,7 +114,7 @@ def trials_table(trials: Sequence[FrozenTrial], space: Space, metric: str) -> pd
                 "state": WORDS[trial.state],
                 metric: trial.value if trial.state == TrialState.COMPLETE else None,
                 **{one.name: values.get(one.name) for one in space},
-                **{f"holdout_{name}": value for name, value in notes.get(SCORES, {}).items()},
+                **{name: value for name, value in notes.get(SCORES, {}).items() if name != metric},
                 "epochs_seen": max(trial.intermediate_values, default=0),
                 "seconds": notes.get(SECONDS),
                 "mlflow_runs": " ".join(notes.get(RUNS, [])),

@@ -194,8 +194,8 @@ def _parent_run(job: Job) -> Iterator[TrackedRun]:
     known = run_id_from(run_file) if run_file.exists() else find_run({_TOKEN: token}, root=job.root, finished=False)
     items = items_of(job.data, job.data_sha256)
     with track_run(
-        f"sweep {job.name}",
-        experiment=EXPERIMENT,
+        job.profile.run_name(f"sweep {job.name}"),
+        experiment=job.profile.experiment(EXPERIMENT),
         root=job.root,
         params={"sweep": job.name, **{name: value for name, value in job.metadata.items() if name != "held_out"}},
         tags={
@@ -207,7 +207,7 @@ def _parent_run(job: Job) -> Iterator[TrackedRun]:
         },
         datasets=[
             dataset_ref(job.data, "training", [items[name] for name in job.train_names]),
-            dataset_ref(job.data, "held-out", [items[name] for name in job.held_out]),
+            dataset_ref(job.data, "validation", [items[name] for name in job.held_out]),
         ],
         run_id=known,
         system_metrics=False,

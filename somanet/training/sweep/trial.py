@@ -18,16 +18,18 @@ from optuna.trial import TrialState
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.settings import parse
 from somanet.io.datasets.layouts import LabelledImage
-from somanet.provenance.mlflow import PARENT, StoppedEarly, Terminated, run_id_from
+from somanet.provenance.mlflow import StoppedEarly, Terminated, run_id_from
 from somanet.provenance.mlflow.client import outage_errors
 from somanet.provenance.mlflow.store import database_path
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.experiments import (
     Evaluation,
+    Profile,
     Recording,
     dataset_ref,
     evaluate_checkpoint,
     load_items,
+    origin_of,
     record_evaluation,
     run_training,
     several_trainings,
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
 
 STOP_FILE = "stop"
 """In the sweep's folder: makes processes on other computers pause their trial after the current epoch."""
+
+HELD_OUT = "holdout"
+"""Name of the images that score trials."""
 
 PRUNED_AT, SCORES, RUNS, SECONDS, REASON = "pruned_at", "scores", "runs", "seconds", "reason"
 _PANELS = 3
@@ -75,6 +80,7 @@ class Job:
         thresholds: object IoU at which networks are scored.
         tracking_uri: the caller's `MLFLOW_TRACKING_URI`.
         host: where the sweep was started.
+        profile: the parameter file's.
         metadata: what makes the Optuna study's trials comparable; its key is their hash.
     """
 
@@ -97,6 +103,7 @@ class Job:
     tracking_uri: str | None
     host: str
     metadata: Mapping[str, Any]
+    profile: Profile
 
     def open(self) -> TrialStore:
         """The Optuna study, with the sweep's sampler and pruner."""
@@ -215,17 +222,23 @@ def _train(job: Job, trial_store: TrialStore, number: int, started: float) -> No
         for seed in seeds:
             train_names = choose_images(job.train_names, variant.images, drawn=variant.images_drawn, seed=seed)
             train_items = [items[name] for name in train_names]
-            references = [dataset_ref(job.data, "training", train_items), dataset_ref(job.data, "held-out", held_items)]
+            used = {"training": train_items, "validation": held_items}
+            references = [dataset_ref(job.data, use, some) for use, some in used.items()]
             begun = run_of(runs, seed)
             if begun is not None:
                 release(begun, job.root)
             checkpoint, run_file = folder / f"seed{seed}", folder / f"seed{seed}.json"
             recording = Recording(
                 job.root,
-                EXPERIMENT,
-                f"{job.name}-{number:04d}" + (f"-seed{seed}" if len(seeds) > 1 else ""),
+                job.profile.experiment(EXPERIMENT),
+                job.profile.run_name(f"{job.name}-{number:04d}"),
                 references,
-                {PARENT: job.parent_run_id, "sweep": job.name, **child_tags(job.key, number, seed)},
+                {"sweep": job.name, **child_tags(job.key, number, seed)},
+                seed=seed if len(seeds) > 1 else None,
+                variant=job.sweep.base,
+                scored_on=HELD_OUT,
+                about={"profile": job.profile.name or "default", "sweep": job.name, **origin_of(variant)},
+                parent_run_id=job.parent_run_id,
             )
             model, spec, sha256 = start_network(
                 ModelSpec(), seed=seed, checkpoint=job.starts[variant.start], weights=variant.weights
@@ -248,7 +261,7 @@ def _train(job: Job, trial_store: TrialStore, number: int, started: float) -> No
             evaluation = evaluate_checkpoint(
                 checkpoint, held_items, thresholds=job.thresholds, panel_images=min(_PANELS, len(held_items))
             )
-            record_evaluation(run_file, evaluation, prefix="holdout", recording=recording)
+            record_evaluation(run_file, evaluation, held_items, on=HELD_OUT, recording=recording)
             ious.append(result.best_val_iou)
             evaluations.append(evaluation)
             run_files.append(run_file)

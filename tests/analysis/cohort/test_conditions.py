@@ -21,6 +21,10 @@ def write(folder: Path, text: str) -> Path:
     [
         ("movie,age\na,3\n", "donor or group"),
         ("film,donor\na,d\n", "lacks ['movie']"),
+        ("file,patient\na,d\n", "Name the columns in the first row: movie, and donor or group or both;"),
+        ("Title,\nmovie,donor\na,d\nb,e\n", "Remove what is above line 2."),
+        ("movie,donor\na,d\nb,d\nTotal,\n", "the donor of 'Total' is empty. Fill it in, or remove the row."),
+        ("movie,donor\na,d\nb,\n", "or remove the row, and to leave the movie out, name the other movies alone"),
         ("movie,donor\na,d\n", "no row for 'b'. Name every movie once"),
         ("movie,donor\na,d\nz,e\n", "no row for 'b'; rows of no movie here: 'z'. Name every movie once"),
         ("movie,donor\na,d\nb,d\nb.tif,e\n", "line 4: 'b' has two rows, also line 3"),
@@ -36,6 +40,11 @@ def test_bad_conditions_are_refused(tmp_path: Path, text: str, words: str) -> No
     with pytest.raises(SomaNetError) as error:
         read_conditions(write(tmp_path, text), ["a", "b"])
     assert words in str(error.value)
+
+
+def test_a_movie_is_left_out_as_the_message_advises(tmp_path: Path) -> None:
+    path = write(tmp_path, "movie,donor\na,d\n")
+    assert read_conditions(path, ["a"]).table["movie"].tolist() == ["a"]
 
 
 def test_conditions_may_have_more_rows_and_columns(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import open_dataset
-from somanet.io.datasets.manifest import check_dataset, pack_dataset
+from somanet.io.datasets.manifest import check_dataset, describe_manifest, pack_dataset
 from somanet.io.images import encode_png, read_labels, write_image, write_labels
 from somanet.segmentation.inference.ground_truth import read_ground_truth, read_predictions
 from tests.worlds import TWO_SOMAS, draw, photograph
@@ -43,6 +43,15 @@ def write_images(folder: Path, *names: str) -> None:
         ("a.tif", "a_mask.png"),
         ("a.png", "a_label.tif"),
         ("a.tif", "a_labels.tif"),
+        ("a.tif", "a_Object Identities.tif"),
+        ("a.tif", "a_Simple Segmentation.tif"),
+        ("a.tif", "a_stardist_labels.tif"),
+        ("a.tif", "a-lbl.tif"),
+        ("a.tif", "a_segmentation.png"),
+        ("a.tif", "a_gt.tif"),
+        ("a.tif", "a_SEG.tif"),
+        ("a_img.png", "a_Masks.png"),
+        ("images/a.tif", "labels/a_gt.png"),
         ("images/a.tif", "masks/a_cp_masks.png"),
         ("images/a.tif", "labels/a_mask.tif"),
         ("a/image.png", "a/mask.png"),
@@ -61,7 +70,9 @@ def test_label_images_are_found_by_name(tmp_path: Path, picture: str, labels: st
 
 
 def test_pictures_of_cellpose_are_neither_images_nor_labels(tmp_path: Path) -> None:
-    write_images(tmp_path, "a.png", "a_outlines_cp_masks.png", "a_cp_output.png", "a_flows_cp_masks.tif", "b.png")
+    write_images(
+        tmp_path, "a.png", "a_outlines_cp_masks.png", "a_cp_output.png", "a_flows_cp_masks.tif", "b.png", "b_flows.tif"
+    )
     for name in ("a", "b"):
         write_labels(tmp_path / f"{name}_cp_masks.tif", LABELS)
     dataset = open_dataset(tmp_path)
@@ -103,6 +114,53 @@ def test_label_images_alone_are_ground_truth_and_predictions_but_no_images(tmp_p
     found = read_predictions(tmp_path / "out", truth)
     np.testing.assert_array_equal(truth["a"].labels, LABELS)
     np.testing.assert_array_equal(found["a"].labels, LABELS * 2)
+
+
+@pytest.mark.parametrize("ending", ["_gt", "_seg"])
+def test_a_short_ending_alone_says_nothing(ending: str, tmp_path: Path) -> None:
+    write_images(tmp_path, f"mouse{ending}.png", f"fish{ending}.png")
+    assert open_dataset(tmp_path).names == (f"fish{ending}", f"mouse{ending}")
+
+
+def test_label_images_of_unknown_names_are_no_silent_images(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png", "b.png")
+    for number, name in enumerate("ab", start=1):
+        write_labels(tmp_path / f"{name}_odd.tif", LABELS * number)
+    table = check_dataset(tmp_path).set_index("name")
+    assert table["n_objects"].isna().all()
+    assert ["looks like a label image" in note for note in table.loc[["a", "a_odd", "b", "b_odd"], "note"]] == [
+        *(False, True, False, True)
+    ]
+    assert "a_odd, as 2 of them: it looks like a label image" in describe_manifest(table.reset_index())
+
+
+def test_labels_in_another_format_are_named(tmp_path: Path) -> None:
+    write_images(tmp_path, "images/a.png", "images/b.png")
+    write_labels(tmp_path / "labels" / "b.tif", LABELS)
+    np.save(tmp_path / "labels" / "a.npy", LABELS)
+    assert open_dataset(tmp_path).broken == {"a": "the labels labels/a.npy are no image: save them as TIFF"}
+
+
+def test_outlines_without_images_are_named(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", labelme(shape(A)))
+    with pytest.raises(SomaNetError, match=r"found 1 JSON files, such as a\.json, without their images"):
+        open_dataset(tmp_path)
+
+
+def test_folders_of_the_cell_tracking_challenge_are_read(tmp_path: Path) -> None:
+    """Drawn labels are of some images only, and go before those by programs; some sequences have none."""
+    write_images(tmp_path, "set/01/t000.tif", "set/01/t001.tif", "set/02/t000.tif", "set/03/t000.tif")
+    write_labels(tmp_path / "set/01_GT/SEG/man_seg001.tif", LABELS)
+    write_labels(tmp_path / "set/01_GT/SEG/man_seg007.tif", LABELS)
+    write_labels(tmp_path / "set/01_GT/TRA/man_track000.tif", LABELS)
+    write_labels(tmp_path / "set/01_ST/SEG/man_seg000.tif", LABELS)
+    write_labels(tmp_path / "set/02_ST/SEG/man_seg000.tif", LABELS * 3)
+    dataset = open_dataset(tmp_path)
+    assert (dataset.layout, dataset.names) == ("challenge", ("01_t001", "02_t000"))
+    assert dataset.image_names == ("01_t000", "01_t001", "02_t000", "03_t000")
+    assert dataset.broken == {"01_t007": "the label image set/01_GT/SEG/man_seg007.tif has no image"}
+    np.testing.assert_array_equal(dataset.load("01_t001").image, image(1))
+    np.testing.assert_array_equal(dataset.load("02_t000").labels, LABELS * 3)
 
 
 class Bomb:
@@ -310,3 +368,78 @@ def test_one_mask_of_all_objects_in_the_kaggle_layout_is_a_mask_too(tmp_path: Pa
     [doubt] = open_dataset(tmp_path).load("a").doubts
     assert "2 separate pieces" in doubt
     assert open_dataset(tmp_path, binary=True).load("a").labels.max() == 2
+
+
+# what outlines say of themselves ------------------------------------------------------------------------------------
+def runs(labels: np.ndarray, number: int | None = None) -> dict:
+    """COCO's run lengths of one object, or of all."""
+    columns = (labels > 0 if number is None else labels == number).T.ravel().astype(int)
+    edges = [0, *(np.flatnonzero(np.diff(columns)) + 1).tolist(), columns.size]
+    lengths = np.diff(edges).tolist()
+    return {"size": list(labels.shape), "counts": lengths if columns[0] == 0 else [0, *lengths]}
+
+
+def annotation(segmentation: object, **more: object) -> dict:
+    return {"image_id": 7, "category_id": 1, "iscrowd": 0, "segmentation": segmentation, **more}
+
+
+def test_a_brushed_mask_that_cvat_marks_as_a_crowd_is_an_object(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png")
+    objects = [annotation(runs(LABELS, 1), iscrowd=1), annotation(runs(LABELS, 2), iscrowd=1)]
+    write_json(tmp_path / "x.json", coco(annotations=objects))
+    item = open_dataset(tmp_path).load("a")
+    np.testing.assert_array_equal(item.labels, LABELS)
+    assert item.doubts == ()
+
+
+def test_a_group_of_objects_is_left_out_and_counted(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png")
+    objects = [annotation(runs(LABELS, 1)), annotation(runs(LABELS), iscrowd=1)]
+    write_json(tmp_path / "x.json", coco(annotations=objects))
+    item = open_dataset(tmp_path).load("a")
+    np.testing.assert_array_equal(item.labels, LABELS == 1)
+    assert item.doubts == ("1 of 2 objects are marked iscrowd and not in one piece: groups of objects, left out",)
+    [note] = check_dataset(tmp_path)["note"]
+    assert item.doubts[0] in note
+
+
+CLASSES = [{"id": 1, "name": "soma"}, {"id": 2, "name": "debris"}, {"id": 3, "name": "Soma"}, {"id": 4, "name": "x"}]
+
+
+def test_classes_of_coco_are_not_merged(tmp_path: Path) -> None:
+    """Those that are not used do not count, nor do capitals."""
+    write_images(tmp_path, "a.png")
+    file = tmp_path / "x.json"
+    objects = [annotation(runs(LABELS, 1)), annotation(runs(LABELS, 2), category_id=3)]
+    write_json(file, coco(annotations=objects, categories=CLASSES))
+    np.testing.assert_array_equal(open_dataset(tmp_path).load("a").labels, LABELS)
+    objects.append(annotation(runs(LABELS, 2), category_id=2))
+    write_json(file, coco(annotations=objects, categories=CLASSES))
+    with pytest.raises(SomaNetError, match=r"x\.json: .* found 2 classes in the data set: 2 'soma', 1 'debris'\. "):
+        open_dataset(tmp_path).load("a")
+    assert check_dataset(tmp_path)["reason"].tolist() == ["mask several classes"]
+    np.testing.assert_array_equal(open_dataset(tmp_path).load_image("a"), image())
+    write_json(file, coco(annotations=objects[:2], categories=CLASSES))  # as the message advises
+    assert open_dataset(tmp_path).load("a").labels.max() == 2
+
+
+def test_classes_of_labelme_are_not_merged_even_if_each_image_has_one(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png", "b.png")
+    write_json(tmp_path / "a.json", labelme(shape(A, label="soma_1"), shape(B, label="Soma 2")))
+    write_json(tmp_path / "b.json", labelme(shape(B, label="soma")))
+    np.testing.assert_array_equal(open_dataset(tmp_path).load("a").labels, LABELS)
+    write_json(tmp_path / "b.json", labelme(shape(B, label="artifact")))
+    with pytest.raises(SomaNetError, match=r"a\.json: .* found 2 classes in the data set: 2 'soma', 1 'artifact'\. "):
+        open_dataset(tmp_path).load("a")
+
+
+def test_outlines_of_another_image_are_refused(tmp_path: Path) -> None:
+    """Unless the image that they name is not here: both files were renamed."""
+    write_images(tmp_path, "a.png", "b.png")
+    write_json(tmp_path / "a.json", labelme(shape(A), imagePath="B.jpg"))
+    write_json(tmp_path / "b.json", labelme(shape(A), imagePath="..\\images\\old.png"))
+    with pytest.raises(SomaNetError, match=r"a\.json: expected outlines of the image 'a', but .* that of 'B'"):
+        open_dataset(tmp_path).load("a")
+    assert open_dataset(tmp_path).load("b").labels.max() == 1
+    write_json(tmp_path / "a.json", labelme(shape(A), imagePath="../a.png"))  # as the message advises
+    assert open_dataset(tmp_path).load("a").labels.max() == 1

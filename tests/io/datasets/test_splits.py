@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from somanet.core.errors import SomaNetError
-from somanet.io.datasets.splits import make_split, read_part, read_split, write_split
+from somanet.io.datasets.splits import describe_left_out, make_split, read_part, read_split, write_split
 
 FRACTIONS = {"train": 0.7, "val": 0.2, "test": 0.1}
 NAMES = st.lists(st.text("abc0/_", min_size=1, max_size=6), unique=True, min_size=3, max_size=40)
@@ -20,9 +20,31 @@ NAMES = st.lists(st.text("abc0/_", min_size=1, max_size=6), unique=True, min_siz
 def test_a_part_whose_name_is_a_path_is_refused(part: str, tmp_path: Path) -> None:
     """Parts become folders: of a data set for YOLO programs, say."""
     (tmp_path / "split.csv").write_text(f"image_id,split\na,train\nb,{part}\n")
-    with pytest.raises(SomaNetError, match=r"split\.csv, line 3, split: .* is not a valid file name") as caught:
+    with pytest.raises(SomaNetError, match=r"split\.csv, line 3: expected train, val or test as the split") as caught:
         read_split(tmp_path / "split.csv")
     assert str(caught.value).isprintable()
+
+
+def test_capitals_and_long_words_are_the_same_parts(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("image_id,split\na,Train\nb,train\nc,Validation\nd,TESTING\ne,valid\n")
+    assert read_split(tmp_path / "split.csv") == {"train": ("a", "b"), "val": ("c", "e"), "test": ("d",)}
+    assert read_part(tmp_path / "split.csv", "Training", names="abcde") == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("trainn", "Did you mean train?"), ("vali", "Did you mean val?"), ("7", "")]
+)
+def test_other_words_are_no_parts(word: str, meant: str, tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text(f"image_id,split\na,train\nb,{word}\n")
+    with pytest.raises(SomaNetError, match="line 3: expected train, val or test as the split") as caught:
+        read_split(tmp_path / "split.csv")
+    assert f"found {word!r}. {meant}" in str(caught.value)
+
+
+def test_images_of_no_part_are_counted() -> None:
+    parts = {"train": ("a",), "val": ("d",)}
+    assert describe_left_out("s.csv", parts, "dcba") == ("s.csv: 2 of 4 images are in no part, such as 'b'",)
+    assert describe_left_out("s.csv", parts, "ad") == ()
 
 
 @given(names=NAMES, seed=st.integers(0, 2**32), data=st.data())

@@ -12,12 +12,13 @@ from mlflow.exceptions import MlflowException
 
 from somanet.evaluation.scores import score_dataset
 from somanet.migration.summary import UNITS
-from somanet.provenance.mlflow import experiments, track_run
+from somanet.provenance.mlflow import experiments, score_name, track_run
 from somanet.provenance.mlflow.client import open_client
 from somanet.provenance.mlflow.experiments import DESCRIPTION, PAGES, describe_experiment, describe_experiments
 from somanet.provenance.mlflow.params import flatten
 from somanet.provenance.mlflow.views import TAG
 from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.experiments import NETWORK
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.loop.training import Epoch
 
@@ -84,6 +85,14 @@ def test_a_later_version_replaces_its_own_description_only(
     assert tags_of(root, "sweep")[DESCRIPTION].startswith("mine" if edited else page.title)
 
 
+def test_simulated_data_have_the_same_page_and_their_own_experiment(root: Path) -> None:
+    for name in ("finetune", "finetune-simulated"):
+        new_run(root, name)
+    real, simulated = (tags_of(root, name) for name in ("finetune", "finetune-simulated"))
+    assert simulated[DESCRIPTION].startswith(PAGES["finetune"].title)
+    assert set(real) == set(simulated)
+
+
 def test_experiments_of_other_names_are_left_alone(root: Path) -> None:
     new_run(root, "my own")
     assert tags_of(root, "my own") == {}
@@ -109,19 +118,20 @@ def test_the_page_shows_what_runs_record() -> None:
     image = np.zeros((4, 4), np.int32)
     image[1:3, 1:3] = 1
     scores = score_dataset([("a", image, image)]).values
-    metrics = {f"{of}_{score}" for of in ("nuclei", "neurons", "holdout") for score in scores}
+    metrics = {score_name(score, on) for on in (None, "nuclei", "neurons") for score in scores}
     metrics |= {field.name for field in fields(Epoch)} | {"best_epoch", "train_seconds"}
     metrics |= {f"migration_{name}" for name in (*UNITS, "n_cells", "n_events")}
     params = set(flatten({"model": ModelSpec().model_dump(), "training": TrainSettings().model_dump(), "seed": 0}))
-    params |= {"pixel_size_um", "frame_interval_min"}
+    params |= {"pixel_size_um", "frame_interval_min", "variant", "profile"}
     shown_metrics, shown_params = set(), set()
     for page in PAGES.values():
         for view in page.views:
             shown_metrics |= {*view.metrics, *(metric for part in view.sections for metric in part.metrics)}
             shown_params |= {*view.parameters, *(name for part in view.sections for name in part.parameters)}
+    assert {view.group_by for page in PAGES.values() for view in page.views} == {None, NETWORK}
     assert shown_metrics - metrics == set()
     assert shown_params - params == set()
-    assert {"neurons_iou", "training.learning_rate"} <= shown_metrics | shown_params
+    assert {"iou", "training.learning_rate"} <= shown_metrics | shown_params
 
 
 def test_axes_of_parallel_coordinates_are_numbers() -> None:

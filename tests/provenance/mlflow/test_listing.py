@@ -10,7 +10,16 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from somanet.core.errors import SomaNetError
-from somanet.provenance.mlflow import adopt_runs, child_runs, finished_runs, read_run, read_runs, track_run
+from somanet.provenance.mlflow import (
+    child_runs,
+    finished_runs,
+    mark_runs,
+    read_run,
+    read_runs,
+    study_runs,
+    study_tag,
+    track_run,
+)
 from somanet.provenance.mlflow.client import open_client
 
 
@@ -21,14 +30,28 @@ def run_in(root: Path, experiment: str, name: str, parent: str | None = None) ->
 
 
 def test_runs_below_a_run_are_found_in_every_experiment(root: Path) -> None:
-    """One was started below it, one adopted from elsewhere; one lies below another run."""
-    other = run_in(root, "pretrain", "adopted")
-    parent = run_in(root, "finetune", "study")
+    """Two were started below it, in two experiments; one lies below another run."""
+    parent = run_in(root, "finetune", "sweep")
+    run_in(root, "pretrain", "elsewhere", parent)
     below = run_in(root, "finetune", "started", parent)
     run_in(root, "finetune", "another's", below)
-    adopt_runs(parent, [other], root=root)
     found = child_runs(parent, root=root)
-    assert [(run.name, run.experiment) for run in found] == [("adopted", "pretrain"), ("started", "finetune")]
+    assert [(run.name, run.experiment) for run in found] == [("elsewhere", "pretrain"), ("started", "finetune")]
+    assert study_runs(parent, root=root) == found
+
+
+def test_a_study_has_the_runs_with_its_tag_and_each_may_be_in_several(root: Path) -> None:
+    """One is marked by both studies, one by the first; one that the store lacks is left out; an older study is a
+    parent."""
+    trained = [run_in(root, experiment, experiment) for experiment in ("pretrain", "finetune")]
+    studies = [run_in(root, "finetune", f"study {number}") for number in (1, 2)]
+    assert mark_runs([*trained, "0" * 32], {study_tag(studies[0]): "one"}, root=root) == trained
+    assert mark_runs(trained[1:], {study_tag(studies[1]): "two"}, root=root) == trained[1:]
+    older = run_in(root, "finetune", "of an older study", studies[1])
+    assert [run.run_id for run in study_runs(studies[0], root=root)] == trained
+    assert [run.run_id for run in study_runs(studies[1], root=root)] == [trained[1], older]
+    with pytest.raises(SomaNetError, match=r"The run f{32} is not in sqlite:///mlruns/mlflow\.db"):
+        study_runs("f" * 32, root=root)
 
 
 def test_a_run_with_nothing_below_it_is_told_from_one_that_is_not_there(root: Path) -> None:

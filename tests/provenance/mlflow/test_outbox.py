@@ -162,3 +162,15 @@ def test_a_busy_database_is_tried_again_at_the_end(
     box.close({"kind": "end", "status": "FINISHED", "time_ms": 1})
     assert len(waiting(tmp_path, RUN)) == n_left
     assert sent == ([] if n_left else [0, 1, "end"])
+
+
+def test_nothing_is_left_where_the_last_record_takes_the_time_that_there_is(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(_client: object, _sending: dict[str, Any]) -> None:
+        clock.now += 100
+
+    monkeypatch.setattr(spool, "send", send)
+    spool.keep(tmp_path, {"run_id": RUN, **record(1)})
+    assert spool.replay_run(None, tmp_path, RUN, limit_s=5) == 1
+    assert not (spool.spool_folder(tmp_path) / RUN).exists()

@@ -123,7 +123,7 @@ def test_resuming_repeats_nothing(root: Path) -> None:
     record = read_run(run.run_id, root=root)
     assert record.status == "FINISHED"
     assert record.params["added"] == "True"
-    assert record.tags["somanet.resumed"] == "2"
+    assert (record.tags["somanet.resumed"], record.tags["somanet.added"]) == ("1", "1")
 
 
 def test_epochs_that_are_missing_are_filled_in(root: Path) -> None:
@@ -215,6 +215,20 @@ def test_a_child_run_names_its_parent(root: Path) -> None:
     with quick(root) as sweep, quick(root, parent_run_id=sweep.run_id) as trial:
         pass
     assert read_run(trial.run_id, root=root).tags["mlflow.parentRunId"] == sweep.run_id
+
+
+def test_what_is_added_to_a_finished_run_is_no_resumption_and_moves_it_nowhere(root: Path) -> None:
+    """Scores are added below another parent, under another name for the data; the run keeps its parent and its own."""
+    with quick(root) as sweep, quick(root, parent_run_id=sweep.run_id, about={"data": "a"}) as trial:
+        pass
+    tags = {"mlflow.parentRunId": "f" * 32, "scored": "yes"}
+    with quick(root, run_id=trial.run_id, parent_run_id="f" * 32, tags=tags, about={"data": "b", "more": 1}) as again:
+        again.log_metrics({"iou": 0.5})
+    record = read_run(trial.run_id, root=root)
+    assert (record.tags["mlflow.parentRunId"], record.tags["scored"]) == (sweep.run_id, "yes")
+    assert "somanet.resumed" not in record.tags
+    assert record.tags["somanet.added"] == "1"
+    assert record.params == {"data": "a", "more": "1"}
 
 
 def test_long_and_odd_parameters(root: Path) -> None:

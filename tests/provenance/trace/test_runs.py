@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from somanet.provenance.code import collect
-from somanet.provenance.mlflow import runfile, track_run, write_run_file
+from somanet.provenance.mlflow import runfile, track_run, training_of, write_run_file
+from somanet.provenance.mlflow.client import open_client
+from somanet.provenance.trace.records import NetworkNode
+from somanet.provenance.trace.runs import RunReader
 from somanet.provenance.trace.trace import trace
 from tests.provenance.trace.worlds import write_lock
 
@@ -46,6 +49,35 @@ def test_another_commit_is_said(project: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("somanet.provenance.trace.trace.collect", _at("b" * 40))
     [changed] = trace(project / "reports" / "metrics.json").changed
     assert f"it ran the code of commit {'a' * 40}; the project is now at {'b' * 40}" in changed
+
+
+def test_an_experiment_with_the_same_weights_is_not_taken_for_the_training(project: Path) -> None:
+    """Trained, repeated in an experiment that was then discarded, and put into a study by an earlier version."""
+    weights = "d" * 64
+    runs = []
+    for experiment in (None, "loud-fox"):
+        with track_run("v", experiment="finetune", root=project, system_metrics=False) as run:
+            run.set_tags({"weights_sha256": weights} | ({"dvc.experiment": experiment} if experiment else {}))
+        runs.append(run.run_id)
+    assert training_of(weights, root=project) == runs[0]
+    with track_run("study", experiment="finetune", root=project, tags={"somanet.study": "x"}) as study:
+        pass
+    open_client(project).set_tag(runs[0], "mlflow.parentRunId", study.run_id)
+    with track_run("m", experiment="x", root=project, tags={"network_sha256": weights}, system_metrics=False) as movie:
+        write_run_file(project / "movie.json", movie)
+    chain = trace(project / "movie.json")
+    assert {one.name for one in chain.links if one.what == "run"} == {movie.run_id, runs[0]}
+
+
+def test_a_run_named_beside_a_network_comes_before_others_with_its_weights(project: Path, runs: dict[str, str]) -> None:
+    """`models/seed0` names no run; its weights are trained again; a file that names the first run decides."""
+    with track_run("again", experiment="finetune", root=project, system_metrics=False) as later:
+        later.set_tags({"weights_sha256": runs["sha256"]})
+    reader = RunReader(project, None)
+    [unnamed] = reader.read(NetworkNode(runs["sha256"], start="random")).origins
+    [named] = reader.read(NetworkNode(runs["sha256"], run_id=runs["mine"], start="random")).origins
+    [wrong] = reader.read(NetworkNode(runs["sha256"], run_id=runs["base"], start="random")).origins
+    assert [one.name for one in (unnamed, named, wrong)] == [later.run_id, runs["mine"], later.run_id]
 
 
 def _at(commit: str) -> Any:

@@ -91,6 +91,29 @@ def test_seeds_of_one_training_are_one_network(base: tuple[Path, dict[str, str]]
     assert network.metrics["interior"]["iou"] == 0.5
 
 
+def test_an_experiment_is_not_averaged_with_its_baseline(base: tuple[Path, dict[str, str]], evaluations: list) -> None:
+    """A DVC experiment changes the variant `all` of a profile; both have seeds 0 and 1, and the scores that decide."""
+    root, _ = base
+    runs = {}
+    for number, (experiment, code) in enumerate((("", "a1b2c3"), ("@loud-fox", "d4e5f6"))):
+        for seed, scores in enumerate(evaluations):
+            name = f"real/all{experiment}"
+            runs[name, seed] = write_run(
+                root,
+                f"{name}-seed{seed}",
+                {"neurons": scores.per_image},
+                experiment="named",
+                params={"seed": seed, "initial_weights": f"{number}{seed}"},
+                tags={"variant": "all", "network": f"{name} {code}", "scored_on": "neurons"},
+                values={"size_bias": 0.5 + number, "interior_iou": 0.25, "size_bias_nuclei": 9, "neurons_size_bias": 9},
+            )
+    networks = {one.name: one for one in collect_networks([], root=root, experiment="named").networks}
+    assert set(networks) == {"real/all", "real/all@loud-fox"}
+    for number, (name, network) in enumerate(sorted(networks.items())):
+        assert network.runs == {seed: runs[name, seed] for seed in (0, 1)}
+        assert (network.metrics["size_bias"], network.metrics["interior"]["iou"]) == (0.5 + number, 0.25)
+
+
 def test_an_experiment_gives_its_evaluated_runs_the_best_first(
     base: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -16,19 +17,25 @@ import pandas as pd
 import pytest
 import torch
 
+from somanet.config import load_params
 from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.io.datasets.writers import write_pairs
 from somanet.io.images import read_image
 from somanet.provenance.mlflow import load_logged_model, read_run, track_run, write_run_file
 from somanet.provenance.mlflow.client import open_client
+from somanet.provenance.mlflow.params import flatten
+from somanet.segmentation.network.checkpoint import save_checkpoint
+from somanet.segmentation.network.models import build_model
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.experiments import (
+    Profile,
     Recording,
     dataset_ref,
     evaluate_checkpoint,
     history_table,
     load_items,
+    origin_of,
     record_evaluation,
     run_training,
     several_trainings,
@@ -38,6 +45,7 @@ from somanet.training.experiments import (
 )
 from somanet.training.experiments.state import Trainings
 from somanet.training.loop import training
+from somanet.training.loop.saved_state import training_parameters
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.loop.start import start_network
 from tests.worlds import make_project, mlflow_may_warn, save_bright_network, scene
@@ -146,15 +154,82 @@ def test_the_run_has_every_hyperparameter(project: Path, trained) -> None:
     assert (run.name, run.experiment, run.status) == ("small", "pretrain", "FINISHED")
     settings = {"model": ModelSpec().model_dump(mode="json"), "training": SETTINGS.model_dump(mode="json"), "seed": 5}
     assert flat(settings) - set(run.params) == set()
+    assert {run.params[f"data.{use}.images"] for use in ("training", "validation", "unlabelled")} == {"3", "1", "0"}
+    named = ("variant", "data.training.name", "data.training.dvc", "start_weights", "dvc_experiment")
+    assert [run.params[name] for name in named] == ["small", "nuclei", "0" * 32 + ".dir", "none", "none"]
     assert run.params["training.learning_rate"] == "0.002"
     assert run.params["training.loss"] == "bce+dice"
     assert run.params["seed"] == "5"
+
+
+def test_two_variants_with_the_same_settings_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`compact_all` and `compact_scratch` of the default profile, which differ in their initial weights only."""
+    params = load_params(ROOT / "params.yaml")
+    spec = params.pretrain["compact"].model
+    save_checkpoint(tmp_path / "compact", build_model(spec, load_encoder_weights=False), spec, {})
+    found, items = {}, [scene("a"), scene("b")]
+    for name in ("compact_all", "compact_scratch"):
+        chosen = params.finetune[name]
+        model, _, digest = start_network(spec, seed=0, checkpoint=tmp_path / "compact", weights=chosen.weights)
+        decides = training_parameters(model, spec, items, items[:1], chosen.training, seed=0)
+        profile = Profile("real")
+        recording = Recording.of_stage("finetune", name, [], profile=profile, about=origin_of(chosen), seed=0)
+        found[name] = flatten(decides) | flatten(recording.parameters()) | {"start_weights": digest or "none"}
+    one, other = found.values()
+    differing = {key for key in one if one[key] != other[key]}
+    assert differing == {"variant", "weights", "initial_weights", "start_weights"}
+    assert (one["start"], one["profile"], one["dvc_experiment"]) == ("compact", "real", "none")
+
+
+def test_a_run_is_named_by_profile_variant_experiment_and_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, simulated = Profile("real"), Profile(simulated=True)
+
+    def named(profile: Profile, **more) -> tuple[str, str, str]:
+        recording = Recording.of_stage("finetune", "last3", [], profile=profile, **more)
+        return recording.experiment, recording.name, recording.model
+
+    assert named(simulated, seed=2) == ("finetune-simulated", "last3-seed2", "last3")
+    assert named(real, seed=0) == ("finetune", "real/last3-seed0", "last3")
+    monkeypatch.setenv("DVC_EXP_NAME", "loud-fox")
+    assert named(real, seed=0) == ("finetune", "real/last3@loud-fox-seed0", "last3")
+    assert Recording.here("train", "my network", []).name == "my network@loud-fox"
+    assert Recording.here("train", "my network.v2", []).model == "my_network_v2"
+
+
+def test_runs_of_one_network_share_a_tag_that_no_other_network_has(project: Path) -> None:
+    """Three seeds of a training from scratch, the first two with images that the seed draws; then other settings."""
+    items = load_items(project / "nuclei")
+    tags = []
+    for number, (seed, chosen, settings) in enumerate(
+        [(1, items[:2], SETTINGS), (2, items[1:3], SETTINGS), (3, items[:2], SETTINGS.model_copy(update={"epochs": 1}))]
+    ):
+        model, spec, _ = start_network(ModelSpec(), seed=seed)
+        datasets = [dataset_ref(project / "nuclei", "training", chosen)]
+        with several_trainings(at_exit=True) as trainings:
+            run_training(
+                model,
+                spec,
+                chosen,
+                items[3:],
+                settings.model_copy(update={"epochs": 1, "learning_rate": 1e-3 * settings.epochs}),
+                seed=seed,
+                checkpoint=project / f"shared{number}",
+                run_file=project / f"shared{number}.json",
+                recording=Recording(project, "shared", "v", datasets, seed=seed),
+                trainings=trainings,
+            )
+        tags.append(read_run(project / f"shared{number}.json", root=project).tags["network"])
+    assert tags[0] == tags[1] != tags[2]
+    assert all(tag.startswith("v ") for tag in tags)
 
 
 def test_the_run_has_each_epoch_once_and_the_end(project: Path, trained) -> None:
     run = read_run(project / "report", root=project)
     for metric in ("train_loss", "train_iou", "val_loss", "val_iou", "learning_rate"):
         assert steps(project, run.run_id, metric) == [1, 2], metric
+    for metric in ("iou", "precision", "accuracy"):
+        assert set(steps(project, run.run_id, metric)) <= {1, 2}, metric
+    assert set(steps(project, run.run_id, "iou")) == {1, 2}
     assert run.metrics["best_val_iou"] == pytest.approx(trained.best_val_iou)
     assert run.metrics["best_epoch"] == trained.best_epoch
     assert run.metrics["trainable_parameters"] == run.metrics["parameters"] == 1_944_529
@@ -208,6 +283,7 @@ def test_a_seed_that_is_done_survives_the_killing_of_a_later_one(project: Path, 
     """DVC deletes the stage's outputs before it runs again: both come back, the first without a single step."""
     items = load_items(project / "nuclei")
     steps_taken: list[str] = []
+    before = set((project / "mlruns" / "resume").iterdir())
 
     def train_seed(seed: int, trainings: Trainings):
         model, spec, _ = start_network(ModelSpec(), seed=seed)
@@ -249,7 +325,7 @@ def test_a_seed_that_is_done_survives_the_killing_of_a_later_one(project: Path, 
     assert (again.history, again.seconds) == (first.history, first.seconds)
     assert again.train_images_iou == first.train_images_iou >= 0
     assert steps(project, run_id, "val_iou") == [1, 2]
-    left = [path.name for path in (project / "mlruns" / "resume").iterdir()]
+    left = [path.name for path in set((project / "mlruns" / "resume").iterdir()) - before]
     assert [name for name in left if name.endswith((".pt", ".done.json", ".lock"))] == []
 
 
@@ -385,36 +461,60 @@ def test_an_evaluation_joins_the_run_of_its_training(project: Path, evaluation, 
     with track_run("v", experiment="finetune", root=project, params={"a": 1}, system_metrics=False) as run:
         write_run_file(tmp_path / "seed0.json", run)
     recording = Recording(project, "finetune", "v", tags={"variant": "v"})
-    record_evaluation(tmp_path / "seed0.json", evaluation, prefix="neurons", recording=recording)
+    record_evaluation(tmp_path / "seed0.json", evaluation, [scene("z")], on="neurons", recording=recording)
     joined = read_run(tmp_path / "seed0.json", root=project)
     assert joined.run_id == run.run_id
     assert joined.status == "FINISHED"
     assert joined.params == {"a": "1"}
-    assert joined.metrics["neurons_precision"] == joined.metrics["neurons_interior_precision"] == 0.75
+    assert joined.metrics["precision_neurons"] == joined.metrics["interior_precision_neurons"] == 0.75
+    assert "precision" not in joined.metrics  # it was not trained on these images' fellows
+    assert "somanet.resumed" not in joined.tags
     assert artifacts(project, run.run_id) == {"tables/neurons_per_image.csv", "figures/neurons_panels.png"}
 
 
 def test_a_model_s_own_page_shows_its_settings_and_scores(project: Path, trained, evaluation, tmp_path: Path) -> None:
     run = read_run(project / "report", root=project)
     recording = Recording(project, "pretrain", "small")
-    record_evaluation(project / "report" / "mlflow_run.json", evaluation, prefix="page", recording=recording)
+    record_evaluation(project / "report" / "mlflow_run.json", evaluation, [scene("z")], on="page", recording=recording)
     client = open_client(project)
     [logged] = client.get_run(run.run_id).outputs.model_outputs
     model = client.get_logged_model(logged.model_id)
     assert model.params["training.learning_rate"] == "0.002"
     shown = {metric.key: metric.value for metric in model.metrics}
-    assert shown["page_iou"] == evaluation.everything.values["iou"]
-    assert read_run(project / "report", root=project).metrics["page_iou"] == shown["page_iou"]
+    assert model.name == "small"
+    assert shown["iou_page"] == evaluation.everything.values["iou"]
+    assert read_run(project / "report", root=project).metrics["iou_page"] == shown["iou_page"]
     assert "train_loss" not in shown
 
 
 def test_an_evaluation_of_a_run_from_elsewhere_gets_a_run_of_its_own(project: Path, evaluation, tmp_path: Path) -> None:
     (tmp_path / "seed0.json").write_text(json.dumps({"run_id": "f" * 32}))
-    record_evaluation(tmp_path / "seed0.json", evaluation, prefix="neurons", recording=Recording(project, "x", "v"))
+    recording = Recording(project, "x", "v")
+    record_evaluation(tmp_path / "seed0.json", evaluation, [scene("z")], on="neurons", recording=recording)
     client = open_client(project)
     [run] = client.search_runs([client.get_experiment_by_name("evaluate").experiment_id])
     assert run.data.tags["trained_by"] == "f" * 32
-    assert run.data.metrics["neurons_recall"] == 1.0
+    assert run.data.metrics["recall"] == 1.0
+    assert run.data.tags["scored_on"] == "neurons"
+
+
+def test_the_scores_that_decide_are_those_on_the_validation_images(project: Path, trained) -> None:
+    """The checkpoint scored again on the image that chose its epoch gives the run's own scores, to the last digit."""
+    items, recording = load_items(project / "nuclei"), Recording(project, "pretrain", "small")
+    before = read_run(project / "report", root=project)
+    assert before.tags["scored_on"] in ("validation", "cells")
+    again = evaluate_checkpoint(project / "model", items[3:], thresholds=(0.5, 0.9), panel_images=1)
+    for score in ("iou", "precision", "accuracy"):
+        assert before.metrics.get(score, math.nan) == pytest.approx(again.everything.values[score], nan_ok=True)
+    points = steps(project, before.run_id, "iou")
+    record_evaluation(project / "report", again, items[3:], on="cells", recording=recording)
+    after = read_run(project / "report", root=project)
+    assert steps(project, before.run_id, "iou") == points
+    assert after.metrics["mean_ap"] == again.everything.values["mean_ap"]
+    assert after.tags["scored_on"] == "cells"
+    assert "iou_cells" not in after.metrics
+    with pytest.raises(SomaNetError, match=r"other images.*under another name"):
+        record_evaluation(project / "report", again, items[:1], on="cells", recording=recording)
 
 
 # The small ones

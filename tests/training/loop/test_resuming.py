@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import math
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage
+from somanet.provenance.mlflow.params import flatten
 from somanet.segmentation.network.settings import ModelSpec
-from somanet.training.loop.saved_state import training_key
+from somanet.training.loop.saved_state import name_of, training_key, training_parameters
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.loop.training import Epoch
 from tests.training.loop.trainings import SPEC, assert_equal, normed, run, settings, tiny, weights
@@ -38,9 +43,15 @@ def test_a_training_is_named_by_all_that_determines_it(items: list[LabelledImage
         seed: int = 0,
         unlabelled: Sequence[np.ndarray] = (),
     ) -> str:
+        """Its name, after checking that it and what MLflow shows of it differ from those before together."""
         choice = choice or settings()
-        return training_key(model or tiny(), spec, train_items, val_items, choice, seed=seed, unlabelled=unlabelled)
+        given = (model or tiny(), spec, train_items, val_items, choice)
+        name = training_key(*given, seed=seed, unlabelled=unlabelled)
+        shown = tuple(sorted(flatten(training_parameters(*given, seed=seed, unlabelled=unlabelled)).items()))
+        assert names_by_params.setdefault(shown, name) == name
+        return name
 
+    names_by_params: dict[object, str] = {}
     brighter = dataclasses.replace(items[1], image=items[1].image + 1)
     relabelled = dataclasses.replace(items[0], labels=items[0].labels * 2)
     keys = [
@@ -48,6 +59,8 @@ def test_a_training_is_named_by_all_that_determines_it(items: list[LabelledImage
         key(model=tiny(1)),
         key(spec=ModelSpec(input="contrasts")),
         key(train_items=items[2:]),
+        key(train_items=items[:0:-1]),
+        key(train_items=[dataclasses.replace(items[1], name="renamed"), *items[2:]]),
         key(train_items=[brighter, *items[2:]]),
         key(val_items=[relabelled]),
         key(choice=settings(epochs=4)),
@@ -56,8 +69,56 @@ def test_a_training_is_named_by_all_that_determines_it(items: list[LabelledImage
         key(unlabelled=[items[0].image + 1]),
         key(unlabelled=[items[0].image, items[0].image]),
     ]
-    assert len(set(keys)) == len(keys)
+    assert len(set(keys)) == len(keys) == len(names_by_params)
     assert key() == keys[0]
+
+
+def leaves(values: dict[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, value in values.items():
+        yield from leaves(value, (*before, name)) if isinstance(value, dict) and value else [(*before, name)]
+
+
+def test_every_setting_is_among_the_parameters_of_a_run(items: list[LabelledImage]) -> None:
+    """Each leaf of both settings types, changed alone, changes the run's parameters and the training's name."""
+    parameters = training_parameters(tiny(), SPEC, items[1:], items[:1], settings(), seed=0)
+    found = list(leaves(parameters))
+    assert {("training", "learning_rate"), ("model", "instances", "threshold"), ("seed",)} <= set(found)
+    assert {*ModelSpec.model_fields} == {*parameters["model"]}
+    assert {*TrainSettings.model_fields} == {*parameters["training"]}
+    for path in found:
+        other = copy.deepcopy(parameters)
+        section = other
+        for name in path[:-1]:
+            section = section[name]
+        section[path[-1]] = "something else"
+        assert flatten(other) != flatten(parameters), path
+        assert name_of(other) != name_of(parameters), path
+
+
+def test_what_is_scored_for_the_record_changes_no_weight(items: list[LabelledImage]) -> None:
+    """The object scores of validated epochs, which come last in an epoch's row; without them it lacks only these."""
+
+    class Counted:
+        def __init__(self) -> None:
+            self.names: list[str] = []
+
+        def add(self, item: LabelledImage, probabilities_CYX: np.ndarray) -> None:
+            assert probabilities_CYX.shape == (1, *item.labels.shape)
+            self.names.append(item.name)
+
+        def scores(self) -> dict[str, float]:
+            return {"iou": len(self.names), "precision": 0.5, "accuracy": math.nan}
+
+    choice = settings(epochs=5, validate_every=2)
+    plain, scored = (run(tiny(), items, choice, seed=5, score_objects=scores) for scores in (None, Counted))
+    assert_equal(weights(plain.model), weights(scored.model))
+    assert plain.best_epoch == scored.best_epoch
+    assert [epoch.iou for epoch in scored.history if not math.isnan(epoch.iou)] == [2, 2, 2]
+    rows = [epoch.as_dict() for epoch in scored.history]
+    assert [row.pop("iou", 0) for row in rows] == [0, 2, 0, 2, 2]
+    assert [row.pop("precision", 0) for row in rows] == [0, 0.5, 0, 0.5, 0.5]
+    pd.testing.assert_frame_equal(pd.DataFrame(rows), pd.DataFrame([epoch.as_dict() for epoch in plain.history]))
+    assert [Epoch.from_dict(epoch.as_dict()).precision for epoch in scored.history[1:2]] == [0.5]
 
 
 KILLED_MIDWAY = """

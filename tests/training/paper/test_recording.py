@@ -1,15 +1,13 @@
-"""The study's run in MLflow, and its trainings below it."""
+"""The study's run in MLflow, and how its trainings refer to it."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from somanet.core.errors import SomaNetError
-from somanet.provenance.mlflow import adopt_runs, read_run, read_tables
+from somanet.provenance.mlflow import read_run, read_tables, study_runs, study_tag, track_run
 from somanet.provenance.mlflow.client import open_client
 from somanet.training.paper.recording import record_study
 from tests.training.comparison.worlds import write_run
@@ -58,17 +56,31 @@ def test_one_run_holds_all_and_a_second_time_it_is_the_same(project: Path) -> No
     table = tables["study"].set_index("row")
     assert table["iou"].round(6).to_dict() == {"baseline: n": 0.2, "best": 0.5, "fast": 0.5, "other": 0.8}
     assert table["precision"].isna().to_dict() == {"baseline: n": False, "best": False, "fast": True, "other": False}
-    assert {read_run(run, root=project).tags["mlflow.parentRunId"] for run in trained.values()} == {first}
+    assert {run.run_id for run in study_runs(first, root=project)} == set(trained.values())
+    assert f"tags.{study_tag(first)} != ''" in study.tags["mlflow.note.content"]
+    assert "somanet.resumed" not in read_run(first, root=project).tags
 
     retrained = train(project, "best again")
     results["best"] = replace(results["best"], network=replace(results["best"].network, runs={0: retrained}))
     third = record_study("A study", results, [], [], experiment="finetune", root=project)
     assert third != first
-    assert read_run(retrained, root=project).tags["mlflow.parentRunId"] == third
+    assert {run.run_id for run in study_runs(third, root=project)} == {retrained, trained["other"]}
+    assert {run.run_id for run in study_runs(first, root=project)} == set(trained.values())
 
 
-def test_runs_that_the_store_lacks_are_left_out_and_a_parent_must_be_there(project: Path) -> None:
-    parent, child = train(project, "parent"), train(project, "child")
-    assert adopt_runs(parent, [child, "0" * 32], root=project) == [child]
-    with pytest.raises(SomaNetError, match=re.escape(f"cannot become children of {'0' * 32}")):
-        adopt_runs("0" * 32, [child], root=project)
+def test_a_study_gives_no_run_a_parent(project: Path) -> None:
+    """A trial below its sweep stays there; a training without a parent gets none, from two studies."""
+    _, results, _ = small_study()
+    sweep = train(project, "sweep")
+    with track_run("trial", experiment="sweep", root=project, parent_run_id=sweep, system_metrics=False) as trial:
+        pass
+    alone = train(project, "alone")
+    runs = dict(zip(("best", "other"), (trial.run_id, alone), strict=True))
+    named = {
+        name: replace(result, network=replace(result.network, runs={0: runs[name]} if name in runs else {}))
+        for name, result in results.items()
+    }
+    for title in ("A study", "A later study"):
+        record_study(title, named, [], [], experiment="finetune", root=project)
+    assert read_run(trial.run_id, root=project).tags["mlflow.parentRunId"] == sweep
+    assert "mlflow.parentRunId" not in read_run(alone, root=project).tags

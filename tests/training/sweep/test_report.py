@@ -84,7 +84,7 @@ def test_the_table_has_the_values_behind_the_proposals(tmp_path: Path) -> None:
     assert [row["state"] for row in rows] == ["complete", "failed"]
     assert rows[0]["training.augment.scale_range"] == [0.5, 2.0]
     assert [row["input"] for row in rows] == [None, "contrasts"]
-    assert (rows[0]["val_iou"], rows[0]["holdout_iou"], rows[0]["mlflow_runs"]) == (0.5, 0.25, "a b")
+    assert (rows[0]["val_iou"], rows[0]["iou"], rows[0]["mlflow_runs"]) == (0.5, 0.25, "a b")
     assert (rows[1]["reason"], rows[1]["mlflow_runs"]) == ("out of memory", "")
     assert math.isnan(rows[1]["val_iou"])
 

@@ -160,6 +160,7 @@ class Trainings:
                 params={"training": settings.model_dump(mode="json"), "seed": seed},
                 tags=recording.tags,
                 run_id=run_id,
+                parent_run_id=recording.parent_run_id,
                 system_metrics=False,
             ) as run:
                 self._epochs(recording, settings, on_epoch, run)

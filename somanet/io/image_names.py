@@ -16,6 +16,7 @@ from somanet.io.images import IMAGE_SUFFIXES
 Plane = tuple[int, int, int]
 """Time point, channel and focal plane, each from 0."""
 
+_THUMBNAIL = re.compile(r"_thumb(?=[_.])", re.IGNORECASE)
 _LABELS = re.compile(r"(man_track|man_seg_?|mask)\d+(_\d+)?", re.IGNORECASE)
 """Names of the Cell Tracking Challenge for labels, which lie in folders of their own."""
 
@@ -72,6 +73,13 @@ _ROLES = {
 }
 _ROLE_OF = {word: role for role, words in _ROLES.items() for word in words}
 _CLOCK = re.compile(r"(?:(?P<days>\d+)d|(?P<y>\d{4})y(?P<mo>\d{2})m(?P<d>\d{2})d_)(?P<h>\d{2})h(?P<m>\d{2})m")
+
+
+def leave_out_thumbnails(files: Iterable[Path]) -> list[Path]:
+    """The files without the thumbnails that MetaMorph writes beside its images: `a_t1_thumb.TIF` with `a_t1.TIF`."""
+    files = list(files)
+    names = {file.name for file in files}
+    return [file for file in files if (full := _THUMBNAIL.sub("", file.name)) == file.name or full not in names]
 
 
 def is_image_name(path: Path) -> bool:
@@ -185,7 +193,7 @@ def _series(group: list[_Named], *, says_time: bool) -> Series:
     return Series(
         pattern,
         planes,
-        tuple(text or str(i) for i, text in enumerate(values[1])) if n_channels > 1 else ("0",),
+        tuple(text or str(i) for i, text in enumerate(values[1])),
         n_frames,
         n_planes,
         tuple(minutes - times[0] for minutes in times),

@@ -111,7 +111,8 @@ def choose_channel(
 
     Args:
         names: the file's channels in order.
-        channel: a name (case-insensitive), an index from 0, or None if there is only one.
+        channel: a name (case-insensitive; `GFP` for `2GFP`, where MetaMorph puts the channel's number before it), an
+            index from 0, or None if there is only one.
         source: the file, for messages.
         as_time: the value of `--axes` that makes time points of the channels; None if they cannot be.
 
@@ -129,9 +130,13 @@ def choose_channel(
             "wrong shape",
         )
     by_name = {name.lower(): index for index, name in enumerate(names)}
-    index = by_name.get(str(channel).strip().lower())
-    if index is None and str(channel).strip().isdecimal():
-        index = int(channel)
+    asked = str(channel).strip().lower()
+    index = by_name.get(asked)
+    if index is None and asked:
+        unnumbered = [i for i, name in enumerate(names) if name.lower().lstrip("0123456789") == asked]
+        index = unnumbered[0] if len(unnumbered) == 1 else None
+    if index is None and asked.isdecimal():
+        index = int(asked)
     if index is None or not 0 <= index < len(names):
         raise FileProblem(f"{source}: there is no channel {channel}; the file has {listed}.", "wrong shape")
     return index

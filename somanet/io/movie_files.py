@@ -12,7 +12,7 @@ from somanet.core.foreign import parsing
 from somanet.core.hashing import sha256_files, sha256_tree
 from somanet.core.problems import FileProblem
 from somanet.io.declared_size import open_tiff
-from somanet.io.image_names import find_series, is_label_name
+from somanet.io.image_names import find_series, is_label_name, leave_out_thumbnails
 from somanet.io.label_names import sort_out
 from somanet.io.movie_opening import MOVIE_SUFFIXES, OME_SUFFIXES, TIFF_SUFFIXES, open_movie
 from somanet.io.movie_series import holds_single_images, is_pattern, series_files
@@ -76,6 +76,7 @@ def together(paths: Sequence[Path]) -> list[Path]:
     Raises:
         SomaNetError: the files are only some of a series.
     """
+    paths = leave_out_thumbnails(paths)
     listed = [path for path in paths if path.is_file()]
     by_folder: dict[Path, list[Path]] = {}
     for path in listed:
@@ -116,7 +117,7 @@ def find_movie_files(files: Iterable[Path]) -> list[Path]:
     the movie of the first of them. Labels of the Cell Tracking Challenge are none, nor are those beside a movie that
     other programs name after it (`cell_cp_masks.tif`).
     """
-    entries = sorted(file for file in files if file.name[0] != ".")
+    entries = leave_out_thumbnails(sorted(file for file in files if file.name[0] != "."))
     images, _ = sort_out(PurePosixPath(file.name) for file in entries)
     named = {image.name for image in images}
     entries = [file for file in entries if file.name in named] or entries

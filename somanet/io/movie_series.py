@@ -17,7 +17,7 @@ from somanet.io.completeness import JPEG_MAGIC, TIFF_MAGICS
 from somanet.io.declared_size import open_tiff
 from somanet.io.decoding import decode_pixels
 from somanet.io.frame_times import frame_times
-from somanet.io.image_names import Plane, Series, find_series
+from somanet.io.image_names import Plane, Series, find_series, leave_out_thumbnails
 from somanet.io.micro_manager import ELAPSED, METADATA, beside_images
 from somanet.io.movie_layout import Wanted, choose_position, find_layout
 from somanet.io.movie_planes import PlanesMovie
@@ -55,6 +55,8 @@ class SeriesMovie(PlanesMovie):
             notes = (*notes, _JPEG)
         if not series.says_time and wanted.axes is None:
             notes = (*notes, _BY_NUMBER)
+        if thumbnails := len(_named(path)) - len(series_files(path)):
+            notes = (*notes, f"{thumbnails} thumbnails beside the images ('…_thumb…') are left out.")
         self.notes = notes
 
     def _pixels(self, plane: Plane) -> np.ndarray:
@@ -68,7 +70,11 @@ def is_pattern(path: Path) -> bool:
 
 
 def series_files(path: Path) -> list[Path]:
-    """The files that a folder or a pattern names, sorted."""
+    """The files that a folder or a pattern names, sorted, without thumbnails."""
+    return leave_out_thumbnails(_named(path))
+
+
+def _named(path: Path) -> list[Path]:
     folder, name = (path, "*") if path.is_dir() else (path.parent, path.name)
     return sorted(file for file in folder.iterdir() if fnmatch.fnmatchcase(file.name, name) and file.is_file())
 

@@ -14,6 +14,7 @@ import tifffile
 from somanet.core.errors import SomaNetError
 from somanet.core.guard import guarded
 from somanet.core.problems import FileProblem, StackProblem
+from somanet.io.datasets.movie_manifest import is_movie_folder
 from somanet.io.movies import find_movie_files, movie_exists, movie_files, movies_in, open_movie, sha256_movie, together
 
 T, C, Z, Y, X = 4, 2, 3, 23, 37
@@ -193,3 +194,34 @@ def test_labels_beside_a_movie_are_no_movies(tmp_path: Path) -> None:
     for name in ("cell", "cell_cp_masks", "cell_masks", "cell_outlines_cp_masks", "other"):
         tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros((3, 8, 9), np.uint16), photometric="minisblack")
     assert movies_in(tmp_path) == [tmp_path / "cell.tif", tmp_path / "other.tif"]
+
+
+@pytest.mark.parametrize("thumbnail", ["exp_w2GFP_s1_t{t}_thumb.TIF", "exp_w2GFP_thumb_s1_t{t}.TIF"])
+def test_thumbnails_of_metamorph_are_left_out_with_a_note(tmp_path: Path, thumbnail: str) -> None:
+    for t in range(T):
+        tifffile.imwrite(tmp_path / f"exp_w2GFP_s1_t{t + 1}.TIF", PIXELS[t, 1, 0])
+        tifffile.imwrite(tmp_path / thumbnail.format(t=t + 1), PIXELS[t, 1, 0, ::2, ::2])
+    pattern = tmp_path / "exp_w2GFP_s1_t*.TIF"
+    assert movies_in(tmp_path) == [tmp_path]
+    assert together(sorted(tmp_path.iterdir())) == [tmp_path / "exp_w*_s1_t*.TIF"]
+    assert is_movie_folder(tmp_path)
+    with open_movie(tmp_path) as movie:
+        assert movie.notes == ("4 thumbnails beside the images ('…_thumb…') are left out.",)
+        np.testing.assert_array_equal(np.stack(list(movie)), PIXELS[:, 1, 0])
+    with open_movie(pattern, channel="GFP") as movie:
+        assert movie.n_frames == T
+    for image in movie_files(pattern):
+        image.unlink()  # alone, they are what the folder holds
+    assert len(movies_in(tmp_path)) == 1
+
+
+def test_a_channel_is_found_by_its_name_without_its_number(tmp_path: Path) -> None:
+    folder = tmp_path / "Pos0"
+    folder.mkdir()
+    for t, c in np.ndindex(T, C):
+        tifffile.imwrite(folder / f"exp_w{c + 1}{('DAPI', 'gfp')[c]}_t{t}.tif", PIXELS[t, c, 0])
+    for channel in ("GFP", "2GFP", 1, "1"):
+        with open_movie(folder, channel=channel) as movie:
+            np.testing.assert_array_equal(np.stack(list(movie)), PIXELS[:, 1, 0])
+    with pytest.raises(FileProblem, match=r"no channel FP; the file has 0 \(1DAPI\), 1 \(2gfp\)"):
+        open_movie(folder, channel="FP")

@@ -14,7 +14,7 @@ from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem, StackProblem
 from somanet.core.schema import MOVIE_MANIFEST
-from somanet.io.image_names import Series, find_series, is_image_name
+from somanet.io.image_names import Series, find_series, is_image_name, leave_out_thumbnails
 from somanet.io.images import read_image
 from somanet.io.label_names import PICKLE_ENDING, bare_name
 from somanet.io.movie_layout import Wanted
@@ -82,7 +82,8 @@ def is_movie_folder(folder: Path) -> bool:
     Images whose names do not say that the number counts time are one movie if they are all of one shape, without a gap
     in their numbers, and the only files of their kind; the folders of a data set, and labels among them, make it none.
     """
-    files = [file for file in sorted(folder.iterdir()) if file.is_file() or file.suffix == ".zarr"]
+    entries = leave_out_thumbnails(sorted(folder.iterdir()))
+    files = [file for file in entries if file.is_file() or file.suffix == ".zarr"]
     if folder.name in _OF_DATA_SETS or any(map(_is_label, files)):
         return False
     found = find_movie_files(files)

@@ -214,7 +214,10 @@ def _outlines(labels: Labels, pieces: Labels) -> list[str]:
 
 
 def looks_like_labels(image: NDArray[Any]) -> bool:
-    """Whether an image has a background of 0, and else patches that are each of one value, as label images have."""
+    """Whether an image has a background of 0, and else patches that are each of one value, as label images have.
+
+    Single photons and clipped noise on a background of 0 also leave neighbours alike, but mostly in specks.
+    """
     if image.ndim != 2 or image.dtype.kind not in ("b", "u", "i") or image.min() != 0 or image.max() == 0:
         return False
     pairs, alike = 0, 0
@@ -222,7 +225,10 @@ def looks_like_labels(image: NDArray[Any]) -> bool:
         both = (one > 0) & (other > 0)
         pairs += int(np.count_nonzero(both))
         alike += int(np.count_nonzero(both & (one == other)))
-    return pairs > 0 and alike >= _FLAT_SHARE * pairs
+    if not pairs or alike < _FLAT_SHARE * pairs:
+        return False
+    areas = np.bincount(np.asarray(connected(image, background=0, connectivity=2)).ravel())[1:]
+    return bool(np.median(areas) >= _LEAST_PX)
 
 
 def _in_pieces(labels: Labels, pieces: Labels, ids: NDArray[np.int32], source: str) -> list[str]:

@@ -226,3 +226,17 @@ def test_label_images_differ_from_photographs() -> None:
     dark = np.where(crops[0].labels > 0, np.random.default_rng(1).integers(1, 255, (128, 128)), 0)
     assert not looks_like_labels(dark)
     assert not looks_like_labels(np.zeros((4, 5), np.uint8))
+
+
+@pytest.mark.parametrize("photons_per_px", [0.01, 0.1, 0.3, 1.0])
+def test_single_photons_are_no_labels(photons_per_px: float) -> None:
+    photons = np.random.default_rng(4).poisson(photons_per_px, (96, 128)).astype(np.uint16)
+    assert not looks_like_labels(photons)
+
+
+def test_clipped_noise_around_a_saturated_soma_is_no_label() -> None:
+    """All but the soma is specks of one pixel or two, although most neighbours above 0 are alike."""
+    image = np.random.default_rng(4).poisson(0.02, (96, 128)).astype(np.uint8)
+    image[30:50, 40:70] = 255
+    assert not looks_like_labels(image)
+    assert looks_like_labels(np.where(image == 255, image, 0))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
+from somanet.io.label_checks import looks_like_labels
 from somanet.segmentation.network.inputs import measure_exposure, to_unit
 
 if TYPE_CHECKING:
@@ -96,18 +97,24 @@ class ModalityInput:
 
 
 def check_modality(inputs: Sequence[ModalityInput], intended_use: IntendedUse) -> None:
-    """Refuse inputs outside a network's intended use, before the work.
+    """Refuse label images, and inputs outside a network's intended use, before the work.
 
-    An input with several images is refused if most of its non-blank images are not fluorescence.
+    An input with several images is refused if most of its non-blank images are labels or are not fluorescence.
 
     Raises:
         SomaNetError: naming the first such input, the reason, and the next step.
     """
-    if intended_use.modality is None:
-        return
     refused: list[tuple[str, str]] = []
     for one in inputs:
         images = [image for image in one.read() if image.size and image.min() < image.max()]
+        if 2 * sum(map(looks_like_labels, images)) > len(images):
+            raise SomaNetError(
+                f"{one.name}: expected microscope images, found a background of 0 and patches of one value each, as "
+                "of label images or masks. Give the images that they were made from; --any-modality segments them as "
+                "they are."
+            )
+        if intended_use.modality is None:
+            continue
         reasons = [reason for image in images if (reason := not_fluorescence(image))]
         if 2 * len(reasons) > len(images):
             refused.append((one.name, reasons[0]))

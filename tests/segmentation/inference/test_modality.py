@@ -124,6 +124,21 @@ def test_a_movie_is_what_most_of_its_frames_are() -> None:
             check_modality([shown("phase.tif", *frames)], FLUORESCENT)
 
 
+@pytest.mark.parametrize("use", [FLUORESCENT, IntendedUse()])
+@pytest.mark.parametrize("values", [np.uint16([0, 3, 9]), np.uint8([0, 255, 255]), np.array([False, True, True])])
+def test_labels_and_masks_are_no_microscope_images(use: IntendedUse, values: NDArray[np.generic]) -> None:
+    """Of a movie, most of its frames count: a frame of nothing but 0 says nothing."""
+    drawn = np.zeros((40, 70), int)
+    drawn[5:15, 8:20], drawn[22:36, 40:60] = 1, 2
+    labels = values[drawn]
+    blank = np.zeros_like(labels)
+    with pytest.raises(SomaNetError, match=r"^l\.tif: expected microscope images.*label images or masks") as caught:
+        check_modality([shown("l.tif", labels, blank, labels)], use)
+    assert "--any-modality" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    check_modality([shown("l.tif", labels, GREY, GREY)], use)
+
+
 @pytest.mark.parametrize(("n", "expected"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (64, [0, 32, 63])])
 def test_first_middle_and_last_frame_are_sampled(n: int, expected: list[int]) -> None:
     assert list(sample_indices(n)) == expected

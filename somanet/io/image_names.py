@@ -189,7 +189,7 @@ def _series(group: list[_Named], *, says_time: bool) -> Series:
             problem = f"{planes[at].name} and {one.file.name} have the same number. Remove one of them."
         planes[at] = one.file
     times = tuple(_minutes(text) for text in values[0]) if clocks else ()
-    n_frames, n_channels, n_planes = map(len, places)
+    n_frames, _, n_planes = map(len, places)
     return Series(
         pattern,
         planes,

@@ -33,9 +33,8 @@ class ZarrMovie(Movie):
     def __init__(self, path: Path, wanted: Wanted) -> None:
         self.path, self.files = path, (path,)
         check_zarr(path)
-        choose_position(("0",), wanted.position, str(path))
         with parsing(path, "a zarr array or OME-Zarr image"):
-            node = zarr.open(str(path), mode="r")
+            node = _position(zarr.open(str(path), mode="r"), wanted, path)
         image = _Image(node, _array_axes(node), {}, ()) if isinstance(node, zarr.Array) else _multiscale(node, path)
         self._array = image.array
         self._layout = self._find_layout(image, wanted)
@@ -94,6 +93,34 @@ class _Image:
     axes: tuple[str, ...]
     scale: dict[str, float | None]
     channels: tuple[str, ...]
+
+
+def _position(node: Any, wanted: Wanted, path: Path) -> Any:
+    """The array or image that was asked for; bioformats2raw writes each position as a group 0, 1, … of its own."""
+    attributes: dict[str, Any] = dict(node.attrs)
+    ome = attributes.get("ome", attributes)
+    ome = ome if isinstance(ome, dict) else {}
+    if isinstance(node, zarr.Group) and ("plate" in ome or "well" in ome):
+        field: Any = node
+        while "multiscales" not in dict(field.attrs).get("ome", field.attrs) and (inside := sorted(field.group_keys())):
+            field = field[inside[0]]  # row, column, field of view
+        below = Path(path, field.path[len(node.path) :].lstrip("/"))
+        raise FileProblem(
+            f"{path}: expected one movie, found a {'plate' if 'plate' in ome else 'well'} of OME-Zarr with a movie per "
+            f"field of view. Open a field by its own path, such as {below}",
+            "wrong shape",
+        )
+    if isinstance(node, zarr.Array) or "bioformats2raw.layout" not in ome or "multiscales" in ome:
+        choose_position(("0",), wanted.position, str(path))
+        return node
+    names = sorted((name for name in node.group_keys() if name.isdecimal()), key=int)
+    if not names:
+        raise FileProblem(
+            f"{path}: expected the images that bioformats2raw writes (groups 0, 1, …), found none. Was only a part "
+            "of it copied? Fetch it again.",
+            "missing",
+        )
+    return node[names[choose_position(tuple(names), wanted.position, str(path))]]
 
 
 def _array_axes(array: Any) -> tuple[str, ...]:

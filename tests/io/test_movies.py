@@ -318,6 +318,38 @@ def ome_zarr(path: Path, *, z: int = 1, unit: str = "micrometer", scale_x: float
     }
 
 
+def test_zarr_of_bioformats2raw_has_a_position_per_series(tmp_path: Path) -> None:
+    outer = tmp_path / "a.zarr"
+    group = zarr.open_group(str(outer), mode="w")
+    group.attrs["bioformats2raw.layout"] = 3
+    with pytest.raises(FileProblem, match=r"expected the images that bioformats2raw writes"):
+        open_movie(outer)
+    ome_zarr(outer / "0")
+    same(outer, FRAMES[::-1], channel="GFP")  # the only one needs no choice
+    ome_zarr(outer / "1", z=3)
+    group.create_group("OME")
+    with pytest.raises(FileProblem, match=r"found 2 positions or series: 0, 1\. Choose one with --position"):
+        open_movie(outer, channel="GFP")
+    with open_movie(outer, channel="GFP", position=0) as movie:
+        np.testing.assert_array_equal(movie.frame(0), FRAMES[-1])
+    with pytest.raises(FileProblem, match="Z=3"):
+        open_movie(outer, channel="GFP", position=1)
+    same(outer / "0", FRAMES[::-1], channel="GFP")
+
+
+@pytest.mark.parametrize(("level", "what"), [("", "plate"), ("B/2", "well")])
+def test_zarr_of_a_plate_is_refused_with_a_field_that_can_be_opened(tmp_path: Path, level: str, what: str) -> None:
+    outer = tmp_path / "a.zarr"
+    group = zarr.open_group(str(outer), mode="w")
+    group.attrs["plate"] = {"wells": [{"path": "B/2"}]}
+    group.create_group("B").create_group("2").attrs["well"] = {"images": [{"path": "0"}]}
+    ome_zarr(outer / "B" / "2" / "0")
+    with pytest.raises(FileProblem, match=f"found a {what} of OME-Zarr with a movie per field of view") as caught:
+        open_movie(outer / level)
+    named = Path(str(caught.value).rpartition(" such as ")[2])
+    same(named, FRAMES[::-1], channel="GFP")
+
+
 def test_ome_zarr(tmp_path: Path) -> None:
     ome_zarr(tmp_path / "a.zarr")
     with pytest.raises(FileProblem, match="GFP"):

@@ -169,7 +169,7 @@ def _computable(name: str, value: Tensor) -> bool:
         return True
     if name.endswith(".running_var"):
         return not bool((value.isnan() | value.isneginf()).any())
-    return bool(value.float().isfinite().all())  # 8-bit floats know no `isfinite`
+    return bool(value.isfinite().all())
 
 
 def _check_size(spec: ModelSpec, tensors: Mapping[str, Tensor], folder: Path) -> None:

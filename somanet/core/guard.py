@@ -160,8 +160,13 @@ def alone(outputs: Iterable[Path]) -> Iterator[None]:
 
 
 def _output_locks() -> Locks:
-    """In the system's folder for temporary files, since an output need not exist yet, nor its folder take files."""
-    folder = Path(tempfile.gettempdir()) / f"somanet-{user_number()}"
+    """In the system's folder for temporary files, since an output need not exist yet, nor its folder take files.
+
+    In `/tmp` where there is one: `TMPDIR` often differs from job to job of a user.
+    """
+    usual = Path("/tmp")  # noqa: S108 - a folder of the user is made in it
+    base = usual if os.name == "posix" and os.access(usual, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+    folder = base / f"somanet-{user_number()}"
     return Locks(folder, door=folder / "door")
 
 

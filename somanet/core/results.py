@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
     if not output.is_dir():
         return
     remove_leftovers(output)
-    _move_in(output)
+    _move_in(output, kind)
     if not any(output.iterdir()):
         return
     recorded = _recorded(output, kind)
@@ -189,27 +189,39 @@ def _fill(folder: Path, place: Path, kind: Kind) -> None:
         goes[kind.record] = sha256_tree(place / kind.record)
     write_json(folder / _PLAN, {"goes": goes, "comes": sorted(path.name for path in folder.iterdir())})
     folder.rename(place / _INCOMING)
-    _move_in(place)
+    _move_in(place, kind)
 
 
-def _move_in(place: Path) -> None:
+def _move_in(place: Path, kind: Kind) -> None:
     """Move results that are complete under :data:`_INCOMING` to where they belong, now or after a kill.
 
-    What they replace goes only as long as it is what the plan says; anything else is kept under another name.
+    What they replace goes only as long as it is what the plan says and the record there says of it, too; anything else
+    is kept under another name. The record moves last, so that until then both records can be read.
+
+    Raises:
+        SomaNetError: what is under that name is no such exchange, or one of the files that it replaces is an input.
     """
     incoming = place / _INCOMING
-    plan = json_object(incoming / _PLAN)
-    goes, comes = plan.get("goes"), plan.get("comes")
-    if not isinstance(goes, dict) or not isinstance(comes, list):  # no plan, no results of ours
+    if not os.path.lexists(incoming / _PLAN):  # a person's, or an exchange that was killed as its last folder went
+        with suppress(OSError):
+            incoming.rmdir()
         return
-    names = {str(name) for name in (*goes, *comes) if is_entry(str(name))}
+    goes, comes = _plan_of(incoming, kind)
+    if read := [path for path in guard.inputs_in(place) if _name_in(path, place) in (*goes, *comes, _INCOMING)]:
+        raise SomaNetError(
+            f"{read[0]} is an input, and results that a stopped command left in {incoming} would replace it. Choose "
+            "another --output."
+        )
+    recorded = _recorded(place, kind) or {}
+    names = sorted({*goes, *comes}, key=lambda name: (name == kind.record, name))
     try:
-        for name in sorted(names):
+        for name in names:
             target, waits = place / name, os.path.lexists(incoming / name)
             if name in comes and not waits:  # moved in before the kill
                 continue
-            unchanged = target.exists() and sha256_tree(target) == goes.get(name)
-            if unchanged:
+            said = goes.get(name)
+            ours = bool(recorded) if name == kind.record else said is not None and recorded.get(name) == said
+            if target.exists() and ours and sha256_tree(target) == said:
                 remove(target)
             elif waits and os.path.lexists(target):
                 target.rename(guard.keep(free_name(target, "before")))
@@ -218,6 +230,37 @@ def _move_in(place: Path) -> None:
     except FileNotFoundError:  # another process moves the same results in
         return
     remove(incoming)
+
+
+def _plan_of(incoming: Path, kind: Kind) -> tuple[dict[str, str], list[str]]:
+    """What an unfinished exchange replaces, with hashes, and what it brings.
+
+    Raises:
+        SomaNetError: it is not one that SomaNet began, or its results were changed since.
+    """
+    foreign = SomaNetError(
+        f"{incoming} is not what a stopped command leaves: results that are complete and unchanged. Did it come with "
+        "the folder from elsewhere? Move it away, or choose another --output."
+    )
+    if incoming.is_symlink() or not incoming.is_dir():
+        raise foreign
+    plan = json_object(incoming / _PLAN)
+    goes, comes = plan.get("goes"), plan.get("comes")
+    if not isinstance(goes, dict) or not isinstance(comes, list):
+        raise foreign
+    names = [str(name) for name in (*goes, *comes)]
+    waiting = {path.name for path in incoming.iterdir()} - {_PLAN}
+    if not all(is_entry(name) and name[0] != "." for name in names) or not waiting <= set(map(str, comes)):
+        raise foreign
+    if waiting:
+        recorded = _recorded(incoming, kind) or {}
+        for path in (incoming / name for name in waiting):
+            inside = [path, *path.rglob("*")] if path.is_dir() else [path]
+            if any(one.is_symlink() for one in inside):
+                raise foreign
+            if path.name != kind.record and recorded.get(path.name) != sha256_tree(path):
+                raise foreign
+    return {str(name): str(digest) for name, digest in goes.items()}, [str(name) for name in comes]
 
 
 def _carry(place: Path, folder: Path, new: Collection[str], known: Collection[str], kind: Kind) -> dict[str, str]:

@@ -20,6 +20,7 @@ METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 _LARGEST_ITEM = 16
 """Bytes of a value whose data type is not one of NumPy's names."""
 _MOST_AXES = 8
+_COMPRESSORS = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "pcodec", "zfpy", "zlib", "zstd"})
 _CHUNK = re.compile(r"(?:c\.)?\d+(?:\.\d+)*")
 _SMALL_CHUNK = 1 << 16
 """Bytes of a stored chunk that unpack to little, whatever was declared."""
@@ -38,11 +39,12 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
     """
     n_files, sharded, decoded = 0, False, 0
     for place, folders, names in os.walk(folder):
-        for name in folders:
+        for name in (*folders, *names):
             if Path(place, name).is_symlink():
+                what = "folder" if name in folders else "file"
                 raise FileProblem(
-                    f"{Path(place, name)}: expected a folder of a zarr folder, found a link, which could lead "
-                    "anywhere. Copy the folder there.",
+                    f"{Path(place, name)}: expected a {what} of a zarr folder, found a link, which could lead "
+                    f"anywhere. Copy the {what} there.",
                     "missing",
                 )
         n_files += len(names)
@@ -59,7 +61,7 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
             elif not sharded:  # of a shard, zarr reads parts
                 stored = path.stat().st_size
                 CHUNK_BYTES.check(stored, path, declared="a stored chunk")
-                if decoded and _CHUNK.fullmatch(name) and stored > 2 * decoded + _SMALL_CHUNK:
+                if decoded and _CHUNK.fullmatch(name) and stored > 1.1 * decoded + _SMALL_CHUNK:
                     raise FileProblem(
                         f"{path}: expected a chunk of up to {decoded} bytes, found {stored}, which could unpack to any "
                         "size. Is it damaged? Write the array anew.",
@@ -86,6 +88,12 @@ def _check_array(array: dict[str, Any], path: Path, longest_axis: Limit) -> None
         raise FileProblem(f"{path}: the chunks have {len(chunk)} axes, the array {len(shape)}. Is it damaged?")
     CHUNK_BYTES.check(math.prod(chunk) * _item_bytes(array), path, declared="a chunk of zarr")
     sharding = _sharding(array.get("codecs"))
+    if len(compressors := _compressors(array)) > 1:
+        raise FileProblem(
+            f"{path}: expected chunks that are compressed once, found {', '.join(compressors)[:80]}, which could "
+            "unpack to any size. Write the array anew.",
+            "too large",
+        )
     if sharding is not None and _sharding(sharding.get("codecs")) is not None:
         raise FileProblem(f"{path}: expected chunks in the shards of a zarr array, found shards. Write it anew.")
     if grid != chunk:
@@ -121,6 +129,15 @@ def _sharding(codecs: Any) -> dict[str, Any] | None:
             configuration = codec.get("configuration")
             return configuration if isinstance(configuration, dict) else {}
     return None
+
+
+def _compressors(array: dict[str, Any]) -> list[str]:
+    """The names of all that compresses a chunk: zarr 2's filters and compressor, zarr 3's codecs."""
+    sharding = _sharding(array.get("codecs")) or {}
+    parts = [array.get("filters"), [array.get("compressor")], array.get("codecs"), sharding.get("codecs")]
+    codecs = [codec for part in parts if isinstance(part, list) for codec in part if isinstance(codec, dict)]
+    names = [str(codec.get("id", codec.get("name"))).removeprefix("numcodecs.") for codec in codecs]
+    return [name for name in names if name in _COMPRESSORS]
 
 
 def _sizes(values: Any, path: Path) -> list[int]:

@@ -154,7 +154,10 @@ def number_names(texts: pd.Series, numbers: pd.Series) -> tuple[pd.Series, list[
 
 def note_on_names(names: list[str]) -> str:
     """What to say of ids that were given anew."""
-    return f"Tracks were numbered anew: their names are no whole numbers ({names[0]!r} is 1)."
+    return (
+        f"Tracks were numbered anew: their names are not all whole numbers up to {LARGEST_ID}, each in one spelling "
+        f"({names[0]!r} is 1)."
+    )
 
 
 def as_numbers(values: pd.Series) -> pd.Series:

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from somanet.core import guard
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, write_text
 from somanet.core.guard import check_write, guarded, protect, reading
@@ -418,3 +420,17 @@ def test_an_output_in_many_folders_is_looked_up_in_seconds(tmp_path: Path) -> No
     with guarded(inputs=[tmp_path / "raw"], outputs=[deep / "a.txt"]):
         pass
     assert time.process_time() - start < 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a folder for temporary files that all processes share")
+def test_two_jobs_with_folders_of_their_own_for_temporary_files_are_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As job schedulers set them."""
+    places = []
+    for job in ("one", "two"):
+        (tmp_path / job).mkdir()
+        monkeypatch.setenv("TMPDIR", str(tmp_path / job))
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        places.append(guard._output_locks().folder)
+    assert places[0] == places[1]

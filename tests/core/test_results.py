@@ -347,10 +347,63 @@ def test_a_record_of_others_removes_nothing_outside_of_the_folder(tmp_path: Path
     (output / ".somanet-incoming").mkdir(parents=True)
     write_json(output / KIND.record, {"files": evil})
     write_json(output / ".somanet-incoming" / ".plan.json", {"goes": evil, "comes": list(evil)})
+    with pytest.raises(SomaNetError, match="is not what a stopped command leaves"):
+        check_results(output, KIND)
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"precious.txt", "results"}
+    shutil.rmtree(output / ".somanet-incoming")
     assert write(output, "one", replace=True) == 0
     assert (output / "tracks.csv").read_text() == "tracks one"
     assert (tmp_path / "precious.txt").read_text() == "mine"
-    assert {path.name for path in tmp_path.iterdir()} == {"precious.txt", "results"}
+
+
+def plant(folder: Path, files: dict[str, str], *, goes: dict[str, str], record: bool = True) -> None:
+    """What a stopped exchange would leave, made by someone else."""
+    incoming = folder / ".somanet-incoming"
+    incoming.mkdir(parents=True)
+    for name, text in files.items():
+        (incoming / name).write_text(text)
+    comes = list(files)
+    if record:
+        hashes = {name: sha256_file(incoming / name) for name in files}
+        write_json(incoming / KIND.record, {"version": "theirs", "files": hashes})
+        comes.append(KIND.record)
+    write_json(incoming / ".plan.json", {"goes": goes, "comes": comes})
+
+
+@pytest.mark.parametrize("planted", ["no record", "another content", "a hidden file", "a link", "a link as the folder"])
+def test_an_exchange_that_somanet_did_not_begin_moves_nothing(tmp_path: Path, planted: str) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.doc").write_text("mine")
+    name = ".bashrc" if planted == "a hidden file" else "thesis.doc"
+    goes = {"thesis.doc": sha256_file(out / "thesis.doc")}
+    plant(out, {name: "evil"}, goes=goes, record=planted != "no record")
+    incoming = out / ".somanet-incoming"
+    if planted == "another content":
+        (incoming / "thesis.doc").write_text("worse")
+    elif planted == "a link":
+        (incoming / "thesis.doc").rename(tmp_path / "elsewhere")
+        (incoming / "thesis.doc").symlink_to(tmp_path / "elsewhere")
+    elif planted == "a link as the folder":
+        incoming.rename(tmp_path / "other")
+        incoming.symlink_to(tmp_path / "other")
+    before = content(tmp_path)
+    with pytest.raises(SomaNetError, match="is not what a stopped command leaves"):
+        check_results(out, KIND)
+    assert content(tmp_path) == before
+
+
+def test_an_exchange_replaces_no_input_and_removes_nothing_that_no_record_names(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "tracks.csv").write_text("mine")
+    plant(out, {"tracks.csv": "evil"}, goes={"tracks.csv": sha256_file(out / "tracks.csv")})
+    with guard.reading(out / "tracks.csv"), pytest.raises(SomaNetError, match=r"tracks\.csv is an input"):
+        check_results(out, KIND)
+    assert (out / "tracks.csv").read_text() == "mine"
+    check_results(out, KIND)
+    assert "mine" in content(out).values()  # complete and consistent: moved in, and what was there is kept
 
 
 def test_a_damaged_record_makes_nothing_known(tmp_path: Path) -> None:

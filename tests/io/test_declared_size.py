@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Literal
 
 import imagecodecs
 import numpy as np
@@ -236,3 +237,30 @@ def test_a_chunk_that_holds_far_more_than_declared_is_not_unpacked(tmp_path: Pat
     chunk.write_bytes(zlib.compress(bytes(1 << 28), 9))  # 261 kB of 256 MB
     with pytest.raises(FileProblem, match="expected a chunk of up to 560 bytes, found 2"):
         open_movie(tmp_path / "m.zarr")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_zarr_that_is_compressed_twice_or_leads_elsewhere(tmp_path: Path, zarr_format: Literal[2, 3]) -> None:
+    """Compression of what is compressed makes kilobytes of gigabytes; a link is a file of somewhere else."""
+    whole = tmp_path / "whole.zarr"
+    array = zarr.create_array(whole, shape=(3, 8, 9), chunks=(1, 8, 9), dtype="uint16", zarr_format=zarr_format)
+    array[:] = np.arange(216).reshape(3, 8, 9)
+    check_zarr(whole)
+    metadata = whole / ("zarr.json" if zarr_format == 3 else ".zarray")
+    text = metadata.read_text()
+    about = json.loads(text)
+    if zarr_format == 3:
+        about["codecs"] += [{"name": "gzip", "configuration": {"level": 9}}] * 2
+    else:
+        about["filters"] = [{"id": "gzip", "level": 9}, {"id": "bz2", "level": 9}]
+    metadata.write_text(json.dumps(about))
+    with pytest.raises(FileProblem, match="expected chunks that are compressed once"):
+        check_zarr(whole)
+    metadata.write_text(text)
+    [chunk, *_] = (
+        path for path in sorted(whole.rglob("*")) if path.is_file() and path != metadata and path.name[0] != "."
+    )
+    chunk.rename(tmp_path / "elsewhere")
+    chunk.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileProblem, match="expected a file of a zarr folder, found a link"):
+        check_zarr(whole)

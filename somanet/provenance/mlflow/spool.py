@@ -54,12 +54,17 @@ def spool_folder(root: Path | str) -> Path:
 
 def pending_runs(root: Path | str) -> list[str]:
     """Runs with pending records."""
-    return sorted({path.parent.name for path in spool_folder(root).glob("*/*.json")})
+    return sorted(folder.name for folder in spool_folder(root).glob("*") if folder.is_dir() and _records_in(folder))
 
 
 def waiting(root: Path | str, run_id: str) -> list[Path]:
     """The pending records of one run, in order."""
-    return sorted((spool_folder(root) / run_id).glob("*.json"))
+    return _records_in(spool_folder(root) / run_id)
+
+
+def _records_in(folder: Path) -> list[Path]:
+    """Whole records, in order; not one that another thread is writing under a hidden name."""
+    return sorted(path for path in folder.glob("*.json") if path.name[0] != ".")
 
 
 def has_end(root: Path | str, run_id: str) -> bool:
@@ -104,7 +109,7 @@ def keep(root: Path | str, record: Mapping[str, Any]) -> None:
     """
     root = Path(root).resolve()
     folder = make_folder(spool_folder(root) / record["run_id"])
-    number = max((int(path.name.partition("-")[0]) for path in folder.glob("*.json")), default=0) + 1
+    number = max((int(path.name.partition("-")[0]) for path in _records_in(folder)), default=0) + 1
     name = f"{number:08d}-{secrets.token_hex(4)}"
     copies: dict[str, str] = {}
     try:

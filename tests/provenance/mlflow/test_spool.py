@@ -192,3 +192,16 @@ def test_one_run_that_is_refused_does_not_hold_up_the_others(root: Path) -> None
         replay_spool(root)
     assert pending_runs(root) == ["0" * 32, "f" * 32]
     assert open_client(root).get_run(there).data.tags["a"] == "1"
+
+
+def test_a_record_that_another_thread_is_writing_is_none_yet(tmp_path: Path) -> None:
+    """The system's load is recorded by a thread of its own; a half-written file has a hidden name."""
+    run = "a" * 32
+    record = {"run_id": run, "kind": "metrics", "rows": [["loss", 0.5, 1, 1]]}
+    spool.keep(tmp_path, record)
+    folder = spool.spool_folder(tmp_path) / run
+    (folder / ".00000002-abcd.part.json").write_text('{"run_')
+    spool.keep(tmp_path, record)
+    assert [path.name[:8] for path in spool.waiting(tmp_path, run)] == ["00000001", "00000002"]
+    (tmp_path / "mlruns" / "spool" / ("b" * 32)).mkdir()
+    assert spool.pending_runs(tmp_path) == [run]

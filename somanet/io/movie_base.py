@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,11 @@ from somanet.core.errors import SomaNetError, first_line
 from somanet.core.problems import FileProblem, StackProblem
 from somanet.io.decoding import check_finite
 
+if TYPE_CHECKING:
+    from somanet.io.movie_layout import Layout
+
 _SHOWN = 16
-"""Channels that a message lists."""
+"""Channels or positions that a message lists."""
 
 
 class Movie(Sequence[Any]):
@@ -49,6 +52,23 @@ class Movie(Sequence[Any]):
     unnamed: bool = False
     n_channels: int = 1
     notes: tuple[str, ...] = ()
+    _layout: Layout
+
+    def _take_layout(self, layout: Layout, dtype: np.dtype) -> None:
+        """Set what follows from the meaning of a file's axes and the type of its pixels.
+
+        Raises:
+            FileProblem: the pixels are no grey levels.
+        """
+        self._layout, self.dtype = layout, dtype.newbyteorder("=")
+        self.n_frames, self.shape_YX = layout.n_frames, layout.shape_YX
+        self.n_planes, self.n_channels = len(layout.planes), layout.n_channels
+        self.unnamed = layout.unnamed
+        if self.dtype.kind not in "uif":
+            raise FileProblem(
+                f"{self.path}: expected grey levels, found {self.dtype} pixels. Convert it (Fiji: Image > Type).",
+                "wrong type",
+            )
 
     def frame(self, t: int) -> np.ndarray:
         """Frame ``t`` (0 is the first) as a YX array the caller owns.
@@ -104,6 +124,12 @@ class Movie(Sequence[Any]):
         self.close()
 
 
+def numbered(names: Sequence[str]) -> str:
+    """Names of channels or positions with their numbers from 0, for a message."""
+    listed = ", ".join(name if name == str(i) else f"{i} ({name[:80]})" for i, name in enumerate(names[:_SHOWN]))
+    return f"{listed}, …" if len(names) > _SHOWN else listed
+
+
 def choose_channel(
     names: tuple[str, ...], channel: int | str | None, source: str, *, as_time: str | None = None
 ) -> int:
@@ -119,8 +145,7 @@ def choose_channel(
     Raises:
         FileProblem: several channels and no choice, or a channel that the file lacks.
     """
-    listed = ", ".join(name if name == str(i) else f"{i} ({name})" for i, name in enumerate(names[:_SHOWN]))
-    listed += ", …" if len(names) > _SHOWN else ""
+    listed = numbered(names)
     if channel is None:
         if len(names) == 1:
             return 0

@@ -76,10 +76,7 @@ class CziMovie(Movie):
             str(one.get("Name") or i) for i, one in enumerate(root.findall(f".//{_IMAGE}/Dimensions/Channels/*"))
         ]
         self._stored = axes
-        self._layout = find_layout(axes, shape, wanted, str(self.path), channels=channels)
-        self.n_frames, self.shape_YX = self._layout.n_frames, self._layout.shape_YX
-        self.n_planes, self.n_channels = len(self._layout.planes), self._layout.n_channels
-        self.dtype = np.dtype(dtype)
+        self._take_layout(find_layout(axes, shape, wanted, str(self.path), channels=channels), np.dtype(dtype))
         self.file_calibration = FileCalibration(_pixel_size_um(root, str(self.path)), _interval_min(root))
 
     def _read(self, t: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from somanet.core.problems import FileProblem
-from somanet.io.movie_base import choose_channel, choose_planes
+from somanet.io.movie_base import choose_channel, choose_planes, numbered
 
 AXES = {"T": "time", "Z": "focal plane", "C": "channel", "Y": "height", "X": "width", "S": "colour"}
 """The letters of `--axes`."""
@@ -169,8 +169,7 @@ def choose_position(names: Sequence[str], position: int | str | None, source: st
     Raises:
         FileProblem: several and no choice, or one that the file lacks.
     """
-    listed = ", ".join(name if name == str(i) else f"{i} ({name[:80]})" for i, name in enumerate(names[:_SHOWN]))
-    listed += ", …" if len(names) > _SHOWN else ""
+    listed = numbered(names)
     if position is None:
         if len(names) == 1:
             return 0
@@ -185,10 +184,6 @@ def choose_position(names: Sequence[str], position: int | str | None, source: st
     if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) < len(names):
         return int(text)
     raise FileProblem(f"{source}: there is no position {text[:80]}; the file has {listed}.", "wrong shape")
-
-
-_SHOWN = 16
-"""Positions that a message lists."""
 
 
 def _as_time(sizes: dict[str, int], stored: str) -> str | None:

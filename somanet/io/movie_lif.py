@@ -50,12 +50,7 @@ class LifMovie(Movie):
                 f"{', '.join(names)[:200]}.",
                 "wrong shape",
             )
-        self._layout = find_layout(axes, shape, wanted, str(self.path))
-        self.n_frames, self.shape_YX = self._layout.n_frames, self._layout.shape_YX
-        self.n_planes, self.n_channels = len(self._layout.planes), self._layout.n_channels
-        self.dtype = np.dtype(self._image.dtype).newbyteorder("=")
-        if self.dtype.kind not in "uif":
-            raise FileProblem(f"{self.path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
+        self._take_layout(find_layout(axes, shape, wanted, str(self.path)), np.dtype(self._image.dtype))
         x_um, y_um = (to_um(_step(self._image.coords.get(axis)), "m") for axis in "XY")
         times = self._image.coords.get("T")
         planes = {} if times is None else {t: float(one) / 60 for t, one in enumerate(times)}

@@ -10,7 +10,6 @@ import nd2
 import numpy as np
 
 from somanet.core.limits import PAGES
-from somanet.core.problems import FileProblem
 from somanet.io.frame_times import FrameTimes, frame_times
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Wanted, choose_position, find_layout
@@ -44,13 +43,9 @@ class Nd2Movie(Movie):
         self._position = choose_position(names, wanted.position, str(self.path))
         channels = [str(one.channel.name) for one in self._metadata().channels or ()]
         axes = "".join(sizes) if all(len(axis) == 1 for axis in sizes) else "?" * len(sizes)
-        self._layout = find_layout(axes, tuple(sizes.values()), wanted, str(self.path), channels=channels)
+        layout = find_layout(axes, tuple(sizes.values()), wanted, str(self.path), channels=channels)
         self._stored = axes
-        self.n_frames, self.shape_YX = self._layout.n_frames, self._layout.shape_YX
-        self.n_planes, self.n_channels = len(self._layout.planes), self._layout.n_channels
-        self.dtype = np.dtype(self._file.dtype).newbyteorder("=")
-        if self.dtype.kind not in "uif":
-            raise FileProblem(f"{self.path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
+        self._take_layout(layout, np.dtype(self._file.dtype))
         PAGES.check(math.prod(size for axis, size in self._file.sizes.items() if axis not in _IN_A_FRAME), self.path)
         self._numbers = {tuple(sorted(at.items())): i for i, at in enumerate(self._file.loop_indices)}
         self.file_calibration = self._times().calibration(self._pixel_size_um())

@@ -10,7 +10,6 @@ import numpy as np
 
 from somanet.core.problems import FileProblem
 from somanet.io.movie_base import Movie, project
-from somanet.io.movie_layout import Layout
 
 Plane = tuple[int, int, int]
 """Time point, channel and focal plane, each from 0, as the files count them."""
@@ -19,16 +18,7 @@ Plane = tuple[int, int, int]
 class PlanesMovie(Movie):
     """Planes in the order time, channel, focal plane, each in a known file (see :class:`Movie`)."""
 
-    _layout: Layout
     _where: Mapping[Plane, Path]
-
-    def _take_layout(self, layout: Layout, dtype: np.dtype) -> None:
-        """Set what follows from the layout of `TCZYX`, or of `TCZYXS` where images have colours."""
-        self._layout, self.dtype = layout, dtype.newbyteorder("=")
-        self.n_frames, self.shape_YX = layout.n_frames, layout.shape_YX
-        self.n_planes, self.n_channels = len(layout.planes), layout.n_channels
-        if self.dtype.kind not in "uif":
-            raise FileProblem(f"{self.path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
 
     @abstractmethod
     def _pixels(self, plane: Plane) -> np.ndarray:

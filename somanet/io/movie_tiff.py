@@ -66,17 +66,8 @@ class TiffMovie(Movie):
         xml = self._tiff.ome_metadata
         names = ome_channel_names(xml, str(self.path), image=number) if xml else ()
         self._series, self._all_series = series, main
-        self._layout = find_layout(axes, shape, wanted, str(self.path), channels=names)
-        self.n_frames, self.shape_YX = self._layout.n_frames, self._layout.shape_YX
-        self.n_planes, self.n_channels = len(self._layout.planes), self._layout.n_channels
-        self.unnamed = self._layout.unnamed
+        self._take_layout(find_layout(axes, shape, wanted, str(self.path), channels=names), series.dtype)
         self._check_announced(axes, shape)
-        self.dtype = series.dtype.newbyteorder("=")
-        if self.dtype.kind not in "uif":
-            raise FileProblem(
-                f"{self.path}: expected grey levels, found {self.dtype} pixels. Convert it (Fiji: Image > Type).",
-                "wrong type",
-            )
         if self._block() is None and not self._page_per_series:
             pages = split_axes(self._layout, len(series.pages))
             if pages is None:

@@ -37,13 +37,7 @@ class ZarrMovie(Movie):
             node = _position(zarr.open(str(path), mode="r"), wanted, path)
         image = _Image(node, _array_axes(node), {}, ()) if isinstance(node, zarr.Array) else _multiscale(node, path)
         self._array = image.array
-        self._layout = self._find_layout(image, wanted)
-        self.n_frames, self.shape_YX = self._layout.n_frames, self._layout.shape_YX
-        self.n_planes, self.n_channels = len(self._layout.planes), self._layout.n_channels
-        self.unnamed = self._layout.unnamed
-        self.dtype = self._array.dtype.newbyteorder("=")
-        if self.dtype.kind not in "uif":
-            raise FileProblem(f"{path}: expected grey levels, found {self.dtype} pixels.", "wrong type")
+        self._take_layout(self._find_layout(image, wanted), self._array.dtype)
         of_frame = [i for axis, i in zip(self._layout.axes, self._layout.stored, strict=True) if axis in "YX"]
         shape, chunk = ([sizes[i] for i in of_frame] for sizes in (self._array.shape, self._array.chunks))
         check_pixels(*self.shape_YX, str(path))

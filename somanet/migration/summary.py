@@ -324,8 +324,8 @@ def sampling_warnings(cells: pd.DataFrame) -> tuple[str, ...]:
     if longest > LONGEST_INTERVAL_H * 1.001:
         warnings.append(
             f"Frames are up to {longest * 60:.3g} min apart: above 10 min neighbouring saltations run together, "
-            "so that they look fewer, longer and slower. Prefer the corrected frequency and length, and compare only "
-            "movies of one frame interval."
+            "so that they look fewer, longer and slower. Where saltations are supported, prefer the corrected "
+            "frequency and length; compare only movies of one frame interval."
         )
     n_short = len(cells) - len(used)
     if n_short:

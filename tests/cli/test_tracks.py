@@ -1,23 +1,23 @@
 """`somanet tracks convert` and `somanet tracks score` as a user runs them."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from somanet.cli.tracks import app
 from somanet.core.calibration import Calibration
-from somanet.core.errors import SomaNetError
 from somanet.core.schema import TRACKS
 from somanet.io.images import write_labels
 from somanet.io.movies import write_movie
 from somanet.tracking.formats import read_tracks, recognise, write_tracks
 from somanet.tracking.points import tracks_from_points
+from tests.cli import invoking
 from tests.tracking.worlds import draw
 
+run, refusal = partial(invoking.run, "tracks"), partial(invoking.refusal, "tracks")
 SCALE = Calibration(pixel_size_um=2.0, frame_interval_min=30.0)
 GIVEN = ("--pixel-size-um", 2, "--frame-interval-min", 30)
 
@@ -41,22 +41,6 @@ def swapped() -> np.ndarray:
     labels[2:] = np.choose(CELLS[2:], [0, 2, 1])
     labels[0, 0, 3] = 7
     return labels
-
-
-def run(*arguments: object) -> str:
-    """What the command prints; its error as the `somanet` script would show it."""
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if isinstance(done.exception, SomaNetError):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
-def refusal(*arguments: object) -> str:
-    with pytest.raises(SomaNetError) as caught:
-        run(*arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.fixture

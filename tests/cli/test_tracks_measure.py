@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from somanet.cli import app
 from somanet.core.calibration import Calibration
-from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
 from somanet.core.hashing import sha256_file
+from tests.cli.invoking import refusal, run
 from tests.tracking.foreign import write_foreign
 
 SCALE = Calibration(pixel_size_um=0.5, frame_interval_min=10.0)
@@ -31,21 +29,6 @@ def walkers(seed: int = 3) -> pd.DataFrame:
         y = 35.0 * cell + rng.normal(0, 0.3, N_FRAMES)
         rows += [(cell, t, y[t], x[t]) for t in range(N_FRAMES)]
     return pd.DataFrame(rows, columns=["track_id", "frame", "y_px", "x_px"])
-
-
-def run(*arguments: object) -> str:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if isinstance(done.exception, SomaNetError):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
-def refusal(*arguments: object) -> str:
-    with pytest.raises(SomaNetError) as caught:
-        run(*arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 GIVEN = ("--pixel-size-um", 0.5, "--frame-interval-min", 10)

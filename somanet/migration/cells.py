@@ -9,7 +9,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from somanet.core.calibration import LONGEST_STEP
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import check_tracks
 from somanet.migration.direction import axis_columns, headings, straightness, turn_sums
@@ -62,6 +64,14 @@ class Migration:
     threshold_um_per_h: float
     threshold_by: str
     warnings: tuple[str, ...]
+
+
+def _before_a_pause(at_h: NDArray[np.float64], frames_h: NDArray[np.float64], interval_h: float) -> NDArray[np.bool_]:
+    """Whether the movie itself pauses after these times: no cell is seen there, and none is lost."""
+    following = np.searchsorted(frames_h, at_h + ROUNDING_H)
+    known = following < len(frames_h)
+    wait_h = np.where(known, frames_h[np.minimum(following, len(frames_h) - 1)] - at_h, 0.0) if len(frames_h) else at_h
+    return np.asarray(wait_h > LONGEST_STEP * interval_h, bool)
 
 
 def migration_of(
@@ -228,6 +238,7 @@ def cell_table(
     complete = (events["censored"] == "").to_numpy()
     first_h, last_h = (float(time.min()), float(time.max())) if time.size else (math.nan, math.nan)
     lost = events["censored"].isin(["end", "both"]) & (events["end_h"] < last_h - ROUNDING_H)
+    lost &= ~_before_a_pause(events["end_h"].to_numpy(float), np.unique(time), steps.interval_h)
     started = events["censored"].isin(["", "end"]).to_numpy()
     n, n_complete = per_cell(started, ids, cells), per_cell(complete, ids, cells)
     complete_um = per_cell(events["length_um"].to_numpy(float)[complete], ids[complete], cells)

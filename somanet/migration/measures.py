@@ -11,6 +11,7 @@ import pandas as pd
 
 from somanet.core.errors import SomaNetError
 from somanet.migration.cells import Migration, migration_of, noise_of
+from somanet.migration.common_jump import common_jump_warnings
 from somanet.migration.direction import (
     Autocorrelation,
     Direction,
@@ -138,7 +139,14 @@ def measure_movie(
     msd, known_um = curves.pooled(), rule.noise.sigma_um if rule.noise.sigma_um > 0 else None
     walk = _walk(msd, known_um)
     correlation, correlation_intervals = _autocorrelation(rule, seed=seed)
-    warnings = [*support.warnings, *rule.warnings, *model.warnings, *summary.warnings, *(walk.warnings if walk else ())]
+    warnings = [
+        *common_jump_warnings(still),
+        *support.warnings,
+        *rule.warnings,
+        *model.warnings,
+        *summary.warnings,
+        *(walk.warnings if walk else ()),
+    ]
     return Measures(
         migration=rule,
         by_model=model,

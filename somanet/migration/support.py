@@ -94,7 +94,8 @@ def support_of(
     hidden = values[0] / seen if seen > 0 else math.nan
     cells = found.cells
     n = int(cells["n_saltations"].sum())
-    cut = float(cells["n_cut"].sum()) / n if n else math.nan
+    n_cut = float(cells["n_cut"].sum())
+    cut = n_cut / max(n, n_cut) if n else math.nan
     reasons = [
         *_of_motion(share, change, disagreement, hidden, thinned, values),
         *_of_tracks(exchanges, rule.n_events, cut),

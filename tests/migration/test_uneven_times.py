@@ -62,6 +62,18 @@ def test_a_pause_changes_no_number(numbers: dict[str, pd.DataFrame]) -> None:
     assert wrong["mobile_speed_corrected_um_per_h"] > 0.2  # the check can fail
 
 
+def test_a_saltation_that_a_pause_hides_is_no_lost_cell() -> None:
+    """All cells are seen in every frame, so none is lost; one that leaves while it jumps is."""
+    tracks = worlds(3)["paused"]
+    found = migration_of(tracks, drift="none")
+    into_pause = found.saltations.events["censored"].isin(["end", "both"])
+    assert into_pause.sum() > 0
+    assert found.cells["n_cut"].sum() == 0
+    one = found.saltations.events[found.saltations.events["censored"] == ""].iloc[0]
+    left = tracks[(tracks["track_id"] != one["track_id"]) | (tracks["t_h"] < one["end_h"] - 0.01)]
+    assert migration_of(left, drift="none").cells["n_cut"].sum() == 1
+
+
 def test_two_intervals_are_not_corrected_and_it_is_said() -> None:
     measures = measure_movie(worlds(1)["two intervals"])
     for name in ("frequency_corrected_per_h", "mean_length_corrected_um", "rms_speed_1h_um_per_h"):

@@ -11,7 +11,8 @@ from somanet.core.foreign import parsing
 from somanet.core.problems import FileProblem
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
 from somanet.io.declared_size import open_tiff
-from somanet.io.movie_base import Movie, choose_channel, choose_planes
+from somanet.io.movie_base import Movie
+from somanet.io.movie_choices import choose_channel, choose_planes
 from somanet.io.movie_layout import Wanted
 from somanet.io.tiff_scale import tiff_calibration
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from somanet.core.problems import FileProblem
-from somanet.io.movie_base import choose_channel, choose_planes, numbered
+from somanet.io.movie_choices import choose_channel, choose_planes, numbered
 
 AXES = {"T": "time", "Z": "focal plane", "C": "channel", "Y": "height", "X": "width", "S": "colour"}
 """The letters of `--axes`."""

@@ -11,7 +11,8 @@ import numpy as np
 from somanet.core.calibration import FileCalibration
 from somanet.core.problems import FileProblem
 from somanet.io.declared_size import check_pixels
-from somanet.io.movie_base import Movie, choose_channel, choose_planes
+from somanet.io.movie_base import Movie
+from somanet.io.movie_choices import choose_channel, choose_planes
 from somanet.io.movie_layout import Wanted, choose_position
 
 _CONTAINERS = "avi,mov,matroska,webm"

@@ -106,7 +106,7 @@ def rows(address: str, name: str, writers: list[int], calls: int) -> Iterator[st
         median, slow, slowest = 1000 * np.quantile(found.seconds, [0.5, 0.95, 1.0])
         rate = len(found.seconds) / found.took_s
         yield (
-            f"| {name} | {n} | {rate:.0f} | {median:.0f} | {slow:.0f} | {slowest:.0f} | {found.failed} {found.error} |"
+            f"| {name} | {n} | {rate:.0f} | {median:.0f} | {slow:.0f} | {slowest:.0f} | {found.failed} |{found.error}"
         )
 
 

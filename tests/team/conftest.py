@@ -12,7 +12,7 @@ import pytest
 
 from tests.servers import Server, free_port
 from tests.team.lab import Lab, User, environment_for, page_commands
-from tests.team.services import SUPERUSER, Postgres, SshServer, postgres_programs
+from tests.team.services import Postgres, SshServer, postgres_programs
 from tests.worlds import mlflow_may_warn
 
 
@@ -50,12 +50,11 @@ def lab(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "lab.example.org": f"127.0.0.1:{ssh.port}",
     }
     _install, _extra, *databases, serve = page_commands("The server")
-    variables = {"PGHOST": "127.0.0.1", "PGPORT": str(postgres.port), "PGUSER": SUPERUSER}
     for command in databases:
         words_of = shlex.split(command)
         assert words_of[:3] == ["sudo", "-u", "postgres"]
         subprocess.run(
-            words_of[3:], env={**os.environ, **variables}, input="PASSWORD\nPASSWORD\n", text=True, check=True,
+            words_of[3:], env={**os.environ, **postgres.variables}, input="PASSWORD\nPASSWORD\n", text=True, check=True,
             capture_output=True, start_new_session=True,  # without a terminal it reads the password from its input
         )  # fmt: skip
     one = Lab(Server(folder, [], port), ssh, words)

@@ -57,8 +57,8 @@ class User:
 
     def start(self, command: str) -> subprocess.Popen[str]:
         """A shell command that runs beside the test; its output is one stream."""
-        # `somanet` and `dvc` are scripts of the environment, which may start another checkout's code.
-        for script in ("somanet", "dvc"):
+        # These are scripts of the environment, which may start another checkout's code.
+        for script in ("somanet", "dvc", "mlflow"):
             command = re.sub(rf"^{script} ", f"{sys.executable} -m {script} ", command)
         return subprocess.Popen(
             ["bash", "-c", f"exec {command}"],

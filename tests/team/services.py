@@ -41,6 +41,11 @@ class Postgres:
             shutil.chown(self.folder, "nobody", "nogroup")
         self._run("initdb", "--username", SUPERUSER, "--auth", "trust", "--no-sync", "--pgdata", self.folder / "data")
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """How its own programs reach it."""
+        return {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": SUPERUSER}
+
     def start(self) -> None:
         """Start it, or start it again; returns once it accepts connections."""
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"

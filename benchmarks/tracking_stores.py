@@ -11,6 +11,7 @@ for. The database of --postgres should be an empty one: the runs stay in it.
 import argparse
 import os
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -105,9 +106,9 @@ def rows(address: str, name: str, writers: list[int], calls: int) -> Iterator[st
         found = measure(address, experiment, n, calls)
         median, slow, slowest = 1000 * np.quantile(found.seconds, [0.5, 0.95, 1.0])
         rate = len(found.seconds) / found.took_s
-        yield (
-            f"| {name} | {n} | {rate:.0f} | {median:.0f} | {slow:.0f} | {slowest:.0f} | {found.failed} |{found.error}"
-        )
+        yield f"| {name} | {n} | {rate:.0f} | {median:.0f} | {slow:.0f} | {slowest:.0f} | {found.failed} |"
+        if found.failed:
+            print(f"{name}, {n} writers: {found.error}", file=sys.stderr)
 
 
 def _new_experiment(address: str, name: str) -> str:

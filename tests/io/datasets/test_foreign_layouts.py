@@ -418,6 +418,7 @@ def test_classes_of_coco_are_not_merged(tmp_path: Path) -> None:
     with pytest.raises(SomaNetError, match=r"x\.json: .* found 2 classes in the data set: 2 'soma', 1 'debris'\. "):
         open_dataset(tmp_path).load("a")
     assert check_dataset(tmp_path)["reason"].tolist() == ["mask several classes"]
+    assert check_dataset(tmp_path, only_class="SOMA")["n_objects"].tolist() == [2]
     np.testing.assert_array_equal(open_dataset(tmp_path).load_image("a"), image())
     write_json(file, coco(annotations=objects[:2], categories=CLASSES))  # as the message advises
     assert open_dataset(tmp_path).load("a").labels.max() == 2
@@ -431,6 +432,25 @@ def test_classes_of_labelme_are_not_merged_even_if_each_image_has_one(tmp_path: 
     write_json(tmp_path / "b.json", labelme(shape(B, label="artifact")))
     with pytest.raises(SomaNetError, match=r"a\.json: .* found 2 classes in the data set: 2 'soma', 1 'artifact'\. "):
         open_dataset(tmp_path).load("a")
+
+
+def test_one_class_of_several_is_used_alone(tmp_path: Path) -> None:
+    """Of two objects of Labelme's soma and one of debris in a; b has debris alone, and so no object."""
+    write_images(tmp_path, "a.png", "b.png")
+    write_json(tmp_path / "a.json", labelme(shape(A, label="soma_1"), shape(B, label="debris")))
+    write_json(tmp_path / "b.json", labelme(shape(B, label="Debris 2")))
+    somas = open_dataset(tmp_path, only_class="Soma")
+    np.testing.assert_array_equal(somas.load("a").labels, LABELS == 1)
+    assert somas.load("b").labels.max() == 0
+    np.testing.assert_array_equal(open_dataset(tmp_path, only_class="debris").load("b").labels, LABELS == 2)
+    with pytest.raises(SomaNetError, match=r"of the class 'cell', found 2 'debris', 1 'soma'"):
+        open_dataset(tmp_path, only_class="cell")
+
+
+def test_a_class_of_a_set_without_classes_is_refused(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png")
+    with pytest.raises(SomaNetError, match="--class chooses among outlines"):
+        open_dataset(tmp_path, only_class="soma")
 
 
 def test_outlines_of_another_image_are_refused(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ from somanet.tracking.real_times import OFF_GRID, frame_clock
 
 _ENOUGH_TIMES = 4
 """Fewer times may be those of every second frame by chance."""
+WHOLE_PIXELS = "All positions are whole pixels: rounding adds about 0.3 px of error per axis, and so to speeds."
+_MANY_POINTS = 50
+"""Of so many, some are no whole pixels unless all are."""
 _SINCE_A_DATE_H = 8766.0
 """A year: no movie begins so late."""
 
@@ -56,6 +59,8 @@ def to_tracks(raw: RawTracks, given: Given, kind: str, source: str) -> TracksFil
         )
     scale = Calibration(pixel, interval, given.scale.times_h)
     points, notes = _with_frames(raw, given, scale, source)
+    if um_per_unit is None and len(points) >= _MANY_POINTS and (points[["y", "x"]] % 1 == 0).all(axis=None):
+        notes += (WHOLE_PIXELS,)
     if timed and given.scale.frame_interval_min is None:
         notes += (f"The frame interval of {interval:.4g} min is that of the file's own times.",)
     factor = 1.0 if um_per_unit is None else um_per_unit / pixel

@@ -35,9 +35,9 @@ class TableFormat:
             ``z`` · ``y_um``, ``x_um`` (the same positions in µm) · ``node``, ``parent_node`` (ids of points) ·
             ``parent_track`` · ``unit``, ``time_unit`` (columns with the units of positions and times) · ``dummy`` (1
             where the program put a point without seeing a cell) · ``step_y``, ``step_x`` (displacement since the
-            parent, in place of positions) · ``cluster`` (above 0 for an object cut out of a cluster, whose position
-            may not have been measured, and is 0, 0). A table of links has ``source_frame``, ``source_y``, …,
-            ``target_x`` instead.
+            parent, in place of positions) · ``other_track`` (the tracks where no point has a ``track``, nor so a
+            parent) · ``cluster`` (above 0 for an object cut out of a cluster, whose position may not have been
+            measured, and is 0, 0). A table of links has ``source_frame``, ``source_y``, …, ``target_x`` instead.
         optional: further roles, used where the column is there.
         marks: further columns without which it is another format.
         length: unit of the positions if the file does not state it; "" if it cannot be known.
@@ -121,7 +121,7 @@ TABLES = (
                  "cluster": "mergerlabelid"}, marks=("labelimageid",), first_track=2),
     # Cell-ACDC's own tables (tables/paper_plot_data in its repository), and base_cca_tree_dict for lineages.
     TableFormat("cell-acdc", "Cell-ACDC, with its lineage tree",
-                {"track": "cell_id_tree", "frame": "frame_i", **_CENTROIDS}, {"parent_track": "parent_id_tree"}),
+                {"track": "cell_id_tree", "frame": "frame_i", **_CENTROIDS}, {"parent_track": "parent_id_tree", "other_track": "cell_id"}),
     TableFormat("cell-acdc", "Cell-ACDC", {"track": "cell_id", "frame": "frame_i", **_CENTROIDS}),
     # The names by which public scripts read NIS-Elements' exported tracks; a tree's branches have an ID each.
     TableFormat("nis-elements", "NIS-Elements, tracking",

@@ -50,6 +50,7 @@ def raw_tracks(
             others than the user says; several movies.
     """
     reader = table_cells(sheet, head, one, time_unit)
+    _with_other_tracks(reader)
     check_one_movie(reader, one)
     notes: list[str] = []
     um_per_unit, hours = length_unit(reader, one, position_unit), time_unit_h(reader, one, time_unit)
@@ -74,6 +75,13 @@ def raw_tracks(
         tuple(notes),
         relative="step_y" in reader,
     )
+
+
+def _with_other_tracks(reader: TableCells) -> None:
+    """Go by the program's other ids of tracks, if no point has one of the first kind: no lineages were made."""
+    if "other_track" in reader and not (reader.loose_numbers(reader.texts("track").str.strip()) >= 0).any():
+        reader.columns["track"] = reader.columns["other_track"]
+        reader.columns.pop("parent_track", None)
 
 
 def _without_empty_links(reader: TableCells) -> None:

@@ -391,6 +391,24 @@ def test_what_ilastik_cut_out_of_clusters_without_a_place(tmp_path: Path) -> Non
     assert "1 of 4 points belong to no track and were left out." in found.notes
 
 
+def test_cells_of_cell_acdc_without_a_tree(tmp_path: Path) -> None:
+    """Its tree's columns are −1 where no lineages were made: the cells are then those of `Cell_ID`."""
+    header = "frame_i,Cell_ID,x_centroid,y_centroid,Cell_ID_tree,parent_ID_tree"
+    (tmp_path / "t.csv").write_text(lines(header, ((t, k, x, y, -1, -1) for k, t, y, x in rows_of(walkers()))))
+    found = open_tracks(tmp_path / "t.csv", Given(FileCalibration(UM, MIN)))
+    assert found.tracks["track_id"].tolist() == walkers()["track_id"].tolist()
+    assert found.notes == ()
+
+
+def test_whole_pixels_are_pointed_out(tmp_path: Path) -> None:
+    """ilastik's centres without a fraction; the error of rounding is uniform, 1/√12 px."""
+    whole = walkers().round()
+    write_foreign(tmp_path / "t.csv", "cell-acdc", whole, SCALE)
+    [note] = open_tracks(tmp_path / "t.csv", Given(FileCalibration(UM, MIN))).notes
+    assert "All positions are whole pixels: rounding adds about 0.3 px" in note
+    assert 1 / np.sqrt(12) == pytest.approx(0.3, abs=0.02)
+
+
 def test_several_positions_of_a_stage(tmp_path: Path) -> None:
     write_foreign(tmp_path / "t.txt", "nis-elements", walkers(), SCALE)
     text = (tmp_path / "t.txt").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from PIL import Image
 from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.datasets.manifest import check_dataset, describe_manifest, pack_dataset
-from somanet.io.images import encode_png, read_labels, write_image, write_labels
+from somanet.io.images import encode_png, read_image, read_labels, write_image, write_labels
 from somanet.segmentation.inference.ground_truth import read_ground_truth, read_predictions
 from tests.worlds import TWO_SOMAS, draw, photograph
 
@@ -70,9 +70,8 @@ def test_label_images_are_found_by_name(tmp_path: Path, picture: str, labels: st
 
 
 def test_pictures_of_cellpose_are_neither_images_nor_labels(tmp_path: Path) -> None:
-    write_images(
-        tmp_path, "a.png", "a_outlines_cp_masks.png", "a_cp_output.png", "a_flows_cp_masks.tif", "b.png", "b_flows.tif"
-    )
+    drawn = ("a_outlines_cp_masks.png", "a_cp_output.png", "a_flows_cp_masks.tif", "b_flows.tif", "b_outlines.png")
+    write_images(tmp_path, "a.png", "b.png", *drawn, "a_dP.tif", "b_dP_cp_masks.tif", "b_cp_ncolor_masks.png")
     for name in ("a", "b"):
         write_labels(tmp_path / f"{name}_cp_masks.tif", LABELS)
     dataset = open_dataset(tmp_path)
@@ -182,6 +181,10 @@ def test_the_pickle_of_cellpose_is_never_opened(tmp_path: Path) -> None:
     assert note.startswith("no labels; Cellpose's a_seg.npy is not read")
     with pytest.raises(SomaNetError, match=r"no labels.*save the masks in Cellpose"):
         open_dataset(tmp_path / "set").load("a")
+    with pytest.raises(SomaNetError, match=r"expected labels, found images alone.*save the masks in Cellpose"):
+        read_ground_truth(tmp_path / "set")
+    with pytest.raises(SomaNetError, match=r"found Cellpose's own file.*Save masks as PNG/tif"):
+        read_image(tmp_path / "set" / "a_seg.npy")
     assert canary.exists()
 
 

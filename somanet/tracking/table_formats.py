@@ -121,7 +121,8 @@ TABLES = (
                  "cluster": "mergerlabelid"}, marks=("labelimageid",), first_track=2),
     # Cell-ACDC's own tables (tables/paper_plot_data in its repository), and base_cca_tree_dict for lineages.
     TableFormat("cell-acdc", "Cell-ACDC, with its lineage tree",
-                {"track": "cell_id_tree", "frame": "frame_i", **_CENTROIDS}, {"parent_track": "parent_id_tree", "other_track": "cell_id"}),
+                {"track": "cell_id_tree", "frame": "frame_i", **_CENTROIDS},
+                {"parent_track": "parent_id_tree", "other_track": "cell_id"}),
     TableFormat("cell-acdc", "Cell-ACDC", {"track": "cell_id", "frame": "frame_i", **_CENTROIDS}),
     # The names by which public scripts read NIS-Elements' exported tracks; a tree's branches have an ID each.
     TableFormat("nis-elements", "NIS-Elements, tracking",

@@ -13,6 +13,7 @@ from somanet.io.completeness import JPEG_MAGIC, PNG_MAGIC, TIFF_MAGICS, jpeg_cut
 from somanet.io.declared_size import check_decoded_size, jpeg_size, open_tiff, png_pixels, png_size
 from somanet.io.label_names import PICKLE_ENDING
 from somanet.io.tiff_scale import tiff_calibration
+from somanet.io.tiff_segments import check_segments
 
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
 _GREY_ALPHA = 2
@@ -201,6 +202,9 @@ def _decode_tiff(data: bytes, source: str) -> np.ndarray:
                 "Is it a movie or a stack? `somanet predict` takes --channel and --z; or save one plane.",
                 "wrong shape",
             )
+        for page in series.pages:
+            if page is not None:
+                check_segments(page, source)
         array = series.asarray()
         if axes == "SYX":
             array = np.moveaxis(array, 0, -1)

@@ -136,6 +136,8 @@ class MovieSource:
     def _overruled(self, movie: Movie) -> list[str]:
         """What the file says about its pixels that the caller's size replaces."""
         own, given = movie.file_calibration.pixel_size_um, self.pixel_size_um
+        if movie.file_calibration.pixel_note:
+            return [movie.file_calibration.pixel_note]
         if own is None or given is None or abs(given - own) <= SAME * own:
             return []
         return [f"The file says {own:.4g} µm per pixel; --pixel-size-um {given:g} was used instead."]

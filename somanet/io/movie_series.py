@@ -23,6 +23,7 @@ from somanet.io.image_names import Plane, Series, find_series, is_image_name, le
 from somanet.io.micro_manager import ELAPSED, METADATA, beside_images
 from somanet.io.movie_layout import Wanted, choose_position, find_layout
 from somanet.io.movie_planes import PlanesMovie
+from somanet.io.photometric import light_of
 from somanet.io.tiff_scale import tiff_calibration
 
 _BY_NUMBER = (
@@ -87,7 +88,7 @@ class SeriesMovie(PlanesMovie):
 
 
 def _decoded(file: Path) -> np.ndarray:
-    return decode_pixels(file_bytes(file, "an image", IMAGE_BYTES), str(file))
+    return decode_pixels(file_bytes(file, "an image", IMAGE_BYTES), str(file), as_light=True)
 
 
 def _kind(pixels: np.ndarray) -> str:
@@ -178,6 +179,8 @@ def _calibration(data: bytes, first: Path, series: Series) -> tuple[FileCalibrat
     notes: tuple[str, ...] = ()
     if data.startswith(TIFF_MAGICS):
         with open_tiff(io.BytesIO(data), str(first)) as tiff:
+            light = light_of(tiff, str(first))
+            notes += (light.note,) if light.note else ()
             found = tiff_calibration(tiff, str(first), n_frames=1)
     pixel_um, interval_min = found.pixel_size_um, found.frame_interval_min
     planes, by = dict(enumerate(series.times_min)), "the clock times in the names"
@@ -188,6 +191,7 @@ def _calibration(data: bytes, first: Path, series: Series) -> tuple[FileCalibrat
             pixel_um, interval_min = pixel_um or its_pixel_um, interval_min or its_interval_min
             planes, by = (planes, by) if planes else (elapsed, ELAPSED)
         except FileProblem:  # a recording that was stopped leaves it open
-            notes = (f"{METADATA} beside the images is no whole metadata of Micro-Manager, and was not used.",)
+            notes += (f"{METADATA} beside the images is no whole metadata of Micro-Manager, and was not used.",)
+    ignored = found.pixel_note if pixel_um is None else ""
     stated = {"the first image" if found.frame_interval_min else METADATA: interval_min}
-    return frame_times(stated, planes, series.n_frames, by=by).calibration(pixel_um), notes
+    return frame_times(stated, planes, series.n_frames, by=by).calibration(pixel_um, ignored), notes

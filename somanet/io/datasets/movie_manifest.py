@@ -134,7 +134,7 @@ def _check(path: Path, wanted: Wanted) -> tuple[dict[str, object], str]:
             row |= {"height_px": movie.shape_YX[0], "width_px": movie.shape_YX[1]}
             row["pixel_size_um"] = movie.file_calibration.pixel_size_um
             row["frame_interval_min"] = movie.file_calibration.frame_interval_min
-            times = _about_times(movie.file_calibration)
+            about_scale = _about_scale(movie.file_calibration)
             blank, frozen, pixels = _decode_all(movie)
             parts = _lacking(movie)
     except FileProblem as problem:
@@ -147,13 +147,16 @@ def _check(path: Path, wanted: Wanted) -> tuple[dict[str, object], str]:
         return row | {"status": "rejected", "reason": "empty movie", "note": "every frame is blank"}, ""
     parts += [f"{blank} blank frames"] if blank else []
     parts += [f"{frozen} frames equal to the one before"] if frozen else []
-    return row | {"status": "accepted", "reason": "", "note": "; ".join([*parts, *times])}, pixels
+    return row | {"status": "accepted", "reason": "", "note": "; ".join([*parts, *about_scale])}, pixels
 
 
-def _about_times(scale: FileCalibration) -> list[str]:
-    """What analyses of the movie will say of the times of its frames."""
+def _about_scale(scale: FileCalibration) -> list[str]:
+    """What analyses of the movie will say of its scale and the times of its frames."""
     uneven = ["frames are uneven in time"] if scale.times_h is not None else []
-    return [*uneven, *(text.removesuffix(".") for text in (scale.time_problem, scale.time_note) if text)]
+    return [
+        *uneven,
+        *(text.removesuffix(".") for text in (scale.pixel_note, scale.time_problem, scale.time_note) if text),
+    ]
 
 
 def _lacking(movie: Movie) -> list[str]:

@@ -14,7 +14,7 @@ import tifffile
 from somanet.core.errors import SomaNetError
 from somanet.core.guard import guarded
 from somanet.core.problems import FileProblem, StackProblem
-from somanet.io.datasets.movie_manifest import is_movie_folder
+from somanet.io.datasets.movie_or_set import is_movie_folder
 from somanet.io.movies import find_movie_files, movie_exists, movie_files, movies_in, open_movie, sha256_movie, together
 
 T, C, Z, Y, X = 4, 2, 3, 23, 37

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem, StackProblem
 from somanet.io.datasets.layouts import open_dataset
-from somanet.io.datasets.movie_manifest import is_movie_folder
+from somanet.io.datasets.movie_or_set import is_movie_folder
 from somanet.io.image_names import find_series
 from somanet.io.images import IMAGE_SUFFIXES, read_image
 from somanet.io.movie_series import is_pattern

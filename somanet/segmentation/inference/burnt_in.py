@@ -207,7 +207,8 @@ def _has_core(shown_TYX: Mask) -> bool:
 
 
 def _is_steady(shown_TYX: Mask) -> bool:
-    always, ever = shown_TYX.all(axis=0), shown_TYX.any(axis=0)
+    always: Mask = np.logical_and.reduce(shown_TYX)
+    ever: Mask = np.logical_or.reduce(shown_TYX)
     parts, n_parts = ndimage.label(always, np.ones((3, 3), bool))
     for number in range(1, n_parts + 1):
         part = parts == number

@@ -12,6 +12,7 @@ from somanet.core.problems import FileProblem
 from somanet.io.completeness import JPEG_MAGIC, PNG_MAGIC, TIFF_MAGICS, jpeg_cut, png_cut, tiff_cut
 from somanet.io.declared_size import check_decoded_size, jpeg_size, open_tiff, png_pixels, png_size
 from somanet.io.file_kinds import READ_BYTES, found_instead
+from somanet.io.label_names import PICKLE_ENDING
 from somanet.io.photometric import light_of
 from somanet.io.tiff_scale import tiff_calibration
 
@@ -141,6 +142,12 @@ def decode_pixels(data: bytes, source: str, *, as_light: bool = False) -> np.nda
         )
     kind = kind_of_image(data)
     if kind is None:
+        if source.endswith(PICKLE_ENDING):
+            raise FileProblem(
+                f"{source}: expected an image, found Cellpose's own file, which is not read, as such a file can run "
+                "programs. Give the image itself; its masks are saved in Cellpose (File > Save masks as PNG/tif).",
+                "not an image",
+            )
         raise FileProblem(
             f"{source}: expected a PNG, TIFF or JPEG image, found {found_instead(data[:READ_BYTES])}", "not an image"
         )

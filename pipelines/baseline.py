@@ -48,4 +48,4 @@ def main(network: str) -> None:
 
 
 if __name__ == "__main__":
-    stage(main, *sys.argv[1:])
+    stage(main, *sys.argv[1:], network=True)

@@ -49,4 +49,4 @@ def main(variant: str) -> None:
 
 
 if __name__ == "__main__":
-    stage(main, *sys.argv[1:])
+    stage(main, *sys.argv[1:], network=True)

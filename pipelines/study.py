@@ -50,4 +50,4 @@ def networks_to_show(params: Params, results: dict[str, Result]) -> dict[str, Pa
 
 
 if __name__ == "__main__":
-    stage(main)
+    stage(main, network=True)

@@ -10,7 +10,7 @@ SPEED = "average_speed_um_per_h"
 
 
 def tracks_headline(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
-    """Number of tracks, and the mean HOTA and IDF1 of the movies that have a reference.
+    """Number of tracks, and the mean HOTA of the movies that have a reference.
 
     Args:
         metrics: movie → its numbers, as the stage `track` writes them.
@@ -18,7 +18,7 @@ def tracks_headline(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float
     scored = [one["points_detection"] for one in metrics.values() if "points_detection" in one]
     return {
         "tracks": sum(one["n_tracks"] for one in metrics.values()),
-        **{score: _mean([one[score] for one in scored]) for score in ("HOTA", "IDF1")},
+        "HOTA": _mean([one["HOTA"] for one in scored]),
     }
 
 

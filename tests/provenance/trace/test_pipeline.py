@@ -11,7 +11,7 @@ import pytest
 from somanet.core.hashing import sha256_file
 from somanet.provenance.trace.chain import chain_text
 from somanet.provenance.trace.trace import trace
-from tests.provenance.trace.worlds import kinds, link
+from tests.provenance.trace.worlds import kinds
 
 
 def test_scores_lead_back_to_the_raw_data(project: Path, runs: dict[str, str]) -> None:

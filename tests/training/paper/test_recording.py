@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from somanet.provenance.mlflow import STUDY, RunRecord, find_run, read_run, read_tables, study_runs, study_tag, track_run
+from somanet.provenance.mlflow import (
+    STUDY,
+    RunRecord,
+    find_run,
+    read_run,
+    read_tables,
+    study_runs,
+    study_tag,
+    track_run,
+)
 from somanet.provenance.mlflow.client import open_client
 from somanet.training.paper.recording import record_study
 from somanet.training.paper.results import Result

@@ -11,10 +11,9 @@ from somanet.core.ending import end_with
 from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage
 
-
 THREADS = 2
-"""Threads of a stage that runs a network: a training ends with other bits with another number, so that outputs would depend
-on the machine's cores. OMP_NUM_THREADS takes precedence."""
+"""Threads of a stage that runs a network: with another number a training ends with other bits, so that outputs would
+depend on the machine's cores. OMP_NUM_THREADS takes precedence."""
 
 
 def stage(main: Callable[..., None], *arguments: str, network: bool = False) -> None:

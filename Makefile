@@ -75,6 +75,7 @@ demo: setup ## Set up, run the whole pipeline on simulated data, show where to l
 	@echo 'Done. Look at:'
 	@echo '  reports/comparison.md   the table: every variant, every score, with intervals'
 	@echo '  reports/movies/         the movie: report.html, overlay.mp4, every table'
+	@echo '  make plots              training curves and saltations, in build/plots/index.html'
 	@echo '  make ui                 every run with its curves, in MLflow'
 
 repro: setup ## Run what has changed in the pipeline on simulated data (TIMED=1 records how long stages take)

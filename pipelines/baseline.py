@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from somanet.config import load_params, profile_of
-from somanet.evaluation.image_tables import SCORES
 from somanet.training.experiments import (
+    NETWORK_SCORES,
     Recording,
     dataset_ref,
     evaluate_checkpoint,
@@ -35,7 +35,7 @@ def main(network: str) -> None:
         )
         title = f"{network}, pretrained on nuclei, on {name}"
         metrics = write_evaluation({params.seed: evaluation}, Path("reports/baseline") / network / name, title=title)
-        write_scores(f"{ROWS[name]}/{network}", {score: metrics[score] for score in SCORES})
+        write_scores(f"{ROWS[name]}/{network}", {score: metrics[score] for score in NETWORK_SCORES})
         record_evaluation(
             checkpoint,
             evaluation,

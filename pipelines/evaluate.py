@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from somanet.config import load_params, profile_of
-from somanet.evaluation.image_tables import SCORES
 from somanet.training.experiments import (
+    NETWORK_SCORES,
     Recording,
     dataset_ref,
     evaluate_checkpoint,
@@ -45,7 +45,7 @@ def main(variant: str) -> None:
             ),
         )
     metrics = write_evaluation(evaluations, Path("reports/evaluate") / variant, title=variant)
-    write_scores(f"finetuned/{variant}", {score: metrics[score] for score in SCORES})
+    write_scores(f"finetuned/{variant}", {score: metrics[score] for score in NETWORK_SCORES})
 
 
 if __name__ == "__main__":

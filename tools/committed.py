@@ -22,7 +22,7 @@ from somanet.training.experiments import SCORES_OF
 
 app = typer.Typer(name="tools.committed", pretty_exceptions_enable=False)
 
-SHARES = ("iou", "precision", "recall", "accuracy", "mean_ap", "HOTA", "coverage")
+SHARES = ("iou", "precision", "accuracy", "mean_ap", "HOTA", "coverage")
 TOLERANCE = {"share": 0.2, "other": 0.5}
 """How far a number may be from the committed one: a share (0–1) by 0.2; a count or a speed by half of the larger one.
 

@@ -32,7 +32,7 @@ def without_network(page: str) -> str:
     inlined, count = _FROM_NETWORK.subn("", page)
     if count:
         # A `</script>` within the code would end it early.
-        code = javascript_bundle(None, vl_version="5.20").replace("</script", "<\\/script")
+        code = javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="5.20").replace("</script", "<\\/script")
         inlined = inlined.replace("</head>", f'<script type="text/javascript">{code}</script>\n</head>', 1)
     if left := re.search(r"""<(?:script|link|img)[^>]*(?:src|href)\s*=\s*["'](https?:[^"']*)""", inlined):
         raise SomaNetError(

@@ -12,7 +12,7 @@ import pandas as pd
 from somanet.core.files import write_json
 from somanet.core.plots import save_figure
 from somanet.io.tables import write_table
-from somanet.provenance.mlflow import weights_of
+from somanet.provenance.mlflow import DECIDING_SCORES, weights_of
 
 if TYPE_CHECKING:
     from somanet.training.loop.training import TrainingResult
@@ -72,6 +72,9 @@ def write_training(
 
 SCORES_OF = Path("reports/scores")
 """Folder of the small files of scores that `dvc metrics` and `dvc exp` show, a row each."""
+
+NETWORK_SCORES = (*DECIDING_SCORES, "mean_ap")
+"""The scores in a network's row."""
 
 
 def write_scores(name: str, numbers: Mapping[str, float | None]) -> None:

@@ -45,7 +45,7 @@ def main(variant: str) -> None:
             ),
         )
     metrics = write_evaluation(evaluations, Path("reports/evaluate") / variant, title=variant)
-    write_scores(f"finetuned/{variant}", {score: metrics[score] for score in NETWORK_SCORES})
+    write_scores(f"tuned/{variant}", {score: metrics[score] for score in NETWORK_SCORES})
 
 
 if __name__ == "__main__":

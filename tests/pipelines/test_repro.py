@@ -172,7 +172,7 @@ def test_dvc_shows_metrics_and_plots(project: Project) -> None:
     shown = json.loads(project.dvc("metrics", "show", "--json").splitlines()[0])[""]["data"]
     files = {name: content for name, content in shown.items() if not name.startswith("profiles/")}
     assert len(files) == 2 * 2 + 2 + 4  # networks on nuclei and neurons, variants; tracks, migration, cohort, trust
-    assert 0 <= files["reports/scores/finetuned/last3.json"]["data"]["iou"] <= 1
+    assert 0 <= files["reports/scores/tuned/last3.json"]["data"]["iou"] <= 1
     project.dvc("plots", "show", "--out", "build/plots")
     page = (project.profile / "build/plots/index.html").read_text(encoding="utf-8")
     assert "last3: IoU on the validation neurons" in page

@@ -30,7 +30,7 @@ def project(checkout: Callable[[str], Project]) -> Project:
         params["finetune"]["compact_all"]["training"]["learning_rate"] = 0.004
 
     project.change(faster)
-    for name in ("finetuned/compact_all", "tracks", "migration"):
+    for name in ("tuned/compact_all", "tracks", "migration"):
         file = project.profile / f"reports/scores/{name}.json"
         scores = json.loads(file.read_text(encoding="utf-8"))
         file.write_text(json.dumps(dict.fromkeys(scores, 0.123456)), encoding="utf-8")
@@ -51,7 +51,7 @@ def test_metrics_are_a_row_for_each_network_and_each_part_of_the_movies(project:
     params = yaml.safe_load((project.profile / "params.yaml").read_text(encoding="utf-8"))
     rows = [line.split()[0] for line in lines(shown) if line.startswith("reports/")]
     expected = [f"{on}/{network}" for on in ("nuclei", "baseline") for network in params["pretrain"]]
-    expected += [*(f"finetuned/{variant}" for variant in params["finetune"]), "tracks", "migration", "cohort", "trust"]
+    expected += [*(f"tuned/{variant}" for variant in params["finetune"]), "tracks", "migration", "cohort", "trust"]
     assert sorted(rows) == sorted(f"reports/scores/{name}.json" for name in expected)
     assert {"accuracy", "iou", "mean_ap", "precision", "HOTA", "cells", "um_per_h"} <= set(lines(shown)[0].split())
 
@@ -60,7 +60,7 @@ def test_metrics_are_a_row_for_each_network_and_each_part_of_the_movies(project:
 def test_differences_are_a_row_each(project: Project, what: str) -> None:
     shown = project.dvc(what, "diff")
     assert fits(shown)
-    assert ("finetuned/compact_all.json" if what == "metrics" else RATE) in shown
+    assert ("tuned/compact_all.json" if what == "metrics" else RATE) in shown
 
 
 def test_experiments_have_a_column_for_each_parameter_and_score_that_differs(project: Project) -> None:
@@ -71,7 +71,7 @@ def test_experiments_have_a_column_for_each_parameter_and_score_that_differs(pro
     assert " exp show " in recipe
     shown = project.run("sh", "-c", f"COLUMNS={os.environ.get('COLUMNS', 1000)} {recipe}")
     assert fits(shown)
-    for column in (RATE, "reports/scores/finetuned/compact_all.json:iou", "HOTA", "saltations"):
+    for column in (RATE, "reports/scores/tuned/compact_all.json:iou", "HOTA", "saltations"):
         assert column in shown
     assert "compact_scratch" not in shown
 

@@ -152,25 +152,23 @@ def test_all_of_a_network_that_is_new_or_removed_is_one_row() -> None:
     params += [
         Changed("params.yaml", f"finetune.c.{key}", old, 2) for key, old in zip(keys, (1, 1, 1, None), strict=True)
     ]
-    metrics = [
-        Changed("reports/scores/finetuned/a.json", name, 0.5, None) for name in ("iou", "f1", "recall", "accuracy")
-    ]
+    metrics = [Changed("reports/scores/tuned/a.json", name, 0.5, None) for name in ("iou", "f1", "recall", "accuracy")]
     page = report(side(), side(), params=params, metrics=metrics)
     assert row(page, "finetune.b.…") == ["finetune.b.…", "–", "4 parameters"]
     assert [row(page, f"finetune.c.{key}")[1:] for key in keys] == [*[["1", "2"]] * 3, ["–", "2"]]
-    assert row(page, "finetuned/a") == ["finetuned/a", "all", "4 metrics", "–", "–"]
+    assert row(page, "tuned/a") == ["tuned/a", "all", "4 metrics", "–", "–"]
 
 
 def test_metrics_have_a_row_each_unless_they_round_to_the_same() -> None:
     """Of three, two are shown: the third changed in a digit that no cell has."""
-    scores = "reports/scores/finetuned/a.json"
+    scores = "reports/scores/tuned/a.json"
     metrics = [
         Changed(scores, "iou", 0.5, 0.25),
         Changed(scores, "recall", 0.123456789, 0.123456788),
         Changed("reports/scores/tracks.json", "HOTA", None, 0.5),
     ]
     page = report(side(), side(), metrics=metrics)
-    assert row(page, "finetuned/a") == ["finetuned/a", "iou", "0.5", "0.25", "−0.25"]
+    assert row(page, "tuned/a") == ["tuned/a", "iou", "0.5", "0.25", "−0.25"]
     assert row(page, "tracks") == ["tracks", "HOTA", "–", "0.5", "–"]
     assert "<summary>Metrics: 2 changed, of a, tracks</summary>" in page
     assert "recall" not in page

@@ -28,7 +28,7 @@ stages:
       deps: [copy_scores.py, "given/${key}"]
       params: ["finetune.${key}"]
       metrics:
-        - reports/scores/finetuned/${key}.json: {cache: false}
+        - reports/scores/tuned/${key}.json: {cache: false}
       outs:
         - reports/evaluate/${key}/metrics.json
         - reports/evaluate/${key}/per_image.csv

@@ -291,8 +291,8 @@ def test_only_validated_epochs_are_in_their_own_table(project: Path, trained, tm
 
 def test_scores_of_a_row_are_few_rounded_and_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write_scores("finetuned/a", {"iou": 2 / 3, "precision": math.nan, "recall": None})
-    written = json.loads(Path("reports/scores/finetuned/a.json").read_text(encoding="utf-8"))
+    write_scores("tuned/a", {"iou": 2 / 3, "precision": math.nan, "recall": None})
+    written = json.loads(Path("reports/scores/tuned/a.json").read_text(encoding="utf-8"))
     assert written == {"iou": 0.666667, "precision": None, "recall": None}
 
 

@@ -96,7 +96,7 @@ committed: setup ## After `make repro`: are the committed lock and scores those 
 
 # Columns of dependencies are left out, and all scores of networks but the IoU: `dvc metrics diff NAME` has the others.
 experiments: setup ## Compare DVC experiments: the parameters and scores that differ (ARGS=options of `dvc exp show`)
-	$(BIN)/dvc exp show --no-pager --only-changed --drop '^(?!reports/scores/)[^:]*/' --drop '.*:(?!iou$$)[^:]*$$' $(ARGS)
+	$(BIN)/dvc exp show --no-pager --only-changed --drop '^(?!reports/scores/)[^:]*/' --drop '^reports/scores/.*:(?!iou$$)' $(ARGS)
 
 plots: setup ## Draw the pipeline's plots in build/plots/index.html, which needs no network (ARGS=options of `dvc plots show`)
 	$(BIN)/python -m tools.plots $(ARGS)

@@ -170,7 +170,7 @@ def test_metrics_have_a_row_each_unless_they_round_to_the_same() -> None:
     page = report(side(), side(), metrics=metrics)
     assert row(page, "tuned/a") == ["tuned/a", "iou", "0.5", "0.25", "−0.25"]
     assert row(page, "tracks") == ["tracks", "HOTA", "–", "0.5", "–"]
-    assert "<summary>Metrics: 2 changed, of a, tracks</summary>" in page
+    assert "<summary>Metrics: 2 changed, of tracks, a</summary>" in page
     assert "recall" not in page
     assert "Head's pipeline" in report(side(), side(), metrics="Head's pipeline has not run to its end.")
 

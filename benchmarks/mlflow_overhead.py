@@ -108,18 +108,14 @@ def train(items: Any, epochs: int, size_px: int, root: Path) -> tuple[float, flo
     from somanet.training.experiments import Recording, run_training
     from somanet.training.loop.settings import TrainSettings
     from somanet.training.loop.start import start_network
+    from somanet.training.loop.task import TrainingTask
 
     settings = TrainSettings(epochs=epochs, size_px=size_px, batch_size=8)
     model, spec, _ = start_network(ModelSpec(), seed=0)
     watch = watch_mlflow()
     clock, processor = time.perf_counter(), time.thread_time()
     result = run_training(
-        model,
-        spec,
-        items[4:],
-        items[:4],
-        settings,
-        seed=0,
+        TrainingTask(model, spec, items[4:], items[:4], settings, seed=0),
         checkpoint=root / "model",
         run_file=root / "report" / "mlflow_run.json",
         recording=Recording(root, "overhead", "overhead"),

@@ -14,6 +14,7 @@ from somanet.training.experiments import (
     write_training,
 )
 from somanet.training.loop.start import start_network
+from somanet.training.loop.task import TrainingTask
 
 PACKED = Path("data/packed/source")
 SPLIT = Path("reports/data/split.csv")
@@ -28,12 +29,7 @@ def main(network: str) -> None:
     reports = Path("reports/pretrain") / network
     with several_trainings(at_exit=True) as trainings:
         result = run_training(
-            model,
-            spec,
-            train_items,
-            val_items,
-            chosen.training,
-            seed=params.seed,
+            TrainingTask(model, spec, train_items, val_items, chosen.training, seed=params.seed),
             checkpoint=Path("models/pretrain") / network,
             run_file=reports / "mlflow_run.json",
             recording=Recording.of_stage(

@@ -9,7 +9,6 @@ import pytest
 
 from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow import (
-    ServedModel,
     register_run,
     resolve_checkpoint,
     run_checkpoint,
@@ -40,7 +39,7 @@ def store(template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
             with track_run(name, experiment=experiment, root=root, system_metrics=False) as run:
                 run.set_tags({"weights_sha256": sha256})
                 if name == "bright":
-                    run.log_model(ServedModel(checkpoint, SERVING_CODE, 3, 1))
+                    run.log_model(checkpoint, SERVING_CODE)
                     [logged] = open_client(root).search_logged_models([run.experiment_id])
                     runs["model"] = f"models:/{logged.model_id}"
                 else:

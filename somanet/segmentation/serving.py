@@ -77,13 +77,11 @@ def images_of(pixels: NDArray[Any], dtype: str) -> tuple[bool, list[NDArray[Any]
     Raises:
         SomaNetError: there are none.
     """
-    if pixels.dtype == object:
+    if pixels.dtype == object and pixels.size:
         return True, list(_typed(pixels, dtype))
-    colour = pixels.ndim > 2 and pixels.shape[-1] in CHANNELS
-    if pixels.ndim == 2 or (pixels.ndim == 3 and colour):
-        return False, [pixels]
-    if pixels.ndim == 3 or (pixels.ndim == 4 and colour):
-        return True, list(pixels)
+    axes = pixels.ndim - (pixels.ndim > 2 and pixels.shape[-1] in CHANNELS)
+    if pixels.size and axes in (2, 3):
+        return axes == 3, list(pixels) if axes == 3 else [pixels]
     raise SomaNetError(
         f"Expected an image (Y, X) or (Y, X, C) with 1, 3 or 4 channels, or a batch (N, …) of them, found shape "
         f"{pixels.shape}. Pick a channel, frame or plane first."

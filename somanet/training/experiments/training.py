@@ -70,12 +70,14 @@ def run_training(
         SomaNetError: another process is running this training, or see
             :func:`somanet.training.loop.training.train`, :func:`somanet.provenance.mlflow.track_run`.
     """
+    from somanet.segmentation.network.models import check_sizes
     from somanet.training.loop.mean_teacher import check_unlabelled
     from somanet.training.loop.task import name_of
     from somanet.training.loop.training import train
 
     settings = task.settings
     check_unlabelled(settings, task.unlabelled)
+    check_sizes(task.model, task.spec, settings.size_px)
     params = task.parameters()
     key = name_of(params)
     saved = SavedTraining.of(recording.root, key)

@@ -9,27 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from mlflow.exceptions import MlflowException
-from mlflow.pyfunc.scoring_server import _split_data_and_params, infer_and_parse_data
 
 from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow import TrackedRun, load_logged_model, logged_checkpoint, read_run, track_run
 from somanet.provenance.mlflow.client import open_client
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.network.checkpoint import load_checkpoint, save_checkpoint
-from somanet.segmentation.network.models import build_model
-from somanet.segmentation.network.settings import InstanceSettings, ModelSpec
+from somanet.segmentation.network.checkpoint import load_checkpoint
 from somanet.training.experiments import SERVING_CODE
+from tests.worlds import save_bright_network
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """Random weights, which still find specks."""
-    torch.manual_seed(0)
-    spec = ModelSpec(outputs=("soma", "boundary"), instances=InstanceSettings(min_seed_px=2))
-    save_checkpoint(tmp_path / "paper", build_model(spec), spec, {})
-    return tmp_path / "paper"
+    """A network whose somas are the bright pixels."""
+    return save_bright_network(tmp_path / "paper")
 
 
 def model_of(root: Path, run: TrackedRun, name: str = "model") -> str:
@@ -52,7 +46,7 @@ def logged(root: Path, checkpoint: Path) -> str:
 
 
 def picture(*shape: int, dtype: str = "uint8") -> np.ndarray:
-    """Noise over the type's whole range, which random weights take for somas somewhere."""
+    """Noise over the type's whole range, so with somas."""
     top = np.iinfo(dtype).max if dtype != "float32" else 1
     return (np.random.default_rng(shape[0]).random(shape) * top).astype(dtype)
 
@@ -90,6 +84,8 @@ def test_a_batch_from_json_keeps_its_type_and_the_sizes_of_its_images(
     root: Path, checkpoint: Path, logged: str
 ) -> None:
     """As MLflow's server reads `instances`: Python's numbers in arrays of type object, of which some are ragged."""
+    from mlflow.pyfunc.scoring_server import _split_data_and_params, infer_and_parse_data
+
     model, segmenter = load_logged_model(logged, root), Segmenter((load_checkpoint(checkpoint),))
     for dtype, sizes in {
         "uint8": [(48, 80)],

@@ -20,15 +20,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-import torch
 
 from somanet.provenance.mlflow import track_run
 from somanet.provenance.mlflow.client import open_client
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.network.checkpoint import load_checkpoint, save_checkpoint
-from somanet.segmentation.network.models import build_model
-from somanet.segmentation.network.settings import ModelSpec
+from somanet.segmentation.network.checkpoint import load_checkpoint
 from somanet.training.experiments import SERVING_CODE
+from tests.worlds import save_bright_network
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
@@ -43,8 +41,7 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a champion and an image."""
     project = tmp_path_factory.mktemp("serving") / "project"
     shutil.copytree(template, project)
-    torch.manual_seed(0)
-    save_checkpoint(project / "net", build_model(ModelSpec()), ModelSpec(), {})
+    save_bright_network(project / "net")
     with track_run("a", experiment="e", root=project, system_metrics=False) as run:
         run.log_model(project / "net", SERVING_CODE)
     client = open_client(project)

@@ -1,7 +1,7 @@
 """Which architectures and encoders of segmentation-models-pytorch train here: the table of docs/networks.md.
 
-python -m benchmarks.architectures                    # 64 px; writes build/architectures.md
-python -m benchmarks.architectures --size-px 256
+python -m benchmarks.architectures                    # 128 px; writes build/architectures.md
+python -m benchmarks.architectures --size-px 256 --encoder resnet18 --encoder mit_b0
 
 Each network trains two epochs on simulated nuclei, is written and loaded again, and must then predict the same labels.
 """
@@ -60,7 +60,7 @@ def problem_with(architecture: str, encoder: str, items: Sequence[LabelledImage]
     settings = TrainSettings(epochs=2, batch_size=2, size_px=size_px, device="cpu")
     try:
         model, spec, _ = start_network(ModelSpec(architecture=architecture, encoder=encoder), seed=0)
-        check_sizes(model, spec, size_px)
+        check_sizes(model, spec, patch_px=size_px)
         result = train(TrainingTask(model, spec, items, items[:1], settings, seed=0), progress=False)
     except SomaNetError as error:
         return str(error)
@@ -78,7 +78,9 @@ def as_markdown(rows: Iterable[dict[str, str]]) -> str:
     table = pd.DataFrame(list(rows))
     kinds = {reason: number for number, reason in enumerate(filter(None, dict.fromkeys(table["reason"])), start=1)}
     table["cell"] = [f"{kinds[reason]}" if reason else "✓" for reason in table["reason"]]
-    wide = table.pivot_table(index="encoder", columns="architecture", values="cell", aggfunc="first", sort=False)
+    wide = table.pivot_table(
+        index="encoder", columns="architecture", values="cell", aggfunc="first", sort=False
+    ).fillna("")
     lines = ["| encoder | " + " | ".join(wide.columns) + " |", "| --- |" + " --- |" * len(wide.columns)]
     lines += [
         f"| `{encoder}` | " + " | ".join(cells) + " |" for encoder, cells in zip(wide.index, wide.values, strict=True)
@@ -88,7 +90,7 @@ def as_markdown(rows: Iterable[dict[str, str]]) -> str:
 
 def reason_of(problem: str) -> str:
     """A refusal without the names that its row and column give, and without the way out."""
-    middle = problem.partition(": ")[2].partition(" Set model.encoder")[0] or problem
+    middle = problem.partition(": ")[2].partition(" Set ")[0] or problem
     return re.sub(r"`[\w-]+`|encoder_name=[\w-]+|'[\w-]+' models|got [\w-]+|found [\w-]+", "…", middle)
 
 
@@ -97,12 +99,13 @@ def main() -> None:
     from somanet.simulation import simulate_nuclei
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size-px", type=int, default=64)
+    parser.add_argument("--size-px", type=int, default=128)
+    parser.add_argument("--encoder", action="append", help="only this one; may be repeated")
     parser.add_argument("--output", type=Path, default=Path("build/architectures.md"))
     given = parser.parse_args()
     items = simulate_nuclei(n_images=2, shape_YX=(given.size_px, given.size_px + 32), seed=0)
     rows = []
-    for encoder in encoders():
+    for encoder in given.encoder or encoders():
         for architecture in architectures():
             began = time.perf_counter()
             problem = problem_with(architecture, encoder, items, size_px=given.size_px)

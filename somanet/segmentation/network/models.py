@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from somanet.segmentation.network.subpixel import subpixel_unet
 from somanet.segmentation.network.unet import PaperUNet
 
 PAPER_UNET = "paper-unet"
+_REFUSALS = (AssertionError, AttributeError, KeyError, NotImplementedError, TypeError, ValueError)
 _OF_TRANSFORMERS = ("DPT",)
 """Architectures for vision transformers, whose levels all have one resolution."""
 
@@ -77,10 +78,16 @@ def build_model(spec: ModelSpec, *, load_encoder_weights: bool = True) -> nn.Mod
     return model
 
 
-def check_sizes(model: nn.Module, spec: ModelSpec, size_px: int) -> None:
-    """Try a network on blank images: square patches of a training, and others, as images may have any size.
+def check_sizes(model: nn.Module, spec: ModelSpec, *, patch_px: int, images: Sequence[tuple[int, int]] = ()) -> None:
+    """Try a network on blank images before its training: as patches and images may have any size, on more than one.
 
     Its weights, statistics and mode do not change.
+
+    Args:
+        model: the network.
+        spec: its inputs and outputs.
+        patch_px: side of the square patches of the training.
+        images: height and width of images that it will be validated on; the smallest is tried.
 
     Raises:
         SomaNetError: it cannot compute one of them.
@@ -89,7 +96,11 @@ def check_sizes(model: nn.Module, spec: ModelSpec, size_px: int) -> None:
     training = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        for height, width in ((size_px, size_px), (size_px, size_px + STRIDE)):
+        sizes = [(patch_px, patch_px), (patch_px, patch_px + STRIDE)]
+        if images:
+            height, width = min(images, key=min)
+            sizes.append((height + -height % STRIDE, width + -width % STRIDE))
+        for height, width in sizes:
             with torch.no_grad(), _using(spec, f"compute an image of {height} x {width} px", RuntimeError, IndexError):
                 found = model(torch.zeros(1, spec.in_channels, height, width, device=device)).shape[2:]
                 if tuple(found) != (height, width):
@@ -102,15 +113,18 @@ def check_sizes(model: nn.Module, spec: ModelSpec, size_px: int) -> None:
 @contextmanager
 def _using(spec: ModelSpec, what: str = "", *more: type[Exception]) -> Iterator[None]:
     """Turn the many ways in which libraries refuse a combination into one line with the way out."""
+    refusals: tuple[type[Exception], ...] = (*_REFUSALS, *more)
     try:
         yield
-    except (AssertionError, AttributeError, KeyError, NotImplementedError, TypeError, ValueError, *more) as error:
+    except refusals as error:
         if "memory" in str(error):
             raise
+        size = ", or use larger patches and images" if what else ""
         example = "tu-vit_tiny_patch16_224" if spec.architecture in _OF_TRANSFORMERS else "resnet18"
         cannot = f"with the encoder {spec.encoder} cannot {what}" if what else f"cannot use the encoder {spec.encoder}"
         raise SomaNetError(
-            f"{spec.architecture} {cannot}: {first_line(error)} Set model.encoder to another one, such as {example}."
+            f"{spec.architecture} {cannot}: {first_line(error)} Set "
+            f"model.encoder to another one, such as {example}{size}."
         ) from error
 
 

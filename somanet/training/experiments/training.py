@@ -77,7 +77,8 @@ def run_training(
 
     settings = task.settings
     check_unlabelled(settings, task.unlabelled)
-    check_sizes(task.model, task.spec, settings.size_px)
+    images = [(item.labels.shape[0], item.labels.shape[1]) for item in task.val_items]
+    check_sizes(task.model, task.spec, patch_px=settings.size_px, images=images)
     params = task.parameters()
     key = name_of(params)
     saved = SavedTraining.of(recording.root, key)

@@ -45,7 +45,7 @@ class _CpuSyncBatchNorm(_BatchNorm):
                 share = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
                 self.running_mean.lerp_(mean, share)
                 self.running_var.lerp_(variance * n / (n - 1), share)
-        normalised = centred * torch.rsqrt(variance + self.eps).view(shape)
+        normalised: Tensor = centred * torch.rsqrt(variance + self.eps).view(shape)
         if self.affine:
             normalised = normalised * self.weight.view(shape) + self.bias.view(shape)
         return normalised

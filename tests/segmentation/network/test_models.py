@@ -74,14 +74,23 @@ def test_a_network_for_one_size_of_image_is_refused_before_its_training() -> Non
     with pytest.raises(
         SomaNetError, match=r"Unet with the encoder tu-swin.* cannot compute an image of 64 x 64 px: .*224"
     ):
-        check_sizes(build_model(spec), spec, 64)
+        check_sizes(build_model(spec), spec, patch_px=64)
     spec = ModelSpec(architecture="Unet", encoder=SMALL)
     model = build_model(spec).train()
     before, state = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
-    check_sizes(model, spec, 64)
+    check_sizes(model, spec, patch_px=64, images=[(70, 90), (33, 200)])
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert torch.equal(state, torch.get_rng_state())
     assert all(module.training for module in model.modules())
+
+
+def test_a_network_that_pools_too_far_for_the_smallest_image_is_refused() -> None:
+    """PAN halves a sixteenth of the image three times: 128 px are enough, 96 px are not."""
+    spec = ModelSpec(architecture="PAN", encoder=SMALL)
+    model = build_model(spec)
+    check_sizes(model, spec, patch_px=128)
+    with pytest.raises(SomaNetError, match=r"PAN .* cannot compute an image of 96 x 160 px: .* larger patches"):
+        check_sizes(model, spec, patch_px=128, images=[(200, 300), (70, 130)])
 
 
 def test_a_vision_transformer_takes_images_of_any_size() -> None:

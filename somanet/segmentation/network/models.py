@@ -23,6 +23,8 @@ from somanet.segmentation.network.unet import PaperUNet
 
 PAPER_UNET = "paper-unet"
 _REFUSALS = (AssertionError, AttributeError, KeyError, NotImplementedError, TypeError, ValueError)
+_MEANING = {"dynamic_img_size": "it is no vision transformer.", "output_stride": "its steps cannot be dilated."}
+"""What it means if timm does not know an argument."""
 _OF_TRANSFORMERS = ("DPT",)
 """Architectures for vision transformers, whose levels all have one resolution."""
 
@@ -119,11 +121,12 @@ def _using(spec: ModelSpec, what: str = "", *more: type[Exception]) -> Iterator[
     except refusals as error:
         if "memory" in str(error):
             raise
+        unknown = next((words for name, words in _MEANING.items() if f"argument '{name}'" in str(error)), None)
         size = ", or use larger patches and images" if what else ""
         example = "tu-vit_tiny_patch16_224" if spec.architecture in _OF_TRANSFORMERS else "resnet18"
         cannot = f"with the encoder {spec.encoder} cannot {what}" if what else f"cannot use the encoder {spec.encoder}"
         raise SomaNetError(
-            f"{spec.architecture} {cannot}: {first_line(error)} Set "
+            f"{spec.architecture} {cannot}: {unknown or first_line(error)} Set "
             f"model.encoder to another one, such as {example}{size}."
         ) from error
 

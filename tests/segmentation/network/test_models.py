@@ -59,6 +59,7 @@ def test_an_unknown_name_gets_its_nearest(architecture: str, encoder: str, words
         ("PAN", "vgg11", "PAN cannot use the encoder vgg11: .*, such as resnet18."),
         ("Linknet", "mit_b0", "Linknet cannot use the encoder mit_b0: .*, such as resnet18."),
         ("Unet", "tu-test_vit", "Unet cannot use the encoder tu-test_vit: .*, such as resnet18."),
+        ("DPT", "tu-regnety_002", "DPT cannot use the encoder tu-regnety_002: it is no vision transformer. Set "),
         ("DPT", "resnet18", "DPT cannot use the encoder resnet18: .*, such as tu-vit_tiny_patch16_224."),
     ],
 )

@@ -11,6 +11,7 @@ from somanet.core.foreign import parsing
 from somanet.core.problems import FileProblem
 from somanet.io.completeness import JPEG_MAGIC, PNG_MAGIC, TIFF_MAGICS, jpeg_cut, png_cut, tiff_cut
 from somanet.io.declared_size import check_decoded_size, jpeg_size, open_tiff, png_pixels, png_size
+from somanet.io.label_names import PICKLE_ENDING
 from somanet.io.tiff_scale import tiff_calibration
 
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
@@ -132,6 +133,12 @@ def decode_pixels(data: bytes, source: str) -> np.ndarray:
         )
     kind = kind_of_image(data)
     if kind is None:
+        if source.endswith(PICKLE_ENDING):
+            raise FileProblem(
+                f"{source}: expected an image, found Cellpose's own file, which is not read, as such a file can run "
+                "programs. Give the image itself; its masks are saved in Cellpose (File > Save masks as PNG/tif).",
+                "not an image",
+            )
         pointer = data.startswith(b"version https://git-lfs")
         raise FileProblem(
             f"{source}: expected a PNG, TIFF or JPEG image, found a file that starts with {data[:8]!r}. "

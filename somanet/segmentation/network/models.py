@@ -22,6 +22,8 @@ from somanet.segmentation.network.subpixel import subpixel_unet
 from somanet.segmentation.network.unet import PaperUNet
 
 PAPER_UNET = "paper-unet"
+_CRASHES = "mobileone_"
+"""An encoder whose gradients torch cannot compute without a segmentation fault, in every one of three trials."""
 _REFUSALS = (AssertionError, AttributeError, KeyError, NotImplementedError, TypeError, ValueError)
 _MEANING = {"dynamic_img_size": "it is no vision transformer.", "output_stride": "its steps cannot be dilated."}
 """What it means if timm does not know an argument."""
@@ -94,6 +96,11 @@ def check_sizes(model: nn.Module, spec: ModelSpec, *, patch_px: int, images: Seq
     Raises:
         SomaNetError: it cannot compute one of them.
     """
+    if str(spec.encoder).startswith(_CRASHES):
+        raise SomaNetError(
+            f"{spec.architecture} with the encoder {spec.encoder} ends the process in torch's backward pass (seen on a "
+            "CPU with torch 2.14). Set model.encoder to another one, such as mobilenet_v2."
+        )
     device = next(model.parameters()).device
     training = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -85,6 +85,12 @@ def test_a_network_for_one_size_of_image_is_refused_before_its_training() -> Non
     assert all(module.training for module in model.modules())
 
 
+def test_an_encoder_that_would_end_the_process_is_refused() -> None:
+    spec = ModelSpec(architecture="Unet", encoder="mobileone_s0")
+    with pytest.raises(SomaNetError, match=r"ends the process in torch's backward pass .*, such as mobilenet_v2\."):
+        check_sizes(build_model(spec), spec, patch_px=64)
+
+
 def test_a_network_that_pools_too_far_for_the_smallest_image_is_refused() -> None:
     """PAN halves a sixteenth of the image three times: 128 px are enough, 96 px are not."""
     spec = ModelSpec(architecture="PAN", encoder=SMALL)

@@ -177,11 +177,12 @@ def check(
     """Decode everything, count objects and frames, and list what cannot be used and why."""
     from somanet.io.datasets.manifest import check_dataset, describe_manifest
     from somanet.io.datasets.movie_manifest import check_movies
+    from somanet.io.datasets.movie_or_set import are_movies
     from somanet.io.movie_layout import Wanted
     from somanet.io.tables import write_table
 
     wanted = Wanted(channel, z, axes, position)
-    movies = _are_movies(path)
+    movies = are_movies(path)
     if not movies and wanted != Wanted():
         raise SomaNetError(
             f"{path}: --channel, --z, --axes and --position are about movies, found a data set. Leave them out."
@@ -287,13 +288,3 @@ def yolo(
         typer.echo(f"note: {note}", err=True)
     counts = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
     typer.echo(f"Written: {output} ({counts} images)\nNext: libreyolo train --model yolo9-t --data {written}")
-
-
-def _are_movies(path: Path) -> bool:
-    """Whether a path is a movie, or a folder of movies, and no data set: no Kaggle or pairs layout."""
-    from somanet.io.datasets.movie_manifest import is_movie_folder
-    from somanet.io.movies import MOVIE_SUFFIXES, movie_exists
-
-    if path.is_dir():
-        return path.suffix.lower() in MOVIE_SUFFIXES or is_movie_folder(path)
-    return path.suffix.lower() not in (".zip", ".png", ".jpg", ".jpeg") and movie_exists(path)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from somanet.analysis.source import nested_name
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import Column, Schema
+from somanet.io.movie_search import nested_name
 from somanet.io.movies import movie_name
 from somanet.io.spreadsheets import read_spreadsheet
 

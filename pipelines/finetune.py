@@ -16,6 +16,7 @@ from somanet.training.experiments import (
 )
 from somanet.training.loop.selection import choose_images
 from somanet.training.loop.start import start_network
+from somanet.training.loop.task import TrainingTask
 
 TRAIN, VAL = Path("data/packed/target_train"), Path("data/packed/target_val")
 
@@ -35,12 +36,7 @@ def main(variant: str) -> None:
                 params.pretrain[chosen.start].model, seed=seed, checkpoint=start, weights=chosen.weights
             )
             results[seed] = run_training(
-                model,
-                chosen.adapt(spec),
-                train_items,
-                val_items,
-                chosen.training,
-                seed=seed,
+                TrainingTask(model, chosen.adapt(spec), train_items, val_items, chosen.training, seed=seed),
                 checkpoint=checkpoints[seed],
                 run_file=None,
                 recording=Recording.of_stage(

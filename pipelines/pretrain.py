@@ -14,6 +14,7 @@ from somanet.training.experiments import (
     write_training,
 )
 from somanet.training.loop.start import start_network
+from somanet.training.loop.task import TrainingTask
 
 PACKED = Path("data/packed/source")
 SPLIT = Path("reports/data/split.csv")
@@ -28,12 +29,7 @@ def main(network: str) -> None:
     checkpoint = Path("models/pretrain") / network
     with several_trainings(at_exit=True) as trainings:
         result = run_training(
-            model,
-            spec,
-            train_items,
-            val_items,
-            chosen.training,
-            seed=params.seed,
+            TrainingTask(model, spec, train_items, val_items, chosen.training, seed=params.seed),
             checkpoint=checkpoint,
             run_file=None,
             recording=Recording.of_stage(

@@ -9,7 +9,7 @@ from somanet.provenance.mlflow.experiments import SIMULATED
 from somanet.provenance.mlflow.lifecycle import StoppedEarly, Terminated, reap_stale_runs, settle_run, sigterm_raises
 from somanet.provenance.mlflow.listing import child_runs, finished_runs, read_runs, study_runs
 from somanet.provenance.mlflow.marking import PARENT, STUDY, mark_runs, study_tag
-from somanet.provenance.mlflow.models import ServedModel, load_logged_model, logged_checkpoint
+from somanet.provenance.mlflow.models import load_logged_model, logged_checkpoint
 from somanet.provenance.mlflow.registry import (
     Version,
     describe_version,
@@ -64,7 +64,6 @@ __all__ = [
     "DatasetRef",
     "RunInput",
     "RunRecord",
-    "ServedModel",
     "StoppedEarly",
     "Terminated",
     "TrackedRun",

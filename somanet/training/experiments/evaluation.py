@@ -200,7 +200,7 @@ def decides_about(run: RunRecord, items: Sequence[LabelledImage], *, on: str) ->
     Raises:
         SomaNetError: they are not, but have the name of those.
     """
-    from somanet.training.loop.saved_state import items_digest
+    from somanet.training.loop.task import items_digest
 
     if run.params.get(VALIDATION_IMAGES) == items_digest(items):
         return True

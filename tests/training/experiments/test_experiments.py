@@ -26,6 +26,7 @@ from somanet.io.images import read_image
 from somanet.provenance.mlflow import load_logged_model, read_run, track_run, write_run_file
 from somanet.provenance.mlflow.client import open_client
 from somanet.provenance.mlflow.params import flatten
+from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import save_checkpoint
 from somanet.segmentation.network.models import build_model
 from somanet.segmentation.network.settings import ModelSpec
@@ -47,9 +48,9 @@ from somanet.training.experiments import (
 )
 from somanet.training.experiments.state import Trainings
 from somanet.training.loop import training
-from somanet.training.loop.saved_state import training_parameters
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.loop.start import start_network
+from somanet.training.loop.task import TrainingTask
 from tests.worlds import bright_network, make_project, mlflow_may_warn, save_bright_network, scene
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -96,12 +97,7 @@ def train_here(project: Path, settings: TrainSettings = SETTINGS):
     datasets = [dataset_ref(project / "nuclei", "training", items[:3])]
     with several_trainings(at_exit=True) as trainings:
         return run_training(
-            model,
-            spec,
-            items[:3],
-            items[3:],
-            settings,
-            seed=5,
+            TrainingTask(model, spec, items[:3], items[3:], settings, seed=5),
             checkpoint=project / "model",
             run_file=project / "report" / "mlflow_run.json",
             recording=Recording(project, "pretrain", "small", datasets, {"variant": "v1"}),
@@ -173,7 +169,7 @@ def test_two_variants_with_the_same_settings_are_told_apart(tmp_path: Path, monk
     for name in ("compact_all", "compact_scratch"):
         chosen = params.finetune[name]
         model, _, digest = start_network(spec, seed=0, checkpoint=tmp_path / "compact", weights=chosen.weights)
-        decides = training_parameters(model, spec, items, items[:1], chosen.training, seed=0)
+        decides = TrainingTask(model, spec, items, items[:1], chosen.training, seed=0).parameters()
         profile = Profile("real")
         recording = Recording.of_stage("finetune", name, [], profile=profile, about=origin_of(chosen), seed=0)
         found[name] = flatten(decides) | flatten(recording.parameters()) | {"start_weights": digest or "none"}
@@ -209,12 +205,14 @@ def test_runs_of_one_network_share_a_tag_that_no_other_network_has(project: Path
         datasets = [dataset_ref(project / "nuclei", "training", chosen)]
         with several_trainings(at_exit=True) as trainings:
             run_training(
-                model,
-                spec,
-                chosen,
-                items[3:],
-                settings.model_copy(update={"epochs": 1, "learning_rate": 1e-3 * settings.epochs}),
-                seed=seed,
+                TrainingTask(
+                    model,
+                    spec,
+                    chosen,
+                    items[3:],
+                    settings.model_copy(update={"epochs": 1, "learning_rate": 1e-3 * settings.epochs}),
+                    seed=seed,
+                ),
                 checkpoint=project / f"shared{number}",
                 run_file=project / f"shared{number}.json",
                 recording=Recording(project, "shared", "v", datasets, seed=seed),
@@ -248,15 +246,16 @@ def test_the_run_names_its_data_its_code_and_its_weights(project: Path, trained)
     assert run.tags["weights_sha256"] == weights_sha256(project / "model")
 
 
-def test_the_run_has_the_curves_and_a_model_that_predicts_at_any_size(project: Path, trained) -> None:
+def test_the_run_has_the_curves_and_a_model_that_labels_images(project: Path, trained) -> None:
     run_id = read_run(project / "report", root=project).run_id
     assert artifacts(project, run_id) >= {"tables/history.csv", "figures/curves.png"}
     [logged] = open_client(project).get_run(run_id).outputs.model_outputs
     model = load_logged_model(f"models:/{logged.model_id}", project)
-    image_NCHW = np.random.default_rng(0).random((1, 3, 96, 128), np.float32)
-    with torch.inference_mode():
-        expected = trained.model(torch.from_numpy(image_NCHW)).numpy()
-    np.testing.assert_allclose(model.predict(image_NCHW), expected, atol=1e-4)
+    image = load_items(project / "nuclei")[0].image
+    expected = Segmenter.of(trained.model, ModelSpec()).segment(image)
+    found = model.predict(image)
+    np.testing.assert_array_equal(found["labels"], expected.labels_YX)
+    np.testing.assert_array_equal(found["confidence"], expected.confidence)
 
 
 def test_the_files_of_trainings(project: Path, trained, tmp_path: Path) -> None:
@@ -316,12 +315,7 @@ def test_a_seed_that_is_done_survives_the_killing_of_a_later_one(project: Path, 
     def train_seed(seed: int, trainings: Trainings):
         model, spec, _ = start_network(ModelSpec(), seed=seed)
         return run_training(
-            model,
-            spec,
-            items[:3],
-            items[3:],
-            SETTINGS,
-            seed=seed,
+            TrainingTask(model, spec, items[:3], items[3:], SETTINGS, seed=seed),
             checkpoint=tmp_path / f"model{seed}",
             run_file=tmp_path / f"run{seed}.json",
             recording=Recording(project, "several", f"seed{seed}"),

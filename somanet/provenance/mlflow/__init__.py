@@ -9,7 +9,7 @@ from somanet.provenance.mlflow.experiments import SIMULATED, score_addresses
 from somanet.provenance.mlflow.lifecycle import StoppedEarly, Terminated, reap_stale_runs, settle_run, sigterm_raises
 from somanet.provenance.mlflow.listing import child_runs, finished_runs, read_runs, study_runs
 from somanet.provenance.mlflow.marking import PARENT, STUDY, mark_runs, study_tag
-from somanet.provenance.mlflow.models import ServedModel, load_logged_model, logged_checkpoint
+from somanet.provenance.mlflow.models import load_logged_model, logged_checkpoint
 from somanet.provenance.mlflow.registry import (
     Version,
     describe_version,
@@ -26,7 +26,18 @@ from somanet.provenance.mlflow.registry import (
 from somanet.provenance.mlflow.resolve import resolve_checkpoint, run_checkpoint
 from somanet.provenance.mlflow.resume import TRAINING, interrupted_run
 from somanet.provenance.mlflow.run import track_run
-from somanet.provenance.mlflow.runfile import RunInput, RunRecord, names_a_run, read_run, run_id_from, write_run_file
+from somanet.provenance.mlflow.runfile import (
+    MANIFEST_SHA256,
+    RUN_FILE,
+    RunInput,
+    RunRecord,
+    names_a_run,
+    read_run,
+    run_id_from,
+    run_of_results,
+    weights_of,
+    write_run_file,
+)
 from somanet.provenance.mlflow.scoring import (
     DECIDING_SCORES,
     SCORED_ON,
@@ -43,7 +54,9 @@ from somanet.provenance.mlflow.ui import page_of_server, serve_ui
 
 __all__ = [
     "DECIDING_SCORES",
+    "MANIFEST_SHA256",
     "PARENT",
+    "RUN_FILE",
     "SCORED_ON",
     "SIMULATED",
     "STUDY",
@@ -52,7 +65,6 @@ __all__ = [
     "DatasetRef",
     "RunInput",
     "RunRecord",
-    "ServedModel",
     "StoppedEarly",
     "Terminated",
     "TrackedRun",
@@ -84,6 +96,7 @@ __all__ = [
     "resolve_checkpoint",
     "run_checkpoint",
     "run_id_from",
+    "run_of_results",
     "score_addresses",
     "score_name",
     "score_of",
@@ -100,5 +113,6 @@ __all__ = [
     "training_of",
     "version_by_alias",
     "version_of_run",
+    "weights_of",
     "write_run_file",
 ]

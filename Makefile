@@ -84,6 +84,7 @@ repro: setup ## Run what has changed in the pipeline on simulated data (TIMED=1 
 repro-again: setup ## Prove that nothing is left to run (PROFILE=folder): fails if a stage would run
 	@mkdir -p build
 	@$(GUARD) '$(PROFILE)/dvc.yaml'
+	@$(BIN)/python -m tools.locks check
 	@for dry in --dry ''; do \
 		$(BIN)/dvc --cd '$(PROFILE)' repro $$dry >build/repro-again.log 2>&1 || { cat build/repro-again.log; exit 1; }; \
 		cat build/repro-again.log; \

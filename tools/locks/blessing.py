@@ -96,13 +96,13 @@ def _moved(folder: Path) -> tuple[Moved, list[str]]:
 def _commit_of_lock(root: Path, folder: Path, moved: Moved, clone: Path) -> str:
     """The newest commit with the code that the lock records; the clone is left there."""
     stages = stages_of((folder / LOCK).read_bytes())
-    recorded = {path: md5s(stages[name], "deps").get(path) for name, paths in moved.items() for path in paths}
+    recorded = {(path, md5s(stages[name], "deps").get(path)) for name, paths in moved.items() for path in paths}
     profile = folder.relative_to(root)
     clone_at(root, read_head(root).commit, clone)
     for commit in commits_of(root, *LINKED, (profile / LOCK).as_posix()):
         checkout_at(clone, commit)
         hashes = Hashes(clone)
-        if all(_md5(hashes, clone / profile / path) == md5 for path, md5 in recorded.items()):
+        if all(_md5(hashes, clone / profile / path) == md5 for path, md5 in recorded):
             return commit
     raise SomaNetError(
         f"{folder / LOCK}: no commit of this branch has the code that it records, so there is nothing to compare the "

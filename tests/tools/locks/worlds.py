@@ -40,11 +40,11 @@ stages:
     outs: [page]
 """
 FINETUNE = """\
-import json, pathlib, sys, uuid
+import json, pathlib, sys, uuid, yaml
 name = sys.argv[1]
 for folder in ("models", f"reports/{name}"):
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-pathlib.Path(f"models/{name}").write_text("weights")
+pathlib.Path(f"models/{name}").write_text(str(yaml.safe_load(open("params.yaml"))["finetune"][name]))
 pathlib.Path(f"reports/{name}/mlflow_run.json").write_text(json.dumps({"run_id": uuid.uuid4().hex}))
 """
 EVALUATE = """\

@@ -169,8 +169,8 @@ def test_the_study_is_one_page_and_one_run_over_all_its_trainings(project: Proje
 
 def test_dvc_shows_metrics_and_plots(project: Project) -> None:
     shown = json.loads(project.dvc("metrics", "show", "--json").splitlines()[0])[""]["data"]
-    # 2 networks on 2 data sets, 2 variants, 4 trainings; comparison, study, tracks, migration, trust
-    assert len(shown) == 15
+    # 2 networks on 2 data sets, 2 variants, 4 trainings; comparison, study, tracks, migration, cohort, trust
+    assert len(shown) == 16
     assert 0 <= shown["reports/evaluate/last3/metrics.json"]["data"]["iou"] <= 1
     project.dvc("plots", "show", "--out", "build/plots")
     page = (project.profile / "build/plots/index.html").read_text(encoding="utf-8")

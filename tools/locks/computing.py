@@ -13,6 +13,7 @@ from tools.same_numbers.workload import SMALL, merged, run_stages
 NOT_COMPARED = ("names", "compare", "study", "report", "cohort")
 """Stages whose pages are not compared; each runs in a minute, on the outputs of the others."""
 
+_IMAGES = "data/raw/target_val.zip"
 _SIMULATED = {"kind": "simulated", "input": "somanet/simulation"}
 
 
@@ -45,13 +46,14 @@ def record_stages(
 
 
 def _label(recording: RecordingRun, needed: Collection[str], params: Mapping[str, Any]) -> None:
-    """The validation images' labels by every network that was trained."""
+    """The validation images' labels by every network trained here, and by the bundled one, trained well."""
+    recording.somanet("predict", _IMAGES, "--engine", "torch", "--output", "labels/bundled")
     seed = f"seed{params['seeds'][0]}"
     for section, folder in (("pretrain", ""), ("finetune", seed)):
         for name in params[section] if section in needed else ():
             model = Path("models") / section / name / folder
             chosen = ("--model", model, "--engine", "torch", "--output", f"labels/{section}/{name}")
-            recording.somanet("predict", "data/raw/target_val.zip", *chosen)
+            recording.somanet("predict", _IMAGES, *chosen)
 
 
 def small(params: Mapping[str, Any]) -> dict[str, Any]:

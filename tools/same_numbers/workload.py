@@ -11,7 +11,7 @@ from tools.same_numbers.recording import RecordingRun, read_yaml
 
 SHORT = {"epochs": 2, "samples_per_epoch": 16, "validate_every": 2, "device": "cpu"}
 """Settings of every training: a few steps, and the weights after the last one."""
-SMALL = {
+SMALL: Mapping[str, Any] = {
     "data": {
         "simulated": {
             "nuclei_images": 20,

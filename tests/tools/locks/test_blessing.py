@@ -12,12 +12,14 @@ import yaml
 from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
 from tests.pipelines.conftest import Project, copy_tree, shrink
-from tests.tools.locks.worlds import change_code, edit_lock, made_in
+from tests.tools.locks.worlds import CODE, change_code, edit_lock, made_in, run
 from tests.tools.pull_request.worlds import commit, git
+from tools.locks import blessing
 from tools.locks.blessing import bless_lock
 from tools.locks.checking import problems
 from tools.locks.computing import small, with_those_before
 from tools.locks.proofs import PROOFS
+from tools.same_numbers.comparing import RecordedNumbers
 
 ROOT = Path(__file__).resolve().parents[3]
 LABELS = Path("somanet/segmentation/inference/instances.py")
@@ -65,6 +67,51 @@ def test_what_cannot_be_blessed_is_said_before_anything_is_computed(tmp_path: Pa
     (project / "dvc.lock").unlink()
     with pytest.raises(SomaNetError, match="there is no lock to bless"):
         bless_lock(project, project, echo=pytest.fail)
+
+
+def recorded(weights: str) -> RecordedNumbers:
+    """A recording of one network, of which only the hash counts."""
+    files = {"models/a.safetensors": {"bytes": weights * 64, "parts": {"w": weights * 64}}}
+    return RecordedNumbers(Path("nowhere"), {"cpus": 2}, (), files)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_lock_follows_only_if_both_codes_computed_the_same(
+    same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is computed is made up here. The older code is found in the history."""
+    project = made_in(tmp_path)
+    start = git(project, "rev-parse", "HEAD")
+    (project / "pipelines/evaluate.py").write_text((project / "pipelines/evaluate.py").read_text() + "# more\n")
+    run(project)
+    newest = commit(project, "evaluated again")
+    change_code(project)
+    after = commit(project, "other code")
+    steps = []
+
+    def record(checkout: Path, profile: Path, *_: Path, wanted: set[str]) -> RecordedNumbers:
+        assert (profile, wanted) == (project, {"finetune"})
+        steps.append((checkout / CODE / "steps.py").read_text())
+        return recorded("a" if same or len(steps) == 1 else "b")
+
+    monkeypatch.setattr(blessing, "record_stages", record)
+    before = (project / "dvc.lock").read_text()
+    if not same:
+        with pytest.raises(SomaNetError, match=r"not blessed: the change alters outputs.*\n  models/a\.safetensors"):
+            bless_lock(project, project, echo=print)
+        assert git(project, "status", "--porcelain") == ""
+        return
+    bless_lock(project, project, echo=print)
+    assert steps == ["STEPS = 3\n", "STEPS = 1 + 2\n"]
+    old, new = before.splitlines(), (project / "dvc.lock").read_text().splitlines()
+    changed = [one for one, other in zip(old, new, strict=True) if one != other]
+    assert {line.split(":")[0].strip() for line in changed} == {"md5", "size"}
+    assert len(changed) == 4  # of two trainings
+    assert problems(project, base=start) == problems(project, base="HEAD") == []
+    [proof] = read_json(project / PROOFS, expected="proofs")["proofs"]
+    assert (proof["before"], proof["after"]) == (newest, after)
+    assert set(proof["stages"]) == {"finetune@a", "finetune@b"}
+    assert proof["compared"] == {"models/a.safetensors": "a" * 64}
 
 
 def only_labels(params: dict[str, Any]) -> None:

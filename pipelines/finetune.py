@@ -25,7 +25,7 @@ def main(variant: str) -> None:
     chosen = params.finetune[variant]
     start = Path("models/pretrain") / chosen.start
     labelled, val_items = load_items(TRAIN), load_items(VAL)
-    reports = Path("reports/finetune") / variant
+    checkpoints = {seed: Path("models/finetune") / variant / f"seed{seed}" for seed in params.seeds}
     results = {}
     with several_trainings(at_exit=True) as trainings:
         for seed in params.seeds:
@@ -41,8 +41,8 @@ def main(variant: str) -> None:
                 val_items,
                 chosen.training,
                 seed=seed,
-                checkpoint=Path("models/finetune") / variant / f"seed{seed}",
-                run_file=reports / "runs" / f"seed{seed}.json",
+                checkpoint=checkpoints[seed],
+                run_file=None,
                 recording=Recording.of_stage(
                     "finetune",
                     variant,
@@ -56,8 +56,8 @@ def main(variant: str) -> None:
                 score_training_images=True,
                 trainings=trainings,
             )
-        write_training(reports, results)
+        write_training(Path("reports/finetune") / variant, results, checkpoints, timed=False)
 
 
 if __name__ == "__main__":
-    stage(main, *sys.argv[1:])
+    stage(main, *sys.argv[1:], network=True)

@@ -25,7 +25,7 @@ def main(network: str) -> None:
     train_items = load_items(PACKED, split=SPLIT, part="train")
     val_items = load_items(PACKED, split=SPLIT, part="val")
     model, spec, _ = start_network(chosen.model, seed=params.seed)
-    reports = Path("reports/pretrain") / network
+    checkpoint = Path("models/pretrain") / network
     with several_trainings(at_exit=True) as trainings:
         result = run_training(
             model,
@@ -34,8 +34,8 @@ def main(network: str) -> None:
             val_items,
             chosen.training,
             seed=params.seed,
-            checkpoint=Path("models/pretrain") / network,
-            run_file=reports / "mlflow_run.json",
+            checkpoint=checkpoint,
+            run_file=None,
             recording=Recording.of_stage(
                 "pretrain",
                 network,
@@ -45,8 +45,10 @@ def main(network: str) -> None:
             ),
             trainings=trainings,
         )
-        write_training(reports, {params.seed: result})
+        write_training(
+            Path("reports/pretrain") / network, {params.seed: result}, {params.seed: checkpoint}, timed=False
+        )
 
 
 if __name__ == "__main__":
-    stage(main, *sys.argv[1:])
+    stage(main, *sys.argv[1:], network=True)

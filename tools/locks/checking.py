@@ -44,7 +44,7 @@ def _of(folder: Path, root: Path, commit: str) -> list[str]:
         if not is_proven(move, proofs):
             moved.setdefault(move.stage, []).append(move.path)
     return lines + [
-        f"{lock}: {name} has other hashes of {', '.join(paths)} than at {commit[:9]}, but the same run: it did not "
-        f"run. Was the lock edited? `git checkout {commit[:9]} -- {lock}`. {way}."
+        f"{lock}: {name} has other hashes of {', '.join(paths)} than at {commit[:9]}, but the same outputs: it did "
+        f"not run, or that is not proven. Was the lock edited? `git checkout {commit[:9]} -- {lock}`. {way}."
         for name, paths in moved.items()
     ]

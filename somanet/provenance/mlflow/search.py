@@ -22,14 +22,15 @@ def find_run(tags: Mapping[str, str], *, root: Path | str, finished: bool = True
     return str(found[0].info.run_id) if found else None
 
 
-def training_of(weights_sha256: str, *, root: Path | str) -> str | None:
+def training_of(weights_sha256: str, *, root: Path | str, tags: Mapping[str, str] | None = None) -> str | None:
     """The newest finished run that trained these weights; None as above.
 
-    Equal trainings give equal weights, in a DVC experiment too, which may since have been discarded: a run outside
-    one takes precedence.
+    Equal trainings give equal weights: those of two variants with the same settings, and those of a DVC experiment,
+    which may since have been discarded. A run with the given tags takes precedence, then one outside experiments.
     """
+    wanted = dict(tags or {}).items()
     found = _newest({"weights_sha256": weights_sha256}, root=root, finished=True, n=1000)
-    found.sort(key=lambda run: "dvc.experiment" in run.data.tags)  # stable: newest first within each
+    found.sort(key=lambda run: (not wanted <= run.data.tags.items(), "dvc.experiment" in run.data.tags))  # stable
     return str(found[0].info.run_id) if found else None
 
 

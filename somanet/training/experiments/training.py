@@ -49,7 +49,7 @@ def run_training(
     *,
     seed: int,
     checkpoint: Path,
-    run_file: Path,
+    run_file: Path | None,
     recording: Recording,
     trainings: Trainings,
     unlabelled: Sequence[NDArray[Any]] = (),
@@ -67,7 +67,7 @@ def run_training(
         model, spec, train_items, val_items, settings, seed, unlabelled: see
             :func:`somanet.training.loop.training.train`.
         checkpoint: folder to write.
-        run_file: JSON file to write the run id to.
+        run_file: JSON file to write the run id to; None where the weights alone lead to the run, as in the pipeline.
         recording: where to record.
         trainings: from :func:`several_trainings`, which removes the saved states once everything is written.
         start_sha256: of the weights the training starts from, if not random.
@@ -121,7 +121,8 @@ def run_training(
     if saved.is_done():
         result, _ = finish(go_on())
         echo(f"{recording.name}: already trained, before another training was interrupted")
-        write_text(run_file, saved.done.read_text(encoding="utf-8"))
+        if run_file is not None:
+            write_text(run_file, saved.done.read_text(encoding="utf-8"))
         return result
     resuming = None if saved.note.exists() and saved.state.exists() else run_id
     resuming = resuming or interrupted_run(
@@ -179,8 +180,9 @@ def run_training(
         run.log_figure(plots.curves(history), "curves.png")
         served = ServedModel(checkpoint, SERVING_CODE, spec.in_channels, len(spec.outputs))
         run.log_model(served, name=recording.model)
-        write_run_file(run_file, run)
-    write_text(saved.done, run_file.read_text(encoding="utf-8"))
+        if run_file is not None:
+            write_run_file(run_file, run)
+    write_text(saved.done, saved.note.read_text(encoding="utf-8"))
     return result
 
 

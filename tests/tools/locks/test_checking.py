@@ -65,7 +65,7 @@ def test_a_lock_edited_by_hand_is_refused_even_if_it_fits_the_tree(project: Path
     lines = problems(project, base="HEAD")
     assert len(lines) == 2
     assert "finetune@a has other hashes of somanet/loop than at" in lines[0]
-    assert "but the same run: it did not run. Was the lock edited?" in lines[0]
+    assert "but the same outputs: it did not run, or that is not proven. Was the lock edited?" in lines[0]
     before = git(project, "rev-parse", "HEAD")
     commit(project, "The lock follows the code")
     assert problems(project, base=before) == lines

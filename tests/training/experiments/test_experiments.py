@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ from somanet.training.experiments import (
     several_trainings,
     stage,
     write_evaluation,
+    write_scores,
     write_training,
 )
 from somanet.training.experiments.state import Trainings
@@ -48,7 +50,7 @@ from somanet.training.loop import training
 from somanet.training.loop.saved_state import training_parameters
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.loop.start import start_network
-from tests.worlds import make_project, mlflow_may_warn, save_bright_network, scene
+from tests.worlds import bright_network, make_project, mlflow_may_warn, save_bright_network, scene
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = TrainSettings(epochs=2, size_px=32, batch_size=2, loss="bce+dice", learning_rate=2e-3)
@@ -257,15 +259,41 @@ def test_the_run_has_the_curves_and_a_model_that_predicts_at_any_size(project: P
     np.testing.assert_allclose(model.predict(image_NCHW), expected, atol=1e-4)
 
 
-def test_the_files_of_a_stage(project: Path, trained, tmp_path: Path) -> None:
-    write_training(tmp_path, {5: trained, 6: trained})
+def test_the_files_of_trainings(project: Path, trained, tmp_path: Path) -> None:
+    checkpoints = dict.fromkeys((5, 6), project / "model")
+    write_training(tmp_path, {5: trained, 6: trained}, checkpoints, timed=True)
     history = pd.read_csv(tmp_path / "history.csv")
     assert history[["seed", "epoch"]].to_numpy().tolist() == [[5, 1], [5, 2], [6, 1], [6, 2]]
     assert list(history.columns) == [*history_table(trained).columns, "seed"]
     told = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
     assert told["best_epochs"] == {"5": trained.best_epoch, "6": trained.best_epoch}
     assert told["trainable_parameters"] == 1_944_529
+    assert told["weights_sha256"] == dict.fromkeys(("5", "6"), weights_sha256(project / "model"))
+    assert told["seconds_per_seed"] == round(trained.seconds, 1)
     assert read_image(tmp_path / "curves.png").ndim == 3
+    once, again = (tmp_path / name for name in ("once", "again"))
+    slower = replace(trained, seconds=trained.seconds + 60)
+    write_training(once, {5: trained}, {5: project / "model"}, timed=False)
+    write_training(again, {5: slower}, {5: project / "model"}, timed=False)
+    assert {p.name: p.read_bytes() for p in once.iterdir()} == {p.name: p.read_bytes() for p in again.iterdir()}
+
+
+def test_only_validated_epochs_are_in_their_own_table(project: Path, trained, tmp_path: Path) -> None:
+    """`dvc plots` draws an empty cell as 0: the table that it draws has none."""
+    first, second = trained.history
+    unseen = replace(first, val_loss=math.nan, val_iou=math.nan)
+    write_training(tmp_path, {5: replace(trained, history=(unseen, second))}, {5: project / "model"}, timed=False)
+    assert pd.read_csv(tmp_path / "history.csv")["epoch"].tolist() == [1, 2]
+    validated = pd.read_csv(tmp_path / "validation.csv")
+    assert validated.columns.tolist() == ["epoch", "val_loss", "val_iou", "seed"]
+    assert validated.to_numpy().tolist() == [[2, pytest.approx(second.val_loss), pytest.approx(second.val_iou), 5]]
+
+
+def test_scores_of_a_row_are_few_rounded_and_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_scores("tuned/a", {"iou": 2 / 3, "precision": math.nan, "recall": None})
+    written = json.loads(Path("reports/scores/tuned/a.json").read_text(encoding="utf-8"))
+    assert written == {"iou": 0.666667, "precision": None, "recall": None}
 
 
 def test_a_failed_training_is_a_failed_run_and_leaves_no_checkpoint(project: Path) -> None:
@@ -487,13 +515,31 @@ def test_a_model_s_own_page_shows_its_settings_and_scores(project: Path, trained
     assert "train_loss" not in shown
 
 
+def test_an_evaluation_finds_the_run_by_the_weights(project: Path, trained, evaluation) -> None:
+    """Of two runs with the same weights, that with the recording's tags: variants may have the same settings."""
+    sha256 = weights_sha256(project / "model")
+    with track_run("twin", experiment="pretrain", root=project, tags={"weights_sha256": sha256}, system_metrics=False):
+        pass  # newer
+    recording = Recording(project, "pretrain", "small", tags={"variant": "v1"})
+    record_evaluation(project / "model", evaluation, [scene("z")], on="found", recording=recording)
+    assert "iou_found" in read_run(project / "report", root=project).metrics
+
+
+def test_an_evaluation_of_a_network_from_elsewhere_names_its_weights(project: Path, evaluation, tmp_path: Path) -> None:
+    sha256 = save_checkpoint(tmp_path / "other", bright_network(), ModelSpec(), {})
+    record_evaluation(tmp_path / "other", evaluation, [scene("z")], on="a", recording=Recording(project, "x", "v"))
+    client = open_client(project)
+    runs = client.search_runs([client.get_experiment_by_name("evaluate").experiment_id])
+    assert [run.data.metrics["recall"] for run in runs if run.data.tags.get("network_sha256") == sha256] == [1.0]
+
+
 def test_an_evaluation_of_a_run_from_elsewhere_gets_a_run_of_its_own(project: Path, evaluation, tmp_path: Path) -> None:
     (tmp_path / "seed0.json").write_text(json.dumps({"run_id": "f" * 32}))
     recording = Recording(project, "x", "v")
     record_evaluation(tmp_path / "seed0.json", evaluation, [scene("z")], on="neurons", recording=recording)
     client = open_client(project)
-    [run] = client.search_runs([client.get_experiment_by_name("evaluate").experiment_id])
-    assert run.data.tags["trained_by"] == "f" * 32
+    runs = client.search_runs([client.get_experiment_by_name("evaluate").experiment_id])
+    [run] = [run for run in runs if run.data.tags.get("trained_by") == "f" * 32]
     assert run.data.metrics["recall"] == 1.0
     assert run.data.tags["scored_on"] == "neurons"
 

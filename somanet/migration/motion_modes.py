@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from somanet.migration.intervals import Estimate, not_estimated
+from somanet.migration.intervals import Estimate, Scale, not_estimated, too_wide
 from somanet.migration.kinematics import Floats, Ints, Steps
 from somanet.migration.markov import Grid, Posterior, forward_backward
 from somanet.migration.noise import REST_UM_PER_H, RUN_UM_PER_H
@@ -293,6 +293,12 @@ def _hull(used: Estimate, other: Estimate) -> Estimate:
     return Estimate(used.value, float(np.nanmin(ends)), float(np.nanmax(ends)))
 
 
+def _of_use(one: Estimate, scale: Scale) -> Estimate:
+    """The estimate, without an interval that says nothing; the speed at rest, below that of creep, is not asked."""
+    wide = "" if one.problem else too_wide(one.low, one.high, scale)
+    return not_estimated(one.value, wide) if wide else one
+
+
 def _estimate(values: Floats, *, known: bool) -> Estimate:
     """The first value with the percentiles of the others; none where a twentieth of them is undefined."""
     drawn = values[1:][np.isfinite(values[1:])]
@@ -392,9 +398,9 @@ def modes_of(
         cells=table,
         step_state=step_state,
         interval_h=steps.interval_h,
-        state_share=share,
-        state_speed_um_per_h=speed,
-        run_persistence_h=persistence,
+        state_share={name: _of_use(one, "share") for name, one in share.items()},
+        state_speed_um_per_h=speed | {name: _of_use(speed[name], "positive") for name in (CREEP, RUN)},
+        run_persistence_h=_of_use(persistence, "positive"),
         bic=bic,
         best=min(bic, key=lambda name: bic[name]),
         mode_share={name: float(n_steps[mode == name].sum() / n) for name in MODES},

@@ -63,13 +63,16 @@ UNITS = {
     "velocity_across_um_per_h": "µm/h",
     "mean_cosine": "",
     "resultant": "",
+    "resultant_corrected": "",
     "mean_direction_deg": "°",
     "mean_turn_deg": "°",
     "saltating_share": "",
 }
 """The numbers of a summary, in order, and their units."""
+VECTOR_NUMBERS = ("resultant", "resultant_corrected", "mean_direction_deg")
+"""Numbers of the mean vector of the cells' directions."""
 SCALES: Mapping[str, Scale] = {
-    **{name: "positive" for name in UNITS if name not in ("resultant", "mean_direction_deg", "saltating_share")},
+    **{name: "positive" for name in UNITS if name not in (*VECTOR_NUMBERS, "saltating_share")},
     **dict.fromkeys(("pause_fraction", "pause_fraction_corrected", "straightness", "straightness_corrected"), "share"),
     **dict.fromkeys(("velocity_along_um_per_h", "velocity_across_um_per_h"), "signed"),
     "mean_cosine": "cosine",
@@ -92,6 +95,7 @@ NOT_SEEN: Mapping[str, str] = {
     "straightness_corrected": "no saltation is seen",
     "mean_cosine": "no cell moves further than noise",
     "resultant": "no cell moves further than noise",
+    "resultant_corrected": "fewer than two cells move further than noise",
     "mean_direction_deg": "no cell moves further than noise",
     "mean_turn_deg": "no cell makes two saltations in a row",
 }
@@ -254,10 +258,13 @@ def _estimates(
             found[name] = not_estimated(value, "motion in an hour is not clear of the noise")
         elif name == "saltating_share":
             found[name] = sets.share_of_cells(value, drawn)
-        elif name in ("resultant", "mean_direction_deg"):
+        elif name in VECTOR_NUMBERS:
             mean_vectors = _mean_vectors(resampled)
-            length = sets.resultant(values["resultant"], mean_vectors)
-            found[name] = length if name == "resultant" else sets.direction(value, mean_vectors, length)
+            length = sets.resultant(values["resultant"], mean_vectors)  # of the true R, so for both values of it
+            if name == "mean_direction_deg":
+                found[name] = sets.direction(value, mean_vectors, length)
+            else:  # the corrected one may be below 0, where no true R is
+                found[name] = Estimate(value, min(length.low, value), max(length.high, value), length.problem)
         else:
             found[name] = sets.interval(value, drawn, scale=SCALES[name], model_error=error.get(name, 0.0))
     return found

@@ -165,6 +165,7 @@ FACT_HEADS = {
     "corrected": "Tracks by a person",
     "frame_interval_min": "Frame interval (min)",
     "noise_um": "Localisation error (µm)",
+    "observed_h": "Cells seen for (h)",
     "density_per_mm2": "Cells per mm²",
     "n_movies": "Movies",
     "n_cells": "Cells",

@@ -123,7 +123,10 @@ NUMBER_LABELS = {
     ),
     "velocity_along_um_per_h": (
         "Velocity along the axis",
-        "Net displacement along the axis over time, of all cells together; negative against it.",
+        (
+            "Net displacement along the axis over time, of all cells together; negative against it. The axis is the "
+            "image's right unless --axis-deg says otherwise."
+        ),
     ),
     "velocity_across_um_per_h": (
         "Velocity across the axis",
@@ -138,6 +141,13 @@ NUMBER_LABELS = {
         (
             "Length of the mean vector of the cells' directions: 1 all one way, 0 every way. Random directions give "
             "0.89/√n, so compare it at like n only; its interval begins at 0 where they may be random."
+        ),
+    ),
+    "resultant_corrected": (
+        "Resultant length R, corrected",
+        (
+            "R without what chance adds for few cells, √((nR² − 1)/(n − 1)): about 0 for random directions, whatever "
+            "n; below 0 where directions are more even than random ones. Its interval is that of R."
         ),
     ),
     "mean_direction_deg": (

@@ -22,7 +22,7 @@ COUNTED = (
     *TRAVEL,
     "velocity_along_um_per_h",
     "mean_cosine",
-    "resultant",
+    "resultant_corrected",
 )
 """Numbers whose coverage is measured."""
 MOST_NOISE_UM = 1.5

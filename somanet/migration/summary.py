@@ -22,6 +22,7 @@ from somanet.migration.tables import MIGRATION
 from somanet.migration.travel import (
     COARSE_ERROR,
     CUT_ERROR,
+    DISTANCE_ERROR,
     SLOWEST_ENDS,
     SPEED_ERROR,
     frames_per_jump,
@@ -216,7 +217,7 @@ def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES)
     """
     used = long_enough(cells)
     level, unit, counts, warnings = _units(used)
-    sets = Resampling.of(unit, level=level, resamples=resamples, seed=seed)
+    sets = Resampling.of(unit, level=level, resamples=resamples, seed=seed, widening=_widening(used, level))
     values = {name: float(v[0]) for name, v in pooled_numbers(used, np.ones((1, len(used)))).items()}
     resampled = pooled_numbers(used, sets.weights)
     numbers = _estimates(values, resampled, sets, used)
@@ -270,6 +271,18 @@ def _estimates(
     return found
 
 
+def _widening(cells: pd.DataFrame, level: str) -> float:
+    """How much wider intervals over tracks are, as several tracks may be of one cell: where a track breaks, for one.
+
+    A movie shows at most as many cells as its tracks, and on average as many as their time over its own. If tracks of
+    one cell were all alike, that mean would be the number of independent ones; at least two.
+    """
+    hours = ((cells["end_h"] - cells["start_h"]) / cells["movie_h"]).fillna(1.0)
+    if level != "cell" or len(cells) < 2:
+        return 1.0
+    return math.sqrt(len(cells) / float(np.clip(hours.sum(), 2.0, len(cells))))
+
+
 def _hourly_noise(cells: pd.DataFrame) -> float:
     """Mean of 4σ² in µm², which is taken off squared displacements over an hour."""
     n = float(cells["n_1h"].sum())
@@ -279,7 +292,7 @@ def _hourly_noise(cells: pd.DataFrame) -> float:
 def _model_errors(values: Mapping[str, float], cells: pd.DataFrame) -> dict[str, float]:
     """What frames do not tell, and resampling does not show; half widths on the scales of :data:`SCALES`.
 
-    Of length: how jumps may differ from straight ones of even speed. Of speed: how far its two estimates are apart, and
+    Of length: how jumps may differ from straight ones of even speed. Of distance: corners that are cut. Of speed: how far its two estimates are apart, and
     how near the threshold is to the jumps' own speed. Of pauses: how much longer than length over speed a jump lasts.
     """
     one = np.ones((1, len(cells)))
@@ -289,11 +302,14 @@ def _model_errors(values: Mapping[str, float], cells: pd.DataFrame) -> dict[str,
     apart = abs(math.log(by_runs / by_squares)) if math.isfinite(speed) else math.nan
     jump_h = values["mean_length_corrected_um"] / speed
     slow_h = SLOWEST_ENDS * jump_h
+    straight = values["straightness_corrected"]
     frames = float(frames_per_jump(cells, one, np.array([jump_h]))[0])
     coarse = COARSE_ERROR * min(max(2 - frames, 0.0), 1.0)
     return {
         "mean_length_corrected_um": LENGTH_ERROR,
         "mobile_speed_corrected_um_per_h": math.hypot(SPEED_ERROR, CUT_ERROR * float(jumps.cut[0])) + apart + coarse,
+        "average_speed_corrected_um_per_h": DISTANCE_ERROR,
+        "straightness_corrected": DISTANCE_ERROR / (1 - straight) if straight < 1 else math.nan,
         "rms_speed_1h_um_per_h": NOISE_ERROR * _hourly_noise(cells) / values["rms_speed_1h_um_per_h"] ** 2,
         "mean_pause_corrected_h": slow_h / values["mean_pause_corrected_h"],
         "pause_fraction_corrected": SLOWEST_ENDS / share if share > 0 else math.nan,

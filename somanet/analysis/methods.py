@@ -10,7 +10,7 @@ import pandas as pd
 from somanet.analysis.report.definitions import METHODS, label_of
 from somanet.core.markdown import plain
 from somanet.migration.groups import BENJAMINI_HOCHBERG, HOLM, PAIRED_T, WELCH
-from somanet.migration.summary import UNITS
+from somanet.migration.pooling import UNITS
 
 REFERENCES = {
     "unet": "Ronneberger O, Fischer P, Brox T. U-Net: convolutional networks for biomedical image segmentation. MICCAI "

@@ -13,7 +13,7 @@ from typing import Any
 
 from somanet.analysis import names
 from somanet.core.errors import SomaNetError
-from somanet.migration.summary import UNITS
+from somanet.migration.pooling import UNITS
 from somanet.provenance.mlflow import (
     DatasetRef,
     names_a_run,

@@ -18,7 +18,7 @@ import pandas as pd
 
 from somanet.migration.intervals import Estimate, not_estimated, reach_of, too_wide
 from somanet.migration.kinematics import Floats
-from somanet.migration.summary import pooled_numbers
+from somanet.migration.pooling import pooled_numbers
 
 NAMES = ("frequency_corrected_per_h", "mean_length_corrected_um")
 FACTORS = (2, 3)

@@ -14,7 +14,7 @@ from scipy import stats
 
 from somanet.core.errors import SomaNetError
 from somanet.migration.mixed_model import MixedModel, fit_mixed_model
-from somanet.migration.summary import UNITS, long_enough, pooled_numbers
+from somanet.migration.pooling import UNITS, long_enough, pooled_numbers
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ class Comparison:
     """Two groups compared at the level of donors.
 
     Attributes:
-        number: what is compared, of :data:`somanet.migration.summary.UNITS`.
+        number: what is compared, of :data:`somanet.migration.pooling.UNITS`.
         groups: reference first; differences are the second less the first.
         donors: each donor's own number: columns ``group``, ``donor``, ``value`` (NaN where undefined), ``n_movies``
             (0 if movies are not named), ``n_cells``, and ``counted``: whether it has a value, and in a paired test one
@@ -118,7 +118,7 @@ def compare_cohort(
         cells: :data:`somanet.migration.tables.MIGRATION` with columns ``donor`` and ``group``, and ``movie`` and
             ``batch`` if known.
         reference: the group that the others are compared with.
-        numbers: of :data:`somanet.migration.summary.UNITS`.
+        numbers: of :data:`somanet.migration.pooling.UNITS`.
         paired: the same donor id in two groups is the same person.
 
     Raises:
@@ -158,7 +158,7 @@ def compare_groups(cells: pd.DataFrame, *, number: str, reference: str, paired: 
 
     Args:
         cells: :data:`somanet.migration.tables.MIGRATION` with columns ``donor`` and ``group``.
-        number: a name of :data:`somanet.migration.summary.UNITS`.
+        number: a name of :data:`somanet.migration.pooling.UNITS`.
         reference: the group that the other one is compared with.
         paired: compare donors of both groups with themselves; the others are left out.
 

@@ -90,9 +90,7 @@ class Resampling:
     widening: float = 1.0
 
     @classmethod
-    def of(
-        cls, unit: NDArray[np.intp], *, level: str, resamples: int, seed: int, widening: float = 1.0
-    ) -> Resampling:
+    def of(cls, unit: NDArray[np.intp], *, level: str, resamples: int, seed: int, widening: float = 1.0) -> Resampling:
         """Draw the sets.
 
         Args:

@@ -11,9 +11,11 @@ from somanet.migration.cells import Migration
 from somanet.migration.frame_dropping import NAMES, Thinned
 from somanet.migration.intervals import not_estimated
 from somanet.migration.motion_modes import CONTINUOUS, UNDECIDED, Modes
+from somanet.migration.pooling import UNITS
 from somanet.migration.requirements import unsupported
 from somanet.migration.saltation import LEAST_LENGTH_SIGMAS
-from somanet.migration.summary import FEWEST_EVENTS, UNITS, Summary
+from somanet.migration.sampling_warnings import FEWEST_EVENTS
+from somanet.migration.summary import Summary
 
 MOST_CONTINUOUS = 0.3
 """Share of the cells' time of those that keep moving, half of the undecided ones counted. Cells that creep fast but

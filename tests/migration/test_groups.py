@@ -14,7 +14,7 @@ from somanet.core.errors import SomaNetError
 from somanet.migration.cells import migration_of
 from somanet.migration.direction import resultant_without_chance
 from somanet.migration.groups import COMPARED, PAIRED_T, WELCH, compare_cohort, compare_groups
-from somanet.migration.summary import UNITS
+from somanet.migration.pooling import UNITS
 from somanet.simulation.settings import NeuronSettings
 from tests.migration.test_summary import cells
 from tests.migration.worlds import simulated

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from somanet.analysis.validation.worlds import BASE, simulate_paths
+from somanet.analysis.validation.world_paths import simulate_paths
+from somanet.analysis.validation.worlds import BASE
+from somanet.migration.error_mixture import REST_UM_PER_H, RUN_UM_PER_H
 from somanet.migration.kinematics import steps_of
 from somanet.migration.motion_modes import modes_of
-from somanet.migration.noise import REST_UM_PER_H, RUN_UM_PER_H
 from tests.migration.worlds import along_x, track
 
 STEP_H = 1 / 6

@@ -11,7 +11,8 @@ from scipy import stats
 from somanet.core.errors import SomaNetError
 from somanet.migration.cells import migration_of
 from somanet.migration.intervals import reach_of
-from somanet.migration.summary import UNITS, long_enough, summarize
+from somanet.migration.pooling import UNITS, long_enough
+from somanet.migration.summary import summarize
 from somanet.migration.tables import MIGRATION
 from tests.migration.worlds import along_x, simulated, track
 

@@ -15,7 +15,7 @@ from somanet.analysis.cohort.gather import Cohort
 from somanet.analysis.report.definitions import label_of
 from somanet.core.files import atomic_path, make_folder
 from somanet.core.plots import blank
-from somanet.migration.summary import UNITS, long_enough
+from somanet.migration.pooling import UNITS, long_enough
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

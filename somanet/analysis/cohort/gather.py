@@ -14,7 +14,8 @@ from somanet.analysis.cohort.conditions import Conditions, check_groups
 from somanet.analysis.cohort.results import MovieResult
 from somanet.core.files import plain
 from somanet.migration.groups import COMPARED, Comparison, compare_cohort, frame_intervals_min
-from somanet.migration.summary import Summary, long_enough, summarize
+from somanet.migration.pooling import long_enough
+from somanet.migration.summary import Summary, summarize
 
 
 @dataclass(frozen=True)

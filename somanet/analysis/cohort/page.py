@@ -15,7 +15,7 @@ from somanet.analysis.cohort.gather import Cohort, by_every_second_frame, by_mod
 from somanet.analysis.report.definitions import METHODS, MISSING, in_words, label_of
 from somanet.core.markdown import to_html
 from somanet.migration.groups import Comparison
-from somanet.migration.summary import UNITS
+from somanet.migration.pooling import UNITS
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 STYLE = """

@@ -163,7 +163,7 @@ NUMBER_LABELS = {
     ),
     "saltating_share": ("Share of saltating cells", HEADLINES[4].meaning),
 }
-"""Label and meaning of the numbers of :data:`somanet.migration.summary.UNITS`."""
+"""Label and meaning of the numbers of :data:`somanet.migration.pooling.UNITS`."""
 
 METHODS = (
     (

@@ -11,7 +11,10 @@ import numpy as np
 import pandas as pd
 
 from somanet.analysis.validation.tracks import bias_of, coverage_of
-from somanet.analysis.validation.worlds import BASE, WORLDS, World, simulate_paths, simulate_world, true_numbers
+from somanet.analysis.validation.world_paths import simulate_paths
+from somanet.analysis.validation.world_tracks import simulate_world
+from somanet.analysis.validation.world_truth import true_numbers
+from somanet.analysis.validation.worlds import BASE, WORLDS, World
 from somanet.core.markdown import table
 from somanet.migration.cells import migration_of
 from somanet.migration.drift import DriftSource

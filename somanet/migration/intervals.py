@@ -137,7 +137,7 @@ class Resampling:
         if defined.size < (1 - MOST_UNDEFINED) * drawn.size:
             return not_estimated(value, f"it rests on so few {self.level}s that it is undefined in many resamples")
         error = float(defined.std())
-        if error <= NOISE_ONLY * max(1.0, abs(place)) and scale != "signed":
+        if error <= NOISE_ONLY * max(1.0, abs(place)):
             return not_estimated(value, f"the {self.level}s do not differ, which says nothing about further ones")
         half = math.hypot(self.reach * error, model_error)
         low, high = float(backward(np.float64(place - half))), float(backward(np.float64(place + half)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
 
-from somanet.analysis import names
 from somanet.analysis.timing import timing_of
 from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, usual_interval_h
 from somanet.core.errors import SomaNetError
@@ -18,16 +16,7 @@ from somanet.core.hashing import sha256_file
 from somanet.core.progress import counted
 from somanet.io.frame_times import SAME
 from somanet.io.movie_selection import MovieSelection
-from somanet.io.movies import (
-    MOVIE_SUFFIXES,
-    Movie,
-    movie_exists,
-    movie_name,
-    movies_in,
-    open_movie,
-    sha256_movie,
-    together,
-)
+from somanet.io.movies import Movie, open_movie, sha256_movie
 from somanet.io.repeated_frames import find_repeats
 from somanet.io.times_table import read_times
 
@@ -136,6 +125,8 @@ class MovieSource:
     def _overruled(self, movie: Movie) -> list[str]:
         """What the file says about its pixels that the caller's size replaces."""
         own, given = movie.file_calibration.pixel_size_um, self.pixel_size_um
+        if movie.file_calibration.pixel_note:
+            return [movie.file_calibration.pixel_note]
         if own is None or given is None or abs(given - own) <= SAME * own:
             return []
         return [f"The file says {own:.4g} µm per pixel; --pixel-size-um {given:g} was used instead."]
@@ -210,70 +201,3 @@ def check_plausible(calibration: Calibration, source: str) -> None:
                 f"{source}: {what.format(f'{value:g}')} cannot be right; expected {low:g} to {high:g}. "
                 f"Is the unit wrong, or the file's metadata? Give {hint}."
             )
-
-
-def find_movies(paths: list[Path], *, leave_out: Path | None = None) -> list[tuple[Path, str]]:
-    """Movie files at the given paths, each with the name of its results; folders are searched at any depth.
-
-    Left out are hidden folders, and those with results of an analysis. A movie is called by its file; where two of one
-    search have the same name (`patient1/movie.tif`, `patient2/movie.tif`), by its folders too: `patient1_movie`.
-    Numbered images are one movie, called by their folder, or by what their names have in common; so are the files of
-    one OME-TIFF.
-
-    Args:
-        paths: files, folders, and patterns of numbered images.
-        leave_out: a folder that is not searched: the output.
-
-    Raises:
-        SomaNetError: a path is missing or has no movie, or two movies would share a name.
-    """
-    found: list[tuple[Path, str, str]] = []
-    for path in together(paths):
-        if not movie_exists(path):
-            raise SomaNetError(f"{path}: no such file or folder. Check the path.")
-        if _is_movie(path):
-            found.append((path, movie_name(path), movie_name(path)))
-            continue
-        inside = _movies_in(path, leave_out)
-        if not inside:
-            raise SomaNetError(
-                f"{path}: expected movies ({', '.join(MOVIE_SUFFIXES)}) or numbered images, found none. Another folder?"
-            )
-        for file in inside:
-            nested = movie_name(file) if file == path else nested_name(file.relative_to(path))
-            found.append((file, movie_name(file), nested))
-    short = [name for _, name, _ in found]
-    named: dict[str, Path] = {}
-    for file, name, nested in found:
-        chosen = name if short.count(name) == 1 else nested
-        if chosen in named:
-            raise SomaNetError(
-                f"Two movies are called {chosen!r}: {named[chosen]} and {file}. Rename one, so that their results "
-                "differ."
-            )
-        named[chosen] = file
-    return [(file, name) for name, file in named.items()]
-
-
-def _is_movie(path: Path) -> bool:
-    return not path.is_dir() or path.suffix == ".zarr" or (path / "zarr.json").exists()
-
-
-def _movies_in(folder: Path, leave_out: Path | None) -> list[Path]:
-    """Movies of a folder, its own before those of the folders inside, each sorted by name."""
-    entries = [path for path in sorted(folder.iterdir()) if path.name[0] != "."]
-    found = movies_in(folder)
-    for path in entries:
-        searched = path.is_dir() and not path.is_symlink() and path not in found
-        if searched and not (path / names.MANIFEST).exists() and (leave_out is None or not _same(path, leave_out)):
-            found += _movies_in(path, leave_out)
-    return found
-
-
-def _same(path: Path, other: Path) -> bool:
-    return os.path.realpath(path) == os.path.realpath(other)
-
-
-def nested_name(path: Path) -> str:
-    """The name of a movie with those of its folders: `patient1_movie` for `patient1/movie.tif`."""
-    return "_".join([*path.parent.parts, movie_name(path)])

@@ -95,8 +95,9 @@ def analyze(
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
     """Segment, track and measure every cell of a movie: tables, a report for the browser, a video."""
-    from somanet.analysis.source import MovieSource, find_movies
+    from somanet.analysis.source import MovieSource
     from somanet.core.guard import protect
+    from somanet.io.movie_search import find_movies
 
     options = _options(
         {"axis_deg": axis_deg, "drift": drift} | ({} if preset is None else {"preset": preset}),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from somanet.cli.options import Binary, OneModel, Part, Split
+from somanet.cli.options import Binary, OneModel, OnlyClass, Part, Split
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def calibrate(
         ),
     ] = False,
     binary: Binary = None,
+    only_class: OnlyClass = None,
 ) -> None:
     """Temperature scaling: of pixels with probability 0.8, 8 in 10 are soma.
 
@@ -48,7 +49,7 @@ def calibrate(
         raise SomaNetError(f"--split applies to one data set, found {len(data)}. Leave it out, or name one set.")
     items = []
     for path in data:
-        dataset = open_dataset(path, binary=binary)
+        dataset = open_dataset(path, binary=binary, only_class=only_class)
         names = dataset.names if split is None else read_part(split, part, names=dataset.names)
         items += [dataset.load(name) for name in names]
     for note in notes_on_labels(items):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from somanet.cli.guarding import guarding
-from somanet.cli.options import Axes, Binary, Channel, Part, Plane, Position, Split
+from somanet.cli.options import Axes, Binary, Channel, OnlyClass, Part, Plane, Position, Split
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -172,21 +172,25 @@ def check(
     axes: Axes = None,
     position: Position = None,
     binary: Binary = None,
+    only_class: OnlyClass = None,
 ) -> None:
     """Decode everything, count objects and frames, and list what cannot be used and why."""
     from somanet.io.datasets.manifest import check_dataset, describe_manifest
     from somanet.io.datasets.movie_manifest import check_movies
+    from somanet.io.datasets.movie_or_set import are_movies
     from somanet.io.movie_layout import Wanted
     from somanet.io.tables import write_table
 
     wanted = Wanted(channel, z, axes, position)
-    movies = _are_movies(path)
+    movies = are_movies(path)
     if not movies and wanted != Wanted():
         raise SomaNetError(
             f"{path}: --channel, --z, --axes and --position are about movies, found a data set. Leave them out."
         )
-    if movies and binary is not None:
-        raise SomaNetError(f"{path}: --binary and --no-binary are about label images, found movies. Leave them out.")
+    if movies and (binary, only_class) != (None, None):
+        raise SomaNetError(
+            f"{path}: --binary, --no-binary and --class are about label images, found movies. Leave them out."
+        )
     manifest = check_movies(path, wanted) if movies else check_dataset(path, binary=binary, progress=True)
     typer.echo(describe_manifest(manifest))
     rejected = manifest[manifest["status"] == "rejected"]
@@ -209,6 +213,7 @@ def select(
     part: Part = "train",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same images.")] = 0,
     binary: Binary = None,
+    only_class: OnlyClass = None,
 ) -> None:
     """Select images of a data set at random, for example to mix them into another training."""
     import numpy as np
@@ -225,7 +230,8 @@ def select(
             f"{path}: expected at least {count} images to select from, found {len(names)}. Lower --count."
         )
     chosen = np.random.default_rng(seed).choice(sorted(names), count, replace=False)
-    typer.echo(describe_manifest(pack_dataset(path, output, names=sorted(chosen.tolist()), binary=binary)))
+    packed = pack_dataset(path, output, names=sorted(chosen.tolist()), binary=binary, only_class=only_class)
+    typer.echo(describe_manifest(packed))
     typer.echo(f"Written: {output}\nNext: somanet train {output} --output MODEL")
 
 
@@ -246,6 +252,7 @@ def yolo(
     outlines: Annotated[bool, typer.Option("--outlines", help="Polygons, for programs that train on masks.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed for drawing the tenth.")] = 0,
     binary: Binary = None,
+    only_class: OnlyClass = None,
 ) -> None:
     """Write a data set for YOLO detectors: 8-bit images, a text file of boxes for each, and data.yaml."""
     from collections.abc import Iterable, Iterator
@@ -258,7 +265,7 @@ def yolo(
     from somanet.io.label_checks import describe_doubts
     from somanet.segmentation.network.inputs import to_unit
 
-    dataset = open_dataset(path, binary=binary)
+    dataset = open_dataset(path, binary=binary, only_class=only_class)
     doubts: dict[str, tuple[str, ...]] = {}
     if split is not None:
         parts = read_split(split, names=dataset.names)
@@ -281,13 +288,3 @@ def yolo(
         typer.echo(f"note: {note}", err=True)
     counts = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
     typer.echo(f"Written: {output} ({counts} images)\nNext: libreyolo train --model yolo9-t --data {written}")
-
-
-def _are_movies(path: Path) -> bool:
-    """Whether a path is a movie, or a folder of movies, and no data set: no Kaggle or pairs layout."""
-    from somanet.io.datasets.movie_manifest import is_movie_folder
-    from somanet.io.movies import MOVIE_SUFFIXES, movie_exists
-
-    if path.is_dir():
-        return path.suffix.lower() in MOVIE_SUFFIXES or is_movie_folder(path)
-    return path.suffix.lower() not in (".zip", ".png", ".jpg", ".jpeg") and movie_exists(path)

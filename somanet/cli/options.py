@@ -76,6 +76,10 @@ Binary = Annotated[
         help="Label images with a single value are masks: each separate piece is an object; or: the pieces are one.",
     ),
 ]
+OnlyClass = Annotated[
+    str | None,
+    typer.Option("--class", help="Of outlines of several classes (COCO, Labelme): use the objects of this one."),
+]
 Split = Annotated[Path | None, typer.Option(help="CSV image_id,split of the data set, to use only one part.")]
 Part = Annotated[str, typer.Option(help="Part of --split to use.")]
 Engine = Annotated[EngineName, typer.Option(help="Inference engine; auto is the fastest installed.")]

@@ -16,6 +16,7 @@ from somanet.cli.options import (
     Engine,
     KeepHaze,
     Models,
+    OnlyClass,
     Plane,
     Position,
     Rescale,
@@ -116,6 +117,7 @@ def evaluate(
     ignore_edge: Annotated[bool, typer.Option(help="Leave out objects cut by the image's edge.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     binary: Binary = None,
+    only_class: OnlyClass = None,
 ) -> None:
     """Score label images: IoU, precision, recall, F1, accuracy, AP, size bias, with 95 % intervals over images.
 
@@ -147,7 +149,7 @@ def evaluate(
 
         opened = open_networks(model, engine="torch", tta=tta, rescale=1, keep_haze=True)
         run_id = _run_of(opened.folders[0], record) if record is not None else ""
-        items = list(open_dataset(truth, binary=binary))
+        items = list(open_dataset(truth, binary=binary, only_class=only_class))
         notes = notes_on_labels(items)
         evaluation = evaluate_segmenter(opened.segmenter, items, thresholds=THRESHOLDS, panel_images=8)
         everything, interior = evaluation.everything, evaluation.interior
@@ -159,7 +161,7 @@ def evaluate(
         source = _networks_scored(opened.segmenter)
     elif predictions is not None:
         source = _labels_scored(predictions)
-        true = read_ground_truth(truth, binary=binary)
+        true = read_ground_truth(truth, binary=binary, only_class=only_class)
         predicted = read_predictions(predictions, true, binary=binary)
         notes = tuple(
             f"{of}: {note}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from somanet.cli.options import PARAMETER_FILE, Binary, ParameterFile, set_option, with_options
+from somanet.cli.options import PARAMETER_FILE, Binary, OnlyClass, ParameterFile, set_option, with_options
 from somanet.core.errors import SomaNetError
 from somanet.core.guard import check_write
 
@@ -54,7 +54,13 @@ class TrainingOptions:
     unlabelled_channel: Annotated[str | None, typer.Option(help="Channel of that movie, if it has several.")] = None
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same weights on a CPU.")] = 0
     binary: Binary = None
+    only_class: OnlyClass = None
     experiment: Annotated[str | None, typer.Option(help="MLflow experiment; default: the command's name.")] = None
+
+    def labelled(self) -> tuple[list[LabelledSet], list[LabelledSet]]:
+        """The training and the validation images."""
+        binary, only_class = self.binary, self.only_class
+        return _sets(self.data, self.val, self.split, self.seed, binary=binary, only_class=only_class)
 
     def without_labels(self) -> _Unlabelled:
         """The unlabelled images."""
@@ -78,7 +84,7 @@ def train(
     chosen = parse(PretrainParams, values, source="settings")
     model, spec, _ = start_network(chosen.model, seed=options.seed)
     check_write(options.output)
-    images = _Images(*_sets(options.data, options.val, options.split, options.seed, binary=options.binary), others)
+    images = _Images(*options.labelled(), others)
     _run(model, spec, chosen.training, images, options, (options.experiment or "train", network or spec.architecture))
 
 
@@ -112,7 +118,7 @@ def finetune(
     checkpoint = network_folder(start)
     model, spec, sha256 = start_network(ModelSpec(), seed=seed, checkpoint=checkpoint, weights=chosen.weights)
     check_write(options.output)
-    training, validation = _sets(options.data, options.val, options.split, seed, binary=options.binary)
+    training, validation = options.labelled()
     if chosen.images is not None:
         if len(training) > 1:
             raise SomaNetError(
@@ -234,7 +240,7 @@ def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) 
 
 
 def _sets(
-    data: list[Path], val: Path | None, split: Path | None, seed: int, *, binary: bool | None = None
+    data: list[Path], val: Path | None, split: Path | None, seed: int, *, binary: bool | None, only_class: str | None
 ) -> tuple[list[LabelledSet], list[LabelledSet]]:
     """Training and validation images of each set: all of them and another set's, or a split of each."""
     from somanet.io.datasets.layouts import notes_on_labels, open_dataset
@@ -244,12 +250,12 @@ def _sets(
         raise SomaNetError("Give --val or --split, not both: each defines the validation images.")
     if split is not None and len(data) > 1:
         raise SomaNetError(f"--split applies to one data set, found {len(data)}. Give --val, or neither.")
-    sets = [(path, open_dataset(path, binary=binary)) for path in data]
+    sets = [(path, open_dataset(path, binary=binary, only_class=only_class)) for path in data]
     training: list[LabelledSet] = []
     validation: list[LabelledSet] = []
     if val is not None:
         training = [(path, list(dataset)) for path, dataset in sets]
-        validation = [(val, list(open_dataset(val, binary=binary)))]
+        validation = [(val, list(open_dataset(val, binary=binary, only_class=only_class)))]
     else:
         for path, dataset in sets:
             names = dataset.names

@@ -109,6 +109,7 @@ class FileCalibration:
         times_h: of every frame, where the file says that frames are uneven in time.
         time_problem: why the file's times cannot be used, as one sentence; empty if they can.
         time_note: what the reader of results has to know about the file's times; empty if nothing.
+        pixel_note: what the file says about its pixels that is no scale, as one sentence; empty if nothing.
     """
 
     pixel_size_um: float | None = None
@@ -116,6 +117,7 @@ class FileCalibration:
     times_h: tuple[float, ...] | None = None
     time_problem: str = ""
     time_note: str = ""
+    pixel_note: str = ""
 
     def complete(self, *, pixel_size_um: float | None = None, frame_interval_min: float | None = None) -> Calibration:
         """The full scale; a value given here overrides the file's own, a frame interval also its times.
@@ -137,8 +139,9 @@ class FileCalibration:
             if value is None
         ]
         if missing or pixel is None or interval is None:
+            ignored = f" {self.pixel_note}" if pixel is None and self.pixel_note else ""
             raise SomaNetError(
                 f"The physical scale is unknown: the file's metadata lacks it and {' and '.join(missing)} "
-                "was not given. Look it up in the microscope's settings and pass it."
+                f"was not given. Look it up in the microscope's settings and pass it.{ignored}"
             )
         return Calibration(pixel, interval, self.times_h if frame_interval_min is None else None)

@@ -210,7 +210,8 @@ def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
         track, frame = tracks.loc[twice, ["track_id", "frame"]].iloc[0]
         raise SomaNetError(
             f"{source}: track {track:.12g} has two points in frame {frame:.12g}; expected one per frame. Remove one of "
-            "them. Were the tables of several movies joined? Each movie needs its own."
+            "them. If it divides there, give each daughter a track id of its own; if the tables of several movies were "
+            "joined, give each movie its own."
         )
     if (tracks["track_id"] < 1).any() or (tracks["frame"] < 0).any():
         raise SomaNetError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ SPREADSHEETS = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PK\x03\x04")
 """First bytes of .xls and of .xlsx."""
 MTRACKJ = b"MTrackJ"
 _EXTRA = "track-files"
+_DAY_0_OF_EXCEL = datetime(1899, 12, 31)
 _ROW, _CELL = re.compile(rb'<row[^>]*\sr="(\d{1,9})"'), re.compile(rb'<c[^>]*\sr="([A-Z]{1,4})\d')
 
 
@@ -81,7 +83,16 @@ def spreadsheet_sheets(path: Path) -> list[Sheet]:
 
 
 def _text(cell: object) -> str:
-    return f"{cell:.17g}" if isinstance(cell, float) else str(cell).strip()
+    """A cell as text; times and durations as `36:00:00`, with the hours of a duration that Excel counts from 1900."""
+    if isinstance(cell, float):
+        return f"{cell:.17g}"
+    if isinstance(cell, date) and (cell.year, cell.month) < (1900, 3):
+        midnight = datetime(cell.year, cell.month, cell.day)
+        cell = (cell if isinstance(cell, datetime) else midnight) - _DAY_0_OF_EXCEL
+    if isinstance(cell, timedelta):
+        seconds = cell.total_seconds()
+        return f"{int(seconds // 3600)}:{int(seconds // 60 % 60):02d}:{seconds % 60:09.6f}".removesuffix(".000000")
+    return str(cell).strip()
 
 
 def _check_extent(path: Path) -> None:

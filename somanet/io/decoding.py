@@ -11,6 +11,9 @@ from somanet.core.foreign import parsing
 from somanet.core.problems import FileProblem
 from somanet.io.completeness import JPEG_MAGIC, PNG_MAGIC, TIFF_MAGICS, jpeg_cut, png_cut, tiff_cut
 from somanet.io.declared_size import check_decoded_size, jpeg_size, open_tiff, png_pixels, png_size
+from somanet.io.file_kinds import READ_BYTES, found_instead
+from somanet.io.label_names import PICKLE_ENDING
+from somanet.io.photometric import light_of
 from somanet.io.tiff_scale import tiff_calibration
 
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
@@ -22,7 +25,7 @@ _PNG_COLOUR_TYPE, _PNG_PALETTE = 25, 3
 
 def decode_image(data: bytes, source: str) -> np.ndarray:
     """:func:`read_image` for bytes, for example from a zip; ``source`` names them in messages."""
-    array = decode_pixels(data, source)
+    array = decode_pixels(data, source, as_light=True)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         channels = array.shape[-1] if array.ndim == 3 else array.shape
         raise FileProblem(
@@ -124,23 +127,29 @@ def pixel_size_um(data: bytes, source: str) -> float | None:
         return tiff_calibration(tiff, source, n_frames=1).pixel_size_um
 
 
-def decode_pixels(data: bytes, source: str) -> np.ndarray:
-    """Pixels of a PNG, TIFF or JPEG, checked for completeness, in native byte order."""
+def decode_pixels(data: bytes, source: str, *, as_light: bool = False) -> np.ndarray:
+    """Pixels of a PNG, TIFF or JPEG, checked for completeness, in native byte order.
+
+    Args:
+        data: the file's bytes.
+        source: the file, for messages.
+        as_light: as intensities, where a TIFF says that 0 is white, see :mod:`somanet.io.photometric`. Labels are no
+            intensities.
+    """
     if not data:
         raise FileProblem(
             f"{source}: the file is empty (0 bytes). Was a copy interrupted? Fetch it again.", "truncated"
         )
     kind = kind_of_image(data)
     if kind is None:
-        pointer = data.startswith(b"version https://git-lfs")
+        if source.endswith(PICKLE_ENDING):
+            raise FileProblem(
+                f"{source}: expected an image, found Cellpose's own file, which is not read, as such a file can run "
+                "programs. Give the image itself; its masks are saved in Cellpose (File > Save masks as PNG/tif).",
+                "not an image",
+            )
         raise FileProblem(
-            f"{source}: expected a PNG, TIFF or JPEG image, found a file that starts with {data[:8]!r}. "
-            + (
-                "It is a Git LFS pointer: `git lfs pull` fetches the image."
-                if pointer
-                else "Convert it to PNG or TIFF."
-            ),
-            "not an image",
+            f"{source}: expected a PNG, TIFF or JPEG image, found {found_instead(data[:READ_BYTES])}", "not an image"
         )
     with parsing(source, f"a {kind}", remedy="It is damaged. Fetch it again."):
         if kind == "TIFF":
@@ -153,7 +162,7 @@ def decode_pixels(data: bytes, source: str) -> np.ndarray:
                 "truncated",
             )
         if kind == "TIFF":
-            return _decode_tiff(data, source)
+            return _decode_tiff(data, source, as_light=as_light)
         if kind == "JPEG":
             return _decode_jpeg(data, source)
         check_decoded_size(*png_size(data), stored=len(data), source=source)
@@ -178,7 +187,7 @@ def _decode_jpeg(data: bytes, source: str) -> np.ndarray:
     return array
 
 
-def _decode_tiff(data: bytes, source: str) -> np.ndarray:
+def _decode_tiff(data: bytes, source: str, *, as_light: bool) -> np.ndarray:
     with open_tiff(io.BytesIO(data), source) as tiff:
         series = tiff.series[0]
         if len(tiff.series) > 1 and tiff.series[1].shape == series.shape:
@@ -194,7 +203,7 @@ def _decode_tiff(data: bytes, source: str) -> np.ndarray:
                 "Is it a movie or a stack? `somanet predict` takes --channel and --z; or save one plane.",
                 "wrong shape",
             )
-        array = series.asarray()
+        array = light_of(tiff, source).of(series.asarray()) if as_light else series.asarray()
         if axes == "SYX":
             array = np.moveaxis(array, 0, -1)
         return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))

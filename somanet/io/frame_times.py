@@ -39,9 +39,9 @@ class FrameTimes:
     problem: str = ""
     note: str = ""
 
-    def calibration(self, pixel_size_um: float | None) -> FileCalibration:
-        """The scale of a file with these times."""
-        return FileCalibration(pixel_size_um, self.interval_min, self.times_h, self.problem, self.note)
+    def calibration(self, pixel_size_um: float | None, pixel_note: str = "") -> FileCalibration:
+        """The scale of a file with these times; see :class:`~somanet.core.calibration.FileCalibration`."""
+        return FileCalibration(pixel_size_um, self.interval_min, self.times_h, self.problem, self.note, pixel_note)
 
 
 def frame_times(

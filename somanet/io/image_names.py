@@ -7,16 +7,18 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from somanet.io.clock_names import even_times, over_midnight
+from somanet.io.counted_names import ROLE_OF, NamedImage, by_convention, by_numbers, with_stars
 from somanet.io.images import IMAGE_SUFFIXES
 
 Plane = tuple[int, int, int]
 """Time point, channel and focal plane, each from 0."""
 
 _THUMBNAIL = re.compile(r"_thumb(?=[_.])", re.IGNORECASE)
+_LISTED = 3
 _LABELS = re.compile(r"(man_track|man_seg_?|mask)\d+(_\d+)?", re.IGNORECASE)
 """Names of the Cell Tracking Challenge for labels, which lie in folders of their own."""
 
@@ -32,6 +34,7 @@ class Series:
         n_frames: time points.
         n_planes: focal planes.
         times_min: minutes of each time point since the first, where names are clock times; else empty.
+        clocks: these clock times as the names have them.
         says_time: the names say that they count time, planes or channels; else one plain number was taken for time.
         problem: why it is no whole movie, as one sentence; empty if it is.
     """
@@ -42,6 +45,7 @@ class Series:
     n_frames: int
     n_planes: int
     times_min: tuple[float, ...] = ()
+    clocks: tuple[str, ...] = ()
     says_time: bool = True
     problem: str = ""
 
@@ -51,28 +55,11 @@ class Series:
         return tuple(self.planes[at] for at in sorted(self.planes))
 
 
-_CONVENTIONS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        # Micro-Manager 1.4 and 2
-        r"img_(?P<t>\d{9})_(?P<c>.*)_(?P<z>\d{3})",
-        r"img_channel(?P<c>\d+)_position(?P<p>\d+)_time(?P<t>\d+)_z(?P<z>\d+)",
-        # Incucyte: experiment, well and field, then the time since the start or by the clock
-        r"(?P<p>.+_[A-Z]{1,2}\d{1,2}_\d+)_(?P<clock>\d+d\d{2}h\d{2}m|\d{4}y\d{2}m\d{2}d_\d{2}h\d{2}m)",
-        # MetaMorph: the name, then wavelength, stage and time
-        r"(?P<p>.+?)_w(?P<c>\d+[^_]*)(?P<p2>_s\d+)?_t(?P<t>\d+)",
-    )
+_KINDS = {".tif": "TIFF", ".tiff": "TIFF", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_DISORDER = (
+    "the numbers and the clock times in the names put the images in different orders (such as {name}). Rename them by "
+    "one of the two; clock times that go past midnight need a date."
 )
-"""Names that microscopes give; `t`, `z`, `c` count time, planes and channels, `p` is what one movie has in common."""
-
-_ROLES = {
-    "t": ("t", "tp", "time", "timepoint", "frame", "frames"),
-    "z": ("z", "slice", "plane"),
-    "c": ("c", "ch", "channel", "w", "wavelength"),
-    "p": ("s", "series", "p", "pos", "position", "xy", "fov", "field", "site", "well"),
-}
-_ROLE_OF = {word: role for role, words in _ROLES.items() for word in words}
-_CLOCK = re.compile(r"(?:(?P<days>\d+)d|(?P<y>\d{4})y(?P<mo>\d{2})m(?P<d>\d{2})d_)(?P<h>\d{2})h(?P<m>\d{2})m")
 
 
 def leave_out_thumbnails(files: Iterable[Path]) -> list[Path]:
@@ -96,62 +83,34 @@ def find_series(files: Iterable[Path]) -> list[Series]:
     """The series among the image files of one folder; a file that is alone belongs to none.
 
     Names are compared, no file is opened. Names that count differently, such as those of two positions, are several
-    series. Where numbers differ at several places whose meaning the names do not say, there is none.
+    series; so are images that are stored once more in another format. Where numbers differ at several places whose
+    meaning the names do not say, there is none.
     """
-    groups: dict[tuple[str, ...], list[_Named]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[NamedImage]] = defaultdict(list)
+    others: list[Path] = []
     for file in sorted(files):
         if is_image_name(file):
-            named = _by_convention(file) or _Named(file, ("numbers", *_skeleton(file)))
-            groups[named.group].append(named)
+            if (named := by_convention(file)) is not None:
+                groups[named.group].append(named)
+            else:
+                others.append(file)
+    for named in by_numbers(others):
+        groups[named.group].append(named)
     found = [series for group in groups.values() for series in _of_group(group) if len(series.planes) > 1]
     return sorted(found, key=lambda series: series.pattern)
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A file, what it shares with the others of its series, and what its name counts."""
-
-    file: Path
-    group: tuple[str, ...]
-    counts: tuple[tuple[str, str], ...] = ()
-    pattern: str = ""
-
-
-def _by_convention(file: Path) -> _Named | None:
-    for number, convention in enumerate(_CONVENTIONS):
-        if (match := convention.fullmatch(file.stem)) and _is_time(match.groupdict().get("clock")):
-            counted = [(role, match[role]) for role in match.re.groupindex if role in ("t", "z", "c", "clock")]
-            spans = sorted(match.span(role) for role, _ in counted)
-            common = [match[role] or "" for role in ("p", "p2") if role in match.re.groupindex]
-            key = (str(number), str(file.parent), *common, file.suffix.lower())
-            return _Named(file, key, tuple(counted), _with_stars(file, spans))
-    return None
-
-
-def _with_stars(file: Path, spans: list[tuple[int, int]]) -> str:
-    text, at = "", 0
-    for start, stop in spans:
-        text += file.stem[at:start] + "*"
-        at = stop
-    return text + file.stem[at:] + file.suffix
-
-
-def _skeleton(file: Path) -> tuple[str, ...]:
-    return (str(file.parent), *re.split(r"\d+", file.stem), file.suffix.lower())
-
-
-def _of_group(group: list[_Named]) -> Iterator[Series]:
+def _of_group(group: list[NamedImage]) -> Iterator[Series]:
     if len(group) < 2:
         return
     if group[0].counts:
-        yield _series(group, says_time=True)
+        yield from _of_formats(group, says_time=True)
         return
-    columns = list(zip(*(re.findall(r"\d+", one.file.stem) for one in group), strict=True))
+    columns = list(zip(*(re.findall(r"\d+", one.text) for one in group), strict=True))
     varying = [i for i, column in enumerate(columns) if len({int(number) for number in column}) > 1]
-    words = [re.search(r"[A-Za-z]*$", text.rstrip("_- ")) for text in re.split(r"\d+", group[0].file.stem)]
-    roles = {i: _ROLE_OF.get(word[0].lower(), "") for i in varying if (word := words[i]) is not None}
+    words = [re.search(r"[A-Za-z]*$", text.rstrip("_- ")) for text in re.split(r"\d+", group[0].text)]
+    roles = {i: ROLE_OF.get(word[0].lower(), "") for i in varying if (word := words[i]) is not None}
     unknown = [i for i in varying if not roles[i]]
-    says_time = not unknown
     if len(unknown) == 1 and "t" not in roles.values():
         roles[unknown[0]] = "t"
     elif unknown:
@@ -159,36 +118,89 @@ def _of_group(group: list[_Named]) -> Iterator[Series]:
     counted = [role for role in roles.values() if role != "p"]
     if len(set(counted)) < len(counted):
         return
-    movies: dict[tuple[int, ...], list[_Named]] = defaultdict(list)
+    movies: dict[tuple[int, ...], list[NamedImage]] = defaultdict(list)
     for one in group:
-        numbers = [(match[0], match.span()) for match in re.finditer(r"\d+", one.file.stem)]
-        counts = tuple((role, numbers[i][0]) for i, role in roles.items() if role != "p")
-        pattern = _with_stars(one.file, [numbers[i][1] for i, role in roles.items() if role != "p"])
+        numbers = [(match[0], match.span()) for match in re.finditer(r"\d+", one.text)]
+        counts = [(role, numbers[i][0]) for i, role in roles.items() if role != "p"]
+        spans = [numbers[i][1] for i, role in roles.items() if role != "p"]
+        if one.clock is not None:
+            counts.append(("clock", one.clock.text))
+            spans.append((one.clock.start, one.clock.stop))
         common = tuple(int(numbers[i][0]) for i, role in roles.items() if role == "p")
-        movies[common].append(_Named(one.file, one.group, counts, pattern))
+        pattern = with_stars(one.file, sorted(spans))
+        movies[common].append(replace(one, counts=tuple(counts), pattern=pattern))
     for one_movie in movies.values():
-        if one_movie[0].counts:
-            yield _series(one_movie, says_time=says_time)
+        times = {role for role, _ in one_movie[0].counts} & {"t", "clock"}
+        if times == {"t", "clock"}:
+            yield from _counted_twice(one_movie, says_time=not unknown)
+        elif one_movie[0].counts:
+            yield from _of_formats(one_movie, says_time="clock" in times or not unknown)
 
 
-def _series(group: list[_Named], *, says_time: bool) -> Series:
+def _counted_twice(group: list[NamedImage], *, says_time: bool) -> Iterator[Series]:
+    """The series of images with a number and a clock time, if these agree: the finer of the two counts frames."""
+    pairs = sorted({(int(dict(one.counts)["t"]), one.clock.minutes) for one in group if one.clock is not None})
+    numbers, minutes = [number for number, _ in pairs], [one for _, one in pairs]
+    if len(set(numbers)) < len(pairs):  # one number at several times: a repeat at each, perhaps
+        return
+    finer = "clock" if len(set(minutes)) == len(pairs) else "t"
+    kept = [
+        replace(one, counts=tuple((role, at) for role, at in one.counts if role in (finer, "c", "z"))) for one in group
+    ]
+    if minutes == sorted(minutes):
+        yield from _of_formats(kept, says_time=says_time or finer == "clock")
+    elif finer == "clock":
+        name = next(one.file.name for one in group if one.clock is not None and one.clock.minutes == min(minutes))
+        yield from _of_formats(kept, says_time=True, problem=_DISORDER.format(name=name))
+
+
+def _of_formats(group: list[NamedImage], *, says_time: bool, problem: str = "") -> Iterator[Series]:
+    """One series, or one for each format if one of them has all images; images that no format has all of are mixed."""
+    by_kind: dict[str, list[NamedImage]] = defaultdict(list)
+    for one in group:
+        by_kind[_KINDS[one.file.suffix.lower()]].append(one)
+    places = {kind: {one.counts for one in members} for kind, members in by_kind.items()}
+    if len(by_kind) == 1 or any(len(own) == len(set().union(*places.values())) for own in places.values()):
+        for members in by_kind.values():
+            yield _series(members, says_time=says_time, problem=problem)
+        return
+    most = max(by_kind, key=lambda kind: len(by_kind[kind]))
+    odd = [(kind, one.file.name) for kind, members in by_kind.items() if kind != most for one in members]
+    listed = ", ".join(name for _, name in odd[:_LISTED]) + (", …" if len(odd) > _LISTED else "")
+    mixed = (
+        f"expected images of one format, found {len(by_kind[most])} {most} and {len(odd)} "
+        f"{' and '.join(sorted({kind for kind, _ in odd}))} ({listed}), which are parts of one series by their names. "
+        "Save all in one format (Fiji: Process > Batch > Convert), or move those that do not belong elsewhere."
+    )
+    yield _series(group, says_time=says_time, problem=problem or mixed)
+
+
+def _series(group: list[NamedImage], *, says_time: bool, problem: str = "") -> Series:
     """The planes of one movie in order."""
     folder = group[0].file.parent
     patterns = {one.pattern for one in group}
     pattern = folder / (patterns.pop() if len(patterns) == 1 else _common(sorted(patterns)))
-    clocks = "clock" in dict(group[0].counts)
-    roles = ("clock" if clocks else "t", "c", "z")
+    clock_of = {one.clock.text: one.clock for one in group if one.clock is not None and "clock" in dict(one.counts)}
+    roles = ("clock" if clock_of else "t", "c", "z")
+
+    def order(text: str) -> tuple[int, float | str]:
+        return (0, clock_of[text].minutes) if text in clock_of else _order(text)
+
     counts = [tuple(dict(one.counts).get(role, "") for role in roles) for one in group]
-    values = [sorted({texts[i] for texts in counts}, key=_order) for i in range(len(roles))]
-    places = [{key: i for i, key in enumerate(dict.fromkeys(map(_order, texts)))} for texts in values]
+    values = [sorted({texts[i] for texts in counts}, key=order) for i in range(len(roles))]
+    places = [{key: i for i, key in enumerate(dict.fromkeys(map(order, texts)))} for texts in values]
     planes: dict[Plane, Path] = {}
-    problem = ""
     for one, (time, channel, plane) in zip(group, counts, strict=True):
-        at = (places[0][_order(time)], places[1][_order(channel)], places[2][_order(plane)])
-        if at in planes:
-            problem = f"{planes[at].name} and {one.file.name} have the same number. Remove one of them."
+        at = (places[0][order(time)], places[1][order(channel)], places[2][order(plane)])
+        if at in planes and not problem:
+            problem = f"{planes[at].name} and {one.file.name} have the same number or time. Remove one of them."
         planes[at] = one.file
-    times = tuple(_minutes(text) for text in values[0]) if clocks else ()
+    clocks = [clock_of[text] for text in values[0]] if clock_of else []
+    if not problem and (around := over_midnight(clocks)):
+        problem = (
+            f"the clock times in the names go past midnight, from {around[0].text} to {around[1].text}, and do not say "
+            "the day. Rename the images with dates, or with numbers in the order of time."
+        )
     n_frames, _, n_planes = map(len, places)
     return Series(
         pattern,
@@ -196,13 +208,14 @@ def _series(group: list[_Named], *, says_time: bool) -> Series:
         tuple(text or str(i) for i, text in enumerate(values[1])),
         n_frames,
         n_planes,
-        tuple(minutes - times[0] for minutes in times),
+        even_times([one.minutes for one in clocks], max(one.resolution_min for one in clocks)) if clocks else (),
+        tuple(one.text for one in clocks),
         says_time,
-        problem or _hole(planes, values),
+        problem or _hole(planes, values, timed=bool(clocks)),
     )
 
 
-def _hole(planes: dict[Plane, Path], values: list[list[str]]) -> str:
+def _hole(planes: dict[Plane, Path], values: list[list[str]], *, timed: bool) -> str:
     """What is missing in a series, as one sentence: times after it would be wrong. Empty if it is whole."""
     sizes = [len(texts) for texts in values]
     if len(planes) < math.prod(sizes):
@@ -216,7 +229,7 @@ def _hole(planes: dict[Plane, Path], values: list[list[str]]) -> str:
             f"expected {math.prod(sizes)} images (time × channel × plane: {' × '.join(map(str, sizes))}), found "
             f"{len(planes)}; the first that is missing: {where}. Fetch it again, or move the incomplete part elsewhere."
         )
-    numbers = [int(text) for text in values[0] if text.isdecimal()]
+    numbers = [] if timed else [int(text) for text in values[0] if text.isdecimal()]
     steps = [after - before for before, after in itertools.pairwise(numbers)]
     if steps and len(set(steps)) > 1:
         usual = min(steps)
@@ -229,7 +242,7 @@ def _hole(planes: dict[Plane, Path], values: list[list[str]]) -> str:
     return ""
 
 
-def _order(text: str) -> tuple[int, int | str]:
+def _order(text: str) -> tuple[int, float | str]:
     """Numbers in their order whatever their leading zeros, before other names."""
     return (0, int(text)) if text.isdecimal() and text.isascii() else (1, text)
 
@@ -243,19 +256,3 @@ def _common(patterns: list[str]) -> str:
     while all(len(end) > stop and end[stop] == ends[0][stop] for end in ends):
         stop += 1
     return f"{first[:start]}*{first[len(first) - stop :] if stop else ''}"
-
-
-def _is_time(clock: str | None) -> bool:
-    """Whether a clock time, if there is one, exists: no 30th of February."""
-    try:
-        return clock is None or _minutes(clock) >= 0
-    except ValueError:
-        return False
-
-
-def _minutes(clock: str) -> float:
-    """Minutes of a clock time, from any moment on."""
-    match = _CLOCK.fullmatch(clock)
-    assert match is not None  # the convention that found it is as strict
-    days = int(match["days"]) if match["days"] else date(int(match["y"]), int(match["mo"]), int(match["d"])).toordinal()
-    return 1440.0 * days + 60 * int(match["h"]) + int(match["m"])

@@ -147,7 +147,8 @@ def _background(labels: Labels, largest: int, area: int, n_ids: int, source: str
     """An object covers most of the image only if it is the background."""
     share = area / labels.size
     if share <= _MOST_COVERED:
-        return []
+        full = n_ids > 1 and bool(labels.all())
+        return ["no pixel is background (0): the objects fill the whole image"] if full else []
     covers = f"the value {largest} covers {share:.0%} of the image"
     inside = labels == largest
     on_every_side = all(side.any() for side in (inside[0], inside[-1], inside[:, 0], inside[:, -1]))

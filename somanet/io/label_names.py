@@ -17,8 +17,11 @@ MorphoLibJ writes `-lbl`, ilastik `_Object Identities`.
 """
 BESIDE = ("_seg", "_gt")
 """Of a label image only where an image of the rest of the name lies beside it: they may mean much else."""
-PICTURES = ("_outlines_cp_masks", "_flows_cp_masks", "_cp_outlines", "_cp_output", "_cp_flows", "_flows")
-"""Of pictures that Cellpose draws: neither images nor labels."""
+PICTURES = (
+    *("_outlines_cp_masks", "_flows_cp_masks", "_cp_outlines", "_cp_output", "_cp_flows", "_flows"),
+    *("_outlines", "_dP", "_dP_cp_masks", "_cp_ncolor_masks"),
+)
+"""Of pictures and flows that Cellpose and Omnipose write: neither images nor labels."""
 IMAGE_ENDINGS = ("_img", "_image")
 """Of images beside `_masks`."""
 PICKLE_ENDING = "_seg.npy"

@@ -14,6 +14,7 @@ from somanet.io.declared_size import open_tiff
 from somanet.io.movie_base import Movie
 from somanet.io.movie_choices import choose_channel, choose_planes
 from somanet.io.movie_layout import Wanted
+from somanet.io.photometric import light_of
 from somanet.io.tiff_scale import tiff_calibration
 
 
@@ -84,9 +85,14 @@ class CutTiffMovie(Movie):
         self.dtype = np.dtype(first.dtype).newbyteorder("=")
         if first.dtype is None or self.dtype.kind not in "uif":
             raise FileProblem(f"{self.path}: expected grey levels, found {first.dtype} pixels.", "wrong type")
+        self._light = light_of(self._tiff, str(self.path))
+        self.notes = (self._light.note,) if self._light.note else ()
         self.file_calibration = tiff_calibration(self._tiff, str(self.path), n_frames=self.n_frames)
 
     def _read(self, t: int) -> np.ndarray:
+        return self._light.of(self._stored(t))
+
+    def _stored(self, t: int) -> np.ndarray:
         index = t * self._n_channels + self._channel
         page = self._tiff.pages[0 if self._block is not None else index]
         if self._block is None:

@@ -12,6 +12,7 @@ from somanet.core.guard import protect
 from somanet.core.limits import FRAMES
 from somanet.core.problems import FileProblem
 from somanet.io.declared_size import check_movie_size, check_pixels
+from somanet.io.file_kinds import READ_BYTES, describe_kind
 from somanet.io.images import IMAGE_SUFFIXES
 from somanet.io.movie_base import Movie
 from somanet.io.movie_layout import Wanted
@@ -112,6 +113,8 @@ def _open(path: Path, wanted: Wanted, allow_truncated: bool) -> Movie:
     if not path.is_file():
         return _open_several(path, wanted)
     suffix = path.suffix.lower()
+    if suffix in (*VIDEO_SUFFIXES, *VENDOR_SUFFIXES):
+        _check_kind_of(path, suffix)
     if suffix in VIDEO_SUFFIXES:
         from somanet.io.movie_video import VideoMovie
 
@@ -152,6 +155,17 @@ def _open_several(path: Path, wanted: Wanted) -> Movie:
     from somanet.io.movie_series import SeriesMovie
 
     return SeriesMovie(path, wanted)
+
+
+def _check_kind_of(path: Path, suffix: str) -> None:
+    """Refuse a file whose first bytes are those of something else, such as a web page: packages do not say so."""
+    with path.open("rb") as handle:
+        known = describe_kind(handle.read(READ_BYTES))
+    own = "video" if suffix in VIDEO_SUFFIXES else suffix.lstrip(".").upper()
+    if known is not None and own not in known[0]:
+        raise FileProblem(
+            f"{path}: expected {suffix.lstrip('.').upper()}, found {known[0]}. {known[1]}", "not an image"
+        )
 
 
 def _vendor(extra: str, path: Path) -> Callable[[Path, Wanted], Movie]:

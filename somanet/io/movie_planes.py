@@ -24,6 +24,14 @@ class PlanesMovie(Movie):
     def _pixels(self, plane: Plane) -> np.ndarray:
         """Decode the image of one plane: YX, or YXS where images have colours."""
 
+    def _unlike(self, file: Path, pixels: np.ndarray, expected: tuple[int, ...]) -> FileProblem:
+        """What to say of an image of another shape or type than the first."""
+        return FileProblem(
+            f"{file}: expected an image like the first of the movie, {expected} {self.dtype}, found {pixels.shape} "
+            f"{pixels.dtype}. Does it belong to another movie?",
+            "wrong shape",
+        )
+
     def _read(self, t: int) -> np.ndarray:
         return project(self._read_plane(t, z) for z in self._layout.planes)
 
@@ -33,11 +41,7 @@ class PlanesMovie(Movie):
         pixels = self._pixels((time, channel, plane))
         expected = (*self.shape_YX, *(self._layout.shape[-1:] if len(index) == 6 else ()))
         if pixels.shape != expected or pixels.dtype != self.dtype:
-            raise FileProblem(
-                f"{self._where[time, channel, plane]}: expected an image like the first of the movie, {expected} "
-                f"{self.dtype}, found {pixels.shape} {pixels.dtype}. Does it belong to another movie?",
-                "wrong shape",
-            )
+            raise self._unlike(self._where[time, channel, plane], pixels, expected)
         colour = index[5] if len(index) == 6 else None
         return np.ascontiguousarray(pixels if colour is None else pixels[..., colour], dtype=self.dtype)
 

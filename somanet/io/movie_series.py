@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import io
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +19,22 @@ from somanet.io.completeness import JPEG_MAGIC, TIFF_MAGICS
 from somanet.io.declared_size import open_tiff
 from somanet.io.decoding import decode_pixels
 from somanet.io.frame_times import frame_times
-from somanet.io.image_names import Plane, Series, find_series, leave_out_thumbnails
+from somanet.io.image_names import Plane, Series, find_series, is_image_name, leave_out_thumbnails
 from somanet.io.micro_manager import ELAPSED, METADATA, beside_images
 from somanet.io.movie_layout import Wanted, choose_position, find_layout
 from somanet.io.movie_planes import PlanesMovie
+from somanet.io.photometric import light_of
 from somanet.io.tiff_scale import tiff_calibration
 
 _BY_NUMBER = (
     "The images were taken for time points by the numbers in their names. Separate images of a data set belong into a "
     "folder named images, and the folder around it is the data set."
 )
+_BY_CLOCK = (
+    "The images were put in order by the clock times in their names, {first} to {last}, which are the times of the "
+    "frames."
+)
+_LISTED = 5
 _JPEG = (
     "The images are JPEG, which loses detail: edges and dim somas are altered. Measure the microscope's own files if "
     "there are any."
@@ -55,13 +63,46 @@ class SeriesMovie(PlanesMovie):
             notes = (*notes, _JPEG)
         if not series.says_time and wanted.axes is None:
             notes = (*notes, _BY_NUMBER)
+        if series.clocks:
+            notes = (*notes, _BY_CLOCK.format(first=series.clocks[0], last=series.clocks[-1]))
+        if path.is_dir() and (others := _other_images(path, series)):
+            notes = (*notes, f"Images in the folder that are no part of the movie by their names: {_listed(others)}.")
         if thumbnails := len(_named(path)) - len(series_files(path)):
             notes = (*notes, f"{thumbnails} thumbnails beside the images ('…_thumb…') are left out.")
         self.notes = notes
 
     def _pixels(self, plane: Plane) -> np.ndarray:
-        file = self._where[plane]
-        return decode_pixels(file_bytes(file, "an image", IMAGE_BYTES), str(file))
+        return _decoded(self._where[plane])
+
+    def _unlike(self, file: Path, pixels: np.ndarray, expected: tuple[int, ...]) -> FileProblem:
+        """Which images differ from most."""
+        kinds = {other: _kind(pixels if other == file else _decoded(other)) for other in self._where.values()}
+        most = statistics.mode(kinds.values())
+        odd = [f"{other.name} ({kind})" for other, kind in kinds.items() if kind != most]
+        return FileProblem(
+            f"{self.path}: expected images of one size and type, found {len(kinds) - len(odd)} of {most} and "
+            f"{len(odd)} other: {_listed(odd)}. Do they belong to another movie? Move them elsewhere, or export the "
+            "images anew.",
+            "wrong shape",
+        )
+
+
+def _decoded(file: Path) -> np.ndarray:
+    return decode_pixels(file_bytes(file, "an image", IMAGE_BYTES), str(file), as_light=True)
+
+
+def _kind(pixels: np.ndarray) -> str:
+    return f"{' × '.join(map(str, pixels.shape))} {pixels.dtype}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+
+
+def _other_images(folder: Path, series: Series) -> list[str]:
+    """Names of the images in a folder that are none of its series."""
+    own = set(series.files)
+    return [file.name for file in series_files(folder) if is_image_name(file) and file not in own]
 
 
 def is_pattern(path: Path) -> bool:
@@ -138,6 +179,8 @@ def _calibration(data: bytes, first: Path, series: Series) -> tuple[FileCalibrat
     notes: tuple[str, ...] = ()
     if data.startswith(TIFF_MAGICS):
         with open_tiff(io.BytesIO(data), str(first)) as tiff:
+            light = light_of(tiff, str(first))
+            notes += (light.note,) if light.note else ()
             found = tiff_calibration(tiff, str(first), n_frames=1)
     pixel_um, interval_min = found.pixel_size_um, found.frame_interval_min
     planes, by = dict(enumerate(series.times_min)), "the clock times in the names"
@@ -148,6 +191,7 @@ def _calibration(data: bytes, first: Path, series: Series) -> tuple[FileCalibrat
             pixel_um, interval_min = pixel_um or its_pixel_um, interval_min or its_interval_min
             planes, by = (planes, by) if planes else (elapsed, ELAPSED)
         except FileProblem:  # a recording that was stopped leaves it open
-            notes = (f"{METADATA} beside the images is no whole metadata of Micro-Manager, and was not used.",)
+            notes += (f"{METADATA} beside the images is no whole metadata of Micro-Manager, and was not used.",)
+    ignored = found.pixel_note if pixel_um is None else ""
     stated = {"the first image" if found.frame_interval_min else METADATA: interval_min}
-    return frame_times(stated, planes, series.n_frames, by=by).calibration(pixel_um), notes
+    return frame_times(stated, planes, series.n_frames, by=by).calibration(pixel_um, ignored), notes

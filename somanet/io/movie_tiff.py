@@ -12,8 +12,10 @@ import tifffile
 from somanet.core.problems import FileProblem
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
 from somanet.io.declared_size import open_tiff
+from somanet.io.file_kinds import READ_BYTES, found_instead
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Wanted, choose_position, describe_axes, find_layout, flat_index, split_axes
+from somanet.io.photometric import light_of
 from somanet.io.tiff_files import companion_of, companions, missing_files, used_files
 from somanet.io.tiff_scale import ome_channel_names, tiff_calibration
 
@@ -78,8 +80,9 @@ class TiffMovie(Movie):
                 )
             self._over_pages, self._within_page = pages
             self._check_pages(xml, allow_truncated)
-        if self._tiff.is_ome:
-            self.notes = _left_out(self._tiff, all_series)
+        self._light = light_of(self._tiff, str(self.path))
+        self.notes = _left_out(self._tiff, all_series) if self._tiff.is_ome else ()
+        self.notes += (self._light.note,) if self._light.note else ()
         self.file_calibration = tiff_calibration(self._tiff, str(self.path), n_frames=self.n_frames, image=number)
 
     def _block(self) -> int | None:
@@ -133,6 +136,9 @@ class TiffMovie(Movie):
         return project(self._read_plane(t, z) for z in self._layout.planes)
 
     def _read_plane(self, t: int, z: int) -> np.ndarray:
+        return self._light.of(self._stored_plane(t, z))
+
+    def _stored_plane(self, t: int, z: int) -> np.ndarray:
         if self._page_per_series:
             # the series are time points or planes, and the other number is 0
             return np.asarray(self._all_series[max(t, z)].asarray()).astype(self.dtype, copy=False)
@@ -187,12 +193,13 @@ def check_whole(path: Path) -> None:
     """Refuse a file that is empty, not a TIFF, or truncated: tifffile would open parts of it without an error."""
     with path.open("rb") as handle:
         size = path.stat().st_size
-        magic = handle.read(4)
+        head = handle.read(READ_BYTES)
+        magic = head[:4]
         cut = tiff_cut(handle, size, str(path)) if magic in TIFF_MAGICS else None
     if not size:
         raise FileProblem(f"{path}: the file is empty (0 bytes). Was a copy interrupted? Fetch it again.", "truncated")
     if magic not in TIFF_MAGICS:
-        raise FileProblem(f"{path}: expected a TIFF, found a file that starts with {magic!r}.", "not an image")
+        raise FileProblem(f"{path}: expected a TIFF, found {found_instead(head)}", "not an image")
     if cut:
         raise FileProblem(
             f"{path}: the TIFF is truncated: {cut}. Was a copy or download interrupted? Fetch it again.",

@@ -13,11 +13,10 @@ from somanet.core.calibration import FileCalibration
 from somanet.core.documents import parse_xml
 from somanet.io.frame_times import frame_times
 from somanet.io.micro_manager import ELAPSED, elapsed_min
+from somanet.io.print_resolution import microscope_um
 from somanet.io.scale import exact, interval_in_text, square_um, to_minutes, to_um
 from somanet.io.tiff_vendors import vendor_scale
 
-COARSEST_PRINT_FREE_UM = 20.0
-"""A resolution in inch or cm coarser than this is for printing (1200 dpi is 21 µm), not a microscope's."""
 _PLAIN_UNITS = {2: "inch", 3: "cm"}
 
 
@@ -31,8 +30,9 @@ def tiff_calibration(tiff: tifffile.TiffFile, source: str, *, n_frames: int, ima
         image: which of the images in OME-XML, from 0.
 
     Returns:
-        µm per pixel and minutes per frame; None for values that are missing, zero, infinite, in pixels, or a print
-        resolution. Frame rates for playback (ImageJ's ``fps``) are not physical and are ignored.
+        µm per pixel and minutes per frame; None for values that are missing, zero, infinite, in pixels, or a resolution
+        for printing, which ``pixel_note`` names. Frame rates for playback (ImageJ's ``fps``) are not physical and are
+        ignored.
 
     Raises:
         FileProblem: the pixels are not square, or the OME-XML is broken.
@@ -49,16 +49,18 @@ def tiff_calibration(tiff: tifffile.TiffFile, source: str, *, n_frames: int, ima
     if tiff.is_imagej and tiff.imagej_metadata is not None:
         header: dict[str, Any] = tiff.imagej_metadata
         unit = str(header.get("unit", ""))
-        x_um, y_um = _from_resolution(x, unit), _from_resolution(y, str(header.get("yunit", unit)))
+        x_um, ignored = microscope_um(x, unit)
+        y_um, _ = microscope_um(y, str(header.get("yunit", unit)))
         stated = {
             "finterval": to_minutes(header.get("finterval"), str(header.get("tunit", "sec"))),
             "ImageJ's Info": interval_in_text(str(header.get("Info", ""))),
         }
         times = frame_times(stated, elapsed_min(tiff, n_frames), n_frames, by=ELAPSED)
-        return times.calibration(square_um(x_um, y_um, source))
+        return times.calibration(square_um(x_um, y_um, source), ignored)
     tag = tiff.pages.first.tags.get("ResolutionUnit")
     unit = _PLAIN_UNITS.get(int(tag.value), "") if tag is not None else ""
-    return FileCalibration(square_um(_from_resolution(x, unit), _from_resolution(y, unit), source), None)
+    (x_um, ignored), (y_um, _) = microscope_um(x, unit), microscope_um(y, unit)
+    return FileCalibration(square_um(x_um, y_um, source), None, pixel_note=ignored)
 
 
 def _resolution(tiff: tifffile.TiffFile, name: str) -> Fraction | None:
@@ -71,14 +73,6 @@ def _resolution(tiff: tifffile.TiffFile, name: str) -> Fraction | None:
         return Fraction(int(numerator), int(denominator)) or None
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-
-
-def _from_resolution(pixels_per_unit: Fraction | None, unit: str) -> float | None:
-    if pixels_per_unit is None or pixels_per_unit <= 0:
-        return None
-    size = to_um(1 / pixels_per_unit, unit)
-    printed = to_um(1, unit) in (to_um(1, "inch"), to_um(1, "cm"))
-    return None if size is None or (printed and size > COARSEST_PRINT_FREE_UM) else size
 
 
 def ome_calibration(

@@ -19,7 +19,8 @@ from somanet.tracking.geffs import write_geff
 from somanet.tracking.points import tracks_from_points
 from somanet.tracking.raw import GIVE_SCALE, interval_of, is_default_time
 from somanet.tracking.real_times import times_in_table
-from somanet.tracking.table_formats import HOURS, is_time, plain_name
+from somanet.tracking.table_formats import HOURS
+from somanet.tracking.table_matching import is_time, plain_name
 from somanet.tracking.trackmate import write_trackmate
 
 __all__ = [

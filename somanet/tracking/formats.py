@@ -21,8 +21,9 @@ from somanet.tracking.exchange import (
 )
 from somanet.tracking.geffs import raw_geff
 from somanet.tracking.own_table import OWN, own_table
-from somanet.tracking.raw import GIVE_SCALE, Given, RawTracks, TracksFile, refuse_units, to_tracks
+from somanet.tracking.raw import GIVE_SCALE, Given, RawTracks, TracksFile, refuse_units
 from somanet.tracking.recognition import FORMATS, Recognised, ctc_folder, is_ctc_file, is_geff, recognise
+from somanet.tracking.scaling import to_tracks
 from somanet.tracking.table_formats import CMSO
 from somanet.tracking.table_points import raw_package, raw_tracks
 from somanet.tracking.trackmate_reading import raw_trackmate
@@ -42,6 +43,10 @@ __all__ = [
 BY_SUFFIX = {".csv": "csv", ".geff": "geff", ".xml": "trackmate", "": "ctc"}
 
 
+_MANY_POINTS = 10
+"""Points of which some belong together, if they are of tracks."""
+
+
 def open_tracks(path: Path | str, given: Given | None = None) -> TracksFile:
     """Read the tracks of any file or folder that :func:`somanet.tracking.recognition.recognise` knows.
 
@@ -56,7 +61,19 @@ def open_tracks(path: Path | str, given: Given | None = None) -> TracksFile:
     Raises:
         SomaNetError: an unknown format or scale, tracks of another movie, or an error of the format's reader.
     """
-    given, found = given or Given(), recognise(path)
+    given = given or Given()
+    found = _open(path, recognise(path), given)
+    n_points = len(found.tracks)
+    alone = not found.tracks["track_id"].duplicated().any() and found.tracks["frame"].nunique() > 1
+    if n_points >= _MANY_POINTS and alone:
+        raise SomaNetError(
+            f"{path}: expected tracks of several points, found that each of its {n_points} points is a track of its "
+            "own. Is the column taken for the tracks that of the points? Name the tracks' own column track_id."
+        )
+    return found
+
+
+def _open(path: Path | str, found: Recognised, given: Given) -> TracksFile:
     if found.table is not None and found.kind == OWN:
         return own_table(found.table.sheet, found.table.head, given)
     if found.kind == "ctc":

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import PARENT, TRACKS
 from somanet.io.sheets import Head, Sheet
 from somanet.tracking.exchange import read_csv, scale_of_tracks
-from somanet.tracking.lineages import without_living_mothers
+from somanet.tracking.lineages import Lineages, notes_on, without_living_mothers
 from somanet.tracking.raw import UNEVEN, Given, ImageFacts, TracksFile, notes_on_first_frame
 from somanet.tracking.table_cells import as_numbers, note_on_names, number_names
 from somanet.tracking.table_checks import refuse_movies
-from somanet.tracking.table_formats import FRAMES, HOURS, PIXELS, is_time, plain_name
+from somanet.tracking.table_formats import FRAMES, HOURS, PIXELS
+from somanet.tracking.table_matching import is_time, plain_name
 
 OWN = "csv"
 """The kind of these tables."""
@@ -37,6 +40,9 @@ def own_table(sheet: Sheet, head: Head, given: Given) -> TracksFile:
     sheet, notes = _with_whole_ids(sheet, head, named)
     tracks, on_mothers = without_living_mothers(read_csv(sheet, named, given.scale))
     notes += on_mothers
+    if PARENT.name in tracks:
+        born = tracks.dropna(subset=[PARENT.name]).drop_duplicates("track_id")[PARENT.name]
+        notes += notes_on(Lineages(np.empty(0, np.int64), born.to_numpy(np.int64), 0))
     if not set(TRACKS.names) <= set(cells):
         if tracks.empty:
             raise SomaNetError(f"{sheet.where}: expected tracks, found a header without a row below. Export it again.")

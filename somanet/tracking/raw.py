@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
-from somanet.core.schema import LARGEST_ID, PARENT
-from somanet.tracking.lineages import without_living_mothers
-from somanet.tracking.points import tracks_from_points
 
 GIVE_SCALE = (
     "Give it: --pixel-size-um and --frame-interval-min, or, to `tracks convert` and `tracks score`, --movie MOVIE."
@@ -24,8 +19,6 @@ DEFAULT_INTERVAL_MIN = 1 / 60
 """1 s per frame: what Fiji and TrackMate say of a movie whose frame interval nobody set."""
 _SAME = 1e-3
 """Relative difference up to which two scales are one: programs round them."""
-_OFF_GRID = 0.1
-"""Of a frame: nearer to their frame than this, times are multiples of the frame interval."""
 
 
 @dataclass(frozen=True)
@@ -111,41 +104,6 @@ class TracksFile:
     relative: bool = False
 
 
-def to_tracks(raw: RawTracks, given: Given, kind: str, source: str) -> TracksFile:
-    """Apply the physical scale: the one given, or else the file's own.
-
-    Raises:
-        SomaNetError: the scale or a unit is unknown, the file's own scale or the movie's size is another, or the
-            points are invalid (see :func:`somanet.core.schema.check_tracks`).
-    """
-    check_same_movie(raw.image, given, source)
-    um_per_unit = _um_per_unit(raw, given, kind, source)
-    own = raw.image.scale
-    pixel = given.scale.pixel_size_um or own.pixel_size_um
-    interval = given.scale.frame_interval_min or own.frame_interval_min
-    if pixel is None or interval is None:
-        lacking = {"pixel size": (pixel, "--pixel-size-um"), "frame interval": (interval, "--frame-interval-min")}
-        unknown = {name: option for name, (value, option) in lacking.items() if value is None}
-        raise SomaNetError(
-            f"{source}: the {' and the '.join(unknown)} of these tracks ({kind}) is unknown, and the physical scale is "
-            f"needed. Give {' and '.join(unknown.values())}."
-        )
-    scale = Calibration(pixel, interval, given.scale.times_h)
-    points, notes = _with_frames(raw, given, scale, source)
-    factor = 1.0 if um_per_unit is None else um_per_unit / pixel
-    points = points.assign(y_px=points["y"] * factor, x_px=points["x"] * factor).drop(columns=["y", "x"])
-    if "z" in points:
-        notes += tuple(_note_on_depth(points["z"]))
-        points = points.drop(columns="z")
-    real_h = points.pop("t_h") if "t_h" in points else None
-    tracks = tracks_from_points(points, scale, source, real_h=real_h)
-    tracks, on_mothers = without_living_mothers(tracks)
-    notes += on_mothers
-    if PARENT.name in tracks and tracks[PARENT.name].isna().all():
-        tracks = tracks.drop(columns=PARENT.name)
-    return TracksFile(tracks, scale, kind, raw.image, (*raw.notes, *notes), raw.relative)
-
-
 def refuse_units(given: Given, kind: str, source: str) -> None:
     """Refuse units that the user gives for a format that has its own.
 
@@ -182,77 +140,6 @@ def check_same_movie(image: ImageFacts, given: Given, source: str) -> None:
         raise SomaNetError(
             f"{source}: {'; '.join(differs)}. Is it for another movie, or for a part of it, such as every second "
             "frame? Give the movie that the tracks were made from, and the scale that the file has, or none."
-        )
-
-
-def _um_per_unit(raw: RawTracks, given: Given, kind: str, source: str) -> float | None:
-    """µm in the unit of the positions; None for pixels."""
-    stated = raw.um_per_unit
-    if stated is None or not math.isnan(stated):
-        return stated
-    if given.position_unit is None:
-        raise SomaNetError(
-            f"{source}: the file ({kind}) does not say whether its positions are pixels or µm. Say it with "
-            f"`somanet tracks convert {source} tracks.csv --position-unit px` (or um) and the scale; then use "
-            "tracks.csv."
-        )
-    return None if given.position_unit == "px" else 1.0
-
-
-def _with_frames(raw: RawTracks, given: Given, scale: Calibration, source: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The points with frames, and with ``t_h`` for ``time`` where the times are no multiples of the interval."""
-    points = raw.points
-    if "time" not in points:
-        return points, ()
-    time = points["time"].to_numpy(float)
-    points = points.drop(columns="time")
-    if "frame" in points:
-        if math.isnan(raw.hours_per_unit) or scale.times_h is not None:
-            return points, ()
-        hours = time * raw.hours_per_unit
-        frames = points["frame"].to_numpy(float)
-        offset = np.median(hours - frames * scale.frame_interval_h)
-        late = np.abs(hours - offset - frames * scale.frame_interval_h) / scale.frame_interval_h
-        if not len(late) or np.nanmax(late) <= _OFF_GRID:
-            return points, ()
-        start = np.nanmin(hours - frames * scale.frame_interval_h)
-        return points.assign(t_h=hours - start), (UNEVEN,)
-    frames, hours_per_unit = time, raw.hours_per_unit
-    if math.isnan(hours_per_unit):
-        if given.time_unit is None and not _consecutive(time):
-            raise SomaNetError(
-                f"{source}: the file does not say the unit of its times, and they do not count frames one by one. Say "
-                f"it with `somanet tracks convert {source} tracks.csv --time-unit min` (or s, h) and the scale; then "
-                "use tracks.csv."
-            )
-        hours_per_unit = {"s": 1 / 3600, "min": 1 / 60, "h": 1.0}.get(given.time_unit or "", math.nan)
-    if not math.isnan(hours_per_unit):
-        frames = time * hours_per_unit / scale.frame_interval_h
-    whole = np.round(frames)
-    if (wrong := ~(np.abs(frames - whole) <= _OFF_GRID)).any():
-        raise SomaNetError(
-            f"{source}: its times are not multiples of the frame interval of {scale.frame_interval_min:g} min: "
-            f"{time[wrong][0]:g} is frame {frames[wrong][0]:.3g}. Check the interval and the unit of the times."
-        )
-    if (np.abs(whole) > LARGEST_ID).any():
-        raise SomaNetError(f"{source}: expected frames up to {LARGEST_ID}, found others. Check the unit of the times.")
-    return points.assign(frame=whole.astype(np.int64)), ()
-
-
-def _consecutive(times: NDArray[np.float64]) -> bool:
-    """Whether times are numbers of frames: whole, and not all multiples of a larger number."""
-    if not (times % 1 == 0).all() or (np.abs(times) > LARGEST_ID).any():
-        return False
-    steps = np.diff(np.unique(times.astype(np.int64)))
-    return bool(len(steps) == 0 or np.gcd.reduce(steps) == 1)
-
-
-def _note_on_depth(depth: pd.Series) -> Iterator[str]:
-    low, high = float(depth.min()), float(depth.max())
-    if high > low:
-        yield (
-            f"Positions differ in z ({low:.4g} to {high:.4g}): the tracks were projected onto the plane of the image, "
-            "and speeds are those in it."
         )
 
 

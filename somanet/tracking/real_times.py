@@ -2,12 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 ROUNDING = 1e-6
 """Share of the usual interval by which times may differ that a program rounded."""
+OFF_GRID = 0.1
+"""Of a frame: nearer to their frame than this, times are multiples of the frame interval."""
+
+
+@dataclass(frozen=True)
+class FrameClock:
+    """The frames that times belong to.
+
+    Attributes:
+        frames: the frame of each time.
+        interval_h: hours per frame: the mean if times are even, else the median.
+        even: whether all steps between times are multiples of the interval, within a tenth of it.
+    """
+
+    frames: NDArray[np.int64]
+    interval_h: float
+    even: bool
+
+
+def frame_clock(times_h: NDArray[np.float64]) -> FrameClock | None:
+    """Tell frames from times alone: by the usual step between times.
+
+    Args:
+        times_h: of points, in any order, also repeatedly; finite.
+
+    Returns:
+        None if there are fewer than two times, or if some lie so close together that they cannot be those of frames.
+    """
+    times, index = np.unique(times_h, return_inverse=True)
+    if len(times) < 2:
+        return None
+    steps = np.diff(times)
+    usual = float(np.median(steps))
+    numbers = np.round(steps / usual)
+    if numbers.min() < 1:
+        return None
+    even = bool(np.abs(steps / usual - numbers).max() <= OFF_GRID)
+    interval_h = float(times[-1] - times[0]) / float(numbers.sum()) if even else usual
+    frames = round(times[0] / interval_h) + np.append(0, np.cumsum(numbers))
+    return FrameClock(frames.astype(np.int64)[index.ravel()], interval_h, even)
 
 
 def times_in_table(points: pd.DataFrame) -> tuple[float, ...] | None:

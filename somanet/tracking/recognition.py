@@ -24,7 +24,8 @@ from somanet.io.binary_tables import (
 )
 from somanet.io.sheets import Head, Sheet, text_sheet
 from somanet.tracking.ctc import TABLES
-from somanet.tracking.table_formats import CMSO, TableFormat, find_format, unknown_table
+from somanet.tracking.table_formats import CMSO, TableFormat
+from somanet.tracking.table_matching import find_format, unknown_table
 
 FORMATS = ("csv", "napari", "ctc", "geff", "trackmate")
 _MASK = re.compile(r"(?:mask|man_track)\d+\.tiff?")
@@ -77,7 +78,21 @@ def recognise(path: Path | str) -> Recognised:
     found = find_format(sheets)
     if found is None:
         raise unknown_table(sheets)
+    _refuse_second_table(found, sheets)
     return Recognised(found[2].kind, Table(*found))
+
+
+def _refuse_second_table(found: tuple[Sheet, Head, TableFormat], sheets: Sequence[Sheet]) -> None:
+    """Refuse a workbook with other tracks in a second sheet: they may be of another movie."""
+    sheet, head, one = found
+    for other in sheets:
+        second = None if other is sheet else find_format([other], [one])
+        if second is not None and not second[0].body(second[1]).equals(sheet.body(head)):
+            places = " and ".join(one.where.rsplit(", ", 1)[-1] for one in (sheet, other))
+            raise SomaNetError(
+                f"{sheet.path}: expected the tracks of one movie, found two tables of them: {places}. Save each sheet "
+                "as a file of its own, such as CSV."
+            )
 
 
 def _sheets(path: Path, head: bytes) -> Sequence[Sheet]:

@@ -11,10 +11,13 @@ import pandas as pd
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import LARGEST_ID
 from somanet.io.sheets import Head, Sheet
-from somanet.tracking.table_formats import FRAMES, HOURS, TableFormat, columns_of, plain_name, stated_unit
+from somanet.tracking.table_clocks import WANTED as TIME_WANTED
+from somanet.tracking.table_clocks import seconds_of
+from somanet.tracking.table_formats import FRAMES, HOURS, TableFormat
+from somanet.tracking.table_matching import columns_of, plain_name, stated_unit
 
 _LONGEST_CELL = 80
-EMPTY = ("", "nan", "na", "null", "none")
+EMPTY = ("", "nan", "na", "n/a", "null", "none")
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class TableCells:
         numbers = self.loose_numbers(values)
         wrong = numbers.isna() & ~values.str.casefold().isin([*EMPTY, "inf", "-inf"])
         if wrong.any():
-            self.refuse(role, wrong.index[wrong][0], values[wrong].iloc[0], "a number")
+            wanted = TIME_WANTED if role == "time" else "a number"
+            self.refuse(role, wrong.index[wrong][0], values[wrong].iloc[0], wanted)
         return numbers
 
     def loose_numbers(self, texts: pd.Series) -> pd.Series:
@@ -95,7 +99,7 @@ def table_cells(sheet: Sheet, head: Head, one: TableFormat, time_unit: str | Non
 
     Args:
         sheet, head, one: the table, its header and its format, from
-            :func:`somanet.tracking.table_formats.find_format`.
+            :func:`somanet.tracking.table_matching.find_format`.
         time_unit: unit of the times, if the user says one.
 
     Raises:
@@ -110,7 +114,28 @@ def table_cells(sheet: Sheet, head: Head, one: TableFormat, time_unit: str | Non
     units |= {role: unit for role, numbers in columns.items() if (unit := _unit_below(below, numbers[0]))}
     if "source_frame" in columns:
         cells, columns = _points_of_links(cells, columns)
-    return TableCells(sheet, head, cells, columns, units)
+    return TableCells(sheet, head, _with_seconds(sheet, cells, columns, units), columns, units)
+
+
+def _with_seconds(
+    sheet: Sheet, cells: pd.DataFrame, columns: dict[str, list[int]], units: dict[str, str]
+) -> pd.DataFrame:
+    """The cells with seconds in place of times of day, durations and dates; a column of these holds no frames."""
+    role = "time" if "time" in columns else "frame"
+    if role not in columns or cells[columns[role][0]].dtype.kind in "iuf":
+        return cells
+    column = columns[role][0]
+    tracks = pd.Series("", cells.index)
+    for part in columns.get("track", ()):
+        tracks = tracks + " " + cells[part].astype(str)
+    seconds = seconds_of(cells[column].str.strip(), tracks, sheet.where)
+    if seconds is None:
+        return cells
+    columns["time"] = columns.pop(role)
+    units["time"] = "s"
+    cells = cells.copy()
+    cells[column] = seconds.map("{:.17g}".format).where(seconds.notna(), "")
+    return cells
 
 
 def _frames_or_times(

@@ -17,12 +17,12 @@ from somanet.tracking.table_formats import (
     MICROMETRES,
     PIXELS,
     TableFormat,
-    plain_name,
 )
+from somanet.tracking.table_matching import plain_name
 
 _MOVIES = re.compile(
     r"(?:metadata_|image_metadata_)?(?:plate|well|field|site|position|fov|series|scene|movie|video|sample|experiment)"
-    r"(?:_?(?:id|no|name|number))?|file|file_?name|image|image_?name|movie_?file|(?:image_)?filename_\w+"
+    r"(?:_?(?:id|n|no|name|number))?|nd\.m|file|file_?name|image|image_?name|movie_?file|(?:image_)?filename_\w+"
 )
 """Columns that name the movie, or the place, that a row is of."""
 _SHOWN = 4

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from somanet.core.errors import SomaNetError
-from somanet.io.sheets import Head, Sheet
 
 MICROMETRES = {
     "µm": 1.0, "um": 1.0, "\\u00b5m": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0, "micrometers": 1.0,
@@ -39,14 +35,16 @@ class TableFormat:
             ``z`` · ``y_um``, ``x_um`` (the same positions in µm) · ``node``, ``parent_node`` (ids of points) ·
             ``parent_track`` · ``unit``, ``time_unit`` (columns with the units of positions and times) · ``dummy`` (1
             where the program put a point without seeing a cell) · ``step_y``, ``step_x`` (displacement since the
-            parent, in place of positions). A table of links has ``source_frame``, ``source_y``, …, ``target_x``
-            instead.
+            parent, in place of positions) · ``other_track`` (the tracks where no point has a ``track``, nor so a
+            parent) · ``cluster`` (above 0 for an object cut out of a cluster, whose position may not have been
+            measured, and is 0, 0). A table of links has ``source_frame``, ``source_y``, …, ``target_x`` instead.
         optional: further roles, used where the column is there.
         marks: further columns without which it is another format.
         length: unit of the positions if the file does not state it; "" if it cannot be known.
         time: unit of ``time`` if the file does not state it; "" if it cannot be known. Any table with frames may also
             have times, in a column ``t`` or ``time`` with its unit.
         first_frame: number of the first frame.
+        first_track: the smallest id of a track; a smaller one is of points that belong to none.
         header_rows: rows below the header that may hold names and units, before the first number.
         ordered: whether the columns must have the order in which they are listed here.
         block: text of the first cell of a row that begins the next track; the second cell is its id.
@@ -61,6 +59,7 @@ class TableFormat:
     length: str = "px"
     time: str = ""
     first_frame: int = 0
+    first_track: int = 0
     header_rows: int = 0
     ordered: bool = False
     block: str = ""
@@ -69,11 +68,12 @@ class TableFormat:
 
 _NAMED_TRACK = "track[_ ]?id|track|tracking[_ ]?id"
 _TRACK = f"{_NAMED_TRACK}|id|particle|cell|cell_id|label"
-_TIME = "t|time"
+TIME = "t|time"
 _PLACES = {"y": "position[_ ]y", "x": "position[_ ]x"}
 _UNITS = {"unit": "unit|(?:position|length|space)[_ ]?units?", "time_unit": "time[_ ]?units?"}
 _TYX = {"track": "track_id", "frame": "t", "y": "y", "x": "x"}
 _XY = {"y": "y", "x": "x"}
+_CENTROIDS = {"y": "y_centroid", "x": "x_centroid"}
 _POSITIONS = {"y": "position_y", "x": "position_x"}
 CELLPROFILER_LABEL = r"(?:\w+_)?trackobjects_label(?:_\d+)?"
 _CELLPROFILER: dict[str, Names] = {"track": CELLPROFILER_LABEL, "frame": "imagenumber"}
@@ -95,11 +95,11 @@ TABLES = (
     TableFormat("micrometres", "a plain table in µm", {"track": _TRACK, "frame": "frame", "y": "y_um", "x": "x_um"},
                 {"parent_track": "parent_id"}, length="um"),
     TableFormat("micrometres", "a plain table in µm, of times",
-                {"track": _TRACK, "time": _TIME, "y": "y_um", "x": "x_um"}, {"parent_track": "parent_id"}, length="um"),
+                {"track": _TRACK, "time": TIME, "y": "y_um", "x": "x_um"}, {"parent_track": "parent_id"}, length="um"),
     TableFormat("pixels", "a plain table in px", {"track": _TRACK, "frame": "frame", "y": "y_px", "x": "x_px"},
                 {"parent_track": "parent_id"}),
     TableFormat("pixels", "a plain table in px, of times",
-                {"track": _TRACK, "time": _TIME, "y": "y_px", "x": "x_px"}, {"parent_track": "parent_id"}),
+                {"track": _TRACK, "time": TIME, "y": "y_px", "x": "x_px"}, {"parent_track": "parent_id"}),
     TableFormat("trackmate-spots", "TrackMate, spots table",
                 {"track": "track_id", "frame": "frame", **_POSITIONS}, {"time": "position_t", "z": "position_z"},
                 marks=("quality|visibility|radius",), length="", header_rows=3),
@@ -113,6 +113,25 @@ TABLES = (
                 {"z": "z", "node": "id|node_id", "parent_node": "parent_id", "parent_track": "parent_track_id"},
                 marks=("parent_id|parent_track_id",)),
     TableFormat("napari", "napari, tracks layer", _TYX, {"z": "z"}),
+    # ilastik/plugins_default/tracking_csv_export.py: features are numbered by axis, x first; tracks count from 2.
+    TableFormat("ilastik", "ilastik, CSV-Table of its tracking",
+                {"track": "trackid", "frame": "frame", "y": "object_center_1|center_of_the_object_1",
+                 "x": "object_center_0|center_of_the_object_0"},
+                {"z": "object_center_2|center_of_the_object_2", "parent_track": "parenttrackid",
+                 "cluster": "mergerlabelid"}, marks=("labelimageid",), first_track=2),
+    # Cell-ACDC's own tables (tables/paper_plot_data in its repository), and base_cca_tree_dict for lineages.
+    TableFormat("cell-acdc", "Cell-ACDC, with its lineage tree",
+                {"track": "cell_id_tree", "frame": "frame_i", **_CENTROIDS},
+                {"parent_track": "parent_id_tree", "other_track": "cell_id"}),
+    TableFormat("cell-acdc", "Cell-ACDC", {"track": "cell_id", "frame": "frame_i", **_CENTROIDS}),
+    # The names by which public scripts read NIS-Elements' exported tracks; a tree's branches have an ID each.
+    TableFormat("nis-elements", "NIS-Elements, tracking",
+                {"track": ("tree id", "id"), "frame": r"nd\.t", "y": "positiony", "x": "positionx"},
+                {"z": "positionz"}, length="um", first_frame=1),
+    # The header of Harmony's points of tracks, as public scripts read it; it states no unit for X and Y.
+    TableFormat("harmony", "PerkinElmer Harmony, points of tracks",
+                {"track": "object id", "frame": "timepoint", **_XY},
+                marks=(r".* - (?:track point x|current speed|current step size|age)",), length=""),
     TableFormat("btrack", "btrack", {"track": "id", "frame": "t", **_XY},
                 {"z": "z", "parent_track": "parent", "dummy": "dummy"}, marks=("parent|root|generation",)),
     TableFormat("btrack", "btrack, for napari", {"track": "id", "frame": "t", **_XY}, ordered=True),
@@ -126,10 +145,12 @@ TABLES = (
                 {"track": "track ?(?:n.?|no|nr|#)", "frame": "slice ?(?:n.?|no|nr|#)", **_XY}, first_frame=1),
     TableFormat("cellprofiler", "CellProfiler, objects with Location_Center",
                 {**_CELLPROFILER, "y": r"(?:\w+_)?location_center_y|(?:\w+_)?areashape_center_y",
-                 "x": r"(?:\w+_)?location_center_x|(?:\w+_)?areashape_center_x"}, _CELLPROFILER_LINKS, first_frame=1),
+                 "x": r"(?:\w+_)?location_center_x|(?:\w+_)?areashape_center_x"}, _CELLPROFILER_LINKS, first_frame=1,
+                first_track=1),
     TableFormat("cellprofiler-steps", "CellProfiler, displacements only",
                 {**_CELLPROFILER, **_CELLPROFILER_LINKS, "step_y": r"(?:\w+_)?trackobjects_trajectoryy(?:_\d+)?",
-                 "step_x": r"(?:\w+_)?trackobjects_trajectoryx(?:_\d+)?"}, first_frame=1),
+                 "step_x": r"(?:\w+_)?trackobjects_trajectoryx(?:_\d+)?"}, first_frame=1,
+                first_track=1),
     TableFormat("cellmia", "CELLMIA",
                 {"track": "id of track", "frame": "time index", "y": "cell row", "x": "cell col"}),
     TableFormat("icy", "ICY, track processor", {"frame": "t", "x": "x", "y": "y", "z": "z", "dummy": "virtual"},
@@ -154,10 +175,10 @@ TABLES = (
                 {"z": "z", **_UNITS}, length=""),
     TableFormat("plain-frames", "a plain table of frames, with position_x",
                 {"track": _NAMED_TRACK, "frame": "frame|t_stamp|slice", **_PLACES}, _UNITS, length=""),
-    TableFormat("plain-times", "celltrackR, or a plain table of times", {"track": _TRACK, "time": _TIME, **_XY},
+    TableFormat("plain-times", "celltrackR, or a plain table of times", {"track": _TRACK, "time": TIME, **_XY},
                 {"z": "z", **_UNITS}, length=""),
     TableFormat("plain-times", "a plain table of times, with position_x",
-                {"track": _NAMED_TRACK, "time": _TIME, **_PLACES}, _UNITS, length=""),
+                {"track": _NAMED_TRACK, "time": TIME, **_PLACES}, _UNITS, length=""),
 )  # fmt: skip
 """Every format, the more special ones first: the first that fits is it."""
 
@@ -188,126 +209,16 @@ NO_TRACKS = (
              "Export the spots that are in tracks, with TRACK_ID, or give the XML file"),
     NoTracks(("id", "frame", "position_x", "position_y"), "points without the track they belong to",
              "Add a column track_id, or give the file with the tracks"),
+    NoTracks(("object no", "position x", "position y", "timepoint"),
+             "Harmony's objects of each time point, without the track they belong to",
+             "Export the points of the tracks (Object ID, Timepoint, X, Y and a property of the tracking)"),
+    NoTracks(("timestep", "center[ _.]of[ _.]the[ _.]object_0"),
+             "ilastik's objects of each frame, without the track they belong to",
+             "Export the tracking result as CSV-Table"),
+    NoTracks(("frame", "x1", "y1", "flag1"), "tracks side by side, as MTrack2 writes them",
+             "Put the points below each other, in the columns track_id, frame, y_px, x_px"),
     NoTracks(("axis-0", "axis-1", "axis-2"), "points of a napari layer, without tracks",
              "Save the data of the tracks layer, not of a points layer"),
     NoTracks(("cmso_object_id|cmso_link_id|cmso_track_id",), "one table of a CMSO package",
              "Give the folder in which its objects.csv and links.csv lie"),
 )  # fmt: skip
-
-_UNIT = re.compile(r"(.*?)[\s_]*[(\[]\s*([^()\[\]]*?)\s*[)\]]")
-_TIME_SUFFIX = re.compile(rf"({_TIME})[\s_.]({'|'.join(HOURS)})")
-_LENGTH_SUFFIX = re.compile(r".*_(px|um)")
-
-
-def plain_name(cell: str) -> tuple[str, str]:
-    """A column's name in lower case, and its unit if it has one: `Position X [µm]` → position x, µm.
-
-    Of times also without brackets: `time_min` → time, min.
-    """
-    text = cell.strip().strip("\"'").strip().casefold().replace("μ", "µ")
-    match = _UNIT.fullmatch(text) or _TIME_SUFFIX.fullmatch(text)
-    return (match[1], match[2]) if match and match[1] else (text, "")
-
-
-def stated_unit(cell: str) -> str:
-    """The unit in a column's name: as :func:`plain_name`, or the end of `y_um` and `x_px`."""
-    name, unit = plain_name(cell)
-    ending = _LENGTH_SUFFIX.fullmatch(name)
-    return unit or (ending[1] if ending else "")
-
-
-def is_time(cell: str) -> bool:
-    """Whether a column is of times, in a unit that it names."""
-    name, unit = plain_name(cell)
-    return re.fullmatch(_TIME, name) is not None and unit in HOURS
-
-
-def find_format(
-    sheets: Sequence[Sheet], formats: Sequence[TableFormat] = TABLES
-) -> tuple[Sheet, Head, TableFormat] | None:
-    """The first sheet, and in it the first row, that is the header of a known table; None if there is none."""
-    for sheet in sheets:
-        for head in sheet.heads:
-            names = [plain_name(cell)[0] for cell in head.cells]
-            for one in formats:
-                if _fits(one, names):
-                    return sheet, head, one
-    return None
-
-
-def columns_of(one: TableFormat, head: Head) -> dict[str, list[int]]:
-    """Role → the numbers of its columns, of a header that fits."""
-    names = [plain_name(cell)[0] for cell in head.cells]
-    found = {
-        role: [_index(part, names) for part in _parts(wanted)]
-        for role, wanted in {**one.optional, **one.columns}.items()
-    }
-    columns = {role: [i for i in numbers if i is not None] for role, numbers in found.items() if None not in numbers}
-    if "frame" in columns:
-        same = [i for i, name in enumerate(names) if name == names[columns["frame"][0]]]
-        columns["frame"] = [next((i for i in same if not is_time(head.cells[i])), same[0])]
-        times = [i for i, cell in enumerate(head.cells) if is_time(cell) and i not in columns["frame"]]
-        if times and "time" not in columns:
-            columns["time"] = times[:1]
-    return columns
-
-
-def unknown_table(sheets: Sequence[Sheet]) -> SomaNetError:
-    """What to say of a table of no known format: what it is, if that is known, and which columns it has."""
-    heads = [(sheet, head) for sheet in sheets for head in sheet.heads]
-    for sheet, head in heads:
-        names = [plain_name(cell)[0] for cell in head.cells]
-        for other in NO_TRACKS:
-            if all(_index(wanted, names) is not None for wanted in other.columns):
-                return SomaNetError(f"{sheet.where}: expected tracks, found {other.what}. {other.instead}.")
-    if (near := _nearly(heads)) is not None:
-        return near
-    programs = ", ".join(dict.fromkeys(one.program.split(",")[0] for one in TABLES[1:] if "plain" not in one.program))
-    where = sheets[0].where
-    found = "no table"
-    if heads:
-        sheet, head = heads[0]
-        first = [other for _, other in heads if other.row == head.row]
-        split = next((other for other in first if other.separator != " "), first[0])
-        where, found = sheet.where, f"the columns {[cell[:40] for cell in split.cells[:20]]}"
-    return SomaNetError(
-        f"{where}: expected a table of tracks by SomaNet, {programs}; or with the columns track_id, frame, y_px, x_px "
-        f"(in µm: y_um, x_um), found {found}. Is it another table of the same program? If it is tracks, name its "
-        "columns so."
-    )
-
-
-def _nearly(heads: Sequence[tuple[Sheet, Head]]) -> SomaNetError | None:
-    """What to say of a table that would be of a known format if it had one column more: of the nearest."""
-    near: list[tuple[int, SomaNetError]] = []
-    for sheet, head in heads:
-        names = [plain_name(cell)[0] for cell in head.cells]
-        for one in TABLES:
-            wanted = [part for names_of in one.columns.values() for part in _parts(names_of)]
-            lacking = [part.split("|")[0] for part in wanted if _index(part, names) is None]
-            marked = all(_index(mark, names) is not None for mark in one.marks)
-            if len(lacking) == 1 and len(wanted) > 2 and marked and not any(set(part) & set("\\(") for part in lacking):
-                what = one.program if "plain" in one.program else f"{one.program.split(',')[0]}'s tracks"
-                error = SomaNetError(
-                    f"{sheet.where}: expected the columns of {what}; it lacks {lacking} and has "
-                    f"{[cell[:40] for cell in head.cells[:20]]}. Export it with that column, or rename the one it is."
-                )
-                near.append((len(wanted), error))
-    return max(near, key=lambda pair: pair[0])[1] if near else None
-
-
-def _fits(one: TableFormat, names: list[str]) -> bool:
-    wanted = [part for names_of in one.columns.values() for part in _parts(names_of)]
-    found = [_index(part, names) for part in wanted]
-    if None in found or any(_index(mark, names) is None for mark in one.marks):
-        return False
-    return not one.ordered or found == sorted(i for i in found if i is not None)
-
-
-def _parts(names: Names) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else names
-
-
-def _index(pattern: str, names: list[str]) -> int | None:
-    """The column that matches, by the alternatives of the pattern in their order."""
-    return next((i for i, name in enumerate(names) if re.fullmatch(pattern, name)), None)

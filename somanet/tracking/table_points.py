@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.core.calibration import FileCalibration
+from somanet.core.calibration import MINUTES_PER_HOUR, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import LARGEST_ID, PARENT
 from somanet.io.sheets import Head, Sheet, text_sheet
@@ -22,9 +22,11 @@ from somanet.tracking.raw import (
     is_default_time,
     notes_on_first_frame,
 )
+from somanet.tracking.real_times import frame_clock
 from somanet.tracking.table_cells import TableCells, note_on_names, number_names, table_cells
 from somanet.tracking.table_checks import check_one_movie, length_unit, time_unit_h
-from somanet.tracking.table_formats import CMSO, CMSO_LINKS, TableFormat, find_format
+from somanet.tracking.table_formats import CMSO, CMSO_LINKS, TableFormat
+from somanet.tracking.table_matching import find_format
 
 NO_PLACES = (
     "The file has displacements, and no positions: each family of cells begins at 0. Speeds and directions are right; "
@@ -39,7 +41,7 @@ def raw_tracks(
 
     Args:
         sheet, head, one: the table, its header and its format, from
-            :func:`somanet.tracking.table_formats.find_format`.
+            :func:`somanet.tracking.table_matching.find_format`.
         position_unit, time_unit: what the user says of them: as in :class:`somanet.tracking.raw.Given`. They count
             before the program's usual units.
 
@@ -48,6 +50,7 @@ def raw_tracks(
             others than the user says; several movies.
     """
     reader = table_cells(sheet, head, one, time_unit)
+    _with_other_tracks(reader)
     check_one_movie(reader, one)
     notes: list[str] = []
     um_per_unit, hours = length_unit(reader, one, position_unit), time_unit_h(reader, one, time_unit)
@@ -72,6 +75,13 @@ def raw_tracks(
         tuple(notes),
         relative="step_y" in reader,
     )
+
+
+def _with_other_tracks(reader: TableCells) -> None:
+    """Go by the program's other ids of tracks, if no point has one of the first kind: no lineages were made."""
+    if "other_track" in reader and not (reader.loose_numbers(reader.texts("track").str.strip()) >= 0).any():
+        reader.columns["track"] = reader.columns["other_track"]
+        reader.columns.pop("parent_track", None)
 
 
 def _without_empty_links(reader: TableCells) -> None:
@@ -118,9 +128,7 @@ def _points(reader: TableCells, one: TableFormat, notes: list[str]) -> tuple[pd.
     track = pd.Series(0.0, reader.cells.index)
     if "track" in reader:
         track, names = _tracks(reader)
-        keep &= track.notna() & (track >= 0)
-        if one.kind.startswith("cellprofiler"):
-            keep &= track > 0
+        keep &= track.notna() & (track >= (one.first_track if names is None else 0))
     if "dummy" in reader:
         texts = reader.texts("dummy").astype(str).str.strip().str.casefold()
         dummy = texts.isin(["1", "1.0", "true", "yes"])
@@ -129,6 +137,11 @@ def _points(reader: TableCells, one: TableFormat, notes: list[str]) -> tuple[pd.
         keep &= ~dummy
     roles = [role for role in ("y", "x", "z", "y_um", "x_um", "step_y", "step_x", "time") if role in reader]
     points = pd.DataFrame({role: reader.numbers(role, rows=keep) for role in roles})
+    if "cluster" in reader:
+        unmeasured = (points[["y", "x"]] == 0).all(axis=1) & (reader.numbers("cluster", rows=keep) > 0)
+        if n_unmeasured := int(unmeasured.sum()):
+            notes.append(f"{n_unmeasured} points that {one.program} cut out of a cluster lie at 0, 0: they are gaps.")
+        points = points[~unmeasured]
     if one.gaps_empty and len(points):
         points = points[points[["y", "x"]].notna().any(axis=1)]
     elif (loose := int((~keep).sum())) and "dummy" not in reader:
@@ -143,6 +156,9 @@ def _points(reader: TableCells, one: TableFormat, notes: list[str]) -> tuple[pd.
         points["frame"] = (
             _complete(reader, "frame", reader.whole("frame", rows=keep)).astype(np.int64) - one.first_frame
         )
+    elif (unknown := ~np.isfinite(points["time"])).any():
+        line = points.index[unknown][0]
+        reader.refuse("time", line, reader.texts("time")[line], "a time")
     if (points.get("frame", pd.Series([0])) < 0).any():
         raise SomaNetError(
             f"{reader.sheet.where}: expected frames from {one.first_frame}, as {one.program} counts them, found "
@@ -181,12 +197,12 @@ def _tracks(reader: TableCells) -> tuple[pd.Series, list[str] | None]:
 
 
 def _parents(reader: TableCells, points: pd.DataFrame, names: list[str] | None) -> pd.Series:
-    """The mother of each point's cell, where it is another cell of the table."""
+    """The mother of each point's cell, where it is another cell of the table, and named at any of its points."""
     texts = reader.texts("parent_track").loc[points.index].astype(str).str.strip()
     number = {name: float(i) for i, name in enumerate(names or (), start=1)}
     parents = reader.loose_numbers(texts) if names is None else texts.map(number)
     known: pd.Series = parents.where(parents.isin(points["track_id"]) & (parents != points["track_id"]))
-    return known.astype("Int64")
+    return known.groupby(points["track_id"]).transform("first").astype("Int64")
 
 
 def _with_lineages(points: pd.DataFrame, reader: TableCells, where: str) -> tuple[pd.DataFrame, Lineages | None]:
@@ -233,7 +249,13 @@ def _scale(points: pd.DataFrame, hours: float) -> FileCalibration:
         pixel = float(ratios[np.isfinite(ratios) & (ratios > 0)].median())
         if math.isfinite(pixel):
             scale = replace(scale, pixel_size_um=float(f"{pixel:.7g}"))
-    if {"frame", "time"} <= set(points) and not math.isnan(hours):
+    if math.isnan(hours) or "time" not in points:
+        return scale
+    if "frame" not in points:
+        clock = frame_clock(points["time"].dropna().to_numpy(float) * hours)
+        interval = None if clock is None else float(f"{clock.interval_h * MINUTES_PER_HOUR:.7g}")
+        scale = replace(scale, frame_interval_min=believed_interval(interval))
+    else:
         scale = replace(
             scale, frame_interval_min=believed_interval(interval_of(points["frame"], points["time"] * hours))
         )

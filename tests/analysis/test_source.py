@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from somanet.analysis.source import MovieSource, check_plausible, find_movies
+from somanet.analysis.source import MovieSource, check_plausible
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
+from somanet.io.movie_search import find_movies
 from somanet.io.movies import movie_name
 from tests.analysis.worlds import HEIGHT, N_FRAMES, SCALE, WIDTH, frames_TYX, save_movie
 

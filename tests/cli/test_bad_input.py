@@ -164,7 +164,7 @@ OTHERS = [
     ("check zip", "data check climbs.zip", "refused as unsafe"),
     ("check movie", "data check cut_movie.tif", "1 of 1 were rejected"),
     ("check strictly", "data check mismatch --strict", "1 of 2 were rejected"),
-    ("check everything", "data check text.png --strict", "expected a folder or a zip"),
+    ("check everything", "data check text.png --strict", "1 of 1 were rejected"),
     ("simulate scale", "simulate --output sim --pixel-size-um 0", "Pixel size .* must be a positive number"),
     ("simulate time", "simulate --output sim --frame-interval-min -1", "Frame interval .* must be a positive number"),
     ("simulate into a file", "simulate --output file", "a file is in the way"),

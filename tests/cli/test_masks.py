@@ -54,6 +54,35 @@ def test_masks_are_scored_as_their_pieces_or_not_at_all(folder: Path, truth: str
     assert scores(folder, "--truth", truth, "--predictions", predictions, "--binary") == (None, [1.0] * 4)
 
 
+def test_the_class_that_the_message_names_is_scored_alone(folder: Path) -> None:
+    """COCO with the left soma as soma and the right one as debris; the prediction has both, with the ids times 3."""
+    outlines = []
+    for number, kind in ((1, 1), (2, 2)):
+        y, x = np.nonzero(number == LABELS)
+        box = [x.min(), y.min(), x.max() + 1, y.min(), x.max() + 1, y.max() + 1, x.min(), y.max() + 1]
+        outlines.append({"image_id": 1, "category_id": kind, "segmentation": [[int(value) for value in box]]})
+    height, width = LABELS.shape
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": height, "width": width}],
+        "annotations": outlines,
+        "categories": [{"id": 1, "name": "soma"}, {"id": 2, "name": "debris"}],
+    }
+    write_image(folder / "coco" / "a.png", photograph(LABELS))
+    (folder / "coco" / "x.json").write_text(json.dumps(content))
+    arguments = ("--truth", "coco", "--predictions", "out")
+    error, _ = scores(folder, *arguments)
+    assert error is not None
+    assert "1 'soma', 1 'debris'" in error
+    advice = error.split("such as ")[1].split(";")[0].split()
+    assert advice == ["--class", "soma"]
+    error, found = scores(folder, *arguments, *advice)
+    assert error is None
+    assert found is not None
+    assert found[1:3] == [0.5, 1.0]
+    assert somanet("data", "select", "coco", "--count", 1, "--output", "chosen", *advice, cwd=folder) is None
+    assert scores(folder, "--truth", "chosen", "--predictions", "out")[1] == found
+
+
 def test_a_network_is_scored_against_masks(folder: Path, bright: Path) -> None:
     error, _ = scores(folder, "--truth", "masks", "--model", bright)
     assert error is not None

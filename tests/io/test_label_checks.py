@@ -35,6 +35,13 @@ def test_objects_pass() -> None:
     np.testing.assert_array_equal(checked.labels, objects())
 
 
+def test_objects_without_a_background_are_doubted() -> None:
+    """Five stripes of 4 px that touch fill the image; with one left out, there is background."""
+    stripes = np.repeat(np.arange(1, 6, dtype=np.int32), 4)[None].repeat(24, axis=0)
+    assert check_labels(stripes, "x.tif").doubts == ("no pixel is background (0): the objects fill the whole image",)
+    assert check_labels(np.where(stripes == 3, 0, stripes), "x.tif").doubts == ()
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_simulated_labels_give_no_false_warning(seed: int) -> None:
     movie = simulate_movie(seed=seed, n_frames=12, shape_YX=(320, 256), calibration=Calibration(1.28, 12.0))

@@ -14,7 +14,7 @@ import tifffile
 from somanet.core.errors import SomaNetError
 from somanet.core.guard import guarded
 from somanet.core.problems import FileProblem, StackProblem
-from somanet.io.datasets.movie_manifest import is_movie_folder
+from somanet.io.datasets.movie_or_set import is_movie_folder
 from somanet.io.movies import find_movie_files, movie_exists, movie_files, movies_in, open_movie, sha256_movie, together
 
 T, C, Z, Y, X = 4, 2, 3, 23, 37
@@ -157,7 +157,7 @@ def test_what_is_wrong_in_one_image(tmp_path: Path) -> None:
         with pytest.raises(FileProblem, match=r"t002\.tif: the TIFF is truncated"):
             movie.frame(2)
         tifffile.imwrite(folder / "t002.tif", PIXELS[0, 0, 0, 1:])
-        with pytest.raises(FileProblem, match=r"t002\.tif: expected an image like the first .*found \(22, 37\) uint16"):
+        with pytest.raises(FileProblem, match=r"found 3 of 23 × 37 uint16 and 1 other: t002\.tif \(22 × 37 uint16\)"):
             movie.frame(2)
     (folder / "t002.tif").unlink()
     with pytest.raises(

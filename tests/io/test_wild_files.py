@@ -26,7 +26,7 @@ REFUSED = {
     "metadata.txt": "the suffix '.txt'",
     "xyzct_16bit__mitosis.ics": r"ICS files are not read.*\.ids file beside it.*Bio-Formats",
     "xyzct_16bit__mitosis.xml": "the suffix '.xml'",
-    "sample.stk": "expected a TIFF, found a file that starts with b'MATL'",
+    "sample.stk": "expected a TIFF, found a MATLAB file",
     "tubhiswt-4D.ome.xml": r"tubhiswt_C0_TP0\.ome\.tif: no such file",
     "gray.b1.tif": "found bool pixels", "gray.one.b1.tif": "found bool pixels",
     "gray.c8.tif": "found complex64 pixels", "gray.c16.tif": "found complex128 pixels",

@@ -49,11 +49,11 @@ COMMANDS: dict[str, Command] = {
     ),
     "data select": Command(
         "data select {data} --split {split} --count 1 --output {out}/set", {"data": SETS, "split": ("split",)},
-        ("--seed #", "--part #", "--count #", "--binary", "--no-binary"),
+        ("--seed #", "--part #", "--count #", "--binary", "--no-binary", "--class #"),
     ),
     "data yolo": Command(
         "data yolo {data} --split {split} --tile-px 32 --output {out}/yolo", {"data": SETS, "split": ("split",)},
-        ("--tile-px #", "--outlines", "--binary"),
+        ("--tile-px #", "--outlines", "--binary", "--class #"),
     ),
     "predict": Command(
         "predict {data} --model {model} --engine torch --output {out}/labels",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -133,6 +134,32 @@ def manual(rows: list[Row], _: Calibration) -> str:
     return lines(" \tTrack n°\tSlice n°\tX\tY\tDistance\tVelocity\tPixel Value", cells, by="\t")
 
 
+def ilastik(rows: list[Row], _: Calibration) -> str:
+    """As `tracking_csv_export.py` of ilastik writes it: tracks from 2, axis 0 is x, centres also in whole pixels."""
+    header = "frame,labelimageId,trackId,lineageId,parentTrackId,mergerLabelId,Size_in_pixels_0,"
+    header += "Center_of_the_object_0,Center_of_the_object_1,Object_Center_0,Object_Center_1"
+    cells = ((t, i + 1, k, k, 0, 0, 80.0, round(x), round(y), x, y) for i, (k, t, y, x) in enumerate(rows))
+    return lines(header, cells)
+
+
+def nis_elements(rows: list[Row], scale: Calibration) -> str:
+    um, s = scale.pixel_size_um, 60 * scale.frame_interval_min
+    header = (
+        "Name\tType\tTree ID\tID\tND.M\tND.T\tTime [s]\tPositionX [µm]\tPositionY [µm]\tPositionZ [µm]\tSeg.Length [µm]"
+    )
+    cells = (("a.nd2", "Point", 1, k, 1, t + 1, t * s, x * um, y * um, "N/A", "N/A") for k, t, y, x in rows)
+    return lines(header, cells, by="\t")
+
+
+def harmony(rows: list[Row], scale: Calibration) -> str:
+    s = 60 * scale.frame_interval_min
+    of_track = "Tracked Nuclei - "
+    header = f"Timepoint\tTime [s]\tObject ID\tX\tY\t{of_track}Age [s]\t{of_track}Current Displacement X [um]"
+    header += f"\t{of_track}Track Point X\t{of_track}Track Point Y\t{of_track}Current Speed [um/s]"
+    cells = ((t, t * s, k, x, y, 0, 0, 0, 0, 0) for k, t, y, x in rows)
+    return lines(header, cells, by="\t")
+
+
 def plain(header: str, order: str, *, by: str = ",") -> Callable[[list[Row], Calibration], str]:
     """A table of the columns of a header, in the order of k (track), t, y, x, s (seconds), 0 and i (row)."""
 
@@ -164,6 +191,10 @@ TEXTS: dict[str, tuple[str, Callable[[list[Row], Calibration], str]]] = {
     "mosaic": (".csv", plain("\tTrajectory\tFrame\tx\ty\tz\tm0\tNPscore", "iktxy000", by="\t")),
     "cellmia": (".txt", plain("ID of track\ttime index\tcell row\tcell col\tvelocity (pixels) (µm)", "ktyx0", by="\t")),
     "idtracker": (".csv", plain("time,identity,x,y,probability", "skxy0")),
+    "ilastik": (".csv", ilastik),
+    "cell-acdc": (".csv", plain("frame_i,Cell_ID,is_cell_dead,x_centroid,y_centroid,cell_area_pxl", "tk0xy0")),
+    "nis-elements": (".txt", nis_elements),
+    "harmony": (".txt", harmony),
     "napari-z": (".csv", plain("track_id,t,z,y,x", "kt0yx")),
 }
 """Name → suffix and text of each format of text."""
@@ -175,41 +206,73 @@ def npy(rows: list[Row]) -> bytes:
     return file.getvalue()
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A number that Excel shows by one of its own formats: 21 is `h:mm:ss`, 22 `m/d/yy h:mm`, 46 `[h]:mm:ss`."""
+
+    value: float
+    by: int
+
+
 def xlsx(table: list[list[object]]) -> bytes:
-    """The smallest .xlsx there is: one sheet, texts in place."""
+    """A workbook of one sheet."""
+    return workbook({"Tracks": table})
+
+
+def workbook(sheets: Mapping[str, list[list[object]]]) -> bytes:
+    """The smallest .xlsx with these sheets: texts in place, and formats for dates and times."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     package = "http://schemas.openxmlformats.org/package/2006"
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    cells = ""
-    for r, row in enumerate(table, 1):
-        cells += f'<row r="{r}">'
-        for c, cell in enumerate(row):
-            kind, value = (
-                ("inlineStr", f"<is><t>{escape(cell)}</t></is>") if isinstance(cell, str) else ("n", f"<v>{cell}</v>")
-            )
-            cells += f'<c r="{letters[c]}{r}" t="{kind}">{value}</c>'
-        cells += "</row>"
     part = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    numbered = list(enumerate(sheets.items(), 1))
+    types = "".join(
+        f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{part}.worksheet+xml"/>' for n, _ in numbered
+    )
+    listed = "".join(f'<sheet name="{escape(name)}" sheetId="{n}" r:id="rId{n}"/>' for n, (name, _) in numbered)
+    links = "".join(
+        f'<Relationship Id="rId{n}" Type="{office}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n, _ in numbered
+    )
+    formats = "".join(f'<xf numFmtId="{by}" applyNumberFormat="1"/>' for by in range(50))
     files = {
         "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" ContentType='
         '"application/vnd.openxmlformats-package.relationships+xml"/>'
         '<Default Extension="xml" ContentType="application/xml"/>'
         f'<Override PartName="/xl/workbook.xml" ContentType="{part}.sheet.main+xml"/>'
-        f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{part}.worksheet+xml"/></Types>',
+        f'<Override PartName="/xl/styles.xml" ContentType="{part}.styles+xml"/>{types}</Types>',
         "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" '
         f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
-        '<sheet name="Tracks" sheetId="1" r:id="rId1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" '
-        f'Type="{office}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>{listed}</sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">{links}<Relationship '
+        f'Id="styles" Type="{office}/styles" Target="styles.xml"/></Relationships>',
+        "xl/styles.xml": f'<styleSheet xmlns="{main}"><cellXfs count="50">{formats}</cellXfs></styleSheet>',
+    }
+    files |= {
+        f"xl/worksheets/sheet{n}.xml": f'<worksheet xmlns="{main}"><sheetData>{_rows(table)}</sheetData></worksheet>'
+        for n, (_, table) in numbered
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():
             archive.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), text)
     return buffer.getvalue()
+
+
+def _rows(table: list[list[object]]) -> str:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    text = ""
+    for r, row in enumerate(table, 1):
+        text += f'<row r="{r}">'
+        for c, cell in enumerate(row):
+            place = f'r="{letters[c]}{r}"'
+            if isinstance(cell, str):
+                text += f'<c {place} t="inlineStr"><is><t>{escape(cell)}</t></is></c>' if cell else ""
+            elif isinstance(cell, Shown):
+                text += f'<c {place} s="{cell.by}"><v>{cell.value}</v></c>'
+            else:
+                text += f'<c {place} t="n"><v>{cell}</v></c>'
+        text += "</row>"
+    return text
 
 
 def mia(rows: list[Row]) -> bytes:

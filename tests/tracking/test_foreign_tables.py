@@ -28,7 +28,7 @@ OF_KIND = {
     "npy": "napari", "hdf5": "btrack",
 }  # fmt: skip
 """Kinds that have another name than the file here."""
-UNITS = {"trackmate-old": ("um", None), "celltrackr": ("um", "s")}
+UNITS = {"trackmate-old": ("um", None), "celltrackr": ("um", "s"), "harmony": ("px", None)}
 """What the user has to say of files that state no units."""
 
 

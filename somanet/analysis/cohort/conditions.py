@@ -11,14 +11,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from somanet.analysis.source import nested_name
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import Column, Schema
+from somanet.io.movie_search import nested_name
 from somanet.io.movies import movie_name
 from somanet.io.spreadsheets import read_spreadsheet
 
 CONDITIONS = Schema("conditions", (Column("movie", "string", "", "file name, with or without its suffix"),))
 _LEAVE_OUT = "name the other movies alone (analyze), or move its results out of the study (cohort)"
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_LIKE_A_DATE_OR_NUMBER = re.compile(
+    rf"\d+(?:\.\d+)?e[+-]?\d+|\d{{1,4}}[-./ ]?{_MONTH}(?:[-./ ]?\d+)?|{_MONTH}[-./ ]?\d+|\d+[-/.]\d+(?:[-/.]\d+)?",
+    re.IGNORECASE,
+)
+"""A name that Excel stores as another: 1e5 as 100000, 01-Mar as the number of that day."""
 LEVELS = ("donor", "group", "batch")
 """What a movie can be described by; ``batch`` is a differentiation, or a day of imaging."""
 
@@ -30,7 +36,7 @@ class Conditions:
     Attributes:
         table: ``movie`` and those of :data:`LEVELS` that the file has, one row per movie, in the order asked for.
         unused: movies of the file that were not asked for.
-        warnings: ids that may be one donor or batch, spelt in two ways.
+        warnings: ids that may be one donor or batch, spelt in two ways; columns that may have been meant for groups.
     """
 
     table: pd.DataFrame
@@ -52,6 +58,7 @@ def read_conditions(path: Path, movies: Sequence[str]) -> Conditions:
     known = [name for name in LEVELS if name in table.columns]
     if not {"donor", "group"} & set(known) and len(table.columns) > 1:
         raise SomaNetError(f"{path}: expected the columns movie and donor or group, found {list(table.columns)}.")
+    others = [name for name in table.columns if name not in ("movie", *LEVELS)]
     table = table[["movie", *known]]
     named = _Names(movies)
     for line, row in zip(table.index, table.to_dict("records"), strict=True):
@@ -76,8 +83,13 @@ def read_conditions(path: Path, movies: Sequence[str]) -> Conditions:
             f"Name every movie once; to leave one out, {_LEAVE_OUT}."
         )
     used = table.set_index("movie").loc[list(movies)].reset_index()
-    warnings = tuple(_alike(used, [name for name in known if name != "group"]))
-    return Conditions(used, unused, warnings)
+    warnings = [*_alike(used, [name for name in known if name != "group"])]
+    if others and "group" not in known:
+        warnings.append(
+            f"No column of the conditions is called 'group', so no groups are compared; not used: "
+            f"{', '.join(map(repr, others[:4]))}. Call the one that names the groups 'group'."
+        )
+    return Conditions(used, unused, tuple(warnings))
 
 
 def movies_of(path: Path) -> list[str]:
@@ -97,10 +109,16 @@ def _few(movies: Sequence[str]) -> str:
 
 
 def _meant(missing: Sequence[str], surplus: pd.DataFrame) -> str:
-    """A question about the first row that resembles a movie without one."""
+    """A question about the first row that resembles a movie without one, or about names that spreadsheets rewrite."""
     for line, written in surplus["movie"].items():
         if near := difflib.get_close_matches(written, missing, 1):
             return f"Did you mean {near[0]!r} by {written!r} in line {line}? "
+    rewritten = [name for name in missing if _LIKE_A_DATE_OR_NUMBER.fullmatch(name)]
+    if rewritten and len(surplus):
+        return (
+            f"Did a spreadsheet program take {rewritten[0]!r} for a date or a number? Format the column as text, and "
+            "type it again. "
+        )
     return ""
 
 

@@ -68,8 +68,8 @@ def draw_number(cohort: Cohort, number: str) -> Figure:
     ax.set_xticks(range(len(_groups(cohort))), [_label(cohort, group) for group in _groups(cohort)])
     unit = f" ({UNITS[number]})" if UNITS[number] else ""
     ax.set_ylabel(f"{label_of(number)[0]}{unit}")
-    key = f"dots: cells{words}; rings: movies; discs: donors; bar: their mean. Lines: 95 % intervals (arrows: longer)"
-    ax.set_title(key, fontsize=6.5, color="0.35")
+    levels, lines = f"dots: cells{words}; rings: movies; discs: donors", "lines: 95 % intervals (arrows: longer)"
+    figure.suptitle(f"{levels}\nbar: mean of donors; {lines}", fontsize=6.5, color="0.35")
     ax.spines[["top", "right"]].set_visible(False)
     return figure
 

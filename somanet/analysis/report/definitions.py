@@ -284,3 +284,8 @@ def interval_words(estimate: Estimate, interval: str) -> str:
     if estimate.problem:
         return f'<p class="interval">{escape(interval)}</p>'
     return f'<p class="interval">95 % interval <span class="nowrap">{interval}</span></p>'
+
+
+def amount(value: str, interval: str) -> str:
+    """A number and its interval, or the reason why there is none, as two cells of a table of estimates."""
+    return f'<td class="amount"><b>{escape(value)}</b></td><td class="range">{escape(interval)}</td>'

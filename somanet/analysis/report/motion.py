@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from html import escape
 
-from somanet.analysis.report.definitions import MISSING, estimate_in_words, in_words, interval_words
+from somanet.analysis.report.definitions import MISSING, amount, estimate_in_words, in_words, interval_words
 from somanet.migration.frame_dropping import NAMES, Thinned
 from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures
@@ -89,12 +89,9 @@ def _verdict(measures: Measures) -> str:
 def _states(modes: Modes) -> str:
     rows = ""
     for name, words in STATE_WORDS.items():
-        share, share_interval = estimate_in_words(modes.state_share[name], factor=100.0)
-        speed, speed_interval = estimate_in_words(modes.state_speed_um_per_h[name])
-        rows += (
-            f'<tr><th scope="row">{words}</th><td><b>{share} %</b></td><td>{share_interval}</td>'
-            f"<td><b>{speed}</b></td><td>{speed_interval}</td></tr>"
-        )
+        share, interval = estimate_in_words(modes.state_share[name], factor=100.0)
+        speed = amount(*estimate_in_words(modes.state_speed_um_per_h[name]))
+        rows += f'<tr><th scope="row">{words}</th>{amount(f"{share} %", interval)}{speed}</tr>'
     counts = ", ".join(f"{int((modes.cells['mode'] == name).sum())} {name}" for name in MODES)
     step = f"Share of steps of {60 * modes.interval_h:.3g} min"
     return (
@@ -110,8 +107,9 @@ def _curves(rule: tuple[Thinned, ...], model: tuple[Thinned, ...]) -> str:
     titles = ("Saltations per hour, corrected", "Saltation length (µm), corrected")
     drawn = "".join(_curve(name, title, rule, model) for name, title in zip(NAMES, titles, strict=True))
     return (
-        f'<figure class="dropping"><figcaption>With frames left out: numbers that move with the interval are not to be '
-        f"trusted. Blue: rule; brown: model; bars: 95 % intervals over cells.</figcaption>{drawn}</figure>"
+        '<figure class="dropping"><figcaption class="small">With frames left out: numbers that move with the interval '
+        "are not to be trusted. Blue: rule; brown: model; bars: 95 % intervals over cells.</figcaption>"
+        f"{drawn}</figure>"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -84,9 +84,21 @@ def _msd(measures: Measures) -> dict[str, Any] | None:
             "speed_um_per_h": short(walk.speed_um_per_h),
             "persistence_h": short(walk.persistence_h),
             "sigma_um": short(walk.sigma_um),
-            "intervals": {name: estimate_in_words(found)[1] for name, found in measures.walk_intervals.items()},
+            "words": walk_in_words(measures.walk_intervals),
         }
     return data
+
+
+def walk_in_words(estimates: Mapping[str, Estimate]) -> str:
+    """Speed S and persistence P of the fitted walk with their intervals; a reason that holds for both stands once."""
+    speed, persistence = estimates["speed_um_per_h"], estimates["persistence_h"]
+    if speed.problem and speed.problem == persistence.problem:
+        return f"speed S and persistence P not estimated: {speed.problem.rstrip('.')}"
+    parts = []
+    for letter, estimate, unit in (("speed S", speed, "µm/h"), ("persistence P", persistence, "h")):
+        value, interval = estimate_in_words(estimate)
+        parts.append(f"{letter} = {value} {unit} ({interval.rstrip('.')})")
+    return ", ".join(parts)
 
 
 def _autocorrelation(measures: Measures) -> dict[str, Any] | None:

@@ -184,7 +184,7 @@ function msdPlot() {
   msd.lag_h.forEach((h, i) => svg.append(element("circle", { cx: toX(h), cy: toY(msd.msd_um2[i]), r: 3.5, class: "dot" }, element("title", {}, `${words(h)} h: ${words(msd.msd_um2[i])} µm², ${msd.n_pairs[i]} pairs`))));
   const walk = msd.walk;
   figure("Mean squared displacement", svg, walk
-    ? `Line: persistent random walk, speed S = ${words(walk.speed_um_per_h)} µm/h (${walk.intervals.speed_um_per_h}), persistence P = ${words(walk.persistence_h)} h (${walk.intervals.persistence_h}), noise σ = ${words(walk.sigma_um)} µm. Saltating cells are not persistent walkers: S mixes pauses and jumps. Bars: 95 % intervals over cells.`
+    ? `Line: persistent random walk. Noise σ = ${words(walk.sigma_um)} µm, ${walk.words}. Saltating cells are not persistent walkers: S mixes pauses and jumps. Bars: 95 % intervals over cells.`
     : "Too few lags for the persistent random walk.");
 }
 

@@ -13,6 +13,7 @@ from somanet.analysis.report.definitions import (
     METHODS,
     MISSING,
     Headline,
+    amount,
     estimate_in_words,
     in_words,
     interval_words,
@@ -176,11 +177,10 @@ def comparison(rule: Summary, model: Summary) -> str:
         label, meaning = label_of(name)
         values = ""
         for summary in (rule, model):
-            value, interval = estimate_in_words(summary.numbers[name])
-            values += f"<td><b>{value}</b></td><td>{escape(interval)}</td>"
+            values += amount(*estimate_in_words(summary.numbers[name]))
         rows.append(
             f'<tr><th scope="row"><button type="button" class="tip" data-tip="{escape(meaning)}">{escape(label)}'
-            f"</button></th><td>{escape(unit)}</td>{values}</tr>"
+            f'</button></th><td class="of">{escape(unit)}</td>{values}</tr>'
         )
     return "".join(rows)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -28,22 +28,25 @@ class CocoImage:
         shape_YX: the image's height and width as the file states it.
         segmentations: of each object, polygons or run lengths, as stored.
         crowds: which of them are marked `iscrowd`: a group of objects in COCO's own sets, any brushed mask in CVAT.
-        classes: how many objects the image has of each class.
+        classes: of each, in lower case; "" where it has none.
     """
 
     file: str
     shape_YX: tuple[int, int]
     segmentations: tuple[Any, ...]
     crowds: tuple[bool, ...]
-    classes: Mapping[str, int]
+    classes: tuple[str, ...]
 
-    def masks(self, source: str, shape_YX: tuple[int, int], doubts: list[str]) -> Iterator[tuple[str, Mask]]:
+    def masks(
+        self, source: str, shape_YX: tuple[int, int], doubts: list[str], only: str | None = None
+    ) -> Iterator[tuple[str, Mask]]:
         """One mask per object, for :func:`somanet.io.datasets.masks.compose_masks`.
 
         Args:
             source: the file and image, for messages.
             shape_YX: the image's height and width.
             doubts: gets a line if masks marked `iscrowd` are left out, as they are in several pieces.
+            only: the class, in lower case, whose objects are wanted; all if None.
 
         Raises:
             FileProblem: the outlines are of an image of another size, or cannot be drawn.
@@ -51,7 +54,10 @@ class CocoImage:
         if self.shape_YX != shape_YX:
             raise wrong_size(source, "outlines", shape_YX, self.shape_YX)
         groups = 0
-        for number, (segmentation, crowd) in enumerate(zip(self.segmentations, self.crowds, strict=True), start=1):
+        objects = zip(self.segmentations, self.crowds, self.classes, strict=True)
+        for number, (segmentation, crowd, kind) in enumerate(objects, start=1):
+            if only is not None and kind != only:
+                continue
             place = f"{source}, object {number}"
             if isinstance(segmentation, dict):
                 mask = run_length_mask(segmentation, shape_YX, place)
@@ -105,7 +111,7 @@ def read_coco(source: Source, file: str) -> dict[str, CocoImage] | None:
             (height, width),
             tuple(part.get("segmentation") for part in parts),
             tuple(part.get("iscrowd") == 1 for part in parts),
-            Counter(_class(part["category_id"], classes) for part in parts if part.get("category_id") is not None),
+            tuple(_class(part.get("category_id"), classes) for part in parts),
         )
     if of_image:
         raise _malformed(label, f"annotations are of the image {next(iter(of_image))!r}, which is not listed")
@@ -113,7 +119,7 @@ def read_coco(source: Source, file: str) -> dict[str, CocoImage] | None:
 
 
 def _class(number: Any, classes: Mapping[str, str]) -> str:
-    return classes.get(str(number), f"category {number}"[:40])
+    return "" if number is None else classes.get(str(number), f"category {number}"[:40]).casefold()
 
 
 def _classes(categories: Any) -> dict[str, str]:

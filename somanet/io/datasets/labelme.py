@@ -23,7 +23,12 @@ _DRAWN = "polygon, rectangle, circle or mask"
 
 
 def labelme_masks(
-    source: Source, file: str, name: str, shape_YX: tuple[int, int], others: Collection[str]
+    source: Source,
+    file: str,
+    name: str,
+    shape_YX: tuple[int, int],
+    others: Collection[str],
+    only: str | None = None,
 ) -> Iterator[tuple[str, Mask]]:
     """One mask per object, for :func:`somanet.io.datasets.masks.compose_masks`; shapes of one group are one object.
 
@@ -33,6 +38,7 @@ def labelme_masks(
         name: its image's name, without suffix.
         shape_YX: the image's height and width.
         others: the names of all images of the data set.
+        only: the class whose shapes are wanted, as from :func:`labelme_classes`; all if None.
 
     Raises:
         FileProblem: not Labelme's JSON, of another image or one of another size, or a shape without an area, such as a
@@ -53,6 +59,8 @@ def labelme_masks(
         raise wrong_size(label, "outlines", shape_YX, (height, width))
     groups: dict[object, list[tuple[str, dict[str, Any]]]] = {}
     for number, shape in enumerate(shapes, start=1):
+        if only is not None and _class(shape) != only:
+            continue
         group = shape.get("group_id")
         key = (number, "alone") if group is None else (str(group), str(shape.get("label")))
         groups.setdefault(key, []).append((f"{label}, shape {number}", shape))
@@ -62,12 +70,16 @@ def labelme_masks(
 
 
 def labelme_classes(source: Source, file: str) -> list[str]:
-    """The class of each shape, without a number at its end: `soma_1` and `soma_2` are two somas.
+    """The class of each shape in lower case, without a number at its end: `soma_1` and `Soma_2` are two somas.
 
     Raises:
         FileProblem: not Labelme's JSON.
     """
-    return [str(shape.get("label")).rstrip("0123456789 _-#.") for shape in _read(source, file)[1]]
+    return [_class(shape) for shape in _read(source, file)[1]]
+
+
+def _class(shape: dict[str, Any]) -> str:
+    return str(shape.get("label")).rstrip("0123456789 _-#.").casefold()
 
 
 def _read(source: Source, file: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -57,7 +58,7 @@ class Dataset:
         broken: ids whose files do not form one image, and why; not among ``names``.
     """
 
-    def __init__(self, source: Source, *, binary: bool | None = None) -> None:
+    def __init__(self, source: Source, *, binary: bool | None = None, only_class: str | None = None) -> None:
         listing = recognise(source)
         self.path: Path = source.path
         self.layout: Layout = listing.layout
@@ -69,6 +70,7 @@ class Dataset:
         self._unlabelled: dict[str, Entry] = listing.unlabelled
         self.hint = listing.hint
         self._binary = binary
+        self._only = None if only_class is None else self._known_class(only_class)
 
     def load(self, name: str) -> LabelledImage:
         """One image with its labels. Where masks overlap, the first in name order keeps the shared pixels.
@@ -124,13 +126,13 @@ class Dataset:
         if entry.labelme is not None:
             place = self._source.label(entry.labelme)
             self._check_classes(place)
-            outlines = labelme_masks(self._source, entry.labelme, name, shape_YX, self.image_names)
+            outlines = labelme_masks(self._source, entry.labelme, name, shape_YX, self.image_names, self._only)
             return compose_masks(outlines, shape_YX), place
         if entry.coco is not None:
             place = f"{self._source.label(entry.coco.file)}, {name}"
             self._check_classes(self._source.label(entry.coco.file))
             doubts: list[str] = []
-            masks_of_image = compose_masks(entry.coco.masks(place, shape_YX, doubts), shape_YX)
+            masks_of_image = compose_masks(entry.coco.masks(place, shape_YX, doubts, self._only), shape_YX)
             return replace(masks_of_image, doubts=tuple(doubts)), place
         if entry.label is None:
             hint = f"{self.hint}." if self.hint else "Use it for prediction, or label it first."
@@ -147,19 +149,34 @@ class Dataset:
         found: Counter[str] = Counter()
         for entry in self._entries.values():
             if entry.coco is not None:
-                for name, count in entry.coco.classes.items():
-                    found[name.casefold()] += count
+                found.update(name for name in entry.coco.classes if name)
             elif entry.labelme is not None:
                 with suppress(FileProblem):  # said of its own image
-                    found.update(name.casefold() for name in labelme_classes(self._source, entry.labelme))
+                    found.update(labelme_classes(self._source, entry.labelme))
         return found
 
+    def _known_class(self, wanted: str) -> str:
+        """The class as it is counted, of those that the outlines have."""
+        if self.layout not in ("coco", "labelme"):
+            raise SomaNetError(
+                f"{self.path}: --class chooses among outlines of several classes (COCO, Labelme), found a data set "
+                "without classes. Leave it out."
+            )
+        name = wanted.strip().casefold()
+        if name not in self._classes:
+            raise SomaNetError(f"{self.path}: expected outlines of the class {wanted!r}, found {self._counts()}.")
+        return name
+
+    def _counts(self) -> str:
+        return ", ".join(f"{count} {name[:40]!r}" for name, count in self._classes.most_common(5))
+
     def _check_classes(self, place: str) -> None:
-        if len(self._classes) > 1:
-            found = ", ".join(f"{count} {name[:40]!r}" for name, count in self._classes.most_common(5))
+        if len(self._classes) > 1 and self._only is None:
+            most = self._classes.most_common(1)[0][0]
             raise FileProblem(
                 f"{place}: expected outlines of somas alone, found {len(self._classes)} classes in the data set: "
-                f"{found}. If all are somas, give them one class; otherwise delete the others in a copy.",
+                f"{self._counts()}. Choose one, such as --class {shlex.quote(most[:40])}; if all are somas, give them "
+                "one class.",
                 "several classes",
             )
 
@@ -185,7 +202,7 @@ def _counted(labels: np.ndarray) -> np.ndarray:
     return (index.reshape(labels.shape) + first).astype(np.int32)
 
 
-def open_dataset(path: Path | str, *, binary: bool | None = None) -> Dataset:
+def open_dataset(path: Path | str, *, binary: bool | None = None, only_class: str | None = None) -> Dataset:
     """Open a data set; the layout is recognised by content. Nothing is decoded yet.
 
     Args:
@@ -200,8 +217,10 @@ def open_dataset(path: Path | str, *, binary: bool | None = None) -> Dataset:
 
             A data set without masks or labels is for prediction.
         binary: what a label image with a single value shows (see :func:`somanet.io.label_checks.check_labels`).
+        only_class: of outlines of several classes, the one whose objects are the labels; capitals do not matter.
 
     Raises:
-        SomaNetError: no such path, no images, several data sets in one, or a zip that is damaged or unsafe.
+        SomaNetError: no such path, no images, several data sets in one, a zip that is damaged or unsafe, or a class
+            that it does not have.
     """
-    return Dataset(open_source(path), binary=binary)
+    return Dataset(open_source(path), binary=binary, only_class=only_class)

@@ -34,6 +34,7 @@ def check_dataset(
     path: Path | str,
     *,
     binary: bool | None = None,
+    only_class: str | None = None,
     overlap_tolerance: float = OVERLAP_TOLERANCE,
     require_objects: bool = False,
     progress: bool = False,
@@ -43,6 +44,7 @@ def check_dataset(
     Args:
         path: a data set (see :func:`~somanet.io.datasets.layouts.open_dataset`).
         binary: what a label image with a single value shows (see :func:`somanet.io.label_checks.check_labels`).
+        only_class: of outlines of several classes, the one whose objects are the labels.
         overlap_tolerance: two masks may share this fraction of the smaller one; beyond it the image is rejected.
         require_objects: reject images without objects or labels, which otherwise get a note.
         progress: show a bar, if stderr is a terminal.
@@ -55,7 +57,7 @@ def check_dataset(
     Raises:
         SomaNetError: the path is not a data set.
     """
-    dataset = open_dataset(path, binary=binary)
+    dataset = open_dataset(path, binary=binary, only_class=only_class)
     found = inspect(dataset, dataset.names, overlap_tolerance, require_objects, progress)
     return _table([row for row, _ in found], dataset)
 
@@ -66,6 +68,7 @@ def pack_dataset(
     *,
     names: Collection[str] | None = None,
     binary: bool | None = None,
+    only_class: str | None = None,
     overlap_tolerance: float = OVERLAP_TOLERANCE,
     require_objects: bool = False,
     progress: bool = False,
@@ -76,7 +79,7 @@ def pack_dataset(
         source: a data set.
         destination: the new folder.
         names: only these images; all by default.
-        binary: as in :func:`check_dataset`.
+        binary, only_class: as in :func:`check_dataset`.
         overlap_tolerance: as in :func:`check_dataset`.
         require_objects: as in :func:`check_dataset`.
         progress: show a bar, if stderr is a terminal.
@@ -87,7 +90,7 @@ def pack_dataset(
     Raises:
         SomaNetError: unknown names, nothing to pack, or source and destination that contain each other.
     """
-    dataset = open_dataset(source, binary=binary)
+    dataset = open_dataset(source, binary=binary, only_class=only_class)
     ours, theirs = Path(destination).resolve(), Path(source).resolve()
     if ours == theirs or ours in theirs.parents or theirs in ours.parents:
         raise SomaNetError(f"Cannot pack {source} into {destination}: one lies in the other. Choose a separate folder.")

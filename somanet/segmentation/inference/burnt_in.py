@@ -1,11 +1,14 @@
 """Scale bars and time stamps that a program burnt into the pixels of a movie.
 
-They are saturated, stand at the same place in every frame, and have sharp edges: next to them is the picture, as if
-they were not there. What is saturated for the light it gave has a blurred edge, since every lens has one.
+They stand at the same place in every frame, in one value, and have sharp edges: next to them is the picture, as if they
+were not there. What is saturated for the light it gave has a blurred edge, since every lens has one. The value is the
+largest that the camera or the file has, or another one, such as the largest of the display that was exported; then what
+is drawn is known by its pixels, which stay exactly the same while those around them change with the noise.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
@@ -23,10 +26,21 @@ SATURATED = (1.0, *(float(2**bits - 1) for bits in (8, 10, 12, 14, 16)))
 """The largest values of cameras and files."""
 SAMPLED_FRAMES, FEWEST_FRAMES = 8, 2
 FEWEST_PIXELS = 8
+FEWEST_CONSTANT = 4
+"""Frames from which pixels of one value in all of them are no chance."""
+CLEAR = 5.0
+"""What is drawn lies above a frame's median by this many standard deviations of its noise, or grey levels; less is no
+soma for a network, and could be a step of few grey levels."""
+CORE_PIXELS, STEADY = 4, 0.1
+"""Some letter or bar is the same in all frames: so many pixels, of whose neighbours at most this share has their value
+in any frame. The edge of a saturated cell comes and goes."""
+MOST_COLOURS = 4
+PROBABLE_ERROR = 0.6745
+"""Half of normal deviates are smaller, in standard deviations."""
 EDGE_PX = 3
-"""Around saturated pixels, the rim that is looked at; nearer ones than this belong together."""
+"""Around drawn pixels, the rim that is looked at; nearer ones than this belong together."""
 SHARP, SHARP_BESIDE = 0.25, 0.35
-"""Medians of the rim and of its pixels beside saturated ones, from 0, the frame's median, to 1, saturation, up to which
+"""Medians of the rim and of its pixels beside drawn ones, from 0, the frame's median, to 1, their value, up to which
 the edge is sharp. Smoothed letters reach 0.3 beside them, overexposed cells seen through a lens fall to 0.5."""
 MOST_COVERED = 0.1
 """Of the picture; more is no scale bar."""
@@ -112,15 +126,46 @@ def find_burnt_in(frames: Sequence[Image]) -> BurntIn | None:
     """
     if len(frames) < FEWEST_FRAMES or frames[0].ndim != 2:
         return None
+    shape = frames[0].shape
+    boxes = dict.fromkeys(
+        (b.start, b.stop, c.start, c.stop) for value in _values(frames) for b, c in _drawn(frames, value)
+    )
+    grown = tuple(_grown((slice(y0, y1), slice(x0, x1)), MARGIN_PX, shape) for y0, y1, x0, x1 in boxes)
+    found = BurntIn(grown, (int(shape[0]), int(shape[1])))
+    return found if grown and found.mask_YX.mean() <= MOST_COVERED else None
+
+
+def _values(frames: Sequence[Image]) -> list[float]:
+    """Values that may be drawn: the largest of a camera or file, and those of pixels that stay where others change."""
     top = float(max(frame.max() for frame in frames))
-    if top not in SATURATED:
-        return None
-    bright = np.stack([frame == top for frame in frames])
+    values = [top] if top in SATURATED else []
+    same: Mask = np.logical_and.reduce([frame == frames[0] for frame in frames])
+    if len(frames) < FEWEST_CONSTANT or not same.any() or same.mean() > MOST_COVERED:
+        return values
+    first, second = frames[0].astype(np.float64), frames[1].astype(np.float64)
+    noise = float(np.median(np.abs(second - first))) / PROBABLE_ERROR / math.sqrt(2)
+    step = 1.0 if np.issubdtype(frames[0].dtype, np.integer) else 0.0
+    least = float(np.median(first)) + CLEAR * max(noise, step)
+    groups, n_groups = ndimage.label(same, np.ones((3, 3), bool))
+    counts: dict[float, int] = {}
+    for number, place in enumerate(ndimage.find_objects(groups, max_label=n_groups), start=1):
+        inside = frames[0][place][groups[place] == number]
+        if inside.size >= FEWEST_PIXELS:
+            found, n_pixels = np.unique(inside, return_counts=True)
+            value, n = float(found[n_pixels.argmax()]), int(n_pixels.max())
+            if n >= FEWEST_PIXELS and value > least:
+                counts[value] = counts.get(value, 0) + n
+    return list(dict.fromkeys([*values, *sorted(counts, key=lambda value: -counts[value])[:MOST_COLOURS]]))
+
+
+def _drawn(frames: Sequence[Image], value: float) -> list[Box]:
+    """The boxes of what is drawn in one value in all frames, and of letters beside it that only some show."""
+    bright = np.stack([frame == value for frame in frames])
     if not bright.any(axis=(1, 2)).all():
-        return None
+        return []
     ever: Mask = np.logical_or.reduce(bright)
     groups, n_groups = ndimage.label(ndimage.binary_dilation(ever, np.ones((3, 3), bool), iterations=EDGE_PX))
-    levels = [_level(frame.astype(np.float64), top) for frame in frames]
+    levels = [_level(frame.astype(np.float64), value) for frame in frames]
     sharp: list[Box] = []
     lasting: list[Box] = []
     for number, place in enumerate(ndimage.find_objects(groups, max_label=n_groups), start=1):
@@ -131,27 +176,46 @@ def find_burnt_in(frames: Sequence[Image]) -> BurntIn | None:
             continue
         if all(_is_sharp(levels[t][place], one, inside) for t, one in enumerate(shown) if one.any()):
             sharp.append(box)
-            lasting += [box] if all(one.any() for one in shown) else []
+            lasting += [box] if _has_core(np.stack(shown)) else []
     shape = frames[0].shape
-    kept = [box for box in sharp if any(_is_beside(box, other, shape) for other in lasting)]
-    boxes = tuple(_grown(box, MARGIN_PX, shape) for box in kept)
-    found = BurntIn(boxes, (int(shape[0]), int(shape[1])))
-    return found if boxes and found.mask_YX.mean() <= MOST_COVERED else None
+    return [box for box in sharp if any(_is_beside(box, other, shape) for other in lasting)]
 
 
 def _level(values_YX: Floats, top: float) -> Floats:
-    """From 0, the frame's median, to 1, saturation."""
+    """From 0, the frame's median, to 1, the value of what is drawn."""
     middle = float(np.median(values_YX))
     return np.asarray((values_YX - middle) / max(top - middle, 1e-9), np.float64)
 
 
 def _is_sharp(level_YX: Floats, bright_YX: Mask, inside_YX: Mask) -> bool:
-    """Whether the rim of saturated pixels is as dark as the picture."""
+    """Whether the rim of drawn pixels is as dark as the picture."""
     for width_px, most in ((1, SHARP_BESIDE), (EDGE_PX, SHARP)):
         rim = ndimage.binary_dilation(bright_YX, np.ones((3, 3), bool), iterations=width_px) & inside_YX & ~bright_YX
         if not rim.any() or float(np.median(level_YX[rim])) > most:
             return False
     return True
+
+
+def _has_core(shown_TYX: Mask) -> bool:
+    """Whether something is drawn in all frames, and a part of it is the same in them up to its edge.
+
+    Or in the first or second half of the frames, as a text moves when a number grows by a digit.
+    """
+    half = len(shown_TYX) // 2
+    halves = (shown_TYX[:half], shown_TYX[half:]) if half >= FEWEST_CONSTANT else ()
+    return bool(shown_TYX.any(axis=(1, 2)).all()) and any(map(_is_steady, (shown_TYX, *halves)))
+
+
+def _is_steady(shown_TYX: Mask) -> bool:
+    always: Mask = np.logical_and.reduce(shown_TYX)
+    ever: Mask = np.logical_or.reduce(shown_TYX)
+    parts, n_parts = ndimage.label(always, np.ones((3, 3), bool))
+    for number in range(1, n_parts + 1):
+        part = parts == number
+        around = ndimage.binary_dilation(part, np.ones((3, 3), bool)) & ~part
+        if part.sum() >= CORE_PIXELS and around.any() and ever[around].mean() <= STEADY:
+            return True
+    return False
 
 
 def _box_of(mask_YX: Mask, place: Box) -> Box:

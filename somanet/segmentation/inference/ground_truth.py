@@ -19,24 +19,27 @@ OWN_RECORD = "predictions.json"
 """Beside label images that SomaNet wrote: their ids are objects."""
 
 
-def read_ground_truth(path: Path, *, binary: bool | None = None) -> dict[str, Checked]:
+def read_ground_truth(path: Path, *, binary: bool | None = None, only_class: str | None = None) -> dict[str, Checked]:
     """Ground-truth label images by name: from a data set with labels, or from a folder of label images.
 
     Args:
         path: the data set or folder.
         binary: what a label image with a single value shows (see :func:`somanet.io.label_checks.check_labels`).
+        only_class: of outlines of several classes, the one whose objects are the labels.
 
     Raises:
         SomaNetError: the path is missing or empty, or one of its files cannot be used.
     """
-    if alone := label_images(open_source(path)):
+    if only_class is None and (alone := label_images(open_source(path))):
         return {name: _checked(path / file, binary) for name, file in alone.items()}
-    dataset = open_dataset(path, binary=binary)
+    dataset = open_dataset(path, binary=binary, only_class=only_class)
     if dataset.broken:
         name, why = next(iter(dataset.broken.items()))
         raise SomaNetError(f"{path}: {len(dataset.broken)} images cannot be scored, such as {name!r}: {why}.")
     if dataset.has_labels():
         return {item.name: Checked(item.labels, item.doubts) for item in dataset}
+    if dataset.hint:
+        raise SomaNetError(f"{path}: expected labels, found images alone. {dataset.hint}.")
     return {name: _checked(path / dataset.image_file(name), binary) for name in dataset.names}
 
 

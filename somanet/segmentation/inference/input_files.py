@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem, StackProblem
 from somanet.io.datasets.layouts import open_dataset
-from somanet.io.datasets.movie_manifest import is_movie_folder
+from somanet.io.datasets.movie_or_set import is_movie_folder
 from somanet.io.image_names import find_series
 from somanet.io.images import IMAGE_SUFFIXES, read_image
 from somanet.io.movie_series import is_pattern
@@ -133,7 +133,7 @@ def _series(path: Path, choice: Choice) -> Input:
     content = _frames(path, choice)
     name = movie_name(path)
     if content.n_frames == 1:
-        return Input(name, path, lambda: _first_frame(path, choice), choice)
+        return Input(name, path, lambda: _first_frame(path, choice), choice, notes=content.notes)
     return Input(name, path, None, choice, content.unnamed, content.notes)
 
 
@@ -148,10 +148,10 @@ def _file(path: Path, choice: Choice) -> Input:
     content = _frames(path, choice)
     # one frame of a stack, a channel or a zarr folder is an image that only the movie reader can read
     if content.n_frames == 1 and (choice != Choice() or path.is_dir()):
-        return Input(path.stem, path, lambda: _first_frame(path, choice), choice)
+        return Input(path.stem, path, lambda: _first_frame(path, choice), choice, notes=content.notes)
     if content.n_frames > 1 or path.suffix.lower() not in IMAGE_TIFF_SUFFIXES:
         return Input(path.stem, path, None, choice, content.unnamed, content.notes)
-    return Input(path.stem, path, lambda: read_image(path))
+    return Input(path.stem, path, lambda: read_image(path), notes=content.notes)
 
 
 def _first_frame(path: Path, choice: Choice) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -70,17 +70,23 @@ def label_movie(
     """
     from somanet.segmentation.inference.burnt_in import find_burnt_in, sampled
     from somanet.segmentation.inference.modality import sample_indices
-    from somanet.segmentation.inference.soma_size import decide
+    from somanet.segmentation.inference.soma_size import MORE_IMAGES, decide
     from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
 
     blank = find_blank_frames(counted(movie, movie.n_frames, doing="checking", unit="frame"))
     empty = {*blank, *skipped}
     shown = [t for t in range(movie.n_frames) if t not in empty]
     burnt_in = find_burnt_in([movie[shown[n]] for n in sampled(len(shown))])
-    looked_at = [movie[shown[n]] for n in sample_indices(len(shown))]
-    if burnt_in is not None:
-        looked_at = [burnt_in.removed_from(frame) for frame in looked_at]
-    segmenter, size = decide(segmenter, looked_at)
+
+    def clean(numbers: Iterable[int]) -> list[NDArray[Any]]:
+        frames = (movie[shown[n]] for n in numbers)
+        return [frame if burnt_in is None else burnt_in.removed_from(frame) for frame in frames]
+
+    segmenter, size = decide(
+        segmenter,
+        clean(sample_indices(len(shown))),
+        more=lambda: clean(np.unique(np.linspace(0, len(shown) - 1, MORE_IMAGES).round().astype(int)).tolist()),
+    )
     segmenter = segmenter.without(burnt_in)
     frames = counted(movie, movie.n_frames, doing="segmenting", unit="frame")
     watch = _Watch()

@@ -9,7 +9,7 @@ next one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,16 @@ LARGEST_SHARE = 0.5
 SAME_IOU = 0.5
 """From this IoU on, the objects of two scales are the same."""
 ENOUGH_OBJECTS = 5
+"""In up to :data:`FEW_IMAGES` images; in more images, in proportion."""
+FEW_IMAGES, MORE_IMAGES = 3, 9
+"""Where a few frames of a movie have hardly a cell each, so many are segmented."""
 SURE = 0.5
 """Agreement from which an estimate is trusted."""
 FEW_OBJECTS, SURE_OF_FEW = 3, 0.8
 """So is one of fewer objects, but that many per image, if they agree that well and no scale with enough objects is
 trusted."""
+IN_MOST = 0.75
+"""So is one of one object in this share of more images, at the same agreement: a movie may show a single cell."""
 SETTLED = 0.7
 """Agreement at an image's own size from which no larger one is tried, if somas have about the typical size there."""
 ONE_SIZE = 1.5
@@ -85,12 +90,18 @@ class SizeEstimate(Settings):
     """All scales that were tried, from small to large."""
 
 
-def decide(segmenter: Segmenter, images: Sequence[NDArray[Any]]) -> tuple[Segmenter, SizeEstimate | None]:
+def decide(
+    segmenter: Segmenter,
+    images: Sequence[NDArray[Any]],
+    *,
+    more: Callable[[], Sequence[NDArray[Any]]] | None = None,
+) -> tuple[Segmenter, SizeEstimate | None]:
     """Decide once for all frames of a movie, or an image, whether they are inverted and how far they are rescaled.
 
     Args:
         segmenter: the network or networks; a factor that it has is kept.
         images: a few frames of the movie, or the image.
+        more: reads more frames of the movie, for one with too few objects in these to be sure of their size.
 
     Returns:
         The segmenter to use, and the estimate that its factor comes from; None if the factor was given or cannot be
@@ -98,7 +109,16 @@ def decide(segmenter: Segmenter, images: Sequence[NDArray[Any]]) -> tuple[Segmen
     """
     decided = segmenter.deciding(images)
     estimate = estimate_size(decided, images) if segmenter.rescale is None else None
+    if estimate is not None and more is not None and _rests_on_few(estimate, len(images)):
+        frames = more()
+        estimate = estimate_size(decided, frames) if len(frames) > len(images) else estimate
     return (decided if estimate is None else decided.at(estimate.rescale)), estimate
+
+
+def _rests_on_few(estimate: SizeEstimate, n_images: int) -> bool:
+    """Whether the scale at which objects agree best has hardly a few of them in each image."""
+    best = max(estimate.scales, key=lambda one: one.agreement)
+    return best.n_agreeing < ENOUGH_OBJECTS * n_images
 
 
 def estimate_size(segmenter: Segmenter, images: Sequence[NDArray[Any]]) -> SizeEstimate | None:
@@ -141,7 +161,7 @@ def _decide(ladder: _Ladder, typical_px: float) -> SizeEstimate:
 
     own_px = own.diameter_px
     if own.agreement >= SURE and own_px is not None:
-        sure = (one for one in scales if one.n_agreeing >= ENOUGH_OBJECTS and one.agreement >= SURE)
+        sure = (one for one in scales if one.n_agreeing >= ladder.enough and one.agreement >= SURE)
         sizes = [one.diameter_px for one in sure if one.diameter_px is not None]
         other_px = max(sizes, key=lambda px: abs(math.log(px / own_px)), default=own_px)
         if max(other_px / own_px, own_px / other_px) > ONE_SIZE:
@@ -150,7 +170,7 @@ def _decide(ladder: _Ladder, typical_px: float) -> SizeEstimate:
             return estimate
     if step is None or best.diameter_px is None:
         most = max(one.n_agreeing for one in scales)
-        return doubt(f"too few objects are alike at two scales ({most} of at least {ENOUGH_OBJECTS})")
+        return doubt(f"too few objects are alike at two scales ({most} of at least {ladder.enough})")
     if best.agreement < SURE:
         return doubt(f"objects differ from scale to scale (agreement {best.agreement:.2f} of at least {SURE:g})")
     factor = min(max(typical_px / best.diameter_px, STEP**FEWEST_STEPS), STEP**MOST_STEPS)
@@ -192,6 +212,17 @@ class _Ladder:
         self.centres = [_most_detailed(image) for image in self.images]
         self.shorter_px = min(min(image.shape[:2]) for image in self.images)
 
+    @property
+    def enough(self) -> int:
+        """Agreeing objects from which a scale can be trusted."""
+        return math.ceil(ENOUGH_OBJECTS * max(1.0, len(self.images) / FEW_IMAGES))
+
+    @property
+    def few(self) -> int:
+        """The same if they agree very well."""
+        n_images = len(self.images)
+        return FEW_OBJECTS * n_images if n_images <= FEW_IMAGES else math.ceil(IN_MOST * n_images)
+
     def climb(self, step: int) -> None:
         """Segment all images at a scale, unless nothing would be left of them."""
         from somanet.segmentation.inference.video import segmented_frames
@@ -207,9 +238,9 @@ class _Ladder:
 
     def best(self) -> int | None:
         """The step with the highest agreement, among those with enough objects; None if there is none."""
-        enough = [step for step in self.seen if self.agreement(step).n_agreeing >= ENOUGH_OBJECTS]
+        enough = [step for step in self.seen if self.agreement(step).n_agreeing >= self.enough]
         if not any(self.agreement(step).agreement >= SURE for step in enough):
-            few = [step for step in self.seen if self.agreement(step).n_agreeing >= FEW_OBJECTS * len(self.images)]
+            few = [step for step in self.seen if self.agreement(step).n_agreeing >= self.few]
             enough = [step for step in few if self.agreement(step).agreement >= SURE_OF_FEW] or enough
         return max(enough, key=lambda step: self.agreement(step).agreement, default=None)
 

@@ -57,6 +57,30 @@ def test_conditions_may_have_more_rows_and_columns(tmp_path: Path) -> None:
     assert movies_of(path) == ["z", "b", "a"]
 
 
+@pytest.mark.parametrize(
+    ("name", "stored"), [("1e5", "100000"), ("01-Mar", "44621"), ("Mar-01", "1. Mrz"), ("3-4", "44989")]
+)
+def test_names_that_a_spreadsheet_rewrote_are_pointed_out(name: str, stored: str, tmp_path: Path) -> None:
+    """Excel keeps a name like a date as a day's number; typed into a column of text, it stays."""
+    path = write(tmp_path, f"movie;donor\n{stored};1\n")
+    with pytest.raises(SomaNetError, match=f"take {name!r} for a date or a number[?] Format the column as text"):
+        read_conditions(path, [name])
+    assert read_conditions(write(tmp_path, f"movie;donor\n{name};1\n"), [name]).table["movie"].tolist() == [name]
+
+
+def test_names_that_no_spreadsheet_rewrites_are_not(tmp_path: Path) -> None:
+    with pytest.raises(SomaNetError) as error:
+        read_conditions(write(tmp_path, "movie,donor\n100000,1\n"), ["day10_wt", "d3"])
+    assert "a spreadsheet program" not in str(error.value)
+
+
+def test_a_column_of_groups_by_another_name_is_pointed_out(tmp_path: Path) -> None:
+    [warning] = read_conditions(write(tmp_path, "movie,donor,condition\na,1,drug\n"), ["a"]).warnings
+    assert "not used: 'condition'. Call the one that names the groups 'group'." in warning
+    assert read_conditions(write(tmp_path, "movie,donor,group,age\na,1,drug,3\n"), ["a"]).warnings == ()
+    assert read_conditions(write(tmp_path, "movie,donor\na,1\n"), ["a"]).warnings == ()
+
+
 def test_donors_of_one_number_are_two_and_pointed_out(tmp_path: Path) -> None:
     path = write(tmp_path, "movie,donor,batch\na,01,x\nb,1,X\nc,001,y\nd,10,y\n")
     known = read_conditions(path, ["a", "b", "c", "d"])

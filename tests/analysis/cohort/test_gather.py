@@ -81,6 +81,19 @@ def test_figures_show_the_pairs_and_count_them(worlds: tuple[Cohort, Cohort]) ->
         assert ax.get_ylim()[1] < 3
 
 
+def test_all_words_of_a_figure_lie_within_it() -> None:
+    """A single group makes the narrowest figure; cells without a corrected length of their own have the longest key."""
+    table = grouped(control=[0.3, 0.5, 0.8])
+    figure = draw_number(cohort_of(table, paired=False), "mean_length_corrected_um")
+    figure.draw_without_rendering()
+    assert len(figure.texts) == 1
+    whole = figure.bbox
+    for words in (*figure.texts, figure.axes[0].yaxis.label, *figure.axes[0].get_xticklabels()):
+        box = words.get_window_extent()
+        assert whole.x0 <= box.x0
+        assert box.x1 <= whole.x1, words.get_text()
+
+
 def test_unpaired_all_donors_count() -> None:
     odd = grouped(control=[0.3, 0.8, 3.0], drug=[0.2, 0.7, 9.0])
     row = comparison_table(cohort_of(odd, paired=False)).set_index("number").loc[NUMBER]

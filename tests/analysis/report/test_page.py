@@ -17,6 +17,7 @@ import pytest
 
 from somanet.analysis.report import ReportInput, page, write_report
 from somanet.analysis.report.definitions import HEADLINES, NUMBER_LABELS, estimate_in_words, in_words
+from somanet.analysis.report.plot_data import walk_in_words
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.migration.intervals import Estimate, not_estimated
@@ -264,3 +265,13 @@ def test_an_interval_has_its_values_decimals() -> None:
     assert estimate_in_words(Estimate(math.nan, math.nan, math.nan)) == ("–", "–")
     assert estimate_in_words(Estimate(-1.5, -2.0, 1.0)) == ("−1.50", "−2.00 to 1.00")
     assert estimate_in_words(not_estimated(0.0, "no jumps")) == ("0", "not estimated: no jumps")
+
+
+def test_a_reason_that_holds_for_speed_and_persistence_stands_once() -> None:
+    known, unknown = Estimate(24.4, 20.0, 30.0), not_estimated(0.195, "only S²P is known.")
+    assert walk_in_words({"speed_um_per_h": not_estimated(24.4, "only S²P is known."), "persistence_h": unknown}) == (
+        "speed S and persistence P not estimated: only S²P is known"
+    )
+    assert walk_in_words({"speed_um_per_h": known, "persistence_h": unknown}) == (
+        "speed S = 24.4 µm/h (20.0 to 30.0), persistence P = 0.195 h (not estimated: only S²P is known)"
+    )

@@ -14,7 +14,7 @@ from PIL import Image
 from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.datasets.manifest import check_dataset, describe_manifest, pack_dataset
-from somanet.io.images import encode_png, read_labels, write_image, write_labels
+from somanet.io.images import encode_png, read_image, read_labels, write_image, write_labels
 from somanet.segmentation.inference.ground_truth import read_ground_truth, read_predictions
 from tests.worlds import TWO_SOMAS, draw, photograph
 
@@ -70,9 +70,8 @@ def test_label_images_are_found_by_name(tmp_path: Path, picture: str, labels: st
 
 
 def test_pictures_of_cellpose_are_neither_images_nor_labels(tmp_path: Path) -> None:
-    write_images(
-        tmp_path, "a.png", "a_outlines_cp_masks.png", "a_cp_output.png", "a_flows_cp_masks.tif", "b.png", "b_flows.tif"
-    )
+    drawn = ("a_outlines_cp_masks.png", "a_cp_output.png", "a_flows_cp_masks.tif", "b_flows.tif", "b_outlines.png")
+    write_images(tmp_path, "a.png", "b.png", *drawn, "a_dP.tif", "b_dP_cp_masks.tif", "b_cp_ncolor_masks.png")
     for name in ("a", "b"):
         write_labels(tmp_path / f"{name}_cp_masks.tif", LABELS)
     dataset = open_dataset(tmp_path)
@@ -182,6 +181,10 @@ def test_the_pickle_of_cellpose_is_never_opened(tmp_path: Path) -> None:
     assert note.startswith("no labels; Cellpose's a_seg.npy is not read")
     with pytest.raises(SomaNetError, match=r"no labels.*save the masks in Cellpose"):
         open_dataset(tmp_path / "set").load("a")
+    with pytest.raises(SomaNetError, match=r"expected labels, found images alone.*save the masks in Cellpose"):
+        read_ground_truth(tmp_path / "set")
+    with pytest.raises(SomaNetError, match=r"found Cellpose's own file.*Save masks as PNG/tif"):
+        read_image(tmp_path / "set" / "a_seg.npy")
     assert canary.exists()
 
 
@@ -418,6 +421,7 @@ def test_classes_of_coco_are_not_merged(tmp_path: Path) -> None:
     with pytest.raises(SomaNetError, match=r"x\.json: .* found 2 classes in the data set: 2 'soma', 1 'debris'\. "):
         open_dataset(tmp_path).load("a")
     assert check_dataset(tmp_path)["reason"].tolist() == ["mask several classes"]
+    assert check_dataset(tmp_path, only_class="SOMA")["n_objects"].tolist() == [2]
     np.testing.assert_array_equal(open_dataset(tmp_path).load_image("a"), image())
     write_json(file, coco(annotations=objects[:2], categories=CLASSES))  # as the message advises
     assert open_dataset(tmp_path).load("a").labels.max() == 2
@@ -431,6 +435,25 @@ def test_classes_of_labelme_are_not_merged_even_if_each_image_has_one(tmp_path: 
     write_json(tmp_path / "b.json", labelme(shape(B, label="artifact")))
     with pytest.raises(SomaNetError, match=r"a\.json: .* found 2 classes in the data set: 2 'soma', 1 'artifact'\. "):
         open_dataset(tmp_path).load("a")
+
+
+def test_one_class_of_several_is_used_alone(tmp_path: Path) -> None:
+    """Of two objects of Labelme's soma and one of debris in a; b has debris alone, and so no object."""
+    write_images(tmp_path, "a.png", "b.png")
+    write_json(tmp_path / "a.json", labelme(shape(A, label="soma_1"), shape(B, label="debris")))
+    write_json(tmp_path / "b.json", labelme(shape(B, label="Debris 2")))
+    somas = open_dataset(tmp_path, only_class="Soma")
+    np.testing.assert_array_equal(somas.load("a").labels, LABELS == 1)
+    assert somas.load("b").labels.max() == 0
+    np.testing.assert_array_equal(open_dataset(tmp_path, only_class="debris").load("b").labels, LABELS == 2)
+    with pytest.raises(SomaNetError, match=r"of the class 'cell', found 2 'debris', 1 'soma'"):
+        open_dataset(tmp_path, only_class="cell")
+
+
+def test_a_class_of_a_set_without_classes_is_refused(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png")
+    with pytest.raises(SomaNetError, match="--class chooses among outlines"):
+        open_dataset(tmp_path, only_class="soma")
 
 
 def test_outlines_of_another_image_are_refused(tmp_path: Path) -> None:

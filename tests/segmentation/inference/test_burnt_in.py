@@ -42,12 +42,12 @@ def test_a_scale_bar_is_found(dtype: type, full: int) -> None:
     assert found.mask_YX.sum() == 8 * 44
 
 
-def stamped(text_of: Callable[[int], str], *, smoothed: bool = False) -> np.ndarray:
+def stamped(text_of: Callable[[int], str], *, smoothed: bool = False, value: int = FULL) -> np.ndarray:
     frames = camera()
     for t, frame in enumerate(frames):
         ink = np.zeros(frame.shape, np.uint8)
         cv2.putText(ink, text_of(t), (6, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 255, 1, cv2.LINE_AA if smoothed else 8)
-        frame[:] = np.maximum(frame, (ink / 255 * FULL).astype(frame.dtype))
+        frame[:] = np.maximum(frame, (ink / 255 * value).astype(frame.dtype))
     return frames
 
 
@@ -81,11 +81,45 @@ def test_saturated_cells_are_no_scale_bars() -> None:
     assert find_burnt_in(looked_at(frames)) is None
 
 
-def test_nothing_is_found_where_nothing_is_saturated() -> None:
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 200), (np.uint16, 4000), (np.uint16, 1800), (np.float32, 0.7)])
+def test_a_scale_bar_of_any_value_is_found(dtype: type, value: float) -> None:
+    """Brighter than every cell, or not: its pixels never change, and those around them do."""
+    full = 1.0 if dtype is np.float32 else 255 if dtype is np.uint8 else FULL
+    frames = camera(dtype=dtype, full=full) if dtype is not np.float32 else (camera() / FULL).astype(np.float32)
+    assert find_burnt_in(looked_at(frames)) is None
+    frames[:, 108:112, 120:160] = value
+    found = find_burnt_in(looked_at(frames))
+    assert found is not None
+    assert found.as_list() == [[106, 118, 113, 161]]
+
+
+def test_a_time_stamp_of_another_value_is_found() -> None:
+    frames = stamped(lambda t: f"{t // 5}:{12 * (t % 5):02d} h", value=3000)
+    found = find_burnt_in(looked_at(frames))
+    assert found is not None
+    assert found.mask_YX[(frames == 3000).any(axis=0)].mean() > 0.98  # a pixel of a cell may have this value, too
+    assert found.mask_YX.mean() < 0.06
+
+
+@pytest.mark.parametrize("limit", [2500, 1200, 800])
+def test_cells_at_a_camera_s_own_limit_are_no_graphics(limit: int) -> None:
+    """Exactly constant as well, but with a lens's edge."""
+    frames = np.minimum(camera(cells=9000), limit)
+    assert (frames == limit).all(axis=0).sum() > 50
+    assert find_burnt_in(looked_at(frames)) is None
+
+
+def test_stuck_pixels_are_no_graphics() -> None:
     frames = camera()
+    places = np.random.default_rng(1).integers(0, (HEIGHT, WIDTH), (30, 2))
+    frames[:, places[:, 0], places[:, 1]] = 3000
     assert find_burnt_in(looked_at(frames)) is None
-    frames[:, 108:112, 120:160] = FULL - 1  # no camera's or file's largest value
-    assert find_burnt_in(looked_at(frames)) is None
+
+
+def test_few_grey_levels_are_no_graphics() -> None:
+    """Steps of a coarse picture stay the same as well, in most of it."""
+    assert find_burnt_in(looked_at(camera() // 200)) is None
+    assert find_burnt_in(looked_at(np.repeat(camera()[:1], 8, axis=0))) is None
 
 
 def test_what_single_frames_show_is_not_burnt_in() -> None:

@@ -53,6 +53,9 @@ class Knows:
     def at(self, factor: float) -> Knows:
         return replace(self, rescale=factor)
 
+    def deciding(self, _images: object) -> Knows:
+        return self
+
     def segment(self, image: NDArray[Any]) -> Segmented:
         factor = self.rescale or 1.0
         shape = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
@@ -131,6 +134,36 @@ def test_three_somas_in_one_image_do_if_they_agree_well() -> None:
 
 def test_one_speck_in_three_frames_is_no_size() -> None:
     assert estimate([disks(60, rows=1, columns=1)] * 3).rescale == 1
+
+
+@pytest.mark.parametrize("diameter", [7, 60])
+def test_a_movie_of_one_cell_is_measured_over_more_frames(diameter: int) -> None:
+    """One disk a frame, which moves; more frames are read only for this."""
+    cell = disks(diameter, rows=1, columns=2)
+    cell[:, cell.shape[1] // 2 :] = 20
+    frames = [np.roll(cell, 8 * t, axis=1) for t in range(9)]  # by whole pixels of the downscaled images
+    asked: list[int] = []
+
+    def more() -> list[NDArray[Any]]:
+        asked.append(len(frames))
+        return list(frames)
+
+    network = cast("Segmenter", Knows())
+    segmenter, found = decide(network, frames[::4], more=more)
+    assert found is not None
+    assert (found.n_objects, found.doubt) == (9, "")
+    assert found.diameter_px == pytest.approx(diameter, rel=0.1, abs=0.6)
+    assert segmenter.rescale == pytest.approx(20 / diameter, rel=0.1)
+    assert decide(network, frames[::4])[0].rescale == 1
+    decide(network, [disks(diameter)] * 3, more=more)
+    assert asked == [9]
+
+
+def test_what_few_of_many_frames_show_is_no_size() -> None:
+    """A speck in five frames of nine: as many objects as would do in three."""
+    speck = disks(60, rows=1, columns=1)
+    assert estimate([speck] * 5 + [np.full_like(speck, 20)] * 4).rescale == 1
+    assert estimate([speck] * 7 + [np.full_like(speck, 20)] * 2).rescale == pytest.approx(1 / 3, rel=0.1)
 
 
 def test_a_few_somas_of_the_typical_size_are_no_cause_for_doubt() -> None:

@@ -5,6 +5,7 @@ One movie after another, measured as a user's are. Limits and widths are set on 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -110,7 +111,7 @@ def coverage_markdown(scores: pd.DataFrame) -> str:
     return table(head, lines)
 
 
-def _share(row: dict[str, Any], which: str, n: int) -> str:
+def _share(row: Mapping[Any, Any], which: str, n: int) -> str:
     """``0.96 (0.80–0.99) of 24``."""
     low, high = row[f"coverage_low{which}"], row[f"coverage_high{which}"]
     return f"{row[f'coverage{which}']:.2f} ({low:.2f}–{high:.2f}) of {n}"
@@ -123,7 +124,7 @@ def warnings_markdown(scores: pd.DataFrame) -> str:
     def rate(kind: str) -> str:
         n = round(rates[f"{kind}_movies"])
         warned = np.arange(n) < round(rates[f"{kind}_warned"] * n) if n else np.zeros(0, bool)
-        return f"{_share(dict(coverage_of(warned)), '', n)} movies"
+        return f"{_share(coverage_of(warned), '', n)} movies"
 
     head = ["worlds", *(f"warned, bias {kind}" for kind in ("above 15 %", "below 5 %", "between"))]
     cells = [rate(kind) for kind in ("large", "small", "between")]

@@ -13,7 +13,7 @@ from somanet.analysis.stages.files import read_drift_of, read_metadata, read_tra
 from somanet.analysis.stages.report import overlay_movie, report_movie
 from somanet.config import load_params
 from somanet.core.files import make_folder, read_json, write_json, write_text
-from somanet.core.results import hashes_of
+from somanet.core.result_records import hashes_of
 from somanet.migration.measures import measure_movie
 from somanet.provenance.code import project_root
 from somanet.training.experiments import stage

@@ -19,6 +19,9 @@ from typing import Any
 import somanet
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.files import write_json
+from somanet.core.foreign import file_text
+from somanet.core.limits import YAML_BYTES
+from somanet.core.problems import FileProblem
 from somanet.core.text import printable
 
 CHECKED = Path("reports/names.json")
@@ -148,10 +151,14 @@ def _read(path: Path) -> Mapping[str, Any]:
     from dvc.utils.serialize import ParseError, parse_yaml
 
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError as error:
-        raise SomaNetError(f"{path} not found. Run in the pipeline's folder, or name its dvc.yaml.") from error
-    except (ParseError, OSError, ValueError, RecursionError) as error:
+        text = file_text(path, "a file of parameters or stages", YAML_BYTES)
+    except FileProblem as problem:
+        if problem.kind != "missing":
+            raise
+        raise SomaNetError(f"{path} not found. Run in the pipeline's folder, or name its dvc.yaml.") from problem
+    try:
+        content = parse_yaml(text, str(path))
+    except (ParseError, ValueError, RecursionError) as error:
         raise SomaNetError(f"{path} cannot be read as YAML: {printable(first_line(error))}") from error
     if not isinstance(content, Mapping):
         raise SomaNetError(f"{path} must hold `key: value` lines, found {type(content).__name__}.")

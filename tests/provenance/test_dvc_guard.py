@@ -254,3 +254,23 @@ def test_a_forged_lock_does_not_skip_the_check(project: Path) -> None:
     (project / "params.yaml").write_text(PLAIN)
     done = dvc(project, "repro")  # and nothing that follows runs again
     assert [line for line in done.stdout.splitlines() if line.startswith("Running stage")] == ["Running stage 'names':"]
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a gigabyte", "a link to itself", "deep nesting"])
+def test_a_parameter_file_that_is_none_is_one_line(tmp_path: Path, kind: str) -> None:
+    """Neither waited for nor read as a whole."""
+    (tmp_path / "dvc.yaml").write_text(GRAPH)
+    params = tmp_path / "params.yaml"
+    if kind == "a pipe":
+        os.mkfifo(params)
+    elif kind == "a gigabyte":
+        params.touch()
+        os.truncate(params, 1 << 30)
+    elif kind == "a link to itself":
+        params.symlink_to(params)
+    else:
+        params.write_text("a: " + "[" * 10**5)
+    with pytest.raises(SomaNetError) as error:
+        check_pipeline(tmp_path / "dvc.yaml", code=tmp_path)
+    assert "params.yaml" in str(error.value)
+    assert len(str(error.value).splitlines()) == 1

@@ -21,7 +21,8 @@ from somanet.analysis.methods import cohort_methods
 from somanet.core.files import write_json, write_text
 from somanet.core.guard import reading
 from somanet.core.hashing import sha256_file
-from somanet.core.results import hashes_of, result_folder
+from somanet.core.result_records import hashes_of
+from somanet.core.results import result_folder
 from somanet.io.tables import write_table
 from somanet.migration.groups import COMPARED
 from somanet.migration.tables import CELL_INTERNALS

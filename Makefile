@@ -23,7 +23,7 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
-	test-kill check lint types typos format repro repro-again base base-key report study real bundled-model bioimageio \
+	test-kill check lint types typos format repro repro-again base base-key committed experiments plots report study real bundled-model bioimageio \
 	peers yolo profiles clean
 
 help: ## List the targets
@@ -75,6 +75,7 @@ demo: setup ## Set up, run the whole pipeline on simulated data, show where to l
 	@echo 'Done. Look at:'
 	@echo '  reports/comparison.md   the table: every variant, every score, with intervals'
 	@echo '  reports/movies/         the movie: report.html, overlay.mp4, every table'
+	@echo '  make plots              training curves and saltations, in build/plots/index.html'
 	@echo '  make ui                 every run with its curves, in MLflow'
 
 repro: setup ## Run what has changed in the pipeline on simulated data (TIMED=1 records how long stages take)
@@ -89,6 +90,16 @@ repro-again: setup ## Prove that nothing is left to run (PIPELINE=file, default 
 		cat build/repro-again.log; \
 		if grep -E '^(Running stage|Stage .* is cached)' build/repro-again.log | grep -vE "'([^']*:)?names'"; then \
 			echo 'Not reproduced: a second run must run nothing but the check, names.' >&2; exit 1; fi; done
+
+committed: setup ## After `make repro`: are the committed lock and scores those of this code and these parameters?
+	$(BIN)/python -m tools.committed
+
+# Columns of dependencies are left out, and all scores of networks but the IoU: `dvc metrics diff NAME` has the others.
+experiments: setup ## Compare DVC experiments: the parameters and scores that differ (ARGS=options of `dvc exp show`)
+	$(BIN)/dvc exp show --no-pager --only-changed --drop '^(?!reports/scores/)[^:]*/' --drop '^reports/scores/.*:(?!iou$$)' $(ARGS)
+
+plots: setup ## Draw the pipeline's plots in build/plots/index.html, which needs no network (ARGS=options of `dvc plots show`)
+	$(BIN)/python -m tools.plots $(ARGS)
 
 study: setup ## Run the paper's study on simulated data, resuming where it stopped: profiles/study/reports/study.md
 	$(BIN)/somanet study paper

@@ -271,7 +271,7 @@ def _definitions() -> list[str]:
 def _versions(code: Mapping[str, Any]) -> str:
     versions = code.get("versions") or {}
     installed = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    return f"{installed}; {code.get('platform')}."
+    return f"{'; '.join(filter(None, (installed, code.get('platform'))))}."
 
 
 def _references(cited: Sequence[str]) -> list[str]:

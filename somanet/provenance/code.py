@@ -96,6 +96,13 @@ class Provenance:
             "notes": list(self.notes),
         }
 
+    def record_of_stage(self) -> dict[str, Any]:
+        """The same for an output of a DVC stage: what is equal wherever and whenever equal code and libraries make it.
+
+        The commit is that of the `dvc.lock` with the output's hash; its MLflow run has it too, and the machine.
+        """
+        return {"versions": dict(self.versions), "notes": []}
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self) | {"versions": dict(self.versions), "notes": list(self.notes)}

@@ -46,8 +46,6 @@ ASIDE: dict[str, dict[str, str]] = {
     },
     "cohort": {
         "somanet.analysis.report": "names of numbers; the tables come from the movies' own results",
-        "somanet.analysis.source": "opens no movie",
-        "somanet.analysis.timing": "opens no movie",
         "somanet.analysis.stages.files": "reads the movies' own results",
     },
 }  # fmt: skip

@@ -118,7 +118,7 @@ def test_movies_are_analysed_with_the_network_that_comes_with_somanet(project: P
 def test_every_seed_has_a_network_and_a_run_and_the_spread_is_told(project: Project) -> None:
     for seed in (0, 1):
         assert (project.profile / f"models/finetune/last3/seed{seed}/model.safetensors").is_file()
-        run = read_run(project.profile / f"reports/finetune/last3/runs/seed{seed}.json", root=project.root)
+        run = read_run(project.profile / f"models/finetune/last3/seed{seed}", root=project.root)
         assert (run.name, run.status, run.params["seed"]) == (f"last3-seed{seed}", "FINISHED", str(seed))
         assert run.datasets["target_train"] == project.recorded("data/packed/target_train")
     metrics = json.loads((project.profile / "reports/evaluate/last3/metrics.json").read_text(encoding="utf-8"))

@@ -40,8 +40,8 @@ def _overlap(a: str, b: str) -> bool:
     return a == b or a.startswith(f"{b}/") or b.startswith(f"{a}/")
 
 
-def fetch_per_image(root: Path, folder: Path) -> None:
-    """Copy the per-image scores in a folder's `dvc.lock` out of the project's DVC cache, where available.
+def fetch_scores(root: Path, folder: Path) -> None:
+    """Copy the networks' scores in a folder's `dvc.lock` out of the project's DVC cache, where available.
 
     Args:
         root: the project.
@@ -51,7 +51,7 @@ def fetch_per_image(root: Path, folder: Path) -> None:
         str(out["path"]): str(out.get("md5"))
         for stage in locked_stages(folder)
         for out in stage.entries("outs")
-        if Path(str(out["path"])).name == "per_image.csv"
+        if Path(str(out["path"])).name in ("metrics.json", "per_image.csv")
     }
     hashes = Hashes(root)
     for path, digest in wanted.items():

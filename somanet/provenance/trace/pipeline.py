@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from somanet.provenance.dvc_records import LockedStage, dvc_digest, load_yaml, locked_stages
-from somanet.provenance.mlflow import names_a_run, run_id_from
+from somanet.provenance.mlflow import weights_of
 from somanet.provenance.trace.hashes import Hashes, cache_object, listed_md5
-from somanet.provenance.trace.records import DatasetNode, FileNode, Node, Record, RunNode, shown
+from somanet.provenance.trace.records import DatasetNode, FileNode, NetworkNode, Node, Record, shown
 
+CONFIG = "config.json"
 DVC_MD5 = "dvc_md5"
 """Metadata key of a file: its hash as recorded by DVC."""
 
@@ -43,11 +44,12 @@ class Stage:
     outs: tuple[Entry, ...]
     params: Mapping[str, Mapping[str, Any]]
 
-    def run_files(self) -> Iterator[Path]:
-        """The outputs that name MLflow runs; DVC's cache restores them with the rest."""
+    def networks(self) -> Iterator[NetworkNode]:
+        """The networks among the outputs, whose weights lead to the runs that trained them."""
         for out in self.outs:
-            found = sorted(out.path.rglob("*.json")) if out.path.is_dir() else [out.path]
-            yield from (path for path in found if path.suffix == ".json" and names_a_run(path))
+            for folder in sorted({config.parent for config in out.path.rglob(CONFIG)}):
+                if sha256 := weights_of(folder):
+                    yield NetworkNode(sha256, called=folder.name)
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class PipelineReader:
                 Node("data", out.shown, record=Record({"md5": out.md5, "at": shown(out.path, self.root)}))
                 for out in stage.outs
             ]
-        origins += [RunNode(run_id_from(file)) for file in stage.run_files()]
+        origins += stage.networks()
         made_elsewhere = [path for path, makers in made.items() if makers]
         changed, missing = changes_of(stage, self.hashes, made_elsewhere=made_elsewhere, skip=self.skip)
         metadata = {

@@ -14,7 +14,7 @@ from typing import Any
 from somanet.analysis import names
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file
-from somanet.migration.summary import UNITS
+from somanet.migration.pooling import UNITS
 from somanet.provenance.mlflow import (
     MANIFEST_SHA256,
     DatasetRef,

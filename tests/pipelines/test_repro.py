@@ -8,17 +8,23 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from somanet.io.images import read_image
 from somanet.provenance.mlflow import STUDY, find_run, read_run, read_runs, run_of_results, study_tag, weights_of
 from somanet.provenance.mlflow.client import open_client
 from tests.markdown_tables import unpadded
-from tests.pipelines.conftest import Project, shrink
+from tests.pipelines.conftest import Project, check_that_every_command_speaks_of, shrink
 from tests.worlds import mlflow_may_warn
 
 pytestmark = pytest.mark.e2e
@@ -70,7 +76,7 @@ def run_ids(project: Project) -> set[str]:
 
 def test_a_second_run_runs_nothing(project: Project) -> None:
     assert project.repro() == set()
-    assert json.loads(project.dvc("status", "--json", "dvc.yaml")) == {"names": ["always changed"]}
+    assert json.loads(project.dvc("status", "--json")) == {"names": ["always changed"]}
 
 
 def test_the_comparison_is_complete(project: Project) -> None:
@@ -170,9 +176,8 @@ def test_the_study_is_one_page_and_one_run_over_all_its_trainings(project: Proje
 
 def test_dvc_shows_metrics_and_plots(project: Project) -> None:
     shown = json.loads(project.dvc("metrics", "show", "--json").splitlines()[0])[""]["data"]
-    files = {name: content for name, content in shown.items() if not name.startswith("profiles/")}
-    assert len(files) == 2 * 2 + 2 + 4  # networks on nuclei and neurons, variants; tracks, migration, cohort, trust
-    assert 0 <= files["reports/scores/tuned/last3.json"]["data"]["iou"] <= 1
+    assert len(shown) == 2 * 2 + 2 + 4  # networks on nuclei and neurons, variants; tracks, migration, cohort, trust
+    assert 0 <= shown["reports/scores/tuned/last3.json"]["data"]["iou"] <= 1
     project.dvc("plots", "show", "--out", "build/plots")
     page = (project.profile / "build/plots/index.html").read_text(encoding="utf-8")
     assert "last3: IoU on the validation neurons" in page
@@ -221,7 +226,7 @@ def test_deleted_outputs_come_back_from_the_cache_and_keep_their_runs(project: P
     for path in (*networks, project.profile / "data/packed", project.profile / "data/raw"):
         if path.is_dir():  # the .gitignore beside the networks comes with git
             shutil.rmtree(path)
-    project.dvc("checkout", "dvc.yaml")
+    project.dvc("checkout")
     assert project.repro() == set()
     assert weights.read_bytes() == content
     assert run_ids(project) == before
@@ -242,6 +247,58 @@ def test_one_variant_s_parameter_runs_that_variant_again(project: Project) -> No
     assert project.repro() == {"finetune@last3", "evaluate@last3", "compare", "study"}
     run = read_run(project.profile / NETWORKS["last3-seed0"], root=project.root)
     assert run.params["training.learning_rate"] == "0.0005"
+
+
+@pytest.fixture(scope="module")
+def shared(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The remote: results are pushed to a folder. A profile's data are not: its lock names what no cache holds."""
+    folder = tmp_path_factory.mktemp("remote")
+    project.dvc("remote", "add", "--default", "lab", str(folder))
+    project.run(sys.executable, "-m", "dvc", "repro", "data", cwd=project.root / "profiles/study")
+    assert (project.root / "profiles/study/dvc.lock").exists()
+    project.commit("results")
+    project.dvc("push")
+    return folder
+
+
+def test_two_colleagues_share_results_and_an_experiment(project: Project, shared: Path, tmp_path: Path) -> None:
+    """One pulls what the other pushed, tries a setting, applies and pushes it; the other pulls that."""
+    colleague = project.clone(tmp_path / "clone")
+    check_that_every_command_speaks_of(colleague, other="profiles/")
+    files = [path for path in shared.rglob("*") if path.is_file()]
+    colleague.dvc("exp", "run", "-S", "track.min_track_h=1.25", "--name", "longer-tracks")
+    assert "longer-tracks" in colleague.dvc("exp", "list", "--name-only")
+    colleague.run("git", "checkout", "--quiet", ".")
+    colleague.dvc("checkout")
+    colleague.dvc("exp", "apply", "longer-tracks")
+    params = yaml.safe_load((colleague.profile / "params.yaml").read_text(encoding="utf-8"))
+    assert params["track"]["min_track_h"] == 1.25
+    assert colleague.repro() == set()
+    colleague.commit("only longer tracks")
+    colleague.dvc("push")
+    assert len([path for path in shared.rglob("*") if path.is_file()]) > len(files)
+
+    project.run("git", "pull", "--quiet", "--ff-only", str(colleague.root), "HEAD")
+    project.dvc("pull")
+    assert json.loads(project.dvc("status", "--json")) == {"names": ["always changed"]}
+    assert project.recorded("data/tracks") == colleague.recorded("data/tracks")
+    assert project.repro() == set()
+
+
+def test_results_are_read_from_a_web_server_that_takes_none(project: Project, shared: Path, tmp_path: Path) -> None:
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(shared))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        reader = project.clone(tmp_path / "clone")
+        reader.dvc("remote", "add", "--local", "--default", "web", f"http://127.0.0.1:{server.server_port}")
+        check_that_every_command_speaks_of(reader, other="profiles/")
+        (reader.profile / "data/raw/movies.json").write_text("{}")
+        reader.dvc("commit", "--force", "data")
+        assert "failed to push" in reader.dvc("push", ok=False)
+        server.shutdown()
 
 
 def test_repro_alone_restores_what_was_deleted(project: Project) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from somanet.provenance.dvc_records import LockedStage, dvc_digest, load_yaml, locked_stages
 from somanet.provenance.mlflow import weights_of
-from somanet.provenance.trace.hashes import Hashes, cache_object, listed_md5
+from somanet.provenance.trace.hashes import Hashes, cache_object, dvc_project, listed_md5
 from somanet.provenance.trace.records import DatasetNode, FileNode, NetworkNode, Node, Record, shown
 
 CONFIG = "config.json"
@@ -191,12 +191,13 @@ def changes_of(
     absent: list[str] = []
     cached: list[str] = []
     unread: list[str] = []
+    project = dvc_project(stage.folder / "dvc.lock", hashes.root)
     for entry, what in [*((one, "dependency") for one in stage.deps), *((one, "output") for one in stage.outs)]:
         if entry.path == skip or (what == "dependency" and entry.path in made_elsewhere and not entry.path.exists()):
             continue
         state = entry_state(entry, hashes)
         if state == "absent":
-            in_cache = entry.md5 is not None and cache_object(entry.md5, hashes.root).exists()
+            in_cache = entry.md5 is not None and cache_object(entry.md5, project).exists()
             (cached if in_cache else absent).append(entry.shown)
         elif state == "unread":
             unread.append(entry.shown)
@@ -231,7 +232,7 @@ def recorded_md5(path: Path, stage: Stage, root: Path) -> str | None:
         if out.path == path:
             return out.md5
         if out.path in path.parents and out.md5:
-            return listed_md5(out.md5, path.relative_to(out.path).as_posix(), root)
+            return listed_md5(out.md5, path.relative_to(out.path).as_posix(), dvc_project(path, root))
     return None
 
 

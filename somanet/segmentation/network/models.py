@@ -23,8 +23,8 @@ from somanet.segmentation.network.unet import PaperUNet
 
 PAPER_UNET = "paper-unet"
 _CRASHES = "mobileone_"
-"""An encoder whose backward pass on a CPU damages torch's memory in the channels-last layout that trainings use (2.14; four
-of 128 px end the process, two of 64 px and any in the contiguous layout do not)."""
+"""An encoder whose backward pass on a CPU damages torch's memory in the channels-last layout that trainings use (2.14:
+four images of 128 px end the process; two of 64 px, and any in the contiguous layout, do not)."""
 _REFUSALS = (AssertionError, AttributeError, KeyError, NotImplementedError, TypeError, ValueError)
 _MEANING = {"dynamic_img_size": "it is no vision transformer.", "output_stride": "its steps cannot be dilated."}
 """What it means if timm does not know an argument."""

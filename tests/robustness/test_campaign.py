@@ -14,8 +14,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
+from somanet.io.images import encode_png
 from tests.robustness import mutators, recipes
 from tests.robustness.__main__ import collect
 from tests.robustness.campaign import Verdict
@@ -90,6 +92,7 @@ def test_every_named_case_is_a_recipe() -> None:
         assert str(recipes.parse(line)) == line
 
 
+TAKEN = "import time; x = bytes(1) * (1 << 29); time.sleep(9)"
 WORLD = """
 import json, os, sys, time
 from pathlib import Path
@@ -152,6 +155,7 @@ def test_what_may_happen_is_no_fault(work: str, tmp_path: Path) -> None:
         ("os.mkfifo('tmp/f'); open('tmp/f').read()", "hang"),
         ("x = b'1' * (1 << 29); time.sleep(30)", "memory"),
         ("x = b'1' * (1 << 29)", "memory"),
+        (f"import subprocess; subprocess.run([sys.executable, '-c', {TAKEN!r}])", "memory"),
         ("x = bytes(1 << 33)", "traceback"),
         ("os.kill(os.getpid(), 11)", "crash"),
         ("open('in/a.txt', 'a').write('x')", "inputs"),
@@ -224,6 +228,17 @@ def test_a_second_change_neither_waits_nor_fails(first: str, tmp_path: Path) -> 
         path.write_text('{"shape": [3]}', encoding="utf-8")
         for mutator in (first, second) if first != "sparse" else (second, first):
             path = recipes.apply(recipes.Change("data", "", mutator, 7), path)
+
+
+def test_a_second_change_reads_no_gigabytes(tmp_path: Path) -> None:
+    """Into the process from which all commands are forked: it would end, and with it the campaign."""
+    path = tmp_path / "a.png"
+    path.write_bytes(encode_png(np.zeros((8, 8), np.uint8), "a.png"))
+    recipes.apply(recipes.Change("data", "", "sparse", 7), path)
+    before = path.stat()
+    for mutator in sorted(mutators.ALL):
+        assert recipes.apply(recipes.Change("data", "", mutator, 7), path) == path
+    assert path.stat() == before
 
 
 @pytest.mark.parametrize("name", sorted(mutators.ALL))

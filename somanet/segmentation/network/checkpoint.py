@@ -189,10 +189,20 @@ def _computable(name: str, value: Tensor) -> bool:
 def _check_size(spec: ModelSpec, tensors: Mapping[str, Tensor], folder: Path) -> None:
     """Refuse a network of another size than its weights, before memory is taken for it, or weights that are counts."""
     import torch
+    from torch.overrides import TorchFunctionMode
 
     from somanet.segmentation.network.models import build_model
 
-    with torch.device("meta"):
+    class _LinspaceOnCpu(TorchFunctionMode):
+        """Encoders such as mit_b0 read numbers of a linspace while they are built, and a meta tensor has none."""
+
+        def __torch_function__(
+            self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            more = {"device": "cpu"} if func is torch.linspace else {}
+            return func(*args, **{**(kwargs or {}), **more})
+
+    with torch.device("meta"), _LinspaceOnCpu():
         empty = build_model(spec, load_encoder_weights=False).state_dict()
     described = sum(value.numel() for value in empty.values())
     stored = sum(value.numel() for value in tensors.values())

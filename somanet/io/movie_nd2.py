@@ -110,7 +110,7 @@ class Nd2Movie(Movie):
         if self._file.attributes.compressionType != "lossless":
             return
         about = self._file.attributes
-        declared = about.heightPx * about.widthPx * about.componentCount * self.dtype.itemsize
+        declared = about.heightPx * (about.widthPx or 0) * about.componentCount * self.dtype.itemsize
         reader: Any = self._file._rdr
         name = f"ImageDataSeq|{number}!".encode()
         if name in reader.chunkmap and (data := reader._load_chunk(name))[_TIME_BYTES:]:

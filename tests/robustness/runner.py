@@ -154,7 +154,7 @@ class Run:
             state, cpu_s = _progress(self.pid)
             computed, self._cpu_s = cpu_s - self._cpu_s, cpu_s
             self._charged_s += passed if state != "R" else min(passed, computed)
-            used = _resident_bytes(self.pid) - self._base_bytes + sum(map(_resident_bytes, _descendants(self.pid)))
+            used = _resident_bytes(self.pid) - self._base_bytes + sum(map(_private_bytes, _descendants(self.pid)))
             self._peak_bytes = max(self._peak_bytes, used)
         if self._charged_s > self._limits.seconds:
             self._stop("hang")
@@ -204,6 +204,12 @@ def _progress(pid: int) -> tuple[str, float]:
 
 def _resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+
+
+def _private_bytes(pid: int) -> int:
+    """Resident memory that a process shares with none: not what it was forked with, and has not changed since."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
 def _descendants(pid: int) -> list[int]:

@@ -6,6 +6,7 @@ import io
 
 import imagecodecs
 import numpy as np
+from scipy import ndimage
 
 from somanet.core.foreign import parsing
 from somanet.core.problems import FileProblem
@@ -39,9 +40,7 @@ def decode_image(data: bytes, source: str) -> np.ndarray:
             "Convert it to 16-bit or 32-bit float (Fiji: Image > Type).",
             "wrong type",
         )
-    if array.dtype.kind == "f":
-        check_finite(array, source)
-    return array
+    return usable(array, source)
 
 
 def decode_labels(data: bytes, source: str) -> np.ndarray:
@@ -96,6 +95,32 @@ def as_labels(array: np.ndarray, source: str) -> np.ndarray:
     return array.astype(np.int32)
 
 
+def usable(image: np.ndarray, source: str) -> np.ndarray:
+    """An image without NaN or infinity: NaN joined to the border, as registration leaves it, becomes the 0 of no data.
+
+    Where the image itself reaches down to 0, that would be a brightness, and these pixels take its median.
+
+    Args:
+        image: YX or YXC, any real type. A colour pixel holds no data if all its channels are NaN.
+        source: the file, for messages.
+
+    Raises:
+        FileProblem: NaN elsewhere, infinity, or nothing but NaN.
+    """
+    if image.dtype.kind != "f":
+        return image
+    empty = np.isnan(image) if image.ndim == 2 else np.isnan(image).all(axis=-1)
+    if empty.any() and not empty.all():
+        regions, _ = ndimage.label(empty, structure=np.ones((3, 3)))
+        at_border = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
+        empty &= np.isin(regions, at_border)
+        data = image[~empty]
+        image = image.copy()
+        image[empty] = 0 if np.nanmin(data) > 0 else np.nanmedian(data)
+    check_finite(image, source)
+    return image
+
+
 def check_finite(array: np.ndarray, source: str) -> None:
     """Refuse NaN and infinity, which spread through every later mean, and what is infinite as float32.
 
@@ -113,8 +138,9 @@ def check_finite(array: np.ndarray, source: str) -> None:
             )
     if bad:
         raise FileProblem(
-            f"{source}: expected finite pixels, found {bad} NaN or infinite of {array.size}. Registration or division "
-            "upstream leaves these at borders; crop them or set them to the background.",
+            f"{source}: expected finite pixels, found {bad} NaN or infinite of {array.size}. Division upstream leaves "
+            "these, and registration at borders. NaN joined to the border is taken for no data in an image; set the "
+            "others to the background.",
             "not finite",
         )
 

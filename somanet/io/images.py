@@ -28,7 +28,7 @@ def read_image(path: Path | str) -> np.ndarray:
 
     Raises:
         FileProblem: the file is missing, truncated, unreadable, not an image, a stack or movie, of another data type,
-            or holds NaN or infinity.
+            or holds infinity, or NaN away from the border.
     """
     return decode_image(file_bytes(path, "an image", IMAGE_BYTES), str(path))
 

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 DATA ?= ../shared/data
 BASE ?= HEAD
-PIPELINE ?= dvc.yaml
+PROFILE ?= .
 VENV := .venv
 BIN := $(VENV)/bin
 # CONSTRAINTS=1 installs the versions in constraints/ instead of the newest; such a .venv stays so until CONSTRAINTS=.
@@ -23,8 +23,8 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
-	test-kill check lint types typos format repro repro-again base base-key report study real bundled-model bioimageio \
-	peers yolo profiles clean
+	test-kill check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
+	study real bundled-model bioimageio peers yolo profiles clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -75,20 +75,38 @@ demo: setup ## Set up, run the whole pipeline on simulated data, show where to l
 	@echo 'Done. Look at:'
 	@echo '  reports/comparison.md   the table: every variant, every score, with intervals'
 	@echo '  reports/movies/         the movie: report.html, overlay.mp4, every table'
+	@echo '  make plots              training curves and saltations, in build/plots/index.html'
 	@echo '  make ui                 every run with its curves, in MLflow'
 
 repro: setup ## Run what has changed in the pipeline on simulated data (TIMED=1 records how long stages take)
 	@$(GUARD) dvc.yaml
 	$(if $(TIMED),$(BIN)/python -m tools.pull_request repro,$(BIN)/dvc repro)
 
-repro-again: setup ## Prove that nothing is left to run (PIPELINE=file, default dvc.yaml): fails if a stage would run
+repro-again: setup ## Prove that nothing is left to run (PROFILE=folder): fails if a stage would run
 	@mkdir -p build
-	@$(GUARD) '$(PIPELINE)'
+	@$(GUARD) '$(PROFILE)/dvc.yaml'
+	@$(BIN)/python -m tools.locks check
 	@for dry in --dry ''; do \
-		$(BIN)/dvc repro $$dry '$(PIPELINE)' >build/repro-again.log 2>&1 || { cat build/repro-again.log; exit 1; }; \
+		$(BIN)/dvc --cd '$(PROFILE)' repro $$dry >build/repro-again.log 2>&1 || { cat build/repro-again.log; exit 1; }; \
 		cat build/repro-again.log; \
-		if grep -E '^(Running stage|Stage .* is cached)' build/repro-again.log | grep -vE "'([^']*:)?names'"; then \
+		if grep -E '^(Running stage|Stage .* is cached)' build/repro-again.log | grep -v "'names'"; then \
 			echo 'Not reproduced: a second run must run nothing but the check, names.' >&2; exit 1; fi; done
+
+locks: setup ## Refuse a dvc.lock whose stages did not run (BASE=HEAD: hashes must not have moved since, without a run)
+	@$(BIN)/python -m tools.locks check --base '$(BASE)'
+
+bless: setup ## Let a dvc.lock follow code that is proven to compute the same (PROFILE=folder): minutes
+	@$(BIN)/python -m tools.locks bless '$(PROFILE)'
+
+committed: setup ## After `make repro`: are the committed lock and scores those of this code and these parameters?
+	$(BIN)/python -m tools.committed
+
+# Columns of dependencies are left out, and all scores of networks but the IoU: `dvc metrics diff NAME` has the others.
+experiments: setup ## Compare DVC experiments: the parameters and scores that differ (ARGS=options of `dvc exp show`)
+	$(BIN)/dvc exp show --no-pager --only-changed --drop '^(?!reports/scores/)[^:]*/' --drop '^reports/scores/.*:(?!iou$$)' $(ARGS)
+
+plots: setup ## Draw the pipeline's plots in build/plots/index.html, which needs no network (ARGS=options of `dvc plots show`)
+	$(BIN)/python -m tools.plots $(ARGS)
 
 study: setup ## Run the paper's study on simulated data, resuming where it stopped: profiles/study/reports/study.md
 	$(BIN)/somanet study paper
@@ -97,7 +115,7 @@ real: setup ## Run the pipeline on real data (DATA=folder, default ../shared/dat
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make real DATA=path" >&2; exit 1; }
 	@ln -sfn "$$(cd '$(DATA)' && pwd)" profiles/real/input
 	@$(GUARD) profiles/real/dvc.yaml
-	$(BIN)/dvc repro profiles/real/dvc.yaml
+	$(BIN)/dvc --cd profiles/real repro
 
 bundled-model: setup ## Retrain the bundled model (DATA=folder, TRAIN=options for its pretraining): hours on 2 cores, minutes on a GPU
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make bundled-model DATA=path" >&2; exit 1; }
@@ -143,8 +161,12 @@ yolo: setup ## Train a YOLO detector for as long as SomaNet and compare (BUDGET=
 	$(BIN)/python -m benchmarks.yolo --data '$(DATA)' $(if $(BUDGET),--budget-s '$(BUDGET)') \
 		$(if $(SOMANET_TIMES),--somanet-training $(SOMANET_TIMES)) $(ARGS)
 
-profiles: ## Copy the graph (dvc.yaml) into every profile
-	@for folder in profiles/*/; do cp dvc.yaml "$$folder"; done
+profiles: ## Make every folder of profiles/ with a params.yaml a DVC project: the graph, links to the code, .dvc
+	@for params in profiles/*/params.yaml; do folder=$${params%/params.yaml}; mkdir -p "$$folder/.dvc"; \
+		cp dvc.yaml .dvcignore "$$folder"; cp .dvc/.gitignore "$$folder/.dvc"; \
+		test -e "$$folder/.dvc/config" || printf '[core]\n    analytics = false\n    check_update = false\n' \
+			>"$$folder/.dvc/config"; \
+		for package in somanet pipelines; do ln -sfn "../../$$package" "$$folder/$$package"; done; done
 
 base: setup ## Run the pipeline of BASE=HEAD in build/base, for `make report` to compare with
 	$(BIN)/python -m tools.pull_request base --base '$(BASE)'

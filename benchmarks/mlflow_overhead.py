@@ -105,25 +105,23 @@ def main() -> None:
 def train(items: Any, epochs: int, size_px: int, root: Path) -> tuple[float, float, float, Watch]:
     """One recorded training: its seconds by the clock and of the processor, those of its epochs, and MLflow's."""
     from somanet.segmentation.network.settings import ModelSpec
-    from somanet.training.experiments import Recording, run_training
+    from somanet.training.experiments import Recording, run_training, several_trainings
     from somanet.training.loop.settings import TrainSettings
     from somanet.training.loop.start import start_network
+    from somanet.training.loop.task import TrainingTask
 
     settings = TrainSettings(epochs=epochs, size_px=size_px, batch_size=8)
     model, spec, _ = start_network(ModelSpec(), seed=0)
     watch = watch_mlflow()
     clock, processor = time.perf_counter(), time.thread_time()
-    result = run_training(
-        model,
-        spec,
-        items[4:],
-        items[:4],
-        settings,
-        seed=0,
-        checkpoint=root / "model",
-        run_file=root / "report" / "mlflow_run.json",
-        recording=Recording(root, "overhead", "overhead"),
-    )
+    with several_trainings(at_exit=False) as trainings:
+        result = run_training(
+            TrainingTask(model, spec, items[4:], items[:4], settings, seed=0),
+            checkpoint=root / "model",
+            run_file=root / "report" / "mlflow_run.json",
+            recording=Recording(root, "overhead", "overhead"),
+            trainings=trainings,
+        )
     return time.perf_counter() - clock, time.thread_time() - processor, result.seconds, watch
 
 

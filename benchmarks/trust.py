@@ -38,7 +38,13 @@ from somanet.analysis.validation.corrected import conditions as corrected_condit
 from somanet.analysis.validation.corrected import corrected_markdown, score_corrected
 from somanet.analysis.validation.error_rates import DESIGNS, Bank, error_rates_markdown, score_design
 from somanet.analysis.validation.movies import network_masks, score_movies
-from somanet.analysis.validation.random_worlds import coverage_markdown, score_random, warnings_markdown
+from somanet.analysis.validation.random_worlds import (
+    coverage_markdown,
+    in_scope,
+    score_random,
+    warnings_markdown,
+    world_of,
+)
 from somanet.analysis.validation.thinned_scores import CASES, score_thinned, thinned_markdown
 from somanet.analysis.validation.tracks import score_condition
 from somanet.analysis.validation.world_scores import at_interval, score_world, warning_rates, worlds_markdown
@@ -105,7 +111,9 @@ def score_part(part: str, path: Path, arguments: argparse.Namespace) -> None:
             names=lambda one: (one.name, one.interval_min),
         )
     elif part == "random":
-        seeds = range(arguments.first_seed, arguments.first_seed + arguments.random)
+        seeds = [*range(arguments.first_seed, arguments.first_seed + arguments.random)]
+        if arguments.in_scope:
+            seeds = [seed for seed in seeds if in_scope(world_of(seed))]
         score_all(seeds, score_random, path, names=lambda one: (one,))
     elif part == "thinned":
         score_all(
@@ -181,6 +189,7 @@ def main() -> None:
     parser.add_argument("--world-intervals", type=float, nargs="+", default=[10.0, 20.0], help="minutes")
     parser.add_argument("--random", type=int, default=34, help="worlds drawn at random, two movies each")
     parser.add_argument("--first-seed", type=int, default=3000, help="of worlds drawn at random")
+    parser.add_argument("--in-scope", action="store_true", help="of these, only those that coverage is asked of")
     parser.add_argument("--thinned", type=int, default=60, help="movies per world with frames left out")
     parser.add_argument("--corrected", type=int, default=20, help="experiments per world of speed, pauses and distance")
     parser.add_argument("--experiments", type=int, default=200, help="on groups, per design")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from somanet.config import load_params, profile_of
 from somanet.training.experiments import (
+    NETWORK_SCORES,
     Recording,
     dataset_ref,
     evaluate_checkpoint,
@@ -12,7 +13,11 @@ from somanet.training.experiments import (
     record_evaluation,
     stage,
     write_evaluation,
+    write_scores,
 )
+
+ROWS = {"nuclei": "nuclei", "neurons": "baseline"}
+"""Data set → folder of its scores; those on neurons are what fine-tuning starts from."""
 
 
 def main(network: str) -> None:
@@ -20,17 +25,19 @@ def main(network: str) -> None:
     source, neurons = Path("data/packed/source"), Path("data/packed/target_val")
     held_out = load_items(source, split=Path("reports/data/split.csv"), part="test")
     sets = {"nuclei": (source, held_out), "neurons": (neurons, load_items(neurons))}
+    checkpoint = Path("models/pretrain") / network
     for name, (path, items) in sets.items():
         evaluation = evaluate_checkpoint(
-            Path("models/pretrain") / network,
+            checkpoint,
             items,
             thresholds=params.evaluate.thresholds,
             panel_images=params.evaluate.panel_images,
         )
         title = f"{network}, pretrained on nuclei, on {name}"
-        write_evaluation({params.seed: evaluation}, Path("reports/baseline") / network / name, title=title)
+        metrics = write_evaluation({params.seed: evaluation}, Path("reports/baseline") / network / name, title=title)
+        write_scores(f"{ROWS[name]}/{network}", {score: metrics[score] for score in NETWORK_SCORES})
         record_evaluation(
-            Path("reports/pretrain") / network / "mlflow_run.json",
+            checkpoint,
             evaluation,
             items,
             on=name,
@@ -41,4 +48,4 @@ def main(network: str) -> None:
 
 
 if __name__ == "__main__":
-    stage(main, *sys.argv[1:])
+    stage(main, *sys.argv[1:], network=True)

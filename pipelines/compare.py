@@ -14,8 +14,7 @@ REPORTS = Path("reports")
 def main() -> None:
     params = load_params()
     networks = [
-        read_baseline(network, REPORTS, seed=params.seed, what="trained on nuclei, not fine-tuned")
-        for network in params.pretrain
+        read_baseline(network, REPORTS, what="trained on nuclei, not fine-tuned") for network in params.pretrain
     ]
     for variant, chosen in params.finetune.items():
         blocks, tensors = chosen.training.trainable_blocks, chosen.training.trainable_tensors

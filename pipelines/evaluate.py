@@ -5,6 +5,7 @@ from pathlib import Path
 
 from somanet.config import load_params, profile_of
 from somanet.training.experiments import (
+    NETWORK_SCORES,
     Recording,
     dataset_ref,
     evaluate_checkpoint,
@@ -12,6 +13,7 @@ from somanet.training.experiments import (
     record_evaluation,
     stage,
     write_evaluation,
+    write_scores,
 )
 
 VAL = Path("data/packed/target_val")
@@ -22,14 +24,15 @@ def main(variant: str) -> None:
     items = load_items(VAL)
     evaluations = {}
     for seed in params.seeds:
+        checkpoint = Path("models/finetune") / variant / f"seed{seed}"
         evaluations[seed] = evaluate_checkpoint(
-            Path("models/finetune") / variant / f"seed{seed}",
+            checkpoint,
             items,
             thresholds=params.evaluate.thresholds,
             panel_images=params.evaluate.panel_images,
         )
         record_evaluation(
-            Path("reports/finetune") / variant / "runs" / f"seed{seed}.json",
+            checkpoint,
             evaluations[seed],
             items,
             on="neurons",
@@ -41,8 +44,9 @@ def main(variant: str) -> None:
                 seed=seed,
             ),
         )
-    write_evaluation(evaluations, Path("reports/evaluate") / variant, title=variant)
+    metrics = write_evaluation(evaluations, Path("reports/evaluate") / variant, title=variant)
+    write_scores(f"tuned/{variant}", {score: metrics[score] for score in NETWORK_SCORES})
 
 
 if __name__ == "__main__":
-    stage(main, *sys.argv[1:])
+    stage(main, *sys.argv[1:], network=True)

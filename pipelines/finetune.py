@@ -16,6 +16,7 @@ from somanet.training.experiments import (
 )
 from somanet.training.loop.selection import choose_images
 from somanet.training.loop.start import start_network
+from somanet.training.loop.task import TrainingTask
 
 TRAIN, VAL = Path("data/packed/target_train"), Path("data/packed/target_val")
 
@@ -25,7 +26,7 @@ def main(variant: str) -> None:
     chosen = params.finetune[variant]
     start = Path("models/pretrain") / chosen.start
     labelled, val_items = load_items(TRAIN), load_items(VAL)
-    reports = Path("reports/finetune") / variant
+    checkpoints = {seed: Path("models/finetune") / variant / f"seed{seed}" for seed in params.seeds}
     results = {}
     with several_trainings(at_exit=True) as trainings:
         for seed in params.seeds:
@@ -35,14 +36,9 @@ def main(variant: str) -> None:
                 params.pretrain[chosen.start].model, seed=seed, checkpoint=start, weights=chosen.weights
             )
             results[seed] = run_training(
-                model,
-                chosen.adapt(spec),
-                train_items,
-                val_items,
-                chosen.training,
-                seed=seed,
-                checkpoint=Path("models/finetune") / variant / f"seed{seed}",
-                run_file=reports / "runs" / f"seed{seed}.json",
+                TrainingTask(model, chosen.adapt(spec), train_items, val_items, chosen.training, seed=seed),
+                checkpoint=checkpoints[seed],
+                run_file=None,
                 recording=Recording.of_stage(
                     "finetune",
                     variant,
@@ -56,8 +52,8 @@ def main(variant: str) -> None:
                 score_training_images=True,
                 trainings=trainings,
             )
-        write_training(reports, results)
+        write_training(Path("reports/finetune") / variant, results, checkpoints, timed=False)
 
 
 if __name__ == "__main__":
-    stage(main, *sys.argv[1:])
+    stage(main, *sys.argv[1:], network=True)

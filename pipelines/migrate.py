@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from somanet.analysis import names
+from somanet.analysis.headline import migration_headline
 from somanet.analysis.project import project_movies
 from somanet.analysis.scores import reference_numbers
 from somanet.analysis.stages.files import read_metadata
@@ -12,7 +13,7 @@ from somanet.analysis.stages.migrate import migrate_movie
 from somanet.config import load_params
 from somanet.core.files import write_json
 from somanet.io.tables import write_table
-from somanet.training.experiments import echo, stage
+from somanet.training.experiments import echo, stage, write_scores
 
 RAW, TRACKS, MIGRATION, REPORTS = (Path(p) for p in ("data/raw", "data/tracks", "data/migration", "reports/migrate"))
 SHOWN = ("frequency_per_h", "frequency_corrected_per_h", "mean_length_um", "mean_length_corrected_um")
@@ -31,6 +32,7 @@ def main() -> None:
         numbers = {name: round(measures.summary.numbers[name].value, 3) for name in SHOWN}
         echo(f"{movie.name}: {measures.summary.n_cells} cells, {measures.summary.n_events} saltations, {numbers}")
     write_json(REPORTS / "metrics.json", metrics)
+    write_scores("migration", migration_headline(metrics))
     write_table(REPORTS / "saltations.csv", pd.concat(events, ignore_index=True))
 
 

@@ -14,6 +14,7 @@ from somanet.training.experiments import (
     write_training,
 )
 from somanet.training.loop.start import start_network
+from somanet.training.loop.task import TrainingTask
 
 PACKED = Path("data/packed/source")
 SPLIT = Path("reports/data/split.csv")
@@ -25,17 +26,12 @@ def main(network: str) -> None:
     train_items = load_items(PACKED, split=SPLIT, part="train")
     val_items = load_items(PACKED, split=SPLIT, part="val")
     model, spec, _ = start_network(chosen.model, seed=params.seed)
-    reports = Path("reports/pretrain") / network
+    checkpoint = Path("models/pretrain") / network
     with several_trainings(at_exit=True) as trainings:
         result = run_training(
-            model,
-            spec,
-            train_items,
-            val_items,
-            chosen.training,
-            seed=params.seed,
-            checkpoint=Path("models/pretrain") / network,
-            run_file=reports / "mlflow_run.json",
+            TrainingTask(model, spec, train_items, val_items, chosen.training, seed=params.seed),
+            checkpoint=checkpoint,
+            run_file=None,
             recording=Recording.of_stage(
                 "pretrain",
                 network,
@@ -45,8 +41,10 @@ def main(network: str) -> None:
             ),
             trainings=trainings,
         )
-        write_training(reports, {params.seed: result})
+        write_training(
+            Path("reports/pretrain") / network, {params.seed: result}, {params.seed: checkpoint}, timed=False
+        )
 
 
 if __name__ == "__main__":
-    stage(main, *sys.argv[1:])
+    stage(main, *sys.argv[1:], network=True)

@@ -13,7 +13,7 @@ from somanet.analysis.stages.files import read_drift_of, read_metadata, read_tra
 from somanet.analysis.stages.report import overlay_movie, report_movie
 from somanet.config import load_params
 from somanet.core.files import make_folder, read_json, write_json, write_text
-from somanet.core.results import hashes_of
+from somanet.core.result_records import hashes_of
 from somanet.migration.measures import measure_movie
 from somanet.provenance.code import project_root
 from somanet.training.experiments import stage
@@ -29,8 +29,8 @@ def main() -> None:
         tracks, folder = TRACKS / movie.name, make_folder(OUT / movie.name)
         measures = measure_movie(read_tracks_of(tracks), stage=read_drift_of(tracks), **params.migrate.arguments())
         sha256 = read_metadata(tracks / names.SEGMENTATION)["model_sha256"]
-        model = about_network(Path(params.segment.model), sha256, root)
-        provenance = provenance_of(tracks, params.migrate, model=model)
+        model = about_network(Path(params.segment.model), sha256)
+        provenance = provenance_of(tracks, params.migrate, model=model, of_stage=True)
         report_movie(movie.source, tracks, folder, measures, provenance)
         if params.report.overlay:
             overlay_movie(movie.source, tracks, folder, measures)
@@ -45,7 +45,7 @@ def main() -> None:
             movie=movie.source.path,
             files=[folder / name for name in RECORDED],
             root=root,
-            run_file=folder / "mlflow_run.json",
+            run_file=None,
         )
 
 

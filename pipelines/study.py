@@ -16,7 +16,7 @@ REPORTS, MODELS = Path("reports"), Path("models")
 def main() -> None:
     params = load_params()
     settings = {name: variant.training for name, variant in params.finetune.items()}
-    results = {row.name: read_result(row, REPORTS, seed=params.seed, settings=settings) for row in params.study.rows}
+    results = {row.name: read_result(row, REPORTS, settings=settings) for row in params.study.rows}
     items = load_items(Path("data/packed/target_val"))
     threshold = threshold_network(items, params.study.threshold, params.evaluate.thresholds)
     shown = items[: params.evaluate.panel_images]
@@ -24,7 +24,7 @@ def main() -> None:
         name: predict_all(checkpoint, shown) for name, checkpoint in networks_to_show(params, results).items()
     }
     figures = write_figures(results, shown, predictions, REPORTS / "study")
-    study_run = record_study(
+    study = record_study(
         params.study.title,
         results,
         [path for _, path in figures],
@@ -32,8 +32,8 @@ def main() -> None:
         experiment=profile_of(params).experiment("finetune"),
         root=project_root(),
     )
-    write_study(params.study, results, threshold, REPORTS, figures=figures, study_run=study_run)
-    print(f"Written: {REPORTS / 'study.md'}, study.json and the figures in {REPORTS / 'study'}; MLflow run {study_run}")
+    write_study(params.study, results, threshold, REPORTS, figures=figures, study=study)
+    print(f"Written: {REPORTS / 'study.md'}, study.json and the figures in {REPORTS / 'study'}")
 
 
 def networks_to_show(params: Params, results: dict[str, Result]) -> dict[str, Path]:
@@ -50,4 +50,4 @@ def networks_to_show(params: Params, results: dict[str, Result]) -> dict[str, Pa
 
 
 if __name__ == "__main__":
-    stage(main)
+    stage(main, network=True)

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from somanet.analysis.headline import tracks_headline
 from somanet.analysis.project import project_movies
 from somanet.analysis.scores import score_tracks
 from somanet.analysis.stages.files import copy_metadata
 from somanet.analysis.stages.track import track_movie
 from somanet.config import load_params
 from somanet.core.files import write_json
-from somanet.training.experiments import echo, stage
+from somanet.training.experiments import echo, stage, write_scores
 
 RAW, MASKS, TRACKS = Path("data/raw"), Path("data/masks"), Path("data/tracks")
 
@@ -27,6 +28,7 @@ def main() -> None:
             **score_tracks(movie, folder),
         }
     write_json("reports/track/metrics.json", metrics)
+    write_scores("tracks", tracks_headline(metrics))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ import pandas as pd
 from somanet.analysis.validation import figures
 from somanet.analysis.validation.conditions import MovieCondition, TrackCondition, interval_conditions, movie_intervals
 from somanet.analysis.validation.movies import network_masks, score_movies
-from somanet.analysis.validation.tables import headline
+from somanet.analysis.validation.tables import headline, mean_coverage
 from somanet.analysis.validation.tracks import score_condition
 from somanet.config import load_params
 from somanet.core.files import write_json
 from somanet.core.plots import save_figure
 from somanet.io.tables import write_table
-from somanet.training.experiments import stage
+from somanet.training.experiments import stage, write_scores
 
 REPORTS = Path("reports/trust")
 
@@ -41,10 +41,11 @@ def main() -> None:
     write_table(REPORTS / "tracks.csv", tracks)
     write_table(REPORTS / "movies.csv", movies)
     write_json(REPORTS / "metrics.json", headline(tracks, movies))
+    write_scores("trust", {"coverage": mean_coverage(tracks)})
     save_figure(figures.sampling(tracks), REPORTS / "sampling.png")
     save_figure(figures.events(tracks), REPORTS / "events.png")
     save_figure(figures.chain(movies), REPORTS / "chain.png")
 
 
 if __name__ == "__main__":
-    stage(main)
+    stage(main, network=True)

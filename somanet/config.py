@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from somanet.core.names import InsidePath, Name
 from somanet.core.settings import (
@@ -19,6 +19,7 @@ from somanet.core.settings import (
     read_yaml,
 )
 from somanet.migration.settings import MigrateSettings
+from somanet.provenance.code import profile_owner
 from somanet.tracking.settings import TrackSettings
 from somanet.training.experiments.recording import Profile
 from somanet.training.paper.settings import StudyParams
@@ -207,8 +208,6 @@ class TrustParams(Settings):
 class Params(Settings):
     """One section per stage."""
 
-    root: Annotated[str, StringConstraints(pattern=r"^\.$|^\.\.(/\.\.)*$")]
-    """The code's folder, relative to this file, which lies in it: `.`, `..`, `../..` …; it becomes part of commands."""
     seed: NonNegativeInt
     seeds: tuple[NonNegativeInt, ...]
     """One fine-tuning per seed; the spread over them is reported."""
@@ -253,7 +252,8 @@ def profile_of(params: Params, folder: Path | None = None) -> Profile:
         folder: its folder; None: the working folder, in which a stage runs.
     """
     place = (folder or Path.cwd()).resolve()
-    return Profile("" if params.root == "." else place.name, simulated=params.data.kind == "simulated")
+    name = place.name if profile_owner(place) is not None else ""
+    return Profile(name, simulated=params.data.kind == "simulated")
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:

@@ -13,6 +13,7 @@ from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.experiments import score_both
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.loop.start import start_network
+from somanet.training.loop.task import TrainingTask
 from somanet.training.loop.training import train
 from somanet.training.settings import FinetuneParams
 
@@ -27,13 +28,15 @@ def train_and_score(planned: PlannedTraining, world: World, settings: FinetunePa
     model, spec, _ = start_network(ModelSpec(), seed=planned.seed, checkpoint=world.start, weights=settings.weights)
     spec = settings.adapt(spec)
     train(
-        model,
-        spec,
-        world.train_items(planned),
-        world.held_out,
-        settings.training,
-        seed=planned.seed,
-        unlabelled=world.frames(planned),
+        TrainingTask(
+            model,
+            spec,
+            world.train_items(planned),
+            world.held_out,
+            settings.training,
+            seed=planned.seed,
+            unlabelled=world.frames(planned),
+        ),
         progress=False,
     )
     pairs = [(item.name, item.labels, Segmenter.of(model, spec).labels(item.image)) for item in world.held_out]

@@ -19,6 +19,7 @@ from somanet.segmentation.network.models import build_model
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.loop import training
 from somanet.training.loop.losses import Loss
+from somanet.training.loop.task import TrainingTask
 from somanet.training.loop.training import Epoch
 from somanet.training.settings import PretrainParams
 
@@ -118,7 +119,9 @@ def train_until(
     training.validate = watched
     try:
         training.train(
-            model, recipe.model, train_items, val_items, recipe.training, seed=0, on_epoch=on_epoch, progress=False
+            TrainingTask(model, recipe.model, train_items, val_items, recipe.training, seed=0),
+            on_epoch=on_epoch,
+            progress=False,
         )
     except _EnoughError:
         model.eval()

@@ -20,16 +20,24 @@ CODE = Path(somanet.__file__).resolve().parents[1]
 """Root of the running code, whatever the working folder: its commit is the one that produced the numbers."""
 
 
-def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def code_record(*, of_stage: bool = False) -> dict[str, Any]:
+    """What a record says of the running code: all, or only what is the same each time a stage of a pipeline runs."""
+    code = collect(CODE)
+    return code.record_of_stage() if of_stage else code.record()
+
+
+def provenance_of(
+    folder: Path, settings: MigrateSettings, *, model: Mapping[str, Any] | None = None, of_stage: bool = False
+) -> dict[str, Any]:
     """Everything that determined a folder's numbers, from the files in it; reproducible for the same inputs.
 
     Args:
         folder: the results, with `movie.json`, `segmentation.json` and `tracking.json`.
         settings: for the measurement.
         model: metadata of the network besides its hash, such as the MLflow run that trained it.
+        of_stage: they are an output of a pipeline, see :func:`code_record`.
     """
     movie, segmentation, tracking = (read_metadata(folder / name) for name in names.STAGE_FILES)
-    code = collect(CODE)
     network = {**_network(segmentation), **(model or {})}
     if "ensemble" in segmentation:
         about = (model or {}).get("ensemble") or [{} for _ in segmentation["ensemble"]]
@@ -50,7 +58,7 @@ def provenance_of(folder: Path, settings: MigrateSettings, *, model: Mapping[str
             "track": tracking.get("settings"),
             "migrate": settings.model_dump(mode="json"),
         },
-        "code": code.record(),
+        "code": code_record(of_stage=of_stage),
     }
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from somanet.analysis.report.definitions import METHODS, label_of
 from somanet.core.markdown import plain
 from somanet.migration.groups import BENJAMINI_HOCHBERG, HOLM, PAIRED_T, WELCH
-from somanet.migration.summary import UNITS
+from somanet.migration.pooling import UNITS
 
 REFERENCES = {
     "unet": "Ronneberger O, Fischer P, Brox T. U-Net: convolutional networks for biomedical image segmentation. MICCAI "
@@ -198,7 +198,8 @@ def _tested(tested: pd.DataFrame, reference: str | None) -> str:
         else ("There is one test, so its p value was not adjusted.")
     )
     return (
-        f"Groups were compared in {' and '.join(labels)}, which are corrected for what frames hide. The unit is the "
+        f"Groups were compared in {_in_a_row(labels)}, which frame interval, noise and number of cells do not change "
+        "as far as validation shows. The unit is the "
         "donor: each counts once with the number of all its cells, and donors for whom a number is undefined are not "
         f"counted. The test is {' and '.join(sorted(set(tested['test'])))}"
         f"{', donors being compared with themselves' if paired else ''}; "
@@ -240,6 +241,10 @@ def _label(row: Mapping[Any, Any]) -> str:
     return f"{label_of(row['number'])[0].lower()} ({plain(row['reference'])} and {plain(row['group'])})"
 
 
+def _in_a_row(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
 def _several(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
@@ -266,7 +271,7 @@ def _definitions() -> list[str]:
 def _versions(code: Mapping[str, Any]) -> str:
     versions = code.get("versions") or {}
     installed = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    return f"{installed}; {code.get('platform')}."
+    return f"{'; '.join(filter(None, (installed, code.get('platform'))))}."
 
 
 def _references(cited: Sequence[str]) -> list[str]:

@@ -34,7 +34,8 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object, plain, write_json, write_text
 from somanet.core.guard import keep, reading, release, replacing
 from somanet.core.hashing import sha256_tree
-from somanet.core.results import hashes_of, result_folder
+from somanet.core.result_records import hashes_of
+from somanet.core.results import result_folder
 from somanet.core.swapping import free_name
 from somanet.io.movies import sha256_movie
 from somanet.migration.measures import Measures

@@ -1,6 +1,6 @@
 """The names of all files of a movie's results, and of a cohort's."""
 
-from somanet.core.results import Kind
+from somanet.core.result_records import Kind
 
 MOVIE = "movie.json"
 MASKS = "masks.tif"

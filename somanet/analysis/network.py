@@ -130,15 +130,16 @@ def _refuse_files(path: Path) -> None:
     )
 
 
-def about_network(folder: Path, sha256: str, root: Path) -> dict[str, Any]:
+def about_network(folder: Path, sha256: str, root: Path | None = None) -> dict[str, Any]:
     """Metadata of a network besides its hash: its name, its training, and the MLflow run that trained it.
 
     The run is looked up in the project's store by the hash of the weights; a network from elsewhere may name it.
+    Without a project nothing is looked up: outputs of a pipeline do not name runs, which differ each time.
     """
     from somanet.segmentation.network.checkpoint import read_config
 
     config = read_config(folder)
-    run = training_of(sha256, root=root)
+    run = None if root is None else training_of(sha256, root=root)
     return {
         "name": "bundled" if folder.resolve() == BUNDLED else folder.resolve().name,
         "mlflow_run": run or config.get("mlflow_run"),

@@ -13,19 +13,20 @@ from typing import Any
 
 from somanet.analysis import names
 from somanet.core.errors import SomaNetError
-from somanet.migration.summary import UNITS
+from somanet.core.hashing import sha256_file
+from somanet.migration.pooling import UNITS
 from somanet.provenance.mlflow import (
+    MANIFEST_SHA256,
     DatasetRef,
-    names_a_run,
     read_run,
-    run_id_from,
+    run_of_results,
     track_run,
+    training_of,
     write_run_file,
 )
 
 EXPERIMENT = "movies"
 COHORTS = "cohorts"
-RUN_FILE = "mlflow_run.json"
 SCORES = ("DET", "SEG", "TRA", "LNK", "HOTA", "IDF1", "precision", "recall", "followed", "identity_switches")
 
 
@@ -37,12 +38,12 @@ def record_movie(
     movie: Path,
     files: list[Path],
     root: Path,
-    run_file: Path,
+    run_file: Path | None,
 ) -> str:
     """Record parameters, numbers, scores and files of one movie; return the run id.
 
     The run is a child of the run that trained the network, in its experiment, if the store has it; otherwise it has no
-    parent, is in the experiment `movies` and names the weights.
+    parent, is in the experiment `movies` and names the weights. The tag `manifest_sha256` leads from results to it.
 
     Args:
         manifest: from :func:`somanet.analysis.manifest.provenance_of`.
@@ -51,13 +52,14 @@ def record_movie(
         movie: the file, for its hash.
         files: stored with the run.
         root: the project.
-        run_file: JSON file to write the run id to.
+        run_file: JSON file to write the run id to; None in the pipeline, whose outputs name no run.
     """
     model = manifest.get("model") or {}
     experiment, parent = EXPERIMENT, None
-    if model.get("mlflow_run"):
+    trained_by = model.get("mlflow_run") or (training_of(model["sha256"], root=root) if model.get("sha256") else None)
+    if trained_by:
         try:
-            parent = read_run(model["mlflow_run"], root=root)
+            parent = read_run(trained_by, root=root)
             experiment = parent.experiment
         except SomaNetError:  # trained in another store
             parent = None
@@ -68,7 +70,12 @@ def record_movie(
         root=root,
         params={**manifest["parameters"], "pixel_size_um": source["pixel_size_um"]}
         | {"frame_interval_min": source["frame_interval_min"]},
-        tags={"movie": source["movie"], "movie_sha256": source["sha256"], "network_sha256": model.get("sha256") or ""},
+        tags={
+            "movie": source["movie"],
+            "movie_sha256": source["sha256"],
+            "network_sha256": model.get("sha256") or "",
+            MANIFEST_SHA256: next((sha256_file(file) for file in files if file.name == names.MANIFEST), ""),
+        },
         datasets=[DatasetRef(source["movie"], movie.resolve(), context="movie", n_images=source["n_frames"])],
         parent_run_id=parent.run_id if parent else None,
         system_metrics=False,
@@ -81,7 +88,8 @@ def record_movie(
         run.log_metrics({name: float(value) for name, value in metrics.items() if value is not None and value == value})
         for file in files:
             run.log_file(file, "figures" if file.suffix == ".png" else "results")
-        write_run_file(run_file, run)
+        if run_file is not None:
+            write_run_file(run_file, run)
     return run.run_id
 
 
@@ -99,7 +107,7 @@ def record_cohort(
     *,
     results: Path,
     root: Path,
-    run_file: Path,
+    run_file: Path | None,
 ) -> str:
     """Record a cohort's comparison, and below it a run for each movie; return the cohort's run id.
 
@@ -109,14 +117,17 @@ def record_cohort(
         movies: rows of `movies.csv`, by movie.
         results: the cohort's folder, which is stored with the run.
         root: the project.
-        run_file: JSON file to write the run id to.
+        run_file: see :func:`record_movie`.
     """
     with track_run(
         f"cohort of {len(movies)} movies",
         experiment=COHORTS,
         root=root,
         params={"reference": record["reference"], "paired": record["paired"], "movies": len(movies)},
-        tags={"conditions_sha256": (record["conditions"] or {}).get("sha256") or ""},
+        tags={
+            "conditions_sha256": (record["conditions"] or {}).get("sha256") or "",
+            MANIFEST_SHA256: sha256_file(results / names.COHORT_RECORD),
+        },
         system_metrics=False,
     ) as run:
         found = {
@@ -130,7 +141,8 @@ def record_cohort(
             run.log_file(file, "results")
         for file in sorted((results / names.FIGURES).iterdir()):
             run.log_file(file, "figures")
-        write_run_file(run_file, run)
+        if run_file is not None:
+            write_run_file(run_file, run)
     for movie, row in movies.items():
         _record_member(movie, row, record["movies"][movie], results=results, root=root, parent=run.run_id)
     return run.run_id
@@ -140,10 +152,9 @@ def _record_member(
     movie: str, row: Mapping[str, Any], about: Mapping[str, Any], *, results: Path, root: Path, parent: str
 ) -> None:
     """A movie of a cohort: its numbers, and which analysis, movie and network they are from."""
-    analysis = results / about["results"] / RUN_FILE
     tags = {
         "movie": movie,
-        "movie_run": run_id_from(analysis) if analysis.is_file() and names_a_run(analysis) else "",
+        "movie_run": run_of_results(results / about["results"], names.MANIFEST, root=root) or "",
         "movie_sha256": about["movie_sha256"],
         "network_sha256": about["network_sha256"] or "",
         "tracks_sha256": about["tracks_sha256"] or "",

@@ -16,7 +16,8 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object, write_json, write_text
 from somanet.core.guard import reading
 from somanet.core.hashing import sha256_tree
-from somanet.core.results import hashes_of, result_folder
+from somanet.core.result_records import hashes_of
+from somanet.core.results import result_folder
 from somanet.migration.measures import Measures
 from somanet.migration.settings import MigrateSettings
 from somanet.tracking.exchange import write_csv

@@ -216,7 +216,7 @@ def _run_of(checkpoint: Path, name: str) -> str:
 
     check_name(name, "--record")
     weights = read_config(checkpoint)["weights"]["sha256"]
-    run_id = training_of(weights, root=project_root())
+    run_id = training_of(weights, root=project_root(), required=True)
     if run_id is None:
         raise SomaNetError(
             f"No finished run here trained the weights {weights[:12]}… of {checkpoint.name}: there is no run to add "

@@ -201,6 +201,7 @@ def _run(
         several_trainings,
         write_training,
     )
+    from somanet.training.loop.task import TrainingTask
 
     references = [dataset_ref(path, "training", items) for path, items in images.training]
     references += [dataset_ref(path, "validation", items) for path, items in images.validation]
@@ -213,13 +214,7 @@ def _run(
     with several_trainings(at_exit=True) as trainings, contextlib.ExitStack() as stack:
         report = stack.enter_context(atomic_path(place)) if is_main_process() else place
         result = run_training(
-            model,
-            spec,
-            train_items,
-            val_items,
-            settings,
-            seed=seed,
-            unlabelled=unlabelled,
+            TrainingTask(model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled),
             checkpoint=output,
             run_file=report / "mlflow_run.json",
             recording=Recording.here(*experiment_and_name, references, about={**(about or {}), **options.reading()}),
@@ -228,7 +223,7 @@ def _run(
         )
         if not is_main_process():
             return
-        write_training(report, {seed: result})
+        write_training(report, {seed: result}, {seed: output}, timed=True)
     typer.echo(
         f"Written: {output} (network), {output}_report/ (curves, history, MLflow run)\n"
         f"Next: somanet predict IMAGES --model {output} --output labels"

@@ -98,7 +98,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
     result: dict[str, Any] = {**values}
     for assignment in assignments:
         dotted, equals, text = assignment.partition("=")
-        if not equals or not dotted:
+        if not equals or not all(dotted.split(".")):
             raise SomaNetError(f"Expected key=value such as training.epochs=3, found {_brief(assignment)}.")
         try:
             value = parse_yaml(text, dotted)
@@ -140,6 +140,12 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
         return f"unknown parameter {dotted!r}. {hint}"
     if problem["type"] == "missing":
         return f"parameter {dotted!r} is missing."
+    if problem["type"] == "model_type":
+        sections = _keys(kind, location)
+        return (
+            f"{dotted!r} is a section, found {_brief(problem['input'])}: set one of its parameters, such as "
+            f"{dotted}.{sections[0]}. It has {', '.join(sections)}."
+        )
     message = problem["msg"].removeprefix("Value error, ")
     more = f" ({len(problems) - 1} more problems)" if len(problems) > 1 else ""
     found = "" if isinstance(problem["input"], dict) else f", found {_brief(problem['input'])}"

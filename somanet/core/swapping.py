@@ -61,8 +61,8 @@ def remove_leftovers(folder: Path) -> None:
 def scratch_folder(beside: Path) -> Iterator[Path]:
     """A folder for intermediate files, on the same disk as ``beside``; removed afterwards, or by the next start."""
     folder = temporary_path(beside)
-    folder.mkdir(parents=True)
-    try:
+    try:  # Ctrl-C may arrive between the making of a folder and the next line
+        folder.mkdir(parents=True)
         yield folder
     finally:
         remove(folder)

@@ -58,10 +58,11 @@ def check_replaceable(path: Path) -> None:
     locked = me in (0, state.st_uid) and state.st_mode & stat.S_IWUSR and not os.access(place, os.W_OK)
     if sticky or locked:
         raise explain(PermissionError(errno.EACCES, ""), path)
-    if stat.S_ISDIR(state.st_mode) and holds_mounts(place):
+    if holds_mounts(place):
+        inside = "a folder inside it that does not exist yet" if stat.S_ISDIR(state.st_mode) else "another place"
         raise SomaNetError(
-            f"Cannot write {path}: a disk is mounted on it or in it, so that it cannot be replaced as a whole. Name a "
-            "folder inside it that does not exist yet."
+            f"Cannot write {path}: a disk is mounted on it or in it, so that it cannot be replaced as a whole. Name "
+            f"{inside}, or unmount it."
         )
 
 

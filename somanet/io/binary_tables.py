@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,8 @@ from somanet.core.extras import require
 from somanet.core.foreign import check_file, parsing
 from somanet.core.limits import TABLE_BYTES, TABLE_COLUMNS, TABLE_ROWS
 from somanet.core.problems import FileProblem
+from somanet.io import workbook_process
+from somanet.io.bounded_decoding import decode_bounded
 from somanet.io.sheets import Sheet, array_sheet, decoded_table, grid_sheet
 
 NUMPY, HDF5 = b"\x93NUMPY", b"\x89HDF\r\n\x1a\n"
@@ -25,7 +31,9 @@ SPREADSHEETS = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PK\x03\x04")
 """First bytes of .xls and of .xlsx."""
 MTRACKJ = b"MTrackJ"
 _EXTRA = "track-files"
-_DAY_0_OF_EXCEL = datetime(1899, 12, 31)
+_DEFLATE, _SHUFFLE, _CHECKSUM = 1, 2, 3
+"""HDF5's numbers of its filters: gzip, a change of order, Fletcher's checksum of 4 bytes."""
+_CHECKSUM_BYTES = 4
 _ROW, _CELL = re.compile(rb'<row[^>]*\sr="(\d{1,9})"'), re.compile(rb'<c[^>]*\sr="([A-Z]{1,4})\d')
 
 
@@ -62,37 +70,38 @@ def spreadsheet_sheets(path: Path) -> list[Sheet]:
     expected = "a spreadsheet of tracks"
     check_file(path, expected, limit=TABLE_BYTES)
     require(_EXTRA, purpose=f"{path}: reading spreadsheets", otherwise=", or save it as CSV")
-    from python_calamine import CalamineWorkbook
-
     with parsing(path, expected, remedy="Is it damaged, or another kind of file? Save it as CSV."):
         if zipfile.is_zipfile(path):
             _check_extent(path)
-        try:
-            workbook = CalamineWorkbook.from_path(str(path))
-            grids = [(name, workbook.get_sheet_by_name(name).to_python()) for name in workbook.sheet_names]
-        except BaseException as error:
-            if type(error).__name__ != "PanicException":  # its parser's own failures are no Exception
-                raise
-            raise FileProblem(f"{path}: expected {expected}, but it cannot be read. Save it as CSV.") from error
     sheets = []
-    for name, rows in grids:
+    for name, rows in _grids(path, expected):
         TABLE_ROWS.check(len(rows), path)
         TABLE_COLUMNS.check(max(map(len, rows), default=0), path)
-        sheets.append(grid_sheet(path, f"{path}, sheet {name!r}", [[_text(cell) for cell in row] for row in rows]))
+        sheets.append(grid_sheet(path, f"{path}, sheet {name!r}", rows))
     return sheets
 
 
-def _text(cell: object) -> str:
-    """A cell as text; times and durations as `36:00:00`, with the hours of a duration that Excel counts from 1900."""
-    if isinstance(cell, float):
-        return f"{cell:.17g}"
-    if isinstance(cell, date) and (cell.year, cell.month) < (1900, 3):
-        midnight = datetime(cell.year, cell.month, cell.day)
-        cell = (cell if isinstance(cell, datetime) else midnight) - _DAY_0_OF_EXCEL
-    if isinstance(cell, timedelta):
-        seconds = cell.total_seconds()
-        return f"{int(seconds // 3600)}:{int(seconds // 60 % 60):02d}:{seconds % 60:09.6f}".removesuffix(".000000")
-    return str(cell).strip()
+def _grids(path: Path, expected: str) -> list[tuple[str, list[list[str]]]]:
+    """The sheets' names and texts, read in a process of its own: see :mod:`somanet.io.workbook_process`."""
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ended = subprocess.run(
+        [sys.executable, "-m", workbook_process.__name__, str(path.resolve())],
+        env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    if ended.returncode == 0:
+        return [(str(name), rows) for name, rows in json.loads(ended.stdout)]
+    words = ended.stderr.decode("utf-8", "replace").strip()
+    if ended.returncode == 1 and words:
+        reason = words.splitlines()[-1][:200].removesuffix(".")
+        raise FileProblem(
+            f"{path}: expected {expected}, but it cannot be read ({reason}). Is it damaged, or another kind of file? "
+            "Save it as CSV."
+        )
+    raise FileProblem(
+        f"{path}: expected {expected}, but reading it takes over {workbook_process.MEMORY_BYTES >> 30} GB of memory. "
+        "Is it damaged, or does it have a cell far out? Save it as CSV.",
+        "too large",
+    )
 
 
 def _check_extent(path: Path) -> None:
@@ -176,7 +185,27 @@ def _array(file: Any, name: str, path: Path) -> NDArray[Any]:
         raise SomaNetError(f"{path}: expected btrack's array {name}, found none. Was the file written whole?")
     TABLE_ROWS.check(int(array.shape[0]) if array.ndim else 0, path)
     TABLE_BYTES.check(array.nbytes, path, declared=name)
+    if array.chunks is not None:
+        _check_chunks(array, name, path)
     return np.asarray(array[()])
+
+
+def _check_chunks(array: Any, name: str, path: Path) -> None:
+    """Refuse chunks that unpack to more than the declared size: HDF5 itself would go on to the end."""
+    made = array.id.get_create_plist()
+    filters = [made.get_filter(i)[0] for i in range(made.get_nfilters())]
+    declared = math.prod(array.chunks) * array.dtype.itemsize
+    TABLE_BYTES.check(declared, path, declared=f"a chunk of {name}")
+    if not set(filters) <= {_DEFLATE, _SHUFFLE, _CHECKSUM} or filters.count(_DEFLATE) > 1:
+        raise FileProblem(f"{path}: expected {name} compressed once, by gzip, or not at all, found other filters.")
+    for i in range(array.id.get_num_chunks()):
+        chunk = array.id.get_chunk_info(i)
+        TABLE_BYTES.check(chunk.size, path, declared=f"a stored chunk of {name}")
+        skipped, data = array.id.read_direct_chunk(chunk.chunk_offset)
+        if _DEFLATE in filters and not skipped >> filters.index(_DEFLATE) & 1:
+            if _CHECKSUM in filters[filters.index(_DEFLATE) :]:  # stored behind
+                data = data[:-_CHECKSUM_BYTES]
+            decode_bounded("zlib", data, declared + _CHECKSUM_BYTES)
 
 
 def mtrackj_sheet(path: Path) -> Sheet:

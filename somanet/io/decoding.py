@@ -16,6 +16,7 @@ from somanet.io.file_kinds import READ_BYTES, found_instead
 from somanet.io.label_names import PICKLE_ENDING
 from somanet.io.photometric import light_of
 from somanet.io.tiff_scale import tiff_calibration
+from somanet.io.tiff_segments import check_segments
 
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
 _GREY_ALPHA = 2
@@ -229,6 +230,9 @@ def _decode_tiff(data: bytes, source: str, *, as_light: bool) -> np.ndarray:
                 "Is it a movie or a stack? `somanet predict` takes --channel and --z; or save one plane.",
                 "wrong shape",
             )
+        for page in series.pages:
+            if page is not None:
+                check_segments(page, source)
         array = light_of(tiff, source).of(series.asarray()) if as_light else series.asarray()
         if axes == "SYX":
             array = np.moveaxis(array, 0, -1)

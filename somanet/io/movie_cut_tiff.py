@@ -16,6 +16,7 @@ from somanet.io.movie_choices import choose_channel, choose_planes
 from somanet.io.movie_layout import Wanted
 from somanet.io.photometric import light_of
 from somanet.io.tiff_scale import tiff_calibration
+from somanet.io.tiff_segments import check_segments
 
 
 def is_cut(path: Path) -> bool:
@@ -96,6 +97,7 @@ class CutTiffMovie(Movie):
         index = t * self._n_channels + self._channel
         page = self._tiff.pages[0 if self._block is not None else index]
         if self._block is None:
+            check_segments(page, str(self.path))
             return np.asarray(page.asarray()).astype(self.dtype, copy=False)
         handle = self._tiff.filehandle
         handle.seek(self._block + index * page.nbytes)

@@ -18,6 +18,7 @@ from somanet.io.movie_planes import Plane, PlanesMovie
 from somanet.io.movie_tiff import check_whole
 from somanet.io.tiff_files import name_inside
 from somanet.io.tiff_scale import ome_calibration, ome_channel_names
+from somanet.io.tiff_segments import check_segments
 
 SUFFIXES = (".companion.ome", ".ome.xml", ".ome")
 
@@ -60,7 +61,9 @@ class OmeSetMovie(PlanesMovie):
                     "Fetch the file again.",
                     "truncated",
                 )
-            return np.asarray(tiff.pages[number].asarray())
+            page = tiff.pages[number]
+            check_segments(page, str(file))
+            return np.asarray(page.asarray())
 
 
 def _pages(pixels: ET.Element, sizes: Mapping[str, int], path: Path) -> dict[Plane, tuple[Path, int]]:

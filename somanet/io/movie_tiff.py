@@ -18,6 +18,7 @@ from somanet.io.movie_layout import Wanted, choose_position, describe_axes, find
 from somanet.io.photometric import light_of
 from somanet.io.tiff_files import companion_of, companions, missing_files, used_files
 from somanet.io.tiff_scale import ome_channel_names, tiff_calibration
+from somanet.io.tiff_segments import check_segments
 
 
 class TiffMovie(Movie):
@@ -141,7 +142,11 @@ class TiffMovie(Movie):
     def _stored_plane(self, t: int, z: int) -> np.ndarray:
         if self._page_per_series:
             # the series are time points or planes, and the other number is 0
-            return np.asarray(self._all_series[max(t, z)].asarray()).astype(self.dtype, copy=False)
+            series = self._all_series[max(t, z)]
+            for page in series.pages:
+                if page is not None:
+                    check_segments(page, str(self.path))
+            return np.asarray(series.asarray()).astype(self.dtype, copy=False)
         at, sizes = self._layout.at(t, z), self._layout.sizes
         if (offset := self._block()) is not None:
             return self._read_block(offset, flat_index(self._layout.axes[:-2], sizes, at))
@@ -151,6 +156,7 @@ class TiffMovie(Movie):
         with handle if handle.closed else nullcontext():  # another file of the set is open only while it is read
             if handle.closed:
                 handle.open()
+            check_segments(page, str(self.path))
             data = page.asarray()
         within = data.reshape([sizes[axis] for axis in self._within_page])
         plane = within[tuple(at.get(axis, slice(None)) for axis in self._within_page)]

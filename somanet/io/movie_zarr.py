@@ -18,6 +18,7 @@ from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Layout, Wanted, choose_position, find_layout
 from somanet.io.scale import square_um, to_minutes, to_um
+from somanet.io.zarr_decoding import bounded
 from somanet.io.zarr_metadata import METADATA, check_zarr, n_chunks
 
 MARKERS = METADATA
@@ -36,7 +37,7 @@ class ZarrMovie(Movie):
         with parsing(path, "a zarr array or OME-Zarr image"):
             node = _position(zarr.open(str(path), mode="r"), wanted, path)
         image = _Image(node, _array_axes(node), {}, ()) if isinstance(node, zarr.Array) else _multiscale(node, path)
-        self._array = image.array
+        self._array = bounded(image.array)
         self._take_layout(self._find_layout(image, wanted), self._array.dtype)
         of_frame = [i for axis, i in zip(self._layout.axes, self._layout.stored, strict=True) if axis in "YX"]
         shape, chunk = ([sizes[i] for i in of_frame] for sizes in (self._array.shape, self._array.chunks))

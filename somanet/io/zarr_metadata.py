@@ -15,12 +15,17 @@ from somanet.core.documents import parse_json
 from somanet.core.foreign import check_kind, file_bytes
 from somanet.core.limits import ARCHIVE_FILES, CHUNK_BYTES, CHUNKS, FRAMES, JSON_BYTES, Limit
 from somanet.core.problems import FileProblem
+from somanet.io.bounded_decoding import BOUNDED
 
 METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 _LARGEST_ITEM = 16
 """Bytes of a value whose data type is not one of NumPy's names."""
 _MOST_AXES = 8
-_COMPRESSORS = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "pcodec", "zfpy", "zlib", "zstd"})
+_CODECS = BOUNDED | {
+    "adler32", "astype", "bitround", "bytes", "crc32", "crc32c", "delta", "endian", "fixedscaleoffset", "fletcher32",
+    "jenkins_lookup3", "packbits", "quantize", "sharding_indexed", "shuffle", "transpose", "vlen-bytes", "vlen-utf8",
+}  # fmt: skip
+"""What may have made a chunk: nothing that runs code (pickle), or unpacks without a bound."""
 _CHUNK = re.compile(r"(?:c\.)?\d+(?:\.\d+)*")
 _SMALL_CHUNK = 1 << 16
 """Bytes of a stored chunk that unpack to little, whatever was declared."""
@@ -57,14 +62,15 @@ def check_zarr(folder: Path, *, longest_axis: Limit = FRAMES) -> None:
                 for array in _arrays(parse_json(text, path, "metadata of zarr")):
                     _check_array(array, path, longest_axis)
                     sharded |= _inner_chunk(array) != grid_of(array)
-                    decoded = max(decoded, math.prod(_inner_chunk(array)) * max(_item_bytes(array), _LARGEST_ITEM))
-            elif not sharded:  # of a shard, zarr reads parts
+                    decoded = max(decoded, math.prod(grid_of(array)) * max(_item_bytes(array), _LARGEST_ITEM))
+            else:
                 stored = path.stat().st_size
-                CHUNK_BYTES.check(stored, path, declared="a stored chunk")
+                if not sharded:  # of a shard, zarr reads parts
+                    CHUNK_BYTES.check(stored, path, declared="a stored chunk")
                 if decoded and _CHUNK.fullmatch(name) and stored > 1.1 * decoded + _SMALL_CHUNK:
                     raise FileProblem(
-                        f"{path}: expected a chunk of up to {decoded} bytes, found {stored}, which could unpack to any "
-                        "size. Is it damaged? Write the array anew.",
+                        f"{path}: expected a chunk of up to {decoded} bytes, found {stored}. Is it damaged? Write the "
+                        "array anew.",
                         "too large",
                     )
 
@@ -88,7 +94,13 @@ def _check_array(array: dict[str, Any], path: Path, longest_axis: Limit) -> None
         raise FileProblem(f"{path}: the chunks have {len(chunk)} axes, the array {len(shape)}. Is it damaged?")
     CHUNK_BYTES.check(math.prod(chunk) * _item_bytes(array), path, declared="a chunk of zarr")
     sharding = _sharding(array.get("codecs"))
-    if len(compressors := _compressors(array)) > 1:
+    names = _codec_names(array)
+    if unknown := sorted({name for name in names if name not in _CODECS}):
+        raise FileProblem(
+            f"{path}: expected chunks compressed by {', '.join(sorted(BOUNDED))}, found {', '.join(unknown)[:80]!r}, "
+            "which is not read. Write the array anew with one of those.",
+        )
+    if len(compressors := [name for name in names if name in BOUNDED]) > 1:
         raise FileProblem(
             f"{path}: expected chunks that are compressed once, found {', '.join(compressors)[:80]}, which could "
             "unpack to any size. Write the array anew.",
@@ -131,13 +143,14 @@ def _sharding(codecs: Any) -> dict[str, Any] | None:
     return None
 
 
-def _compressors(array: dict[str, Any]) -> list[str]:
-    """The names of all that compresses a chunk: zarr 2's filters and compressor, zarr 3's codecs."""
+def _codec_names(array: dict[str, Any]) -> list[str]:
+    """The names of all that made a chunk: zarr 2's filters and compressor, zarr 3's codecs, and those in shards."""
     sharding = _sharding(array.get("codecs")) or {}
-    parts = [array.get("filters"), [array.get("compressor")], array.get("codecs"), sharding.get("codecs")]
-    codecs = [codec for part in parts if isinstance(part, list) for codec in part if isinstance(codec, dict)]
-    names = [str(codec.get("id", codec.get("name"))).removeprefix("numcodecs.") for codec in codecs]
-    return [name for name in names if name in _COMPRESSORS]
+    parts = [array.get("filters"), [array.get("compressor")], array.get("codecs")]
+    parts += [sharding.get("codecs"), sharding.get("index_codecs")]
+    codecs = [codec for part in parts if isinstance(part, list) for codec in part if codec is not None]
+    named = [codec.get("id", codec.get("name")) if isinstance(codec, dict) else codec for codec in codecs]
+    return [str(name).removeprefix("numcodecs.") for name in named]
 
 
 def _sizes(values: Any, path: Path) -> list[int]:

@@ -108,9 +108,25 @@ def direction_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]
         "velocity_across_um_per_h": over(total(cells["velocity_across_um_per_h"] * hours), total(hours)),
         "mean_cosine": cosine,
         "resultant": np.minimum(np.hypot(cosine, sine), 1.0),
+        "resultant_corrected": resultant_without_chance(np.hypot(cosine, sine), total(cells["n_headings"])),
         "mean_direction_deg": np.where(np.hypot(cosine, sine) > 0, np.degrees(np.arctan2(sine, cosine)), math.nan),
         "mean_turn_deg": over(total(cells["weighted_turn_deg"]), total(cells["turn_weight"])),
     }
+
+
+def resultant_without_chance(resultant: Floats, n: Floats) -> Floats:
+    """R less what the number of directions adds to it; NaN for fewer than two.
+
+    Directions at random have a mean R² of 1/n, and others of (1 - R²)/n more than their own, so (nR̂² - 1)/(n - 1) is R²
+    on average, whatever n. This is its root, with its sign: below 0 where directions are more even than random ones.
+    Means of it over donors can be compared between groups whose donors have different numbers of cells.
+
+    Args:
+        resultant: (B,) R̂.
+        n: (B,) of how many directions.
+    """
+    squared = over(n * resultant**2 - 1, np.where(n > 1, n - 1, math.nan))
+    return np.asarray(np.sign(squared) * np.sqrt(np.abs(np.minimum(squared, 1.0))), np.float64)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from somanet.migration.intervals import Estimate, not_estimated, reach_of
+from somanet.migration.intervals import Estimate, not_estimated, reach_of, too_wide
 from somanet.migration.kinematics import Floats
-from somanet.migration.summary import pooled_numbers
+from somanet.migration.pooling import pooled_numbers
 
 NAMES = ("frequency_corrected_per_h", "mean_length_corrected_um")
 FACTORS = (2, 3)
@@ -122,7 +122,10 @@ def _through(function: Callable[[float], float], of_log: Estimate) -> Estimate:
 
 
 def _interval(values: Floats, reach: float) -> Estimate:
-    """The first value with standard deviations of the others; none where a twentieth of those is undefined."""
+    """The first logarithm with standard deviations of the others.
+
+    None where a twentieth of those is undefined, or where the interval would be of no use.
+    """
     value, drawn = float(values[0]), values[1:]
     known = drawn[np.isfinite(drawn)]
     if not math.isfinite(value):
@@ -134,4 +137,6 @@ def _interval(values: Floats, reach: float) -> Estimate:
     if known.size < 0.95 * drawn.size:
         return not_estimated(value, "it rests on too few cells")
     half = reach * float(known.std())
-    return Estimate(value, value - half, value + half)
+    with np.errstate(over="ignore"):
+        wide = too_wide(float(np.exp(value - half)), float(np.exp(value + half)), "positive")
+    return not_estimated(value, wide) if wide else Estimate(value, value - half, value + half)

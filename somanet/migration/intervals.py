@@ -81,14 +81,16 @@ class Resampling:
         level: "donor", "movie" or "cell".
         n_units: how many there are of that level.
         weights: (B, cells) how often each cell counts in each set; B = 0 with one unit only.
+        widening: of standard errors, 1 or more: where units are alike in ways that resampling does not show.
     """
 
     level: str
     n_units: int
     weights: Floats
+    widening: float = 1.0
 
     @classmethod
-    def of(cls, unit: NDArray[np.intp], *, level: str, resamples: int, seed: int) -> Resampling:
+    def of(cls, unit: NDArray[np.intp], *, level: str, resamples: int, seed: int, widening: float = 1.0) -> Resampling:
         """Draw the sets.
 
         Args:
@@ -96,17 +98,18 @@ class Resampling:
             level: what the units are.
             resamples: B.
             seed: of the draw.
+            widening: of standard errors.
         """
         n = int(unit.max(initial=-1)) + 1
         if n < 2:
-            return cls(level, n, np.empty((0, unit.size)))
+            return cls(level, n, np.empty((0, unit.size)), widening)
         drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-        return cls(level, n, drawn[:, unit].astype(np.float64))
+        return cls(level, n, drawn[:, unit].astype(np.float64), widening)
 
     @property
     def reach(self) -> float:
         """Standard errors to the interval's ends."""
-        return reach_of(self.n_units)
+        return self.widening * reach_of(self.n_units)
 
     def interval(self, value: float, resampled: Floats, *, scale: Scale, model_error: float = 0.0) -> Estimate:
         """The number's interval.
@@ -134,7 +137,7 @@ class Resampling:
         if defined.size < (1 - MOST_UNDEFINED) * drawn.size:
             return not_estimated(value, f"it rests on so few {self.level}s that it is undefined in many resamples")
         error = float(defined.std())
-        if error <= NOISE_ONLY * max(1.0, abs(place)) and scale != "signed":
+        if error <= NOISE_ONLY * max(1.0, abs(place)):
             return not_estimated(value, f"the {self.level}s do not differ, which says nothing about further ones")
         half = math.hypot(self.reach * error, model_error)
         low, high = float(backward(np.float64(place - half))), float(backward(np.float64(place + half)))
@@ -245,7 +248,7 @@ class Resampling:
         """Standard errors of a mean vector along and across itself, for n - 1 degrees of freedom."""
         mean = mean_vectors.mean()
         turned = mean_vectors * np.conj(mean) / abs(mean)
-        grown = math.sqrt(self.n_units / (self.n_units - 1))
+        grown = self.widening * math.sqrt(self.n_units / (self.n_units - 1))
         return grown * float(turned.real.std()), grown * float(turned.imag.std())
 
     def _too_few(self) -> str:

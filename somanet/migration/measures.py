@@ -27,8 +27,9 @@ from somanet.migration.kinematics import steps_of
 from somanet.migration.motion_modes import Modes, modes_of
 from somanet.migration.msd import CellMsd, Msd, PersistentWalk, cell_msd_of, fit_persistent_walk, walk_estimates
 from somanet.migration.noise import RESAMPLES, Localisation
+from somanet.migration.pooling import long_enough
 from somanet.migration.saltation import USUAL, Definition
-from somanet.migration.summary import Summary, long_enough, summarize
+from somanet.migration.summary import Summary, summarize
 from somanet.migration.support import Support, flagged, support_of, without_unsupported
 
 LONGEST_AUTOCORRELATION_H = 4.0

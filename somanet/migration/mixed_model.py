@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from somanet.migration.summary import pooled_numbers
+from somanet.migration.pooling import pooled_numbers
 
 FEWEST_MOVIES = 4
 
@@ -60,7 +60,7 @@ def fit_mixed_model(cells: pd.DataFrame, *, number: str, groups: tuple[str, str]
 
     Args:
         cells: as for :func:`somanet.migration.groups.compare_groups`, of two groups.
-        number: a name of :data:`somanet.migration.summary.UNITS`.
+        number: a name of :data:`somanet.migration.pooling.UNITS`.
         groups: reference first.
         paired: the same donor id in both groups is one donor.
     """

@@ -22,21 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from somanet.migration.error_mixture import COMPONENT_SPREADS, REST_UM_PER_H, Mixture
 from somanet.migration.intervals import Estimate, not_estimated
-from somanet.migration.kinematics import Floats, Ints, Steps
+from somanet.migration.kinematics import Floats, Steps
+from somanet.migration.stretches import FEWEST_WINDOWS, WINDOW, sigma_from_covariance, windows_of
 
-WINDOW = 5
-"""Steps of a stretch: enough for a velocity to show its memory, few enough to lie within a pause."""
-MOST_WINDOWS = 1500
-SPREADS_UM_PER_H = (0.0, 1.0, 2.0, 3.0, 4.5, 6.5, 10.0, 15.0, 22.0, 33.0, 50.0, 75.0, 110.0, 170.0)
-"""Spreads s per axis of the velocity; the root mean square speed is √2 of it."""
-MEMORIES = (0.3, 0.6, 1.2, 2.4, 5.0, 10.0, 25.0, math.inf)
-"""Times τ in frame intervals. With gaps between them, motion would be fitted by a mixture of smoother and rougher
-motion than its own, and the rougher part would stand for some of the error."""
-REST_UM_PER_H = 2.5
-"""A cell whose velocity has a spread below this per axis (a speed of 3.5 µm/h) is at rest."""
-RUN_UM_PER_H = 12.0
-"""… and above this (17 µm/h) it runs; between them it creeps."""
 ERRORS_KEPT = (0.25, 0.5, 0.75)
 MEMORY_GAIN = 4.0
 """Log likelihood that errors with memory must gain to be preferred to those without."""
@@ -51,8 +41,6 @@ RANGE = 60.0
 ITERATIONS = 40
 AGAIN = 10
 """Iterations in each resample, from the weights of the whole."""
-UNLIKELY = 20.0
-"""Resamples look at errors whose log likelihood is by less than this below the highest."""
 ROUGH = 0.4
 """Correlation of slow steps in a row below which the motion of cells that do not rest is so rough that part of it may
 pass for error: velocities that are forgotten within a frame make steps that are nearly independent, too."""
@@ -62,7 +50,6 @@ the model; set on simulated walks whose velocities have no normal distribution."
 WITHIN = 1.92
 """Fall of the log likelihood from its maximum at the ends of a 95 % interval (Wilks)."""
 RESAMPLES = 60
-FEWEST_WINDOWS = 20
 
 
 @dataclass(frozen=True)
@@ -168,117 +155,6 @@ def _estimate(value: float, low: float, high: float, *, given: bool) -> Estimate
     return not_estimated(value, few if math.isfinite(value) else "no steps, or none that tell it from other motion")
 
 
-@dataclass(frozen=True)
-class Windows:
-    """Stretches of successive gap-free steps, of one length each.
-
-    Attributes:
-        steps_yx_um: (M, n, 2) displacements.
-        cell: (M,) track id.
-    """
-
-    steps_yx_um: Floats
-    cell: Ints
-
-
-def windows_of(steps: Steps, *, length: int = WINDOW, most: int = MOST_WINDOWS) -> list[Windows]:
-    """Stretches side by side, none across a gap; the rest of a track makes a shorter one. One entry per length.
-
-    Args:
-        steps: of one movie, taken for equally long.
-        length: of most of them.
-        most: so many are kept, evenly over the movie's cells.
-    """
-    index = np.flatnonzero(~steps.gap)
-    if not index.size:
-        return []
-    _, first, row = np.unique(steps.segment[index], return_index=True, return_inverse=True)
-    place = np.arange(index.size) - first[row]
-    starts = np.flatnonzero(place % length == 0)
-    sizes = np.diff(np.append(starts, index.size))
-    found = []
-    every = max(1, math.ceil(len(starts) / most))
-    for size in np.unique(sizes):
-        chosen = starts[sizes == size][::every]
-        at = index[chosen[:, None] + np.arange(size)]
-        found.append(Windows(steps.displacement_yx_um[at], steps.track_id[at[:, 0]]))
-    return found
-
-
-def motion_covariance(n: int, memory: float) -> Floats:
-    """(n, n) covariance of displacements in unit time of an Ornstein-Uhlenbeck velocity of variance 1."""
-    if math.isinf(memory):
-        return np.ones((n, n))
-    kept = math.exp(-1 / memory)
-    lag = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    beside = memory**2 * (1 - kept) ** 2 * np.exp(-(lag - 1) / memory)
-    return np.where(lag == 0, 2 * (memory - memory**2 * (1 - kept)), beside)
-
-
-def error_covariance(n: int, kept: float = 0.0) -> Floats:
-    """(n, n) covariance of successive steps that errors of variance 1 make that keep a share from frame to frame."""
-    lag = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    beside = -((1 - kept) ** 2) * kept ** np.maximum(lag - 1, 0)
-    return np.where(lag == 0, 2 * (1 - kept), beside)
-
-
-def _log_likelihoods(windows: Windows, sigmas: Floats, interval_h: float, kept: float) -> Floats:
-    """(sigmas, windows, components) log density of each stretch for each error, spread and memory.
-
-    Error and motion are made diagonal at once, once for each memory.
-    """
-    n = windows.steps_yx_um.shape[1]
-    root = np.linalg.inv(np.linalg.cholesky(error_covariance(n, kept)))
-    variance = (np.array(SPREADS_UM_PER_H) * interval_h) ** 2
-    columns = []
-    for k, memory in enumerate(MEMORIES):
-        value, vector = np.linalg.eigh(root @ motion_covariance(n, memory) @ root.T)
-        turned = np.einsum("ij,mjc->mic", vector.T @ root, windows.steps_yx_um)
-        energy = (turned**2).sum(axis=2)  # (M, n), both axes
-        for a in variance[1:] if k else variance:
-            total = sigmas[:, None] ** 2 + a * np.maximum(value, 0)  # (S, n)
-            density = (
-                2 * np.log(np.diag(root)).sum() - np.log(total).sum(axis=1)[:, None] - 0.5 * (1 / total) @ energy.T
-            )
-            columns.append(density)
-    return np.stack(columns, axis=2)
-
-
-_COMPONENT_SPREADS = np.array([*SPREADS_UM_PER_H, *(SPREADS_UM_PER_H[1:] * (len(MEMORIES) - 1))])
-
-
-@dataclass(frozen=True)
-class _Mixture:
-    """Likelihoods (sigmas, windows, components) over the greatest of each stretch, and the log of that (S, M)."""
-
-    sigmas: Floats
-    likelihood: Floats
-    top: Floats
-
-    @classmethod
-    def of(cls, groups: list[Windows], sigmas: Floats, interval_h: float, kept: float) -> _Mixture:
-        logs = np.concatenate([_log_likelihoods(one, sigmas, interval_h, kept) for one in groups], axis=1)
-        top = logs.max(axis=2, keepdims=True)
-        return cls(sigmas, np.exp(logs - top), top[:, :, 0])
-
-    def fitted(self, count: Floats, weights: Floats | None, *, iterations: int) -> tuple[Floats, Floats]:
-        """Weights (S, components) by expectation maximisation, and the log likelihood (S,), of stretches so often."""
-        if weights is None:
-            weights = np.full((len(self.sigmas), self.likelihood.shape[2]), 1 / self.likelihood.shape[2])
-        total = count.sum()
-        for _ in range(iterations):
-            part = (self.likelihood @ weights[:, :, None])[:, :, 0]  # (S, M)
-            weights = weights * ((count / part)[:, None, :] @ self.likelihood)[:, 0] / total
-        part = (self.likelihood @ weights[:, :, None])[:, :, 0]
-        return weights, np.asarray((np.log(part) + self.top) @ count, np.float64)
-
-    def near(self, curve: Floats) -> tuple[_Mixture, slice]:
-        """The errors that are not unlikely, and one more on each side; all between the outermost of them."""
-        likely = np.flatnonzero(curve > curve.max() - UNLIKELY)
-        at = slice(max(0, int(likely[0]) - 1), int(likely[-1]) + 2)
-        return _Mixture(self.sigmas[at], self.likelihood[at], self.top[at]), at
-
-
 def localisation_of(
     steps: Steps, *, sigma_um: float | None = None, seed: int = 0, resamples: int = RESAMPLES
 ) -> Localisation:
@@ -314,12 +190,12 @@ def localisation_of(
     cell = np.concatenate([one.cell for one in groups])
     duration = np.concatenate([np.full(len(one.cell), float(one.steps_yx_um.shape[1])) for one in groups])
     count = np.ones(n_windows)
-    mixture, kept = _Mixture.of(groups, sigmas, steps.interval_h, 0.0), 0.0
+    mixture, kept = Mixture.of(groups, sigmas, steps.interval_h, 0.0), 0.0
     weights, curve = mixture.fitted(count, None, iterations=ITERATIONS)
     if not given and INDEPENDENT < correlation < PERSISTENT:
         to_beat = float(curve.max()) + MEMORY_GAIN
         for candidate in ERRORS_KEPT:
-            other = _Mixture.of(groups, sigmas, steps.interval_h, candidate)
+            other = Mixture.of(groups, sigmas, steps.interval_h, candidate)
             its_weights, its_curve = other.fitted(count, None, iterations=ITERATIONS)
             best = int(its_curve.argmax())
             resting = _rest_share(other.likelihood[best], its_weights[best], duration) >= LEAST_REST
@@ -388,22 +264,4 @@ def _rest_share(likelihood: Floats, weights: Floats, duration: Floats) -> float:
     posterior = likelihood * weights
     posterior /= posterior.sum(axis=1, keepdims=True)
     time = duration @ posterior
-    return float(time[_COMPONENT_SPREADS < REST_UM_PER_H].sum() / time.sum())
-
-
-def sigma_from_covariance(groups: list[Windows]) -> tuple[float, float]:
-    """σ by moments, and the correlation of successive steps, of the slower half of stretches.
-
-    With the covariances C₁ and C₂ of steps one and two apart, motion that fades evenly has C₁ = (C₀ + C₂)/2 without
-    error; error adds 2σ² to C₀ and takes σ² from C₁, so σ² = (C₀ - 2C₁ + C₂)/4 is its upper bound, equal to it where
-    cells rest or creep steadily. Stretches are slow by their own steps, which trims error itself a little.
-    """
-    whole = [one.steps_yx_um for one in groups if one.steps_yx_um.shape[1] == WINDOW]
-    if not whole or len(whole[0]) < FEWEST_WINDOWS:
-        return math.nan, math.nan
-    steps = whole[0]
-    size = (steps**2).sum(axis=(1, 2))
-    slow = steps[size <= np.median(size)]
-    c = [float((slow[:, : WINDOW - lag] * slow[:, lag:]).mean()) for lag in range(3)]
-    squared = (c[0] - 2 * c[1] + c[2]) / 4
-    return (math.sqrt(squared) if squared > 0 else math.nan), (c[1] / c[0] if c[0] > 0 else math.nan)
+    return float(time[COMPONENT_SPREADS < REST_UM_PER_H].sum() / time.sum())

@@ -12,7 +12,7 @@ from somanet.migration.kinematics import Bools
 
 NOT_OF_SALTATIONS = (
     "average_speed_um_per_h", "rms_speed_1h_um_per_h", "straightness", "velocity_along_um_per_h",
-    "velocity_across_um_per_h", "mean_cosine", "resultant", "mean_direction_deg",
+    "velocity_across_um_per_h", "mean_cosine", "resultant", "resultant_corrected", "mean_direction_deg",
 )  # fmt: skip
 """Numbers that mean something whether cells saltate or not; all others rest on saltations."""
 NEEDS_EVEN_FRAMES = (

@@ -1,4 +1,4 @@
-"""Numbers of one or many movies with 95 % intervals, and warnings where sampling cannot support them."""
+"""Numbers of one or many movies with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -12,90 +12,40 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
-from somanet.core.schema import check_columns
-from somanet.migration.direction import direction_numbers
 from somanet.migration.intervals import Estimate, Resampling, Scale, not_estimated
-from somanet.migration.kinematics import over
-from somanet.migration.requirements import partly_met, partly_met_warnings, unsupported
+from somanet.migration.kinematics import Floats
+from somanet.migration.pooling import NOT_SEEN, UNITS, long_enough, pooled_numbers
+from somanet.migration.requirements import partly_met_warnings, unsupported
 from somanet.migration.sampling import LENGTH_ERROR, true_jumps
-from somanet.migration.tables import MIGRATION
+from somanet.migration.sampling_warnings import sampling_warnings
 from somanet.migration.travel import (
     COARSE_ERROR,
     CUT_ERROR,
+    DISTANCE_ERROR,
     SLOWEST_ENDS,
     SPEED_ERROR,
     frames_per_jump,
     speed_estimates,
-    travel_numbers,
 )
-
-Floats = NDArray[np.float64]
 
 LEVELS = ("donor", "movie", "cell")
 RESAMPLES = 2000
-LONGEST_INTERVAL_H = 10 / 60
-FEWEST_EVENTS = 20
 FEWEST_DONORS = 3
-MOST_CUT = 0.5
 LEAST_OF_NOISE = 0.25
 """Squared displacement over that of noise from which it is motion."""
 NOISE_ERROR = 0.05
 """Relative error of σ, whose square is taken off."""
 NO_CELLS = "no cell is observed long enough"
-UNITS = {
-    "frequency_per_h": "1/h",
-    "frequency_corrected_per_h": "1/h",
-    "mean_length_um": "µm",
-    "mean_length_corrected_um": "µm",
-    "mean_duration_h": "h",
-    "mobile_speed_um_per_h": "µm/h",
-    "mobile_speed_corrected_um_per_h": "µm/h",
-    "mean_pause_h": "h",
-    "mean_pause_corrected_h": "h",
-    "pause_fraction": "",
-    "pause_fraction_corrected": "",
-    "average_speed_um_per_h": "µm/h",
-    "average_speed_corrected_um_per_h": "µm/h",
-    "rms_speed_1h_um_per_h": "µm/h",
-    "straightness": "",
-    "straightness_corrected": "",
-    "velocity_along_um_per_h": "µm/h",
-    "velocity_across_um_per_h": "µm/h",
-    "mean_cosine": "",
-    "resultant": "",
-    "mean_direction_deg": "°",
-    "mean_turn_deg": "°",
-    "saltating_share": "",
-}
-"""The numbers of a summary, in order, and their units."""
+VECTOR_NUMBERS = ("resultant", "resultant_corrected", "mean_direction_deg")
+"""Numbers of the mean vector of the cells' directions."""
 SCALES: Mapping[str, Scale] = {
-    **{name: "positive" for name in UNITS if name not in ("resultant", "mean_direction_deg", "saltating_share")},
+    **{name: "positive" for name in UNITS if name not in (*VECTOR_NUMBERS, "saltating_share")},
     **dict.fromkeys(("pause_fraction", "pause_fraction_corrected", "straightness", "straightness_corrected"), "share"),
     **dict.fromkeys(("velocity_along_um_per_h", "velocity_across_um_per_h"), "signed"),
     "mean_cosine": "cosine",
     "mean_turn_deg": "half turn",
 }
 """Range of each number that has one; R, the mean direction and the share of cells have intervals of their own."""
-NOT_SEEN: Mapping[str, str] = {
-    **dict.fromkeys(UNITS, "no cell is observed long enough"),
-    "frequency_corrected_per_h": "pauses are hardly longer than the frame interval, or no time is observed",
-    "mean_length_um": "no saltation is seen from start to end",
-    "mean_length_corrected_um": "no saltation is seen from start to end, or pauses are shorter than frames",
-    "mean_duration_h": "no saltation is seen from start to end",
-    "mobile_speed_um_per_h": "no saltation is seen from start to end",
-    "mobile_speed_corrected_um_per_h": "no saltation is seen from start to end, or it is lost in noise",
-    "mean_pause_h": "no saltation is seen",
-    "mean_pause_corrected_h": "no saltation is seen from start to end, or pauses are hardly longer than frames",
-    "pause_fraction_corrected": "no saltation is seen from start to end, or pauses are hardly longer than frames",
-    "rms_speed_1h_um_per_h": "no cell moves further than noise in an hour, or frames are more than an hour apart",
-    "straightness": "no cell moves",
-    "straightness_corrected": "no saltation is seen",
-    "mean_cosine": "no cell moves further than noise",
-    "resultant": "no cell moves further than noise",
-    "mean_direction_deg": "no cell moves further than noise",
-    "mean_turn_deg": "no cell makes two saltations in a row",
-}
-"""Why a number is undefined."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +53,7 @@ class Summary:
     """Numbers of a set of cells.
 
     Attributes:
-        numbers: by the names of :data:`UNITS`.
+        numbers: by the names of :data:`somanet.migration.pooling.UNITS`.
         level: what the intervals resample: "donor", "movie" or "cell"; they speak for further ones of that kind.
         n_cells, n_movies, n_donors: how many; movies and donors are 0 where the table does not name them.
         n_events: saltations whose start is seen.
@@ -137,62 +87,6 @@ class Summary:
         }
 
 
-def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
-    """The numbers of :data:`UNITS` of weighted cells: ratios of sums, so that long tracks count for their length.
-
-    The corrected ones are those of :func:`somanet.migration.sampling.true_jumps`, what frames hide undone. Where some
-    movies do not support a number (:data:`somanet.migration.requirements.FLAGS`), it is that of the others.
-
-    Args:
-        cells: :data:`somanet.migration.tables.MIGRATION`.
-        weights: (B, cells) how often each cell counts in each of B sets.
-
-    Returns:
-        (B,) for each number; NaN where undefined, or not supported by the movies.
-    """
-
-    def total(values: pd.Series | Floats) -> Floats:
-        return np.asarray(weights @ np.asarray(values, np.float64), np.float64)
-
-    n, observed = total(cells["n_saltations"]), total(cells["observed_h"])
-    paused = (cells["observed_h"] - cells["mobile_h"]).where(cells["n_saltations"] > 0, 0.0)
-    jumps = true_jumps(cells, weights)
-    known = cells["straightness"].notna()
-    numbers = {
-        "frequency_per_h": over(n, observed),
-        "frequency_corrected_per_h": over(jumps.started, total(cells["exposed_h"])),
-        "mean_length_um": over(total(cells["complete_um"]), total(cells["n_complete"])),
-        "mean_length_corrected_um": over(jumps.travel_um, jumps.whole),
-        "mean_duration_h": over(total(cells["complete_h"]), total(cells["n_complete"])),
-        "mobile_speed_um_per_h": over(total(cells["complete_um"]), total(cells["complete_h"])),
-        "mobile_speed_corrected_um_per_h": over(jumps.path_um, jumps.moving_h),
-        "mean_pause_h": over(total(paused), n),
-        "pause_fraction": 1 - over(total(cells["mobile_h"]), observed),
-        "average_speed_um_per_h": over(
-            total((cells["average_speed_um_per_h"] * cells["observed_h"]).fillna(0.0)), observed
-        ),
-        "straightness": over(total(cells["straightness"].fillna(0.0)), total(known)),
-        **travel_numbers(cells, weights, jumps),
-        **direction_numbers(cells, weights),
-        "saltating_share": over(total(cells["n_saltations"] > 0), total(pd.Series(1.0, index=cells.index))),
-    }
-    for flag, counts in partly_met(cells):
-        others = pooled_numbers(cells[counts].reset_index(drop=True), weights[:, counts])
-        numbers |= {name: others[name] for name in flag.needed_by(UNITS)}
-    numbers |= dict.fromkeys(unsupported(cells, tuple(UNITS)), np.full(len(weights), math.nan))
-    return {name: numbers[name] for name in UNITS}
-
-
-def long_enough(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells seen for at least 4 h or 12 frames.
-
-    Raises:
-        SomaNetError: the table lacks columns of :data:`somanet.migration.tables.MIGRATION`.
-    """
-    check_columns(cells, MIGRATION, "cells")
-    return cells[cells["long_enough"] == 1].reset_index(drop=True)
-
-
 def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES) -> Summary:
     """Pool the cells, with intervals from a bootstrap of cells within movies within donors.
 
@@ -212,7 +106,7 @@ def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES)
     """
     used = long_enough(cells)
     level, unit, counts, warnings = _units(used)
-    sets = Resampling.of(unit, level=level, resamples=resamples, seed=seed)
+    sets = Resampling.of(unit, level=level, resamples=resamples, seed=seed, widening=_widening(used, level))
     values = {name: float(v[0]) for name, v in pooled_numbers(used, np.ones((1, len(used)))).items()}
     resampled = pooled_numbers(used, sets.weights)
     numbers = _estimates(values, resampled, sets, used)
@@ -254,13 +148,28 @@ def _estimates(
             found[name] = not_estimated(value, "motion in an hour is not clear of the noise")
         elif name == "saltating_share":
             found[name] = sets.share_of_cells(value, drawn)
-        elif name in ("resultant", "mean_direction_deg"):
+        elif name in VECTOR_NUMBERS:
             mean_vectors = _mean_vectors(resampled)
-            length = sets.resultant(values["resultant"], mean_vectors)
-            found[name] = length if name == "resultant" else sets.direction(value, mean_vectors, length)
+            length = sets.resultant(values["resultant"], mean_vectors)  # of the true R, so for both values of it
+            if name == "mean_direction_deg":
+                found[name] = sets.direction(value, mean_vectors, length)
+            else:  # the corrected one may be below 0, where no true R is
+                found[name] = Estimate(value, min(length.low, value), max(length.high, value), length.problem)
         else:
             found[name] = sets.interval(value, drawn, scale=SCALES[name], model_error=error.get(name, 0.0))
     return found
+
+
+def _widening(cells: pd.DataFrame, level: str) -> float:
+    """How much wider intervals over tracks are, as several tracks may be of one cell: where a track breaks, for one.
+
+    A movie shows at most as many cells as its tracks, and on average as many as their time over its own. If tracks of
+    one cell were all alike, that mean would be the number of independent ones; at least two.
+    """
+    hours = ((cells["end_h"] - cells["start_h"]) / cells["movie_h"]).fillna(1.0)
+    if level != "cell" or len(cells) < 2:
+        return 1.0
+    return math.sqrt(len(cells) / float(np.clip(hours.sum(), 2.0, len(cells))))
 
 
 def _hourly_noise(cells: pd.DataFrame) -> float:
@@ -272,8 +181,9 @@ def _hourly_noise(cells: pd.DataFrame) -> float:
 def _model_errors(values: Mapping[str, float], cells: pd.DataFrame) -> dict[str, float]:
     """What frames do not tell, and resampling does not show; half widths on the scales of :data:`SCALES`.
 
-    Of length: how jumps may differ from straight ones of even speed. Of speed: how far its two estimates are apart, and
-    how near the threshold is to the jumps' own speed. Of pauses: how much longer than length over speed a jump lasts.
+    Of length: how jumps may differ from straight ones of even speed. Of distance: corners that are cut. Of speed: how
+    far its two estimates are apart, and how near the threshold is to the jumps' own speed. Of pauses: how much longer
+    than length over speed a jump lasts.
     """
     one = np.ones((1, len(cells)))
     jumps = true_jumps(cells, one)
@@ -282,11 +192,14 @@ def _model_errors(values: Mapping[str, float], cells: pd.DataFrame) -> dict[str,
     apart = abs(math.log(by_runs / by_squares)) if math.isfinite(speed) else math.nan
     jump_h = values["mean_length_corrected_um"] / speed
     slow_h = SLOWEST_ENDS * jump_h
+    straight = values["straightness_corrected"]
     frames = float(frames_per_jump(cells, one, np.array([jump_h]))[0])
     coarse = COARSE_ERROR * min(max(2 - frames, 0.0), 1.0)
     return {
         "mean_length_corrected_um": LENGTH_ERROR,
         "mobile_speed_corrected_um_per_h": math.hypot(SPEED_ERROR, CUT_ERROR * float(jumps.cut[0])) + apart + coarse,
+        "average_speed_corrected_um_per_h": DISTANCE_ERROR,
+        "straightness_corrected": DISTANCE_ERROR / (1 - straight) if straight < 1 else math.nan,
         "rms_speed_1h_um_per_h": NOISE_ERROR * _hourly_noise(cells) / values["rms_speed_1h_um_per_h"] ** 2,
         "mean_pause_corrected_h": slow_h / values["mean_pause_corrected_h"],
         "pause_fraction_corrected": SLOWEST_ENDS / share if share > 0 else math.nan,
@@ -314,41 +227,3 @@ def _units(cells: pd.DataFrame) -> tuple[str, NDArray[np.intp], dict[str, int], 
     if len(cells):
         warnings.append("One movie only: the intervals speak for its cells, not for other movies or donors.")
     return "cell", np.arange(len(cells)), counts, warnings
-
-
-def sampling_warnings(cells: pd.DataFrame) -> tuple[str, ...]:
-    """What frame interval, track length and number of events cannot support, in words."""
-    used = long_enough(cells)
-    warnings = []
-    longest = cells["frame_interval_h"].max()
-    if longest > LONGEST_INTERVAL_H * 1.001:
-        warnings.append(
-            f"Frames are up to {longest * 60:.3g} min apart: above 10 min neighbouring saltations run together, "
-            "so that they look fewer, longer and slower. Where saltations are supported, prefer the corrected "
-            "frequency and length; compare only movies of one frame interval."
-        )
-    n_short = len(cells) - len(used)
-    if n_short:
-        warnings.append(f"{n_short} of {len(cells)} cells are seen for less than 4 h and 12 frames and are left out.")
-    if used.empty:
-        warnings.append("No cell is seen long enough: there are no numbers.")
-        return tuple(warnings)
-    complete, started = int(used["n_complete"].sum()), int(used["n_saltations"].sum())
-    if complete < FEWEST_EVENTS:
-        warnings.append(
-            f"Only {complete} complete saltations: below {FEWEST_EVENTS}, lengths, speeds and pauses are rough."
-        )
-    elif complete < 0.7 * started:
-        warnings.append(
-            f"Only {complete} of {started} saltations are seen to their end: short tracks lose the long ones, so "
-            "lengths are too small."
-        )
-    jumps = true_jumps(used, np.ones((1, len(used))))
-    if started and np.isnan(jumps.started).any():
-        warnings.append("Pauses are hardly longer than the frame interval: the frequency cannot be corrected.")
-    elif jumps.cut[0] > MOST_CUT:
-        warnings.append(
-            "Jumps are hardly faster than the speed that noise allows to see: they are found in pieces, too many and "
-            "too short. Use a longer frame interval, a sharper image or the model."
-        )
-    return tuple(warnings)

@@ -11,9 +11,11 @@ from somanet.migration.cells import Migration
 from somanet.migration.frame_dropping import NAMES, Thinned
 from somanet.migration.intervals import not_estimated
 from somanet.migration.motion_modes import CONTINUOUS, UNDECIDED, Modes
+from somanet.migration.pooling import UNITS
 from somanet.migration.requirements import unsupported
 from somanet.migration.saltation import LEAST_LENGTH_SIGMAS
-from somanet.migration.summary import FEWEST_EVENTS, UNITS, Summary
+from somanet.migration.sampling_warnings import FEWEST_EVENTS
+from somanet.migration.summary import Summary
 
 MOST_CONTINUOUS = 0.3
 """Share of the cells' time of those that keep moving, half of the undecided ones counted. Cells that creep fast but
@@ -29,8 +31,9 @@ MOST_TOGETHER = 1.2
 """Sum of squares of change, disagreement and share, each over its limit (the share of those that keep moving as
 :data:`CONTINUOUS_COUNTS` at most, as it is no sign alone)."""
 CONTINUOUS_COUNTS = 0.9
-MOST_EXCHANGES = 0.02
-"""Pairs of steps that look like two tracks that exchanged cells, over the number of saltations."""
+MOST_EXCHANGES, MOST_OF_ONE = 0.01, 0.02
+"""Pairs of steps that look like two tracks that exchanged cells, over the number of saltations; the latter where there
+is one such pair only, as two cells that pass each other make one, too."""
 MOST_CUT = 0.1
 """Saltations whose end is lost with the cell, over all: tracks that break in motion lose the long ones, and pauses and
 paths are of what is left."""
@@ -182,7 +185,7 @@ def _of_tracks(exchanges: int, n_events: int, cut: float) -> list[str]:
 
 
 def _exchanged(exchanges: int, n_events: int) -> bool:
-    return exchanges > MOST_EXCHANGES * n_events
+    return exchanges > (MOST_EXCHANGES if exchanges > 1 else MOST_OF_ONE) * n_events
 
 
 def _of_noise(rule: Summary, found: Migration) -> list[str]:

@@ -42,6 +42,9 @@ off (noise makes runs of mobile steps too long); set on simulated jumps of even 
 docs/trust.md among them."""
 COARSE_ERROR = 0.12
 """The same where jumps last one frame; none where they last two."""
+DISTANCE_ERROR = 0.06
+"""Relative error of distance, and so of average speed and straightness, that resampling does not show: corners that are
+cut within a frame and in hidden pauses, and what noise adds to single steps."""
 SLOWEST_ENDS = 0.7
 """Slow starts and stops may make jumps this much longer than length over speed; with a raised cosine it is 0.5."""
 SCALE_H = 1.0

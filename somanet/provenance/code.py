@@ -96,24 +96,48 @@ class Provenance:
             "notes": list(self.notes),
         }
 
+    def record_of_stage(self) -> dict[str, Any]:
+        """The same for an output of a DVC stage: what is equal wherever and whenever equal code and libraries make it.
+
+        The commit is that of the `dvc.lock` with the output's hash; its MLflow run has it too, and the machine.
+        """
+        return {"versions": dict(self.versions), "notes": []}
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self) | {"versions": dict(self.versions), "notes": list(self.notes)}
 
 
+PROFILES = "profiles"
+"""The folder with a project's profiles: each runs the project's graph with parameters, and on data, of its own."""
+
+
+def profile_owner(folder: Path) -> Path | None:
+    """The project of a profile, ``PROJECT/profiles/NAME``; None for any other folder.
+
+    To DVC a profile is a project of its own, with its own ``.dvc``, lock, cache and remote. Code and MLflow's runs are
+    those of the project around it.
+    """
+    owner = folder.parent.parent
+    return owner if folder.parent.name == PROFILES and (owner / ".dvc").is_dir() else None
+
+
 def project_root(start: Path | None = None) -> Path:
     """The folder that holds ``mlruns/``: ``DVC_ROOT``, else the nearest parent with ``.dvc`` or ``.git``.
 
-    A profile, which has its own ``dvc.yaml`` inside the project, belongs to the project, as for DVC. Without either,
-    it is the nearest parent with ``dvc.yaml``, else the folder itself.
+    A profile belongs to the project around it (:func:`profile_owner`). Without either, it is the nearest parent with
+    ``dvc.yaml``, else the folder itself.
 
     ``dvc exp run --temp`` and ``--queue`` run in a copy that is deleted afterwards, and set ``DVC_ROOT`` to
     the real project; a store derived from the working folder would vanish with the copy.
     """
     if root := os.environ.get("DVC_ROOT"):
-        return Path(root).resolve()
+        folder = Path(root).resolve()
+        return profile_owner(folder) or folder
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
+        if owner := profile_owner(folder):
+            return owner
         if (folder / ".dvc").is_dir() or (folder / ".git").exists():
             return folder
     return _nearest_project(start)
@@ -171,7 +195,7 @@ def _git_state(root: Path) -> tuple[dict[str, str], str | None]:
     try:
         done = subprocess.run(
             ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", ".", *NO_RESULTS],
-            cwd=root,
+            cwd=profile_owner(root.resolve()) or root,  # a profile runs the code of its project
             # Read-only: otherwise status takes the index lock and can disturb a concurrent git command.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
             capture_output=True,

@@ -2,7 +2,7 @@
 
 DVC replaces `${…}` in a stage's `cmd` by a value of the parameter file, and a shell runs the result; the keys of a
 `foreach` section are such values. A parameter file from elsewhere could so run any command before SomaNet reads it.
-A value that names the folder of the code must lead to the code that is running: it would run another program.
+A profile runs the code of its project through links, which must lead to the code that is running.
 `python -m somanet.provenance.dvc_guard` makes the check alone: the first stage of the graph does, on which all others
 depend, and every command of the project that starts DVC does so first.
 """
@@ -19,24 +19,27 @@ from typing import Any
 import somanet
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.files import write_json
+from somanet.core.foreign import file_text
+from somanet.core.limits import YAML_BYTES
+from somanet.core.problems import FileProblem
 from somanet.core.text import printable
 
 CHECKED = Path("reports/names.json")
 """Written by the stage `names` in the pipeline's folder; the same bytes whenever the names are plain."""
 
 CODE = Path(somanet.__file__).resolve().parents[1]
-"""The folder of the running code, of which a pipeline may run scripts."""
+"""The folder of the running code, the only one of which a pipeline may run stages."""
+
+LINKED = ("somanet", "pipelines")
+"""The packages that stages run: beside a project's `dvc.yaml`, and linked into a profile's folder."""
 
 _EXPRESSION = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _WORD = re.compile(r"(?!-)[A-Za-z0-9_./-]+", re.ASCII)
 """One word to every shell, and no option; enough for relative paths."""
-_FOLDER = re.compile(r"\.|\.\.(/\.\.)*", re.ASCII)
-"""The pipeline's own folder, or one around it: those of a profile's code."""
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*", re.ASCII)
 """A `foreach` key is a part of paths as well, so without separators and dots."""
 _KINDS = {
     _WORD: "letters, digits and . / _ -, no leading -",
-    _FOLDER: "`.`, or `..` as often as the code's folder is above",
     _KEY: "letters, digits, _ and -",
 }
 
@@ -46,11 +49,11 @@ def check_pipeline(pipeline: Path, *, code: Path | None = None) -> None:
 
     Args:
         pipeline: its `dvc.yaml`, which is trusted, as it is code; the parameter files that it names are not.
-        code: the only folder that a value in front of a `/` in a command (`${root}/pipelines/data.py`) may lead to;
-            None is :data:`CODE`.
+        code: the folder of :data:`LINKED`, the packages that its stages may run; None is :data:`CODE`.
 
     Raises:
-        SomaNetError: naming the file, the parameter and the stage; or a file cannot be read.
+        SomaNetError: naming the file, the parameter and the stage; the packages beside it are others; or a file
+            cannot be read.
     """
     code = (CODE if code is None else code).resolve()
     graph = _read(pipeline)
@@ -71,12 +74,19 @@ def check_pipeline(pipeline: Path, *, code: Path | None = None) -> None:
                     f"command of stage {name}, which a shell runs; expected {kind}. Did you write it? Rename it; or "
                     "discard the file."
                 )
-            if allowed is _FOLDER and (pipeline.parent / str(value)).resolve() != code:
-                raise SomaNetError(
-                    f"{where}: {printable(what)} is {printable(repr(value)[:80])}, and stage {name} runs code from "
-                    f"there; expected the folder of the running code, {code}. Run the pipeline in its own checkout, or "
-                    "with PYTHONPATH set to that."
-                )
+    _check_code(pipeline.parent, code)
+
+
+def _check_code(folder: Path, code: Path) -> None:
+    for name in LINKED:
+        package = folder / name
+        if package.resolve() != code / name:
+            found = "nothing" if not package.exists() else "a file" if package.is_file() else package.resolve()
+            raise SomaNetError(
+                f"{package}: expected the running code, {code / name}, found {found}. In a profile, `make profiles` "
+                "links it (on Windows git needs `core.symlinks`); elsewhere run the pipeline in its own checkout, or "
+                "with PYTHONPATH set to that."
+            )
 
 
 def check_overridable(params: Path) -> None:
@@ -126,9 +136,8 @@ def _values_of_commands(stage: Any, values: Mapping[str, Any]) -> Iterator[tuple
     commands = stage.get("cmd") or []
     for command in [commands] if isinstance(commands, str) else commands:
         for expression in _EXPRESSION.finditer(str(command)):
-            allowed = _FOLDER if str(command)[expression.end() :].startswith("/") else _WORD
             for key, item in items:
-                yield expression[1], _look_up(expression[1], {**values, "key": key, "item": item}), allowed
+                yield expression[1], _look_up(expression[1], {**values, "key": key, "item": item}), _WORD
 
 
 def _look_up(expression: str, values: Mapping[str, Any]) -> object:
@@ -148,10 +157,14 @@ def _read(path: Path) -> Mapping[str, Any]:
     from dvc.utils.serialize import ParseError, parse_yaml
 
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError as error:
-        raise SomaNetError(f"{path} not found. Run in the pipeline's folder, or name its dvc.yaml.") from error
-    except (ParseError, OSError, ValueError, RecursionError) as error:
+        text = file_text(path, "a file of parameters or stages", YAML_BYTES)
+    except FileProblem as problem:
+        if problem.kind != "missing":
+            raise
+        raise SomaNetError(f"{path} not found. Run in the pipeline's folder, or name its dvc.yaml.") from problem
+    try:
+        content = parse_yaml(text, str(path))
+    except (ParseError, ValueError, RecursionError) as error:
         raise SomaNetError(f"{path} cannot be read as YAML: {printable(first_line(error))}") from error
     if not isinstance(content, Mapping):
         raise SomaNetError(f"{path} must hold `key: value` lines, found {type(content).__name__}.")

@@ -16,6 +16,7 @@ from somanet.core.files import atomic_path
 from somanet.core.foreign import parsing
 from somanet.core.limits import TABLE_ROWS
 from somanet.core.schema import PARENT, check_tracks
+from somanet.io.zarr_decoding import check_chunks
 from somanet.io.zarr_metadata import check_zarr
 from somanet.tracking.lineages import Lineages, lineages, named, notes_on
 from somanet.tracking.points import edges_of
@@ -81,6 +82,7 @@ def raw_geff(path: Path | str) -> RawTracks:
     geff = _library()
     check_zarr(Path(path), longest_axis=TABLE_ROWS)
     with parsing(path, "a GEFF folder", remedy="Check the path, or write it again."):
+        check_chunks(Path(path))
         return _read(geff.core_io.read_to_memory(str(path)), str(path))
 
 

@@ -12,10 +12,10 @@ import pytest
 from somanet.analysis import names
 from somanet.analysis.cohort.tables import comparison_metric
 from somanet.analysis.cohort.write import build_cohort
-from somanet.analysis.recording import RUN_FILE, record_cohort, record_movie
+from somanet.analysis.recording import record_cohort, record_movie
 from somanet.analysis.stages.files import read_metadata
 from somanet.core.files import read_json
-from somanet.provenance.mlflow import find_run, read_run, track_run
+from somanet.provenance.mlflow import RUN_FILE, find_run, read_run, run_of_results, track_run
 from somanet.provenance.mlflow.client import open_client
 from tests.analysis.cohort.worlds import question, save_study
 from tests.analysis.worlds import save_movie, save_results, tracks
@@ -114,6 +114,8 @@ def test_a_cohort_is_the_parent_of_a_run_for_each_movie_that_names_its_analysis(
         run_file=project / "cohort" / RUN_FILE,
     )
     run = read_run(run_id, root=project)
+    (project / "cohort" / RUN_FILE).unlink()  # the record's hash leads to the run too
+    assert run_of_results(project / "cohort", names.COHORT_RECORD, root=project) == run_id
     assert run.experiment == "cohorts"
     assert run.params["reference"] == "control"
     client = open_client(project)

@@ -13,7 +13,7 @@ from somanet.analysis import names
 from somanet.analysis.stages.migrate import migrate_movie
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.files import make_folder, read_json, write_json
-from somanet.core.results import hashes_of
+from somanet.core.result_records import hashes_of
 from somanet.core.schema import TRACKS
 from somanet.io.movies import write_movie
 from somanet.io.tables import write_table

@@ -30,7 +30,10 @@ def test_every_command_leaves_what_it_says(chain: Path) -> None:
         *("sim/nuclei.zip", "sim/crops.zip", "sim/movie.ome.tif", "sim/movie_truth_labels.tif", "nuclei.csv"),
         *("sim/movie_truth_tracks.csv", "sim/movie_truth_saltations.csv", "sim/movie_first_frame.png"),
         *(f"models/{n}/{f}" for n in ("nuclei", "neurons") for f in ("model.safetensors", "config.json")),
-        *(f"models/neurons_report/{f}" for f in ("history.csv", "training.json", "curves.png", "mlflow_run.json")),
+        *(
+            f"models/neurons_report/{f}"
+            for f in ("history.csv", "validation.csv", "training.json", "curves.png", "mlflow_run.json")
+        ),
         *("labels/before/predictions.json", "before.json", "after/metrics.json"),
         *(f"comparison/comparison.{suffix}" for suffix in ("json", "md", "png")),
     ]

@@ -16,7 +16,8 @@ from somanet.core import guard, swapping
 from somanet.core.errors import SomaNetError
 from somanet.core.files import write_json
 from somanet.core.hashing import sha256_file
-from somanet.core.results import Kind, check_results, hashes_of, result_folder
+from somanet.core.result_records import Kind, hashes_of
+from somanet.core.results import check_results, result_folder
 
 KIND = Kind(record="manifest.json", what="results of a test")
 
@@ -25,7 +26,8 @@ import os, signal, sys
 from pathlib import Path
 from somanet.core.files import write_json
 from somanet.core.guard import guarded
-from somanet.core.results import Kind, hashes_of, result_folder
+from somanet.core.result_records import Kind, hashes_of
+from somanet.core.results import result_folder
 
 output, version, kill_at, replace = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4] == "replace"
 kind = Kind(record="manifest.json", what="results of a test")
@@ -346,7 +348,8 @@ def test_a_record_of_others_removes_nothing_outside_of_the_folder(tmp_path: Path
     output = tmp_path / "results"
     (output / ".somanet-incoming").mkdir(parents=True)
     write_json(output / KIND.record, {"files": evil})
-    write_json(output / ".somanet-incoming" / ".plan.json", {"goes": evil, "comes": list(evil)})
+    (output / ".somanet-incoming").chmod(0o700)
+    write_json(output / ".somanet-incoming" / ".plan.json", {"goes": evil, "comes": list(evil), "made": made(output)})
     with pytest.raises(SomaNetError, match="is not what a stopped command leaves"):
         check_results(output, KIND)
     assert (tmp_path / "precious.txt").read_text() == "mine"
@@ -368,7 +371,13 @@ def plant(folder: Path, files: dict[str, str], *, goes: dict[str, str], record: 
         hashes = {name: sha256_file(incoming / name) for name in files}
         write_json(incoming / KIND.record, {"version": "theirs", "files": hashes})
         comes.append(KIND.record)
-    write_json(incoming / ".plan.json", {"goes": goes, "comes": comes})
+    write_json(incoming / ".plan.json", {"goes": goes, "comes": comes, "made": made(folder)})
+    incoming.chmod(0o700)
+
+
+def made(folder: Path) -> list[int]:
+    """What a plan says of the two folders and the user, whom nobody else can be."""
+    return [folder.stat().st_ino, (folder / ".somanet-incoming").stat().st_ino, os.getuid()]
 
 
 @pytest.mark.parametrize("planted", ["no record", "another content", "a hidden file", "a link", "a link as the folder"])
@@ -404,6 +413,89 @@ def test_an_exchange_replaces_no_input_and_removes_nothing_that_no_record_names(
     assert (out / "tracks.csv").read_text() == "mine"
     check_results(out, KIND)
     assert "mine" in content(out).values()  # complete and consistent: moved in, and what was there is kept
+
+
+@pytest.mark.parametrize("origin", ["a copy", "a guess", "another user", "writable by all", "a link as the plan"])
+def test_an_exchange_from_elsewhere_moves_nothing(tmp_path: Path, origin: str) -> None:
+    """All hashes fit, so that only the folders, the user and the modes tell it from one that was stopped here."""
+    out = tmp_path / "out"
+    made_at = tmp_path / "theirs" if origin == "a copy" else out
+    plant(made_at, {"tracks.csv": "theirs"}, goes={})
+    if origin == "a copy":
+        shutil.copytree(made_at, out)  # with the modes
+    incoming = out / ".somanet-incoming"
+    plan = incoming / ".plan.json"
+    if origin == "a guess":
+        plan.write_text(plan.read_text().replace(str(made(out)[1]), str(made(out)[1] + 1)))
+    elif origin == "another user":
+        if os.getuid() != 0:
+            pytest.skip("only root gives files away")
+        os.chown(incoming, 65534, 65534)
+    elif origin == "writable by all":
+        incoming.chmod(0o777)
+    elif origin == "a link as the plan":
+        plan.rename(tmp_path / "plan.json")
+        plan.symlink_to(tmp_path / "plan.json")
+    (out / "tracks.csv").write_text("mine")
+    before = content(out)
+    with pytest.raises(SomaNetError, match="is not what a stopped command leaves"):
+        check_results(out, KIND)
+    assert content(out) == before
+
+
+def write_b(output: Path) -> None:
+    with guard.guarded(outputs=[output], replace=True), result_folder(output, KIND) as folder:
+        (folder / "tracks.csv").write_text("b")
+        (folder / "only_b.csv").write_text("b")
+        write_json(folder / KIND.record, {"version": "b", "files": hashes_of(folder, KIND)})
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or os.getuid() != 0, reason="only root may mount")
+@pytest.mark.parametrize("mounted", ["tracks.csv", "ctc", "only_b.csv", ".somanet-incoming"])
+def test_what_is_mounted_under_the_name_of_a_result_stops_all_before_the_first_move(
+    tmp_path: Path, mounted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the current folder, which cannot be swapped: before the work for names that are known, else after it."""
+    out, disk = tmp_path / "out", tmp_path / "disk"
+    write(out, "a")
+    place, is_folder = out / mounted, mounted in ("ctc", ".somanet-incoming")
+    for one in (disk, place):
+        if is_folder:
+            one.mkdir(exist_ok=True)
+        else:
+            one.touch()
+    if subprocess.run(["mount", "--bind", disk, place], check=False, capture_output=True).returncode:
+        pytest.skip("this system mounts nothing")
+    try:
+        before = content(out)
+        monkeypatch.chdir(out)
+        with pytest.raises(SomaNetError, match="a disk is mounted on it or in it"):
+            write_b(Path())
+        assert content(out) == before
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("use", ["results", "scratch"])
+def test_ctrl_c_as_the_hidden_folder_appears_leaves_none(
+    tmp_path: Path, use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal arrives between the system's making of the folder and the next line of Python."""
+    real = Path.mkdir
+
+    def interrupted(path: Path, *arguments: object, **named: object) -> None:
+        real(path, *arguments, **named)  # type: ignore[arg-type]
+        if path.name.startswith("."):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", interrupted)
+    target = tmp_path / "out"
+    with (
+        pytest.raises(KeyboardInterrupt),
+        result_folder(target, KIND) if use == "results" else swapping.scratch_folder(target),
+    ):
+        pytest.fail("entered")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_record_makes_nothing_known(tmp_path: Path) -> None:

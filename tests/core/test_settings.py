@@ -97,10 +97,20 @@ def test_a_right_side_that_is_no_yaml(text: str) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("assignment", ["training.epochs", "=3", ""])
+@pytest.mark.parametrize("assignment", ["training.epochs", "=3", "", "training.=3", ".epochs=3", "a..b=3"])
 def test_an_assignment_that_is_none(assignment: str) -> None:
     with pytest.raises(SomaNetError, match=r"Expected key=value such as training\.epochs=3"):
         override({}, [assignment])
+
+
+@pytest.mark.parametrize("value", ["online", 3, [1]])
+def test_a_value_for_a_whole_section_names_its_parameters(value: Any) -> None:
+    with pytest.raises(
+        SomaNetError, match=r"'augment' is a section, found .*: set one .*, such as augment\.mode\. It has"
+    ):
+        parse(TrainSettings, {"augment": value}, source="settings")
+    with pytest.raises(SomaNetError, match=r"'unlabelled' is a section, .*, such as unlabelled\.weight\."):
+        parse(TrainSettings, {"unlabelled": value}, source="settings")
 
 
 def test_a_setting_is_changed_by_its_dotted_name_and_the_given_values_stay() -> None:

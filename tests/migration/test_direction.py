@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from somanet.core.errors import SomaNetError
 from somanet.migration.direction import (
@@ -17,6 +17,7 @@ from somanet.migration.direction import (
     direction_of,
     headings,
     relative_to,
+    resultant_without_chance,
     straightness,
     turn_sums,
 )
@@ -46,6 +47,24 @@ def test_direction_is_counted_from_the_axis() -> None:
     assert relative_to(np.array([90.0, 0.0, 300.0]), axis_deg=90).tolist() == [0, -90, -150]
     for angle, along in ((90.0, 1), (0.0, 0), (-90.0, -1)):
         assert direction_of(np.array([angle]), axis_deg=90).along_axis == pytest.approx(along, abs=1e-9)
+
+
+@pytest.mark.parametrize("kappa", [0.0, 1.0, 4.0])
+@pytest.mark.parametrize("n", [5, 30])
+def test_r_without_chance_does_not_depend_on_the_number_of_directions(kappa: float, n: int) -> None:
+    """Its signed square is R² on average, which is (I₁(κ)/I₀(κ))² of the von Mises distribution; R̂² itself is not."""
+    true = (special.iv(1, kappa) / special.iv(0, kappa)) ** 2
+    angles = np.random.default_rng(0).vonmises(0.0, kappa, (20000, n)) if kappa else None
+    if angles is None:
+        angles = np.random.default_rng(0).uniform(-math.pi, math.pi, (20000, n))
+    seen = np.abs(np.exp(1j * angles).mean(axis=1))
+    corrected = resultant_without_chance(seen, np.full(seen.shape, float(n)))
+    assert np.mean(np.sign(corrected) * corrected**2) == pytest.approx(true, abs=0.006)
+    assert np.mean(seen**2) == pytest.approx(true + (1 - true) / n, abs=0.006)
+
+
+def test_r_of_one_direction_says_nothing() -> None:
+    assert np.isnan(resultant_without_chance(np.ones(2), np.array([0.0, 1.0]))).all()
 
 
 def test_no_directions_give_nothing() -> None:

@@ -64,3 +64,16 @@ def test_one_cell_has_numbers_without_intervals() -> None:
     tracks, _ = simulated(seed=10, n_cells=1, hours=12)
     half = frame_dropping(tracks, measured(tracks), measured)[1]
     assert np.isnan(half.changes[FREQUENCY].low)
+
+
+def test_intervals_that_say_nothing_are_not_given() -> None:
+    """Three cells, of which the first saltates ten times as often: the frequency may be anything."""
+    tracks, _ = simulated(seed=11, n_cells=3, hours=12)
+    table = measured(tracks)
+    first = table["track_id"] == table["track_id"].min()
+    table["n_saltations"] = np.where(first, 30.0, 1.0)
+    [whole, *_] = frame_dropping(tracks, table, lambda one: measured(one))
+    found = whole.numbers[FREQUENCY]
+    assert np.isfinite(found.value)
+    assert np.isnan(found.low)
+    assert found.problem

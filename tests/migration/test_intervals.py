@@ -149,6 +149,7 @@ def test_reasons_are_given() -> None:
         (sets_of(0).interval(5.0, np.empty(0), scale="positive"), "no cell is observed"),
         (ten.interval(5.0, np.where(rng.random(300) < 0.1, math.nan, some), scale="positive"), "undefined in many"),
         (ten.interval(5.0, np.full(300, 5.0), scale="positive"), "do not differ"),
+        (ten.interval(0.0, np.zeros(300), scale="signed"), "do not differ"),
         (ten.interval(5.0, np.exp(rng.normal(1, 0.5, 300)), scale="positive"), "factor of more than 6"),
         (sets_of(2).interval(0.5, rng.uniform(0.3, 0.7, 300), scale="share"), "more than 90 % of its range"),
         (ten.interval(0.0, some, scale="positive"), "it is 0"),

@@ -13,7 +13,8 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import plain
 from somanet.migration.cells import migration_of
 from somanet.migration.measures import Measures, measure_movie
-from somanet.migration.summary import SCALES, UNITS, summarize
+from somanet.migration.pooling import UNITS
+from somanet.migration.summary import SCALES, summarize
 from tests.migration.worlds import drift_table
 
 

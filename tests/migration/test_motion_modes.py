@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from somanet.analysis.validation.worlds import BASE, simulate_paths
+from somanet.analysis.validation.world_paths import simulate_paths
+from somanet.analysis.validation.worlds import BASE
+from somanet.migration.error_mixture import REST_UM_PER_H, RUN_UM_PER_H
 from somanet.migration.kinematics import steps_of
 from somanet.migration.motion_modes import modes_of
-from somanet.migration.noise import REST_UM_PER_H, RUN_UM_PER_H
 from tests.migration.worlds import along_x, track
 
 STEP_H = 1 / 6
@@ -142,3 +143,13 @@ def test_outliers_of_resting_cells_are_not_saltations() -> None:
     assert (alone.cells["mode"] == "saltatory").any()
     assert not (checked.cells["mode"] == "saltatory").any()
     assert checked.mode_share["resting"] > 0.7
+
+
+def test_intervals_of_motion_that_say_nothing_are_not_given() -> None:
+    """Two cells or three: the share that creeps would be anything, and so would the time for which runs persist."""
+    creep = found(movie("sw", seed=2, n=20)).state_share["creep"]
+    persistence = found(movie("ssw", seed=3, n=14)).run_persistence_h
+    for one, words in ((creep, "90 % of its range"), (persistence, "a factor of more than 6")):
+        assert words in one.problem
+        assert math.isfinite(one.value)
+        assert math.isnan(one.low)

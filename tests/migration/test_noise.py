@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from somanet.migration.error_mixture import error_covariance, motion_covariance
 from somanet.migration.kinematics import steps_of
-from somanet.migration.noise import Localisation, error_covariance, localisation_of, motion_covariance, windows_of
+from somanet.migration.noise import Localisation, localisation_of
+from somanet.migration.stretches import windows_of
 from tests.migration.worlds import along_x, track
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from somanet.migration.pooling import UNITS, pooled_numbers
 from somanet.migration.requirements import NEEDS_SALTATIONS, UNSUPPORTED, partly_met_warnings, seen_share, unsupported
-from somanet.migration.summary import UNITS, pooled_numbers, summarize
+from somanet.migration.summary import summarize
 from tests.migration.test_summary import cells
 
 NAMES = tuple(UNITS)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from somanet.migration.cells import Resolution, migration_of
 from somanet.migration.hmm import MotionModel
 from somanet.migration.kinematics import steps_of
+from somanet.migration.pooling import pooled_numbers
 from somanet.migration.saltation import mobile_steps, saltations_of
 from somanet.migration.sampling import _room, sampling_sums, shown_share, true_jumps
-from somanet.migration.summary import pooled_numbers
 from tests.migration.worlds import along_x, simulated, track
 
 

@@ -10,7 +10,9 @@ from scipy import stats
 
 from somanet.core.errors import SomaNetError
 from somanet.migration.cells import migration_of
-from somanet.migration.summary import UNITS, long_enough, summarize
+from somanet.migration.intervals import reach_of
+from somanet.migration.pooling import UNITS, long_enough
+from somanet.migration.summary import summarize
 from somanet.migration.tables import MIGRATION
 from tests.migration.worlds import along_x, simulated, track
 
@@ -217,3 +219,19 @@ def test_unclear_nesting_is_refused() -> None:
         summarize(cells([1.0, 1.0], donor=["a", "b"], movie=["m", "m"]))
     with pytest.raises(SomaNetError, match="have no movie"):
         summarize(cells([1.0, 1.0], movie=["a", None]))
+
+
+def test_tracks_of_one_cell_count_as_one_cell_for_intervals() -> None:
+    """Six cells, each seen in two tracks that are alike, know no more than six: twice the tracks, √2 the errors.
+
+    The degrees of freedom are those of tracks, so that the widths are as Student's t for twelve and for six.
+    """
+    frequencies = [0.3, 0.4, 0.55, 0.6, 0.8, 0.9]
+    whole = summarize(cells(frequencies)).numbers["frequency_per_h"]
+    halves = pd.concat([cells(frequencies, hours=5.0)] * 2, ignore_index=True).assign(movie_h=10.0)
+    broken = summarize(halves.assign(track_id=range(12))).numbers["frequency_per_h"]
+    assert broken.value == pytest.approx(whole.value)
+    widths = [math.log(one.high / one.low) for one in (broken, whole)]
+    assert widths[0] / widths[1] == pytest.approx(reach_of(12) / reach_of(6), rel=0.05)
+    alone = summarize(halves.assign(track_id=range(12), movie_h=5.0)).numbers["frequency_per_h"]
+    assert math.log(alone.high / alone.low) == pytest.approx(widths[0] / math.sqrt(2), rel=1e-6)

@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from somanet.analysis.validation.worlds import BASE, simulate_world
+from somanet.analysis.validation.world_tracks import simulate_world
+from somanet.analysis.validation.worlds import BASE
 from somanet.migration.cells import migration_of
 from somanet.migration.exchanges import n_exchanges
 from somanet.migration.frame_dropping import frame_dropping
 from somanet.migration.kinematics import steps_of
 from somanet.migration.measures import measure_movie
+from somanet.migration.pooling import UNITS
 from somanet.migration.requirements import EXCHANGED, NEEDS_SALTATIONS, UNSUPPORTED
-from somanet.migration.summary import UNITS, summarize
+from somanet.migration.summary import summarize
 from somanet.migration.support import (
     MOST_CUT,
     MOST_EXCHANGES,

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from somanet.migration.cells import migration_of
+from somanet.migration.pooling import pooled_numbers
 from somanet.migration.sampling import true_jumps
-from somanet.migration.summary import pooled_numbers, summarize
+from somanet.migration.summary import summarize
 from somanet.migration.travel import speed_estimates
 from tests.migration.worlds import along_x, track
 

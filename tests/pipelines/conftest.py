@@ -45,6 +45,17 @@ class Project:
         assert "names" in ran
         return ran - {"names"}
 
+    def commit(self, message: str) -> None:
+        """Commit everything that git does not ignore."""
+        for command in (["add", "--all"], ["commit", "--quiet", "--message", message]):
+            self.run("git", *command, cwd=self.root)
+
+    def clone(self, folder: Path) -> Project:
+        """A colleague's clone: what git has, without data, networks and cache; its own code runs."""
+        self.run("git", "clone", "--quiet", str(self.root), str(folder), cwd=folder.parent)
+        environment = self.environment | {"PYTHONPATH": str(folder)}
+        return Project(folder, folder / self.profile.relative_to(self.root), environment)
+
     def change(self, change: Change) -> None:
         """Edit the parameter file."""
         file = self.profile / "params.yaml"
@@ -72,7 +83,7 @@ def shrink(params: dict[str, Any], networks: dict[str, str], variants: dict[str,
     params["plotted"] = next(iter(params["finetune"]))
     shrink_study(params["study"], networks, variants)
     params["sweep"] = {}
-    if not params["segment"]["model"].startswith(".."):  # the default labels its movie with a variant of its own
+    if params["segment"]["model"].startswith("models/"):  # the default labels its movie with a variant of its own
         params["segment"]["model"] = f"models/finetune/{list(params['finetune'])[-1]}/seed0"
         params["trust"]["model"] = params["segment"]["model"]
     tiny = {"intervals_min": [10], "replicates": 2, "cells": 4, "hours": 4, "movie_frames": 12, "movie_px": 64}
@@ -100,9 +111,10 @@ def copy_tree(folder: Path, profile: str) -> Project:
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith("tests/"):
+        path = ROOT / name
+        if (path.is_file() or path.is_symlink()) and not name.startswith("tests/"):  # a profile links the code
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(path, folder / name, follow_symlinks=False)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -111,9 +123,28 @@ def copy_tree(folder: Path, profile: str) -> Project:
         **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }
     project = Project(folder, folder / profile, environment)
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "copy"]):
-        project.run("git", *command, cwd=folder)
+    project.run("git", "init", "--quiet", cwd=folder)
+    project.commit("copy")
     return project
+
+
+SPEAK = (
+    *(["pull"], ["status"], ["push"], ["gc", "--workspace", "--force"], ["checkout"], ["data", "status"]),
+    *(["metrics", "show"], ["metrics", "diff"], ["params", "diff"], ["dag"], ["exp", "list"], ["repro", "--dry"]),
+)
+"""What a colleague types in a fresh clone."""
+
+
+def check_that_every_command_speaks_of(project: Project, *, other: str) -> None:
+    """In a fresh clone with a remote each of them ends with 0, runs nothing, and names no other project."""
+    for arguments in SPEAK:
+        output = project.dvc(*arguments)
+        assert other not in output, output
+        assert "ERROR" not in output, output
+        assert "missing version info" not in output, output
+    weights = list((project.profile / "models").rglob("model.safetensors"))
+    assert weights
+    assert project.repro() == set()
 
 
 @pytest.fixture(scope="module")

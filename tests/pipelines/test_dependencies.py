@@ -46,8 +46,6 @@ ASIDE: dict[str, dict[str, str]] = {
     },
     "cohort": {
         "somanet.analysis.report": "names of numbers; the tables come from the movies' own results",
-        "somanet.analysis.source": "opens no movie",
-        "somanet.analysis.timing": "opens no movie",
         "somanet.analysis.stages.files": "reads the movies' own results",
     },
 }  # fmt: skip
@@ -62,11 +60,13 @@ def graph() -> grimp.ImportGraph:
 
 def stages() -> dict[str, Any]:
     found = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    return {name: stage.get("do", stage) for name, stage in found.items() if "/pipelines/" in str(stage)}
+    return {name: stage.get("do", stage) for name, stage in found.items() if "python -m pipelines." in str(stage)}
 
 
-def module_of(dependency: str) -> str:
-    return dependency.removeprefix("${root}/").removesuffix(".py").replace("/", ".")
+def code_of(stage: dict[str, Any]) -> list[str]:
+    """The modules among a stage's dependencies."""
+    code = (one for one in stage["deps"] if one.startswith(("pipelines/", "somanet/")))
+    return [one.removesuffix(".py").replace("/", ".") for one in code]
 
 
 def within(module: str, *rooms: str) -> bool:
@@ -87,9 +87,9 @@ def imported(graph: grimp.ImportGraph, entry: str, walls: tuple[str, ...]) -> se
 @pytest.mark.parametrize("name", stages())
 def test_every_module_that_decides_a_stage_s_outputs_is_a_dependency(name: str, graph: grimp.ImportGraph) -> None:
     stage = stages()[name]
-    code = [module_of(one) for one in stage["deps"] if one.startswith("${root}/")]
-    entry = f"pipelines.{name}"
+    code, entry = code_of(stage), f"pipelines.{name}"
     assert entry in code
+    assert stage["cmd"].split()[:3] == ["python", "-m", entry]
     found = imported(graph, entry, WALLS)
     aside = ASIDE[""] | ASIDE.get(name, {})
     missing = {one for one in found if not within(one, *code)}
@@ -99,7 +99,7 @@ def test_every_module_that_decides_a_stage_s_outputs_is_a_dependency(name: str, 
 
 @pytest.mark.parametrize("name", stages())
 def test_no_dependency_is_code_that_the_stage_does_not_run(name: str, graph: grimp.ImportGraph) -> None:
-    code = [module_of(one) for one in stages()[name]["deps"] if one.startswith("${root}/")]
+    code = code_of(stages()[name])
     found = imported(graph, f"pipelines.{name}", ()) | {f"pipelines.{name}"}
     assert [one for one in code if not any(within(module, one) for module in found)] == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from somanet.io.images import write_labels
 from somanet.io.movies import write_movie
 from somanet.provenance.mlflow import read_run
 from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
-from tests.pipelines.conftest import Project, shrink
+from tests.pipelines.conftest import Project, check_that_every_command_speaks_of, shrink
 from tests.worlds import mlflow_may_warn
 
 pytestmark = pytest.mark.e2e
@@ -118,7 +119,7 @@ def test_movies_are_analysed_with_the_network_that_comes_with_somanet(project: P
 def test_every_seed_has_a_network_and_a_run_and_the_spread_is_told(project: Project) -> None:
     for seed in (0, 1):
         assert (project.profile / f"models/finetune/last3/seed{seed}/model.safetensors").is_file()
-        run = read_run(project.profile / f"reports/finetune/last3/runs/seed{seed}.json", root=project.root)
+        run = read_run(project.profile / f"models/finetune/last3/seed{seed}", root=project.root)
         assert (run.name, run.status, run.params["seed"]) == (f"last3-seed{seed}", "FINISHED", str(seed))
         assert run.datasets["target_train"] == project.recorded("data/packed/target_train")
     metrics = json.loads((project.profile / "reports/evaluate/last3/metrics.json").read_text(encoding="utf-8"))
@@ -147,3 +148,17 @@ def test_a_missing_source_is_one_line(project: Project) -> None:
     assert "lost.zip, named in data.folders, not found" in line
     (project.profile / "params.yaml").write_text(before)
     assert project.repro() == set()
+
+
+def test_a_profile_is_shared_by_a_remote_of_its_own(project: Project, tmp_path: Path) -> None:
+    """A colleague without the data folder has all results, and the project around it has nothing to do with them."""
+    project.dvc("remote", "add", "--default", "lab", str(tmp_path / "remote"))
+    project.commit("results")
+    project.dvc("push")
+    colleague = project.clone(tmp_path / "clone")
+    (colleague.profile / "input").symlink_to((project.profile / "input").resolve())
+    check_that_every_command_speaks_of(colleague, other="profiles/")
+    for arguments in (["status"], ["push", "--remote", "lab"], ["metrics", "show"]):
+        done = colleague.run(sys.executable, "-m", "dvc", *arguments, cwd=colleague.root, ok=arguments[0] != "push")
+        assert "profiles/" not in done
+    assert not (colleague.root / "models/finetune/last3").exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from somanet.provenance import code as provenance
-from somanet.provenance.code import code_digest, collect, project_root, working_tree
+from somanet.provenance.code import code_digest, collect, profile_owner, project_root, working_tree
 from somanet.provenance.dvc_records import dvc_command, dvc_digest
 
 MD5 = "0123456789abcdef0123456789abcdef"
@@ -86,7 +86,7 @@ def test_what_dvc_tells_a_stage(project: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_project_is_the_nearest_parent(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A profile has its own graph and belongs to the project around it; a project within one has its own `.dvc`."""
+    """A folder with a graph belongs to the project around it; a project within one has its own `.dvc`."""
     inner = project / "sub" / "deep"
     inner.mkdir(parents=True)
     assert project_root(inner) == project
@@ -96,6 +96,38 @@ def test_the_project_is_the_nearest_parent(project: Path, monkeypatch: pytest.Mo
     assert project_root(inner) == project / "sub"
     monkeypatch.chdir(inner)
     assert project_root() == project / "sub"
+
+
+def test_a_profile_is_a_project_to_dvc_and_belongs_to_the_one_around(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where DVC runs a stage of it, which names the profile's folder in DVC_ROOT; a copy elsewhere is its own."""
+    profile = project / "profiles" / "own"
+    inner = profile / "reports" / "movies"
+    for folder in (project, profile):
+        (folder / ".dvc").mkdir(parents=True)
+    inner.mkdir(parents=True)
+    assert profile_owner(profile) == project
+    assert [profile_owner(folder) for folder in (project, profile.parent, inner)] == [None, None, None]
+    assert project_root(profile) == project_root(inner) == project
+    alone = tmp_path / "elsewhere" / "profiles" / "own"
+    (alone / ".dvc").mkdir(parents=True)
+    assert project_root(alone) == alone
+    monkeypatch.setenv("DVC_ROOT", str(profile))
+    assert project_root() == project
+
+
+def test_a_change_of_the_code_makes_a_profile_s_runs_dirty(project: Path) -> None:
+    """The code is the project's, outside the profile's folder."""
+    profile = project / "profiles" / "own"
+    for folder in (project, profile):
+        (folder / ".dvc").mkdir(parents=True)
+    (project / "model.py").write_text("before\n")
+    for command in (["add", "-f", "."], ["commit", "-qm", "code"]):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *command], cwd=project, check=True)
+    assert collect(profile).git_dirty is False
+    (project / "model.py").write_text("after\n")
+    assert collect(profile).git_dirty is True
 
 
 def test_a_graph_without_a_repository_is_a_project(tmp_path: Path) -> None:

@@ -3,16 +3,19 @@
 python -m tests.robustness --seed 7 --count 500       500 inputs; the folders of those with faults are kept
 python -m tests.robustness --seed 7 --only 123        one of them again; its folder is kept
 python -m tests.robustness --recipe 'TEXT'            one by its recipe, as printed
+
+The totals appear after every 100 inputs and at the end, after Ctrl-C or SIGTERM too.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +23,9 @@ from tests.robustness import recipes
 from tests.robustness.campaign import RECORDS, Verdict, campaign, prepare, remove
 from tests.robustness.judging import KINDS
 from tests.robustness.runner import preload
+
+_OFTEN = 100
+"""Inputs between two lines of totals."""
 
 
 def main() -> int:
@@ -52,14 +58,58 @@ def main() -> int:
     if few or chosen.recipe:
         numbers = [] if chosen.only is None else [chosen.only]
     drawn = [*named, *(recipes.draw(chosen.seed, number, seeds) for number in numbers)]
-    verdicts = list(_told(campaign(drawn, seeds, folder / "runs", jobs=chosen.jobs), few=few))
-    counts = Counter(fault.kind for verdict in verdicts for fault in verdict.faults)
-    codes = Counter(str(verdict.ended.code) for verdict in verdicts)
-    print(f"{len(verdicts)} inputs in {time.monotonic() - began:.0f} s; exit status {dict(codes)}")
-    print(", ".join(f"{counts[kind]} {kind}" for kind in KINDS))
+    told = _told(campaign(drawn, seeds, folder / "runs", jobs=chosen.jobs), few=few)
+    verdicts, stopped = collect(told, len(drawn), began)
     if chosen.json:
         chosen.json.write_text(json.dumps([_as_dict(verdict) for verdict in verdicts], indent=1), encoding="utf-8")
-    return 1 if counts else 0
+    return stopped or int(any(verdict.faults for verdict in verdicts))
+
+
+def collect(told: Iterator[Verdict], count: int, began: float) -> tuple[list[Verdict], int]:
+    """Take verdicts to the end, or until Ctrl-C or SIGTERM, and print the totals every now and then.
+
+    Args:
+        told: the verdicts.
+        count: how many there will be.
+        began: when the campaign began, in seconds of the monotonic clock.
+
+    Returns:
+        The verdicts, and the exit status that the signal asks for; 0 if there was none.
+    """
+    verdicts: list[Verdict] = []
+    stopped = 0
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        for verdict in told:
+            verdicts.append(verdict)
+            if len(verdicts) % _OFTEN == 0 and len(verdicts) < count:
+                print(_totals(verdicts, began), flush=True)
+    except (KeyboardInterrupt, _Terminated) as error:
+        stopped = _STATUS[type(error)]
+        print(f"stopped after {len(verdicts)} of {count} inputs", flush=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    print(_totals(verdicts, began), flush=True)
+    return verdicts, stopped
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+_STATUS = {KeyboardInterrupt: 128 + signal.SIGINT, _Terminated: 128 + signal.SIGTERM}
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    raise _Terminated
+
+
+def _totals(verdicts: Sequence[Verdict], began: float) -> str:
+    """One line: how many inputs, how they ended, and the faults of each kind."""
+    counts = Counter(fault.kind for verdict in verdicts for fault in verdict.faults)
+    codes = Counter(str(verdict.ended.code) for verdict in verdicts)
+    faults = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
+    return f"{len(verdicts)} inputs in {time.monotonic() - began:.0f} s; exit status {dict(codes)}; {faults}"
 
 
 def _lines(file: Path) -> list[str]:

@@ -213,6 +213,7 @@ def _become(work: Callable[[], None], cwd: Path, records: Path, limits: Limits, 
     """The child: like a new interpreter that runs the `somanet` script. Never returns."""
     code = 1
     try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as in a process of its own
         os.setsid()
         for number, name in ((0, os.devnull), (1, records / "stdout"), (2, records / "stderr")):
             handle = os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,10 +17,13 @@ from typing import Any
 import pytest
 
 from tests.robustness import mutators, recipes
+from tests.robustness.__main__ import collect
+from tests.robustness.campaign import Verdict
 from tests.robustness.commands import COMMANDS
-from tests.robustness.judging import culprit
+from tests.robustness.judging import Fault, culprit
 from tests.robustness.mutators import Unfit
 from tests.robustness.recipes import Recipe
+from tests.robustness.runner import Ended
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = Path(__file__).with_name("cases.txt")
@@ -42,6 +48,36 @@ def test_mutated_inputs_end_in_a_result_or_in_one_line(tmp_path: Path) -> None:
     verdicts = json.loads((tmp_path / "verdicts.json").read_text(encoding="utf-8"))
     assert len(verdicts) == COUNT + len(cases())
     assert {0, 1} <= {one["code"] for one in verdicts}  # neither refuses everything nor accepts everything
+
+
+@pytest.mark.parametrize(("number", "status"), [(None, 0), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_totals_appear_as_it_runs_and_when_it_is_stopped(
+    number: signal.Signals | None, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 250 inputs, of which every tenth hangs; the signal arrives after the 130th."""
+    ended = Ended(0, 0, "", 1.0, 0, False, "", "")
+    left = []
+
+    def run() -> Iterator[Verdict]:
+        try:
+            for i in range(250):
+                if number is not None and i == 130:
+                    signal.raise_signal(number)
+                faults = () if i % 10 else (Fault("hang", "20 s"),)
+                yield Verdict(Recipe("doctor", {}, ()), ended, faults, tmp_path, "")
+        finally:
+            left.append("closed")
+
+    verdicts, stopped = collect(run(), 250, time.monotonic())
+    lines = capsys.readouterr().out.splitlines()
+    count, hangs = (250, 25) if number is None else (130, 13)
+    assert (len(verdicts), stopped, left) == (count, status, ["closed"])
+    assert [line.split()[0] for line in lines if "exit status" in line] == (
+        ["100", "200", "250"] if number is None else ["100", "130"]
+    )
+    assert lines[-1].startswith(f"{count} inputs")
+    assert f"{hangs} hang" in lines[-1]
+    assert (f"stopped after {count} of 250 inputs" in lines) == (number is not None)
 
 
 def cases() -> list[str]:

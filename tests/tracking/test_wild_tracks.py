@@ -11,10 +11,12 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError
+from somanet.migration.cells import migration_of
 from somanet.migration.kinematics import steps_of
 from somanet.tracking.formats import Given, open_tracks
 
@@ -218,6 +220,52 @@ def test_speeds_are_those_of_the_file(data_root: Path, name: str) -> None:
     assert len(measured) == len(expected) > 4
     np.testing.assert_allclose(measured, expected, rtol=1e-4, atol=1e-3)
     assert np.mean(measured) == pytest.approx(np.mean(expected), rel=1e-6)
+
+
+def chained(steps: Iterable[Step]) -> list[list[Point]]:
+    """The points of each cell, from the step that begins it to the one that ends it."""
+    following = dict(steps)
+    starts = set(following) - set(following.values())
+    found = []
+    for point in starts:
+        track = [point]
+        while track[-1] in following:
+            track.append(following[track[-1]])
+        found.append(track)
+    return found
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "name", ["motile/hela_example_tracks.csv", "laptrack/trackmate_tracks_with_gap_closing.xml", "btrack/tracks.csv"]
+)
+def test_numbers_of_cells_are_those_of_the_file(data_root: Path, name: str) -> None:
+    """Path, net displacement, observed time and velocity of every cell, by plain arithmetic from its points."""
+    path = place(data_root, name)
+    kind, um_per_unit, parse = TRACKS[name]
+    unit = None if kind == "trackmate" else "px"
+    tracks = open_tracks(path, Given(FileCalibration(PIXEL_UM, INTERVAL_MIN), position_unit=unit)).tracks
+    expected = []
+    for points in chained(parse(path)):
+        (t0, y0, x0), (t1, y1, x1) = points[0], points[-1]
+        pairs = list(itertools.pairwise(points))
+        hours = (t1 - t0) * INTERVAL_MIN / 60
+        expected.append(
+            {
+                "n_frames": len(points),
+                "start_h": t0 * INTERVAL_MIN / 60,
+                "observed_h": sum(b[0] - a[0] == 1 for a, b in pairs) * INTERVAL_MIN / 60,
+                "path_um": um_per_unit * sum(math.dist(a[1:], b[1:]) for a, b in pairs),
+                "net_um": um_per_unit * math.hypot(y1 - y0, x1 - x0),
+                "velocity_y_um_per_h": um_per_unit * (y1 - y0) / hours,
+                "velocity_x_um_per_h": um_per_unit * (x1 - x0) / hours,
+            }
+        )
+    order = ["start_h", "n_frames", "path_um", "net_um"]
+    wanted = pd.DataFrame(expected).sort_values(order, ignore_index=True)
+    cells = migration_of(tracks, drift="none").cells
+    cells = cells[cells["n_frames"] > 1].sort_values(order, ignore_index=True)
+    pd.testing.assert_frame_equal(cells[list(wanted)], wanted, check_dtype=False, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.real

@@ -23,7 +23,7 @@ def stale_stages(folder: Path) -> tuple[str, ...]:
     Raises:
         SomaNetError: DVC cannot read the pipeline.
     """
-    stale = list(json.loads(_dvc(folder, "status", "--json", "dvc.yaml") or "{}"))
+    stale = list(json.loads(dvc_output(folder, "status", "--json") or "{}"))
     locked = locked_stages(folder)
     for _ in locked:  # each round goes one stage down
         outs = [str(out["path"]) for stage in locked if stage.name in stale for out in stage.entries("outs")]
@@ -31,17 +31,18 @@ def stale_stages(folder: Path) -> tuple[str, ...]:
             stage.name
             for stage in locked
             if stage.name not in stale
-            and any(_overlap(str(dep["path"]), out) for dep in stage.entries("deps") for out in outs)
+            and any(overlap(str(dep["path"]), out) for dep in stage.entries("deps") for out in outs)
         ]
     return tuple(stale)
 
 
-def _overlap(a: str, b: str) -> bool:
+def overlap(a: str, b: str) -> bool:
+    """Whether one of two paths of a pipeline is, or contains, the other."""
     return a == b or a.startswith(f"{b}/") or b.startswith(f"{a}/")
 
 
-def fetch_per_image(root: Path, folder: Path) -> None:
-    """Copy the per-image scores in a folder's `dvc.lock` out of the project's DVC cache, where available.
+def fetch_scores(root: Path, folder: Path) -> None:
+    """Copy the networks' scores in a folder's `dvc.lock` out of the project's DVC cache, where available.
 
     Args:
         root: the project.
@@ -51,7 +52,7 @@ def fetch_per_image(root: Path, folder: Path) -> None:
         str(out["path"]): str(out.get("md5"))
         for stage in locked_stages(folder)
         for out in stage.entries("outs")
-        if Path(str(out["path"])).name == "per_image.csv"
+        if Path(str(out["path"])).name in ("metrics.json", "per_image.csv")
     }
     hashes = Hashes(root)
     for path, digest in wanted.items():
@@ -93,7 +94,7 @@ def diffs(base: Path, head: Path, *whats: Literal["metrics", "params"]) -> list[
         _git(both, "commit", "--quiet", "--message", "base")
         _git(both, "rm", "--quiet", "-r", "--ignore-unmatch", "params.yaml", "dvc.yaml", "dvc.lock", "reports")
         _copy_results(head, both)
-        return [_changed(json.loads(_dvc(both, what, "diff", "--json", "HEAD") or "{}")) for what in whats]
+        return [_changed(json.loads(dvc_output(both, what, "diff", "--json", "HEAD") or "{}")) for what in whats]
 
 
 def _changed(files: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Changed]:
@@ -123,7 +124,12 @@ def _git(folder: Path, *arguments: str) -> None:
     )
 
 
-def _dvc(folder: Path, *arguments: str) -> str:
+def dvc_output(folder: Path, *arguments: str) -> str:
+    """The standard output of `dvc` in a folder.
+
+    Raises:
+        SomaNetError: with the first line of its message, if it fails.
+    """
     command, environment = dvc_command(folder, *arguments)
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

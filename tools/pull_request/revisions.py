@@ -99,12 +99,31 @@ def clone_at(root: Path, commit: str, folder: Path) -> None:
     _git(folder, "checkout", "--quiet", "--detach", commit)
 
 
+def file_at(root: Path, commit: str, path: str) -> bytes | None:
+    """A file's content at a commit; None if the commit has no such file."""
+    try:
+        return _run(root, "show", f"{commit}:{path}")
+    except SomaNetError:
+        return None
+
+
 def same_file(root: Path, commit: str, path: str) -> bool:
     """Whether a file in the working tree equals that of the commit."""
     try:
-        return _run(root, "show", f"{commit}:{path}") == (root / path).read_bytes()
-    except (SomaNetError, OSError):
+        return file_at(root, commit, path) == (root / path).read_bytes()
+    except OSError:
         return False
+
+
+def commits_of(root: Path, *paths: str) -> list[str]:
+    """The commits of the history that changed one of the paths, newest first; HEAD is always the first."""
+    head = _git(root, "rev-parse", "HEAD").strip()
+    return list(dict.fromkeys([head, *_git(root, "rev-list", "HEAD", "--", *paths).split()]))
+
+
+def checkout_at(folder: Path, commit: str) -> None:
+    """Bring a clone made by :func:`clone_at` to another commit."""
+    _git(folder, "checkout", "--quiet", "--force", "--detach", commit)
 
 
 def short(commit: str) -> str:

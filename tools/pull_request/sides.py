@@ -11,7 +11,7 @@ from somanet.core.errors import SomaNetError
 from somanet.provenance.dvc_records import load_yaml
 from somanet.training.comparison.networks import ComparedNetwork
 from somanet.training.comparison.sources import BASELINE, read_scores
-from tools.pull_request.dvc_state import fetch_per_image, stale_stages
+from tools.pull_request.dvc_state import fetch_scores, stale_stages
 from tools.pull_request.machine import this_machine
 from tools.pull_request.revisions import clone_at, export_results, read_head, short
 from tools.pull_request.runs import PipelineRun, last_run, run_pipeline
@@ -53,9 +53,9 @@ def head_side(root: Path) -> SideResults:
 
 
 def base_side(root: Path, commit: str, scratch: Path) -> SideResults:
-    """The base's results: from its run in `build/base` if there is one, else its committed ones.
+    """The base's results: from its run in `build/base` if there is one, else those that its `dvc.lock` names.
 
-    Per-image scores are not committed; they are taken from DVC's cache if it has them.
+    Git has the metrics; the scores of each network and image are taken from DVC's cache if it has them.
 
     Args:
         root: the project.
@@ -66,7 +66,7 @@ def base_side(root: Path, commit: str, scratch: Path) -> SideResults:
     if run is not None and _fits(run, commit):
         return _read(root / BASE, run, check=run.status != 0)
     export_results(root, commit, scratch)
-    fetch_per_image(root, scratch)
+    fetch_scores(root, scratch)
     return _read(scratch, None, check=False)
 
 
@@ -119,7 +119,7 @@ def _read_network(name: str, scores: Path, *, has_run: bool) -> ComparedNetwork 
     if not has_run:
         return "has not run"
     if not (scores / "metrics.json").exists():
-        return "no scores"
+        return "its scores are not in DVC's cache (`make base` makes them)"
     try:
         return read_scores(scores, name=name)
     except SomaNetError as error:

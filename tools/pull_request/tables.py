@@ -13,10 +13,6 @@ from tools.pull_request.runs import PipelineRun
 
 MAX_ROWS = 60
 
-# Parts of the scores' files that repeat others in more detail, or are times.
-_REPEATED = {"interval95", "spread_over_seeds", "seeds", "interior", "ap"}
-_TIMES = {"seconds_per_seed", "train_seconds", "inference_mpx_per_s"}
-
 
 def params_table(params: Sequence[Changed] | str) -> list[str]:
     """Parameters that changed, folded if there are many; a text gives the reason why they are unknown."""
@@ -33,10 +29,10 @@ def params_table(params: Sequence[Changed] | str) -> list[str]:
 
 
 def metrics_table(metrics: Sequence[Changed] | str) -> list[str]:
-    """Metrics that changed, without those that repeat others; a text gives the reason why they are unknown."""
+    """Metrics that changed by as much as a cell shows; a text gives the reason why they are unknown."""
     if isinstance(metrics, str):
         return markdown.folded("Metrics: not compared", [plain(metrics)])
-    shown = [change for change in metrics if _worth_a_row(change)]
+    shown = [change for change in metrics if _shown(change.old) != _shown(change.new)]
     if not shown:
         return ["Metrics: none changed."]
     groups = _groups(shown, lambda change: change.file)
@@ -44,24 +40,15 @@ def metrics_table(metrics: Sequence[Changed] | str) -> list[str]:
         [plain(_of(row.file)), plain(row.name), _shown(row.old), _shown(row.new), _step(row)]
         for row in _rows(groups, "metrics")
     ]
-    left_out = len(metrics) - len(shown)
-    note = ["", f"Left out: {left_out} that repeat these in more detail, or are times."] if left_out else []
     of = list(dict.fromkeys("/".join(_of(file).split("/")[:2]).split("/")[-1] for file in groups))
     where = ", ".join(map(plain, of[:8])) + (" …" if len(of) > 8 else "")
     lines = _long_table(["of", "metric", "base", "head", "Δ"], rows)
-    return markdown.folded(f"Metrics: {len(shown)} changed, of {where}", [*lines, *note])
-
-
-def _worth_a_row(change: Changed) -> bool:
-    parts = change.name.split(".")
-    if change.file.endswith("comparison.json") or parts[0] in _REPEATED or parts[-1] in _TIMES:
-        return False
-    return _shown(change.old) != _shown(change.new)
+    return markdown.folded(f"Metrics: {len(shown)} changed, of {where}", lines)
 
 
 def _of(file: str) -> str:
-    """The name of a metrics file: its folder's, or its own if it is not called metrics."""
-    return file.removeprefix("reports/").removesuffix("/metrics.json").removesuffix(".json")
+    """The name of a file of scores."""
+    return file.removeprefix("reports/").removeprefix("scores/").removesuffix(".json")
 
 
 def _groups(changes: Sequence[Changed], group: Callable[[Changed], str]) -> dict[str, list[Changed]]:

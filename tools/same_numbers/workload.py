@@ -11,13 +11,23 @@ from tools.same_numbers.recording import RecordingRun, read_yaml
 
 SHORT = {"epochs": 2, "samples_per_epoch": 16, "validate_every": 2, "device": "cpu"}
 """Settings of every training: a few steps, and the weights after the last one."""
-SMALL = {
-    "data": {"simulated": {"nuclei_images": 20, "train_crops": 8, "val_crops": 4, "movie_frames": 24, "movie_px": 256}},
+SMALL: Mapping[str, Any] = {
+    "data": {
+        "simulated": {
+            "nuclei_images": 20,
+            "nuclei_px": 128,
+            "train_crops": 8,
+            "val_crops": 4,
+            "crop_px": 128,
+            "movie_frames": 24,
+            "movie_px": 256,
+        }
+    },
     "trust": {"replicates": 3, "cells": 12, "movie_frames": 24, "movie_px": 192},
 }
 """Settings of the pipeline, for minutes instead of an hour."""
-NO_NUMBERS = ("report",)
-"""Stages that only present earlier results."""
+NO_NUMBERS = ("names",)
+"""Stages that only check."""
 REAL_IMAGES, REAL_MOVIE, REAL_TRACKS = "soma/val", "neuritetracker/cell_body.tif", "neuritetracker/tracks.csv"
 REAL_SCALE = ("--pixel-size-um", "1.28", "--frame-interval-min", "12")
 
@@ -30,12 +40,18 @@ def simulation(recording: RecordingRun) -> None:
 def pipeline(recording: RecordingRun) -> None:
     """The stages of `dvc.yaml`, in its order, with `params.yaml` made short; the movie by the bundled model."""
     params = merged(read_yaml(recording.checkout / "params.yaml"), SMALL)
+    run_stages(recording, read_yaml(recording.checkout / "dvc.yaml")["stages"], params)
+
+
+def run_stages(recording: RecordingRun, graph: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    """The stages of a graph in its order, with short trainings; movies by the bundled model."""
+    params = {**params}
     for section in ("pretrain", "finetune"):
         params[section] = {name: merged(one, {"training": SHORT}) for name, one in params[section].items()}
     for section in ("segment", "trust"):
-        params[section]["model"] = str(recording.bundled())
+        params[section] = {**params[section], "model": str(recording.bundled())}
     (recording.scratch / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    for title, command in stages(read_yaml(recording.checkout / "dvc.yaml")["stages"], params):
+    for title, command in stages(graph, params):  # `${root}`: in graphs of earlier versions
         recording.run(f"stage {title}", *(word.replace("${root}", str(recording.checkout)) for word in command))
 
 

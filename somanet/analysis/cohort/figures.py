@@ -15,7 +15,7 @@ from somanet.analysis.cohort.gather import Cohort
 from somanet.analysis.report.definitions import label_of
 from somanet.core.files import atomic_path, make_folder
 from somanet.core.plots import blank
-from somanet.migration.summary import UNITS, long_enough
+from somanet.migration.pooling import UNITS, long_enough
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +27,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe & Ito: told apart by colour-blind readers, too."""
 REAL_TEXT: dict[Any, Any] = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "somanet", "font.size": 9.0}
 """Letters stay letters, for the editors of journals; equal figures are equal files."""
+HEADING_COSINE = "heading_cosine"
 CELLS_AT, MOVIES_AT, DONORS_AT, MEAN_AT = -0.28, -0.02, 0.2, 0.36
 WIDEST_SWARM = 0.1
 SHOWN_CELLS = 99.0
@@ -52,7 +53,7 @@ def draw_number(cohort: Cohort, number: str) -> Figure:
     for place, group in enumerate(_groups(cohort)):
         colour = COLOURS[place % len(COLOURS)]
         cells, movies, donors = (_of(table, group) for table in (used, cohort.movies, cohort.donors))
-        values = cells[column].dropna().to_numpy(float) if column else np.empty(0)
+        values = cell_values(cells, column)
         ax.plot(place + CELLS_AT + _swarm(values), values, ".", color=colour, alpha=0.25, markersize=4, zorder=1)
         _levels(ax, place + MOVIES_AT, movies, number, colour, filled=False)
         _levels(ax, place + DONORS_AT, donors, number, colour, filled=True)
@@ -130,10 +131,20 @@ def _in_pairs(cohort: Cohort, number: str) -> Cohort:
 
 def cell_column(cells: pd.DataFrame, number: str) -> tuple[str, str]:
     """The column of the cells that shows a number, and what to say of it; empty if there is none."""
+    if number == "mean_cosine":
+        return HEADING_COSINE, ""
     if number in cells:
         return number, ""
     raw = number.replace("_corrected", "")
     return (raw, " (uncorrected)") if raw in cells else ("", " (not shown)")
+
+
+def cell_values(cells: pd.DataFrame, column: str) -> Floats:
+    """The cells' own values of that column, of those that have one; a cell without a direction has a cosine of 0."""
+    if not column:
+        return np.empty(0)
+    known = cells[cells["n_headings"] == 1] if column == HEADING_COSINE else cells
+    return known[column].dropna().to_numpy(float)
 
 
 def _groups(cohort: Cohort) -> list[str]:

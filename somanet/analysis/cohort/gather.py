@@ -14,7 +14,8 @@ from somanet.analysis.cohort.conditions import Conditions, check_groups
 from somanet.analysis.cohort.results import MovieResult
 from somanet.core.files import plain
 from somanet.migration.groups import COMPARED, Comparison, compare_cohort, frame_intervals_min
-from somanet.migration.summary import Summary, long_enough, summarize
+from somanet.migration.pooling import long_enough
+from somanet.migration.summary import Summary, summarize
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Nuisance:
     effect: str
 
 
+AXIS = "axis_deg"
 NUISANCES = (
     Nuisance(
         "noise_um",
@@ -43,6 +45,13 @@ NUISANCES = (
         1.25,
         "Noise counts as travel and hides short saltations: speeds, path and straightness differ between groups of "
         "equal motion, and the frequency somewhat.",
+    ),
+    Nuisance(
+        "observed_h",
+        "The time for which cells are seen",
+        "h",
+        1.25,
+        "Directions of cells become surer, and paths less straight, the longer cells are followed.",
     ),
     Nuisance(
         "density_per_mm2",
@@ -140,7 +149,7 @@ def gather_cohort(
         reference=reference,
         paired=paired,
         warnings=(*spelling, *_warnings(results, movies, with_cells, summaries["all"], unused)),
-        notes=(*notes, *_not_compared(groups, reference), *_corrected_notes(results)),
+        notes=(*notes, *_not_compared(groups, reference), *_axis_notes(results, groups), *_corrected_notes(results)),
     )
 
 
@@ -150,6 +159,11 @@ def _not_compared(groups: Sequence[str], reference: str | None) -> Iterator[str]
             f"The groups {listed(groups)} were not compared, as no reference was named: --reference {groups[0]} "
             "compares the others with it."
         )
+
+
+def _axis_notes(results: Mapping[str, MovieResult], groups: Sequence[str]) -> Iterator[str]:
+    if len(groups) > 1 and _axes(results) == [0.0]:
+        yield "Velocity along the axis and cosine refer to the right of the images: --axis-deg names another axis."
 
 
 def _donors_apart(cells: pd.DataFrame, *, paired: bool) -> pd.DataFrame:
@@ -167,6 +181,7 @@ def _movie_row(movie: str, result: MovieResult) -> dict[str, object]:
         "corrected": int(result.corrected),
         "frame_interval_min": about["frame_interval_min"],
         "noise_um": float(result.cells["noise_um"].iloc[0]) if len(result.cells) else math.nan,
+        "observed_h": float(long_enough(result.cells)["observed_h"].median()),
         "density_per_mm2": result.density_per_mm2,
         **_counts(summary),
     }
@@ -266,6 +281,11 @@ def _warnings(
             yield from _unequal(movies, groups, nuisance)
         if "batch" in movies and (movies.groupby("batch")["group"].nunique() < 2).all():
             yield "Each batch has one group only: differences between groups may be differences between batches."
+    if len(axes := _axes(results)) > 1:
+        yield (
+            f"The axis differs between the movies ({', '.join(f'{one:g}' for one in axes)}°): velocity along it and "
+            "cosine are compared as if it pointed the same way in every tissue, as it does if it was set for each."
+        )
     for what, found in _settings(results).items():
         if len(found) > 1:
             yield f"The movies were not analysed alike: {what} differs ({'; '.join(sorted(found)[:4])})."
@@ -281,6 +301,12 @@ def _unequal(movies: pd.DataFrame, groups: set[str], nuisance: Nuisance) -> Iter
         yield f"{found} {nuisance.effect}"
 
 
+def _axes(results: Mapping[str, MovieResult]) -> list[float]:
+    """The axes that directions are counted from, ascending."""
+    found = {float(one.manifest["parameters"].get("migrate", {}).get(AXIS) or 0.0) for one in results.values()}
+    return sorted(found)
+
+
 def _settings(results: Mapping[str, MovieResult]) -> dict[str, set[str]]:
     """The values that movies should share, by what they are."""
     found: dict[str, set[str]] = {}
@@ -289,6 +315,8 @@ def _settings(results: Mapping[str, MovieResult]) -> dict[str, set[str]]:
         parameters = manifest["parameters"]
         for section in ("migrate", *(() if result.corrected else ("segment",))):
             for name, value in (parameters.get(section) or {}).items():
+                if name == AXIS:  # how each explant lies in its image
+                    continue
                 found.setdefault(f"{section}.{name}", set()).add(str(plain(value)))
         if network := (manifest.get("model") or {}).get("sha256"):
             found.setdefault("the network", set()).add(str(network)[:8])

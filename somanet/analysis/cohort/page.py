@@ -15,7 +15,7 @@ from somanet.analysis.cohort.gather import Cohort, by_every_second_frame, by_mod
 from somanet.analysis.report.definitions import METHODS, MISSING, in_words, label_of
 from somanet.core.markdown import to_html
 from somanet.migration.groups import Comparison
-from somanet.migration.summary import UNITS
+from somanet.migration.pooling import UNITS
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 STYLE = """
@@ -165,6 +165,7 @@ FACT_HEADS = {
     "corrected": "Tracks by a person",
     "frame_interval_min": "Frame interval (min)",
     "noise_um": "Localisation error (µm)",
+    "observed_h": "Cells seen for (h)",
     "density_per_mm2": "Cells per mm²",
     "n_movies": "Movies",
     "n_cells": "Cells",

@@ -11,7 +11,7 @@ import pandas as pd
 from somanet.analysis.cohort.gather import Cohort, by_every_second_frame, by_model
 from somanet.core.schema import Column, Schema
 from somanet.migration.groups import Comparison, LeaveOneOut
-from somanet.migration.summary import UNITS
+from somanet.migration.pooling import UNITS
 
 COMPARISON = Schema(
     "comparison",

@@ -16,16 +16,16 @@ from somanet.analysis.cohort.gather import Cohort, gather_cohort
 from somanet.analysis.cohort.page import cohort_page
 from somanet.analysis.cohort.results import read_results
 from somanet.analysis.cohort.tables import COMPARISON, comparison_metric, comparison_table
-from somanet.analysis.manifest import CODE
+from somanet.analysis.manifest import code_record
 from somanet.analysis.methods import cohort_methods
 from somanet.core.files import write_json, write_text
 from somanet.core.guard import reading
 from somanet.core.hashing import sha256_file
-from somanet.core.results import hashes_of, result_folder
+from somanet.core.result_records import hashes_of
+from somanet.core.results import result_folder
 from somanet.io.tables import write_table
 from somanet.migration.groups import COMPARED
 from somanet.migration.tables import CELL_INTERNALS
-from somanet.provenance.code import collect
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class Question:
     paired: bool = False
 
 
-def build_cohort(folders: Sequence[Path], output: Path, question: Question, *, notes: Sequence[str] = ()) -> Cohort:
+def build_cohort(
+    folders: Sequence[Path], output: Path, question: Question, *, notes: Sequence[str] = (), of_stage: bool = False
+) -> Cohort:
     """Combine the results of movies and write tables, figures, report, methods and record; all of it, or nothing.
 
     Args:
@@ -51,6 +53,7 @@ def build_cohort(folders: Sequence[Path], output: Path, question: Question, *, n
         output: the folder; it may be that of the movies' folders, which are not touched.
         question: what is compared.
         notes: further ones for the reader, such as movies that could not be analysed.
+        of_stage: the folder is an output of a pipeline, see :func:`somanet.analysis.manifest.code_record`.
 
     Raises:
         SomaNetError: results or conditions cannot be used, or the output cannot be written.
@@ -68,7 +71,8 @@ def build_cohort(folders: Sequence[Path], output: Path, question: Question, *, n
         reading(question.conditions),
         result_folder(output, names.COHORT, writes=names.COHORT_FILES) as folder,
     ):
-        _write(cohort, folder, record_of_cohort(cohort, question, output), title=output.resolve().name)
+        record = record_of_cohort(cohort, question, output, of_stage=of_stage)
+        _write(cohort, folder, record, title=output.resolve().name)
     return cohort
 
 
@@ -102,9 +106,8 @@ def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) 
     write_json(folder / names.COHORT_RECORD, {**record, "files": hashes_of(folder, names.COHORT)})
 
 
-def record_of_cohort(cohort: Cohort, question: Question, output: Path) -> dict[str, Any]:
+def record_of_cohort(cohort: Cohort, question: Question, output: Path, *, of_stage: bool) -> dict[str, Any]:
     """Everything that determined a cohort's numbers, by hash: movies, conditions, question, code."""
-    code = collect(CODE)
     conditions = None
     if question.conditions is not None:
         conditions = {"file": question.conditions.name, "sha256": sha256_file(question.conditions)}
@@ -114,7 +117,7 @@ def record_of_cohort(cohort: Cohort, question: Question, output: Path) -> dict[s
         "reference": question.reference,
         "paired": "donor" if question.paired else None,
         "movies": {name: _movie(result.folder, result.manifest, output) for name, result in cohort.results.items()},
-        "code": code.record(),
+        "code": code_record(of_stage=of_stage),
         "warnings": list(cohort.warnings),
         "notes": list(cohort.notes),
     }

@@ -123,7 +123,10 @@ NUMBER_LABELS = {
     ),
     "velocity_along_um_per_h": (
         "Velocity along the axis",
-        "Net displacement along the axis over time, of all cells together; negative against it.",
+        (
+            "Net displacement along the axis over time, of all cells together; negative against it. The axis is the "
+            "image's right unless --axis-deg says otherwise."
+        ),
     ),
     "velocity_across_um_per_h": (
         "Velocity across the axis",
@@ -140,6 +143,13 @@ NUMBER_LABELS = {
             "0.89/√n, so compare it at like n only; its interval begins at 0 where they may be random."
         ),
     ),
+    "resultant_corrected": (
+        "Resultant length R, corrected",
+        (
+            "R without what chance adds for few cells, √((nR² − 1)/(n − 1)): about 0 for random directions, whatever "
+            "n; below 0 where directions are more even than random ones. Its interval is that of R."
+        ),
+    ),
     "mean_direction_deg": (
         "Mean direction",
         "Circular mean of the cells' directions, counted from the axis; it has an interval where R is above 0.",
@@ -153,7 +163,7 @@ NUMBER_LABELS = {
     ),
     "saltating_share": ("Share of saltating cells", HEADLINES[4].meaning),
 }
-"""Label and meaning of the numbers of :data:`somanet.migration.summary.UNITS`."""
+"""Label and meaning of the numbers of :data:`somanet.migration.pooling.UNITS`."""
 
 METHODS = (
     (

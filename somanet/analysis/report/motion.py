@@ -9,7 +9,8 @@ from somanet.analysis.report.definitions import MISSING, amount, estimate_in_wor
 from somanet.migration.frame_dropping import NAMES, Thinned
 from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures
-from somanet.migration.motion_modes import CREEP, MODES, REST, RUN, Modes
+from somanet.migration.motion_modes import MODES, Modes
+from somanet.migration.motion_states import CREEP, REST, RUN
 
 STATE_WORDS = {REST: "At rest", CREEP: "Creeping", RUN: "Running"}
 MODEL_WORDS = {

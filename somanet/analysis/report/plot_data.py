@@ -14,7 +14,7 @@ from somanet.analysis.report.definitions import estimate_in_words
 from somanet.migration.direction import Direction
 from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures
-from somanet.migration.summary import long_enough
+from somanet.migration.pooling import long_enough
 
 CURVE_POINTS = 80
 

@@ -23,8 +23,9 @@ from somanet.analysis.report.motion import motion_cards
 from somanet.analysis.report.thinning import Thinning
 from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures
+from somanet.migration.pooling import UNITS
 from somanet.migration.requirements import rests_on_saltations
-from somanet.migration.summary import UNITS, Summary
+from somanet.migration.summary import Summary
 from somanet.migration.tables import CELL_NUMBERS
 
 LEVELS = {

@@ -11,7 +11,10 @@ import numpy as np
 import pandas as pd
 
 from somanet.analysis.validation.tracks import bias_of, coverage_of
-from somanet.analysis.validation.worlds import BASE, WORLDS, World, simulate_paths, simulate_world, true_numbers
+from somanet.analysis.validation.world_paths import simulate_paths
+from somanet.analysis.validation.world_tracks import simulate_world
+from somanet.analysis.validation.world_truth import true_numbers
+from somanet.analysis.validation.worlds import BASE, WORLDS, World
 from somanet.core.markdown import table
 from somanet.migration.cells import migration_of
 from somanet.migration.drift import DriftSource
@@ -32,9 +35,9 @@ TRAVEL = (
     "rms_speed_1h_um_per_h",
     "straightness_corrected",
 )
-DIRECTED = ("velocity_along_um_per_h", "mean_cosine", "resultant", "mean_direction_deg")
+DIRECTED = ("velocity_along_um_per_h", "mean_cosine", "resultant_corrected", "mean_direction_deg")
 FEW = ("frequency_corrected_per_h", "mean_length_corrected_um", *TRAVEL, "saltating_share")
-ABSOLUTE = ("velocity_along_um_per_h", "mean_cosine", "resultant", "mean_direction_deg")
+ABSOLUTE = DIRECTED
 """Numbers whose true value may be 0: their bias is absolute."""
 HEADINGS: Mapping[str, str] = {
     "frequency_corrected_per_h": "frequency",
@@ -48,7 +51,7 @@ HEADINGS: Mapping[str, str] = {
     "saltating_share": "saltating cells",
     "velocity_along_um_per_h": "velocity along the axis, µm/h",
     "mean_cosine": "mean cosine",
-    "resultant": "R",
+    "resultant_corrected": "R, corrected",
     "mean_direction_deg": "direction, °",
 }
 MEASURED_IN = (
@@ -154,7 +157,7 @@ def truth(world: World) -> Mapping[str, float]:
         "saltating_share": known["saltating_share"],
         "velocity_along_um_per_h": known["velocity_along_axis_um_per_h"] if world.kappa else 0.0,
         "mean_cosine": float(along),
-        "resultant": math.hypot(along, across),
+        "resultant_corrected": math.hypot(along, across),
         "mean_direction_deg": 0.0 if world.kappa else math.nan,
     }
 

@@ -18,7 +18,7 @@ from somanet.analysis.validation.ground_truth import donor_settings
 from somanet.analysis.validation.tracks import coverage_of, simulate_tracks
 from somanet.core.markdown import table
 from somanet.migration.cells import migration_of
-from somanet.migration.groups import COMPARED, compare_cohort
+from somanet.migration.groups import compare_cohort
 
 GROUPS = ("control", "patient")
 ALPHA = 0.05
@@ -26,7 +26,7 @@ PER_CELL: Mapping[str, str] = {
     "frequency_corrected_per_h": "frequency_corrected_per_h",
     "mean_length_corrected_um": "mean_length_um",
 }
-"""The column of the cells that stands for a compared number where cells are the units."""
+"""The numbers that are simulated here, and the column of the cells that stands for each where cells are the units."""
 CONDITION = TrackCondition(n_cells=10, donor_cv=0.2)
 MOST_MOVIES = 4
 FAR = 3.47
@@ -113,9 +113,9 @@ def score_design(bank: Bank, design: Design, *, experiments: int, seed: int = 0)
     found: list[tuple[str, str, float]] = []
     for _ in range(experiments):
         cells = drawn_experiment(bank, design, rng)
-        for one in compare_cohort(cells, reference=GROUPS[0]):
+        for one in compare_cohort(cells, reference=GROUPS[0], numbers=tuple(PER_CELL)):
             found += [(one.number, "donors", one.p_value), (one.number, "mixed", one.mixed.p_value)]
-        found += [(number, "cells", _cells_p(cells, PER_CELL[number])) for number in COMPARED]
+        found += [(number, "cells", _cells_p(cells, column)) for number, column in PER_CELL.items()]
     table_of_p = pd.DataFrame(found, columns=["number", "test", "p"])
     rows = []
     for (number, test), p in table_of_p.groupby(["number", "test"], sort=False)["p"]:
@@ -148,7 +148,7 @@ def error_rates_markdown(scores: pd.DataFrame) -> str:
     """A line per design; of each number the rates by donors, mixed model and cells."""
     labels = {"frequency_corrected_per_h": "frequency", "mean_length_corrected_um": "length"}
     tests = {"donors": "donors", "mixed": "mixed model", "cells": "cells as units"}
-    columns = [(number, test) for number in COMPARED for test in tests]
+    columns = [(number, test) for number in PER_CELL for test in tests]
     head = ["4 + 4 donors", *(f"{labels[number]}: {tests[test]}" for number, test in columns)]
     lines = []
     for design, rows in scores.groupby("design", sort=False):

@@ -19,8 +19,8 @@ from somanet.evaluation.masks import ratio
 from somanet.evaluation.migration import relative_bias, score_saltations
 from somanet.evaluation.tracks import Matches, match_masks, track_scores
 from somanet.migration.cells import migration_of
+from somanet.migration.pooling import long_enough, pooled_numbers
 from somanet.migration.saltation import LEAST_FRAMES, LEAST_HOURS, LEAST_LENGTH_UM
-from somanet.migration.summary import long_enough, pooled_numbers
 from somanet.simulation.neurons import SimulatedMovie, simulate_movie
 from somanet.tracking.movie import track_masks
 

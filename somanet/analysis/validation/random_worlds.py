@@ -5,7 +5,9 @@ One movie after another, measured as a user's are. Limits and widths are set on 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ import pandas as pd
 from somanet.analysis.validation.corrected import ABSOLUTE, HEADINGS, TRAVEL, truth
 from somanet.analysis.validation.tracks import coverage_of
 from somanet.analysis.validation.world_scores import score_world, warning_rates
-from somanet.analysis.validation.worlds import random_world
+from somanet.analysis.validation.worlds import World, random_world
 from somanet.core.markdown import table
 
 COUNTED = (
@@ -22,11 +24,21 @@ COUNTED = (
     *TRAVEL,
     "velocity_along_um_per_h",
     "mean_cosine",
-    "resultant",
+    "resultant_corrected",
 )
 """Numbers whose coverage is measured."""
 MOST_NOISE_UM = 1.5
 MOVIES = 2
+
+
+def world_of(seed: int) -> World:
+    """The world of a seed."""
+    return random_world(np.random.default_rng(seed), name=f"random {seed}")
+
+
+def in_scope(world: World) -> bool:
+    """Whether coverage is asked of it: cells rest between jumps, and the error is at most 1.5 µm."""
+    return world.rests and world.noise_um <= MOST_NOISE_UM
 
 
 def score_random(seed: int, *, movies: int = MOVIES) -> pd.DataFrame:
@@ -38,14 +50,14 @@ def score_random(seed: int, *, movies: int = MOVIES) -> pd.DataFrame:
 
     Returns:
         :func:`somanet.analysis.validation.world_scores.score_world`, with the true value of each of :data:`COUNTED` as
-        ``…_true``, ``seed``, and ``in_scope``: cells rest, and the error is at most 1.5 µm.
+        ``…_true``, ``seed``, and ``in_scope``: that of :func:`in_scope`.
     """
-    world = random_world(np.random.default_rng(seed), name=f"random {seed}")
+    world = world_of(seed)
     true = truth(replace(world, name="", n_cells=1, interval_min=1.0))
     scores = score_world(world, replicates=movies, seed=1000 * seed)
     return scores.assign(
         seed=seed,
-        in_scope=world.rests and world.noise_um <= MOST_NOISE_UM,
+        in_scope=in_scope(world),
         **{f"{name}_true": true[name] for name in COUNTED},
     )
 
@@ -55,8 +67,8 @@ def coverage(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         ``estimated``: share of movies with an interval, ``n`` of them; ``coverage`` of these, with Wilson's interval;
-        ``error``, median and relative; ``coverage_supported`` in the movies that support saltation numbers, of
-        ``n_supported``.
+        ``error``, median and relative; ``coverage_supported``, with Wilson's interval, in the movies that support
+        saltation numbers, of ``n_supported``.
     """
     some = scores[scores["in_scope"].astype(bool)]
     supported = some["supported"].astype(bool).to_numpy()
@@ -74,7 +86,7 @@ def coverage(scores: pd.DataFrame) -> pd.DataFrame:
                 **coverage_of(held[given]),
                 "error": float(np.median(error[given])) if given.any() else np.nan,
                 "n_supported": int((given & supported).sum()),
-                "coverage_supported": coverage_of(held[given & supported])["coverage"],
+                **{f"{key}_supported": value for key, value in coverage_of(held[given & supported]).items()},
             }
         )
     return pd.DataFrame(rows)
@@ -91,20 +103,29 @@ def coverage_markdown(scores: pd.DataFrame) -> str:
             [
                 HEADINGS[row["number"]],
                 f"{100 * row['estimated']:.0f} % of movies",
-                f"{row['coverage']:.2f} ({row['coverage_low']:.2f}–{row['coverage_high']:.2f}) of {row['n']}",
+                _share(row, "", int(row["n"])),
                 error.replace("-", "−"),
-                f"{row['coverage_supported']:.2f} of {row['n_supported']}",
+                _share(row, "_supported", int(row["n_supported"])),
             ]
         )
     return table(head, lines)
 
 
+def _share(row: Mapping[Any, Any], which: str, n: int) -> str:
+    """``0.96 (0.80–0.99) of 24``."""
+    low, high = row[f"coverage_low{which}"], row[f"coverage_high{which}"]
+    return f"{row[f'coverage{which}']:.2f} ({low:.2f}–{high:.2f}) of {n}"
+
+
 def warnings_markdown(scores: pd.DataFrame) -> str:
-    """How often saltation numbers are called not supported, by how wrong they are, in all worlds."""
+    """How often saltation numbers are called not supported, by how wrong they are, in all worlds; Wilson's interval."""
     rates = warning_rates(scores)
+
+    def rate(kind: str) -> str:
+        n = round(rates[f"{kind}_movies"])
+        warned = np.arange(n) < round(rates[f"{kind}_warned"] * n) if n else np.zeros(0, bool)
+        return f"{_share(coverage_of(warned), '', n)} movies"
+
     head = ["worlds", *(f"warned, bias {kind}" for kind in ("above 15 %", "below 5 %", "between"))]
-    cells = [
-        f"{rates[f'{kind}_warned']:.2f} of {rates[f'{kind}_movies']:.0f} movies"
-        for kind in ("large", "small", "between")
-    ]
+    cells = [rate(kind) for kind in ("large", "small", "between")]
     return table(head, [[f"{scores['seed'].nunique()} drawn at random", *cells]])

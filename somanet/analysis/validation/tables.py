@@ -111,6 +111,12 @@ def headline(tracks: pd.DataFrame, movies: pd.DataFrame) -> dict[str, Any]:
     return without_nan
 
 
+def mean_coverage(tracks: pd.DataFrame) -> float:
+    """Mean over base conditions and quantities of how often the 95 % interval of a corrected number holds the truth."""
+    base = tracks[(tracks["factor"] == BASE) & (tracks["detector"] == "rule") & (tracks["kind"] == "corrected")]
+    return float(base["coverage"].mean())
+
+
 def _share(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.2f}"
 

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from somanet.analysis.validation.tracks import coverage_of
-from somanet.analysis.validation.worlds import BASE, World, simulate_world, true_numbers
+from somanet.analysis.validation.world_tracks import simulate_world
+from somanet.analysis.validation.world_truth import true_numbers
+from somanet.analysis.validation.worlds import BASE, World
 from somanet.core.markdown import table
 from somanet.migration.cells import migration_of, noise_of
 from somanet.migration.frame_dropping import NAMES, Thinned, frame_dropping

@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from somanet.analysis.validation.worlds import World, simulate_world, true_numbers
+from somanet.analysis.validation.world_tracks import simulate_world
+from somanet.analysis.validation.world_truth import true_numbers
+from somanet.analysis.validation.worlds import World
 from somanet.core.markdown import table
 from somanet.migration.measures import Measures, measure_movie
-from somanet.migration.summary import long_enough, pooled_numbers
+from somanet.migration.pooling import long_enough, pooled_numbers
 
 NUMBERS = {"frequency_corrected_per_h": "frequency_per_h", "mean_length_corrected_um": "length_um"}
 """Name in a summary → name among the true numbers."""

@@ -9,7 +9,7 @@ from somanet.provenance.mlflow.experiments import SIMULATED
 from somanet.provenance.mlflow.lifecycle import StoppedEarly, Terminated, reap_stale_runs, settle_run, sigterm_raises
 from somanet.provenance.mlflow.listing import child_runs, finished_runs, read_runs, study_runs
 from somanet.provenance.mlflow.marking import PARENT, STUDY, mark_runs, study_tag
-from somanet.provenance.mlflow.models import ServedModel, load_logged_model, logged_checkpoint
+from somanet.provenance.mlflow.models import load_logged_model, logged_checkpoint
 from somanet.provenance.mlflow.registry import (
     Version,
     describe_version,
@@ -26,7 +26,18 @@ from somanet.provenance.mlflow.registry import (
 from somanet.provenance.mlflow.resolve import resolve_checkpoint, run_checkpoint
 from somanet.provenance.mlflow.resume import TRAINING, interrupted_run
 from somanet.provenance.mlflow.run import track_run
-from somanet.provenance.mlflow.runfile import RunInput, RunRecord, names_a_run, read_run, run_id_from, write_run_file
+from somanet.provenance.mlflow.runfile import (
+    MANIFEST_SHA256,
+    RUN_FILE,
+    RunInput,
+    RunRecord,
+    names_a_run,
+    read_run,
+    run_id_from,
+    run_of_results,
+    weights_of,
+    write_run_file,
+)
 from somanet.provenance.mlflow.scoring import (
     DECIDING_SCORES,
     SCORED_ON,
@@ -42,7 +53,9 @@ from somanet.provenance.mlflow.ui import serve_ui
 
 __all__ = [
     "DECIDING_SCORES",
+    "MANIFEST_SHA256",
     "PARENT",
+    "RUN_FILE",
     "SCORED_ON",
     "SIMULATED",
     "STUDY",
@@ -51,7 +64,6 @@ __all__ = [
     "DatasetRef",
     "RunInput",
     "RunRecord",
-    "ServedModel",
     "StoppedEarly",
     "Terminated",
     "TrackedRun",
@@ -81,6 +93,7 @@ __all__ = [
     "resolve_checkpoint",
     "run_checkpoint",
     "run_id_from",
+    "run_of_results",
     "score_name",
     "score_of",
     "serve_ui",
@@ -96,5 +109,6 @@ __all__ = [
     "training_of",
     "version_by_alias",
     "version_of_run",
+    "weights_of",
     "write_run_file",
 ]

@@ -36,7 +36,7 @@ def load_mlflow() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation notes of MLflow's own dependencies
         import mlflow
-    for name in ("mlflow.system_metrics", "alembic"):
+    for name in ("mlflow.system_metrics", "mlflow.pyfunc", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # It logs the traceback of every database error before raising it; ours become one line.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)

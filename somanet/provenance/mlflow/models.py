@@ -1,4 +1,4 @@
-"""A trained network in MLflow: its checkpoint and the code that serves it, no pickle, any image size.
+"""A trained network in MLflow: its checkpoint and the code that serves it, no pickle, images of any size as stored.
 
 The authoritative weights are the checkpoint's safetensors and config; the MLflow model contains a copy of that folder.
 A traced graph (`pt2`) was tried first: with size-dependent padding (TensorFlow's encoders) torch's symbolic shapes ran
@@ -23,11 +23,26 @@ from somanet.core.errors import SomaNetError, first_line
 from somanet.provenance.mlflow.client import open_client, outage_errors
 
 if TYPE_CHECKING:
+    import numpy as np
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
+    from mlflow.models import ModelSignature
     from mlflow.pyfunc import PyFuncModel
+    from numpy.typing import NDArray
 
-_REQUIREMENTS = ("mlflow", "numpy", "torch", "segmentation-models-pytorch")
+_REQUIREMENTS = (
+    "mlflow",
+    "numpy",
+    "opencv-python-headless",
+    "safetensors",
+    "scikit-image",
+    "scipy",
+    "segmentation-models-pytorch",
+    "timm",
+    "torch",
+    "torchvision",
+)
+"""What decides the labels, in the versions of the training; the wheel of SomaNet names the rest itself."""
 CHECKPOINT = "checkpoint"
 """Name of the checkpoint folder among the model's artifacts."""
 
@@ -43,20 +58,18 @@ class ServedModel:
     Attributes:
         checkpoint: folder with safetensors and config.
         code: Python file that calls `mlflow.models.set_model` on a model reading that folder.
-        in_channels: channels of images_NCHW.
-        out_channels: channels of the output, NCHW of the same height and width.
+        package: wheel of the SomaNet that it imports.
     """
 
     checkpoint: Path
     code: Path
-    in_channels: int
-    out_channels: int
+    package: Path
 
 
 def log_served_model(client: MlflowClient, run_id: str, experiment_id: str, served: ServedModel, *, name: str) -> None:
     """Log a network, unless the run has it already.
 
-    Batch size, height and width stay variable. A model left incomplete by a killed process is deleted.
+    A model left incomplete by a killed process is deleted.
 
     Raises:
         NotSaved: the network cannot be stored as an MLflow model; the store was not contacted.
@@ -117,23 +130,50 @@ def _outputs(client: MlflowClient, run_id: str) -> list[str]:
 
 
 def _save(served: ServedModel, folder: Path, description: Any) -> None:
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    def images(n_channels: int) -> Schema:
-        return Schema([TensorSpec(np.dtype("float32"), (-1, n_channels, -1, -1))])
-
     with _quiet_pyfunc() as pyfunc:
         pyfunc.save_model(
             str(folder),
             python_model=str(served.code),
             artifacts={CHECKPOINT: str(served.checkpoint)},
-            signature=ModelSignature(images(served.in_channels), images(served.out_channels)),
+            signature=_signature(),
+            input_example=_example(),
             mlflow_model=description,
-            # Listed explicitly: inferring them takes 10 s in another process and misses packages.
-            pip_requirements=[f"{package}=={_version(package)}" for package in _REQUIREMENTS],
+            code_paths=[str(served.package)],
+            # Listed explicitly: inferring them takes 10 s in another process and misses packages. A path is relative to
+            # the model's folder, in which MLflow runs pip.
+            pip_requirements=[
+                f"code/{served.package.name}",
+                *(f"{package}=={_version(package)}" for package in _REQUIREMENTS),
+            ],
         )
+
+
+def _signature() -> ModelSignature:
+    """What goes in and comes out.
+
+    MLflow's type for arrays of one fixed pixel type would refuse every other; `object` of length -1 is its word for any
+    array.
+    """
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+
+    labels = TensorSpec(np.dtype("int32"), (-1, -1), "labels")
+    confidence = TensorSpec(np.dtype("float64"), (-1,), "confidence")
+    return ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype("O"), (-1,))]),
+        outputs=Schema([labels, confidence]),
+        params=ParamSchema([ParamSpec("dtype", DataType.string, "uint8")]),
+    )
+
+
+def _example() -> NDArray[np.uint8]:
+    """A batch of one image NYX: two discs on a dark background."""
+    import numpy as np
+
+    y, x = np.mgrid[:48, :64]
+    discs = ((y - 20) ** 2 + (x - 18) ** 2 < 64) | ((y - 30) ** 2 + (x - 45) ** 2 < 81)
+    return np.where(discs, 180, 20).astype(np.uint8)[None]
 
 
 @contextmanager
@@ -151,7 +191,7 @@ def _version(package: str) -> str:
 
 
 def load_logged_model(uri: str, root: Path | str) -> PyFuncModel:
-    """Load a network that :meth:`TrackedRun.log_model` wrote; ``predict(images_NCHW float32)`` gives logits NCHW.
+    """Load a network that :meth:`TrackedRun.log_model` wrote; ``predict(image)`` gives its labels and confidence.
 
     Args:
         uri: ``models:/<model id>``, ``runs:/<run id>/<name>``, ``models:/<registered name>@<alias>`` or

@@ -1,7 +1,7 @@
-"""``mlflow_run.json`` beside a checkpoint: the run that made it.
+"""The run behind a result: named in the ``mlflow_run.json`` that commands write, or found by a network's weights.
 
-A stage that DVC restores from its run cache starts no process and gets no MLflow run; the file is restored
-with the checkpoint and still names the run that trained it.
+Stages of the pipeline write no such file, as a run's id differs each time and their outputs do not. A stage that DVC
+restores from its cache starts no process and gets no MLflow run; its weights still lead to the run that trained them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object, read_json, write_json
+from somanet.core.hashing import sha256_file
 from somanet.provenance.mlflow.client import open_client, outage_errors
 from somanet.provenance.mlflow.missing import get_run, not_here
+from somanet.provenance.mlflow.search import find_run, training_of
 from somanet.provenance.mlflow.store import public_uri, store_exists, tracking_uri, unreachable
 from somanet.provenance.mlflow.tracked import TrackedRun
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
 
 RUN_FILE = "mlflow_run.json"
+MANIFEST_SHA256 = "manifest_sha256"
+"""Tag of the run of an analysis: the hash of the record in the folder of its results."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class RunRecord:
 
 
 def write_run_file(path: Path | str, run: TrackedRun) -> None:
-    """Write the run's identity, without machine paths: as an output of a stage, the file is committed."""
+    """Write the run's identity, without machine paths."""
     write_json(
         path,
         {
@@ -91,19 +95,56 @@ def write_run_file(path: Path | str, run: TrackedRun) -> None:
     )
 
 
-def run_id_from(run: Path | str) -> str:
-    """A run id from the id itself, a ``mlflow_run.json``, or the folder that holds one.
+def run_id_from(run: Path | str, *, root: Path | str | None = None) -> str:
+    """A run id from the id itself, a ``mlflow_run.json``, the folder that holds one, or a checkpoint's folder.
+
+    Args:
+        run: what names the run.
+        root: the project in whose store the run that trained a checkpoint is searched for; None searches for none.
 
     Raises:
-        SomaNetError: the file does not name a run.
+        SomaNetError: the file does not name a run, or no run of the store trained the checkpoint.
     """
     path = Path(run)
     if path.is_dir():
+        if root is not None and not (path / RUN_FILE).exists() and (weights := weights_of(path)):
+            return _training_of(path, weights, root)
         path = path / RUN_FILE
     if path.suffix != ".json":
         return str(run)
     expected = "the run_id of an MLflow run that a stage (pretrain, finetune) or a training wrote"
     return str(read_json(path, expected=expected, keys=("run_id",))["run_id"])
+
+
+def run_of_results(folder: Path, manifest: str, *, root: Path | str) -> str | None:
+    """The run of an analysis: named beside its results, else that with the hash of their record; None if there is none.
+
+    Args:
+        folder: of the results.
+        manifest: the name of their record, such as `manifest.json`.
+        root: the project.
+    """
+    file = folder / RUN_FILE
+    if file.is_file() and names_a_run(file):
+        return run_id_from(file)
+    record = folder / manifest
+    return find_run({MANIFEST_SHA256: sha256_file(record)}, root=root) if record.is_file() else None
+
+
+def weights_of(folder: Path) -> str:
+    """The SHA-256 of a checkpoint's weights, as its config.json has it; empty for what is no checkpoint."""
+    weights = json_object(folder / "config.json").get("weights")
+    sha256 = weights.get("sha256") if isinstance(weights, dict) else None
+    return sha256 if isinstance(sha256, str) else ""
+
+
+def _training_of(checkpoint: Path, weights_sha256: str, root: Path | str) -> str:
+    if run_id := training_of(weights_sha256, root=root):
+        return run_id
+    raise SomaNetError(
+        f"No finished run in the store of {Path(root).resolve()} trained the network in {checkpoint} (weights "
+        f"{weights_sha256[:12]}…). Was it trained elsewhere? Train it here, or set MLFLOW_TRACKING_URI to its store."
+    )
 
 
 def names_a_run(path: Path) -> bool:
@@ -112,13 +153,13 @@ def names_a_run(path: Path) -> bool:
 
 
 def read_run(run: Path | str, *, root: Path | str) -> RunRecord:
-    """Look a run up by its id, its ``mlflow_run.json``, or the folder that holds one.
+    """Look a run up by its id, its ``mlflow_run.json``, the folder that holds one, or its checkpoint's folder.
 
     Raises:
         SomaNetError: the file names no run, or the store does not have it or does not respond.
     """
     root = Path(root).resolve()
-    run_id = run_id_from(run)
+    run_id = run_id_from(run, root=root)
     if not store_exists(root):
         raise SomaNetError(f"{not_here(run_id, root)} There is no such store yet: start in the run's project.")
     client = open_client(root)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow.client import open_client, outage_errors
 from somanet.provenance.mlflow.store import store_exists
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
+_log = logging.getLogger(__name__)
 
 
 def find_run(tags: Mapping[str, str], *, root: Path | str, finished: bool = True) -> str | None:
@@ -22,14 +26,35 @@ def find_run(tags: Mapping[str, str], *, root: Path | str, finished: bool = True
     return str(found[0].info.run_id) if found else None
 
 
-def training_of(weights_sha256: str, *, root: Path | str) -> str | None:
+def training_of(
+    weights_sha256: str, *, root: Path | str, tags: Mapping[str, str] | None = None, required: bool = False
+) -> str | None:
     """The newest finished run that trained these weights; None as above.
 
-    Equal trainings give equal weights, in a DVC experiment too, which may since have been discarded: a run outside
-    one takes precedence.
+    A store that cannot be used, such as an address that is a folder, is a warning: what only names the run does not
+    depend on tracking.
+
+    Equal trainings give equal weights: those of two variants with the same settings, and those of a DVC experiment,
+    which may since have been discarded. A run with the given tags takes precedence, then one outside experiments.
+
+    Args:
+        weights_sha256: of the network's `model.safetensors`.
+        root: the project.
+        tags: of the run that is preferred.
+        required: whether the work is for the run, so that a store that cannot be used is an error.
+
+    Raises:
+        SomaNetError: the store cannot be used, and the run is required.
     """
-    found = _newest({"weights_sha256": weights_sha256}, root=root, finished=True, n=1000)
-    found.sort(key=lambda run: "dvc.experiment" in run.data.tags)  # stable: newest first within each
+    wanted = dict(tags or {}).items()
+    try:
+        found = _newest({"weights_sha256": weights_sha256}, root=root, finished=True, n=1000)
+    except SomaNetError as error:
+        if required:
+            raise
+        _log.warning("The run that trained the network is not looked up: %s", error)
+        return None
+    found.sort(key=lambda run: (not wanted <= run.data.tags.items(), "dvc.experiment" in run.data.tags))  # stable
     return str(found[0].info.run_id) if found else None
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _BATCH = 500
 _LEFT_AFTER_S = 3600.0
-_FILES = {"artifact": ("path",), "model": ("path", "code")}
+_FILES = {"artifact": ("path",), "model": ("path", "code", "package")}
 """Files named by a record that must be copied: they may be gone when the record is sent."""
 
 
@@ -93,7 +93,7 @@ def send(client: MlflowClient, record: Mapping[str, Any]) -> None:
         else:
             client.log_artifact(run_id, str(source), folder)
     elif kind == "model":
-        served = ServedModel(Path(record["path"]), Path(record["code"]), record["in_channels"], record["out_channels"])
+        served = ServedModel(*(Path(record[key]) for key in _FILES["model"]))
         log_served_model(client, run_id, record["experiment_id"], served, name=record["name"])
     elif kind == "end":
         client.set_terminated(run_id, record["status"], end_time=record["time_ms"])

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow.machine import PREFIX
-from somanet.provenance.mlflow.models import NotSaved, ServedModel, logged_model_of
+from somanet.provenance.mlflow.models import NotSaved, logged_model_of
 from somanet.provenance.mlflow.outbox import Outbox
 from somanet.provenance.mlflow.store import artifacts_folder
+from somanet.provenance.wheel import NotInstalled, write_wheel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,29 +141,24 @@ class TrackedRun:
             table.to_csv(target, index=False, lineterminator="\n")
             self.log_file(target, "tables")
 
-    def log_model(self, served: ServedModel, name: str = "model") -> None:
+    def log_model(self, checkpoint: Path, code: Path, name: str = "model") -> None:
         """Log a network for serving, once.
 
         The checkpoint folder is stored under ``checkpoint/`` of the run in any case. If the network cannot be stored as
         an MLflow model, there is only a warning.
 
         Args:
-            served: checkpoint, serving code and channels.
+            checkpoint: the network's folder.
+            code: Python file that calls `mlflow.models.set_model` on a model reading that folder.
             name: the model's name in the run and in MLflow's list of models.
         """
-        self.log_file(served.checkpoint, "checkpoint")
-        record = {
-            "kind": "model",
-            "experiment_id": self.experiment_id,
-            "name": name,
-            "path": str(served.checkpoint),
-            "code": str(served.code),
-            "in_channels": served.in_channels,
-            "out_channels": served.out_channels,
-        }
+        self.log_file(checkpoint, "checkpoint")
         try:
-            self.outbox.deliver(record)
-        except NotSaved as error:
+            with tempfile.TemporaryDirectory(prefix="somanet-wheel-") as scratch:
+                record = {"kind": "model", "experiment_id": self.experiment_id, "name": name}
+                files = {"path": str(checkpoint), "code": str(code), "package": str(write_wheel(Path(scratch)))}
+                self.outbox.deliver({**record, **files})
+        except (NotSaved, NotInstalled) as error:
             _log.warning("%s Its checkpoint is in the run's checkpoint/ and nothing else is affected.", error)
 
     def end(self, status: str) -> None:

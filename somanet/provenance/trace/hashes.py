@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,14 +22,15 @@ LARGEST_BYTES = 1 << 30
 
 @dataclass
 class Hashes:
-    """md5 sums of files and folders of one project, each computed once.
+    """md5 sums of files and folders of one project and its profiles, each computed once.
 
     Attributes:
-        root: the project, whose `.dvcignore` counts.
+        root: the project. Of a path, the `.dvcignore` of its own project counts: see :func:`dvc_project`.
     """
 
     root: Path
     _known: dict[Path, str | None] = field(default_factory=dict)
+    _filters: dict[Path, DvcIgnoreFilter] = field(default_factory=dict)
 
     def md5(self, path: Path) -> str | None:
         """DVC's hash of the content; a folder's ends in `.dir`. None for content too large to read just for this.
@@ -50,7 +50,7 @@ class Hashes:
         from dvc_data.hashfile.tree import Tree
 
         folder = Path(_spelt_out(folder))
-        files = list(self._files(folder))
+        files = list(self.files(folder))
         if sum(path.stat().st_size for path in files) > LARGEST_BYTES:
             return None
         tree = Tree()
@@ -59,19 +59,35 @@ class Hashes:
         tree.digest()
         return str(tree.oid)
 
-    def _files(self, folder: Path) -> Iterator[Path]:
-        """The files that DVC counts: without those in `.dvcignore`, and without links to other folders."""
+    def files(self, folder: Path) -> Iterator[Path]:
+        """The files of a folder that DVC counts: without those in `.dvcignore`, and without links to other folders."""
         from dvc.fs import localfs
 
-        for place, _, names in self._ignore.walk(localfs, str(folder)):
+        for place, _, names in self._ignore(folder).walk(localfs, str(folder)):
             yield from (Path(place) / name for name in names)
 
-    @cached_property
-    def _ignore(self) -> DvcIgnoreFilter:
+    def _ignore(self, folder: Path) -> DvcIgnoreFilter:
         from dvc.fs import localfs
         from dvc.ignore import DvcIgnoreFilter
 
-        return DvcIgnoreFilter(localfs, _spelt_out(self.root))
+        project = dvc_project(folder, self.root)
+        if project not in self._filters:
+            self._filters[project] = DvcIgnoreFilter(localfs, _spelt_out(project))
+        return self._filters[project]
+
+
+def dvc_project(path: Path, root: Path) -> Path:
+    """The DVC project of a path: the innermost folder with `.dvc` around it in a project, else the project itself.
+
+    A profile is one in another. As for DVC, a link in a path is a folder of the project that it is written in.
+
+    Args:
+        path: absolute.
+        root: the project.
+    """
+    around = Path(_spelt_out(path)).parents
+    inner = (folder for folder in around if Path(_spelt_out(root)) in folder.parents and (folder / ".dvc").is_dir())
+    return next(inner, root)
 
 
 def _spelt_out(path: Path) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from somanet.provenance.dvc_records import LockedStage, dvc_digest, load_yaml, locked_stages
-from somanet.provenance.mlflow import names_a_run, run_id_from
-from somanet.provenance.trace.hashes import Hashes, cache_object, listed_md5
-from somanet.provenance.trace.records import DatasetNode, FileNode, Node, Record, RunNode, shown
+from somanet.provenance.mlflow import weights_of
+from somanet.provenance.trace.hashes import Hashes, cache_object, dvc_project, listed_md5
+from somanet.provenance.trace.records import DatasetNode, FileNode, NetworkNode, Node, Record, shown
 
+CONFIG = "config.json"
 DVC_MD5 = "dvc_md5"
 """Metadata key of a file: its hash as recorded by DVC."""
 
@@ -43,11 +44,12 @@ class Stage:
     outs: tuple[Entry, ...]
     params: Mapping[str, Mapping[str, Any]]
 
-    def run_files(self) -> Iterator[Path]:
-        """The outputs that name MLflow runs; DVC's cache restores them with the rest."""
+    def networks(self) -> Iterator[NetworkNode]:
+        """The networks among the outputs, whose weights lead to the runs that trained them."""
         for out in self.outs:
-            found = sorted(out.path.rglob("*.json")) if out.path.is_dir() else [out.path]
-            yield from (path for path in found if path.suffix == ".json" and names_a_run(path))
+            for folder in sorted({config.parent for config in out.path.rglob(CONFIG)}):
+                if sha256 := weights_of(folder):
+                    yield NetworkNode(sha256, called=folder.name)
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class PipelineReader:
                 Node("data", out.shown, record=Record({"md5": out.md5, "at": shown(out.path, self.root)}))
                 for out in stage.outs
             ]
-        origins += [RunNode(run_id_from(file)) for file in stage.run_files()]
+        origins += stage.networks()
         made_elsewhere = [path for path, makers in made.items() if makers]
         changed, missing = changes_of(stage, self.hashes, made_elsewhere=made_elsewhere, skip=self.skip)
         metadata = {
@@ -189,12 +191,13 @@ def changes_of(
     absent: list[str] = []
     cached: list[str] = []
     unread: list[str] = []
+    project = dvc_project(stage.folder / "dvc.lock", hashes.root)
     for entry, what in [*((one, "dependency") for one in stage.deps), *((one, "output") for one in stage.outs)]:
         if entry.path == skip or (what == "dependency" and entry.path in made_elsewhere and not entry.path.exists()):
             continue
         state = entry_state(entry, hashes)
         if state == "absent":
-            in_cache = entry.md5 is not None and cache_object(entry.md5, hashes.root).exists()
+            in_cache = entry.md5 is not None and cache_object(entry.md5, project).exists()
             (cached if in_cache else absent).append(entry.shown)
         elif state == "unread":
             unread.append(entry.shown)
@@ -229,7 +232,7 @@ def recorded_md5(path: Path, stage: Stage, root: Path) -> str | None:
         if out.path == path:
             return out.md5
         if out.path in path.parents and out.md5:
-            return listed_md5(out.md5, path.relative_to(out.path).as_posix(), root)
+            return listed_md5(out.md5, path.relative_to(out.path).as_posix(), dvc_project(path, root))
     return None
 
 

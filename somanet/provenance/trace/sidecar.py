@@ -13,11 +13,10 @@ from somanet.core.files import json_object
 from somanet.core.hashing import sha256_file
 from somanet.io.movies import movie_exists, sha256_movie
 from somanet.provenance.code import collect
-from somanet.provenance.mlflow import names_a_run, run_id_from
+from somanet.provenance.mlflow import RUN_FILE, names_a_run, run_id_from, run_of_results
 from somanet.provenance.trace.records import FileNode, NetworkNode, Node, Record, RunNode, shown
 
 MANIFEST, COHORT, PREDICTIONS, CONFIG = "manifest.json", "cohort.json", "predictions.json", "config.json"
-RUN_FILE = "mlflow_run.json"
 CODE = Path(somanet.__file__).resolve().parents[1]
 
 
@@ -74,8 +73,8 @@ class SidecarReader:
             origins.append(Node("data", f"{corrected} of {movie.get('movie')}", record=Record(about)))
         if model.get("sha256"):
             origins += [_described(model), *_others(model)]
-        if (folder / RUN_FILE).is_file():
-            origins.append(RunNode(run_id_from(folder / RUN_FILE)))
+        if run_id := run_of_results(folder, MANIFEST, root=self.root):
+            origins.append(RunNode(run_id))
         metadata = {key: manifest.get(key) for key in ("somanet", "parameters", "tracks_from", "blank_frames")}
         record = Record({**metadata, **code}, tuple(origins), changed=_moved(code))
         return Node("analysis", shown(folder / MANIFEST, self.root), record=record)
@@ -102,8 +101,8 @@ class SidecarReader:
             if sha256_file(results / MANIFEST) != about["manifest_sha256"]:
                 changed.append(f"the movie {movie} was analysed again since")
             origins.append(self._movie(results, manifest))
-        if (folder / RUN_FILE).is_file():
-            origins.append(RunNode(run_id_from(folder / RUN_FILE)))
+        if run_id := run_of_results(folder, COHORT, root=self.root):
+            origins.append(RunNode(run_id))
         metadata = {key: written.get(key) for key in ("somanet", "reference", "paired")}
         record = Record(
             {**metadata, "n_movies": len(written["movies"]), **written["code"]},

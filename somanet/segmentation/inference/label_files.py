@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from somanet.core.files import write_json
 from somanet.core.guard import reading
-from somanet.core.results import Kind, hashes_of, result_folder
+from somanet.core.result_records import Kind, hashes_of
+from somanet.core.results import result_folder
 from somanet.core.schema import OBJECTS
 from somanet.io.images import write_labels
 from somanet.io.movies import sha256_movie

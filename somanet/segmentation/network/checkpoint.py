@@ -23,7 +23,7 @@ from somanet.segmentation.network.temperature import SECTION as TEMPERATURE_SCAL
 from somanet.segmentation.network.temperature import TemperatureScaling
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor, dtype, nn
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -145,6 +145,13 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         weights, "weights in the format safetensors", remedy="Another file under this name? A new training restores it."
     ):
         tensors = load_file(weights)
+    usual = _number_types()
+    if unusual := [(name, value.dtype) for name, value in tensors.items() if value.dtype not in usual]:
+        raise SomaNetError(
+            f"{weights}: {len(unusual)} of {len(tensors)} tensors have numbers of a type in which no network computes, "
+            f"such as {unusual[0][0]} ({str(unusual[0][1]).removeprefix('torch.')}); expected float16, bfloat16, "
+            "float32 or float64, and int64 for counts. Save the network in float32, or train anew."
+        )
     if wrong := [name for name, value in tensors.items() if not _computable(name, value)]:
         raise SomaNetError(
             f"{weights}: {len(wrong)} of {len(tensors)} tensors have NaN or infinite weights, such as {wrong[0]}: this "
@@ -163,6 +170,13 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     return Checkpoint(model.eval(), spec, digest, metadata, intended_use, temperature_scaling)
 
 
+def _number_types() -> frozenset[dtype]:
+    """Those of weights and of counts (int64); torch stores others that it hardly computes with, or not at all."""
+    import torch
+
+    return frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64})
+
+
 def _computable(name: str, value: Tensor) -> bool:
     """Whether all values are finite; in 16 bits a variance above 65504 is infinite, and its channel is its bias."""
     if not value.is_floating_point():
@@ -173,18 +187,35 @@ def _computable(name: str, value: Tensor) -> bool:
 
 
 def _check_size(spec: ModelSpec, tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Refuse a configuration of a network far larger than its weights, before memory is taken for it."""
+    """Refuse a network of another size than its weights, before memory is taken for it, or weights that are counts."""
     import torch
+    from torch.overrides import TorchFunctionMode
 
     from somanet.segmentation.network.models import build_model
 
-    with torch.device("meta"):
-        described = sum(value.numel() for value in build_model(spec, load_encoder_weights=False).state_dict().values())
+    class _LinspaceOnCpu(TorchFunctionMode):
+        """Encoders such as mit_b0 read numbers of a linspace while they are built, and a meta tensor has none."""
+
+        def __torch_function__(
+            self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            more = {"device": "cpu"} if func is torch.linspace else {}
+            return func(*args, **{**(kwargs or {}), **more})
+
+    with torch.device("meta"), _LinspaceOnCpu():
+        empty = build_model(spec, load_encoder_weights=False).state_dict()
+    described = sum(value.numel() for value in empty.values())
     stored = sum(value.numel() for value in tensors.values())
     if described != stored:
         raise SomaNetError(
             f"The weights in {folder} do not fit its network: {CONFIG} describes one of {described} numbers, {WEIGHTS} "
             f"has {stored}. Were they mixed up with those of another network?"
+        )
+    whole = [name for name, value in tensors.items() if not value.is_floating_point()]
+    if mixed := [name for name in whole if name in empty and empty[name].is_floating_point()]:
+        raise SomaNetError(
+            f"{folder / WEIGHTS}: {len(mixed)} of {len(tensors)} tensors hold whole numbers, such as {mixed[0]}; "
+            "expected weights in float16, bfloat16, float32 or float64. Were they quantised? Export them anew."
         )
 
 

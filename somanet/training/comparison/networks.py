@@ -41,7 +41,8 @@ class ComparedNetwork:
         metrics: content of its evaluation's `metrics.json`: means over seeds.
         per_image: content of `per_image.csv`: a row per image, and per seed where there are several; None if unknown.
         cost: see :class:`Cost`.
-        runs: MLflow run ids of the trainings, by seed, if known.
+        runs: MLflow run ids of the trainings, by seed, where they were named.
+        weights: SHA-256 of the networks' weights, by seed, if known: it leads to the run in every store that has it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ComparedNetwork:
     per_image: pd.DataFrame | None = None
     cost: Cost = field(default_factory=Cost)
     runs: Mapping[int, str] = field(default_factory=dict)
+    weights: Mapping[int, str] = field(default_factory=dict)
 
 
 def title(score: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from somanet.core.markdown import code, plain, table
@@ -11,8 +10,14 @@ from somanet.evaluation.image_tables import SCORES
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import MAX_EXACT, least_p
 from somanet.training.comparison import table_cells
-from somanet.training.comparison.networks import ComparedNetwork, title
+from somanet.training.comparison.networks import ComparedNetwork, Cost, title
 from somanet.training.comparison.pairing import Pairing
+
+_TIMES: Mapping[str, Callable[[Cost], str]] = {
+    "time / seed": lambda cost: table_cells.plain(cost.train_seconds, ".0f", " s"),
+    "Mpx / s": lambda cost: table_cells.plain(cost.inference_mpx_per_s, ".2f"),
+}
+"""Columns of times. They differ each time, so that MLflow runs have them and outputs of stages do not."""
 
 
 def comparison_markdown(
@@ -38,6 +43,7 @@ def comparison_markdown(
         _interior(networks),
         _nuclei(nuclei or {}),
         _runs(networks),
+        _weights(networks),
         [plain(note) for note in notes],
     ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
@@ -46,15 +52,15 @@ def comparison_markdown(
 def _scores(networks: Sequence[ComparedNetwork], data: str) -> list[str]:
     n_images = networks[0].metrics["n_images"]
     images = f"{data}{': ' * bool(data)}{n_images} image{'s' * (n_images != 1)}"
-    timed = any(math.isfinite(network.cost.inference_mpx_per_s) for network in networks)
-    head = ["network", "what", "seeds", *map(title, SCORES), "size bias", "noise / image", "trained", "time / seed"]
+    costs = [(head, cell) for head, cell in _TIMES.items() if any(cell(n.cost) != "–" for n in networks)]
+    head = ["network", "what", "seeds", *map(title, SCORES), "size bias", "noise / image", "trained"]
     return [
         f"{images}. Values are means over seeds; brackets: 95 %",
         "bootstrap interval over images; ±: standard deviation over seeds. Objects match at IoU ≥ 0.5.",
         "",
         table(
-            [*head, "Mpx / s"] if timed else head,
-            [[*_row(n), table_cells.plain(n.cost.inference_mpx_per_s, ".2f")] if timed else _row(n) for n in networks],
+            [*head, *(name for name, _ in costs)],
+            [[*_row(network), *(cell(network.cost) for _, cell in costs)] for network in networks],
         ),
     ]
 
@@ -69,7 +75,6 @@ def _row(network: ComparedNetwork) -> list[str]:
         table_cells.plain(metrics["size_bias"], ".2f"),
         table_cells.plain(metrics["noise_per_image"], ".2f"),
         table_cells.plain(cost.trainable_parameters, ",.0f"),
-        table_cells.plain(cost.train_seconds, ".0f", " s"),
     ]
 
 
@@ -145,3 +150,22 @@ def _runs(networks: Sequence[ComparedNetwork]) -> list[str]:
         return []
     rows = [[plain(n.name), ", ".join(f"{seed}: {code(run)}" for seed, run in n.runs.items())] for n in networks]
     return ["MLflow runs:", "", table(["network", "seed: run"], rows)]
+
+
+def _weights(networks: Sequence[ComparedNetwork]) -> list[str]:
+    rows = weights_rows({network.name: network for network in networks if network.weights})
+    return ["Weights:", "", table(["network", "seed: SHA-256"], rows), "", FIND_BY_WEIGHTS] if rows else []
+
+
+FIND_BY_WEIGHTS = (
+    "`somanet trace` of a network's folder names the run that trained it; in MLflow's search box: "
+    "`tags.weights_sha256 LIKE '…%'`."
+)
+
+
+def weights_rows(networks: Mapping[str, ComparedNetwork]) -> list[list[str]]:
+    """Rows of a table: name, and the beginning of the hash of each seed's weights."""
+    return [
+        [plain(name), ", ".join(f"{seed}: {code(sha256[:12])}" for seed, sha256 in network.weights.items()) or "–"]
+        for name, network in networks.items()
+    ]

@@ -123,7 +123,6 @@ def read_scores(
     name: str | None = None,
     what: str = "",
     training: Mapping[str, Any] | None = None,
-    runs: Mapping[int, str] | None = None,
 ) -> ComparedNetwork:
     """A network from its `metrics.json`, or the folder that holds it, with the per-image table next to it, if any.
 
@@ -133,7 +132,6 @@ def read_scores(
         name: None takes the folder's name, or that of a file not called metrics.
         what: short description.
         training: `training.json` of the trainings.
-        runs: MLflow run ids by seed.
 
     Raises:
         SomaNetError: the file is missing or does not hold the scores of a complete evaluation.
@@ -166,7 +164,7 @@ def read_scores(
             trainable_parameters=_number((training or {}).get("trainable_parameters")),
             inference_mpx_per_s=_number(content.get(SPEED, (training or {}).get(SPEED))),
         ),
-        runs=runs or {},
+        weights=_weights((training or {}).get("weights_sha256")),
     )
 
 
@@ -183,17 +181,11 @@ def read_variant(name: str, reports: Path = REPORTS, *, what: str = "") -> Compa
     """
     trained = reports / "finetune" / name
     training = trained / "training.json"
-    runs = {}
-    for file in sorted((trained / "runs").glob("seed*.json")):
-        named = read_json(file, expected="the MLflow run of a training")
-        if (seed := file.stem.removeprefix("seed")).isdecimal() and len(seed) < 20:
-            runs[int(seed)] = str(named.get("run_id"))
     return read_scores(
         reports / "evaluate" / name,
         name=name,
         what=what,
         training=read_json(training, expected=TRAINING) if training.exists() else None,
-        runs=dict(sorted(runs.items())),
     )
 
 
@@ -201,27 +193,23 @@ BASELINE = "baseline: "
 """Prefix of the name of a pretrained network scored without fine-tuning."""
 
 
-def read_baseline(network: str, reports: Path = REPORTS, *, seed: int, what: str) -> ComparedNetwork:
+def read_baseline(network: str, reports: Path = REPORTS, *, what: str) -> ComparedNetwork:
     """A pretrained network without fine-tuning, on the neurons: `baseline/` has its scores, `pretrain/` its training.
 
     Args:
         network: its name in the section `pretrain`.
         reports: the project's reports.
-        seed: of its training.
         what: short description.
 
     Raises:
         SomaNetError: its scores or its training are missing or incomplete.
     """
-    from somanet.provenance.mlflow import run_id_from
-
     trained = reports / "pretrain" / network
     return read_scores(
         reports / "baseline" / network / "neurons",
         name=f"{BASELINE}{network}",
         what=what,
         training=read_json(trained / "training.json", expected=TRAINING),
-        runs={seed: run_id_from(trained)},
     )
 
 
@@ -246,6 +234,13 @@ def _sidecar_table(file: Path) -> pd.DataFrame | None:
                 "Evaluate again."
             )
     return found
+
+
+def _weights(recorded: object) -> dict[int, str]:
+    """Seed → hash, in the order of the seeds; what else a file has there is left out."""
+    known = recorded if isinstance(recorded, Mapping) else {}
+    by_seed = {int(s): str(sha256) for s, sha256 in known.items() if str(s).isdecimal() and len(str(s)) < 20}
+    return dict(sorted(by_seed.items()))
 
 
 def _number(value: object) -> float:

@@ -18,7 +18,7 @@ from somanet.training.experiments.recording import (
     is_main_process,
     origin_of,
 )
-from somanet.training.experiments.reports import history_table, write_training
+from somanet.training.experiments.reports import NETWORK_SCORES, SCORES_OF, history_table, write_scores, write_training
 from somanet.training.experiments.running import echo, load_items, stage
 from somanet.training.experiments.state import forget_trainings, several_trainings
 from somanet.training.experiments.training import SERVING_CODE, run_training
@@ -26,6 +26,8 @@ from somanet.training.experiments.training import SERVING_CODE, run_training
 __all__ = [
     "EVALUATION_SEED",
     "NETWORK",
+    "NETWORK_SCORES",
+    "SCORES_OF",
     "SERVING_CODE",
     "Evaluation",
     "Profile",
@@ -46,5 +48,6 @@ __all__ = [
     "several_trainings",
     "stage",
     "write_evaluation",
+    "write_scores",
     "write_training",
 ]

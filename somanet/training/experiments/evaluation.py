@@ -25,6 +25,8 @@ from somanet.provenance.mlflow import (
     run_id_from,
     score_name,
     track_run,
+    training_of,
+    weights_of,
 )
 from somanet.training.experiments.recording import Recording
 
@@ -126,7 +128,6 @@ def write_evaluation(evaluations: Mapping[int, Evaluation], output: Path, *, tit
             str(seed): {name: evaluation.everything.values[name] for name in MAIN_SCORES}
             for seed, evaluation in evaluations.items()
         },
-        "inference_mpx_per_s": round(sum(e.mpx_per_s for e in evaluations.values()) / len(evaluations), 2),
     }
     tables = [evaluation.everything.per_image.assign(seed=seed) for seed, evaluation in evaluations.items()]
     write_json(output / "metrics.json", metrics)
@@ -138,16 +139,18 @@ def write_evaluation(evaluations: Mapping[int, Evaluation], output: Path, *, tit
 
 
 def record_evaluation(
-    run_file: Path, evaluation: Evaluation, items: Sequence[LabelledImage], *, on: str, recording: Recording
+    of: Path, evaluation: Evaluation, items: Sequence[LabelledImage], *, on: str, recording: Recording
 ) -> None:
     """Add scores, the per-image table and the panels to the run that trained the checkpoint.
 
     The scores on the training's own validation images decide and get their plain names, `iou`; those on other images
     the name of the data, `iou_nuclei`. If the store lacks the run (the checkpoint came from a cache or a remote), a new
-    run of the experiment `evaluate` refers to it by the tag `trained_by`, and these scores decide.
+    run of the experiment `evaluate` refers to it by the tag `trained_by`, or to the weights by `network_sha256`, and
+    these scores decide.
 
     Args:
-        run_file: a run id, a `mlflow_run.json` or the folder of one.
+        of: a run id, a `mlflow_run.json` or the folder of one; or the checkpoint's folder: of the runs that trained
+            its weights, that with the recording's tags.
         evaluation: the scores.
         items: the images that were scored.
         on: name of their data.
@@ -156,14 +159,17 @@ def record_evaluation(
     Raises:
         SomaNetError: the run was scored on other images under the same name, or the store does not respond.
     """
-    trained_by = run_id_from(run_file)
     tags, experiment, decides = dict(recording.tags), recording.experiment, True
+    weights = weights_of(of)
+    trained_by = training_of(weights, root=recording.root, tags=recording.tags) if weights else run_id_from(of)
     try:
-        trained: RunRecord | None = read_run(trained_by, root=recording.root)
+        trained = read_run(trained_by, root=recording.root) if trained_by else None
     except SomaNetError:
-        trained, experiment = None, "evaluate"
-        tags["trained_by"] = trained_by
-    if trained is not None:
+        trained = None
+    if trained is None:
+        experiment = "evaluate"
+        tags |= {"trained_by": trained_by} if trained_by else {"network_sha256": weights}
+    else:
         decides = decides_about(trained, items, on=on)
     if decides:
         tags[SCORED_ON] = on
@@ -194,7 +200,7 @@ def decides_about(run: RunRecord, items: Sequence[LabelledImage], *, on: str) ->
     Raises:
         SomaNetError: they are not, but have the name of those.
     """
-    from somanet.training.loop.saved_state import items_digest
+    from somanet.training.loop.task import items_digest
 
     if run.params.get(VALIDATION_IMAGES) == items_digest(items):
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,26 @@ from somanet.core.ending import end_with
 from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage
 
+THREADS = 2
+"""Threads of a stage that runs a network: with another number a training ends with other bits, so that outputs would
+depend on the machine's cores. OMP_NUM_THREADS takes precedence."""
 
-def stage(main: Callable[..., None], *arguments: str) -> None:
-    """Run a pipeline stage: an error the user can fix becomes one line on stderr and exit status 1."""
+
+def stage(main: Callable[..., None], *arguments: str, network: bool = False) -> None:
+    """Run a pipeline stage: an error the user can fix becomes one line on stderr and exit status 1.
+
+    Args:
+        main: the stage.
+        arguments: for it.
+        network: whether it runs a network, with :data:`THREADS` on every machine.
+    """
 
     def run() -> None:
         try:
+            if network and not os.environ.get("OMP_NUM_THREADS"):
+                import torch
+
+                torch.set_num_threads(THREADS)
             main(*arguments)
         except SomaNetError as error:
             sys.exit(f"error: {error}")

@@ -33,7 +33,7 @@ class SavedTraining:
 
     @classmethod
     def of(cls, root: Path, key: str) -> SavedTraining:
-        """Those of a project's training, by its name: see :func:`somanet.training.loop.saved_state.training_key`."""
+        """Those of a project's training, by its name: see :func:`somanet.training.loop.task.name_of`."""
         return cls(root / "mlruns" / "resume" / f"{key}.pt")
 
     @classmethod

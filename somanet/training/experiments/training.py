@@ -2,57 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from numpy.typing import NDArray
 
 from somanet.core.files import write_text
-from somanet.io.datasets.layouts import LabelledImage
 from somanet.provenance.mlflow import (
     DECIDING_SCORES,
     SCORED_ON,
     TRAINING,
-    ServedModel,
     TrackedRun,
     interrupted_run,
     score_name,
     track_run,
     write_run_file,
 )
-from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.experiments.objects import ValidationObjects
 from somanet.training.experiments.recording import NETWORK, Recording, is_main_process
 from somanet.training.experiments.reports import history_table
 from somanet.training.experiments.running import echo
 from somanet.training.experiments.state import SavedTraining, Trainings
 from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.together import ending_together
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from somanet.training.loop.task import TrainingTask
     from somanet.training.loop.training import Epoch, TrainingResult
 
 SERVING_CODE = Path(__file__).parents[2] / "segmentation" / "serving.py"
 
 
+@ending_together
 def run_training(
-    model: nn.Module,
-    spec: ModelSpec,
-    train_items: Sequence[LabelledImage],
-    val_items: Sequence[LabelledImage],
-    settings: TrainSettings,
+    task: TrainingTask,
     *,
-    seed: int,
     checkpoint: Path,
-    run_file: Path,
+    run_file: Path | None,
     recording: Recording,
     trainings: Trainings,
-    unlabelled: Sequence[NDArray[Any]] = (),
     start_sha256: str | None = None,
     score_training_images: bool = False,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -64,10 +55,9 @@ def run_training(
     was killed later, is only written out again.
 
     Args:
-        model, spec, train_items, val_items, settings, seed, unlabelled: see
-            :func:`somanet.training.loop.training.train`.
+        task: the network, the images and the settings.
         checkpoint: folder to write.
-        run_file: JSON file to write the run id to.
+        run_file: JSON file to write the run id to; None where the weights alone lead to the run, as in the pipeline.
         recording: where to record.
         trainings: from :func:`several_trainings`, which removes the saved states once everything is written.
         start_sha256: of the weights the training starts from, if not random.
@@ -80,26 +70,19 @@ def run_training(
         SomaNetError: another process is running this training, or see
             :func:`somanet.training.loop.training.train`, :func:`somanet.provenance.mlflow.track_run`.
     """
+    from somanet.segmentation.network.models import check_sizes
     from somanet.training.loop.mean_teacher import check_unlabelled
-    from somanet.training.loop.saved_state import name_of, training_parameters
+    from somanet.training.loop.task import name_of
     from somanet.training.loop.training import train
 
-    check_unlabelled(settings, unlabelled)
-    params = training_parameters(model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled)
+    settings = task.settings
+    check_unlabelled(settings, task.unlabelled)
+    images = [(item.labels.shape[0], item.labels.shape[1]) for item in task.val_items]
+    check_sizes(task.model, task.spec, patch_px=settings.size_px, images=images)
+    params = task.parameters()
     key = name_of(params)
     saved = SavedTraining.of(recording.root, key)
-    go_on = partial(
-        train,
-        model,
-        spec,
-        train_items,
-        val_items,
-        settings,
-        seed=seed,
-        unlabelled=unlabelled,
-        state_file=saved.state,
-        score_objects=partial(ValidationObjects, spec),
-    )
+    go_on = partial(train, task, state_file=saved.state, score_objects=partial(ValidationObjects, task.spec))
     if not is_main_process():
         return go_on(progress=False)
     trainings.claim(saved, name=recording.name)
@@ -115,13 +98,14 @@ def run_training(
     def finish(result: TrainingResult) -> tuple[TrainingResult, str]:
         """The result, with training scores if requested, and the SHA-256 of the checkpoint written."""
         if score_training_images:
-            result = _with_training_images(result, spec, train_items, settings)
-        return result, _save_result(result, spec, settings, seed, checkpoint, start_sha256)
+            result = _with_training_images(result, task)
+        return result, _save_result(result, task, checkpoint, start_sha256)
 
     if saved.is_done():
         result, _ = finish(go_on())
         echo(f"{recording.name}: already trained, before another training was interrupted")
-        write_text(run_file, saved.done.read_text(encoding="utf-8"))
+        if run_file is not None:
+            write_text(run_file, saved.done.read_text(encoding="utf-8"))
         return result
     resuming = None if saved.note.exists() and saved.state.exists() else run_id
     resuming = resuming or interrupted_run(
@@ -146,10 +130,10 @@ def run_training(
         write_run_file(saved.note, run)
         if saved.state.exists():
             _report_saved_epochs(saved.state, run, lambda epoch: _report(epoch, settings, run, on_epoch))
-        without = f", {len(unlabelled)} unlabelled" if unlabelled else ""
+        without = f", {len(task.unlabelled)} unlabelled" if task.unlabelled else ""
         echo(
-            f"{recording.name}: {len(train_items)} training{without} and {len(val_items)} validation images, "
-            f"seed {seed}"
+            f"{recording.name}: {len(task.train_items)} training{without} and {len(task.val_items)} validation images, "
+            f"seed {task.seed}"
         )
         result = go_on(on_epoch=lambda epoch: _report(epoch, settings, run, on_epoch))
         echo(
@@ -177,10 +161,10 @@ def run_training(
         from somanet.core import plots
 
         run.log_figure(plots.curves(history), "curves.png")
-        served = ServedModel(checkpoint, SERVING_CODE, spec.in_channels, len(spec.outputs))
-        run.log_model(served, name=recording.model)
-        write_run_file(run_file, run)
-    write_text(saved.done, run_file.read_text(encoding="utf-8"))
+        run.log_model(checkpoint, SERVING_CODE, name=recording.model)
+        if run_file is not None:
+            write_run_file(run_file, run)
+    write_text(saved.done, saved.note.read_text(encoding="utf-8"))
     return result
 
 
@@ -198,36 +182,28 @@ def _without_seed(params: Mapping[str, Any], about: Mapping[str, Any]) -> dict[s
     return {**kept, **start, "data": data}
 
 
-def _with_training_images(
-    result: TrainingResult, spec: ModelSpec, items: Sequence[LabelledImage], settings: TrainSettings
-) -> TrainingResult:
+def _with_training_images(result: TrainingResult, task: TrainingTask) -> TrainingResult:
     from somanet.training.loop.losses import make_loss
     from somanet.training.loop.validation import validate
 
-    _, iou = validate(result.model, spec, items, make_loss(settings.loss, spec.outputs))
+    loss = make_loss(task.settings.loss, task.spec.outputs)
+    _, iou = validate(result.model, task.spec, task.train_items, loss)
     return replace(result, train_images_iou=iou)
 
 
-def _save_result(
-    result: TrainingResult,
-    spec: ModelSpec,
-    settings: TrainSettings,
-    seed: int,
-    checkpoint: Path,
-    start_sha256: str | None,
-) -> str:
+def _save_result(result: TrainingResult, task: TrainingTask, checkpoint: Path, start_sha256: str | None) -> str:
     """Write the checkpoint; return its weights' SHA-256."""
     from somanet.segmentation.network.checkpoint import save_checkpoint
 
     metadata = {
-        "training": {**settings.model_dump(mode="json"), "seed": seed},
+        "training": {**task.settings.model_dump(mode="json"), "seed": task.seed},
         "start_weights_sha256": start_sha256,
         "trainable_blocks": list(result.trainable_blocks),
         "trainable_parameters": result.trainable_parameters,
         "best_epoch": result.best_epoch,
         "best_val_iou": round(result.best_val_iou, 6),
     }
-    return save_checkpoint(checkpoint, result.model, spec, metadata)
+    return save_checkpoint(checkpoint, result.model, task.spec, metadata)
 
 
 def _report_saved_epochs(state_file: Path, run: TrackedRun, report: Callable[[Epoch], None]) -> None:

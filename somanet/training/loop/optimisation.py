@@ -25,7 +25,7 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
         SomaNetError: this machine lacks the device or the precision, or a batch cannot be split evenly.
     """
     from accelerate import Accelerator
-    from accelerate.utils import DataLoaderConfiguration
+    from accelerate.utils import DataLoaderConfiguration, DistributedDataParallelKwargs
 
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(settings.device, True):
@@ -40,7 +40,10 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
     accelerator = Accelerator(
         cpu=on_cpu,
         mixed_precision="no" if settings.precision == "float32" else settings.precision,
-        dataloader_config=DataLoaderConfiguration(split_batches=True),  # batch_size is the total, on 1 or 4 GPUs
+        # batch_size is the total, on 1 or 4 GPUs; samples are copied to a GPU while it still computes
+        dataloader_config=DataLoaderConfiguration(split_batches=True, non_blocking=True),
+        # encoders have parts that no step uses, such as a classifier: torch finds these in the first step
+        kwargs_handlers=[DistributedDataParallelKwargs(static_graph=True)],
     )
     for part in (settings, settings.unlabelled):
         if part is not None and part.batch_size % accelerator.num_processes:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from somanet.core.errors import SomaNetError
-from somanet.io.datasets.layouts import LabelledImage
 from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.loop.batch_norm import shared_batch_norm
 from somanet.training.loop.losses import make_loss
 from somanet.training.loop.mean_teacher import MeanTeacher, check_unlabelled
 from somanet.training.loop.optimisation import (
@@ -33,6 +31,9 @@ from somanet.training.loop.optimisation import (
 from somanet.training.loop.samples import EpochBatches, TrainingSamples, UnlabelledSamples
 from somanet.training.loop.saved_state import State, restore_state, save_state
 from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.step_values import StepValues
+from somanet.training.loop.task import TrainingTask
+from somanet.training.loop.together import ending_together
 from somanet.training.loop.validation import ObjectScores, batch_iou, validate
 
 if TYPE_CHECKING:
@@ -89,15 +90,10 @@ class TrainingResult:
     """Mean foreground IoU of the whole training images without augmentation, if requested."""
 
 
+@ending_together
 def train(
-    model: nn.Module,
-    spec: ModelSpec,
-    train_items: Sequence[LabelledImage],
-    val_items: Sequence[LabelledImage],
-    settings: TrainSettings,
+    task: TrainingTask,
     *,
-    seed: int,
-    unlabelled: Sequence[NDArray[Any]] = (),
     state_file: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     score_objects: Callable[[], ObjectScores] | None = None,
@@ -105,35 +101,60 @@ def train(
 ) -> TrainingResult:
     """Train a network and keep the weights of the epoch with the best validation IoU.
 
-    Runs on CPU, CUDA or MPS, and on several GPUs when started by `torchrun`; `batch_size` is then shared
-    between the processes. On a CPU the same seed gives the same weights.
+    Runs on CPU, CUDA or MPS, and on several GPUs when started by `torchrun`; `batch_size` is then shared between the
+    processes, batch norm sees the whole batch, and an error in one process ends all of them. On a CPU the same seed
+    gives the same weights.
 
     Args:
-        model: changed in place.
-        spec: its inputs and outputs.
-        train_items, val_items: labelled images; validation uses them whole.
-        settings: the hyperparameters.
-        seed: decides sample order, crops and augmentation (the initial weights are already in ``model``).
-        unlabelled: further images as stored, used as `settings.unlabelled` specifies.
+        task: the network, the images and the settings; the network is changed in place.
         state_file: where progress is saved after every epoch. If it holds the state of an interrupted run of this
-            training, that run is resumed; name it by :func:`somanet.training.loop.saved_state.training_key`.
+            training, that run is resumed; name it by :func:`somanet.training.loop.task.name_of`.
             The caller removes it when done.
         on_epoch: called after every epoch that this process runs.
         score_objects: begins the scores of the objects in the validation images, once per validated epoch.
         progress: show a progress bar on a terminal.
 
     Raises:
-        SomaNetError: no images, a device or precision this machine lacks, or a loss that is no longer finite.
+        SomaNetError: no images, a device or precision this machine lacks, a loss that is no longer finite, or another
+            process of this training failed.
     """
     import cv2
 
     cv2.setNumThreads(0)  # its threads would compete with torch's for the same cores
-    if not val_items:
+    if not task.val_items:
         raise SomaNetError("There are no validation images, so the best epoch cannot be chosen. Check the split.")
-    check_unlabelled(settings, unlabelled)
-    trainable = freeze(model, spec, settings)
-    accelerator = make_accelerator(settings)
-    samples = TrainingSamples(train_items, spec, settings, seed=seed)
+    check_unlabelled(task.settings, task.unlabelled)
+    trainable = freeze(task.model, task.spec, task.settings)
+    accelerator = make_accelerator(task.settings)
+    with shared_batch_norm(task.model, accelerator):
+        state = _epochs(task, accelerator, state_file, on_epoch, score_objects, progress=progress)
+    model = task.model
+    model.load_state_dict(state.best_weights)
+    model.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    model.eval()
+    return TrainingResult(
+        model=model,
+        history=tuple(Epoch.from_dict(row) for row in state.history),
+        best_epoch=state.best_epoch,
+        best_val_iou=state.best_iou,
+        trainable_blocks=tuple(trainable),
+        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        seconds=state.seconds,
+    )
+
+
+def _epochs(
+    task: TrainingTask,
+    accelerator: Accelerator,
+    state_file: Path | None,
+    on_epoch: Callable[[Epoch], None] | None,
+    score_objects: Callable[[], ObjectScores] | None,
+    *,
+    progress: bool,
+) -> State:
+    """Run all epochs, or those that the state file lacks; returns the state after the last."""
+    model, spec, settings, seed = task.model, task.spec, task.settings, task.seed
+    samples = TrainingSamples(task.train_items, spec, settings, seed=seed)
     loader: Any = _batches(samples, settings.batch_size, settings, accelerator)
     model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer: Any = make_optimizer(model, settings)
@@ -149,7 +170,7 @@ def train(
     patches = teacher = pairs = None
     if settings.unlabelled is not None:
         n_patches = steps_per_epoch * settings.unlabelled.batch_size
-        patches = UnlabelledSamples(unlabelled, spec, settings, seed=seed, n_samples=n_patches)
+        patches = UnlabelledSamples(task.unlabelled, spec, settings, seed=seed, n_samples=n_patches)
         pairs = accelerator.prepare(_batches(patches, settings.unlabelled.batch_size, settings, accelerator))
         teacher = MeanTeacher(scored, settings.unlabelled, total_steps=total_steps)
     loss_function = make_loss(settings.loss, spec.outputs)
@@ -167,7 +188,7 @@ def train(
             samples.epoch = state.epoch + 1
             torch.manual_seed((seed * 1_000_003 + samples.epoch) % 2**63)  # dropout; so that a resumed epoch repeats
             begin_epoch(model, settings)
-            losses, ious, differences = [], [], []
+            values = StepValues(accelerator, settings, epoch=samples.epoch)
             if patches is not None:
                 patches.epoch = samples.epoch
             # strict, so that both loaders run to their ends: accelerate keeps a reference to one that does not
@@ -181,16 +202,12 @@ def train(
                     logits_NCHW = _forward(runner, inputs_NCHW, spec)
                 logits_NCHW, unlabelled_NCHW = logits_NCHW[:n_labelled], logits_NCHW[n_labelled:]
                 loss = labelled_loss = loss_function(logits_NCHW.float(), targets_NCHW)
+                differences = []
                 if teacher is not None and views is not None:
                     with accelerator.autocast():
                         difference = teacher.loss(unlabelled_NCHW, views[0])
                     loss = labelled_loss + teacher.weight(step) * difference
-                    differences.append(float(difference.detach()))
-                if not torch.isfinite(loss):
-                    raise SomaNetError(
-                        f"The training loss became {loss.item()} in epoch {samples.epoch}: the learning rate "
-                        f"{settings.learning_rate:g} is probably too high. Lower it or set gradient_clip."
-                    )
+                    differences.append(difference)
                 optimizer.zero_grad()
                 accelerator.backward(loss)
                 if settings.gradient_clip is not None:
@@ -199,18 +216,17 @@ def train(
                 scheduler.step()
                 if average is not None:
                     average.update_parameters(model)
-                losses.append(float(labelled_loss.detach()))
-                ious.append(batch_iou(logits_NCHW.detach(), targets_NCHW, spec))
+                values.add(loss, labelled_loss, batch_iou(logits_NCHW.detach(), targets_NCHW, spec), *differences)
                 bar.update()
-                bar.set_postfix(epoch=samples.epoch, loss=f"{losses[-1]:.3f}", val_iou=f"{state.best_iou:.3f}")
+                bar.set_postfix(epoch=samples.epoch, loss=f"{values.last_loss:.3f}", val_iou=f"{state.best_iou:.3f}")
+            means = values.means()
             state.epoch += 1
             val_loss = val_iou = math.nan
             found: Mapping[str, float] = {}
             if main and (state.epoch % settings.validate_every == 0 or state.epoch == settings.epochs):
                 objects = None if score_objects is None else score_objects()
-                val_loss, val_iou = validate(scored, spec, val_items, loss_function, objects=objects)
+                val_loss, val_iou = validate(scored, spec, task.val_items, loss_function, objects=objects)
                 found = {} if objects is None else objects.scores()
-            means = [float(np.mean(values)) if values else math.nan for values in (losses, ious, differences)]
             val_loss, val_iou, *means = _agree(accelerator, [val_loss, val_iou, *means])
             if val_iou > state.best_iou:
                 state.best_iou, state.best_epoch = val_iou, state.epoch
@@ -224,25 +240,15 @@ def train(
                 save_state(state_file, state, model, optimizer, scheduler, average)
             if main and on_epoch is not None:
                 on_epoch(record)
-    model.load_state_dict(state.best_weights)
-    model.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    model.eval()
-    return TrainingResult(
-        model=model,
-        history=tuple(Epoch.from_dict(row) for row in state.history),
-        best_epoch=state.best_epoch,
-        best_val_iou=state.best_iou,
-        trainable_blocks=tuple(trainable),
-        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        seconds=state.seconds,
-    )
+    return state
 
 
 def _batches(
     samples: TrainingSamples | UnlabelledSamples, batch_size: int, settings: TrainSettings, accelerator: Accelerator
 ) -> DataLoader[Any]:
     batches = EpochBatches(samples, batch_size, n_processes=accelerator.num_processes)
-    return DataLoader(samples, batch_sampler=batches, num_workers=settings.workers)
+    on_gpu = accelerator.device.type == "cuda"
+    return DataLoader(samples, batch_sampler=batches, num_workers=settings.workers, pin_memory=on_gpu)
 
 
 def _forward(runner: nn.Module, inputs_NCHW: Tensor, spec: ModelSpec) -> Tensor:

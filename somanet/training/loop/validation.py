@@ -51,10 +51,10 @@ def validate(
     return float(np.mean(losses)), float(np.mean(ious))
 
 
-def batch_iou(logits_NCHW: Tensor, targets_NCHW: Tensor, spec: ModelSpec) -> float:
-    """Mean foreground IoU of a training batch's patches, with augmentation."""
+def batch_iou(logits_NCHW: Tensor, targets_NCHW: Tensor, spec: ModelSpec) -> Tensor:
+    """Mean foreground IoU of a training batch's patches, with augmentation: one number, still on their device."""
     predicted = torch.sigmoid(logits_NCHW[:, 0].float()) >= spec.instances.threshold
     ground_truth = targets_NCHW[:, 0] > 0.5
     union = (predicted | ground_truth).flatten(1).sum(1)
     overlap = (predicted & ground_truth).flatten(1).sum(1)
-    return float(torch.where(union > 0, overlap / union.clamp(min=1), 1.0).mean())
+    return torch.where(union > 0, overlap / union.clamp(min=1), 1.0).mean()

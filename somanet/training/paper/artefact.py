@@ -45,9 +45,14 @@ def write_study(
     reports: Path,
     *,
     figures: Sequence[tuple[str, Path]],
-    study_run: str | None,
+    study: str,
 ) -> list[Path]:
-    """Write `study.md` and `study.json`; return their paths.
+    """Write `study.md` and `study.json`; return their paths. Equal results give equal bytes.
+
+    Args:
+        params, results, threshold, study: see :func:`somanet.training.paper.page.study_markdown`.
+        reports: the folder to write to.
+        figures: (title, path) of each.
 
     Raises:
         SomaNetError: the rows were not scored on the same images.
@@ -58,7 +63,7 @@ def write_study(
     assert pairing is not None, "every row has per-image scores"
     assert against_rule is not None
     shown = [(title, path.relative_to(reports).as_posix()) for title, path in figures]
-    page = study_markdown(params, results, threshold, pairing, against_rule, figures=shown, study_run=study_run)
+    page = study_markdown(params, results, threshold, pairing, against_rule, figures=shown, study=study)
     numbers = {name: _numbers(result.network, result, pairing, against_rule) for name, result in results.items()}
     numbers[THRESHOLD] = _numbers(threshold, None, pairing, against_rule)
     write_json(reports / "study.json", numbers)

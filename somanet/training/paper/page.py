@@ -9,9 +9,10 @@ from urllib.parse import quote
 from somanet.core.markdown import code, plain, table
 from somanet.evaluation.paired import ALPHA
 from somanet.evaluation.resampling import least_p
-from somanet.provenance.mlflow import study_tag
+from somanet.provenance.mlflow import STUDY
 from somanet.training.comparison import table_cells
 from somanet.training.comparison.networks import ComparedNetwork
+from somanet.training.comparison.page import FIND_BY_WEIGHTS, weights_rows
 from somanet.training.comparison.pairing import Pairing
 from somanet.training.paper.published import PAPER, PaperResult
 from somanet.training.paper.results import THRESHOLD, Result
@@ -46,7 +47,7 @@ def study_markdown(
     against_rule: Pairing,
     *,
     figures: Sequence[tuple[str, str]],
-    study_run: str | None,
+    study: str,
 ) -> str:
     """The page.
 
@@ -57,7 +58,7 @@ def study_markdown(
         pairing: all of them, image by image, against the study's reference.
         against_rule: the same, against the baseline without learning.
         figures: (title, path relative to the page).
-        study_run: the study's own MLflow run, if it was recorded.
+        study: value of the tag of the study's own MLflow run.
     """
     n_images = threshold.metrics["n_images"]
     seeds = max(int(result.network.metrics.get("n_seeds", 1)) for result in results.values())
@@ -77,7 +78,7 @@ def study_markdown(
         _verdict(params, results, pairing, against_rule),
     ]
     blocks += [f"![{plain(title)}]({quote(path)})" for title, path in figures]
-    blocks.append(_sources(results, study_run))
+    blocks.append(_sources(results, study))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -148,16 +149,11 @@ def _verdict(params: StudyParams, results: Mapping[str, Result], pairing: Pairin
     )
 
 
-def _sources(results: Mapping[str, Result], study_run: str | None) -> str:
-    rows = [
-        [plain(name), ", ".join(f"{seed}: {code(run)}" for seed, run in result.network.runs.items())]
-        for name, result in results.items()
-    ]
-    of_study = ""
-    if study_run:
-        tag = code(f"tags.{study_tag(study_run)} != ''")
-        of_study = f"The study is the run {code(study_run)}; in MLflow's search box, {tag} finds these."
-    return "\n\n".join(block for block in ("## MLflow runs", of_study, table(("row", "seed: run"), rows)) if block)
+def _sources(results: Mapping[str, Result], study: str) -> str:
+    rows = weights_rows({name: result.network for name, result in results.items()})
+    tag = code(f"tags.\"{STUDY}\" = '{study}'")
+    of_study = f"In MLflow's search box, {tag} finds the study's run; its description says how to find its trainings."
+    return "\n\n".join(("## Networks", of_study, table(("row", "seed: SHA-256 of the weights"), rows), FIND_BY_WEIGHTS))
 
 
 def _difference(pairing: Pairing, name: str) -> str:

@@ -47,12 +47,17 @@ def _link(link: Path, target: Path) -> None:
 def run_profile(root: Path, profile: Path, *, stage: str = "study") -> None:
     """`dvc repro` of a profile's stage and its dependencies; output goes to the terminal.
 
+    Args:
+        root: the project's checkout, whose code runs.
+        profile: a profile in it, which is a DVC project of its own.
+        stage: the stage.
+
     Raises:
         SomaNetError: a parameter would become shell text, or a stage failed or was stopped; finished stages are kept.
     """
     check_pipeline(profile / "dvc.yaml", code=root)
-    command, environment = dvc_command(root, "repro", f"{(profile / 'dvc.yaml').relative_to(root)}:{stage}")
-    done = subprocess.run(command, cwd=root, env=environment, check=False)
+    command, environment = dvc_command(root, "repro", stage)
+    done = subprocess.run(command, cwd=profile, env=environment, check=False)
     if done.returncode != 0:
         raise SomaNetError(
             f"The study stopped at the stage named above (exit status {done.returncode}). The same command resumes "

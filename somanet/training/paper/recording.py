@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from somanet.provenance.mlflow import STUDY, find_run, mark_runs, study_tag, track_run
+from somanet.provenance.mlflow import STUDY, find_run, mark_runs, study_tag, track_run, training_of
 from somanet.training.paper.results import Result
 
 
@@ -21,7 +21,7 @@ def record_study(
     experiment: str,
     root: Path,
 ) -> str:
-    """Record the study; return the id of its run.
+    """Record the study; return its key, the value of its run's tag :data:`somanet.provenance.mlflow.STUDY`.
 
     Its trainings get a tag with the study's run id in its name, :func:`somanet.provenance.mlflow.study_tag`: one may
     belong to several studies, and its parent stays. Runs that this store lacks, such as those of results from a remote
@@ -35,9 +35,10 @@ def record_study(
         experiment: that of the trainings.
         root: the project.
     """
-    trainings = sorted({run for result in results.values() for run in result.network.runs.values()})
-    # A hash of its trainings, so that an unchanged study is recorded once.
-    key = hashlib.sha256("\n".join([title, *trainings]).encode()).hexdigest()[:20]
+    weights = sorted({sha256 for result in results.values() for sha256 in result.network.weights.values()})
+    trainings = [run_id for sha256 in weights if (run_id := training_of(sha256, root=root))]
+    # A hash of its networks, so that an unchanged study is recorded once.
+    key = hashlib.sha256("\n".join([title, *weights]).encode()).hexdigest()[:20]
     known = find_run({STUDY: key}, root=root)
     tags = {STUDY: key}
     with track_run(title, experiment=experiment, root=root, tags=tags, run_id=known, system_metrics=False) as run:
@@ -48,7 +49,7 @@ def record_study(
         tag = study_tag(run.run_id)
         mark_runs(trainings, {tag: title}, root=root)
         run.set_tags({"mlflow.note.content": f"Its trainings: search for `tags.{tag} != ''`."})
-    return run.run_id
+    return key
 
 
 def _table(results: Mapping[str, Result]) -> pd.DataFrame:

@@ -37,7 +37,7 @@ class Result:
 
     Attributes:
         row: its definition.
-        network: its scores on the validation neurons, cost and run ids.
+        network: its scores on the validation neurons, cost and weights.
         training: its settings; None without fine-tuning.
         history: one row per seed and epoch; None without fine-tuning.
         train_iou: mean over seeds of the IoU of its training images without augmentation; NaN if unknown.
@@ -57,20 +57,19 @@ class Result:
         return float(self.history.groupby("seed")["train_loss"].last().mean())
 
 
-def read_result(row: StudyRow, reports: Path, *, seed: int, settings: Mapping[str, TrainSettings]) -> Result:
+def read_result(row: StudyRow, reports: Path, *, settings: Mapping[str, TrainSettings]) -> Result:
     """A row's result from the reports of the stages `pretrain`, `baseline`, `finetune` and `evaluate`.
 
     Args:
         row: the row's definition.
         reports: the profile's reports.
-        seed: of the pretraining.
         settings: variant → its training.
 
     Raises:
         SomaNetError: a report is missing or incomplete.
     """
     if row.variant is None:
-        return Result(row, read_baseline(str(row.network), reports, seed=seed, what=row.what))
+        return Result(row, read_baseline(str(row.network), reports, what=row.what))
     network = read_variant(row.variant, reports, what=row.what)
     folder = reports / "finetune" / row.variant
     ious = read_json(folder / "training.json", expected=TRAINING).get("train_images_iou")

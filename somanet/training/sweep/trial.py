@@ -36,6 +36,7 @@ from somanet.training.experiments import (
 )
 from somanet.training.loop.selection import choose_images
 from somanet.training.loop.start import start_network
+from somanet.training.loop.task import TrainingTask
 from somanet.training.settings import FinetuneParams
 from somanet.training.sweep.leases import DEAD_AFTER_S, claim, heartbeat, is_mine, trial_folder
 from somanet.training.sweep.proposals import make_pruner, make_sampler
@@ -244,12 +245,7 @@ def _train(job: Job, trial_store: TrialStore, number: int, started: float) -> No
                 ModelSpec(), seed=seed, checkpoint=job.starts[variant.start], weights=variant.weights
             )
             result = run_training(
-                model,
-                variant.adapt(spec),
-                train_items,
-                held_items,
-                variant.training,
-                seed=seed,
+                TrainingTask(model, variant.adapt(spec), train_items, held_items, variant.training, seed=seed),
                 checkpoint=checkpoint,
                 run_file=run_file,
                 recording=recording,

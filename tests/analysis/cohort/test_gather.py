@@ -110,21 +110,41 @@ def test_equal_movies_give_no_warning_of_differences() -> None:
     assert not any("differ" in text for text in cohort_of(drawn()).warnings)
 
 
+def test_what_directions_refer_to_is_said() -> None:
+    """Each explant lies in its own way in its image; without an axis, directions are those of the image."""
+    everywhere = cohort_of(drawn())
+    assert any("refer to the right of the images" in text for text in everywhere.notes)
+    one = cohort_of(drawn(), control00={"migrate": {"axis_deg": 90.0}})
+    assert any(text.startswith("The axis differs between the movies (0, 90°)") for text in one.warnings)
+    assert not any("refer to the right" in text for text in one.notes)
+    assert not any("not analysed alike" in text for text in one.warnings)
+
+
 def test_noisier_and_denser_groups_are_pointed_out() -> None:
-    """Noise of 0.2 µm against 0.1, and a quarter of the area."""
+    """Noise of 0.2 µm against 0.1, a quarter of the area, and cells seen for half of the time."""
     table = drawn()
     table.loc[table["group"] == "drug", "noise_um"] = 0.2
     table["n_frames"] = 50
+    table.loc[table["group"] == "drug", "observed_h"] = 5.0
     movies = table.loc[table["group"] == "drug", "movie"].unique()
     found = cohort_of(table, **{movie: {"input": {"shape_YX": [250, 350]}} for movie in movies}).warnings
-    for words in ("Localisation noise differs", "Cell density differs"):
+    for words in ("Localisation noise differs", "Cell density differs", "The time for which cells are seen differs"):
         assert any(text.startswith(words) for text in found), words
 
 
 def test_movies_that_were_not_analysed_alike_or_do_not_support_saltations_are_pointed_out() -> None:
-    about = {"control00": {"migrate": {"axis_deg": 90.0}, "network": "4" * 64}, "drug01": {"supported": False}}
+    about = {
+        **{
+            f"{g}{i}{m}": {"migrate": {"sigma_um": 0.4}}
+            for g in ("control", "drug")
+            for i in range(3)
+            for m in range(2)
+        },
+        "control00": {"migrate": {"sigma_um": 0.5}, "network": "4" * 64},
+        "drug01": {"migrate": {"sigma_um": 0.4}, "supported": False},
+    }
     found = cohort_of(drawn(), **about).warnings
-    assert any("migrate.axis_deg differs (0.0; 90.0)" in text for text in found)
+    assert any("migrate.sigma_um differs (0.4; 0.5)" in text for text in found)
     assert any("the network differs" in text for text in found)
     assert any(text.startswith("In 1 of 12 movies the data do not support saltations") for text in found)
 

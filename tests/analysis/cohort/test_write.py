@@ -76,7 +76,7 @@ def test_groups_are_compared_between_donors(study: Path) -> None:
     assert found["low"] > 0
     assert found["p_value"] <= found["p_adjusted"] < 0.05
     assert found["test"] == WELCH
-    assert found["correction"] == "Benjamini-Hochberg over 2 tests"
+    assert found["correction"] == "Benjamini-Hochberg over 5 tests"
     assert found["without_one_donor_low"] < found["difference"] < found["without_one_donor_high"]
     assert found["mixed_difference"] == pytest.approx(found["difference"], rel=0.2)
     assert found["difference_by_model"] == pytest.approx(found["difference"], rel=0.3)

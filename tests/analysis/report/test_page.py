@@ -22,7 +22,7 @@ from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.migration.intervals import Estimate, not_estimated
 from somanet.migration.measures import measure_movie
-from somanet.migration.summary import UNITS
+from somanet.migration.pooling import UNITS
 from somanet.simulation import simulate_movie
 from tests.analysis.report import worlds
 

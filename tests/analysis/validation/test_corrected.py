@@ -46,9 +46,9 @@ def test_true_distances_leave_creep_out_and_directions_are_those_of_the_axis() -
     assert truth(ONE)["average_speed_corrected_um_per_h"] == pytest.approx(per_h, rel=0.05)
     assert truth(replace(ONE, creep_um_per_h=5.0))["average_speed_corrected_um_per_h"] == pytest.approx(per_h, rel=0.05)
     directed = truth(replace(ONE, kappa=8.0, axis_deg=30.0))
-    assert directed["mean_cosine"] == pytest.approx(directed["resultant"], rel=1e-3)
-    assert directed["resultant"] > 0.95
-    assert truth(ONE)["resultant"] == 0
+    assert directed["mean_cosine"] == pytest.approx(directed["resultant_corrected"], rel=1e-3)
+    assert directed["resultant_corrected"] > 0.95
+    assert truth(ONE)["resultant_corrected"] == 0
 
 
 def test_a_movie_of_accelerating_jumps_is_measured_as_the_table_has_it() -> None:

@@ -47,12 +47,13 @@ def test_coverage_is_of_the_intervals_given_in_scope() -> None:
     assert (row["n_supported"], row["coverage_supported"]) == (2, 0.5)
     assert row["error"] == pytest.approx(0.05)
     line = next(text for text in unpadded(coverage_markdown(scores())).splitlines() if "speed when mobile" in text)
-    assert line == "| speed when mobile | 75 % of movies | 0.67 (0.21–0.94) of 3 | +5 % | 0.50 of 2 |"
+    assert line == "| speed when mobile | 75 % of movies | 0.67 (0.21–0.94) of 3 | +5 % | 0.50 (0.09–0.91) of 2 |"
 
 
 def test_warnings_are_counted_by_bias_of_worlds() -> None:
     line = unpadded(warnings_markdown(scores())).splitlines()[2]
-    assert line == "| 3 drawn at random | 0.00 of 2 movies | 1.00 of 2 movies | 1.00 of 1 movies |"
+    rates = ("0.00 (0.00–0.66) of 2 movies", "1.00 (0.34–1.00) of 2 movies", "1.00 (0.21–1.00) of 1 movies")
+    assert line == f"| 3 drawn at random | {' | '.join(rates)} |"
 
 
 def test_a_world_is_scored_with_its_true_values(monkeypatch: pytest.MonkeyPatch) -> None:

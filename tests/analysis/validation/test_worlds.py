@@ -8,7 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from somanet.analysis.validation.worlds import BASE, WORLDS, random_world, simulate_paths, simulate_world, true_numbers
+from somanet.analysis.validation.world_paths import simulate_paths
+from somanet.analysis.validation.world_tracks import simulate_world
+from somanet.analysis.validation.world_truth import true_numbers
+from somanet.analysis.validation.worlds import BASE, WORLDS, random_world
 from somanet.core.schema import check_tracks
 
 STILL = replace(BASE, name="still", resting_share=1.0, noise_um=0.0)

@@ -11,7 +11,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from somanet.evaluation.scores import score_dataset
-from somanet.migration.summary import UNITS
+from somanet.migration.pooling import UNITS
 from somanet.provenance.mlflow import experiments, score_name, track_run
 from somanet.provenance.mlflow.client import open_client
 from somanet.provenance.mlflow.experiments import DESCRIPTION, PAGES, describe_experiment, describe_experiments

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 
 import pytest
 
+from somanet.analysis.network import about_network
 from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow import (
-    ServedModel,
     register_run,
     resolve_checkpoint,
     run_checkpoint,
     set_alias,
     track_run,
+    training_of,
 )
 from somanet.provenance.mlflow.client import open_client
 from somanet.segmentation.network.checkpoint import load_checkpoint
@@ -40,7 +42,7 @@ def store(template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
             with track_run(name, experiment=experiment, root=root, system_metrics=False) as run:
                 run.set_tags({"weights_sha256": sha256})
                 if name == "bright":
-                    run.log_model(ServedModel(checkpoint, SERVING_CODE, 3, 1))
+                    run.log_model(checkpoint, SERVING_CODE)
                     [logged] = open_client(root).search_logged_models([run.experiment_id])
                     runs["model"] = f"models:/{logged.model_id}"
                 else:
@@ -135,3 +137,21 @@ def test_looking_for_a_network_makes_no_store(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(SomaNetError, match=f"No checkpoint at {name}: expected a folder"):
             resolve_checkpoint(name, root=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_is_a_folder_stops_only_what_is_for_a_run(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An analysis names the run of its network if it can, and never depends on tracking."""
+    folder = save_bright_network(root / "bright")
+    sha256 = load_checkpoint(folder).sha256
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(root / "a_folder"))
+    with caplog.at_level(logging.WARNING):
+        about = about_network(folder, sha256, root)
+    assert (about["name"], about["mlflow_run"]) == ("bright", None)
+    [warning] = [record.message for record in caplog.records if record.name.startswith("somanet")]
+    assert "is not looked up: MLFLOW_TRACKING_URI is" in warning
+    assert "\n" not in warning
+    with pytest.raises(SomaNetError, match="a folder"):
+        training_of(sha256, root=root, required=True)
+    assert not (root / "a_folder").exists()

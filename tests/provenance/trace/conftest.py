@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from somanet.io.datasets.writers import write_kaggle
-from somanet.provenance.mlflow import DatasetRef, track_run, write_run_file
+from somanet.provenance.mlflow import DatasetRef, track_run
 from somanet.segmentation.network.checkpoint import save_checkpoint
 from somanet.segmentation.network.settings import ModelSpec
 from tests.provenance.trace.worlds import other_network, write_lock
@@ -48,7 +48,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
             "mine", experiment="finetune", root=root, params={"epochs": 2}, datasets=[data], system_metrics=False
         ) as run:
             run.set_tags({"weights_sha256": sha256, "start_weights_sha256": base})
-            write_run_file(root / "reports" / "runs" / "seed0.json", run)
         runs |= {"mine": run.run_id, "sha256": sha256}
     write_lock(root)
     return root, runs

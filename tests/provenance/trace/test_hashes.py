@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from somanet.provenance.trace.hashes import Hashes, cache_folder, cache_object
+from somanet.provenance.trace.hashes import Hashes, cache_folder, cache_object, dvc_project
 
 
 def test_hashes_are_those_of_dvc(tmp_path: Path) -> None:
@@ -67,3 +67,32 @@ def test_the_cache_may_lie_elsewhere(tmp_path: Path) -> None:
     assert cache_folder(tmp_path) == Path("/far")
     (tmp_path / ".dvc" / "config").write_text("no section\n")
     assert cache_folder(tmp_path) == tmp_path / ".dvc" / "cache"
+
+
+def test_a_profile_has_its_own_cache_and_counts_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC itself, in a project within one that links the code around it: bytecode does not count on either path."""
+    from dvc.repo import Repo
+
+    profile = tmp_path / "profiles" / "own"
+    (tmp_path / "code" / "__pycache__").mkdir(parents=True)
+    for name in ("code/a.py", "code/__pycache__/a.pyc"):
+        (tmp_path / name).write_text(name)
+    for folder in (tmp_path, profile):
+        (folder / ".dvc").mkdir(parents=True)
+        (folder / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+        (folder / ".dvcignore").write_text("__pycache__/\n")
+    (profile / "code").symlink_to("../../code")
+    (profile / "dvc.yaml").write_text("stages:\n  s: {cmd: mkdir out && touch out/a, deps: [code], outs: [out]}\n")
+    monkeypatch.chdir(profile)
+    with Repo() as repo:
+        repo.reproduce()
+    [stage] = yaml.safe_load((profile / "dvc.lock").read_text())["stages"].values()
+    [code], [out] = stage["deps"], stage["outs"]
+    assert code["nfiles"] == 1
+    hashes = Hashes(tmp_path)
+    assert hashes.md5(profile / "code") == hashes.md5(tmp_path / "code") == code["md5"]
+    assert hashes.md5(profile / "out") == out["md5"]
+    assert dvc_project(profile / "out", tmp_path) == profile
+    assert dvc_project(tmp_path / "code", tmp_path) == dvc_project(tmp_path, tmp_path) == tmp_path
+    assert cache_object(out["md5"], dvc_project(profile / "out", tmp_path)).is_file()
+    assert not cache_object(out["md5"], tmp_path).exists()

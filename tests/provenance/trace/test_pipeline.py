@@ -11,20 +11,21 @@ import pytest
 from somanet.core.hashing import sha256_file
 from somanet.provenance.trace.chain import chain_text
 from somanet.provenance.trace.trace import trace
-from tests.provenance.trace.worlds import kinds, link
+from tests.provenance.trace.worlds import kinds
 
 
 def test_scores_lead_back_to_the_raw_data(project: Path, runs: dict[str, str]) -> None:
     chain = trace(project / "reports" / "metrics.json")
     assert chain.changed == chain.missing == ()
-    assert kinds(chain) == ["file", "stage", "stage", "run", "data", "stage", "data"]
+    trained = ["network", "run", "data", "network", "run"]  # the network, then the one that it started from
+    assert kinds(chain) == ["file", "stage", "stage", *trained, "stage", "data"]
     assert [one.name for one in chain.links if one.what == "stage"] == ["score", "train@mine", "data"]
     assert chain.links[0].metadata["sha256"] == sha256_file(project / "reports" / "metrics.json")
     assert chain.links[0].metadata["dvc_md5"] == hashlib.md5(b'{"iou": 0.5}').hexdigest()
     train = next(one.as_dict() for one in chain.links if one.name == "train@mine")
-    assert set(train["made_from"]) == {"stage data", f"run {runs['mine']}"}
+    assert set(train["made_from"]) == {"stage data", f"network {runs['sha256']}"}
     assert train["params"] == {"seed": 3, "train": {"epochs": 2, "deep": {"lr": 0.1}}}
-    run = link(chain, "run")
+    run = next(one.as_dict() for one in chain.links if one.name == runs["mine"])
     assert (run["experiment"], run["status"], run["params"]) == ("finetune", "FINISHED", {"epochs": "2"})
     assert run["weights_sha256"] == runs["sha256"]
     assert run["started_from"] == runs["base_sha256"]
@@ -55,14 +56,10 @@ def test_what_has_changed_since_is_said(project: Path, file: str, text: str, tra
 @pytest.mark.parametrize(
     ("gone", "traced", "words"),
     [
-        ("mlruns", "reports/metrics.json", "the run is not in this project's store"),
+        ("mlruns", "reports/metrics.json", "no run that trained these weights is in this project's store"),
         ("data", "reports/metrics.json", "stage data: not here, but in DVC's cache (`dvc checkout` restores it): data"),
         ("models", "reports/metrics.json", "stage train@mine: not here, but in DVC's cache"),
-        (
-            "reports/runs",
-            "reports/metrics.json",
-            "neither here nor in DVC's cache (`dvc pull` or `dvc repro`): reports/",
-        ),
+        ("code.py", "reports/metrics.json", "neither here nor in DVC's cache (`dvc pull` or `dvc repro`): code.py"),
         ("reports/metrics.json", "reports/metrics.json", "the file is missing"),
     ],
 )
@@ -73,7 +70,7 @@ def test_what_is_missing_is_said(project: Path, runs: dict[str, str], gone: str,
     chain = trace(project / traced)
     assert any(words in one for one in chain.missing), chain.missing
     if gone == "mlruns":
-        assert f"run {runs['mine']}" in {one.id for one in chain.links}  # named by the file that DVC restores
+        assert f"network {runs['sha256']}" in {one.id for one in chain.links}  # its weights would lead to the run
         assert not (project / "mlruns").exists()  # tracing creates no store
 
 

@@ -47,7 +47,7 @@ def write_lock(root: Path) -> None:
             "cmd": "python train.py mine",
             "deps": [entry("code.py"), entry("data")],
             "params": {"params.yaml": {"seed": 3, "train": {"epochs": 2, "deep": {"lr": 0.1}}}},
-            "outs": [entry("models/seed0"), entry("reports/runs")],
+            "outs": [entry("models/seed0")],
         },
         "score": {"cmd": "score", "deps": [entry("models/seed0")], "outs": [entry("reports/metrics.json")]},
         "elsewhere": {"cmd": "x", "deps": [entry("code.py")], "outs": [{"path": "other", "md5": "0" * 32}]},

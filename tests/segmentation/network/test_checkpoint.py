@@ -44,6 +44,15 @@ def folder(original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "network"))
 
 
+def test_encoders_that_read_numbers_while_they_are_built_are_loaded(tmp_path: Path) -> None:
+    """mit_b0 reads its drop rates, which it has no memory for while its size is compared with that of its weights."""
+    spec = ModelSpec(architecture="Segformer", encoder="mit_b0")
+    model = build_model(spec)
+    save_checkpoint(tmp_path / "network", model, spec, {})
+    expected, got = model.state_dict(), load_checkpoint(tmp_path / "network").model.state_dict()
+    assert all(torch.equal(got[name], expected[name]) for name in expected)
+
+
 def test_a_network_is_loaded_bit_for_bit(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = build_model(SPEC).to(memory_format=torch.channels_last)

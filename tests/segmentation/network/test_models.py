@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from somanet.core.errors import SomaNetError
-from somanet.segmentation.network.models import architectures, build_model
+from somanet.segmentation.network.models import architectures, build_model, check_sizes
 from somanet.segmentation.network.settings import ModelSpec
 
 SMALL = "tu-mobilenetv3_small_050"
@@ -51,6 +51,59 @@ def test_the_same_seed_draws_the_same_weights() -> None:
 def test_an_unknown_name_gets_its_nearest(architecture: str, encoder: str, words: str) -> None:
     with pytest.raises(SomaNetError, match=re.escape(words)):
         network(architecture, encoder)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoder", "words"),
+    [
+        ("PAN", "vgg11", "PAN cannot use the encoder vgg11: .*, such as resnet18."),
+        ("Linknet", "mit_b0", "Linknet cannot use the encoder mit_b0: .*, such as resnet18."),
+        ("Unet", "tu-test_vit", "Unet cannot use the encoder tu-test_vit: .*, such as resnet18."),
+        ("DPT", "tu-regnety_002", "DPT cannot use the encoder tu-regnety_002: it is no vision transformer. Set "),
+        ("DPT", "resnet18", "DPT cannot use the encoder resnet18: .*, such as tu-vit_tiny_patch16_224."),
+    ],
+)
+def test_an_encoder_that_an_architecture_cannot_use(architecture: str, encoder: str, words: str) -> None:
+    with pytest.raises(SomaNetError, match=words) as caught:
+        network(architecture, encoder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_for_one_size_of_image_is_refused_before_its_training() -> None:
+    """Swin's windows fit images of 224 px only; of other networks nothing changes, not even the random numbers."""
+    spec = ModelSpec(architecture="Unet", encoder="tu-swin_tiny_patch4_window7_224")
+    with pytest.raises(
+        SomaNetError, match=r"Unet with the encoder tu-swin.* cannot compute an image of 64 x 64 px: .*224"
+    ):
+        check_sizes(build_model(spec), spec, patch_px=64)
+    spec = ModelSpec(architecture="Unet", encoder=SMALL)
+    model = build_model(spec).train()
+    before, state = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
+    check_sizes(model, spec, patch_px=64, images=[(70, 90), (33, 200)])
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(module.training for module in model.modules())
+
+
+def test_an_encoder_that_would_end_the_process_is_refused() -> None:
+    spec = ModelSpec(architecture="Unet", encoder="mobileone_s0")
+    with pytest.raises(SomaNetError, match=r"ends the process in torch's backward pass .*, such as mobilenet_v2\."):
+        check_sizes(build_model(spec), spec, patch_px=64)
+
+
+def test_a_network_that_pools_too_far_for_the_smallest_image_is_refused() -> None:
+    """PAN halves a sixteenth of the image three times: 128 px are enough, 96 px are not."""
+    spec = ModelSpec(architecture="PAN", encoder=SMALL)
+    model = build_model(spec)
+    check_sizes(model, spec, patch_px=128)
+    with pytest.raises(SomaNetError, match=r"PAN .* cannot compute an image of 96 x 160 px: .* larger patches"):
+        check_sizes(model, spec, patch_px=128, images=[(200, 300), (70, 130)])
+
+
+def test_a_vision_transformer_takes_images_of_any_size() -> None:
+    model = network("DPT", "tu-test_vit").eval()
+    with torch.no_grad():
+        assert model(torch.zeros(1, 3, 64, 96)).shape == (1, 1, 64, 96)
 
 
 def test_decoder_widths_set_the_decoder() -> None:

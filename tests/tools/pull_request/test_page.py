@@ -152,32 +152,26 @@ def test_all_of_a_network_that_is_new_or_removed_is_one_row() -> None:
     params += [
         Changed("params.yaml", f"finetune.c.{key}", old, 2) for key, old in zip(keys, (1, 1, 1, None), strict=True)
     ]
-    metrics = [
-        Changed("reports/evaluate/a/metrics.json", name, 0.5, None) for name in ("iou", "f1", "recall", "accuracy")
-    ]
+    metrics = [Changed("reports/scores/tuned/a.json", name, 0.5, None) for name in ("iou", "f1", "recall", "accuracy")]
     page = report(side(), side(), params=params, metrics=metrics)
     assert row(page, "finetune.b.…") == ["finetune.b.…", "–", "4 parameters"]
     assert [row(page, f"finetune.c.{key}")[1:] for key in keys] == [*[["1", "2"]] * 3, ["–", "2"]]
-    assert row(page, "evaluate/a") == ["evaluate/a", "all", "4 metrics", "–", "–"]
+    assert row(page, "tuned/a") == ["tuned/a", "all", "4 metrics", "–", "–"]
 
 
-def test_metrics_that_repeat_others_are_left_out() -> None:
-    """Of seven, the scores of two files are shown; five are their intervals, seeds, thresholds, times and rounding."""
-    scores = "reports/evaluate/a/metrics.json"
+def test_metrics_have_a_row_each_unless_they_round_to_the_same() -> None:
+    """Of three, two are shown: the third changed in a digit that no cell has."""
+    scores = "reports/scores/tuned/a.json"
     metrics = [
         Changed(scores, "iou", 0.5, 0.25),
-        Changed("reports/track/metrics.json", "simulated.masks.HOTA", None, 0.5),
-        Changed(scores, "interval95.iou", 1, 2),
-        Changed(scores, "seeds.0.iou", 1, 2),
-        Changed("reports/comparison.json", "a.iou", 1, 2),
-        Changed("reports/finetune/a/training.json", "seconds_per_seed", 1, 2),
-        Changed(scores, "f1", 0.123456789, 0.123456788),
+        Changed(scores, "recall", 0.123456789, 0.123456788),
+        Changed("reports/scores/tracks.json", "HOTA", None, 0.5),
     ]
     page = report(side(), side(), metrics=metrics)
-    assert row(page, "evaluate/a") == ["evaluate/a", "iou", "0.5", "0.25", "−0.25"]
-    assert row(page, "track") == ["track", "simulated.masks.HOTA", "–", "0.5", "–"]
-    assert "<summary>Metrics: 2 changed, of a, track</summary>" in page
-    assert "Left out: 5 " in page
+    assert row(page, "tuned/a") == ["tuned/a", "iou", "0.5", "0.25", "−0.25"]
+    assert row(page, "tracks") == ["tracks", "HOTA", "–", "0.5", "–"]
+    assert "<summary>Metrics: 2 changed, of tracks, a</summary>" in page
+    assert "recall" not in page
     assert "Head's pipeline" in report(side(), side(), metrics="Head's pipeline has not run to its end.")
 
 
@@ -217,7 +211,7 @@ def test_everything_that_is_folded_can_be_opened() -> None:
     page = report(
         side(run=a_run()),
         side(run=a_run()),
-        metrics=[Changed("reports/track/metrics.json", "HOTA", 1, 2)],
+        metrics=[Changed("reports/scores/tracks.json", "HOTA", 1, 2)],
         comparison=Path("reports/comparison.md").name,
     )
     assert len(re.findall(r"<details>\n<summary>[^\n]+</summary>\n\n", page)) == page.count("<details>") == 3

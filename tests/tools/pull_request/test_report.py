@@ -38,7 +38,7 @@ def test_a_branch_against_its_base(project: Path) -> None:
     assert row(page, "gone").startswith("| gone | 0.30 | removed |")
     assert row(page, "finetune.tuned.rate") == "| finetune.tuned.rate | 1 | 3 |"
     assert row(page, "finetune.gone.rate") == "| finetune.gone.rate | 1 | – |"
-    assert "| evaluate/tuned | iou | 0.35 | 0.55 | +0.2 |" in page
+    assert "| tuned/tuned | iou | 0.35 | 0.55 | +0.2 |" in page
     assert "evaluate/kept" not in page
     assert "All of them: born, gone, kept, tuned" in page
     assert "its committed ones" in page

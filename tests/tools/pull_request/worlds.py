@@ -28,8 +28,9 @@ stages:
       deps: [copy_scores.py, "given/${key}"]
       params: ["finetune.${key}"]
       metrics:
-        - reports/evaluate/${key}/metrics.json: {cache: false}
+        - reports/scores/tuned/${key}.json: {cache: false}
       outs:
+        - reports/evaluate/${key}/metrics.json
         - reports/evaluate/${key}/per_image.csv
   compare:
     cmd: python compare.py
@@ -40,13 +41,17 @@ stages:
 """
 
 COPY = """\
-import shutil, sys
+import json, shutil, sys
 from pathlib import Path
 
 given, made = Path("given", sys.argv[1]), Path("reports/evaluate", sys.argv[1])
 made.mkdir(parents=True, exist_ok=True)
 for name in ("metrics.json", "per_image.csv"):
     shutil.copyfile(given / name, made / name)
+scores = json.loads((made / "metrics.json").read_text())
+row = Path("reports/scores/finetuned", sys.argv[1] + ".json")
+row.parent.mkdir(parents=True, exist_ok=True)
+row.write_text(json.dumps({name: scores[name] for name in ("iou", "precision")}))
 """
 
 COMPARE = """\

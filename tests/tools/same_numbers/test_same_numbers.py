@@ -295,16 +295,18 @@ def test_a_variant_runs_if_a_key_or_a_word_of_its_settings_is_new() -> None:
     assert new_variants(params, known) == {}
 
 
-def test_stages_run_in_order_once_for_each_key_but_those_without_numbers() -> None:
+def test_stages_run_in_order_once_for_each_key_but_the_check() -> None:
     graph = {
-        "data": {"cmd": "python ${root}/pipelines/data.py"},
-        "report": {"cmd": "python ${root}/pipelines/report.py"},
-        "train": {"foreach": "${networks}", "do": {"cmd": "python ${root}/pipelines/train.py ${key}"}},
+        "names": {"cmd": "python -m somanet.provenance.dvc_guard"},
+        "data": {"cmd": "python -m pipelines.data"},
+        "report": {"cmd": "python -m pipelines.report"},
+        "train": {"foreach": "${networks}", "do": {"cmd": "python -m pipelines.train ${key}"}},
     }
     assert list(stages(graph, {"networks": {"a": {}, "b": {}}})) == [
-        ("data", ["${root}/pipelines/data.py"]),
-        ("train@a", ["${root}/pipelines/train.py", "a"]),
-        ("train@b", ["${root}/pipelines/train.py", "b"]),
+        ("data", ["-m", "pipelines.data"]),
+        ("report", ["-m", "pipelines.report"]),
+        ("train@a", ["-m", "pipelines.train", "a"]),
+        ("train@b", ["-m", "pipelines.train", "b"]),
     ]
 
 

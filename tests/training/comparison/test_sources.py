@@ -27,9 +27,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("all", "last3"):
         write_scores(tmp_path / "reports/evaluate" / name / "metrics.json", table="per_image.csv")
     trained = tmp_path / "reports/finetune/all"
-    write_json(trained / "training.json", {"trainable_parameters": 9121, "seconds_per_seed": 61.4})
-    for seed in (10, 9):
-        write_json(trained / f"runs/seed{seed}.json", {"run_id": f"{seed:032x}"})
+    weights = {str(seed): f"{seed:064x}" for seed in (10, 9)}
+    training = {"trainable_parameters": 9121, "seconds_per_seed": 61.4, "weights_sha256": weights}
+    write_json(trained / "training.json", training)
     write_scores(tmp_path / "mine.json", table="mine_per_image.csv")
     write_scores(tmp_path / "theirs/metrics.json")
     return tmp_path
@@ -46,7 +46,7 @@ def test_all_variants(project: Path) -> None:
     found = collect_networks([], root=project, variants=True).networks
     assert [one.name for one in found] == ["all", "last3"]
     assert (found[0].cost.train_seconds, found[0].cost.trainable_parameters) == (61.4, 9121)
-    assert list(found[0].runs) == [9, 10]
+    assert list(found[0].weights.items()) == [(9, f"{9:064x}"), (10, f"{10:064x}")]
     assert math.isnan(found[1].cost.train_seconds)
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from somanet.io.images import read_image
 from somanet.provenance.mlflow import load_logged_model, read_run, track_run, write_run_file
 from somanet.provenance.mlflow.client import open_client
 from somanet.provenance.mlflow.params import flatten
+from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import save_checkpoint
 from somanet.segmentation.network.models import build_model
 from somanet.segmentation.network.settings import ModelSpec
@@ -41,14 +43,15 @@ from somanet.training.experiments import (
     several_trainings,
     stage,
     write_evaluation,
+    write_scores,
     write_training,
 )
 from somanet.training.experiments.state import Trainings
 from somanet.training.loop import training
-from somanet.training.loop.saved_state import training_parameters
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.loop.start import start_network
-from tests.worlds import make_project, mlflow_may_warn, save_bright_network, scene
+from somanet.training.loop.task import TrainingTask
+from tests.worlds import bright_network, make_project, mlflow_may_warn, save_bright_network, scene
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = TrainSettings(epochs=2, size_px=32, batch_size=2, loss="bce+dice", learning_rate=2e-3)
@@ -94,12 +97,7 @@ def train_here(project: Path, settings: TrainSettings = SETTINGS):
     datasets = [dataset_ref(project / "nuclei", "training", items[:3])]
     with several_trainings(at_exit=True) as trainings:
         return run_training(
-            model,
-            spec,
-            items[:3],
-            items[3:],
-            settings,
-            seed=5,
+            TrainingTask(model, spec, items[:3], items[3:], settings, seed=5),
             checkpoint=project / "model",
             run_file=project / "report" / "mlflow_run.json",
             recording=Recording(project, "pretrain", "small", datasets, {"variant": "v1"}),
@@ -171,7 +169,7 @@ def test_two_variants_with_the_same_settings_are_told_apart(tmp_path: Path, monk
     for name in ("compact_all", "compact_scratch"):
         chosen = params.finetune[name]
         model, _, digest = start_network(spec, seed=0, checkpoint=tmp_path / "compact", weights=chosen.weights)
-        decides = training_parameters(model, spec, items, items[:1], chosen.training, seed=0)
+        decides = TrainingTask(model, spec, items, items[:1], chosen.training, seed=0).parameters()
         profile = Profile("real")
         recording = Recording.of_stage("finetune", name, [], profile=profile, about=origin_of(chosen), seed=0)
         found[name] = flatten(decides) | flatten(recording.parameters()) | {"start_weights": digest or "none"}
@@ -207,12 +205,14 @@ def test_runs_of_one_network_share_a_tag_that_no_other_network_has(project: Path
         datasets = [dataset_ref(project / "nuclei", "training", chosen)]
         with several_trainings(at_exit=True) as trainings:
             run_training(
-                model,
-                spec,
-                chosen,
-                items[3:],
-                settings.model_copy(update={"epochs": 1, "learning_rate": 1e-3 * settings.epochs}),
-                seed=seed,
+                TrainingTask(
+                    model,
+                    spec,
+                    chosen,
+                    items[3:],
+                    settings.model_copy(update={"epochs": 1, "learning_rate": 1e-3 * settings.epochs}),
+                    seed=seed,
+                ),
                 checkpoint=project / f"shared{number}",
                 run_file=project / f"shared{number}.json",
                 recording=Recording(project, "shared", "v", datasets, seed=seed),
@@ -246,26 +246,53 @@ def test_the_run_names_its_data_its_code_and_its_weights(project: Path, trained)
     assert run.tags["weights_sha256"] == weights_sha256(project / "model")
 
 
-def test_the_run_has_the_curves_and_a_model_that_predicts_at_any_size(project: Path, trained) -> None:
+def test_the_run_has_the_curves_and_a_model_that_labels_images(project: Path, trained) -> None:
     run_id = read_run(project / "report", root=project).run_id
     assert artifacts(project, run_id) >= {"tables/history.csv", "figures/curves.png"}
     [logged] = open_client(project).get_run(run_id).outputs.model_outputs
     model = load_logged_model(f"models:/{logged.model_id}", project)
-    image_NCHW = np.random.default_rng(0).random((1, 3, 96, 128), np.float32)
-    with torch.inference_mode():
-        expected = trained.model(torch.from_numpy(image_NCHW)).numpy()
-    np.testing.assert_allclose(model.predict(image_NCHW), expected, atol=1e-4)
+    image = load_items(project / "nuclei")[0].image
+    expected = Segmenter.of(trained.model, ModelSpec()).segment(image)
+    found = model.predict(image)
+    np.testing.assert_array_equal(found["labels"], expected.labels_YX)
+    np.testing.assert_array_equal(found["confidence"], expected.confidence)
 
 
-def test_the_files_of_a_stage(project: Path, trained, tmp_path: Path) -> None:
-    write_training(tmp_path, {5: trained, 6: trained})
+def test_the_files_of_trainings(project: Path, trained, tmp_path: Path) -> None:
+    checkpoints = dict.fromkeys((5, 6), project / "model")
+    write_training(tmp_path, {5: trained, 6: trained}, checkpoints, timed=True)
     history = pd.read_csv(tmp_path / "history.csv")
     assert history[["seed", "epoch"]].to_numpy().tolist() == [[5, 1], [5, 2], [6, 1], [6, 2]]
     assert list(history.columns) == [*history_table(trained).columns, "seed"]
     told = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
     assert told["best_epochs"] == {"5": trained.best_epoch, "6": trained.best_epoch}
     assert told["trainable_parameters"] == 1_944_529
+    assert told["weights_sha256"] == dict.fromkeys(("5", "6"), weights_sha256(project / "model"))
+    assert told["seconds_per_seed"] == round(trained.seconds, 1)
     assert read_image(tmp_path / "curves.png").ndim == 3
+    once, again = (tmp_path / name for name in ("once", "again"))
+    slower = replace(trained, seconds=trained.seconds + 60)
+    write_training(once, {5: trained}, {5: project / "model"}, timed=False)
+    write_training(again, {5: slower}, {5: project / "model"}, timed=False)
+    assert {p.name: p.read_bytes() for p in once.iterdir()} == {p.name: p.read_bytes() for p in again.iterdir()}
+
+
+def test_only_validated_epochs_are_in_their_own_table(project: Path, trained, tmp_path: Path) -> None:
+    """`dvc plots` draws an empty cell as 0: the table that it draws has none."""
+    first, second = trained.history
+    unseen = replace(first, val_loss=math.nan, val_iou=math.nan)
+    write_training(tmp_path, {5: replace(trained, history=(unseen, second))}, {5: project / "model"}, timed=False)
+    assert pd.read_csv(tmp_path / "history.csv")["epoch"].tolist() == [1, 2]
+    validated = pd.read_csv(tmp_path / "validation.csv")
+    assert validated.columns.tolist() == ["epoch", "val_loss", "val_iou", "seed"]
+    assert validated.to_numpy().tolist() == [[2, pytest.approx(second.val_loss), pytest.approx(second.val_iou), 5]]
+
+
+def test_scores_of_a_row_are_few_rounded_and_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_scores("tuned/a", {"iou": 2 / 3, "precision": math.nan, "recall": None})
+    written = json.loads(Path("reports/scores/tuned/a.json").read_text(encoding="utf-8"))
+    assert written == {"iou": 0.666667, "precision": None, "recall": None}
 
 
 def test_a_failed_training_is_a_failed_run_and_leaves_no_checkpoint(project: Path) -> None:
@@ -288,12 +315,7 @@ def test_a_seed_that_is_done_survives_the_killing_of_a_later_one(project: Path, 
     def train_seed(seed: int, trainings: Trainings):
         model, spec, _ = start_network(ModelSpec(), seed=seed)
         return run_training(
-            model,
-            spec,
-            items[:3],
-            items[3:],
-            SETTINGS,
-            seed=seed,
+            TrainingTask(model, spec, items[:3], items[3:], SETTINGS, seed=seed),
             checkpoint=tmp_path / f"model{seed}",
             run_file=tmp_path / f"run{seed}.json",
             recording=Recording(project, "several", f"seed{seed}"),
@@ -487,13 +509,31 @@ def test_a_model_s_own_page_shows_its_settings_and_scores(project: Path, trained
     assert "train_loss" not in shown
 
 
+def test_an_evaluation_finds_the_run_by_the_weights(project: Path, trained, evaluation) -> None:
+    """Of two runs with the same weights, that with the recording's tags: variants may have the same settings."""
+    sha256 = weights_sha256(project / "model")
+    with track_run("twin", experiment="pretrain", root=project, tags={"weights_sha256": sha256}, system_metrics=False):
+        pass  # newer
+    recording = Recording(project, "pretrain", "small", tags={"variant": "v1"})
+    record_evaluation(project / "model", evaluation, [scene("z")], on="found", recording=recording)
+    assert "iou_found" in read_run(project / "report", root=project).metrics
+
+
+def test_an_evaluation_of_a_network_from_elsewhere_names_its_weights(project: Path, evaluation, tmp_path: Path) -> None:
+    sha256 = save_checkpoint(tmp_path / "other", bright_network(), ModelSpec(), {})
+    record_evaluation(tmp_path / "other", evaluation, [scene("z")], on="a", recording=Recording(project, "x", "v"))
+    client = open_client(project)
+    runs = client.search_runs([client.get_experiment_by_name("evaluate").experiment_id])
+    assert [run.data.metrics["recall"] for run in runs if run.data.tags.get("network_sha256") == sha256] == [1.0]
+
+
 def test_an_evaluation_of_a_run_from_elsewhere_gets_a_run_of_its_own(project: Path, evaluation, tmp_path: Path) -> None:
     (tmp_path / "seed0.json").write_text(json.dumps({"run_id": "f" * 32}))
     recording = Recording(project, "x", "v")
     record_evaluation(tmp_path / "seed0.json", evaluation, [scene("z")], on="neurons", recording=recording)
     client = open_client(project)
-    [run] = client.search_runs([client.get_experiment_by_name("evaluate").experiment_id])
-    assert run.data.tags["trained_by"] == "f" * 32
+    runs = client.search_runs([client.get_experiment_by_name("evaluate").experiment_id])
+    [run] = [run for run in runs if run.data.tags.get("trained_by") == "f" * 32]
     assert run.data.metrics["recall"] == 1.0
     assert run.data.tags["scored_on"] == "neurons"
 

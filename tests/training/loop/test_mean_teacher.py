@@ -17,6 +17,7 @@ from somanet.io.datasets.layouts import LabelledImage
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.loop.mean_teacher import MeanTeacher, check_unlabelled
 from somanet.training.loop.settings import TrainSettings, UnlabelledSettings
+from somanet.training.loop.task import TrainingTask
 from somanet.training.loop.training import Epoch, TrainingResult, train
 
 SPEC = ModelSpec(outputs=("soma", "boundary", "distance"), architecture="Unet", encoder="any")
@@ -144,7 +145,7 @@ def run(
 ) -> TrainingResult:
     choice = choice or settings()
     seed = more.pop("seed", 3)
-    return train(tiny(), SPEC, items, items, choice, seed=seed, unlabelled=frames, progress=False, **more)
+    return train(TrainingTask(tiny(), SPEC, items, items, choice, seed=seed, unlabelled=frames), progress=False, **more)
 
 
 def assert_same(one: TrainingResult, other: TrainingResult) -> None:
@@ -211,7 +212,7 @@ def test_the_history_has_the_difference_from_the_teacher(items: list[LabelledIma
     history = run(items, frames).history
     assert all(0 < epoch.consistency < 1 for epoch in history)
     assert "consistency" in history[0].as_dict()
-    plain = train(tiny(), SPEC, items, items, settings(unlabelled=None), seed=3, progress=False).history
+    plain = train(TrainingTask(tiny(), SPEC, items, items, settings(unlabelled=None), seed=3), progress=False).history
     assert all(math.isnan(epoch.consistency) for epoch in plain)
     assert "consistency" not in plain[0].as_dict()
     assert Epoch.from_dict(history[1].as_dict()) == history[1]

@@ -1,4 +1,4 @@
-"""Trainings that were killed, or shared between processes, end like an undisturbed one."""
+"""Trainings that were killed end like an undisturbed one."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.provenance.mlflow.params import flatten
 from somanet.segmentation.network.settings import ModelSpec
-from somanet.training.loop.saved_state import name_of, training_key, training_parameters
 from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.task import TrainingTask, name_of
 from somanet.training.loop.training import Epoch
 from tests.training.loop.trainings import SPEC, assert_equal, normed, run, settings, tiny, weights
 
@@ -46,8 +46,9 @@ def test_a_training_is_named_by_all_that_determines_it(items: list[LabelledImage
         """Its name, after checking that it and what MLflow shows of it differ from those before together."""
         choice = choice or settings()
         given = (model or tiny(), spec, train_items, val_items, choice)
-        name = training_key(*given, seed=seed, unlabelled=unlabelled)
-        shown = tuple(sorted(flatten(training_parameters(*given, seed=seed, unlabelled=unlabelled)).items()))
+        parameters = TrainingTask(*given, seed=seed, unlabelled=unlabelled).parameters()
+        name = name_of(parameters)
+        shown = tuple(sorted(flatten(parameters).items()))
         assert names_by_params.setdefault(shown, name) == name
         return name
 
@@ -80,7 +81,7 @@ def leaves(values: dict[str, Any], before: tuple[str, ...] = ()) -> Iterator[tup
 
 def test_every_setting_is_among_the_parameters_of_a_run(items: list[LabelledImage]) -> None:
     """Each leaf of both settings types, changed alone, changes the run's parameters and the training's name."""
-    parameters = training_parameters(tiny(), SPEC, items[1:], items[:1], settings(), seed=0)
+    parameters = TrainingTask(tiny(), SPEC, items[1:], items[:1], settings(), seed=0).parameters()
     found = list(leaves(parameters))
     assert {("training", "learning_rate"), ("model", "instances", "threshold"), ("seed",)} <= set(found)
     assert {*ModelSpec.model_fields} == {*parameters["model"]}
@@ -133,6 +134,7 @@ from somanet.io.datasets.layouts import LabelledImage
 from somanet.training.loop import training
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.task import TrainingTask
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
@@ -152,10 +154,9 @@ def wait_in_the_middle(*arguments):
 training.batch_iou = wait_in_the_middle
 torch.manual_seed(0)
 model = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 1, 1))
+choice = TrainSettings.model_validate_json((folder / "settings.json").read_text())
 training.train(
-    model, ModelSpec(), items, items[:2],
-    TrainSettings.model_validate_json((folder / "settings.json").read_text()),
-    seed=5, state_file=folder / "state.pt", progress=False,
+    TrainingTask(model, ModelSpec(), items, items[:2], choice, seed=5), state_file=folder / "state.pt", progress=False,
 )
 """
 
@@ -227,83 +228,3 @@ def test_a_state_that_cannot_be_resumed(items: list[LabelledImage], tmp_path: Pa
         torch.save({"epoch": 3}, state_file)
     with pytest.raises(SomaNetError, match=r"Cannot resume from .*state\.pt .*Delete it to start this training over"):
         run(tiny(), items, settings(), state_file=state_file)
-
-
-# Several processes
-
-TWO_PROCESSES = """
-import sys
-from pathlib import Path
-
-import torch
-from torch import nn
-
-from somanet.io.datasets.layouts import LabelledImage
-from somanet.segmentation.network.settings import ModelSpec
-from somanet.training.loop.settings import TrainSettings
-from somanet.training.loop.training import train
-
-torch.set_num_threads(1)
-folder = Path(sys.argv[1])
-saved = torch.load(folder / "items.pt", weights_only=True)
-items = [LabelledImage(name, image.numpy(), labels.numpy()) for name, image, labels in saved]
-torch.manual_seed(0)
-model = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 1, 1))
-seen = []
-settings = TrainSettings.model_validate_json((folder / "settings.json").read_text())
-result = train(
-    model, ModelSpec(), items, items[:2], settings, unlabelled=[item.image for item in items if settings.unlabelled],
-    seed=5, state_file=folder / "state.pt", progress=False, on_epoch=seen.append,
-)
-size = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-rank = torch.distributed.get_rank() if size > 1 else 0
-torch.save(
-    {"weights": result.model.state_dict(), "loss": [e.train_loss for e in result.history],
-     "val_iou": [e.val_iou for e in result.history], "consistency": [e.consistency for e in result.history],
-     "seen": len(seen), "processes": size},
-    folder / f"rank{rank}.pt",
-)
-if size > 1:
-    torch.distributed.destroy_process_group()
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("unlabelled", [None, {"batch_size": 4, "ramp_fraction": 0.5}], ids=["labels", "unlabelled"])
-def test_two_processes_share_a_batch_and_agree_with_one(
-    items: list[LabelledImage], tmp_path: Path, unlabelled: dict[str, float] | None
-) -> None:
-    """Without batch norm the mean of two half batches' gradients is the whole batch's: the same but for rounding."""
-    choice = settings(epochs=4, learning_rate=0.01, ema_decay=0.5 if unlabelled else 0, unlabelled=unlabelled)
-    torch.save(
-        [(item.name, torch.from_numpy(item.image), torch.from_numpy(item.labels)) for item in items],
-        tmp_path / "items.pt",
-    )
-    (tmp_path / "settings.json").write_text(choice.model_dump_json())
-    (tmp_path / "script.py").write_text(TWO_PROCESSES)
-    # on a CPU `accelerate launch --num_processes 2` starts one process only; torchrun starts both
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*launch, str(tmp_path / "script.py"), str(tmp_path)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
-    assert first["processes"] == 2
-    assert_equal(first["weights"], second["weights"])
-    assert (first["seen"], second["seen"]) == (4, 0)  # only the main process reports
-    assert first["loss"] == second["loss"]
-
-    frames = [item.image for item in items] if unlabelled else []
-    single = run(tiny(), items, choice, seed=5, unlabelled=frames)
-    if unlabelled:
-        np.testing.assert_allclose(first["consistency"], [epoch.consistency for epoch in single.history], rtol=1e-3)
-    np.testing.assert_allclose(first["loss"], [epoch.train_loss for epoch in single.history], rtol=1e-4)
-    np.testing.assert_allclose(first["val_iou"], [epoch.val_iou for epoch in single.history], atol=0.02)
-    for name, value in single.model.state_dict().items():
-        torch.testing.assert_close(first["weights"][name], value, rtol=1e-3, atol=1e-4)

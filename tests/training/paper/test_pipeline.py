@@ -16,6 +16,8 @@ def checkout(root: Path) -> Path:
     for profile in ("study", "real"):
         (root / "profiles" / profile).mkdir(parents=True)
         (root / "profiles" / profile / "dvc.yaml").write_text("stages: {}\n")
+        for package in ("somanet", "pipelines"):
+            (root / "profiles" / profile / package).symlink_to(f"../../{package}")
     return root
 
 
@@ -42,10 +44,10 @@ def test_what_cannot_be_run_is_said_in_one_line(tmp_path: Path) -> None:
 
 def test_a_stopped_study_says_that_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = checkout(tmp_path)
-    commands: list[list[str]] = []
+    commands: list[tuple[list[str], object]] = []
 
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        commands.append(command)
+    def run(command: list[str], *, cwd: Path, **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append((command[1:], cwd))
         return subprocess.CompletedProcess(command, 1)
 
     monkeypatch.setattr(pipeline.subprocess, "run", run)
@@ -53,4 +55,4 @@ def test_a_stopped_study_says_that_it_goes_on(tmp_path: Path, monkeypatch: pytes
         SomaNetError, match=r"stopped at the stage named above \(exit status 1\)\. The same command resumes"
     ):
         run_profile(root, root / "profiles/study")
-    assert commands[0][1:] == ["-m", "dvc", "repro", "profiles/study/dvc.yaml:study"]
+    assert commands == [(["-m", "dvc", "repro", "study"], root / "profiles/study")]

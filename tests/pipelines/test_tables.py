@@ -1,0 +1,82 @@
+"""DVC's tables of the committed results, as people see them: the real commands, no line wider than a screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.pipelines.conftest import ROOT, Project
+
+pytestmark = pytest.mark.e2e
+
+WIDEST = 200
+RATE = "finetune.compact_all.training.learning_rate"
+
+
+@pytest.fixture(scope="module")
+def project(checkout: Callable[[str], Project]) -> Project:
+    """The tree as committed, with another rate and other scores of one variant, its tracks and its movies on top."""
+    project = checkout(".")
+
+    def faster(params: dict[str, Any]) -> None:
+        params["finetune"]["compact_all"]["training"]["learning_rate"] = 0.004
+
+    project.change(faster)
+    for name in ("tuned/compact_all", "tracks", "migration"):
+        file = project.profile / f"reports/scores/{name}.json"
+        scores = json.loads(file.read_text(encoding="utf-8"))
+        file.write_text(json.dumps(dict.fromkeys(scores, 0.123456)), encoding="utf-8")
+    return project
+
+
+def lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if not line.startswith(("WARNING", "DVC failed to load"))]
+
+
+def fits(text: str) -> bool:
+    return max(map(len, lines(text))) <= WIDEST
+
+
+def test_metrics_are_a_row_for_each_network_and_each_part_of_the_movies(project: Project) -> None:
+    shown = project.dvc("metrics", "show")
+    assert fits(shown)
+    params = yaml.safe_load((project.profile / "params.yaml").read_text(encoding="utf-8"))
+    rows = [line.split()[0] for line in lines(shown) if line.startswith("reports/")]
+    expected = [f"{on}/{network}" for on in ("nuclei", "baseline") for network in params["pretrain"]]
+    expected += [*(f"tuned/{variant}" for variant in params["finetune"]), "tracks", "migration", "cohort", "trust"]
+    assert sorted(rows) == sorted(f"reports/scores/{name}.json" for name in expected)
+    assert {"accuracy", "iou", "mean_ap", "precision", "HOTA", "cells", "um_per_h"} <= set(lines(shown)[0].split())
+
+
+@pytest.mark.parametrize("what", ["metrics", "params"])
+def test_differences_are_a_row_each(project: Project, what: str) -> None:
+    shown = project.dvc(what, "diff")
+    assert fits(shown)
+    assert ("tuned/compact_all.json" if what == "metrics" else RATE) in shown
+
+
+def test_experiments_have_a_column_for_each_parameter_and_score_that_differs(project: Project) -> None:
+    """`make experiments`, with this Python's `dvc` in place of that of `.venv`."""
+    command = ["make", "--dry-run", "--silent", "experiments", f"BIN={Path(sys.executable).parent}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    recipe = done.stdout.splitlines()[-1]
+    assert " exp show " in recipe
+    shown = project.run("sh", "-c", f"COLUMNS={os.environ.get('COLUMNS', 1000)} {recipe}")
+    assert fits(shown)
+    for column in (RATE, "reports/scores/tuned/compact_all.json:iou", "HOTA", "saltations"):
+        assert column in shown
+    assert "compact_scratch" not in shown
+
+
+def test_stages_are_a_line_each(project: Project) -> None:
+    shown = project.dvc("stage", "list")
+    assert fits(shown)
+    assert "finetune@compact_all" in shown

@@ -1,0 +1,90 @@
+"""The commands of docs/dvc.md do what it says: a remote for two people, and a merge conflict in `dvc.lock`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_readme import commands, make_targets
+from tests.tools.locks.worlds import made_in, run
+from tests.tools.pull_request.worlds import commit, git
+from tools.locks.checking import problems
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs/dvc.md").read_text(encoding="utf-8")
+
+
+def section(heading: str) -> str:
+    return PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def blocks(heading: str) -> list[list[str]]:
+    """The command lines of each block of a section."""
+    found = re.findall(r"^```bash\n.*?^```", section(heading), flags=re.MULTILINE | re.DOTALL)
+    return [commands(f"{block}\n") for block in found]
+
+
+def type_in(folder: Path, lines: list[str], *, lab: Path | None = None) -> list[subprocess.CompletedProcess[str]]:
+    """Run command lines as they stand, with this environment's DVC, and a folder in place of the network drive."""
+    names = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    done = []
+    for line in lines:
+        words = shlex.split(line.replace("/mnt/lab", str(lab)))
+        words[:1] = [sys.executable, "-m", "dvc"] if words[0] == ".venv/bin/dvc" else words[:1]
+        done.append(
+            subprocess.run(words, cwd=folder, env={**os.environ, **names}, capture_output=True, text=True, check=False)
+        )
+    return done
+
+
+def test_targets_exist_and_settings_are_json() -> None:
+    named = {line.split()[1] for line in commands(PAGE) if line.startswith("make ")}
+    assert {"profiles", "locks", "bless", "repro-again"} == named <= make_targets()
+    [settings] = re.findall(r"^```json\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    assert set(json.loads(settings)) == {"dvc.pythonPath", "dvc.focusedProjects"}
+
+
+@pytest.mark.slow
+def test_a_remote_brings_everything_to_a_colleague(tmp_path: Path) -> None:
+    project = made_in(tmp_path)
+    give, take = blocks("Adding a remote")
+    assert [one.stderr for one in type_in(project, give, lab=tmp_path) if one.returncode] == []
+    git(project, "clone", "--quiet", str(project), str(tmp_path / "colleague"))
+    pulled = type_in(tmp_path / "colleague", take, lab=tmp_path)
+    assert [one.stderr for one in pulled if one.returncode] == []
+    assert "up to date" in pulled[-1].stdout
+    assert (tmp_path / "colleague/models/a").read_text() == "{'rate': 1}"
+
+
+@pytest.mark.slow
+def test_a_conflict_is_solved_without_a_training_that_ran(tmp_path: Path) -> None:
+    """Each branch trained one variant with another rate: after the merge both results are there, from the cache."""
+    project = made_in(tmp_path)
+    params = "finetune:\n  a:\n    rate: 1\n    # apart, so that\n    # git merges them\n  b:\n    rate: 2\n"
+    (project / "params.yaml").write_text(params)
+    start = commit(project, "start")
+    records = {}
+    for branch, name, rate in (("theirs", "a", "rate: 1"), ("main", "b", "rate: 2")):
+        git(project, "checkout", "--quiet", "-B", branch, start)
+        (project / "params.yaml").write_text(params.replace(rate, "rate: 9"))
+        run(project)
+        commit(project, branch)
+        records[name] = (project / f"reports/{name}/mlflow_run.json").read_text()
+    merge, *rest = blocks("A merge conflict in `dvc.lock`")[0]
+    [merged] = type_in(project, [merge])
+    assert merged.returncode == 1
+    assert "Merge conflict in dvc.lock" in merged.stdout
+    assert (project / "params.yaml").read_text().count("rate: 9") == 2
+    done = type_in(project, rest)
+    assert [one.stderr for one in done if one.returncode] == []
+    assert "Running stage 'finetune" not in done[1].stdout
+    for name, record in records.items():
+        assert (project / f"reports/{name}/mlflow_run.json").read_text() == record
+    assert git(project, "status", "--porcelain") == ""
+    assert problems(project, base="HEAD") == []

@@ -19,6 +19,8 @@ from somanet.io.tiff_scale import tiff_calibration
 from somanet.io.tiff_segments import check_segments
 
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
+_OTHER_NUMBERS = "iuf"
+"""Kinds of further pixels, such as the signed ones of two-photon microscopes, read as float32."""
 _GREY_ALPHA = 2
 """Channels of grey with transparency."""
 _PNG_COLOUR_TYPE, _PNG_PALETTE = 25, 3
@@ -35,13 +37,13 @@ def decode_image(data: bytes, source: str) -> np.ndarray:
             "(Fiji: Image > Color) and save again.",
             "wrong shape",
         )
-    if array.dtype.name not in IMAGE_DTYPES:
+    if array.dtype.kind not in _OTHER_NUMBERS:
         raise FileProblem(
-            f"{source}: expected {', '.join(IMAGE_DTYPES)} pixels, found {array.dtype.name}. "
-            "Convert it to 16-bit or 32-bit float (Fiji: Image > Type).",
+            f"{source}: expected grey levels, found {array.dtype.name} pixels. Convert it (Fiji: Image > Type).",
             "wrong type",
         )
-    return usable(array, source)
+    array = usable(array, source)
+    return array if array.dtype.name in IMAGE_DTYPES else array.astype(np.float32)
 
 
 def decode_labels(data: bytes, source: str) -> np.ndarray:

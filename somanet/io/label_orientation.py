@@ -32,8 +32,8 @@ _SQUARE: Mapping[str, Flip] = {
 def orientation_doubt(image: NDArray[np.generic], labels_YX: NDArray[np.integer]) -> str:
     """In words for a note, how labels fit their image if not as they are; empty if they do, or if it cannot be known.
 
-    Objects are brighter than the rest of an image, or darker: their pixels have other ranks. In a wrong orientation labels
-    lie on objects only by chance.
+    Objects are brighter than the rest of an image, or darker: their pixels have other ranks. In a wrong orientation
+    labels lie on objects only by chance.
 
     Args:
         image: YX or YXC, finite.

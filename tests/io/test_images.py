@@ -129,7 +129,7 @@ def tiff_bytes(array: np.ndarray, **options: object) -> bytes:
             "wrong shape",
             "T=3",
         ),
-        (tiff_bytes(np.zeros((5, 7), np.float64)), "wrong type", "float64"),
+        (tiff_bytes(np.zeros((5, 7), np.complex64)), "wrong type", "complex64"),
         (bytes(imagecodecs.png_encode(np.zeros((5, 7, 2), np.uint8))), "wrong shape", "2 channels"),
         (
             bytes(imagecodecs.jpeg8_encode(np.zeros((16, 24, 4), np.uint8), colorspace="cmyk", outcolorspace="cmyk")),
@@ -204,6 +204,15 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, name: str, image: 
 def test_what_are_no_labels_is_refused(tmp_path: Path, name: str, labels: np.ndarray) -> None:
     with pytest.raises(SomaNetError, match="Cannot write"):
         write_labels(tmp_path / name, labels)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.uint32, np.float16, np.float64])
+def test_other_numbers_are_the_same_as_float32(dtype: type[np.generic]) -> None:
+    """Signed pixels below 0, as two-photon microscopes save them, and sums and means of images."""
+    values = np.arange(5 * 7).reshape(5, 7) * (1 if dtype is np.uint32 else -1)
+    image = decode_image(tiff_bytes(values.astype(dtype)), "a.tif")
+    assert image.dtype == np.float32
+    np.testing.assert_array_equal(image, values)
 
 
 def test_nan_joined_to_the_border_is_no_data() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import ceil, sqrt
 
 import numpy as np
@@ -16,12 +16,12 @@ _LEAST_SEPARATION, _TIMES = 0.25, 2.0
 tissue among them, reach 0.28 to 0.5, and none a half of that in another orientation."""
 
 Flip = Callable[[NDArray[np.bool_]], NDArray[np.bool_]]
-_ANY_SHAPE: Mapping[str, Flip] = {
+_ANY_SHAPE: dict[str, Flip] = {
     "flipped upside down": lambda mask: mask[::-1],
     "mirrored left to right": lambda mask: mask[:, ::-1],
     "turned by 180°": lambda mask: mask[::-1, ::-1],
 }
-_SQUARE: Mapping[str, Flip] = {
+_SQUARE: dict[str, Flip] = {
     "transposed": lambda mask: mask.T,
     "turned by 90°": lambda mask: np.rot90(mask),
     "turned by 270°": lambda mask: np.rot90(mask, 3),

@@ -121,7 +121,7 @@ class Localisation:
 
     @property
     def _why_bounded(self) -> str:
-        return "it is too small to be seen" if self.rests else "cells do not rest, so it cannot be told from motion"
+        return "it is too small to be seen" if self.rests else "no cell can be shown to rest, so it cannot be told from slow motion"
 
     @property
     def in_words(self) -> str:

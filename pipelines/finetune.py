@@ -52,7 +52,7 @@ def main(variant: str) -> None:
                 score_training_images=True,
                 trainings=trainings,
             )
-        write_training(Path("reports/finetune") / variant, results, checkpoints, timed=False)
+        write_training(Path("reports/finetune") / variant, results, checkpoints, stage="finetune")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def main(network: str) -> None:
             trainings=trainings,
         )
         write_training(
-            Path("reports/pretrain") / network, {params.seed: result}, {params.seed: checkpoint}, timed=False
+            Path("reports/pretrain") / network, {params.seed: result}, {params.seed: checkpoint}, stage="pretrain"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,13 +11,31 @@ from somanet.core.errors import SomaNetError
 
 
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this computer.")] = 5000) -> None:
-    """Open the MLflow page with this project's runs, on this computer only."""
+    """Open the MLflow page with this project's runs, on this computer only; of a team's server print the addresses."""
     from somanet.provenance.code import project_root
-    from somanet.provenance.mlflow import serve_ui
+    from somanet.provenance.mlflow import page_of_server, serve_ui
 
+    root = project_root()
+    if page := page_of_server(root):
+        _print_addresses(root, page)
+        return
     typer.echo("Starting MLflow (takes some seconds); Ctrl-C stops it.")
-    hint = "The first time, switch to `Model training` at the top left, then choose an experiment (docs/mlflow.md)."
-    serve_ui(project_root(), port=port, ready=lambda url: typer.echo(f"Open {url}\n{hint}"))
+    serve_ui(root, port=port, ready=lambda url: _print_addresses(root, url))
+
+
+def _print_addresses(root: Path, url: str) -> None:
+    """The page, and the scores of each experiment in MLflow's mode for training."""
+    from somanet.provenance.mlflow import score_addresses
+
+    typer.echo(f"Open {url}")
+    found = score_addresses(root, url)
+    if not found:
+        typer.echo("There are no runs yet: `dvc repro` or `somanet train` makes the first.")
+        return
+    typer.echo("The scores, the newest experiment first:")
+    width = max(map(len, found))
+    for name, address in found.items():
+        typer.echo(f"  {name:<{width}}  {address}")
 
 
 def sync() -> None:

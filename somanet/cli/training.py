@@ -223,7 +223,7 @@ def _run(
         )
         if not is_main_process():
             return
-        write_training(report, {seed: result}, {seed: output}, timed=True)
+        write_training(report, {seed: result}, {seed: output})
     typer.echo(
         f"Written: {output} (network), {output}_report/ (curves, history, MLflow run)\n"
         f"Next: somanet predict IMAGES --model {output} --output labels"

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +13,7 @@ import pytest
 from somanet.io.datasets.writers import write_pairs
 from tests.resilience import child
 from tests.resilience.child import Stop
+from tests.servers import Server, server_with_own_store
 from tests.worlds import make_project, mlflow_may_warn, scene
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,59 +106,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
         command.process.join()
 
 
-class Server:
-    """A real MLflow server on loopback with a store of its own."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder = folder
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def runs(self) -> bool:
-        """Whether it was started and not killed."""
-        return self._process is not None
-
-    def start(self) -> None:
-        """Start it, or start it again."""
-        from somanet.provenance.mlflow.ui import _wait_until_healthy
-
-        environment = {
-            **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
-        }  # fmt: skip
-        command = [
-            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1",
-            "--backend-store-uri", f"sqlite:///{self.folder}/server.db",
-            "--artifacts-destination", str(self.folder / "artifacts"),
-        ]  # fmt: skip
-        log = (self.folder / "server.log").open("ab")
-        self._process = subprocess.Popen(
-            command, env=environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
-        )
-        log.close()
-        _wait_until_healthy(self.url, self._process)
-
-    def kill(self) -> None:
-        """SIGKILL, children included."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that runs, unless a test before has killed it."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("server")
     template = make_project(folder / "template", tmp_path_factory.getbasetemp())
     shutil.copy2(template / "mlruns" / "mlflow.db", folder / "server.db")
-    one = Server(folder, port)
+    one = server_with_own_store(folder)
     yield one
     one.kill()

@@ -16,9 +16,10 @@ from mlflow import MlflowClient
 from somanet.provenance.mlflow import pending_runs
 from somanet.provenance.mlflow.outbox import FREE_S, SHARE
 from tests.resilience.child import Stop
-from tests.resilience.conftest import EPOCHS, TRAIN, Server, Start
+from tests.resilience.conftest import EPOCHS, TRAIN, Start
 from tests.resilience.proxy import Proxy, refusing, slow, stuck
 from tests.resilience.records import check_whole, files_of, leftovers, only_run
+from tests.servers import Server
 
 pytestmark = pytest.mark.slow
 NewProject = Callable[[str], Path]

@@ -97,9 +97,9 @@ class Move:
 
 
 def moves_without_a_run(folder: Path, root: Path, commit: str) -> list[Move]:
-    """What changed in the dependencies of trainings of which no output changed: an edit looks so, and needs a proof.
+    """What changed in the dependencies of trainings of which no output changed: no run leaves that; it needs a proof.
 
-    Other stages are quick: `make repro` tells.
+    Outputs of a training have the hashes of the code that it ran with. Other stages are quick: `make repro` tells.
 
     Args:
         folder: a project.

@@ -5,7 +5,7 @@ Importing it is cheap; MLflow is imported by the first call that needs it.
 
 from somanet.provenance.mlflow.artifacts import add_files, read_tables
 from somanet.provenance.mlflow.datasets import DatasetRef
-from somanet.provenance.mlflow.experiments import SIMULATED
+from somanet.provenance.mlflow.experiments import SIMULATED, score_addresses
 from somanet.provenance.mlflow.lifecycle import StoppedEarly, Terminated, reap_stale_runs, settle_run, sigterm_raises
 from somanet.provenance.mlflow.listing import child_runs, finished_runs, read_runs, study_runs
 from somanet.provenance.mlflow.marking import PARENT, STUDY, mark_runs, study_tag
@@ -49,7 +49,8 @@ from somanet.provenance.mlflow.search import find_run, training_of
 from somanet.provenance.mlflow.spool import pending_runs, replay_spool
 from somanet.provenance.mlflow.store import ensure_store, store_exists, tracking_uri
 from somanet.provenance.mlflow.tracked import TrackedRun
-from somanet.provenance.mlflow.ui import serve_ui
+from somanet.provenance.mlflow.turns import promotion_turn
+from somanet.provenance.mlflow.ui import page_of_server, serve_ui
 
 __all__ = [
     "DECIDING_SCORES",
@@ -81,7 +82,9 @@ __all__ = [
     "logged_checkpoint",
     "mark_runs",
     "names_a_run",
+    "page_of_server",
     "pending_runs",
+    "promotion_turn",
     "read_run",
     "read_run_table",
     "read_runs",
@@ -94,6 +97,7 @@ __all__ = [
     "run_checkpoint",
     "run_id_from",
     "run_of_results",
+    "score_addresses",
     "score_name",
     "score_of",
     "serve_ui",

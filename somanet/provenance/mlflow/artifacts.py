@@ -40,17 +40,16 @@ def read_tables(
     for run in runs:
         folder = local_folder(run.artifact_uri)
         if folder is not None:
-            yield run, _read_folder(folder / TABLES, suffix, run)
+            yield run, _read_files(sorted((folder / TABLES).glob(f"*{suffix}")), suffix, run)
             continue
         client = client or open_client(root)
         with TemporaryDirectory(prefix="somanet-tables-") as scratch:
             try:
                 wanted = [one.path for one in client.list_artifacts(run.run_id, TABLES) if one.path.endswith(suffix)]
-                for path in wanted:
-                    client.download_artifacts(run.run_id, path, scratch)
+                files = [Path(client.download_artifacts(run.run_id, path, scratch)) for path in sorted(wanted)]
             except outage_errors() as error:
                 raise SomaNetError(f"The tables of run {run.run_id} cannot be fetched: {first_line(error)}") from error
-            yield run, _read_folder(Path(scratch) / TABLES, suffix, run)
+            yield run, _read_files(files, suffix, run)
 
 
 def add_files(run: Path | str, files: Sequence[Path], folder: str, *, root: Path | str) -> str:
@@ -80,12 +79,13 @@ def local_folder(artifact_uri: str) -> Path | None:
     parts = urlparse(artifact_uri)
     if parts.scheme == "file":
         return Path(unquote(parts.path))
-    return Path(artifact_uri) if artifact_uri and "://" not in artifact_uri else None
+    # A server's own scheme has one slash: mlflow-artifacts:/1/…
+    return Path(artifact_uri) if artifact_uri and len(parts.scheme) < 2 else None
 
 
-def _read_folder(folder: Path, suffix: str, run: RunRecord) -> dict[str, pd.DataFrame]:
+def _read_files(files: Sequence[Path], suffix: str, run: RunRecord) -> dict[str, pd.DataFrame]:
     tables = {}
-    for file in sorted(folder.glob(f"*{suffix}")):
+    for file in files:
         expected = f"a table of run {run.run_id}"
         data = table_bytes(file, expected)
         with parsing(file, expected):

@@ -16,6 +16,7 @@ from somanet.core.errors import first_line
 from somanet.provenance.mlflow.client import open_client, outage_errors
 from somanet.provenance.mlflow.collisions import insert_rows
 from somanet.provenance.mlflow.scoring import DECIDING_SCORES, score_name
+from somanet.provenance.mlflow.store import unreachable
 from somanet.provenance.mlflow.views import Section, View, view_tags
 
 if TYPE_CHECKING:
@@ -146,6 +147,32 @@ def describe_experiment(
             insert_rows(partial(client.set_experiment_tag, experiment_id, key, value), n_rows=1)
     except outage_errors() as error:
         _log.warning("The experiment %s got no description in MLflow: %s", name, first_line(error))
+
+
+def score_addresses(root: Path | str, url: str) -> dict[str, str]:
+    """Where a page of MLflow shows the scores of each experiment, by its name; the one with the newest run first.
+
+    The addresses open MLflow's mode for training: its other one begins with an empty page of traces.
+
+    Args:
+        root: the project.
+        url: the page, such as ``http://127.0.0.1:5000``.
+
+    Raises:
+        SomaNetError: the store does not respond.
+    """
+    client = open_client(root)
+    begun: dict[str, tuple[int, str]] = {}
+    try:
+        for experiment in client.search_experiments():
+            page = PAGES.get(experiment.name.removesuffix(SIMULATED))
+            newest = client.search_runs([experiment.experiment_id], order_by=["start_time DESC"], max_results=1)
+            if page is not None and newest:
+                address = f"{url.rstrip('/')}/{page.views[0].link(experiment.experiment_id)}"
+                begun[experiment.name] = (newest[0].info.start_time, address)
+    except outage_errors() as error:
+        raise unreachable(root, error) from error
+    return {name: address for name, (_, address) in sorted(begun.items(), key=lambda item: -item[1][0])}
 
 
 def _hash(text: str) -> str:

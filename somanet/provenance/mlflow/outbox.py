@@ -14,6 +14,7 @@ from somanet.core.errors import SomaNetError, first_line
 from somanet.provenance.mlflow.client import outage_errors
 from somanet.provenance.mlflow.missing import get_run, why_not_active
 from somanet.provenance.mlflow.models import NotSaved
+from somanet.provenance.mlflow.outages import outage_reason
 from somanet.provenance.mlflow.spool import keep, replay_run, send, waiting
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Outbox:
                 return f"The run {self.run_id} is no longer in the tracking store."
             return why_not_active(self._client, run, self.root)
         except outage_errors() as error:
-            return f"The tracking store does not respond: {first_line(error)}"
+            return f"The tracking store does not respond: {outage_reason(error)}"
 
     def _keep(self, record: Mapping[str, Any]) -> Outcome:
         try:
@@ -147,8 +148,8 @@ class Outbox:
         self._busy = _is_busy(error)
         self._warn(
             "unreachable",
-            f"The tracking store does not respond or refuses: {first_line(error)} The run continues; records wait in "
-            "mlruns/spool and are sent when it is back, or by `somanet sync`.",
+            f"The tracking store does not respond or refuses: {outage_reason(error)} The run continues; records wait "
+            "in mlruns/spool and are sent when it is back, or by `somanet sync`.",
         )
 
     def _warn(self, what: str, line: str) -> None:

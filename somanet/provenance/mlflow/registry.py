@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from somanet.core.errors import SomaNetError, first_line
 from somanet.provenance.mlflow.client import open_client, outage_errors
 from somanet.provenance.mlflow.models import CHECKPOINT, fetch
+from somanet.provenance.mlflow.outages import outage_reason
 from somanet.provenance.mlflow.store import store_exists
 
 if TYPE_CHECKING:
@@ -99,8 +100,9 @@ def register_run(run_id: str, root: Path | str, *, tags: Mapping[str, str]) -> V
             set_version_tags(old.number, root, tags)
             return read_version(old.number, root)
         _ensure_registered(client)
+        source, model_id = _files_of(client, client.get_run(run_id))
         created = client.create_model_version(
-            REGISTERED, _files_of(client, client.get_run(run_id)), run_id, tags=dict(tags)
+            REGISTERED, source, run_id, tags=dict(tags), await_creation_for=0, model_id=model_id
         )
     except outage_errors() as error:
         raise _refused(error) from error
@@ -117,12 +119,15 @@ def _ensure_registered(client: MlflowClient) -> None:
             raise
 
 
-def _files_of(client: MlflowClient, run: Run) -> str:
-    """Location of the version's files: the logged model, which MLflow can serve; else the bare checkpoint."""
+def _files_of(client: MlflowClient, run: Run) -> tuple[str, str | None]:
+    """Location of the version's files: the logged model with its id, which MLflow can serve; else the bare checkpoint.
+
+    A server takes files outside a run only with the id of the model that they belong to.
+    """
     for output in reversed(run.outputs.model_outputs if run.outputs else []):
         # Its place and not its address, which the registry would look up in MLflow's global store.
-        return str(client.get_logged_model(output.model_id).artifact_location)
-    return f"{run.info.artifact_uri}/{CHECKPOINT}"
+        return str(client.get_logged_model(output.model_id).artifact_location), output.model_id
+    return f"{run.info.artifact_uri}/{CHECKPOINT}", None
 
 
 def set_version_tags(number: str, root: Path | str, tags: Mapping[str, str]) -> None:
@@ -182,4 +187,6 @@ def read_run_table(run_id: str, name: str, root: Path | str) -> pd.DataFrame:
 
 
 def _refused(error: BaseException) -> SomaNetError:
-    return SomaNetError(f"MLflow's registry refused the request: {first_line(error)} Is the store intact and running?")
+    return SomaNetError(
+        f"MLflow's registry refused the request: {outage_reason(error)} Is the store intact and running?"
+    )

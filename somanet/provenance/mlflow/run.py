@@ -110,7 +110,7 @@ def _start(
     client: MlflowClient, name: str, experiment: str, root: Path, tags: Mapping[str, Any], parent: str | None
 ) -> Run:
     all_tags = {
-        "mlflow.user": _user(),
+        "mlflow.user": user_name(),
         # The name only: the full path says more about the machine than about the work.
         "mlflow.source.name": Path(sys.argv[0] or "python").name,
         "mlflow.source.type": "LOCAL",
@@ -122,7 +122,8 @@ def _start(
     return client.create_run(_experiment_id(client, experiment, root), tags=all_tags, run_name=name)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who records: the name of the computer's user."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container whose user has no name

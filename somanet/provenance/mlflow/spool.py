@@ -32,6 +32,7 @@ from somanet.core.foreign import parsing
 from somanet.provenance.mlflow.client import open_client, outage_errors
 from somanet.provenance.mlflow.missing import UNKNOWN, get_run, not_here, why_not_active
 from somanet.provenance.mlflow.models import NotSaved, ServedModel, log_served_model
+from somanet.provenance.mlflow.outages import outage_reason
 from somanet.provenance.mlflow.store import public_uri, tracking_uri
 
 if TYPE_CHECKING:
@@ -292,5 +293,5 @@ def _explain(client: MlflowClient, root: Path, run_id: str, error: Exception) ->
 def _away(root: Path, run_id: str, n: int, error: Exception) -> SomaNetError:
     return SomaNetError(
         f"The tracking store {public_uri(tracking_uri(root), root)} does not accept the {n} waiting records of run "
-        f"{run_id}: {first_line(error)} They stay in mlruns/spool; run `somanet sync` again when it is back."
+        f"{run_id}: {outage_reason(error)} They stay in mlruns/spool; run `somanet sync` again when it is back."
     )

@@ -11,6 +11,7 @@ from somanet.core.files import make_folder
 from somanet.core.swapping import remove_leftovers, temporary_path
 from somanet.provenance.mlflow.database import check_database, explain, relocate
 from somanet.provenance.mlflow.environment import load_mlflow
+from somanet.provenance.mlflow.outages import outage_reason
 
 DATABASE = "mlruns/mlflow.db"
 _CREATE_WAIT_S = 180.0
@@ -81,11 +82,34 @@ def check_address(root: Path | str) -> None:
             "server, for example sqlite:////data/mlflow.db; or unset it to use the project's own "
             "store."
         )
-    if scheme.partition("+")[0] not in _SCHEMES:
+    kind = scheme.partition("+")[0]
+    if kind not in _SCHEMES:
         raise SomaNetError(
             f"MLFLOW_TRACKING_URI begins with {scheme[:40]}://; expected one of {', '.join(_SCHEMES)}. Correct it, or "
             "unset it to use the project's own store."
         )
+    if kind in ("postgresql", "mysql", "mssql"):
+        _check_driver(uri, scheme)
+
+
+def _check_driver(uri: str, scheme: str) -> None:
+    """Refuse a database whose driver is not installed, which SQLAlchemy tells by the import that failed."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except SQLAlchemyError as error:
+        raise SomaNetError(
+            f"MLFLOW_TRACKING_URI begins with {scheme[:40]}://, and {first_line(error)} Expected an address such as "
+            "postgresql+psycopg://USER:PASSWORD@HOST/mlflow."
+        ) from error
+    except ImportError as error:
+        raise SomaNetError(
+            f"MLFLOW_TRACKING_URI begins with {scheme[:40]}://, and its driver is not installed ({first_line(error)}) "
+            "pip install 'somanet[team]' brings that of postgresql+psycopg://; or use a server's address, which needs "
+            "none."
+        ) from error
 
 
 def public_uri(uri: str, root: Path) -> str:
@@ -104,7 +128,7 @@ def unreachable(root: Path | str, error: Exception) -> SomaNetError:
     if database := database_path(root):
         return explain(error, database)
     return SomaNetError(
-        f"The tracking store {public_uri(tracking_uri(root), root)} does not respond: {first_line(error)} Is "
+        f"The tracking store {public_uri(tracking_uri(root), root)} does not respond: {outage_reason(error)} Is "
         "MLFLOW_TRACKING_URI right and the server up? Unset it to use the project's own store."
     )
 

@@ -19,7 +19,7 @@ from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow.environment import ENVIRONMENT
 from somanet.provenance.mlflow.experiments import describe_experiments
 from somanet.provenance.mlflow.lifecycle import sigterm_raises
-from somanet.provenance.mlflow.store import artifacts_folder, database_path, ensure_store, public_uri
+from somanet.provenance.mlflow.store import artifacts_folder, database_path, ensure_store, public_uri, tracking_uri
 
 HOST = "127.0.0.1"
 START_WAIT_S = 90.0
@@ -48,12 +48,17 @@ def serve_ui(root: Path | str, *, port: int = 5000, ready: Callable[[str], None]
         raise SomaNetError(f"The MLflow server exited on its own with status {status}. Its messages are above.")
 
 
+def page_of_server(root: Path | str) -> str | None:
+    """The page of the store, if that is a server; None where the store is a file or a database."""
+    uri = tracking_uri(root)
+    return public_uri(uri, Path(root).resolve()) if uri.startswith(("http://", "https://", "databricks")) else None
+
+
 @contextmanager
 def running_ui(root: Path | str, *, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run a server and yield its address and process; it is stopped with its children when the block ends."""
     uri = ensure_store(root)
-    if uri.startswith(("http://", "https://", "databricks")):
-        shown = public_uri(uri, Path(root).resolve())
+    if shown := page_of_server(root):
         raise SomaNetError(f"MLFLOW_TRACKING_URI names a server, which has its own page: open {shown}.")
     _refuse_taken(port)
     describe_experiments(root)

@@ -13,6 +13,7 @@ from somanet.core.files import write_json
 from somanet.core.plots import save_figure
 from somanet.io.tables import write_table
 from somanet.provenance.mlflow import DECIDING_SCORES, weights_of
+from somanet.provenance.stage_code import code_of_stage
 
 if TYPE_CHECKING:
     from somanet.training.loop.training import TrainingResult
@@ -31,7 +32,7 @@ def history_table(result: TrainingResult) -> pd.DataFrame:
 
 
 def write_training(
-    folder: Path, results: Mapping[int, TrainingResult], checkpoints: Mapping[int, Path], *, timed: bool
+    folder: Path, results: Mapping[int, TrainingResult], checkpoints: Mapping[int, Path], *, stage: str | None = None
 ) -> None:
     """Write the tables, `training.json` and `curves.png` of trainings that differ in their seed.
 
@@ -42,8 +43,8 @@ def write_training(
         folder: to write to.
         results: seed → its result.
         checkpoints: seed → the network's folder; `training.json` has the hash of its weights.
-        timed: whether `training.json` has the time of a training. A stage's outputs are the same each time it runs, so
-            its times are only in MLflow.
+        stage: of the pipeline, without `@KEY`, whose outputs these are: `training.json` has the hashes of its code
+            instead of the time of a training, as outputs are the same each time the same code runs.
     """
     from somanet.core import plots
 
@@ -63,7 +64,7 @@ def write_training(
             "trainable_parameters": first.trainable_parameters,
             "best_epochs": {str(seed): result.best_epoch for seed, result in results.items()},
             "weights_sha256": {str(seed): weights_of(checkpoint) for seed, checkpoint in checkpoints.items()},
-            **({"seconds_per_seed": round(seconds, 1)} if timed else {}),
+            **({"code": code_of_stage(stage)} if stage else {"seconds_per_seed": round(seconds, 1)}),
             **({"train_images_iou": train_ious} if all(iou == iou for iou in train_ious.values()) else {}),
         },
     )

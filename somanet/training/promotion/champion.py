@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from somanet.provenance.mlflow import (
     Version,
     describe_version,
     list_run_tables,
+    promotion_turn,
     read_run,
     read_run_table,
     read_version,
@@ -62,7 +64,7 @@ def promote(run: Path | str, *, root: Path, rule: Rule, to: Alias = CHAMPION, dr
     """Register a run's network and, where the rule agrees, give it an alias.
 
     A challenger needs a comparison with the champion, not a win over it. The alias moves last, so that an earlier
-    failure changes nothing.
+    failure changes nothing. Of several at once each waits for the one before, and is compared with its champion.
 
     Args:
         run: a run id, a ``mlflow_run.json``, the folder that holds one, or an alias of the registered model.
@@ -73,32 +75,41 @@ def promote(run: Path | str, *, root: Path, rule: Rule, to: Alias = CHAMPION, dr
 
     Raises:
         SomaNetError: the run is unknown, unfinished, deleted, has no checkpoint or no evaluation; it is the champion
-            already; or the champion was scored on other images.
+            already; the champion was scored on other images; or another promotion does not end.
     """
-    champion = version_by_alias(CHAMPION, root)
     record = _candidate(run, root)
-    if champion is not None and champion.run_id == record.run_id:
+    run_checkpoint(record.run_id, root=root)  # checks that it exists and has the recorded weights
+    table = f"{rule.evaluation}_per_image.csv"
+    candidate = read_run_table(record.run_id, _evaluated(record.run_id, table, root), root)
+    with nullcontext() if dry_run else promotion_turn(root):
+        champion = version_by_alias(CHAMPION, root)
+        decision = _decide(record, candidate, champion, rule=rule, to=to, root=root)
+        number = None
+        if decision.accepted and not dry_run:
+            text = description(record, to, decision, candidate, on=rule.evaluation)
+            number = _register(record, to, decision, rule, champion, text, root)
+    return Promotion(record, to, decision, champion, number)
+
+
+def _decide(
+    record: RunRecord, candidate: pd.DataFrame, champion: Version | None, *, rule: Rule, to: Alias, root: Path
+) -> Decision:
+    """Compare the candidate with the present champion, if there is one."""
+    if champion is None:
+        return decide(candidate, None, rule)
+    if champion.run_id == record.run_id:
         raise SomaNetError(
             f"Run {record.run_id} ({record.name}) is the champion already (version {champion.number}). Name "
             "another run."
         )
-    run_checkpoint(record.run_id, root=root)  # checks that it exists and has the recorded weights
     table = f"{rule.evaluation}_per_image.csv"
-    candidate = read_run_table(record.run_id, _evaluated(record.run_id, table, root), root)
-    rival = None
-    if champion is not None:
-        rival = read_run_table(champion.run_id, _evaluated(champion.run_id, table, root), root)
-        _refuse_other_data(record, read_run(champion.run_id, root=root), rule.evaluation)
+    rival = read_run_table(champion.run_id, _evaluated(champion.run_id, table, root), root)
+    _refuse_other_data(record, read_run(champion.run_id, root=root), rule.evaluation)
     decision = decide(candidate, rival, rule)
-    if to == CHALLENGER and champion is not None:
-        decision = Decision(
-            True, f"To be tried against the champion. {decision.reason}", decision.differences, decision.n_images
-        )
-    number = None
-    if decision.accepted and not dry_run:
-        text = description(record, to, decision, candidate, on=rule.evaluation)
-        number = _register(record, to, decision, rule, champion, text, root)
-    return Promotion(record, to, decision, champion, number)
+    if to == CHAMPION:
+        return decision
+    tried = f"To be tried against the champion. {decision.reason}"
+    return Decision(True, tried, decision.differences, decision.n_images)
 
 
 def roll_back(*, root: Path, reason: str | None = None, dry_run: bool = False) -> tuple[Version, Version, str]:
@@ -110,22 +121,23 @@ def roll_back(*, root: Path, reason: str | None = None, dry_run: bool = False) -
     Raises:
         SomaNetError: there is no champion, or no earlier one.
     """
-    now = version_by_alias(CHAMPION, root)
-    if now is None:
-        raise SomaNetError("There is no champion to roll back. `somanet promote RUN` makes the first.")
-    if not now.tags.get(PREVIOUS):
-        raise SomaNetError(
-            f"Version {now.number} is the first champion: there is no earlier one to return to. `somanet promote RUN` "
-            "makes another network the champion."
-        )
-    before = read_version(now.tags[PREVIOUS], root)
-    text = f"Rolled back from version {now.number} to {before.number}: {reason or 'no reason was given'}."
-    if not dry_run:
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        for version in (now, before):
-            set_version_tags(version.number, root, {"rollback.reason": text, "rollback.at": at})
-            describe_version(version.number, root, f"{version.description}\n\n{text}".strip())
-        set_alias(CHAMPION, before.number, root)
+    with nullcontext() if dry_run else promotion_turn(root):
+        now = version_by_alias(CHAMPION, root)
+        if now is None:
+            raise SomaNetError("There is no champion to roll back. `somanet promote RUN` makes the first.")
+        if not now.tags.get(PREVIOUS):
+            raise SomaNetError(
+                f"Version {now.number} is the first champion: there is no earlier one to return to. `somanet promote "
+                "RUN` makes another network the champion."
+            )
+        before = read_version(now.tags[PREVIOUS], root)
+        text = f"Rolled back from version {now.number} to {before.number}: {reason or 'no reason was given'}."
+        if not dry_run:
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            for version in (now, before):
+                set_version_tags(version.number, root, {"rollback.reason": text, "rollback.at": at})
+                describe_version(version.number, root, f"{version.description}\n\n{text}".strip())
+            set_alias(CHAMPION, before.number, root)
     return now, before, text
 
 

@@ -54,6 +54,25 @@ def test_a_folder_as_store_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         ensure_store(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("mysql+nosuch://u:secret@host/mlflow", "Can't load plugin: sqlalchemy.dialects:mysql.nosuch."),
+        ("mssql+pymssql://u:secret@host/mlflow", "its driver is not installed (No module named 'pymssql'"),
+    ],
+)
+def test_a_database_without_its_driver_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, words: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(SomaNetError) as error:
+        ensure_store(tmp_path)
+    assert words in str(error.value)
+    assert "postgresql+psycopg://" in str(error.value)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_a_chosen_sqlite_file_is_created_with_its_artifacts_beside_it(
     template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,13 +11,9 @@ import psutil
 import pytest
 
 from somanet.core.errors import SomaNetError
-from somanet.provenance.mlflow import serve_ui
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from somanet.provenance.mlflow import page_of_server, score_addresses, serve_ui, track_run
+from somanet.provenance.mlflow.client import open_client
+from tests.servers import free_port
 
 
 def test_a_taken_port_is_one_line(root: Path) -> None:
@@ -40,9 +36,36 @@ def test_a_server_of_its_own_needs_no_page_of_ours(root: Path, monkeypatch: pyte
         serve_ui(root)
 
 
+def test_the_page_of_a_server_is_named_without_its_password(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert page_of_server(root) is None
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@tracking.example.org/mlflow")
+    assert page_of_server(root) == "https://tracking.example.org/mlflow"
+
+
+def test_the_scores_of_each_experiment_have_an_address_the_newest_run_s_first(root: Path) -> None:
+    """Experiments of the user's own, and those without runs, have no view of ours."""
+    assert score_addresses(root, "http://here") == {}
+    for name in ("train", "finetune-simulated", "mine", "pretrain", "train"):
+        with track_run("a", experiment=name, root=root, system_metrics=False):
+            pass
+        time.sleep(0.01)
+    client = open_client(root)
+    found = score_addresses(root, "http://here/")
+    assert list(found) == ["train", "pretrain", "finetune-simulated"]
+    for name, address in found.items():
+        experiment = client.get_experiment_by_name(name)
+        assert address == (
+            f"http://here/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=somanet-scores"
+            "&workflowType=machine_learning"
+        )
+        assert "mlflow.sharedViewState.somanet-scores" in experiment.tags  # the view that the address names
+
+
 SERVE = """
 import sys
 from somanet.provenance.mlflow import serve_ui
+from somanet.provenance.mlflow.client import open_client
+from tests.servers import free_port
 serve_ui(sys.argv[1], port=int(sys.argv[2]), ready=lambda url: print(url, flush=True))
 """
 

@@ -1,4 +1,4 @@
-"""A small project whose one training leaves a network, and a record of its run that no other run leaves."""
+"""A small project whose one training leaves a network, and the code that it ran with."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ stages:
       params: ["finetune.${key}"]
       outs:
         - models/${key}
-        - reports/${key}/mlflow_run.json
+        - reports/${key}/training.json
   evaluate:
     cmd: python pipelines/evaluate.py
     deps: [pipelines/evaluate.py, models]
@@ -40,12 +40,13 @@ stages:
     outs: [page]
 """
 FINETUNE = """\
-import json, pathlib, sys, uuid, yaml
+import json, pathlib, sys, yaml
 name = sys.argv[1]
 for folder in ("models", f"reports/{name}"):
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
 pathlib.Path(f"models/{name}").write_text(str(yaml.safe_load(open("params.yaml"))["finetune"][name]))
-pathlib.Path(f"reports/{name}/mlflow_run.json").write_text(json.dumps({"run_id": uuid.uuid4().hex}))
+code = pathlib.Path("somanet/loop/steps.py").read_text()
+pathlib.Path(f"reports/{name}/training.json").write_text(json.dumps({"code": code}))
 """
 EVALUATE = """\
 import pathlib

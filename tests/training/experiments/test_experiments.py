@@ -260,7 +260,7 @@ def test_the_run_has_the_curves_and_a_model_that_labels_images(project: Path, tr
 
 def test_the_files_of_trainings(project: Path, trained, tmp_path: Path) -> None:
     checkpoints = dict.fromkeys((5, 6), project / "model")
-    write_training(tmp_path, {5: trained, 6: trained}, checkpoints, timed=True)
+    write_training(tmp_path, {5: trained, 6: trained}, checkpoints)
     history = pd.read_csv(tmp_path / "history.csv")
     assert history[["seed", "epoch"]].to_numpy().tolist() == [[5, 1], [5, 2], [6, 1], [6, 2]]
     assert list(history.columns) == [*history_table(trained).columns, "seed"]
@@ -272,8 +272,8 @@ def test_the_files_of_trainings(project: Path, trained, tmp_path: Path) -> None:
     assert read_image(tmp_path / "curves.png").ndim == 3
     once, again = (tmp_path / name for name in ("once", "again"))
     slower = replace(trained, seconds=trained.seconds + 60)
-    write_training(once, {5: trained}, {5: project / "model"}, timed=False)
-    write_training(again, {5: slower}, {5: project / "model"}, timed=False)
+    write_training(once, {5: trained}, {5: project / "model"}, stage="pretrain")
+    write_training(again, {5: slower}, {5: project / "model"}, stage="pretrain")
     assert {p.name: p.read_bytes() for p in once.iterdir()} == {p.name: p.read_bytes() for p in again.iterdir()}
 
 
@@ -281,7 +281,7 @@ def test_only_validated_epochs_are_in_their_own_table(project: Path, trained, tm
     """`dvc plots` draws an empty cell as 0: the table that it draws has none."""
     first, second = trained.history
     unseen = replace(first, val_loss=math.nan, val_iou=math.nan)
-    write_training(tmp_path, {5: replace(trained, history=(unseen, second))}, {5: project / "model"}, timed=False)
+    write_training(tmp_path, {5: replace(trained, history=(unseen, second))}, {5: project / "model"}, stage="pretrain")
     assert pd.read_csv(tmp_path / "history.csv")["epoch"].tolist() == [1, 2]
     validated = pd.read_csv(tmp_path / "validation.csv")
     assert validated.columns.tolist() == ["epoch", "val_loss", "val_iou", "seed"]

@@ -1,0 +1,73 @@
+"""Servers on loopback, as processes that a test starts, kills and starts again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A TCP port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A real MLflow server, which also hands out the files of its runs.
+
+    Attributes:
+        folder: its working folder, with its log.
+        port, url: where it listens; the same after a restart.
+    """
+
+    def __init__(self, folder: Path, arguments: Sequence[str], port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._arguments = list(arguments)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not killed."""
+        return self._process is not None
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        from somanet.provenance.mlflow.ui import _wait_until_healthy
+
+        environment = {
+            **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
+        }  # fmt: skip
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        log = (self.folder / "server.log").open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *self._arguments],
+            env=environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        log.close()
+        _wait_until_healthy(self.url, self._process)
+
+    def kill(self) -> None:
+        """SIGKILL, children included."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+def server_with_own_store(folder: Path, *options: str) -> Server:
+    """A server whose database and files are in its folder."""
+    port = free_port()
+    arguments = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    arguments += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
+    arguments += ["--artifacts-destination", str(folder / "artifacts"), *options]
+    return Server(folder, arguments, port)

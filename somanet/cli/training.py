@@ -62,6 +62,11 @@ class TrainingOptions:
         binary, only_class = self.binary, self.only_class
         return _sets(self.data, self.val, self.split, self.seed, binary=binary, only_class=only_class)
 
+    def reading(self) -> dict[str, Any]:
+        """How labels were read, as parameters of the run: of --binary and --class those that were given."""
+        given = {"binary": self.binary, "class": self.only_class}
+        return {name: value for name, value in given.items() if value is not None}
+
     def without_labels(self) -> _Unlabelled:
         """The unlabelled images."""
         return _Unlabelled(self.unlabelled, self.unlabelled_frames, self.unlabelled_columns, self.unlabelled_channel)
@@ -212,7 +217,7 @@ def _run(
             TrainingTask(model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled),
             checkpoint=output,
             run_file=report / "mlflow_run.json",
-            recording=Recording.here(*experiment_and_name, references, about=about or {}),
+            recording=Recording.here(*experiment_and_name, references, about={**(about or {}), **options.reading()}),
             start_sha256=start_sha256,
             trainings=trainings,
         )

@@ -6,6 +6,7 @@ import io
 
 import imagecodecs
 import numpy as np
+from scipy import ndimage
 
 from somanet.core.foreign import parsing
 from somanet.core.problems import FileProblem
@@ -18,6 +19,8 @@ from somanet.io.tiff_scale import tiff_calibration
 from somanet.io.tiff_segments import check_segments
 
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
+_OTHER_NUMBERS = "iuf"
+"""Kinds of further pixels, such as the signed ones of two-photon microscopes, read as float32."""
 _GREY_ALPHA = 2
 """Channels of grey with transparency."""
 _PNG_COLOUR_TYPE, _PNG_PALETTE = 25, 3
@@ -34,15 +37,13 @@ def decode_image(data: bytes, source: str) -> np.ndarray:
             "(Fiji: Image > Color) and save again.",
             "wrong shape",
         )
-    if array.dtype.name not in IMAGE_DTYPES:
+    if array.dtype.kind not in _OTHER_NUMBERS:
         raise FileProblem(
-            f"{source}: expected {', '.join(IMAGE_DTYPES)} pixels, found {array.dtype.name}. "
-            "Convert it to 16-bit or 32-bit float (Fiji: Image > Type).",
+            f"{source}: expected grey levels, found {array.dtype.name} pixels. Convert it (Fiji: Image > Type).",
             "wrong type",
         )
-    if array.dtype.kind == "f":
-        check_finite(array, source)
-    return array
+    array = usable(array, source)
+    return array if array.dtype.name in IMAGE_DTYPES else array.astype(np.float32)
 
 
 def decode_labels(data: bytes, source: str) -> np.ndarray:
@@ -97,6 +98,32 @@ def as_labels(array: np.ndarray, source: str) -> np.ndarray:
     return array.astype(np.int32)
 
 
+def usable(image: np.ndarray, source: str) -> np.ndarray:
+    """An image without NaN or infinity: NaN joined to the border, as registration leaves it, becomes the 0 of no data.
+
+    Where the image itself reaches down to 0, that would be a brightness, and these pixels take its median.
+
+    Args:
+        image: YX or YXC, any real type. A colour pixel holds no data if all its channels are NaN.
+        source: the file, for messages.
+
+    Raises:
+        FileProblem: NaN elsewhere, infinity, or nothing but NaN.
+    """
+    if image.dtype.kind != "f":
+        return image
+    empty = np.isnan(image) if image.ndim == 2 else np.isnan(image).all(axis=-1)
+    if empty.any() and not empty.all():
+        regions, _ = ndimage.label(empty, structure=np.ones((3, 3)))
+        at_border = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
+        empty &= np.isin(regions, at_border)
+        data = image[~empty]
+        image = image.copy()
+        image[empty] = 0 if np.nanmin(data) > 0 else np.nanmedian(data)
+    check_finite(image, source)
+    return image
+
+
 def check_finite(array: np.ndarray, source: str) -> None:
     """Refuse NaN and infinity, which spread through every later mean, and what is infinite as float32.
 
@@ -114,8 +141,9 @@ def check_finite(array: np.ndarray, source: str) -> None:
             )
     if bad:
         raise FileProblem(
-            f"{source}: expected finite pixels, found {bad} NaN or infinite of {array.size}. Registration or division "
-            "upstream leaves these at borders; crop them or set them to the background.",
+            f"{source}: expected finite pixels, found {bad} NaN or infinite of {array.size}. Division upstream leaves "
+            "these, and registration at borders. NaN joined to the border is taken for no data in an image; set the "
+            "others to the background.",
             "not finite",
         )
 

@@ -24,11 +24,11 @@ def read_image(path: Path | str) -> np.ndarray:
         path: a PNG, TIFF or JPEG file.
 
     Returns:
-        YX (grey) or YXC (C = 3 or 4, RGB order); uint8, uint16 or float32.
+        YX (grey) or YXC (C = 3 or 4, RGB order); uint8, uint16 or float32, as which other numbers are read.
 
     Raises:
-        FileProblem: the file is missing, truncated, unreadable, not an image, a stack or movie, of another data type,
-            or holds NaN or infinity.
+        FileProblem: the file is missing, truncated, unreadable, not an image, a stack or movie, without grey levels,
+            or holds infinity, or NaN away from the border.
     """
     return decode_image(file_bytes(path, "an image", IMAGE_BYTES), str(path))
 

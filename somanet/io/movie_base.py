@@ -13,7 +13,7 @@ import numpy as np
 from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.problems import FileProblem
-from somanet.io.decoding import check_finite
+from somanet.io.decoding import usable
 from somanet.io.movie_layout import Layout
 
 
@@ -70,7 +70,7 @@ class Movie(Sequence[Any]):
 
         Raises:
             IndexError: ``t`` is not in 0 … n_frames − 1.
-            FileProblem: the frame is truncated, damaged, or holds NaN or infinity.
+            FileProblem: the frame is truncated, damaged, or holds infinity, or NaN away from the border.
         """
         if not 0 <= t < self.n_frames:
             raise IndexError(f"{self.path}: expected a frame from 0 to {self.n_frames - 1}, found {t}")
@@ -88,9 +88,7 @@ class Movie(Sequence[Any]):
                 f"{self.path}: frame {t} is {frame.shape}, frame 0 is {self.shape_YX}. Export the movie anew.",
                 "wrong shape",
             )
-        if self.dtype.kind == "f":
-            check_finite(frame, f"{self.path}, frame {t}")
-        return frame
+        return usable(frame, f"{self.path}, frame {t}")
 
     @abstractmethod
     def _read(self, t: int) -> np.ndarray:

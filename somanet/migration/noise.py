@@ -121,7 +121,9 @@ class Localisation:
 
     @property
     def _why_bounded(self) -> str:
-        return "it is too small to be seen" if self.rests else "cells do not rest, so it cannot be told from motion"
+        if self.rests:
+            return "it is too small to be seen"
+        return "no cell can be shown to rest, so it cannot be told from slow motion"
 
     @property
     def in_words(self) -> str:

@@ -53,6 +53,15 @@ def test_frames_take_part_and_are_on_record(project: Path, capsys: pytest.Captur
     assert load_checkpoint(project / "models/b").metadata["training"]["unlabelled"]["batch_size"] == 2
 
 
+def test_how_labels_were_read_is_on_record(project: Path) -> None:
+    """Where it was said: masks and outlines become other labels by it."""
+    quick = (*TINY, "training.epochs=1")
+    assert finetune(project, "--binary", "--output", "models/masks", settings=quick) is None
+    params = read_run(project / "models/masks_report/mlflow_run.json", root=project).params
+    assert params["binary"] == "True"
+    assert "class" not in params
+
+
 def test_some_of_the_images_can_be_drawn(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drawn = ("--set", "images=2", "--set", "images_drawn=by_seed")
     assert finetune(project, *drawn, "--output", "models/c") is None

@@ -123,13 +123,13 @@ def tiff_bytes(array: np.ndarray, **options: object) -> bytes:
         (b"", "truncated", "empty"),
         (b"<html>no</html>", "not an image", "expected a PNG"),
         (b"version https://git-lfs.github.com/spec/v1\n", "not an image", "git lfs pull"),
-        (tiff_bytes(np.float32([[1, np.nan, np.inf]])), "not finite", "2 NaN"),
+        (tiff_bytes(np.float32([[1, np.inf, -np.inf]])), "not finite", "2 NaN"),
         (
             tiff_bytes(np.zeros((3, 5, 7), np.uint8), photometric="minisblack", metadata={"axes": "TYX"}),
             "wrong shape",
             "T=3",
         ),
-        (tiff_bytes(np.zeros((5, 7), np.float64)), "wrong type", "float64"),
+        (tiff_bytes(np.zeros((5, 7), np.complex64)), "wrong type", "complex64"),
         (bytes(imagecodecs.png_encode(np.zeros((5, 7, 2), np.uint8))), "wrong shape", "2 channels"),
         (
             bytes(imagecodecs.jpeg8_encode(np.zeros((16, 24, 4), np.uint8), colorspace="cmyk", outcolorspace="cmyk")),
@@ -204,3 +204,37 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path, name: str, image: 
 def test_what_are_no_labels_is_refused(tmp_path: Path, name: str, labels: np.ndarray) -> None:
     with pytest.raises(SomaNetError, match="Cannot write"):
         write_labels(tmp_path / name, labels)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.uint32, np.float16, np.float64])
+def test_other_numbers_are_the_same_as_float32(dtype: type[np.generic]) -> None:
+    """Signed pixels below 0, as two-photon microscopes save them, and sums and means of images."""
+    values = np.arange(5 * 7).reshape(5, 7) * (1 if dtype is np.uint32 else -1)
+    image = decode_image(tiff_bytes(values.astype(dtype)), "a.tif")
+    assert image.dtype == np.float32
+    np.testing.assert_array_equal(image, values)
+
+
+def test_nan_joined_to_the_border_is_no_data() -> None:
+    """The wedge of a registration, in grey and in colour: 0 where the image lies above 0, else its median."""
+    grey = np.linspace(10, 20, 5 * 7, dtype=np.float32).reshape(5, 7)
+    wedge = np.add.outer(np.arange(5), np.arange(7)) < 3
+    for image in (grey, np.stack([grey] * 3, -1)):
+        for offset in (0.0, 15.0):
+            expected = image - np.float32(offset)
+            given = expected.copy()
+            given[wedge] = np.nan
+            expected[wedge] = np.median(expected[~wedge]) if offset else 0
+            data = tiff_bytes(given, photometric="rgb" if given.ndim == 3 else "minisblack")
+            np.testing.assert_array_equal(decode_image(data, "a.tif"), expected)
+
+
+@pytest.mark.parametrize("where", [(2, 3), (2, slice(None))])
+def test_nan_inside_and_infinity_anywhere_are_refused(where: tuple[int, int | slice]) -> None:
+    image = np.ones((5, 7), np.float32)
+    image[where] = np.nan if where == (2, 3) else np.inf
+    with pytest.raises(FileProblem, match="joined to the border") as error:
+        decode_image(tiff_bytes(image), "a.tif")
+    assert error.value.kind == "not finite"
+    with pytest.raises(FileProblem, match="35 NaN"):
+        decode_image(tiff_bytes(np.full((5, 7), np.nan, np.float32)), "a.tif")

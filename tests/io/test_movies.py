@@ -248,6 +248,16 @@ def test_nan_is_named_with_its_frame(tmp_path: Path) -> None:
         list(movie)
 
 
+def test_a_registered_movie_has_no_data_at_its_border(tmp_path: Path) -> None:
+    """NaN rows that differ from frame to frame become 0, and nothing else changes."""
+    frames = FRAMES.astype(np.float32) + 100
+    for t in range(1, len(frames)):
+        frames[t, :t] = np.nan
+    write_movie(tmp_path / "a.tif", frames, UNKNOWN)
+    with open_movie(tmp_path / "a.tif") as movie:
+        np.testing.assert_array_equal(np.stack(list(movie)), np.nan_to_num(frames))
+
+
 def video(path: Path, codec: str, pixels: str, frames: np.ndarray) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=10)

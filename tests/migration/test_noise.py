@@ -81,9 +81,10 @@ def test_an_error_that_motion_may_explain_is_no_estimate(memory: float, spread_u
     told = found.as_dict()
     assert (told["sigma_um"]["value"], told["sigma_um"]["interval95"]) == (None, None)
     at_most = f"at most {found.high_um:.2g} µm"
-    assert f"cells do not rest, so it cannot be told from motion; {at_most}" in str(told["sigma_um"])
+    why = "no cell can be shown to rest, so it cannot be told from slow motion"
+    assert f"{why}; {at_most}" in str(told["sigma_um"])
     assert told["at_most_um"] == told["used_um"] == found.sigma_um
-    assert f"not estimated (cells do not rest, so it cannot be told from motion): it is {at_most}" in found.in_words
+    assert f"not estimated ({why}): it is {at_most}" in found.in_words
     assert found.warnings == (found.in_words.replace("the local", "The local") + ".",)
 
 

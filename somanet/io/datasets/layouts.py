@@ -20,6 +20,7 @@ from somanet.io.datasets.recognise import Entry, Layout, recognise
 from somanet.io.datasets.sources import Source, open_source
 from somanet.io.decoding import decode_image, decode_labels
 from somanet.io.label_checks import check_labels, describe_doubts
+from somanet.io.label_orientation import orientation_doubt
 
 _LARGEST_COUNTED_ID = 1 << 22
 
@@ -32,13 +33,20 @@ class LabelledImage:
         name: the image's id, unique within its data set.
         image: YX or YXC (C = 3 or 4), uint8, uint16 or float32.
         labels: YX int32, 0 = background, 1..n = objects.
-        doubts: what looks wrong with the labels (see :func:`somanet.io.label_checks.check_labels`).
+        doubts: what looks wrong with the labels (see :func:`somanet.io.label_checks.check_labels` and
+            :func:`somanet.io.label_orientation.orientation_doubt`).
     """
 
     name: str
     image: np.ndarray
     labels: np.ndarray
     doubts: tuple[str, ...] = ()
+
+
+def labelled_image(name: str, image: np.ndarray, masks: Masks) -> LabelledImage:
+    """An image with its labels, and what looks wrong with them, also against the image."""
+    doubt = orientation_doubt(image, masks.labels)
+    return LabelledImage(name, image, masks.labels, (*masks.doubts, doubt) if doubt else masks.doubts)
 
 
 def notes_on_labels(items: Sequence[LabelledImage]) -> tuple[str, ...]:
@@ -80,7 +88,7 @@ class Dataset:
         """
         image = self.load_image(name)
         masks = self.load_masks(name, image.shape)
-        return LabelledImage(name, image, masks.labels, masks.doubts)
+        return labelled_image(name, image, masks)
 
     def load_image(self, name: str) -> np.ndarray:
         """One image alone, YX or YXC; labels are not needed.

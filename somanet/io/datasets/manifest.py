@@ -14,7 +14,7 @@ from tqdm import tqdm
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem
 from somanet.core.schema import MANIFEST
-from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
+from somanet.io.datasets.layouts import Dataset, LabelledImage, labelled_image, open_dataset
 from somanet.io.datasets.masks import Masks
 from somanet.io.datasets.writers import write_pairs
 from somanet.io.decoding import decode_image, pixel_size_um
@@ -223,15 +223,16 @@ def _check_labels(
     except FileProblem as problem:
         raise _Rejected(f"mask {problem.kind}", str(problem)) from problem
     row |= {"n_objects": masks.n_objects, "overlap_px": masks.overlap_px}
-    note = _note(masks)
+    item = labelled_image(name, image, masks)
+    note = _note(masks, item.doubts)
     if masks.worst_overlap > overlap_tolerance:
         raise _Rejected("overlapping masks", note)
     if not row["n_objects"] and require_objects:
         raise _Rejected("no objects", note)
-    return LabelledImage(name, image, masks.labels, masks.doubts), note
+    return item, note
 
 
-def _note(masks: Masks) -> str:
+def _note(masks: Masks, doubts: tuple[str, ...]) -> str:
     parts = []
     if masks.overlap_px:
         parts.append(f"{masks.overlap_px} px in two masks, at worst {masks.worst_overlap:.1%} of the smaller")
@@ -244,7 +245,7 @@ def _note(masks: Masks) -> str:
             parts.append(f"{count} mask{'s' if count > 1 else ''} {what}")
     if not masks.n_objects:
         parts.append("no objects")
-    parts += masks.doubts
+    parts += doubts
     return "; ".join(parts)
 
 

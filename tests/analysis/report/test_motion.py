@@ -75,8 +75,8 @@ def test_the_error_is_told_in_every_output_as_what_it_is(
     printed = capsys.readouterr().out
     for text in (motion_section(measures), settings_note(measures), movie_methods(manifest, summary)):
         assert words in text
-        assert ("not estimated (cells do not rest" in text) == noise.bounded
-    assert ("not rest, so it cannot be told from motion; at most 0." in printed) == noise.bounded
+        assert ("not estimated (no cell can be shown to rest" in text) == noise.bounded
+    assert ("shown to rest, so it cannot be told from slow motion; at most 0." in printed) == noise.bounded
     assert "localisation error  " in printed
 
 

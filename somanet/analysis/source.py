@@ -88,7 +88,8 @@ class MovieSource:
                 )
             raise SomaNetError(
                 f"{self.path}: expected a movie of at least {FEWEST_FRAMES} frames, found {n_frames}. "
-                "Is it a still image? `somanet predict` segments those."
+                "Is it a still image? `somanet predict` segments those. Frames that are stored one in a file need "
+                "names that count them, such as t001.tif, t002.tif."
             )
         return movie if self.stored_frames is None else MovieSelection(movie, self.stored_frames)
 

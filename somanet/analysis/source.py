@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from somanet.analysis.timing import timing_of
 from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, usual_interval_h
 from somanet.core.errors import SomaNetError
-from somanet.core.hashing import sha256_file
+from somanet.core.hashing import sha256_file, sha256_together
 from somanet.core.progress import counted
 from somanet.io.frame_times import SAME
 from somanet.io.movie_selection import MovieSelection
-from somanet.io.movies import Movie, open_movie, sha256_movie
+from somanet.io.movies import Movie, open_movie, sha256_movie, sha256_of_each
 from somanet.io.repeated_frames import find_repeats
 from somanet.io.times_table import read_times
 
@@ -135,6 +135,8 @@ class MovieSource:
     def describe(self) -> dict[str, Any]:
         """The content of `movie.json`: the file's hash and shape, the scale used, and the frames that are analysed.
 
+        `files` has the hash of each file, of a movie that is spread over several.
+
         Raises:
             SomaNetError: as for :meth:`calibration`, or all frames are one picture.
         """
@@ -154,10 +156,12 @@ class MovieSource:
                 times_from=None if self.times is None else self.times.name,
             )
             times = None if self.times is None else {"file": self.times.name, "sha256": sha256_file(self.times)}
+            hashes = sha256_of_each(self.path)
             return {
                 "movie": self.name,
                 "file": self.path.name or self.path.resolve().name,
-                "sha256": sha256_movie(self.path),
+                "sha256": sha256_together(hashes) if hashes else sha256_movie(self.path),
+                **({"files": hashes} if hashes else {}),
                 "channel": self.channel,
                 "z": self.z,
                 "axes": self.axes,

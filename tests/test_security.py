@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ast
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,9 @@ import yaml
 from torch import nn
 
 from somanet.core.errors import SomaNetError
+from somanet.core.processes import python_command
+from somanet.io.binary_tables import spreadsheet_sheets
+from somanet.io.movies import open_movie
 from somanet.segmentation.network.models import _read_weights
 from somanet.training.loop.saved_state import restore_state
 
@@ -126,3 +131,34 @@ def test_a_plain_pickle_named_like_weights_is_refused(tmp_path: Path) -> None:
         with pytest.raises(SomaNetError, match="Cannot read encoder weights"):
             _read_weights(tmp_path / name)
     assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "m.czi", "m.nd2"])
+def test_no_code_beside_the_data_is_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python imports a module from the current folder first, in the processes that read such files."""
+    (tmp_path / name).write_bytes({".czi": b"ZISRAWFILE", ".nd2": b"\xda\xce\xbe\n"}.get(name[-4:], b"") + bytes(99))
+    for module in ("json", "numpy", "resource", "python_calamine", "somanet"):
+        code = "open('was_run', 'w')\nraise SystemExit(3)\n"
+        (tmp_path / f"{module}.py").write_text(code, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["-c", "import json"], ["-m", "json.tool", "--help"]):
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+        assert (tmp_path / "was_run").exists()  # it would be
+        (tmp_path / "was_run").unlink()
+        assert subprocess.run(python_command(*arguments), capture_output=True, check=False).returncode == 0
+    with pytest.raises(SomaNetError, match=name):
+        spreadsheet_sheets(Path(name)) if name == "t.xlsx" else open_movie(Path(name))
+    assert not (tmp_path / "was_run").exists()
+
+
+def test_python_is_started_in_one_way() -> None:
+    """By `python_command`; all others that name it look for what lies beside it."""
+    found = {
+        path.relative_to(ROOT).as_posix(): line.strip()
+        for path in SOURCES
+        if path.parts[len(ROOT.parts)] == "somanet"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "sys.executable" in line
+    }
+    assert set(found) == {"somanet/core/processes.py", "somanet/provenance/dvc_records.py"}
+    assert "Path(sys.executable).parent" in found["somanet/provenance/dvc_records.py"]

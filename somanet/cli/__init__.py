@@ -26,7 +26,7 @@ from somanet.cli import (
 from somanet.cli.guarding import guarding
 from somanet.cli.screen import open_standard_streams
 from somanet.core.ending import end_with
-from somanet.core.environment import check_environment
+from somanet.core.environment import check_environment, ignore_settings_here
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import quiet_libraries
 from somanet.core.text import printable
@@ -77,6 +77,7 @@ def main() -> None:
     quiet_libraries()
     try:
         check_environment()
+        ignore_settings_here()
         app()
     except SomaNetError as error:
         sys.exit(f"error: {printable(str(error))}")

@@ -1,11 +1,13 @@
-"""Environment variables that libraries read at their import, where a wrong value would end in a traceback."""
+"""What libraries read at their import: environment variables, and files in the current folder."""
 
 from __future__ import annotations
 
+import importlib
 import os
 
 from somanet.core.errors import SomaNetError
 
+_SETTINGS = "matplotlibrc"
 _LAST_SECOND = 253402300799
 """Of the year 9999, the last that dates have."""
 
@@ -24,3 +26,19 @@ def check_environment() -> None:
             f"The environment variable SOURCE_DATE_EPOCH is {text[:40]!r}; expected the date of a build in whole "
             "seconds since 1970. Correct it, or `unset SOURCE_DATE_EPOCH`."
         )
+
+
+def ignore_settings_here() -> None:
+    """Import matplotlib without the settings in the current folder, which it would prefer to the user's own.
+
+    That folder may hold data of others: such a file decides how large figures are and whether LaTeX runs, and on a pipe
+    the import waits for ever.
+    """
+    if not os.path.lexists(_SETTINGS):
+        return
+    here = os.getcwd()  # noqa: PTH109 - as it is, to return to
+    os.chdir(os.path.abspath(os.sep))  # noqa: PTH100 - the drive's root
+    try:
+        importlib.import_module("matplotlib")
+    finally:
+        os.chdir(here)

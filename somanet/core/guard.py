@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from somanet.core.errors import SomaNetError, explain
 from somanet.core.file_state import is_kind, number_of, real_path, user_number
 from somanet.core.hashing import is_hidden, sha256_file
-from somanet.core.locks import Locks
+from somanet.core.locks import Locks, make_own_folder
 from somanet.core.writable import check_replaceable, check_writable
 from somanet.core.written import add_notes, is_known
 
@@ -140,6 +140,7 @@ def alone(outputs: Iterable[Path]) -> Iterator[None]:
         yield
         return
     locks = _output_locks()
+    make_own_folder(locks.folder)
     taken: dict[str, FileLock] = {}
     try:
         for path in sorted(set(map(real_path, outputs))):

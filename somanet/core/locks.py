@@ -6,6 +6,8 @@ a further lock, the door, is held: otherwise two processes could hold two files 
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from somanet.core.errors import SomaNetError, explain
 
 _POLL_S = 0.2
 
@@ -71,3 +75,25 @@ class Locks:
                 continue
             path.unlink(missing_ok=True)
             lock.release()
+
+
+def make_own_folder(folder: Path) -> None:
+    """Make a folder for locks where every user may make one, and refuse one that another user has made.
+
+    Who made it could hold the locks in it, and stop every command for ever.
+
+    Raises:
+        SomaNetError: it is another user's, a link, or no folder.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = folder.lstat()
+    except FileExistsError:
+        state = folder.lstat()
+    except OSError as error:
+        raise explain(error, folder) from error
+    if not stat.S_ISDIR(state.st_mode) or (hasattr(os, "getuid") and state.st_uid != os.getuid()):
+        raise SomaNetError(
+            f"{folder}: expected a folder of this user, in which SomaNet locks its outputs, found another user's, a "
+            "link or a file. Ask whoever made it, or the computer's administrator, to remove it."
+        )

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import socket
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,14 @@ _START_TOLERANCE_S = 2.0
 
 PROCESS_MARK = re.compile(r"(?P<machine>[0-9a-f]{6})-(?P<pid>\d+)-(?P<start>\d+)")
 """The pattern of a :func:`process_mark` within a file name."""
+
+
+def python_command(*arguments: str) -> list[str]:
+    """This Python with arguments, which imports nothing from the current folder: that may hold files of others.
+
+    Without ``-P``, a `json.py` that lies there runs in place of the library, under ``-c`` and ``-m``.
+    """
+    return [sys.executable, "-P", *arguments]
 
 
 def started_at(pid: int | None = None) -> float:

@@ -22,6 +22,7 @@ from somanet.core.extras import require
 from somanet.core.foreign import check_file, parsing
 from somanet.core.limits import TABLE_BYTES, TABLE_COLUMNS, TABLE_ROWS
 from somanet.core.problems import FileProblem
+from somanet.core.processes import python_command
 from somanet.io import workbook_process
 from somanet.io.bounded_decoding import decode_bounded
 from somanet.io.sheets import Sheet, array_sheet, decoded_table, grid_sheet
@@ -85,7 +86,7 @@ def _grids(path: Path, expected: str) -> list[tuple[str, list[list[str]]]]:
     """The sheets' names and texts, read in a process of its own: see :mod:`somanet.io.workbook_process`."""
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ended = subprocess.run(
-        [sys.executable, "-m", workbook_process.__name__, str(path.resolve())],
+        [*python_command("-m", workbook_process.__name__), str(path.resolve())],
         env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     if ended.returncode == 0:
@@ -151,8 +152,13 @@ def hdf5_sheet(path: Path) -> Sheet:
         coords = _array(file, f"{objects}/coords", path)
         has_dummies = "dummies" in _group(file, tracks, path)
         dummies = _array(file, f"{tracks}/dummies", path) if has_dummies else coords[:0]
-        lengths = np.maximum(bounds[:, 1] - bounds[:, 0], 0)
-        TABLE_ROWS.check(int(lengths.sum()), path)
+        if not np.all((bounds[:, 0] >= 0) & (bounds[:, 0] <= bounds[:, 1]) & (bounds[:, 1] <= len(members))):
+            raise SomaNetError(
+                f"{path}: expected tracks that lie within the {len(members)} points of {tracks}/tracks, found others "
+                f"in {tracks}/map. Was the file written whole?"
+            )
+        lengths = bounds[:, 1] - bounds[:, 0]
+        TABLE_ROWS.check(sum(lengths.tolist()), path)
         rows = np.concatenate([members[a:b] for a, b in bounds] or [members[:0]])
         of_track = np.repeat(np.arange(len(bounds)), lengths)
         dummy = rows < 0
@@ -164,11 +170,22 @@ def hdf5_sheet(path: Path) -> Sheet:
         return array_sheet(path, {name: pd.Series(values) for name, values in columns.items()})
 
 
+def _is_inside(file: Any, name: str) -> bool:
+    """Whether a name and all groups on the way to it lie in this file, at no end of a link.
+
+    A link may lead to another file, and to a pipe, on which opening it waits for ever.
+    """
+    import h5py
+
+    parts = name.split("/")
+    ways = ("/".join(parts[: n + 1]) for n in range(len(parts)))
+    return all(isinstance(file.get(way, getlink=True), h5py.HardLink) for way in ways)
+
+
 def _group(file: Any, name: str, path: Path) -> Any:
     import h5py
 
-    link = file.get(name, getlink=True)
-    if not isinstance(link, h5py.HardLink) or not isinstance(file[name], h5py.Group):
+    if not _is_inside(file, name) or not isinstance(file[name], h5py.Group):
         raise SomaNetError(
             f"{path}: expected a HDF5 file with tracks of btrack, found none in {list(file)[:5]}. Is it another file?"
         )
@@ -179,8 +196,7 @@ def _array(file: Any, name: str, path: Path) -> NDArray[Any]:
     """An array that lies in this file itself, of a size that its declaration allows."""
     import h5py
 
-    link = file.get(name, getlink=True)
-    array = file[name] if isinstance(link, h5py.HardLink) else None
+    array = file[name] if _is_inside(file, name) else None
     if not isinstance(array, h5py.Dataset) or array.is_virtual or array.external or array.dtype.kind not in "iuf":
         raise SomaNetError(f"{path}: expected btrack's array {name}, found none. Was the file written whole?")
     TABLE_ROWS.check(int(array.shape[0]) if array.ndim else 0, path)

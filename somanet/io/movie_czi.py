@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from somanet.core.problems import FileProblem
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Wanted, choose_position, find_layout
 from somanet.io.scale import square_um, to_minutes, to_um
+from somanet.io.trial_opening import try_opening
 
 _PIXELS = {
     "Gray8": (np.uint8, False),
@@ -37,7 +36,7 @@ class CziMovie(Movie):
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
         self.path, self.files = path, (path,)
-        _check_in_another_process(path)
+        try_opening(path, "CZI", "from pylibCZIrw import czi", _TRY)
         self._file = czi.CziReader(str(path))
         try:
             self._open(wanted)
@@ -94,36 +93,11 @@ class CziMovie(Movie):
         self._file.close()
 
 
-_TRY = """
-import sys
-from pylibCZIrw import czi
-file = czi.CziReader(sys.argv[1])
-file.raw_metadata, file.pixel_types, file.total_bounding_box_no_pyramid, file.scenes_bounding_rectangle_no_pyramid
-file.close()
-"""
-_PATIENCE_S = 300
-_sound: set[tuple[str, int, int]] = set()
-"""Path, size and time of change of the files that were opened without a crash."""
-
-
-def _check_in_another_process(path: Path) -> None:
-    """Refuse a file on which Zeiss' library crashes: damaged entries of its directory end the process that opens it.
-
-    Takes half a second, once for each file.
-    """
-    state = path.stat()
-    known = (str(path.absolute()), state.st_size, state.st_mtime_ns)
-    if known in _sound:
-        return
-    try:
-        tried = subprocess.run([sys.executable, "-c", _TRY, str(path)], capture_output=True, timeout=_PATIENCE_S)
-    except subprocess.TimeoutExpired as error:
-        raise FileProblem(f"{path}: the CZI cannot be opened within {_PATIENCE_S} s. Is it damaged?") from error
-    if tried.returncode < 0:
-        raise FileProblem(f"{path}: the CZI is damaged: Zeiss' reader crashes on it. Fetch it again.")
-    _sound.add(known)
-
-
+_TRY = (
+    "f = czi.CziReader(path); f.raw_metadata, f.pixel_types, f.total_bounding_box_no_pyramid, "
+    "f.scenes_bounding_rectangle_no_pyramid"
+)
+"""Damaged entries of a directory end the process that opens it."""
 _IMAGE = "Metadata/Information/Image"
 
 

@@ -9,14 +9,21 @@ from typing import Any
 import nd2
 import numpy as np
 
-from somanet.core.limits import PAGES
+from somanet.core.limits import HARMLESS_BYTES, PAGES
+from somanet.io.bounded_decoding import decode_bounded
 from somanet.io.frame_times import FrameTimes, frame_times
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Wanted, choose_position, find_layout
 from somanet.io.scale import square_um, to_minutes
+from somanet.io.trial_opening import try_opening
 
 _IN_A_FRAME = "CYXS"
 """nd2 returns these axes of one point in time, plane and position at once."""
+
+_TIME_BYTES = 8
+"""In front of a frame's pixels."""
+_TRY = "f = nd2.ND2File(path); f.sizes, f.metadata, f.experiment, f.frame_metadata(0)"
+"""What a file says of itself may be compressed, without the size that it unpacks to."""
 
 
 class Nd2Movie(Movie):
@@ -27,6 +34,7 @@ class Nd2Movie(Movie):
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
         self.path, self.files = path, (path,)
+        try_opening(path, "ND2", "import nd2", _TRY)
         self._file = nd2.ND2File(path)
         try:
             self._open(wanted)
@@ -88,12 +96,25 @@ class Nd2Movie(Movie):
 
     def _read_plane(self, t: int, z: int) -> np.ndarray:
         index = dict(zip(self._stored, self._layout.index(t, z), strict=True))
-        frame = self._file.read_frame(self._number(t, z))
+        number = self._number(t, z)
+        self._check_frame(number)
+        frame = self._file.read_frame(number)
         within = [axis for axis in self._stored if axis in _IN_A_FRAME]
         if frame.ndim != len(within):  # nd2 leaves out channels or colours of which there is one
             frame = frame.reshape([self._file.sizes[axis] for axis in within])
         plane = frame[tuple(index[axis] for axis in within)]
         return np.array(plane, dtype=self.dtype)  # nd2's own is a view of the mapped file
+
+    def _check_frame(self, number: int) -> None:
+        """Refuse a compressed frame that unpacks to more than its pixels: nd2 itself would go on to the end."""
+        if self._file.attributes.compressionType != "lossless":
+            return
+        about = self._file.attributes
+        declared = about.heightPx * (about.widthPx or 0) * about.componentCount * self.dtype.itemsize
+        reader: Any = self._file._rdr
+        name = f"ImageDataSeq|{number}!".encode()
+        if name in reader.chunkmap and (data := reader._load_chunk(name))[_TIME_BYTES:]:
+            decode_bounded("zlib", data[_TIME_BYTES:], declared + HARMLESS_BYTES)
 
     def close(self) -> None:
         """Close the file."""

@@ -35,9 +35,10 @@ def main(path: str) -> None:
     except BaseException as error:  # its parser's own failures are no Exception
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         sys.exit("" if isinstance(error, MemoryError) else first)
-    if sum(len(cell) for _, rows in sheets for row in rows for cell in row) > TABLE_BYTES.value:
+    # What is printed, which the reading process holds as bytes, as text and as cells: each with its quotes and comma.
+    if sum(len(cell.encode()) + 4 for _, rows in sheets for row in rows for cell in row) > TABLE_BYTES.value:
         sys.exit("")
-    json.dump(sheets, sys.stdout)
+    json.dump(sheets, sys.stdout, ensure_ascii=False)
 
 
 def _text(cell: object) -> str:

@@ -47,6 +47,8 @@ PACKAGES = (
 )
 """Distributions whose version can change a number; ``python`` is recorded as well."""
 
+_STATUS = ("git", "-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+"""Without the program that a repository's own configuration may name, to be asked which files have changed."""
 NO_RESULTS = tuple(f":(exclude,top,glob)**/{name}" for name in ("dvc.lock", "reports/**", ".gitignore"))
 """Git path specs that exclude what a running pipeline rewrites itself. Otherwise every stage but the first would count
 as dirty, and the flag would carry no information about code and parameters."""
@@ -194,7 +196,7 @@ def _git_state(root: Path) -> tuple[dict[str, str], str | None]:
     """Commit, branch and dirty flag with one git call, and a note if git fails."""
     try:
         done = subprocess.run(
-            ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", ".", *NO_RESULTS],
+            [*_STATUS, "--", ".", *NO_RESULTS],
             cwd=profile_owner(root.resolve()) or root,  # a profile runs the code of its project
             # Read-only: otherwise status takes the index lock and can disturb a concurrent git command.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},

@@ -13,6 +13,7 @@ from somanet.core.documents import parse_yaml
 from somanet.core.errors import SomaNetError
 from somanet.core.foreign import file_text
 from somanet.core.limits import YAML_BYTES
+from somanet.core.processes import python_command
 
 
 def dvc_command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -24,7 +25,7 @@ def dvc_command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     own = {"PATH": path, "PYTHONPATH": str(folder.resolve()), "DVC_NO_ANALYTICS": "1"}
-    return [sys.executable, "-m", "dvc", *arguments], {**os.environ, **own}
+    return python_command("-m", "dvc", *arguments), {**os.environ, **own}
 
 
 def dvc_digest(path: Path | str, root: Path | str) -> str | None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from filelock import Timeout
 
-from somanet.core.locks import Locks
+from somanet.core.errors import SomaNetError
+from somanet.core.locks import Locks, make_own_folder
 
 HOLD = """
 import os, sys, time
@@ -22,8 +23,11 @@ from pathlib import Path
 from somanet.core.locks import Locks
 folder = Path(sys.argv[1])
 lock = Locks(folder, folder.parent / "door").take(sys.argv[2])
+born, bear = os.pipe()
 if os.fork() == 0:  # a child, such as one that loads data, may outlive it
+    os.write(bear, b"x")
     time.sleep(60)
+os.read(born, 1)  # from now on the child holds nothing of what it was born with
 print("held", flush=True)
 time.sleep(60)
 """
@@ -84,3 +88,19 @@ def test_one_waits_as_long_as_it_is_told(locks: Locks, hold: Callable[[str], sub
     killing.start()
     with locks.giving_back("a", locks.take("a", wait_s=60)):
         killing.join()
+
+
+def test_a_folder_of_another_user_is_no_place_for_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everyone may make one in `/tmp`, under anyone's number, and hold all locks in it for ever."""
+    make_own_folder(tmp_path / "new" / "own")
+    make_own_folder(tmp_path / "new" / "own")
+    assert (tmp_path / "new" / "own").stat().st_mode & 0o077 == 0
+    (tmp_path / "link").symlink_to(tmp_path / "new")
+    (tmp_path / "file").touch()
+    for name in ("link", "file"):
+        with pytest.raises(SomaNetError, match="another user's, a link or a file"):
+            make_own_folder(tmp_path / name)
+    me = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: me + 1)
+    with pytest.raises(SomaNetError, match=r"own: expected a folder of this user"):
+        make_own_folder(tmp_path / "new" / "own")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import tifffile
 from somanet.core import extras
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem, StackProblem
+from somanet.io import trial_opening
 from somanet.io.movies import open_movie
 
 T, Z, C, Y, X = 4, 3, 2, 23, 37
@@ -63,6 +66,79 @@ def write_lif(path: Path) -> Path:
         blocks.append(head + name.encode("utf-16-le") + np.ascontiguousarray(PIXELS[s]).tobytes())
     path.write_bytes(b"".join(blocks))
     return path
+
+
+def nd2_chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack("<IIQ", 0x0ABECEDA, len(name), len(data)) + name + data
+
+
+def nd2_value(name: str, kind: int, raw: bytes) -> bytes:
+    return struct.pack("BB", kind, len(name) + 1) + f"{name}\0".encode("utf-16-le") + raw
+
+
+def nd2_level(name: str, *values: bytes, **numbers: float) -> bytes:
+    """Whole numbers and real ones by their names, and further values."""
+    items = [
+        nd2_value(key, 3, struct.pack("<I", number)) if isinstance(number, int) else
+        nd2_value(key, 6, struct.pack("<d", number)) for key, number in numbers.items()
+    ] + [*values]  # fmt: skip
+    head, body = nd2_value(name, 11, b""), b"".join(items)
+    return head + struct.pack("<IQ", len(items), len(head) + 12 + len(body)) + body + bytes(8 * len(items))
+
+
+def write_nd2(path: Path, pixels: bytes, about: bytes | None = None) -> Path:
+    """Nikon's layout of one image of Y × X: named chunks, and a map of them at the end."""
+    attributes = nd2_level(
+        "SLxImageAttributes", uiWidth=X, uiHeight=Y, uiWidthBytes=2 * X, uiComp=1, uiBpcInMemory=16,
+        uiBpcSignificant=16, uiSequenceCount=1, eCompression=0, dCompressionParam=0.0, uiTileWidth=X, uiTileHeight=Y,
+    )  # fmt: skip
+    name = nd2_value("sDescription", 8, "GFP\0".encode("utf-16-le"))
+    plane = nd2_level("a0", name, nd2_level("pFluorescentProbe", uiX=1), uiCompCount=1, uiColor=65280)
+    planes = nd2_level("sPicturePlanes", nd2_level("sPlaneNew", plane), uiCount=1, uiCompCount=1)
+    metadata = nd2_level(
+        "SLxPictureMetadata", planes, nd2_value("bCalibrated", 1, b"\1"), dTimeAbsolute=2451545.0, dCalibration=0.65,
+        dAspect=1.0, dObjectiveMag=20.0, dObjectiveNA=0.5, dRefractIndex1=1.0, dZoom=1.0, dPinholeRadius=-1.0,
+    )  # fmt: skip
+    parts = {
+        b"ImageAttributesLV!": attributes if about is None else about, b"ImageMetadataSeqLV|0!": metadata,
+        b"ImageDataSeq|0!": bytes(8) + pixels,
+    }  # fmt: skip
+    data = nd2_chunk(b"ND2 FILE SIGNATURE CHUNK NAME01!", b"Ver3.0".ljust(64, b"\0"))
+    places = b""
+    for key, part in parts.items():
+        places += key + struct.pack("<QQ", len(data), len(part))
+        data += nd2_chunk(key, part)
+    places += b"ND2 CHUNK MAP SIGNATURE 0000001!" + struct.pack("<Q", len(data))
+    path.write_bytes(data + nd2_chunk(b"ND2 FILEMAP SIGNATURE NAME 0001!", places))
+    return path
+
+
+def deflated(n_bytes: int) -> bytes:
+    """Zeros, compressed in blocks that begin anew, so that one of them can be repeated."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return b"\x78\x9c" + (packer.compress(bytes(1 << 24)) + packer.flush(zlib.Z_FULL_FLUSH)) * (n_bytes >> 24)
+
+
+def test_a_compressed_nd2(tmp_path: Path) -> None:
+    pytest.importorskip("nd2")
+    path = write_nd2(tmp_path / "a.nd2", zlib.compress(PIXELS[0, 0, 0, 0].tobytes()))
+    with open_movie(path) as movie:
+        np.testing.assert_array_equal(movie.frame(0), PIXELS[0, 0, 0, 0])
+        assert movie.file_calibration.pixel_size_um == pytest.approx(0.65)
+
+
+def test_an_nd2_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
+    """In a frame, which nd2 decodes to its end; or in what the file says of itself, which is read at once."""
+    pytest.importorskip("nd2")
+    with open_movie(write_nd2(tmp_path / "a.nd2", deflated(1 << 31))) as movie:
+        tracemalloc.start()
+        with pytest.raises(FileProblem, match=r"a\.nd2: frame 0 of 1 .*unpack to more than"):
+            movie.frame(0)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 28
+        tracemalloc.stop()
+    about = b"\x4c\0" + bytes(10) + deflated(trial_opening.MEMORY_BYTES)
+    with pytest.raises(FileProblem, match=r"b\.nd2: opening the ND2 takes over 1 GB of memory"):
+        open_movie(write_nd2(tmp_path / "b.nd2", b"", about))
 
 
 WRITERS = {"a.czi": write_czi, "a.lif": write_lif}

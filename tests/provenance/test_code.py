@@ -61,6 +61,19 @@ def test_before_the_first_commit(tmp_path: Path) -> None:
     assert found.notes == ("git: no commit yet",)
 
 
+def test_no_program_that_a_repository_names_is_run(project: Path) -> None:
+    """One that came with the data: git itself would ask it which files have changed."""
+    monitor = project / "monitor"
+    monitor.write_text(f"#!/bin/sh\ntouch {project / 'was_run'}\n", encoding="utf-8")
+    monitor.chmod(0o755)
+    git(project, "config", "core.fsmonitor", str(monitor))
+    git(project, "status")
+    assert (project / "was_run").exists()  # it would be
+    (project / "was_run").unlink()
+    assert collect(project).git_commit is not None
+    assert not (project / "was_run").exists()
+
+
 def test_outside_git(tmp_path: Path) -> None:
     found = collect(tmp_path)
     assert (found.git_commit, found.git_branch, found.git_dirty) == (None, None, None)
@@ -222,7 +235,7 @@ def test_dvc_runs_with_this_python_and_the_folder_s_code(tmp_path: Path, monkeyp
     monkeypatch.setenv("KEPT", "yes")
     (tmp_path / "somanet.py").write_text("")
     command, environment = dvc_command(tmp_path / "." / "..", "repro", "study")
-    assert command == [sys.executable, "-m", "dvc", "repro", "study"]
+    assert command == [sys.executable, "-P", "-m", "dvc", "repro", "study"]
     assert environment["PYTHONPATH"] == str(tmp_path.parent)
     assert (environment["KEPT"], environment["DVC_NO_ANALYTICS"]) == ("yes", "1")
     _, environment = dvc_command(tmp_path, "repro")

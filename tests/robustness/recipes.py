@@ -99,6 +99,10 @@ def draw(seed: int, index: int, seeds: Path) -> Recipe:
     return Recipe(name, kinds, tuple(changes), bool(command.prior) and rng.random() < 0.25)
 
 
+LARGEST_BYTES = 16 << 20
+"""Of a file that is changed further: a change reads it whole, into the process from which all commands are forked."""
+
+
 def _change(rng: Random, options: tuple[str, ...], kinds: Mapping[str, str], seeds: Path) -> Change:
     number = rng.randrange(10**6)
     if options and (not kinds or rng.random() < 0.08):
@@ -154,6 +158,8 @@ def apply(change: Change, root: Path) -> Path:
     target = find(root, change.inside)
     if not (_is(target, stat.S_ISREG) or _is(target, stat.S_ISDIR)):
         return root  # an earlier change made it a pipe, a device or a link to nowhere: nothing to read, nothing to add
+    if _is(target, stat.S_ISREG) and target.stat().st_size > LARGEST_BYTES:
+        return root  # an earlier change made it so
     try:
         renamed = mutators.ALL[change.mutator](target, Random(change.number))
     except (Unfit, OSError):

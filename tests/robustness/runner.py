@@ -40,7 +40,7 @@ class Limits:
 
     Attributes:
         seconds: time computing or waiting.
-        memory_bytes: resident memory beyond that of the process it is forked from.
+        memory_bytes: resident memory beyond that of the process it is forked from, with all that it has started.
         address_bytes: address space beyond it: what may be reserved, used or not.
         files: open files.
         file_bytes: size of a file that it writes.
@@ -154,7 +154,8 @@ class Run:
             state, cpu_s = _progress(self.pid)
             computed, self._cpu_s = cpu_s - self._cpu_s, cpu_s
             self._charged_s += passed if state != "R" else min(passed, computed)
-            self._peak_bytes = max(self._peak_bytes, _resident_bytes(self.pid) - self._base_bytes)
+            used = _resident_bytes(self.pid) - self._base_bytes + sum(map(_private_bytes, _descendants(self.pid)))
+            self._peak_bytes = max(self._peak_bytes, used)
         if self._charged_s > self._limits.seconds:
             self._stop("hang")
         elif self._peak_bytes > self._limits.memory_bytes:
@@ -203,6 +204,22 @@ def _progress(pid: int) -> tuple[str, float]:
 
 def _resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+
+
+def _private_bytes(pid: int) -> int:
+    """Resident memory that a process shares with none: not what it was forked with, and has not changed since."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes that one has started, and those that they have."""
+    started = [
+        int(child)
+        for listed in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in listed.read_text(encoding="ascii").split()
+    ]
+    return [*started, *(further for child in started for further in _descendants(child))]
 
 
 def _address_bytes() -> int:

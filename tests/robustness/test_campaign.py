@@ -14,9 +14,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.robustness import mutators, recipes
+from somanet.io.images import encode_png
+from tests.robustness import mutators, recipes, runner
 from tests.robustness.__main__ import collect
 from tests.robustness.campaign import Verdict
 from tests.robustness.commands import COMMANDS
@@ -179,6 +181,15 @@ def test_each_check_can_fail(work: str, kind: str, tmp_path: Path) -> None:
     assert kind in [fault[0] for fault in faults_of(work, tmp_path)]
 
 
+def test_memory_of_what_a_command_has_started_counts() -> None:
+    code = "x = b'1' * (1 << 28); print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, stderr=subprocess.DEVNULL) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        assert child.pid in runner._descendants(os.getpid())
+        assert 1 << 28 <= runner._private_bytes(child.pid) < 1 << 29
+
+
 def test_the_culprit_is_somanet_s_deepest_function() -> None:
     text = """Traceback (most recent call last):
   File "/x/somanet/cli/data.py", line 3, in check
@@ -224,6 +235,17 @@ def test_a_second_change_neither_waits_nor_fails(first: str, tmp_path: Path) -> 
         path.write_text('{"shape": [3]}', encoding="utf-8")
         for mutator in (first, second) if first != "sparse" else (second, first):
             path = recipes.apply(recipes.Change("data", "", mutator, 7), path)
+
+
+def test_a_second_change_reads_no_gigabytes(tmp_path: Path) -> None:
+    """Into the process from which all commands are forked: it would end, and with it the campaign."""
+    path = tmp_path / "a.png"
+    path.write_bytes(encode_png(np.zeros((8, 8), np.uint8), "a.png"))
+    recipes.apply(recipes.Change("data", "", "sparse", 7), path)
+    before = path.stat()
+    for mutator in sorted(mutators.ALL):
+        assert recipes.apply(recipes.Change("data", "", mutator, 7), path) == path
+    assert path.stat() == before
 
 
 @pytest.mark.parametrize("name", sorted(mutators.ALL))

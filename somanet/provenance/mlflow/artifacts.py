@@ -11,10 +11,9 @@ from urllib.parse import unquote, urlparse
 
 import pandas as pd
 
-from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import parsing
 from somanet.io.tables import table_bytes
-from somanet.provenance.mlflow.client import open_client, outage_errors
+from somanet.provenance.mlflow.client import open_client, reaching_files
 from somanet.provenance.mlflow.runfile import RunRecord, read_run
 
 if TYPE_CHECKING:
@@ -44,11 +43,9 @@ def read_tables(
             continue
         client = client or open_client(root)
         with TemporaryDirectory(prefix="somanet-tables-") as scratch:
-            try:
+            with reaching_files(f"The tables of run {run.run_id} cannot be fetched"):
                 wanted = [one.path for one in client.list_artifacts(run.run_id, TABLES) if one.path.endswith(suffix)]
                 files = [Path(client.download_artifacts(run.run_id, path, scratch)) for path in sorted(wanted)]
-            except outage_errors() as error:
-                raise SomaNetError(f"The tables of run {run.run_id} cannot be fetched: {first_line(error)}") from error
             yield run, _read_files(files, suffix, run)
 
 
@@ -66,11 +63,9 @@ def add_files(run: Path | str, files: Sequence[Path], folder: str, *, root: Path
     """
     run_id = read_run(run, root=root).run_id
     client = open_client(root)
-    try:
+    with reaching_files(f"{files[0].name} cannot be added to run {run_id}"):
         for file in files:
             client.log_artifact(run_id, str(file), folder)
-    except outage_errors() as error:
-        raise SomaNetError(f"{files[0].name} cannot be added to run {run_id}: {first_line(error)}") from error
     return run_id
 
 

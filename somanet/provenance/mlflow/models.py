@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from somanet.core.errors import SomaNetError, first_line
-from somanet.provenance.mlflow.client import open_client, outage_errors
+from somanet.provenance.mlflow.client import open_client, outage_errors, reaching_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -241,10 +241,8 @@ def fetch(location: str, client: MlflowClient) -> Path:
     place = None if local else tempfile.mkdtemp(prefix="somanet-model-")
     if place is not None:
         atexit.register(shutil.rmtree, place, ignore_errors=True)
-    try:
+    with reaching_files("The files of a model cannot be read from the store"):
         found = download_artifacts(artifact_uri=location, tracking_uri=client.tracking_uri, dst_path=place)
-    except outage_errors() as error:
-        raise SomaNetError(f"The files of a model cannot be read from the store: {first_line(error)}") from error
     return Path(found)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from somanet.core.errors import SomaNetError, first_line
-from somanet.provenance.mlflow.client import open_client, outage_errors
+from somanet.provenance.mlflow.client import open_client, outage_errors, reaching_files
 from somanet.provenance.mlflow.models import CHECKPOINT, fetch
 from somanet.provenance.mlflow.outages import outage_reason
 from somanet.provenance.mlflow.store import store_exists
@@ -162,10 +162,8 @@ def set_alias(alias: str, number: str | None, root: Path | str) -> None:
 
 def list_run_tables(run_id: str, root: Path | str) -> tuple[str, ...]:
     """Names of the tables that a run stored."""
-    try:
+    with reaching_files(f"The tables of run {run_id} cannot be listed"):
         return tuple(Path(entry.path).name for entry in open_client(root).list_artifacts(run_id, "tables"))
-    except outage_errors() as error:
-        raise SomaNetError(f"The tables of run {run_id} cannot be listed: {first_line(error)}") from error
 
 
 def read_run_table(run_id: str, name: str, root: Path | str) -> pd.DataFrame:

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from somanet.core.errors import SomaNetError, first_line
+from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file
-from somanet.provenance.mlflow.client import open_client, outage_errors
+from somanet.provenance.mlflow.client import open_client, outage_errors, reaching_files
 from somanet.provenance.mlflow.marking import PARENT
 from somanet.provenance.mlflow.missing import get_run, not_here, why_not_active
 from somanet.provenance.mlflow.models import CHECKPOINT, checkpoint_within, fetch, logged_checkpoint
@@ -72,10 +72,8 @@ def run_checkpoint(run_id: str, *, root: Path | str) -> Path:
     """
     client = open_client(root)
     run = find_active_run(client, run_id, root)
-    try:
+    with reaching_files(f"The artifacts of run {run_id} cannot be listed"):
         found = [Path(entry.path).name for entry in client.list_artifacts(run_id, CHECKPOINT) if entry.is_dir]
-    except outage_errors() as error:
-        raise SomaNetError(f"The artifacts of run {run_id} cannot be listed: {first_line(error)}") from error
     if not found:
         raise SomaNetError(f"The {_describe(run)} has no checkpoint. {_whose_network(run)}")
     expected = run.data.tags.get(WEIGHTS_TAG)

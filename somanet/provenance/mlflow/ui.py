@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from somanet.core.errors import SomaNetError
+from somanet.core.processes import python_command
 from somanet.provenance.mlflow.environment import ENVIRONMENT
 from somanet.provenance.mlflow.experiments import describe_experiments
 from somanet.provenance.mlflow.lifecycle import sigterm_raises
@@ -65,10 +65,7 @@ def running_ui(root: Path | str, *, port: int) -> Iterator[tuple[str, subprocess
     artifacts = artifacts_folder(root)
     database = database_path(root)
     command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
+        *python_command("-m", "mlflow", "server"),
         "--host",
         HOST,
         "--port",
@@ -83,7 +80,8 @@ def running_ui(root: Path | str, *, port: int) -> Iterator[tuple[str, subprocess
         command += ["--default-artifact-root", artifacts.as_posix()]
     server = subprocess.Popen(
         command,
-        env={**ENVIRONMENT, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        # The processes that MLflow starts, too, import nothing from the folder in which it runs.
+        env={**ENVIRONMENT, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONSAFEPATH": "1"},
         # MLflow puts ./mlruns and ./mlartifacts where it is started.
         cwd=database.parent if database is not None else None,
         stdout=2,  # its output goes to stderr; stdout is the caller's

@@ -42,7 +42,8 @@ def local_cluster(workers: int, root: Path) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
 
-    environment = {f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in _SINGLE_THREADED}
+    own = (*_SINGLE_THREADED, "PYTHONSAFEPATH")  # which imports nothing from the current folder
+    environment = {f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in own}
     make_cluster: Any = LocalCluster
     make_client: Any = Client
     try:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import bz2
 import json
 import lzma
+import os
 import pickle
 import struct
 import zlib
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ import numcodecs
 import numpy as np
 
 from tests.cli.hostile import page, tiff_pages, zarr_array
-from tests.cli.hostile_cases.base import CONVERT, PREDICT, Cases, case, file
+from tests.cli.hostile_cases.base import CONVERT, PREDICT, Cases, case
 
 CASES: Cases = {}
 MEASURE = "tracks measure t.h5 --output out --pixel-size-um 1 --frame-interval-min 5"
@@ -39,16 +42,23 @@ def zstandard() -> bytes:
     return b"\x28\xb5\x2f\xfd\0\x58" + block * (_BYTES >> 17)
 
 
-PACKED: dict[str, bytes] = {
-    "zlib": b"\x78\x9c" + deflate(),
-    "gzip": b"\x1f\x8b\x08" + bytes(7) + deflate(),
-    "bz2": bz2.compress(bytes(_PIECE)) * (_BYTES // _PIECE),
-    "lzma": lzma.compress(bytes(1 << 28)) * (_BYTES >> 28),
-    "zstd": zstandard(),
-    "lz4": struct.pack("<I", 2**31 - 1) + imagecodecs.lz4_encode(bytes(1 << 28)),
-    "blosc": numcodecs.blosc.compress(bytes(1 << 28), b"zstd", 9),
+_PACKERS: dict[str, Callable[[], bytes]] = {
+    "zlib": lambda: b"\x78\x9c" + deflate(),
+    "gzip": lambda: b"\x1f\x8b\x08" + bytes(7) + deflate(),
+    "bz2": lambda: bz2.compress(bytes(_PIECE)) * (_BYTES // _PIECE),
+    "lzma": lambda: lzma.compress(bytes(1 << 28)) * (_BYTES >> 28),
+    "zstd": zstandard,
+    "lz4": lambda: struct.pack("<I", 2**31 - 1) + imagecodecs.lz4_encode(bytes(1 << 28)),
+    "blosc": lambda: numcodecs.blosc.compress(bytes(1 << 28), b"zstd", 9),
 }
 """By numcodecs' name of the codec."""
+
+
+@cache
+def packed(codec: str) -> bytes:
+    return _PACKERS[codec]()
+
+
 WORDS = r"m\.zarr: frame 0 of 3 cannot be decoded \(compressed data unpack to more"
 LARGE = (3, 1024, 1024)
 """So that the stored bytes are within what such an array may have."""
@@ -56,13 +66,13 @@ LARGE = (3, 1024, 1024)
 
 def zarr_two(folder: Path, codec: str, *, as_filter: bool = False) -> None:
     how = {"filters": [{"id": codec}], "compressor": None} if as_filter else {"compressor": {"id": codec}}
-    (zarr_array(folder / "m.zarr", shape=list(LARGE), chunks=list(LARGE), **how) / "0.0.0").write_bytes(PACKED[codec])
+    (zarr_array(folder / "m.zarr", shape=list(LARGE), chunks=list(LARGE), **how) / "0.0.0").write_bytes(packed(codec))
 
 
 def zarr_three(folder: Path, codec: str, *, shard: bool = False) -> None:
     named = codec if codec in ("gzip", "zstd", "blosc") else f"numcodecs.{codec}"
     packing: list[dict[str, Any]] = [{"name": "bytes"}, {"name": named, "configuration": SETTINGS.get(codec, {})}]
-    data = PACKED[codec]
+    data = packed(codec)
     if shard:  # three inner chunks, of which the index at the end has offsets and lengths; each is the same bytes
         index = struct.pack("<6Q", *[0, len(data)] * 3)
         data += index
@@ -85,7 +95,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "zstd": {"level": 1, "checksum": False},
     "blosc": {"typesize": 1, "cname": "zstd", "clevel": 5, "shuffle": "noshuffle", "blocksize": 0},
 }
-for codec in PACKED:
+for codec in _PACKERS:
     CASES[f"a chunk of zarr 2 that unpacks to gigabytes: {codec}"] = (
         (lambda folder, codec=codec: zarr_two(folder, codec)), PREDICT.format("m.zarr"), WORDS,
     )  # fmt: skip
@@ -142,10 +152,47 @@ def _(folder: Path) -> None:
     with h5py.File(folder / "t.h5", "w") as table:
         shape = (1000, 3)
         array = table.create_dataset("tracks/obj_type_1/tracks", shape, "<i4", chunks=shape, compression="gzip")
-        array.id.write_direct_chunk((0, 0), PACKED["zlib"])
+        array.id.write_direct_chunk((0, 0), packed("zlib"))
         for name in ("map", "LBEPR"):
             table[f"tracks/obj_type_1/{name}"] = np.zeros((1, 6), np.int32)
         table["objects/obj_type_1/coords"] = np.zeros((1, 5))
+
+
+def btrack(folder: Path, *, bounds: list[list[int]], points: int = 3) -> None:
+    """Tracks as btrack writes them: a track is a range of a list of points."""
+    with h5py.File(folder / "t.h5", "w") as table:
+        of_tracks = {"tracks": np.arange(points), "map": np.array(bounds), "LBEPR": np.zeros((len(bounds), 6), int)}
+        for name, array in of_tracks.items():
+            table.create_dataset(f"tracks/obj_type_1/{name}", data=array, chunks=array.shape, compression="gzip")
+        table["objects/obj_type_1/coords"] = np.arange(5.0 * points).reshape(points, 5)
+
+
+for kind, ranges in (
+    ("backwards", [[0, -1]] * 2000),
+    ("over 2⁶³ points", [[-(2**62), 2**62]] * 4),
+    ("beyond the end", [[0, 9]]),
+):
+    CASES[f"HDF5 whose tracks lie {kind}"] = (
+        (lambda folder, ranges=ranges: btrack(folder, bounds=ranges, points=200_000 if len(ranges) > 1 else 3)),
+        MEASURE, "expected tracks that lie within the",
+    )  # fmt: skip
+
+
+@case(CASES, "HDF5 of which a group leads to a pipe", MEASURE, "expected btrack's array objects/obj_type_1/coords")
+def _(folder: Path) -> None:
+    btrack(folder, bounds=[[0, 3]])
+    os.mkfifo(folder / "pipe.h5")
+    with h5py.File(folder / "t.h5", "a") as table:
+        del table["objects"]
+        table["objects"] = h5py.ExternalLink("pipe.h5", "/objects")
+
+
+@case(CASES, "HDF5 of which tracks lie in another file", MEASURE, "expected btrack.s array tracks")
+def _(folder: Path) -> None:
+    btrack(folder, bounds=[[0, 3]])
+    (folder / "t.h5").rename(folder / "other.h5")
+    with h5py.File(folder / "t.h5", "w") as table:
+        table.create_group("tracks")["obj_type_1"] = h5py.ExternalLink("other.h5", "/tracks/obj_type_1")
 
 
 # TIFF
@@ -160,7 +207,7 @@ def tiff(compression: int, data: bytes) -> bytes:
     return head(len(head(0))) + data
 
 
-WIDE = np.zeros((12000, 12000), np.uint8)
+SMALL = np.zeros((64, 96), np.uint8)
 _HUGE = struct.pack(">II", 150_000, 150_000)
 """The size that pictures declare, in place of what they were made with."""
 
@@ -169,34 +216,42 @@ def declared(data: bytes, place: int, size: bytes = _HUGE) -> bytes:
     return data[:place] + size + data[place + len(size) :]
 
 
-PNG, JPEG, J2K, JXR = (
-    encode(WIDE[:64, :96])
-    for encode in (
-        imagecodecs.png_encode, imagecodecs.jpeg8_encode, imagecodecs.jpeg2k_encode, imagecodecs.jpegxr_encode
-    )
-)  # fmt: skip
-for name, compression, data, words in (
-    ("Deflate", 8, PACKED["zlib"], r"a\.tif"),
-    ("Zstandard", 50000, PACKED["zstd"], r"a\.tif"),
-    ("LZMA", 34925, PACKED["lzma"], ""),
-    ("PackBits", 32773, b"\x81\0" * (1 << 20), r"a\.tif"),
-    ("PNG", 34933, declared(PNG, 16), "declares 150000 × 150000"),
-    ("JPEG", 7, declared(JPEG, JPEG.index(b"\xff\xc0") + 5, b"\xff\xdc\xff\xdc"), "declares 65500 × 65500"),
-    ("JPEG 2000", 34712, declared(J2K, J2K.index(b"\xff\x4f\xff\x51") + 8), "declares 150000 × 150000"),
-    ("WebP", 50001, imagecodecs.webp_encode(np.zeros((12000, 12000, 3), np.uint8)), "declares 12000 × 12000"),
-    ("JPEG XL", 50002, imagecodecs.jpegxl_encode(WIDE), "found JPEGXL"),
-    ("LERC", 34887, declared(imagecodecs.lerc_encode(WIDE[:64, :96]), 14, struct.pack("<ii", 60000, 60000)), "60000"),
-    ("LERC without a header", 34887, b"Lerc1", r"a\.tif"),
+def jpeg() -> bytes:
+    data = imagecodecs.jpeg8_encode(SMALL)
+    return declared(data, data.index(b"\xff\xc0") + 5, b"\xff\xdc\xff\xdc")
+
+
+def jpeg_2000() -> bytes:
+    data = imagecodecs.jpeg2k_encode(SMALL)
+    return declared(data, data.index(b"\xff\x4f\xff\x51") + 8)
+
+
+def jpeg_xr() -> bytes:
+    data = imagecodecs.jpegxr_encode(SMALL)
+    start = data.index(b"WMPHOTO\0")
+    short = data[start + 10] & 0x80
+    return declared(data, start + 12, struct.pack(">HH" if short else ">II", 60000, 60000))
+
+
+for name, compression, make, words in (
+    ("Deflate", 8, lambda: packed("zlib"), r"a\.tif"),
+    ("Zstandard", 50000, lambda: packed("zstd"), r"a\.tif"),
+    ("LZMA", 34925, lambda: packed("lzma"), ""),
+    ("PackBits", 32773, lambda: b"\x81\0" * (1 << 20), r"a\.tif"),
+    ("PNG", 34933, lambda: declared(imagecodecs.png_encode(SMALL), 16), "declares 150000 × 150000"),
+    ("JPEG", 7, jpeg, "declares 65500 × 65500"),
+    ("JPEG 2000", 34712, jpeg_2000, "declares 150000 × 150000"),
+    ("JPEG XR", 34934, jpeg_xr, "declares 60001 × 60001"),
+    (
+        "WebP", 50001, lambda: imagecodecs.webp_encode(np.zeros((12000, 12000, 3), np.uint8)),
+        "declares 12000 × 12000",
+    ),
+    ("JPEG XL", 50002, lambda: imagecodecs.jpegxl_encode(SMALL), "found JPEGXL"),
+    ("LERC", 34887, lambda: declared(imagecodecs.lerc_encode(SMALL), 14, struct.pack("<ii", 60000, 60000)), "60000"),
+    ("LERC without a header", 34887, lambda: b"Lerc1", r"a\.tif"),
 ):  # fmt: skip
-    kind = f"a TIFF with a strip of {name} that unpacks to gigabytes"
-    CASES[kind] = file("a.tif", tiff(compression, data)), PREDICT.format("a.tif"), words
 
+    def _(folder: Path, compression: int = compression, make: Callable[[], bytes] = make) -> None:
+        (folder / "a.tif").write_bytes(tiff(compression, make()))
 
-@case(
-    CASES, "a TIFF with a strip of JPEG XR that declares gigabytes", PREDICT.format("a.tif"), "declares 60001 × 60001"
-)
-def _(folder: Path) -> None:
-    start = JXR.index(b"WMPHOTO\0")
-    short = JXR[start + 10] & 0x80
-    size = struct.pack(">HH" if short else ">II", 60000, 60000)
-    (folder / "a.tif").write_bytes(tiff(34934, declared(JXR, start + 12, size)))
+    CASES[f"a TIFF with a strip of {name} that unpacks to gigabytes"] = _, PREDICT.format("a.tif"), words

@@ -11,6 +11,9 @@ import pytest
 from somanet.analysis.network import about_network
 from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow import (
+    list_run_tables,
+    read_run,
+    read_tables,
     register_run,
     resolve_checkpoint,
     run_checkpoint,
@@ -19,6 +22,7 @@ from somanet.provenance.mlflow import (
     training_of,
 )
 from somanet.provenance.mlflow.client import open_client
+from somanet.provenance.mlflow.database import open_database
 from somanet.segmentation.network.checkpoint import load_checkpoint
 from somanet.training.experiments import SERVING_CODE
 from tests.worlds import mlflow_may_warn, save_bright_network
@@ -137,6 +141,23 @@ def test_looking_for_a_network_makes_no_store(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(SomaNetError, match=f"No checkpoint at {name}: expected a folder"):
             resolve_checkpoint(name, root=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:9/x", "s3://bucket/x", "nothing-that-is-known://x"])
+def test_files_of_runs_in_a_place_that_cannot_be_reached(place: str, root: Path) -> None:
+    """A store from elsewhere; MLflow raises what the package raises that it gives such a place to."""
+    run_id = run_of(root, "away")
+    with open_database(root / "mlruns" / "mlflow.db", writable=True) as database:
+        database.execute("update runs set artifact_uri = ?", (place,))
+        database.commit()
+    for work in (
+        lambda: list(read_tables([read_run(run_id, root=root)], suffix=".csv", root=root)),
+        lambda: list_run_tables(run_id, root),
+        lambda: run_checkpoint(run_id, root=root),
+    ):
+        with pytest.raises(SomaNetError, match=rf"run {run_id} cannot be") as error:
+            work()
+        assert "\n" not in str(error.value)
 
 
 def test_an_address_that_is_a_folder_stops_only_what_is_for_a_run(

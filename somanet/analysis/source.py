@@ -116,6 +116,12 @@ class MovieSource:
                 )
             times = read_times(self.times, movie.n_frames)
             interval_min = usual_interval_h(times) * MINUTES_PER_HOUR
+            low, high = INTERVALS_MIN
+            if not low <= interval_min <= high:
+                raise SomaNetError(
+                    f"{self.times}: frames that are usually {interval_min:g} min apart cannot be right; expected "
+                    f"{low:g} to {high:g}. Is the unit of the times wrong? t_h is hours, t_min minutes."
+                )
         try:
             scale = movie.file_calibration.complete(pixel_size_um=self.pixel_size_um, frame_interval_min=interval_min)
         except SomaNetError as error:

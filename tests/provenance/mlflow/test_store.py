@@ -197,7 +197,7 @@ def test_what_is_not_a_file_is_refused_at_once(root: Path, make: Callable[[Path]
     database(root).unlink()
     make(database(root))
     for write in (True, False):
-        with pytest.raises(SomaNetError, match="is not a file, but a folder, a pipe or a device. Move it away"):
+        with pytest.raises(SomaNetError, match=r"is not a file, but a folder, a pipe or a device\. Move it away"):
             check_database(database(root), write=write)
 
 

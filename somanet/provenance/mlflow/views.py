@@ -137,7 +137,8 @@ def _chart(section: Section, metric: str) -> dict[str, Any]:
     }
     if section.kind == "PARALLEL":
         return {**common, "selectedParams": list(section.parameters), "selectedMetrics": [metric]}
-    chart = {**common, "isGenerated": True, "metricKey": metric, "displayName": metric}
+    # The page turns a bar that it takes for its own into a line, if the metric has a value per epoch.
+    chart = {**common, "isGenerated": section.kind != "BAR", "metricKey": metric, "displayName": metric}
     return chart if section.kind == "BAR" else {**chart, **_LINE}
 
 

@@ -62,6 +62,8 @@ def test_every_chart_belongs_to_a_section_and_the_rest_is_folded() -> None:
         ("LINE", "Curves"),
         ("PARALLEL", "Settings"),
     ]
+    # A bar of the page's own becomes a line where the metric has a value per epoch.
+    assert [chart.get("isGenerated") for chart in charts] == [False, False, True, None]
     assert {chart["metricSectionId"] for chart in charts} <= {one["uuid"] for one in sections}
     assert len({chart["uuid"] for chart in charts}) == len(charts)
     assert (charts[-1]["selectedParams"], charts[-1]["selectedMetrics"]) == (["training.rate"], ["a_iou"])

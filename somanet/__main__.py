@@ -4,7 +4,7 @@ import sys
 
 
 def run() -> None:
-    """Load the command line and run it. Ctrl-C at any time from here on, imports included, ends with 130 and no words."""
+    """Run the command line. Ctrl-C at any time from here on, imports included, ends with 130 and no words."""
     try:
         from somanet.cli import script
 

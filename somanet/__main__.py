@@ -1,6 +1,17 @@
-"""`python -m somanet`."""
+"""`python -m somanet`, and the command `somanet`."""
 
-from somanet.cli import script
+import sys
+
+
+def run() -> None:
+    """Run the command line. Ctrl-C at any time from here on, imports included, ends with 130 and no words."""
+    try:
+        from somanet.cli import script
+
+        script()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
-    script()
+    run()

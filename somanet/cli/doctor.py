@@ -18,7 +18,7 @@ from somanet.core.extras import missing
 from somanet.provenance.code import project_root
 from somanet.provenance.mlflow.database import check_database
 from somanet.provenance.mlflow.spool import pending_runs
-from somanet.provenance.mlflow.store import check_address, database_path, public_uri, tracking_uri
+from somanet.provenance.mlflow.store import check_address, database_path, is_database_server, public_uri, tracking_uri
 from somanet.segmentation.engines.choice import EXTRAS, FASTEST_FIRST
 
 Status = Literal["ok", "warn", "missing"]
@@ -203,7 +203,8 @@ def _store(root: Path) -> Check:
             check_address(root)
         except SomaNetError as error:
             return Check("mlflow store", "missing", str(error), "See the message.")
-        return Check("mlflow store", "ok", f"{shown}, set by MLFLOW_TRACKING_URI (not contacted)")
+        contacted = "it answers" if is_database_server(tracking_uri(root)) else "not contacted"
+        return Check("mlflow store", "ok", f"{shown}, set by MLFLOW_TRACKING_URI ({contacted})")
     try:
         if not database.exists():
             folder = next(parent for parent in database.parents if parent.exists())

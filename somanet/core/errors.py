@@ -44,4 +44,12 @@ def explain(error: OSError, path: Path) -> SomaNetError:
             f"Cannot write {path}: a file is in the way of a folder, or a folder in the way of a file. Choose another "
             "place, or rename it."
         )
-    return SomaNetError(f"Cannot write {path}: {error.strerror or error}.")
+    if error.errno == errno.EFBIG:
+        return SomaNetError(
+            f"Cannot write {path}: the file is larger than the file system or a limit of this shell (`ulimit -f`) "
+            "allows. Raise the limit, or choose another place."
+        )
+    return SomaNetError(
+        f"Cannot write {path}: {error.strerror or error}. Check that its disk is there and works, or choose another "
+        "place."
+    )

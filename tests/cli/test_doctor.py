@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import sqlite3
 from collections import namedtuple
 from importlib import metadata
@@ -109,6 +110,17 @@ def test_the_store(project: Path) -> None:
     broken = look(project, "mlflow store")
     assert broken.status == "missing"
     assert "not a complete MLflow store" in broken.detail
+
+
+def test_a_database_server_is_asked(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("psycopg")
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))  # nobody listens
+        address = f"postgresql+psycopg://127.0.0.1:{place.getsockname()[1]}/x"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        found = look(project, "mlflow store")
+    assert found.status == "missing"
+    assert f"{address} does not respond" in found.detail
 
 
 def test_dvc(project: Path) -> None:

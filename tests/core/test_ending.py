@@ -73,3 +73,20 @@ def test_warnings_of_libraries_at_the_exit_are_no_errors() -> None:
         )
         assert done.returncode == status
         assert done.stderr.splitlines() == ["error: no"][:status]
+
+
+INTERRUPTED = """
+import runpy, signal, sys
+class AtImport:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, AtImport())
+runpy.run_module("somanet", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module", ["somanet.cli", "typer", "somanet.core.foreign"])
+def test_ctrl_c_while_the_command_line_is_loaded_says_nothing(module: str) -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, module], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
-from somanet.core.errors import first_line
+from somanet.core.errors import explain, first_line
 
 
 @pytest.mark.parametrize(
@@ -17,3 +21,18 @@ from somanet.core.errors import first_line
 )
 def test_an_error_in_one_line(text: str, line: str) -> None:
     assert first_line(ValueError(text)) == line
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (errno.ENOSPC, "free some space and run again."),
+        (errno.EFBIG, "(`ulimit -f`) allows. Raise the limit, or choose another place."),
+        (errno.EIO, ": Input/output error. Check that its disk is there and works, or choose another place."),
+        (errno.EROFS, "Choose another place, or make it writable."),
+    ],
+)
+def test_what_the_system_refuses_has_a_next_step(number: int, step: str) -> None:
+    line = str(explain(OSError(number, os.strerror(number)), Path("a.csv")))
+    assert line.startswith("Cannot write a.csv: ")
+    assert line.endswith(step)

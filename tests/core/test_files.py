@@ -362,3 +362,25 @@ def test_a_folders_hash_is_its_names_and_contents_whatever_their_order(tmp_path:
 def test_hidden_files_have_no_say(tmp_path: Path) -> None:
     digest = tree(tmp_path, TREE)
     assert tree(tmp_path, {"b/.DS_Store": "x", ".gitignore": "y"}) == digest
+
+
+_LIMITED = """
+import resource
+import sys
+from somanet.core.errors import SomaNetError
+from somanet.core.files import write_text
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # as `ulimit -f`
+try:
+    write_text(sys.argv[1], "x" * 2000)
+except SomaNetError as error:
+    print(error)
+"""
+
+
+def test_a_file_beyond_the_shells_limit_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, str(tmp_path / "a.txt")], capture_output=True, text=True, check=True
+    )
+    assert "a.txt: the file is larger than the file system or a limit of this shell (`ulimit -f`)" in done.stdout
+    assert names(tmp_path) == []

@@ -17,6 +17,11 @@ from pathlib import Path
 from somanet.core.errors import SomaNetError, first_line
 
 LOCK_WAIT_S = 5.0
+_NEEDED = frozenset(
+    ("experiments", "experiment_tags", "runs", "params", "tags", "metrics", "latest_metrics", "datasets", "inputs",
+     "logged_models", "registered_models", "registered_model_aliases", "model_versions")
+)  # fmt: skip
+"""Tables that recording and promoting use; a store that was restored or converted in part lacks some."""
 _LOCATIONS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -31,8 +36,13 @@ def open_database(path: Path, *, writable: bool = False, wait_s: float = LOCK_WA
     """Open an existing SQLite file.
 
     Raises:
-        SomaNetError: it is locked, read-only, or not a database.
+        SomaNetError: it is no file, locked, read-only, or not a database.
     """
+    if path.exists() and not path.is_file():  # SQLite would wait for a pipe
+        raise SomaNetError(
+            f"The MLflow database {path} is not a file, but a folder, a pipe or a device. Move it away (a new database "
+            "is created), or point MLFLOW_TRACKING_URI elsewhere."
+        )
     # The path goes into a URI: `?` and `#` in a folder's name would end it early, so as_uri() quotes it.
     mode = "rw" if writable else "ro"
     try:
@@ -68,7 +78,10 @@ def explain(error: Exception, path: Path) -> SomaNetError:
         )
     if "is full" in text or "No space left" in text:
         return SomaNetError(f"The MLflow database {path} cannot be written: the disk is full. Free some space.")
-    return SomaNetError(f"The MLflow database {path} cannot be used: {first_line(error)}")
+    return SomaNetError(
+        f"The MLflow database {path} cannot be used: {first_line(error)} Is its disk full, limited (`ulimit -f`) or "
+        "failing? Otherwise move the file away (a new one is created), or point MLFLOW_TRACKING_URI elsewhere."
+    )
 
 
 def check_database(path: Path, *, wait_s: float = LOCK_WAIT_S, write: bool = True) -> None:
@@ -89,11 +102,12 @@ def check_database(path: Path, *, wait_s: float = LOCK_WAIT_S, write: bool = Tru
         if "alembic_version" in tables:
             found = next((row[0] for row in connection.execute("SELECT version_num FROM alembic_version")), None)
     known, newest = known_revisions()
-    if found is None or "experiments" not in tables:
+    lacking = sorted(_NEEDED - tables)
+    if found is None or (lacking and found == newest):
+        what = f"it lacks the table {lacking[0]}" if found else f"it has {len(tables)} tables and no MLflow version"
         raise SomaNetError(
-            f"{path} is an SQLite database, but not a complete MLflow store: it has {len(tables)} tables "
-            "and no MLflow version. Move it away (a new one is created), or point MLFLOW_TRACKING_URI "
-            "elsewhere."
+            f"{path} is an SQLite database, but not a complete MLflow store: {what}. Put back a backup of it, move it "
+            "away (a new one is created), or point MLFLOW_TRACKING_URI elsewhere."
         )
     if not newest or found == newest:
         return

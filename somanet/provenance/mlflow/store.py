@@ -15,6 +15,7 @@ from somanet.provenance.mlflow.outages import outage_reason
 
 DATABASE = "mlruns/mlflow.db"
 _CREATE_WAIT_S = 180.0
+_CONNECT_WAIT_S = 5
 _SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 
 
@@ -69,10 +70,12 @@ def ensure_store(root: Path | str) -> str:
 
 
 def check_address(root: Path | str) -> None:
-    """Refuse a ``MLFLOW_TRACKING_URI`` that MLflow has no kind of store for, before anything is done.
+    """Refuse a ``MLFLOW_TRACKING_URI`` that cannot be a store, before anything is done.
+
+    A database on a server is connected to, once and for 5 s at most: MLflow itself would try for two minutes.
 
     Raises:
-        SomaNetError: a folder, or another scheme than those of servers and databases.
+        SomaNetError: a folder, another scheme than those of servers and databases, or a database that does not answer.
     """
     uri = tracking_uri(root)
     scheme, separator, _ = uri.partition("://")
@@ -88,8 +91,14 @@ def check_address(root: Path | str) -> None:
             f"MLFLOW_TRACKING_URI begins with {scheme[:40]}://; expected one of {', '.join(_SCHEMES)}. Correct it, or "
             "unset it to use the project's own store."
         )
-    if kind in ("postgresql", "mysql", "mssql"):
+    if is_database_server(uri):
         _check_driver(uri, scheme)
+        _connect(root, uri)
+
+
+def is_database_server(uri: str) -> bool:
+    """Whether runs are recorded in a database on a server, without an MLflow server in between."""
+    return uri.partition("://")[0].partition("+")[0] in ("postgresql", "mysql", "mssql")
 
 
 def _check_driver(uri: str, scheme: str) -> None:
@@ -110,6 +119,26 @@ def _check_driver(uri: str, scheme: str) -> None:
             "pip install 'somanet[team]' brings that of postgresql+psycopg://; or use a server's address, which needs "
             "none."
         ) from error
+
+
+def _connect(root: Path | str, uri: str) -> None:
+    """Connect to a database once: MLflow would repeat it for two minutes and print each attempt."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.engine import make_url
+
+    url = make_url(uri)
+    waits = {"pyodbc": "timeout", "pymssql": "login_timeout"}
+    word = waits.get(url.get_driver_name(), "connect_timeout")
+    chosen = {} if word in url.query else {word: _CONNECT_WAIT_S}
+    engine = None
+    try:
+        engine = create_engine(url, connect_args=chosen)
+        engine.connect().close()
+    except Exception as error:  # every driver has its own
+        raise unreachable(root, error) from error
+    finally:
+        if engine is not None:
+            engine.dispose()
 
 
 def public_uri(uri: str, root: Path) -> str:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,7 @@ import pytest
 from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow import ensure_store, store, tracking_uri
 from somanet.provenance.mlflow.client import open_client
-from somanet.provenance.mlflow.database import check_database, known_revisions
+from somanet.provenance.mlflow.database import check_database, explain, known_revisions
 from somanet.provenance.mlflow.experiments import PAGE
 from somanet.provenance.mlflow.run import track_run
 
@@ -71,6 +75,29 @@ def test_a_database_without_its_driver_is_one_line(
     assert "postgresql+psycopg://" in str(error.value)
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_database_server_that_is_down_is_one_line_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    """Nothing listens there, or something takes the connection and never says a word: MLflow would try for minutes."""
+    pytest.importorskip("psycopg")
+    monkeypatch.setattr(store, "_CONNECT_WAIT_S", 2)
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        if answers:
+            place.listen()
+        port = place.getsockname()[1]
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql+psycopg://me:secret@127.0.0.1:{port}/x")
+        begin = time.monotonic()
+        with pytest.raises(SomaNetError) as error:
+            ensure_store(tmp_path)
+    assert time.monotonic() - begin < 15
+    assert f"postgresql+psycopg://127.0.0.1:{port}/x does not respond: " in str(error.value)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_chosen_sqlite_file_is_created_with_its_artifacts_beside_it(
@@ -153,6 +180,31 @@ def test_another_programs_database_is_refused(root: Path) -> None:
     connection.close()
     with pytest.raises(SomaNetError, match="not a complete MLflow store: it has 1 tables"):
         ensure_store(root)
+
+
+@pytest.mark.parametrize("table", ["runs", "experiments", "metrics", "datasets", "model_versions"])
+def test_a_store_that_lacks_a_table_is_refused(root: Path, table: str) -> None:
+    with sqlite3.connect(database(root)) as connection:
+        connection.execute(f"ALTER TABLE {table} RENAME TO other")
+    connection.close()
+    with pytest.raises(SomaNetError, match=f"not a complete MLflow store: it lacks the table {table}") as caught:
+        ensure_store(root)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_not_a_file_is_refused_at_once(root: Path, make: Callable[[Path], None]) -> None:
+    database(root).unlink()
+    make(database(root))
+    for write in (True, False):
+        with pytest.raises(SomaNetError, match=r"is not a file, but a folder, a pipe or a device\. Move it away"):
+            check_database(database(root), write=write)
+
+
+def test_an_error_of_the_disk_has_a_next_step(root: Path) -> None:
+    line = str(explain(sqlite3.OperationalError("disk I/O error"), database(root)))
+    assert line.endswith(": disk I/O error. Is its disk full, limited (`ulimit -f`) or failing? Otherwise move the "
+                         "file away (a new one is created), or point MLFLOW_TRACKING_URI elsewhere.")  # fmt: skip
 
 
 def test_a_read_only_folder_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

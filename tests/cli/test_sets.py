@@ -31,7 +31,7 @@ def names(sets: list) -> list[list[str]]:
 
 
 def test_each_set_gives_a_fifth_to_validation(folder: Path) -> None:
-    training, validation = _sets([folder / "a.zip", folder / "b"], None, None, seed=0)
+    training, validation = _sets([folder / "a.zip", folder / "b"], None, None, seed=0, binary=None, only_class=None)
     assert [len(items) for items in names(training)] == [8, 4]
     assert [len(items) for items in names(validation)] == [2, 1]
     assert not {n for part in names(training) for n in part} & {n for part in names(validation) for n in part}
@@ -39,19 +39,21 @@ def test_each_set_gives_a_fifth_to_validation(folder: Path) -> None:
 
 
 def test_another_set_can_validate_all(folder: Path) -> None:
-    training, validation = _sets([folder / "a.zip", folder / "b"], folder / "v", None, seed=0)
+    training, validation = _sets(
+        [folder / "a.zip", folder / "b"], folder / "v", None, seed=0, binary=None, only_class=None
+    )
     assert [len(items) for items in names(training)] == [10, 5]
     assert names(validation) == [["v0"]]
 
 
 def test_a_split_is_of_one_set(folder: Path) -> None:
-    training, validation = _sets([folder / "a.zip"], None, folder / "split.csv", seed=0)
+    training, validation = _sets([folder / "a.zip"], None, folder / "split.csv", seed=0, binary=None, only_class=None)
     assert names(training) == [["a0", "a1", "a2"]]
     assert names(validation) == [["a3"]]
     with pytest.raises(SomaNetError, match="one data set, found 2"):
-        _sets([folder / "a.zip", folder / "b"], None, folder / "split.csv", seed=0)
+        _sets([folder / "a.zip", folder / "b"], None, folder / "split.csv", seed=0, binary=None, only_class=None)
     with pytest.raises(SomaNetError, match="not both"):
-        _sets([folder / "a.zip"], folder / "v", folder / "split.csv", seed=0)
+        _sets([folder / "a.zip"], folder / "v", folder / "split.csv", seed=0, binary=None, only_class=None)
 
 
 def test_some_images_can_be_chosen(folder: Path, tmp_path: Path) -> None:

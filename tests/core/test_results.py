@@ -119,7 +119,7 @@ def test_a_kill_at_any_step_leaves_old_or_new_and_a_start_that_works(
     out = tmp_path / "cwd" / "out"
     write(tmp_path / "template", "a")
     keep(tmp_path / "template")
-    for kill_at in range(1, 60):
+    for kill_at in range(1, 120):
         shutil.copytree(tmp_path / "template", out)
         monkeypatch.chdir(out if place == "." else tmp_path / "cwd")
         killed = write(Path(place), "b", kill_at=kill_at, cwd=Path.cwd())
@@ -144,7 +144,7 @@ def test_what_a_person_does_after_a_kill_is_not_moved_over(tmp_path: Path, monke
     out = tmp_path / "out"
     write(out, "a")
     monkeypatch.chdir(out)
-    for kill_at in range(1, 60):
+    for kill_at in range(1, 120):
         assert write(Path(), "b", kill_at=kill_at, cwd=out) != 0, "no kill left anything to move"
         if (out / ".somanet-incoming" / "tracks.csv").exists():
             break

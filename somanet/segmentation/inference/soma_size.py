@@ -54,6 +54,8 @@ ONE_SIZE = 1.5
 """Diameters that differ by up to this factor are one size."""
 SMALLEST_FIT, LARGEST_FIT = 1 / 1.5, 2**0.25
 """Diameters over the typical one that need no rescaling; somas that are too large are split, which costs more."""
+SMALLEST_PX = 4.0
+"""Objects that are smaller have no shape to be known by: hot pixels and specks look so, at any scale."""
 SAME_OBJECTS = 0.93
 """Accuracy of the objects at an image's own size against those at the typical size, from which nothing is gained."""
 
@@ -173,6 +175,8 @@ def _decide(ladder: _Ladder, typical_px: float) -> SizeEstimate:
         return doubt(f"too few objects are alike at two scales ({most} of at least {ladder.enough})")
     if best.agreement < SURE:
         return doubt(f"objects differ from scale to scale (agreement {best.agreement:.2f} of at least {SURE:g})")
+    if best.diameter_px < SMALLEST_PX:
+        return doubt(f"the objects that are alike at two scales are {best.diameter_px:.1f} px across, as specks are")
     factor = min(max(typical_px / best.diameter_px, STEP**FEWEST_STEPS), STEP**MOST_STEPS)
     nearest = min(ladder.seen, key=lambda step: abs(math.log(factor) - step * math.log(STEP)))
     if ladder.accuracy(0, nearest) >= SAME_OBJECTS:

@@ -49,7 +49,7 @@ made.mkdir(parents=True, exist_ok=True)
 for name in ("metrics.json", "per_image.csv"):
     shutil.copyfile(given / name, made / name)
 scores = json.loads((made / "metrics.json").read_text())
-row = Path("reports/scores/finetuned", sys.argv[1] + ".json")
+row = Path("reports/scores/tuned", sys.argv[1] + ".json")
 row.parent.mkdir(parents=True, exist_ok=True)
 row.write_text(json.dumps({name: scores[name] for name in ("iou", "precision")}))
 """

@@ -55,4 +55,4 @@ def test_a_stopped_study_says_that_it_goes_on(tmp_path: Path, monkeypatch: pytes
         SomaNetError, match=r"stopped at the stage named above \(exit status 1\)\. The same command resumes"
     ):
         run_profile(root, root / "profiles/study")
-    assert commands == [(["-m", "dvc", "repro", "study"], root / "profiles/study")]
+    assert commands == [(["-P", "-m", "dvc", "repro", "study"], root / "profiles/study")]

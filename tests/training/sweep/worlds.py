@@ -24,9 +24,9 @@ from somanet.core.settings import read_yaml
 from somanet.io.datasets.writers import write_pairs
 from somanet.provenance.mlflow import RunRecord, TrackedRun, child_runs, track_run, write_run_file
 from somanet.provenance.mlflow.client import open_client
-from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.experiments import Recording
 from somanet.training.loop.settings import TrainSettings
+from somanet.training.loop.task import TrainingTask
 from somanet.training.loop.training import Epoch
 from somanet.training.sweep.plan import plan_sweep
 from somanet.training.sweep.report import Report
@@ -133,13 +133,8 @@ class Trainings:
 
     def __call__(
         self,
-        _model: object,
-        _spec: ModelSpec,
-        _train_items: object,
-        _val_items: object,
-        settings: TrainSettings,
+        task: TrainingTask,
         *,
-        seed: int,
         checkpoint: Path,
         run_file: Path,
         recording: Recording,
@@ -147,6 +142,7 @@ class Trainings:
         run_id: str | None,
         **_other: object,
     ) -> SimpleNamespace:
+        settings, seed = task.settings, task.seed
         self.begun.append(recording.name)
         self.seeds.append(seed)
         if not self.recorded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tests.tools.pull_request.worlds import commit, give, repro, start_project
 from tools.committed import check, differing_scores, differing_stages
 
+ROOT = Path(__file__).resolve().parents[2]
 LOCK: dict[str, Any] = {
     "stages": {
         "train": {
@@ -93,7 +95,8 @@ def test_a_project_before_and_after_a_change_of_code(tmp_path: Path) -> None:
     commit(tmp_path, "code without results")
     repro(tmp_path)
     command = [sys.executable, "-m", "tools.committed"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout == "stage evaluate@a: copy_scores.py differs from the committed lock\n"
     assert done.stderr.startswith("error: 1 difference")

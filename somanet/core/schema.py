@@ -9,6 +9,7 @@ import pandas as pd
 
 from somanet.core.errors import SomaNetError
 from somanet.core.limits import FRAMES
+from somanet.core.numbers import to_numbers
 
 LARGEST_ID = 2**31 - 1
 """Of an object in a label image, and so of a track."""
@@ -232,7 +233,7 @@ def check_tracks(tracks: pd.DataFrame, source: str) -> pd.DataFrame:
             "leave the row out: a missing row is a gap."
         )
     if PARENT.name in tracks:
-        parents = pd.to_numeric(tracks[PARENT.name], errors="coerce")
+        parents = to_numbers(tracks[PARENT.name])
         known = parents.where(parents.isin(tracks["track_id"]))  # a mother that was deleted has no daughters
         tracks = tracks.assign(**{PARENT.name: known.astype("Int64")})
     ordered = tracks.sort_values(["track_id", "frame"], ignore_index=True)

@@ -18,6 +18,7 @@ import pandas as pd
 from somanet.core.errors import SomaNetError
 from somanet.core.foreign import file_bytes, parsing
 from somanet.core.limits import TABLE_BYTES, TABLE_COLUMNS
+from somanet.core.numbers import to_numbers
 from somanet.core.problems import FileProblem
 from somanet.core.schema import Schema
 from somanet.io.tables import IDENTITY, check_table_size, with_types
@@ -148,7 +149,7 @@ def _as_numbers(texts: pd.Series, *, comma: bool, must: bool) -> pd.Series:
     """Numbers if all cells are; of a column that must be numbers, texts whose wrong cells its conversion names."""
     filled = texts.where(~texts.str.casefold().isin(["", "nan"]))
     for values in (filled, filled.str.replace(",", ".", regex=False)) if comma else (filled,):
-        numbers = pd.to_numeric(values, errors="coerce")
+        numbers = to_numbers(values)
         if (numbers.notna() | filled.isna()).all():
             return numbers
     return filled if must else texts

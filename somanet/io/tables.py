@@ -13,6 +13,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.core.foreign import file_bytes, parsing
 from somanet.core.limits import LINE_BYTES, TABLE_BYTES, TABLE_COLUMNS, TABLE_ROWS
+from somanet.core.numbers import to_numbers
 from somanet.core.problems import FileProblem
 from somanet.core.schema import Column, Schema, check_columns
 
@@ -128,7 +129,7 @@ def check_table_size(data: bytes, path: Path) -> None:
 def _convert(values: pd.Series, column: Column, path: Path) -> pd.Series:
     if column.dtype == "string":
         return values
-    numbers = pd.to_numeric(values, errors="coerce")
+    numbers = to_numbers(values)
     wrong = numbers.isna() & values.notna()
     if column.dtype != "float64":
         wrong |= numbers.notna() & ((numbers % 1 != 0) | (numbers.abs() > _LARGEST_WHOLE))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration, usual_interval_h
 from somanet.core.errors import SomaNetError
+from somanet.core.numbers import to_numbers
 from somanet.core.schema import TRACKS, Column, Schema, check_tracks
 from somanet.io.sheets import Head, Sheet, typed_table
 from somanet.io.tables import write_table
@@ -111,7 +112,7 @@ def _times_in_hours(points: pd.DataFrame, given_min: float | None, source: str) 
     name = next((column for column in map(str, points.columns) if is_time(column)), None)
     if "t_h" in points or name is None:
         return points
-    hours = pd.to_numeric(points[name], errors="coerce") * HOURS[plain_name(name)[1]]
+    hours = to_numbers(points[name]) * HOURS[plain_name(name)[1]]
     if hours.isna().any():
         wrong = points[hours.isna()].iloc[0]
         raise SomaNetError(

@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from somanet.core.errors import SomaNetError
+from somanet.core.numbers import to_numbers
 from somanet.core.schema import PARENT
 
 
@@ -102,7 +103,7 @@ def without_living_mothers(tracks: pd.DataFrame) -> tuple[pd.DataFrame, tuple[st
     """
     if PARENT.name not in tracks or tracks.empty:
         return tracks, ()
-    parents = pd.to_numeric(tracks[PARENT.name], errors="coerce")
+    parents = to_numbers(tracks[PARENT.name])
     frames = tracks.groupby("track_id")["frame"]
     living = (parents.map(frames.max()) >= tracks["track_id"].map(frames.min())).fillna(value=False).astype(bool)
     if not (n := tracks["track_id"][living].nunique()):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
+from somanet.core.numbers import to_numbers
 from somanet.core.schema import LARGEST_ID
 from somanet.io.sheets import Head, Sheet
 from somanet.tracking.table_clocks import WANTED as TIME_WANTED
@@ -187,7 +188,7 @@ def note_on_names(names: list[str]) -> str:
 
 def as_numbers(values: pd.Series) -> pd.Series:
     """Texts as float64, NaN where they are no numbers."""
-    numbers: pd.Series = pd.to_numeric(values, errors="coerce").astype(float)
+    numbers: pd.Series = to_numbers(values).astype(float)
     return numbers
 
 

@@ -98,6 +98,8 @@ def _spelt_out(path: Path) -> str:
 def _md5(path: Path) -> str:
     from dvc_data.hashfile.hash import file_md5
 
+    if not path.is_file():  # a pipe would be waited on
+        raise FileNotFoundError(f"{path} is no regular file")
     return str(file_md5(str(path)))
 
 

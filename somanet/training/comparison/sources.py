@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
+from somanet.core.numbers import to_numbers
 from somanet.core.schema import Column, Schema
 from somanet.io.tables import read_table
 from somanet.training.comparison.networks import SPEED, ComparedNetwork, Cost, check_names
@@ -224,7 +225,7 @@ def _sidecar_table(file: Path) -> pd.DataFrame | None:
         return None
     found = read_table(table, PER_IMAGE)
     for column in found.columns.drop("name"):
-        values = pd.to_numeric(found[column], errors="coerce").astype("float64")
+        values = to_numbers(found[column]).astype("float64")
         wrong = (values.isna() & found[column].notna()) | (values.abs() > _LARGEST_SCORE)
         if wrong.any():
             row = int(wrong.to_numpy().argmax())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,12 @@ def test_hashes_are_those_of_the_lock() -> None:
                 if path.exists() and hashes.md5(path) == entry["md5"]:
                     same.add(entry["md5"])
     assert len(same) > 10
+
+
+def test_a_pipe_is_not_waited_on(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no regular file"):
+        Hashes(tmp_path).md5(tmp_path / "pipe")
 
 
 def test_what_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

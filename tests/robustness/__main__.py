@@ -78,7 +78,11 @@ def collect(told: Iterator[Verdict], count: int, began: float) -> tuple[list[Ver
     """
     verdicts: list[Verdict] = []
     stopped = 0
-    before = signal.signal(signal.SIGTERM, _terminate)
+    # A shell starts what runs in the background with Ctrl-C ignored; who sends the signal means it.
+    before = [
+        (number, signal.signal(number, handler))
+        for number, handler in ((signal.SIGTERM, _terminate), (signal.SIGINT, signal.default_int_handler))
+    ]
     try:
         for verdict in told:
             verdicts.append(verdict)
@@ -88,7 +92,8 @@ def collect(told: Iterator[Verdict], count: int, began: float) -> tuple[list[Ver
         stopped = _STATUS[type(error)]
         print(f"stopped after {len(verdicts)} of {count} inputs", flush=True)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before:
+            signal.signal(number, handler)
     print(_totals(verdicts, began), flush=True)
     return verdicts, stopped
 

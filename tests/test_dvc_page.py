@@ -69,13 +69,11 @@ def test_a_conflict_is_solved_without_a_training_that_ran(tmp_path: Path) -> Non
     params = "finetune:\n  a:\n    rate: 1\n    # apart, so that\n    # git merges them\n  b:\n    rate: 2\n"
     (project / "params.yaml").write_text(params)
     start = commit(project, "start")
-    records = {}
-    for branch, name, rate in (("theirs", "a", "rate: 1"), ("main", "b", "rate: 2")):
+    for branch, rate in (("theirs", "rate: 1"), ("main", "rate: 2")):
         git(project, "checkout", "--quiet", "-B", branch, start)
         (project / "params.yaml").write_text(params.replace(rate, "rate: 9"))
         run(project)
         commit(project, branch)
-        records[name] = (project / f"reports/{name}/mlflow_run.json").read_text()
     merge, *rest = blocks("A merge conflict in `dvc.lock`")[0]
     [merged] = type_in(project, [merge])
     assert merged.returncode == 1
@@ -84,7 +82,6 @@ def test_a_conflict_is_solved_without_a_training_that_ran(tmp_path: Path) -> Non
     done = type_in(project, rest)
     assert [one.stderr for one in done if one.returncode] == []
     assert "Running stage 'finetune" not in done[1].stdout
-    for name, record in records.items():
-        assert (project / f"reports/{name}/mlflow_run.json").read_text() == record
+    assert [(project / f"models/{name}").read_text() for name in "ab"] == ["{'rate': 9}"] * 2
     assert git(project, "status", "--porcelain") == ""
     assert problems(project, base="HEAD") == []

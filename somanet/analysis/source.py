@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from somanet.analysis.timing import timing_of
 from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, usual_interval_h
 from somanet.core.errors import SomaNetError
-from somanet.core.hashing import sha256_file
+from somanet.core.hashing import sha256_file, sha256_together
 from somanet.core.progress import counted
 from somanet.io.frame_times import SAME
 from somanet.io.movie_selection import MovieSelection
-from somanet.io.movies import Movie, open_movie, sha256_movie
+from somanet.io.movies import Movie, open_movie, sha256_movie, sha256_of_each
 from somanet.io.repeated_frames import find_repeats
 from somanet.io.times_table import read_times
 
@@ -88,7 +88,8 @@ class MovieSource:
                 )
             raise SomaNetError(
                 f"{self.path}: expected a movie of at least {FEWEST_FRAMES} frames, found {n_frames}. "
-                "Is it a still image? `somanet predict` segments those."
+                "Is it a still image? `somanet predict` segments those. Frames that are stored one in a file need "
+                "names that count them, such as t001.tif, t002.tif."
             )
         return movie if self.stored_frames is None else MovieSelection(movie, self.stored_frames)
 
@@ -115,6 +116,12 @@ class MovieSource:
                 )
             times = read_times(self.times, movie.n_frames)
             interval_min = usual_interval_h(times) * MINUTES_PER_HOUR
+            low, high = INTERVALS_MIN
+            if not low <= interval_min <= high:
+                raise SomaNetError(
+                    f"{self.times}: frames that are usually {interval_min:g} min apart cannot be right; expected "
+                    f"{low:g} to {high:g}. Is the unit of the times wrong? t_h is hours, t_min minutes."
+                )
         try:
             scale = movie.file_calibration.complete(pixel_size_um=self.pixel_size_um, frame_interval_min=interval_min)
         except SomaNetError as error:
@@ -133,6 +140,8 @@ class MovieSource:
 
     def describe(self) -> dict[str, Any]:
         """The content of `movie.json`: the file's hash and shape, the scale used, and the frames that are analysed.
+
+        `files` has the hash of each file, of a movie that is spread over several.
 
         Raises:
             SomaNetError: as for :meth:`calibration`, or all frames are one picture.
@@ -153,10 +162,12 @@ class MovieSource:
                 times_from=None if self.times is None else self.times.name,
             )
             times = None if self.times is None else {"file": self.times.name, "sha256": sha256_file(self.times)}
+            hashes = sha256_of_each(self.path)
             return {
                 "movie": self.name,
                 "file": self.path.name or self.path.resolve().name,
-                "sha256": sha256_movie(self.path),
+                "sha256": sha256_together(hashes) if hashes else sha256_movie(self.path),
+                **({"files": hashes} if hashes else {}),
                 "channel": self.channel,
                 "z": self.z,
                 "axes": self.axes,

@@ -32,9 +32,14 @@ def sha256_tree(path: Path | str) -> str:
 
 def sha256_files(files: Mapping[str, Path]) -> str:
     """SHA-256 of several files by name, in name order."""
+    return sha256_together({name: sha256_file(file) for name, file in files.items()})
+
+
+def sha256_together(hashes: Mapping[str, str]) -> str:
+    """That of files whose own SHA-256 is known, by name (:func:`sha256_files`)."""
     digest = hashlib.sha256()
-    for name, file in sorted(files.items()):
-        digest.update(name.encode() + b"\0" + sha256_file(file).encode() + b"\n")
+    for name, own in sorted(hashes.items()):
+        digest.update(name.encode() + b"\0" + own.encode() + b"\n")
     return digest.hexdigest()
 
 

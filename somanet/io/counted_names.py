@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +102,38 @@ def with_stars(file: Path, spans: list[tuple[int, int]]) -> str:
         text += file.stem[at:start] + "*"
         at = stop
     return text + file.stem[at:] + file.suffix
+
+
+def numbers_of(one: NamedImage, roles: Mapping[int, str]) -> list[tuple[str, tuple[int, int], str]]:
+    """What changes in a name, in its order: the role, the place in the stem, and the text.
+
+    Args:
+        one: an image.
+        roles: those of the numbers in its text by their place; the role of a clock time is `clock`.
+    """
+    found = list(re.finditer(r"\d+", one.text))
+    parts = [(role, found[i].span(), found[i][0]) for i, role in roles.items()]
+    if one.clock is not None:
+        parts.append(("clock", (one.clock.start, one.clock.stop), one.clock.text))
+    return sorted(parts, key=lambda part: part[1])
+
+
+def readings(group: Sequence[NamedImage], roles: Mapping[int, str]) -> Iterator[tuple[str, int]]:
+    """Patterns that choose one movie of images with several numbers, and how many images each has.
+
+    In each one number counts time: one that says so, or one that says nothing if none does. Those of channels and
+    planes vary with it, if there is one of each, and the others are as in the image that comes first.
+    """
+    parts = [numbers_of(one, roles) for one in group]
+    its_roles = [role for role, _, _ in parts[0]]
+    times = {"t", "clock"} if {"t", "clock"} & set(its_roles) else {""}
+    varies = [i for i, role in enumerate(its_roles) if role in ("c", "z") and its_roles.count(role) == 1]
+    for time in (i for i, role in enumerate(its_roles) if role in times):
+        fixed = [i for i in range(len(its_roles)) if i != time and i not in varies]
+        chosen = [one for one in parts if all(one[i][2] == parts[0][i][2] for i in fixed)]
+        if len({one[time][2] for one in chosen}) > 1:
+            spans = [span for i, (_, span, _) in enumerate(parts[0]) if i not in fixed]
+            yield with_stars(group[0].file, spans), len(chosen)
 
 
 def _skeleton(file: Path, text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from somanet.io.clock_names import even_times, over_midnight
-from somanet.io.counted_names import ROLE_OF, NamedImage, by_convention, by_numbers, with_stars
+from somanet.io.counted_names import ROLE_OF, NamedImage, by_convention, by_numbers, numbers_of, readings, with_stars
 from somanet.io.images import IMAGE_SUFFIXES
 
 Plane = tuple[int, int, int]
@@ -37,6 +37,7 @@ class Series:
         clocks: these clock times as the names have them.
         says_time: the names say that they count time, planes or channels; else one plain number was taken for time.
         problem: why it is no whole movie, as one sentence; empty if it is.
+        undecided: that is because several numbers change and the names do not say which of them counts time.
     """
 
     pattern: Path
@@ -48,6 +49,7 @@ class Series:
     clocks: tuple[str, ...] = ()
     says_time: bool = True
     problem: str = ""
+    undecided: bool = False
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -84,7 +86,7 @@ def find_series(files: Iterable[Path]) -> list[Series]:
 
     Names are compared, no file is opened. Names that count differently, such as those of two positions, are several
     series; so are images that are stored once more in another format. Where numbers differ at several places whose
-    meaning the names do not say, there is none.
+    meaning the names do not say, all are one series that is undecided.
     """
     groups: dict[tuple[str, ...], list[NamedImage]] = defaultdict(list)
     others: list[Path] = []
@@ -113,10 +115,9 @@ def _of_group(group: list[NamedImage]) -> Iterator[Series]:
     unknown = [i for i in varying if not roles[i]]
     if len(unknown) == 1 and "t" not in roles.values():
         roles[unknown[0]] = "t"
-    elif unknown:
-        return
     counted = [role for role in roles.values() if role != "p"]
-    if len(set(counted)) < len(counted):
+    if "" in counted or len(set(counted)) < len(counted):
+        yield _undecided(group, roles)
         return
     movies: dict[tuple[int, ...], list[NamedImage]] = defaultdict(list)
     for one in group:
@@ -132,16 +133,17 @@ def _of_group(group: list[NamedImage]) -> Iterator[Series]:
     for one_movie in movies.values():
         times = {role for role, _ in one_movie[0].counts} & {"t", "clock"}
         if times == {"t", "clock"}:
-            yield from _counted_twice(one_movie, says_time=not unknown)
+            yield from _counted_twice(one_movie, roles, says_time=not unknown)
         elif one_movie[0].counts:
             yield from _of_formats(one_movie, says_time="clock" in times or not unknown)
 
 
-def _counted_twice(group: list[NamedImage], *, says_time: bool) -> Iterator[Series]:
+def _counted_twice(group: list[NamedImage], roles: dict[int, str], *, says_time: bool) -> Iterator[Series]:
     """The series of images with a number and a clock time, if these agree: the finer of the two counts frames."""
     pairs = sorted({(int(dict(one.counts)["t"]), one.clock.minutes) for one in group if one.clock is not None})
     numbers, minutes = [number for number, _ in pairs], [one for _, one in pairs]
     if len(set(numbers)) < len(pairs):  # one number at several times: a repeat at each, perhaps
+        yield _undecided(group, roles)
         return
     finer = "clock" if len(set(minutes)) == len(pairs) else "t"
     kept = [
@@ -152,6 +154,30 @@ def _counted_twice(group: list[NamedImage], *, says_time: bool) -> Iterator[Seri
     elif finer == "clock":
         name = next(one.file.name for one in group if one.clock is not None and one.clock.minutes == min(minutes))
         yield from _of_formats(kept, says_time=True, problem=_DISORDER.format(name=name))
+
+
+def _undecided(group: list[NamedImage], roles: dict[int, str]) -> Series:
+    """Images that are movies for all one knows, in the order of their names; the problem names ways to read them.
+
+    Args:
+        group: images of one group.
+        roles: what the changing numbers of a name count, by their place; empty where it is not known.
+    """
+    folder = group[0].file.parent
+    ways = [f"'{folder / pattern}' ({number} images)" for pattern, number in readings(group, roles)]
+    choose = f"Name one movie by a pattern in quotes: {' or '.join(ways)}. " if ways else ""
+    return Series(
+        folder / with_stars(group[0].file, [span for _, span, _ in numbers_of(group[0], roles)]),
+        {(i, 0, 0): one.file for i, one in enumerate(group)},
+        ("0",),
+        len(group),
+        1,
+        says_time=False,
+        problem=f"several numbers in the names change, and the names do not say which of them counts time. {choose}"
+        "If the images are no movie, `somanet predict` segments them one by one; those of a data set belong into a "
+        "folder named images.",
+        undecided=True,
+    )
 
 
 def _of_formats(group: list[NamedImage], *, says_time: bool, problem: str = "") -> Iterator[Series]:

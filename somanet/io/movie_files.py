@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from somanet.core.documents import parsed_once
 from somanet.core.errors import SomaNetError
 from somanet.core.foreign import parsing
-from somanet.core.hashing import sha256_files, sha256_tree
+from somanet.core.hashing import sha256_file, sha256_together, sha256_tree
 from somanet.core.problems import FileProblem
 from somanet.io.declared_size import open_tiff
 from somanet.io.image_names import find_series, is_label_name, leave_out_thumbnails
@@ -100,8 +100,14 @@ def sha256_movie(path: Path) -> str:
 
     Other data, such as a folder of images, have that of :func:`somanet.core.hashing.sha256_tree`.
     """
+    hashes = sha256_of_each(path)
+    return sha256_together(hashes) if hashes else sha256_tree(path)
+
+
+def sha256_of_each(path: Path) -> dict[str, str]:
+    """SHA-256 of each file of a movie that is spread over several, by name; empty for one file or folder."""
     files = movie_files(path)
-    return sha256_tree(path) if files == (path,) else sha256_files({file.name: file for file in files})
+    return {} if files == (path,) else {file.name: sha256_file(file) for file in sorted(files)}
 
 
 def movies_in(folder: Path) -> list[Path]:

@@ -145,7 +145,7 @@ def the_series(path: Path) -> Series:
             "wrong shape",
         )
     if found[0].problem:
-        raise FileProblem(f"{found[0].pattern}: {found[0].problem}", "missing")
+        raise FileProblem(f"{found[0].pattern}: {found[0].problem}", "wrong shape" if found[0].undecided else "missing")
     return found[0]
 
 

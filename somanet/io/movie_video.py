@@ -24,11 +24,21 @@ _LOSSLESS = frozenset(
 """FFmpeg's names of codecs that return the pixels they were given; H.264 can too, but says so nowhere."""
 
 
+_COLOURED_SHARE, _COLOURED = 1e-3, 40
+"""A frame is coloured if in more than this share of its pixels its 8-bit colours differ by more."""
+_IN_COLOUR = (
+    "The video is in colour, by its first frame; its brightness was read, mixed of red, green and blue. A pseudocolour "
+    "is read by --channel red, green or blue. Lines or text drawn into the frames count as bright objects: export the "
+    "movie without them."
+)
+
+
 class VideoMovie(Movie):
     """A video decoded in order; going back decodes again from the start (see :class:`Movie`).
 
-    Without a channel the luma is read: video stores even grey movies as colour, so the two cannot be told apart.
-    Lossy compression has altered the grey levels; prefer the microscope's own file.
+    Without a channel the luma is read: video stores even grey movies as colour. A note says so if the first frame has
+    colours: a pseudocolour, or tracks and text that were drawn into it. Lossy compression has altered the grey levels;
+    prefer the microscope's own file.
     """
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
@@ -94,8 +104,17 @@ class VideoMovie(Movie):
                 f"The video is compressed with {codec}, which usually loses detail: edges and dim somas are altered."
             )
             self.notes = (f"{lossy} Measure the microscope's own file if there is one.",)
+        if colour is None and self._starts_in_colour():
+            self.notes = (*self.notes, _IN_COLOUR)
         self._next = 0
         self._frames = self._from_start()
+
+    def _starts_in_colour(self) -> bool:
+        try:
+            first = next(self._from_start()).to_ndarray(format="rgb24")
+        except (StopIteration, av.error.FFmpegError):  # who reads the frame says why
+            return False
+        return bool((np.ptp(first.astype(np.int16), axis=-1) > _COLOURED).mean() > _COLOURED_SHARE)
 
     def _from_start(self) -> Iterator[av.VideoFrame]:
         self._container.seek(0, stream=self._stream)

@@ -23,6 +23,7 @@ from somanet.io.movie_files import (
     movie_name,
     movies_in,
     sha256_movie,
+    sha256_of_each,
     together,
 )
 from somanet.io.movie_opening import IMAGE_TIFF_SUFFIXES, MOVIE_SUFFIXES, open_movie
@@ -38,6 +39,7 @@ __all__ = [
     "movies_in",
     "open_movie",
     "sha256_movie",
+    "sha256_of_each",
     "together",
     "write_movie",
 ]

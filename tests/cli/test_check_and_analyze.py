@@ -57,6 +57,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images(root / "numbered_png", "t{:03}.png")
     images(root / "plain_numbers", "cells{:03}.tif")
     images(root / "clock", "i_1{}h30m.png")
+    images(root / "two_numbers", "exp{:02b}_run0.tif", frames=FRAMES[:4])
+    for file in sorted((root / "two_numbers").iterdir()):
+        file.rename(file.with_name(f"exp1{file.stem[3]}_run0_00{file.stem[4]}.tif"))
+    images(root / "letter_c", "c{:04}.tif")
     images(root / "with_a_still")
     tifffile.imwrite(root / "with_a_still" / "overview.tif", FRAMES[0] // 2)
     images(root / "with_a_preview")
@@ -83,9 +87,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 KINDS = [
     "one.tif", "several", "folders_of_files", "same_names", "folders_of_images", "here_and_inside", "deep", "numbered",
-    "numbered/t*.tif", "numbered_png", "plain_numbers", "clock", "with_a_still", "with_a_preview", "mixed", "a_gap",
-    "challenge", "one.png", "one.jpg", "still.tif", "channels.tif", "planes.tif", "page.tif", "page.nd2", "in_zarr",
-    "in_zarr/m.zarr", "beside_results", "several/a.tif",
+    "numbered/t*.tif", "numbered_png", "plain_numbers", "clock", "two_numbers", "letter_c", "with_a_still",
+    "with_a_preview", "mixed", "a_gap", "challenge", "one.png", "one.jpg", "still.tif", "channels.tif", "planes.tif",
+    "page.tif", "page.nd2", "in_zarr", "in_zarr/m.zarr", "beside_results", "several/a.tif",
 ]  # fmt: skip
 
 
@@ -120,6 +124,25 @@ def test_the_same_movies_and_the_same_words(
                 assert all(note.removesuffix(".") in row["note"] for note in value)
             else:
                 assert row[column] == ("" if value is None else pytest.approx(value)), column
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("two_numbers", r"several numbers .*'[^']*exp\*_run0_000\.tif' \(2 images\) or '[^']*exp10_run0_\*\.tif' \(2"),
+        ("letter_c", r"found 6: .*with --channel\. If they are time points: --axes TYX"),
+    ],
+)
+def test_names_of_two_readings_name_both(inputs: Path, kind: str, words: str) -> None:
+    """`exp11_run0_001.tif` may count experiments or frames, `c0001.tif` channels or cells."""
+    with pytest.raises(SomaNetError, match=words):
+        MovieSource(inputs / kind, kind).open()
+    for way in ("exp*_run0_000.tif", "exp10_run0_*.tif") if kind == "two_numbers" else ():
+        with MovieSource(inputs / kind / way, kind).open() as movie:
+            assert movie.n_frames == 2
+    if kind == "letter_c":
+        with MovieSource(inputs / kind, kind, axes="TYX").open() as movie:
+            np.testing.assert_array_equal(np.stack(list(movie)), FRAMES)
 
 
 def dry(file: Path, name: str) -> dict[str, Any] | str:

@@ -39,6 +39,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
     save_movie(folder / "twice.tif", np.repeat(noisy(), 2, axis=0), Calibration(2.0, 10.0))
     rows = "".join(f"{t},{60 * hours:.10g}\n" for t, hours in enumerate(TIMES_H))
     (folder / "times.csv").write_text(f"frame,t_min\n{rows}")
+    rows = "".join(f"{t},{720 * t}\n" for t in range(len(TIMES_H)))  # seconds of 12 min under the heading of minutes
+    (folder / "seconds.csv").write_text(f"frame,t_min\n{rows}")
     for name in ("plain.tif", "paused.ome.tif"):
         assert analyze(folder, name, "--output", name.split(".")[0], "--no-overlay") is None
     return folder
@@ -110,6 +112,7 @@ def test_a_given_interval_wins_over_the_planes_and_it_is_said(lab: Path) -> None
     [
         (("plain.tif", "--times", "times.csv", "--frame-interval-min", "20"), "Give one of --times and"),
         (("plain.tif", "--times", "none.csv"), "none.csv: no such times table"),
+        (("plain.tif", "--times", "seconds.csv"), "seconds.csv: frames that are usually 720 min apart cannot be right"),
         (("twice.tif", "--times", "times.csv"), "expected one row for each frame from 0 to 27"),
         (("plain.tif", "twice.tif", "--times", "times.csv"), "--times has the times of one movie"),
     ],

@@ -79,8 +79,9 @@ def test_no_such_time(stem: str) -> None:
     assert find_clocks(stem) == ()
 
 
-def test_two_times_of_two_repeats_are_no_series() -> None:
-    assert find_series(Path("x") / f"a_{hours}h_{i}.tif" for hours in (24, 48) for i in (1, 2)) == []
+def test_two_times_of_two_repeats_are_not_put_in_order() -> None:
+    series = series_of([f"a_{hours}h_{i}.tif" for hours in (24, 48) for i in (1, 2)])
+    assert (series.undecided, series.times_min) == (True, ())
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 
 from somanet.io.image_names import find_series
-from somanet.io.movies import movie_name
+from somanet.io.movies import movie_files, movie_name
 
 T, C, Z = 3, 2, 4
 TIMES, CHANNELS, PLANES = range(T), range(C), range(Z)
@@ -74,17 +75,38 @@ def test_clock_times() -> None:
     assert series.times_min == (0, 180)
 
 
-@pytest.mark.parametrize(
-    "pattern", ["exp_w1G_s{p}_t{t}.tif", "a_pos{p}_t{t}.tif", "v_A{p}_1_00d0{t}h00m.tif", "f{p}_b_t{t}.tif"]
-)
+@pytest.mark.parametrize("pattern", ["exp_w1G_s{p}_t{t}.tif", "a_pos{p}_t{t}.tif", "v_A{p}_1_00d0{t}h00m.tif"])
 def test_positions_are_movies_of_their_own(pattern: str) -> None:
     files = [Path("x") / pattern.format(p=p, t=t) for p, t in itertools.product((1, 2), TIMES)]
-    if pattern.startswith("f"):  # two numbers, one of which nobody knows
-        assert find_series(files) == []
-        return
     found = find_series(files)
     assert [set(series.files) for series in found] == [set(files[:T]), set(files[T:])]
     assert len({movie_name(series.pattern) for series in found}) == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ways"),
+    [
+        ("exp{p}_run0_{t:03}", {"exp*_run0_000.tif": 2, "exp1_run0_*.tif": T}),
+        ("f{p}_b_t{t}", {"f1_b_t*.tif": T}),  # the names say what counts time, but not what the other number is
+        ("a_frame{p}_t{t}", {"a_frame*_t0.tif": 2, "a_frame1_t*.tif": T}),  # both say that they count time
+        ("a{p}_{t}_ch{c}", {"a*_0_ch*.tif": 2 * C, "a1_*_ch*.tif": T * C}),  # channels are those of one movie
+        ("a_{p}4h_{t}", {"a_*_0.tif": 2, "a_14h_*.tif": T}),  # a clock time and a number: repeats at each time, or not
+        ("a{p}{p}_b{p}", {}),  # whichever counts, no two images differ in it alone
+    ],
+)
+def test_several_numbers_are_not_guessed(tmp_path: Path, pattern: str, ways: dict[str, int]) -> None:
+    """Each way that is offered is a movie of as many images, and is taken as one."""
+    shown = {pattern.format(p=p, t=t, c=c) for p, t, c in itertools.product((1, 2), TIMES, CHANNELS)}
+    files = [tmp_path / f"{name}.tif" for name in sorted(shown)]
+    for file in files:
+        file.touch()
+    (series,) = find_series(files)
+    assert (series.undecided, series.says_time, set(series.files)) == (True, False, set(files))
+    offered = dict(re.findall(r"'([^']*)' \((\d+) images\)", series.problem))
+    assert offered == {str(tmp_path / way): str(number) for way, number in ways.items()}
+    for way, number in ways.items():
+        (movie,) = find_series(movie_files(tmp_path / way))
+        assert (len(movie.files), movie.undecided, movie.problem) == (number, False, "")
 
 
 @pytest.mark.parametrize(
@@ -99,8 +121,6 @@ def test_positions_are_movies_of_their_own(pattern: str) -> None:
     ],
 )
 def test_a_hole_is_named(names: list[str], words: str) -> None:
-    import re
-
     (series,) = find_series(Path("x") / f"{name}.tif" for name in names)
     assert re.search(words, series.problem)
 

@@ -302,6 +302,25 @@ def test_video_in_any_order(tmp_path: Path) -> None:
         open_movie(tmp_path / "no.mp4")
 
 
+@pytest.mark.parametrize("codec", ["ffv1", "mpeg4"])
+def test_a_video_in_colour_says_so(tmp_path: Path, codec: str) -> None:
+    """A red line of 64 x 3 px in a grey frame of 48 x 64 px; none in the same frame without it, nor with a channel."""
+    grey = np.repeat((20 + np.arange(48 * 64) % 200).reshape(1, 48, 64, 1).astype(np.uint8), 3, axis=-1)
+    line = grey.copy()
+    line[:, 20:23] = (255, 0, 0)
+    for name, frames in (("grey", grey), ("line", line)):
+        with av.open(str(tmp_path / f"{name}.avi"), "w") as container:
+            stream = container.add_stream(codec, rate=10)
+            stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+    for name, channel, said in (("grey", None, False), ("line", None, True), ("line", "red", False)):
+        with open_movie(tmp_path / f"{name}.avi", channel=channel) as movie:
+            assert any("is in colour" in note for note in movie.notes) is said
+            assert movie.frame(0).shape == (48, 64)
+
+
 def test_zarr_array(tmp_path: Path) -> None:
     array = zarr.create_array(str(tmp_path / "a.zarr"), shape=FRAMES.shape, dtype="uint16", chunks=(1, Y, X))
     array[:] = FRAMES

@@ -12,6 +12,7 @@ import pytest
 import tifffile
 import zarr
 
+from somanet.analysis.source import MovieSource
 from somanet.core.errors import SomaNetError
 from somanet.core.guard import guarded
 from somanet.core.hashing import sha256_file
@@ -58,6 +59,9 @@ def test_all_files_are_read_hashed_and_protected(tmp_path: Path) -> None:
     for name in ("a.ome.tif", "b.ome.tif"):
         digest.update(f"{name}\0{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}\n".encode())
     assert sha256_movie(first) == digest.hexdigest()
+    assert MovieSource(first, "a", pixel_size_um=1, frame_interval_min=10).describe()["files"] == {
+        name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.ome.tif", "b.ome.tif")
+    }
     tifffile.imwrite(tmp_path / "b.ome.tif", FRAMES[2:] + 1, metadata=None, photometric="minisblack")
     assert sha256_movie(first) != digest.hexdigest()
 
@@ -68,6 +72,7 @@ def test_one_file_keeps_its_own_hash(tmp_path: Path) -> None:
     renamed = shutil.copy(tmp_path / "old.ome.tif", tmp_path / "new.ome.tif")
     assert movie_files(renamed) == (renamed,)
     assert sha256_movie(renamed) == sha256_file(renamed)
+    assert "files" not in MovieSource(renamed, "new", pixel_size_um=1, frame_interval_min=10).describe()
     (tmp_path / "no.tif").write_bytes(b"II*\0 no TIFF")
     assert sha256_movie(tmp_path / "no.tif") == sha256_file(tmp_path / "no.tif")
 

@@ -91,6 +91,13 @@ def shrink(params: dict[str, Any], networks: dict[str, str], variants: dict[str,
     params["evaluate"] = {"thresholds": [0.5, 0.9], "panel_images": 2}
 
 
+def simulate_little(params: dict[str, Any]) -> None:
+    """12 nuclei images, 6 + 6 crops, movies of 14 frames of 64 px: one, and two groups of two donors."""
+    sizes = {"nuclei_images": 12, "nuclei_px": 64, "train_crops": 6, "val_crops": 6, "crop_px": 64}
+    cohort = {"groups": {"control": {}, "patient": {"jump_length_um": 12}}, "donors": 2, "frames": 14, "px": 64}
+    params["data"]["simulated"] = {**sizes, "movie_frames": 14, "movie_px": 64, "cohort": cohort}
+
+
 def shrink_study(study: dict[str, Any], networks: dict[str, str], variants: dict[str, str]) -> None:
     """Keep the rows of what is left, under its new name."""
     for section in study["sections"]:
@@ -126,6 +133,29 @@ def copy_tree(folder: Path, profile: str) -> Project:
     project.run("git", "init", "--quiet", cwd=folder)
     project.commit("copy")
     return project
+
+
+WIDEST = 200
+"""Characters of a screen."""
+
+
+def lines(table: str) -> list[str]:
+    """Of what DVC printed, without its warnings."""
+    return [line for line in table.splitlines() if not line.startswith(("WARNING", "DVC failed to load"))]
+
+
+def fits(table: str) -> bool:
+    """Whether no line of a table is wider than a screen."""
+    return max(map(len, lines(table))) <= WIDEST
+
+
+def experiments(project: Project) -> str:
+    """`make experiments`, with this Python's `dvc` in place of that of `.venv`."""
+    command = ["make", "--dry-run", "--silent", "experiments", f"BIN={Path(sys.executable).parent}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    recipe = done.stdout.splitlines()[-1]
+    assert " exp show " in recipe
+    return project.run("sh", "-c", f"COLUMNS={os.environ.get('COLUMNS', 1000)} {recipe}")
 
 
 SPEAK = (

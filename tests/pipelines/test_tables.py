@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.pipelines.conftest import ROOT, Project
+from tests.pipelines.conftest import Project, experiments, fits, lines
 
 pytestmark = pytest.mark.e2e
 
-WIDEST = 200
 RATE = "finetune.compact_all.training.learning_rate"
 
 
@@ -35,14 +30,6 @@ def project(checkout: Callable[[str], Project]) -> Project:
         scores = json.loads(file.read_text(encoding="utf-8"))
         file.write_text(json.dumps(dict.fromkeys(scores, 0.123456)), encoding="utf-8")
     return project
-
-
-def lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith(("WARNING", "DVC failed to load"))]
-
-
-def fits(text: str) -> bool:
-    return max(map(len, lines(text))) <= WIDEST
 
 
 def test_metrics_are_a_row_for_each_network_and_each_part_of_the_movies(project: Project) -> None:
@@ -64,12 +51,7 @@ def test_differences_are_a_row_each(project: Project, what: str) -> None:
 
 
 def test_experiments_have_a_column_for_each_parameter_and_score_that_differs(project: Project) -> None:
-    """`make experiments`, with this Python's `dvc` in place of that of `.venv`."""
-    command = ["make", "--dry-run", "--silent", "experiments", f"BIN={Path(sys.executable).parent}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    recipe = done.stdout.splitlines()[-1]
-    assert " exp show " in recipe
-    shown = project.run("sh", "-c", f"COLUMNS={os.environ.get('COLUMNS', 1000)} {recipe}")
+    shown = experiments(project)
     assert fits(shown)
     for column in (RATE, "reports/scores/tuned/compact_all.json:iou", "HOTA", "saltations"):
         assert column in shown

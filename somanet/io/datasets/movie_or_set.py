@@ -73,7 +73,8 @@ def is_movie_folder(folder: Path) -> bool:
     for path in patterns:
         series = find_series(movie_files(path))
         alone = len(found) == 1 and set(movie_files(path)) >= {file for file in files if is_image_name(file)}
-        if any(one.says_time or (alone and not one.problem and _of_one_shape(one)) for one in series):
+        whole = (one for one in series if one.undecided or not one.problem)
+        if any(one.says_time for one in series) or (alone and any(map(_of_one_shape, whole))):
             return True
     if patterns or not found:
         return False

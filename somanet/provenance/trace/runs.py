@@ -51,8 +51,9 @@ class RunReader:
         run_id = self._training_of(node)
         run = self._find(run_id) if run_id else None
         start = node.start or (run.tags.get("start_weights_sha256") if run else None)
-        origins: list[Node] = [RunNode(run_id)] if run_id else []
-        origins += [NetworkNode(start)] if start and start != "random" else []
+        # The last comes first in the chain: a network's own run and data, then the network that it started from.
+        origins: list[Node] = [NetworkNode(start)] if start and start != "random" else []
+        origins += [RunNode(run_id)] if run_id else []
         return Record(
             {"called": node.called or None, "started_from": start},
             tuple(origins),

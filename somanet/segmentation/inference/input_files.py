@@ -201,13 +201,16 @@ def _in_folder(folder: Path, choice: Choice) -> list[Input]:
 def _are_planes(folder: Path, found: Sequence[Path], choice: Choice) -> bool:
     """Whether a folder's images are the planes of movies, as `data check` and `analyze` take them.
 
-    Numbers of which nothing says that they count time are those of loose images, unless a plane or channel is chosen.
+    Numbers of which nothing says that they count time are those of loose images, unless there is one and a plane or
+    channel is chosen.
     """
     patterns = [path for path in found if is_pattern(path)]
     if not patterns or len(patterns) < len(found) or not is_movie_folder(folder):
         return False
-    counting = all(one.says_time for path in patterns for one in find_series(movie_files(path)))
-    return counting or choice != Choice()
+    found_series = [one for path in patterns for one in find_series(movie_files(path))]
+    if any(one.undecided for one in found_series):
+        return False
+    return choice != Choice() or all(one.says_time for one in found_series)
 
 
 def _in_dataset(path: Path, choice: Choice) -> list[Input]:

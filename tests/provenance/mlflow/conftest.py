@@ -72,7 +72,7 @@ def start_python() -> Iterator[Start]:
             process.kill()
 
 
-def wait_for_line(process: subprocess.Popen[str], timeout_s: float = 60.0) -> str:
+def wait_for_line(process: subprocess.Popen[str], timeout_s: float = 180.0) -> str:
     """The first line that a process prints."""
     assert process.stdout is not None
     start = time.monotonic()

@@ -92,7 +92,7 @@ def test_the_page_answers_here_only_and_ends_with_all_its_processes(root: Path, 
     listening = {c.laddr.ip for member in family for c in member.net_connections() if c.status == "LISTEN"}
     assert listening == {"127.0.0.1"}
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     assert psutil.wait_procs(family, timeout=5)[1] == []
 
 

@@ -21,7 +21,7 @@ def test_a_network_leads_to_its_run_and_to_what_it_started_from(project: Path, r
     chain = trace(project / "models" / "seed0" / "model.safetensors")
     networks = [one for one in chain.links if one.what == "network"]
     assert [one.name for one in networks] == [runs["sha256"], runs["base_sha256"]]
-    assert networks[0].made_from == (f"run {runs['mine']}", f"network {runs['base_sha256']}")
+    assert networks[0].made_from == (f"network {runs['base_sha256']}", f"run {runs['mine']}")
     assert networks[1].made_from == (f"run {runs['base']}",)
     assert {one.name for one in chain.links if one.what == "run"} == {runs["mine"], runs["base"]}
     assert chain.changed == ()

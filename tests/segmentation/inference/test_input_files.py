@@ -55,6 +55,15 @@ def test_a_folder_of_stills_is_a_data_set(tmp_path: Path) -> None:
     assert list(kinds(tmp_path)) == ["a", "b"]
 
 
+def test_stills_whose_names_have_several_numbers_are_taken_one_by_one(tmp_path: Path) -> None:
+    for name in ("exp1_a0", "exp1_a1", "exp2_a0", "exp2_a1"):
+        write_image(tmp_path / f"{name}.tif", np.stack([IMAGE, IMAGE // 2, IMAGE], axis=-1))
+    assert kinds(tmp_path) == dict.fromkeys(("exp1_a0", "exp1_a1", "exp2_a0", "exp2_a1"), "image")
+    green = find_inputs([tmp_path], Choice(channel="1"))
+    assert [item.name for item in green] == ["exp1_a0", "exp1_a1", "exp2_a0", "exp2_a1"]
+    assert all(item.read is not None and np.array_equal(item.read(), IMAGE // 2) for item in green)
+
+
 def test_label_images_beside_their_images_are_no_inputs(tmp_path: Path) -> None:
     write_image(tmp_path / "a.tif", IMAGE)
     write_labels(tmp_path / "a_labels.tif", draw(TWO_SOMAS))

@@ -18,11 +18,13 @@ from tools.locks import blessing
 from tools.locks.blessing import bless_lock
 from tools.locks.checking import problems
 from tools.locks.computing import small, with_those_before
+from tools.locks.locked import is_code, md5s, stages_of
 from tools.locks.proofs import PROOFS
 from tools.same_numbers.comparing import RecordedNumbers
 
 ROOT = Path(__file__).resolve().parents[3]
 LABELS = Path("somanet/segmentation/inference/instances.py")
+LOSSES = Path("somanet/training/loop/losses.py")
 
 
 def test_what_is_computed_leads_to_the_stages_and_no_further() -> None:
@@ -131,13 +133,37 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def edit(project: Project, old: str, new: str) -> str:
-    """Change a line of the label extraction; the commit."""
-    file = project.root / LABELS
+def edit(project: Project, module: Path, old: str, new: str) -> str:
+    """Change a line of the code; the commit."""
+    file = project.root / module
     text = file.read_text(encoding="utf-8")
     assert text.count(old) == 1
     file.write_text(text.replace(old, new), encoding="utf-8")
-    return commit(project.root, "label extraction")
+    return commit(project.root, f"other code in {module.name}")
+
+
+TRAININGS = {"pretrain@compact": "compact", "finetune@all": "all"}
+"""Stage → its network or variant."""
+
+
+def code_in_lock(project: Project, stage: str) -> dict[str, str | None]:
+    deps = md5s(stages_of((project.root / "dvc.lock").read_bytes())[stage], "deps")
+    return {path: md5 for path, md5 in deps.items() if is_code(path)}
+
+
+def code_left(project: Project, stage: str) -> dict[str, str | None]:
+    """The hashes of its code in a training's own outputs."""
+    file = project.root / "reports" / stage.partition("@")[0] / TRAININGS[stage] / "training.json"
+    return dict(read_json(file, expected="a training", keys=["code"])["code"])
+
+
+@pytest.mark.e2e
+def test_a_training_leaves_the_hashes_that_its_lock_has(project: Project) -> None:
+    """As DVC computed them, not SomaNet."""
+    for stage in TRAININGS:
+        left = code_left(project, stage)
+        assert left == code_in_lock(project, stage)
+        assert {f"pipelines/{stage.partition('@')[0]}.py", "somanet/training/loop"} <= set(left)
 
 
 @pytest.mark.e2e
@@ -145,7 +171,9 @@ def test_a_change_that_alters_labels_is_refused(project: Project) -> None:
     before = (project.root / "dvc.lock").read_bytes()
     start = git(project.root, "rev-parse", "HEAD")
     drop = "_drop_small(labels, settings.min_area_px)"
-    edit(project, f"renumber({drop})", f"renumber(ndimage.grey_erosion({drop}, size=3))")  # a pixel less all round
+    edit(
+        project, LABELS, f"renumber({drop})", f"renumber(ndimage.grey_erosion({drop}, size=3))"
+    )  # a pixel less all round
     assert len(problems(project.root, base=start)) == 2
     with pytest.raises(
         SomaNetError, match=r"(?s)The lock is not blessed: the change alters outputs\..*labels/bundled/"
@@ -161,10 +189,18 @@ def test_a_change_that_alters_labels_is_refused(project: Project) -> None:
 def test_a_change_that_alters_nothing_is_proven_and_the_lock_follows_it(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Only hashes of the code are new in the lock; DVC has nothing to run, and the proof holds for this move alone."""
+    """Only hashes of the code are new in the lock; DVC has nothing to run, and the proof holds for this move alone.
+
+    A training is changed as well, by a sum of two floats in the other order, which is the same to the last bit.
+    """
     start = git(project.root, "rev-parse", "HEAD")
-    after = edit(project, "    keep[0] = False\n    return np.where", "    keep[0] = 1 < 0\n    return np.where")
-    stages = {"baseline@compact", "evaluate@all"}
+    ran_with = {stage: code_left(project, stage) for stage in TRAININGS}
+    losses = "bce(logits, targets)", "dice(logits, targets)"
+    edit(project, LOSSES, " + ".join(losses), " + ".join(reversed(losses)))
+    after = edit(
+        project, LABELS, "    keep[0] = False\n    return np.where", "    keep[0] = 1 < 0\n    return np.where"
+    )
+    stages = {"baseline@compact", "evaluate@all", *TRAININGS}
     assert {line.split()[1] for line in problems(project.root, base=start)} == stages
     done = bless_lock(project.root, project.root, echo=print)
     assert "are the same" in done[0]
@@ -174,6 +210,9 @@ def test_a_change_that_alters_nothing_is_proven_and_the_lock_follows_it(
     assert [line for line in lines if not re.fullmatch(r"[+-]      (md5|size|nfiles): \S+", line)] == []
     assert problems(project.root, base=start) == []
     assert project.dvc("repro", "--dry", "evaluate", "baseline").count("Running stage") == 1  # the check, names
+    for stage, code in ran_with.items():  # a training's outputs still tell of the code that it ran with
+        assert code_left(project, stage) == code
+        assert {path for path, md5 in code_in_lock(project, stage).items() if md5 != code[path]} == {str(LOSSES.parent)}
     [proof] = read_json(project.root / PROOFS, expected="proofs")["proofs"]
     assert (proof["before"], proof["after"]) == (start, after)
     assert set(proof["stages"]) == stages

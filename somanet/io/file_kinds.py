@@ -60,7 +60,10 @@ def describe_kind(head: bytes) -> tuple[str, str] | None:
     if head and not head.strip(b"\0"):
         return "zeros alone", "Was a copy or download interrupted? Fetch it again."
     if _is_text(text):
-        return f"a text that starts with {_shown(text)!r}", "Is it another file of the same name? Fetch the image."
+        return (
+            f"a text that starts with {_shown(text)!r}",
+            "Is it another file of the same name? Fetch the file itself.",
+        )
     return None
 
 

@@ -93,7 +93,12 @@ for kind, name, data, words in (
     ("a JPEG without data", "a.jpg", jpeg(64, 96), r"a\.jpg"),
     ("an empty image", "a.png", b"", "is empty"),
     ("an empty movie", "a.tif", b"", "is empty"),
-    ("a video of text", "a.mp4", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n", r"a\.mp4: expected a video"),
+    (
+        "a video of text",
+        "a.mp4",
+        b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n",
+        r"a\.mp4: expected MP4, found a text that starts with '#EXTM3U'",
+    ),
     ("an empty video", "a.avi", b"", r"a\.avi"),
     ("a video of noise", "a.mkv", bytes(range(256)) * 40, r"a\.mkv"),
     ("a zip of noise", "a.zip", b"PK\3\4" + bytes(range(256)) * 4, r"a\.zip"),

@@ -8,8 +8,7 @@ training ends slightly differently, so the scores are compared instead, within :
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,10 @@ import typer
 from somanet.core.documents import parse_yaml
 from somanet.core.errors import SomaNetError
 from somanet.training.experiments import SCORES_OF
+from tools.command_line import run
+from tools.locks.locked import LOCK
+from tools.pull_request.dvc_state import overlap
+from tools.pull_request.revisions import export_results
 
 app = typer.Typer(name="tools.committed", pretty_exceptions_enable=False)
 
@@ -55,12 +58,8 @@ def _decided_by(stage: Mapping[str, Any], made: set[str]) -> dict[str, Any]:
     params = {
         f"{key} in {file}": value for file, keys in stage.get("params", {}).items() for key, value in keys.items()
     }
-    inputs = [dep for dep in stage.get("deps", []) if not _is_made(dep["path"], made)]
+    inputs = [dep for dep in stage.get("deps", []) if not any(overlap(dep["path"], out) for out in made)]
     return {"its command": stage.get("cmd"), **params, **{dep["path"]: dep.get("md5") for dep in inputs}}
-
-
-def _is_made(path: str, made: set[str]) -> bool:
-    return any(path == one or path.startswith(f"{one}/") or one.startswith(f"{path}/") for one in made)
 
 
 def differing_scores(committed: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -86,35 +85,32 @@ def _agree(name: str, old: float | None, new: float | None) -> bool:
     return abs(old - new) <= allowed
 
 
-def _committed(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, encoding="utf-8", check=False)
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise SomaNetError(f"`git {' '.join(arguments)}` failed in {root}: {said[-1]} Is this a clone of the project?")
-    return done.stdout
-
-
 def check(root: Path) -> list[str]:
     """Compare the pipeline's lock and scores in a working tree with those of its last commit; a line per difference.
 
     Raises:
-        SomaNetError: there is no commit, or the pipeline has not run here.
+        SomaNetError: there is no commit, it has no results, or the pipeline has not run here.
     """
-    if not (root / "dvc.lock").is_file():
-        raise SomaNetError(f"{root / 'dvc.lock'} not found: there is no run to compare with. `make repro` makes one.")
-    lock = parse_yaml(_committed(root, "show", "HEAD:./dvc.lock"), root / "dvc.lock")
-    here = parse_yaml((root / "dvc.lock").read_text(encoding="utf-8"), root / "dvc.lock")
-    files = _committed(root, "ls-tree", "-r", "--name-only", "-z", "HEAD", "--", f"{SCORES_OF}/").split("\0")
-    old = {file: json.loads(_committed(root, "show", f"HEAD:./{file}")) for file in files if file}
-    new = {
-        path.relative_to(root).as_posix(): json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted((root / SCORES_OF).rglob("*.json"))
-    }
-    if not old:
-        raise SomaNetError(
-            f"The last commit has no {SCORES_OF}: run the pipeline (`make repro`) and commit its results."
-        )
-    return [*differing_stages(lock, here), *differing_scores(old, new)]
+    if not (root / LOCK).is_file():
+        raise SomaNetError(f"{root / LOCK} not found: there is no run to compare with. `make repro` makes one.")
+    with tempfile.TemporaryDirectory(prefix="somanet-") as scratch:
+        committed = Path(scratch)
+        export_results(root, "HEAD", committed)
+        if not (committed / LOCK).is_file() or not (committed / SCORES_OF).is_dir():
+            raise SomaNetError(
+                f"The last commit has no {LOCK} or no {SCORES_OF}: run the pipeline (`make repro`) and commit its "
+                "results."
+            )
+        then, now = _results(committed), _results(root)
+    return [*differing_stages(then[0], now[0]), *differing_scores(then[1], now[1])]
+
+
+def _results(folder: Path) -> tuple[Mapping[str, Any], dict[str, Mapping[str, Any]]]:
+    """The content of a folder's lock, and of its files of scores."""
+    lock = parse_yaml((folder / LOCK).read_text(encoding="utf-8"), folder / LOCK)
+    files = sorted((folder / SCORES_OF).rglob("*.json"))
+    scores = {file.relative_to(folder).as_posix(): json.loads(file.read_text(encoding="utf-8")) for file in files}
+    return lock, scores
 
 
 @app.command()
@@ -133,7 +129,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except SomaNetError as error:
-        sys.exit(f"error: {error}")
+    run(app)

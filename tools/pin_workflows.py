@@ -17,6 +17,7 @@ import typer
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
+from tools.command_line import run
 
 USES = re.compile(
     r"^(?P<before>\s*(?:- )?uses: )(?P<action>[\w.-]+/[\w./-]+)@(?P<ref>\S+)(?P<comment>[ \t]*#.*)?$", re.MULTILINE
@@ -110,7 +111,4 @@ def main(files: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except SomaNetError as problem:
-        sys.exit(f"error: {problem}")
+    run(lambda: main(sys.argv[1:]))

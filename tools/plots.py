@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ import typer
 from somanet.core.errors import SomaNetError
 from somanet.core.files import write_text
 from somanet.provenance.dvc_records import dvc_command
+from tools.command_line import run
 
 app = typer.Typer(name="tools.plots", pretty_exceptions_enable=False)
 
@@ -62,7 +62,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except SomaNetError as error:
-        sys.exit(f"error: {error}")
+    run(app)

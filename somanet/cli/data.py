@@ -191,7 +191,10 @@ def check(
         raise SomaNetError(
             f"{path}: --binary, --no-binary and --class are about label images, found movies. Leave them out."
         )
-    manifest = check_movies(path, wanted) if movies else check_dataset(path, binary=binary, progress=True)
+    if movies:
+        manifest = check_movies(path, wanted)
+    else:
+        manifest = check_dataset(path, binary=binary, only_class=only_class, progress=True)
     typer.echo(describe_manifest(manifest))
     rejected = manifest[manifest["status"] == "rejected"]
     for row in rejected.head(20).to_dict("records"):

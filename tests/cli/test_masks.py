@@ -79,6 +79,11 @@ def test_the_class_that_the_message_names_is_scored_alone(folder: Path) -> None:
     assert error is None
     assert found is not None
     assert found[1:3] == [0.5, 1.0]
+    error = somanet("data", "check", "coco", cwd=folder)
+    assert error is not None
+    assert "1 of 1 were rejected" in error
+    assert somanet("data", "check", "coco", "--output", "manifest.csv", *advice, cwd=folder) is None
+    assert pd.read_csv(folder / "manifest.csv")["n_objects"].tolist() == [1]
     assert somanet("data", "select", "coco", "--count", 1, "--output", "chosen", *advice, cwd=folder) is None
     assert scores(folder, "--truth", "chosen", "--predictions", "out")[1] == found
 

@@ -8,98 +8,32 @@ Each trial has a number of its own, derived from the seed, so that one is repeat
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from somanet.provenance.mlflow.client import open_client
-from tests.resilience import child
+from tests.resilience.processes import Broken, Process, error_line, says_one_line
 from tests.resilience.records import leftovers
 from tests.resilience.scenarios import (
     DISKS,
     FIRST_STARTS,
     PAIRS,
-    ROOT,
     SCENARIOS,
     STARTS,
     Scenario,
     files_in,
     training_of,
 )
+from tests.resilience.small_disk import small_disk, used_bytes
 from tests.worlds import mlflow_may_warn
-
-LIMIT_S = 600.0
-
-
-class Broken(AssertionError):
-    """A trial that did not end as an undisturbed command ends."""
-
-
-class Process:
-    """A command that runs in a project, in a process group of its own."""
-
-    def __init__(self, arguments: Sequence[str], project: Path, *, scratch: str = "../tmp") -> None:
-        self._log = Path(tempfile.mkdtemp(dir=project.parent, prefix="log")) / "output.txt"
-        self.began = time.monotonic()
-        variables = {"OMP_NUM_THREADS": "1", "TMPDIR": str(project / scratch), "PYTHONPATH": str(ROOT)}
-        Path(variables["TMPDIR"]).mkdir(exist_ok=True)
-        if arguments[0] == sys.executable:
-            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-            with self._log.open("wb") as written:
-                started = subprocess.Popen(
-                    arguments, cwd=project, env={**os.environ, **variables, "PATH": path},
-                    stdout=written, stderr=written, start_new_session=True,
-                )  # fmt: skip
-            self._process: Any = started
-        else:
-            self._process = child.context().Process(
-                target=child.run_command, args=(list(arguments), str(project), str(self._log), (), variables)
-            )
-            self._process.start()
-
-    @property
-    def text(self) -> str:
-        """What it has printed so far."""
-        return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
-
-    def kill(self, number: int) -> None:
-        """Send a signal, if it still runs; to a program's children as well, as a scheduler or a shutdown does."""
-        if isinstance(self._process, subprocess.Popen):
-            if self._process.poll() is None:
-                os.killpg(self._process.pid, number)
-        elif self._process.is_alive():
-            os.kill(self._process.pid, number)
-
-    def runs(self) -> bool:
-        """Whether it has not ended."""
-        if isinstance(self._process, subprocess.Popen):
-            return self._process.poll() is None
-        return bool(self._process.is_alive())
-
-    def end(self) -> int:
-        """Wait; gives the exit status."""
-        if isinstance(self._process, subprocess.Popen):
-            try:
-                return self._process.wait(LIMIT_S)
-            except subprocess.TimeoutExpired:
-                self.kill(signal.SIGKILL)
-                raise Broken(f"runs for more than {LIMIT_S:.0f} s:\n{self.text}") from None
-        self._process.join(LIMIT_S)
-        if self._process.exitcode is None:
-            self._process.kill()
-            raise Broken(f"runs for more than {LIMIT_S:.0f} s:\n{self.text}")
-        return int(self._process.exitcode)
 
 
 @dataclass(frozen=True)
@@ -188,7 +122,7 @@ class Campaign:
         statuses = [one.end(), two.end()]
         told = [f"{delay_s:.2f} of {before.duration_s:.2f} s apart: {statuses}"]
         for process, status in zip((one, two), statuses, strict=True):
-            if not _says_one_line(process, status) and not (
+            if not says_one_line(process, status) and not (
                 scenario.is_program and status != 0
             ):  # DVC words its own refusal
                 raise Broken(f"{told}: not one line\n{process.text}")
@@ -246,17 +180,17 @@ class Campaign:
         place = Path(tempfile.mkdtemp(dir=self.folder)) / "project"
         place.mkdir()
         room_bytes = int(most_bytes * chance.random())
-        with small_disk(place) as resize:
+        with small_disk(place, "1g") as remount:
             shutil.copytree(before.project, place, symlinks=True, dirs_exist_ok=True)
             read = files_in(place, scenario.inputs)
-            resize(_used_bytes(place) + room_bytes)
+            remount(f"size={used_bytes(place) + room_bytes}")
             process = Process(scenario.command, place, scratch=".tmp")
             status = process.end()
             told = [f"{room_bytes / 1e6:.2f} MB of room: {status}"]
-            if not _says_one_line(process, status):
+            if not says_one_line(process, status):
                 raise Broken(f"{told}: not one line\n{process.text}")
             _compare(files_in(place, scenario.inputs), [read], told)
-            resize(1 << 30)
+            remount("size=1g")
             if status == 1:
                 _check_whole_or_none(scenario, place, before, told)
                 if parts := [left for left in leftovers(place) if ".part" in left]:
@@ -264,7 +198,7 @@ class Campaign:
                 if (again := Process(scenario.command, place, scratch=".tmp")).end() != 0:
                     raise Broken(f"{told}: fails with room as well\n{again.text}")
             self.judge(place, scenario, [before.new], read, told, started=None)
-        said = _error(process)[:110]
+        said = error_line(process)[:110]
         shutil.rmtree(place.parent)
         return f"{name}: {'; '.join(told)} {said}"
 
@@ -305,12 +239,12 @@ class Campaign:
             return found
         place = Path(tempfile.mkdtemp(dir=self.folder)) / "project"
         place.mkdir()
-        with small_disk(place):
+        with small_disk(place, "1g"):
             shutil.copytree(before.project, place, symlinks=True, dirs_exist_ok=True)
-            at_first = most = _used_bytes(place)
+            at_first = most = used_bytes(place)
             process = Process(scenario.command, place, scratch=".tmp")
             while process.runs():
-                most = max(most, _used_bytes(place))
+                most = max(most, used_bytes(place))
                 time.sleep(0.01)
             if process.end() != 0:
                 raise Broken(f"{name}: fails on a disk of its own\n{process.text}")
@@ -353,26 +287,6 @@ class Campaign:
             raise Broken(f"{told}: runs {dict(statuses)}, expected {scenario.trains} × {started} that are finished")
 
 
-@contextmanager
-def small_disk(place: Path) -> Iterator[Callable[[int], None]]:
-    """Mount a disk of 1 GB in memory on a folder; yields how to give it another size in bytes. Linux, root only."""
-
-    def mount(options: str) -> None:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True, capture_output=True)
-
-    mount("size=1g")
-    try:
-        yield lambda size: mount(f"remount,size={size}")
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
-
-
-def _used_bytes(place: Path) -> int:
-    """How much of the disk at a folder is taken."""
-    state = os.statvfs(place)
-    return (state.f_blocks - state.f_bavail) * state.f_frsize
-
-
 def _check_whole_or_none(scenario: Scenario, project: Path, before: Undisturbed, told: Sequence[str]) -> None:
     """Directly after a kill, each output is as before or complete."""
     for output in scenario.outputs:
@@ -382,16 +296,6 @@ def _check_whole_or_none(scenario: Scenario, project: Path, before: Undisturbed,
 
 def _of(files: dict[str, str], output: str) -> dict[str, str]:
     return {name: digest for name, digest in files.items() if name == output or name.startswith(f"{output}/")}
-
-
-def _error(process: Process) -> str:
-    return next((line for line in process.text.splitlines() if line.startswith("error: ")), "")
-
-
-def _says_one_line(process: Process, status: int) -> bool:
-    """Whether a command ended with success and no error, or with one line that says why not."""
-    errors = [line for line in process.text.splitlines() if line.startswith("error: ")]
-    return status in (0, 1) and len(errors) == status and "Traceback" not in process.text
 
 
 def _compare(found: dict[str, str], choices: Sequence[dict[str, str]], told: Sequence[str]) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from somanet.provenance.mlflow.client import open_client
-from tests.resilience.campaign import Broken, Campaign, Process, trials
+from tests.resilience.campaign import Campaign, trials
+from tests.resilience.processes import Broken, Process
 from tests.resilience.scenarios import DISKS, PAIRS, SCENARIOS, files_in
 
 pytestmark = pytest.mark.slow

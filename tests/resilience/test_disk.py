@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from somanet.provenance.mlflow.client import open_client
 from tests.resilience.child import Stop
 from tests.resilience.conftest import EPOCHS, ROOT, TRAIN, Start
 from tests.resilience.records import check_whole, files_of, leftovers, only_run
+from tests.resilience.small_disk import small_disk
 from tests.worlds import make_project
 
 pytestmark = pytest.mark.slow
@@ -31,15 +33,12 @@ def disk(tmp_path: Path) -> Iterator[tuple[Path, Resize]]:
     place = tmp_path / "disk"
     place.mkdir()
 
-    def mount(options: str) -> None:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True, capture_output=True)
-
-    try:
-        mount("size=50m")
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this system does not let root mount a disk")
-    yield place, lambda options: mount(f"remount,{options}")
-    subprocess.run(["umount", "--lazy", place], check=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            remount = stack.enter_context(small_disk(place, "50m"))
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("this system does not let root mount a disk")
+        yield place, remount
 
 
 @pytest.fixture

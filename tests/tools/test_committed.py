@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from somanet.core.errors import SomaNetError
 from tests.tools.pull_request.worlds import commit, give, repro, start_project
 from tools.committed import check, differing_scores, differing_stages
 
@@ -81,6 +82,17 @@ def test_a_file_on_one_side_only_is_a_difference() -> None:
         "b.json is not committed",
         "a.json is committed, and this run has not made it",
     ]
+
+
+def test_a_commit_without_results_is_no_base_of_comparison(tmp_path: Path) -> None:
+    start_project(tmp_path)
+    give(tmp_path, {"a": [0.5] * 4}, rates={"a": 1})
+    commit(tmp_path, "no results")
+    with pytest.raises(SomaNetError, match="there is no run to compare with"):
+        check(tmp_path)
+    repro(tmp_path)
+    with pytest.raises(SomaNetError, match=r"The last commit has no dvc\.lock or no reports/scores"):
+        check(tmp_path)
 
 
 def test_a_project_before_and_after_a_change_of_code(tmp_path: Path) -> None:

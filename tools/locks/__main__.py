@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from somanet.core.errors import SomaNetError
+from tools.command_line import run
 
 app = typer.Typer(name="tools.locks", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -40,7 +39,4 @@ def bless(
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except SomaNetError as error:
-        sys.exit(f"error: {error}")
+    run(app)

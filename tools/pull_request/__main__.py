@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from somanet.core.errors import SomaNetError
+from tools.command_line import run
 
 app = typer.Typer(name="tools.pull_request", no_args_is_help=True, pretty_exceptions_enable=False)
 BaseOption = Annotated[str, typer.Option("--base", help="Branch, tag or commit to compare with.")]
@@ -51,7 +50,4 @@ def report(base: BaseOption, output: Annotated[Path, typer.Option(help="File to 
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except SomaNetError as error:
-        sys.exit(f"error: {error}")
+    run(app)

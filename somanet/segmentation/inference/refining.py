@@ -93,7 +93,10 @@ def refine(
             inside = _smoothed(inside, outwards_first=turn % 2 == 0)
             turn += 1
         _hold(inside, before, zones)
-    return _checked(labels_YX, np.where(inside, zones.owner_YX, 0).astype(np.int32), min_area_px)
+    inside = _without_threads(inside)
+    _hold(inside, before, zones)
+    refined_YX = np.where(inside, zones.owner_YX, 0).astype(np.int32)
+    return _checked(labels_YX, refined_YX, min_area_px)
 
 
 def _zones(
@@ -114,7 +117,7 @@ def _zones(
 
 
 def _hold(inside: Mask, before: NDArray[np.bool_], zones: Zones) -> None:
-    """Undo what smoothing changed where nothing may change, in place."""
+    """Undo what changed where nothing may change, in place."""
     held = zones.pixels[~zones.free]
     inside.ravel()[held] = before.ravel()[held]
     inside[zones.owner_YX == 0] = 0
@@ -162,6 +165,15 @@ def _sup_inf(inside: Mask) -> Mask:
 def _inf_sup(inside: Mask) -> Mask:
     found = [cv2.dilate(inside, line, borderType=cv2.BORDER_REPLICATE) for line in _LINES]
     return np.asarray(np.minimum.reduce(found), np.uint8)
+
+
+def _without_threads(inside: Mask) -> Mask:
+    """Without lines of a single pixel's width, which no step removes: pixels outside of every full 2 × 2 block."""
+    full = inside[:-1, :-1] & inside[:-1, 1:] & inside[1:, :-1] & inside[1:, 1:]
+    found = np.zeros_like(inside)
+    for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        found[y : y + full.shape[0], x : x + full.shape[1]] |= full
+    return found
 
 
 def _checked(before_YX: Labels, after_YX: Labels, min_area_px: int) -> Labels:

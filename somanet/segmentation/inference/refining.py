@@ -40,6 +40,8 @@ class Zones(NamedTuple):
         owner: their labels.
         intensity: their intensities.
         free: whether they may change sides.
+        counts: number of pixels of each zone, by label.
+        totals: sum of their intensities.
     """
 
     owner_YX: NDArray[np.integer]
@@ -47,6 +49,8 @@ class Zones(NamedTuple):
     owner: NDArray[np.integer]
     intensity: NDArray[np.float64]
     free: NDArray[np.bool_]
+    counts: NDArray[np.intp]
+    totals: NDArray[np.float64]
 
 
 def refine(
@@ -112,8 +116,9 @@ def _zones(
     if missing is not None:
         owner_YX[missing] = 0
     pixels = np.flatnonzero(owner_YX)
+    owner, intensity = owner_YX.ravel()[pixels], intensity_YX.ravel()[pixels]
     free = np.abs(soma_YX.ravel()[pixels] - 0.5) <= 0.5 - SURE
-    return Zones(owner_YX, pixels, owner_YX.ravel()[pixels], intensity_YX.ravel()[pixels], free)
+    return Zones(owner_YX, pixels, owner, intensity, free, np.bincount(owner), np.bincount(owner, intensity))
 
 
 def _hold(inside: Mask, before: NDArray[np.bool_], zones: Zones) -> None:
@@ -125,14 +130,12 @@ def _hold(inside: Mask, before: NDArray[np.bool_], zones: Zones) -> None:
 
 def _attract(inside: Mask, zones: Zones, weight: float) -> None:
     """Each pixel at an outline joins the side that it is more alike, in place."""
-    is_in = inside.ravel()[zones.pixels]
-    n = int(zones.owner.max()) + 1
-    counts = np.bincount(zones.owner, minlength=n)
-    total = np.bincount(zones.owner, zones.intensity, n)
-    counts_in = np.bincount(zones.owner, is_in, n)
-    total_in = np.bincount(zones.owner, zones.intensity * is_in, n)
+    is_in = inside.ravel()[zones.pixels].view(bool)
+    n = len(zones.counts)
+    counts_in = np.bincount(zones.owner[is_in], minlength=n)
+    total_in = np.bincount(zones.owner[is_in], zones.intensity[is_in], n)
     mean_in = total_in / np.maximum(counts_in, 1)
-    mean_out = (total - total_in) / np.maximum(counts - counts_in, 1)
+    mean_out = (zones.totals - total_in) / np.maximum(zones.counts - counts_in, 1)
     at_outline = zones.free & _at_outline(inside).ravel()[zones.pixels]
     pixels, owner, intensity = zones.pixels[at_outline], zones.owner[at_outline], zones.intensity[at_outline]
     energy = weight * (intensity - mean_in[owner]) ** 2 - (intensity - mean_out[owner]) ** 2

@@ -35,9 +35,11 @@ class ValidationObjects:
 
     def add(self, item: LabelledImage, probabilities_CYX: NDArray[np.float32]) -> None:
         """Score one image."""
-        from somanet.segmentation.inference.instances import probabilities_to_labels
+        from somanet.segmentation.inference.instances import probabilities_to_labels, refined
 
-        labels_YX = probabilities_to_labels(probabilities_CYX, self.spec.outputs, self.spec.instances)
+        outlined_YX = probabilities_to_labels(probabilities_CYX, self.spec.outputs, self.spec.instances)
+        soma_YX = probabilities_CYX[self.spec.outputs.index("soma")]
+        labels_YX = refined(outlined_YX, item.image, soma_YX, self.spec.instances)
         true_YX, predicted_YX = item.labels > 0, labels_YX > 0
         union = np.count_nonzero(true_YX | predicted_YX)
         self._ious.append(np.count_nonzero(true_YX & predicted_YX) / union if union else 1.0)

@@ -1,4 +1,4 @@
-"""What the refinement of outlines gains and harms: labels of the same network with and without it, on every kind of image.
+"""What the refinement of outlines gains and harms: a network with and without it, on every kind of image.
 
 python -m benchmarks.refinement --data ../shared/data                  # the bundled network; 10 minutes
 python -m benchmarks.refinement --data ../shared/data --model FOLDER

@@ -61,9 +61,7 @@ def refined(
     if settings.refine is None:
         return labels_YX
     intensity_YX = intensity_of(image, inverted=inverted)
-    return refine(
-        labels_YX, intensity_YX, soma_YX, settings.refine, min_area_px=settings.min_area_px, missing=missing
-    )
+    return refine(labels_YX, intensity_YX, soma_YX, settings.refine, min_area_px=settings.min_area_px, missing=missing)
 
 
 def _split_by_cores(

@@ -36,16 +36,18 @@ def fit_object_confidence(sets: Sequence[Sequence[Image]], spec: ModelSpec) -> O
     Raises:
         SomaNetError: all objects are right, or all are wrong, or right ones have no higher logits.
     """
-    found = [[np.concatenate(parts) for parts in zip(*(_objects(one, spec) for one in images))] for images in sets]
-    logits, right = (np.concatenate(parts) for parts in zip(*found))
+    found = [(number, *_objects(one, spec)) for number, images in enumerate(sets) for one in images]
+    logits = np.concatenate([values for _, values, _ in found])
+    right = np.concatenate([are_right for _, _, are_right in found])
+    set_of = np.repeat([number for number, _, _ in found], [len(values) for _, values, _ in found])
     n_right, n = int(right.sum()), len(right)
     if not 0 < n_right < n:
         raise SomaNetError(
             f"{'All' if n and n_right else 'None'} of the {n} objects in these images are right at IoU {RIGHT_IOU:g}; "
             "the confidence needs right and wrong ones. Give more images, of more kinds."
         )
-    n_sets = sum(len(values) > 0 for values, _ in found)
-    weights = np.concatenate([np.full(len(values), n / (n_sets * max(len(values), 1))) for values, _ in found])
+    sizes = np.bincount(set_of)
+    weights = n / (np.count_nonzero(sizes) * sizes[set_of])
     targets = np.where(right, (n_right + 1) / (n_right + 2), 1 / (n - n_right + 2))
     intercept, slope = logistic_fit(logits, targets, weights)
     if not slope > 0:

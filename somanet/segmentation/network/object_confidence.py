@@ -1,4 +1,4 @@
-"""From a network's probabilities in an object to the probability that the object is right, as stored in a checkpoint."""
+"""From a network's logits in an object to the probability that the object is right, as stored in a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SECTION = "confidence"
 
 
 class ObjectConfidence(Settings):
-    """Section `confidence` of a checkpoint's `config.json`: a logistic curve (Platt 1999), fitted on labelled images."""
+    """Section `confidence` of a checkpoint's `config.json`: a logistic curve (Platt 1999) of labelled objects."""
 
     intercept: float
     slope: PositiveFloat

@@ -15,8 +15,8 @@ class RefineSettings(Settings):
     """How outlines are refined by the image, see :func:`somanet.segmentation.inference.refining.refine`."""
 
     weight: PositiveFloat = 1.0
-    """Of the squared distance from the object's mean intensity, where that from its surroundings' has 1: below 1 objects
-    are outlined where they are dimmer, and become larger."""
+    """Of the squared distance from the object's mean intensity, where that from its surroundings' has 1: below 1,
+    objects are outlined where they are dimmer, and become larger."""
     iterations: Annotated[int, Field(ge=1, le=100)] = 10
     """Each moves an outline by at most a pixel of the image that the network sees."""
     smoothing: Annotated[int, Field(ge=0, le=4)] = 1

@@ -1,4 +1,4 @@
-"""The confidence in objects: the logistic curve, what it is fitted on, and `somanet calibrate --refine --confidence`."""
+"""The confidence in objects: its curve, what it is fitted on, and `somanet calibrate --refine --confidence`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def disks(probabilities: list[float], right: list[bool]) -> Image:
 
 
 def test_every_data_set_counts_alike_and_targets_are_platts() -> None:
-    """Two values: at logit(0.6) one right of four, at logit(0.9) all of four, with a second set of the latter, twice."""
+    """Two values: at logit(0.6) one right of four, at logit(0.9) all of four; the second set has the latter alone."""
     mixed = disks([0.6] * 4 + [0.9] * 4, [True, False, False, False] + [True] * 4)
     sure = disks([0.9] * 8, [True] * 8)
     fitted = fit_object_confidence([[mixed], [sure, sure]], ModelSpec())

@@ -132,8 +132,6 @@ bundled-model: setup ## Retrain the bundled model (DATA=folder, TRAIN=options fo
 	$(BIN)/somanet simulate --output build/bundled/touching --nuclei 0 --crops 64 --frames 0 --seed 3000
 	$(BIN)/somanet calibrate build/bundled/touching/crops.zip --peak-height \
 		--model build/bundled/neurons --output build/bundled/neurons
-	$(BIN)/somanet calibrate '$(DATA)/soma/train' build/bundled/sim/crops.zip --refine \
-		--model build/bundled/neurons --output build/bundled/neurons
 	$(BIN)/somanet calibrate '$(DATA)/soma/val' build/bundled/val/crops.zip --threshold \
 		--model build/bundled/neurons --output build/bundled/neurons
 	$(BIN)/somanet calibrate '$(DATA)/soma/train' build/bundled/touching/crops.zip build/bundled/some_nuclei \

@@ -1,7 +1,7 @@
 """What the refinement of outlines gains and harms: a network with and without it, on every kind of image.
 
-python -m benchmarks.refinement --data ../shared/data                  # the bundled network; 10 minutes
-python -m benchmarks.refinement --data ../shared/data --model FOLDER
+somanet calibrate ../shared/data/soma/train crops.zip --refine --output build/refined     # the bundled network, refined
+python -m benchmarks.refinement --data ../shared/data --model build/refined
 
 Somas: the crops of `soma/train` (on which the refinement was chosen) and `soma/val`, and later frames at x >= 440.
 Nuclei: the fluorescence images of the Data Science Bowl's test part, and two other laboratories' images. Tissue: an
@@ -104,7 +104,7 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", help="default: the bundled network")
+    parser.add_argument("--model", required=True, help="a network with `instances.refine`")
     parser.add_argument("--only", nargs="+", help="names of sets")
     given = parser.parse_args()
     checkpoint = with_engine(load_checkpoint(network_folder(given.model)), threads=1).checkpoint

@@ -134,10 +134,6 @@ bundled-model: setup ## Retrain the bundled model (DATA=folder, TRAIN=options fo
 		--model build/bundled/neurons --output build/bundled/neurons
 	$(BIN)/somanet calibrate '$(DATA)/soma/val' build/bundled/val/crops.zip --threshold \
 		--model build/bundled/neurons --output build/bundled/neurons
-	$(BIN)/somanet calibrate '$(DATA)/soma/train' build/bundled/touching/crops.zip build/bundled/some_nuclei \
-		--confidence --model build/bundled/neurons --output build/bundled/neurons
-	$(BIN)/somanet calibrate '$(DATA)/soma/val' build/bundled/val/crops.zip \
-		--model build/bundled/neurons --output build/bundled/neurons
 	$(BIN)/somanet export build/bundled/neurons --output somanet/model --modality fluorescence --diameters 12-40
 
 bioimageio: setup ## Export the bundled model for Fiji and QuPath, and run the BioImage Model Zoo's own test

@@ -1,6 +1,6 @@
 """Whether confidence tells right objects from wrong ones, and says how often they are right.
 
-python -m benchmarks.confidence --data ../shared/data          # the bundled network; 5 minutes
+python -m benchmarks.confidence --data ../shared/data --model FOLDER     # one with a fitted confidence
 
 On sets that no network was trained on (`soma/val` set the temperature), and on the Data Science Bowl's test part, whose
 training part was trained on. An object is right if it matches a soma at IoU 0.5; objects that the border cuts do not

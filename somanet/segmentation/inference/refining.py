@@ -118,7 +118,8 @@ def _zones(
     pixels = np.flatnonzero(owner_YX)
     owner, intensity = owner_YX.ravel()[pixels], intensity_YX.ravel()[pixels]
     free = np.abs(soma_YX.ravel()[pixels] - 0.5) <= 0.5 - SURE
-    return Zones(owner_YX, pixels, owner, intensity, free, np.bincount(owner), np.bincount(owner, intensity))
+    totals = np.asarray(np.bincount(owner, intensity), np.float64)
+    return Zones(owner_YX, pixels, owner, intensity, free, np.bincount(owner), totals)
 
 
 def _hold(inside: Mask, before: NDArray[np.bool_], zones: Zones) -> None:

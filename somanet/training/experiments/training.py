@@ -186,7 +186,7 @@ def _with_training_images(result: TrainingResult, task: TrainingTask) -> Trainin
     from somanet.training.loop.losses import make_loss
     from somanet.training.loop.validation import validate
 
-    loss = make_loss(task.settings.loss, task.spec.outputs)
+    loss = make_loss(task.settings.loss, task.spec.outputs, ignoring=task.ignores)
     _, iou = validate(result.model, task.spec, task.train_items, loss)
     return replace(result, train_images_iou=iou)
 

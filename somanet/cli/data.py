@@ -211,9 +211,13 @@ def check(
 def select(
     path: Annotated[Path, typer.Argument(help="Data set (folder or zip).")],
     output: Annotated[Path, typer.Option(help="Folder for the selected images.")],
-    count: Annotated[int, typer.Option(min=1, help="Number of images.")],
+    count: Annotated[int | None, typer.Option(min=1, help="Number of images; default: all.")] = None,
     split: Split = None,
     part: Part = "train",
+    ignore: Annotated[
+        Path | None,
+        typer.Option(metavar="JSON", help="Outlines of cells that nobody labelled: neither soma nor background."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same images.")] = 0,
     binary: Binary = None,
     only_class: OnlyClass = None,
@@ -223,17 +227,22 @@ def select(
 
     from somanet.io.datasets.layouts import open_dataset
     from somanet.io.datasets.manifest import describe_manifest, pack_dataset
+    from somanet.io.datasets.regions import read_regions
     from somanet.io.datasets.splits import read_part
 
+    regions = None if ignore is None else read_regions(ignore)
     names = open_dataset(path).names
     if split is not None:
         names = read_part(split, part, names=names)
+    count = len(names) if count is None else count
     if len(names) < count:
         raise SomaNetError(
             f"{path}: expected at least {count} images to select from, found {len(names)}. Lower --count."
         )
     chosen = np.random.default_rng(seed).choice(sorted(names), count, replace=False)
-    packed = pack_dataset(path, output, names=sorted(chosen.tolist()), binary=binary, only_class=only_class)
+    packed = pack_dataset(
+        path, output, names=sorted(chosen.tolist()), regions=regions, binary=binary, only_class=only_class
+    )
     typer.echo(describe_manifest(packed))
     typer.echo(f"Written: {output}\nNext: somanet train {output} --output MODEL")
 

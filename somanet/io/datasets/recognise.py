@@ -137,7 +137,9 @@ def _with_ignored(listing: Listing, files: list[PurePosixPath]) -> Listing:
         for name, entry in listing.entries.items()
     }
     known = listing.entries.keys() | listing.unlabelled.keys()
-    alone = {name: f"the mask of ignored pixels {file} has no image" for name, file in masks.items() if name not in known}
+    alone = {
+        name: f"the mask of ignored pixels {file} has no image" for name, file in masks.items() if name not in known
+    }
     return replace(listing, entries=entries, broken=dict(sorted({**alone, **listing.broken}.items())))
 
 

@@ -47,7 +47,9 @@ def test_several_masks_of_one_image_add_up(tmp_path: Path) -> None:
     more = np.zeros((9, 14), np.uint8)
     more[0, 0] = 1
     write_image(tmp_path / "set" / "b" / "ignore" / "corner.png", more)
-    np.testing.assert_array_equal(open_dataset(tmp_path / "set").load("b").ignored, (items()[1].ignored > 0) | (more > 0))
+    np.testing.assert_array_equal(
+        open_dataset(tmp_path / "set").load("b").ignored, (items()[1].ignored > 0) | (more > 0)
+    )
 
 
 def test_an_empty_mask_ignores_nothing(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,6 +46,12 @@ def simulate(
     donor_spread: Annotated[
         float, typer.Option(min=0, max=1, help="How much donors of a group differ: sd of the log of pause and length.")
     ] = 0.1,
+    varied: Annotated[
+        bool,
+        typer.Option(
+            "--varied", help="Crops of many looks: 8 to 90 px, haze, vignettes, bleaching, dim beside bright."
+        ),
+    ] = False,
 ) -> None:
     """Write simulated nuclei, neuron crops and a neuron movie with ground truth labels, tracks and saltations."""
     from somanet.core import plots
@@ -58,7 +64,7 @@ def simulate(
     from somanet.io.images import write_labels
     from somanet.io.movies import write_movie
     from somanet.io.tables import write_table
-    from somanet.simulation import cohort_movies, group_settings, neuron_crops, simulate_movie, simulate_nuclei
+    from somanet.simulation import Variety, cohort_movies, group_settings, neuron_crops, simulate_movie, simulate_nuclei
 
     calibration = Calibration(pixel_size_um, frame_interval_min)
     for option, value, (low, high) in (
@@ -88,7 +94,8 @@ def simulate(
         write_kaggle(output / "nuclei.zip", simulate_nuclei(n_images=nuclei, shape_YX=(256, 256), seed=seed))
         typer.echo(f"{output / 'nuclei.zip'}: {nuclei} images, Kaggle layout")
     if crops:
-        write_kaggle(output / "crops.zip", neuron_crops(n_crops=crops, size_px=256, seed=seed))
+        looks: dict[str, Any] = {"n_movies": crops, "variety": Variety()} if varied else {}
+        write_kaggle(output / "crops.zip", neuron_crops(n_crops=crops, size_px=256, seed=seed, **looks))
         typer.echo(f"{output / 'crops.zip'}: {crops} labelled crops, Kaggle layout")
     if frames and plan:
         _write_cohort(output, plan, frames=frames, size_px=size_px, calibration=calibration)

@@ -105,8 +105,8 @@ def counted(
 ) -> tuple[Labels, Labels]:
     """Both label images without ignored pixels, which are neither object nor background.
 
-    An object that lies mostly in ignored pixels is dropped as a whole, on either side: a predicted one is not false, one
-    of the ground truth not missed. Of the others the ignored pixels are cut off.
+    An object that lies mostly in ignored pixels is dropped as a whole, on either side: a predicted one is not false,
+    one of the ground truth not missed. Of the others the ignored pixels are cut off.
 
     Raises:
         SomaNetError: the mask has another shape.
@@ -115,8 +115,8 @@ def counted(
         return labels_true_YX, labels_pred_YX
     if ignored_YX.shape != labels_true_YX.shape:
         raise SomaNetError(
-            f"The mask of ignored pixels has shape {ignored_YX.shape}, the ground truth {labels_true_YX.shape}: expected "
-            "a mask of the same image. Was it cropped or resized in between?"
+            f"The mask of ignored pixels has shape {ignored_YX.shape}, the ground truth {labels_true_YX.shape}: "
+            "expected a mask of the same image. Was it cropped or resized in between?"
         )
     return _counted(labels_true_YX, ignored_YX), _counted(labels_pred_YX, ignored_YX)
 

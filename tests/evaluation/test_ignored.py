@@ -80,8 +80,8 @@ def test_what_stands_in_ignored_pixels_cannot_matter_to_others(
 def test_no_ignored_pixels_leave_every_score_as_it_was(true: np.ndarray, found: np.ndarray) -> None:
     """To the last bit, also for an empty mask."""
     plain = score_dataset([("a", true, found)], intervals=False)
-    for given in ({}, {"b": np.ones((6, 9), bool)}, {"a": np.zeros((6, 9), bool)}):
-        other = score_dataset([("a", true, found)], ignored=given, intervals=False)
+    for masks_of in ({}, {"b": np.ones((6, 9), bool)}, {"a": np.zeros((6, 9), bool)}):
+        other = score_dataset([("a", true, found)], ignored=masks_of, intervals=False)
         np.testing.assert_array_equal(list(plain.values.values()), list(other.values.values()))
         assert plain.per_image.equals(other.per_image)
 

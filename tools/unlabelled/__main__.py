@@ -3,9 +3,9 @@
 python -m tools.unlabelled ../shared/data                                # tools/unlabelled/soma.json
 python -m tools.unlabelled ../shared/data --picture docs/images/ignored.png
 
-The rules are those of tools/unlabelled/finding.py: a nucleus outside every label, a compact dim patch over a weak nucleus,
-a position of a track without a label, a label that is there before and after. `somanet data select … --ignore` adds the
-outlines to a data set.
+The rules are those of tools/unlabelled/finding.py: a nucleus outside every label, a compact dim patch over a weak
+nucleus, a position of a track without a label, a label that is there before and after. `somanet data select … --ignore`
+adds the outlines to a data set.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ class LabelledMovie:
         self.labels_TYX = frames("soma_labels.tif")
         self.tracks = pd.read_csv(folder / "tracks.csv")
 
-    @lru_cache(maxsize=None)  # noqa: B019 - one movie lives as long as the tool
+    @cache  # noqa: B019 - one movie lives as long as the tool
     def found(self, t: int, rules: Rules) -> tuple[Found, ...]:
         """The cells without a label in frame ``t``."""
         return tuple(unlabelled_cells(self.body_TYX, self.nucleus_TYX, self.labels_TYX, self.tracks, t, rules))
@@ -111,8 +111,8 @@ def main() -> None:
         total = sum(item.labels.size for item in items)
         reasons = Counter(region.reason for one in found for region in one.regions)
         typer.echo(
-            f"soma/{part}: {sum(reasons.values())} regions in {sum(bool(one.regions) for one in found)} of {len(items)} "
-            f"crops, {ignored} of {total} px ({ignored / total:.1%}): "
+            f"soma/{part}: {sum(reasons.values())} regions in {sum(bool(one.regions) for one in found)} of "
+            f"{len(items)} crops, {ignored} of {total} px ({ignored / total:.1%}): "
             + ", ".join(f"{number} by {reason}" for reason, number in sorted(reasons.items()))
         )
         images += found

@@ -33,8 +33,8 @@ class Rules:
         soma_sigma: blur of a soma.
         soma_noise: a soma stands this many standard deviations of the noise above its surroundings,
         with_nucleus: and has somewhere in it a nucleus channel that stands this many above its own.
-        dim: greatest contrast of such a soma, as a share of the frame's median labelled one's. Brighter are growth cones
-            and processes, which shine into the nucleus channel; they stay background, as they were labelled.
+        dim: greatest contrast of such a soma, as a share of the frame's median labelled one's. Brighter are growth
+            cones and processes, which shine into the nucleus channel; they stay background, as they were labelled.
         faint: the same around a nucleus alone, where the shape says nothing.
         area: of a soma's pixels above half of its own contrast, least and most.
         solidity: least share of its convex hull that it fills: growth cones fill less.
@@ -166,7 +166,7 @@ def by_soma(found: Contrasts, rules: Rules) -> list[Found]:
 def by_track(tracks: pd.DataFrame, t: int, labels: Labels, rules: Rules) -> list[Found]:
     """Positions of tracks (columns `frame`, `y_px`, `x_px`) in frame ``t`` with no label within half a radius."""
     here = tracks[tracks["frame"] == t]
-    places = [(round(row.y_px), round(row.x_px)) for row in here.itertuples()]
+    places = [(round(y), round(x)) for y, x in here[["y_px", "x_px"]].to_numpy(float).tolist()]
     discs = [_disc(labels.shape, place, rules.radius // 2) for place in places]
     return [
         Found(_disc(labels.shape, place, rules.radius), "track")

@@ -118,8 +118,8 @@ def pack_dataset(
                 yield next(with_regions([item], regions or {}))
         if regions and not with_regions_of:
             raise SomaNetError(
-                f"{source}: expected the images whose regions are given, found {len(rows)} others: no pixels agree. Were "
-                "they rescaled, converted or compressed since?"
+                f"{source}: expected the images whose regions are given, found {len(rows)} others: no pixels agree. "
+                "Were they rescaled, converted or compressed since?"
             )
         if not any(row["status"] == "accepted" and row["n_objects"] is not None for row in rows):
             raise SomaNetError(f"{source}: none of {len(rows)} images can be packed. `check_dataset` says why.")

@@ -1,7 +1,7 @@
 """Ignored pixels of images as a small file of outlines, apart from the images: data that a project can commit.
 
-An image is known by the hash of its pixels, so that the outlines hold for every lossless copy, under any name or layout,
-and for no other image.
+An image is known by the hash of its pixels, so that the outlines hold for every lossless copy, under any name or
+layout, and for no other image.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def read_regions(path: Path) -> dict[str, ImageRegions]:
     found = read_json(path, expected="regions of ignored pixels", keys=("format", "images"))
     if found["format"] != FORMAT or not isinstance(found["images"], list):
         raise FileProblem(
-            f"{path}: expected regions of ignored pixels of format {FORMAT}, found format {str(found['format'])[:20]!r}. "
+            f"{path}: expected regions of ignored pixels of format {FORMAT}, found {str(found['format'])[:20]!r}. "
             "Was it written by a later version of SomaNet?",
             "wrong type",
         )

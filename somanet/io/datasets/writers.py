@@ -22,8 +22,9 @@ _PAIRS_CONTENT = {"images", "labels", IGNORE}
 
 
 def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
-    """Write ``images/<name>.png`` (uint8) or ``.tif`` (uint16, float32), ``labels/<name>.tif`` and, if any pixels are
-    ignored, ``ignore/<name>.png``.
+    """Write ``images/<name>.png`` (uint8) or ``.tif`` (uint16, float32) and ``labels/<name>.tif``.
+
+    Ignored pixels become ``ignore/<name>.png``, if there are any.
 
     Args:
         path: the folder; an older data set in the pairs layout is replaced, anything else is refused.

@@ -38,8 +38,8 @@ class ValidationObjects:
         from somanet.evaluation.masks import counted
         from somanet.segmentation.inference.instances import probabilities_to_labels
 
-        labels_YX = probabilities_to_labels(probabilities_CYX, self.spec.outputs, self.spec.instances)
-        truth_YX, labels_YX = counted(item.labels, labels_YX, item.ignored)
+        found_YX = probabilities_to_labels(probabilities_CYX, self.spec.outputs, self.spec.instances)
+        truth_YX, labels_YX = counted(item.labels, found_YX, item.ignored)
         true_YX, predicted_YX = truth_YX > 0, labels_YX > 0
         union = np.count_nonzero(true_YX | predicted_YX)
         self._ious.append(np.count_nonzero(true_YX & predicted_YX) / union if union else 1.0)

@@ -1,7 +1,7 @@
 """Losses. Each takes logits and targets NCHW and averages over output channels.
 
-Where a target is :data:`somanet.segmentation.network.inputs.IGNORED`, a pixel is neither soma nor background. A loss made
-with ``ignoring`` is that of the other pixels alone, so that no gradient comes from these.
+Where a target is :data:`somanet.segmentation.network.inputs.IGNORED`, a pixel is neither soma nor background. A loss
+made with ``ignoring`` is that of the other pixels alone, so that no gradient comes from these.
 """
 
 from __future__ import annotations

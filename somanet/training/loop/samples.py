@@ -26,6 +26,7 @@ from somanet.training.loop.augment import (
     plain_view,
     strong_view,
 )
+from somanet.training.loop.fading import fade_objects
 from somanet.training.loop.settings import TrainSettings
 
 _DARKER_ELSEWHERE = 0.1  # of the crop's range; benchmarks/exposure.py: 0.11 between crops and their frames
@@ -76,6 +77,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         rng = np.random.default_rng([self._seed, self.epoch, position])
         image, annotation = fit_patch(item.image, annotation_of(item), self._settings, rng)
         if self._augment is not None:
+            image = fade_objects(image, labels_and_ignored(annotation)[0], self._settings.augment, rng)
             image, annotation = self._augment(image, annotation, seed=int(rng.integers(2**31)))
         labels, ignored = labels_and_ignored(annotation)
         exposure = self._exposures[number]

@@ -1,13 +1,13 @@
 """Which sets help: the recipe on a short schedule with all of them, and with each one left out.
 
-python -m benchmarks.left_out_domains ../shared/data --sets build/bundled/sets          # after `make bundled-sets`
-python -m benchmarks.left_out_domains ../shared/data --sets build/bundled/sets --samples 8 --images 2   # a proof, a minute
+python -m benchmarks.left_out_domains ../shared/data --sets build/bundled/sets       # after `make bundled-sets`
+python -m benchmarks.left_out_domains ../shared/data --sets build/bundled/sets --samples 8 --images 2   # a proof
 
-Each training starts from the encoder's own weights, with `finetune.many_domains` of somanet/model/recipe.yaml, every set
-drawn equally often. It is scored on the set that was left out, of which it has seen nothing, and on validation images:
-nuclei of the Data Science Bowl's validation part, and the crops of soma/val. Sets that are never trained on are not scored
-here, as what is chosen by a score cannot be measured by it. Writes OUTPUT/left_out_domains.md and .json; finished
-trainings are kept there, so that a stopped run goes on.
+Each training starts from the encoder's own weights, with `finetune.many_domains` of somanet/model/recipe.yaml, every
+set drawn equally often. It is scored on the set that was left out, of which it has seen nothing, and on validation
+images: nuclei of the Data Science Bowl's validation part, and the crops of soma/val. Sets that are never trained on are
+not scored here, as what is chosen by a score cannot be measured by it. Writes OUTPUT/left_out_domains.md and .json;
+finished trainings are kept there, so that a stopped run goes on.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,6 @@ from somanet.segmentation.network.models import build_model
 from somanet.training.loop.task import TrainingTask
 from somanet.training.loop.training import train
 from somanet.training.settings import FinetuneParams, PretrainParams
-from tools.command_line import run
 
 RECIPE = Path(__file__).parents[1] / "somanet" / "model" / "recipe.yaml"
 EVERYTHING = "none"
@@ -150,4 +150,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    try:
+        main()
+    except SomaNetError as error:
+        sys.exit(f"error: {error}")

@@ -28,7 +28,8 @@ INPUTS = {
     "finetune start": "model", "calibrate": "pairs", "export": "model", "export file": "model",
     "analyze": "movie.ome.tif", "analyze tracks": "tracks.csv", "analyze times": "times.csv",
     "analyze conditions": "conditions.csv",
-    "data check": "pairs", "data select": "set.zip", "data select ignore": "regions.json", "data yolo": "set.zip", "tracks convert": "tracks.csv",
+    "data check": "pairs", "data select": "set.zip", "data select ignore": "regions.json", "data yolo": "set.zip",
+    "tracks convert": "tracks.csv",
     "tracks measure": "tracks.csv", "tracks score": "tracks.csv", "compare": "scores.json", "cohort": "conditions.csv",
 }  # fmt: skip
 FILES = {

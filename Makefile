@@ -117,13 +117,14 @@ real: setup ## Run the pipeline on real data (DATA=folder, default ../shared/dat
 	@$(GUARD) profiles/real/dvc.yaml
 	$(BIN)/dvc --cd profiles/real repro
 
-# One seed of the bundled network, in build/bundled/seed$(SEED). The same command resumes what was stopped.
+# One seed of the bundled network, in build/bundled/seed$(SEED). The same command resumes what was stopped, and keeps what is
+# done; all seeds share the epochs that MINUTES gave the first one.
 SEED ?= 0
 MINUTES ?=
 BUNDLED := build/bundled
 SETS := $(BUNDLED)/sets
 RUN := $(BUNDLED)/seed$(SEED)
-EPOCHS = $(if $(MINUTES),--set training.epochs=$$(cat '$(RUN)/$(1).epochs'))
+EPOCHS = $(if $(MINUTES),--set training.epochs=$$(cat '$(BUNDLED)/$(1).epochs'))
 
 bundled-sets: setup ## Build the sets that the bundled network is trained on, with their licences (DATA=folder)
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make bundled-sets DATA=path" >&2; exit 1; }
@@ -139,13 +140,14 @@ bundled-sets: setup ## Build the sets that the bundled network is trained on, wi
 bundled-model: setup ## Train the bundled network, after bundled-sets (DATA=folder, SEED=0, MINUTES=100, TRAIN=options)
 	@test -d $(SETS)/somas || { echo "There are no sets in $(SETS). Make them first: make bundled-sets DATA=path" >&2; exit 1; }
 	@mkdir -p $(RUN)
-	@test -z '$(MINUTES)' || test -e $(RUN)/many_domains.epochs || \
-		$(BIN)/python -m tools.budget $(SETS)/dsb2018 --minutes $(MINUTES) --output $(RUN)
-	$(BIN)/somanet train $(SETS)/dsb2018 $(SETS)/varied $(SETS)/varied $(wildcard $(SETS)/drosophila_h2b) \
+	@test -z '$(MINUTES)' || test -e $(BUNDLED)/many_domains.epochs || \
+		$(BIN)/python -m tools.budget $(SETS)/dsb2018 --minutes $(MINUTES) --output $(BUNDLED)
+	test -e $(RUN)/many_looks/config.json || $(BIN)/somanet train $(SETS)/dsb2018 $(SETS)/varied $(SETS)/varied $(wildcard $(SETS)/drosophila_h2b) \
 		--val $(BUNDLED)/val/crops.zip --params somanet/model/recipe.yaml --network many_looks --seed $(SEED) \
 		--output $(RUN)/many_looks --experiment bundled $(call EPOCHS,many_looks) $(TRAIN)
-	$(BIN)/somanet finetune $(foreach n,1 2 3 4 5 6,$(SETS)/somas) $(foreach n,1 2 3,$(SETS)/simulated) $(SETS)/varied \
-		$(SETS)/dsb2018 $(foreach n,1 2,$(wildcard $(SETS)/drosophila_h2b)) --val $(BUNDLED)/val/crops.zip \
+	test -e $(RUN)/many_domains/config.json || $(BIN)/somanet finetune \
+		$(foreach n,1 2 3 4 5 6 7 8 9 10 11 12,$(SETS)/somas) $(foreach n,1 2 3 4,$(SETS)/simulated) $(SETS)/varied \
+		$(SETS)/dsb2018 $(foreach n,1 2 3,$(wildcard $(SETS)/drosophila_h2b)) --val $(BUNDLED)/val/crops.zip \
 		--params somanet/model/recipe.yaml --variant many_domains --start $(RUN)/many_looks --seed $(SEED) \
 		--output $(RUN)/many_domains --experiment bundled $(call EPOCHS,many_domains) $(TRAIN)
 	$(BIN)/somanet calibrate $(BUNDLED)/touching/crops.zip --peak-height --model $(RUN)/many_domains --output $(RUN)/many_domains

@@ -1,6 +1,6 @@
 """How many epochs of the bundled network's recipe fit into some minutes on this machine.
 
-python -m tools.budget build/bundled/sets/dsb2018 --minutes 100 --output build/bundled/seed0
+python -m tools.budget build/bundled/sets/dsb2018 --minutes 100 --output build/bundled
 
 Times a few steps of each training on the given images, then shortens or lengthens both by the same factor. Writes
 OUTPUT/many_looks.epochs and OUTPUT/many_domains.epochs, which `make bundled-model MINUTES=100` makes once and then

@@ -256,6 +256,8 @@ def _note(masks: Masks, doubts: tuple[str, ...]) -> str:
             parts.append(f"{count} mask{'s' if count > 1 else ''} {what}")
     if not masks.n_objects:
         parts.append("no objects")
+    if masks.ignored is not None:
+        parts.append(f"{np.count_nonzero(masks.ignored)} px ignored, neither object nor background")
     parts += doubts
     return "; ".join(parts)
 

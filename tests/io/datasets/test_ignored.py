@@ -36,7 +36,9 @@ def test_round_trip(write, name: str, tmp_path: Path) -> None:  # type: ignore[n
     assert a.ignored is None
     np.testing.assert_array_equal(b.ignored, items()[1].ignored)
     np.testing.assert_array_equal(b.labels, items()[1].labels)
-    assert list(check_dataset(tmp_path / name)["status"]) == ["accepted"] * 2
+    manifest = check_dataset(tmp_path / name)
+    assert list(manifest["status"]) == ["accepted"] * 2
+    assert list(manifest["note"]) == ["", "15 px ignored, neither object nor background"]
     pack_dataset(tmp_path / name, tmp_path / "copy")
     pack_dataset(tmp_path / "copy", tmp_path / "again")
     np.testing.assert_array_equal(open_dataset(tmp_path / "again").load("b").ignored, items()[1].ignored)

@@ -35,7 +35,9 @@ def test_scores_with_and_without(folder: Path, bright: Path) -> None:
     assert b.ignored is None
     assert somanet("evaluate", "--truth", "packed", "--model", bright, "--output", "own.json", cwd=folder) is None
     assert somanet("predict", "packed", "--model", bright, "--output", "labels", "--rescale", "1", cwd=folder) is None
-    assert somanet("evaluate", "--truth", "packed", "--predictions", "labels", "--output", "of.json", cwd=folder) is None
+    assert (
+        somanet("evaluate", "--truth", "packed", "--predictions", "labels", "--output", "of.json", cwd=folder) is None
+    )
     for name in ("own.json", "of.json"):
         scores = json.loads((folder / name).read_text())
         assert scores["precision"] == pytest.approx(2 / 4)

@@ -126,12 +126,12 @@ class Dataset:
         """
         masks, place = self._stored_masks(self._entry(name), name, (shape[0], shape[1]))
         checked = check_labels(masks.labels, place, binary=self._binary)
-        ignored = self._ignored(self._entry(name), (shape[0], shape[1]))
+        ignored = self._ignored(self._entry(name), masks.ignored, (shape[0], shape[1]))
         return replace(masks, labels=checked.labels, doubts=(*masks.doubts, *checked.doubts), ignored=ignored)
 
-    def _ignored(self, entry: Entry, shape_YX: tuple[int, int]) -> np.ndarray | None:
-        """The pixels that an image's masks of ignored pixels name; None if there are none."""
-        ignored = np.zeros(shape_YX, bool)
+    def _ignored(self, entry: Entry, known: np.ndarray | None, shape_YX: tuple[int, int]) -> np.ndarray | None:
+        """Pixels known to be ignored, and those of an image's masks of such pixels; None if there are none."""
+        ignored = np.zeros(shape_YX, bool) if known is None else known.copy()
         for file in entry.ignored:
             source = self._source.label(file)
             mask = decode_labels(self._source.read(file), source)
@@ -155,8 +155,12 @@ class Dataset:
             place = f"{self._source.label(entry.coco.file)}, {name}"
             self._check_classes(self._source.label(entry.coco.file))
             doubts: list[str] = []
-            masks_of_image = compose_masks(entry.coco.masks(place, shape_YX, doubts, self._only), shape_YX)
-            return replace(masks_of_image, doubts=tuple(doubts)), place
+            groups: list[np.ndarray] = []
+            objects = entry.coco.masks(place, shape_YX, doubts, self._only, ignored=groups)
+            masks_of_image = compose_masks(objects, shape_YX)
+            in_groups = np.logical_or.reduce([mask > 0 for mask in groups]) & (masks_of_image.labels == 0)
+            ignored = in_groups if in_groups.any() else None
+            return replace(masks_of_image, doubts=tuple(doubts), ignored=ignored), place
         if entry.label is None:
             hint = f"{self.hint}." if self.hint else "Use it for prediction, or label it first."
             raise SomaNetError(f"{self.path}: image '{name}' has no labels. {hint}")

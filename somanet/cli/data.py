@@ -134,6 +134,7 @@ def yolo(
 
     dataset = open_dataset(path, binary=binary, only_class=only_class)
     doubts: dict[str, tuple[str, ...]] = {}
+    background: list[str] = []
     if split is not None:
         parts = read_split(split, names=dataset.names)
         for note in describe_left_out(split, parts, dataset.names):
@@ -145,6 +146,7 @@ def yolo(
         for name in names:
             item = dataset.load(name)
             doubts[name] = item.doubts
+            background.extend([name] if item.ignored is not None else [])
             unit = to_unit(item.image)
             image = unit if unit.dtype == np.uint8 else (unit * 255).round().astype(np.uint8)
             eight_bit = LabelledImage(name, image, item.labels)
@@ -153,5 +155,11 @@ def yolo(
     written = write_yolo(output, {part: pictures(names) for part, names in parts.items()}, outlines=outlines)
     for note in describe_doubts(doubts):
         typer.echo(f"note: {note}", err=True)
+    if background:
+        typer.echo(
+            f"note: YOLO's format has no ignored pixels: they become background in {len(background)} images, such as "
+            f"{background[0]!r}",
+            err=True,
+        )
     counts = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
     typer.echo(f"Written: {output} ({counts} images)\nNext: libreyolo train --model yolo9-t --data {written}")

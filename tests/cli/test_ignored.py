@@ -68,3 +68,11 @@ def test_varied_crops_are_written_with_what_is_hidden(folder: Path) -> None:
     crops = list(open_dataset(folder / "sim" / "crops.zip"))
     assert len(crops) == 3
     assert len({crop.name.partition("_")[0] for crop in crops}) == 3
+
+
+def test_yolo_says_what_its_format_lacks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert somanet("data", "select", "set.zip", "--ignore", "regions.json", "--output", "packed", cwd=folder) is None
+    assert somanet("data", "yolo", "set.zip", "--output", "without", cwd=folder) is None
+    assert "ignored" not in capsys.readouterr().err
+    assert somanet("data", "yolo", "packed", "--output", "with", cwd=folder) is None
+    assert "become background in 1 images, such as 'a'" in capsys.readouterr().err

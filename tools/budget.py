@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import typer
 
@@ -60,22 +61,28 @@ def stages(recipe: Path = RECIPE) -> list[Stage]:
     ]
 
 
-def seconds_per_patch(stage: Stage, items: list[LabelledImage]) -> float:
-    """Wall time per patch, after a first epoch of a few steps that compiles kernels and fills caches."""
+class Speed(NamedTuple):
+    """Seconds per patch: by the clock, and of all processors together."""
+
+    wall_s: float
+    processor_s: float
+
+
+def speed_of(stage: Stage, items: list[LabelledImage]) -> Speed:
+    """The speed of a training, after a first epoch of a few steps that compiles kernels and fills caches."""
     n = STEPS * stage.settings.batch_size
     changes = {"epochs": 2, "samples_per_epoch": n, "validate_every": 1000, "warmup_fraction": 0.0, "ema_decay": 0.9}
     settings = stage.settings.model_copy(update=changes)
     spec = stage.spec.model_copy(update={"encoder_weights": None})
-    seconds: list[float] = []
-    began = time.perf_counter()
+    times: list[tuple[float, float]] = []
 
     def note(_: object) -> None:
-        seconds.append(time.perf_counter() - began)
+        times.append((time.perf_counter(), time.process_time()))
 
     validation = min(items, key=lambda item: item.labels.size)
     task = TrainingTask(build_model(spec), spec, items, [validation], settings, seed=0)
     train(task, on_epoch=note, progress=False)
-    return (seconds[1] - seconds[0]) / n
+    return Speed(*((after - before) / n for before, after in zip(*times, strict=True)))
 
 
 def epochs_that_fit(planned: list[Stage], seconds: Mapping[str, float], *, minutes: float) -> dict[str, int]:
@@ -104,10 +111,14 @@ def main() -> None:
     dataset = open_dataset(given.images)
     items = [dataset.load(name) for name in dataset.names[:: max(1, len(dataset) // given.count)]]
     planned = stages()
-    seconds = {stage.name: seconds_per_patch(stage, items) for stage in planned}
-    for name, epochs in epochs_that_fit(planned, seconds, minutes=given.minutes).items():
+    speeds = {stage.name: speed_of(stage, items) for stage in planned}
+    wall_s = {name: speed.wall_s for name, speed in speeds.items()}
+    for name, epochs in epochs_that_fit(planned, wall_s, minutes=given.minutes).items():
         write_text(make_folder(given.output) / f"{name}.epochs", f"{epochs}\n")
-        typer.echo(f"{name}: {1 / seconds[name]:.1f} patches of 256 px per second here, {epochs} epochs")
+        typer.echo(
+            f"{name}: {1 / wall_s[name]:.1f} patches of 256 px per second, {speeds[name].processor_s:.2f} processor "
+            f"seconds each; {epochs} epochs"
+        )
 
 
 if __name__ == "__main__":

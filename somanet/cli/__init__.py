@@ -18,6 +18,7 @@ from somanet.cli import (
     predictions,
     project,
     promotion,
+    simulate,
     study,
     sweep,
     tracks,
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
 app.command("cohort")(guarding(cohort.cohort))
-app.command("simulate")(guarding(data.simulate))
+app.command("simulate")(guarding(simulate.simulate))
 app.add_typer(data.app, name="data")
 app.command("train")(guarding(training.train, extra_outputs=("_report",)))
 app.command("finetune")(guarding(training.finetune, extra_outputs=("_report",)))

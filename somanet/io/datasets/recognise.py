@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -19,6 +19,8 @@ from somanet.io.label_names import PICKLE_ENDING, bare_name, image_name, sort_ou
 Layout = Literal["kaggle", "pairs", "folders", "coco", "labelme", "challenge"]
 _IMAGE, _LABELS = ("image", "img"), ("mask", "masks", "label", "labels")
 """Names of the two files of a folder that holds one image."""
+IGNORE = "ignore"
+"""Folder of masks of pixels that are neither object nor background."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Entry:
         masks: files of one mask per object.
         labelme: Labelme's JSON.
         coco: the image's outlines in a COCO file.
+        ignored: masks of pixels that are neither object nor background.
     """
 
     image: str
@@ -38,6 +41,7 @@ class Entry:
     masks: tuple[str, ...] | None = None
     labelme: str | None = None
     coco: CocoImage | None = None
+    ignored: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> bool:
@@ -86,7 +90,8 @@ def recognise(source: Source) -> Listing:
         has_labels = bool(labels) or bool({str(root / "labels"), str(root / "masks")} & source.folders)
         stems = {file.stem for file in in_images}
         names = {file: file.stem if file.stem in stems else bare_name(file.stem) for file in labels}
-        return _pairs(source, root, in_images, names, has_labels)
+        listing = _pairs(source, root, in_images, names, has_labels)
+        return _with_ignored(listing, [file for file in files if file.parent == root / IGNORE])
     if folders := _one_per_folder(source, files):
         return folders
     root = _only({file.parent for file in files}, source)
@@ -124,6 +129,20 @@ def _no_images(source: Source) -> SomaNetError:
     return SomaNetError(f"{source.path}: expected images (.png or .tif), found {found}. {next_step}")
 
 
+def _with_ignored(listing: Listing, files: list[PurePosixPath]) -> Listing:
+    """The listing with each mask of ignored pixels at its image; one without an image breaks the layout."""
+    masks = {file.stem: str(file) for file in files}
+    entries = {
+        name: replace(entry, ignored=(masks[name],)) if name in masks else entry
+        for name, entry in listing.entries.items()
+    }
+    known = listing.entries.keys() | listing.unlabelled.keys()
+    alone = {
+        name: f"the mask of ignored pixels {file} has no image" for name, file in masks.items() if name not in known
+    }
+    return replace(listing, entries=entries, broken=dict(sorted({**alone, **listing.broken}.items())))
+
+
 def _only(roots: set[PurePosixPath], source: Source) -> PurePosixPath:
     if len(roots) > 1:
         listed = ", ".join(sorted(map(str, roots))[:5])
@@ -158,18 +177,25 @@ def _challenge(source: Source, files: list[PurePosixPath]) -> Listing | None:
 def _kaggle(source: Source, files: Iterable[PurePosixPath], root: PurePosixPath) -> Listing:
     images: dict[str, list[str]] = defaultdict(list)
     masks: dict[str, list[str]] = defaultdict(list)
+    ignored: dict[str, list[str]] = defaultdict(list)
     for file in files:
         if file.parent.parent.parent == root and len(file.parts) == len(root.parts) + 3:
             if file.parent.name == "images":
                 images[file.parent.parent.name].append(str(file))
             elif file.parent.name == "masks":
                 masks[file.parent.parent.name].append(str(file))
+            elif file.parent.name == IGNORE:
+                ignored[file.parent.parent.name].append(str(file))
     entries, broken = {}, {}
     for name in sorted(images.keys() | masks.keys()):
         if len(images[name]) == 1:
             # An empty masks folder means that there are no objects; without a folder the image is unlabelled.
             labelled = str(root / name / "masks") in source.folders
-            entries[name] = Entry(images[name][0], masks=tuple(sorted(masks[name])) if labelled else None)
+            entries[name] = Entry(
+                images[name][0],
+                masks=tuple(sorted(masks[name])) if labelled else None,
+                ignored=tuple(sorted(ignored[name])),
+            )
         else:
             broken[name] = f"expected one file in {name}/images, found {len(images[name])}"
     return Listing("kaggle", entries, broken=broken)

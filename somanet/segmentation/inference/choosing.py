@@ -39,11 +39,13 @@ class Image(NamedTuple):
         image: YX or YXC.
         labels_YX: ground truth.
         maps_CYX: the network's probability maps.
+        ignored_YX: pixels that are neither soma nor background; None if there are none.
     """
 
     image: NDArray[Any]
     labels_YX: Labels
     maps_CYX: NDArray[np.float32]
+    ignored_YX: NDArray[np.bool_] | None = None
 
 
 class Agreement(NamedTuple):
@@ -69,6 +71,7 @@ def agreements(
     """Scores of a network's labels for each value of a setting, in order; None: :data:`CANDIDATES`."""
     found = []
     soma = spec.outputs.index("soma")
+    by_name = {str(number): one.ignored_YX for number, one in enumerate(images) if one.ignored_YX is not None}
     for value in CANDIDATES[setting] if values is None else values:
         settings = spec.instances.model_copy(update={setting: value})
         labels = (
@@ -78,7 +81,7 @@ def agreements(
             for one in images
         )
         pairs = ((str(n), one.labels_YX, found) for n, (one, found) in enumerate(zip(images, labels, strict=True)))
-        scores = score_dataset(pairs, intervals=False).values
+        scores = score_dataset(pairs, ignored=by_name, intervals=False).values
         shown = (scores[name] for name in ("mean_ap", "size_bias", "splits_per_image", "merges_per_image"))
         found.append(Agreement(value, *shown))
     return found

@@ -62,12 +62,19 @@ def fit_checkpoint(
     loaded = load_checkpoint(checkpoint)
     spec = loaded.spec
     seen = [
-        [Image(item.image, item.labels, predict_probabilities(loaded.model, item.image, spec)) for item in items]
+        [
+            Image(item.image, item.labels, predict_probabilities(loaded.model, item.image, spec), item.ignored)
+            for item in items
+        ]
         for items in sets
     ]
     images = [one for part in seen for one in part]
     soma = spec.outputs.index("soma")
-    temperature = fit_temperature([one.maps_CYX[soma] for one in images], [one.labels_YX > 0 for one in images])
+    counted = [... if one.ignored_YX is None else ~one.ignored_YX for one in images]
+    temperature = fit_temperature(
+        [one.maps_CYX[soma][pixels] for one, pixels in zip(images, counted, strict=True)],
+        [one.labels_YX[pixels] > 0 for one, pixels in zip(images, counted, strict=True)],
+    )
     chosen: dict[Setting, tuple[Agreement, Agreement]] = {}
     for setting in settings:
         chosen[setting] = choose(setting, images, spec)

@@ -37,7 +37,7 @@ def read_ground_truth(path: Path, *, binary: bool | None = None, only_class: str
         name, why = next(iter(dataset.broken.items()))
         raise SomaNetError(f"{path}: {len(dataset.broken)} images cannot be scored, such as {name!r}: {why}.")
     if dataset.has_labels():
-        return {item.name: Checked(item.labels, item.doubts) for item in dataset}
+        return {item.name: Checked(item.labels, item.doubts, item.ignored) for item in dataset}
     if dataset.hint:
         raise SomaNetError(f"{path}: expected labels, found images alone. {dataset.hint}.")
     return {name: _checked(path / dataset.image_file(name), binary) for name in dataset.names}

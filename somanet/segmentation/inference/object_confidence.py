@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
-from somanet.evaluation.masks import interior, overlap
+from somanet.evaluation.masks import counted, interior, overlap
 from somanet.segmentation.inference.choosing import Image
 from somanet.segmentation.inference.instances import probabilities_to_labels, refined
 from somanet.segmentation.inference.segmenter import mean_inside
@@ -65,14 +65,16 @@ def fit_object_confidence(sets: Sequence[Sequence[Image]], spec: ModelSpec) -> O
 
 
 def _objects(one: Image, spec: ModelSpec) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Mean logit of each object of an image that no border cuts, and whether it is right."""
+    """Mean logit of each object of an image that no border cuts and that is not ignored, and whether it is right."""
     soma_YX = one.maps_CYX[spec.outputs.index("soma")]
     outlined_YX = probabilities_to_labels(one.maps_CYX, spec.outputs, spec.instances)
     labels_YX = refined(outlined_YX, one.image, soma_YX, spec.instances)
-    true_YX, kept_YX = interior(one.labels_YX, labels_YX)
-    counted = np.unique(kept_YX[kept_YX > 0])
+    true_YX, counted_YX = counted(one.labels_YX, labels_YX, one.ignored_YX)
+    ids = np.unique(counted_YX[counted_YX > 0])
+    true_YX, kept_YX = interior(true_YX, counted_YX)
+    kept = np.unique(kept_YX[kept_YX > 0])  # relabelled by `interior`, in the order of the ids
     matched = overlap(true_YX, kept_YX).matches(RIGHT_IOU)[1]
-    return mean_inside(outlined_YX, to_logits(soma_YX))[counted - 1], np.isin(np.arange(len(counted)), matched)
+    return mean_inside(outlined_YX, to_logits(soma_YX))[ids[kept - 1] - 1], np.isin(np.arange(len(kept)), matched)
 
 
 def logistic_fit(

@@ -66,6 +66,17 @@ def test_every_data_set_counts_alike_and_targets_are_platts() -> None:
     assert fitted.of(np.array([low, high])) == pytest.approx([share_low, positive], rel=1e-3)
 
 
+def test_ignored_objects_are_neither_right_nor_wrong() -> None:
+    """Of six wrong disks the first three are ignored: what is left is as if they were not there."""
+    image = disks([0.7] * 3 + [0.6] * 3 + [0.9] * 2, [False] * 6 + [True] * 2)
+    ignored = np.zeros(SHAPE, bool)
+    ignored[:30, :62] = True
+    fitted = fit_object_confidence([[image._replace(ignored_YX=ignored)]], ModelSpec())
+    assert (fitted.objects, fitted.right) == (5, 2 / 5)
+    low, high = np.log(0.6 / 0.4), np.log(0.9 / 0.1)
+    assert fitted.of(np.array([low, high])) == pytest.approx([1 / 5, 3 / 4], rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("right", "said"), [([True] * 8, "All of the 8 objects"), ([False] * 8, "None of the 8 objects")]
 )

@@ -85,11 +85,14 @@ class Mixture:
         if weights is None:
             weights = np.full((len(self.sigmas), self.likelihood.shape[2]), 1 / self.likelihood.shape[2])
         total = count.sum()
+        drawn = count > 0  # a stretch that a resample lacks may be impossible with the weights of the others
         for _ in range(iterations):
             part = (self.likelihood @ weights[:, :, None])[:, :, 0]  # (S, M)
-            weights = weights * ((count / part)[:, None, :] @ self.likelihood)[:, 0] / total
+            often = np.divide(count, part, out=np.zeros_like(part), where=drawn)
+            weights = weights * (often[:, None, :] @ self.likelihood)[:, 0] / total
         part = (self.likelihood @ weights[:, :, None])[:, :, 0]
-        return weights, np.asarray((np.log(part) + self.top) @ count, np.float64)
+        logs = np.log(part, out=np.zeros_like(part), where=np.broadcast_to(drawn, part.shape))
+        return weights, np.asarray((logs + self.top) @ count, np.float64)
 
     def near(self, curve: Floats) -> tuple[Mixture, slice]:
         """The errors that are not unlikely, and one more on each side; all between the outermost of them."""

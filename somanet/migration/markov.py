@@ -12,9 +12,20 @@ from somanet.migration.kinematics import Bools, Floats, Steps
 Places = NDArray[np.intp]
 
 
+LONGEST = 1000
+"""Steps of a stretch; a longer one is cut, and the chain begins anew there: once in so many steps that it does not
+matter, and each column is a step of the algorithm."""
+MOST_PLACES = 1 << 21
+"""Of the grid, at about 450 bytes: beside one long track, thousands of short ones would stand for empty places."""
+SHORTEST = 50
+
+
 @dataclass(frozen=True)
 class Grid:
-    """Gap-free stretches side by side: step ``index`` sits at row ``row`` (a stretch) and column ``column``."""
+    """Gap-free stretches side by side: step ``index`` sits at row ``row`` (a stretch) and column ``column``.
+
+    Stretches of more than :data:`LONGEST` steps, or fewer where the grid would have over :data:`MOST_PLACES`, are cut.
+    """
 
     index: Places
     row: Places
@@ -25,9 +36,16 @@ class Grid:
     def of(cls, steps: Steps) -> Grid:
         """The gap-free steps."""
         index = np.flatnonzero(~steps.gap)
-        _, first, row = np.unique(steps.segment[index], return_index=True, return_inverse=True)
-        column = np.arange(index.size) - first[row]
-        seen = np.zeros((first.size, int(column.max(initial=-1)) + 1), bool)
+        _, first, stretch, sizes = np.unique(
+            steps.segment[index], return_index=True, return_inverse=True, return_counts=True
+        )
+        longest = min(LONGEST, int(sizes.max(initial=1)))
+        while longest > SHORTEST and longest * int((-(-sizes // longest)).sum()) > MOST_PLACES:
+            longest = max(longest // 2, SHORTEST)
+        pieces = -(-sizes // longest)
+        place = np.arange(index.size) - first[stretch]
+        row, column = (np.cumsum(pieces) - pieces)[stretch] + place // longest, place % longest
+        seen = np.zeros((int(pieces.sum()), int(column.max(initial=-1)) + 1), bool)
         seen[row, column] = True
         return cls(index, row, column, seen)
 
@@ -54,6 +72,9 @@ def _logsum(a: Floats, axis: int) -> Floats:
 def forward_backward(first: Floats, moves: Floats, seen: Bools) -> Posterior:
     """Chances of the states, from all steps of a stretch; in logs, one column of all stretches at a time.
 
+    What all states of a step share is taken out of its densities first: of a jump that each of them holds for all but
+    impossible, the differences would be lost in the size of the sum.
+
     Args:
         first: (stretches, K) log chance of each state in the first step times the density of that step.
         moves: (stretches, columns - 1, K, K) log chance to go from one state to another times the density of the next
@@ -61,6 +82,8 @@ def forward_backward(first: Floats, moves: Floats, seen: Bools) -> Posterior:
         seen: (stretches, columns) where there is a step.
     """
     columns, k = seen.shape[1], first.shape[1]
+    first_shared, shared = first.max(axis=1, keepdims=True), moves.max(axis=(2, 3), keepdims=True)
+    first, moves = first - first_shared, moves - shared
     forward, backward = np.zeros((*seen.shape, k)), np.zeros((*seen.shape, k))
     forward[:, 0] = first
     for t in range(1, columns):
@@ -73,4 +96,5 @@ def forward_backward(first: Floats, moves: Floats, seen: Bools) -> Posterior:
         backward[:, t] = np.where(seen[:, t + 1, None], _logsum(ahead, axis=2), 0.0)
         joint = np.exp(forward[:, t, :, None] + ahead - likelihood[:, None, None])
         pairs[:, t] = np.where(seen[:, t + 1, None, None], joint, 0.0)
-    return Posterior(np.exp(forward + backward - likelihood[:, None, None]), pairs, likelihood)
+    states = np.exp(forward + backward - likelihood[:, None, None])
+    return Posterior(states, pairs, likelihood + first_shared[:, 0] + (shared[..., 0, 0] * seen[:, 1:]).sum(axis=1))

@@ -201,7 +201,8 @@ class Resolution:
 
     def _beyond(self, step_um: float) -> float:
         """Chance that noise alone makes a longer step."""
-        return float(np.exp(-(np.float64(step_um / self.sigma_um / 2) ** 2)))
+        ratio = step_um / self.sigma_um
+        return math.exp(-(ratio * ratio) / 4)  # a product may be infinite, where a power raises
 
 
 def cell_table(

@@ -19,6 +19,9 @@ REST_UM_PER_H = 2.5
 """A cell whose velocity has a spread below this per axis (a speed of 3.5 µm/h) is at rest."""
 RUN_UM_PER_H = 12.0
 """… and above this (17 µm/h) it runs; between them it creeps."""
+FASTEST_UM_PER_H = 1e3 * SPREADS_UM_PER_H[-1]
+"""Faster stretches, 17 cm per hour, are impossible with every motion and error, so much that one of them would outweigh
+the precision of the sum of all others."""
 UNLIKELY = 20.0
 """Resamples look at errors whose log likelihood is by less than this below the highest."""
 
@@ -96,6 +99,6 @@ class Mixture:
 
     def near(self, curve: Floats) -> tuple[Mixture, slice]:
         """The errors that are not unlikely, and one more on each side; all between the outermost of them."""
-        likely = np.flatnonzero(curve > curve.max() - UNLIKELY)
+        likely = np.flatnonzero(curve >= curve.max() - UNLIKELY)
         at = slice(max(0, int(likely[0]) - 1), int(likely[-1]) + 2)
         return Mixture(self.sigmas[at], self.likelihood[at], self.top[at]), at

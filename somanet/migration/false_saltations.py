@@ -42,7 +42,8 @@ def false_saltations_per_h(
     hours = float(steps.duration_h[~steps.gap].sum())
     if hours == 0 or not sigma_um > 0:
         return 0.0
-    if len(steps) * np.exp(-(np.float64(min_length_um / sigma_um) ** 2) / 4) < NEGLIGIBLE:
+    ratio = min_length_um / sigma_um
+    if len(steps) * math.exp(-(ratio * ratio) / 4) < NEGLIGIBLE:
         return 0.0
     rng = np.random.default_rng(seed)
     track = np.cumsum(np.diff(steps.track_id, prepend=steps.track_id[0]) != 0)

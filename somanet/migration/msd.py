@@ -22,6 +22,7 @@ SEARCH_POINTS = 33
 SEARCHED = 1e-4
 """Relative precision to which the persistence time is searched for."""
 MOST_UNRESOLVED = 0.1
+LEAST_MOTION_UM2 = 1e-18
 AT_ONCE = 1 << 22
 """Numbers of one array while walks are fitted: curves × persistence times × lags."""
 
@@ -158,6 +159,11 @@ class PersistentWalk:
         return _furth(np.asarray(lag_h, np.float64), self.speed_um_per_h, self.persistence_h, self.sigma_um)
 
 
+def _usable(msd: Msd) -> np.ndarray:
+    """Lags with pairs and motion; what is shorter than a millionth of a nanometre is rounding."""
+    return np.asarray((msd.n_pairs > 0) & (np.nan_to_num(msd.msd_um2) > LEAST_MOTION_UM2), bool)
+
+
 def _furth(lag_h: Floats, speed: float, persistence: float, sigma: float) -> Floats:
     return np.asarray(speed**2 * _shape(lag_h, np.full_like(lag_h, persistence)) + 4 * sigma**2, np.float64)
 
@@ -184,7 +190,7 @@ def fit_persistent_walk(msd: Msd, *, sigma_um: float | None = None) -> Persisten
     Raises:
         SomaNetError: fewer lags with pairs and motion than unknowns.
     """
-    good = (msd.n_pairs > 0) & (np.nan_to_num(msd.msd_um2) > 0)
+    good = _usable(msd)
     lag, curve = msd.lag_h[good], msd.msd_um2[good]
     unknown = 2 if sigma_um is not None else 3
     if lag.size < unknown:
@@ -222,7 +228,7 @@ def walk_estimates(
     if walk.warnings:
         return {name: not_estimated(value, walk.warnings[0]) for name, value in values.items()}
     pooled = cells.pooled()
-    good = (pooled.n_pairs > 0) & (np.nan_to_num(pooled.msd_um2) > 0)
+    good = _usable(pooled)
     lag, curve = pooled.lag_h[good], pooled.msd_um2[good]
     weight = pooled.n_pairs[good] / (np.arange(1, good.size + 1)[good] * curve**2)
     curves = cells.curves(sets.weights)[:, good]

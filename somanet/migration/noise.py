@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from somanet.migration.error_mixture import COMPONENT_SPREADS, REST_UM_PER_H, Mixture
+from somanet.migration.error_mixture import COMPONENT_SPREADS, FASTEST_UM_PER_H, REST_UM_PER_H, Mixture
 from somanet.migration.intervals import Estimate, not_estimated
 from somanet.migration.kinematics import Floats, Steps
 from somanet.migration.stretches import FEWEST_WINDOWS, WINDOW, sigma_from_covariance, windows_of
@@ -178,7 +178,7 @@ def localisation_of(
         resamples: how many; 0 for no intervals.
     """
     steps = steps.usual
-    groups = windows_of(steps)
+    groups = windows_of(steps, fastest_um=FASTEST_UM_PER_H * steps.interval_h)
     n_windows = sum(len(one.cell) for one in groups)
     unknown = (math.nan,) * 3
     known = math.nan if sigma_um is None else sigma_um

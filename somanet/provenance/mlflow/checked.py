@@ -27,7 +27,7 @@ def checked_client(client: MlflowClient) -> MlflowClient:
 
 
 class _Checked:
-    """Passes everything on; an exception that is none of MLflow's, of the system or of SomaNet becomes one of MLflow's."""
+    """Passes everything on; what is no exception of MLflow, the system or SomaNet becomes one of MLflow."""
 
     def __init__(self, client: MlflowClient) -> None:
         self._client = client
@@ -76,11 +76,14 @@ def _check_values(values: Mapping[str, Any]) -> None:
         texts = [*value, *value.values()] if isinstance(value, dict) else [value]
         if any(isinstance(text, bytes) for text in texts):
             raise _impossible(f"{name} is not text")
-        if name in ("start_time", "creation_time") and value is not None:
-            if not isinstance(value, int) or not 0 <= value <= _LATEST_MS:
-                raise _impossible(f"{name} is {value!r:.40}, which is no time")
+        if name in ("start_time", "creation_time") and value is not None and not _is_time(value):
+            raise _impossible(f"{name} is {value!r:.40}, which is no time")
         if name in ("artifact_uri", "artifact_location") and str(value or "").startswith(_GLOBAL):
             raise _impossible(f"{name} is {value!r:.80}, which is no place of files")
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value <= _LATEST_MS
 
 
 def _impossible(what: str) -> Exception:

@@ -21,23 +21,34 @@ def test_files_that_stay_pass(tmp_path: Path) -> None:
         (tmp_path / "b.csv").read_text()
 
 
-@pytest.mark.parametrize("change", ["longer", "other time", "another file", "gone", "in a folder"])
-def test_files_that_change_are_named(change: str, tmp_path: Path) -> None:
+def other_time(file: Path) -> None:
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
+
+
+def another_file(file: Path) -> None:
+    """Of the same size and time."""
+    other = file.with_name("other")
+    other.write_bytes(file.read_bytes())
+    os.utime(other, ns=(0, file.stat().st_mtime_ns))
+    other.replace(file)
+
+
+CHANGES = {
+    "longer": lambda file: file.write_text("xx"),
+    "other time": other_time,
+    "another file": another_file,
+    "gone": Path.unlink,
+}
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["file", "folder"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_files_that_change_are_named(change: str, inside: bool, tmp_path: Path) -> None:
     file = tmp_path / "folder" / "m.tif"
     file.parent.mkdir()
     file.write_text("x")
     with (
         pytest.raises(SomaNetError, match=r"m\.tif was changed while it was read"),
-        unchanged(file.parent if change == "in a folder" else file),
+        unchanged(file.parent if inside else file),
     ):
-        if change == "other time":
-            os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
-        elif change == "another file":
-            other = file.with_name("other")
-            other.write_text("x")
-            os.utime(other, ns=(0, file.stat().st_mtime_ns))
-            other.replace(file)
-        elif change == "gone":
-            file.unlink()
-        else:
-            file.write_text("xx")
+        CHANGES[change](file)

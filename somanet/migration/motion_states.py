@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.special import expit, logit
 
 from somanet.migration.intervals import Estimate, Scale, not_estimated, too_wide
 from somanet.migration.kinematics import Floats
@@ -64,10 +65,10 @@ def _share_estimate(values: Floats, unsure: float, *, known: bool) -> Estimate:
     found = _estimate(values, known=known)
     if found.problem or not 0 < found.value < 1 or not 0 < found.low <= found.high < 1:
         return found
-    value, low, high = (math.log(x / (1 - x)) for x in (found.value, found.low, found.high))
+    value, low, high = (float(logit(x)) for x in (found.value, found.low, found.high))
     hidden = unsure / (found.value * (1 - found.value))
     low, high = value - math.hypot(value - low, hidden), value + math.hypot(high - value, hidden)
-    return Estimate(found.value, 1 / (1 + math.exp(-low)), 1 / (1 + math.exp(-high)))
+    return Estimate(found.value, float(expit(low)), float(expit(high)))  # odds may be too small for a number
 
 
 Described = tuple[dict[str, Estimate], dict[str, Estimate], Estimate]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 
@@ -71,3 +74,40 @@ def server_with_own_store(folder: Path, *options: str) -> Server:
     arguments += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
     arguments += ["--artifacts-destination", str(folder / "artifacts"), *options]
     return Server(folder, arguments, port)
+
+
+@contextlib.contextmanager
+def serving(command: str, folder: Path, environment: Mapping[str, str], *, patience_s: float = 240) -> Iterator[str]:
+    """The address of a model that `mlflow models serve` serves, with a free port in place of the command's 5001.
+
+    Args:
+        command: as a page has it.
+        folder: its working folder, with its log.
+        environment: of the process and its children, which end with the block.
+        patience_s: how long it may take to start.
+    """
+    port = str(free_port())
+    words = [port if word == "5001" else word for word in shlex.split(command)]
+    assert port in words
+    log = folder / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            words, cwd=folder, env=dict(environment), stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + patience_s
+        while True:
+            assert process.poll() is None, log.read_text()[-3000:]
+            assert time.monotonic() < deadline, log.read_text()[-3000:]
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
+                break
+            time.sleep(1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)

@@ -243,8 +243,10 @@ def test_the_experiment_changes_what_depends_on_the_rate_and_is_a_row_of_the_tab
     ran = set(re.findall(r"^Running stage '(\S+)'", anna.last("dvc exp run"), re.MULTILINE))
     assert {"finetune@compact_all", "evaluate@compact_all", "compare", "segment"} <= ran
     assert not ran & {"data", "manifest", "pretrain@compact", "baseline@compact"}
-    [row] = [line for line in anna.last("make experiments").splitlines() if "faster" in line]
-    assert "0.005" in row
+    table = [line.split() for line in anna.last("make experiments").splitlines()]
+    [names] = [line for line in table if "faster" in line]
+    [rates] = [line[1:] for line in table if line[:1] == ["finetune.compact_all.training.learning_rate"]]
+    assert dict(zip(names, rates, strict=True)) == {"workspace": "0.005", names[1]: "0.002", "faster": "0.005"}
     assert re.search(r"learning_rate +0\.002 +0\.005", anna.said["dvc params diff"][0])
 
 

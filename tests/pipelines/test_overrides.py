@@ -102,7 +102,7 @@ def test_a_merge_of_plain_values_may_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("+trak.min_track_h=1", "unknown parameter 'trak'. Did you mean 'track'"),
+        ("+tracks.min_track_h=1", "unknown parameter 'tracks'. Did you mean 'track'"),
         ("+finetune.compact_all.training.learning_rates=1", "Did you mean 'learning_rate'"),
         ("finetune.compact_all.training=5", "finetune.compact_all.training"),
         ("track.min_track_h=short", "track.min_track_h"),

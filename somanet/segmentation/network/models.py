@@ -97,8 +97,9 @@ def _let_black_images_through(model: nn.Module) -> None:
     for convolution, norm in itertools.pairwise(modules):
         if not (isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.LayerNorm)):
             continue
-        if convolution.bias is not None and not torch.any(convolution.bias):
-            nn.init.normal_(convolution.bias, std=_BIAS_STD)
+        bias = convolution.bias  # without values (`is_meta`) where a checkpoint brings them
+        if bias is not None and not bias.is_meta and not torch.any(bias):
+            nn.init.normal_(bias, std=_BIAS_STD)
 
 
 def check_sizes(model: nn.Module, spec: ModelSpec, *, patch_px: int, images: Sequence[tuple[int, int]] = ()) -> None:

@@ -34,7 +34,7 @@ def tables(shown: str, width: int) -> str:
     experiments = list(csv.DictReader(shown.splitlines()))
     rows = [name for name in (experiments[0] if experiments else {}) if name not in _HIDDEN]
     labels = ["", *rows]
-    columns = [[one["Experiment"] or one["rev"], *(_cell(name, one[name]) for name in rows)] for one in experiments]
+    columns = [[one.get("Experiment") or one["rev"], *(_cell(name, one[name]) for name in rows)] for one in experiments]
     blocks: list[list[list[str]]] = []
     for column in columns:
         if not blocks or _width([labels, *blocks[-1], column]) > width:

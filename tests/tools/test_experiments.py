@@ -38,5 +38,15 @@ def test_what_does_not_fit_is_a_table_of_its_own(width: int) -> None:
     assert [rate for row in rates for rate in row] == ["0.01", "0.02", "0.01", "-"]
 
 
+def test_without_experiments_commits_are_columns() -> None:
+    """DVC then leaves out the column of their names."""
+    assert tables("rev,typ,Created,cells\nworkspace,baseline,,3\nmain,baseline,,2\n", 80).splitlines() == [
+        "         workspace  main",
+        "------------------------",
+        "Created          -     -",
+        "cells            3     2",
+    ]
+
+
 def test_a_project_without_a_commit_has_no_table() -> None:
     assert tables("Experiment,rev,typ,Created\n", 80) == ""

@@ -223,7 +223,7 @@ STAGES = {
 
 
 def test_the_first_run_runs_every_stage_and_the_second_none(monday: Engineer) -> None:
-    assert monday.ran("dvc repro") == [STAGES, set()]
+    assert monday.ran("dvc repro")[:2] == [STAGES, set()]
 
 
 def test_metrics_and_plots_are_shown(monday: Engineer) -> None:

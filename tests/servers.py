@@ -9,10 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import pytest
 
 
 def free_port() -> int:
@@ -82,32 +85,32 @@ def serving(command: str, folder: Path, environment: Mapping[str, str], *, patie
 
     Args:
         command: as a page has it.
-        folder: its working folder, with its log.
+        folder: its working folder, in which it leaves nothing.
         environment: of the process and its children, which end with the block.
         patience_s: how long it may take to start.
     """
     port = str(free_port())
     words = [port if word == "5001" else word for word in shlex.split(command)]
     assert port in words
-    log = folder / "server.log"
-    with log.open("w") as output:
+    with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            words, cwd=folder, env=dict(environment), stdout=output, stderr=output, start_new_session=True
+            words, cwd=folder, env=dict(environment), stdout=log, stderr=log, start_new_session=True
         )
-    try:
-        deadline = time.monotonic() + patience_s
-        while True:
-            assert process.poll() is None, log.read_text()[-3000:]
-            assert time.monotonic() < deadline, log.read_text()[-3000:]
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
-                break
-            time.sleep(1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            deadline = time.monotonic() + patience_s
+            while process.poll() is None and time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
+                    break
+                time.sleep(1)
+            else:
+                log.seek(0)
+                pytest.fail(f"{command} does not respond: {log.read()[-3000:]}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)

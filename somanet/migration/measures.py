@@ -28,7 +28,7 @@ from somanet.migration.motion_modes import Modes, modes_of
 from somanet.migration.msd import CellMsd, Msd, PersistentWalk, cell_msd_of, fit_persistent_walk, walk_estimates
 from somanet.migration.noise import RESAMPLES, Localisation
 from somanet.migration.pooling import long_enough
-from somanet.migration.saltation import USUAL, Definition
+from somanet.migration.saltation import USUAL, Definition, faster_steps
 from somanet.migration.summary import Summary, summarize
 from somanet.migration.support import Support, flagged, support_of, without_unsupported
 
@@ -198,7 +198,7 @@ def _autocorrelation(found: Migration, *, seed: int) -> tuple[Autocorrelation | 
     steps = found.steps
     if not (~steps.gap).any():
         return None, []
-    mobile = (steps.speed_um_per_h > found.threshold_um_per_h) & ~steps.gap
+    mobile = faster_steps(steps, found.threshold_um_per_h)
     if not mobile.any():
         return None, []
     lags = round(LONGEST_AUTOCORRELATION_H / steps.interval_h)

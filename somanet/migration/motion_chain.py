@@ -23,6 +23,9 @@ jumps, above the second it is a walk; a cell between them stays undecided."""
 LEAST_SIGMA_UM = 0.05
 ITERATIONS = 25
 STICK = 0.85
+MOST_SHARED = 1 - 1e-6
+"""Correlation of the velocity from a step to the next, at most. A lower limit would leave what even motion changes by
+proportional to a state's spread, and so give all even motion to the slowest state."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def _chain(spread: list[float], lowest: list[float], highest: list[float]) -> Ch
     away = (1 - STICK) / max(k - 1, 1)
     change = np.full((k, k), away) + np.eye(k) * (STICK - away) if k > 1 else np.ones((1, 1))
     start, low, high = (np.array(values, np.float64) for values in (spread, lowest, highest))
-    return Chain(start, np.full(k, 0.5), low, high, change, np.full(k, 1 / k))
+    # without memory at first, so that speed alone makes the first assignment
+    return Chain(start, np.zeros(k), low, high, change, np.full(k, 1 / k))
 
 
 def start_states(*, slowest_creep: float = REST_UM_PER_H) -> Chain:
@@ -137,8 +141,9 @@ def updated(data: ChainData, chain: Chain, found: Posterior, weight: Floats) -> 
     same = pairs[:, :, np.arange(k), np.arange(k)]
     product = (data.moved[:, 1:] * data.moved[:, :-1]).sum(axis=2)[:, :, None]
     covariance = (same * product).sum(axis=(0, 1)) / (2 * np.maximum(same.sum(axis=(0, 1)), 1e-9))
-    squared = np.maximum((spread * data.interval_h) ** 2, 1e-12)
-    shared = np.where(spread > 0, np.clip((covariance - data.error_covariance) / squared, 0.0, 0.98), 0.0)
+    known = (spread > 0) & (motion > 0)
+    kept = (covariance - data.error_covariance) / np.where(known, motion, 1.0)  # of the motion, whatever the bounds
+    shared = np.where(known, np.clip(kept, 0.0, MOST_SHARED), 0.0)
     counts = pairs.sum(axis=(0, 1)) + 1.0
     first = states[:, 0].sum(axis=0) + 1.0
     return replace(

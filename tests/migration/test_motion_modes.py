@@ -132,6 +132,43 @@ def test_the_share_of_steps_at_rest_is_that_of_steps_below_the_speed_of_rest(
     assert np.sum(~np.array(held)) <= 3
 
 
+@pytest.mark.parametrize("interval_min", [10.0, 20.0])
+@pytest.mark.parametrize(
+    ("speed", "state", "mode"),
+    [(5.0, "creep", "resting"), (10.0, "creep", "continuous"), (20.0, "run", "continuous")]
+    + [(speed, "run", "continuous") for speed in (30.0, 45.0)],
+)
+def test_exact_even_motion_has_the_state_of_its_speed(speed: float, state: str, mode: str, interval_min: float) -> None:
+    """Creep from 3.5 to 17 µm/h, run above, on straight lines without any error; 5 µm/h is a creep between jumps."""
+    there = np.arange(31)[:, None] * speed * interval_min / 60
+    angles = np.random.default_rng(1).uniform(-3, 3, 5)
+    cells = [
+        track(there * [math.sin(a), math.cos(a)], track_id=i + 1, interval_h=interval_min / 60)
+        for i, a in enumerate(angles)
+    ]
+    modes = modes_of(steps_of(pd.concat(cells, ignore_index=True)), sigma_um=0.05, resamples=20)
+    assert modes is not None
+    assert set(modes.step_state) == {state}
+    assert modes.state_speed_um_per_h[state].value == pytest.approx(speed, rel=0.01)
+    assert (modes.cells["mode"] == mode).all()
+
+
+def test_slow_and_fast_cells_of_one_movie_are_told_apart_without_error() -> None:
+    """Two cells at rest, two at 5 and two at 45 µm/h that turn a little: each has its own state."""
+    rng = np.random.default_rng(1)
+    cells = []
+    for i, speed in enumerate([0, 0, 5, 5, 45, 45]):
+        heading = rng.uniform(-3, 3) + np.cumsum(rng.normal(0, 0.2, 60))
+        step = speed * STEP_H * np.stack([np.sin(heading), np.cos(heading)], axis=1)
+        place = np.concatenate([np.zeros((1, 2)), np.cumsum(step, axis=0)])
+        cells.append(track(place, track_id=i + 1, interval_h=STEP_H))
+    modes = modes_of(steps_of(pd.concat(cells, ignore_index=True)), sigma_um=0.05, resamples=20)
+    assert modes is not None
+    shares = modes.cells[["rest_share", "creep_share", "run_share"]].to_numpy()
+    assert shares.argmax(axis=1).tolist() == [0, 0, 1, 1, 2, 2]
+    assert (shares.max(axis=1) > 0.9).all()
+
+
 def test_outliers_of_resting_cells_are_not_saltations() -> None:
     """Errors of Student's t with 3 degrees of freedom, sd 0.8 µm: by its steps alone a cell seems to jump."""
     rng = np.random.default_rng(0)

@@ -1,8 +1,9 @@
 """Cells that run and pause, step by step in time, with other assumptions than both simulators of the package.
 
-A run has a duration, one of two speeds, slow ends, and a heading that diffuses; its length is what comes of that. Pauses
-are gamma distributed, at a rate of the cell's own. Other cells walk all the time, with a velocity that is forgotten (an
-Ornstein-Uhlenbeck process). Some detections are missing, cells leave the field, and dim cells err more than bright ones.
+A run has a duration, one of two speeds, slow ends, and a heading that diffuses; its length is what comes of that.
+Pauses are gamma distributed, at a rate of the cell's own. Other cells walk all the time, with a velocity that is
+forgotten (an Ornstein-Uhlenbeck process). Some detections are missing, cells leave the field, and dim cells err more
+than bright ones.
 """
 
 from __future__ import annotations

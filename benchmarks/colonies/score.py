@@ -19,7 +19,7 @@ ERRORS = {"frequency_corrected_per_h": "frequency_error", "mean_length_corrected
 MORE_MOVIES = 3
 """Of the same colony, by the rule alone: a single movie's error is chance as much as bias."""
 COUNTED: Mapping[str, str] = {
-    **{name: words for name, words in HEADINGS.items()},
+    **HEADINGS,
     "rest_share": "steps at rest",
     "creep_share": "steps creeping",
     "run_share": "steps running",

@@ -15,7 +15,7 @@ from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.pooling import long_enough, pooled_numbers
 
-ERRORS = {"frequency_corrected_per_h": "frequency_error", "mean_length_corrected_um": "length_error"}
+BIASES = {"frequency_corrected_per_h": "frequency_bias", "mean_length_corrected_um": "length_bias"}
 MORE_MOVIES = 3
 """Of the same colony, by the rule alone: a single movie's error is chance as much as bias."""
 COUNTED: Mapping[str, str] = {
@@ -59,7 +59,7 @@ def score_colony(seed: int) -> pd.DataFrame:
         else:
             found = migration_of(tracks, drift="none")
         errors.append(_errors(found.cells, tracks, cells))
-    row |= {short: float(np.mean([one[short] for one in errors])) for short in ERRORS.values()}
+    row |= {short: float(np.mean([one[short] for one in errors])) for short in BIASES.values()}
     row |= {f"{name}_true": true[name] for name in COUNTED}
     return pd.DataFrame([row]).assign(in_scope=True)
 
@@ -71,7 +71,7 @@ def _errors(found: pd.DataFrame, tracks: pd.DataFrame, cells: Cells) -> dict[str
     seen_h = tracks.groupby("track_id")["t_h"].max().reindex(1 + np.arange(len(cells.place_yx_um))).fillna(0.0)
     there = cells.start_h < seen_h.to_numpy()[cells.cell]
     happened = float(there.sum() / seen_h.sum()), float(cells.length_um[there].mean())
-    return {ERRORS[name]: float(values[name][0]) / true - 1 for name, true in zip(ERRORS, happened, strict=True)}
+    return {BIASES[name]: float(values[name][0]) / true - 1 for name, true in zip(BIASES, happened, strict=True)}
 
 
 def _numbers(measures: Measures) -> dict[str, float]:

@@ -33,7 +33,7 @@ def scores() -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows)
     found = table[["supported", "in_scope"]].assign(seed=[1, 1, 2, 2, 3], world=["a", "a", "b", "b", "c"])
-    found = found.assign(interval_min=10.0, frequency_error=[0.2, 0.2, 0.0, 0.0, 0.1], length_error=0.0)
+    found = found.assign(interval_min=10.0, frequency_bias=[0.2, 0.2, 0.0, 0.0, 0.1], length_bias=0.0)
     for name in COUNTED:
         found = found.assign(**{name: table["value"], f"{name}_true": 10.0})
         found = found.assign(**{f"{name}_{end}": table[end] for end in ("low", "high")})
@@ -60,6 +60,7 @@ def test_a_world_is_scored_with_its_true_values(monkeypatch: pytest.MonkeyPatch)
     world = replace(BASE, n_cells=8, hours=8.0, interval_min=12.0, kappa=4.0, axis_deg=70.0)
     monkeypatch.setattr(corrected, "TRUE_CELLS", 200)
     monkeypatch.setattr(random_worlds, "random_world", lambda rng, name: replace(world, name=name))
+    monkeypatch.setattr(random_worlds, "MORE_MOVIES", 1)
     corrected.truth.cache_clear()
     found = score_random(3, movies=1).iloc[0]
     assert found["in_scope"]

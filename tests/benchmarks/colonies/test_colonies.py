@@ -83,5 +83,5 @@ def test_a_colony_is_scored_on_every_number_that_is_printed(monkeypatch: pytest.
     for name in score.COUNTED:
         assert {name, f"{name}_low", f"{name}_high", f"{name}_true"} <= set(row.index)
         assert math.isfinite(row[f"{name}_true"]) or name == "mean_direction_deg"
-    assert abs(row["frequency_error"]) < 0.6
+    assert abs(row["frequency_bias"]) < 0.6
     assert row["in_scope"]

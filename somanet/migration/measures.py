@@ -129,7 +129,7 @@ def measure_movie(
         least_sigma_um=noise.low_um if noise.bounded else None,
         jumping=rule.saltations.events["track_id"].to_numpy(np.int64),
     )
-    support = support_of(modes, thinned, summary, model_summary, rule, n_exchanges(steps))
+    support = support_of(modes, thinned, model_thinned, summary, model_summary, rule, n_exchanges(steps))
     rule, model = flagged(rule, support, thinned), flagged(model, support, model_thinned)
     summary, model_summary = (
         without_unsupported(one, found.cells) for one, found in ((summary, rule), (model_summary, model))

@@ -26,10 +26,10 @@ MOST_CHANGE = 0.25
 MOST_DISAGREEMENT = 1.15
 """Corrected frequency by the rule over that by the model, or the other way round; by the model at the movie's interval
 or at twice that, whichever is nearer: where frames are fast it joins short rests, and finds them with fewer frames."""
-MOST_HIDDEN, FAR_TOO_HIDDEN = 1.5, 2.0
+MOST_HIDDEN, FAR_TOO_HIDDEN = 1.5, 1.6
 """Corrected over uncorrected frequency. Where frames hide a third of the jumps or more, what they hide is a guess: a
 good one only where the numbers are known to stay when half of the frames are left out, which hides more, and no lesser
-sign speaks against it. Where half of the jumps are hidden, it is none."""
+sign speaks against it. Above the second limit, 3 of 8 hidden, it is none."""
 MOST_TOGETHER = 1.2
 """Sum of squares of change, disagreement and share, each over its limit (the share of those that keep moving as
 :data:`CONTINUOUS_COUNTS` at most, as it is no sign alone)."""

@@ -155,14 +155,14 @@ def test_signs_below_their_limits_count_together() -> None:
     assert _of_motion(0.0, 0.7 * change, math.exp(0.7 * disagreement), 1.0, (), [0.5, 0.45]) == []
 
 
-def test_a_correction_for_a_third_of_the_jumps_takes_a_lesser_sign_and_one_for_a_half_none() -> None:
+def test_a_correction_for_a_third_of_the_jumps_takes_a_lesser_sign_and_one_for_more_none() -> None:
     """Without frames left out, which a short movie lacks, it is not known that the numbers stay."""
     lesser, unknown = math.log(1.11), math.nan
     for change, disagreement, share in ((lesser, 1.0, 0.0), (0.0, 1.11, 0.0), (0.0, 1.0, 0.31), (unknown, 1.0, 0.0)):
         assert "33 % of them are hidden" in _of_motion(share, change, disagreement, 1.501, (), [0.5, 0.5])[-1]
         assert not any("hidden" in one for one in _of_motion(share, change, disagreement, 1.499, (), [0.5, 0.5]))
-    assert _of_motion(0.0, 0.0, 1.0, 1.999, (), [0.5, 0.5]) == []
-    assert "50 % of them are hidden" in _of_motion(0.0, 0.0, 1.0, 2.001, (), [0.5, 0.5])[0]
+    assert _of_motion(0.0, 0.0, 1.0, 1.599, (), [0.5, 0.5]) == []
+    assert "38 % of them are hidden" in _of_motion(0.0, 0.0, 1.0, 1.601, (), [0.5, 0.5])[0]
 
 
 def test_a_correction_for_a_fifth_is_a_reason_where_cells_hardly_rest() -> None:

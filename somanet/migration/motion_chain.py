@@ -23,9 +23,9 @@ jumps, above the second it is a walk; a cell between them stays undecided."""
 LEAST_SIGMA_UM = 0.05
 ITERATIONS = 25
 STICK = 0.85
-MOST_SHARED = 1 - 1e-6
-"""Correlation of the velocity from a step to the next, at most. A lower limit would leave what even motion changes by
-proportional to a state's spread, and so give all even motion to the slowest state."""
+SHARED = 1 - np.geomspace(1.0, 1e-6, 160)
+"""Correlations of the velocity from a step to the next that are tried. Were the last one lower, what even motion
+changes by would be proportional to a state's spread, and the slowest state would take all even motion."""
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,7 @@ def updated(data: ChainData, chain: Chain, found: Posterior, weight: Floats) -> 
     variance = (states * (data.moved**2).sum(axis=2)[:, :, None]).sum(axis=(0, 1)) / (2 * total)
     motion = np.maximum(variance - data.error_variance, 0.0)
     spread = np.clip(np.sqrt(motion) / data.interval_h, chain.lowest, chain.highest)
-    same = pairs[:, :, np.arange(k), np.arange(k)]
-    product = (data.moved[:, 1:] * data.moved[:, :-1]).sum(axis=2)[:, :, None]
-    covariance = (same * product).sum(axis=(0, 1)) / (2 * np.maximum(same.sum(axis=(0, 1)), 1e-9))
-    known = (spread > 0) & (motion > 0)
-    kept = (covariance - data.error_covariance) / np.where(known, motion, 1.0)  # of the motion, whatever the bounds
-    shared = np.where(known, np.clip(kept, 0.0, MOST_SHARED), 0.0)
+    shared = _shared(data, pairs[:, :, np.arange(k), np.arange(k)], spread)
     counts = pairs.sum(axis=(0, 1)) + 1.0
     first = states[:, 0].sum(axis=0) + 1.0
     return replace(
@@ -153,6 +148,32 @@ def updated(data: ChainData, chain: Chain, found: Posterior, weight: Floats) -> 
         change=counts / counts.sum(axis=1, keepdims=True),
         first=first / first.sum(),
     )
+
+
+def _shared(data: ChainData, same: Floats, spread: Floats) -> Floats:
+    """(K,) correlations under which steps that follow one of the same state are likeliest, given the spreads.
+
+    Not covariance over variance: where a bound keeps the spread from being that of the steps, such a ratio is that of
+    no chain, and the likelihood falls from one iteration to the next.
+
+    Args:
+        data: the steps.
+        same: (stretches, columns - 1, K) chance that a step and the next are both of a state.
+        spread: (K,) of the velocities.
+    """
+    before, after = data.moved[:, :-1], data.moved[:, 1:]
+    total = np.maximum(2 * same.sum(axis=(0, 1)), 1e-9)
+    squared, product, following = (
+        (same * (a * b).sum(axis=2)[:, :, None]).sum(axis=(0, 1)) / total
+        for a, b in ((before, before), (before, after), (after, after))
+    )
+    motion = (spread * data.interval_h) ** 2
+    variance = motion + data.error_variance
+    covariance = SHARED[:, None] * motion + data.error_covariance  # (candidates, K)
+    kept = covariance / variance
+    left = variance - covariance * kept
+    surprise = np.log(left) + (following - 2 * kept * product + kept**2 * squared) / left
+    return np.asarray(np.where(spread > 0, SHARED[surprise.argmin(axis=0)], 0.0), np.float64)
 
 
 def fitted(data: ChainData, chain: Chain, weight: Floats, *, iterations: int = ITERATIONS) -> tuple[Chain, Posterior]:

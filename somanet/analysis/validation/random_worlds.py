@@ -31,8 +31,9 @@ COUNTED: Mapping[str, str] = {
 }
 """Numbers whose coverage is measured, and their headings."""
 MOST_NOISE_UM = 1.5
-MOVIES, MORE_MOVIES = 2, 4
-"""Measured in full, and for the bias alone."""
+MOVIES = 2
+MORE_MOVIES = 4
+"""Of each world whose warning is counted, beside the one that is measured in full: its bias is that of all five."""
 
 
 def world_of(seed: int) -> World:
@@ -58,12 +59,21 @@ def score_random(seed: int, *, movies: int = MOVIES) -> pd.DataFrame:
     """
     world = world_of(seed)
     true = truth(replace(world, name="", n_cells=1, interval_min=1.0))
-    scores = score_world(world, replicates=movies, more=MORE_MOVIES, seed=1000 * seed)
+    scores = score_world(world, replicates=movies, seed=1000 * seed)
     return scores.assign(
         seed=seed,
         in_scope=in_scope(world),
         **{f"{name}_true": true[name] for name in COUNTED},
     )
+
+
+def score_warning(seed: int) -> pd.DataFrame:
+    """One movie of a world, measured in full, and the bias of a few more.
+
+    Returns:
+        A row of :func:`somanet.analysis.validation.world_scores.score_world`, and ``seed``.
+    """
+    return score_world(world_of(seed), replicates=1, more=MORE_MOVIES, seed=1000 * seed).assign(seed=seed)
 
 
 def coverage(scores: pd.DataFrame, *, numbers: Mapping[str, str] = COUNTED) -> pd.DataFrame:

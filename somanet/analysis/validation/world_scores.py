@@ -9,17 +9,15 @@ import numpy as np
 import pandas as pd
 
 from somanet.analysis.validation.world_tracks import simulate_world
-from somanet.analysis.validation.world_truth import true_numbers
 from somanet.analysis.validation.worlds import World
 from somanet.core.markdown import table
 from somanet.migration.cells import migration_of
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.pooling import long_enough, pooled_numbers
 
-NUMBERS = {"frequency_corrected_per_h": "frequency_per_h", "mean_length_corrected_um": "length_um"}
-"""Name in a summary → name among the true numbers."""
-SHORT = ("frequency", "length")
-"""The same, in short."""
+NUMBERS = {"frequency_corrected_per_h": "frequency", "mean_length_corrected_um": "length"}
+"""Name in a summary → in short."""
+SHORT = tuple(NUMBERS.values())
 LARGE, SMALL = 0.15, 0.05
 """Biases above which a warning is due, and below which it is not."""
 
@@ -36,21 +34,15 @@ def score_world(world: World, *, replicates: int, more: int = 0, seed: int = 0) 
     Returns:
         One row per movie: ``frequency`` and ``length``, corrected, relative to what jumps there were in it
         (``…_error``, also where exchanged tracks leave the number without an estimate), its mean over all movies of the
-        world (``…_bias``) and whether the interval holds the true value of the world (``…_covered``, 0 or 1; NaN where
-        there is none); ``sigma_um``, ``supported``, ``why``, ``continuous_share``; ``world``, ``interval_min``,
+        world (``…_bias``); ``sigma_um``, ``supported``, ``why``, ``continuous_share``; ``world``, ``interval_min``,
         ``rests``; every number of the summary with its interval (``…_low``, ``…_high``).
     """
-    true = true_numbers(world)
     rows = []
     for i in range(replicates):
         tracks, jumps = simulate_world(world, seed=seed + i)
         measures = measure_movie(tracks, drift="none", axis_deg=world.axis_deg, seed=seed + i)
         row: dict[str, object] = {"world": world.name, "interval_min": world.interval_min, "rests": world.rests}
         row |= _errors(world, measures.migration.cells, jumps)
-        for name, short in zip(NUMBERS, SHORT, strict=True):
-            found = measures.summary.numbers[name]
-            held = float(found.low <= true[NUMBERS[name]] <= found.high)
-            row[f"{short}_covered"] = math.nan if found.problem else held
         rows.append(row | _described(measures) | _numbers(measures))
     further = []
     for i in range(replicates, replicates + more):
@@ -68,7 +60,7 @@ def _errors(world: World, cells: pd.DataFrame, jumps: pd.DataFrame) -> dict[str,
     values = pooled_numbers(used, np.ones((1, len(used))))
     return {
         f"{short}_error": float(values[name][0]) / known - 1 if known > 0 else math.inf
-        for name, short, known in zip(NUMBERS, SHORT, happened, strict=True)
+        for (name, short), known in zip(NUMBERS.items(), happened, strict=True)
     }
 
 

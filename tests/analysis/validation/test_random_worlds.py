@@ -14,6 +14,7 @@ from somanet.analysis.validation.random_worlds import (
     coverage,
     coverage_markdown,
     score_random,
+    score_warning,
     warnings_markdown,
 )
 from somanet.analysis.validation.worlds import BASE
@@ -60,7 +61,6 @@ def test_a_world_is_scored_with_its_true_values(monkeypatch: pytest.MonkeyPatch)
     world = replace(BASE, n_cells=8, hours=8.0, interval_min=12.0, kappa=4.0, axis_deg=70.0)
     monkeypatch.setattr(corrected, "TRUE_CELLS", 200)
     monkeypatch.setattr(random_worlds, "random_world", lambda rng, name: replace(world, name=name))
-    monkeypatch.setattr(random_worlds, "MORE_MOVIES", 1)
     corrected.truth.cache_clear()
     found = score_random(3, movies=1).iloc[0]
     assert found["in_scope"]
@@ -68,3 +68,13 @@ def test_a_world_is_scored_with_its_true_values(monkeypatch: pytest.MonkeyPatch)
     assert found["mean_cosine_true"] > 0.7
     assert found["mean_cosine"] == pytest.approx(found["mean_cosine_true"], abs=0.3)
     assert found[f"{SPEED}_true"] == pytest.approx(75, rel=0.1)
+
+
+def test_a_warning_is_counted_with_the_bias_of_further_movies(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = replace(BASE, n_cells=8, hours=6.0, interval_min=12.0)
+    monkeypatch.setattr(random_worlds, "MORE_MOVIES", 2)
+    monkeypatch.setattr(random_worlds, "random_world", lambda rng, name: replace(world, name=name))
+    found = score_warning(4).iloc[0]
+    assert found["seed"] == 4
+    assert isinstance(found["why"], str)
+    assert found["frequency_bias"] != found["frequency_error"]

@@ -19,8 +19,6 @@ SCORES = pd.DataFrame(
         "length_error": [0.0, 0.0, 0.02, -0.04, -0.09, -0.09],
         "frequency_bias": [0.4, 0.4, 0.0, 0.0, 0.08, 0.08],
         "length_bias": [0.0, 0.0, -0.01, -0.01, -0.09, -0.09],
-        "frequency_covered": [False, False, True, True, True, True],
-        "length_covered": True,
         "sigma_um": 0.5,
         "supported": [False, True, True, True, False, False],
     }

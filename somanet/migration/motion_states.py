@@ -119,7 +119,8 @@ def _share_estimate(values: Floats, unsure: float, *, known: bool) -> Estimate:
     value, low, high = (math.log(x / (1 - x)) for x in (found.value, found.low, found.high))
     hidden = unsure / (found.value * (1 - found.value))
     low, high = value - math.hypot(value - low, hidden), value + math.hypot(high - value, hidden)
-    return Estimate(found.value, *(0.5 + 0.5 * math.tanh(x / 2) for x in (low, high)))
+    low, high = (0.5 + 0.5 * math.tanh(x / 2) for x in (low, high))
+    return Estimate(found.value, low, high)
 
 
 Described = tuple[dict[str, Estimate], dict[str, Estimate], Estimate]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from somanet.migration.error_mixture import REST_UM_PER_H, RUN_UM_PER_H
 from somanet.migration.intervals import Estimate, Scale, not_estimated, too_wide
@@ -48,8 +48,8 @@ def speeds_of(data: ChainData, chain: Chain, found: Posterior) -> tuple[Floats, 
             np.stack(one, axis=2) for one in zip(*(_below(b**2 / spread, centre) for b in bounds), strict=True)
         )
         state = found.states[:, :, k, None]
-        chance += state * np.diff(below, axis=2)
-        square += state * spread * np.diff(part, axis=2)
+        chance += state * np.maximum(np.diff(below, axis=2), 0.0)
+        square += state * spread * np.maximum(np.diff(part, axis=2), 0.0)
     seen = data.grid.seen[:, :, None]
     return chance * seen, square * seen
 
@@ -119,8 +119,8 @@ def _share_estimate(values: Floats, unsure: float, *, known: bool) -> Estimate:
     value, low, high = (math.log(x / (1 - x)) for x in (found.value, found.low, found.high))
     hidden = unsure / (found.value * (1 - found.value))
     low, high = value - math.hypot(value - low, hidden), value + math.hypot(high - value, hidden)
-    low, high = (0.5 + 0.5 * math.tanh(x / 2) for x in (low, high))
-    return Estimate(found.value, low, high)
+    low, high = (float(special.expit(x)) for x in (low, high))
+    return Estimate(found.value, min(low, found.value), max(high, found.value))
 
 
 Described = tuple[dict[str, Estimate], dict[str, Estimate], Estimate]

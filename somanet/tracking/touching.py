@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration
+from somanet.tracking.assignment import cheapest_pairs
+from somanet.tracking.candidates import ROUNDING
 from somanet.tracking.detections import Labels, check_labels, objects_of
 from somanet.tracking.displacements import FASTEST_UM_PER_H, check_max_step
 from somanet.tracking.mask_geometry import Mask, Soma, masks_of, nearest_px, split_mask
@@ -159,21 +161,26 @@ class _Walk:
 
     def _assign(self, masks: dict[int, Mask]) -> dict[int, Soma]:
         """Mask → the one cell it continues: nearest centres, as many as possible."""
-        from scipy.optimize import linear_sum_assignment
+        from scipy.spatial import KDTree
 
         if not masks or not self._cells:
             return {}
         old = np.array([cell.centre_yx for cell in self._cells])
         new = np.array([mask.centre_yx for mask in masks.values()])
-        # Squared, so that two short moves beat a long one and none; out of reach costs more than any pairing within.
-        distance2 = ((old[:, None] - new[None]) ** 2).sum(-1)
+        found = KDTree(old).sparse_distance_matrix(KDTree(new), self._reach_px * (1 + ROUNDING), output_type="ndarray")
+        order = np.lexsort((found["j"], found["i"]))
+        i, j = found["i"][order], found["j"][order]
+        # Squared, so that two short moves beat a long one and none; a cell alone costs more than any move within reach.
+        distance2 = ((old[i] - new[j]) ** 2).sum(-1)
         reach2 = self._reach_px**2
         # A cell in two parts stays with the larger: a halved area counts like a move of one soma radius.
-        sizes = np.log2([cell.area_px for cell in self._cells])[:, None] - np.log2([m.area_px for m in masks.values()])
-        cost = distance2 + self._soma_radius2 * np.minimum(sizes**2, 4)
-        rows, columns = linear_sum_assignment(np.where(distance2 <= reach2, cost, 8 * (reach2 + self._soma_radius2)))
+        before, after = (np.log2([one.area_px for one in some]) for some in (self._cells, masks.values()))
+        cost = distance2 + self._soma_radius2 * np.minimum((before[i] - after[j]) ** 2, 4)
+        near = np.flatnonzero(distance2 <= reach2)
+        alone = np.full(len(old), 8 * (reach2 + self._soma_radius2))
+        chosen = near[cheapest_pairs(i[near], j[near], cost[near], alone)]
         labels = list(masks)
-        return {labels[j]: self._cells[i] for i, j in zip(rows, columns, strict=True) if distance2[i, j] <= reach2}
+        return {labels[b]: self._cells[a] for a, b in zip(i[chosen], j[chosen], strict=True)}
 
     def _merged(
         self, masks: dict[int, Mask], cell_of_mask: dict[int, Soma], labels_YX: NDArray[np.int32]

@@ -155,6 +155,7 @@ def analyze_movie(
     with (
         reading(source.path, tracks_file, source.times),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
+        source.keeping_frames(folder) as source,
     ):
         if tracks_file is not None:
             take_tracks(source, tracks_file, folder)
@@ -248,7 +249,7 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
     metadata = read_metadata(folder / names.MOVIE)
     path = folder / names.EXPORTS[kind]
     height, width = metadata["shape_YX"]
-    with open_labels(folder) as labels:
+    with open_labels(folder, scratch=folder) as labels:
         write_tracks(
             path,
             read_tracks_of(folder),

@@ -179,9 +179,9 @@ def _gap_links(
     """
     longest = min(max_gap_frames + 1, int(somas.place[-1]))
     found = [somas.within_reach(ends, starts, apart=d, max_step_um=max_step_um) for d in range(1, longest + 1)]
-    a, b, near = (np.concatenate(side) for side in zip(*found, strict=True)) if found else (ends[:0],) * 3
-    if not len(a):
-        return a, b
+    if not any(len(ends_found) for ends_found, *_ in found):
+        return ends[:0], starts[:0]
+    a, b, near = (np.concatenate([pairs[side] for pairs in found]) for side in range(3))
     cost = somas.cost(a, b, near, weights)
     usual = float(np.float32(EXPENSIVE * np.percentile(cost, 90, method="lower")))
     alone = np.full(len(ends), 2 * weights.no_link - min(usual, weights.no_link))

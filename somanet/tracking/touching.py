@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from somanet.core.calibration import Calibration
 from somanet.tracking.assignment import cheapest_pairs
 from somanet.tracking.candidates import ROUNDING
-from somanet.tracking.detections import Labels, check_labels, objects_of
+from somanet.tracking.detections import Labels, areas_of, check_labels
 from somanet.tracking.displacements import FASTEST_UM_PER_H, check_max_step
 from somanet.tracking.mask_geometry import Mask, Soma, masks_of, nearest_px, split_mask
 
@@ -40,6 +40,7 @@ def separate_touching(
     labels: Sequence[Labels],
     calibration: Calibration,
     *,
+    areas_px: NDArray[np.number] | None = None,
     max_step_um: float | None = None,
     blank_frames: Collection[int] = (),
     drift_yx_px: NDArray[np.float64] | None = None,
@@ -53,9 +54,10 @@ def separate_touching(
     to a cell that lost as much area, becomes part of that cell.
 
     Args:
-        labels: a sequence of YX label images, such as an array or an open movie; 0 = background. It is read three
-            times, two frames at a time in memory.
+        labels: a sequence of YX label images, such as an array or an open movie; 0 = background. It is read
+            twice, and once more for the areas; two frames at a time in memory.
         calibration: the physical scale.
+        areas_px: the areas of all objects, if they are known.
         max_step_um: longest displacement from one frame to the next; that of the fastest cell if None.
         blank_frames: blank frames; the cells after them are compared with those before.
         drift_yx_px: (T, 2) shift of the scene in each frame; cells are expected to move with it. None for none.
@@ -69,8 +71,9 @@ def separate_touching(
     step_um = (
         FASTEST_UM_PER_H * calibration.frame_interval_h + 10 if max_step_um is None else check_max_step(max_step_um)
     )
-    areas = np.concatenate([np.empty(0), *(_areas(labels, t) for t in range(len(labels)))])
-    typical = float(np.median(areas)) if areas.size else 0.0
+    if areas_px is None:
+        areas_px = np.concatenate([np.empty(0), *(areas_of(_frame(labels, t)) for t in range(len(labels)))])
+    typical = float(np.median(areas_px)) if areas_px.size else 0.0
     drift = np.zeros((len(labels), 2)) if drift_yx_px is None else drift_yx_px
     times = calibration.in_intervals(np.arange(len(labels)))
     backwards = _Walk(calibration, step_um, typical)
@@ -90,11 +93,6 @@ def _frame(labels: Sequence[Labels], t: int) -> NDArray[np.int32]:
     labels_YX = np.asarray(labels[t])
     check_labels(labels_YX, t)
     return labels_YX.astype(np.int32)
-
-
-def _areas(labels: Sequence[Labels], t: int) -> NDArray[np.float64]:
-    ids, _, counts = objects_of(_frame(labels, t))
-    return counts[ids > 0].astype(float)
 
 
 class _Walk:

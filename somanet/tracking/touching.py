@@ -213,6 +213,7 @@ class _Walk:
         rest = {label: mask for label, mask in masks.items() if label not in claims}
         known = {label: cell_of_mask[label] for label in rest if label in cell_of_mask}
         areas = {label: rest[label].area_px for label in rest}
+        merged = False
         new = sorted((label for label in rest if label not in known), key=lambda label: areas[label])
         for label in new:
             if areas[label] >= self._piece_area_px:
@@ -222,7 +223,8 @@ class _Walk:
                 out[out == label] = home
                 areas[home] += areas.pop(label)
                 rest.pop(label)
-        joined = masks_of(out)
+                merged = True
+        joined = masks_of(out) if merged else masks
         return [joined[label].as_cell(known.get(label)) for label in rest]
 
     def _gap_from(self, mask: Mask) -> float:

@@ -183,8 +183,12 @@ ui: setup ## Open MLflow on this computer only
 # Separate: a process that has used OpenVINO can crash when it sends itself a SIGTERM, as other tests do.
 ENGINE_TESTS := tests/segmentation/engines tests/segmentation/export tests/cli/test_engines.py
 
+# Two files at once, each process with one thread for computing; a file's tests stay together for what they share.
+TOGETHER := --numprocesses 2 --dist loadfile
+
+test: export OMP_NUM_THREADS := 1
 test: setup ## Run the quick test suite
-	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(ENGINE_TESTS:%=--ignore %)
+	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(TOGETHER) $(ENGINE_TESTS:%=--ignore %)
 	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(ENGINE_TESTS)
 
 test-real: setup ## Run the quick tests that need the real data (SOMANET_DATA, or ../shared/data)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from somanet.core.errors import SomaNetError
 from somanet.segmentation.network.forward import predict_logits
 from somanet.segmentation.network.inputs import to_input
 from somanet.segmentation.network.probabilities import sigmoid
@@ -29,10 +30,13 @@ def predict_input(model: nn.Module, input_CYX: Float32, *, n_outputs: int, tile_
 
     Inputs larger than ``tile_px`` are predicted in overlapping tiles, blended with weights that fall towards a tile's
     edge, so that a network's own memory does not grow with the image.
+
+    Raises:
+        SomaNetError: a probability is not a number.
     """
     _, height, width = input_CYX.shape
     if height <= tile_px and width <= tile_px:
-        return sigmoid(predict_logits(model, input_CYX))
+        return _numbers(sigmoid(predict_logits(model, input_CYX)))
     total = np.zeros((n_outputs, height, width), np.float32)
     places = [
         np.s_[y : y + tile_px, x : x + tile_px] for y in _starts(height, tile_px) for x in _starts(width, tile_px)
@@ -44,7 +48,19 @@ def predict_input(model: nn.Module, input_CYX: Float32, *, n_outputs: int, tile_
     for place in places:
         weight_sum[place] += weight
     total /= weight_sum
-    return total
+    return _numbers(total)
+
+
+def _numbers(probabilities_CYX: Float32) -> Float32:
+    """The same; a network with NaN for an image would silently find nothing there."""
+    if np.isnan(probabilities_CYX.sum()):
+        wrong = float(np.isnan(probabilities_CYX).mean())
+        raise SomaNetError(
+            f"The network's probabilities for an image are not numbers (NaN, {wrong:.0%} of them); expected 0 to 1. "
+            "Its weights are finite but overflow on the way: were they damaged or edited? Use another network, or "
+            "train anew."
+        )
+    return probabilities_CYX
 
 
 def _starts(length: int, tile: int) -> list[int]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from somanet.core.errors import SomaNetError
 from somanet.segmentation.inference import prediction
 from somanet.segmentation.inference.prediction import predict_probabilities
 from somanet.segmentation.inference.segmenter import Segmenter
@@ -133,3 +134,18 @@ def test_labels_from_an_image() -> None:
     expected = np.zeros((40, 56), np.int32)
     expected[5:12, 6:20], expected[20:31, 30:44] = 1, 2
     np.testing.assert_array_equal(labels, expected)
+
+
+@pytest.mark.parametrize("tile_px", [64, 16])
+def test_weights_that_overflow_are_refused_and_not_taken_for_an_empty_image(tile_px: int) -> None:
+    """Finite weights: inf − inf is NaN, and NaN lies above no threshold."""
+    first, second = nn.Conv2d(3, 2, 1), nn.Conv2d(2, 1, 1)
+    model = nn.Sequential(first, second)
+    with torch.no_grad():
+        first.weight.fill_(3e38)
+        second.weight.copy_(torch.tensor([1.0, -1.0]).reshape(1, 2, 1, 1))
+    image = picture(32, 40) | 1
+    with pytest.raises(SomaNetError, match=r"NaN, [0-9]+% of them.*overflow"):
+        predict_probabilities(model, image, SPEC, tile_px=tile_px)
+    with pytest.raises(SomaNetError, match="overflow"):
+        Segmenter.of(model, SPEC).segment(image)

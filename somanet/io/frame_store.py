@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,8 +21,9 @@ import numpy as np
 from somanet.core.errors import explain
 from somanet.io.movie_base import Movie
 
-MOST_BYTES = 4 << 30
-"""Of a movie's frames, as many are kept as fit in this; the rest is decoded each time that it is needed."""
+MOST_BYTES, MOST_OF_FREE = 4 << 30, 0.25
+"""Of a movie's frames, as many are kept as fit in this and in this share of the disk's free space, as results need room
+too; the rest is decoded each time that it is needed."""
 
 
 class FrameFile(Sequence[Any]):
@@ -113,7 +115,8 @@ class KeptMovie(Movie):
 
     def __init__(self, movie: Movie, folder: Path, *, compressed: bool = False) -> None:
         """Take an open movie, a folder for the temporary file, and whether to compress it (labels)."""
-        self._movie, self._file, self._full = movie, FrameFile(folder, compressed=compressed), False
+        self._movie, self._file = movie, FrameFile(folder, compressed=compressed)
+        self._most_bytes = min(MOST_BYTES, int(MOST_OF_FREE * shutil.disk_usage(folder).free))
         self.path, self.files = movie.path, movie.files
         self.n_frames, self.shape_YX, self.n_planes = movie.n_frames, movie.shape_YX, movie.n_planes
         self.n_channels, self.notes = movie.n_channels, movie.notes
@@ -126,12 +129,11 @@ class KeptMovie(Movie):
 
     def _read(self, t: int) -> np.ndarray:
         frame = self._movie.frame(t)
-        self._full = self._full or self._file.n_bytes + frame.nbytes > MOST_BYTES
-        if not self._full:
+        if self._file.n_bytes + frame.nbytes <= self._most_bytes:
             try:
                 self._file.keep(t, frame)
             except OSError:  # the disk is full: what is kept stays
-                self._full = True
+                self._most_bytes = 0
         return frame
 
     def close(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,10 +63,15 @@ def test_a_frame_belongs_to_the_caller(movie: Path) -> None:
         np.testing.assert_array_equal(found.frame(2), FRAMES[2])
 
 
+@pytest.mark.parametrize("limit", ["bytes", "free space"])
 def test_of_a_long_movie_the_first_frames_are_kept(
-    movie: Path, decoded: list[int], monkeypatch: pytest.MonkeyPatch
+    movie: Path, decoded: list[int], monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(frame_store, "MOST_BYTES", 2 * FRAMES[0].nbytes + 1)
+    room = 2 * FRAMES[0].nbytes + 1
+    if limit == "bytes":
+        monkeypatch.setattr(frame_store, "MOST_BYTES", room)
+    else:
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=4 * room))
     with keeping(open_movie(movie), movie.parent) as found:
         decoded.clear()
         for _ in range(2):

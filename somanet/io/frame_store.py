@@ -57,9 +57,13 @@ class FrameFile(Sequence[Any]):
 
         Raises:
             OSError: the disk is full.
+            ValueError: another shape or type than that of the first frame.
         """
         data = np.ascontiguousarray(frame_YX)
-        self._shape, self._dtype = data.shape, data.dtype
+        if not self._places:
+            self._shape, self._dtype = data.shape, data.dtype
+        if (data.shape, data.dtype) != (self._shape, self._dtype):
+            raise ValueError(f"expected frames of {self._shape} {self._dtype}, found {data.shape} {data.dtype}")
         content = data.data.cast("B") if self._codec is None else self._codec.encode(data)
         self._file.seek(self.n_bytes)
         if self._file.write(content) != len(content):

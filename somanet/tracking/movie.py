@@ -165,4 +165,4 @@ class _WithoutNoise(Sequence[Labels]):
         if not self._noisy[t]:
             return labels_YX
         ids, index, counts = objects_of(labels_YX)
-        return np.where(counts >= self._least_px, ids, 0)[index]
+        return np.where(counts >= self._least_px, ids, 0)[index].astype(labels_YX.dtype)

@@ -112,6 +112,8 @@ def test_computed_frames_need_their_room(tmp_path: Path, monkeypatch: pytest.Mon
         stored = kept(iter(labels), file)
         np.testing.assert_array_equal(np.stack(list(stored)), labels)
         assert (len(stored), stored[0].dtype) == (N_FRAMES, np.int32)
+        with pytest.raises(ValueError, match="int64"):
+            file.keep(9, labels[0].astype(np.int64))
     with FrameFile(tmp_path, compressed=False) as file:
         monkeypatch.setattr(file, "_file", _FullDisk(file._file))
         with pytest.raises(SomaNetError, match="the disk is full"):

@@ -159,6 +159,7 @@ def analyze_movie(
         reading(source.path, tracks_file, source.times),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
         unchanged(*files_read, tracks_file, source.times),
+        source.keeping_frames(folder) as source,
     ):
         if tracks_file is not None:
             take_tracks(source, tracks_file, folder)
@@ -252,7 +253,7 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
     metadata = read_metadata(folder / names.MOVIE)
     path = folder / names.EXPORTS[kind]
     height, width = metadata["shape_YX"]
-    with open_labels(folder) as labels:
+    with open_labels(folder, scratch=folder) as labels:
         write_tracks(
             path,
             read_tracks_of(folder),

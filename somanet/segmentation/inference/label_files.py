@@ -16,6 +16,7 @@ from somanet.core.result_records import Kind, hashes_of
 from somanet.core.results import result_folder
 from somanet.core.schema import OBJECTS
 from somanet.core.unchanged import unchanged
+from somanet.io.frame_store import keeping
 from somanet.io.images import write_labels
 from somanet.io.movie_files import movie_files
 from somanet.io.movies import sha256_movie
@@ -180,7 +181,7 @@ def _label_image(segmenter: Segmenter, item: Input, path: Path) -> _Found:
 
 
 def _label_movie(segmenter: Segmenter, item: Input, path: Path) -> _Found:
-    with item.choice.open(item.path) as movie:
+    with keeping(item.choice.open(item.path), path.parent) as movie:
         found = label_movie(segmenter, movie, path, calibration=movie.file_calibration)
     burnt_in = None if found.burnt_in is None else found.burnt_in.in_words
     return _Found(found.somas, found.rescale, found.size, found.n_haze, found.blank_frames, found.inverted, burnt_in)

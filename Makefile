@@ -101,9 +101,8 @@ bless: setup ## Let a dvc.lock follow code that is proven to compute the same (P
 committed: setup ## After `make repro`: are the committed lock and scores those of this code and these parameters?
 	$(BIN)/python -m tools.committed
 
-# Columns of dependencies are left out, and all scores of networks but the IoU: `dvc metrics diff NAME` has the others.
 experiments: setup ## Compare DVC experiments: the parameters and scores that differ (ARGS=options of `dvc exp show`)
-	$(BIN)/dvc exp show --no-pager --only-changed --drop '^(?!reports/scores/)[^:]*/' --drop '^reports/scores/.*:(?!iou$$)' $(ARGS)
+	$(BIN)/python -m tools.experiments $(ARGS)
 
 plots: setup ## Draw the pipeline's plots in build/plots/index.html, which needs no network (ARGS=options of `dvc plots show`)
 	$(BIN)/python -m tools.plots $(ARGS)

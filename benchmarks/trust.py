@@ -2,14 +2,15 @@
 
 python benchmarks/trust.py --model somanet/model --output docs     # everything: about two hours on one core
 python benchmarks/trust.py --only sampling robustness --output docs
-python benchmarks/trust.py --only random --random 34 --first-seed 3000 --output docs
+python benchmarks/trust.py --only random warnings --random 34 --first-seed 3000 --output docs
 python benchmarks/trust.py --draw --output docs                    # only the page, from the tables of the last run
 
 Parts: sampling (frame intervals), robustness (other cells, other noise), donors, worlds (those of the second simulator
-that have a name), random (those drawn at random), thinned (frames left out), corrected (speed, pauses, distance,
-direction), groups (error rates of comparisons), movies (the whole chain). Each writes its own table to the folder of
---tables after each condition, and resumes from there when started again; then OUTPUT/images/trust_*.png and the tables
-of OUTPUT/trust.md. Without --model the chain starts from the ground truth masks.
+that have a name), random (those drawn at random: which intervals hold), warnings (the same: whether they are due),
+thinned (frames left out), corrected (speed, pauses, distance, direction), groups (error rates of comparisons), movies
+(the whole chain). Each writes its own table to the folder of --tables after each condition, and resumes from there when
+started again; then OUTPUT/images/trust_*.png and the tables of OUTPUT/trust.md. Without --model the chain starts from
+the ground truth masks.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from somanet.analysis.validation.random_worlds import (
     coverage_markdown,
     in_scope,
     score_random,
+    score_warning,
     warnings_markdown,
     world_of,
 )
@@ -56,7 +58,7 @@ from somanet.io.tables import write_table
 MOVIE_INTERVALS_MIN = (5.0, 10.0, 20.0)
 BANK = 100
 """Donors that the experiments on groups are drawn from."""
-PARTS = ("sampling", "robustness", "donors", "worlds", "random", "thinned", "corrected", "groups", "movies")
+PARTS = ("sampling", "robustness", "donors", "worlds", "random", "warnings", "thinned", "corrected", "groups", "movies")
 One = TypeVar("One")
 
 
@@ -110,11 +112,11 @@ def score_part(part: str, path: Path, arguments: argparse.Namespace) -> None:
             path,
             names=lambda one: (one.name, one.interval_min),
         )
-    elif part == "random":
+    elif part in ("random", "warnings"):
         seeds = [*range(arguments.first_seed, arguments.first_seed + arguments.random)]
         if arguments.in_scope:
             seeds = [seed for seed in seeds if in_scope(world_of(seed))]
-        score_all(seeds, score_random, path, names=lambda one: (one,))
+        score_all(seeds, score_random if part == "random" else score_warning, path, names=lambda one: (one,))
     elif part == "thinned":
         score_all(
             CASES, lambda one: score_thinned(one, replicates=arguments.thinned), path, names=lambda one: (one.name,)
@@ -161,13 +163,12 @@ def filled(scores: dict[str, pd.DataFrame], images: Path) -> dict[str, str]:
         "donors": tables.donors_markdown,
         "worlds": worlds_markdown,
         "random": coverage_markdown,
+        "warnings": warnings_markdown,
         "thinned": thinned_markdown,
         "groups": error_rates_markdown,
         "movies": tables.movies_markdown,
     }
     found |= {part: simple[part](table) for part, table in scores.items() if part in simple}
-    if "random" in scores:
-        found["warnings"] = warnings_markdown(scores["random"])
     if "corrected" in scores:
         found |= {part: corrected_markdown(scores["corrected"], part) for part in ("travel", "directed", "few")}
     if "movies" in scores:
@@ -187,7 +188,7 @@ def main() -> None:
     )
     parser.add_argument("--worlds", type=int, default=1, help="movies per world that has a name")
     parser.add_argument("--world-intervals", type=float, nargs="+", default=[10.0, 20.0], help="minutes")
-    parser.add_argument("--random", type=int, default=34, help="worlds drawn at random, two movies each")
+    parser.add_argument("--random", type=int, default=34, help="worlds drawn at random")
     parser.add_argument("--first-seed", type=int, default=3000, help="of worlds drawn at random")
     parser.add_argument("--in-scope", action="store_true", help="of these, only those that coverage is asked of")
     parser.add_argument("--thinned", type=int, default=60, help="movies per world with frames left out")
@@ -201,7 +202,7 @@ def main() -> None:
     for part in () if arguments.draw else arguments.only:
         score_part(part, paths[part], arguments)
     scores = {part: pd.read_csv(path, dtype={"movie": str}) for part, path in paths.items() if path.exists()}
-    for part in ("worlds", "random"):
+    for part in ("worlds", "warnings"):
         if part in scores:
             print(part, {name: round(value, 3) for name, value in warning_rates(scores[part]).items()})
     page = arguments.output / "trust.md"

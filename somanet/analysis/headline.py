@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SPEED = "average_speed_um_per_h"
+"""Path from frame to frame over time, not corrected: it grows with the frame rate and with noise. It is defined for
+every movie, and alike for the tracks found and for the reference, which it is there to be compared with."""
 
 
 def tracks_headline(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
@@ -23,7 +25,11 @@ def tracks_headline(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float
 
 
 def migration_headline(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
-    """Number of cells and of saltations, and the cells' mean speed in µm/h, beside that of the reference tracks.
+    """Number of cells and of saltations, and the cells' average speed beside that of the reference tracks.
+
+    ``um_per_h`` and ``true_um_per_h`` are means over cells of :data:`SPEED`, path from frame to frame over time, of the
+    tracks found and of the reference, in µm/h: no speed of saltations, and not to be compared between movies of other
+    frame intervals or noise.
 
     Args:
         metrics: movie → its summary, as the stage `migrate` writes it; `reference` in it is of the reference tracks.
@@ -48,7 +54,7 @@ def cohort_headline(comparisons: Mapping[str, Mapping[str, Mapping[str, Any]]]) 
 
 
 def _mean_speed(summaries: Sequence[Mapping[str, Any]]) -> float | None:
-    """Mean over cells: each movie's mean counts as often as it has cells."""
+    """Mean of :data:`SPEED` over cells: each movie's mean counts as often as it has cells."""
     speeds = [(one["numbers"][SPEED]["value"], one["n_cells"]) for one in summaries]
     known = [(speed, cells) for speed, cells in speeds if speed is not None and cells]
     total = sum(cells for _, cells in known)

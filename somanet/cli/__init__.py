@@ -25,7 +25,7 @@ from somanet.cli import (
     training,
 )
 from somanet.cli.guarding import guarding
-from somanet.cli.screen import open_standard_streams
+from somanet.cli.screen import open_standard_streams, show_notes
 from somanet.core.ending import end_with
 from somanet.core.environment import check_environment, ignore_settings_here
 from somanet.core.errors import SomaNetError, first_line
@@ -76,6 +76,7 @@ def main() -> None:
     """Run the command line; an error the user can fix becomes one line on stderr and exit status 1."""
     open_standard_streams()
     quiet_libraries()
+    show_notes()
     try:
         check_environment()
         ignore_settings_here()

@@ -9,14 +9,18 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import stats
 
 from somanet.core.errors import SomaNetError
+from somanet.migration.comparability import (
+    donors_problem,
+    few_cells_problem,
+    intervals_problem,
+    reused_notes,
+    undefined_notes,
+)
+from somanet.migration.group_tests import LeaveOneOut, left_out_one_by_one, tested
 from somanet.migration.mixed_model import MixedModel, fit_mixed_model
 from somanet.migration.pooling import UNITS, long_enough, pooled_numbers
-
-Floats = NDArray[np.float64]
 
 COMPARED: tuple[str, ...] = (
     "frequency_corrected_per_h",
@@ -33,31 +37,8 @@ speed, the corrected speed comes out slower in 13 % of experiments, and turns be
 in groups of shorter or more frequent jumps. A further number belongs here once its error rates in
 `tests/migration/test_groups.py` hold.
 """
-SAME_INTERVAL = 1.02
-"""Frame intervals within this factor are equal: microscopes write 10.003 min for 10 min."""
 WELCH, PAIRED_T = "Welch's t test of donors", "paired t test of donors"
 HOLM, BENJAMINI_HOCHBERG = "Holm", "Benjamini-Hochberg"
-FEWEST_LEFT = 2
-ROUNDING = 1e-9
-MOST_CELLS_RATIO = 2.0
-"""Cells per donor of one group over those of the other, up to which R is compared: random directions are found
-different in 0.04 to 0.06 of experiments up to here, in up to 0.08 at 3 and 0.12 at 5."""
-
-
-@dataclass(frozen=True)
-class LeaveOneOut:
-    """How a difference depends on single donors.
-
-    Attributes:
-        low, high: the least and the greatest difference when one donor is left out.
-        p_value: the greatest p among them.
-        donor: the donor without whom p is greatest.
-    """
-
-    low: float
-    high: float
-    p_value: float
-    donor: str
 
 
 @dataclass(frozen=True)
@@ -180,7 +161,7 @@ def compare_groups(cells: pd.DataFrame, *, number: str, reference: str, paired: 
     sides = [
         donors[(donors["group"] == group) & donors["value"].notna()].set_index("donor")["value"] for group in groups
     ]
-    notes = [*_undefined(donors, groups), *_reused(donors, groups, paired=paired)]
+    notes = [*undefined_notes(donors, groups), *reused_notes(donors, groups, paired=paired)]
     if paired:
         shared = sides[0].index.intersection(sides[1].index)
         if alone := sorted(set(sides[0].index) ^ set(sides[1].index)):
@@ -192,11 +173,11 @@ def compare_groups(cells: pd.DataFrame, *, number: str, reference: str, paired: 
     a, b = (side.to_numpy(float) for side in sides)
     means = tuple(float(side.mean()) if side.size else math.nan for side in (a, b))
     problem = (
-        _intervals_problem(used, groups)
-        or _problem(a, b, groups, paired=paired)
-        or (_few_cells_problem(donors[donors["counted"]], groups) if number == "resultant_corrected" else "")
+        intervals_problem(used, groups)
+        or donors_problem(a, b, groups, paired=paired)
+        or (few_cells_problem(donors[donors["counted"]], groups) if number == "resultant_corrected" else "")
     )
-    result = (math.nan,) * 4 if problem else _test(a, b, paired=paired)
+    result = (math.nan,) * 4 if problem else tested(a, b, paired=paired)
     return Comparison(
         number=number,
         groups=groups,
@@ -212,7 +193,7 @@ def compare_groups(cells: pd.DataFrame, *, number: str, reference: str, paired: 
         correction="",
         test="" if problem else PAIRED_T if paired else WELCH,
         paired=paired,
-        leave_one_out=None if problem else _leave_one_out(sides[0], sides[1], groups, paired=paired),
+        leave_one_out=None if problem else left_out_one_by_one(sides[0], sides[1], groups, paired=paired),
         mixed=MixedModel.none(problem)
         if problem
         else fit_mixed_model(
@@ -234,104 +215,3 @@ def donor_values(cells: pd.DataFrame, number: str) -> pd.DataFrame:
         n_movies = int(table["movie"].nunique()) if "movie" in table else 0
         rows.append((str(group), str(donor), float(pooled[number][0]), n_movies, len(table)))
     return pd.DataFrame(rows, columns=["group", "donor", "value", "n_movies", "n_cells"])
-
-
-def frame_intervals_min(cells: pd.DataFrame) -> list[float]:
-    """The frame intervals of cells, ascending, those within 2 % of each other as one."""
-    found: list[float] = []
-    for minutes in sorted(60 * float(hours) for hours in cells["frame_interval_h"].dropna().unique()):
-        if not found or minutes > SAME_INTERVAL * found[-1]:
-            found.append(minutes)
-    return found
-
-
-def _intervals_problem(cells: pd.DataFrame, groups: tuple[str, str]) -> str:
-    """Refuse groups of several frame intervals: what frames hide is corrected for, but not exactly."""
-    if len(frame_intervals_min(cells)) < 2:
-        return ""
-    each = [
-        f"{group} every {' and '.join(f'{m:.4g}' for m in frame_intervals_min(cells[cells['group'] == group]))} min"
-        for group in groups
-    ]
-    return (
-        f"The groups cannot be compared: their movies have different frame intervals ({'; '.join(each)}), and every "
-        "number depends on it. Compare movies of one interval, or leave out frames of the faster ones."
-    )
-
-
-def _few_cells_problem(donors: pd.DataFrame, groups: tuple[str, str]) -> str:
-    """Refuse R of donors with few cells against R of donors with many: the former varies more, and not evenly."""
-    cells = [float(donors.loc[donors["group"] == group, "n_cells"].median()) for group in groups]
-    if max(cells) <= MOST_CELLS_RATIO * min(cells):
-        return ""
-    each = " and ".join(f"{group} has {n:.3g}" for group, n in zip(groups, cells, strict=True))
-    return (
-        f"R of the groups cannot be compared, as {each} cells per donor: with more than twice as many, equal "
-        "directions are found different too often. Compare the mean cosine to an axis (--axis-deg), or film more cells."
-    )
-
-
-def _undefined(donors: pd.DataFrame, groups: tuple[str, str]) -> list[str]:
-    lacking = [
-        f"{', '.join(donors.loc[(donors['group'] == group) & donors['value'].isna(), 'donor'])} of {group}"
-        for group in groups
-        if donors.loc[donors["group"] == group, "value"].isna().any()
-    ]
-    return [f"Not counted, as this number is undefined for them: {'; '.join(lacking)}."] if lacking else []
-
-
-def _reused(donors: pd.DataFrame, groups: tuple[str, str], *, paired: bool) -> list[str]:
-    reference, other = (set(donors.loc[donors["group"] == group, "donor"]) for group in groups)
-    both = sorted(reference & other)
-    if not both or paired:
-        return []
-    ids = ", ".join(both[:6]) + (", …" if len(both) > 6 else "")
-    note = f"The donor ids {ids} are in both groups and count as different donors."
-    return [f"{note} If they are the same, compare them with themselves: --paired donor."]
-
-
-def _problem(a: Floats, b: Floats, groups: tuple[str, str], *, paired: bool) -> str:
-    """Why donors cannot be compared, in words."""
-    if paired and a.size < 2:
-        return (
-            f"The groups cannot be compared in pairs: {a.size} donor(s) have this number in both, and it takes two. "
-            "Give the same id to the movies of one donor, or leave out --paired."
-        )
-    few = [f"{group} has {side.size}" for group, side in zip(groups, (a, b), strict=True) if side.size < 2]
-    if few:
-        return (
-            f"The groups cannot be compared: {' and '.join(few)} donor(s) with this number, and it takes two per "
-            "group to know how much donors differ. More cells or movies of the same donor do not help."
-        )
-    spread = np.ptp(b - a) if paired else np.ptp(a) + np.ptp(b)
-    size = max(float(np.abs(a).max()), float(np.abs(b).max()))
-    return "" if spread > ROUNDING * size else "The groups cannot be compared: the donors' numbers do not vary at all."
-
-
-def _test(a: Floats, b: Floats, *, paired: bool) -> tuple[float, float, float, float]:
-    """Interval, effect size and p."""
-    outcome = stats.ttest_rel(b, a) if paired else stats.ttest_ind(b, a, equal_var=False)
-    interval = outcome.confidence_interval(0.95)
-    pooled = math.sqrt(((a.size - 1) * a.var(ddof=1) + (b.size - 1) * b.var(ddof=1)) / (a.size + b.size - 2))
-    small = 1 - 3 / (4 * (a.size + b.size - 2) - 1)
-    effect = float(b.mean() - a.mean()) / pooled * small if pooled > 0 else math.nan
-    return float(interval.low), float(interval.high), effect, float(outcome.pvalue)
-
-
-def _leave_one_out(
-    reference: pd.Series, other: pd.Series, groups: tuple[str, str], *, paired: bool
-) -> LeaveOneOut | None:
-    """The comparison without each donor in turn."""
-    found: list[tuple[float, float, str]] = []
-    if paired:
-        without = [(reference.drop(donor), other.drop(donor), donor) for donor in reference.index]
-    else:
-        without = [(reference.drop(donor), other, f"{donor} of {groups[0]}") for donor in reference.index]
-        without += [(reference, other.drop(donor), f"{donor} of {groups[1]}") for donor in other.index]
-    for left, right, donor in without:
-        a, b = left.to_numpy(float), right.to_numpy(float)
-        if min(a.size, b.size) < FEWEST_LEFT or _problem(a, b, groups, paired=paired):
-            return None
-        found.append((float(b.mean() - a.mean()), _test(a, b, paired=paired)[3], str(donor)))
-    worst = max(found, key=lambda one: one[1])
-    return LeaveOneOut(min(one[0] for one in found), max(one[0] for one in found), worst[1], worst[2])

@@ -28,7 +28,7 @@ from somanet.migration.motion_modes import Modes, modes_of
 from somanet.migration.msd import CellMsd, Msd, PersistentWalk, cell_msd_of, fit_persistent_walk, walk_estimates
 from somanet.migration.noise import RESAMPLES, Localisation
 from somanet.migration.pooling import long_enough
-from somanet.migration.saltation import USUAL, Definition
+from somanet.migration.saltation import USUAL, Definition, faster_steps
 from somanet.migration.summary import Summary, summarize
 from somanet.migration.support import Support, flagged, support_of, without_unsupported
 
@@ -129,13 +129,13 @@ def measure_movie(
         least_sigma_um=noise.low_um if noise.bounded else None,
         jumping=rule.saltations.events["track_id"].to_numpy(np.int64),
     )
-    support = support_of(modes, thinned, summary, model_summary, rule, n_exchanges(steps))
+    support = support_of(modes, thinned, model_thinned, summary, model_summary, rule, n_exchanges(steps))
     rule, model = flagged(rule, support, thinned), flagged(model, support, model_thinned)
     summary, model_summary = (
         without_unsupported(one, found.cells) for one, found in ((summary, rule), (model_summary, model))
     )
     curves = cell_msd_of(still)
-    cells = np.arange(len(curves.n_pairs))
+    cells = np.arange(curves.n_cells)
     sets = Resampling.of(cells, level="cell", resamples=CURVE_RESAMPLES, seed=seed)
     msd, known_um = curves.pooled(), rule.noise.sigma_um if rule.noise.sigma_um > 0 else None
     walk = _walk(msd, known_um)
@@ -198,7 +198,7 @@ def _autocorrelation(found: Migration, *, seed: int) -> tuple[Autocorrelation | 
     steps = found.steps
     if not (~steps.gap).any():
         return None, []
-    mobile = (steps.speed_um_per_h > found.threshold_um_per_h) & ~steps.gap
+    mobile = faster_steps(steps, found.threshold_um_per_h)
     if not mobile.any():
         return None, []
     lags = round(LONGEST_AUTOCORRELATION_H / steps.interval_h)

@@ -23,6 +23,9 @@ jumps, above the second it is a walk; a cell between them stays undecided."""
 LEAST_SIGMA_UM = 0.05
 ITERATIONS = 25
 STICK = 0.85
+SHARED = 1 - np.geomspace(1.0, 1e-6, 160)
+"""Correlations of the velocity from a step to the next that are tried. Were the last one lower, what even motion
+changes by would be proportional to a state's spread, and the slowest state would take all even motion."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def _chain(spread: list[float], lowest: list[float], highest: list[float]) -> Ch
     away = (1 - STICK) / max(k - 1, 1)
     change = np.full((k, k), away) + np.eye(k) * (STICK - away) if k > 1 else np.ones((1, 1))
     start, low, high = (np.array(values, np.float64) for values in (spread, lowest, highest))
-    return Chain(start, np.full(k, 0.5), low, high, change, np.full(k, 1 / k))
+    # without memory at first, so that speed alone makes the first assignment
+    return Chain(start, np.zeros(k), low, high, change, np.full(k, 1 / k))
 
 
 def start_states(*, slowest_creep: float = REST_UM_PER_H) -> Chain:
@@ -96,7 +100,7 @@ class ChainData:
         grid = Grid.of(steps)
         moved = np.zeros((*grid.seen.shape, 2))
         moved[grid.row, grid.column] = steps.displacement_yx_um[grid.index]
-        squared, changed = max(sigma_um, LEAST_SIGMA_UM) ** 2, 1 - error_kept
+        squared, changed = float(np.fmax(sigma_um, LEAST_SIGMA_UM)) ** 2, 1 - error_kept
         return cls(grid, moved, steps.interval_h, 2 * squared * changed, -squared * changed**2)
 
 
@@ -134,11 +138,7 @@ def updated(data: ChainData, chain: Chain, found: Posterior, weight: Floats) -> 
     variance = (states * (data.moved**2).sum(axis=2)[:, :, None]).sum(axis=(0, 1)) / (2 * total)
     motion = np.maximum(variance - data.error_variance, 0.0)
     spread = np.clip(np.sqrt(motion) / data.interval_h, chain.lowest, chain.highest)
-    same = pairs[:, :, np.arange(k), np.arange(k)]
-    product = (data.moved[:, 1:] * data.moved[:, :-1]).sum(axis=2)[:, :, None]
-    covariance = (same * product).sum(axis=(0, 1)) / (2 * np.maximum(same.sum(axis=(0, 1)), 1e-9))
-    squared = np.maximum((spread * data.interval_h) ** 2, 1e-12)
-    shared = np.where(spread > 0, np.clip((covariance - data.error_covariance) / squared, 0.0, 0.98), 0.0)
+    shared = _shared(data, pairs[:, :, np.arange(k), np.arange(k)], spread)
     counts = pairs.sum(axis=(0, 1)) + 1.0
     first = states[:, 0].sum(axis=0) + 1.0
     return replace(
@@ -148,6 +148,32 @@ def updated(data: ChainData, chain: Chain, found: Posterior, weight: Floats) -> 
         change=counts / counts.sum(axis=1, keepdims=True),
         first=first / first.sum(),
     )
+
+
+def _shared(data: ChainData, same: Floats, spread: Floats) -> Floats:
+    """(K,) correlations under which steps that follow one of the same state are likeliest, given the spreads.
+
+    Not covariance over variance: where a bound keeps the spread from being that of the steps, such a ratio is that of
+    no chain, and the likelihood falls from one iteration to the next.
+
+    Args:
+        data: the steps.
+        same: (stretches, columns - 1, K) chance that a step and the next are both of a state.
+        spread: (K,) of the velocities.
+    """
+    before, after = data.moved[:, :-1], data.moved[:, 1:]
+    total = np.maximum(2 * same.sum(axis=(0, 1)), 1e-9)
+    squared, product, following = (
+        (same * (a * b).sum(axis=2)[:, :, None]).sum(axis=(0, 1)) / total
+        for a, b in ((before, before), (before, after), (after, after))
+    )
+    motion = (spread * data.interval_h) ** 2
+    variance = motion + data.error_variance
+    covariance = SHARED[:, None] * motion + data.error_covariance  # (candidates, K)
+    kept = covariance / variance
+    left = variance - covariance * kept
+    surprise = np.log(left) + (following - 2 * kept * product + kept**2 * squared) / left
+    return np.asarray(np.where(spread > 0, SHARED[surprise.argmin(axis=0)], 0.0), np.float64)
 
 
 def fitted(data: ChainData, chain: Chain, weight: Floats, *, iterations: int = ITERATIONS) -> tuple[Chain, Posterior]:

@@ -34,7 +34,7 @@ from somanet.migration.motion_chain import (
     start_walk,
     updated,
 )
-from somanet.migration.motion_states import CREEP, RUN, STATES, described_states, either, of_use
+from somanet.migration.motion_states import CREEP, RUN, STATES, described_states, either, of_use, speeds_of
 
 SALTATORY, CONTINUOUS, RESTING, UNDECIDED = "saltatory", "continuous", "resting", "undecided"
 MODES = (SALTATORY, CONTINUOUS, RESTING, UNDECIDED)
@@ -54,7 +54,7 @@ class Modes:
 
     Attributes:
         cells: one row per cell: :data:`somanet.migration.tables.MODES`.
-        step_state: (N,) most probable state of each step, of :data:`STATES`; empty across gaps.
+        step_state: (N,) most probable state of each step by its true speed, of :data:`STATES`; empty across gaps.
         interval_h: length of a step, the time scale of all states.
         state_share: share of the steps in each state, with 95 % intervals over cells, as below. A step is at rest if
             its true displacement is below 3.5 µm/h over its duration; one with the end of a jump in it is not. So there
@@ -125,7 +125,7 @@ def modes_of(
     n_steps = np.bincount(cell, weights=grid.seen.sum(axis=1))
 
     chain, found = fitted(data, start_states(), ones)
-    states = found.states[grid.row, grid.column]
+    states = speeds_of(data, chain, found)[0][grid.row, grid.column]
     shares = np.stack([np.bincount(cell[grid.row], weights=states[:, k], minlength=len(ids)) for k in range(3)], axis=1)
     step_state = np.full(len(steps), "", dtype=object)
     step_state[grid.index] = np.array(STATES)[states.argmax(axis=1)]
@@ -165,14 +165,14 @@ def modes_of(
         mode = np.where(unseen, np.where(part[:, 0] >= LEAST_RESTING, RESTING, UNDECIDED), mode)
     table = pd.DataFrame({"track_id": ids, "mode": mode, "saltatory_chance": saltatory})
     table = table.assign(**{f"{name}_share": part[:, k] for k, name in enumerate(STATES)})
-    described = described_states(data, found, cell, resamples=resamples, seed=seed)
+    described = described_states(data, chain, found, cell, resamples=resamples, seed=seed)
     if chain.spread[1] < FASTEST_CREEP:  # creep this slow may be rest
-        _, other = fitted(data, start_states(slowest_creep=FASTEST_CREEP), ones)
-        described = either(described, described_states(data, other, cell, resamples=resamples, seed=seed))
+        slow, other = fitted(data, start_states(slowest_creep=FASTEST_CREEP), ones)
+        described = either(described, described_states(data, slow, other, cell, resamples=resamples, seed=seed))
     if least_sigma_um is not None:
         least = ChainData.of(steps, sigma_um=least_sigma_um, error_kept=error_kept)
-        _, other = fitted(least, start_states(), ones)
-        described = either(described, described_states(least, other, cell, resamples=resamples, seed=seed))
+        surest, other = fitted(least, start_states(), ones)
+        described = either(described, described_states(least, surest, other, cell, resamples=resamples, seed=seed))
     share, speed, persistence = described
     return Modes(
         cells=table,

@@ -1,37 +1,90 @@
-"""Share of steps and speed of each state of motion, and the persistence of runs, with intervals over cells."""
+"""Share of steps and speed of rest, creep and run by true speeds, and the persistence of runs, over cells."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+from scipy import stats
+from scipy.special import expit, logit
 
+from somanet.migration.error_mixture import REST_UM_PER_H, RUN_UM_PER_H
 from somanet.migration.intervals import Estimate, Scale, not_estimated, too_wide
 from somanet.migration.kinematics import Floats
 from somanet.migration.markov import Posterior
-from somanet.migration.motion_chain import ChainData
+from somanet.migration.motion_chain import Chain, ChainData
 
 REST, CREEP, RUN = "rest", "creep", "run"
 STATES = (REST, CREEP, RUN)
 
 
+BOUNDS_UM_PER_H = math.sqrt(2) * REST_UM_PER_H, math.sqrt(2) * RUN_UM_PER_H
+"""Speeds between rest and creep, and between creep and run."""
+NARROW = 2000.0
+"""Noncentrality from which a displacement is known so well that the normal distribution serves."""
+
+
+def speeds_of(data: ChainData, chain: Chain, found: Posterior) -> tuple[Floats, Floats]:
+    """Chance of each step to be at rest, to creep and to run by its true speed, and what its displacement is there.
+
+    A state of the chain has slower and faster steps than its bounds say, which are those of its spread. A step of the
+    state of rest is at rest. One of another state has a true displacement around the seen one, shrunk towards 0 as far
+    as the error's variance e² counts beside the motion's s²: normal with the variance s²e²/(s² + e²) per axis, so that
+    its square has a noncentral χ² distribution.
+
+    Returns:
+        (stretches, columns, 3) chances, 0 where there is no step, and squared true displacements in µm² times them.
+    """
+    squared = (data.moved**2).sum(axis=2)
+    chance, square = (np.zeros((*data.grid.seen.shape, 3)) for _ in range(2))
+    chance[:, :, 0] = found.states[:, :, 0]
+    square[:, :, 0] = found.states[:, :, 0] * (squared - 2 * data.error_variance)
+    bounds = np.array([0.0, *BOUNDS_UM_PER_H, math.inf]) * data.interval_h
+    for k in range(1, found.states.shape[2]):
+        motion = (chain.spread[k] * data.interval_h) ** 2
+        share = motion / (motion + data.error_variance)
+        spread = share * data.error_variance
+        centre = squared * share**2 / spread
+        below, part = (
+            np.stack(one, axis=2) for one in zip(*(_below(b**2 / spread, centre) for b in bounds), strict=True)
+        )
+        state = found.states[:, :, k, None]
+        chance += state * np.maximum(np.diff(below, axis=2), 0.0)
+        square += state * spread * np.maximum(np.diff(part, axis=2), 0.0)
+    seen = data.grid.seen[:, :, None]
+    return chance * seen, square * seen
+
+
+def _below(bound: float, centre: Floats) -> tuple[Floats, Floats]:
+    """Chance of a noncentral χ² of two degrees of freedom to be below a bound, and its mean times that, of such."""
+    if bound == 0 or math.isinf(bound):
+        whole = float(bound > 0)
+        return np.full(centre.shape, whole), whole * (centre + 2)
+    narrow = centre > NARROW
+    wide = np.where(narrow, 0.0, centre)
+    two, four, six = (stats.ncx2.cdf(bound, freedom, wide) for freedom in (2, 4, 6))
+    normal = stats.norm.cdf(math.sqrt(bound) - np.sqrt(centre + 1))
+    below = np.where(narrow, normal, two)
+    return below, np.where(narrow, normal * (centre + 2), 2 * four + wide * six)
+
+
 def described_states(
-    data: ChainData, found: Posterior, cell: np.ndarray, *, resamples: int, seed: int
+    data: ChainData, chain: Chain, found: Posterior, cell: np.ndarray, *, resamples: int, seed: int
 ) -> tuple[dict[str, Estimate], dict[str, Estimate], Estimate]:
     """Share of steps and speed of each state, and the persistence of runs: ratios of sums over cells."""
-    seen = data.grid.seen
-    states = found.states * seen[:, :, None]
-    squared = (data.moved**2).sum(axis=2)[:, :, None] / 2
+    states, square = speeds_of(data, chain, found)
+    running = found.states[:, :, -1] * data.grid.seen
     product = (data.moved[:, 1:] * data.moved[:, :-1]).sum(axis=2) / 2
     both = found.pairs[:, :, -1, -1]
-    unsure = states * (1 - found.states)
     parts = np.concatenate(
         [
             states.sum(axis=1),
-            (states * squared).sum(axis=1),
+            square.sum(axis=1),
             both.sum(axis=1)[:, None],
             (both * product).sum(axis=1)[:, None],
-            unsure.sum(axis=1),
+            (states * (1 - states)).sum(axis=1),
+            running.sum(axis=1)[:, None],
+            (running * (data.moved**2).sum(axis=2) / 2).sum(axis=1)[:, None],
         ],
         axis=1,
     )
@@ -42,13 +95,13 @@ def described_states(
     sums = np.concatenate([np.ones((1, n_cells)), drawn]) @ by_cell
     time, energy, pairs, shared = sums[:, :3], sums[:, 3:6], sums[:, 6], sums[:, 7]
     with np.errstate(divide="ignore", invalid="ignore"):
-        motion = np.where(time > 0.5, energy / time - data.error_variance, math.nan)
-        speed = np.sqrt(2 * np.maximum(motion, 0.0)) / data.interval_h
-        kept = (shared / pairs - data.error_covariance) / motion[:, 2]
+        speed = np.sqrt(np.maximum(np.where(time > 0.5, energy / time, math.nan), 0.0)) / data.interval_h
+        motion = sums[:, 12] / sums[:, 11] - data.error_variance
+        kept = (shared / pairs - data.error_covariance) / motion
         persistence = np.where((kept > 0) & (kept < 1), -data.interval_h / np.log(kept), math.nan)
     known = n_cells > 1
     share = time / time.sum(axis=1, keepdims=True)
-    unsure_share = sums[0, 8:] / sums[0, :3].sum()
+    unsure_share = sums[0, 8:11] / sums[0, :3].sum()
     return (
         {name: _share_estimate(share[:, k], float(unsure_share[k]), known=known) for k, name in enumerate(STATES)},
         {name: _estimate(speed[:, k], known=known) for k, name in enumerate(STATES)},
@@ -64,10 +117,11 @@ def _share_estimate(values: Floats, unsure: float, *, known: bool) -> Estimate:
     found = _estimate(values, known=known)
     if found.problem or not 0 < found.value < 1 or not 0 < found.low <= found.high < 1:
         return found
-    value, low, high = (math.log(x / (1 - x)) for x in (found.value, found.low, found.high))
+    value, low, high = (float(logit(x)) for x in (found.value, found.low, found.high))
     hidden = unsure / (found.value * (1 - found.value))
     low, high = value - math.hypot(value - low, hidden), value + math.hypot(high - value, hidden)
-    return Estimate(found.value, 1 / (1 + math.exp(-low)), 1 / (1 + math.exp(-high)))
+    low, high = (float(expit(x)) for x in (low, high))  # odds may be too small for a number
+    return Estimate(found.value, min(low, found.value), max(high, found.value))
 
 
 Described = tuple[dict[str, Estimate], dict[str, Estimate], Estimate]

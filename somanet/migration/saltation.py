@@ -20,6 +20,8 @@ LEAST_HOURS = 4.0
 LEAST_FRAMES = 12
 # Times come from whole frames: 24 intervals of 10 min are 4 h whatever their sum's last digit.
 ROUNDING_H = 1e-9
+ROUNDING = 1e-9
+"""Relative error of speeds and lengths computed from places and times, which must not decide what lies on a limit."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,11 @@ class Definition:
     """What a saltation is, a pause, and a track long enough to be measured; None lets the movie's own steps say.
 
     Attributes:
-        min_speed_um_per_h: a faster step is motion; by default 3√2·s/Δt, s being the scale of slow steps.
+        min_speed_um_per_h: a faster step is motion, one of just this speed is not; by default 3√2·s/Δt, s being the
+            scale of slow steps.
         slowest_threshold_um_per_h, fastest_threshold_um_per_h: that default is kept between these.
-        min_length_um: shortest net displacement of a saltation; by default 5 µm, or 4σ if that is more.
+        min_length_um: shortest net displacement of a saltation, itself included; by default 5 µm, or 4σ if that is
+            more.
         min_pause_h: a shorter rest between two runs of motion joins them.
         min_track_h: a cell that is seen for less is left out; by default 4 h or 12 frames, whichever it reaches.
     """
@@ -82,8 +86,12 @@ def least_length(sigma_um: float, *, definition: Definition = USUAL) -> float:
 
 def mobile_steps(steps: Steps, *, scale_um: float, definition: Definition = USUAL) -> Bools:
     """Which steps are faster than :func:`mobile_threshold`; steps across gaps never are."""
-    threshold = mobile_threshold(scale_um, interval_h=steps.duration_h, definition=definition)
-    return np.asarray((steps.speed_um_per_h > threshold) & ~steps.gap)
+    return faster_steps(steps, mobile_threshold(scale_um, interval_h=steps.duration_h, definition=definition))
+
+
+def faster_steps(steps: Steps, speed_um_per_h: Floats | float) -> Bools:
+    """Which steps are faster than this; those across gaps and, whatever their last digit, those as fast are not."""
+    return np.asarray((steps.speed_um_per_h > np.asarray(speed_um_per_h) * (1 + ROUNDING)) & ~steps.gap)
 
 
 @dataclass(frozen=True)
@@ -164,7 +172,7 @@ def saltations_of(steps: Steps, mobile: Bools, *, min_length_um: float) -> Salta
         raise SomaNetError(f"Expected one mobile flag per step, {len(steps)}, found {len(mobile)}.")
     runs = _runs(steps, np.asarray(mobile, bool))
     moved = steps.end_yx_um[runs.last] - steps.start_yx_um[runs.first]
-    long = np.hypot(moved[:, 0], moved[:, 1]) >= min_length_um
+    long = np.hypot(moved[:, 0], moved[:, 1]) >= min_length_um * (1 - ROUNDING)
     runs, moved = runs.kept(long), moved[long]
     length = np.hypot(moved[:, 0], moved[:, 1])
     start, end = steps.start_h[runs.first], steps.end_h[runs.last]

@@ -24,9 +24,12 @@ LESSER_CHANGE, LESSER_DISAGREEMENT, LESSER_HIDDEN = 0.1, 1.1, 1.25
 MOST_CHANGE = 0.25
 """Change of corrected frequency or length at twice the frame interval."""
 MOST_DISAGREEMENT = 1.15
-"""Corrected frequency by the rule over that by the model, or the other way round."""
-MOST_HIDDEN = 1.5
-"""Corrected over uncorrected frequency: where frames hide a third of the jumps or more, what they hide is a guess."""
+"""Corrected frequency by the rule over that by the model, or the other way round; by the model at the movie's interval
+or at twice that, whichever is nearer: where frames are fast it joins short rests, and finds them with fewer frames."""
+MOST_HIDDEN, FAR_TOO_HIDDEN = 1.5, 1.6
+"""Corrected over uncorrected frequency. Where frames hide a third of the jumps or more, what they hide is a guess: a
+good one only where the numbers are known to stay when half of the frames are left out, which hides more, and no lesser
+sign speaks against it. Above the second limit, 3 of 8 hidden, it is none."""
 MOST_TOGETHER = 1.2
 """Sum of squares of change, disagreement and share, each over its limit (the share of those that keep moving as
 :data:`CONTINUOUS_COUNTS` at most, as it is no sign alone)."""
@@ -50,7 +53,8 @@ class Support:
         reasons: why not, in words; empty if they are.
         continuous_share: of the cells' time, half of the undecided ones counted; NaN without steps.
         change: of corrected frequency or length at twice the interval, the larger one as a log ratio; NaN if unknown.
-        disagreement: corrected frequency of the detectors, the larger over the smaller; NaN if unknown.
+        disagreement: corrected frequency of the detectors, the larger over the smaller, the model's at the interval, or
+            twice that, at which they are nearer; NaN if unknown.
         hidden: corrected over uncorrected frequency, by the rule; NaN if unknown.
         exchanges: of cells between two tracks, see :func:`somanet.migration.exchanges.n_exchanges`.
         cut_share: saltations whose end is lost with the cell, over all; NaN without any.
@@ -78,13 +82,19 @@ class Support:
 
 
 def support_of(
-    modes: Modes | None, thinned: tuple[Thinned, ...], rule: Summary, model: Summary, found: Migration, exchanges: int
+    modes: Modes | None,
+    thinned: tuple[Thinned, ...],
+    model_thinned: tuple[Thinned, ...],
+    rule: Summary,
+    model: Summary,
+    found: Migration,
+    exchanges: int,
 ) -> Support:
     """Check what saltation numbers rest on; limits are calibrated on simulated worlds, see ``docs/trust.md``.
 
     Args:
         modes: of the movie's cells.
-        thinned: corrected numbers by the rule, with frames left out.
+        thinned, model_thinned: corrected numbers by the two detectors, with frames left out.
         rule, model: numbers by the two detectors.
         found: by the rule.
         exchanges: of cells between two tracks.
@@ -92,7 +102,7 @@ def support_of(
     share = math.nan if modes is None else modes.mode_share[CONTINUOUS] + modes.mode_share[UNDECIDED] / 2
     change = _change(thinned)
     values = [summary.numbers[NAMES[0]].value for summary in (rule, model)]
-    disagreement = max(values) / min(values) if all(value > 0 for value in values) else math.nan
+    disagreement = _disagreement(values[0], [values[1], *(one.numbers[NAMES[0]].value for one in model_thinned[1:2])])
     seen = rule.numbers["frequency_per_h"].value
     hidden = values[0] / seen if seen > 0 else math.nan
     cells = found.cells
@@ -134,8 +144,8 @@ def _of_motion(
     """What speaks for another motion than jumps and rests, or for pauses that frames hide."""
     reasons = []
     moving = f"cells that keep moving, or may, make up {100 * share:.0f} % of the observed time"
-    lesser = change > math.log1p(LESSER_CHANGE) or disagreement > LESSER_DISAGREEMENT or hidden > LESSER_HIDDEN
-    if share > MOST_CONTINUOUS and lesser:
+    unsteady = change > math.log1p(LESSER_CHANGE) or disagreement > LESSER_DISAGREEMENT
+    if share > MOST_CONTINUOUS and (unsteady or hidden > LESSER_HIDDEN):
         reasons.append(f"{moving}, and their changes of speed are taken for saltations")
     if change > math.log1p(MOST_CHANGE):
         whole, half = (
@@ -144,7 +154,8 @@ def _of_motion(
         reasons.append(f"with every second frame left out, they become {half} instead of {whole}")
     if disagreement > MOST_DISAGREEMENT:
         reasons.append(f"the rule finds {values[0]:.2g} per hour and the model {values[1]:.2g}")
-    if hidden > MOST_HIDDEN:
+    steady = change <= math.log1p(LESSER_CHANGE) and disagreement <= LESSER_DISAGREEMENT and not share > MOST_CONTINUOUS
+    if hidden > FAR_TOO_HIDDEN or (hidden > MOST_HIDDEN and not steady):
         reasons.append(
             f"{100 * (1 - 1 / hidden):.0f} % of them are hidden by frames that are too far apart for pauses so short"
         )
@@ -157,6 +168,12 @@ def _of_motion(
         known = [words for words, value in zip(signs, (change, disagreement, share), strict=True) if value == value]
         reasons.append(f"several signs together speak against them: {', '.join(known)}")
     return reasons
+
+
+def _disagreement(rule: float, model: list[float]) -> float:
+    """The larger over the smaller of frequencies by rule and model, of the nearest one by the model; NaN if unknown."""
+    both = [max(rule, value) / min(rule, value) for value in model if rule > 0 and value > 0]
+    return min(both, default=math.nan)
 
 
 def _together(share: float, change: float, disagreement: float) -> float:

@@ -12,8 +12,11 @@ import pytest
 from somanet.analysis.validation.world_paths import simulate_paths
 from somanet.analysis.validation.worlds import BASE
 from somanet.migration.error_mixture import REST_UM_PER_H, RUN_UM_PER_H
+from somanet.migration.intervals import Estimate
 from somanet.migration.kinematics import steps_of
+from somanet.migration.motion_chain import ChainData, fitted, start_continuous, start_saltatory, start_states
 from somanet.migration.motion_modes import modes_of
+from somanet.migration.motion_states import of_use
 from tests.migration.worlds import along_x, track
 
 STEP_H = 1 / 6
@@ -132,6 +135,43 @@ def test_the_share_of_steps_at_rest_is_that_of_steps_below_the_speed_of_rest(
     assert np.sum(~np.array(held)) <= 3
 
 
+@pytest.mark.parametrize("interval_min", [10.0, 20.0])
+@pytest.mark.parametrize(
+    ("speed", "state", "mode"),
+    [(5.0, "creep", "resting"), (10.0, "creep", "continuous"), (20.0, "run", "continuous")]
+    + [(speed, "run", "continuous") for speed in (30.0, 45.0)],
+)
+def test_exact_even_motion_has_the_state_of_its_speed(speed: float, state: str, mode: str, interval_min: float) -> None:
+    """Creep from 3.5 to 17 µm/h, run above, on straight lines without any error; 5 µm/h is a creep between jumps."""
+    there = np.arange(31)[:, None] * speed * interval_min / 60
+    angles = np.random.default_rng(1).uniform(-3, 3, 5)
+    cells = [
+        track(there * [math.sin(a), math.cos(a)], track_id=i + 1, interval_h=interval_min / 60)
+        for i, a in enumerate(angles)
+    ]
+    modes = modes_of(steps_of(pd.concat(cells, ignore_index=True)), sigma_um=0.05, resamples=20)
+    assert modes is not None
+    assert set(modes.step_state) == {state}
+    assert modes.state_speed_um_per_h[state].value == pytest.approx(speed, rel=0.01)
+    assert (modes.cells["mode"] == mode).all()
+
+
+def test_slow_and_fast_cells_of_one_movie_are_told_apart_without_error() -> None:
+    """Two cells at rest, two at 5 and two at 45 µm/h that turn a little: each has its own state."""
+    rng = np.random.default_rng(1)
+    cells = []
+    for i, speed in enumerate([0, 0, 5, 5, 45, 45]):
+        heading = rng.uniform(-3, 3) + np.cumsum(rng.normal(0, 0.2, 60))
+        step = speed * STEP_H * np.stack([np.sin(heading), np.cos(heading)], axis=1)
+        place = np.concatenate([np.zeros((1, 2)), np.cumsum(step, axis=0)])
+        cells.append(track(place, track_id=i + 1, interval_h=STEP_H))
+    modes = modes_of(steps_of(pd.concat(cells, ignore_index=True)), sigma_um=0.05, resamples=20)
+    assert modes is not None
+    shares = modes.cells[["rest_share", "creep_share", "run_share"]].to_numpy()
+    assert shares.argmax(axis=1).tolist() == [0, 0, 1, 1, 2, 2]
+    assert (shares.max(axis=1) > 0.9).all()
+
+
 def test_outliers_of_resting_cells_are_not_saltations() -> None:
     """Errors of Student's t with 3 degrees of freedom, sd 0.8 µm: by its steps alone a cell seems to jump."""
     rng = np.random.default_rng(0)
@@ -146,10 +186,44 @@ def test_outliers_of_resting_cells_are_not_saltations() -> None:
 
 
 def test_intervals_of_motion_that_say_nothing_are_not_given() -> None:
-    """Two cells or three: the share that creeps would be anything, and so would the time for which runs persist."""
-    creep = found(movie("sw", seed=2, n=20)).state_share["creep"]
+    """Of three short tracks the time for which runs persist would be anything; a share from 0.02 to 0.98 is, too."""
+    share = of_use(Estimate(0.5, 0.02, 0.98), "share")
     persistence = found(movie("ssw", seed=3, n=14)).run_persistence_h
-    for one, words in ((creep, "90 % of its range"), (persistence, "a factor of more than 6")):
+    for one, words in ((share, "90 % of its range"), (persistence, "a factor of more than 6")):
         assert words in one.problem
         assert math.isfinite(one.value)
         assert math.isnan(one.low)
+
+
+def test_shares_and_speeds_are_of_true_speeds_whatever_the_spread_of_a_state() -> None:
+    """Velocities of a Gaussian of 20 µm/h per axis, forgotten in two steps: speeds are Rayleigh distributed.
+
+    Below 2.5·√2 µm/h are 1 - exp(-(2.5/20)²) of them, below 12·√2 1 - exp(-(12/20)²) = 0.30, whose root mean square is
+    20·√2·√(1 - 0.36·e^(-0.36)/(1 - e^(-0.36))). By the states of the chain, whose creep has faster steps, half would.
+    """
+    rng = np.random.default_rng(6)
+    velocity = rng.normal(0, 20, (12, 90, 2))
+    for t in range(1, 90):
+        velocity[:, t] = 0.6 * velocity[:, t - 1] + 0.8 * velocity[:, t]
+    place = np.cumsum(velocity * STEP_H, axis=1) + rng.normal(0, 0.3, (12, 90, 2))
+    tracks = [track(one, track_id=i + 1, interval_h=STEP_H) for i, one in enumerate(place)]
+    modes = found(pd.concat(tracks, ignore_index=True), 0.3)
+    slow, below = 1 - math.exp(-((2.5 / 20) ** 2)), 1 - math.exp(-0.36)
+    assert modes.state_share["rest"].value == pytest.approx(slow, abs=0.02)
+    assert modes.state_share["creep"].value == pytest.approx(below - slow, abs=0.04)
+    assert modes.state_share["run"].value == pytest.approx(1 - below, abs=0.04)
+    creep = 20 * math.sqrt(2) * math.sqrt(1 - 0.36 * math.exp(-0.36) / below)
+    assert modes.state_speed_um_per_h["creep"].value == pytest.approx(creep, rel=0.05)
+
+
+def test_the_likelihood_does_not_fall() -> None:
+    """Expectation maximisation with bounds that bind: even motion, slow and fast, and walks."""
+    steps = steps_of(movie("swsw", seed=8, sigma=0.2))
+    data = ChainData.of(steps, sigma_um=0.2, error_kept=0.0)
+    ones = np.ones(len(data.grid.seen))
+    for start in (start_states(), start_saltatory(), start_continuous()):
+        before = -math.inf
+        for iterations in (1, 3, 9, 27):
+            _, posterior = fitted(data, start, ones, iterations=iterations)
+            assert posterior.log_likelihood.sum() > before - 0.05
+            before = float(posterior.log_likelihood.sum())

@@ -166,3 +166,27 @@ def test_truth_of_the_simulation_is_found(interval_min: float, least_recall: flo
     assert scores.precision > 0.98
     assert 0 <= scores.length_bias < most_length
     assert (1 + scores.frequency_bias) < 1
+
+
+@pytest.mark.parametrize("interval_min", [5.0, 7.0, 10.0, 20.0])
+def test_a_step_on_the_limit_is_no_motion_and_one_on_the_least_length_a_saltation(interval_min: float) -> None:
+    """Even motion at the upper bound, 30 µm/h, in places that rounding moves: none of 600 steps is faster.
+
+    A jump of two steps covers 5 µm, the least length, wherever the cell is; by a thousandth less it is none.
+    """
+    hours = interval_min / 60
+    angles = np.random.default_rng(3).uniform(-3, 3, 10)
+    for factor, expected in ((1.0, 0), (1.001, 600)):
+        even = [
+            track(np.arange(61)[:, None] * 30 * factor * hours * [np.sin(a), np.cos(a)] + 100 * i, track_id=i + 1,
+                  interval_h=hours)
+            for i, a in enumerate(angles)
+        ]  # fmt: skip
+        assert mobile_steps(steps_of(pd.concat(even, ignore_index=True)), scale_um=9.0).sum() == expected
+    for length_um, expected in ((5.0, len(angles)), (4.995, 0)):
+        jumps = [
+            track(np.array([0, 0, 0.4, 1, 1])[:, None] * length_um * [np.sin(a), np.cos(a)] + 33.3 * i, track_id=i + 1)
+            for i, a in enumerate(angles)
+        ]
+        steps = steps_of(pd.concat(jumps, ignore_index=True))
+        assert len(saltations_of(steps, steps.length_um > 1, min_length_um=5.0).events) == expected

@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from somanet.analysis.cohort.gather import Cohort, by_every_second_frame, by_model
+from somanet.analysis.cohort.gather import Cohort
+from somanet.analysis.cohort.sensitivity import by_every_second_frame, by_model
 from somanet.analysis.report.definitions import METHODS, MISSING, in_words, label_of
 from somanet.core.markdown import to_html
 from somanet.migration.groups import Comparison

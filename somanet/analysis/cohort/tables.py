@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from somanet.analysis.cohort.gather import Cohort, by_every_second_frame, by_model
+from somanet.analysis.cohort.gather import Cohort
+from somanet.analysis.cohort.sensitivity import by_every_second_frame, by_model
 from somanet.core.schema import Column, Schema
-from somanet.migration.groups import Comparison, LeaveOneOut
+from somanet.migration.group_tests import LeaveOneOut
+from somanet.migration.groups import Comparison
 from somanet.migration.pooling import UNITS
 
 COMPARISON = Schema(

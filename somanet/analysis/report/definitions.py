@@ -192,8 +192,8 @@ METHODS = (
     (
         "States of motion",
         (
-            "Each step is at rest, creeping (3.5 to 17 µm/h) or running, by a hidden Markov model whose velocities "
-            "persist from step to step and whose positions err by σ."
+            "Each step is at rest, creeping (3.5 to 17 µm/h) or running by its true speed, as far as a hidden Markov "
+            "model leaves it known, whose velocities persist from step to step and whose positions err by σ."
         ),
     ),
     (

@@ -18,17 +18,22 @@ from somanet.analysis.validation.world_scores import score_world, warning_rates
 from somanet.analysis.validation.worlds import World, random_world
 from somanet.core.markdown import table
 
-COUNTED = (
-    "frequency_corrected_per_h",
-    "mean_length_corrected_um",
-    *TRAVEL,
-    "velocity_along_um_per_h",
-    "mean_cosine",
-    "resultant_corrected",
-)
-"""Numbers whose coverage is measured."""
+COUNTED: Mapping[str, str] = {
+    name: HEADINGS[name]
+    for name in (
+        "frequency_corrected_per_h",
+        "mean_length_corrected_um",
+        *TRAVEL,
+        "velocity_along_um_per_h",
+        "mean_cosine",
+        "resultant_corrected",
+    )
+}
+"""Numbers whose coverage is measured, and their headings."""
 MOST_NOISE_UM = 1.5
 MOVIES = 2
+MORE_MOVIES = 4
+"""Of each world whose warning is counted, beside the one that is measured in full: its bias is that of all five."""
 
 
 def world_of(seed: int) -> World:
@@ -62,8 +67,24 @@ def score_random(seed: int, *, movies: int = MOVIES) -> pd.DataFrame:
     )
 
 
-def coverage(scores: pd.DataFrame) -> pd.DataFrame:
+def score_warning(seed: int) -> pd.DataFrame:
+    """One movie of a world, measured in full, and the bias of a few more.
+
+    Returns:
+        A row of :func:`somanet.analysis.validation.world_scores.score_world`, and ``seed``.
+    """
+    return score_world(world_of(seed), replicates=1, more=MORE_MOVIES, seed=1000 * seed).assign(seed=seed)
+
+
+def coverage(scores: pd.DataFrame, *, numbers: Mapping[str, str] = COUNTED) -> pd.DataFrame:
     """How often intervals hold the true values, of worlds in scope; one row per number.
+
+    Movies in which a number has no true value do not count for it.
+
+    Args:
+        scores: of each movie, with ``in_scope``, ``supported``, and each number as ``…``, ``…_low``, ``…_high``,
+            ``…_true``.
+        numbers: their names, and their headings in a table.
 
     Returns:
         ``estimated``: share of movies with an interval, ``n`` of them; ``coverage`` of these, with Wilson's interval;
@@ -73,16 +94,17 @@ def coverage(scores: pd.DataFrame) -> pd.DataFrame:
     some = scores[scores["in_scope"].astype(bool)]
     supported = some["supported"].astype(bool).to_numpy()
     rows = []
-    for name in COUNTED:
+    for name in numbers:
         value, low, high, true = (some[f"{name}{end}"].to_numpy(float) for end in ("", "_low", "_high", "_true"))
-        given = np.isfinite(low)
+        asked = np.isfinite(true)
+        given = np.isfinite(low) & asked
         held = (low <= true) & (true <= high)
         error = value - true if name in ABSOLUTE else value / true - 1
         rows.append(
             {
                 "number": name,
                 "n": int(given.sum()),
-                "estimated": float(given.mean()) if given.size else np.nan,
+                "estimated": float(given[asked].mean()) if asked.any() else np.nan,
                 **coverage_of(held[given]),
                 "error": float(np.median(error[given])) if given.any() else np.nan,
                 "n_supported": int((given & supported).sum()),
@@ -92,16 +114,16 @@ def coverage(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def coverage_markdown(scores: pd.DataFrame) -> str:
-    """A line per number."""
+def coverage_markdown(scores: pd.DataFrame, *, numbers: Mapping[str, str] = COUNTED) -> str:
+    """A line per number, of :func:`coverage`."""
     head = ["number", "estimated in", "intervals hold", "median error", "… in movies that support saltation numbers"]
     lines = []
-    for row in coverage(scores).to_dict("records"):
+    for row in coverage(scores, numbers=numbers).to_dict("records"):
         absolute = row["number"] in ABSOLUTE
         error = f"{row['error']:+.2g}" if absolute else f"{100 * row['error']:+.0f} %"
         lines.append(
             [
-                HEADINGS[row["number"]],
+                numbers[row["number"]],
                 f"{100 * row['estimated']:.0f} % of movies",
                 _share(row, "", int(row["n"])),
                 error.replace("-", "−"),
@@ -117,7 +139,7 @@ def _share(row: Mapping[Any, Any], which: str, n: int) -> str:
     return f"{row[f'coverage{which}']:.2f} ({low:.2f}–{high:.2f}) of {n}"
 
 
-def warnings_markdown(scores: pd.DataFrame) -> str:
+def warnings_markdown(scores: pd.DataFrame, *, worlds: str = "drawn at random") -> str:
     """How often saltation numbers are called not supported, by how wrong they are, in all worlds; Wilson's interval."""
     rates = warning_rates(scores)
 
@@ -128,4 +150,4 @@ def warnings_markdown(scores: pd.DataFrame) -> str:
 
     head = ["worlds", *(f"warned, bias {kind}" for kind in ("above 15 %", "below 5 %", "between"))]
     cells = [rate(kind) for kind in ("large", "small", "between")]
-    return table(head, [[f"{scores['seed'].nunique()} drawn at random", *cells]])
+    return table(head, [[f"{scores['seed'].nunique()} {worlds}", *cells]])

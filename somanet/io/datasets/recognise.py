@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from somanet.core.errors import SomaNetError
+from somanet.core.names import spelling
 from somanet.core.problems import FileProblem
 from somanet.io.datasets.challenge import challenge_files
 from somanet.io.datasets.coco import CocoImage, read_coco
@@ -229,7 +230,8 @@ def _pairs(
     has_labels: bool,
 ) -> Listing:
     """Images with label images, or with outlines in JSON, or without labels."""
-    of_label = _by_name(labels, source)
+    spelt = spelling(name for file in images for name in (file.stem, image_name(file.stem)))
+    of_label = _by_name({file: spelt(name) for file, name in labels.items()}, source)
     named = {file: file.stem if file.stem in of_label else image_name(file.stem) for file in images}
     named = {file: name if name in of_label else file.stem for file, name in named.items()}
     of_image = dict(sorted(_by_name(named, source).items()))
@@ -243,7 +245,7 @@ def _pairs(
     if not has_labels:
         return Listing("pairs", without, hint=hint or _hint(source))
     unread = {
-        file.stem: file
+        spelt(file.stem): file
         for file in map(PurePosixPath, source.files)
         if file.parent in (root / "labels", root / "masks") and file.suffix.lower() not in IMAGE_SUFFIXES
     }
@@ -270,7 +272,8 @@ def _hint(source: Source) -> str:
 def _outlined(source: Source, root: PurePosixPath, images: Mapping[str, PurePosixPath]) -> tuple[Listing | None, str]:
     """Images with outlines in Labelme's or COCO's JSON; None if there are none, perhaps with the reason."""
     documents = [file for file in map(PurePosixPath, source.files) if file.suffix.lower() == ".json"]
-    named = {file.stem: file for file in documents if file.stem in images}
+    spelt = spelling(images)
+    named = {spelt(file.stem): file for file in documents if spelt(file.stem) in images}
     if named:
         entries = {name: Entry(str(file), labelme=str(named[name])) for name, file in images.items() if name in named}
         without = {name: Entry(str(file)) for name, file in images.items() if name not in named}
@@ -290,7 +293,8 @@ def _outlined(source: Source, root: PurePosixPath, images: Mapping[str, PurePosi
             hint = str(problem).removesuffix(".")  # any program's JSON: it matters only where labels are needed
     if not tables:
         return None, hint
-    table = tables[_only(set(tables), source)]
+    spelt = spelling(file.name for file in images.values())
+    table = {spelt(name): outlines for name, outlines in tables[_only(set(tables), source)].items()}
     place = next(iter(tables))
     entries = {name: Entry(str(file), coco=table[file.name]) for name, file in images.items() if file.name in table}
     without = {name: Entry(str(file)) for name, file in images.items() if name not in entries}

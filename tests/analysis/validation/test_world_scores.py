@@ -17,8 +17,8 @@ SCORES = pd.DataFrame(
         "rests": True,
         "frequency_error": [0.3, 0.5, 0.10, -0.10, 0.08, 0.08],
         "length_error": [0.0, 0.0, 0.02, -0.04, -0.09, -0.09],
-        "frequency_covered": [False, False, True, True, True, True],
-        "length_covered": True,
+        "frequency_bias": [0.4, 0.4, 0.0, 0.0, 0.08, 0.08],
+        "length_bias": [0.0, 0.0, -0.01, -0.01, -0.09, -0.09],
         "sigma_um": 0.5,
         "supported": [False, True, True, True, False, False],
     }
@@ -43,7 +43,11 @@ def test_the_table_has_a_line_per_world_and_says_where_there_is_nothing_to_find(
 
 def test_a_world_is_scored_end_to_end() -> None:
     world = at_interval(replace(BASE, n_cells=12, hours=8.0), 12.0)
-    scores = score_world(world, replicates=1, seed=3)
+    scores = score_world(world, replicates=1, more=1, seed=3)
     assert scores["interval_min"].tolist() == [12.0]
     assert scores["sigma_um"].iloc[0] == pytest.approx(0.5, rel=0.1)
     assert scores["best_model"].iloc[0] == "saltatory"
+    both = score_world(world, replicates=2, seed=3)
+    assert scores["frequency_error"].iloc[0] == pytest.approx(both["frequency_error"].iloc[0])
+    assert scores["frequency_bias"].iloc[0] == pytest.approx(both["frequency_error"].mean())
+    assert scores["length_bias"].iloc[0] == pytest.approx(both["length_error"].mean())

@@ -1,0 +1,170 @@
+"""What weakens the comparisons of a cohort, or has to be known of its movies, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from somanet.analysis.cohort.results import MovieResult
+from somanet.core.files import plain
+from somanet.migration.comparability import frame_intervals_min
+from somanet.migration.summary import Summary
+
+
+@dataclass(frozen=True)
+class Nuisance:
+    """What may differ between groups of movies and imitate an effect.
+
+    Attributes:
+        column: of the table of movies.
+        what, unit: its name in words, and its unit.
+        most: ratio between the groups' medians above which a warning is given.
+        effect: why it matters.
+    """
+
+    column: str
+    what: str
+    unit: str
+    most: float
+    effect: str
+
+
+AXIS = "axis_deg"
+NUISANCES = (
+    Nuisance(
+        "noise_um",
+        "Localisation noise",
+        "µm",
+        1.25,
+        "Noise counts as travel and hides short saltations: speeds, path and straightness differ between groups of "
+        "equal motion, and the frequency somewhat.",
+    ),
+    Nuisance(
+        "observed_h",
+        "The time for which cells are seen",
+        "h",
+        1.25,
+        "Directions of cells become surer, and paths less straight, the longer cells are followed.",
+    ),
+    Nuisance(
+        "density_per_mm2",
+        "Cell density",
+        "cells per mm²",
+        1.5,
+        "Crowded cells are confused more often, which cuts tracks and invents jumps.",
+    ),
+)
+
+
+def notes_of(results: Mapping[str, MovieResult], groups: Sequence[str], reference: str | None) -> Iterator[str]:
+    """What a reader has to know: groups that are not compared, the axis where nobody set it, corrected movies."""
+    yield from _not_compared(groups, reference)
+    yield from _axis_notes(results, groups)
+    yield from _corrected_notes(results)
+
+
+def _not_compared(groups: Sequence[str], reference: str | None) -> Iterator[str]:
+    if len(groups) > 1 and reference is None:
+        yield (
+            f"The groups {listed(groups)} were not compared, as no reference was named: --reference {groups[0]} "
+            "compares the others with it."
+        )
+
+
+def _axis_notes(results: Mapping[str, MovieResult], groups: Sequence[str]) -> Iterator[str]:
+    if len(groups) > 1 and _axes(results) == [0.0]:
+        yield "Velocity along the axis and cosine refer to the right of the images: --axis-deg names another axis."
+
+
+def cautions(
+    results: Mapping[str, MovieResult],
+    movies: pd.DataFrame,
+    groups: set[str],
+    summary: Summary,
+    unused: Sequence[str],
+) -> Iterator[str]:
+    """What weakens the cohort, one sentence each, those of the summary of all movies last.
+
+    Args:
+        results: the movies.
+        movies: the table of them.
+        groups: those that have cells.
+        summary: of all movies.
+        unused: movies of the conditions that have no results.
+    """
+    if unused:
+        yield f"No results for {len(unused)} movies of the conditions: {listed(unused)}."
+    if unsupported := [name for name, one in results.items() if one.summary.get("saltations_supported") is False]:
+        yield (
+            f"In {len(unsupported)} of {len(results)} movies the data do not support saltations per hour: "
+            f"{listed(unsupported)}. Their reports say why."
+        )
+    intervals = frame_intervals_min(movies.assign(frame_interval_h=movies["frame_interval_min"] / 60))
+    if len(intervals) > 1:
+        yield (
+            f"The movies have different frame intervals ({', '.join(f'{m:.4g}' for m in intervals)} min): every number "
+            "depends on the interval, so pooled numbers mix them, and groups are compared only if all share one."
+        )
+    if len(groups) > 1:
+        for nuisance in NUISANCES:
+            yield from _unequal(movies, groups, nuisance)
+        if "batch" in movies and (movies.groupby("batch")["group"].nunique() < 2).all():
+            yield "Each batch has one group only: differences between groups may be differences between batches."
+    if len(axes := _axes(results)) > 1:
+        yield (
+            f"The axis differs between the movies ({', '.join(f'{one:g}' for one in axes)}°): velocity along it and "
+            "cosine are compared as if it pointed the same way in every tissue, as it does if it was set for each."
+        )
+    for what, found in _settings(results).items():
+        if len(found) > 1:
+            yield f"The movies were not analysed alike: {what} differs ({'; '.join(sorted(found)[:4])})."
+    yield from summary.warnings
+
+
+def _unequal(movies: pd.DataFrame, groups: set[str], nuisance: Nuisance) -> Iterator[str]:
+    medians = movies[movies["group"].isin(groups)].groupby("group")[nuisance.column].median().dropna()
+    medians = medians[medians > 0]
+    if len(medians) > 1 and medians.max() > nuisance.most * medians.min():
+        values = ", ".join(f"{group} {value:.3g}" for group, value in medians.items())
+        found = f"{nuisance.what} differs between the groups (median of movies: {values} {nuisance.unit})."
+        yield f"{found} {nuisance.effect}"
+
+
+def _axes(results: Mapping[str, MovieResult]) -> list[float]:
+    """The axes that directions are counted from, ascending."""
+    found = {float(one.manifest["parameters"].get("migrate", {}).get(AXIS) or 0.0) for one in results.values()}
+    return sorted(found)
+
+
+def _settings(results: Mapping[str, MovieResult]) -> dict[str, set[str]]:
+    """The values that movies should share, by what they are."""
+    found: dict[str, set[str]] = {}
+    for result in results.values():
+        manifest = result.manifest
+        parameters = manifest["parameters"]
+        for section in ("migrate", *(() if result.corrected else ("segment",))):
+            for name, value in (parameters.get(section) or {}).items():
+                if name == AXIS:  # how each explant lies in its image
+                    continue
+                found.setdefault(f"{section}.{name}", set()).add(str(plain(value)))
+        if network := (manifest.get("model") or {}).get("sha256"):
+            found.setdefault("the network", set()).add(str(network)[:8])
+        found.setdefault("the version of SomaNet", set()).add(str(manifest["somanet"]))
+        found.setdefault("the commit", set()).add(str(manifest["code"].get("commit"))[:8])
+    return found
+
+
+def listed(words: Sequence[str], *, most: int = 6) -> str:
+    """The first few of some names, for a message."""
+    return ", ".join(words[:most]) + (", …" if len(words) > most else "")
+
+
+def _corrected_notes(results: Mapping[str, MovieResult]) -> Iterator[str]:
+    corrected = [name for name, result in results.items() if result.corrected]
+    if corrected:
+        yield (
+            f"{len(corrected)} of {len(results)} movies have tracks that a person made or corrected: "
+            f"{listed(corrected)}."
+        )

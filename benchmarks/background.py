@@ -133,7 +133,7 @@ def objects_of(images: Iterable[Image], segmenter: Segmenter) -> Objects:
     """Everything that a network outlines, at the size that is estimated for the set."""
     items = list(images)
     segmenter, _ = decide(segmenter, [item.image for item in items[:: max(1, len(items) // 3)]])
-    keeps_all = replace(segmenter, haze=None)
+    keeps_all = replace(segmenter, haze=None, as_outlined=True)  # the rule judges what the network outlines
     contrast, confidence, cells = [], [], []
     for item in items:
         found = keeps_all.segment(item.image)

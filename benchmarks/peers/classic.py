@@ -1,4 +1,4 @@
-"""Segmentation without learning: two methods, each with its best settings on validation images."""
+"""Segmentation without learning: three methods, each with its best settings on validation images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from somanet.evaluation.scores import score_dataset
 from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.inference.contrast import intensity_of
+from somanet.segmentation.inference.instances import renumber
+from somanet.segmentation.inference.refining import refine
 from somanet.segmentation.network.inputs import measure_exposure, to_unit
+from somanet.segmentation.network.settings import RefineSettings
 from somanet.training.paper.settings import ThresholdSettings
 from somanet.training.paper.threshold import threshold_labels
 
@@ -50,6 +54,32 @@ def otsu_watershed(image: NDArray[Any], *, sigma_px: float, min_distance_px: int
     return labels
 
 
+def chan_vese(
+    image: NDArray[Any],
+    *,
+    sigma_px: float,
+    min_distance_px: int,
+    min_area_px: int,
+    weight: float,
+    iterations: int,
+    smoothing: int,
+) -> Labels:
+    """Morphological Chan–Vese of each object from :func:`otsu_watershed`, as in Zhang et al. 2018, without a network.
+
+    Args:
+        image: as stored.
+        sigma_px, min_distance_px, min_area_px: of the objects that it starts from.
+        weight, iterations, smoothing: see :class:`somanet.segmentation.network.settings.RefineSettings`.
+    """
+    seeds = otsu_watershed(image, sigma_px=sigma_px, min_distance_px=min_distance_px, min_area_px=min_area_px)
+    unit = to_unit(image)
+    inverted = measure_exposure(unit).inverted
+    intensity = -unit.astype(np.float64).mean(axis=-1) if inverted else intensity_of(unit)
+    unsure = np.full(seeds.shape, 0.5, np.float32)
+    settings = RefineSettings(weight=weight, iterations=int(iterations), smoothing=int(smoothing))
+    return refine(renumber(seeds), intensity, unsure, settings, min_area_px=min_area_px)
+
+
 def threshold_opening(image: NDArray[Any], *, threshold: float, opening_radius_px: int) -> Labels:
     """One grey value for all images, and an opening: see :func:`somanet.training.paper.threshold.threshold_labels`."""
     return threshold_labels(image, ThresholdSettings(threshold=threshold, opening_radius_px=opening_radius_px))
@@ -58,10 +88,19 @@ def threshold_opening(image: NDArray[Any], *, threshold: float, opening_radius_p
 METHODS: dict[str, Callable[..., Labels]] = {
     "threshold_opening": threshold_opening,
     "otsu_watershed": otsu_watershed,
+    "chan_vese": chan_vese,
 }
 GRIDS: dict[str, dict[str, Sequence[float]]] = {
     "threshold_opening": {"threshold": (8, 15, 25, 40, 60, 90), "opening_radius_px": (0, 2, 3, 5)},
     "otsu_watershed": {"sigma_px": (1, 2), "min_distance_px": (3, 6, 10, 15), "min_area_px": (20,)},
+    "chan_vese": {
+        "sigma_px": (1, 2),
+        "min_distance_px": (6, 10, 15),
+        "min_area_px": (20,),
+        "weight": (0.25, 0.5, 1.0),
+        "iterations": (10,),
+        "smoothing": (1, 2),
+    },
 }
 
 

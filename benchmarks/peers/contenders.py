@@ -112,6 +112,7 @@ def contenders(
     rows = [
         Contender("threshold_opening", "Threshold and opening", "classic", settings=classic["threshold_opening"]),
         Contender("otsu_watershed", "Otsu and distance watershed", "classic", settings=classic["otsu_watershed"]),
+        Contender("chan_vese", "Chan–Vese from Otsu's objects", "classic", settings=classic["chan_vese"]),
         Contender("paper", "Paper's U-Net, as built", "somanet", model=trained, engine=AS_BUILT, note=note),
     ]
     for engine in ("torch", "onnxruntime", "openvino"):

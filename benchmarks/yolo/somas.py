@@ -7,10 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from benchmarks.yolo.box_scores import boxes_of
 from somanet.core.files import write_json
@@ -18,22 +15,10 @@ from somanet.core.schema import BOXES
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.io.images import write_labels
 from somanet.io.tables import write_table
-from somanet.segmentation.inference.instances import probabilities_to_labels
-from somanet.segmentation.inference.prediction import predict_probabilities
+from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import Checkpoint
 
 SIDES = ("x0_px", "y0_px", "x1_px", "y1_px")
-
-
-def labels_and_confidence(
-    checkpoint: Checkpoint, image: NDArray[np.generic]
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Somas, and for each, in order of id, the mean soma probability over its pixels."""
-    outputs = checkpoint.spec.outputs
-    probabilities_CYX = predict_probabilities(checkpoint.model, image, checkpoint.spec)
-    labels = probabilities_to_labels(probabilities_CYX, outputs, checkpoint.spec.instances)
-    ids = np.arange(1, int(labels.max(initial=0)) + 1)
-    return labels, np.asarray(ndimage.mean(probabilities_CYX[outputs.index("soma")], labels, ids), float)
 
 
 def predict_somas(checkpoint: Checkpoint, images: Iterable[LabelledImage], output: Path, *, threads: int) -> None:
@@ -41,11 +26,12 @@ def predict_somas(checkpoint: Checkpoint, images: Iterable[LabelledImage], outpu
     import torch
 
     torch.set_num_threads(threads)
+    segmenter = Segmenter((checkpoint,))
     tables = [BOXES.frame([])]
     cost: dict[str, Any] = {"made_by": checkpoint.sha256, "wall_s": 0.0, "processor_s": 0.0, "pixels": 0}
     for item in images:
         began = time.perf_counter(), time.process_time()
-        labels, confidence = labels_and_confidence(checkpoint, item.image)
+        labels, confidence = segmenter.segment(item.image)[:2]
         cost["wall_s"] += time.perf_counter() - began[0]
         cost["processor_s"] += time.process_time() - began[1]
         cost["pixels"] += labels.size

@@ -107,7 +107,9 @@ BOXES = Schema(
         Column("score", "float64", "", "confidence, from 0 to 1"),
     ),
 )
-CONFIDENCE = Column("confidence", "float64", "", "mean calibrated soma probability of its pixels, from 0 to 1")
+CONFIDENCE = Column(
+    "confidence", "float64", "", "probability that it is right, or mean soma probability of its pixels, from 0 to 1"
+)
 """Also a column of SomaNet's own tracks: NaN where tracking split or merged the network's objects."""
 CONTRAST = Column(
     "contrast", "float64", "", "mean minus that of its surroundings over their spread; NaN if too little is around it"

@@ -27,7 +27,8 @@ class FinetuneParams(Settings):
     input: Literal["rgb", "contrasts", "background"] | None = None
     """How images enter this variant's network; none = as in its start."""
     instances: InstanceSettings | None = None
-    """How this variant's probabilities become labels; none = as in its start."""
+    """How this variant's probabilities become labels; none = as in its start, but for a refinement of outlines, which
+    suits the labels that it was chosen on (`somanet calibrate --refine`)."""
     images: PositiveInt | None = None
     """Number of images to train on; none = all."""
     images_drawn: Literal["first", "by_seed"] = "first"
@@ -36,5 +37,5 @@ class FinetuneParams(Settings):
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
         """The start's spec with this variant's changes."""
-        changes = {"input": self.input, "instances": self.instances}
-        return spec.model_copy(update={name: value for name, value in changes.items() if value is not None})
+        instances = self.instances or spec.instances.model_copy(update={"refine": None})
+        return spec.model_copy(update={"instances": instances, **({} if self.input is None else {"input": self.input})})

@@ -79,4 +79,11 @@ def postprocessing(spec: ModelSpec) -> str:
         )
     else:
         words += "Each connected component is one soma."
-    return words + (f" Objects below {settings.min_area_px} px are dropped." if settings.min_area_px else "")
+    if settings.min_area_px:
+        words += f" Objects below {settings.min_area_px} px are dropped."
+    if settings.refine is not None:
+        words += (
+            " SomaNet then moves each object's outline to where the image's intensity changes (morphological "
+            "Chan-Vese); this step is no part of the exported network."
+        )
+    return words

@@ -48,14 +48,18 @@ def contrast_of(
     n = int(labels_YX.max(initial=0))
     if n == 0:
         return np.empty(0)
-    intensity = (image if image.ndim == 2 else image[..., :3].max(axis=-1)).astype(np.float64)
-    if inverted:
-        intensity = -intensity
+    intensity = intensity_of(image, inverted=inverted)
     areas = np.bincount(labels_YX.ravel(), minlength=n + 1)[1:]
     means = np.bincount(labels_YX.ravel(), intensity.ravel(), minlength=n + 1)[1:] / np.maximum(areas, 1)
     background = labels_YX == 0 if missing is None else (labels_YX == 0) & ~missing
     low, middle, high = _surroundings(intensity, labels_YX, background, 2 * np.sqrt(areas / np.pi))
     return (means - middle) / np.maximum((high - low) / 2, _least_spread(image, intensity))
+
+
+def intensity_of(image: NDArray[Any], *, inverted: bool = False) -> NDArray[np.float64]:
+    """The intensity YX in which objects are bright, of an image YX or YXC, of which the strongest channel counts."""
+    intensity = (image if image.ndim == 2 else image[..., :3].max(axis=-1)).astype(np.float64)
+    return -intensity if inverted else intensity
 
 
 def _surroundings(
@@ -65,7 +69,7 @@ def _surroundings(
     diameters: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """The 16, 50 and 84 percentiles of each object's ring; NaN for rings with too few pixels."""
-    nearest_YX, distance_YX = _nearest(labels_YX)
+    nearest_YX, distance_YX = nearest_objects(labels_YX)
     start = np.maximum(GAP * diameters, LEAST_GAP_PX)
     end = np.maximum(REACH * diameters, start + LEAST_WIDTH_PX)
     owner, distance = nearest_YX[background] - 1, distance_YX[background]
@@ -84,7 +88,7 @@ def _surroundings(
     return percentile(0.16), percentile(0.5), percentile(0.84)
 
 
-def _nearest(labels_YX: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
+def nearest_objects(labels_YX: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
     """For every pixel the nearest object's label and its distance in pixels."""
     outside = (labels_YX == 0).astype(np.uint8)
     distance_YX, seeds_YX = cv2.distanceTransformWithLabels(

@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 from somanet.core.files import atomic_path, make_folder, write_json
 from somanet.io.datasets.layouts import LabelledImage
-from somanet.segmentation.inference.choosing import Agreement, Setting, choose
+from somanet.segmentation.inference.choosing import Agreement, Image, Setting, choose
+from somanet.segmentation.inference.object_confidence import fit_object_confidence
 from somanet.segmentation.inference.prediction import predict_probabilities
 from somanet.segmentation.inference.temperature_scaling import fit_temperature
 from somanet.segmentation.network.checkpoint import CONFIG, WEIGHTS, load_checkpoint, read_config
+from somanet.segmentation.network.object_confidence import SECTION as OBJECT_CONFIDENCE
+from somanet.segmentation.network.object_confidence import ObjectConfidence
 from somanet.segmentation.network.temperature import SECTION, TemperatureScaling
 
 
@@ -22,14 +25,21 @@ class FittedCheckpoint(NamedTuple):
     Attributes:
         temperature: section `calibration`.
         chosen: setting → agreement of the labels with the ground truth before and after.
+        confidence: section `confidence`, if it was fitted.
     """
 
     temperature: TemperatureScaling
     chosen: dict[Setting, tuple[Agreement, Agreement]]
+    confidence: ObjectConfidence | None = None
 
 
 def fit_checkpoint(
-    checkpoint: Path, items: Sequence[LabelledImage], output: Path, *, settings: Sequence[Setting] = ()
+    checkpoint: Path,
+    sets: Sequence[Sequence[LabelledImage]],
+    output: Path,
+    *,
+    settings: Sequence[Setting] = (),
+    confidence: bool = False,
 ) -> FittedCheckpoint:
     """Fit a network's temperature on labelled images that it was not trained on, and write the network with it.
 
@@ -37,10 +47,13 @@ def fit_checkpoint(
 
     Args:
         checkpoint: the network's folder.
-        items: images with labels.
+        sets: images with labels, by data set.
         output: folder for the network; its own is allowed, and then only `config.json` changes. Other files are kept.
         settings: settings to choose as well, one after the other, by how well labels agree with the ground truth, see
             :func:`somanet.segmentation.inference.choosing.choose`.
+        confidence: whether to fit the confidence in objects as well, see
+            :func:`somanet.segmentation.inference.object_confidence.fit_object_confidence`. Where it is not fitted, one
+            that the network has stays, unless a setting is chosen: then it is of other objects, and is left out.
 
     Raises:
         SomaNetError: the network cannot be read, no temperature or value fits (nothing is written then), or the
@@ -48,20 +61,31 @@ def fit_checkpoint(
     """
     loaded = load_checkpoint(checkpoint)
     spec = loaded.spec
-    maps = [predict_probabilities(loaded.model, item.image, spec) for item in items]
-    ground_truths = [item.labels for item in items]
+    seen = [
+        [
+            Image(item.image, item.labels, predict_probabilities(loaded.model, item.image, spec), item.ignored)
+            for item in items
+        ]
+        for items in sets
+    ]
+    images = [one for part in seen for one in part]
     soma = spec.outputs.index("soma")
-    counted = [... if item.ignored is None else ~item.ignored for item in items]
+    counted = [... if one.ignored_YX is None else ~one.ignored_YX for one in images]
     temperature = fit_temperature(
-        [map_CYX[soma][pixels] for map_CYX, pixels in zip(maps, counted, strict=True)],
-        [labels[pixels] > 0 for labels, pixels in zip(ground_truths, counted, strict=True)],
+        [one.maps_CYX[soma][pixels] for one, pixels in zip(images, counted, strict=True)],
+        [one.labels_YX[pixels] > 0 for one, pixels in zip(images, counted, strict=True)],
     )
-    found = FittedCheckpoint(temperature, {})
+    chosen: dict[Setting, tuple[Agreement, Agreement]] = {}
     for setting in settings:
-        found.chosen[setting] = choose(setting, maps, ground_truths, spec, ignored=[item.ignored for item in items])
-        instances = spec.instances.model_copy(update={setting: found.chosen[setting][1].value})
+        chosen[setting] = choose(setting, images, spec)
+        instances = spec.instances.model_copy(update={setting: chosen[setting][1].value})
         spec = spec.model_copy(update={"instances": instances})
+    found = FittedCheckpoint(temperature, chosen, fit_object_confidence(seen, spec) if confidence else None)
     config: dict[str, Any] = {**read_config(checkpoint), SECTION: temperature.model_dump(mode="json")}
+    if found.confidence is not None:
+        config[OBJECT_CONFIDENCE] = found.confidence.model_dump(mode="json")
+    elif spec.instances != loaded.spec.instances:
+        config.pop(OBJECT_CONFIDENCE, None)
     if settings:
         config["model"] = {**config["model"], "instances": spec.instances.model_dump(mode="json")}
     own = make_folder(output).resolve() == checkpoint.resolve()

@@ -24,11 +24,11 @@ class HazeRule(Settings):
     contrast: NonNegativeFloat = 6.0
     """Haze has less, see :func:`somanet.segmentation.inference.contrast.contrast_of`."""
     confidence: Fraction = 0.75
-    """Haze has less."""
+    """Haze has less, as the mean calibrated soma probability of the network's outline: the rule was chosen for that."""
 
-    def is_haze(self, contrast: NDArray[np.float64], confidence: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def is_haze(self, contrast: NDArray[np.float64], probability: NDArray[np.float64]) -> NDArray[np.bool_]:
         """For each object; one of unknown contrast (NaN) is never haze."""
-        return np.asarray((contrast < self.contrast) & (confidence < self.confidence))
+        return np.asarray((contrast < self.contrast) & (probability < self.confidence))
 
 
 def rule_for(intended_use: IntendedUse) -> HazeRule | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
+from somanet.segmentation.inference.contrast import intensity_of
 from somanet.segmentation.inference.distance_watershed import split_by_distance
+from somanet.segmentation.inference.refining import refine
 from somanet.segmentation.network.probabilities import foreground
 from somanet.segmentation.network.settings import InstanceSettings
 
@@ -34,6 +37,31 @@ def probabilities_to_labels(
     elif n_components and "boundary" in outputs:
         labels = _split_by_cores(components, soma * (1 - probabilities_CYX[outputs.index("boundary")]), settings)
     return renumber(_drop_small(labels, settings.min_area_px))
+
+
+def refined(
+    labels_YX: NDArray[np.int32],
+    image: NDArray[Any],
+    soma_YX: NDArray[np.float32],
+    settings: InstanceSettings,
+    *,
+    missing: NDArray[np.bool_] | None = None,
+    inverted: bool = False,
+) -> NDArray[np.int32]:
+    """Labels 1…n with outlines refined by their image, or as they are where the settings have no refinement.
+
+    Args:
+        labels_YX: from :func:`probabilities_to_labels`.
+        image: YX or YXC, of which the strongest channel counts.
+        soma_YX: probability of soma.
+        settings: with their `refine`, see :func:`somanet.segmentation.inference.refining.refine`.
+        missing: pixels without data.
+        inverted: objects are dark on a bright background.
+    """
+    if settings.refine is None:
+        return labels_YX
+    intensity_YX = intensity_of(image, inverted=inverted)
+    return refine(labels_YX, intensity_YX, soma_YX, settings.refine, min_area_px=settings.min_area_px, missing=missing)
 
 
 def _split_by_cores(

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def record_of(segmenter: Segmenter) -> dict[str, Any]:
     """`model_sha256`, `model`, `engine` and `temperature` of the first network; `symmetries`, `rescale` and `haze`.
 
-    `rescale` is None where it is estimated from the images.
+    Of a network for which it was fitted, also `confidence`. `rescale` is None where it is estimated from the images.
 
-    For an ensemble, `ensemble` has the first four of each network, in order, including the first.
+    For an ensemble, `ensemble` has what each network has, in order, including the first.
     """
     record = {**_network(segmenter.first), "symmetries": segmenter.tta, "rescale": segmenter.rescale}
     record["haze"] = None if segmenter.haze is None else segmenter.haze.model_dump(mode="json")
@@ -26,9 +26,11 @@ def record_of(segmenter: Segmenter) -> dict[str, Any]:
 
 
 def _network(checkpoint: Checkpoint) -> dict[str, Any]:
+    fitted = checkpoint.object_confidence
     return {
         "model_sha256": checkpoint.sha256,
         "model": checkpoint.spec.model_dump(mode="json"),
         "engine": engine_of(checkpoint.model),
         "temperature": checkpoint.temperature,
+        **({} if fitted is None else {"confidence": fitted.model_dump(mode="json")}),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +70,16 @@ def predict_rescaled(predict: Predict, image: NDArray[np.generic], factor: float
 
 
 def settings_at(settings: InstanceSettings, factor: float) -> InstanceSettings:
-    """Settings for labels at an image's own size: areas in the settings are in pixels of the rescaled image."""
+    """Settings for labels at an image's own size: areas and steps in them are in pixels of the rescaled image."""
     if factor == 1:
         return settings
-    areas = {name: round(getattr(settings, name) / factor**2) for name in ("min_seed_px", "min_area_px")}
-    return settings.model_copy(update=areas)
+    changes: dict[str, Any] = {
+        name: round(getattr(settings, name) / factor**2) for name in ("min_seed_px", "min_area_px")
+    }
+    if settings.refine is not None:
+        iterations = max(1, round(settings.refine.iterations / factor))
+        changes["refine"] = settings.refine.model_copy(update={"iterations": iterations})
+    return settings.model_copy(update=changes)
 
 
 SMALLEST_FACTOR, LARGEST_FACTOR = 0.05, 8.0

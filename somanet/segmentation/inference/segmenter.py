@@ -15,9 +15,9 @@ from somanet.core.errors import SomaNetError
 from somanet.segmentation.inference.burnt_in import BurntIn
 from somanet.segmentation.inference.contrast import contrast_of
 from somanet.segmentation.inference.haze import HazeRule
-from somanet.segmentation.inference.instances import probabilities_to_labels
+from somanet.segmentation.inference.instances import probabilities_to_labels, refined
 from somanet.segmentation.inference.rescaling import predict_rescaled, settings_at
-from somanet.segmentation.inference.temperature_scaling import apply_temperature
+from somanet.segmentation.inference.temperature_scaling import apply_temperature, to_logits
 from somanet.segmentation.network.checkpoint import Checkpoint
 from somanet.segmentation.network.missing import Filled, fill_missing
 
@@ -43,8 +43,9 @@ class Segmented(NamedTuple):
 
     Attributes:
         labels_YX: int32, 0 = background, 1…n without gaps.
-        confidence: n numbers from 0 to 1 for the labels 1…n: the mean calibrated soma probability of the object's
-            pixels.
+        confidence: n numbers from 0 to 1 for the labels 1…n: the probability that the object is right, of a network
+            for which that was fitted (:mod:`somanet.segmentation.network.object_confidence`); otherwise the mean
+            calibrated soma probability of the object's pixels.
         contrast: n numbers, see :func:`somanet.segmentation.inference.contrast.contrast_of`.
         n_haze: number of objects that were left out as haze.
     """
@@ -76,6 +77,8 @@ class Segmenter:
         inverted: whether objects are dark on a bright background; None judges each image by itself. A network for
             fluorescence never inverts.
         burnt_in: scale bars and time stamps of a movie's frames, which hold no data.
+        as_outlined: objects as the network outlines them, without refinement, and their mean probability as
+            confidence, whatever the first network's settings: the size estimate needs no more.
 
     Raises:
         SomaNetError: no networks, networks with different outputs, or another number of test-time augmentations.
@@ -87,6 +90,7 @@ class Segmenter:
     haze: HazeRule | None = None
     inverted: bool | None = None
     burnt_in: BurntIn | None = None
+    as_outlined: bool = False
 
     def __post_init__(self) -> None:
         if self.tta not in get_args(Tta):
@@ -158,23 +162,42 @@ class Segmenter:
         if self.haze is not None:
             return self.segment(image).labels_YX
         image, missing = self._filled(image)
-        return _without(self._to_labels(_mean(self._maps(image))), missing)
+        probabilities_CYX = _mean(self._maps(image))
+        labels_YX = _without(self._to_labels(probabilities_CYX), missing)
+        return self._refined(labels_YX, image, probabilities_CYX, missing)
 
     def segment(self, image: NDArray[Any]) -> Segmented:
         """Labels of an image YX or YXC, and the confidence in and contrast of each; none on pixels without data."""
         image, missing = self._filled(image)
         maps = list(self._maps(image))
-        labels_YX = _without(self._to_labels(_mean(maps)), missing)
-        soma = self.first.spec.outputs.index("soma")
+        probabilities_CYX, dark = _mean(maps), self._objects_are_dark(image)
+        outlined_YX = _without(self._to_labels(probabilities_CYX), missing)
+        probability = self._mean_probability(outlined_YX, maps)
+        contrast = contrast_of(image, outlined_YX, missing=missing, inverted=dark)
+        n_haze = 0
+        if self.haze is not None:
+            haze = self.haze.is_haze(contrast, probability)
+            outlined_YX = _without(outlined_YX, np.concatenate([[False], haze])[outlined_YX])
+            probability, contrast, n_haze = probability[~haze], contrast[~haze], int(haze.sum())
+        labels_YX = self._refined(outlined_YX, image, probabilities_CYX, missing)
+        if labels_YX is not outlined_YX:
+            contrast = contrast_of(image, labels_YX, missing=missing, inverted=dark)
+        fitted = None if self.as_outlined else self.first.object_confidence
+        if fitted is not None:
+            logits_YX = to_logits(probabilities_CYX[self._soma])
+            probability = fitted.of(mean_inside(outlined_YX, logits_YX))
+        return Segmented(labels_YX, probability, contrast, n_haze)
+
+    @property
+    def _soma(self) -> int:
+        """Where the soma map is among the outputs."""
+        return self.first.spec.outputs.index("soma")
+
+    def _mean_probability(self, labels_YX: NDArray[np.int32], maps: Sequence[Float32]) -> NDArray[np.float64]:
+        """Mean calibrated soma probability of each label 1…n."""
         pairs = zip(maps, self.networks, strict=True)
-        soma_YX = _mean(apply_temperature(map_CYX[soma], network.temperature) for map_CYX, network in pairs)
-        confidence = confidence_of(labels_YX, soma_YX)
-        contrast = contrast_of(image, labels_YX, missing=missing, inverted=self._objects_are_dark(image))
-        if self.haze is None:
-            return Segmented(labels_YX, confidence, contrast)
-        haze = self.haze.is_haze(contrast, confidence)
-        kept = _without(labels_YX, np.concatenate([[False], haze])[labels_YX])
-        return Segmented(kept, confidence[~haze], contrast[~haze], int(haze.sum()))
+        soma_YX = _mean(apply_temperature(map_CYX[self._soma], network.temperature) for map_CYX, network in pairs)
+        return mean_inside(labels_YX, soma_YX)
 
     def _objects_are_dark(self, image: NDArray[Any]) -> bool:
         from somanet.segmentation.network.inputs import looks_inverted, to_unit
@@ -215,11 +238,25 @@ class Segmenter:
         settings = settings_at(self.first.spec.instances, self.factor)
         return probabilities_to_labels(probabilities_CYX, self.first.spec.outputs, settings)
 
+    def _refined(
+        self,
+        labels_YX: NDArray[np.int32],
+        image: NDArray[Any],
+        probabilities_CYX: Float32,
+        missing: NDArray[np.bool_] | None,
+    ) -> NDArray[np.int32]:
+        """The labels with refined outlines; the same array where the first network's settings have no refinement."""
+        settings = settings_at(self.first.spec.instances, self.factor)
+        if self.as_outlined or settings.refine is None:
+            return labels_YX
+        dark = self._objects_are_dark(image)
+        return refined(labels_YX, image, probabilities_CYX[self._soma], settings, missing=missing, inverted=dark)
 
-def confidence_of(labels_YX: NDArray[np.integer], probability_YX: Float32) -> NDArray[np.float64]:
-    """Mean probability over the pixels of each label 1…n, which must have no gaps."""
+
+def mean_inside(labels_YX: NDArray[np.integer], values_YX: Float32) -> NDArray[np.float64]:
+    """Mean over the pixels of each label 1…n, which must have no gaps."""
     areas = np.bincount(labels_YX.ravel())[1:]
-    sums = np.bincount(labels_YX.ravel(), probability_YX.ravel().astype(np.float64))[1:]
+    sums = np.bincount(labels_YX.ravel(), values_YX.ravel().astype(np.float64))[1:]
     return np.asarray(sums / areas, np.float64)
 
 

@@ -136,7 +136,7 @@ def estimate_size(segmenter: Segmenter, images: Sequence[NDArray[Any]]) -> SizeE
     typical_px = segmenter.intended_use.typical_px
     if typical_px is None or not images:
         return None
-    ladder = _Ladder(replace(segmenter, haze=rule_for(segmenter.intended_use)), images)
+    ladder = _Ladder(replace(segmenter, haze=rule_for(segmenter.intended_use), as_outlined=True), images)
     for step in range(0, FEWEST_STEPS - 1, -1):
         ladder.climb(step)
     own = ladder.agreement(0)

@@ -18,6 +18,8 @@ from somanet.core.settings import Settings
 from somanet.segmentation.network.intended_use import OLDER_SECTION as OLDER_INTENDED_USE
 from somanet.segmentation.network.intended_use import SECTION as INTENDED_USE
 from somanet.segmentation.network.intended_use import IntendedUse
+from somanet.segmentation.network.object_confidence import SECTION as OBJECT_CONFIDENCE
+from somanet.segmentation.network.object_confidence import ObjectConfidence
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.segmentation.network.temperature import SECTION as TEMPERATURE_SCALING
 from somanet.segmentation.network.temperature import TemperatureScaling
@@ -43,6 +45,7 @@ class Checkpoint:
         metadata: training settings, scores, provenance, as written at training.
         intended_use: its intended use.
         temperature_scaling: temperature scaling of its soma probabilities; None if it was never fitted.
+        object_confidence: how its logits become the confidence in an object; None if it was never fitted.
     """
 
     model: nn.Module
@@ -51,6 +54,7 @@ class Checkpoint:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     intended_use: IntendedUse = field(default_factory=IntendedUse)
     temperature_scaling: TemperatureScaling | None = None
+    object_confidence: ObjectConfidence | None = None
 
     @property
     def temperature(self) -> float:
@@ -130,6 +134,9 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     temperature_scaling = _section(
         folder, config, TEMPERATURE_SCALING, TemperatureScaling, "what `somanet calibrate` writes"
     )
+    object_confidence = _section(
+        folder, config, OBJECT_CONFIDENCE, ObjectConfidence, "what `somanet calibrate --confidence` writes"
+    )
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise SomaNetError(f"The checkpoint {folder} lacks {WEIGHTS}. Was it copied whole? `dvc pull` restores it.")
@@ -165,9 +172,9 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise SomaNetError(f"The weights in {folder} do not fit its network: {str(error).splitlines()[0]}") from error
-    known = ("format", "model", "weights", INTENDED_USE, TEMPERATURE_SCALING)
+    known = ("format", "model", "weights", INTENDED_USE, TEMPERATURE_SCALING, OBJECT_CONFIDENCE)
     metadata = {key: value for key, value in config.items() if key not in known}
-    return Checkpoint(model.eval(), spec, digest, metadata, intended_use, temperature_scaling)
+    return Checkpoint(model.eval(), spec, digest, metadata, intended_use, temperature_scaling, object_confidence)
 
 
 def _number_types() -> frozenset[dtype]:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from somanet.core.settings import Fraction, NonNegativeInt, Settings
+from somanet.core.settings import Fraction, NonNegativeInt, PositiveFloat, Settings
 
 Output = Literal["soma", "boundary", "distance"]
+
+
+class RefineSettings(Settings):
+    """How outlines are refined by the image, see :func:`somanet.segmentation.inference.refining.refine`."""
+
+    weight: PositiveFloat = 1.0
+    """Of the squared distance from the object's mean intensity, where that from its surroundings' has 1: below 1,
+    objects are outlined where they are dimmer, and become larger."""
+    iterations: Annotated[int, Field(ge=1, le=100)] = 10
+    """Each moves an outline by at most a pixel of the image that the network sees."""
+    smoothing: Annotated[int, Field(ge=0, le=4)] = 1
+    """Steps of curvature flow in each iteration."""
 
 
 class InstanceSettings(Settings):
@@ -24,6 +36,15 @@ class InstanceSettings(Settings):
     """Two somas that touch are two where the distance map falls by this between them; needs the distance output."""
     min_area_px: NonNegativeInt = 0
     """Smaller objects are dropped as noise."""
+    refine: RefineSettings | None = None
+    """How outlines are refined by the image; none = they stay the network's, and records do not mention it."""
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialise(self)
+        if self.refine is None:
+            values.pop("refine", None)
+        return values
 
 
 class ModelSpec(Settings):

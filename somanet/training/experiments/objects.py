@@ -36,9 +36,11 @@ class ValidationObjects:
     def add(self, item: LabelledImage, probabilities_CYX: NDArray[np.float32]) -> None:
         """Score one image."""
         from somanet.evaluation.masks import counted
-        from somanet.segmentation.inference.instances import probabilities_to_labels
+        from somanet.segmentation.inference.instances import probabilities_to_labels, refined
 
-        found_YX = probabilities_to_labels(probabilities_CYX, self.spec.outputs, self.spec.instances)
+        outlined_YX = probabilities_to_labels(probabilities_CYX, self.spec.outputs, self.spec.instances)
+        soma_YX = probabilities_CYX[self.spec.outputs.index("soma")]
+        found_YX = refined(outlined_YX, item.image, soma_YX, self.spec.instances)
         truth_YX, labels_YX = counted(item.labels, found_YX, item.ignored)
         true_YX, predicted_YX = truth_YX > 0, labels_YX > 0
         union = np.count_nonzero(true_YX | predicted_YX)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks.peers import environments
-from benchmarks.peers.classic import choose, otsu_watershed
+from benchmarks.peers.classic import chan_vese, choose, otsu_watershed
 from benchmarks.peers.contenders import Contender, contenders
 from benchmarks.peers.measuring import conv_flops, label_all, rate_seconds
 from benchmarks.peers.scoring import score_subsets
@@ -132,7 +132,7 @@ def test_the_first_epoch_that_is_as_good() -> None:
 
 
 def test_a_network_without_trained_weights_is_there_for_its_speed_only(tmp_path: Path) -> None:
-    classic: dict[str, dict[str, Any]] = {"threshold_opening": {}, "otsu_watershed": {}}
+    classic: dict[str, dict[str, Any]] = {"threshold_opening": {}, "otsu_watershed": {}, "chan_vese": {}}
     rows = contenders(paper=None, bundled=tmp_path, others=[tmp_path / "mine"], classic=classic)
     assert {row.name for row in rows if not row.segments} == {
         *("paper", "paper_torch", "paper_onnxruntime", "paper_openvino", "stardist", "cellpose3", "cellpose4"),
@@ -179,6 +179,18 @@ def test_otsu_and_watershed_part_touching_discs(inverted: bool) -> None:
     assert len({int(labels[12, 9]), int(labels[12, 28]), int(labels[28, 48])} - {0}) == 3
     together = otsu_watershed(drawn(inverted=inverted), sigma_px=1, min_distance_px=16, min_area_px=20)
     assert together.max() == 2
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_chan_vese_outlines_what_otsu_smears(inverted: bool) -> None:
+    """Otsu's mask of a smoothed disc of radius 8 is wider or narrower than the disc itself, which has 197 px."""
+    starts = {"sigma_px": 3, "min_distance_px": 4, "min_area_px": 20}
+    image = drawn(inverted=inverted)
+    before = otsu_watershed(image, **starts)
+    after = chan_vese(image, **starts, weight=1.0, iterations=10, smoothing=0)
+    alone = (after == after[28, 48]).sum(), (before == before[28, 48]).sum()
+    assert alone[0] == 197 - 4 != alone[1], "single pixels at the four tips go"
+    assert len(np.unique(after)) == len(np.unique(before))
 
 
 def test_a_flat_image_has_no_object() -> None:

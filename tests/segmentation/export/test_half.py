@@ -111,7 +111,7 @@ def test_the_network_that_comes_along_was_made_by_its_recipe() -> None:
     )
     assert config["training"]["seed"] == 0
     made = parse(ModelSpec, config["model"], source="config")
-    chosen = made.instances.model_dump(include={"threshold", "peak_height"})  # by `somanet calibrate`
+    chosen = {name: getattr(made.instances, name) for name in ("threshold", "peak_height", "refine")}  # `calibrate`
     recipe_spec = neurons.adapt(nuclei.model)
     instances = recipe_spec.instances.model_copy(update=chosen)
     assert made == recipe_spec.model_copy(update={"instances": instances})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from somanet.core.errors import SomaNetError
-from somanet.segmentation.inference.choosing import CANDIDATES, agreements, choose
+from somanet.segmentation.inference.choosing import CANDIDATES, Image, agreements, choose
 from somanet.segmentation.network.settings import ModelSpec
 
 SHAPE = (96, 160)
@@ -31,9 +31,14 @@ def somas(level: float) -> np.ndarray:
     return labels
 
 
+def seen(maps_CYX: np.ndarray, labels_YX: np.ndarray) -> Image:
+    """Without refinement the image itself is not looked at."""
+    return Image(np.zeros(labels_YX.shape, np.uint8), labels_YX, maps_CYX)
+
+
 def test_the_accuracy_is_best_at_the_level_of_the_ground_truth() -> None:
     """Of a cone, the level t has the radius (1 − t) R: masks at 0.5 have (0.5 / 0.7)² of the area at 0.3."""
-    scored = {one.value: one for one in agreements("threshold", [cones()[None]], [somas(0.3)], ModelSpec())}
+    scored = {one.value: one for one in agreements("threshold", [seen(cones()[None], somas(0.3))], ModelSpec())}
     assert tuple(scored) == CANDIDATES["threshold"]
     assert max(scored.values(), key=lambda one: one.accuracy).value == 0.3
     assert scored[0.3].accuracy == 1
@@ -46,14 +51,14 @@ def test_the_accuracy_is_best_at_the_level_of_the_ground_truth() -> None:
 def test_of_equal_thresholds_the_nearest_is_kept() -> None:
     """A step from 0 to 1: every threshold gives the same labels."""
     step = (somas(0.3) > 0).astype(np.float32)
-    before, now = choose("threshold", [step[None]], [somas(0.3)], ModelSpec())
+    before, now = choose("threshold", [seen(step[None], somas(0.3))], ModelSpec())
     assert before == now
     assert now.value == 0.5
 
 
 def test_where_nothing_is_found_no_threshold_is_best() -> None:
     with pytest.raises(SomaNetError, match="No threshold suits"):
-        choose("threshold", [np.zeros((1, *SHAPE), np.float32)], [somas(0.3)], ModelSpec())
+        choose("threshold", [seen(np.zeros((1, *SHAPE), np.float32), somas(0.3))], ModelSpec())
 
 
 def peaks(depth: float) -> np.ndarray:
@@ -74,7 +79,7 @@ def test_what_parts_two_somas_is_as_deep_as_in_the_ground_truth(true_somas: int,
     ground_truth[24:40, 16:112] = 1
     if true_somas == 2:
         ground_truth[24:40, 64:112] = 2
-    before, now = choose("peak_height", [peaks(0.25)], [ground_truth], spec)
+    before, now = choose("peak_height", [seen(peaks(0.25), ground_truth)], spec)
     assert (before.value, now.value) == (0.1, expected)
     assert now.accuracy == 1
     assert (now.splits, now.merges) == (0, 0)
@@ -83,4 +88,4 @@ def test_what_parts_two_somas_is_as_deep_as_in_the_ground_truth(true_somas: int,
 
 def test_a_network_without_a_distance_map_has_no_peaks() -> None:
     with pytest.raises(SomaNetError, match="peak_height needs a network with the output 'distance'; this one has soma"):
-        choose("peak_height", [cones()[None]], [somas(0.3)], ModelSpec())
+        choose("peak_height", [seen(cones()[None], somas(0.3))], ModelSpec())

@@ -32,14 +32,14 @@ def test_a_checkpoint_is_calibrated_in_place_or_as_a_copy(tmp_path: Path, harder
     before = save_checkpoint(tmp_path / "model", bright_network(), ModelSpec(), {"training": {"epochs": 3}})
     (tmp_path / "model" / "README.md").write_text("card")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    found = fit_checkpoint(tmp_path / "model", harder, tmp_path / "copy").temperature
+    found = fit_checkpoint(tmp_path / "model", [harder], tmp_path / "copy").temperature
     assert json.loads((tmp_path / "model" / "config.json").read_text()) == config
     assert found.nll_after < found.nll_before
     copy = load_checkpoint(tmp_path / "copy")
     assert (copy.sha256, copy.temperature_scaling, copy.temperature) == (before, found, found.temperature)
     assert copy.metadata == {"training": {"epochs": 3}}  # inherited by networks fine-tuned from it
     assert load_checkpoint(tmp_path / "model").temperature == 1
-    assert fit_checkpoint(tmp_path / "model", harder, tmp_path / "model").temperature == found
+    assert fit_checkpoint(tmp_path / "model", [harder], tmp_path / "model").temperature == found
     assert {f.name for f in (tmp_path / "model").iterdir()} == {"README.md", "config.json", "model.safetensors"}
     assert sha256_file(tmp_path / "model" / "model.safetensors") == before
     assert json.loads((tmp_path / "model" / "config.json").read_text()) == {
@@ -47,7 +47,7 @@ def test_a_checkpoint_is_calibrated_in_place_or_as_a_copy(tmp_path: Path, harder
         "calibration": found.model_dump(),
     }
     # fitted again, it is the same: the temperature is fitted to the raw outputs, not to calibrated ones
-    assert fit_checkpoint(tmp_path / "copy", harder, tmp_path / "again").temperature == found
+    assert fit_checkpoint(tmp_path / "copy", [harder], tmp_path / "again").temperature == found
 
 
 @pytest.fixture
@@ -65,13 +65,13 @@ def world(tmp_path: Path) -> tuple[Path, LabelledImage]:
 def test_the_network_gets_the_threshold_and_keeps_the_rest(world: tuple[Path, LabelledImage], tmp_path: Path) -> None:
     folder, item = world
     weights, config = sha256_file(folder / "model.safetensors"), json.loads((folder / "config.json").read_text())
-    found = fit_checkpoint(folder, [item], tmp_path / "copy", settings=["threshold"])
+    found = fit_checkpoint(folder, [[item]], tmp_path / "copy", settings=["threshold"])
     before, now = found.chosen["threshold"]
     assert (before.value, now.value) == (0.5, 0.2)
     assert before.accuracy < now.accuracy == 4 / 5
     assert before.size_bias < now.size_bias <= 1
     assert load_checkpoint(tmp_path / "copy").spec.instances.threshold == 0.2
-    assert found.temperature == fit_checkpoint(folder, [item], tmp_path / "plain").temperature
+    assert found.temperature == fit_checkpoint(folder, [[item]], tmp_path / "plain").temperature
     config["model"]["instances"] = {**config["model"]["instances"], "threshold": 0.2}
     config["calibration"] = found.temperature.model_dump()
     assert json.loads((tmp_path / "copy" / "config.json").read_text()) == config
@@ -85,7 +85,7 @@ def test_a_network_that_no_threshold_suits_is_refused_and_nothing_written(
     folder, item = world
     with pytest.raises(SomaNetError, match="No threshold suits"):
         fit_checkpoint(
-            folder, [LabelledImage("wide", item.image, somas(0.01))], tmp_path / "copy", settings=["threshold"]
+            folder, [[LabelledImage("wide", item.image, somas(0.01))]], tmp_path / "copy", settings=["threshold"]
         )
     assert not (tmp_path / "copy").exists()
 

@@ -13,7 +13,7 @@ from somanet.core.errors import SomaNetError
 from somanet.segmentation.inference.objects import measure_objects
 from somanet.segmentation.inference.prediction import TILE_PX, predict_probabilities
 from somanet.segmentation.inference.rescaling import predict_rescaled
-from somanet.segmentation.inference.segmenter import Segmented, Segmenter, confidence_of
+from somanet.segmentation.inference.segmenter import Segmented, Segmenter, mean_inside
 from somanet.segmentation.network.checkpoint import Checkpoint
 from somanet.segmentation.network.intended_use import IntendedUse
 from somanet.segmentation.network.models import build_model
@@ -162,8 +162,8 @@ def test_resizing_goes_with_tta_and_ensembles() -> None:
 def test_confidence_is_the_mean_over_the_objects_pixels() -> None:
     probability = np.where(LABELS == 1, 0.75, 0.1).astype(np.float32)
     probability[LABELS == 2] = np.tile([0.5, 1.0], np.count_nonzero(LABELS == 2) // 2)
-    np.testing.assert_allclose(confidence_of(LABELS, probability), [0.75, 0.75])
-    assert confidence_of(np.zeros(SHAPE, np.int32), probability).shape == (0,)
+    np.testing.assert_allclose(mean_inside(LABELS, probability), [0.75, 0.75])
+    assert mean_inside(np.zeros(SHAPE, np.int32), probability).shape == (0,)
 
 
 def test_confidence_is_calibrated_and_labels_are_not() -> None:

@@ -46,6 +46,7 @@ class Knows:
 
     rescale: float | None = None
     haze: HazeRule | None = None
+    as_outlined: bool = False
     intended_use: IntendedUse = INTENDED_USE
     threshold_downscaled: int = 125
     cuts: bool = True

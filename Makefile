@@ -24,7 +24,7 @@ export ORT_DISABLE_TELEMETRY := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
 	test-kill check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
-	study real bundled-model bioimageio peers yolo profiles clean
+	study real bundled-sets bundled-model bundled-export bioimageio peers yolo profiles clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -101,9 +101,8 @@ bless: setup ## Let a dvc.lock follow code that is proven to compute the same (P
 committed: setup ## After `make repro`: are the committed lock and scores those of this code and these parameters?
 	$(BIN)/python -m tools.committed
 
-# Columns of dependencies are left out, and all scores of networks but the IoU: `dvc metrics diff NAME` has the others.
 experiments: setup ## Compare DVC experiments: the parameters and scores that differ (ARGS=options of `dvc exp show`)
-	$(BIN)/dvc exp show --no-pager --only-changed --drop '^(?!reports/scores/)[^:]*/' --drop '^reports/scores/.*:(?!iou$$)' $(ARGS)
+	$(BIN)/python -m tools.experiments $(ARGS)
 
 plots: setup ## Draw the pipeline's plots in build/plots/index.html, which needs no network (ARGS=options of `dvc plots show`)
 	$(BIN)/python -m tools.plots $(ARGS)
@@ -117,24 +116,47 @@ real: setup ## Run the pipeline on real data (DATA=folder, default ../shared/dat
 	@$(GUARD) profiles/real/dvc.yaml
 	$(BIN)/dvc --cd profiles/real repro
 
-bundled-model: setup ## Retrain the bundled model (DATA=folder, TRAIN=options for its pretraining): hours on 2 cores, minutes on a GPU
-	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make bundled-model DATA=path" >&2; exit 1; }
-	$(BIN)/somanet simulate --output build/bundled/sim --nuclei 0 --crops 32 --frames 0 --seed 1000
-	$(BIN)/somanet simulate --output build/bundled/val --nuclei 0 --crops 8 --frames 0 --seed 2000
-	$(BIN)/somanet train '$(DATA)/dsb2018/stage1_train.zip' --split '$(DATA)/dsb2018/split.csv' \
-		--params somanet/model/recipe.yaml --network nuclei --output build/bundled/nuclei --experiment bundled $(TRAIN)
-	$(BIN)/somanet data select '$(DATA)/dsb2018/stage1_train.zip' --split '$(DATA)/dsb2018/split.csv' --part train \
-		--count 32 --output build/bundled/some_nuclei
-	$(BIN)/somanet finetune '$(DATA)/soma/train' '$(DATA)/soma/train' build/bundled/sim/crops.zip \
-		build/bundled/some_nuclei --val build/bundled/val/crops.zip \
-		--params somanet/model/recipe.yaml --variant neurons --start build/bundled/nuclei \
-		--output build/bundled/neurons --experiment bundled
-	$(BIN)/somanet simulate --output build/bundled/touching --nuclei 0 --crops 64 --frames 0 --seed 3000
-	$(BIN)/somanet calibrate build/bundled/touching/crops.zip --peak-height \
-		--model build/bundled/neurons --output build/bundled/neurons
-	$(BIN)/somanet calibrate '$(DATA)/soma/val' build/bundled/val/crops.zip --threshold \
-		--model build/bundled/neurons --output build/bundled/neurons
-	$(BIN)/somanet export build/bundled/neurons --output somanet/model --modality fluorescence --diameters 12-40
+# One seed of the bundled network, in build/bundled/seed$(SEED). The same command resumes what was stopped, and keeps what is
+# done; all seeds share the epochs that MINUTES gave the first one.
+SEED ?= 0
+MINUTES ?=
+BUNDLED := build/bundled
+SETS := $(BUNDLED)/sets
+RUN := $(BUNDLED)/seed$(SEED)
+EPOCHS = $(if $(MINUTES),--set training.epochs=$$(cat '$(BUNDLED)/$(1).epochs'))
+
+bundled-sets: setup ## Build the sets that the bundled network is trained on, with their licences (DATA=folder)
+	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make bundled-sets DATA=path" >&2; exit 1; }
+	$(BIN)/python -m tools.training_sets '$(DATA)' --output $(SETS)
+	$(BIN)/somanet simulate --output $(BUNDLED)/simulated --nuclei 0 --crops 32 --frames 0 --seed 1000
+	$(BIN)/somanet simulate --output $(BUNDLED)/varied --nuclei 0 --crops 192 --frames 0 --seed 4000 --varied
+	@for name in simulated varied; do \
+		$(BIN)/somanet data select $(BUNDLED)/$$name/crops.zip --output $(SETS)/$$name || exit 1; done
+	$(BIN)/somanet simulate --output $(BUNDLED)/val --nuclei 0 --crops 8 --frames 0 --seed 2000
+	$(BIN)/somanet simulate --output $(BUNDLED)/touching --nuclei 0 --crops 64 --frames 0 --seed 3000
+
+# Sets that are named several times are drawn as often more.
+bundled-model: setup ## Train the bundled network, after bundled-sets (DATA=folder, SEED=0, MINUTES=100, TRAIN=options)
+	@test -d $(SETS)/somas || { echo "There are no sets in $(SETS). Make them first: make bundled-sets DATA=path" >&2; exit 1; }
+	@mkdir -p $(RUN)
+	@test -z '$(MINUTES)' || test -e $(BUNDLED)/many_domains.epochs || \
+		$(BIN)/python -m tools.budget $(SETS)/dsb2018 --minutes $(MINUTES) --output $(BUNDLED)
+	test -e $(RUN)/many_looks/config.json || $(BIN)/somanet train $(SETS)/dsb2018 $(SETS)/varied $(SETS)/varied $(wildcard $(SETS)/drosophila_h2b) \
+		--val $(BUNDLED)/val/crops.zip --params somanet/model/recipe.yaml --network many_looks --seed $(SEED) \
+		--output $(RUN)/many_looks --experiment bundled $(call EPOCHS,many_looks) $(TRAIN)
+	test -e $(RUN)/many_domains/config.json || $(BIN)/somanet finetune \
+		$(foreach n,1 2 3 4 5 6 7 8 9 10 11 12,$(SETS)/somas) $(foreach n,1 2 3 4,$(SETS)/simulated) $(SETS)/varied \
+		$(SETS)/dsb2018 $(foreach n,1 2 3,$(wildcard $(SETS)/drosophila_h2b)) --val $(BUNDLED)/val/crops.zip \
+		--params somanet/model/recipe.yaml --variant many_domains --start $(RUN)/many_looks --seed $(SEED) \
+		--output $(RUN)/many_domains --experiment bundled $(call EPOCHS,many_domains) $(TRAIN)
+	$(BIN)/somanet calibrate $(BUNDLED)/touching/crops.zip --peak-height --model $(RUN)/many_domains --output $(RUN)/many_domains
+	$(BIN)/somanet calibrate '$(DATA)/soma/val' $(BUNDLED)/val/crops.zip --threshold \
+		--model $(RUN)/many_domains --output $(RUN)/many_domains
+	$(BIN)/python -m tools.training_sets --card $(RUN)/many_domains
+
+bundled-export: setup ## Put the network of one seed into the package (SEED=0); its card's table: tools.training_sets --card
+	$(BIN)/python -m tools.training_sets --card $(RUN)/many_domains
+	$(BIN)/somanet export $(RUN)/many_domains --output somanet/model --modality fluorescence --diameters 12-40
 
 bioimageio: setup ## Export the bundled model for Fiji and QuPath, and run the BioImage Model Zoo's own test
 	@test -x build/bioimageio/bin/bioimageio || { $(PYTHON) -m venv build/bioimageio && \

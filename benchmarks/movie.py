@@ -2,20 +2,27 @@
 
 python benchmarks/movie.py ../shared/data/neuritetracker/cell_body.tif
 python benchmarks/movie.py --simulate 200 2000 --size-px 256
+python benchmarks/movie.py ../shared/data/neuritetracker/cell_body.tif --base ../main --repeats 3
 
-With --simulate a movie of 64 simulated frames is played forwards and backwards up to the given length.
+With --simulate a movie of 64 simulated frames is played forwards and backwards up to the given length. With --base the
+stages after segmentation also run with the code of another checkout, by turns on the same masks, and their processor
+times are compared; the drift of the stage, a part of tracking, is listed apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +30,18 @@ STAGES = ("segment", "track", "migrate", "report", "overlay")
 SIMULATED_FRAMES = 64
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Of one stage after imports and loading: seconds, processor time, of which for the drift, and peak memory."""
+
+    seconds: float
+    processor_s: float
+    drift_s: float
+    memory_mb: float
+
+
 def run_stage(stage: str, movie: Path, folder: Path) -> None:
-    """One stage, as in `somanet analyze`; prints its seconds after imports and loading, and its peak memory."""
+    """One stage, as in `somanet analyze`; prints its cost."""
     from somanet.analysis.manifest import provenance_of
     from somanet.analysis.network import open_networks
     from somanet.analysis.source import MovieSource
@@ -37,13 +54,27 @@ def run_stage(stage: str, movie: Path, folder: Path) -> None:
     from somanet.migration.measures import measure_movie
     from somanet.migration.settings import MigrateSettings
     from somanet.segmentation.inference.video import usual_workers
+    from somanet.tracking import movie as tracking
     from somanet.tracking.settings import TrackSettings
+
+    drift_s = 0.0
+    measure_drift = tracking.measure_drift
+
+    def timed(*arguments: Any, **options: Any) -> Any:
+        nonlocal drift_s
+        begin = time.process_time()
+        try:
+            return measure_drift(*arguments, **options)
+        finally:
+            drift_s += time.process_time() - begin
+
+    tracking.measure_drift = timed
 
     source = MovieSource(movie, movie_name(movie))
     settings = MigrateSettings()
     segmenter = open_networks(None, at_once=usual_workers()).segmenter if stage == "segment" else None
     measures = measure_movie(read_tracks_of(folder)) if stage in ("report", "overlay") else None
-    start = time.perf_counter()
+    start, processor_start = time.perf_counter(), time.process_time()
     if segmenter is not None:
         segment_movie(source, segmenter, folder)
     elif stage == "track":
@@ -54,8 +85,46 @@ def run_stage(stage: str, movie: Path, folder: Path) -> None:
         report_movie(source, folder, folder, measures, provenance_of(folder, settings))
     elif measures is not None:
         overlay_movie(source, folder, folder, measures)
-    seconds = time.perf_counter() - start
-    print(f"{seconds:.2f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+    seconds, processor_s = time.perf_counter() - start, time.process_time() - processor_start
+    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{seconds:.3f} {processor_s:.3f} {drift_s:.3f} {memory_mb:.0f}")
+
+
+def cost_of(stage: str, movie: Path, folder: Path, *, checkout: Path | None = None) -> Cost:
+    """Run a stage in a process of its own, with the installed code or that of a checkout."""
+    command = [sys.executable, __file__, str(movie.resolve()), "--stage", stage, "--folder", str(folder)]
+    environment = os.environ if checkout is None else {**os.environ, "PYTHONPATH": str(checkout.resolve())}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=checkout)
+    return Cost(*map(float, done.stdout.split()))
+
+
+def compare(movie: Path, base: Path, repeats: int) -> None:
+    """Print the processor time of each stage with this code and with the base's, by turns, and their ratio."""
+    here = Path(__file__).resolve().parent.parent
+    rows: dict[str, list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        cost_of("segment", movie, folder, checkout=here)
+        for _ in range(repeats):
+            for stage in STAGES[1:]:
+                before, after = (cost_of(stage, movie, folder, checkout=code) for code in (base, here))
+                pairs = {stage: (before.processor_s, after.processor_s)}
+                if stage == "track":
+                    pairs = {
+                        "track, without drift": (
+                            before.processor_s - before.drift_s,
+                            after.processor_s - after.drift_s,
+                        ),
+                        "drift of the stage": (before.drift_s, after.drift_s),
+                    }
+                for name, pair in pairs.items():
+                    rows.setdefault(name, []).append(pair)
+    print("| stage | base, s | this code, s | ratio (range) |\n| --- | --- | --- | --- |")
+    for name, pairs_of in rows.items():
+        before_s, after_s = (median(side) for side in zip(*pairs_of, strict=True))
+        ratios = [after / before for before, after in pairs_of]
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        print(f"| {name} | {before_s:.2f} | {after_s:.2f} | {median(ratios):.2f} ({spread}) |")
 
 
 def ping_pong(frames_TYX: np.ndarray, n_frames: int) -> Iterator[np.ndarray]:
@@ -71,11 +140,13 @@ def measure(movie: Path, title: str) -> None:
     total, peak = 0.0, 0.0
     with tempfile.TemporaryDirectory() as folder:
         for stage in STAGES:
-            command = [sys.executable, __file__, str(movie), "--stage", stage, "--folder", folder]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            seconds, memory_mb = map(float, done.stdout.split())
-            total, peak = total + seconds, max(peak, memory_mb)
-            print(f"{title:>24}  {stage:>8}  {seconds:7.1f} s  {memory_mb:6.0f} MB", flush=True)
+            cost = cost_of(stage, movie, Path(folder))
+            total, peak = total + cost.seconds, max(peak, cost.memory_mb)
+            print(
+                f"{title:>24}  {stage:>8}  {cost.seconds:7.1f} s  {cost.processor_s:7.1f} s of processor time  "
+                f"{cost.memory_mb:6.0f} MB",
+                flush=True,
+            )
     print(f"{title:>24}  {'all':>8}  {total:7.1f} s  {peak:6.0f} MB")
 
 
@@ -85,13 +156,17 @@ def main() -> None:
     parser.add_argument("movie", type=Path, nargs="?")
     parser.add_argument("--simulate", type=int, nargs="+", metavar="FRAMES")
     parser.add_argument("--size-px", type=int, default=256)
+    parser.add_argument("--base", type=Path, help="a checkout to compare with")
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.stage:
         run_stage(arguments.stage, arguments.movie, arguments.folder)
         return
-    if arguments.movie:
+    if arguments.movie and arguments.base:
+        compare(arguments.movie, arguments.base, arguments.repeats)
+    elif arguments.movie:
         measure(arguments.movie, arguments.movie.name)
     if arguments.simulate:
         from somanet.core.calibration import Calibration

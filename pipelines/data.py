@@ -140,7 +140,7 @@ def _conditions(folders: DataFolders) -> list[dict[str, str]]:
 
 def _raw_name(file: str) -> str:
     """The name of a movie's copy: that of its folder too, as many files are called `movie.tif`."""
-    return f"{Path(file).parent.name}_{Path(file).name}"
+    return "_".join(filter(None, (Path(file).parent.name, Path(file).name)))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -31,9 +31,10 @@ def main() -> None:
         sha256 = read_metadata(tracks / names.SEGMENTATION)["model_sha256"]
         model = about_network(Path(params.segment.model), sha256)
         provenance = provenance_of(tracks, params.migrate, model=model, of_stage=True)
-        report_movie(movie.source, tracks, folder, measures, provenance)
-        if params.report.overlay:
-            overlay_movie(movie.source, tracks, folder, measures)
+        with movie.source.keeping_frames(folder) as source:
+            report_movie(source, tracks, folder, measures, provenance)
+            if params.report.overlay:
+                overlay_movie(source, tracks, folder, measures)
         for file in (tracks / names.TRACKS, tracks / names.DRIFT, *(MIGRATION / movie.name).iterdir()):
             shutil.copyfile(file, folder / file.name)
         write_text(folder / names.METHODS, movie_methods(provenance, read_metadata(folder / names.SUMMARY)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ os.environ["DVC_NO_ANALYTICS"] = "1"
 # A test started from a DVC stage, or with a tracking server configured, must not write into either.
 for _name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME"):
     os.environ.pop(_name, None)
+
+# A shell starts what runs in the background with Ctrl-C ignored, and every process of a test would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import cv2  # noqa: E402 - after the environment is set
 from hypothesis import settings  # noqa: E402

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import pytest
 
 
 def free_port() -> int:
@@ -71,3 +77,40 @@ def server_with_own_store(folder: Path, *options: str) -> Server:
     arguments += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
     arguments += ["--artifacts-destination", str(folder / "artifacts"), *options]
     return Server(folder, arguments, port)
+
+
+@contextlib.contextmanager
+def serving(command: str, folder: Path, environment: Mapping[str, str], *, patience_s: float = 240) -> Iterator[str]:
+    """The address of a model that `mlflow models serve` serves, with a free port in place of the command's 5001.
+
+    Args:
+        command: as a page has it.
+        folder: its working folder, in which it leaves nothing.
+        environment: of the process and its children, which end with the block.
+        patience_s: how long it may take to start.
+    """
+    port = str(free_port())
+    words = [port if word == "5001" else word for word in shlex.split(command)]
+    assert port in words
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            words, cwd=folder, env=dict(environment), stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            deadline = time.monotonic() + patience_s
+            while process.poll() is None and time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
+                    break
+                time.sleep(1)
+            else:
+                log.seek(0)
+                pytest.fail(f"{command} does not respond: {log.read()[-3000:]}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipelines.conftest import Project, copy_tree
 from tests.test_readme import commands, make_targets
 from tests.tools.locks.worlds import made_in, run
 from tests.tools.pull_request.worlds import commit, git
@@ -85,3 +86,31 @@ def test_a_conflict_is_solved_without_a_training_that_ran(tmp_path: Path) -> Non
     assert [(project / f"models/{name}").read_text() for name in "ab"] == ["{'rate': 9}"] * 2
     assert git(project, "status", "--porcelain") == ""
     assert problems(project, base="HEAD") == []
+
+
+def refusals() -> list[tuple[str, str]]:
+    """The table's commands, and what each says."""
+    rows = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \| .+ \|$", section("If a command refuses"), flags=re.MULTILINE)
+    assert len(rows) > 8
+    return rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "words"), refusals())
+def test_what_refuses_says_so_and_runs_nothing(command: str, words: str, refusing: Project) -> None:
+    if command.startswith("make "):
+        command = f"make --old-file=setup VENV={sys.prefix} {command.removeprefix('make ')}"
+    said = refusing.run("bash", "-c", command, ok=False)
+    assert words in said
+    assert "Traceback" not in said
+    assert set(re.findall(r"^Running stage '(\S+)'", said, re.MULTILINE)) <= {"names"}
+    refusing.run("git", "checkout", "--quiet", ".")
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A fresh clone, in which nothing has run, and whose remote `away` is a drive that is not mounted."""
+    folder = tmp_path_factory.mktemp("refusing")
+    project = copy_tree(folder / "project", ".")
+    project.dvc("remote", "add", "--local", "away", str(folder / "mnt"))
+    return project

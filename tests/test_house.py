@@ -136,7 +136,7 @@ def test_rooms_import_only_what_their_contracts_allow() -> None:
         ("somanet/training/loop/losses.py", "import somanet.segmentation.inference.instances", "a training's weights"),
         ("somanet/analysis/sizes.py", "import mlflow", "only its home knows MLflow"),
         ("pipelines/track.py", "import tifffile", "only io opens images and movies"),
-        ("somanet/tracking/points.py", "import somanet.tracking.linking", "no circles"),
+        ("somanet/tracking/assignment.py", "import somanet.tracking.linking", "no circles"),
     ],
 )
 def test_the_contracts_can_fail(file: str, line: str, broken: str, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from tools.command_line import run
 
 app = typer.Typer(name="tools.plots", pretty_exceptions_enable=False)
 
+_WHOLE_PICTURES = "<style>img { max-width: calc(100vw - 60px); }</style>"
+"""DVC cuts pictures that are wider than the window."""
 _FROM_NETWORK = re.compile(
     r"""<script[^>]*\bsrc\s*=\s*["']https?://[^"']*/npm/(?P<name>vega[\w-]*)@[^"']*["'][^>]*></script>"""
 )
@@ -24,12 +26,14 @@ _FROM_NETWORK = re.compile(
 def without_network(page: str) -> str:
     """DVC's page with Vega, Vega-Lite and Vega-Embed written into it, in place of the scripts that it would load.
 
+    Pictures are no wider than the window.
+
     Raises:
         SomaNetError: the page loads something else from the internet: DVC has changed.
     """
     from vl_convert import javascript_bundle
 
-    inlined, count = _FROM_NETWORK.subn("", page)
+    inlined, count = _FROM_NETWORK.subn("", page.replace("</head>", f"{_WHOLE_PICTURES}\n</head>", 1))
     if count:
         # A `</script>` within the code would end it early.
         code = javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version="5.20").replace("</script", "<\\/script")

@@ -107,7 +107,7 @@ def prepared(image: NDArray[np.generic]) -> NDArray[np.uint8]:
 def samples_seen(recipe: Path, n_nuclei: int) -> tuple[float, float, float]:
     """Number of samples of nuclei, real crops and simulated crops that the bundled model was trained on."""
     settings = read_yaml(recipe)
-    [first], [second] = settings["pretrain"].values(), settings["finetune"].values()
+    first, second = settings["pretrain"]["nuclei"], settings["finetune"]["neurons"]
     mixed = second["training"]["epochs"] * second["training"]["samples_per_epoch"]
     alone = first["training"]["epochs"] * first["training"].get("samples_per_epoch", n_nuclei)
     return alone + MIX[0] * mixed, MIX[1] * mixed, MIX[2] * mixed

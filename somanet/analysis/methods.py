@@ -15,8 +15,8 @@ from somanet.migration.pooling import UNITS
 REFERENCES = {
     "unet": "Ronneberger O, Fischer P, Brox T. U-Net: convolutional networks for biomedical image segmentation. MICCAI "
     "2015, LNCS 9351, 234–241.",
-    "laptrack": "Fukai YT, Kawaguchi K. LapTrack: linear assignment particle tracking with tunable metrics. "
-    "Bioinformatics 2023, 39, btac799.",
+    "jaqaman": "Jaqaman K et al. Robust single-particle tracking in live-cell time-lapse sequences. Nat Methods 2008, "
+    "5, 695–702.",
     "hanisch": "Hanisch KH. Some remarks on estimators of the distribution function of nearest neighbour distance in "
     "stationary spatial point processes. Math Operationsforsch Statist 1984, 15, 409–412.",
     "bootstrap": "Davison AC, Hinkley DV. Bootstrap methods and their application. Cambridge University Press 1997.",
@@ -52,7 +52,7 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
         )
     else:
         text.append(_segmented(manifest))
-        cited = ["unet", "laptrack", *cited]
+        cited = ["unet", "jaqaman", *cited]
     text.append(
         f"Of positions, {summary['localisation']['in_words']}; steps faster than "
         f"{_number(summary.get('mobile_threshold_um_per_h'))} µm/h were held to be motion, and runs of them that "
@@ -99,7 +99,7 @@ def _segmented(manifest: Mapping[str, Any]) -> str:
     return (
         f"Somas were segmented in every frame {several} ({described}; {_settings(settings)}). Each "
         "frame was linked to the next by the assignment of least cost in distance, overlap, shape and intensity "
-        f"(LapTrack), with these settings: {_settings(parameters.get('track'))}."
+        f"(Jaqaman et al. 2008), with these settings: {_settings(parameters.get('track'))}."
     )
 
 

@@ -37,6 +37,8 @@ from somanet.core.hashing import sha256_tree
 from somanet.core.result_records import hashes_of
 from somanet.core.results import result_folder
 from somanet.core.swapping import free_name
+from somanet.core.unchanged import unchanged
+from somanet.io.movie_files import movie_files
 from somanet.io.movies import sha256_movie
 from somanet.migration.measures import Measures
 from somanet.migration.settings import MigrateSettings
@@ -151,10 +153,13 @@ def analyze_movie(
     options = options or Options()
     check_output(output, movie=source.name, automatic=tracks_file is None)
     corrected = tracks_are_given(json_object(output / names.MANIFEST))
+    files_read = movie_files(source.path)
     request = request_of(source, network=network, tracks_file=tracks_file, options=options)
     with (
         reading(source.path, tracks_file, source.times),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
+        unchanged(*files_read, tracks_file, source.times),
+        source.keeping_frames(folder) as source,
     ):
         if tracks_file is not None:
             take_tracks(source, tracks_file, folder)
@@ -248,7 +253,7 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
     metadata = read_metadata(folder / names.MOVIE)
     path = folder / names.EXPORTS[kind]
     height, width = metadata["shape_YX"]
-    with open_labels(folder) as labels:
+    with open_labels(folder, scratch=folder) as labels:
         write_tracks(
             path,
             read_tracks_of(folder),

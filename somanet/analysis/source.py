@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +15,7 @@ from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, usual_interv
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file, sha256_together
 from somanet.core.progress import counted
+from somanet.io.frame_store import KeptMovie, keeping
 from somanet.io.frame_times import SAME
 from somanet.io.movie_selection import MovieSelection
 from somanet.io.movies import Movie, open_movie, sha256_movie, sha256_of_each
@@ -43,6 +45,7 @@ class MovieSource:
         position: the stage position, scene or series, if there are several.
         times: a table of the times of all frames of the file, instead of the frame interval.
         stored_frames: the frames of the file that are analysed; None for all. See :meth:`using`.
+        kept: the open movie, where its frames are kept. See :meth:`keeping_frames`.
     """
 
     path: Path
@@ -56,11 +59,25 @@ class MovieSource:
     position: str | None = None
     times: Path | None = None
     stored_frames: tuple[int, ...] | None = None
+    kept: KeptMovie | None = field(default=None, repr=False, compare=False)
 
     def using(self, metadata: Mapping[str, Any]) -> Self:
         """The same movie with the frames that `movie.json` says are analysed."""
         stored = metadata.get("stored_frames")
         return replace(self, stored_frames=None if stored is None else tuple(stored))
+
+    @contextmanager
+    def keeping_frames(self, folder: Path) -> Iterator[Self]:
+        """The same movie, each frame of which is decoded once: then it is kept in a temporary file in this folder.
+
+        Raises:
+            SomaNetError: as for :meth:`open`.
+        """
+        if self.kept is not None:
+            yield self
+            return
+        with keeping(self._opened(), folder) as kept:
+            yield replace(self, kept=kept)
 
     def open(self) -> Movie:
         """Open the movie for reading.
@@ -68,6 +85,10 @@ class MovieSource:
         Raises:
             SomaNetError: it cannot be read, or is a still image.
         """
+        movie = self._opened() if self.kept is None else self.kept
+        return movie if self.stored_frames is None else MovieSelection(movie, self.stored_frames)
+
+    def _opened(self) -> Movie:
         movie = open_movie(
             self.path,
             channel=self.channel,
@@ -91,7 +112,7 @@ class MovieSource:
                 "Is it a still image? `somanet predict` segments those. Frames that are stored one in a file need "
                 "names that count them, such as t001.tif, t002.tif."
             )
-        return movie if self.stored_frames is None else MovieSelection(movie, self.stored_frames)
+        return movie
 
     def sample(self) -> list[NDArray[Any]]:
         """The first, the middle and the last frame."""

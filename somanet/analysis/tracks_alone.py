@@ -18,6 +18,7 @@ from somanet.core.guard import reading
 from somanet.core.hashing import sha256_tree
 from somanet.core.result_records import hashes_of
 from somanet.core.results import result_folder
+from somanet.core.unchanged import unchanged
 from somanet.migration.measures import Measures
 from somanet.migration.settings import MigrateSettings
 from somanet.tracking.exchange import write_csv
@@ -47,7 +48,11 @@ def measure_tracks(tracks_file: Path, output: Path, *, name: str, given: Given, 
     Raises:
         SomaNetError: the tracks cannot be read or measured, or the output cannot be written.
     """
-    with reading(tracks_file), result_folder(output, names.RESULTS, writes=WRITES) as folder:
+    with (
+        reading(tracks_file),
+        result_folder(output, names.RESULTS, writes=WRITES) as folder,
+        unchanged(tracks_file),
+    ):
         found = open_tracks(tracks_file, given)
         check_plausible(found.scale, str(tracks_file))
         _check_places(found.tracks, tracks_file)

@@ -18,13 +18,14 @@ from somanet.cli import (
     predictions,
     project,
     promotion,
+    simulate,
     study,
     sweep,
     tracks,
     training,
 )
 from somanet.cli.guarding import guarding
-from somanet.cli.screen import open_standard_streams
+from somanet.cli.screen import open_standard_streams, show_notes
 from somanet.core.ending import end_with
 from somanet.core.environment import check_environment, ignore_settings_here
 from somanet.core.errors import SomaNetError, first_line
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
 app.command("cohort")(guarding(cohort.cohort))
-app.command("simulate")(guarding(data.simulate))
+app.command("simulate")(guarding(simulate.simulate))
 app.add_typer(data.app, name="data")
 app.command("train")(guarding(training.train, extra_outputs=("_report",)))
 app.command("finetune")(guarding(training.finetune, extra_outputs=("_report",)))
@@ -75,6 +76,7 @@ def main() -> None:
     """Run the command line; an error the user can fix becomes one line on stderr and exit status 1."""
     open_standard_streams()
     quiet_libraries()
+    show_notes()
     try:
         check_environment()
         ignore_settings_here()

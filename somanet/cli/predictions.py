@@ -25,6 +25,7 @@ from somanet.cli.options import (
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
+    from somanet.evaluation.scores import Scores
     from somanet.io.datasets.layouts import LabelledImage
     from somanet.segmentation.inference.segmenter import Segmenter
     from somanet.training.experiments import Evaluation
@@ -121,7 +122,8 @@ def evaluate(
 ) -> None:
     """Score label images: IoU, precision, recall, F1, accuracy, AP, size bias, with 95 % intervals over images.
 
-    The scores without edge-cut objects are always given, under `interior`.
+    The scores without edge-cut objects are always given, under `interior`; where TRUTH has ignored pixels (folder
+    `ignore`), those without them, under `ignoring`.
     """
     from somanet.core.files import write_json
     from somanet.core.hashing import sha256_tree
@@ -152,7 +154,7 @@ def evaluate(
         items = list(open_dataset(truth, binary=binary, only_class=only_class))
         notes = notes_on_labels(items)
         evaluation = evaluate_segmenter(opened.segmenter, items, thresholds=THRESHOLDS, panel_images=8)
-        everything, interior = evaluation.everything, evaluation.interior
+        everything, interior, ignoring = evaluation.everything, evaluation.interior, evaluation.ignoring
         if panels is not None:
             save_figure(evaluation.figure, panels)
             typer.echo(f"Written: {panels}")
@@ -170,19 +172,28 @@ def evaluate(
         )
         pairs = [(name, one.labels, predicted[name].labels) for name, one in true.items()]
         everything, interior = score_both(pairs, seed=seed)
+        ignored = {name: one.ignored for name, one in true.items() if one.ignored is not None}
+        ignoring = score_both(pairs, ignored=ignored, seed=seed) if ignored else None
     for note in notes:
         typer.echo(f"note: {note}", err=True)
-    scores, other = (interior, everything) if ignore_edge else (everything, interior)
+    name_of_other = "everything" if ignore_edge else "interior"
+
+    def chosen(both: tuple[Scores, Scores]) -> tuple[Scores, dict[str, Any]]:
+        """The scores that are shown, and both for JSON."""
+        scores, other = reversed(both) if ignore_edge else both
+        return scores, {**scores.as_dict(), name_of_other: other.as_dict()}
+
+    scores, written = chosen((everything, interior))
+    if ignoring is not None:
+        written["ignoring"] = chosen(ignoring)[1]
     sources = {**source, "truth": {"name": truth.name, "sha256": truth_sha256}}
-    write_json(
-        output,
-        {**scores.as_dict(), "everything" if ignore_edge else "interior": other.as_dict(), "provenance": sources},
-    )
+    write_json(output, {**written, "provenance": sources})
     if per_image is not None:
         write_table(per_image, scores.per_image)
     for name in ("iou", "precision", "recall", "accuracy", "mean_ap", "size_bias"):
         low, high = scores.intervals[name]
-        typer.echo(f"{name:>10}  {scores.values[name]:.3f}  [{low:.3f}, {high:.3f}]")
+        beside = "" if ignoring is None else f"  without ignored pixels {chosen(ignoring)[0].values[name]:.3f}"
+        typer.echo(f"{name:>10}  {scores.values[name]:.3f}  [{low:.3f}, {high:.3f}]{beside}")
     typer.echo(f"Written: {output} ({len(scores.per_image)} images)")
 
 

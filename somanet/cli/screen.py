@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import sys
@@ -61,6 +62,20 @@ def open_standard_streams() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the end
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
+class _Notes(logging.Handler):
+    """What SomaNet's modules log, as the notes that commands print."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"note: {record.getMessage()}", file=sys.stderr)
+
+
+def show_notes() -> None:
+    """Let warnings that SomaNet's modules log reach the screen as notes, each on one line."""
+    log = logging.getLogger("somanet")
+    if not any(isinstance(one, _Notes) for one in log.handlers):
+        log.addHandler(_Notes(logging.WARNING))
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.guard import check_write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -134,7 +134,20 @@ def finetune(
     images = _Images(training, validation, others)
     named = (options.experiment or "finetune", variant or options.output.name)
     about = {**origin_of(chosen), "start": Path(start).name}
-    _run(model, chosen.adapt(spec), chosen.training, images, options, named, start_sha256=sha256, about=about)
+    from somanet.segmentation.network.checkpoint import read_config
+
+    known = read_config(checkpoint).get("trained_on", ()) if sha256 is not None else ()
+    _run(
+        model,
+        chosen.adapt(spec),
+        chosen.training,
+        images,
+        options,
+        named,
+        start_sha256=sha256,
+        about=about,
+        trained_before=known,
+    )
 
 
 @dataclass(frozen=True)
@@ -190,12 +203,15 @@ def _run(
     *,
     start_sha256: str | None = None,
     about: Mapping[str, Any] | None = None,
+    trained_before: Iterable[Mapping[str, Any]] = (),
 ) -> None:
     from somanet.core.files import atomic_path
     from somanet.provenance.mlflow import DatasetRef
     from somanet.training.experiments import (
         Recording,
+        combined,
         dataset_ref,
+        describe_set,
         is_main_process,
         run_training,
         several_trainings,
@@ -219,6 +235,7 @@ def _run(
             run_file=report / "mlflow_run.json",
             recording=Recording.here(*experiment_and_name, references, about={**(about or {}), **options.reading()}),
             start_sha256=start_sha256,
+            trained_on=combined(trained_before, (describe_set(path.name, items) for path, items in images.training)),
             trainings=trainings,
         )
         if not is_main_process():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +24,19 @@ LONGEST_BYTES = 200
 
 _NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
 """Separators, and what Windows does not allow."""
+
+
+def spelling(known: Iterable[str]) -> Callable[[str], str]:
+    """A function that gives the known name that a text is but for the code of its accents; others as they are.
+
+    macOS stores an é of a file's name as an e and an accent, other systems as one character; the two look the same.
+
+    Args:
+        known: names of images or files.
+    """
+    names = set(known)
+    composed = {unicodedata.normalize("NFC", name): name for name in sorted(names)}
+    return lambda text: text if text in names else composed.get(unicodedata.normalize("NFC", text), text)
 
 
 def check_name(name: str, where: str) -> str:

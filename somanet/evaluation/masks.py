@@ -100,6 +100,35 @@ def interior(labels_true_YX: Labels, labels_pred_YX: Labels) -> tuple[Labels, La
     return np.where(keep_true, true, 0), np.where(keep_pred, pred, 0)
 
 
+def counted(
+    labels_true_YX: Labels, labels_pred_YX: Labels, ignored_YX: NDArray[np.bool_] | None
+) -> tuple[Labels, Labels]:
+    """Both label images without ignored pixels, which are neither object nor background.
+
+    An object that lies mostly in ignored pixels is dropped as a whole, on either side: a predicted one is not false,
+    one of the ground truth not missed. Of the others the ignored pixels are cut off.
+
+    Raises:
+        SomaNetError: the mask has another shape.
+    """
+    if ignored_YX is None:
+        return labels_true_YX, labels_pred_YX
+    if ignored_YX.shape != labels_true_YX.shape:
+        raise SomaNetError(
+            f"The mask of ignored pixels has shape {ignored_YX.shape}, the ground truth {labels_true_YX.shape}: "
+            "expected a mask of the same image. Was it cropped or resized in between?"
+        )
+    return _counted(labels_true_YX, ignored_YX), _counted(labels_pred_YX, ignored_YX)
+
+
+def _counted(labels_YX: Labels, ignored_YX: NDArray[np.bool_]) -> Labels:
+    """A label image without ignored pixels and without what is left of objects that lie mostly in them."""
+    sequential = relabel_sequential(np.asarray(labels_YX))[0]
+    n_px = np.bincount(sequential.ravel())
+    mostly_ignored = np.bincount(sequential[ignored_YX], minlength=len(n_px)) > CONTAINED * n_px
+    return np.where(ignored_YX | mostly_ignored[sequential], 0, labels_YX)
+
+
 def score_image(
     labels_true_YX: Labels,
     labels_pred_YX: Labels,

@@ -17,6 +17,7 @@ from somanet.evaluation.masks import (
     THRESHOLDS,
     Labels,
     count_columns,
+    counted,
     interior,
     overlap,
     pool,
@@ -82,6 +83,7 @@ def score_dataset(
     *,
     thresholds: Sequence[float] = THRESHOLDS,
     ignore_edge: bool = False,
+    ignored: Mapping[str, NDArray[np.bool_]] | None = None,
     intervals: bool = True,
     seed: int = 0,
 ) -> Scores:
@@ -91,6 +93,7 @@ def score_dataset(
         pairs: (name, ground-truth labels YX, predicted labels YX) of every image.
         thresholds: object IoU thresholds, ascending.
         ignore_edge: leave out objects cut by the image border, see :func:`somanet.evaluation.masks.interior`.
+        ignored: name → pixels YX that are neither object nor background, see :func:`somanet.evaluation.masks.counted`.
         intervals: whether to compute bootstrap intervals, which takes most of the time.
         seed: seed of the bootstrap.
 
@@ -101,6 +104,7 @@ def score_dataset(
     for name, true, pred in pairs:
         try:
             overlap(true, pred)  # checks the shapes
+            true, pred = counted(true, pred, (ignored or {}).get(name))
             images.append((name, *(interior(true, pred) if ignore_edge else (true, pred))))
         except SomaNetError as error:
             raise SomaNetError(f"{name}: {error}") from error

@@ -50,10 +50,12 @@ class Checked:
     Attributes:
         labels: YX int32, 0 = background.
         doubts: what looks wrong without being certain, in words for a note.
+        ignored: YX, pixels that are neither object nor background; None if there are none.
     """
 
     labels: Labels
     doubts: tuple[str, ...] = ()
+    ignored: NDArray[np.bool_] | None = None
 
 
 def check_labels(labels_YX: Labels, source: str, *, binary: bool | None = None) -> Checked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -46,7 +47,7 @@ def sort_out(files: Iterable[PurePosixPath]) -> tuple[list[PurePosixPath], dict[
         The images, and the label images with the name of the image that each belongs to.
     """
     files = list(files)
-    stems = {file.stem for file in files} | {image_name(file.stem) for file in files}
+    stems = {_composed(one) for file in files for one in (file.stem, image_name(file.stem))}
     files = [file for file in files if not any(_belongs(file.stem, ending, stems) for ending in PICTURES)]
     alone = all(bare_name(file.stem, (*SURE, *LIKELY)) != file.stem for file in files)
     beside = {ending for ending in (*LIKELY, *BESIDE) if any(_belongs(file.stem, ending, stems) for file in files)}
@@ -60,4 +61,9 @@ def _ends(stem: str, ending: str) -> bool:
 
 
 def _belongs(stem: str, ending: str, stems: set[str]) -> bool:
-    return _ends(stem, ending) and stem[: -len(ending)] in stems
+    return _ends(stem, ending) and _composed(stem[: -len(ending)]) in stems
+
+
+def _composed(stem: str) -> str:
+    """Accents as one character with their letter, as only some systems store them."""
+    return unicodedata.normalize("NFC", stem)

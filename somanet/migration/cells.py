@@ -177,14 +177,13 @@ class Resolution:
     @classmethod
     def of_model(cls, model: MotionModel, *, interval_h: float) -> Resolution:
         """Lengths at which motion and rest are equally likely: the states' densities times the chances to change."""
-        rest = 2 * model.sigma_um**2
-        motion = rest + (model.spread_um_per_h * interval_h) ** 2
-        density = math.log(motion / rest)
+        rest, moved = 2 * model.sigma_um**2, (model.spread_um_per_h * interval_h) ** 2
+        density = math.log1p(moved / rest)
         beside_jump = math.log((1 - model.start_chance) / (1 - model.stop_chance))
         alone = math.log(model.stop_chance * model.start_chance) - 2 * math.log(1 - model.stop_chance)
         in_pause = 2 * math.log(1 - model.start_chance) - math.log(model.stop_chance * model.start_chance)
         beside, between, lone = (
-            math.sqrt(max(2 * (density + odds) / (1 / rest - 1 / motion), 0.0))
+            math.sqrt(max(2 * (density + odds) * rest * (1 + rest / moved), 0.0))
             for odds in (beside_jump, alone, in_pause)
         )
         return cls(model.sigma_um, beside, min(beside, between), lone)
@@ -192,14 +191,18 @@ class Resolution:
     @property
     def false_motion(self) -> float:
         """Chance that noise alone takes a step in a pause for motion."""
-        squared = (self.lone_step_um / self.sigma_um) ** 2 if self.sigma_um > 0 else math.inf
-        return math.exp(-squared / 4)
+        return self._beyond(self.lone_step_um) if self.sigma_um > 0 else 0.0
 
     @property
     def first_rest_step(self) -> int:
         """First step of a pause that is sure to be seen: the second where noise hides a tenth of lone ones or more."""
-        hidden = math.exp(-((self.rest_step_um / self.sigma_um) ** 2) / 4) if self.sigma_um > 0 else 0.0
+        hidden = self._beyond(self.rest_step_um) if self.sigma_um > 0 else 0.0
         return 2 if hidden > MOST_HIDDEN else 1
+
+    def _beyond(self, step_um: float) -> float:
+        """Chance that noise alone makes a longer step."""
+        ratio = step_um / self.sigma_um
+        return math.exp(-(ratio * ratio) / 4)  # a product may be infinite, where a power raises
 
 
 def cell_table(

@@ -19,6 +19,9 @@ REST_UM_PER_H = 2.5
 """A cell whose velocity has a spread below this per axis (a speed of 3.5 µm/h) is at rest."""
 RUN_UM_PER_H = 12.0
 """… and above this (17 µm/h) it runs; between them it creeps."""
+FASTEST_UM_PER_H = 1e3 * SPREADS_UM_PER_H[-1]
+"""Faster stretches, 17 cm per hour, are impossible with every motion and error, so much that one of them would outweigh
+the precision of the sum of all others."""
 UNLIKELY = 20.0
 """Resamples look at errors whose log likelihood is by less than this below the highest."""
 
@@ -85,14 +88,17 @@ class Mixture:
         if weights is None:
             weights = np.full((len(self.sigmas), self.likelihood.shape[2]), 1 / self.likelihood.shape[2])
         total = count.sum()
+        drawn = count > 0  # a stretch that a resample lacks may be impossible with the weights of the others
         for _ in range(iterations):
             part = (self.likelihood @ weights[:, :, None])[:, :, 0]  # (S, M)
-            weights = weights * ((count / part)[:, None, :] @ self.likelihood)[:, 0] / total
+            often = np.divide(count, part, out=np.zeros_like(part), where=drawn)
+            weights = weights * (often[:, None, :] @ self.likelihood)[:, 0] / total
         part = (self.likelihood @ weights[:, :, None])[:, :, 0]
-        return weights, np.asarray((np.log(part) + self.top) @ count, np.float64)
+        logs = np.log(part, out=np.zeros_like(part), where=np.broadcast_to(drawn, part.shape))
+        return weights, np.asarray((logs + self.top) @ count, np.float64)
 
     def near(self, curve: Floats) -> tuple[Mixture, slice]:
         """The errors that are not unlikely, and one more on each side; all between the outermost of them."""
-        likely = np.flatnonzero(curve > curve.max() - UNLIKELY)
+        likely = np.flatnonzero(curve >= curve.max() - UNLIKELY)
         at = slice(max(0, int(likely[0]) - 1), int(likely[-1]) + 2)
         return Mixture(self.sigmas[at], self.likelihood[at], self.top[at]), at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from somanet.migration.kinematics import Steps
@@ -10,6 +11,8 @@ from somanet.migration.kinematics import Steps
 LEAST_STEP_UM = 5.0
 SHORTER = 0.5
 """An exchange back must make the two steps together shorter than this share of what they are."""
+AT_ONCE = 1 << 22
+"""Distances of one array: all between 10,000 cells of a frame take 800 MB."""
 
 
 def n_exchanges(steps: Steps) -> int:
@@ -17,13 +20,19 @@ def n_exchanges(steps: Steps) -> int:
 
     Each such pair looks like two fast steps, and so like saltations that no cell made.
     """
+    use = np.flatnonzero(~steps.gap & (steps.length_um >= LEAST_STEP_UM))
+    use = use[np.argsort(steps.frame[use], kind="stable")]
+    _, first = np.unique(steps.frame[use], return_index=True)
+    return sum(_exchanges(steps, at) for at in np.split(use, first[1:]) if at.size > 1)
+
+
+def _exchanges(steps: Steps, at: NDArray[np.intp]) -> int:
+    """Those among steps of one frame, some of them against all at a time."""
+    start, end = steps.start_yx_um[at], steps.end_yx_um[at]
+    own = np.hypot(*(end - start).T)
+    rows = max(1, AT_ONCE // at.size)
     found = 0
-    use = ~steps.gap & (steps.length_um >= LEAST_STEP_UM)
-    for frame in np.unique(steps.frame[use]):
-        at = np.flatnonzero(use & (steps.frame == frame))
-        if at.size > 1:
-            between = cdist(steps.start_yx_um[at], steps.end_yx_um[at])
-            own = np.diag(between)
-            crossed = between + between.T < SHORTER * (own[:, None] + own[None, :])
-            found += int(np.triu(crossed, k=1).sum())
+    for some in (slice(one, one + rows) for one in range(0, at.size, rows)):
+        crossed = cdist(start[some], end) + cdist(end[some], start) < SHORTER * (own[some, None] + own[None, :])
+        found += int(np.triu(crossed, k=1 + some.start).sum())
     return found

@@ -135,7 +135,7 @@ def measure_movie(
         without_unsupported(one, found.cells) for one, found in ((summary, rule), (model_summary, model))
     )
     curves = cell_msd_of(still)
-    cells = np.arange(len(curves.n_pairs))
+    cells = np.arange(curves.n_cells)
     sets = Resampling.of(cells, level="cell", resamples=CURVE_RESAMPLES, seed=seed)
     msd, known_um = curves.pooled(), rule.noise.sigma_um if rule.noise.sigma_um > 0 else None
     walk = _walk(msd, known_um)

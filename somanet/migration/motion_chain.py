@@ -100,7 +100,7 @@ class ChainData:
         grid = Grid.of(steps)
         moved = np.zeros((*grid.seen.shape, 2))
         moved[grid.row, grid.column] = steps.displacement_yx_um[grid.index]
-        squared, changed = max(sigma_um, LEAST_SIGMA_UM) ** 2, 1 - error_kept
+        squared, changed = float(np.fmax(sigma_um, LEAST_SIGMA_UM)) ** 2, 1 - error_kept
         return cls(grid, moved, steps.interval_h, 2 * squared * changed, -squared * changed**2)
 
 

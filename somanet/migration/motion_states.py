@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
+from scipy.special import expit, logit
 
 from somanet.migration.error_mixture import REST_UM_PER_H, RUN_UM_PER_H
 from somanet.migration.intervals import Estimate, Scale, not_estimated, too_wide
@@ -116,10 +117,10 @@ def _share_estimate(values: Floats, unsure: float, *, known: bool) -> Estimate:
     found = _estimate(values, known=known)
     if found.problem or not 0 < found.value < 1 or not 0 < found.low <= found.high < 1:
         return found
-    value, low, high = (math.log(x / (1 - x)) for x in (found.value, found.low, found.high))
+    value, low, high = (float(logit(x)) for x in (found.value, found.low, found.high))
     hidden = unsure / (found.value * (1 - found.value))
     low, high = value - math.hypot(value - low, hidden), value + math.hypot(high - value, hidden)
-    low, high = (float(special.expit(x)) for x in (low, high))
+    low, high = (float(expit(x)) for x in (low, high))  # odds may be too small for a number
     return Estimate(found.value, min(low, found.value), max(high, found.value))
 
 

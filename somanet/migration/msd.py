@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import check_tracks
@@ -15,10 +16,15 @@ from somanet.migration.kinematics import Floats, Ints, over, steps_of
 
 LONGEST_LAG_SHARE = 4
 """Lags up to a quarter of the movie: beyond, few and overlapping pairs make the curve wander (Saxton 1997)."""
+MOST_LAGS = 1000
+"""Of a longer movie, which only a table can say to have 100,000 frames; each lag is a pass over all positions."""
 SEARCH_POINTS = 33
 SEARCHED = 1e-4
 """Relative precision to which the persistence time is searched for."""
 MOST_UNRESOLVED = 0.1
+LEAST_MOTION_UM2 = 1e-18
+AT_ONCE = 1 << 22
+"""Numbers of one array while walks are fitted: curves × persistence times × lags."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +48,18 @@ class CellMsd:
 
     Attributes:
         lag_h: (K,) mean time between the positions of a pair; of frames at equal times whole intervals.
-        squared_um2: (cells, K) summed squared displacements.
-        n_pairs: (cells, K) pairs of positions.
+        squared_um2: (cells, K) summed squared displacements, sparse: most cells are seen for a part of the movie.
+        n_pairs: (cells, K) pairs of positions, sparse as well.
     """
 
     lag_h: Floats
-    squared_um2: Floats
-    n_pairs: Ints
+    squared_um2: sparse.csr_array
+    n_pairs: sparse.csr_array
+
+    @property
+    def n_cells(self) -> int:
+        """How many there are."""
+        return int(self.n_pairs.shape[0])
 
     def curves(self, weights: Floats) -> Floats:
         """(B, K) curves of cells that count as often as (B, cells) weights say; NaN without pairs."""
@@ -56,8 +67,8 @@ class CellMsd:
 
     def pooled(self) -> Msd:
         """The curve of all cells."""
-        curve = self.curves(np.ones((1, len(self.n_pairs))))[0]
-        return Msd(self.lag_h, curve, self.n_pairs.sum(axis=0, dtype=np.int64))
+        curve = self.curves(np.ones((1, self.n_cells)))[0]
+        return Msd(self.lag_h, curve, np.asarray(self.n_pairs.sum(axis=0), np.int64))
 
 
 def cell_msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> CellMsd:
@@ -68,7 +79,8 @@ def cell_msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> CellMsd:
 
     Args:
         tracks: :data:`somanet.core.schema.TRACKS` of one movie, drift removed: drift adds its square times τ².
-        max_lag: longest lag in frame intervals; of as many as a quarter of the movie's frames if None.
+        max_lag: longest lag in frame intervals; of as many as a quarter of the movie's frames, and at most
+            :data:`MOST_LAGS`, if None.
 
     Raises:
         SomaNetError: ``max_lag`` below 1, or a bad table.
@@ -77,43 +89,48 @@ def cell_msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> CellMsd:
         raise SomaNetError(f"The longest lag must be at least 1 frame, found {max_lag}.")
     interval = steps_of(tracks).interval_h
     if math.isnan(interval):
-        return CellMsd(np.empty(0), np.empty((0, 0)), np.empty((0, 0), np.int64))
+        none = sparse.csr_array((0, 0), dtype=np.int64)
+        return CellMsd(np.empty(0), none.astype(np.float64), none)
     ordered = check_tracks(tracks, "The tracks")
-    frame = ordered["frame"].to_numpy(np.int64)
     row = np.unique(ordered["track_id"], return_inverse=True)[1]
-    n_cells, n_frames = int(row.max()) + 1, int(np.ptp(frame)) + 1
-    seen = np.full((n_cells, n_frames, 3), math.nan)
-    seen[row, frame - frame.min()] = ordered[["y_um", "x_um", "t_h"]].to_numpy(float)
-    longest = min(n_frames - 1, max(1, n_frames // LONGEST_LAG_SHARE) if max_lag is None else max_lag)
-    lag_h = np.arange(1, longest + 1, dtype=np.float64) * interval
-    squared, pairs = np.zeros((n_cells, longest)), np.zeros((n_cells, longest), np.int64)
+    place, clock_h = ordered[["y_um", "x_um"]].to_numpy(np.float64), ordered["t_h"].to_numpy(np.float64)
+    n_frames = int(np.ptp(ordered["frame"].to_numpy(np.int64))) + 1
+    longest = min(n_frames - 1, max(1, min(n_frames // LONGEST_LAG_SHARE, MOST_LAGS)) if max_lag is None else max_lag)
+    shape = (int(row.max()) + 1, longest)
     elapsed_h = np.zeros(longest)
-    clock = ordered.drop_duplicates("frame").sort_values("frame")
-    shortest = float((clock["t_h"].diff() / clock["frame"].diff()).min())
-    for frames in range(1, min(n_frames - 1, math.floor((longest + 0.5) * interval / shortest)) + 1):
-        moved = seen[:, frames:] - seen[:, :-frames]
-        square, time = moved[..., 0] ** 2 + moved[..., 1] ** 2, moved[..., 2]
-        known = ~np.isnan(time)
-        lag = np.rint(time[known] / interval).astype(np.int64)
-        if not lag.size:
-            continue
-        if (lag == lag[0]).all():  # frames at equal times
-            if lag[0] > longest:
-                continue
-            at = max(int(lag[0]), 1) - 1
-            pairs[:, at] += known.sum(axis=1)
-            squared[:, at] += np.nansum(square, axis=1)
-            elapsed_h[at] += time[known].sum()
-            continue
-        use = lag <= longest
-        cell, at = np.nonzero(known)[0][use], np.maximum(lag[use], 1) - 1
-        np.add.at(pairs, (cell, at), 1)
-        np.add.at(squared, (cell, at), square[known][use])
-        np.add.at(elapsed_h, at, time[known][use])
-    mean_h = elapsed_h / np.maximum(pairs.sum(axis=0), 1)
-    uneven = (pairs.sum(axis=0) > 0) & ~np.isclose(mean_h, lag_h, rtol=1e-6)
-    lag_h = np.where(uneven, mean_h, lag_h)
-    return CellMsd(lag_h, squared, pairs)
+    squared, pairs = [], []
+    for apart in range(1, len(row)):  # positions of a cell; a longer way is no shorter time
+        time = clock_h[apart:] - clock_h[:-apart]
+        lag = np.maximum(np.rint(time / interval), 1)
+        use = (row[apart:] == row[:-apart]) & (lag <= longest)
+        if not use.any():
+            break
+        moved = place[apart:][use] - place[:-apart][use]
+        at = row[apart:][use], lag[use].astype(np.int64) - 1
+        squared.append(_summed((moved**2).sum(axis=1), at, shape))
+        pairs.append(_summed(np.ones(len(moved), np.int64), at, shape))
+        elapsed_h += np.bincount(at[1], time[use], minlength=longest)
+    n_pairs = _together(pairs, shape, np.int64)
+    seen = n_pairs.sum(axis=0)
+    mean_h = elapsed_h / np.maximum(seen, 1)
+    lag_h = np.arange(1, longest + 1, dtype=np.float64) * interval
+    uneven = (seen > 0) & ~np.isclose(mean_h, lag_h, rtol=1e-6)
+    return CellMsd(np.where(uneven, mean_h, lag_h), _together(squared, shape, np.float64), n_pairs)
+
+
+def _summed(values: Floats | Ints, at: tuple[Ints, Ints], shape: tuple[int, int]) -> sparse.coo_array:
+    """Values at rows and columns, those of one place summed."""
+    return sparse.coo_array(sparse.csr_array((values, at), shape=shape))
+
+
+def _together(parts: list[sparse.coo_array], shape: tuple[int, int], dtype: type) -> sparse.csr_array:
+    """The sum of sparse matrices."""
+    if not parts:
+        return sparse.csr_array(shape, dtype=dtype)
+    values, row, column = (
+        np.concatenate([np.asarray(getattr(part, name)) for part in parts]) for name in ("data", "row", "col")
+    )
+    return sparse.csr_array((values.astype(dtype), (row, column)), shape=shape)
 
 
 def msd_of(tracks: pd.DataFrame, *, max_lag: int | None = None) -> Msd:
@@ -142,6 +159,11 @@ class PersistentWalk:
         return _furth(np.asarray(lag_h, np.float64), self.speed_um_per_h, self.persistence_h, self.sigma_um)
 
 
+def _usable(msd: Msd) -> np.ndarray:
+    """Lags with pairs and motion; what is shorter than a millionth of a nanometre is rounding."""
+    return np.asarray((msd.n_pairs > 0) & (np.nan_to_num(msd.msd_um2) > LEAST_MOTION_UM2), bool)
+
+
 def _furth(lag_h: Floats, speed: float, persistence: float, sigma: float) -> Floats:
     return np.asarray(speed**2 * _shape(lag_h, np.full_like(lag_h, persistence)) + 4 * sigma**2, np.float64)
 
@@ -168,7 +190,7 @@ def fit_persistent_walk(msd: Msd, *, sigma_um: float | None = None) -> Persisten
     Raises:
         SomaNetError: fewer lags with pairs and motion than unknowns.
     """
-    good = (msd.n_pairs > 0) & (np.nan_to_num(msd.msd_um2) > 0)
+    good = _usable(msd)
     lag, curve = msd.lag_h[good], msd.msd_um2[good]
     unknown = 2 if sigma_um is not None else 3
     if lag.size < unknown:
@@ -206,7 +228,7 @@ def walk_estimates(
     if walk.warnings:
         return {name: not_estimated(value, walk.warnings[0]) for name, value in values.items()}
     pooled = cells.pooled()
-    good = (pooled.n_pairs > 0) & (np.nan_to_num(pooled.msd_um2) > 0)
+    good = _usable(pooled)
     lag, curve = pooled.lag_h[good], pooled.msd_um2[good]
     weight = pooled.n_pairs[good] / (np.arange(1, good.size + 1)[good] * curve**2)
     curves = cells.curves(sets.weights)[:, good]
@@ -221,6 +243,11 @@ def walk_estimates(
 
 def _fit(lag_h: Floats, curves: Floats, weight: Floats, sigma_um: float | None) -> tuple[Floats, Floats, Floats]:
     """Speed, persistence and noise (B,) each of (B, K) curves; NaN where a curve is not above the noise."""
+    some = max(1, AT_ONCE // (SEARCH_POINTS * max(lag_h.size, 1)))
+    if len(curves) > some:
+        parts = [_fit(lag_h, curves[at : at + some], weight, sigma_um) for at in range(0, len(curves), some)]
+        speed, persistence, sigma = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return speed, persistence, sigma
     low, high = math.log(lag_h[0] * 1e-2), math.log(lag_h[-1] * 1e2)
     centre, half = np.full(len(curves), (low + high) / 2), (high - low) / 2
     best = (np.full(len(curves), math.nan),) * 3

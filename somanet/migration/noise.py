@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from somanet.migration.error_mixture import COMPONENT_SPREADS, REST_UM_PER_H, Mixture
+from somanet.migration.error_mixture import COMPONENT_SPREADS, FASTEST_UM_PER_H, REST_UM_PER_H, Mixture
 from somanet.migration.intervals import Estimate, not_estimated
 from somanet.migration.kinematics import Floats, Steps
 from somanet.migration.stretches import FEWEST_WINDOWS, WINDOW, sigma_from_covariance, windows_of
@@ -47,6 +47,8 @@ pass for error: velocities that are forgotten within a frame make steps that are
 SMALL = 0.12
 """Share of a typical step of cells that do not rest below which an error is not told from what their motion has beyond
 the model; set on simulated walks whose velocities have no normal distribution."""
+LEAST_STEP_UM = 1e-9
+"""Shorter steps are the rounding of numbers, or of a program's making: there is no error to be seen."""
 WITHIN = 1.92
 """Fall of the log likelihood from its maximum at the ends of a 95 % interval (Wilks)."""
 RESAMPLES = 60
@@ -176,7 +178,7 @@ def localisation_of(
         resamples: how many; 0 for no intervals.
     """
     steps = steps.usual
-    groups = windows_of(steps)
+    groups = windows_of(steps, fastest_um=FASTEST_UM_PER_H * steps.interval_h)
     n_windows = sum(len(one.cell) for one in groups)
     unknown = (math.nan,) * 3
     known = math.nan if sigma_um is None else sigma_um
@@ -186,7 +188,7 @@ def localisation_of(
     covariance, correlation = sigma_from_covariance(groups)
     size = np.concatenate([np.sqrt((one.steps_yx_um**2).mean(axis=(1, 2))) for one in groups])
     largest = float(np.median(size)) * 1.5
-    if largest == 0 and not given:
+    if largest < LEAST_STEP_UM and not given:
         return Localisation(0.0, 0.0, 0.0, 0.0, 0.0, correlation, (1.0,) * 3, n_windows)
     sigmas = np.array([sigma_um]) if sigma_um is not None else np.geomspace(largest / RANGE, largest, SIGMAS)
     cell = np.concatenate([one.cell for one in groups])

@@ -20,7 +20,7 @@ PRESETS: Mapping[Preset, Definition] = {
 """Definitions by name. ``vaswani2019``: Vaswani et al., eLife 2019;8:e41623, whose published code (mDA-migration,
 rest.m) counts a dopaminergic neuron as at rest below 10 µm/h, measured every 10 min; it defines no least length or
 pause, so these are SomaNet's."""
-Speed = Annotated[float, Field(gt=0, le=1e6)]
+Speed = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 
 class MigrateSettings(Settings):
@@ -40,7 +40,7 @@ class MigrateSettings(Settings):
     """Lower bound of that speed where the movie's steps decide."""
     fastest_threshold_um_per_h: Speed = FASTEST_UM_PER_H
     """Upper bound of it."""
-    min_length_um: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    min_length_um: Annotated[float, Field(ge=1e-6, le=1e6)] | None = None
     """Least net displacement of a saltation; none = 5 µm, or 4σ if that is more, or from the preset."""
     min_pause_h: Annotated[float, Field(ge=0, le=1e6)] | None = None
     """A shorter rest does not end a saltation; none = every rest of a frame interval does, or from the preset."""

@@ -28,13 +28,16 @@ class Windows:
     cell: Ints
 
 
-def windows_of(steps: Steps, *, length: int = WINDOW, most: int = MOST_WINDOWS) -> list[Windows]:
+def windows_of(
+    steps: Steps, *, length: int = WINDOW, most: int = MOST_WINDOWS, fastest_um: float = math.inf
+) -> list[Windows]:
     """Stretches side by side, none across a gap; the rest of a track makes a shorter one. One entry per length.
 
     Args:
         steps: of one movie, taken for equally long.
         length: of most of them.
         most: so many are kept, evenly over the movie's cells.
+        fastest_um: stretches with a longer step are left out.
     """
     index = np.flatnonzero(~steps.gap)
     if not index.size:
@@ -48,7 +51,10 @@ def windows_of(steps: Steps, *, length: int = WINDOW, most: int = MOST_WINDOWS) 
     for size in np.unique(sizes):
         chosen = starts[sizes == size][::every]
         at = index[chosen[:, None] + np.arange(size)]
-        found.append(Windows(steps.displacement_yx_um[at], steps.track_id[at[:, 0]]))
+        moved = steps.displacement_yx_um[at]
+        possible = (np.abs(moved) <= fastest_um).all(axis=(1, 2))
+        if possible.any():
+            found.append(Windows(moved[possible], steps.track_id[at[:, 0]][possible]))
     return found
 
 

@@ -165,7 +165,8 @@ def speed_estimates(cells: pd.DataFrame, weights: Floats, jumps: Jumps) -> tuple
     """(B,) the speed weighted by distance, from the durations of runs and from squared displacements."""
     moment = weights @ cells["speed_moment_um2_per_h"].to_numpy(float)
     distance = weights @ cells["complete_distance_um"].to_numpy(float)
-    return over(jumps.path_um, jumps.moving_h), over(np.where(moment > 0, moment, math.nan), distance)
+    path = np.where(jumps.path_um > 0, jumps.path_um, math.nan)
+    return over(path, jumps.moving_h), over(np.where(moment > 0, moment, math.nan), distance)
 
 
 def travel_numbers(cells: pd.DataFrame, weights: Floats, jumps: Jumps) -> Mapping[str, Floats]:
@@ -216,8 +217,9 @@ def _pause(cells: pd.DataFrame, weights: Floats, jumps: Floats, jump_h: Floats) 
     correction small.
     """
     exposed = cells["exposed_h"].where(cells["n_saltations"] > 0, 0.0).to_numpy(float)
-    hours, kind = np.unique(np.round(exposed, 3), return_inverse=True)
-    counts = weights @ np.eye(hours.size)[kind] if hours.size else np.zeros((len(weights), 0))
+    order = np.argsort(np.round(exposed, 3), kind="stable")
+    hours, first = np.unique(np.round(exposed, 3)[order], return_index=True)
+    counts = np.add.reduceat(weights[:, order], first, axis=1) if hours.size else np.zeros((len(weights), 0))
     pause = over(counts @ hours, jumps) - jump_h
     for _ in range(MOST_ROUNDS):
         p = np.where(pause > 0, pause, math.nan)[:, None]

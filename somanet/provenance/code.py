@@ -33,7 +33,6 @@ PACKAGES = (
     "pandas",
     "scikit-image",
     "opencv-python-headless",
-    "laptrack",
     "statsmodels",
     "tifffile",
     "imagecodecs",

@@ -3,13 +3,12 @@
 DVC replaces `${…}` in a stage's `cmd` by a value of the parameter file, and a shell runs the result; the keys of a
 `foreach` section are such values. A parameter file from elsewhere could so run any command before SomaNet reads it.
 A profile runs the code of its project through links, which must lead to the code that is running.
-`python -m somanet.provenance.dvc_guard` makes the check alone: the first stage of the graph does, on which all others
-depend, and every command of the project that starts DVC does so first.
+The first stage of the graph, `names`, makes the check, and all others depend on it; every command of the project that
+starts DVC does so first: `python -m somanet.provenance.dvc_guard dvc.yaml`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,6 @@ from typing import Any
 
 import somanet
 from somanet.core.errors import SomaNetError, first_line
-from somanet.core.files import write_json
 from somanet.core.foreign import file_text
 from somanet.core.limits import YAML_BYTES
 from somanet.core.problems import FileProblem
@@ -172,14 +170,9 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    """Check the pipelines that are named; without a name the one here, of which the stage `names` is the output."""
+    """Check the pipelines that are named."""
     for path in arguments:
         check_pipeline(Path(path))
-    if not arguments:
-        check_pipeline(Path("dvc.yaml"))
-        if "DVC_EXP_NAME" in os.environ:  # set by `dvc exp run`, which may have changed the file
-            check_overridable(Path("params.yaml"))
-        write_json(CHECKED, {"plain": True})
 
 
 if __name__ == "__main__":

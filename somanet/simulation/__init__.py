@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from somanet.simulation.neurons import SimulatedMovie, simulate_movie
     from somanet.simulation.nuclei import simulate_nuclei
     from somanet.simulation.settings import NeuronSettings
+    from somanet.simulation.variety import Variety
 
 __all__ = [
     "CohortMovie",
     "NeuronSettings",
     "SimulatedMovie",
+    "Variety",
     "cohort_movies",
     "group_settings",
     "neuron_crops",
@@ -30,6 +32,7 @@ _HOME = {
     "CohortMovie": "cohorts",
     "NeuronSettings": "settings",
     "SimulatedMovie": "neurons",
+    "Variety": "variety",
     "cohort_movies": "cohorts",
     "group_settings": "cohorts",
     "neuron_crops": "crops",

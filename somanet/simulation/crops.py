@@ -10,6 +10,7 @@ from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.simulation.neurons import SimulatedMovie, check_seed, check_shape, simulate_movie
 from somanet.simulation.settings import NeuronSettings
+from somanet.simulation.variety import LookOfMovie, Variety, invisible, random_look
 
 GREEN_SHARE = 3 / 5
 N_FRAMES = 6
@@ -17,13 +18,20 @@ N_FRAMES = 6
 CALIBRATION = Calibration(pixel_size_um=1.28, frame_interval_min=150.0)
 # What the shared crops were scaled to 0 ... 255 by: the movie's own range without its rarest pixels.
 DISPLAY_PERCENTILES = (0.1, 99.9)
+MEASURED_DIAMETER_PX = 17.0
 # A crop is accepted for a soma with at least this many pixels of it inside (about a third of a median soma).
 LEAST_SOMA_PX = 80
 _TRIES = 200
 
 
 def neuron_crops(
-    *, n_crops: int, size_px: int, seed: int, n_movies: int = 4, first_movie: int = 0
+    *,
+    n_crops: int,
+    size_px: int,
+    seed: int,
+    n_movies: int = 4,
+    first_movie: int = 0,
+    variety: Variety | None = None,
 ) -> list[LabelledImage]:
     """Cut labelled crops from several simulated movies.
 
@@ -41,9 +49,11 @@ def neuron_crops(
         seed: 0 or more.
         n_movies: how many movies they come from, in turn.
         first_movie: number of the first movie.
+        variety: other looks than the measured movie's; a movie's median soma has one diameter, so give many movies.
 
     Returns:
-        Crops with ``image`` YXC uint8 (C = 3) and ``labels`` 1 ... n, each with at least one soma.
+        Crops with ``image`` YXC uint8 (C = 3) and ``labels`` 1 ... n, each with at least one soma. With a variety,
+        somas that haze or noise hides are ``ignored``; their labels are exact nevertheless.
 
     Raises:
         SomaNetError: an argument out of range.
@@ -63,14 +73,17 @@ def neuron_crops(
         places = range(offset, n_crops, n_movies)
         number = first_movie + offset
         rng = np.random.default_rng(np.random.SeedSequence([seed, number, 1]))
+        look = LookOfMovie(_varied(rng), CALIBRATION, DISPLAY_PERCENTILES, MEASURED_DIAMETER_PX, every_soma_counts=True)
+        if variety is not None:
+            look = random_look(rng, variety)
         movie = simulate_movie(
             seed=int(np.random.SeedSequence([seed, number]).generate_state(1)[0]),
-            n_frames=N_FRAMES,
+            n_frames=N_FRAMES if variety is None else min(N_FRAMES, len(places)),
             shape_YX=(round(1.6 * size_px), round(2.0 * size_px)),
-            calibration=CALIBRATION,
-            settings=_varied(rng),
+            calibration=look.calibration,
+            settings=look.settings,
         )
-        crops += _cut(rng, movie, number=number, size_px=size_px, greens=[i in green for i in places])
+        crops += _cut(rng, movie, look, number=number, size_px=size_px, greens=[i in green for i in places])
     return crops
 
 
@@ -93,10 +106,17 @@ def _varied(rng: np.random.Generator) -> NeuronSettings:
 
 
 def _cut(
-    rng: np.random.Generator, movie: SimulatedMovie, *, number: int, size_px: int, greens: list[bool]
+    rng: np.random.Generator,
+    movie: SimulatedMovie,
+    look: LookOfMovie,
+    *,
+    number: int,
+    size_px: int,
+    greens: list[bool],
 ) -> list[LabelledImage]:
     """One crop per entry of ``greens`` around a random soma, no two alike."""
-    low, high = np.percentile(movie.frames_TYX, DISPLAY_PERCENTILES)
+    low, high = np.percentile(movie.frames_TYX, look.display_percentiles)
+    least_px = max(LEAST_SOMA_PX * min((look.diameter_px / MEASURED_DIAMETER_PX) ** 2, 4), 4)
     taken: set[str] = set()
     crops = []
     for is_green in greens:
@@ -108,7 +128,7 @@ def _cut(
             window = t, slice(y, y + size_px), slice(x, x + size_px)
             name = f"m{number:02d}_t{t:02d}_y{y:03d}_x{x:03d}"
             labels = movie.labels_TYX[window]
-            if name not in taken and int((labels == row["track_id"]).sum()) >= LEAST_SOMA_PX:
+            if name not in taken and int((labels == row["track_id"]).sum()) >= least_px:
                 break
         else:
             raise SomaNetError(
@@ -117,7 +137,11 @@ def _cut(
         taken.add(name)
         _, numbers = np.unique(np.append(labels, 0), return_inverse=True)
         image = _as_rgb(movie.frames_TYX[window], low, high, is_green=is_green)
-        crops.append(LabelledImage(name, image, numbers[:-1].reshape(labels.shape).astype(np.int32)))
+        numbered = numbers[:-1].reshape(labels.shape).astype(np.int32)
+        ignored = None if look.every_soma_counts else invisible(image.max(axis=-1), numbered)
+        if ignored is not None and not ignored.any():
+            ignored = None
+        crops.append(LabelledImage(name, image, numbered, ignored=ignored))
     return crops
 
 

@@ -11,6 +11,7 @@ from somanet.simulation.cells import Cell
 from somanet.simulation.patches import blur
 from somanet.simulation.scenery import Prop
 from somanet.simulation.settings import NeuronSettings
+from somanet.simulation.tissue import scattered, tissue_haze
 
 # A sliver of a soma at the border is no soma to a person who labels: less than this share is left out.
 LEAST_VISIBLE_SHARE = 0.15
@@ -33,10 +34,11 @@ def render_movie(
         frames_TYX uint16, labels_TYX int32 (value = place in ``cells`` + 1, 0 = background), nucleus_TYX
         uint16.
     """
-    for_light, for_noise, for_nucleus = (np.random.default_rng(s) for s in seeds.spawn(3))
+    for_light, for_noise, for_nucleus, for_haze = (np.random.default_rng(s) for s in seeds.spawn(4))
     pixel = calibration.pixel_size_um
     lamp = illumination(for_light, shape_YX, falloff=settings.illumination_falloff)
     left = bleaching(t_h, settings)
+    haze = tissue_haze(for_haze, shape_YX, pixel_size_um=pixel, settings=settings)
     size = (t_h.size, *shape_YX)
     frames, nuclei = np.zeros(size, np.uint16), np.zeros(size, np.uint16)
     labels = np.zeros(size, np.int32)
@@ -60,7 +62,8 @@ def render_movie(
             wins = soma.mask[both[1]] & (soma.depth[both[1]] > deepest[both[0]])
             labels[t][both[0]][wins] = number
             deepest[both[0]][wins] = soma.depth[both[1]][wins]
-        light = (blur(light, settings.psf_sigma_um / pixel) + settings.background_counts) * lamp * left[t]
+        light = blur(scattered(light, pixel_size_um=pixel, settings=settings), settings.psf_sigma_um / pixel)
+        light = (light + settings.background_counts + haze) * lamp * left[t]
         frames[t] = expose(
             for_noise,
             light,

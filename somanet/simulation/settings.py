@@ -84,6 +84,13 @@ class NeuronSettings:
     nucleus_brightness_counts: float = _positive(45.0, "Median brightness of a nucleus above its background.")
     nucleus_background_counts: float = _setting(206.0, "Background of the nucleus channel.")
 
+    dim_share: float = _share(0.0, "Share of somas that are dim, wherever bright ones are.")
+    dim_brightness: float = _share(0.12, "Brightness of a dim soma over what it would be.", high=1.0)
+    haze_counts: float = _setting(0.0, "Mean light of tissue out of focus, in patches; 0 = none.")
+    haze_grain_um: float = _positive(12.0, "Size of these patches.")
+    scattered_share: float = _share(0.0, "Share of the cells' light that tissue scatters into a glow around them.")
+    scatter_um: float = _positive(25.0, "Width (Gaussian sigma) of that glow.")
+
     # Optics, stage and camera
     psf_sigma_um: float = _setting(0.8, "Blur (Gaussian sigma) of a cell in focus.")
     defocus_um: float = _setting(0.5, "Mean extra blur of a cell (exponential).")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def random_soma(rng: np.random.Generator, settings: NeuronSettings) -> SomaLook:
     """Draw one cell's looks."""
     spread = np.log1p(settings.soma_diameter_cv**2) ** 0.5
     log_brightness = rng.standard_normal()
-    return SomaLook(
+    look = SomaLook(
         blob=random_blob(
             rng,
             aspect=max(1.0, settings.soma_aspect * np.exp(0.12 * rng.standard_normal())),
@@ -54,6 +54,8 @@ def random_soma(rng: np.random.Generator, settings: NeuronSettings) -> SomaLook:
         nucleus_brightness=settings.nucleus_brightness_counts
         * np.exp(0.6 * log_brightness + 0.6 * rng.standard_normal()),
     )
+    is_dim = rng.random() < settings.dim_share  # the last draw, so that the share changes no other look
+    return replace(look, brightness=look.brightness * settings.dim_brightness) if is_dim else look
 
 
 def draw_soma(

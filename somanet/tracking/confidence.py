@@ -33,10 +33,12 @@ def confidence_of_tracks(
         frame = int(str(t))
         if frame not in known:
             continue
-        same = _same_objects(np.asarray(linked[frame]), np.asarray(masks[frame]))
+        linked_YX, mask_YX = np.asarray(linked[frame]), np.asarray(masks[frame])
+        untouched = np.array_equal(linked_YX, mask_YX)
+        same = {} if untouched else _same_objects(linked_YX, mask_YX)
         judged = dict(zip(known[frame]["label"].tolist(), known[frame]["confidence"].tolist(), strict=True))
         labels = tracks["label"].to_numpy()[rows].tolist()
-        confidence[rows] = [judged.get(same.get(label, 0), np.nan) for label in labels]
+        confidence[rows] = [judged.get(label if untouched else same.get(label, 0), np.nan) for label in labels]
     return confidence
 
 

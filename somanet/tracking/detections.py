@@ -54,10 +54,31 @@ def detect_cells(labels: Iterable[Labels], frames: Iterable[NDArray[np.generic]]
     Raises:
         SomaNetError: labels that are not 2-D integers, or frames that do not fit the labels.
     """
-    parts = [_measure(t, labels_YX, image_YX) for t, (labels_YX, image_YX) in enumerate(_side_by_side(labels, frames))]
-    parts = [part for part in parts if len(part)]
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(DETECTION_COLUMNS))
-    return table.astype({name: "int64" if name in _WHOLE else "float64" for name in DETECTION_COLUMNS})
+    found = Measured(labels, frames)
+    for _ in found:
+        pass
+    return found.table()
+
+
+class Measured(Iterable[Labels]):
+    """Label images that are measured as they pass by to another reader; see :func:`detect_cells`."""
+
+    def __init__(self, labels: Iterable[Labels], frames: Iterable[NDArray[np.generic]] | None = None) -> None:
+        """Take label images in order of time and the movie they belong to; both are read once."""
+        self._labels, self._frames = labels, frames
+        self._parts: list[pd.DataFrame] = []
+
+    def __iter__(self) -> Iterator[Labels]:
+        """The label images, once."""
+        for t, (labels_YX, image_YX) in enumerate(_side_by_side(self._labels, self._frames)):
+            self._parts.append(_measure(t, labels_YX, image_YX))
+            yield labels_YX
+
+    def table(self) -> pd.DataFrame:
+        """What was found in the images that have passed."""
+        parts = [part for part in self._parts if len(part)]
+        table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(DETECTION_COLUMNS))
+        return table.astype({name: "int64" if name in _WHOLE else "float64" for name in DETECTION_COLUMNS})
 
 
 def _side_by_side(
@@ -128,9 +149,20 @@ def objects_of(labels_YX: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64],
         return ids.astype(np.int64), index.reshape(labels_YX.shape), counts
     counts = np.bincount(labels_YX.ravel())
     ids = np.flatnonzero(counts)
+    if len(ids) == len(counts):
+        return ids, labels_YX.astype(np.int64), counts
     place = np.zeros(len(counts), np.int64)
     place[ids] = np.arange(len(ids))
     return ids, place[labels_YX], counts[ids]
+
+
+def areas_of(labels_YX: Labels) -> NDArray[np.int64]:
+    """The areas of the objects in a label image, by id, in pixels."""
+    if not labels_YX.size or labels_YX.max() > LARGEST_COUNTED_ID:
+        ids, counts = np.unique(labels_YX, return_counts=True)
+        return counts[ids > 0]
+    counts = np.bincount(labels_YX.ravel())[1:]
+    return counts[counts > 0]
 
 
 def check_labels(labels_YX: Labels, t: int) -> None:

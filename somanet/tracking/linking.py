@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pandas as pd
@@ -14,16 +12,21 @@ from numpy.typing import NDArray
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import TRACKS
+from somanet.tracking.assignment import cheapest_pairs
+from somanet.tracking.candidates import Somas, Weights
 from somanet.tracking.detections import DETECTION_COLUMNS
 from somanet.tracking.displacements import check_max_step, typical_max_gap_frames, typical_max_step_um
-from somanet.tracking.points import chains
 
 OVERLAP_WEIGHT = 0.3
 SHAPE_WEIGHT = 0.2
 INTENSITY_WEIGHT = 0.2
 
-_T, _Y, _X, _AREA, _LONG, _INTENSITY, _TOP, _LEFT, _BOTTOM, _RIGHT = range(10)
-_N_FEATURES = 10
+BLOCK_SOMAS = 1 << 17
+"""Somas that are linked to the next frame at once, in whole frames."""
+EXPENSIVE = 1.05
+"""Over the 90 % quantile of the costs of all possible links over gaps."""
+
+Pairs = NDArray[np.int64]
 
 
 def link_cells(
@@ -76,8 +79,9 @@ def link_cells(
     steady = relative_to_scene(ordered, drift_yx_px)
     step = typical_max_step_um(steady, calibration) if max_step_um is None else check_max_step(max_step_um)
     gap = typical_max_gap_frames(calibration) if max_gap_frames is None else max_gap_frames
-    weights = (overlap_weight, shape_weight, intensity_weight)
-    ids = _identities(steady, calibration, step, gap, weights, frozenset(blank_frames))
+    somas = Somas(steady, calibration, _places(steady, blank_frames))
+    weights = Weights(overlap_weight, shape_weight, intensity_weight)
+    ids = _identities(somas, max_step_um=step, max_gap_frames=gap, weights=weights)
     counts = np.bincount(ids, minlength=1)
     kept = np.flatnonzero(counts >= min_frames)
     numbers = np.zeros(len(counts), np.int64)
@@ -115,87 +119,85 @@ def _check(detections: pd.DataFrame, min_frames: int, max_gap_frames: int | None
         raise SomaNetError(f"The weights of overlap, shape and intensity must be 0 or more, found {weights}.")
 
 
-def _identities(
-    detections: pd.DataFrame,
-    calibration: Calibration,
-    max_step_um: float,
-    max_gap_frames: int,
-    weights: tuple[float, float, float],
-    blank_frames: frozenset[int],
-) -> NDArray[np.int64]:
-    """Track number (from 0, in order of first row) of every row of detections sorted by frame."""
-    if detections.empty:
-        return np.empty(0, np.int64)
-    from laptrack import LapTrack
-
-    features = _features(detections, calibration)
-    frames = detections["frame"].to_numpy()
+def _places(detections: pd.DataFrame, blank_frames: Collection[int]) -> NDArray[np.int64]:
+    """The number of each soma's frame among those that count: all from the first to the last, less the blank ones."""
+    frames = detections["frame"].to_numpy(np.int64)
+    if not len(frames):
+        return frames
     present = set(frames.tolist())
-    # laptrack counts missed frames by positions in this list, so blank frames are not in it.
-    seen = [t for t in range(int(frames[0]), int(frames[-1]) + 1) if t in present or t not in blank_frames]
-    bounds = np.append(np.searchsorted(frames, seen), len(frames))
-    coords = [features[start:stop] for start, stop in itertools.pairwise(bounds)]
-    # Every pair within reach costs less: the displacement alone decides what is possible, the cost what is best.
-    cutoff = 1.0 + sum(weights) + 1e-6
-    metric = _step_cost(max_step_um, weights)
-    tracker = LapTrack(
-        metric=metric,
-        cutoff=cutoff,
-        track_start_cost=cutoff,
-        track_end_cost=cutoff,
-        gap_closing_metric=metric,
-        gap_closing_cutoff=cutoff if max_gap_frames else False,
-        # laptrack counts the link itself as well.
-        gap_closing_max_frame_count=max_gap_frames + 1,
-        segment_start_cost=cutoff,
-        segment_end_cost=cutoff,
-    )
-    edges = [(int(bounds[t] + i), int(bounds[u] + j)) for (t, i), (u, j) in tracker.predict(coords).edges()]
-    ids = np.empty(len(detections), np.int64)
-    for number, rows in enumerate(chains(len(detections), edges, frames.tolist(), "The links")):
-        ids[rows] = number
-    return ids
+    counted = [t for t in range(int(frames[0]), int(frames[-1]) + 1) if t in present or t not in blank_frames]
+    return np.searchsorted(counted, frames)
 
 
-def _features(detections: pd.DataFrame, calibration: Calibration) -> NDArray[np.float64]:
-    """(n, 10): time in frame intervals, centre in µm, log2 of area, major axis and intensity, bounding box in px."""
-    columns = np.empty((len(detections), _N_FEATURES))
-    columns[:, _T] = calibration.in_intervals(detections["frame"])
-    columns[:, _Y] = detections["y_px"] * calibration.pixel_size_um
-    columns[:, _X] = detections["x_px"] * calibration.pixel_size_um
-    columns[:, _AREA] = np.log2(np.maximum(detections["area_px"], 1))
-    columns[:, _LONG] = np.log2(np.maximum(detections["major_axis_px"], 1))
-    intensity = detections["mean_intensity"].to_numpy(float)
-    columns[:, _INTENSITY] = np.log2(np.where(intensity > 0, intensity, np.nan))
-    columns[:, [_TOP, _LEFT, _BOTTOM, _RIGHT]] = detections[["top_px", "left_px", "bottom_px", "right_px"]]
-    return columns
+def _identities(somas: Somas, *, max_step_um: float, max_gap_frames: int, weights: Weights) -> NDArray[np.int64]:
+    """Track number (from 0, in order of first row) of every soma."""
+    n = len(somas.place)
+    if not n:
+        return np.empty(0, np.int64)
+    steps = [_frame_links(somas, block, max_step_um, weights) for block in _blocks(somas.place)]
+    before, after = (np.concatenate(side) for side in zip(*steps, strict=True))
+    if max_gap_frames:
+        ends = np.setdiff1d(np.arange(n), before, assume_unique=True)
+        starts = np.setdiff1d(np.arange(n), after, assume_unique=True)
+        end, start = _gap_links(somas, ends, starts, max_step_um, max_gap_frames, weights)
+        before, after = np.concatenate([before, end]), np.concatenate([after, start])
+    return _numbered(n, before, after)
 
 
-def _step_cost(max_step_um: float, weights: tuple[float, float, float]) -> Any:
-    """The cost as a function of two feature rows. Plain floats: it is called for every pair."""
-    overlap_weight, shape_weight, intensity_weight = weights
-    reach2 = max_step_um**2
+def _blocks(place: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """The somas of some consecutive frames at a time: memory is that of the detections and of one block's pairs."""
+    frame_starts = np.flatnonzero(np.diff(place, prepend=-1))
+    cuts = frame_starts[np.flatnonzero(np.diff(frame_starts // BLOCK_SOMAS)) + 1]
+    yield from np.split(np.arange(len(place)), cuts)
 
-    def cost(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-        dt, dy, dx = b[_T] - a[_T], b[_Y] - a[_Y], b[_X] - a[_X]
-        near = (dy * dy + dx * dx) / (reach2 * dt)
-        if near > 1:
-            return math.inf
-        total = float(near)
-        if overlap_weight:
-            height = max(0.0, min(a[_BOTTOM], b[_BOTTOM]) - max(a[_TOP], b[_TOP]))
-            width = max(0.0, min(a[_RIGHT], b[_RIGHT]) - max(a[_LEFT], b[_LEFT]))
-            shared = height * width
-            areas = (a[_BOTTOM] - a[_TOP]) * (a[_RIGHT] - a[_LEFT]) + (b[_BOTTOM] - b[_TOP]) * (b[_RIGHT] - b[_LEFT])
-            total += overlap_weight * (1 - shared / (areas - shared))
-        if shape_weight:
-            total += shape_weight * min(1.0, (b[_AREA] - a[_AREA]) ** 2 + (b[_LONG] - a[_LONG]) ** 2)
-        if intensity_weight:
-            change = (b[_INTENSITY] - a[_INTENSITY]) ** 2
-            total += intensity_weight * (min(1.0, change) if change == change else 0.0)
-        return total
 
-    return cost
+def _frame_links(somas: Somas, block: Pairs, max_step_um: float, weights: Weights) -> tuple[Pairs, Pairs]:
+    """The cheapest links of the somas of some frames to those of the frame after each.
+
+    Leaving two somas alone costs as much as the most expensive link and the cheapest one of their frames: linking one
+    cell more is worth nearly any cost, but not a shift of a whole row of cells.
+    """
+    first, last = somas.place[block[[0, -1]]]
+    later = np.arange(*np.searchsorted(somas.place, [first + 1, last + 2]))
+    a, b, near = somas.within_reach(block, later, apart=1, max_step_um=max_step_um)
+    cost = somas.cost(a, b, near, weights)
+    soma, partner = np.searchsorted(block, a), np.searchsorted(later, b)
+    _, frame = np.unique(somas.place[block], return_inverse=True)
+    cheapest = np.full(len(block), np.inf)  # by frame
+    np.minimum.at(cheapest, frame[soma], cost)
+    chosen = cheapest_pairs(soma, partner, cost, 2 * weights.no_link - cheapest[frame])
+    return a[chosen], b[chosen]
+
+
+def _gap_links(
+    somas: Somas, ends: Pairs, starts: Pairs, max_step_um: float, max_gap_frames: int, weights: Weights
+) -> tuple[Pairs, Pairs]:
+    """The cheapest links of track ends to later starts.
+
+    Leaving an end and a start alone costs as much as the most expensive link and an expensive one of this movie, which
+    stands in for the cheapest of two frames: :data:`EXPENSIVE` times the 90 % quantile, as in TrackMate and LapTrack.
+    """
+    longest = min(max_gap_frames + 1, int(somas.place[-1]))
+    found = [somas.within_reach(ends, starts, apart=d, max_step_um=max_step_um) for d in range(1, longest + 1)]
+    if not any(len(ends_found) for ends_found, *_ in found):
+        return ends[:0], starts[:0]
+    a, b, near = (np.concatenate([pairs[side] for pairs in found]) for side in range(3))
+    cost = somas.cost(a, b, near, weights)
+    usual = float(np.float32(EXPENSIVE * np.percentile(cost, 90, method="lower")))
+    alone = np.full(len(ends), 2 * weights.no_link - min(usual, weights.no_link))
+    chosen = cheapest_pairs(np.searchsorted(ends, a), np.searchsorted(starts, b), cost, alone)
+    return a[chosen], b[chosen]
+
+
+def _numbered(n: int, before: Pairs, after: Pairs) -> Pairs:
+    """The chain to which each of n somas belongs, numbered from 0 by their first somas."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(before), np.int8), (before, after)), shape=(n, n))
+    _, chain = connected_components(links, directed=False)
+    _, first, chain = np.unique(chain, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[chain]
 
 
 def as_tracks(detections: pd.DataFrame, ids: NDArray[np.int64], calibration: Calibration) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration
-from somanet.tracking.detections import Labels, check_labels, detect_cells, objects_of
+from somanet.tracking.detections import Labels, Measured, areas_of, check_labels, objects_of
 from somanet.tracking.displacements import typical_max_gap_frames, typical_max_step_um
 from somanet.tracking.drift import StageDrift, measure_drift
 from somanet.tracking.linking import link_cells, relative_to_scene
@@ -64,39 +64,42 @@ def track_masks(
     """Find the cells in a movie's masks.
 
     Args:
-        masks: YX label images, 0 = background; ids have no meaning between frames. Read several times.
-        frames: the movie, for the intensities.
+        masks: YX label images, 0 = background; ids have no meaning between frames. Read four times.
+        frames: the movie, for the stage's drift and the intensities. Read twice, and twelve frames once more.
         calibration: the physical scale.
         settings: values to use instead of those estimated from the movie.
         blank_frames: blank frames: cells are followed through them, and they do not count as missed.
-        keep: stores the separated masks, so that memory need not grow with the movie: takes the frames one by one and
-            returns them as a sequence. By default a list.
+        keep: stores the masks that are linked, so that memory need not grow with the movie: takes the frames one by
+            one and returns them as a sequence. By default a list.
 
     Raises:
         SomaNetError: masks that are not label images, masks and frames that do not fit, or a setting out of range.
     """
     requested = settings or TrackSettings()
     areas = _areas_px(masks)
-    least_um2 = least_soma_um2(areas, calibration, requested)
+    every_area = np.concatenate([np.empty(0, np.int64), *areas])
+    least_um2 = least_soma_um2(every_area, calibration, requested)
     least_px = least_um2 / calibration.pixel_area_um2
     drift = measure_drift(frames, calibration, masks=masks, blank_frames=blank_frames)
     shift_yx_px = drift.removed_yx_px
-    large = _WithoutNoise(masks, least_px)
-    separated: Sequence[Labels] = large
+    large = _WithoutNoise(masks, areas, least_px)
+    separated: Iterable[Labels] = large
     if requested.separate_touching:
-        separated = keep(
-            separate_touching(
-                large,
-                calibration,
-                max_step_um=requested.max_step_um,
-                blank_frames=blank_frames,
-                drift_yx_px=shift_yx_px,
-            )
+        separated = separate_touching(
+            large,
+            calibration,
+            areas_px=every_area[every_area >= least_px],
+            max_step_um=requested.max_step_um,
+            blank_frames=blank_frames,
+            drift_yx_px=shift_yx_px,
         )
-    detections = detect_cells(separated, frames)
+    measured = Measured(separated, frames)
+    linked = keep(measured)
+    detections = measured.table()
     tracks, used = link_detections(detections, calibration, requested, blank_frames, drift_yx_px=shift_yx_px)
     used = used.model_copy(update={"min_soma_area_um2": least_um2})
-    return Tracked(tracks, separated, used, int((areas < least_px).sum()), len(detections) - len(tracks), drift)
+    n_noise = int((every_area < least_px).sum())
+    return Tracked(tracks, linked, used, n_noise, len(detections) - len(tracks), drift)
 
 
 def least_soma_um2(areas_px: NDArray[np.number], calibration: Calibration, requested: TrackSettings) -> float:
@@ -136,22 +139,22 @@ def link_detections(
     return tracks, requested.model_copy(update=used)
 
 
-def _areas_px(masks: Sequence[Labels]) -> NDArray[np.int64]:
-    """Area of every object of every frame."""
-    parts = [np.empty(0, np.int64)]
+def _areas_px(masks: Sequence[Labels]) -> list[NDArray[np.int64]]:
+    """Area of every object, by frame."""
+    areas = []
     for t in range(len(masks)):
         labels_YX = np.asarray(masks[t])
         check_labels(labels_YX, t)
-        ids, _, counts = objects_of(labels_YX)
-        parts.append(counts[ids > 0])
-    return np.concatenate(parts)
+        areas.append(areas_of(labels_YX))
+    return areas
 
 
 class _WithoutNoise(Sequence[Labels]):
-    """The masks without objects below a size, computed on demand."""
+    """The masks without objects below a size, computed on demand where there are any."""
 
-    def __init__(self, masks: Sequence[Labels], least_px: float) -> None:
+    def __init__(self, masks: Sequence[Labels], areas_px: Sequence[NDArray[np.int64]], least_px: float) -> None:
         self._masks, self._least_px = masks, least_px
+        self._noisy = [bool((areas < least_px).any()) for areas in areas_px]
 
     def __len__(self) -> int:
         return len(self._masks)
@@ -159,5 +162,7 @@ class _WithoutNoise(Sequence[Labels]):
     def __getitem__(self, t):  # type: ignore[no-untyped-def]
         """Frame ``t``."""
         labels_YX = np.asarray(self._masks[t])
+        if not self._noisy[t]:
+            return labels_YX
         ids, index, counts = objects_of(labels_YX)
-        return np.where(counts >= self._least_px, ids, 0)[index]
+        return np.where(counts >= self._least_px, ids, 0)[index].astype(labels_YX.dtype)

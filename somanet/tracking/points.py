@@ -61,39 +61,3 @@ def edges_of(tracks: pd.DataFrame) -> list[tuple[int, int]]:
         born = [(last[parents[i]], i) for i in first.values() if parents[i] in last]
         edges += sorted(pair for pair in born if frames[pair[0]] < frames[pair[1]])
     return edges
-
-
-def chains(n_nodes: int, edges: list[tuple[int, int]], frames: list[int], source: str) -> list[list[int]]:
-    """The tracks of a graph: every chain of nodes, in order of time; a single node is a chain.
-
-    Args:
-        n_nodes: nodes are 0 … n − 1.
-        edges: pairs of nodes, in any direction.
-        frames: the frame of each node.
-        source: where it came from, for messages.
-
-    Raises:
-        SomaNetError: a node with two successors or two predecessors, or an edge within one frame.
-    """
-    after: dict[int, int] = {}
-    before: dict[int, int] = {}
-    for pair in edges:
-        first, second = sorted(pair, key=lambda node: frames[node])
-        if frames[first] == frames[second]:
-            raise SomaNetError(f"{source}: an edge joins two points of frame {frames[first]}. Remove it.")
-        if first in after or second in before:
-            kind, node = ("divides", first) if first in after else ("fuses with another", second)
-            raise SomaNetError(
-                f"{source}: a track {kind} in frame {frames[node]}; expected cells that neither divide nor fuse. "
-                "Remove one of the edges there."
-            )
-        after[first], before[second] = second, first
-    found = []
-    for start in range(n_nodes):
-        if start in before:
-            continue
-        chain = [start]
-        while chain[-1] in after:
-            chain.append(after[chain[-1]])
-        found.append(chain)
-    return found

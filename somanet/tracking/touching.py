@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration
-from somanet.tracking.detections import Labels, check_labels, objects_of
+from somanet.tracking.assignment import cheapest_pairs
+from somanet.tracking.candidates import ROUNDING
+from somanet.tracking.detections import Labels, areas_of, check_labels
 from somanet.tracking.displacements import FASTEST_UM_PER_H, check_max_step
 from somanet.tracking.mask_geometry import Mask, Soma, masks_of, nearest_px, split_mask
 
@@ -38,6 +40,7 @@ def separate_touching(
     labels: Sequence[Labels],
     calibration: Calibration,
     *,
+    areas_px: NDArray[np.number] | None = None,
     max_step_um: float | None = None,
     blank_frames: Collection[int] = (),
     drift_yx_px: NDArray[np.float64] | None = None,
@@ -51,9 +54,10 @@ def separate_touching(
     to a cell that lost as much area, becomes part of that cell.
 
     Args:
-        labels: a sequence of YX label images, such as an array or an open movie; 0 = background. It is read three
-            times, two frames at a time in memory.
+        labels: a sequence of YX label images, such as an array or an open movie; 0 = background. It is read
+            twice, and once more for the areas; two frames at a time in memory.
         calibration: the physical scale.
+        areas_px: the areas of all objects, if they are known.
         max_step_um: longest displacement from one frame to the next; that of the fastest cell if None.
         blank_frames: blank frames; the cells after them are compared with those before.
         drift_yx_px: (T, 2) shift of the scene in each frame; cells are expected to move with it. None for none.
@@ -67,8 +71,9 @@ def separate_touching(
     step_um = (
         FASTEST_UM_PER_H * calibration.frame_interval_h + 10 if max_step_um is None else check_max_step(max_step_um)
     )
-    areas = np.concatenate([np.empty(0), *(_areas(labels, t) for t in range(len(labels)))])
-    typical = float(np.median(areas)) if areas.size else 0.0
+    if areas_px is None:
+        areas_px = np.concatenate([np.empty(0), *(areas_of(_frame(labels, t)) for t in range(len(labels)))])
+    typical = float(np.median(areas_px)) if areas_px.size else 0.0
     drift = np.zeros((len(labels), 2)) if drift_yx_px is None else drift_yx_px
     times = calibration.in_intervals(np.arange(len(labels)))
     backwards = _Walk(calibration, step_um, typical)
@@ -88,11 +93,6 @@ def _frame(labels: Sequence[Labels], t: int) -> NDArray[np.int32]:
     labels_YX = np.asarray(labels[t])
     check_labels(labels_YX, t)
     return labels_YX.astype(np.int32)
-
-
-def _areas(labels: Sequence[Labels], t: int) -> NDArray[np.float64]:
-    ids, _, counts = objects_of(_frame(labels, t))
-    return counts[ids > 0].astype(float)
 
 
 class _Walk:
@@ -159,21 +159,26 @@ class _Walk:
 
     def _assign(self, masks: dict[int, Mask]) -> dict[int, Soma]:
         """Mask → the one cell it continues: nearest centres, as many as possible."""
-        from scipy.optimize import linear_sum_assignment
+        from scipy.spatial import KDTree
 
         if not masks or not self._cells:
             return {}
         old = np.array([cell.centre_yx for cell in self._cells])
         new = np.array([mask.centre_yx for mask in masks.values()])
-        # Squared, so that two short moves beat a long one and none; out of reach costs more than any pairing within.
-        distance2 = ((old[:, None] - new[None]) ** 2).sum(-1)
+        found = KDTree(old).sparse_distance_matrix(KDTree(new), self._reach_px * (1 + ROUNDING), output_type="ndarray")
+        order = np.lexsort((found["j"], found["i"]))
+        i, j = found["i"][order], found["j"][order]
+        # Squared, so that two short moves beat a long one and none; a cell alone costs more than any move within reach.
+        distance2 = ((old[i] - new[j]) ** 2).sum(-1)
         reach2 = self._reach_px**2
         # A cell in two parts stays with the larger: a halved area counts like a move of one soma radius.
-        sizes = np.log2([cell.area_px for cell in self._cells])[:, None] - np.log2([m.area_px for m in masks.values()])
-        cost = distance2 + self._soma_radius2 * np.minimum(sizes**2, 4)
-        rows, columns = linear_sum_assignment(np.where(distance2 <= reach2, cost, 8 * (reach2 + self._soma_radius2)))
+        before, after = (np.log2([one.area_px for one in some]) for some in (self._cells, masks.values()))
+        cost = distance2 + self._soma_radius2 * np.minimum((before[i] - after[j]) ** 2, 4)
+        near = np.flatnonzero(distance2 <= reach2)
+        alone = np.full(len(old), 8 * (reach2 + self._soma_radius2))
+        chosen = near[cheapest_pairs(i[near], j[near], cost[near], alone)]
         labels = list(masks)
-        return {labels[j]: self._cells[i] for i, j in zip(rows, columns, strict=True) if distance2[i, j] <= reach2}
+        return {labels[b]: self._cells[a] for a, b in zip(i[chosen], j[chosen], strict=True)}
 
     def _merged(
         self, masks: dict[int, Mask], cell_of_mask: dict[int, Soma], labels_YX: NDArray[np.int32]
@@ -208,6 +213,7 @@ class _Walk:
         rest = {label: mask for label, mask in masks.items() if label not in claims}
         known = {label: cell_of_mask[label] for label in rest if label in cell_of_mask}
         areas = {label: rest[label].area_px for label in rest}
+        merged = False
         new = sorted((label for label in rest if label not in known), key=lambda label: areas[label])
         for label in new:
             if areas[label] >= self._piece_area_px:
@@ -217,7 +223,8 @@ class _Walk:
                 out[out == label] = home
                 areas[home] += areas.pop(label)
                 rest.pop(label)
-        joined = masks_of(out)
+                merged = True
+        joined = masks_of(out) if merged else masks
         return [joined[label].as_cell(known.get(label)) for label in rest]
 
     def _gap_from(self, mask: Mask) -> float:

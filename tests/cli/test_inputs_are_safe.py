@@ -16,6 +16,8 @@ from somanet.cli import app
 from somanet.cli.guarding import OUTPUTS
 from somanet.core.calibration import FileCalibration
 from somanet.core.hashing import sha256_file
+from somanet.io.datasets.layouts import open_dataset
+from somanet.io.datasets.regions import ImageRegions, pixels_sha256, write_regions
 from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.movies import write_movie
@@ -46,6 +48,7 @@ COMMANDS = {
     "cohort": "cohort {out} --conditions {in}",
     "data check": "data check {in} --output {out}",
     "data select": "data select {in} --count 1 --output {out}",
+    "data select ignore": "data select set.zip --ignore {in} --output {out}",
     "data yolo": "data yolo {in} --output {out}",
     "tracks convert": "tracks convert {in} {out} --to csv --pixel-size-um 1 --frame-interval-min 10",
     "tracks measure": "tracks measure {in} --pixel-size-um 1 --frame-interval-min 10 --output {out}",
@@ -54,7 +57,7 @@ COMMANDS = {
 }
 INPUTS = ("raw", "raw/a.png", "pairs", "pairs/images", "pairs/labels", "set.zip", "movie.ome.tif", "movies", "model",
           "tracks.csv", "conditions.csv", "scores.json", "pred", "mine/tracks.csv",
-          "times.csv")  # fmt: skip
+          "times.csv", "regions.json")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
         (folder / name).write_text(table)
     (folder / "times.csv").write_text("frame,t_min\n0,0\n1,10\n2,130\n")
     (folder / "conditions.csv").write_text("movie,donor,group\nx,1,a\ny,2,b\n")
+    image = next(iter(open_dataset(folder / "set.zip"))).image
+    write_regions(folder / "regions.json", [ImageRegions("a", pixels_sha256(image), ())], {})
     (folder / "scores.json").write_text('{"interval95": {}}')
     return folder
 
@@ -152,7 +157,7 @@ def test_every_command_that_writes_is_guarded_and_tried_here() -> None:
     read = {
         "movies", "tracks", "conditions", "path", "split", "data", "val", "params", "unlabelled", "inputs", "truth",
         "predictions", "source", "movie", "labels", "result", "reference", "result_labels", "reference_labels", "file",
-        "times",
+        "times", "ignore",
         "tls_ca_file", "tls_cert", "tls_key",
     }  # fmt: skip
     assert options - OUTPUTS == read, "a new path: is it read or written? Writing ones belong to OUTPUTS"

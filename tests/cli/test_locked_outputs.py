@@ -28,14 +28,23 @@ INPUTS = {
     "finetune start": "model", "calibrate": "pairs", "export": "model", "export file": "model",
     "analyze": "movie.ome.tif", "analyze tracks": "tracks.csv", "analyze times": "times.csv",
     "analyze conditions": "conditions.csv",
-    "data check": "pairs", "data select": "set.zip", "data yolo": "set.zip", "tracks convert": "tracks.csv",
+    "data check": "pairs", "data select": "set.zip", "data select ignore": "regions.json", "data yolo": "set.zip",
+    "tracks convert": "tracks.csv",
     "tracks measure": "tracks.csv", "tracks score": "tracks.csv", "compare": "scores.json", "cohort": "conditions.csv",
 }  # fmt: skip
 FILES = {
     "evaluate": "out.json", "evaluate predictions": "out.json", "evaluate per image": "out.csv",
     "export file": "out.onnx", "tracks convert": "out.csv", "tracks score": "out.json", "data check": "out.csv",
 }  # fmt: skip
-REPLACED_WHOLE = ("train", "train val", "finetune", "finetune start", "data select", "data yolo")
+REPLACED_WHOLE = (
+    "train",
+    "train val",
+    "finetune",
+    "finetune start",
+    "data select",
+    "data select ignore",
+    "data yolo",
+)
 """Commands that put a new folder in an old one's place, rather than files into it."""
 
 

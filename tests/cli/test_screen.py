@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from tqdm import tqdm
 
-from somanet.cli.screen import safe_screen
+from somanet.cli.screen import safe_screen, show_notes
 from somanet.io.datasets.writers import write_pairs
 from tests.worlds import scene, somanet
 
@@ -124,3 +125,12 @@ def test_a_deleted_current_folder_is_named(tmp_path: Path) -> None:
     assert done.stderr == (
         "error: The current folder no longer exists. Change to another one (`cd`), then run again.\n"
     )
+
+
+def test_what_modules_log_is_a_note(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, however often the command line was started in this process."""
+    show_notes()
+    show_notes()
+    logging.getLogger("somanet.provenance").warning("The run is not looked up: %s", "no store")
+    logging.getLogger("somanet.provenance").info("nothing for the screen")
+    assert capsys.readouterr().err == "note: The run is not looked up: no store\n"

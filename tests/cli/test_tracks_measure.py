@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from somanet.analysis import tracks_alone
+from somanet.analysis.stages.migrate import migrate_movie
 from somanet.core.calibration import Calibration
 from somanet.core.files import read_json
 from somanet.core.hashing import sha256_file
+from somanet.migration.measures import Measures
 from tests.cli.invoking import refusal, run
 from tests.tracking.foreign import write_foreign
 
@@ -60,6 +64,19 @@ def test_a_folder_of_results_without_a_movie(spots: Path, tmp_path: Path) -> Non
     methods = (tmp_path / "out" / "methods.md").read_text(encoding="utf-8")
     assert "measured without images" in methods
     assert "spots.csv" in methods
+
+
+def test_tracks_that_change_while_they_are_read_leave_no_results(
+    spots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def saved_meanwhile(*arguments: Any, **named: Any) -> Measures:
+        write_foreign(spots, "trackmate-spots", walkers(seed=4), SCALE)
+        return migrate_movie(*arguments, **named)
+
+    monkeypatch.setattr(tracks_alone, "migrate_movie", saved_meanwhile)
+    words = refusal("tracks", "measure", spots, "--pixel-size-um", 0.5, "--output", tmp_path / "out")
+    assert "spots.csv was changed while it was read" in words
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["spots.csv"]
 
 
 def test_the_same_numbers_from_every_program(spots: Path, tmp_path: Path) -> None:

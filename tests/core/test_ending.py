@@ -77,7 +77,6 @@ def test_warnings_of_libraries_at_the_exit_are_no_errors() -> None:
 
 INTERRUPTED = """
 import runpy, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background without
 class AtImport:
     def find_spec(self, name, path=None, target=None):
         if name == sys.argv[1]:

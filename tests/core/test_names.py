@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from somanet.core.errors import SomaNetError
-from somanet.core.names import InsidePath, Name, check_file_name, check_name, is_entry, is_inside
+from somanet.core.names import InsidePath, Name, check_file_name, check_name, is_entry, is_inside, spelling
 
 BAD_FILE_NAMES = {
     "": "it is empty",
@@ -80,3 +80,10 @@ def test_entries_of_a_folder() -> None:
 @pytest.mark.parametrize("path", ["a", "soma/train", "a/b..c.tif", "./a"])
 def test_paths_inside_pass(path: str) -> None:
     assert is_inside(path)
+
+
+def test_names_are_found_however_their_accents_are_stored() -> None:
+    """é as one character or as e and an accent; where both are known, each is its own."""
+    one, two = "\xe9", "e\u0301"
+    assert [spelling([one])(text) for text in (one, two, "e")] == [one, one, "e"]
+    assert [spelling([one, two])(text) for text in (one, two)] == [one, two]

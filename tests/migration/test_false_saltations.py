@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 
 from somanet.migration.cells import migration_of
+from somanet.migration.false_saltations import FEWEST_STEPS, false_saltations_per_h
+from somanet.migration.kinematics import Bools, Steps, steps_of
 from somanet.migration.requirements import MOST_FALSE_SALTATIONS, rests_on_saltations
+from somanet.migration.saltation import mobile_steps
 from somanet.migration.summary import summarize
 from tests.migration.worlds import track
 
@@ -50,3 +53,20 @@ def test_small_errors_make_none(sigma_um: float) -> None:
     cells = migration_of(still(2, sigma_um=sigma_um), drift="none", sigma_um=sigma_um).cells
     assert cells["false_saltations"].sum() < 0.5
     assert cells["n_saltations"].sum() == 0
+
+
+def test_few_steps_are_simulated_together() -> None:
+    """Two steps stand for 20,000 by 10,000 copies side by side, in which the detector looks once, and not for each."""
+    calls = []
+
+    def detect(those: Steps) -> Bools:
+        calls.append(len(those))
+        return mobile_steps(those, scale_um=SIGMA_UM)
+
+    steps = steps_of(still(4, n_cells=1, n_frames=3))
+    arguments = {"sigma_um": SIGMA_UM, "error_kept": 0.0, "min_length_um": 2.0}
+    few = false_saltations_per_h(steps, detect, **arguments)
+    assert calls == [FEWEST_STEPS]
+    assert few == pytest.approx(false_saltations_per_h(steps, detect, seed=1, **arguments), rel=0.1)
+    # A start is seen from the second step on: at most one in two steps of 5 min each.
+    assert 0 < few <= 6.0

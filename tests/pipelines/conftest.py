@@ -150,12 +150,8 @@ def fits(table: str) -> bool:
 
 
 def experiments(project: Project) -> str:
-    """`make experiments`, with this Python's `dvc` in place of that of `.venv`."""
-    command = ["make", "--dry-run", "--silent", "experiments", f"BIN={Path(sys.executable).parent}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    recipe = done.stdout.splitlines()[-1]
-    assert " exp show " in recipe
-    return project.run("sh", "-c", f"COLUMNS={os.environ.get('COLUMNS', 1000)} {recipe}")
+    """What `make experiments` prints."""
+    return project.run(sys.executable, "-m", "tools.experiments")
 
 
 SPEAK = (

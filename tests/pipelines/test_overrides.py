@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
 
+from pipelines import names
 from somanet.core.errors import SomaNetError
-from somanet.provenance.dvc_guard import check_overridable
+from somanet.provenance.dvc_guard import CHECKED, LINKED, check_overridable
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = [ROOT, *sorted(folder for folder in (ROOT / "profiles").iterdir() if (folder / "params.yaml").exists())]
@@ -95,3 +97,35 @@ def test_a_merge_of_plain_values_may_stay(tmp_path: Path) -> None:
     check_overridable(params)
     apply_overrides(params, ["one.size=5"])
     assert yaml.safe_load(params.read_text()) == {"one": {"rate": 1, "size": 5}, "two": {"rate": 3, "size": 2}}
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("+tracks.min_track_h=1", "unknown parameter 'tracks'. Did you mean 'track'"),
+        ("+finetune.compact_all.training.learning_rates=1", "Did you mean 'learning_rate'"),
+        ("finetune.compact_all.training=5", "finetune.compact_all.training"),
+        ("track.min_track_h=short", "track.min_track_h"),
+        ("track.min_track_h=1", None),
+    ],
+)
+def test_an_experiment_with_an_override_that_no_stage_reads_is_refused_before_it_runs(
+    override: str, words: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC itself proposes the `+`, and would say that it ran an experiment."""
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    for package in LINKED:
+        (tmp_path / package).symlink_to(ROOT / package)
+    monkeypatch.chdir(tmp_path)
+    apply_overrides(tmp_path / "params.yaml", [override])
+    monkeypatch.setenv("DVC_EXP_NAME", "loud-fox")
+    if words is None:
+        names.main()
+        assert CHECKED.exists()
+    else:
+        with pytest.raises(SomaNetError, match=re.escape(words)) as caught:
+            names.main()
+        assert str(caught.value).startswith("params.yaml: ")
+        assert str(caught.value).isprintable()
+        assert not CHECKED.exists()

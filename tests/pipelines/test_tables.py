@@ -18,14 +18,14 @@ RATE = "finetune.compact_all.training.learning_rate"
 
 @pytest.fixture(scope="module")
 def project(checkout: Callable[[str], Project]) -> Project:
-    """The tree as committed, with another rate and other scores of one variant, its tracks and its movies on top."""
+    """The tree as committed, with another rate of one variant and all that follows from it on top."""
     project = checkout(".")
 
     def faster(params: dict[str, Any]) -> None:
         params["finetune"]["compact_all"]["training"]["learning_rate"] = 0.004
 
     project.change(faster)
-    for name in ("tuned/compact_all", "tracks", "migration"):
+    for name in ("tuned/compact_all", "tracks", "migration", "cohort", "trust"):
         file = project.profile / f"reports/scores/{name}.json"
         scores = json.loads(file.read_text(encoding="utf-8"))
         file.write_text(json.dumps(dict.fromkeys(scores, 0.123456)), encoding="utf-8")
@@ -50,12 +50,14 @@ def test_differences_are_a_row_each(project: Project, what: str) -> None:
     assert ("tuned/compact_all.json" if what == "metrics" else RATE) in shown
 
 
-def test_experiments_have_a_column_for_each_parameter_and_score_that_differs(project: Project) -> None:
+def test_experiments_are_beside_each_other_with_a_row_for_what_differs(project: Project) -> None:
     shown = experiments(project)
     assert fits(shown)
-    for column in (RATE, "reports/scores/tuned/compact_all.json:iou", "HOTA", "saltations"):
-        assert column in shown
-    assert "compact_scratch" not in shown
+    rows = {line.split()[0]: line.split()[1:] for line in lines(shown) if line[:1] not in ("", " ", "-")}
+    assert {"reports/scores/tuned/compact_all.json:iou", "HOTA", "saltations"} < set(rows)
+    [names] = [line.split() for line in lines(shown) if "workspace" in line]
+    assert dict(zip(names, rows[RATE], strict=True)) == {"workspace": "0.004", names[1]: "0.002"}
+    assert not [name for name in rows if "compact_scratch" in name]
 
 
 def test_stages_are_a_line_each(project: Project) -> None:

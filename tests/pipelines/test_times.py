@@ -24,17 +24,20 @@ def test_times_go_with_their_movie(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     write_kaggle(given / "set.zip", [scene("a"), scene("b")])
     for name in ("stopped", "steady"):
         save_movie(given / "dish" / f"{name}.tif", frames_TYX())
+    save_movie(given / "alone.tif", frames_TYX())
     (given / "dish" / "clock.csv").write_text(f"frame,t_min\n{ROWS}")
     monkeypatch.chdir(tmp_path)
     movies = (
         MovieEntry(file="dish/stopped.tif", times="dish/clock.csv"),
         MovieEntry(file="dish/steady.tif"),
+        MovieEntry(file="alone.tif"),
     )
     folders = DataFolders(
         source="set.zip", source_split=None, target_train="set.zip", target_val="set.zip", movies=movies
     )
     collect(folders, given)
-    steady, stopped = project_movies(RAW)
+    alone, steady, stopped = project_movies(RAW)
+    assert alone.name == "alone"
     assert (steady.name, steady.source.times) == ("dish_steady", None)
     facts = stopped.source.describe()
     assert facts["times_h"] == pytest.approx([t / 3 + 2 * (t > 7) for t in range(N_FRAMES)])

@@ -23,7 +23,7 @@ GRAPH = """\
 vars: [params.yaml]
 stages:
   names:
-    cmd: python -m somanet.provenance.dvc_guard
+    cmd: python -m pipelines.names
     always_changed: true
     params: [trained]
     outs: [reports/names.json]
@@ -61,6 +61,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "params.yaml").write_text(PLAIN)
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "pipelines/stage.py").write_text(STAGE)
+    shutil.copy(ROOT / "pipelines/names.py", tmp_path / "pipelines")
     return tmp_path
 
 

@@ -51,6 +51,10 @@ COMMANDS: dict[str, Command] = {
         "data select {data} --split {split} --count 1 --output {out}/set", {"data": SETS, "split": ("split",)},
         ("--seed #", "--part #", "--count #", "--binary", "--no-binary", "--class #"),
     ),
+    "data select ignore": Command(
+        "data select {data} --ignore {regions} --output {out}/set", {"data": ("pairs", "zip"), "regions": ("regions",)},
+        weight=0.5,
+    ),
     "data yolo": Command(
         "data yolo {data} --split {split} --tile-px 32 --output {out}/yolo", {"data": SETS, "split": ("split",)},
         ("--tile-px #", "--outlines", "--binary", "--class #"),

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PRELOAD = (
-    "albumentations", "av", "cv2", "geff", "imagecodecs", "laptrack", "matplotlib.figure", "mlflow.pyfunc",
+    "albumentations", "av", "cv2", "geff", "imagecodecs", "matplotlib.figure", "mlflow.pyfunc",
     "mlflow.store.tracking.sqlalchemy_store", "optuna", "pandas", "safetensors.torch", "scipy.stats",
     "segmentation_models_pytorch", "skimage.measure", "skimage.segmentation", "sklearn", "somanet.cli.doctor",
     "tifffile", "torch", "tqdm", "zarr",

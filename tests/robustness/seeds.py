@@ -18,6 +18,7 @@ import zarr
 
 from somanet import cli
 from somanet.core.calibration import Calibration
+from somanet.io.datasets.regions import ImageRegions, Region, pixels_sha256, write_regions
 from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.label_movies import write_label_movie
@@ -71,6 +72,12 @@ def points() -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["track_id", "frame"], ignore_index=True)
 
 
+def _regions(path: Path) -> None:
+    """Outlines of ignored pixels of the first image of every set."""
+    square = tuple((y, x) for y, x in ((2, 2), (2, 9), (7, 9), (7, 2)))
+    write_regions(path, [ImageRegions("a", pixels_sha256(scene("a").image), (Region("nucleus", square),))], {})
+
+
 def make_seeds(folder: Path) -> None:
     """Write all of them into a new folder, each under its kind's name in a folder `KIND/`."""
     labels = labels_TYX()
@@ -117,6 +124,7 @@ def make_seeds(folder: Path) -> None:
     write_kaggle(place("kaggle", "set"), [scene(name) for name in names])
     write_kaggle(place("zip", "set.zip"), [scene(name) for name in names])
     place("split", "split.csv").write_text("image_id,split\na,train\nb,train\nc,val\n", encoding="utf-8")
+    _regions(place("regions", "regions.json"))
     place("conditions", "conditions.csv").write_text("movie,donor,group\nx,1,a\ny,2,b\n", encoding="utf-8")
 
     times = "frame,t_min\n" + "".join(f"{t},{10 * t + 120 * (t > 1)}\n" for t in range(N_FRAMES))

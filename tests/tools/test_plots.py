@@ -20,9 +20,10 @@ def test_what_dvc_loads_from_the_internet_is_in_the_page() -> None:
     assert page.count("<script") == page.count("</script>") == 2
 
 
-def test_a_page_of_pictures_stays_as_it_is() -> None:
+def test_a_page_of_pictures_shows_them_whole() -> None:
     page = PAGE.format("")
-    assert without_network(page) == page
+    style = "<style>img { max-width: calc(100vw - 60px); }</style>\n"
+    assert without_network(page) == page.replace("</head>", f"{style}</head>")
 
 
 def test_what_else_would_be_loaded_is_refused() -> None:

@@ -25,7 +25,7 @@ from somanet.tracking.exchange import (
 )
 from somanet.tracking.formats import read_tracks
 from somanet.tracking.geffs import raw_geff
-from somanet.tracking.points import chains, tracks_from_points
+from somanet.tracking.points import tracks_from_points
 from somanet.tracking.relabel import relabel_movie
 from tests.tracking.worlds import draw
 
@@ -252,14 +252,6 @@ def test_no_xml(tmp_path: Path) -> None:
         read_tracks(tmp_path / "t.xml", SCALE)
     with pytest.raises(SomaNetError, match="no such file"):
         read_tracks(tmp_path / "u.xml", SCALE)
-
-
-def test_chains_of_a_graph() -> None:
-    """0-2-3 and 1 alone; edges may be given backwards."""
-    assert chains(4, [(2, 0), (2, 3)], [0, 0, 1, 5], "here") == [[0, 2, 3], [1]]
-    for edges, words in (([(0, 2), (1, 2)], "fuses"), ([(0, 2), (0, 3)], "divides"), ([(0, 1)], "frame 0")):
-        with pytest.raises(SomaNetError, match=words):
-            chains(4, edges, [0, 0, 1, 5], "here")
 
 
 # GEFF

@@ -111,7 +111,8 @@ def test_linking_alone_knows_blank_frames() -> None:
     assert linked["track_id"].nunique() == 2
 
 
-def test_the_separated_masks_go_where_they_are_told() -> None:
+def test_the_linked_masks_go_where_they_are_told() -> None:
+    """Once in each analysis, whether they are separated or not."""
     masks = walk(5)
     seen: list[int] = []
 
@@ -123,7 +124,17 @@ def test_the_separated_masks_go_where_they_are_told() -> None:
     track_masks(masks, images_of(masks), SCALE, keep=keep)
     assert seen == [5]
     track_masks(masks, images_of(masks), SCALE, keep=keep, settings=TrackSettings(separate_touching=False))
-    assert seen == [5]
+    assert seen == [5, 5]
+
+
+def test_masks_keep_their_type_where_noise_is_removed() -> None:
+    """A speck in frame 2 only, in masks of 16 bits that are not separated."""
+    masks = [labels.astype(np.uint16) for labels in walk(5)]
+    masks[2][20, 50] = 3
+    found = track_masks(masks, images_of(masks), SCALE, settings=TrackSettings(separate_touching=False))
+    assert found.n_noise == 1
+    assert {labels.dtype.name for labels in found.masks} == {"uint16"}
+    assert [int(labels.max()) for labels in found.masks] == [2] * 5
 
 
 def test_a_movie_without_objects_has_no_tracks() -> None:

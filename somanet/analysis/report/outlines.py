@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
+from somanet.tracking.detections import objects_of
+
 UNITS_PER_PIXEL = 2
 """Outlines run along the outer edge of the mask's pixels, which lies between their centres."""
 TOLERANCE_UNITS = 1.0
@@ -29,9 +31,9 @@ def outlines(
     """
     found = []
     # Renumbered: find_objects makes a list as long as the largest id.
-    ids, index = np.unique(np.asarray(labels_YX), return_inverse=True)
+    ids, index, _ = objects_of(np.asarray(labels_YX))
     shift = 0 if ids.size and ids[0] == 0 else 1
-    labels = np.ascontiguousarray(index.reshape(labels_YX.shape) + shift, np.int32)
+    labels = np.ascontiguousarray(index + shift, np.int32)
     for number, box in enumerate(find_objects(labels), start=1):
         if box is None:
             continue

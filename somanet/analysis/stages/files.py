@@ -14,6 +14,7 @@ from somanet.analysis import names
 from somanet.core.calibration import Calibration
 from somanet.core.files import make_folder, read_json
 from somanet.core.schema import DRIFT, TRACKS, check_tracks
+from somanet.io.frame_store import keeping
 from somanet.io.movies import Movie, open_movie
 from somanet.io.tables import read_table
 
@@ -41,11 +42,15 @@ def frames_without_data(metadata: dict[str, Any], segmentation: dict[str, Any]) 
 
 
 @contextmanager
-def open_labels(folder: Path) -> Iterator[Movie | None]:
-    """The label movie in a folder of results; None if the tracks came without one."""
+def open_labels(folder: Path, *, scratch: Path | None = None) -> Iterator[Movie | None]:
+    """The label movie in a folder of results; None if the tracks came without one.
+
+    With a folder ``scratch`` each frame is decoded once, and kept in a temporary file there.
+    """
     for name in (names.LABELS_TIFF, names.LABELS_ZARR):
         if (folder / name).exists():
-            with open_movie(folder / name) as labels:
+            opened = open_movie(folder / name)
+            with opened if scratch is None else keeping(opened, scratch, compressed=True) as labels:
                 yield labels
             return
     yield None

@@ -57,7 +57,7 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
         largest = int(tracks["track_id"].max()) if len(tracks) else 0
         write_labels_of(folder, relabel_movie(masks, tracks), len(masks), shape, largest, calibration)
     write_csv(folder / names.TRACKS, tracks)
-    with source.using(metadata).open() as movie:
+    with source.using(metadata).keeping_frames(folder) as source, source.open() as movie:
         blank = find_blank_frames(movie)
         empty = frames_without_data(metadata, {"blank_frames": blank})
         # Without the tracks: what a person corrects in one cell must not change the numbers of the others.

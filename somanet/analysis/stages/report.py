@@ -24,7 +24,11 @@ def report_movie(
     from somanet.analysis.report import ReportInput, write_report
 
     metadata = read_metadata(tracks_folder / names.MOVIE)
-    with source.using(metadata).open() as movie, open_labels(tracks_folder) as labels:
+    with (
+        source.using(metadata).keeping_frames(make_folder(folder)) as source,
+        source.open() as movie,
+        open_labels(tracks_folder, scratch=folder) as labels,
+    ):
         content = ReportInput(
             title=metadata["movie"],
             calibration=scale_of(metadata),
@@ -36,7 +40,7 @@ def report_movie(
             notes=notes_of(tracks_folder),
             provenance=provenance,
         )
-        write_report(make_folder(folder) / names.REPORT, content)
+        write_report(folder / names.REPORT, content)
 
 
 def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures) -> None:
@@ -45,8 +49,12 @@ def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measur
 
     metadata = read_metadata(tracks_folder / names.MOVIE)
     calibration = scale_of(metadata)
-    with source.using(metadata).open() as movie, open_labels(tracks_folder) as labels:
-        path = make_folder(folder) / names.OVERLAY
+    with (
+        source.using(metadata).keeping_frames(make_folder(folder)) as source,
+        source.open() as movie,
+        open_labels(tracks_folder, scratch=folder) as labels,
+    ):
+        path = folder / names.OVERLAY
         events = measures.migration.saltations.events
         write_overlay(path, movie, labels, read_tracks_of(tracks_folder), calibration=calibration, saltations=events)
 

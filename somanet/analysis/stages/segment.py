@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from somanet.analysis import names
 from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.analysis.stages.files import scale_of
-from somanet.core.files import write_json
+from somanet.core.files import make_folder, write_json
 from somanet.core.schema import SOMAS
 from somanet.io.tables import write_table
 from somanet.segmentation.inference.movie_labels import label_movie
@@ -41,14 +41,14 @@ def segment_movie(
     """
     from somanet.segmentation.inference.diameters import median_or_nan
 
-    if not any_modality:
-        check_intended_use([source], segmenter.intended_use)
-    metadata = source.describe()
-    write_json(folder / names.MOVIE, metadata)
-    with source.using(metadata).open() as movie:
+    with source.keeping_frames(make_folder(folder)) as source:
+        if not any_modality:
+            check_intended_use([source], segmenter.intended_use)
+        metadata = source.describe()
+        write_json(folder / names.MOVIE, metadata)
         found = label_movie(
             segmenter,
-            movie,
+            source.using(metadata).open(),
             folder / names.MASKS,
             calibration=scale_of(metadata),
             skipped=tuple(metadata["repeated_frames"]),

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from somanet.analysis import names
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import frames_without_data, read_metadata, scale_of
@@ -16,6 +14,7 @@ from somanet.core.files import make_folder, write_json
 from somanet.core.progress import Progress
 from somanet.core.schema import CONFIDENCE, DRIFT, SOMAS
 from somanet.core.swapping import scratch_folder
+from somanet.io.frame_store import FrameFile, keeping, kept
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import CLASSIC_TIFF_BYTES, open_movie
 from somanet.io.tables import read_table, write_table
@@ -25,8 +24,6 @@ from somanet.tracking.detections import Labels
 from somanet.tracking.exchange import write_csv
 from somanet.tracking.movie import track_masks
 from somanet.tracking.settings import TrackSettings
-
-LARGEST_ID = np.iinfo(np.int32).max
 
 
 def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackSettings) -> dict[str, Any]:
@@ -46,27 +43,21 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
     empty = frames_without_data(about, segmentation)
     make_folder(folder)
     with (
-        source.using(about).open() as movie,
-        open_movie(masks / names.MASKS) as mask_movie,
         scratch_folder(folder / "tracking") as scratch,
+        source.using(about).keeping_frames(scratch) as source,
+        source.open() as movie,
+        keeping(open_movie(masks / names.MASKS), scratch, compressed=True) as mask_movie,
+        FrameFile(scratch, compressed=True) as separated,
         Progress(3, doing="tracking", unit="pass") as progress,
     ):
         shape = mask_movie.shape_YX
         boxes = segmentation.get("burnt_in_boxes")
         frames = Cleaned(movie, boxes, movie.shape_YX) if boxes else movie
 
-        def keep(frames: Iterable[Labels]) -> Sequence[Labels]:
-            path = scratch / "separated.zarr"
-            write_label_movie(
-                path,
-                frames,
-                n_frames=len(mask_movie),
-                shape_YX=shape,
-                largest_id=LARGEST_ID,
-                calibration=calibration,
-            )
+        def keep(labels: Iterable[Labels]) -> Sequence[Labels]:
+            found = kept(labels, separated)
             progress.step()
-            return open_movie(path)
+            return found
 
         tracked = track_masks(mask_movie, frames, calibration, settings=settings, blank_frames=empty, keep=keep)
         progress.step()

@@ -38,15 +38,22 @@ class CocoImage:
     classes: tuple[str, ...]
 
     def masks(
-        self, source: str, shape_YX: tuple[int, int], doubts: list[str], only: str | None = None
+        self,
+        source: str,
+        shape_YX: tuple[int, int],
+        doubts: list[str],
+        only: str | None = None,
+        *,
+        ignored: list[Mask] | None = None,
     ) -> Iterator[tuple[str, Mask]]:
         """One mask per object, for :func:`somanet.io.datasets.masks.compose_masks`.
 
         Args:
             source: the file and image, for messages.
             shape_YX: the image's height and width.
-            doubts: gets a line if masks marked `iscrowd` are left out, as they are in several pieces.
+            doubts: gets a line if masks marked `iscrowd` are no objects, as they are in several pieces.
             only: the class, in lower case, whose objects are wanted; all if None.
+            ignored: gets those masks, whose pixels are neither one object nor background.
 
         Raises:
             FileProblem: the outlines are of an image of another size, or cannot be drawn.
@@ -63,6 +70,8 @@ class CocoImage:
                 mask = run_length_mask(segmentation, shape_YX, place)
                 if crowd and connected(mask, connectivity=2, return_num=True)[1] > 1:
                     groups += 1
+                    if ignored is not None:
+                        ignored.append(mask)
                 else:
                     yield place, mask
             elif isinstance(segmentation, list) and segmentation:
@@ -73,8 +82,8 @@ class CocoImage:
                     "wrong type",
                 )
         if groups:
-            left_out = f"{groups} of {len(self.segmentations)} objects are"
-            doubts.append(f"{left_out} marked iscrowd and not in one piece: groups of objects, left out")
+            some = f"{groups} of {len(self.segmentations)} objects are"
+            doubts.append(f"{some} marked iscrowd and not in one piece: groups of objects, whose pixels are ignored")
 
 
 def read_coco(source: Source, file: str) -> dict[str, CocoImage] | None:

@@ -33,6 +33,8 @@ class LabelledImage:
         name: the image's id, unique within its data set.
         image: YX or YXC (C = 3 or 4), uint8, uint16 or float32.
         labels: YX int32, 0 = background, 1..n = objects.
+        ignored: YX, pixels that are neither object nor background, such as a cell that nobody labelled: no training
+            learns from them and no score counts them. None: every pixel counts.
         doubts: what looks wrong with the labels (see :func:`somanet.io.label_checks.check_labels` and
             :func:`somanet.io.label_orientation.orientation_doubt`).
     """
@@ -41,12 +43,13 @@ class LabelledImage:
     image: np.ndarray
     labels: np.ndarray
     doubts: tuple[str, ...] = ()
+    ignored: np.ndarray | None = None
 
 
 def labelled_image(name: str, image: np.ndarray, masks: Masks) -> LabelledImage:
     """An image with its labels, and what looks wrong with them, also against the image."""
     doubt = orientation_doubt(image, masks.labels)
-    return LabelledImage(name, image, masks.labels, (*masks.doubts, doubt) if doubt else masks.doubts)
+    return LabelledImage(name, image, masks.labels, (*masks.doubts, doubt) if doubt else masks.doubts, masks.ignored)
 
 
 def notes_on_labels(items: Sequence[LabelledImage]) -> tuple[str, ...]:
@@ -123,7 +126,19 @@ class Dataset:
         """
         masks, place = self._stored_masks(self._entry(name), name, (shape[0], shape[1]))
         checked = check_labels(masks.labels, place, binary=self._binary)
-        return replace(masks, labels=checked.labels, doubts=(*masks.doubts, *checked.doubts))
+        ignored = self._ignored(self._entry(name), masks.ignored, (shape[0], shape[1]))
+        return replace(masks, labels=checked.labels, doubts=(*masks.doubts, *checked.doubts), ignored=ignored)
+
+    def _ignored(self, entry: Entry, known: np.ndarray | None, shape_YX: tuple[int, int]) -> np.ndarray | None:
+        """Pixels known to be ignored, and those of an image's masks of such pixels; None if there are none."""
+        ignored = np.zeros(shape_YX, bool) if known is None else known.copy()
+        for file in entry.ignored:
+            source = self._source.label(file)
+            mask = decode_labels(self._source.read(file), source)
+            if mask.shape != shape_YX:
+                raise wrong_size(source, "a mask of ignored pixels", shape_YX, (mask.shape[0], mask.shape[1]))
+            ignored |= mask > 0
+        return ignored if ignored.any() else None
 
     def _stored_masks(self, entry: Entry, name: str, shape_YX: tuple[int, int]) -> tuple[Masks, str]:
         """The labels as stored, and where."""
@@ -140,8 +155,12 @@ class Dataset:
             place = f"{self._source.label(entry.coco.file)}, {name}"
             self._check_classes(self._source.label(entry.coco.file))
             doubts: list[str] = []
-            masks_of_image = compose_masks(entry.coco.masks(place, shape_YX, doubts, self._only), shape_YX)
-            return replace(masks_of_image, doubts=tuple(doubts)), place
+            groups: list[np.ndarray] = []
+            objects = entry.coco.masks(place, shape_YX, doubts, self._only, ignored=groups)
+            masks_of_image = compose_masks(objects, shape_YX)
+            in_groups = np.logical_or.reduce([mask > 0 for mask in groups]) & (masks_of_image.labels == 0)
+            ignored = in_groups if in_groups.any() else None
+            return replace(masks_of_image, doubts=tuple(doubts), ignored=ignored), place
         if entry.label is None:
             hint = f"{self.hint}." if self.hint else "Use it for prediction, or label it first."
             raise SomaNetError(f"{self.path}: image '{name}' has no labels. {hint}")
@@ -223,7 +242,8 @@ def open_dataset(path: Path | str, *, binary: bool | None = None, only_class: st
             - COCO: images, and one JSON of the objects of all of them;
             - Labelme: ``<name>.png`` and ``<name>.json``.
 
-            A data set without masks or labels is for prediction.
+            A data set without masks or labels is for prediction. Pixels that are neither object nor background:
+            ``ignore/<name>.png`` beside ``images/``, or ``<id>/ignore/*.png`` in the Kaggle layout, above 0.
         binary: what a label image with a single value shows (see :func:`somanet.io.label_checks.check_labels`).
         only_class: of outlines of several classes, the one whose objects are the labels; capitals do not matter.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from somanet.core.problems import FileProblem
 from somanet.core.schema import MANIFEST
 from somanet.io.datasets.layouts import Dataset, LabelledImage, labelled_image, open_dataset
 from somanet.io.datasets.masks import Masks
+from somanet.io.datasets.regions import ImageRegions, pixels_sha256, with_regions
 from somanet.io.datasets.writers import write_pairs
 from somanet.io.decoding import decode_image, pixel_size_um
 from somanet.io.label_checks import looks_like_labels
@@ -69,6 +70,7 @@ def pack_dataset(
     names: Collection[str] | None = None,
     binary: bool | None = None,
     only_class: str | None = None,
+    regions: Mapping[str, ImageRegions] | None = None,
     overlap_tolerance: float = OVERLAP_TOLERANCE,
     require_objects: bool = False,
     progress: bool = False,
@@ -80,6 +82,7 @@ def pack_dataset(
         destination: the new folder.
         names: only these images; all by default.
         binary, only_class: as in :func:`check_dataset`.
+        regions: pixels to ignore, from :func:`somanet.io.datasets.regions.read_regions`.
         overlap_tolerance: as in :func:`check_dataset`.
         require_objects: as in :func:`check_dataset`.
         progress: show a bar, if stderr is a terminal.
@@ -88,7 +91,8 @@ def pack_dataset(
         The manifest of the source (of ``names``, if given).
 
     Raises:
-        SomaNetError: unknown names, nothing to pack, or source and destination that contain each other.
+        SomaNetError: unknown names, nothing to pack, regions of other images alone, or source and destination that
+            contain each other.
     """
     dataset = open_dataset(source, binary=binary, only_class=only_class)
     ours, theirs = Path(destination).resolve(), Path(source).resolve()
@@ -103,12 +107,20 @@ def pack_dataset(
         )
     chosen = [name for name in dataset.names if name in wanted]
     rows: list[dict[str, object]] = []
+    with_regions_of: list[str] = []
 
     def accepted() -> Iterator[LabelledImage]:
         for row, item in inspect(dataset, chosen, overlap_tolerance, require_objects, progress):
             rows.append(row)
             if item is not None:
-                yield item
+                known = regions is not None and pixels_sha256(item.image) in regions
+                with_regions_of.extend([item.name] if known else [])
+                yield next(with_regions([item], regions or {}))
+        if regions and not with_regions_of:
+            raise SomaNetError(
+                f"{source}: expected the images whose regions are given, found {len(rows)} others: no pixels agree. "
+                "Were they rescaled, converted or compressed since?"
+            )
         if not any(row["status"] == "accepted" and row["n_objects"] is not None for row in rows):
             raise SomaNetError(f"{source}: none of {len(rows)} images can be packed. `check_dataset` says why.")
 
@@ -200,8 +212,7 @@ def _check_image(dataset: Dataset, name: str, row: dict[str, object]) -> tuple[n
     colours = image if image.ndim == 2 else image[..., :3]
     if colours.min() == colours.max():
         raise _Rejected("empty image", f"every pixel is {colours.min()}")
-    pixels = hashlib.sha256(f"{image.shape} {image.dtype} ".encode() + image.tobytes()).hexdigest()
-    return image, pixels
+    return image, pixels_sha256(image)
 
 
 def _check_labels(
@@ -245,6 +256,8 @@ def _note(masks: Masks, doubts: tuple[str, ...]) -> str:
             parts.append(f"{count} mask{'s' if count > 1 else ''} {what}")
     if not masks.n_objects:
         parts.append("no objects")
+    if masks.ignored is not None:
+        parts.append(f"{np.count_nonzero(masks.ignored)} px ignored, neither object nor background")
     parts += doubts
     return "; ".join(parts)
 

@@ -23,6 +23,7 @@ class Masks:
         empty: masks without a foreground pixel.
         grey: masks with values besides 0 and their maximum; every value above 0 counts as foreground.
         doubts: what looks wrong with the labels, from :func:`somanet.io.label_checks.check_labels`.
+        ignored: YX, pixels that are neither object nor background; None if there are none.
     """
 
     labels: np.ndarray
@@ -32,6 +33,7 @@ class Masks:
     empty: int = 0
     grey: int = 0
     doubts: tuple[str, ...] = ()
+    ignored: np.ndarray | None = None
 
     @property
     def n_objects(self) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
 from somanet.core.errors import SomaNetError
+from somanet.core.names import spelling
 from somanet.core.problems import FileProblem
 from somanet.io.datasets.challenge import challenge_files
 from somanet.io.datasets.coco import CocoImage, read_coco
@@ -19,6 +20,8 @@ from somanet.io.label_names import PICKLE_ENDING, bare_name, image_name, sort_ou
 Layout = Literal["kaggle", "pairs", "folders", "coco", "labelme", "challenge"]
 _IMAGE, _LABELS = ("image", "img"), ("mask", "masks", "label", "labels")
 """Names of the two files of a folder that holds one image."""
+IGNORE = "ignore"
+"""Folder of masks of pixels that are neither object nor background."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Entry:
         masks: files of one mask per object.
         labelme: Labelme's JSON.
         coco: the image's outlines in a COCO file.
+        ignored: masks of pixels that are neither object nor background.
     """
 
     image: str
@@ -38,6 +42,7 @@ class Entry:
     masks: tuple[str, ...] | None = None
     labelme: str | None = None
     coco: CocoImage | None = None
+    ignored: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> bool:
@@ -86,7 +91,8 @@ def recognise(source: Source) -> Listing:
         has_labels = bool(labels) or bool({str(root / "labels"), str(root / "masks")} & source.folders)
         stems = {file.stem for file in in_images}
         names = {file: file.stem if file.stem in stems else bare_name(file.stem) for file in labels}
-        return _pairs(source, root, in_images, names, has_labels)
+        listing = _pairs(source, root, in_images, names, has_labels)
+        return _with_ignored(listing, [file for file in files if file.parent == root / IGNORE])
     if folders := _one_per_folder(source, files):
         return folders
     root = _only({file.parent for file in files}, source)
@@ -124,6 +130,20 @@ def _no_images(source: Source) -> SomaNetError:
     return SomaNetError(f"{source.path}: expected images (.png or .tif), found {found}. {next_step}")
 
 
+def _with_ignored(listing: Listing, files: list[PurePosixPath]) -> Listing:
+    """The listing with each mask of ignored pixels at its image; one without an image breaks the layout."""
+    masks = {file.stem: str(file) for file in files}
+    entries = {
+        name: replace(entry, ignored=(masks[name],)) if name in masks else entry
+        for name, entry in listing.entries.items()
+    }
+    known = listing.entries.keys() | listing.unlabelled.keys()
+    alone = {
+        name: f"the mask of ignored pixels {file} has no image" for name, file in masks.items() if name not in known
+    }
+    return replace(listing, entries=entries, broken=dict(sorted({**alone, **listing.broken}.items())))
+
+
 def _only(roots: set[PurePosixPath], source: Source) -> PurePosixPath:
     if len(roots) > 1:
         listed = ", ".join(sorted(map(str, roots))[:5])
@@ -158,18 +178,25 @@ def _challenge(source: Source, files: list[PurePosixPath]) -> Listing | None:
 def _kaggle(source: Source, files: Iterable[PurePosixPath], root: PurePosixPath) -> Listing:
     images: dict[str, list[str]] = defaultdict(list)
     masks: dict[str, list[str]] = defaultdict(list)
+    ignored: dict[str, list[str]] = defaultdict(list)
     for file in files:
         if file.parent.parent.parent == root and len(file.parts) == len(root.parts) + 3:
             if file.parent.name == "images":
                 images[file.parent.parent.name].append(str(file))
             elif file.parent.name == "masks":
                 masks[file.parent.parent.name].append(str(file))
+            elif file.parent.name == IGNORE:
+                ignored[file.parent.parent.name].append(str(file))
     entries, broken = {}, {}
     for name in sorted(images.keys() | masks.keys()):
         if len(images[name]) == 1:
             # An empty masks folder means that there are no objects; without a folder the image is unlabelled.
             labelled = str(root / name / "masks") in source.folders
-            entries[name] = Entry(images[name][0], masks=tuple(sorted(masks[name])) if labelled else None)
+            entries[name] = Entry(
+                images[name][0],
+                masks=tuple(sorted(masks[name])) if labelled else None,
+                ignored=tuple(sorted(ignored[name])),
+            )
         else:
             broken[name] = f"expected one file in {name}/images, found {len(images[name])}"
     return Listing("kaggle", entries, broken=broken)
@@ -203,7 +230,8 @@ def _pairs(
     has_labels: bool,
 ) -> Listing:
     """Images with label images, or with outlines in JSON, or without labels."""
-    of_label = _by_name(labels, source)
+    spelt = spelling(name for file in images for name in (file.stem, image_name(file.stem)))
+    of_label = _by_name({file: spelt(name) for file, name in labels.items()}, source)
     named = {file: file.stem if file.stem in of_label else image_name(file.stem) for file in images}
     named = {file: name if name in of_label else file.stem for file, name in named.items()}
     of_image = dict(sorted(_by_name(named, source).items()))
@@ -217,7 +245,7 @@ def _pairs(
     if not has_labels:
         return Listing("pairs", without, hint=hint or _hint(source))
     unread = {
-        file.stem: file
+        spelt(file.stem): file
         for file in map(PurePosixPath, source.files)
         if file.parent in (root / "labels", root / "masks") and file.suffix.lower() not in IMAGE_SUFFIXES
     }
@@ -244,7 +272,8 @@ def _hint(source: Source) -> str:
 def _outlined(source: Source, root: PurePosixPath, images: Mapping[str, PurePosixPath]) -> tuple[Listing | None, str]:
     """Images with outlines in Labelme's or COCO's JSON; None if there are none, perhaps with the reason."""
     documents = [file for file in map(PurePosixPath, source.files) if file.suffix.lower() == ".json"]
-    named = {file.stem: file for file in documents if file.stem in images}
+    spelt = spelling(images)
+    named = {spelt(file.stem): file for file in documents if spelt(file.stem) in images}
     if named:
         entries = {name: Entry(str(file), labelme=str(named[name])) for name, file in images.items() if name in named}
         without = {name: Entry(str(file)) for name, file in images.items() if name not in named}
@@ -264,7 +293,8 @@ def _outlined(source: Source, root: PurePosixPath, images: Mapping[str, PurePosi
             hint = str(problem).removesuffix(".")  # any program's JSON: it matters only where labels are needed
     if not tables:
         return None, hint
-    table = tables[_only(set(tables), source)]
+    spelt = spelling(file.name for file in images.values())
+    table = {spelt(name): outlines for name, outlines in tables[_only(set(tables), source)].items()}
     place = next(iter(tables))
     entries = {name: Entry(str(file), coco=table[file.name]) for name, file in images.items() if file.name in table}
     without = {name: Entry(str(file)) for name, file in images.items() if name not in entries}

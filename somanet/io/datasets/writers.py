@@ -14,14 +14,17 @@ from somanet.core.hashing import is_hidden
 from somanet.core.names import check_file_name
 from somanet.core.swapping import scratch_folder
 from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
+from somanet.io.datasets.recognise import IGNORE
 from somanet.io.images import write_image, write_labels
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date a zip can hold
-_PAIRS_CONTENT = {"images", "labels"}
+_PAIRS_CONTENT = {"images", "labels", IGNORE}
 
 
 def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
     """Write ``images/<name>.png`` (uint8) or ``.tif`` (uint16, float32) and ``labels/<name>.tif``.
+
+    Ignored pixels become ``ignore/<name>.png``, if there are any.
 
     Args:
         path: the folder; an older data set in the pairs layout is replaced, anything else is refused.
@@ -42,11 +45,14 @@ def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
             suffix = ".png" if item.image.dtype == np.uint8 else ".tif"
             write_image(folder / "images" / f"{item.name}{suffix}", item.image)
             write_labels(folder / "labels" / f"{item.name}.tif", item.labels)
+            _write_ignored(folder / IGNORE / f"{item.name}.png", item)
     return open_dataset(path)
 
 
 def write_kaggle(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
     """Write ``<name>/images/<name>.png`` and ``<name>/masks/soma_01.png`` …: one 0/255 mask per object.
+
+    Ignored pixels become ``<name>/ignore/<name>.png``, if there are any.
 
     Args:
         path: a folder, or a file ending in .zip. An older data set there is replaced, any other folder is refused.
@@ -84,6 +90,14 @@ def _write_kaggle_folder(folder: Path, items: Iterable[LabelledImage], path: Pat
         for number, label in enumerate(ids, start=1):
             mask = np.where(item.labels == label, np.uint8(255), np.uint8(0))
             write_image(folder / item.name / "masks" / f"soma_{number:0{width}d}.png", mask)
+        _write_ignored(folder / item.name / IGNORE / f"{item.name}.png", item)
+
+
+def _write_ignored(path: Path, item: LabelledImage) -> None:
+    """Write an item's mask of ignored pixels, 0 and 255; no file if it has none."""
+    if item.ignored is not None and item.ignored.any():
+        path.parent.mkdir(exist_ok=True)
+        write_image(path, np.where(item.ignored, np.uint8(255), np.uint8(0)))
 
 
 def zip_folder(folder: Path, archive: Path) -> None:

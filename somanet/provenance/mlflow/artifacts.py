@@ -79,11 +79,17 @@ def local_folder(artifact_uri: str) -> Path | None:
 
 
 def _read_files(files: Sequence[Path], suffix: str, run: RunRecord) -> dict[str, pd.DataFrame]:
-    tables = {}
-    for file in files:
-        expected = f"a table of run {run.run_id}"
-        data = table_bytes(file, expected)
-        with parsing(file, expected):
-            # An image may be called NA or 007: with a converter names stay text.
-            tables[file.name.removesuffix(suffix)] = pd.read_csv(io.BytesIO(data), converters={"name": str})
-    return tables
+    return {file.name.removesuffix(suffix): read_stored_table(file, run.run_id) for file in files}
+
+
+def read_stored_table(file: Path, run_id: str) -> pd.DataFrame:
+    """A table among a run's files, which may have been replaced by anything since.
+
+    Raises:
+        SomaNetError: it is no table, or too large.
+    """
+    expected = f"a table of run {run_id}"
+    data = table_bytes(file, expected)
+    with parsing(file, expected):
+        # An image may be called NA or 007: with a converter names stay text.
+        return pd.read_csv(io.BytesIO(data), converters={"name": str})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from somanet.core.errors import SomaNetError, first_line
+from somanet.provenance.mlflow.checked import checked_client
 from somanet.provenance.mlflow.environment import load_mlflow
 from somanet.provenance.mlflow.store import ensure_store
 
@@ -22,8 +23,7 @@ def open_client(root: Path | str) -> MlflowClient:
         SomaNetError: the store cannot be opened.
     """
     uri = ensure_store(Path(root))
-    client: MlflowClient = load_mlflow().MlflowClient(uri)
-    return client
+    return checked_client(load_mlflow().MlflowClient(uri))
 
 
 def outage_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:

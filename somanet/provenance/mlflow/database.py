@@ -76,6 +76,11 @@ def explain(error: Exception, path: Path) -> SomaNetError:
             f"{path} is not an SQLite database, or it is damaged. Move it away (a new one is created), or "
             "point MLFLOW_TRACKING_URI elsewhere."
         )
+    if "recorded what cannot be" in text:
+        return SomaNetError(
+            f"The MLflow database {path} cannot be used: {first_line(error)} Was it written by another program? Put "
+            "back a backup of it, move it away (a new one is created), or point MLFLOW_TRACKING_URI elsewhere."
+        )
     if "is full" in text or "No space left" in text:
         return SomaNetError(f"The MLflow database {path} cannot be written: the disk is full. Free some space.")
     return SomaNetError(
@@ -98,13 +103,15 @@ def check_database(path: Path, *, wait_s: float = LOCK_WAIT_S, write: bool = Tru
             connection.execute("BEGIN IMMEDIATE")
             connection.rollback()
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")}
-        found = None
+        versions = []
         if "alembic_version" in tables:
-            found = next((row[0] for row in connection.execute("SELECT version_num FROM alembic_version")), None)
+            versions = [row[0] for row in connection.execute("SELECT version_num FROM alembic_version LIMIT 2")]
     known, newest = known_revisions()
     lacking = sorted(_NEEDED - tables)
+    found = versions[0] if len(versions) == 1 else None
     if found is None or (lacking and found == newest):
-        what = f"it lacks the table {lacking[0]}" if found else f"it has {len(tables)} tables and no MLflow version"
+        count = "several MLflow versions" if versions else "no MLflow version"
+        what = f"it lacks the table {lacking[0]}" if found else f"it has {len(tables)} tables and {count}"
         raise SomaNetError(
             f"{path} is an SQLite database, but not a complete MLflow store: {what}. Put back a backup of it, move it "
             "away (a new one is created), or point MLFLOW_TRACKING_URI elsewhere."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from somanet.core.errors import SomaNetError, first_line
+from somanet.core.errors import SomaNetError
 from somanet.provenance.mlflow.client import open_client, outage_errors, reaching_files
 from somanet.provenance.mlflow.models import CHECKPOINT, fetch
 from somanet.provenance.mlflow.outages import outage_reason
@@ -172,16 +172,12 @@ def read_run_table(run_id: str, name: str, root: Path | str) -> pd.DataFrame:
     Raises:
         SomaNetError: it cannot be read.
     """
-    import pandas as pd
+    from somanet.provenance.mlflow.artifacts import read_stored_table
 
     client = open_client(root)
-    try:
-        location = f"{client.get_run(run_id).info.artifact_uri}/tables/{name}"
-        return pd.read_csv(fetch(location, client), converters={"name": str})  # an image may be called 007 or NA
-    except ValueError as error:
-        raise SomaNetError(f"The table {name} of run {run_id} is not CSV: {first_line(error)}") from error
-    except outage_errors() as error:
-        raise SomaNetError(f"The table {name} of run {run_id} cannot be read: {first_line(error)}") from error
+    with reaching_files(f"The table {name} of run {run_id} cannot be read"):
+        place = fetch(f"{client.get_run(run_id).info.artifact_uri}/tables/{name}", client)
+    return read_stored_table(place, run_id)
 
 
 def _refused(error: BaseException) -> SomaNetError:

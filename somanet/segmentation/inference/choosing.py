@@ -46,21 +46,32 @@ def agreements(
     ground_truths: Sequence[Labels],
     spec: ModelSpec,
     values: Sequence[float] | None = None,
+    *,
+    ignored: Sequence[NDArray[np.bool_] | None] = (),
 ) -> list[Agreement]:
-    """Scores of a network's probability maps CYX for each value of a setting, in order; None: :data:`CANDIDATES`."""
+    """Scores of a network's probability maps CYX for each value of a setting, in order; None: :data:`CANDIDATES`.
+
+    ``ignored``: of each image, pixels that are neither soma nor background; None if there are none.
+    """
     found = []
+    by_name = {str(number): mask for number, mask in enumerate(ignored) if mask is not None}
     for value in CANDIDATES[setting] if values is None else values:
         settings = spec.instances.model_copy(update={setting: value})
         labels = (probabilities_to_labels(map_CYX, spec.outputs, settings) for map_CYX in maps)
         pairs = ((str(number), *pair) for number, pair in enumerate(zip(ground_truths, labels, strict=True)))
-        scores = score_dataset(pairs, intervals=False).values
+        scores = score_dataset(pairs, ignored=by_name, intervals=False).values
         shown = (scores[name] for name in ("mean_ap", "size_bias", "splits_per_image", "merges_per_image"))
         found.append(Agreement(value, *shown))
     return found
 
 
 def choose(
-    setting: Setting, maps: Sequence[NDArray[np.float32]], ground_truths: Sequence[Labels], spec: ModelSpec
+    setting: Setting,
+    maps: Sequence[NDArray[np.float32]],
+    ground_truths: Sequence[Labels],
+    spec: ModelSpec,
+    *,
+    ignored: Sequence[NDArray[np.bool_] | None] = (),
 ) -> tuple[Agreement, Agreement]:
     """The network's own value of a setting, and the most accurate one; among equals, the nearest to its own.
 
@@ -69,6 +80,7 @@ def choose(
         maps: the network's probability maps CYX.
         ground_truths: ground-truth labels YX of the same images.
         spec: the network's specification.
+        ignored: as in :func:`agreements`.
 
     Raises:
         SomaNetError: nothing is detected correctly with any value, or the network does not use the setting.
@@ -80,7 +92,7 @@ def choose(
         )
     own: float = getattr(spec.instances, setting)
     nearest_first = sorted({own, *CANDIDATES[setting]}, key=lambda value: abs(value - own))
-    scored = agreements(setting, maps, ground_truths, spec, nearest_first)
+    scored = agreements(setting, maps, ground_truths, spec, nearest_first, ignored=ignored)
     best = max(scored, key=lambda one: one.accuracy)
     if not best.accuracy > 0:
         raise SomaNetError(

@@ -51,10 +51,14 @@ def fit_checkpoint(
     maps = [predict_probabilities(loaded.model, item.image, spec) for item in items]
     ground_truths = [item.labels for item in items]
     soma = spec.outputs.index("soma")
-    temperature = fit_temperature([map_CYX[soma] for map_CYX in maps], [labels > 0 for labels in ground_truths])
+    counted = [... if item.ignored is None else ~item.ignored for item in items]
+    temperature = fit_temperature(
+        [map_CYX[soma][pixels] for map_CYX, pixels in zip(maps, counted, strict=True)],
+        [labels[pixels] > 0 for labels, pixels in zip(ground_truths, counted, strict=True)],
+    )
     found = FittedCheckpoint(temperature, {})
     for setting in settings:
-        found.chosen[setting] = choose(setting, maps, ground_truths, spec)
+        found.chosen[setting] = choose(setting, maps, ground_truths, spec, ignored=[item.ignored for item in items])
         instances = spec.instances.model_copy(update={setting: found.chosen[setting][1].value})
         spec = spec.model_copy(update={"instances": instances})
     config: dict[str, Any] = {**read_config(checkpoint), SECTION: temperature.model_dump(mode="json")}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from somanet.core.errors import SomaNetError
+from somanet.core.names import spelling
 from somanet.core.problems import FileProblem
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.datasets.recognise import label_images
@@ -37,7 +38,7 @@ def read_ground_truth(path: Path, *, binary: bool | None = None, only_class: str
         name, why = next(iter(dataset.broken.items()))
         raise SomaNetError(f"{path}: {len(dataset.broken)} images cannot be scored, such as {name!r}: {why}.")
     if dataset.has_labels():
-        return {item.name: Checked(item.labels, item.doubts) for item in dataset}
+        return {item.name: Checked(item.labels, item.doubts, item.ignored) for item in dataset}
     if dataset.hint:
         raise SomaNetError(f"{path}: expected labels, found images alone. {dataset.hint}.")
     return {name: _checked(path / dataset.image_file(name), binary) for name in dataset.names}
@@ -63,7 +64,8 @@ def read_predictions(
     if not folder.is_dir():
         raise SomaNetError(f"{folder} is not a folder. `somanet predict … --output {folder}` writes it.")
     stored = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in LABEL_SUFFIXES]
-    files = {bare_name(file.stem): file for file in stored} | {file.stem: file for file in stored}
+    spelt = spelling(ground_truth)
+    files = {spelt(bare_name(file.stem)): file for file in stored} | {spelt(file.stem): file for file in stored}
     missing = sorted(set(ground_truth) - set(files))
     if missing:
         raise SomaNetError(

@@ -15,7 +15,10 @@ from somanet.core.guard import reading
 from somanet.core.result_records import Kind, hashes_of
 from somanet.core.results import result_folder
 from somanet.core.schema import OBJECTS
+from somanet.core.unchanged import unchanged
+from somanet.io.frame_store import keeping
 from somanet.io.images import write_labels
+from somanet.io.movie_files import movie_files
 from somanet.io.movies import sha256_movie
 from somanet.io.tables import write_table
 from somanet.segmentation.inference.input_files import Input
@@ -90,7 +93,12 @@ def predict_files(
 
     paths = list(dict.fromkeys(item.path for item in inputs))
     writes = (*(_file_of(item) for item in inputs), OBJECTS_FILE, PICTURES)
-    with reading(*paths), result_folder(output, LABELS, writes=writes) as folder:
+    files_read = [file for path in paths for file in movie_files(path)]
+    with (
+        reading(*paths),
+        result_folder(output, LABELS, writes=writes) as folder,
+        unchanged(*files_read),
+    ):
         if not any_modality:
             check_modality([ModalityInput(_named(item), item.images) for item in inputs], segmenter.intended_use)
         sources = {path.name: sha256_movie(path) for path in paths}
@@ -173,7 +181,7 @@ def _label_image(segmenter: Segmenter, item: Input, path: Path) -> _Found:
 
 
 def _label_movie(segmenter: Segmenter, item: Input, path: Path) -> _Found:
-    with item.choice.open(item.path) as movie:
+    with keeping(item.choice.open(item.path), path.parent) as movie:
         found = label_movie(segmenter, movie, path, calibration=movie.file_calibration)
     burnt_in = None if found.burnt_in is None else found.burnt_in.in_words
     return _Found(found.somas, found.rescale, found.size, found.n_haze, found.blank_frames, found.inverted, burnt_in)

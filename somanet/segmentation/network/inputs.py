@@ -177,7 +177,13 @@ def _background(intensity_YX: Float32) -> float:
     return float(edges[mode] + edges[mode + 1]) / 2
 
 
-def make_targets(labels_YX: NDArray[np.integer], outputs: Sequence[str]) -> Float32:
+IGNORED = -1.0
+"""Target of a pixel that is neither soma nor background, in every output."""
+
+
+def make_targets(
+    labels_YX: NDArray[np.integer], outputs: Sequence[str], ignored_YX: NDArray[np.bool_] | None = None
+) -> Float32:
     """The target maps for a label image.
 
     `soma` is the foreground. `boundary` is the rim of every object, inside it and one or two pixels wide, so that
@@ -185,14 +191,18 @@ def make_targets(labels_YX: NDArray[np.integer], outputs: Sequence[str]) -> Floa
     object's largest, so that somas of every size peak at 1.
 
     Returns:
-        CYX float32 from 0 to 1, C in the order of ``outputs``; `soma` and `boundary` are 0 or 1.
+        CYX float32 from 0 to 1, C in the order of ``outputs``; `soma` and `boundary` are 0 or 1. Ignored pixels are
+        :data:`IGNORED`; the maps around them are those of the whole objects.
     """
     maps: dict[str, Callable[[NDArray[np.integer]], NDArray[Any]]] = {
         "soma": lambda labels: labels > 0,
         "boundary": _rim,
         "distance": _relative_distance,
     }
-    return np.stack([maps[name](labels_YX) for name in outputs]).astype(np.float32)
+    targets: Float32 = np.stack([maps[name](labels_YX) for name in outputs]).astype(np.float32)
+    if ignored_YX is not None:
+        targets[:, ignored_YX] = IGNORED
+    return targets
 
 
 def contour(labels_YX: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from somanet.segmentation.network.subpixel import subpixel_unet
 from somanet.segmentation.network.unet import PaperUNet
 
 PAPER_UNET = "paper-unet"
+_BIAS_STD = 0.02
+"""As of the weights of vision transformers."""
 _CRASHES = "mobileone_"
 """An encoder whose backward pass on a CPU damages torch's memory in the channels-last layout that trainings use (2.14:
 four images of 128 px end the process; two of 64 px, and any in the contiguous layout, do not)."""
@@ -78,9 +81,25 @@ def build_model(spec: ModelSpec, *, load_encoder_weights: bool = True) -> nn.Mod
                 # a vision transformer is otherwise made for one size of image
                 **({"dynamic_img_size": True} if spec.architecture in _OF_TRANSFORMERS else {}),
             )
+    _let_black_images_through(model)
     if spec.encoder_weights and load_encoder_weights:
         _load_encoder(model, spec)
     return model
+
+
+def _let_black_images_through(model: nn.Module) -> None:
+    """Give small random biases to convolutions before a layer norm whose biases start at zero, in the model's place.
+
+    Of a black part of an image such a convolution makes zeros, which have no spread to be normalised by: every layer
+    norm on the way back multiplies the gradient by up to 1000 (1/√ε), and the first step of a training ends in NaN.
+    """
+    modules = list(model.modules())
+    for convolution, norm in itertools.pairwise(modules):
+        if not (isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.LayerNorm)):
+            continue
+        bias = convolution.bias  # without values (`is_meta`) where a checkpoint brings them
+        if bias is not None and not bias.is_meta and not torch.any(bias):
+            nn.init.normal_(bias, std=_BIAS_STD)
 
 
 def check_sizes(model: nn.Module, spec: ModelSpec, *, patch_px: int, images: Sequence[tuple[int, int]] = ()) -> None:

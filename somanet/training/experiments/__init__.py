@@ -21,6 +21,7 @@ from somanet.training.experiments.recording import (
 from somanet.training.experiments.reports import NETWORK_SCORES, SCORES_OF, history_table, write_scores, write_training
 from somanet.training.experiments.running import echo, load_items, stage
 from somanet.training.experiments.state import forget_trainings, several_trainings
+from somanet.training.experiments.trained_on import combined, describe_set
 from somanet.training.experiments.training import SERVING_CODE, run_training
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "Evaluation",
     "Profile",
     "Recording",
+    "combined",
     "dataset_ref",
+    "describe_set",
     "echo",
     "evaluate_checkpoint",
     "evaluate_segmenter",

@@ -35,19 +35,22 @@ if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
 
 EVALUATION_SEED = 0  # of the bootstrap, so that equal predictions give equal intervals
+_NAMED = ("iou", "precision", "accuracy")  # also recorded without edge-cut objects, and without ignored pixels
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Scores of one checkpoint on one data set, with every object and without those cut by the image's edge.
 
-    ``mpx_per_s``: megapixels segmented per second on this machine, under its load at the time.
+    ``mpx_per_s``: megapixels segmented per second on this machine, under its load at the time. ``ignoring``: both once
+    more without ignored pixels, if there are any.
     """
 
     everything: Scores
     interior: Scores
     figure: Any
     mpx_per_s: float
+    ignoring: tuple[Scores, Scores] | None = None
 
 
 def evaluate_checkpoint(
@@ -79,26 +82,30 @@ def evaluate_segmenter(
         for item, labels in list(zip(items, predicted, strict=True))[:panel_images]
     ]
     everything, interior = score_both(pairs, thresholds=thresholds)
-    return Evaluation(everything, interior, figure=plots.panels(examples), mpx_per_s=mpx_per_s)
+    ignored = {item.name: item.ignored for item in items if item.ignored is not None}
+    ignoring = score_both(pairs, thresholds=thresholds, ignored=ignored) if ignored else None
+    return Evaluation(everything, interior, plots.panels(examples), mpx_per_s, ignoring)
 
 
 def score_both(
     pairs: Sequence[tuple[str, NDArray[np.integer], NDArray[np.integer]]],
     *,
     thresholds: Sequence[float] | None = None,
+    ignored: Mapping[str, NDArray[np.bool_]] | None = None,
     seed: int = EVALUATION_SEED,
 ) -> tuple[Scores, Scores]:
     """Scores of (name, ground truth, prediction) label images, with all objects and without those cut by the edge.
 
-    Objects match at the IoU ``thresholds``; none = those of :mod:`somanet.evaluation.masks`.
+    Objects match at the IoU ``thresholds``; none = those of :mod:`somanet.evaluation.masks`. ``ignored`` as in
+    :func:`somanet.evaluation.scores.score_dataset`.
     """
     from somanet.evaluation.masks import THRESHOLDS
     from somanet.evaluation.scores import score_dataset
 
     levels = THRESHOLDS if thresholds is None else thresholds
     return (
-        score_dataset(pairs, thresholds=levels, seed=seed),
-        score_dataset(pairs, thresholds=levels, ignore_edge=True, seed=seed),
+        score_dataset(pairs, thresholds=levels, ignored=ignored, seed=seed),
+        score_dataset(pairs, thresholds=levels, ignored=ignored, ignore_edge=True, seed=seed),
     )
 
 
@@ -116,14 +123,16 @@ def write_evaluation(evaluations: Mapping[int, Evaluation], output: Path, *, tit
 
     Returns:
         The content of `metrics.json`: means over seeds, spread and intervals, for all objects and (`interior`) without
-        those cut by the edge; `seeds` has each seed's main scores.
+        those cut by the edge, and where pixels are ignored, both once more without these (`ignoring`); `seeds` has each
+        seed's main scores.
     """
-    from somanet.evaluation.scores import MAIN_SCORES, average_seeds
+    from somanet.evaluation.scores import MAIN_SCORES
 
     make_folder(output)
+    ignoring = [both for e in evaluations.values() if (both := e.ignoring) is not None]
     metrics = {
-        **average_seeds([e.everything for e in evaluations.values()], seed=EVALUATION_SEED).as_dict(),
-        "interior": average_seeds([e.interior for e in evaluations.values()], seed=EVALUATION_SEED).as_dict(),
+        **_means_of_both([(e.everything, e.interior) for e in evaluations.values()]),
+        **({"ignoring": _means_of_both(ignoring)} if ignoring else {}),
         "seeds": {
             str(seed): {name: evaluation.everything.values[name] for name in MAIN_SCORES}
             for seed, evaluation in evaluations.items()
@@ -136,6 +145,14 @@ def write_evaluation(evaluations: Mapping[int, Evaluation], output: Path, *, tit
     figure.suptitle(f"{title}, seed {next(iter(evaluations))}")
     save_figure(figure, output / "panels.png")
     return metrics
+
+
+def _means_of_both(scores: Sequence[tuple[Scores, Scores]]) -> dict[str, Any]:
+    """Means over seeds of scores with all objects, and those without the ones cut by the edge beside them."""
+    from somanet.evaluation.scores import average_seeds
+
+    everything, interior = (average_seeds(one, seed=EVALUATION_SEED).as_dict() for one in zip(*scores, strict=True))
+    return {**everything, "interior": interior}
 
 
 def record_evaluation(
@@ -184,9 +201,11 @@ def record_evaluation(
         system_metrics=False,
     ) as run:
         inside = evaluation.interior.values
+        ignoring = {} if evaluation.ignoring is None else evaluation.ignoring[0].values
         scores = {
             **{score_name(name, suffix): value for name, value in evaluation.everything.values.items()},
-            **{score_name(f"interior_{name}", suffix): inside[name] for name in ("iou", "precision", "accuracy")},
+            **{score_name(f"interior_{name}", suffix): inside[name] for name in _NAMED},
+            **{score_name(f"ignoring_{name}", suffix): ignoring[name] for name in _NAMED if name in ignoring},
             "inference_mpx_per_s": evaluation.mpx_per_s,
         }
         run.log_metrics({name: value for name, value in scores.items() if value == value}, of_model=True)

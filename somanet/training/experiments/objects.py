@@ -35,13 +35,15 @@ class ValidationObjects:
 
     def add(self, item: LabelledImage, probabilities_CYX: NDArray[np.float32]) -> None:
         """Score one image."""
+        from somanet.evaluation.masks import counted
         from somanet.segmentation.inference.instances import probabilities_to_labels
 
-        labels_YX = probabilities_to_labels(probabilities_CYX, self.spec.outputs, self.spec.instances)
-        true_YX, predicted_YX = item.labels > 0, labels_YX > 0
+        found_YX = probabilities_to_labels(probabilities_CYX, self.spec.outputs, self.spec.instances)
+        truth_YX, labels_YX = counted(item.labels, found_YX, item.ignored)
+        true_YX, predicted_YX = truth_YX > 0, labels_YX > 0
         union = np.count_nonzero(true_YX | predicted_YX)
         self._ious.append(np.count_nonzero(true_YX & predicted_YX) / union if union else 1.0)
-        self._counts += object_counts(item.labels, labels_YX)
+        self._counts += object_counts(truth_YX, labels_YX)
 
     def scores(self) -> dict[str, float]:
         """`iou`, the mean over images, and `precision` and `accuracy` over all objects; NaN where undefined."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from somanet.training.experiments.recording import NETWORK, Recording, is_main_p
 from somanet.training.experiments.reports import history_table
 from somanet.training.experiments.running import echo
 from somanet.training.experiments.state import SavedTraining, Trainings
+from somanet.training.experiments.trained_on import SECTION
 from somanet.training.loop.settings import TrainSettings
 from somanet.training.loop.together import ending_together
 
@@ -45,6 +46,7 @@ def run_training(
     recording: Recording,
     trainings: Trainings,
     start_sha256: str | None = None,
+    trained_on: Sequence[Mapping[str, Any]] = (),
     score_training_images: bool = False,
     on_epoch: Callable[[Epoch], None] | None = None,
     run_id: str | None = None,
@@ -61,6 +63,8 @@ def run_training(
         recording: where to record.
         trainings: from :func:`several_trainings`, which removes the saved states once everything is written.
         start_sha256: of the weights the training starts from, if not random.
+        trained_on: the data sets that the checkpoint's configuration lists, those of its start among them; none in the
+            pipeline, whose lock has them.
         score_training_images: whether to compute the IoU of the training images, without augmentation.
         on_epoch: called after every recorded epoch; :class:`somanet.provenance.mlflow.StoppedEarly` raised in it ends
             the run normally.
@@ -99,7 +103,7 @@ def run_training(
         """The result, with training scores if requested, and the SHA-256 of the checkpoint written."""
         if score_training_images:
             result = _with_training_images(result, task)
-        return result, _save_result(result, task, checkpoint, start_sha256)
+        return result, _save_result(result, task, checkpoint, start_sha256, trained_on)
 
     if saved.is_done():
         result, _ = finish(go_on())
@@ -186,12 +190,18 @@ def _with_training_images(result: TrainingResult, task: TrainingTask) -> Trainin
     from somanet.training.loop.losses import make_loss
     from somanet.training.loop.validation import validate
 
-    loss = make_loss(task.settings.loss, task.spec.outputs)
+    loss = make_loss(task.settings.loss, task.spec.outputs, ignoring=task.ignores)
     _, iou = validate(result.model, task.spec, task.train_items, loss)
     return replace(result, train_images_iou=iou)
 
 
-def _save_result(result: TrainingResult, task: TrainingTask, checkpoint: Path, start_sha256: str | None) -> str:
+def _save_result(
+    result: TrainingResult,
+    task: TrainingTask,
+    checkpoint: Path,
+    start_sha256: str | None,
+    trained_on: Sequence[Mapping[str, Any]],
+) -> str:
     """Write the checkpoint; return its weights' SHA-256."""
     from somanet.segmentation.network.checkpoint import save_checkpoint
 
@@ -202,6 +212,7 @@ def _save_result(result: TrainingResult, task: TrainingTask, checkpoint: Path, s
         "trainable_parameters": result.trainable_parameters,
         "best_epoch": result.best_epoch,
         "best_val_iou": round(result.best_val_iou, 6),
+        **({SECTION: list(trained_on)} if trained_on else {}),
     }
     return save_checkpoint(checkpoint, result.model, task.spec, metadata)
 

@@ -23,6 +23,20 @@ PAPER_ALPHA = 34.0
 PAPER_SIGMA = 4.0
 
 
+def annotation_of(item: LabelledImage) -> NDArray[np.int32]:
+    """An image's labels YX, or where pixels are ignored, labels and ignored pixels YX2: one thing to cut and warp."""
+    if item.ignored is None:
+        return item.labels
+    return np.dstack([item.labels, item.ignored.astype(np.int32)])
+
+
+def labels_and_ignored(annotation: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.bool_] | None]:
+    """The parts of an annotation of :func:`annotation_of`."""
+    if annotation.ndim == 2:
+        return annotation, None
+    return np.ascontiguousarray(annotation[..., 0]), annotation[..., 1] > 0
+
+
 class Augmenter:
     """Applies an albumentations pipeline to an image and its labels; the same seed gives the same result.
 
@@ -40,15 +54,15 @@ class Augmenter:
         self._independent = independent
 
     def __call__(
-        self, image: NDArray[np.generic], labels_YX: NDArray[np.int32], *, seed: int
+        self, image: NDArray[np.generic], labels: NDArray[np.int32], *, seed: int
     ) -> tuple[NDArray[np.generic], NDArray[np.int32]]:
-        """Augment an image YXC (uint8 or float32) and its labels YX in the same way."""
+        """Augment an image YXC (uint8 or float32) and its labels YX, or annotation YX2, in the same way."""
         if self._independent:
             self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         else:
             self._compose.set_random_seed(seed)
         # OpenCV cannot warp int32; float32 holds ids up to 2^24 exactly, and labels are sampled by nearest neighbour
-        result = self._compose(image=image, mask=labels_YX.astype(np.float32))
+        result = self._compose(image=image, mask=labels.astype(np.float32))
         return result["image"], result["mask"].astype(np.int32)
 
 
@@ -99,8 +113,9 @@ def paper_expansion(items: Sequence[LabelledImage], settings: AugmentSettings, *
     expanded = list(items)
     for kind, augment in kinds.items():
         for index, item in enumerate(items):
-            image, labels = augment(item.image, item.labels, seed=seed * 100_003 + index)
-            expanded.append(LabelledImage(f"{item.name}_{kind}", image, labels))
+            image, annotation = augment(item.image, annotation_of(item), seed=seed * 100_003 + index)
+            labels, ignored = labels_and_ignored(annotation)
+            expanded.append(LabelledImage(f"{item.name}_{kind}", image, labels, ignored=ignored))
     return expanded
 
 

@@ -1,4 +1,8 @@
-"""Losses. Each takes logits and targets NCHW and averages over output channels."""
+"""Losses. Each takes logits and targets NCHW and averages over output channels.
+
+Where a target is :data:`somanet.segmentation.network.inputs.IGNORED`, a pixel is neither soma nor background. A loss
+made with ``ignoring`` is that of the other pixels alone, so that no gradient comes from these.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from somanet.segmentation.network.inputs import IGNORED
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -23,12 +29,35 @@ def distance_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return DISTANCE_WEIGHT * functional.smooth_l1_loss(torch.sigmoid(logits), targets, beta=0.1)
 
 
-def make_loss(name: str, outputs: Sequence[str] = ("soma",)) -> Loss:
+def make_loss(name: str, outputs: Sequence[str] = ("soma",), *, ignoring: bool = False) -> Loss:
     """A loss by name, for a network's outputs.
 
     Probability outputs use the named loss, a distance map :func:`distance_loss`; the two
     are added.
+
+    Args:
+        name: of the loss of probability maps, see :func:`_area_loss`.
+        outputs: of the network.
+        ignoring: whether pixels may be ignored; choosing the others costs a GPU a pause in each step.
     """
+    loss = _loss_of_outputs(name, outputs)
+    return _of_counted(loss) if ignoring else loss
+
+
+def _of_counted(loss: Loss) -> Loss:
+    """A loss of the pixels that are not ignored; 0 if all are."""
+
+    def of_counted(logits: Tensor, targets: Tensor) -> Tensor:
+        counted_NHW = targets[:, 0] != IGNORED  # the same in every output
+        if not counted_NHW.any():
+            return 0 * logits.sum()
+        logits_1CP, targets_1CP = (maps.movedim(1, -1)[counted_NHW].T[None] for maps in (logits, targets))
+        return loss(logits_1CP, targets_1CP)
+
+    return of_counted
+
+
+def _loss_of_outputs(name: str, outputs: Sequence[str]) -> Loss:
     areas = [number for number, output in enumerate(outputs) if output != "distance"]
     compare = _area_loss(name)
     if len(areas) == len(outputs):

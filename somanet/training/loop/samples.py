@@ -17,7 +17,16 @@ from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.segmentation.network.inputs import Exposure, make_targets, measure_exposure, to_unit, unit_to_input
 from somanet.segmentation.network.settings import ModelSpec
-from somanet.training.loop.augment import Augmenter, online_augmentation, paper_expansion, plain_view, strong_view
+from somanet.training.loop.augment import (
+    Augmenter,
+    annotation_of,
+    labels_and_ignored,
+    online_augmentation,
+    paper_expansion,
+    plain_view,
+    strong_view,
+)
+from somanet.training.loop.fading import fade_objects
 from somanet.training.loop.settings import TrainSettings
 
 _DARKER_ELSEWHERE = 0.1  # of the crop's range; benchmarks/exposure.py: 0.11 between crops and their frames
@@ -38,7 +47,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
                 f"augment.brighter_elsewhere is {settings.augment.brighter_elsewhere:g}, but input 'rgb' takes "
                 "intensities as stored: there is no range to widen. Set it to 1, or use input contrasts or background."
             )
-        self.items = [LabelledImage(item.name, to_unit(item.image), item.labels) for item in items]
+        self.items = [replace(item, image=to_unit(item.image)) for item in items]
         if settings.augment.mode == "paper":
             self.items = paper_expansion(self.items, settings.augment, seed=seed)
         self._exposures = [None if spec.input == "rgb" else measure_exposure(item.image) for item in self.items]
@@ -66,15 +75,17 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         number = self.order()[position]
         item = self.items[number]
         rng = np.random.default_rng([self._seed, self.epoch, position])
-        image, labels = fit_patch(item.image, item.labels, self._settings, rng)
+        image, annotation = fit_patch(item.image, annotation_of(item), self._settings, rng)
         if self._augment is not None:
-            image, labels = self._augment(image, labels, seed=int(rng.integers(2**31)))
+            image = fade_objects(image, labels_and_ignored(annotation)[0], self._settings.augment, rng)
+            image, annotation = self._augment(image, annotation, seed=int(rng.integers(2**31)))
+        labels, ignored = labels_and_ignored(annotation)
         exposure = self._exposures[number]
         if exposure is not None:
             exposure = widened(exposure, self._settings.augment.brighter_elsewhere, rng)
         return (
             torch.from_numpy(unit_to_input(image, self._spec, exposure)),
-            torch.from_numpy(make_targets(labels, self._spec.outputs)),
+            torch.from_numpy(make_targets(labels, self._spec.outputs, ignored)),
         )
 
 
@@ -165,7 +176,7 @@ class EpochBatches(Sampler[list[int]]):
 def fit_patch(
     image: NDArray[Any], labels: NDArray[np.int32], settings: TrainSettings, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """Cut (or shrink, with `fit: resize`) an image YXC and its labels YX to a square training patch.
+    """Cut (or shrink, with `fit: resize`) an image YXC and its labels YX, or annotation YX2, to a square patch.
 
     Smaller images are padded by mirroring at their edges.
     """
@@ -174,11 +185,11 @@ def fit_patch(
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
         resized = cv2.resize(labels.astype(np.float32), (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
         return image, resized.astype(np.int32)
-    height, width = labels.shape
+    height, width = labels.shape[:2]
     pad_y, pad_x = max(size - height, 0), max(size - width, 0)
     if pad_y or pad_x:
         image = np.pad(image, ((0, pad_y), (0, pad_x), (0, 0)), mode="symmetric")
-        labels = np.pad(labels, ((0, pad_y), (0, pad_x)), mode="symmetric")
+        labels = np.pad(labels, ((0, pad_y), (0, pad_x), (0, 0))[: labels.ndim], mode="symmetric")
     y = int(rng.integers(labels.shape[0] - size + 1))
     x = int(rng.integers(labels.shape[1] - size + 1))
     return image[y : y + size, x : x + size], labels[y : y + size, x : x + size]

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from somanet.core.settings import Fraction, PositiveFloat, PositiveInt, Settings
 
 Zoom = Annotated[float, Field(ge=0.05, le=20)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Batch = Annotated[int, Field(gt=0, le=65_536)]
 
 
@@ -38,10 +39,20 @@ class AugmentSettings(Settings):
     the crop's darkest as the crop's own are, and its darkest a tenth of the crop's range below them. Without it, a dim
     soma is only ever scaled by its crop's neighbours, never by the frame's brightest. Not for input `rgb`."""
 
+    fade_probability: Fraction = 0.0
+    """Of each object, to be faded to a share of its light, so that dim ones are learned from labels of bright ones
+    (:mod:`somanet.training.loop.fading`). For mode `online`."""
+    fade_range: tuple[Share, Share] = (0.08, 0.6)
+    """The share of its light that remains, drawn log-uniformly."""
+
     @model_validator(mode="after")
     def _ordered(self) -> AugmentSettings:
-        if self.scale_range[0] > self.scale_range[1]:
-            raise ValueError("scale_range must be (low, high) with low <= high")
+        for name in ("scale_range", "fade_range"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be (low, high) with low <= high")
+        if self.fade_probability > 0 and self.mode != "online":
+            raise ValueError("fade_probability is for mode online: set it to 0, or the mode")
         return self
 
 

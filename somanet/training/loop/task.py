@@ -40,6 +40,11 @@ class TrainingTask:
     seed: int = field(kw_only=True)
     unlabelled: Sequence[NDArray[Any]] = field(default=(), kw_only=True)
 
+    @property
+    def ignores(self) -> bool:
+        """Whether any image has pixels that are neither soma nor background."""
+        return any(item.ignored is not None for items in (self.train_items, self.val_items) for item in items)
+
     def parameters(self) -> dict[str, Any]:
         """Everything that determines the training, as plain values: settings as they are, weights and images by hash.
 
@@ -65,8 +70,15 @@ def name_of(parameters: Mapping[str, Any]) -> str:
 
 
 def items_digest(items: Sequence[LabelledImage]) -> str:
-    """Hash of labelled images in their order: names, pixels and labels."""
-    return _digest(item.name.encode() + b"\0" + _pixels(item.image) + _pixels(item.labels) for item in items)
+    """Hash of labelled images in their order: names, pixels, labels and, where there are any, ignored pixels."""
+    return _digest(
+        item.name.encode()
+        + b"\0"
+        + _pixels(item.image)
+        + _pixels(item.labels)
+        + (b"" if item.ignored is None else _pixels(item.ignored))
+        for item in items
+    )
 
 
 def _weights_digest(model: nn.Module) -> str:

@@ -173,7 +173,7 @@ def _epochs(
         patches = UnlabelledSamples(task.unlabelled, spec, settings, seed=seed, n_samples=n_patches)
         pairs = accelerator.prepare(_batches(patches, settings.unlabelled.batch_size, settings, accelerator))
         teacher = MeanTeacher(scored, settings.unlabelled, total_steps=total_steps)
-    loss_function = make_loss(settings.loss, spec.outputs)
+    loss_function = make_loss(settings.loss, spec.outputs, ignoring=task.ignores)
     epoch_began = time.perf_counter()
     main = accelerator.is_main_process
     bar = tqdm(

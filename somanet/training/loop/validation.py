@@ -36,14 +36,19 @@ def validate(
     *,
     objects: ObjectScores | None = None,
 ) -> tuple[float, float]:
-    """Mean loss and mean foreground IoU over whole images (both empty counts 1); ``objects`` gets the outputs too."""
+    """Mean loss and mean foreground IoU over whole images (both empty counts 1); ``objects`` gets the outputs too.
+
+    Ignored pixels count in neither, if the loss function is one that ignores (``make_loss(…, ignoring=True)``).
+    """
     losses, ious = [], []
     for item in items:
         logits_CYX = predict_logits(model, to_input(item.image, spec))
-        targets_CYX = make_targets(item.labels, spec.outputs)
+        targets_CYX = make_targets(item.labels, spec.outputs, item.ignored)
         losses.append(float(loss_function(torch.from_numpy(logits_CYX)[None], torch.from_numpy(targets_CYX)[None])))
         predicted = foreground(sigmoid(logits_CYX[0]), spec.instances)
         ground_truth = item.labels > 0
+        if item.ignored is not None:
+            predicted, ground_truth = predicted & ~item.ignored, ground_truth & ~item.ignored
         union = np.count_nonzero(predicted | ground_truth)
         ious.append(np.count_nonzero(predicted & ground_truth) / union if union else 1.0)
         if objects is not None:
@@ -52,8 +57,11 @@ def validate(
 
 
 def batch_iou(logits_NCHW: Tensor, targets_NCHW: Tensor, spec: ModelSpec) -> Tensor:
-    """Mean foreground IoU of a training batch's patches, with augmentation: one number, still on their device."""
-    predicted = torch.sigmoid(logits_NCHW[:, 0].float()) >= spec.instances.threshold
+    """Mean foreground IoU of a training batch's patches, with augmentation: one number, still on their device.
+
+    Ignored pixels, whose targets are negative, are left out.
+    """
+    predicted = (torch.sigmoid(logits_NCHW[:, 0].float()) >= spec.instances.threshold) & (targets_NCHW[:, 0] >= 0)
     ground_truth = targets_NCHW[:, 0] > 0.5
     union = (predicted | ground_truth).flatten(1).sum(1)
     overlap = (predicted & ground_truth).flatten(1).sum(1)

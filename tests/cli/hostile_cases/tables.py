@@ -107,3 +107,17 @@ def _(folder: Path) -> None:
         "codecs": [{"name": "bytes"}],
     }
     (folder / "t.geff" / "nodes" / "ids" / "zarr.json").write_text(json.dumps(array))
+
+
+MEASURE = "tracks measure t.csv --frame-interval-min 10 --pixel-size-um 1 --output results"
+FAR = "track,frame,y_um,x_um\n" + "".join(f"{track},{t},{t % 7},{track}\n" for track in (1, 2) for t in (0, 1, 99_999))
+GIANT = "track,frame,y_um,x_um\n" + "".join(
+    f"{track},{t},{1e-8 * (7 * t * t % 11):.9f},{4e5 * (track == 2 and t > 5)}\n"
+    for track in (1, 2, 3)
+    for t in range(14)
+)
+for kind, content in (
+    ("tracks of two frames, and of one 100,000 frames later", FAR),
+    ("tracks at rest, and a step of 40 cm", GIANT),
+):
+    CASES[kind] = file("t.csv", content), MEASURE, ""

@@ -176,13 +176,15 @@ def test_a_brushed_mask_that_cvat_marks_as_a_crowd_is_an_object(tmp_path: Path) 
     assert item.doubts == ()
 
 
-def test_a_group_of_objects_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_a_group_of_objects_is_ignored_and_counted(tmp_path: Path) -> None:
     write_images(tmp_path, "a.png")
     objects = [annotation(runs(LABELS, 1)), annotation(runs(LABELS), iscrowd=1)]
     write_json(tmp_path / "x.json", coco(annotations=objects))
     item = open_dataset(tmp_path).load("a")
     np.testing.assert_array_equal(item.labels, LABELS == 1)
-    assert item.doubts == ("1 of 2 objects are marked iscrowd and not in one piece: groups of objects, left out",)
+    said = "1 of 2 objects are marked iscrowd and not in one piece: groups of objects, whose pixels are ignored"
+    assert item.doubts == (said,)
+    np.testing.assert_array_equal(item.ignored, LABELS == 2)  # of the group what is no object of its own
     [note] = check_dataset(tmp_path)["note"]
     assert item.doubts[0] in note
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -49,6 +51,30 @@ def test_label_images_are_found_by_name(tmp_path: Path, picture: str, labels: st
     assert (dataset.names, dataset.broken) == (("a",), {})
     np.testing.assert_array_equal(dataset.load("a").labels, LABELS)
     np.testing.assert_array_equal(dataset.load("a").image, image())
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize(
+    ("picture", "labels"),
+    [("images/é.tif", "labels/é.tif"), ("images/é.tif", "masks/é_cp_masks.png"), ("é.tif", "é_masks.tif")],
+)
+def test_accents_may_be_stored_in_two_ways(
+    tmp_path: Path, picture: str, labels: str, form: Literal["NFC", "NFD"]
+) -> None:
+    """As one character, and by macOS as a letter and its accent: the image one way, its labels the other."""
+    other: Literal["NFC", "NFD"] = "NFD" if form == "NFC" else "NFC"
+    picture, labels = unicodedata.normalize(form, picture), unicodedata.normalize(other, labels)
+    for file in (picture, labels):
+        (tmp_path / "set" / file).parent.mkdir(parents=True, exist_ok=True)
+    write_images(tmp_path / "set", picture)
+    Image.fromarray(LABELS.astype(np.uint16)).save(tmp_path / "set" / labels)
+    dataset = open_dataset(tmp_path / "set")
+    assert (dataset.names, dataset.broken) == ((unicodedata.normalize(form, "é"),), {})
+    predicted = tmp_path / "predicted"
+    predicted.mkdir()
+    write_labels(predicted / unicodedata.normalize(other, "é.tif"), LABELS)
+    truth = read_ground_truth(tmp_path / "set")
+    np.testing.assert_array_equal(read_predictions(predicted, truth)[dataset.names[0]].labels, LABELS)
 
 
 def test_pictures_of_cellpose_are_neither_images_nor_labels(tmp_path: Path) -> None:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -26,6 +22,7 @@ from somanet.provenance.mlflow.client import open_client
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import load_checkpoint
 from somanet.training.experiments import SERVING_CODE
+from tests.servers import serving
 from tests.worlds import save_bright_network
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -89,49 +86,22 @@ def test_the_notebook_of_the_page(project: Path) -> None:
 
 
 @pytest.fixture
-def server(project: Path) -> Iterator[int]:
-    """The page's server, on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+def server(project: Path) -> Iterator[str]:
+    """The address of the page's server."""
     export, serve = SERVE.splitlines()
     name, _, address = export.removeprefix("export ").partition("=")
-    words = [str(port) if word == "5001" else word for word in shlex.split(serve)]
-    with (project / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            words,
-            cwd=project,
-            env=environment(**{name: address}),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + 240
-        while True:
-            assert process.poll() is None, (project / "server.log").read_text()[-3000:]
-            assert time.monotonic() < deadline, (project / "server.log").read_text()[-3000:]
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(1)
-        yield port
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+    with serving(serve, project, environment(**{name: address})) as url:
+        yield url
 
 
-def test_the_server_and_the_client_of_the_page(project: Path, server: int) -> None:
+def test_the_server_and_the_client_of_the_page(project: Path, server: str) -> None:
     shown = "\nprint(json.dumps([labels.tolist(), found['confidence']]))"
-    client = CLIENT.replace(":5001/", f":{server}/")
+    client = CLIENT.replace("http://127.0.0.1:5001", server)
     assert client != CLIENT
     assert json.loads(python(client + shown, project)) == expected(project)
 
     forgotten = json.dumps({"instances": [tifffile.imread(project / "cells.tif").tolist()]}).encode()
-    url, kind = f"http://127.0.0.1:{server}/invocations", {"Content-Type": "application/json"}
+    url, kind = f"{server}/invocations", {"Content-Type": "application/json"}
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(urllib.request.Request(url, forgotten, kind), timeout=60)
     assert refused.value.code == 400

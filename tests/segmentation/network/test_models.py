@@ -38,6 +38,28 @@ def test_the_same_seed_draws_the_same_weights() -> None:
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
+def steepest(model: Any) -> float:
+    """The largest gradient of a loss that pulls every pixel to 1, for noise of 64 x 96 px with 40 black rows."""
+    images_NCHW = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    images_NCHW[:, :, :40] = 0
+    model.zero_grad()
+    model(images_NCHW).sub(1).square().mean().backward()
+    return max(float(one.grad.abs().max()) for one in model.parameters() if one.grad is not None)
+
+
+@pytest.mark.parametrize(("architecture", "encoder"), [("Segformer", "mit_b0"), ("Unet", "tu-convnext_atto")])
+def test_a_black_part_of_an_image_is_no_reason_for_steep_gradients(architecture: str, encoder: str) -> None:
+    """With biases of zero, as these networks begin, a layer norm divides its zeros by their spread, none."""
+    model = network(architecture, encoder).train()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    assert steepest(model) < 100
+    model.load_state_dict(state)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d) and module.bias is not None:
+            torch.nn.init.zeros_(module.bias)
+    assert steepest(model) > 1e5
+
+
 @pytest.mark.parametrize(
     ("architecture", "encoder", "words"),
     [

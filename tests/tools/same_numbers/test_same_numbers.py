@@ -297,7 +297,7 @@ def test_a_variant_runs_if_a_key_or_a_word_of_its_settings_is_new() -> None:
 
 def test_stages_run_in_order_once_for_each_key_but_the_check() -> None:
     graph = {
-        "names": {"cmd": "python -m somanet.provenance.dvc_guard"},
+        "names": {"cmd": "python -m pipelines.names"},
         "data": {"cmd": "python -m pipelines.data"},
         "report": {"cmd": "python -m pipelines.report"},
         "train": {"foreach": "${networks}", "do": {"cmd": "python -m pipelines.train ${key}"}},

@@ -1,0 +1,1 @@
+"""Cells that nobody labelled in the crops of the real movie, as outlines that the project keeps."""

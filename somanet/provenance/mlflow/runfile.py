@@ -103,7 +103,8 @@ def run_id_from(run: Path | str, *, root: Path | str | None = None) -> str:
         root: the project in whose store the run that trained a checkpoint is searched for; None searches for none.
 
     Raises:
-        SomaNetError: the file does not name a run, or no run of the store trained the checkpoint.
+        SomaNetError: there is no such folder, the file does not name a run, or no run of the store trained the
+            checkpoint.
     """
     path = Path(run)
     if path.is_dir():
@@ -111,6 +112,11 @@ def run_id_from(run: Path | str, *, root: Path | str | None = None) -> str:
             return _training_of(path, weights, root)
         path = path / RUN_FILE
     if path.suffix != ".json":
+        if len(path.parts) > 1:
+            raise SomaNetError(
+                f"{run} not found: expected a network's folder, an mlflow_run.json or a run's id. `dvc pull` or `dvc "
+                "repro` brings the pipeline's networks; `somanet ui` lists the runs."
+            )
         return str(run)
     expected = "the run_id of an MLflow run that a stage (pretrain, finetune) or a training wrote"
     return str(read_json(path, expected=expected, keys=("run_id",))["run_id"])

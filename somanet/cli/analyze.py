@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -290,7 +291,18 @@ def print_summary(measures: Measures, folder: Path) -> None:
 
 
 def _print_number(words: str, found: Estimate, unit: str, *, factor: float = 1.0, remark: str = "") -> None:
-    if found.value == found.value:
-        low, high = factor * found.low, factor * found.high
-        interval = f"  [{low:.3g}, {high:.3g}]" if low == low else ""
-        typer.echo(f"{words:>30}  {factor * found.value:.3g}{unit}{interval}{remark}")
+    """The number with its interval, or the reason why there is none: no number stands there as if it were sure."""
+    value, low, high = (_rounded(factor * one, unit) for one in (found.value, found.low, found.high))
+    parts = [f"{value}{unit}"] if math.isfinite(found.value) else []
+    if math.isfinite(found.low):
+        parts.append(f"[{low}, {high}]{remark}")
+    elif remark and parts:
+        parts[0] += remark
+    else:
+        parts.append(f"not estimated: {found.problem}")
+    typer.echo(f"{words:>30}  {'  '.join(parts)}")
+
+
+def _rounded(value: float, unit: str) -> str:
+    """Three digits; of a percentage none beyond the second place."""
+    return f"{round(value, 2) if unit == ' %' else value:.3g}"

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.migration.kinematics import Floats
+from somanet.migration.requirements import rests_on_saltations
 
 SAME_INTERVAL = 1.02
 """Frame intervals within this factor are equal: microscopes write 10.003 min for 10 min."""
@@ -70,6 +71,24 @@ def reused_notes(donors: pd.DataFrame, groups: tuple[str, str], *, paired: bool)
     ids = ", ".join(both[:6]) + (", …" if len(both) > 6 else "")
     note = f"The donor ids {ids} are in both groups and count as different donors."
     return [f"{note} If they are the same, compare them with themselves: --paired donor."]
+
+
+def unsupported_notes(cells: pd.DataFrame, groups: tuple[str, str], number: str) -> list[str]:
+    """Movies of the groups whose data do not support saltation numbers, where the number is one."""
+    if not rests_on_saltations(number) or (cells["saltations_supported"] == 1).all():
+        return []
+    movie = cells["movie"] if "movie" in cells else cells["donor"]
+    what = "movies" if "movie" in cells else "donors"
+    each = []
+    for group in groups:
+        supported = cells.loc[cells["group"] == group, "saltations_supported"] == 1
+        by_movie = supported.groupby(movie[supported.index]).all()
+        each.append(f"{int((~by_movie).sum())} of {len(by_movie)} {what} of {group}")
+    note = (
+        f"Saltation numbers are not supported by {' and '.join(each)}: a difference in frequency or length "
+        "may be one in the way of moving. Compare the groups without these, too."
+    )
+    return [note]
 
 
 def donors_problem(a: Floats, b: Floats, groups: tuple[str, str], *, paired: bool) -> str:

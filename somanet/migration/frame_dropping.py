@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from somanet.migration.intervals import Estimate, not_estimated, reach_of, too_wide
+from somanet.migration.intervals import NOISE_ONLY, Estimate, not_estimated, reach_of, too_wide
 from somanet.migration.kinematics import Floats
 from somanet.migration.pooling import pooled_numbers
 
@@ -136,7 +136,10 @@ def _interval(values: Floats, reach: float) -> Estimate:
         return not_estimated(value, "one cell only")
     if known.size < 0.95 * drawn.size:
         return not_estimated(value, "it rests on too few cells")
-    half = reach * float(known.std())
+    error = float(known.std())
+    if error <= NOISE_ONLY:
+        return not_estimated(value, "the cells do not differ, which says nothing about further ones")
+    half = reach * error
     with np.errstate(over="ignore"):
         wide = too_wide(float(np.exp(value - half)), float(np.exp(value + half)), "positive")
     return not_estimated(value, wide) if wide else Estimate(value, value - half, value + half)

@@ -17,6 +17,7 @@ from somanet.migration.comparability import (
     intervals_problem,
     reused_notes,
     undefined_notes,
+    unsupported_notes,
 )
 from somanet.migration.group_tests import LeaveOneOut, left_out_one_by_one, tested
 from somanet.migration.mixed_model import MixedModel, fit_mixed_model
@@ -62,7 +63,7 @@ class Comparison:
         paired: donors are compared with themselves, as with a drug and its vehicle.
         leave_one_out: the same without each donor; None where too few would be left.
         mixed: a linear mixed model of movies within donors, as a check.
-        notes: what a reader has to know: donors left out, ids in both groups.
+        notes: what a reader has to know: donors left out, movies that do not support the number, ids in both groups.
         problem: why there are no interval, effect size and p; empty if there are.
     """
 
@@ -161,7 +162,11 @@ def compare_groups(cells: pd.DataFrame, *, number: str, reference: str, paired: 
     sides = [
         donors[(donors["group"] == group) & donors["value"].notna()].set_index("donor")["value"] for group in groups
     ]
-    notes = [*undefined_notes(donors, groups), *reused_notes(donors, groups, paired=paired)]
+    notes = [
+        *undefined_notes(donors, groups),
+        *unsupported_notes(used, groups, number),
+        *reused_notes(donors, groups, paired=paired),
+    ]
     if paired:
         shared = sides[0].index.intersection(sides[1].index)
         if alone := sorted(set(sides[0].index) ^ set(sides[1].index)):

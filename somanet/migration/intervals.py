@@ -29,8 +29,8 @@ differ by up to a factor of two; what is known to a factor of 2.5 to either side
 WIDEST_SHARE = 0.9
 """A share whose interval spans more than this part of its range is not estimated. A stricter limit would leave those
 intervals that happen to be narrow: of R of ten cells, where directions may be random, they hold too rarely."""
-NOISE_ONLY = 1e-9
-"""Relative spread below which resamples are equal but for rounding."""
+NOISE_ONLY = 1e-5
+"""Relative spread below which resamples are equal but for rounding: tables hold times and places with six digits."""
 
 
 @dataclass(frozen=True)

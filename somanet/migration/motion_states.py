@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from somanet.migration.error_mixture import REST_UM_PER_H, RUN_UM_PER_H
-from somanet.migration.intervals import Estimate, Scale, not_estimated, too_wide
+from somanet.migration.intervals import CONFIDENCE, SCALES, Estimate, Scale, not_estimated, reach_of, too_wide
 from somanet.migration.kinematics import Floats
 from somanet.migration.markov import Posterior
 from somanet.migration.motion_chain import Chain, ChainData
@@ -99,22 +99,24 @@ def described_states(
         motion = sums[:, 12] / sums[:, 11] - data.error_variance
         kept = (shared / pairs - data.error_covariance) / motion
         persistence = np.where((kept > 0) & (kept < 1), -data.interval_h / np.log(kept), math.nan)
-    known = n_cells > 1
     share = time / time.sum(axis=1, keepdims=True)
     unsure_share = sums[0, 8:11] / sums[0, :3].sum()
     return (
-        {name: _share_estimate(share[:, k], float(unsure_share[k]), known=known) for k, name in enumerate(STATES)},
-        {name: _estimate(speed[:, k], known=known) for k, name in enumerate(STATES)},
-        _estimate(persistence, known=known),
+        {name: _share_estimate(share[:, k], float(unsure_share[k]), n_cells) for k, name in enumerate(STATES)},
+        {
+            name: resampled_estimate(speed[:, k], n_cells, None if name == REST else "positive")
+            for k, name in enumerate(STATES)
+        },
+        resampled_estimate(persistence, n_cells, "positive"),
     )
 
 
-def _share_estimate(values: Floats, unsure: float, *, known: bool) -> Estimate:
+def _share_estimate(values: Floats, unsure: float, n_cells: int) -> Estimate:
     """The first share, its interval widened on log odds by the share of steps that may as well be of another state.
 
     What errors hide is the same in every cell, so resampling does not show it.
     """
-    found = _estimate(values, known=known)
+    found = resampled_estimate(values, n_cells, "share")
     if found.problem or not 0 < found.value < 1 or not 0 < found.low <= found.high < 1:
         return found
     value, low, high = (float(logit(x)) for x in (found.value, found.low, found.high))
@@ -148,14 +150,32 @@ def of_use(one: Estimate, scale: Scale) -> Estimate:
     return not_estimated(one.value, wide) if wide else one
 
 
-def _estimate(values: Floats, *, known: bool) -> Estimate:
-    """The first value with the percentiles of the others; none where a twentieth of them is undefined."""
+def resampled_estimate(values: Floats, n_cells: int, scale: Scale | None) -> Estimate:
+    """The first value with the percentiles of the others, its resamples; none where a twentieth of them is undefined.
+
+    Percentiles over few cells are far too narrow, as those of two cells are the cells themselves (Hesterberg 2015):
+    their distances from the value are stretched on the number's scale, as Student's t is wider than the normal
+    distribution. Without a scale (the speed at rest, which is anything below that of creep), or where the number has no
+    place on it, at 0, they are left as they are.
+    """
     drawn = values[1:][np.isfinite(values[1:])]
-    if not math.isfinite(values[0]):
+    value = float(values[0])
+    if not math.isfinite(value):
         return not_estimated(math.nan, "hardly any step is in this state")
-    if not known:
-        return not_estimated(float(values[0]), "one cell only")
+    if n_cells < 2:
+        return not_estimated(value, "one cell only")
     if drawn.size < 0.95 * (len(values) - 1) or not drawn.size:
-        return not_estimated(float(values[0]), "it rests on too few cells")
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Estimate(float(values[0]), float(min(low, values[0])), float(max(high, values[0])))
+        return not_estimated(value, "it rests on too few cells")
+    low, high = (float(end) for end in np.quantile(drawn, [1 - CONFIDENCE, CONFIDENCE]))
+    low, high = min(low, value), max(high, value)
+    if scale is None:
+        return Estimate(value, low, high)
+    stretch = reach_of(n_cells) / float(stats.norm.ppf(CONFIDENCE))
+    forward, backward = SCALES[scale]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        place, *ends = (float(forward(end)) for end in (value, low, high))
+        low, high = (
+            float(backward(place + stretch * (on_scale - place))) if math.isfinite(on_scale - place) else end
+            for end, on_scale in zip((low, high), ends, strict=True)
+        )
+    return Estimate(value, min(low, value), max(high, value))

@@ -175,3 +175,17 @@ def test_displacements_are_measured_alone_and_not_on_a_movie(tmp_path: Path) -> 
     assert "distances between cells, and where they are, mean nothing" in output
     speed = pd.read_csv(tmp_path / "out" / "migration.csv")["average_speed_um_per_h"].iloc[0]
     assert speed == pytest.approx(5 * 0.5 * 6)
+
+
+def test_no_number_is_printed_without_its_interval_or_the_reason(tmp_path: Path) -> None:
+    """Two cells that rest: what they do in an hour is not clear of noise."""
+    rng = np.random.default_rng(5)
+    place = np.array([[[30.0, 60.0]], [[80.0, 20.0]]]) + rng.normal(0, 0.5, (2, N_FRAMES, 2))
+    rows = [(cell + 1, t, *place[cell, t]) for cell in range(2) for t in range(N_FRAMES)]
+    pd.DataFrame(rows, columns=["track", "frame", "y_um", "x_um"]).to_csv(tmp_path / "still.csv", index=False)
+    output = run("tracks", "measure", tmp_path / "still.csv", *GIVEN, "--output", tmp_path / "out")
+    numbers = [line for line in output.splitlines() if line[30:32] == "  " and line[:30].strip()][:10]
+    assert any("net displacement in an hour  " in line for line in numbers)
+    for line in numbers:
+        assert "[" in line or "not estimated: " in line or line.endswith("not supported")
+        assert "e-" not in line

@@ -52,6 +52,17 @@ def test_groups_are_compared_by_donor() -> None:
     assert found.donors["n_movies"].tolist() == [2] * 6
 
 
+def test_movies_that_do_not_support_saltations_are_counted_beside_their_comparison() -> None:
+    """One of six movies of the control and two of the patients; a direction does not rest on saltations."""
+    table = grouped(control=[0.3, 0.4, 0.5], patient=[0.6, 0.8, 1.0])
+    table.loc[table["movie"].isin(["control10", "patient01", "patient20"]), "saltations_supported"] = 0
+    rests, apart = (
+        compare_groups(table, number=number, reference="control") for number in (NUMBER, "velocity_along_um_per_h")
+    )
+    assert any("1 of 6 movies of control and 2 of 6 movies of patient" in note for note in rests.notes)
+    assert not any("not supported" in note for note in apart.notes)
+
+
 def test_ids_in_both_groups_are_paired_only_when_asked_for() -> None:
     """Each donor falls by 0.1, 0.1, 0.13: clear in pairs, lost between donors from 0.3 to 1.2."""
     table = grouped(shared=True, control=[0.3, 0.8, 1.2], drug=[0.2, 0.7, 1.07])

@@ -16,7 +16,7 @@ from somanet.migration.intervals import Estimate
 from somanet.migration.kinematics import steps_of
 from somanet.migration.motion_chain import ChainData, fitted, start_continuous, start_saltatory, start_states
 from somanet.migration.motion_modes import modes_of
-from somanet.migration.motion_states import of_use
+from somanet.migration.motion_states import of_use, resampled_estimate
 from tests.migration.worlds import along_x, track
 
 STEP_H = 1 / 6
@@ -193,6 +193,27 @@ def test_intervals_of_motion_that_say_nothing_are_not_given() -> None:
         assert words in one.problem
         assert math.isfinite(one.value)
         assert math.isnan(one.low)
+
+
+@pytest.mark.parametrize("n_cells", [2, 3, 5, 20])
+def test_intervals_of_few_cells_hold(n_cells: int) -> None:
+    """Means of log-normal cells (log-sd 0.3), resampled: percentiles alone of two cells hold in half."""
+    rng = np.random.default_rng(n_cells)
+    true, held = 50 * math.exp(0.3**2 / 2), 0
+    for _ in range(200):
+        cells = rng.lognormal(math.log(50), 0.3, n_cells)
+        drawn = rng.multinomial(n_cells, np.full(n_cells, 1 / n_cells), size=300) @ cells / n_cells
+        one = resampled_estimate(np.array([cells.mean(), *drawn]), n_cells, "positive")
+        assert 0 < one.low < one.value < one.high
+        held += one.low <= true <= one.high
+    assert held / 200 == pytest.approx(0.95, abs=0.05)
+
+
+def test_a_number_at_the_end_of_its_range_keeps_its_percentiles() -> None:
+    """Resting cells of which one in ten resamples creeps: 0 has no logarithm, and the interval stays finite."""
+    values = np.array([0.0, *np.zeros(90), *np.full(10, 1.5)])
+    one = resampled_estimate(values, 8, "positive")
+    assert (one.value, one.low, one.high) == (0.0, 0.0, 1.5)
 
 
 def test_shares_and_speeds_are_of_true_speeds_whatever_the_spread_of_a_state() -> None:

@@ -58,14 +58,24 @@ NUISANCES = (
 )
 
 
-def notes_of(results: Mapping[str, MovieResult], groups: Sequence[str], reference: str | None) -> Iterator[str]:
+def notes_of(
+    results: Mapping[str, MovieResult], groups: Sequence[str], with_cells: set[str], reference: str | None
+) -> Iterator[str]:
     """What a reader has to know: groups that are not compared, the axis where nobody set it, corrected movies."""
-    yield from _not_compared(groups, reference)
+    yield from _not_compared(groups, with_cells, reference)
     yield from _axis_notes(results, groups)
     yield from _corrected_notes(results)
 
 
-def _not_compared(groups: Sequence[str], reference: str | None) -> Iterator[str]:
+def _not_compared(groups: Sequence[str], with_cells: set[str], reference: str | None) -> Iterator[str]:
+    empty = [group for group in groups if group not in with_cells]
+    if reference is not None and empty:
+        nothing = len(groups) > 1 and (reference in empty or len(with_cells) < 2)
+        yield (
+            f"No cell is seen long enough in the movies of {listed(empty)}: "
+            f"{'no groups are compared' if nothing else f'not compared with {reference}'}. "
+            "Look whether their tracks break, and film for 4 h or more."
+        )
     if len(groups) > 1 and reference is None:
         yield (
             f"The groups {listed(groups)} were not compared, as no reference was named: --reference {groups[0]} "

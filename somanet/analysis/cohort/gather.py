@@ -103,7 +103,7 @@ def gather_cohort(
         reference=reference,
         paired=paired,
         warnings=(*spelling, *cautions(results, movies, with_cells, summaries["all"], unused)),
-        notes=(*notes, *notes_of(results, groups, reference)),
+        notes=(*notes, *notes_of(results, groups, with_cells, reference)),
     )
 
 

@@ -187,6 +187,24 @@ def test_groups_without_a_reference_are_not_compared_and_a_note_says_how() -> No
     assert any("control, drug were not compared" in text and "--reference control" in text for text in cohort.notes)
 
 
+@pytest.mark.parametrize("empty", ["control", "drug"])
+def test_a_group_without_a_cell_seen_long_enough_is_named(empty: str) -> None:
+    """Asked to compare, the cohort never says nothing: neither for a reference without cells nor for another group."""
+    table = drawn()
+    table.loc[table["group"] == empty, "long_enough"] = 0
+    cohort = cohort_of(table)
+    assert cohort.comparisons == []
+    assert any(f"movies of {empty}: no groups are compared" in text for text in cohort.notes)
+
+
+def test_a_third_group_without_cells_is_named_beside_the_comparison_of_the_others() -> None:
+    table = drawn()
+    third = table[table["group"] == "drug"].assign(group="rescue", movie=lambda one: "r" + one["movie"], long_enough=0)
+    cohort = cohort_of(pd.concat([table, third], ignore_index=True))
+    assert {one.groups for one in cohort.comparisons} == {("control", "drug")}
+    assert any("movies of rescue: not compared with control" in text for text in cohort.notes)
+
+
 def methods(cohort: Cohort, *, donors: int = 6) -> str:
     return cohort_methods(
         [result.manifest for result in cohort.results.values()],

@@ -213,6 +213,8 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
         length = int.from_bytes(data[at : at + 4], "big")
         found.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
         at += 12 + length
+    if not found or len(found[0][1]) < 13:  # cut by a mutator before
+        raise Unfit
     return found
 
 

@@ -104,6 +104,8 @@ def test_what_refuses_says_so_and_runs_nothing(command: str, words: str, refusin
     assert words in said
     assert "Traceback" not in said
     assert set(re.findall(r"^Running stage '(\S+)'", said, re.MULTILINE)) <= {"names"}
+    changed = refusing.run("git", "status", "--porcelain", "params.yaml")
+    assert bool(changed) is words.startswith("error: params.yaml")  # as the page says, the override is left there
     refusing.run("git", "checkout", "--quiet", ".")
 
 

@@ -350,7 +350,7 @@ def test_a_run_file_that_names_nothing(root: Path, tmp_path: Path) -> None:
         read_run(tmp_path, root=root)
     with pytest.raises(SomaNetError, match="is not in"):
         read_run("f" * 32, root=root)
-    with pytest.raises(SomaNetError, match="models/finetune/all/seed0 not found: .*`dvc pull`"):
+    with pytest.raises(SomaNetError, match=r"models/finetune/all/seed0 not found: .*`dvc pull`"):
         read_run("models/finetune/all/seed0", root=root)
 
 

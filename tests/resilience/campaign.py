@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from somanet.provenance.mlflow import pending_runs
 from somanet.provenance.mlflow.client import open_client
 from tests.resilience.processes import Broken, Process, error_line, says_one_line
 from tests.resilience.records import leftovers
@@ -153,6 +154,10 @@ class Campaign:
         told = [str(statuses)]
         if any(statuses):
             raise Broken(f"{told}: {[process.text for process in processes]}")
+        if waiting := pending_runs(project):  # six at once keep a store busy for longer than a training waits for it
+            told.append(f"records of {len(waiting)} runs waited")
+            if (sync := Process(["sync"], project)).end() != 0:
+                raise Broken(f"{told}: they are not sent afterwards\n{sync.text}")
         self.judge(project, scenario, [new], read, told)
         shutil.rmtree(project.parent)
         return f"{name}: {'; '.join(told)}"

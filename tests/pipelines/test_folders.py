@@ -15,7 +15,7 @@ from somanet.core.calibration import Calibration, FileCalibration
 from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_labels
 from somanet.io.movies import write_movie
-from somanet.provenance.mlflow import read_run
+from somanet.provenance.mlflow import read_run, run_of_results
 from somanet.simulation import neuron_crops, simulate_movie, simulate_nuclei
 from tests.pipelines.conftest import Project, check_that_every_command_speaks_of, shrink
 from tests.worlds import mlflow_may_warn
@@ -99,7 +99,9 @@ def test_movies_are_analysed_with_the_network_that_comes_with_somanet(project: P
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         scales[manifest["input"]["movie"]] = manifest["input"]["pixel_size_um"]
         assert manifest["model"]["name"] == "bundled"
-        run = read_run(folder, root=project.root)
+        run_id = run_of_results(folder, "manifest.json", root=project.root)
+        assert run_id is not None
+        run = read_run(run_id, root=project.root)
         assert (run.experiment, run.status) == ("movies", "FINISHED")  # its training is in no store here
     assert scales == {"neuritetracker_cell_body": 1.28, "mitocheck_movie": 0.645}
     scores = json.loads((project.profile / "reports/track/metrics.json").read_text(encoding="utf-8"))

@@ -113,7 +113,7 @@ def test_every_seed_has_a_network_and_a_run_and_the_spread_is_told(project: Proj
     for seed in (0, 1):
         assert (project.profile / f"models/finetune/last3/seed{seed}/model.safetensors").is_file()
         run = read_run(project.profile / f"models/finetune/last3/seed{seed}", root=project.root)
-        assert (run.name, run.status, run.params["seed"]) == (f"last3-seed{seed}", "FINISHED", str(seed))
+        assert (run.name, run.status, run.params["seed"]) == (f"real/last3-seed{seed}", "FINISHED", str(seed))
         assert run.datasets["target_train"] == project.recorded("data/packed/target_train")
     metrics = json.loads((project.profile / "reports/evaluate/last3/metrics.json").read_text(encoding="utf-8"))
     assert (metrics["n_seeds"], metrics["n_images"], list(metrics["seeds"])) == (2, 3, ["0", "1"])

@@ -57,6 +57,25 @@ def remove_leftovers(folder: Path) -> None:
             remove(path)
 
 
+def remove_unfinished(path: Path, mark: str) -> None:
+    """Remove what a process that is known to be gone, on whichever computer, left half-written beside ``path``.
+
+    Args:
+        path: what it was to write.
+        mark: its :func:`somanet.core.processes.process_mark`.
+    """
+    with suppress(OSError):
+        for beside in list(path.parent.iterdir()):
+            found = _HIDDEN.fullmatch(beside.name)
+            if found and found["kind"] == "part" and found["process"] == mark and _is_for(path, found["name"]):
+                remove(beside)
+
+
+def _is_for(path: Path, stem: str) -> bool:
+    """Whether a hidden name with that stem is one of ``path``: long stems are cut."""
+    return bool(stem) and path.stem.startswith(stem) and (stem == path.stem or len(os.fsencode(stem)) > _LONGEST_NAME // 2)
+
+
 @contextmanager
 def scratch_folder(beside: Path) -> Iterator[Path]:
     """A folder for intermediate files, on the same disk as ``beside``; removed afterwards, or by the next start."""

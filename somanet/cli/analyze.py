@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -35,14 +36,24 @@ from somanet.cli.options import (
     set_option,
 )
 from somanet.core.errors import SomaNetError
-from somanet.segmentation.engines import EngineName
 
 if TYPE_CHECKING:
+    from distributed import Client
+
+    from somanet.analysis.batch import Batch
     from somanet.analysis.cohort.write import Question
     from somanet.analysis.movie import AnalysisNetworks, Options
+    from somanet.analysis.outcome import Outcome
     from somanet.analysis.source import MovieSource
+    from somanet.analysis.workers import NetworksToOpen
+    from somanet.core.cluster import Certificates
     from somanet.migration.intervals import Estimate
     from somanet.migration.measures import Measures
+
+JOBS = (".yaml", ".yml")
+"""A --cluster that ends so is a file about jobs, not an address."""
+MOST_PER_PROCESSOR = 4
+"""Workers on this computer: more would only wait for each other, each with a network in memory."""
 
 
 def analyze(
@@ -91,6 +102,20 @@ def analyze(
     conditions: ConditionsFile = None,
     reference: Reference = None,
     paired: Paired = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Movies at once: processes on this computer, or on --cluster.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Where the workers are: a Dask scheduler (tls://host:8786), or slurm.yaml.")
+    ] = None,
+    tls_ca_file: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM) of the authority that signed the cluster's.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="This computer's certificate (PEM) for the cluster.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key (PEM) of that certificate.")] = None,
+    unencrypted: Annotated[
+        bool, typer.Option(help="Allow a --cluster on another computer without encryption: trust the whole network.")
+    ] = False,
     export: Annotated[
         list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
     ] = None,
@@ -99,9 +124,11 @@ def analyze(
 ) -> None:
     """Segment, track and measure every cell of a movie: tables, a report for the browser, a video."""
     from somanet.analysis.source import MovieSource
+    from somanet.core.cluster import certificates_of
     from somanet.core.guard import protect
     from somanet.io.movie_search import find_movies
 
+    elsewhere = _elsewhere(workers, cluster, certificates_of(tls_ca_file, tls_cert, tls_key), unencrypted=unencrypted)
     options = _options(
         {"axis_deg": axis_deg, "drift": drift} | ({} if preset is None else {"preset": preset}),
         assignments or [],
@@ -135,14 +162,93 @@ def analyze(
     if (reference is not None or paired is not None) and conditions is None:
         raise SomaNetError("--reference and --paired are about the groups of --conditions: give that table too.")
 
-    def network() -> AnalysisNetworks:
-        return _network(model, engine, device, tta, rescale=rescale, diameter_px=diameter, keep_haze=keep_haze)
+    if elsewhere is not None and not several:
+        raise SomaNetError("--workers and --cluster are for several movies: name them, or their folder.")
+    wanted = {
+        "engine": engine,
+        "device": device,
+        "tta": tta,
+        "rescale": rescale,
+        "diameter_px": diameter,
+        "keep_haze": keep_haze,
+    }
+
+    def network() -> tuple[AnalysisNetworks, NetworksToOpen]:
+        return _network(model, wanted)
 
     if several:
         question = question_of(conditions, reference, paired)
-        _analyze_all(sources, output, question, options, network)
+        _analyze_all(sources, output, question, options, network, elsewhere)
     else:
-        _analyze_one(sources[0], output, tracks, options, network)
+        _analyze_one(sources[0], output, tracks, options, lambda: network()[0])
+
+
+class _Elsewhere(NamedTuple):
+    """Workers that share the movies.
+
+    Attributes:
+        open: the cluster, with a folder that this process shares with its workers, for a number of movies.
+        at_once: movies at once; None = one per worker.
+        processors: that each may use; None = as many as it has threads.
+        workers_end: they are gone when the cluster is closed.
+    """
+
+    open: Callable[[Path, int], AbstractContextManager[Client]]
+    at_once: int | None
+    processors: int | None
+    workers_end: bool
+
+
+def _elsewhere(
+    workers: int | None, cluster: str | None, certificates: Certificates | None, *, unencrypted: bool
+) -> _Elsewhere | None:
+    """Where movies are analysed: by worker processes here, on a Dask cluster, by jobs; None: in this process.
+
+    Raises:
+        SomaNetError: Dask is missing, an option does not fit, or the connection would not be safe.
+    """
+    from somanet.core.cluster import RETRIES, check_address, existing_cluster, local_cluster
+    from somanet.core.extras import require
+    from somanet.core.guard import protect
+    from somanet.core.job_queue import job_cluster, read_job_queue
+
+    if certificates is not None and (cluster is None or cluster.endswith(JOBS)):
+        raise SomaNetError("Certificates are for --cluster with an address. Give it: tls://host:8786.")
+    if workers is None and cluster is None:
+        return None
+    require("cluster", purpose="Several workers (--workers, --cluster)")
+    if cluster is None:
+        from somanet.analysis.workers import processors_each
+        from somanet.core.machine import available_processors
+
+        assert workers is not None
+        if workers > (most := MOST_PER_PROCESSOR * available_processors()):
+            raise SomaNetError(
+                f"--workers {workers} is more than this computer can use: expected 1 to {most}, as it has "
+                f"{available_processors()} processors. Each worker has a network in memory."
+            )
+        return _Elsewhere(
+            lambda _, n: local_cluster(min(workers, n), allowed_failures=RETRIES),
+            workers,
+            processors_each(workers),
+            workers_end=True,
+        )
+    if cluster.endswith(JOBS):
+        queue = read_job_queue(protect(Path(cluster)))
+        at_once = workers or queue.jobs
+        return _Elsewhere(
+            lambda folder, n: job_cluster(queue, folder, at_once=min(at_once, n), allowed_failures=RETRIES),
+            at_once,
+            queue.cores,
+            workers_end=True,
+        )
+    check_address(cluster, certificates, unencrypted=unencrypted, option="--cluster")
+    return _Elsewhere(
+        lambda *_: existing_cluster(cluster, certificates=certificates, unencrypted=unencrypted, option="--cluster"),
+        workers,
+        None,
+        workers_end=False,
+    )
 
 
 def _analyze_one(
@@ -172,7 +278,8 @@ def _analyze_all(
     output: Path,
     question: Question,
     options: Options,
-    network: Callable[[], AnalysisNetworks],
+    network: Callable[[], tuple[AnalysisNetworks, NetworksToOpen]],
+    elsewhere: _Elsewhere | None,
 ) -> None:
     from somanet.analysis.batch import Batch
     from somanet.analysis.names import COHORT, COHORT_FILES
@@ -185,9 +292,12 @@ def _analyze_all(
     if output.is_dir():
         check_results(output, COHORT, writes=COHORT_FILES)
     batch.check()
-    networks = network()
+    networks, to_open = network()
     batch.check_network(networks)
-    batch.run(networks, begins=typer.echo, ends=print_summary)
+    if elsewhere is None:
+        batch.run(networks, begins=typer.echo, ends=print_summary)
+    else:
+        _run_elsewhere(batch, output, to_open, elsewhere)
     if results := batch.results(output):
         write_and_print(results, output, question, notes=batch.notes(output))
     if batch.problems:
@@ -196,6 +306,33 @@ def _analyze_all(
             f"{len(batch.problems)} of {len(sources)} movies could not be analysed, for the reasons above: {names}. "
             "The others are done; the same command takes up what is missing."
         )
+
+
+def _run_elsewhere(batch: Batch, output: Path, networks: NetworksToOpen, elsewhere: _Elsewhere) -> None:
+    """The movies on workers. Ctrl-C and SIGTERM stop them all; what is finished stays."""
+    from somanet.analysis.workers import OnWorkers, shared_folder
+    from somanet.provenance.mlflow import sigterm_raises
+
+    def analyze(sources: Sequence[MovieSource], ended: Callable[[MovieSource, Outcome], None]) -> None:
+        if not sources:
+            return
+        with (
+            sigterm_raises(),
+            shared_folder(output, batch.folders, workers_end=elsewhere.workers_end) as shared,
+            elsewhere.open(shared.folder, len(sources)) as client,
+        ):
+            on_workers = OnWorkers(
+                client,
+                shared,
+                folders=batch.folders,
+                networks=networks,
+                options=batch.options,
+                at_once=elsewhere.at_once,
+                processors=elsewhere.processors,
+            )
+            on_workers(sources, ended)
+
+    batch.run_elsewhere(analyze, begins=typer.echo, ends=print_summary)
 
 
 def _options(
@@ -226,34 +363,19 @@ def _options(
     )
 
 
-def _network(
-    models: list[str] | None,
-    engine: EngineName,
-    device: str,
-    tta: int,
-    *,
-    rescale: float | None,
-    diameter_px: float | None,
-    keep_haze: bool,
-) -> AnalysisNetworks:
+def _network(models: list[str] | None, wanted: dict[str, Any]) -> tuple[AnalysisNetworks, NetworksToOpen]:
+    """The networks, opened as :func:`somanet.analysis.network.open_networks` is told, and what workers need for that."""
     from somanet.analysis.movie import AnalysisNetworks
     from somanet.analysis.network import about_networks, open_networks
+    from somanet.analysis.workers import networks_to_open
     from somanet.provenance.code import project_root
     from somanet.segmentation.inference.video import usual_workers
 
-    opened = open_networks(
-        models,
-        engine=engine,
-        device=device,
-        tta=tta,
-        rescale=rescale,
-        diameter_px=diameter_px,
-        keep_haze=keep_haze,
-        at_once=usual_workers(),
-    )
+    opened = open_networks(models, **wanted, at_once=usual_workers())
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
-    return AnalysisNetworks(opened.segmenter, about_networks(opened, project_root()))
+    about = about_networks(opened, project_root())
+    return AnalysisNetworks(opened.segmenter, about), networks_to_open(opened, about, **wanted)
 
 
 def print_summary(measures: Measures, folder: Path) -> None:

@@ -64,16 +64,12 @@ def remove_unfinished(path: Path, mark: str) -> None:
         path: what it was to write.
         mark: its :func:`somanet.core.processes.process_mark`.
     """
-    with suppress(OSError):
-        for beside in list(path.parent.iterdir()):
-            found = _HIDDEN.fullmatch(beside.name)
-            if found and found["kind"] == "part" and found["process"] == mark and _is_for(path, found["name"]):
-                remove(beside)
-
-
-def _is_for(path: Path, stem: str) -> bool:
-    """Whether a hidden name with that stem is one of ``path``: long stems are cut."""
-    return bool(stem) and path.stem.startswith(stem) and (stem == path.stem or len(os.fsencode(stem)) > _LONGEST_NAME // 2)
+    for folder in (path.parent, path):  # a folder that cannot be swapped has them inside
+        with suppress(OSError):
+            for part in list(folder.iterdir()):
+                found = _HIDDEN.fullmatch(part.name)
+                if found and found["process"] == mark and (folder == path or found["name"] == path.stem):
+                    remove(part)
 
 
 @contextmanager

@@ -1,0 +1,497 @@
+"""Movies analysed by other processes, here or on other computers: one Dask task per movie.
+
+A worker runs its own SomaNet and opens the networks itself, so it first checks that code, networks, movie and output
+are those of the process that asks for the analysis. What is wrong with a worker stops the work with one line; what is
+wrong with a movie costs only that movie, as without workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import somanet
+from somanet.analysis.movie import PACKAGE, AnalysisNetworks, Options
+from somanet.analysis.network import BUNDLED, OpenedNetworks, open_networks
+from somanet.analysis.outcome import Outcome, outcome_of
+from somanet.analysis.source import MovieSource
+from somanet.core import guard
+from somanet.core.cluster import KEPT_DYING, Work, run_tasks, unique_key
+from somanet.core.errors import SomaNetError, first_line
+from somanet.core.foreign import quiet_libraries
+from somanet.core.machine import available_processors, use_processors
+from somanet.core.processes import process_mark
+from somanet.core.progress import Overview, reported_to
+from somanet.core.swapping import remove_unfinished, scratch_folder
+from somanet.io.movie_files import movie_exists, movie_files
+from somanet.io.movies import sha256_movie
+from somanet.provenance.code import code_digest
+from somanet.segmentation.inference.record import record_of
+from somanet.segmentation.inference.video import usual_workers
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+REPORT_S = 1.0
+"""Between two reports of a worker on its progress, at which it also looks whether it shall stop."""
+_TOKEN = "token"  # noqa: S105 - a file by which a worker sees that it sees the study
+_ONE_AT_A_TIME = threading.Lock()
+"""A process guards the inputs of one command, and torch has one number of threads."""
+
+
+@dataclass(frozen=True)
+class NetworksToOpen:
+    """What a worker opens, and what it must find.
+
+    Attributes:
+        folders: checkpoints; None is the bundled network, which every installation has.
+        options: of :func:`somanet.analysis.network.open_networks`.
+        record: :func:`somanet.segmentation.inference.record.record_of` of these networks, their SHA-256 included.
+        about: their metadata for the manifest.
+    """
+
+    folders: tuple[Path | None, ...]
+    options: Mapping[str, Any]
+    record: Mapping[str, Any]
+    about: Mapping[str, Any]
+
+
+def networks_to_open(opened: OpenedNetworks, about: Mapping[str, Any], **options: Any) -> NetworksToOpen:
+    """The networks that this process has opened with these options, for workers to open too."""
+    folders = tuple(None if folder.resolve() == BUNDLED else folder.absolute() for folder in opened.folders)
+    return NetworksToOpen(folders, options, record_of(opened.segmenter), about)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One movie for a worker. Paths are absolute.
+
+    Attributes:
+        source: the movie.
+        sha256: of the movie, as the asking process sees it.
+        folder: for its results.
+        networks, options: how it is analysed.
+        replace: files that SomaNet did not write may be replaced.
+        token: a file that exists as long as the analysis is wanted.
+        topic: of Dask's events, for progress.
+        processors: that the worker may use; None = as many as it has threads.
+        shown: paths as the user wrote them, by how they are written here, for messages.
+        version, code: of the asking SomaNet.
+    """
+
+    source: MovieSource
+    sha256: str
+    folder: Path
+    networks: NetworksToOpen
+    options: Options
+    replace: bool
+    token: Path
+    topic: str = ""
+    processors: int | None = None
+    shown: Mapping[str, str] = field(default_factory=dict)
+    version: str = somanet.__version__
+    code: str = field(default_factory=lambda: code_digest(PACKAGE))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker says of its task.
+
+    Attributes:
+        outcome: how the movie fared; None if it was not analysed.
+        refusal: why this worker cannot analyse any movie.
+        kept: files of the user's that results replaced, by where they are now.
+    """
+
+    outcome: Outcome | None = None
+    refusal: str | None = None
+    kept: tuple[Path, ...] = ()
+
+
+class _NoLongerWanted(BaseException):
+    """The process that asked for the analysis has stopped."""
+
+
+def run_task(task: Task) -> Done:
+    """Analyse one movie in this process, once it is sure that it does what is asked.
+
+    Returns:
+        how the movie fared, with messages in which paths are as the user wrote them.
+    """
+    with _ONE_AT_A_TIME:
+        if refusal := _refusal(task):
+            return Done(refusal=refusal)
+        quiet_libraries()
+        use_processors(task.processors or _threads_of_worker())
+        try:
+            networks = _networks(task.networks)
+        except SomaNetError as error:
+            return Done(refusal=f"The worker on {socket.gethostname()} cannot open the network: {error}")
+        report = _reporter(task)
+        report("", 0, 0)
+        try:
+            if problem := _other_movie(task):
+                return Done(Outcome(problem=_as_shown(problem, task)))
+            inputs = [path for path in (task.source.path, task.source.times) if path is not None]
+            with (
+                guard.guarded(inputs=inputs, outputs=[task.folder], replace=task.replace) as kept,
+                reported_to(lambda doing, _unit, done, total: report(doing, done, total)),
+            ):
+                outcome = outcome_of(task.source, task.folder, network=networks, options=task.options)
+        except SomaNetError as error:  # of the guard
+            return Done(Outcome(problem=_as_shown(str(error), task)))
+        except _NoLongerWanted:
+            return Done()
+        if outcome.problem is not None:
+            outcome = Outcome(problem=_as_shown(outcome.problem, task))
+        return Done(outcome, kept=tuple(kept))
+
+
+def _refusal(task: Task) -> str | None:
+    """Why this process cannot do what is asked, or None."""
+    host = socket.gethostname()
+    if other := other_code(f"The worker on {host}", somanet.__version__, code_digest(PACKAGE), task):
+        return other
+    if not task.token.is_file():
+        return (
+            f"The worker on {host} does not see {task.folder.parent}: the movies, the networks and the output must lie "
+            "on a disk that all workers share, at the same place. Choose such an --output, or use --workers alone."
+        )
+    needed = [path for path in (task.source.times, *task.networks.folders) if path is not None and not path.exists()]
+    if not movie_exists(task.source.path):
+        needed.insert(0, task.source.path)
+    if needed:
+        return (
+            f"The worker on {host} does not see {_as_shown(str(needed[0]), task)}: the movies, the networks and the "
+            "output must lie on a disk that all workers share, at the same place."
+        )
+    return None
+
+
+def other_code(who: str, version: str | None, code: str | None, here: Task | None = None) -> str | None:
+    """Why results of another SomaNet cannot be part of the same study; None if it is the same."""
+    own_version = somanet.__version__ if here is None else here.version
+    own_code = code_digest(PACKAGE) if here is None else here.code
+    if version is None:
+        return f"{who} has no SomaNet; here it is {own_version}. Install the same version there."
+    if version != own_version:
+        return (
+            f"{who} has SomaNet {version}, here it is {own_version}: one study needs one version. Install the same "
+            "version on both."
+        )
+    if code != own_code:
+        return (
+            f"{who} has other code than here under the same version {version} (SHA-256 {str(code)[:8]} there, "
+            f"{own_code[:8]} here): one study needs one version. Install the same commit on both."
+        )
+    return None
+
+
+def _other_movie(task: Task) -> str | None:
+    """That the movie is another one here, or None."""
+    try:
+        found = sha256_movie(task.source.path)
+    except OSError as error:
+        return f"{error.filename or task.source.path} cannot be read ({error.strerror or error}). Check the path."
+    if found == task.sha256:
+        return None
+    return (
+        f"{task.source.path} is another file on {socket.gethostname()} (SHA-256 {found[:8]}, expected "
+        f"{task.sha256[:8]}). Is it still being copied, or has that computer another disk at this place?"
+    )
+
+
+_opened: list[tuple[NetworksToOpen, AnalysisNetworks]] = []
+"""The networks of this process: opening them takes seconds, so they stay until others are asked for."""
+
+
+def _networks(wanted: NetworksToOpen) -> AnalysisNetworks:
+    """Open what is asked for, once per process.
+
+    Raises:
+        SomaNetError: it cannot be opened, or is not what the asking process has.
+    """
+    for known, networks in _opened:
+        if known == wanted:
+            return networks
+    _opened.clear()
+    opened = open_networks(wanted.folders, **wanted.options, at_once=usual_workers())
+    found = record_of(opened.segmenter)
+    for name, expected in wanted.record.items():
+        if found.get(name) != expected:
+            raise SomaNetError(
+                f"expected {name} {_brief(expected)}, as on the computer that asks, found {_brief(found.get(name))}. "
+                "Install the same packages on all computers, or choose --engine and --device that all of them have."
+            )
+    _opened.append((wanted, AnalysisNetworks(opened.segmenter, dict(wanted.about))))
+    return _opened[0][1]
+
+
+def _brief(value: Any) -> str:
+    words = " ".join(map(str, value.values())) if isinstance(value, Mapping) else str(value)
+    return words if len(words) < 80 else f"{words[:77]}…"
+
+
+def _threads_of_worker() -> int | None:
+    """Number of threads of the Dask worker that this is; None in another process."""
+    from distributed import get_worker
+
+    try:
+        return int(get_worker().state.nthreads)
+    except ValueError:
+        return None
+
+
+def _reporter(task: Task) -> Callable[[str, int, int], None]:
+    """A function that tells the asking process how far the task is, now and then, and stops it once nobody asks."""
+    from distributed import get_worker
+
+    told = -REPORT_S
+    try:
+        worker: Any = get_worker()
+    except ValueError:
+        worker = None
+
+    def report(doing: str, done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told < REPORT_S:
+            return
+        told = time.monotonic()
+        if not task.token.is_file():
+            raise _NoLongerWanted
+        if worker is not None:
+            words = f"{doing}, frame {done} of {total}" if doing else ""
+            worker.log_event(task.topic, {"name": task.source.name, "words": words, "mark": process_mark()})
+
+    return report
+
+
+def _as_shown(message: str, task: Task) -> str:
+    for here, shown in task.shown.items():
+        message = message.replace(here, shown)
+    return message
+
+
+class OnWorkers:
+    """Analyses movies on a cluster's workers; the argument of :meth:`somanet.analysis.batch.Batch.run_elsewhere`.
+
+    Args:
+        client: the cluster's.
+        shared: a hidden folder in the study, from :func:`shared_folder`.
+        folders: by name, of the results.
+        networks, options: how movies are analysed.
+        at_once: movies at once; None = one per worker.
+        processors: that a worker may use; None = as many as it has threads.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        shared: Shared,
+        *,
+        folders: Mapping[str, Path],
+        networks: NetworksToOpen,
+        options: Options,
+        at_once: int | None = None,
+        processors: int | None = None,
+    ) -> None:
+        self._client, self._shared, self._folders = client, shared, folders
+        self._networks, self._options = networks, options
+        self._at_once, self._processors = at_once, processors
+
+    def __call__(self, sources: Sequence[MovieSource], ended: Callable[[MovieSource, Outcome], None]) -> None:
+        """Analyse movies, the largest first, so that no worker begins the longest one when the others are done.
+
+        Raises:
+            SomaNetError: a worker cannot analyse any movie as this process would, or the cluster is lost.
+        """
+        if not sources:
+            return
+        client: Any = self._client
+        check_workers(self._client, self._shared.token)
+        topic = unique_key("somanet-progress")
+        waiting = sorted(sources, key=_size, reverse=True)
+        in_work: dict[str, MovieSource] = {}
+        with Overview(len(sources), unit="movie") as overview:
+
+            def tell(event: tuple[float, Mapping[str, str]]) -> None:
+                _, said = event
+                if said["name"] in in_work:
+                    self._shared.marks.setdefault(said["name"], set()).add(said["mark"])
+                    overview.now(said["name"], said["words"])
+
+            def over(source: MovieSource, outcome: Outcome) -> None:
+                in_work.pop(source.name, None)
+                for mark in self._shared.marks.pop(source.name, ()):  # of attempts whose process is gone
+                    remove_unfinished(self._folders[source.name].absolute(), mark)
+                overview.over(source.name)
+                with overview.aside():
+                    ended(source, outcome)
+
+            def next_task() -> Work | None:
+                while waiting:
+                    source = waiting.pop(0)
+                    try:
+                        task = self._task(source, topic)
+                    except OSError as error:
+                        place = error.filename or source.path
+                        over(source, Outcome(problem=f"{place} cannot be read ({error.strerror}). Check the path."))
+                        continue
+                    in_work[source.name] = source
+                    return Work(source, unique_key("somanet-movie", source.name), (task,))
+                return None
+
+            def take(source: MovieSource, done: Done | None, problem: str | None) -> None:
+                if done is None:
+                    over(source, Outcome(problem=f"{problem} Analyse this movie alone, or several with fewer workers."))
+                    return
+                if done.refusal is not None:
+                    raise SomaNetError(done.refusal)
+                if done.outcome is None:
+                    raise SomaNetError("The work was stopped from outside. The same command takes up the rest.")
+                for path in done.kept:
+                    guard.keep(path)
+                over(source, done.outcome)
+
+            client.subscribe_topic(topic, tell)
+            try:
+                run_tasks(
+                    self._client,
+                    run_task,
+                    what="analyses",
+                    at_once=self._at_once,
+                    next_task=next_task,
+                    ended=take,
+                    stop=lambda: self._shared.token.unlink(missing_ok=True),
+                )
+            except SomaNetError:
+                raise
+            except Exception as error:
+                check_workers(self._client, self._shared.token)  # one that came later may be another
+                raise SomaNetError(
+                    f"A worker failed: {type(error).__name__}: {first_line(error)} What is finished stays; the same "
+                    "command takes up the rest."
+                ) from error
+            finally:
+                with contextlib.suppress(Exception):  # the cluster may be lost
+                    client.unsubscribe_topic(topic)
+
+    def _task(self, source: MovieSource, topic: str) -> Task:
+        folder = self._folders[source.name]
+        path, times = source.path.absolute(), None if source.times is None else source.times.absolute()
+        given = {here: shown for here, shown in ((path, source.path), (folder.absolute(), folder)) if here != shown}
+        return Task(
+            source=replace(source, path=path, times=times),
+            sha256=sha256_movie(source.path),
+            folder=folder.absolute(),
+            networks=self._networks,
+            options=self._options,
+            replace=guard.replacing(),
+            token=self._shared.token,
+            topic=topic,
+            processors=self._processors,
+            shown={str(here): str(shown) for here, shown in given.items()},
+        )
+
+
+@dataclass
+class Shared:
+    """What this process and its workers share besides movies and results.
+
+    Attributes:
+        folder: hidden, in the study, on the disk that all of them see; only this user can read it.
+        token: a file that exists as long as the analysis is wanted.
+        marks: by movie, the processes that have begun it.
+    """
+
+    folder: Path
+    token: Path
+    marks: dict[str, set[str]] = field(default_factory=dict)
+
+
+@contextmanager
+def shared_folder(study: Path, folders: Mapping[str, Path], *, workers_end: bool) -> Iterator[Shared]:
+    """A hidden folder in a study, for the time of an analysis; what ended workers left half-written is removed too.
+
+    Args:
+        study: where all results lie.
+        folders: by name, of the results.
+        workers_end: the workers are gone when the block ends, and whatever they have not finished is left-over.
+    """
+    with scratch_folder(study.absolute() / "workers") as folder:
+        folder.chmod(0o700)
+        shared = Shared(folder, folder / _TOKEN)
+        shared.token.write_text(process_mark(), encoding="utf-8")
+        try:
+            yield shared
+        finally:
+            for name, marks in shared.marks.items() if workers_end else ():
+                for mark in marks:
+                    remove_unfinished(folders[name].absolute(), mark)
+
+
+def check_workers(client: Client, token: Path) -> None:
+    """Refuse a cluster on which an analysis would not be the one that this process would do.
+
+    Raises:
+        SomaNetError: the scheduler or a worker has another Python or another SomaNet, or does not see the study.
+    """
+    cluster: Any = client
+    here = platform.python_version_tuple()[:2]
+    versions = cluster.get_versions(check=False)
+    for address, about in (("the scheduler", versions["scheduler"]), *versions["workers"].items()):
+        python = str(about["packages"]["python"]).split(".")[:2]
+        if python != list(here):
+            raise SomaNetError(
+                f"On {address} Python is {'.'.join(python)}, here it is {'.'.join(here)}: code cannot be sent. Install "
+                "the same Python on both."
+            )
+
+    def look(token: str) -> dict[str, Any]:  # sent as it is, as a worker may have another SomaNet, or none
+        import pathlib
+        import socket
+
+        found: dict[str, Any] = {"host": socket.gethostname(), "sees": pathlib.Path(token).is_file()}
+        try:
+            import somanet
+
+            found["version"] = somanet.__version__
+            from somanet.provenance.code import code_digest
+
+            found["code"] = code_digest(pathlib.Path(somanet.__file__).resolve().parent)
+        except ImportError:
+            pass
+        return found
+
+    seen = [("The scheduler", cluster.run_on_scheduler(look, str(token)), False)]
+    seen += [(f"The worker {address}", found, True) for address, found in cluster.run(look, str(token)).items()]
+    for who, found, works in seen:
+        name = f"{who} on {found['host']}"
+        if other := other_code(name, found.get("version"), found.get("code")):
+            raise SomaNetError(other)
+        if works and not found["sees"]:
+            raise SomaNetError(
+                f"{name} does not see {token.parent.parent}: the movies, the networks and the output must lie on a "
+                "disk that all workers share, at the same place. Choose such an --output, or use --workers alone."
+            )
+
+
+def processors_each(workers: int) -> int:
+    """Processors of this computer for each of several workers, one at least."""
+    return max(1, available_processors() // workers)
+
+
+def _size(source: MovieSource) -> int:
+    try:
+        return sum(os.stat(path).st_size for path in movie_files(source.path))
+    except OSError:
+        return 0

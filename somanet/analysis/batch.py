@@ -1,4 +1,4 @@
-"""Many movies, one after the other or on several workers: what is finished or corrected stays, what is broken costs only itself."""
+"""Many movies, by turns or on workers: what is finished or corrected stays, what is broken costs only itself."""
 
 from __future__ import annotations
 

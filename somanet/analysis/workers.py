@@ -8,7 +8,6 @@ wrong with a movie costs only that movie, as without workers.
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import socket
 import threading
@@ -25,12 +24,12 @@ from somanet.analysis.network import BUNDLED, OpenedNetworks, open_networks
 from somanet.analysis.outcome import Outcome, outcome_of
 from somanet.analysis.source import MovieSource
 from somanet.core import guard
-from somanet.core.cluster import KEPT_DYING, Work, run_tasks, unique_key
+from somanet.core.cluster import Work, run_tasks, unique_key
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import quiet_libraries
-from somanet.core.machine import available_processors, use_processors
+from somanet.core.machine import available_processors, using_processors
 from somanet.core.processes import process_mark
-from somanet.core.progress import Overview, reported_to
+from somanet.core.progress import Listener, Overview, reported_to
 from somanet.core.swapping import remove_unfinished, scratch_folder
 from somanet.io.movie_files import movie_exists, movie_files
 from somanet.io.movies import sha256_movie
@@ -127,24 +126,23 @@ def run_task(task: Task) -> Done:
     Returns:
         how the movie fared, with messages in which paths are as the user wrote them.
     """
-    with _ONE_AT_A_TIME:
-        if refusal := _refusal(task):
-            return Done(refusal=refusal)
-        quiet_libraries()
-        use_processors(task.processors or _threads_of_worker())
+    if refusal := _refusal(task):
+        return Done(refusal=refusal)
+    quiet_libraries()
+    with _ONE_AT_A_TIME, using_processors(task.processors or _threads_of_worker()):
         try:
             networks = _networks(task.networks)
         except SomaNetError as error:
             return Done(refusal=f"The worker on {socket.gethostname()} cannot open the network: {error}")
         report = _reporter(task)
-        report("", 0, 0)
+        report("", "", 0, 0)
         try:
             if problem := _other_movie(task):
                 return Done(Outcome(problem=_as_shown(problem, task)))
             inputs = [path for path in (task.source.path, task.source.times) if path is not None]
             with (
                 guard.guarded(inputs=inputs, outputs=[task.folder], replace=task.replace) as kept,
-                reported_to(lambda doing, _unit, done, total: report(doing, done, total)),
+                reported_to(report),
             ):
                 outcome = outcome_of(task.source, task.folder, network=networks, options=task.options)
         except SomaNetError as error:  # of the guard
@@ -251,7 +249,7 @@ def _threads_of_worker() -> int | None:
         return None
 
 
-def _reporter(task: Task) -> Callable[[str, int, int], None]:
+def _reporter(task: Task) -> Listener:
     """A function that tells the asking process how far the task is, now and then, and stops it once nobody asks."""
     from distributed import get_worker
 
@@ -261,7 +259,7 @@ def _reporter(task: Task) -> Callable[[str, int, int], None]:
     except ValueError:
         worker = None
 
-    def report(doing: str, done: int, total: int) -> None:
+    def report(doing: str, unit: str, done: int, total: int) -> None:
         nonlocal told
         if time.monotonic() - told < REPORT_S:
             return
@@ -269,7 +267,7 @@ def _reporter(task: Task) -> Callable[[str, int, int], None]:
         if not task.token.is_file():
             raise _NoLongerWanted
         if worker is not None:
-            words = f"{doing}, frame {done} of {total}" if doing else ""
+            words = f"{doing}, {unit} {done} of {total}" if doing else ""
             worker.log_event(task.topic, {"name": task.source.name, "words": words, "mark": process_mark()})
 
     return report
@@ -492,6 +490,6 @@ def processors_each(workers: int) -> int:
 
 def _size(source: MovieSource) -> int:
     try:
-        return sum(os.stat(path).st_size for path in movie_files(source.path))
+        return sum(path.stat().st_size for path in movie_files(source.path))
     except OSError:
         return 0

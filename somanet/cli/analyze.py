@@ -364,7 +364,7 @@ def _options(
 
 
 def _network(models: list[str] | None, wanted: dict[str, Any]) -> tuple[AnalysisNetworks, NetworksToOpen]:
-    """The networks, opened as :func:`somanet.analysis.network.open_networks` is told, and what workers need for that."""
+    """The networks, opened as :func:`somanet.analysis.network.open_networks` is told, and what workers need."""
     from somanet.analysis.movie import AnalysisNetworks
     from somanet.analysis.network import about_networks, open_networks
     from somanet.analysis.workers import networks_to_open

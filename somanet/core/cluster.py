@@ -1,10 +1,10 @@
-"""Processes that share the work, here or on other computers, through Dask: who may join, and one task after the other."""
+"""Processes that share work, here or on other computers, through Dask: who may join, and one task after another."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -275,8 +275,3 @@ def run_tasks(
 def unique_key(*parts: object) -> str:
     """A name in Dask of a task that shall run now, whatever ran by the same name before."""
     return "-".join([*map(str, parts), os.urandom(4).hex()])
-
-
-def only(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings without those that are not given."""
-    return {name: value for name, value in settings.items() if value is not None}

@@ -189,13 +189,13 @@ class _Elsewhere(NamedTuple):
     Attributes:
         open: the cluster, with a folder that this process shares with its workers, for a number of movies.
         at_once: movies at once; None = one per worker.
-        processors: that each may use; None = as many as it has threads.
+        processors: that each may use, for a number of movies; None = as many as it has threads.
         workers_end: they are gone when the cluster is closed.
     """
 
     open: Callable[[Path, int], AbstractContextManager[Client]]
     at_once: int | None
-    processors: int | None
+    processors: Callable[[int], int | None]
     workers_end: bool
 
 
@@ -230,7 +230,7 @@ def _elsewhere(
         return _Elsewhere(
             lambda _, n: local_cluster(min(workers, n), allowed_failures=RETRIES),
             workers,
-            processors_each(workers),
+            lambda n: processors_each(min(workers, n)),
             workers_end=True,
         )
     if cluster.endswith(JOBS):
@@ -239,14 +239,14 @@ def _elsewhere(
         return _Elsewhere(
             lambda folder, n: job_cluster(queue, folder, at_once=min(at_once, n), allowed_failures=RETRIES),
             at_once,
-            queue.cores,
+            lambda _: queue.cores,
             workers_end=True,
         )
     check_address(cluster, certificates, unencrypted=unencrypted, option="--cluster")
     return _Elsewhere(
         lambda *_: existing_cluster(cluster, certificates=certificates, unencrypted=unencrypted, option="--cluster"),
         workers,
-        None,
+        lambda _: None,
         workers_end=False,
     )
 
@@ -328,7 +328,7 @@ def _run_elsewhere(batch: Batch, output: Path, networks: NetworksToOpen, elsewhe
                 networks=networks,
                 options=batch.options,
                 at_once=elsewhere.at_once,
-                processors=elsewhere.processors,
+                processors=elsewhere.processors(len(sources)),
             )
             on_workers(sources, ended)
 

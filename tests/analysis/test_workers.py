@@ -27,6 +27,7 @@ from somanet.core import extras, machine
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file, sha256_tree
 from somanet.core.job_queue import job_cluster, read_job_queue
+from somanet.core.swapping import remove_unfinished
 from somanet.provenance.code import code_digest
 from somanet.segmentation.inference import video
 from tests.analysis.test_batch import QUICK, analyze, correct, lab, made, state
@@ -373,3 +374,15 @@ def test_the_example_of_slurm_jobs_makes_their_script(tmp_path: Path, monkeypatc
     assert "--protocol tls://" in worker
     assert f"--tls-key {tmp_path / 'tls/key.pem'}" in worker
     assert (tmp_path / "tls/key.pem").stat().st_mode & 0o077 == 0
+
+
+def test_what_a_dead_worker_left_half_written_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    """Of the movie `a`, by the process that is gone: not of `ab`, not of another process, not the results."""
+    dead, other = "abcdef-12-345", "abcdef-13-345"
+    gone = [f".a.{dead}.01234567.part", f"a/.results.{dead}.01234567.part"]
+    stays = [f".ab.{dead}.01234567.part", f".a.{other}.01234567.part", "a/tracks.csv", f".a.{dead}.01234567.old"]
+    for name in (*gone, *stays):
+        (tmp_path / name).mkdir(parents=True)
+    remove_unfinished(tmp_path / "a", dead)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert left == {"a", *stays}

@@ -25,7 +25,8 @@ from somanet.analysis.batch import Batch
 from somanet.analysis.movie import AnalysisNetworks, Options
 from somanet.analysis.network import about_networks, open_networks
 from somanet.analysis.source import MovieSource
-from somanet.analysis.workers import NetworksToOpen, OnWorkers, networks_to_open, processors_each, shared_folder
+from somanet.analysis.worker_task import NetworksToOpen, networks_to_open
+from somanet.analysis.workers import OnWorkers, processors_each, shared_folder
 from somanet.core.calibration import Calibration
 from somanet.core.cluster import RETRIES, local_cluster
 from somanet.io.movies import write_movie

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +17,7 @@ from somanet.cli.cohort import (
     question_of,
     write_and_print,
 )
+from somanet.cli.elsewhere import Elsewhere, elsewhere_of, run_elsewhere
 from somanet.cli.options import (
     AnyModality,
     Axes,
@@ -38,22 +38,12 @@ from somanet.cli.options import (
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
-    from distributed import Client
-
-    from somanet.analysis.batch import Batch
     from somanet.analysis.cohort.write import Question
     from somanet.analysis.movie import AnalysisNetworks, Options
-    from somanet.analysis.outcome import Outcome
     from somanet.analysis.source import MovieSource
-    from somanet.analysis.workers import NetworksToOpen
-    from somanet.core.cluster import Certificates
+    from somanet.analysis.worker_task import NetworksToOpen
     from somanet.migration.intervals import Estimate
     from somanet.migration.measures import Measures
-
-JOBS = (".yaml", ".yml")
-"""A --cluster that ends so is a file about jobs, not an address."""
-MOST_PER_PROCESSOR = 4
-"""Workers on this computer: more would only wait for each other, each with a network in memory."""
 
 
 def analyze(
@@ -128,7 +118,7 @@ def analyze(
     from somanet.core.guard import protect
     from somanet.io.movie_search import find_movies
 
-    elsewhere = _elsewhere(workers, cluster, certificates_of(tls_ca_file, tls_cert, tls_key), unencrypted=unencrypted)
+    elsewhere = elsewhere_of(workers, cluster, certificates_of(tls_ca_file, tls_cert, tls_key), unencrypted=unencrypted)
     options = _options(
         {"axis_deg": axis_deg, "drift": drift} | ({} if preset is None else {"preset": preset}),
         assignments or [],
@@ -183,74 +173,6 @@ def analyze(
         _analyze_one(sources[0], output, tracks, options, lambda: network()[0])
 
 
-class _Elsewhere(NamedTuple):
-    """Workers that share the movies.
-
-    Attributes:
-        open: the cluster, with a folder that this process shares with its workers, for a number of movies.
-        at_once: movies at once; None = one per worker.
-        processors: that each may use, for a number of movies; None = as many as it has threads.
-        workers_end: they are gone when the cluster is closed.
-    """
-
-    open: Callable[[Path, int], AbstractContextManager[Client]]
-    at_once: int | None
-    processors: Callable[[int], int | None]
-    workers_end: bool
-
-
-def _elsewhere(
-    workers: int | None, cluster: str | None, certificates: Certificates | None, *, unencrypted: bool
-) -> _Elsewhere | None:
-    """Where movies are analysed: by worker processes here, on a Dask cluster, by jobs; None: in this process.
-
-    Raises:
-        SomaNetError: Dask is missing, an option does not fit, or the connection would not be safe.
-    """
-    from somanet.core.cluster import RETRIES, check_address, existing_cluster, local_cluster
-    from somanet.core.extras import require
-    from somanet.core.guard import protect
-    from somanet.core.job_queue import job_cluster, read_job_queue
-
-    if certificates is not None and (cluster is None or cluster.endswith(JOBS)):
-        raise SomaNetError("Certificates are for --cluster with an address. Give it: tls://host:8786.")
-    if workers is None and cluster is None:
-        return None
-    require("cluster", purpose="Several workers (--workers, --cluster)")
-    if cluster is None:
-        from somanet.analysis.workers import processors_each
-        from somanet.core.machine import available_processors
-
-        assert workers is not None
-        if workers > (most := MOST_PER_PROCESSOR * available_processors()):
-            raise SomaNetError(
-                f"--workers {workers} is more than this computer can use: expected 1 to {most}, as it has "
-                f"{available_processors()} processors. Each worker has a network in memory."
-            )
-        return _Elsewhere(
-            lambda _, n: local_cluster(min(workers, n), allowed_failures=RETRIES),
-            workers,
-            lambda n: processors_each(min(workers, n)),
-            workers_end=True,
-        )
-    if cluster.endswith(JOBS):
-        queue = read_job_queue(protect(Path(cluster)))
-        at_once = workers or queue.jobs
-        return _Elsewhere(
-            lambda folder, n: job_cluster(queue, folder, at_once=min(at_once, n), allowed_failures=RETRIES),
-            at_once,
-            lambda _: queue.cores,
-            workers_end=True,
-        )
-    check_address(cluster, certificates, unencrypted=unencrypted, option="--cluster")
-    return _Elsewhere(
-        lambda *_: existing_cluster(cluster, certificates=certificates, unencrypted=unencrypted, option="--cluster"),
-        workers,
-        lambda _: None,
-        workers_end=False,
-    )
-
-
 def _analyze_one(
     source: MovieSource, output: Path, tracks: Path | None, options: Options, network: Callable[[], AnalysisNetworks]
 ) -> None:
@@ -279,7 +201,7 @@ def _analyze_all(
     question: Question,
     options: Options,
     network: Callable[[], tuple[AnalysisNetworks, NetworksToOpen]],
-    elsewhere: _Elsewhere | None,
+    elsewhere: Elsewhere | None,
 ) -> None:
     from somanet.analysis.batch import Batch
     from somanet.analysis.names import COHORT, COHORT_FILES
@@ -297,7 +219,7 @@ def _analyze_all(
     if elsewhere is None:
         batch.run(networks, begins=typer.echo, ends=print_summary)
     else:
-        _run_elsewhere(batch, output, to_open, elsewhere)
+        run_elsewhere(batch, output, to_open, elsewhere, ends=print_summary)
     if results := batch.results(output):
         write_and_print(results, output, question, notes=batch.notes(output))
     if batch.problems:
@@ -306,33 +228,6 @@ def _analyze_all(
             f"{len(batch.problems)} of {len(sources)} movies could not be analysed, for the reasons above: {names}. "
             "The others are done; the same command takes up what is missing."
         )
-
-
-def _run_elsewhere(batch: Batch, output: Path, networks: NetworksToOpen, elsewhere: _Elsewhere) -> None:
-    """The movies on workers. Ctrl-C and SIGTERM stop them all; what is finished stays."""
-    from somanet.analysis.workers import OnWorkers, shared_folder
-    from somanet.provenance.mlflow import sigterm_raises
-
-    def analyze(sources: Sequence[MovieSource], ended: Callable[[MovieSource, Outcome], None]) -> None:
-        if not sources:
-            return
-        with (
-            sigterm_raises(),
-            shared_folder(output, batch.folders, workers_end=elsewhere.workers_end) as shared,
-            elsewhere.open(shared.folder, len(sources)) as client,
-        ):
-            on_workers = OnWorkers(
-                client,
-                shared,
-                folders=batch.folders,
-                networks=networks,
-                options=batch.options,
-                at_once=elsewhere.at_once,
-                processors=elsewhere.processors(len(sources)),
-            )
-            on_workers(sources, ended)
-
-    batch.run_elsewhere(analyze, begins=typer.echo, ends=print_summary)
 
 
 def _options(
@@ -367,7 +262,7 @@ def _network(models: list[str] | None, wanted: dict[str, Any]) -> tuple[Analysis
     """The networks, opened as :func:`somanet.analysis.network.open_networks` is told, and what workers need."""
     from somanet.analysis.movie import AnalysisNetworks
     from somanet.analysis.network import about_networks, open_networks
-    from somanet.analysis.workers import networks_to_open
+    from somanet.analysis.worker_task import networks_to_open
     from somanet.provenance.code import project_root
     from somanet.segmentation.inference.video import usual_workers
 

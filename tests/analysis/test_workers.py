@@ -6,6 +6,8 @@ import json
 import os
 import platform
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,12 +19,13 @@ import pandas as pd
 import pytest
 
 import somanet as package
-from somanet.analysis import workers
+from somanet.analysis import worker_task, workers
 from somanet.analysis.movie import PACKAGE, Options
 from somanet.analysis.network import open_networks
 from somanet.analysis.outcome import Outcome
 from somanet.analysis.source import MovieSource
-from somanet.analysis.workers import NetworksToOpen, Task, check_workers, networks_to_open, run_task
+from somanet.analysis.worker_task import NetworksToOpen, Task, networks_to_open, run_task
+from somanet.analysis.workers import check_workers
 from somanet.core import extras, machine
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file, sha256_tree
@@ -127,7 +130,7 @@ def test_another_movie_at_the_same_place_costs_only_itself(task: Task) -> None:
 
 def test_a_task_that_nobody_wants_any_more_ends_and_leaves_nothing(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token disappears while the second frame is looked at."""
-    monkeypatch.setattr(workers, "REPORT_S", 0.0)
+    monkeypatch.setattr(worker_task, "REPORT_S", 0.0)
     opened = MovieSource.open
 
     def stop(self: MovieSource) -> Any:
@@ -328,7 +331,7 @@ def test_a_cluster_of_another_version_is_refused_before_the_work(
         (("--workers", 1000), "--workers 1000 is more than this computer can use"),
         (("--cluster", "tcp://node01:8786"), "--cluster tcp://node01:8786 is not encrypted"),
         (("--cluster", "none.yaml"), "none.yaml not found"),
-        (("--cluster", "bad.yaml"), "bad.yaml: unknown key 'job'. Did you mean 'jobs'?"),
+        (("--cluster", "bad.yaml"), "bad.yaml: unknown parameter 'job'. Did you mean 'jobs'?"),
         (("--workers", 2, *("--tls-ca-file", "a.pem", "--tls-cert", "a.pem", "--tls-key", "b.pem")), "for --cluster"),
         (("--tls-ca-file", "a.pem"), "give all three, or none"),
     ],
@@ -386,3 +389,27 @@ def test_what_a_dead_worker_left_half_written_is_removed_and_nothing_else(tmp_pa
     remove_unfinished(tmp_path / "a", dead)
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
     assert left == {"a", *stays}
+
+
+def test_what_looks_at_workers_needs_no_somanet_there(tmp_path: Path) -> None:
+    """The function is sent as it is: it runs in a process that has no SomaNet, and says so."""
+    from distributed.protocol.pickle import dumps
+
+    sent: list[Any] = []
+
+    class Recording(Cluster):
+        def run(self, look: Callable[[str], Any], token: str) -> Any:
+            sent.append(look)
+            return {}
+
+    client: Any = Recording()
+    check_workers(client)
+    (tmp_path / "look").write_bytes(dumps(sent[0]))
+    code = (
+        "import sys; sys.modules['somanet'] = None\n"
+        "from distributed.protocol.pickle import loads\n"
+        "found = loads(open('look', 'rb').read())('look')\n"
+        "print(sorted(found), found['sees'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['host', 'sees'] True"

@@ -78,7 +78,7 @@ def job_cluster(queue: JobQueue, folder: Path, *, at_once: int, allowed_failures
     """
     require("cluster", purpose="--cluster with a file", also=("dask_jobqueue",))
     import dask
-    from dask_jobqueue import SLURMCluster
+    from dask_jobqueue.slurm import SLURMCluster
     from distributed import Client
 
     make_cluster: Any = SLURMCluster

@@ -101,8 +101,8 @@ def _on_processor(checkpoint: Checkpoint, wanted: EngineName, threads: int, at_o
     installed = [name for name in FASTEST_FIRST if not missing(EXTRAS[name])]
     if not installed:
         note = (
-            "segmenting with torch: ONNX Runtime, which belongs to SomaNet, is missing (pip install 'somanet[onnx]': about twice "
-            "the speed)"
+            "segmenting with torch: ONNX Runtime, which belongs to SomaNet, is missing (pip install 'somanet[onnx]': "
+            "about twice the speed)"
         )
         return EngineChoice(checkpoint, "torch", (note,))
     notes: list[str] = []

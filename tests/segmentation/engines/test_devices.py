@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from somanet.segmentation.inference.video import MOST_BESIDE_GRAPHICS, segmented
 from somanet.segmentation.network.checkpoint import Checkpoint
 from somanet.segmentation.network.settings import ModelSpec
 from tests.segmentation.engines.worlds import FAST, bright_checkpoint
-from tests.worlds import TWO_SOMAS, bright_network, draw, photograph, somanet
+from tests.worlds import TWO_SOMAS, bright_network, draw, photograph
 
 CHIP = "Imaginary 9000"
 
@@ -261,30 +260,6 @@ def test_engines_refuse_devices_that_they_lack() -> None:
         make_engine(bright_checkpoint(), "openvino", device=cuda)
     with pytest.raises(SomaNetError, match=r"OpenVINO cannot compute on gpu: it finds CPU"):
         with_engine(bright_checkpoint(), device="gpu")
-
-
-@pytest.mark.parametrize("command", ["predict", "analyze", "evaluate", "calibrate"])
-def test_commands_say_that_there_is_no_such_device(
-    command: str, tmp_path: Path, bright: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from somanet.io.datasets.layouts import LabelledImage
-    from somanet.io.datasets.writers import write_pairs
-    from tests.analysis.worlds import save_movie
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    labels = draw(TWO_SOMAS)
-    write_pairs(tmp_path / "data", [LabelledImage("one", photograph(labels), labels)])
-    save_movie(tmp_path / "movie.ome.tif")
-    arguments = {
-        "predict": ["data/images", "--output", "out"],
-        "analyze": ["movie.ome.tif", "--output", "out"],
-        "evaluate": ["--truth", "data", "--output", "out"],
-        "calibrate": ["data", "--output", "out"],
-    }[command]
-    error = somanet(command, *arguments, "--model", str(bright), "--device", "cuda:3", cwd=tmp_path)
-    assert error is not None
-    assert "--device cuda:3: expected such a device, found no CUDA devices" in error
-    assert not (tmp_path / "out").exists()
 
 
 def test_params_name_a_device_that_exists() -> None:

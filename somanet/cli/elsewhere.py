@@ -72,7 +72,7 @@ def elsewhere_of(
                 f"{available_processors()} processors. Each worker has a network in memory."
             )
         return Elsewhere(
-            lambda _, n: local_cluster(min(workers, n), allowed_failures=RETRIES),
+            lambda _, n: local_cluster(min(workers, n), allowed_failures=RETRIES, stops_workers=True),
             workers,
             lambda n: processors_each(min(workers, n)),
             workers_end=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,12 +32,15 @@ SINGLE_THREADED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @contextmanager
-def local_cluster(workers: int, *, allowed_failures: int | None = None) -> Iterator[Client]:
+def local_cluster(
+    workers: int, *, allowed_failures: int | None = None, stops_workers: bool = False
+) -> Iterator[Client]:
     """Worker processes on this computer, reachable from this computer only, one thread each.
 
     Args:
         workers: number of processes.
         allowed_failures: so often is a task begun again whose worker died; None = as Dask is configured.
+        stops_workers: Ctrl-C is for this process only, which lets its workers end in order.
     """
     import dask
     from distributed import Client, LocalCluster
@@ -47,6 +51,7 @@ def local_cluster(workers: int, *, allowed_failures: int | None = None) -> Itera
         config["distributed.scheduler.allowed-failures"] = allowed_failures
     make_cluster: Any = LocalCluster
     make_client: Any = Client
+    options = {"preload": [__name__]} if stops_workers else {}
     with (
         TemporaryDirectory(prefix="somanet-workers-") as scratch,
         dask.config.set(config),
@@ -59,10 +64,16 @@ def local_cluster(workers: int, *, allowed_failures: int | None = None) -> Itera
             memory_limit=0,
             local_directory=scratch,
             silence_logs="CRITICAL",
+            **options,
         ) as cluster,
         make_client(cluster) as client,
     ):
         yield client
+
+
+def dask_setup(_worker: object) -> None:
+    """Called by Dask in a worker that preloads this module: a terminal sends Ctrl-C to all processes at once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ class Cluster:
 
 def use(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
     @contextmanager
-    def local(n: int, *, allowed_failures: int) -> Iterator[Cluster]:
+    def local(n: int, *, allowed_failures: int, stops_workers: bool) -> Iterator[Cluster]:
         yield cluster
 
     def wait(futures: list[Future], **_: Any) -> Any:

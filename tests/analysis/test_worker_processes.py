@@ -138,9 +138,10 @@ def test_a_cluster_that_is_there_already(lab: Path, made: Path, tmp_path: Path) 
 
 
 SBATCH = """#!/bin/sh
-# a batch system of one computer: the job runs at once
+# a batch system of one computer: it keeps the script, and the job runs at once
 for last; do script=$last; done
-setsid sh "$script" >job.log 2>&1 </dev/null &
+cp "$script" job.sh
+setsid sh job.sh >job.log 2>&1 </dev/null &
 echo "Submitted batch job $!"
 """
 SCANCEL = """#!/bin/sh

@@ -2,11 +2,15 @@
 
 python -m benchmarks.workers
 python -m benchmarks.workers --movies 24 --frames 12 --workers 2 --repeats 3
+python -m benchmarks.workers --overhead ../shared/data/neuritetracker/cell_body.tif
 
 Simulated movies are analysed by one worker process and by several, by turns, each time into a new folder. Cluster and
 networks are ready before the time is taken; how long that takes is listed apart. The overhead of a task is the time in
 which a worker waits for its next movie; what this process does for each movie before the first task (open it, look at
 three frames) is measured once.
+
+With --overhead only the processor time of this process is measured, which other programs hardly change: the checks of
+that movie, its SHA-256, and tasks that do nothing.
 """
 
 from __future__ import annotations
@@ -23,13 +27,15 @@ from typing import Any
 
 from somanet.analysis.batch import Batch
 from somanet.analysis.movie import AnalysisNetworks, Options
-from somanet.analysis.network import about_networks, open_networks
-from somanet.analysis.source import MovieSource
+from somanet.analysis.network import BUNDLED, about_networks, open_networks
+from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.analysis.worker_task import NetworksToOpen, networks_to_open
 from somanet.analysis.workers import OnWorkers, processors_each, shared_folder
 from somanet.core.calibration import Calibration
-from somanet.core.cluster import RETRIES, local_cluster
-from somanet.io.movies import write_movie
+from somanet.core.cluster import RETRIES, Work, local_cluster, run_tasks, unique_key
+from somanet.io.movies import sha256_movie, write_movie
+from somanet.segmentation.network.checkpoint import read_config
+from somanet.segmentation.network.intended_use import IntendedUse
 from somanet.simulation.neurons import simulate_movie
 
 SCALE = Calibration(0.65, 10.0)
@@ -99,6 +105,31 @@ def analyze(
     return Run(ready, all_movies, (workers * all_movies - sum(computed) - idle_at_end) / len(sources))
 
 
+def overhead(movie: Path, *, n_tasks: int = 200) -> None:
+    """Print what this process computes for each movie, besides the workers."""
+    intended_use = IntendedUse(**read_config(BUNDLED)["intended_use"])
+    source = MovieSource(movie, movie.stem, pixel_size_um=SCALE.pixel_size_um, frame_interval_min=10.0)
+    for _ in range(2):  # the first time, libraries are imported
+        begin = time.process_time()
+        with source.open() as opened:
+            source.calibration(opened)
+        source.sample()
+        check_intended_use([source], intended_use)
+        checked = time.process_time()
+        sha256_movie(movie)
+        hashed = time.process_time()
+    print(f"checks {1000 * (checked - begin):.0f} ms, SHA-256 {1000 * (hashed - checked):.0f} ms")
+    waiting = list(range(n_tasks))
+
+    def next_task() -> Work | None:
+        return Work(waiting[-1], unique_key("task"), ([waiting.pop()],)) if waiting else None
+
+    with local_cluster(2, stops_workers=True) as client:
+        begin = time.process_time()
+        run_tasks(client, len, what="tasks", at_once=None, next_task=next_task, ended=lambda *_: None)
+        print(f"a task {1000 * (time.process_time() - begin) / n_tasks:.0f} ms; load {os.getloadavg()[0]:.0f}")
+
+
 def main() -> None:
     """Print the times, their ratios and the overhead."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -108,7 +139,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--report", action="store_true", help="with report and video")
+    parser.add_argument("--overhead", type=Path, metavar="MOVIE", help="only what this process computes per movie")
     arguments = parser.parse_args()
+    if arguments.overhead is not None:
+        overhead(arguments.overhead)
+        return
     options = Options(report=arguments.report, overlay=arguments.report)
     opened = open_networks(None)
     about = about_networks(opened, Path.cwd())

@@ -26,6 +26,8 @@ KEPT_DYING = "its worker process kept dying: out of memory?"
 _CONNECT_S = 20
 _STOP_S = 10.0
 """So long do tasks have to stop when the work is interrupted."""
+NO_PAGES = "127.0.0.1:0"
+"""Where the scheduler's pages are: Dask has some without a dashboard too, at a port that another command may have."""
 _ENCRYPTED = ("tls", "wss")
 SINGLE_THREADED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Threads of several processes would compete for the same cores, so libraries use one in each."""
@@ -61,6 +63,7 @@ def local_cluster(
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": NO_PAGES},
             memory_limit=0,
             local_directory=scratch,
             silence_logs="CRITICAL",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from somanet.core.cluster import SINGLE_THREADED, make_certificates
+from somanet.core.cluster import NO_PAGES, SINGLE_THREADED, make_certificates
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.extras import require
 from somanet.core.settings import PositiveFloat, PositiveInt, Settings, parse, read_yaml
@@ -102,7 +102,7 @@ def job_cluster(queue: JobQueue, folder: Path, *, at_once: int, allowed_failures
                 job_extra_directives=list(queue.directives),
                 job_script_prologue=[*queue.setup, *(f"export {name}=1" for name in SINGLE_THREADED)],
                 log_directory=queue.logs,
-                scheduler_options={"dashboard_address": None},
+                scheduler_options={"dashboard": False, "dashboard_address": NO_PAGES},
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise SomaNetError(

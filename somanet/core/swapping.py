@@ -68,7 +68,12 @@ def remove_unfinished(path: Path, mark: str) -> None:
         with suppress(OSError):
             for part in list(folder.iterdir()):
                 found = _HIDDEN.fullmatch(part.name)
-                if found and found["process"] == mark and (folder == path or found["name"] == path.stem):
+                if (
+                    found
+                    and found["kind"] == "part"
+                    and found["process"] == mark
+                    and (folder == path or found["name"] == path.stem)
+                ):
                     remove(part)
 
 

@@ -1,6 +1,6 @@
 """Fine-tuning on a lab's own crops: parts, training, what a checkpoint may still claim, and whether it got better."""
 
-from somanet.training.finetuning.crops import Crop, Origin, Parts, check_apart, divide, read_crops
+from somanet.training.finetuning.crops import Crop, Parts, check_apart, divide, read_crops
 from somanet.training.finetuning.finetune import Finetuned, Start, finetune_network
 from somanet.training.finetuning.progress import Cancelled, Progress
 from somanet.training.finetuning.verdict import Verdict, judge
@@ -9,7 +9,6 @@ __all__ = [
     "Cancelled",
     "Crop",
     "Finetuned",
-    "Origin",
     "Parts",
     "Progress",
     "Start",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage, open_dataset
+from somanet.io.datasets.origins import Origin, read_origins
 from somanet.io.datasets.regions import pixels_sha256
 from somanet.io.datasets.splits import make_split
 
@@ -23,20 +24,6 @@ LEAST_UNITS = 6
 are held out where at least twice as many exist."""
 
 UnitKind = Literal["movie", "place", "crop"]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a crop was cut out.
-
-    Attributes:
-        movie: what identifies the movie, such as its name.
-        top, left: of the crop's first pixel in the frame; None where unknown.
-    """
-
-    movie: str
-    top: int | None = None
-    left: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +96,7 @@ class Parts:
 
 
 def read_crops(paths: Iterable[Path], *, binary: bool | None = None, only_class: str | None = None) -> list[Crop]:
-    """The labelled images of data sets in any layout, with their origins where a record names them.
+    """The labelled images of data sets in any layout, with their origins where `origins.csv` names them.
 
     Raises:
         SomaNetError: a set or its record cannot be read.
@@ -120,11 +107,6 @@ def read_crops(paths: Iterable[Path], *, binary: bool | None = None, only_class:
         dataset = open_dataset(path, binary=binary, only_class=only_class)
         found += [Crop(path, dataset.load(name), origins.get(name)) for name in dataset.names]
     return found
-
-
-def read_origins(path: Path) -> dict[str, Origin]:
-    """The origins of a data set's crops by name, from its record; empty without one."""
-    return {}
 
 
 def divide(
@@ -219,10 +201,10 @@ def _places(crops: Sequence[Crop]) -> dict[str, str] | None:
     """Digest → one digest of all crops that overlap it, directly or through others; None where a place is unknown."""
     boxes: dict[str, tuple[int, int, int, int]] = {}
     for crop in crops:
-        if crop.origin is None or crop.origin.top is None or crop.origin.left is None:
+        if crop.origin is None or crop.origin.top_px is None or crop.origin.left_px is None:
             return None
         height, width = crop.item.labels.shape
-        top, left = crop.origin.top, crop.origin.left
+        top, left = crop.origin.top_px, crop.origin.left_px
         boxes[crop.digest] = (top, left, top + height, left + width)
     place = {digest: digest for digest in boxes}
     for one, (top, left, bottom, right) in boxes.items():

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import somanet
 from somanet.core.errors import SomaNetError
 from somanet.core.guard import protect
+from somanet.core.installation import PACKAGE
 from somanet.provenance.code import project_root
 from somanet.provenance.mlflow import resolve_checkpoint, training_of
 from somanet.segmentation.engines import EngineName, with_engine
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BUNDLED_NAME = "bundled"
 """Names the bundled model wherever a network is named; a folder of that name is `./bundled`."""
-BUNDLED = Path(somanet.__file__).resolve().parent / "model"
+BUNDLED = PACKAGE / "model"
 """Trained on nuclei, neuron crops and simulated crops; its `README.md` is the model card."""
 
 

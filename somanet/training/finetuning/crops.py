@@ -133,10 +133,10 @@ def divide(
     """
     if not 0 <= test_share < 1:
         raise SomaNetError(f"The share of crops to hold out must be from 0 to below 1, found {test_share:g}.")
-    if len({crop.digest for crop in crops}) < 2:
+    if len(crops) < 2:
         raise SomaNetError(
-            f"Found {len(crops)} labelled image{'s' * (len(crops) != 1)}, expected at least two different ones: one to "
-            "train on and one to choose the epoch. Label more, or name validation images with --val."
+            f"Found {len(crops)} labelled images, expected at least two: one to train on and one to choose the epoch. "
+            "Label more, or name validation images with --val."
         )
     units = units_of(crops)
     part_of = _parts_before(units.of, before or {})
@@ -239,12 +239,12 @@ def _draw(part: str, wanted: int, units: Sequence[str], part_of: dict[str, str],
 def _divide_rest(parts: dict[str, list[Crop]], seed: int) -> None:
     """Divide training and validation images by image, where their units leave one of them empty."""
     rest = parts["train"] + parts["val"]
-    if len({crop.digest for crop in rest}) < 2:  # one image beside the test images
+    if len(rest) < 2:  # one image beside the test images
         rest, parts["test"] = rest + parts["test"], []
-    digests = sorted({crop.digest for crop in rest})
-    of = make_split(digests, fractions={"train": 1 - VAL_SHARE, "val": VAL_SHARE}, seed=seed)
+    keys = [f"{number}" if len({crop.digest for crop in rest}) < 2 else crop.digest for number, crop in enumerate(rest)]
+    of = make_split(set(keys), fractions={"train": 1 - VAL_SHARE, "val": VAL_SHARE}, seed=seed)
     for part in ("train", "val"):
-        parts[part] = [crop for crop in rest if crop.digest in of[part]]
+        parts[part] = [crop for key, crop in zip(keys, rest, strict=True) if key in of[part]]
 
 
 def with_earlier(digests: Mapping[str, list[str]], earlier: Any) -> dict[str, list[str]]:

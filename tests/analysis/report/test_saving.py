@@ -8,7 +8,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -93,11 +93,11 @@ def test_the_track_has_every_position_and_the_speed_of_every_step(page: Page, fo
 def test_the_figure_needs_nothing_but_itself_and_is_light_on_a_dark_page(page: Page, folder: Path) -> None:
     choose(page, worlds.JUMPING)
     text = saved(page, folder, "save-figure", "well_B3_µ_2_cell2_figure.svg")
-    root = ElementTree.fromstring(text)
+    root = ET.fromstring(text)
     assert root.tag == f"{SVG}svg"
     texts = ["".join(node.itertext()) for node in root.iter(f"{SVG}text")]
     assert texts[0] == f"{TITLE}, cell {worlds.JUMPING}"
-    assert "time (h)" in texts and "µm/h" in texts and "48" in texts
+    assert {"time (h)", "µm/h", "48"} <= set(texts)
     assert not re.search(r"var\(|class=|url\(|href=|<script", text)
     paper = next(root.iter(f"{SVG}rect"))
     assert paper.get("fill") == "rgb(255, 255, 255)"
@@ -132,5 +132,5 @@ def test_nothing_sticks_out_with_the_command_open(folder: Path, width: int, page
     assert page.run("document.documentElement.scrollWidth <= innerWidth")
     for selector in ("#save-numbers", "#save-track", "#save-figure", "#copy-command", "#napari-command"):
         box = page.box(selector)
-        assert box["left"] >= 0 and box["left"] + box["width"] <= width, selector
+        assert 0 <= box["left"] <= width - box["width"], selector
     page.resize(1400, 900)

@@ -81,7 +81,8 @@ def test_one_movie_that_gains_much_does_not_carry_seven_that_lose() -> None:
     """Seven movies lose 0.01, one gains 0.5 on each of its crops: the mean is positive, and the movies do not agree."""
     gains = np.where(np.arange(40) % 8 == 0, 0.5, -0.01)
     found = verdict(gains, movies=8)
-    assert found.difference is not None and found.difference.value == pytest.approx(0.5 / 8 - 0.07 / 8)
+    assert found.difference is not None
+    assert found.difference.value == pytest.approx(0.5 / 8 - 0.07 / 8)
     assert (found.outcome, found.n_better, found.n_units) == ("not better", 5, 8)
 
 
@@ -92,7 +93,7 @@ DRAWS: dict[str, Draw] = {
     "heavy tails": lambda rng, n: 0.02 * rng.standard_t(2, n),
     "mostly equal": lambda rng, n: rng.normal(0, 0.03, n) * (rng.random(n) < 0.3),
 }
-REPEATS = 300
+REPEATS = 200
 
 
 @pytest.fixture(autouse=True)
@@ -102,17 +103,17 @@ def fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", DRAWS)
-@pytest.mark.parametrize(("n_crops", "n_movies"), [(3, None), (6, None), (12, None), (12, 6), (40, 3), (40, 8)])
+@pytest.mark.parametrize(("n_crops", "n_movies"), [(3, None), (6, None), (10, None), (12, 6), (40, 3), (40, 8)])
 def test_equal_networks_are_rarely_called_better(kind: str, n_crops: int, n_movies: int | None) -> None:
     """Networks whose expected difference is 0: `better` by chance in at most 2.5 %, however crops and movies vary.
 
     Each movie has a difference of its own, as large as that of single crops, so that crops of one movie agree. The
-    bound is 2.5 % and three standard errors of a count of 300; for the two skewed draws, for which the exchange test is
+    bound is 2.5 % and three standard errors of a count of 200; for the two skewed draws, for which the exchange test is
     not exact, 5 %.
     """
     rng = np.random.default_rng([n_crops, n_movies or 0, *kind.encode()])
     outcomes = []
-    for _ in range(REPEATS if n_crops <= 12 else REPEATS // 3):
+    for _ in range(REPEATS):
         gains = DRAWS[kind](rng, n_crops)
         if n_movies is not None:
             gains = gains + DRAWS[kind](rng, n_movies)[np.arange(n_crops) % n_movies]
@@ -126,20 +127,22 @@ def test_equal_networks_are_rarely_called_better(kind: str, n_crops: int, n_movi
 
 
 def test_a_gain_is_found_and_a_loss_too() -> None:
-    """A mean gain of one standard deviation over 20 crops is seen in more than 9 of 10 draws (power of a t test: 0.99),
+    """A mean gain of 1.5 standard deviations over 12 crops is seen in more than 9 of 10 draws (power of a t test: 0.998),
     so that the rule is not one that never says anything."""
     rng = np.random.default_rng(1)
-    gains = [verdict(rng.normal(0.03, 0.03, 20)).outcome for _ in range(60)]
-    losses = [verdict(rng.normal(-0.03, 0.03, 20)).outcome for _ in range(60)]
-    assert gains.count("better") > 54 and "worse" not in gains
-    assert losses.count("worse") > 54 and "better" not in losses
+    gains = [verdict(rng.normal(0.045, 0.03, 12)).outcome for _ in range(60)]
+    losses = [verdict(rng.normal(-0.045, 0.03, 12)).outcome for _ in range(60)]
+    assert gains.count("better") > 54
+    assert losses.count("worse") > 54
+    assert "worse" not in gains
+    assert "better" not in losses
 
 
 def test_judged_by_crops_movies_would_be_called_better_by_chance() -> None:
-    """Why movies are the units: of equal networks on 40 crops of 8 movies, crops as units say `better` far too often."""
+    """Why movies are the units: of equal networks on 14 crops of 7 movies, crops as units say `better` too often."""
     rng = np.random.default_rng(2)
     by_crop = []
     for _ in range(60):
-        gains = rng.normal(0, 0.01, 40) + rng.normal(0, 0.03, 8)[np.arange(40) % 8]
+        gains = rng.normal(0, 0.005, 14) + rng.normal(0, 0.03, 7)[np.arange(14) % 7]
         by_crop.append(verdict(gains).outcome)
-    assert by_crop.count("better") > 9
+    assert by_crop.count("better") > 4

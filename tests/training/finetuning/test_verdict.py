@@ -127,7 +127,7 @@ def test_equal_networks_are_rarely_called_better(kind: str, n_crops: int, n_movi
 
 
 def test_a_gain_is_found_and_a_loss_too() -> None:
-    """A mean gain of 1.5 standard deviations over 12 crops is seen in more than 9 of 10 draws (power of a t test: 0.998),
+    """A mean gain of 1.5 standard deviations over 12 crops is seen in more than 9 of 10 draws (power of t: 0.998),
     so that the rule is not one that never says anything."""
     rng = np.random.default_rng(1)
     gains = [verdict(rng.normal(0.045, 0.03, 12)).outcome for _ in range(60)]

@@ -118,18 +118,22 @@ def finetune(
 ) -> None:
     """Fine-tune a network's last blocks, or all of it, on other labelled images, and compare it with its start.
 
+    The bundled network is trained as a whole, by a recipe for some crops of your own; others by default in their last
+    three blocks.
+
     The comparison is on images that are never trained on, of other movies where these are known, and ends in one
     sentence: better, not better, worse, or too few to tell.
     """
-    from somanet.analysis.network import network_folder
+    from somanet.analysis.network import BUNDLED_NAME, network_folder
     from somanet.core.settings import override, parse
     from somanet.segmentation.network.checkpoint import read_config
     from somanet.training.experiments import origin_of
-    from somanet.training.finetuning import Start, finetune_network
+    from somanet.training.finetuning import OWN_CROPS, Start, finetune_network
     from somanet.training.settings import FinetuneParams
 
     others = options.without_labels()
     defaults: dict[str, Any] = {"start": "checkpoint", "weights": "pretrained", "training": {"trainable_blocks": 3}}
+    defaults = OWN_CROPS if start == BUNDLED_NAME else defaults
     values = _section(options.params, "finetune", variant) if variant else defaults
     extra = [f"training.trainable_blocks={blocks}"] if blocks is not None else []
     values = others.in_settings(override(values, [*(options.assignments or ()), *extra]))

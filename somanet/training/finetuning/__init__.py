@@ -3,9 +3,11 @@
 from somanet.training.finetuning.crops import Crop, Parts, check_apart, divide, read_crops
 from somanet.training.finetuning.finetune import Finetuned, Start, finetune_network
 from somanet.training.finetuning.progress import Cancelled, Progress
+from somanet.training.finetuning.recipe import OWN_CROPS, own_crops
 from somanet.training.finetuning.verdict import Verdict, judge
 
 __all__ = [
+    "OWN_CROPS",
     "Cancelled",
     "Crop",
     "Finetuned",
@@ -17,5 +19,6 @@ __all__ = [
     "divide",
     "finetune_network",
     "judge",
+    "own_crops",
     "read_crops",
 ]

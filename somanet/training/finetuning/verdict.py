@@ -94,7 +94,7 @@ def judge(
     if unit != "crop":
         crops += f" of {n_units} {unit}{'s' * (n_units != 1)}"
     numbers = f"IoU {_signed(found.value)}{_interval(found)}"
-    outcome = _outcome(found, n_units)
+    outcome = outcome_of(found, n_units)
     sentence = {
         "too few": f"too few {unit}s to tell: {crops}, and {LEAST_UNITS} {unit}s are needed (IoU "
         f"{_signed(found.value)}, better on {n_better})",
@@ -105,7 +105,8 @@ def judge(
     return Verdict(outcome, sentence, n, n_better, unit, n_units, differences)
 
 
-def _outcome(found: Difference, n_units: int) -> Outcome:
+def outcome_of(found: Difference, n_units: int) -> Outcome:
+    """The rule: what a difference says that so many units show."""
     if n_units < LEAST_UNITS or not math.isfinite(found.value):
         return "too few"
     if found.p > ALPHA or not (found.low > 0 or found.high < 0):

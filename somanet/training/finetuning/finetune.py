@@ -203,7 +203,8 @@ def finetune_network(
                 _record(compared, report, run_id, recording)
     except _Stop:
         raise Cancelled from None
-    return Finetuned(output, place, None if compared is None else compared.verdict, found.said, run_id, parts.notes)
+    verdict, notes = None if compared is None else compared.verdict, parts.notes or parts.units.notes
+    return Finetuned(output, place, verdict, found.said, run_id, notes)
 
 
 def _references(parts: Parts, further: Sequence[DatasetRef]) -> list[DatasetRef]:
@@ -216,12 +217,11 @@ def _record(compared: Compared, report: Path, run_id: str, recording: Recording)
     verdict = compared.verdict
     scores = {
         f"test_{name}{suffix}": value
-        for name, one in (verdict.differences or {}).items()
+        for name, one in verdict.differences.items()
         for suffix, value in (("", one.score), ("_of_start", one.reference_score), ("_difference", one.value))
     }
-    if verdict.difference is not None:
-        bounds = {"low": verdict.difference.low, "high": verdict.difference.high, "p": verdict.difference.p}
-        scores |= {f"test_{SCORE}_difference_{name}": value for name, value in bounds.items()}
+    bounds = {"low": verdict.difference.low, "high": verdict.difference.high, "p": verdict.difference.p}
+    scores |= {f"test_{SCORE}_difference_{name}": value for name, value in bounds.items()}
     tags = {"compared_with_start": verdict.outcome, "compared_with_start_sentence": verdict.sentence}
     with track_run(
         recording.name,

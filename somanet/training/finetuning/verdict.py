@@ -32,30 +32,25 @@ class Verdict:
         n_better: of these, those with a higher IoU.
         unit: what was drawn and exchanged as a whole, see :class:`somanet.training.finetuning.crops.Units`.
         n_units: number of units compared.
-        differences: score → difference, fine-tuned − start; empty if nothing could be compared.
+        differences: score → difference, fine-tuned − start.
     """
 
     outcome: Outcome
     sentence: str
-    n_crops: int = 0
-    n_better: int = 0
-    unit: UnitKind = "crop"
-    n_units: int = 0
-    differences: Mapping[str, Difference] | None = None
+    n_crops: int
+    n_better: int
+    unit: UnitKind
+    n_units: int
+    differences: Mapping[str, Difference]
 
     @property
-    def difference(self) -> Difference | None:
+    def difference(self) -> Difference:
         """That of the IoU, which decides."""
-        return None if self.differences is None else self.differences[SCORE]
+        return self.differences[SCORE]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
-
-
-def nothing_held_out(n_crops: int) -> Verdict:
-    """The verdict where no crop could be kept from training."""
-    return Verdict("too few", f"too few crops to tell: of {n_crops}, none could be held out")
 
 
 def judge(

@@ -96,7 +96,7 @@ class Parts:
 
 
 def read_crops(paths: Iterable[Path], *, binary: bool | None = None, only_class: str | None = None) -> list[Crop]:
-    """The labelled images of data sets in any layout, with their origins where `origins.csv` names them.
+    """The labelled images of data sets in any layout, with their origins where `crops.csv` names them.
 
     Raises:
         SomaNetError: a set or its record cannot be read.

@@ -154,13 +154,13 @@ def test_one_crop_is_too_few() -> None:
 
 def test_origins_are_read_from_the_table_beside_the_images(tmp_path: Path) -> None:
     assert read_origins(tmp_path) == {}
-    (tmp_path / "origins.csv").write_text("image_id;movie;frame;top_px;left_px\na;well 1;3;10;20\nb;;;;\nc;well 2;;;\n")
+    (tmp_path / "crops.csv").write_text("crop;input;frame;y_px;x_px\na;well 1;3;10;20\nb;;;;\nc;well 2;;;\n")
     assert read_origins(tmp_path) == {"a": Origin("well 1", 10, 20), "c": Origin("well 2")}
     for text, words in (
-        ("image_id,movie\na,x\na,y\n", "line 3: 'a' is there twice"),
-        ("image_id,movie,top_px\na,x,ten\n", "expected a whole number of pixels, found 'ten'"),
-        ("image_id\na\n", r"lacks \['movie'\]"),
+        ("crop,input\na,x\na,y\n", "line 3: 'a' is there twice"),
+        ("crop,input,y_px\na,x,ten\n", "expected a whole number of pixels, found 'ten'"),
+        ("crop\na\n", r"lacks \['input'\]"),
     ):
-        (tmp_path / "origins.csv").write_text(text)
+        (tmp_path / "crops.csv").write_text(text)
         with pytest.raises(SomaNetError, match=words):
             read_origins(tmp_path)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path
 from somanet.core.schema import ORIGINS
 from somanet.io.spreadsheets import read_spreadsheet
 
@@ -24,6 +28,21 @@ class Origin:
     movie: str
     top_px: int | None = None
     left_px: int | None = None
+
+
+def write_origins(folder: Path, origins: Mapping[str, Origin]) -> None:
+    """Write `crops.csv` beside a data set's images, so that :func:`read_origins` reads the same.
+
+    Raises:
+        SomaNetError: it cannot be written.
+    """
+    rows = [
+        {"crop": name, "input": one.movie, "y_px": one.top_px, "x_px": one.left_px}
+        for name, one in sorted(origins.items())
+    ]
+    table = pd.DataFrame(rows, columns=[*ORIGINS.names, "y_px", "x_px"]).astype({"y_px": "Int64", "x_px": "Int64"})
+    with atomic_path(folder / ORIGINS_FILE) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read_origins(folder: Path) -> dict[str, Origin]:

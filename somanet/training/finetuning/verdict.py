@@ -115,7 +115,7 @@ def _network(name: str) -> str:
 
 def _signed(value: float) -> str:
     """With three decimals, or as many as show that it is not 0."""
-    places = 3 if value == 0 or abs(value) >= 5e-4 else min(12, math.ceil(-math.log10(abs(value))))
+    places = 3 if value == 0 or abs(value) >= 5e-4 else min(12, -int(f"{value:.0e}".partition("e")[2]))
     return f"{value:+.{places}f}".replace("-", "−")
 
 

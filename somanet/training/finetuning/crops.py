@@ -155,7 +155,7 @@ def divide(
         _divide_rest(parts, seed)
         if units.kind != "crop":
             notes = (*notes, f"too few {units.kind}s to choose the epoch on others than are trained on")
-    return Parts(*(tuple(parts[part]) for part in ("train", "val", "test")), notes=notes)
+    return Parts(tuple(parts["train"]), tuple(parts["val"]), tuple(parts["test"]), notes)
 
 
 def check_apart(parts: Parts) -> None:

@@ -18,12 +18,13 @@ PAGE = (ROOT / "docs" / "finetuning.md").read_text(encoding="utf-8")
 
 def test_every_command_is_accepted() -> None:
     given = {command: somanet_arguments(command) for command in commands(PAGE)}
-    assert sum(arguments is not None for arguments in given.values()) == 4
+    assert sum(arguments is not None for arguments in given.values()) == 3
     refused = {line: problem_with(words) for line, words in given.items() if words is not None}
     assert not {line: problem for line, problem in refused.items() if problem}
 
 
-def test_every_dvc_command_is_one() -> None:
+def test_every_dvc_command_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["dvc"])  # which DVC's parser reads as well
     parser = pytest.importorskip("dvc.cli")
     lines = [shlex.split(line)[1:] for line in commands(PAGE) if line.startswith("dvc ")]
     assert len(lines) == 4

@@ -14,6 +14,7 @@ from somanet.io.datasets.origins import Origin, read_origins
 from somanet.io.datasets.writers import write_pairs
 from somanet.training.finetuning import Crop, Parts, check_apart, divide, read_crops
 from somanet.training.finetuning.crops import LEAST_UNITS, with_earlier
+from tests.training.finetuning.worlds import noisy
 
 SIZE = (32, 48)
 
@@ -169,7 +170,7 @@ def test_origins_are_read_from_the_table_beside_the_images(tmp_path: Path) -> No
 
 def test_origins_are_written_beside_the_images_and_a_new_set_replaces_them(tmp_path: Path) -> None:
     origins = {"crop01": Origin("well 1, 3", 10, 20), "crop02": Origin("well 2")}
-    items = [crop(1).item, crop(2).item]
+    items = [noisy(1).item, noisy(2).item]
     write_pairs(tmp_path / "set", items, origins=origins)
     assert read_origins(tmp_path / "set") == origins
     assert [one.origin for one in read_crops([tmp_path / "set"])] == [origins["crop01"], origins["crop02"]]

@@ -176,7 +176,7 @@ def _parts(options: TrainingOptions, test: Path | None, test_share: float | None
     """The crops by part: as the user made them, or drawn by movie."""
     from somanet.io.datasets.layouts import notes_on_labels
     from somanet.io.datasets.splits import describe_left_out, read_split
-    from somanet.training.finetuning import Parts, divide, read_crops
+    from somanet.training.finetuning import TEST_SHARE, Parts, divide, read_crops
 
     given = {"--val": options.val, "--split": options.split}
     if (made := [name for name, path in given.items() if path is not None]) and test_share:
@@ -202,8 +202,8 @@ def _parts(options: TrainingOptions, test: Path | None, test_share: float | None
         )
         parts = Parts(train, val, held_out or own)
     else:
-        share = {} if test is None and test_share is None else {"test_share": 0.0 if test is not None else test_share}
-        parts = divide(crops, seed=options.seed, before=before, **share)
+        share = 0.0 if test is not None else TEST_SHARE if test_share is None else test_share
+        parts = divide(crops, seed=options.seed, test_share=share, before=before)
         parts = parts if test is None else Parts(parts.train, parts.val, held_out, parts.notes)
     for note in notes_on_labels([crop.item for crop in (*parts.train, *parts.val, *parts.test)]):
         typer.echo(f"note: {note}", err=True)

@@ -197,6 +197,6 @@ def test_a_published_definition_is_the_same_as_its_settings(spots: Path, tmp_pat
         run("tracks", "measure", spots, *GIVEN, *options, "--output", tmp_path / name)
         manifest = read_json(tmp_path / name / "manifest.json", expected="a manifest")
         assert manifest["parameters"]["migrate"]["preset"] == "vaswani2019"
-        assert read_json(tmp_path / name / "summary.json", expected="it")["threshold_um_per_h"] == 10.0
+        assert read_json(tmp_path / name / "summary.json", expected="it")["mobile_threshold_um_per_h"] == 10.0
     assert manifest["files"] == read_json(tmp_path / "preset" / "manifest.json", expected="a manifest")["files"]
     assert "somebody" in refusal("tracks", "measure", spots, *GIVEN, "--preset", "somebody", "--output", tmp_path / "x")

@@ -84,11 +84,11 @@ class Parts:
         return units_of((*self.train, *self.val, *self.test))
 
     def of(self, part: Literal["train", "val", "test"]) -> list[tuple[Path, list[LabelledImage]]]:
-        """The images of a part by data set."""
-        sets: dict[Path, list[LabelledImage]] = {}
+        """The images of a part by data set; those of a set that is given twice, to be drawn twice as often, once."""
+        sets: dict[Path, dict[str, LabelledImage]] = {}
         for crop in getattr(self, part):
-            sets.setdefault(crop.source, []).append(crop.item)
-        return list(sets.items())
+            sets.setdefault(crop.source, {})[crop.item.name] = crop.item
+        return [(source, list(items.values())) for source, items in sets.items()]
 
     def digests(self) -> dict[str, list[str]]:
         """Part → digests of its images, sorted."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import somanet
 from somanet.analysis import names
 from somanet.analysis.base import open_base
+from somanet.analysis.correction_notes import notes_on_corrections
 from somanet.analysis.manifest import (
     code_record,
     edited_tracks,
@@ -27,7 +28,7 @@ from somanet.analysis.manifest import (
 )
 from somanet.analysis.methods import movie_methods
 from somanet.analysis.source import MovieSource
-from somanet.analysis.stages.correct import correct_tracks, notes_on_corrections
+from somanet.analysis.stages.correct import correct_tracks
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
 from somanet.analysis.stages.given_tracks import take_tracks
 from somanet.analysis.stages.migrate import migrate_movie
@@ -120,6 +121,18 @@ def check_output(output: Path, *, movie: str, automatic: bool) -> None:
             f"{output} has tracks that a person corrected, and an automatic analysis would replace them. Choose "
             "another --output, or move that folder away."
         )
+
+
+def check_exports(kinds: Sequence[str]) -> None:
+    """Refuse formats of tracks that are none.
+
+    Raises:
+        SomaNetError: naming the first one.
+    """
+    from somanet.tracking.formats import FORMATS
+
+    if unknown := sorted(set(kinds) - set(FORMATS)):
+        raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(FORMATS)}.")
 
 
 @contextmanager
@@ -219,7 +232,9 @@ def correct_movie(
     corrections = read(corrections_file, movie_sha256=base.about["sha256"])
     options = replace(options or Options(), migrate=base.migrate)
     check_output(output, movie=source.name, automatic=False)
-    request = request_of(source, network=None, tracks_file=base.tracks, corrections_file=corrections_file, options=options)
+    request = request_of(
+        source, network=None, tracks_file=base.tracks, corrections_file=corrections_file, options=options
+    )
     with (
         reading(source.path, source.times, corrections_file),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
@@ -308,7 +323,7 @@ def request_of(
     options: Options,
     corrections_file: Path | None = None,
 ) -> str:
-    """SHA-256 of all that decides a movie's results: its bytes, those of tracks and corrections, network, settings, code.
+    """SHA-256 of all that decides a movie's results: bytes, tracks, corrections, network, settings and code.
 
     Raises:
         SomaNetError: the movie is gone.

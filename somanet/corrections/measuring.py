@@ -41,7 +41,7 @@ def measure(
     points = corrected.points()
     kept = points[points["row"] >= 0]
     rows = automatic.iloc[kept["row"].to_numpy()].assign(track_id=kept["track_id"].to_numpy())
-    drawn = {place: mask for place, mask in corrected.drawn.items()}
+    drawn = corrected.drawn
     edited = points[points["row"] < 0]
     parts = [rows.assign(**{EDITED: 0})]
     for t, found in edited.groupby("frame"):

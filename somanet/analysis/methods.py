@@ -54,7 +54,7 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
         text.append(_segmented(manifest))
         cited = ["unet", "jaqaman", *cited]
     if corrections := manifest.get("corrections"):
-        text.append(_corrected(corrections))
+        text.append(_edited(corrections))
     text.append(
         f"Of positions, {summary['localisation']['in_words']}; steps faster than "
         f"{_number(summary.get('mobile_threshold_um_per_h'))} µm/h were held to be motion, and runs of them that "
@@ -105,7 +105,7 @@ def _segmented(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _corrected(corrections: Mapping[str, Any]) -> str:
+def _edited(corrections: Mapping[str, Any]) -> str:
     """What a person changed."""
     kinds = ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in corrections["applied"].items())
     unfit = f" {corrections['n_unfit']} further edits did not fit and were left out." if corrections["n_unfit"] else ""

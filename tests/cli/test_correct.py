@@ -120,7 +120,7 @@ def test_manifest_report_methods_and_lineage_say_what_was_corrected(lab: Path) -
     assert sha256_file(lab / "auto" / NAME) in (corrected / "methods.md").read_text(encoding="utf-8")
     lineage = run("trace", corrected / "summary.json")
     assert "corrections.jsonl" in lineage
-    assert sha256_file(lab / "auto" / NAME)[:12] in lineage
+    assert sha256_file(lab / "auto" / NAME)[:8] in lineage
 
 
 def test_the_same_bytes_again_by_either_command(lab: Path, tmp_path: Path) -> None:

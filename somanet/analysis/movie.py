@@ -181,13 +181,11 @@ def analyze_movie(
     corrections = None if corrections_file is None else read(corrections_file)
     corrected = tracks_are_given(json_object(output / names.MANIFEST))
     files_read = movie_files(source.path)
-    request = request_of(
-        source, network=network, tracks_file=tracks_file, corrections_file=corrections_file, options=options
-    )
+    request = request_of(source, network=network, tracks_file=tracks_file, options=options, corrections=corrections)
     with (
         reading(source.path, tracks_file, source.times, corrections_file),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
-        unchanged(*files_read, tracks_file, source.times, corrections_file),
+        unchanged(*files_read, tracks_file, source.times),
         source.keeping_frames(folder) as source,
     ):
         if tracks_file is not None:
@@ -232,13 +230,11 @@ def correct_movie(
     corrections = read(corrections_file, movie_sha256=base.about["sha256"])
     options = replace(options or Options(), migrate=base.migrate)
     check_output(output, movie=source.name, automatic=False)
-    request = request_of(
-        source, network=None, tracks_file=base.tracks, corrections_file=corrections_file, options=options
-    )
+    request = request_of(source, network=None, tracks_file=base.tracks, options=options, corrections=corrections)
     with (
         reading(source.path, source.times, corrections_file),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
-        unchanged(*movie_files(source.path), source.times, corrections_file, base.tracks, base.labels),
+        unchanged(*movie_files(source.path), source.times, base.tracks, base.labels),
         source.keeping_frames(folder) as source,
     ):
         base.copy_to(folder)
@@ -321,7 +317,7 @@ def request_of(
     network: AnalysisNetworks | None,
     tracks_file: Path | None,
     options: Options,
-    corrections_file: Path | None = None,
+    corrections: Corrections | None = None,
 ) -> str:
     """SHA-256 of all that decides a movie's results: bytes, tracks, corrections, network, settings and code.
 
@@ -331,7 +327,6 @@ def request_of(
     try:
         movie, tracks = sha256_movie(source.path), None if tracks_file is None else sha256_tree(tracks_file)
         times = None if source.times is None else sha256_tree(source.times)
-        corrections = None if corrections_file is None else sha256_tree(corrections_file)
     except OSError as error:
         raise SomaNetError(
             f"{error.filename or source.path} cannot be read ({error.strerror or error}). Check the path."
@@ -340,7 +335,7 @@ def request_of(
         "name": source.name,
         "movie": movie,
         "tracks": tracks,
-        **({} if corrections is None else {"corrections": corrections}),
+        **({} if corrections is None else {"corrections": corrections.sha256}),
         "source": [
             source.channel,
             source.z,

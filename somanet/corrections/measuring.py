@@ -71,7 +71,7 @@ def _edited_in(
     masks = {track: mask for track in ids if (mask := drawn[t, track]) is not None}
     parts = []
     if masks:
-        labels_YX = np.zeros_like(corrected[t])
+        labels_YX = np.zeros(corrected.shape_YX, np.int32)
         for track, mask in masks.items():
             mask.paint(labels_YX, track)
         image = None if frames is None else [np.asarray(frames[t])]

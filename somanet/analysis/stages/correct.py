@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -64,7 +63,7 @@ def correct_tracks(source: MovieSource, folder: Path, corrections: Corrections) 
     for name in (names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR):
         if (folder / name).exists():
             (folder / name).rename(automatic / name)
-    shutil.copyfile(corrections.path, automatic / names.CORRECTIONS)
+    (automatic / names.CORRECTIONS).write_bytes(corrections.content)
     tracks, calibration = read_tracks_of(automatic), scale_of(about)
     same = _is_of(automatic, corrections)
     with (

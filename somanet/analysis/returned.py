@@ -42,8 +42,12 @@ class Returned:
     def in_words(self) -> str:
         """How many edits of which kind."""
         kinds = Counter(edit.kind for edit in self.edits)
-        listed = ", ".join(f"{kinds[kind]} {NOUNS[kind]}" for kind in NOUNS if kinds[kind])
-        return f"{len(self.edits)} edits ({listed})" if self.edits else "no difference"
+        listed = ", ".join(f"{NOUNS[kind]}: {kinds[kind]}" for kind in NOUNS if kinds[kind])
+        return (
+            f"{len(self.edits)} {'edit' if len(self.edits) == 1 else 'edits'} ({listed})"
+            if self.edits
+            else "no difference"
+        )
 
 
 @contextmanager

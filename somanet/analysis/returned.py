@@ -57,12 +57,14 @@ def taking_back(result: Path, file: Path, earlier: Path | None) -> Iterator[Retu
     Args:
         result: the folder of results that were exported.
         file: what came back: tracks in any format, a Cell Tracking Challenge folder, or a label movie.
-        earlier: corrections that were applied before the export; they come first.
+        earlier: corrections that it was exported with; if None, those that the results show.
 
     Raises:
-        SomaNetError: it is not from these results, or cannot be read.
+        SomaNetError: it is not from these results, or cannot be read; or there are corrections beside the results that
+            they do not show.
     """
     base = open_base(result)
+    earlier = _shown_in(result) if earlier is None else earlier
     with TemporaryDirectory() as scratch, ExitStack() as stack:
         path = Path(scratch) / names.CORRECTIONS
         header, edits = base.header, ()
@@ -79,6 +81,23 @@ def taking_back(result: Path, file: Path, earlier: Path | None) -> Iterator[Retu
                 raise SomaNetError(f"{file} is what {result} has: nothing was corrected in it. Was it saved?")
             stamped = tuple(recorder.append(edit) for edit in new)
         yield Returned(path, stamped)
+
+
+def _shown_in(result: Path) -> Path | None:
+    """The corrections that results show.
+
+    Raises:
+        SomaNetError: there are corrections beside them that they do not show.
+    """
+    shown, beside = result / names.AUTOMATIC / names.CORRECTIONS, result / names.CORRECTIONS
+    applied = shown.read_bytes() if shown.is_file() else b""
+    if beside.is_file() and beside.read_bytes() != applied:
+        raise SomaNetError(
+            f"{beside} has corrections that these results do not show, so that it cannot be told what was exported. "
+            f"Apply them first (somanet correct {result} --output CORRECTED) and export from there; or, if the export "
+            f"shows them, name them: somanet correct {result} {beside} --from …"
+        )
+    return shown if shown.is_file() else None
 
 
 def _differences(base: Base, corrected: Corrected, file: Path, stack: ExitStack) -> list[Edit]:

@@ -267,6 +267,7 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(lab: Path, tmp_path: P
         "does not exist": ("correct", "auto", "--movie", "none.tif"),
         "missing": ("correct", "auto", tmp_path / "none.jsonl"),
         "nothing was corrected in it": ("correct", "auto2", "--from", "auto/tracks.csv"),
+        "do not show": ("correct", "auto", "--from", "auto/labels.tif"),
         "Unknown export format": ("correct", "auto", "--export", "xls"),
         "and this one has": ("analyze", "other.ome.tif", "--model", "model", "--corrections", recorded),
     }.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 import tifffile
 
 from somanet.analysis.base import open_base
+from somanet.analysis.movie import Options, correct_movie
 from somanet.analysis.stages.files import read_tracks_of
 from somanet.core.hashing import sha256_file
 from somanet.corrections import NAME, Edit, Mask, Recorder, making, read
@@ -282,3 +284,20 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(lab: Path, tmp_path: P
         assert "\n" not in told
         assert not out.exists()
     assert files_of(lab) == before
+
+
+def test_results_are_corrected_in_place_while_recording_goes_on(lab: Path, tmp_path: Path) -> None:
+    folder, quick = tmp_path / "r", Options(report=False, overlay=False)
+    shutil.copytree(lab / "auto", folder)
+    header = open_base(folder).header
+    arguments: dict[str, Any] = {"corrections_file": folder / NAME, "movie": lab / "movie.ome.tif", "options": quick}
+    with Recorder(folder / NAME, header) as recorder:
+        correct_movie(folder, folder, **arguments)
+        assert (folder / "tracks.csv").read_bytes() == (lab / "corrected" / "tracks.csv").read_bytes()
+        assert open_base(folder).header == header
+        recorder.append(making.delete_track(read_tracks_of(folder), 3))
+        correct_movie(folder, folder, **arguments)
+    assert len(read(folder / NAME).edits) == 4
+    assert set(pd.read_csv(folder / "tracks.csv")["track_id"]) == {1, 2, 4}
+    assert (folder / "automatic" / "tracks.csv").read_bytes() == (lab / "auto" / "tracks.csv").read_bytes()
+    assert sorted(path.name for path in folder.glob("corrections*")) == ["corrections.csv", NAME]

@@ -41,7 +41,7 @@ class Returned:
     @property
     def in_words(self) -> str:
         """How many edits of which kind."""
-        kinds = Counter(edit.kind for edit in self.edits)
+        kinds: Counter[str] = Counter(edit.kind for edit in self.edits)
         listed = ", ".join(f"{NOUNS[kind]}: {kinds[kind]}" for kind in NOUNS if kinds[kind])
         return (
             f"{len(self.edits)} {'edit' if len(self.edits) == 1 else 'edits'} ({listed})"
@@ -67,7 +67,8 @@ def taking_back(result: Path, file: Path, earlier: Path | None) -> Iterator[Retu
     earlier = _shown_in(result) if earlier is None else earlier
     with TemporaryDirectory() as scratch, ExitStack() as stack:
         path = Path(scratch) / names.CORRECTIONS
-        header, edits = base.header, ()
+        header = base.header
+        edits: tuple[Edit, ...] = ()
         if earlier is not None:
             recorded = read(earlier, movie_sha256=base.about["sha256"])
             header, edits = recorded.header, recorded.edits

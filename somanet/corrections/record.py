@@ -312,7 +312,7 @@ def _header_of(line: bytes, path: Path) -> Header:
     ]
     if wrong:
         raise FileProblem(f"{path}, line 1: expected the text {wrong[0]!r} in the header. Was it edited by hand?")
-    return Header(**values)  # type: ignore[arg-type]  # checked above
+    return Header(**values)  # checked above
 
 
 def _is_edit(line: bytes) -> bool:

@@ -80,7 +80,7 @@ def taking_back(result: Path, file: Path, earlier: Path | None) -> Iterator[Retu
         with Recorder(path, header) as recorder:
             if not new and earlier is None:
                 raise SomaNetError(f"{file} is what {result} has: nothing was corrected in it. Was it saved?")
-            stamped = tuple(recorder.append(edit) for edit in new)
+            stamped = recorder.append_all(new)
         yield Returned(path, stamped)
 
 

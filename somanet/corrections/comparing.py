@@ -231,7 +231,7 @@ def _after(corrected: Corrected, edits: Sequence[Edit], values: Mapping[tuple[in
 
 
 def _links(table: pd.DataFrame, taken: int, program: str) -> tuple[list[Edit], pd.DataFrame]:
-    """Cuts and joins by which tracks become theirs, and the table with the ids that they then have.
+    """Swaps, cuts and joins by which tracks become theirs, and the table with the ids that they then have.
 
     Args:
         table: points by ``track_id`` and ``frame``, with their identity in ``theirs``.
@@ -239,8 +239,14 @@ def _links(table: pd.DataFrame, taken: int, program: str) -> tuple[list[Edit], p
         program: for the edits.
     """
     table = table.sort_values(["track_id", "frame"], ignore_index=True)
-    edits: list[Edit] = []
     taken = max([taken, *table["track_id"].tolist()], default=0)
+    edits: list[Edit] = []
+    while (found := _swap(table)) is not None:
+        one, other, frame = found
+        edits.append(making.swap(table, one, other, frame, program=program))
+        late, ids = table["frame"] >= frame, table["track_id"]
+        table = table.assign(track_id=ids.mask(late & (ids == one), other).mask(late & (ids == other), one))
+        table = table.sort_values(["track_id", "frame"], ignore_index=True)
     ids, theirs, frames = (table[name].to_numpy() for name in ("track_id", _THEIRS, "frame"))
     places = np.flatnonzero((ids[1:] == ids[:-1]) & (theirs[1:] != theirs[:-1])) + 1
     for place in places[::-1].tolist():  # from the end, so that each cut is one of the track's own id
@@ -256,6 +262,19 @@ def _links(table: pd.DataFrame, taken: int, program: str) -> tuple[list[Edit], p
                 edits.append(making.join(table, int(first), int(other), program=program))
                 table.loc[table["track_id"] == other, "track_id"] = first
     return edits, table
+
+
+def _swap(table: pd.DataFrame) -> tuple[int, int, int] | None:
+    """The first two tracks that exchange what they are of theirs, and from which frame on; None if there are none."""
+    ids, theirs, frames = (table[name].to_numpy() for name in ("track_id", _THEIRS, "frame"))
+    places = np.flatnonzero((ids[1:] == ids[:-1]) & (theirs[1:] != theirs[:-1])) + 1
+    seen: dict[tuple[int, int, int], int] = {}
+    for place in places[np.argsort(frames[places], kind="stable")].tolist():
+        frame, before, after = int(frames[place]), int(theirs[place - 1]), int(theirs[place])
+        if (frame, after, before) in seen:
+            return seen[frame, after, before], int(ids[place]), frame
+        seen[frame, before, after] = int(ids[place])
+    return None
 
 
 def _removals(corrected: Corrected, own: pd.DataFrame, identity: NDArray[np.int64], program: str) -> list[Edit]:

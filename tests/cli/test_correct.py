@@ -219,7 +219,7 @@ def test_what_another_program_changed_comes_back_as_edits(lab: Path, tmp_path: P
         is None
     )
     assert files_of(tmp_path / "again") == files_of(out)
-    assert {edit.kind for edit in made.edits} == {"cut", "join", *(["erase"] if masks else [])}
+    assert {edit.kind for edit in made.edits} == {"swap", *(["erase"] if masks else [])}
 
 
 def test_no_command_replaces_or_removes_corrections(lab: Path, tmp_path: Path) -> None:

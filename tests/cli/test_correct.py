@@ -250,6 +250,33 @@ def test_no_command_replaces_or_removes_corrections(lab: Path, tmp_path: Path) -
             kept[0].rename(r / NAME)
 
 
+def test_corrections_that_only_the_results_have_outlive_new_results(lab: Path, tmp_path: Path) -> None:
+    """The file beside the results was moved away; then tracks of another origin replace them."""
+    applied = (lab / "auto" / NAME).read_bytes()
+    tracks = tmp_path / "tracks.csv"
+    shutil.copyfile(lab / "auto" / "tracks.csv", tracks)
+    for number, command in enumerate(
+        (("analyze", lab / "movie.ome.tif", "--tracks", tracks, *QUICK), ("tracks", "measure", tracks))
+    ):
+        folder = tmp_path / str(number)
+        shutil.copytree(lab / "corrected", folder)
+        (folder / NAME).unlink()
+        assert somanet(*command, "--output", folder, cwd=lab) is None
+        assert (folder / "corrections.before.jsonl").read_bytes() == applied
+        assert not (folder / "automatic").exists()
+
+
+def test_a_folder_that_cannot_be_swapped_gets_corrected_results_too(lab: Path, tmp_path: Path) -> None:
+    """The current folder receives them file by file."""
+    shutil.copytree(lab / "auto", tmp_path / "here")
+    movie = lab / "movie.ome.tif"
+    for _ in range(2):
+        arguments = (lab / "auto", "--movie", movie, "--output", ".", *QUICK)
+        assert somanet("correct", *arguments, cwd=tmp_path / "here") is None
+        assert (tmp_path / "here" / NAME).read_bytes() == (lab / "auto" / NAME).read_bytes()
+        assert sha256_file(tmp_path / "here" / "tracks.csv") == sha256_file(lab / "corrected" / "tracks.csv")
+
+
 def test_what_is_wrong_is_one_line_and_nothing_is_written(lab: Path, tmp_path: Path) -> None:
     recorded = lab / "auto" / NAME
     before = files_of(lab)

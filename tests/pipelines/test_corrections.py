@@ -71,7 +71,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | {"PYTHONPATH": str(folder), "PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 
 def repro(folder: Path) -> set[str]:

@@ -244,8 +244,8 @@ def _links(table: pd.DataFrame, taken: int, program: str) -> tuple[list[Edit], p
     while (found := _swap(table)) is not None:
         one, other, frame = found
         edits.append(making.swap(table, one, other, frame, program=program))
-        late, ids = table["frame"] >= frame, table["track_id"]
-        table = table.assign(track_id=ids.mask(late & (ids == one), other).mask(late & (ids == other), one))
+        late, own = table["frame"] >= frame, table["track_id"]
+        table = table.assign(track_id=own.mask(late & (own == one), other).mask(late & (own == other), one))
         table = table.sort_values(["track_id", "frame"], ignore_index=True)
     ids, theirs, frames = (table[name].to_numpy() for name in ("track_id", _THEIRS, "frame"))
     places = np.flatnonzero((ids[1:] == ids[:-1]) & (theirs[1:] != theirs[:-1])) + 1

@@ -12,6 +12,7 @@ from somanet.cli import (
     calibrate,
     cohort,
     compare,
+    correct,
     data,
     lineage,
     models,
@@ -41,6 +42,7 @@ app = typer.Typer(
     context_settings={"color": True},  # else typer drops names' escapes on their way into a pipe
 )
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
+app.command("correct")(guarding(correct.correct))
 app.command("cohort")(guarding(cohort.cohort))
 app.command("simulate")(guarding(simulate.simulate))
 app.add_typer(data.app, name="data")

@@ -39,6 +39,12 @@ def part_of(words: str) -> Iterator[None]:
         _part.reset(token)
 
 
+def tell(doing: str, done: int, total: int) -> None:
+    """Tell the listener of this thread how far work is that counts its steps itself; nobody else is told."""
+    if (listener := _listener.get()) is not None:
+        listener(doing, done, total)
+
+
 class Progress:
     """Steps of one piece of work.
 

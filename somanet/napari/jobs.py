@@ -1,4 +1,4 @@
-"""What the panel does besides editing: analyse, draw a soma, find contacts, measure anew, add a crop, retrain."""
+"""What the panel does besides editing: analyse, draw a soma, find somas that touch, measure anew, retrain."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ from numpy.typing import NDArray
 
 from somanet.analysis import names
 from somanet.analysis.source import MovieSource
-from somanet.analysis.stages.files import open_labels
-from somanet.core.progress import counted
+from somanet.core.errors import SomaNetError
+from somanet.core.files import json_object
+from somanet.core.progress import counted, tell
+from somanet.io.movies import open_movie
 from somanet.napari.opening import Results
 from somanet.napari.places import Contact, touching
-from somanet.napari.training_set import add_crop, crop_of
 from somanet.tracking.detections import Labels
 
 if TYPE_CHECKING:
     from somanet.napari.clicking import Drawn
+    from somanet.training.finetuning import Finetuned
 
-__all__ = ["Choices", "SomaDrawer", "add_crop", "analyse", "crop_of", "find_contacts", "measure", "retrain"]
-
+RETRAINING = {"start": "checkpoint", "weights": "pretrained", "training": {"trainable_blocks": 3}}
+"""As `somanet finetune` without options."""
+NUMBERS = (
+    ("frequency_corrected_per_h", "saltations per hour", ""),
+    ("rms_speed_1h_um_per_h", "net displacement in an hour", " µm/h"),
+)
+"""Of `summary.json`: name, words, unit."""
 REACH_DIAMETERS = 2.5
 """Somas whose centres are farther apart do not touch."""
 
@@ -76,8 +83,8 @@ def find_contacts(results: Results, diameter_px: float) -> dict[int, list[Contac
     """The somas that touch in automatic results, by frame; only frames in which some are near each other are read."""
     found = {}
     groups = {int(str(t)): rows[["y_px", "x_px"]].to_numpy(float) for t, rows in results.tracks.groupby("frame")}
-    with open_labels(results.folder) as labels:  # its own: two threads cannot read one file
-        assert labels is not None
+    assert results.base.labels is not None
+    with open_movie(results.base.labels) as labels:  # its own: two threads cannot read one file
         for t in counted(sorted(groups), len(groups), doing="looking for somas that touch", unit="frame"):
             centres = [(float(y), float(x)) for y, x in groups[t]]
             if contacts := touching(partial(labels.frame, t), centres, REACH_DIAMETERS * diameter_px):
@@ -132,3 +139,73 @@ def analyse(source: MovieSource, output: Path, model: str | None) -> Path:
     network = AnalysisNetworks(opened.segmenter, about_networks(opened, project_root()))
     analyze_movie(source, output, network=network, options=options)
     return output
+
+
+def measure(results: Results, source: MovieSource, corrections: Path) -> str:
+    """Measure results anew with their corrections, in their folder; gives a sentence on how far the numbers moved.
+
+    Raises:
+        SomaNetError: as for :func:`somanet.analysis.movie.correct_movie`.
+    """
+    from somanet.analysis.movie import Options, correct_movie
+
+    before = json_object(results.folder / names.SUMMARY)
+    overlay = (results.folder / names.OVERLAY).exists()
+    correct_movie(
+        results.folder,
+        results.folder,
+        corrections_file=corrections,
+        movie=source.path,
+        options=Options(overlay=overlay, report=(results.folder / names.REPORT).exists()),
+    )
+    after = json_object(results.folder / names.SUMMARY)
+    return f"Measured anew: {moved(before, after)}. The report is {results.folder / names.REPORT}"
+
+
+def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """How far the numbers of two `summary.json` are apart, in words."""
+    said = []
+    for name, words, unit in NUMBERS:
+        old, new = ((one.get("numbers") or {}).get(name, {}).get("value") for one in (before, after))
+        if old is not None or new is not None:
+            said.append(f"{words} {_rounded(old)} → {_rounded(new)}{unit}")
+    cells = " → ".join(str(one.get("n_cells")) for one in (before, after))
+    return ", ".join([f"cells {cells}", *said])
+
+
+def _rounded(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
+
+
+def verdict(done: Finetuned) -> str:
+    """Whether a fine-tuned network is better than its start, in a sentence."""
+    return "nothing was compared" if done.verdict is None else done.verdict.sentence
+
+
+def retrain(training_set: Path, output: Path, model: str | None) -> Finetuned:
+    """Fine-tune a network on a training set, and compare it with its start on crops that are not trained on.
+
+    Raises:
+        SomaNetError: there is no set, too few crops, or as for
+            :func:`somanet.training.finetuning.finetune_network`.
+    """
+    from somanet.analysis.network import network_folder
+    from somanet.core.settings import parse
+    from somanet.segmentation.network.checkpoint import read_config
+    from somanet.training.finetuning import SECTION, Start, divide, finetune_network, read_crops
+    from somanet.training.settings import FinetuneParams
+
+    if not training_set.is_dir():
+        raise SomaNetError(f"There is no training set yet ({training_set}): add crops first.")
+    folder = network_folder(model)
+    parts = divide(read_crops([training_set]), seed=0, before=read_config(folder).get(SECTION))
+    settings = parse(FinetuneParams, RETRAINING, source="settings")
+    done = finetune_network(
+        Start(folder, model or "bundled"),
+        parts,
+        settings,
+        output=output,
+        on_progress=lambda one: tell(one.text, one.done, one.total),
+    )
+    assert done is not None  # one process
+    return done

@@ -31,13 +31,11 @@ from somanet.napari.opening import (
     MOST_HASHED_AT_ONCE,
     Opened,
     check_same_movie,
-    find_source,
-    is_results,
+    find_and_open,
     n_bytes,
-    open_for_napari,
-    source_of,
 )
 from somanet.napari.session import Session
+from somanet.napari.training_set import add_crop, crop_of
 from somanet.napari.window.editor import KEYS, Editor
 from somanet.napari.window.working import Job
 
@@ -211,18 +209,13 @@ class SomaNetPanel(QWidget):
         """
         self.close_movie()
         self._choices = choices or self._choices
-        results: Path | None = None
-        if is_results(path):
-            source, results = find_source(path, movie), path
-        else:
-            source = source_of(path, **self._choices.reading)
-        opened = open_for_napari(source, results=results)
+        opened = find_and_open(path, movie, self._choices.reading)
         session = None
         try:
             if opened.results is not None:
                 self._check_movie(opened)
                 place = self._choices.corrections or opened.results.folder / NAME
-                session = Session(opened.results.labels, opened.results.tracks, opened.results.header, place)
+                session = Session(opened.results.labels, opened.results.tracks, opened.results.base.header, place)
             self.editor = Editor(
                 self.viewer, opened, session, say=self.say, changed=self._show, draw=self._draw
             )  # fmt: skip
@@ -235,7 +228,7 @@ class SomaNetPanel(QWidget):
         self._pixel.setValue(opened.scale.pixel_size_um or 0.0)
         self._interval.setValue(opened.scale.frame_interval_min or 0.0)
         self.say(self._greeting(session))
-        self._about.setText(source.name)
+        self._about.setText(opened.source.name)
         self._show()
         if session is not None:
             self._find_contacts()
@@ -344,7 +337,7 @@ class SomaNetPanel(QWidget):
             return
         if self._drawer is None:
             assert editor.opened.results is not None
-            self._drawer = jobs.SomaDrawer(editor.opened.results.manifest, self._choices.model)
+            self._drawer = jobs.SomaDrawer(editor.opened.results.base.analysis["provenance"], self._choices.model)
         drawer, image, labels_YX = self._drawer, editor.opened.frames.frame(t).copy(), editor.session.frame(t)
 
         def done(drawn: Any) -> None:
@@ -398,7 +391,7 @@ class SomaNetPanel(QWidget):
             session.resume()
             self.say(str(error))
 
-        self._start(lambda: jobs.measure(source, results, session.path), done, failed=failed)
+        self._start(lambda: jobs.measure(results, source, session.path), done, failed=failed)
 
     def add_to_training_set(self) -> None:
         """Add the crop around the selected soma, or around the middle of what is seen, to the training set."""
@@ -417,8 +410,9 @@ class SomaNetPanel(QWidget):
         image, labels_YX = editor.opened.frames.frame(t), editor.session.frame(t)
 
         def add() -> None:
-            name, n = jobs.add_crop(folder, image, labels_YX, at_yx, movie=editor.opened.source.name, t=t)
-            self.say(f"Added {name} to {folder}, which has {n} crops now")
+            crop = crop_of(image, labels_YX, at_yx, movie=editor.opened.source.name, t=t)
+            n = add_crop(folder, crop)
+            self.say(f"Added {crop.name} to {folder}, which has {n} crops now")
 
         self._try(add)
 
@@ -430,7 +424,7 @@ class SomaNetPanel(QWidget):
         output = jobs.network_beside(folder)
         self._start(
             lambda: jobs.retrain(folder, output, self._choices.model),
-            lambda found: self._ask_use(output, found),
+            lambda done: self._ask_use(done.checkpoint, jobs.verdict(done)),
         )
 
     def _ask_use(self, network: Path, sentence: str) -> None:

@@ -96,6 +96,13 @@ SPLIT = Schema(
         Column("split", "string", "", "train, val, test, …"),
     ),
 )
+ORIGINS = Schema(
+    "origins",
+    (
+        Column("image_id", "string", "", "name of the image in its data set"),
+        Column("movie", "string", "", "movie that it was cut out of; empty if unknown"),
+    ),
+)
 BOXES = Schema(
     "boxes",
     (

@@ -189,3 +189,18 @@ def test_no_number_is_printed_without_its_interval_or_the_reason(tmp_path: Path)
     for line in numbers:
         assert "[" in line or "not estimated: " in line or line.endswith("not supported")
         assert "e-" not in line
+
+
+def test_a_published_definition_is_the_same_as_its_settings(spots: Path, tmp_path: Path) -> None:
+    """`--preset vaswani2019` is `--set migrate.preset=vaswani2019`, and measures otherwise than the default."""
+    for name, options in (
+        ("preset", ("--preset", "vaswani2019")),
+        ("set", ("--set", "migrate.preset=vaswani2019")),
+        ("default", ()),
+    ):
+        run("tracks", "measure", spots, *GIVEN, *options, "--output", tmp_path / name)
+    tables = {name: (tmp_path / name / "migration.csv").read_bytes() for name in ("preset", "set", "default")}
+    assert tables["preset"] == tables["set"] != tables["default"]
+    manifest = read_json(tmp_path / "preset" / "manifest.json", expected="a manifest")
+    assert manifest["parameters"]["migrate"]["preset"] == "vaswani2019"
+    assert "somebody" in refusal("tracks", "measure", spots, *GIVEN, "--preset", "somebody", "--output", tmp_path / "x")

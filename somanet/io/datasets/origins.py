@@ -1,0 +1,59 @@
+"""Where the crops of a data set were cut out: `origins.csv` beside its images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from somanet.core.errors import SomaNetError
+from somanet.core.schema import ORIGINS
+from somanet.io.spreadsheets import read_spreadsheet
+
+ORIGINS_FILE = "origins.csv"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a crop was cut out.
+
+    Attributes:
+        movie: what identifies the movie, such as its name.
+        top_px, left_px: of the crop's first pixel in the frame; None where unknown.
+    """
+
+    movie: str
+    top_px: int | None = None
+    left_px: int | None = None
+
+
+def read_origins(folder: Path) -> dict[str, Origin]:
+    """The origins of a data set's images by name, from its `origins.csv`; empty without one, as in a zip.
+
+    Images without a row or without a movie have none.
+
+    Raises:
+        SomaNetError: the table lacks a column, has an image twice, or a place that is not a whole number.
+    """
+    path = folder / ORIGINS_FILE
+    if not path.is_file():
+        return {}
+    table = read_spreadsheet(path, ORIGINS, also="and the optional top_px and left_px")
+    if len(twice := table["image_id"][table["image_id"].duplicated()]):
+        raise SomaNetError(
+            f"{path}, line {twice.index[0]}: {twice.iloc[0][:40]!r} is there twice. Each image has one origin."
+        )
+    found = {}
+    for line, row in table.iterrows():
+        top, left = (_whole(row.get(name, ""), f"{path}, line {line}: {name}") for name in ("top_px", "left_px"))
+        if row["movie"]:
+            found[str(row["image_id"])] = Origin(str(row["movie"]), top, left)
+    return found
+
+
+def _whole(text: str, where: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise SomaNetError(f"{where}: expected a whole number of pixels, found {text[:40]!r}. Correct it.") from error

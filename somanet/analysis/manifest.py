@@ -57,6 +57,7 @@ def provenance_of(
             "migrate": settings.model_dump(mode="json"),
         },
         "code": code_record(of_stage=of_stage),
+        **({"corrections": tracking["corrections"]} if "corrections" in tracking else {}),
     }
 
 
@@ -111,6 +112,11 @@ def edited_tracks(folder: Path, manifest: Mapping[str, Any]) -> str:
         f"`somanet {command} --output {folder} --replace`, which keeps your file as "
         f"{free_name(path, 'before').name}; or put the file back as it was."
     )
+
+
+def is_corrected(manifest: Mapping[str, Any]) -> bool:
+    """Whether a person's corrections were applied to results."""
+    return bool(manifest.get("corrections"))
 
 
 def tracks_are_given(manifest: Mapping[str, Any]) -> bool:

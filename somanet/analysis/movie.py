@@ -7,14 +7,17 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from somanet.analysis import names
+from somanet.analysis.base import open_base
 from somanet.analysis.manifest import (
+    code_record,
     edited_tracks,
+    is_corrected,
     is_manifest,
     provenance_of,
     results_in,
@@ -23,6 +26,7 @@ from somanet.analysis.manifest import (
 )
 from somanet.analysis.methods import movie_methods
 from somanet.analysis.source import MovieSource
+from somanet.analysis.stages.correct import correct_tracks, notes_on_corrections
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
 from somanet.analysis.stages.given_tracks import take_tracks
 from somanet.analysis.stages.migrate import migrate_movie
@@ -38,6 +42,7 @@ from somanet.core.result_records import hashes_of
 from somanet.core.results import result_folder
 from somanet.core.swapping import free_name
 from somanet.core.unchanged import unchanged
+from somanet.corrections import Corrections, read
 from somanet.io.movie_files import movie_files
 from somanet.io.movies import sha256_movie
 from somanet.migration.measures import Measures
@@ -102,6 +107,12 @@ def check_output(output: Path, *, movie: str, automatic: bool) -> None:
         return
     if tracks_are_edited(output):
         raise SomaNetError(edited_tracks(output, manifest))
+    if is_corrected(manifest):
+        raise SomaNetError(
+            f"{output} has results that a person corrected, and an automatic analysis would replace them. Give "
+            f"--corrections {output / names.CORRECTIONS} to correct the new results as well, choose another --output, "
+            "or move that folder away."
+        )
     if tracks_are_given(manifest):
         raise SomaNetError(
             f"{output} has tracks that a person corrected, and an automatic analysis would replace them. Choose "
@@ -132,6 +143,7 @@ def analyze_movie(
     *,
     network: AnalysisNetworks | None,
     tracks_file: Path | None = None,
+    corrections_file: Path | None = None,
     options: Options | None = None,
 ) -> Measures:
     """From a movie to its folder of results; everything is written, or nothing.
@@ -142,6 +154,7 @@ def analyze_movie(
             corrected are replaced by further corrections only, and are then kept under another name.
         network: segments the somas; not needed with tracks.
         tracks_file: tracks made or corrected elsewhere, used instead of finding them.
+        corrections_file: a person's corrections of these results, see :mod:`somanet.corrections`.
         options: see :class:`Options`.
 
     Raises:
@@ -149,14 +162,17 @@ def analyze_movie(
             would replace a corrected one.
     """
     options = options or Options()
-    check_output(output, movie=source.name, automatic=tracks_file is None)
+    check_output(output, movie=source.name, automatic=tracks_file is None and corrections_file is None)
+    corrections = None if corrections_file is None else read(corrections_file)
     corrected = tracks_are_given(json_object(output / names.MANIFEST))
     files_read = movie_files(source.path)
-    request = request_of(source, network=network, tracks_file=tracks_file, options=options)
+    request = request_of(
+        source, network=network, tracks_file=tracks_file, corrections_file=corrections_file, options=options
+    )
     with (
-        reading(source.path, tracks_file, source.times),
+        reading(source.path, tracks_file, source.times, corrections_file),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
-        unchanged(*files_read, tracks_file, source.times),
+        unchanged(*files_read, tracks_file, source.times, corrections_file),
         source.keeping_frames(folder) as source,
     ):
         if tracks_file is not None:
@@ -165,24 +181,112 @@ def analyze_movie(
             segment_movie(source, network.segmenter, folder, any_modality=options.any_modality)
             track_movie(source, folder, folder, options.track)
             (folder / names.MASKS).unlink()
-        measures = migrate_movie(folder, folder, options.migrate)
         about = None if network is None or tracks_file is not None else network.about
-        provenance = provenance_of(folder, options.migrate, model=about)
-        if options.report:
-            report_movie(source, folder, folder, measures, provenance)
-        if options.overlay:
-            overlay_movie(source, folder, folder, measures)
-        for kind in options.exports:
-            export_tracks(source, folder, kind)
-        notes = notes_of(folder)
-        write_text(folder / names.METHODS, movie_methods(provenance, json_object(folder / names.SUMMARY)))
-        for name in names.STAGE_FILES:
-            (folder / name).unlink()
-        files = hashes_of(folder, names.RESULTS)
-        write_json(folder / names.MANIFEST, {**provenance, "request": request, "notes": list(notes), "files": files})
+        provenance, notes = provenance_of(folder, options.migrate, model=about), notes_of(folder)
+        if corrections is not None:
+            provenance, notes = _correct(source, folder, corrections, provenance, notes)
+        measures = _finish(source, folder, options, provenance, notes, request)
         if corrected:  # after the record, so that they are the user's and stay through every further analysis
             _keep_corrections(output, folder)
+        if corrections is not None:
+            _leave_corrections(output, folder, corrections)
     return measures
+
+
+def correct_movie(
+    result: Path, output: Path, *, corrections_file: Path, movie: Path | None = None, options: Options | None = None
+) -> Measures:
+    """Apply a person's corrections to results, and measure again; no network is needed.
+
+    The results are those of :func:`analyze_movie` with the same corrections. Results that are corrected already are
+    corrected anew, from their automatic ones.
+
+    Args:
+        result: a folder of results.
+        output: the folder for the corrected ones; it may be the same.
+        corrections_file: the corrections.
+        movie: the movie; if None, it is looked for beside the results.
+        options: only what is written; tracking and measuring are as they were.
+
+    Raises:
+        SomaNetError: the folder has no results of a movie or they were changed since, the movie is not found or is
+            another, or the corrections are of another movie.
+    """
+    base = open_base(result)
+    source = base.source(movie)
+    corrections = read(corrections_file, movie_sha256=base.about["sha256"])
+    options = replace(options or Options(), migrate=base.migrate)
+    check_output(output, movie=source.name, automatic=False)
+    request = request_of(source, network=None, tracks_file=base.tracks, corrections_file=corrections_file, options=options)
+    with (
+        reading(source.path, source.times, corrections_file),
+        result_folder(output, names.RESULTS, writes=options.files()) as folder,
+        unchanged(*movie_files(source.path), source.times, corrections_file, base.tracks, base.labels),
+        source.keeping_frames(folder) as source,
+    ):
+        base.copy_to(folder)
+        record = base.analysis
+        provenance, notes = {**record["provenance"], "code": code_record()}, tuple(record["notes"])
+        provenance, notes = _correct(source, folder, corrections, provenance, notes)
+        measures = _finish(source, folder, options, provenance, notes, request)
+        _leave_corrections(output, folder, corrections)
+    return measures
+
+
+def _correct(
+    source: MovieSource,
+    folder: Path,
+    corrections: Corrections,
+    provenance: dict[str, Any],
+    notes: tuple[str, ...],
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Apply corrections to the tracks in a folder; gives the provenance and the notes with them."""
+    found = correct_tracks(source, folder, corrections)
+    known = {name: value for name, value in provenance.items() if name != "code"}
+    write_json(folder / names.AUTOMATIC / names.ANALYSIS, {"provenance": known, "notes": list(notes)})
+    return {**provenance, "corrections": found}, (*notes, *notes_on_corrections(found))
+
+
+def _finish(
+    source: MovieSource,
+    folder: Path,
+    options: Options,
+    provenance: dict[str, Any],
+    notes: tuple[str, ...],
+    request: str,
+) -> Measures:
+    """Measure the tracks in a folder, write what is read, and the manifest last."""
+    measures = migrate_movie(folder, folder, options.migrate)
+    summary = json_object(folder / names.SUMMARY)
+    if options.report:
+        report_movie(source, folder, folder, measures, provenance, summary=summary, notes=notes)
+    if options.overlay:
+        overlay_movie(source, folder, folder, measures)
+    for kind in options.exports:
+        export_tracks(source, folder, kind)
+    write_text(folder / names.METHODS, movie_methods(provenance, summary))
+    for name in names.STAGE_FILES:
+        (folder / name).unlink(missing_ok=True)
+    files = hashes_of(folder, names.RESULTS)
+    write_json(folder / names.MANIFEST, {**provenance, "request": request, "notes": list(notes), "files": files})
+    return measures
+
+
+def _leave_corrections(output: Path, folder: Path, corrections: Corrections) -> None:
+    """Put corrections beside their results, if there are none: they are the user's, and in no record.
+
+    What the results in the way were corrected by, and these are not, is kept under another name.
+    """
+    if not (output / names.CORRECTIONS).exists():
+        shutil.copyfile(folder / names.AUTOMATIC / names.CORRECTIONS, folder / names.CORRECTIONS)
+    old = output / names.AUTOMATIC / names.CORRECTIONS
+    if not old.is_file():
+        return
+    content = old.read_bytes()
+    kept = [output / names.CORRECTIONS, folder / names.AUTOMATIC / names.CORRECTIONS]
+    if not any(path.is_file() and path.read_bytes().startswith(content) for path in kept):
+        there = keep(free_name(output / names.CORRECTIONS, "before"))
+        shutil.copyfile(old, folder / there.name)
 
 
 def _keep_corrections(output: Path, folder: Path) -> None:
@@ -195,9 +299,14 @@ def _keep_corrections(output: Path, folder: Path) -> None:
 
 
 def request_of(
-    source: MovieSource, *, network: AnalysisNetworks | None, tracks_file: Path | None, options: Options
+    source: MovieSource,
+    *,
+    network: AnalysisNetworks | None,
+    tracks_file: Path | None,
+    options: Options,
+    corrections_file: Path | None = None,
 ) -> str:
-    """SHA-256 of all that decides a movie's results: the movie's and the tracks' bytes, network, settings, and code.
+    """SHA-256 of all that decides a movie's results: its bytes, those of tracks and corrections, network, settings, code.
 
     Raises:
         SomaNetError: the movie is gone.
@@ -205,6 +314,7 @@ def request_of(
     try:
         movie, tracks = sha256_movie(source.path), None if tracks_file is None else sha256_tree(tracks_file)
         times = None if source.times is None else sha256_tree(source.times)
+        corrections = None if corrections_file is None else sha256_tree(corrections_file)
     except OSError as error:
         raise SomaNetError(
             f"{error.filename or source.path} cannot be read ({error.strerror or error}). Check the path."
@@ -213,6 +323,7 @@ def request_of(
         "name": source.name,
         "movie": movie,
         "tracks": tracks,
+        **({} if corrections is None else {"corrections": corrections}),
         "source": [
             source.channel,
             source.z,

@@ -20,6 +20,13 @@ SUMMARY = "summary.json"
 REPORT = "report.html"
 OVERLAY = "overlay.mp4"
 METHODS = "methods.md"
+CORRECTIONS = "corrections.jsonl"
+"""A person's, beside results: no command replaces or removes it."""
+EDITS = "corrections.csv"
+AUTOMATIC = "automatic"
+"""Folder of what the corrections of corrected results were applied to."""
+ANALYSIS = "analysis.json"
+"""In it: how the automatic results were made."""
 STAGE_FILES = (MOVIE, SEGMENTATION, TRACKING)
 """Metadata that each stage passes to the next; the manifest collects them."""
 
@@ -35,7 +42,7 @@ EXPORTS = {
 RESULTS = Kind(record=MANIFEST, what="results of an analysis")
 ALL = (
     SOMAS, LABELS_TIFF, LABELS_ZARR, TRACKS, DRIFT, SALTATIONS, PAUSES, MODES, MIGRATION, MIGRATION_INTERNALS, SUMMARY,
-    REPORT, OVERLAY, METHODS, MANIFEST,
+    REPORT, OVERLAY, METHODS, EDITS, AUTOMATIC, MANIFEST,
 )  # fmt: skip
 """Files that an analysis writes, or may write, besides :data:`EXPORTS`."""
 

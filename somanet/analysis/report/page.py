@@ -81,6 +81,7 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
         "motion": motion_section(report.measures),
         "strips": strips_html(strips, len(report.measures.migration.saltations.events), report.calibration),
         "comparison": sections.comparison(report.measures.summary, report.measures.model_summary),
+        "corrections": sections.corrections(report),
         "provenance": sections.provenance(report.provenance),
         "definitions": sections.definitions(),
         "data": _json(data),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from somanet.core.errors import SomaNetError
+from somanet.core.files import atomic_path
 from somanet.core.schema import ORIGINS
 from somanet.io.spreadsheets import read_spreadsheet
 
@@ -24,6 +28,23 @@ class Origin:
     movie: str
     top_px: int | None = None
     left_px: int | None = None
+
+
+def write_origins(folder: Path, origins: Mapping[str, Origin]) -> None:
+    """Write `origins.csv` beside a data set's images, so that :func:`read_origins` reads the same.
+
+    Raises:
+        SomaNetError: it cannot be written.
+    """
+    rows = [
+        {"image_id": name, "movie": one.movie, "top_px": one.top_px, "left_px": one.left_px}
+        for name, one in sorted(origins.items())
+    ]
+    table = pd.DataFrame(rows, columns=[*ORIGINS.names, "top_px", "left_px"]).astype(
+        {"top_px": "Int64", "left_px": "Int64"}
+    )
+    with atomic_path(folder / ORIGINS_FILE) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read_origins(folder: Path) -> dict[str, Origin]:

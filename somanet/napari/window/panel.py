@@ -412,7 +412,7 @@ class SomaNetPanel(QWidget):
         def add() -> None:
             crop = crop_of(image, labels_YX, at_yx, movie=editor.opened.source.name, t=t)
             n = add_crop(folder, crop)
-            self.say(f"Added {crop.name} to {folder}, which has {n} crops now")
+            self.say(f"Added {crop.item.name} to {folder}, which has {n} crops now")
 
         self._try(add)
 

@@ -154,9 +154,7 @@ def _ends(table: pd.DataFrame, signs: _Signs, n_frames: int, shape_YX: tuple[int
     changes = track[1:] != track[:-1]
     first, last = np.concatenate([[True], changes]), np.concatenate([changes, [True]])
     for row in np.flatnonzero(first & (frame > 0) & (edge_px > margin_px)).tolist():
-        signs.add(
-            row, 0.5, f"track {track[row]} begins in frame {frame[row]}, {edge_px[row]:.0f} px from the edge"
-        )
+        signs.add(row, 0.5, f"track {track[row]} begins in frame {frame[row]}, {edge_px[row]:.0f} px from the edge")
     for row in np.flatnonzero(last & (frame < n_frames - 1) & (edge_px > margin_px)).tolist():
         signs.add(row, 0.5, f"track {track[row]} ends in frame {frame[row]}, {edge_px[row]:.0f} px from the edge")
 

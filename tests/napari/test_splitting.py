@@ -30,7 +30,9 @@ def test_the_line_counts_beyond_its_ends() -> None:
     ("start", "end", "words"),
     [((0, 0), (0, 11), "does not cross"), ((3, 3), (3, 3), "needs two points")],
 )
-def test_a_line_that_splits_nothing_is_refused(start: tuple[float, float], end: tuple[float, float], words: str) -> None:
+def test_a_line_that_splits_nothing_is_refused(
+    start: tuple[float, float], end: tuple[float, float], words: str
+) -> None:
     with pytest.raises(SomaNetError, match=words):
         split_by_line(BAR, start, end)
 

@@ -251,7 +251,7 @@ test-napari: setup ## Run the napari plug-in in real windows, under Xvfb where t
 		$(NAPARI)/bin/python -m pip install --disable-pip-version-check --quiet 'napari>=0.7.1' 'pyqt6>=6.6' \
 			'pytest-qt>=4.4' && touch $(NAPARI)/ready; }
 	$(if $(DISPLAY),,xvfb-run --auto-servernum --server-args '-screen 0 1600x1000x24') \
-		$(NAPARI)/bin/python -m pytest -m napari tests/napari
+		$(NAPARI)/bin/python -m pytest -W default -m napari tests/napari
 
 check: lint types typos ## Run lint, types and typos
 

@@ -25,7 +25,7 @@ def test_no_display_is_said_at_once(nowhere: pytest.MonkeyPatch) -> None:
         raise AssertionError("nothing needs to be started")
 
     nowhere.setattr(subprocess, "run", never)
-    with pytest.raises(SomaNetError, match="^There is no display to open a window on"):
+    with pytest.raises(SomaNetError, match=r"^There is no display to open a window on"):
         display.check_display()
 
 

@@ -81,6 +81,8 @@ class Ended:
 def preload() -> None:
     """Import what commands import, so that each costs a fork instead of ten seconds."""
     os.environ.setdefault("MPLBACKEND", "Agg")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):  # no window waits for a person
+        os.environ.pop(name, None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in (*PRELOAD, *_rooms()):

@@ -27,6 +27,7 @@ from qtpy.QtWidgets import (
 from somanet.core.errors import SomaNetError, first_line
 from somanet.corrections import NAME
 from somanet.napari import jobs
+from somanet.napari.keys import KEYS
 from somanet.napari.opening import (
     MOST_HASHED_AT_ONCE,
     Opened,
@@ -36,7 +37,7 @@ from somanet.napari.opening import (
 )
 from somanet.napari.session import Session
 from somanet.napari.training_set import add_crop, crop_of
-from somanet.napari.window.editor import KEYS, Editor
+from somanet.napari.window.editor import Editor
 from somanet.napari.window.working import Job
 
 MASK_KEYS = ("new_soma", "paint_new", "merge", "split", "delete")

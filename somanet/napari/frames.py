@@ -13,7 +13,7 @@ KEPT_BYTES = 256 << 20
 """Of frames that were shown last."""
 
 
-class FrameArray:
+class FrameArray(Sequence[Any]):
     """Frames of one shape as a TYX array, of which napari reads the parts that it shows.
 
     Attributes:
@@ -61,7 +61,7 @@ class FrameArray:
         """Read every frame anew from here on."""
         self._kept.clear()
 
-    def __getitem__(self, key: Any) -> NDArray[Any]:
+    def __getitem__(self, key: Any) -> Any:
         """A copy of a part; the first index is a frame or a slice of frames."""
         first, *rest = key if isinstance(key, tuple) else (key,)
         if first is Ellipsis:

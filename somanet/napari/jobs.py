@@ -192,7 +192,8 @@ def retrain(training_set: Path, output: Path, model: str | None) -> Finetuned:
     from somanet.analysis.network import network_folder
     from somanet.core.settings import parse
     from somanet.segmentation.network.checkpoint import read_config
-    from somanet.training.finetuning import SECTION, Start, divide, finetune_network, read_crops
+    from somanet.training.finetuning import Start, divide, finetune_network, read_crops
+    from somanet.training.finetuning.crops import SECTION
     from somanet.training.settings import FinetuneParams
 
     if not training_set.is_dir():

@@ -62,8 +62,9 @@ class Results:
         if CONFIDENCE.name in self.tracks:
             confidence[known] = self.tracks[CONFIDENCE.name].to_numpy(float)[row[known]]
         drawn = corrected.drawn
-        for i in points.index[~known]:
-            mask = drawn.get((int(points.at[i, "frame"]), int(points.at[i, "track_id"])))
+        by_hand = points[~known]
+        for i, frame, track in zip(by_hand.index, by_hand["frame"].tolist(), by_hand["track_id"].tolist(), strict=True):
+            mask = drawn.get((frame, track))
             area_px[i] = float("nan") if mask is None else mask.area_px
         return points.assign(area_px=area_px, confidence=confidence)
 

@@ -26,10 +26,13 @@ def disk(y: int, x: int, radius: float = 8.0) -> np.ndarray:
 
 
 def picture(**intensities: float) -> np.ndarray:
-    """Three disks of given shares of the range on a background of 0.1 with a little noise."""
+    """Three disks of given shares of the range on a background of 0.1 with a little noise.
+
+    Disk c is bright unless it is given: it sets the exposure, so that shares are what the network sees.
+    """
     found = np.full((64, 96), 0.1) + np.random.default_rng(0).normal(0, 0.002, (64, 96))
     for (y, x), name in (((20, 20), "a"), ((20, 60), "b"), ((45, 38), "c")):
-        found[disk(y, x)] = intensities.get(name, 0.1)
+        found[disk(y, x)] = intensities.get(name, 0.95 if name == "c" else 0.1)
     return (found * 65535).astype(np.uint16)
 
 
@@ -76,6 +79,7 @@ def test_what_is_far_larger_than_a_soma_is_no_soma(segmenter: Segmenter) -> None
     """A bright band of 64 × 30 px where the network sees nothing: nine times a soma's area."""
     image = np.full((64, 96), 0.1)
     image[:, 30:60] = 0.3
+    image[disk(45, 80)] = 0.95
     with pytest.raises(SomaNetError, match="Nothing like a soma"):
         draw_soma(
             segmenter, (image * 65535).astype(np.uint16), np.zeros((64, 96), np.int32), (30.0, 45.0), diameter_px=16

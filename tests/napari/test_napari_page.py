@@ -27,7 +27,7 @@ def test_its_keys_are_those_of_the_plug_in() -> None:
     """Each row names its keys; of several, what they do is in their order."""
     rows = re.findall(r"^\| (`.*?) \| (.*?) \|$", PAGE, flags=re.MULTILINE)
     named = {tuple(re.findall(r"`(.*?)`", keys)): words for keys, words in rows}
-    known = {key: words for key, words in KEYS.values()}
+    known = dict(KEYS.values())
     alone = {keys[0]: words for keys, words in named.items() if len(keys) == 1}
     assert alone == {key: known[key] for key in alone}
     together = {key for keys in named if len(keys) > 1 for key in keys} - {"P", "E", "F"}

@@ -95,6 +95,7 @@ def _rooms() -> list[str]:
     root = Path(__file__).resolve().parents[2]
     files = sorted((root / "somanet").rglob("*.py"))
     names = [".".join(file.relative_to(root).with_suffix("").parts) for file in files]
+    names = [name for name in names if not name.startswith("somanet.napari.window.")]  # they need napari
     return [name.removesuffix(".__init__") for name in names if not name.endswith("__main__")]
 
 

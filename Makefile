@@ -186,7 +186,8 @@ yolo: setup ## Train a YOLO detector for as long as SomaNet and compare (BUDGET=
 
 profiles: ## Make every folder of profiles/ with a params.yaml a DVC project: the graph, links to the code, .dvc
 	@for params in profiles/*/params.yaml; do folder=$${params%/params.yaml}; mkdir -p "$$folder/.dvc"; \
-		cp dvc.yaml .dvcignore "$$folder"; cp .dvc/.gitignore "$$folder/.dvc"; \
+		cp dvc.yaml .dvcignore "$$folder"; mkdir -p "$$folder/corrections"; \
+		cp corrections/README.md "$$folder/corrections"; cp .dvc/.gitignore "$$folder/.dvc"; \
 		test -e "$$folder/.dvc/config" || printf '[core]\n    analytics = false\n    check_update = false\n' \
 			>"$$folder/.dvc/config"; \
 		for package in somanet pipelines; do ln -sfn "../../$$package" "$$folder/$$package"; done; done

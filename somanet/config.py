@@ -148,6 +148,13 @@ class SegmentParams(Settings):
     """Test-time augmentation of each frame, see :class:`somanet.segmentation.inference.segmenter.Segmenter`."""
 
 
+class CorrectParams(Settings):
+    """A person's corrections of movies, see :mod:`somanet.corrections`."""
+
+    folder: str
+    """Folder with `NAME.jsonl` for each movie that was corrected, relative to the parameter file."""
+
+
 class ReportParams(Settings):
     """The report and the video of a movie."""
 
@@ -220,6 +227,7 @@ class Params(Settings):
     evaluate: EvaluateParams
     segment: SegmentParams
     track: TrackSettings
+    correct: CorrectParams
     migrate: MigrateSettings
     report: ReportParams
     cohort: CohortParams

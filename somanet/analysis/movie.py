@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from somanet.analysis import names
 from somanet.analysis.base import open_base
+from somanet.analysis.correction_notes import notes_on_corrections
 from somanet.analysis.manifest import (
     code_record,
     edited_tracks,
@@ -26,7 +27,7 @@ from somanet.analysis.manifest import (
 )
 from somanet.analysis.methods import movie_methods
 from somanet.analysis.source import MovieSource
-from somanet.analysis.stages.correct import correct_tracks, notes_on_corrections
+from somanet.analysis.stages.correct import correct_tracks
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
 from somanet.analysis.stages.given_tracks import take_tracks
 from somanet.analysis.stages.migrate import migrate_movie
@@ -120,6 +121,18 @@ def check_output(output: Path, *, movie: str, automatic: bool) -> None:
         )
 
 
+def check_exports(kinds: Sequence[str]) -> None:
+    """Refuse formats of tracks that are none.
+
+    Raises:
+        SomaNetError: naming the first one.
+    """
+    from somanet.tracking.formats import FORMATS
+
+    if unknown := sorted(set(kinds) - set(FORMATS)):
+        raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(FORMATS)}.")
+
+
 @contextmanager
 def tracks_to_take(tracks_file: Path | None, output: Path) -> Iterator[Path | None]:
     """Yield the tracks to read: a copy of those that lie among the results they correct, if files may be replaced.
@@ -166,13 +179,11 @@ def analyze_movie(
     corrections = None if corrections_file is None else read(corrections_file)
     corrected = tracks_are_given(json_object(output / names.MANIFEST))
     files_read = movie_files(source.path)
-    request = request_of(
-        source, network=network, tracks_file=tracks_file, corrections_file=corrections_file, options=options
-    )
+    request = request_of(source, network=network, tracks_file=tracks_file, options=options, corrections=corrections)
     with (
         reading(source.path, tracks_file, source.times, corrections_file),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
-        unchanged(*files_read, tracks_file, source.times, corrections_file),
+        unchanged(*files_read, tracks_file, source.times),
         source.keeping_frames(folder) as source,
     ):
         if tracks_file is not None:
@@ -217,11 +228,11 @@ def correct_movie(
     corrections = read(corrections_file, movie_sha256=base.about["sha256"])
     options = replace(options or Options(), migrate=base.migrate)
     check_output(output, movie=source.name, automatic=False)
-    request = request_of(source, network=None, tracks_file=base.tracks, corrections_file=corrections_file, options=options)
+    request = request_of(source, network=None, tracks_file=base.tracks, options=options, corrections=corrections)
     with (
         reading(source.path, source.times, corrections_file),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
-        unchanged(*movie_files(source.path), source.times, corrections_file, base.tracks, base.labels),
+        unchanged(*movie_files(source.path), source.times, base.tracks, base.labels),
         source.keeping_frames(folder) as source,
     ):
         base.copy_to(folder)
@@ -304,9 +315,9 @@ def request_of(
     network: AnalysisNetworks | None,
     tracks_file: Path | None,
     options: Options,
-    corrections_file: Path | None = None,
+    corrections: Corrections | None = None,
 ) -> str:
-    """SHA-256 of all that decides a movie's results: its bytes, those of tracks and corrections, network, settings, code.
+    """SHA-256 of all that decides a movie's results: bytes, tracks, corrections, network, settings and code.
 
     Raises:
         SomaNetError: the movie is gone.
@@ -314,7 +325,6 @@ def request_of(
     try:
         movie, tracks = sha256_movie(source.path), None if tracks_file is None else sha256_tree(tracks_file)
         times = None if source.times is None else sha256_tree(source.times)
-        corrections = None if corrections_file is None else sha256_tree(corrections_file)
     except OSError as error:
         raise SomaNetError(
             f"{error.filename or source.path} cannot be read ({error.strerror or error}). Check the path."
@@ -323,7 +333,7 @@ def request_of(
         "name": source.name,
         "movie": movie,
         "tracks": tracks,
-        **({} if corrections is None else {"corrections": corrections}),
+        **({} if corrections is None else {"corrections": corrections.sha256}),
         "source": [
             source.channel,
             source.z,

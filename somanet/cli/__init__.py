@@ -12,6 +12,7 @@ from somanet.cli import (
     calibrate,
     cohort,
     compare,
+    correct,
     data,
     lineage,
     models,
@@ -42,6 +43,7 @@ app = typer.Typer(
     context_settings={"color": True},  # else typer drops names' escapes on their way into a pipe
 )
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
+app.command("correct")(guarding(correct.correct))
 app.command("cohort")(guarding(cohort.cohort))
 app.command("napari")(guarding(napari.napari))
 app.command("simulate")(guarding(simulate.simulate))

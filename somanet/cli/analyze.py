@@ -77,6 +77,9 @@ def analyze(
             help="Instead of a network: tracks made or corrected elsewhere (CSV, TrackMate, napari, GEFF, CTC)."
         ),
     ] = None,
+    corrections: Annotated[
+        Path | None, typer.Option(help="A person's corrections of these results (corrections.jsonl), to be applied.")
+    ] = None,
     axis_deg: Annotated[float, typer.Option(help="Direction from which angles are measured: 0 right, 90 down.")] = 0.0,
     drift: Annotated[
         Literal["image", "cells", "none"],
@@ -124,6 +127,8 @@ def analyze(
     several = len(sources) > 1 or (len(movies) == 1 and sources[0].path != movies[0])
     if tracks is not None and several:
         raise SomaNetError("--tracks has the tracks of one movie: name only that movie.")
+    if corrections is not None and several:
+        raise SomaNetError("--corrections has the corrections of one movie: name only that movie.")
     if times is not None and several:
         raise SomaNetError("--times has the times of one movie: name only that movie.")
     if conditions is not None and not several:
@@ -138,18 +143,28 @@ def analyze(
         question = question_of(conditions, reference, paired)
         _analyze_all(sources, output, question, options, network)
     else:
-        _analyze_one(sources[0], output, tracks, options, network)
+        _analyze_one(sources[0], output, tracks, corrections, options, network)
 
 
 def _analyze_one(
-    source: MovieSource, output: Path, tracks: Path | None, options: Options, network: Callable[[], AnalysisNetworks]
+    source: MovieSource,
+    output: Path,
+    tracks: Path | None,
+    corrections: Path | None,
+    options: Options,
+    network: Callable[[], AnalysisNetworks],
 ) -> None:
     from somanet.analysis.movie import analyze_movie, check_output, tracks_to_take
     from somanet.analysis.names import RESULTS
     from somanet.analysis.source import check_intended_use
     from somanet.core.results import check_results
+    from somanet.corrections import read
+    from somanet.io.movies import sha256_movie
 
-    check_output(output, movie=source.name, automatic=tracks is None)  # before hours of work, not after
+    # Before hours of work, not after.
+    check_output(output, movie=source.name, automatic=tracks is None and corrections is None)
+    if corrections is not None:
+        read(corrections, movie_sha256=sha256_movie(source.path))
     with tracks_to_take(tracks, output) as taken:
         check_results(output, RESULTS, writes=options.files())
         with source.open() as movie:
@@ -159,7 +174,9 @@ def _analyze_one(
             networks = network()
             if not options.any_modality:
                 check_intended_use([source], networks.segmenter.intended_use)
-        measures = analyze_movie(source, output, network=networks, tracks_file=taken, options=options)
+        measures = analyze_movie(
+            source, output, network=networks, tracks_file=taken, corrections_file=corrections, options=options
+        )
     print_summary(measures, output)
 
 
@@ -203,13 +220,11 @@ def _options(
     overlay: bool,
     any_modality: bool,
 ) -> Options:
-    from somanet.analysis.movie import Options
+    from somanet.analysis.movie import Options, check_exports
     from somanet.config import AnalysisParams
     from somanet.core.settings import override, parse
-    from somanet.tracking.formats import FORMATS
 
-    if unknown := sorted(set(exports) - set(FORMATS)):
-        raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(FORMATS)}.")
+    check_exports(exports)
     values: dict[str, Any] = {"track": {}, "migrate": migrate}
     chosen = parse(AnalysisParams, override(values, assignments), source="settings")
     return Options(

@@ -20,7 +20,7 @@ Read and apply::
     corrected.misfits                                        # edits that do not fit, each with its reason
     tracks = measure(corrected, tracks, calibration, movie)  # the table, edited masks measured anew
 
-A :class:`Mask` is the outline of one soma in one frame (``Mask.of_label(labels_YX, id)``, ``mask.paint(labels_YX, id)``).
+A :class:`Mask` is one soma in one frame: ``Mask.of_label(labels_YX, id)``, ``mask.paint(labels_YX, id)``.
 Kinds of edits, and what :mod:`somanet.corrections.making` needs for each:
 
 ==================  ====================================================================================================

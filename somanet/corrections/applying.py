@@ -138,6 +138,12 @@ class Corrected(Sequence[NDArray[np.int32]]):
         return (self[t] for t in range(len(self)))
 
     @property
+    def shape_YX(self) -> tuple[int, int]:
+        """Size of a frame; only with labels."""
+        height, width = self._base(0).shape
+        return height, width
+
+    @property
     def largest_id(self) -> int:
         """The largest track id."""
         return max(self._found.of_track, default=0)

@@ -41,7 +41,7 @@ def measure(
     points = corrected.points()
     kept = points[points["row"] >= 0]
     rows = automatic.iloc[kept["row"].to_numpy()].assign(track_id=kept["track_id"].to_numpy())
-    drawn = {place: mask for place, mask in corrected.drawn.items()}
+    drawn = corrected.drawn
     edited = points[points["row"] < 0]
     parts = [rows.assign(**{EDITED: 0})]
     for t, found in edited.groupby("frame"):
@@ -71,7 +71,7 @@ def _edited_in(
     masks = {track: mask for track in ids if (mask := drawn[t, track]) is not None}
     parts = []
     if masks:
-        labels_YX = np.zeros_like(corrected[t])
+        labels_YX = np.zeros(corrected.shape_YX, np.int32)
         for track, mask in masks.items():
             mask.paint(labels_YX, track)
         image = None if frames is None else [np.asarray(frames[t])]

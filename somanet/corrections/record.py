@@ -6,11 +6,12 @@ is moved to `corrections.torn.jsonl` beside it before the next line is written.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,8 +20,7 @@ from somanet.core import guard
 from somanet.core.documents import parse_json
 from somanet.core.errors import SomaNetError, explain
 from somanet.core.files import atomic_path
-from somanet.core.foreign import check_file, parsing
-from somanet.core.hashing import sha256_file
+from somanet.core.foreign import file_bytes
 from somanet.core.limits import LINE_BYTES, TABLE_BYTES, TABLE_ROWS
 from somanet.core.problems import FileProblem
 from somanet.core.writable import check_writable
@@ -63,6 +63,7 @@ class Corrections:
         header: what they were made on.
         edits: in the order in which they were made, undone ones and undos included.
         torn: the bytes of a last line that a crash cut short; empty otherwise.
+        content: the bytes of the file when it was read: it may have grown since.
     """
 
     path: Path
@@ -70,6 +71,7 @@ class Corrections:
     header: Header
     edits: tuple[Edit, ...]
     torn: bytes = b""
+    content: bytes = field(default=b"", repr=False)
 
 
 def read(path: Path | str, *, movie_sha256: str | None = None) -> Corrections:
@@ -84,22 +86,21 @@ def read(path: Path | str, *, movie_sha256: str | None = None) -> Corrections:
             its number.
     """
     path = Path(path)
-    size = check_file(path, EXPECTED, limit=TABLE_BYTES)
-    if not size:
+    content = file_bytes(path, EXPECTED, TABLE_BYTES)
+    if not content:
         raise FileProblem(f"{path} is empty; expected {EXPECTED}. Was a copy cut short?", "truncated")
     header: Header | None = None
     edits: list[Edit] = []
     torn = b""
-    with parsing(path, EXPECTED), path.open("rb") as file:
-        sha256 = sha256_file(path)
-        for number, line in _lines(file, path):
-            if not line.endswith(b"\n") and (header is None or not _is_edit(line)):
-                torn = line
-            elif header is None:
-                header = _header_of(line, path)
-            else:
-                TABLE_ROWS.check(number, path)
-                edits.append(_edit_of(line, f"{path}, line {number}"))
+    TABLE_ROWS.check(content.count(b"\n"), path)
+    for number, line in enumerate(_lines(content), start=1):
+        LINE_BYTES.check(len(line), path, declared=f"line {number}")
+        if not line.endswith(b"\n") and (header is None or not _is_edit(line)):
+            torn = line
+        elif header is None:
+            header = _header_of(line, path)
+        else:
+            edits.append(_edit_of(line, f"{path}, line {number}"))
     if header is None:
         raise FileProblem(f"{path} has no whole first line; expected {EXPECTED}. Was a copy cut short?", "truncated")
     if movie_sha256 is not None:
@@ -112,7 +113,7 @@ def read(path: Path | str, *, movie_sha256: str | None = None) -> Corrections:
                 "removed or reordered? Take the file from a copy."
             )
         known.add(edit.key)
-    return Corrections(path, sha256, header, tuple(edits), torn)
+    return Corrections(path, hashlib.sha256(content).hexdigest(), header, tuple(edits), torn, content)
 
 
 def check_movie(header: Header, movie_sha256: str, path: Path) -> None:
@@ -184,6 +185,10 @@ class Recorder:
         LINE_BYTES.check(len(line), "An edit")
         if self._file is None:
             self._create()
+        elif not self._is_here():  # results were measured anew, and their folder was swapped
+            os.close(self._file)
+            self._file = None
+            self._open()
         assert self._file is not None
         end = os.lseek(self._file, 0, os.SEEK_END)
         try:
@@ -196,6 +201,22 @@ class Recorder:
                 os.ftruncate(self._file, end)
             raise explain(error, self.path) from error
         return edit
+
+    def _is_here(self) -> bool:
+        """Whether the open file is still the one of this name.
+
+        Raises:
+            SomaNetError: there is none of this name any more.
+        """
+        assert self._file is not None
+        try:
+            there = self.path.stat()
+        except OSError as error:
+            raise SomaNetError(
+                f"{self.path} was moved or removed while corrections were recorded into it. Put it back, then go on: "
+                "the edit was not recorded."
+            ) from error
+        return os.path.samestat(there, os.fstat(self._file))
 
     def _create(self) -> None:
         """The file with its header, all at once."""
@@ -218,14 +239,14 @@ class Recorder:
                 "it. Apply it to these results first (somanet correct), or record into another file."
             )
         try:
-            file = os.open(self.path, os.O_RDWR | os.O_APPEND)
+            file = os.open(self.path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
         except OSError as error:
             raise explain(error, self.path) from error
         try:
             self._lock(file)
             if found.torn:
                 self._set_aside(file, found.torn)
-            elif os.pread(file, 1, os.fstat(file).st_size - 1) != b"\n":  # of the last line only its end was lost
+            elif not found.content.endswith(b"\n"):  # of the last line only its end was lost
                 os.write(file, b"\n")
         except OSError as error:
             os.close(file)
@@ -260,13 +281,11 @@ class Recorder:
         os.fsync(file)
 
 
-def _lines(file: Any, path: Path) -> Iterator[tuple[int, bytes]]:
-    """Line after line with its number, none longer than allowed in memory."""
-    number = 0
-    while line := file.readline(LINE_BYTES.value + 2):
-        number += 1
-        LINE_BYTES.check(len(line.rstrip(b"\n")), path, declared=f"line {number}")
-        yield number, line
+def _lines(content: bytes) -> list[bytes]:
+    """The lines with their ends; only a line feed ends one."""
+    lines = [line + b"\n" for line in content.split(b"\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
 
 
 def _line(content: Mapping[str, Any]) -> bytes:

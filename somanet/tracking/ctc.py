@@ -154,6 +154,15 @@ def read_ctc(folder: Path | str, calibration: Calibration) -> pd.DataFrame:
     return check_tracks(tracks, str(folder))
 
 
+def cells_of_ctc(folder: Path | str) -> dict[int, int]:
+    """Label → the label that identifies the whole cell, of a Cell Tracking Challenge folder's table.
+
+    Raises:
+        SomaNetError: a missing or malformed table.
+    """
+    return {label: cell for label, (_, _, cell, _) in _cells(Path(folder)).items()}
+
+
 def _cells(folder: Path) -> dict[int, tuple[int, int, int, int]]:
     """Label → first frame, last frame, the label that identifies the whole cell, and that of its mother or 0."""
     path = next((folder / name for name in TABLES if (folder / name).is_file()), None)

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import typer
 
+from somanet.analysis.base import open_base
+from somanet.analysis.stages.files import read_tracks_of
 from somanet.cli import app
 from somanet.cli.guarding import OUTPUTS
 from somanet.core.calibration import FileCalibration
 from somanet.core.hashing import sha256_file
+from somanet.corrections import append, making
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.datasets.regions import ImageRegions, pixels_sha256, write_regions
 from somanet.io.datasets.writers import write_kaggle, write_pairs
@@ -46,6 +49,10 @@ COMMANDS = {
     "analyze tracks": "analyze movie.ome.tif --tracks {in} --output {out}",
     "analyze times": "analyze movie.ome.tif --tracks truth.csv --times {in} --output {out}",
     "analyze conditions": "analyze movies --model model --conditions {in} --output {out}",
+    "analyze corrections": "analyze movie.ome.tif --tracks truth.csv --corrections {in} --output {out}",
+    "correct": "correct {in} corrections.jsonl --movie movie.ome.tif --output {out}",
+    "correct corrections": "correct result {in} --movie movie.ome.tif --output {out}",
+    "correct from": "correct result --from {in} --movie movie.ome.tif --output {out}",
     "cohort": "cohort {out} --conditions {in}",
     "data check": "data check {in} --output {out}",
     "data select": "data select {in} --count 1 --output {out}",
@@ -58,7 +65,7 @@ COMMANDS = {
 }
 INPUTS = ("raw", "raw/a.png", "pairs", "pairs/images", "pairs/labels", "set.zip", "movie.ome.tif", "movies", "model",
           "tracks.csv", "conditions.csv", "scores.json", "pred", "mine/tracks.csv",
-          "times.csv", "regions.json")  # fmt: skip
+          "times.csv", "regions.json", "corrections.jsonl", "result", "result/tracks.csv")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +93,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
     image = next(iter(open_dataset(folder / "set.zip"))).image
     write_regions(folder / "regions.json", [ImageRegions("a", pixels_sha256(image), ())], {})
     (folder / "scores.json").write_text('{"interval95": {}}')
+    given = ("--tracks", "truth.csv", "--no-report", "--no-overlay")
+    assert somanet("analyze", "movie.ome.tif", *given, "--output", "result", cwd=folder) is None
+    edit = making.cut(read_tracks_of(folder / "result"), 1, 2, 2)
+    append(folder / "corrections.jsonl", edit, open_base(folder / "result").header)
     return folder
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from somanet.core.errors import SomaNetError
+from somanet.core.hashing import sha256_file
 from somanet.corrections import NAME, TORN, Edit, Header, Mask, Point, Recorder, append, making, read
 
 HEADER = Header("film", "a" * 64, "b" * 64, "c" * 64, "d" * 64)
@@ -176,3 +177,30 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
         assert path.read_bytes() == before
         recorder.append(edits()[1])
     assert len(read(path).edits) == 2
+
+
+def test_recording_goes_on_in_the_file_of_that_name(tmp_path: Path) -> None:
+    """A folder of results was swapped as a whole; where links are not supported, the file is a copy."""
+    path = tmp_path / NAME
+    with Recorder(path, HEADER) as recorder:
+        recorder.append(edits()[0])
+        content = path.read_bytes()
+        path.rename(tmp_path / "old.jsonl")
+        with pytest.raises(SomaNetError, match="moved or removed"):
+            recorder.append(edits()[1])
+        assert not path.exists()
+        path.write_bytes(content)
+        recorder.append(edits()[1])
+    assert len(read(path).edits) == 2
+    assert (tmp_path / "old.jsonl").read_bytes() == content
+
+
+def test_edits_made_after_reading_are_not_among_those_read(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    append(path, edits()[0], HEADER)
+    found = read(path)
+    append(path, edits()[1], HEADER)
+    assert path.read_bytes().startswith(found.content)
+    assert sha256_file(path) != found.sha256
+    path.write_bytes(found.content)
+    assert sha256_file(path) == found.sha256

@@ -125,6 +125,18 @@ COMMANDS: dict[str, Command] = {
     "napari results": Command(
         "napari {results} --movie {movie}", {"results": ("results",), "movie": ("ome",)}, ("--channel #",), weight=0.5
     ),
+    "analyze corrections": Command(
+        "analyze {movie} --corrections {corrections} --model {model} --engine torch --no-overlay --output {out}/r",
+        {"movie": ("ome",), "corrections": ("corrections",), "model": ("model",)}, weight=0.5,
+    ),
+    "correct": Command(
+        "correct {results} {corrections} --movie {movie} --no-overlay --output {out}/results",
+        {"results": ("results",), "corrections": ("corrections",), "movie": ("ome",)}, prior="results", weight=2,
+    ),
+    "correct from": Command(
+        "correct {results} --from {file} --movie {movie} --no-overlay --output {out}/results",
+        {"results": ("results",), "file": ("label-movie", "label-zarr", "ctc", *TRACKS), "movie": ("ome",)},
+    ),
     "tracks measure": Command(
         f"tracks measure {{tracks}} {SCALE} --output {{out}}/results", {"tracks": (*TRACKS, *TABLES)},
         (*SCALES, "--axis-deg #"), prior="results", weight=2,

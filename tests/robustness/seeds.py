@@ -17,12 +17,15 @@ import tifffile
 import zarr
 
 from somanet import cli
+from somanet.analysis.base import open_base
+from somanet.analysis.stages.files import read_tracks_of
 from somanet.core.calibration import Calibration
+from somanet.corrections import Mask, append, making
 from somanet.io.datasets.regions import ImageRegions, Region, pixels_sha256, write_regions
 from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.label_movies import write_label_movie
-from somanet.io.movies import write_movie
+from somanet.io.movies import open_movie, write_movie
 from somanet.io.video_writing import write_video
 from somanet.provenance.mlflow.spool import keep
 from somanet.tracking.formats import write_tracks
@@ -206,6 +209,7 @@ def make_derived(folder: Path) -> None:
         _somanet(f"evaluate --truth {pairs} --model {model} --seed {seed} --output {out}/metrics.json "
                  f"--per-image {out}/per_image.csv")  # fmt: skip
     _somanet(f"analyze {ome} --model {model} --engine torch --no-overlay --output {folder}/results/results")
+    _record_corrections(folder / "results" / "results", folder / "corrections" / "corrections.jsonl")
     for movie in "xy":
         shutil.copytree(folder / "results" / "results", folder / "study" / "study" / movie)
     trained = folder / "trained-store" / "project"
@@ -220,6 +224,18 @@ def make_derived(folder: Path) -> None:
     for record in ({"kind": "metrics", "rows": rows}, {"kind": "tags", "tags": {"note": "late"}}):
         keep(spooled, {"run_id": run_id, **record})
     _make_project(folder / "project" / "project")
+
+
+def _record_corrections(results: Path, path: Path) -> None:
+    """Edits of a mask and of a track of results."""
+    tracks = read_tracks_of(results)
+    t, track = (int(tracks[name].iat[0]) for name in ("frame", "track_id"))
+    with open_movie(results / "labels.tif") as labels:
+        own = Mask.of_label(labels[t], track)
+    assert own is not None
+    path.parent.mkdir(exist_ok=True)
+    for edit in (making.delete(t, track, own), making.delete_track(tracks, int(tracks["track_id"].iat[-1]))):
+        append(path, edit, open_base(results).header)
 
 
 def _make_project(project: Path) -> None:

@@ -208,7 +208,7 @@ def corrections(report: ReportInput) -> str:
     return (
         '<section class="box" aria-labelledby="corrected-title"><div class="section-head"><h2 id="corrected-title">'
         'What the corrections changed</h2><p class="small muted">The same numbers of the automatic tracks and of the '
-        "corrected ones. Intervals are 95 %; both are of the same cells, so that intervals which overlap do not say that "
+        "corrected ones, with 95 % intervals. Both are of the same cells, so overlapping intervals do not mean that "
         'nothing changed.</p></div><div class="table-box"><table class="compare"><thead><tr><th scope="col">Number</th>'
         '<th scope="col" class="of">Unit</th><th scope="colgroup" colspan="2">Automatic</th><th scope="colgroup" '
         f'colspan="2">Corrected</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div></section>'

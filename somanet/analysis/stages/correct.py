@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from somanet.analysis import names
+from somanet.analysis.correction_notes import NOUNS
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
 from somanet.analysis.stages.track import write_labels_of
+from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, write_json
 from somanet.core.hashing import sha256_tree
 from somanet.core.schema import Column, Schema
@@ -37,12 +38,6 @@ EDITS = Schema(
     ),
 )
 _SHOWN = 3
-NOUNS = {
-    "new": "somas added", "paint": "outlines painted", "erase": "outlines erased", "merge": "somas merged",
-    "split": "somas split", "delete": "somas removed from a frame", "join": "tracks joined", "cut": "tracks cut",
-    "swap": "identities exchanged", "relink": "links changed", "delete_track": "tracks removed",
-    "not_a_soma": "tracks that are no somas", "place": "positions given without outline",
-}  # fmt: skip
 
 
 def correct_tracks(source: MovieSource, folder: Path, corrections: Corrections) -> dict[str, Any]:
@@ -68,7 +63,7 @@ def correct_tracks(source: MovieSource, folder: Path, corrections: Corrections) 
     for name in (names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR):
         if (folder / name).exists():
             (folder / name).rename(automatic / name)
-    shutil.copyfile(corrections.path, automatic / names.CORRECTIONS)
+    (automatic / names.CORRECTIONS).write_bytes(corrections.content)
     tracks, calibration = read_tracks_of(automatic), scale_of(about)
     same = _is_of(automatic, corrections)
     with (
@@ -85,6 +80,26 @@ def correct_tracks(source: MovieSource, folder: Path, corrections: Corrections) 
     write_csv(folder / names.TRACKS, table)
     write_table(folder / names.EDITS, table_of_edits(corrections.edits, corrected), EDITS)
     return about_corrections(corrections, corrected, same=same, tracks=table)
+
+
+def files_of_corrections(folder: Path, movies: Collection[str]) -> dict[str, Path]:
+    """Movie → the file of its corrections, `NAME.jsonl` in a project's folder, of those movies that have one.
+
+    Raises:
+        SomaNetError: the folder is not there, or a file in it is of no movie.
+    """
+    if not folder.is_dir():
+        raise SomaNetError(
+            f"{folder} is not there; expected the folder of corrections that `correct.folder` in params.yaml names. "
+            "Make it: it may be empty."
+        )
+    files = {path.stem: path for path in sorted(folder.glob("*.jsonl")) if not path.stem.endswith(".torn")}
+    if unknown := sorted(set(files) - set(movies)):
+        raise SomaNetError(
+            f"{files[unknown[0]]} is of no movie of this project; expected NAME.jsonl with one of the names "
+            f"{', '.join(sorted(movies))}. Rename it."
+        )
+    return files
 
 
 def note_corrections(folder: Path, found: Mapping[str, Any]) -> None:
@@ -140,27 +155,6 @@ def about_corrections(
         "n_edited_masks": int(tracks["edited"].sum()),
         "after": {"n_tracks": int(tracks["track_id"].nunique()), "n_points": len(tracks)},
     }
-
-
-def notes_on_corrections(found: Mapping[str, Any]) -> list[str]:
-    """What the reader of a report has to know of corrections."""
-    kinds = ", ".join(f"{count} {NOUNS[kind]}" for kind, count in found["applied"].items())
-    edits = f"{found['n_applied']} edits" if found["n_applied"] != 1 else "1 edit"
-    notes = [
-        f"A person corrected these results by {edits}"
-        f"{f' ({kinds})' if kinds else ''}; {found['n_edited_masks']} outlines were measured anew. The edits are in "
-        f"{names.EDITS}, the automatic results in {names.AUTOMATIC}/."
-    ]
-    if found["n_unfit"]:
-        unfit = "1 edit does" if found["n_unfit"] == 1 else f"{found['n_unfit']} edits do"
-        more = "" if found["n_unfit"] <= len(found["unfit"]) else f" … all are in {names.EDITS}."
-        notes.append(f"{unfit} not fit these results: {' '.join(found['unfit'])}{more}")
-    if not found["made_on_these_results"]:
-        notes.append(
-            "The corrections were made on other automatic results of this movie, such as another network's: somas were "
-            "found again by their outlines and places."
-        )
-    return notes
 
 
 def _is_of(automatic: Path, corrections: Corrections) -> bool:

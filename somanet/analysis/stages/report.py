@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from somanet.analysis import names
+from somanet.analysis.correction_notes import notes_on_corrections
 from somanet.analysis.no_cells import why_no_cells
 from somanet.analysis.source import MovieSource
-from somanet.analysis.stages.correct import notes_on_corrections
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
 from somanet.core.files import make_folder
 from somanet.migration.measures import Measures

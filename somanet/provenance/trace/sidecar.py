@@ -71,6 +71,11 @@ class SidecarReader:
         if corrected := manifest.get("tracks_from"):
             about = {"sha256": manifest.get("tracks_sha256"), "used_for": f"corrected tracks of {movie.get('movie')}"}
             origins.append(Node("data", f"{corrected} of {movie.get('movie')}", record=Record(about)))
+        if edits := manifest.get("corrections"):
+            applied = ", ".join(f"{count} {kind}" for kind, count in edits["applied"].items())
+            about = {"sha256": edits["sha256"], "edits": applied, "not_fitting": edits["n_unfit"]}
+            about["used_for"] = f"corrections of {movie.get('movie')} by a person"
+            origins.append(Node("data", f"{edits['file']} of {movie.get('movie')}", record=Record(about)))
         if model.get("sha256"):
             origins += [_described(model), *_others(model)]
         if run_id := run_of_results(folder, MANIFEST, root=self.root):

@@ -97,12 +97,13 @@ SPLIT = Schema(
     ),
 )
 ORIGINS = Schema(
-    "origins",
+    "crops",
     (
-        Column("image_id", "string", "", "name of the image in its data set"),
-        Column("movie", "string", "", "movie that it was cut out of; empty if unknown"),
+        Column("crop", "string", "", "name of the image in its data set"),
+        Column("input", "string", "", "movie or image that it was cut out of; empty if unknown"),
     ),
 )
+"""What every table of crops has; `y_px` and `x_px`, the place of its first pixel, may be among its other columns."""
 BOXES = Schema(
     "boxes",
     (

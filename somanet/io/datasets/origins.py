@@ -1,4 +1,4 @@
-"""Where the crops of a data set were cut out: `origins.csv` beside its images."""
+"""Where the crops of a data set were cut out: `crops.csv` beside the images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from somanet.core.files import atomic_path
 from somanet.core.schema import ORIGINS
 from somanet.io.spreadsheets import read_spreadsheet
 
-ORIGINS_FILE = "origins.csv"
+ORIGINS_FILE = "crops.csv"
 
 
 @dataclass(frozen=True)
@@ -31,26 +31,24 @@ class Origin:
 
 
 def write_origins(folder: Path, origins: Mapping[str, Origin]) -> None:
-    """Write `origins.csv` beside a data set's images, so that :func:`read_origins` reads the same.
+    """Write `crops.csv` beside a data set's images, so that :func:`read_origins` reads the same.
 
     Raises:
         SomaNetError: it cannot be written.
     """
     rows = [
-        {"image_id": name, "movie": one.movie, "top_px": one.top_px, "left_px": one.left_px}
+        {"crop": name, "input": one.movie, "y_px": one.top_px, "x_px": one.left_px}
         for name, one in sorted(origins.items())
     ]
-    table = pd.DataFrame(rows, columns=[*ORIGINS.names, "top_px", "left_px"]).astype(
-        {"top_px": "Int64", "left_px": "Int64"}
-    )
+    table = pd.DataFrame(rows, columns=[*ORIGINS.names, "y_px", "x_px"]).astype({"y_px": "Int64", "x_px": "Int64"})
     with atomic_path(folder / ORIGINS_FILE) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read_origins(folder: Path) -> dict[str, Origin]:
-    """The origins of a data set's images by name, from its `origins.csv`; empty without one, as in a zip.
+    """The origins of a data set's images by name, from its `crops.csv`; empty without one, as in a zip.
 
-    Images without a row or without a movie have none.
+    Images without a row, and those whose movie is empty, have none.
 
     Raises:
         SomaNetError: the table lacks a column, has an image twice, or a place that is not a whole number.
@@ -58,16 +56,16 @@ def read_origins(folder: Path) -> dict[str, Origin]:
     path = folder / ORIGINS_FILE
     if not path.is_file():
         return {}
-    table = read_spreadsheet(path, ORIGINS, also="and the optional top_px and left_px")
-    if len(twice := table["image_id"][table["image_id"].duplicated()]):
+    table = read_spreadsheet(path, ORIGINS, also="crop, input and the optional y_px and x_px")
+    if len(twice := table["crop"][table["crop"].duplicated()]):
         raise SomaNetError(
             f"{path}, line {twice.index[0]}: {twice.iloc[0][:40]!r} is there twice. Each image has one origin."
         )
     found = {}
     for line, row in table.iterrows():
-        top, left = (_whole(row.get(name, ""), f"{path}, line {line}: {name}") for name in ("top_px", "left_px"))
-        if row["movie"]:
-            found[str(row["image_id"])] = Origin(str(row["movie"]), top, left)
+        top, left = (_whole(row.get(name, ""), f"{path}, line {line}: {name}") for name in ("y_px", "x_px"))
+        if row["input"]:
+            found[str(row["crop"])] = Origin(str(row["input"]), top, left)
     return found
 
 

@@ -32,7 +32,7 @@ def write_pairs(
     Args:
         path: the folder; an older data set in the pairs layout is replaced, anything else is refused.
         items: the images, one in memory at a time.
-        origins: where they were cut out, by name; becomes `origins.csv`.
+        origins: where they were cut out, by name; becomes `crops.csv`.
 
     Returns:
         The data set as written.

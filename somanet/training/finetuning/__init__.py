@@ -1,6 +1,6 @@
 """Fine-tuning on a lab's own crops: parts, training, what a checkpoint may still claim, and whether it got better."""
 
-from somanet.training.finetuning.crops import Crop, Parts, check_apart, divide, read_crops
+from somanet.training.finetuning.crops import SECTION, Crop, Parts, check_apart, divide, read_crops
 from somanet.training.finetuning.finetune import Finetuned, Start, finetune_network
 from somanet.training.finetuning.progress import Cancelled, Progress
 from somanet.training.finetuning.recipe import OWN_CROPS, own_crops
@@ -8,6 +8,7 @@ from somanet.training.finetuning.verdict import Verdict, judge
 
 __all__ = [
     "OWN_CROPS",
+    "SECTION",
     "Cancelled",
     "Crop",
     "Finetuned",

@@ -96,7 +96,7 @@ class Parts:
 
 
 def read_crops(paths: Iterable[Path], *, binary: bool | None = None, only_class: str | None = None) -> list[Crop]:
-    """The labelled images of data sets in any layout, with their origins where `origins.csv` names them.
+    """The labelled images of data sets in any layout, with their origins where `crops.csv` names them.
 
     Raises:
         SomaNetError: a set or its record cannot be read.
@@ -155,7 +155,7 @@ def divide(
         _divide_rest(parts, seed)
         if units.kind != "crop":
             notes = (*notes, f"too few {units.kind}s to choose the epoch on others than are trained on")
-    return Parts(*(tuple(parts[part]) for part in ("train", "val", "test")), notes=notes)
+    return Parts(tuple(parts["train"]), tuple(parts["val"]), tuple(parts["test"]), notes)
 
 
 def check_apart(parts: Parts) -> None:

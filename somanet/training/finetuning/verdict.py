@@ -115,8 +115,8 @@ def _network(name: str) -> str:
 
 def _signed(value: float) -> str:
     """With three decimals, or as many as show that it is not 0."""
-    text = f"{value:+.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:+.1g}"
-    return text.replace("-", "−")
+    places = 3 if value == 0 or abs(value) >= 5e-4 else min(12, -int(f"{value:.0e}".partition("e")[2]))
+    return f"{value:+.{places}f}".replace("-", "−")
 
 
 def _interval(found: Difference) -> str:

@@ -11,7 +11,8 @@ import pytest
 from somanet.core.errors import SomaNetError
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.io.datasets.origins import Origin, read_origins
-from somanet.training.finetuning import Crop, Parts, check_apart, divide
+from somanet.io.datasets.writers import write_pairs
+from somanet.training.finetuning import Crop, Parts, check_apart, divide, read_crops
 from somanet.training.finetuning.crops import LEAST_UNITS, with_earlier
 
 SIZE = (32, 48)
@@ -154,13 +155,23 @@ def test_one_crop_is_too_few() -> None:
 
 def test_origins_are_read_from_the_table_beside_the_images(tmp_path: Path) -> None:
     assert read_origins(tmp_path) == {}
-    (tmp_path / "origins.csv").write_text("image_id;movie;frame;top_px;left_px\na;well 1;3;10;20\nb;;;;\nc;well 2;;;\n")
+    (tmp_path / "crops.csv").write_text("crop;input;frame;y_px;x_px\na;well 1;3;10;20\nb;;;;\nc;well 2;;;\n")
     assert read_origins(tmp_path) == {"a": Origin("well 1", 10, 20), "c": Origin("well 2")}
     for text, words in (
-        ("image_id,movie\na,x\na,y\n", "line 3: 'a' is there twice"),
-        ("image_id,movie,top_px\na,x,ten\n", "expected a whole number of pixels, found 'ten'"),
-        ("image_id\na\n", r"lacks \['movie'\]"),
+        ("crop,input\na,x\na,y\n", "line 3: 'a' is there twice"),
+        ("crop,input,y_px\na,x,ten\n", "expected a whole number of pixels, found 'ten'"),
+        ("crop\na\n", r"lacks \['input'\]"),
     ):
-        (tmp_path / "origins.csv").write_text(text)
+        (tmp_path / "crops.csv").write_text(text)
         with pytest.raises(SomaNetError, match=words):
             read_origins(tmp_path)
+
+
+def test_origins_are_written_beside_the_images_and_a_new_set_replaces_them(tmp_path: Path) -> None:
+    origins = {"crop01": Origin("well 1, 3", 10, 20), "crop02": Origin("well 2")}
+    items = [crop(1).item, crop(2).item]
+    write_pairs(tmp_path / "set", items, origins=origins)
+    assert read_origins(tmp_path / "set") == origins
+    assert [one.origin for one in read_crops([tmp_path / "set"])] == [origins["crop01"], origins["crop02"]]
+    write_pairs(tmp_path / "set", items[:1])
+    assert read_origins(tmp_path / "set") == {}

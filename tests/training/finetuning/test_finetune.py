@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file
+from somanet.io.datasets.writers import write_pairs
 from somanet.io.images import read_image
 from somanet.provenance.mlflow import read_run
 from somanet.segmentation.network.checkpoint import load_checkpoint, read_config
@@ -38,11 +40,14 @@ def _mlflow_may_warn() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project that is the working folder, with the crops' data set in it."""
     folder = make_project(tmp_path_factory.mktemp("finetuning") / "project", tmp_path_factory.getbasetemp())
     save_bright_network(folder / "start")
     add_sections(folder / "start", intended_use=INTENDED, calibration=CALIBRATION, confidence=CONFIDENCE)
-    return folder
+    write_pairs(folder / "crops", [noisy(number).item for number in range(N_MOVIES)])
+    with contextlib.chdir(folder):
+        yield folder
 
 
 def start(project: Path) -> Start:

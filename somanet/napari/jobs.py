@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from somanet.napari.clicking import Drawn
     from somanet.training.finetuning import Finetuned
 
-RETRAINING = {"start": "checkpoint", "weights": "pretrained", "training": {"trainable_blocks": 3}}
-"""As `somanet finetune` without options."""
 NUMBERS = (
     ("frequency_corrected_per_h", "saltations per hour", ""),
     ("rms_speed_1h_um_per_h", "net displacement in an hour", " µm/h"),
@@ -189,22 +187,20 @@ def retrain(training_set: Path, output: Path, model: str | None) -> Finetuned:
         SomaNetError: there is no set, too few crops, or as for
             :func:`somanet.training.finetuning.finetune_network`.
     """
-    from somanet.analysis.network import network_folder
-    from somanet.core.settings import parse
+    from somanet.analysis.network import BUNDLED_NAME, network_folder
     from somanet.segmentation.network.checkpoint import read_config
     from somanet.training.finetuning import Start, divide, finetune_network, read_crops
     from somanet.training.finetuning.crops import SECTION
-    from somanet.training.settings import FinetuneParams
+    from somanet.training.finetuning.recipe import own_crops
 
     if not training_set.is_dir():
         raise SomaNetError(f"There is no training set yet ({training_set}): add crops first.")
     folder = network_folder(model)
     parts = divide(read_crops([training_set]), seed=0, before=read_config(folder).get(SECTION))
-    settings = parse(FinetuneParams, RETRAINING, source="settings")
     done = finetune_network(
-        Start(folder, model or "bundled"),
+        Start(folder, model or BUNDLED_NAME),
         parts,
-        settings,
+        own_crops(),
         output=output,
         on_progress=lambda one: tell(one.text, one.done, one.total),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,4 +56,5 @@ def person(world: Path, qtbot: Any) -> Iterator[Any]:
     found.wait(0.5)
     yield found
     panel.close_movie()
-    viewer.close()
+    with suppress(RuntimeError):  # its window was closed by the test
+        viewer.close()

@@ -23,12 +23,12 @@ def why_not() -> str:
 
 
 def somas() -> np.ndarray:
-    """Labels TYX: 1 moves right by 2 px a frame, 2 rests, 3 and 4 touch from frame 6 on; all are 12 × 12 px."""
+    """Labels TYX: 1 moves right by 2 px a frame, 2 rests, between 3 and 4 is 1 px from frame 8 on; all are 12 × 12 px."""
     found = np.zeros((N_FRAMES, *SHAPE), np.int32)
     for t in range(N_FRAMES):
         found[t, 4:16, 4 + 2 * t : 16 + 2 * t] = 1
         found[t, 24:36, 60:72] = 2
         found[t, 44:56, 20:32] = 3
         left = 70 - 5 * t
-        found[t, 44:56, max(left, 34) : max(left, 34) + 12] = 4
+        found[t, 44:56, max(left, 33) : max(left, 33) + 12] = 4
     return found

@@ -40,6 +40,30 @@ def best(reference_YX: np.ndarray, mask: np.ndarray) -> tuple[int, float]:
     return label, iou(mask, reference_YX == label)
 
 
+def strokes(wanted: np.ndarray) -> list[list[tuple[float, float]]]:
+    """Ways of a brush of one pixel that cover exactly the pixels of a mask, each row from the end that is nearer."""
+    ways: list[list[tuple[float, float]]] = []
+    ends: list[tuple[int, int, int]] = []  # row, first and last column of each way's last run
+    for y in np.flatnonzero(wanted.any(axis=1)).tolist():
+        columns = np.flatnonzero(wanted[y])
+        for run in np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1):
+            first, last = int(run[0]), int(run[-1])
+            near = [
+                i for i, (row, a, b) in enumerate(ends)
+                if row == y - 1 and min(abs(ways[i][-1][1] - first), abs(ways[i][-1][1] - last)) <= 1 and a <= last + 1
+                and first <= b + 1
+            ]  # fmt: skip
+            if not near:
+                ways.append([])
+                ends.append((y, first, last))
+                near = [len(ways) - 1]
+            way = ways[near[0]]
+            ahead = not way or abs(way[-1][1] - first) <= abs(way[-1][1] - last)
+            way += [(float(y), float(x)) for x in ((first, last) if ahead else (last, first))]
+            ends[near[0]] = (y, first, last)
+    return ways
+
+
 class Corrector:
     """A person who knows the reference."""
 
@@ -103,13 +127,10 @@ class Corrector:
         return True
 
     def stroke(self, wanted: np.ndarray) -> None:
+        """Drag a fine brush to and fro over the pixels, without lifting it where they hang together."""
         self.person.editor.labels.brush_size = 1
-        for y in np.flatnonzero(wanted.any(axis=1)).tolist():
-            columns = np.flatnonzero(wanted[y])
-            for run in np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1):
-                first, last = float(run[0]), float(run[-1])
-                self.person.drag((y, first), (y, (first + last) / 2), (y, last))
-                self.person.wait(0.02)
+        for places in strokes(wanted):
+            self.person.drag(*places, places[-1])
 
     def look_at(self, mask: np.ndarray) -> None:
         """Near enough that a pixel of the movie is many of the screen."""

@@ -23,7 +23,7 @@ def why_not() -> str:
 
 
 def somas() -> np.ndarray:
-    """Labels TYX: 1 moves right by 2 px a frame, 2 rests, between 3 and 4 is 1 px from frame 8 on; all are 12 × 12 px."""
+    """Labels TYX, all of 12 × 12 px: 1 moves right by 2 px a frame, 2 rests, 4 nears 3 to a pixel from frame 8 on."""
     found = np.zeros((N_FRAMES, *SHAPE), np.int32)
     for t in range(N_FRAMES):
         found[t, 4:16, 4 + 2 * t : 16 + 2 * t] = 1

@@ -10,12 +10,13 @@ import pytest
 
 from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError
-from somanet.corrections import NAME, Recorder, apply, making
+from somanet.corrections import NAME, Recorder, apply, making, read
 from somanet.io.movies import write_movie
 from somanet.napari import jobs
 from somanet.napari.opening import check_openable, check_same_movie, find_and_open
 from somanet.napari.places import find_places
 from somanet.napari.session import Session
+from tests.cli.test_locked_outputs import as_a_user
 from tests.napari.window.worlds import N_FRAMES, SHAPE, somas
 
 
@@ -115,14 +116,21 @@ def test_nothing_is_written_by_opening(world: Path) -> None:
 
 
 def test_a_folder_that_may_only_be_read_can_be_looked_at(world: Path) -> None:
+    """And what is corrected there goes on, into another file."""
+    opened = find_and_open(world / "results", None, {})
+    results = opened.results
+    assert results is not None
     (world / "results").chmod(0o500)
     try:
-        opened = find_and_open(world / "results", None, {})
-        assert opened.results is not None
-        found = Session(
-            opened.results.labels, opened.results.tracks, opened.results.base.header, world / "results" / NAME
-        )
-        assert "permission denied or read-only folder" in found.problem
+        with as_a_user():
+            found = Session(results.labels, results.tracks, results.base.header, world / "results" / NAME)
+            assert "permission denied or read-only folder" in found.problem
+            found.delete_track(1)
+            assert len(found.unsaved) == 1
+            found.save_to(world / "mine.jsonl")
+        assert found.problem == ""
+        assert [edit.kind for edit in read(world / "mine.jsonl").edits] == ["delete_track"]
+        found.close()
         opened.close()
     finally:
         (world / "results").chmod(0o700)

@@ -18,12 +18,12 @@ NOUNS = {
 
 def notes_on_corrections(found: Mapping[str, Any]) -> list[str]:
     """What the reader of a report has to know of corrections."""
-    kinds = ", ".join(f"{count} {NOUNS[kind]}" for kind, count in found["applied"].items())
+    kinds = ", ".join(f"{NOUNS[kind]}: {count}" for kind, count in found["applied"].items())
     edits = f"{found['n_applied']} edits" if found["n_applied"] != 1 else "1 edit"
     listed = f" ({kinds})" if kinds else ""
     first = (
-        f"A person corrected these results by {edits}{listed}; {found['n_edited_masks']} outlines were measured anew. "
-        f"The edits are in {names.EDITS}, the automatic results in {names.AUTOMATIC}/."
+        f"A person corrected these results by {edits}{listed}; edited outlines, measured anew: "
+        f"{found['n_edited_masks']}. The edits are in {names.EDITS}, the automatic results in {names.AUTOMATIC}/."
     )
     notes = [first]
     if found["n_unfit"]:

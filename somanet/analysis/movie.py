@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from somanet.analysis import names
-from somanet.analysis.base import open_base
+from somanet.analysis.base import leave_corrections, open_base
 from somanet.analysis.correction_notes import notes_on_corrections
 from somanet.analysis.manifest import (
     code_record,
@@ -199,8 +199,7 @@ def analyze_movie(
         measures = _finish(source, folder, options, provenance, notes, request)
         if corrected:  # after the record, so that they are the user's and stay through every further analysis
             _keep_corrections(output, folder)
-        if corrections is not None:
-            _leave_corrections(output, folder, corrections)
+        leave_corrections(output, folder)
     return measures
 
 
@@ -240,7 +239,7 @@ def correct_movie(
         provenance, notes = {**record["provenance"], "code": code_record()}, tuple(record["notes"])
         provenance, notes = _correct(source, folder, corrections, provenance, notes)
         measures = _finish(source, folder, options, provenance, notes, request)
-        _leave_corrections(output, folder, corrections)
+        leave_corrections(output, folder)
     return measures
 
 
@@ -281,23 +280,6 @@ def _finish(
     files = hashes_of(folder, names.RESULTS)
     write_json(folder / names.MANIFEST, {**provenance, "request": request, "notes": list(notes), "files": files})
     return measures
-
-
-def _leave_corrections(output: Path, folder: Path, corrections: Corrections) -> None:
-    """Put corrections beside their results, if there are none: they are the user's, and in no record.
-
-    What the results in the way were corrected by, and these are not, is kept under another name.
-    """
-    if not (output / names.CORRECTIONS).exists():
-        shutil.copyfile(folder / names.AUTOMATIC / names.CORRECTIONS, folder / names.CORRECTIONS)
-    old = output / names.AUTOMATIC / names.CORRECTIONS
-    if not old.is_file():
-        return
-    content = old.read_bytes()
-    kept = [output / names.CORRECTIONS, folder / names.AUTOMATIC / names.CORRECTIONS]
-    if not any(path.is_file() and path.read_bytes().startswith(content) for path in kept):
-        there = keep(free_name(output / names.CORRECTIONS, "before"))
-        shutil.copyfile(old, folder / there.name)
 
 
 def _keep_corrections(output: Path, folder: Path) -> None:

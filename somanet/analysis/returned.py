@@ -41,9 +41,13 @@ class Returned:
     @property
     def in_words(self) -> str:
         """How many edits of which kind."""
-        kinds = Counter(edit.kind for edit in self.edits)
-        listed = ", ".join(f"{kinds[kind]} {NOUNS[kind]}" for kind in NOUNS if kinds[kind])
-        return f"{len(self.edits)} edits ({listed})" if self.edits else "no difference"
+        kinds: Counter[str] = Counter(edit.kind for edit in self.edits)
+        listed = ", ".join(f"{NOUNS[kind]}: {kinds[kind]}" for kind in NOUNS if kinds[kind])
+        return (
+            f"{len(self.edits)} {'edit' if len(self.edits) == 1 else 'edits'} ({listed})"
+            if self.edits
+            else "no difference"
+        )
 
 
 @contextmanager
@@ -53,15 +57,18 @@ def taking_back(result: Path, file: Path, earlier: Path | None) -> Iterator[Retu
     Args:
         result: the folder of results that were exported.
         file: what came back: tracks in any format, a Cell Tracking Challenge folder, or a label movie.
-        earlier: corrections that were applied before the export; they come first.
+        earlier: corrections that it was exported with; if None, those that the results show.
 
     Raises:
-        SomaNetError: it is not from these results, or cannot be read.
+        SomaNetError: it is not from these results, or cannot be read; or there are corrections beside the results that
+            they do not show.
     """
     base = open_base(result)
+    earlier = _shown_in(result) if earlier is None else earlier
     with TemporaryDirectory() as scratch, ExitStack() as stack:
         path = Path(scratch) / names.CORRECTIONS
-        header, edits = base.header, ()
+        header = base.header
+        edits: tuple[Edit, ...] = ()
         if earlier is not None:
             recorded = read(earlier, movie_sha256=base.about["sha256"])
             header, edits = recorded.header, recorded.edits
@@ -73,8 +80,25 @@ def taking_back(result: Path, file: Path, earlier: Path | None) -> Iterator[Retu
         with Recorder(path, header) as recorder:
             if not new and earlier is None:
                 raise SomaNetError(f"{file} is what {result} has: nothing was corrected in it. Was it saved?")
-            stamped = tuple(recorder.append(edit) for edit in new)
+            stamped = recorder.append_all(new)
         yield Returned(path, stamped)
+
+
+def _shown_in(result: Path) -> Path | None:
+    """The corrections that results show.
+
+    Raises:
+        SomaNetError: there are corrections beside them that they do not show.
+    """
+    shown, beside = result / names.AUTOMATIC / names.CORRECTIONS, result / names.CORRECTIONS
+    applied = shown.read_bytes() if shown.is_file() else b""
+    if beside.is_file() and beside.read_bytes() != applied:
+        raise SomaNetError(
+            f"{beside} has corrections that these results do not show, so that it cannot be told what was exported. "
+            f"Apply them first (somanet correct {result} --output CORRECTED) and export from there; or, if the export "
+            f"shows them, name them: somanet correct {result} {beside} --from …"
+        )
+    return shown if shown.is_file() else None
 
 
 def _differences(base: Base, corrected: Corrected, file: Path, stack: ExitStack) -> list[Edit]:

@@ -74,7 +74,8 @@ def analyze(
     tracks: Annotated[
         Path | None,
         typer.Option(
-            help="Instead of a network: tracks made or corrected elsewhere (CSV, TrackMate, napari, GEFF, CTC)."
+            help="Instead of a network: tracks made elsewhere (CSV, TrackMate, napari, GEFF, CTC). Of SomaNet's own, "
+            "corrected there, `somanet correct RESULT --from FILE` keeps the outlines."
         ),
     ] = None,
     corrections: Annotated[

@@ -47,8 +47,7 @@ def correct(
     if from_ is None:
         measures = correct_movie(result, output, corrections_file=recorded, movie=movie, options=options)
     else:
-        earlier = recorded if corrections is not None or recorded.is_file() else None
-        with taking_back(result, from_, earlier) as found:
+        with taking_back(result, from_, corrections) as found:
             typer.echo(f"{from_}: {found.in_words}")
             measures = correct_movie(result, output, corrections_file=found.path, movie=movie, options=options)
     print_summary(measures, output)

@@ -52,12 +52,13 @@ TimeUnit = Annotated[
 MovieFile = Annotated[Path | None, typer.Option("--movie", help="Or the movie, to read the scale from.")]
 
 NEXT = {
-    "csv": "somanet analyze MOVIE --tracks {path} --output OUT",
+    "csv": "somanet analyze MOVIE --tracks {path} --output OUT; or, of corrected results, "
+    "somanet correct RESULT --from {path} --output OUT",
     "napari": "in napari: viewer.add_tracks(pandas.read_csv('{path}')), on top of the movie",
     "ctc": "any program that reads the Cell Tracking Challenge's folders",
     "geff": "any program that reads GEFF; then somanet analyze MOVIE --tracks CORRECTED --output OUT",
     "trackmate": "in Fiji: Plugins > Tracking > Load a TrackMate file; correct, save, and then "
-    "somanet analyze MOVIE --tracks {path} --output OUT",
+    "somanet correct RESULT --from {path} --output OUT",
 }
 COUNTS = ("identity_switches",)
 

@@ -59,8 +59,8 @@ class _Detections:
 
     @classmethod
     def of_table(cls, tracks: pd.DataFrame) -> _Detections:
-        columns = (tracks[name].tolist() for name in ("frame", "y_px", "x_px", "track_id"))
-        found = cls(*columns)
+        frames, ys, xs, ids = (tracks[name].tolist() for name in ("frame", "y_px", "x_px", "track_id"))
+        found = cls(frames, ys, xs, ids)
         for row, (frame, track) in enumerate(zip(found.frame, found.track, strict=True)):
             found.of_track.setdefault(track, {})[frame] = row
             found.of_frame.setdefault(frame, set()).add(row)
@@ -71,8 +71,10 @@ class _Detections:
 
     def add(self, track: int, frame: int, y_px: float, x_px: float) -> int:
         row = len(self.frame)
-        for column, value in ((self.frame, frame), (self.y_px, y_px), (self.x_px, x_px), (self.track, 0)):
-            column.append(value)  # type: ignore[attr-defined]
+        self.frame.append(frame)
+        self.y_px.append(y_px)
+        self.x_px.append(x_px)
+        self.track.append(0)
         self.give(row, track)
         return row
 
@@ -424,7 +426,7 @@ class Corrected(Sequence[NDArray[np.int32]]):
     def _mask_of(self, row: int) -> Mask | None:
         if row in self._drawn:
             return self._drawn[row]
-        label = int(self._automatic["track_id"].iat[row])
+        label = int(self._automatic["track_id"].to_numpy()[row])
         return Mask.of_label(self._base(self._found.frame[row]), label)
 
     def _note_drawn(self, row: int, mask: Mask | None) -> None:

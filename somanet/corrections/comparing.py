@@ -53,12 +53,11 @@ def edits_from_tracks(corrected: Corrected, tracks: pd.DataFrame, *, source: str
     names = dict(zip(kept[_THEIRS].tolist(), kept["track_id"].tolist(), strict=True))
     fresh = max([taken, *kept["track_id"].tolist()], default=0)
     added = np.setdiff1d(np.arange(len(theirs)), found)
-    for row in theirs.iloc[added].sort_values(["track_id", "frame"]).itertuples(index=False):
-        if row.track_id not in names:
+    for track, at in _points(theirs.iloc[added].sort_values(["track_id", "frame"])):
+        if track not in names:
             fresh += 1
-            names[row.track_id] = fresh
-        at = Point(int(row.frame), round(float(row.y_px), 3), round(float(row.x_px), 3))
-        edits.append(making.place(names[row.track_id], None, at, program=program))
+            names[track] = fresh
+        edits.append(making.place(names[track], None, at, program=program))
     return edits
 
 
@@ -221,7 +220,7 @@ def _areas(labels_YX: Labels) -> dict[int, int]:
 def _after(corrected: Corrected, edits: Sequence[Edit], values: Mapping[tuple[int, int], int]) -> pd.DataFrame:
     """The points once the outlines are theirs, with their value."""
     points = corrected.points()[["track_id", "frame", "y_px", "x_px"]]
-    places = {(row.frame, row.track_id): (row.y_px, row.x_px) for row in points.itertuples(index=False)}
+    places = {(at.frame, track): (at.y_px, at.x_px) for track, at in _points(points)}
     for edit in edits:
         for track, mask in zip(edit.ids, edit.after, strict=True):
             if mask is not None:
@@ -232,7 +231,7 @@ def _after(corrected: Corrected, edits: Sequence[Edit], values: Mapping[tuple[in
 
 
 def _links(table: pd.DataFrame, taken: int, program: str) -> tuple[list[Edit], pd.DataFrame]:
-    """Cuts and joins by which tracks become theirs, and the table with the ids that they then have.
+    """Swaps, cuts and joins by which tracks become theirs, and the table with the ids that they then have.
 
     Args:
         table: points by ``track_id`` and ``frame``, with their identity in ``theirs``.
@@ -240,12 +239,18 @@ def _links(table: pd.DataFrame, taken: int, program: str) -> tuple[list[Edit], p
         program: for the edits.
     """
     table = table.sort_values(["track_id", "frame"], ignore_index=True)
-    edits: list[Edit] = []
     taken = max([taken, *table["track_id"].tolist()], default=0)
+    edits: list[Edit] = []
+    while (found := _swap(table)) is not None:
+        one, other, frame = found
+        edits.append(making.swap(table, one, other, frame, program=program))
+        late, own = table["frame"] >= frame, table["track_id"]
+        table = table.assign(track_id=own.mask(late & (own == one), other).mask(late & (own == other), one))
+        table = table.sort_values(["track_id", "frame"], ignore_index=True)
     ids, theirs, frames = (table[name].to_numpy() for name in ("track_id", _THEIRS, "frame"))
     places = np.flatnonzero((ids[1:] == ids[:-1]) & (theirs[1:] != theirs[:-1])) + 1
     for place in places[::-1].tolist():  # from the end, so that each cut is one of the track's own id
-        track = int(table["track_id"].iat[place])
+        track = int(table["track_id"].to_numpy()[place])
         taken += 1
         edits.append(making.cut(table, track, int(frames[place]), taken, program=program))
         table.loc[(table["track_id"] == track) & (table["frame"] >= frames[place]), "track_id"] = taken
@@ -257,6 +262,19 @@ def _links(table: pd.DataFrame, taken: int, program: str) -> tuple[list[Edit], p
                 edits.append(making.join(table, int(first), int(other), program=program))
                 table.loc[table["track_id"] == other, "track_id"] = first
     return edits, table
+
+
+def _swap(table: pd.DataFrame) -> tuple[int, int, int] | None:
+    """The first two tracks that exchange what they are of theirs, and from which frame on; None if there are none."""
+    ids, theirs, frames = (table[name].to_numpy() for name in ("track_id", _THEIRS, "frame"))
+    places = np.flatnonzero((ids[1:] == ids[:-1]) & (theirs[1:] != theirs[:-1])) + 1
+    seen: dict[tuple[int, int, int], int] = {}
+    for place in places[np.argsort(frames[places], kind="stable")].tolist():
+        frame, before, after = int(frames[place]), int(theirs[place - 1]), int(theirs[place])
+        if (frame, after, before) in seen:
+            return seen[frame, after, before], int(ids[place]), frame
+        seen[frame, before, after] = int(ids[place])
+    return None
 
 
 def _removals(corrected: Corrected, own: pd.DataFrame, identity: NDArray[np.int64], program: str) -> list[Edit]:
@@ -272,14 +290,19 @@ def _removals(corrected: Corrected, own: pd.DataFrame, identity: NDArray[np.int6
 
 
 def _single_removals(corrected: Corrected, gone: pd.DataFrame, program: str) -> Iterator[Edit]:
-    for row in gone.itertuples(index=False):
-        frame, track = int(row.frame), int(row.track_id)
-        mask = Mask.of_label(corrected[frame], track) if len(corrected) else None
+    for track, at in _points(gone):
+        mask = Mask.of_label(corrected[at.frame], track) if len(corrected) else None
         if mask is not None:
-            yield making.delete(frame, track, mask, program=program)
+            yield making.delete(at.frame, track, mask, program=program)
         else:
-            at = Point(frame, round(float(row.y_px), 3), round(float(row.x_px), 3))
             yield making.place(track, at, None, program=program)
+
+
+def _points(table: pd.DataFrame) -> Iterator[tuple[int, Point]]:
+    """Track and place of each row."""
+    columns = (table[name].tolist() for name in ("track_id", "frame", "y_px", "x_px"))
+    for track, frame, y, x in zip(*columns, strict=True):
+        yield int(track), Point(int(frame), round(float(y), 3), round(float(x), 3))
 
 
 def _same_points(own: pd.DataFrame, theirs: pd.DataFrame) -> NDArray[np.int64]:

@@ -120,9 +120,9 @@ class Edit:
         lists = {name: value.get(name, []) for name in ("before", "after", "points")}
         if not all(isinstance(one, list) for one in lists.values()):
             raise SomaNetError("an edit's masks and points must be lists.")
-        masks = {name: tuple(map(_mask_or_none, lists[name])) for name in ("before", "after")}
+        before, after = (tuple(map(_mask_or_none, lists[name])) for name in ("before", "after"))
         points = tuple(map(_point_or_none, lists["points"]))
-        return cls(kind, frame, tuple(ids), **masks, points=points, **texts, author=author)
+        return cls(kind, frame, tuple(ids), before, after, points, **texts, author=author)
 
 
 def now() -> str:
@@ -138,10 +138,11 @@ def _mask_or_none(value: Any) -> Mask | None:
 def _point_or_none(value: Any) -> Point | None:
     if value is None:
         return None
-    numbers = value if isinstance(value, list) and len(value) == 3 else [None]
-    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers) or numbers[0] % 1:
+    numbers: list[Any] = value if isinstance(value, list) and len(value) == 3 else [None]
+    if type(numbers[0]) is not int or not all(type(one) in (int, float) for one in numbers):
         raise SomaNetError("a point must be a frame, a row and a column.")
-    return Point(int(numbers[0]), float(numbers[1]), float(numbers[2]))
+    frame, y, x = numbers
+    return Point(frame, float(y), float(x))
 
 
 def _problem(edit: Edit) -> str:

@@ -65,7 +65,7 @@ def split(
 
 def join(tracks: pd.DataFrame, track: int, other: int, *, program: str = PROGRAM) -> Edit:
     """Two tracks are one cell: all of ``other`` becomes ``track``."""
-    start = int(_of(tracks, other)["frame"].min())
+    start = _points_of(tracks, other)[0].frame
     before = _last_before(tracks, track, start) or _first_from(tracks, track, start)
     return Edit("join", start, (track, other), points=(before, _first_from(tracks, other, start)), program=program)
 
@@ -107,32 +107,29 @@ def undo(edit: Edit, *, program: str = PROGRAM) -> Edit:
     return Edit("undo", edit.frame, (), undoes=edit.key, program=program)
 
 
-def _of(tracks: pd.DataFrame, track: int) -> pd.DataFrame:
-    rows = tracks[tracks["track_id"] == track]
+def _points_of(tracks: pd.DataFrame, track: int) -> list[Point]:
+    """Where a track was seen, in order of time."""
+    rows = tracks.loc[tracks["track_id"] == track, ["frame", "y_px", "x_px"]].sort_values("frame")
     if rows.empty:
         raise SomaNetError(f"Track {track} is not in the table of tracks. Was it removed by an earlier edit?")
-    return rows
-
-
-def _point(row: pd.Series) -> Point:
-    return Point(int(row["frame"]), round(float(row["y_px"]), _DIGITS), round(float(row["x_px"]), _DIGITS))
+    frames, ys, xs = (rows[name].tolist() for name in ("frame", "y_px", "x_px"))
+    return [
+        Point(int(t), round(float(y), _DIGITS), round(float(x), _DIGITS))
+        for t, y, x in zip(frames, ys, xs, strict=True)
+    ]
 
 
 def _last_before(tracks: pd.DataFrame, track: int, frame: int) -> Point | None:
-    rows = _of(tracks, track)
-    rows = rows[rows["frame"] < frame]
-    return None if rows.empty else _point(rows.loc[rows["frame"].idxmax()])
+    return next((point for point in reversed(_points_of(tracks, track)) if point.frame < frame), None)
 
 
 def _first_from(tracks: pd.DataFrame, track: int, frame: int) -> Point | None:
-    rows = _of(tracks, track)
-    rows = rows[rows["frame"] >= frame]
-    return None if rows.empty else _point(rows.loc[rows["frame"].idxmin()])
+    return next((point for point in _points_of(tracks, track) if point.frame >= frame), None)
 
 
 def _anchors(tracks: pd.DataFrame, frame: int, track: int) -> tuple[Point | None]:
     """Where a track is that is there already: its soma nearest in time."""
-    rows = tracks[(tracks["track_id"] == track) & (tracks["frame"] != frame)]
-    if rows.empty:
+    if not (tracks["track_id"] == track).any():
         return (None,)
-    return (_point(rows.loc[(rows["frame"] - frame).abs().idxmin()]),)
+    others = [point for point in _points_of(tracks, track) if point.frame != frame]
+    return (min(others, key=lambda point: (abs(point.frame - frame), point.frame), default=None),)

@@ -64,7 +64,8 @@ class Mask:
         flat = np.concatenate([[False], box.ravel(), [False]])
         changes = np.flatnonzero(flat[1:] != flat[:-1])
         runs = np.diff(changes, prepend=0).tolist()
-        return cls(int(top + rows[0]), int(left + columns[0]), *map(int, box.shape), tuple(runs))
+        height, width = box.shape
+        return cls(int(top + rows[0]), int(left + columns[0]), height, width, tuple(runs))
 
     @classmethod
     def of_label(cls, labels_YX: Labels, label: int) -> Mask | None:
@@ -126,16 +127,18 @@ class Mask:
         Raises:
             SomaNetError: it is not a mask.
         """
-        box, runs = (value.get("box"), value.get("runs")) if isinstance(value, dict) else (None, None)
-        if not _whole(box) or not _whole(runs) or len(box) != 4:
+        box, runs = (_whole(value.get(name)) if isinstance(value, dict) else () for name in ("box", "runs"))
+        if len(box) != 4 or not runs:
             raise SomaNetError("A mask must have a box of 4 whole numbers (top, left, height, width), and runs.")
-        return cls(*box, tuple(runs))
+        top, left, height, width = box
+        return cls(top, left, height, width, runs)
 
     def _fills_box(self) -> bool:
         box = self.pixels()
         return bool(box[0].any() and box[-1].any() and box[:, 0].any() and box[:, -1].any())
 
 
-def _whole(value: Any) -> bool:
-    """Whether a value of JSON is a list of whole numbers of a possible size."""
-    return isinstance(value, list) and all(type(one) is int and abs(one) <= LARGEST_PLACE for one in value)
+def _whole(value: Any) -> tuple[int, ...]:
+    """A list of JSON as whole numbers of a possible size; empty if it is anything else."""
+    fits = isinstance(value, list) and all(type(one) is int and abs(one) <= LARGEST_PLACE for one in value)
+    return tuple(value) if fits else ()

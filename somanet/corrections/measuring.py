@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from somanet.core.calibration import Calibration
 from somanet.core.schema import CONFIDENCE, PARENT
 from somanet.corrections.applying import Corrected
+from somanet.corrections.masks import Mask
 from somanet.tracking.detections import detect_cells
 from somanet.tracking.linking import as_tracks
 
@@ -60,7 +61,7 @@ def measure(
 def _edited_in(
     t: int,
     found: pd.DataFrame,
-    drawn: dict,
+    drawn: Mapping[tuple[int, int], Mask | None],
     corrected: Corrected,
     automatic: pd.DataFrame,
     calibration: Calibration,

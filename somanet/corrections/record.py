@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -180,9 +180,15 @@ class Recorder:
         Raises:
             SomaNetError: it could not be written; then the file is as it was before.
         """
-        edit = edit.stamped()
-        line = _line(edit.as_json())
-        LINE_BYTES.check(len(line), "An edit")
+        return self.append_all((edit,))[0]
+
+    def append_all(self, edits: Iterable[Edit]) -> tuple[Edit, ...]:
+        """Record several edits at once, all or none; see :meth:`append`."""
+        stamped = tuple(edit.stamped() for edit in edits)
+        lines = [_line(edit.as_json()) for edit in stamped]
+        for line in lines:
+            LINE_BYTES.check(len(line), "An edit")
+        text = b"".join(lines)
         if self._file is None:
             self._create()
         elif not self._is_here():  # results were measured anew, and their folder was swapped
@@ -193,14 +199,14 @@ class Recorder:
         end = os.lseek(self._file, 0, os.SEEK_END)
         try:
             written = 0
-            while written < len(line):
-                written += os.write(self._file, line[written:])
+            while written < len(text):
+                written += os.write(self._file, text[written:])
             os.fsync(self._file)
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._file, end)
             raise explain(error, self.path) from error
-        return edit
+        return stamped
 
     def _is_here(self) -> bool:
         """Whether the open file is still the one of this name.
@@ -312,7 +318,7 @@ def _header_of(line: bytes, path: Path) -> Header:
     ]
     if wrong:
         raise FileProblem(f"{path}, line 1: expected the text {wrong[0]!r} in the header. Was it edited by hand?")
-    return Header(**values)  # type: ignore[arg-type]  # checked above
+    return Header(**values)  # checked above
 
 
 def _is_edit(line: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 import tifffile
 
 from somanet.analysis.base import open_base
+from somanet.analysis.movie import Options, correct_movie
 from somanet.analysis.stages.files import read_tracks_of
 from somanet.core.hashing import sha256_file
 from somanet.corrections import NAME, Edit, Mask, Recorder, making, read
@@ -217,7 +219,7 @@ def test_what_another_program_changed_comes_back_as_edits(lab: Path, tmp_path: P
         is None
     )
     assert files_of(tmp_path / "again") == files_of(out)
-    assert {edit.kind for edit in made.edits} == {"cut", "join", *(["erase"] if masks else [])}
+    assert {edit.kind for edit in made.edits} == {"swap", *(["erase"] if masks else [])}
 
 
 def test_no_command_replaces_or_removes_corrections(lab: Path, tmp_path: Path) -> None:
@@ -248,6 +250,33 @@ def test_no_command_replaces_or_removes_corrections(lab: Path, tmp_path: Path) -
             kept[0].rename(r / NAME)
 
 
+def test_corrections_that_only_the_results_have_outlive_new_results(lab: Path, tmp_path: Path) -> None:
+    """The file beside the results was moved away; then tracks of another origin replace them."""
+    applied = (lab / "auto" / NAME).read_bytes()
+    tracks = tmp_path / "tracks.csv"
+    shutil.copyfile(lab / "auto" / "tracks.csv", tracks)
+    for number, command in enumerate(
+        (("analyze", lab / "movie.ome.tif", "--tracks", tracks, *QUICK), ("tracks", "measure", tracks))
+    ):
+        folder = tmp_path / str(number)
+        shutil.copytree(lab / "corrected", folder)
+        (folder / NAME).unlink()
+        assert somanet(*command, "--output", folder, cwd=lab) is None
+        assert (folder / "corrections.before.jsonl").read_bytes() == applied
+        assert not (folder / "automatic").exists()
+
+
+def test_a_folder_that_cannot_be_swapped_gets_corrected_results_too(lab: Path, tmp_path: Path) -> None:
+    """The current folder receives them file by file."""
+    shutil.copytree(lab / "auto", tmp_path / "here")
+    movie = lab / "movie.ome.tif"
+    for _ in range(2):
+        arguments = (lab / "auto", "--movie", movie, "--output", ".", *QUICK)
+        assert somanet("correct", *arguments, cwd=tmp_path / "here") is None
+        assert (tmp_path / "here" / NAME).read_bytes() == (lab / "auto" / NAME).read_bytes()
+        assert sha256_file(tmp_path / "here" / "tracks.csv") == sha256_file(lab / "corrected" / "tracks.csv")
+
+
 def test_what_is_wrong_is_one_line_and_nothing_is_written(lab: Path, tmp_path: Path) -> None:
     recorded = lab / "auto" / NAME
     before = files_of(lab)
@@ -267,6 +296,7 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(lab: Path, tmp_path: P
         "does not exist": ("correct", "auto", "--movie", "none.tif"),
         "missing": ("correct", "auto", tmp_path / "none.jsonl"),
         "nothing was corrected in it": ("correct", "auto2", "--from", "auto/tracks.csv"),
+        "do not show": ("correct", "auto", "--from", "auto/labels.tif"),
         "Unknown export format": ("correct", "auto", "--export", "xls"),
         "and this one has": ("analyze", "other.ome.tif", "--model", "model", "--corrections", recorded),
     }.items():
@@ -281,3 +311,20 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(lab: Path, tmp_path: P
         assert "\n" not in told
         assert not out.exists()
     assert files_of(lab) == before
+
+
+def test_results_are_corrected_in_place_while_recording_goes_on(lab: Path, tmp_path: Path) -> None:
+    folder, quick = tmp_path / "r", Options(report=False, overlay=False)
+    shutil.copytree(lab / "auto", folder)
+    header = open_base(folder).header
+    arguments: dict[str, Any] = {"corrections_file": folder / NAME, "movie": lab / "movie.ome.tif", "options": quick}
+    with Recorder(folder / NAME, header) as recorder:
+        correct_movie(folder, folder, **arguments)
+        assert (folder / "tracks.csv").read_bytes() == (lab / "corrected" / "tracks.csv").read_bytes()
+        assert open_base(folder).header == header
+        recorder.append(making.delete_track(read_tracks_of(folder), 3))
+        correct_movie(folder, folder, **arguments)
+    assert len(read(folder / NAME).edits) == 4
+    assert set(pd.read_csv(folder / "tracks.csv")["track_id"]) == {1, 2, 4}
+    assert (folder / "automatic" / "tracks.csv").read_bytes() == (lab / "auto" / "tracks.csv").read_bytes()
+    assert sorted(path.name for path in folder.glob("corrections*")) == ["corrections.csv", NAME]

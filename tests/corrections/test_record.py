@@ -15,6 +15,7 @@ import pytest
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file
 from somanet.corrections import NAME, TORN, Edit, Header, Mask, Point, Recorder, append, making, read
+from tests.cli.test_locked_outputs import as_a_user
 
 HEADER = Header("film", "a" * 64, "b" * 64, "c" * 64, "d" * 64)
 SOMA = Mask(3, 5, 2, 3, (1, 4))
@@ -154,6 +155,27 @@ def test_an_edit_changed_by_hand_is_noticed(tmp_path: Path) -> None:
     path.write_text(f"{lines[0]}\n{json.dumps(content)}\n")
     with pytest.raises(SomaNetError, match="line 2: the edit is not as it was recorded"):
         read(path)
+
+
+def test_several_edits_are_recorded_as_one_by_one(tmp_path: Path) -> None:
+    with Recorder(tmp_path / NAME, HEADER) as recorder:
+        made = recorder.append_all(edits())
+        assert recorder.append_all([]) == ()
+    assert read(tmp_path / NAME).edits == made
+    assert len({edit.key for edit in made}) == 3
+
+
+def test_a_folder_that_takes_no_files_is_said_so(tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    folder.chmod(0o555)
+    try:
+        with as_a_user(), pytest.raises(SomaNetError, match="read-only") as error:
+            append(folder / NAME, edits()[0], HEADER)
+    finally:
+        folder.chmod(0o755)
+    assert "\n" not in str(error.value)
+    assert list(folder.iterdir()) == []
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,7 +195,7 @@ def corrections(report: ReportInput) -> str:
         ("Tracks", "n_tracks", tracks["track_id"].nunique()),
         ("Points of tracks", "n_points", len(tracks)),
     ):
-        cells = "".join(f'<td colspan="2">{escape(str(value))}</td>' for value in (report.before[name], after))
+        cells = "".join(amount(str(value), "") for value in (report.before[name], after))
         rows.append(f'<tr><th scope="row">{label}</th><td class="of"></td>{cells}</tr>')
     for name, unit in UNITS.items():
         if name in report.before["numbers"]:

@@ -117,7 +117,7 @@ def table_of_edits(edits: tuple[Edit, ...], corrected: Corrected) -> pd.DataFram
     reasons = {misfit.number: misfit.reason for misfit in corrected.misfits}
     applied = {edit.key for edit in corrected.applied}
     undos = {edit.key for edit in edits if edit.kind == "undo"}
-    rows = []
+    rows: list[dict[str, object]] = []
     for number, edit in enumerate(edits, start=1):
         status = "applied" if edit.key in applied | undos else "undone"
         rows.append(
@@ -141,7 +141,7 @@ def about_corrections(
 ) -> dict[str, Any]:
     """What a manifest says of corrections."""
     header = corrections.header
-    kinds = Counter(edit.kind for edit in corrected.applied)
+    kinds: Counter[str] = Counter(edit.kind for edit in corrected.applied)
     return {
         "file": corrections.path.name,
         "sha256": corrections.sha256,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -56,6 +57,15 @@ class Choices:
         return replace(self, model=str(network))
 
 
+def leave_out_triton() -> None:
+    """Keep torch from importing Triton, unless it has.
+
+    Triton brings an LLVM of its own, and ends the program if it is loaded after that of Mesa, which draws napari's
+    canvas where no graphics card does. Only compiled networks need it, and there are none here.
+    """
+    sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
+
+
 class SomaDrawer:
     """Draws somas from clicks; the network is loaded at the first one."""
 
@@ -73,7 +83,7 @@ class SomaDrawer:
 
         if self._segmenter is None:
             models = None if self._model is None else [self._model]
-            self._segmenter = open_networks(models, rescale=self._rescale, keep_haze=True).segmenter
+            self._segmenter = open_networks(models, device="auto", rescale=self._rescale, keep_haze=True).segmenter
         return draw_soma(self._segmenter, image, labels_YX, at_yx, diameter_px=diameter_px)
 
 
@@ -132,7 +142,7 @@ def analyse(source: MovieSource, output: Path, model: str | None) -> Path:
     check_results(output, names.RESULTS, writes=options.files())
     with source.open() as movie:
         source.calibration(movie)
-    opened = open_networks(None if model is None else [model], at_once=usual_workers())
+    opened = open_networks(None if model is None else [model], device="auto", at_once=usual_workers())
     check_intended_use([source], opened.segmenter.intended_use)
     network = AnalysisNetworks(opened.segmenter, about_networks(opened, project_root()))
     analyze_movie(source, output, network=network, options=options)

@@ -227,7 +227,7 @@ def main() -> None:
         person.press(".")
         if not corrector.is_right(place.frame, place.track):
             corrector.mend_outline(place.frame, place.track)
-    for t in range(len(reference)):
+    for t in range(0, len(reference), 7):
         for label in np.unique(reference[t])[1:].tolist():
             if len(corrector.masks) < N_MASKS and not (person.labels(t)[reference[t] == label] > 0).any():
                 corrector.add_missing(t, label)

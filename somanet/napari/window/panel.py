@@ -59,6 +59,7 @@ class SomaNetPanel(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         """Build the panel."""
         super().__init__()
+        jobs.leave_out_triton()
         self.viewer = napari_viewer
         self.editor: Editor | None = None
         self.told = ""

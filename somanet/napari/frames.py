@@ -13,8 +13,10 @@ KEPT_BYTES = 256 << 20
 """Of frames that were shown last."""
 
 
-class FrameArray(Sequence[Any]):
+class FrameArray:
     """Frames of one shape as a TYX array, of which napari reads the parts that it shows.
+
+    It is no :class:`collections.abc.Sequence`: of those napari reads all.
 
     Attributes:
         shape: frames, rows, columns.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -23,6 +23,7 @@ from somanet.corrections import Corrected
 from somanet.io.movies import Movie, movie_files, movie_name, open_movie
 from somanet.io.tables import read_table
 from somanet.napari.frames import FrameArray
+from somanet.tracking.detections import Labels
 
 MOST_HASHED_AT_ONCE = 256 << 20
 """A larger movie's hash is compared while it is shown already."""
@@ -48,6 +49,10 @@ class Results:
     def folder(self) -> Path:
         """The folder of results."""
         return self.base.result
+
+    def frames(self) -> Sequence[Labels]:
+        """The label images by frame, for :func:`somanet.corrections.apply`."""
+        return cast("Sequence[Labels]", self.labels)
 
     def points(self, corrected: Corrected) -> pd.DataFrame:
         """The corrected detections as :func:`somanet.napari.places.find_places` needs them."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -91,3 +93,7 @@ def test_painting_is_that_of_an_array(key: tuple[object, ...], values: object) -
     array.forget()
     assert array.painted == {}
     np.testing.assert_array_equal(array[:], CUBE)
+
+
+def test_it_is_no_sequence_of_which_napari_would_read_all() -> None:
+    assert not isinstance(lazy()[0], Sequence)

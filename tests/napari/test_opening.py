@@ -38,7 +38,7 @@ def test_the_places_of_a_quiet_movie_are_its_contacts(world: Path) -> None:
     assert results is not None
     contacts = jobs.find_contacts(results, 13.5)
     assert set(contacts) == {8, 9}
-    points = results.points(apply(results.labels, results.tracks, []))
+    points = results.points(apply(results.frames(), results.tracks, []))
     np.testing.assert_allclose(points["area_px"], 144)
     places = find_places(points, n_frames=N_FRAMES, shape_YX=SHAPE, contacts=contacts)
     assert any("touch in frames 8 to 9" in reason for place in places for reason in place.reasons)
@@ -49,7 +49,7 @@ def test_areas_of_drawn_somas_are_those_drawn(world: Path) -> None:
     opened = find_and_open(world / "results", None, {})
     results = opened.results
     assert results is not None
-    session = Session(results.labels, results.tracks, results.base.header, world / "c.jsonl")
+    session = Session(results.frames(), results.tracks, results.base.header, world / "c.jsonl")
     mask = np.zeros(SHAPE, bool)
     mask[2:9, 80:91] = True
     session.new(4, mask)
@@ -123,7 +123,7 @@ def test_a_folder_that_may_only_be_read_can_be_looked_at(world: Path) -> None:
     (world / "results").chmod(0o500)
     try:
         with as_a_user():
-            found = Session(results.labels, results.tracks, results.base.header, world / "results" / NAME)
+            found = Session(results.frames(), results.tracks, results.base.header, world / "results" / NAME)
             assert "permission denied or read-only folder" in found.problem
             found.delete_track(1)
             assert len(found.unsaved) == 1
@@ -152,7 +152,7 @@ def test_measuring_anew_says_how_far_the_numbers_moved(world: Path) -> None:
     again = find_and_open(world / "results", None, {})
     assert again.results is not None
     assert len(again.results.tracks) == len(results.tracks)  # the automatic ones, which edits are made on
-    session = Session(again.results.labels, again.results.tracks, again.results.base.header, world / "results" / NAME)
+    session = Session(again.results.frames(), again.results.tracks, again.results.base.header, world / "results" / NAME)
     assert session.problem == ""
     assert 1 not in set(session.points["track_id"])
     session.close()

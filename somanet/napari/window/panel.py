@@ -217,7 +217,7 @@ class SomaNetPanel(QWidget):
             if opened.results is not None:
                 self._check_movie(opened)
                 place = self._choices.corrections or opened.results.folder / NAME
-                session = Session(opened.results.labels, opened.results.tracks, opened.results.base.header, place)
+                session = Session(opened.results.frames(), opened.results.tracks, opened.results.base.header, place)
             self.editor = Editor(
                 self.viewer, opened, session, say=self.say, changed=self._show, draw=self._draw
             )  # fmt: skip

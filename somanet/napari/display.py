@@ -40,7 +40,9 @@ def check_display() -> None:
         ) from error
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        why = next((line for line in reversed(said) if "rror" in line or "could not" in line), "it gives no reason")
+        why = next(
+            (line for line in reversed(said) if "error" in line.lower() or "could not" in line), "it gives no reason"
+        )
         raise SomaNetError(
             f"Qt cannot open a window on {_named() or 'this computer'}: {why[:200].rstrip('.')}. Is the display alive, "
             "and are Qt's libraries installed (Debian: apt install libegl1 libxkbcommon-x11-0 libxcb-cursor0)? "

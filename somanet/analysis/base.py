@@ -57,11 +57,12 @@ class Base:
         sha256 = network.get("sha256")
         return Header(self.about["movie"], self.about["sha256"], labels, sha256_tree(self.tracks), sha256)
 
-    def source(self, movie: Path | None = None) -> MovieSource:
+    def source(self, movie: Path | None = None, *, check: bool = True) -> MovieSource:
         """The movie, as it was analysed.
 
         Args:
             movie: its file; if None, it is looked for by name beside the results, in them, and in the current folder.
+            check: compare its hash, for which all of it is read; a window shows it first and compares then.
 
         Raises:
             SomaNetError: it is not there, or is another one.
@@ -73,7 +74,7 @@ class Base:
         if not there:
             where = f"{movie} does not exist" if movie is not None else f"{about['file']} is not beside {self.result}"
             raise SomaNetError(f"The movie of these results is needed, and {where}. Name it: --movie PATH")
-        same = [path for path in there if sha256_movie(path) == about["sha256"]]
+        same = [path for path in there if not check or sha256_movie(path) == about["sha256"]]
         if not same:
             raise SomaNetError(
                 f"{there[0]} is not the movie of {self.result}: expected SHA-256 {about['sha256'][:12]}…, found "

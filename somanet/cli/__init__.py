@@ -16,6 +16,7 @@ from somanet.cli import (
     data,
     lineage,
     models,
+    napari,
     predictions,
     project,
     promotion,
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
 app.command("correct")(guarding(correct.correct))
 app.command("cohort")(guarding(cohort.cohort))
+app.command("napari")(guarding(napari.napari))
 app.command("simulate")(guarding(simulate.simulate))
 app.add_typer(data.app, name="data")
 app.command("train")(guarding(training.train, extra_outputs=("_report",)))

@@ -169,7 +169,7 @@ def test_every_command_that_writes_is_guarded_and_tried_here() -> None:
     read = {
         "movies", "tracks", "conditions", "path", "split", "data", "val", "params", "unlabelled", "inputs", "truth",
         "predictions", "source", "movie", "labels", "result", "reference", "result_labels", "reference_labels", "file",
-        "times", "ignore", "test",
+        "times", "ignore", "test", "corrections", "from_",
         "tls_ca_file", "tls_cert", "tls_key",
     }  # fmt: skip
     assert options - OUTPUTS == read, "a new path: is it read or written? Writing ones belong to OUTPUTS"

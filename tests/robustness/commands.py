@@ -120,6 +120,11 @@ COMMANDS: dict[str, Command] = {
         {"movies": ("movies",), "conditions": ("conditions",), "model": ("model",)}, ("--reference #",), weight=0.5,
         reports=True,
     ),
+    # Without a display these end after everything is opened, before a window would be.
+    "napari": Command("napari {movie}", {"movie": MOVIES}, ("--channel #", "--z #", "--axes #", *SCALES), weight=0.5),
+    "napari results": Command(
+        "napari {results} --movie {movie}", {"results": ("results",), "movie": ("ome",)}, ("--channel #",), weight=0.5
+    ),
     "analyze corrections": Command(
         "analyze {movie} --corrections {corrections} --model {model} --engine torch --no-overlay --output {out}/r",
         {"movie": ("ome",), "corrections": ("corrections",), "model": ("model",)}, weight=0.5,

@@ -13,6 +13,7 @@ from somanet.cli import (
     cohort,
     compare,
     data,
+    label,
     lineage,
     models,
     predictions,
@@ -44,6 +45,7 @@ app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
 app.command("cohort")(guarding(cohort.cohort))
 app.command("simulate")(guarding(simulate.simulate))
 app.add_typer(data.app, name="data")
+app.add_typer(label.app, name="label")
 app.command("train")(guarding(training.train, extra_outputs=("_report",)))
 app.command("finetune")(guarding(training.finetune, extra_outputs=("_report",)))
 app.command("sweep")(guarding(sweep.sweep))

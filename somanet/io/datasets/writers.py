@@ -70,17 +70,27 @@ def write_kaggle(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
             atomic_path(path) as archive,
             scratch_folder(path.parent / "kaggle") as folder,
         ):
-            _write_kaggle_folder(folder, items, path)
+            write_kaggle_files(folder, items, path)
             zip_folder(folder, archive)
     else:
         check_replaceable(path, lambda child: (child / "images").is_dir())
         with atomic_path(path) as folder_path:
             folder_path.mkdir()
-            _write_kaggle_folder(folder_path, items, path)
+            write_kaggle_files(folder_path, items, path)
     return open_dataset(path)
 
 
-def _write_kaggle_folder(folder: Path, items: Iterable[LabelledImage], path: Path) -> None:
+def write_kaggle_files(folder: Path, items: Iterable[LabelledImage], path: Path) -> None:
+    """Write the files of :func:`write_kaggle` into a folder that exists.
+
+    Args:
+        folder: for the files.
+        items: the images.
+        path: its name in messages.
+
+    Raises:
+        SomaNetError: as there.
+    """
     for item in check_items(items, path):
         write_image(folder / item.name / "images" / f"{item.name}.png", item.image)
         (folder / item.name / "masks").mkdir()

@@ -171,7 +171,7 @@ def rois(
     path: Annotated[
         Path,
         typer.Argument(
-            help="Labels: a data set, a label image or movie. With --images: selections (.zip, .roi), or a folder of them."
+            help="A data set, label image or label movie. With --images: selections (.zip, .roi), or a folder of them."
         ),
     ],
     output: Annotated[

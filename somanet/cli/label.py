@@ -185,9 +185,7 @@ def _segmenter(
     from somanet.core.machine import available_processors
     from somanet.segmentation.inference.modality import ModalityInput, check_modality
 
-    opened = open_networks(
-        model, engine=engine, rescale=rescale, diameter_px=diameter, threads=available_processors()
-    )
+    opened = open_networks(model, engine=engine, rescale=rescale, diameter_px=diameter, threads=available_processors())
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
     if not any_modality:

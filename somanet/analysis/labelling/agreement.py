@@ -81,7 +81,11 @@ def agreement(first: Path, second: Path, *, binary: bool | None = None, seed: in
     pairs = [(name, a[name].labels, b[name].labels) for name in shared]
     scores, interior = (score_dataset(pairs, ignore_edge=edge, seed=seed) for edge in (False, True))
     return Agreement(
-        scores, interior, _count(a, shared), _count(b, shared), (*_alone(a, b, first, second), *_doubts(a, b, first, second))
+        scores,
+        interior,
+        _count(a, shared),
+        _count(b, shared),
+        (*_alone(a, b, first, second), *_doubts(a, b, first, second)),
     )
 
 

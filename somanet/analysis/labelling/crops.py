@@ -86,7 +86,9 @@ def whole_image(source: str, shape_YX: tuple[int, int]) -> Crop:
     return Crop(source, None, 0, 0, *shape_YX, whole=True)
 
 
-def around(source: str, frame: int | None, centre_YX: tuple[float, float], shape_YX: tuple[int, int], size_px: int) -> Crop:
+def around(
+    source: str, frame: int | None, centre_YX: tuple[float, float], shape_YX: tuple[int, int], size_px: int
+) -> Crop:
     """The crop around a place, moved into the image where it would reach beyond."""
     height, width = min(size_px, shape_YX[0]), min(size_px, shape_YX[1])
     y = int(np.clip(round(centre_YX[0] - height / 2), 0, shape_YX[0] - height))

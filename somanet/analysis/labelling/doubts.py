@@ -133,8 +133,8 @@ def crops_of_doubt(
 ) -> list[Crop]:
     """The crops with most doubt, spread over time and place.
 
-    A crop counts its places once for each kind and soma; of one that overlaps a chosen crop only what is new counts,
-    the more the further apart they are in time, in parts of the movie (frames over ``count``). Places at the image's edge count half: a cell that is cut is doubtful
+    What overlaps a crop that is chosen already counts less, the less the nearer the two are in time, where the unit is
+    a part of the movie (frames over ``count``). Places at the image's edge count half: a cell that is cut is doubtful
     by nature, and can hardly be labelled better.
 
     Args:
@@ -174,9 +174,7 @@ def crops_of_doubt(
 
 
 def _is_in(place: Place, crop: Crop) -> bool:
-    return (
-        crop.y_px <= place.y_px < crop.y_px + crop.height_px and crop.x_px <= place.x_px < crop.x_px + crop.width_px
-    )
+    return crop.y_px <= place.y_px < crop.y_px + crop.height_px and crop.x_px <= place.x_px < crop.x_px + crop.width_px
 
 
 def reasons_of(places: Sequence[Place]) -> str:

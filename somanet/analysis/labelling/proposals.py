@@ -60,7 +60,7 @@ class Threshold:
         ids = np.cumsum(~small) - (0 if small[0] else 1)  # numbered anew, without gaps
         return np.where(small[pieces] | (pieces == 0), 0, ids[pieces]).astype(np.int32)
 
-    def on(self, item: Input) -> Propose:  # noqa: ARG002 - as Network.on, which has to see it
+    def on(self, item: Input) -> Propose:
         """What proposes masks on an image or the frames of a movie."""
         return self.labels
 

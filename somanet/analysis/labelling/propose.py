@@ -106,7 +106,7 @@ def choose_crops(inputs: Sequence[Input], *, count: int, size_px: int) -> list[C
     crops: list[Crop] = []
     large: list[Input] = []
     for item in inputs:
-        if item.read is not None and max((shape := item.read().shape[:2])) <= size_px:
+        if item.read is not None and max(shape := item.read().shape[:2]) <= size_px:
             crops.append(whole_image(item.name, (shape[0], shape[1])))
         else:
             large.append(item)

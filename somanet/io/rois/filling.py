@@ -38,7 +38,9 @@ def fill_loops(loops: Sequence[Loop], shape_YX: tuple[int, int]) -> Mask:
         last = np.clip(np.floor(y2 + 0.5), 0, height).astype(np.int64)
         crossing = np.flatnonzero(first < last)
         ends = np.cumsum(last[crossing] - first[crossing])
-        for part in np.split(crossing, np.searchsorted(ends, np.arange(_AT_ONCE, ends[-1] if len(ends) else 0, _AT_ONCE))):
+        for part in np.split(
+            crossing, np.searchsorted(ends, np.arange(_AT_ONCE, ends[-1] if len(ends) else 0, _AT_ONCE))
+        ):
             rows = last[part] - first[part]
             edge = np.repeat(part, rows)
             row = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(rows) - rows, rows)

@@ -152,9 +152,7 @@ def write_selections(path: Path, selections: Iterable[tuple[str, bytes]]) -> int
     return count
 
 
-def label_selections(
-    labels_YX: NDArray[np.integer], *, position: int | None = None
-) -> Iterator[tuple[str, bytes]]:
+def label_selections(labels_YX: NDArray[np.integer], *, position: int | None = None) -> Iterator[tuple[str, bytes]]:
     """The objects of a label image as selections: the pixels inside are exactly the object's, in ImageJ as here.
 
     An object in several pieces or with holes becomes a composite selection.
@@ -215,7 +213,7 @@ def outline_selection(mask_YX: NDArray[np.bool_], place_YX: tuple[int, int], nam
         roi.n_coordinates = len(loops[0])
     else:
         roi.roitype = ROI_TYPE.RECT
-        roi.multi_coordinates = path_of_loops(loop + [left, top] for loop in loops)
+        roi.multi_coordinates = path_of_loops(loop + np.array([left, top]) for loop in loops)
         roi.shape_roi_size = len(roi.multi_coordinates)
     return roi.tobytes()
 

@@ -191,8 +191,8 @@ def rois_to_movie(path: Path, movie: Movie, output: Path) -> Written:
     notes = defects.notes()
     if nameless:
         notes.append(
-            f"{len(nameless)} selections have no id in their names (such as t0012_id0034), and each is an object of its "
-            f"own: {nameless[0]!r}, …"
+            f"{len(nameless)} selections have no id in their names (such as t0012_id0034), and each is an object "
+            f"of its own: {nameless[0]!r}, …"
         )
     return Written(len(found), movie.n_frames, tuple(notes))
 

@@ -1,4 +1,4 @@
-"""Selections against ImageJ itself: Debian's libij-java, or an ij.jar that the variable IJ_JAR names, and Java 11 on."""
+"""Selections against ImageJ itself: Debian's libij-java, or the ij.jar that IJ_JAR names, and Java 11 or later."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def test_objects_are_the_same_pixels_in_imagej(tmp_path: Path) -> None:
     )
     theirs = imagej("masks", str(tmp_path / "m.zip"), tmp_path / "m.bin", shape_YX=SHAPE_YX)
     expected = {
-        f"t{t:04d}_id{one:04d}": labels == one for t, labels in enumerate(frames) for one in np.unique(labels[labels > 0])
+        f"t{t:04d}_id{one:04d}": labels == one
+        for t, labels in enumerate(frames)
+        for one in np.unique(labels[labels > 0])
     }
     assert len(theirs) == len(expected) > 170
     assert sum(int(np.count_nonzero(one.mask_YX != expected[one.name])) for one in theirs) == 0

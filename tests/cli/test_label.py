@@ -40,9 +40,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("label")
     labels = somas_TYX()
     write_movie(folder / "movie.tif", np.where(labels > 0, 900, 100).astype(np.uint16), SCALE)
-    write_label_movie(
-        folder / "labels.tif", labels, n_frames=3, shape_YX=(SIDE, 420), largest_id=8, calibration=SCALE
-    )
+    write_label_movie(folder / "labels.tif", labels, n_frames=3, shape_YX=(SIDE, 420), largest_id=8, calibration=SCALE)
     write_kaggle(folder / "set", [scene("a"), scene("b")])
     save_bright_network(folder / "model")
     return folder

@@ -184,8 +184,18 @@ def _segmenter(
     from somanet.analysis.network import open_networks
     from somanet.core.machine import available_processors
     from somanet.segmentation.inference.modality import ModalityInput, check_modality
+    from somanet.segmentation.inference.video import usual_workers
 
-    opened = open_networks(model, engine=engine, rescale=rescale, diameter_px=diameter, threads=available_processors())
+    movies = any(one.read is None for one in found)  # frames are processed in parallel, images one by one
+
+    opened = open_networks(
+        model,
+        engine=engine,
+        rescale=rescale,
+        diameter_px=diameter,
+        threads=1 if movies else available_processors(),
+        at_once=usual_workers() if movies else 1,
+    )
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
     if not any_modality:

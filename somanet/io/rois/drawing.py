@@ -30,7 +30,7 @@ class Defects:
             count = "1 selection" if len(names) == 1 else f"{len(names)} selections"
             found.append(f"{count} {what}: {', '.join(map(repr, names[:3]))}{', …' if len(names) > 3 else ''}")
         if self.overlap_px:
-            found.append(f"selections share {self.overlap_px} px, which the earlier one in the zip keeps")
+            found.append(f"selections share {self.overlap_px} px, which the first by name keeps")
         return found
 
 
@@ -61,7 +61,7 @@ def numbered(selections: Sequence[Selection], *, in_movie: bool) -> list[tuple[i
 def draw(
     selections: Sequence[tuple[int, Selection]], shape_YX: tuple[int, int], source: str, defects: Defects
 ) -> Labels:
-    """The label image of one image's selections; where they overlap, the earlier one keeps the shared pixels.
+    """The label image of one image's selections; where they overlap, the first one keeps the shared pixels.
 
     Args:
         selections: with their ids, see :func:`numbered`.
@@ -94,7 +94,7 @@ def draw(
         if not n_px:
             defects.names["without the centre of a pixel inside, left out"].append(one.name)
         elif not n_free:
-            defects.names["covered by earlier ones, left out"].append(one.name)
+            defects.names["covered by others, left out"].append(one.name)
         defects.overlap_px += n_px - n_free
         here[free] = number
     return labels

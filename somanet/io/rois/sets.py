@@ -263,7 +263,7 @@ def _files_of(path: Path, names: Sequence[str], images: Path) -> Mapping[str, Pa
         file = PurePosixPath(name)
         if file.suffix.lower() not in (".zip", ROI_SUFFIX):
             continue
-        candidates = (file.stem, _AROUND_NAME.sub("", file.stem), file.parent.name)
+        candidates = (file.stem, _AROUND_NAME.sub("", file.stem), *reversed(file.parent.parts))
         image = next((spelt(one) for one in candidates if spelt(one) in known), None)
         if image is None:
             raise SomaNetError(

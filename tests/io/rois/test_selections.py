@@ -183,7 +183,7 @@ def test_what_has_no_area_says_so(tmp_path: Path) -> None:
     assert not any(one.has_area or one.mask((9, 9))[1].any() for one in found)
 
 
-def test_the_earlier_selection_keeps_shared_pixels_and_each_defect_is_told(tmp_path: Path) -> None:
+def test_the_first_selection_keeps_shared_pixels_and_each_defect_is_told(tmp_path: Path) -> None:
     """5 × 5 = 25 px; the second covers its last column and beyond the image; the third lies within the first."""
     rois = {
         "a": polygon([(2, 2), (7, 2), (7, 7), (2, 7)]),
@@ -197,10 +197,10 @@ def test_the_earlier_selection_keeps_shared_pixels_and_each_defect_is_told(tmp_p
     assert np.bincount(labels.ravel())[1:3].tolist() == [25, 25]  # of the second 5 columns of 5 rows are left
     assert defects.notes() == [
         "1 selection beyond the image in part, cut at its edge: 'b'",
-        "1 selection covered by earlier ones, left out: 'c'",
+        "1 selection covered by others, left out: 'c'",
         "1 selection without the centre of a pixel inside, left out: 'd'",
         "1 selection drawn by the corners, without the spline that Fiji fits through them: 'e'",
-        "selections share 9 px, which the earlier one in the zip keeps",
+        "selections share 9 px, which the first by name keeps",
     ]
 
 

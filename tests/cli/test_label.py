@@ -88,6 +88,21 @@ def test_a_threshold_proposes_what_is_as_bright(world: Path, tmp_path: Path) -> 
     assert (tmp_path / "out" / "crops.png").is_file()
 
 
+def test_a_threshold_below_the_background_is_told(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A background of 50 beside a frame of 0: at 35 all of it is one piece of 90 %; at 70 the soma of 200 is left."""
+    image = np.full((60, 80), 50, np.uint8)
+    image[:, :8], image[20:35, 40:60] = 0, 200
+    write_image(tmp_path / "a.png", image)
+    for threshold, n_somas in ((35, 0), (70, 1)):
+        output = tmp_path / str(threshold)
+        line = ("label", "propose", tmp_path / "a.png", "--threshold", threshold, "--output", output)
+        assert somanet(*line, cwd=tmp_path) is None
+        assert ("below the background of 1 of 1 crops" in capsys.readouterr().err) is (threshold == 35)
+        assert [row["n_somas"] for row in crops_of(output)] == [n_somas]
+
+
 def test_a_network_proposes_and_is_named(world: Path, tmp_path: Path) -> None:
     line = ("label", "propose", "set", "--model", "model", "--rescale", 1, "--output", tmp_path / "out")
     assert somanet(*line, cwd=world) is None

@@ -137,7 +137,7 @@ def choose_window(
             shown.append(total[y + height, x + width] - total[y, x + width] - total[y + height, x] + total[y, x])
     content = np.array(shown, float)
     usual = float(np.median(content[content > 0])) if (content > 0).any() else 0.0
-    overlap = np.array([sum(overlap_share(crop, one) for one in earlier) for crop in crops])
+    overlap = np.array([sum(overlap_share(crop, one) for one in earlier) for crop in crops], float)
     overlap[content < _SHOWS_SOMETHING * usual] = np.inf
     return crops[int(np.lexsort((-content, overlap.round(6)))[0])]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,28 @@ if TYPE_CHECKING:
 
 Labels = NDArray[np.int32]
 Image = NDArray[Any]
-Propose = Callable[[Image], Labels]
-"""From an image YX or YXC to its labels YX."""
+
+
+class Proposal(NamedTuple):
+    """The proposed somas of an image.
+
+    Attributes:
+        labels_YX: 0 = background.
+        background_too: the threshold is so low that a piece covers most of the image; it is no soma, and left out.
+    """
+
+    labels_YX: Labels
+    background_too: bool = False
+
+
+Propose = Callable[[Image], Proposal]
+"""From an image YX or YXC."""
 
 LOWEST, HIGHEST = 35, 135
 """The paper's thresholds: minimum 35 to 135 "by noise", maximum 255."""
 _LARGEST = 255
+_MOST_COVERED = 0.5
+"""Of an image by one soma: what covers more is the background."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +66,22 @@ class Threshold:
                 "scaled to 0 to 255."
             )
 
-    def labels(self, image: Image) -> Labels:
+    def propose(self, image: Image) -> Proposal:
         """The somas of an image."""
         mask_YX = eight_bit(image) >= self.minimum
         if self.opening_px:
             mask_YX = opening(mask_YX, disk(self.opening_px))
         pieces = np.asarray(connected(mask_YX, connectivity=2), np.int32)
-        small = np.bincount(pieces.ravel()) < self.least_px
-        ids = np.cumsum(~small) - (0 if small[0] else 1)  # numbered anew, without gaps
-        return np.where(small[pieces] | (pieces == 0), 0, ids[pieces]).astype(np.int32)
+        n_px = np.bincount(pieces.ravel())
+        large = n_px > _MOST_COVERED * pieces.size
+        kept = (n_px >= self.least_px) & ~large
+        kept[0] = False
+        ids = np.where(kept, np.cumsum(kept), 0)  # numbered anew, without gaps
+        return Proposal(ids[pieces].astype(np.int32), bool(large[1:].any()))
 
     def on(self, item: Input) -> Propose:
         """What proposes masks on an image or the frames of a movie."""
-        return self.labels
+        return self.propose
 
     def record(self) -> dict[str, Any]:
         """For the record of a labelling."""
@@ -100,7 +119,7 @@ class Network:
     def on(self, item: Input) -> Propose:
         """What proposes masks on an image or the frames of a movie."""
         segmenter = self.deciding(item)
-        return lambda image: segmenter.labels(image)
+        return lambda image: Proposal(segmenter.labels(image))
 
     def deciding(self, item: Input) -> Segmenter:
         """The segmenter for one image or movie."""

@@ -65,19 +65,20 @@ def _proposed(inputs: Sequence[Input], crops: Sequence[Crop], proposer: Proposer
         )
     for name, of_frames in by_input.items():
         item = known[name]
-        labels_of = proposer.on(item)
+        propose_on = proposer.on(item)
         with ExitStack() as stack:
             movie = None if item.read is not None else stack.enter_context(item.choice.open(item.path))
             for frame, here in sorted(of_frames.items(), key=lambda pair: -1 if pair[0] is None else pair[0]):
                 image = _image(item, movie, frame)
-                labels_YX = labels_of(image)
+                proposal = propose_on(image)
                 for crop in here:
                     if crop.y_px + crop.height_px > image.shape[0] or crop.x_px + crop.width_px > image.shape[1]:
                         raise SomaNetError(
                             f"The crop {crop.name!r} reaches beyond {item.path} ({image.shape[0]} × {image.shape[1]} "
                             "px). Was it cut from another image?"
                         )
-                    yield Proposed(crop, image[crop.place].copy(), labels_YX[crop.place].copy())
+                    labels_YX = proposal.labels_YX[crop.place].copy()
+                    yield Proposed(crop, image[crop.place].copy(), labels_YX, proposal.background_too)
 
 
 def _image(item: Input, movie: Any, frame: int | None) -> NDArray[Any]:

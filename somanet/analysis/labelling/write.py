@@ -37,11 +37,14 @@ class Proposed:
         crop: where it lies.
         image: YX or YXC, as stored.
         labels_YX: the proposed somas.
+        background_too: the threshold was too low for the image, see
+            :class:`somanet.analysis.labelling.proposals.Proposal`.
     """
 
     crop: Crop
     image: NDArray[Any]
     labels_YX: NDArray[np.int32]
+    background_too: bool = False
 
     @property
     def n_somas(self) -> int:

@@ -50,8 +50,14 @@ def fill_loops(loops: Sequence[Loop], shape_YX: tuple[int, int]) -> Mask:
     return np.cumsum(crossings[:, :width], axis=1) % 2 == 1
 
 
-def oval_mask(height: int, width: int) -> Mask:
-    """The pixels of an oval in its box: centres inside the ellipse or on it, as in `ij.gui.OvalRoi`."""
-    y = (np.arange(height) + 0.5 - height / 2)[:, None] ** 2 / (height / 2) ** 2
-    x = (np.arange(width) + 0.5 - width / 2)[None, :] ** 2 / (width / 2) ** 2
+def oval_mask(height: int, width: int, part: tuple[slice, slice] | None = None) -> Mask:
+    """The pixels of an oval in its box: centres inside the ellipse or on it, as in `ij.gui.OvalRoi`.
+
+    Args:
+        height, width: of the box.
+        part: rows and columns of the box that are wanted; None for all.
+    """
+    rows, columns = part or (slice(0, height), slice(0, width))
+    y = (np.arange(rows.start, rows.stop) + 0.5 - height / 2)[:, None] ** 2 / (height / 2) ** 2
+    x = (np.arange(columns.start, columns.stop) + 0.5 - width / 2)[None, :] ** 2 / (width / 2) ** 2
     return np.asarray(x + y <= 1)

@@ -87,9 +87,9 @@ class Selection:
         if self.shape == "box":
             return place, np.ones((bottom - top, right - left), bool)
         if self.shape == "oval":
-            whole = oval_mask(self.box[2] - self.box[0], self.box[3] - self.box[1])
-            y, x = top - self.box[0], left - self.box[1]
-            return place, whole[y : y + bottom - top, x : x + right - left]
+            rows = slice(top - self.box[0], bottom - self.box[0])
+            columns = slice(left - self.box[1], right - self.box[1])
+            return place, oval_mask(self.box[2] - self.box[0], self.box[3] - self.box[1], (rows, columns))
         corner = np.array([left, top])
         return place, fill_loops([loop - corner for loop in self.loops], (bottom - top, right - left))
 

@@ -159,6 +159,11 @@ def rois_to_movie(path: Path, movie: Movie, output: Path) -> Written:
             f"{output}: expected the name of a label movie (.tif or .zarr), as {movie.path} has {movie.n_frames} "
             f"frames, found {output.suffix or 'a folder'}. Name it labels.tif."
         )
+    if path.is_dir():
+        raise SomaNetError(
+            f"{path}: expected one zip with the selections of all {movie.n_frames} frames of {movie.path}, found a "
+            "folder. Name the zip."
+        )
     selections = read_selections(path)
     defects = Defects()
     leave_out(selections, str(path), defects)

@@ -255,6 +255,14 @@ def test_coordinates_without_bounds_are_cut_at_once(tmp_path: Path) -> None:
     assert one.mask((11, 13))[1].sum() == 11 * 13
 
 
+def test_a_huge_oval_takes_no_more_memory_than_the_image(tmp_path: Path) -> None:
+    """60000 px wide, around an image of 30 × 40: its middle covers all."""
+    roi = ImagejRoi(roitype=ROI_TYPE.OVAL, left=-4000, top=-4000, right=56000, bottom=56000)
+    [one] = read_selections(zipped(tmp_path / "a.zip", oval=roi))
+    inside = [(y + 4000.5 - 30000) ** 2 + (x + 4000.5 - 30000) ** 2 <= 30000**2 for y in range(30) for x in range(40)]
+    assert one.mask((30, 40))[1].ravel().tolist() == inside
+
+
 def test_a_zip_of_other_files_an_empty_one_and_one_with_a_path_out(tmp_path: Path) -> None:
     for name, content, words in (
         ("other", {"readme.txt": b"x"}, r"expected ImageJ selections \(.roi\), found 1 other files"),

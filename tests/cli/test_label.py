@@ -68,9 +68,9 @@ def corrected(path: Path, change: str) -> None:
 
 
 def test_a_threshold_proposes_what_is_as_bright(world: Path, tmp_path: Path) -> None:
-    """900 of 100 to 900 is 255 on 8 bits, 100 is 0: any threshold gives the disks, opened by a disk that fits them."""
-    line = ("label", "propose", "movie.tif", "--threshold", 135, "--count", 3, "--output", tmp_path / "out")
-    assert somanet(*line, cwd=world) is None
+    """900 of 100 to 900 is 255 on 8 bits, 100 is 0: any threshold gives the disks."""
+    line = ("label", "propose", "movie.tif", "--threshold", 135, "--opening-px", 0, "--count", 3)
+    assert somanet(*line, "--output", tmp_path / "out", cwd=world) is None
     labels = somas_TYX()
     rows = crops_of(tmp_path / "out")
     assert sorted(row["frame"] for row in rows) == [0, 1, 2]
@@ -86,6 +86,21 @@ def test_a_threshold_proposes_what_is_as_bright(world: Path, tmp_path: Path) -> 
     assert record["proposed"]["minimum"] == 135
     assert record["inputs"]["movie"]["sha256"] == sha256_file(world / "movie.tif")
     assert (tmp_path / "out" / "crops.png").is_file()
+
+
+def test_an_opening_removes_a_process_and_keeps_the_soma(world: Path, tmp_path: Path) -> None:
+    """A square of 24 px with a process of 3 × 40: a disk of radius 3 is 7 px wide and does not fit into the process."""
+    image = np.zeros((60, 90), np.uint8)
+    image[18:42, 10:34], image[28:31, 34:74] = 200, 200
+    write_image(tmp_path / "a.png", image)
+    found = {}
+    for radius in (0, 3):
+        line = ("label", "propose", tmp_path / "a.png", "--threshold", 70, "--opening-px", radius)
+        assert somanet(*line, "--output", tmp_path / f"r{radius}", cwd=world) is None
+        found[radius] = open_dataset(tmp_path / f"r{radius}").load("a").labels > 0
+    assert np.array_equal(found[0], image > 0)
+    assert not found[3][:, 34:].any()
+    assert found[3][18:42, 13:31].all()
 
 
 def test_a_threshold_below_the_background_is_told(

@@ -52,6 +52,7 @@ class Crop:
         height_px, width_px: its size.
         whole: it is the whole image, and has its name.
         score, reasons: why it was chosen, if by doubt.
+        marks_YX: places of doubt in it, in its own pixels.
     """
 
     source: str
@@ -63,6 +64,7 @@ class Crop:
     whole: bool = False
     score: float = float("nan")
     reasons: str = ""
+    marks_YX: tuple[tuple[float, float], ...] = ()
 
     @property
     def name(self) -> str:

@@ -165,7 +165,8 @@ def crops_of_doubt(
     while len(chosen) < count and len(worth) and worth.max() > 0:
         best = int(worth.argmax())
         crop, inside = candidates[best]
-        chosen.append(replace(crop, score=round(float(values[best]), 3), reasons=reasons_of(inside)))
+        marks = tuple((place.y_px - crop.y_px, place.x_px - crop.x_px) for place in inside)
+        chosen.append(replace(crop, score=round(float(values[best]), 3), reasons=reasons_of(inside), marks_YX=marks))
         for n, (other, _) in enumerate(candidates):
             away = abs((other.frame or 0) - (crop.frame or 0)) / part
             worth[n] *= 1 - overlap_share(other, crop) * float(np.exp(-away))
@@ -184,14 +185,22 @@ def reasons_of(places: Sequence[Place]) -> str:
     for kind in sorted(weights, key=lambda kind: (-weights[kind], kind)):
         values = [one.value for one in places if one.kind == kind]
         n = len(values)
-        somas = "1 soma" if n == 1 else f"{n} somas"
+        somas = _somas(n)
         if kind == LOW:
             found.append(f"{somas} of low confidence ({min(values):.2f})")
         elif kind == TTA:
-            found.append(f"{somas} changed by test-time augmentation (IoU {min(values):.2f})")
+            moved = [value for value in values if value > 0]
+            if moved:
+                found.append(f"{_somas(len(moved))} changed by test-time augmentation (IoU {min(moved):.2f})")
+            if len(values) > len(moved):
+                found.append(f"{_somas(n - len(moved))} found only with or only without test-time augmentation")
         elif kind == SIZE:
             worst = max(values, key=lambda ratio: abs(np.log(ratio)))
             found.append(f"{somas} of unusual size ({worst:.2g} × the median)")
         else:
             found.append(kind if n == 1 else f"{kind} ({n} ×)")
     return "; ".join(found)
+
+
+def _somas(n: int) -> str:
+    return "1 soma" if n == 1 else f"{n} somas"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,24 +15,38 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS, _WIDTH_IN, _HEIGHT_IN = 4, 3.1, 3.5
-_OUTLINE = (1.0, 0.35, 0.1)
+_OUTLINE, _RING_PT = (1.0, 0.35, 0.1), 20
 
 
-def contact_sheet(pictures: Sequence[tuple[Sequence[str], NDArray[Any], NDArray[np.integer]]]) -> Figure:
-    """A figure of crops with the outlines of their proposals.
+class Picture(NamedTuple):
+    """A crop on the sheet.
 
-    Args:
-        pictures: lines of a title, image YX or YXC, labels YX.
+    Attributes:
+        title: its lines.
+        image: YX or YXC.
+        labels_YX: outlined.
+        marks_YX: places with a ring.
     """
+
+    title: Sequence[str]
+    image: NDArray[Any]
+    labels_YX: NDArray[np.integer]
+    marks_YX: Sequence[tuple[float, float]] = ()
+
+
+def contact_sheet(pictures: Sequence[Picture]) -> Figure:
+    """A figure of crops with the outlines of their proposals, and rings around places of doubt."""
     columns = min(_COLUMNS, len(pictures))
     rows = -(-len(pictures) // columns)
     figure = blank(_WIDTH_IN * columns, _HEIGHT_IN * rows)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.set_axis_off()
-    for ax, (title, image, labels_YX) in zip(axes, pictures, strict=False):
-        picture = display(image)
-        picture[find_boundaries(labels_YX, mode="outer")] = _OUTLINE
+    for ax, one in zip(axes, pictures, strict=False):
+        picture = display(one.image)
+        picture[find_boundaries(one.labels_YX, mode="outer")] = _OUTLINE
         ax.imshow(picture, interpolation="nearest")
-        ax.set_title("\n".join(map(label, title)), fontsize=7, loc="left")
+        for y, x in one.marks_YX:
+            ax.plot(x, y, "o", markersize=_RING_PT, markerfacecolor="none", markeredgecolor="cyan", clip_on=False)
+        ax.set_title("\n".join(map(label, one.title)), fontsize=7, loc="left")
     return figure

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from somanet import __version__
 from somanet.analysis.labelling.crops import CROPS, Crop, crops_table
-from somanet.analysis.labelling.sheet import contact_sheet
+from somanet.analysis.labelling.sheet import Picture, contact_sheet
 from somanet.core.files import write_json
 from somanet.core.plots import save_figure
 from somanet.core.result_records import Kind, hashes_of
@@ -109,10 +109,11 @@ def write_labelling(
     return done
 
 
-def _picture(one: Proposed) -> tuple[list[str], NDArray[Any], NDArray[np.int32]]:
+def _picture(one: Proposed) -> Picture:
     reasons = one.crop.reasons.split("; ") if one.crop.reasons else []
     more = f" (+ {len(reasons) - 2})" if len(reasons) > 2 else ""
-    return [one.crop.name, *reasons[:1], *(f"{reason}{more}" for reason in reasons[1:2])], one.image, one.labels_YX
+    title = [one.crop.name, *reasons[:1], *(f"{reason}{more}" for reason in reasons[1:2])]
+    return Picture(title, one.image, one.labels_YX, one.crop.marks_YX)
 
 
 def _storable(image: NDArray[Any]) -> NDArray[Any]:

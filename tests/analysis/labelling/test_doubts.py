@@ -121,6 +121,14 @@ def test_reasons_name_the_heaviest_kind_first() -> None:
     )
 
 
+def test_reasons_tell_moved_somas_from_those_that_come_and_go() -> None:
+    one = [Place(0, 1, 1, TTA, 0.6, 0.4), Place(0, 1, 1, TTA, 1.0, 0.0), Place(0, 1, 1, TTA, 1.0, 0.0)]
+    assert reasons_of(one) == (
+        "1 soma changed by test-time augmentation (IoU 0.40); "
+        "2 somas found only with or only without test-time augmentation"
+    )
+
+
 # Crops
 
 

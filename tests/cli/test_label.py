@@ -89,7 +89,7 @@ def test_a_threshold_proposes_what_is_as_bright(world: Path, tmp_path: Path) -> 
 
 
 def test_an_opening_removes_a_process_and_keeps_the_soma(world: Path, tmp_path: Path) -> None:
-    """A square of 24 px with a process of 3 × 40, into which a disk of radius 3 reaches by its tip alone: one column."""
+    """A square of 24 px with a process of 3 × 40, into which a disk of radius 3 reaches by its tip: one column."""
     image = np.zeros((60, 90), np.uint8)
     image[18:42, 10:34], image[28:31, 34:74] = 200, 200
     write_image(tmp_path / "a.png", image)
@@ -179,6 +179,11 @@ def test_corrected_selections_become_the_data_set(world: Path, tmp_path: Path) -
     corrected(tmp_path / "out" / "b" / "RoiSet.zip", "delete")
     back = ("data", "rois", tmp_path / "out", "--images", tmp_path / "out", "--output", tmp_path / "mine")
     assert somanet(*back, cwd=world) is None
+    assert somanet(*back, cwd=world) is None  # again, over the same folder
+    record = json.loads((tmp_path / "mine" / "labelled.json").read_text(encoding="utf-8"))
+    assert (record["proposed"]["by"], record["crops"]) == ("threshold", crops_of(tmp_path / "out"))
+    digest = sha256_file(tmp_path / "out" / "a" / "RoiSet.zip")
+    assert record["selections_sha256"]["a"] == digest
     mine, truth = open_dataset(tmp_path / "mine"), scene("a").labels
     moved = np.where(truth == 2, 2, 0) + np.roll(truth == 1, 1, axis=1)
     assert np.array_equal(mine.load("a").labels, moved)

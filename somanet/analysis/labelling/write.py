@@ -18,13 +18,14 @@ from somanet.core.files import write_json
 from somanet.core.plots import save_figure
 from somanet.core.result_records import Kind, hashes_of
 from somanet.core.results import result_folder
+from somanet.io.datasets import writers
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.io.datasets.writers import write_kaggle_files
 from somanet.io.rois.selections import label_selections, write_selections
 from somanet.io.rois.sets import ROI_SET
 from somanet.io.tables import write_table
 
-LABELLING = Kind(record="labelling.json", what="crops that SomaNet proposed")
+LABELLING = Kind(record=writers.PROPOSED, what="crops that SomaNet proposed")
 TABLE, SHEET = "crops.csv", "crops.png"
 _MOST_SHOWN = 48
 

@@ -7,19 +7,22 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from somanet import __version__
 from somanet.core.errors import SomaNetError
-from somanet.core.files import atomic_path
+from somanet.core.files import atomic_path, json_object
+from somanet.core.hashing import sha256_file
 from somanet.core.limits import FRAMES
 from somanet.core.names import check_file_name, spelling
 from somanet.core.problems import FileProblem
 from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
 from somanet.io.datasets.movie_or_set import are_movies
 from somanet.io.datasets.sources import FolderSource
-from somanet.io.datasets.writers import write_kaggle, write_pairs
+from somanet.io.datasets.writers import LABELLED, PROPOSED, write_kaggle, write_pairs
 from somanet.io.images import read_image, read_labels
 from somanet.io.label_checks import CheckedFrames, check_labels, describe_doubts
 from somanet.io.label_movies import write_label_movie
@@ -234,13 +237,23 @@ def rois_to_dataset(path: Path, images: Path, output: Path) -> Written:
             total += int(np.count_nonzero(np.unique(labels)))
             yield LabelledImage(name, image, labels)
 
-    floats = any(read(name).dtype.kind == "f" for name in files)
-    (write_pairs if floats else write_kaggle)(output, items())
+    if any(read(name).dtype.kind == "f" for name in files):
+        write_pairs(output, items())
+    else:
+        write_kaggle(output, items(), labelling=_labelling(images, files))
     notes = [f"{name}: {note}" for name, one in defects.items() for note in one.notes()]
     lacking = sorted(set(names) - set(files))
     if lacking:
         notes.append(f"{len(lacking)} of {len(names)} images have no selections and were left out: {lacking[0]!r}, …")
     return Written(total, len(files), tuple(notes))
+
+
+def _labelling(images: Path, files: Mapping[str, Path]) -> dict[str, Any]:
+    """How the labels were made: what proposed them, as the record beside the images says, and the selections."""
+    about = json_object(images / PROPOSED) or json_object(images / LABELLED) if images.is_dir() else {}
+    proposed = {key: about[key] for key in ("proposed", "inputs", "crops") if key in about}
+    selections = {name: sha256_file(file) for name, file in sorted(files.items())}
+    return {"somanet": __version__, **proposed, "selections_sha256": selections}
 
 
 def _labels_of(file: Path, shape_YX: tuple[int, int], defects: Defects) -> Labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from somanet.core.plots import blank, display, label
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLUMNS, _WIDTH_IN, _HEIGHT_IN = 4, 3.1, 3.5
+_COLUMNS, _WIDTH_IN, _HEIGHT_IN, _LETTERS = 4, 3.1, 3.6, 58
 _OUTLINE, _RING_PT = (1.0, 0.35, 0.1), 20
 
 
@@ -48,5 +49,6 @@ def contact_sheet(pictures: Sequence[Picture]) -> Figure:
         ax.imshow(picture, interpolation="nearest")
         for y, x in one.marks_YX:
             ax.plot(x, y, "o", markersize=_RING_PT, markerfacecolor="none", markeredgecolor="cyan", clip_on=False)
-        ax.set_title("\n".join(map(label, one.title)), fontsize=7, loc="left")
+        lines = [line for text in one.title for line in textwrap.wrap(label(text), _LETTERS) or [""]]
+        ax.set_title("\n".join(lines), fontsize=7, loc="left")
     return figure

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from somanet.cli.guarding import guarding
-from somanet.cli.options import AnyModality, Axes, Binary, Channel, Diameter, Engine, Models, Plane, Position, Rescale
+from somanet.cli.options import (
+    AnyModality,
+    Axes,
+    Binary,
+    Channel,
+    Device,
+    Diameter,
+    Engine,
+    Models,
+    Plane,
+    Position,
+    Rescale,
+)
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -49,6 +61,7 @@ def propose(
     rescale: Rescale = None,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
+    device: Device = "auto",
     channel: Channel = None,
     z: Plane = None,
     axes: Axes = None,
@@ -69,7 +82,7 @@ def propose(
     found = find_inputs(inputs, Choice(channel, z, axes, position))
     check_results(output, LABELLING)
     if proposer is None:
-        proposer = Network(_segmenter(model, found, diameter, rescale, engine, any_modality))
+        proposer = Network(_segmenter(model, found, diameter, rescale, engine, device, any_modality))
     chosen = choose_crops(found, count=count, size_px=size_px) if crops is None else read_crops(crops)
     _tell(write(found, chosen, output, proposer=proposer), output)
 
@@ -89,6 +102,7 @@ def suggest(
     rescale: Rescale = None,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
+    device: Device = "auto",
     channel: Channel = None,
     z: Plane = None,
     axes: Axes = None,
@@ -117,7 +131,7 @@ def suggest(
     found = [movie_of_result(path, movie)] if of_result else find_inputs([path], choice)
     for item in found:
         protect(item.path)
-    segmenter = _segmenter(model, found, diameter, rescale, engine, any_modality)
+    segmenter = _segmenter(model, found, diameter, rescale, engine, device, any_modality)
     if of_result:
         examined = [examine_result(path, found[0], segmenter, count=count)]
     else:
@@ -178,6 +192,7 @@ def _segmenter(
     diameter: float | None,
     rescale: float | None,
     engine: Engine,
+    device: str,
     any_modality: bool,
 ) -> Segmenter:
     """The network, and a check that the inputs are what it is for."""
@@ -191,6 +206,7 @@ def _segmenter(
     opened = open_networks(
         model,
         engine=engine,
+        device=device,
         rescale=rescale,
         diameter_px=diameter,
         threads=1 if movies else available_processors(),

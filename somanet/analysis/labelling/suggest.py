@@ -100,7 +100,7 @@ def examine_result(result: Path, item: Input, segmenter: Segmenter, *, count: in
     of_frame = weight.groupby([one.frame for one in places]).sum() if places else weight
     most = [int(t) for t in of_frame.sort_values(ascending=False, kind="stable").index[: _AUGMENTED * count]]
     frames = sorted(t for t in most or spread_frames(n_frames, _AUGMENTED * count) if t < n_frames)
-    _, changed = _segmented(item, segmenter, frames)
+    changed = _segmented(item, segmenter, frames)[1] if frames else []
     return Examined(item, (*places, *changed), shape, n_frames)
 
 

@@ -47,7 +47,8 @@ def fill_loops(loops: Sequence[Loop], shape_YX: tuple[int, int]) -> Mask:
             x = x1[edge] + (row + 0.5 - y1[edge]) * ((x2 - x1) / np.where(y2 > y1, y2 - y1, 1))[edge]
             column = np.clip(np.floor(x + _TIE_PX + 0.5), 0, width).astype(np.int64)
             np.add.at(crossings, (row, column), 1)
-    return np.cumsum(crossings[:, :width], axis=1) % 2 == 1
+    inside: Mask = np.cumsum(crossings[:, :width], axis=1) % 2 == 1
+    return inside
 
 
 def oval_mask(height: int, width: int, part: tuple[slice, slice] | None = None) -> Mask:

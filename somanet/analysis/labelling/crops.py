@@ -191,7 +191,8 @@ def read_crops(path: Path) -> list[Crop]:
         if min(numbers[:2]) < 0 or min(numbers[2:]) < 1 or (frame or 0) < 0:
             raise SomaNetError(f"{file}, line {n}: expected a crop inside an image, found {numbers}. Was it edited?")
         source = str(row["input"])
-        crops.append(Crop(source, frame, *numbers, whole=frame is None and str(row["crop"]) == source))
+        y, x, height, width = numbers
+        crops.append(Crop(source, frame, y, x, height, width, whole=frame is None and str(row["crop"]) == source))
     if not crops:
         raise SomaNetError(f"{file}: expected crops, found a table without rows.")
     return crops

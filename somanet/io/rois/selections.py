@@ -241,6 +241,8 @@ def _selection(roi: ImagejRoi, name: str, source: str) -> Selection:
     loops: list[Loop]
     note = ""
     if roi.composite:
+        if roi.multi_coordinates is None:
+            raise ValueError(f"a path in a selection of type {roi.roitype.value}")
         loops = path_loops(roi.multi_coordinates)
     elif roi.roitype in (ROI_TYPE.RECT, ROI_TYPE.OVAL):
         if roi.subpixelrect:

@@ -102,10 +102,11 @@ def broken_tracks(tracks: pd.DataFrame, shape_YX: tuple[int, int], *, diameter_p
         return []
     first_frame, last_frame = int(tracks["frame"].min()), int(tracks["frame"].max())
     ordered = tracks.sort_values(["track_id", "frame"])
-    step = np.hypot(ordered["y_px"].diff(), ordered["x_px"].diff())
-    after = ordered["frame"].diff()
-    same = ordered["track_id"].diff() == 0
-    usual = float(step[same & (after == 1)].median()) if (same & (after == 1)).any() else 0.0
+    step = np.hypot(ordered["y_px"].diff().to_numpy(float), ordered["x_px"].diff().to_numpy(float))
+    after = ordered["frame"].diff().to_numpy(float)
+    same = ordered["track_id"].diff().to_numpy(float) == 0
+    next_frame = same & (after == 1)
+    usual = float(np.median(step[next_frame])) if next_frame.any() else 0.0
     found = []
     rows = list(ordered[["track_id", "frame", "y_px", "x_px"]].itertuples(index=False, name=None))
     for n, (track, frame, y, x) in enumerate(rows):
@@ -115,10 +116,10 @@ def broken_tracks(tracks: pd.DataFrame, shape_YX: tuple[int, int], *, diameter_p
             found.append(Place(*place, BEGINS, 1.0))
         if inside and frame < last_frame and (n + 1 == len(rows) or rows[n + 1][0] != track):
             found.append(Place(*place, ENDS, 1.0))
-        if same.iloc[n] and after.iloc[n] > 1:
-            found.append(Place(*place, GAP, 1.0, float(after.iloc[n] - 1)))
-        elif same.iloc[n] and step.iloc[n] > max(JUMP * usual, diameter_px):
-            found.append(Place(*place, JUMPS, 0.8, float(step.iloc[n] / diameter_px)))
+        if same[n] and after[n] > 1:
+            found.append(Place(*place, GAP, 1.0, float(after[n] - 1)))
+        elif same[n] and step[n] > max(JUMP * usual, diameter_px):
+            found.append(Place(*place, JUMPS, 0.8, float(step[n] / diameter_px)))
     return found
 
 

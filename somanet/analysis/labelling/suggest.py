@@ -67,11 +67,12 @@ def movie_of_result(result: Path, movie: Path | None) -> Input:
     manifest = read_json(result / names.MANIFEST, expected="the manifest of an analysis", keys=("input",))
     about: dict[str, Any] = manifest["input"] if isinstance(manifest["input"], dict) else {}
     file = str(about.get("file", ""))
-    tried = [movie] if movie is not None else [folder / file for folder in (result, result.parent, Path())]
-    found = next((path for path in tried if file and path is not None and movie_exists(path)), None)
+    beside = [folder / file for folder in (result, result.parent, Path())] if file else []
+    tried = beside if movie is None else [movie]
+    found = next(filter(movie_exists, tried), None)
     if found is None:
         raise SomaNetError(
-            f"{result}: expected its movie {file or ''} at {tried[-1] if movie else result.parent / file}, found none. "
+            f"{result}: expected its movie {file or ''} at {movie or result.parent / file}, found none. "
             "Give --movie with where it is."
         )
     if (digest := sha256_movie(found)) != about.get("sha256"):

@@ -251,7 +251,7 @@ def rois_to_dataset(path: Path, images: Path, output: Path) -> Written:
 def _labelling(images: Path, files: Mapping[str, Path]) -> dict[str, Any]:
     """How the labels were made: what proposed them, as the record beside the images says, and the selections."""
     about = json_object(images / PROPOSED) or json_object(images / LABELLED) if images.is_dir() else {}
-    proposed = {key: about[key] for key in ("proposed", "inputs", "crops") if key in about}
+    proposed: dict[str, Any] = {key: about[key] for key in ("proposed", "inputs", "crops") if key in about}
     selections = {name: sha256_file(file) for name, file in sorted(files.items())}
     return {"somanet": __version__, **proposed, "selections_sha256": selections}
 

@@ -14,6 +14,7 @@ from somanet.cli import (
     compare,
     correct,
     data,
+    label,
     lineage,
     models,
     napari,
@@ -48,6 +49,7 @@ app.command("cohort")(guarding(cohort.cohort))
 app.command("napari")(guarding(napari.napari))
 app.command("simulate")(guarding(simulate.simulate))
 app.add_typer(data.app, name="data")
+app.add_typer(label.app, name="label")
 app.command("train")(guarding(training.train, extra_outputs=("_report",)))
 app.command("finetune")(guarding(training.finetune, extra_outputs=("_report",)))
 app.command("sweep")(guarding(sweep.sweep))

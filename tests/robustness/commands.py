@@ -59,6 +59,34 @@ COMMANDS: dict[str, Command] = {
         "data yolo {data} --split {split} --tile-px 32 --output {out}/yolo", {"data": SETS, "split": ("split",)},
         ("--tile-px #", "--outlines", "--binary", "--class #"),
     ),
+    "data rois": Command(
+        "data rois {data} --output {out}/rois", {"data": SETS}, ("--binary", "--no-binary"), weight=0.5
+    ),
+    "data rois movie": Command("data rois {labels} --output {out}/r.zip", {"labels": ("label-movie", "label-zarr")}),
+    "data rois back": Command(
+        "data rois {rois} --images {image} --output {out}/set", {"rois": ("rois", "roi"), "image": IMAGES}, weight=2
+    ),
+    "data rois movie back": Command(
+        "data rois {rois} --images {movie} --output {out}/labels.tif", {"rois": ("movie-rois",), "movie": SCALED},
+        ("--channel #", "--z #"),
+    ),
+    "label propose": Command(
+        "label propose {data} --threshold 70 --count 2 --size-px 48 --output {out}/crops",
+        {"data": (*IMAGES, *SCALED, *SETS, "images")}, ("--threshold #", "--opening-px #", "--count #", "--size-px #"),
+        prior="crops",
+    ),
+    "label propose again": Command(
+        "label propose {movie} --crops {crops} --model {model} --engine torch --output {out}/crops",
+        {"movie": ("ome",), "crops": ("crops",), "model": ("model",)}, NETWORK[:2], weight=0.5,
+    ),
+    "label suggest": Command(
+        "label suggest {results} --movie {movie} --model {model} --engine torch --output {out}/crops",
+        {"results": ("results",), "movie": ("ome",), "model": ("model",)}, ("--count #", "--size-px #"), weight=0.5,
+    ),
+    "label agreement": Command(
+        "label agreement {first} {second} --output {out}/a.json --per-image {out}/a.csv",
+        {"first": SETS, "second": SETS}, ("--seed #", "--binary", "--no-binary"),
+    ),
     "predict": Command(
         "predict {data} --model {model} --engine torch --output {out}/labels",
         {"data": (*IMAGES, *MOVIES, *SETS, "images", "ome-planes", "movies"), "model": ("model",)},

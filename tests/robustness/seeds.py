@@ -26,6 +26,7 @@ from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.label_movies import write_label_movie
 from somanet.io.movies import open_movie, write_movie
+from somanet.io.rois.selections import label_selections, write_selections
 from somanet.io.video_writing import write_video
 from somanet.provenance.mlflow.spool import keep
 from somanet.tracking.formats import write_tracks
@@ -116,6 +117,10 @@ def make_seeds(folder: Path) -> None:
     _old_zarr(place("zarr-2", "m.zarr"), frames)
     write_label_movie(place("label-movie", "labels.tif"), labels, **size)
     write_label_movie(place("label-zarr", "labels.zarr"), labels, **size)
+    write_selections(place("rois", "a.zip"), label_selections(labels[0]))
+    place("roi", "a.roi").write_bytes(next(label_selections(labels[0]))[1])
+    stack = (one for t in range(N_FRAMES) for one in label_selections(labels[t], position=t))
+    write_selections(place("movie-rois", "m.zip"), stack)
     movies = place("movies", "movies")
     movies.mkdir()
     for name in "xy":
@@ -204,6 +209,7 @@ def make_derived(folder: Path) -> None:
     model, pairs, ome = (_only(folder / kind) for kind in ("model", "pairs", "ome"))
     short = "--set training.epochs=1 --set training.size_px=32 --set training.batch_size=2"
     _somanet(f"predict {_only(folder / 'images')} --model {model} --engine torch --output {folder}/predictions/labels")
+    _somanet(f"label propose {ome} --threshold 70 --count 2 --size-px 48 --output {folder}/crops/crops")
     for kind, seed in (("scores", 0), ("other-scores", 1)):
         out = folder / kind / kind
         _somanet(f"evaluate --truth {pairs} --model {model} --seed {seed} --output {out}/metrics.json "

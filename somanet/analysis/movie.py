@@ -47,6 +47,7 @@ from somanet.segmentation.inference.record import record_of
 from somanet.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
+    from somanet.analysis.report.overlay import Style
     from somanet.segmentation.inference.segmenter import Segmenter
 
 PACKAGE = Path(somanet.__file__).resolve().parent
@@ -67,6 +68,7 @@ class Options:
     Attributes:
         track, migrate: settings of these stages.
         report, overlay: write `report.html` and `overlay.mp4`.
+        style: of `overlay.mp4`, see :data:`somanet.analysis.report.overlay.Style`.
         exports: further formats of the tracks, of :data:`somanet.tracking.formats.FORMATS`.
         any_modality: also analyse a movie outside the network's intended use.
     """
@@ -75,6 +77,7 @@ class Options:
     migrate: MigrateSettings = field(default_factory=MigrateSettings)
     report: bool = True
     overlay: bool = True
+    style: Style = "outlines"
     exports: Sequence[str] = ()
     any_modality: bool = False
 
@@ -173,7 +176,7 @@ def analyze_movie(
         if options.report:
             report_movie(source, folder, folder, measures, provenance)
         if options.overlay:
-            overlay_movie(source, folder, folder, measures)
+            overlay_movie(source, folder, folder, measures, style=options.style)
         for kind in options.exports:
             export_tracks(source, folder, kind)
         notes = notes_of(folder)
@@ -228,7 +231,7 @@ def request_of(
         "network": None if network is None or tracks_file is not None else record_of(network.segmenter),
         "track": options.track.model_dump(mode="json"),
         "migrate": options.migrate.model_dump(mode="json"),
-        "files": [options.report, options.overlay, sorted(options.exports)],
+        "files": [options.report, options.overlay and options.style, sorted(options.exports)],
         "any_modality": options.any_modality,
         "code": code_digest(PACKAGE),
     }

@@ -93,6 +93,10 @@ def analyze(
         list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
     ] = None,
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
+    style: Annotated[
+        Literal["outlines", "somas"],
+        typer.Option(help="Of overlay.mp4: the movie with outlines and trails, or only the somas, on black."),
+    ] = "outlines",
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
     """Segment, track and measure every cell of a movie: tables, a report for the browser, a video."""
@@ -106,8 +110,11 @@ def analyze(
         export or [],
         report=report,
         overlay=overlay,
+        style=style,
         any_modality=any_modality,
     )
+    if style != "outlines" and not overlay:
+        raise SomaNetError("--style is that of overlay.mp4, which --no-overlay leaves out. Give one of the two.")
     sources = [
         MovieSource(
             protect(path),
@@ -203,6 +210,7 @@ def _options(
     *,
     report: bool,
     overlay: bool,
+    style: Literal["outlines", "somas"],
     any_modality: bool,
 ) -> Options:
     from somanet.analysis.movie import Options
@@ -219,6 +227,7 @@ def _options(
         chosen.migrate,
         report=report,
         overlay=overlay,
+        style=style,
         exports=tuple(exports),
         any_modality=any_modality,
     )

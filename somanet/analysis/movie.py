@@ -69,7 +69,7 @@ class Options:
         track, migrate: settings of these stages.
         report, overlay: write `report.html` and `overlay.mp4`.
         style: of `overlay.mp4`, see :data:`somanet.analysis.report.overlay.Style`.
-        exports: further formats of the tracks, of :data:`somanet.tracking.formats.FORMATS`.
+        exports: further formats of the tracks, of :data:`somanet.analysis.names.EXPORTS`.
         any_modality: also analyse a movie outside the network's intended use.
     """
 
@@ -256,7 +256,7 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
     metadata = read_metadata(folder / names.MOVIE)
     path = folder / names.EXPORTS[kind]
     height, width = metadata["shape_YX"]
-    with open_labels(folder, scratch=folder) as labels:
+    with open_labels(folder, scratch=folder) as labels, source.using(metadata).open() as frames:
         write_tracks(
             path,
             read_tracks_of(folder),
@@ -266,5 +266,6 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
             shape_YX=(height, width),
             n_frames=metadata["n_frames"],
             movie=source.path,
+            frames=frames,
         )
     return path

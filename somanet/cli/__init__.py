@@ -23,6 +23,7 @@ from somanet.cli import (
     sweep,
     tracks,
     training,
+    videos,
 )
 from somanet.cli.guarding import guarding
 from somanet.cli.screen import open_standard_streams, show_notes
@@ -53,6 +54,7 @@ app.command("predict")(guarding(predictions.predict))
 app.command("evaluate")(guarding(predictions.evaluate))
 app.command("compare")(guarding(compare.compare))
 app.add_typer(tracks.app, name="tracks")
+app.command("export-video")(guarding(videos.export_video))
 app.command("study")(guarding(study.study))
 app.command("trace")(guarding(lineage.trace))
 app.command("promote")(guarding(promotion.promote))

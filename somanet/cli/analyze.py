@@ -73,7 +73,8 @@ def analyze(
     tracks: Annotated[
         Path | None,
         typer.Option(
-            help="Instead of a network: tracks made or corrected elsewhere (CSV, TrackMate, napari, GEFF, CTC)."
+            help="Instead of a network: tracks made or corrected elsewhere (CSV, TrackMate, napari, GEFF, CTC, "
+            "DeepCell, a label TIFF, idtracker.ai)."
         ),
     ] = None,
     axis_deg: Annotated[float, typer.Option(help="Direction from which angles are measured: 0 right, 90 down.")] = 0.0,
@@ -90,7 +91,7 @@ def analyze(
     reference: Reference = None,
     paired: Paired = None,
     export: Annotated[
-        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
+        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff, trackmate or deepcell.")
     ] = None,
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
     style: Annotated[
@@ -214,12 +215,12 @@ def _options(
     any_modality: bool,
 ) -> Options:
     from somanet.analysis.movie import Options
+    from somanet.analysis.names import EXPORTS
     from somanet.config import AnalysisParams
     from somanet.core.settings import override, parse
-    from somanet.tracking.formats import FORMATS
 
-    if unknown := sorted(set(exports) - set(FORMATS)):
-        raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(FORMATS)}.")
+    if unknown := sorted(set(exports) - set(EXPORTS)):
+        raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(EXPORTS)}.")
     values: dict[str, Any] = {"track": {}, "migrate": migrate}
     chosen = parse(AnalysisParams, override(values, assignments), source="settings")
     return Options(

@@ -21,6 +21,7 @@ from somanet.io.datasets.regions import ImageRegions, pixels_sha256, write_regio
 from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.movies import write_movie
+from tests.analysis.worlds import save_labelled
 from tests.worlds import TWO_SOMAS, draw, make_project, photograph, scene, somanet
 
 LABELS = draw(TWO_SOMAS)
@@ -53,11 +54,13 @@ COMMANDS = {
     "tracks convert": "tracks convert {in} {out} --to csv --pixel-size-um 1 --frame-interval-min 10",
     "tracks measure": "tracks measure {in} --pixel-size-um 1 --frame-interval-min 10 --output {out}",
     "tracks score": "tracks score {in} truth.csv --pixel-size-um 1 --frame-interval-min 10 --output {out}",
+    "export-video": "export-video {in} --for idtracker --output {out}",
+    "export-video movie": "export-video results --for idtracker --movie {in} --output {out}",
     "compare": "compare {in} --output {out}",
 }
 INPUTS = ("raw", "raw/a.png", "pairs", "pairs/images", "pairs/labels", "set.zip", "movie.ome.tif", "movies", "model",
           "tracks.csv", "conditions.csv", "scores.json", "pred", "mine/tracks.csv",
-          "times.csv", "regions.json")  # fmt: skip
+          "times.csv", "regions.json", "results")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +87,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
     (folder / "conditions.csv").write_text("movie,donor,group\nx,1,a\ny,2,b\n")
     image = next(iter(open_dataset(folder / "set.zip"))).image
     write_regions(folder / "regions.json", [ImageRegions("a", pixels_sha256(image), ())], {})
+    save_labelled(folder / "results", np.stack([LABELS] * 3), folder / "movie.ome.tif", scale)
     (folder / "scores.json").write_text('{"interval95": {}}')
     return folder
 

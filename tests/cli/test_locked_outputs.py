@@ -30,6 +30,7 @@ INPUTS = {
     "analyze conditions": "conditions.csv",
     "data check": "pairs", "data select": "set.zip", "data select ignore": "regions.json", "data yolo": "set.zip",
     "tracks convert": "tracks.csv",
+    "export-video": "results", "export-video movie": "movie.ome.tif",
     "tracks measure": "tracks.csv", "tracks score": "tracks.csv", "compare": "scores.json", "cohort": "conditions.csv",
 }  # fmt: skip
 FILES = {
@@ -44,6 +45,8 @@ REPLACED_WHOLE = (
     "data select",
     "data select ignore",
     "data yolo",
+    "export-video",
+    "export-video movie",
 )
 """Commands that put a new folder in an old one's place, rather than files into it."""
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from somanet.core.calibration import Calibration
 from somanet.core.schema import TRACKS
-from somanet.io.images import write_labels
+from somanet.io.images import read_labels, write_labels
 from somanet.io.movies import write_movie
 from somanet.tracking.formats import read_tracks, recognise, write_tracks
 from somanet.tracking.points import tracks_from_points
@@ -67,6 +68,8 @@ def world(tmp_path: Path) -> Path:
         ("t.xml", (), "trackmate"),
         ("t.geff", (), "geff"),
         ("RES", ("--labels", "reference.tif"), "ctc"),
+        ("t.trk", ("--labels", "reference.tif", "--movie", "movie.tif"), "deepcell"),
+        ("t.tif", ("--labels", "reference.tif"), "labels"),
     ],
 )
 def test_there_and_back(
@@ -85,6 +88,16 @@ def test_there_and_back(
         pd.testing.assert_frame_equal(read_tracks("back.csv", None)[list(TRACKS.names)], tracks_of(CELLS))
 
 
+def test_formats_of_masks_need_no_label_movie(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a challenge's folder to a .trk, to a label TIFF, and back to such a folder: the same masks."""
+    monkeypatch.chdir(world)
+    run("convert", "reference_folder", "t.trk", "--movie", "movie.tif")
+    run("convert", "t.trk", "t.tif", *GIVEN)
+    assert np.array_equal(tifffile.imread("t.tif"), CELLS)
+    run("convert", "t.tif", "again", *GIVEN)
+    assert [read_labels(path).tolist() for path in sorted(Path("again").glob("mask*.tif"))] == CELLS.tolist()
+
+
 def test_the_movie_gives_trackmate_its_frame(world: Path) -> None:
     run("convert", world / "reference.csv", world / "t.xml", "--movie", world / "movie.tif")
     assert 'width="8" height="3"' in (world / "t.xml").read_text(encoding="utf-8")
@@ -100,7 +113,10 @@ def test_the_movie_gives_trackmate_its_frame(world: Path) -> None:
         ("reference.csv t.csv --to excel", "no track format 'excel'"),
         ("reference.csv reference.csv", "is an input of this command"),
         ("reference.csv RES", "--labels"),
-        ("reference.csv t.csv --labels reference.tif", "--labels is for the format ctc only"),
+        ("reference.csv t.csv --labels reference.tif", "--labels is for formats of masks only"),
+        ("reference.csv t.trk --labels reference.tif", "includes the images. Give the movie with --movie"),
+        ("reference.csv t.trk --movie movie.tif", "--labels"),
+        ("reference.csv t.csv --channel 0", "--channel is that of the --movie"),
         ("reference.csv RES --labels result.tif", "which no track has"),
         ("reference.csv album --labels reference.tif", "contains other files"),
         ("nowhere.csv t.csv", "no such file"),

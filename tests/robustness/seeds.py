@@ -140,6 +140,7 @@ def make_seeds(folder: Path) -> None:
         write_foreign(place(kind, f"tracks{SUFFIXES[kind]}"), kind, points(), SCALE)
     write_tracks(place("geff", "tracks.geff"), tracks, SCALE, kind="geff")
     write_tracks(place("ctc", "ctc"), tracks, SCALE, kind="ctc", labels=labels)
+    write_tracks(place("deepcell", "tracks.trk"), tracks, SCALE, kind="deepcell", labels=labels, frames=frames)
     reference = place("ctc-reference", "reference")
     shutil.copytree(folder / "ctc" / "ctc", reference / "TRA")
     for file in list((reference / "TRA").iterdir()):

@@ -130,9 +130,7 @@ def test_a_masked_video_has_the_somas_and_nothing_else(tmp_path: Path) -> None:
     """Frame 4: cell 7 at 12, 60; frame 20: cell 2 at 30, 34. The background, 500–900 of 4000, is gone."""
     report = worlds.report()
     path = tmp_path / "overlay.mp4"
-    write_overlay(
-        path, report.frames, report.labels, report.tracks, calibration=report.calibration, style="somas"
-    )
+    write_overlay(path, report.frames, report.labels, report.tracks, calibration=report.calibration, style="somas")
     frames = shown(path)
     assert len(frames) == worlds.N_FRAMES
     for t, soma in ((4, square(12, 60)), (20, square(30, 34))):

@@ -65,9 +65,12 @@ def separated(labels_YX: NDArray[np.integer]) -> NDArray[np.int32]:
     index = np.where(labels_YX > 0, np.searchsorted(ids, labels_YX) + 1, 0)
     ranked = rank[index].astype(np.float32)
     # The smallest rank around a pixel, background apart; borders count as background.
-    high = np.float32(len(ids) + 1)
+    high = float(len(ids) + 1)
     around = cv2.erode(
-        np.where(ranked > 0, ranked, high), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=high
+        np.where(ranked > 0, ranked, np.float32(high)),
+        np.ones((3, 3), np.uint8),
+        borderType=cv2.BORDER_CONSTANT,
+        borderValue=high,
     )
     kept = np.where((ranked > 0) & (around >= ranked), labels_YX, 0).astype(np.int32)
     n_pieces, pieces, stats, _ = cv2.connectedComponentsWithStats((kept > 0).astype(np.uint8), connectivity=8)

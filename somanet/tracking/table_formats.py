@@ -37,7 +37,8 @@ class TableFormat:
             where the program put a point without seeing a cell) · ``step_y``, ``step_x`` (displacement since the
             parent, in place of positions) · ``other_track`` (the tracks where no point has a ``track``, nor so a
             parent) · ``cluster`` (above 0 for an object cut out of a cluster, whose position may not have been
-            measured, and is 0, 0) · ``probability`` (that a point's identity is right). A table of links has ``source_frame``, ``source_y``, …, ``target_x`` instead.
+            measured, and is 0, 0) · ``probability`` (that a point's identity is right). A table of links has
+            ``source_frame``, ``source_y``, …, ``target_x`` instead.
         optional: further roles, used where the column is there.
         marks: further columns without which it is another format.
         length: unit of the positions if the file does not state it; "" if it cannot be known.

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import torch
 import typer
 
 from somanet.cli import app
@@ -22,6 +23,7 @@ from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.movies import write_movie
 from tests.analysis.worlds import save_labelled
+from tests.segmentation.foreign_unet import foreign_unet
 from tests.worlds import TWO_SOMAS, draw, make_project, photograph, scene, somanet
 
 LABELS = draw(TWO_SOMAS)
@@ -41,6 +43,7 @@ COMMANDS = {
     "finetune start": f"finetune set.zip --start {{in}} --output {{out}} {SHORT}",
     "calibrate": "calibrate {in} --model model --output {out}",
     "export": "export {in} --output {out}",
+    "import": "import unet-pytorch {in} --output {out}",
     "export file": "export {in} --format onnx --output {out}",
     "analyze": "analyze {in} --model model --output {out}",
     "analyze tracks": "analyze movie.ome.tif --tracks {in} --output {out}",
@@ -60,7 +63,7 @@ COMMANDS = {
 }
 INPUTS = ("raw", "raw/a.png", "pairs", "pairs/images", "pairs/labels", "set.zip", "movie.ome.tif", "movies", "model",
           "tracks.csv", "conditions.csv", "scores.json", "pred", "mine/tracks.csv",
-          "times.csv", "regions.json", "results")  # fmt: skip
+          "times.csv", "regions.json", "results", "unet.pt")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +90,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
     (folder / "conditions.csv").write_text("movie,donor,group\nx,1,a\ny,2,b\n")
     image = next(iter(open_dataset(folder / "set.zip"))).image
     write_regions(folder / "regions.json", [ImageRegions("a", pixels_sha256(image), ())], {})
+    torch.save(foreign_unet().state_dict(), folder / "unet.pt")
     save_labelled(folder / "results", np.stack([LABELS] * 3), folder / "movie.ome.tif", scale)
     (folder / "scores.json").write_text('{"interval95": {}}')
     return folder

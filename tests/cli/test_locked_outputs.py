@@ -26,6 +26,7 @@ INPUTS = {
     "predict": "raw", "evaluate": "pairs", "evaluate predictions": "pred", "evaluate per image": "pairs",
     "evaluate panels": "pairs", "train": "set.zip", "train val": "pairs", "finetune": "set.zip",
     "finetune start": "model", "calibrate": "pairs", "export": "model", "export file": "model",
+    "import": "unet.pt",
     "analyze": "movie.ome.tif", "analyze tracks": "tracks.csv", "analyze times": "times.csv",
     "analyze conditions": "conditions.csv",
     "data check": "pairs", "data select": "set.zip", "data select ignore": "regions.json", "data yolo": "set.zip",
@@ -45,6 +46,7 @@ REPLACED_WHOLE = (
     "data select",
     "data select ignore",
     "data yolo",
+    "import",
     "export-video",
     "export-video movie",
 )

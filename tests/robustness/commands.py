@@ -92,6 +92,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "export": Command("export {model} --output {out}/half", {"model": ("model", "trained")}, ("--diameters #",)),
     "export onnx": Command("export {model} --format onnx --output {out}/n.onnx", {"model": ("model",)}, weight=0.3),
+    "import": Command("import unet-pytorch {weights} --output {out}/model", {"weights": ("unet-pytorch",)}, weight=0.5),
     "analyze": Command(
         "analyze {movie} --model {model} --engine torch --no-overlay --output {out}/results",
         {"movie": SCALED, "model": ("model", "trained")},

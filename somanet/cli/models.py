@@ -72,7 +72,7 @@ def export(
 def import_network(
     program: Annotated[
         Literal["unet-pytorch"],
-        typer.Argument(help="Whose network: unet-pytorch, on which the paper's code was built."),
+        typer.Argument(help="Whose network: unet-pytorch, a U-Net of the paper's widths."),
     ],
     source: Annotated[Path, typer.Argument(help="Its weights: a state_dict saved by torch (.pt, .pth).")],
     output: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],

@@ -1,10 +1,10 @@
-"""Weights of other programs' networks as checkpoints: so far of the U-Net that the paper's code was built on.
+"""Weights of other programs' networks as checkpoints: so far of a U-Net with the widths of the paper's.
 
 `UNet2` of UNet-pytorch (github.com/limingwu8/UNet-pytorch, made for the Data Science Bowl 2018) has the paper's widths
-and number of parameters. It differs from :class:`somanet.segmentation.network.unet.PaperUNet` in names; in the order in
-which skips and upsampled maps are concatenated, so that the four convolutions behind have the halves of their input
-channels swapped; and in the sigmoid, which here is in the loss. Its own input is 0 to 255, divided by 255 in the network,
-as ours is before.
+and number of parameters. It differs from :class:`somanet.segmentation.network.unet.PaperUNet` in names; in the order
+in which skips and upsampled maps are concatenated, so that the four convolutions behind have the halves of their input
+channels swapped; and in the sigmoid, which here is in the loss. Its own input is 0 to 255, divided by 255 in the
+network, as ours is before.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def _renamed(state: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
     if unknown or lacking:
         what = f"it has {unknown[0][:60]}" if unknown else f"it lacks {lacking[0]}"
         raise SomaNetError(
-            f"{source}: expected the weights of UNet-pytorch's UNet2 (conv1 … conv10, up_pool6 … up_pool9), found those "
-            f"of another architecture: {what}. Only that one is imported."
+            f"{source}: expected the weights of UNet-pytorch's UNet2 (conv1 … conv10, up_pool6 … up_pool9), found "
+            f"those of another architecture: {what}. Only that one is imported."
         )
     return tensors
 

@@ -22,7 +22,7 @@ Y, X = 48, 80
 @pytest.mark.parametrize("in_channels", [3, 1])
 @pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"state_dict": state}], ids=["plain", "wrapped"])
 def test_the_outputs_are_the_same(tmp_path: Path, in_channels: int, wrap: Callable[[dict], dict]) -> None:
-    """Of an 8-bit image: theirs from 0 to 255, ours through SomaNet's own preprocessing; sigmoid in double precision."""
+    """Of an 8-bit image: theirs from 0 to 255, ours through SomaNet's preprocessing; computed in double precision."""
     theirs = foreign_unet(in_channels=in_channels)
     torch.save(wrap(theirs.state_dict()), tmp_path / "model.pt")
     import_unet_pytorch(tmp_path / "model.pt", tmp_path / "out")

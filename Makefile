@@ -24,7 +24,7 @@ export ORT_DISABLE_TELEMETRY := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
 	test-kill test-napari check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
-	study real bundled-sets bundled-model bundled-export bioimageio peers yolo profiles clean
+	study real bundled-sets bundled-model bundled-export bioimageio peers yolo idtracker profiles clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -183,6 +183,17 @@ yolo: setup ## Train a YOLO detector for as long as SomaNet and compare (BUDGET=
 		$(YOLO)/bin/python -m pip install --disable-pip-version-check --quiet 'libreyolo==1.6.0'; }
 	$(BIN)/python -m benchmarks.yolo --data '$(DATA)' $(if $(BUDGET),--budget-s '$(BUDGET)') \
 		$(if $(SOMANET_TIMES),--somanet-training $(SOMANET_TIMES)) $(ARGS)
+
+# GPL-3, so never imported: an environment of its own, which borrows .venv's torch.
+IDTRACKER := build/idtracker/venv
+
+idtracker: setup ## Compare SomaNet's linker with idtracker.ai's on the real movie (DATA=folder, ARGS=options): build/idtracker/idtracker.md
+	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make idtracker DATA=path" >&2; exit 1; }
+	@test -x $(IDTRACKER)/bin/idtrackerai || { $(BIN)/python -m venv $(IDTRACKER) && $(BIN)/python -c '$(SITE_PACKAGES)' \
+		> "$$($(IDTRACKER)/bin/python -c '$(SITE_PACKAGES)')/borrowed.pth" && \
+		$(IDTRACKER)/bin/python -m pip install --disable-pip-version-check --quiet 'idtrackerai>=6,<7'; } || { \
+		echo 'idtracker.ai cannot be installed here; its environment is $(IDTRACKER).' >&2; rm -rf $(IDTRACKER); exit 1; }
+	$(BIN)/python -m benchmarks.idtracker --data '$(DATA)' $(ARGS)
 
 profiles: ## Make every folder of profiles/ with a params.yaml a DVC project: the graph, links to the code, .dvc
 	@for params in profiles/*/params.yaml; do folder=$${params%/params.yaml}; mkdir -p "$$folder/.dvc"; \

@@ -53,6 +53,7 @@ from somanet.segmentation.inference.record import record_of
 from somanet.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
+    from somanet.analysis.report.overlay import Style
     from somanet.segmentation.inference.segmenter import Segmenter
 
 
@@ -71,7 +72,8 @@ class Options:
     Attributes:
         track, migrate: settings of these stages.
         report, overlay: write `report.html` and `overlay.mp4`.
-        exports: further formats of the tracks, of :data:`somanet.tracking.formats.FORMATS`.
+        style: of `overlay.mp4`, see :data:`somanet.analysis.report.overlay.Style`.
+        exports: further formats of the tracks, of :data:`somanet.analysis.names.EXPORTS`.
         any_modality: also analyse a movie outside the network's intended use.
     """
 
@@ -79,6 +81,7 @@ class Options:
     migrate: MigrateSettings = field(default_factory=MigrateSettings)
     report: bool = True
     overlay: bool = True
+    style: Style = "outlines"
     exports: Sequence[str] = ()
     any_modality: bool = False
 
@@ -271,7 +274,7 @@ def _finish(
     if options.report:
         report_movie(source, folder, folder, measures, provenance, summary=summary, notes=notes)
     if options.overlay:
-        overlay_movie(source, folder, folder, measures)
+        overlay_movie(source, folder, folder, measures, style=options.style)
     for kind in options.exports:
         export_tracks(source, folder, kind)
     write_text(folder / names.METHODS, movie_methods(provenance, summary))
@@ -329,7 +332,7 @@ def request_of(
         "network": None if network is None or tracks_file is not None else record_of(network.segmenter),
         "track": options.track.model_dump(mode="json"),
         "migrate": options.migrate.model_dump(mode="json"),
-        "files": [options.report, options.overlay, sorted(options.exports)],
+        "files": [options.report, options.overlay and options.style, sorted(options.exports)],
         "any_modality": options.any_modality,
         "code": code_digest(PACKAGE),
     }
@@ -354,7 +357,7 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
     metadata = read_metadata(folder / names.MOVIE)
     path = folder / names.EXPORTS[kind]
     height, width = metadata["shape_YX"]
-    with open_labels(folder, scratch=folder) as labels:
+    with open_labels(folder, scratch=folder) as labels, source.using(metadata).open() as frames:
         write_tracks(
             path,
             read_tracks_of(folder),
@@ -364,5 +367,6 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
             shape_YX=(height, width),
             n_frames=metadata["n_frames"],
             movie=source.path,
+            frames=frames,
         )
     return path

@@ -36,6 +36,7 @@ EXPORTS = {
     "ctc": "tracks_ctc",
     "geff": "tracks_geff.geff",
     "trackmate": "tracks_trackmate.xml",
+    "deepcell": "tracks_deepcell.trk",
 }
 """The tracks in the formats of other programs."""
 

@@ -26,6 +26,7 @@ from somanet.cli import (
     sweep,
     tracks,
     training,
+    videos,
 )
 from somanet.cli.guarding import guarding
 from somanet.cli.screen import open_standard_streams, show_notes
@@ -54,11 +55,13 @@ app.command("train")(guarding(training.train, extra_outputs=("_report",)))
 app.command("finetune")(guarding(training.finetune, extra_outputs=("_report",)))
 app.command("sweep")(guarding(sweep.sweep))
 app.command("export")(guarding(models.export))
+app.command("import")(guarding(models.import_network))
 app.command("calibrate")(guarding(calibrate.calibrate))
 app.command("predict")(guarding(predictions.predict))
 app.command("evaluate")(guarding(predictions.evaluate))
 app.command("compare")(guarding(compare.compare))
 app.add_typer(tracks.app, name="tracks")
+app.command("export-video")(guarding(videos.export_video))
 app.command("study")(guarding(study.study))
 app.command("trace")(guarding(lineage.trace))
 app.command("promote")(guarding(promotion.promote))

@@ -76,8 +76,9 @@ def analyze(
     tracks: Annotated[
         Path | None,
         typer.Option(
-            help="Instead of a network: tracks made elsewhere (CSV, TrackMate, napari, GEFF, CTC). Of SomaNet's own, "
-            "corrected there, `somanet correct RESULT --from FILE` keeps the outlines."
+            help="Instead of a network: tracks made elsewhere (CSV, TrackMate, napari, GEFF, CTC, DeepCell, a label "
+            "TIFF, idtracker.ai). Of SomaNet's own, corrected there, `somanet correct RESULT --from FILE` keeps the "
+            "outlines."
         ),
     ] = None,
     corrections: Annotated[
@@ -94,9 +95,13 @@ def analyze(
     reference: Reference = None,
     paired: Paired = None,
     export: Annotated[
-        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
+        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff, trackmate or deepcell.")
     ] = None,
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
+    style: Annotated[
+        Literal["outlines", "somas"],
+        typer.Option(help="Of overlay.mp4: the movie with outlines and trails, or only the somas, on black."),
+    ] = "outlines",
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
     """Segment, track and measure every cell of a movie: tables, a report for the browser, a video."""
@@ -110,8 +115,11 @@ def analyze(
         export or [],
         report=report,
         overlay=overlay,
+        style=style,
         any_modality=any_modality,
     )
+    if style != "outlines" and not overlay:
+        raise SomaNetError("--style is that of overlay.mp4, which --no-overlay leaves out. Give one of the two.")
     sources = [
         MovieSource(
             protect(path),
@@ -221,6 +229,7 @@ def _options(
     *,
     report: bool,
     overlay: bool,
+    style: Literal["outlines", "somas"],
     any_modality: bool,
 ) -> Options:
     from somanet.analysis.movie import Options, check_exports
@@ -235,6 +244,7 @@ def _options(
         chosen.migrate,
         report=report,
         overlay=overlay,
+        style=style,
         exports=tuple(exports),
         any_modality=any_modality,
     )

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import torch
 import typer
 
 from somanet.analysis.base import open_base
@@ -26,6 +27,8 @@ from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.movies import write_movie
 from somanet.io.rois.selections import label_selections, write_selections
+from tests.analysis.worlds import save_labelled
+from tests.segmentation.foreign_unet import foreign_unet
 from tests.worlds import TWO_SOMAS, draw, make_project, photograph, scene, somanet
 
 LABELS = draw(TWO_SOMAS)
@@ -46,6 +49,7 @@ COMMANDS = {
     "finetune test": f"finetune set.zip --start model --test {{in}} --output {{out}} {SHORT}",
     "calibrate": "calibrate {in} --model model --output {out}",
     "export": "export {in} --output {out}",
+    "import": "import unet-pytorch {in} --output {out}",
     "export file": "export {in} --format onnx --output {out}",
     "analyze": "analyze {in} --model model --output {out}",
     "analyze tracks": "analyze movie.ome.tif --tracks {in} --output {out}",
@@ -72,12 +76,14 @@ COMMANDS = {
     "tracks convert": "tracks convert {in} {out} --to csv --pixel-size-um 1 --frame-interval-min 10",
     "tracks measure": "tracks measure {in} --pixel-size-um 1 --frame-interval-min 10 --output {out}",
     "tracks score": "tracks score {in} truth.csv --pixel-size-um 1 --frame-interval-min 10 --output {out}",
+    "export-video": "export-video {in} --for idtracker --output {out}",
+    "export-video movie": "export-video labelled --for idtracker --movie {in} --output {out}",
     "compare": "compare {in} --output {out}",
 }
 INPUTS = ("raw", "raw/a.png", "pairs", "pairs/images", "pairs/labels", "set.zip", "movie.ome.tif", "movies", "model",
           "tracks.csv", "conditions.csv", "scores.json", "pred", "mine/tracks.csv",
           "times.csv", "regions.json", "corrections.jsonl", "result", "result/tracks.csv", "rois.zip", "crops.csv",
-          "results")  # fmt: skip
+          "results", "labelled", "unet.pt")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
     about = {"input": {"file": "movie.ome.tif", "sha256": sha256_file(folder / "movie.ome.tif")}}
     (folder / "results" / "manifest.json").write_text(json.dumps(about))
     (folder / "results" / "tracks.csv").write_text("track_id,frame,t_h,y_px,x_px,y_um,x_um\n1,1,0.2,30,40,30,40\n")
+    torch.save(foreign_unet().state_dict(), folder / "unet.pt")
+    save_labelled(folder / "labelled", np.stack([LABELS] * 3), folder / "movie.ome.tif", scale)
     (folder / "scores.json").write_text('{"interval95": {}}')
     given = ("--tracks", "truth.csv", "--no-report", "--no-overlay")
     assert somanet("analyze", "movie.ome.tif", *given, "--output", "result", cwd=folder) is None

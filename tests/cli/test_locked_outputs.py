@@ -27,6 +27,7 @@ INPUTS = {
     "evaluate panels": "pairs", "train": "set.zip", "train val": "pairs", "finetune": "set.zip",
     "finetune start": "model", "finetune test": "pairs",
     "calibrate": "pairs", "export": "model", "export file": "model",
+    "import": "unet.pt",
     "analyze": "movie.ome.tif", "analyze tracks": "tracks.csv", "analyze times": "times.csv",
     "analyze conditions": "conditions.csv", "analyze corrections": "corrections.jsonl",
     "correct": "result", "correct corrections": "corrections.jsonl", "correct from": "result/tracks.csv",
@@ -35,6 +36,7 @@ INPUTS = {
     "label propose": "raw", "label propose crops": "crops.csv", "label suggest": "movie.ome.tif",
     "label suggest movie": "movie.ome.tif", "label agreement": "pairs", "label agreement per image": "pred",
     "tracks convert": "tracks.csv",
+    "export-video": "results", "export-video movie": "movie.ome.tif",
     "tracks measure": "tracks.csv", "tracks score": "tracks.csv", "compare": "scores.json", "cohort": "conditions.csv",
 }  # fmt: skip
 FILES = {
@@ -54,6 +56,9 @@ REPLACED_WHOLE = (
     "data rois",
     "data rois images",
     "data rois selections",
+    "import",
+    "export-video",
+    "export-video movie",
 )
 """Commands that put a new folder in an old one's place, rather than files into it."""
 

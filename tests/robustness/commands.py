@@ -11,7 +11,7 @@ MOVIES = (*SCALED, "bigtiff", "multipage", "video")
 SETS = ("pairs", "kaggle", "zip", "cellpose", "folders", "coco", "labelme")
 TABLES = ("trackmate-spots", "imaris", "ultrack", "laptrack-links", "mtrackj", "npy", "mia", "hdf5")
 """Tracks in the tables of other programs."""
-TRACKS = ("tracks", "points", "napari", "trackmate", "geff", "ctc")
+TRACKS = ("tracks", "points", "napari", "trackmate", "geff", "ctc", "deepcell", "label-movie")
 SCALE = "--pixel-size-um 1.5 --frame-interval-min 10"
 TINY = "--set training.epochs=1 --set training.size_px=32 --set training.batch_size=2"
 
@@ -120,11 +120,12 @@ COMMANDS: dict[str, Command] = {
     ),
     "export": Command("export {model} --output {out}/half", {"model": ("model", "trained")}, ("--diameters #",)),
     "export onnx": Command("export {model} --format onnx --output {out}/n.onnx", {"model": ("model",)}, weight=0.3),
+    "import": Command("import unet-pytorch {weights} --output {out}/model", {"weights": ("unet-pytorch",)}, weight=0.5),
     "analyze": Command(
         "analyze {movie} --model {model} --engine torch --no-overlay --output {out}/results",
         {"movie": SCALED, "model": ("model", "trained")},
         (*NETWORK, *SCALES, "--axis-deg #", "--set track.max_step_um=#", "--set migrate.sigma_um=#",
-         "--set track.max_gap_frames=#", "--allow-truncated"),
+         "--set track.max_gap_frames=#", "--allow-truncated", "--style somas"),
         prior="results", weight=2,
     ),
     "analyze cut": Command(
@@ -181,6 +182,22 @@ COMMANDS: dict[str, Command] = {
     "tracks convert ctc": Command(
         f"tracks convert {{tracks}} {{out}}/ctc --to ctc --labels {{labels}} {SCALE}",
         {"tracks": TRACKS, "labels": ("label-movie", "label-zarr")},
+    ),
+    "tracks convert deepcell": Command(
+        f"tracks convert {{tracks}} {{out}}/t.trk --movie {{movie}} {SCALE}",
+        {"tracks": ("ctc", "deepcell", "label-movie"), "movie": ("ome",)}, ("--channel #",),
+    ),
+    "tracks convert labels": Command(
+        f"tracks convert {{tracks}} {{out}}/t.tif --movie {{movie}} {SCALE}",
+        {"tracks": ("ctc", "deepcell", "label-movie"), "movie": ("ome",)}, weight=0.5,
+    ),
+    "export-video": Command(
+        "export-video {results} --for idtracker --output {out}/video", {"results": ("results",)}, ("--animals #",),
+        weight=0.5,
+    ),
+    "export-video movie": Command(
+        "export-video {results} --for idtracker --movie {movie} --output {out}/video",
+        {"results": ("results",), "movie": ("ome",)}, weight=0.3,
     ),
     "tracks score": Command(
         f"tracks score {{result}} {{reference}} {SCALE} --output {{out}}/s.json",

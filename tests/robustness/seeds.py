@@ -14,6 +14,7 @@ import imagecodecs
 import numpy as np
 import pandas as pd
 import tifffile
+import torch
 import zarr
 
 from somanet import cli
@@ -32,6 +33,7 @@ from somanet.provenance.mlflow.spool import keep
 from somanet.tracking.formats import write_tracks
 from somanet.tracking.points import tracks_from_points
 from tests.robustness.commands import TABLES
+from tests.segmentation.foreign_unet import foreign_unet
 from tests.tracking.foreign import SUFFIXES, write_foreign
 from tests.worlds import make_project, photograph, save_bright_network, scene
 
@@ -148,11 +150,13 @@ def make_seeds(folder: Path) -> None:
         write_foreign(place(kind, f"tracks{SUFFIXES[kind]}"), kind, points(), SCALE)
     write_tracks(place("geff", "tracks.geff"), tracks, SCALE, kind="geff")
     write_tracks(place("ctc", "ctc"), tracks, SCALE, kind="ctc", labels=labels)
+    write_tracks(place("deepcell", "tracks.trk"), tracks, SCALE, kind="deepcell", labels=labels, frames=frames)
     reference = place("ctc-reference", "reference")
     shutil.copytree(folder / "ctc" / "ctc", reference / "TRA")
     for file in list((reference / "TRA").iterdir()):
         file.rename(file.with_name(file.name.replace("res_", "man_").replace("mask", "man_track")))
 
+    torch.save(foreign_unet().state_dict(), place("unet-pytorch", "unet.pt"))
     save_bright_network(place("model", "model"))
     place("parameters", "params.yaml").write_text(PARAMETERS, encoding="utf-8")
     place("project-parameters", "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())

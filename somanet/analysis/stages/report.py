@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from somanet.analysis import names
 from somanet.analysis.correction_notes import notes_on_corrections
@@ -15,6 +15,9 @@ from somanet.core.files import make_folder
 from somanet.migration.measures import Measures
 from somanet.segmentation.inference.haze import note_on_haze
 from somanet.segmentation.inference.movie_labels import listed
+
+if TYPE_CHECKING:
+    from somanet.analysis.report.overlay import Style
 
 NO_DRIFT_MEASURED = "The stage was not measured by the version that tracked this movie: no drift was removed."
 
@@ -62,8 +65,10 @@ def report_movie(
         write_report(folder / names.REPORT, content)
 
 
-def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures) -> None:
-    """Write `overlay.mp4`: the movie with outlines and trails, cells that saltate in another colour."""
+def overlay_movie(
+    source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures, *, style: Style = "outlines"
+) -> None:
+    """Write `overlay.mp4`: the movie with outlines and trails, cells that saltate in another colour; or the somas."""
     from somanet.analysis.report import write_overlay
 
     metadata = read_metadata(tracks_folder / names.MOVIE)
@@ -75,7 +80,8 @@ def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measur
     ):
         path = folder / names.OVERLAY
         events = measures.migration.saltations.events
-        write_overlay(path, movie, labels, read_tracks_of(tracks_folder), calibration=calibration, saltations=events)
+        tracks = read_tracks_of(tracks_folder)
+        write_overlay(path, movie, labels, tracks, calibration=calibration, saltations=events, style=style)
 
 
 def notes_of(folder: Path) -> tuple[str, ...]:

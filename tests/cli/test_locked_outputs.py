@@ -36,7 +36,7 @@ INPUTS = {
     "label propose": "raw", "label propose crops": "crops.csv", "label suggest": "movie.ome.tif",
     "label suggest movie": "movie.ome.tif", "label agreement": "pairs", "label agreement per image": "pred",
     "tracks convert": "tracks.csv",
-    "export-video": "results", "export-video movie": "movie.ome.tif",
+    "export-video": "labelled", "export-video movie": "movie.ome.tif",
     "tracks measure": "tracks.csv", "tracks score": "tracks.csv", "compare": "scores.json", "cohort": "conditions.csv",
 }  # fmt: skip
 FILES = {

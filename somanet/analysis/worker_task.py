@@ -25,7 +25,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.foreign import quiet_libraries
 from somanet.core.machine import using_processors
 from somanet.core.processes import process_mark
-from somanet.core.progress import Listener, reported_to
+from somanet.core.progress import Listener, told_to
 from somanet.io.movie_files import movie_exists
 from somanet.io.movies import sha256_movie
 from somanet.provenance.code import code_digest
@@ -126,14 +126,14 @@ def run_task(task: Task) -> Done:
         except SomaNetError as error:
             return Done(refusal=f"The worker on {socket.gethostname()} cannot open the network: {error}")
         report = _reporter(task)
-        report("", "", 0, 0)
+        report("", 0, 0)
         try:
             if problem := _other_movie(task):
                 return Done(Outcome(problem=_as_shown(problem, task)))
             inputs = [path for path in (task.source.path, task.source.times) if path is not None]
             with (
                 guard.guarded(inputs=inputs, outputs=[task.folder], replace=task.replace) as kept,
-                reported_to(report),
+                told_to(report),
             ):
                 outcome = outcome_of(task.source, task.folder, network=networks, options=task.options)
         except SomaNetError as error:  # of the guard
@@ -250,7 +250,7 @@ def _reporter(task: Task) -> Listener:
     except ValueError:
         worker = None
 
-    def report(doing: str, unit: str, done: int, total: int) -> None:
+    def report(doing: str, done: int, total: int) -> None:
         nonlocal told
         if time.monotonic() - told < REPORT_S:
             return
@@ -258,7 +258,7 @@ def _reporter(task: Task) -> Listener:
         if not task.token.is_file():
             raise _NoLongerWanted
         if worker is not None:
-            words = f"{doing}, {unit} {done} of {total}" if doing else ""
+            words = f"{doing}, {done} of {total}" if doing else ""
             worker.log_event(task.topic, {"name": task.source.name, "words": words, "mark": process_mark()})
 
     return report

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from somanet.core import progress
-from somanet.core.progress import Overview, Progress, counted, part_of, reported_to
+from somanet.core.progress import Overview, Progress, counted, part_of
 
 
 class Terminal(io.StringIO):
@@ -47,16 +47,6 @@ def test_the_part_ends_with_its_block() -> None:
     with part_of("movie 1 of 2"):
         pass
     assert Progress(1, doing="x", unit="y", stream=log)._words == "x"
-
-
-def test_progress_is_told_to_who_shows_it_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
-    told: list[tuple[str, str, int, int]] = []
-    with reported_to(lambda *step: told.append(step)):
-        assert list(counted("ab", 2, doing="segmenting", unit="frame")) == ["a", "b"]
-    assert told == [("segmenting", "frame", 1, 2), ("segmenting", "frame", 2, 2)]
-    assert list(counted("ab", 2, doing="x", unit="y")) == ["a", "b"]
-    assert len(told) == 2
-    assert capsys.readouterr() == ("", "")
 
 
 def test_a_log_names_all_that_is_in_work(monkeypatch: pytest.MonkeyPatch) -> None:

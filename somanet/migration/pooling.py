@@ -79,7 +79,6 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
     Returns:
         (B,) for each number; NaN where undefined, or not supported by the movies.
     """
-
     numbers = _ratios(cells, weights)
     for counts, names in counted_apart(counting(cells, tuple(UNITS))):
         others = _ratios(cells[counts].reset_index(drop=True), weights[:, counts])

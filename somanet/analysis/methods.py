@@ -9,6 +9,7 @@ import pandas as pd
 
 from somanet.analysis.report.definitions import METHODS, label_of
 from somanet.core.markdown import plain
+from somanet.migration.bounded_difference import TRUE_RANGES
 from somanet.migration.groups import BENJAMINI_HOCHBERG, HOLM, PAIRED_T, WELCH
 from somanet.migration.pooling import UNITS
 
@@ -192,6 +193,13 @@ def _tested(tested: pd.DataFrame, reference: str | None) -> str:
     corrections = [words for words in sorted(set(tested["correction"])) if words.startswith((HOLM, BENJAMINI_HOCHBERG))]
     paired = (tested["test"] == PAIRED_T).any()
     pairing = " Pairing was asked for: the same donor id in two groups is the same donor." if paired else ""
+    ranged = [label_of(name)[0].lower() for name in dict.fromkeys(tested["number"]) if name in TRUE_RANGES]
+    in_range = (
+        f" Intervals and p of {_in_a_row(ranged)} are of the same t, profiled over true means within the range of the "
+        "number."
+        if ranged
+        else ""
+    )
     adjusted = (
         f"P values were adjusted by {' and '.join(corrections)}."
         if corrections
@@ -204,8 +212,8 @@ def _tested(tested: pd.DataFrame, reference: str | None) -> str:
         f"counted. The test is {' and '.join(sorted(set(tested['test'])))}"
         f"{', donors being compared with themselves' if paired else ''}; "
         f"differences are the group less the reference ({plain(str(reference))}), with 95 % intervals and Hedges' g, "
-        "the difference over the pooled standard deviation between donors, corrected for small samples. "
-        f"{adjusted}{pairing}"
+        "the difference over the pooled standard deviation between donors, corrected for small samples."
+        f"{in_range} {adjusted}{pairing}"
     )
 
 

@@ -37,33 +37,38 @@ def speeds_of(data: ChainData, chain: Chain, found: Posterior) -> tuple[Floats, 
     """
     squared = (data.moved**2).sum(axis=2)
     chance, square = (np.zeros((*data.grid.seen.shape, 3)) for _ in range(2))
+    error = data.error_variance[:, None]
     chance[:, :, 0] = found.states[:, :, 0]
-    square[:, :, 0] = found.states[:, :, 0] * (squared - 2 * data.error_variance)
+    square[:, :, 0] = found.states[:, :, 0] * (squared - 2 * error)
     bounds = np.array([0.0, *BOUNDS_UM_PER_H, math.inf]) * data.interval_h
     for k in range(1, found.states.shape[2]):
         motion = (chain.spread[k] * data.interval_h) ** 2
-        share = motion / (motion + data.error_variance)
-        spread = share * data.error_variance
+        share = motion / (motion + error)  # (stretches, 1)
+        spread = share * error
         centre = squared * share**2 / spread
         below, part = (
-            np.stack(one, axis=2) for one in zip(*(_below(b**2 / spread, centre) for b in bounds), strict=True)
+            np.stack(one, axis=2) for one in zip(*(_below(b**2, spread, centre) for b in bounds), strict=True)
         )
         state = found.states[:, :, k, None]
         chance += state * np.maximum(np.diff(below, axis=2), 0.0)
-        square += state * spread * np.maximum(np.diff(part, axis=2), 0.0)
+        square += state * spread[:, :, None] * np.maximum(np.diff(part, axis=2), 0.0)
     seen = data.grid.seen[:, :, None]
     return chance * seen, square * seen
 
 
-def _below(bound: float, centre: Floats) -> tuple[Floats, Floats]:
-    """Chance of a noncentral χ² of two degrees of freedom to be below a bound, and its mean times that, of such."""
-    if bound == 0 or math.isinf(bound):
-        whole = float(bound > 0)
+def _below(squared: float, spread: Floats, centre: Floats) -> tuple[Floats, Floats]:
+    """Chance of a noncentral χ² of two degrees of freedom to be below a bound, and its mean times that, of such.
+
+    The bound is a squared displacement over the variance of the true one, (stretches, 1).
+    """
+    if squared == 0 or math.isinf(squared):
+        whole = float(squared > 0)
         return np.full(centre.shape, whole), whole * (centre + 2)
+    bound = squared / spread
     narrow = centre > NARROW
     wide = np.where(narrow, 0.0, centre)
     two, four, six = (stats.ncx2.cdf(bound, freedom, wide) for freedom in (2, 4, 6))
-    normal = stats.norm.cdf(math.sqrt(bound) - np.sqrt(centre + 1))
+    normal = stats.norm.cdf(np.sqrt(bound) - np.sqrt(centre + 1))
     below = np.where(narrow, normal, two)
     return below, np.where(narrow, normal * (centre + 2), 2 * four + wide * six)
 
@@ -85,6 +90,8 @@ def described_states(
             (states * (1 - states)).sum(axis=1),
             running.sum(axis=1)[:, None],
             (running * (data.moved**2).sum(axis=2) / 2).sum(axis=1)[:, None],
+            (running.sum(axis=1) * data.error_variance)[:, None],
+            (both.sum(axis=1) * data.error_covariance)[:, None],
         ],
         axis=1,
     )
@@ -96,8 +103,8 @@ def described_states(
     time, energy, pairs, shared = sums[:, :3], sums[:, 3:6], sums[:, 6], sums[:, 7]
     with np.errstate(divide="ignore", invalid="ignore"):
         speed = np.sqrt(np.maximum(np.where(time > 0.5, energy / time, math.nan), 0.0)) / data.interval_h
-        motion = sums[:, 12] / sums[:, 11] - data.error_variance
-        kept = (shared / pairs - data.error_covariance) / motion
+        motion = (sums[:, 12] - sums[:, 13]) / sums[:, 11]
+        kept = (shared - sums[:, 14]) / pairs / motion
         persistence = np.where((kept > 0) & (kept < 1), -data.interval_h / np.log(kept), math.nan)
     share = time / time.sum(axis=1, keepdims=True)
     unsure_share = sums[0, 8:11] / sums[0, :3].sum()

@@ -47,7 +47,13 @@ from somanet.analysis.validation.random_worlds import (
 )
 from somanet.analysis.validation.thinned_scores import CASES, score_thinned, thinned_markdown
 from somanet.analysis.validation.tracks import score_condition
-from somanet.analysis.validation.verdicts import power_markdown, score_verdicts, verdicts_markdown, world_movies
+from somanet.analysis.validation.verdicts import (
+    power_markdown,
+    scatter_markdown,
+    score_verdicts,
+    verdicts_markdown,
+    world_movies,
+)
 from somanet.analysis.validation.world_scores import at_interval, score_world, worlds_markdown
 from somanet.analysis.validation.worlds import WORLDS
 from somanet.core.files import write_text
@@ -173,6 +179,7 @@ def filled(scores: dict[str, pd.DataFrame], images: Path) -> dict[str, str]:
         found |= {part: corrected_markdown(scores["corrected"], part) for part in ("travel", "directed", "few")}
     if "verdicts" in scores:
         found["power"] = power_markdown(scores["verdicts"])
+        found["scatter"] = scatter_markdown(scores["verdicts"])
     if "movies" in scores:
         save_figure(figures.chain(scores["movies"]), images / "trust_chain.png")
     return found

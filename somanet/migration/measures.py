@@ -108,15 +108,15 @@ def measure_movie(
         sigma_um: localisation noise per axis if known.
         definition: what a saltation is.
         seed: of the bootstrap.
-        resamples: of the intervals, but for that of the localisation error; None for as many as each needs. Where only
-            values and checks are wanted, a few are enough.
+        resamples: of all intervals; None for as many as each needs. Where only values and checks are wanted, a few are
+            enough.
 
     Raises:
         SomaNetError: a bad table, or a σ that is not positive.
     """
     still = drift_of(tracks, drift, stage).removed_from(tracks)
     steps = steps_of(still)
-    noise = noise_of(steps, sigma_um=sigma_um, resamples=RESAMPLES, seed=seed)
+    noise = noise_of(steps, sigma_um=sigma_um, resamples=resamples or RESAMPLES, seed=seed)
     rule, model = (
         migration_of(
             tracks, drift=drift, stage=stage, detector=detector, definition=definition, noise=noise, axis_deg=axis_deg

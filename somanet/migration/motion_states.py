@@ -20,6 +20,9 @@ STATES = (REST, CREEP, RUN)
 
 BOUNDS_UM_PER_H = math.sqrt(2) * REST_UM_PER_H, math.sqrt(2) * RUN_UM_PER_H
 """Speeds between rest and creep, and between creep and run."""
+SPEED_ERROR = 0.08
+"""Relative error of the speeds of creep and run that resampling does not show: which steps at the ends of a run count
+in it, and a spread of speeds that is not normal. Set on colonies of seeds 900 to 908 (``benchmarks/colonies``)."""
 NARROW = 2000.0
 """Noncentrality from which a displacement is known so well that the normal distribution serves."""
 
@@ -111,11 +114,22 @@ def described_states(
     return (
         {name: _share_estimate(share[:, k], float(unsure_share[k]), n_cells) for k, name in enumerate(STATES)},
         {
-            name: resampled_estimate(speed[:, k], n_cells, None if name == REST else "positive")
+            name: _speed_estimate(speed[:, k], n_cells, None if name == REST else "positive")
             for k, name in enumerate(STATES)
         },
         resampled_estimate(persistence, n_cells, "positive"),
     )
+
+
+def _speed_estimate(values: Floats, n_cells: int, scale: Scale | None) -> Estimate:
+    """The first speed, its interval widened on a logarithm by :data:`SPEED_ERROR`, where it has a scale."""
+    found = resampled_estimate(values, n_cells, scale)
+    if found.problem or scale is None or not 0 < found.low <= found.value <= found.high:
+        return found
+    below, above = (
+        math.hypot(SPEED_ERROR, math.log(one)) for one in (found.value / found.low, found.high / found.value)
+    )
+    return Estimate(found.value, found.value * math.exp(-below), found.value * math.exp(above))
 
 
 def _share_estimate(values: Floats, unsure: float, n_cells: int) -> Estimate:

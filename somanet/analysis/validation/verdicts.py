@@ -23,9 +23,9 @@ from somanet.migration.cells import migration_of
 from somanet.migration.measures import measure_movie
 from somanet.migration.signs import FAIL, HOLD, UNTOLD, Signs, pooled
 
-MOVIES, MORE_MOVIES = 4, 2
+MOVIES, MORE_MOVIES = 4, 1
 """Of each world: so many are measured in full and pooled, and of so many more the error is taken, by the rule alone."""
-RESAMPLES = 40
+RESAMPLES = 20
 KINDS: Mapping[str, Callable[[float], bool]] = {
     "below 5 %": lambda bias: bias < SMALL,
     "5 to 15 %": lambda bias: SMALL <= bias <= LARGE,
@@ -47,8 +47,8 @@ def score_verdicts(seed: int, movies: Iterable[Movie], *, full: int = MOVIES, mo
     """The verdicts on movies of one world, and its bias.
 
     Returns:
-        One row: ``seed``; ``bias``, the larger of frequency and length, of the mean of all movies; ``signs``, JSON of
-        those of each movie that is measured in full.
+        One row: ``seed``; ``bias``, the larger of frequency and length, of the mean of all movies; ``errors``, JSON of
+        both of each movie; ``signs``, JSON of those of each movie that is measured in full.
     """
     signs, errors = [], []
     for i, (tracks, error_of) in enumerate(movies):
@@ -62,7 +62,9 @@ def score_verdicts(seed: int, movies: Iterable[Movie], *, full: int = MOVIES, mo
         if len(errors) == full + more:
             break
     means = [abs(float(np.mean([one[short] for one in errors]))) for short in SHORT]
-    return pd.DataFrame([{"seed": seed, "bias": float(np.nanmax(means)), "signs": json.dumps(signs)}])
+    both = [[one[short] for short in SHORT] for one in errors]
+    row = {"seed": seed, "bias": float(np.nanmax(means)), "errors": json.dumps(both), "signs": json.dumps(signs)}
+    return pd.DataFrame([row])
 
 
 def signs_in(row: Mapping[str, object]) -> list[Signs]:
@@ -133,3 +135,22 @@ def power_markdown(scores: pd.DataFrame) -> str:
         [f"{row['movies']:.0f}", f"{row['found']:.2f}", f"{row['auc']:.2f}"] for row in power(scores).to_dict("records")
     ]
     return table(head, lines)
+
+
+SCATTERS: Mapping[str, Callable[[Signs], float]] = {
+    "change of frequency, half of the frames": lambda signs: signs.change_of_frequency,
+    "change of length, half of the frames": lambda signs: signs.change_of_length,
+    "model against rule": lambda signs: signs.model,
+    "model at half of the frames against rule": lambda signs: signs.model_of_half,
+}
+
+
+def scatter_markdown(scores: pd.DataFrame) -> str:
+    """How much errors and signs differ between movies of one world: the median of worlds of the standard deviation."""
+    of_errors = np.array([np.std(np.log1p(json.loads(row)), axis=0, ddof=1) for row in scores["errors"]])
+    found = {f"error of {short}": of_errors[:, k] for k, short in enumerate(SHORT)}
+    for words, sign in SCATTERS.items():
+        each = [[sign(one) for one in signs_in({"signs": row})] for row in scores["signs"]]
+        found[words] = np.array([np.std(one, ddof=1) for one in each])
+    lines = [[words, f"{100 * float(np.nanmedian(values)):.0f} %"] for words, values in found.items()]
+    return table(["of one movie", "standard deviation between movies of a world"], lines)

@@ -13,6 +13,7 @@ from somanet.analysis.validation.verdicts import (
     judged,
     power,
     power_markdown,
+    scatter_markdown,
     score_verdicts,
     signs_in,
     verdicts_markdown,
@@ -57,6 +58,17 @@ def test_the_best_limit_lets_a_tenth_of_the_small_biases_through() -> None:
     assert found["found"] == pytest.approx(2 / 3)
     assert found["auc"] == pytest.approx(22 / 30)
     assert "0.67" in power_markdown(scores(*small, (0.5, (0.95,)), (0.5, (2.0,)), (0.5, (0.35,))))
+
+
+def test_scatter_is_that_between_movies_of_a_world() -> None:
+    """Changes of 0.1 and 0.3 in one world and of 0 and 0.4 in the other: √2/2 of 0.2 and of 0.4, the median of both."""
+    rows = []
+    for changes, errors in (((0.1, 0.3), ([0.0, 0.1], [0.0, 0.1])), ((0.0, 0.4), ([0.0, 0.1], [0.0, 0.1]))):
+        found = [signs(change_of_frequency=one).as_dict() for one in changes]
+        rows.append({"errors": json.dumps(errors), "signs": json.dumps(found)})
+    lines = unpadded(scatter_markdown(pd.DataFrame(rows))).splitlines()
+    assert lines[2:4] == ["| error of frequency | 0 % |", "| error of length | 0 % |"]
+    assert lines[4] == "| change of frequency, half of the frames | 21 % |"
 
 
 def test_a_world_is_scored_with_the_bias_of_further_movies(monkeypatch: pytest.MonkeyPatch) -> None:

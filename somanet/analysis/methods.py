@@ -131,6 +131,7 @@ def cohort_methods(
     reference: str | None,
     code: Mapping[str, Any],
     version: str,
+    verdicts: Sequence[str] = (),
 ) -> str:
     """The methods of a cohort's comparison, as Markdown: what was done, and nothing else.
 
@@ -141,6 +142,7 @@ def cohort_methods(
         reference: the group that the others are compared with.
         code: commit and versions that computed the comparison.
         version: of SomaNet.
+        verdicts: whether saltation numbers hold, a sentence per group.
     """
     intervals = sorted({round(float(one["input"]["frame_interval_min"]), 3) for one in manifests})
     donors = f" of {_several(counts['donors'], 'donor')}" if counts["donors"] else ""
@@ -159,6 +161,13 @@ def cohort_methods(
     if counts["donors"]:
         pooled += " The interval of a group's mean in the figures is that of t over its donors."
     text = ["# Methods: comparison of groups", combined, pooled]
+    if verdicts:
+        checks = (
+            "Whether saltation numbers hold was judged by what all movies of a group show together: numbers with "
+            "frames left out, a second detector, cells that keep moving, pauses hidden by frames, and faults of the "
+            "tracks."
+        )
+        text.append(" ".join([checks, *map(plain, verdicts)]))
     cited = ["bootstrap", "hesterberg", "scipy"]
     tested = comparison[comparison["problem"] == ""]
     if len(tested):

@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from somanet.migration.pooling import long_enough
 from somanet.migration.sampling import true_jumps
 
 LONGEST_INTERVAL_H = 10 / 60
 FEWEST_EVENTS = 20
-MOST_PIECES = 0.1
-"""Times that noise interrupts the average saltation, from which on their number is not right."""
+LEAST_CUT = 0.45
+"""Share of a step that a jump may fill unseen, from which on the threshold is near the jumps' own speed."""
+MOST_LONE = 0.1
+"""Pauses of one step beyond those of two, over all: those that noise makes within a jump."""
 
 
-def interruptions(cells: pd.DataFrame, cut: float) -> float:
-    """How often noise takes a step within the average saltation below the threshold, and so ends it early.
+def pieces_warnings(cells: pd.DataFrame, pauses: pd.DataFrame, interval_h: float) -> tuple[str, ...]:
+    """Whether noise cuts jumps into pieces: they are near the threshold, and far more pauses last one step than two.
 
-    Jumps of the speed v, in µm per frame, show steps of v ± √2σ; with the threshold u = cut · v, one is below it with
-    the chance Φ((u - v)/(√2σ)). That jumps are hardly faster than the threshold does no harm where noise is small.
+    Pauses of one step and of two are about as common where cells make them; noise takes single steps of a jump below
+    the threshold. That jumps are hardly faster than it does no harm alone.
 
     Args:
-        cells: :data:`somanet.migration.tables.MIGRATION`.
-        cut: share of a step that a jump may fill unseen, of :class:`somanet.migration.sampling.Jumps`.
+        cells: :data:`somanet.migration.tables.MIGRATION` of one movie.
+        pauses: of its saltations.
+        interval_h: between frames.
     """
-    n = cells["n_complete"].to_numpy(float)
-    if not n.sum() or cut <= 0:
-        return 0.0
-    threshold = float(np.average(cells["mobile_step_um"].fillna(0.0), weights=n))
-    error = float(np.sqrt(2 * np.average(cells["noise_um"].fillna(0.0) ** 2, weights=n)))
-    inner = max(float((cells["complete_h"] / cells["frame_interval_h"]).fillna(0.0).sum()) / n.sum() - 2, 0.0)
-    if not error > 0:
-        return 0.0
-    return inner * float(stats.norm.cdf((threshold - threshold / cut) / error))
+    used, complete = long_enough(cells), pauses[pauses["censored"] == ""]
+    if len(complete) < FEWEST_EVENTS or not len(used):
+        return ()
+    steps = np.round(complete["duration_h"].to_numpy(float) / interval_h)
+    one, two = int((steps == 1).sum()), int((steps == 2).sum())
+    near = float(true_jumps(used, np.ones((1, len(used)))).cut[0]) > LEAST_CUT
+    if not near or one - two <= max(MOST_LONE * len(complete), 2 * math.sqrt(one + two)):
+        return ()
+    warning = (
+        "Jumps are hardly faster than the speed that noise allows to see: they are found in pieces, too many and "
+        f"too short ({one} pauses last one frame interval and {two} two). Use a longer frame interval, a sharper image "
+        "or the model."
+    )
+    return (warning,)
 
 
 def sampling_warnings(cells: pd.DataFrame) -> tuple[str, ...]:
@@ -66,9 +75,4 @@ def sampling_warnings(cells: pd.DataFrame) -> tuple[str, ...]:
     jumps = true_jumps(used, np.ones((1, len(used))))
     if started and np.isnan(jumps.started).any():
         warnings.append("Pauses are hardly longer than the frame interval: the frequency cannot be corrected.")
-    elif interruptions(used, float(jumps.cut[0])) > MOST_PIECES:
-        warnings.append(
-            "Jumps are hardly faster than the speed that noise allows to see: they are found in pieces, too many and "
-            "too short. Use a longer frame interval, a sharper image or the model."
-        )
     return tuple(warnings)

@@ -100,6 +100,7 @@ def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) 
         reference=cohort.reference,
         code=record["code"],
         version=somanet.__version__,
+        verdicts=[one.in_words for one in cohort.verdicts],
     )
     write_text(folder / names.METHODS, methods)
     write_text(folder / names.REPORT, cohort_page(cohort, figures, methods, record, title=title))

@@ -24,6 +24,8 @@ jumps, above the second it is a walk; a cell between them stays undecided."""
 LEAST_SIGMA_UM = 0.05
 ITERATIONS = 25
 STICK = 0.85
+NEVER = 1e-9
+"""How often a stretch is in a state at least, so that a state without any has the errors of all."""
 SHARED = 1 - np.geomspace(1.0, 1e-6, 160)
 """Correlations of the velocity from a step to the next that are tried. Were the last one lower, what even motion
 changes by would be proportional to a state's spread, and the slowest state would take all even motion."""
@@ -178,8 +180,9 @@ def _shared(data: ChainData, same: Floats, spread: Floats) -> Floats:
     """
     before, after = data.moved[:, :-1], data.moved[:, 1:]
     total = np.maximum(2 * same.sum(axis=(0, 1)), 1e-9)
+    often = same.sum(axis=1).T + NEVER  # (K, stretches)
     error_variance, error_covariance = (
-        2 * (same.sum(axis=1).T @ one) / total for one in (data.error_variance, data.error_covariance)
+        often @ one / often.sum(axis=1) for one in (data.error_variance, data.error_covariance)
     )
     squared, product, following = (
         (same * (a * b).sum(axis=2)[:, :, None]).sum(axis=(0, 1)) / total

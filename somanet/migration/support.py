@@ -106,9 +106,7 @@ def signs_of(
     frequency, length = (rule.numbers[name].value for name in NAMES)
     by_model = [model.numbers[NAMES[0]].value, *(one.numbers[NAMES[0]].value for one in model_thinned[1:2])]
     logs = [_log_ratio(value, frequency) for value in (*by_model, math.nan)]
-    changes = [
-        math.log1p(x) if (x := thinned[1].changes[name].value) > -1 else math.nan for name in NAMES if thinned[1:]
-    ]
+    changes = _changes(thinned)
     cells = found.cells
     n, n_cut = int(cells["n_saltations"].sum()), float(cells["n_cut"].sum())
     sigma, least = found.noise.sigma_um, found.saltations.min_length_um

@@ -44,11 +44,10 @@ LONGEST_LEAST = 0.35
 """Least length of a saltation over their mean length, where noise sets it: what is shorter is not seen."""
 
 HOLD, FAIL, UNTOLD = "hold", "do not hold", "cannot tell"
-ONE_MOVIE, SEVERAL = (0.6, 1.3), (0.6, 1.1)
-"""How near the limits a movie, or movies together, may come for the numbers to hold, and from where they do not.
-Between the two it cannot be told. Set on simulated worlds, see ``docs/trust.md``."""
-FEWEST_MOVIES = 3
-"""Movies from which on the signs are judged as those of several."""
+HOLDS_TO, FAILS_FROM = 1.0, 1.9
+"""How near to its limit the nearest sign may be for the numbers to hold, and from where they do not. Between the two it
+cannot be told. Set on simulated worlds, see ``docs/trust.md``; movies together have the same, as their signs scatter
+less and stand no nearer to the truth."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +116,11 @@ class Signs:
 
     def verdict(self) -> str:
         """Whether the numbers hold, do not, or whether this cannot be told."""
-        lowest, highest = SEVERAL if self.n_movies >= FEWEST_MOVIES else ONE_MOVIE
         if self.n_events < FEWEST_EVENTS:
             return UNTOLD
-        if self.nearest > highest:
+        if self.nearest > FAILS_FROM:
             return FAIL
-        return HOLD if self.nearest < lowest and math.isfinite(self.change) else UNTOLD
+        return HOLD if self.nearest <= HOLDS_TO and math.isfinite(self.change) else UNTOLD
 
     def _of_motion(self) -> list[tuple[float, str]]:
         """What speaks for another motion than jumps and rests, or for pauses that frames hide."""

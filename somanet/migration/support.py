@@ -15,7 +15,7 @@ from somanet.migration.pooling import UNITS
 from somanet.migration.requirements import unsupported
 from somanet.migration.saltation import LEAST_LENGTH_SIGMAS
 from somanet.migration.sampling_warnings import FEWEST_EVENTS
-from somanet.migration.signs import FAIL, MOST_CHANGE, ONE_MOVIE, UNTOLD, Signs
+from somanet.migration.signs import FAIL, MOST_CHANGE, UNTOLD, Signs
 from somanet.migration.summary import Summary
 
 
@@ -50,12 +50,12 @@ class Support:
     @property
     def warnings(self) -> tuple[str, ...]:
         """One line for the list of warnings."""
-        why = "; ".join(self.reasons or self.signs.reasons(ONE_MOVIE[0]))
+        why = "; ".join(self.reasons)
         if self.verdict == FAIL:
             return (f"Saltation numbers are not supported by this movie: {why}.",)
         if self.verdict == UNTOLD:
-            told = f": {why}" if why else ""
-            return (f"Whether saltation numbers hold, this movie alone cannot tell{told}.",)
+            told = why or "it is too short to leave out frames"
+            return (f"Whether saltation numbers hold, this movie alone cannot tell: {told}.",)
         return ()
 
 

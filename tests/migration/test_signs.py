@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from somanet.migration.signs import FAIL, HOLD, ONE_MOVIE, SEVERAL, UNTOLD, Signs, pooled
+from somanet.migration.signs import FAIL, FAILS_FROM, HOLD, HOLDS_TO, UNTOLD, Signs, pooled
 
 NONE = math.nan
 CHANGE, DISAGREEMENT = math.log(1.25), math.log(1.15)
@@ -81,9 +81,9 @@ def test_signs_below_their_limits_count_together() -> None:
 
 def test_verdicts_have_three_answers() -> None:
     """Below the first limit, above the second, and between them; unknown changes and few saltations tell nothing."""
-    for low, high, movies in ((*ONE_MOVIE, 1), (*SEVERAL, 4)):
-        for near, verdict in ((low - 0.01, HOLD), (low + 0.01, UNTOLD), (high - 0.01, UNTOLD), (high + 0.01, FAIL)):
-            assert signs(cut_share=0.1 * near, n_movies=movies).verdict() == verdict
+    low, high = HOLDS_TO, FAILS_FROM
+    for near, verdict in ((low - 0.01, HOLD), (low + 0.01, UNTOLD), (high - 0.01, UNTOLD), (high + 0.01, FAIL)):
+        assert signs(cut_share=0.1 * near).verdict() == verdict
     assert signs(change_of_frequency=NONE, change_of_length=NONE).verdict() == UNTOLD
     assert signs(n_events=19, cut_share=0.5).verdict() == UNTOLD
 

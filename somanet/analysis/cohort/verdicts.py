@@ -1,7 +1,7 @@
 """Whether saltation numbers hold, judged where they are published: movies of one group and one kind together.
 
-One movie's checks scatter by as much as there is to be seen; those of several of the same way of moving, filming and
-measuring are pooled sign by sign (:mod:`somanet.migration.signs`).
+One movie's checks scatter by as much as there is to be seen; those of several that are filmed and measured alike are
+pooled sign by sign (:mod:`somanet.migration.signs`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 from somanet.analysis.cohort.results import MovieResult
 from somanet.core.files import plain
 from somanet.migration.comparability import frame_intervals_min
-from somanet.migration.signs import FAIL, FEWEST_MOVIES, HOLD, ONE_MOVIE, SEVERAL, Signs, pooled
+from somanet.migration.signs import FAIL, HOLD, Signs, pooled
 
 AXIS = "axis_deg"
 
@@ -45,7 +45,7 @@ class Verdict:
     @property
     def reasons(self) -> list[str]:
         """What speaks against them, in words."""
-        return self.signs.reasons((SEVERAL if self.signs.n_movies >= FEWEST_MOVIES else ONE_MOVIE)[0])
+        return self.signs.reasons()
 
     @property
     def in_words(self) -> str:

@@ -37,7 +37,7 @@ def scores(*worlds: tuple[float, tuple[float, ...]]) -> pd.DataFrame:
 
 def test_verdicts_are_counted_by_bias_and_pooled_over_movies() -> None:
     """A small bias that one movie has wrong and four have right, another that is right; a large one, found by both."""
-    table = scores((0.01, (1.9, 0.0, 0.0, 0.1)), (0.04, (0.0,) * 4), (0.3, (1.8, 2.0, 2.0, 1.8)))
+    table = scores((0.01, (2.4, 0.0, 0.0, 0.1)), (0.04, (0.0,) * 4), (0.3, (2.8, 3.0, 3.0, 2.8)))
     assert judged(table, 1)["verdict"].tolist() == ["do not hold", "hold", "do not hold"]
     assert judged(table, 4)["verdict"].tolist() == ["hold", "hold", "do not hold"]
     lines = unpadded(verdicts_markdown(table)).splitlines()

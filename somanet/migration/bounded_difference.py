@@ -63,7 +63,8 @@ class Profile:
     def of(cls, means: Floats, covariance: Floats, freedom: float, limits: tuple[float, float]) -> Profile:
         """From the covariance of the means; see the attributes."""
         grown = covariance + SINGULAR * float(np.trace(covariance)) * np.eye(2)
-        return cls(np.asarray(means, np.float64), np.linalg.inv(grown), freedom, *limits)
+        precision = np.asarray(np.linalg.inv(grown), np.float64)
+        return cls(np.asarray(means, np.float64), precision, freedom, *limits)
 
     @property
     def span(self) -> float:

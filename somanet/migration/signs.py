@@ -215,18 +215,29 @@ class Signs:
 
 
 TOGETHER = "several signs together"
-COUNTS = ("n_movies", "n_events", "exchanges")
 
 
 def pooled(signs: Sequence[Signs]) -> Signs:
     """The signs of several movies together: counts are added, others averaged by the number of saltations."""
-    found: dict[str, float] = {}
     weights = np.array([one.n_events for one in signs], np.float64)
-    for name in (one.name for one in fields(Signs)):
+
+    def mean(name: str) -> float:
         values = np.array([getattr(one, name) for one in signs], np.float64)
         known = np.isfinite(values) & (weights > 0)
-        if name in COUNTS:
-            found[name] = int(values.sum())
-        else:
-            found[name] = float(np.average(values[known], weights=weights[known])) if known.any() else math.nan
-    return Signs(**found)  # type: ignore[arg-type]  # counts are whole
+        return float(np.average(values[known], weights=weights[known])) if known.any() else math.nan
+
+    return Signs(
+        n_movies=sum(one.n_movies for one in signs),
+        n_events=sum(one.n_events for one in signs),
+        frequency_per_h=mean("frequency_per_h"),
+        length_um=mean("length_um"),
+        change_of_frequency=mean("change_of_frequency"),
+        change_of_length=mean("change_of_length"),
+        model=mean("model"),
+        model_of_half=mean("model_of_half"),
+        moving_share=mean("moving_share"),
+        hidden=mean("hidden"),
+        exchanges=sum(one.exchanges for one in signs),
+        cut_share=mean("cut_share"),
+        least_over_mean=mean("least_over_mean"),
+    )

@@ -211,7 +211,10 @@ class Signs:
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Signs:
         """From what :meth:`as_dict` gave."""
-        return cls(**{one.name: math.nan if found[one.name] is None else found[one.name] for one in fields(cls)})
+        known: dict[str, Any] = {
+            one.name: math.nan if found[one.name] is None else found[one.name] for one in fields(cls)
+        }
+        return cls(**known)
 
 
 TOGETHER = "several signs together"

@@ -1,7 +1,7 @@
 """Whether saltation numbers hold, judged where they are published: movies of one group and one kind together.
 
-One movie's checks scatter by as much as there is to be seen; those of several that are filmed and measured alike are
-pooled sign by sign (:mod:`somanet.migration.signs`).
+One movie's checks scatter; those of several that are filmed and measured alike are pooled sign by sign
+(:mod:`somanet.migration.signs`).
 """
 
 from __future__ import annotations

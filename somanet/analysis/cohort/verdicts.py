@@ -51,14 +51,17 @@ class Verdict:
     def in_words(self) -> str:
         """One sentence."""
         n = len(self.movies)
-        which = f"{n} movie{'' if n == 1 else 's'} of {self.group}" if self.group != "all" else f"all {n} movies"
-        together = f"Of {which} ({self.interval_min:.4g} min between frames) together, saltation numbers"
+        which = "the only movie" if n == 1 else f"all {n} movies" if self.group == "all" else f"{n} movies"
+        of_group = "" if self.group == "all" else f" of {self.group}"
+        judged = "saltation numbers" if n == 1 else "together, saltation numbers"
+        together = f"Of {which}{of_group} ({self.interval_min:.4g} min between frames) {judged}"
         why = f": {'; '.join(self.reasons)}" if self.reasons else ""
         if self.verdict == HOLD:
             return f"{together} hold, as far as frames left out, the second detector and the tracks show."
         if self.verdict == FAIL:
             return f"{together} do not hold{why}."
-        return f"{together} may hold or not: these movies cannot tell{why}."
+        told = "this movie alone cannot tell" if n == 1 else "these movies cannot tell"
+        return f"{together} may hold or not: {told}{why}."
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -111,6 +111,7 @@ def read_frames(movie: Path | None, n_frames: int) -> list[Frame]:
 
 
 def main() -> None:
+    """Measure, write, say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default=AUTO)
     parser.add_argument("--model")

@@ -155,6 +155,13 @@ class SegmentParams(Settings):
     """Where the network computes, see :func:`somanet.segmentation.engines.devices.find_device`."""
 
 
+class CorrectParams(Settings):
+    """A person's corrections of movies, see :mod:`somanet.corrections`."""
+
+    folder: str
+    """Folder with `NAME.jsonl` for each movie that was corrected, relative to the parameter file."""
+
+
 class ReportParams(Settings):
     """The report and the video of a movie."""
 
@@ -227,6 +234,7 @@ class Params(Settings):
     evaluate: EvaluateParams
     segment: SegmentParams
     track: TrackSettings
+    correct: CorrectParams
     migrate: MigrateSettings
     report: ReportParams
     cohort: CohortParams

@@ -17,6 +17,7 @@ from somanet.cli.cohort import (
     question_of,
     write_and_print,
 )
+from somanet.cli.elsewhere import Elsewhere, elsewhere_of, run_elsewhere
 from somanet.cli.options import (
     AnyModality,
     Axes,
@@ -30,17 +31,18 @@ from somanet.cli.options import (
     PixelSize,
     Plane,
     Position,
+    Preset,
     Rescale,
     Tta,
     set_option,
 )
 from somanet.core.errors import SomaNetError
-from somanet.segmentation.engines import EngineName
 
 if TYPE_CHECKING:
     from somanet.analysis.cohort.write import Question
     from somanet.analysis.movie import AnalysisNetworks, Options
     from somanet.analysis.source import MovieSource
+    from somanet.analysis.worker_task import NetworksToOpen
     from somanet.migration.intervals import Estimate
     from somanet.migration.measures import Measures
 
@@ -75,41 +77,66 @@ def analyze(
     tracks: Annotated[
         Path | None,
         typer.Option(
-            help="Instead of a network: tracks made or corrected elsewhere (CSV, TrackMate, napari, GEFF, CTC)."
+            help="Instead of a network: tracks made elsewhere (CSV, TrackMate, napari, GEFF, CTC, DeepCell, a label "
+            "TIFF, idtracker.ai). Of SomaNet's own, corrected there, `somanet correct RESULT --from FILE` keeps the "
+            "outlines."
         ),
+    ] = None,
+    corrections: Annotated[
+        Path | None, typer.Option(help="A person's corrections of these results (corrections.jsonl), to be applied.")
     ] = None,
     axis_deg: Annotated[float, typer.Option(help="Direction from which angles are measured: 0 right, 90 down.")] = 0.0,
     drift: Annotated[
         Literal["image", "cells", "none"],
         typer.Option(help="Drift to subtract: the stage's by the background, the resting cells', or none."),
     ] = "image",
-    preset: Annotated[
-        str | None,
-        typer.Option(help="A published definition of rest and motion: somanet (the default) or vaswani2019."),
-    ] = None,
+    preset: Preset = None,
     assignments: Annotated[list[str] | None, set_option("track.max_step_um=30, migrate.sigma_um=0.5")] = None,
     conditions: ConditionsFile = None,
     reference: Reference = None,
     paired: Paired = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Movies at once: processes on this computer, or on --cluster.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Where the workers are: a Dask scheduler (tls://host:8786), or slurm.yaml.")
+    ] = None,
+    tls_ca_file: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM) of the authority that signed the cluster's.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="This computer's certificate (PEM) for the cluster.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key (PEM) of that certificate.")] = None,
+    unencrypted: Annotated[
+        bool, typer.Option(help="Allow a --cluster on another computer without encryption: trust the whole network.")
+    ] = False,
     export: Annotated[
-        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
+        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff, trackmate or deepcell.")
     ] = None,
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
+    style: Annotated[
+        Literal["outlines", "somas"],
+        typer.Option(help="Of overlay.mp4: the movie with outlines and trails, or only the somas, on black."),
+    ] = "outlines",
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
     """Segment, track and measure every cell of a movie: tables, a report for the browser, a video."""
     from somanet.analysis.source import MovieSource
+    from somanet.core.cluster import certificates_of
     from somanet.core.guard import protect
     from somanet.io.movie_search import find_movies
 
+    elsewhere = elsewhere_of(workers, cluster, certificates_of(tls_ca_file, tls_cert, tls_key), unencrypted=unencrypted)
     options = _options(
         {"axis_deg": axis_deg, "drift": drift} | ({} if preset is None else {"preset": preset}),
         assignments or [],
         export or [],
         report=report,
         overlay=overlay,
+        style=style,
         any_modality=any_modality,
     )
+    if style != "outlines" and not overlay:
+        raise SomaNetError("--style is that of overlay.mp4, which --no-overlay leaves out. Give one of the two.")
     sources = [
         MovieSource(
             protect(path),
@@ -128,6 +155,8 @@ def analyze(
     several = len(sources) > 1 or (len(movies) == 1 and sources[0].path != movies[0])
     if tracks is not None and several:
         raise SomaNetError("--tracks has the tracks of one movie: name only that movie.")
+    if corrections is not None and several:
+        raise SomaNetError("--corrections has the corrections of one movie: name only that movie.")
     if times is not None and several:
         raise SomaNetError("--times has the times of one movie: name only that movie.")
     if conditions is not None and not several:
@@ -135,25 +164,46 @@ def analyze(
     if (reference is not None or paired is not None) and conditions is None:
         raise SomaNetError("--reference and --paired are about the groups of --conditions: give that table too.")
 
-    def network() -> AnalysisNetworks:
-        return _network(model, engine, device, tta, rescale=rescale, diameter_px=diameter, keep_haze=keep_haze)
+    if elsewhere is not None and not several:
+        raise SomaNetError("--workers and --cluster are for several movies: name them, or their folder.")
+    wanted = {
+        "engine": engine,
+        "device": device,
+        "tta": tta,
+        "rescale": rescale,
+        "diameter_px": diameter,
+        "keep_haze": keep_haze,
+    }
+
+    def network() -> tuple[AnalysisNetworks, NetworksToOpen]:
+        return _network(model, wanted)
 
     if several:
         question = question_of(conditions, reference, paired)
-        _analyze_all(sources, output, question, options, network)
+        _analyze_all(sources, output, question, options, network, elsewhere)
     else:
-        _analyze_one(sources[0], output, tracks, options, network)
+        _analyze_one(sources[0], output, tracks, corrections, options, lambda: network()[0])
 
 
 def _analyze_one(
-    source: MovieSource, output: Path, tracks: Path | None, options: Options, network: Callable[[], AnalysisNetworks]
+    source: MovieSource,
+    output: Path,
+    tracks: Path | None,
+    corrections: Path | None,
+    options: Options,
+    network: Callable[[], AnalysisNetworks],
 ) -> None:
     from somanet.analysis.movie import analyze_movie, check_output, tracks_to_take
     from somanet.analysis.names import RESULTS
     from somanet.analysis.source import check_intended_use
     from somanet.core.results import check_results
+    from somanet.corrections import read
+    from somanet.io.movies import sha256_movie
 
-    check_output(output, movie=source.name, automatic=tracks is None)  # before hours of work, not after
+    # Before hours of work, not after.
+    check_output(output, movie=source.name, automatic=tracks is None and corrections is None)
+    if corrections is not None:
+        read(corrections, movie_sha256=sha256_movie(source.path))
     with tracks_to_take(tracks, output) as taken:
         check_results(output, RESULTS, writes=options.files())
         with source.open() as movie:
@@ -163,7 +213,9 @@ def _analyze_one(
             networks = network()
             if not options.any_modality:
                 check_intended_use([source], networks.segmenter.intended_use)
-        measures = analyze_movie(source, output, network=networks, tracks_file=taken, options=options)
+        measures = analyze_movie(
+            source, output, network=networks, tracks_file=taken, corrections_file=corrections, options=options
+        )
     print_summary(measures, output)
 
 
@@ -172,7 +224,8 @@ def _analyze_all(
     output: Path,
     question: Question,
     options: Options,
-    network: Callable[[], AnalysisNetworks],
+    network: Callable[[], tuple[AnalysisNetworks, NetworksToOpen]],
+    elsewhere: Elsewhere | None,
 ) -> None:
     from somanet.analysis.batch import Batch
     from somanet.analysis.names import COHORT, COHORT_FILES
@@ -185,9 +238,12 @@ def _analyze_all(
     if output.is_dir():
         check_results(output, COHORT, writes=COHORT_FILES)
     batch.check()
-    networks = network()
+    networks, to_open = network()
     batch.check_network(networks)
-    batch.run(networks, begins=typer.echo, ends=print_summary)
+    if elsewhere is None:
+        batch.run(networks, begins=typer.echo, ends=print_summary)
+    else:
+        run_elsewhere(batch, output, to_open, elsewhere, ends=print_summary)
     if results := batch.results(output):
         write_and_print(results, output, question, notes=batch.notes(output))
     if batch.problems:
@@ -205,15 +261,14 @@ def _options(
     *,
     report: bool,
     overlay: bool,
+    style: Literal["outlines", "somas"],
     any_modality: bool,
 ) -> Options:
-    from somanet.analysis.movie import Options
+    from somanet.analysis.movie import Options, check_exports
     from somanet.config import AnalysisParams
     from somanet.core.settings import override, parse
-    from somanet.tracking.formats import FORMATS
 
-    if unknown := sorted(set(exports) - set(FORMATS)):
-        raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(FORMATS)}.")
+    check_exports(exports)
     values: dict[str, Any] = {"track": {}, "migrate": migrate}
     chosen = parse(AnalysisParams, override(values, assignments), source="settings")
     return Options(
@@ -221,39 +276,25 @@ def _options(
         chosen.migrate,
         report=report,
         overlay=overlay,
+        style=style,
         exports=tuple(exports),
         any_modality=any_modality,
     )
 
 
-def _network(
-    models: list[str] | None,
-    engine: EngineName,
-    device: str,
-    tta: int,
-    *,
-    rescale: float | None,
-    diameter_px: float | None,
-    keep_haze: bool,
-) -> AnalysisNetworks:
+def _network(models: list[str] | None, wanted: dict[str, Any]) -> tuple[AnalysisNetworks, NetworksToOpen]:
+    """The networks, opened as :func:`somanet.analysis.network.open_networks` is told, and what workers need."""
     from somanet.analysis.movie import AnalysisNetworks
     from somanet.analysis.network import about_networks, open_networks
+    from somanet.analysis.worker_task import networks_to_open
     from somanet.provenance.code import project_root
     from somanet.segmentation.inference.video import usual_workers
 
-    opened = open_networks(
-        models,
-        engine=engine,
-        device=device,
-        tta=tta,
-        rescale=rescale,
-        diameter_px=diameter_px,
-        keep_haze=keep_haze,
-        at_once=usual_workers(),
-    )
+    opened = open_networks(models, **wanted, at_once=usual_workers())
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
-    return AnalysisNetworks(opened.segmenter, about_networks(opened, project_root()))
+    about = about_networks(opened, project_root())
+    return AnalysisNetworks(opened.segmenter, about), networks_to_open(opened, about, **wanted)
 
 
 def print_summary(measures: Measures, folder: Path) -> None:

@@ -318,8 +318,8 @@ def print_summary(measures: Measures, folder: Path) -> None:
         ("average_speed_corrected_um_per_h", "average speed, corrected", " µm/h"),
         ("rms_speed_1h_um_per_h", "net displacement in an hour", " µm/h"),
     ):
-        doubtful = not supported and rests_on_saltations(name)
-        _print_number(words, numbers[name], unit, remark="  not supported" if doubtful else "")
+        remark = measures.support.remark if rests_on_saltations(name) else ""
+        _print_number(words, numbers[name], unit, remark=f"  {remark}" if remark else "")
     noise = measures.migration.noise
     if noise.bounded:
         typer.echo(f"{'localisation error':>30}  {noise.estimate.problem}")

@@ -47,7 +47,7 @@ from tools.unlabelled.finding import Rules
 RECIPE = Path(__file__).parents[2] / "somanet" / "model" / "recipe.yaml"
 VARIANT = "many_domains"
 """The recipe whose optimiser, rates, loss and augmentation are used."""
-THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6)
 
 
 def settings_of(samples: int, size_px: int) -> TrainSettings:
@@ -90,7 +90,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--start", help="checkpoint that both are fine-tuned from; the bundled network by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     parser.add_argument("--samples", type=int, default=1500, help="patches in each training")
-    parser.add_argument("--size", type=int, default=192, help="their side in pixels")
+    parser.add_argument("--size", type=int, default=128, help="their side in pixels")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("build/temporal"))
     return parser.parse_args()
@@ -107,7 +107,9 @@ def main() -> None:
     output = make_folder(given.output)
     about = {"start": start.sha256, "settings": settings.model_dump(mode="json"), "thresholds": list(THRESHOLDS)}
     if (output / "about.json").is_file() and read_json(output / "about.json", expected="settings") != about:
-        raise SomaNetError(f"{output} has trainings of another start or schedule. Name another folder: --output FOLDER.")
+        raise SomaNetError(
+            f"{output} has trainings of another start or schedule. Name another folder: --output FOLDER."
+        )
     write_json(output / "about.json", about, updates=True)
     movie = LabelledMovie(given.data / MOVIE)
     held_out = held_out_of(movie)

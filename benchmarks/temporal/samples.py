@@ -65,7 +65,9 @@ def windows_of(
     for crop in crops:
         match = re.fullmatch(r"t(\d+)_y(\d+)_x(\d+)", crop.name)
         if match is None:
-            raise SomaNetError(f"Expected a crop named after its frame and place, such as t03_y006_x133: {crop.name!r}.")
+            raise SomaNetError(
+                f"Expected a crop named after its frame and place, such as t03_y006_x133: {crop.name!r}."
+            )
         t, y, x = map(int, match.groups())
         height, width = crop.labels.shape
         place = np.s_[:, y : y + height, x : x + width]
@@ -73,7 +75,9 @@ def windows_of(
             raise SomaNetError(f"{crop.name} reaches beyond x = {end_x_px}, where images are held out. Leave it out.")
         tracks = triplet(tracks_TYX, t)[place].astype(np.int32)
         if tracks[0].shape != crop.labels.shape or ((tracks[0] > 0) != (crop.labels > 0)).mean() > _MOST_OTHER:
-            raise SomaNetError(f"{crop.name}: its labels are not the movie's at that place. Is it a crop of this movie?")
+            raise SomaNetError(
+                f"{crop.name}: its labels are not the movie's at that place. Is it a crop of this movie?"
+            )
         units = on_scale_of_first(triplet(frames_TYX, t)[place])
         exposure = measure_exposure(units[0][..., None], inverted=False)
         windows.append(Window(crop.name, units, tracks, annotation_of(crop), exposure))
@@ -136,7 +140,9 @@ def faded_alike(
         settings: `fade_probability` and `fade_range`, see :func:`somanet.training.loop.fading.fade_objects`.
         rng: source of chance.
     """
-    frames = [np.repeat(image_YXK[..., k : k + 1], 3, axis=-1) for k in range(image_YXK.shape[-1])]  # grey, as images are
+    frames = [
+        np.repeat(image_YXK[..., k : k + 1], 3, axis=-1) for k in range(image_YXK.shape[-1])
+    ]  # grey, as images are
     for track in np.unique(tracks_YXK[tracks_YXK > 0]).tolist():
         drawn, strength = rng.random(2)
         if drawn >= settings.fade_probability:

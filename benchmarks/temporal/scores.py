@@ -50,9 +50,7 @@ class HeldOut:
         return float(self.contrast["contrast"].quantile(DIM))
 
 
-def contrast_table(
-    frames_TYX: NDArray[np.integer], tracks_TYX: NDArray[np.integer], x_px: int
-) -> pd.DataFrame:
+def contrast_table(frames_TYX: NDArray[np.integer], tracks_TYX: NDArray[np.integer], x_px: int) -> pd.DataFrame:
     """The contrast of every soma in every frame, of those with a pixel in x ≥ ``x_px``: t, track, contrast."""
     rows = []
     for t, (frame, tracks) in enumerate(zip(frames_TYX, tracks_TYX, strict=True)):
@@ -92,7 +90,9 @@ def scored(
     left = max(held_out.x_px - CONTEXT_PX, 0)
     for t in range(len(held_out.frames_TYX)):
         frames = triplet(held_out.frames_TYX, t)
-        inputs = network_input(np.repeat(frames[:1], len(frames), 0) if alone else frames, spec, left, temporal=temporal)
+        inputs = network_input(
+            np.repeat(frames[:1], len(frames), 0) if alone else frames, spec, left, temporal=temporal
+        )
         maps_CYX = predict_input(model, inputs, n_outputs=len(spec.outputs))
         true = held_out.tracks_TYX[t][:, held_out.x_px :].astype(np.int32)
         tracks = np.unique(true)[1:]
@@ -107,9 +107,7 @@ def scored(
             )
             for ignored in (None, held_out.ignored_TYX[t][:, held_out.x_px :]):
                 scores = score_image(*counted(true, found, ignored))
-                images.append(
-                    {"name": f"{t:04d}", "threshold": threshold, "ignoring": ignored is not None, **scores}
-                )
+                images.append({"name": f"{t:04d}", "threshold": threshold, "ignoring": ignored is not None, **scores})
     return pd.DataFrame(images), pd.concat(somas, ignore_index=True)
 
 

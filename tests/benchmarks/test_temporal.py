@@ -141,7 +141,9 @@ def test_a_cell_is_faded_by_the_same_share_in_every_frame_wherever_it_is() -> No
     settings = AugmentSettings(mode="online", fade_probability=0.5, fade_range=(0.3, 0.300001))
 
     def light(image: np.ndarray, track: int) -> np.ndarray:
-        return np.array([image[..., k][tracks_YXK[..., k] == track].mean() - np.median(image[..., k]) for k in range(3)])
+        return np.array(
+            [image[..., k][tracks_YXK[..., k] == track].mean() - np.median(image[..., k]) for k in range(3)]
+        )
 
     seen = set()
     for seed in range(12):

@@ -145,12 +145,12 @@ def main() -> None:
     images["name"] = images["name"].map("{:04d}".format)
     somas = somas.merge(held_out.contrast, on=["t", "track"], how="left")
     somas["dim"] = somas["contrast"] <= held_out.dimmest
-    lines = [
+    about_it = (
         f"Start {start.sha256[:12]}; {given.samples} patches of {given.size} px; x ≥ {LATER_X_PX} of all "
         f"{len(movie.body_TYX)} frames; threshold {start.spec.instances.threshold:g}; dim: contrast up to "
-        f"{held_out.dimmest:.1f}. {costs(start, movie)}",
-    ]
-    text = page(images, somas, start.spec.instances.threshold, len(movie.body_TYX), lines)
+        f"{held_out.dimmest:.1f}. {costs(start, movie)}"
+    )
+    text = page(images, somas, start.spec.instances.threshold, len(movie.body_TYX), about_it)
     write_text(output / "temporal.md", f"{text}\n", updates=True)
     print(text)
 

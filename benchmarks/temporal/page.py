@@ -48,7 +48,7 @@ def dim_difference(
     return float(gain.sum() / n.sum()), float(low), float(high)
 
 
-def page(images: pd.DataFrame, somas: pd.DataFrame, threshold: float, n_frames: int, about: Sequence[str]) -> str:
+def page(images: pd.DataFrame, somas: pd.DataFrame, threshold: float, n_frames: int, about: str) -> str:
     """All tables.
 
     Args:
@@ -56,12 +56,12 @@ def page(images: pd.DataFrame, somas: pd.DataFrame, threshold: float, n_frames: 
         somas: likewise, with `dim` as well.
         threshold: of the network that all start from.
         n_frames: of the movie, of which the first and the last are its ends.
-        about: lines that come first.
+        about: what comes first.
     """
     kept, kept_somas = images[images["threshold"] == threshold], somas[somas["threshold"] == threshold]
     networks = [name for name in WORDS if name in set(kept["network"])]
     by_network = {name: kept_somas[kept_somas["network"] == name] for name in networks}
-    lines = [*about, ""]
+    lines = [about, ""]
     for ignoring, title in ((False, "All objects"), (True, "Without cells that nobody labelled")):
         tables = {name: _of(kept, name, ignoring) for name in networks}
         counts = bootstrap_counts(tables[networks[0]]["name"].nunique(), seed=SEED)
@@ -83,9 +83,10 @@ def page(images: pd.DataFrame, somas: pd.DataFrame, threshold: float, n_frames: 
         each = dim_recall(by_network[TEMPORAL]) - dim_recall(by_network[SINGLE])
         seeds = ", ".join(f"{_sign(value)}" for value in each)
         lines += [f"Recall of dim somas, three frames − single frames [95 % over cells]: {gain}; by seed {seeds}.", ""]
-    dim = kept_somas[kept_somas["dim"]].drop_duplicates(["t", "track"])
-    lines += [f"{len(dim)} dim somas of {kept_somas.drop_duplicates(['t', 'track']).shape[0]}, of {dim['track'].nunique()} "
-              f"of {kept_somas['track'].nunique()} cells.", ""]  # fmt: skip
+    every = kept_somas.drop_duplicates(["t", "track"])
+    dim = every[every["dim"]]
+    cells = f"{dim['track'].nunique()} of {every['track'].nunique()} cells"
+    lines += [f"{len(dim)} dim somas of {len(every)}, of {cells}.", ""]
     lines += ["**Thresholds** (recall of dim somas at precision)", "", _sweep(images, somas, networks), ""]
     ends = kept_somas[kept_somas["t"].isin([0, n_frames - 1])]
     rows = [[WORDS[name], f"{ends.loc[ends['network'] == name, 'matched'].mean():.3f}"] for name in networks]

@@ -1,4 +1,4 @@
-"""Training samples with neighbour frames: crops of `soma/train`, cut from the movie with the frames before and after."""
+"""Training samples with neighbour frames: crops of `soma/train`, and the same places in the frames beside them."""
 
 from __future__ import annotations
 

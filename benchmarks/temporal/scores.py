@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from skimage.segmentation import relabel_sequential
 from torch import nn
 
 from benchmarks.temporal.inputs import Float32, input_of, on_scale_of_first, triplet
@@ -52,13 +51,14 @@ class HeldOut:
 
 def contrast_table(frames_TYX: NDArray[np.integer], tracks_TYX: NDArray[np.integer], x_px: int) -> pd.DataFrame:
     """The contrast of every soma in every frame, of those with a pixel in x ≥ ``x_px``: t, track, contrast."""
-    rows = []
+    tables = []
     for t, (frame, tracks) in enumerate(zip(frames_TYX, tracks_TYX, strict=True)):
-        sequential, _, back = relabel_sequential(tracks)
-        contrast = contrast_of(frame, sequential)
-        for track in np.unique(tracks[:, x_px:])[1:].tolist():
-            rows.append((t, track, contrast[int(np.flatnonzero(np.asarray(back) == track)[0]) - 1]))
-    return pd.DataFrame(rows, columns=["t", "track", "contrast"])
+        ids, numbers = np.unique(tracks, return_inverse=True)  # 0, the background, is in every frame
+        numbers_YX = numbers.reshape(tracks.shape)
+        inside = np.unique(numbers_YX[:, x_px:])[1:]
+        contrast = contrast_of(frame, numbers_YX)[inside - 1]
+        tables.append(pd.DataFrame({"t": t, "track": ids[inside], "contrast": contrast}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def network_input(frames_KYX: NDArray[np.integer], spec: ModelSpec, from_x_px: int, *, temporal: bool) -> Float32:

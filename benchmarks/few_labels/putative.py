@@ -59,7 +59,7 @@ def settled(soma_YX: NDArray[np.float32], intensity_YX: NDArray[np.float32]) -> 
         return (soma_YX >= 0.5).astype(np.float32)
     if seeds.all():
         return (seeds == 1).astype(np.float32)
-    walked = random_walker(intensity_YX.astype(np.float64), seeds, beta=BETA, mode="cg_j", tol=1e-3)
+    walked = random_walker(intensity_YX.astype(np.float64), seeds, beta=BETA, mode="bf")
     return (walked == 1).astype(np.float32)
 
 

@@ -212,15 +212,18 @@ def test_the_interval_of_dim_somas_draws_cells() -> None:
 
 def test_whole_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     frames, tracks = movie()
+    train_items = [crop(tracks)]
+    frames = np.dstack([frames, frames])  # the right half is held out
+    tracks = np.dstack([tracks, np.where(tracks > 0, tracks + 10, 0)])
     folder = tmp_path / "data/neuritetracker"
     folder.mkdir(parents=True)
     for name in ("cell_body", "nucleus"):
         write_movie(folder / f"{name}.tif", frames, FileCalibration())
     write_movie(folder / "soma_labels.tif", tracks.astype(np.uint16), FileCalibration())
-    places = [(t, track, *np.argwhere(tracks[t] == track).mean(axis=0)) for t in range(T) for track in (7, 9)]
+    places = [(t, n, *np.argwhere(tracks[t] == n).mean(axis=0)) for t in range(T) for n in (7, 9, 17, 19)]
     pd.DataFrame(places, columns=["frame", "track", "y_px", "x_px"]).to_csv(folder / "tracks.csv", index=False)
-    write_kaggle(tmp_path / "data/soma/train", [crop(tracks)])
-    monkeypatch.setattr(command, "LATER_X_PX", 75)
+    write_kaggle(tmp_path / "data/soma/train", train_items)
+    monkeypatch.setattr(command, "LATER_X_PX", X)
     begun: list[bool] = []
 
     def counted(*arguments: Any, **options: Any) -> Any:
@@ -239,7 +242,7 @@ def test_whole_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     run("--seeds", "0")
     assert begun == [False, True]
     first = pd.read_csv(tmp_path / "out/temporal_0_somas.csv")
-    assert first["t"].nunique() <= T
+    assert first.groupby("threshold")["track"].apply(set).tolist() == 4 * [{17, 19}]
     text = run("--seeds", "0", "1")
     assert begun == [False, True, False, True]
     for words in ("fine-tuned, three frames", "Recall of dim somas, three frames − single frames", "both together"):

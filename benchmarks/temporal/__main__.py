@@ -7,7 +7,7 @@ Apthorpe et al. 2016 found neurons in calcium imaging by networks with temporal 
 trained network is inflated to the frames t, t − 1 and t + 1 (new weights 0, so that it starts as the trained one) and
 all of it is fine-tuned on the crops of `soma/train`, with their neighbour frames from the movie; beside it the network
 as it is, on the same patches, with the same augmentation and schedule. Cells that nobody labelled are ignored in both.
-Scored on every frame at x ≥ 440, where no training crop came from. Dim somas: the quarter of lowest contrast. Writes
+Scored at x ≥ 440, where no training crop came from. Dim somas: the quarter of lowest contrast. Writes
 tables after each training and goes on from there when started again; then OUTPUT/temporal.md.
 """
 
@@ -47,7 +47,7 @@ from tools.unlabelled.finding import Rules
 RECIPE = Path(__file__).parents[2] / "somanet" / "model" / "recipe.yaml"
 VARIANT = "many_domains"
 """The recipe whose optimiser, rates, loss and augmentation are used."""
-THRESHOLDS = (0.3, 0.4, 0.5, 0.6)
+THRESHOLDS = (0.4, 0.5, 0.6)
 
 
 def settings_of(samples: int, size_px: int) -> TrainSettings:
@@ -57,7 +57,7 @@ def settings_of(samples: int, size_px: int) -> TrainSettings:
     return recipe.model_copy(update={"epochs": 1, "samples_per_epoch": samples, "size_px": size_px})
 
 
-def held_out_of(movie: LabelledMovie) -> HeldOut:
+def held_out_of(movie: LabelledMovie, every: int) -> HeldOut:
     """The movie with its reference, cells that nobody labelled, and contrasts."""
     rules = Rules()
     ignored = np.zeros(movie.labels_TYX.shape, bool)
@@ -65,7 +65,7 @@ def held_out_of(movie: LabelledMovie) -> HeldOut:
         for cell in movie.found(t, rules):
             ignored[t] |= cell.pixels & (movie.labels_TYX[t] == 0)
     contrast = contrast_table(movie.body_TYX, movie.labels_TYX, LATER_X_PX)
-    return HeldOut(movie.body_TYX, movie.labels_TYX, ignored, contrast, LATER_X_PX)
+    return HeldOut(movie.body_TYX, movie.labels_TYX, ignored, contrast, LATER_X_PX, every)
 
 
 def costs(start: Checkpoint, movie: LabelledMovie) -> str:
@@ -90,7 +90,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--start", help="checkpoint that both are fine-tuned from; the bundled network by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     parser.add_argument("--samples", type=int, default=1500, help="patches in each training")
-    parser.add_argument("--size", type=int, default=128, help="their side in pixels")
+    parser.add_argument("--size", type=int, default=96, help="their side in pixels")
+    parser.add_argument("--every", type=int, default=2, help="score each of so many frames, and the last")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("build/temporal"))
     return parser.parse_args()
@@ -105,14 +106,14 @@ def main() -> None:
         raise SomaNetError(f"Expected a start with input contrasts or background, found {start.spec.input!r}.")
     settings = settings_of(given.samples, given.size)
     output = make_folder(given.output)
-    about = {"start": start.sha256, "settings": settings.model_dump(mode="json"), "thresholds": list(THRESHOLDS)}
+    about = {"start": start.sha256, "settings": settings.model_dump(mode="json"), "every": given.every}
     if (output / "about.json").is_file() and read_json(output / "about.json", expected="settings") != about:
         raise SomaNetError(
             f"{output} has trainings of another start or schedule. Name another folder: --output FOLDER."
         )
     write_json(output / "about.json", about, updates=True)
     movie = LabelledMovie(given.data / MOVIE)
-    held_out = held_out_of(movie)
+    held_out = held_out_of(movie, given.every)
     thresholds = sorted({*THRESHOLDS, start.spec.instances.threshold})
     crops = list(with_regions(open_dataset(given.data / "soma" / "train"), read_regions(RECORD)))
     windows = windows_of(crops, movie.body_TYX, movie.labels_TYX, end_x_px=LATER_X_PX)
@@ -147,8 +148,8 @@ def main() -> None:
     somas = somas.merge(held_out.contrast, on=["t", "track"], how="left")
     somas["dim"] = somas["contrast"] <= held_out.dimmest
     about_it = (
-        f"Start {start.sha256[:12]}; {given.samples} patches of {given.size} px; x ≥ {LATER_X_PX} of all "
-        f"{len(movie.body_TYX)} frames; threshold {start.spec.instances.threshold:g}; dim: contrast up to "
+        f"Start {start.sha256[:12]}; {given.samples} patches of {given.size} px; x ≥ {LATER_X_PX} of "
+        f"{len(held_out.times)} frames; threshold {start.spec.instances.threshold:g}; dim: contrast up to "
         f"{held_out.dimmest:.1f}. {costs(start, movie)}"
     )
     text = page(images, somas, start.spec.instances.threshold, len(movie.body_TYX), about_it)

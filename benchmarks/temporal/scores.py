@@ -35,6 +35,7 @@ class HeldOut:
         ignored_TYX: cells that nobody labelled.
         contrast: (frame, track) → contrast of the soma there.
         x_px: first column that counts.
+        every: which frames count: each of so many, and the last.
     """
 
     frames_TYX: NDArray[np.integer]
@@ -42,6 +43,13 @@ class HeldOut:
     ignored_TYX: NDArray[np.bool_]
     contrast: pd.DataFrame
     x_px: int
+    every: int = 1
+
+    @property
+    def times(self) -> list[int]:
+        """The frames that count."""
+        last = len(self.frames_TYX) - 1
+        return sorted({*range(0, last, self.every), last})
 
     @property
     def dimmest(self) -> float:
@@ -88,7 +96,7 @@ def scored(
     """
     images, somas = [], []
     left = max(held_out.x_px - CONTEXT_PX, 0)
-    for t in range(len(held_out.frames_TYX)):
+    for t in held_out.times:
         frames = triplet(held_out.frames_TYX, t)
         inputs = network_input(
             np.repeat(frames[:1], len(frames), 0) if alone else frames, spec, left, temporal=temporal

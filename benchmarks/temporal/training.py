@@ -31,6 +31,10 @@ def fine_tuned(
     """
     torch.manual_seed(seed)
     model = copy.deepcopy(start)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
+            # 16 bits cannot hold large variances: infinite ones, which would make the average NaN, are learned anew
+            module.running_var.clamp_(max=torch.finfo(torch.float16).max)
     if temporal:
         inflate(model)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

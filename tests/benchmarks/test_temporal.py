@@ -242,7 +242,7 @@ def test_whole_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     run("--seeds", "0")
     assert begun == [False, True]
     first = pd.read_csv(tmp_path / "out/temporal_0_somas.csv")
-    assert first.groupby("threshold")["track"].apply(set).tolist() == 4 * [{17, 19}]
+    assert first.groupby("threshold")["track"].apply(set).tolist() == 3 * [{17, 19}]
     text = run("--seeds", "0", "1")
     assert begun == [False, True, False, True]
     for words in ("fine-tuned, three frames", "Recall of dim somas, three frames − single frames", "both together"):

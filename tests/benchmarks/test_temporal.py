@@ -234,7 +234,7 @@ def test_whole_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(command, "fine_tuned", counted)
 
     def run(*options: str) -> str:
-        given = [tmp_path / "data", "--samples", 4, "--size", 32, "--output", tmp_path / "out", *options]
+        given = [tmp_path / "data", "--samples", 8, "--size", 32, "--output", tmp_path / "out", *options]
         monkeypatch.setattr(sys, "argv", ["temporal", *map(str, given)])
         command.main()
         return capsys.readouterr().out

@@ -73,7 +73,7 @@ def costs(start: Checkpoint, movie: LabelledMovie) -> str:
     inflated = copy.deepcopy(start.model)
     inflate(inflated)
     (before, alone), (inputs, network) = seconds_per_frame(
-        [(start.model, False), (inflated, True)], start.spec, movie.body_TYX, repeats=10
+        [(start.model, False), (inflated, True)], start.spec, movie.body_TYX, repeats=4
     )
     ratio = (inputs + network) / (before + alone)
     return (

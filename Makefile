@@ -23,8 +23,8 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
-	test-kill check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
-	study real bundled-sets bundled-model bundled-export bioimageio peers yolo profiles clean
+	test-kill test-napari check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
+	study real bundled-sets bundled-model bundled-export bioimageio peers yolo idtracker profiles clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,8 @@ $(STAMP): pyproject.toml $(if $(CONSTRAINTS),$(wildcard constraints/*.txt))
 upgrade: setup ## Install the newest allowed version of every dependency
 	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager --editable '.[dev,imagenet]'
 	$(BIN)/python -m pip check
+
+SITE_PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
 
 # DVC makes values of params.yaml part of shell commands: they must be plain words.
 GUARD := $(BIN)/python -m somanet.provenance.dvc_guard
@@ -172,7 +174,6 @@ peers: setup ## Compare SomaNet with the paper's U-Net and other programs (DATA=
 
 # libreyolo needs another OpenCV, so it has its own environment, which borrows .venv's torch: 250 MB instead of 7 GB.
 YOLO := build/yolo/venv
-SITE_PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
 SOMANET_TIMES = $(wildcard build/bundled/*_report/training.json)
 
 yolo: setup ## Train a YOLO detector for as long as SomaNet and compare (BUDGET=seconds, DATA=folder, ARGS=options): build/yolo/yolo.md
@@ -183,9 +184,21 @@ yolo: setup ## Train a YOLO detector for as long as SomaNet and compare (BUDGET=
 	$(BIN)/python -m benchmarks.yolo --data '$(DATA)' $(if $(BUDGET),--budget-s '$(BUDGET)') \
 		$(if $(SOMANET_TIMES),--somanet-training $(SOMANET_TIMES)) $(ARGS)
 
+# GPL-3, so never imported: an environment of its own, which borrows .venv's torch.
+IDTRACKER := build/idtracker/venv
+
+idtracker: setup ## Compare SomaNet's linker with idtracker.ai's on the real movie (DATA=folder, ARGS=options): build/idtracker/idtracker.md
+	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make idtracker DATA=path" >&2; exit 1; }
+	@test -x $(IDTRACKER)/bin/idtrackerai || { $(BIN)/python -m venv $(IDTRACKER) && $(BIN)/python -c '$(SITE_PACKAGES)' \
+		> "$$($(IDTRACKER)/bin/python -c '$(SITE_PACKAGES)')/borrowed.pth" && \
+		$(IDTRACKER)/bin/python -m pip install --disable-pip-version-check --quiet 'idtrackerai>=6,<7'; } || { \
+		echo 'idtracker.ai cannot be installed here; its environment is $(IDTRACKER).' >&2; rm -rf $(IDTRACKER); exit 1; }
+	$(BIN)/python -m benchmarks.idtracker --data '$(DATA)' $(ARGS)
+
 profiles: ## Make every folder of profiles/ with a params.yaml a DVC project: the graph, links to the code, .dvc
 	@for params in profiles/*/params.yaml; do folder=$${params%/params.yaml}; mkdir -p "$$folder/.dvc"; \
-		cp dvc.yaml .dvcignore "$$folder"; cp .dvc/.gitignore "$$folder/.dvc"; \
+		cp dvc.yaml .dvcignore "$$folder"; mkdir -p "$$folder/corrections"; \
+		cp corrections/README.md "$$folder/corrections"; cp .dvc/.gitignore "$$folder/.dvc"; \
 		test -e "$$folder/.dvc/config" || printf '[core]\n    analytics = false\n    check_update = false\n' \
 			>"$$folder/.dvc/config"; \
 		for package in somanet pipelines; do ln -sfn "../../$$package" "$$folder/$$package"; done; done
@@ -210,7 +223,7 @@ TOGETHER := --numprocesses 2 --dist loadfile
 
 test: export OMP_NUM_THREADS := 1
 test: setup ## Run the quick test suite
-	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(TOGETHER) $(ENGINE_TESTS:%=--ignore %)
+	$(BIN)/python -m pytest -m 'not slow and not e2e and not real and not napari' $(TOGETHER) $(ENGINE_TESTS:%=--ignore %)
 	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(ENGINE_TESTS)
 
 test-real: setup ## Run the quick tests that need the real data (SOMANET_DATA, or ../shared/data)
@@ -240,6 +253,17 @@ DISKS ?= 0
 test-kill: setup ## Kill commands at random times, run two at once (SEED=, KILLS=, PAIRS=, STARTS=; as root DISKS=: full disks)
 	$(BIN)/python -m tests.resilience.campaign --seed '$(SEED)' --kills '$(KILLS)' --pairs '$(PAIRS)' \
 		--starts '$(STARTS)' --disks '$(DISKS)'
+
+# napari and Qt have an environment of their own, which borrows .venv's torch.
+NAPARI := build/napari
+
+test-napari: setup ## Run the napari plug-in in real windows, under Xvfb where there is no display
+	@test -e $(NAPARI)/ready || { $(BIN)/python -m venv $(NAPARI) && $(BIN)/python -c '$(SITE_PACKAGES)' \
+		> "$$($(NAPARI)/bin/python -c '$(SITE_PACKAGES)')/borrowed.pth" && \
+		$(NAPARI)/bin/python -m pip install --disable-pip-version-check --quiet 'napari>=0.7.1' 'pyqt6>=6.6' \
+			'pytest-qt>=4.4' && touch $(NAPARI)/ready; }
+	$(if $(DISPLAY),,xvfb-run --auto-servernum --server-args '-screen 0 1600x1000x24') \
+		$(NAPARI)/bin/python -m pytest -W default -m napari tests/napari
 
 check: lint types typos ## Run lint, types and typos
 

@@ -32,10 +32,12 @@ def main() -> None:
         model = about_network(Path(params.segment.model), sha256)
         provenance = provenance_of(tracks, params.migrate, model=model, of_stage=True)
         with movie.source.keeping_frames(folder) as source:
-            report_movie(source, tracks, folder, measures, provenance)
+            summary = read_metadata(MIGRATION / movie.name / names.SUMMARY)
+            report_movie(source, tracks, folder, measures, provenance, summary=summary)
             if params.report.overlay:
                 overlay_movie(source, tracks, folder, measures)
-        for file in (tracks / names.TRACKS, tracks / names.DRIFT, *(MIGRATION / movie.name).iterdir()):
+        edits = [tracks / names.EDITS] if (tracks / names.EDITS).exists() else []
+        for file in (tracks / names.TRACKS, tracks / names.DRIFT, *edits, *(MIGRATION / movie.name).iterdir()):
             shutil.copyfile(file, folder / file.name)
         write_text(folder / names.METHODS, movie_methods(provenance, read_metadata(folder / names.SUMMARY)))
         write_json(folder / names.MANIFEST, {**provenance, "files": hashes_of(folder, names.RESULTS)})

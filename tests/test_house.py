@@ -44,7 +44,8 @@ names = []
 for root in ("somanet", "pipelines", "tools"):
     package = importlib.import_module(root)
     for module in pkgutil.walk_packages(package.__path__, root + "."):
-        if not module.name.endswith("__main__"):
+        # the plug-in's windows need napari, an extra
+        if not module.name.endswith("__main__") and not module.name.startswith("somanet.napari.window."):
             importlib.import_module(module.name)
             names.append(module.name)
 print(json.dumps({"before": before, "after": state(), "names": names}))

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from somanet.analysis import names
-from somanet.analysis.manifest import edited_tracks, is_manifest, results_in, tracks_are_edited, tracks_are_given
+from somanet.analysis.manifest import (
+    edited_tracks,
+    is_corrected,
+    is_manifest,
+    results_in,
+    tracks_are_edited,
+    tracks_are_given,
+)
 from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, is_finished
 from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.errors import SomaNetError, first_line
@@ -58,6 +65,9 @@ class Batch:
                 continue
             if tracks_are_given(manifest):
                 self.kept[source.name] = "its tracks were corrected by a person; the automatic analysis leaves them"
+                continue
+            if is_corrected(manifest):
+                self.kept[source.name] = "a person corrected its results; the automatic analysis leaves them"
                 continue
             check_results(folder, names.RESULTS, writes=self.options.files())
             try:
@@ -147,7 +157,8 @@ class Batch:
             about = _about(folder)
             for source in self.sources:
                 older = source.path.name == about["file"] and source.name != about["movie"]
-                automatic = not tracks_are_given(json_object(folder / names.MANIFEST))
+                manifest = json_object(folder / names.MANIFEST)
+                automatic = not tracks_are_given(manifest) and not is_corrected(manifest)
                 if older and automatic and sha256_movie(source.path) == about["sha256"]:
                     found[folder] = source.name
         return found

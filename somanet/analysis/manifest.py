@@ -12,12 +12,10 @@ from somanet.analysis import names
 from somanet.analysis.stages.files import read_metadata
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_tree
+from somanet.core.installation import CODE
 from somanet.core.swapping import free_name
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import collect
-
-CODE = Path(somanet.__file__).resolve().parents[1]
-"""Root of the running code, whatever the working folder: its commit is the one that produced the numbers."""
 
 
 def code_record(*, of_stage: bool = False) -> dict[str, Any]:
@@ -59,6 +57,7 @@ def provenance_of(
             "migrate": settings.model_dump(mode="json"),
         },
         "code": code_record(of_stage=of_stage),
+        **({"corrections": tracking["corrections"]} if "corrections" in tracking else {}),
     }
 
 
@@ -113,6 +112,11 @@ def edited_tracks(folder: Path, manifest: Mapping[str, Any]) -> str:
         f"`somanet {command} --output {folder} --replace`, which keeps your file as "
         f"{free_name(path, 'before').name}; or put the file back as it was."
     )
+
+
+def is_corrected(manifest: Mapping[str, Any]) -> bool:
+    """Whether a person's corrections were applied to results."""
+    return bool(manifest.get("corrections"))
 
 
 def tracks_are_given(manifest: Mapping[str, Any]) -> bool:

@@ -53,6 +53,8 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
     else:
         text.append(_segmented(manifest))
         cited = ["unet", "jaqaman", *cited]
+    if corrections := manifest.get("corrections"):
+        text.append(_edited(corrections))
     text.append(
         f"Of positions, {summary['localisation']['in_words']}; steps faster than "
         f"{_number(summary.get('mobile_threshold_um_per_h'))} µm/h were held to be motion, and runs of them that "
@@ -100,6 +102,17 @@ def _segmented(manifest: Mapping[str, Any]) -> str:
         f"Somas were segmented in every frame {several} ({described}; {_settings(settings)}). Each "
         "frame was linked to the next by the assignment of least cost in distance, overlap, shape and intensity "
         f"(Jaqaman et al. 2008), with these settings: {_settings(parameters.get('track'))}."
+    )
+
+
+def _edited(corrections: Mapping[str, Any]) -> str:
+    """What a person changed."""
+    kinds = ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in corrections["applied"].items())
+    unfit = f" {corrections['n_unfit']} further edits did not fit and were left out." if corrections["n_unfit"] else ""
+    return (
+        f"A person then corrected outlines and tracks by {corrections['n_applied']} recorded edits ({kinds}; "
+        f"{plain(corrections['file'])}, SHA-256 {corrections['sha256']}), which SomaNet applied to the automatic "
+        f"results; {corrections['n_edited_masks']} edited outlines were measured anew.{unfit}"
     )
 
 

@@ -7,15 +7,18 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import somanet
 from somanet.analysis import names
+from somanet.analysis.base import leave_corrections, open_base
+from somanet.analysis.correction_notes import notes_on_corrections
 from somanet.analysis.manifest import (
+    code_record,
     edited_tracks,
+    is_corrected,
     is_manifest,
     provenance_of,
     results_in,
@@ -24,6 +27,7 @@ from somanet.analysis.manifest import (
 )
 from somanet.analysis.methods import movie_methods
 from somanet.analysis.source import MovieSource
+from somanet.analysis.stages.correct import correct_tracks
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
 from somanet.analysis.stages.given_tracks import take_tracks
 from somanet.analysis.stages.migrate import migrate_movie
@@ -34,10 +38,12 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object, plain, write_json, write_text
 from somanet.core.guard import keep, reading, release, replacing
 from somanet.core.hashing import sha256_tree
+from somanet.core.installation import PACKAGE
 from somanet.core.result_records import hashes_of
 from somanet.core.results import result_folder
 from somanet.core.swapping import free_name
 from somanet.core.unchanged import unchanged
+from somanet.corrections import Corrections, read
 from somanet.io.movie_files import movie_files
 from somanet.io.movies import sha256_movie
 from somanet.migration.measures import Measures
@@ -47,9 +53,8 @@ from somanet.segmentation.inference.record import record_of
 from somanet.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
+    from somanet.analysis.report.overlay import Style
     from somanet.segmentation.inference.segmenter import Segmenter
-
-PACKAGE = Path(somanet.__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class Options:
     Attributes:
         track, migrate: settings of these stages.
         report, overlay: write `report.html` and `overlay.mp4`.
-        exports: further formats of the tracks, of :data:`somanet.tracking.formats.FORMATS`.
+        style: of `overlay.mp4`, see :data:`somanet.analysis.report.overlay.Style`.
+        exports: further formats of the tracks, of :data:`somanet.analysis.names.EXPORTS`.
         any_modality: also analyse a movie outside the network's intended use.
     """
 
@@ -75,6 +81,7 @@ class Options:
     migrate: MigrateSettings = field(default_factory=MigrateSettings)
     report: bool = True
     overlay: bool = True
+    style: Style = "outlines"
     exports: Sequence[str] = ()
     any_modality: bool = False
 
@@ -104,11 +111,29 @@ def check_output(output: Path, *, movie: str, automatic: bool) -> None:
         return
     if tracks_are_edited(output):
         raise SomaNetError(edited_tracks(output, manifest))
+    if is_corrected(manifest):
+        raise SomaNetError(
+            f"{output} has results that a person corrected, and an automatic analysis would replace them. Give "
+            f"--corrections {output / names.CORRECTIONS} to correct the new results as well, choose another --output, "
+            "or move that folder away."
+        )
     if tracks_are_given(manifest):
         raise SomaNetError(
             f"{output} has tracks that a person corrected, and an automatic analysis would replace them. Choose "
             "another --output, or move that folder away."
         )
+
+
+def check_exports(kinds: Sequence[str]) -> None:
+    """Refuse formats of tracks that are none.
+
+    Raises:
+        SomaNetError: naming the first one.
+    """
+    from somanet.tracking.formats import FORMATS
+
+    if unknown := sorted(set(kinds) - set(FORMATS)):
+        raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(FORMATS)}.")
 
 
 @contextmanager
@@ -134,6 +159,7 @@ def analyze_movie(
     *,
     network: AnalysisNetworks | None,
     tracks_file: Path | None = None,
+    corrections_file: Path | None = None,
     options: Options | None = None,
 ) -> Measures:
     """From a movie to its folder of results; everything is written, or nothing.
@@ -144,6 +170,7 @@ def analyze_movie(
             corrected are replaced by further corrections only, and are then kept under another name.
         network: segments the somas; not needed with tracks.
         tracks_file: tracks made or corrected elsewhere, used instead of finding them.
+        corrections_file: a person's corrections of these results, see :mod:`somanet.corrections`.
         options: see :class:`Options`.
 
     Raises:
@@ -151,12 +178,13 @@ def analyze_movie(
             would replace a corrected one.
     """
     options = options or Options()
-    check_output(output, movie=source.name, automatic=tracks_file is None)
+    check_output(output, movie=source.name, automatic=tracks_file is None and corrections_file is None)
+    corrections = None if corrections_file is None else read(corrections_file)
     corrected = tracks_are_given(json_object(output / names.MANIFEST))
     files_read = movie_files(source.path)
-    request = request_of(source, network=network, tracks_file=tracks_file, options=options)
+    request = request_of(source, network=network, tracks_file=tracks_file, options=options, corrections=corrections)
     with (
-        reading(source.path, tracks_file, source.times),
+        reading(source.path, tracks_file, source.times, corrections_file),
         result_folder(output, names.RESULTS, writes=options.files()) as folder,
         unchanged(*files_read, tracks_file, source.times),
         source.keeping_frames(folder) as source,
@@ -167,23 +195,93 @@ def analyze_movie(
             segment_movie(source, network.segmenter, folder, any_modality=options.any_modality)
             track_movie(source, folder, folder, options.track)
             (folder / names.MASKS).unlink()
-        measures = migrate_movie(folder, folder, options.migrate)
         about = None if network is None or tracks_file is not None else network.about
-        provenance = provenance_of(folder, options.migrate, model=about)
-        if options.report:
-            report_movie(source, folder, folder, measures, provenance)
-        if options.overlay:
-            overlay_movie(source, folder, folder, measures)
-        for kind in options.exports:
-            export_tracks(source, folder, kind)
-        notes = notes_of(folder)
-        write_text(folder / names.METHODS, movie_methods(provenance, json_object(folder / names.SUMMARY)))
-        for name in names.STAGE_FILES:
-            (folder / name).unlink()
-        files = hashes_of(folder, names.RESULTS)
-        write_json(folder / names.MANIFEST, {**provenance, "request": request, "notes": list(notes), "files": files})
+        provenance, notes = provenance_of(folder, options.migrate, model=about), notes_of(folder)
+        if corrections is not None:
+            provenance, notes = _correct(source, folder, corrections, provenance, notes)
+        measures = _finish(source, folder, options, provenance, notes, request)
         if corrected:  # after the record, so that they are the user's and stay through every further analysis
             _keep_corrections(output, folder)
+        leave_corrections(output, folder)
+    return measures
+
+
+def correct_movie(
+    result: Path, output: Path, *, corrections_file: Path, movie: Path | None = None, options: Options | None = None
+) -> Measures:
+    """Apply a person's corrections to results, and measure again; no network is needed.
+
+    The results are those of :func:`analyze_movie` with the same corrections. Results that are corrected already are
+    corrected anew, from their automatic ones.
+
+    Args:
+        result: a folder of results.
+        output: the folder for the corrected ones; it may be the same.
+        corrections_file: the corrections.
+        movie: the movie; if None, it is looked for beside the results.
+        options: only what is written; tracking and measuring are as they were.
+
+    Raises:
+        SomaNetError: the folder has no results of a movie or they were changed since, the movie is not found or is
+            another, or the corrections are of another movie.
+    """
+    base = open_base(result)
+    source = base.source(movie)
+    corrections = read(corrections_file, movie_sha256=base.about["sha256"])
+    options = replace(options or Options(), migrate=base.migrate)
+    check_output(output, movie=source.name, automatic=False)
+    request = request_of(source, network=None, tracks_file=base.tracks, options=options, corrections=corrections)
+    with (
+        reading(source.path, source.times, corrections_file),
+        result_folder(output, names.RESULTS, writes=options.files()) as folder,
+        unchanged(*movie_files(source.path), source.times, base.tracks, base.labels),
+        source.keeping_frames(folder) as source,
+    ):
+        base.copy_to(folder)
+        record = base.analysis
+        provenance, notes = {**record["provenance"], "code": code_record()}, tuple(record["notes"])
+        provenance, notes = _correct(source, folder, corrections, provenance, notes)
+        measures = _finish(source, folder, options, provenance, notes, request)
+        leave_corrections(output, folder)
+    return measures
+
+
+def _correct(
+    source: MovieSource,
+    folder: Path,
+    corrections: Corrections,
+    provenance: dict[str, Any],
+    notes: tuple[str, ...],
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Apply corrections to the tracks in a folder; gives the provenance and the notes with them."""
+    found = correct_tracks(source, folder, corrections)
+    known = {name: value for name, value in provenance.items() if name != "code"}
+    write_json(folder / names.AUTOMATIC / names.ANALYSIS, {"provenance": known, "notes": list(notes)})
+    return {**provenance, "corrections": found}, (*notes, *notes_on_corrections(found))
+
+
+def _finish(
+    source: MovieSource,
+    folder: Path,
+    options: Options,
+    provenance: dict[str, Any],
+    notes: tuple[str, ...],
+    request: str,
+) -> Measures:
+    """Measure the tracks in a folder, write what is read, and the manifest last."""
+    measures = migrate_movie(folder, folder, options.migrate)
+    summary = json_object(folder / names.SUMMARY)
+    if options.report:
+        report_movie(source, folder, folder, measures, provenance, summary=summary, notes=notes)
+    if options.overlay:
+        overlay_movie(source, folder, folder, measures, style=options.style)
+    for kind in options.exports:
+        export_tracks(source, folder, kind)
+    write_text(folder / names.METHODS, movie_methods(provenance, summary))
+    for name in names.STAGE_FILES:
+        (folder / name).unlink(missing_ok=True)
+    files = hashes_of(folder, names.RESULTS)
+    write_json(folder / names.MANIFEST, {**provenance, "request": request, "notes": list(notes), "files": files})
     return measures
 
 
@@ -197,9 +295,14 @@ def _keep_corrections(output: Path, folder: Path) -> None:
 
 
 def request_of(
-    source: MovieSource, *, network: AnalysisNetworks | None, tracks_file: Path | None, options: Options
+    source: MovieSource,
+    *,
+    network: AnalysisNetworks | None,
+    tracks_file: Path | None,
+    options: Options,
+    corrections: Corrections | None = None,
 ) -> str:
-    """SHA-256 of all that decides a movie's results: the movie's and the tracks' bytes, network, settings, and code.
+    """SHA-256 of all that decides a movie's results: bytes, tracks, corrections, network, settings and code.
 
     Raises:
         SomaNetError: the movie is gone.
@@ -215,6 +318,7 @@ def request_of(
         "name": source.name,
         "movie": movie,
         "tracks": tracks,
+        **({} if corrections is None else {"corrections": corrections.sha256}),
         "source": [
             source.channel,
             source.z,
@@ -228,7 +332,7 @@ def request_of(
         "network": None if network is None or tracks_file is not None else record_of(network.segmenter),
         "track": options.track.model_dump(mode="json"),
         "migrate": options.migrate.model_dump(mode="json"),
-        "files": [options.report, options.overlay, sorted(options.exports)],
+        "files": [options.report, options.overlay and options.style, sorted(options.exports)],
         "any_modality": options.any_modality,
         "code": code_digest(PACKAGE),
     }
@@ -253,7 +357,7 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
     metadata = read_metadata(folder / names.MOVIE)
     path = folder / names.EXPORTS[kind]
     height, width = metadata["shape_YX"]
-    with open_labels(folder, scratch=folder) as labels:
+    with open_labels(folder, scratch=folder) as labels, source.using(metadata).open() as frames:
         write_tracks(
             path,
             read_tracks_of(folder),
@@ -263,5 +367,6 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
             shape_YX=(height, width),
             n_frames=metadata["n_frames"],
             movie=source.path,
+            frames=frames,
         )
     return path

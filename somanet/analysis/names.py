@@ -1,5 +1,6 @@
 """The names of all files of a movie's results, and of a cohort's."""
 
+from somanet.core.result_records import MANIFEST as MANIFEST
 from somanet.core.result_records import Kind
 
 MOVIE = "movie.json"
@@ -19,7 +20,13 @@ SUMMARY = "summary.json"
 REPORT = "report.html"
 OVERLAY = "overlay.mp4"
 METHODS = "methods.md"
-MANIFEST = "manifest.json"
+CORRECTIONS = "corrections.jsonl"
+"""A person's, beside results: no command replaces or removes it."""
+EDITS = "corrections.csv"
+AUTOMATIC = "automatic"
+"""Folder of what the corrections of corrected results were applied to."""
+ANALYSIS = "analysis.json"
+"""In it: how the automatic results were made."""
 STAGE_FILES = (MOVIE, SEGMENTATION, TRACKING)
 """Metadata that each stage passes to the next; the manifest collects them."""
 
@@ -29,13 +36,14 @@ EXPORTS = {
     "ctc": "tracks_ctc",
     "geff": "tracks_geff.geff",
     "trackmate": "tracks_trackmate.xml",
+    "deepcell": "tracks_deepcell.trk",
 }
 """The tracks in the formats of other programs."""
 
 RESULTS = Kind(record=MANIFEST, what="results of an analysis")
 ALL = (
     SOMAS, LABELS_TIFF, LABELS_ZARR, TRACKS, DRIFT, SALTATIONS, PAUSES, MODES, MIGRATION, MIGRATION_INTERNALS, SUMMARY,
-    REPORT, OVERLAY, METHODS, MANIFEST,
+    REPORT, OVERLAY, METHODS, EDITS, AUTOMATIC, MANIFEST,
 )  # fmt: skip
 """Files that an analysis writes, or may write, besides :data:`EXPORTS`."""
 

@@ -74,6 +74,7 @@ def record_movie(
             "movie": source["movie"],
             "movie_sha256": source["sha256"],
             "network_sha256": model.get("sha256") or "",
+            **_corrected(manifest),
             MANIFEST_SHA256: next((sha256_file(file) for file in files if file.name == names.MANIFEST), ""),
         },
         datasets=[DatasetRef(source["movie"], movie.resolve(), context="movie", n_images=source["n_frames"])],
@@ -91,6 +92,12 @@ def record_movie(
         if run_file is not None:
             write_run_file(run_file, run)
     return run.run_id
+
+
+def _corrected(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Tags of a movie that a person corrected."""
+    found = manifest.get("corrections")
+    return {"corrections_sha256": found["sha256"], "corrections_edits": str(found["n_applied"])} if found else {}
 
 
 RECORDED = (

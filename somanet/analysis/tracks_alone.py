@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from somanet.analysis import names
+from somanet.analysis.base import leave_corrections
 from somanet.analysis.manifest import provenance_of
 from somanet.analysis.methods import movie_methods
 from somanet.analysis.source import FEWEST_FRAMES, check_plausible
@@ -64,6 +65,7 @@ def measure_tracks(tracks_file: Path, output: Path, *, name: str, given: Given, 
             (folder / stage).unlink()
         record = {**provenance, "notes": [NO_IMAGES, *found.notes], "files": hashes_of(folder, names.RESULTS)}
         write_json(folder / names.MANIFEST, record)
+        leave_corrections(output, folder)
     return measures
 
 

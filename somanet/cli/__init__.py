@@ -12,9 +12,12 @@ from somanet.cli import (
     calibrate,
     cohort,
     compare,
+    correct,
     data,
+    label,
     lineage,
     models,
+    napari,
     predictions,
     project,
     promotion,
@@ -23,6 +26,7 @@ from somanet.cli import (
     sweep,
     tracks,
     training,
+    videos,
 )
 from somanet.cli.guarding import guarding
 from somanet.cli.screen import open_standard_streams, show_notes
@@ -41,18 +45,23 @@ app = typer.Typer(
     context_settings={"color": True},  # else typer drops names' escapes on their way into a pipe
 )
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
+app.command("correct")(guarding(correct.correct))
 app.command("cohort")(guarding(cohort.cohort))
+app.command("napari")(guarding(napari.napari))
 app.command("simulate")(guarding(simulate.simulate))
 app.add_typer(data.app, name="data")
+app.add_typer(label.app, name="label")
 app.command("train")(guarding(training.train, extra_outputs=("_report",)))
 app.command("finetune")(guarding(training.finetune, extra_outputs=("_report",)))
 app.command("sweep")(guarding(sweep.sweep))
 app.command("export")(guarding(models.export))
+app.command("import")(guarding(models.import_network))
 app.command("calibrate")(guarding(calibrate.calibrate))
 app.command("predict")(guarding(predictions.predict))
 app.command("evaluate")(guarding(predictions.evaluate))
 app.command("compare")(guarding(compare.compare))
 app.add_typer(tracks.app, name="tracks")
+app.command("export-video")(guarding(videos.export_video))
 app.command("study")(guarding(study.study))
 app.command("trace")(guarding(lineage.trace))
 app.command("promote")(guarding(promotion.promote))

@@ -21,6 +21,7 @@ from somanet.cli.options import (
     AnyModality,
     Axes,
     Channel,
+    Device,
     Diameter,
     Engine,
     FrameInterval,
@@ -29,6 +30,7 @@ from somanet.cli.options import (
     PixelSize,
     Plane,
     Position,
+    Preset,
     Rescale,
     Tta,
     set_option,
@@ -70,29 +72,36 @@ def analyze(
     tta: Tta = 1,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
+    device: Device = "auto",
     tracks: Annotated[
         Path | None,
         typer.Option(
-            help="Instead of a network: tracks made or corrected elsewhere (CSV, TrackMate, napari, GEFF, CTC)."
+            help="Instead of a network: tracks made elsewhere (CSV, TrackMate, napari, GEFF, CTC, DeepCell, a label "
+            "TIFF, idtracker.ai). Of SomaNet's own, corrected there, `somanet correct RESULT --from FILE` keeps the "
+            "outlines."
         ),
+    ] = None,
+    corrections: Annotated[
+        Path | None, typer.Option(help="A person's corrections of these results (corrections.jsonl), to be applied.")
     ] = None,
     axis_deg: Annotated[float, typer.Option(help="Direction from which angles are measured: 0 right, 90 down.")] = 0.0,
     drift: Annotated[
         Literal["image", "cells", "none"],
         typer.Option(help="Drift to subtract: the stage's by the background, the resting cells', or none."),
     ] = "image",
-    preset: Annotated[
-        str | None,
-        typer.Option(help="A published definition of rest and motion: somanet (the default) or vaswani2019."),
-    ] = None,
+    preset: Preset = None,
     assignments: Annotated[list[str] | None, set_option("track.max_step_um=30, migrate.sigma_um=0.5")] = None,
     conditions: ConditionsFile = None,
     reference: Reference = None,
     paired: Paired = None,
     export: Annotated[
-        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
+        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff, trackmate or deepcell.")
     ] = None,
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
+    style: Annotated[
+        Literal["outlines", "somas"],
+        typer.Option(help="Of overlay.mp4: the movie with outlines and trails, or only the somas, on black."),
+    ] = "outlines",
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
     """Segment, track and measure every cell of a movie: tables, a report for the browser, a video."""
@@ -106,8 +115,11 @@ def analyze(
         export or [],
         report=report,
         overlay=overlay,
+        style=style,
         any_modality=any_modality,
     )
+    if style != "outlines" and not overlay:
+        raise SomaNetError("--style is that of overlay.mp4, which --no-overlay leaves out. Give one of the two.")
     sources = [
         MovieSource(
             protect(path),
@@ -126,6 +138,8 @@ def analyze(
     several = len(sources) > 1 or (len(movies) == 1 and sources[0].path != movies[0])
     if tracks is not None and several:
         raise SomaNetError("--tracks has the tracks of one movie: name only that movie.")
+    if corrections is not None and several:
+        raise SomaNetError("--corrections has the corrections of one movie: name only that movie.")
     if times is not None and several:
         raise SomaNetError("--times has the times of one movie: name only that movie.")
     if conditions is not None and not several:
@@ -134,24 +148,34 @@ def analyze(
         raise SomaNetError("--reference and --paired are about the groups of --conditions: give that table too.")
 
     def network() -> AnalysisNetworks:
-        return _network(model, engine, tta, rescale=rescale, diameter_px=diameter, keep_haze=keep_haze)
+        return _network(model, engine, device, tta, rescale=rescale, diameter_px=diameter, keep_haze=keep_haze)
 
     if several:
         question = question_of(conditions, reference, paired)
         _analyze_all(sources, output, question, options, network)
     else:
-        _analyze_one(sources[0], output, tracks, options, network)
+        _analyze_one(sources[0], output, tracks, corrections, options, network)
 
 
 def _analyze_one(
-    source: MovieSource, output: Path, tracks: Path | None, options: Options, network: Callable[[], AnalysisNetworks]
+    source: MovieSource,
+    output: Path,
+    tracks: Path | None,
+    corrections: Path | None,
+    options: Options,
+    network: Callable[[], AnalysisNetworks],
 ) -> None:
     from somanet.analysis.movie import analyze_movie, check_output, tracks_to_take
     from somanet.analysis.names import RESULTS
     from somanet.analysis.source import check_intended_use
     from somanet.core.results import check_results
+    from somanet.corrections import read
+    from somanet.io.movies import sha256_movie
 
-    check_output(output, movie=source.name, automatic=tracks is None)  # before hours of work, not after
+    # Before hours of work, not after.
+    check_output(output, movie=source.name, automatic=tracks is None and corrections is None)
+    if corrections is not None:
+        read(corrections, movie_sha256=sha256_movie(source.path))
     with tracks_to_take(tracks, output) as taken:
         check_results(output, RESULTS, writes=options.files())
         with source.open() as movie:
@@ -161,7 +185,9 @@ def _analyze_one(
             networks = network()
             if not options.any_modality:
                 check_intended_use([source], networks.segmenter.intended_use)
-        measures = analyze_movie(source, output, network=networks, tracks_file=taken, options=options)
+        measures = analyze_movie(
+            source, output, network=networks, tracks_file=taken, corrections_file=corrections, options=options
+        )
     print_summary(measures, output)
 
 
@@ -203,15 +229,14 @@ def _options(
     *,
     report: bool,
     overlay: bool,
+    style: Literal["outlines", "somas"],
     any_modality: bool,
 ) -> Options:
-    from somanet.analysis.movie import Options
+    from somanet.analysis.movie import Options, check_exports
     from somanet.config import AnalysisParams
     from somanet.core.settings import override, parse
-    from somanet.tracking.formats import FORMATS
 
-    if unknown := sorted(set(exports) - set(FORMATS)):
-        raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(FORMATS)}.")
+    check_exports(exports)
     values: dict[str, Any] = {"track": {}, "migrate": migrate}
     chosen = parse(AnalysisParams, override(values, assignments), source="settings")
     return Options(
@@ -219,6 +244,7 @@ def _options(
         chosen.migrate,
         report=report,
         overlay=overlay,
+        style=style,
         exports=tuple(exports),
         any_modality=any_modality,
     )
@@ -227,6 +253,7 @@ def _options(
 def _network(
     models: list[str] | None,
     engine: EngineName,
+    device: str,
     tta: int,
     *,
     rescale: float | None,
@@ -241,6 +268,7 @@ def _network(
     opened = open_networks(
         models,
         engine=engine,
+        device=device,
         tta=tta,
         rescale=rescale,
         diameter_px=diameter_px,

@@ -163,3 +163,49 @@ def yolo(
         )
     counts = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
     typer.echo(f"Written: {output} ({counts} images)\nNext: libreyolo train --model yolo9-t --data {written}")
+
+
+@app.command()
+@guarding
+def rois(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A data set, label image or label movie. With --images: selections (.zip, .roi), or a folder of them."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option(help="Folder of a data set, .zip of selections, or .tif or .zarr for the labels of a movie.")
+    ],
+    images: Annotated[
+        Path | None, typer.Option(help="What the selections of PATH were drawn on: an image, data set or movie.")
+    ] = None,
+    channel: Channel = None,
+    z: Plane = None,
+    axes: Axes = None,
+    position: Position = None,
+    binary: Binary = None,
+) -> None:
+    """Convert labels to ImageJ's selections (ROI Manager), pixel by pixel; with --images, selections to labels."""
+    from somanet.io.movie_layout import Wanted
+    from somanet.io.rois.sets import holds_rois, labels_to_rois, open_if_movie, rois_to_dataset, rois_to_movie
+
+    if images is None:
+        if holds_rois(path):
+            raise SomaNetError(
+                f"{path} has ImageJ's selections; expected labels to convert to them. To convert selections to labels, "
+                "give --images with what they were drawn on."
+            )
+        written = labels_to_rois(path, output, binary=binary)
+        what = "selections"
+    else:
+        movie = open_if_movie(images, Wanted(channel, z, axes, position))
+        if movie is None:
+            written = rois_to_dataset(path, images, output)
+        else:
+            with movie:
+                written = rois_to_movie(path, movie, output)
+        what = "somas"
+    for note in written.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(f"Written: {output} ({written.n_objects} {what}, {written.n_images} images or frames)")

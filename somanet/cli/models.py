@@ -1,4 +1,4 @@
-"""`somanet export`."""
+"""`somanet export` and `somanet import`."""
 
 from __future__ import annotations
 
@@ -67,6 +67,22 @@ def export(
         card = exporting.make_card(checkpoint, name=name, authors=author or (), licence=licence)
         difference = exporting.export_bioimageio(checkpoint, output, card=card, mlflow_run=run)
     typer.echo(f"Written: {output} ({_megabytes(output):.1f} MB); its outputs differ from torch's by {difference:.1g}")
+
+
+def import_network(
+    program: Annotated[
+        Literal["unet-pytorch"],
+        typer.Argument(help="Whose network: unet-pytorch, a U-Net of the paper's widths."),
+    ],
+    source: Annotated[Path, typer.Argument(help="Its weights: a state_dict saved by torch (.pt, .pth).")],
+    output: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],
+) -> None:
+    """Turn another program's weights into a checkpoint, whose outputs are the same."""
+    from somanet.segmentation.importing import import_unet_pytorch
+
+    digest = import_unet_pytorch(source, output)
+    typer.echo(f"Written: {output} ({_megabytes(output):.1f} MB, of {program}, weights {digest[:12]}…)")
+    typer.echo(f"Next: somanet evaluate --truth SET --model {output} --output scores.json")
 
 
 def _intended_use(modality: str | None, diameters: str | None, before: IntendedUse) -> IntendedUse | None:

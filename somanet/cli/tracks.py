@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from somanet.cli.guarding import guarding
-from somanet.cli.options import FrameInterval, PixelSize, set_option
+from somanet.cli.options import Channel, FrameInterval, PixelSize, Preset, set_option
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -52,12 +52,16 @@ TimeUnit = Annotated[
 MovieFile = Annotated[Path | None, typer.Option("--movie", help="Or the movie, to read the scale from.")]
 
 NEXT = {
-    "csv": "somanet analyze MOVIE --tracks {path} --output OUT",
+    "csv": "somanet analyze MOVIE --tracks {path} --output OUT; or, of corrected results, "
+    "somanet correct RESULT --from {path} --output OUT",
     "napari": "in napari: viewer.add_tracks(pandas.read_csv('{path}')), on top of the movie",
     "ctc": "any program that reads the Cell Tracking Challenge's folders",
+    "deepcell": "DeepCell Label, or load_trks of deepcell-tracking; then "
+    "somanet analyze MOVIE --tracks {path} --output OUT",
+    "labels": "any program that reads label images; somanet tracks score --result-labels {path}",
     "geff": "any program that reads GEFF; then somanet analyze MOVIE --tracks CORRECTED --output OUT",
     "trackmate": "in Fiji: Plugins > Tracking > Load a TrackMate file; correct, save, and then "
-    "somanet analyze MOVIE --tracks {path} --output OUT",
+    "somanet correct RESULT --from {path} --output OUT",
 }
 COUNTS = ("identity_switches",)
 
@@ -66,42 +70,67 @@ COUNTS = ("identity_switches",)
 @guarding
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="Tracks of SomaNet or another program: a table, TrackMate XML, GEFF, or a folder.")
+        Path,
+        typer.Argument(
+            help="Tracks of SomaNet or another program: a table, TrackMate XML, GEFF, .trk, masks, a folder."
+        ),
     ],
     destination: Annotated[
-        Path, typer.Argument(help=".csv, .xml (TrackMate), .geff, or a folder (Cell Tracking Challenge).")
+        Path, typer.Argument(help=".csv, .xml (TrackMate), .geff, .trk (DeepCell), .tif (masks), or a folder (CTC).")
     ],
-    to: Annotated[str | None, typer.Option(help="csv, napari, ctc, geff or trackmate; overrides the suffix.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="csv, napari, ctc, geff, trackmate, deepcell or labels; overrides the suffix.")
+    ] = None,
     pixel_size_um: PixelSize = None,
     frame_interval_min: FrameInterval = None,
     movie: MovieFile = None,
     position_unit: PositionUnit = None,
     time_unit: TimeUnit = None,
-    labels: Annotated[Path | None, typer.Option(help="For ctc: the label movie, value = track id.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="For formats of masks (ctc, deepcell, labels): the label movie, value = track id."),
+    ] = None,
+    channel: Channel = None,
 ) -> None:
     """Write tracks in the format of another program. SOURCE's format is recognised by its content."""
     from somanet.io.movies import open_movie
-    from somanet.tracking.formats import format_by_name, open_tracks, write_tracks
+    from somanet.tracking.formats import WITH_MASKS, format_by_name, open_masks, open_tracks, write_tracks
 
     kind = to or format_by_name(destination)
-    if labels is not None and kind != "ctc":
+    if labels is not None and kind not in WITH_MASKS:
         raise SomaNetError(
-            f"--labels is for the format ctc only; {destination} becomes {kind}. Leave --labels out, or give --to ctc."
+            f"--labels is for formats of masks only; {destination} becomes {kind}. Leave --labels out, or give --to "
+            f"one of {', '.join(WITH_MASKS)}."
+        )
+    if channel is not None and (kind != "deepcell" or movie is None):
+        raise SomaNetError(
+            f"--channel is that of the --movie whose images become part of a .trk; {destination} becomes {kind}. Leave "
+            "it out, or give --to deepcell --movie MOVIE."
         )
     given = _given(pixel_size_um, frame_interval_min, movie, position_unit, time_unit)
     found = open_tracks(source, given)
     tracks = found.tracks
     with contextlib.ExitStack() as stack:
-        frames = stack.enter_context(open_movie(labels)) if labels else None
+        shape_YX, n_frames = given.shape_YX or found.image.shape_YX, given.n_frames or found.image.n_frames
+        masks: Iterable[Any] | None = None
+        if labels is not None:
+            masks = opened = stack.enter_context(open_movie(labels))
+            shape_YX, n_frames = shape_YX or opened.shape_YX, n_frames or opened.n_frames
+        elif kind in WITH_MASKS:
+            masks = stack.enter_context(open_masks(source, found.kind, tracks))
+        frames = None
+        if kind == "deepcell" and movie is not None:
+            frames = stack.enter_context(open_movie(movie, channel=channel))
         write_tracks(
             destination,
             tracks,
             found.scale,
             kind=kind,
-            labels=frames,
-            shape_YX=given.shape_YX or found.image.shape_YX,
-            n_frames=given.n_frames or found.image.n_frames,
+            labels=masks,
+            shape_YX=shape_YX,
+            n_frames=n_frames,
             movie=movie,
+            frames=frames,
         )
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)
@@ -123,6 +152,7 @@ def measure(
     drift: Annotated[
         Literal["cells", "none"], typer.Option(help="Drift to subtract: the resting cells' median step, or none.")
     ] = "none",
+    preset: Preset = None,
     assignments: Annotated[list[str] | None, set_option("migrate.sigma_um=0.5, migrate.min_track_h=2")] = None,
 ) -> None:
     """Measure migration from tracks alone: the tables of `somanet analyze` that need no images."""
@@ -134,6 +164,7 @@ def measure(
     from somanet.io.movies import movie_name
 
     values: dict[str, Any] = {"track": {}, "migrate": {"axis_deg": axis_deg, "drift": drift}}
+    values["migrate"] |= {} if preset is None else {"preset": preset}
     settings = parse(AnalysisParams, override(values, assignments or []), source="settings").migrate
     called = name or movie_name(source)
     check_output(output, movie=called, automatic=False)

@@ -15,6 +15,7 @@ PACKAGES = {
     "nd2": ("nd2",),
     "czi": ("pylibCZIrw",),
     "lif": ("liffile",),
+    "napari": ("napari", "qtpy"),
     "track-files": ("h5py", "python_calamine"),
 }
 """Extra of `pyproject.toml` → its indispensable packages."""

@@ -23,7 +23,7 @@ _LONGEST_NAME = 255
 """Bytes that common file systems allow in one name."""
 _MOST_FOLDERS, _LONGEST_PATH = 256, 3500
 """Of a whole path; Linux takes 4096 bytes, of which the hidden names of unfinished files need some."""
-_CHATTY = ("imagecodecs", "tifffile", "zarr", "geff", "PIL", "libav")
+_CHATTY = ("imagecodecs", "tifffile", "zarr", "geff", "PIL", "libav", "roifile")
 
 
 @contextmanager

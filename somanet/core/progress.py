@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TextIO, TypeVar
@@ -14,6 +14,19 @@ T = TypeVar("T")
 EVERY_S = 30.0
 """Between two lines in a log."""
 _part: ContextVar[str] = ContextVar("part", default="")
+Listener = Callable[[str, int, int], None]
+"""Takes what is done, the steps done so far and all steps."""
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def told_to(listener: Listener) -> Iterator[None]:
+    """Tell the progress of the work within the block, in this thread, to a window rather than to the terminal."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 @contextmanager
@@ -24,6 +37,12 @@ def part_of(words: str) -> Iterator[None]:
         yield
     finally:
         _part.reset(token)
+
+
+def tell(doing: str, done: int, total: int) -> None:
+    """Tell the listener of this thread how far work is that counts its steps itself; nobody else is told."""
+    if (listener := _listener.get()) is not None:
+        listener(doing, done, total)
 
 
 class Progress:
@@ -42,7 +61,10 @@ class Progress:
         self._words = ", ".join(filter(None, (_part.get(), doing)))
         self._said = time.monotonic()
         self._bar = None
-        if self._stream.isatty():
+        self._listener = _listener.get()
+        if self._listener is not None:
+            self._listener(self._words, 0, total)
+        elif self._stream.isatty():
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, desc=self._words, unit=unit, file=self._stream, leave=False)
@@ -57,7 +79,9 @@ class Progress:
     def step(self) -> None:
         """One step is done."""
         self._done += 1
-        if self._bar is not None:
+        if self._listener is not None:
+            self._listener(self._words, self._done, self._total)
+        elif self._bar is not None:
             self._bar.update()
         elif time.monotonic() - self._said >= EVERY_S:
             self._said = time.monotonic()

@@ -58,7 +58,7 @@ def write_ctc(folder: Path | str, labels: Iterable[Labels], tracks: pd.DataFrame
     parts = pd.DataFrame({"track_id": of_part, "frame": frames, "label": ids})
     with atomic_path(folder) as temporary:
         make_folder(temporary)
-        for t, masks in enumerate(relabel_movie(_complete(labels, rows), parts)):
+        for t, masks in enumerate(relabel_movie(complete_labels(labels, rows), parts)):
             write_labels(temporary / f"mask{t:03d}.tif", masks)
         write_text(temporary / TABLES[0], "".join(sorted(lines, key=lambda line: int(line.split()[0]))))
 
@@ -72,7 +72,7 @@ def _last_parts(rows: pd.DataFrame, parts: NDArray[np.int64]) -> dict[int, int]:
     return {cell: last[mother] for cell, mother in zip(born["track_id"], born[PARENT.name], strict=True)}
 
 
-def _complete(labels: Iterable[Labels], tracks: pd.DataFrame) -> Iterator[Labels]:
+def complete_labels(labels: Iterable[Labels], tracks: pd.DataFrame) -> Iterator[Labels]:
     """Pass the label images through; refuse objects that belong to no track."""
     by_frame = {int(str(t)): set(rows["track_id"]) for t, rows in tracks.groupby("frame")}
     for t, labels_YX in enumerate(labels):
@@ -152,6 +152,15 @@ def read_ctc(folder: Path | str, calibration: Calibration) -> pd.DataFrame:
     if mothers := {cell: mother for _, _, cell, mother in cells.values() if mother}:
         tracks[PARENT.name] = tracks["track_id"].map(mothers).astype("Int64")
     return check_tracks(tracks, str(folder))
+
+
+def cells_of_ctc(folder: Path | str) -> dict[int, int]:
+    """Label → the label that identifies the whole cell, of a Cell Tracking Challenge folder's table.
+
+    Raises:
+        SomaNetError: a missing or malformed table.
+    """
+    return {label: cell for label, (_, _, cell, _) in _cells(Path(folder)).items()}
 
 
 def _cells(folder: Path) -> dict[int, tuple[int, int, int, int]]:

@@ -23,11 +23,13 @@ from somanet.io.binary_tables import (
     spreadsheet_sheets,
 )
 from somanet.io.sheets import Head, Sheet, text_sheet
+from somanet.io.tar_members import GZIP, is_tar
 from somanet.tracking.ctc import TABLES
+from somanet.tracking.label_tracks import TIFF
 from somanet.tracking.table_formats import CMSO, TableFormat
 from somanet.tracking.table_matching import find_format, unknown_table
 
-FORMATS = ("csv", "napari", "ctc", "geff", "trackmate")
+FORMATS = ("csv", "napari", "ctc", "geff", "trackmate", "deepcell", "labels")
 _MASK = re.compile(r"(?:mask|man_track)\d+\.tiff?")
 _HEAD_BYTES = 1 << 16
 """Bytes in which an XML file's first element begins."""
@@ -51,7 +53,7 @@ class Recognised:
     """What a file or folder of tracks is.
 
     Attributes:
-        kind: ``ctc``, ``geff``, ``trackmate``, or the kind of a table.
+        kind: ``ctc``, ``geff``, ``trackmate``, ``deepcell``, ``labels``, or the kind of a table.
         table: if it is one.
     """
 
@@ -74,6 +76,10 @@ def recognise(path: Path | str) -> Recognised:
     head = _head(path)
     if path.suffix.lower() == ".xml" or head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
         return Recognised(_kind_of_xml(path, head))
+    if head.startswith(TIFF):
+        return Recognised("labels")
+    if is_tar(head) or head.startswith(GZIP):
+        return Recognised("deepcell")
     sheets = _sheets(path, head)
     found = find_format(sheets)
     if found is None:

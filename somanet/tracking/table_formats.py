@@ -37,7 +37,8 @@ class TableFormat:
             where the program put a point without seeing a cell) · ``step_y``, ``step_x`` (displacement since the
             parent, in place of positions) · ``other_track`` (the tracks where no point has a ``track``, nor so a
             parent) · ``cluster`` (above 0 for an object cut out of a cluster, whose position may not have been
-            measured, and is 0, 0). A table of links has ``source_frame``, ``source_y``, …, ``target_x`` instead.
+            measured, and is 0, 0) · ``probability`` (that a point's identity is right). A table of links has
+            ``source_frame``, ``source_y``, …, ``target_x`` instead.
         optional: further roles, used where the column is there.
         marks: further columns without which it is another format.
         length: unit of the positions if the file does not state it; "" if it cannot be known.
@@ -71,6 +72,7 @@ _TRACK = f"{_NAMED_TRACK}|id|particle|cell|cell_id|label"
 TIME = "t|time"
 _PLACES = {"y": "position[_ ]y", "x": "position[_ ]x"}
 _UNITS = {"unit": "unit|(?:position|length|space)[_ ]?units?", "time_unit": "time[_ ]?units?"}
+_SURE = {"probability": "probability"}
 _TYX = {"track": "track_id", "frame": "t", "y": "y", "x": "x"}
 _XY = {"y": "y", "x": "x"}
 _CENTROIDS = {"y": "y_centroid", "x": "x_centroid"}
@@ -164,9 +166,10 @@ TABLES = (
     TableFormat("mtrackj", "MTrackJ, measured points",
                 {"track": "tid", "frame": "t", **_XY}, {"z": "z"}, marks=("pid",), length="", first_frame=1),
     TableFormat("idtracker", "idtracker.ai, one row per animal and frame",
-                {"track": "identity|animal|individual", "frame": "frame|frame_number", **_XY}, gaps_empty=True),
+                {"track": "identity|animal|individual", "frame": "frame|frame_number", **_XY}, _SURE, gaps_empty=True),
     TableFormat("idtracker", "idtracker.ai, one row per animal and time",
-                {"track": "identity|animal|individual", "time": "time|seconds", **_XY}, time="s", gaps_empty=True),
+                {"track": "identity|animal|individual", "time": "time|seconds", **_XY}, _SURE, time="s",
+                gaps_empty=True),
     TableFormat("mia", "MIA (ModularImageAnalysis)",
                 {"track": "parent_id // tracks", "frame": "timepoint", "y": r".*// y_centroid",
                  "x": r".*// x_centroid"},

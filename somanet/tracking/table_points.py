@@ -28,6 +28,8 @@ from somanet.tracking.table_checks import check_one_movie, length_unit, time_uni
 from somanet.tracking.table_formats import CMSO, CMSO_LINKS, TableFormat
 from somanet.tracking.table_matching import find_format
 
+_SURE = 0.5
+"""Probability from which on an identity is rather right than wrong."""
 NO_PLACES = (
     "The file has displacements, and no positions: each family of cells begins at 0. Speeds and directions are right; "
     "distances between cells, and where they are, mean nothing."
@@ -65,6 +67,7 @@ def raw_tracks(
         notes.insert(0, NO_PLACES)
     if names is not None and len(names):
         notes.append(note_on_names(names))
+    notes += _notes_on_probability(reader, one, points)
     if "frame" in points and one.first_frame == 0:
         notes += notes_on_first_frame(points["frame"])
     return RawTracks(
@@ -75,6 +78,21 @@ def raw_tracks(
         tuple(notes),
         relative="step_y" in reader,
     )
+
+
+def _notes_on_probability(reader: TableCells, one: TableFormat, points: pd.DataFrame) -> list[str]:
+    """What the table says of how sure its program is of the identities, if it is one that says so."""
+    program = one.program.split(",")[0]
+    if "probability" not in one.optional:
+        return []
+    if "probability" not in reader:
+        return [f"The table has no column probability: how sure {program} is of each identity is not known."]
+    sure = reader.loose_numbers(reader.texts("probability").astype(str).str.strip())[points.index]
+    if n_unsure := int((~(sure >= _SURE)).sum()):
+        return [
+            f"{program} is unsure whose {n_unsure} of {len(points)} points are (probability below {_SURE:g}, or none)."
+        ]
+    return []
 
 
 def _with_other_tracks(reader: TableCells) -> None:

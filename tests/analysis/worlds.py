@@ -15,7 +15,8 @@ from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.files import make_folder, read_json, write_json
 from somanet.core.result_records import hashes_of
 from somanet.core.schema import TRACKS
-from somanet.io.movies import write_movie
+from somanet.io.label_movies import write_label_movie
+from somanet.io.movies import sha256_movie, write_movie
 from somanet.io.tables import write_table
 from somanet.migration.settings import MigrateSettings
 
@@ -41,6 +42,15 @@ def frames_TYX(n_frames: int = N_FRAMES, *, jump_at: int = 6, side: int = 11) ->
 def save_movie(path: Path, frames: np.ndarray | None = None, scale: Calibration | FileCalibration = SCALE) -> Path:
     write_movie(path, frames_TYX() if frames is None else frames, scale)
     return path
+
+
+def save_labelled(folder: Path, labels_TYX: np.ndarray, movie: Path, scale: Calibration) -> None:
+    """A movie's folder of results, as far as its labels and its manifest go."""
+    size = {"n_frames": len(labels_TYX), "shape_YX": labels_TYX.shape[1:], "largest_id": int(labels_TYX.max())}
+    write_label_movie(folder / names.LABELS_TIFF, labels_TYX, **size, calibration=scale)
+    about = {"file": movie.name, "sha256": sha256_movie(movie), "channel": None, "z": None, "axes": None}
+    content = {"somanet": "0", "files": {}, "code": {}, "parameters": {}, "input": about}
+    write_json(folder / names.MANIFEST, content)
 
 
 def tracks(

@@ -25,7 +25,7 @@ TABLES = (
     "summary.json", "methods.md",
 )  # fmt: skip
 QUICK = ("--no-report", "--no-overlay")
-EXPORTS = [word for kind in ("napari", "ctc", "geff", "trackmate") for word in ("--export", kind)]
+EXPORTS = [word for kind in ("napari", "ctc", "geff", "trackmate", "deepcell") for word in ("--export", kind)]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_every_result_is_there(lab: Path) -> None:
     names = {p.name for p in (lab / "out").iterdir()}
     assert names == {
         *TABLES, "somas.csv", "drift.csv", "labels.tif", "manifest.json", "report.html", "overlay.mp4",
-        "tracks_napari.csv", "tracks_ctc", "tracks_geff.geff", "tracks_trackmate.xml",
+        "tracks_napari.csv", "tracks_ctc", "tracks_geff.geff", "tracks_trackmate.xml", "tracks_deepcell.trk",
     }  # fmt: skip
     assert sorted(p.name for p in lab.iterdir()) == ["model", "movie.ome.tif", "out"]
 
@@ -109,14 +109,29 @@ def test_corrected_tracks_come_back(lab: Path, tmp_path: Path) -> None:
     assert "did not find them" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["tracks_ctc", "tracks_geff.geff", "tracks_trackmate.xml", "tracks_napari.csv"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tracks_ctc",
+        "tracks_geff.geff",
+        "tracks_trackmate.xml",
+        "tracks_napari.csv",
+        "tracks_deepcell.trk",
+        "labels.tif",
+    ],
+)
 def test_every_exported_format_comes_back_as_the_same_numbers(lab: Path, tmp_path: Path, name: str) -> None:
     arguments = ("--tracks", lab / "out" / name, *QUICK)
     assert somanet("analyze", lab / "movie.ome.tif", "--output", tmp_path / "o", *arguments, cwd=lab) is None
     columns = ["n_saltations", "observed_h", "complete_um", "net_um"]
     expected, found = (read_migration(p)[columns] for p in (lab / "out", tmp_path / "o"))
     pd.testing.assert_frame_equal(found, expected, rtol=1e-6, atol=1e-6)
-    assert (tmp_path / "o" / "labels.tif").exists() is (name == "tracks_ctc")
+    masks = name in ("tracks_ctc", "tracks_deepcell.trk", "labels.tif")
+    assert (tmp_path / "o" / "labels.tif").exists() is masks
+    if masks:
+        assert np.array_equal(
+            tifffile.imread(tmp_path / "o" / "labels.tif"), tifffile.imread(lab / "out" / "labels.tif")
+        )
 
 
 def test_several_movies_are_compared(lab: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -10,17 +11,24 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import torch
 import typer
 
+from somanet.analysis.base import open_base
+from somanet.analysis.stages.files import read_tracks_of
 from somanet.cli import app
 from somanet.cli.guarding import OUTPUTS
 from somanet.core.calibration import FileCalibration
 from somanet.core.hashing import sha256_file
+from somanet.corrections import append, making
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.datasets.regions import ImageRegions, pixels_sha256, write_regions
 from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.movies import write_movie
+from somanet.io.rois.selections import label_selections, write_selections
+from tests.analysis.worlds import save_labelled
+from tests.segmentation.foreign_unet import foreign_unet
 from tests.worlds import TWO_SOMAS, draw, make_project, photograph, scene, somanet
 
 LABELS = draw(TWO_SOMAS)
@@ -38,26 +46,44 @@ COMMANDS = {
     "train val": f"train set.zip --val {{in}} --output {{out}} {SHORT}",
     "finetune": f"finetune {{in}} --start model --output {{out}} {SHORT}",
     "finetune start": f"finetune set.zip --start {{in}} --output {{out}} {SHORT}",
+    "finetune test": f"finetune set.zip --start model --test {{in}} --output {{out}} {SHORT}",
     "calibrate": "calibrate {in} --model model --output {out}",
     "export": "export {in} --output {out}",
+    "import": "import unet-pytorch {in} --output {out}",
     "export file": "export {in} --format onnx --output {out}",
     "analyze": "analyze {in} --model model --output {out}",
     "analyze tracks": "analyze movie.ome.tif --tracks {in} --output {out}",
     "analyze times": "analyze movie.ome.tif --tracks truth.csv --times {in} --output {out}",
     "analyze conditions": "analyze movies --model model --conditions {in} --output {out}",
+    "analyze corrections": "analyze movie.ome.tif --tracks truth.csv --corrections {in} --output {out}",
+    "correct": "correct {in} corrections.jsonl --movie movie.ome.tif --output {out}",
+    "correct corrections": "correct result {in} --movie movie.ome.tif --output {out}",
+    "correct from": "correct result --from {in} --movie movie.ome.tif --output {out}",
     "cohort": "cohort {out} --conditions {in}",
     "data check": "data check {in} --output {out}",
     "data select": "data select {in} --count 1 --output {out}",
     "data select ignore": "data select set.zip --ignore {in} --output {out}",
     "data yolo": "data yolo {in} --output {out}",
+    "data rois": "data rois {in} --output {out}",
+    "data rois images": "data rois rois.zip --images {in} --output {out}",
+    "data rois selections": "data rois {in} --images raw/a.png --output {out}",
+    "label propose": "label propose {in} --threshold 70 --count 1 --output {out}",
+    "label propose crops": "label propose raw --threshold 70 --crops {in} --output {out}",
+    "label suggest": "label suggest {in} --model model --rescale 1 --count 1 --output {out}",
+    "label suggest movie": "label suggest results --movie {in} --model model --rescale 1 --output {out}",
+    "label agreement": "label agreement {in} pred --output {out}",
+    "label agreement per image": "label agreement pairs {in} --output new.json --per-image {out}",
     "tracks convert": "tracks convert {in} {out} --to csv --pixel-size-um 1 --frame-interval-min 10",
     "tracks measure": "tracks measure {in} --pixel-size-um 1 --frame-interval-min 10 --output {out}",
     "tracks score": "tracks score {in} truth.csv --pixel-size-um 1 --frame-interval-min 10 --output {out}",
+    "export-video": "export-video {in} --for idtracker --output {out}",
+    "export-video movie": "export-video labelled --for idtracker --movie {in} --output {out}",
     "compare": "compare {in} --output {out}",
 }
 INPUTS = ("raw", "raw/a.png", "pairs", "pairs/images", "pairs/labels", "set.zip", "movie.ome.tif", "movies", "model",
           "tracks.csv", "conditions.csv", "scores.json", "pred", "mine/tracks.csv",
-          "times.csv", "regions.json")  # fmt: skip
+          "times.csv", "regions.json", "corrections.jsonl", "result", "result/tracks.csv", "rois.zip", "crops.csv",
+          "results", "labelled", "unet.pt")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +110,20 @@ def world(tmp_path_factory: pytest.TempPathFactory, bright: Path) -> Path:
     (folder / "conditions.csv").write_text("movie,donor,group\nx,1,a\ny,2,b\n")
     image = next(iter(open_dataset(folder / "set.zip"))).image
     write_regions(folder / "regions.json", [ImageRegions("a", pixels_sha256(image), ())], {})
+    write_selections(folder / "rois.zip", label_selections(LABELS))
+    crops = "crop,input,frame,y_px,x_px,height_px,width_px,n_somas,score,reasons\na,a,,0,0,64,96,2,,\n"
+    (folder / "crops.csv").write_text(crops)
+    (folder / "results").mkdir()
+    about = {"input": {"file": "movie.ome.tif", "sha256": sha256_file(folder / "movie.ome.tif")}}
+    (folder / "results" / "manifest.json").write_text(json.dumps(about))
+    (folder / "results" / "tracks.csv").write_text("track_id,frame,t_h,y_px,x_px,y_um,x_um\n1,1,0.2,30,40,30,40\n")
+    torch.save(foreign_unet().state_dict(), folder / "unet.pt")
+    save_labelled(folder / "labelled", np.stack([LABELS] * 3), folder / "movie.ome.tif", scale)
     (folder / "scores.json").write_text('{"interval95": {}}')
+    given = ("--tracks", "truth.csv", "--no-report", "--no-overlay")
+    assert somanet("analyze", "movie.ome.tif", *given, "--output", "result", cwd=folder) is None
+    edit = making.cut(read_tracks_of(folder / "result"), 1, 2, 2)
+    append(folder / "corrections.jsonl", edit, open_base(folder / "result").header)
     return folder
 
 
@@ -157,7 +196,7 @@ def test_every_command_that_writes_is_guarded_and_tried_here() -> None:
     read = {
         "movies", "tracks", "conditions", "path", "split", "data", "val", "params", "unlabelled", "inputs", "truth",
         "predictions", "source", "movie", "labels", "result", "reference", "result_labels", "reference_labels", "file",
-        "times", "ignore",
+        "times", "ignore", "test", "corrections", "from_", "images", "crops",
         "tls_ca_file", "tls_cert", "tls_key",
     }  # fmt: skip
     assert options - OUTPUTS == read, "a new path: is it read or written? Writing ones belong to OUTPUTS"

@@ -25,25 +25,40 @@ WORK = (
 INPUTS = {
     "predict": "raw", "evaluate": "pairs", "evaluate predictions": "pred", "evaluate per image": "pairs",
     "evaluate panels": "pairs", "train": "set.zip", "train val": "pairs", "finetune": "set.zip",
-    "finetune start": "model", "calibrate": "pairs", "export": "model", "export file": "model",
+    "finetune start": "model", "finetune test": "pairs",
+    "calibrate": "pairs", "export": "model", "export file": "model",
+    "import": "unet.pt",
     "analyze": "movie.ome.tif", "analyze tracks": "tracks.csv", "analyze times": "times.csv",
-    "analyze conditions": "conditions.csv",
+    "analyze conditions": "conditions.csv", "analyze corrections": "corrections.jsonl",
+    "correct": "result", "correct corrections": "corrections.jsonl", "correct from": "result/tracks.csv",
     "data check": "pairs", "data select": "set.zip", "data select ignore": "regions.json", "data yolo": "set.zip",
+    "data rois": "pairs", "data rois images": "raw/a.png", "data rois selections": "rois.zip",
+    "label propose": "raw", "label propose crops": "crops.csv", "label suggest": "movie.ome.tif",
+    "label suggest movie": "movie.ome.tif", "label agreement": "pairs", "label agreement per image": "pred",
     "tracks convert": "tracks.csv",
+    "export-video": "labelled", "export-video movie": "movie.ome.tif",
     "tracks measure": "tracks.csv", "tracks score": "tracks.csv", "compare": "scores.json", "cohort": "conditions.csv",
 }  # fmt: skip
 FILES = {
     "evaluate": "out.json", "evaluate predictions": "out.json", "evaluate per image": "out.csv",
     "export file": "out.onnx", "tracks convert": "out.csv", "tracks score": "out.json", "data check": "out.csv",
+    "label agreement": "out.json", "label agreement per image": "out.csv",
 }  # fmt: skip
 REPLACED_WHOLE = (
     "train",
     "train val",
     "finetune",
     "finetune start",
+    "finetune test",
     "data select",
     "data select ignore",
     "data yolo",
+    "data rois",
+    "data rois images",
+    "data rois selections",
+    "import",
+    "export-video",
+    "export-video movie",
 )
 """Commands that put a new folder in an old one's place, rather than files into it."""
 

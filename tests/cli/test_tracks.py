@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from somanet.core.calibration import Calibration
 from somanet.core.schema import TRACKS
-from somanet.io.images import write_labels
+from somanet.io.images import read_labels, write_labels
 from somanet.io.movies import write_movie
 from somanet.tracking.formats import read_tracks, recognise, write_tracks
 from somanet.tracking.points import tracks_from_points
@@ -53,6 +54,8 @@ def world(tmp_path: Path) -> Path:
     plain = tracks_of(CELLS).rename(columns={"track_id": "track"})[["track", "frame", "y_px", "x_px"]]
     plain.to_csv(tmp_path / "plain.csv", index=False)
     write_movie(tmp_path / "movie.tif", np.zeros(CELLS.shape, np.uint8), SCALE)
+    noise = np.random.default_rng(2).integers(0, 200, (4, 30, 40)).astype(np.uint8)
+    write_movie(tmp_path / "grey.tif", noise, SCALE)
     return tmp_path
 
 
@@ -67,6 +70,8 @@ def world(tmp_path: Path) -> Path:
         ("t.xml", (), "trackmate"),
         ("t.geff", (), "geff"),
         ("RES", ("--labels", "reference.tif"), "ctc"),
+        ("t.trk", ("--labels", "reference.tif", "--movie", "movie.tif"), "deepcell"),
+        ("t.tif", ("--labels", "reference.tif"), "labels"),
     ],
 )
 def test_there_and_back(
@@ -85,6 +90,18 @@ def test_there_and_back(
         pd.testing.assert_frame_equal(read_tracks("back.csv", None)[list(TRACKS.names)], tracks_of(CELLS))
 
 
+def test_formats_of_masks_need_no_label_movie(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a challenge's folder to a .trk, to a label TIFF, and back to such a folder: the same masks."""
+    monkeypatch.chdir(world)
+    run("convert", "reference_folder", "t.trk", "--movie", "movie.tif")
+    run("convert", "t.trk", "t.tif", *GIVEN)
+    assert np.array_equal(tifffile.imread("t.tif"), CELLS)
+    run("convert", "t.tif", "again", *GIVEN)
+    masks = [read_labels(path) > 0 for path in sorted(Path("again").glob("mask*.tif"))]
+    assert np.array_equal(masks, CELLS > 0)  # the format gives a cell another number behind a gap
+    pd.testing.assert_frame_equal(read_tracks("again", SCALE)[list(TRACKS.names)], tracks_of(CELLS))
+
+
 def test_the_movie_gives_trackmate_its_frame(world: Path) -> None:
     run("convert", world / "reference.csv", world / "t.xml", "--movie", world / "movie.tif")
     assert 'width="8" height="3"' in (world / "t.xml").read_text(encoding="utf-8")
@@ -100,7 +117,10 @@ def test_the_movie_gives_trackmate_its_frame(world: Path) -> None:
         ("reference.csv t.csv --to excel", "no track format 'excel'"),
         ("reference.csv reference.csv", "is an input of this command"),
         ("reference.csv RES", "--labels"),
-        ("reference.csv t.csv --labels reference.tif", "--labels is for the format ctc only"),
+        ("reference.csv t.csv --labels reference.tif", "--labels is for formats of masks only"),
+        ("reference.csv t.trk --labels reference.tif", "includes the images. Give the movie with --movie"),
+        ("reference.csv t.trk --movie movie.tif", "--labels"),
+        ("reference.csv t.csv --channel 0", "--channel is that of the --movie"),
         ("reference.csv RES --labels result.tif", "which no track has"),
         ("reference.csv album --labels reference.tif", "contains other files"),
         ("nowhere.csv t.csv", "no such file"),
@@ -221,7 +241,7 @@ def test_lineages(world: Path) -> None:
         ("result.csv reference.csv --max-distance-um 0", "max_distance_um"),
         ("result.csv bad.csv", r"lacks ['x_px']"),
         ("result.csv twice.csv", "track 1 has two points in frame 0"),
-        ("result.csv movie.tif", "expected a CSV table"),
+        ("result.csv grey.tif", "as grey values of an image are"),
         ("result.csv nowhere.csv", "no such file"),
         ("result.csv reference.csv --result-labels result.tif --reference-labels short.tif", "truth ends after 2"),
         ("result.csv reference.csv --result-labels result.tif --reference-labels masks.tif", "Is it a movie of masks?"),

@@ -11,7 +11,7 @@ MOVIES = (*SCALED, "bigtiff", "multipage", "video")
 SETS = ("pairs", "kaggle", "zip", "cellpose", "folders", "coco", "labelme")
 TABLES = ("trackmate-spots", "imaris", "ultrack", "laptrack-links", "mtrackj", "npy", "mia", "hdf5")
 """Tracks in the tables of other programs."""
-TRACKS = ("tracks", "points", "napari", "trackmate", "geff", "ctc")
+TRACKS = ("tracks", "points", "napari", "trackmate", "geff", "ctc", "deepcell", "label-movie")
 SCALE = "--pixel-size-um 1.5 --frame-interval-min 10"
 TINY = "--set training.epochs=1 --set training.size_px=32 --set training.batch_size=2"
 
@@ -59,6 +59,34 @@ COMMANDS: dict[str, Command] = {
         "data yolo {data} --split {split} --tile-px 32 --output {out}/yolo", {"data": SETS, "split": ("split",)},
         ("--tile-px #", "--outlines", "--binary", "--class #"),
     ),
+    "data rois": Command(
+        "data rois {data} --output {out}/rois", {"data": SETS}, ("--binary", "--no-binary"), weight=0.5
+    ),
+    "data rois movie": Command("data rois {labels} --output {out}/r.zip", {"labels": ("label-movie", "label-zarr")}),
+    "data rois back": Command(
+        "data rois {rois} --images {image} --output {out}/set", {"rois": ("rois", "roi"), "image": IMAGES}, weight=2
+    ),
+    "data rois movie back": Command(
+        "data rois {rois} --images {movie} --output {out}/labels.tif", {"rois": ("movie-rois",), "movie": SCALED},
+        ("--channel #", "--z #"),
+    ),
+    "label propose": Command(
+        "label propose {data} --threshold 70 --count 2 --size-px 48 --output {out}/crops",
+        {"data": (*IMAGES, *SCALED, *SETS, "images")}, ("--threshold #", "--opening-px #", "--count #", "--size-px #"),
+        prior="crops",
+    ),
+    "label propose again": Command(
+        "label propose {movie} --crops {crops} --model {model} --engine torch --output {out}/crops",
+        {"movie": ("ome",), "crops": ("crops",), "model": ("model",)}, NETWORK[:2], weight=0.5,
+    ),
+    "label suggest": Command(
+        "label suggest {results} --movie {movie} --model {model} --engine torch --output {out}/crops",
+        {"results": ("results",), "movie": ("ome",), "model": ("model",)}, ("--count #", "--size-px #"), weight=0.5,
+    ),
+    "label agreement": Command(
+        "label agreement {first} {second} --output {out}/a.json --per-image {out}/a.csv",
+        {"first": SETS, "second": SETS}, ("--seed #", "--binary", "--no-binary"),
+    ),
     "predict": Command(
         "predict {data} --model {model} --engine torch --output {out}/labels",
         {"data": (*IMAGES, *MOVIES, *SETS, "images", "ome-planes", "movies"), "model": ("model",)},
@@ -92,11 +120,12 @@ COMMANDS: dict[str, Command] = {
     ),
     "export": Command("export {model} --output {out}/half", {"model": ("model", "trained")}, ("--diameters #",)),
     "export onnx": Command("export {model} --format onnx --output {out}/n.onnx", {"model": ("model",)}, weight=0.3),
+    "import": Command("import unet-pytorch {weights} --output {out}/model", {"weights": ("unet-pytorch",)}, weight=0.5),
     "analyze": Command(
         "analyze {movie} --model {model} --engine torch --no-overlay --output {out}/results",
         {"movie": SCALED, "model": ("model", "trained")},
         (*NETWORK, *SCALES, "--axis-deg #", "--set track.max_step_um=#", "--set migrate.sigma_um=#",
-         "--set track.max_gap_frames=#", "--allow-truncated"),
+         "--set track.max_gap_frames=#", "--allow-truncated", "--style somas"),
         prior="results", weight=2,
     ),
     "analyze cut": Command(
@@ -120,6 +149,23 @@ COMMANDS: dict[str, Command] = {
         {"movies": ("movies",), "conditions": ("conditions",), "model": ("model",)}, ("--reference #",), weight=0.5,
         reports=True,
     ),
+    # Without a display these end after everything is opened, before a window would be.
+    "napari": Command("napari {movie}", {"movie": MOVIES}, ("--channel #", "--z #", "--axes #", *SCALES), weight=0.5),
+    "napari results": Command(
+        "napari {results} --movie {movie}", {"results": ("results",), "movie": ("ome",)}, ("--channel #",), weight=0.5
+    ),
+    "analyze corrections": Command(
+        "analyze {movie} --corrections {corrections} --model {model} --engine torch --no-overlay --output {out}/r",
+        {"movie": ("ome",), "corrections": ("corrections",), "model": ("model",)}, weight=0.5,
+    ),
+    "correct": Command(
+        "correct {results} {corrections} --movie {movie} --no-overlay --output {out}/results",
+        {"results": ("results",), "corrections": ("corrections",), "movie": ("ome",)}, prior="results", weight=2,
+    ),
+    "correct from": Command(
+        "correct {results} --from {file} --movie {movie} --no-overlay --output {out}/results",
+        {"results": ("results",), "file": ("label-movie", "label-zarr", "ctc", *TRACKS), "movie": ("ome",)},
+    ),
     "tracks measure": Command(
         f"tracks measure {{tracks}} {SCALE} --output {{out}}/results", {"tracks": (*TRACKS, *TABLES)},
         (*SCALES, "--axis-deg #"), prior="results", weight=2,
@@ -136,6 +182,22 @@ COMMANDS: dict[str, Command] = {
     "tracks convert ctc": Command(
         f"tracks convert {{tracks}} {{out}}/ctc --to ctc --labels {{labels}} {SCALE}",
         {"tracks": TRACKS, "labels": ("label-movie", "label-zarr")},
+    ),
+    "tracks convert deepcell": Command(
+        f"tracks convert {{tracks}} {{out}}/t.trk --movie {{movie}} {SCALE}",
+        {"tracks": ("ctc", "deepcell", "label-movie"), "movie": ("ome",)}, ("--channel #",),
+    ),
+    "tracks convert labels": Command(
+        f"tracks convert {{tracks}} {{out}}/t.tif --movie {{movie}} {SCALE}",
+        {"tracks": ("ctc", "deepcell", "label-movie"), "movie": ("ome",)}, weight=0.5,
+    ),
+    "export-video": Command(
+        "export-video {results} --for idtracker --output {out}/video", {"results": ("results",)}, ("--animals #",),
+        weight=0.5,
+    ),
+    "export-video movie": Command(
+        "export-video {results} --for idtracker --movie {movie} --output {out}/video",
+        {"results": ("results",), "movie": ("ome",)}, weight=0.3,
     ),
     "tracks score": Command(
         f"tracks score {{result}} {{reference}} {SCALE} --output {{out}}/s.json",
@@ -177,6 +239,11 @@ COMMANDS: dict[str, Command] = {
         "finetune {data} --start {model} --params {parameters} --variant tiny --output {out}/model",
         {"data": ("pairs",), "model": ("model", "trained"), "parameters": ("parameters",)},
         ("--blocks #",), store=True, weight=0.7,
+    ),
+    "finetune test": Command(
+        f"finetune {{data}} --start {{model}} --test {{test}} --output {{out}}/model {TINY}",
+        {"data": ("pairs",), "model": ("model", "trained"), "test": SETS}, ("--test-share #", "--seed #"), store=True,
+        weight=0.5,
     ),
     "sweep": Command(
         "sweep rates --params {parameters} --data {data} --start {model} --minutes 0 --output {out}/sweep",

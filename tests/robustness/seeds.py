@@ -14,20 +14,26 @@ import imagecodecs
 import numpy as np
 import pandas as pd
 import tifffile
+import torch
 import zarr
 
 from somanet import cli
+from somanet.analysis.base import open_base
+from somanet.analysis.stages.files import read_tracks_of
 from somanet.core.calibration import Calibration
+from somanet.corrections import Mask, append, making
 from somanet.io.datasets.regions import ImageRegions, Region, pixels_sha256, write_regions
 from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.label_movies import write_label_movie
-from somanet.io.movies import write_movie
+from somanet.io.movies import open_movie, write_movie
+from somanet.io.rois.selections import label_selections, write_selections
 from somanet.io.video_writing import write_video
 from somanet.provenance.mlflow.spool import keep
 from somanet.tracking.formats import write_tracks
 from somanet.tracking.points import tracks_from_points
 from tests.robustness.commands import TABLES
+from tests.segmentation.foreign_unet import foreign_unet
 from tests.tracking.foreign import SUFFIXES, write_foreign
 from tests.worlds import make_project, photograph, save_bright_network, scene
 
@@ -113,6 +119,10 @@ def make_seeds(folder: Path) -> None:
     _old_zarr(place("zarr-2", "m.zarr"), frames)
     write_label_movie(place("label-movie", "labels.tif"), labels, **size)
     write_label_movie(place("label-zarr", "labels.zarr"), labels, **size)
+    write_selections(place("rois", "a.zip"), label_selections(labels[0]))
+    place("roi", "a.roi").write_bytes(next(label_selections(labels[0]))[1])
+    stack = (one for t in range(N_FRAMES) for one in label_selections(labels[t], position=t))
+    write_selections(place("movie-rois", "m.zip"), stack)
     movies = place("movies", "movies")
     movies.mkdir()
     for name in "xy":
@@ -140,11 +150,13 @@ def make_seeds(folder: Path) -> None:
         write_foreign(place(kind, f"tracks{SUFFIXES[kind]}"), kind, points(), SCALE)
     write_tracks(place("geff", "tracks.geff"), tracks, SCALE, kind="geff")
     write_tracks(place("ctc", "ctc"), tracks, SCALE, kind="ctc", labels=labels)
+    write_tracks(place("deepcell", "tracks.trk"), tracks, SCALE, kind="deepcell", labels=labels, frames=frames)
     reference = place("ctc-reference", "reference")
     shutil.copytree(folder / "ctc" / "ctc", reference / "TRA")
     for file in list((reference / "TRA").iterdir()):
         file.rename(file.with_name(file.name.replace("res_", "man_").replace("mask", "man_track")))
 
+    torch.save(foreign_unet().state_dict(), place("unet-pytorch", "unet.pt"))
     save_bright_network(place("model", "model"))
     place("parameters", "params.yaml").write_text(PARAMETERS, encoding="utf-8")
     place("project-parameters", "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
@@ -201,11 +213,13 @@ def make_derived(folder: Path) -> None:
     model, pairs, ome = (_only(folder / kind) for kind in ("model", "pairs", "ome"))
     short = "--set training.epochs=1 --set training.size_px=32 --set training.batch_size=2"
     _somanet(f"predict {_only(folder / 'images')} --model {model} --engine torch --output {folder}/predictions/labels")
+    _somanet(f"label propose {ome} --threshold 70 --count 2 --size-px 48 --output {folder}/crops/crops")
     for kind, seed in (("scores", 0), ("other-scores", 1)):
         out = folder / kind / kind
         _somanet(f"evaluate --truth {pairs} --model {model} --seed {seed} --output {out}/metrics.json "
                  f"--per-image {out}/per_image.csv")  # fmt: skip
     _somanet(f"analyze {ome} --model {model} --engine torch --no-overlay --output {folder}/results/results")
+    _record_corrections(folder / "results" / "results", folder / "corrections" / "corrections.jsonl")
     for movie in "xy":
         shutil.copytree(folder / "results" / "results", folder / "study" / "study" / movie)
     trained = folder / "trained-store" / "project"
@@ -220,6 +234,18 @@ def make_derived(folder: Path) -> None:
     for record in ({"kind": "metrics", "rows": rows}, {"kind": "tags", "tags": {"note": "late"}}):
         keep(spooled, {"run_id": run_id, **record})
     _make_project(folder / "project" / "project")
+
+
+def _record_corrections(results: Path, path: Path) -> None:
+    """Edits of a mask and of a track of results."""
+    tracks = read_tracks_of(results)
+    t, track = (int(tracks[name].iat[0]) for name in ("frame", "track_id"))
+    with open_movie(results / "labels.tif") as labels:
+        own = Mask.of_label(labels[t], track)
+    assert own is not None
+    path.parent.mkdir(exist_ok=True)
+    for edit in (making.delete(t, track, own), making.delete_track(tracks, int(tracks["track_id"].iat[-1]))):
+        append(path, edit, open_base(results).header)
 
 
 def _make_project(project: Path) -> None:

@@ -229,6 +229,38 @@ def test_frames_without_a_position_are_gaps_in_idtracker(tmp_path: Path) -> None
     assert read_tracks(tmp_path / "t.csv", SCALE)["frame"].tolist() == [0, 2]
 
 
+TIDY = """frame,time,individual,x,y,probability
+0,0.000,0,4.250,3.500,9.900e-01
+0,0.000,1,20.000,11.000,nan
+1,0.100,0,5.250,3.500,9.900e-01
+1,0.100,1,nan,nan,nan
+2,0.200,0,6.250,3.500,2.000e-01
+2,0.200,1,21.000,11.000,8.000e-01
+"""
+
+
+def test_idtrackers_tidy_table_is_read_by_its_frames(tmp_path: Path) -> None:
+    """Individuals count from 0, times are those of the video; where one was not seen there is no point."""
+    (tmp_path / "trajectories_tidy.csv").write_text(TIDY)
+    found = open_tracks(tmp_path / "trajectories_tidy.csv", GIVEN)
+    assert found.kind == "idtracker"
+    rows = found.tracks.set_index(["track_id", "frame"])
+    assert rows.index.tolist() == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 2)]
+    assert tuple(rows.loc[(1, 0), ["y_px", "x_px"]]) == (3.5, 4.25)
+    assert rows.loc[(1, 2), "t_h"] == pytest.approx(2 * SCALE.frame_interval_h)
+    [note] = found.notes
+    assert "unsure whose 2 of 5 points are" in note
+
+
+def test_a_tidy_table_without_probability_is_read_with_a_note(tmp_path: Path) -> None:
+    text = "\n".join(line.rpartition(",")[0] for line in TIDY.splitlines())
+    (tmp_path / "t.csv").write_text(text)
+    found = open_tracks(tmp_path / "t.csv", GIVEN)
+    assert len(found.tracks) == 5
+    [note] = found.notes
+    assert "no column probability" in note
+
+
 def test_names_in_place_of_ids_are_numbered(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("particle,frame,y,x\nb-2,0,3,4\na-1,0,5,6\nb-2,1,4,5\n")
     found = open_tracks(tmp_path / "t.csv", GIVEN)

@@ -20,7 +20,10 @@ from tests.tracking.worlds import draw
 
 SCALE = Calibration(pixel_size_um=1.28, frame_interval_min=12.0)
 NAMES = list(TRACKS.names)
-NAME = {"csv": "t.csv", "napari": "n.csv", "ctc": "RES", "geff": "t.geff", "trackmate": "t.xml"}
+NAME = {
+    "csv": "t.csv", "napari": "n.csv", "ctc": "RES", "geff": "t.geff", "trackmate": "t.xml", "deepcell": "t.trk",
+    "labels": "t.tif",
+}  # fmt: skip
 
 # T = 4, Y = 3, X = 7. Track 3 is missed in frame 2, track 8 enters in frame 1.
 CELLS = draw("""
@@ -42,7 +45,8 @@ def cells() -> pd.DataFrame:
 def written(folder: Path, kind: str) -> Path:
     if kind == "geff":
         pytest.importorskip("geff")
-    write_tracks(folder / NAME[kind], cells(), SCALE, kind=kind, labels=CELLS, shape_YX=CELLS.shape[1:])
+    size = {"shape_YX": CELLS.shape[1:], "n_frames": len(CELLS)}
+    write_tracks(folder / NAME[kind], cells(), SCALE, kind=kind, labels=CELLS, frames=CELLS, **size)
     return folder / NAME[kind]
 
 
@@ -74,7 +78,7 @@ def test_content_tells_not_the_name(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_which_formats_hold_their_scale(kind: str, tmp_path: Path) -> None:
     path = written(tmp_path, kind)
-    if kind in ("csv", "geff", "trackmate"):
+    if kind in ("csv", "geff", "trackmate", "labels"):
         assert scale_in_file(path) == FileCalibration(1.28, 12.0)
         pd.testing.assert_frame_equal(read_tracks(path, None)[NAMES], cells(), rtol=1e-8)
     else:
@@ -130,7 +134,8 @@ def test_the_same_format_is_replaced(kind: str, tmp_path: Path) -> None:
         ("t.xml", "track_id,t", "cannot be read as XML"),
         ("t.xml", "<html/>", "found <html>"),
         ("t.xml", "<Tracks/>", "export of bare tracks"),
-        ("t.tif", "II*\0\xff\xfe", "expected a CSV table"),
+        ("t.tif", "II*\0\xff\xfe", "the TIFF is truncated"),
+        ("t.trk", "\x1f\x8b\x08", "DeepCell"),
     ],
 )
 def test_what_is_no_tracks(name: str, content: str | None, words: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.cell_tables import read_migration
-from somanet.analysis.manifest import edited_tracks, is_manifest, results_in, tracks_are_given
+from somanet.analysis.manifest import edited_tracks, is_corrected, is_manifest, results_in, tracks_are_given
 from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
 from somanet.core.hashing import sha256_tree
@@ -41,7 +41,7 @@ class MovieResult:
     @property
     def corrected(self) -> bool:
         """Whether a person made or corrected the tracks."""
-        return tracks_are_given(self.manifest)
+        return tracks_are_given(self.manifest) or is_corrected(self.manifest)
 
     @property
     def density_per_mm2(self) -> float:

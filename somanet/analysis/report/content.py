@@ -38,6 +38,7 @@ class ReportInput:
         warnings: sentences about what weakens the numbers.
         notes: sentences about the movie.
         provenance: nested plain values: hashes, versions, parameters.
+        before: of tracks that a person corrected, the numbers of the automatic ones, as in `summary.json`.
     """
 
     title: str
@@ -49,6 +50,7 @@ class ReportInput:
     warnings: tuple[str, ...]
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    before: Mapping[str, Any] | None = None
 
 
 def check_movie(frames: Frames, labels: Frames | None, tracks: pd.DataFrame) -> tuple[int, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The movie as a video with outlines, trails and numbers of the cells drawn in."""
+"""The movie as a video: outlines, trails and numbers of the cells drawn in, or nothing but the somas."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -28,6 +29,9 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 SUBPIXEL_BITS = 4
 
 Picture = NDArray[np.uint8]
+Style = Literal["outlines", "somas"]
+"""`outlines`: the movie with outlines, trails and numbers; `somas`: the somas' own pixels on black, and nothing else of
+the movie, so that only their movement is seen."""
 
 
 def write_overlay(
@@ -39,20 +43,24 @@ def write_overlay(
     calibration: Calibration,
     saltations: pd.DataFrame | None = None,
     fps: float = 10.0,
+    style: Style = "outlines",
 ) -> None:
-    """Write the movie as an MP4 with every cell's outline, trail and number; one frame is in memory at a time.
+    """Write the movie as an MP4 with every cell's outline, trail and number, or masked to the somas of the cells.
+
+    One frame is in memory at a time. Both styles have the clock and the scale bar.
 
     Small movies are enlarged, so that numbers are legible, and large ones reduced, so that every player can show them.
 
     Args:
         path: file name ending in .mp4.
         frames: YX images.
-        labels: YX label images, value = track id; circles are drawn if None.
+        labels: YX label images, value = track id; circles are drawn, or cut out, if None.
         tracks: :data:`somanet.core.schema.TRACKS`.
         calibration: the scale, for the scale bar and the clock.
         saltations: :data:`somanet.migration.tables.SALTATION_EVENTS` of these tracks; cells are orange while they
             last.
         fps: frames shown per second.
+        style: see :data:`Style`.
 
     Raises:
         SomaNetError: frames, labels and tracks do not belong together, or the file cannot be written.
@@ -61,11 +69,12 @@ def write_overlay(
     side = max(shape)
     factor = min(LARGEST_SIDE_PX / side, max(1.0, min(SMALLEST_SIDE_PX / side, LARGEST_FACTOR)))
     scene = _Scene(factor, calibration, tracks, jumping_by_frame(tracks, saltations))
+    drawn = scene.masked if style == "somas" else scene.drawn
     grey = display_range(frames).grey
 
     def pictures() -> Iterator[Picture]:
         for t in range(n_frames):
-            yield scene.drawn(grey(np.asarray(frames[t])), None if labels is None else np.asarray(labels[t]), t)
+            yield drawn(grey(np.asarray(frames[t])), None if labels is None else np.asarray(labels[t]), t)
 
     write_video(path, pictures(), fps=fps)
 
@@ -99,10 +108,7 @@ class _Scene:
         self.stroke = 2 if self.factor > 1 else 1
 
     def drawn(self, grey_YX: Picture, labels_YX: NDArray[np.integer] | None, t: int) -> Picture:
-        size = tuple(max(1, round(side * self.factor)) for side in grey_YX.shape[::-1])
-        method = cv2.INTER_CUBIC if self.factor > 1 else cv2.INTER_AREA
-        grey = cv2.resize(grey_YX, size, interpolation=method)
-        picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+        picture = self._resized(grey_YX)
         cells = self.by_frame.get(t, np.empty((0, 3)))
         self._draw_trails(picture, cells, t)
         if labels_YX is None:
@@ -114,9 +120,36 @@ class _Scene:
             _write(
                 picture, str(int(cell)), (round(place[0]) + 14, round(place[1]) - 12), 0.5, self._colour(int(cell), t)
             )
+        self._draw_scale_and_clock(picture, t)
+        return picture
+
+    def masked(self, grey_YX: Picture, labels_YX: NDArray[np.integer] | None, t: int) -> Picture:
+        """The frame, black outside the somas of the cells that are tracked."""
+        picture = self._resized(grey_YX)
+        cells = self.by_frame.get(t, np.empty((0, 3)))
+        if labels_YX is None:
+            soma = np.zeros(picture.shape[:2], np.uint8)
+            for centre, radius in self._circles(cells):
+                cv2.circle(soma, centre, radius, 1, cv2.FILLED, cv2.LINE_8, SUBPIXEL_BITS)
+        else:
+            known = np.isin(labels_YX, cells[:, 0].astype(np.int64)) & (labels_YX > 0)
+            # Of the pixels that become one in a reduced picture, more than half must be the soma's.
+            method = cv2.INTER_NEAREST if self.factor > 1 else cv2.INTER_AREA
+            share = cv2.resize(known.astype(np.float32), picture.shape[1::-1], interpolation=method)
+            soma = np.asarray(share > 0.5, np.uint8)
+        picture[soma == 0] = 0
+        self._draw_scale_and_clock(picture, t)
+        return picture
+
+    def _resized(self, grey_YX: Picture) -> Picture:
+        size = tuple(max(1, round(side * self.factor)) for side in grey_YX.shape[::-1])
+        method = cv2.INTER_CUBIC if self.factor > 1 else cv2.INTER_AREA
+        grey = cv2.resize(grey_YX, size, interpolation=method)
+        return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+
+    def _draw_scale_and_clock(self, picture: Picture, t: int) -> None:
         self._draw_scale(picture)
         _write(picture, f"{float(self.calibration.hours(t)):.1f} h", (14, 30), 0.7, INK)
-        return picture
 
     def _at(self, y_px: float, x_px: float) -> tuple[float, float]:
         """A movie position on the enlarged frame, ``(x, y)`` in OpenCV's convention: from pixel centres."""
@@ -148,13 +181,17 @@ class _Scene:
             cv2.polylines(picture, fixed, True, colour, self.stroke + (colour is SALTATING), cv2.LINE_AA, SUBPIXEL_BITS)
 
     def _draw_circles(self, picture: Picture, cells: NDArray[np.float64], t: int) -> None:
-        for cell, y, x, *area in cells:
+        for cell, (centre, radius) in zip(cells[:, 0].astype(int).tolist(), self._circles(cells), strict=True):
+            cv2.circle(picture, centre, radius, self._colour(cell, t), self.stroke, cv2.LINE_AA, SUBPIXEL_BITS)
+
+    def _circles(self, cells: NDArray[np.float64]) -> Iterator[tuple[tuple[int, int], int]]:
+        """Centre and radius, as OpenCV takes them, of a circle of each cell's area."""
+        for _, y, x, *area in cells:
             known = bool(area) and area[0] > 0
             radius_um = math.sqrt(area[0] / math.pi) if known else CIRCLE_RADIUS_UM
             centre = np.rint(np.array(self._at(y, x)) * 2**SUBPIXEL_BITS).astype(int)
             radius = round(radius_um / self.calibration.pixel_size_um * self.factor * 2**SUBPIXEL_BITS)
-            place = (int(centre[0]), int(centre[1]))
-            cv2.circle(picture, place, radius, self._colour(int(cell), t), self.stroke, cv2.LINE_AA, SUBPIXEL_BITS)
+            yield (int(centre[0]), int(centre[1])), radius
 
     def _draw_scale(self, picture: Picture) -> None:
         height, width = picture.shape[:2]

@@ -27,7 +27,7 @@ from somanet.core.files import atomic_path
 from somanet.core.schema import Column
 from somanet.migration.tables import CELL_NUMBERS
 
-SCRIPTS = ("core.js", "drawing.js", "player.js", "cells.js", "plots.js")
+SCRIPTS = ("core.js", "drawing.js", "player.js", "cells.js", "saving.js", "plots.js")
 SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 Progress = Callable[[int, int], None]
@@ -81,6 +81,7 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
         "motion": motion_section(report.measures),
         "strips": strips_html(strips, len(report.measures.migration.saltations.events), report.calibration),
         "comparison": sections.comparison(report.measures.summary, report.measures.model_summary),
+        "corrections": sections.corrections(report),
         "provenance": sections.provenance(report.provenance),
         "definitions": sections.definitions(),
         "data": _json(data),

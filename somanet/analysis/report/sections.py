@@ -185,6 +185,43 @@ def comparison(rule: Summary, model: Summary) -> str:
     return "".join(rows)
 
 
+def corrections(report: ReportInput) -> str:
+    """How far a person's corrections moved the numbers; empty if there are none."""
+    if report.before is None:
+        return ""
+    rows, numbers = [], report.measures.summary.numbers
+    tracks = report.tracks
+    for label, name, after in (
+        ("Tracks", "n_tracks", tracks["track_id"].nunique()),
+        ("Points of tracks", "n_points", len(tracks)),
+    ):
+        cells = "".join(amount(str(value), "") for value in (report.before[name], after))
+        rows.append(f'<tr><th scope="row">{label}</th><td class="of"></td>{cells}</tr>')
+    for name, unit in UNITS.items():
+        if name in report.before["numbers"]:
+            cells = "".join(
+                amount(*estimate_in_words(one)) for one in (_estimate(report.before["numbers"][name]), numbers[name])
+            )
+            rows.append(
+                f'<tr><th scope="row">{escape(label_of(name)[0])}</th><td class="of">{escape(unit)}</td>{cells}</tr>'
+            )
+    return (
+        '<section class="box" aria-labelledby="corrected-title"><div class="section-head"><h2 id="corrected-title">'
+        'What the corrections changed</h2><p class="small muted">The same numbers of the automatic tracks and of the '
+        "corrected ones, with 95 % intervals. Both are of the same cells, so overlapping intervals do not mean that "
+        'nothing changed.</p></div><div class="table-box"><table class="compare"><thead><tr><th scope="col">Number</th>'
+        '<th scope="col" class="of">Unit</th><th scope="colgroup" colspan="2">Automatic</th><th scope="colgroup" '
+        f'colspan="2">Corrected</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div></section>'
+    )
+
+
+def _estimate(number: Mapping[str, Any]) -> Estimate:
+    """A number of `summary.json`."""
+    low, high = number.get("interval95") or (None, None)
+    value, low, high = (math.nan if one is None else float(one) for one in (number.get("value"), low, high))
+    return Estimate(value, low, high, str(number.get("not_estimated", "")))
+
+
 def definitions() -> str:
     """Definitions of all numbers."""
     terms = [(term, meaning) for term, meaning in METHODS]

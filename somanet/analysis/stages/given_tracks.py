@@ -27,14 +27,12 @@ from somanet.tracking.real_times import times_in_table
 
 
 def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[str, Any]:
-    """Use tracks made or corrected elsewhere instead of tracking; a CTC folder includes its labels.
+    """Use tracks made or corrected elsewhere instead of tracking; formats that consist of masks include the labels.
 
     Raises:
         SomaNetError: the file is not a table of tracks, or they lie outside the movie.
     """
-    from somanet.tracking.ctc import CtcMasks
-    from somanet.tracking.formats import Given, open_tracks
-    from somanet.tracking.relabel import relabel_movie
+    from somanet.tracking.formats import Given, open_masks, open_tracks
 
     metadata = source.describe()
     make_folder(folder)
@@ -52,10 +50,10 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
     _check_inside(tracks, metadata, tracks_file)
     calibration = _with_times_of(tracks, calibration, metadata, tracks_file)
     write_json(folder / names.MOVIE, metadata)
-    if kind == "ctc":
-        masks = CtcMasks(tracks_file)
-        largest = int(tracks["track_id"].max()) if len(tracks) else 0
-        write_labels_of(folder, relabel_movie(masks, tracks), len(masks), shape, largest, calibration)
+    with open_masks(tracks_file, kind, tracks) as masks:
+        if masks is not None:
+            largest = int(tracks["track_id"].max()) if len(tracks) else 0
+            write_labels_of(folder, masks, metadata["n_frames"], shape, largest, calibration)
     write_csv(folder / names.TRACKS, tracks)
     with source.using(metadata).keeping_frames(folder) as source, source.open() as movie:
         blank = find_blank_frames(movie)

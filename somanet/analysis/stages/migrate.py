@@ -34,8 +34,25 @@ def migrate_movie(tracks_folder: Path, folder: Path, settings: MigrateSettings) 
     if measures.modes is not None:
         write_table(folder / names.MODES, measures.modes.cells, MODES)
     write_migration(folder, found.cells)
-    write_json(folder / names.SUMMARY, summary_of(measures, metadata))
+    write_json(
+        folder / names.SUMMARY, {**summary_of(measures, metadata), **_before_corrections(tracks_folder, settings)}
+    )
     return measures
+
+
+def _before_corrections(tracks_folder: Path, settings: MigrateSettings) -> dict[str, Any]:
+    """The numbers of the automatic tracks, where a person corrected them."""
+    if not (tracks_folder / names.AUTOMATIC).is_dir():
+        return {}
+    automatic = read_tracks_of(tracks_folder / names.AUTOMATIC)
+    before = measure_movie(automatic, stage=read_drift_of(tracks_folder), **settings.arguments())
+    return {
+        "before_corrections": {
+            "n_tracks": int(automatic["track_id"].nunique()),
+            "n_points": len(automatic),
+            "numbers": _marked(before.summary, before.support),
+        }
+    }
 
 
 def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:

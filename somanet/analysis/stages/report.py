@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from somanet.analysis import names
+from somanet.analysis.correction_notes import notes_on_corrections
 from somanet.analysis.no_cells import why_no_cells
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
@@ -14,13 +16,32 @@ from somanet.migration.measures import Measures
 from somanet.segmentation.inference.haze import note_on_haze
 from somanet.segmentation.inference.movie_labels import listed
 
+if TYPE_CHECKING:
+    from somanet.analysis.report.overlay import Style
+
 NO_DRIFT_MEASURED = "The stage was not measured by the version that tracked this movie: no drift was removed."
 
 
 def report_movie(
-    source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures, provenance: dict[str, Any]
+    source: MovieSource,
+    tracks_folder: Path,
+    folder: Path,
+    measures: Measures,
+    provenance: dict[str, Any],
+    *,
+    summary: Mapping[str, Any] | None = None,
+    notes: Sequence[str] | None = None,
 ) -> None:
-    """Write `report.html`: player, plots, numbers, warnings and provenance in one file."""
+    """Write `report.html`: player, plots, numbers, warnings and provenance in one file.
+
+    Args:
+        source: the movie.
+        tracks_folder: its tracks and labels.
+        folder: the folder to write to.
+        measures, provenance: what the page says.
+        summary: the content of `summary.json`, for what corrections changed.
+        notes: about the movie, instead of :func:`notes_of` its folder.
+    """
     from somanet.analysis.report import ReportInput, write_report
 
     metadata = read_metadata(tracks_folder / names.MOVIE)
@@ -37,14 +58,17 @@ def report_movie(
             tracks=read_tracks_of(tracks_folder),
             measures=measures,
             warnings=measures.warnings,
-            notes=notes_of(tracks_folder),
+            notes=notes_of(tracks_folder) if notes is None else tuple(notes),
             provenance=provenance,
+            before=(summary or {}).get("before_corrections"),
         )
         write_report(folder / names.REPORT, content)
 
 
-def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures) -> None:
-    """Write `overlay.mp4`: the movie with outlines and trails, cells that saltate in another colour."""
+def overlay_movie(
+    source: MovieSource, tracks_folder: Path, folder: Path, measures: Measures, *, style: Style = "outlines"
+) -> None:
+    """Write `overlay.mp4`: the movie with outlines and trails, cells that saltate in another colour; or the somas."""
     from somanet.analysis.report import write_overlay
 
     metadata = read_metadata(tracks_folder / names.MOVIE)
@@ -56,7 +80,8 @@ def overlay_movie(source: MovieSource, tracks_folder: Path, folder: Path, measur
     ):
         path = folder / names.OVERLAY
         events = measures.migration.saltations.events
-        write_overlay(path, movie, labels, read_tracks_of(tracks_folder), calibration=calibration, saltations=events)
+        tracks = read_tracks_of(tracks_folder)
+        write_overlay(path, movie, labels, tracks, calibration=calibration, saltations=events, style=style)
 
 
 def notes_of(folder: Path) -> tuple[str, ...]:
@@ -93,6 +118,8 @@ def notes_of(folder: Path) -> tuple[str, ...]:
     if "tracks_from" in segmentation:
         notes.append(f"The tracks were taken from {segmentation['tracks_from']}; SomaNet did not find them.")
     notes += segmentation.get("tracks_notes", [])
+    if corrections := tracking.get("corrections"):
+        notes += notes_on_corrections(corrections)
     return tuple(notes)
 
 

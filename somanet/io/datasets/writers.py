@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from somanet.core.errors import SomaNetError
-from somanet.core.files import atomic_path
+from somanet.core.files import atomic_path, write_json
 from somanet.core.hashing import is_hidden
 from somanet.core.names import check_file_name
 from somanet.core.swapping import scratch_folder
 from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
+from somanet.io.datasets.origins import ORIGINS_FILE, Origin, write_origins
 from somanet.io.datasets.recognise import IGNORE
 from somanet.io.images import write_image, write_labels
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date a zip can hold
-_PAIRS_CONTENT = {"images", "labels", IGNORE}
+_PAIRS_CONTENT = {"images", "labels", IGNORE, ORIGINS_FILE}
 
 
-def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
+def write_pairs(
+    path: Path | str, items: Iterable[LabelledImage], *, origins: Mapping[str, Origin] | None = None
+) -> Dataset:
     """Write ``images/<name>.png`` (uint8) or ``.tif`` (uint16, float32) and ``labels/<name>.tif``.
 
     Ignored pixels become ``ignore/<name>.png``, if there are any.
@@ -29,6 +33,7 @@ def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
     Args:
         path: the folder; an older data set in the pairs layout is replaced, anything else is refused.
         items: the images, one in memory at a time.
+        origins: where they were cut out, by name; becomes `crops.csv`.
 
     Returns:
         The data set as written.
@@ -46,10 +51,18 @@ def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
             write_image(folder / "images" / f"{item.name}{suffix}", item.image)
             write_labels(folder / "labels" / f"{item.name}.tif", item.labels)
             _write_ignored(folder / IGNORE / f"{item.name}.png", item)
+        if origins:
+            write_origins(folder, origins)
     return open_dataset(path)
 
 
-def write_kaggle(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
+PROPOSED, LABELLED = "labelling.json", "labelled.json"
+"""Beside the images of a data set in the Kaggle layout: what proposed its labels; what corrected ones were made of."""
+
+
+def write_kaggle(
+    path: Path | str, items: Iterable[LabelledImage], *, labelling: Mapping[str, Any] | None = None
+) -> Dataset:
     """Write ``<name>/images/<name>.png`` and ``<name>/masks/soma_01.png`` …: one 0/255 mask per object.
 
     Ignored pixels become ``<name>/ignore/<name>.png``, if there are any.
@@ -57,6 +70,7 @@ def write_kaggle(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
     Args:
         path: a folder, or a file ending in .zip. An older data set there is replaced, any other folder is refused.
         items: the images (uint8 or uint16), one in memory at a time.
+        labelling: how the labels were made, written as :data:`LABELLED`; None writes none.
 
     Returns:
         The data set as written.
@@ -70,17 +84,32 @@ def write_kaggle(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
             atomic_path(path) as archive,
             scratch_folder(path.parent / "kaggle") as folder,
         ):
-            _write_kaggle_folder(folder, items, path)
+            write_kaggle_files(folder, items, path, labelling)
             zip_folder(folder, archive)
     else:
-        check_replaceable(path, lambda child: (child / "images").is_dir())
+        check_replaceable(path, lambda child: (child / "images").is_dir() or child.name == LABELLED)
         with atomic_path(path) as folder_path:
             folder_path.mkdir()
-            _write_kaggle_folder(folder_path, items, path)
+            write_kaggle_files(folder_path, items, path, labelling)
     return open_dataset(path)
 
 
-def _write_kaggle_folder(folder: Path, items: Iterable[LabelledImage], path: Path) -> None:
+def write_kaggle_files(
+    folder: Path, items: Iterable[LabelledImage], path: Path, labelling: Mapping[str, Any] | None = None
+) -> None:
+    """Write the files of :func:`write_kaggle` into a folder that exists.
+
+    Args:
+        folder: for the files.
+        items: the images.
+        path: its name in messages.
+        labelling: as there.
+
+    Raises:
+        SomaNetError: as there.
+    """
+    if labelling is not None:
+        write_json(folder / LABELLED, labelling)
     for item in check_items(items, path):
         write_image(folder / item.name / "images" / f"{item.name}.png", item.image)
         (folder / item.name / "masks").mkdir()

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import somanet
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_file
+from somanet.core.installation import CODE
+from somanet.core.result_records import MANIFEST
 from somanet.io.movies import movie_exists, sha256_movie
 from somanet.provenance.code import collect
 from somanet.provenance.mlflow import RUN_FILE, names_a_run, run_id_from, run_of_results
 from somanet.provenance.trace.records import FileNode, NetworkNode, Node, Record, RunNode, shown
 
-MANIFEST, COHORT, PREDICTIONS, CONFIG = "manifest.json", "cohort.json", "predictions.json", "config.json"
-CODE = Path(somanet.__file__).resolve().parents[1]
+COHORT, PREDICTIONS, CONFIG = "cohort.json", "predictions.json", "config.json"
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,11 @@ class SidecarReader:
         if corrected := manifest.get("tracks_from"):
             about = {"sha256": manifest.get("tracks_sha256"), "used_for": f"corrected tracks of {movie.get('movie')}"}
             origins.append(Node("data", f"{corrected} of {movie.get('movie')}", record=Record(about)))
+        if edits := manifest.get("corrections"):
+            applied = ", ".join(f"{count} {kind}" for kind, count in edits["applied"].items())
+            about = {"sha256": edits["sha256"], "edits": applied, "not_fitting": edits["n_unfit"]}
+            about["used_for"] = f"corrections of {movie.get('movie')} by a person"
+            origins.append(Node("data", f"{edits['file']} of {movie.get('movie')}", record=Record(about)))
         if model.get("sha256"):
             origins += [_described(model), *_others(model)]
         if run_id := run_of_results(folder, MANIFEST, root=self.root):

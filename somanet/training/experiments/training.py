@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from somanet.core.errors import SomaNetError
 from somanet.core.files import write_text
 from somanet.provenance.mlflow import (
     DECIDING_SCORES,
@@ -50,6 +51,7 @@ def run_training(
     score_training_images: bool = False,
     on_epoch: Callable[[Epoch], None] | None = None,
     run_id: str | None = None,
+    sections: Callable[[TrainingResult], Mapping[str, Any]] | None = None,
 ) -> TrainingResult:
     """Train, write the checkpoint, and record everything in one MLflow run.
 
@@ -69,6 +71,7 @@ def run_training(
         on_epoch: called after every recorded epoch; :class:`somanet.provenance.mlflow.StoppedEarly` raised in it ends
             the run normally.
         run_id: the run to continue where no saved state names one: this training was killed in its first epoch.
+        sections: further sections of the checkpoint's configuration, from the trained network.
 
     Raises:
         SomaNetError: another process is running this training, or see
@@ -81,6 +84,7 @@ def run_training(
 
     settings = task.settings
     check_unlabelled(settings, task.unlabelled)
+    _refuse_infinite(task)
     images = [(item.labels.shape[0], item.labels.shape[1]) for item in task.val_items]
     check_sizes(task.model, task.spec, patch_px=settings.size_px, images=images)
     params = task.parameters()
@@ -103,7 +107,8 @@ def run_training(
         """The result, with training scores if requested, and the SHA-256 of the checkpoint written."""
         if score_training_images:
             result = _with_training_images(result, task)
-        return result, _save_result(result, task, checkpoint, start_sha256, trained_on)
+        further = {} if sections is None else sections(result)
+        return result, _save_result(result, task, checkpoint, start_sha256, trained_on, further)
 
     if saved.is_done():
         result, _ = finish(go_on())
@@ -172,6 +177,15 @@ def run_training(
     return result
 
 
+def _refuse_infinite(task: TrainingTask) -> None:
+    """Refuse to train a network that has numbers which are not finite: its averaged weights would become NaN."""
+    if wrong := [name for name, value in task.model.state_dict().items() if not bool(value.isfinite().all())]:
+        raise SomaNetError(
+            f"The network to start from has infinite numbers in {wrong[0]}; expected finite ones. Was it exported with "
+            "16 bits by an older SomaNet, which made large variances infinite? Start from the network as it was before."
+        )
+
+
 def _without_seed(params: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
     """What the trainings of one network with different seeds have in common: settings, start and data.
 
@@ -201,6 +215,7 @@ def _save_result(
     checkpoint: Path,
     start_sha256: str | None,
     trained_on: Sequence[Mapping[str, Any]],
+    sections: Mapping[str, Any],
 ) -> str:
     """Write the checkpoint; return its weights' SHA-256."""
     from somanet.segmentation.network.checkpoint import save_checkpoint
@@ -213,6 +228,7 @@ def _save_result(
         "best_epoch": result.best_epoch,
         "best_val_iou": round(result.best_val_iou, 6),
         **({SECTION: list(trained_on)} if trained_on else {}),
+        **sections,
     }
     return save_checkpoint(checkpoint, result.model, task.spec, metadata)
 

@@ -68,6 +68,28 @@ def test_the_papers_elastic_transform_moves_pixels(seed: int) -> None:
     assert abs(np.corrcoef(moved.reshape(2, -1))[0, 1]) < 0.3
 
 
+def test_the_displacements_statistics_are_those_of_the_formula() -> None:
+    """Simard 2003: noise, uniform in -1 to 1, smoothed by a Gaussian of sigma 4 px, times alpha 34 px.
+
+    Uniform noise has the variance 1/3. Smoothing multiplies it by the sum of the squared kernel, 1 / (4 pi sigma^2), so
+    that each axis has the standard deviation alpha / (2 sigma sqrt(3 pi)) = 1.384 px. The sum of many is Gaussian, thus
+    the length of both axes Rayleigh: 99 % lie below sd sqrt(2 ln 100) = 4.20 px. The correlation of pixels r apart is
+    the kernel's with itself, exp(-r^2 / (4 sigma^2)): 0.984, 0.779 and 0.368 at 1, 4 and 8 px.
+    """
+    alpha, sigma = 34.0, 4.0
+    fields = np.stack([displacement_px(alpha=alpha, sigma=sigma, seed=seed) for seed in range(16)])
+    sd = alpha / (2 * sigma * np.sqrt(3 * np.pi))
+    assert fields.std() == pytest.approx(sd, rel=0.05)
+    assert np.percentile(np.hypot(fields[:, 0], fields[:, 1]), 99) == pytest.approx(
+        sd * np.sqrt(2 * np.log(100)), rel=0.05
+    )
+    for r in (1, 4, 8):
+        expected = np.exp(-(r**2) / (4 * sigma**2))
+        for axis in (2, 3):
+            near, far = np.moveaxis(fields, axis, 0)[:-r], np.moveaxis(fields, axis, 0)[r:]
+            assert np.mean(near * far) / fields.var() == pytest.approx(expected, abs=0.04), (r, axis)
+
+
 def test_alpha_and_sigma_are_not_swapped() -> None:
     """Swapped, as in the authors' call, no visible displacement would remain."""
     intended, swapped = (displacement_px(alpha=a, sigma=s, seed=0) for a, s in ((34, 4), (4, 34)))

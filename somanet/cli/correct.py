@@ -1,0 +1,53 @@
+"""`somanet correct`: a person's corrections applied to results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from somanet.core.errors import SomaNetError
+
+
+def correct(
+    result: Annotated[Path, typer.Argument(help="Folder of a movie's results; corrected ones are corrected anew.")],
+    output: Annotated[Path, typer.Option(help="Folder for the corrected results.")],
+    corrections: Annotated[
+        Path | None, typer.Argument(help="Recorded corrections; by default corrections.jsonl in RESULT.")
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Take what another program changed in RESULT's tracks or labels: TrackMate, napari, GEFF, CSV, a "
+            "Cell Tracking Challenge folder, or a label movie (TIFF, zarr).",
+        ),
+    ] = None,
+    movie: Annotated[Path | None, typer.Option(help="The movie, if it is not beside RESULT.")] = None,
+    export: Annotated[
+        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
+    ] = None,
+    overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
+    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+) -> None:
+    """Apply recorded corrections to results: the edited somas are measured anew, everything else stays."""
+    from somanet.analysis.movie import Options, check_exports, correct_movie
+    from somanet.analysis.names import CORRECTIONS
+    from somanet.analysis.returned import taking_back
+    from somanet.cli.analyze import print_summary
+
+    check_exports(export or [])
+    options = Options(report=report, overlay=overlay, exports=tuple(export or []))
+    recorded = corrections if corrections is not None else result / CORRECTIONS
+    if corrections is None and from_ is None and not recorded.is_file():
+        raise SomaNetError(
+            f"{recorded} is not there. Name the recorded corrections, or what another program corrected: --from FILE"
+        )
+    if from_ is None:
+        measures = correct_movie(result, output, corrections_file=recorded, movie=movie, options=options)
+    else:
+        with taking_back(result, from_, corrections) as found:
+            typer.echo(f"{from_}: {found.in_words}")
+            measures = correct_movie(result, output, corrections_file=found.path, movie=movie, options=options)
+    print_summary(measures, output)

@@ -1,0 +1,236 @@
+"""`somanet label propose`, `suggest` and `agreement`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from somanet.cli.guarding import guarding
+from somanet.cli.options import (
+    AnyModality,
+    Axes,
+    Binary,
+    Channel,
+    Device,
+    Diameter,
+    Engine,
+    Models,
+    Plane,
+    Position,
+    Rescale,
+)
+from somanet.core.errors import SomaNetError
+
+if TYPE_CHECKING:
+    from somanet.analysis.labelling.write import Proposed
+    from somanet.segmentation.inference.input_files import Input
+    from somanet.segmentation.inference.segmenter import Segmenter
+
+app = typer.Typer(
+    help="Label somas: crops with proposed masks to correct in Fiji, those that are worth it, agreement of two people.",
+    no_args_is_help=True,
+)
+
+CropFolder = Annotated[Path, typer.Option(help="Folder for the crops: a data set, and a RoiSet.zip for each.")]
+Size = Annotated[int, typer.Option(min=32, max=4096, help="Side of a crop in pixels; smaller images are taken whole.")]
+Count = Annotated[int, typer.Option(min=1, max=1000, help="Number of crops of movies and larger images.")]
+
+
+@app.command()
+@guarding
+def propose(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, movies, data sets.")],
+    output: CropFolder,
+    count: Count = 12,
+    crops: Annotated[
+        Path | None, typer.Option(help="Or the same crops as in an earlier folder, for a second person or threshold.")
+    ] = None,
+    threshold: Annotated[
+        int | None,
+        typer.Option(help="Instead of a network: least value of a soma on 0 to 255, 35 to 135 as in the paper."),
+    ] = None,
+    opening_px: Annotated[
+        int, typer.Option(min=0, max=50, help="With --threshold: radius of the opening that removes processes.")
+    ] = 3,
+    size_px: Size = 256,
+    model: Models = None,
+    diameter: Diameter = None,
+    rescale: Rescale = None,
+    any_modality: AnyModality = False,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    channel: Channel = None,
+    z: Plane = None,
+    axes: Axes = None,
+    position: Position = None,
+) -> None:
+    """Cut crops and propose one mask per soma, by the bundled network or a threshold, to be corrected in Fiji."""
+    from somanet.analysis.labelling.crops import read_crops
+    from somanet.analysis.labelling.proposals import Network, Threshold
+    from somanet.analysis.labelling.propose import Proposer, choose_crops
+    from somanet.analysis.labelling.propose import propose as write
+    from somanet.analysis.labelling.write import LABELLING
+    from somanet.core.results import check_results
+    from somanet.segmentation.inference.input_files import Choice, find_inputs
+
+    if threshold is not None and (model or diameter is not None or rescale is not None):
+        raise SomaNetError("--threshold proposes without a network: leave out --model, --diameter and --rescale.")
+    proposer: Proposer | None = None if threshold is None else Threshold(threshold, opening_px)
+    found = find_inputs(inputs, Choice(channel, z, axes, position))
+    check_results(output, LABELLING)
+    if proposer is None:
+        proposer = Network(_segmenter(model, found, diameter, rescale, engine, device, any_modality))
+    chosen = choose_crops(found, count=count, size_px=size_px) if crops is None else read_crops(crops)
+    _tell(write(found, chosen, output, proposer=proposer), output)
+
+
+@app.command()
+@guarding
+def suggest(
+    path: Annotated[Path, typer.Argument(metavar="MOVIE_OR_RESULT", help="Movie, images, or results of `analyze`.")],
+    output: CropFolder,
+    count: Count = 12,
+    movie: Annotated[
+        Path | None, typer.Option(help="With results: their movie, if it lies neither beside them nor here.")
+    ] = None,
+    size_px: Size = 256,
+    model: Models = None,
+    diameter: Diameter = None,
+    rescale: Rescale = None,
+    any_modality: AnyModality = False,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    channel: Channel = None,
+    z: Plane = None,
+    axes: Axes = None,
+    position: Position = None,
+) -> None:
+    """Find the crops worth a person's time, spread over time and place, and propose masks on them.
+
+    Doubts are somas of low confidence, of unusual size, or changed by test-time augmentation; and with results, tracks
+    that begin, end, jump or have gaps. OUTPUT/crops.csv has the reasons of each crop.
+    """
+    from somanet.analysis.labelling.proposals import Network
+    from somanet.analysis.labelling.propose import propose as write
+    from somanet.analysis.labelling.suggest import examine, examine_result, is_result, movie_of_result, suggest_crops
+    from somanet.analysis.labelling.write import LABELLING
+    from somanet.core.guard import protect
+    from somanet.core.results import check_results
+    from somanet.segmentation.inference.input_files import Choice, find_inputs
+
+    choice = Choice(channel, z, axes, position)
+    of_result = is_result(path)
+    if of_result and choice != Choice():
+        raise SomaNetError(f"{path}: results know their channel and plane; leave out {choice.options()}.")
+    if movie is not None and not of_result:
+        raise SomaNetError(f"{path}: --movie goes with results of `somanet analyze`, found none there. Leave it out.")
+    check_results(output, LABELLING)
+    found = [movie_of_result(path, movie)] if of_result else find_inputs([path], choice)
+    for item in found:
+        protect(item.path)
+    segmenter = _segmenter(model, found, diameter, rescale, engine, device, any_modality)
+    if of_result:
+        examined = [examine_result(path, found[0], segmenter, count=count)]
+    else:
+        examined = [examine(item, segmenter, count=count) for item in found]
+    chosen = suggest_crops(examined, count=count, size_px=size_px)
+    if len(chosen) < count:
+        typer.echo(f"note: only {len(chosen)} crops have anything doubtful", err=True)
+    done = write(found, chosen, output, proposer=Network(segmenter))
+    for one in done[:20]:
+        typer.echo(f"  {one.crop.name}: {one.crop.reasons}")
+    _tell(done, output)
+
+
+@app.command()
+@guarding
+def agreement(
+    truth: Annotated[Path, typer.Argument(metavar="A", help="Labelled data set or folder of label images.")],
+    predictions: Annotated[Path, typer.Argument(metavar="B", help="Another labelling of the same images.")],
+    output: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    per_image: Annotated[Path | None, typer.Option(help="Also write one row per image as CSV.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    binary: Binary = None,
+) -> None:
+    """Compare two labellings of the same crops: no score against one of them can be worth more than their agreement."""
+    from somanet import __version__
+    from somanet.analysis.labelling.agreement import SYMMETRIC, WORDS
+    from somanet.analysis.labelling.agreement import agreement as compare
+    from somanet.core.files import write_json
+    from somanet.core.hashing import sha256_tree
+    from somanet.io.tables import write_table
+
+    found = compare(truth, predictions, binary=binary, seed=seed)
+    for note in found.notes:
+        typer.echo(f"note: {note}", err=True)
+    for name, words in WORDS.items():
+        low, high = found.scores.intervals[name]
+        typer.echo(f"{name:>10}  {found.scores.values[name]:.3f}  [{low:.3f}, {high:.3f}]  {words}")
+    n_images = len(found.scores.per_image)
+    typer.echo(
+        f"{n_images} images, {found.n_first} and {found.n_second} objects; intervals of 95 % over images. "
+        f"{', '.join(SYMMETRIC)} are the same in either order."
+    )
+    if output is not None:
+        sources = {
+            name: {"name": path.name, "sha256": sha256_tree(path)}
+            for name, path in (("first", truth), ("second", predictions))
+        }
+        write_json(output, {**found.as_dict(), "provenance": {"somanet": __version__, **sources}})
+        typer.echo(f"Written: {output}")
+    if per_image is not None:
+        write_table(per_image, found.scores.per_image)
+        typer.echo(f"Written: {per_image}")
+
+
+def _segmenter(
+    model: Sequence[str] | None,
+    found: Sequence[Input],
+    diameter: float | None,
+    rescale: float | None,
+    engine: Engine,
+    device: str,
+    any_modality: bool,
+) -> Segmenter:
+    """The network, and a check that the inputs are what it is for."""
+    from somanet.analysis.network import open_networks
+    from somanet.core.machine import available_processors
+    from somanet.segmentation.inference.modality import ModalityInput, check_modality
+    from somanet.segmentation.inference.video import usual_workers
+
+    movies = any(one.read is None for one in found)  # frames are processed in parallel, images one by one
+
+    opened = open_networks(
+        model,
+        engine=engine,
+        device=device,
+        rescale=rescale,
+        diameter_px=diameter,
+        threads=1 if movies else available_processors(),
+        at_once=usual_workers() if movies else 1,
+    )
+    for note in opened.notes:
+        typer.echo(f"note: {note}", err=True)
+    if not any_modality:
+        check_modality([ModalityInput(str(one.path), one.images) for one in found], opened.segmenter.intended_use)
+    return opened.segmenter
+
+
+def _tell(done: Sequence[Proposed], output: Path) -> None:
+    if low := [one.crop.name for one in done if one.background_too]:
+        typer.echo(
+            f"note: the threshold is below the background of {len(low)} of {len(done)} crops, such as {low[0]!r}: the "
+            "background was left out, and what it touches with it. Raise --threshold for these",
+            err=True,
+        )
+    without = sum(not one.n_somas for one in done)
+    if without:
+        typer.echo(f"note: {without} of {len(done)} crops have no proposed soma, and no RoiSet.zip", err=True)
+    typer.echo(f"Written: {output} ({len(done)} crops, {sum(one.n_somas for one in done)} proposed masks)")
+    typer.echo(
+        f"Next: look at {output / 'crops.png'}; correct each RoiSet.zip in Fiji (ROI Manager); then\n"
+        f"  somanet data rois {output} --images {output} --output CORRECTED"
+    )

@@ -1,0 +1,38 @@
+"""Split the mask of a soma by a straight line."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from somanet.core.errors import SomaNetError
+
+YX = tuple[float, float]
+
+
+def split_by_line(mask_YX: NDArray[np.bool_], start_yx: YX, end_yx: YX) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The two parts of a mask on either side of a line, which counts beyond its ends as well.
+
+    Every pixel of the mask is in exactly one part: a pixel whose centre lies on the line belongs to the first.
+
+    Args:
+        mask_YX: one soma.
+        start_yx, end_yx: two points of the line, in pixels (a pixel's centre is a whole number).
+
+    Returns:
+        The larger part, then the smaller one; of equal ones first the one to the right as seen from the start.
+
+    Raises:
+        SomaNetError: the points are one, or the line leaves the whole mask on one side.
+    """
+    (y0, x0), (y1, x1) = start_yx, end_yx
+    if (y0, x0) == (y1, x1):
+        raise SomaNetError(
+            "A line to split by needs two points, found one. Drag from one side of the soma to the other."
+        )
+    y, x = np.indices(mask_YX.shape)
+    side = (y1 - y0) * (x - x0) - (x1 - x0) * (y - y0)
+    first, second = mask_YX & (side <= 0), mask_YX & (side > 0)
+    if not first.any() or not second.any():
+        raise SomaNetError("The line does not cross the soma. Drag it from one side of the soma to the other.")
+    return (first, second) if first.sum() >= second.sum() else (second, first)

@@ -1,0 +1,71 @@
+"""Work in another thread, while the window stays alive."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject, QTimer
+
+from somanet.core.progress import told_to
+
+POLL_MS = 50
+
+
+class Job(QObject):
+    """One piece of work. All callbacks are called in the window's own thread.
+
+    The thread does not keep the program alive: what it writes is swapped in as a whole, or not at all.
+    """
+
+    def __init__(
+        self,
+        parent: QObject,
+        work: Callable[[], Any],
+        *,
+        stepped: Callable[[str, int, int], None],
+        done: Callable[[Any], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Start the work.
+
+        Args:
+            parent: with which it ends: a window that is closed is not called back.
+            work: what is done.
+            stepped: takes what is done, the steps done and all steps.
+            done: takes what ``work`` returned.
+            failed: takes what it raised.
+        """
+        super().__init__(parent)
+        self._work, self._stepped, self._done, self._failed = work, stepped, done, failed
+        self._steps: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
+        self._outcome: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._poll)
+        self._timer.start(POLL_MS)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            with told_to(lambda *step: self._steps.put(step)):
+                self._outcome.put((self._work(), None))
+        except Exception as error:  # whatever it is, it is said in the window
+            self._outcome.put((None, error))
+
+    def _poll(self) -> None:
+        step = None
+        while not self._steps.empty():
+            step = self._steps.get()
+        if step is not None:
+            self._stepped(*step)
+        if self._outcome.empty():
+            return
+        self._timer.stop()
+        value, error = self._outcome.get()
+        if error is None:
+            self._done(value)
+        else:
+            self._failed(error)
+        self.deleteLater()

@@ -84,13 +84,12 @@ def _on_graphics(checkpoint: Checkpoint, wanted: EngineName, device: Device, at_
     from somanet.segmentation.engines.device_engine import on_device
     from somanet.segmentation.engines.module import EngineModule
 
-    name: EngineName = wanted
-    if wanted == "auto":
-        name = "openvino" if device.kind == OPENVINO_GPU else "torch"
-    if name != "torch":
-        return EngineChoice(_computed_by(checkpoint, name, 1, at_once, device), name)
-    engine = on_device(checkpoint.model, checkpoint.spec.in_channels, device)
-    return EngineChoice(dataclasses.replace(checkpoint, model=EngineModule(engine)), name)
+    if wanted == "auto" and device.kind == OPENVINO_GPU:
+        wanted = "openvino"
+    if wanted in ("auto", "torch"):
+        engine = on_device(checkpoint.model, checkpoint.spec.in_channels, device)
+        return EngineChoice(dataclasses.replace(checkpoint, model=EngineModule(engine)), "torch")
+    return EngineChoice(_computed_by(checkpoint, wanted, 1, at_once, device), wanted)
 
 
 def _on_processor(checkpoint: Checkpoint, wanted: EngineName, threads: int, at_once: int) -> EngineChoice:

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import somanet
-from somanet.analysis.movie import PACKAGE, AnalysisNetworks, Options
+from somanet.analysis.movie import AnalysisNetworks, Options
 from somanet.analysis.network import BUNDLED, OpenedNetworks, open_networks
 from somanet.analysis.outcome import Outcome, outcome_of
 from somanet.analysis.source import MovieSource
 from somanet.core import guard
 from somanet.core.errors import SomaNetError
 from somanet.core.foreign import quiet_libraries
+from somanet.core.installation import PACKAGE
 from somanet.core.machine import using_processors
 from somanet.core.processes import process_mark
 from somanet.core.progress import Listener, told_to

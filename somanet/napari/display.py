@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 
 from somanet.core.errors import SomaNetError
 from somanet.core.processes import python_command

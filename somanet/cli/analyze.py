@@ -25,6 +25,7 @@ from somanet.cli.options import (
     Device,
     Diameter,
     Engine,
+    Export,
     FrameInterval,
     KeepHaze,
     Models,
@@ -109,9 +110,7 @@ def analyze(
     unencrypted: Annotated[
         bool, typer.Option(help="Allow a --cluster on another computer without encryption: trust the whole network.")
     ] = False,
-    export: Annotated[
-        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff, trackmate or deepcell.")
-    ] = None,
+    export: Export = None,
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
     style: Annotated[
         Literal["outlines", "somas"],

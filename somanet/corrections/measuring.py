@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration
 from somanet.core.schema import CONFIDENCE, PARENT
-from somanet.corrections.applying import Corrected
+from somanet.corrections.corrected import Corrected
 from somanet.corrections.masks import Mask
 from somanet.tracking.detections import detect_cells
 from somanet.tracking.linking import as_tracks

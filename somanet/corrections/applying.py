@@ -278,7 +278,7 @@ def apply(
         The corrected results, with the edits that do not fit and why.
     """
     edits = list(edits)
-    undone = _undone(edits)
+    undone = undone_keys(edits) - {edit.key for edit in edits if edit.kind == "undo"}
     somas = Somas(labels, tracks.reset_index(drop=True))
     largest = max([*somas.detections.of_track, *(one for edit in edits for one in edit.ids)], default=0)
     application = _Application(somas, same=same, largest_id=largest)
@@ -296,11 +296,10 @@ def apply(
     return Corrected(somas, misfits=misfits, applied=applied, n_undone=len(undone))
 
 
-def _undone(edits: Sequence[Edit]) -> set[str]:
-    """Keys of edits that do not count: an undo that is undone itself counts no more."""
+def undone_keys(edits: Sequence[Edit]) -> set[str]:
+    """Keys of edits that do not count, undos among them: an undo that is undone itself counts no more."""
     found: set[str] = set()
     for edit in reversed(edits):
         if edit.kind == "undo" and edit.key not in found:
             found.add(edit.undoes)
-    kinds = {edit.key: edit.kind for edit in edits}
-    return {key for key in found if kinds.get(key) != "undo"}
+    return found

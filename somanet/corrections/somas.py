@@ -33,6 +33,7 @@ class Detections:
 
     @classmethod
     def of_table(cls, tracks: pd.DataFrame) -> Detections:
+        """The detections of a table of tracks: ``frame``, ``y_px``, ``x_px``, ``track_id``."""
         frames, ys, xs, ids = (tracks[name].tolist() for name in ("frame", "y_px", "x_px", "track_id"))
         found = cls(frames, ys, xs, ids)
         for row, (frame, track) in enumerate(zip(found.frame, found.track, strict=True)):
@@ -41,9 +42,11 @@ class Detections:
         return found
 
     def at(self, track: int, frame: int) -> int | None:
+        """The detection of a track in a frame; None if it has none."""
         return self.of_track.get(track, {}).get(frame)
 
     def add(self, track: int, frame: int, y_px: float, x_px: float) -> int:
+        """Add a detection to a track, which has none in that frame; return its number."""
         row = len(self.frame)
         self.frame.append(frame)
         self.y_px.append(y_px)
@@ -120,12 +123,14 @@ class Somas:
         return labels_YX
 
     def mask_of(self, row: int) -> Mask | None:
+        """The outline of a detection as it is corrected so far; None for a position without one."""
         if row in self.drawn:
             return self.drawn[row]
         label = int(self._automatic[row])
         return Mask.of_label(self.base(self.detections.frame[row]), label)
 
     def note_drawn(self, row: int, mask: Mask | None) -> None:
+        """Note that a person drew the outline of a detection, or gave its position, and nothing else."""
         self.drawn[row] = mask
         self.drawn_in.setdefault(self.detections.frame[row], set()).add(row)
 

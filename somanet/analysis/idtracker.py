@@ -217,6 +217,6 @@ use_bkg = false
 check_segmentation = true
 track_wo_identities = false
 trajectories_formats = ["csv_tidy"]
-# Contrastive learning takes hours without a GPU.
+# Contrastive learning is meant for a GPU.
 disable_contrastive = true
 """

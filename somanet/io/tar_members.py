@@ -97,7 +97,10 @@ def _members(stream: IO[bytes], path: Path, expected: str) -> Iterator[Member]:
         if not block.strip(b"\0"):
             return
         if not is_tar(block):
-            raise FileProblem(f"{path}: expected {expected}, found no tar archive. Is it damaged, or another file?")
+            raise FileProblem(
+                f"{path}: expected {expected}, found no tar archive. Is it damaged, or another file? A packed table is "
+                "read when it is unpacked (`gunzip`)."
+            )
         info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         padding = -info.size % _BLOCK
         if info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):

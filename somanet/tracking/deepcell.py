@@ -83,11 +83,28 @@ def open_trk(path: Path) -> Iterator[TrkFile]:
         SomaNetError: another archive, one with several movies, with links or places outside of itself, with Python
             objects, or with arrays of other axes or sizes than it declares.
     """
-    with TemporaryDirectory(prefix="somanet-trk-") as folder, tar_members(path, EXPECTED) as members:
+    with TemporaryDirectory(prefix="somanet-trk-") as folder:
+        headers, array, lineage = _unpacked(path, Path(folder))
+        n_frames, shape = _check_axes(headers[MASKS], path, MASKS)
+        if _check_axes(headers[RAW], path, RAW) != (n_frames, shape):
+            raise FileProblem(
+                f"{path}: the images are {headers[RAW].shape}, the masks {headers[MASKS].shape}; expected the same "
+                "frames (TYXC and TYX1). Are both of one movie?"
+            )
+        masks = TrkMasks(array.reshape(n_frames, *shape), path)
+        try:
+            yield TrkFile(masks, _lineage(lineage, path), shape)
+        finally:
+            del masks, array  # Windows deletes no file that is mapped
+
+
+def _unpacked(path: Path, folder: Path) -> tuple[dict[str, Header], NDArray[np.generic], Any]:
+    """The headers of both arrays, the masks in a file of this folder, and the lineage as it stands there."""
+    headers: dict[str, Header] = {}
+    array: NDArray[np.generic] | None = None
+    lineage: Any = None
+    with tar_members(path, EXPECTED) as members:
         stored = path.stat().st_size
-        headers: dict[str, Header] = {}
-        array: NDArray[np.generic] | None = None
-        lineage: Any = None
         for member in members:
             name = LINEAGE if member.name == LINEAGES else member.name
             if name in headers or (name == LINEAGE and lineage is not None):
@@ -102,21 +119,11 @@ def open_trk(path: Path) -> Iterator[TrkFile]:
                     MOVIE_RATIO.check(header.n_bytes // max(stored, 1), path, declared=declared)
                 if name == MASKS:
                     _check_axes(header, path, MASKS)
-                    array = copy_numbers(member, header, Path(folder) / MASKS)
-        if lacking := [name for name in (RAW, MASKS) if name not in headers] + [LINEAGE] * (lineage is None):
-            raise FileProblem(f"{path}: expected {EXPECTED}, found none of {lacking}. Is it another archive?")
-        assert array is not None
-        n_frames, shape = _check_axes(headers[MASKS], path, MASKS)
-        if _check_axes(headers[RAW], path, RAW) != (n_frames, shape):
-            raise FileProblem(
-                f"{path}: the images are {headers[RAW].shape}, the masks {headers[MASKS].shape}; expected the same "
-                "frames (TYXC and TYX1). Are both of one movie?"
-            )
-        masks = TrkMasks(np.asarray(array).reshape(n_frames, *shape), path)
-        try:
-            yield TrkFile(masks, _lineage(lineage, path), shape)
-        finally:
-            del masks, array  # Windows deletes no file that is mapped
+                    array = copy_numbers(member, header, folder / MASKS)
+    if lacking := [name for name in (RAW, MASKS) if name not in headers] + [LINEAGE] * (lineage is None):
+        raise FileProblem(f"{path}: expected {EXPECTED}, found none of {lacking}. Is it another archive?")
+    assert array is not None
+    return headers, array, lineage
 
 
 def _check_axes(header: Header, path: Path, name: str) -> tuple[int, tuple[int, int]]:

@@ -46,6 +46,8 @@ def foreign_unet(first: int = 16, in_channels: int = 3, classes: int = 1) -> For
     torch.manual_seed(8)
     network = ForeignUNet(first, in_channels, classes)
     for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(module.weight)  # torch's usual ones would hardly let the image through
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.1)

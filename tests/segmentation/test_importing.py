@@ -70,6 +70,14 @@ class Attack:
         return Path.touch, (Path("attacked"),)  # type: ignore[return-value]
 
 
+def without_a_bias(state: dict[str, torch.Tensor]) -> None:
+    del state["conv7.0.bias"]
+
+
+def with_nan(state: dict[str, torch.Tensor]) -> None:
+    state["conv2.0.weight"][3, 1] = float("nan")
+
+
 def broken(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], object]:
     def write(path: Path) -> object:
         state = dict(foreign_unet().state_dict())
@@ -87,9 +95,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "two classes": (lambda path: torch.save(foreign_unet(classes=2).state_dict(), path), "one class, found 3 and 2"),
     "four channels": (lambda path: torch.save(foreign_unet(in_channels=4).state_dict(), path), "found 4 and 1"),
     "a part": (broken(lambda state: {k: v for k, v in state.items() if "conv7" not in k}), "it lacks conv7"),
-    "a tensor less": (broken(lambda state: state.pop("conv7.0.bias") and None), "1 of"),
+    "a tensor less": (broken(without_a_bias), "1 of"),
     "a tensor more": (broken(lambda state: state.update({"conv7.9.bias": torch.zeros(3)})), "up3.9.bias"),
-    "NaN": (broken(lambda state: state["conv2.0.weight"].fill_(float("nan")) and None), "NaN"),
+    "NaN": (broken(with_nan), "NaN"),
     "a module": (lambda path: torch.save(foreign_unet(), path), "whole module"),
     "a list": (lambda path: torch.save([torch.zeros(3)], path), "found list"),
     "an attack": (lambda path: torch.save(Attack(), path), "whole module"),

@@ -134,7 +134,8 @@ def test_the_same_format_is_replaced(kind: str, tmp_path: Path) -> None:
         ("t.xml", "track_id,t", "cannot be read as XML"),
         ("t.xml", "<html/>", "found <html>"),
         ("t.xml", "<Tracks/>", "export of bare tracks"),
-        ("t.tif", "II*\0\xff\xfe", "expected a CSV table"),
+        ("t.tif", "II*\0\xff\xfe", "the TIFF is truncated"),
+        ("t.trk", "\x1f\x8b\x08", "DeepCell"),
     ],
 )
 def test_what_is_no_tracks(name: str, content: str | None, words: str, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ AUTHORS_PASSES = 3
 def authors_expansion(items: Sequence[LabelledImage], settings: AugmentSettings, *, seed: int) -> list[LabelledImage]:
     """The expansion as the authors' code makes it: 32 images become 96, each of them three times in an epoch.
 
-    The mirror reverses every axis. The elastic transform has alpha and sigma exchanged: pixels move by 0.0004 px;
+    The mirror reverses every axis. The elastic transform has alpha and sigma exchanged, so that pixels hardly move;
     and the mask of its copy is empty, so that a third of all samples say that there is no soma where somas are.
     """
     swapped = settings.model_copy(

@@ -19,7 +19,7 @@ class AugmentSettings(Settings):
     mode: Literal["none", "paper", "authors", "online"] = "none"
     """`paper`: originals + mirrored + elastic, fixed before training (x3). `online`: drawn anew every epoch.
     `authors`: the three of `paper` as the authors' code makes them, each three times in an epoch: elastic copies with
-    empty masks, whose pixels move by 0.0004 px, and a mirror of every axis; for measuring what that changes."""
+    empty masks, whose pixels hardly move, and a mirror of every axis; for measuring what that changes."""
     independent: bool = False
     """For mode `online`: apply each change independently of the others. Without it all start from the same random
     numbers, so that a rare one acts only where every commoner one does: less variety, kept for existing trainings."""

@@ -32,6 +32,7 @@ def main(network: str) -> None:
             items,
             thresholds=params.evaluate.thresholds,
             panel_images=params.evaluate.panel_images,
+            device=params.evaluate.device,
         )
         title = f"{network}, pretrained on nuclei, on {name}"
         metrics = write_evaluation({params.seed: evaluation}, Path("reports/baseline") / network / name, title=title)

@@ -30,6 +30,7 @@ def main(variant: str) -> None:
             items,
             thresholds=params.evaluate.thresholds,
             panel_images=params.evaluate.panel_images,
+            device=params.evaluate.device,
         )
         record_evaluation(
             checkpoint,

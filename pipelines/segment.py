@@ -6,6 +6,7 @@ from somanet.analysis.project import project_movies
 from somanet.analysis.stages.segment import segment_movie
 from somanet.config import load_params
 from somanet.core.files import make_folder
+from somanet.segmentation.engines import with_engine
 from somanet.segmentation.inference.haze import rule_for
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import load_checkpoint
@@ -16,7 +17,10 @@ RAW, MASKS = Path("data/raw"), Path("data/masks")
 
 def main() -> None:
     params = load_params()
-    network = load_checkpoint(params.segment.model)
+    found = with_engine(load_checkpoint(params.segment.model), "torch", device=params.segment.device)
+    for note in found.notes:
+        echo(f"note: {note}")
+    network = found.checkpoint
     segmenter = Segmenter((network,), tta=params.segment.symmetries, haze=rule_for(network.intended_use))
     for movie in project_movies(RAW):
         found = segment_movie(movie.source, segmenter, make_folder(MASKS / movie.name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from somanet.core.names import InsidePath, Name
 from somanet.core.settings import (
@@ -20,12 +20,15 @@ from somanet.core.settings import (
 )
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import profile_owner
+from somanet.segmentation.engines.devices import check_device
 from somanet.tracking.settings import TrackSettings
 from somanet.training.experiments.recording import Profile
 from somanet.training.paper.settings import StudyParams
 from somanet.training.settings import FinetuneParams, PretrainParams
 from somanet.training.sweep.settings import SweepParams
 
+InferenceDevice = Annotated[str, AfterValidator(check_device)]
+"""Where a network computes: `auto`, `cpu`, `cuda`, `cuda:1`, …"""
 PooledScore = Literal["iou", "precision", "recall", "f1", "accuracy", "mean_ap"]
 """Scores of a data set for which higher is better, and which its per-image table has."""
 
@@ -131,6 +134,8 @@ class EvaluateParams(Settings):
 
     thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
     panel_images: PositiveInt
+    device: InferenceDevice = "auto"
+    """Where the networks compute, see :func:`somanet.segmentation.engines.devices.find_device`."""
 
     @model_validator(mode="after")
     def _ascending(self) -> EvaluateParams:
@@ -146,6 +151,8 @@ class SegmentParams(Settings):
     """Checkpoint folder, relative to the parameter file."""
     symmetries: Literal[1, 4, 8] = 1
     """Test-time augmentation of each frame, see :class:`somanet.segmentation.inference.segmenter.Segmenter`."""
+    device: InferenceDevice = "auto"
+    """Where the network computes, see :func:`somanet.segmentation.engines.devices.find_device`."""
 
 
 class ReportParams(Settings):

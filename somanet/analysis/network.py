@@ -13,6 +13,7 @@ from somanet.core.guard import protect
 from somanet.provenance.code import project_root
 from somanet.provenance.mlflow import resolve_checkpoint, training_of
 from somanet.segmentation.engines import EngineName, with_engine
+from somanet.segmentation.engines.devices import CPU
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
@@ -64,6 +65,7 @@ def open_networks(
     models: Sequence[Path | str] | None,
     *,
     engine: EngineName = "auto",
+    device: str = CPU,
     tta: int = 1,
     rescale: float | None = None,
     diameter_px: float | None = None,
@@ -75,7 +77,7 @@ def open_networks(
 
     Args:
         models: names as :func:`network_folder` takes them; none = the bundled model.
-        engine, threads, at_once: see :func:`somanet.segmentation.engines.with_engine`.
+        engine, device, threads, at_once: see :func:`somanet.segmentation.engines.with_engine`.
         tta: see :class:`somanet.segmentation.inference.segmenter.Segmenter`.
         rescale, diameter_px: see :func:`somanet.segmentation.inference.rescaling.rescaling_factor`; if neither is
             given, the factor is estimated from the images.
@@ -100,7 +102,7 @@ def open_networks(
     factor = rescaling_factor(loaded[0].intended_use, rescale=rescale, diameter_px=diameter_px)
     haze = None if keep_haze else rule_for(Segmenter(loaded).intended_use)
     Segmenter(loaded, tta, factor, haze)  # incompatible networks are refused before engines are built
-    choices = [with_engine(checkpoint, engine, threads=threads, at_once=at_once) for checkpoint in loaded]
+    choices = [with_engine(one, engine, device=device, threads=threads, at_once=at_once) for one in loaded]
     notes = tuple(dict.fromkeys(note for one in choices for note in one.notes))
     return OpenedNetworks(Segmenter(tuple(one.checkpoint for one in choices), tta, factor, haze), folders, notes)
 

@@ -21,6 +21,7 @@ from somanet.cli.options import (
     AnyModality,
     Axes,
     Channel,
+    Device,
     Diameter,
     Engine,
     FrameInterval,
@@ -70,6 +71,7 @@ def analyze(
     tta: Tta = 1,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
+    device: Device = "auto",
     tracks: Annotated[
         Path | None,
         typer.Option(
@@ -142,7 +144,7 @@ def analyze(
         raise SomaNetError("--reference and --paired are about the groups of --conditions: give that table too.")
 
     def network() -> AnalysisNetworks:
-        return _network(model, engine, tta, rescale=rescale, diameter_px=diameter, keep_haze=keep_haze)
+        return _network(model, engine, device, tta, rescale=rescale, diameter_px=diameter, keep_haze=keep_haze)
 
     if several:
         question = question_of(conditions, reference, paired)
@@ -237,6 +239,7 @@ def _options(
 def _network(
     models: list[str] | None,
     engine: EngineName,
+    device: str,
     tta: int,
     *,
     rescale: float | None,
@@ -251,6 +254,7 @@ def _network(
     opened = open_networks(
         models,
         engine=engine,
+        device=device,
         tta=tta,
         rescale=rescale,
         diameter_px=diameter_px,

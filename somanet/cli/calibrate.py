@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from somanet.cli.options import Binary, OneModel, OnlyClass, Part, Split
+from somanet.cli.options import Binary, Device, OneModel, OnlyClass, Part, Split
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def calibrate(
     ],
     output: Annotated[Path, typer.Option(help="Folder for the calibrated checkpoint; may be the network's own.")],
     model: OneModel = None,
+    device: Device = "auto",
     split: Split = None,
     part: Part = "val",
     threshold: Annotated[
@@ -67,7 +68,7 @@ def calibrate(
     wanted: dict[Setting, bool] = {"threshold": threshold, "peak_height": peak_height, "refine": refine}
     settings = [setting for setting, chosen in wanted.items() if chosen]
     network = network_folder(model, updates=True)
-    done = fit_checkpoint(network, sets, output, settings=settings, confidence=confidence)
+    done = fit_checkpoint(network, sets, output, settings=settings, confidence=confidence, device=device)
     found = done.temperature
     typer.echo(f"temperature {found.temperature:.3g}, from {found.images} images")
     typer.echo(f"cross entropy per pixel  {found.nll_before:.4f} before, {found.nll_after:.4f} after")

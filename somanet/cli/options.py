@@ -83,6 +83,12 @@ OnlyClass = Annotated[
 Split = Annotated[Path | None, typer.Option(help="CSV image_id,split of the data set, to use only one part.")]
 Part = Annotated[str, typer.Option(help="Part of --split to use.")]
 Engine = Annotated[EngineName, typer.Option(help="Inference engine; auto is the fastest installed.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="Where the network computes: auto (a CUDA graphics processor if there is one), cpu, cuda, cuda:1, mps."
+    ),
+]
 
 
 def set_option(examples: str) -> Any:

@@ -12,6 +12,7 @@ from somanet.cli.options import (
     Axes,
     Binary,
     Channel,
+    Device,
     Diameter,
     Engine,
     KeepHaze,
@@ -45,6 +46,7 @@ def predict(
     tta: Tta = 1,
     any_modality: AnyModality = False,
     engine: Engine = "auto",
+    device: Device = "auto",
     pictures: Annotated[bool, typer.Option(help="Also write <name>.png with outlines drawn in.")] = False,
 ) -> None:
     """Segment the somas in images: OUTPUT/<name>.tif, 0 = background, one number per soma.
@@ -70,6 +72,7 @@ def predict(
     opened = open_networks(
         model,
         engine=engine,
+        device=device,
         tta=tta,
         rescale=rescale,
         diameter_px=diameter,
@@ -107,6 +110,7 @@ def evaluate(
             "an ensemble."
         ),
     ] = None,
+    device: Device = "auto",
     tta: Tta = 1,
     per_image: Annotated[Path | None, typer.Option(help="Also write one row per image as CSV.")] = None,
     panels: Annotated[
@@ -149,7 +153,7 @@ def evaluate(
         from somanet.analysis.network import open_networks
         from somanet.evaluation.masks import THRESHOLDS
 
-        opened = open_networks(model, engine="torch", tta=tta, rescale=1, keep_haze=True)
+        opened = open_networks(model, engine="torch", device=device, tta=tta, rescale=1, keep_haze=True)
         run_id = _run_of(opened.folders[0], record) if record is not None else ""
         items = list(open_dataset(truth, binary=binary, only_class=only_class))
         notes = notes_on_labels(items)

@@ -77,7 +77,7 @@ def test_every_pixel_comes_back(tmp_path: Path, shape: tuple[int, int, int]) -> 
     assert np.array_equal(decoded(tmp_path / "a.avi"), pixels)
 
 
-def test_equal_frames_give_equal_bytes_without_the_librarys_name(tmp_path: Path) -> None:
+def test_equal_frames_give_equal_bytes_without_the_name_of_the_library(tmp_path: Path) -> None:
     for name in "ab":
         write_lossless_video(tmp_path / f"{name}.avi", frames().astype(np.uint8), fps=10)
     content = (tmp_path / "a.avi").read_bytes()

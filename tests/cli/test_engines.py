@@ -119,3 +119,29 @@ def test_a_package_of_ones_own_network_asks_for_its_licence(lab: Path) -> None:
     error = somanet("export", "model", "--format", "bioimageio", "--output", "mine.zip", cwd=lab)
     assert error is not None
     assert "--license" in error
+
+
+@pytest.mark.parametrize("command", ["predict", "analyze", "evaluate", "calibrate"])
+def test_commands_say_that_there_is_no_such_device(
+    command: str, tmp_path: Path, bright: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from somanet.io.datasets.layouts import LabelledImage
+    from somanet.io.datasets.writers import write_pairs
+    from tests.analysis.worlds import save_movie
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    labels = draw(TWO_SOMAS)
+    write_pairs(tmp_path / "data", [LabelledImage("one", photograph(labels), labels)])
+    save_movie(tmp_path / "movie.ome.tif")
+    arguments = {
+        "predict": ["data/images", "--output", "out"],
+        "analyze": ["movie.ome.tif", "--output", "out"],
+        "evaluate": ["--truth", "data", "--output", "out"],
+        "calibrate": ["data", "--output", "out"],
+    }[command]
+    error = somanet(command, *arguments, "--model", str(bright), "--device", "cuda:3", cwd=tmp_path)
+    assert error is not None
+    assert "--device cuda:3: expected such a device, found no CUDA devices" in error
+    assert not (tmp_path / "out").exists()

@@ -35,6 +35,7 @@ ASIDE: dict[str, dict[str, str]] = {
     "data": {"somanet.simulation": "what `data.input` names"},
     "study": {"somanet.training.loop.settings": "types of the variants, which DVC compares by value"},
     "segment": {"somanet.segmentation.engines": "the pipeline's own engine, eager, is listed"},
+    "trust": {"somanet.segmentation.engines": "its networks are torch's own"},
     "track": {"somanet.migration": "imported by the scores of migration, which `migrate` writes"},
     "migrate": {
         "somanet.analysis.source": "opens movies, as `segment` did",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.extras import missing, require
+from somanet.segmentation.engines.devices import AUTO, CPU, OPENVINO_GPU, PROCESSOR, Device, find_device
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,7 +41,12 @@ class EngineChoice:
 
 
 def with_engine(
-    checkpoint: Checkpoint, wanted: EngineName = "auto", *, threads: int = 1, at_once: int = 1
+    checkpoint: Checkpoint,
+    wanted: EngineName = "auto",
+    *,
+    device: str = CPU,
+    threads: int = 1,
+    at_once: int = 1,
 ) -> EngineChoice:
     """Run a checkpoint on an engine, after checking that the engine agrees with torch.
 
@@ -49,15 +55,45 @@ def with_engine(
 
     Args:
         checkpoint: the network.
-        wanted: `auto` takes the fastest that is installed and agrees, with a note if that is torch.
+        wanted: `auto` takes the fastest that is installed and agrees, with a note if that is torch. On a graphics
+            processor it is torch, and for the device `gpu` OpenVINO.
+        device: where to compute, see :func:`somanet.segmentation.engines.devices.find_device`; with `auto`, a graphics
+            processor that fails or does not agree is passed over with a note.
         threads: threads per inference call; torch has its own setting.
         at_once: number of concurrent inference calls.
 
     Raises:
-        SomaNetError: the requested engine is unknown, not installed, or does not agree with torch.
+        SomaNetError: the requested engine is unknown, not installed, or does not agree with torch; the device is
+            unknown, is not there, or cannot run the engine.
     """
     if wanted not in ENGINES:
         raise SomaNetError(f"Unknown engine {wanted!r}; there are {', '.join(ENGINES)}.")
+    found = find_device(device)
+    if found.kind == CPU:
+        return _on_processor(checkpoint, wanted, threads, at_once)
+    try:
+        return _on_graphics(checkpoint, wanted, found, at_once)
+    except SomaNetError as error:
+        if device != AUTO:
+            raise
+        choice = _on_processor(checkpoint, wanted, threads, at_once)
+        return dataclasses.replace(choice, notes=(f"not segmenting on {found.name}: {error}", *choice.notes))
+
+
+def _on_graphics(checkpoint: Checkpoint, wanted: EngineName, device: Device, at_once: int) -> EngineChoice:
+    from somanet.segmentation.engines.device_engine import on_device
+    from somanet.segmentation.engines.module import EngineModule
+
+    name: EngineName = wanted
+    if wanted == "auto":
+        name = "openvino" if device.kind == OPENVINO_GPU else "torch"
+    if name != "torch":
+        return EngineChoice(_computed_by(checkpoint, name, 1, at_once, device), name)
+    engine = on_device(checkpoint.model, checkpoint.spec.in_channels, device)
+    return EngineChoice(dataclasses.replace(checkpoint, model=EngineModule(engine)), name)
+
+
+def _on_processor(checkpoint: Checkpoint, wanted: EngineName, threads: int, at_once: int) -> EngineChoice:
     if wanted == "torch":
         return EngineChoice(checkpoint, "torch")
     if wanted != "auto":
@@ -65,8 +101,8 @@ def with_engine(
     installed = [name for name in FASTEST_FIRST if not missing(EXTRAS[name])]
     if not installed:
         note = (
-            "segmenting with torch: the faster engines are not installed (pip install 'somanet[onnx]': about twice "
-            "the speed)"
+            "segmenting with torch: ONNX Runtime, which belongs to SomaNet, is missing (pip install 'somanet[onnx]': "
+            "about twice the speed)"
         )
         return EngineChoice(checkpoint, "torch", (note,))
     notes: list[str] = []
@@ -79,24 +115,42 @@ def with_engine(
 
 
 def engine_of(model: nn.Module) -> dict[str, Any]:
-    """The engine that a network runs on, for the record of a result: name, version, precision."""
+    """The engine that a network runs on, for the record of a result: name, version, precision, device and its chip.
+
+    `notes` is there if the engine had to change something on the way.
+    """
     from somanet.segmentation.engines.eager import EagerEngine
     from somanet.segmentation.engines.module import EngineModule
 
     engine: Engine = model.engine if isinstance(model, EngineModule) else EagerEngine(model)
-    return {"name": engine.name, "version": engine.version, "precision": engine.precision}
+    record: dict[str, Any] = {"name": engine.name, "version": engine.version, "precision": engine.precision}
+    record["device"] = engine.device.name
+    if engine.device.chip:
+        record["chip"] = engine.device.chip
+    return record | ({"notes": list(engine.notes)} if engine.notes else {})
 
 
-def _computed_by(checkpoint: Checkpoint, name: FastName, threads: int, at_once: int) -> Checkpoint:
+def device_of(model: nn.Module) -> Device:
+    """Where a network computes."""
+    from somanet.segmentation.engines.module import EngineModule
+
+    return model.engine.device if isinstance(model, EngineModule) else PROCESSOR
+
+
+def _computed_by(
+    checkpoint: Checkpoint, name: FastName, threads: int, at_once: int, device: Device = PROCESSOR
+) -> Checkpoint:
     from somanet.segmentation.engines.graph import check_agreement
     from somanet.segmentation.engines.module import EngineModule
 
-    engine = make_engine(checkpoint, name, threads=threads, at_once=at_once)
+    engine = make_engine(checkpoint, name, threads=threads, at_once=at_once, device=device)
     check_agreement(engine.logits, checkpoint.model, checkpoint.spec.in_channels, f"The engine {name}")
     return dataclasses.replace(checkpoint, model=EngineModule(engine))
 
 
-def make_engine(checkpoint: Checkpoint, name: FastName, *, threads: int = 1, at_once: int = 1) -> Engine:
+def make_engine(
+    checkpoint: Checkpoint, name: FastName, *, threads: int = 1, at_once: int = 1, device: Device = PROCESSOR
+) -> Engine:
     """An engine for a checkpoint, not yet compared with torch; arguments and errors as :func:`with_engine`."""
     from somanet.segmentation.engines.graph import to_onnx
     from somanet.segmentation.engines.onnxruntime_engine import OnnxRuntimeEngine
@@ -106,8 +160,10 @@ def make_engine(checkpoint: Checkpoint, name: FastName, *, threads: int = 1, at_
     onnx_model = to_onnx(checkpoint.model, checkpoint.spec.in_channels)
     try:
         if name == "openvino":
-            return OpenVinoEngine(onnx_model, threads=threads, at_once=at_once)
-        return OnnxRuntimeEngine(onnx_model, threads=threads)
+            return OpenVinoEngine(onnx_model, threads=threads, at_once=at_once, device=device)
+        return OnnxRuntimeEngine(onnx_model, threads=threads, device=device)
+    except SomaNetError:
+        raise
     except ImportError as error:
         raise SomaNetError(
             f"The engine {name} is installed but cannot be loaded: {first_line(error)} Reinstall it, or use "

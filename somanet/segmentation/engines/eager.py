@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from somanet.segmentation.engines.devices import PROCESSOR
 from somanet.segmentation.engines.engine import Float32
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ class EagerEngine:
     """
 
     name = "torch"
+    device = PROCESSOR
+    notes = ()
 
     def __init__(self, model: nn.Module) -> None:
         import torch

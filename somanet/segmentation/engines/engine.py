@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from somanet.segmentation.engines.devices import Device
 
 Float32 = NDArray[np.float32]
 
@@ -26,6 +29,16 @@ class Engine(Protocol):
     @property
     def precision(self) -> str:
         """Data types of the running network, as found in it: `float32`, or several, such as `float32+int8`."""
+        ...
+
+    @property
+    def device(self) -> Device:
+        """Where it computes."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What happened while it computed that a user should know, such as a lack of memory."""
         ...
 
     def logits(self, images_NCHW: Float32) -> Float32:

@@ -98,7 +98,7 @@ def check_agreement(run: Callable[[Float32], Float32], model: nn.Module, channel
     """
     reference = EagerEngine(model)
     largest = 0.0
-    for images in _example_images(channels):
+    for images in example_images(channels):
         expected = reference.logits(images)
         try:
             found = run(images)
@@ -123,8 +123,8 @@ def check_agreement(run: Callable[[Float32], Float32], model: nn.Module, channel
     return largest
 
 
-def _example_images(channels: int) -> Iterator[Float32]:
-    """Bright squares on a dark, noisy background, about 0 to 1."""
+def example_images(channels: int) -> Iterator[Float32]:
+    """Batches NCHW of :data:`CHECKED_SHAPES`: bright squares on a dark, noisy background, about 0 to 1."""
     rng = np.random.default_rng(0)
     for batch, height, width in CHECKED_SHAPES:
         images = rng.normal(0.2, 0.03, (batch, channels, height, width))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
+from somanet.core.errors import SomaNetError
+from somanet.segmentation.engines.devices import CPU, PROCESSOR, Device
 from somanet.segmentation.engines.engine import Float32
 from somanet.segmentation.engines.graph import INPUT
 
@@ -18,18 +21,25 @@ def import_onnxruntime() -> Any:
 
 
 class OnnxRuntimeEngine:
-    """A graph in ONNX Runtime on the CPU, in float32.
+    """A graph in ONNX Runtime, in float32.
 
     Args:
         onnx_model: from :func:`somanet.segmentation.engines.graph.to_onnx`.
         threads: threads per call; calls may run concurrently.
+        device: the processor, or one of CUDA, for which this build of ONNX Runtime must have its provider.
+
+    Raises:
+        SomaNetError: it has none for the device.
     """
 
     name = "onnxruntime"
+    notes = ()
 
-    def __init__(self, onnx_model: bytes, *, threads: int = 1) -> None:
+    def __init__(self, onnx_model: bytes, *, threads: int = 1, device: Device = PROCESSOR) -> None:
         onnxruntime = import_onnxruntime()
 
+        self.device = device
+        providers = _providers(device, onnxruntime.get_available_providers())
         self.version: str = onnxruntime.__version__
         self.precision = _number_types(onnx_model)
         options = onnxruntime.SessionOptions()
@@ -42,12 +52,25 @@ class OnnxRuntimeEngine:
         # else it keeps what a run took, and takes more for each further size: 300 MB per size of tile, for nothing
         self._run_options = onnxruntime.RunOptions()
         self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        self._session = onnxruntime.InferenceSession(onnx_model, options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(onnx_model, options, providers=providers)
 
     def logits(self, images_NCHW: Float32) -> Float32:
         """See :meth:`somanet.segmentation.engines.engine.Engine.logits`."""
         logits: Float32 = self._session.run(None, {INPUT: images_NCHW}, self._run_options)[0]
         return logits
+
+
+def _providers(device: Device, available: Sequence[str]) -> list[Any]:
+    """ONNX Runtime's names for a device; what CUDA lacks runs on the processor."""
+    if device.kind == CPU:
+        return ["CPUExecutionProvider"]
+    if device.kind != "cuda" or "CUDAExecutionProvider" not in available:
+        raise SomaNetError(
+            f"ONNX Runtime cannot compute on {device.name}: this build has {', '.join(available)}. Use --engine torch, "
+            "or for CUDA `pip install onnxruntime-gpu` in place of onnxruntime."
+        )
+    number = int(device.name.partition(":")[2] or 0)
+    return [("CUDAExecutionProvider", {"device_id": number, "use_tf32": 0}), "CPUExecutionProvider"]
 
 
 def _number_types(onnx_model: bytes) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from somanet.core.errors import SomaNetError
+from somanet.segmentation.engines.devices import CPU, OPENVINO_GPU, PROCESSOR, Device
 from somanet.segmentation.engines.engine import Float32
 
 if TYPE_CHECKING:
@@ -27,28 +30,36 @@ def import_openvino() -> Any:
 
 
 class OpenVinoEngine:
-    """A graph in OpenVINO on the CPU, in float32.
+    """A graph in OpenVINO, in float32.
 
     Args:
         model: an ONNX model's bytes, or OpenVINO's own.
         threads: threads per call.
         at_once: calls that run concurrently; further ones wait.
+        device: the processor, or `gpu`: the graphics processor that OpenVINO finds.
+
+    Raises:
+        SomaNetError: OpenVINO finds no such device.
     """
 
     name = "openvino"
+    notes = ()
 
-    def __init__(self, model: bytes | Model, *, threads: int = 1, at_once: int = 1) -> None:
+    def __init__(self, model: bytes | Model, *, threads: int = 1, at_once: int = 1, device: Device = PROCESSOR) -> None:
         openvino = import_openvino()
         self.version: str = openvino.__version__.partition("-")[0]
+        self.device = device
         core = openvino.Core()
-        settings = {
+        name = _name_of(device, core.available_devices)
+        settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "f32",  # some processors default to bf16: three digits
             "NUM_STREAMS": at_once,
-            "INFERENCE_NUM_THREADS": at_once * threads,
-            "ENABLE_CPU_PINNING": False,  # two processes would pin their threads to the same cores
         }
+        if name == "CPU":
+            settings["INFERENCE_NUM_THREADS"] = at_once * threads
+            settings["ENABLE_CPU_PINNING"] = False  # two processes would pin their threads to the same cores
         graph = core.read_model(model) if isinstance(model, bytes) else model
-        compiled = core.compile_model(graph, "CPU", settings)
+        compiled = core.compile_model(graph, name, settings)
         self.precision = _number_types(compiled)
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(at_once):
@@ -62,6 +73,18 @@ class OpenVinoEngine:
         finally:
             self._idle.put(request)
         return logits
+
+
+def _name_of(device: Device, available: Sequence[str]) -> str:
+    """OpenVINO's name of a device."""
+    if device.kind == CPU:
+        return "CPU"
+    if device.kind != OPENVINO_GPU or not any(one.startswith("GPU") for one in available):
+        raise SomaNetError(
+            f"OpenVINO cannot compute on {device.name}: it finds {', '.join(available)}. Use --device cpu, or --engine "
+            "torch for CUDA."
+        )
+    return "GPU"
 
 
 def _number_types(compiled: Any) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from somanet.core.files import atomic_path, make_folder, make_readable, write_json
 from somanet.core.hashing import sha256_file
 from somanet.segmentation.network.checkpoint import CONFIG, WEIGHTS, load_checkpoint, read_config
 from somanet.segmentation.network.intended_use import SECTION, IntendedUse
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def export_half(
@@ -15,8 +19,9 @@ def export_half(
 ) -> str:
     """Write a checkpoint with 16-bit weights; loading it makes them 32-bit again. Returns the new weights' SHA-256.
 
-    Weights keep about three digits, which changes probabilities by about 1e-3. Files beside the two of the checkpoint
-    are kept.
+    Weights keep about three digits, which changes probabilities by about 1e-3. A tensor with a number beyond 65504,
+    such as the variances of a batch norm, stays in 32 bits: in 16 it would be infinite. Files beside the two of the
+    checkpoint are kept.
 
     Args:
         checkpoint: the folder of a trained network.
@@ -31,10 +36,7 @@ def export_half(
 
     loaded = load_checkpoint(checkpoint)
     config = read_config(checkpoint)
-    tensors = {
-        name: value.half().contiguous() if value.is_floating_point() else value.contiguous()
-        for name, value in loaded.model.state_dict().items()
-    }
+    tensors = {name: _in_16_bits(value).contiguous() for name, value in loaded.model.state_dict().items()}
     make_folder(output)
     with atomic_path(output / WEIGHTS) as temporary:
         save_file(tensors, temporary)
@@ -44,3 +46,10 @@ def export_half(
     section = {} if intended_use is None else {SECTION: intended_use.model_dump(mode="json")}
     write_json(output / CONFIG, {**config, **section, "weights": weights, "mlflow_run": mlflow_run})
     return digest
+
+
+def _in_16_bits(value: Tensor) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    half = value.half()
+    return half if bool(half.isfinite().all()) else value.float()

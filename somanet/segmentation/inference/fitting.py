@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from somanet.core.files import atomic_path, make_folder, write_json
 from somanet.io.datasets.layouts import LabelledImage
+from somanet.segmentation.engines import with_engine
+from somanet.segmentation.engines.devices import CPU
 from somanet.segmentation.inference.choosing import Agreement, Image, Setting, choose
 from somanet.segmentation.inference.object_confidence import fit_object_confidence
 from somanet.segmentation.inference.prediction import predict_probabilities
@@ -40,6 +42,7 @@ def fit_checkpoint(
     *,
     settings: Sequence[Setting] = (),
     confidence: bool = False,
+    device: str = CPU,
 ) -> FittedCheckpoint:
     """Fit a network's temperature on labelled images that it was not trained on, and write the network with it.
 
@@ -55,15 +58,17 @@ def fit_checkpoint(
             :func:`somanet.segmentation.inference.object_confidence.fit_object_confidence`. Where it is not fitted, one
             that the network has stays, unless a setting is chosen: then it is of other objects, and is left out.
 
+        device: where the network computes, see :func:`somanet.segmentation.engines.devices.find_device`.
+
     Raises:
-        SomaNetError: the network cannot be read, no temperature or value fits (nothing is written then), or the
-            output cannot be written.
+        SomaNetError: the network or the device cannot be used, no temperature or value fits (nothing is written
+            then), or the output cannot be written.
     """
     loaded = load_checkpoint(checkpoint)
-    spec = loaded.spec
+    spec, network = loaded.spec, with_engine(loaded, "torch", device=device).checkpoint.model
     seen = [
         [
-            Image(item.image, item.labels, predict_probabilities(loaded.model, item.image, spec), item.ignored)
+            Image(item.image, item.labels, predict_probabilities(network, item.image, spec), item.ignored)
             for item in items
         ]
         for items in sets

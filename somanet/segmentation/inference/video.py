@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.machine import available_processors
+from somanet.segmentation.engines.devices import CPU
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmented, Segmenter
@@ -21,14 +22,23 @@ BLANK_CONTRAST = 0.05
 """A frame is blank if its contrast is below this share of the movie's usual one: lamp off, shutter closed."""
 MOST_WORKERS = 4
 """Each worker holds a frame's activations, some 0.2 GB per megapixel up to a tile, and 60 bytes per pixel beyond."""
+MOST_BESIDE_GRAPHICS = 16
+"""Workers that prepare and label while a graphics processor computes batches of what waits."""
 AT_ONCE_PX = 1 << 24
 """Pixels of all frames that are segmented at once: of large frames fewer, so that memory is bounded."""
 SAMPLED = (slice(None, None, 2), slice(None, None, 2))
 
 
-def usual_workers() -> int:
-    """Number of frames segmented at once on this machine: one per processor, at most :data:`MOST_WORKERS`."""
-    return min(available_processors(), MOST_WORKERS)
+def usual_workers(segmenter: Segmenter | None = None) -> int:
+    """Number of frames prepared, segmented and labelled at once: one per processor, at most :data:`MOST_WORKERS`.
+
+    For a network on a graphics processor, where frames in work hold no activations here, at most
+    :data:`MOST_BESIDE_GRAPHICS`.
+    """
+    from somanet.segmentation.engines import device_of
+
+    beside = segmenter is not None and device_of(segmenter.first.model).kind != CPU
+    return min(available_processors(), MOST_BESIDE_GRAPHICS if beside else MOST_WORKERS)
 
 
 def find_blank_frames(frames: Iterable[Frame]) -> tuple[int, ...]:
@@ -66,7 +76,7 @@ def segmented_frames(
         segmenter: the network or networks.
         frames: YX or YXC frames.
         blank_frames: frames that get no labels: a network may predict anything on pure noise.
-        workers: frames at once; one per processor, at most :data:`MOST_WORKERS`, if None; fewer if they are large
+        workers: frames at once; as :func:`usual_workers` if None; fewer if they are large
             (:data:`AT_ONCE_PX`).
 
     Yields:
@@ -81,7 +91,7 @@ def segmented_frames(
             return Segmented.none(frame.shape[:2])
         return segmenter.segment(frame)
 
-    workers = workers or usual_workers()
+    workers = workers or usual_workers(segmenter)
     threads_before = torch.get_num_threads()
     pending: deque[Future[Segmented]] = deque()
     try:

@@ -28,6 +28,7 @@ from somanet.provenance.mlflow import (
     training_of,
     weights_of,
 )
+from somanet.segmentation.engines.devices import CPU
 from somanet.training.experiments.recording import Recording
 
 if TYPE_CHECKING:
@@ -54,13 +55,22 @@ class Evaluation:
 
 
 def evaluate_checkpoint(
-    checkpoint: Path, items: Sequence[LabelledImage], *, thresholds: Sequence[float], panel_images: int
+    checkpoint: Path,
+    items: Sequence[LabelledImage],
+    *,
+    thresholds: Sequence[float],
+    panel_images: int,
+    device: str = CPU,
 ) -> Evaluation:
-    """Predict every image with a checkpoint and score the labels; the figure shows the first images."""
+    """Predict every image with a checkpoint and score the labels; the figure shows the first images.
+
+    ``device``: where the network computes, see :func:`somanet.segmentation.engines.devices.find_device`.
+    """
+    from somanet.segmentation.engines import with_engine
     from somanet.segmentation.inference.segmenter import Segmenter
     from somanet.segmentation.network.checkpoint import load_checkpoint
 
-    segmenter = Segmenter((load_checkpoint(checkpoint),))
+    segmenter = Segmenter((with_engine(load_checkpoint(checkpoint), "torch", device=device).checkpoint,))
     return evaluate_segmenter(segmenter, items, thresholds=thresholds, panel_images=panel_images)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from somanet.core.errors import SomaNetError
 from somanet.core.files import write_text
 from somanet.provenance.mlflow import (
     DECIDING_SCORES,
@@ -81,6 +82,7 @@ def run_training(
 
     settings = task.settings
     check_unlabelled(settings, task.unlabelled)
+    _refuse_infinite(task)
     images = [(item.labels.shape[0], item.labels.shape[1]) for item in task.val_items]
     check_sizes(task.model, task.spec, patch_px=settings.size_px, images=images)
     params = task.parameters()
@@ -170,6 +172,15 @@ def run_training(
             write_run_file(run_file, run)
     write_text(saved.done, saved.note.read_text(encoding="utf-8"))
     return result
+
+
+def _refuse_infinite(task: TrainingTask) -> None:
+    """Refuse to train a network that has numbers which are not finite: its averaged weights would become NaN."""
+    if wrong := [name for name, value in task.model.state_dict().items() if not bool(value.isfinite().all())]:
+        raise SomaNetError(
+            f"The network to start from has infinite numbers in {wrong[0]}; expected finite ones. Was it exported with "
+            "16 bits by an older SomaNet, which made large variances infinite? Start from the network as it was before."
+        )
 
 
 def _without_seed(params: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from somanet.core.hashing import sha256_file
 from somanet.core.settings import parse, read_yaml
 from somanet.segmentation.export import export_half
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.network.checkpoint import load_checkpoint, read_config
+from somanet.segmentation.network.checkpoint import load_checkpoint, read_config, save_checkpoint
 from somanet.segmentation.network.intended_use import IntendedUse
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.simulation import neuron_crops
@@ -122,3 +122,23 @@ def test_an_installation_without_a_network_says_what_to_do(tmp_path: Path, monke
     with pytest.raises(SomaNetError, match="--model"):
         network_folder(None)
     assert network_folder(tmp_path / "mine") == tmp_path / "mine"
+
+
+def test_a_large_variance_stays_finite(tmp_path: Path) -> None:
+    """A variance of 70,000 is infinite in 16 bits, and its channel would be a constant."""
+    source = save_bright_network(tmp_path / "model")
+    loaded = load_checkpoint(source)
+    name = next(name for name in loaded.model.state_dict() if name.endswith("running_var"))
+    loaded.model.state_dict()[name].fill_(70_000.0)
+    save_checkpoint(tmp_path / "large", loaded.model, loaded.spec, {})
+    export_half(tmp_path / "large", tmp_path / "out")
+    assert load_checkpoint(tmp_path / "out").model.state_dict()[name].tolist()[0] == 70_000.0
+    from safetensors.numpy import load_file
+
+    kinds = {key: str(value.dtype) for key, value in load_file(tmp_path / "out" / "model.safetensors").items()}
+    assert kinds.pop(name) == "float32"
+    assert set(kinds.values()) == {"float16", "int64"}
+
+
+def test_the_bundled_network_has_finite_numbers_only() -> None:
+    assert all(bool(value.isfinite().all()) for value in load_checkpoint(BUNDLED).model.state_dict().values())

@@ -1,4 +1,8 @@
-"""Stage `names`: refuse parameters that would become shell text, and overrides of an experiment that change nothing."""
+"""Stage `names`: refuse, before any other stage runs, what would stop or mislead one.
+
+Parameters that would become shell text; overrides of an experiment that change nothing; an address of the MLflow store
+that can be none.
+"""
 
 import os
 import sys
@@ -18,6 +22,10 @@ def main() -> None:
 
         check_overridable(PARAMS)
         load_params(PARAMS)  # a section that no stage reads would run nothing, without a word
+    if address := os.environ.get("MLFLOW_TRACKING_URI"):
+        from somanet.provenance.mlflow.store import check_scheme
+
+        check_scheme(address)  # not whether it answers: a stage that needs no store runs without it
     write_json(CHECKED, {"plain": True})
 
 

@@ -12,12 +12,10 @@ from somanet.analysis import names
 from somanet.analysis.stages.files import read_metadata
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_tree
+from somanet.core.installation import CODE
 from somanet.core.swapping import free_name
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import collect
-
-CODE = Path(somanet.__file__).resolve().parents[1]
-"""Root of the running code, whatever the working folder: its commit is the one that produced the numbers."""
 
 
 def code_record(*, of_stage: bool = False) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import somanet
 from somanet.analysis import names
 from somanet.analysis.manifest import (
     edited_tracks,
@@ -34,6 +33,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object, plain, write_json, write_text
 from somanet.core.guard import keep, reading, release, replacing
 from somanet.core.hashing import sha256_tree
+from somanet.core.installation import PACKAGE
 from somanet.core.result_records import hashes_of
 from somanet.core.results import result_folder
 from somanet.core.swapping import free_name
@@ -49,8 +49,6 @@ from somanet.tracking.settings import TrackSettings
 if TYPE_CHECKING:
     from somanet.analysis.report.overlay import Style
     from somanet.segmentation.inference.segmenter import Segmenter
-
-PACKAGE = Path(somanet.__file__).resolve().parent
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The names of all files of a movie's results, and of a cohort's."""
 
+from somanet.core.result_records import MANIFEST as MANIFEST
 from somanet.core.result_records import Kind
 
 MOVIE = "movie.json"
@@ -19,7 +20,6 @@ SUMMARY = "summary.json"
 REPORT = "report.html"
 OVERLAY = "overlay.mp4"
 METHODS = "methods.md"
-MANIFEST = "manifest.json"
 STAGE_FILES = (MOVIE, SEGMENTATION, TRACKING)
 """Metadata that each stage passes to the next; the manifest collects them."""
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import somanet
 from somanet.core.errors import SomaNetError
 from somanet.core.guard import protect
+from somanet.core.installation import PACKAGE
 from somanet.provenance.code import project_root
 from somanet.provenance.mlflow import resolve_checkpoint, training_of
 from somanet.segmentation.engines import EngineName, with_engine
@@ -18,7 +18,9 @@ from somanet.segmentation.engines.devices import CPU
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
 
-BUNDLED = Path(somanet.__file__).resolve().parent / "model"
+BUNDLED_NAME = "bundled"
+"""Names the bundled model wherever a network is named; a folder of that name is `./bundled`."""
+BUNDLED = PACKAGE / "model"
 """Trained on nuclei, neuron crops and simulated crops; its `README.md` is the model card."""
 
 
@@ -26,15 +28,21 @@ def network_folder(model: Path | str | None, *, updates: bool = False) -> Path:
     """The checkpoint folder to use; it is protected from being written to by the running command.
 
     Args:
-        model: a folder, or any name that :func:`somanet.provenance.mlflow.resolve_checkpoint` takes: an MLflow run, an
-            alias such as `champion`, an address.
+        model: `bundled`, as none; a folder; or any name that
+            :func:`somanet.provenance.mlflow.resolve_checkpoint` takes: an MLflow run, an alias such as `champion`, an
+            address.
         updates: the command may change it; it is not protected.
 
     Raises:
-        SomaNetError: none was named and this installation has no bundled model, no network has that name,
-            or a file was named instead of a folder.
+        SomaNetError: none was named and this installation has no bundled model, no network has that name, a file was
+            named instead of a folder, or a folder is named like the bundled model.
     """
-    if model is not None:
+    if str(model) == BUNDLED_NAME and Path(BUNDLED_NAME).exists():
+        raise SomaNetError(
+            f"{BUNDLED_NAME} is the name of the bundled model, and there is a folder of that name here. Leave the name "
+            f"out for the bundled model, or give ./{BUNDLED_NAME} for the folder."
+        )
+    if model is not None and str(model) != BUNDLED_NAME:
         _refuse_files(Path(model))
         folder = resolve_checkpoint(model, root=project_root())
         return folder if updates else protect(folder)
@@ -143,7 +151,7 @@ def about_network(folder: Path, sha256: str, root: Path | None = None) -> dict[s
     config = read_config(folder)
     run = None if root is None else training_of(sha256, root=root)
     return {
-        "name": "bundled" if folder.resolve() == BUNDLED else folder.resolve().name,
+        "name": BUNDLED_NAME if folder.resolve() == BUNDLED else folder.resolve().name,
         "mlflow_run": run or config.get("mlflow_run"),
         "training": config.get("training"),
         "start_weights_sha256": config.get("start_weights_sha256"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from numpy.typing import NDArray
 
 from somanet.analysis.timing import timing_of
-from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, usual_interval_h
+from somanet.core.calibration import Calibration, usual_interval_min
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file, sha256_together
 from somanet.core.progress import counted
@@ -136,7 +136,7 @@ class MovieSource:
                     "of --times and --frame-interval-min."
                 )
             times = read_times(self.times, movie.n_frames)
-            interval_min = usual_interval_h(times) * MINUTES_PER_HOUR
+            interval_min = usual_interval_min(times)
             low, high = INTERVALS_MIN
             if not low <= interval_min <= high:
                 raise SomaNetError(

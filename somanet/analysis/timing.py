@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from somanet.core.calibration import LONGEST_STEP, MINUTES_PER_HOUR, Calibration, FileCalibration, usual_interval_h
+from somanet.core.calibration import LONGEST_STEP, MINUTES_PER_HOUR, Calibration, FileCalibration, usual_interval_min
 from somanet.io.frame_times import SAME
 from somanet.io.repeated_frames import Repeats
 
@@ -93,7 +93,7 @@ def _of_frames(calibration: Calibration, frames: Sequence[int]) -> Calibration:
         times = tuple(calibration.times_h[frame] for frame in frames)
         if len(times) < 2:
             return replace(calibration, times_h=times)
-        return Calibration(calibration.pixel_size_um, usual_interval_h(times) * MINUTES_PER_HOUR, times)
+        return Calibration(calibration.pixel_size_um, usual_interval_min(times), times)
     mean = (frames[-1] - frames[0]) / max(len(frames) - 1, 1) or 1.0
     return replace(calibration, frame_interval_min=calibration.frame_interval_min * mean)
 

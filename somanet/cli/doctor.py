@@ -202,7 +202,7 @@ def _store(root: Path) -> Check:
         try:
             check_address(root)
         except SomaNetError as error:
-            return Check("mlflow store", "missing", str(error), "See the message.")
+            return Check("mlflow store", "missing", str(error))
         contacted = "it answers" if is_database_server(tracking_uri(root)) else "not contacted"
         return Check("mlflow store", "ok", f"{shown}, set by MLFLOW_TRACKING_URI ({contacted})")
     try:
@@ -215,7 +215,7 @@ def _store(root: Path) -> Check:
             return Check("mlflow store", "ok", f"{shown}, created by the first run")
         check_database(database, wait_s=1.0)
     except SomaNetError as error:
-        return Check("mlflow store", "missing", str(error), "See the message.")
+        return Check("mlflow store", "missing", str(error))
     if waiting := pending_runs(root):
         return Check(
             "mlflow store", "warn", f"{shown}; records of {len(waiting)} runs are waiting", "`somanet sync` sends them."

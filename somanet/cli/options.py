@@ -82,6 +82,9 @@ OnlyClass = Annotated[
 ]
 Split = Annotated[Path | None, typer.Option(help="CSV image_id,split of the data set, to use only one part.")]
 Part = Annotated[str, typer.Option(help="Part of --split to use.")]
+Preset = Annotated[
+    str | None, typer.Option(help="A published definition of rest and motion: somanet (the default) or vaswani2019.")
+]
 Engine = Annotated[EngineName, typer.Option(help="Inference engine; auto is the fastest installed.")]
 Device = Annotated[
     str,

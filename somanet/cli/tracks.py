@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from somanet.cli.guarding import guarding
-from somanet.cli.options import Channel, FrameInterval, PixelSize, set_option
+from somanet.cli.options import Channel, FrameInterval, PixelSize, Preset, set_option
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ def measure(
     drift: Annotated[
         Literal["cells", "none"], typer.Option(help="Drift to subtract: the resting cells' median step, or none.")
     ] = "none",
+    preset: Preset = None,
     assignments: Annotated[list[str] | None, set_option("migrate.sigma_um=0.5, migrate.min_track_h=2")] = None,
 ) -> None:
     """Measure migration from tracks alone: the tables of `somanet analyze` that need no images."""
@@ -162,6 +163,7 @@ def measure(
     from somanet.io.movies import movie_name
 
     values: dict[str, Any] = {"track": {}, "migrate": {"axis_deg": axis_deg, "drift": drift}}
+    values["migrate"] |= {} if preset is None else {"preset": preset}
     settings = parse(AnalysisParams, override(values, assignments or []), source="settings").migrate
     called = name or movie_name(source)
     check_output(output, movie=called, automatic=False)

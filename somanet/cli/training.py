@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,11 +15,14 @@ from somanet.core.errors import SomaNetError
 from somanet.core.guard import check_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from somanet.io.datasets.layouts import LabelledImage
+    from somanet.provenance.mlflow import DatasetRef
+    from somanet.training.finetuning import Parts
+    from somanet.training.settings import FinetuneParams
 
     LabelledSet = tuple[Path, list[LabelledImage]]
 
@@ -97,57 +100,128 @@ def train(
 def finetune(
     options: TrainingOptions,
     *,
-    start: Annotated[str, typer.Option(help="Network to start from: folder, run id, alias (champion) or URI.")],
+    start: Annotated[
+        str, typer.Option(help="Network to start from: bundled, a folder, run id, alias (champion) or URI.")
+    ],
     variant: Annotated[str | None, typer.Option(help="A variant in params.yaml's `finetune` section.")] = None,
     blocks: Annotated[
         str | None, typer.Option(help="Number of blocks to train, counted from the output, or 'all'.")
     ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(help="Labelled images to compare with the start on, never trained on; default: --test-share."),
+    ] = None,
+    test_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=0.9, help="Share of DATA held out for that, by movie; 0: none. Default: a quarter."),
+    ] = None,
 ) -> None:
-    """Fine-tune a network's last blocks, or all of it, on other labelled images."""
+    """Fine-tune a network's last blocks, or all of it, on other labelled images, and compare it with its start.
+
+    The bundled network is trained as a whole, by a recipe for some crops of your own; others by default in their last
+    three blocks.
+
+    The comparison is on images that are never trained on, of other movies where these are known, and ends in one
+    sentence: better, not better, worse, or too few to tell.
+    """
+    from somanet.analysis.network import BUNDLED_NAME, network_folder
     from somanet.core.settings import override, parse
-    from somanet.training.loop.selection import choose_images
-    from somanet.training.loop.start import start_network
+    from somanet.segmentation.network.checkpoint import read_config
+    from somanet.training.experiments import origin_of
+    from somanet.training.finetuning import OWN_CROPS, Start, finetune_network
     from somanet.training.settings import FinetuneParams
 
     others = options.without_labels()
     defaults: dict[str, Any] = {"start": "checkpoint", "weights": "pretrained", "training": {"trainable_blocks": 3}}
+    defaults = OWN_CROPS if start == BUNDLED_NAME else defaults
     values = _section(options.params, "finetune", variant) if variant else defaults
     extra = [f"training.trainable_blocks={blocks}"] if blocks is not None else []
     values = others.in_settings(override(values, [*(options.assignments or ()), *extra]))
     chosen = parse(FinetuneParams, values, source="settings")
-    from somanet.analysis.network import network_folder
-    from somanet.segmentation.network.settings import ModelSpec
-    from somanet.training.experiments import origin_of
-
-    seed = options.seed
     checkpoint = network_folder(start)
-    model, spec, sha256 = start_network(ModelSpec(), seed=seed, checkpoint=checkpoint, weights=chosen.weights)
     check_write(options.output)
-    training, validation = options.labelled()
-    if chosen.images is not None:
-        if len(training) > 1:
-            raise SomaNetError(
-                f"`images` limits the images of one training set, found {len(training)} sets. Leave it out."
-            )
-        [(path, items)] = training
-        training = [(path, choose_images(items, chosen.images, drawn=chosen.images_drawn, seed=seed))]
-    images = _Images(training, validation, others)
-    named = (options.experiment or "finetune", variant or options.output.name)
-    about = {**origin_of(chosen), "start": Path(start).name}
-    from somanet.segmentation.network.checkpoint import read_config
-
-    known = read_config(checkpoint).get("trained_on", ()) if sha256 is not None else ()
-    _run(
-        model,
-        chosen.adapt(spec),
-        chosen.training,
-        images,
-        options,
-        named,
-        start_sha256=sha256,
-        about=about,
-        trained_before=known,
+    before = read_config(checkpoint).get("crops") if chosen.weights == "pretrained" else None
+    parts = _limited(_parts(options, test, test_share, before), chosen, options)
+    without_labels = others.read()
+    done = finetune_network(
+        Start(checkpoint, Path(start).name),
+        parts,
+        chosen,
+        output=options.output,
+        seed=options.seed,
+        name=variant,
+        experiment=options.experiment or "finetune",
+        unlabelled=without_labels,
+        further_data=others.references(len(without_labels)),
+        about={**origin_of(chosen), **options.reading()},
     )
+    if done is None:
+        return
+    for section, said in done.sections.items():
+        typer.echo(f"{section}: {said}")
+    if done.verdict is not None:
+        for note in done.notes:
+            typer.echo(f"note: {note}", err=True)
+        typer.echo(f"Compared with {Path(start).name}: {done.verdict.sentence}")
+    elif chosen.weights == "pretrained":
+        typer.echo("note: not compared with its start, as no images were held out: name some with --test", err=True)
+    held_out = "" if done.verdict is None else "comparison.json, before_after.png, "
+    typer.echo(
+        f"Written: {done.checkpoint} (network), {done.report}/ ({held_out}curves, history, MLflow run)\n"
+        f"Next: somanet predict IMAGES --model {done.checkpoint} --output labels"
+    )
+
+
+def _parts(options: TrainingOptions, test: Path | None, test_share: float | None, before: Any) -> Parts:
+    """The crops by part: as the user made them, or drawn by movie."""
+    from somanet.io.datasets.layouts import notes_on_labels
+    from somanet.io.datasets.splits import describe_left_out, read_split
+    from somanet.training.finetuning import TEST_SHARE, Parts, divide, read_crops
+
+    given = {"--val": options.val, "--split": options.split}
+    if (made := [name for name, path in given.items() if path is not None]) and test_share:
+        raise SomaNetError(f"With {made[0]} the parts are yours: give --test PATH instead of --test-share.")
+    if test is not None and test_share:
+        raise SomaNetError("Give --test or --test-share, not both: each defines the images to compare on.")
+    if len(made) > 1:
+        raise SomaNetError("Give --val or --split, not both: each defines the validation images.")
+    if options.split is not None and len(options.data) > 1:
+        raise SomaNetError(f"--split applies to one data set, found {len(options.data)}. Give --val, or neither.")
+    reading: dict[str, Any] = {"binary": options.binary, "only_class": options.only_class}
+    crops = read_crops(options.data, **reading)
+    held_out = () if test is None else tuple(read_crops([test], **reading))
+    if options.val is not None:
+        parts = Parts(tuple(crops), tuple(read_crops([options.val], **reading)), held_out)
+    elif options.split is not None:
+        names = tuple(crop.item.name for crop in crops)
+        split = read_split(options.split, names=names)
+        for note in describe_left_out(options.split, split, names):
+            typer.echo(f"note: {note}", err=True)
+        train, val, own = (
+            tuple(crop for crop in crops if crop.item.name in split.get(part, ())) for part in ("train", "val", "test")
+        )
+        parts = Parts(train, val, held_out or own)
+    else:
+        share = 0.0 if test is not None else TEST_SHARE if test_share is None else test_share
+        parts = divide(crops, seed=options.seed, test_share=share, before=before)
+        parts = parts if test is None else Parts(parts.train, parts.val, held_out, parts.notes)
+    for note in notes_on_labels([crop.item for crop in (*parts.train, *parts.val, *parts.test)]):
+        typer.echo(f"note: {note}", err=True)
+    return parts
+
+
+def _limited(parts: Parts, chosen: FinetuneParams, options: TrainingOptions) -> Parts:
+    """The parts with as many training images as the settings name."""
+    from somanet.training.loop.selection import choose_images
+
+    if chosen.images is None:
+        return parts
+    if len(options.data) > 1:
+        raise SomaNetError(
+            f"`images` limits the images of one training set, found {len(options.data)} sets. Leave it out."
+        )
+    train = choose_images(parts.train, chosen.images, drawn=chosen.images_drawn, seed=options.seed)
+    return replace(parts, train=tuple(train))
 
 
 @dataclass(frozen=True)
@@ -183,6 +257,14 @@ class _Unlabelled:
         columns = (int(first), int(end)) if self.columns else None
         return unlabelled_images(self.path, n_frames=self.n_frames, columns=columns, channel=self.channel)
 
+    def references(self, n_images: int) -> list[DatasetRef]:
+        """Where they come from, for the run's record."""
+        from somanet.provenance.mlflow import DatasetRef
+
+        if self.path is None:
+            return []
+        return [DatasetRef(self.path.name, self.path.resolve(), context="unlabelled", n_images=n_images)]
+
 
 @dataclass(frozen=True)
 class _Images:
@@ -200,13 +282,8 @@ def _run(
     images: _Images,
     options: TrainingOptions,
     experiment_and_name: tuple[str, str],
-    *,
-    start_sha256: str | None = None,
-    about: Mapping[str, Any] | None = None,
-    trained_before: Iterable[Mapping[str, Any]] = (),
 ) -> None:
     from somanet.core.files import atomic_path
-    from somanet.provenance.mlflow import DatasetRef
     from somanet.training.experiments import (
         Recording,
         combined,
@@ -222,9 +299,8 @@ def _run(
     references = [dataset_ref(path, "training", items) for path, items in images.training]
     references += [dataset_ref(path, "validation", items) for path, items in images.validation]
     train_items, val_items = ([i for _, items in sets for i in items] for sets in (images.training, images.validation))
-    unlabelled, source = images.unlabelled.read(), images.unlabelled.path
-    if source is not None:
-        references.append(DatasetRef(source.name, source.resolve(), context="unlabelled", n_images=len(unlabelled)))
+    unlabelled = images.unlabelled.read()
+    references += images.unlabelled.references(len(unlabelled))
     output, seed = options.output, options.seed
     place = output.parent / f"{output.name}_report"
     with several_trainings(at_exit=True) as trainings, contextlib.ExitStack() as stack:
@@ -233,9 +309,8 @@ def _run(
             TrainingTask(model, spec, train_items, val_items, settings, seed=seed, unlabelled=unlabelled),
             checkpoint=output,
             run_file=report / "mlflow_run.json",
-            recording=Recording.here(*experiment_and_name, references, about={**(about or {}), **options.reading()}),
-            start_sha256=start_sha256,
-            trained_on=combined(trained_before, (describe_set(path.name, items) for path, items in images.training)),
+            recording=Recording.here(*experiment_and_name, references, about=options.reading()),
+            trained_on=combined(describe_set(path.name, items) for path, items in images.training),
             trainings=trainings,
         )
         if not is_main_process():

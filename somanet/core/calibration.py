@@ -99,6 +99,11 @@ def usual_interval_h(times_h: Sequence[float]) -> float:
     return float(np.median(np.diff(times_h))) if len(times_h) > 1 else math.nan
 
 
+def usual_interval_min(times_h: Sequence[float]) -> float:
+    """The same in minutes, to seven digits: tables round times, such as 10 min to 0.16666667 h, 10.0000002 min."""
+    return float(f"{usual_interval_h(times_h) * MINUTES_PER_HOUR:.7g}")
+
+
 @dataclass(frozen=True)
 class FileCalibration:
     """The scale in a file's metadata; ``None`` where it is missing.

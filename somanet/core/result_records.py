@@ -11,6 +11,9 @@ from somanet.core.files import json_object
 from somanet.core.hashing import sha256_tree
 from somanet.core.names import is_entry
 
+MANIFEST = "manifest.json"
+"""The record in every folder of results of an analysis."""
+
 
 @dataclass(frozen=True)
 class Kind:

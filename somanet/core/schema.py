@@ -96,6 +96,14 @@ SPLIT = Schema(
         Column("split", "string", "", "train, val, test, …"),
     ),
 )
+ORIGINS = Schema(
+    "crops",
+    (
+        Column("crop", "string", "", "name of the image in its data set"),
+        Column("input", "string", "", "movie or image that it was cut out of; empty if unknown"),
+    ),
+)
+"""What every table of crops has; `y_px` and `x_px`, the place of its first pixel, may be among its other columns."""
 BOXES = Schema(
     "boxes",
     (

@@ -65,16 +65,17 @@ class ImageValues:
         sums: Floats = self.values_CSN @ weights_RN.T
         return sums
 
-    def score(self, name: str, sums_CSR: Floats, *, n_images: int | None = None) -> Floats:
+    def score(self, name: str, sums_CSR: Floats, *, n_images: int | Floats | None = None) -> Floats:
         """A score of each seed and resample; NaN where undefined, such as the precision without predictions.
 
         Args:
             name: one of :attr:`scores`.
             sums_CSR: see :meth:`sums`.
-            n_images: number of images per resample; None: all of them.
+            n_images: number of images per resample, or in each; None: all of them.
         """
         if name in _MEANS:
-            means: Floats = sums_CSR[self.columns.index(_MEANS[name])] / (n_images or len(self.images))
+            each = len(self.images) if n_images is None else n_images
+            means: Floats = sums_CSR[self.columns.index(_MEANS[name])] / each
             return means
         if name == "mean_ap":
             mean: Floats = np.mean([self.score(f"ap_{level}", sums_CSR) for level in self.thresholds], axis=0)
@@ -90,9 +91,9 @@ class ImageValues:
         """A score of every single image, mean over the seeds in which it is defined."""
         return mean_of_defined(self.score(name, self.values_CSN, n_images=1))
 
-    def seed_means(self, names: Sequence[str], sums_CSR: Floats) -> Floats:
-        """Resamples × scores: means over the seeds in which a score is defined."""
-        return np.column_stack([mean_of_defined(self.score(name, sums_CSR)) for name in names])
+    def seed_means(self, names: Sequence[str], sums_CSR: Floats, *, n_images: int | Floats | None = None) -> Floats:
+        """Resamples × scores: means over the seeds in which a score is defined; ``n_images`` as for :meth:`score`."""
+        return np.column_stack([mean_of_defined(self.score(name, sums_CSR, n_images=n_images)) for name in names])
 
 
 def image_values(per_image: pd.DataFrame, source: str, *, by_name: bool = False) -> ImageValues:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
 from somanet.evaluation.image_tables import SCORES, ImageValues, image_values
@@ -55,7 +56,12 @@ class Difference:
 
 
 def paired_differences(
-    tables: Mapping[str, ImageValues], reference: str, *, scores: Sequence[str] = SCORES, seed: int = SEED
+    tables: Mapping[str, ImageValues],
+    reference: str,
+    *,
+    scores: Sequence[str] = SCORES,
+    seed: int = SEED,
+    movie_of: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Difference]]:
     """Network → score → difference from the reference, which is itself left out.
 
@@ -64,9 +70,11 @@ def paired_differences(
         reference: one of the networks.
         scores: names of the scores in `metrics.json`.
         seed: seed of the resampling.
+        movie_of: image → its movie, where images of one movie resemble each other: whole movies are then drawn and
+            exchanged, so that interval and p account for the variation between movies. The difference is the same.
 
     Raises:
-        SomaNetError: a score cannot be computed from the tables.
+        SomaNetError: a score cannot be computed from the tables, or an image has no movie.
     """
     theirs = tables[reference]
     values = {name: ours for name, ours in tables.items() if name != reference}
@@ -74,15 +82,28 @@ def paired_differences(
         raise SomaNetError(
             f"The per-image tables do not have {unknown[0]!r}; they have {', '.join(theirs.scores)}. Name one of these."
         )
-    counts = bootstrap_counts(len(theirs.images), seed=seed)
-    p_VK = exchange_p(list(values.values()), theirs, scores, seed=seed)
+    units = _units(theirs.images, movie_of)
+    counts = bootstrap_counts(int(units.max()) + 1, seed=seed)[:, units]
+    p_VK = exchange_p(list(values.values()), theirs, scores, seed=seed, units=units)
     found: dict[str, dict[str, Difference]] = {}
     for (name, ours), p_K in zip(values.items(), p_VK, strict=True):
         a_K, b_K = (dataset_scores(one, scores) for one in (ours, theirs))
-        low_K, high_K = bootstrap_interval(ours, theirs, scores, counts)
+        low_K, high_K = bootstrap_interval(ours, theirs, scores, counts, units=units)
         numbers_KF = np.column_stack([a_K, b_K, a_K - b_K, low_K, high_K, p_K, p_K])
         found[name] = {score: Difference(*row) for score, row in zip(scores, numbers_KF.tolist(), strict=True)}
     return corrected(found)
+
+
+def _units(images: Sequence[str], movie_of: Mapping[str, str] | None) -> NDArray[np.intp]:
+    """The number of the unit that each image belongs to: its movie, or itself."""
+    if movie_of is None:
+        return np.arange(len(images))
+    if lacking := [image for image in images if image not in movie_of]:
+        raise SomaNetError(
+            f"{len(lacking)} of {len(images)} images have no movie, such as {lacking[0]!r}: expected the movie of "
+            "each, or of none. Give all of them."
+        )
+    return np.unique([movie_of[image] for image in images], return_inverse=True)[1]
 
 
 def corrected(found: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[str, Difference]]:
@@ -103,28 +124,37 @@ def dataset_scores(table: ImageValues, scores: Sequence[str]) -> Floats:
 
 
 def bootstrap_interval(
-    ours: ImageValues, theirs: ImageValues, scores: Sequence[str], counts_RN: Floats
+    ours: ImageValues,
+    theirs: ImageValues,
+    scores: Sequence[str],
+    counts_RN: Floats,
+    *,
+    units: NDArray[np.intp] | None = None,
 ) -> tuple[Floats, Floats]:
     """95 % percentile bootstrap intervals (Efron 1979) of differences: each resample draws the same images for both.
 
     Args:
         ours, theirs: values of the same images.
         scores: names of the scores.
-        counts_RN: see :func:`somanet.evaluation.resampling.bootstrap_counts`.
+        counts_RN: see :func:`somanet.evaluation.resampling.bootstrap_counts`; where units are movies, their counts for
+            each of their images.
+        units: number of each image's unit, which is drawn as a whole; None: each image is one.
 
     Returns:
-        Lower and upper bounds. Resamples in which a score is undefined are left out. NaN where fewer than two images
-        define the score of a network: a single image does not show how images vary.
+        Lower and upper bounds. Resamples in which a score is undefined are left out. NaN where fewer than two units
+        define the score of a network: a single one does not show how they vary.
     """
-    drawn_RK = ours.seed_means(scores, ours.sums(counts_RN)) - theirs.seed_means(scores, theirs.sums(counts_RN))
-    low_K, high_K = percentile_interval(drawn_RK)
-    few_K = np.array([min(_n_defining(table, score) for table in (ours, theirs)) < 2 for score in scores])
+    units = np.arange(len(ours.images)) if units is None else units
+    drawn_R = counts_RN.sum(axis=1)
+    ours_RK, theirs_RK = (one.seed_means(scores, one.sums(counts_RN), n_images=drawn_R) for one in (ours, theirs))
+    low_K, high_K = percentile_interval(ours_RK - theirs_RK)
+    few_K = np.array([min(_n_defining(table, score, units) for table in (ours, theirs)) < 2 for score in scores])
     return np.where(few_K, np.nan, low_K), np.where(few_K, np.nan, high_K)
 
 
-def _n_defining(table: ImageValues, score: str) -> int:
-    """Number of images in which a score is defined on its own, in any seed."""
-    return int(np.isfinite(table.of_images(score)).sum())
+def _n_defining(table: ImageValues, score: str, units: NDArray[np.intp]) -> int:
+    """Number of units with an image in which a score is defined on its own, in any seed."""
+    return len(np.unique(units[np.isfinite(table.of_images(score))]))
 
 
 def exchange_p(
@@ -134,6 +164,7 @@ def exchange_p(
     *,
     seed: int,
     drawn_patterns: int = DRAWN_PATTERNS,
+    units: NDArray[np.intp] | None = None,
 ) -> Floats:
     """Two-sided p of the paired permutation test that networks and reference are exchangeable on every image.
 
@@ -152,17 +183,20 @@ def exchange_p(
         scores: names of the scores.
         seed: seed of the drawn patterns.
         drawn_patterns: number of patterns, including the observed one.
+        units: number of each image's unit, such as its movie, which is exchanged as a whole; None: each image is one.
 
     Returns:
         Networks × scores; NaN where the difference is undefined.
     """
-    n_images = len(reference.images)
+    units = np.arange(len(reference.images)) if units is None else units
+    n_units = int(units.max()) + 1
     pairs = [_even_seeds(one.values_CSN, reference.values_CSN) for one in networks]
     observed_VK = np.array([dataset_scores(one, scores) - dataset_scores(reference, scores) for one in networks])
     sizes_VK = np.array([_size(one, scores) + _size(reference, scores) for one in networks])
     least_VK = np.abs(observed_VK) - _TIE * sizes_VK
-    as_far_VK, defined_VK = (np.full(observed_VK.shape, 0 if n_images <= MAX_EXACT else 1) for _ in range(2))
-    for exchanged in exchange_patterns(n_images, seed=seed, drawn_patterns=drawn_patterns):
+    as_far_VK, defined_VK = (np.full(observed_VK.shape, 0 if n_units <= MAX_EXACT else 1) for _ in range(2))
+    for exchanged_PU in exchange_patterns(n_units, seed=seed, drawn_patterns=drawn_patterns):
+        exchanged = exchanged_PU[:, units]
         for row, (ours_CSN, theirs_CSN) in enumerate(pairs):
             moved_CSP = (theirs_CSN - ours_CSN) @ exchanged.T
             sums = ours_CSN.sum(axis=2)[..., None] + moved_CSP, theirs_CSN.sum(axis=2)[..., None] - moved_CSP

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from somanet.core.errors import SomaNetError
+from somanet.core.result_records import MANIFEST
 from somanet.io.movie_files import movie_exists, movie_name, movies_in, together
 from somanet.io.movie_opening import MOVIE_SUFFIXES
 
-RESULTS = "manifest.json"
-"""In every folder of results of `somanet analyze`, which holds label movies and no movies."""
 _ZARR_MARKS = ("zarr.json", ".zattrs", ".zarray", ".zgroup")
 
 
@@ -68,7 +67,7 @@ def _movies_in(folder: Path, leave_out: Path | None) -> list[Path]:
     found = movies_in(folder)
     for path in entries:
         searched = path.is_dir() and not path.is_symlink() and path not in found
-        if searched and not (path / RESULTS).exists() and (leave_out is None or not _same(path, leave_out)):
+        if searched and not (path / MANIFEST).exists() and (leave_out is None or not _same(path, leave_out)):
             found += _movies_in(path, leave_out)
     return found
 

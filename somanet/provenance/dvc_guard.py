@@ -15,18 +15,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import somanet
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import file_text
+from somanet.core.installation import CODE
 from somanet.core.limits import YAML_BYTES
 from somanet.core.problems import FileProblem
 from somanet.core.text import printable
 
 CHECKED = Path("reports/names.json")
 """Written by the stage `names` in the pipeline's folder; the same bytes whenever the names are plain."""
-
-CODE = Path(somanet.__file__).resolve().parents[1]
-"""The folder of the running code, the only one of which a pipeline may run stages."""
 
 LINKED = ("somanet", "pipelines")
 """The packages that stages run: beside a project's `dvc.yaml`, and linked into a profile's folder."""

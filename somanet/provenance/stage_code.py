@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from somanet.core.installation import CODE
 from somanet.core.settings import read_yaml
-from somanet.provenance.dvc_guard import CODE, LINKED
+from somanet.provenance.dvc_guard import LINKED
 from somanet.provenance.trace.hashes import Hashes
 
 

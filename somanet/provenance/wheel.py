@@ -8,8 +8,8 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
-import somanet
 from somanet.core.errors import SomaNetError
+from somanet.core.installation import PACKAGE
 
 NOT_INCLUDED = ("model", "__pycache__")
 """The bundled network, which is larger than all code, and what Python compiles."""
@@ -36,11 +36,10 @@ def write_wheel(folder: Path) -> Path:
         raise NotInstalled(
             "SomaNet is not installed here, so what it requires is unknown. Install it: pip install -e ."
         ) from error
-    package = Path(somanet.__file__).resolve().parent
     files = {
-        f"somanet/{path.relative_to(package).as_posix()}": path.read_bytes()
-        for path in sorted(package.rglob("*"))
-        if path.is_file() and not set(NOT_INCLUDED) & set(path.relative_to(package).parts)
+        f"somanet/{path.relative_to(PACKAGE).as_posix()}": path.read_bytes()
+        for path in sorted(PACKAGE.rglob("*"))
+        if path.is_file() and not set(NOT_INCLUDED) & set(path.relative_to(PACKAGE).parts)
     }
     info = f"somanet-{about.version}.dist-info"
     files[f"{info}/METADATA"] = (about.read_text("METADATA") or about.read_text("PKG-INFO") or "").encode()

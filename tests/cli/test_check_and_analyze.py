@@ -14,7 +14,7 @@ import tifffile
 from somanet.analysis import names
 from somanet.analysis.source import MovieSource
 from somanet.core.errors import SomaNetError
-from somanet.io.movie_search import RESULTS, find_movies
+from somanet.io.movie_search import find_movies
 from tests.worlds import somanet
 
 T, Y, X = 6, 40, 56
@@ -175,10 +175,6 @@ def test_what_is_found(inputs: Path) -> None:
     assert dict(find_movies([inputs / "same_names"])).keys() == {
         inputs / "same_names" / f"day_{one}" / "movie.tif" for one in "ab"
     }
-
-
-def test_results_are_known_by_their_manifest() -> None:
-    assert RESULTS == names.MANIFEST
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

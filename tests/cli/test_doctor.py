@@ -112,6 +112,13 @@ def test_the_store(project: Path) -> None:
     assert "not a complete MLflow store" in broken.detail
 
 
+def test_a_message_that_says_what_to_do_has_no_arrow_to_itself(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(project / "runs"))
+    found = look(project, "mlflow store")
+    assert (found.status, found.remedy) == ("missing", "")
+    assert "unset it to use the project's own store" in found.detail
+
+
 def test_a_database_server_is_asked(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("psycopg")
     with socket.socket() as place:

@@ -41,6 +41,7 @@ COMMANDS = {
     "train val": f"train set.zip --val {{in}} --output {{out}} {SHORT}",
     "finetune": f"finetune {{in}} --start model --output {{out}} {SHORT}",
     "finetune start": f"finetune set.zip --start {{in}} --output {{out}} {SHORT}",
+    "finetune test": f"finetune set.zip --start model --test {{in}} --output {{out}} {SHORT}",
     "calibrate": "calibrate {in} --model model --output {out}",
     "export": "export {in} --output {out}",
     "import": "import unet-pytorch {in} --output {out}",
@@ -165,7 +166,7 @@ def test_every_command_that_writes_is_guarded_and_tried_here() -> None:
     read = {
         "movies", "tracks", "conditions", "path", "split", "data", "val", "params", "unlabelled", "inputs", "truth",
         "predictions", "source", "movie", "labels", "result", "reference", "result_labels", "reference_labels", "file",
-        "times", "ignore",
+        "times", "ignore", "test",
         "tls_ca_file", "tls_cert", "tls_key",
     }  # fmt: skip
     assert options - OUTPUTS == read, "a new path: is it read or written? Writing ones belong to OUTPUTS"

@@ -25,7 +25,8 @@ WORK = (
 INPUTS = {
     "predict": "raw", "evaluate": "pairs", "evaluate predictions": "pred", "evaluate per image": "pairs",
     "evaluate panels": "pairs", "train": "set.zip", "train val": "pairs", "finetune": "set.zip",
-    "finetune start": "model", "calibrate": "pairs", "export": "model", "export file": "model",
+    "finetune start": "model", "finetune test": "pairs",
+    "calibrate": "pairs", "export": "model", "export file": "model",
     "import": "unet.pt",
     "analyze": "movie.ome.tif", "analyze tracks": "tracks.csv", "analyze times": "times.csv",
     "analyze conditions": "conditions.csv",
@@ -43,6 +44,7 @@ REPLACED_WHOLE = (
     "train val",
     "finetune",
     "finetune start",
+    "finetune test",
     "data select",
     "data select ignore",
     "data yolo",

@@ -189,3 +189,14 @@ def test_no_number_is_printed_without_its_interval_or_the_reason(tmp_path: Path)
     for line in numbers:
         assert "[" in line or "not estimated: " in line or line.endswith("not supported")
         assert "e-" not in line
+
+
+def test_a_published_definition_is_the_same_as_its_settings(spots: Path, tmp_path: Path) -> None:
+    """`--preset vaswani2019` is `--set migrate.preset=vaswani2019`: at rest below 10 µm/h, in tables and methods."""
+    for name, options in (("preset", ("--preset", "vaswani2019")), ("set", ("--set", "migrate.preset=vaswani2019"))):
+        run("tracks", "measure", spots, *GIVEN, *options, "--output", tmp_path / name)
+        manifest = read_json(tmp_path / name / "manifest.json", expected="a manifest")
+        assert manifest["parameters"]["migrate"]["preset"] == "vaswani2019"
+        assert read_json(tmp_path / name / "summary.json", expected="it")["mobile_threshold_um_per_h"] == 10.0
+    assert manifest["files"] == read_json(tmp_path / "preset" / "manifest.json", expected="a manifest")["files"]
+    assert "somebody" in refusal("tracks", "measure", spots, *GIVEN, "--preset", "somebody", "--output", tmp_path / "x")

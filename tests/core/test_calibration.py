@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.calibration import Calibration, FileCalibration, usual_interval_h, usual_interval_min
 from somanet.core.errors import SomaNetError
 
 POSITIVE = st.floats(1e-6, 1e6)
@@ -72,3 +73,12 @@ def test_all_that_is_missing_is_asked_for_at_once() -> None:
 def test_a_scale_does_not_change() -> None:
     with pytest.raises(AttributeError):
         Calibration(0.5, 20).pixel_size_um = 1.0  # type: ignore[misc]
+
+
+def test_the_usual_interval_is_that_of_times_before_they_were_rounded() -> None:
+    """10 min between frames, in hours with 8 decimals and a pause: the median step is 10.000000199999981 min."""
+    times = np.round(np.arange(30) / 6, 8) + (np.arange(30) >= 20)
+    assert usual_interval_h(times.tolist()) * 60 != 10.0
+    assert usual_interval_min(times.tolist()) == 10.0
+    assert usual_interval_min([0.0, 12.3456 / 60, 2 * 12.3456 / 60]) == 12.3456
+    assert math.isnan(usual_interval_min([0.0]))

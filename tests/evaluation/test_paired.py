@@ -368,3 +368,40 @@ def test_only_columns_that_all_tables_have_are_compared() -> None:
     assert "merges_per_image" not in tables["new"].scores
     with pytest.raises(SomaNetError, match="do not have 'merges_per_image'; they have iou, precision, recall"):
         paired_differences(tables, "old", scores=["merges_per_image"])
+
+
+# Movies as units
+
+
+def test_movies_are_exchanged_and_drawn_as_a_whole() -> None:
+    """Three movies of 3, 1 and 2 images: of the 2^3 patterns, those as far from 0 as the observed one, by hand.
+
+    The difference is a mean over images as ever, and a resample of movies has as many images as its movies have.
+    """
+    gains = np.array([0.3, 0.2, 0.1, -0.1, 0.2, 0.4])
+    movie = ["a", "a", "a", "b", "c", "c"]
+    names = [f"image{place:02d}" for place in range(6)]
+    values = same_images({"ours": ious((0.5 + gains).tolist()), "theirs": ious([0.5] * 6)})
+    found = paired_differences(values, "theirs", scores=["iou"], movie_of=dict(zip(names, movie, strict=True)))
+    one = found["ours"]["iou"]
+    assert one.value == pytest.approx(gains.mean())
+    sums = [gains[np.array(movie) == name].sum() for name in "abc"]
+    means = [np.dot(signs, sums) / 6 for signs in itertools.product((1, -1), repeat=3)]
+    assert one.p == sum(abs(mean) >= abs(gains.mean()) - 1e-12 for mean in means) / 8
+    counts = bootstrap_counts(3, seed=0)
+    sizes = np.array([3, 1, 2])
+    drawn = (counts @ np.array(sums)) / (counts @ sizes)
+    assert (one.low, one.high) == pytest.approx(tuple(np.quantile(drawn, (0.025, 0.975))))
+
+
+def test_each_image_as_a_movie_of_its_own_is_the_same_as_none() -> None:
+    rng = np.random.default_rng(0)
+    values = same_images({"a": ious(rng.uniform(size=9).tolist()), "b": ious(rng.uniform(size=9).tolist())})
+    own = {name: f"movie of {name}" for name in values["a"].images}
+    assert paired_differences(values, "b", movie_of=own) == paired_differences(values, "b")
+
+
+def test_an_image_without_a_movie_is_refused() -> None:
+    values = same_images({"a": ious([0.5, 0.6]), "b": ious([0.5, 0.5])})
+    with pytest.raises(SomaNetError, match="1 of 2 images have no movie, such as 'image01'"):
+        paired_differences(values, "b", movie_of={"image00": "m"})

@@ -129,3 +129,30 @@ def test_an_experiment_with_an_override_that_no_stage_reads_is_refused_before_it
         assert str(caught.value).startswith("params.yaml: ")
         assert str(caught.value).isprintable()
         assert not CHECKED.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("mlruns", "MLFLOW_TRACKING_URI is mlruns: a folder"),
+        ("ftp://host/runs", "MLFLOW_TRACKING_URI begins with ftp://"),
+        ("http://127.0.0.1:9", None),
+        ("", None),
+    ],
+)
+def test_an_address_that_can_be_no_store_stops_the_pipeline_at_its_first_stage(
+    address: str, words: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not answer stops nothing: stages that are up to date need none."""
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    for package in LINKED:
+        (tmp_path / package).symlink_to(ROOT / package)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    if words is None:
+        names.main()
+    else:
+        with pytest.raises(SomaNetError, match=re.escape(words)):
+            names.main()
+    assert CHECKED.exists() == (words is None)

@@ -195,6 +195,11 @@ COMMANDS: dict[str, Command] = {
         {"data": ("pairs",), "model": ("model", "trained"), "parameters": ("parameters",)},
         ("--blocks #",), store=True, weight=0.7,
     ),
+    "finetune test": Command(
+        f"finetune {{data}} --start {{model}} --test {{test}} --output {{out}}/model {TINY}",
+        {"data": ("pairs",), "model": ("model", "trained"), "test": SETS}, ("--test-share #", "--seed #"), store=True,
+        weight=0.5,
+    ),
     "sweep": Command(
         "sweep rates --params {parameters} --data {data} --start {model} --minutes 0 --output {out}/sweep",
         {"parameters": ("project-parameters",), "data": ("pairs",), "model": ("model",)}, ("--trials #",), store=True,

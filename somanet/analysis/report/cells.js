@@ -1,6 +1,6 @@
 // The selected cell: its speed, path and numbers; and the table of all cells.
 
-const traceBox = byId("trace"), MARGIN = { left: 46, right: 12, top: 20, bottom: 34 };
+const traceBox = byId("trace"), MARGIN = { left: 46, right: 12, top: 20, bottom: 34 }, TRACE_HEIGHT = 214;
 const order = CELLS.map((cell) => cell.index); // as sorted in the table
 
 // [column, label, unit factor, unit]
@@ -38,11 +38,18 @@ function ticks(low, high, about = 5) {
 
 let timeToX = null, xToTime = null;
 function drawTrace() {
-  traceBox.replaceChildren();
-  const cell = CELLS[state.cell], width = Math.max(260, traceBox.clientWidth), height = 214;
-  const { left, right, top, bottom } = MARGIN, last = hours(Math.max(1, MOVIE.n_frames - 1));
-  timeToX = (h) => left + (h / last) * (width - left - right);
-  xToTime = (x) => ((x - left) / (width - left - right)) * last;
+  const { svg, toX, toTime } = traceOf(CELLS[state.cell], Math.max(260, traceBox.clientWidth));
+  [timeToX, xToTime] = [toX, toTime];
+  svg.append(element("line", { id: "cursor", y1: MARGIN.top - 2, y2: TRACE_HEIGHT - MARGIN.bottom, class: "cursor" }));
+  traceBox.replaceChildren(svg);
+  traceBox.setAttribute("aria-valuemax", hours(Math.max(1, MOVIE.n_frames - 1)).toFixed(2));
+  moveCursor();
+}
+// The speed of a cell over time, as a drawing, with the functions from hours to positions and back.
+function traceOf(cell, width) {
+  const { left, right, top, bottom } = MARGIN, last = hours(Math.max(1, MOVIE.n_frames - 1)), height = TRACE_HEIGHT;
+  const toX = (h) => left + (h / last) * (width - left - right);
+  const toTime = (x) => ((x - left) / (width - left - right)) * last;
   const speeds = cell ? cell.speeds.filter((v) => v !== null) : [];
   const threshold = MOVIE.threshold_um_per_h;
   const most = Math.max(20, (threshold || 0) * 1.5, ...speeds) * 1.08;
@@ -52,30 +59,27 @@ function drawTrace() {
     svg.append(element("line", { x1: left, x2: width - right, y1: toY(v), y2: toY(v), class: "grid" }));
     svg.append(element("text", { x: left - 6, y: toY(v) + 4, class: "tick end" }, plain(v)));
   }
-  for (const h of ticks(0, last, 6)) svg.append(element("text", { x: timeToX(h), y: height - bottom + 16, class: "tick middle" }, plain(h)));
+  for (const h of ticks(0, last, 6)) svg.append(element("text", { x: toX(h), y: height - bottom + 16, class: "tick middle" }, plain(h)));
   svg.append(element("text", { x: (left + width - right) / 2, y: height - 3, class: "axis middle" }, "time (h)"));
   svg.append(element("text", { x: 4, y: 12, class: "axis" }, "µm/h"));
   for (const s of cell ? cell.saltations : []) {
-    const x = timeToX(hours(s.first)), wide = timeToX(hours(s.last)) - x;
+    const x = toX(hours(s.first)), wide = toX(hours(s.last)) - x;
     const band = element("rect", { x, width: wide, y: top, height: height - top - bottom, class: `band${s.censored ? " cut" : ""}` });
     band.append(element("title", {}, `${words(s.length)} µm in ${words(hours(s.last) - hours(s.first))} h${s.censored ? ", incomplete" : ""}`));
     svg.append(band);
     if (wide > 7 || cell.saltations.length < 12) svg.append(element("text", { x: x + wide / 2, y: top - 5, class: "tick middle jump" }, `${Math.round(s.length)}`));
   }
   if (threshold !== null && cell) svg.append(element("line", { x1: left, x2: width - right, y1: toY(threshold), y2: toY(threshold), class: "threshold" }));
-  if (cell) svg.append(element("path", { d: speedPath(cell, toY), class: "speed" }));
+  if (cell) svg.append(element("path", { d: speedPath(cell, toX, toY), class: "speed" }));
   if (threshold !== null && cell) svg.append(element("text", { x: width - right - 3, y: toY(threshold) - 4, class: "tick end threshold-text" }, `threshold ${plain(Math.round(threshold * 10) / 10)}`));
-  svg.append(element("line", { id: "cursor", y1: top - 2, y2: height - bottom, class: "cursor" }));
-  traceBox.append(svg);
-  traceBox.setAttribute("aria-valuemax", last.toFixed(2));
-  moveCursor();
+  return { svg, toX, toTime };
 }
 // A step's speed holds from its first frame to its second.
-function speedPath(cell, toY) {
+function speedPath(cell, toX, toY) {
   let path = "", pen = false;
   cell.speeds.forEach((v, i) => {
     if (v === null) { pen = false; return; }
-    const from = timeToX(hours(cell.frames[i])).toFixed(1), to = timeToX(hours(cell.frames[i + 1])).toFixed(1), y = toY(v).toFixed(1);
+    const from = toX(hours(cell.frames[i])).toFixed(1), to = toX(hours(cell.frames[i + 1])).toFixed(1), y = toY(v).toFixed(1);
     path += `${pen ? "L" : "M"}${from} ${y}L${to} ${y}`;
     pen = true;
   });
@@ -132,6 +136,7 @@ function drawNumbers() {
   const box = byId("cell-numbers"), cell = CELLS[state.cell];
   box.replaceChildren();
   byId("cell").classList.toggle("empty", !cell);
+  for (const button of document.querySelectorAll(".saving button")) button.disabled = !cell;
   byId("cell-title").textContent = cell ? `Cell ${cell.id}` : "No cell selected";
   if (!cell) {
     byId("cell-summary").textContent = N_CELLS ? "Click a cell in the movie or in the table." : "There are no cells in this movie.";

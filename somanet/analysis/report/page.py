@@ -27,7 +27,7 @@ from somanet.core.files import atomic_path
 from somanet.core.schema import Column
 from somanet.migration.tables import CELL_NUMBERS
 
-SCRIPTS = ("core.js", "drawing.js", "player.js", "cells.js", "plots.js")
+SCRIPTS = ("core.js", "drawing.js", "player.js", "cells.js", "saving.js", "plots.js")
 SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 Progress = Callable[[int, int], None]

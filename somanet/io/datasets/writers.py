@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,17 @@ from somanet.core.hashing import is_hidden
 from somanet.core.names import check_file_name
 from somanet.core.swapping import scratch_folder
 from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
+from somanet.io.datasets.origins import ORIGINS_FILE, Origin, write_origins
 from somanet.io.datasets.recognise import IGNORE
 from somanet.io.images import write_image, write_labels
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date a zip can hold
-_PAIRS_CONTENT = {"images", "labels", IGNORE}
+_PAIRS_CONTENT = {"images", "labels", IGNORE, ORIGINS_FILE}
 
 
-def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
+def write_pairs(
+    path: Path | str, items: Iterable[LabelledImage], *, origins: Mapping[str, Origin] | None = None
+) -> Dataset:
     """Write ``images/<name>.png`` (uint8) or ``.tif`` (uint16, float32) and ``labels/<name>.tif``.
 
     Ignored pixels become ``ignore/<name>.png``, if there are any.
@@ -29,6 +32,7 @@ def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
     Args:
         path: the folder; an older data set in the pairs layout is replaced, anything else is refused.
         items: the images, one in memory at a time.
+        origins: where they were cut out, by name; becomes `crops.csv`.
 
     Returns:
         The data set as written.
@@ -46,6 +50,8 @@ def write_pairs(path: Path | str, items: Iterable[LabelledImage]) -> Dataset:
             write_image(folder / "images" / f"{item.name}{suffix}", item.image)
             write_labels(folder / "labels" / f"{item.name}.tif", item.labels)
             _write_ignored(folder / IGNORE / f"{item.name}.png", item)
+        if origins:
+            write_origins(folder, origins)
     return open_dataset(path)
 
 

@@ -78,6 +78,18 @@ def check_address(root: Path | str) -> None:
         SomaNetError: a folder, another scheme than those of servers and databases, or a database that does not answer.
     """
     uri = tracking_uri(root)
+    check_scheme(uri)
+    if is_database_server(uri):
+        _check_driver(uri, uri.partition("://")[0])
+        _connect(root, uri)
+
+
+def check_scheme(uri: str) -> None:
+    """Refuse an address that cannot be a store's, without connecting to it.
+
+    Raises:
+        SomaNetError: a folder, or another scheme than those of servers and databases.
+    """
     scheme, separator, _ = uri.partition("://")
     if not separator or scheme == "file":
         raise SomaNetError(
@@ -91,9 +103,6 @@ def check_address(root: Path | str) -> None:
             f"MLFLOW_TRACKING_URI begins with {scheme[:40]}://; expected one of {', '.join(_SCHEMES)}. Correct it, or "
             "unset it to use the project's own store."
         )
-    if is_database_server(uri):
-        _check_driver(uri, scheme)
-        _connect(root, uri)
 
 
 def is_database_server(uri: str) -> bool:

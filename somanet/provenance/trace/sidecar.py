@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import somanet
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_file
+from somanet.core.installation import CODE
+from somanet.core.result_records import MANIFEST
 from somanet.io.movies import movie_exists, sha256_movie
 from somanet.provenance.code import collect
 from somanet.provenance.mlflow import RUN_FILE, names_a_run, run_id_from, run_of_results
 from somanet.provenance.trace.records import FileNode, NetworkNode, Node, Record, RunNode, shown
 
-MANIFEST, COHORT, PREDICTIONS, CONFIG = "manifest.json", "cohort.json", "predictions.json", "config.json"
-CODE = Path(somanet.__file__).resolve().parents[1]
+COHORT, PREDICTIONS, CONFIG = "cohort.json", "predictions.json", "config.json"
 
 
 @dataclass(frozen=True)

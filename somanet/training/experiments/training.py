@@ -51,6 +51,7 @@ def run_training(
     score_training_images: bool = False,
     on_epoch: Callable[[Epoch], None] | None = None,
     run_id: str | None = None,
+    sections: Callable[[TrainingResult], Mapping[str, Any]] | None = None,
 ) -> TrainingResult:
     """Train, write the checkpoint, and record everything in one MLflow run.
 
@@ -70,6 +71,7 @@ def run_training(
         on_epoch: called after every recorded epoch; :class:`somanet.provenance.mlflow.StoppedEarly` raised in it ends
             the run normally.
         run_id: the run to continue where no saved state names one: this training was killed in its first epoch.
+        sections: further sections of the checkpoint's configuration, from the trained network.
 
     Raises:
         SomaNetError: another process is running this training, or see
@@ -105,7 +107,8 @@ def run_training(
         """The result, with training scores if requested, and the SHA-256 of the checkpoint written."""
         if score_training_images:
             result = _with_training_images(result, task)
-        return result, _save_result(result, task, checkpoint, start_sha256, trained_on)
+        further = {} if sections is None else sections(result)
+        return result, _save_result(result, task, checkpoint, start_sha256, trained_on, further)
 
     if saved.is_done():
         result, _ = finish(go_on())
@@ -212,6 +215,7 @@ def _save_result(
     checkpoint: Path,
     start_sha256: str | None,
     trained_on: Sequence[Mapping[str, Any]],
+    sections: Mapping[str, Any],
 ) -> str:
     """Write the checkpoint; return its weights' SHA-256."""
     from somanet.segmentation.network.checkpoint import save_checkpoint
@@ -224,6 +228,7 @@ def _save_result(
         "best_epoch": result.best_epoch,
         "best_val_iou": round(result.best_val_iou, 6),
         **({SECTION: list(trained_on)} if trained_on else {}),
+        **sections,
     }
     return save_checkpoint(checkpoint, result.model, task.spec, metadata)
 

@@ -88,6 +88,7 @@ def test_a_damaged_network_is_not_exported(tmp_path: Path) -> None:
 def test_the_network_that_comes_along_is_small_and_finds_somas() -> None:
     """Crops of simulated movies that it was not trained on; a soma is detected if its centre lies in an object."""
     assert network_folder(None) == BUNDLED
+    assert network_folder("bundled") == BUNDLED
     assert (BUNDLED / "model.safetensors").stat().st_size < 8e6
     checkpoint = load_checkpoint(BUNDLED)
     assert checkpoint.metadata["mlflow_run"]

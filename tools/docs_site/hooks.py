@@ -53,15 +53,27 @@ def moved(target: str, source: str, page: str) -> str:
     return posixpath.relpath(place, posixpath.dirname(page) or ".") + (f"#{anchor}" if anchor else "")
 
 
-def api_names() -> list[str]:
-    """What the package exports, in the order of its ``__all__``, read without importing it."""
-    for node in ast.parse((ROOT / "somanet/__init__.py").read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            names = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(isinstance(name, ast.Name) and name.id == "__all__" for name in names):
-                exported: list[str] = ast.literal_eval(node.value)
-                return [name for name in exported if not name.startswith("_")]
-    return []
+def api_names() -> dict[str, str]:
+    """What ``import somanet`` offers: name → where it is defined, from the package's stub, functions first.
+
+    A stub names what it offers by ``from somanet.room.module import name as name``.
+    """
+    stub = ROOT / "somanet/__init__.pyi"
+    if not stub.is_file():
+        return {}
+    offered = {
+        alias.asname: f"{node.module}.{alias.name}"
+        for node in ast.parse(stub.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    }
+    return dict(sorted(offered.items(), key=lambda item: (item[0][0].isupper(), item[0])))
+
+
+def described(name: str, home: str) -> str:
+    """The lines by which mkdocstrings shows one name of the package under its short name."""
+    return f"::: {home}\n    options:\n      heading: somanet.{name}\n      toc_label: {name}"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -103,8 +115,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     source = page.file.src_uri
     if page.file.abs_src_path is not None:  # a page of docs/, none that was made above
         markdown = relinked(markdown, lambda target: moved(target, f"docs/{source}", source))
-    names = "\n\n".join(f"::: somanet.{name}" for name in api_names())
-    return markdown.replace(API_MARK, names)
+    if API_MARK not in markdown:
+        return markdown
+    names = api_names()
+    if not names:
+        log.warning("somanet/__init__.pyi offers no names: the page of the API would be empty.")
+    return markdown.replace(API_MARK, "\n\n".join(described(name, home) for name, home in names.items()))
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:

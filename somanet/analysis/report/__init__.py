@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from somanet.analysis.report.content import ReportInput
-    from somanet.analysis.report.overlay import write_overlay
+    from somanet.analysis.report.overlay import overlay_pictures, write_overlay
     from somanet.analysis.report.page import write_report
 
-__all__ = ["ReportInput", "write_overlay", "write_report"]
+__all__ = ["ReportInput", "overlay_pictures", "write_overlay", "write_report"]
 
-_HOME = {"ReportInput": "content", "write_overlay": "overlay", "write_report": "page"}
+_HOME = {
+    "ReportInput": "content",
+    "overlay_pictures": "overlay",
+    "write_overlay": "overlay",
+    "write_report": "page",
+}
 
 
 def __getattr__(name: str) -> Any:

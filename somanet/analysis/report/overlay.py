@@ -65,18 +65,37 @@ def write_overlay(
     Raises:
         SomaNetError: frames, labels and tracks do not belong together, or the file cannot be written.
     """
+    write_video(
+        path,
+        overlay_pictures(frames, labels, tracks, calibration=calibration, saltations=saltations, style=style),
+        fps=fps,
+    )
+
+
+def overlay_pictures(
+    frames: Frames,
+    labels: Frames | None,
+    tracks: pd.DataFrame,
+    *,
+    calibration: Calibration,
+    saltations: pd.DataFrame | None = None,
+    style: Style = "outlines",
+) -> Iterator[Picture]:
+    """The pictures of :func:`write_overlay`, YXC RGB, one per frame, each drawn when it is asked for.
+
+    Raises:
+        SomaNetError: frames, labels and tracks do not belong together.
+    """
     n_frames, shape = check_movie(frames, labels, tracks)
     side = max(shape)
     factor = min(LARGEST_SIDE_PX / side, max(1.0, min(SMALLEST_SIDE_PX / side, LARGEST_FACTOR)))
     scene = _Scene(factor, calibration, tracks, jumping_by_frame(tracks, saltations))
     drawn = scene.masked if style == "somas" else scene.drawn
     grey = display_range(frames).grey
-
-    def pictures() -> Iterator[Picture]:
-        for t in range(n_frames):
-            yield drawn(grey(np.asarray(frames[t])), None if labels is None else np.asarray(labels[t]), t)
-
-    write_video(path, pictures(), fps=fps)
+    return (
+        drawn(grey(np.asarray(frames[t])), None if labels is None else np.asarray(labels[t]), t)
+        for t in range(n_frames)
+    )
 
 
 def jumping_by_frame(tracks: pd.DataFrame, saltations: pd.DataFrame | None) -> dict[int, set[int]]:

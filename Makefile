@@ -23,7 +23,7 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
-	test-kill test-napari check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
+	test-kill test-napari docs check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
 	study real bundled-sets bundled-model bundled-export bioimageio peers yolo idtracker profiles clean
 
 help: ## List the targets
@@ -264,6 +264,19 @@ test-napari: setup ## Run the napari plug-in in real windows, under Xvfb where t
 			'pytest-qt>=4.4' && touch $(NAPARI)/ready; }
 	$(if $(DISPLAY),,xvfb-run --auto-servernum --server-args '-screen 0 1600x1000x24') \
 		$(NAPARI)/bin/python -m pytest -W default -m napari tests/napari
+
+# MkDocs has an environment of its own: nothing else needs it, and it reads the code without importing its libraries.
+DOCS := build/docs
+DOCS_EXTRA := import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')
+
+$(DOCS)/ready: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -c "$(DOCS_EXTRA)" > $(DOCS)/requirements.txt
+	$(DOCS)/bin/python -m pip install --disable-pip-version-check --quiet --requirement $(DOCS)/requirements.txt
+	@touch $@
+
+docs: $(DOCS)/ready ## Build the documentation as a site, strictly: build/site/index.html
+	$(DOCS)/bin/python -m mkdocs build --strict
 
 check: lint types typos ## Run lint, types and typos
 

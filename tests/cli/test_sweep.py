@@ -154,7 +154,7 @@ def test_sweeps_need_their_extra(project: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("guide", ["docs/sweeps.md", "examples/slurm/README.md"])
 def test_the_commands_of_the_guides_are_accepted(guide: str) -> None:
-    text = re.sub(r"^ {3}", "", (ROOT / guide).read_text(encoding="utf-8"), flags=re.MULTILINE)  # blocks in lists
+    text = re.sub(r"^ {3,4}", "", (ROOT / guide).read_text(encoding="utf-8"), flags=re.MULTILINE)  # blocks in lists
     given = [somanet_arguments(line) for line in commands(text)]
     sweeps = [arguments for arguments in given if arguments]
     assert sweeps

@@ -25,6 +25,4 @@ def differences(markdown: str, html: str) -> list[str]:
 
     expected = elements(MarkdownIt("commonmark").enable("table").render(markdown))
     found = elements(html)
-    return [
-        f"{found[name]} <{name}> instead of {expected[name]}" for name in COUNTED if found[name] != expected[name]
-    ]
+    return [f"{found[name]} <{name}> instead of {expected[name]}" for name in COUNTED if found[name] != expected[name]]

@@ -23,7 +23,7 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
-	test-kill test-napari docs check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
+	test-kill test-napari check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
 	study real bundled-sets bundled-model bundled-export bioimageio peers yolo idtracker profiles clean
 
 help: ## List the targets
@@ -275,6 +275,7 @@ $(DOCS)/ready: pyproject.toml
 	$(DOCS)/bin/python -m pip install --disable-pip-version-check --quiet --requirement $(DOCS)/requirements.txt
 	@touch $@
 
+.PHONY: docs
 docs: $(DOCS)/ready ## Build the documentation as a site, strictly: build/site/index.html
 	$(DOCS)/bin/python -m mkdocs build --strict
 

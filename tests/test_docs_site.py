@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import yaml
 
 from tests.test_readme import ROOT, commands, make_targets, problem_with, slug, somanet_arguments
 from tools.docs_site.dialect import differences
-from tools.docs_site.hooks import API_MARK, PAGES, api_names, moved, page_of
+from tools.docs_site.hooks import API_MARK, PAGES, api_names, moved, notebook, page_of
 from tools.docs_site.links import absolute, is_local, relinked, targets, within
 
 DOCS = ROOT / "docs"
@@ -241,6 +242,19 @@ def test_links_out_of_the_pages_lead_to_pages_of_those_files() -> None:
     assert moved("docs/week.md", "CONTRIBUTING.md", "contributing.md") == "week.md"
     assert moved("recipe.yaml", "somanet/model/README.md", page_of("somanet/model/README.md")) == "recipe.yaml.md"
     assert moved("https://example.org/a", "docs/a.md", "a.md") == "https://example.org/a"
+
+
+def test_a_notebook_is_shown_with_what_it_printed() -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "text"]},
+        {"cell_type": "code", "source": ["1 + 1"], "outputs": [{"data": {"text/plain": ["2"]}}]},
+        {"cell_type": "code", "source": ["draw()"], "outputs": [{"data": {"image/png": "QQ==\n", "text/plain": "x"}}]},
+    ]
+    shown = notebook(json.dumps({"cells": cells}), "a.ipynb")
+    assert shown.startswith("# Title\ntext\n\n*The notebook `a.ipynb`")
+    assert "````python\n1 + 1\n````\n\n````text\n2\n````\n" in shown
+    assert 'src="data:image/png;base64,QQ=="' in shown
+    assert "x\n````" not in shown
 
 
 def test_links_in_code_stay() -> None:

@@ -6,6 +6,7 @@ MkDocs calls these functions (``hooks`` in ``mkdocs.yml``). A warning fails the 
 from __future__ import annotations
 
 import ast
+import json
 import logging
 import posixpath
 import re
@@ -38,10 +39,29 @@ def page_of(path: str) -> str:
 def shown(path: str) -> str:
     """A file of the repository as a page: Markdown with its links led to the site's pages, all else as code."""
     text = (ROOT / path).read_text(encoding="utf-8")
+    if path.endswith(".ipynb"):
+        return notebook(text, path)
     if not path.endswith(".md"):
         language = {".py": "python", ".yaml": "yaml"}.get(Path(path).suffix, "text")
         return f"# {path}\n\n````{language}\n{text.rstrip()}\n````\n"
     return relinked(text, lambda target: moved(target, path, page_of(path)))
+
+
+def notebook(text: str, path: str) -> str:
+    """An executed notebook as a page: its text, its code, and below each what it printed and drew."""
+    parts = [f"*The notebook `{path}`, as it was executed.*"]
+    for cell in json.loads(text)["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"````python\n{source}\n````")
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if "image/png" in data:
+                encoded = "".join(data["image/png"]).replace("\n", "")
+                parts.append(f'<img alt="What the code above draws" src="data:image/png;base64,{encoded}">')
+            elif printed := "".join(output.get("text", data.get("text/plain", ()))).rstrip():
+                parts.append(f"````text\n{printed}\n````")
+    title = next((part for part in parts if part.startswith("# ")), f"# {path}")
+    return "\n\n".join([title, *(part for part in parts if part != title)]) + "\n"
 
 
 def moved(target: str, source: str, page: str) -> str:

@@ -215,6 +215,20 @@ report: setup ## Write build/report.md: changes in scores, metrics and times aga
 ui: setup ## Open MLflow on this computer only
 	$(BIN)/somanet ui
 
+# MkDocs has an environment of its own: nothing else needs it, and it reads the code without importing its libraries.
+DOCS := build/docs
+DOCS_EXTRA := import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')
+
+$(DOCS)/ready: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -c "$(DOCS_EXTRA)" > $(DOCS)/requirements.txt
+	$(DOCS)/bin/python -m pip install --disable-pip-version-check --quiet --requirement $(DOCS)/requirements.txt
+	@touch $@
+
+.PHONY: docs
+docs: $(DOCS)/ready ## Build the documentation as a site, strictly: build/site/index.html
+	$(DOCS)/bin/python -m mkdocs build --strict
+
 # Separate: a process that has used OpenVINO can crash when it sends itself a SIGTERM, as other tests do.
 ENGINE_TESTS := tests/segmentation/engines tests/segmentation/export tests/cli/test_engines.py
 
@@ -264,20 +278,6 @@ test-napari: setup ## Run the napari plug-in in real windows, under Xvfb where t
 			'pytest-qt>=4.4' && touch $(NAPARI)/ready; }
 	$(if $(DISPLAY),,xvfb-run --auto-servernum --server-args '-screen 0 1600x1000x24') \
 		$(NAPARI)/bin/python -m pytest -W default -m napari tests/napari
-
-# MkDocs has an environment of its own: nothing else needs it, and it reads the code without importing its libraries.
-DOCS := build/docs
-DOCS_EXTRA := import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')
-
-$(DOCS)/ready: pyproject.toml
-	$(PYTHON) -m venv $(DOCS)
-	$(DOCS)/bin/python -c "$(DOCS_EXTRA)" > $(DOCS)/requirements.txt
-	$(DOCS)/bin/python -m pip install --disable-pip-version-check --quiet --requirement $(DOCS)/requirements.txt
-	@touch $@
-
-.PHONY: docs
-docs: $(DOCS)/ready ## Build the documentation as a site, strictly: build/site/index.html
-	$(DOCS)/bin/python -m mkdocs build --strict
 
 check: lint types typos ## Run lint, types and typos
 

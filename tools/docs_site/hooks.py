@@ -37,11 +37,11 @@ def page_of(path: str) -> str:
 
 
 def shown(path: str) -> str:
-    """A file of the repository as a page: Markdown with its links led to the site's pages, all else as code."""
+    """A file of the repository as a page: Markdown and notebooks, their links led to the site's pages, or as code."""
     text = (ROOT / path).read_text(encoding="utf-8")
     if path.endswith(".ipynb"):
-        return notebook(text, path)
-    if not path.endswith(".md"):
+        text = notebook(text, path)
+    elif not path.endswith(".md"):
         language = {".py": "python", ".yaml": "yaml"}.get(Path(path).suffix, "text")
         return f"# {path}\n\n````{language}\n{text.rstrip()}\n````\n"
     return relinked(text, lambda target: moved(target, path, page_of(path)))
@@ -119,7 +119,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         content = shown(path)
         level = InclusionLevel.INCLUDED if path in PAGES else InclusionLevel.NOT_IN_NAV
         files.append(File.generated(config, page, content=content, inclusion=level))
-        if path.endswith(".md"):
+        if path.endswith((".md", ".ipynb")):
             waiting += [(other, path) for other in _outside(path, (ROOT / path).read_text(encoding="utf-8"))]
     return files
 

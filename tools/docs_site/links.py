@@ -27,7 +27,12 @@ def relinked(text: str, change: Callable[[str], str]) -> str:
 def targets(text: str) -> list[str]:
     """Where the links and images of a text lead, in order."""
     found: list[str] = []
-    relinked(text, lambda target: found.append(target) or target)  # type: ignore[func-returns-value]
+
+    def note(target: str) -> str:
+        found.append(target)
+        return target
+
+    relinked(text, note)
     return found
 
 

@@ -92,6 +92,16 @@ def move_a_spot(trackmate: Path) -> None:
     tree.write(trackmate, encoding="utf-8", xml_declaration=True)
 
 
+@pytest.mark.real
+def test_the_page_shows_what_the_check_prints(
+    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copyfile(data_root / "neuritetracker/cell_body.tif", tmp_path / "movie.tif")
+    [shown] = re.findall(r"^```text\n(.*?)^```", PAGES["biologist"], flags=re.MULTILINE | re.DOTALL)
+    assert somanet("data", "check", "movie.tif", cwd=tmp_path) is None
+    assert shown.splitlines() == capsys.readouterr().out.rstrip().splitlines()
+
+
 @pytest.mark.slow
 @pytest.mark.e2e
 def test_a_biologist_types_the_page(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ export DVC_NO_ANALYTICS := 1
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
+.PHONY: dist image page-numbers release-check types-elsewhere
 .PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
 	test-kill test-napari check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
 	study real bundled-sets bundled-model bundled-export bioimageio peers yolo idtracker profiles clean
@@ -66,6 +67,24 @@ audit: setup ## Look up known vulnerabilities of the versions in constraints/ an
 	build/audit/bin/pip-audit --progress-spinner off --disable-pip --no-deps \
 		$(patsubst %,--requirement %,$(wildcard constraints/*.txt))
 	build/audit/bin/pip-audit --progress-spinner off --skip-editable --path "$$($(BIN)/python -c '$(SITE_PACKAGES)')"
+
+dist: setup ## Build the wheel and the source distribution in dist/, and check both: what is in them, and how PyPI shows them
+	@test -x build/dist/bin/twine || { $(PYTHON) -m venv build/dist && \
+		build/dist/bin/python -m pip install --disable-pip-version-check --quiet 'build>=1.2' 'twine>=6'; }
+	rm -rf dist
+	build/dist/bin/python -m build --outdir dist .
+	build/dist/bin/twine check --strict dist/*
+	$(BIN)/python -m tools.release files dist/*
+
+TAG ?=
+
+release-check: setup ## Is the tag the version of code, citation and changelog? (TAG=v0.2.0)
+	$(BIN)/python -m tools.release tag '$(TAG)'
+
+IMAGE ?= somanet
+
+image: ## Build the Docker image of SomaNet on processors (IMAGE=name:tag)
+	docker build --tag '$(IMAGE)' .
 
 pin-workflows: setup ## Pin the workflows' actions to commits, and check these against their tags
 	$(BIN)/python -m tools.pin_workflows .github/workflows/*.yml
@@ -274,6 +293,12 @@ lint: setup ## Check style, formatting, and which package imports which
 
 types: setup ## Check the type hints
 	$(BIN)/mypy
+
+types-elsewhere: setup ## Check the type hints of the package as Windows and macOS have the standard library
+	@for platform in win32 darwin; do $(BIN)/mypy --platform "$$platform" somanet || exit 1; done
+
+page-numbers: setup ## Are the numbers on pages those of the files that made them? (ARGS=--mend writes the right ones)
+	$(BIN)/python -m tools.page_numbers $(ARGS)
 
 typos: setup ## Check spelling
 	$(BIN)/typos

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 from pathlib import Path
@@ -18,6 +17,8 @@ from somanet.core.locks import Locks
 from somanet.core.names import check_file_name
 from somanet.core.processes import has_crashed
 from somanet.provenance.code import code_digest
+
+fcntl = pytest.importorskip("fcntl", reason="on Windows itself the other tests show it")
 
 
 class OtherSystem:

@@ -68,24 +68,6 @@ audit: setup ## Look up known vulnerabilities of the versions in constraints/ an
 		$(patsubst %,--requirement %,$(wildcard constraints/*.txt))
 	build/audit/bin/pip-audit --progress-spinner off --skip-editable --path "$$($(BIN)/python -c '$(SITE_PACKAGES)')"
 
-dist: setup ## Build the wheel and the source distribution in dist/, and check both: what is in them, and how PyPI shows them
-	@test -x build/dist/bin/twine || { $(PYTHON) -m venv build/dist && \
-		build/dist/bin/python -m pip install --disable-pip-version-check --quiet 'build>=1.2' 'twine>=6'; }
-	rm -rf dist
-	build/dist/bin/python -m build --outdir dist .
-	build/dist/bin/twine check --strict dist/*
-	$(BIN)/python -m tools.release files dist/*
-
-TAG ?=
-
-release-check: setup ## Is the tag the version of code, citation and changelog? (TAG=v0.2.0)
-	$(BIN)/python -m tools.release tag '$(TAG)'
-
-IMAGE ?= somanet
-
-image: ## Build the Docker image of SomaNet on processors (IMAGE=name:tag)
-	docker build --tag '$(IMAGE)' .
-
 pin-workflows: setup ## Pin the workflows' actions to commits, and check these against their tags
 	$(BIN)/python -m tools.pin_workflows .github/workflows/*.yml
 
@@ -306,6 +288,24 @@ typos: setup ## Check spelling
 format: setup ## Fix style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+dist: setup ## Build the wheel and the source distribution in dist/, and check both: what is in them, and how PyPI shows them
+	@test -x build/dist/bin/twine || { $(PYTHON) -m venv build/dist && \
+		build/dist/bin/python -m pip install --disable-pip-version-check --quiet 'build>=1.2' 'twine>=6'; }
+	rm -rf dist
+	build/dist/bin/python -m build --outdir dist .
+	build/dist/bin/twine check --strict dist/*
+	$(BIN)/python -m tools.release files dist/*
+
+TAG ?=
+
+release-check: setup ## Is the tag the version of code, citation and changelog? (TAG=v0.2.0)
+	$(BIN)/python -m tools.release tag '$(TAG)'
+
+IMAGE ?= somanet
+
+image: ## Build the Docker image of SomaNet on processors (IMAGE=name:tag)
+	docker build --tag '$(IMAGE)' .
 
 clean: ## Remove caches and build products; keep .venv, data and runs
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -250,7 +250,7 @@ def test_tables_repeat_those_of_a_file() -> None:
     ("text", "found"),
     [
         ("`make demo` and make sure\n", []),
-        ("`make deom`\n", ["page.md:1: `make deom`: the Makefile has no such target."]),
+        ("`make demos`\n", ["page.md:1: `make demos`: the Makefile has no such target."]),
         ("\n```bash\nmake peers ARGS='make it'  # make this\n```\n", []),
         ("`--keep-haze`", []),
         ("`--keep-hase`", ["page.md:1: `--keep-hase`: no such option."]),

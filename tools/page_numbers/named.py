@@ -57,12 +57,9 @@ def complaints(name: str, raw: str, root: Path, foreign: Mapping[str, str]) -> l
             for word in call.split()
             if re.fullmatch(r"[a-z][a-z-]*", word) and word not in targets
         ]
-        known = _known_options(command, options)
-        found += [
-            f"{name}:{line}: `{one}`: no such option."
-            for one in (_OPTION.findall(command) if known is not None else ())
-            if one not in known
-        ]
+        if (known := _known_options(command, options)) is not None:
+            named = [one for one in _OPTION.findall(command) if one not in known]
+            found += [f"{name}:{line}: `{one}`: no such option." for one in named]
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import tomllib
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from somanet.core.errors import SomaNetError
 from tools.page_numbers.printed import numbers_in
 
 KINDS = ("entry", "bytes", "python", "option", "count")
-_READERS = {
+_READERS: Mapping[str, Callable[[str], Any]] = {
     ".json": json.loads,
     ".yaml": yaml.safe_load,
     ".lock": yaml.safe_load,

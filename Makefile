@@ -22,7 +22,7 @@ export DVC_NO_ANALYTICS := 1
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: dist image page-numbers release-check types-elsewhere
+.PHONY: dist image page-numbers release-check
 .PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
 	test-kill test-napari check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
 	study real bundled-sets bundled-model bundled-export bioimageio peers yolo idtracker profiles clean
@@ -275,9 +275,6 @@ lint: setup ## Check style, formatting, and which package imports which
 
 types: setup ## Check the type hints
 	$(BIN)/mypy
-
-types-elsewhere: setup ## Check the type hints of the package as Windows and macOS have the standard library
-	@for platform in win32 darwin; do $(BIN)/mypy --platform "$$platform" somanet || exit 1; done
 
 page-numbers: setup ## Are the numbers on pages those of the files that made them? (ARGS=--mend writes the right ones)
 	$(BIN)/python -m tools.page_numbers $(ARGS)

@@ -351,7 +351,6 @@ def test_ci_uses_the_commands_that_people_use() -> None:
         "dist",
         "release-check",
         "image",
-        "types-elsewhere",
     } <= named
     assert "test" in targets_named_in(ROOT / ".ci" / "run")
 

@@ -22,6 +22,7 @@ export DVC_NO_ANALYTICS := 1
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
+.PHONY: dist image page-numbers release-check
 .PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
 	test-kill test-napari check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
 	study real bundled-sets bundled-model bundled-export bioimageio peers yolo idtracker profiles clean
@@ -289,12 +290,33 @@ lint: setup ## Check style, formatting, and which package imports which
 types: setup ## Check the type hints
 	$(BIN)/mypy
 
+page-numbers: setup ## Are the numbers on pages those of the files that made them? (ARGS=--mend writes the right ones)
+	$(BIN)/python -m tools.page_numbers $(ARGS)
+
 typos: setup ## Check spelling
 	$(BIN)/typos
 
 format: setup ## Fix style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+dist: setup ## Build the wheel and the source distribution in dist/, and check both: what is in them, and how PyPI shows them
+	@test -x build/dist/bin/twine || { $(PYTHON) -m venv build/dist && \
+		build/dist/bin/python -m pip install --disable-pip-version-check --quiet 'build>=1.2' 'twine>=6'; }
+	rm -rf dist
+	build/dist/bin/python -m build --outdir dist .
+	build/dist/bin/twine check --strict dist/*
+	$(BIN)/python -m tools.release files dist/*
+
+TAG ?=
+
+release-check: setup ## Is the tag the version of code, citation and changelog? (TAG=v0.2.0)
+	$(BIN)/python -m tools.release tag '$(TAG)'
+
+IMAGE ?= somanet
+
+image: ## Build the Docker image of SomaNet on processors (IMAGE=name:tag)
+	docker build --tag '$(IMAGE)' .
 
 clean: ## Remove caches and build products; keep .venv, data and runs
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -67,12 +67,19 @@ def writes(permissions: Any) -> bool:
     return bool(permissions == "write-all")
 
 
+def only_by_tags(workflow: dict[str, Any]) -> bool:
+    """Whether nothing but a pushed tag starts a workflow: only who may write to the repository can push one."""
+    on = workflow["on"]
+    return isinstance(on, dict) and set(on) == {"push"} and set(on["push"] or {}) == {"tags"}
+
+
 def safety_complaints(workflow: dict[str, Any]) -> list[str]:
     """The house rules for workflows in a repository that takes pull requests from strangers."""
     complaints = []
     triggers = {workflow["on"]} if isinstance(workflow["on"], str) else set(workflow["on"])
     scopes = [workflow.get("permissions")] + [job.get("permissions") for job in workflow["jobs"].values()]
-    runs_untrusted_code = not triggers <= TRUSTED_TRIGGERS
+    by_tags = only_by_tags(workflow)
+    runs_untrusted_code = not triggers <= TRUSTED_TRIGGERS and not by_tags
     checks_out = any("actions/checkout" in step.get("uses", "") for step in steps(workflow))
     pushed = [
         step
@@ -85,8 +92,14 @@ def safety_complaints(workflow: dict[str, Any]) -> list[str]:
         complaints.append("pull_request_target gives strangers' code our token")
     if workflow.get("permissions") is None:
         complaints.append("no top-level permissions: the default may write")
-    if any(map(writes, scopes)) and (runs_untrusted_code or checks_out):
+    if any(map(writes, scopes)) and (runs_untrusted_code or (checks_out and not by_tags)):
         complaints.append("write permission where a pull request's code can run")
+    if by_tags and any(map(writes, scopes[:1])):
+        complaints.append("write permission for every job")
+    for job in workflow["jobs"].values():
+        granted = job.get("permissions")
+        if by_tags and writes(granted) and (granted == "write-all" or granted.get("contents") == "write"):
+            complaints.append("a release may not write to the repository")
     for name, job in workflow["jobs"].items():
         if "timeout-minutes" not in job:
             complaints.append(f"job {name} has no timeout")
@@ -131,7 +144,7 @@ def targets_named_in(path: Path) -> set[str]:
 
 
 def test_there_are_workflows() -> None:
-    assert {path.name for path in WORKFLOWS} >= {"ci.yml", "nightly.yml", "pr-comment.yml"}
+    assert {path.name for path in WORKFLOWS} >= {"ci.yml", "nightly.yml", "pr-comment.yml", "release.yml"}
 
 
 def test_configuration_follows_the_published_schemas() -> None:
@@ -200,7 +213,7 @@ def test_dependabot_raises_actions_and_libraries() -> None:
     assert {update["package-ecosystem"] for update in updates} == {"github-actions", "pip"}
 
 
-def test_only_the_comment_workflow_may_write() -> None:
+def test_only_the_comment_and_a_release_may_write() -> None:
     writers = set()
     for path in WORKFLOWS:
         workflow = load(path.read_text(encoding="utf-8"))
@@ -211,7 +224,82 @@ def test_only_the_comment_workflow_may_write() -> None:
             )
         ):
             writers.add(path.name)
-    assert writers == {"pr-comment.yml"}
+    assert writers == {"pr-comment.yml", "release.yml"}
+
+
+RELEASE = SAMPLE.replace("  pull_request:\n", "  push:\n    tags: ['v*']\n").replace(
+    "    timeout-minutes: 5\n", "    timeout-minutes: 5\n    permissions:\n      id-token: write\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("    tags: ['v*']", "    branches: [main]", "write permission where"),
+        ("    tags: ['v*']", "    tags: ['v*']\n    branches: [main]", "write permission where"),
+        ("    tags: ['v*']\n", "    tags: ['v*']\n  pull_request:\n", "write permission where"),
+        ("permissions:\n  contents: read", "permissions:\n  packages: write", "for every job"),
+        ("      id-token: write", "      contents: write", "may not write to the repository"),
+        (
+            "\n    permissions:\n      id-token: write",
+            "\n    permissions: write-all",
+            "may not write to the repository",
+        ),
+    ],
+)
+def test_a_release_writes_only_where_it_must(old: str, new: str, complaint: str) -> None:
+    assert safety_complaints(load(RELEASE)) == []
+    assert old in RELEASE
+    assert any(complaint in found for found in safety_complaints(load(RELEASE.replace(old, new))))
+
+
+def test_a_release_publishes_what_was_tested_and_checked() -> None:
+    """The files that are published are those that one job has tested, built and compared with git, in this order."""
+    jobs = load((ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))["jobs"]
+    done = [step.get("run", step.get("uses", "")) for step in jobs["build"]["steps"]]
+    order = ["make release-check", "make test", "make dist", "actions/upload-artifact"]
+    places = [next(i for i, text in enumerate(done) if text.startswith(one)) for one in order]
+    assert places == sorted(places)
+    for name in ("pypi", "site", "image"):
+        assert jobs[name]["needs"] == "build"
+    publishing = [step["uses"].partition("@")[0] for step in jobs["pypi"]["steps"]]
+    assert publishing == ["actions/download-artifact", "pypa/gh-action-pypi-publish"]
+    assert jobs["pypi"]["permissions"] == {"id-token": "write"}
+
+
+def test_issue_forms_ask_for_the_doctor_and_a_small_file() -> None:
+    """GitHub has no published schema for its forms: what they must have is here."""
+    forms = [path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config"]
+    assert len(forms) == 2
+    for path in forms:
+        form = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert {"name", "description", "body"} <= set(form)
+        fields = {field["id"]: field["attributes"]["label"] for field in form["body"]}
+        assert "somanet doctor" in fields["doctor"]
+        assert "small file" in fields["file"].lower()
+        assert all(field["type"] in ("textarea", "input", "dropdown", "checkboxes") for field in form["body"])
+    template = (ROOT / ".github" / "PULL_REQUEST_TEMPLATE.md").read_text(encoding="utf-8")
+    assert "somanet doctor" in template
+    assert "small file" in template
+
+
+def test_the_image_runs_as_nobody_special_and_has_only_the_package() -> None:
+    """No Docker runs where these tests do."""
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    words = [line.split()[0] for line in lines if line and line[0].isalpha()]
+    assert words.index("USER") < words.index("ENTRYPOINT")
+    assert "USER somanet" in lines
+    assert [line for line in lines if re.match(r"FROM \S+(:latest)?( |$)", line) and ":3" not in line] == []
+    let_in = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "*" in let_in
+    for name in ("somanet", "pyproject.toml", "README.md", "LICENSE", "LICENSES", "NOTICE", "constraints"):
+        assert f"!{name}" in let_in
+        assert (ROOT / name).exists()
+    assert "formats = [" in project
+    python = re.search(r"^FROM python:(3\.\d+)-", "\n".join(lines), re.MULTILINE)
+    assert python is not None
+    assert f"constraints/py{python[1]}.txt" in "\n".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +348,9 @@ def test_ci_uses_the_commands_that_people_use() -> None:
         "audit",
         "pin-workflows",
         "constraints",
+        "dist",
+        "release-check",
+        "image",
     } <= named
     assert "test" in targets_named_in(ROOT / ".ci" / "run")
 

@@ -66,7 +66,7 @@ def _table(columns: Sequence[Sequence[str]]) -> str:
 def main(arguments: typer.Context) -> None:
     """Compare experiments; arguments are further ones of `dvc exp show`."""
     command, environment = dvc_command(Path.cwd(), "exp", "show", "--csv", *ONE_OF_EACH, *arguments.args)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
     typer.echo(done.stderr, err=True, nl=False)
     if done.returncode:
         raise SomaNetError("`dvc exp show` failed, as it says above. Is this the folder of a dvc.yaml, in git?")

@@ -70,7 +70,7 @@ def remote_tags(repository: str) -> dict[str, str]:
         SomaNetError: GitHub or the repository cannot be reached.
     """
     address = f"https://github.com/{repository}"
-    done = subprocess.run(["git", "ls-remote", "--tags", address], capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", "ls-remote", "--tags", address], capture_output=True, encoding="utf-8", check=False)
     if done.returncode != 0:
         raise SomaNetError(f"{address} cannot be read: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
     found: dict[str, str] = {}
@@ -106,7 +106,7 @@ def main(files: Sequence[str]) -> None:
         changed = pin(text, of)
         if changed != text:
             with atomic_path(file, updates=True) as temporary:
-                temporary.write_text(changed, encoding="utf-8")
+                temporary.write_text(changed, encoding="utf-8", newline="\n")
         typer.echo(f"{file}: {len(USES.findall(text))} actions, {'pinned' if changed != text else 'as they were'}")
 
 

@@ -53,7 +53,7 @@ def main(
     """Draw the plots; further arguments are those of `dvc plots show`, or after `diff` of `dvc plots diff`."""
     what, *more = arguments.args if arguments.args[:1] == ["diff"] else ["show", *arguments.args]
     command, environment = dvc_command(Path.cwd(), "plots", what, "--out", str(output), *more)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
     lines = done.stderr.strip().splitlines()
     if done.returncode or not (output / "index.html").is_file():
         said = next((line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")), "no plot was drawn")

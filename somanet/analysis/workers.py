@@ -182,7 +182,7 @@ def shared_folder(study: Path, folders: Mapping[str, Path], *, workers_end: bool
     with scratch_folder(study.absolute() / "workers") as folder:
         folder.chmod(0o700)
         shared = Shared(folder, folder / _TOKEN)
-        shared.token.write_text(process_mark(), encoding="utf-8")
+        shared.token.write_text(process_mark(), encoding="utf-8", newline="\n")
         try:
             yield shared
         finally:

@@ -115,8 +115,8 @@ def make_certificates(folder: Path) -> Security:
     made = make_security.temporary()
     for name, content in (("cert.pem", made.tls_client_cert), ("key.pem", made.tls_client_key)):
         (folder / name).unlink(missing_ok=True)
-        with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(content)
+        with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content.encode())
     cert, key = (str((folder / name).resolve()) for name in ("cert.pem", "key.pem"))
     own = {
         f"tls_{role}_{kind}": path

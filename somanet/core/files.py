@@ -66,7 +66,9 @@ def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
             guard.note_writing(temporary, path)
             _replace_folder(temporary, path)
         else:
-            with temporary.open("rb") as handle:
+            with temporary.open(
+                "rb" if os.name == "posix" else "rb+"
+            ) as handle:  # Windows flushes only what it may write
                 os.fsync(handle.fileno())
             guard.note_writing(temporary, path)
             _keep_unknown(path)

@@ -1,7 +1,8 @@
 """Named locks between processes. The system releases a lock however its process ends; children do not inherit it.
 
 Each name has an empty file, which is locked; files that nobody holds are removed. Files appear and disappear only while
-a further lock, the door, is held: otherwise two processes could hold two files of one name.
+a further lock, the door, is held: otherwise two processes could hold two files of one name. They are released before
+they are removed, as Windows removes no open file; nobody can take them in between, before the door.
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ class Locks:
     def giving_back(self, name: str, lock: FileLock) -> Iterator[None]:
         """Release a lock after a block, during which no other process takes or gives back any."""
         with FileLock(self.door):
-            self._file(name).unlink(missing_ok=True)
             yield
             lock.release()
+            self._file(name).unlink(missing_ok=True)
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.lock"
@@ -73,8 +74,8 @@ class Locks:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
-            path.unlink(missing_ok=True)
             lock.release()
+            path.unlink(missing_ok=True)
 
 
 def make_own_folder(folder: Path) -> None:

@@ -26,6 +26,10 @@ _NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
 """Separators, and what Windows does not allow."""
 
 
+_DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in "0123456789¹²³")})
+"""Names that Windows has for devices, with any suffix: no file can have one."""
+
+
 def spelling(known: Iterable[str]) -> Callable[[str], str]:
     """A function that gives the known name that a text is but for the code of its accents; others as they are.
 
@@ -100,6 +104,8 @@ def _problem(name: str) -> str | None:
         return "it begins with a dot"
     if name.endswith((" ", ".")):
         return "it ends with a space or a dot"
+    if name.partition(".")[0].rstrip(" ").upper() in _DEVICES:
+        return "Windows keeps that name for a device"
     if odd := sorted(_NOT_IN_FILE_NAMES & set(name)):
         return f"it contains {odd[0]}"
     if any(is_control(character) for character in name):

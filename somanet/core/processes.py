@@ -13,6 +13,9 @@ from pathlib import Path
 _START_TOLERANCE_S = 2.0
 """Start times are computed from the boot time, by a clock that may have been adjusted in the meantime."""
 
+_FIRST_ERROR_OF_WINDOWS = 0xC0000000
+"""Of the NTSTATUS values that name errors: 0xC0000005 is an access violation."""
+
 PROCESS_MARK = re.compile(r"(?P<machine>[0-9a-f]{6})-(?P<pid>\d+)-(?P<start>\d+)")
 """The pattern of a :func:`process_mark` within a file name."""
 
@@ -23,6 +26,11 @@ def python_command(*arguments: str) -> list[str]:
     Without ``-P``, a `json.py` that lies there runs in place of the library, under ``-c`` and ``-m``.
     """
     return [sys.executable, "-P", *arguments]
+
+
+def has_crashed(exit_status: int) -> bool:
+    """Whether the system ended a process, as its status says: a signal's negative number, or one of Windows' errors."""
+    return exit_status < 0 or exit_status >= _FIRST_ERROR_OF_WINDOWS
 
 
 def started_at(pid: int | None = None) -> float:

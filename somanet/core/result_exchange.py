@@ -102,7 +102,7 @@ def _is_own(place: Path, incoming: Path) -> bool:
     around, states = place.stat(), (incoming.lstat(), (incoming / _PLAN).lstat())
     return (
         all(state.st_uid == user_number() and state.st_dev == around.st_dev for state in states)
-        and not states[0].st_mode & _WRITABLE_BY_OTHERS
+        and (os.name != "posix" or not states[0].st_mode & _WRITABLE_BY_OTHERS)  # Windows knows no such modes
         and stat.S_ISREG(states[1].st_mode)
     )
 

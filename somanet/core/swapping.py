@@ -104,7 +104,8 @@ def holds_mounts(folder: Path) -> bool:
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:  # not Linux
-        return Path(place).is_mount() or any(path.is_mount() for path in Path(place).rglob("*"))
+        # Path.is_mount is not for Windows before Python 3.12.
+        return os.path.ismount(place) or any(os.path.ismount(path) for path in Path(place).rglob("*"))
     # The fifth field is the place, with spaces and the like as octal numbers.
     mounts = (re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), line.split(" ")[4]) for line in lines)
     return any(mount == place or mount.startswith(f"{place.rstrip('/')}/") for mount in mounts)

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from somanet.core.problems import FileProblem
-from somanet.core.processes import python_command
+from somanet.core.processes import has_crashed, python_command
 
 MEMORY_BYTES = 1 << 30
 """Addresses that the process may take, beside those of the libraries it has loaded."""
@@ -56,7 +56,7 @@ def try_opening(path: Path, kind: str, imports: str, attempt: str) -> None:
         tried = subprocess.run(python_command("-c", code, str(path)), capture_output=True, timeout=_PATIENCE_S)
     except subprocess.TimeoutExpired as error:
         raise FileProblem(f"{path}: the {kind} cannot be opened within {_PATIENCE_S} s. Is it damaged?") from error
-    if tried.returncode < 0:
+    if has_crashed(tried.returncode):
         raise FileProblem(f"{path}: the {kind} is damaged: its reader crashes on it. Fetch it again.")
     if tried.returncode == _NO_MEMORY:
         raise FileProblem(

@@ -30,7 +30,7 @@ def check_display() -> None:
         done = subprocess.run(
             python_command("-c", PROBE),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             check=False,
             timeout=PROBE_S,

@@ -186,8 +186,9 @@ def collect(root: Path | str, *, device: str | None = None) -> Provenance:
 def code_digest(package: Path) -> str:
     """SHA-256 of a package's Python files: of uncommitted changes too, and of nothing else in the repository."""
     digest = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")):
-        digest.update(file.relative_to(package).as_posix().encode() + b"\0" + sha256_file(file).encode() + b"\n")
+    files = {file.relative_to(package): file for file in package.rglob("*.py")}
+    for name in sorted(files, key=lambda path: path.parts):  # as on every system; Windows' paths know no case
+        digest.update(name.as_posix().encode() + b"\0" + sha256_file(files[name]).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -200,7 +201,7 @@ def _git_state(root: Path) -> tuple[dict[str, str], str | None]:
             # Read-only: otherwise status takes the index lock and can disturb a concurrent git command.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=_GIT_TIMEOUT_S,
             check=False,

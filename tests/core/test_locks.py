@@ -63,7 +63,8 @@ def test_one_process_holds_a_name(locks: Locks, hold: Callable[[str], subprocess
     with pytest.raises(Timeout):
         locks.take("a")
     with locks.giving_back("b", locks.take("b")):
-        assert [path.name for path in locks.folder.iterdir()] == ["a.lock"]
+        assert {path.name for path in locks.folder.iterdir()} == {"a.lock", "b.lock"}
+    assert [path.name for path in locks.folder.iterdir()] == ["a.lock"]
 
 
 def test_a_killed_process_holds_none_though_its_child_lives(
@@ -73,7 +74,8 @@ def test_a_killed_process_holds_none_though_its_child_lives(
     process.kill()
     process.wait()
     with locks.giving_back("b", locks.take("b")):
-        assert list(locks.folder.iterdir()) == []
+        assert [path.name for path in locks.folder.iterdir()] == ["b.lock"]
+    assert list(locks.folder.iterdir()) == []
     with locks.giving_back("a", locks.take("a")):
         pass
 

@@ -131,7 +131,7 @@ def dvc_output(folder: Path, *arguments: str) -> str:
         SomaNetError: with the first line of its message, if it fails.
     """
     command, environment = dvc_command(folder, *arguments)
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
         raise SomaNetError(f"`dvc {arguments[0]}` failed: {said[0].removeprefix('ERROR: ')}")

@@ -81,7 +81,6 @@ def run_pipeline(folder: Path, *, echo: Callable[[str], None], own_store: bool =
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         encoding="utf-8",
         errors="replace",
     ) as process:

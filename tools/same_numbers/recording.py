@@ -56,7 +56,7 @@ class RecordingRun:
         """Run the interpreter in the scratch folder; return its output, and exit if it fails."""
         command = [sys.executable, *map(str, arguments)]
         done = subprocess.run(
-            command, cwd=self.scratch, env=self._environment(), capture_output=True, text=True, check=False
+            command, cwd=self.scratch, env=self._environment(), capture_output=True, encoding="utf-8", check=False
         )
         if done.returncode:
             output = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
@@ -136,7 +136,7 @@ def write_numbers(output: Path, *, left_out: Sequence[str] = ()) -> int:
     }
     about = {"cpus": os.cpu_count(), "python": sys.version.split()[0], **{name: _version(name) for name in VERSIONS}}
     text = json.dumps({"about": about, "left_out": list(left_out), "files": files}, indent=1)
-    (output / NUMBERS).write_text(text + "\n", encoding="utf-8")
+    (output / NUMBERS).write_text(text + "\n", encoding="utf-8", newline="\n")
     return len(files)
 
 

@@ -50,7 +50,7 @@ def run_stages(recording: RecordingRun, graph: Mapping[str, Any], params: Mappin
         params[section] = {name: merged(one, {"training": SHORT}) for name, one in params[section].items()}
     for section in ("segment", "trust"):
         params[section] = {**params[section], "model": str(recording.bundled())}
-    (recording.scratch / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (recording.scratch / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8", newline="\n")
     for title, command in stages(graph, params):  # `${root}`: in graphs of earlier versions
         recording.run(f"stage {title}", *(word.replace("${root}", str(recording.checkout)) for word in command))
 

@@ -65,7 +65,7 @@ def export_bioimageio(checkpoint: Path, output: Path, *, card: Card, mlflow_run:
         engine = OnnxRuntimeEngine((folder / "network.onnx").read_bytes())
         difference = check_agreement(engine.logits, network, channels, "The network with its preprocessing")
         _write_examples(folder, network, channels)
-        (folder / "README.md").write_text(_documentation(card, loaded), encoding="utf-8")
+        (folder / "README.md").write_text(_documentation(card, loaded), encoding="utf-8", newline="\n")
         _save_package(folder, temporary, card, loaded, mlflow_run)
     return difference
 

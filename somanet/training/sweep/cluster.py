@@ -73,7 +73,7 @@ def run_on_cluster(
 def run_in_worker(job: Job, number: int) -> None:
     """A Dask task: a trial with its output in a file. One per process at a time, as torch's state is per process."""
     log = make_folder(trial_folder(job.folder, number)) / "training.log"
-    with _ONE_AT_A_TIME, log.open("a", encoding="utf-8") as words, contextlib.redirect_stdout(words):
+    with _ONE_AT_A_TIME, log.open("a", encoding="utf-8", newline="\n") as words, contextlib.redirect_stdout(words):
         try:
             run_trial(job, number)
         except Terminated:  # stopped on request: the trial waits for the next start

@@ -26,7 +26,7 @@ STYLE = """
 .figures figure { margin: 0; background: #fff; color: #16202b; padding: 10px; }
 .figures figure { border: 1px solid var(--line); border-radius: 10px; }
 .figures img { width: 100%; height: auto; }
-.figures figcaption { font-size: 13px; line-height: 1.45; }
+.figures figcaption { font-size: 13px; line-height: 1.45; font-weight: 400; }
 .figures .save { background: #fff; color: #16202b; border-color: #b8c2cc; float: right; margin-left: 8px; }
 .wide { overflow-x: auto; }
 .wide table { border-collapse: collapse; font-size: 12px; min-width: 900px; }

@@ -48,10 +48,12 @@ class SaltationCounts:
             )
             if number
         ]
+        if self.complete == self.found:
+            return f"{found} found, and every number of saltations is based on all of them."
         counted = "all of them" if self.started == self.found else str(self.started)
         without = f" (without {' and '.join(left_out)})" if left_out else ""
-        complete = "the same" if self.complete == self.started else f"the {self.complete} that also end in view"
-        return f"{found} found; the frequency counts {counted}{without}, lengths and speeds are those of {complete}."
+        ended = "theirs" if self.complete == self.started else f"those of the {self.complete} that also end in view"
+        return f"{found} found; the frequency counts {counted}{without}, lengths and speeds are {ended}."
 
 
 def saltation_counts(migration: Migration) -> SaltationCounts:

@@ -30,12 +30,7 @@ MEANINGS = {
 }
 WIDTH, HEIGHT, LEFT, TOP = 300, 150, 46, 24
 RULE, MODEL = "var(--rest)", "var(--jump)"
-COLOURS_ON_PAPER = {
-    "var(--rest)": "#0072b2",
-    "var(--jump)": "#d55e00",
-    "var(--ink)": "#16202b",
-    "var(--line)": "#dde3e9",
-}
+COLOURS_ON_PAPER = {RULE: "#0072b2", MODEL: "#d55e00", "var(--ink)": "#16202b", "var(--line)": "#dde3e9"}
 """The colours of the page's style in a saved file, which has no style."""
 CURVES = dict(zip(NAMES, ("Saltations per hour, corrected", "Saltation length (µm), corrected"), strict=True))
 
@@ -132,7 +127,8 @@ def _curves(rule: tuple[Thinned, ...], model: tuple[Thinned, ...], title: str) -
     width = len(drawn) * WIDTH
     file = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}" '
-        f'font-family="Helvetica, Arial, sans-serif"><rect width="{width}" height="{HEIGHT}" fill="#ffffff"/>{whole}</svg>'
+        f'font-family="Helvetica, Arial, sans-serif"><rect width="{width}" height="{HEIGHT}" fill="#ffffff"/>{whole}'
+        "</svg>"
     )
     link = save_link(file_name(title, "frames_left_out", "svg"), file, "svg", of="the figure of frames left out")
     shown = "".join(

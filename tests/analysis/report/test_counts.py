@@ -8,6 +8,7 @@ from collections import Counter
 from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -19,28 +20,34 @@ from somanet.core.calibration import Calibration
 from somanet.io.tables import write_table
 from somanet.migration.measures import measure_movie
 from somanet.migration.tables import SALTATION_EVENTS
-from somanet.simulation import simulate_movie
 from tests.analysis.report import worlds
+from tests.analysis.worlds import tracks as drawn_tracks
+
+
+def cut_tracks() -> pd.DataFrame:
+    """Twelve cells that jump eight times each: a third of them brief, a third seen from within a jump or to within one.
+
+    The jumps of a cell are its steps of more than 10 µm; the others are noise.
+    """
+    kept = []
+    for cell, track in drawn_tracks(12, seed=4, jumps=8).groupby("track_id"):
+        jumps = track["frame"][track["x_um"].diff() > 10].tolist()
+        first, last = {0: (0, 59), 1: (jumps[0] - 1, jumps[-1]), 2: (jumps[2] - 3, jumps[2] + 4)}[int(cell) % 3]
+        kept.append(track[track["frame"].between(first, last)])
+    return pd.concat(kept, ignore_index=True)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulated movie whose tracks are cut, so that saltations begin and end out of view, and some cells are brief.
-
-    Every third cell is seen from its 10th to its 17th frame, every other third until the 30th.
-    """
+    """Tables and page of :func:`cut_tracks`, as an analysis writes them."""
     folder = tmp_path_factory.mktemp("results")
-    movie = simulate_movie(seed=8, n_frames=60, shape_YX=(192, 256), calibration=Calibration(1.28, 6.0))
-    tracks = movie.tracks
-    first = tracks.groupby("track_id")["frame"].transform("min")
-    age, kind = tracks["frame"] - first, tracks["track_id"] % 3
-    tracks = tracks[((kind != 0) | age.between(9, 16)) & ((kind != 1) | (age < 30))].reset_index(drop=True)
+    tracks = cut_tracks()
     measures = measure_movie(tracks, sigma_um=0.3)
     write_table(folder / names.SALTATIONS, measures.migration.saltations.events, SALTATION_EVENTS)
     write_migration(folder, measures.migration.cells)
-    report = worlds.report(
-        calibration=movie.calibration, frames=movie.frames_TYX, labels=None, tracks=tracks, measures=measures
-    )
+    frames = np.broadcast_to(np.arange(220, dtype=np.uint16), (60, 520, 220))
+    scale = Calibration(pixel_size_um=1.0, frame_interval_min=10.0)
+    report = worlds.report(calibration=scale, frames=frames, labels=None, tracks=tracks, measures=measures)
     write_report(folder / names.REPORT, report)
     return folder
 

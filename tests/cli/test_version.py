@@ -95,7 +95,8 @@ def test_bash_completes_with_the_installed_script(tmp_path: Path) -> None:
     start = "import sys; sys.argv[0] = 'somanet'; from somanet.__main__ import run; run()"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{start}" "$@"\n')
     program.chmod(0o755)
-    lines = "source completion.sh; COMP_WORDS=(somanet exp); COMP_CWORD=1; _somanet_completion somanet; echo ${COMPREPLY[@]}"
+    typed = "COMP_WORDS=(somanet exp); COMP_CWORD=1; _somanet_completion somanet"
+    lines = f"source completion.sh; {typed}; echo ${{COMPREPLY[@]}}"
     done = subprocess.run(
         ["bash", "-c", lines],
         cwd=tmp_path,

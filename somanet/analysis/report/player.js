@@ -171,8 +171,7 @@ tellTime();
 
 // To the movie, where the keys work.
 function toMovie() {
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  byId("player").scrollIntoView({ block: "start", behavior: calm ? "instant" : "smooth" });
+  byId("player").scrollIntoView({ block: "start" });
   overlayCanvas.focus({ preventScroll: true });
 }
 

@@ -26,7 +26,6 @@ from somanet.core.extras import SERVES, command, missing
 from somanet.core.extras import trouble as extra_trouble
 from somanet.core.mending import (
     Trouble,
-    codec_trouble,
     library_trouble,
     pip_trouble,
     python_doubt,
@@ -35,6 +34,7 @@ from somanet.core.mending import (
     space_trouble,
     writing_trouble,
 )
+from somanet.io.codecs import missing_codec
 from somanet.provenance.code import project_root
 from somanet.provenance.mlflow.database import check_database
 from somanet.provenance.mlflow.spool import pending_runs
@@ -51,10 +51,6 @@ from somanet.segmentation.engines.choice import EXTRAS, FASTEST_FIRST
 Status = Literal["ok", "warn", "missing"]
 
 SERVER_WAIT_S = 3.0
-CODECS = (("Writing overlay.mp4", "libx264", "w"), ("Writing videos for idtracker.ai", "ffv1", "w"))
-CODECS += tuple((f"Reading {name} videos", codec, "r") for name, codec in (("H.264", "h264"), ("Motion JPEG", "mjpeg")))
-TIFF_CODECS = ("LZW", "DEFLATE", "JPEG8", "JPEG2K", "ZSTD")
-"""Compressions of TIFF files of microscopes, by imagecodecs' names."""
 _GB = 1e9
 
 
@@ -254,17 +250,8 @@ def _version(name: str) -> str:
 
 def _codecs() -> Check:
     """What videos and compressed TIFF files need, inside the packages that read and write them."""
-    import av
-    import imagecodecs
-
-    for purpose, codec, mode in CODECS:
-        try:
-            av.codec.Codec(codec, mode)
-        except ValueError:  # PyAV's error for an unknown codec
-            return _of("codecs", "warn", codec_trouble(purpose, codec, "av"))
-    for codec in TIFF_CODECS:
-        if not getattr(imagecodecs, codec).available:
-            return _of("codecs", "warn", codec_trouble("Reading compressed TIFF files", codec, "imagecodecs"))
+    if trouble := missing_codec():
+        return _of("codecs", "warn", trouble)
     return Check("codecs", "ok", f"av {metadata.version('av')}, imagecodecs {metadata.version('imagecodecs')}")
 
 

@@ -325,11 +325,9 @@ def test_a_codec_that_is_missing(project: Path, monkeypatch: pytest.MonkeyPatch)
     assert "Writing overlay.mp4 needs the codec libx264, which this build of av lacks" in line
     frames = [np.zeros((4, 6, 3), np.uint8)]
 
-    def add_stream(self: object, codec: str, **options: object) -> object:
-        raise av.codec.codec.UnknownCodecError(codec)
-
     class Container:
-        add_stream = add_stream
+        def add_stream(self, codec: str, **options: object) -> object:
+            raise av.codec.codec.UnknownCodecError(codec)
 
         def __enter__(self) -> Container:
             return self

@@ -39,10 +39,10 @@ STYLE = """
 @media print {
   .figures { display: block; columns: 2; column-gap: 14px; }
   .figures figure { margin-bottom: 14px; }
-  .wide table { font-size: 7px; min-width: 0; table-layout: fixed; }
+  .wide table { font-size: 7px; min-width: 0; }
   .wide th, .wide td, .wide td.n { padding: 2px 3px; min-width: 0 !important; }
   .wide th, .wide td, .wide td.n { white-space: normal; overflow-wrap: anywhere; }
-  .wide th[scope="row"] { position: static; }
+  .wide th[scope="row"] { position: static; white-space: nowrap; }
 }
 """
 
@@ -101,7 +101,7 @@ def cohort_page(
 <dl class="terms">{_definitions()}</dl></details>
 <details class="box" open><summary><h2>Methods, for a paper</h2></summary>
 <div class="methods">{to_html(methods, top=3)}</div></details>
-<details class="box"><summary><h2>Provenance</h2></summary>{_provenance(record)}</details>
+<details class="box" id="provenance"><summary><h2>Provenance</h2></summary>{_provenance(record)}</details>
 </main>
 </body>
 </html>

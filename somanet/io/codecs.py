@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from somanet.core.mending import Trouble, codec_trouble
 
-VIDEO_CODECS = (
+VIDEO_CODECS: tuple[tuple[str, str, Literal["r", "w"]], ...] = (
     ("Writing overlay.mp4", "libx264", "w"),
     ("Writing videos for idtracker.ai", "ffv1", "w"),
     ("Reading H.264 videos", "h264", "r"),

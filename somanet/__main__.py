@@ -5,6 +5,10 @@ import sys
 
 def run() -> None:
     """Run the command line. Ctrl-C at any time from here on, imports included, ends with 130 and no words."""
+    from somanet.core.mending import python_trouble
+
+    if trouble := python_trouble():
+        sys.exit(f"error: {trouble.line}")
     try:
         from somanet.cli import script
 

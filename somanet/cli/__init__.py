@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -34,16 +35,37 @@ from somanet.core.ending import end_with
 from somanet.core.environment import check_environment, ignore_settings_here
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import quiet_libraries
+from somanet.core.mending import library_trouble
 from somanet.core.text import printable
 
 app = typer.Typer(
     name="somanet",
-    help="From microscope images to somas, scores and, with a movie, migration statistics.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"color": True},  # else typer drops names' escapes on their way into a pipe
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from somanet.cli.version import version_line
+
+        typer.echo(version_line())
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version, and the commit if it is known."
+        ),
+    ] = False,
+) -> None:
+    """From microscope images to somas, scores and, with a movie, migration statistics."""
+
+
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
 app.command("correct")(guarding(correct.correct))
 app.command("cohort")(guarding(cohort.cohort))
@@ -93,6 +115,8 @@ def main() -> None:
     except SomaNetError as error:
         sys.exit(f"error: {printable(str(error))}")
     except OSError as error:
+        if trouble := library_trouble(error):
+            sys.exit(f"error: {printable(trouble.line)}")
         if _folder_is_gone():
             sys.exit("error: The current folder no longer exists. Change to another one (`cd`), then run again.")
         # Of the system, the standard output, or a library's own files: no traceback helps.
@@ -102,6 +126,8 @@ def main() -> None:
     except MemoryError:
         sys.exit(_NO_MEMORY)
     except ImportError as error:
+        if trouble := library_trouble(error):
+            sys.exit(f"error: {printable(trouble.line)}")
         sys.exit(
             f"error: A library cannot be loaded ({printable(first_line(error).removesuffix('.'))}). Does the memory "
             "suffice (`ulimit -v`)? If so, the installation is damaged: install somanet again, and check it with "

@@ -299,6 +299,7 @@ def _network(models: list[str] | None, wanted: dict[str, Any]) -> tuple[Analysis
 def print_summary(measures: Measures, folder: Path) -> None:
     """Print the main numbers, the notes and warnings, and where to look next."""
     from somanet.analysis.names import MANIFEST
+    from somanet.analysis.report.counts import saltation_counts
     from somanet.analysis.stages.files import read_metadata
     from somanet.migration.requirements import rests_on_saltations
 
@@ -325,8 +326,8 @@ def print_summary(measures: Measures, folder: Path) -> None:
     else:
         _print_number("localisation error", noise.estimate, " µm", remark="  given" if noise.given else "")
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
-    n_events = measures.summary.n_events
-    typer.echo(f"cells observed long enough: {n_cells}, too briefly: {n_short}; saltations: {n_events}")
+    typer.echo(f"cells observed long enough: {n_cells}, too briefly: {n_short}")
+    typer.echo(saltation_counts(measures.migration).in_words())
     for note in (*read_metadata(folder / MANIFEST)["notes"], *measures.warnings):
         typer.echo(f"  note: {note}")
     typer.echo(f"Written: {folder} ({', '.join(sorted(read_metadata(folder / MANIFEST)['files']))})")

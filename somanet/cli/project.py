@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -47,16 +49,21 @@ def sync() -> None:
     typer.echo("\n".join(f"{run}: {n} records" for run, n in sent.items()) or "Nothing was waiting.")
 
 
-def doctor() -> None:
-    """Check this installation, machine and project; list what is missing and what to do."""
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the findings as JSON, for an issue or a script.")
+    ] = False,
+) -> None:
+    """Check this installation, machine and project; one line for each finding, with the command that mends it."""
     from somanet.cli.doctor import diagnose
 
-    marks = {"ok": "ok     ", "warn": "warning", "missing": "MISSING"}
     checks = diagnose()
-    for check in checks:
-        typer.echo(f"{marks[check.status]}  {check.name}: {check.detail}")
-        if check.remedy:
-            typer.echo(f"         → {check.remedy}")
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=1, ensure_ascii=False))
+    else:
+        marks = {"ok": "ok     ", "warn": "warning", "missing": "MISSING"}
+        for check in checks:
+            typer.echo(f"{marks[check.status]}  {check.name}: {check.line}")
     missing = [check.name for check in checks if check.status == "missing"]
     if missing:
         raise SomaNetError(f"Required but missing: {', '.join(missing)}. The lines above say what to do.")

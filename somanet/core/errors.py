@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+from somanet.core.mending import SPACE
+
 
 class SomaNetError(Exception):
     """Something the user can fix, in one line.
@@ -29,7 +31,7 @@ def explain(error: OSError, path: Path) -> SomaNetError:
     """Turn an operating-system error into a one-line message with the next step."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SomaNetError(
-            f"Cannot write {path}: the disk is full. Nothing was changed; free some space and run again."
+            f"Cannot write {path}: the disk is full. Nothing was changed; free some space and run again. {SPACE}."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return SomaNetError(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from somanet.core.errors import SomaNetError
+from somanet.core.extras import SERVES, require
 from somanet.evaluation.tracks import Matches, Pairs
 
 LINEAGE_METRICS = (
@@ -96,15 +96,12 @@ def _quiet() -> Iterator[None]:
 
 
 def _library() -> ModuleType:
-    try:
-        import traccuracy
-        import traccuracy.loaders
-        import traccuracy.matchers
-        import traccuracy.metrics
-    except ImportError as error:
-        raise SomaNetError(
-            "Scores of lineages need the library traccuracy, which is missing: pip install 'somanet[traccuracy]'."
-        ) from error
+    require("traccuracy", purpose=SERVES["traccuracy"])
+    import traccuracy
+    import traccuracy.loaders
+    import traccuracy.matchers
+    import traccuracy.metrics
+
     return traccuracy  # type: ignore[no-any-return]
 
 

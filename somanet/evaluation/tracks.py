@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
+from somanet.core.extras import SERVES, require
 from somanet.evaluation.masks import Labels, overlap, ratio
 
 METRICS = ("DET", "SEG", "TRA", "LNK", "HOTA", "IDF1")
@@ -267,13 +268,10 @@ def _without_gaps(ids: Pairs) -> tuple[NDArray[np.int64], list[dict[int, int]]]:
 
 def _library() -> tuple[Callable[..., dict[str, Any]], tuple[Callable[..., dict[str, Any]], ...]]:
     """The functions for the challenge's scores, and for the identity scores (HOTA, IDF1)."""
-    try:
-        from ctc_metrics.metrics import hota, idf1
-        from ctc_metrics.scripts.evaluate import calculate_metrics
-    except ImportError as error:
-        raise SomaNetError(
-            "Track scores need the library py-ctcmetrics, which is missing: pip install 'somanet[tracking-metrics]'."
-        ) from error
+    require("tracking-metrics", purpose=SERVES["tracking-metrics"])
+    from ctc_metrics.metrics import hota, idf1
+    from ctc_metrics.scripts.evaluate import calculate_metrics
+
     return calculate_metrics, (hota, idf1)
 
 

@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
+from somanet.core.mending import codec_trouble
 
 # Visually near-lossless at a tenth of the size of the frames; a key frame every second makes scrubbing quick.
 _OPTIONS = {"crf": "20", "preset": "veryfast"}
@@ -64,7 +66,7 @@ def write_lossless_video(path: Path | str, frames: Iterable[NDArray[np.uint8]], 
             av.open(str(temporary.absolute()), "w", options={"fflags": "+bitexact"}) as container,
         ):
             # Version 3 has checksums of its slices; each frame is a key frame, so that any can be read alone.
-            stream = container.add_stream("ffv1", rate=_rate(fps), options={"level": "3", "g": "1", "slicecrc": "1"})
+            stream = _add_stream(container, "ffv1", _rate(fps), {"level": "3", "g": "1", "slicecrc": "1"})
             stream.codec_context.flags |= _BIT_EXACT
             stream.pix_fmt = "gray"
             shape: tuple[int, ...] | None = None
@@ -83,6 +85,20 @@ def write_lossless_video(path: Path | str, frames: Iterable[NDArray[np.uint8]], 
             container.mux(stream.encode())
     except av.error.FFmpegError as error:
         raise SomaNetError(f"Cannot write {path}: the video encoder failed ({error}).") from error
+
+
+def _add_stream(container: Any, codec: str, rate: Fraction, options: dict[str, str]) -> Any:
+    """A stream of a codec.
+
+    Raises:
+        SomaNetError: this PyAV was built without the codec.
+    """
+    import av
+
+    try:
+        return container.add_stream(codec, rate=rate, options=options)
+    except (av.codec.codec.UnknownCodecError, av.error.EncoderNotFoundError) as error:
+        raise SomaNetError(codec_trouble("Writing this video", codec, "av").line) from error
 
 
 def _check(path: Path, suffix: str, fps: float) -> None:
@@ -109,7 +125,7 @@ def _encode(temporary: Path, path: Path, frames: Iterable[NDArray[np.uint8]], ra
     with av.open(
         str(temporary.absolute()), "w", options={"movflags": "+faststart", "fflags": "+bitexact"}
     ) as container:
-        stream = container.add_stream("libx264", rate=rate, options={**_OPTIONS, "g": str(max(1, round(rate)))})
+        stream = _add_stream(container, "libx264", rate, {**_OPTIONS, "g": str(max(1, round(rate)))})
         stream.pix_fmt = "yuv420p"
         for frame in frames:
             if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or not frame.size:

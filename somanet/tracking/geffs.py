@@ -12,6 +12,7 @@ import pandas as pd
 
 from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
+from somanet.core.extras import SERVES, require
 from somanet.core.files import atomic_path
 from somanet.core.foreign import parsing
 from somanet.core.limits import TABLE_ROWS
@@ -127,11 +128,10 @@ def _read(graph: Any, path: str) -> RawTracks:
 
 
 def _library() -> ModuleType:
-    try:
-        import geff
-        import geff.core_io
-    except ImportError as error:
-        raise SomaNetError("GEFF needs the library geff, which is missing: pip install 'somanet[geff]'.") from error
+    require("geff", purpose=SERVES["geff"])
+    import geff
+    import geff.core_io
+
     return geff
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from somanet.core.errors import explain, first_line
+from somanet.core.mending import SPACE
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_an_error_in_one_line(text: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("number", "step"),
     [
-        (errno.ENOSPC, "free some space and run again."),
+        (errno.ENOSPC, f"free some space and run again. {SPACE}."),
         (errno.EFBIG, "(`ulimit -f`) allows. Raise the limit, or choose another place."),
         (errno.EIO, ": Input/output error. Check that its disk is there and works, or choose another place."),
         (errno.EROFS, "Choose another place, or make it writable."),

@@ -14,7 +14,9 @@ import pandas as pd
 from somanet.analysis.cohort.gather import Cohort
 from somanet.analysis.cohort.sensitivity import by_every_second_frame, by_model
 from somanet.analysis.report.definitions import METHODS, MISSING, in_words, label_of
+from somanet.analysis.report.downloads import file_name, save_link
 from somanet.core.markdown import to_html
+from somanet.io.tables import FLOAT_FORMAT
 from somanet.migration.groups import Comparison
 from somanet.migration.pooling import UNITS
 
@@ -24,25 +26,41 @@ STYLE = """
 .figures figure { margin: 0; background: #fff; color: #16202b; padding: 10px; }
 .figures figure { border: 1px solid var(--line); border-radius: 10px; }
 .figures img { width: 100%; height: auto; }
-.figures figcaption { font-size: 13px; line-height: 1.45; }
+.figures figcaption { font-size: 13px; line-height: 1.45; font-weight: 400; }
+.figures .save { background: #fff; color: #16202b; border-color: #b8c2cc; float: right; margin-left: 8px; }
 .wide { overflow-x: auto; }
-@media print { .wide { overflow: visible; } .wide table { font-size: 9px; min-width: 0; } }
 .wide table { border-collapse: collapse; font-size: 12px; min-width: 900px; }
 .wide th, .wide td { white-space: normal; overflow-wrap: break-word; }
 .wide th:last-child, .wide td:last-child { min-width: 12em; }
 .wide th, .wide td { padding: 5px 7px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 .wide td.n { text-align: right; white-space: nowrap; }
+.wide th[scope="row"] { font-weight: 600; position: sticky; left: 0; background: var(--paper); }
 .methods { font-size: 13px; }
+@media print {
+  .figures { display: block; columns: 2; column-gap: 14px; }
+  .figures figure { margin-bottom: 14px; }
+  .wide table { font-size: 7px; min-width: 0; }
+  .wide th, .wide td, .wide td.n { padding: 2px 3px; min-width: 0 !important; }
+  .wide th, .wide td, .wide td.n { white-space: normal; overflow-wrap: anywhere; }
+  .wide th[scope="row"] { position: static; white-space: nowrap; }
+}
 """
 
 
 def cohort_page(
-    cohort: Cohort, figures: Mapping[str, str], methods: str, record: Mapping[str, Any], *, title: str
+    cohort: Cohort,
+    compared: pd.DataFrame,
+    figures: Mapping[str, str],
+    methods: str,
+    record: Mapping[str, Any],
+    *,
+    title: str,
 ) -> str:
     """The page as HTML.
 
     Args:
         cohort: its content.
+        compared: as in `comparison.csv`.
         figures: SVG text by number.
         methods: as in `methods.md`.
         record: of the cohort, for the provenance.
@@ -62,6 +80,8 @@ def cohort_page(
 {style}</style>
 </head>
 <body>
+<nav class="skip" aria-label="Skip to"><a href="#groups">Groups</a> <a href="#comparisons">Comparisons</a> \
+<a href="#movies">Movies</a> <a href="#definitions">Definitions</a></nav>
 <header class="top">
 <p class="brand">SomaNet <span>cohort report</span></p>
 <h1>{escape(title)}</h1>
@@ -70,16 +90,18 @@ def cohort_page(
 <main>
 {_panel("cautions", "Cautions when reading these numbers", cohort.warnings)}
 {_panel("notes", "About these movies", (*cohort.notes, *_comparison_notes(cohort)))}
-<section><div class="section-head"><h2>Groups</h2></div><div class="figures">{_figures(cohort, figures)}</div></section>
-<section class="box"><h2>Comparisons of donors</h2>{_comparisons(cohort)}</section>
-<section class="box"><h2>Sensitivity</h2>{_sensitivity(cohort)}</section>
-<section class="box"><h2>Donors</h2>{_levels(cohort, "donors")}</section>
-<section class="box"><h2>Movies</h2>{_levels(cohort, "movies")}</section>
-<details class="box"><summary><h2>What every number means</h2></summary>
+<p class="small muted">{escape(_counts_in_words(cohort))}</p>
+<section aria-labelledby="groups"><div class="section-head"><h2 id="groups">Groups</h2></div>
+<div class="figures">{_figures(cohort, figures, title)}</div></section>
+{_section("comparisons", "Comparisons of donors", _comparisons(cohort), _link(title, "comparison", compared))}
+{_section("sensitivity", "Sensitivity", _sensitivity(cohort))}
+{_section("donors", "Donors", _levels(cohort, "donors"), _link(title, "donors", cohort.donors))}
+{_section("movies", "Movies", _levels(cohort, "movies"), _link(title, "movies", cohort.movies))}
+<details class="box" id="definitions"><summary><h2>What every number means</h2></summary>
 <dl class="terms">{_definitions()}</dl></details>
 <details class="box" open><summary><h2>Methods, for a paper</h2></summary>
 <div class="methods">{to_html(methods, top=3)}</div></details>
-<details class="box"><summary><h2>Provenance</h2></summary>{_provenance(record)}</details>
+<details class="box" id="provenance"><summary><h2>Provenance</h2></summary>{_provenance(record)}</details>
 </main>
 </body>
 </html>
@@ -88,7 +110,7 @@ def cohort_page(
 
 def _overview(cohort: Cohort) -> str:
     summary = cohort.summaries["all"]
-    items = {"Movies": str(len(cohort.movies)), "Cells": str(summary.n_cells), "Saltations": str(summary.n_events)}
+    items = {"Movies": str(len(cohort.movies)), "Cells": str(summary.n_cells), "Saltations": str(_n_found(cohort))}
     if summary.n_donors:
         items = {"Donors": str(summary.n_donors), **items}
     if "group" in cohort.movies:
@@ -98,6 +120,38 @@ def _overview(cohort: Cohort) -> str:
     if cohort.comparisons:
         items["Pairing"] = "by donor" if cohort.paired else "none"
     return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items.items())
+
+
+def _n_found(cohort: Cohort) -> int:
+    return sum(result.n_found for result in cohort.results.values())
+
+
+def _counts_in_words(cohort: Cohort) -> str:
+    """The one count of saltations, that of the movies' `saltations.csv`, and those that numbers are based on."""
+    found, counted = _n_found(cohort), cohort.summaries["all"].n_events
+    if not found:
+        return "No saltation was found."
+    return (
+        f"{found} saltations were found in all movies. The frequency counts {counted}, those whose start is observed "
+        "in a cell observed long enough; the tables of donors and movies give how many of these each has. Each "
+        "movie's own report says what becomes of the others."
+    )
+
+
+def _section(name: str, title: str, content: str, link: str = "") -> str:
+    """A box with a heading, and a link that saves its table."""
+    return (
+        f'<section class="box" aria-labelledby="{name}"><div class="section-head"><h2 id="{name}">{title}</h2>{link}'
+        f"</div>{content}</section>"
+    )
+
+
+def _link(title: str, name: str, table: pd.DataFrame) -> str:
+    """A link that saves a table as the folder of the cohort has it; empty where it has no rows."""
+    if not len(table):
+        return ""
+    content = table.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
+    return save_link(file_name(title, name, "csv"), content, "csv", of=f"the table {name}.csv")
 
 
 def _panel(kind: str, title: str, lines: Sequence[str]) -> str:
@@ -120,15 +174,17 @@ def _place(where: tuple[tuple[str, str], Sequence[str]]) -> str:
     return f"{' and '.join(groups)}: {', '.join(labels)}"
 
 
-def _figures(cohort: Cohort, figures: Mapping[str, str]) -> str:
+def _figures(cohort: Cohort, figures: Mapping[str, str], title: str) -> str:
     parts = []
     for number, svg in figures.items():
         image = base64.b64encode(svg.encode()).decode()
         label = label_of(number)[0]
+        link = save_link(file_name(title, number, "svg"), svg, "svg", of=f"the figure {label}")
         lines = "<br>".join(escape(_sentence(one)) for one in cohort.comparisons if one.number == number)
         parts.append(
             f'<figure><img alt="{escape(label)} of cells, movies and donors by group" '
-            f'src="data:image/svg+xml;base64,{image}"><figcaption><b>{escape(label)}.</b> {lines}</figcaption></figure>'
+            f'src="data:image/svg+xml;base64,{image}"><figcaption>{link}<b>{escape(label)}.</b> {lines}</figcaption>'
+            "</figure>"
         )
     return "".join(parts)
 
@@ -171,7 +227,7 @@ FACT_HEADS = {
     "n_movies": "Movies",
     "n_cells": "Cells",
     "n_short": "Cells seen too briefly",
-    "n_events": "Saltations",
+    "n_events": "Saltations counted",
 }
 """Columns of the tables of donors and movies, in words, in their order."""
 
@@ -179,7 +235,7 @@ FACT_HEADS = {
 def _comparisons(cohort: Cohort) -> str:
     if not cohort.comparisons:
         return "<p>No groups were compared: give --conditions with groups and donors, and --reference.</p>"
-    return _table(COMPARED_HEADS, map(_compared, cohort.comparisons))
+    return _table("comparisons", COMPARED_HEADS, map(_compared, cohort.comparisons))
 
 
 def _compared(one: Comparison) -> tuple[str, ...]:
@@ -199,7 +255,7 @@ def _sensitivity(cohort: Cohort) -> str:
         "<p class='small muted'>A result to rely on keeps its sign without any one donor, by the second detector, and "
         "in the mixed model.</p>"
     )
-    return hint + _table(SENSITIVITY_HEADS, (_checked(cohort, one) for one in tested))
+    return hint + _table("sensitivity", SENSITIVITY_HEADS, (_checked(cohort, one) for one in tested))
 
 
 def _checked(cohort: Cohort, one: Comparison) -> tuple[str, ...]:
@@ -242,7 +298,7 @@ def _levels(cohort: Cohort, level: str) -> str:
         cells = [str(row[name]) for name in ids]
         cells += [_fact(name, row[name], whole=name in whole) for name in facts]
         rows.append((*cells, *(_interval(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in numbers)))
-    return _table(heads, rows)
+    return _table(level, heads, rows)
 
 
 def _fact(name: str, value: Any, *, whole: bool) -> str:
@@ -251,10 +307,14 @@ def _fact(name: str, value: Any, *, whole: bool) -> str:
     return str(value) if whole else in_words(float(value))
 
 
-def _table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(name: str, heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of the section ``name``, whose heading is its name; it can be scrolled by keys."""
     head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in heads)
-    body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    body = "".join(f'<tr><th scope="row">{escape(first)}</th>{"".join(map(_cell, rest))}</tr>' for first, *rest in rows)
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-labelledby="{name}"><table aria-labelledby="{name}">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def _cell(value: str) -> str:

@@ -16,6 +16,8 @@ from somanet.analysis.manifest import edited_tracks, is_corrected, is_manifest, 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
 from somanet.core.hashing import sha256_tree
+from somanet.io.tables import read_table
+from somanet.migration.tables import SALTATION_EVENTS
 
 READ = (names.TRACKS, names.SALTATIONS, names.MIGRATION, names.MIGRATION_INTERNALS, names.SUMMARY)
 """Files whose content a cohort rests on: none may have been changed since the analysis."""
@@ -30,6 +32,7 @@ class MovieResult:
         folder: of its results.
         manifest, summary: content of `manifest.json` and `summary.json`.
         cells: :data:`somanet.migration.tables.MIGRATION`.
+        n_found: saltations found, the rows of `saltations.csv`.
     """
 
     name: str
@@ -37,6 +40,7 @@ class MovieResult:
     manifest: Mapping[str, Any]
     summary: Mapping[str, Any]
     cells: pd.DataFrame
+    n_found: int
 
     @property
     def corrected(self) -> bool:
@@ -137,4 +141,5 @@ def read_result(folder: Path) -> MovieResult:
                 f"{path.stem}.before{path.suffix}."
             )
     summary = read_json(folder / names.SUMMARY, expected="the summary of a movie", keys=("numbers",))
-    return MovieResult(str(manifest["input"]["movie"]), folder, manifest, summary, read_migration(folder))
+    cells, n_found = read_migration(folder), len(read_table(folder / names.SALTATIONS, SALTATION_EVENTS))
+    return MovieResult(str(manifest["input"]["movie"]), folder, manifest, summary, cells, n_found)

@@ -103,7 +103,7 @@ def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) 
         verdicts=[one.in_words for one in cohort.verdicts],
     )
     write_text(folder / names.METHODS, methods)
-    write_text(folder / names.REPORT, cohort_page(cohort, figures, methods, record, title=title))
+    write_text(folder / names.REPORT, cohort_page(cohort, table, figures, methods, record, title=title))
     write_json(folder / names.COHORT_RECORD, {**record, "files": hashes_of(folder, names.COHORT)})
 
 

@@ -12,12 +12,20 @@ from numpy.typing import NDArray
 
 from somanet.analysis.report.content import saltating_frames
 from somanet.core.errors import SomaNetError
+from somanet.core.schema import Column
 from somanet.migration.cells import Migration
 from somanet.migration.tables import CELL_NUMBERS
 
 PLACE_UNITS_PER_PX = 10
 SPEED_UNITS_PER_UM_PER_H = 10
 DIGITS = 5
+FOUND = Column(
+    "n_found",
+    "int64",
+    "",
+    "saltations found, the rows of saltations.csv; those whose start is observed make its frequency",
+)
+"""The column of the page's table of cells that `migration.csv` lacks."""
 
 Ints = NDArray[np.int64]
 
@@ -39,7 +47,8 @@ def cells_data(tracks: pd.DataFrame, migration: Migration) -> dict[str, Any]:
     """Everything about cells.
 
     Returns:
-        ``numbers``: each column of :data:`somanet.migration.tables.CELL_NUMBERS` as a list, one entry per cell.
+        ``numbers``: each column of :data:`somanet.migration.tables.CELL_NUMBERS` as a list, one entry per cell, and
+        :data:`FOUND`.
         ``area_um2``: median soma area per cell, if the tracks have it.
         ``paths``: per cell, in the same order: ``runs`` of frames ``[first, count]``, positions ``y`` and ``x`` in
         tenths of a pixel, each minus the previous one, and ``v``, the speed of each step in tenths of µm/h, None across
@@ -57,6 +66,8 @@ def cells_data(tracks: pd.DataFrame, migration: Migration) -> dict[str, Any]:
         "saltations": _saltations(ordered, migration, index),
         "shifts": _shifts(ordered, migration),
     }
+    of_cells = [saltation[0] for saltation in data["saltations"]]
+    data["numbers"][FOUND.name] = np.bincount(np.array(of_cells, np.int64), minlength=len(index)).tolist()
     if "area_um2" in tracks:
         data["area_um2"] = shorts(ordered.groupby("track_id")["area_um2"].median().to_numpy(float))
     return data

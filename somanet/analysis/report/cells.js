@@ -5,14 +5,14 @@ const order = CELLS.map((cell) => cell.index); // as sorted in the table
 
 // [column, label, unit factor, unit]
 const LABELS = {
-  n_saltations: "Saltations", frequency_corrected_per_h: "Frequency, corrected", frequency_per_h: "Frequency, uncorrected",
+  n_found: "Saltations", n_saltations: "with an observed start", frequency_corrected_per_h: "Frequency, corrected", frequency_per_h: "Frequency, uncorrected",
   mean_length_um: "Mean length", mobile_speed_um_per_h: "Speed when mobile", mean_pause_h: "Mean pause", pause_fraction: "Time in pauses",
   average_speed_um_per_h: "Average speed", path_um: "Path", net_um: "Net distance", straightness: "Straightness", direction_deg: "Direction",
   observed_h: "Observed",
 };
 const meaning = (column) => { const text = DATA.columns[column].meaning; return text[0].toUpperCase() + text.slice(1) + "."; };
 const unitOf = (column) => DATA.columns[column].unit;
-const digitsOf = (column) => (column === "n_saltations" || column === "direction_deg" ? 0 : 3);
+const digitsOf = (column) => (["n_found", "n_saltations", "direction_deg"].includes(column) ? 0 : 3);
 function valueOf(column, index) {
   const value = NUMBERS[column][index];
   if (value === null || value === undefined) return DASH;
@@ -136,7 +136,7 @@ function drawNumbers() {
   const box = byId("cell-numbers"), cell = CELLS[state.cell];
   box.replaceChildren();
   byId("cell").classList.toggle("empty", !cell);
-  for (const button of document.querySelectorAll(".saving button")) button.disabled = !cell;
+  for (const button of document.querySelectorAll(".saving button, #to-row")) button.disabled = !cell;
   byId("cell-title").textContent = cell ? `Cell ${cell.id}` : "No cell selected";
   if (!cell) {
     byId("cell-summary").textContent = N_CELLS ? "Click a cell in the movie or in the table." : "There are no cells in this movie.";
@@ -154,7 +154,7 @@ function drawNumbers() {
 
 // The table
 const TABLE = [
-  ["track_id", "Cell"], ["observed_h", "Observed"], ["n_saltations", "Saltations"], ["frequency_corrected_per_h", "Frequency"],
+  ["track_id", "Cell"], ["observed_h", "Observed"], ["n_found", "Saltations"], ["frequency_corrected_per_h", "Frequency"],
   ["mean_length_um", "Length"], ["mobile_speed_um_per_h", "Mobile speed"], ["mean_pause_h", "Pause"], ["pause_fraction", "In pauses"],
   ["average_speed_um_per_h", "Average speed"], ["straightness", "Straightness"], ["net_um", "Net distance"], ["direction_deg", "Direction"],
 ];
@@ -180,11 +180,11 @@ function buildTable() {
       if (i) row.append(element("td", {}, valueOf(column, cell.index)));
       else row.append(element("th", { scope: "row" }, element("button", { type: "button" }, [String(cell.id), cell.long ? "" : element("span", { class: "tag" }, "short")])));
     });
-    row.addEventListener("click", () => choose(cell.index, { seek: true }));
+    row.addEventListener("click", () => { choose(cell.index, { seek: true }); toMovie(); });
     rows[cell.index] = row;
   }
   const short = CELLS.filter((cell) => !cell.long).length;
-  byId("cells-note").textContent = !N_CELLS ? "No cells." : `Click a heading to sort, a row to select.${short ? ` Grey: ${short} observed for less than 4 h and 12 frames, not in the summary.` : ""}`;
+  byId("cells-note").textContent = !N_CELLS ? "No cells." : `Click a heading to sort, a row to see its cell in the movie.${short ? ` Grey: ${short} observed for less than 4 h and 12 frames, not in the summary.` : ""}`;
   sortTable();
 }
 function sortTable() {
@@ -207,6 +207,13 @@ function markRow() {
   if (marked.offsetTop < box.scrollTop + head) box.scrollTop = marked.offsetTop - head;
   if (marked.offsetTop + marked.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = marked.offsetTop + marked.offsetHeight - box.clientHeight;
 }
+
+byId("to-row").addEventListener("click", () => {
+  const row = rows[state.cell];
+  if (!row) return;
+  byId("cells-title").scrollIntoView({ block: "start" });
+  row.querySelector("button").focus({ preventScroll: true });
+});
 
 buildTable();
 on("cell", () => { drawTrace(); drawPath(); drawNumbers(); markRow(); });

@@ -74,7 +74,7 @@ function choose(index, { seek = false } = {}) {
   state.cell = index;
   if (index >= 0 && seek && seenAt(CELLS[index], frameNow()) < 0) showTime(hours(CELLS[index].frames[0]));
   tell("cell");
-  byId("announce").textContent = index < 0 ? "No cell selected" : `Cell ${CELLS[index].id}: ${CELLS[index].saltations.length} saltations`;
+  byId("announce").textContent = index < 0 ? "No cell selected" : `Cell ${CELLS[index].id}: ${counted(CELLS[index].saltations.length, "saltation")}`;
 }
 
 // Numbers as text: three significant digits.
@@ -85,11 +85,13 @@ function words(value, digits = 3) {
   return value.toFixed(places).replace("-", "−");
 }
 
+const counted = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+
 // An axis tick label: no more digits than needed.
 const plain = (v) => (Math.abs(v) >= 1e5 ? v.toExponential(0) : String(Number(v.toPrecision(6)))).replace("-", "−");
 
 function element(tag, attributes = {}, children = []) {
-  const SHAPES = ["svg", "g", "path", "line", "rect", "circle", "text", "title", "polyline"];
+  const SHAPES = ["svg", "g", "path", "line", "rect", "circle", "text", "title", "desc", "image", "polyline"];
   const node = SHAPES.includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) if (value !== null && value !== undefined) node.setAttribute(name, value);
   for (const child of [].concat(children)) node.append(child);

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from somanet.analysis.report import sections
-from somanet.analysis.report.cell_data import cells_data, short
+from somanet.analysis.report.cell_data import FOUND, cells_data, short
 from somanet.analysis.report.content import ReportInput, check_movie
+from somanet.analysis.report.counts import saltation_counts
 from somanet.analysis.report.display_range import DisplayRange, display_range, evenly_spaced
 from somanet.analysis.report.motion import motion_section
 from somanet.analysis.report.outlines import TOLERANCE_UNITS, UNITS_PER_PIXEL, compact, outlines
@@ -52,8 +53,10 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
     data = {
         "cells": cells_data(report.tracks, report.measures.migration),
         "plots": plots_data(report.measures),
-        "columns": {column.name: _described(column) for column in CELL_NUMBERS.columns},
+        "columns": {column.name: _described(column) for column in (*CELL_NUMBERS.columns, FOUND)},
     }
+    counts = saltation_counts(report.measures.migration)
+    data["counts"] = {"found": counts.found, "started": counts.started, "complete": counts.complete}
     shown = display_range(report.frames)
     strips = strips_of(report, shown)
 
@@ -73,14 +76,17 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
         "style": _resource("style.css"),
         "overview": sections.overview(report, shape),
         "headline": sections.headline(report.measures),
-        "intervals_note": sections.intervals_note(report.measures.summary),
+        "intervals_note": sections.intervals_note(report.measures),
         "cautions": sections.cautions(report),
         "notes": sections.notes(report),
         "embedded_note": sections.embedded_note(plan, shape, n_frames),
         "settings_note": sections.settings_note(report.measures),
-        "motion": motion_section(report.measures),
-        "strips": strips_html(strips, len(report.measures.migration.saltations.events), report.calibration),
+        "motion": motion_section(report.measures, title=report.title),
+        "strips": strips_html(strips, counts.found, report.calibration),
         "comparison": sections.comparison(report.measures.summary, report.measures.model_summary),
+        "comparison_link": sections.comparison_link(
+            report.measures.summary, report.measures.model_summary, title=report.title
+        ),
         "corrections": sections.corrections(report),
         "provenance": sections.provenance(report.provenance),
         "definitions": sections.definitions(),

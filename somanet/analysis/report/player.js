@@ -1,6 +1,7 @@
 // The movie: playback, zoom, selecting a cell, keys.
 
-const scrub = byId("scrub"), LARGEST_ZOOM = 16;
+const scrub = byId("scrub"), LARGEST_ZOOM = 16, SURROUNDINGS_UM = 150;
+let playing = false;
 scrub.max = MOVIE.frames.length - 1;
 
 // Number of saltating cells, above the slider.
@@ -20,6 +21,8 @@ function drawRaster() {
 function tellTime() {
   scrub.value = state.shown;
   const text = `${hours(frameNow()).toFixed(1)} h · frame ${frameNow() + 1} of ${MOVIE.n_frames}`;
+  // Spoken when a frame is chosen, not while the movie plays, nor where the slider itself is heard.
+  byId("clock").setAttribute("aria-live", playing || document.activeElement === scrub ? "off" : "polite");
   byId("clock").textContent = text;
   scrub.setAttribute("aria-valuetext", text);
 }
@@ -27,7 +30,7 @@ on("shown", () => { tellTime(); drawRaster(); draw(); });
 on("cell theme", () => { drawRaster(); draw(); });
 
 // Playback: a frame is shown once it is due and decoded.
-let playing = false, due = 0;
+let due = 0;
 function play(wanted) {
   playing = wanted && FRAMES.length > 1;
   stage.parentElement.classList.toggle("playing", playing);
@@ -59,7 +62,7 @@ byId("brightness").addEventListener("input", (e) => { imageCanvas.style.filter =
 
 // Zoom about a point of the stage; drag to pan; two fingers do both.
 function zoomAt(factor, px = stage.clientWidth / 2, py = stage.clientHeight / 2) {
-  const before = placing();
+  const before = placing(); // it also keeps the view within the field
   const x = (px - before.left) / before.scale, y = (py - before.top) / before.scale;
   view.zoom = Math.max(1, Math.min(LARGEST_ZOOM, view.zoom * factor));
   const scale = Math.min(before.width / COLUMNS, before.height / ROWS) * view.zoom;
@@ -68,8 +71,19 @@ function zoomAt(factor, px = stage.clientWidth / 2, py = stage.clientHeight / 2)
   stage.classList.toggle("zoomed", view.zoom > 1);
   draw();
 }
+// In, to the selected cell: first to its surroundings, then closer; without a cell, to the centre.
+function zoomIn() {
+  const cell = CELLS[state.cell];
+  if (!cell) return zoomAt(1.5);
+  const row = Math.max(0, rowAt(cell, frameNow()));
+  const factor = view.zoom > 1 ? 1.5 : Math.max(1.5, (Math.min(ROWS, COLUMNS) * MOVIE.pixel_size_um) / SURROUNDINGS_UM);
+  view.y = cell.y[row] + 0.5;
+  view.x = cell.x[row] + 0.5;
+  view.zoom = Math.min(LARGEST_ZOOM, view.zoom * factor);
+  zoomAt(1);
+}
 const fit = () => { view.zoom = 1; zoomAt(1); };
-byId("zoom-in").addEventListener("click", () => zoomAt(1.5));
+byId("zoom-in").addEventListener("click", zoomIn);
 byId("zoom-out").addEventListener("click", () => zoomAt(1 / 1.5));
 byId("zoom-fit").addEventListener("click", fit);
 let noteTimer = 0;
@@ -136,16 +150,42 @@ function inside(points, y, x) {
 
 const KEYS = {
   " ": () => play(!playing), ArrowLeft: () => step(-1), ArrowRight: () => step(1), Home: () => show(0), End: () => show(FRAMES.length - 1),
-  "+": () => zoomAt(1.5), "=": () => zoomAt(1.5), "-": () => zoomAt(1 / 1.5), 0: fit, "[": () => neighbour(-1), "]": () => neighbour(1),
+  "+": zoomIn, "=": zoomIn, "-": () => zoomAt(1 / 1.5), 0: fit, "[": () => neighbour(-1), "]": () => neighbour(1),
   Escape: () => choose(-1), o: () => byId("show-outlines").click(), t: () => byId("show-trails").click(), i: () => byId("show-ids").click(), f: () => byId("follow").click(),
+  "?": () => keysList.showModal(),
 };
+const keysList = byId("keys");
+byId("show-keys").addEventListener("click", () => keysList.showModal());
+byId("hide-keys").addEventListener("click", () => keysList.close());
 document.addEventListener("keydown", (e) => {
-  if (e.ctrlKey || e.metaKey || e.altKey) return;
+  if (e.ctrlKey || e.metaKey || e.altKey || keysList.open) return;
   if (e.key === "Escape" && !tip.hidden) return hideTip();
   // Sliders, lists and tables have their own keys, and buttons use the space bar.
-  const own = e.target.closest("input[type=range], select, .table-box") && !["[", "]", "Escape"].includes(e.key);
+  const own = e.target.closest("input[type=range], select, .table-box") && !["[", "]", "?", "Escape"].includes(e.key);
   if (own || (e.key === " " && e.target.closest("button, input, summary"))) return;
-  if (KEYS[e.key]) { e.preventDefault(); KEYS[e.key](); }
+  const key = e.key.length === 1 ? e.key.toLowerCase() : e.key;
+  if (KEYS[key]) { e.preventDefault(); KEYS[key](); }
 });
 new ResizeObserver(() => { drawRaster(); draw(); }).observe(stage);
 tellTime();
+
+// To the movie, where the keys work.
+function toMovie() {
+  byId("player").scrollIntoView({ block: "start" });
+  overlayCanvas.focus({ preventScroll: true });
+}
+
+// On paper definitions and provenance are open, the strips only if they were, and drawings have the colours for paper.
+const opened = [];
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("#definitions, #provenance")) {
+    if (!details.open) { details.open = true; opened.push(details); }
+  }
+  document.documentElement.classList.add("on-paper");
+  tell("theme");
+});
+addEventListener("afterprint", () => {
+  for (const details of opened.splice(0)) details.open = false;
+  document.documentElement.classList.remove("on-paper");
+  tell("theme");
+});

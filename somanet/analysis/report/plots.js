@@ -2,12 +2,16 @@
 
 const PLOTS = DATA.plots, plotBox = byId("plots"), WIDE = 380, TALL = 270;
 
-function figure(title, drawing, note, wide = false) {
-  const parts = [element("figcaption", {}, title), drawing];
-  if (note) parts.push(element("p", { class: "small muted" }, note));
-  const node = element("figure", { class: `box plot${wide ? " wide" : ""}` }, parts);
-  plotBox.append(node);
-  return node;
+// A drawing with its title, what it shows in words, and a button that saves it; `svg` makes it where it is a canvas.
+function figure(title, drawing, note, svg = () => drawing) {
+  const what = title.toLowerCase().replaceAll(" ", "_"), about = note || "";
+  const make = () => {
+    const [, , width, height] = svg().getAttribute("viewBox").split(" ").map(Number);
+    return standalone(`${MOVIE.title}: ${title}`, { width: width + 16, height: height + 44, parts: [placed(svg(), 8, 36, width, height)], about });
+  };
+  const empty = drawing.classList.contains("nothing-to-show");
+  const head = element("div", { class: "figure-head" }, [element("figcaption", {}, title), ...(empty ? [] : [saver(what, `the figure ${title}`, make)])]);
+  plotBox.append(element("figure", { class: "box plot" }, [head, drawing, ...(note ? [element("p", { class: "small muted" }, note)] : [])]));
 }
 const nothing = (why) => element("p", { class: "nothing-to-show" }, why);
 
@@ -46,7 +50,7 @@ const line = (points, toX, toY) => points.map(([x, y], i) => `${i ? "L" : "M"}${
 function originPlot() {
   if (!N_CELLS) return void figure("Paths from a common start", nothing("No cells."));
   const canvas = element("canvas", { class: "square", role: "img", "aria-label": "Paths of all cells, each from the same point; click one to select its cell" });
-  figure("Paths from a common start", canvas, `Oriented as in the movie; ${[...SHIFT.values()].some(([y, x]) => y || x) ? "drift is removed" : "no drift is removed"}. Orange: saltations. Click a path to select its cell.`);
+  figure("Paths from a common start", canvas, `Oriented as in the movie; ${[...SHIFT.values()].some(([y, x]) => y || x) ? "drift is removed" : "no drift is removed"}. Orange: saltations. Click a path to select its cell.`, svg);
   let reach = 10;
   for (const cell of CELLS) for (const [y, x] of fromOrigin(cell)) reach = Math.max(reach, Math.abs(y), Math.abs(x));
   reach *= 1.08;
@@ -89,6 +93,24 @@ function originPlot() {
       context.fillText(chosen.id, middle + end[1] * scale + 6, middle + end[0] * scale + 4);
     }
   };
+  // The same as a drawing, 400 px wide.
+  function svg() {
+    const size = 400, half = size / 2, each = half / reach;
+    const drawn = element("svg", { viewBox: `0 0 ${size} ${size}` });
+    for (const um of ticks(0, reach, 3).filter(Boolean)) {
+      drawn.append(element("circle", { cx: half, cy: half, r: um * each, class: "ring" }));
+      drawn.append(element("text", { x: half + 4, y: half - um * each + 13, class: "tick" }, `${um} µm`));
+    }
+    for (const cell of CELLS) {
+      const places = fromOrigin(cell);
+      for (const jumps of [0, 1]) {
+        let d = "";
+        for (let i = 1; i < places.length; i++) if (cell.jumps[i] === jumps) d += `M${(half + places[i - 1][1] * each).toFixed(1)} ${(half + places[i - 1][0] * each).toFixed(1)}L${(half + places[i][1] * each).toFixed(1)} ${(half + places[i][0] * each).toFixed(1)}`;
+        if (d) drawn.append(element("path", { d, class: jumps ? "thin walk jump" : "thin walk" }, element("title", {}, `cell ${cell.id}`)));
+      }
+    }
+    return drawn;
+  }
   canvas.addEventListener("click", (e) => {
     let nearest = -1, least = 15;
     for (const cell of CELLS) for (const [y, x] of fromOrigin(cell)) {
@@ -140,7 +162,7 @@ function rose(title, directions, kind, note) {
   }
   const within = PLOTS.directions.intervals, p = within.random_p, pWords = p === null ? DASH : p < 0.001 ? "< 0.001" : `= ${words(p, 2)}`;
   // The saltations of one cell are alike: only cells have intervals and a p.
-  const text = kind === "jumping" ? `n = ${n}.` : `n = ${n}, mean ${words(directions.mean_deg)}° from the axis (${within.mean_direction_deg}), R = ${words(R)} (${within.resultant}), mean cosine to the axis ${words(directions.along_axis)} (${within.mean_cosine}), p of random directions ${pWords}.`;
+  const text = kind === "jumping" ? `n = ${n} of the ${counted(DATA.counts.found, "saltation")} found.` : `n = ${n}, mean ${words(directions.mean_deg)}° from the axis (${within.mean_direction_deg}), R = ${words(R)} (${within.resultant}), mean cosine to the axis ${words(directions.along_axis)} (${within.mean_cosine}), p of random directions ${pWords}.`;
   svg.setAttribute("aria-label", `${title}: ${text}`);
   figure(title, svg, `${text} ${note}`);
 }
@@ -200,11 +222,12 @@ function autocorrelationPlot() {
   figure("Persistence of direction", svg, "Mobile steps only. 1: same direction; 0: direction is lost. Unlike straightness, it does not depend on track length. Bars: 95 % intervals over cells.");
 }
 
+const COMPLETE = `Of the ${counted(DATA.counts.found, "saltation")} found, those that start and end in view, of cells observed long enough.`;
 originPlot();
 rose("Direction of cells", PLOTS.directions.cells, "resting", "One per cell, first to last position; area shows the count. Arrow: mean vector of length R. Dashed: the axis.");
 rose("Direction of saltations", PLOTS.directions.saltations, "jumping", "Saltations of one cell are not independent: for numbers, see the directions of cells.");
-histogram("Length of saltations", PLOTS.distributions.length_um, "µm", "jumping", "Complete saltations.");
-histogram("Speed of saltations", PLOTS.distributions.speed_um_per_h, "µm/h", "jumping", "Length over duration of complete saltations.");
+histogram("Length of saltations", PLOTS.distributions.length_um, "µm", "jumping", COMPLETE);
+histogram("Speed of saltations", PLOTS.distributions.speed_um_per_h, "µm/h", "jumping", `Length over duration. ${COMPLETE}`);
 histogram("Pauses", PLOTS.distributions.pause_h, "h", "resting", "Observed from start to end; long pauses are under-represented, as tracks end.");
 histogram("Saltation frequency of cells", PLOTS.distributions.frequency_corrected_per_h, "1/h", "jumping", "Corrected, one per cell.");
 msdPlot();

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from somanet.analysis.report.content import ReportInput
+from somanet.analysis.report.counts import saltation_counts
 from somanet.analysis.report.definitions import (
     HEADLINES,
     METHODS,
@@ -19,6 +20,7 @@ from somanet.analysis.report.definitions import (
     interval_words,
     label_of,
 )
+from somanet.analysis.report.downloads import csv_text, estimate_heads, estimate_values, file_name, save_link
 from somanet.analysis.report.motion import motion_cards
 from somanet.analysis.report.thinning import Thinning
 from somanet.migration.intervals import Estimate
@@ -29,7 +31,7 @@ from somanet.migration.summary import Summary
 from somanet.migration.tables import CELL_NUMBERS
 
 LEVELS = {
-    "cell": "cells of this movie: it does not generalise to other movies or donors",
+    "cell": "cells of this movie: they do not generalise to other movies or donors",
     "movie": "movies",
     "donor": "donors",
 }
@@ -56,7 +58,7 @@ def overview(report: ReportInput, shape_YX: tuple[int, int]) -> str:
         "Cells": f"{len(cells)}"
         if measured == len(cells)
         else f"{len(cells)}, {measured} of them observed long enough",
-        "Saltations": f"{len(report.measures.migration.saltations.events)}",
+        "Saltations": f"{saltation_counts(report.measures.migration).found}",
     }
     return "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in items.items())
 
@@ -106,14 +108,14 @@ def _interval_bar(estimate: Estimate, *, share: bool) -> str:
     )
 
 
-def intervals_note(summary: Summary) -> str:
+def intervals_note(measures: Measures) -> str:
     """What the intervals represent, and how many cells and saltations the numbers are based on."""
+    summary = measures.summary
     cells = "1 cell" if summary.n_cells == 1 else f"{summary.n_cells} cells"
-    events = "1 saltation" if summary.n_events == 1 else f"{summary.n_events} saltations"
-    events += " with an observed start"
     short = f" {summary.n_short} observed too briefly are left out." if summary.n_short else ""
-    interval = f" The 95 % interval resamples {LEVELS[summary.level]}." if summary.n_cells > 1 else ""
-    return escape(f"From {cells} with {events}.{short}{interval}")
+    interval = f" The 95 % intervals resample {LEVELS[summary.level]}." if summary.n_cells > 1 else ""
+    counts = saltation_counts(measures.migration).in_words()
+    return escape(f"From {cells}.{short} {counts}{interval}")
 
 
 def settings_note(measures: Measures) -> str:
@@ -185,33 +187,51 @@ def comparison(rule: Summary, model: Summary) -> str:
     return "".join(rows)
 
 
+def comparison_link(rule: Summary, model: Summary, *, title: str) -> str:
+    """A link that saves the table that compares the rule with the model."""
+    rows = [
+        (name, unit, *estimate_values(rule.numbers[name]), *estimate_values(model.numbers[name]))
+        for name, unit in UNITS.items()
+    ]
+    content = csv_text(("number", "unit", *estimate_heads("rule"), *estimate_heads("model")), rows)
+    return save_link(file_name(title, "detectors", "csv"), content, "csv", of="the table of both detectors")
+
+
 def corrections(report: ReportInput) -> str:
     """How far a person's corrections moved the numbers; empty if there are none."""
     if report.before is None:
         return ""
-    rows, numbers = [], report.measures.summary.numbers
+    rows, saved, numbers = [], [], report.measures.summary.numbers
     tracks = report.tracks
     for label, name, after in (
         ("Tracks", "n_tracks", tracks["track_id"].nunique()),
         ("Points of tracks", "n_points", len(tracks)),
     ):
-        cells = "".join(amount(str(value), "") for value in (report.before[name], after))
+        pair = report.before[name], after
+        cells = "".join(amount(str(value), "") for value in pair)
         rows.append(f'<tr><th scope="row">{label}</th><td class="of"></td>{cells}</tr>')
+        saved.append((name, "", *(part for value in pair for part in (value, None, None, ""))))
     for name, unit in UNITS.items():
         if name in report.before["numbers"]:
-            cells = "".join(
-                amount(*estimate_in_words(one)) for one in (_estimate(report.before["numbers"][name]), numbers[name])
-            )
+            both = _estimate(report.before["numbers"][name]), numbers[name]
+            cells = "".join(amount(*estimate_in_words(one)) for one in both)
             rows.append(
                 f'<tr><th scope="row">{escape(label_of(name)[0])}</th><td class="of">{escape(unit)}</td>{cells}</tr>'
             )
+            saved.append((name, unit, *(part for one in both for part in estimate_values(one))))
+    heads = ("number", "unit", *estimate_heads("automatic"), *estimate_heads("corrected"))
+    link = save_link(
+        file_name(report.title, "corrections", "csv"), csv_text(heads, saved), "csv", of="what the corrections changed"
+    )
     return (
         '<section class="box" aria-labelledby="corrected-title"><div class="section-head"><h2 id="corrected-title">'
         'What the corrections changed</h2><p class="small muted">The same numbers of the automatic tracks and of the '
         "corrected ones, with 95 % intervals. Both are of the same cells, so overlapping intervals do not mean that "
-        'nothing changed.</p></div><div class="table-box"><table class="compare"><thead><tr><th scope="col">Number</th>'
-        '<th scope="col" class="of">Unit</th><th scope="colgroup" colspan="2">Automatic</th><th scope="colgroup" '
-        f'colspan="2">Corrected</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div></section>'
+        f'nothing changed.</p>{link}</div><div class="table-box" tabindex="0" role="region" aria-labelledby="'
+        'corrected-title"><table class="compare"><caption class="unseen">Numbers before and after the corrections'
+        '</caption><thead><tr><th scope="col">Number</th><th scope="col" class="of">Unit</th><th scope="colgroup" '
+        'colspan="2">Automatic</th><th scope="colgroup" colspan="2">Corrected</th></tr></thead><tbody>'
+        f"{''.join(rows)}</tbody></table></div></section>"
     )
 
 

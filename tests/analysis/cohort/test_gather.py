@@ -46,7 +46,7 @@ def cohort_of(
             "code": {},
         }
         own = cells.drop(columns=["movie", "donor", "group", "batch"], errors="ignore").reset_index(drop=True)
-        results[name] = MovieResult(name, Path(name), manifest, summary, own)
+        results[name] = MovieResult(name, Path(name), manifest, summary, own, 0)
     conditions = (
         table[[name for name in ("movie", "donor", "group", "batch") if name in table]]
         .drop_duplicates()

@@ -17,7 +17,7 @@ from tests.migration.test_signs import signs
 
 def result(name: str, near: float, **migrate: Any) -> MovieResult:
     summary = {"verdict": {"signs": signs(cut_share=0.1 * near).as_dict()}}
-    return MovieResult(name, Path(name), {"parameters": {"migrate": migrate}}, summary, pd.DataFrame())
+    return MovieResult(name, Path(name), {"parameters": {"migrate": migrate}}, summary, pd.DataFrame(), 0)
 
 
 def table(groups: Mapping[str, str], minutes: Mapping[str, float] | None = None) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def test_movies_of_another_interval_or_setting_are_of_another_kind() -> None:
 
 
 def test_between_the_limits_nothing_is_told_and_older_results_are_not_judged() -> None:
-    older = MovieResult("b", Path("b"), {"parameters": {}}, {}, pd.DataFrame())
+    older = MovieResult("b", Path("b"), {"parameters": {}}, {}, pd.DataFrame(), 0)
     names = {"a": "x", "b": "x"}
     (found,) = verdicts_of({"a": result("a", 1.2), "b": older}, table(names))
     assert found.movies == ("a",)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 
 import pandas as pd
@@ -106,6 +107,48 @@ def test_the_page_is_one_file_that_names_test_effect_n_and_sensitivity(study: Pa
     assert "**" not in page
     for words in (WELCH, "Hedges' g", "adjusted p", "n = 3 and 3 donors", "Without one donor", "(1 | donor)"):
         assert escape(words) in page, words
+
+
+def saved_files(page: str) -> dict[str, str]:
+    """What the page's links save, by file name."""
+    links = re.findall(r'<a class="save" download="([^"]+)" href="data:[^"]+;charset=utf-8;base64,([^"]+)"', page)
+    return {unescape(name): base64.b64decode(data).decode() for name, data in links}
+
+
+def test_the_page_saves_every_figure_and_table_as_the_folder_has_it(study: Path) -> None:
+    saved = saved_files((study / names.REPORT).read_text(encoding="utf-8"))
+    tables = {f"study_{Path(name).stem}.csv": study / name for name in (names.COMPARISON, names.DONORS, names.MOVIES)}
+    figures = {f"study_{number}.svg": study / names.FIGURES / f"{number}.svg" for number in COMPARED}
+    assert set(saved) == {*tables, *figures}
+    for name, path in (tables | figures).items():
+        assert saved[name] == path.read_text(encoding="utf-8"), name
+
+
+def test_the_page_has_one_count_of_saltations(study: Path) -> None:
+    """The rows of all movies' tables; what the frequency counts is a part of them, and said to be."""
+    page = (study / names.REPORT).read_text(encoding="utf-8")
+    n = sum(len(pd.read_csv(folder / names.SALTATIONS)) for folder in find_results(study))
+    counted = int(pd.read_csv(study / names.MOVIES)["n_events"].sum())
+    assert n >= counted > 0
+    assert f"<dt>Saltations</dt><dd>{n}</dd>" in page
+    assert f"{n} saltations were found in all movies. The frequency counts {counted}, those whose start" in page
+    assert ">Saltations counted<" in page
+    assert ">Saltations<" not in page.replace("<dt>Saltations</dt>", "")
+
+
+def test_every_row_and_column_of_the_page_has_a_header_and_every_table_a_name(study: Path) -> None:
+    page = (study / names.REPORT).read_text(encoding="utf-8")
+    tables = re.findall(r'<table aria-labelledby="(\w+)">(.*?)</table>', page, re.DOTALL)
+    assert [name for name, _ in tables] == ["comparisons", "sensitivity", "donors", "movies"]
+    for name, content in tables:
+        assert f'<h2 id="{name}">' in page
+        head, *rows = re.findall(r"<tr>(.*?)</tr>", content, re.DOTALL)
+        assert set(re.findall(r"<(t[hd][^>]*)>", head)) == {'th scope="col"'}
+        assert rows
+        for row in rows:
+            assert re.findall(r"<(t[hd])", row)[0] == "th"
+            assert row.count('<th scope="row">') == row.count("<th") == 1
+    assert set(re.findall(r'<a href="#(\w+)"', page)) <= set(re.findall(r'id="(\w+)"', page))
 
 
 def test_figures_have_real_letters_and_equal_cohorts_equal_bytes(study: Path, copy: Path) -> None:

@@ -44,7 +44,7 @@ def test_the_jump_is_where_it_was_drawn() -> None:
     assert data["saltations"] == [[1, 8, 11, 48, 96, 0, ""]]
     assert data["numbers"]["track_id"] == [worlds.RESTING, worlds.JUMPING, worlds.BRIEF]
     assert data["numbers"]["long_enough"] == [1, 1, 0]
-    assert set(data["numbers"]) == set(CELL_NUMBERS.names)
+    assert set(data["numbers"]) == {*CELL_NUMBERS.names, "n_found"}
 
 
 def test_the_drift_that_was_taken_off_is_told() -> None:

@@ -34,7 +34,7 @@ def test_walks_are_described_by_their_motion_and_saltations_are_marked() -> None
     head = headline(walks)
     assert labels(head)[:3] == [f"{state}, share of steps of 10 min" for state in ("At rest", "Creeping", "Running")]
     assert head.count("not supported") == sum(rests_on_saltations(item.name) for item in HEADLINES) == 6
-    section = motion_section(walks)
+    section = motion_section(walks, title="a")
     assert "not supported" in section
     assert section.count("<svg") == 2
     assert "0 saltatory, 12 continuous" in section or "continuous" in section
@@ -45,7 +45,7 @@ def test_saltating_cells_keep_their_headline() -> None:
     assert saltating.support.saltations
     assert labels(headline(saltating))[0] == "Saltation frequency, corrected"
     assert "not supported" not in headline(saltating)
-    assert "are supported" in motion_section(saltating)
+    assert "are supported" in motion_section(saltating, title="a")
 
 
 @pytest.mark.parametrize(("kinds", "sigma", "words"), [("w", 0.1, "at most 0."), ("r", 0.4, "measured as 0.")])
@@ -73,7 +73,7 @@ def test_the_error_is_told_in_every_output_as_what_it_is(
         "code": {"versions": {"numpy": "0"}, "platform": "x"},
     }
     printed = capsys.readouterr().out
-    for text in (motion_section(measures), settings_note(measures), movie_methods(manifest, summary)):
+    for text in (motion_section(measures, title="a"), settings_note(measures), movie_methods(manifest, summary)):
         assert words in text
         assert ("not estimated (no cell can be shown to rest" in text) == noise.bounded
     assert ("shown to rest, so it cannot be told from slow motion; at most 0." in printed) == noise.bounded
@@ -82,5 +82,5 @@ def test_the_error_is_told_in_every_output_as_what_it_is(
 
 def test_a_movie_without_steps_has_no_such_section() -> None:
     empty = measure_movie(along_x([1.0]))
-    assert motion_section(empty) == ""
+    assert motion_section(empty, title="a") == ""
     assert motion_cards(empty) == ""

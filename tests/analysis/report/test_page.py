@@ -80,7 +80,12 @@ def test_the_page_loads_nothing(tmp_path: Path) -> None:
     """No address in any attribute but `data:`, none in the style, and a policy that forbids the rest."""
     parts = written(tmp_path / "a.html", worlds.report())
     links = [value for _, attrs in parts.tags for name, value in attrs.items() if name in ("src", "href", "srcset")]
-    assert [link for link in links if not link.startswith("data:image/jpeg;base64,")] == ["data:,"]
+    pictures = [link for link in links if link and link.startswith("data:image/jpeg;base64,")]
+    saved = [attrs["href"] for _, attrs in parts.tags if "download" in attrs]
+    own = [link for link in links if link and link.startswith("#")]
+    assert {attrs["id"] for _, attrs in parts.tags if "id" in attrs} >= {link.removeprefix("#") for link in own}
+    assert all(re.match(r"data:(text/csv|image/svg\+xml);charset=utf-8;base64,", link or "") for link in saved)
+    assert [link for link in links if link not in (*pictures, *saved, *own)] == ["data:,"]
     text = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert set(re.findall(r"https?://[^\s\"']+", text)) == {"http://www.w3.org/2000/svg"}
     [policy] = [a["content"] for _, a in parts.tags if a.get("http-equiv") == "Content-Security-Policy"]

@@ -192,29 +192,11 @@ def _analyze_one(
     options: Options,
     network: Callable[[], AnalysisNetworks],
 ) -> None:
-    from somanet.analysis.movie import analyze_movie, check_output, tracks_to_take
-    from somanet.analysis.names import RESULTS
-    from somanet.analysis.source import check_intended_use
-    from somanet.core.results import check_results
-    from somanet.corrections import read
-    from somanet.io.movies import sha256_movie
+    from somanet.analysis.single import analyze_single
 
-    # Before hours of work, not after.
-    check_output(output, movie=source.name, automatic=tracks is None and corrections is None)
-    if corrections is not None:
-        read(corrections, movie_sha256=sha256_movie(source.path))
-    with tracks_to_take(tracks, output) as taken:
-        check_results(output, RESULTS, writes=options.files())
-        with source.open() as movie:
-            source.calibration(movie)
-        networks = None
-        if taken is None:
-            networks = network()
-            if not options.any_modality:
-                check_intended_use([source], networks.segmenter.intended_use)
-        measures = analyze_movie(
-            source, output, network=networks, tracks_file=taken, corrections_file=corrections, options=options
-        )
+    measures = analyze_single(
+        source, output, network=network, tracks=tracks, corrections=corrections, options=options
+    )
     print_summary(measures, output)
 
 
@@ -264,12 +246,10 @@ def _options(
     any_modality: bool,
 ) -> Options:
     from somanet.analysis.movie import Options, check_exports
-    from somanet.config import AnalysisParams
-    from somanet.core.settings import override, parse
+    from somanet.analysis.settings import analysis_params
 
     check_exports(exports)
-    values: dict[str, Any] = {"track": {}, "migrate": migrate}
-    chosen = parse(AnalysisParams, override(values, assignments), source="settings")
+    chosen = analysis_params({"migrate": migrate}, assignments)
     return Options(
         chosen.track,
         chosen.migrate,
@@ -284,15 +264,13 @@ def _options(
 def _network(models: list[str] | None, wanted: dict[str, Any]) -> tuple[AnalysisNetworks, NetworksToOpen]:
     """The networks, opened as :func:`somanet.analysis.network.open_networks` is told, and what workers need."""
     from somanet.analysis.movie import AnalysisNetworks
-    from somanet.analysis.network import about_networks, open_networks
+    from somanet.analysis.opening import about_opened, open_for_movies
     from somanet.analysis.worker_task import networks_to_open
-    from somanet.provenance.code import project_root
-    from somanet.segmentation.inference.video import usual_workers
 
-    opened = open_networks(models, **wanted, at_once=usual_workers())
+    opened = open_for_movies(models, **wanted)
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
-    about = about_networks(opened, project_root())
+    about = about_opened(opened)
     return AnalysisNetworks(opened.segmenter, about), networks_to_open(opened, about, **wanted)
 
 

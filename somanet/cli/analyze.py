@@ -194,9 +194,7 @@ def _analyze_one(
 ) -> None:
     from somanet.analysis.single import analyze_single
 
-    measures = analyze_single(
-        source, output, network=network, tracks=tracks, corrections=corrections, options=options
-    )
+    measures = analyze_single(source, output, network=network, tracks=tracks, corrections=corrections, options=options)
     print_summary(measures, output)
 
 

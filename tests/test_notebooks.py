@@ -72,7 +72,9 @@ def cell(source: str) -> dict[str, Any]:
 
 def test_outputs_are_those_of_the_cells() -> None:
     """Printed text, the value of the last line, a figure; names live on from cell to cell."""
-    drawing = "import matplotlib\nmatplotlib.use('Agg')\nimport matplotlib.pyplot as plt\n_ = plt.figure().add_subplot()"
+    drawing = (
+        "import matplotlib\nmatplotlib.use('Agg')\nimport matplotlib.pyplot as plt\n_ = plt.figure().add_subplot()"
+    )
     note = {"cell_type": "markdown", "source": "text"}
     done = run_cells({"cells": [cell("a = 2\nprint('one')\na * 21"), note, cell("b = a"), cell(drawing)]}, name="n")
     first, second, third, fourth = done["cells"]

@@ -43,9 +43,10 @@ print("LOADED " + json.dumps([code, sorted(sys.modules)]))
 FOR_THE_SCREEN = {
     *("annotated_doc", "attr", "colorama", "filelock", "markdown_it", "mdurl", "pygments", "rich", "shellingham"),
     *("typer", "typing_extensions"),
+    *("annotated_types", "pydantic", "pydantic_core", "typing_inspection"),  # typer's own, for arguments
 }
 """Besides the standard library and SomaNet's own modules, all that a command line without work may load."""
-MOST_MODULES = 520
+MOST_MODULES = 560
 """Of a command line without work, those of the standard library included; `somanet --help` loads about 430."""
 
 NEEDLESS = {
@@ -84,9 +85,9 @@ def run(
 def test_a_command_line_without_work_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     """`analyze` without a movie is a mistake, which is found before anything is loaded."""
     found, modules, _ = run(*arguments, cwd=tmp_path, code=2 if arguments == ["analyze"] else None)
-    own = {name for name in found if name == "somanet" or name.startswith(("__", "_distutils", "_virtualenv"))}
-    standard = {*sys.stdlib_module_names, "pywin32_bootstrap", "sitecustomize", "usercustomize"}
-    assert found - standard - own - FOR_THE_SCREEN == set()
+    of_python = {*sys.stdlib_module_names, "pywin32_bootstrap", "sitecustomize", "usercustomize"}
+    third = {name for name in found - of_python - {"somanet"} if name[0] != "_"}
+    assert third - FOR_THE_SCREEN == set()
     assert len(modules) < MOST_MODULES
 
 

@@ -21,13 +21,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 RUN = """
 import json, sys
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from somanet import cli
 
-class Broken(MetaPathFinder):
+class Broken(MetaPathFinder, Loader):
     def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] in broken:
-            raise ImportError(f"{name} is broken here")
+        return ModuleSpec(name, self) if name.partition(".")[0] in broken else None
+
+    def exec_module(self, module):
+        raise ImportError(f"{module.__name__} is broken here")
 
 broken = set(json.loads(sys.argv[1]))
 sys.meta_path.insert(0, Broken())
@@ -38,7 +41,7 @@ except SystemExit as end:
     code = end.code
 print("LOADED " + json.dumps([code, sorted(sys.modules)]))
 """
-"""Runs the command line as the script does, with libraries that cannot be imported, and lists what was loaded."""
+"""Runs the command line as the script does, with libraries that fail at import, and lists what was loaded."""
 
 FOR_THE_SCREEN = {
     *("annotated_doc", "attr", "colorama", "filelock", "markdown_it", "mdurl", "pygments", "rich", "shellingham"),

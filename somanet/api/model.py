@@ -112,8 +112,9 @@ class Model:
         segmenter = self._opened.segmenter
         if not any_modality:
             check_modality([ModalityInput("the image", lambda: [values])], segmenter.intended_use)
-        if diameter_px is not None:
-            segmenter = segmenter.at(rescaling_factor(segmenter.intended_use, rescale=None, diameter_px=diameter_px))
+        factor = rescaling_factor(segmenter.intended_use, rescale=None, diameter_px=diameter_px)
+        if factor is not None:
+            segmenter = segmenter.at(factor)
         segmenter, _ = decide(segmenter, [values])
         found = segmenter.segment(values)
         return Segmentation(

@@ -54,7 +54,7 @@ MOST_MODULES = 560
 
 NEEDLESS = {
     *("accelerate", "albumentations", "dvc", "dvc_data", "matplotlib", "mlflow", "pycocotools", "roifile"),
-    *("sqlalchemy", "statsmodels"),
+    *("sqlalchemy", "statsmodels", "tabulate"),
 }
 """Dependencies that the analysis of a movie does not touch, by the names of their modules."""
 OF_EXTRAS = {
@@ -64,7 +64,7 @@ OF_EXTRAS = {
 ANALYSIS = {
     *("av", "filelock", "imagecodecs", "numcodecs", "numpy", "onnx", "onnxruntime", "opencv-python-headless"),
     *("packaging", "pandas", "pillow", "psutil", "pydantic", "pyyaml", "safetensors", "scikit-image", "scipy"),
-    *("segmentation-models-pytorch", "tabulate", "tifffile", "timm", "torch", "torchvision", "tqdm", "typer", "zarr"),
+    *("segmentation-models-pytorch", "tifffile", "timm", "torch", "torchvision", "tqdm", "typer", "zarr"),
 }
 """Dependencies of which `somanet analyze MOVIE` loads modules."""
 

@@ -99,6 +99,19 @@ def test_a_missing_movie_is_refused_without_the_network_s_libraries(tmp_path: Pa
     assert found & {"torch", "onnxruntime", "segmentation_models_pytorch", "timm", "mlflow"} == set()
 
 
+def test_an_analysis_begins_without_the_libraries_of_its_later_stages(tmp_path: Path) -> None:
+    """Networks are opened and frames segmented before statistics, label movies and videos are needed."""
+    modules = "somanet.analysis.opening, somanet.analysis.single, somanet.analysis.worker_task, somanet.cli.analyze"
+    code = f"import {modules}, sys; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    later = {"av", "scipy.stats", "skimage", "somanet.migration.measures", "torch", "zarr"}
+    assert {"scipy.ndimage", "somanet.analysis.movie"} <= set(done.stdout.split())
+    assert later & set(done.stdout.split()) == set()
+
+
 def _missing(name: str) -> str:
     return f"error: {name}: no such file or folder. Check the path."
 

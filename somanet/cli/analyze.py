@@ -42,8 +42,8 @@ from somanet.core.errors import SomaNetError
 if TYPE_CHECKING:
     from somanet.analysis.cohort.write import Question
     from somanet.analysis.movie import AnalysisNetworks, Options
+    from somanet.analysis.network import OpenedNetworks
     from somanet.analysis.source import MovieSource
-    from somanet.analysis.worker_task import NetworksToOpen
     from somanet.migration.intervals import Estimate
     from somanet.migration.measures import Measures
 
@@ -174,14 +174,15 @@ def analyze(
         "keep_haze": keep_haze,
     }
 
-    def network() -> tuple[AnalysisNetworks, NetworksToOpen]:
-        return _network(model, wanted)
-
     if several:
         question = question_of(conditions, reference, paired)
-        _analyze_all(sources, output, question, options, network, elsewhere)
+        _analyze_all(sources, output, question, options, model, wanted, elsewhere)
     else:
-        _analyze_one(sources[0], output, tracks, corrections, options, lambda: network()[0])
+
+        def network() -> AnalysisNetworks:
+            return _networks(_open(model, wanted))
+
+        _analyze_one(sources[0], output, tracks, corrections, options, network)
 
 
 def _analyze_one(
@@ -203,7 +204,8 @@ def _analyze_all(
     output: Path,
     question: Question,
     options: Options,
-    network: Callable[[], tuple[AnalysisNetworks, NetworksToOpen]],
+    models: list[str] | None,
+    wanted: dict[str, Any],
     elsewhere: Elsewhere | None,
 ) -> None:
     from somanet.analysis.batch import Batch
@@ -217,11 +219,15 @@ def _analyze_all(
     if output.is_dir():
         check_results(output, COHORT, writes=COHORT_FILES)
     batch.check()
-    networks, to_open = network()
+    opened = _open(models, wanted)
+    networks = _networks(opened)
     batch.check_network(networks)
     if elsewhere is None:
         batch.run(networks, begins=typer.echo, ends=print_summary)
     else:
+        from somanet.analysis.worker_task import networks_to_open
+
+        to_open = networks_to_open(opened, networks.about, **wanted)
         run_elsewhere(batch, output, to_open, elsewhere, ends=print_summary)
     if results := batch.results(output):
         write_and_print(results, output, question, notes=batch.notes(output))
@@ -259,17 +265,21 @@ def _options(
     )
 
 
-def _network(models: list[str] | None, wanted: dict[str, Any]) -> tuple[AnalysisNetworks, NetworksToOpen]:
-    """The networks, opened as :func:`somanet.analysis.network.open_networks` is told, and what workers need."""
-    from somanet.analysis.movie import AnalysisNetworks
-    from somanet.analysis.opening import about_opened, open_for_movies
-    from somanet.analysis.worker_task import networks_to_open
+def _open(models: list[str] | None, wanted: dict[str, Any]) -> OpenedNetworks:
+    """The networks, opened as :func:`somanet.analysis.network.open_networks` is told."""
+    from somanet.analysis.opening import open_for_movies
 
     opened = open_for_movies(models, **wanted)
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
-    about = about_opened(opened)
-    return AnalysisNetworks(opened.segmenter, about), networks_to_open(opened, about, **wanted)
+    return opened
+
+
+def _networks(opened: OpenedNetworks) -> AnalysisNetworks:
+    from somanet.analysis.movie import AnalysisNetworks
+    from somanet.analysis.opening import about_opened
+
+    return AnalysisNetworks(opened.segmenter, about_opened(opened))
 
 
 def print_summary(measures: Measures, folder: Path) -> None:

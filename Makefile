@@ -24,7 +24,7 @@ export ORT_DISABLE_TELEMETRY := 1
 .DEFAULT_GOAL := help
 .PHONY: dist image page-numbers release-check
 .PHONY: help setup upgrade constraints audit pin-workflows demo ui test test-real test-wild test-robustness test-slow \
-	test-kill test-napari check lint types typos format repro repro-again locks bless base base-key committed experiments plots report \
+	test-kill test-napari check lint types typos format repro repro-again locks bless base base-key committed experiments notebooks plots report \
 	study real bundled-sets bundled-model bundled-export bioimageio peers yolo idtracker profiles clean
 
 help: ## List the targets
@@ -67,6 +67,9 @@ audit: setup ## Look up known vulnerabilities of the versions in constraints/ an
 	build/audit/bin/pip-audit --progress-spinner off --disable-pip --no-deps \
 		$(patsubst %,--requirement %,$(wildcard constraints/*.txt))
 	build/audit/bin/pip-audit --progress-spinner off --skip-editable --path "$$($(BIN)/python -c '$(SITE_PACKAGES)')"
+
+notebooks: setup ## Run the notebooks of examples/ and keep their output in them
+	$(BIN)/python -m tools.notebooks examples/notebooks/*.ipynb
 
 pin-workflows: setup ## Pin the workflows' actions to commits, and check these against their tags
 	$(BIN)/python -m tools.pin_workflows .github/workflows/*.yml

@@ -193,13 +193,6 @@ class PromoteParams(Settings):
     """Other scores, and by how much each may be worse."""
 
 
-class AnalysisParams(Settings):
-    """How a movie is analysed once its somas are segmented."""
-
-    track: TrackSettings
-    migrate: MigrateSettings
-
-
 class TrustParams(Settings):
     """Validation of each number on simulated cells: the small version of `benchmarks/trust.py`."""
 

@@ -1,4 +1,7 @@
-"""One movie through all four stages: what `somanet analyze` does with a file."""
+"""One movie through all four stages: what `somanet analyze` does with a file.
+
+Each stage is imported when it begins, so that segmentation does not wait for the libraries of statistics.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-
-import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.base import leave_corrections, open_base
@@ -27,15 +28,7 @@ from somanet.analysis.manifest import (
     tracks_are_edited,
     tracks_are_given,
 )
-from somanet.analysis.methods import movie_methods
 from somanet.analysis.source import MovieSource
-from somanet.analysis.stages.correct import correct_tracks
-from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
-from somanet.analysis.stages.given_tracks import take_tracks
-from somanet.analysis.stages.migrate import migrate_movie
-from somanet.analysis.stages.report import notes_of, overlay_movie, report_movie
-from somanet.analysis.stages.segment import segment_movie
-from somanet.analysis.stages.track import track_movie
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object, plain, write_json, write_text
 from somanet.core.guard import keep, reading, release, replacing
@@ -48,14 +41,16 @@ from somanet.core.unchanged import unchanged
 from somanet.corrections import Corrections, read
 from somanet.io.movie_files import movie_files
 from somanet.io.movies import sha256_movie
-from somanet.migration.measures import Measures
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import code_digest
 from somanet.segmentation.inference.record import record_of
 from somanet.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from somanet.analysis.report.overlay import Style
+    from somanet.migration.measures import Measures
     from somanet.segmentation.inference.segmenter import Segmenter
 
 
@@ -193,11 +188,19 @@ def analyze_movie(
         source.keeping_frames(folder) as source,
     ):
         if tracks_file is not None:
+            from somanet.analysis.stages.given_tracks import take_tracks
+
             take_tracks(source, tracks_file, folder)
         elif network is not None:
+            from somanet.analysis.stages.segment import segment_movie
+
             segment_movie(source, network.segmenter, folder, any_modality=options.any_modality)
+            from somanet.analysis.stages.track import track_movie
+
             track_movie(source, folder, folder, options.track)
             (folder / names.MASKS).unlink()
+        from somanet.analysis.stages.report import notes_of
+
         about = None if network is None or tracks_file is not None else network.about
         provenance, notes = provenance_of(folder, options.migrate, model=about), notes_of(folder)
         if corrections is not None:
@@ -257,6 +260,8 @@ def _correct(
     notes: tuple[str, ...],
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Apply corrections to the tracks in a folder; gives the provenance and the notes with them."""
+    from somanet.analysis.stages.correct import correct_tracks
+
     found = correct_tracks(source, folder, corrections)
     known = {name: value for name, value in provenance.items() if name != "code"}
     write_json(folder / names.AUTOMATIC / names.ANALYSIS, {"provenance": known, "notes": list(notes)})
@@ -272,6 +277,10 @@ def _finish(
     request: str,
 ) -> Measures:
     """Measure the tracks in a folder, write what is read, and the manifest last."""
+    from somanet.analysis.methods import movie_methods
+    from somanet.analysis.stages.migrate import migrate_movie
+    from somanet.analysis.stages.report import overlay_movie, report_movie
+
     measures = migrate_movie(folder, folder, options.migrate)
     summary = json_object(folder / names.SUMMARY)
     if options.report:
@@ -355,6 +364,7 @@ def is_finished(output: Path, source: MovieSource, *, network: AnalysisNetworks,
 
 def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
     """Write the tracks in the format of another program, as `tracks_<kind>`; return its path."""
+    from somanet.analysis.stages.files import open_labels, read_metadata, read_tracks_of, scale_of
     from somanet.tracking.formats import WITH_MASKS, write_tracks
 
     metadata = read_metadata(folder / names.MOVIE)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, is_finished
 from somanet.analysis.source import MovieSource
 from somanet.core.errors import SomaNetError, first_line
-from somanet.migration.measures import Measures
+
+if TYPE_CHECKING:
+    from somanet.migration.measures import Measures
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ from somanet.core.errors import SomaNetError
 if TYPE_CHECKING:
     from somanet.analysis.cohort.write import Question
     from somanet.analysis.movie import AnalysisNetworks, Options
+    from somanet.analysis.network import OpenedNetworks
     from somanet.analysis.source import MovieSource
-    from somanet.analysis.worker_task import NetworksToOpen
     from somanet.migration.intervals import Estimate
     from somanet.migration.measures import Measures
 
@@ -174,14 +174,15 @@ def analyze(
         "keep_haze": keep_haze,
     }
 
-    def network() -> tuple[AnalysisNetworks, NetworksToOpen]:
-        return _network(model, wanted)
-
     if several:
         question = question_of(conditions, reference, paired)
-        _analyze_all(sources, output, question, options, network, elsewhere)
+        _analyze_all(sources, output, question, options, model, wanted, elsewhere)
     else:
-        _analyze_one(sources[0], output, tracks, corrections, options, lambda: network()[0])
+
+        def network() -> AnalysisNetworks:
+            return _networks(_open(model, wanted))
+
+        _analyze_one(sources[0], output, tracks, corrections, options, network)
 
 
 def _analyze_one(
@@ -192,29 +193,9 @@ def _analyze_one(
     options: Options,
     network: Callable[[], AnalysisNetworks],
 ) -> None:
-    from somanet.analysis.movie import analyze_movie, check_output, tracks_to_take
-    from somanet.analysis.names import RESULTS
-    from somanet.analysis.source import check_intended_use
-    from somanet.core.results import check_results
-    from somanet.corrections import read
-    from somanet.io.movies import sha256_movie
+    from somanet.analysis.single import analyze_single
 
-    # Before hours of work, not after.
-    check_output(output, movie=source.name, automatic=tracks is None and corrections is None)
-    if corrections is not None:
-        read(corrections, movie_sha256=sha256_movie(source.path))
-    with tracks_to_take(tracks, output) as taken:
-        check_results(output, RESULTS, writes=options.files())
-        with source.open() as movie:
-            source.calibration(movie)
-        networks = None
-        if taken is None:
-            networks = network()
-            if not options.any_modality:
-                check_intended_use([source], networks.segmenter.intended_use)
-        measures = analyze_movie(
-            source, output, network=networks, tracks_file=taken, corrections_file=corrections, options=options
-        )
+    measures = analyze_single(source, output, network=network, tracks=tracks, corrections=corrections, options=options)
     print_summary(measures, output)
 
 
@@ -223,7 +204,8 @@ def _analyze_all(
     output: Path,
     question: Question,
     options: Options,
-    network: Callable[[], tuple[AnalysisNetworks, NetworksToOpen]],
+    models: list[str] | None,
+    wanted: dict[str, Any],
     elsewhere: Elsewhere | None,
 ) -> None:
     from somanet.analysis.batch import Batch
@@ -237,11 +219,15 @@ def _analyze_all(
     if output.is_dir():
         check_results(output, COHORT, writes=COHORT_FILES)
     batch.check()
-    networks, to_open = network()
+    opened = _open(models, wanted)
+    networks = _networks(opened)
     batch.check_network(networks)
     if elsewhere is None:
         batch.run(networks, begins=typer.echo, ends=print_summary)
     else:
+        from somanet.analysis.worker_task import networks_to_open
+
+        to_open = networks_to_open(opened, networks.about, **wanted)
         run_elsewhere(batch, output, to_open, elsewhere, ends=print_summary)
     if results := batch.results(output):
         write_and_print(results, output, question, notes=batch.notes(output))
@@ -264,12 +250,10 @@ def _options(
     any_modality: bool,
 ) -> Options:
     from somanet.analysis.movie import Options, check_exports
-    from somanet.config import AnalysisParams
-    from somanet.core.settings import override, parse
+    from somanet.analysis.settings import analysis_params
 
     check_exports(exports)
-    values: dict[str, Any] = {"track": {}, "migrate": migrate}
-    chosen = parse(AnalysisParams, override(values, assignments), source="settings")
+    chosen = analysis_params({"migrate": migrate}, assignments)
     return Options(
         chosen.track,
         chosen.migrate,
@@ -281,19 +265,21 @@ def _options(
     )
 
 
-def _network(models: list[str] | None, wanted: dict[str, Any]) -> tuple[AnalysisNetworks, NetworksToOpen]:
-    """The networks, opened as :func:`somanet.analysis.network.open_networks` is told, and what workers need."""
-    from somanet.analysis.movie import AnalysisNetworks
-    from somanet.analysis.network import about_networks, open_networks
-    from somanet.analysis.worker_task import networks_to_open
-    from somanet.provenance.code import project_root
-    from somanet.segmentation.inference.video import usual_workers
+def _open(models: list[str] | None, wanted: dict[str, Any]) -> OpenedNetworks:
+    """The networks, opened as :func:`somanet.analysis.network.open_networks` is told."""
+    from somanet.analysis.opening import open_for_movies
 
-    opened = open_networks(models, **wanted, at_once=usual_workers())
+    opened = open_for_movies(models, **wanted)
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
-    about = about_networks(opened, project_root())
-    return AnalysisNetworks(opened.segmenter, about), networks_to_open(opened, about, **wanted)
+    return opened
+
+
+def _networks(opened: OpenedNetworks) -> AnalysisNetworks:
+    from somanet.analysis.movie import AnalysisNetworks
+    from somanet.analysis.opening import about_opened
+
+    return AnalysisNetworks(opened.segmenter, about_opened(opened))
 
 
 def print_summary(measures: Measures, folder: Path) -> None:

@@ -12,7 +12,7 @@ import typer
 from typer.models import ParameterInfo
 
 from somanet.cli.screen import safe_screen
-from somanet.core.foreign import check_home, check_kind, check_name
+from somanet.core.foreign import check_paths
 from somanet.core.guard import guarded
 
 OUTPUTS = frozenset({"output", "destination", "per_image", "panels"})
@@ -45,12 +45,7 @@ def guarding(
         read = {name: list(_paths(value)) for name, value in values.items() if name not in OUTPUTS}
         folders = [path for name in shallow for path in read.pop(name, [])]
         inputs = [path for paths in read.values() for path in paths]
-        for path in (*inputs, *folders, *outputs):
-            check_home(path)
-        for path in (*inputs, *folders):
-            check_kind(path)
-        for path in outputs:
-            check_name(path)
+        check_paths(inputs=(*inputs, *folders), outputs=outputs)
         with safe_screen(), guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace) as kept:
             command(**values)
             for path in kept:

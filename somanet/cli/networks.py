@@ -18,22 +18,15 @@ def open_for_files(models: Sequence[str] | None, inputs: Sequence[Input], **opti
     Args:
         models: names of networks; none = the bundled model.
         inputs: what is segmented.
-        options: further ones of :func:`somanet.analysis.network.open_networks`.
+        options: further ones of :func:`somanet.analysis.opening.open_for_movies`.
 
     Raises:
         SomaNetError: as there.
     """
-    from somanet.analysis.network import open_networks
-    from somanet.core.machine import available_processors
-    from somanet.segmentation.inference.video import usual_workers
+    from somanet.analysis.opening import open_for_images, open_for_movies
 
     movies = any(one.read is None for one in inputs)
-    opened = open_networks(
-        models,
-        **options,
-        threads=1 if movies else available_processors(),
-        at_once=usual_workers() if movies else 1,
-    )
+    opened = (open_for_movies if movies else open_for_images)(models, **options)
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
     return opened.segmenter

@@ -16,7 +16,7 @@ from somanet.cli.options import Channel, FrameInterval, PixelSize, Preset, set_o
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
-    from somanet.core.calibration import Calibration, FileCalibration
+    from somanet.core.calibration import Calibration
     from somanet.evaluation.tracks import Matches
     from somanet.evaluation.windows import Window
     from somanet.tracking.formats import Given
@@ -157,15 +157,13 @@ def measure(
 ) -> None:
     """Measure migration from tracks alone: the tables of `somanet analyze` that need no images."""
     from somanet.analysis.movie import check_output, tracks_to_take
+    from somanet.analysis.settings import analysis_params
     from somanet.analysis.tracks_alone import measure_tracks
     from somanet.cli.analyze import print_summary
-    from somanet.config import AnalysisParams
-    from somanet.core.settings import override, parse
     from somanet.io.movies import movie_name
 
-    values: dict[str, Any] = {"track": {}, "migrate": {"axis_deg": axis_deg, "drift": drift}}
-    values["migrate"] |= {} if preset is None else {"preset": preset}
-    settings = parse(AnalysisParams, override(values, assignments or []), source="settings").migrate
+    migrate = {"axis_deg": axis_deg, "drift": drift} | ({} if preset is None else {"preset": preset})
+    settings = analysis_params({"migrate": migrate}, assignments or []).migrate
     called = name or movie_name(source)
     check_output(output, movie=called, automatic=False)
     given = _given(pixel_size_um, frame_interval_min, None, position_unit, time_unit)
@@ -263,23 +261,12 @@ def _given(
     position = None if position_unit is None else position_unit.value
     time = None if time_unit is None else time_unit.value
     if movie is None:
-        return Given(_checked(FileCalibration(pixel_size_um, frame_interval_min)), position, time)
+        return Given(FileCalibration.given(pixel_size_um, frame_interval_min), position, time)
     # Any channel will do: all have the same scale.
     with open_movie(movie, channel=0) as opened:
         scale = opened.file_calibration.complete(pixel_size_um=pixel_size_um, frame_interval_min=frame_interval_min)
         n_frames, shape_YX = opened.n_frames, opened.shape_YX
     return Given(Given.of(scale).scale, position, time, n_frames, shape_YX)
-
-
-def _checked(scale: FileCalibration) -> FileCalibration:
-    """Refuse a part of a scale that cannot be one, as :class:`Calibration` does for both parts."""
-    from somanet.core.calibration import Calibration
-
-    Calibration(
-        1.0 if scale.pixel_size_um is None else scale.pixel_size_um,
-        1.0 if scale.frame_interval_min is None else scale.frame_interval_min,
-    )
-    return scale
 
 
 def _scale(

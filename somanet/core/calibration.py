@@ -124,6 +124,18 @@ class FileCalibration:
     time_note: str = ""
     pixel_note: str = ""
 
+    @classmethod
+    def given(cls, pixel_size_um: float | None, frame_interval_min: float | None) -> FileCalibration:
+        """What a user says of a scale, which may be a part of it only.
+
+        Raises:
+            SomaNetError: a value is not positive.
+        """
+        for name, value in (("Pixel size (µm)", pixel_size_um), ("Frame interval (min)", frame_interval_min)):
+            if value is not None:
+                _check(name, value)
+        return cls(pixel_size_um, frame_interval_min)
+
     def complete(self, *, pixel_size_um: float | None = None, frame_interval_min: float | None = None) -> Calibration:
         """The full scale; a value given here overrides the file's own, a frame interval also its times.
 

@@ -10,7 +10,7 @@ import logging
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -150,6 +150,25 @@ def check_home(path: Path) -> None:
         f"./{path} for that name.",
         "missing",
     )
+
+
+def check_paths(*, inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
+    """Refuse paths that a user named and that cannot be meant: see :func:`check_home`, :func:`check_kind`.
+
+    Args:
+        inputs: what is read; what is missing passes, its reader says so.
+        outputs: what is written.
+
+    Raises:
+        FileProblem: naming the first one.
+    """
+    read, written = list(inputs), list(outputs)
+    for path in (*read, *written):
+        check_home(path)
+    for path in read:
+        check_kind(path)
+    for path in written:
+        check_name(path)
 
 
 def check_file(path: Path | str, expected: str, *, limit: Limit | None = None) -> int:

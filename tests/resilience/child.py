@@ -20,6 +20,7 @@ from typing import Any, Literal
 PRELOAD = [
     "albumentations", "matplotlib.figure", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "segmentation_models_pytorch", "skimage.measure", "somanet.analysis.movie", "somanet.analysis.report.page",
+    "somanet.analysis.stages.migrate", "somanet.analysis.stages.report", "somanet.analysis.stages.track",
     "somanet.cli.training",
     "somanet.training.experiments", "somanet.provenance.mlflow",
     "somanet.core.plots", "somanet.training.loop.training", "torch",

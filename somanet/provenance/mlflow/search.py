@@ -31,8 +31,8 @@ def training_of(
 ) -> str | None:
     """The newest finished run that trained these weights; None as above.
 
-    A store that cannot be used, such as an address that is a folder, is a warning: what only names the run does not
-    depend on tracking.
+    A store that cannot be used, such as an address that is a folder, and an MLflow that cannot be imported are a
+    warning: what only names the run does not depend on tracking.
 
     Equal trainings give equal weights: those of two variants with the same settings, and those of a DVC experiment,
     which may since have been discarded. A run with the given tags takes precedence, then one outside experiments.
@@ -49,7 +49,7 @@ def training_of(
     wanted = dict(tags or {}).items()
     try:
         found = _newest({"weights_sha256": weights_sha256}, root=root, finished=True, n=1000)
-    except SomaNetError as error:
+    except (SomaNetError, ImportError) as error:
         if required:
             raise
         _log.warning("The run that trained the network is not looked up: %s", error)

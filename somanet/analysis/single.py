@@ -1,0 +1,57 @@
+"""One movie, checked before the work and analysed: what `somanet analyze MOVIE` and `somanet.analyze` do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, check_output, tracks_to_take
+from somanet.analysis.names import RESULTS
+from somanet.analysis.source import MovieSource, check_intended_use
+from somanet.core.results import check_results
+from somanet.corrections import read
+from somanet.io.movies import sha256_movie
+
+if TYPE_CHECKING:
+    from somanet.migration.measures import Measures
+
+
+def analyze_single(
+    source: MovieSource,
+    output: Path,
+    *,
+    network: Callable[[], AnalysisNetworks],
+    tracks: Path | None = None,
+    corrections: Path | None = None,
+    options: Options,
+) -> Measures:
+    """Analyse a movie; what can be refused is refused before a network is opened, not after hours of work.
+
+    Args:
+        source: the movie.
+        output: the folder of results.
+        network: opens the networks; not called with tracks.
+        tracks: made elsewhere, used instead of a network.
+        corrections: a person's corrections of these results.
+        options: see :class:`somanet.analysis.movie.Options`.
+
+    Raises:
+        SomaNetError: as for :func:`somanet.analysis.movie.analyze_movie`, or the movie is outside the network's
+            intended use.
+    """
+    check_output(output, movie=source.name, automatic=tracks is None and corrections is None)
+    if corrections is not None:
+        read(corrections, movie_sha256=sha256_movie(source.path))
+    with tracks_to_take(tracks, output) as taken:
+        check_results(output, RESULTS, writes=options.files())
+        with source.open() as movie:
+            source.calibration(movie)
+        networks = None
+        if taken is None:
+            networks = network()
+            if not options.any_modality:
+                check_intended_use([source], networks.segmenter.intended_use)
+        return analyze_movie(
+            source, output, network=networks, tracks_file=taken, corrections_file=corrections, options=options
+        )

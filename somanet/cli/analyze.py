@@ -79,8 +79,7 @@ def analyze(
         Path | None,
         typer.Option(
             help="Instead of a network: tracks made elsewhere (CSV, TrackMate, napari, GEFF, CTC, DeepCell, a label "
-            "TIFF, idtracker.ai). Of SomaNet's own, corrected there, `somanet correct RESULT --from FILE` keeps the "
-            "outlines."
+            "TIFF, idtracker.ai). Of SomaNet's own, corrected there, the outlines stay if the results are near."
         ),
     ] = None,
     corrections: Annotated[
@@ -194,6 +193,7 @@ def _analyze_one(
 ) -> None:
     from somanet.analysis.movie import analyze_movie, check_output, tracks_to_take
     from somanet.analysis.names import RESULTS
+    from somanet.analysis.own_tracks import take_own_tracks
     from somanet.analysis.source import check_intended_use
     from somanet.core.results import check_results
     from somanet.corrections import read
@@ -207,6 +207,11 @@ def _analyze_one(
         check_results(output, RESULTS, writes=options.files())
         with source.open() as movie:
             source.calibration(movie)
+        if tracks is not None and corrections is None:
+            measures = take_own_tracks(source, tracks, output, options, lambda note: typer.echo(f"note: {note}", err=True))
+            if measures is not None:
+                print_summary(measures, output)
+                return
         networks = None
         if taken is None:
             networks = network()

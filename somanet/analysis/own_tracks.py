@@ -180,7 +180,7 @@ def is_own_export(tracks_file: Path) -> bool:
     if head.lstrip().startswith(b"<"):
         return b"<TrackMate" in head and f'name="{OWN_NAME}'.encode() in head
     columns = head.partition(b"\n")[0].strip().split(b",")
-    return {b"track_id", b"label", b"t_h", b"area_um2"} <= set(columns)
+    return {b"track_id", b"label", b"area_um2"} <= set(columns)
 
 
 def _read(tracks_file: Path, about: dict[str, Any]) -> pd.DataFrame:

@@ -208,7 +208,9 @@ def _analyze_one(
         with source.open() as movie:
             source.calibration(movie)
         if tracks is not None and corrections is None:
-            measures = take_own_tracks(source, tracks, output, options, lambda note: typer.echo(f"note: {note}", err=True))
+            measures = take_own_tracks(
+                source, tracks, output, options, lambda note: typer.echo(f"note: {note}", err=True)
+            )
             if measures is not None:
                 print_summary(measures, output)
                 return

@@ -103,10 +103,10 @@ def test_a_second_round_goes_on_from_the_first(lab: Path, capsys: pytest.Capture
 def test_other_questions_are_answered_without_outlines_and_it_is_said(
     lab: Path, options: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = analyze(lab, corrected(lab), *options, capsys=capsys)
+    said = analyze(lab, corrected(lab, "napari"), *options, capsys=capsys)
     assert why in said
     assert "somanet correct" in said
-    assert len(said.splitlines()) == 1
+    assert len([line for line in said.splitlines() if "somanet correct" in line]) == 1
     assert not kept_outlines(lab)
 
 

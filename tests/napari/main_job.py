@@ -281,7 +281,6 @@ def main() -> None:
     shutil.copytree(given.results, given.output / "results")
     data = given.data / "neuritetracker"
     movie = data / "cell_body.tif"
-    crops = suggested_crops(given.results, movie, given.suggested or given.output / "suggested")
     from somanet.io.movies import open_movie
 
     with open_movie(data / "soma_labels.tif") as opened:
@@ -342,6 +341,7 @@ def main() -> None:
     report["links"] = corrector.links
     keep()
     viewer.screenshot(str(given.output / "corrected.png"), canvas_only=False, flash=False)
+    crops = suggested_crops(given.results, movie, given.suggested or given.output / "suggested")
     in_crops = [corrector.mend_crop(*crop) for crop in crops]
     report["crops"] = [list(crop) for crop in crops]
     report["masks_mended_in_crops"] = in_crops

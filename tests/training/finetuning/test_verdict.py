@@ -97,7 +97,9 @@ def test_a_unit_counts_as_often_as_it_has_crops() -> None:
     gains = np.array([0.1, 0.2, 0.3, 0.0, 0.4, -0.3, np.nan])
     units = gains_of_units(gains, ["a", "a", "a", "b", "b", "c", "c"])
     mean = 0.7 / 6
-    np.testing.assert_allclose(units, [mean + (0.6 - 3 * mean) / 2, mean + (0.4 - 2 * mean) / 2, mean - 0.3 / 2 - mean / 2])
+    np.testing.assert_allclose(
+        units, [mean + (0.6 - 3 * mean) / 2, mean + (0.4 - 2 * mean) / 2, mean - 0.3 / 2 - mean / 2]
+    )
     assert units.mean() == pytest.approx(mean)
 
 

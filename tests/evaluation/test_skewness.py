@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_a_larger_gain_is_never_less_sure() -> None:
     for _ in range(50):
         values = 1 - rng.exponential(1, int(rng.integers(5, 20)))
         p = [p_of_positive_mean(values + gain) for gain in np.linspace(-2, 6, 60)]
-        assert all(later <= earlier + 1e-12 for earlier, later in zip(p, p[1:], strict=False))
+        assert all(later <= earlier + 1e-12 for earlier, later in itertools.pairwise(p))
 
 
 @pytest.mark.parametrize("n", [6, 10, 20])

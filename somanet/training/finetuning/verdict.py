@@ -20,7 +20,7 @@ Outcome = Literal["better", "not better", "worse", "too few"]
 SCORE = "iou"
 SKEWED_ALPHA = 0.015
 """One-sided level of the test that skewed differences do not mislead, chosen by `python -m benchmarks.verdicts`: with
-6 to 20 units of exponential losses `better` is then wrong in at most 5 %."""
+6 units or more of exponential losses `better` is then wrong in at most 5 %."""
 _TIE = 1e-9
 _TUNED, _START = "fine-tuned", "start"
 

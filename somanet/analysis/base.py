@@ -158,12 +158,18 @@ def leave_corrections(output: Path, folder: Path) -> None:
     beside, applied = output / names.CORRECTIONS, folder / names.AUTOMATIC / names.CORRECTIONS
     place = output if output.is_dir() else folder
     old = output / names.AUTOMATIC / names.CORRECTIONS
-    if applied.is_file() and not beside.exists():
+    if applied.is_file() and (not beside.exists() or _goes_on(applied, beside)):
         _put(applied, place / names.CORRECTIONS)
     if old.is_file():
         content, kept = old.read_bytes(), (place / names.CORRECTIONS, applied)
         if not any(path.is_file() and path.read_bytes().startswith(content) for path in kept):
             _put(old, keep(free_name(beside, "before")))
+
+
+def _goes_on(applied: Path, beside: Path) -> bool:
+    """Whether applied corrections are those beside results and further ones, as those that came back from a program."""
+    there, new = beside.read_bytes(), applied.read_bytes()
+    return len(new) > len(there) and new.startswith(there)
 
 
 def _put(source: Path, path: Path) -> None:

@@ -30,6 +30,11 @@ def notes_on_corrections(found: Mapping[str, Any]) -> list[str]:
         unfit = "1 edit does" if found["n_unfit"] == 1 else f"{found['n_unfit']} edits do"
         more = "" if found["n_unfit"] <= len(found["unfit"]) else f" … all are in {names.EDITS}."
         notes.append(f"{unfit} not fit these results: {' '.join(found['unfit'])}{more}")
+    if found.get("incomplete_last_line"):
+        notes.append(
+            f"The last line of {found['file']} is incomplete, as after a crash or of a copy that was cut short: it is "
+            "left out. Take the file from a copy, if there is one that has more."
+        )
     if not found["made_on_these_results"]:
         notes.append(
             "The corrections were made on other automatic results of this movie, such as another network's: somas were "

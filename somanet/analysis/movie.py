@@ -178,7 +178,8 @@ def analyze_movie(
     options = options or Options()
     check_output(output, movie=source.name, automatic=tracks_file is None and corrections_file is None)
     corrections = None if corrections_file is None else read(corrections_file)
-    corrected = tracks_are_given(json_object(output / names.MANIFEST))
+    before = json_object(output / names.MANIFEST)
+    corrected = tracks_are_given(before) or (tracks_file is not None and is_corrected(before))
     files_read = movie_files(source.path)
     request = request_of(source, network=network, tracks_file=tracks_file, options=options, corrections=corrections)
     with (

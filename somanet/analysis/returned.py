@@ -27,6 +27,10 @@ from somanet.io.movies import open_movie
 _LABEL_SUFFIXES = (".tif", ".tiff", ".zarr")
 
 
+class NothingCorrected(SomaNetError):
+    """What came back is what was exported."""
+
+
 @dataclass(frozen=True)
 class Returned:
     """What came back.
@@ -80,7 +84,7 @@ def taking_back(result: Path, file: Path, earlier: Path | None) -> Iterator[Retu
         new = _differences(base, corrected, file, stack)
         with Recorder(path, header) as recorder:
             if not new and earlier is None:
-                raise SomaNetError(f"{file} is what {result} has: nothing was corrected in it. Was it saved?")
+                raise NothingCorrected(f"{file} is what {result} has: nothing was corrected in it. Was it saved?")
             stamped = recorder.append_all(new)
         yield Returned(path, stamped)
 

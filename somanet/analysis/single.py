@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, check_output, tracks_to_take
 from somanet.analysis.names import RESULTS
+from somanet.analysis.own_tracks import take_own_tracks
 from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.results import check_results
 from somanet.corrections import read
@@ -25,6 +26,7 @@ def analyze_single(
     tracks: Path | None = None,
     corrections: Path | None = None,
     options: Options,
+    say: Callable[[str], None],
 ) -> Measures:
     """Analyse a movie; what can be refused is refused before a network is opened, not after hours of work.
 
@@ -32,9 +34,11 @@ def analyze_single(
         source: the movie.
         output: the folder of results.
         network: opens the networks; not called with tracks.
-        tracks: made elsewhere, used instead of a network.
+        tracks: made elsewhere, used instead of a network; those that come from SomaNet's own results of this movie
+            become corrections of these.
         corrections: a person's corrections of these results.
         options: see :class:`somanet.analysis.movie.Options`.
+        say: is told where tracks come from.
 
     Raises:
         SomaNetError: as for :func:`somanet.analysis.movie.analyze_movie`, or the movie is outside the network's
@@ -47,6 +51,10 @@ def analyze_single(
         check_results(output, RESULTS, writes=options.files())
         with source.open() as movie:
             source.calibration(movie)
+        if tracks is not None and corrections is None:
+            measures = take_own_tracks(source, tracks, output, options, say)
+            if measures is not None:
+                return measures
         networks = None
         if taken is None:
             networks = network()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -63,7 +64,8 @@ def analyze(
         position: the stage position, scene or series, if the file has several: its name, or its number from 0.
         allow_truncated: analyse the complete frames of a truncated TIFF.
         any_modality: also analyse microscopy outside the network's intended use, such as bright field.
-        tracks: instead of a network: a file of tracks that were made or corrected elsewhere.
+        tracks: instead of a network: a file of tracks that were made or corrected elsewhere; those that come from
+            SomaNet's own results of this movie become corrections of these, which a warning says.
         corrections: a person's corrections of these results (`corrections.jsonl`), to be applied.
         settings: any setting of tracking and measurement, such as `{"migrate.sigma_um": 0.5, "track.max_step_um": 30}`
             or `{"migrate": {"drift": "cells"}}`; :class:`somanet.tracking.settings.TrackSettings` and
@@ -130,6 +132,7 @@ def analyze(
             tracks=given["tracks"],
             corrections=given["corrections"],
             options=options,
+            say=warnings.warn,
         )
     return Analysis(folder, tuple(kept))
 

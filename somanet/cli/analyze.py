@@ -79,8 +79,7 @@ def analyze(
         Path | None,
         typer.Option(
             help="Instead of a network: tracks made elsewhere (CSV, TrackMate, napari, GEFF, CTC, DeepCell, a label "
-            "TIFF, idtracker.ai). Of SomaNet's own, corrected there, `somanet correct RESULT --from FILE` keeps the "
-            "outlines."
+            "TIFF, idtracker.ai). Of SomaNet's own, corrected there, the outlines stay if the results are near."
         ),
     ] = None,
     corrections: Annotated[
@@ -195,7 +194,15 @@ def _analyze_one(
 ) -> None:
     from somanet.analysis.single import analyze_single
 
-    measures = analyze_single(source, output, network=network, tracks=tracks, corrections=corrections, options=options)
+    measures = analyze_single(
+        source,
+        output,
+        network=network,
+        tracks=tracks,
+        corrections=corrections,
+        options=options,
+        say=lambda note: typer.echo(f"note: {note}", err=True),
+    )
     print_summary(measures, output)
 
 

@@ -188,7 +188,14 @@ def rois(
 ) -> None:
     """Convert labels to ImageJ's selections (ROI Manager), pixel by pixel; with --images, selections to labels."""
     from somanet.io.movie_layout import Wanted
-    from somanet.io.rois.sets import holds_rois, labels_to_rois, open_if_movie, rois_to_dataset, rois_to_movie
+    from somanet.io.rois.sets import (
+        check_selections,
+        holds_rois,
+        labels_to_rois,
+        open_if_movie,
+        rois_to_dataset,
+        rois_to_movie,
+    )
 
     if images is None:
         if holds_rois(path):
@@ -199,6 +206,7 @@ def rois(
         written = labels_to_rois(path, output, binary=binary)
         what = "selections"
     else:
+        check_selections(path, images)
         movie = open_if_movie(images, Wanted(channel, z, axes, position))
         if movie is None:
             written = rois_to_dataset(path, images, output)

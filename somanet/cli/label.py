@@ -103,7 +103,7 @@ def propose(
     """Cut crops and propose one mask per soma, by the bundled network or a threshold, to be corrected in Fiji."""
     from somanet.analysis.labelling.crops import read_crops
     from somanet.analysis.labelling.proposals import Network, Threshold
-    from somanet.analysis.labelling.propose import Proposer, choose_crops
+    from somanet.analysis.labelling.propose import Proposer, choose_crops, named_as_movies
     from somanet.analysis.labelling.propose import propose as write
     from somanet.analysis.labelling.write import LABELLING
     from somanet.core.results import check_results
@@ -113,7 +113,7 @@ def propose(
     if threshold is not None and (options.model or options.diameter is not None or options.rescale is not None):
         raise SomaNetError("--threshold proposes without a network: leave out --model, --diameter and --rescale.")
     proposer: Proposer | None = None if threshold is None else Threshold(threshold, opening_px)
-    found = find_inputs(inputs, options.choice)
+    found = named_as_movies(find_inputs(inputs, options.choice))
     check_results(output, LABELLING)
     if proposer is None:
         proposer = Network(options.segmenter(found))
@@ -138,6 +138,7 @@ def suggest(
     that begin, end, jump or have gaps. OUTPUT/crops.csv has the reasons of each crop.
     """
     from somanet.analysis.labelling.proposals import Network
+    from somanet.analysis.labelling.propose import named_as_movies
     from somanet.analysis.labelling.propose import propose as write
     from somanet.analysis.labelling.suggest import examine, examine_result, is_result, movie_of_result, suggest_crops
     from somanet.analysis.labelling.write import LABELLING
@@ -152,7 +153,7 @@ def suggest(
     if movie is not None and not of_result:
         raise SomaNetError(f"{path}: --movie goes with results of `somanet analyze`, found none there. Leave it out.")
     check_results(output, LABELLING)
-    found = [movie_of_result(path, movie)] if of_result else find_inputs([path], choice)
+    found = [movie_of_result(path, movie)] if of_result else named_as_movies(find_inputs([path], choice))
     for item in found:
         protect(item.path)
     segmenter = options.segmenter(found)

@@ -42,7 +42,7 @@ def edits_from_tracks(corrected: Corrected, tracks: pd.DataFrame, *, source: str
     """
     own = corrected.points()[["track_id", "frame", "y_px", "x_px"]]
     theirs = tracks[["track_id", "frame", "y_px", "x_px"]].reset_index(drop=True)
-    found = _same_points(own, theirs)
+    found = same_points(own, theirs)
     _check_share(int((found >= 0).sum()), len(own), len(theirs), source, "positions")
     identity = np.where(found >= 0, theirs["track_id"].to_numpy()[found] if len(theirs) else 0, 0)
     edits = _removals(corrected, own, identity, program)
@@ -306,7 +306,7 @@ def _points(table: pd.DataFrame) -> Iterator[tuple[int, Point]]:
         yield int(track), Point(int(frame), round(float(y), 3), round(float(x), 3))
 
 
-def _same_points(own: pd.DataFrame, theirs: pd.DataFrame) -> NDArray[np.int64]:
+def same_points(own: pd.DataFrame, theirs: pd.DataFrame) -> NDArray[np.int64]:
     """For each of our points the row of theirs at the same place, or -1."""
     from scipy.spatial import KDTree
 

@@ -93,17 +93,17 @@ def test_the_same_inputs_give_the_same_bytes(lab: Path) -> None:
     assert (lab / "out" / "notes.txt").read_text() == "mine"
 
 
-def test_corrected_tracks_come_back(lab: Path, tmp_path: Path) -> None:
-    """The second cell's track is cut in two by hand; no network is used."""
-    table = pd.read_csv(lab / "out" / "tracks.csv")
+def test_tracks_of_another_program_are_measured_without_outlines(lab: Path, tmp_path: Path) -> None:
+    """The cells a third of a pixel off, and the second one cut in two; no network is used."""
+    table = pd.read_csv(lab / "out" / "tracks.csv")[["track_id", "frame", "y_px", "x_px"]]
     table.loc[(table["track_id"] == 2) & (table["frame"] > 6), "track_id"] = 3
-    table.to_csv(tmp_path / "corrected.csv", index=False)
+    table.assign(x_px=table["x_px"] + 1 / 3).to_csv(tmp_path / "theirs.csv", index=False)
     movie = lab / "movie.ome.tif"
-    arguments = ("--tracks", tmp_path / "corrected.csv", "--no-overlay")
+    arguments = ("--tracks", tmp_path / "theirs.csv", "--no-overlay")
     assert somanet("analyze", movie, "--output", tmp_path / "out", *arguments, cwd=lab) is None
     assert pd.read_csv(tmp_path / "out" / "migration.csv")["track_id"].tolist() == [1, 2, 3]
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["tracks_from"] == "corrected.csv"
+    assert manifest["tracks_from"] == "theirs.csv"
     assert "model" not in manifest
     assert not (tmp_path / "out" / "labels.tif").exists()
     assert "did not find them" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -222,6 +222,20 @@ def test_what_another_program_changed_comes_back_as_edits(lab: Path, tmp_path: P
     assert {edit.kind for edit in made.edits} == {"swap", *(["erase"] if masks else [])}
 
 
+def test_a_copy_that_was_cut_short_loses_its_last_line_and_says_so(lab: Path, tmp_path: Path) -> None:
+    whole = (lab / "auto" / NAME).read_bytes()
+    cut = tmp_path / "cut.jsonl"
+    cut.write_bytes(whole[:-40])
+    assert somanet("correct", "auto", cut, "--output", tmp_path / "out", *QUICK, cwd=lab) is None
+    notes = json.loads((tmp_path / "out" / "manifest.json").read_text())["notes"]
+    assert sum("last line of cut.jsonl is incomplete" in note for note in notes) == 1
+    assert len(pd.read_csv(tmp_path / "out" / "corrections.csv")) == 2
+    assert cut.read_bytes() == whole[:-40]
+    assert not any(
+        "incomplete" in note for note in json.loads((lab / "corrected" / "manifest.json").read_text())["notes"]
+    )
+
+
 def test_no_command_replaces_or_removes_corrections(lab: Path, tmp_path: Path) -> None:
     """Every command that writes into a folder of results, with --replace."""
     movie, model = lab / "movie.ome.tif", lab / "model"

@@ -245,6 +245,16 @@ def roi_at(left: int, top: int, **settings: object) -> ImagejRoi:
     return roi
 
 
+def test_labels_in_place_of_selections_are_told_the_way(world: Path, tmp_path: Path) -> None:
+    write_labels(tmp_path / "labels.tif", scene("a").labels)
+    line = ("data", "rois", tmp_path / "labels.tif", "--images", "movie.tif", "--output", tmp_path / "out.tif")
+    error = somanet(*line, cwd=world)
+    assert error is not None
+    assert "expected ImageJ's selections" in error
+    assert "Labels become selections without --images" in error
+    assert not (tmp_path / "out.tif").exists()
+
+
 @pytest.mark.parametrize(
     ("roi", "images", "words"),
     [

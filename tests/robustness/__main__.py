@@ -3,6 +3,7 @@
 python -m tests.robustness --seed 7 --count 500       500 inputs; the folders of those with faults are kept
 python -m tests.robustness --seed 7 --only 123        one of them again; its folder is kept
 python -m tests.robustness --recipe 'TEXT'            one by its recipe, as printed
+python -m tests.robustness --commands label correct   only commands whose names begin with one of these words
 
 The totals appear after every 100 inputs and at the end, after Ctrl-C or SIGTERM too.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from tests.robustness import recipes
 from tests.robustness.campaign import RECORDS, Verdict, campaign, prepare, remove
+from tests.robustness.commands import COMMANDS
 from tests.robustness.judging import KINDS
 from tests.robustness.runner import preload
 
@@ -36,6 +38,7 @@ def main() -> int:
     parser.add_argument("--only", type=int, help="one index")
     parser.add_argument("--recipe", action="append", help="one recipe, as printed; repeat for several")
     parser.add_argument("--recipes", type=Path, help="a file with a recipe in each line")
+    parser.add_argument("--commands", nargs="+", metavar="WORDS", help="only commands that begin with these")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("build/robustness"), help="emptied; for what is kept")
     parser.add_argument("--json", type=Path, help="also write the verdicts to this file")
@@ -43,6 +46,10 @@ def main() -> int:
     named = [
         recipes.parse(text) for text in (*(chosen.recipe or ()), *(_lines(chosen.recipes) if chosen.recipes else ()))
     ]
+    begins = tuple(chosen.commands or ("",))
+    commands = [name for name in COMMANDS if name.startswith(begins)]
+    if not commands:
+        parser.error(f"no command begins with {' or '.join(begins)}: {', '.join(COMMANDS)}")
     folder = chosen.folder.resolve()
     remove(folder)
     folder.mkdir(parents=True)
@@ -57,7 +64,7 @@ def main() -> int:
     numbers: Iterable[int] = range(chosen.first, chosen.first + chosen.count)
     if few or chosen.recipe:
         numbers = [] if chosen.only is None else [chosen.only]
-    drawn = [*named, *(recipes.draw(chosen.seed, number, seeds) for number in numbers)]
+    drawn = [*named, *(recipes.draw(chosen.seed, number, seeds, commands) for number in numbers)]
     told = _told(campaign(drawn, seeds, folder / "runs", jobs=chosen.jobs), few=few)
     verdicts, stopped = collect(told, len(drawn), began)
     if chosen.json:

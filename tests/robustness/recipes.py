@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -81,16 +81,18 @@ def parse(text: str) -> Recipe:
     return Recipe(found["command"], kinds, tuple(changes), bool(found["prior"]))
 
 
-def draw(seed: int, index: int, seeds: Path) -> Recipe:
+def draw(seed: int, index: int, seeds: Path, commands: Collection[str] = COMMANDS.keys()) -> Recipe:
     """The recipe with that number.
 
     Args:
         seed: of the campaign.
         index: of the input in it.
         seeds: folder of the valid inputs.
+        commands: of which to draw.
     """
     rng = Random(f"{seed}:{index}")
-    name = rng.choices(list(COMMANDS), [command.weight for command in COMMANDS.values()])[0]
+    drawn = {name: command for name, command in COMMANDS.items() if name in commands}
+    name = rng.choices(list(drawn), [command.weight for command in drawn.values()])[0]
     command = COMMANDS[name]
     kinds = {slot: rng.choice(choices) for slot, choices in command.slots.items()}
     changes: list[Change] = []

@@ -218,6 +218,11 @@ def test_a_number_gives_the_same_recipe_and_another_another(seeds: Path) -> None
     assert drawn != [recipes.draw(2, index, seeds) for index in range(300)]
 
 
+def test_recipes_of_some_commands_only(seeds: Path) -> None:
+    chosen = [name for name in COMMANDS if name.startswith(("label", "correct"))]
+    assert {recipes.draw(1, index, seeds, chosen).command for index in range(80)} == set(chosen)
+
+
 def test_a_recipe_is_its_text(seeds: Path) -> None:
     for index in range(100):
         recipe = recipes.draw(3, index, seeds)

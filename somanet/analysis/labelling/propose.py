@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,26 @@ from somanet.analysis.labelling.write import Proposed, write_labelling
 from somanet.core.errors import SomaNetError
 from somanet.core.guard import reading
 from somanet.core.unchanged import unchanged
-from somanet.io.movie_files import movie_files
+from somanet.io.movie_files import movie_files, movie_name
 from somanet.io.movies import sha256_movie
 from somanet.segmentation.inference.input_files import Input
 
 Proposer = Threshold | Network
+
+
+def named_as_movies(inputs: Sequence[Input]) -> list[Input]:
+    """Inputs of which movies have the names that their analysis has, so that crops of one movie are known as such.
+
+    Crops that the napari plug-in adds are named so, too; fine-tuning holds out whole movies, by their names. A name
+    that another input has is left as it is.
+    """
+    taken = Counter(item.name for item in inputs)
+    wanted = [movie_name(item.path) if item.read is None else item.name for item in inputs]
+    n_wanted = Counter(wanted)
+    return [
+        replace(item, name=name) if n_wanted[name] == 1 and (name == item.name or not taken[name]) else item
+        for item, name in zip(inputs, wanted, strict=True)
+    ]
 
 
 def propose(inputs: Sequence[Input], crops: Sequence[Crop], output: Path, *, proposer: Proposer) -> list[Proposed]:

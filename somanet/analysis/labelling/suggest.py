@@ -15,6 +15,7 @@ from somanet.analysis import names
 from somanet.analysis.labelling.crops import Crop, spread_frames
 from somanet.analysis.labelling.doubts import Place, broken_tracks, changed_objects, crops_of_doubt, doubtful_objects
 from somanet.analysis.labelling.proposals import Network
+from somanet.analysis.labelling.propose import named_as_movies
 from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
 from somanet.core.schema import SOMAS, TRACKS
@@ -81,7 +82,7 @@ def movie_of_result(result: Path, movie: Path | None) -> Input:
             f"({digest[:12]}…). Give --movie with the right one, or analyze this one anew."
         )
     options = {key: None if about.get(key) is None else str(about[key]) for key in ("channel", "z", "axes", "position")}
-    [item] = find_inputs([found], Choice(**options))
+    [item] = named_as_movies(find_inputs([found], Choice(**options)))
     return item
 
 

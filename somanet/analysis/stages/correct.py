@@ -153,6 +153,7 @@ def about_corrections(
         "n_undone": corrected.n_undone,
         "n_unfit": len(corrected.misfits),
         "unfit": [f"edit {one.number} ({one.edit.kind}): {one.reason}" for one in corrected.misfits[:_SHOWN]],
+        **({"incomplete_last_line": True} if corrections.torn else {}),
         "n_edited_masks": sum(mask is not None for mask in corrected.drawn.values()),
         "after": {"n_tracks": int(tracks["track_id"].nunique()), "n_points": len(tracks)},
     }

@@ -24,7 +24,7 @@ from somanet.io.datasets.movie_or_set import are_movies
 from somanet.io.datasets.origins import read_origins
 from somanet.io.datasets.sources import FolderSource
 from somanet.io.datasets.writers import LABELLED, PROPOSED, write_kaggle, write_pairs
-from somanet.io.images import read_image, read_labels
+from somanet.io.images import IMAGE_SUFFIXES, read_image, read_labels
 from somanet.io.label_checks import CheckedFrames, check_labels, describe_doubts
 from somanet.io.label_movies import write_label_movie
 from somanet.io.movie_layout import Wanted
@@ -63,6 +63,19 @@ class Written:
 def holds_rois(path: Path) -> bool:
     """Whether a file is a selection or a zip of selections alone."""
     return path.suffix.lower() == ROI_SUFFIX or is_roi_zip(path)
+
+
+def check_selections(path: Path, images: Path) -> None:
+    """Refuse an image in place of selections.
+
+    Raises:
+        SomaNetError: naming the way from labels to selections.
+    """
+    if path.suffix.lower() in (*IMAGE_SUFFIXES, *MOVIE_SUFFIXES) and not holds_rois(path):
+        raise SomaNetError(
+            f"{path}: expected ImageJ's selections (.zip, .roi, or a folder of them) that were drawn on {images}, "
+            "found an image. Labels become selections without --images."
+        )
 
 
 def open_if_movie(path: Path, wanted: Wanted) -> Movie | None:

@@ -199,8 +199,8 @@ def literals() -> tuple[str, ...]:
 
 
 def is_said(line: str) -> bool:
-    """Whether the code has each part of a quoted line, parts being what stands between two `…`."""
-    parts = [part.strip() for part in line.removeprefix("error: ").split("…")]
+    """Whether the code has each part of a quoted line, parts being what stands between two `…`, or before a colon."""
+    parts = [part.strip(" ,") for part in re.split("…|(?<=here): ", line.removeprefix("error: "))]
     known = [part for part in parts if len(part) > 3]
     assert any(len(part) > 20 for part in known), line
     return all(any(part in text for text in literals()) for part in known)

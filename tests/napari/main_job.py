@@ -1,4 +1,4 @@
-"""The plug-in's main job on the real movie, by events: the worst places, ten masks, five links, a better network.
+"""The plug-in's main job on the real movie, by events: the worst places, ten masks, wrong links, a better network.
 
     DISPLAY=:1 python -m tests.napari.main_job RESULTS --data ../shared/data --output build/main_job
 
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 STARTED = time.monotonic()
-N_MASKS, N_LINKS, N_CROPS = 10, 5, 6
+N_MASKS, N_CROPS = 10, 6
 HELD_OUT_FROM_PX = 440
 SUGGESTED = 16
 MAX_DISTANCE_UM, MIN_FRAMES = 8.0, 10  # as `somanet tracks score`
@@ -98,6 +98,16 @@ class Corrector:
         if not label:
             return False
         wanted = self.reference[t] == label
+        before = iou(mask, wanted)
+        now = self.brush(t, track, wanted)
+        if now is None:
+            return False
+        self.note(self.masks, f"frame {t}, track {track}: outline, IoU {before:.2f} → {now:.2f}")
+        return True
+
+    def brush(self, t: int, track: int, wanted: np.ndarray) -> float | None:
+        """Paint and erase until an outline is right; the IoU then, or None if a click does not select the track."""
+        mask = self.person.labels(t) == track
         others = (self.person.labels(t) > 0) & ~mask
         self.person.show(t)
         self.look_at(wanted)
@@ -105,19 +115,16 @@ class Corrector:
         self.person.press("Escape")
         self.person.click(y, x)
         if self.person.editor.selected != [track]:
-            return False
-        before = iou(mask, wanted)
+            return None
         self.person.press("P")
         self.stroke(wanted & ~mask & ~others)
         self.person.press("E")
         self.stroke(mask & ~wanted)
         self.person.press("Escape")
-        now = iou(self.person.labels(t) == track, wanted)
-        self.note(self.masks, f"frame {t}, track {track}: outline, IoU {before:.2f} → {now:.2f}")
-        return True
+        return iou(self.person.labels(t) == track, wanted)
 
     def add_missing(self, t: int, label: int) -> bool:
-        """A click where a reference soma has no detection."""
+        """A click where a reference soma has no detection, and the brush where the click alone does not outline it."""
         wanted = self.reference[t] == label
         self.person.show(t)
         self.look_at(wanted)
@@ -131,8 +138,10 @@ class Corrector:
         if len(self.person.editor.session.edits) == n:
             return False
         track = self.person.editor.selected[0]
-        now = iou(self.person.labels(t) == track, wanted)
-        self.note(self.masks, f"frame {t}, track {track}: new from a click ({self.person.panel.told}), IoU {now:.2f}")
+        told, clicked = self.person.panel.told, iou(self.person.labels(t) == track, wanted)
+        now = self.brush(t, track, wanted) if clicked < RIGHT_IOU else None
+        brushed = "" if now is None else f" → {now:.2f} by the brush"
+        self.note(self.masks, f"frame {t}, track {track}: new from a click ({told}), IoU {clicked:.2f}{brushed}")
         return True
 
     def stroke(self, wanted: np.ndarray) -> None:
@@ -189,7 +198,7 @@ class Corrector:
             last: tuple[int, int] | None = None
             for t in range(len(self.reference)):
                 wanted = self.reference[t] == label
-                if not wanted.any() or len(self.links) >= N_LINKS:
+                if not wanted.any():
                     continue
                 under = self.person.labels(t)[wanted]
                 track = int(np.bincount(under).argmax())
@@ -337,14 +346,14 @@ def main() -> None:
         "first_mask_processor_s": round(corrector.first_mask_processor_s - processor, 1),
         "masks": list(corrector.masks),
     }
-    corrector.mend_links()
-    report["links"] = corrector.links
     keep()
-    viewer.screenshot(str(given.output / "corrected.png"), canvas_only=False, flash=False)
     crops = suggested_crops(given.results, movie, given.suggested or given.output / "suggested")
     in_crops = [corrector.mend_crop(*crop) for crop in crops]
     report["crops"] = [list(crop) for crop in crops]
     report["masks_mended_in_crops"] = in_crops
+    corrector.mend_links()
+    report["links"] = corrector.links
+    viewer.screenshot(str(given.output / "corrected.png"), canvas_only=False, flash=False)
     panel._measure_button.click()
     person.wait_for(lambda: not panel._work.busy, seconds=3000)
     report["measured"] = panel.told

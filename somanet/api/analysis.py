@@ -40,7 +40,7 @@ def analyze(
     tracks: str | PathLike[str] | None = None,
     corrections: str | PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
-    export: Sequence[str] = (),
+    export: str | Sequence[str] = (),
     report: bool = True,
     overlay: bool = True,
     style: Literal["outlines", "somas"] = "outlines",
@@ -70,7 +70,7 @@ def analyze(
         settings: any setting of tracking and measurement, such as `{"migrate.sigma_um": 0.5, "track.max_step_um": 30}`
             or `{"migrate": {"drift": "cells"}}`; :class:`somanet.tracking.settings.TrackSettings` and
             :class:`somanet.migration.settings.MigrateSettings` list them.
-        export: also write the tracks as `csv`, `napari`, `ctc`, `geff`, `trackmate` or `deepcell`.
+        export: also write the tracks as `csv`, `napari`, `ctc`, `geff`, `trackmate` or `deepcell`: one, or several.
         report: write `report.html`.
         overlay: write `overlay.mp4`.
         style: of `overlay.mp4`: `outlines` on the movie, or only the `somas` on black.
@@ -81,7 +81,8 @@ def analyze(
         SomaNetError: the movie cannot be read or has no scale, an argument is wrong, or the output cannot be written;
             nothing is changed then.
     """
-    check_exports(export)
+    exports = (export,) if isinstance(export, str) else tuple(export)
+    check_exports(exports)
     chosen = analysis_params(_nested(settings or {}))
     if style != "outlines" and not overlay:
         raise SomaNetError("style is that of overlay.mp4, which overlay=False leaves out. Give one of the two.")
@@ -91,7 +92,7 @@ def analyze(
         report=report,
         overlay=overlay,
         style=style,
-        exports=tuple(export),
+        exports=exports,
         any_modality=any_modality,
     )
     place, folder = Path(movie), Path(output)

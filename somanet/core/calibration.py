@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,8 +18,9 @@ LONGEST_STEP = 1.5
 
 
 def _check(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise SomaNetError(f"{name} must be a positive number, found {value}. Check the unit and the value you gave.")
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and value > 0):
+        raise SomaNetError(f"{name} must be a positive number, found {value!r}. Check the unit and the value you gave.")
 
 
 @dataclass(frozen=True)

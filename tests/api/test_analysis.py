@@ -97,6 +97,7 @@ def test_an_option_of_the_command_is_named_as_an_argument(bright: Path, tmp_path
         ({"settings": {"migrate.sigma": 1}}, "unknown parameter 'migrate.sigma'. Did you mean 'sigma_um'"),
         ({"settings": {"sigma_um": 1}}, "unknown parameter 'sigma_um'"),
         ({"export": ["excel"]}, "Unknown export format 'excel'"),
+        ({"export": "excel"}, "Unknown export format 'excel'"),
         ({"style": "somas", "overlay": False}, "style is that of overlay.mp4"),
         ({"channel": 3}, "channel"),
         ({"tracks": "missing.csv"}, "missing.csv"),

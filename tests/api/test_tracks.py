@@ -157,7 +157,7 @@ def test_a_table_of_which_one_of_two_columns_was_edited_is_refused(edited: str) 
 
 
 def test_a_calibration_is_one() -> None:
-    with pytest.raises(somanet.SomaNetError, match="Expected calibration=somanet.Calibration"):
+    with pytest.raises(somanet.SomaNetError, match=r"Expected calibration=somanet\.Calibration"):
         somanet.measure(straight_cells(), (2.0, 15.0))  # type: ignore[arg-type]
 
 

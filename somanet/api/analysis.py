@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from somanet.analysis.movie import AnalysisNetworks, Options, check_exports
 from somanet.analysis.settings import analysis_params
@@ -14,12 +14,14 @@ from somanet.analysis.single import analyze_single
 from somanet.analysis.source import MovieSource
 from somanet.api.model import Model, load_for_movies
 from somanet.api.results import Analysis
-from somanet.api.wording import in_python
+from somanet.api.wording import checked_settings, in_python
 from somanet.core.errors import SomaNetError
 from somanet.core.foreign import check_paths
 from somanet.core.guard import guarded
 from somanet.core.settings import with_setting
 from somanet.io.movie_search import find_movies
+
+_Style = Literal["outlines", "somas"]
 
 
 @in_python
@@ -43,7 +45,7 @@ def analyze(
     export: str | Sequence[str] = (),
     report: bool = True,
     overlay: bool = True,
-    style: Literal["outlines", "somas"] = "outlines",
+    style: _Style = "outlines",
     replace: bool = False,
 ) -> Analysis:
     """Segment, track and measure every cell of a movie; the same files as `somanet analyze` writes.
@@ -83,7 +85,9 @@ def analyze(
     """
     exports = (export,) if isinstance(export, str) else tuple(export)
     check_exports(exports)
-    chosen = analysis_params(_nested(settings or {}))
+    chosen = analysis_params(_nested(checked_settings(settings)))
+    if style not in get_args(_Style):
+        raise SomaNetError(f"Unknown style {style!r} of overlay.mp4; there are {', '.join(get_args(_Style))}.")
     if style != "outlines" and not overlay:
         raise SomaNetError("style is that of overlay.mp4, which overlay=False leaves out. Give one of the two.")
     options = Options(

@@ -16,7 +16,7 @@ import pandas as pd
 from somanet.analysis.settings import analysis_params
 from somanet.analysis.source import check_plausible
 from somanet.api.results import statistics_table
-from somanet.api.wording import in_python
+from somanet.api.wording import checked_settings, in_python
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.foreign import check_paths
@@ -154,7 +154,7 @@ def measure(
     """
     from somanet.migration.measures import measure_movie
 
-    migrate = analysis_params({"migrate": {"drift": "none", **(settings or {})}}).migrate
+    migrate = analysis_params({"migrate": {"drift": "none", **checked_settings(settings)}}).migrate
     if migrate.drift == "image":
         raise SomaNetError(
             "The drift 'image' is measured from a movie's background, and tracks alone have none. Give "

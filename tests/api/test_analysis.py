@@ -99,6 +99,8 @@ def test_an_option_of_the_command_is_named_as_an_argument(bright: Path, tmp_path
         ({"export": ["excel"]}, "Unknown export format 'excel'"),
         ({"export": "excel"}, "Unknown export format 'excel'"),
         ({"style": "somas", "overlay": False}, "style is that of overlay.mp4"),
+        ({"style": "boxes"}, "Unknown style 'boxes' of overlay.mp4; there are outlines, somas"),
+        ({"settings": ["migrate.sigma_um=1"]}, "Expected settings as a dictionary"),
         ({"channel": 3}, "channel"),
         ({"tracks": "missing.csv"}, "missing.csv"),
         ({"model": "missing"}, "missing"),

@@ -156,6 +156,12 @@ def test_a_table_of_which_one_of_two_columns_was_edited_is_refused(edited: str) 
         somanet.measure(complete.assign(**{edited: moved}))
 
 
+@pytest.mark.parametrize("settings", [["sigma_um"], "sigma_um=1", 0.5])
+def test_settings_are_a_dictionary(settings: object) -> None:
+    with pytest.raises(somanet.SomaNetError, match="Expected settings as a dictionary"):
+        somanet.measure(straight_cells(), SCALE, settings=settings)  # type: ignore[arg-type]
+
+
 def test_a_calibration_is_one() -> None:
     with pytest.raises(somanet.SomaNetError, match=r"Expected calibration=somanet\.Calibration"):
         somanet.measure(straight_cells(), (2.0, 15.0))  # type: ignore[arg-type]

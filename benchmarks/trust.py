@@ -2,11 +2,11 @@
 
 python benchmarks/trust.py --model somanet/model --output docs     # everything: about two hours on one core
 python benchmarks/trust.py --only sampling robustness --output docs
-python benchmarks/trust.py --only random warnings --random 34 --first-seed 3000 --output docs
+python benchmarks/trust.py --only random verdicts --random 34 --first-seed 3000 --output docs
 python benchmarks/trust.py --draw --output docs                    # only the page, from the tables of the last run
 
 Parts: sampling (frame intervals), robustness (other cells, other noise), donors, worlds (those of the second simulator
-that have a name), random (those drawn at random: which intervals hold), warnings (the same: whether they are due),
+that have a name), random (those drawn at random: which intervals hold), verdicts (the same: whether they are right),
 thinned (frames left out), corrected (speed, pauses, distance, direction), groups (error rates of comparisons), movies
 (the whole chain). Each writes its own table to the folder of --tables after each condition, and resumes from there when
 started again; then OUTPUT/images/trust_*.png and the tables of OUTPUT/trust.md. Without --model the chain starts from
@@ -43,13 +43,18 @@ from somanet.analysis.validation.random_worlds import (
     coverage_markdown,
     in_scope,
     score_random,
-    score_warning,
-    warnings_markdown,
     world_of,
 )
 from somanet.analysis.validation.thinned_scores import CASES, score_thinned, thinned_markdown
 from somanet.analysis.validation.tracks import score_condition
-from somanet.analysis.validation.world_scores import at_interval, score_world, warning_rates, worlds_markdown
+from somanet.analysis.validation.verdicts import (
+    power_markdown,
+    scatter_markdown,
+    score_verdicts,
+    verdicts_markdown,
+    world_movies,
+)
+from somanet.analysis.validation.world_scores import at_interval, score_world, worlds_markdown
 from somanet.analysis.validation.worlds import WORLDS
 from somanet.core.files import write_text
 from somanet.core.plots import save_figure
@@ -58,7 +63,7 @@ from somanet.io.tables import write_table
 MOVIE_INTERVALS_MIN = (5.0, 10.0, 20.0)
 BANK = 100
 """Donors that the experiments on groups are drawn from."""
-PARTS = ("sampling", "robustness", "donors", "worlds", "random", "warnings", "thinned", "corrected", "groups", "movies")
+PARTS = ("sampling", "robustness", "donors", "worlds", "random", "verdicts", "thinned", "corrected", "groups", "movies")
 One = TypeVar("One")
 
 
@@ -112,11 +117,12 @@ def score_part(part: str, path: Path, arguments: argparse.Namespace) -> None:
             path,
             names=lambda one: (one.name, one.interval_min),
         )
-    elif part in ("random", "warnings"):
+    elif part in ("random", "verdicts"):
         seeds = [*range(arguments.first_seed, arguments.first_seed + arguments.random)]
         if arguments.in_scope:
             seeds = [seed for seed in seeds if in_scope(world_of(seed))]
-        score_all(seeds, score_random if part == "random" else score_warning, path, names=lambda one: (one,))
+        score = score_random if part == "random" else (lambda seed: score_verdicts(seed, world_movies(seed)))
+        score_all(seeds, score, path, names=lambda one: (one,))
     elif part == "thinned":
         score_all(
             CASES, lambda one: score_thinned(one, replicates=arguments.thinned), path, names=lambda one: (one.name,)
@@ -163,7 +169,7 @@ def filled(scores: dict[str, pd.DataFrame], images: Path) -> dict[str, str]:
         "donors": tables.donors_markdown,
         "worlds": worlds_markdown,
         "random": coverage_markdown,
-        "warnings": warnings_markdown,
+        "verdicts": verdicts_markdown,
         "thinned": thinned_markdown,
         "groups": error_rates_markdown,
         "movies": tables.movies_markdown,
@@ -171,6 +177,9 @@ def filled(scores: dict[str, pd.DataFrame], images: Path) -> dict[str, str]:
     found |= {part: simple[part](table) for part, table in scores.items() if part in simple}
     if "corrected" in scores:
         found |= {part: corrected_markdown(scores["corrected"], part) for part in ("travel", "directed", "few")}
+    if "verdicts" in scores:
+        found["power"] = power_markdown(scores["verdicts"])
+        found["scatter"] = scatter_markdown(scores["verdicts"])
     if "movies" in scores:
         save_figure(figures.chain(scores["movies"]), images / "trust_chain.png")
     return found
@@ -202,9 +211,6 @@ def main() -> None:
     for part in () if arguments.draw else arguments.only:
         score_part(part, paths[part], arguments)
     scores = {part: pd.read_csv(path, dtype={"movie": str}) for part, path in paths.items() if path.exists()}
-    for part in ("worlds", "warnings"):
-        if part in scores:
-            print(part, {name: round(value, 3) for name, value in warning_rates(scores[part]).items()})
     page = arguments.output / "trust.md"
     marks = filled(scores, arguments.output / "images")
     write_text(page, tables.fill(page.read_text(encoding="utf-8"), marks))

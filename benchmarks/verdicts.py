@@ -24,7 +24,7 @@ DRAWS: Mapping[str, Callable[[np.random.Generator, int], Floats]] = {
     "heavy tails": lambda rng, n: rng.standard_t(2, n),
 }
 CASES: tuple[tuple[int, int | None], ...] = (
-    (3, None), (6, None), (12, None), (40, None), (12, 2), (12, 6), (40, 4), (40, 10), (40, 20),
+    (3, None), (6, None), (10, None), (12, None), (40, None), (12, 2), (12, 6), (40, 4), (40, 10), (40, 20),
 )  # fmt: skip
 """Crops, and movies that they are of; None: of one, each crop by itself."""
 

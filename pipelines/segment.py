@@ -17,10 +17,10 @@ RAW, MASKS = Path("data/raw"), Path("data/masks")
 
 def main() -> None:
     params = load_params()
-    found = with_engine(load_checkpoint(params.segment.model), "torch", device=params.segment.device)
-    for note in found.notes:
+    choice = with_engine(load_checkpoint(params.segment.model), "torch", device=params.segment.device)
+    for note in choice.notes:
         echo(f"note: {note}")
-    network = found.checkpoint
+    network = choice.checkpoint
     segmenter = Segmenter((network,), tta=params.segment.symmetries, haze=rule_for(network.intended_use))
     for movie in project_movies(RAW):
         found = segment_movie(movie.source, segmenter, make_folder(MASKS / movie.name))

@@ -1,8 +1,9 @@
-"""Movies of colonies drawn at random, measured as a user's: which intervals hold, and whether the warning is due."""
+"""Movies of colonies drawn at random, measured as a user's: which intervals hold, and which verdicts are right."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,14 +11,12 @@ import pandas as pd
 from benchmarks.colonies.colony import Cells, Colony, film, random_colony, simulate_cells
 from benchmarks.colonies.truth import true_numbers
 from somanet.analysis.validation.corrected import HEADINGS
-from somanet.migration.cells import migration_of
+from somanet.analysis.validation.verdicts import Movie
 from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.pooling import long_enough, pooled_numbers
 
-BIASES = {"frequency_corrected_per_h": "frequency_bias", "mean_length_corrected_um": "length_bias"}
-MORE_MOVIES = 3
-"""Of the same colony, by the rule alone: a single movie's error is chance as much as bias."""
+BIASES = {"frequency_corrected_per_h": "frequency", "mean_length_corrected_um": "length"}
 COUNTED: Mapping[str, str] = {
     **HEADINGS,
     "rest_share": "steps at rest",
@@ -34,33 +33,30 @@ def colony_of(seed: int) -> Colony:
     return random_colony(np.random.default_rng(seed))
 
 
+def colony_movies(seed: int) -> Iterator[Movie]:
+    """Movies of the colony of a seed, without end, for :func:`somanet.analysis.validation.verdicts.score_verdicts`."""
+    colony = colony_of(seed)
+    rng = np.random.default_rng([seed, 1])
+    while True:
+        cells = simulate_cells(colony, rng, n_cells=colony.n_cells)
+        tracks = film(colony, cells, rng)
+        yield tracks, partial(_errors, tracks=tracks, cells=cells)
+
+
 def score_colony(seed: int) -> pd.DataFrame:
-    """One movie of one colony, and the errors of a few more.
+    """One movie of one colony.
 
     Returns:
         One row: every number of :data:`COUNTED` with its interval (``…_low``, ``…_high``) and true value (``…_true``);
-        the mean errors of corrected frequency and length, relative to the jumps that were there to be seen, of all
-        movies; ``supported``, ``why``; what :func:`somanet.analysis.validation.random_worlds.coverage` and
-        ``warnings_markdown`` ask for.
+        ``supported``, ``why``; what :func:`somanet.analysis.validation.random_worlds.coverage` asks for.
     """
     colony = colony_of(seed)
     true = true_numbers(colony, seed=seed)
-    rng = np.random.default_rng([seed, 1])
+    tracks, _ = next(colony_movies(seed))
+    measures = measure_movie(tracks, drift="none", seed=seed)
     row: dict[str, object] = {"seed": seed, "world": f"colony {seed}", "interval_min": colony.interval_min}
-    errors = []
-    for movie in range(1 + MORE_MOVIES):
-        cells = simulate_cells(colony, rng, n_cells=colony.n_cells)
-        tracks = film(colony, cells, rng)
-        if movie == 0:
-            measures = measure_movie(tracks, drift="none", seed=seed)
-            found = measures.migration
-            row |= {"supported": measures.support.saltations, "why": "; ".join(measures.support.reasons)}
-            row |= _numbers(measures)
-        else:
-            found = migration_of(tracks, drift="none")
-        errors.append(_errors(found.cells, tracks, cells))
-    row |= {short: float(np.mean([one[short] for one in errors])) for short in BIASES.values()}
-    row |= {f"{name}_true": true[name] for name in COUNTED}
+    row |= {"supported": measures.support.saltations, "why": "; ".join(measures.support.reasons)}
+    row |= {**_numbers(measures), **{f"{name}_true": true[name] for name in COUNTED}}
     return pd.DataFrame([row]).assign(in_scope=True)
 
 

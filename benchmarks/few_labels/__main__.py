@@ -4,6 +4,8 @@ python -m benchmarks.few_labels --data ../shared/data --start CHECKPOINT --dry-r
 python -m benchmarks.few_labels --data ../shared/data --start CHECKPOINT --output build/few_labels
 python -m benchmarks.few_labels --data ../shared/data --start CHECKPOINT --draw        # only the page, no training
 
+python -m benchmarks.few_labels --data ../shared/data --start CHECKPOINT --methods plain teacher putative
+
 CHECKPOINT is a network trained on none of DATA/soma and DATA/neuritetracker. For every number of crops, trainings use
 the labelled crops only, with simulated crops, with unlabelled frames, and with both, each with every seed. Writes
 results.csv after each training and resumes from there when started again; then few_labels.md and few_labels.png.
@@ -21,6 +23,7 @@ import torch
 
 from benchmarks.few_labels.page import draw, markdown, summarise
 from benchmarks.few_labels.plan import (
+    ALL_METHODS,
     METHODS,
     SEEDS,
     SIZES,
@@ -61,7 +64,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="such as training.learning_rate=5e-4")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of labelled crops")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--methods", nargs="+", choices=[m.name for m in METHODS], default=[m.name for m in METHODS])
+    every, usual = ([method.name for method in methods] for methods in (ALL_METHODS, METHODS))
+    parser.add_argument("--methods", nargs="+", choices=every, default=usual)
     parser.add_argument("--simulated", type=int, default=32, help="simulated crops")
     parser.add_argument("--frames", type=int, default=32, help="unlabelled frames of the movie, evenly spaced")
     parser.add_argument(
@@ -97,7 +101,7 @@ def main() -> None:
     variants = read_yaml(arguments.params)["finetune"]
     if arguments.variant not in variants:
         raise SomaNetError(f"{arguments.params} has no finetune.{arguments.variant}; it has {', '.join(variants)}.")
-    methods = [method for method in METHODS if method.name in arguments.methods]
+    methods = [method for method in ALL_METHODS if method.name in arguments.methods]
     settings = {method.name: recipe(variants[arguments.variant], arguments.set, method) for method in methods}
     content = content_of(world)
     plan = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
-from benchmarks.few_labels.plan import METHODS
+from benchmarks.few_labels.plan import ALL_METHODS, PUTATIVE
 from benchmarks.few_labels.trainings import PARTS
 from somanet.core.markdown import table
 from somanet.core.plots import blank
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCORES = {"iou": "IoU", "precision": "precision", "accuracy": "accuracy"}
-_COLOURS = {"plain": "#6b7079", "simulated": "#D55E00", "teacher": "#0072B2", "both": "#009E73"}
+_COLOURS = {"plain": "#6b7079", "simulated": "#D55E00", "teacher": "#0072B2", "both": "#009E73", "putative": "#CC79A7"}
 _TITLES = {"everything": "Every object", "interior": "Without objects cut by a crop's edge"}
 
 
@@ -28,7 +28,7 @@ def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
     """One row per part, number of crops and method: mean over seeds, spread over seeds, intervals over images.
 
     `gain` is the paired difference of the IoU from `plain`'s, with the same crops and seeds; only seeds
-    that both have count; without any it is missing too.
+    that both have count; without any it is missing too. `over_teacher` is the same for putative labels and `teacher`.
 
     Args:
         results: rows of :func:`benchmarks.few_labels.trainings.train_and_score` with method, crops and seed.
@@ -40,7 +40,7 @@ def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
     for group, scored in results.sort_values("name", kind="stable").groupby(["part", "crops", "method", "seed"]):
         part, crops, method, seed = cast("tuple[str, int, str, int]", group)
         tables.setdefault((part, crops, method), {})[seed] = scored
-    order = {method.name: place for place, method in enumerate(METHODS)}
+    order = {method.name: place for place, method in enumerate(ALL_METHODS)}
     for part, crops, method in sorted(tables, key=lambda key: (PARTS.index(key[0]), key[1], order[key[2]])):
         seeds = tables[part, crops, method]
         row: dict[str, Any] = {
@@ -49,19 +49,29 @@ def summarise(results: pd.DataFrame) -> list[dict[str, Any]]:
             "method": method,
             **pooled_metrics(image_values(pd.concat(seeds.values()), method), counts),
         }
-        plain = tables.get((part, crops, "plain"), {})
-        shared = [seed for seed in seeds if seed in plain]
-        if method != "plain" and shared:
-            both = {name: pd.concat([of[seed] for seed in shared]) for name, of in ((method, seeds), ("plain", plain))}
-            gain = paired_differences(same_images(both), "plain", scores=["iou"], seed=EVALUATION_SEED)[method]["iou"]
-            row["gain"] = (gain.value, gain.low, gain.high)
+        others = {"plain": "gain"} | ({"teacher": "over_teacher"} if method == PUTATIVE.name else {})
+        for other, key in others.items():
+            theirs = tables.get((part, crops, other), {})
+            shared = [seed for seed in seeds if seed in theirs]
+            if method != other and shared:
+                row[key] = _difference(
+                    {name: [of[s] for s in shared] for name, of in ((method, seeds), (other, theirs))}
+                )
         rows.append(row)
     return rows
 
 
+def _difference(tables: Mapping[str, Sequence[pd.DataFrame]]) -> tuple[float, float, float]:
+    """The first method's IoU minus the second one's, and its interval, from tables of the same seeds."""
+    ours, theirs = tables
+    both = same_images({name: pd.concat(seeds) for name, seeds in tables.items()})
+    found = paired_differences(both, theirs, scores=["iou"], seed=EVALUATION_SEED)[ours]["iou"]
+    return found.value, found.low, found.high
+
+
 def markdown(rows: Sequence[Mapping[str, Any]], metadata: Sequence[str]) -> str:
     """The tables, after a description of the setting."""
-    words = {method.name: method.what for method in METHODS}
+    words = {method.name: method.what for method in ALL_METHODS}
     lines = [*metadata, ""]
     head = ["crops", "", *SCORES.values(), "IoU − labelled crops only", "seeds"]
     for part in PARTS:
@@ -77,6 +87,9 @@ def markdown(rows: Sequence[Mapping[str, Any]], metadata: Sequence[str]) -> str:
             if row["part"] == part
         ]
         lines += [f"**{_TITLES[part]}**", "", table(head, cells), ""]
+        if over := [row for row in rows if row["part"] == part and "over_teacher" in row]:
+            each = "; ".join(f"{row['crops']} crops {_gain(row['over_teacher'])}" for row in over)
+            lines += [f"IoU, putative labels − mean teacher: {each}.", ""]
     return "\n".join(lines)
 
 
@@ -85,7 +98,7 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
     shown = pd.DataFrame([row for row in rows if row["part"] == PARTS[0]])
     figure = blank(11, 3.8)
     for ax, (score, title) in zip(figure.subplots(1, len(SCORES)), SCORES.items(), strict=True):
-        for place, method in enumerate(METHODS):
+        for place, method in enumerate(ALL_METHODS):
             line = shown[shown["method"] == method.name]
             if line.empty:
                 continue

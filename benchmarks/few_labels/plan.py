@@ -41,6 +41,8 @@ class Method:
     what: str
     simulated: bool = False
     unlabelled: bool = False
+    putative: bool = False
+    """Unlabelled frames get labels by :mod:`benchmarks.few_labels.putative`, in place of the mean teacher."""
 
 
 METHODS = (
@@ -49,6 +51,9 @@ METHODS = (
     Method("teacher", "+ unlabelled frames, mean teacher", unlabelled=True),
     Method("both", "+ both", simulated=True, unlabelled=True),
 )
+PUTATIVE = Method("putative", "+ unlabelled frames, putative labels", unlabelled=True, putative=True)
+"""An experiment, not part of the curve unless it is named."""
+ALL_METHODS = (*METHODS, PUTATIVE)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import time
 import pandas as pd
 
 from benchmarks.few_labels.plan import PlannedTraining, World
+from benchmarks.few_labels.putative import train_in_rounds
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.experiments import score_both
@@ -27,18 +28,12 @@ def train_and_score(planned: PlannedTraining, world: World, settings: FinetunePa
     began = time.perf_counter()
     model, spec, _ = start_network(ModelSpec(), seed=planned.seed, checkpoint=world.start, weights=settings.weights)
     spec = settings.adapt(spec)
-    train(
-        TrainingTask(
-            model,
-            spec,
-            world.train_items(planned),
-            world.held_out,
-            settings.training,
-            seed=planned.seed,
-            unlabelled=world.frames(planned),
-        ),
-        progress=False,
-    )
+    items, frames = world.train_items(planned), world.frames(planned)
+    if planned.method.putative:
+        train_in_rounds(model, spec, items, frames, settings.training, seed=planned.seed)
+    else:
+        task = TrainingTask(model, spec, items, world.held_out, settings.training, seed=planned.seed, unlabelled=frames)
+        train(task, progress=False)
     pairs = [(item.name, item.labels, Segmenter.of(model, spec).labels(item.image)) for item in world.held_out]
     scores = score_both(pairs, thresholds=(THRESHOLD,))
     tables = [one.per_image.assign(part=part) for part, one in zip(PARTS, scores, strict=True)]

@@ -89,10 +89,10 @@ def train_until(
     validate = training.validate
 
     def watched(
-        model: nn.Module, spec: ModelSpec, items: Sequence[LabelledImage], loss_function: Loss
+        model: nn.Module, spec: ModelSpec, items: Sequence[LabelledImage], loss_function: Loss, **options: Any
     ) -> tuple[float, float]:
         began = time.perf_counter()
-        found = validate(model, spec, items, loss_function)
+        found = validate(model, spec, items, loss_function, **options)
         clock.validation_s += time.perf_counter() - began
         clock.validations += 1
         return found

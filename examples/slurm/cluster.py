@@ -7,14 +7,14 @@ It prints the command of the sweep, starts jobs when trials wait and ends them w
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
 
 import dask
 from dask_jobqueue import SLURMCluster
-from distributed import Security
+
+from somanet.core.cluster import make_certificates
 
 JOBS = 8  # at most so many at once; each runs one trial at a time
 PARTITION = "cpu"
@@ -25,23 +25,6 @@ ACTIVATE = "source .venv/bin/activate"  # the project's environment, seen from t
 DIRECTIVES: list[str] = []  # such as ["--gres=gpu:1"]
 CERTIFICATES = Path("mlruns/dask-tls")  # on the disk that the nodes share; only you can read it
 INTERFACE: str | None = None  # the network between the nodes, such as "ib0"; None = the usual one
-
-
-def make_certificates() -> Security:
-    """A new key pair in a folder of yours: scheduler, workers and sweep speak only to who has it, and encrypted."""
-    CERTIFICATES.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = Security.temporary()
-    for name, content in (("cert.pem", made.tls_client_cert), ("key.pem", made.tls_client_key)):
-        (CERTIFICATES / name).unlink(missing_ok=True)
-        with os.fdopen(os.open(CERTIFICATES / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(content)
-    cert, key = (str((CERTIFICATES / name).resolve()) for name in ("cert.pem", "key.pem"))
-    own = {
-        f"tls_{role}_{kind}": path
-        for role in ("client", "scheduler", "worker")
-        for kind, path in (("cert", cert), ("key", key))
-    }
-    return Security(require_encryption=True, tls_ca_file=cert, **own)
 
 
 def make_cluster() -> SLURMCluster:
@@ -57,7 +40,7 @@ def make_cluster() -> SLURMCluster:
         walltime=f"{HOURS:02d}:00:00",
         interface=INTERFACE,
         protocol="tls://",
-        security=make_certificates(),
+        security=make_certificates(CERTIFICATES),  # scheduler, workers and sweep speak only to who has it
         # Before its time is up a worker stops taking trials, and what it runs goes on in another.
         worker_extra_args=["--lifetime", f"{HOURS * 60 - 10}m", "--lifetime-stagger", "5m"],
         job_extra_directives=DIRECTIVES,

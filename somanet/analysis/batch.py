@@ -1,4 +1,4 @@
-"""Many movies, one after the other: what is finished or corrected stays, what is broken costs only itself."""
+"""Many movies, by turns or on workers: what is finished or corrected stays, what is broken costs only itself."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from somanet.analysis.manifest import (
     tracks_are_edited,
     tracks_are_given,
 )
-from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, is_finished
+from somanet.analysis.movie import AnalysisNetworks, Options
+from somanet.analysis.outcome import Outcome, outcome_of
 from somanet.analysis.source import MovieSource, check_intended_use
-from somanet.core.errors import SomaNetError, first_line
+from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_file
 from somanet.core.problems import FileProblem
@@ -111,33 +112,66 @@ class Batch:
             begins: called with `movie 7 of 24: NAME` before each movie.
             ends: called with the results of each movie that was analysed.
         """
-        for number, source in enumerate(self.sources, start=1):
-            place = f"movie {number} of {len(self.sources)}"
-            folder = self.folders[source.name]
-            if reason := self.kept.get(source.name):
-                begins(f"{place}: {source.name}: kept: {reason}")
+        for source in self.sources:
+            if self._stays(source, begins):
                 continue
-            if reason := self.problems.get(source.name):
-                begins(f"{place}: {source.name}: left out: {reason}")
-                continue
+            place = self.place(source)
             begins(f"{place}: {source.name}")
-            try:
-                with part_of(place):
-                    if is_finished(folder, source, network=network, options=self.options):
-                        self.kept[source.name] = "finished"
-                        begins(f"  finished before, with the same movie, network and settings: {folder}")
-                        continue
-                    measures = analyze_movie(source, folder, network=network, options=self.options)
-            except SomaNetError as error:
-                self.problems[source.name] = str(error)
-            except Exception as error:  # the other movies of a night's work do not depend on it
-                self.problems[source.name] = (
-                    f"{type(error).__name__}: {first_line(error)}. Analyse this movie alone to see where it happened."
-                )
-            else:
-                ends(measures, folder)
-            if problem := self.problems.get(source.name):
-                begins(f"  failed: {problem}")
+            with part_of(place):
+                outcome = outcome_of(source, self.folders[source.name], network=network, options=self.options)
+            self._take(source, outcome, begins, ends)
+
+    def run_elsewhere(
+        self,
+        analyze: Callable[[Sequence[MovieSource], Callable[[MovieSource, Outcome], None]], None],
+        *,
+        begins: Callable[[str], None],
+        ends: Callable[[Measures, Path], None],
+    ) -> None:
+        """:meth:`run` with movies analysed by other processes, told of in the order in which they end.
+
+        Args:
+            analyze: analyses movies, and calls a function with each and how it fared.
+            begins, ends: as for :meth:`run`; `begins` is called once a movie has ended.
+        """
+
+        def ended(source: MovieSource, outcome: Outcome) -> None:
+            begins(f"{self.place(source)}: {source.name}")
+            self._take(source, outcome, begins, ends)
+
+        analyze([source for source in self.sources if not self._stays(source, begins)], ended)
+
+    def place(self, source: MovieSource) -> str:
+        """`movie 7 of 24`."""
+        return f"movie {1 + self.sources.index(source)} of {len(self.sources)}"
+
+    def _stays(self, source: MovieSource, begins: Callable[[str], None]) -> bool:
+        """Whether a movie is not analysed, for a reason that is told."""
+        if reason := self.kept.get(source.name):
+            begins(f"{self.place(source)}: {source.name}: kept: {reason}")
+            return True
+        if reason := self.problems.get(source.name):
+            begins(f"{self.place(source)}: {source.name}: left out: {reason}")
+            return True
+        return False
+
+    def _take(
+        self,
+        source: MovieSource,
+        outcome: Outcome,
+        begins: Callable[[str], None],
+        ends: Callable[[Measures, Path], None],
+    ) -> None:
+        """Tell how a movie fared, and remember it."""
+        folder = self.folders[source.name]
+        if outcome.problem is not None:
+            self.problems[source.name] = outcome.problem
+            begins(f"  failed: {outcome.problem}")
+        elif outcome.measures is None:
+            self.kept[source.name] = "finished"
+            begins(f"  finished before, with the same movie, network and settings: {folder}")
+        else:
+            ends(outcome.measures, folder)
 
     def results(self, study: Path) -> list[Path]:
         """The folders of all results in a study, those of earlier batches too, but for movies that have a problem."""

@@ -9,6 +9,7 @@ import pandas as pd
 
 from somanet.analysis.report.definitions import METHODS, label_of
 from somanet.core.markdown import plain
+from somanet.migration.bounded_difference import TRUE_RANGES
 from somanet.migration.groups import BENJAMINI_HOCHBERG, HOLM, PAIRED_T, WELCH
 from somanet.migration.pooling import UNITS
 
@@ -143,6 +144,7 @@ def cohort_methods(
     reference: str | None,
     code: Mapping[str, Any],
     version: str,
+    verdicts: Sequence[str] = (),
 ) -> str:
     """The methods of a cohort's comparison, as Markdown: what was done, and nothing else.
 
@@ -153,6 +155,7 @@ def cohort_methods(
         reference: the group that the others are compared with.
         code: commit and versions that computed the comparison.
         version: of SomaNet.
+        verdicts: whether saltation numbers hold, a sentence per group.
     """
     intervals = sorted({round(float(one["input"]["frame_interval_min"]), 3) for one in manifests})
     donors = f" of {_several(counts['donors'], 'donor')}" if counts["donors"] else ""
@@ -171,6 +174,13 @@ def cohort_methods(
     if counts["donors"]:
         pooled += " The interval of a group's mean in the figures is that of t over its donors."
     text = ["# Methods: comparison of groups", combined, pooled]
+    if verdicts:
+        checks = (
+            "Whether saltation numbers hold was judged by what all movies of a group show together: numbers with "
+            "frames left out, a second detector, cells that keep moving, pauses hidden by frames, and faults of the "
+            "tracks."
+        )
+        text.append(" ".join([checks, *map(plain, verdicts)]))
     cited = ["bootstrap", "hesterberg", "scipy"]
     tested = comparison[comparison["problem"] == ""]
     if len(tested):
@@ -205,6 +215,13 @@ def _tested(tested: pd.DataFrame, reference: str | None) -> str:
     corrections = [words for words in sorted(set(tested["correction"])) if words.startswith((HOLM, BENJAMINI_HOCHBERG))]
     paired = (tested["test"] == PAIRED_T).any()
     pairing = " Pairing was asked for: the same donor id in two groups is the same donor." if paired else ""
+    ranged = [label_of(name)[0].lower() for name in dict.fromkeys(tested["number"]) if name in TRUE_RANGES]
+    in_range = (
+        f" Intervals and p of {_in_a_row(ranged)} are of the same t, profiled over true means within the range of the "
+        "number."
+        if ranged
+        else ""
+    )
     adjusted = (
         f"P values were adjusted by {' and '.join(corrections)}."
         if corrections
@@ -217,8 +234,8 @@ def _tested(tested: pd.DataFrame, reference: str | None) -> str:
         f"counted. The test is {' and '.join(sorted(set(tested['test'])))}"
         f"{', donors being compared with themselves' if paired else ''}; "
         f"differences are the group less the reference ({plain(str(reference))}), with 95 % intervals and Hedges' g, "
-        "the difference over the pooled standard deviation between donors, corrected for small samples. "
-        f"{adjusted}{pairing}"
+        "the difference over the pooled standard deviation between donors, corrected for small samples."
+        f"{in_range} {adjusted}{pairing}"
     )
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from somanet.analysis import names
 from somanet.analysis.base import leave_corrections, open_base
 from somanet.analysis.correction_notes import notes_on_corrections
@@ -130,10 +132,11 @@ def check_exports(kinds: Sequence[str]) -> None:
     Raises:
         SomaNetError: naming the first one.
     """
-    from somanet.tracking.formats import FORMATS
-
-    if unknown := sorted(set(kinds) - set(FORMATS)):
-        raise SomaNetError(f"Unknown export format {unknown[0]!r}. Use one of {', '.join(FORMATS)}.")
+    if unknown := sorted(set(kinds) - set(names.EXPORTS)):
+        raise SomaNetError(
+            f"Unknown export format {unknown[0]!r}. Use one of {', '.join(names.EXPORTS)}; the label movie is "
+            f"{names.LABELS_TIFF} in the results."
+        )
 
 
 @contextmanager
@@ -352,15 +355,18 @@ def is_finished(output: Path, source: MovieSource, *, network: AnalysisNetworks,
 
 def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
     """Write the tracks in the format of another program, as `tracks_<kind>`; return its path."""
-    from somanet.tracking.formats import write_tracks
+    from somanet.tracking.formats import WITH_MASKS, write_tracks
 
     metadata = read_metadata(folder / names.MOVIE)
     path = folder / names.EXPORTS[kind]
     height, width = metadata["shape_YX"]
+    tracks = read_tracks_of(folder)
     with open_labels(folder, scratch=folder) as labels, source.using(metadata).open() as frames:
+        if kind in WITH_MASKS:
+            _check_outlines(tracks, kind, outlines=labels is not None)
         write_tracks(
             path,
-            read_tracks_of(folder),
+            tracks,
             scale_of(metadata),
             kind=kind,
             labels=labels,
@@ -370,3 +376,14 @@ def export_tracks(source: MovieSource, folder: Path, kind: str) -> Path:
             frames=frames,
         )
     return path
+
+
+def _check_outlines(tracks: pd.DataFrame, kind: str, *, outlines: bool) -> None:
+    """Refuse a format of masks for tracks with positions that have none."""
+    bare = tracks if not outlines else tracks[tracks["area_um2"].isna()] if "area_um2" in tracks else tracks[:0]
+    if len(bare):
+        row = bare.iloc[0]
+        raise SomaNetError(
+            f"--export {kind}: the format consists of outlines, and {len(bare)} of {len(tracks)} positions have none, "
+            f"such as track {row['track_id']:.0f} in frame {row['frame']:.0f}. Export csv, napari, geff or trackmate."
+        )

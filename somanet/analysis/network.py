@@ -70,7 +70,7 @@ class OpenedNetworks:
 
 
 def open_networks(
-    models: Sequence[Path | str] | None,
+    models: Sequence[Path | str | None] | None,
     *,
     engine: EngineName = "auto",
     device: str = CPU,

@@ -17,6 +17,7 @@ from somanet.analysis import names
 from somanet.analysis.base import Base, open_base
 from somanet.analysis.correction_notes import NOUNS
 from somanet.analysis.stages.files import read_tracks_of, scale_of
+from somanet.analysis.stages.given_tracks import check_inside
 from somanet.core.errors import SomaNetError
 from somanet.corrections import Corrected, Edit, Recorder, apply, read
 from somanet.corrections.comparing import edits_from_labels, edits_from_tracks
@@ -119,6 +120,7 @@ def _differences(base: Base, corrected: Corrected, file: Path, stack: ExitStack)
     shape = (int(base.about["shape_YX"][0]), int(base.about["shape_YX"][1]))
     given = Given(Given.of(scale_of(base.about)).scale, n_frames=base.about["n_frames"], shape_YX=shape)
     found = open_tracks(file, given)
+    check_inside(found.tracks, base.about, file)
     return edits_from_tracks(corrected, found.tracks, source=name, program=f"{_by(file)}, {kind}")
 
 

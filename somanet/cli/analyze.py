@@ -17,6 +17,7 @@ from somanet.cli.cohort import (
     question_of,
     write_and_print,
 )
+from somanet.cli.elsewhere import Elsewhere, elsewhere_of, run_elsewhere
 from somanet.cli.options import (
     AnyModality,
     Axes,
@@ -24,6 +25,7 @@ from somanet.cli.options import (
     Device,
     Diameter,
     Engine,
+    Export,
     FrameInterval,
     KeepHaze,
     Models,
@@ -36,12 +38,12 @@ from somanet.cli.options import (
     set_option,
 )
 from somanet.core.errors import SomaNetError
-from somanet.segmentation.engines import EngineName
 
 if TYPE_CHECKING:
     from somanet.analysis.cohort.write import Question
     from somanet.analysis.movie import AnalysisNetworks, Options
     from somanet.analysis.source import MovieSource
+    from somanet.analysis.worker_task import NetworksToOpen
     from somanet.migration.intervals import Estimate
     from somanet.migration.measures import Measures
 
@@ -94,9 +96,21 @@ def analyze(
     conditions: ConditionsFile = None,
     reference: Reference = None,
     paired: Paired = None,
-    export: Annotated[
-        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff, trackmate or deepcell.")
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Movies at once: processes on this computer, or on --cluster.")
     ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Where the workers are: a Dask scheduler (tls://host:8786), or slurm.yaml.")
+    ] = None,
+    tls_ca_file: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM) of the authority that signed the cluster's.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="This computer's certificate (PEM) for the cluster.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key (PEM) of that certificate.")] = None,
+    unencrypted: Annotated[
+        bool, typer.Option(help="Allow a --cluster on another computer without encryption: trust the whole network.")
+    ] = False,
+    export: Export = None,
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
     style: Annotated[
         Literal["outlines", "somas"],
@@ -106,9 +120,11 @@ def analyze(
 ) -> None:
     """Segment, track and measure every cell of a movie: tables, a report for the browser, a video."""
     from somanet.analysis.source import MovieSource
+    from somanet.core.cluster import certificates_of
     from somanet.core.guard import protect
     from somanet.io.movie_search import find_movies
 
+    elsewhere = elsewhere_of(workers, cluster, certificates_of(tls_ca_file, tls_cert, tls_key), unencrypted=unencrypted)
     options = _options(
         {"axis_deg": axis_deg, "drift": drift} | ({} if preset is None else {"preset": preset}),
         assignments or [],
@@ -147,14 +163,25 @@ def analyze(
     if (reference is not None or paired is not None) and conditions is None:
         raise SomaNetError("--reference and --paired are about the groups of --conditions: give that table too.")
 
-    def network() -> AnalysisNetworks:
-        return _network(model, engine, device, tta, rescale=rescale, diameter_px=diameter, keep_haze=keep_haze)
+    if elsewhere is not None and not several:
+        raise SomaNetError("--workers and --cluster are for several movies: name them, or their folder.")
+    wanted = {
+        "engine": engine,
+        "device": device,
+        "tta": tta,
+        "rescale": rescale,
+        "diameter_px": diameter,
+        "keep_haze": keep_haze,
+    }
+
+    def network() -> tuple[AnalysisNetworks, NetworksToOpen]:
+        return _network(model, wanted)
 
     if several:
         question = question_of(conditions, reference, paired)
-        _analyze_all(sources, output, question, options, network)
+        _analyze_all(sources, output, question, options, network, elsewhere)
     else:
-        _analyze_one(sources[0], output, tracks, corrections, options, network)
+        _analyze_one(sources[0], output, tracks, corrections, options, lambda: network()[0])
 
 
 def _analyze_one(
@@ -196,7 +223,8 @@ def _analyze_all(
     output: Path,
     question: Question,
     options: Options,
-    network: Callable[[], AnalysisNetworks],
+    network: Callable[[], tuple[AnalysisNetworks, NetworksToOpen]],
+    elsewhere: Elsewhere | None,
 ) -> None:
     from somanet.analysis.batch import Batch
     from somanet.analysis.names import COHORT, COHORT_FILES
@@ -209,9 +237,12 @@ def _analyze_all(
     if output.is_dir():
         check_results(output, COHORT, writes=COHORT_FILES)
     batch.check()
-    networks = network()
+    networks, to_open = network()
     batch.check_network(networks)
-    batch.run(networks, begins=typer.echo, ends=print_summary)
+    if elsewhere is None:
+        batch.run(networks, begins=typer.echo, ends=print_summary)
+    else:
+        run_elsewhere(batch, output, to_open, elsewhere, ends=print_summary)
     if results := batch.results(output):
         write_and_print(results, output, question, notes=batch.notes(output))
     if batch.problems:
@@ -250,34 +281,19 @@ def _options(
     )
 
 
-def _network(
-    models: list[str] | None,
-    engine: EngineName,
-    device: str,
-    tta: int,
-    *,
-    rescale: float | None,
-    diameter_px: float | None,
-    keep_haze: bool,
-) -> AnalysisNetworks:
+def _network(models: list[str] | None, wanted: dict[str, Any]) -> tuple[AnalysisNetworks, NetworksToOpen]:
+    """The networks, opened as :func:`somanet.analysis.network.open_networks` is told, and what workers need."""
     from somanet.analysis.movie import AnalysisNetworks
     from somanet.analysis.network import about_networks, open_networks
+    from somanet.analysis.worker_task import networks_to_open
     from somanet.provenance.code import project_root
     from somanet.segmentation.inference.video import usual_workers
 
-    opened = open_networks(
-        models,
-        engine=engine,
-        device=device,
-        tta=tta,
-        rescale=rescale,
-        diameter_px=diameter_px,
-        keep_haze=keep_haze,
-        at_once=usual_workers(),
-    )
+    opened = open_networks(models, **wanted, at_once=usual_workers())
     for note in opened.notes:
         typer.echo(f"note: {note}", err=True)
-    return AnalysisNetworks(opened.segmenter, about_networks(opened, project_root()))
+    about = about_networks(opened, project_root())
+    return AnalysisNetworks(opened.segmenter, about), networks_to_open(opened, about, **wanted)
 
 
 def print_summary(measures: Measures, folder: Path) -> None:
@@ -301,8 +317,8 @@ def print_summary(measures: Measures, folder: Path) -> None:
         ("average_speed_corrected_um_per_h", "average speed, corrected", " µm/h"),
         ("rms_speed_1h_um_per_h", "net displacement in an hour", " µm/h"),
     ):
-        doubtful = not supported and rests_on_saltations(name)
-        _print_number(words, numbers[name], unit, remark="  not supported" if doubtful else "")
+        remark = measures.support.remark if rests_on_saltations(name) else ""
+        _print_number(words, numbers[name], unit, remark=f"  {remark}" if remark else "")
     noise = measures.migration.noise
     if noise.bounded:
         typer.echo(f"{'localisation error':>30}  {noise.estimate.problem}")

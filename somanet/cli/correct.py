@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from somanet.cli.options import Export
 from somanet.core.errors import SomaNetError
 
 
@@ -25,9 +26,7 @@ def correct(
         ),
     ] = None,
     movie: Annotated[Path | None, typer.Option(help="The movie, if it is not beside RESULT.")] = None,
-    export: Annotated[
-        list[str] | None, typer.Option(help="Also write the tracks as napari, ctc, geff or trackmate.")
-    ] = None,
+    export: Export = None,
     overlay: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:

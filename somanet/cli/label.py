@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from somanet.cli.guarding import guarding
+from somanet.cli.networks import open_for_files
 from somanet.cli.options import (
     AnyModality,
     Axes,
@@ -21,12 +23,13 @@ from somanet.cli.options import (
     Plane,
     Position,
     Rescale,
+    with_options,
 )
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
     from somanet.analysis.labelling.write import Proposed
-    from somanet.segmentation.inference.input_files import Input
+    from somanet.segmentation.inference.input_files import Choice, Input
     from somanet.segmentation.inference.segmenter import Segmenter
 
 app = typer.Typer(
@@ -34,17 +37,58 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-CropFolder = Annotated[Path, typer.Option(help="Folder for the crops: a data set, and a RoiSet.zip for each.")]
-Size = Annotated[int, typer.Option(min=32, max=4096, help="Side of a crop in pixels; smaller images are taken whole.")]
-Count = Annotated[int, typer.Option(min=1, max=1000, help="Number of crops of movies and larger images.")]
+
+@dataclass(frozen=True)
+class CropOptions:
+    """Options shared by `propose` and `suggest`: the crops, the network, and its input from a file."""
+
+    output: Annotated[Path, typer.Option(help="Folder for the crops: a data set, and a RoiSet.zip for each.")]
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Number of crops of movies and larger images.")] = 12
+    size_px: Annotated[
+        int, typer.Option(min=32, max=4096, help="Side of a crop in pixels; smaller images are taken whole.")
+    ] = 256
+    model: Models = None
+    diameter: Diameter = None
+    rescale: Rescale = None
+    any_modality: AnyModality = False
+    engine: Engine = "auto"
+    device: Device = "auto"
+    channel: Channel = None
+    z: Plane = None
+    axes: Axes = None
+    position: Position = None
+
+    @property
+    def choice(self) -> Choice:
+        """What to read of a file."""
+        from somanet.segmentation.inference.input_files import Choice
+
+        return Choice(self.channel, self.z, self.axes, self.position)
+
+    def segmenter(self, found: Sequence[Input]) -> Segmenter:
+        """The network, and a check that the inputs are what it is for."""
+        from somanet.segmentation.inference.modality import ModalityInput, check_modality
+
+        segmenter = open_for_files(
+            self.model,
+            found,
+            engine=self.engine,
+            device=self.device,
+            rescale=self.rescale,
+            diameter_px=self.diameter,
+        )
+        if not self.any_modality:
+            check_modality([ModalityInput(str(one.path), one.images) for one in found], segmenter.intended_use)
+        return segmenter
 
 
 @app.command()
 @guarding
+@with_options(CropOptions)
 def propose(
+    options: CropOptions,
+    *,
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, movies, data sets.")],
-    output: CropFolder,
-    count: Count = 12,
     crops: Annotated[
         Path | None, typer.Option(help="Or the same crops as in an earlier folder, for a second person or threshold.")
     ] = None,
@@ -55,17 +99,6 @@ def propose(
     opening_px: Annotated[
         int, typer.Option(min=0, max=50, help="With --threshold: radius of the opening that removes processes.")
     ] = 3,
-    size_px: Size = 256,
-    model: Models = None,
-    diameter: Diameter = None,
-    rescale: Rescale = None,
-    any_modality: AnyModality = False,
-    engine: Engine = "auto",
-    device: Device = "auto",
-    channel: Channel = None,
-    z: Plane = None,
-    axes: Axes = None,
-    position: Position = None,
 ) -> None:
     """Cut crops and propose one mask per soma, by the bundled network or a threshold, to be corrected in Fiji."""
     from somanet.analysis.labelling.crops import read_crops
@@ -74,39 +107,30 @@ def propose(
     from somanet.analysis.labelling.propose import propose as write
     from somanet.analysis.labelling.write import LABELLING
     from somanet.core.results import check_results
-    from somanet.segmentation.inference.input_files import Choice, find_inputs
+    from somanet.segmentation.inference.input_files import find_inputs
 
-    if threshold is not None and (model or diameter is not None or rescale is not None):
+    output = options.output
+    if threshold is not None and (options.model or options.diameter is not None or options.rescale is not None):
         raise SomaNetError("--threshold proposes without a network: leave out --model, --diameter and --rescale.")
     proposer: Proposer | None = None if threshold is None else Threshold(threshold, opening_px)
-    found = find_inputs(inputs, Choice(channel, z, axes, position))
+    found = find_inputs(inputs, options.choice)
     check_results(output, LABELLING)
     if proposer is None:
-        proposer = Network(_segmenter(model, found, diameter, rescale, engine, device, any_modality))
-    chosen = choose_crops(found, count=count, size_px=size_px) if crops is None else read_crops(crops)
+        proposer = Network(options.segmenter(found))
+    chosen = choose_crops(found, count=options.count, size_px=options.size_px) if crops is None else read_crops(crops)
     _tell(write(found, chosen, output, proposer=proposer), output)
 
 
 @app.command()
 @guarding
+@with_options(CropOptions)
 def suggest(
+    options: CropOptions,
+    *,
     path: Annotated[Path, typer.Argument(metavar="MOVIE_OR_RESULT", help="Movie, images, or results of `analyze`.")],
-    output: CropFolder,
-    count: Count = 12,
     movie: Annotated[
         Path | None, typer.Option(help="With results: their movie, if it lies neither beside them nor here.")
     ] = None,
-    size_px: Size = 256,
-    model: Models = None,
-    diameter: Diameter = None,
-    rescale: Rescale = None,
-    any_modality: AnyModality = False,
-    engine: Engine = "auto",
-    device: Device = "auto",
-    channel: Channel = None,
-    z: Plane = None,
-    axes: Axes = None,
-    position: Position = None,
 ) -> None:
     """Find the crops worth a person's time, spread over time and place, and propose masks on them.
 
@@ -121,7 +145,7 @@ def suggest(
     from somanet.core.results import check_results
     from somanet.segmentation.inference.input_files import Choice, find_inputs
 
-    choice = Choice(channel, z, axes, position)
+    output, count, choice = options.output, options.count, options.choice
     of_result = is_result(path)
     if of_result and choice != Choice():
         raise SomaNetError(f"{path}: results know their channel and plane; leave out {choice.options()}.")
@@ -131,12 +155,12 @@ def suggest(
     found = [movie_of_result(path, movie)] if of_result else find_inputs([path], choice)
     for item in found:
         protect(item.path)
-    segmenter = _segmenter(model, found, diameter, rescale, engine, device, any_modality)
+    segmenter = options.segmenter(found)
     if of_result:
         examined = [examine_result(path, found[0], segmenter, count=count)]
     else:
         examined = [examine(item, segmenter, count=count) for item in found]
-    chosen = suggest_crops(examined, count=count, size_px=size_px)
+    chosen = suggest_crops(examined, count=count, size_px=options.size_px)
     if len(chosen) < count:
         typer.echo(f"note: only {len(chosen)} crops have anything doubtful", err=True)
     done = write(found, chosen, output, proposer=Network(segmenter))
@@ -184,39 +208,6 @@ def agreement(
     if per_image is not None:
         write_table(per_image, found.scores.per_image)
         typer.echo(f"Written: {per_image}")
-
-
-def _segmenter(
-    model: Sequence[str] | None,
-    found: Sequence[Input],
-    diameter: float | None,
-    rescale: float | None,
-    engine: Engine,
-    device: str,
-    any_modality: bool,
-) -> Segmenter:
-    """The network, and a check that the inputs are what it is for."""
-    from somanet.analysis.network import open_networks
-    from somanet.core.machine import available_processors
-    from somanet.segmentation.inference.modality import ModalityInput, check_modality
-    from somanet.segmentation.inference.video import usual_workers
-
-    movies = any(one.read is None for one in found)  # frames are processed in parallel, images one by one
-
-    opened = open_networks(
-        model,
-        engine=engine,
-        device=device,
-        rescale=rescale,
-        diameter_px=diameter,
-        threads=1 if movies else available_processors(),
-        at_once=usual_workers() if movies else 1,
-    )
-    for note in opened.notes:
-        typer.echo(f"note: {note}", err=True)
-    if not any_modality:
-        check_modality([ModalityInput(str(one.path), one.images) for one in found], opened.segmenter.intended_use)
-    return opened.segmenter
 
 
 def _tell(done: Sequence[Proposed], output: Path) -> None:

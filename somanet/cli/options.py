@@ -92,6 +92,10 @@ Device = Annotated[
         help="Where the network computes: auto (a CUDA graphics processor if there is one), cpu, cuda, cuda:1, mps."
     ),
 ]
+Export = Annotated[
+    list[str] | None,
+    typer.Option("--export", help="Also write the tracks as napari, ctc, geff, trackmate or deepcell. Repeatable."),
+]
 
 
 def set_option(examples: str) -> Any:

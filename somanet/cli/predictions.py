@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from somanet.cli.networks import open_for_files
 from somanet.cli.options import (
     AnyModality,
     Axes,
@@ -55,34 +56,26 @@ def predict(
     """
     from tqdm import tqdm
 
-    from somanet.analysis.network import open_networks
     from somanet.core import plots
-    from somanet.core.machine import available_processors
     from somanet.core.plots import save_figure
     from somanet.core.results import check_results
     from somanet.io.images import read_labels
     from somanet.segmentation.inference.input_files import Choice, find_inputs
     from somanet.segmentation.inference.label_files import LABELS, PICTURES, Labelled, predict_files
     from somanet.segmentation.inference.size_warnings import warnings_for
-    from somanet.segmentation.inference.video import usual_workers
 
     found = find_inputs(inputs, Choice(channel, z, axes, position))
     check_results(output, LABELS)
-    movies = any(item.read is None for item in found)  # frames are processed in parallel, images one by one
-    opened = open_networks(
+    segmenter = open_for_files(
         model,
+        found,
         engine=engine,
         device=device,
         tta=tta,
         rescale=rescale,
         diameter_px=diameter,
         keep_haze=keep_haze,
-        threads=1 if movies else available_processors(),
-        at_once=usual_workers() if movies else 1,
     )
-    for note in opened.notes:
-        typer.echo(f"note: {note}", err=True)
-    segmenter = opened.segmenter
     written = predict_files(segmenter, found, output, any_modality=any_modality)
     labelled: list[Labelled] = []
     for one in tqdm(written, total=len(found), unit="image", disable=None):

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from somanet.config import Params
-    from somanet.training.sweep.cluster import Certificates
     from somanet.training.sweep.report import Report
     from somanet.training.sweep.settings import SweepParams
 
@@ -64,10 +63,10 @@ def sweep(
     require("sweeps", purpose="somanet sweep")
     if workers is not None or scheduler is not None:
         require("cluster", purpose="A cluster (--workers, --scheduler)")
-    certificates = _certificates(tls_ca_file, tls_cert, tls_key)
-    if scheduler is not None:
-        from somanet.training.sweep.cluster import check_address
+    from somanet.core.cluster import certificates_of, check_address
 
+    certificates = certificates_of(tls_ca_file, tls_cert, tls_key)
+    if scheduler is not None:
         check_address(scheduler, certificates, unencrypted=unencrypted)
     elif certificates is not None:
         raise SomaNetError("Certificates are for --scheduler, which is missing. Give its address: tls://host:8786.")
@@ -112,7 +111,7 @@ def sweep(
         restart=restart,
     )
     if scheduler is not None:
-        from somanet.training.sweep.cluster import existing_cluster
+        from somanet.core.cluster import existing_cluster
 
         open_cluster = partial(existing_cluster, scheduler, certificates=certificates, unencrypted=unencrypted)
         report = _run(go, workers, open_cluster)
@@ -147,16 +146,6 @@ def _run(
 
     with open_cluster() as client:
         return go(execute=partial(run_on_cluster, client, at_once=workers))
-
-
-def _certificates(ca: Path | None, cert: Path | None, key: Path | None) -> Certificates | None:
-    from somanet.training.sweep.cluster import Certificates
-
-    if ca is None and cert is None and key is None:
-        return None
-    if ca is None or cert is None or key is None:
-        raise SomaNetError("--tls-ca-file, --tls-cert and --tls-key belong together: give all three, or none.")
-    return Certificates(ca, cert, key)
 
 
 def _starts(sweep: SweepParams, params: Params, folder: Path, given: str | None) -> dict[str, Path]:

@@ -26,18 +26,19 @@ def missing(extra: str) -> tuple[str, ...]:
     return tuple(name for name in PACKAGES[extra] if not _found(name))
 
 
-def require(extra: str, *, purpose: str, otherwise: str = "") -> None:
+def require(extra: str, *, purpose: str, otherwise: str = "", also: tuple[str, ...] = ()) -> None:
     """Fail before any work is done if an optional package is missing.
 
     Args:
         extra: the extra that installs the packages.
         purpose: what needs them, in the user's terms.
         otherwise: what the user can do instead of installing them, such as ``, or use --engine torch``.
+        also: further packages of the extra that this purpose needs.
 
     Raises:
         SomaNetError: packages are missing; the message names them and the extra to install.
     """
-    if lacking := missing(extra):
+    if lacking := (*missing(extra), *(name for name in also if not _found(name))):
         raise SomaNetError(
             f"{purpose} needs {' and '.join(lacking)}, not found here: pip install 'somanet[{extra}]'{otherwise}."
         )

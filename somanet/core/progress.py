@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 T = TypeVar("T")
 
@@ -95,3 +95,64 @@ def counted(items: Iterable[T], total: int, *, doing: str, unit: str) -> Iterato
         for item in items:
             yield item
             progress.step()
+
+
+class Overview:
+    """Several pieces of work at once: how many are done, and how far each of the others is.
+
+    Args:
+        total: number of pieces.
+        unit: what a piece is: `movie`.
+        stream: where to; standard error by default.
+    """
+
+    def __init__(self, total: int, *, unit: str, stream: TextIO | None = None) -> None:
+        self._total, self._unit, self._done = total, unit, 0
+        self._stream = sys.stderr if stream is None else stream
+        self._in_work: dict[str, str] = {}
+        self._said = time.monotonic()
+        self._bar: Any = None
+        if self._stream.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit=unit, file=self._stream, leave=False, dynamic_ncols=True)
+
+    def __enter__(self) -> Overview:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    @property
+    def words(self) -> str:
+        """`movie 3 of 24 done; a: segmenting, frame 12 of 64; b: tracking`."""
+        now = "; ".join(f"{name}: {words}" if words else name for name, words in self._in_work.items())
+        return f"{self._unit} {self._done} of {self._total} done" + (f"; {now}" if now else "")
+
+    def now(self, name: str, words: str = "") -> None:
+        """A piece is in work: it was begun, or is so far."""
+        self._in_work[name] = words
+        if self._bar is not None:
+            self._bar.set_postfix_str(self.words.partition("; ")[2])
+        elif time.monotonic() - self._said >= EVERY_S:
+            self._said = time.monotonic()
+            self._stream.write(f"{self.words}\n")
+            self._stream.flush()
+
+    def over(self, name: str) -> None:
+        """A piece is done."""
+        self._in_work.pop(name, None)
+        self._done += 1
+        if self._bar is not None:
+            self._bar.set_postfix_str(self.words.partition("; ")[2], refresh=False)
+            self._bar.update()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Within the block the bar makes room for what is printed."""
+        if self._bar is not None:
+            self._bar.clear()
+        yield
+        if self._bar is not None:
+            self._bar.refresh()

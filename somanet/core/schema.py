@@ -39,6 +39,10 @@ class Schema:
         """The column names in order."""
         return tuple(column.name for column in self.columns)
 
+    def part(self, *names: str) -> Schema:
+        """The schema of some of its columns, in its order."""
+        return Schema(self.name, tuple(column for column in self.columns if column.name in names))
+
     def frame(self, rows: list[dict[str, object]]) -> pd.DataFrame:
         """A table of rows with this schema's columns, order and data types, even without rows."""
         table = pd.DataFrame(rows, columns=list(self.names))
@@ -96,14 +100,22 @@ SPLIT = Schema(
         Column("split", "string", "", "train, val, test, …"),
     ),
 )
-ORIGINS = Schema(
+CROPS = Schema(
     "crops",
     (
         Column("crop", "string", "", "name of the image in its data set"),
         Column("input", "string", "", "movie or image that it was cut out of; empty if unknown"),
+        Column("frame", "Int64", "", "frame number from 0; unknown for a still image"),
+        Column("y_px", "Int64", "px", "row of its upper edge in that image"),
+        Column("x_px", "Int64", "px", "column of its left edge"),
+        Column("height_px", "int64", "px", "rows"),
+        Column("width_px", "int64", "px", "columns"),
+        Column("n_somas", "int64", "", "proposed masks"),
+        Column("score", "float64", "", "sum over its places of doubt; NaN if crops were not chosen by doubt"),
+        Column("reasons", "string", "", "why it is worth a person's time; empty if crops were not chosen by doubt"),
     ),
 )
-"""What every table of crops has; `y_px` and `x_px`, the place of its first pixel, may be among its other columns."""
+"""`crops.csv` of proposed crops. Beside labelled images only ``crop`` and ``input`` are required."""
 BOXES = Schema(
     "boxes",
     (

@@ -57,6 +57,26 @@ def remove_leftovers(folder: Path) -> None:
             remove(path)
 
 
+def remove_unfinished(path: Path, mark: str) -> None:
+    """Remove what a process that is known to be gone, on whichever computer, left half-written beside ``path``.
+
+    Args:
+        path: what it was to write.
+        mark: its :func:`somanet.core.processes.process_mark`.
+    """
+    for folder in (path.parent, path):  # a folder that cannot be swapped has them inside
+        with suppress(OSError):
+            for part in list(folder.iterdir()):
+                found = _HIDDEN.fullmatch(part.name)
+                if (
+                    found
+                    and found["kind"] == "part"
+                    and found["process"] == mark
+                    and (folder == path or found["name"] == path.stem)
+                ):
+                    remove(part)
+
+
 @contextmanager
 def scratch_folder(beside: Path) -> Iterator[Path]:
     """A folder for intermediate files, on the same disk as ``beside``; removed afterwards, or by the next start."""

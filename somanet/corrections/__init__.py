@@ -39,7 +39,8 @@ Kinds of edits, and what :mod:`somanet.corrections.making` needs for each:
 ==================  ====================================================================================================
 """
 
-from somanet.corrections.applying import Corrected, Misfit, apply
+from somanet.corrections.applying import apply
+from somanet.corrections.corrected import Corrected, Misfit
 from somanet.corrections.edits import KINDS, MASK_KINDS, TRACK_KINDS, Edit, Point
 from somanet.corrections.masks import Mask
 from somanet.corrections.measuring import EDITED, measure

@@ -6,182 +6,37 @@ which track a detection belongs to, edits of masks which pixels it has. Frames a
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from somanet.core.errors import SomaNetError
 from somanet.core.schema import LARGEST_ID
+from somanet.corrections.corrected import Corrected, Misfit
 from somanet.corrections.edits import MASK_KINDS, Edit, Point
 from somanet.corrections.masks import Mask
-from somanet.tracking.detections import Labels, check_labels, objects_of
+from somanet.corrections.somas import Somas
+from somanet.tracking.detections import Labels
 
 LEAST_IOU = 0.5
 """Of a soma in other automatic results with the one that was edited: from here on it is the same."""
 REACH_PX = 3.0
 """How far from where a soma was one is looked for where there are no outlines."""
-_KEPT_FRAMES = 8
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """An edit that could not be applied, and why.
-
-    Attributes:
-        number: its place among the edits, from 1.
-        edit: the edit.
-        reason: a sentence.
-    """
-
-    number: int
-    edit: Edit
-    reason: str
 
 
 class _DoesNotFit(Exception):
     """Why an edit cannot be applied; its text becomes a :class:`Misfit`'s reason."""
 
 
-@dataclass
-class _Detections:
-    """Where every detection is, and the track to which it belongs."""
+class _Application:
+    """Edits applied to somas one by one, and the names that tracks got on the way."""
 
-    frame: list[int]
-    y_px: list[float]
-    x_px: list[float]
-    track: list[int]
-    of_track: dict[int, dict[int, int]] = field(default_factory=dict)
-    of_frame: dict[int, set[int]] = field(default_factory=dict)
-
-    @classmethod
-    def of_table(cls, tracks: pd.DataFrame) -> _Detections:
-        frames, ys, xs, ids = (tracks[name].tolist() for name in ("frame", "y_px", "x_px", "track_id"))
-        found = cls(frames, ys, xs, ids)
-        for row, (frame, track) in enumerate(zip(found.frame, found.track, strict=True)):
-            found.of_track.setdefault(track, {})[frame] = row
-            found.of_frame.setdefault(frame, set()).add(row)
-        return found
-
-    def at(self, track: int, frame: int) -> int | None:
-        return self.of_track.get(track, {}).get(frame)
-
-    def add(self, track: int, frame: int, y_px: float, x_px: float) -> int:
-        row = len(self.frame)
-        self.frame.append(frame)
-        self.y_px.append(y_px)
-        self.x_px.append(x_px)
-        self.track.append(0)
-        self.give(row, track)
-        return row
-
-    def give(self, row: int, track: int) -> None:
-        """Give a detection to a track, which has none in that frame; 0 removes it."""
-        frame, old = self.frame[row], self.track[row]
-        if old and self.of_track.get(old, {}).get(frame) == row:
-            del self.of_track[old][frame]
-            if not self.of_track[old]:
-                del self.of_track[old]
-        self.track[row] = track
-        if track:
-            self.of_track.setdefault(track, {})[frame] = row
-            self.of_frame.setdefault(frame, set()).add(row)
-        else:
-            self.of_frame[frame].discard(row)
-
-    def exchange(self, rows: Sequence[int], tracks: Sequence[int]) -> None:
-        """Give detections to tracks all at once."""
-        for row in rows:
-            self.give(row, 0)
-        for row, track in zip(rows, tracks, strict=True):
-            self.give(row, track)
-
-
-class Corrected(Sequence[NDArray[np.int32]]):
-    """Corrected labels, as a sequence of YX int32 frames, and corrected tracks.
-
-    Attributes:
-        misfits: edits that could not be applied, in order.
-        applied: edits that were, in order; without undone ones.
-        n_undone: number of undone edits.
-    """
-
-    def __init__(self, labels: Sequence[Labels] | None, tracks: pd.DataFrame, *, same: bool) -> None:
-        """Take the automatic labels, value = track id, None if there are none; and tracks; see :func:`apply`."""
-        self.misfits: tuple[Misfit, ...] = ()
-        self.applied: tuple[Edit, ...] = ()
-        self.n_undone = 0
-        self._labels, self._automatic, self._same = labels, tracks, same
-        self._found = _Detections.of_table(tracks)
-        self._drawn: dict[int, Mask | None] = {}
-        self._drawn_in: dict[int, set[int]] = {}
+    def __init__(self, somas: Somas, *, same: bool, largest_id: int) -> None:
+        self._somas, self._same, self._largest = somas, same, largest_id
+        self._found = somas.detections
         self._names: dict[int, int] = {}
-        self._largest = 0
-        self._by_label: dict[int, dict[int, int]] = {}
-        for row, (frame, track) in enumerate(zip(self._found.frame, self._found.track, strict=True)):
-            self._by_label.setdefault(frame, {})[track] = row
-        self._cache: OrderedDict[int, Labels] = OrderedDict()
 
-    def __len__(self) -> int:
-        """Number of frames; 0 without labels."""
-        return 0 if self._labels is None else len(self._labels)
-
-    def __getitem__(self, t):  # type: ignore[no-untyped-def]
-        """Frame ``t``: value = corrected track id, 0 = background; computed anew at each call."""
-        if not 0 <= t < len(self):
-            raise IndexError(t)
-        return self._ids(t, {row: self._found.track[row] for row in self._found.of_frame.get(t, ())})
-
-    def __iter__(self) -> Iterator[NDArray[np.int32]]:
-        """All frames in order of time, one in memory at a time."""
-        return (self[t] for t in range(len(self)))
-
-    @property
-    def shape_YX(self) -> tuple[int, int]:
-        """Size of a frame; only with labels."""
-        height, width = self._base(0).shape
-        return height, width
-
-    @property
-    def largest_id(self) -> int:
-        """The largest track id."""
-        return max(self._found.of_track, default=0)
-
-    @property
-    def drawn(self) -> dict[tuple[int, int], Mask | None]:
-        """(frame, track id) → the mask that a person drew or changed; None for a position without one."""
-        found = self._found
-        return {
-            (found.frame[row], found.track[row]): mask for row, mask in sorted(self._drawn.items()) if found.track[row]
-        }
-
-    def points(self) -> pd.DataFrame:
-        """The corrected detections, by track and frame.
-
-        Returns:
-            ``track_id``, ``frame``, ``y_px``, ``x_px``, ``row``: the row of the automatic table whose measures still
-            hold, or -1 where a person drew the mask or gave the position; and ``drawn``: 1 if there is such a mask.
-        """
-        found = self._found
-        rows = [row for rows in found.of_frame.values() for row in rows]
-        table = pd.DataFrame(
-            {
-                "track_id": np.array([found.track[row] for row in rows], np.int64),
-                "frame": np.array([found.frame[row] for row in rows], np.int64),
-                "y_px": np.array([found.y_px[row] for row in rows], np.float64),
-                "x_px": np.array([found.x_px[row] for row in rows], np.float64),
-                "row": np.array([-1 if row in self._drawn else row for row in rows], np.int64),
-                "drawn": np.array([self._drawn.get(row) is not None for row in rows], np.int64),
-            }
-        )
-        return table.sort_values(["track_id", "frame"], ignore_index=True)
-
-    # What follows changes it, for `apply` only.
-
-    def _do(self, edit: Edit) -> None:
+    def do(self, edit: Edit) -> None:
         """Apply an edit.
 
         Raises:
@@ -213,21 +68,21 @@ class Corrected(Sequence[NDArray[np.int32]]):
         }
         changes = [(row, mask) for row, mask in zip(rows, edit.after, strict=True) if row is not None]
         for row, mask in changes:
-            self._draw(row, mask)
+            self._somas.draw(row, mask)
         kept = {row for row, mask in changes if mask is not None}
         for i, track in begun.items():
             new = edit.after[i]
             assert new is not None
             kept.add(row := self._found.add(track, frame, *new.centre_yx))
-            self._draw(row, new)
-        self._give_way(frame, kept)
+            self._somas.draw(row, new)
+        self._somas.give_way(frame, kept)
 
     def _do_place(self, edit: Edit) -> None:
         before, after = edit.points
         track = edit.ids[0]
         row = None if before is None else self._row_at(track, before)
-        if after is not None and self._labels is not None and after.frame >= len(self._labels):
-            raise _DoesNotFit(f"The movie has {len(self._labels)} frames.")
+        if after is not None and self._somas.labels is not None and after.frame >= len(self._somas.labels):
+            raise _DoesNotFit(f"The movie has {len(self._somas.labels)} frames.")
         if after is None:
             assert row is not None
             self._found.give(row, 0)
@@ -242,7 +97,7 @@ class Corrected(Sequence[NDArray[np.int32]]):
         elif self._found.frame[row] != after.frame:
             raise _DoesNotFit("It would move a soma to another frame.")
         self._found.y_px[row], self._found.x_px[row] = after.y_px, after.x_px
-        self._note_drawn(row, None)
+        self._somas.note_drawn(row, None)
 
     def _do_tracks(self, edit: Edit) -> None:
         found, frame = self._found, edit.frame
@@ -307,43 +162,38 @@ class Corrected(Sequence[NDArray[np.int32]]):
     # Which detection, track and id an edit means.
 
     def _frame_of(self, edit: Edit) -> tuple[int, tuple[int, int]]:
-        if self._labels is None:
+        if self._somas.labels is None:
             raise _DoesNotFit("These results have no outlines.")
-        if edit.frame >= len(self._labels):
-            raise _DoesNotFit(f"The movie has {len(self._labels)} frames.")
-        height, width = self._base(edit.frame).shape
+        if edit.frame >= len(self._somas.labels):
+            raise _DoesNotFit(f"The movie has {len(self._somas.labels)} frames.")
+        height, width = self._somas.base(edit.frame).shape
         return edit.frame, (height, width)
 
     def _row_with(self, frame: int, track: int, before: Mask) -> int:
         """The detection that an edit found with this mask."""
         row = self._found.at(self._names.get(track, track), frame)
-        if row is not None and self._mask_of(row) == before:
+        if row is not None and self._somas.mask_of(row) == before:
             return row
-        for other in self._drawn_in.get(frame, ()):
-            if self._found.track[other] and self._drawn[other] == before and not self._same:
+        for other in self._somas.drawn_in.get(frame, ()):
+            if self._found.track[other] and self._somas.drawn[other] == before and not self._same:
                 return other
-        if self._same or (row is not None and row in self._drawn):
+        if self._same or (row is not None and row in self._somas.drawn):
             seen = "is not there" if row is None else "is not as the edit found it"
             raise _DoesNotFit(f"Soma {track} of frame {frame} {seen}: another edit contradicts it.")
         best, iou = None, 0.0
-        crop = self._base(frame)[before.box]
+        crop = self._somas.base(frame)[before.box]
         pixels = before.pixels()
         if crop.shape == pixels.shape:
             for label, shared in zip(*np.unique(crop[pixels], return_counts=True), strict=True):
-                candidate = self._automatic_row(frame, int(label))
+                candidate = self._somas.automatic_row(frame, int(label))
                 if candidate is None:
                     continue
-                area = int((self._base(frame) == label).sum())
+                area = int((self._somas.base(frame) == label).sum())
                 if (found := float(shared) / (area + before.area_px - int(shared))) > iou:
                     best, iou = candidate, found
         if best is None or iou < LEAST_IOU:
             raise _DoesNotFit(f"No soma of frame {frame} has the outline that was edited (largest IoU {iou:.2f}).")
         return best
-
-    def _automatic_row(self, frame: int, label: int) -> int | None:
-        """The detection with a label of the automatic results, if no edit has changed it."""
-        row = self._by_label.get(frame, {}).get(label)
-        return None if row is None or row in self._drawn or not self._found.track[row] else row
 
     def _track_at(self, track: int, point: Point | None) -> int:
         """The track that an edit means, as it is called in these results."""
@@ -374,8 +224,8 @@ class Corrected(Sequence[NDArray[np.int32]]):
             raise _DoesNotFit(f"Track {track} has no soma in frame {point.frame}.")
         y, x = round(point.y_px), round(point.x_px)
         rows = self._found.of_frame.get(point.frame, set())
-        if self._labels is not None and point.frame < len(self._labels):
-            frame_YX = self[point.frame]
+        if self._somas.labels is not None and point.frame < len(self._somas.labels):
+            frame_YX = self._somas.frame(point.frame)
             inside = 0 <= y < frame_YX.shape[0] and 0 <= x < frame_YX.shape[1]
             label = int(frame_YX[y, x]) if inside else 0
             if label:
@@ -408,76 +258,6 @@ class Corrected(Sequence[NDArray[np.int32]]):
         self._names[track] = self._largest
         return self._largest
 
-    # Masks.
-
-    def _base(self, frame: int) -> Labels:
-        """The automatic labels of a frame; a few are kept."""
-        assert self._labels is not None
-        if frame in self._cache:
-            self._cache.move_to_end(frame)
-            return self._cache[frame]
-        labels_YX = np.asarray(self._labels[frame])
-        check_labels(labels_YX, frame)
-        self._cache[frame] = labels_YX
-        if len(self._cache) > _KEPT_FRAMES:
-            self._cache.popitem(last=False)
-        return labels_YX
-
-    def _mask_of(self, row: int) -> Mask | None:
-        if row in self._drawn:
-            return self._drawn[row]
-        label = int(self._automatic["track_id"].to_numpy()[row])
-        return Mask.of_label(self._base(self._found.frame[row]), label)
-
-    def _note_drawn(self, row: int, mask: Mask | None) -> None:
-        self._drawn[row] = mask
-        self._drawn_in.setdefault(self._found.frame[row], set()).add(row)
-
-    def _draw(self, row: int, mask: Mask | None) -> None:
-        """Give a detection another mask; without one it is removed."""
-        if mask is None:
-            self._found.give(row, 0)
-        else:
-            self._found.y_px[row], self._found.x_px[row] = mask.centre_yx
-        self._note_drawn(row, mask)
-
-    def _give_way(self, frame: int, rows: Iterable[int]) -> None:
-        """Take the pixels of new masks from the somas that had them."""
-        rows = set(rows)
-        for row in rows:
-            mask = self._drawn[row]
-            assert mask is not None
-            under = self._base(frame)[mask.box][mask.pixels()]
-            others = {self._automatic_row(frame, int(label)) for label in np.unique(under)}
-            others |= {one for one in self._drawn_in.get(frame, ()) if self._found.track[one]}
-            for other in others - rows - {None}:
-                assert other is not None
-                old = self._mask_of(other)
-                if old is not None and (left := old.without(mask)) != old:
-                    self._draw(other, left)
-
-    def _ids(self, frame: int, names: dict[int, int]) -> NDArray[np.int32]:
-        """A frame in which each detection has the value that ``names`` gives it."""
-        labels_YX = self._base(frame)
-        present, index, _ = objects_of(labels_YX)
-        by_label = self._by_label.get(frame, {})
-        values = np.zeros(len(present), np.int32)
-        for place, label in enumerate(present.tolist()):
-            row = by_label.get(label)
-            if label and row is None:
-                raise SomaNetError(
-                    f"Frame {frame}: the label movie has the soma {label}, which the table of tracks lacks. Are they "
-                    "of the same results?"
-                )
-            if row is not None and row not in self._drawn:
-                values[place] = names.get(row, 0)
-        ids_YX: NDArray[np.int32] = values[index]
-        for row in self._drawn_in.get(frame, ()):
-            mask = self._drawn[row]
-            if row in names and mask is not None:
-                mask.paint(ids_YX, names[row])
-        return ids_YX
-
 
 def apply(
     labels: Sequence[Labels] | None, tracks: pd.DataFrame, edits: Iterable[Edit], *, same: bool = True
@@ -498,29 +278,28 @@ def apply(
         The corrected results, with the edits that do not fit and why.
     """
     edits = list(edits)
-    undone = _undone(edits)
-    corrected = Corrected(labels, tracks.reset_index(drop=True), same=same)
-    corrected._largest = max([corrected.largest_id, *(one for edit in edits for one in edit.ids)])
+    undone = undone_keys(edits) - {edit.key for edit in edits if edit.kind == "undo"}
+    somas = Somas(labels, tracks.reset_index(drop=True))
+    largest = max([*somas.detections.of_track, *(one for edit in edits for one in edit.ids)], default=0)
+    application = _Application(somas, same=same, largest_id=largest)
     misfits: list[Misfit] = []
     applied: list[Edit] = []
     for number, edit in enumerate(edits, start=1):
         if edit.kind == "undo" or edit.key in undone:
             continue
         try:
-            corrected._do(edit)
+            application.do(edit)
         except _DoesNotFit as reason:
             misfits.append(Misfit(number, edit, str(reason)))
         else:
             applied.append(edit)
-    corrected.misfits, corrected.applied, corrected.n_undone = tuple(misfits), tuple(applied), len(undone)
-    return corrected
+    return Corrected(somas, misfits=misfits, applied=applied, n_undone=len(undone))
 
 
-def _undone(edits: Sequence[Edit]) -> set[str]:
-    """Keys of edits that do not count: an undo that is undone itself counts no more."""
+def undone_keys(edits: Sequence[Edit]) -> set[str]:
+    """Keys of edits that do not count, undos among them: an undo that is undone itself counts no more."""
     found: set[str] = set()
     for edit in reversed(edits):
         if edit.kind == "undo" and edit.key not in found:
             found.add(edit.undoes)
-    kinds = {edit.key: edit.kind for edit in edits}
-    return {key for key in found if kinds.get(key) != "undo"}
+    return found

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
 from somanet.corrections import making
-from somanet.corrections.applying import LEAST_IOU, Corrected
+from somanet.corrections.applying import LEAST_IOU
+from somanet.corrections.corrected import Corrected
 from somanet.corrections.edits import Edit, Point
 from somanet.corrections.masks import Mask
 from somanet.tracking.detections import Labels, check_labels

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration
 from somanet.core.schema import CONFIDENCE, PARENT
-from somanet.corrections.applying import Corrected
+from somanet.corrections.corrected import Corrected
 from somanet.corrections.masks import Mask
 from somanet.tracking.detections import detect_cells
 from somanet.tracking.linking import as_tracks
 
 EDITED = "edited"
 """Column of corrected tracks: 1 where a person drew or changed the outline, or gave the position; else 0."""
+_WHOLE = ("track_id", "frame", "label", "touches_edge")
+"""Columns that are 0 where nothing else is known."""
 
 
 def measure(
@@ -50,12 +52,12 @@ def measure(
     table = pd.concat([part for part in parts if len(part)], ignore_index=True) if len(points) else parts[0]
     table = table.sort_values(["track_id", "frame"], ignore_index=True)
     table = table[[*automatic.columns, EDITED]]
-    whole = {name: automatic[name].dtype for name in automatic.columns if automatic[name].dtype.kind in "iu"}
     if PARENT.name in table:
         known = table[PARENT.name].where(table[PARENT.name].isin(table["track_id"]))
         table[PARENT.name] = known.astype("Int64")
-        whole.pop(PARENT.name, None)
-    return table.fillna(dict.fromkeys(whole, 0)).astype({**whole, EDITED: "int64"})
+    whole = [name for name in _WHOLE if name in table]
+    # A column of measures may hold whole numbers by chance: what is missing or measured anew must not become one.
+    return table.fillna(dict.fromkeys(whole, 0)).astype(dict.fromkeys([*whole, EDITED], "int64"))
 
 
 def _edited_in(

@@ -299,6 +299,11 @@ def _line(content: Mapping[str, Any]) -> bytes:
 
 
 def _header_of(line: bytes, path: Path) -> Header:
+    if not line.lstrip().startswith(b"{"):
+        raise FileProblem(
+            f"{path}, line 1: expected the header of {EXPECTED}, found something else. What another program corrected "
+            "is given with --from."
+        )
     content = parse_json(line, f"{path}, line 1,", EXPECTED)
     version = content.get(_MARK) if isinstance(content, dict) else None
     if version is None:

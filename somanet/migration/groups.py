@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
+from somanet.migration.bounded_difference import useless
 from somanet.migration.comparability import (
     donors_problem,
     few_cells_problem,
@@ -54,7 +55,8 @@ class Comparison:
             in both groups. All that is computed is of these.
         n: donors that count, by group.
         means: of these donors.
-        difference, low, high: with its 95 % interval.
+        difference, low, high: with its 95 % interval, which is in the range of differences where the number has one
+            (:mod:`somanet.migration.bounded_difference`); no interval, and a note, where it would be nearly all of it.
         hedges_g: difference over the standard deviation between donors, corrected for few donors (Hedges 1981).
         p_value: of no difference.
         p_adjusted: p corrected for all tests of the cohort, see :func:`compare_cohort`; NaN before.
@@ -182,7 +184,11 @@ def compare_groups(cells: pd.DataFrame, *, number: str, reference: str, paired: 
         or donors_problem(a, b, groups, paired=paired)
         or (few_cells_problem(donors[donors["counted"]], groups) if number == "resultant_corrected" else "")
     )
-    result = (math.nan,) * 4 if problem else tested(a, b, paired=paired)
+    result = (math.nan,) * 4 if problem else tested(a, b, number=number, paired=paired)
+    ends = result[:2]
+    if wide := useless(number, *ends):
+        ends = (math.nan, math.nan)
+        notes.append(wide)
     return Comparison(
         number=number,
         groups=groups,
@@ -190,15 +196,17 @@ def compare_groups(cells: pd.DataFrame, *, number: str, reference: str, paired: 
         n=(a.size, b.size),
         means=(means[0], means[1]),
         difference=means[1] - means[0],
-        low=result[0],
-        high=result[1],
+        low=ends[0],
+        high=ends[1],
         hedges_g=result[2],
         p_value=result[3],
         p_adjusted=math.nan,
         correction="",
         test="" if problem else PAIRED_T if paired else WELCH,
         paired=paired,
-        leave_one_out=None if problem else left_out_one_by_one(sides[0], sides[1], groups, paired=paired),
+        leave_one_out=None
+        if problem
+        else left_out_one_by_one(sides[0], sides[1], groups, number=number, paired=paired),
         mixed=MixedModel.none(problem)
         if problem
         else fit_mixed_model(

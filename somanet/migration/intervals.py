@@ -254,7 +254,7 @@ class Resampling:
     def _too_few(self) -> str:
         if self.n_units >= 2:
             return ""
-        return "there is one cell only" if self.n_units else "no cell is observed long enough"
+        return f"there is one {self.level} only" if self.n_units else "no cell is observed long enough"
 
 
 def too_wide(low: float, high: float, scale: Scale) -> str:

@@ -21,14 +21,17 @@ from somanet.migration.direction import (
 )
 from somanet.migration.drift import DriftSource, drift_of
 from somanet.migration.exchanges import n_exchanges
+from somanet.migration.frame_dropping import RESAMPLES as THINNED_RESAMPLES
 from somanet.migration.frame_dropping import Thinned, frame_dropping
 from somanet.migration.intervals import Estimate, Resampling
 from somanet.migration.kinematics import steps_of
+from somanet.migration.motion_modes import RESAMPLES as MODES_RESAMPLES
 from somanet.migration.motion_modes import Modes, modes_of
 from somanet.migration.msd import CellMsd, Msd, PersistentWalk, cell_msd_of, fit_persistent_walk, walk_estimates
 from somanet.migration.noise import RESAMPLES, Localisation
 from somanet.migration.pooling import long_enough
 from somanet.migration.saltation import USUAL, Definition, faster_steps
+from somanet.migration.summary import RESAMPLES as SUMMARY_RESAMPLES
 from somanet.migration.summary import Summary, summarize
 from somanet.migration.support import Support, flagged, support_of, without_unsupported
 
@@ -93,6 +96,7 @@ def measure_movie(
     sigma_um: float | None = None,
     definition: Definition = USUAL,
     seed: int = 0,
+    resamples: int | None = None,
 ) -> Measures:
     """Measure the migration of one movie's cells, by the rule and by the model.
 
@@ -104,30 +108,36 @@ def measure_movie(
         sigma_um: localisation noise per axis if known.
         definition: what a saltation is.
         seed: of the bootstrap.
+        resamples: of all intervals; None for as many as each needs. Where only values and checks are wanted, a few are
+            enough.
 
     Raises:
         SomaNetError: a bad table, or a σ that is not positive.
     """
     still = drift_of(tracks, drift, stage).removed_from(tracks)
     steps = steps_of(still)
-    noise = noise_of(steps, sigma_um=sigma_um, resamples=RESAMPLES, seed=seed)
+    noise = noise_of(steps, sigma_um=sigma_um, resamples=resamples or RESAMPLES, seed=seed)
     rule, model = (
         migration_of(
             tracks, drift=drift, stage=stage, detector=detector, definition=definition, noise=noise, axis_deg=axis_deg
         )
         for detector in DETECTORS
     )
-    summary, model_summary = (summarize(found.cells, seed=seed) for found in (rule, model))
+    summary, model_summary = (
+        summarize(found.cells, seed=seed, resamples=resamples or SUMMARY_RESAMPLES) for found in (rule, model)
+    )
     thinned, model_thinned = (
-        _thinned(still, found, noise, detector, definition, seed)
+        _thinned(still, found, noise, detector, definition, seed, resamples or THINNED_RESAMPLES)
         for found, detector in zip((rule, model), DETECTORS, strict=True)
     )
     modes = modes_of(
         steps,
         sigma_um=noise.sigma_um,
         error_kept=noise.error_kept,
+        of_cells=noise.of_cells,
         least_sigma_um=noise.low_um if noise.bounded else None,
         jumping=rule.saltations.events["track_id"].to_numpy(np.int64),
+        resamples=resamples or MODES_RESAMPLES,
     )
     support = support_of(modes, thinned, model_thinned, summary, model_summary, rule, n_exchanges(steps))
     rule, model = flagged(rule, support, thinned), flagged(model, support, model_thinned)
@@ -136,10 +146,10 @@ def measure_movie(
     )
     curves = cell_msd_of(still)
     cells = np.arange(curves.n_cells)
-    sets = Resampling.of(cells, level="cell", resamples=CURVE_RESAMPLES, seed=seed)
+    sets = Resampling.of(cells, level="cell", resamples=resamples or CURVE_RESAMPLES, seed=seed)
     msd, known_um = curves.pooled(), rule.noise.sigma_um if rule.noise.sigma_um > 0 else None
     walk = _walk(msd, known_um)
-    correlation, correlation_intervals = _autocorrelation(rule, seed=seed)
+    correlation, correlation_intervals = _autocorrelation(rule, resamples or CURVE_RESAMPLES, seed=seed)
     warnings = [
         *common_jump_warnings(still),
         *support.warnings,
@@ -172,12 +182,18 @@ def measure_movie(
 
 
 def _thinned(
-    still: pd.DataFrame, found: Migration, noise: Localisation, detector: Detector, definition: Definition, seed: int
+    still: pd.DataFrame,
+    found: Migration,
+    noise: Localisation,
+    detector: Detector,
+    definition: Definition,
+    seed: int,
+    resamples: int,
 ) -> tuple[Thinned, ...]:
     def measure(tracks: pd.DataFrame) -> pd.DataFrame:
         return migration_of(tracks, drift="none", detector=detector, definition=definition, noise=noise).cells
 
-    return frame_dropping(still, found.cells, measure, seed=seed)
+    return frame_dropping(still, found.cells, measure, seed=seed, resamples=resamples)
 
 
 def _walk(msd: Msd, sigma_um: float | None) -> PersistentWalk | None:
@@ -194,7 +210,7 @@ def _msd_intervals(curves: CellMsd, msd: Msd, sets: Resampling) -> list[Estimate
     ]
 
 
-def _autocorrelation(found: Migration, *, seed: int) -> tuple[Autocorrelation | None, list[Estimate]]:
+def _autocorrelation(found: Migration, resamples: int, *, seed: int) -> tuple[Autocorrelation | None, list[Estimate]]:
     steps = found.steps
     if not (~steps.gap).any():
         return None, []
@@ -203,5 +219,5 @@ def _autocorrelation(found: Migration, *, seed: int) -> tuple[Autocorrelation | 
         return None, []
     lags = round(LONGEST_AUTOCORRELATION_H / steps.interval_h)
     longest = int(np.clip(lags, 1, max(1, int(np.ptp(steps.frame)))))
-    intervals = autocorrelation_estimates(steps, max_lag=longest, use=mobile, resamples=CURVE_RESAMPLES, seed=seed)
+    intervals = autocorrelation_estimates(steps, max_lag=longest, use=mobile, resamples=resamples, seed=seed)
     return direction_autocorrelation(steps, max_lag=longest, use=mobile), intervals

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from somanet.migration.bounded_difference import TRUE_RANGES, Profile, useless
 from somanet.migration.pooling import pooled_numbers
 
 FEWEST_MOVIES = 4
@@ -95,16 +97,32 @@ def fit_mixed_model(cells: pd.DataFrame, *, number: str, groups: tuple[str, str]
     if not fit.converged or not math.isfinite(error) or error <= 0:
         reasons = {type(one.message).__name__ for one in said}
         return MixedModel.none(f"The model did not converge{f' ({min(reasons)})' if reasons else ''}.")
-    reach = float(stats.t.ppf(0.975, degrees)) * error
+    low, high, p_value = _interval(fit, degrees, number, scale)
     between = dict(zip(model.exog_vc.names, fit.vcomp, strict=True))
     terms = f"value ~ group + (1 | donor){' + (1 | batch)' if with_batch else ''}, {len(table)} movies, t({degrees})"
     return MixedModel(
         difference=slope * scale,
-        low=(slope - reach) * scale,
-        high=(slope + reach) * scale,
-        p_value=2 * float(stats.t.sf(abs(slope / error), degrees)),
+        low=low,
+        high=high,
+        p_value=p_value,
         terms=terms,
         donor_sd=math.sqrt(max(float(between["donor"]), 0.0)) * scale,
         residual_sd=math.sqrt(float(fit.scale)) * scale,
         problem="",
     )
+
+
+def _interval(fit: Any, degrees: int, number: str, scale: float) -> tuple[float, float, float]:
+    """95 % interval of the slope in the number's unit, and p of none; in its range where the number has one."""
+    slope, error = float(fit.fe_params["treated"]), float(fit.bse_fe["treated"])
+    if number in TRUE_RANGES:
+        names = ["Intercept", "treated"]
+        both = np.array([[1.0, 0.0], [1.0, 1.0]])  # from intercept and slope to the two groups' means
+        covariance = both @ fit.cov_params().loc[names, names].to_numpy(float) @ both.T
+        means = both @ fit.fe_params[names].to_numpy(float)
+        profile = Profile.of(scale * means, scale**2 * covariance, degrees, TRUE_RANGES[number])
+        low, high = profile.interval()
+        wide = bool(useless(number, low, high))
+        return *((math.nan, math.nan) if wide else (low, high)), profile.p_value()
+    reach = float(stats.t.ppf(0.975, degrees)) * error
+    return (slope - reach) * scale, (slope + reach) * scale, 2 * float(stats.t.sf(abs(slope / error), degrees))

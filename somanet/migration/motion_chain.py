@@ -8,6 +8,7 @@ row. A step after another state knows nothing of the one before.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,8 @@ jumps, above the second it is a walk; a cell between them stays undecided."""
 LEAST_SIGMA_UM = 0.05
 ITERATIONS = 25
 STICK = 0.85
+NEVER = 1e-9
+"""How often a stretch is in a state at least, so that a state without any has the errors of all."""
 SHARED = 1 - np.geomspace(1.0, 1e-6, 160)
 """Correlations of the velocity from a step to the next that are tried. Were the last one lower, what even motion
 changes by would be proportional to a state's spread, and the slowest state would take all even motion."""
@@ -86,28 +89,42 @@ def start_walk() -> Chain:
 
 @dataclass(frozen=True)
 class ChainData:
-    """Steps on the grid, in µm, with the one before: arrays (stretches, columns, …)."""
+    """Steps on the grid, in µm, with the one before: arrays (stretches, columns, …).
+
+    Attributes:
+        grid: where the steps are.
+        moved: (stretches, columns, 2) displacements.
+        interval_h: of a step.
+        error_variance, error_covariance: (stretches,) what errors add to the variance of a step, and to the covariance
+            with the next, per axis.
+    """
 
     grid: Grid
     moved: Floats
     interval_h: float
-    error_variance: float
-    error_covariance: float
+    error_variance: Floats
+    error_covariance: Floats
 
     @classmethod
-    def of(cls, steps: Steps, *, sigma_um: float, error_kept: float) -> ChainData:
-        """The gap-free steps, with errors of that size and memory."""
+    def of(
+        cls, steps: Steps, *, sigma_um: float, error_kept: float, of_cells: Mapping[int, float] | None = None
+    ) -> ChainData:
+        """The gap-free steps, with errors of that size and memory; of some cells, of a size of their own."""
         grid = Grid.of(steps)
         moved = np.zeros((*grid.seen.shape, 2))
         moved[grid.row, grid.column] = steps.displacement_yx_um[grid.index]
-        squared, changed = float(np.fmax(sigma_um, LEAST_SIGMA_UM)) ** 2, 1 - error_kept
+        track = np.zeros(len(grid.seen), np.int64)
+        track[grid.row] = steps.track_id[grid.index]
+        ids, cell = np.unique(track, return_inverse=True)
+        own = np.array([(of_cells or {}).get(one, sigma_um) for one in ids.tolist()], np.float64)
+        squared, changed = np.fmax(own, LEAST_SIGMA_UM)[cell] ** 2, 1 - error_kept
         return cls(grid, moved, steps.interval_h, 2 * squared * changed, -squared * changed**2)
 
 
 def _moments(data: ChainData, chain: Chain) -> tuple[Floats, Floats]:
-    """(K,) variance of a step and covariance with the next, per axis."""
+    """(stretches, K) variance of a step and covariance with the next, per axis."""
     motion = (chain.spread * data.interval_h) ** 2
-    return motion + data.error_variance, chain.shared * motion + data.error_covariance
+    return motion + data.error_variance[:, None], chain.shared * motion + data.error_covariance[:, None]
 
 
 def posterior_of(data: ChainData, chain: Chain) -> Posterior:
@@ -116,11 +133,11 @@ def posterior_of(data: ChainData, chain: Chain) -> Posterior:
     kept = covariance / variance
     left = variance - covariance * kept
     squared = (data.moved**2).sum(axis=2)[:, :, None]
-    alone = -squared / (2 * variance) - np.log(2 * math.pi * variance)  # (S, T, K)
+    alone = -squared / (2 * variance[:, None]) - np.log(2 * math.pi * variance[:, None])  # (S, T, K)
     before, after = data.moved[:, :-1], data.moved[:, 1:]
-    error = ((after[..., None] - before[..., None] * kept) ** 2).sum(axis=2)  # (S, T - 1, K)
-    follows = -error / (2 * left) - np.log(2 * math.pi * left)
-    k = len(variance)
+    error = ((after[..., None] - before[..., None] * kept[:, None, None]) ** 2).sum(axis=2)  # (S, T - 1, K)
+    follows = -error / (2 * left[:, None]) - np.log(2 * math.pi * left[:, None])
+    k = len(chain.spread)
     moves = np.repeat(alone[:, 1:, None, :], k, axis=2)
     moves[:, :, np.arange(k), np.arange(k)] = follows
     with np.errstate(divide="ignore"):
@@ -136,7 +153,7 @@ def updated(data: ChainData, chain: Chain, found: Posterior, weight: Floats) -> 
     k = len(chain.spread)
     total = np.maximum(states.sum(axis=(0, 1)), 1e-9)
     variance = (states * (data.moved**2).sum(axis=2)[:, :, None]).sum(axis=(0, 1)) / (2 * total)
-    motion = np.maximum(variance - data.error_variance, 0.0)
+    motion = np.maximum(variance - states.sum(axis=1).T @ data.error_variance / total, 0.0)
     spread = np.clip(np.sqrt(motion) / data.interval_h, chain.lowest, chain.highest)
     shared = _shared(data, pairs[:, :, np.arange(k), np.arange(k)], spread)
     counts = pairs.sum(axis=(0, 1)) + 1.0
@@ -163,13 +180,17 @@ def _shared(data: ChainData, same: Floats, spread: Floats) -> Floats:
     """
     before, after = data.moved[:, :-1], data.moved[:, 1:]
     total = np.maximum(2 * same.sum(axis=(0, 1)), 1e-9)
+    often = same.sum(axis=1).T + NEVER  # (K, stretches)
+    error_variance, error_covariance = (
+        often @ one / often.sum(axis=1) for one in (data.error_variance, data.error_covariance)
+    )
     squared, product, following = (
         (same * (a * b).sum(axis=2)[:, :, None]).sum(axis=(0, 1)) / total
         for a, b in ((before, before), (before, after), (after, after))
     )
     motion = (spread * data.interval_h) ** 2
-    variance = motion + data.error_variance
-    covariance = SHARED[:, None] * motion + data.error_covariance  # (candidates, K)
+    variance = motion + error_variance
+    covariance = SHARED[:, None] * motion + error_covariance  # (candidates, K)
     kept = covariance / variance
     left = variance - covariance * kept
     surprise = np.log(left) + (following - 2 * kept * product + kept**2 * squared) / left

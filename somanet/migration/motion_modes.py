@@ -14,6 +14,7 @@ walk of even spread.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,6 +98,7 @@ def modes_of(
     *,
     sigma_um: float,
     error_kept: float = 0.0,
+    of_cells: Mapping[int, float] | None = None,
     jumping: Ints | None = None,
     least_sigma_um: float | None = None,
     resamples: int = RESAMPLES,
@@ -106,7 +108,7 @@ def modes_of(
 
     Args:
         steps: of one movie, with the drift removed; those of the usual duration are used.
-        sigma_um, error_kept: of :class:`somanet.migration.noise.Localisation`.
+        sigma_um, error_kept, of_cells: of :class:`somanet.migration.noise.Localisation`.
         jumping: track ids of cells in which a saltation is found; no other is *saltatory*, as errors with outliers and
             short hops look like rest and motion, too. Without it all may be.
         least_sigma_um: the least it may be where ``sigma_um`` is only a bound: the intervals of states then hold those
@@ -116,7 +118,7 @@ def modes_of(
     steps = steps.usual
     if not (~steps.gap).any():
         return None
-    data = ChainData.of(steps, sigma_um=sigma_um, error_kept=error_kept)
+    data = ChainData.of(steps, sigma_um=sigma_um, error_kept=error_kept, of_cells=of_cells)
     grid = data.grid
     ones = np.ones(len(grid.seen))
     stretch_cell = np.zeros(len(grid.seen), np.int64)

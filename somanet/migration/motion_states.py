@@ -20,6 +20,9 @@ STATES = (REST, CREEP, RUN)
 
 BOUNDS_UM_PER_H = math.sqrt(2) * REST_UM_PER_H, math.sqrt(2) * RUN_UM_PER_H
 """Speeds between rest and creep, and between creep and run."""
+SPEED_ERROR = 0.08
+"""Relative error of the speeds of creep and run that resampling does not show: which steps at the ends of a run count
+in it, and a spread of speeds that is not normal. Set on colonies of seeds 900 to 908 (``benchmarks/colonies``)."""
 NARROW = 2000.0
 """Noncentrality from which a displacement is known so well that the normal distribution serves."""
 
@@ -37,33 +40,38 @@ def speeds_of(data: ChainData, chain: Chain, found: Posterior) -> tuple[Floats, 
     """
     squared = (data.moved**2).sum(axis=2)
     chance, square = (np.zeros((*data.grid.seen.shape, 3)) for _ in range(2))
+    error = data.error_variance[:, None]
     chance[:, :, 0] = found.states[:, :, 0]
-    square[:, :, 0] = found.states[:, :, 0] * (squared - 2 * data.error_variance)
+    square[:, :, 0] = found.states[:, :, 0] * (squared - 2 * error)
     bounds = np.array([0.0, *BOUNDS_UM_PER_H, math.inf]) * data.interval_h
     for k in range(1, found.states.shape[2]):
         motion = (chain.spread[k] * data.interval_h) ** 2
-        share = motion / (motion + data.error_variance)
-        spread = share * data.error_variance
+        share = motion / (motion + error)  # (stretches, 1)
+        spread = share * error
         centre = squared * share**2 / spread
         below, part = (
-            np.stack(one, axis=2) for one in zip(*(_below(b**2 / spread, centre) for b in bounds), strict=True)
+            np.stack(one, axis=2) for one in zip(*(_below(b**2, spread, centre) for b in bounds), strict=True)
         )
         state = found.states[:, :, k, None]
         chance += state * np.maximum(np.diff(below, axis=2), 0.0)
-        square += state * spread * np.maximum(np.diff(part, axis=2), 0.0)
+        square += state * spread[:, :, None] * np.maximum(np.diff(part, axis=2), 0.0)
     seen = data.grid.seen[:, :, None]
     return chance * seen, square * seen
 
 
-def _below(bound: float, centre: Floats) -> tuple[Floats, Floats]:
-    """Chance of a noncentral χ² of two degrees of freedom to be below a bound, and its mean times that, of such."""
-    if bound == 0 or math.isinf(bound):
-        whole = float(bound > 0)
+def _below(squared: float, spread: Floats, centre: Floats) -> tuple[Floats, Floats]:
+    """Chance of a noncentral χ² of two degrees of freedom to be below a bound, and its mean times that, of such.
+
+    The bound is a squared displacement over the variance of the true one, (stretches, 1).
+    """
+    if squared == 0 or math.isinf(squared):
+        whole = float(squared > 0)
         return np.full(centre.shape, whole), whole * (centre + 2)
+    bound = squared / spread
     narrow = centre > NARROW
     wide = np.where(narrow, 0.0, centre)
     two, four, six = (stats.ncx2.cdf(bound, freedom, wide) for freedom in (2, 4, 6))
-    normal = stats.norm.cdf(math.sqrt(bound) - np.sqrt(centre + 1))
+    normal = stats.norm.cdf(np.sqrt(bound) - np.sqrt(centre + 1))
     below = np.where(narrow, normal, two)
     return below, np.where(narrow, normal * (centre + 2), 2 * four + wide * six)
 
@@ -85,6 +93,8 @@ def described_states(
             (states * (1 - states)).sum(axis=1),
             running.sum(axis=1)[:, None],
             (running * (data.moved**2).sum(axis=2) / 2).sum(axis=1)[:, None],
+            (running.sum(axis=1) * data.error_variance)[:, None],
+            (both.sum(axis=1) * data.error_covariance)[:, None],
         ],
         axis=1,
     )
@@ -96,19 +106,30 @@ def described_states(
     time, energy, pairs, shared = sums[:, :3], sums[:, 3:6], sums[:, 6], sums[:, 7]
     with np.errstate(divide="ignore", invalid="ignore"):
         speed = np.sqrt(np.maximum(np.where(time > 0.5, energy / time, math.nan), 0.0)) / data.interval_h
-        motion = sums[:, 12] / sums[:, 11] - data.error_variance
-        kept = (shared / pairs - data.error_covariance) / motion
+        motion = (sums[:, 12] - sums[:, 13]) / sums[:, 11]
+        kept = (shared - sums[:, 14]) / pairs / motion
         persistence = np.where((kept > 0) & (kept < 1), -data.interval_h / np.log(kept), math.nan)
     share = time / time.sum(axis=1, keepdims=True)
     unsure_share = sums[0, 8:11] / sums[0, :3].sum()
     return (
         {name: _share_estimate(share[:, k], float(unsure_share[k]), n_cells) for k, name in enumerate(STATES)},
         {
-            name: resampled_estimate(speed[:, k], n_cells, None if name == REST else "positive")
+            name: _speed_estimate(speed[:, k], n_cells, None if name == REST else "positive")
             for k, name in enumerate(STATES)
         },
         resampled_estimate(persistence, n_cells, "positive"),
     )
+
+
+def _speed_estimate(values: Floats, n_cells: int, scale: Scale | None) -> Estimate:
+    """The first speed, its interval widened on a logarithm by :data:`SPEED_ERROR`, where it has a scale."""
+    found = resampled_estimate(values, n_cells, scale)
+    if found.problem or scale is None or not 0 < found.low <= found.value <= found.high:
+        return found
+    below, above = (
+        math.hypot(SPEED_ERROR, math.log(one)) for one in (found.value / found.low, found.high / found.value)
+    )
+    return Estimate(found.value, found.value * math.exp(-below), found.value * math.exp(above))
 
 
 def _share_estimate(values: Floats, unsure: float, n_cells: int) -> Estimate:

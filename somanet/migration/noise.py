@@ -17,14 +17,16 @@ known is how large the error is at most, and that bound is what σ is taken to b
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from somanet.migration.cell_errors import CellErrors, cell_errors_of
 from somanet.migration.error_mixture import COMPONENT_SPREADS, FASTEST_UM_PER_H, REST_UM_PER_H, Mixture
-from somanet.migration.intervals import Estimate, not_estimated
-from somanet.migration.kinematics import Floats, Steps
+from somanet.migration.intervals import Estimate, not_estimated, reach_of
+from somanet.migration.kinematics import Floats, Ints, Steps
 from somanet.migration.stretches import FEWEST_WINDOWS, WINDOW, sigma_from_covariance, windows_of
 
 ERRORS_KEPT = (0.25, 0.5, 0.75)
@@ -72,6 +74,9 @@ class Localisation:
         n_windows: stretches that all rests on.
         given: σ was given, not measured.
         bounded: σ is not estimated, only bounded from above.
+        of_cells: track id → σ of that cell in µm, where errors differ from cell to cell, of those that have a stretch;
+            ``sigma_um`` is then their root mean square. Empty where they cannot be told from equal ones.
+        spread: standard deviation of the logarithm of the cells' errors; 0 where they are taken for equal.
     """
 
     sigma_um: float
@@ -84,6 +89,8 @@ class Localisation:
     n_windows: int
     given: bool = False
     bounded: bool = False
+    of_cells: Mapping[int, float] = field(default_factory=dict)
+    spread: float = 0.0
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -107,6 +114,7 @@ class Localisation:
             "used_um": known(self.sigma_um),
             "in_words": self.in_words,
             "given": self.given,
+            "spread_between_cells": self.spread,
             "error_kept": known(self.error_kept),
             "from_covariance_um": known(self.from_covariance_um),
             "correlation_of_slow_steps": known(self.step_correlation),
@@ -139,7 +147,10 @@ class Localisation:
             return "the localisation error is unknown"
         interval = f" (95 % interval {self.low_um:.2g} to {self.high_um:.2g})" if self.low_um < self.high_um else ""
         how = "given as" if self.given else "measured as"
-        return f"the localisation error is {how} {self.sigma_um:.2g} µm per axis{interval}"
+        found = f"the localisation error is {how} {self.sigma_um:.2g} µm per axis{interval}"
+        if self.of_cells:
+            found += f", the root mean square of cells whose errors differ by {100 * self.spread:.0f} %"
+        return found
 
     @property
     def step_sigma_um(self) -> float:
@@ -210,6 +221,9 @@ def localisation_of(
     value = float(known) if given else _peak(mixture.sigmas, curve)
     resting_share = _rest_share(mixture.likelihood[best], weights[best], duration)
     ids, unit = np.unique(cell, return_inverse=True)
+    errors = None
+    if not given:
+        errors = cell_errors_of(mixture, weights[best], best, unit)
     drawn: list[Floats] = []
     if resamples and len(ids) > 1:
         near, at = mixture.near(curve)
@@ -235,7 +249,25 @@ def localisation_of(
             ends = 0.0, value
         elif drawn:
             ends = min(ends_of_curve[0], ends[0]), max(ends_of_curve[1], ends[1])
-    return Localisation(value, *ends, kept, covariance, correlation, rest, n_windows, given, bounded)
+    found = Localisation(value, *ends, kept, covariance, correlation, rest, n_windows, given, bounded)
+    return found if errors is None or bounded else _differing(found, errors, ids, resamples, seed)
+
+
+def _differing(equal: Localisation, errors: CellErrors, ids: Ints, resamples: int, seed: int) -> Localisation:
+    """With errors that differ from cell to cell: their root mean square, its interval over cells, and each one."""
+    n = len(ids)
+    rng = np.random.default_rng(seed)
+    logs = [math.log(errors.of(rng.integers(n, size=n)).rms_um) for _ in range(resamples)]
+    centre = math.log(errors.rms_um)
+    half = reach_of(n) * float(np.std(logs)) if logs else math.nan
+    return replace(
+        equal,
+        sigma_um=errors.rms_um,
+        low_um=math.exp(centre - half),
+        high_um=math.exp(centre + half),
+        of_cells=dict(zip(ids.tolist(), np.sqrt(errors.squared_um2).tolist(), strict=True)),
+        spread=errors.spread,
+    )
 
 
 def _within(sigmas: Floats, curve: Floats) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import pandas as pd
 from somanet.core.schema import check_columns
 from somanet.migration.direction import direction_numbers
 from somanet.migration.kinematics import Floats, over
-from somanet.migration.requirements import partly_met, unsupported
+from somanet.migration.requirements import counted_apart, counting, unsupported
 from somanet.migration.sampling import true_jumps
 from somanet.migration.tables import MIGRATION
 from somanet.migration.travel import travel_numbers
@@ -70,7 +70,7 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
     """The numbers of :data:`UNITS` of weighted cells: ratios of sums, so that long tracks count for their length.
 
     The corrected ones are those of :func:`somanet.migration.sampling.true_jumps`, what frames hide undone. Where some
-    movies do not support a number (:data:`somanet.migration.requirements.FLAGS`), it is that of the others.
+    movies do not support a number (:data:`somanet.migration.requirements.NEEDS`), it is that of the others.
 
     Args:
         cells: :data:`somanet.migration.tables.MIGRATION`.
@@ -79,6 +79,16 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
     Returns:
         (B,) for each number; NaN where undefined, or not supported by the movies.
     """
+    numbers = _ratios(cells, weights)
+    for counts, names in counted_apart(counting(cells, tuple(UNITS))):
+        others = _ratios(cells[counts].reset_index(drop=True), weights[:, counts])
+        numbers |= {name: others[name] for name in names}
+    numbers |= dict.fromkeys(unsupported(cells, tuple(UNITS)), np.full(len(weights), math.nan))
+    return {name: numbers[name] for name in UNITS}
+
+
+def _ratios(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
+    """The numbers of weighted cells, all of which count."""
 
     def total(values: pd.Series | Floats) -> Floats:
         return np.asarray(weights @ np.asarray(values, np.float64), np.float64)
@@ -87,7 +97,7 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
     paused = (cells["observed_h"] - cells["mobile_h"]).where(cells["n_saltations"] > 0, 0.0)
     jumps = true_jumps(cells, weights)
     known = cells["straightness"].notna()
-    numbers = {
+    return {
         "frequency_per_h": over(n, observed),
         "frequency_corrected_per_h": over(jumps.started, total(cells["exposed_h"])),
         "mean_length_um": over(total(cells["complete_um"]), total(cells["n_complete"])),
@@ -105,11 +115,6 @@ def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
         **direction_numbers(cells, weights),
         "saltating_share": over(total(cells["n_saltations"] > 0), total(pd.Series(1.0, index=cells.index))),
     }
-    for flag, counts in partly_met(cells):
-        others = pooled_numbers(cells[counts].reset_index(drop=True), weights[:, counts])
-        numbers |= {name: others[name] for name in flag.needed_by(UNITS)}
-    numbers |= dict.fromkeys(unsupported(cells, tuple(UNITS)), np.full(len(weights), math.nan))
-    return {name: numbers[name] for name in UNITS}
 
 
 def long_enough(cells: pd.DataFrame) -> pd.DataFrame:

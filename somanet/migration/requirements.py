@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,41 +44,121 @@ UNSUPPORTED = "it rests on saltation numbers, which the movie does not support"
 EXCHANGED = "tracks seem to exchange their cells, which adds distance that no cell moved: correct the tracks"
 
 
-@dataclass(frozen=True)
-class Flag:
-    """What was found of a whole movie, and so of each of its cells.
-
-    Attributes:
-        column: of :data:`somanet.migration.tables.MIGRATION`, 1 where it is met.
-        numbers: that need it; None for all.
-        reason: why they are not estimated where no cell meets it.
-        short: the same for a few movies among others, after "as".
-    """
-
-    column: str
-    numbers: tuple[str, ...] | None
-    reason: str
-    short: str
-
-    def needed_by(self, names: Iterable[str]) -> list[str]:
-        """Those of some numbers that need it."""
-        return [name for name in names if self.numbers is None or name in self.numbers]
-
-    def met(self, cells: pd.DataFrame) -> Bools:
-        """(cells,) whether each one's movie meets it."""
-        return np.asarray(cells[self.column] == 1, bool)
-
-
-FLAGS = (
-    Flag("saltations_supported", NEEDS_SALTATIONS, UNSUPPORTED, "they do not support saltation numbers"),
-    Flag("identities_kept", None, EXCHANGED, "their tracks seem to exchange cells"),
-)
-"""Set by :func:`somanet.migration.measures.measure_movie`; of several movies, those that meet them count."""
-
-
 def rests_on_saltations(number: str) -> bool:
     """Whether a number of a summary means something only if cells saltate."""
     return number not in NOT_OF_SALTATIONS
+
+
+@dataclass(frozen=True)
+class Need:
+    """What some numbers need of a movie. Of several movies, the cells of those that meet it count.
+
+    Attributes:
+        numbers: whether one of that name needs it.
+        met: (cells,) whether each one's movie meets it, from :data:`somanet.migration.tables.MIGRATION`.
+        reason: why the numbers are not estimated where no cell's movie meets it, from the same.
+        short: the same for a few movies among others, after "as".
+        what: the numbers in words, as a subject.
+        leave: its verb.
+    """
+
+    numbers: Callable[[str], bool]
+    met: Callable[[pd.DataFrame], Bools]
+    reason: Callable[[pd.DataFrame], str]
+    short: str
+    what: str
+    leave: str = "leave out"
+
+    def needed_by(self, names: Iterable[str]) -> list[str]:
+        """Those of some numbers that need it."""
+        return [name for name in names if self.numbers(name)]
+
+
+def _flagged(column: str) -> Callable[[pd.DataFrame], Bools]:
+    """Whether each cell has 1 in a column that is 0 where its movie does not meet a need."""
+    return lambda cells: np.asarray(cells[column] == 1, bool)
+
+
+def _quiet(cells: pd.DataFrame) -> Bools:
+    """Whether noise leaves steps in pauses below the threshold; movies without steps have no such noise."""
+    return ~np.asarray(cells["false_motion"] > MOST_FALSE_MOTION, bool)
+
+
+def _found_by_motion(cells: pd.DataFrame) -> Bools:
+    """Whether noise alone makes no more than :data:`MOST_FALSE_SALTATIONS` of a movie's saltations."""
+    movie = np.unique(cells["movie"], return_inverse=True)[1] if "movie" in cells else np.zeros(len(cells), np.int64)
+    found, false = (np.bincount(movie, cells[name].to_numpy(float)) for name in ("n_saltations", "false_saltations"))
+    return np.asarray(~((found > 0) & (false > MOST_FALSE_SALTATIONS * found))[movie], bool)
+
+
+def _made_by_noise(cells: pd.DataFrame) -> str:
+    n, false = int(cells["n_saltations"].sum()), float(cells["false_saltations"].sum())
+    return f"noise alone makes about {false:.2g} saltations in cells that rest, and {n} are found"
+
+
+NEEDS = (
+    Need(
+        NEEDS_SALTATIONS.__contains__,
+        _flagged("saltations_supported"),
+        lambda _: UNSUPPORTED,
+        "they do not support saltation numbers",
+        "Speed, pauses, distance and straightness",
+    ),
+    Need(
+        lambda _: True,
+        _flagged("identities_kept"),
+        lambda _: EXCHANGED,
+        "their tracks seem to exchange cells",
+        "Any number",
+        "leaves out",
+    ),
+    Need(
+        NEEDS_QUIET_PAUSES.__contains__,
+        _quiet,
+        lambda _: NOISY,
+        "noise alone makes steps of their resting cells mobile",
+        "Speed, pauses, distance, straightness and turns",
+    ),
+    Need(
+        rests_on_saltations,
+        _found_by_motion,
+        _made_by_noise,
+        "noise alone makes a quarter or more of their saltations",
+        "Saltation numbers",
+    ),
+    Need(
+        NEEDS_EVEN_FRAMES.__contains__,
+        _flagged("even_frames"),
+        lambda _: UNEVEN,
+        "their frames are at unequal times",
+        "Corrected frequency, length, speed and pauses, and the displacement in an hour,",
+    ),
+)
+"""Of a whole movie, and so of each of its cells; where no movie meets several, the last one is the reason given."""
+
+
+def counting(cells: pd.DataFrame, names: Sequence[str]) -> dict[str, Bools]:
+    """(cells,) which cells count in each number: those whose movies meet all that it needs.
+
+    Args:
+        cells: :data:`somanet.migration.tables.MIGRATION`, with ``movie`` if they are of several.
+        names: the numbers.
+    """
+    found = {name: np.ones(len(cells), bool) for name in names}
+    for need in NEEDS:
+        met = need.met(cells)
+        for name in need.needed_by(names):
+            found[name] = found[name] & met
+    return found
+
+
+def counted_apart(counts: Mapping[str, Bools]) -> list[tuple[Bools, list[str]]]:
+    """The different sets of cells that count, where these are not all, each with its numbers."""
+    groups: dict[bytes, tuple[Bools, list[str]]] = {}
+    for name, one in counts.items():
+        if not one.all():
+            groups.setdefault(one.tobytes(), (one, []))[1].append(name)
+    return list(groups.values())
 
 
 def unsupported(cells: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
@@ -88,21 +168,23 @@ def unsupported(cells: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
         cells: :data:`somanet.migration.tables.MIGRATION`.
         names: the numbers there are.
     """
+    if not len(cells):
+        return {}
+    counts = counting(cells, names)
+    met = [(need, need.met(cells)) for need in NEEDS]
     found: dict[str, str] = {}
-    for flag in FLAGS:  # first, so that a reason of the number's own is the one that is given
-        if len(cells) and not flag.met(cells).any():
-            found |= dict.fromkeys(flag.needed_by(names), flag.reason)
-    if (cells["false_motion"] > MOST_FALSE_MOTION).any():
-        found |= dict.fromkeys(NEEDS_QUIET_PAUSES, NOISY)
-    n, false = int(cells["n_saltations"].sum()), float(cells["false_saltations"].sum())
-    if n and false > MOST_FALSE_SALTATIONS * n:
-        reason = f"noise alone makes about {false:.2g} saltations in cells that rest, and {n} are found"
-        found |= {name: reason for name in names if rests_on_saltations(name)}
-    if (cells["even_frames"] == 0).any():
-        found |= dict.fromkeys(NEEDS_EVEN_FRAMES, UNEVEN)
-    if seen_share(cells) < LEAST_SEEN:
-        share = f"cells are seen for {100 * seen_share(cells):.0f} % of the movie on average"
-        found |= dict.fromkeys(NEEDS_LONG_TRACKS, f"{share}, and paths become less straight with time")
+    for name in names:
+        if counts[name].any():
+            continue
+        needs = [(need, one) for need, one in met if need.needed_by([name])]
+        alone = [need.reason(cells) for need, one in needs if not one.any()]
+        together = "; ".join(need.short for need, one in needs if not one.all())
+        found[name] = alone[-1] if alone else f"no movie supports it: {together}"
+    for name in set(NEEDS_LONG_TRACKS) & set(names) - set(found):
+        share = seen_share(cells[counts[name]])
+        if share < LEAST_SEEN:
+            of_movie = f"cells are seen for {100 * share:.0f} % of the movie on average"
+            found[name] = f"{of_movie}, and paths become less straight with time"
     return found
 
 
@@ -113,23 +195,19 @@ def seen_share(cells: pd.DataFrame) -> float:
     return float((share * distance).sum() / distance.sum()) if distance.sum() > 0 else float("nan")
 
 
-def partly_met(cells: pd.DataFrame) -> list[tuple[Flag, Bools]]:
-    """Flags that some of the cells' movies meet and others do not, with the cells that count."""
-    met = [(flag, flag.met(cells)) for flag in FLAGS]
-    return [(flag, counts) for flag, counts in met if counts.any() and not counts.all()]
-
-
 def partly_met_warnings(cells: pd.DataFrame) -> list[str]:
-    """Which movies do not count in some numbers of several movies together, in words."""
+    """Which movies do not count in some numbers of several movies together, and how many cells do, in words."""
     warnings = []
-    for flag, counts in partly_met(cells):
+    for need in NEEDS:
+        counts = need.met(cells)
+        if counts.all() or not counts.any():
+            continue
         if "movie" in cells:
             left_out = sorted(cells.loc[~counts, "movie"].astype(str).unique())
             which = f"{len(left_out)} of {cells['movie'].nunique()} movies"
             names = f": {', '.join(left_out[:6])}{', …' if len(left_out) > 6 else ''}"
         else:
             which, names = f"{int((~counts).sum())} of {len(cells)} cells", ""
-        what = "Any number" if flag.numbers is None else "Speed, pauses, distance and straightness"
-        does = "leaves out" if flag.numbers is None else "leave out"
-        warnings.append(f"{what} {does} {which}, as {flag.short}{names}.")
+        n = f"{int(counts.sum())} of {len(cells)} cells count"
+        warnings.append(f"{need.what} {need.leave} {which}, as {need.short}{names}; {n}.")
     return warnings

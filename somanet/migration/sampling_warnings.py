@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -10,7 +12,37 @@ from somanet.migration.sampling import true_jumps
 
 LONGEST_INTERVAL_H = 10 / 60
 FEWEST_EVENTS = 20
-MOST_CUT = 0.5
+LEAST_CUT = 0.45
+"""Share of a step that a jump may fill unseen, from which on the threshold is near the jumps' own speed."""
+MOST_LONE = 0.1
+"""Pauses of one step beyond those of two, over all: those that noise makes within a jump."""
+
+
+def pieces_warnings(cells: pd.DataFrame, pauses: pd.DataFrame, interval_h: float) -> tuple[str, ...]:
+    """Whether noise cuts jumps into pieces: they are near the threshold, and far more pauses last one step than two.
+
+    Pauses of one step and of two are about as common where cells make them; noise takes single steps of a jump below
+    the threshold. That jumps are hardly faster than it does no harm alone.
+
+    Args:
+        cells: :data:`somanet.migration.tables.MIGRATION` of one movie.
+        pauses: of its saltations.
+        interval_h: between frames.
+    """
+    used, complete = long_enough(cells), pauses[pauses["censored"] == ""]
+    if len(complete) < FEWEST_EVENTS or not len(used):
+        return ()
+    steps = np.round(complete["duration_h"].to_numpy(float) / interval_h)
+    one, two = int((steps == 1).sum()), int((steps == 2).sum())
+    near = float(true_jumps(used, np.ones((1, len(used)))).cut[0]) > LEAST_CUT
+    if not near or one - two <= max(MOST_LONE * len(complete), 2 * math.sqrt(one + two)):
+        return ()
+    warning = (
+        "Jumps are hardly faster than the speed that noise allows to see: they are found in pieces, too many and "
+        f"too short ({one} pauses last one frame interval and {two} two). Use a longer frame interval, a sharper image "
+        "or the model."
+    )
+    return (warning,)
 
 
 def sampling_warnings(cells: pd.DataFrame) -> tuple[str, ...]:
@@ -43,9 +75,4 @@ def sampling_warnings(cells: pd.DataFrame) -> tuple[str, ...]:
     jumps = true_jumps(used, np.ones((1, len(used))))
     if started and np.isnan(jumps.started).any():
         warnings.append("Pauses are hardly longer than the frame interval: the frequency cannot be corrected.")
-    elif jumps.cut[0] > MOST_CUT:
-        warnings.append(
-            "Jumps are hardly faster than the speed that noise allows to see: they are found in pieces, too many and "
-            "too short. Use a longer frame interval, a sharper image or the model."
-        )
     return tuple(warnings)

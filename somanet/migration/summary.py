@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
 from somanet.migration.intervals import Estimate, Resampling, Scale, not_estimated
-from somanet.migration.kinematics import Floats
+from somanet.migration.kinematics import Bools, Floats
 from somanet.migration.pooling import NOT_SEEN, UNITS, long_enough, pooled_numbers
-from somanet.migration.requirements import partly_met_warnings, unsupported
+from somanet.migration.requirements import counted_apart, counting, partly_met_warnings, unsupported
 from somanet.migration.sampling import LENGTH_ERROR, true_jumps
 from somanet.migration.sampling_warnings import sampling_warnings
 from somanet.migration.travel import (
@@ -106,11 +106,21 @@ def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES)
     """
     used = long_enough(cells)
     level, unit, counts, warnings = _units(used)
-    sets = Resampling.of(unit, level=level, resamples=resamples, seed=seed, widening=_widening(used, level))
     values = {name: float(v[0]) for name, v in pooled_numbers(used, np.ones((1, len(used)))).items()}
-    resampled = pooled_numbers(used, sets.weights)
-    numbers = _estimates(values, resampled, sets, used)
-    random_p = sets.random_p(values["resultant"], _mean_vectors(resampled))
+
+    def estimated(met: Bools) -> tuple[dict[str, Estimate], float]:
+        """The intervals over the units of the cells that count, and P of random directions."""
+        some, units = used[met].reset_index(drop=True), np.unique(unit[met], return_inverse=True)[1]
+        sets = Resampling.of(units, level=level, resamples=resamples, seed=seed, widening=_widening(some, level))
+        resampled = pooled_numbers(some, sets.weights)
+        return _estimates(values, resampled, sets, some), sets.random_p(values["resultant"], _mean_vectors(resampled))
+
+    numbers, random_p = estimated(np.ones(len(used), bool))
+    for met, names in counted_apart(counting(used, tuple(UNITS))):
+        if met.any():
+            fewer, fewer_p = estimated(met)
+            numbers |= {name: fewer[name] for name in names}
+            random_p = fewer_p if "resultant" in names else random_p
     n_short = len(cells) - len(used)
     return Summary(
         numbers=numbers,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from somanet.core.errors import SomaNetError
+from somanet.core.processes import python_command
 
 PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"
 PROBE_S = 120.0
@@ -27,7 +28,7 @@ def check_display() -> None:
     # Qt aborts the program that asks, so another one asks
     try:
         done = subprocess.run(
-            [sys.executable, "-c", PROBE],
+            python_command("-c", PROBE),
             capture_output=True,
             text=True,
             errors="replace",

@@ -1,4 +1,4 @@
-"""Split the mask of a soma by a straight line."""
+"""A line that a person drags across a soma: which soma it means, and its mask split by it."""
 
 from __future__ import annotations
 
@@ -36,3 +36,24 @@ def split_by_line(mask_YX: NDArray[np.bool_], start_yx: YX, end_yx: YX) -> tuple
     if not first.any() or not second.any():
         raise SomaNetError("The line does not cross the soma. Drag it from one side of the soma to the other.")
     return (first, second) if first.sum() >= second.sum() else (second, first)
+
+
+def label_under_line(labels_YX: NDArray[np.int32], start_yx: YX, end_yx: YX) -> int:
+    """The label of which the line from one point to the other crosses most.
+
+    Args:
+        labels_YX: a frame, 0 = background.
+        start_yx, end_yx: the line's ends in pixels; they may lie beyond the frame.
+
+    Raises:
+        SomaNetError: it crosses background only.
+    """
+    n = int(np.hypot(*np.subtract(end_yx, start_yx)) * 2) + 2
+    rows, columns = (
+        np.linspace(start, end, n).round().astype(int) for start, end in zip(start_yx, end_yx, strict=True)
+    )
+    inside = (rows >= 0) & (columns >= 0) & (rows < labels_YX.shape[0]) & (columns < labels_YX.shape[1])
+    under = labels_YX[rows[inside], columns[inside]]
+    if not under.any():
+        raise SomaNetError("The line crosses no soma.")
+    return int(np.bincount(under[under > 0]).argmax())

@@ -26,6 +26,8 @@ class FinetuneParams(Settings):
     """`initial`: those that network's own training started from (an ImageNet encoder, say); `random`: from scratch."""
     input: Literal["rgb", "contrasts", "background"] | None = None
     """How images enter this variant's network; none = as in its start."""
+    evaluation: Literal["running statistics", "batch statistics"] | None = None
+    """Statistics by which this variant's batch norms normalise outside of its training; none = as in its start."""
     instances: InstanceSettings | None = None
     """How this variant's probabilities become labels; none = as in its start, but for a refinement of outlines, which
     suits the labels that it was chosen on (`somanet calibrate --refine`)."""
@@ -38,4 +40,6 @@ class FinetuneParams(Settings):
     def adapt(self, spec: ModelSpec) -> ModelSpec:
         """The start's spec with this variant's changes."""
         instances = self.instances or spec.instances.model_copy(update={"refine": None})
-        return spec.model_copy(update={"instances": instances, **({} if self.input is None else {"input": self.input})})
+        changes = {"input": self.input, "evaluation": self.evaluation}
+        given = {name: value for name, value in changes.items() if value is not None}
+        return spec.model_copy(update={"instances": instances, **given})

@@ -19,7 +19,7 @@ from somanet.core.hashing import sha256_file
 from somanet.corrections import NAME, Edit, Mask, Recorder, making, read
 from somanet.io.movies import open_movie
 from tests.analysis.worlds import N_FRAMES, save_movie
-from tests.cli.invoking import run
+from tests.cli.invoking import refusal, run
 from tests.cli.test_analyze import QUICK
 from tests.worlds import save_bright_network, somanet
 
@@ -328,3 +328,45 @@ def test_results_are_corrected_in_place_while_recording_goes_on(lab: Path, tmp_p
     assert set(pd.read_csv(folder / "tracks.csv")["track_id"]) == {1, 2, 4}
     assert (folder / "automatic" / "tracks.csv").read_bytes() == (lab / "auto" / "tracks.csv").read_bytes()
     assert sorted(path.name for path in folder.glob("corrections*")) == ["corrections.csv", NAME]
+
+
+def test_positions_without_outline_are_no_outlines_measured_anew_and_no_format_of_masks_takes_them(
+    lab: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(lab / "auto", auto := tmp_path / "auto")
+    (auto / NAME).unlink()
+    table = pd.read_csv(auto / "tracks.csv")[["track_id", "frame", "y_px", "x_px"]]
+    added = pd.DataFrame({"track_id": [9, 9], "frame": [2, 3], "y_px": [8.0, 8.5], "x_px": [5.0, 5.0]})
+    pd.concat([table, added]).to_csv(more := tmp_path / "more.csv", index=False)
+    options = ("--movie", lab / "movie.ome.tif", *QUICK)
+    run("correct", auto, "--from", more, "--output", tmp_path / "added", *options)
+    found = json.loads((tmp_path / "added/manifest.json").read_text())["corrections"]
+    assert (found["applied"], found["n_edited_masks"]) == ({"place": 2}, 0)
+    assert "0 edited outlines" in (tmp_path / "added/methods.md").read_text()
+    bare = pd.read_csv(tmp_path / "added/tracks.csv").query("edited == 1")
+    assert len(bare) == 2
+    assert bare[[*MEASURES, "max_intensity", "sum_intensity", "top_px"]].isna().all().all()
+    line = refusal("correct", auto, "--from", more, "--output", tmp_path / "ctc", *options, "--export", "ctc")
+    assert f"2 of {len(table) + 2} positions have none, such as track 3 in frame 2" in line
+    far = pd.DataFrame({"track_id": [9], "frame": [N_FRAMES], "y_px": [8.0], "x_px": [5.0]})
+    pd.concat([table, far]).to_csv(more, index=False)
+    line = refusal("correct", auto, "--from", more, "--output", tmp_path / "far", *options)
+    assert f"track 9 is at frame {N_FRAMES}" in line
+    assert not (tmp_path / "ctc").exists()
+    assert not (tmp_path / "far").exists()
+
+
+def test_an_undo_that_is_undone_is_listed_as_undone(lab: Path, tmp_path: Path) -> None:
+    shutil.copyfile(lab / "auto" / NAME, tmp_path / NAME)
+    with Recorder(tmp_path / NAME, open_base(lab / "auto").header) as recorder:
+        first = recorder.append(making.undo(read(tmp_path / NAME).edits[0]))
+        recorder.append(making.undo(first))
+    recorded, options = tmp_path / NAME, Options(report=False, overlay=False)
+    correct_movie(lab / "auto", tmp_path / "out", corrections_file=recorded, options=options)
+    assert pd.read_csv(tmp_path / "out/corrections.csv")["status"].tolist() == ["applied"] * 3 + ["undone", "applied"]
+
+
+def test_an_export_that_results_do_not_have_is_refused_before_anything_is_computed(lab: Path) -> None:
+    line = refusal("correct", lab / "auto", "--output", lab / "labels", "--export", "labels")
+    assert "Unknown export format 'labels'" in line
+    assert not (lab / "labels").exists()

@@ -12,7 +12,9 @@ from roifile import ROI_TYPE, ImagejRoi, roiread
 
 from somanet.core.calibration import FileCalibration
 from somanet.core.hashing import sha256_file
+from somanet.core.schema import CROPS
 from somanet.io.datasets.layouts import open_dataset
+from somanet.io.datasets.origins import Origin, read_origins
 from somanet.io.datasets.writers import write_kaggle
 from somanet.io.images import read_labels, write_image, write_labels
 from somanet.io.label_movies import write_label_movie
@@ -278,6 +280,20 @@ def test_a_wrong_output_is_named(world: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_corrected_crops_keep_the_movie_that_they_were_cut_out_of(world: Path, tmp_path: Path) -> None:
+    """So that fine-tuning never tests on a movie that it was trained on; one crop was not labelled."""
+    line = ("label", "propose", "movie.tif", "--threshold", 70, "--count", 3, "--output", tmp_path / "out")
+    assert somanet(*line, cwd=world) is None
+    places = read_table(tmp_path / "out" / "crops.csv", CROPS).set_index("crop")
+    left_out, *kept = places.index
+    (tmp_path / "out" / left_out / "RoiSet.zip").unlink()
+    for output in ("mine", "mine"):  # again, over the same folder
+        back = ("data", "rois", tmp_path / "out", "--images", tmp_path / "out", "--output", tmp_path / output)
+        assert somanet(*back, cwd=world) is None
+    found = read_origins(tmp_path / "mine")
+    assert found == {name: Origin("movie", places.y_px[name], places.x_px[name]) for name in kept}
+
+
 # suggest
 
 
@@ -332,8 +348,6 @@ def test_results_without_their_movie_ask_for_it(world: Path, tmp_path: Path) -> 
 
 
 def test_the_table_of_crops_is_read_again(world: Path, tmp_path: Path) -> None:
-    from somanet.analysis.labelling.crops import CROPS
-
     line = ("label", "propose", "set", "--threshold", 70, "--output", tmp_path / "out")
     assert somanet(*line, cwd=world) is None
     table = read_table(tmp_path / "out" / "crops.csv", CROPS)

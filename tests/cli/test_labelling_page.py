@@ -22,13 +22,14 @@ def test_every_command_of_the_page_is_accepted() -> None:
 
 
 def test_the_page_names_the_tests_and_files_that_there_are() -> None:
-    from somanet.analysis.labelling.write import LABELLING, SHEET, TABLE
+    from somanet.analysis.labelling.write import LABELLING, SHEET
+    from somanet.io.datasets.origins import ORIGINS_FILE
     from somanet.io.rois.sets import ROI_SET
 
     for name in re.findall(r"`(tests/[\w/.]+)`", PAGE):
         assert (Path(__file__).resolve().parents[2] / name).is_file()
     written = PAGE[PAGE.index("## What is written") :]
-    for name in (LABELLING.record, SHEET, TABLE, f"{ROI_SET}.zip"):
+    for name in (LABELLING.record, SHEET, ORIGINS_FILE, f"{ROI_SET}.zip"):
         assert f"`{name}`" in written or f"/{name}`" in written
 
 

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from somanet.core import progress
-from somanet.core.progress import Progress, counted, part_of
+from somanet.core.progress import Overview, Progress, counted, part_of
 
 
 class Terminal(io.StringIO):
@@ -47,3 +47,33 @@ def test_the_part_ends_with_its_block() -> None:
     with part_of("movie 1 of 2"):
         pass
     assert Progress(1, doing="x", unit="y", stream=log)._words == "x"
+
+
+def test_a_log_names_all_that_is_in_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report each 10 s, a line each 30 s; what is over is counted and no longer named."""
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    log = io.StringIO()
+    with Overview(24, unit="movie", stream=log) as found:
+        found.now("a")
+        found.now("b", "segmenting, frame 12 of 64")
+        found.over("a")
+        found.now("b", "tracking")
+        found.now("c", "checking")
+    [line] = log.getvalue().splitlines()
+    assert line == "movie 1 of 24 done; b: tracking"
+    assert found.words == "movie 1 of 24 done; b: tracking; c: checking"
+
+
+def test_a_terminal_has_one_bar_of_all_movies() -> None:
+    screen = Terminal()
+    with Overview(3, unit="movie", stream=screen) as found:
+        found.now("a", "segmenting, frame 2 of 9")
+        found.now("b", "tracking")
+        found.over("a")
+        with found.aside():
+            screen.write("printed\n")
+    shown = screen.getvalue()
+    assert "a: segmenting, frame 2 of 9; b: tracking" in shown
+    assert "1/3" in shown
+    assert "printed\n" in shown

@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 
 from somanet.migration.pooling import UNITS, pooled_numbers
-from somanet.migration.requirements import NEEDS_SALTATIONS, UNSUPPORTED, partly_met_warnings, seen_share, unsupported
+from somanet.migration.requirements import (
+    NEEDS_EVEN_FRAMES,
+    NEEDS_SALTATIONS,
+    UNSUPPORTED,
+    partly_met_warnings,
+    rests_on_saltations,
+    seen_share,
+    unsupported,
+)
 from somanet.migration.summary import summarize
 from tests.migration.test_summary import cells
 
@@ -33,7 +41,10 @@ def test_a_movie_that_does_not_support_saltations_does_not_count_in_speed_and_pa
     assert both["mobile_speed_corrected_um_per_h"] != pytest.approx(all_of["mobile_speed_corrected_um_per_h"])
     assert both["frequency_corrected_per_h"] == all_of["frequency_corrected_per_h"]
     warnings = summarize(movies(saltations_supported=0), resamples=50).warnings
-    assert any("leave out 1 of 2 movies, as they do not support saltation numbers: b." in text for text in warnings)
+    assert any(
+        "leave out 1 of 2 movies, as they do not support saltation numbers: b; 3 of 6 cells count." in text
+        for text in warnings
+    )
     assert partly_met_warnings(movies()) == []
 
 
@@ -41,7 +52,65 @@ def test_a_movie_of_exchanged_tracks_counts_in_nothing() -> None:
     both, alone = numbers(movies(identities_kept=0)), numbers(movies().iloc[:3])
     np.testing.assert_equal(both, alone)
     warnings = partly_met_warnings(movies(identities_kept=0))
-    assert warnings == ["Any number leaves out 1 of 2 movies, as their tracks seem to exchange cells: b."]
+    assert warnings == [
+        "Any number leaves out 1 of 2 movies, as their tracks seem to exchange cells: b; 3 of 6 cells count."
+    ]
+
+
+QUIET = [*NEEDS_SALTATIONS, "mean_turn_deg"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "names"),
+    [
+        ("false_motion", 0.2, QUIET),
+        ("false_saltations", 2.0, [name for name in NAMES if rests_on_saltations(name)]),
+        ("even_frames", 0, list(NEEDS_EVEN_FRAMES)),
+    ],
+)
+def test_one_noisy_or_uneven_movie_of_two_does_not_count_where_it_matters(
+    column: str, value: float, names: list[str]
+) -> None:
+    """The second movie jumps 7.5 times in 30 h, of which noise would make 6; the numbers are those of the first.
+
+    Those that do not mind are of both. Alone, it has none of them, and the reason is its own.
+    """
+    table = movies(**{column: value})
+    both, alone, all_of = numbers(table), numbers(movies().iloc[:3]), numbers(movies())
+    for name in NAMES:
+        np.testing.assert_equal(both[name], alone[name] if name in names else all_of[name])
+    assert both["mobile_speed_corrected_um_per_h"] != pytest.approx(all_of["mobile_speed_corrected_um_per_h"])
+    assert unsupported(table, NAMES) == {}
+    assert set(unsupported(table.iloc[3:].reset_index(drop=True), NAMES)) == set(names)
+    said = partly_met_warnings(table)
+    assert len(said) == 1
+    assert said[0].endswith(": b; 3 of 6 cells count.")
+
+
+def test_the_interval_is_over_the_donors_that_count() -> None:
+    """Of four donors two are noisy: their speed's interval is that of the other two, which is that of these alone."""
+    donors = [
+        cells([0.4, 0.5], speed_moment_um2_per_h=8000.0 + 900 * i).assign(movie=f"m{i}", donor=f"d{i}")
+        for i in range(4)
+    ]
+    table = pd.concat(donors, ignore_index=True).assign(false_motion=np.repeat([0.0, 0.0, 0.2, 0.2], 2))
+    found, alone = summarize(table), summarize(table.iloc[:4])
+    speed = "mobile_speed_corrected_um_per_h"
+    assert found.numbers[speed] == alone.numbers[speed]
+    assert found.n_donors == 4
+    single = summarize(table.assign(false_motion=np.repeat([0.0, 0.2, 0.2, 0.2], 2)))
+    assert single.numbers[speed].problem == "there is one donor only"
+
+
+def test_movies_that_lack_different_things_leave_nothing_and_the_reason_has_both() -> None:
+    table = movies(false_motion=0.2)
+    table.loc[table["movie"] == "a", "saltations_supported"] = 0
+    why = unsupported(table, NAMES)["mean_pause_corrected_h"]
+    assert why == (
+        "no movie supports it: they do not support saltation numbers; noise alone makes steps of their resting cells "
+        "mobile"
+    )
+    assert "mean_turn_deg" not in unsupported(table, NAMES)
 
 
 def test_where_no_movie_supports_a_number_it_is_not_estimated() -> None:

@@ -199,7 +199,6 @@ def test_movies_of_two_frame_intervals_are_corrected_each_by_its_own() -> None:
         ({"n_complete": 1}, "complete saltations"),
         ({"n_complete": 3, "n_saltations": 9}, "seen to their end"),
         ({"n_rest_ends": 20}, "cannot be corrected"),
-        ({"mobile_step_um": 8.0}, "found in pieces"),
         ({"movie": "a"}, "One movie only"),
         ({"donor": "d", "movie": list("aaaabbbbcc")}, "not for other donors"),
         ({"movie": list("aaaaabbbbb")}, "Two movies only"),

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from somanet.analysis.validation.world_tracks import simulate_world
 from somanet.analysis.validation.worlds import BASE
@@ -18,18 +17,11 @@ from somanet.migration.kinematics import steps_of
 from somanet.migration.measures import measure_movie
 from somanet.migration.pooling import UNITS
 from somanet.migration.requirements import EXCHANGED, NEEDS_SALTATIONS, UNSUPPORTED
+from somanet.migration.signs import FAIL, MOST_CUT, MOST_EXCHANGES, UNTOLD
 from somanet.migration.summary import summarize
-from somanet.migration.support import (
-    MOST_CUT,
-    MOST_EXCHANGES,
-    Support,
-    _disagreement,
-    _of_motion,
-    _together,
-    flagged,
-    without_unsupported,
-)
+from somanet.migration.support import Support, flagged, without_unsupported
 from tests.migration.test_motion_modes import movie
+from tests.migration.test_signs import signs
 from tests.migration.worlds import along_x, simulated, track
 
 
@@ -38,11 +30,12 @@ def test_saltating_cells_support_saltations_and_walks_do_not() -> None:
     found = measure_movie(saltating, drift="none").support
     assert found.saltations
     assert found.reasons == ()
-    assert found.continuous_share < 0.1
+    assert found.signs.moving_share < 0.1
     walking = measure_movie(movie("w" * 15, seed=12), drift="none")
     assert not walking.support.saltations
     assert "keep moving" in walking.support.reasons[0]
     assert "every second frame" in walking.support.reasons[1]
+    assert walking.support.verdict == FAIL
     assert walking.warnings[0].startswith("Saltation numbers are not supported")
 
 
@@ -65,7 +58,7 @@ def test_exchanges_are_a_reason() -> None:
     late = tracks["t_h"] > 0.05
     swapped = tracks.assign(track_id=np.where(late, partner, tracks["track_id"]))
     support = measure_movie(swapped, drift="none").support
-    assert support.exchanges >= 3
+    assert support.signs.exchanges >= 3
     assert any("exchange" in reason for reason in support.reasons)
 
 
@@ -77,6 +70,8 @@ def test_a_movie_without_enough_saltations_does_not_support_them() -> None:
     support = measure_movie(resting, drift="none").support
     assert not support.saltations
     assert support.reasons[0] == "0 saltations are found, and it takes 20 to describe them"
+    assert support.verdict == UNTOLD
+    assert support.warnings[0].startswith("Whether saltation numbers hold, this movie alone cannot tell: 0 saltations")
 
 
 def test_what_rests_on_saltations_is_not_estimated_where_they_are_not_supported() -> None:
@@ -106,7 +101,7 @@ def test_no_number_of_exchanged_tracks_is_estimated() -> None:
     swapped, _ = simulate_world(world, seed=2)
     kept, _ = simulate_world(replace(world, swaps_per_h=0.0), seed=2)
     found, plain = (measure_movie(tracks, drift="none") for tracks in (swapped, kept))
-    assert found.support.exchanges > MOST_EXCHANGES * found.summary.n_events
+    assert found.support.signs.exchanges > MOST_EXCHANGES * found.summary.n_events
     assert not found.support.identities
     assert all(number.problem for number in found.summary.numbers.values())
     assert found.summary.numbers["rms_speed_1h_um_per_h"].problem == EXCHANGED
@@ -128,8 +123,8 @@ def test_tracks_that_break_in_motion_are_counted_and_a_reason() -> None:
         tracks.loc[here & (tracks["t_h"] > start + 0.4), "track_id"] = 1000 + place
         tracks = tracks[~(here & (tracks["t_h"] > start + 0.2) & (tracks["t_h"] < start + 0.4))]
     broken = measure_movie(tracks, drift="none").support
-    assert whole.support.cut_share == 0
-    assert broken.cut_share > MOST_CUT
+    assert whole.support.signs.cut_share == 0
+    assert broken.signs.cut_share > MOST_CUT
     assert any("the cell is lost before they end" in reason for reason in broken.reasons)
     assert not broken.travel
 
@@ -143,42 +138,6 @@ def test_noise_that_hides_much_of_the_saltations_is_a_reason() -> None:
         assert any(words in reason for reason in support.reasons) == hidden
 
 
-def test_signs_below_their_limits_count_together() -> None:
-    """0.9 of one limit, 0.7 of another: 0.81 + 0.49 = 1.3; an unknown one is none; that cells move on is none alone."""
-    change, disagreement = math.log(1.25), math.log(1.15)
-    assert _together(0.0, 0.9 * change, math.exp(0.7 * disagreement)) == pytest.approx(1.3)
-    assert _together(math.nan, 0.9 * change, math.nan) == pytest.approx(0.81)
-    assert _together(1.0, 0.0, 1.0) == pytest.approx(0.81)
-    reasons = _of_motion(0.0, 0.9 * change, math.exp(0.7 * disagreement), 1.0, (), [0.5, 0.45])
-    assert len(reasons) == 1
-    assert "several signs together" in reasons[0]
-    assert _of_motion(0.0, 0.7 * change, math.exp(0.7 * disagreement), 1.0, (), [0.5, 0.45]) == []
-
-
-def test_a_correction_for_a_third_of_the_jumps_takes_a_lesser_sign_and_one_for_more_none() -> None:
-    """Without frames left out, which a short movie lacks, it is not known that the numbers stay."""
-    lesser, unknown = math.log(1.11), math.nan
-    for change, disagreement, share in ((lesser, 1.0, 0.0), (0.0, 1.11, 0.0), (0.0, 1.0, 0.31), (unknown, 1.0, 0.0)):
-        assert "33 % of them are hidden" in _of_motion(share, change, disagreement, 1.501, (), [0.5, 0.5])[-1]
-        assert not any("hidden" in one for one in _of_motion(share, change, disagreement, 1.499, (), [0.5, 0.5]))
-    assert _of_motion(0.0, 0.0, 1.0, 1.599, (), [0.5, 0.5]) == []
-    assert "38 % of them are hidden" in _of_motion(0.0, 0.0, 1.0, 1.601, (), [0.5, 0.5])[0]
-
-
-def test_a_correction_for_a_fifth_is_a_reason_where_cells_hardly_rest() -> None:
-    assert "keep moving" in _of_motion(0.31, 0.0, 1.0, 1.26, (), [0.5, 0.5])[0]
-    assert _of_motion(0.29, 0.0, 1.0, 1.26, (), [0.5, 0.5]) == []
-    assert _of_motion(0.31, 0.0, 1.0, 1.24, (), [0.5, 0.5]) == []
-
-
-def test_detectors_disagree_if_the_model_does_at_twice_the_interval_too() -> None:
-    """Short rests that the model joins at 5 min it finds at 10: 1.34 and 1.07 of the worlds that showed it."""
-    assert _disagreement(0.67, [0.5, 0.63]) == pytest.approx(0.67 / 0.63)
-    assert _disagreement(0.5, [0.67]) == pytest.approx(1.34)
-    assert math.isnan(_disagreement(0.0, [0.5]))
-    assert math.isnan(_disagreement(0.5, [math.nan]))
-
-
 def test_numbers_that_follow_the_frame_interval_are_not_estimated_by_the_detector_whose_they_are() -> None:
     """Pauses of even length at 20 min: no pause is as short as the correction has it (by a third too many jumps)."""
     world = replace(BASE, pause_cv=0.4, pause_h=1.0, interval_min=20.0, n_cells=20)
@@ -189,7 +148,7 @@ def test_numbers_that_follow_the_frame_interval_are_not_estimated_by_the_detecto
 
     measured = migration_of(tracks, drift="none", sigma_um=0.5)
     thinned = frame_dropping(tracks, measured.cells, cells, resamples=50)
-    supported = Support(True, (), 0.0, 0.0, 1.0, 1.0, 0, 0.0, travel=True, identities=True)
+    supported = Support(True, (), signs(), travel=True, identities=True)
     followed = flagged(measured, supported, thinned)
     assert (followed.cells["saltations_supported"] == 0).all()
     assert (flagged(measured, supported, ()).cells["saltations_supported"] == 1).all()

@@ -118,7 +118,7 @@ class Corrector:
         n = len(self.person.editor.session.edits)
         self.person.press("N")
         self.person.click(y, x)
-        self.person.wait_for(lambda: not self.person.panel._busy)
+        self.person.wait_for(lambda: not self.person.panel._work.busy)
         if len(self.person.editor.session.edits) == n:
             return False
         track = self.person.editor.selected[0]
@@ -214,7 +214,7 @@ def main() -> None:
     opened_s = time.monotonic() - begun
     corrector = Corrector(person, reference)
     person.wait_for(lambda: bool(person.editor.contacts))
-    places = list(person.editor.places)
+    places = list(person.editor.suspicious.places)
     n_worst = round(WORST * len(person.editor.session.points))
     wrong = [not corrector.is_right(place.frame, place.track) for place in places[:n_worst]]
     everywhere = [
@@ -234,7 +234,7 @@ def main() -> None:
     corrector.mend_links()
     viewer.screenshot(str(given.output / "corrected.png"), canvas_only=False, flash=False)
     panel._measure_button.click()
-    person.wait_for(lambda: not panel._busy, seconds=1200)
+    person.wait_for(lambda: not panel._work.busy, seconds=1200)
     report = {
         "opened_s": round(opened_s, 1),
         "first_mask_s": round(corrector.first_mask_s, 1),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from somanet.core.errors import SomaNetError
-from somanet.napari.splitting import split_by_line
+from somanet.napari.splitting import label_under_line, split_by_line
 
 BAR = np.zeros((7, 12), bool)
 BAR[2:5, 1:11] = True  # 3 rows, 10 columns
@@ -55,3 +55,13 @@ def test_no_pixel_is_lost_or_doubled(start: tuple[int, int], end: tuple[int, int
     normal = np.array([along[1], -along[0]])
     sides = [(np.argwhere(part) - start) @ normal for part in (first, second)]
     assert (sides[0].min() >= 0 and sides[1].max() <= 0) or (sides[0].max() <= 0 and sides[1].min() >= 0)
+
+
+def test_a_line_means_the_soma_of_which_it_crosses_most() -> None:
+    """Four pixels of the first, two of the second; one end is beyond the frame."""
+    labels_YX = np.zeros((6, 12), np.int32)
+    labels_YX[1:5, 2:6], labels_YX[1:5, 8:10] = 7, 3
+    assert label_under_line(labels_YX, (2.0, -4.0), (2.4, 11.0)) == 7
+    assert label_under_line(labels_YX, (2.0, 5.0), (2.0, 30.0)) == 3
+    with pytest.raises(SomaNetError, match="crosses no soma"):
+        label_under_line(labels_YX, (0.0, 0.0), (0.0, 11.0))

@@ -20,6 +20,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PROFILES = [ROOT, *sorted(folder for folder in (ROOT / "profiles").iterdir() if (folder / "params.yaml").exists())]
 
 
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder: a project with this one's stages, parameters and code."""
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    for package in LINKED:
+        (tmp_path / package).symlink_to(ROOT / package)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 def leaves(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(value, dict) and value:
         for key, one in value.items():
@@ -110,15 +121,10 @@ def test_a_merge_of_plain_values_may_stay(tmp_path: Path) -> None:
     ],
 )
 def test_an_experiment_with_an_override_that_no_stage_reads_is_refused_before_it_runs(
-    override: str, words: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    override: str, words: str | None, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DVC itself proposes the `+`, and would say that it ran an experiment."""
-    for name in ("dvc.yaml", "params.yaml"):
-        shutil.copyfile(ROOT / name, tmp_path / name)
-    for package in LINKED:
-        (tmp_path / package).symlink_to(ROOT / package)
-    monkeypatch.chdir(tmp_path)
-    apply_overrides(tmp_path / "params.yaml", [override])
+    apply_overrides(project / "params.yaml", [override])
     monkeypatch.setenv("DVC_EXP_NAME", "loud-fox")
     if words is None:
         names.main()
@@ -131,6 +137,7 @@ def test_an_experiment_with_an_override_that_no_stage_reads_is_refused_before_it
         assert not CHECKED.exists()
 
 
+@pytest.mark.usefixtures("project")
 @pytest.mark.parametrize(
     ("address", "words"),
     [
@@ -141,14 +148,9 @@ def test_an_experiment_with_an_override_that_no_stage_reads_is_refused_before_it
     ],
 )
 def test_an_address_that_can_be_no_store_stops_the_pipeline_at_its_first_stage(
-    address: str, words: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    address: str, words: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that does not answer stops nothing: stages that are up to date need none."""
-    for name in ("dvc.yaml", "params.yaml"):
-        shutil.copyfile(ROOT / name, tmp_path / name)
-    for package in LINKED:
-        (tmp_path / package).symlink_to(ROOT / package)
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     if words is None:
         names.main()

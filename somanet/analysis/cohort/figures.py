@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from somanet.analysis.cohort.gather import Cohort
 from somanet.analysis.report.definitions import label_of
 from somanet.core.files import atomic_path, make_folder
 from somanet.core.plots import blank
+from somanet.migration.bounded_difference import mean_interval
 from somanet.migration.pooling import UNITS, long_enough
 
 if TYPE_CHECKING:
@@ -198,9 +198,9 @@ def _mean(ax: Axes, at: float, donors: pd.DataFrame, number: str, colour: str) -
     if not values.size:
         return
     ax.hlines(values.mean(), at - 0.06, at + 0.06, color=colour, linewidth=2, zorder=4)
-    if values.size > 1:
-        reach = float(stats.t.ppf(0.975, values.size - 1)) * values.std(ddof=1) / np.sqrt(values.size)
-        ax.vlines(at, values.mean() - reach, values.mean() + reach, color=colour, linewidth=2, zorder=4)
+    low, high = mean_interval(number, values)
+    if np.isfinite(low):
+        ax.vlines(at, low, high, color=colour, linewidth=2, zorder=4)
 
 
 def _join(ax: Axes, cohort: Cohort, number: str) -> None:

@@ -12,8 +12,10 @@ import pandas as pd
 from somanet.analysis.cohort.cautions import cautions, notes_of
 from somanet.analysis.cohort.conditions import Conditions, check_groups
 from somanet.analysis.cohort.results import MovieResult
+from somanet.analysis.cohort.verdicts import Verdict, verdicts_of
 from somanet.migration.groups import COMPARED, Comparison, compare_cohort
 from somanet.migration.pooling import long_enough
+from somanet.migration.signs import HOLD
 from somanet.migration.summary import Summary, summarize
 
 
@@ -31,6 +33,7 @@ class Cohort:
         comparisons: the reference against each group, then the other pairs.
         reference: the group that the others are compared with.
         paired: whether a donor id in two groups is one donor.
+        verdicts: whether saltation numbers hold, by group, frame interval and settings.
         warnings: in words.
         notes: in words.
     """
@@ -43,6 +46,7 @@ class Cohort:
     comparisons: Sequence[Comparison]
     reference: str | None = None
     paired: bool = False
+    verdicts: tuple[Verdict, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -92,6 +96,9 @@ def gather_cohort(
     with_cells = set(long_enough(cells)["group"]) if groups else set()
     if reference is not None and reference in with_cells and len(with_cells) > 1:
         comparisons = compare_cohort(cells, reference=reference, numbers=COMPARED, paired=paired)
+    verdicts = tuple(verdicts_of(results, movies))
+    holding = [one.in_words for one in verdicts if one.verdict == HOLD]
+    doubtful = [one.in_words for one in verdicts if one.verdict != HOLD]
     unused, spelling = ((), ()) if conditions is None else (conditions.unused, conditions.warnings)
     return Cohort(
         results=results,
@@ -102,8 +109,9 @@ def gather_cohort(
         comparisons=comparisons,
         reference=reference,
         paired=paired,
-        warnings=(*spelling, *cautions(results, movies, with_cells, summaries["all"], unused)),
-        notes=(*notes, *notes_of(results, groups, with_cells, reference)),
+        verdicts=verdicts,
+        warnings=(*spelling, *doubtful, *cautions(results, movies, with_cells, summaries["all"], unused)),
+        notes=(*notes, *holding, *notes_of(results, groups, with_cells, reference)),
     )
 
 

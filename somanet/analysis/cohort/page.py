@@ -140,8 +140,8 @@ def _sentence(one: Comparison) -> str:
     unit = f" {UNITS[one.number]}" if UNITS[one.number] else ""
     n = f"{one.n[0]} pairs" if one.paired else f"n = {one.n[0]} and {one.n[1]} donors"
     return (
-        f"{one.groups[1]} less {one.groups[0]}: {_signed(one.difference)}{unit} (95 % interval {_signed(one.low)} to "
-        f"{_signed(one.high)}), {one.test}, Hedges' g = {_signed(one.hedges_g)}, p = {_p(one.p_value)}, adjusted p = "
+        f"{one.groups[1]} less {one.groups[0]}: {_signed(one.difference)}{unit} ({_interval_in_words(one)}), "
+        f"{one.test}, Hedges' g = {_signed(one.hedges_g)}, p = {_p(one.p_value)}, adjusted p = "
         f"{_p(one.p_adjusted)} ({one.correction}), {n}."
     )
 
@@ -216,7 +216,13 @@ def _checked(cohort: Cohort, one: Comparison) -> tuple[str, ...]:
 
 
 def _interval_of(low: float, high: float) -> str:
-    return f"{_signed(low)} to {_signed(high)}"
+    return f"{_signed(low)} to {_signed(high)}" if math.isfinite(low) else MISSING
+
+
+def _interval_in_words(one: Comparison) -> str:
+    if not math.isfinite(one.low):
+        return "its 95 % interval is not estimated: it would be nearly all differences that there can be"
+    return f"95 % interval {_signed(one.low)} to {_signed(one.high)}"
 
 
 def _levels(cohort: Cohort, level: str) -> str:

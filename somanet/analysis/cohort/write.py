@@ -81,7 +81,7 @@ def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) 
     table = comparison_table(cohort)
     write_table(folder / names.MOVIES, cohort.movies)
     write_table(folder / names.CELLS, cohort.cells.drop(columns=list(CELL_INTERNALS.names[1:])))
-    write_json(folder / names.SUMMARY, {group: summary.as_dict() for group, summary in cohort.summaries.items()})
+    write_json(folder / names.SUMMARY, {group: _summary(cohort, group) for group in cohort.summaries})
     if len(cohort.donors):
         write_table(folder / names.DONORS, cohort.donors)
     if len(table):
@@ -100,10 +100,17 @@ def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) 
         reference=cohort.reference,
         code=record["code"],
         version=somanet.__version__,
+        verdicts=[one.in_words for one in cohort.verdicts],
     )
     write_text(folder / names.METHODS, methods)
     write_text(folder / names.REPORT, cohort_page(cohort, figures, methods, record, title=title))
     write_json(folder / names.COHORT_RECORD, {**record, "files": hashes_of(folder, names.COHORT)})
+
+
+def _summary(cohort: Cohort, group: str) -> dict[str, Any]:
+    """Pooled numbers of a group, and whether its saltation numbers hold; of all movies, each group's verdicts."""
+    verdicts = [one for one in cohort.verdicts if group in ("all", one.group)]
+    return cohort.summaries[group].as_dict() | {"verdicts": [{"group": one.group} | one.as_dict() for one in verdicts]}
 
 
 def record_of_cohort(cohort: Cohort, question: Question, output: Path, *, of_stage: bool) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
-from somanet.core.schema import Column, Schema
+from somanet.core.schema import CROPS
+from somanet.io.datasets.origins import ORIGINS_FILE
 from somanet.io.tables import read_table
 
 SIZE_PX = 256
@@ -22,23 +23,6 @@ _BRIGHT_SD = 5.0
 """A pixel shows something if it is that far above the background."""
 _SHOWS_SOMETHING = 0.5
 """Of what windows with anything bright in them usually show; emptier ones are not chosen."""
-
-CROPS = Schema(
-    "crops",
-    (
-        Column("crop", "string", "", "name of the crop"),
-        Column("input", "string", "", "name of the image or movie"),
-        Column("frame", "Int64", "", "frame number from 0; unknown for a still image"),
-        Column("y_px", "int64", "px", "row of its upper edge in the image"),
-        Column("x_px", "int64", "px", "column of its left edge"),
-        Column("height_px", "int64", "px", "rows"),
-        Column("width_px", "int64", "px", "columns"),
-        Column("n_somas", "int64", "", "proposed masks"),
-        Column("score", "float64", "", "sum over its places of doubt; NaN if crops were not chosen by doubt"),
-        Column("reasons", "string", "", "why it is worth a person's time; empty if crops were not chosen by doubt"),
-    ),
-)
-"""The table of a folder of crops."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +135,7 @@ def _starts(side: int, window: int) -> list[int]:
 
 
 def crops_table(crops: Iterable[tuple[Crop, int]]) -> pd.DataFrame:
-    """Crops with their numbers of masks as rows of :data:`CROPS`."""
+    """Crops with their numbers of masks as rows of :data:`somanet.core.schema.CROPS`."""
     return CROPS.frame(
         [
             {
@@ -177,7 +161,7 @@ def read_crops(path: Path) -> list[Crop]:
     Raises:
         SomaNetError: no such table, or an impossible crop in it.
     """
-    file = path / "crops.csv" if path.is_dir() else path
+    file = path / ORIGINS_FILE if path.is_dir() else path
     table = read_table(file, CROPS)
     crops = []
     for n, row in enumerate(table.to_dict("records"), start=2):

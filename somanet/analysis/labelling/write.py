@@ -12,21 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet import __version__
-from somanet.analysis.labelling.crops import CROPS, Crop, crops_table
+from somanet.analysis.labelling.crops import Crop, crops_table
 from somanet.analysis.labelling.sheet import Picture, contact_sheet
 from somanet.core.files import write_json
 from somanet.core.plots import save_figure
 from somanet.core.result_records import Kind, hashes_of
 from somanet.core.results import result_folder
+from somanet.core.schema import CROPS
 from somanet.io.datasets import writers
 from somanet.io.datasets.layouts import LabelledImage
+from somanet.io.datasets.origins import ORIGINS_FILE
 from somanet.io.datasets.writers import write_kaggle_files
 from somanet.io.rois.selections import label_selections, write_selections
 from somanet.io.rois.sets import ROI_SET
 from somanet.io.tables import write_table
 
 LABELLING = Kind(record=writers.PROPOSED, what="crops that SomaNet proposed")
-TABLE, SHEET = "crops.csv", "crops.png"
+SHEET = "crops.png"
 _MOST_SHOWN = 48
 
 
@@ -74,7 +76,7 @@ def write_labelling(
         SomaNetError: the folder contains other files or changed ones, or cannot be written.
     """
     done: list[Proposed] = []
-    with result_folder(output, LABELLING, writes=(TABLE, SHEET)) as folder:
+    with result_folder(output, LABELLING, writes=(ORIGINS_FILE, SHEET)) as folder:
 
         def items() -> Iterable[LabelledImage]:
             for one in proposed:
@@ -85,7 +87,7 @@ def write_labelling(
         for one in done:
             if one.n_somas:
                 write_selections(folder / one.crop.name / f"{ROI_SET}.zip", label_selections(one.labels_YX))
-        write_table(folder / TABLE, crops_table((one.crop, one.n_somas) for one in done), CROPS)
+        write_table(folder / ORIGINS_FILE, crops_table((one.crop, one.n_somas) for one in done), CROPS)
         save_figure(contact_sheet([_picture(one) for one in done[:_MOST_SHOWN]]), folder / SHEET)
         write_json(
             folder / LABELLING.record,

@@ -81,9 +81,7 @@ def _verdict(measures: Measures) -> str:
     modes, support = measures.modes, measures.support
     assert modes is not None
     best = f"Of the models compared, the data are described best by: {MODEL_WORDS[modes.best]}."
-    if support.saltations:
-        return f"{best} Saltations per hour are supported."
-    return f"{best} Saltations per hour are not supported: {'; '.join(support.reasons)}."
+    return f"{best} {support.warnings[0] if support.warnings else 'Saltations per hour are supported.'}"
 
 
 def _states(modes: Modes) -> str:

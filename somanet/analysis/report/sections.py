@@ -67,11 +67,11 @@ def headline(measures: Measures) -> str:
     Where the data do not support saltations, those of motion come first, and those of saltations are marked.
     """
     supported = measures.support.saltations
-    cards = "".join(_card(measures.summary.numbers, item, supported=supported) for item in HEADLINES)
+    cards = "".join(_card(measures.summary.numbers, item, remark=measures.support.remark) for item in HEADLINES)
     return cards if supported else motion_cards(measures) + cards
 
 
-def _card(numbers: Mapping[str, Estimate], item: Headline, *, supported: bool) -> str:
+def _card(numbers: Mapping[str, Estimate], item: Headline, *, remark: str) -> str:
     percent = item.unit == "%"
     factor = 100.0 if percent else 1.0
     corrected = item.name in numbers and bool(item.raw)
@@ -84,7 +84,7 @@ def _card(numbers: Mapping[str, Estimate], item: Headline, *, supported: bool) -
         range_ = f' <span class="nowrap">({raw_interval})</span>' if not numbers[item.raw].problem else ""
         raw = f'<p class="raw">uncorrected {raw_value}{range_}</p>'
     label = f"{item.label}{', corrected' if corrected else ''}"
-    doubt = "" if supported or not rests_on_saltations(item.name) else '<p class="raw"><b>not supported</b></p>'
+    doubt = f'<p class="raw"><b>{remark}</b></p>' if remark and rests_on_saltations(item.name) else ""
     return (
         f'<article class="card{" doubtful" if doubt else ""}"><h3><button type="button" class="tip" '
         f'data-tip="{escape(item.meaning)}">{escape(label)}</button></h3>'

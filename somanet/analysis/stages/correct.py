@@ -19,6 +19,7 @@ from somanet.core.files import make_folder, write_json
 from somanet.core.hashing import sha256_tree
 from somanet.core.schema import Column, Schema
 from somanet.corrections import Corrected, Corrections, Edit, apply, measure
+from somanet.corrections.applying import undone_keys
 from somanet.corrections.record import check_movie
 from somanet.io.tables import write_table
 from somanet.tracking.exchange import write_csv
@@ -116,7 +117,7 @@ def table_of_edits(edits: tuple[Edit, ...], corrected: Corrected) -> pd.DataFram
     """Every edit with what became of it: :data:`EDITS`."""
     reasons = {misfit.number: misfit.reason for misfit in corrected.misfits}
     applied = {edit.key for edit in corrected.applied}
-    undos = {edit.key for edit in edits if edit.kind == "undo"}
+    undos = {edit.key for edit in edits if edit.kind == "undo"} - undone_keys(edits)
     rows: list[dict[str, object]] = []
     for number, edit in enumerate(edits, start=1):
         status = "applied" if edit.key in applied | undos else "undone"
@@ -152,7 +153,7 @@ def about_corrections(
         "n_undone": corrected.n_undone,
         "n_unfit": len(corrected.misfits),
         "unfit": [f"edit {one.number} ({one.edit.kind}): {one.reason}" for one in corrected.misfits[:_SHOWN]],
-        "n_edited_masks": int(tracks["edited"].sum()),
+        "n_edited_masks": sum(mask is not None for mask in corrected.drawn.values()),
         "after": {"n_tracks": int(tracks["track_id"].nunique()), "n_points": len(tracks)},
     }
 

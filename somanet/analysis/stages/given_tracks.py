@@ -47,7 +47,7 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
             "Location_Center_X and Location_Center_Y with it, or measure it alone: somanet tracks measure "
             f"{tracks_file} --output OUT"
         )
-    _check_inside(tracks, metadata, tracks_file)
+    check_inside(tracks, metadata, tracks_file)
     calibration = _with_times_of(tracks, calibration, metadata, tracks_file)
     write_json(folder / names.MOVIE, metadata)
     with open_masks(tracks_file, kind, tracks) as masks:
@@ -88,7 +88,12 @@ def _with_times_of(
     return found
 
 
-def _check_inside(tracks: pd.DataFrame, movie: dict[str, Any], source: Path) -> None:
+def check_inside(tracks: pd.DataFrame, movie: dict[str, Any], source: Path) -> None:
+    """Refuse tracks with a point far outside of the movie.
+
+    Raises:
+        SomaNetError: naming the first such point.
+    """
     height, width = movie["shape_YX"]
     outside = (
         (tracks["frame"] >= movie["n_frames"])

@@ -66,6 +66,11 @@ def summary_of(measures: Measures, metadata: dict[str, Any]) -> dict[str, Any]:
         "headline": "saltations" if measures.support.saltations else "motion",
         "saltations_supported": measures.support.saltations,
         "why_not_supported": list(measures.support.reasons),
+        "verdict": {
+            "saltation_numbers": measures.support.verdict,
+            "nearest_limit": measures.support.signs.nearest,
+            "signs": measures.support.signs.as_dict(),
+        },
         "motion": None if measures.modes is None else measures.modes.as_dict(),
         "frame_dropping": {
             detector: [one.as_dict() for one in thinned]

@@ -1,4 +1,4 @@
-"""Worlds drawn at random, every property at once: how often the intervals of each number hold, and the warning fires.
+"""Worlds drawn at random, every property at once: how often the intervals of each number hold.
 
 One movie after another, measured as a user's are. Limits and widths are set on some seeds and checked on others.
 """
@@ -14,7 +14,7 @@ import pandas as pd
 
 from somanet.analysis.validation.corrected import ABSOLUTE, HEADINGS, TRAVEL, truth
 from somanet.analysis.validation.tracks import coverage_of
-from somanet.analysis.validation.world_scores import score_world, warning_rates
+from somanet.analysis.validation.world_scores import score_world
 from somanet.analysis.validation.worlds import World, random_world
 from somanet.core.markdown import table
 
@@ -32,8 +32,6 @@ COUNTED: Mapping[str, str] = {
 """Numbers whose coverage is measured, and their headings."""
 MOST_NOISE_UM = 1.5
 MOVIES = 2
-MORE_MOVIES = 4
-"""Of each world whose warning is counted, beside the one that is measured in full: its bias is that of all five."""
 
 
 def world_of(seed: int) -> World:
@@ -65,15 +63,6 @@ def score_random(seed: int, *, movies: int = MOVIES) -> pd.DataFrame:
         in_scope=in_scope(world),
         **{f"{name}_true": true[name] for name in COUNTED},
     )
-
-
-def score_warning(seed: int) -> pd.DataFrame:
-    """One movie of a world, measured in full, and the bias of a few more.
-
-    Returns:
-        A row of :func:`somanet.analysis.validation.world_scores.score_world`, and ``seed``.
-    """
-    return score_world(world_of(seed), replicates=1, more=MORE_MOVIES, seed=1000 * seed).assign(seed=seed)
 
 
 def coverage(scores: pd.DataFrame, *, numbers: Mapping[str, str] = COUNTED) -> pd.DataFrame:
@@ -137,17 +126,3 @@ def _share(row: Mapping[Any, Any], which: str, n: int) -> str:
     """``0.96 (0.80–0.99) of 24``."""
     low, high = row[f"coverage_low{which}"], row[f"coverage_high{which}"]
     return f"{row[f'coverage{which}']:.2f} ({low:.2f}–{high:.2f}) of {n}"
-
-
-def warnings_markdown(scores: pd.DataFrame, *, worlds: str = "drawn at random") -> str:
-    """How often saltation numbers are called not supported, by how wrong they are, in all worlds; Wilson's interval."""
-    rates = warning_rates(scores)
-
-    def rate(kind: str) -> str:
-        n = round(rates[f"{kind}_movies"])
-        warned = np.arange(n) < round(rates[f"{kind}_warned"] * n) if n else np.zeros(0, bool)
-        return f"{_share(coverage_of(warned), '', n)} movies"
-
-    head = ["worlds", *(f"warned, bias {kind}" for kind in ("above 15 %", "below 5 %", "between"))]
-    cells = [rate(kind) for kind in ("large", "small", "between")]
-    return table(head, [[f"{scores['seed'].nunique()} {worlds}", *cells]])

@@ -11,7 +11,6 @@ import pandas as pd
 from somanet.analysis.validation.world_tracks import simulate_world
 from somanet.analysis.validation.worlds import World
 from somanet.core.markdown import table
-from somanet.migration.cells import migration_of
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.pooling import long_enough, pooled_numbers
 
@@ -22,44 +21,37 @@ LARGE, SMALL = 0.15, 0.05
 """Biases above which a warning is due, and below which it is not."""
 
 
-def score_world(world: World, *, replicates: int, more: int = 0, seed: int = 0) -> pd.DataFrame:
+def score_world(world: World, *, replicates: int, seed: int = 0) -> pd.DataFrame:
     """Movies of one world, measured as a user's are, but for the drift, of which they have none.
 
     Args:
         world: how cells move and are seen.
         replicates: movies of it.
-        more: further movies, of which only the bias is taken, by the rule alone: that of a few is chance as well.
         seed: of the first one.
 
     Returns:
         One row per movie: ``frequency`` and ``length``, corrected, relative to what jumps there were in it
-        (``…_error``, also where exchanged tracks leave the number without an estimate), its mean over all movies of the
-        world (``…_bias``); ``sigma_um``, ``supported``, ``why``, ``continuous_share``; ``world``, ``interval_min``,
-        ``rests``; every number of the summary with its interval (``…_low``, ``…_high``).
+        (``…_error``, also where exchanged tracks leave the number without an estimate); ``sigma_um``, ``supported``,
+        ``verdict``, ``why``, ``continuous_share``; ``world``, ``interval_min``, ``rests``; every number of the summary
+        with its interval (``…_low``, ``…_high``).
     """
     rows = []
     for i in range(replicates):
         tracks, jumps = simulate_world(world, seed=seed + i)
         measures = measure_movie(tracks, drift="none", axis_deg=world.axis_deg, seed=seed + i)
         row: dict[str, object] = {"world": world.name, "interval_min": world.interval_min, "rests": world.rests}
-        row |= _errors(world, measures.migration.cells, jumps)
+        row |= {f"{short}_error": value for short, value in errors_of(world, measures.migration.cells, jumps).items()}
         rows.append(row | _described(measures) | _numbers(measures))
-    further = []
-    for i in range(replicates, replicates + more):
-        tracks, jumps = simulate_world(world, seed=seed + i)
-        further.append(_errors(world, migration_of(tracks, drift="none").cells, jumps))
-    scores = pd.DataFrame(rows)
-    errors = pd.concat([scores, pd.DataFrame(further)])[[f"{short}_error" for short in SHORT]].mean()
-    return scores.assign(**{f"{short}_bias": errors[f"{short}_error"] for short in SHORT})
+    return pd.DataFrame(rows)
 
 
-def _errors(world: World, cells: pd.DataFrame, jumps: pd.DataFrame) -> dict[str, float]:
-    """``…_error`` of one movie; infinite where nothing jumped."""
+def errors_of(world: World, cells: pd.DataFrame, jumps: pd.DataFrame) -> dict[str, float]:
+    """Relative errors of frequency and length of one movie (:data:`SHORT`); infinite where nothing jumped."""
     happened = len(jumps) / (world.n_cells * world.hours), float(jumps["length_um"].mean())
     used = long_enough(cells).assign(identities_kept=1)
     values = pooled_numbers(used, np.ones((1, len(used))))
     return {
-        f"{short}_error": float(values[name][0]) / known - 1 if known > 0 else math.inf
+        short: float(values[name][0]) / known - 1 if known > 0 else math.inf
         for (name, short), known in zip(NUMBERS.items(), happened, strict=True)
     }
 
@@ -69,8 +61,9 @@ def _described(measures: Measures) -> dict[str, object]:
     return {
         "sigma_um": noise.sigma_um,
         "supported": measures.support.saltations,
+        "verdict": measures.support.verdict,
         "why": "; ".join(measures.support.reasons),
-        "continuous_share": measures.support.continuous_share,
+        "continuous_share": measures.support.signs.moving_share,
         "best_model": measures.modes.best if measures.modes else "",
     }
 
@@ -88,27 +81,14 @@ def at_interval(world: World, interval_min: float) -> World:
 
 def worlds_markdown(scores: pd.DataFrame) -> str:
     """One line per world and interval; coverage takes more movies than one and is measured elsewhere."""
-    head = ["world", "frames", "frequency: bias", "length: bias", "error σ (µm)", "not supported"]
+    head = ["world", "frames", "frequency: bias", "length: bias", "error σ (µm)", "saltation numbers"]
     lines = []
     for (world, interval), rows in scores.groupby(["world", "interval_min"], sort=False):
         biases = [_percent(float(rows[f"{short}_error"].mean())) for short in SHORT]
-        sigma, warned = rows["sigma_um"].mean(), 1 - rows["supported"].mean()
-        lines.append([str(world), f"{interval:g} min", *biases, f"{sigma:.2f}", f"{warned:.2f}"])
+        verdicts = rows["verdict"].value_counts()
+        said = verdicts.index[0] if len(rows) == 1 else ", ".join(f"{one}: {n}" for one, n in verdicts.items())
+        lines.append([str(world), f"{interval:g} min", *biases, f"{rows['sigma_um'].mean():.2f}", str(said)])
     return table(head, lines)
-
-
-def warning_rates(scores: pd.DataFrame) -> dict[str, float]:
-    """Share of movies with a warning, in worlds of large, small and other bias, and how many movies those are.
-
-    The bias of a world is that of frequency or length, the larger one.
-    """
-    bias = np.fmax(scores["frequency_bias"].abs(), scores["length_bias"].abs().fillna(0.0))
-    warned = ~scores["supported"].astype(bool)
-    rates: dict[str, float] = {}
-    kinds = {"large": bias > LARGE, "small": bias < SMALL, "between": (bias >= SMALL) & (bias <= LARGE)}
-    for name, chosen in kinds.items():
-        rates |= {f"{name}_warned": float(warned[chosen].mean()), f"{name}_movies": float(chosen.sum())}
-    return rates
 
 
 def _percent(value: float) -> str:

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from somanet.core.errors import SomaNetError
-from somanet.core.files import atomic_path
-from somanet.core.schema import ORIGINS
+from somanet.core.schema import CROPS
 from somanet.io.spreadsheets import read_spreadsheet
+from somanet.io.tables import write_table
 
 ORIGINS_FILE = "crops.csv"
 
@@ -36,13 +34,12 @@ def write_origins(folder: Path, origins: Mapping[str, Origin]) -> None:
     Raises:
         SomaNetError: it cannot be written.
     """
-    rows = [
+    schema = CROPS.part("crop", "input", "y_px", "x_px")
+    rows: list[dict[str, object]] = [
         {"crop": name, "input": one.movie, "y_px": one.top_px, "x_px": one.left_px}
         for name, one in sorted(origins.items())
     ]
-    table = pd.DataFrame(rows, columns=[*ORIGINS.names, "y_px", "x_px"]).astype({"y_px": "Int64", "x_px": "Int64"})
-    with atomic_path(folder / ORIGINS_FILE) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+    write_table(folder / ORIGINS_FILE, schema.frame(rows), schema)
 
 
 def read_origins(folder: Path) -> dict[str, Origin]:
@@ -56,7 +53,7 @@ def read_origins(folder: Path) -> dict[str, Origin]:
     path = folder / ORIGINS_FILE
     if not path.is_file():
         return {}
-    table = read_spreadsheet(path, ORIGINS, also="crop, input and the optional y_px and x_px")
+    table = read_spreadsheet(path, CROPS.part("crop", "input"), also="crop, input and the optional y_px and x_px")
     if len(twice := table["crop"][table["crop"].duplicated()]):
         raise SomaNetError(
             f"{path}, line {twice.index[0]}: {twice.iloc[0][:40]!r} is there twice. Each image has one origin."

@@ -61,7 +61,11 @@ PROPOSED, LABELLED = "labelling.json", "labelled.json"
 
 
 def write_kaggle(
-    path: Path | str, items: Iterable[LabelledImage], *, labelling: Mapping[str, Any] | None = None
+    path: Path | str,
+    items: Iterable[LabelledImage],
+    *,
+    labelling: Mapping[str, Any] | None = None,
+    origins: Mapping[str, Origin] | None = None,
 ) -> Dataset:
     """Write ``<name>/images/<name>.png`` and ``<name>/masks/soma_01.png`` …: one 0/255 mask per object.
 
@@ -71,6 +75,7 @@ def write_kaggle(
         path: a folder, or a file ending in .zip. An older data set there is replaced, any other folder is refused.
         items: the images (uint8 or uint16), one in memory at a time.
         labelling: how the labels were made, written as :data:`LABELLED`; None writes none.
+        origins: where they were cut out, by name; becomes `crops.csv`.
 
     Returns:
         The data set as written.
@@ -84,18 +89,22 @@ def write_kaggle(
             atomic_path(path) as archive,
             scratch_folder(path.parent / "kaggle") as folder,
         ):
-            write_kaggle_files(folder, items, path, labelling)
+            write_kaggle_files(folder, items, path, labelling, origins)
             zip_folder(folder, archive)
     else:
-        check_replaceable(path, lambda child: (child / "images").is_dir() or child.name == LABELLED)
+        check_replaceable(path, lambda child: (child / "images").is_dir() or child.name in (LABELLED, ORIGINS_FILE))
         with atomic_path(path) as folder_path:
             folder_path.mkdir()
-            write_kaggle_files(folder_path, items, path, labelling)
+            write_kaggle_files(folder_path, items, path, labelling, origins)
     return open_dataset(path)
 
 
 def write_kaggle_files(
-    folder: Path, items: Iterable[LabelledImage], path: Path, labelling: Mapping[str, Any] | None = None
+    folder: Path,
+    items: Iterable[LabelledImage],
+    path: Path,
+    labelling: Mapping[str, Any] | None = None,
+    origins: Mapping[str, Origin] | None = None,
 ) -> None:
     """Write the files of :func:`write_kaggle` into a folder that exists.
 
@@ -103,13 +112,15 @@ def write_kaggle_files(
         folder: for the files.
         items: the images.
         path: its name in messages.
-        labelling: as there.
+        labelling, origins: as there.
 
     Raises:
         SomaNetError: as there.
     """
     if labelling is not None:
         write_json(folder / LABELLED, labelling)
+    if origins:
+        write_origins(folder, origins)
     for item in check_items(items, path):
         write_image(folder / item.name / "images" / f"{item.name}.png", item.image)
         (folder / item.name / "masks").mkdir()

@@ -21,6 +21,7 @@ from somanet.core.names import check_file_name, spelling
 from somanet.core.problems import FileProblem
 from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
 from somanet.io.datasets.movie_or_set import are_movies
+from somanet.io.datasets.origins import read_origins
 from somanet.io.datasets.sources import FolderSource
 from somanet.io.datasets.writers import LABELLED, PROPOSED, write_kaggle, write_pairs
 from somanet.io.images import read_image, read_labels
@@ -208,6 +209,8 @@ def rois_to_movie(path: Path, movie: Movie, output: Path) -> Written:
 def rois_to_dataset(path: Path, images: Path, output: Path) -> Written:
     """Write images and the selections on them as a data set, one mask per object.
 
+    The data set keeps what the images' `crops.csv` says of where they were cut out.
+
     Args:
         path: a zip or `.roi` for a single image, or a folder that has a zip for each: `<name>.zip`,
             `<name>_RoiSet.zip`, or `<name>/RoiSet.zip`.
@@ -226,6 +229,7 @@ def rois_to_dataset(path: Path, images: Path, output: Path) -> Written:
     def read(name: str) -> NDArray[np.generic]:
         return read_image(images) if dataset is None else dataset.load_image(name)
 
+    origins = {name: origin for name, origin in read_origins(images).items() if name in files}
     total = 0
 
     def items() -> Iterator[LabelledImage]:
@@ -238,9 +242,9 @@ def rois_to_dataset(path: Path, images: Path, output: Path) -> Written:
             yield LabelledImage(name, image, labels)
 
     if any(read(name).dtype.kind == "f" for name in files):
-        write_pairs(output, items())
+        write_pairs(output, items(), origins=origins)
     else:
-        write_kaggle(output, items(), labelling=_labelling(images, files))
+        write_kaggle(output, items(), labelling=_labelling(images, files), origins=origins)
     notes = [f"{name}: {note}" for name, one in defects.items() for note in one.notes()]
     lacking = sorted(set(names) - set(files))
     if lacking:

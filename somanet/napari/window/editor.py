@@ -16,8 +16,10 @@ from somanet.corrections import Edit
 from somanet.napari.frames import LabelArray
 from somanet.napari.keys import KEYS
 from somanet.napari.opening import Opened
+from somanet.napari.place_list import PlaceList
 from somanet.napari.places import Contact, Place, find_places
 from somanet.napari.session import Session
+from somanet.napari.splitting import label_under_line
 
 Tool = Literal["select", "new", "split"]
 CLICK_PX = 3.0
@@ -39,8 +41,8 @@ class Editor:
         image, labels, tracks, marks: the layers; the last three None without results.
         selected: tracks of the selected somas, in the order of the clicks.
         tool: what the next click or drag does.
-        places: suspicious places that were not dismissed.
-        place: the one that is looked at; None after it was mended.
+        contacts: frame → the somas that touch in it, as far as they are known.
+        suspicious: the places to look at.
     """
 
     def __init__(
@@ -68,10 +70,7 @@ class Editor:
         self.selected: list[int] = []
         self.tool: Tool = "select"
         self.contacts: dict[int, list[Contact]] = {}
-        self.places: list[Place] = []
-        self.place: Place | None = None
-        self._next = 0
-        self._dismissed: set[tuple[int, int, tuple[str, ...]]] = set()
+        self.suspicious = PlaceList()
         self._line: list[tuple[float, float]] = []
         size_um = opened.scale.pixel_size_um
         self._scale = (1.0, size_um or 1.0, size_um or 1.0)
@@ -359,21 +358,10 @@ class Editor:
 
     def _split(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         self._take("select", "")
-        track = self._crossed(start, end)
+        track = label_under_line(self.array.frame(self.frame), start, end)
         edit = self._corrections.split(self.frame, track, start, end)
         self.selected = list(edit.ids)
         self._edited(edit, f"Split track {edit.ids[0]} in frame {edit.frame}; the other part is track {edit.ids[1]}")
-
-    def _crossed(self, start: tuple[float, float], end: tuple[float, float]) -> int:
-        """The soma of which a line crosses most."""
-        n = int(np.hypot(*np.subtract(end, start)) * 2) + 2
-        rows = np.linspace(start[0], end[0], n).round().astype(int)
-        columns = np.linspace(start[1], end[1], n).round().astype(int)
-        inside = (rows >= 0) & (columns >= 0) & (rows < self.array.shape[1]) & (columns < self.array.shape[2])
-        under = self.array.frame(self.frame)[rows[inside], columns[inside]]
-        if not under.any():
-            raise SomaNetError("The line crosses no soma.")
-        return int(np.bincount(under[under > 0]).argmax())
 
     def _pixel(self, layer: Labels, event: Any) -> tuple[float, float]:
         _, y, x = layer.world_to_data(event.position)
@@ -412,53 +400,40 @@ class Editor:
         results = self.opened.results
         if self.session is None or results is None:
             return
-        was_there = self.place is not None
-        found = find_places(
-            results.points(self.session.corrected),
-            n_frames=self.array.shape[0],
-            shape_YX=(self.array.shape[1], self.array.shape[2]),
-            contacts=self.contacts,
+        self.suspicious.update(
+            find_places(
+                results.points(self.session.corrected),
+                n_frames=self.array.shape[0],
+                shape_YX=(self.array.shape[1], self.array.shape[2]),
+                contacts=self.contacts,
+            )
         )
-        self.places = [place for place in found if _name(place) not in self._dismissed]
-        numbers = {(place.frame, place.track): number for number, place in enumerate(self.places)}
-        if self.place is not None:
-            number = numbers.get((self.place.frame, self.place.track))
-            if number is None:  # it was mended: the next one has its number
-                self.place = None
-            else:
-                self._next, self.place = number + 1, self.places[number]
-        if was_there and self.place is None:
-            self._next = max(0, self._next - 1)
         self._changed()
 
     def do_next_place(self) -> None:
         """Go to the next place."""
-        self.go_to(self._next)
+        self._look_at(self.suspicious.go_on())
 
     def do_previous_place(self) -> None:
         """Go to the previous place."""
-        self.go_to(self._next - (1 if self.place is None else 2))
+        self._look_at(self.suspicious.go_back())
 
     def do_dismiss_place(self) -> None:
         """Leave a place out of the list, and go to the next one."""
-        if self.place is None:
-            raise SomaNetError("Go to a suspicious place first.")
-        self._dismissed.add(_name(self.place))
-        self.find_places()
-        self.go_to(self._next)
+        self.suspicious.dismiss()
+        self._changed()
+        self.do_next_place()
 
     def go_to(self, number: int) -> None:
-        """Show a place of the list; after the last one comes the first."""
-        if not self.places:
-            raise SomaNetError("There are no suspicious places.")
-        number %= len(self.places)
-        place = self.place = self.places[number]
-        self._next = number + 1
+        """Show a place of the list."""
+        self._look_at(self.suspicious.go_to(number))
+
+    def _look_at(self, place: Place) -> None:
         self.show_frame(place.frame)
         self.viewer.camera.center = (0.0, place.y_px * self._scale[1], place.x_px * self._scale[2])
         self.viewer.camera.zoom = CANVAS_PX / (FIELD_DIAMETERS * self.diameter_px * self._scale[1])
         self.select([place.track])
-        self._say(f"{number + 1} of {len(self.places)}: {'; '.join(place.reasons)}")
+        self._say(f"{self.suspicious.number} of {len(self.suspicious.places)}: {'; '.join(place.reasons)}")
 
     def show_frame(self, t: int) -> None:
         """Show a frame."""
@@ -470,10 +445,6 @@ def _as_tracks(points: pd.DataFrame) -> Any:
     if points.empty:
         return np.zeros((1, 4))
     return points.sort_values(["track_id", "frame"])[["track_id", "frame", "y_px", "x_px"]].to_numpy(float)
-
-
-def _name(place: Place) -> tuple[int, int, tuple[str, ...]]:
-    return place.frame, place.track, place.reasons
 
 
 def _box(t: int, top: float, left: float, bottom: float, right: float) -> Any:

@@ -7,24 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from napari import Viewer
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QApplication,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QGridLayout,
     QGroupBox,
-    QLabel,
     QListWidget,
     QMessageBox,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
-from somanet.core.errors import SomaNetError, first_line
+from somanet.core.errors import SomaNetError
 from somanet.corrections import NAME
 from somanet.napari import jobs
 from somanet.napari.keys import KEYS
@@ -38,7 +35,8 @@ from somanet.napari.opening import (
 from somanet.napari.session import Session
 from somanet.napari.training_set import add_crop, crop_of
 from somanet.napari.window.editor import Editor
-from somanet.napari.window.working import Job
+from somanet.napari.window.widgets import OnClose, button, number_box, wrapped_label
+from somanet.napari.window.working import Work
 
 MASK_KEYS = ("new_soma", "paint_new", "merge", "split", "delete")
 TRACK_KEYS = ("join", "cut", "swap", "delete_track", "not_a_soma")
@@ -67,7 +65,6 @@ class SomaNetPanel(QWidget):
         self._key_buttons: dict[str, QPushButton] = {}
         self._choices = jobs.Choices()
         self._movie: Path | None = None
-        self._busy = False
         self._drawer: jobs.SomaDrawer | None = None
         self._build()
         self._watch_closing()
@@ -77,12 +74,11 @@ class SomaNetPanel(QWidget):
 
     def _build(self) -> None:
         column = QVBoxLayout(self)
-        self._about = _wrapped("")
-        self._status = _wrapped("")
+        self._about = wrapped_label("")
+        self._status = wrapped_label("")
         self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._bar = QProgressBar()
-        self._bar.hide()
-        self._open_button = _button("Open results or a movie …", self._ask_for_path, "")
+        self._work = Work(changed=self._show, say=self.say)
+        self._open_button = button("Open results or a movie …", self._ask_for_path, "")
         column.addWidget(self._open_button)
         column.addWidget(self._about)
         self._analysis = self._analysis_box()
@@ -96,20 +92,18 @@ class SomaNetPanel(QWidget):
         inside.addWidget(self._keys_box("", ("undo", "redo")))
         inside.addWidget(self._results_box())
         column.addWidget(self._corrections)
-        column.addWidget(self._bar)
+        column.addWidget(self._work)
         column.addWidget(self._status)
         column.addStretch()
 
     def _analysis_box(self) -> QGroupBox:
         box = QGroupBox("Analyse")
         form = QFormLayout(box)
-        self._pixel = _number("µm", 0.0, 20.0, 4)
-        self._interval = _number("min", 0.0, 240.0, 3)
+        self._pixel = number_box("µm", 0.0, 20.0, 4)
+        self._interval = number_box("min", 0.0, 240.0, 3)
         form.addRow("pixel size", self._pixel)
         form.addRow("frame interval", self._interval)
-        self._analyse_button = _button(
-            "Analyse this movie", self.analyse, "find and track the somas, measure migration"
-        )
+        self._analyse_button = button("Analyse this movie", self.analyse, "find and track the somas, measure migration")
         form.addRow(self._analyse_button)
         return box
 
@@ -133,26 +127,24 @@ class SomaNetPanel(QWidget):
         grid = QGridLayout()
         for i, name in enumerate(names):
             key, words = KEYS[name]
-            button = _button(
-                f"{_short(name)}  [{key.replace('Control', 'Ctrl')}]", lambda _=None, n=name: self._run(n), words
-            )
-            self._key_buttons[name] = button
-            grid.addWidget(button, i // 2, i % 2)
+            label = f"{_short(name)}  [{key.replace('Control', 'Ctrl')}]"
+            self._key_buttons[name] = button(label, lambda _=None, n=name: self._run(n), words)
+            grid.addWidget(self._key_buttons[name], i // 2, i % 2)
         return grid
 
     def _results_box(self) -> QGroupBox:
         box = QGroupBox("Results")
         grid = QGridLayout(box)
-        self._save_button = _button(
+        self._save_button = button(
             "Save elsewhere …", self._ask_where_to_save, "record the corrections into another file"
         )
-        self._measure_button = _button("Measure anew", self.measure, "numbers and report of the corrected tracks")
-        self._add_button = _button(
+        self._measure_button = button("Measure anew", self.measure, "numbers and report of the corrected tracks")
+        self._add_button = button(
             "Add to training set", self.add_to_training_set, "the crop around the selected soma, as it is corrected now"
         )
-        self._retrain_button = _button("Retrain …", self._ask_retrain, "fine-tune the network on the training set")
-        for i, button in enumerate((self._measure_button, self._save_button, self._add_button, self._retrain_button)):
-            grid.addWidget(button, i // 2, i % 2)
+        self._retrain_button = button("Retrain …", self._ask_retrain, "fine-tune the network on the training set")
+        for i, one in enumerate((self._measure_button, self._save_button, self._add_button, self._retrain_button)):
+            grid.addWidget(one, i // 2, i % 2)
         return box
 
     def _show(self) -> None:
@@ -162,17 +154,18 @@ class SomaNetPanel(QWidget):
         self._analysis.setVisible(editor is not None and session is None)
         self._corrections.setVisible(session is not None)
         for widget in (self._analysis, self._corrections, self._open_button):
-            widget.setEnabled(not self._busy)
+            widget.setEnabled(not self._work.busy)
         if editor is None or session is None:
             return
         unsaved = f"; {len(session.unsaved)} NOT SAVED: {session.problem}" if session.unsaved else ""
         self._about.setText(f"{session.header.movie}: {session.n_active} corrections in {session.path.name}{unsaved}")
         self._list.blockSignals(True)
         self._list.clear()
-        for place in editor.places[:SHOWN_PLACES]:
+        shown, current = editor.suspicious.places[:SHOWN_PLACES], editor.suspicious.current
+        for place in shown:
             self._list.addItem(f"{place.score:.2f}  frame {place.frame}: {'; '.join(place.reasons)}")
-        if editor.place is not None and editor.place in editor.places[:SHOWN_PLACES]:
-            self._list.setCurrentRow(editor.places.index(editor.place))
+        if current is not None and current in shown:
+            self._list.setCurrentRow(shown.index(current))
         self._list.blockSignals(False)
 
     def say(self, words: str) -> None:
@@ -252,11 +245,14 @@ class SomaNetPanel(QWidget):
             return
 
         def other_movie(error: Exception) -> None:
-            self.close_movie()
-            self.say(str(error))
+            if self.editor is not None and self.editor.opened is opened:
+                self.close_movie()
+                self.say(str(error))
 
         results = opened.results
-        self._start(lambda: check_same_movie(opened.source, results), lambda _: None, failed=other_movie, blocks=False)
+        self._work.start(
+            lambda: check_same_movie(opened.source, results), lambda _: None, failed=other_movie, blocks=False
+        )
 
     def close_movie(self) -> None:
         """Close what is open; unsaved corrections are written, or kept elsewhere and said where."""
@@ -276,7 +272,7 @@ class SomaNetPanel(QWidget):
         self._show()
 
     def _watch_closing(self) -> None:
-        self._closing = _Closing(self.close_movie)
+        self._closing = OnClose(self.close_movie)
         window = getattr(self.viewer.window, "_qt_window", None)
         if window is not None:
             window.installEventFilter(self._closing)
@@ -285,47 +281,6 @@ class SomaNetPanel(QWidget):
             application.aboutToQuit.connect(self.close_movie)
 
     # Work in other threads.
-
-    def _start(
-        self,
-        work: Callable[[], Any],
-        done: Callable[[Any], None],
-        *,
-        failed: Callable[[Exception], None] | None = None,
-        blocks: bool = True,
-    ) -> None:
-        """Do work in a thread; the panel waits for it if it ``blocks``."""
-
-        def stepped(words: str, n: int, total: int) -> None:
-            if blocks:
-                self._bar.setMaximum(total)
-                self._bar.setValue(n)
-                self._bar.setFormat(f"{words}: {n} of {total}")
-
-        def over() -> None:
-            if blocks:
-                self._busy = False
-                self._bar.hide()
-                self._show()
-
-        def succeeded(value: Any) -> None:
-            over()
-            self._try(lambda: done(value))
-
-        def broke(error: Exception) -> None:
-            over()
-            if failed is not None:
-                failed(error)
-            else:
-                self.say(str(error) if isinstance(error, SomaNetError) else first_line(error))
-
-        if blocks:
-            self._busy = True
-            self._bar.setMaximum(0)
-            self._bar.setFormat("")
-            self._bar.show()
-            self._show()
-        Job(self, work, stepped=stepped, done=succeeded, failed=broke)
 
     def _try(self, do: Callable[[], None]) -> None:
         try:
@@ -346,7 +301,7 @@ class SomaNetPanel(QWidget):
             if self.editor is editor:
                 editor.add_soma(t, drawn.mask_YX, drawn.how)
 
-        self._start(lambda: drawer.draw(image, labels_YX, at_yx, editor.diameter_px), done)
+        self._work.start(lambda: drawer.draw(image, labels_YX, at_yx, editor.diameter_px), done)
 
     def _find_contacts(self) -> None:
         editor = self.editor
@@ -360,7 +315,7 @@ class SomaNetPanel(QWidget):
 
         assert editor.opened.results is not None
         results = editor.opened.results
-        self._start(lambda: jobs.find_contacts(results, editor.diameter_px), done, blocks=False)
+        self._work.start(lambda: jobs.find_contacts(results, editor.diameter_px), done, blocks=False)
 
     def analyse(self) -> None:
         """Analyse the movie in a thread, then open the results."""
@@ -371,7 +326,7 @@ class SomaNetPanel(QWidget):
         source = jobs.with_scale(editor.opened.source, *scale)
         folder = self._choices.output or jobs.results_beside(source)
         movie = source.path
-        self._start(
+        self._work.start(
             lambda: jobs.analyse(source, folder, self._choices.model),
             lambda _: self.open(folder, movie=movie),
         )
@@ -393,7 +348,7 @@ class SomaNetPanel(QWidget):
             session.resume()
             self.say(str(error))
 
-        self._start(lambda: jobs.measure(results, source, session.path), done, failed=failed)
+        self._work.start(lambda: jobs.measure(results, source, session.path), done, failed=failed)
 
     def add_to_training_set(self) -> None:
         """Add the crop around the selected soma, or around the middle of what is seen, to the training set."""
@@ -424,7 +379,7 @@ class SomaNetPanel(QWidget):
             return
         folder = self._choices.training_set or jobs.training_set_beside(editor.opened.results.folder)
         output = jobs.network_beside(folder)
-        self._start(
+        self._work.start(
             lambda: jobs.retrain(folder, output, self._choices.model),
             lambda done: self._ask_use(done.checkpoint, jobs.verdict(done)),
         )
@@ -459,43 +414,6 @@ class SomaNetPanel(QWidget):
         self.editor.session.save_to(path)
         self.say(f"All {self.editor.session.n_active} corrections are in {path}, and new ones go there")
         self._show()
-
-
-class _Closing(QObject):
-    """Does something when a window is closed."""
-
-    def __init__(self, closed: Callable[[], None]) -> None:
-        super().__init__()
-        self._closed = closed
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Qt's."""
-        if event.type() == QEvent.Type.Close:
-            self._closed()
-        return False
-
-
-def _button(words: str, pressed: Callable[..., None], tip: str) -> QPushButton:
-    button = QPushButton(words)
-    button.setToolTip(tip)
-    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    button.clicked.connect(lambda _=None: pressed())
-    return button
-
-
-def _wrapped(words: str) -> QLabel:
-    label = QLabel(words)
-    label.setWordWrap(True)
-    return label
-
-
-def _number(unit: str, low: float, high: float, digits: int) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setDecimals(digits)
-    box.setRange(low, high)
-    box.setSuffix(f" {unit}")
-    box.setSpecialValueText("not known")
-    return box
 
 
 def _short(name: str) -> str:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer
+from qtpy.QtWidgets import QProgressBar
 
+from somanet.core.errors import SomaNetError, first_line
 from somanet.core.progress import told_to
 
 POLL_MS = 50
@@ -69,3 +71,74 @@ class Job(QObject):
         else:
             self._failed(error)
         self.deleteLater()
+
+
+class Work(QProgressBar):
+    """Starts work, and is the bar of what the person has to wait for.
+
+    Attributes:
+        busy: there is such work.
+    """
+
+    def __init__(self, *, changed: Callable[[], None], say: Callable[[str], None]) -> None:
+        """Make the bar; it shows while work is waited for.
+
+        Args:
+            changed: is called when :attr:`busy` has changed.
+            say: takes an error as a line for the person.
+        """
+        super().__init__()
+        self._changed, self._say = changed, say
+        self.busy = False
+        self.hide()
+
+    def start(
+        self,
+        work: Callable[[], Any],
+        done: Callable[[Any], None],
+        *,
+        failed: Callable[[Exception], None] | None = None,
+        blocks: bool = True,
+    ) -> None:
+        """Do work in a thread.
+
+        Args:
+            work: what is done.
+            done: takes what ``work`` returned; an error of its own is said.
+            failed: takes what ``work`` raised; by default it is said.
+            blocks: the person waits for it.
+        """
+
+        def stepped(words: str, n: int, total: int) -> None:
+            if blocks:
+                self.setMaximum(total)
+                self.setValue(n)
+                self.setFormat(f"{words}: {n} of {total}")
+
+        def over() -> None:
+            if blocks:
+                self.busy = False
+                self.hide()
+                self._changed()
+
+        def succeeded(value: Any) -> None:
+            over()
+            try:
+                done(value)
+            except SomaNetError as error:
+                self._say(str(error))
+
+        def broke(error: Exception) -> None:
+            over()
+            if failed is not None:
+                failed(error)
+            else:
+                self._say(str(error) if isinstance(error, SomaNetError) else first_line(error))
+
+        if blocks:
+            self.busy = True
+            self.setMaximum(0)
+            self.setFormat("")
+            self.show()
+            self._changed()
+        Job(self, work, stepped=stepped, done=succeeded, failed=broke)

@@ -84,12 +84,11 @@ def _on_graphics(checkpoint: Checkpoint, wanted: EngineName, device: Device, at_
     from somanet.segmentation.engines.device_engine import on_device
     from somanet.segmentation.engines.module import EngineModule
 
-    if wanted == "auto" and device.kind == OPENVINO_GPU:
-        wanted = "openvino"
-    if wanted in ("auto", "torch"):
+    if wanted == "torch" or (wanted == "auto" and device.kind != OPENVINO_GPU):
         engine = on_device(checkpoint.model, checkpoint.spec.in_channels, device)
         return EngineChoice(dataclasses.replace(checkpoint, model=EngineModule(engine)), "torch")
-    return EngineChoice(_computed_by(checkpoint, wanted, 1, at_once, device), wanted)
+    name: FastName = "openvino" if wanted == "auto" else wanted
+    return EngineChoice(_computed_by(checkpoint, name, 1, at_once, device), name)
 
 
 def _on_processor(checkpoint: Checkpoint, wanted: EngineName, threads: int, at_once: int) -> EngineChoice:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
+from somanet.segmentation.engines import device_of
+from somanet.segmentation.engines.devices import Device
 from somanet.segmentation.inference.burnt_in import BurntIn
 from somanet.segmentation.inference.contrast import contrast_of
 from somanet.segmentation.inference.haze import HazeRule
@@ -116,6 +118,11 @@ class Segmenter:
     def first(self) -> Checkpoint:
         """The network whose settings are used."""
         return self.networks[0]
+
+    @property
+    def device(self) -> Device:
+        """Where the first network computes."""
+        return device_of(self.first.model)
 
     @property
     def intended_use(self) -> IntendedUse:

@@ -35,9 +35,7 @@ def usual_workers(segmenter: Segmenter | None = None) -> int:
     For a network on a graphics processor, where frames in work hold no activations here, at most
     :data:`MOST_BESIDE_GRAPHICS`.
     """
-    from somanet.segmentation.engines import device_of
-
-    beside = segmenter is not None and device_of(segmenter.first.model).kind != CPU
+    beside = segmenter is not None and segmenter.device.kind != CPU
     return min(available_processors(), MOST_BESIDE_GRAPHICS if beside else MOST_WORKERS)
 
 

@@ -58,8 +58,14 @@ def build_model(spec: ModelSpec, *, load_encoder_weights: bool = True) -> nn.Mod
         SomaNetError: unknown architecture or encoder (the message gives the nearest names), an encoder or decoder
             widths that the architecture cannot use, encoder weights that are missing or do not fit.
     """
+    model = _built(spec, load_encoder_weights=load_encoder_weights)
+    set_evaluation(model, spec)
+    return model
+
+
+def _built(spec: ModelSpec, *, load_encoder_weights: bool) -> nn.Module:
     if spec.architecture == PAPER_UNET:
-        return PaperUNet(spec.in_channels, len(spec.outputs))
+        return PaperUNet(spec.in_channels, len(spec.outputs), init=spec.init)
     import segmentation_models_pytorch as smp
 
     classes = {cls.__name__: cls for cls in smp.MODEL_ARCHITECTURES_MAPPING.values()}
@@ -85,6 +91,24 @@ def build_model(spec: ModelSpec, *, load_encoder_weights: bool = True) -> nn.Mod
     if spec.encoder_weights and load_encoder_weights:
         _load_encoder(model, spec)
     return model
+
+
+class _BatchStatistics(nn.BatchNorm2d):
+    """A batch norm that always normalises by the batch it sees, and gathers statistics in training as any other."""
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """The normalised maps."""
+        if self.training:
+            return super().forward(x_NCHW)
+        return nn.functional.batch_norm(x_NCHW, None, None, self.weight, self.bias, training=True, eps=self.eps)
+
+
+def set_evaluation(model: nn.Module, spec: ModelSpec) -> None:
+    """Let a network's batch norms normalise as its spec says, whatever they did before; no weight changes."""
+    of_batch = spec.evaluation == "batch statistics"
+    for module in model.modules():
+        if type(module) in (nn.BatchNorm2d, _BatchStatistics):
+            module.__class__ = _BatchStatistics if of_batch else nn.BatchNorm2d
 
 
 def _let_black_images_through(model: nn.Module) -> None:

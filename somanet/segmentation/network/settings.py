@@ -70,6 +70,21 @@ class ModelSpec(Settings):
     intensity range. `background`: the same, but the near-logarithmic one starts at the background's intensity instead
     of the darkest pixels', so that a dim soma on a bright background keeps its contrast."""
     instances: InstanceSettings = InstanceSettings()
+    evaluation: Literal["running statistics", "batch statistics"] = "running statistics"
+    """By which means and variances batch norms normalise outside of a training: those gathered in it, or those of the
+    image itself, as in code that never puts its network into evaluation mode; for measuring what that changes.
+    Records do not mention the usual one."""
+    init: Literal["torch", "kaiming"] = "torch"
+    """Random weights of `paper-unet`: torch's usual ones, or Kaiming's with the mode fan-out for the convolutions, with
+    biases of 0, as in UNet-pytorch. Records do not mention the usual ones."""
+
+    @model_serializer(mode="wrap")
+    def _without_usual(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialise(self)
+        for name in ("evaluation", "init"):
+            if getattr(self, name) == type(self).model_fields[name].default:
+                values.pop(name, None)
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -86,6 +101,8 @@ class ModelSpec(Settings):
             raise ValueError("paper-unet has fixed widths: encoder, encoder_weights, decoder_channels must be null")
         if self.architecture != "paper-unet" and not self.encoder:
             raise ValueError(f"architecture {self.architecture!r} needs an encoder: set model.encoder, e.g. resnet18")
+        if self.init != "torch" and self.architecture != "paper-unet":
+            raise ValueError(f"init {self.init!r} is for paper-unet, not for {self.architecture!r}")
         if self.head == "subpixel" and self.architecture != "Unet":
             raise ValueError(f"head 'subpixel' is for architecture Unet, not {self.architecture!r}")
         if self.input != "rgb" and self.in_channels != 3:

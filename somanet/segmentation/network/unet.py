@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -39,7 +41,7 @@ class PaperUNet(nn.Module):
     Height and width of the input must be multiples of 16. Output: logits (the paper's sigmoid is in the loss).
     """
 
-    def __init__(self, in_channels: int = 3, classes: int = 1) -> None:
+    def __init__(self, in_channels: int = 3, classes: int = 1, *, init: Literal["torch", "kaiming"] = "torch") -> None:
         super().__init__()
         widths = (16, 32, 64, 128)
         self.pool = nn.MaxPool2d(2)
@@ -52,6 +54,12 @@ class PaperUNet(nn.Module):
             self.add_module(f"upsample{level}", _upsample(2 * width, width))
             self.add_module(f"up{level}", _double_conv(2 * width, width))
         self.head = nn.Conv2d(16, classes, 1)
+        if init == "kaiming":
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d):  # transposed convolutions are none, and keep torch's
+                    nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                    if module.bias is not None:
+                        nn.init.zeros_(module.bias)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Logits of the same height and width."""

@@ -66,7 +66,7 @@ def judge(
     The difference, its interval and p are those of :mod:`somanet.evaluation.paired`. Crops of one movie resemble each
     other, so where there are several movies, movies are what varies: five crops of each of two movies are two units,
     and two cannot show what other movies would. Where all are of one movie, the sentence is about that movie.
-    Between equal networks about 1 sentence in 40 is `better` (two-sided p ≤ 0.05), up to 7 in 100 where few units lose
+    Between equal networks about 1 sentence in 40 is `better` (two-sided p ≤ 0.05), up to 12 in 100 where few units lose
     much (`python -m benchmarks.verdicts`), and none with fewer than :data:`LEAST_UNITS` units.
 
     Args:

@@ -119,6 +119,32 @@ def paper_expansion(items: Sequence[LabelledImage], settings: AugmentSettings, *
     return expanded
 
 
+AUTHORS_PASSES = 3
+"""How often the authors' code goes through its expanded set in what it counts as one epoch."""
+
+
+def authors_expansion(items: Sequence[LabelledImage], settings: AugmentSettings, *, seed: int) -> list[LabelledImage]:
+    """The expansion as the authors' code makes it: 32 images become 96, each of them three times in an epoch.
+
+    The mirror reverses every axis. The elastic transform has alpha and sigma exchanged, so that pixels hardly move;
+    and the mask of its copy is empty, so that a third of all samples say that there is no soma where somas are.
+    """
+    swapped = settings.model_copy(
+        update={
+            "mirror": "every-axis",
+            "elastic_alpha": settings.elastic_sigma,
+            "elastic_sigma": settings.elastic_alpha,
+        }
+    )
+    expanded = paper_expansion(items, swapped, seed=seed)
+    n_elastic = len(items)
+    emptied = [
+        LabelledImage(item.name, item.image, np.zeros_like(item.labels), ignored=item.ignored)
+        for item in expanded[-n_elastic:]
+    ]
+    return [*expanded[:-n_elastic], *emptied] * AUTHORS_PASSES
+
+
 def online_augmentation(settings: AugmentSettings) -> Augmenter:
     """Random at every use: flips and quarter turns, elastic, zoom, intensity, gamma, noise and blur."""
     import albumentations as A

@@ -20,6 +20,7 @@ from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.loop.augment import (
     Augmenter,
     annotation_of,
+    authors_expansion,
     labels_and_ignored,
     online_augmentation,
     paper_expansion,
@@ -50,6 +51,8 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         self.items = [replace(item, image=to_unit(item.image)) for item in items]
         if settings.augment.mode == "paper":
             self.items = paper_expansion(self.items, settings.augment, seed=seed)
+        elif settings.augment.mode == "authors":
+            self.items = authors_expansion(self.items, settings.augment, seed=seed)
         self._exposures = [None if spec.input == "rgb" else measure_exposure(item.image) for item in self.items]
         self.epoch = 0
         self._spec, self._settings, self._seed = spec, settings, seed

@@ -16,8 +16,10 @@ Batch = Annotated[int, Field(gt=0, le=65_536)]
 class AugmentSettings(Settings):
     """Random changes to a training image and its labels. Probabilities are per sample."""
 
-    mode: Literal["none", "paper", "online"] = "none"
-    """`paper`: originals + mirrored + elastic, fixed before training (x3). `online`: drawn anew every epoch."""
+    mode: Literal["none", "paper", "authors", "online"] = "none"
+    """`paper`: originals + mirrored + elastic, fixed before training (x3). `online`: drawn anew every epoch.
+    `authors`: the three of `paper` as the authors' code makes them, each three times in an epoch: elastic copies with
+    empty masks, whose pixels hardly move, and a mirror of every axis; for measuring what that changes."""
     independent: bool = False
     """For mode `online`: apply each change independently of the others. Without it all start from the same random
     numbers, so that a rare one acts only where every commoner one does: less variety, kept for existing trainings."""

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from somanet.core.errors import SomaNetError
+from somanet.segmentation.network.models import set_evaluation
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.training.loop.batch_norm import shared_batch_norm
 from somanet.training.loop.losses import make_loss
@@ -124,6 +125,7 @@ def train(
     if not task.val_items:
         raise SomaNetError("There are no validation images, so the best epoch cannot be chosen. Check the split.")
     check_unlabelled(task.settings, task.unlabelled)
+    set_evaluation(task.model, task.spec)  # a variant's may differ from its start's
     trainable = freeze(task.model, task.spec, task.settings)
     accelerator = make_accelerator(task.settings)
     with shared_batch_norm(task.model, accelerator):

@@ -35,6 +35,7 @@ def cohort_of(
             "model": {NUMBER: value},
             "frame_dropping": {"rule": [{"factor": 2, "numbers": {NUMBER: value}}]},
             "saltations_supported": about.get(name, {}).get("supported", True),
+            **({"verdict": about[name]["verdict"]} if "verdict" in about.get(name, {}) else {}),
         }
         movie = {"shape_YX": [500, 700], "pixel_size_um": 1.0, "n_frames": 60, "frame_interval_min": 6.0}
         manifest = {

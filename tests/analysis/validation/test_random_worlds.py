@@ -14,8 +14,6 @@ from somanet.analysis.validation.random_worlds import (
     coverage,
     coverage_markdown,
     score_random,
-    score_warning,
-    warnings_markdown,
 )
 from somanet.analysis.validation.worlds import BASE
 from tests.markdown_tables import unpadded
@@ -34,7 +32,7 @@ def scores() -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows)
     found = table[["supported", "in_scope"]].assign(seed=[1, 1, 2, 2, 3], world=["a", "a", "b", "b", "c"])
-    found = found.assign(interval_min=10.0, frequency_bias=[0.2, 0.2, 0.0, 0.0, 0.1], length_bias=0.0)
+    found = found.assign(interval_min=10.0)
     for name in COUNTED:
         found = found.assign(**{name: table["value"], f"{name}_true": 10.0})
         found = found.assign(**{f"{name}_{end}": table[end] for end in ("low", "high")})
@@ -51,12 +49,6 @@ def test_coverage_is_of_the_intervals_given_in_scope() -> None:
     assert line == "| speed when mobile | 75 % of movies | 0.67 (0.21–0.94) of 3 | +5 % | 0.50 (0.09–0.91) of 2 |"
 
 
-def test_warnings_are_counted_by_bias_of_worlds() -> None:
-    line = unpadded(warnings_markdown(scores())).splitlines()[2]
-    rates = ("0.00 (0.00–0.66) of 2 movies", "1.00 (0.34–1.00) of 2 movies", "1.00 (0.21–1.00) of 1 movies")
-    assert line == f"| 3 drawn at random | {' | '.join(rates)} |"
-
-
 def test_a_world_is_scored_with_its_true_values(monkeypatch: pytest.MonkeyPatch) -> None:
     world = replace(BASE, n_cells=8, hours=8.0, interval_min=12.0, kappa=4.0, axis_deg=70.0)
     monkeypatch.setattr(corrected, "TRUE_CELLS", 200)
@@ -68,13 +60,3 @@ def test_a_world_is_scored_with_its_true_values(monkeypatch: pytest.MonkeyPatch)
     assert found["mean_cosine_true"] > 0.7
     assert found["mean_cosine"] == pytest.approx(found["mean_cosine_true"], abs=0.3)
     assert found[f"{SPEED}_true"] == pytest.approx(75, rel=0.1)
-
-
-def test_a_warning_is_counted_with_the_bias_of_further_movies(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = replace(BASE, n_cells=8, hours=6.0, interval_min=12.0)
-    monkeypatch.setattr(random_worlds, "MORE_MOVIES", 2)
-    monkeypatch.setattr(random_worlds, "random_world", lambda rng, name: replace(world, name=name))
-    found = score_warning(4).iloc[0]
-    assert found["seed"] == 4
-    assert isinstance(found["why"], str)
-    assert found["frequency_bias"] != found["frequency_error"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,28 @@ def test_opening_reads_only_what_is_shown(person: Person) -> None:
     """The frame that is shown and the first, for the contrast."""
     assert person.editor.opened.frames.n_read <= 2
     assert person.editor.opened.results.labels.n_read <= 2
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_a_large_movie_that_turns_out_to_be_another_is_closed_and_no_other_one(
+    another: bool, person: Person, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hash takes a while, in which the person may have opened something else."""
+    known = threading.Event()
+
+    def refused(*_: object) -> None:
+        assert known.wait(60)
+        raise SomaNetError("It is another movie.")
+
+    monkeypatch.setattr("somanet.napari.window.panel.MOST_HASHED_AT_ONCE", 0)
+    monkeypatch.setattr("somanet.napari.window.panel.check_same_movie", refused)
+    person.panel.open(world / "results")
+    if another:
+        person.panel.open(world / "squares.ome.tif")
+    known.set()
+    person.wait(1.0)
+    assert (person.panel.editor is not None) == another
+    assert ("another movie" in person.panel.told) != another
 
 
 # Masks
@@ -222,18 +245,18 @@ def test_what_cannot_be_done_is_said(person: Person, world: Path, keys: list[str
 def test_places_are_stepped_through(person: Person) -> None:
     """3 and 4 touch: once the contacts are found, that is a place."""
     person.wait_for(lambda: bool(person.editor.contacts))
-    assert person.editor.places
+    assert person.editor.suspicious.places
     person.press(".")
-    first = person.editor.place
+    first = person.editor.suspicious.current
     assert person.editor.frame == first.frame
     assert person.editor.selected == [first.track]
-    assert person.panel.told.startswith(f"1 of {len(person.editor.places)}")
+    assert person.panel.told.startswith(f"1 of {len(person.editor.suspicious.places)}")
     camera = person.panel.viewer.camera.center
     assert np.hypot(camera[-2] - first.y_px, camera[-1] - first.x_px) < 2
-    number = len(person.editor.places)
+    number = len(person.editor.suspicious.places)
     person.press("K")
-    assert len(person.editor.places) == number - 1
-    assert first not in person.editor.places
+    assert len(person.editor.suspicious.places) == number - 1
+    assert first not in person.editor.suspicious.places
 
 
 # What is saved, measured anew and trained on
@@ -283,7 +306,7 @@ def test_results_are_measured_anew(person: Person, world: Path) -> None:
     person.click(30, 66)
     person.press("Shift-S")
     person.panel._measure_button.click()
-    person.wait_for(lambda: not person.panel._busy)
+    person.wait_for(lambda: not person.panel._work.busy)
     assert "Measured anew" in person.panel.told
     after = json.loads(summary.read_text())
     manifest = json.loads((world / "results" / "manifest.json").read_text())
@@ -316,7 +339,7 @@ def test_a_movie_is_analysed_and_opened(person: Person, world: Path, bright: Pat
     assert person.editor.session is None
     assert person.panel._pixel.value() == 1.0
     person.panel._analyse_button.click()
-    person.wait_for(lambda: not person.panel._busy)
+    person.wait_for(lambda: not person.panel._work.busy)
     assert person.editor.session is not None, person.panel.told
     assert (world / "squares_somanet" / "report.html").exists()
     assert len(person.editor.session.points) > 30

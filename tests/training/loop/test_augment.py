@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from somanet.io.datasets.layouts import LabelledImage
-from somanet.training.loop.augment import Augmenter, elastic, online_augmentation, paper_expansion
-from somanet.training.loop.settings import AugmentSettings
+from somanet.segmentation.network.settings import ModelSpec
+from somanet.training.loop.augment import (
+    Augmenter,
+    authors_expansion,
+    elastic,
+    online_augmentation,
+    paper_expansion,
+)
+from somanet.training.loop.samples import TrainingSamples
+from somanet.training.loop.settings import AugmentSettings, TrainSettings
 
 PAPER = AugmentSettings(mode="paper")
 EVERYTHING = AugmentSettings(
@@ -149,6 +157,28 @@ def test_the_authors_mirror_turns_the_image_round_and_reverses_its_colours() -> 
     mirrored = paper_expansion([item], AugmentSettings(mode="paper", mirror="every-axis"), seed=0)[1]
     np.testing.assert_array_equal(mirrored.image, item.image[::-1, ::-1, ::-1])
     np.testing.assert_array_equal(mirrored.labels, item.labels[::-1, ::-1])
+
+
+def test_the_authors_expansion_is_theirs() -> None:
+    """2 images become 6, three times: mirrored by every axis, colours too; elastic copies unmoved, without a soma."""
+    items = [blobs("a"), blobs("b")]
+    items[0].image[..., 1:] //= 2
+    settings = AugmentSettings(mode="authors")
+    expanded = authors_expansion(items, settings, seed=3)
+    assert [item.name for item in expanded] == 3 * ["a", "b", "a_mirrored", "b_mirrored", "a_elastic", "b_elastic"]
+    np.testing.assert_array_equal(expanded[2].image, items[0].image[::-1, ::-1, ::-1])
+    np.testing.assert_array_equal(expanded[2].labels, items[0].labels[::-1, ::-1])
+    for item, elastic_copy, intended in zip(
+        items, expanded[4:6], paper_expansion(items, PAPER, seed=3)[4:], strict=True
+    ):
+        changed, meant = (np.abs(one.image.astype(int) - item.image).mean() for one in (elastic_copy, intended))
+        assert changed < meant / 5
+        assert elastic_copy.labels.shape == item.labels.shape
+        assert not elastic_copy.labels.any()
+    samples = TrainingSamples(items, ModelSpec(), TrainSettings(size_px=32, augment=settings), seed=3)
+    assert len(samples) == 9 * len(items)
+    soma = np.mean([bool(samples.items[number].labels.any()) for number in samples.order()])
+    assert soma == pytest.approx(2 / 3)
 
 
 def test_the_expansions_elastic_transform_follows_its_settings() -> None:

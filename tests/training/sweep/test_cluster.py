@@ -19,11 +19,12 @@ import pytest
 from distributed import KilledWorker, LocalCluster, Security
 from optuna.trial import TrialState
 
+from somanet.core.cluster import Certificates, check_address, existing_cluster
 from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
 from somanet.provenance.mlflow import read_run
 from somanet.provenance.mlflow.lifecycle import PID, process_is_alive
-from somanet.training.sweep.cluster import Certificates, check_address, existing_cluster, run_on_cluster
+from somanet.training.sweep.cluster import run_on_cluster
 from somanet.training.sweep.leases import lease_of
 from somanet.training.sweep.trial import Job
 from somanet.training.sweep.trial_store import open_trial_store
@@ -38,6 +39,9 @@ class Future:
 
     def exception(self) -> BaseException | None:
         return self.problem
+
+    def result(self) -> None:
+        return None
 
 
 class Cluster:
@@ -105,7 +109,7 @@ def test_a_worker_that_cannot_work_at_all_stops_the_sweep(project: Path, monkeyp
 
 
 def test_an_address_where_nobody_answers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("somanet.training.sweep.cluster._CONNECT_S", 1)
+    monkeypatch.setattr("somanet.core.cluster._CONNECT_S", 1)
     with (
         pytest.raises(SomaNetError, match=r"No Dask scheduler responds at tcp://127\.0\.0\.1:9"),
         existing_cluster("tcp://127.0.0.1:9"),
@@ -151,7 +155,7 @@ def test_only_who_has_the_certificate_reaches_an_encrypted_cluster(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real scheduler on this computer: with its own key pair a task is run; with another's, or none, one line."""
-    monkeypatch.setattr("somanet.training.sweep.cluster._CONNECT_S", 2)
+    monkeypatch.setattr("somanet.core.cluster._CONNECT_S", 2)
     own, security = make_certificates(tmp_path / "own")
     others, _ = make_certificates(tmp_path / "others")
     with LocalCluster(

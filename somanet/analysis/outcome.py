@@ -1,0 +1,38 @@
+"""How one movie of many fared: analysed, finished before, or broken, which costs only itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, is_finished
+from somanet.analysis.source import MovieSource
+from somanet.core.errors import SomaNetError, first_line
+from somanet.migration.measures import Measures
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a movie fared. Without measures and problem it was finished before.
+
+    Attributes:
+        measures: of the movie, if it was analysed.
+        problem: why it has no results.
+    """
+
+    measures: Measures | None = None
+    problem: str | None = None
+
+
+def outcome_of(source: MovieSource, folder: Path, *, network: AnalysisNetworks, options: Options) -> Outcome:
+    """Analyse a movie, unless it is finished: see :func:`somanet.analysis.movie.analyze_movie`; errors are problems."""
+    try:
+        if is_finished(folder, source, network=network, options=options):
+            return Outcome()
+        return Outcome(analyze_movie(source, folder, network=network, options=options))
+    except SomaNetError as error:
+        return Outcome(problem=str(error))
+    except Exception as error:  # the other movies of a night's work do not depend on it
+        return Outcome(
+            problem=f"{type(error).__name__}: {first_line(error)} Analyse this movie alone to see where it happened."
+        )

@@ -1,0 +1,129 @@
+"""Where `somanet analyze` finds workers for many movies: processes here, a Dask cluster, jobs of a batch system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from somanet.core.errors import SomaNetError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from somanet.analysis.batch import Batch
+    from somanet.analysis.outcome import Outcome
+    from somanet.analysis.source import MovieSource
+    from somanet.analysis.worker_task import NetworksToOpen
+    from somanet.core.cluster import Certificates
+    from somanet.migration.measures import Measures
+
+JOBS = (".yaml", ".yml")
+"""A --cluster that ends so is a file about jobs, not an address."""
+MOST_PER_PROCESSOR = 4
+"""Workers on this computer: more would only wait for each other, each with a network in memory."""
+
+
+class Elsewhere(NamedTuple):
+    """Workers that share the movies.
+
+    Attributes:
+        open: the cluster, with a folder that this process shares with its workers, for a number of movies.
+        at_once: movies at once; None = one per worker.
+        processors: that each may use, for a number of movies; None = as many as it has threads.
+        workers_end: they are gone when the cluster is closed.
+    """
+
+    open: Callable[[Path, int], AbstractContextManager[Client]]
+    at_once: int | None
+    processors: Callable[[int], int | None]
+    workers_end: bool
+
+
+def elsewhere_of(
+    workers: int | None, cluster: str | None, certificates: Certificates | None, *, unencrypted: bool
+) -> Elsewhere | None:
+    """Where movies are analysed: by worker processes here, on a Dask cluster, by jobs; None: in this process.
+
+    Raises:
+        SomaNetError: Dask is missing, an option does not fit, or the connection would not be safe.
+    """
+    from somanet.core.cluster import RETRIES, check_address, existing_cluster, local_cluster
+    from somanet.core.extras import require
+    from somanet.core.guard import protect
+    from somanet.core.job_queue import job_cluster, read_job_queue
+
+    if certificates is not None and (cluster is None or cluster.endswith(JOBS)):
+        raise SomaNetError("Certificates are for --cluster with an address. Give it: tls://host:8786.")
+    if workers is None and cluster is None:
+        return None
+    require("cluster", purpose="Several workers (--workers, --cluster)")
+    if cluster is None:
+        from somanet.analysis.workers import processors_each
+        from somanet.core.machine import available_processors
+
+        assert workers is not None
+        if workers > (most := MOST_PER_PROCESSOR * available_processors()):
+            raise SomaNetError(
+                f"--workers {workers} is more than this computer can use: expected 1 to {most}, as it has "
+                f"{available_processors()} processors. Each worker has a network in memory."
+            )
+        return Elsewhere(
+            lambda _, n: local_cluster(min(workers, n), allowed_failures=RETRIES, stops_workers=True),
+            workers,
+            lambda n: processors_each(min(workers, n)),
+            workers_end=True,
+        )
+    if cluster.endswith(JOBS):
+        queue = read_job_queue(protect(Path(cluster)))
+        at_once = workers or queue.jobs
+        return Elsewhere(
+            lambda folder, n: job_cluster(queue, folder, at_once=min(at_once, n), allowed_failures=RETRIES),
+            at_once,
+            lambda _: queue.cores,
+            workers_end=True,
+        )
+    check_address(cluster, certificates, unencrypted=unencrypted, option="--cluster")
+    return Elsewhere(
+        lambda *_: existing_cluster(cluster, certificates=certificates, unencrypted=unencrypted, option="--cluster"),
+        workers,
+        lambda _: None,
+        workers_end=False,
+    )
+
+
+def run_elsewhere(
+    batch: Batch,
+    output: Path,
+    networks: NetworksToOpen,
+    elsewhere: Elsewhere,
+    *,
+    ends: Callable[[Measures, Path], None],
+) -> None:
+    """The movies on workers. Ctrl-C and SIGTERM stop them all; what is finished stays."""
+    from somanet.analysis.workers import OnWorkers, shared_folder
+    from somanet.provenance.mlflow import sigterm_raises
+
+    def analyze(sources: Sequence[MovieSource], ended: Callable[[MovieSource, Outcome], None]) -> None:
+        if not sources:
+            return
+        with (
+            sigterm_raises(),
+            shared_folder(output, batch.folders, workers_end=elsewhere.workers_end) as shared,
+            elsewhere.open(shared.folder, len(sources)) as client,
+        ):
+            on_workers = OnWorkers(
+                client,
+                shared,
+                folders=batch.folders,
+                networks=networks,
+                options=batch.options,
+                at_once=elsewhere.at_once,
+                processors=elsewhere.processors(len(sources)),
+            )
+            on_workers(sources, ended)
+
+    batch.run_elsewhere(analyze, begins=typer.echo, ends=ends)

@@ -1,0 +1,44 @@
+"""Jumps that noise cuts into pieces are pointed out, and jumps hardly faster than the threshold that it does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from somanet.analysis.validation.conditions import TrackCondition
+from somanet.analysis.validation.tracks import simulate_tracks
+from somanet.migration.cells import migration_of
+from somanet.migration.sampling_warnings import pieces_warnings
+from somanet.simulation.settings import NeuronSettings
+from tests.migration.test_summary import cells
+
+PLAIN = NeuronSettings()
+
+
+@pytest.mark.parametrize(
+    ("interval_min", "noise_um", "speed_um_per_h", "pieces"),
+    [(5.0, 0.5, 40.0, True), (10.0, 2.0, 75.0, False), (10.0, 0.5, 40.0, False), (5.0, 0.5, 75.0, False)],
+)
+def test_the_warning_fires_where_jumps_are_cut(
+    interval_min: float, noise_um: float, speed_um_per_h: float, pieces: bool
+) -> None:
+    """At 5 min a third too many jumps of 40 µm/h are found; with errors of 2 µm at 10 min their number is right."""
+    settings = replace(PLAIN, jump_speed_um_per_h=speed_um_per_h)
+    condition = TrackCondition(interval_min=interval_min, noise_um=noise_um, n_cells=25, settings=settings)
+    tracks, _ = simulate_tracks(np.random.default_rng(3), condition, settings=settings)
+    found = migration_of(tracks, drift="none", sigma_um=noise_um)
+    assert any("in pieces" in text for text in found.warnings) == pieces
+
+
+def test_it_takes_jumps_near_the_threshold_and_more_short_pauses_than_chance_has() -> None:
+    """Of 40 pauses 16 last one frame and 4 two: 12 more, where 2√20 = 9 are chance; with 14 and 6 they are not."""
+    near = cells([0.5, 0.5], mobile_step_um=8.0)
+    for one, two, found in ((16, 4, True), (14, 6, False)):
+        steps = [1.0] * one + [2.0] * two + [9.0] * (40 - one - two)
+        pauses = pd.DataFrame({"duration_h": 0.1 * np.array(steps), "censored": ""})
+        assert bool(pieces_warnings(near, pauses, 0.1)) == found
+        assert not pieces_warnings(cells([0.5, 0.5]), pauses, 0.1)
+        assert not pieces_warnings(near, pauses.iloc[:19], 0.1)

@@ -184,8 +184,11 @@ def _names(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[s
     Raises:
         SomaNetError: there is none.
     """
-    single = isinstance(model, str | PathLike)
-    names = [model] if single else list(model) if isinstance(model, Sequence) else []
+    names: list[str | PathLike[str]] = []
+    if isinstance(model, str | PathLike):
+        names = [model]
+    elif isinstance(model, Sequence):
+        names = list(model)
     if not names or not all(isinstance(name, PathLike) or (isinstance(name, str) and name) for name in names):
         raise SomaNetError(
             f"Expected a network's name, or several as a list, found {model!r}. Give 'bundled', a checkpoint's folder, "

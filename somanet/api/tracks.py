@@ -234,7 +234,9 @@ def _check_positions(table: pd.DataFrame) -> None:
     from somanet.tracking.exchange import ROUNDING_PX, ROUNDING_SHARE, scale_of_tracks
 
     pixel = scale_of_tracks(table).pixel_size_um
-    for um, px in (("y_um", "y_px"), ("x_um", "x_px")) if pixel is not None else ():
+    if pixel is None:
+        return
+    for um, px in (("y_um", "y_px"), ("x_um", "x_px")):
         wrong = (table[um] / pixel - table[px]).abs() > ROUNDING_PX + ROUNDING_SHARE * table[px].abs()
         if wrong.any():
             row = table[wrong].iloc[0]

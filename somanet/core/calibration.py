@@ -17,9 +17,9 @@ LONGEST_STEP = 1.5
 """From one frame to the next in usual frame intervals; what is longer is a pause of the movie, and a gap in a track."""
 
 
-def _check(name: str, value: float) -> None:
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and value > 0):
+def _check(name: str, value: object) -> None:
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not (math.isfinite(number) and number > 0):
         raise SomaNetError(f"{name} must be a positive number, found {value!r}. Check the unit and the value you gave.")
 
 

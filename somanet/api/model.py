@@ -184,7 +184,7 @@ def _names(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[s
     Raises:
         SomaNetError: there is none.
     """
-    names: list[str | PathLike[str]] = []
+    names: list[Any] = []
     if isinstance(model, str | PathLike):
         names = [model]
     elif isinstance(model, Sequence):

@@ -18,7 +18,7 @@ LONGEST_STEP = 1.5
 
 
 def _check(name: str, value: object) -> None:
-    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    number = float(value) if isinstance(value, Real) and type(value) is not bool else math.nan
     if not (math.isfinite(number) and number > 0):
         raise SomaNetError(f"{name} must be a positive number, found {value!r}. Check the unit and the value you gave.")
 

@@ -122,8 +122,8 @@ real: setup ## Run the pipeline on real data (DATA=folder, default ../shared/dat
 	@$(GUARD) profiles/real/dvc.yaml
 	$(BIN)/dvc --cd profiles/real repro
 
-# One seed of the bundled network, in build/bundled/seed$(SEED). The same command resumes what was stopped, and keeps what is
-# done; all seeds share the epochs that MINUTES gave the first one.
+# The bundled network is the mean of those of some seeds. One seed is in build/bundled/seed$(SEED): the same command resumes
+# what was stopped, and keeps what is done; all seeds share the epochs that MINUTES gave the first one.
 SEED ?= 0
 MINUTES ?=
 BUNDLED := build/bundled
@@ -139,30 +139,37 @@ bundled-sets: setup ## Build the sets that the bundled network is trained on, wi
 	@for name in simulated varied; do \
 		$(BIN)/somanet data select $(BUNDLED)/$$name/crops.zip --output $(SETS)/$$name || exit 1; done
 	$(BIN)/somanet simulate --output $(BUNDLED)/val --nuclei 0 --crops 8 --frames 0 --seed 2000
-	$(BIN)/somanet simulate --output $(BUNDLED)/touching --nuclei 0 --crops 64 --frames 0 --seed 3000
 
-# Sets that are named several times are drawn as often more.
-bundled-model: setup ## Train the bundled network, after bundled-sets (DATA=folder, SEED=0, MINUTES=100, TRAIN=options)
-	@test -d $(SETS)/somas || { echo "There are no sets in $(SETS). Make them first: make bundled-sets DATA=path" >&2; exit 1; }
-	@mkdir -p $(RUN)
-	@test -z '$(MINUTES)' || test -e $(BUNDLED)/many_domains.epochs || \
+# Sets that are named several times are drawn as often more. The start is the bundled network of an earlier commit.
+START := $(BUNDLED)/start/somanet/model
+TRAINED := $(RUN)/neurons
+SEEDS := 0 1 2
+MEAN := $(BUNDLED)/mean
+repeated = $(foreach n,$(1),$(2))
+bundled-model: setup ## Train one seed of the bundled network, after bundled-sets (DATA=folder, SEED=0, MINUTES=60, TRAIN=options)
+	@test -d $(SETS)/nuclei32 || { echo "There are no sets in $(SETS). Make them first: make bundled-sets DATA=path" >&2; exit 1; }
+	@mkdir -p $(RUN) $(BUNDLED)/start
+	@test -e $(START)/config.json || git archive 5b812dd somanet/model | tar -x -C $(BUNDLED)/start
+	@test -z '$(MINUTES)' || test -e $(BUNDLED)/neurons.epochs || \
 		$(BIN)/python -m tools.budget $(SETS)/dsb2018 --minutes $(MINUTES) --output $(BUNDLED)
-	test -e $(RUN)/many_looks/config.json || $(BIN)/somanet train $(SETS)/dsb2018 $(SETS)/varied $(SETS)/varied $(wildcard $(SETS)/drosophila_h2b) \
-		--val $(BUNDLED)/val/crops.zip --params somanet/model/recipe.yaml --network many_looks --seed $(SEED) \
-		--output $(RUN)/many_looks --experiment bundled $(call EPOCHS,many_looks) $(TRAIN)
-	test -e $(RUN)/many_domains/config.json || $(BIN)/somanet finetune \
-		$(foreach n,1 2 3 4 5 6 7 8 9 10 11 12,$(SETS)/somas) $(foreach n,1 2 3 4,$(SETS)/simulated) $(SETS)/varied \
-		$(SETS)/dsb2018 $(foreach n,1 2 3,$(wildcard $(SETS)/drosophila_h2b)) --val $(BUNDLED)/val/crops.zip \
-		--params somanet/model/recipe.yaml --variant many_domains --start $(RUN)/many_looks --seed $(SEED) \
+	test -e $(RUN)/many_domains/config.json || $(BIN)/somanet finetune $(call repeated,1 2 3 4 5 6 7 8 9 10 11 12,$(SETS)/somas) \
+		$(call repeated,1 2 3 4,$(SETS)/simulated) $(SETS)/varied $(SETS)/dsb2018 \
+		$(call repeated,1 2 3,$(wildcard $(SETS)/drosophila_h2b)) --val $(BUNDLED)/val/crops.zip --test-share 0 \
+		--params somanet/model/recipe.yaml --variant many_domains --start $(START) --seed $(SEED) \
 		--output $(RUN)/many_domains --experiment bundled $(call EPOCHS,many_domains) $(TRAIN)
-	$(BIN)/somanet calibrate $(BUNDLED)/touching/crops.zip --peak-height --model $(RUN)/many_domains --output $(RUN)/many_domains
-	$(BIN)/somanet calibrate '$(DATA)/soma/val' $(BUNDLED)/val/crops.zip --threshold \
-		--model $(RUN)/many_domains --output $(RUN)/many_domains
-	$(BIN)/python -m tools.training_sets --card $(RUN)/many_domains
+	test -e $(TRAINED)/config.json || $(BIN)/somanet finetune $(SETS)/somas $(SETS)/somas $(SETS)/simulated $(SETS)/nuclei32 \
+		--val $(BUNDLED)/val/crops.zip --test-share 0 --params somanet/model/recipe.yaml --variant neurons \
+		--start $(RUN)/many_domains --seed $(SEED) --output $(TRAINED) --experiment bundled $(call EPOCHS,neurons) $(TRAIN)
 
-bundled-export: setup ## Put the network of one seed into the package (SEED=0); its card's table: tools.training_sets --card
-	$(BIN)/python -m tools.training_sets --card $(RUN)/many_domains
-	$(BIN)/somanet export $(RUN)/many_domains --output somanet/model --modality fluorescence --diameters 12-40
+bundled-mean: setup ## Make one network of those of SEEDS, and fit its temperature (DATA=folder)
+	test -e $(MEAN)/config.json || \
+		$(BIN)/python -m tools.average $(foreach n,$(SEEDS),$(BUNDLED)/seed$(n)/neurons) --output $(MEAN)
+	$(BIN)/somanet calibrate '$(DATA)/soma/val' $(BUNDLED)/val/crops.zip --model $(MEAN) --output $(MEAN)
+	$(BIN)/python -m tools.training_sets --card $(MEAN)
+
+bundled-export: setup ## Put that network into the package; its card's table: tools.training_sets --card
+	$(BIN)/python -m tools.training_sets --card $(MEAN)
+	$(BIN)/somanet export $(MEAN) --output somanet/model --modality fluorescence --diameters 12-40 --replace
 
 bioimageio: setup ## Export the bundled model for Fiji and QuPath, and run the BioImage Model Zoo's own test
 	@test -x build/bioimageio/bin/bioimageio || { $(PYTHON) -m venv build/bioimageio && \

@@ -80,7 +80,7 @@ def equally_often(sets: Sets, left_out: str, n_samples: int, *, seed: int) -> li
 def network_of(sets: Sets, left_out: str, *, n_samples: int, seed: int) -> Segmenter:
     """Train with all sets but one."""
     values = read_yaml(RECIPE)
-    first = parse(PretrainParams, dict(values["pretrain"]["many_looks"]), source=str(RECIPE))
+    first = parse(PretrainParams, dict(values["pretrain"]["nuclei"]), source=str(RECIPE))
     second = parse(FinetuneParams, dict(values["finetune"]["many_domains"]), source=str(RECIPE))
     spec = second.adapt(first.model)
     items = equally_often(sets, left_out, n_samples, seed=seed)

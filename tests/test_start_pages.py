@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -143,6 +144,6 @@ def test_a_biologist_types_the_page(tmp_path: Path) -> None:
         "--output",
         "strip.png",
     ]
-    subprocess.run(strip, cwd=tmp_path, check=True)
+    subprocess.run(strip, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
     with Image.open(tmp_path / "strip.png") as picture:
         assert picture.size == (3 * 240 - 4, 2 * 236 + 4)

@@ -3,7 +3,7 @@
 python -m tools.budget build/bundled/sets/dsb2018 --minutes 100 --output build/bundled
 
 Times a few steps of each training on the given images, then shortens or lengthens both by the same factor. Writes
-OUTPUT/many_looks.epochs and OUTPUT/many_domains.epochs, which `make bundled-model MINUTES=100` makes once and then
+OUTPUT/many_domains.epochs and OUTPUT/neurons.epochs, which `make bundled-model MINUTES=100` makes once and then
 keeps, so that a training that was stopped resumes as the one it was.
 """
 
@@ -30,7 +30,7 @@ from somanet.training.settings import FinetuneParams, PretrainParams
 from tools.command_line import run
 
 RECIPE = Path(__file__).parents[1] / "somanet" / "model" / "recipe.yaml"
-FIRST, SECOND = "many_looks", "many_domains"
+FIRST, SECOND = "many_domains", "neurons"
 STEPS = 4
 USED = 0.92
 """Share of the minutes that trainings get; reading images, the last validation and calibration take the rest."""
@@ -53,12 +53,12 @@ class Stage:
 def stages(recipe: Path = RECIPE) -> list[Stage]:
     """The recipe's two trainings, of one network."""
     values = read_yaml(recipe)
-    first = parse(PretrainParams, dict(values["pretrain"][FIRST]), source=f"{recipe}: {FIRST}")
-    second = parse(FinetuneParams, dict(values["finetune"][SECOND]), source=f"{recipe}: {SECOND}")
-    return [
-        Stage(FIRST, first.model, first.training),
-        Stage(SECOND, second.adapt(first.model), second.training),
-    ]
+    nuclei = parse(PretrainParams, dict(values["pretrain"]["nuclei"]), source=f"{recipe}: nuclei").model
+    found = []
+    for name in (FIRST, SECOND):
+        params = parse(FinetuneParams, dict(values["finetune"][name]), source=f"{recipe}: {name}")
+        found.append(Stage(name, params.adapt(nuclei), params.training))
+    return found
 
 
 class Speed(NamedTuple):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, check_output, tracks_to_take
 from somanet.analysis.names import RESULTS
-from somanet.analysis.own_tracks import take_own_tracks
 from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.results import check_results
 from somanet.corrections import read
@@ -52,6 +51,8 @@ def analyze_single(
         with source.open() as movie:
             source.calibration(movie)
         if tracks is not None and corrections is None:
+            from somanet.analysis.own_tracks import take_own_tracks  # statistics, which no network waits for
+
             measures = take_own_tracks(source, tracks, output, options, say)
             if measures is not None:
                 return measures

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from somanet.analysis.movie import AnalysisNetworks, Options, check_exports
 from somanet.analysis.settings import analysis_params
@@ -14,12 +14,14 @@ from somanet.analysis.single import analyze_single
 from somanet.analysis.source import MovieSource
 from somanet.api.model import Model, load_for_movies
 from somanet.api.results import Analysis
-from somanet.api.wording import in_python
+from somanet.api.wording import checked_settings, in_python
 from somanet.core.errors import SomaNetError
 from somanet.core.foreign import check_paths
 from somanet.core.guard import guarded
 from somanet.core.settings import with_setting
 from somanet.io.movie_search import find_movies
+
+_Style = Literal["outlines", "somas"]
 
 
 @in_python
@@ -40,10 +42,10 @@ def analyze(
     tracks: str | PathLike[str] | None = None,
     corrections: str | PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
-    export: Sequence[str] = (),
+    export: str | Sequence[str] = (),
     report: bool = True,
     overlay: bool = True,
-    style: Literal["outlines", "somas"] = "outlines",
+    style: _Style = "outlines",
     replace: bool = False,
 ) -> Analysis:
     """Segment, track and measure every cell of a movie; the same files as `somanet analyze` writes.
@@ -70,7 +72,7 @@ def analyze(
         settings: any setting of tracking and measurement, such as `{"migrate.sigma_um": 0.5, "track.max_step_um": 30}`
             or `{"migrate": {"drift": "cells"}}`; :class:`somanet.tracking.settings.TrackSettings` and
             :class:`somanet.migration.settings.MigrateSettings` list them.
-        export: also write the tracks as `csv`, `napari`, `ctc`, `geff`, `trackmate` or `deepcell`.
+        export: also write the tracks as `csv`, `napari`, `ctc`, `geff`, `trackmate` or `deepcell`: one, or several.
         report: write `report.html`.
         overlay: write `overlay.mp4`.
         style: of `overlay.mp4`: `outlines` on the movie, or only the `somas` on black.
@@ -81,8 +83,11 @@ def analyze(
         SomaNetError: the movie cannot be read or has no scale, an argument is wrong, or the output cannot be written;
             nothing is changed then.
     """
-    check_exports(export)
-    chosen = analysis_params(_nested(settings or {}))
+    exports = (export,) if isinstance(export, str) else tuple(export)
+    check_exports(exports)
+    chosen = analysis_params(_nested(checked_settings(settings)))
+    if style not in get_args(_Style):
+        raise SomaNetError(f"Unknown style {style!r} of overlay.mp4; there are {', '.join(get_args(_Style))}.")
     if style != "outlines" and not overlay:
         raise SomaNetError("style is that of overlay.mp4, which overlay=False leaves out. Give one of the two.")
     options = Options(
@@ -91,7 +96,7 @@ def analyze(
         report=report,
         overlay=overlay,
         style=style,
-        exports=tuple(export),
+        exports=exports,
         any_modality=any_modality,
     )
     place, folder = Path(movie), Path(output)

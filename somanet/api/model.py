@@ -179,7 +179,21 @@ def load_for_movies(model: str | PathLike[str] | Sequence[str | PathLike[str]] |
 
 
 def _names(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[str | Path]:
-    names = [model] if isinstance(model, str | PathLike) else list(model)
+    """The names of one network or of an ensemble.
+
+    Raises:
+        SomaNetError: there is none.
+    """
+    names: list[Any] = []
+    if isinstance(model, str | PathLike):
+        names = [model]
+    elif isinstance(model, Sequence):
+        names = list(model)
+    if not names or not all(isinstance(name, PathLike) or (isinstance(name, str) and name) for name in names):
+        raise SomaNetError(
+            f"Expected a network's name, or several as a list, found {model!r}. Give 'bundled', a checkpoint's folder, "
+            "a run or an alias."
+        )
     return [name if isinstance(name, str) else Path(name) for name in names]
 
 
@@ -196,7 +210,12 @@ def _checked(image: ArrayLike) -> NDArray[Any]:
     Raises:
         SomaNetError: it is none.
     """
-    values = np.asarray(image)
+    try:
+        values = np.asarray(image)
+    except ValueError:
+        raise SomaNetError(
+            "Expected an image, found rows of different lengths. Give each row as many pixels."
+        ) from None
     if values.dtype.kind not in "buif":
         raise SomaNetError(
             f"Expected an image as an array of real numbers, found {type(image).__name__} of {values.dtype}. Read a "
@@ -207,4 +226,6 @@ def _checked(image: ArrayLike) -> NDArray[Any]:
             f"Expected one image (Y, X) or (Y, X, C) with 1, 3 or 4 channels, found shape {values.shape}. Segment the "
             "frames of a movie one by one, or give its file to somanet.analyze."
         )
+    if not np.isfinite(values).any():
+        raise SomaNetError("Expected an image, found no pixel with a finite value. Was it divided by zero?")
     return values

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,11 @@ import pandas as pd
 from somanet.analysis.settings import analysis_params
 from somanet.analysis.source import check_plausible
 from somanet.api.results import statistics_table
-from somanet.api.wording import in_python
+from somanet.api.wording import checked_settings, in_python
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.foreign import check_paths
+from somanet.core.numbers import to_numbers
 from somanet.core.schema import TRACKS, check_tracks
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ IN_PIXELS = ("track_id", "frame", "y_px", "x_px")
 _SAME = 1e-3
 """Relative difference up to which two scales are one: programs round them."""
 _WHOSE = "The tracks"
+_Positions = Literal["px", "um"]
+_Times = Literal["frame", "s", "min", "h"]
 
 
 @in_python
@@ -40,8 +43,8 @@ def read_tracks(
     *,
     pixel_size_um: float | None = None,
     frame_interval_min: float | None = None,
-    position_unit: Literal["px", "um"] | None = None,
-    time_unit: Literal["frame", "s", "min", "h"] | None = None,
+    position_unit: _Positions | None = None,
+    time_unit: _Times | None = None,
 ) -> pd.DataFrame:
     """Read the tracks of any program; the format is recognised by the file's content.
 
@@ -65,6 +68,9 @@ def read_tracks(
     """
     from somanet.tracking.formats import Given, open_tracks
 
+    for name, unit, units in (("position_unit", position_unit, _Positions), ("time_unit", time_unit, _Times)):
+        if unit is not None and unit not in get_args(units):
+            raise SomaNetError(f"Unknown {name} {unit!r}; there are {', '.join(get_args(units))}.")
     file = Path(path)
     check_paths(inputs=[file], outputs=[])
     scale = FileCalibration.given(pixel_size_um, frame_interval_min)
@@ -148,7 +154,7 @@ def measure(
     """
     from somanet.migration.measures import measure_movie
 
-    migrate = analysis_params({"migrate": {"drift": "none", **(settings or {})}}).migrate
+    migrate = analysis_params({"migrate": {"drift": "none", **checked_settings(settings)}}).migrate
     if migrate.drift == "image":
         raise SomaNetError(
             "The drift 'image' is measured from a movie's background, and tracks alone have none. Give "
@@ -162,18 +168,29 @@ def _in_um(tracks: pd.DataFrame, calibration: Calibration | None) -> pd.DataFram
     """The table with positions in µm and times in h."""
     from somanet.tracking.points import tracks_from_points
 
+    if not isinstance(tracks, pd.DataFrame):
+        raise SomaNetError(
+            f"Expected the tracks as a pandas table, found {type(tracks).__name__}. A file is read by "
+            "somanet.read_tracks, other values become a table by pandas.DataFrame."
+        )
     if missing := [name for name in IN_PIXELS if name not in tracks]:
         raise SomaNetError(
             f"{_WHOSE} lack {missing}; expected at least {list(IN_PIXELS)}, found {list(map(str, tracks.columns))}. A "
             "file of another program is read by somanet.read_tracks."
         )
+    tracks = _with_numbers(tracks)
     if calibration is not None:
+        if not isinstance(calibration, Calibration):
+            raise SomaNetError(
+                f"Expected calibration=somanet.Calibration(pixel_size_um, frame_interval_min), found {calibration!r}."
+            )
         check_plausible(calibration, _WHOSE)
     lacking = [name for name in TRACKS.names if name not in tracks]
     if not lacking:
         table = check_tracks(tracks, _WHOSE)
         if calibration is not None:
             _check_agreement(table, calibration)
+        _check_positions(table)
         return table
     if calibration is None:
         raise SomaNetError(
@@ -182,6 +199,52 @@ def _in_um(tracks: pd.DataFrame, calibration: Calibration | None) -> pd.DataFram
         )
     own = tracks.drop(columns=[name for name in ("t_h", "y_um", "x_um") if name in tracks])
     return tracks_from_points(own, calibration, _WHOSE)
+
+
+def _with_numbers(tracks: pd.DataFrame) -> pd.DataFrame:
+    """The table with its ids, frames and positions as numbers.
+
+    Raises:
+        SomaNetError: a column is there twice, or an id or a frame is no whole number.
+    """
+    names = [name for name in (*IN_PIXELS, *TRACKS.names) if name in tracks]
+    if twice := [name for name in dict.fromkeys(names) if list(tracks.columns).count(name) > 1]:
+        raise SomaNetError(f"{_WHOSE} have several columns {twice[0]!r}; expected one. Drop the others.")
+    table = tracks.assign(**{name: to_numbers(tracks[name].astype(object)) for name in names})
+    for name in ("track_id", "frame"):
+        wrong = (table[name] % 1 != 0).to_numpy(bool)
+        if wrong.any():
+            found = tracks[name].astype(object).iloc[int(wrong.argmax())]
+            raise SomaNetError(
+                f"{_WHOSE}: expected whole numbers in {name}, found {found!r}. Number them: pandas.factorize gives "
+                "each name a number."
+                if name == "track_id"
+                else f"{_WHOSE}: expected whole numbers in {name}, found {found!r}. Times are no frames: give each "
+                "image its number from 0."
+            )
+    return table
+
+
+def _check_positions(table: pd.DataFrame) -> None:
+    """Refuse a table of which only the pixels or only the µm were edited: one scale has to lead from one to the other.
+
+    Raises:
+        SomaNetError: a point's µm and pixels differ by over a tenth of a pixel.
+    """
+    from somanet.tracking.exchange import ROUNDING_PX, ROUNDING_SHARE, scale_of_tracks
+
+    pixel = scale_of_tracks(table).pixel_size_um
+    if pixel is None:
+        return
+    for um, px in (("y_um", "y_px"), ("x_um", "x_px")):
+        wrong = (table[um] / pixel - table[px]).abs() > ROUNDING_PX + ROUNDING_SHARE * table[px].abs()
+        if wrong.any():
+            row = table[wrong].iloc[0]
+            raise SomaNetError(
+                f"{_WHOSE}: track {row['track_id']:.12g} has {um} = {row[um]:g} in frame {row['frame']:.12g}, but {px} "
+                f"= {row[px]:g}, which is {row[px] * pixel:g} µm ({wrong.sum()} of {len(table)} points differ). Was "
+                "only one of the two edited? Drop the columns t_h, y_um and x_um and give the calibration."
+            )
 
 
 def _check_agreement(table: pd.DataFrame, calibration: Calibration) -> None:

@@ -1,12 +1,12 @@
-"""Errors that name a command's options, in the words of a Python call."""
+"""Arguments of Python calls, and errors in their words where they name a command's options."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import re
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 from somanet.core.errors import SomaNetError
 
@@ -40,3 +40,19 @@ def in_python(function: Callable[P, R]) -> Callable[P, R]:
             raise
 
     return wrapped
+
+
+def checked_settings(settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Settings by name; none for None.
+
+    Raises:
+        SomaNetError: they are no mapping.
+    """
+    if settings is None:
+        return {}
+    if not isinstance(settings, Mapping):
+        raise SomaNetError(
+            f'Expected settings as a dictionary, such as {{"migrate": {{"sigma_um": 0.5}}}}, found {settings!r}. '
+            "Each has a name and a value."
+        )
+    return settings

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,9 +18,10 @@ LONGEST_STEP = 1.5
 """From one frame to the next in usual frame intervals; what is longer is a pause of the movie, and a gap in a track."""
 
 
-def _check(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise SomaNetError(f"{name} must be a positive number, found {value}. Check the unit and the value you gave.")
+def _check(name: str, value: Any) -> None:
+    number = float(value) if isinstance(value, Real) and value is not True else math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise SomaNetError(f"{name} must be a positive number, found {value!r}. Check the unit and the value you gave.")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ PACKAGES = {
     "geff": ("geff",),
     "traccuracy": ("traccuracy",),
     "team": ("psycopg", "dvc_ssh"),
+    "docs": ("mkdocs", "mkdocstrings"),
 }
 """Extra of `pyproject.toml` → its indispensable packages, by the names of their imports."""
 
@@ -42,6 +43,7 @@ SERVES = {
     "geff": "Reading and writing GEFF",
     "traccuracy": "Scoring lineages",
     "team": "A team's store on PostgreSQL, and data over SSH,",
+    "docs": "Building the documentation's site",
 }
 """Extra → what needs it, as the beginning of a sentence."""
 

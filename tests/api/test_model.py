@@ -82,6 +82,8 @@ def test_it_says_what_it_is(model: somanet.Model, bright: Path) -> None:
         ("movie.tif", "Read a file first"),
         ([[1j, 2]], "array of real numbers"),
         (None, "array of real numbers"),
+        ([[1, 2], [3]], "rows of different lengths"),
+        (np.full((64, 96), np.nan), "no pixel with a finite value"),
         (scene().labels, "expected microscope images"),
     ],
 )
@@ -96,6 +98,10 @@ def test_what_is_no_image_is_refused(image: object, words: str, model: somanet.M
     ("arguments", "words"),
     [
         ({"model": "nowhere/model"}, "No checkpoint at nowhere/model"),
+        ({"model": []}, r"Expected a network's name, or several as a list, found \[\]"),
+        ({"model": ""}, "Expected a network's name"),
+        ({"model": None}, "Expected a network's name"),
+        ({"model": 3}, "Expected a network's name"),
         ({"engine": "jax"}, "Unknown engine 'jax'"),
         ({"device": "tpu"}, "Unknown device 'tpu'"),
         ({"tta": 3}, "Expected 1, 4"),

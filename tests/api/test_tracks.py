@@ -112,6 +112,70 @@ def test_tracks_that_cannot_be_measured_are_refused(
     assert "\n" not in str(caught.value)
 
 
+def named_cells(*names: str) -> pd.DataFrame:
+    table = straight_cells()
+    return table.assign(track_id=[names[track - 1] for track in table["track_id"]])
+
+
+@pytest.mark.parametrize(
+    ("tracks", "words"),
+    [
+        ("cells.csv", "found str. A file is read by somanet.read_tracks"),
+        (None, "found NoneType"),
+        (straight_cells().to_dict("list"), "found dict"),
+        (named_cells("soma a", "soma b"), "expected whole numbers in track_id, found 'soma a'"),
+        (named_cells("soma a", "soma b").astype({"track_id": "category"}), "whole numbers in track_id"),
+        (straight_cells().assign(track_id=lambda table: table["track_id"] + 0.5), "in track_id, found 1.5"),
+        (straight_cells().assign(frame=lambda table: table["frame"] + 0.5), "in frame, found 0.5"),
+        (straight_cells().assign(frame=lambda table: table["frame"].where(table.index != 4)), "in frame, found nan"),
+        (pd.concat([straight_cells(), straight_cells()[["y_px"]]], axis=1), "several columns 'y_px'"),
+    ],
+)
+def test_what_is_no_table_of_tracks_is_refused(tracks: object, words: str) -> None:
+    """Neither cut to whole frames nor left to pandas' own errors."""
+    with pytest.raises(somanet.SomaNetError) as caught:
+        somanet.measure(tracks, SCALE)  # type: ignore[arg-type]
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["str", "float64", "Int64", "category"])
+def test_whole_numbers_of_any_type_are_ids(kind: str) -> None:
+    expected = somanet.measure(straight_cells(), SCALE, settings={"sigma_um": 0.1})
+    found = somanet.measure(straight_cells().astype({"track_id": kind}), SCALE, settings={"sigma_um": 0.1})
+    pd.testing.assert_frame_equal(found.cells, expected.cells)
+
+
+@pytest.mark.parametrize("edited", ["y_px", "x_px", "y_um", "x_um"])
+def test_a_table_of_which_one_of_two_columns_was_edited_is_refused(edited: str) -> None:
+    """The other one would be measured, or drawn, as if nothing had been corrected."""
+    complete = somanet.measure(straight_cells(), SCALE, settings={"sigma_um": 0.1}).tracks
+    assert len(somanet.measure(complete, settings={"sigma_um": 0.1}).cells) == 2
+    moved = complete[edited].where(complete["track_id"] != 2, complete[edited] + 5)
+    with pytest.raises(somanet.SomaNetError, match=r"track 2 has ._um = .* \(24 of 48 points differ\)"):
+        somanet.measure(complete.assign(**{edited: moved}))
+
+
+@pytest.mark.parametrize("settings", [["sigma_um"], "sigma_um=1", 0.5])
+def test_settings_are_a_dictionary(settings: object) -> None:
+    with pytest.raises(somanet.SomaNetError, match="Expected settings as a dictionary"):
+        somanet.measure(straight_cells(), SCALE, settings=settings)  # type: ignore[arg-type]
+
+
+def test_a_calibration_is_one() -> None:
+    with pytest.raises(somanet.SomaNetError, match=r"Expected calibration=somanet\.Calibration"):
+        somanet.measure(straight_cells(), (2.0, 15.0))  # type: ignore[arg-type]
+
+
+def test_an_unknown_unit_is_refused_whatever_the_file_says(tmp_path: Path) -> None:
+    straight_cells().to_csv(tmp_path / "cells.csv", index=False)
+    scale = {"pixel_size_um": 2.0, "frame_interval_min": 15.0}
+    with pytest.raises(somanet.SomaNetError, match="Unknown position_unit 'mm'; there are px, um"):
+        somanet.read_tracks(tmp_path / "cells.csv", position_unit="mm", **scale)  # type: ignore[arg-type]
+    with pytest.raises(somanet.SomaNetError, match="Unknown time_unit 'days'; there are frame, s, min, h"):
+        somanet.read_tracks(tmp_path / "cells.csv", time_unit="days", **scale)  # type: ignore[arg-type]
+
+
 def test_a_file_without_a_scale_names_the_arguments(tmp_path: Path) -> None:
     straight_cells().to_csv(tmp_path / "cells.csv", index=False)
     with pytest.raises(somanet.SomaNetError) as caught:

@@ -34,6 +34,14 @@ def test_there_is_no_default() -> None:
         Calibration()  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize("value", ["0.5", None, True, [0.5]])
+def test_what_is_no_number_is_refused(value: object) -> None:
+    with pytest.raises(SomaNetError, match=r"Pixel size \(µm\) must be a positive number, found"):
+        Calibration(value, 20)  # type: ignore[arg-type]
+    with pytest.raises(SomaNetError, match=r"Frame interval \(min\) must be a positive number, found"):
+        Calibration(0.5, value)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("value", [0.0, -0.5, math.nan, math.inf, -math.inf])
 def test_nonsense_is_refused(value: float) -> None:
     with pytest.raises(SomaNetError, match=r"Pixel size \(µm\) must be a positive number"):

@@ -41,6 +41,14 @@ def dsb2018(data: Path, output: Path) -> None:
     pack_dataset(archive, output, names=names)
 
 
+def nuclei32(data: Path, output: Path) -> None:
+    """Every fourteenth of the nuclei's training images, for a mix that is mostly somas."""
+    folder = data / "dsb2018"
+    archive = folder / "stage1_train.zip"
+    names = sorted(read_part(folder / "split.csv", "train", names=open_dataset(archive).names))
+    pack_dataset(archive, output, names=names[::14][:32])
+
+
 def somas(data: Path, output: Path) -> None:
     """The crops of the movie, without the cells that nobody labelled."""
     pack_dataset(data / "soma" / "train", output, regions=read_regions(REGIONS))
@@ -58,6 +66,7 @@ def _embryo(folder: Path) -> Iterator[LabelledImage]:
 
 SETS: dict[str, tuple[str, Callable[[Path, Path], None]]] = {
     "dsb2018": ("dsb2018/stage1_train.zip", dsb2018),
+    "nuclei32": ("dsb2018/stage1_train.zip", nuclei32),
     "somas": ("soma/train", somas),
     "drosophila_h2b": ("wild/movies/drosophila_h2b", drosophila_h2b),
 }

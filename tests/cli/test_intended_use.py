@@ -283,7 +283,7 @@ def test_the_bundled_network_refuses(lab: Path, tmp_path: Path, command: str) ->
 
 
 def test_the_bundled_network_finds_large_somas_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A simulated movie enlarged three times: as many somas, in the same places; as stored, it finds pieces."""
+    """A simulated movie enlarged three times: the same somas in the same places; as stored, it finds pieces."""
     simulated = simulate_movie(seed=3, n_frames=2, shape_YX=(224, 256), calibration=Calibration(1.28, 12.0))
     write_image(tmp_path / "own.tif", simulated.frames_TYX[0])
     write_image(tmp_path / "large.tif", np.kron(simulated.frames_TYX[0], np.ones((3, 3), np.uint16)))
@@ -301,9 +301,10 @@ def test_the_bundled_network_finds_large_somas_by_itself(tmp_path: Path, capsys:
         for output, name in (("own", "own"), ("large", "large"), ("as_stored", "large"))
     )
     assert found.shape == as_stored.shape == (672, 768)
-    assert found.max() == own.max() > 2
+    n_true = len(np.unique(simulated.labels_TYX[0])) - 1
+    assert 2 < own.max() <= found.max() <= n_true
     assert np.mean((np.kron(own, np.ones((3, 3))) > 0) == (found > 0)) > 0.99
-    assert as_stored.max() != own.max()
+    assert as_stored.max() > n_true
 
 
 def test_haze_stays_only_if_it_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,13 @@ def test_every_setting_is_among_the_parameters_of_a_run(items: list[LabelledImag
     parameters = TrainingTask(tiny(), SPEC, items[1:], items[:1], settings(), seed=0).parameters()
     found = list(leaves(parameters))
     assert {("training", "learning_rate"), ("model", "instances", "threshold"), ("seed",)} <= set(found)
-    assert {*ModelSpec.model_fields} == {*parameters["model"]}
+    unmentioned = {"evaluation": "batch statistics", "init": "kaiming"}  # while they are the usual ones
+    assert {*ModelSpec.model_fields} == {*parameters["model"], *unmentioned}
+    for name, unusual in unmentioned.items():
+        spec = SPEC.model_copy(update={name: unusual})
+        other = TrainingTask(tiny(), spec, items[1:], items[:1], settings(), seed=0).parameters()
+        assert other["model"][name] == unusual
+        assert name_of(other) != name_of(parameters)
     assert {*TrainSettings.model_fields} == {*parameters["training"]}
     for path in found:
         other = copy.deepcopy(parameters)

@@ -316,8 +316,10 @@ def print_summary(measures: Measures, folder: Path) -> None:
     noise = measures.migration.noise
     if noise.bounded:
         typer.echo(f"{'localisation error':>30}  {noise.estimate.problem}")
+    elif noise.given:
+        typer.echo(f"{'localisation error':>30}  {noise.sigma_um:.3g} µm  given")
     else:
-        _print_number("localisation error", noise.estimate, " µm", remark="  given" if noise.given else "")
+        _print_number("localisation error", noise.estimate, " µm")
     n_cells, n_short = measures.summary.n_cells, measures.summary.n_short
     typer.echo(f"cells observed long enough: {n_cells}, too briefly: {n_short}")
     typer.echo(saltation_counts(measures.migration).in_words())
@@ -331,14 +333,11 @@ def print_summary(measures: Measures, folder: Path) -> None:
 def _print_number(words: str, found: Estimate, unit: str, *, factor: float = 1.0, remark: str = "") -> None:
     """The number with its interval, or the reason why there is none: no number stands there as if it were sure."""
     value, low, high = (_rounded(factor * one, unit) for one in (found.value, found.low, found.high))
-    parts = [f"{value}{unit}"] if math.isfinite(found.value) else []
-    if math.isfinite(found.low):
-        parts.append(f"[{low}, {high}]{remark}")
-    elif remark and parts:
-        parts[0] += remark
+    if found.problem or not math.isfinite(found.value):
+        said = f"not estimated: {found.problem}"
     else:
-        parts.append(f"not estimated: {found.problem}")
-    typer.echo(f"{words:>30}  {'  '.join(parts)}")
+        said = f"{value}{unit}" + (f"  [{low}, {high}]" if math.isfinite(found.low) else "") + remark
+    typer.echo(f"{words:>30}  {said}")
 
 
 def _rounded(value: float, unit: str) -> str:

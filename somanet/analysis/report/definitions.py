@@ -268,13 +268,13 @@ def decimals(values: Sequence[float], *, digits: int = 3) -> int:
 def estimate_in_words(estimate: Estimate, *, factor: float = 1.0) -> tuple[str, str]:
     """Value and interval of one number with the same number of decimals: ``("26.9", "25.0 to 28.8")``.
 
-    Without an interval: the value, and ``not estimated: `` with the reason.
+    Where there is no interval, a dash and ``not estimated: `` with the reason: no number is shown as if it were sure.
     """
     value, low, high = (factor * number for number in (estimate.value, estimate.low, estimate.high))
     places = decimals([value])
     written = [f"{number:.{places}f}" if math.isfinite(number) else MISSING for number in (value, low, high)]
     if estimate.problem:
-        return written[0], f"not estimated: {estimate.problem}"
+        return MISSING, f"not estimated: {estimate.problem}"
     interval = MISSING if MISSING in written[1:] else f"{written[1]} to {written[2]}"
     return written[0].replace("-", "−"), interval.replace("-", "−")
 

@@ -97,7 +97,9 @@ def walk_in_words(estimates: Mapping[str, Estimate]) -> str:
     parts = []
     for letter, estimate, unit in (("speed S", speed, "µm/h"), ("persistence P", persistence, "h")):
         value, interval = estimate_in_words(estimate)
-        parts.append(f"{letter} = {value} {unit} ({interval.rstrip('.')})")
+        parts.append(
+            f"{letter} {interval.rstrip('.')}" if estimate.problem else f"{letter} = {value} {unit} ({interval})"
+        )
     return ", ".join(parts)
 
 

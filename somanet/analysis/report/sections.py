@@ -81,10 +81,9 @@ def _card(numbers: Mapping[str, Estimate], item: Headline, *, remark: str) -> st
     value, interval = estimate_in_words(estimate, factor=factor)
     unit = f'<span class="unit">{escape(item.unit)}</span>' if value != MISSING else ""
     raw = ""
-    if corrected:
+    if corrected and not numbers[item.raw].problem:
         raw_value, raw_interval = estimate_in_words(numbers[item.raw])
-        range_ = f' <span class="nowrap">({raw_interval})</span>' if not numbers[item.raw].problem else ""
-        raw = f'<p class="raw">uncorrected {raw_value}{range_}</p>'
+        raw = f'<p class="raw">uncorrected {raw_value} <span class="nowrap">({raw_interval})</span></p>'
     label = f"{item.label}{', corrected' if corrected else ''}"
     doubt = f'<p class="raw"><b>{remark}</b></p>' if remark and rests_on_saltations(item.name) else ""
     return (

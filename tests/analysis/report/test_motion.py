@@ -13,8 +13,9 @@ from somanet.analysis.report.definitions import HEADLINES
 from somanet.analysis.report.motion import motion_cards, motion_section
 from somanet.analysis.report.sections import headline, settings_note
 from somanet.analysis.stages.migrate import summary_of
-from somanet.cli.analyze import print_summary
+from somanet.cli.analyze import _print_number, print_summary
 from somanet.core.files import plain, write_json
+from somanet.migration.intervals import Estimate, not_estimated
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.requirements import rests_on_saltations
 from tests.migration.test_motion_modes import movie
@@ -46,6 +47,13 @@ def test_saltating_cells_keep_their_headline() -> None:
     assert labels(headline(saltating))[0] == "Saltation frequency, corrected"
     assert "not supported" not in headline(saltating)
     assert "are supported" in motion_section(saltating, title="a")
+
+
+def test_no_number_is_printed_without_its_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_number("speed", not_estimated(40.2, "it rests on too few cells"), " µm/h", remark="  not supported")
+    _print_number("length", Estimate(20.0, 15.0, 26.0), " µm", remark="  not supported")
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["speed not estimated: it rests on too few cells", "length 20 µm [15, 26] not supported"]
 
 
 @pytest.mark.parametrize(("kinds", "sigma", "words"), [("w", 0.1, "at most 0."), ("r", 0.4, "measured as 0.")])

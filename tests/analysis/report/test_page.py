@@ -269,7 +269,7 @@ def test_an_interval_has_its_values_decimals() -> None:
     assert estimate_in_words(Estimate(0.879, 0.7, math.nan), factor=100) == ("87.9", "–")
     assert estimate_in_words(Estimate(math.nan, math.nan, math.nan)) == ("–", "–")
     assert estimate_in_words(Estimate(-1.5, -2.0, 1.0)) == ("−1.50", "−2.00 to 1.00")
-    assert estimate_in_words(not_estimated(0.0, "no jumps")) == ("0", "not estimated: no jumps")
+    assert estimate_in_words(not_estimated(0.0, "no jumps")) == ("–", "not estimated: no jumps")
 
 
 def test_a_reason_that_holds_for_speed_and_persistence_stands_once() -> None:
@@ -278,5 +278,5 @@ def test_a_reason_that_holds_for_speed_and_persistence_stands_once() -> None:
         "speed S and persistence P not estimated: only S²P is known"
     )
     assert walk_in_words({"speed_um_per_h": known, "persistence_h": unknown}) == (
-        "speed S = 24.4 µm/h (20.0 to 30.0), persistence P = 0.195 h (not estimated: only S²P is known)"
+        "speed S = 24.4 µm/h (20.0 to 30.0), persistence P not estimated: only S²P is known"
     )

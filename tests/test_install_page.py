@@ -28,7 +28,7 @@ def test_every_extra_exists_and_none_for_users_is_left_out() -> None:
     extras = set(PROJECT["optional-dependencies"])
     assert named <= extras
     # parts of `formats`; what is always installed; for contributors; measures of other programs
-    assert extras - named <= {"czi", "lif", "nd2", "onnx", "dev", "docs", "tracking-metrics", "traccuracy"}
+    assert extras - named <= {"czi", "lif", "nd2", "onnx", "dev", "docs"}
 
 
 def test_the_classifiers_name_only_systems_that_were_run_on() -> None:

@@ -67,7 +67,7 @@ def test_the_second_world_has_its_truth_where_its_light_is() -> None:
 
 def test_the_second_world_shares_no_code_with_the_simulation() -> None:
     source = Path(str(world_module.__file__)).read_text(encoding="utf-8")
-    assert "simulation." not in source
+    assert "somanet.simulation" not in source
     assert [line for line in source.splitlines() if line.startswith("from somanet")] == [
         "from somanet.core.calibration import Calibration"
     ]
@@ -75,13 +75,14 @@ def test_the_second_world_shares_no_code_with_the_simulation() -> None:
 
 def test_the_count_of_what_was_judged_is_on_the_page() -> None:
     """60 strips, each with a judgement; the interval contains the share, and cells are what is resampled."""
-    judged = pd.read_csv(ROOT / "docs" / "processes_judged.csv")
+    both = pd.read_csv(ROOT / "docs" / "processes_judged.csv")
+    judged = both[both["sample"] == "second"]
     assert list(judged["strip"]) == list(range(1, 61))
     assert set(judged["judgement"]) <= {"right", "wrong", "cannot tell"}
     right, told, low, high = judged_share(judged)
     assert low < right / told < high
     page = (ROOT / "docs" / "processes.md").read_text(encoding="utf-8")
-    assert f"{right} of {told} right, {right / told:.0%} [{low:.0%}, {high:.0%}]" in page
+    assert f"{right} of {told} right, {100 * right / told:.0f} % [{100 * low:.0f}, {100 * high:.0f}]" in page
 
 
 def test_one_cell_alone_has_an_interval_without_width() -> None:

@@ -41,7 +41,8 @@ def world(tmp_path: Path) -> Path:
     ]
     write_table(result / names.TRACKS, TRACKS.frame(rows), TRACKS)
     about = {
-        "movie": "movie", "file": "movie.ome.tif", "sha256": sha256_movie(tmp_path / "movie.ome.tif"), "truncated": False,
+        "movie": "movie", "file": "movie.ome.tif", "sha256": sha256_movie(tmp_path / "movie.ome.tif"),
+        "truncated": False,
         "pixel_size_um": 1.25, "frame_interval_min": 12.0, "channel": None, "z": None, "axes": None, "position": None,
     }  # fmt: skip
     record(result, input=about)

@@ -104,7 +104,8 @@ def grow(
     mean = sums_to_root(parent, step_um * log_strength) / np.maximum(length_um, 1e-9)
     expected = settings.least_strength * np.maximum(1.0, settings.own_share * np.exp(mean[parent]))
     contrast = np.maximum(soma_contrast(frame_YX, labels_YX, pixel_size_um), 0.0)[labels_YX.ravel()[root]]
-    share = ridges.response_YX.ravel() / np.maximum(settings.soma_share * contrast, 1e-9)
+    least = np.maximum(settings.soma_share * contrast, settings.dark_share * ridges.dark_YX.ravel())
+    share = ridges.response_YX.ravel() / np.maximum(least, 1e-9)
     evidence = np.log(np.maximum(np.minimum(strength / expected, share), 1e-3))
     step = np.clip(evidence / _LOG_SPREAD, -settings.against, settings.most)
     reached = step_px > 0

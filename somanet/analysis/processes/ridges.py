@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
 from skimage.filters import sato
 
 Floats = NDArray[np.float32]
@@ -16,6 +16,8 @@ NARROWEST_PX = 0.8
 """A narrower Gaussian is not sampled by the pixels."""
 
 
+BESIDE_UM = 2.5
+"""How far from a pixel dark ridges count."""
 AROUND_UM = 30.0
 """Gaussian scale of what counts as a soma's surroundings."""
 
@@ -28,10 +30,13 @@ class Ridges:
         strength_YX: the largest response over all scales, each in units of its noise: the median of the positive
             responses outside the somas.
         response_YX: the largest response in units of intensity.
+        dark_YX: the largest response of dark ridges around a pixel, in units of intensity. A bright line has weak
+            ones beside it; the rim of a cell in phase-like contrast, dark on one side, has strong ones.
     """
 
     strength_YX: Floats
     response_YX: Floats
+    dark_YX: Floats
 
 
 def find_ridges(
@@ -45,14 +50,16 @@ def find_ridges(
         pixel_size_um: of the frame.
         widths_um: Gaussian scales.
     """
-    strength, largest = np.zeros(frame_YX.shape, np.float32), np.zeros(frame_YX.shape, np.float32)
+    strength, largest, dark = (np.zeros(frame_YX.shape, np.float32) for _ in range(3))
     for width in widths_um:
-        response = sato(frame_YX, sigmas=[max(width / pixel_size_um, NARROWEST_PX)], black_ridges=False)
+        sigma = max(width / pixel_size_um, NARROWEST_PX)
+        response = sato(frame_YX, sigmas=[sigma], black_ridges=False)
+        dark = np.maximum(dark, sato(frame_YX, sigmas=[sigma], black_ridges=True).astype(np.float32))
         noise = response[~soma_YX & (response > 0)]
         largest = np.maximum(largest, response.astype(np.float32))
         if noise.size:
             strength = np.maximum(strength, (response / np.median(noise)).astype(np.float32))
-    return Ridges(strength, largest)
+    return Ridges(strength, largest, maximum_filter(dark, round(2 * BESIDE_UM / pixel_size_um) + 1))
 
 
 def soma_contrast(frame_YX: Floats, labels_YX: NDArray[np.integer], pixel_size_um: float) -> NDArray[np.float64]:

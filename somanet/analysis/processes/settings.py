@@ -19,6 +19,7 @@ class TracingSettings:
         own_share: a step also counts against a path where its strength is below this share of the mean so far, as
             where the process of a bright cell has ended and the path goes on along something dim.
         soma_share: likewise below this share of the brightness of its own soma.
+        dark_share: likewise below this share of the dark ridges beside it.
         against, most: the most that a step can count against, and for, a path, per µm.
         least_score_um: of a process: µm of ridge, less what counts against it.
         longest_um: of a process.
@@ -42,6 +43,7 @@ class TracingSettings:
     floor: float = 0.1
     own_share: float = 0.4
     soma_share: float = 0.06
+    dark_share: float = 1.0
     against: float = 2.0
     most: float = 1.0
     least_score_um: float = 6.0

@@ -13,7 +13,7 @@ from somanet.analysis.base import Base, open_base
 from somanet.analysis.manifest import code_record, edited_tracks, tracks_are_edited
 from somanet.analysis.processes.pictures import process_pictures
 from somanet.analysis.processes.settings import TracingSettings
-from somanet.analysis.processes.tracing import PROCESSES, trace_processes
+from somanet.analysis.processes.tracing import PROCESSES, Traced, trace_processes
 from somanet.analysis.stages.files import open_labels, read_drift_of, read_tracks_of, scale_of
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
@@ -63,10 +63,18 @@ def write_processes(
             one or none, or the folder cannot be written.
     """
     settings = settings or TracingSettings()
+    with atomic_path(output) as folder:
+        make_folder(folder)  # fails before the work where it cannot be written
+        traced = _traced_into(folder, result, movie, overlay=overlay, settings=settings)
+    first = traced.table.drop_duplicates(["track_id", "frame"])
+    leading = int((traced.table["role"] == "leading").sum())
+    return Written(int(first["track_id"].nunique()), len(first), leading, int(first["motion_deg"].isna().sum()))
+
+
+def _traced_into(folder: Path, result: Path, movie: Path | None, *, overlay: bool, settings: TracingSettings) -> Traced:
     base = open_base(result)
-    manifest = json_object(result / names.MANIFEST)
     if tracks_are_edited(result):
-        raise SomaNetError(edited_tracks(result, manifest))
+        raise SomaNetError(edited_tracks(result, json_object(result / names.MANIFEST)))
     with open_labels(result) as labels:
         if labels is None:
             raise SomaNetError(
@@ -79,17 +87,14 @@ def write_processes(
             raise SomaNetError(f"{result}: expected tracks of cells, found none: there is nothing to trace.")
         scale = _scale(result, base)
         moving = without_drift(tracks, read_drift_of(result))
-        with base.source(movie).open() as frames, atomic_path(output) as folder:
-            make_folder(folder)
+        with base.source(movie).open() as frames:
             traced = trace_processes(frames, labels, tracks, moving, calibration=scale, settings=settings)
             write_table(folder / TABLE, traced.table, PROCESSES)
             if overlay:
                 pictures = process_pictures(frames, labels, tracks, traced.lines, calibration=scale)
                 write_video(folder / VIDEO, pictures, fps=10.0)
             write_json(folder / RECORD, _record(result, base, settings))
-    first = traced.table.drop_duplicates(["track_id", "frame"])
-    leading = int((traced.table["role"] == "leading").sum())
-    return Written(int(first["track_id"].nunique()), len(first), leading, int(first["motion_deg"].isna().sum()))
+    return traced
 
 
 def _scale(result: Path, base: Base) -> Calibration:

@@ -122,11 +122,12 @@ def write_judged(output: Path) -> None:
     first, judged = (both[both["sample"] == name] for name in ("first", "second"))
     unknown = int((judged["judgement"] == "cannot tell").sum())
     right = int((judged["judgement"] == "right").sum())
+    untold = int((first["judgement"] == "cannot tell").sum())
     line = (
-        f"**{_in_words(judged)}** (95 % interval over cells), and {unknown} of {len(judged)} could not be told: {right} "
-        f"of {len(judged)} are certainly right, {100 * right / len(judged):.0f} %. Of those with a confidence of at least "
-        f"{SURE}: {_in_words(judged[judged['confidence'] >= SURE])}. The first sample, with an earlier version: "
-        f"{_in_words(first)}, and {int((first['judgement'] == 'cannot tell').sum())} of {len(first)} could not be told."
+        f"**{_in_words(judged)}** (95 % interval over cells), and {unknown} of {len(judged)} could not be told: "
+        f"{right} of {len(judged)} are right for certain, {100 * right / len(judged):.0f} %. With a confidence of at "
+        f"least {SURE}: {_in_words(judged[judged['confidence'] >= SURE])}. The first sample, with an earlier version: "
+        f"{_in_words(first)}, and {untold} of {len(first)} could not be told."
     )
     _fill(output, {"judged": line})
 

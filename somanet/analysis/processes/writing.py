@@ -72,8 +72,12 @@ def write_processes(
 
 
 def _traced_into(folder: Path, result: Path, movie: Path | None, *, overlay: bool, settings: TracingSettings) -> Traced:
-    base = open_base(result)
-    if tracks_are_edited(result):
+    try:
+        base = open_base(result)
+        edited = tracks_are_edited(result)
+    except PermissionError as error:  # else it is taken for the output's
+        raise SomaNetError(f"{error.filename}: permission denied. Make it readable, then run again.") from error
+    if edited:
         raise SomaNetError(edited_tracks(result, json_object(result / names.MANIFEST)))
     with open_labels(result) as labels:
         if labels is None:

@@ -249,7 +249,7 @@ TOGETHER := --numprocesses 2 --dist loadfile
 test: export OMP_NUM_THREADS := 1
 test: setup ## Run the quick test suite
 	$(BIN)/python -m pytest -m 'not slow and not e2e and not real and not napari' $(TOGETHER) $(ENGINE_TESTS:%=--ignore %)
-	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(ENGINE_TESTS)
+	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(TOGETHER) $(ENGINE_TESTS)
 
 test-real: setup ## Run the quick tests that need the real data (SOMANET_DATA, or ../shared/data)
 	$(BIN)/python -m pytest -m 'real and not slow and not e2e'

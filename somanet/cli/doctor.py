@@ -21,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.extras import SERVES, command, missing
 from somanet.core.extras import trouble as extra_trouble
@@ -314,7 +315,7 @@ def _store(root: Path) -> Check:
     except SomaNetError as error:
         return Check("mlflow store", "missing", str(error))
     if waiting := pending_runs(root):
-        found = f"records of {len(waiting)} runs wait to be sent to {shown}"
+        found = f"records of {counted(len(waiting), 'run')} wait to be sent to {shown}"
         return Check("mlflow store", "warn", found, "MLflow shows runs that are in its store", "`somanet sync`")
     return Check("mlflow store", "ok", f"{shown}, {database.stat().st_size / 1e6:.1f} MB")
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 
 AUTO, CPU, OPENVINO_GPU = "auto", "cpu", "gpu"
@@ -73,7 +74,7 @@ def find_device(wanted: str = AUTO) -> Device:
         return PROCESSOR
     number = int(wanted.partition(":")[2] or 0)
     if number >= n_cuda:
-        raise _lacking(wanted, f"{n_cuda or 'no'} CUDA device{'s' if n_cuda != 1 else ''}")
+        raise _lacking(wanted, f"{counted(n_cuda, 'CUDA device') if n_cuda else 'no CUDA devices'}")
     return Device(f"cuda:{number}", torch.cuda.get_device_name(number), halves=True)
 
 

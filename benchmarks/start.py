@@ -3,7 +3,7 @@
 python -m benchmarks.start --base ../main      # writes build/start.json; base: a checkout to compare with, by turns
 
 A movie of 5 simulated frames of 160 × 160 px is analysed in a new process, which ends when the first frame of the movie
-is given to the network: once every library is loaded, the movie checked and the size of the somas estimated.
+is given to the network, for the size of the somas: once every library is loaded and the movie is checked.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_imports import ANALYSIS
 from tests.test_readme import commands, problem_with, somanet_arguments
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 def test_every_command_of_somanet_is_accepted() -> None:
     given = [arguments for line in commands(PAGE) if (arguments := somanet_arguments(line))]
     inside_docker = [line.partition(" somanet ")[2].split() for line in commands(PAGE) if line.startswith("docker run")]
-    assert given == [["doctor"]]
+    assert given == [["doctor"], ["--version"], ["--install-completion"]]
     assert [problem_with(arguments) for arguments in (*given, *inside_docker)] == [None, None]
 
 
@@ -41,3 +42,9 @@ def test_the_classifiers_name_only_systems_that_were_run_on() -> None:
 @pytest.mark.parametrize("words", ["It was never built", "Never run"])
 def test_what_never_ran_is_said_to(words: str) -> None:
     assert words in PAGE
+
+
+def test_the_libraries_of_analyses_are_those_that_they_load() -> None:
+    [line] = [one for one in commands(PAGE) if one.startswith("pip install av ")]
+    assert set(line.split()[2:]) == ANALYSIS
+    assert f"need [{len(ANALYSIS)} of the {len(PROJECT['dependencies'])} dependencies]" in " ".join(PAGE.split())

@@ -216,8 +216,8 @@ def _tell(done: Sequence[Proposed], output: Path) -> None:
     if low := [one.crop.name for one in done if one.background_too]:
         typer.echo(
             f"note: the threshold is below the background of {len(low)} of "
-            f"{counted(len(done), 'crop')}, such as {low[0]!r}: the background was left out, and what it touches with it. "
-            "Raise --threshold for these",
+            f"{counted(len(done), 'crop')}, such as {low[0]!r}: the background was left out, and what it touches with "
+            "it. Raise --threshold for these",
             err=True,
         )
     without = sum(not one.n_somas for one in done)

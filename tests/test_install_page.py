@@ -7,7 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 
+from somanet.cli import app
 from tests.test_imports import ANALYSIS
 from tests.test_readme import commands, problem_with, somanet_arguments
 
@@ -19,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 def test_every_command_of_somanet_is_accepted() -> None:
     given = [arguments for line in commands(PAGE) if (arguments := somanet_arguments(line))]
     inside_docker = [line.partition(" somanet ")[2].split() for line in commands(PAGE) if line.startswith("docker run")]
-    assert given == [["doctor"], ["--version"], ["--install-completion"]]
+    assert given == [["doctor"]]
     assert [problem_with(arguments) for arguments in (*given, *inside_docker)] == [None, None]
 
 
@@ -48,3 +50,9 @@ def test_the_libraries_of_analyses_are_those_that_they_load() -> None:
     [line] = [one for one in commands(PAGE) if one.startswith("pip install av ")]
     assert set(line.split()[2:]) == ANALYSIS
     assert f"need [{len(ANALYSIS)} of the {len(PROJECT['dependencies'])} dependencies]" in " ".join(PAGE.split())
+
+
+def test_options_of_the_program_itself_exist() -> None:
+    options = {word for one in typer.main.get_command(app).params for word in one.opts}
+    named = set(re.findall(r"`somanet (--[a-z-]+)`", PAGE))
+    assert {"--version", "--install-completion", "--show-completion"} == named <= options

@@ -146,7 +146,7 @@ def main() -> None:
 
 def _want_a_command(words: Sequence[str]) -> None:
     """Refuse a file or folder in a command's place, with the commands that take one."""
-    commands = {one.name for one in (*app.registered_commands, *app.registered_groups)}
+    commands = {one.name for one in app.registered_commands} | {one.name for one in app.registered_groups}
     if words and words[0] not in commands and not words[0].startswith("-") and Path(words[0]).exists():
         raise SomaNetError(
             f"Expected a command, found {words[0]}. `somanet predict {words[0]} --output FOLDER` segments images, "

@@ -216,6 +216,7 @@ def slow_steps(steps: Steps) -> SlowSteps:
     warnings = []
     if n < FEWEST_SLOW_STEPS:
         warnings.append(
-            f"Only {counted(n, 'step is', 'steps are')} slow: {FEWEST_SLOW_STEPS} are needed to know within 10 % what is motion."
+            f"Only {counted(n, 'step is', 'steps are')} slow: {FEWEST_SLOW_STEPS} are needed to know within 10 % what "
+            "is motion."
         )
     return SlowSteps(scale, n, tuple(warnings))

@@ -93,6 +93,8 @@ app.command("ui")(guarding(project.ui))
 app.command("sync")(guarding(project.sync))
 app.command("doctor")(guarding(project.doctor))
 
+_COMMANDS = {one.name for one in app.registered_commands} | {one.name for one in app.registered_groups}
+
 _NO_MEMORY = "error: The memory does not suffice. Close other programs, use a larger computer, or smaller input."
 _OUT_OF_MEMORY = (
     "std::bad_alloc",
@@ -146,8 +148,7 @@ def main() -> None:
 
 def _want_a_command(words: Sequence[str]) -> None:
     """Refuse a file or folder in a command's place, with the commands that take one."""
-    commands = {one.name for one in app.registered_commands} | {one.name for one in app.registered_groups}
-    if words and words[0] not in commands and not words[0].startswith("-") and Path(words[0]).exists():
+    if words and words[0] not in _COMMANDS and not words[0].startswith("-") and Path(words[0]).exists():
         raise SomaNetError(
             f"Expected a command, found {words[0]}. `somanet predict {words[0]} --output FOLDER` segments images, "
             f"`somanet analyze {words[0]} --output FOLDER` a movie."

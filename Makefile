@@ -170,6 +170,7 @@ bundled-mean: setup ## Make one network of those of SEEDS, and fit its temperatu
 bundled-export: setup ## Put that network into the package; its card's table: tools.training_sets --card
 	$(BIN)/python -m tools.training_sets --card $(MEAN)
 	$(BIN)/somanet export $(MEAN) --output somanet/model --modality fluorescence --diameters 12-40 --replace
+	$(BIN)/python -m tools.stored_graph somanet/model
 
 bioimageio: setup ## Export the bundled model for Fiji and QuPath, and run the BioImage Model Zoo's own test
 	@test -x build/bioimageio/bin/bioimageio || { $(PYTHON) -m venv build/bioimageio && \

@@ -95,10 +95,13 @@ def edits_from_labels(
     fresh = int(tracks["track_id"].max()) if len(tracks) else 0
     edits: list[Edit] = []
     values: dict[tuple[int, int], int] = {}  # (frame, track) -> their value, once the outlines are theirs
-    n_own = n_theirs = n_same = 0
+    n_own = n_theirs = n_same = most_values = 0
     for t in range(len(corrected)):
         own_YX, their_YX = corrected[t], np.asarray(labels[t])
-        check_labels(their_YX, t)
+        try:
+            check_labels(their_YX, t)
+        except SomaNetError as error:
+            raise SomaNetError(f"{source}: {error}") from error
         if own_YX.shape != their_YX.shape:
             raise SomaNetError(
                 f"{source}: frame {t} has {their_YX.shape[0]} × {their_YX.shape[1]} px, the movie "
@@ -109,6 +112,18 @@ def edits_from_labels(
         edits += found
         values |= {(t, track): value for track, value in pair.values.items()}
         n_own, n_theirs, n_same = n_own + pair.n_own, n_theirs + pair.n_theirs, n_same + pair.n_near
+        most_values = max(most_values, pair.n_theirs)
+    if n_own and not n_theirs:
+        raise SomaNetError(
+            f"{source} has no soma in any frame, and these results have {n_own}. Was it saved empty? If none of them "
+            "is a soma, delete the tracks in napari."
+        )
+    if most_values == 1 and n_own > len(corrected):
+        raise SomaNetError(
+            f"{source}: all somas of a frame have one value; expected another for each. Is it a mask? Make labels of "
+            "it (Fiji: Analyze Particles with Count Masks, or MorphoLibJ's Connected Components Labeling), or correct "
+            "the label movie itself."
+        )
     _check_share(n_same, n_own, n_theirs, source, "outlines")
     pairs = Counter((track, value) for (_, track), value in values.items())
     if cells is None:

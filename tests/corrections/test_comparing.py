@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -92,6 +94,23 @@ def test_points_that_were_moved_or_added_have_no_outline() -> None:
     t, i = int(tracks["frame"].iat[0]), int(tracks["track_id"].iat[0])
     expected[t][expected[t] == i] = 0
     np.testing.assert_array_equal(np.stack(list(corrected)), expected)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda labels: (labels > 0).astype(np.uint8) * 255, "back.tif: all somas of a frame have one value"),
+        (lambda labels: np.where(labels > 0, 0, 255).astype(np.uint8), "all somas of a frame have one value"),
+        (np.zeros_like, "back.tif has no soma in any frame"),
+        (lambda labels: np.where(labels == 1, -1, labels), "back.tif: Labels of frame 0: .*, with values down to -1"),
+    ],
+)
+def test_a_mask_an_empty_movie_and_negative_values_are_named(
+    made: Callable[[np.ndarray], np.ndarray], words: str
+) -> None:
+    labels = discs(3)
+    with pytest.raises(SomaNetError, match=words):
+        edits_from_labels(apply(labels, table_of(labels), []), made(labels), source="back.tif", program="p")
 
 
 def test_results_of_another_origin_are_refused() -> None:

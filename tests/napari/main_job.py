@@ -258,7 +258,7 @@ def scores_of(results: Path, reference_tracks: Path, reference: np.ndarray) -> d
             (str(t), reference[t][:, HELD_OUT_FROM_PX:], labels[t][:, HELD_OUT_FROM_PX:]) for t in range(len(reference))
         )
         iou_ = score_dataset(frames, intervals=False).per_image["iou"].mean()
-    wanted = ("recall", "precision", "IDF1", "identity_switches", "followed")
+    wanted = ("recall", "precision", "IDF1", "HOTA", "identity_switches", "followed")
     return {"IoU": round(float(iou_), 4), **{name: round(float(scores[name]), 4) for name in wanted}}
 
 

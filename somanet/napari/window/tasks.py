@@ -138,19 +138,17 @@ class Tasks:
         output, model = jobs.network_beside(folder), self.choices.model
         self._work.start(
             lambda: jobs.retrain(folder, output, model),
-            lambda done: self._ask_use(done.checkpoint, jobs.verdict(done)),
+            lambda done: self._ask_use(done.checkpoint, jobs.verdict(done), better=jobs.is_better(done)),
         )
 
     def _training_set(self, editor: Editor) -> Path:
         return self.choices.training_set or jobs.training_set_beside(editor.results.folder)
 
-    def _ask_use(self, network: Path, sentence: str) -> None:
-        answer = QMessageBox.question(
-            self._parent,
-            "Use the new network?",
-            f"{sentence}\n\nUse {network} for new somas and analyses from here on?",
-        )
-        if answer == QMessageBox.StandardButton.Yes:
+    def _ask_use(self, network: Path, sentence: str, *, better: bool) -> None:
+        yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
+        words = f"{sentence}\n\nUse {network} for new somas and analyses from here on?"
+        answer = QMessageBox.question(self._parent, "Use the new network?", words, yes | no, yes if better else no)
+        if answer == yes:
             self.choices = self.choices.using(network)
             self._drawer = None
             self._say(f"{network} is used from here on. {sentence}")

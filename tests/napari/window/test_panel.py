@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -331,6 +332,22 @@ def test_a_corrected_crop_is_added_to_the_training_set(person: Person, world: Pa
     assert item.image.shape == SHAPE
     np.testing.assert_array_equal(item.labels > 0, person.labels(3) > 0)
     assert read_origins(world / "training_set")["squares_t05_y000_x000"] == Origin("squares", 0, 0)
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_the_answer_to_use_the_new_network_is_yes_only_if_it_is_better(
+    better: bool, person: Person, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever presses Return at once keeps the network that they had, unless the new one was shown to be better."""
+    from qtpy.QtWidgets import QMessageBox
+
+    monkeypatch.setattr("somanet.napari.jobs.retrain", lambda *_: SimpleNamespace(checkpoint=world / "network_1"))
+    monkeypatch.setattr("somanet.napari.jobs.verdict", lambda _: "the verdict")
+    monkeypatch.setattr("somanet.napari.jobs.is_better", lambda _: better)
+    monkeypatch.setattr(QMessageBox, "question", lambda *given: given[-1])  # Return presses the default
+    person.panel._retrain_button.click()
+    person.wait_for(lambda: "the verdict" in person.panel.told)
+    assert (person.panel.tasks.choices.model == str(world / "network_1")) is better
 
 
 def test_a_movie_is_analysed_and_opened(person: Person, world: Path, bright: Path) -> None:

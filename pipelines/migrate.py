@@ -11,6 +11,7 @@ from somanet.analysis.scores import reference_numbers
 from somanet.analysis.stages.files import read_metadata
 from somanet.analysis.stages.migrate import migrate_movie
 from somanet.config import load_params
+from somanet.core.counting import counted
 from somanet.core.files import write_json
 from somanet.io.tables import write_table
 from somanet.training.experiments import echo, stage, write_scores
@@ -30,7 +31,8 @@ def main() -> None:
             metrics[movie.name]["reference"] = reference
         events.append(measures.migration.saltations.events.assign(movie=movie.name))
         numbers = {name: round(measures.summary.numbers[name].value, 3) for name in SHOWN}
-        echo(f"{movie.name}: {measures.summary.n_cells} cells, {measures.summary.n_events} saltations, {numbers}")
+        cells = counted(measures.summary.n_cells, "cell")
+        echo(f"{movie.name}: {cells}, {counted(measures.summary.n_events, 'saltation')}, {numbers}")
     write_json(REPORTS / "metrics.json", metrics)
     write_scores("migration", migration_headline(metrics))
     write_table(REPORTS / "saltations.csv", pd.concat(events, ignore_index=True))

@@ -5,6 +5,7 @@ from pathlib import Path
 from somanet.analysis.project import project_movies
 from somanet.analysis.stages.segment import segment_movie
 from somanet.config import load_params
+from somanet.core.counting import counted
 from somanet.core.files import make_folder
 from somanet.segmentation.engines import with_engine
 from somanet.segmentation.inference.haze import rule_for
@@ -24,7 +25,8 @@ def main() -> None:
     segmenter = Segmenter((network,), tta=params.segment.symmetries, haze=rule_for(network.intended_use))
     for movie in project_movies(RAW):
         found = segment_movie(movie.source, segmenter, make_folder(MASKS / movie.name))
-        echo(f"{movie.name}: {found['n_objects']} objects in {len(found['objects_per_frame'])} frames")
+        frames = counted(len(found["objects_per_frame"]), "frame")
+        echo(f"{movie.name}: {counted(found['n_objects'], 'object')} in {frames}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from somanet.analysis.stages.correct import correct_tracks, files_of_corrections
 from somanet.analysis.stages.files import copy_metadata
 from somanet.analysis.stages.track import track_movie
 from somanet.config import load_params
+from somanet.core.counting import counted
 from somanet.core.files import write_json
 from somanet.corrections import read
 from somanet.training.experiments import echo, stage, write_scores
@@ -32,8 +33,9 @@ def main() -> None:
             corrections = correct_tracks(movie.source, folder, read(corrected[movie.name]))
             note_corrections(folder, corrections)
             found |= corrections["after"]
-            echo(f"{movie.name}: {corrections['n_applied']} edits, {corrections['n_unfit']} that do not fit")
-        echo(f"{movie.name}: {found['n_tracks']} tracks, {found['n_points']} points")
+            edits = counted(corrections["n_applied"], "edit")
+            echo(f"{movie.name}: {edits}, {corrections['n_unfit']} without a place here")
+        echo(f"{movie.name}: {counted(found['n_tracks'], 'track')}, {counted(found['n_points'], 'point')}")
         metrics[movie.name] = {
             "n_tracks": found["n_tracks"],
             "n_points": found["n_points"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.corrections import Edit
 from somanet.napari.keys import KEYS
@@ -68,7 +69,7 @@ class Actions:
         """Merge the selected somas of this frame."""
         editor = self._editor
         edit = editor.session.merge(editor.frame, editor.selected)
-        words = f"Merged {len(edit.ids)} somas of frame {edit.frame} to one of track {edit.ids[0]}"
+        words = f"Merged {counted(len(edit.ids), 'soma')} of frame {edit.frame} to one of track {edit.ids[0]}"
         editor.edited(edit, words, selected=edit.ids[:1])
 
     def do_delete(self) -> None:

@@ -9,6 +9,7 @@ from napari import Viewer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.corrections import NAME
 from somanet.napari import jobs
@@ -106,7 +107,9 @@ class SomaNetPanel(QWidget):
             return
         session = editor.session
         unsaved = f"; {len(session.unsaved)} NOT SAVED: {session.problem}" if session.unsaved else ""
-        self._about.setText(f"{session.header.movie}: {session.n_active} corrections in {session.path.name}{unsaved}")
+        self._about.setText(
+            f"{session.header.movie}: {counted(session.n_active, 'correction')} in {session.path.name}{unsaved}"
+        )
         self._places.show_places(editor.suspicious)
 
     def say(self, words: str) -> None:

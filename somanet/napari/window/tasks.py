@@ -8,6 +8,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QMessageBox, QWidget
 
+from somanet.core.counting import counted
 from somanet.napari import jobs
 from somanet.napari.opening import MOST_HASHED_AT_ONCE, Opened, Results, check_same_movie, n_bytes
 from somanet.napari.splitting import YX
@@ -130,7 +131,7 @@ class Tasks:
         folder = self._training_set(editor)
         crop = crop_of(opened.frames.frame(t), editor.session.frame(t), at_yx, movie=opened.source.name, t=t)
         n = add_crop(folder, crop)
-        self._say(f"Added {crop.item.name} to {folder}, which has {n} crops now")
+        self._say(f"Added {crop.item.name} to {folder}, which has {counted(n, 'crop')} now")
 
     def retrain(self, editor: Editor) -> None:
         """Fine-tune the network on the training set, and ask whether the new one is to be used."""

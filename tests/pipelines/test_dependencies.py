@@ -26,6 +26,7 @@ WALLS = (
 
 ASIDE: dict[str, dict[str, str]] = {
     "": {  # every stage
+        "somanet.analysis.finished": "takes what the same code wrote for a movie of the same inputs; computes nothing",
         "somanet.segmentation.inference.modality": "refuses movies of another kind; `segment` lists it",
         "somanet.segmentation.network.inputs": "for the check of the kind of movie",
         "somanet.segmentation.network.missing": "for the check of the kind of movie",

@@ -45,6 +45,7 @@ ASIDE: dict[str, dict[str, str]] = {
     },
     "report": {
         "somanet.segmentation": "describes the network of `segment`, whose outputs it reads",
+        "somanet.tracking.shapes": "measures in `track`, whose tables it reads",
     },
     "cohort": {
         "somanet.analysis.report": "names of numbers; the tables come from the movies' own results",

@@ -170,6 +170,7 @@ bundled-mean: setup ## Make one network of those of SEEDS, and fit its temperatu
 bundled-export: setup ## Put that network into the package; its card's table: tools.training_sets --card
 	$(BIN)/python -m tools.training_sets --card $(MEAN)
 	$(BIN)/somanet export $(MEAN) --output somanet/model --modality fluorescence --diameters 12-40 --replace
+	$(BIN)/python -m tools.stored_graph somanet/model
 
 bioimageio: setup ## Export the bundled model for Fiji and QuPath, and run the BioImage Model Zoo's own test
 	@test -x build/bioimageio/bin/bioimageio || { $(PYTHON) -m venv build/bioimageio && \
@@ -249,7 +250,7 @@ TOGETHER := --numprocesses 2 --dist loadfile
 test: export OMP_NUM_THREADS := 1
 test: setup ## Run the quick test suite
 	$(BIN)/python -m pytest -m 'not slow and not e2e and not real and not napari' $(TOGETHER) $(ENGINE_TESTS:%=--ignore %)
-	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(ENGINE_TESTS)
+	$(BIN)/python -m pytest -m 'not slow and not e2e and not real' $(TOGETHER) $(ENGINE_TESTS)
 
 test-real: setup ## Run the quick tests that need the real data (SOMANET_DATA, or ../shared/data)
 	$(BIN)/python -m pytest -m 'real and not slow and not e2e'

@@ -26,7 +26,7 @@ from somanet.io.movies import open_movie
 from somanet.segmentation.engines import engine_of, with_engine
 from somanet.segmentation.engines.device_engine import DeviceEngine
 from somanet.segmentation.engines.devices import AUTO, CPU
-from somanet.segmentation.engines.module import EngineModule
+from somanet.segmentation.engines.engine_network import EngineNetwork
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.inference.video import segmented_frames, usual_workers
 from somanet.segmentation.network.checkpoint import Checkpoint, load_checkpoint
@@ -123,7 +123,7 @@ def main() -> None:
     on_cpu, expected = measured(with_engine(checkpoint, device=CPU, at_once=usual_workers()).checkpoint, frames)
     rows = [{**on_cpu, "least_iou": 1.0}]
     there = with_engine(checkpoint, device=given.device).checkpoint
-    if isinstance(there.model, EngineModule) and there.model.engine.device.kind != CPU:
+    if isinstance(there.model, EngineNetwork) and there.model.engine.device.kind != CPU:
         row, labels = measured(there, frames)
         rows.append({**row, "least_iou": least_iou(expected, labels)})
     folder = make_folder(given.output)

@@ -6,7 +6,8 @@ python -m benchmarks.held_out --data ../shared/data --nuclei NAME=FOLDER --somas
 Networks of one NAME are trainings with different seeds: their scores are averaged. NAME=FOLDER+FOLDER is an ensemble:
 its networks' probabilities are averaged. `--nuclei` are scored on the test
 part of the Data Science Bowl's images; `--somas` on the crops of `soma/val` and on all frames of the same movie from
-which no crop was taken, where x >= 440. Writes OUTPUT/held_out.md and held_out.json.
+which no crop was taken, where x >= 440; once more without the cells that nobody labelled, which tools/unlabelled finds.
+Writes OUTPUT/held_out.md and held_out.json.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,11 +34,14 @@ from somanet.core.markdown import table
 from somanet.evaluation.masks import interior, overlap, ratio
 from somanet.evaluation.scores import SeedScores, average_seeds, score_dataset
 from somanet.io.datasets.layouts import LabelledImage, open_dataset
+from somanet.io.datasets.regions import read_regions, with_regions
 from somanet.io.datasets.splits import read_split
 from somanet.segmentation.engines import with_engine
 from somanet.segmentation.inference.modality import not_fluorescence
 from somanet.segmentation.inference.segmenter import Segmented, Segmenter
 from somanet.segmentation.network.checkpoint import load_checkpoint
+from tools.unlabelled.__main__ import RECORD, LabelledMovie
+from tools.unlabelled.finding import Rules
 
 BINS = (0.0, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Bins of the confidence."""
@@ -49,6 +54,13 @@ COLUMNS = {
     "size_bias": "size bias",
     "noise_per_image": "noise per image",
 }
+VIEWS = (
+    ("", False, False),
+    (", without those cut by the edge", True, False),
+    (", without unlabelled cells", False, True),
+    (", without both", True, True),
+)
+"""In words; whether objects at the edge are left out; whether cells that nobody labelled are."""
 Predictions = list[tuple[LabelledImage, Segmented]]
 Networks = Mapping[str, Sequence[tuple[Path, ...]]]
 """By name: for each seed, the checkpoints of its ensemble."""
@@ -60,6 +72,16 @@ def frames_never_cropped(data: Path) -> Iterator[LabelledImage]:
     cropped = {int(found[1]) for name in crops if (found := re.match(r"t(\d+)_", name))}
     frames = MovieFrames(data / MOVIE / "cell_body.tif", data / MOVIE / "soma_labels.tif")
     return (frame for frame in frames if int(frame.name) not in cropped)
+
+
+def with_unlabelled_cells(items: Iterable[LabelledImage], movie: LabelledMovie) -> Iterator[LabelledImage]:
+    """Frames of the movie, named by number, that ignore the cells that nobody labelled."""
+    return (replace(item, ignored=movie.ignored(int(item.name), Rules())) for item in items)
+
+
+def ignored_pixels(items: Iterable[LabelledImage], x_from_px: int) -> dict[str, NDArray[np.bool_]]:
+    """Name → ignored pixels YX of the image's right part, of the images that have some."""
+    return {item.name: item.ignored[:, x_from_px:] for item in items if item.ignored is not None}
 
 
 def cut(predictions: Predictions, x_from_px: int) -> list[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
@@ -145,17 +167,28 @@ def _mean(scores: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def soma_rows(data: Path, networks: Networks, *, tta: int) -> dict[str, Any]:
-    """Set → network → scores, averaged over seeds; and network → reliability of the confidence in both sets."""
+    """Set → network → scores, averaged over seeds; and network → reliability of the confidence in both sets.
+
+    Cells that nobody labelled count as any other pixels but in rows of their own. Where they are not known there is no
+    such row: the movie needs its second channel, `nucleus.tif`, and its tracks.
+    """
     crops = open_dataset(data / "soma" / "val")
-    sets = {"soma/val": ([crops.load(name) for name in crops.names], 0)}
-    sets["later frames, x ≥ 440"] = (list(frames_never_cropped(data)), LATER_X_PX)
+    later: Iterable[LabelledImage] = frames_never_cropped(data)
+    if (data / MOVIE / "nucleus.tif").is_file():
+        later = with_unlabelled_cells(later, LabelledMovie(data / MOVIE))
+    val = with_regions((crops.load(name) for name in crops.names), read_regions(RECORD))
+    sets = {"soma/val": (list(val), 0), "later frames, x ≥ 440": (list(later), LATER_X_PX)}
     scores: dict[str, dict[str, Any]] = {}
     confidence: dict[str, list[tuple[NDArray[np.bool_], NDArray[np.float64]]]] = {}
     for title, (items, x_from_px) in sets.items():
         for name, seeds in networks.items():
             predictions = [predictions_of(folders, items, tta=tta) for folders in seeds]
-            for words, ignore_edge in (("", False), (", without those cut by the edge", True)):
-                each = [score_dataset(cut(one, x_from_px), ignore_edge=ignore_edge) for one in predictions]
+            ignored = ignored_pixels(items, x_from_px)
+            for words, ignore_edge, without in VIEWS if ignored else VIEWS[:2]:
+                each = [
+                    score_dataset(cut(one, x_from_px), ignore_edge=ignore_edge, ignored=ignored if without else None)
+                    for one in predictions
+                ]
                 scores.setdefault(f"{title}{words}", {})[name] = average_seeds(each)
             confidence.setdefault(name, []).extend(right_and_confidence(one, x_from_px) for one in predictions)
             print(f"{title}: {name}", flush=True)

@@ -14,6 +14,7 @@ from somanet.analysis.scores import reference_numbers
 from somanet.analysis.stages.files import read_metadata
 from somanet.analysis.stages.migrate import migrate_movie
 from somanet.config import load_params
+from somanet.core.counting import counted
 from somanet.core.files import write_json
 from somanet.core.hashing import sha256_tree
 from somanet.io.tables import read_table, write_table
@@ -46,7 +47,7 @@ def main() -> None:
         events.append(read_table(folder / names.SALTATIONS, SALTATION_EVENTS).assign(movie=movie.name))
         values = {name: summary["numbers"][name]["value"] for name in SHOWN}
         numbers = {name: None if value is None else round(value, 3) for name, value in values.items()}
-        counts = f"{summary['n_cells']} cells, {summary['n_events']} saltations"
+        counts = f"{counted(summary['n_cells'], 'cell')}, {counted(summary['n_events'], 'saltation')}"
         echo(f"{movie.name}: {counts}, {numbers}{noted(computed)}")
     write_json(REPORTS / "metrics.json", metrics)
     write_scores("migration", migration_headline(metrics))

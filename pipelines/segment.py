@@ -7,6 +7,7 @@ from somanet.analysis.finished import FinishedMovies, movie_inputs, noted
 from somanet.analysis.project import project_movies
 from somanet.analysis.stages.segment import segment_movie
 from somanet.config import load_params
+from somanet.core.counting import counted
 from somanet.segmentation.engines import with_engine
 from somanet.segmentation.inference.haze import rule_for
 from somanet.segmentation.inference.record import record_of
@@ -32,7 +33,8 @@ def main() -> None:
             folder,
             partial(segment_movie, movie.source, segmenter, folder),
         )
-        echo(f"{movie.name}: {found['n_objects']} objects in {len(found['objects_per_frame'])} frames{noted(computed)}")
+        frames = counted(len(found["objects_per_frame"]), "frame")
+        echo(f"{movie.name}: {counted(found['n_objects'], 'object')} in {frames}{noted(computed)}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from somanet.analysis.stages.correct import correct_tracks, files_of_corrections
 from somanet.analysis.stages.files import copy_metadata
 from somanet.analysis.stages.track import track_movie
 from somanet.config import load_params
+from somanet.core.counting import counted
 from somanet.core.files import write_json
 from somanet.core.hashing import sha256_file, sha256_tree
 from somanet.corrections import read
@@ -56,8 +57,9 @@ def _tracked(movie: ProjectMovie, settings: TrackSettings, edits: Path | None) -
         corrections = correct_tracks(movie.source, folder, read(edits))
         note_corrections(folder, corrections)
         found |= corrections["after"]
-        lines.append(f"{corrections['n_applied']} edits, {corrections['n_unfit']} that do not fit")
-    lines.append(f"{found['n_tracks']} tracks, {found['n_points']} points")
+        applied = counted(corrections["n_applied"], "edit")
+        lines.append(f"{applied}, {corrections['n_unfit']} without a place here")
+    lines.append(f"{counted(found['n_tracks'], 'track')}, {counted(found['n_points'], 'point')}")
     counts = {"n_tracks": found["n_tracks"], "n_points": found["n_points"]}
     return {"lines": lines, "metrics": {**counts, **score_tracks(movie, folder)}}
 

@@ -240,6 +240,7 @@ def test_links_out_of_the_pages_lead_to_pages_of_those_files() -> None:
     assert moved("../somanet/core/schema.py", "docs/glossary.md", "glossary.md") == "source/somanet/core/schema.py.md"
     assert moved("../../CONTRIBUTING.md#set-up", "docs/start/a.md", "start/a.md") == "../contributing.md#set-up"
     assert moved("docs/week.md", "CONTRIBUTING.md", "contributing.md") == "week.md"
+    assert moved("docs/numbers.yaml", "CONTRIBUTING.md", "contributing.md") == "source/docs/numbers.yaml.md"
     assert moved("recipe.yaml", "somanet/model/README.md", page_of("somanet/model/README.md")) == "recipe.yaml.md"
     assert moved("https://example.org/a", "docs/a.md", "a.md") == "https://example.org/a"
 

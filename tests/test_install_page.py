@@ -7,7 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 
+from somanet.cli import app
+from tests.test_imports import ANALYSIS
 from tests.test_readme import commands, problem_with, somanet_arguments
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,3 +44,15 @@ def test_the_classifiers_name_only_systems_that_were_run_on() -> None:
 @pytest.mark.parametrize("words", ["It was never built", "Never run"])
 def test_what_never_ran_is_said_to(words: str) -> None:
     assert words in PAGE
+
+
+def test_the_libraries_of_analyses_are_those_that_they_load() -> None:
+    [line] = [one for one in commands(PAGE) if one.startswith("pip install av ")]
+    assert set(line.split()[2:]) == ANALYSIS
+    assert f"need [{len(ANALYSIS)} of the {len(PROJECT['dependencies'])} dependencies]" in " ".join(PAGE.split())
+
+
+def test_options_of_the_program_itself_exist() -> None:
+    options = {word for one in typer.main.get_command(app).params for word in one.opts}
+    named = set(re.findall(r"`somanet (--[a-z-]+)`", PAGE))
+    assert {"--version", "--install-completion", "--show-completion"} == named <= options

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from benchmarks.peers.contenders import AS_BUILT, Contender, Loaded
 from benchmarks.peers.measuring import torch_flops
 from somanet.segmentation.engines import EngineName, engine_of, with_engine
+from somanet.segmentation.inference.prediction import predict_logits
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import Checkpoint, load_checkpoint
-from somanet.segmentation.network.forward import predict_logits
 from somanet.segmentation.network.models import build_model
 from somanet.segmentation.network.settings import ModelSpec
 

@@ -60,10 +60,7 @@ def settings_of(samples: int, size_px: int) -> TrainSettings:
 def held_out_of(movie: LabelledMovie, every: int) -> HeldOut:
     """The movie with its reference, cells that nobody labelled, and contrasts."""
     rules = Rules()
-    ignored = np.zeros(movie.labels_TYX.shape, bool)
-    for t in range(len(ignored)):
-        for cell in movie.found(t, rules):
-            ignored[t] |= cell.pixels & (movie.labels_TYX[t] == 0)
+    ignored = np.stack([movie.ignored(t, rules) for t in range(len(movie.labels_TYX))])
     contrast = contrast_table(movie.body_TYX, movie.labels_TYX, LATER_X_PX)
     return HeldOut(movie.body_TYX, movie.labels_TYX, ignored, contrast, LATER_X_PX, every)
 

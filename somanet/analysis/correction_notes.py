@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from somanet.analysis import names
+from somanet.core.counting import counted
 
 NOUNS = {
     "new": "somas added", "paint": "outlines painted", "erase": "outlines erased", "merge": "somas merged",
@@ -19,7 +20,7 @@ NOUNS = {
 def notes_on_corrections(found: Mapping[str, Any]) -> list[str]:
     """What the reader of a report has to know of corrections."""
     kinds = ", ".join(f"{NOUNS[kind]}: {count}" for kind, count in found["applied"].items())
-    edits = f"{found['n_applied']} edits" if found["n_applied"] != 1 else "1 edit"
+    edits = counted(found["n_applied"], "edit")
     listed = f" ({kinds})" if kinds else ""
     first = (
         f"A person corrected these results by {edits}{listed}; edited outlines, measured anew: "
@@ -27,7 +28,7 @@ def notes_on_corrections(found: Mapping[str, Any]) -> list[str]:
     )
     notes = [first]
     if found["n_unfit"]:
-        unfit = "1 edit does" if found["n_unfit"] == 1 else f"{found['n_unfit']} edits do"
+        unfit = counted(found["n_unfit"], "edit does", "edits do")
         more = "" if found["n_unfit"] <= len(found["unfit"]) else f" … all are in {names.EDITS}."
         notes.append(f"{unfit} not fit these results: {' '.join(found['unfit'])}{more}")
     if found.get("incomplete_last_line"):

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from somanet.analysis.report.definitions import METHODS, label_of
+from somanet.core.counting import counted
 from somanet.core.markdown import plain
 from somanet.migration.bounded_difference import TRUE_RANGES
 from somanet.migration.groups import BENJAMINI_HOCHBERG, HOLM, PAIRED_T, WELCH
@@ -60,8 +61,9 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
         f"Of positions, {summary['localisation']['in_words']}; steps faster than "
         f"{_number(summary.get('mobile_threshold_um_per_h'))} µm/h were held to be motion, and runs of them that "
         f"covered {_number(summary.get('least_saltation_um'))} µm or more to be saltations. Settings of the "
-        f"measurement: {_settings(manifest['parameters'].get('migrate'))}. {summary.get('n_cells', 0)} cells were "
-        f"observed for 4 h or 12 frames and are summarised, {summary.get('n_short', 0)} were observed more briefly."
+        f"measurement: {_settings(manifest['parameters'].get('migrate'))}. "
+        f"{counted(summary.get('n_cells', 0), 'cell was', 'cells were')} observed for 4 h or 12 frames and entered the "
+        f"summary, {counted(summary.get('n_short', 0), 'was', 'were')} observed more briefly."
     )
     text += ["## Definitions", *_definitions(), "## Software", _versions(manifest["code"]), *_references(cited)]
     return "\n\n".join(text) + "\n"
@@ -158,9 +160,9 @@ def cohort_methods(
         verdicts: whether saltation numbers hold, a sentence per group.
     """
     intervals = sorted({round(float(one["input"]["frame_interval_min"]), 3) for one in manifests})
-    donors = f" of {_several(counts['donors'], 'donor')}" if counts["donors"] else ""
+    donors = f" of {counted(counts['donors'], 'donor')}" if counts["donors"] else ""
     combined = (
-        f"{_several(counts['movies'], 'movie')}{donors} with {_several(counts['cells'], 'cell')} observed long enough "
+        f"{counted(counts['movies'], 'movie')}{donors} with {counted(counts['cells'], 'cell')} observed long enough "
         f"were combined with SomaNet {version}{_commit(code)}. Frames are {', '.join(f'{m:g}' for m in intervals)} min "
         f"apart. {_corrected(counts)} How each movie was analysed is in the methods.md of its folder."
     )
@@ -206,7 +208,7 @@ def _corrected(counts: Mapping[str, int]) -> str:
     if corrected == movies:
         return "All tracks were made or corrected by a person."
     return (
-        f"The tracks of {_several(corrected, 'movie')} were made or corrected by a person, the rest are the program's."
+        f"The tracks of {counted(corrected, 'movie')} were made or corrected by a person, the rest are the program's."
     )
 
 
@@ -273,10 +275,6 @@ def _label(row: Mapping[Any, Any]) -> str:
 
 def _in_a_row(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _code(manifest: Mapping[str, Any]) -> str:

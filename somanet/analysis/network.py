@@ -13,10 +13,11 @@ from somanet.core.installation import PACKAGE
 from somanet.provenance.code import project_root
 from somanet.provenance.mlflow import resolve_checkpoint, training_of
 from somanet.segmentation.engines import EngineName, with_engine
-from somanet.segmentation.engines.devices import CPU
+from somanet.segmentation.engines.devices import CPU, find_device
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
+    from somanet.segmentation.network.checkpoint import Checkpoint
 
 BUNDLED_NAME = "bundled"
 """Names the bundled model wherever a network is named; a folder of that name is `./bundled`."""
@@ -97,10 +98,9 @@ def open_networks(
     from somanet.segmentation.inference.haze import rule_for
     from somanet.segmentation.inference.rescaling import rescaling_factor
     from somanet.segmentation.inference.segmenter import Segmenter
-    from somanet.segmentation.network.checkpoint import load_checkpoint
 
     folders = tuple(network_folder(model) for model in models or (None,))
-    loaded = tuple(load_checkpoint(folder) for folder in folders)
+    loaded = tuple(_loaded(folder, engine, device, threads) for folder in folders)
     weights = [checkpoint.sha256 for checkpoint in loaded]
     if twice := next((n for n, sha256 in enumerate(weights) if sha256 in weights[:n]), None):
         raise SomaNetError(
@@ -113,6 +113,18 @@ def open_networks(
     choices = [with_engine(one, engine, device=device, threads=threads, at_once=at_once) for one in loaded]
     notes = tuple(dict.fromkeys(note for one in choices for note in one.notes))
     return OpenedNetworks(Segmenter(tuple(one.checkpoint for one in choices), tta, factor, haze), folders, notes)
+
+
+def _loaded(folder: Path, engine: EngineName, device: str, threads: int) -> Checkpoint:
+    """A network: of the bundled one the stored graph, where the default engine runs it on the processor."""
+    from somanet.segmentation.engines.stored_graph import open_stored
+    from somanet.segmentation.network.checkpoint import load_checkpoint
+
+    if folder == BUNDLED and engine in ("auto", "onnxruntime") and find_device(device).kind == CPU:
+        stored = open_stored(folder, threads=threads)
+        if stored is not None:
+            return stored
+    return load_checkpoint(folder)
 
 
 def about_networks(opened: OpenedNetworks, root: Path) -> dict[str, Any]:

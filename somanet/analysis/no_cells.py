@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from somanet.core.calibration import MINUTES_PER_HOUR, Calibration
+from somanet.core.counting import counted
 
 OTHER_NETWORK = "A network trained on a few labelled crops of this microscope may be needed (somanet finetune)."
 LIKELY_MIN = (2.0, 60.0)
@@ -28,8 +29,8 @@ def why_no_cells(
     n_objects, n_frames, n_haze = segmentation["n_objects"], metadata["n_frames"], segmentation.get("n_haze", 0)
     if not n_objects and n_haze:
         return (
-            f"No cell was found: all {n_haze} objects that the network outlined in {n_frames} frames were left out as "
-            f"haze, as they hardly stand out. If they are cells, give --keep-haze. {OTHER_NETWORK}"
+            f"No cell was found: every object that the network outlined in {n_frames} frames, {n_haze} in all, was "
+            f"left out as haze, as it hardly stands out. If they are cells, give --keep-haze. {OTHER_NETWORK}"
         )
     if not n_objects:
         return (
@@ -49,7 +50,7 @@ def why_no_cells(
         dropped.append(f"{n_noise} are smaller than {settings['min_soma_area_um2']:.3g} µm² (track.min_soma_area_um2)")
     if n_short:
         dropped.append(f"{n_short} are in tracks shorter than {least_h:g} h or two frames (track.min_track_h)")
-    found = f"No cell was found, though the network outlined {n_objects} objects in {n_frames} frames"
+    found = f"No cell was found, though the network outlined {counted(n_objects, 'object')} in {n_frames} frames"
     text = f"{found}: {' and '.join(dropped)}." if dropped else f"{found}."
     if n_short >= n_noise:
         return f"{text} {_why_short(n_frames, least_h, settings['max_step_um'], calibration)}"

@@ -18,6 +18,7 @@ from somanet.analysis.base import Base, open_base
 from somanet.analysis.correction_notes import NOUNS
 from somanet.analysis.stages.files import read_tracks_of, scale_of
 from somanet.analysis.stages.given_tracks import check_inside
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.corrections import Corrected, Edit, Recorder, apply, read
 from somanet.corrections.comparing import edits_from_labels, edits_from_tracks
@@ -48,11 +49,7 @@ class Returned:
         """How many edits of which kind."""
         kinds: Counter[str] = Counter(edit.kind for edit in self.edits)
         listed = ", ".join(f"{NOUNS[kind]}: {kinds[kind]}" for kind in NOUNS if kinds[kind])
-        return (
-            f"{len(self.edits)} {'edit' if len(self.edits) == 1 else 'edits'} ({listed})"
-            if self.edits
-            else "no difference"
-        )
+        return f"{counted(len(self.edits), 'edit')} ({listed})" if self.edits else "no difference"
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from somanet.analysis.movie import AnalysisNetworks, Options, check_exports
@@ -14,13 +13,14 @@ from somanet.analysis.single import analyze_single
 from somanet.analysis.source import MovieSource
 from somanet.api.model import Model, load_for_movies
 from somanet.api.results import Analysis
-from somanet.api.wording import checked_settings, in_python
+from somanet.api.wording import as_path, checked_settings, in_python
 from somanet.core.errors import SomaNetError
 from somanet.core.foreign import check_paths
 from somanet.core.guard import guarded
 from somanet.core.settings import with_setting
 from somanet.io.movie_search import find_movies
 
+_SAVE_IT = "Save frames in memory as a TIFF first, for example with tifffile.imwrite."
 _Style = Literal["outlines", "somas"]
 
 
@@ -99,9 +99,9 @@ def analyze(
         exports=exports,
         any_modality=any_modality,
     )
-    place, folder = Path(movie), Path(output)
-    given = {name: None if path is None else Path(path) for name, path in (("times", times), ("tracks", tracks))}
-    given["corrections"] = None if corrections is None else Path(corrections)
+    place, folder = as_path(movie, "movie", instead=_SAVE_IT), as_path(output, "output")
+    optional = {"times": times, "tracks": tracks, "corrections": corrections}
+    given = {name: None if path is None else as_path(path, name) for name, path in optional.items()}
     read = [path for path in given.values() if path is not None]
     check_paths(inputs=[place, *read], outputs=[folder])
     networks = model.folders if isinstance(model, Model) else ()

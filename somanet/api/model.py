@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from somanet.analysis.movie import AnalysisNetworks
 from somanet.analysis.network import BUNDLED_NAME, OpenedNetworks
 from somanet.analysis.opening import about_opened, open_for_images, open_for_movies
-from somanet.api.wording import in_python
+from somanet.api.wording import WrongType, check_positive, in_python
 from somanet.core.errors import SomaNetError
 from somanet.segmentation.engines import EngineName, engine_of
 from somanet.segmentation.inference.modality import ModalityInput, check_modality
@@ -108,6 +108,7 @@ class Model:
 
         Arguments and errors are those of :meth:`segment`; `somanet predict` writes the same numbers.
         """
+        check_positive(diameter_px=diameter_px)
         values = _checked(image)
         segmenter = self._opened.segmenter
         if not any_modality:
@@ -157,6 +158,7 @@ def load_model(
         SomaNetError: there is no such network, it is damaged, the engine or device cannot run it, or networks do not
             form an ensemble.
     """
+    check_positive(diameter_px=diameter_px, rescale=rescale)
     options = {
         "engine": engine,
         "device": device,
@@ -182,7 +184,7 @@ def _names(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[s
     """The names of one network or of an ensemble.
 
     Raises:
-        SomaNetError: there is none.
+        WrongType: there is none.
     """
     names: list[Any] = []
     if isinstance(model, str | PathLike):
@@ -190,11 +192,17 @@ def _names(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[s
     elif isinstance(model, Sequence):
         names = list(model)
     if not names or not all(isinstance(name, PathLike) or (isinstance(name, str) and name) for name in names):
-        raise SomaNetError(
-            f"Expected a network's name, or several as a list, found {model!r}. Give 'bundled', a checkpoint's folder, "
-            "a run or an alias."
+        raise WrongType(
+            f"Expected a network's name, or several as a list, found {_short(model)}. Give 'bundled', a checkpoint's "
+            "folder, a run or an alias."
         )
     return [name if isinstance(name, str) else Path(name) for name in names]
+
+
+def _short(value: object) -> str:
+    """A value in one line."""
+    words = " ".join(repr(value).split())
+    return words if len(words) <= 60 else f"{words[:60]}… ({type(value).__name__})"
 
 
 def _told(opened: OpenedNetworks) -> OpenedNetworks:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.manifest import is_manifest
+from somanet.api.wording import as_path
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 
@@ -113,7 +114,7 @@ def open_analysis(folder: str | PathLike[str]) -> Analysis:
     Raises:
         SomaNetError: it has none.
     """
-    path = Path(folder)
+    path = as_path(folder, "folder")
     if not is_manifest(json_object(path / names.MANIFEST)):
         raise SomaNetError(
             f"{path}: expected results of a movie, as `somanet analyze` writes them, found none. Name that folder; a "

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
+from somanet.analysis import names
+from somanet.analysis.manifest import is_manifest
 from somanet.analysis.settings import analysis_params
 from somanet.analysis.source import check_plausible
 from somanet.api.results import statistics_table
-from somanet.api.wording import checked_settings, in_python
+from somanet.api.wording import as_path, checked_settings, in_python
 from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
+from somanet.core.files import json_object
 from somanet.core.foreign import check_paths
 from somanet.core.numbers import to_numbers
 from somanet.core.schema import TRACKS, check_tracks
@@ -71,8 +74,13 @@ def read_tracks(
     for name, unit, units in (("position_unit", position_unit, _Positions), ("time_unit", time_unit, _Times)):
         if unit is not None and unit not in get_args(units):
             raise SomaNetError(f"Unknown {name} {unit!r}; there are {', '.join(get_args(units))}.")
-    file = Path(path)
+    file = as_path(path, "path", instead="A table in memory needs no reading: somanet.measure takes it.")
     check_paths(inputs=[file], outputs=[])
+    if is_manifest(json_object(file / names.MANIFEST)):
+        raise SomaNetError(
+            f"{file}: expected a file of tracks, found a folder of SomaNet's results. Read {file / names.TRACKS}, or "
+            "take the tracks of somanet.open_analysis."
+        )
     scale = FileCalibration.given(pixel_size_um, frame_interval_min)
     found = open_tracks(file, Given(scale, position_unit, time_unit))
     for note in found.notes:
@@ -89,8 +97,17 @@ class Measurement:
         measures: everything, as :class:`somanet.migration.measures.Measures` has it.
     """
 
-    tracks: pd.DataFrame = field(repr=False)
-    measures: Measures = field(repr=False)
+    tracks: pd.DataFrame
+    measures: Measures
+
+    def __repr__(self) -> str:
+        summary = self.measures.summary
+        counts = (
+            counted(self.tracks["track_id"].nunique(), "track"),
+            f"{counted(summary.n_cells, 'cell')} observed long enough",
+            counted(len(self.saltations), "saltation"),
+        )
+        return f"<Measurement: {', '.join(counts)}>"
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -231,19 +248,16 @@ def _check_positions(table: pd.DataFrame) -> None:
     Raises:
         SomaNetError: a point's µm and pixels differ by over a tenth of a pixel.
     """
-    from somanet.tracking.exchange import ROUNDING_PX, ROUNDING_SHARE, scale_of_tracks
+    from somanet.tracking.exchange import points_off, scale_of_tracks
 
     pixel = scale_of_tracks(table).pixel_size_um
     if pixel is None:
         return
     for um, px in (("y_um", "y_px"), ("x_um", "x_px")):
-        wrong = (table[um] / pixel - table[px]).abs() > ROUNDING_PX + ROUNDING_SHARE * table[px].abs()
-        if wrong.any():
-            row = table[wrong].iloc[0]
+        if found := points_off(table, um, px, pixel):
             raise SomaNetError(
-                f"{_WHOSE}: track {row['track_id']:.12g} has {um} = {row[um]:g} in frame {row['frame']:.12g}, but {px} "
-                f"= {row[px]:g}, which is {row[px] * pixel:g} µm ({wrong.sum()} of {len(table)} points differ). Was "
-                "only one of the two edited? Drop the columns t_h, y_um and x_um and give the calibration."
+                f"{_WHOSE}: {found} Was only one of the two edited? Drop the columns t_h, y_um and x_um and give the "
+                "calibration."
             )
 
 

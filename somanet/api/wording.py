@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
+import numbers
 import re
 from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from somanet.core.errors import SomaNetError
+
+
+class WrongType(SomaNetError, TypeError):
+    """An argument of another kind than is expected."""
+
+
+class WrongValue(SomaNetError, ValueError):
+    """An argument that has no sensible value."""
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,3 +69,38 @@ def checked_settings(settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
             "Each has a name and a value."
         )
     return settings
+
+
+def as_path(value: object, argument: str, *, instead: str = "") -> Path:
+    """An argument that names a file or folder.
+
+    Args:
+        value: the argument.
+        argument: its name.
+        instead: what to do with a value in memory, as a sentence.
+
+    Raises:
+        WrongType: it is no path.
+    """
+    if isinstance(value, str) or (isinstance(value, PathLike) and isinstance(value.__fspath__(), str)):
+        return Path(value)
+    found = "None" if value is None else type(value).__name__
+    raise WrongType(
+        f"{argument}: expected a path (text or pathlib.Path), found {found}. {instead or 'Name the file or folder.'}"
+    )
+
+
+def check_positive(**values: object) -> None:
+    """Refuse numbers that are not positive and finite; None, for a number that is not given, passes.
+
+    Raises:
+        WrongType: no number.
+        WrongValue: zero, negative, infinite or NaN.
+    """
+    for name, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise WrongType(f"{name}: expected a number, found {value!r}. Leave it out to have it estimated.")
+        if not 0 < float(value) < math.inf:
+            raise WrongValue(f"{name}: expected a positive number, found {value}. Leave it out to have it estimated.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -91,6 +93,8 @@ app.command("ui")(guarding(project.ui))
 app.command("sync")(guarding(project.sync))
 app.command("doctor")(guarding(project.doctor))
 
+_COMMANDS = {one.name for one in app.registered_commands} | {one.name for one in app.registered_groups}
+
 _NO_MEMORY = "error: The memory does not suffice. Close other programs, use a larger computer, or smaller input."
 _OUT_OF_MEMORY = (
     "std::bad_alloc",
@@ -111,6 +115,7 @@ def main() -> None:
     try:
         check_environment()
         ignore_settings_here()
+        _want_a_command(sys.argv[1:])
         app()
     except SomaNetError as error:
         sys.exit(f"error: {printable(str(error))}")
@@ -139,6 +144,15 @@ def main() -> None:
         if any(words in str(error) for words in _OUT_OF_MEMORY):
             sys.exit(_NO_MEMORY)
         raise
+
+
+def _want_a_command(words: Sequence[str]) -> None:
+    """Refuse a file or folder in a command's place, with the commands that take one."""
+    if words and words[0] not in _COMMANDS and not words[0].startswith("-") and Path(words[0]).exists():
+        raise SomaNetError(
+            f"Expected a command, found {words[0]}. `somanet predict {words[0]} --output FOLDER` segments images, "
+            f"`somanet analyze {words[0]} --output FOLDER` a movie."
+        )
 
 
 def _folder_is_gone() -> bool:

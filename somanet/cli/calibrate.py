@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from somanet.cli.options import Binary, Device, OneModel, OnlyClass, Part, Split
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def calibrate(
     network = network_folder(model, updates=True)
     done = fit_checkpoint(network, sets, output, settings=settings, confidence=confidence, device=device)
     found = done.temperature
-    typer.echo(f"temperature {found.temperature:.3g}, from {found.images} images")
+    typer.echo(f"temperature {found.temperature:.3g}, from {counted(found.images, 'image')}")
     typer.echo(f"cross entropy per pixel  {found.nll_before:.4f} before, {found.nll_after:.4f} after")
     typer.echo(f"calibration error        {found.ece_before:.4f} before, {found.ece_after:.4f} after")
     for setting, (before, now) in done.chosen.items():

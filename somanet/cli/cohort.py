@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def write_and_print(folders: Sequence[Path], output: Path, question: Question, *
 
     before = json_object(output / names.COHORT_RECORD).get("files", {})
     found = build_cohort(folders, output, question, notes=notes)
-    typer.echo(f"{len(found.movies)} movies, {found.summaries['all'].n_cells} cells")
+    typer.echo(f"{counted(len(found.movies), 'movie')}, {counted(found.summaries['all'].n_cells, 'cell')}")
     for one in found.comparisons:
         typer.echo(outcome(one))
     for note in dict.fromkeys(note for one in found.comparisons for note in one.notes):

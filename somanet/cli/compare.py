@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from somanet.core.counting import counted
+
 SHOWN_IN_FULL = 30
 """With more networks no table is printed: it is in comparison.md."""
 
@@ -58,7 +60,7 @@ def compare(
     files = write_comparison(found.networks, output, reference=reference, deciding=score, notes=found.notes)
     if len(found.networks) <= SHOWN_IN_FULL:
         typer.echo((output / "comparison.md").read_text(encoding="utf-8"))
-    typer.echo(f"Written: {', '.join(map(str, files))} ({len(found.networks)} networks)")
+    typer.echo(f"Written: {', '.join(map(str, files))} ({counted(len(found.networks), 'network')})")
     if log_to is not None:
         run_id = add_files(log_to, files, "comparison", root=root)
         typer.echo(f"Stored: comparison/ of run {run_id}")

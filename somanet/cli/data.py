@@ -9,6 +9,7 @@ import typer
 
 from somanet.cli.guarding import guarding
 from somanet.cli.options import Axes, Binary, Channel, OnlyClass, Part, Plane, Position, Split
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 
 app = typer.Typer(help="Check and prepare data sets and movies.", no_args_is_help=True)
@@ -157,8 +158,8 @@ def yolo(
         typer.echo(f"note: {note}", err=True)
     if background:
         typer.echo(
-            f"note: YOLO's format has no ignored pixels: they become background in {len(background)} images, such as "
-            f"{background[0]!r}",
+            f"note: YOLO's format has no ignored pixels: they become background in "
+            f"{counted(len(background), 'image')}, such as {background[0]!r}",
             err=True,
         )
     counts = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
@@ -216,4 +217,5 @@ def rois(
         what = "somas"
     for note in written.notes:
         typer.echo(f"note: {note}", err=True)
-    typer.echo(f"Written: {output} ({written.n_objects} {what}, {written.n_images} images or frames)")
+    frames = counted(written.n_images, "image or frame", "images or frames")
+    typer.echo(f"Written: {output} ({written.n_objects} {what}, {frames})")

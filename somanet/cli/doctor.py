@@ -21,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.extras import SERVES, command, missing
 from somanet.core.extras import trouble as extra_trouble
@@ -216,7 +217,7 @@ def _device() -> Check:
         remedy = "is the driver too old for this torch? `python -m torch.utils.collect_env` shows"
         found = "which torch does not see, so that it computes on the processor"
         return Check("device", "warn", found, "This computer has an NVIDIA driver", remedy)
-    return Check("device", "ok", f"cpu with {torch.get_num_threads()} threads")
+    return Check("device", "ok", f"cpu with {counted(torch.get_num_threads(), 'thread')}")
 
 
 def _engines() -> Check:
@@ -314,7 +315,7 @@ def _store(root: Path) -> Check:
     except SomaNetError as error:
         return Check("mlflow store", "missing", str(error))
     if waiting := pending_runs(root):
-        found = f"records of {len(waiting)} runs wait to be sent to {shown}"
+        found = f"records of {counted(len(waiting), 'run')} wait to be sent to {shown}"
         return Check("mlflow store", "warn", found, "MLflow shows runs that are in its store", "`somanet sync`")
     return Check("mlflow store", "ok", f"{shown}, {database.stat().st_size / 1e6:.1f} MB")
 
@@ -343,7 +344,7 @@ def _data(root: Path) -> Check:
     folder = Path(os.environ.get("SOMANET_DATA") or root / "data")
     where = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
     if folder.is_dir() and any(folder.iterdir()):
-        return Check("data", "ok", f"{where}: {sum(1 for _ in folder.iterdir())} entries")
+        return Check("data", "ok", f"{where}: {counted(sum(1 for _ in folder.iterdir()), 'entry', 'entries')}")
     return Check(
         "data",
         "warn",

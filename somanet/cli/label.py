@@ -25,6 +25,7 @@ from somanet.cli.options import (
     Rescale,
     with_options,
 )
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def suggest(
         examined = [examine(item, segmenter, count=count) for item in found]
     chosen = suggest_crops(examined, count=count, size_px=options.size_px)
     if len(chosen) < count:
-        typer.echo(f"note: only {len(chosen)} crops have anything doubtful", err=True)
+        typer.echo(f"note: anything doubtful is in {counted(len(chosen), 'crop')} only", err=True)
     done = write(found, chosen, output, proposer=Network(segmenter))
     for one in done[:20]:
         typer.echo(f"  {one.crop.name}: {one.crop.reasons}")
@@ -196,8 +197,8 @@ def agreement(
         typer.echo(f"{name:>10}  {found.scores.values[name]:.3f}  [{low:.3f}, {high:.3f}]  {words}")
     n_images = len(found.scores.per_image)
     typer.echo(
-        f"{n_images} images, {found.n_first} and {found.n_second} objects; intervals of 95 % over images. "
-        f"{', '.join(SYMMETRIC)} are the same in either order."
+        f"{counted(n_images, 'image')}, {found.n_first} and {counted(found.n_second, 'object')}; intervals of 95 % "
+        f"over images. {', '.join(SYMMETRIC)} are the same in either order."
     )
     if output is not None:
         sources = {
@@ -214,14 +215,17 @@ def agreement(
 def _tell(done: Sequence[Proposed], output: Path) -> None:
     if low := [one.crop.name for one in done if one.background_too]:
         typer.echo(
-            f"note: the threshold is below the background of {len(low)} of {len(done)} crops, such as {low[0]!r}: the "
-            "background was left out, and what it touches with it. Raise --threshold for these",
+            f"note: the threshold is below the background of {len(low)} of "
+            f"{counted(len(done), 'crop')}, such as {low[0]!r}: the background was left out, and what it touches with "
+            "it. Raise --threshold for these",
             err=True,
         )
     without = sum(not one.n_somas for one in done)
     if without:
-        typer.echo(f"note: {without} of {len(done)} crops have no proposed soma, and no RoiSet.zip", err=True)
-    typer.echo(f"Written: {output} ({len(done)} crops, {sum(one.n_somas for one in done)} proposed masks)")
+        words = f"{without} of {counted(len(done), 'crop')}"
+        typer.echo(f"note: no soma is proposed in {words}, where no RoiSet.zip is", err=True)
+    masks = counted(sum(one.n_somas for one in done), "proposed mask")
+    typer.echo(f"Written: {output} ({counted(len(done), 'crop')}, {masks})")
     typer.echo(
         f"Next: look at {output / 'crops.png'}; correct each RoiSet.zip in Fiji (ROI Manager); then\n"
         f"  somanet data rois {output} --images {output} --output CORRECTED"

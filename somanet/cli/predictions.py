@@ -24,6 +24,7 @@ from somanet.cli.options import (
     Rescale,
     Tta,
 )
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def predict(
     total = sum(one.n_objects for one in labelled)
     for note in warnings_for(labelled, segmenter.intended_use):
         typer.echo(f"note: {note}", err=True)
-    typer.echo(f"Written: {len(found)} label images with {total} somas to {output}, objects.csv and predictions.json")
+    images = f"{counted(len(found), 'label image')} with {counted(total, 'soma')}"
+    typer.echo(f"Written: {images} to {output}, objects.csv and predictions.json")
     typer.echo(f"Next: somanet evaluate --predictions {output} --truth FOLDER --output metrics.json")
 
 
@@ -191,7 +193,7 @@ def evaluate(
         low, high = scores.intervals[name]
         beside = "" if ignoring is None else f"  without ignored pixels {chosen(ignoring)[0].values[name]:.3f}"
         typer.echo(f"{name:>10}  {scores.values[name]:.3f}  [{low:.3f}, {high:.3f}]{beside}")
-    typer.echo(f"Written: {output} ({len(scores.per_image)} images)")
+    typer.echo(f"Written: {output} ({counted(len(scores.per_image), 'image')})")
 
 
 def _networks_scored(segmenter: Segmenter) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 
 
@@ -46,7 +47,7 @@ def sync() -> None:
     from somanet.provenance.mlflow import replay_spool
 
     sent = replay_spool(project_root())
-    typer.echo("\n".join(f"{run}: {n} records" for run, n in sent.items()) or "Nothing was waiting.")
+    typer.echo("\n".join(f"{run}: {counted(n, 'record')}" for run, n in sent.items()) or "Nothing was waiting.")
 
 
 def doctor(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -87,14 +88,15 @@ def simulate(
     make_folder(output)
     if nuclei:
         write_kaggle(output / "nuclei.zip", simulate_nuclei(n_images=nuclei, shape_YX=(256, 256), seed=seed))
-        typer.echo(f"{output / 'nuclei.zip'}: {nuclei} images, Kaggle layout")
+        typer.echo(f"{output / 'nuclei.zip'}: {counted(nuclei, 'image')}, Kaggle layout")
     if crops:
         looks: dict[str, Any] = {"n_movies": crops, "variety": Variety()} if varied else {}
         write_kaggle(output / "crops.zip", neuron_crops(n_crops=crops, size_px=256, seed=seed, **looks))
-        typer.echo(f"{output / 'crops.zip'}: {crops} labelled crops, Kaggle layout")
+        typer.echo(f"{output / 'crops.zip'}: {counted(crops, 'labelled crop')}, Kaggle layout")
     if frames and plan:
         _write_cohort(output, plan, frames=frames, size_px=size_px, calibration=calibration)
-        typer.echo(f"{output / 'movies'}: {len(plan)} movies of {len(effects)} groups; ground truth in truth")
+        written = f"{counted(len(plan), 'movie')} of {counted(len(effects), 'group')}"
+        typer.echo(f"{output / 'movies'}: {written}; ground truth in truth")
         typer.echo(
             f"Next: somanet analyze {output / 'movies'} --output STUDY --conditions {output / 'conditions.csv'} "
             f"--reference {plan[0].group}"
@@ -108,8 +110,10 @@ def simulate(
         write_table(output / "movie_truth_saltations.csv", movie.saltations, SALTATIONS)
         save_figure(plots.outlines(movie.frames_TYX[0], movie.labels_TYX[0]), output / "movie_first_frame.png")
         typer.echo(
-            f"{output / 'movie.ome.tif'}: {frames} frames, {movie.tracks['track_id'].nunique()} cells, "
-            f"{len(movie.saltations)} saltations; ground truth in movie_truth_*, preview in movie_first_frame.png"
+            f"{output / 'movie.ome.tif'}: {counted(frames, 'frame')}, "
+            f"{counted(movie.tracks['track_id'].nunique(), 'cell')}, "
+            f"{counted(len(movie.saltations), 'saltation')}; ground truth in movie_truth_*, preview in "
+            "movie_first_frame.png"
         )
     typer.echo(f"Next: somanet data check {output / 'crops.zip'}")
 

@@ -13,6 +13,7 @@ import typer
 
 from somanet.cli.guarding import guarding
 from somanet.cli.options import Channel, FrameInterval, PixelSize, Preset, set_option
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ def convert(
         )
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)
-    typer.echo(f"Written: {destination} ({kind}), {len(tracks)} points of {tracks['track_id'].nunique()} tracks")
+    of_tracks = counted(tracks["track_id"].nunique(), "track")
+    typer.echo(f"Written: {destination} ({kind}), {counted(len(tracks), 'point')} of {of_tracks}")
     typer.echo(f"Next: {NEXT[kind].format(path=destination)}")
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from somanet.core.counting import counted
+
 
 def export_video(
     result: Annotated[Path, typer.Argument(help="Folder of results of one movie, of `somanet analyze`.")],
@@ -28,8 +30,8 @@ def export_video(
     for note in written.notes:
         typer.echo(f"note: {note}", err=True)
     typer.echo(
-        f"Written: {output} ({VIDEO}: {written.n_frames} frames, {written.fewest} to {written.most} somas in each; "
-        f"{SETTINGS}: {written.n_animals} animals)"
+        f"Written: {output} ({VIDEO}: {counted(written.n_frames, 'frame')}, {written.fewest} to {written.most} somas "
+        f"in each; {SETTINGS}: {counted(written.n_animals, 'animal')})"
     )
     typer.echo(
         f"Next: in {output}, IDTRACKERAI_DISABLE_ANALYTICS=1 idtrackerai --load {SETTINGS} --track; then somanet "

@@ -192,8 +192,9 @@ def _not_read(path: Path) -> FileProblem:
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return FileProblem(
-            f"{path}: expected a movie, found a single {suffix.lstrip('.').upper()} image. If it is one of many, "
-            "name their folder, or all by a pattern in quotes, such as 'img_*.png'.",
+            f"{path}: expected a movie, found a single {suffix.lstrip('.').upper()} image, which "
+            "`somanet predict` segments. If it is one of many, name their folder, or all by a pattern in quotes, such "
+            "as 'img_*.png'.",
             "not an image",
         )
     name = ARRAYS.get(suffix)

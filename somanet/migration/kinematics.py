@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from somanet.core.calibration import LONGEST_STEP
+from somanet.core.counting import counted
 from somanet.core.schema import check_tracks
 
 Floats = NDArray[np.float64]
@@ -214,5 +215,8 @@ def slow_steps(steps: Steps) -> SlowSteps:
         scale = updated
     warnings = []
     if n < FEWEST_SLOW_STEPS:
-        warnings.append(f"Only {n} steps are slow: {FEWEST_SLOW_STEPS} are needed to know within 10 % what is motion.")
+        warnings.append(
+            f"Only {counted(n, 'step is', 'steps are')} slow: {FEWEST_SLOW_STEPS} are needed to know within 10 % what "
+            "is motion."
+        )
     return SlowSteps(scale, n, tuple(warnings))

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from somanet.core.counting import counted
 from somanet.migration.cell_errors import CellErrors, cell_errors_of
 from somanet.migration.error_mixture import COMPONENT_SPREADS, FASTEST_UM_PER_H, REST_UM_PER_H, Mixture
 from somanet.migration.intervals import Estimate, not_estimated, reach_of
@@ -99,7 +100,9 @@ class Localisation:
             return ()
         if self.n_windows >= FEWEST_WINDOWS:
             return (f"{self.in_words[:1].upper()}{self.in_words[1:]}.",) if self.bounded else ()
-        few = f"The localisation error rests on {self.n_windows} stretches of up to {WINDOW} steps"
+        few = (
+            f"The localisation error rests on {counted(self.n_windows, 'stretch', 'stretches')} of up to {WINDOW} steps"
+        )
         return (f"{few}; {FEWEST_WINDOWS} are needed to know it.",)
 
     def as_dict(self) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _found_by_motion(cells: pd.DataFrame) -> Bools:
 
 def _made_by_noise(cells: pd.DataFrame) -> str:
     n, false = int(cells["n_saltations"].sum()), float(cells["false_saltations"].sum())
-    return f"noise alone makes about {false:.2g} saltations in cells that rest, and {n} are found"
+    return f"noise alone makes about {false:.2g} saltations in cells that rest, and the frequency counts {n}"
 
 
 NEEDS = (

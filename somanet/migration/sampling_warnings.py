@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from somanet.core.counting import counted
 from somanet.migration.pooling import long_enough
 from somanet.migration.sampling import true_jumps
 
@@ -39,8 +40,8 @@ def pieces_warnings(cells: pd.DataFrame, pauses: pd.DataFrame, interval_h: float
         return ()
     warning = (
         "Jumps are hardly faster than the speed that noise allows to see: they are found in pieces, too many and "
-        f"too short ({one} pauses last one frame interval and {two} two). Use a longer frame interval, a sharper image "
-        "or the model."
+        f"too short ({counted(one, 'pause')} of one frame interval, {two} of two). Use a longer frame interval, a "
+        "sharper image or the model."
     )
     return (warning,)
 
@@ -58,14 +59,18 @@ def sampling_warnings(cells: pd.DataFrame) -> tuple[str, ...]:
         )
     n_short = len(cells) - len(used)
     if n_short:
-        warnings.append(f"{n_short} of {len(cells)} cells are seen for less than 4 h and 12 frames and are left out.")
+        is_seen, is_left = ("is seen", "is left") if n_short == 1 else ("are seen", "are left")
+        warnings.append(
+            f"{n_short} of {counted(len(cells), 'cell')} {is_seen} for less than 4 h and 12 frames and {is_left} out."
+        )
     if used.empty:
         warnings.append("No cell is seen long enough: there are no numbers.")
         return tuple(warnings)
     complete, started = int(used["n_complete"].sum()), int(used["n_saltations"].sum())
     if complete < FEWEST_EVENTS:
         warnings.append(
-            f"Only {complete} complete saltations: below {FEWEST_EVENTS}, lengths, speeds and pauses are rough."
+            f"Only {counted(complete, 'complete saltation')}: below {FEWEST_EVENTS}, lengths, speeds and pauses are "
+            "rough."
         )
     elif complete < 0.7 * started:
         warnings.append(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from somanet.core.counting import counted
 from somanet.migration.cells import Migration
 from somanet.migration.frame_dropping import NAMES, Thinned
 from somanet.migration.intervals import not_estimated
@@ -81,7 +82,9 @@ def support_of(
     reasons = signs.reasons()
     few = []
     if rule.n_events < FEWEST_EVENTS:
-        few = [f"{rule.n_events} saltations are found, and it takes {FEWEST_EVENTS} to describe them"]
+        few = [
+            f"the frequency counts {counted(rule.n_events, 'saltation')}, and it takes {FEWEST_EVENTS} to describe them"
+        ]
     elif rule.numbers[NAMES[0]].problem:
         few = [f"their frequency is not estimated: {rule.numbers[NAMES[0]].problem}"]
     return Support(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.core.calibration import MINUTES_PER_HOUR, Calibration, FileCalibration, usual_interval_h
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.core.numbers import to_numbers
 from somanet.core.schema import TRACKS, Column, Schema, check_tracks
@@ -174,15 +175,30 @@ def _check_scale(points: pd.DataFrame, scale: Calibration | FileCalibration, sou
     ):
         if column not in points or per is None:
             continue
-        wrong = (points[column] / per - points[of]).abs() > ROUNDING_PX + ROUNDING_SHARE * points[of].abs()
-        if wrong.any():
-            row = points[wrong].iloc[0]
+        if found := points_off(points, column, of, per):
             raise SomaNetError(
-                f"{source}: track {row['track_id']:.12g} has {column} = {row[column]:g} in frame {row['frame']:.12g}, "
-                f"but {of} = {row[of]:g} at {per:.7g} each is {row[of] * per:g} ({wrong.sum()} of {len(points)} "
-                "points differ). Is the scale that of another movie, or was only one of the two columns corrected? "
+                f"{source}: {found} Is the scale that of another movie, or was only one of the two columns corrected? "
                 "Without the columns t_h, y_um and x_um they are recomputed."
             )
+
+
+def points_off(points: pd.DataFrame, column: str, of: str, per: float) -> str:
+    """The first point whose physical value is over a tenth of a pixel off, as a sentence; empty if there is none.
+
+    Args:
+        points: with `track_id`, `frame` and both columns.
+        column: the physical one.
+        of: that in pixels or frames.
+        per: the one's units for each of the other's.
+    """
+    wrong = (points[column] / per - points[of]).abs() > ROUNDING_PX + ROUNDING_SHARE * points[of].abs()
+    if not wrong.any():
+        return ""
+    row = points[wrong].iloc[0]
+    return (
+        f"track {row['track_id']:.12g} has {column} = {row[column]:g} in frame {row['frame']:.12g}, but {of} = "
+        f"{row[of]:g} at {per:.7g} each is {row[of] * per:g} ({wrong.sum()} of {counted(len(points), 'point')} differ)."
+    )
 
 
 def _check_times(points: pd.DataFrame, times_h: tuple[float, ...], source: str) -> None:

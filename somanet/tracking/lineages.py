@@ -11,6 +11,7 @@ from pandas.arrays import IntegerArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.core.numbers import to_numbers
 from somanet.core.schema import PARENT
@@ -108,7 +109,7 @@ def without_living_mothers(tracks: pd.DataFrame) -> tuple[pd.DataFrame, tuple[st
     living = (parents.map(frames.max()) >= tracks["track_id"].map(frames.min())).fillna(value=False).astype(bool)
     if not (n := tracks["track_id"][living].nunique()):
         return tracks, ()
-    note = f"{n} cells are seen beside the mother that the file gives them: they were taken for cells without a mother."
+    note = f"{counted(n, 'cell is', 'cells are')} seen beside the mother that the file gives: the mother was left out."
     return tracks.assign(**{PARENT.name: parents.mask(living | (parents == 0)).astype("Int64")}), (note,)
 
 
@@ -116,10 +117,11 @@ def notes_on(found: Lineages) -> tuple[str, ...]:
     """What a reader of these cells should know."""
     notes = []
     if divided := len(set(found.mothers[found.mothers >= 0].tolist())):
-        notes.append(f"{divided} cells divide: they end there, and each daughter is a cell of its own (parent_id).")
+        divide = counted(divided, "cell divides", "cells divide")
+        notes.append(f"{divide}: tracks end there, and each daughter is a cell of its own (parent_id).")
     if found.n_fusions:
         notes.append(
-            f"Tracks fuse at {found.n_fusions} points: the cells end there, and what follows is a new one, as cells do "
-            "not fuse."
+            f"Tracks fuse at {counted(found.n_fusions, 'point')}: the cells end there, and what follows is a new one, "
+            "as cells do not fuse."
         )
     return tuple(notes)

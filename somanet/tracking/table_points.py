@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.core.calibration import MINUTES_PER_HOUR, FileCalibration
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import LARGEST_ID, PARENT
 from somanet.io.sheets import Head, Sheet, text_sheet
@@ -151,7 +152,7 @@ def _points(reader: TableCells, one: TableFormat, notes: list[str]) -> tuple[pd.
         texts = reader.texts("dummy").astype(str).str.strip().str.casefold()
         dummy = texts.isin(["1", "1.0", "true", "yes"])
         if n_dummies := int((keep & dummy).sum()):
-            notes.append(f"{n_dummies} points at which {one.program} saw no cell were left out: they are gaps.")
+            notes.append(f"{one.program} saw no cell at {counted(n_dummies, 'point')}, left out as gaps.")
         keep &= ~dummy
     roles = [role for role in ("y", "x", "z", "y_um", "x_um", "step_y", "step_x", "time") if role in reader]
     points = pd.DataFrame({role: reader.numbers(role, rows=keep) for role in roles})

@@ -27,7 +27,9 @@ def test_no_object_points_to_the_picture() -> None:
 
 
 def test_haze_points_to_the_option_that_keeps_it() -> None:
-    assert "all 31 objects that the network outlined in 20 frames were left out as haze" in why(n_objects=0, haze=31)
+    assert "every object that the network outlined in 20 frames, 31 in all, was left out as haze" in why(
+        n_objects=0, haze=31
+    )
     assert "31 more were left out as haze (--keep-haze keeps them) and 90 are in tracks" in why(short=90, haze=31)
 
 

@@ -38,7 +38,7 @@ def test_tables_are_those_of_the_drawn_movie(analysis: somanet.Analysis) -> None
     assert analysis.pauses["track_id"].tolist() == [1, 1, 2]
     assert analysis.report == analysis.folder / "report.html"
     assert analysis.labels == analysis.folder / "labels.tif"
-    assert any("saltations are found, and it takes" in note for note in analysis.notes)
+    assert any("the frequency counts 1 saltation, and it takes" in note for note in analysis.notes)
     assert analysis.manifest["input"]["n_frames"] == N_FRAMES
 
 

@@ -119,3 +119,27 @@ def test_a_network_is_scored_in_both_sets(data: Path, tmp_path: Path, monkeypatc
     assert sum(one["objects"] for one in bins) == 2 * (2 + 2)
     assert "1.000 ± 0.000" in held_out.soma_table(found["scores"])
     assert "1.00 of 8" in held_out.confidence_table(found["confidence"])
+
+
+def test_unlabelled_cells_are_left_out_in_rows_of_their_own(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bright cell without a label lies in each later frame: a false object, but not where such cells are known."""
+    monkeypatch.setattr(held_out, "LATER_X_PX", 20)
+    dim = labels(unlabelled=np.s_[4:14, 42:54])
+    true = labels(left=np.s_[5:15, 5:15], right=np.s_[20:32, 30:44])
+    folder = data / "neuritetracker"
+    frames = [np.where((true > 0) | (dim > 0), 220, 20).astype(np.uint8) for _ in range(4)]
+    write_movie(folder / "cell_body.tif", frames, SCALE)
+    networks = {"mine": [(save_bright_network(tmp_path / "network"),)]}
+    alone = held_out.soma_rows(data, networks, tta=1)["scores"]
+    assert alone["later frames, x ≥ 440"]["mine"].values["precision"] == 0.5
+    assert not any("unlabelled" in title for title in alone), "without the second channel they are not known"
+
+    write_movie(folder / "nucleus.tif", frames, SCALE)
+    (folder / "tracks.csv").write_text("track,frame,y_px,x_px\n1,0,10,10\n")
+    monkeypatch.setattr(held_out.LabelledMovie, "ignored", lambda self, t, rules: dim > 0)
+    scores = held_out.soma_rows(data, networks, tta=1)["scores"]
+    assert scores["later frames, x ≥ 440"]["mine"].values["precision"] == 0.5
+    assert scores["later frames, x ≥ 440, without unlabelled cells"]["mine"].values["precision"] == 1
+    assert scores["later frames, x ≥ 440, without both"]["mine"].values["recall"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
@@ -14,6 +15,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,12 @@ MEMORY_BYTES = 2 << 30
 SECONDS = 20
 """Of processor time, so that a busy machine fails no test."""
 LONGEST_WAIT_S = 120
+COSTLY = (
+    *("imagecodecs", "onnx", "onnxruntime", "pandas", "segmentation_models_pytorch", "skimage.measure"),
+    *("somanet.analysis.movie", "somanet.analysis.network", "somanet.segmentation.engines.graph"),
+    *("somanet.segmentation.inference.video", "somanet.tracking.formats"),
+)
+"""What commands import where they need it; in a fork of a process that has it, it costs nothing."""
 T, Y, X = 3, 64, 96
 LABELS = draw(TWO_SOMAS)
 IMAGE = photograph(LABELS)
@@ -41,8 +49,16 @@ class Outcome:
     stderr: str
 
 
+@cache
+def preload() -> None:
+    """Import what is costly once for all processes."""
+    for name in COSTLY:
+        importlib.import_module(name)
+
+
 def run_limited(command: list[str], cwd: Path) -> Outcome:
     """The command line in a process of its own, as :func:`limited`."""
+    preload()
 
     def work() -> None:
         sys.argv = ["somanet", *command]

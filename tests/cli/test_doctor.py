@@ -172,7 +172,7 @@ def test_data(project: Path) -> None:
     (project / "data").mkdir()
     assert look(project, "data").status == "warn"
     (project / "data" / "a.zip").touch()
-    assert look(project, "data") == Check("data", "ok", "data: 1 entries")
+    assert look(project, "data") == Check("data", "ok", "data: 1 entry")
 
 
 def one_line(check: Check, *, status: str, command: str) -> str:

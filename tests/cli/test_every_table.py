@@ -255,7 +255,7 @@ def test_a_division_is_read_or_refused_in_every_format(kind: str, tmp_path: Path
         found = open_tracks(path, given)
         wanted = FAMILY.assign(parent_id=FAMILY["track_id"].map({3: 2.0, 4: 2.0}))
         assert shape_of(found.tracks) == shape_of(wanted)
-        assert "1 cells divide: they end there" in " ".join(found.notes)
+        assert "1 cell divides: tracks end there" in " ".join(found.notes)
         return
     if kind == "hdf5":
         pytest.importorskip("h5py")

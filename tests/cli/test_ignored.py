@@ -75,4 +75,4 @@ def test_yolo_says_what_its_format_lacks(folder: Path, capsys: pytest.CaptureFix
     assert somanet("data", "yolo", "set.zip", "--output", "without", cwd=folder) is None
     assert "ignored" not in capsys.readouterr().err
     assert somanet("data", "yolo", "packed", "--output", "with", cwd=folder) is None
-    assert "become background in 1 images, such as 'a'" in capsys.readouterr().err
+    assert "become background in 1 image, such as 'a'" in capsys.readouterr().err

@@ -116,7 +116,7 @@ def test_a_threshold_below_the_background_is_told(
         output = tmp_path / str(threshold)
         line = ("label", "propose", tmp_path / "a.png", "--threshold", threshold, "--output", output)
         assert somanet(*line, cwd=tmp_path) is None
-        assert ("below the background of 1 of 1 crops" in capsys.readouterr().err) is (threshold == 35)
+        assert ("below the background of 1 of 1 crop" in capsys.readouterr().err) is (threshold == 35)
         assert [row["n_somas"] for row in crops_of(output)] == [n_somas]
 
 

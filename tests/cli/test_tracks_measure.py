@@ -110,7 +110,7 @@ def test_divisions_are_in_the_table(tmp_path: Path) -> None:
             f"{cell},{t},{y},{5 + t},{100 * cell + t},{19 if t == 20 else 100 * cell + t - 1}" for t in range(20, 40)
         ]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
-    assert "1 cells divide" in run("tracks", "measure", tmp_path / "t.csv", *GIVEN, "--output", tmp_path / "out")
+    assert "1 cell divides" in run("tracks", "measure", tmp_path / "t.csv", *GIVEN, "--output", tmp_path / "out")
     tracks = pd.read_csv(tmp_path / "out" / "tracks.csv").drop_duplicates("track_id")
     assert tracks["parent_id"].fillna(0).tolist() == [0, 1, 1]
 

@@ -69,9 +69,11 @@ def test_a_movie_without_enough_saltations_does_not_support_them() -> None:
     resting = pd.concat([track(one, track_id=i + 1, interval_h=1 / 6) for i, one in enumerate(error)])
     support = measure_movie(resting, drift="none").support
     assert not support.saltations
-    assert support.reasons[0] == "0 saltations are found, and it takes 20 to describe them"
+    assert support.reasons[0] == "the frequency counts 0 saltations, and it takes 20 to describe them"
     assert support.verdict == UNTOLD
-    assert support.warnings[0].startswith("Whether saltation numbers hold, this movie alone cannot tell: 0 saltations")
+    assert support.warnings[0].startswith(
+        "Whether saltation numbers hold, this movie alone cannot tell: the frequency "
+    )
 
 
 def test_what_rests_on_saltations_is_not_estimated_where_they_are_not_supported() -> None:

@@ -136,7 +136,7 @@ def test_a_sync_that_is_killed_half_way_goes_on(case: Case, whole: dict[str, Any
         assert case.run("sync", stop=stop)[0] == -signal.SIGKILL, stop
     status, text = case.run("sync")
     assert status == 0, text
-    assert text.endswith(": 1 records\n")
+    assert text.endswith(": 1 record\n")
     assert n_waiting > 5
     assert case.check_whole() == whole["run"]
 

@@ -221,7 +221,7 @@ def test_points_that_a_program_made_up_are_gaps(tmp_path: Path) -> None:
     )
     found = open_tracks(tmp_path / "t.csv", GIVEN)
     assert found.tracks["frame"].tolist() == [0, 2]
-    assert found.notes == ("1 points at which btrack saw no cell were left out: they are gaps.",)
+    assert found.notes == ("btrack saw no cell at 1 point, left out as gaps.",)
 
 
 def test_frames_without_a_position_are_gaps_in_idtracker(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_daughters_are_cells_of_their_own(kind: str, tmp_path: Path) -> None:
     rows = found.tracks[["track_id", "frame", "y_px", "x_px"]].to_numpy().tolist()
     assert rows == [[1, 0, 5, 5], [1, 1, 5, 6], [2, 2, 4, 7], [2, 3, 3, 8], [3, 2, 6, 7]]
     assert found.tracks["parent_id"].fillna(0).tolist() == [0, 0, 1, 1, 1]
-    assert found.notes == ("1 cells divide: they end there, and each daughter is a cell of its own (parent_id).",)
+    assert found.notes == ("1 cell divides: tracks end there, and each daughter is a cell of its own (parent_id).",)
 
 
 def test_what_fuses_is_a_new_cell(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_what_fuses_is_a_new_cell(tmp_path: Path) -> None:
     found = open_tracks(tmp_path / "t.csv", GIVEN)
     assert found.tracks[["track_id", "frame"]].to_numpy().tolist() == [[1, 0], [1, 1], [2, 1], [3, 2], [3, 3]]
     assert "parent_id" not in found.tracks
-    assert "fuse at 1 points" in found.notes[0]
+    assert "fuse at 1 point:" in found.notes[0]
 
 
 def test_displacements_are_added_up_and_marked(tmp_path: Path) -> None:

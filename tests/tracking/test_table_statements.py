@@ -290,7 +290,7 @@ def test_a_mother_beside_her_daughter_is_none(tmp_path: Path) -> None:
         rows = [(1, 0, 1, 2, ""), (1, 1, 1, 3, ""), (1, 2, 1, 4, ""), (2, 1, 9, 4, 1), (3, 3, 2, 4, 1)]
         found = opened(write(tmp_path / "t.csv", header, rows))
         assert found.tracks["parent_id"].fillna(0).tolist() == [0, 0, 0, 0, 1]
-        assert any(note.startswith("1 cells are seen beside the mother") for note in found.notes)
+        assert any(note.startswith("1 cell is seen beside the mother") for note in found.notes)
 
 
 def test_parents_that_name_no_point_leave_the_tracks_whole(tmp_path: Path) -> None:

@@ -31,8 +31,13 @@ _FETCHED = re.compile(r"""(?:<(?:script|img|iframe|link)\b[^>]*?\s(?:src|href)=|
 log = logging.getLogger("mkdocs.hooks.docs_site")
 
 
+def in_site(path: str) -> bool:
+    """Whether the site has a file of the repository as it is: all of docs/ but what `exclude_docs` leaves out."""
+    return path.startswith("docs/") and not path.endswith(".yaml")
+
+
 def page_of(path: str) -> str:
-    """The page that shows a file of the repository which is not in docs/."""
+    """The page that shows a file of the repository which the site does not have as it is."""
     return PAGES.get(path, f"source/{path}" + ("" if path.endswith(".md") else ".md"))
 
 
@@ -69,7 +74,7 @@ def moved(target: str, source: str, page: str) -> str:
     if not is_local(target):
         return target
     path, anchor = within(source, target)
-    place = path.removeprefix("docs/") if path.startswith("docs/") else page_of(path)
+    place = path.removeprefix("docs/") if in_site(path) else page_of(path)
     return posixpath.relpath(place, posixpath.dirname(page) or ".") + (f"#{anchor}" if anchor else "")
 
 
@@ -125,9 +130,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def _outside(source: str, text: str) -> list[str]:
-    """The files of the repository outside docs/ that a text links to."""
+    """The files of the repository that a text links to and the site does not have as they are."""
     found = [within(source, target)[0] for target in targets(text) if is_local(target)]
-    return sorted({path for path in found if not path.startswith("docs/")})
+    return sorted({path for path in found if not in_site(path)})
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:

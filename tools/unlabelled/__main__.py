@@ -54,6 +54,14 @@ class LabelledMovie:
         """The cells without a label in frame ``t``."""
         return tuple(unlabelled_cells(self.body_TYX, self.nucleus_TYX, self.labels_TYX, self.tracks, t, rules))
 
+    def ignored(self, t: int, rules: Rules) -> NDArray[np.bool_]:
+        """The pixels of these cells, YX; none has a label."""
+        ignored = np.zeros(self.labels_TYX.shape[1:], bool)
+        for cell in self.found(t, rules):
+            ignored |= cell.pixels
+        ignored[self.labels_TYX[t] > 0] = False
+        return ignored
+
 
 def window_of(name: str, shape_YX: tuple[int, ...]) -> tuple[int, tuple[slice, slice]]:
     """Frame and place of a crop by its name, such as t03_y006_x133.

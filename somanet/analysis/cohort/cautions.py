@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from somanet.analysis.cohort.results import MovieResult
+from somanet.core.counting import counted
 from somanet.core.files import plain
 from somanet.migration.comparability import frame_intervals_min
 from somanet.migration.summary import Summary
@@ -105,7 +106,7 @@ def cautions(
         unused: movies of the conditions that have no results.
     """
     if unused:
-        yield f"No results for {len(unused)} movies of the conditions: {listed(unused)}."
+        yield f"No results for {counted(len(unused), 'movie')} of the conditions: {listed(unused)}."
     if unsupported := [name for name, one in results.items() if one.summary.get("saltations_supported") is False]:
         yield (
             f"In {len(unsupported)} of {len(results)} movies the data do not support saltations per hour: "

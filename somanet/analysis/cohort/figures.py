@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from somanet.analysis.cohort.gather import Cohort
 from somanet.analysis.report.definitions import label_of
+from somanet.core.counting import counted
 from somanet.core.files import atomic_path, make_folder
 from somanet.core.plots import blank
 from somanet.migration.bounded_difference import mean_interval
@@ -161,8 +162,8 @@ def _of(table: pd.DataFrame, group: str) -> pd.DataFrame:
 
 def _label(cohort: Cohort, group: str) -> str:
     movies, donors = _of(cohort.movies, group), _of(cohort.donors, group)
-    counts = [f"{len(donors)} donors{' in pairs' if cohort.paired else ''}"] if len(donors) else []
-    return "\n".join([group, *counts, f"{len(movies)} movies", f"{int(movies['n_cells'].sum())} cells"])
+    counts = [f"{counted(len(donors), 'donor')}{' in pairs' if cohort.paired else ''}"] if len(donors) else []
+    return "\n".join([group, *counts, counted(len(movies), "movie"), counted(int(movies["n_cells"].sum()), "cell")])
 
 
 def _swarm(values: Floats) -> Floats:

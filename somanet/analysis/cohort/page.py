@@ -15,6 +15,7 @@ from somanet.analysis.cohort.gather import Cohort
 from somanet.analysis.cohort.sensitivity import by_every_second_frame, by_model
 from somanet.analysis.report.definitions import METHODS, MISSING, in_words, label_of
 from somanet.analysis.report.downloads import file_name, save_link
+from somanet.core.counting import counted
 from somanet.core.markdown import to_html
 from somanet.io.tables import FLOAT_FORMAT
 from somanet.migration.groups import Comparison
@@ -128,11 +129,12 @@ def _n_found(cohort: Cohort) -> int:
 
 def _counts_in_words(cohort: Cohort) -> str:
     """The one count of saltations, that of the movies' `saltations.csv`, and those that numbers are based on."""
-    found, counted = _n_found(cohort), cohort.summaries["all"].n_events
+    found, used = _n_found(cohort), cohort.summaries["all"].n_events
     if not found:
         return "No saltation was found."
     return (
-        f"{found} saltations were found in all movies. The frequency counts {counted}, those whose start is observed "
+        f"{counted(found, 'saltation was', 'saltations were')} found in all movies. The frequency "
+        f"counts {used}, those whose start is observed "
         "in a cell observed long enough; the tables of donors and movies give how many of these each has. Each "
         "movie's own report says what becomes of the others."
     )
@@ -194,7 +196,7 @@ def _sentence(one: Comparison) -> str:
     if one.problem:
         return one.problem
     unit = f" {UNITS[one.number]}" if UNITS[one.number] else ""
-    n = f"{one.n[0]} pairs" if one.paired else f"n = {one.n[0]} and {one.n[1]} donors"
+    n = f"{counted(one.n[0], 'pair')}" if one.paired else f"n = {one.n[0]} and {one.n[1]} donors"
     return (
         f"{one.groups[1]} less {one.groups[0]}: {_signed(one.difference)}{unit} ({_interval_in_words(one)}), "
         f"{one.test}, Hedges' g = {_signed(one.hedges_g)}, p = {_p(one.p_value)}, adjusted p = "

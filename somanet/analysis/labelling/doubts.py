@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.analysis.labelling.crops import Crop, around, overlap_share
+from somanet.core.counting import counted
 from somanet.evaluation.masks import overlap
 
 LOW_CONFIDENCE = 0.7
@@ -204,4 +205,4 @@ def reasons_of(places: Sequence[Place]) -> str:
 
 
 def _somas(n: int) -> str:
-    return "1 soma" if n == 1 else f"{n} somas"
+    return counted(n, "soma")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from somanet.core.counting import counted
 from somanet.migration.cells import Migration
 from somanet.migration.pooling import long_enough
 
@@ -39,7 +40,7 @@ class SaltationCounts:
         """Where each of them counts, as sentences; they begin with the one count."""
         if not self.found:
             return "No saltation was found."
-        found = "1 saltation was" if self.found == 1 else f"{self.found} saltations were"
+        found = counted(self.found, "saltation was", "saltations were")
         left_out = [
             f"{number} {words}"
             for number, words in (
@@ -50,10 +51,10 @@ class SaltationCounts:
         ]
         if self.complete == self.found:
             return f"{found} found, and every number of saltations is based on all of them."
-        counted = "all of them" if self.started == self.found else str(self.started)
+        used = "all of them" if self.started == self.found else str(self.started)
         without = f" (without {' and '.join(left_out)})" if left_out else ""
         ended = "theirs" if self.complete == self.started else f"those of the {self.complete} that also end in view"
-        return f"{found} found; the frequency counts {counted}{without}, lengths and speeds are {ended}."
+        return f"{found} found; the frequency counts {used}{without}, lengths and speeds are {ended}."
 
 
 def saltation_counts(migration: Migration) -> SaltationCounts:

@@ -25,7 +25,7 @@ class DisplayRange:
     def grey(self, frame_YX: NDArray[np.generic]) -> NDArray[np.uint8]:
         """The frame for display: intensities with a square root, so that dim somas are visible."""
         if frame_YX.dtype in (np.uint8, np.uint16):
-            return self._grey_of_counts[frame_YX]
+            return np.asarray(self._grey_of_counts[frame_YX], np.uint8)
         return self._grey(frame_YX)
 
     @cached_property

@@ -23,6 +23,7 @@ from somanet.analysis.report.definitions import (
 from somanet.analysis.report.downloads import csv_text, estimate_heads, estimate_values, file_name, save_link
 from somanet.analysis.report.motion import motion_cards
 from somanet.analysis.report.thinning import Thinning
+from somanet.core.counting import counted
 from somanet.migration.intervals import Estimate
 from somanet.migration.measures import Measures
 from somanet.migration.pooling import UNITS
@@ -110,7 +111,7 @@ def _interval_bar(estimate: Estimate, *, share: bool) -> str:
 def intervals_note(measures: Measures) -> str:
     """What the intervals represent, and how many cells and saltations the numbers are based on."""
     summary = measures.summary
-    cells = "1 cell" if summary.n_cells == 1 else f"{summary.n_cells} cells"
+    cells = counted(summary.n_cells, "cell")
     short = f" {summary.n_short} observed too briefly are left out." if summary.n_short else ""
     interval = f" The 95 % intervals resample {LEVELS[summary.level]}." if summary.n_cells > 1 else ""
     counts = saltation_counts(measures.migration).in_words()

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem
 from somanet.core.schema import MANIFEST
@@ -253,7 +254,7 @@ def _note(masks: Masks, doubts: tuple[str, ...]) -> str:
         (masks.grey, "with grey values"),
     ):
         if count:
-            parts.append(f"{count} mask{'s' if count > 1 else ''} {what}")
+            parts.append(f"{counted(count, 'mask')} {what}")
     if not masks.n_objects:
         parts.append("no objects")
     if masks.ignored is not None:

@@ -11,6 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from somanet.core.calibration import FileCalibration
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.core.problems import FileProblem
 from somanet.core.schema import MOVIE_MANIFEST
@@ -76,8 +77,8 @@ def _check(path: Path, name: str, wanted: Wanted) -> tuple[dict[str, object], st
         return row | {"status": "rejected", "reason": "unreadable", "note": str(problem)}, ""
     if blank == row["n_frames"]:
         return row | {"status": "rejected", "reason": "empty movie", "note": "every frame is blank"}, ""
-    parts += [f"{blank} blank frames"] if blank else []
-    parts += [f"{frozen} frames equal to the one before"] if frozen else []
+    parts += [counted(blank, "blank frame")] if blank else []
+    parts += [f"{counted(frozen, 'frame')} equal to the one before"] if frozen else []
     return row | {"status": "accepted", "reason": "", "note": "; ".join([*parts, *about_scale])}, pixels
 
 

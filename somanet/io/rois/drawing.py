@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from somanet.core.counting import counted
 from somanet.core.problems import FileProblem
 from somanet.core.schema import LARGEST_ID
 from somanet.io.rois.selections import Selection
@@ -27,7 +28,7 @@ class Defects:
         """One line for each kind of defect, with the number of selections and the first one's name."""
         found = []
         for what, names in self.names.items():
-            count = "1 selection" if len(names) == 1 else f"{len(names)} selections"
+            count = counted(len(names), "selection")
             found.append(f"{count} {what}: {', '.join(map(repr, names[:3]))}{', …' if len(names) > 3 else ''}")
         if self.overlap_px:
             found.append(f"selections share {self.overlap_px} px, which the first by name keeps")

@@ -11,6 +11,7 @@ from napari import Viewer
 from napari.layers import Image, Labels, Shapes, Tracks
 from qtpy.QtCore import QTimer
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.corrections import Edit
 from somanet.napari.frames import LabelArray
@@ -241,7 +242,9 @@ class Editor:
         """Merge the selected somas of this frame."""
         edit = self._corrections.merge(self.frame, self.selected)
         self.selected = [edit.ids[0]]
-        self._edited(edit, f"Merged {len(edit.ids)} somas of frame {edit.frame} to one of track {edit.ids[0]}")
+        self._edited(
+            edit, f"Merged {counted(len(edit.ids), 'soma')} of frame {edit.frame} to one of track {edit.ids[0]}"
+        )
 
     def do_delete(self) -> None:
         """Delete the selected soma in this frame."""

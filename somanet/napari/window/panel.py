@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.corrections import NAME
 from somanet.napari import jobs
@@ -158,7 +159,9 @@ class SomaNetPanel(QWidget):
         if editor is None or session is None:
             return
         unsaved = f"; {len(session.unsaved)} NOT SAVED: {session.problem}" if session.unsaved else ""
-        self._about.setText(f"{session.header.movie}: {session.n_active} corrections in {session.path.name}{unsaved}")
+        self._about.setText(
+            f"{session.header.movie}: {counted(session.n_active, 'correction')} in {session.path.name}{unsaved}"
+        )
         self._list.blockSignals(True)
         self._list.clear()
         shown, current = editor.suspicious.places[:SHOWN_PLACES], editor.suspicious.current
@@ -369,7 +372,7 @@ class SomaNetPanel(QWidget):
         def add() -> None:
             crop = crop_of(image, labels_YX, at_yx, movie=editor.opened.source.name, t=t)
             n = add_crop(folder, crop)
-            self.say(f"Added {crop.item.name} to {folder}, which has {n} crops now")
+            self.say(f"Added {crop.item.name} to {folder}, which has {counted(n, 'crop')} now")
 
         self._try(add)
 

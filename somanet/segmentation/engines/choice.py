@@ -30,7 +30,8 @@ class EngineChoice:
     """A checkpoint that runs on an engine.
 
     Attributes:
-        checkpoint: as loaded, with another ``model`` where the engine is not torch.
+        checkpoint: as loaded, with an :class:`somanet.segmentation.engines.engine_network.EngineNetwork` as ``model``
+            where the engine is not torch on the processor.
         engine: its name.
         notes: messages for the user, such as why it is not the fastest engine.
     """
@@ -51,10 +52,11 @@ def with_engine(
     """Run a checkpoint on an engine, after checking that the engine agrees with torch.
 
     The graph is built in memory, within a second, and compared with torch on two small images each time, so that no
-    file can be out of date or damaged.
+    file can be out of date or damaged. For the bundled network, whose graph is stored, see
+    :func:`somanet.segmentation.engines.stored_graph.open_stored`.
 
     Args:
-        checkpoint: the network.
+        checkpoint: the network; one that an engine runs already is returned as it is.
         wanted: `auto` takes the fastest that is installed and agrees, with a note if that is torch. On a graphics
             processor it is torch, and for the device `gpu` OpenVINO.
         device: where to compute, see :func:`somanet.segmentation.engines.devices.find_device`; with `auto`, a graphics
@@ -68,6 +70,10 @@ def with_engine(
     """
     if wanted not in ENGINES:
         raise SomaNetError(f"Unknown engine {wanted!r}; there are {', '.join(ENGINES)}.")
+    from somanet.segmentation.engines.engine_network import EngineNetwork
+
+    if isinstance(checkpoint.model, EngineNetwork):
+        return EngineChoice(checkpoint, checkpoint.model.engine.name)
     found = find_device(device)
     if found.kind == CPU:
         return _on_processor(checkpoint, wanted, threads, at_once)
@@ -82,11 +88,11 @@ def with_engine(
 
 def _on_graphics(checkpoint: Checkpoint, wanted: EngineName, device: Device, at_once: int) -> EngineChoice:
     from somanet.segmentation.engines.device_engine import on_device
-    from somanet.segmentation.engines.module import EngineModule
+    from somanet.segmentation.engines.engine_network import running
 
     if wanted == "torch" or (wanted == "auto" and device.kind != OPENVINO_GPU):
         engine = on_device(checkpoint.model, checkpoint.spec.in_channels, device)
-        return EngineChoice(dataclasses.replace(checkpoint, model=EngineModule(engine)), "torch")
+        return EngineChoice(running(checkpoint, engine), "torch")
     name: FastName = "openvino" if wanted == "auto" else wanted
     return EngineChoice(_computed_by(checkpoint, name, 1, at_once, device), name)
 
@@ -118,9 +124,9 @@ def engine_of(model: nn.Module) -> dict[str, Any]:
     `notes` is there if the engine had to change something on the way.
     """
     from somanet.segmentation.engines.eager import EagerEngine
-    from somanet.segmentation.engines.module import EngineModule
+    from somanet.segmentation.engines.engine_network import EngineNetwork
 
-    engine: Engine = model.engine if isinstance(model, EngineModule) else EagerEngine(model)
+    engine: Engine = model.engine if isinstance(model, EngineNetwork) else EagerEngine(model)
     record: dict[str, Any] = {"name": engine.name, "version": engine.version, "precision": engine.precision}
     record["device"] = engine.device.name
     if engine.device.chip:
@@ -130,20 +136,20 @@ def engine_of(model: nn.Module) -> dict[str, Any]:
 
 def device_of(model: nn.Module) -> Device:
     """Where a network computes."""
-    from somanet.segmentation.engines.module import EngineModule
+    from somanet.segmentation.engines.engine_network import EngineNetwork
 
-    return model.engine.device if isinstance(model, EngineModule) else PROCESSOR
+    return model.engine.device if isinstance(model, EngineNetwork) else PROCESSOR
 
 
 def _computed_by(
     checkpoint: Checkpoint, name: FastName, threads: int, at_once: int, device: Device = PROCESSOR
 ) -> Checkpoint:
+    from somanet.segmentation.engines.engine_network import running
     from somanet.segmentation.engines.graph import check_agreement
-    from somanet.segmentation.engines.module import EngineModule
 
     engine = make_engine(checkpoint, name, threads=threads, at_once=at_once, device=device)
     check_agreement(engine.logits, checkpoint.model, checkpoint.spec.in_channels, f"The engine {name}")
-    return dataclasses.replace(checkpoint, model=EngineModule(engine))
+    return running(checkpoint, engine)
 
 
 def make_engine(

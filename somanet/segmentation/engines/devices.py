@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 
 AUTO, CPU, OPENVINO_GPU = "auto", "cpu", "gpu"
@@ -57,6 +61,8 @@ def find_device(wanted: str = AUTO) -> Device:
     check_device(wanted)
     if wanted in (CPU, OPENVINO_GPU):
         return Device(wanted)
+    if wanted == AUTO and not _has_driver():
+        return PROCESSOR  # torch, whose loading takes seconds, would find nothing
     import torch
 
     n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -68,8 +74,19 @@ def find_device(wanted: str = AUTO) -> Device:
         return PROCESSOR
     number = int(wanted.partition(":")[2] or 0)
     if number >= n_cuda:
-        raise _lacking(wanted, f"{n_cuda or 'no'} CUDA device{'s' if n_cuda != 1 else ''}")
+        raise _lacking(wanted, f"{counted(n_cuda, 'CUDA device') if n_cuda else 'no CUDA devices'}")
     return Device(f"cuda:{number}", torch.cuda.get_device_name(number), halves=True)
+
+
+def _has_driver() -> bool:
+    """Whether there is a driver by which torch could find a card: NVIDIA's library, or the device of AMD's."""
+    if Path("/dev/kfd").exists():
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _lacking(wanted: str, found: str) -> SomaNetError:

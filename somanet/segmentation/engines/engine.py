@@ -12,6 +12,9 @@ from somanet.segmentation.engines.devices import Device
 
 Float32 = NDArray[np.float32]
 
+MULTIPLE = 32
+"""Of the height and the width of an engine's images: every network here halves its input up to five times."""
+
 
 class Engine(Protocol):
     """Runs one network; safe to call from several threads at once."""
@@ -42,5 +45,5 @@ class Engine(Protocol):
         ...
 
     def logits(self, images_NCHW: Float32) -> Float32:
-        """Logits NCHW of the same height and width, which must be multiples of 32."""
+        """Logits NCHW of the same height and width, which must be multiples of :data:`MULTIPLE`."""
         ...

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError, first_line
 from somanet.segmentation.engines.eager import EagerEngine
 from somanet.segmentation.engines.engine import Float32
@@ -135,4 +136,4 @@ def example_images(channels: int) -> Iterator[Float32]:
 
 def _size(images_NCHW: Float32) -> str:
     n, _, height, width = images_NCHW.shape
-    return f"{n} image{'s' if n > 1 else ''} of {height} × {width} px"
+    return f"{counted(n, 'image')} of {height} × {width} px"

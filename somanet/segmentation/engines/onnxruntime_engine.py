@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -31,6 +31,7 @@ class OnnxRuntimeEngine:
     Args:
         onnx_model: from :func:`somanet.segmentation.engines.graph.to_onnx`.
         threads: threads per call; calls may run concurrently.
+        weights: arrays that the graph names and does not hold.
         device: the processor, or one of CUDA, for which this build of ONNX Runtime must have its provider.
 
     Raises:
@@ -40,13 +41,20 @@ class OnnxRuntimeEngine:
     name = "onnxruntime"
     notes = ()
 
-    def __init__(self, onnx_model: bytes, *, threads: int = 1, device: Device = PROCESSOR) -> None:
+    def __init__(
+        self,
+        onnx_model: bytes,
+        *,
+        weights: Mapping[str, Float32] | None = None,
+        threads: int = 1,
+        device: Device = PROCESSOR,
+    ) -> None:
         onnxruntime = import_onnxruntime()
 
         self.device = device
         providers = _providers(device, onnxruntime.get_available_providers())
         self.version: str = onnxruntime.__version__
-        self.precision = _number_types(onnx_model)
+        self.precision = "float32" if weights else _number_types(onnx_model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -54,11 +62,20 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 4  # what it raises needs no second line
         # busy-waiting threads take processor time from other programs
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if weights:
+            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+            options.add_external_initializers(list(weights), values)
         self._giving_back = onnxruntime.RunOptions()
         self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._session = onnxruntime.InferenceSession(onnx_model, options, providers=providers)
         self._shape: tuple[int, ...] | None = None
         self._changing = Lock()
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the graph says of itself, by key."""
+        found: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        return found
 
     def logits(self, images_NCHW: Float32) -> Float32:
         """See :meth:`somanet.segmentation.engines.engine.Engine.logits`.

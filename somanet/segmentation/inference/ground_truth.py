@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.core.names import spelling
 from somanet.core.problems import FileProblem
@@ -36,7 +37,9 @@ def read_ground_truth(path: Path, *, binary: bool | None = None, only_class: str
     dataset = open_dataset(path, binary=binary, only_class=only_class)
     if dataset.broken:
         name, why = next(iter(dataset.broken.items()))
-        raise SomaNetError(f"{path}: {len(dataset.broken)} images cannot be scored, such as {name!r}: {why}.")
+        raise SomaNetError(
+            f"{path}: {counted(len(dataset.broken), 'image')} cannot be scored, such as {name!r}: {why}."
+        )
     if dataset.has_labels():
         return {item.name: Checked(item.labels, item.doubts, item.ignored) for item in dataset}
     if dataset.hint:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from somanet.core.counting import counted
 from somanet.core.settings import Fraction, NonNegativeFloat, Settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def note_on_haze(n_removed: int, n_kept: int) -> str | None:
     """How many objects were left out as haze; None if there were none."""
     if not n_removed:
         return None
+    if n_removed == 1:
+        return (
+            f"1 of {counted(1 + n_kept, 'object')} was left out as haze: it hardly stands out from its "
+            "surroundings, and the network is unsure of it. If it is a cell, give --keep-haze."
+        )
     return (
         f"{n_removed} of {n_removed + n_kept} objects were left out as haze: they hardly stand out from their "
         "surroundings, and the network is unsure of them. If they are cells, give --keep-haze."

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from somanet.core.errors import SomaNetError
-from somanet.segmentation.network.forward import predict_logits
+from somanet.segmentation.engines.engine_network import EngineNetwork
 from somanet.segmentation.network.inputs import to_input
 from somanet.segmentation.network.probabilities import sigmoid
 from somanet.segmentation.network.settings import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Float32 = NDArray[np.float32]
 
@@ -49,6 +53,15 @@ def predict_input(model: nn.Module, input_CYX: Float32, *, n_outputs: int, tile_
         weight_sum[place] += weight
     total /= weight_sum
     return _numbers(total)
+
+
+def predict_logits(model: nn.Module, input_CYX: Float32) -> Float32:
+    """Logits CYX of one network input CYX, by torch or by the engine that runs the network."""
+    if isinstance(model, EngineNetwork):
+        return model.logits(input_CYX)
+    from somanet.segmentation.network import forward
+
+    return forward.predict_logits(model, input_CYX)
 
 
 def _numbers(probabilities_CYX: Float32) -> Float32:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -108,12 +109,16 @@ def rescaling_factor(intended_use: IntendedUse, *, rescale: float | None, diamet
     option = f"--rescale {rescale:g}" if rescale is not None else f"--diameter {diameter_px:g}"
     factor = rescale if rescale is not None else 0.0
     if diameter_px is not None:
+        if not 0 < diameter_px < math.inf:
+            raise SomaNetError(
+                f"{option}: expected the somas' diameter in pixels, above 0. Leave it out to have it estimated."
+            )
         if intended_use.typical_px is None:
             raise SomaNetError(
                 f"{option} needs a network with a known range of soma diameters, and this one has none: give "
                 "--rescale FACTOR instead."
             )
-        factor = intended_use.typical_px / diameter_px if diameter_px > 0 else 0.0
+        factor = intended_use.typical_px / diameter_px
     if not SMALLEST_FACTOR <= factor <= LARGEST_FACTOR:
         means = "" if rescale is not None else f", a factor of {factor:.3g}"
         raise SomaNetError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,9 +81,9 @@ def segmented_frames(
     Yields:
         One per frame; ids have no meaning between frames.
     """
-    import torch
-
     from somanet.segmentation.inference.segmenter import Segmented
+
+    torch: Any = sys.modules.get("torch")  # not loaded where another engine computes all networks
 
     def label(t: int, frame: Frame) -> Segmented:
         if t in blank_frames:
@@ -90,10 +91,15 @@ def segmented_frames(
         return segmenter.segment(frame)
 
     workers = workers or usual_workers(segmenter)
-    threads_before = torch.get_num_threads()
+    threads_before = torch and torch.get_num_threads()
+
+    def use_threads(number: int) -> None:
+        if torch:
+            torch.set_num_threads(number)
+
     pending: deque[Future[Segmented]] = deque()
     try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(workers, initializer=use_threads, initargs=(1,)) as pool:
             for t, frame in enumerate(frames):
                 while len(pending) >= max(1, AT_ONCE_PX // frame.size):
                     yield pending.popleft().result()
@@ -103,4 +109,4 @@ def segmented_frames(
             while pending:
                 yield pending.popleft().result()
     finally:
-        torch.set_num_threads(threads_before)
+        use_threads(threads_before)

@@ -169,7 +169,7 @@ def test_movies(tmp_path: Path) -> None:
     assert tuple(rows.columns) == MOVIE_MANIFEST.names
     assert rows["reason"].tolist() == ["", "duplicate", "", "empty movie", "truncated"]
     lacks = "its metadata lack the scale, so `somanet analyze` needs --frame-interval-min"
-    assert rows["note"][2] == f"{lacks}; 1 blank frames; 1 frames equal to the one before"
+    assert rows["note"][2] == f"{lacks}; 1 blank frame; 1 frame equal to the one before"
     first = rows.iloc[0]
     assert first[["n_frames", "n_channels", "n_planes", "height_px", "width_px", "pixel_size_um"]].tolist() == [
         5, 1, 1, Y, X, 0.65,

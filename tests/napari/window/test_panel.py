@@ -271,7 +271,7 @@ def test_the_next_opening_shows_the_corrections(person: Person, world: Path) -> 
     assert len(person.panel.viewer.layers) == 0
     person.panel.open(world / "results")
     np.testing.assert_array_equal(all_labels(person), corrected)
-    assert "1 corrections" in person.panel._about.text()
+    assert "1 correction in" in person.panel._about.text()
 
 
 def test_a_closed_window_keeps_what_a_full_disk_did_not_take(

@@ -85,7 +85,20 @@ def test_a_machine_without_cards_computes_on_its_processor(monkeypatch: pytest.M
         find_device("mps")
 
 
+def test_without_a_driver_nothing_asks_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch, whose loading takes seconds, is asked where a driver is, or a card is named."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: CHIP)
+    monkeypatch.setattr(devices, "_has_driver", lambda: False)
+    assert find_device("auto") == PROCESSOR
+    assert find_device("cuda").chip == CHIP
+    monkeypatch.setattr(devices, "_has_driver", lambda: True)
+    assert find_device("auto").chip == CHIP
+
+
 def test_cards_are_counted_from_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_has_driver", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"card {number}")

@@ -38,5 +38,5 @@ def test_a_ground_truth_with_a_broken_image_is_refused(tmp_path: Path) -> None:
     """If it were left out silently, the scores would cover fewer images than the user expects."""
     write_kaggle(tmp_path / "set", [scene("a"), scene("b")])
     (tmp_path / "set" / "b" / "images" / "b.png").unlink()
-    with pytest.raises(SomaNetError, match="1 images cannot be scored, such as 'b'"):
+    with pytest.raises(SomaNetError, match="1 image cannot be scored, such as 'b'"):
         read_ground_truth(tmp_path / "set")

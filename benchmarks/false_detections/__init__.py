@@ -1,0 +1,1 @@
+"""What a movie's false detections are, looked at one by one."""

@@ -165,8 +165,11 @@ def check_labels(labels_YX: Labels, t: int) -> None:
     Raises:
         SomaNetError: not two axes, not integers, or negative ids.
     """
-    if labels_YX.ndim != 2 or labels_YX.dtype.kind not in "uib" or (labels_YX.size and labels_YX.min() < 0):
+    whole = labels_YX.dtype.kind in "uib"
+    least = labels_YX.min() if whole and labels_YX.size else 0
+    if labels_YX.ndim != 2 or not whole or least < 0:
+        values = f", with values down to {least}" if least < 0 else ""
         raise SomaNetError(
             f"Labels of frame {t}: expected a YX image of integers from 0, found shape {labels_YX.shape}, "
-            f"{labels_YX.dtype}. Give label images, one per frame."
+            f"{labels_YX.dtype}{values}. Give label images, one per frame."
         )

@@ -43,7 +43,7 @@ except SystemExit as end:
     code = end.code
 print("LOADED " + json.dumps([code, sorted(sys.modules)]))
 """
-"""Runs the command line as the script does, with libraries that fail at import or are not there, and lists what was loaded."""
+"""Runs the command line as the script does, with libraries that fail or are absent, and lists what it loads."""
 
 FOR_THE_SCREEN = {
     *("annotated_doc", "attr", "colorama", "filelock", "markdown_it", "mdurl", "pygments", "rich", "shellingham"),

@@ -24,7 +24,7 @@ BUNDLED_NAME = "bundled"
 """Names the bundled model wherever a network is named; a folder of that name is `./bundled`."""
 BUNDLED = PACKAGE / "model"
 """Trained on nuclei, neuron crops and simulated crops; its `README.md` is the model card."""
-_AGAIN = "install SomaNet again (`pip install --force-reinstall --no-deps somanet`)"
+AGAIN = "install SomaNet again (`pip install --force-reinstall --no-deps somanet`)"
 """What restores the bundled model's files."""
 
 
@@ -136,9 +136,9 @@ def _loaded(folder: Path, engine: EngineName, device: str, threads: int) -> tupl
             return open_stored(folder, threads=threads), ()
         except SomaNetError as error:
             if find_spec("torch") is None:
-                raise SomaNetError(f"{error} torch, which would do without it, is not found here: {_AGAIN}.") from None
+                raise SomaNetError(f"{error} torch, which would do without it, is not found here: {AGAIN}.") from None
             instead = "The network is built by torch instead, which takes longer; if the file is damaged"
-            return load_checkpoint(folder), (f"{error} {instead}, {_AGAIN}.",)
+            return load_checkpoint(folder), (f"{error} {instead}, {AGAIN}.",)
     return load_checkpoint(folder), ()
 
 

@@ -1,7 +1,8 @@
-"""How often `somanet finetune` says `better`: of networks that are equal on average, and of better ones.
+"""How often `somanet finetune` says `better`, and `somanet promote` promotes: of equal networks, and of better ones.
 
 python -m benchmarks.verdicts                     # minutes; prints the tables that docs/finetuning.md quotes
 python -m benchmarks.verdicts --table better      # only how often better networks are called so
+python -m benchmarks.verdicts --table promotion   # how often equal and better networks are promoted: docs/lineage.md
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 
 from somanet.core.markdown import table
 from somanet.evaluation.image_tables import ImageValues
-from somanet.evaluation.paired import paired_differences
+from somanet.evaluation.paired import ALPHA, paired_differences
 from somanet.evaluation.resampling import Floats
-from somanet.training.finetuning.verdict import SCORE, gains_of_units, is_sure, outcome_of
+from somanet.evaluation.sureness import gains_of_units, is_sure
+from somanet.training.finetuning.verdict import SCORE, outcome_of
 
 DRAWS: Mapping[str, Callable[[np.random.Generator, int], Floats]] = {
     "normal": lambda rng, n: rng.normal(0, 1, n),
@@ -33,16 +35,27 @@ CASES: tuple[tuple[int, int | None], ...] = (
 )  # fmt: skip
 """Crops, and movies that they are of; None: of one, each crop by itself."""
 POWER_CASES = ((8, None), (12, None), (20, None))
+PROMOTION_CASES = (5, 8, 20)
 GAINS = (0.8, 1.2)
 """True means, in standard deviations of a crop."""
 
 
 class Share(NamedTuple):
-    """Of the draws: those called better by the rule, and by exchange test and interval without the third test."""
+    """Shares of the draws.
+
+    Attributes:
+        better: called better by the rule of fine-tuning.
+        without: by exchange test and interval, without the third test.
+        too_few: not judged.
+        promoted: better by the rule of promotion.
+        above_0: by the interval alone.
+    """
 
     better: float
     without: float
     too_few: float
+    promoted: float
+    above_0: float
 
 
 def shares(kind: str, n_crops: int, n_movies: int | None, *, draws: int, gain: float = 0.0) -> Share:
@@ -65,10 +78,17 @@ def shares(kind: str, n_crops: int, n_movies: int | None, *, draws: int, gain: f
         gains[f"draw {draw}"] = gains_N
     tables = {**{name: _of_iou(gains_N) for name, gains_N in gains.items()}, "start": _of_iou(np.zeros(n_crops))}
     found = paired_differences(tables, "start", scores=[SCORE], movie_of=of)
-    units = None if n_movies is None else [str(movie) for movie in movie_N]
-    said = [outcome_of(found[name][SCORE], gains_of_units(gains_N, units)) for name, gains_N in gains.items()]
-    without = [is_sure(one[SCORE]) and one[SCORE].value > 0 for one in found.values()]
-    return Share(said.count("better") / draws, sum(without) / draws, said.count("too few") / draws)
+    gains_U = {name: gains_of_units(tables[name], tables["start"], SCORE, movie_of=of) for name in gains}
+    differences = {name: found[name][SCORE] for name in gains}
+    said = [outcome_of(one, gains_U[name]) for name, one in differences.items()]
+    higher = {name: one for name, one in differences.items() if one.low > 0}
+    return Share(
+        said.count("better") / draws,
+        sum(one.p <= ALPHA for one in higher.values()) / draws,
+        said.count("too few") / draws,
+        sum(is_sure(one, gains_U[name]) for name, one in higher.items()) / draws,
+        len(higher) / draws,
+    )
 
 
 def _of_iou(iou_N: Floats) -> ImageValues:
@@ -84,13 +104,19 @@ def _row(n_crops: int, n_movies: int | None, *, draws: int, gain: float = 0.0) -
     return cells
 
 
+def _promotion_row(n_images: int, *, draws: int, gain: float) -> list[str]:
+    """What is promoted of each kind, with the share by the interval alone in brackets."""
+    found = [shares(kind, n_images, None, draws=draws, gain=gain) for kind in DRAWS]
+    return [f"{100 * one.promoted:.1f} ({100 * one.above_0:.1f})" for one in found]
+
+
 def main() -> None:
     """Count and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--table", choices=("equal", "better"), action="append", help="only this one")
+    parser.add_argument("--table", choices=("equal", "better", "promotion"), action="append", help="only this one")
     given = parser.parse_args()
-    draws, tables = given.draws, given.table or ("equal", "better")
+    draws, tables = given.draws, given.table or ("equal", "better", "promotion")
     if "equal" in tables:
         named = [(f"{crops} of {movies or 'one'} movie{'s' * bool(movies)}", crops, movies) for crops, movies in CASES]
         rows = [(name, *_row(crops, movies, draws=draws)) for name, crops, movies in named]
@@ -104,6 +130,11 @@ def main() -> None:
         ]
         print("\nCalled better of better networks, in % (without the third test):\n")
         print(table(("held-out crops, true gain", *DRAWS), rows))
+    if "promotion" in tables:
+        cases = [(n, gain) for gain in (0.0, *GAINS) for n in PROMOTION_CASES]
+        rows = [(f"{n}, {gain}", *_promotion_row(n, draws=draws, gain=gain)) for n, gain in cases]
+        print("\nPromoted, in % (by the interval alone):\n")
+        print(table(("images, true gain", *DRAWS), rows))
 
 
 if __name__ == "__main__":

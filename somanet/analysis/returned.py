@@ -23,6 +23,7 @@ from somanet.core.errors import SomaNetError
 from somanet.corrections import Corrected, Edit, Recorder, apply, read
 from somanet.corrections.comparing import edits_from_labels, edits_from_tracks
 from somanet.corrections.edits import PROGRAM
+from somanet.io.label_movies import open_label_movie
 from somanet.io.movies import open_movie
 
 _LABEL_SUFFIXES = (".tif", ".tiff", ".zarr")
@@ -110,7 +111,7 @@ def _differences(base: Base, corrected: Corrected, file: Path, stack: ExitStack)
 
     name = str(file)
     if file.suffix.lower() in _LABEL_SUFFIXES:
-        opened = stack.enter_context(open_movie(file))
+        opened = stack.enter_context(open_label_movie(file))
         return edits_from_labels(_with_labels(corrected, base), _Integers(opened, name), source=name, program=_by(file))
     kind = recognise(file).kind
     if kind == "ctc":

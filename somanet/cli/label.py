@@ -119,6 +119,11 @@ def propose(
     if proposer is None:
         proposer = Network(options.segmenter(found))
     chosen = choose_crops(found, count=options.count, size_px=options.size_px) if crops is None else read_crops(crops)
+    cut = sum(not one.whole for one in chosen)
+    if crops is None and 0 < cut < options.count:
+        typer.echo(
+            f"note: only {counted(cut, 'crop')}: further ones would show the same places of the same frames", err=True
+        )
     _tell(write(found, chosen, output, proposer=proposer), output)
 
 

@@ -94,6 +94,7 @@ def convert(
     channel: Channel = None,
 ) -> None:
     """Write tracks in the format of another program. SOURCE's format is recognised by its content."""
+    from somanet.io.label_movies import open_label_movie
     from somanet.io.movies import open_movie
     from somanet.tracking.formats import WITH_MASKS, format_by_name, open_masks, open_tracks, write_tracks
 
@@ -115,7 +116,7 @@ def convert(
         shape_YX, n_frames = given.shape_YX or found.image.shape_YX, given.n_frames or found.image.n_frames
         masks: Iterable[Any] | None = None
         if labels is not None:
-            masks = opened = stack.enter_context(open_movie(labels))
+            masks = opened = stack.enter_context(open_label_movie(labels))
             shape_YX, n_frames = shape_YX or opened.shape_YX, n_frames or opened.n_frames
         elif kind in WITH_MASKS:
             masks = stack.enter_context(open_masks(source, found.kind, tracks))
@@ -201,7 +202,7 @@ def score(
     from somanet.evaluation.tracks import match_points, track_scores
     from somanet.evaluation.windows import Window, confine
     from somanet.io.label_checks import CheckedFrames, describe_doubts
-    from somanet.io.movies import open_movie
+    from somanet.io.label_movies import open_label_movie
     from somanet.tracking.challenge import CtcCells
     from somanet.tracking.formats import Given, open_tracks, recognise
 
@@ -226,7 +227,7 @@ def score(
         matches = match_points(true, pred, max_distance_um=max_distance_um, min_reference_frames=min_reference_frames)
         found["points"] = confine(matches, window.points(true), window.points(pred)), {}, {}
     if result_labels is not None and reference_labels is not None:
-        with open_movie(reference_labels) as true_labels, open_movie(result_labels) as pred_labels:
+        with open_label_movie(reference_labels) as true_labels, open_label_movie(result_labels) as pred_labels:
             checked_true = CheckedFrames(true_labels, str(reference_labels))
             checked_pred = CheckedFrames(pred_labels, str(result_labels))
             found["masks"] = _match_masks(checked_true, checked_pred, window), {}, {}

@@ -23,8 +23,17 @@ _kept: ContextVar[dict[bytes | str, ET.Element] | None] = ContextVar("kept", def
 """XML that is parsed already, within :func:`parsed_once`."""
 
 
-def parse_json(data: bytes | str, source: object, expected: str) -> Any:
+REBUILT = "Write it again: `dvc repro` rebuilds pipeline outputs."
+
+
+def parse_json(data: bytes | str, source: object, expected: str, *, remedy: str = REBUILT) -> Any:
     """The value of JSON in UTF-8.
+
+    Args:
+        data: the text.
+        source: where it is from, for the message.
+        expected: what should be there.
+        remedy: the next step, a sentence.
 
     Raises:
         FileProblem: not UTF-8, not JSON, or nested too deeply.
@@ -34,8 +43,7 @@ def parse_json(data: bytes | str, source: object, expected: str) -> Any:
     except (ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else first_line(error).removesuffix(".")
         raise FileProblem(
-            f"{source} is not JSON ({why}); expected {expected}. Was it edited or cut short? Write it again: `dvc "
-            "repro` rebuilds pipeline outputs."
+            f"{source} is not JSON ({why}); expected {expected}. Was it edited or cut short? {remedy}"
         ) from error
     _check_depth(value, str(source))
     return value

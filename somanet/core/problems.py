@@ -42,6 +42,13 @@ class StackProblem(FileProblem):
         super().__init__(message, "wrong shape")
 
 
+class ChannelProblem(FileProblem):
+    """Several channels, or colours, without a chosen one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "wrong shape")
+
+
 def wrong_size(source: str, what: str, image_YX: tuple[int, int], found_YX: tuple[int, int]) -> FileProblem:
     """A mask, label image or outline of another size than its image."""
     return FileProblem(

@@ -83,7 +83,7 @@ def edits_from_labels(
             for identities if most of those of unchanged outlines go with one track each; else only outlines count.
 
     Raises:
-        SomaNetError: another number or size of frames, or most outlines are others.
+        SomaNetError: another number or size of frames, most outlines are others, or a changed soma is in two places.
     """
     if len(labels) != len(corrected):
         raise SomaNetError(
@@ -95,10 +95,14 @@ def edits_from_labels(
     fresh = int(tracks["track_id"].max()) if len(tracks) else 0
     edits: list[Edit] = []
     values: dict[tuple[int, int], int] = {}  # (frame, track) -> their value, once the outlines are theirs
-    n_own = n_theirs = n_same = 0
+    n_own = n_theirs = n_same = most_values = 0
+    apart = ""
     for t in range(len(corrected)):
         own_YX, their_YX = corrected[t], np.asarray(labels[t])
-        check_labels(their_YX, t)
+        try:
+            check_labels(their_YX, t)
+        except SomaNetError as error:
+            raise SomaNetError(f"{source}: {error}") from error
         if own_YX.shape != their_YX.shape:
             raise SomaNetError(
                 f"{source}: frame {t} has {their_YX.shape[0]} × {their_YX.shape[1]} px, the movie "
@@ -106,10 +110,25 @@ def edits_from_labels(
             )
         pair = _Pair(t, own_YX, their_YX, tracks, program)
         found, fresh = pair.edits(fresh)
+        apart = apart or pair.in_two_places(source)
         edits += found
         values |= {(t, track): value for track, value in pair.values.items()}
         n_own, n_theirs, n_same = n_own + pair.n_own, n_theirs + pair.n_theirs, n_same + pair.n_near
+        most_values = max(most_values, pair.n_theirs)
+    if n_own and not n_theirs:
+        raise SomaNetError(
+            f"{source} has no soma in any frame, and these results have {n_own}. Was it saved empty? If none of them "
+            "is a soma, delete the tracks in napari."
+        )
+    if most_values == 1 and n_own > len(corrected):
+        raise SomaNetError(
+            f"{source}: all somas of a frame have one value; expected another for each. Is it a mask? Make labels of "
+            "it (Fiji: Analyze Particles with Count Masks, or MorphoLibJ's Connected Components Labeling), or correct "
+            "the label movie itself."
+        )
     _check_share(n_same, n_own, n_theirs, source, "outlines")
+    if apart:
+        raise SomaNetError(apart)
     pairs = Counter((track, value) for (_, track), value in values.items())
     if cells is None:
         most: dict[tuple[int, int], int] = {}
@@ -138,6 +157,19 @@ class _Pair:
         self._shared = {(int(a), int(b)): int(n) for (a, b), n in zip(pairs.T, counts, strict=True)}
         self._own_px, self._their_px = own_px, their_px
         self.values: dict[int, int] = {}
+        self._changed: list[int] = []
+
+    def in_two_places(self, source: str) -> str:
+        """What is wrong if a changed soma of theirs has pieces farther apart than its diameter; empty if none has."""
+        for value in self._changed:
+            gap_px, diameter_px = piece_gap(self._theirs == value)
+            if gap_px > diameter_px:
+                return (
+                    f"{source}, frame {self._t}: the value {value} is in two places {gap_px:.0f} px apart; expected "
+                    "one soma. Was another soma painted with its number, or were the labels converted to 8 bits "
+                    "(Fiji scales them)? Give each soma a number of its own, in 16 bits."
+                )
+        return ""
 
     def edits(self, fresh: int) -> tuple[list[Edit], int]:
         """The edits of this frame, and the largest id that is taken then."""
@@ -170,6 +202,7 @@ class _Pair:
                 new.discard(b)
                 self.n_near += 1
         changes += [([], [b]) for b in sorted(new)]
+        self._changed = sorted(b for _, theirs in changes for b in theirs)
         edits = [making.delete(self._t, a, _mask(self._own, a), program=self._program) for a in sorted(left)]
         # Each edit is of what the ones before it have left: a soma that grows takes pixels of its neighbour.
         work_YX = np.where(np.isin(self._own, sorted(left)), 0, self._own)
@@ -205,6 +238,26 @@ class _Pair:
     def _iou(self, a: int, b: int) -> float:
         n = self._shared.get((a, b), 0)
         return n / (self._own_px[a] + self._their_px[b] - n)
+
+
+def piece_gap(mask_YX: NDArray[np.bool_]) -> tuple[float, float]:
+    """How far the pieces of a mask lie from the largest one at most, and the diameter of a disk of that one's area.
+
+    Returns:
+        Both in pixels; no gap if the mask is in one piece.
+    """
+    from scipy import ndimage
+
+    (box,) = ndimage.find_objects(mask_YX.astype(np.uint8))
+    pieces, n = ndimage.label(mask_YX[box], np.ones((3, 3)))
+    areas = np.bincount(pieces.ravel())[1:]
+    largest = int(areas.argmax()) + 1
+    diameter_px = float(2 * np.sqrt(areas.max() / np.pi))
+    if n == 1:
+        return 0.0, diameter_px
+    away = ndimage.distance_transform_edt(pieces != largest)
+    nearest = ndimage.minimum(away, pieces, [piece for piece in range(1, n + 1) if piece != largest])
+    return float(np.max(nearest)), diameter_px
 
 
 def _mask(labels_YX: Labels, label: int) -> Mask:

@@ -32,6 +32,9 @@ SCHEMA = 1
 EXPECTED = "corrections, as SomaNet records them"
 _MARK = "somanet_corrections"
 _LONGEST_SHOWN = 12
+_BOM = b"\xef\xbb\xbf"
+"""What some editors put before UTF-8."""
+_COPY = "Take the file from a copy."
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,10 @@ def read(path: Path | str, *, movie_sha256: str | None = None) -> Corrections:
     edits: list[Edit] = []
     torn = b""
     TABLE_ROWS.check(content.count(b"\n"), path)
-    for number, line in enumerate(_lines(content), start=1):
+    for number, line in enumerate(_lines(content.removeprefix(_BOM)), start=1):
         LINE_BYTES.check(len(line), path, declared=f"line {number}")
+        if header is not None and not line.strip():  # an editor's, between or after the edits
+            continue
         if not line.endswith(b"\n") and (header is None or not _is_edit(line)):
             torn = line
         elif header is None:
@@ -110,7 +115,7 @@ def read(path: Path | str, *, movie_sha256: str | None = None) -> Corrections:
         if edit.undoes and edit.undoes not in known:
             raise FileProblem(
                 f"{path}, line {number}: it undoes the edit {edit.undoes[:20]!r}, which is not above it. Were lines "
-                "removed or reordered? Take the file from a copy."
+                f"removed or reordered? {_COPY}"
             )
         known.add(edit.key)
     return Corrections(path, hashlib.sha256(content).hexdigest(), header, tuple(edits), torn, content)
@@ -299,12 +304,14 @@ def _line(content: Mapping[str, Any]) -> bytes:
 
 
 def _header_of(line: bytes, path: Path) -> Header:
+    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise FileProblem(f"{path}: expected {EXPECTED}, in UTF-8, found UTF-16. Save it as UTF-8, or {_COPY.lower()}")
     if not line.lstrip().startswith(b"{"):
         raise FileProblem(
             f"{path}, line 1: expected the header of {EXPECTED}, found something else. What another program corrected "
             "is given with --from."
         )
-    content = parse_json(line, f"{path}, line 1,", EXPECTED)
+    content = parse_json(line, f"{path}, line 1,", EXPECTED, remedy=_COPY)
     version = content.get(_MARK) if isinstance(content, dict) else None
     if version is None:
         raise FileProblem(f"{path}, line 1: expected the header of {EXPECTED}, found other JSON. Is it another file?")
@@ -336,7 +343,12 @@ def _is_edit(line: bytes) -> bool:
 
 
 def _edit_of(line: bytes, where: str) -> Edit:
-    content = parse_json(line, where, "an edit")
+    content = parse_json(line, where, "an edit", remedy=_COPY)
+    if isinstance(content, dict) and _MARK in content:
+        raise FileProblem(
+            f"{where}: here a second file of corrections begins; expected an edit. Were two files joined? Keep each in "
+            "a file of its own."
+        )
     if not isinstance(content, dict):
         raise FileProblem(f"{where}: expected an edit, found {str(content)[:40]!r}. Was it edited by hand?")
     try:

@@ -82,7 +82,7 @@ def paired_differences(
         raise SomaNetError(
             f"The per-image tables do not have {unknown[0]!r}; they have {', '.join(theirs.scores)}. Name one of these."
         )
-    units = _units(theirs.images, movie_of)
+    units = units_of(theirs.images, movie_of)
     counts = bootstrap_counts(int(units.max()) + 1, seed=seed)[:, units]
     p_VK = exchange_p(list(values.values()), theirs, scores, seed=seed, units=units)
     found: dict[str, dict[str, Difference]] = {}
@@ -94,8 +94,12 @@ def paired_differences(
     return corrected(found)
 
 
-def _units(images: Sequence[str], movie_of: Mapping[str, str] | None) -> NDArray[np.intp]:
-    """The number of the unit that each image belongs to: its movie, or itself."""
+def units_of(images: Sequence[str], movie_of: Mapping[str, str] | None) -> NDArray[np.intp]:
+    """The number of the unit that each image belongs to: its movie, or itself.
+
+    Raises:
+        SomaNetError: some images have no movie.
+    """
     if movie_of is None:
         return np.arange(len(images))
     if lacking := [image for image in images if image not in movie_of]:

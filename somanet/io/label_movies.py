@@ -1,4 +1,4 @@
-"""Label movies: written frame by frame as compressed TIFF or zarr, read like any movie."""
+"""Label movies: written frame by frame as compressed TIFF or zarr, read as other programs save them, too."""
 
 from __future__ import annotations
 
@@ -13,11 +13,39 @@ import tifffile
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
-from somanet.io.movies import CLASSIC_TIFF_BYTES, imagej_options, ome_options
+from somanet.core.problems import ChannelProblem, FileProblem, StackProblem
+from somanet.io.movies import CLASSIC_TIFF_BYTES, Movie, imagej_options, ome_options, open_movie
 
 Scale = Calibration | FileCalibration
 
 LARGEST_UINT16 = np.iinfo(np.uint16).max
+
+
+def open_label_movie(path: Path | str) -> Movie:
+    """Open a label movie that another program may have saved.
+
+    Planes of a stack are its frames: labels are of two-dimensional images, and Fiji saves frames as planes once a
+    filter or a plug-in has made a new stack of them.
+
+    Raises:
+        FileProblem: several channels, or frames of several planes; or as for :func:`somanet.io.movies.open_movie`.
+    """
+    try:
+        return open_movie(path)
+    except StackProblem as stack:
+        try:
+            return open_movie(path, axes="TYX")
+        except FileProblem:
+            raise FileProblem(
+                f"{path}: expected a label image for each frame, found a Z stack for each. Save one plane of it.",
+                "wrong shape",
+            ) from stack
+    except ChannelProblem as channels:
+        raise FileProblem(
+            f"{path}: expected a label movie of one channel, found several, or colours. Save the labels alone (Fiji: "
+            "Image > Color > Split Channels); in a coloured copy the labels are lost.",
+            "wrong shape",
+        ) from channels
 
 
 def write_label_movie(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from somanet.core.problems import FileProblem, StackProblem
+from somanet.core.problems import ChannelProblem, FileProblem, StackProblem
 
 _SHOWN = 16
 """Channels or positions that a message lists."""
@@ -29,16 +29,16 @@ def choose_channel(
         as_time: the value of `--axes` that makes time points of the channels; None if they cannot be.
 
     Raises:
-        FileProblem: several channels and no choice, or a channel that the file lacks.
+        ChannelProblem: several channels and no choice.
+        FileProblem: a channel that the file lacks.
     """
     listed = numbered(names)
     if channel is None:
         if len(names) == 1:
             return 0
-        raise FileProblem(
+        raise ChannelProblem(
             f"{source}: expected one channel, found {len(names)}: {listed}. Choose that of the somas with --channel."
-            + ("" if as_time is None else f" If they are time points: --axes {as_time}"),
-            "wrong shape",
+            + ("" if as_time is None else f" If they are time points: --axes {as_time}")
         )
     by_name = {name.lower(): index for index, name in enumerate(names)}
     asked = str(channel).strip().lower()

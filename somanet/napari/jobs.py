@@ -190,6 +190,11 @@ def verdict(done: Finetuned) -> str:
     return "nothing was compared" if done.verdict is None else done.verdict.sentence
 
 
+def is_better(done: Finetuned) -> bool:
+    """Whether a fine-tuned network was shown to be better than its start."""
+    return done.verdict is not None and done.verdict.outcome == "better"
+
+
 def retrain(training_set: Path, output: Path, model: str | None) -> Finetuned:
     """Fine-tune a network on a training set, and compare it with its start on crops that are not trained on.
 

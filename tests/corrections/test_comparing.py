@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from somanet.core.errors import SomaNetError
 from somanet.corrections import apply
-from somanet.corrections.comparing import edits_from_labels, edits_from_tracks
+from somanet.corrections.comparing import edits_from_labels, edits_from_tracks, piece_gap
 from tests.corrections.worlds import discs, edit_array, random_edit, table_of
 
 
 def changed(labels: np.ndarray, seed: int, n: int, kinds: set[str] | None = None) -> np.ndarray:
-    """The labels after some edits, chosen as if by a person in another program."""
+    """The labels after some edits, chosen as if by a person in another program, who leaves each soma in one place."""
     rng = np.random.default_rng(seed)
     for _ in range(n):
         edit = None
-        while edit is None or (kinds and edit.kind not in kinds):
+        while edit is None or (kinds and edit.kind not in kinds) or any_in_two_places(edit_array(labels, edit)):
             edit = random_edit(labels, rng)
         labels = edit_array(labels, edit)
     return labels
+
+
+def any_in_two_places(labels: np.ndarray) -> bool:
+    masks = (frame == i for frame in labels for i in np.unique(frame[frame > 0]))
+    return any(gap > diameter for gap, diameter in map(piece_gap, masks))
 
 
 def same_cells(one: np.ndarray, other: np.ndarray) -> bool:
@@ -92,6 +99,45 @@ def test_points_that_were_moved_or_added_have_no_outline() -> None:
     t, i = int(tracks["frame"].iat[0]), int(tracks["track_id"].iat[0])
     expected[t][expected[t] == i] = 0
     np.testing.assert_array_equal(np.stack(list(corrected)), expected)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda labels: (labels > 0).astype(np.uint8) * 255, "back.tif: all somas of a frame have one value"),
+        (lambda labels: np.where(labels > 0, 0, 255).astype(np.uint8), "all somas of a frame have one value"),
+        (np.zeros_like, "back.tif has no soma in any frame"),
+        (lambda labels: np.where(labels == 1, -1, labels), "back.tif: Labels of frame 0: .*, with values down to -1"),
+    ],
+)
+def test_a_mask_an_empty_movie_and_negative_values_are_named(
+    made: Callable[[np.ndarray], np.ndarray], words: str
+) -> None:
+    labels = discs(3)
+    with pytest.raises(SomaNetError, match=words):
+        edits_from_labels(apply(labels, table_of(labels), []), made(labels), source="back.tif", program="p")
+
+
+def test_a_number_that_two_somas_have_is_no_merged_soma() -> None:
+    """Squares of 6 px, of which the first and the second lie 2 px apart and the third 20 px from the second.
+
+    Merging neighbours is an edit, also across a gap; a soma in two places is a slip of the brush, or of 8 bits.
+    """
+    labels = np.zeros((2, 11, 47), np.int32)
+    for number, left in enumerate((2, 10, 36), start=1):
+        labels[:, 2:8, left : left + 6] = number
+    corrected = apply(labels, table_of(labels), [])
+    near = np.where(labels == 2, 1, labels)
+    near[1] = labels[1]
+    found = edits_from_labels(corrected, near, source="near.tif", program="p")
+    assert [edit.kind for edit in found] == ["merge"]
+    far = np.where(labels == 3, 2, labels)
+    far[1] = labels[1]
+    painted = labels.copy()
+    painted[1, 9:11, 43:47] = 1
+    for wrong, words in ((far, "frame 0: the value 2 is in two places 21 px"), (painted, "frame 1: the value 1")):
+        with pytest.raises(SomaNetError, match=words):
+            edits_from_labels(corrected, wrong, source="far.tif", program="p")
 
 
 def test_results_of_another_origin_are_refused() -> None:

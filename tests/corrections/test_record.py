@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,6 +144,45 @@ def test_a_line_that_is_no_edit_is_named_by_its_number(tmp_path: Path, line: byt
             what()
         assert "line 3" in str(error.value)
         assert "\n" not in str(error.value)
+    assert path.read_bytes() == bad
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda content: b"\xef\xbb\xbf" + content,
+        lambda content: content.replace(b"\n", b"\r\n"),
+        lambda content: content + b"\n\n",
+        lambda content: content.replace(b"\n", b"\n\n", 2),
+        lambda content: content.removesuffix(b"\n"),
+    ],
+)
+def test_what_an_editor_adds_around_the_lines_changes_nothing(tmp_path: Path, saved: Callable[[bytes], bytes]) -> None:
+    """Its mark of UTF-8, its ends of lines, blank lines; and recording goes on."""
+    path = tmp_path / NAME
+    first, second, third = edits()[:3]
+    known = [append(path, edit, HEADER) for edit in (first, second)]
+    path.write_bytes(saved(path.read_bytes()))
+    assert list(read(path).edits) == known
+    known.append(append(path, third, HEADER))
+    assert list(read(path).edits) == known
+    assert not (tmp_path / TORN).exists()
+
+
+@pytest.mark.parametrize(
+    ("saved", "words"),
+    [
+        (lambda content: content + content, "line 3: here a second file of corrections begins"),
+        (lambda content: content.decode().encode("utf-16"), "found UTF-16. Save it as UTF-8"),
+        (lambda content: content.replace(b",", b",\n"), "Take the file from a copy"),
+    ],
+)
+def test_what_an_editor_breaks_is_named(tmp_path: Path, saved: Callable[[bytes], bytes], words: str) -> None:
+    path = tmp_path / NAME
+    append(path, edits()[0], HEADER)
+    path.write_bytes(bad := saved(path.read_bytes()))
+    with pytest.raises(SomaNetError, match=words):
+        append(path, edits()[1], HEADER)
     assert path.read_bytes() == bad
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
+from somanet.core.problems import FileProblem
 from somanet.io import label_movies
-from somanet.io.label_movies import write_label_movie
+from somanet.io.label_movies import open_label_movie, write_label_movie
 from somanet.io.movies import open_movie
 
 SCALE = Calibration(1.28, 12.0)
@@ -99,3 +100,25 @@ def test_a_scale_that_nobody_knows_stays_unsaid(tmp_path: Path, name: str) -> No
     )
     with open_movie(path) as movie:
         assert movie.file_calibration == FileCalibration(pixel_size_um=0.5)
+
+
+def test_labels_that_fiji_saved_as_planes_are_frames(tmp_path: Path) -> None:
+    labels = np.arange(4 * 5 * 6, dtype=np.uint16).reshape(4, 5, 6)
+    tifffile.imwrite(tmp_path / "planes.tif", labels, imagej=True, metadata={"axes": "ZYX"})
+    with open_label_movie(tmp_path / "planes.tif") as movie:
+        np.testing.assert_array_equal(np.stack(list(movie)), labels)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "words"),
+    [
+        ("TCYX", (4, 2, 5, 6), "several, or colours. Save the labels alone"),
+        ("TZYX", (4, 3, 5, 6), "found a Z stack for each. Save one plane"),
+    ],
+)
+def test_what_is_no_label_image_per_frame_is_refused(
+    tmp_path: Path, axes: str, shape: tuple[int, ...], words: str
+) -> None:
+    tifffile.imwrite(tmp_path / "other.tif", np.zeros(shape, np.uint16), imagej=True, metadata={"axes": axes})
+    with pytest.raises(FileProblem, match=words):
+        open_label_movie(tmp_path / "other.tif")

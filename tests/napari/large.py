@@ -94,8 +94,8 @@ def main() -> None:
         "opened_s": round(time.monotonic() - begun, 2),
         "processor_s": round(time.process_time() - processor, 2),
         "movie_mb": round((given.output / "large.ome.tif").stat().st_size / 1e6),
-        "frames_read": person.editor.opened.frames.n_read,
-        "label_frames_read": person.editor.opened.results.labels.n_read,
+        "frames_read": person.panel.shown.opened.frames.n_read,
+        "label_frames_read": person.panel.shown.opened.results.labels.n_read,
         "memory_added_mb": round((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / 1e3),
     }
     print(json.dumps(report, indent=2), flush=True)

@@ -146,13 +146,13 @@ class Corrector:
 
     def stroke(self, wanted: np.ndarray) -> None:
         """Drag a fine brush to and fro over the pixels, without lifting it where they hang together."""
-        self.person.editor.labels.brush_size = 1
+        self.person.editor.layers.labels.brush_size = 1
         for places in strokes(wanted):
             self.person.drag(*places, places[-1])
 
     def look_at(self, mask: np.ndarray) -> None:
         """Near enough that a pixel of the movie is many of the screen."""
-        viewer, scale = self.person.panel.viewer, self.person.editor.image.scale
+        viewer, scale = self.person.panel.viewer, self.person.editor.layers.image.scale
         y, x = (float(np.mean(axis)) for axis in np.nonzero(mask))
         viewer.camera.center = (0.0, y * scale[-2], x * scale[-1])
         viewer.camera.zoom = 8 / scale[-1]
@@ -185,7 +185,7 @@ class Corrector:
                 mended += self.mend_outline(t, track)
         self.person.show(t)
         self.person.press("Escape")
-        viewer, scale = self.person.panel.viewer, self.person.editor.image.scale
+        viewer, scale = self.person.panel.viewer, self.person.editor.layers.image.scale
         viewer.camera.center = (0.0, (top + size // 2) * scale[-2], (left + size // 2) * scale[-1])
         self.person.wait()
         self.person.panel._add_button.click()
@@ -258,7 +258,7 @@ def scores_of(results: Path, reference_tracks: Path, reference: np.ndarray) -> d
             (str(t), reference[t][:, HELD_OUT_FROM_PX:], labels[t][:, HELD_OUT_FROM_PX:]) for t in range(len(reference))
         )
         iou_ = score_dataset(frames, intervals=False).per_image["iou"].mean()
-    wanted = ("recall", "precision", "IDF1", "identity_switches", "followed")
+    wanted = ("recall", "precision", "IDF1", "HOTA", "identity_switches", "followed")
     return {"IoU": round(float(iou_), 4), **{name: round(float(scores[name]), 4) for name in wanted}}
 
 
@@ -314,7 +314,7 @@ def main() -> None:
     report |= {
         "opened_s": round(time.monotonic() - begun, 1),
         "opened_processor_s": round(time.process_time() - processor, 1),
-        "frames_read_at_opening": person.editor.opened.frames.n_read,
+        "frames_read_at_opening": person.panel.shown.opened.frames.n_read,
     }
     corrector = Corrector(person, reference)
     person.wait_for(lambda: bool(person.editor.contacts), seconds=1200)
@@ -373,10 +373,10 @@ def main() -> None:
         keep()
         viewer.screenshot(str(given.output / "retrained.png"), canvas_only=False, flash=False)
         again = given.output / "again"
-        panel.open(movie, choices=replace(panel._choices, output=again))
-        panel._pixel.setValue(1.28)
-        panel._interval.setValue(12)
-        panel._analyse_button.click()
+        panel.open(movie, choices=replace(panel.tasks.choices, output=again))
+        panel._analysis.pixel.setValue(1.28)
+        panel._analysis.interval.setValue(12)
+        panel._analysis.start.click()
         person.wait_for(lambda: not panel._work.busy, seconds=6000)
         report["analysed_again"] = panel.told
         report["retrained_scores"] = scores_of(again, data / "tracks.csv", reference)

@@ -26,7 +26,7 @@ from somanet.io.datasets.sources import FolderSource
 from somanet.io.datasets.writers import LABELLED, PROPOSED, write_kaggle, write_pairs
 from somanet.io.images import IMAGE_SUFFIXES, read_image, read_labels
 from somanet.io.label_checks import CheckedFrames, check_labels, describe_doubts
-from somanet.io.label_movies import write_label_movie
+from somanet.io.label_movies import open_label_movie, write_label_movie
 from somanet.io.movie_layout import Wanted
 from somanet.io.movies import IMAGE_TIFF_SUFFIXES, MOVIE_SUFFIXES, Movie, open_movie
 from somanet.io.rois.drawing import Defects, Labels, draw, leave_out, numbered
@@ -117,7 +117,7 @@ def labels_to_rois(path: Path, output: Path, *, binary: bool | None = None) -> W
             f"{output.suffix or 'none'}. Name it {output.with_suffix('.zip').name}."
         )
     if path.suffix.lower() in _MOVIES:
-        with open_movie(path) as movie:
+        with open_label_movie(path) as movie:
             if movie.n_frames > 1:
                 return _movie_to_rois(movie, path, output)
     checked = check_labels(read_labels(path), str(path), binary=binary)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -12,15 +12,12 @@ import pandas as pd
 
 from somanet.evaluation.paired import ALPHA, Difference, paired_differences, same_images
 from somanet.evaluation.resampling import Floats
-from somanet.evaluation.skewness import p_of_positive_mean
+from somanet.evaluation.sureness import excludes_0, gains_of_units, is_sure, skewed_p
 from somanet.training.finetuning.crops import LEAST_UNITS, UnitKind
 
 Outcome = Literal["better", "not better", "worse", "too few"]
 
 SCORE = "iou"
-SKEWED_ALPHA = 0.015
-"""One-sided level of the test that skewed differences do not mislead, chosen by `python -m benchmarks.verdicts`: with
-6 units or more of exponential losses `better` is then wrong in at most 5 %."""
 _TIE = 1e-9
 _TUNED, _START = "fine-tuned", "start"
 
@@ -38,7 +35,7 @@ class Verdict:
         n_units: number of units compared.
         differences: score → difference, fine-tuned − start.
         skewed_p: one-sided p of the IoU's difference in its direction, see
-            :func:`somanet.evaluation.skewness.p_of_positive_mean`; NaN where there are too few units.
+            :func:`somanet.evaluation.sureness.skewed_p`; NaN where there are too few units.
     """
 
     outcome: Outcome
@@ -90,14 +87,14 @@ def judge(
     found = differences[SCORE]
     each = values[_TUNED].of_images(SCORE) - values[_START].of_images(SCORE)
     n_better, n_worse, n = int(np.sum(each > _TIE)), int(np.sum(each < -_TIE)), len(images)
-    gains_U = gains_of_units(each, None if unit_of is None else [unit_of[name] for name in images])
+    gains_U = gains_of_units(values[_TUNED], values[_START], SCORE, movie_of=unit_of)
     n_units = len(gains_U)
     crops = f"{n} held-out crop{'s' * (n != 1)}"
     if unit != "crop":
         crops += f" of {n_units} {unit}{'s' * (n_units != 1)}"
     numbers = f"IoU {_signed(found.value)}{_interval(found)}"
     outcome = outcome_of(found, gains_U)
-    uneven = outcome == "not better" and is_sure(found)
+    uneven = outcome == "not better" and found.p <= ALPHA and excludes_0(found)
     doubt = f", too uneven to tell from so few {unit}s" * uneven
     sentence = {
         "too few": f"too few {unit}s to tell: {crops}, and {LEAST_UNITS} {unit}s are needed (IoU "
@@ -106,55 +103,24 @@ def judge(
         "worse": f"worse on {n_worse} of {crops}: {numbers}; keep the {_network(start_name)}",
         "not better": f"not better on {crops}: {numbers}{doubt}; keep the {_network(start_name)}",
     }[outcome]
-    skewed_p = _skewed_p(found, gains_U) if n_units >= LEAST_UNITS else math.nan
-    return Verdict(outcome, sentence, n, n_better, unit, n_units, differences, skewed_p)
-
-
-def gains_of_units(gains_N: Floats, units: Sequence[str] | None) -> Floats:
-    """Of each unit its share in a mean over images, in the size of a gain: their mean is that of the images.
-
-    Args:
-        gains_N: of each image; those that are not defined are left out.
-        units: of each image; None: each is one.
-    """
-    defined_N = np.isfinite(gains_N)
-    if units is None or not defined_N.any():
-        return gains_N[defined_N]
-    number_N = np.unique(np.asarray(units)[defined_N], return_inverse=True)[1]
-    n_U = np.bincount(number_N)
-    sum_U = np.bincount(number_N, weights=gains_N[defined_N])
-    mean = float(sum_U.sum() / n_U.sum())
-    gains_U: Floats = mean + (sum_U - n_U * mean) / n_U.mean()
-    return gains_U
+    p = skewed_p(found, gains_U) if n_units >= LEAST_UNITS else math.nan
+    return Verdict(outcome, sentence, n, n_better, unit, n_units, differences, p)
 
 
 def outcome_of(found: Difference, gains_U: Floats) -> Outcome:
     """The rule: `better` or `worse` only where three tests agree; `too few` below :data:`LEAST_UNITS` units.
 
-    p of the exchange test is at most 0.05, the interval does not contain 0, and the mean is not 0 by a test that takes
-    account of skewness either, at a level of :data:`SKEWED_ALPHA`. The first two alone take a network for better in up
-    to 16 % of cases where most crops gain a little and few lose much, as the sample often lacks those that lose: the
-    exchange test asks whether the two networks can be told apart, which they can, and not which of them is better on
-    average.
+    p of the exchange test is at most 0.05, and the other two are those of :func:`somanet.evaluation.sureness.is_sure`.
 
     Args:
         found: the difference.
-        gains_U: of :func:`gains_of_units`.
+        gains_U: of :func:`somanet.evaluation.sureness.gains_of_units`.
     """
     if len(gains_U) < LEAST_UNITS or not math.isfinite(found.value):
         return "too few"
-    if not is_sure(found) or _skewed_p(found, gains_U) > SKEWED_ALPHA:
+    if found.p > ALPHA or not is_sure(found, gains_U):
         return "not better"
     return "better" if found.value > 0 else "worse"
-
-
-def is_sure(found: Difference) -> bool:
-    """Whether exchange test and interval say that there is a difference."""
-    return found.p <= ALPHA and (found.low > 0 or found.high < 0)
-
-
-def _skewed_p(found: Difference, gains_U: Floats) -> float:
-    return p_of_positive_mean(gains_U if found.value > 0 else -gains_U)
 
 
 def _network(name: str) -> str:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
+from somanet.evaluation.image_tables import ImageValues
 from somanet.evaluation.paired import Difference, paired_differences, same_images
+from somanet.evaluation.sureness import gains_of_units, is_sure
 
 CANDIDATE, CHAMPION = "the candidate", "the champion"
 
@@ -20,7 +22,8 @@ class Rule:
 
     Attributes:
         evaluation: name under which the scores to compare were recorded, e.g. ``neurons``.
-        metric: the score that must improve: the 95 % bootstrap interval of the paired difference lies above 0.
+        metric: the score that must improve: the 95 % bootstrap interval of the paired difference lies above 0, and not
+            because images that lose much are lacking, see :func:`somanet.evaluation.sureness.is_sure`.
         tolerances: other scores, and by how much each may be worse.
         min_images: with fewer images there is no decision; a bootstrap over three of them proves nothing.
     """
@@ -62,7 +65,9 @@ def decide(candidate: pd.DataFrame, champion: pd.DataFrame | None, rule: Rule) -
     n_images = len(candidate)
     if champion is None:
         return Decision(True, "The first network: there is no champion to compare it with.", {}, n_images)
-    differences = _compare(candidate, champion, rule)
+    values = _compared(candidate, champion, rule)
+    scores = (rule.metric, *rule.tolerances)
+    differences = paired_differences(values, CHAMPION, scores=scores)[CANDIDATE]
     if n_images < rule.min_images:
         why = f"{n_images} images were scored, and the rule requires {rule.min_images}"
         return Decision(False, f"Not decided: {why}.", differences, n_images)
@@ -71,6 +76,12 @@ def decide(candidate: pd.DataFrame, champion: pd.DataFrame | None, rule: Rule) -
     interval = f"{main.value:+.4f} [{main.low:+.4f}, {main.high:+.4f}] over {n_images} images"
     if not main.low > 0:  # true also where it is undefined
         reason = f"Not better with 95 % confidence: {numbers}, a difference of {interval}."
+        return Decision(False, reason, differences, n_images)
+    if not is_sure(main, gains_of_units(values[CANDIDATE], values[CHAMPION], rule.metric)):
+        reason = (
+            f"Not better with 95 % confidence: {numbers}, a difference of {interval}, too uneven to tell: a few more "
+            "images like the worst, and it would be 0. Score both on more images."
+        )
         return Decision(False, reason, differences, n_images)
     worse = [
         f"{name} {found.score:.4f} against {found.reference_score:.4f}, tolerated {tolerance:g}"
@@ -91,7 +102,7 @@ def _is_worse(found: Difference, tolerance: float) -> bool:
     return math.isnan(found.score) or found.value < -tolerance - 1e-12
 
 
-def _compare(candidate: pd.DataFrame, champion: pd.DataFrame, rule: Rule) -> dict[str, Difference]:
+def _compared(candidate: pd.DataFrame, champion: pd.DataFrame, rule: Rule) -> dict[str, ImageValues]:
     try:
         values = same_images({CANDIDATE: candidate, CHAMPION: champion})
     except SomaNetError as error:
@@ -101,4 +112,4 @@ def _compare(candidate: pd.DataFrame, champion: pd.DataFrame, rule: Rule) -> dic
         raise SomaNetError(
             f"The rule names {unknown[0]!r}, which per-image tables do not have. Use one of {', '.join(given)}."
         )
-    return paired_differences(values, CHAMPION, scores=(rule.metric, *rule.tolerances))[CANDIDATE]
+    return values

@@ -80,7 +80,7 @@ class Person:
 
     def labels(self, t: int) -> np.ndarray:
         """What napari shows as labels of a frame."""
-        return np.asarray(self.editor.labels.data[t])
+        return np.asarray(self.editor.layers.labels.data[t])
 
     def _move(self, at: QPoint, buttons: Any) -> None:
         from qtpy.QtCore import QEvent, QPointF
@@ -93,7 +93,7 @@ class Person:
 
     def _place(self, y: float, x: float) -> QPoint:
         """Where a pixel of the movie is on the canvas."""
-        viewer, scale = self.panel.viewer, self.editor.image.scale
+        viewer, scale = self.panel.viewer, self.editor.layers.image.scale
         centre, zoom = viewer.camera.center[-2:], viewer.camera.zoom
         rows = self.canvas.height() / 2 + (y * scale[-2] - centre[0]) * zoom
         columns = self.canvas.width() / 2 + (x * scale[-1] - centre[1]) * zoom

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -44,18 +45,18 @@ def test_what_was_found_is_shown_at_its_scale(person: Person) -> None:
     assert [layer.name for layer in person.panel.viewer.layers] == ["movie", "somas", "tracks", "selection"]
     for layer in person.panel.viewer.layers:
         np.testing.assert_allclose(layer.scale, (1, 1, 1))
-    assert str(editor.image.units[-1]) in ("micrometer", "µm", "um")
+    assert str(editor.layers.image.units[-1]) in ("micrometer", "µm", "um")
     shown = all_labels(person) > 0
-    frames = np.stack([editor.opened.frames.frame(t) for t in range(N_FRAMES)])
+    frames = np.stack([person.panel.shown.opened.frames.frame(t) for t in range(N_FRAMES)])
     np.testing.assert_array_equal(shown, frames > 30000)
-    ids = {(int(track), int(frame)) for track, frame, *_ in editor.tracks.data}
+    ids = {(int(track), int(frame)) for track, frame, *_ in editor.layers.tracks.data}
     assert ids == set(rows(all_labels(person)))
 
 
 def test_opening_reads_only_what_is_shown(person: Person) -> None:
     """The frame that is shown and the first, for the contrast."""
-    assert person.editor.opened.frames.n_read <= 2
-    assert person.editor.opened.results.labels.n_read <= 2
+    assert person.panel.shown.opened.frames.n_read <= 2
+    assert person.panel.shown.opened.results.labels.n_read <= 2
 
 
 @pytest.mark.parametrize("another", [False, True])
@@ -69,14 +70,14 @@ def test_a_large_movie_that_turns_out_to_be_another_is_closed_and_no_other_one(
         assert known.wait(60)
         raise SomaNetError("It is another movie.")
 
-    monkeypatch.setattr("somanet.napari.window.panel.MOST_HASHED_AT_ONCE", 0)
-    monkeypatch.setattr("somanet.napari.window.panel.check_same_movie", refused)
+    monkeypatch.setattr("somanet.napari.window.tasks.MOST_HASHED_AT_ONCE", 0)
+    monkeypatch.setattr("somanet.napari.window.tasks.check_same_movie", refused)
     person.panel.open(world / "results")
     if another:
         person.panel.open(world / "squares.ome.tif")
     known.set()
     person.wait(1.0)
-    assert (person.panel.editor is not None) == another
+    assert (person.panel.shown is not None) == another
     assert ("another movie" in person.panel.told) != another
 
 
@@ -100,7 +101,7 @@ def test_painting_and_erasing_are_edits(person: Person, world: Path) -> None:
     before = int((person.labels(2) == track).sum())
     person.click(30, 66)
     person.press("P")
-    person.editor.labels.brush_size = 5
+    person.editor.layers.labels.brush_size = 5
     person.drag((37, 62), (37, 66), (37, 70))
     person.wait_for(lambda: recorded(world) == [("paint", 2)])
     larger = int((person.labels(2) == track).sum())
@@ -116,7 +117,7 @@ def test_a_new_soma_is_painted(person: Person, world: Path) -> None:
     person.show(5)
     new = person.editor.session.next_id()
     person.press("A")
-    person.editor.labels.brush_size = 9
+    person.editor.layers.labels.brush_size = 9
     person.drag((12, 80), (14, 82))
     person.wait_for(lambda: (world / "results" / NAME).exists())
     assert recorded(world) == [("new", 5)]
@@ -152,7 +153,7 @@ def test_a_soma_is_split_by_a_line(person: Person, world: Path) -> None:
 
 def test_a_missed_soma_is_drawn_at_a_click(person: Person, world: Path, bright: Path) -> None:
     """It is deleted first; the network, which sees what is bright, draws it again to the pixel."""
-    person.panel._choices = person.panel._choices.using(bright)
+    person.panel.tasks.choices = person.panel.tasks.choices.using(bright)
     person.show(6)
     before = person.labels(6) > 0
     person.click(30, 66)
@@ -198,7 +199,7 @@ def test_a_track_is_deleted(person: Person, world: Path, key: str, kind: str) ->
     person.click(30, 66)
     person.press(key)
     assert not (all_labels(person) == track).any()
-    assert track not in set(person.editor.tracks.data[:, 0].astype(int))
+    assert track not in set(person.editor.layers.tracks.data[:, 0].astype(int))
     assert recorded(world) == [(kind, 0)]
 
 
@@ -333,13 +334,29 @@ def test_a_corrected_crop_is_added_to_the_training_set(person: Person, world: Pa
     assert read_origins(world / "training_set")["squares_t05_y000_x000"] == Origin("squares", 0, 0)
 
 
+@pytest.mark.parametrize("better", [True, False])
+def test_the_answer_to_use_the_new_network_is_yes_only_if_it_is_better(
+    better: bool, person: Person, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever presses Return at once keeps the network that they had, unless the new one was shown to be better."""
+    from qtpy.QtWidgets import QMessageBox
+
+    monkeypatch.setattr("somanet.napari.jobs.retrain", lambda *_: SimpleNamespace(checkpoint=world / "network_1"))
+    monkeypatch.setattr("somanet.napari.jobs.verdict", lambda _: "the verdict")
+    monkeypatch.setattr("somanet.napari.jobs.is_better", lambda _: better)
+    monkeypatch.setattr(QMessageBox, "question", lambda *given: given[-1])  # Return presses the default
+    person.panel._retrain_button.click()
+    person.wait_for(lambda: "the verdict" in person.panel.told)
+    assert (person.panel.tasks.choices.model == str(world / "network_1")) is better
+
+
 def test_a_movie_is_analysed_and_opened(person: Person, world: Path, bright: Path) -> None:
-    person.panel._choices = person.panel._choices.using(bright)
+    person.panel.tasks.choices = person.panel.tasks.choices.using(bright)
     person.panel.open(world / "squares.ome.tif")
-    assert person.editor.session is None
-    assert person.panel._pixel.value() == 1.0
-    person.panel._analyse_button.click()
+    assert person.panel.editor is None
+    assert person.panel._analysis.pixel.value() == 1.0
+    person.panel._analysis.start.click()
     person.wait_for(lambda: not person.panel._work.busy)
-    assert person.editor.session is not None, person.panel.told
+    assert person.panel.editor is not None, person.panel.told
     assert (world / "squares_somanet" / "report.html").exists()
     assert len(person.editor.session.points) > 30

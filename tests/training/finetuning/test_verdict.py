@@ -11,9 +11,10 @@ import pytest
 
 from somanet.evaluation.paired import ALPHA, paired_differences, same_images
 from somanet.evaluation.resampling import bootstrap_counts, least_p
+from somanet.evaluation.sureness import SKEWED_ALPHA, gains_of_units
 from somanet.training.finetuning import judge
 from somanet.training.finetuning.crops import LEAST_UNITS
-from somanet.training.finetuning.verdict import SKEWED_ALPHA, gains_of_units, outcome_of
+from somanet.training.finetuning.verdict import outcome_of
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -39,7 +40,7 @@ def outcome(gains: np.ndarray, movies: int | None = None) -> str:
     of = None if movies is None else {f"crop{n:03d}": f"movie{n % movies}" for n in range(len(gains))}
     values = same_images({"a": table(start + gains), "b": table(start)})
     found = paired_differences(values, "b", scores=["iou"], movie_of=of)["a"]["iou"]
-    return outcome_of(found, gains_of_units(gains, None if of is None else list(of.values())))
+    return outcome_of(found, gains_of_units(values["a"], values["b"], "iou", movie_of=of))
 
 
 @pytest.mark.parametrize(
@@ -90,17 +91,6 @@ def test_gains_that_a_few_unseen_losses_could_undo_are_not_called_better() -> No
     assert found.outcome == "not better"
     assert ", too uneven to tell from so few crops; keep the bundled network" in found.sentence
     assert verdict(np.where(gains < 0, 0.02, gains)).outcome == "better"
-
-
-def test_a_unit_counts_as_often_as_it_has_crops() -> None:
-    """Gains of three movies of 3, 2 and 1 crops, and a crop without a score."""
-    gains = np.array([0.1, 0.2, 0.3, 0.0, 0.4, -0.3, np.nan])
-    units = gains_of_units(gains, ["a", "a", "a", "b", "b", "c", "c"])
-    mean = 0.7 / 6
-    np.testing.assert_allclose(
-        units, [mean + (0.6 - 3 * mean) / 2, mean + (0.4 - 2 * mean) / 2, mean - 0.3 / 2 - mean / 2]
-    )
-    assert units.mean() == pytest.approx(mean)
 
 
 def test_the_least_number_of_units_is_that_at_which_p_can_reach_its_level() -> None:

@@ -76,6 +76,18 @@ def test_one_lucky_image_is_not_enough() -> None:
     assert not decision.accepted
 
 
+def test_gains_that_a_few_unseen_losses_could_undo_are_not_enough() -> None:
+    """Nine of ten images gain about 0.03, one loses 0.015: the interval lies above 0, the skewed mean is not sure."""
+    gains = [0.03, 0.02, 0.03, 0.03, 0.02, 0.03, 0.03, 0.02, 0.03, -0.015]
+    levels = [*LEVELS, 0.5, 0.6]
+    decision = decide(table([iou + gain for iou, gain in zip(levels, gains, strict=True)]), table(levels), RULE)
+    assert decision.differences["iou"].low > 0
+    assert not decision.accepted
+    assert "too uneven to tell" in decision.reason
+    even = [iou + max(gain, 0.02) for iou, gain in zip(levels, gains, strict=True)]
+    assert decide(table(even), table(levels), RULE).accepted
+
+
 @pytest.mark.parametrize(("fp", "accepted"), [(2, True), (3, False)])
 def test_another_score_must_not_be_worse_than_tolerated(fp: int, accepted: bool) -> None:
     """Precision 8/10 against 8/11: 0.073 worse, and 0.02 are tolerated."""

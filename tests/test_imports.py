@@ -27,12 +27,14 @@ from somanet import cli
 
 class Broken(MetaPathFinder, Loader):
     def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return ModuleSpec(name, self) if name.partition(".")[0] in broken else None
 
     def exec_module(self, module):
         raise ImportError(f"{module.__name__} is broken here")
 
-broken = set(json.loads(sys.argv[1]))
+broken, absent = map(set, json.loads(sys.argv[1]))
 sys.meta_path.insert(0, Broken())
 sys.argv = ["somanet", *sys.argv[2:]]
 try:
@@ -41,7 +43,7 @@ except SystemExit as end:
     code = end.code
 print("LOADED " + json.dumps([code, sorted(sys.modules)]))
 """
-"""Runs the command line as the script does, with libraries that fail at import, and lists what was loaded."""
+"""Runs the command line as the script does, with libraries that fail or are absent, and lists what it loads."""
 
 FOR_THE_SCREEN = {
     *("annotated_doc", "attr", "colorama", "filelock", "markdown_it", "mdurl", "pygments", "rich", "shellingham"),
@@ -72,10 +74,14 @@ ANALYSIS = {
 
 
 def run(
-    *arguments: object, broken: set[str] | None = None, cwd: Path, code: object = None
+    *arguments: object,
+    broken: set[str] | None = None,
+    absent: set[str] | None = None,
+    cwd: Path,
+    code: object = None,
 ) -> tuple[set[str], list[str], str]:
     """Top-level modules and all modules that a command loads in a process of its own, and what it says on stderr."""
-    words = [json.dumps(sorted(broken or ())), *map(str, arguments)]
+    words = [json.dumps([sorted(broken or ()), sorted(absent or ())]), *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
     done = subprocess.run(
         [sys.executable, "-c", RUN, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
@@ -182,6 +188,18 @@ def test_a_needless_library_is_noticed(tmp_path: Path) -> None:
     assert said == ""
 
 
+def test_a_library_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    """As in docs/install.md: analyses alone are installed, and another engine is wanted."""
+    save_movie(tmp_path / "movie.ome.tif")
+    wanted = ("analyze", "movie.ome.tif", "--output", "out", "--engine", "torch")
+    run(*wanted, absent={"torch"}, cwd=tmp_path, code=_ABSENT)
+    assert not (tmp_path / "out").exists()
+
+
+_ABSENT = (
+    "error: This command needs torch, which is not installed here: `somanet doctor` names each library that is "
+    "missing, with the command that installs it."
+)
 _BROKEN = (
     "error: A library cannot be loaded (tifffile is broken here). Does the memory suffice (`ulimit -v`)? If so, the "
     "installation is damaged: install somanet again, and check it with `somanet doctor`."

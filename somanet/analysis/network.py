@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ BUNDLED_NAME = "bundled"
 """Names the bundled model wherever a network is named; a folder of that name is `./bundled`."""
 BUNDLED = PACKAGE / "model"
 """Trained on nuclei, neuron crops and simulated crops; its `README.md` is the model card."""
+AGAIN = "install SomaNet again (`pip install --force-reinstall --no-deps somanet`)"
+"""What restores the bundled model's files."""
 
 
 def network_folder(model: Path | str | None, *, updates: bool = False) -> Path:
@@ -100,7 +103,7 @@ def open_networks(
     from somanet.segmentation.inference.segmenter import Segmenter
 
     folders = tuple(network_folder(model) for model in models or (None,))
-    loaded = tuple(_loaded(folder, engine, device, threads) for folder in folders)
+    loaded, said = zip(*(_loaded(folder, engine, device, threads) for folder in folders), strict=True)
     weights = [checkpoint.sha256 for checkpoint in loaded]
     if twice := next((n for n, sha256 in enumerate(weights) if sha256 in weights[:n]), None):
         raise SomaNetError(
@@ -111,20 +114,32 @@ def open_networks(
     haze = None if keep_haze else rule_for(Segmenter(loaded).intended_use)
     Segmenter(loaded, tta, factor, haze)  # incompatible networks are refused before engines are built
     choices = [with_engine(one, engine, device=device, threads=threads, at_once=at_once) for one in loaded]
-    notes = tuple(dict.fromkeys(note for one in choices for note in one.notes))
+    notes = tuple(dict.fromkeys(note for one in (*said, *(choice.notes for choice in choices)) for note in one))
     return OpenedNetworks(Segmenter(tuple(one.checkpoint for one in choices), tta, factor, haze), folders, notes)
 
 
-def _loaded(folder: Path, engine: EngineName, device: str, threads: int) -> Checkpoint:
-    """A network: of the bundled one the stored graph, where the default engine runs it on the processor."""
+def _loaded(folder: Path, engine: EngineName, device: str, threads: int) -> tuple[Checkpoint, tuple[str, ...]]:
+    """A network: of the bundled one the stored graph, where the default engine runs it on the processor.
+
+    Returns:
+        It, and why it was built in place of the stored graph, for the user.
+
+    Raises:
+        SomaNetError: it cannot be loaded; the stored graph cannot be used, and torch is not installed.
+    """
     from somanet.segmentation.engines.stored_graph import open_stored
     from somanet.segmentation.network.checkpoint import load_checkpoint
 
-    if folder == BUNDLED and engine in ("auto", "onnxruntime") and find_device(device).kind == CPU:
-        stored = open_stored(folder, threads=threads)
-        if stored is not None:
-            return stored
-    return load_checkpoint(folder)
+    stored = folder == BUNDLED and engine in ("auto", "onnxruntime") and find_spec("onnxruntime") is not None
+    if stored and find_device(device).kind == CPU:
+        try:
+            return open_stored(folder, threads=threads), ()
+        except SomaNetError as error:
+            if find_spec("torch") is None:
+                raise SomaNetError(f"{error} torch, which would do without it, is not found here: {AGAIN}.") from None
+            instead = "The network is built by torch instead, which takes longer; if the file is damaged"
+            return load_checkpoint(folder), (f"{error} {instead}, {AGAIN}.",)
+    return load_checkpoint(folder), ()
 
 
 def about_networks(opened: OpenedNetworks, root: Path) -> dict[str, Any]:

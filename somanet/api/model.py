@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from somanet.analysis.movie import AnalysisNetworks
 from somanet.analysis.network import BUNDLED_NAME, OpenedNetworks
 from somanet.analysis.opening import about_opened, open_for_images, open_for_movies
-from somanet.api.wording import WrongType, check_positive, in_python
-from somanet.core.errors import SomaNetError
+from somanet.api.wording import check_positive, in_python
+from somanet.core.errors import SomaNetError, WrongType
 from somanet.segmentation.engines import EngineName, engine_of
 from somanet.segmentation.inference.modality import ModalityInput, check_modality
 from somanet.segmentation.inference.objects import measure_objects
@@ -216,7 +216,7 @@ def _checked(image: ArrayLike) -> NDArray[Any]:
     """An image as an array of numbers.
 
     Raises:
-        SomaNetError: it is none.
+        SomaNetError: it is none; WrongType where it is something else than an array of numbers.
     """
     try:
         values = np.asarray(image)
@@ -225,7 +225,7 @@ def _checked(image: ArrayLike) -> NDArray[Any]:
             "Expected an image, found rows of different lengths. Give each row as many pixels."
         ) from None
     if values.dtype.kind not in "buif":
-        raise SomaNetError(
+        raise WrongType(
             f"Expected an image as an array of real numbers, found {type(image).__name__} of {values.dtype}. Read a "
             "file first, for example with tifffile.imread; a movie is for somanet.analyze."
         )

@@ -20,7 +20,7 @@ from somanet.api.results import statistics_table
 from somanet.api.wording import as_path, checked_settings, in_python
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.counting import counted
-from somanet.core.errors import SomaNetError
+from somanet.core.errors import SomaNetError, WrongType
 from somanet.core.files import json_object
 from somanet.core.foreign import check_paths
 from somanet.core.numbers import to_numbers
@@ -186,7 +186,7 @@ def _in_um(tracks: pd.DataFrame, calibration: Calibration | None) -> pd.DataFram
     from somanet.tracking.points import tracks_from_points
 
     if not isinstance(tracks, pd.DataFrame):
-        raise SomaNetError(
+        raise WrongType(
             f"Expected the tracks as a pandas table, found {type(tracks).__name__}. A file is read by "
             "somanet.read_tracks, other values become a table by pandas.DataFrame."
         )
@@ -198,7 +198,7 @@ def _in_um(tracks: pd.DataFrame, calibration: Calibration | None) -> pd.DataFram
     tracks = _with_numbers(tracks)
     if calibration is not None:
         if not isinstance(calibration, Calibration):
-            raise SomaNetError(
+            raise WrongType(
                 f"Expected calibration=somanet.Calibration(pixel_size_um, frame_interval_min), found {calibration!r}."
             )
         check_plausible(calibration, _WHOSE)

@@ -12,16 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from somanet.core.errors import SomaNetError
-
-
-class WrongType(SomaNetError, TypeError):
-    """An argument of another kind than is expected."""
-
-
-class WrongValue(SomaNetError, ValueError):
-    """An argument that has no sensible value."""
-
+from somanet.core.errors import SomaNetError, WrongType, WrongValue
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,12 +50,12 @@ def checked_settings(settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Settings by name; none for None.
 
     Raises:
-        SomaNetError: they are no mapping.
+        WrongType: they are no mapping.
     """
     if settings is None:
         return {}
     if not isinstance(settings, Mapping):
-        raise SomaNetError(
+        raise WrongType(
             f'Expected settings as a dictionary, such as {{"migrate": {{"sigma_um": 0.5}}}}, found {settings!r}. '
             "Each has a name and a value."
         )

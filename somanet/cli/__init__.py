@@ -38,7 +38,7 @@ from somanet.core.ending import end_with
 from somanet.core.environment import check_environment, ignore_settings_here
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import quiet_libraries
-from somanet.core.mending import library_trouble
+from somanet.core.mending import library_trouble, missing_library
 from somanet.core.text import printable
 
 app = typer.Typer(
@@ -133,7 +133,7 @@ def main() -> None:
     except MemoryError:
         sys.exit(_NO_MEMORY)
     except ImportError as error:
-        if trouble := library_trouble(error):
+        if trouble := library_trouble(error) or missing_library(error):
             sys.exit(f"error: {printable(trouble.line)}")
         sys.exit(
             f"error: A library cannot be loaded ({printable(first_line(error).removesuffix('.'))}). Does the memory "

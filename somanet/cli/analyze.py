@@ -325,7 +325,7 @@ def print_summary(measures: Measures, folder: Path) -> None:
     typer.echo(saltation_counts(measures.migration).in_words())
     for note in (*read_metadata(folder / MANIFEST)["notes"], *measures.warnings):
         typer.echo(f"  note: {note}")
-    typer.echo(f"Written: {folder} ({', '.join(sorted(read_metadata(folder / MANIFEST)['files']))})")
+    typer.echo(f"Written: {folder} ({', '.join(sorted((MANIFEST, *read_metadata(folder / MANIFEST)['files'])))})")
     if (folder / "report.html").exists():
         typer.echo(f"Next: open {folder / 'report.html'} in a browser")
 

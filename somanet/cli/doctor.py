@@ -87,7 +87,7 @@ def _of(name: str, status: Status, trouble: Trouble) -> Check:
 
 
 def diagnose(root: Path | str | None = None) -> list[Check]:
-    """Check Python, pip, packages, libraries, engines, codecs, DVC, MLflow's store, data, folders, disk; never raises.
+    """Check the installation, the bundled network, the machine and the project; never raises.
 
     Only the device check takes time, as it imports torch (2 to 3 s).
     """
@@ -98,6 +98,7 @@ def diagnose(root: Path | str | None = None) -> list[Check]:
         ("packages", lambda: _packages(project)),
         ("device", lambda: [_device()]),
         ("engines", lambda: [_engines()]),
+        ("bundled network", lambda: [_bundled()]),
         ("codecs", lambda: [_codecs()]),
         ("dvc", lambda: [_dvc(project)]),
         ("dvc remote", lambda: _remote(project)),
@@ -247,6 +248,19 @@ def _version(name: str) -> str:
         return f"{name} {metadata.version(name)}"
     except metadata.PackageNotFoundError:  # distributed under another name, such as onnxruntime-gpu
         return name
+
+
+def _bundled() -> Check:
+    """The files of the bundled network: whether they belong together, and ONNX Runtime computes what torch did."""
+    from somanet.analysis.network import AGAIN, BUNDLED
+    from somanet.segmentation.engines.stored_graph import open_stored
+
+    name = "bundled network"
+    try:
+        return Check(name, "ok", f"weights {open_stored(BUNDLED).sha256[:12]}, begins without torch")
+    except SomaNetError as error:
+        matters = "Analyses begin without torch by files that belong together"
+        return Check(name, "warn", str(error).removesuffix("."), matters, AGAIN)
 
 
 def _codecs() -> Check:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from somanet.core.errors import SomaNetError
+from somanet.core.errors import SomaNetError, WrongValue
 
 MINUTES_PER_HOUR = 60.0
 LONGEST_STEP = 1.5
@@ -21,7 +21,7 @@ LONGEST_STEP = 1.5
 def _check(name: str, value: Any) -> None:
     number = float(value) if isinstance(value, Real) and value is not True else math.nan
     if not (math.isfinite(number) and number > 0):
-        raise SomaNetError(f"{name} must be a positive number, found {value!r}. Check the unit and the value you gave.")
+        raise WrongValue(f"{name} must be a positive number, found {value!r}. Check the unit and the value you gave.")
 
 
 @dataclass(frozen=True)
@@ -160,8 +160,9 @@ class FileCalibration:
         ]
         if missing or pixel is None or interval is None:
             ignored = f" {self.pixel_note}" if pixel is None and self.pixel_note else ""
+            lacking = f"{' and '.join(missing)} {'was' if len(missing) == 1 else 'were'} not given"
             raise SomaNetError(
-                f"The physical scale is unknown: the file's metadata lacks it and {' and '.join(missing)} "
-                f"was not given. Look it up in the microscope's settings and pass it.{ignored}"
+                f"The physical scale is unknown: the file's metadata lacks it and {lacking}. Look it up in the "
+                f"microscope's settings and pass it.{ignored}"
             )
         return Calibration(pixel, interval, self.times_h if frame_interval_min is None else None)

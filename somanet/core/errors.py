@@ -16,6 +16,14 @@ class SomaNetError(Exception):
     """
 
 
+class WrongType(SomaNetError, TypeError):
+    """An argument of another kind than is expected."""
+
+
+class WrongValue(SomaNetError, ValueError):
+    """An argument that has no sensible value."""
+
+
 _LONGEST = 300
 
 

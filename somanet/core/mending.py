@@ -152,6 +152,15 @@ def library_trouble(error: BaseException, package: str = "") -> Trouble | None:
     return None
 
 
+def missing_library(error: ImportError) -> Trouble | None:
+    """A dependency that is not installed, as where SomaNet is without all of them; None if it is there and fails."""
+    name = (error.name or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or not name or name == "somanet":
+        return None
+    remedy = "`somanet doctor` names each library that is missing, with the command that installs it"
+    return Trouble(f"This command needs {name}", "which is not installed here", remedy)
+
+
 def remote_trouble() -> Trouble:
     """A project without a DVC remote."""
     return Trouble(

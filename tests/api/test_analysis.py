@@ -85,7 +85,7 @@ def test_an_option_of_the_command_is_named_as_an_argument(bright: Path, tmp_path
     bare = save_movie(tmp_path / "bare.ome.tif", scale=FileCalibration(None, None))
     with pytest.raises(somanet.SomaNetError) as caught:
         somanet.analyze(bare, tmp_path / "out", model=bright, **QUICK)
-    assert "pixel_size_um and frame_interval_min was not given" in str(caught.value)
+    assert "pixel_size_um and frame_interval_min were not given" in str(caught.value)
     assert "--" not in str(caught.value)
     given = {"pixel_size_um": 2.0, "frame_interval_min": 20.0}
     assert len(somanet.analyze(bare, tmp_path / "out", model=bright, **given, **QUICK).saltations) == 1

@@ -27,6 +27,11 @@ from tests.api.test_tracks import SCALE, straight_cells
         (lambda: somanet.load_model(None), "network's name, or several as a list, found None"),
         (lambda: somanet.load_model(np.zeros((40, 50))), "found array.*… .ndarray"),
         (lambda: somanet.load_model(diameter_px="a"), "diameter_px: expected a number, found 'a'"),
+        (lambda: somanet.load_model().segment("image.tif"), "an array of real numbers, found str"),
+        (lambda: somanet.load_model().segment(None), "an array of real numbers, found NoneType"),
+        (lambda: somanet.measure("tracks.csv"), "tracks as a pandas table, found str"),
+        (lambda: somanet.measure(straight_cells(), (2.0, 15.0)), r"calibration=somanet\.Calibration.*found .2\.0, 15"),
+        (lambda: somanet.measure(straight_cells(), SCALE, settings="a=1"), "settings as a dictionary, .* found 'a=1'"),
     ],
 )
 def test_another_kind_is_a_type_error_of_one_line(call: Callable[[], Any], words: str, tmp_path: Path) -> None:
@@ -42,6 +47,14 @@ def test_a_size_that_is_none_is_a_value_error(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name}: expected a positive number, found .*estimated") as caught:
         somanet.load_model(**{name: value})
     assert isinstance(caught.value, somanet.SomaNetError)
+
+
+@pytest.mark.parametrize("value", [float("nan"), 0, -3.0, "a", None])
+def test_a_scale_that_is_none_is_a_value_error(value: Any) -> None:
+    for scale in ((value, 12.0), (1.28, value)):
+        with pytest.raises(ValueError, match="must be a positive number, found") as caught:
+            somanet.Calibration(*scale)
+        assert isinstance(caught.value, somanet.SomaNetError)
 
 
 def test_a_measurement_tells_its_counts() -> None:

@@ -343,7 +343,7 @@ def test_a_bad_image_among_good_ones_leaves_the_labels_of_before(bad: Path, tmp_
 def test_a_movie_without_a_scale(bad: Path) -> None:
     with open_movie(bad / "movie.tif") as movie:
         scale = movie.file_calibration
-    with pytest.raises(SomaNetError, match="lacks it and --pixel-size-um and --frame-interval-min was not given"):
+    with pytest.raises(SomaNetError, match="lacks it and --pixel-size-um and --frame-interval-min were not given"):
         scale.complete()
     with pytest.raises(SomaNetError, match="lacks it and --frame-interval-min was not given"):
         scale.complete(pixel_size_um=1.28)

@@ -23,14 +23,17 @@ import numpy as np
 import pytest
 
 from somanet.__main__ import run
+from somanet.analysis import network
 from somanet.cli import doctor, main
 from somanet.cli import project as project_commands
 from somanet.cli.doctor import Check, diagnose
 from somanet.core import extras
 from somanet.core.errors import SomaNetError, explain
+from somanet.core.hashing import sha256_file
 from somanet.core.installation import PACKAGE
 from somanet.core.mending import SPACE
 from somanet.io.video_writing import write_video
+from somanet.segmentation.network.checkpoint import CONFIG, WEIGHTS
 
 
 @pytest.fixture
@@ -154,6 +157,19 @@ def test_a_database_server_is_asked(project: Path, monkeypatch: pytest.MonkeyPat
         found = look(project, "mlflow store")
     assert found.status == "missing"
     assert f"{address} does not respond" in found.detail
+
+
+def test_the_bundled_network(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = sha256_file(network.BUNDLED / WEIGHTS)[:12]
+    found = look(project, "bundled network")
+    assert (found.status, found.detail) == ("ok", f"weights {digest}, begins without torch")
+    for name in (CONFIG, WEIGHTS):
+        shutil.copyfile(network.BUNDLED / name, tmp_path / name)
+    monkeypatch.setattr(network, "BUNDLED", tmp_path)
+    found = look(project, "bundled network")
+    assert found.status == "warn"
+    assert "graph.onnx is missing" in found.line
+    assert "pip install --force-reinstall --no-deps somanet" in found.line
 
 
 def test_dvc(project: Path) -> None:

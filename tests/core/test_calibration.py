@@ -74,7 +74,7 @@ def test_what_is_missing_is_asked_for_by_its_option(file: FileCalibration, named
 
 
 def test_all_that_is_missing_is_asked_for_at_once() -> None:
-    with pytest.raises(SomaNetError, match="--pixel-size-um and --frame-interval-min was not given"):
+    with pytest.raises(SomaNetError, match="--pixel-size-um and --frame-interval-min were not given"):
         FileCalibration().complete()
 
 

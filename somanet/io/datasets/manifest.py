@@ -161,7 +161,7 @@ def _movie_lines(accepted: pd.DataFrame) -> list[str]:
                 ("frame_interval_min", "min per frame", "frame interval"),
             )
         ]
-        parts = [f"{row['n_frames']} frames of {row['height_px']} × {row['width_px']} px {row['dtype']}"]
+        parts = [f"{counted(row['n_frames'], 'frame')} of {row['height_px']} × {row['width_px']} px {row['dtype']}"]
         parts += [f"one of {row['n_channels']} channels"] if row["n_channels"] > 1 else []
         parts += [f"{row['n_planes']} planes projected"] if row["n_planes"] > 1 else []
         lines.append(f"  {row['name']}: {', '.join([*parts, *scale])}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from somanet.core.errors import SomaNetError, first_line
 from somanet.core.hashing import sha256_file
 from somanet.core.settings import Settings
 from somanet.segmentation.engines.engine_network import running
@@ -38,7 +39,7 @@ WEIGHTS_SHA256, LOGITS = "weights_sha256", "logits"
 SAMPLED = np.s_[:, :, ::16, ::16]
 
 
-def open_stored(folder: Path, *, threads: int = 1) -> Checkpoint | None:
+def open_stored(folder: Path, *, threads: int = 1) -> Checkpoint:
     """A checkpoint that runs in ONNX Runtime on the processor, by the graph that is stored with it.
 
     Its outputs are those of :func:`somanet.segmentation.engines.with_engine`, to the bit where the graph was written
@@ -48,16 +49,17 @@ def open_stored(folder: Path, *, threads: int = 1) -> Checkpoint | None:
         folder: of the checkpoint.
         threads: per inference call.
 
-    Returns:
-        None where no graph is stored, or it cannot be used: another network's, damaged, one that ONNX Runtime computes
-        otherwise here. The network then has to be built, which says what is wrong with its files.
+    Raises:
+        SomaNetError: no graph is stored, or it cannot be used: another network's, damaged, one that ONNX Runtime
+            computes otherwise here. The network then has to be built, which says what is wrong with its other files.
     """
-    if not (folder / GRAPH).is_file():
-        return None
+    path = folder / GRAPH
+    if not path.is_file():
+        raise SomaNetError(f"{path} is missing.")
     try:
         return _opened(folder, threads)
-    except Exception:  # of files, of the runtime, of what was read: all have the same remedy
-        return None
+    except Exception as error:  # of files, of the runtime, of what was read: all have the same remedy
+        raise SomaNetError(f"{path} cannot be used: {first_line(error)}") from error
 
 
 def _opened(folder: Path, threads: int) -> Checkpoint:

@@ -91,6 +91,14 @@ def test_the_colours_of_the_style(theme: str) -> None:
     assert low == {}
 
 
+def test_the_key_of_the_selected_cell_is_seen_on_paper() -> None:
+    """It is white on white, and print has no shadows: an outline is what is seen."""
+    assert "* { print-color-adjust: exact; -webkit-print-color-adjust: exact; box-shadow: none !important; }" in STYLE
+    [rule] = re.findall(r"^\.key\.chosen \{(.*)\}", STYLE, re.MULTILINE)
+    assert "outline: 1px solid" in rule
+    assert "box-shadow" not in rule
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("contrast") / "report.html"

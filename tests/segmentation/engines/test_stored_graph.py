@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from somanet.analysis import network
 from somanet.analysis.network import BUNDLED
 from somanet.core.errors import SomaNetError
 from somanet.segmentation.engines import engine_of, with_engine
@@ -37,8 +38,7 @@ def copied(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def engine_in(checkpoint: Checkpoint | None) -> OnnxRuntimeEngine:
-    assert checkpoint is not None
+def engine_in(checkpoint: Checkpoint) -> OnnxRuntimeEngine:
     assert isinstance(checkpoint.model, EngineNetwork)
     assert isinstance(checkpoint.model.engine, OnnxRuntimeEngine)
     return checkpoint.model.engine
@@ -47,7 +47,6 @@ def engine_in(checkpoint: Checkpoint | None) -> OnnxRuntimeEngine:
 def test_labels_and_confidence_are_those_of_a_graph_made_anew(built: Checkpoint) -> None:
     """On simulated crops of 150 × 128 px, whose height is no multiple of 32: equal to the byte."""
     anew, ready = with_engine(built, "onnxruntime").checkpoint, open_stored(BUNDLED)
-    assert ready is not None
     n_somas = 0
     for crop in neuron_crops(n_crops=2, size_px=160, seed=5):
         expected, found = (Segmenter((one,)).segment(crop.image[:150, :128]) for one in (anew, ready))
@@ -70,7 +69,6 @@ def test_a_graph_written_here_computes_the_same_bits(built: Checkpoint, copied: 
 
 def test_everything_but_the_network_is_that_of_the_checkpoint(built: Checkpoint) -> None:
     ready = open_stored(BUNDLED)
-    assert ready is not None
     named = ("spec", "sha256", "metadata", "intended_use", "temperature_scaling", "object_confidence")
     assert {name: getattr(ready, name) for name in named} == {name: getattr(built, name) for name in named}
     assert built.temperature_scaling is not None
@@ -98,15 +96,39 @@ def _flip(folder: Path) -> None:
 
 @pytest.mark.parametrize("harm", [_other_weights, _cut, _flip, lambda folder: (folder / GRAPH).unlink()])
 def test_what_does_not_belong_together_is_not_used(harm: Callable[[Path], None], copied: Path) -> None:
-    assert open_stored(copied) is not None
+    open_stored(copied)
     harm(copied)
-    assert open_stored(copied) is None
+    with pytest.raises(SomaNetError, match=GRAPH):
+        open_stored(copied)
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"), [(_cut, "cannot be used: "), (lambda one: (one / GRAPH).unlink(), "is missing")]
+)
+def test_an_analysis_says_that_the_graph_is_not_used(
+    harm: Callable[[Path], object], words: str, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It computes the same without; where torch is missing too, the file is what has to be restored."""
+    monkeypatch.setattr(network, "BUNDLED", copied)
+    expected = network.open_networks(None)
+    assert expected.notes == ()
+    harm(copied)
+    found = network.open_networks(None)
+    assert [words in note and "built by torch instead" in note for note in found.notes] == [True]
+    image = neuron_crops(n_crops=1, size_px=96, seed=5)[0].image[:, :80]
+    labels = expected.segmenter.segment(image).labels_YX
+    assert labels.any()
+    np.testing.assert_array_equal(found.segmenter.segment(image).labels_YX, labels)
+    monkeypatch.setattr(network, "find_spec", lambda name: None if name == "torch" else name)
+    with pytest.raises(SomaNetError, match=f"{words}.*torch, .* is not found here: install SomaNet again"):
+        network.open_networks(None)
 
 
 def test_an_engine_that_computes_something_else_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     right = OnnxRuntimeEngine.logits
     monkeypatch.setattr(OnnxRuntimeEngine, "logits", lambda self, images: right(self, images) + np.float32(0.01))
-    assert open_stored(BUNDLED) is None
+    with pytest.raises(SomaNetError, match="does not agree with torch"):
+        open_stored(BUNDLED)
 
 
 def test_a_graph_whose_weights_are_made_otherwise_is_not_stored(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,7 +222,7 @@ class Resampling:
         freedom = self.n_units - 1
         sine = math.sqrt(2 * float(stats.f.ppf(2 * CONFIDENCE - 1, 2, freedom))) * across / resultant.value
         if sine >= 1:
-            return not_estimated(value, f"{self.n_units} {self.level}s do not show a direction")
+            return not_estimated(value, "the mean direction is known no better than ± 90°")
         half = math.degrees(math.asin(sine))
         return Estimate(value, value - half, value + half)
 

@@ -12,7 +12,7 @@ from somanet.analysis.idtracker import SETTINGS, VIDEO
 from somanet.tracking.formats import FORMATS
 from tests.test_readme import ROOT, commands, local_links, make_targets, problem_with, slug, somanet_arguments
 
-PAGES = ("ec2", "idtracker", "related", "tracks")
+PAGES = ("ec2", "idtracker", "processes", "related", "tracks")
 
 
 def text_of(name: str) -> str:

@@ -77,7 +77,7 @@ def _ellipse(box: NDArray[np.float64], image_YX: NDArray[np.generic]) -> dict[st
     patch = image_YX[top:bottom, left:right].astype(np.float64)
     intensity = patch[off <= 1] if (off <= 1).any() else patch.ravel()
     return {
-        **dict.fromkeys(SHAPE_COLUMNS.values(), math.nan),
+        **dict.fromkeys(SHAPE_COLUMNS, math.nan),
         "y_px": (y0 + y1) / 2 - 0.5,
         "x_px": (x0 + x1) / 2 - 0.5,
         "area_px": math.pi / 4 * width * height,

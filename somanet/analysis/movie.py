@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from somanet.analysis import names
 from somanet.analysis.base import leave_corrections, open_base
 from somanet.analysis.correction_notes import notes_on_corrections
+from somanet.analysis.finished import movie_inputs
 from somanet.analysis.manifest import (
     code_record,
     edited_tracks,
@@ -40,7 +41,6 @@ from somanet.core.swapping import free_name
 from somanet.core.unchanged import unchanged
 from somanet.corrections import Corrections, read
 from somanet.io.movie_files import movie_files
-from somanet.io.movies import sha256_movie
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import code_digest
 from somanet.segmentation.inference.record import record_of
@@ -196,6 +196,9 @@ def analyze_movie(
             from somanet.analysis.stages.segment import segment_movie
 
             segment_movie(source, network.segmenter, folder, any_modality=options.any_modality)
+            from somanet.segmentation.engines.resting import rest
+
+            rest(one.model for one in network.segmenter.networks)
             from somanet.analysis.stages.track import track_movie
 
             track_movie(source, folder, folder, options.track)
@@ -321,27 +324,15 @@ def request_of(
         SomaNetError: the movie is gone.
     """
     try:
-        movie, tracks = sha256_movie(source.path), None if tracks_file is None else sha256_tree(tracks_file)
-        times = None if source.times is None else sha256_tree(source.times)
+        movie, tracks = movie_inputs(source), None if tracks_file is None else sha256_tree(tracks_file)
     except OSError as error:
         raise SomaNetError(
             f"{error.filename or source.path} cannot be read ({error.strerror or error}). Check the path."
         ) from error
     asked = {
-        "name": source.name,
-        "movie": movie,
+        **movie,
         "tracks": tracks,
         **({} if corrections is None else {"corrections": corrections.sha256}),
-        "source": [
-            source.channel,
-            source.z,
-            source.axes,
-            source.position,
-            source.pixel_size_um,
-            source.frame_interval_min,
-            source.allow_truncated,
-        ],
-        "times": times,
         "network": None if network is None or tracks_file is not None else record_of(network.segmenter),
         "track": options.track.model_dump(mode="json"),
         "migrate": options.migrate.model_dump(mode="json"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import read_metadata
+from somanet.core.hashing import sha256_tree
 from somanet.core.names import check_file_name
 
 
@@ -28,6 +29,13 @@ class ProjectMovie:
     def name(self) -> str:
         """The name of its results."""
         return self.source.name
+
+    def sha256_of_reference(self) -> dict[str, str]:
+        """SHA-256 of each of its reference files."""
+        files = {
+            "tracks": self.reference_tracks, "labels": self.reference_labels, "saltations": self.reference_saltations
+        }  # fmt: skip
+        return {kind: sha256_tree(path) for kind, path in files.items() if path is not None}
 
 
 def project_movies(raw: Path) -> list[ProjectMovie]:

@@ -22,6 +22,7 @@ from somanet.cli import (
     models,
     napari,
     predictions,
+    processes,
     project,
     promotion,
     simulate,
@@ -86,6 +87,7 @@ app.command("evaluate")(guarding(predictions.evaluate))
 app.command("compare")(guarding(compare.compare))
 app.add_typer(tracks.app, name="tracks")
 app.command("export-video")(guarding(videos.export_video))
+app.command("processes")(guarding(processes.processes))
 app.command("study")(guarding(study.study))
 app.command("trace")(guarding(lineage.trace))
 app.command("promote")(guarding(promotion.promote))

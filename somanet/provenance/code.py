@@ -174,7 +174,7 @@ def collect(root: Path | str, *, device: str | None = None) -> Provenance:
         dvc_experiment=os.environ.get("DVC_EXP_NAME") or None,
         dvc_lock_sha256=_digest(root / "dvc.lock"),
         params_sha256=_digest(root / "params.yaml"),
-        versions=dict(_versions()),
+        versions=dict(versions()),
         platform=platform.platform(),
         n_cpus=available_processors(),
         device=device or _loaded_torch_device(),
@@ -236,7 +236,7 @@ def _digest(path: Path) -> str | None:
 
 
 @cache
-def _versions() -> tuple[tuple[str, str | None], ...]:
+def versions() -> tuple[tuple[str, str | None], ...]:
     """Versions from package metadata; read once per process, as an installation does not change meanwhile."""
     from importlib import metadata  # takes 25 ms, which importing this module should not cost
 

@@ -10,25 +10,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
+from somanet.tracking.shapes import shapes_of
 
 Labels = NDArray[np.integer]
 
-SHAPE_COLUMNS = {
-    "centroid-0": "y_px",
-    "centroid-1": "x_px",
-    "area": "area_px",
-    "axis_major_length": "major_axis_px",
-    "axis_minor_length": "minor_axis_px",
-    "eccentricity": "eccentricity",
-    "solidity": "solidity",
-    "bbox-0": "top_px",
-    "bbox-1": "left_px",
-    "bbox-2": "bottom_px",
-    "bbox-3": "right_px",
-}
-"""scikit-image's name of each property, and ours. ``bottom_px`` and ``right_px`` lie one past the last pixel."""
+SHAPE_COLUMNS = (
+    "y_px",
+    "x_px",
+    "area_px",
+    "major_axis_px",
+    "minor_axis_px",
+    "eccentricity",
+    "solidity",
+    "top_px",
+    "left_px",
+    "bottom_px",
+    "right_px",
+)
+"""See :func:`somanet.tracking.shapes.shapes_of`. ``bottom_px`` and ``right_px`` lie one past the last pixel."""
 INTENSITY_COLUMNS = ("mean_intensity", "max_intensity", "sum_intensity")
-DETECTION_COLUMNS = ("frame", "label", *SHAPE_COLUMNS.values(), *INTENSITY_COLUMNS, "touches_edge")
+DETECTION_COLUMNS = ("frame", "label", *SHAPE_COLUMNS, *INTENSITY_COLUMNS, "touches_edge")
 _WHOLE = ("frame", "label", "top_px", "left_px", "bottom_px", "right_px", "touches_edge")
 _MISSING = object()
 LARGEST_COUNTED_ID = 1 << 22
@@ -97,8 +98,6 @@ def _side_by_side(
 
 
 def _measure(t: int, labels_YX: Labels, image_YX: NDArray[np.generic] | None) -> pd.DataFrame:
-    from skimage.measure import regionprops_table
-
     check_labels(labels_YX, t)
     if image_YX is not None and image_YX.shape != labels_YX.shape:
         raise SomaNetError(
@@ -107,21 +106,16 @@ def _measure(t: int, labels_YX: Labels, image_YX: NDArray[np.generic] | None) ->
         )
     if not labels_YX.any():
         return pd.DataFrame(columns=list(DETECTION_COLUMNS))
-    # The ids are renumbered: scikit-image makes a list as long as the largest one.
+    # The ids are renumbered, as boxes are looked for up to the largest one.
     ids, dense, _ = objects_of(labels_YX)
     dense = dense + (0 if ids[0] == 0 else 1)
     ids = ids[ids > 0]
-    measures = regionprops_table(dense, properties=tuple({name.partition("-")[0]: 0 for name in SHAPE_COLUMNS}))
-    table = pd.DataFrame({ours: measures[theirs] for theirs, ours in SHAPE_COLUMNS.items()})
-    table.insert(0, "label", ids)
-    table.insert(0, "frame", t)
-    for name, values in zip(INTENSITY_COLUMNS, _intensity(dense, image_YX, len(ids)), strict=True):
-        table[name] = values
+    found = shapes_of(dense, len(ids))
+    intensity = dict(zip(INTENSITY_COLUMNS, _intensity(dense, image_YX, len(ids)), strict=True))
+    top, left, bottom, right = (found[f"{side}_px"] for side in ("top", "left", "bottom", "right"))
     height, width = labels_YX.shape
-    table["touches_edge"] = (
-        (table["top_px"] == 0) | (table["left_px"] == 0) | (table["bottom_px"] == height) | (table["right_px"] == width)
-    )
-    return table
+    at_edge = (top == 0) | (left == 0) | (bottom == height) | (right == width)
+    return pd.DataFrame({"frame": t, "label": ids, **found, **intensity, "touches_edge": at_edge})
 
 
 def _intensity(

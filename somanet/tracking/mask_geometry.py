@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from somanet.tracking.detections import objects_of
+
 NEW_AREA_WEIGHT = 0.3
 """A cell's area follows its masks slowly, so that a single bad mask has little effect."""
 
@@ -52,11 +54,11 @@ class Mask:
 
 def masks_of(labels_YX: NDArray[np.int32]) -> dict[int, Mask]:
     """Every object of a label image by id, in order of ids."""
-    ys, xs = np.nonzero(labels_YX)
-    if not len(ys):
+    places = np.flatnonzero(labels_YX)
+    if not len(places):
         return {}
-    ids, index, area = np.unique(labels_YX[ys, xs], return_inverse=True, return_counts=True)
-    y, x = (np.bincount(index, weights=values) / area for values in (ys, xs))
+    ids, index, area = objects_of(labels_YX.ravel()[places])
+    y, x = (np.bincount(index, weights=values) / area for values in divmod(places, labels_YX.shape[1]))
     return {int(i): Mask((float(cy), float(cx)), float(n)) for i, cy, cx, n in zip(ids, y, x, area, strict=True)}
 
 

@@ -78,6 +78,8 @@ COMMANDS = {
     "tracks score": "tracks score {in} truth.csv --pixel-size-um 1 --frame-interval-min 10 --output {out}",
     "export-video": "export-video {in} --for idtracker --output {out}",
     "export-video movie": "export-video labelled --for idtracker --movie {in} --output {out}",
+    "processes": "processes {in} --no-overlay --output {out}",
+    "processes movie": "processes labelled --movie {in} --no-overlay --output {out}",
     "compare": "compare {in} --output {out}",
 }
 INPUTS = ("raw", "raw/a.png", "pairs", "pairs/images", "pairs/labels", "set.zip", "movie.ome.tif", "movies", "model",

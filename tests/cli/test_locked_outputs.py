@@ -37,6 +37,7 @@ INPUTS = {
     "label suggest movie": "movie.ome.tif", "label agreement": "pairs", "label agreement per image": "pred",
     "tracks convert": "tracks.csv",
     "export-video": "labelled", "export-video movie": "movie.ome.tif",
+    "processes": "labelled", "processes movie": "movie.ome.tif",
     "tracks measure": "tracks.csv", "tracks score": "tracks.csv", "compare": "scores.json", "cohort": "conditions.csv",
 }  # fmt: skip
 FILES = {
@@ -59,6 +60,8 @@ REPLACED_WHOLE = (
     "import",
     "export-video",
     "export-video movie",
+    "processes",
+    "processes movie",
 )
 """Commands that put a new folder in an old one's place, rather than files into it."""
 

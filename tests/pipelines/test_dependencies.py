@@ -26,6 +26,7 @@ WALLS = (
 
 ASIDE: dict[str, dict[str, str]] = {
     "": {  # every stage
+        "somanet.analysis.finished": "takes what the same code wrote for a movie of the same inputs; computes nothing",
         "somanet.segmentation.inference.modality": "refuses movies of another kind; `segment` lists it",
         "somanet.segmentation.network.inputs": "for the check of the kind of movie",
         "somanet.segmentation.network.missing": "for the check of the kind of movie",
@@ -44,6 +45,7 @@ ASIDE: dict[str, dict[str, str]] = {
     },
     "report": {
         "somanet.segmentation": "describes the network of `segment`, whose outputs it reads",
+        "somanet.tracking.shapes": "measures in `track`, whose tables it reads",
     },
     "cohort": {
         "somanet.analysis.report": "names of numbers; the tables come from the movies' own results",

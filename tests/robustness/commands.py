@@ -199,6 +199,10 @@ COMMANDS: dict[str, Command] = {
         "export-video {results} --for idtracker --movie {movie} --output {out}/video",
         {"results": ("results",), "movie": ("ome",)}, weight=0.3,
     ),
+    "processes": Command(
+        "processes {results} --movie {movie} --output {out}/processes", {"results": ("results",), "movie": ("ome",)},
+        weight=0.5,
+    ),
     "tracks score": Command(
         f"tracks score {{result}} {{reference}} {SCALE} --output {{out}}/s.json",
         {"result": TRACKS, "reference": TRACKS},

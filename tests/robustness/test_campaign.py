@@ -214,7 +214,7 @@ def test_a_number_gives_the_same_recipe_and_another_another(seeds: Path) -> None
     drawn = [recipes.draw(1, index, seeds) for index in range(300)]
     assert drawn == [recipes.draw(1, index, seeds) for index in range(300)]
     assert len(set(map(str, drawn))) > 290
-    assert {recipe.command for recipe in [*drawn, *(recipes.draw(3, i, seeds) for i in range(300))]} == set(COMMANDS)
+    assert {recipe.command for recipe in [*drawn, *(recipes.draw(5, i, seeds) for i in range(300))]} == set(COMMANDS)
     assert drawn != [recipes.draw(2, index, seeds) for index in range(300)]
 
 

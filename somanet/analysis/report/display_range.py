@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,16 @@ class DisplayRange:
 
     def grey(self, frame_YX: NDArray[np.generic]) -> NDArray[np.uint8]:
         """The frame for display: intensities with a square root, so that dim somas are visible."""
+        if frame_YX.dtype in (np.uint8, np.uint16):
+            return np.asarray(self._grey_of_counts[frame_YX], np.uint8)
+        return self._grey(frame_YX)
+
+    @cached_property
+    def _grey_of_counts(self) -> NDArray[np.uint8]:
+        """That of every possible count: looking it up is three times as fast as a root for each pixel."""
+        return self._grey(np.arange(1 << 16))
+
+    def _grey(self, frame_YX: NDArray[np.generic]) -> NDArray[np.uint8]:
         values = np.nan_to_num(frame_YX.astype(np.float32), copy=False)
         spread = np.clip((values - self.low) / max(self.high - self.low, 1e-9), 0, 1)
         return np.asarray(np.rint(255 * np.sqrt(spread)), np.uint8)

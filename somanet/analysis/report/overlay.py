@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -108,6 +107,14 @@ def jumping_by_frame(tracks: pd.DataFrame, saltations: pd.DataFrame | None) -> d
     return jumping
 
 
+class _Step(NamedTuple):
+    """How a cell came to its place in a frame: a line, ``(x, y)`` in OpenCV's fixed-point numbers."""
+
+    frame: int
+    ends: NDArray[np.int32]
+    colour: tuple[int, int, int]
+
+
 @dataclass
 class _Scene:
     """Drawing on the frames; trails grow from frame to frame."""
@@ -123,7 +130,7 @@ class _Scene:
         numbers, frame = ordered[columns].to_numpy(float), ordered["frame"].to_numpy(np.int64)
         frames, first = np.unique(frame, return_index=True)
         self.by_frame = dict(zip(frames.tolist(), np.split(numbers, first[1:]), strict=True)) if len(frame) else {}
-        self.trails: dict[int, list[tuple[int, float, float, bool]]] = {}
+        self.trails: dict[int, list[_Step]] = {}
         self.stroke = 2 if self.factor > 1 else 1
 
     def drawn(self, grey_YX: Picture, labels_YX: NDArray[np.integer] | None, t: int) -> Picture:
@@ -180,15 +187,16 @@ class _Scene:
     def _draw_trails(self, picture: Picture, cells: NDArray[np.float64], t: int) -> None:
         for cell, y, x in cells[:, :3]:
             jumps = int(cell) in self.jumping.get(t, ()) and int(cell) in self.jumping.get(t - 1, ())
-            self.trails.setdefault(int(cell), []).append((t, *self._at(y, x), jumps))
-        for cell in [cell for cell, trail in self.trails.items() if trail[-1][0] < t - TRAIL_FRAMES]:
+            trail = self.trails.setdefault(int(cell), [])
+            at = np.rint(np.array(self._at(y, x)) * 2**SUBPIXEL_BITS).astype(np.int32)
+            since = trail[-1].ends[1] if trail else at
+            trail.append(_Step(t, np.stack([since, at]), SALTATING if jumps else RESTING))
+        for cell in [cell for cell, trail in self.trails.items() if trail[-1].frame < t - TRAIL_FRAMES]:
             del self.trails[cell]
         for trail in self.trails.values():
             del trail[: max(0, len(trail) - TRAIL_FRAMES - 1)]
-            for (_, x0, y0, _), (_, x1, y1, jumps) in itertools.pairwise(trail):
-                ends = np.rint(np.array([[x0, y0], [x1, y1]]) * 2**SUBPIXEL_BITS).astype(np.int32)
-                colour = SALTATING if jumps else RESTING
-                cv2.polylines(picture, [ends], False, colour, 1, cv2.LINE_AA, SUBPIXEL_BITS)
+            for step in trail[1:]:
+                cv2.polylines(picture, [step.ends], False, step.colour, 1, cv2.LINE_AA, SUBPIXEL_BITS)
 
     def _draw_outlines(self, picture: Picture, labels_YX: NDArray[np.integer], known: set[int], t: int) -> None:
         for cell, polygons in outlines(labels_YX):

@@ -16,7 +16,6 @@ from scipy.ndimage import map_coordinates
 from somanet.analysis.report.content import ReportInput, saltating_frames
 from somanet.analysis.report.display_range import DisplayRange
 from somanet.core.calibration import Calibration
-from somanet.core.schema import TRACKS
 
 MOST_STRIPS = 120
 """Saltations shown; of more, this many evenly spaced ones."""
@@ -38,6 +37,8 @@ SALTATING_RGB = (255, 176, 0)
 
 Grey = NDArray[np.uint8]
 Picture = NDArray[np.uint8]
+Places = dict[int, tuple[float, float]]
+"""Where a cell is in each frame, ``(y, x)`` in pixels."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class _Event:
     centre_yx: NDArray[np.float64]
     side_px: int
     line_yx: NDArray[np.float64]
-    places: dict[int, tuple[float, float]]
+    places: Places
     panels: list[Picture] = field(default_factory=list)
     lines: list[Grey] = field(default_factory=list)
 
@@ -122,18 +123,18 @@ def _events(report: ReportInput, most: int) -> list[_Event]:
     rows = np.arange(len(saltations))
     if len(rows) > most:
         rows = np.unique(np.linspace(0, len(rows) - 1, most).round().astype(np.int64))
-    by_cell = dict(iter(report.tracks[list(TRACKS.names)].groupby("track_id")))
+    places: dict[int, Places] = {}
+    columns = report.tracks[["track_id", "frame", "y_px", "x_px"]]
+    for cell, t, y, x in columns.itertuples(index=False, name=None):
+        places.setdefault(int(cell), {})[int(t)] = float(y), float(x)
     return [
-        _event(saltations.iloc[row], spans.iloc[row], by_cell[int(spans["track_id"].iloc[row])], report) for row in rows
+        _event(saltations.iloc[row], spans.iloc[row], places[int(spans["track_id"].iloc[row])], report) for row in rows
     ]
 
 
-def _event(row: pd.Series, span: pd.Series, cell: pd.DataFrame, report: ReportInput) -> _Event:
+def _event(row: pd.Series, span: pd.Series, places: Places, report: ReportInput) -> _Event:
     um, n_frames = report.calibration.pixel_size_um, len(report.frames)
     first, last = int(span["first_frame"]), int(span["last_frame"])
-    places = {
-        int(t): (float(y), float(x)) for t, y, x in cell[["frame", "y_px", "x_px"]].itertuples(index=False, name=None)
-    }
     start, end = np.array(places[first]), np.array(places[last])
     reach = float(np.hypot(*(end - start)))
     along = (end - start) / reach if reach > 0 else np.array([0.0, 1.0])

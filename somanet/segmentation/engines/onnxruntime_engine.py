@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Any
+
+import numpy as np
 
 from somanet.core.errors import SomaNetError
 from somanet.segmentation.engines.devices import CPU, PROCESSOR, Device
 from somanet.segmentation.engines.engine import Float32
 from somanet.segmentation.engines.graph import INPUT
+
+SMALL_PX = 64
 
 
 def import_onnxruntime() -> Any:
@@ -60,10 +65,11 @@ class OnnxRuntimeEngine:
         if weights:
             values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
             options.add_external_initializers(list(weights), values)
-        # else it keeps what a run took, and takes more for each further size: 300 MB per size of tile, for nothing
-        self._run_options = onnxruntime.RunOptions()
-        self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._giving_back = onnxruntime.RunOptions()
+        self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._session = onnxruntime.InferenceSession(onnx_model, options, providers=providers)
+        self._shape: tuple[int, ...] | None = None
+        self._changing = Lock()
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -72,9 +78,29 @@ class OnnxRuntimeEngine:
         return found
 
     def logits(self, images_NCHW: Float32) -> Float32:
-        """See :meth:`somanet.segmentation.engines.engine.Engine.logits`."""
-        logits: Float32 = self._session.run(None, {INPUT: images_NCHW}, self._run_options)[0]
+        """See :meth:`somanet.segmentation.engines.engine.Engine.logits`.
+
+        The runtime keeps the memory of a run, 300 MB for a tile, for the next of the same size: taking it anew for each
+        frame costs a quarter of the network's own time. It would keep as much again for each further size.
+        """
+        with self._changing:
+            if self._shape not in (None, images_NCHW.shape):
+                self._give_back(images_NCHW.shape[1])
+            self._shape = images_NCHW.shape
+        logits: Float32 = self._session.run(None, {INPUT: images_NCHW})[0]
         return logits
+
+    def rest(self) -> None:
+        """Give back the memory that is kept for the next run."""
+        with self._changing:
+            if self._shape is not None:
+                self._give_back(self._shape[1])
+            self._shape = None
+
+    def _give_back(self, channels: int) -> None:
+        """Memory is given back at the end of a run, so that of a small image."""
+        small_NCHW = np.zeros((1, channels, SMALL_PX, SMALL_PX), np.float32)
+        self._session.run(None, {INPUT: small_NCHW}, self._giving_back)
 
 
 def _providers(device: Device, available: Sequence[str]) -> list[Any]:

@@ -1,0 +1,1 @@
+"""How right traced processes are, in two simulated worlds and by eye on the real movie."""

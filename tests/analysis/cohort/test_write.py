@@ -226,7 +226,7 @@ def test_results_that_were_changed_are_refused(study: Path, tmp_path: Path, name
 
 
 @pytest.mark.parametrize("other", [{"sha256": "f" * 64}, {"position": "1"}], ids=["another file", "another position"])
-def test_a_corrected_movie_replaces_no_other_of_its_name(study: Path, tmp_path: Path, other: dict[str, str]) -> None:
+def test_a_corrected_movie_replaces_no_other_of_its_name(tmp_path: Path, other: dict[str, str]) -> None:
     """`day1/movie.tif` corrected and `day2/movie.tif` are two movies; so are two positions of a file."""
     for name, corrected in (("automatic", False), ("by_hand", True)):
         folder = save_results(tmp_path / name, tracks(3, seed=1, jumps=2), corrected=corrected)

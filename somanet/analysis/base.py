@@ -45,6 +45,12 @@ class Base:
         return about
 
     @property
+    def position(self) -> str | None:
+        """Which of several movies in its file it is, as it was chosen."""
+        position: str | None = self.about.get("position")
+        return position
+
+    @property
     def migrate(self) -> MigrateSettings:
         """How it was measured."""
         return MigrateSettings.model_validate(self.analysis["provenance"]["parameters"]["migrate"])
@@ -55,7 +61,9 @@ class Base:
         network = self.analysis["provenance"].get("model") or {}
         labels = None if self.labels is None else sha256_tree(self.labels)
         sha256 = network.get("sha256")
-        return Header(self.about["movie"], self.about["sha256"], labels, sha256_tree(self.tracks), sha256)
+        return Header(
+            self.about["movie"], self.about["sha256"], labels, sha256_tree(self.tracks), sha256, self.position
+        )
 
     def source(self, movie: Path | None = None, *, check: bool = True) -> MovieSource:
         """The movie, as it was analysed.

@@ -237,7 +237,7 @@ def correct_movie(
     """
     base = open_base(result)
     source = base.source(movie)
-    corrections = read(corrections_file, movie_sha256=base.about["sha256"])
+    corrections = read(corrections_file, movie_sha256=base.about["sha256"], position=base.position)
     options = replace(options or Options(), migrate=base.migrate)
     check_output(output, movie=source.name, automatic=False)
     request = request_of(source, network=None, tracks_file=base.tracks, options=options, corrections=corrections)

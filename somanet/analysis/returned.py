@@ -73,7 +73,7 @@ def taking_back(result: Path, file: Path, earlier: Path | None) -> Iterator[Retu
         header = base.header
         edits: tuple[Edit, ...] = ()
         if earlier is not None:
-            recorded = read(earlier, movie_sha256=base.about["sha256"])
+            recorded = read(earlier, movie_sha256=base.about["sha256"], position=base.position)
             header, edits = recorded.header, recorded.edits
             shutil.copyfile(earlier, path)
         labels = None if base.labels is None else stack.enter_context(open_movie(base.labels))

@@ -45,7 +45,7 @@ def analyze_single(
     """
     check_output(output, movie=source.name, automatic=tracks is None and corrections is None)
     if corrections is not None:
-        read(corrections, movie_sha256=sha256_movie(source.path))
+        read(corrections, movie_sha256=sha256_movie(source.path), position=source.position)
     with tracks_to_take(tracks, output) as taken:
         check_results(output, RESULTS, writes=options.files())
         with source.open() as movie:

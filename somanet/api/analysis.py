@@ -18,6 +18,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.foreign import check_paths
 from somanet.core.guard import guarded
 from somanet.core.settings import with_setting
+from somanet.io.movie_files import name_at
 from somanet.io.movie_search import find_movies
 
 _SAVE_IT = "Save frames in memory as a TIFF first, for example with tifffile.imwrite."
@@ -120,7 +121,7 @@ def analyze(
         path, name = found[0]
         source = MovieSource(
             path,
-            name,
+            name_at(name, position),
             _text(channel),
             pixel_size_um,
             frame_interval_min,

@@ -121,6 +121,7 @@ def analyze(
     from somanet.analysis.source import MovieSource
     from somanet.core.cluster import certificates_of
     from somanet.core.guard import protect
+    from somanet.io.movie_files import name_at
     from somanet.io.movie_search import find_movies
 
     elsewhere = elsewhere_of(workers, cluster, certificates_of(tls_ca_file, tls_cert, tls_key), unencrypted=unencrypted)
@@ -138,7 +139,7 @@ def analyze(
     sources = [
         MovieSource(
             protect(path),
-            name,
+            name_at(name, position),
             channel,
             pixel_size_um,
             frame_interval_min,

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,6 +47,7 @@ class Header:
         labels_sha256: of the automatic label movie, as the manifest of the results has it; None without one.
         tracks_sha256: of the automatic `tracks.csv`, likewise.
         network_sha256: of the network that found them; None if none did.
+        position: which of several movies in the file, as it was chosen; None if there is one, or nobody noted it.
     """
 
     movie: str
@@ -54,6 +55,16 @@ class Header:
     labels_sha256: str | None
     tracks_sha256: str
     network_sha256: str | None = None
+    position: str | None = None
+
+    def is_of(self, other: Header) -> bool:
+        """Whether both are of the same automatic results; a position that was not noted may be any."""
+        known = self.position is not None and other.position is not None
+        return self == (other if known else replace(other, position=self.position))
+
+    def as_json(self) -> dict[str, Any]:
+        """As stored: the position only where there is one."""
+        return {name: value for name, value in asdict(self).items() if name != "position" or value is not None}
 
 
 @dataclass(frozen=True)
@@ -77,12 +88,13 @@ class Corrections:
     content: bytes = field(default=b"", repr=False)
 
 
-def read(path: Path | str, *, movie_sha256: str | None = None) -> Corrections:
+def read(path: Path | str, *, movie_sha256: str | None = None, position: str | None = None) -> Corrections:
     """Read a file of corrections; it is not changed.
 
     Args:
         path: the file.
         movie_sha256: of the movie that they are meant for, if it is to be checked.
+        position: which of several movies in that file.
 
     Raises:
         SomaNetError: no such file, too large, another movie's, another version's, or a line that is no edit, named by
@@ -109,7 +121,7 @@ def read(path: Path | str, *, movie_sha256: str | None = None) -> Corrections:
     if header is None:
         raise FileProblem(f"{path} has no whole first line; expected {EXPECTED}. Was a copy cut short?", "truncated")
     if movie_sha256 is not None:
-        check_movie(header, movie_sha256, path)
+        check_movie(header, movie_sha256, path, position=position)
     known: set[str] = set()
     for number, edit in enumerate(edits, start=2):
         if edit.undoes and edit.undoes not in known:
@@ -121,8 +133,8 @@ def read(path: Path | str, *, movie_sha256: str | None = None) -> Corrections:
     return Corrections(path, hashlib.sha256(content).hexdigest(), header, tuple(edits), torn, content)
 
 
-def check_movie(header: Header, movie_sha256: str, path: Path) -> None:
-    """Refuse corrections of another movie.
+def check_movie(header: Header, movie_sha256: str, path: Path, *, position: str | None) -> None:
+    """Refuse corrections of another movie, or of another one in the same file.
 
     Raises:
         SomaNetError: naming both.
@@ -132,6 +144,12 @@ def check_movie(header: Header, movie_sha256: str, path: Path) -> None:
             f"{path} has corrections of the movie {header.movie!r} (SHA-256 "
             f"{header.movie_sha256[:_LONGEST_SHOWN]}…), and this one has {movie_sha256[:_LONGEST_SHOWN]}…. Name the "
             "movie they were made on; was it converted or cut since?"
+        )
+    if None not in (header.position, position) and header.position != position:
+        raise SomaNetError(
+            f"{path} has corrections of the position {header.position!r} of the movie {header.movie!r}, and these "
+            f"results are of its position {position!r}. Name the results of that position, analysed with "
+            f"--position {header.position}."
         )
 
 
@@ -232,7 +250,7 @@ class Recorder:
     def _create(self) -> None:
         """The file with its header, all at once."""
         with atomic_path(self.path, updates=True) as temporary:
-            temporary.write_bytes(_line({_MARK: SCHEMA, **asdict(self.header)}))
+            temporary.write_bytes(_line({_MARK: SCHEMA, **self.header.as_json()}))
         self._open()
         if hasattr(os, "O_DIRECTORY"):  # so that the name, too, survives a crash of the computer
             folder = os.open(self.path.parent, os.O_DIRECTORY)
@@ -243,8 +261,8 @@ class Recorder:
 
     def _open(self) -> None:
         found = read(self.path)
-        check_movie(found.header, self.header.movie_sha256, self.path)
-        if found.header != self.header:
+        check_movie(found.header, self.header.movie_sha256, self.path, position=self.header.position)
+        if not found.header.is_of(self.header):
             raise SomaNetError(
                 f"{self.path} was made on other automatic results of this movie, and new edits would not fit beside "
                 "it. Apply it to these results first (somanet correct), or record into another file."
@@ -320,9 +338,9 @@ def _header_of(line: bytes, path: Path) -> Header:
             f"{path} has corrections of the version {str(version)[:20]!r}; this SomaNet reads version {SCHEMA}. Use "
             "the SomaNet that recorded them, or a newer one."
         )
-    names = ("movie", "movie_sha256", "labels_sha256", "tracks_sha256", "network_sha256")
+    names = ("movie", "movie_sha256", "labels_sha256", "tracks_sha256", "network_sha256", "position")
     values = {name: content.get(name) for name in names}
-    optional = ("labels_sha256", "network_sha256")
+    optional = ("labels_sha256", "network_sha256", "position")
     wrong = [
         name
         for name, value in values.items()

@@ -68,6 +68,12 @@ def movie_name(path: Path) -> str:
     return shared or path.parent.resolve().name
 
 
+def name_at(name: str, position: int | str | None) -> str:
+    """The name of one of several movies in a file: the file's, and the stage position, so that results differ."""
+    allowed = "" if position is None else re.sub(r"[^\w-]+", "-", str(position)).strip("-")
+    return f"{name}_{allowed}" if allowed else name
+
+
 def together(paths: Sequence[Path]) -> list[Path]:
     """The same paths, but numbered images that were named one by one as the pattern of their names.
 

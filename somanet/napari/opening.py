@@ -20,7 +20,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.schema import CONFIDENCE, TRACKS, check_tracks
 from somanet.corrections import Corrected
-from somanet.io.movies import Movie, movie_files, movie_name, open_movie
+from somanet.io.movies import Movie, movie_files, movie_name, name_at, open_movie
 from somanet.io.tables import read_table
 from somanet.napari.frames import FrameArray
 from somanet.tracking.detections import Labels
@@ -161,7 +161,7 @@ def find_and_open(path: Path, movie: Path | None, reading: Mapping[str, Any]) ->
         SomaNetError: no such movie, or as for :func:`somanet.analysis.base.open_base` and :func:`open_for_napari`.
     """
     if not is_results(path):
-        return open_for_napari(MovieSource(path, movie_name(path), **reading))
+        return open_for_napari(MovieSource(path, name_at(movie_name(path), reading.get("position")), **reading))
     base = open_base(path)
     return open_for_napari(base.source(movie, check=False), base=base)
 

@@ -55,8 +55,8 @@ class Session:
         self.problem = ""
         self._recorder: Recorder | None = None
         if path.exists():
-            found = read(path, movie_sha256=header.movie_sha256)
-            if found.header != header:
+            found = read(path, movie_sha256=header.movie_sha256, position=header.position)
+            if not found.header.is_of(header):
                 raise SomaNetError(
                     f"{path} has corrections of other automatic results of this movie. Apply them to these first "
                     "(somanet correct), or move the file away."

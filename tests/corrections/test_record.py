@@ -42,6 +42,21 @@ def test_what_is_recorded_is_read_as_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_corrections_of_another_position_of_the_same_file_are_refused(tmp_path: Path) -> None:
+    """One file may hold many movies: its hash alone does not tell them apart."""
+    path = tmp_path / NAME
+    append(path, edits()[0], replace(HEADER, position="A1"))
+    assert read(path, movie_sha256="a" * 64, position="A1").header.position == "A1"
+    with pytest.raises(SomaNetError, match=r"position 'A1' of the movie 'film'.*position 'B2'.*--position A1"):
+        read(path, movie_sha256="a" * 64, position="B2")
+    with pytest.raises(SomaNetError, match="position 'A1'"):
+        append(path, edits()[1], replace(HEADER, position="B2"))
+    older = tmp_path / "older.jsonl"
+    append(older, edits()[0], HEADER)  # whoever recorded it did not note the position
+    append(older, edits()[1], replace(HEADER, position="A1"))
+    assert len(read(older, movie_sha256="a" * 64, position="A1").edits) == 2
+
+
 def test_every_cut_of_the_file_loses_at_most_the_line_that_was_being_written(tmp_path: Path) -> None:
     path = tmp_path / NAME
     for edit in edits():

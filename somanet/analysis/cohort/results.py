@@ -48,6 +48,12 @@ class MovieResult:
         return tracks_are_given(self.manifest) or is_corrected(self.manifest)
 
     @property
+    def movie(self) -> tuple[str, str | None]:
+        """Which movie it is, whatever its name: the SHA-256 of its files, and the position of several in them."""
+        about = self.manifest["input"]
+        return str(about["sha256"]), about.get("position")
+
+    @property
     def density_per_mm2(self) -> float:
         """Tracked cells in the field at a time, per area; NaN if its size is unknown, as of tracks without a movie."""
         movie = self.manifest["input"]
@@ -89,6 +95,12 @@ def read_results(folders: Sequence[Path]) -> tuple[dict[str, MovieResult], tuple
     for folder in folders:
         result = read_result(folder)
         other = chosen.get(result.name)
+        if other is not None and not _may_be_one(other, result):
+            raise SomaNetError(
+                f"Two movies are called {result.name!r}: {other.folder} and {folder} are of other files, or of other "
+                "positions of one file. Rename one file and analyse it again; a position is named when it is analysed "
+                "again with --position."
+            )
         if other is not None and other.corrected == result.corrected:
             raise SomaNetError(
                 f"The movie {result.name!r} has two folders of results, {other.folder} and {folder}. Move one out of "
@@ -105,11 +117,17 @@ def read_results(folders: Sequence[Path]) -> tuple[dict[str, MovieResult], tuple
     return dict(sorted(chosen.items())), tuple(notes)
 
 
+def _may_be_one(one: MovieResult, other: MovieResult) -> bool:
+    """Whether results may be of one movie; of tracks that were measured alone nobody knows the movie."""
+    alone = any(result.manifest["input"].get("tracks_only") for result in (one, other))
+    return alone or one.movie == other.movie
+
+
 def _refuse_copies(results: Mapping[str, MovieResult]) -> None:
     """Refuse one movie under two names: its cells would count twice, perhaps as those of two donors."""
-    seen: dict[str, MovieResult] = {}
+    seen: dict[tuple[str, str | None], MovieResult] = {}
     for result in results.values():
-        other = seen.setdefault(str(result.manifest["input"]["sha256"]), result)
+        other = seen.setdefault(result.movie, result)
         if other is not result:
             raise SomaNetError(
                 f"{other.name!r} and {result.name!r} are the same movie under two names: {other.folder} and "

@@ -204,7 +204,8 @@ def test_corrected_movies_count_and_take_precedence(copy: Path) -> None:
     """The correction of a movie lies beside its automatic analysis; both are of one movie."""
     corrected = save_results(copy / "by_hand", tracks(3, seed=1, jumps=2), corrected=True)
     manifest = json.loads((corrected / names.MANIFEST).read_text(encoding="utf-8"))
-    manifest["input"]["movie"] = "control00"
+    automatic = json.loads((copy / "control00" / names.MANIFEST).read_text(encoding="utf-8"))
+    manifest["input"] |= {"movie": "control00", "sha256": automatic["input"]["sha256"]}
     (corrected / names.MANIFEST).write_text(json.dumps(manifest))
     results, notes = read_results(find_results(copy))
     assert results["control00"].folder == corrected
@@ -222,6 +223,27 @@ def test_results_that_were_changed_are_refused(study: Path, tmp_path: Path, name
         read_result(folder)
     in_place = f"--tracks {folder / names.TRACKS} --output {folder} --replace"
     assert (in_place in str(error.value)) == (name == names.TRACKS)
+
+
+@pytest.mark.parametrize("other", [{"sha256": "f" * 64}, {"position": "1"}], ids=["another file", "another position"])
+def test_a_corrected_movie_replaces_no_other_of_its_name(tmp_path: Path, other: dict[str, str]) -> None:
+    """`day1/movie.tif` corrected and `day2/movie.tif` are two movies; so are two positions of a file."""
+    for name, corrected in (("automatic", False), ("by_hand", True)):
+        folder = save_results(tmp_path / name, tracks(3, seed=1, jumps=2), corrected=corrected)
+        manifest = json.loads((folder / names.MANIFEST).read_text(encoding="utf-8"))
+        manifest["input"] |= {"movie": "movie", "sha256": "e" * 64, "position": "0"} | (other if corrected else {})
+        (folder / names.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(SomaNetError, match=r"Two movies are called 'movie': .*automatic and .*by_hand"):
+        read_results(find_results(tmp_path))
+
+
+def test_positions_of_one_file_are_movies_of_their_own(study: Path, tmp_path: Path) -> None:
+    folders = [Path(shutil.copytree(study / name, tmp_path / name)) for name in ("control00", "control10")]
+    for position, folder in enumerate(folders):
+        manifest = json.loads((folder / names.MANIFEST).read_text(encoding="utf-8"))
+        manifest["input"] |= {"sha256": "e" * 64, "position": str(position)}
+        (folder / names.MANIFEST).write_text(json.dumps(manifest))
+    assert list(read_results(folders)[0]) == ["control00", "control10"]
 
 
 def test_one_movie_under_two_names_is_refused(study: Path, tmp_path: Path) -> None:

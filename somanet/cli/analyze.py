@@ -295,6 +295,7 @@ def print_summary(measures: Measures, folder: Path) -> None:
     from somanet.analysis.names import MANIFEST
     from somanet.analysis.report.counts import saltation_counts
     from somanet.analysis.stages.files import read_metadata
+    from somanet.cli.unapplied import note_unapplied
     from somanet.migration.requirements import rests_on_saltations
 
     numbers = measures.summary.numbers
@@ -326,6 +327,7 @@ def print_summary(measures: Measures, folder: Path) -> None:
     typer.echo(saltation_counts(measures.migration).in_words())
     for note in (*read_metadata(folder / MANIFEST)["notes"], *measures.warnings):
         typer.echo(f"  note: {note}")
+    note_unapplied(folder)
     typer.echo(f"Written: {folder} ({', '.join(sorted((MANIFEST, *read_metadata(folder / MANIFEST)['files'])))})")
     if (folder / "report.html").exists():
         typer.echo(f"Next: open {folder / 'report.html'} in a browser")

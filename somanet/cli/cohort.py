@@ -75,6 +75,7 @@ def write_and_print(folders: Sequence[Path], output: Path, question: Question, *
     from somanet.analysis import names
     from somanet.analysis.cohort.page import outcome
     from somanet.analysis.cohort.write import build_cohort
+    from somanet.cli.unapplied import note_unapplied
     from somanet.core.files import json_object
 
     before = json_object(output / names.COHORT_RECORD).get("files", {})
@@ -86,6 +87,8 @@ def write_and_print(folders: Sequence[Path], output: Path, question: Question, *
         typer.echo(f"  note: {note}")
     for note in (*found.notes, *found.warnings):
         typer.echo(f"  note: {note}")
+    for folder in folders:
+        note_unapplied(folder)
     files = json_object(output / names.COHORT_RECORD).get("files", {})
     typer.echo(f"Written: {output} ({', '.join(sorted(files))})")
     if removed := sorted(set(before) - set(files)):

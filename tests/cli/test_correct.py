@@ -264,6 +264,23 @@ def test_no_command_replaces_or_removes_corrections(lab: Path, tmp_path: Path) -
             kept[0].rename(r / NAME)
 
 
+def test_numbers_that_do_not_show_recorded_corrections_say_so(
+    lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new analysis beside a person's corrections, and a cohort of it; corrected results have no such note."""
+    words = "has corrections that these numbers do not show"
+    shutil.copytree(lab / "auto", tmp_path / "study" / "movie")
+    again = ("analyze", lab / "movie.ome.tif", "--model", lab / "model", *QUICK)
+    assert somanet(*again, "--output", tmp_path / "study" / "movie", "--replace", cwd=lab) is None
+    assert words in capsys.readouterr().err
+    assert somanet("cohort", tmp_path / "study", cwd=lab) is None
+    assert words in capsys.readouterr().err
+
+    assert somanet("correct", lab / "auto", "--output", tmp_path / "corrected" / "movie", *QUICK, cwd=lab) is None
+    assert somanet("cohort", tmp_path / "corrected", cwd=lab) is None
+    assert words not in capsys.readouterr().err
+
+
 def test_corrections_that_only_the_results_have_outlive_new_results(lab: Path, tmp_path: Path) -> None:
     """The file beside the results was moved away; then tracks of another origin replace them."""
     applied = (lab / "auto" / NAME).read_bytes()

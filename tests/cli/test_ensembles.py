@@ -234,7 +234,7 @@ def test_calibrate_writes_a_temperature_that_predict_uses(
     (tmp_path / "split.csv").write_text("image_id,split\nhard,val\neasy,train\n")
     arguments = ("--model", lab / "model", "--split", "split.csv", "--output", "calibrated")
     assert somanet("calibrate", "hard", *arguments, cwd=tmp_path) is None
-    assert "from 1 images" in capsys.readouterr().out
+    assert "from 1 image\n" in capsys.readouterr().out
     checkpoint = load_checkpoint(tmp_path / "calibrated")
     assert checkpoint.sha256 == load_checkpoint(lab / "model").sha256
     assert checkpoint.temperature > 1

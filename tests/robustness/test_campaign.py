@@ -30,7 +30,7 @@ from tests.robustness.runner import Ended
 ROOT = Path(__file__).resolve().parents[2]
 CASES = Path(__file__).with_name("cases.txt")
 SEED = 16
-COUNT = 40
+COUNT = 15
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the runner reads /proc")
 
 

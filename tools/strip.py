@@ -12,16 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from somanet.analysis import names
 from somanet.analysis.base import open_base
 from somanet.analysis.report import overlay_pictures
 from somanet.analysis.report.display_range import display_range
-from somanet.analysis.report.overlay import FONT, nice_length_um
+from somanet.analysis.report.overlay import nice_length_um
 from somanet.analysis.stages.files import open_labels, scale_of
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
@@ -34,6 +35,7 @@ from tools.command_line import run
 
 PANELS, FIELD_UM = 5, 230.0
 PANEL_PX = 236
+LETTERS_PX = 14
 GAP_PX = 4
 DARK_PERCENT = 5.0
 """Of the shown pixels: as dark as that is black."""
@@ -94,8 +96,11 @@ def panel(picture: Picture, where: Window, factor: float) -> Picture:
 
 
 def _written(picture: Picture, text: str, corner: tuple[int, int]) -> None:
-    cv2.putText(picture, text, corner, FONT, 0.5, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(picture, text, corner, FONT, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+    """White letters with a dark rim, in place; ``corner``: x, y of their lower left end."""
+    image = Image.fromarray(picture)
+    letters = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", LETTERS_PX)
+    ImageDraw.Draw(image).text(corner, text, "white", letters, anchor="ls", stroke_width=1, stroke_fill="black")
+    picture[:] = np.asarray(image)
 
 
 def strip(result: Path, movie: Path | None, *, times: Sequence[int] | None, n_panels: int, field_um: float) -> Picture:
@@ -136,7 +141,7 @@ def strip(result: Path, movie: Path | None, *, times: Sequence[int] | None, n_pa
     length_um = nice_length_um(field_um / 3)
     right = 8 + round(length_um / (side * scale.pixel_size_um) * PANEL_PX)
     cv2.rectangle(above[0], (8, PANEL_PX - 12), (right, PANEL_PX - 9), (255, 255, 255), cv2.FILLED)
-    _written(above[0], f"{length_um:g} um", (8, PANEL_PX - 18))
+    _written(above[0], f"{length_um:g} µm", (8, PANEL_PX - 18))
     return np.concatenate([_row(above), _gap(len(shown)), _row(below)], axis=0)
 
 

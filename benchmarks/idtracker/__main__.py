@@ -117,16 +117,29 @@ def run(arguments: argparse.Namespace) -> list[Row]:
         analyse(data, masks, folder)
         rows.append({"masks": masks, "linker": "SomaNet", **scored(linked(data, folder, masks), reference)})
         most = _most(folder)
-        for n_animals in arguments.animals or [most]:
-            for identities in (True, False):
-                name = f"N = {n_animals}" if identities else "no identities"
-                place = videos / name.replace(" ", "_")
-                rows.append(
-                    {"masks": masks, "linker": f"idtracker.ai, {name}", "most": most}
-                    | _theirs(arguments, program, data, folder, place, n_animals, identities, reference)
+        tracked = numbers_tracked(videos) if arguments.skip_tracking else []
+        for n_animals in (*(arguments.animals or tracked or [most]), None):
+            name = "no identities" if n_animals is None else f"N = {n_animals}"
+            rows.append(
+                {"masks": masks, "linker": f"idtracker.ai, {name}", "most": most}
+                | _theirs(
+                    arguments,
+                    program,
+                    data,
+                    folder,
+                    videos / name.replace(" ", "_"),
+                    n_animals or most,
+                    n_animals is not None,
+                    reference,
                 )
-                print(rows[-1], flush=True)
+            )
+            print(rows[-1], flush=True)
     return rows
+
+
+def numbers_tracked(videos: Path) -> list[int]:
+    """The numbers of animals of earlier runs, in order."""
+    return sorted(int(path.parent.name.removeprefix("N_=_")) for path in videos.glob("N_=_*/run.json"))
 
 
 def _of_reference(reference: pd.DataFrame) -> Row:

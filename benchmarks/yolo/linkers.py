@@ -120,7 +120,7 @@ def candidates(tracker: str, cut: float) -> list[Settings]:
         changes = [
             {
                 "buffer_ratio_first": first,
-                "buffer_ratio_second": 1.5 * first,
+                "buffer_ratio_second": round(1.5 * first, 2),
                 "minimum_iou_threshold_first_assoc": least,
                 "minimum_iou_threshold_unconfirmed_assoc": least,
             }

@@ -11,8 +11,14 @@ from benchmarks.yolo.page import tracking_cell
 from benchmarks.yolo.seeds import group_of
 from somanet.core.markdown import table
 
-PART = f"x ≥ {LATER_X_PX}"
-SCORES = {"HOTA": "HOTA", "IDF1": "IDF1", "identity_switches": "switches", "recall": "recall"}
+PART, WHOLE = f"x ≥ {LATER_X_PX}", "whole frame"
+SCORES = {
+    "HOTA": (PART, "HOTA"),
+    "IDF1": (PART, "IDF1"),
+    "switches": (PART, "identity_switches"),
+    "recall": (PART, "recall"),
+    "HOTA, whole frame": (WHOLE, "HOTA"),
+}
 NUMBERS = {
     "frequency_corrected_per_h": "saltations per hour",
     "mean_length_corrected_um": "their length (µm)",
@@ -23,14 +29,14 @@ FORMS = dict(zip(MOTION, (".2f", ".0f", ".1f"), strict=True))
 
 def as_table(found: Mapping[str, Any]) -> str:
     """A row per group of networks, what was linked, linker and settings; scores of the unseen part, motion of all."""
-    head = ("detections", "linked", "linker", "settings", *SCORES.values(), *NUMBERS.values())
+    head = ("detections", "linked", "linker", "settings", *SCORES, *NUMBERS.values())
     groups: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
     for row in found["rows"]:
         key = (group_of(row["system"]), row["linked"], row["linker"], row["settings"] or "–")
         groups.setdefault(key, []).append(row)
     lines = [["reference", *["–"] * (3 + len(SCORES)), *_motion([found["reference"]])]]
     for key, rows in groups.items():
-        cells = (tracking_cell([row["scores"][PART][name] for row in rows], name) for name in SCORES)
+        cells = (tracking_cell([row["scores"][part][name] for row in rows], name) for part, name in SCORES.values())
         lines.append([*key, *cells, *_motion([row["motion"] for row in rows])])
     return table(head, lines)
 

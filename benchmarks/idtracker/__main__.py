@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.idtracker.running import TRACKS, Run, find_program, track
+from benchmarks.idtracker.running import TRACKS, Run, find_program, track, why_failed
 from somanet.analysis import names
 from somanet.analysis.idtracker import export_for_idtracker
 from somanet.analysis.source import MovieSource
@@ -41,6 +41,8 @@ MOVIE, LABELS, REFERENCE = "neuritetracker/cell_body.tif", "neuritetracker/soma_
 SCALE = Calibration(1.28, 12.0)
 """As the movie's description says; its file says nothing."""
 SPEED = "average_speed_um_per_h"
+RECORD = "run.json"
+"""What a run took, beside its video."""
 Row = dict[str, Any]
 
 
@@ -139,7 +141,7 @@ def run(arguments: argparse.Namespace) -> list[Row]:
 
 def numbers_tracked(videos: Path) -> list[int]:
     """The numbers of animals of earlier runs, in order."""
-    return sorted(int(path.parent.name.removeprefix("N_=_")) for path in videos.glob("N_=_*/run.json"))
+    return sorted(int(path.parent.name.removeprefix("N_=_")) for path in videos.glob(f"N_=_*/{RECORD}"))
 
 
 def _of_reference(reference: pd.DataFrame) -> Row:
@@ -163,15 +165,16 @@ def _theirs(
     reference: pd.DataFrame,
 ) -> Row:
     if program is None:
-        if not (place / TRACKS).exists():
+        if not (place / RECORD).exists():
             return {"reason": "not run"}
-        about = read_json(place / "run.json", expected="how a run of idtracker.ai ended")
-        ended = Run(place / TRACKS, "", about["wall_s"], about["processor_s"])
+        about = read_json(place / RECORD, expected="how a run of idtracker.ai ended")
+        tracks, reason = (place / TRACKS, "") if (place / TRACKS).exists() else (None, why_failed(place))
+        ended = Run(tracks, reason, about["wall_s"], about["processor_s"])
     else:
         shutil.rmtree(place, ignore_errors=True)
         export_for_idtracker(folder, place, movie=MovieSource(data / MOVIE, "movie"))
         ended = track(program, place, n_animals=n_animals, identities=identities, timeout_s=arguments.timeout_s)
-        write_json(place / "run.json", {"wall_s": ended.wall_s, "processor_s": ended.processor_s})
+        write_json(place / RECORD, {"wall_s": ended.wall_s, "processor_s": ended.processor_s})
     cost = {"wall_s": ended.wall_s, "processor_s": ended.processor_s}
     if ended.tracks is None:
         return {"reason": ended.reason, **cost}

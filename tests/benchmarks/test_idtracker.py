@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.idtracker.__main__ import SPEED, as_table, main, numbers_tracked
-from benchmarks.idtracker.running import LOG, TRACKS, find_program, track
+from benchmarks.idtracker.running import LOG, TRACKS, find_program, track, why_failed
 from somanet.core.errors import SomaNetError
 
 SUCCEEDS = """
@@ -52,6 +52,7 @@ def test_an_exit_status_of_0_without_a_table_is_none(tmp_path: Path) -> None:
     ended = run(tmp_path, FAILS)
     assert ended.tracks is None
     assert "more blobs than animals" in ended.reason
+    assert why_failed(tmp_path) == ended.reason  # later, from the log
     assert "INFO" in (tmp_path / LOG).read_text()
 
 

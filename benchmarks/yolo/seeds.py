@@ -43,5 +43,6 @@ def spread(values: Sequence[float | None], *, form: str = ".3f", short: str = ".
         return "–"
     text = f"{sum(known) / len(known):{form}}"
     if len(values) > 1:
-        text += f" ({min(known):{short}}–{max(known):{short}})"
+        between = " to " if min(known) < 0 else "–"
+        text += f" ({min(known):{short}}{between}{max(known):{short}})"
     return text.replace("-", "−")

@@ -156,7 +156,7 @@ def test_several_seeds_are_one_row(scored: tuple[dict[str, Any], Path]) -> None:
     assert len(lines) == 2 + 2 * len(page.SET_NAMES)
     assert "| net |" in lines[3]
     assert "| 0.500 (0.00–1.00) |" in lines[3]
-    assert "| −0.500 (−1.00–+0.00) |" in lines[3]
+    assert "| −0.500 (−1.00 to +0.00) |" in lines[3]
     tracking = {renamed[one]: kinds for one, kinds in found["tracking"].items()}
     rows = [line for line in unpadded(page.tracking_table(tracking)).splitlines() if "| net | boxes |" in line]
     assert len(rows) == 2

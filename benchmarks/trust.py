@@ -178,8 +178,12 @@ def filled(scores: dict[str, pd.DataFrame], images: Path) -> dict[str, str]:
     if "corrected" in scores:
         found |= {part: corrected_markdown(scores["corrected"], part) for part in ("travel", "directed", "few")}
     if "verdicts" in scores:
-        found["power"] = power_markdown(scores["verdicts"])
-        found["scatter"] = scatter_markdown(scores["verdicts"])
+        every = scores["verdicts"]
+        some = every[[in_scope(world_of(int(seed))) for seed in every["seed"]]]
+        found["verdicts in scope"] = verdicts_markdown(some, worlds="worlds whose cells rest")
+        found["power"] = power_markdown(every)
+        found["power in scope"] = power_markdown(some)
+        found["scatter"] = scatter_markdown(some)
     if "movies" in scores:
         save_figure(figures.chain(scores["movies"]), images / "trust_chain.png")
     return found

@@ -47,7 +47,7 @@ def robust_step(motion: Floats, metric: Floats, response: Floats, pull: Floats) 
     each = (motion.transpose(0, 2, 1) @ by_tile).reshape(-1, 9)
     target = _along(motion, pull)
     by_tile = by_tile.reshape(-1, 3)
-    weight = np.ones(len(motion))
+    weight: Floats = np.ones(len(motion))
     step = np.zeros(3)
     residual = pull
     for _ in range(REWEIGHTED):
@@ -80,6 +80,6 @@ def covariance_of(motion: Floats, response: Floats, weight: Floats, scores: Floa
     if not (np.linalg.eigvalsh(bread + bread.T) > 0).all():
         return np.full((3, 3), math.inf)
     by_block = np.stack([np.bincount(block, weights=along) for along in scores.T], axis=-1)
-    n_blocks = np.count_nonzero(np.bincount(block))
+    n_blocks = int(np.count_nonzero(np.bincount(block)))
     flat = np.linalg.inv(bread)
     return np.asarray(n_blocks / max(n_blocks - 3, 1) * flat @ (by_block.T @ by_block) @ flat.T)

@@ -47,19 +47,20 @@ def test_tiles_are_means_of_whole_tiles_and_of_products() -> None:
 
 
 def test_noise_does_not_shorten_a_shift() -> None:
-    """Noise as strong as the structures counts as structure in the usual least squares, which find half of each step.
+    """Noise four times as strong as the structures counts as structure in the usual least squares.
 
-    The mean of twelve shifts of one sign, 0.4 px, is right within its own error, a fifth of half a step.
+    Without the answer of the two frames to each other, steps are half as long as they should be. The mean of twelve
+    shifts of one sign, 0.4 px, is right to three times its standard error of 0.03 px.
     """
     rng = np.random.default_rng(3)
     scene = 100 + 20 * texture(4, 1.5)
     found = []
     for _ in range(12):
-        frames = [image + rng.normal(0, 20, image.shape) for image in (scene, moved(scene, (0.4, -0.4)))]
+        frames = [image + rng.normal(0, 80, image.shape) for image in (scene, moved(scene, (0.4, -0.4)))]
         first, later = (background_of(frame) for frame in frames)
         assert first is not None
         assert later is not None
         step = register(first, later)
         assert step.significant
         found.append(step.shift_yx_px)
-    assert np.mean(found, axis=0) == pytest.approx((0.4, -0.4), abs=0.04)
+    assert np.mean(found, axis=0) == pytest.approx((0.4, -0.4), abs=0.1)

@@ -51,7 +51,8 @@ def robust_step(motion: Floats, metric: Floats, response: Floats, pull: Floats) 
     step = np.zeros(3)
     residual = pull
     for _ in range(REWEIGHTED):
-        step = np.linalg.lstsq((weight @ each).reshape(3, 3), weight @ target, rcond=None)[0]
+        solution = np.linalg.lstsq((weight @ each).reshape(3, 3), weight @ target, rcond=None)
+        step = np.asarray(solution[0], np.float64)
         residual = pull - (by_tile @ step).reshape(-1, 2)
         y, x = residual.T
         misfit = metric[:, 0, 0] * y**2 + (metric[:, 0, 1] + metric[:, 1, 0]) * y * x + metric[:, 1, 1] * x**2

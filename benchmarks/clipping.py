@@ -164,8 +164,10 @@ def main() -> None:
     head = ["images", "bits", "at the ceiling", "per soma pixel found", "recall", "precision", "note"]
     lines = [line(row) for row in rows]
     print(table(head, lines))
-    print(f"Noted, of levels at which a tenth of the somas or more is lost: {share(found[found.lost >= LOST].noted)}")
-    print(f"Noted, of levels at which less than a twentieth is lost: {share(found[found.lost < LOST / 2].noted)}")
+    nuclei = found.images.str.contains("nuclei|DSB2018")
+    for what, part in (("somas", found[~nuclei]), ("nuclei", found[nuclei])):
+        print(f"{what}, levels that lose a tenth or more, noted: {share(part[part.lost >= LOST].noted)}")
+        print(f"{what}, levels that lose less than a twentieth, noted: {share(part[part.lost < LOST / 2].noted)}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 
 from somanet.core.hashing import sha256_file
 from somanet.io.datasets.writers import write_kaggle
+from somanet.io.images import read_labels
 from somanet.segmentation.inference.appearance import Appearance
 from somanet.segmentation.inference.clipping import Clipping
 from somanet.segmentation.inference.input_files import Input, find_inputs
@@ -35,6 +36,9 @@ def test_labels_come_one_by_one(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "out").iterdir()} == written
     record = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert set(record["files"]) == written - {"predictions.json"}
+    first_record = record["labels"][0]
+    assert first_record["clipping"]["n_soma_px"] == (read_labels(tmp_path / "out" / "a.tif") > 0).sum()
+    assert first_record["appearance"] is None  # the network is for any kind of image
     assert record["inputs_sha256"] == {"set.zip": sha256_file(tmp_path / "set.zip")}
 
 

@@ -66,6 +66,8 @@ def segment_movie(
         "inverted": found.inverted,
         "burnt_in": None if found.burnt_in is None else found.burnt_in.in_words,
         "burnt_in_boxes": [] if found.burnt_in is None else found.burnt_in.as_list(),
+        "clipping": None if found.clipping is None else found.clipping.model_dump(mode="json"),
+        "appearance": None if found.appearance is None else found.appearance.model_dump(mode="json"),
         "n_objects": sum(found.counts),
         "objects_per_frame": found.counts,
         "median_diameter_px": round(median_px, 2),

@@ -18,7 +18,9 @@ from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import Movie
 
 if TYPE_CHECKING:
+    from somanet.segmentation.inference.appearance import Appearance
     from somanet.segmentation.inference.burnt_in import BurntIn
+    from somanet.segmentation.inference.clipping import Clipping
     from somanet.segmentation.inference.segmenter import Segmented, Segmenter
     from somanet.segmentation.inference.soma_size import SizeEstimate
 
@@ -36,6 +38,8 @@ class LabelledMovie:
         n_haze: objects in all frames that were left out as haze.
         inverted: the movie is taken for dark objects on a bright background.
         burnt_in: scale bars and time stamps, which got no labels; None if there are none.
+        clipping: pixels at the ceiling in all frames; None where dark objects are looked for.
+        appearance: how the objects look; None for a network of which it is not known how they should.
     """
 
     somas: pd.DataFrame
@@ -46,6 +50,8 @@ class LabelledMovie:
     n_haze: int = 0
     inverted: bool = False
     burnt_in: BurntIn | None = None
+    clipping: Clipping | None = None
+    appearance: Appearance | None = None
 
 
 def label_movie(
@@ -68,7 +74,9 @@ def label_movie(
     Raises:
         SomaNetError: a frame cannot be read, or the labels cannot be written.
     """
+    from somanet.segmentation.inference.appearance import appearance_of
     from somanet.segmentation.inference.burnt_in import find_burnt_in, sampled
+    from somanet.segmentation.inference.clipping import Clipping
     from somanet.segmentation.inference.modality import sample_indices
     from somanet.segmentation.inference.soma_size import MORE_IMAGES, decide
     from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
@@ -98,8 +106,9 @@ def label_movie(
         largest_id=LARGEST_UINT16,
         calibration=calibration,
     )
+    somas = pd.concat([SOMAS.frame([]), *watch.frames], ignore_index=True)
     return LabelledMovie(
-        somas=pd.concat([SOMAS.frame([]), *watch.frames], ignore_index=True),
+        somas=somas,
         counts=[len(found) for found in watch.frames],
         blank_frames=blank,
         rescale=segmenter.factor,
@@ -107,6 +116,8 @@ def label_movie(
         n_haze=watch.n_haze,
         inverted=bool(segmenter.inverted),
         burnt_in=burnt_in,
+        clipping=Clipping.of_all(watch.clipping) if watch.clipping else None,
+        appearance=appearance_of(segmenter, *(somas[name].to_numpy(float) for name in ("contrast", "confidence"))),
     )
 
 
@@ -121,6 +132,7 @@ class _Watch:
     def __init__(self) -> None:
         self.frames: list[pd.DataFrame] = []
         self.n_haze = 0
+        self.clipping: list[Clipping] = []
 
     def labels_of(self, frames: Iterable[Segmented]) -> Iterator[NDArray[np.int32]]:
         """Pass the labels through."""
@@ -129,4 +141,6 @@ class _Watch:
         for t, found in enumerate(frames):
             self.frames.append(measure_objects(found).assign(frame=t))
             self.n_haze += found.n_haze
+            if found.clipping is not None:
+                self.clipping.append(found.clipping)
             yield found.labels_YX

@@ -51,7 +51,7 @@ class Segmented(NamedTuple):
             calibrated soma probability of the object's pixels.
         contrast: n numbers, see :func:`somanet.segmentation.inference.contrast.contrast_of`.
         n_haze: number of objects that were left out as haze.
-        clipping: pixels at the image's ceiling; None where dark objects are looked for, and where nobody did count.
+        clipping: pixels at the image's ceiling; None of dark objects, and if `Segmenter.as_outlined`.
     """
 
     labels_YX: NDArray[np.int32]

@@ -50,8 +50,8 @@ def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse) -> Ite
     n_haze = sum(one.n_haze for one in labelled)
     if note := note_on_haze(n_haze, sum(one.n_objects for one in labelled)):
         yield note
-    for told in (_clipping_note, _appearance_note):
-        noted_too = [(one, note) for one in labelled if (note := told(one))]
+    for note_of in (_clipping_note, _appearance_note):
+        noted_too = [(one, note) for one in labelled if (note := note_of(one))]
         if noted_too:
             one, note = noted_too[0]
             few = len(labelled) == 1

@@ -94,7 +94,9 @@ def cost_of(stage: str, movie: Path, folder: Path, *, checkout: Path | None = No
     """Run a stage in a process of its own, with the installed code or that of a checkout."""
     command = [sys.executable, __file__, str(movie.resolve()), "--stage", stage, "--folder", str(folder)]
     environment = os.environ if checkout is None else {**os.environ, "PYTHONPATH": str(checkout.resolve())}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=checkout)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=checkout)
+    if done.returncode:
+        raise SystemExit(f"{stage}: {done.stderr}")
     return Cost(*map(float, done.stdout.split()))
 
 

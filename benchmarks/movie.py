@@ -130,11 +130,15 @@ def compare(movie: Path, base: Path, repeats: int) -> None:
 
 
 def ping_pong(frames_TYX: np.ndarray, n_frames: int) -> Iterator[np.ndarray]:
-    """Frame numbers forwards and backwards, so that no cell jumps at a seam."""
-    n = len(frames_TYX)
+    """Frames forwards and backwards, so that no cell jumps at a seam."""
     for t in range(n_frames):
-        place = t % (2 * n - 2)
-        yield frames_TYX[min(place, 2 * n - 2 - place)]
+        yield frames_TYX[place_of(t, len(frames_TYX))]
+
+
+def place_of(t: int, n: int) -> int:
+    """Which of ``n`` frames, two at least, is shown at ``t``."""
+    place = t % (2 * n - 2)
+    return min(place, 2 * n - 2 - place)
 
 
 def measure(movie: Path, title: str) -> None:

@@ -1,14 +1,17 @@
 """Long, large and many-framed movies: peak memory, segmentation by blocks, and the report of a long one.
 
 python -m benchmarks.scale --frames 100 1000 10000 --size-px 96
+python -m benchmarks.scale --labelled 100 1000 10000 --size-px 64
 python -m benchmarks.scale --large 8 --side-px 4096 --workers 2
-python -m benchmarks.scale --report 2000 --size-px 128
+python -m benchmarks.scale --report 2000 --size-px 256
 
 With --frames each stage of an analysis runs in a process of its own, on 64 simulated frames that are played forwards
-and backwards up to each length. With --large an OME-Zarr movie of so many frames, 512 × 512 px of simulated cells side
-by side, is segmented by one process and by workers that share blocks of its frames, by turns; the masks must have the
-same bytes. With --report the report of a movie of so many frames is opened in a headless Chromium, which stays open and
-reads it from disk five times, until its script has drawn the first frame.
+and backwards up to each length. With --labelled the somas' true outlines take the place of segmentation and tracking,
+and all else runs in one process, with report and video. With --large an OME-Zarr movie of so many frames, 512 × 512 px
+of simulated cells side by side, is segmented by one process and by workers that share blocks of its frames, by turns;
+the masks must have the same bytes. With --report the report of so many simulated frames with
+their true tracks is opened in a headless Chromium, which stays open and reads it from disk five times, until its script
+has drawn the first frame.
 """
 
 from __future__ import annotations
@@ -21,12 +24,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from benchmarks.movie import STAGES, cost_of, measure, ping_pong
+from benchmarks.movie import measure, ping_pong, place_of
+
+if TYPE_CHECKING:
+    from somanet.analysis.report import ReportInput
 
 PIXEL_UM, INTERVAL_MIN, TILE_PX, SIMULATED = 1.28, 12.0, 512, 64
 
@@ -47,6 +56,51 @@ def write_long(path: Path, n_frames: int, side_px: int) -> None:
 
     frames = simulated(side_px, min(SIMULATED, n_frames))
     write_movie(path, ping_pong(frames, n_frames), Calibration(PIXEL_UM, INTERVAL_MIN))
+
+
+def measure_labelled(n_frames: int, side_px: int) -> None:
+    """Print time, memory and size of the results of an analysis of true outlines."""
+    from somanet.core.calibration import Calibration
+    from somanet.io.label_movies import write_label_movie
+    from somanet.io.movies import write_movie
+    from somanet.simulation import simulate_movie
+
+    scale = Calibration(PIXEL_UM, INTERVAL_MIN)
+    made = simulate_movie(seed=0, n_frames=SIMULATED, shape_YX=(side_px, side_px), calibration=scale)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        write_movie(folder / "movie.ome.tif", ping_pong(made.frames_TYX, n_frames), scale)
+        write_label_movie(
+            folder / "labels.ome.tif",
+            ping_pong(made.labels_TYX, n_frames),
+            n_frames=n_frames,
+            shape_YX=(side_px, side_px),
+            largest_id=int(made.labels_TYX.max()),
+            calibration=scale,
+        )
+        command = [sys.executable, "-m", "benchmarks.scale", "--analyze", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        cost = json.loads(done.stdout.splitlines()[-1])
+        sizes = {path.name: path.stat().st_size / 1e6 for path in (folder / "out").iterdir()}
+    largest = ", ".join(f"{name} {sizes[name]:.1f} MB" for name in sorted(sizes, key=lambda name: -sizes[name])[:5])
+    print(
+        f"{n_frames} labelled frames of {side_px} × {side_px} px: {cost['processor_s']:.1f} s of processor time, "
+        f"{cost['memory_mb']:.0f} MB; {largest}",
+        flush=True,
+    )
+
+
+def analyze_labelled(folder: Path) -> None:
+    """Analyse `movie.ome.tif` with the tracks of `labels.ome.tif`; prints what it cost."""
+    from somanet.analysis.movie import Options, analyze_movie
+    from somanet.analysis.source import MovieSource
+
+    source = MovieSource(folder / "movie.ome.tif", "movie")
+    analyze_movie(source, folder / "out", network=None, tracks_file=folder / "labels.ome.tif", options=Options())
+    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"processor_s": time.process_time(), "memory_mb": memory_mb}))
 
 
 def write_large(path: Path, n_frames: int, side_px: int) -> None:
@@ -131,18 +185,61 @@ def compare_large(n_frames: int, side_px: int, workers: int, repeats: int) -> No
         print(f"ratio {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); equal masks: {len(digests) == 1}")
 
 
+class PingPong(Sequence[np.ndarray]):
+    """Frames forwards and backwards, so many, without a copy."""
+
+    def __init__(self, frames_TYX: np.ndarray, n_frames: int) -> None:
+        self._frames, self._n = frames_TYX, n_frames
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, t):  # type: ignore[no-untyped-def]
+        if not 0 <= t < self._n:
+            raise IndexError(t)
+        return self._frames[place_of(t, len(self._frames))]
+
+
+def long_report(n_frames: int, side_px: int) -> ReportInput:
+    """What a report needs of a movie of simulated frames, forwards and backwards, with the true tracks."""
+    from somanet.analysis.report import ReportInput
+    from somanet.core.calibration import Calibration
+    from somanet.migration.measures import measure_movie
+    from somanet.simulation import simulate_movie
+
+    scale = Calibration(PIXEL_UM, INTERVAL_MIN)
+    made = simulate_movie(seed=0, n_frames=SIMULATED, shape_YX=(side_px, side_px), calibration=scale)
+    places = pd.DataFrame({"place": [place_of(t, SIMULATED) for t in range(n_frames)], "t": range(n_frames)})
+    tracks = made.tracks.merge(places, left_on="frame", right_on="place")
+    tracks["frame"], tracks["t_h"] = tracks["t"], scale.hours(tracks["t"].to_numpy())
+    tracks = tracks.sort_values(["track_id", "frame"], ignore_index=True)[list(made.tracks.columns)]
+    measures = measure_movie(tracks, sigma_um=0.5)
+    return ReportInput(
+        title="long",
+        calibration=scale,
+        frames=PingPong(made.frames_TYX, n_frames),
+        labels=PingPong(made.labels_TYX, n_frames),
+        tracks=tracks,
+        measures=measures,
+        warnings=measures.warnings,
+        provenance={"input": {"sha256": "0"}, "parameters": {}},
+    )
+
+
 def open_report(n_frames: int, side_px: int, repeats: int) -> None:
     """Print the size of a report and the time until a browser shows it."""
+    from somanet.analysis.report import write_report
     from tests.analysis.report.browser import Page, chromium
 
     with tempfile.TemporaryDirectory() as scratch:
-        movie, folder = Path(scratch) / "long.ome.tif", Path(scratch) / "out"
-        folder.mkdir()
-        write_long(movie, n_frames, side_px)
-        for stage in STAGES[:-1]:
-            cost_of(stage, movie, folder)
-        report = folder / "report.html"
-        print(f"report of {n_frames} frames of {side_px} × {side_px} px: {report.stat().st_size / 1e6:.1f} MB")
+        report = Path(scratch) / "report.html"
+        begin = time.process_time()
+        write_report(report, long_report(n_frames, side_px))
+        print(
+            f"report of {n_frames} frames of {side_px} × {side_px} px: {report.stat().st_size / 1e6:.1f} MB, "
+            f"{time.process_time() - begin:.1f} s of processor time with simulation and measurement",
+            flush=True,
+        )
         program = chromium()
         if program is None:
             print("not opened: no Chromium is installed")
@@ -165,16 +262,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, nargs="+", default=[], help="lengths of movies whose memory is measured")
     parser.add_argument("--size-px", type=int, default=96)
+    parser.add_argument("--labelled", type=int, nargs="+", default=[], help="the same, with true outlines")
     parser.add_argument("--large", type=int, metavar="FRAMES", help="of a movie that is segmented by blocks")
     parser.add_argument("--side-px", type=int, default=4096)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--report", type=int, metavar="FRAMES", help="of a movie whose report is opened")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--segment", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--analyze", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.segment is not None:
         segment_large(arguments.segment, arguments.workers)
         return
+    if arguments.analyze is not None:
+        analyze_labelled(arguments.analyze)
+        return
+    for n_frames in arguments.labelled:
+        measure_labelled(n_frames, arguments.size_px)
     for n_frames in arguments.frames:
         with tempfile.TemporaryDirectory() as folder:
             movie = Path(folder) / "movie.ome.tif"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.analysis.asked import Asked, NoLongerWanted, Refused, ready_for
@@ -25,10 +26,11 @@ from somanet.io.movies import Movie
 from somanet.segmentation.inference.movie_labels import LabelledFrame, labelled_frames
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from somanet.segmentation.inference.burnt_in import BurntIn
     from somanet.segmentation.inference.segmenter import Segmenter
+
+
+NOTHING = np.empty((0, 0), np.int32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +69,14 @@ class BlockDone:
     """What a worker says of its block; nothing, if it was stopped.
 
     Attributes:
-        found: the somas of each frame, a row each, and the number of objects left out as haze.
+        objects: the somas of all frames, a row each, in the order of the frames.
+        counts: of each frame, the number of somas, and of objects left out as haze.
         problem: why the block cannot be segmented, here or anywhere.
         refusal: why this worker cannot segment any block.
     """
 
-    found: tuple[tuple[pd.DataFrame, int], ...] | None = None
+    objects: pd.DataFrame | None = None
+    counts: tuple[tuple[int, int], ...] = ()
     problem: str | None = None
     refusal: str | None = None
 
@@ -86,7 +90,7 @@ def run_block(block: Block) -> BlockDone:
     """Write the labels of a block of frames, once it is sure that this is what the asking process would do."""
     try:
         with ready_for(block) as (networks, report), told_to(report), block.source.open() as movie:
-            found: list[tuple[pd.DataFrame, int]] = []
+            found: list[LabelledFrame] = []
             write_label_movie(
                 block.path,
                 _noting(_labelled(block, block.decided(networks.segmenter), movie), found),
@@ -102,7 +106,8 @@ def run_block(block: Block) -> BlockDone:
         return BlockDone(problem=f"{where}: {block.as_shown(str(error))}")
     except NoLongerWanted:
         return BlockDone()
-    return BlockDone(tuple(found))
+    counts = tuple((len(frame.objects), frame.n_haze) for frame in found)
+    return BlockDone(pd.concat([frame.objects for frame in found], ignore_index=True), counts)
 
 
 def _labelled(block: Block, segmenter: Segmenter, movie: Movie) -> Iterator[LabelledFrame]:
@@ -130,7 +135,8 @@ def _frames(block: Block, movie: Movie) -> Iterator[NDArray[Any]]:
         yield frame
 
 
-def _noting(frames: Iterator[LabelledFrame], found: list[tuple[pd.DataFrame, int]]) -> Iterator[NDArray[np.integer]]:
+def _noting(frames: Iterator[LabelledFrame], found: list[LabelledFrame]) -> Iterator[NDArray[np.integer]]:
+    """Pass the labels on, and keep the rest."""
     for frame in frames:
-        found.append((frame.objects, frame.n_haze))
+        found.append(frame._replace(labels_YX=NOTHING))
         yield frame.labels_YX

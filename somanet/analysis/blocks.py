@@ -131,8 +131,10 @@ class Blocks:
         found = self._run(blocks, movie.n_frames)
         for block in blocks:
             with open_label_movie(block.path) as labels:
-                for labels_YX, (objects, n_haze) in zip(labels, found[block.name], strict=True):
-                    yield LabelledFrame(labels_YX, objects, n_haze)
+                objects, start = found[block.name].objects, 0
+                for labels_YX, (n_objects, n_haze) in zip(labels, found[block.name].counts, strict=True):
+                    yield LabelledFrame(labels_YX, objects.iloc[start : start + n_objects], n_haze)
+                    start += n_objects
             block.path.unlink()
 
     def _block(self, frames: range, segmenter: Segmenter, empty: frozenset[int]) -> Block:
@@ -182,9 +184,9 @@ class Blocks:
                     )
                 if why := done.refusal or done.problem:
                     raise SomaNetError(why)
-                if done.found is None:
+                if done.objects is None:
                     raise SomaNetError("The work was stopped from outside. The same command begins it again.")
-                found[block.name] = done.found
+                found[block.name] = done
                 reach(block.name, len(block.frames))
 
             work_on(

@@ -212,8 +212,9 @@ def block(lab: Path, opened: OpenedNetworks) -> Block:
 def test_a_worker_segments_with_what_was_decided_for_the_whole_movie(block: Block, opened: OpenedNetworks) -> None:
     """Two squares in each frame but the empty one; their rows come in the order of the frames."""
     done = run_block(block)
-    assert done.found is not None
-    assert [len(objects) for objects, _ in done.found] == [2, 0, 2]
+    assert done.objects is not None
+    assert done.objects["label"].tolist() == [1, 2, 1, 2]
+    assert done.counts == ((2, 0), (0, 0), (2, 0))
     with open_label_movie(block.path) as labels:
         assert [int(frame.max()) for frame in labels] == [2, 0, 2]
     decided = block.decided(opened.segmenter.at(2.0))

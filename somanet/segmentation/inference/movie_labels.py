@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from somanet.segmentation.inference.soma_size import SizeEstimate
 
 
+MOST_TABLES = 256
+"""Of single frames in memory: a table takes 8 kB, however few rows it has."""
+
+
 class LabelledFrame(NamedTuple):
     """A frame's somas.
 
@@ -132,8 +136,8 @@ def label_movie(
         calibration=calibration,
     )
     return LabelledMovie(
-        somas=pd.concat([SOMAS.frame([]), *watch.frames], ignore_index=True),
-        counts=[len(found) for found in watch.frames],
+        somas=watch.somas(),
+        counts=watch.counts,
         blank_frames=blank,
         rescale=segmenter.factor,
         size=size,
@@ -163,12 +167,21 @@ class _Watch:
     """Keeps the somas of frames whose labels are on their way to the file."""
 
     def __init__(self) -> None:
-        self.frames: list[pd.DataFrame] = []
+        self.counts: list[int] = []
         self.n_haze = 0
+        self._tables = [SOMAS.frame([])]
+
+    def somas(self) -> pd.DataFrame:
+        """Of all frames so far, in one table."""
+        self._tables = [pd.concat(self._tables, ignore_index=True)]
+        return self._tables[0]
 
     def labels_of(self, frames: Iterable[LabelledFrame]) -> Iterator[NDArray[np.integer]]:
         """Pass the labels through."""
         for t, found in enumerate(frames):
-            self.frames.append(found.objects.assign(frame=t))
+            self.counts.append(len(found.objects))
+            self._tables.append(found.objects.assign(frame=t))
+            if len(self._tables) > MOST_TABLES:
+                self.somas()
             self.n_haze += found.n_haze
             yield found.labels_YX

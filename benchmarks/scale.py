@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import psutil
 
 from benchmarks.movie import measure, ping_pong, place_of
 
@@ -245,16 +246,24 @@ def open_report(n_frames: int, side_px: int, repeats: int) -> None:
             print("not opened: no Chromium is installed")
             return
         with Page(program) as page:
-            times = []
+            times, begun_s = [], processor_s_of(page.process.pid)
             for _ in range(repeats):
                 begin = time.perf_counter()
                 page.open(report)
                 times.append(time.perf_counter() - begin)
                 page.send("Page.navigate", url="about:blank")
+            each_s = (processor_s_of(page.process.pid) - begun_s) / repeats
             print(
-                f"ready after {median(times):.2f} s ({min(times):.2f} to {max(times):.2f}); load "
-                f"{os.getloadavg()[0]:.0f}; problems: {page.problems or 'none'}"
+                f"ready after {median(times):.2f} s ({min(times):.2f} to {max(times):.2f}), {each_s:.2f} s of "
+                f"processor time each; load {os.getloadavg()[0]:.0f}; problems: {page.problems or 'none'}"
             )
+
+
+def processor_s_of(pid: int) -> float:
+    """Processor time of a process and those that it has begun and that still run."""
+    root = psutil.Process(pid)
+    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+    return sum(one.user + one.system for one in times)
 
 
 def main() -> None:
